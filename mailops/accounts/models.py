@@ -1,0 +1,72 @@
+"""Who may do what, and who did what."""
+
+from typing import Any, ClassVar
+
+from django.contrib.auth.models import AbstractBaseUser, BaseUserManager
+from django.db import models
+
+
+class Role(models.TextChoices):
+    ADMIN = (
+        "admin",
+        "Admin",
+    )  # everything, with domains, transports, credentials, users and settings
+    OPERATOR = "operator", "Operator"  # audiences, campaigns, suppressions, sign-offs
+    EDITOR = "editor", "Editor"  # templates
+    ONCALL = "oncall", "On-call"  # pause, resume, settle, incidents
+    VIEWER = "viewer", "Viewer"  # sees, changes nothing
+    NONE = "", "No role"  # may log in and sees nothing
+
+
+class UserManager(BaseUserManager["User"]):
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        """Create a user who logs in with `email`; without a password none works until one is set."""
+        user = self.model(email=self.normalize_email(email), **fields)
+        user.set_password(password)
+        user.save()
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        """Create an admin, for `manage.py createsuperuser`."""
+        return self.create_user(email, password, **{**fields, "role": Role.ADMIN})
+
+
+class User(AbstractBaseUser):
+    email = models.EmailField(unique=True)
+    name = models.CharField(max_length=100, blank=True)
+    role = models.CharField(max_length=10, choices=Role.choices, blank=True, default=Role.NONE)
+    time_zone = models.CharField(max_length=64, default="UTC")
+    is_active = models.BooleanField(default=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    USERNAME_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+    objects: ClassVar[UserManager] = UserManager()
+
+    def __str__(self) -> str:
+        return self.name or self.email
+
+
+class AuditEntry(models.Model):
+    """One change: who did what to which thing, and how it was before and after; never a secret."""
+
+    at = models.DateTimeField(auto_now_add=True)
+    actor = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    actor_label = models.CharField(
+        max_length=254
+    )  # kept when the user is gone; "mailops" for the system
+    verb = models.CharField(max_length=60)  # "campaign.launch"
+    subject_type = models.CharField(max_length=60)  # "campaigns.Campaign"
+    subject_id = models.CharField(max_length=60, blank=True)
+    subject_label = models.CharField(max_length=254, blank=True)
+    before = models.JSONField(default=dict)
+    after = models.JSONField(default=dict)
+    reason = models.TextField(blank=True)
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(fields=["-at"], name="audit_by_time"),  # the trail, newest first
+            models.Index(
+                fields=["subject_type", "subject_id", "-at"], name="audit_by_subject"
+            ),  # one thing's history
+        ]

@@ -1,0 +1,80 @@
+"""Who may do what: the role matrix, enforced in one place."""
+
+from collections.abc import Callable
+from enum import Enum
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, cast
+
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponseBase
+
+from mailops.accounts.models import Role, User
+
+
+class Act(Enum):
+    SEE = "see"  # everything but secrets and the bodies of sensitive streams
+    CONFIGURE = "configure"  # domains, transports, streams, credentials, users, settings
+    SEND = "send"  # audiences, imports, suppressions, campaigns: make, launch, cancel, retry
+    AUTHOR = "author"  # templates: edit, preview, test send, publish
+    OPERATE = (
+        "operate"  # pause, resume, hold, release, settle uncertain, incidents, test a transport
+    )
+    SIGN = "sign"  # sign a checklist item, override a gate
+
+
+MATRIX: dict[str, frozenset[Act]] = {
+    Role.ADMIN: frozenset(Act),
+    Role.OPERATOR: frozenset({Act.SEE, Act.SEND, Act.AUTHOR, Act.OPERATE, Act.SIGN}),
+    Role.EDITOR: frozenset({Act.SEE, Act.AUTHOR}),
+    Role.ONCALL: frozenset({Act.SEE, Act.OPERATE}),
+    Role.VIEWER: frozenset({Act.SEE}),
+    Role.NONE: frozenset(),
+}
+
+P = ParamSpec("P")
+View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
+
+
+class Anyone(Enum):
+    """Marks a view that needs no log-in; the reason stands beside the decorator's call."""
+
+    ANYONE = "anyone"
+
+
+def may(user: Any, act: Act) -> bool:
+    """Tell whether `user`, logged in or anonymous, may do `act`."""
+    return isinstance(user, User) and user.is_active and act in MATRIX[user.role]
+
+
+def needs(act: Act, *, to_change: Act | None = None) -> Callable[[View[P]], View[P]]:
+    """Guard a view: any method needs `act`, and a POST needs `to_change` where given.
+
+    The anonymous are sent to log in; a user who may not gets 403.
+    """
+
+    def guard(view: View[P]) -> View[P]:
+        @wraps(view)
+        def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+            if not request.user.is_authenticated:
+                return redirect_to_login(request.get_full_path())
+            wanted = act if request.method in {"GET", "HEAD", "OPTIONS"} else (to_change or act)
+            if not may(request.user, wanted):
+                raise PermissionDenied
+            return view(request, *args, **kwargs)
+
+        guarded.permission = (act, to_change)  # type: ignore[attr-defined]
+        return cast("View[P]", guarded)
+
+    return guard
+
+
+def for_anyone(view: View[P]) -> View[P]:
+    """Mark a view that the public may call: an unsubscribe link, a provider's webhook, a health check."""
+    view.permission = Anyone.ANYONE  # type: ignore[attr-defined]
+    return view
+
+
+def user_of(request: HttpRequest) -> User:
+    """Return the logged-in user of a guarded view."""
+    return cast("User", request.user)

@@ -1,0 +1,7 @@
+"""Addresses of the domains pages."""
+
+from django.urls import URLPattern, URLResolver
+
+app_name = "domains"
+
+urlpatterns: list[URLPattern | URLResolver] = []

@@ -1,0 +1,1 @@
+"""Thin wrappers without models around the machine and the libraries mailops stands on."""

@@ -1,0 +1,264 @@
+"""The ledger: messages owed and what became of them."""
+
+from typing import ClassVar
+
+from django.contrib.postgres.functions import RandomUUID
+from django.db import models
+from django.db.models.functions import Now
+
+
+class Status(models.TextChoices):
+    QUEUED = "queued", "Queued"  # owed, may leave when due
+    DEFERRED = "deferred", "Deferred"  # refused for now, will be tried again
+    HELD = "held", "Held"  # a person must release it
+    ACCEPTED = "accepted", "Accepted"  # the next hop took it
+    DELIVERED = "delivered", "Delivered"  # the final server confirmed it
+    BOUNCED = "bounced", "Bounced"  # refused for good
+    FAILED = "failed", "Failed"  # we could not make it or were not allowed to send it
+    SUPPRESSED = "suppressed", "Suppressed"  # the address must not be written to
+    EXPIRED = "expired", "Expired"  # gave up after the stream's patience
+    CANCELED = "canceled", "Canceled"  # a person stopped it
+    UNCERTAIN = "uncertain", "Uncertain"  # sent or not, nobody can know
+
+
+OPEN_STATUSES = frozenset({Status.QUEUED, Status.DEFERRED, Status.HELD})
+CLOSED_STATUSES = frozenset(Status) - OPEN_STATUSES
+
+
+class Evidence(models.IntegerChoices):
+    """The strongest thing known of a message in its round (W2); the fold takes the maximum."""
+
+    NONE = 0, "none"
+    REFUSED = 1, "refused in session"
+    ACCEPTED = 2, "accepted"
+    DELIVERED = 3, "delivered"
+    RETURNED = 4, "returned"  # an out-of-band bounce
+
+
+class EventKind(models.TextChoices):
+    ACCEPTED = "accepted", "Accepted"  # 2yz to the final dot, or the provider took it
+    DEFERRED = "deferred", "Deferred"  # 4yz, or its session attempts were spent
+    BOUNCED = "bounced", "Bounced"  # 5yz in session, the recipient's or message's fault
+    RETURNED = "returned", "Bounced later"  # an out-of-band bounce: DSN or webhook
+    FAILED = "failed", "Failed"  # ours: render, size, policy
+    SUPPRESSED = "suppressed", "Suppressed"
+    EXPIRED = "expired", "Expired"
+    CANCELED = "canceled", "Canceled"
+    UNCERTAIN = "uncertain", "Uncertain"  # no reply after the mark
+    HELD = "held", "Held"
+    RELEASED = "released", "Released"  # by a person, from held
+    REQUEUED = "requeued", "Sent again"  # a new round: a person's retry, or the guarantee `resend`
+    DELIVERED = "delivered", "Delivered"
+    DELAYED = "delayed", "Delayed"  # a DSN of action delayed, or a webhook's deferral
+    COMPLAINED = "complained", "Complained"
+    UNSUBSCRIBED = "unsubscribed", "Unsubscribed"
+    OPENED = "opened", "Opened"
+    CLICKED = "clicked", "Clicked"
+    SESSION_LOST = "session_lost", "Session lost"  # spends a session attempt, nothing else
+    LATE = "late", "Late reply"  # a reply read after the claim was lost: told, not acted on
+    SETTLED = "settled", "Settled"  # a person settled an uncertain message as accepted
+
+
+class Message(models.Model):
+    """One envelope to one recipient; written when made and when it settles, hardly between."""
+
+    public_id = models.UUIDField(db_default=RandomUUID(), unique=True)
+    recipient = models.CharField(max_length=320)
+    address_key = models.CharField(max_length=320)
+    stream = models.ForeignKey("transports.Stream", on_delete=models.PROTECT, related_name="+")
+    campaign = models.ForeignKey(
+        "campaigns.Campaign", null=True, on_delete=models.PROTECT, related_name="+"
+    )
+    identity = models.ForeignKey("domains.Identity", on_delete=models.PROTECT, related_name="+")
+    version = models.ForeignKey(
+        "content.TemplateVersion", null=True, on_delete=models.PROTECT, related_name="+"
+    )
+    merge_data = models.JSONField(
+        default=dict
+    )  # frozen, so that a retry and the page show the mail that was sent
+    idempotency_key = models.CharField(max_length=200, null=True)
+    token_key_id = models.CharField(max_length=16)  # which HMAC key signs its tokens
+
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.QUEUED)
+    evidence = models.SmallIntegerField(choices=Evidence.choices, default=Evidence.NONE)
+    round = models.SmallIntegerField(default=0)
+    positive_from_round = models.SmallIntegerField(
+        default=0
+    )  # positive evidence of earlier rounds no longer counts (W3)
+    reason = models.CharField(
+        max_length=40, blank=True
+    )  # protocol.classification's reason, or ours
+    sentence = models.TextField(blank=True)  # why it stopped, for a person
+    reply_code = models.SmallIntegerField(null=True)
+    reply_enhanced_status = models.CharField(max_length=12, blank=True)
+    reply_text = models.TextField(blank=True)
+    reply_command = models.CharField(max_length=12, blank=True)
+    transport = models.ForeignKey(
+        "transports.Transport", null=True, on_delete=models.PROTECT, related_name="+"
+    )
+    transport_message_id = models.CharField(max_length=254, blank=True)
+    mailbox_provider = models.CharField(max_length=100, blank=True)
+    settling_fence = models.BigIntegerField(
+        null=True
+    )  # the fence through which it became uncertain or held (W1)
+    was_resent = models.BooleanField(default=False)  # `resend` is once ever (W5)
+    created_at = models.DateTimeField(db_default=Now())
+    accepted_at = models.DateTimeField(null=True)
+    settled_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["campaign", "address_key"], name="message_once_a_campaign"
+            ),
+            models.UniqueConstraint(fields=["idempotency_key"], name="message_once_a_key"),
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["address_key", "-id"], name="message_by_recipient"
+            ),  # search, feedback without a token
+            models.Index(
+                fields=["campaign", "status", "id"], name="message_by_campaign"
+            ),  # a campaign's failures
+            models.Index(fields=["status", "-id"], name="message_by_status"),  # the list's filter
+            models.Index(
+                fields=["transport_message_id"],
+                name="message_by_transport_id",
+                condition=~models.Q(transport_message_id=""),
+            ),  # feedback by the next hop's id
+        ]
+
+    @property
+    def is_open(self) -> bool:
+        return self.status in OPEN_STATUSES
+
+    def __str__(self) -> str:
+        return f"{self.recipient} ({self.public_id})"
+
+
+class QueueEntry(models.Model):
+    """The hot part of a message, there exactly while the message is open."""
+
+    class Lane(models.TextChoices):
+        TRANSACTIONAL = "transactional", "Transactional"
+        BULK = "bulk", "Bulk"
+
+    message = models.OneToOneField(
+        Message, primary_key=True, on_delete=models.CASCADE, related_name="entry"
+    )
+    lane = models.CharField(max_length=15, choices=Lane.choices)
+    stream = models.ForeignKey("transports.Stream", on_delete=models.PROTECT, related_name="+")
+    campaign = models.ForeignKey(
+        "campaigns.Campaign", null=True, on_delete=models.PROTECT, related_name="+"
+    )
+    address_key = models.CharField(max_length=320)
+    mailbox_provider = models.CharField(max_length=100, blank=True)
+    due_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    attempts = models.SmallIntegerField(default=0)  # deferrals
+    session_attempts = models.SmallIntegerField(default=0)  # sessions lost while it was spoken of
+    is_held = models.BooleanField(default=False)
+    worker_id = models.BigIntegerField(null=True)  # dispatch.Worker, which lies above
+    fence = models.BigIntegerField(null=True)  # from outbox_fence, never reused (W8)
+    marked_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(
+                fields=["lane", "due_at", "message"],
+                name="entry_due",
+                condition=models.Q(worker_id=None, is_held=False),
+            ),  # the claim
+            models.Index(
+                fields=["worker_id"], name="entry_by_worker", condition=~models.Q(worker_id=None)
+            ),  # sweeps of dead workers
+            models.Index(
+                fields=["campaign"], name="entry_by_campaign"
+            ),  # is a campaign done; cancel
+            models.Index(fields=["address_key"], name="entry_by_address"),  # suppression sweeps
+            models.Index(fields=["expires_at"], name="entry_by_expiry"),  # expiry sweeps
+        ]
+
+
+class Event(models.Model):
+    """Something that happened to a message; append-only, one for each (source, external id)."""
+
+    message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="events")
+    kind = models.CharField(max_length=15, choices=EventKind.choices)
+    source = models.CharField(
+        max_length=30
+    )  # "dispatch", "dsn", "arf", "webhook:amazon_ses", "unsubscribe", "person", "demo"
+    external_id = models.CharField(max_length=254)
+    occurred_at = models.DateTimeField()  # when it happened, by the one who told
+    recorded_at = models.DateTimeField(db_default=Now())
+    round = models.SmallIntegerField(default=0)
+    fence = models.BigIntegerField(null=True)
+    transport = models.ForeignKey(
+        "transports.Transport", null=True, on_delete=models.PROTECT, related_name="+"
+    )
+    reason = models.CharField(max_length=40, blank=True)
+    fault = models.CharField(max_length=20, blank=True)
+    sentence = models.TextField(blank=True)
+    reply_code = models.SmallIntegerField(null=True)
+    reply_enhanced_status = models.CharField(max_length=12, blank=True)
+    reply_text = models.TextField(blank=True)
+    reply_command = models.CharField(max_length=12, blank=True)
+    was_applied = models.BooleanField(
+        default=True
+    )  # False: told, but not counted (a late reply, an old round)
+    data = models.JSONField(default=dict)  # phase, peer, raw feedback id, who
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["source", "external_id"], name="event_once")
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["message", "id"], name="event_by_message")
+        ]  # the timeline
+
+
+class CountKey(models.Model):
+    """What a count is of; `outbox.Tally` and `reports.Count` share it."""
+
+    class Measure(models.TextChoices):
+        EVENT = "event", "Event"  # `kind` is an EventKind
+        STATUS = (
+            "status",
+            "Status",
+        )  # `kind` is a Status; n is signed, the sum is how many are in it now
+
+    KEY: ClassVar = [
+        "bucket_at",
+        "cohort_at",
+        "measure",
+        "kind",
+        "reason",
+        "stream_id",
+        "campaign_id",
+        "transport_id",
+        "domain_id",
+        "version_id",
+        "mailbox_provider",
+    ]
+
+    bucket_at = models.DateTimeField()  # the quarter hour in which it happened
+    cohort_at = models.DateTimeField(
+        null=True
+    )  # the quarter hour in which the message was accepted
+    measure = models.CharField(max_length=6, choices=Measure.choices)
+    kind = models.CharField(max_length=15)
+    reason = models.CharField(max_length=40, blank=True)
+    stream_id = models.BigIntegerField()
+    campaign_id = models.BigIntegerField(null=True)
+    transport_id = models.BigIntegerField(null=True)
+    domain_id = models.BigIntegerField()  # of the header From
+    version_id = models.BigIntegerField(null=True)
+    mailbox_provider = models.CharField(max_length=100, blank=True)
+    n = models.BigIntegerField()
+
+    class Meta:
+        abstract = True
+
+
+class Tally(CountKey):
+    """A count's delta, written in the transaction that inserts the events; folded and deleted by reports."""

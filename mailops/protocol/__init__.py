@@ -1,0 +1,1 @@
+"""What the RFCs say about mail, in pure Python: no Django, no I/O, no clock."""

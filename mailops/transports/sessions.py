@@ -1,0 +1,125 @@
+"""One conversation with a next hop, phase by phase; the outcome follows the phase, not the exception class."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from mailops.protocol.reply import Reply
+
+
+class Phase(StrEnum):
+    RESOLVE = "resolve"
+    CONNECT = "connect"
+    TLS = "tls"
+    BANNER = "banner"
+    EHLO = "ehlo"
+    AUTH = "auth"
+    MAIL = "mail"
+    RCPT = "rcpt"
+    DATA = "data"
+    BODY = "body"  # the content and the final dot, or a provider's POST
+    QUIT = "quit"
+
+
+class SessionFault(Exception):
+    """The session could not be opened: nobody was spoken of, no message is charged.
+
+    `cause` is a short name from `transports.diagnosis` ("auth_failed", "refused", "timeout", "tls_certificate", …),
+    `sentence` says what is wrong and what to do, `detail` is the technical text, secrets masked.
+    """
+
+    def __init__(
+        self, phase: Phase, cause: str, sentence: str, detail: str = "", reply: Reply | None = None
+    ) -> None:
+        super().__init__(sentence)
+        self.phase, self.cause, self.sentence, self.detail, self.reply = (
+            phase,
+            cause,
+            sentence,
+            detail,
+            reply,
+        )
+
+
+class SessionLost(Exception):
+    """The connection ended or timed out in `phase` without the reply that was due; the session is closed.
+
+    In phase BODY the message that was being spoken of is uncertain; before it, it was certainly not taken.
+    """
+
+    def __init__(self, phase: Phase, detail: str) -> None:
+        super().__init__(detail)
+        self.phase, self.detail = phase, detail
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """One recipient's envelope (RFC 5321) with what a DSN should quote (RFC 3461)."""
+
+    sender: str
+    recipient: str
+    envid: str = ""
+    size: int = 0  # octets of the content, 0 where not known yet
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What became of an envelope: ready for its body, or refused with the deciding reply at `phase`."""
+
+    is_ready: bool
+    reply: Reply
+    phase: Phase
+
+
+@dataclass(frozen=True, slots=True)
+class BodyResult:
+    """The reply to the body, and the offer of the envelope that rode behind it (None: none did, or it got no answer)."""
+
+    reply: Reply
+    transport_message_id: str = ""
+    next_offer: Offer | None = None
+    retry_after: int = 0  # seconds the peer asked for, 0 where it didn't
+    data: dict[str, str] = field(default_factory=dict)
+
+
+class Session(ABC):
+    """One open conversation; used by one thread. Nothing here touches the database.
+
+    The caller's order is open → (offer → [mark committed] → body)… → close. After SessionLost the session is closed.
+    """
+
+    peer = ""  # "host [address]:port", for events
+    can_pipeline = False  # whether an envelope may ride behind a body
+
+    @abstractmethod
+    def open(self) -> None:
+        """Connect, greet, secure, authenticate; raise SessionFault."""
+
+    @abstractmethod
+    def offer(self, envelope: Envelope) -> Offer:
+        """Speak MAIL, RCPT, DATA (one write where pipelined); raise SessionLost.
+
+        Where RCPT was refused and DATA was answered 354 all the same, this sends the lone dot and reads its reply
+        (only when every RCPT reply was negative). A 421 reply is returned as the refusal, and closes the session.
+        """
+
+    @abstractmethod
+    def body(self, content: bytes, *, then: Envelope | None = None) -> BodyResult:
+        """Send the content (CRLF lines, not yet dot-stuffed), its dot and, behind it, the envelope `then`.
+
+        Raise SessionLost(BODY) only if the dot's reply was not read. Once it is read it is final: a loss after it
+        closes the session and returns the result with `next_offer=None`.
+        """
+
+    @abstractmethod
+    def abandon(self) -> None:
+        """Close at once, without a final dot: nothing that was offered is sent."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Say QUIT and close; never raises."""
+
+    @property
+    @abstractmethod
+    def is_open(self) -> bool:
+        """Whether another message may be offered."""
