@@ -1,0 +1,128 @@
+"""Names who runs a recipient's mailbox, by the MX of its domain."""
+
+import time
+from collections import OrderedDict
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from threading import Lock
+
+from publicsuffixlist import PublicSuffixList
+
+from mailops.lib.dns_answers import Answer, Asks, Status
+
+# the end of an MX host's name → the provider's word in counts and charts
+PROVIDER_BY_EXCHANGE = {
+    "google.com": "gmail",
+    "googlemail.com": "gmail",
+    "smtp.goog": "gmail",
+    "outlook.com": "outlook",
+    "hotmail.com": "outlook",
+    "mx.microsoft": "outlook",
+    "yahoodns.net": "yahoo",
+    "icloud.com": "icloud",
+    "apple.com": "icloud",
+    "protonmail.ch": "protonmail",
+    "zoho.com": "zoho",
+    "zoho.eu": "zoho",
+    "zoho.in": "zoho",
+    "zohomail.com": "zoho",
+    "messagingengine.com": "fastmail",
+    "gmx.net": "gmx",
+    "web.de": "gmx",
+    "mail.ru": "mailru",
+    "yandex.net": "yandex",
+    "yandex.ru": "yandex",
+    "qq.com": "qq",
+    "163.com": "netease",
+    "comcast.net": "comcast",
+    "t-online.de": "t-online",
+    "orange.fr": "orange",
+    "laposte.net": "laposte",
+    "seznam.cz": "seznam",
+    "pphosted.com": "proofpoint",
+    "ppe-hosted.com": "proofpoint",
+    "mimecast.com": "mimecast",
+    "barracudanetworks.com": "barracuda",
+    "secureserver.net": "godaddy",
+    "ovh.net": "ovh",
+    "mailgun.org": "mailgun",
+    "amazonaws.com": "amazon",
+}
+KNOWN_SECONDS = 6 * 3600  # an MX changes rarely, and a day's counts may straddle a change
+UNKNOWN_SECONDS = 60  # DNS didn't answer: ask again soon
+CACHED_DOMAINS = 100_000
+QUIET_AFTER = 5  # silences in a row, so that a dead resolver doesn't cost every domain its time-out
+QUIET_SECONDS = 30
+ASKERS = 16
+
+
+@lru_cache(maxsize=1)
+def _suffixes() -> PublicSuffixList:
+    return PublicSuffixList()
+
+
+def registrable_domain(name: str) -> str:
+    """Return the part of `name` that somebody registered: `mx.a.co.uk` gives `a.co.uk`."""
+    clean = name.rstrip(".").lower()
+    return _suffixes().privatesuffix(clean) or clean
+
+
+def provider_of(domain: str, answer: Answer) -> str:
+    """Name the provider that `answer`, the MX of `domain`, points to; the domain itself without one."""
+    if not answer.is_found:
+        return domain
+    _, exchange = min(_preference(value) for value in answer.values)
+    labels = exchange.split(".")
+    for start in range(len(labels)):
+        if provider := PROVIDER_BY_EXCHANGE.get(".".join(labels[start:])):
+            return provider
+    return registrable_domain(exchange) or domain  # empty: a null MX
+
+
+def _preference(value: str) -> tuple[int, str]:
+    preference, _, exchange = value.partition(" ")
+    return int(preference), exchange.rstrip(".").lower()
+
+
+class ProviderCache:
+    """Remembers the providers of recipient domains; safe between threads."""
+
+    def __init__(self, asks: Asks, *, size: int = CACHED_DOMAINS) -> None:
+        self._asks = asks
+        self._size = size
+        self._lock = Lock()
+        self._known: OrderedDict[str, tuple[float, str]] = OrderedDict()  # (good until, provider)
+        self._silences = 0
+        self._quiet_until = 0.0
+
+    def provider(self, domain: str) -> str:
+        """Return the provider of `domain`, asking DNS where it isn't remembered."""
+        key = domain.rstrip(".").lower()[:100]
+        now = time.monotonic()
+        with self._lock:
+            good_until, provider = self._known.get(key, (0.0, key))
+            if now < good_until or now < self._quiet_until:
+                return provider
+        return self._remember(key, self._asks(key, "MX"), provider)
+
+    def providers(self, domains: Iterable[str]) -> dict[str, str]:
+        """Return the provider of each of `domains`, asking for many at a time."""
+        wanted = list(dict.fromkeys(domains))
+        with ThreadPoolExecutor(max_workers=min(ASKERS, max(1, len(wanted)))) as pool:
+            return dict(zip(wanted, pool.map(self.provider, wanted), strict=True))
+
+    def _remember(self, key: str, answer: Answer, before: str) -> str:
+        now = time.monotonic()
+        is_silent = answer.status is Status.TIMEOUT
+        provider = provider_of(key, answer) if answer.is_known else before
+        with self._lock:
+            self._silences = self._silences + 1 if is_silent else 0
+            if self._silences >= QUIET_AFTER:
+                self._quiet_until, self._silences = now + QUIET_SECONDS, 0
+            seconds = KNOWN_SECONDS if answer.is_known else UNKNOWN_SECONDS
+            self._known[key] = (now + seconds, provider[:100])
+            self._known.move_to_end(key)
+            while len(self._known) > self._size:
+                self._known.popitem(last=False)
+        return provider[:100]

@@ -1,0 +1,85 @@
+"""A small authoritative name server on loopback, for the demo and for tests; nothing leaves the machine."""
+
+from collections.abc import Mapping, Sequence
+from threading import Thread
+from types import TracebackType
+from typing import Any, Self
+
+import dnslib
+from dnslib.server import DNSHandler, DNSLogger, DNSServer, TCPServer, UDPServer
+
+# name → record type → values in presentation form; a TXT value is given whole and cut here
+Zones = Mapping[str, Mapping[str, Sequence[str]]]
+TTL_SECONDS = 60
+TXT_PIECE = 255  # octets one string of a TXT record may hold (RFC 1035 section 3.3.14)
+UDP_PAYLOAD = 1232
+POLL_SECONDS = 0.05  # how soon a stop is noticed
+
+
+class _Handler(DNSHandler):  # type: ignore[misc]
+    udplen = UDP_PAYLOAD
+
+
+class Nameserver:
+    """Answers for `zones` over UDP and TCP: NXDOMAIN for a name that isn't there, NODATA for a type."""
+
+    def __init__(self, zones: Zones, *, host: str = "127.0.0.1", port: int = 0) -> None:
+        self.zones = {name.rstrip(".").lower(): records for name, records in zones.items()}
+        quiet = DNSLogger("-request,-reply,-truncated,-error")
+        self._udp = DNSServer(
+            self, address=host, port=port, handler=_Handler, logger=quiet, server=UDPServer
+        )
+        self.host, self.port = host, int(self._udp.server.server_address[1])
+        self._tcp = DNSServer(
+            self, address=host, port=self.port, handler=_Handler, logger=quiet, server=TCPServer
+        )
+
+    @property
+    def address(self) -> str:
+        return f"{self.host}:{self.port}"
+
+    def __enter__(self) -> Self:
+        for server in (self._udp, self._tcp):
+            Thread(target=server.server.serve_forever, args=(POLL_SECONDS,), daemon=True).start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for server in (self._udp, self._tcp):
+            server.stop()
+            server.server.server_close()
+
+    def resolve(self, request: Any, handler: Any) -> Any:  # noqa: ARG002 - dnslib gives both
+        """Return dnslib's reply to its request."""
+        name = str(request.q.qname).rstrip(".").lower()
+        rdtype = str(dnslib.QTYPE[request.q.qtype])
+        reply = request.reply()
+        reply.header.rcode = dnslib.RCODE.NOERROR if self._is_there(name) else dnslib.RCODE.NXDOMAIN
+        for value in self.zones.get(name, {}).get(rdtype, ()):
+            reply.add_answer(
+                dnslib.RR(
+                    request.q.qname, request.q.qtype, ttl=TTL_SECONDS, rdata=_data(rdtype, value)
+                )
+            )
+        return reply
+
+    def _is_there(self, name: str) -> bool:
+        """Tell whether `name` or a name below it has records (RFC 8020: an empty name in between exists)."""
+        return name in self.zones or any(other.endswith("." + name) for other in self.zones)
+
+
+def _data(rdtype: str, value: str) -> Any:
+    if rdtype == "TXT":
+        octets = value.encode()
+        pieces = [octets[i : i + TXT_PIECE] for i in range(0, len(octets), TXT_PIECE)]
+        return dnslib.TXT(pieces or [b""])
+    if rdtype == "MX":
+        preference, exchange = value.split()
+        return dnslib.MX(exchange, int(preference))
+    return {"A": dnslib.A, "AAAA": dnslib.AAAA, "CNAME": dnslib.CNAME, "NS": dnslib.NS}[rdtype](
+        value
+    )

@@ -1,0 +1,157 @@
+import pytest
+
+from mailops.lib.dns_answers import Answer, Status
+from mailops.lib.mailbox_providers import ProviderCache, provider_of, registrable_domain
+from mailops.lib.resolver import Memo, Resolver, parse_nameserver, resolve
+from tests.lib.nameserver import FaultyNameserver
+
+LONG = "v=DKIM1; k=rsa; p=" + "A" * 3000
+ZONES = {
+    "acme.example": {
+        "TXT": ["v=spf1 -all", "hello"],
+        "MX": ["20 b.acme.example", "5 a.acme.example"],
+    },
+    "long.example": {"TXT": [LONG]},
+    "alias.example": {"CNAME": ["acme.example"], "TXT": []},
+    "a.b.example": {"A": ["127.0.0.1"]},
+    "null.example": {"MX": ["0 ."]},
+}
+
+
+@pytest.fixture
+def server():
+    with FaultyNameserver(ZONES, silent={"silent.example"}, failing={"bad.example"}) as server:
+        yield server
+
+
+@pytest.fixture
+def ask(server):
+    return Resolver(((server.host, server.port),), query_seconds=0.2)
+
+
+class TestResolver:
+    def test_returns_every_record_sorted(self, ask):
+        assert ask("acme.example", "TXT") == Answer(Status.FOUND, ("hello", "v=spf1 -all"))
+        assert ask("Acme.Example.", "MX").values == ("20 b.acme.example", "5 a.acme.example")
+
+    def test_asks_again_by_tcp_when_an_answer_is_truncated(self, ask, server):
+        assert ask("long.example", "TXT").values == (LONG,)
+        assert [protocol for protocol, *_ in server.asked] == ["udp", "tcp"]
+
+    def test_tells_a_missing_name_from_a_missing_type(self, ask):
+        assert ask("nowhere.example", "TXT").status is Status.NXDOMAIN
+        assert ask("a.b.example", "TXT").status is Status.NODATA
+        assert ask("b.example", "TXT").status is Status.NODATA
+
+    def test_retries_a_silent_server_and_then_says_time_out(self, ask, server):
+        answer = ask("silent.example", "TXT")
+        assert answer.status is Status.TIMEOUT
+        assert not answer.is_known
+        assert len(server.asked) == 2
+        assert "did not answer" in answer.detail
+
+    def test_says_servfail_and_asks_no_more(self, ask, server):
+        answer = ask("bad.example", "TXT")
+        assert answer.status is Status.SERVFAIL
+        assert "SERVFAIL" in answer.detail
+        assert len(server.asked) == 1
+
+    def test_goes_on_to_the_next_server(self, server):
+        with FaultyNameserver({}) as dead:
+            dead.is_failing = True
+            ask = Resolver(((dead.host, dead.port), (server.host, server.port)), query_seconds=0.2)
+            assert ask("acme.example", "TXT").is_found
+
+    def test_a_port_nobody_listens_on_is_silence_and_not_absence(self, server):
+        port = server.port
+        server.__exit__(None, None, None)
+        answer = Resolver((("127.0.0.1", port),), query_seconds=0.2)("acme.example", "TXT")
+        assert answer.status is Status.TIMEOUT
+        server.__init__(ZONES)
+        server.__enter__()
+
+    @pytest.mark.parametrize("name", ["", "a" * 64 + ".example", "a..example", "\udcff.example"])
+    def test_a_name_that_can_not_be_one_is_not_there(self, ask, name):
+        assert not ask(name, "TXT").is_found
+
+    def test_null_mx_keeps_its_dot(self, ask):
+        assert ask("null.example", "MX").values == ("0 .",)
+
+    def test_reads_the_name_servers_of_the_settings(self, server, settings):
+        settings.MAILOPS_NAMESERVERS = [server.address]
+        assert resolve("acme.example", "TXT").is_found
+
+
+class TestParseNameserver:
+    @pytest.mark.parametrize(
+        ("text", "parsed"),
+        [
+            ("9.9.9.9", ("9.9.9.9", 53)),
+            ("127.0.0.1:5353", ("127.0.0.1", 5353)),
+            ("[::1]:54", ("::1", 54)),
+            ("2620:fe::fe", ("2620:fe::fe", 53)),
+        ],
+    )
+    def test_reads_host_and_port(self, text, parsed):
+        assert parse_nameserver(text) == parsed
+
+    @pytest.mark.parametrize("text", ["", ":53", "a:b", "1.1.1.1:0", "1.1.1.1:70000"])
+    def test_refuses_what_is_neither(self, text):
+        with pytest.raises(ValueError):
+            parse_nameserver(text)
+
+
+class TestMemo:
+    def test_asks_once_and_gives_up_on_silence(self, ask, server):
+        memo = Memo(ask, patience=1)
+        memo("acme.example", "TXT")
+        memo("ACME.example", "TXT")
+        assert len(server.asked) == 1
+        memo("silent.example", "TXT")
+        assert memo("other.example", "TXT").detail.startswith("Not asked")
+        assert len(server.asked) == 3
+
+
+class TestProvider:
+    @pytest.mark.parametrize(
+        ("exchange", "provider"),
+        [
+            ("5 gmail-smtp-in.l.google.com", "gmail"),
+            ("0 acme-com.mail.protection.outlook.com", "outlook"),
+            ("1 mta5.am0.yahoodns.net", "yahoo"),
+            ("10 mx.acme.co.uk", "acme.co.uk"),
+            ("0 .", "acme.example"),
+        ],
+    )
+    def test_is_named_by_the_mx(self, exchange, provider):
+        assert provider_of("acme.example", Answer(Status.FOUND, (exchange,))) == provider
+
+    def test_is_named_by_the_most_preferred_mx(self):
+        answer = Answer(Status.FOUND, ("10 mx.other.example", "9 aspmx.l.google.com"))
+        assert provider_of("acme.example", answer) == "gmail"
+
+    def test_is_the_domain_itself_without_an_mx(self):
+        assert provider_of("acme.example", Answer(Status.NXDOMAIN)) == "acme.example"
+
+    def test_registrable_domain_knows_public_suffixes(self):
+        assert registrable_domain("a.b.co.uk.") == "b.co.uk"
+
+
+class TestProviderCache:
+    def test_asks_once_for_each_domain(self):
+        asked = []
+        cache = ProviderCache(lambda name, rdtype: asked.append(name) or Answer(Status.NXDOMAIN))
+        cache.providers([f"d{n % 7}.example" for n in range(100)] + ["D1.example"])
+        cache.providers([f"d{n}.example" for n in range(7)])
+        assert len(asked) == 8 or len(asked) == 7
+
+    def test_a_dead_resolver_costs_few_time_outs(self):
+        asked = []
+        cache = ProviderCache(lambda name, rdtype: asked.append(name) or Answer(Status.TIMEOUT))
+        assert [cache.provider(f"d{n}.example") for n in range(50)][-1] == "d49.example"
+        assert len(asked) == 5
+
+    def test_forgets_the_oldest_when_full(self):
+        cache = ProviderCache(lambda name, rdtype: Answer(Status.NXDOMAIN), size=3)
+        cache.providers([f"d{n}.example" for n in range(10)])
+        assert len(cache._known) == 3
