@@ -40,6 +40,7 @@ INSTALLED_APPS = [
     "allauth.account",
     "allauth.mfa",
     "anymail",
+    "mailops.lib",
     "mailops.accounts",
     "mailops.domains",
     "mailops.sandbox",
@@ -66,6 +67,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "mailops.accounts.time_zone.TimeZoneMiddleware",
 ]
 ROOT_URLCONF = "mailops.urls"
 WSGI_APPLICATION = "mailops.wsgi.application"

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.template.loader import render_to_string
 from django.utils.cache import patch_vary_headers
 
 
@@ -25,8 +26,11 @@ def render_page(
     fragment: str = "",
     status: int = 200,
 ) -> HttpResponse:
-    """Return `template`, or only its partial `fragment` where htmx asks for it; `Vary: HX-Request` always."""
-    name = f"{template}#{fragment}" if fragment and wants_fragment(request) else template
-    response = render(request, name, context, status=status)
+    """Return `template`, or only its partial `fragment` (and new toasts) where htmx asks for it; `Vary: HX-Request` always."""
+    if fragment and wants_fragment(request):
+        response = render(request, f"{template}#{fragment}", context, status=status)
+        response.write(render_to_string("_parts/toasts.html", {"oob": True}, request))
+    else:
+        response = render(request, template, context, status=status)
     patch_vary_headers(response, ["HX-Request"])
     return response

@@ -1,0 +1,114 @@
+"""One pill for every status in the house: its word, tone and icon stand in one table."""
+
+from dataclasses import dataclass
+
+from django import template
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from mailops.lib.templatetags.icons import icon
+
+register = template.Library()
+
+
+@dataclass(frozen=True)
+class Pill:
+    word: str
+    tone: str  # ok, busy, warn, bad or quiet: the classes of parts.css
+    icon: str
+
+
+PILLS: dict[str, Pill] = {
+    # messages, and what happened to them
+    "queued": Pill("Queued", "quiet", "clock"),
+    "deferred": Pill("Deferred", "warn", "retry"),
+    "held": Pill("Held", "warn", "pause"),
+    "accepted": Pill("Accepted", "ok", "check"),
+    "delivered": Pill("Delivered", "ok", "check"),
+    "bounced": Pill("Bounced", "bad", "return"),
+    "returned": Pill("Bounced later", "bad", "return"),
+    "failed": Pill("Failed", "bad", "error"),
+    "suppressed": Pill("Suppressed", "quiet", "suppressions"),
+    "expired": Pill("Expired", "bad", "clock"),
+    "canceled": Pill("Canceled", "quiet", "minus"),
+    "uncertain": Pill("Uncertain", "warn", "question"),
+    "released": Pill("Released", "busy", "play"),
+    "requeued": Pill("Sent again", "busy", "retry"),
+    "delayed": Pill("Delayed", "warn", "clock"),
+    "complained": Pill("Complained", "bad", "flag"),
+    "unsubscribed": Pill("Unsubscribed", "quiet", "suppressions"),
+    "opened": Pill("Opened", "ok", "eye"),
+    "clicked": Pill("Clicked", "ok", "pointer"),
+    "session_lost": Pill("Session lost", "warn", "warning"),
+    "late": Pill("Late reply", "quiet", "info"),
+    "settled": Pill("Settled", "ok", "user"),
+    # campaigns, transports, streams, imports, templates
+    "draft": Pill("Draft", "quiet", "edit"),
+    "scheduled": Pill("Scheduled", "busy", "clock"),
+    "running": Pill("Running", "busy", "play"),
+    "paused": Pill("Paused", "warn", "pause"),
+    "completed": Pill("Completed", "ok", "check"),
+    "mapping": Pill("Choose columns", "warn", "edit"),
+    "published": Pill("Published", "ok", "check"),
+    "archived": Pill("Archived", "quiet", "minus"),
+    # checks
+    "unknown": Pill("Not known", "quiet", "question"),
+    "ok": Pill("OK", "ok", "check"),
+    "warning": Pill("Warning", "warn", "warning"),
+    "error": Pill("Broken", "bad", "error"),
+    "breaker:closed": Pill("Healthy", "ok", "check"),
+    "breaker:open": Pill("Not reachable", "bad", "error"),
+    "breaker:half_open": Pill("Probing", "warn", "retry"),
+    # incidents
+    "open": Pill("Open", "bad", "stop"),
+    "acknowledged": Pill("Acknowledged", "warn", "eye"),
+    "closed": Pill("Closed", "ok", "check"),
+    "resolved": Pill("Resolved", "ok", "check"),
+    "severity:info": Pill("Info", "quiet", "info"),
+    "severity:warning": Pill("Warning", "warn", "warning"),
+    "severity:critical": Pill("Critical", "bad", "stop"),
+    # checklists
+    "holds": Pill("Holds", "ok", "check"),
+    "passed": Pill("Passed", "ok", "check"),
+    "missing": Pill("Missing", "bad", "error"),
+    "stale": Pill("Stale", "warn", "clock"),
+    "signed": Pill("Signed", "ok", "user"),
+    "overridden": Pill("Overridden", "warn", "warning"),
+    "pending": Pill("Pending", "quiet", "clock"),
+    # suppressions
+    "hard_bounce": Pill("Hard bounce", "bad", "return"),
+    "soft_bounces": Pill("Repeated soft bounces", "warn", "return"),
+    "complaint": Pill("Complaint", "bad", "flag"),
+    "unsubscribe": Pill("Unsubscribed", "quiet", "suppressions"),
+    "manual": Pill("Added by hand", "quiet", "user"),
+    "imported": Pill("Imported", "quiet", "upload"),
+    # people, processes, keys
+    "active": Pill("Active", "ok", "check"),
+    "inactive": Pill("Deactivated", "quiet", "minus"),
+    "invited": Pill("Invited", "busy", "clock"),
+    "standby": Pill("Standby", "quiet", "clock"),
+    "alive": Pill("Alive", "ok", "check"),
+    "dead": Pill("Dead", "bad", "error"),
+    "stopped": Pill("Stopped", "quiet", "minus"),
+}
+
+
+def find(value: str, kind: str = "") -> Pill:
+    """Return the pill of `value`; one that nobody drew yet is quiet and says its own name."""
+    known = PILLS.get(f"{kind}:{value}") or PILLS.get(value)
+    return known or Pill(value.replace("_", " ").capitalize() or "Not known", "quiet", "dot")
+
+
+@register.simple_tag
+def pill(value: object, kind: str = "", word: str = "") -> SafeString:
+    """Return the pill of a status; `kind` ("breaker", "severity") tells apart what shares a word, `word` replaces it."""
+    found = find(str(value), kind)
+    return format_html(
+        '<span class="pill {}">{}{}</span>', found.tone, icon(found.icon), word or found.word
+    )
+
+
+@register.filter
+def tone(value: object) -> str:
+    """Return the tone of a status, the class for a timeline entry or a bar."""
+    return find(str(value)).tone

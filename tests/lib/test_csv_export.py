@@ -1,0 +1,38 @@
+import csv
+import io
+
+import pytest
+
+from mailops.lib.csv_export import escape, stream_csv
+
+
+def _read(response) -> list[list[str]]:
+    text = b"".join(response.streaming_content).decode("utf-8-sig")
+    return list(csv.reader(io.StringIO(text)))
+
+
+class TestStreamCsv:
+    def test_writes_header_and_rows(self):
+        response = stream_csv("a.csv", ["address", "n"], [("ann@example.com", 3), ("b", None)])
+        assert _read(response) == [["address", "n"], ["ann@example.com", "3"], ["b", ""]]
+        assert response["Content-Disposition"] == 'attachment; filename="a.csv"'
+
+    def test_keeps_quotes_newlines_and_other_scripts(self):
+        row = ['say "hi", Bob', "two\nlines", "Жанна"]
+        assert _read(stream_csv("a.csv", ["a", "b", "c"], [row]))[1] == row
+
+    def test_reads_rows_only_while_it_is_sent(self):
+        read = []
+        response = stream_csv("a.csv", ["n"], ((read.append(n) or n,) for n in range(3)))
+        assert read == []
+        list(response.streaming_content)
+        assert read == [0, 1, 2]
+
+
+class TestEscape:
+    @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
+    def test_defuses_what_a_spreadsheet_would_run(self, start):
+        assert escape(f"{start}SUM(A1)") == f"'{start}SUM(A1)"
+
+    def test_leaves_numbers_alone(self):
+        assert escape(-5) == -5
