@@ -20,6 +20,10 @@ MAILOPS_BASE_URL = env.read("MAILOPS_BASE_URL", str, "http://127.0.0.1:8000", fi
 MAILOPS_RETURN_PATH_HOST = env.read(
     "MAILOPS_RETURN_PATH_HOST", str, "bounces.mailops.localhost", fix=""
 )
+MAILOPS_SANDBOX_LISTENER = env.read("MAILOPS_SANDBOX_LISTENER", str, "127.0.0.1:2525", fix="")
+MAILOPS_FEEDBACK_LISTENER = env.read("MAILOPS_FEEDBACK_LISTENER", str, "127.0.0.1:2526", fix="")
+# messages kept in each test inbox, the newest; enough for a demo campaign twice over, about 15 MB
+MAILOPS_SANDBOX_KEEP = 5000
 MAILOPS_TRUSTED_RELAYS: frozenset[tuple[str, int]] = frozenset()
 MAILOPS_SECRET_KEYS: list[str] = ["not-yet-secret-placeholder-0123456789"]
 MAILOPS_SECRET_FOLDER: Path | None = None

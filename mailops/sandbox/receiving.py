@@ -1,0 +1,265 @@
+"""The sandbox's SMTP receiver: sessions, simulated mailboxes, and a 250 only for what is kept."""
+
+import asyncio
+import json
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from typing import Any, TextIO
+from uuid import uuid4
+
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
+from django.db import DatabaseError, connection
+
+from mailops.sandbox.simulating import Behavior, Phase, behavior_of
+from mailops.sandbox.storing import Received, headers_of
+
+Store = Callable[[Sequence[Received]], None]
+SIZE_LIMIT = 26_214_400  # octets; what Gmail and Outlook take, about
+BATCH = (
+    200  # messages in one transaction: large enough to be quick, small enough to stay under 100 ms
+)
+REFUSALS_OF_DEFER = 2
+DEFERRALS_KEPT = 100_000  # messages whose deferrals are remembered; a restart begins anew
+STOP_SECONDS = 1.0
+
+
+class Ledger:
+    """Appends one JSON line to `path` for each message and recipient taken, on disk before the reply goes out."""
+
+    def __init__(self, path: Path) -> None:
+        self._file: TextIO = path.open("a", encoding="utf-8")
+
+    def write(self, batch: Sequence[Received]) -> None:
+        at = datetime.now(UTC).isoformat()
+        for received in batch:
+            for recipient, _ in received.recipients:
+                line = {
+                    "at": at,
+                    "session": received.session,
+                    "message_id": received.headers.message_id,
+                    "recipient": recipient,
+                    "envelope_sender": received.envelope_sender,
+                }
+                self._file.write(json.dumps(line) + "\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class Keeper:
+    """Stores what the sessions took in group commits, in a thread that owns the database connection."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._waiting: list[tuple[Received, asyncio.Future[None]]] = []
+        self._thread = ThreadPoolExecutor(1, "sandbox-store")
+        self._task: asyncio.Task[None] | None = None
+
+    async def keep(self, received: Received) -> None:
+        """Return when `received` is stored; raises DatabaseError where it could not be."""
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[None] = loop.create_future()
+        self._waiting.append((received, done))
+        if self._task is None or self._task.done():
+            self._task = loop.create_task(self._drain())
+        await done
+
+    async def _drain(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._waiting:
+            group, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
+            error: DatabaseError | None = None
+            try:
+                await loop.run_in_executor(self._thread, self._commit, [one for one, _ in group])
+            except DatabaseError as failure:
+                error = failure
+            for _, done in group:
+                if done.done():  # its session is gone; it is kept all the same
+                    continue
+                if error is None:
+                    done.set_result(None)
+                else:
+                    done.set_exception(error)
+
+    def _commit(self, batch: list[Received]) -> None:
+        try:
+            self._store(batch)
+        except DatabaseError:
+            connection.close()  # the next group opens a new one, should the server be back
+            raise
+
+    async def close(self) -> None:
+        """Wait until what was taken is stored."""
+        if self._task is not None:
+            await self._task
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._thread, self._disconnect)
+        self._thread.shutdown()
+
+    def _disconnect(self) -> None:
+        connection.close()  # the one of the thread that runs this
+
+
+@dataclass
+class Mailboxes:
+    """Answers the commands of all sessions: aiosmtpd's handler."""
+
+    keeper: Keeper
+    offers_login: bool
+    slow_seconds: float
+    deferrals: OrderedDict[tuple[str, str], int] = field(default_factory=OrderedDict)
+
+    async def handle_EHLO(  # noqa: N802 - aiosmtpd gives its hooks their names and arguments
+        self,
+        server: SMTP,  # noqa: ARG002
+        session: Session,
+        envelope: Envelope,  # noqa: ARG002
+        hostname: str,
+        responses: list[str],
+    ) -> list[str]:
+        session.host_name = hostname
+        lines = [line for line in responses if self.offers_login or not line.startswith("250-AUTH")]
+        return [*lines[:-1], "250-PIPELINING", *lines[-1:]]
+
+    async def handle_RCPT(  # noqa: N802
+        self,
+        server: SMTP,  # noqa: ARG002
+        session: Session,  # noqa: ARG002
+        envelope: Envelope,
+        address: str,
+        options: list[str],
+    ) -> str:
+        behavior = behavior_of(address)
+        if behavior.phase is Phase.RCPT:
+            return behavior.reply
+        envelope.rcpt_tos.append(address)
+        envelope.rcpt_options.extend(options)
+        return "250 2.1.5 OK"
+
+    async def handle_DATA(  # noqa: N802
+        self, server: "Receiver", session: Session, envelope: Envelope
+    ) -> str:
+        content = envelope.original_content or b""
+        received = Received(
+            session=server.number,
+            helo=session.host_name or "",
+            envelope_sender=(envelope.mail_from or "").removeprefix("<>"),
+            recipients=[(address, behavior_of(address)) for address in envelope.rcpt_tos],
+            content=content,
+            headers=headers_of(content),
+        )
+        behaviors = {behavior.name: behavior for _, behavior in received.recipients}
+        if "drop" in behaviors:
+            await server.hang_up()
+        if refusal := self._refusal(received, behaviors):
+            return refusal
+        if "slow" in behaviors:
+            await asyncio.sleep(self.slow_seconds)
+        try:
+            await self.keeper.keep(received)
+        except DatabaseError:
+            return "451 4.3.0 The message could not be stored, try again later"
+        return f"250 2.0.0 OK: kept as {uuid4().hex[:12]}"
+
+    def _refusal(self, received: Received, behaviors: dict[str, Behavior]) -> str:
+        if "policy" in behaviors:
+            return behaviors["policy"].reply
+        if "defer" in behaviors and self._is_deferred(received):
+            return behaviors["defer"].reply
+        return ""
+
+    def _is_deferred(self, received: Received) -> bool:
+        recipients = " ".join(sorted(recipient for recipient, _ in received.recipients))
+        key = (received.headers.message_id, recipients)
+        refused = self.deferrals.pop(key, 0)
+        if refused >= REFUSALS_OF_DEFER:
+            return False
+        self.deferrals[key] = refused + 1
+        if len(self.deferrals) > DEFERRALS_KEPT:
+            self.deferrals.popitem(last=False)
+        return True
+
+
+class Receiver(SMTP):
+    """One session; `number` names it in logs and rows."""
+
+    _numbers = count(1)
+    _run = uuid4().hex[:8]  # tells the sessions of one start from those of another
+
+    def __init__(self, handler: Mailboxes, *, sessions: "set[Receiver]", **options: Any) -> None:
+        super().__init__(handler, **options)
+        self._sessions = sessions
+        self.number = f"{self._run}-{next(self._numbers)}"
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._sessions.add(self)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._sessions.discard(self)
+        super().connection_lost(error)
+
+    def close(self) -> None:
+        """Close the connection; the coroutine that answers it is canceled with it."""
+        if self.transport is not None:
+            self.transport.close()
+
+    async def hang_up(self) -> None:
+        """Close the connection in the middle of an answer; never returns."""
+        self.close()
+        await asyncio.get_running_loop().create_future()
+
+
+def _let_in(*_: object) -> AuthResult:
+    return AuthResult(success=True)
+
+
+async def serve(
+    *,
+    host: str,
+    port: int,
+    store: Store,
+    stop: asyncio.Event,
+    any_login: bool = False,
+    slow_seconds: float = 5.0,
+    ready: Callable[[int], None] = lambda _: None,
+) -> None:
+    """Receive mail on `host` and `port` (0: any free one, told to `ready`) until `stop` is set.
+
+    With `any_login`, AUTH PLAIN and LOGIN are offered, in clear text, and any credentials will do.
+    """
+    keeper = Keeper(store)
+    handler = Mailboxes(keeper, offers_login=any_login, slow_seconds=slow_seconds)
+    sessions: set[Receiver] = set()
+    loop = asyncio.get_running_loop()
+
+    def session() -> Receiver:
+        return Receiver(
+            handler,
+            sessions=sessions,
+            loop=loop,
+            hostname="sandbox.mailops.localhost",
+            ident="mailops sandbox",
+            data_size_limit=SIZE_LIMIT,
+            enable_SMTPUTF8=True,
+            auth_require_tls=False,
+            authenticator=_let_in if any_login else None,
+            auth_exclude_mechanism=() if any_login else ("LOGIN", "PLAIN"),
+        )
+
+    server = await loop.create_server(session, host, port)
+    ready(server.sockets[0].getsockname()[1])
+    await stop.wait()
+    server.close()
+    try:
+        await asyncio.wait_for(keeper.close(), STOP_SECONDS)
+    finally:
+        for open_session in list(sessions):
+            open_session.close()
+        await asyncio.sleep(0)
