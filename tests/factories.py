@@ -1,5 +1,6 @@
 """Makes rows for tests, each valid and small; keyword arguments override."""
 
+import zlib
 from datetime import timedelta
 from itertools import count
 from typing import Any
@@ -11,6 +12,7 @@ from mailops.campaigns.models import Campaign
 from mailops.content.models import MailTemplate, TemplateVersion
 from mailops.domains.models import Domain, Identity
 from mailops.outbox.models import Message, QueueEntry
+from mailops.sandbox.models import CapturedMessage, Inbox
 from mailops.transports.models import Route, Stream, Transport
 
 _numbers = count(1)
@@ -127,3 +129,26 @@ def make_message(*, with_entry: bool = True, **fields: Any) -> Message:
             expires_at=now + timedelta(hours=72),
         )
     return message
+
+
+def make_captured(content: bytes = b"", **fields: Any) -> CapturedMessage:
+    """Make a captured message of `content`, in an inbox of its recipient's domain."""
+    recipient = fields.pop("recipient", f"r{next(_numbers)}@example.net")
+    inbox = fields.pop("inbox", None)
+    if inbox is None:
+        inbox, _ = Inbox.objects.get_or_create(kind="domain", name=recipient.partition("@")[2])
+    return CapturedMessage.objects.create(
+        **{
+            "inbox": inbox,
+            "recipient": recipient,
+            "session": "test-1",
+            "behavior": "accept",
+            "envelope_sender": "b+1@bounces.mailops.localhost",
+            "subject": "Hello",
+            "header_from": "Ada <ada@news.example>",
+            "message_id": f"<{next(_numbers)}@news.example>",
+            "size": len(content),
+            "packed": zlib.compress(content),
+            **fields,
+        }
+    )

@@ -31,8 +31,12 @@ class Inbox(models.Model):
             models.UniqueConstraint(fields=["kind", "name"], name="inbox_once")
         ]
 
+    @property
+    def is_tag(self) -> bool:
+        return self.kind == self.Kind.TAG
+
     def __str__(self) -> str:
-        return f"+{self.name}" if self.kind == self.Kind.TAG else self.name
+        return f"+{self.name}" if self.is_tag else self.name
 
 
 class CapturedQuerySet(models.QuerySet["CapturedMessage"]):
@@ -121,3 +125,14 @@ class Reaction(models.Model):
                 fields=["due_at"], name="reaction_due", condition=models.Q(done_at=None)
             )  # the loop's pull
         ]
+
+    @property
+    def is_waiting(self) -> bool:
+        return self.done_at is None
+
+    @property
+    def waiting_sentence(self) -> str:
+        """Say when it is tried, and what stopped it the last time."""
+        if self.attempts == 0:
+            return "It follows in a moment, while the sandbox receiver runs."
+        return f"Tried {self.attempts} times, and will be tried again. {self.outcome}"

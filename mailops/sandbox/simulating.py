@@ -20,6 +20,10 @@ class Behavior:
     does: str
     reply: str = ""
 
+    @property
+    def example(self) -> str:
+        return f"{self.name}@example.net"
+
 
 ACCEPT = Behavior("accept", Phase.DATA, "Accepts the message and keeps it; so does any other name.")
 BEHAVIORS = {

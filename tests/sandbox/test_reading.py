@@ -1,0 +1,75 @@
+from email.message import EmailMessage
+
+import pytest
+
+from mailops.sandbox.reading import read
+
+
+def whole():
+    message = EmailMessage()
+    message["Subject"] = "Grüße"
+    message.set_content("Hello Ada\n")
+    message.add_alternative('<p>Hello Ada <img src="cid:logo"></p>', subtype="html")
+    message.get_payload()[1].add_related(b"\x89PNG", "image", "png", cid="<logo>")
+    message.add_attachment(b"%PDF", maintype="application", subtype="pdf", filename="b/ill ü.pdf")
+    return message.as_bytes()
+
+
+class TestRead:
+    def test_finds_text_html_and_attachments(self):
+        found = read(whole())
+        assert found.text == "Hello Ada\n"
+        assert "<p>Hello Ada" in found.html
+        assert [(one.name, one.content_type) for one in found.attachments][-1] == (
+            "b_ill ü.pdf",
+            "application/pdf",
+        )
+        assert ("Subject", "Grüße") in found.headers
+
+    def test_shows_an_image_that_the_html_names_by_content_id(self):
+        assert 'src="data:image/png;base64,iVBORw=="' in read(whole()).html
+
+    def test_leaves_an_unknown_content_id_as_it_is(self):
+        html = b'Content-Type: text/html\r\n\r\n<img src="cid:none">'
+        assert read(html).html == '<img src="cid:none">'
+
+    def test_takes_an_html_file_for_an_attachment(self):
+        message = EmailMessage()
+        message.set_content("see file")
+        message.add_attachment("<b>file</b>", subtype="html", filename="page.html")
+        found = read(message.as_bytes())
+        assert found.html == ""
+        assert found.attachments[0].name == "page.html"
+
+    def test_keeps_a_forwarded_message_as_an_attachment(self):
+        inner, outer = EmailMessage(), EmailMessage()
+        inner["Subject"] = "inner"
+        inner.set_content("x")
+        outer.set_content("see below")
+        outer.add_attachment(inner)
+        found = read(outer.as_bytes())
+        assert found.text == "see below\n"
+        assert b"Subject: inner" in found.attachments[0].content
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            b"",
+            b"\0\xff\xfe",
+            b"Content-Type: text/plain; charset=no-such\r\n\r\n\xff",
+            b"Content-Type: text/plain; charset=\xff\r\n\r\nx",
+            b"Content-Type: multipart/mixed\r\n\r\nno boundary",
+            b"Content-Transfer-Encoding: base64\r\n\r\n!!!=",
+            b"Subject: =?utf-8?q?=FF?= =?x?b?_?=\r\n\r\n",
+            b'Content-Type: text/plain; name="=?bad?="\r\n\r\nx',
+            b"Content-Type: text/plain; name*=bad'x'%FF\r\n\r\nx",
+        ],
+    )
+    def test_never_raises(self, content):
+        read(content)
+
+    def test_says_so_where_parts_nest_too_deeply(self):
+        content = b""
+        for n in range(2000):
+            content += b'Content-Type: multipart/mixed; boundary="b%d"\r\n\r\n--b%d\r\n' % (n, n)
+        assert "too deeply" in read(content).problem
