@@ -1,8 +1,25 @@
 """Addresses we must not write to, why, until when, in which stream."""
 
-from typing import ClassVar
+from datetime import datetime
+from typing import Any, ClassVar
 
 from django.db import models
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from mailops.transports.models import Stream
+
+
+class SuppressionQuerySet(models.QuerySet["Suppression"]):
+    def active(self) -> "SuppressionQuerySet":
+        """Keep those in force now, by the database's clock."""
+        return self.filter(models.Q(expires_at=None) | models.Q(expires_at__gt=Now()))
+
+    def covering(self, address_key: str, stream: Stream | None) -> "SuppressionQuerySet":
+        """Keep what stops mail to `address_key` in `stream` now: its own entry, and the one for all streams."""
+        return self.active().filter(
+            models.Q(stream=None) | models.Q(stream=stream), address_key=address_key
+        )
 
 
 class Suppression(models.Model):
@@ -13,6 +30,16 @@ class Suppression(models.Model):
         UNSUBSCRIBE = "unsubscribe", "Unsubscribed"
         MANUAL = "manual", "Added by hand"
         IMPORTED = "imported", "Imported"
+
+    # weakest first; what the recipient asked for outranks what we found out, and that what we were told
+    STRENGTH: ClassVar = [
+        Reason.SOFT_BOUNCES,
+        Reason.IMPORTED,
+        Reason.MANUAL,
+        Reason.HARD_BOUNCE,
+        Reason.UNSUBSCRIBE,
+        Reason.COMPLAINT,
+    ]
 
     address = models.CharField(max_length=320)  # as given
     address_key = models.CharField(max_length=320)  # protocol.address.address_key
@@ -26,6 +53,8 @@ class Suppression(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField(null=True, blank=True)
 
+    objects = SuppressionQuerySet.as_manager()
+
     class Meta:
         constraints: ClassVar = [
             models.UniqueConstraint(
@@ -35,3 +64,45 @@ class Suppression(models.Model):
 
     def __str__(self) -> str:
         return self.address
+
+    @property
+    def was_asked_for(self) -> bool:
+        """Tell whether the recipient wanted it, so that nothing but a person may take it back."""
+        return self.reason in {self.Reason.UNSUBSCRIBE, self.Reason.COMPLAINT}
+
+    @property
+    def has_expired(self) -> bool:
+        return self.expires_at is not None and self.expires_at <= timezone.now()
+
+    def strengthen(self, other: "Suppression") -> bool:
+        """Take over what `other` says more strongly, or all of it once this entry has expired; tell if it changed."""
+        outranks = self.STRENGTH.index(self.Reason(other.reason)) > self.STRENGTH.index(
+            self.Reason(self.reason)
+        )
+        if self.has_expired or outranks:
+            self.reason = other.reason
+            self.evidence_text = other.evidence_text
+            self.evidence_event_id = other.evidence_event_id
+            self.created_by = other.created_by
+            self.expires_at = other.expires_at if self.has_expired else self._later(other)
+        elif self.expires_at != self._later(other):
+            self.expires_at = self._later(other)
+        else:
+            return False
+        self.save()
+        return True
+
+    def _later(self, other: "Suppression") -> datetime | None:
+        if self.expires_at is None or other.expires_at is None:
+            return None
+        return max(self.expires_at, other.expires_at)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what the audit trail keeps of this entry."""
+        return {
+            "address": self.address,
+            "stream": str(self.stream) if self.stream else "all streams",
+            "reason": self.reason,
+            "expires_at": self.expires_at.isoformat() if self.expires_at else None,
+            "evidence": self.evidence_text,
+        }

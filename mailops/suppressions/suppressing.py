@@ -1,0 +1,77 @@
+"""Puts addresses on the list of those we must not write to, and takes them off again."""
+
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+
+from mailops.accounts.auditing import audit
+from mailops.accounts.models import User
+from mailops.protocol.address import address_key
+from mailops.suppressions.models import Suppression
+from mailops.transports.models import Stream
+
+
+class RemovalRefused(Exception):
+    """The sentence says what is missing: a reason, or the person who gives it."""
+
+
+@transaction.atomic
+def suppress(
+    *,
+    address: str,
+    stream: Stream | None,
+    reason: str,
+    evidence_text: str = "",
+    evidence_event_id: int | None = None,
+    expires_at: datetime | None = None,
+    actor: User | None = None,
+) -> Suppression:
+    """Stop mail to `address` in `stream` (None: in all) and return the entry that does so.
+
+    There is one entry for an address and stream; it is only ever made stronger: a complaint outranks a
+    hard bounce, for ever outranks for a time. An expired entry counts as none. Raises InvalidAddress.
+    """
+    given: dict[str, Any] = {
+        "address": address.strip(),
+        "reason": reason,
+        "evidence_text": evidence_text,
+        "evidence_event_id": evidence_event_id,
+        "expires_at": expires_at,
+        "created_by": actor.email if actor else "mailops",
+    }
+    entry, is_new = Suppression.objects.select_for_update().get_or_create(
+        address_key=address_key(address, allow_utf8=True), stream=stream, defaults=given
+    )
+    before = None if is_new else entry.as_json()
+    if is_new or entry.strengthen(Suppression(**given)):
+        _tell(actor, "suppression.add", entry, before=before, reason=evidence_text)
+    return entry
+
+
+@transaction.atomic
+def unsuppress(*, suppression: Suppression, reason: str, actor: User | None = None) -> None:
+    """Let mail reach the address of `suppression` again, because of `reason`; raises RemovalRefused.
+
+    What a recipient asked for, an unsubscribe or a complaint, only a person takes back.
+    """
+    if not reason.strip():
+        raise RemovalRefused("Say why this address may be written to again.")
+    if actor is None and suppression.was_asked_for:
+        raise RemovalRefused(
+            "The recipient asked for no more mail; only a person can take that back."
+        )
+    audit(
+        actor=actor,
+        verb="suppression.remove",
+        subject=suppression,
+        before=suppression.as_json(),
+        reason=reason.strip(),
+    )
+    suppression.delete()
+
+
+def _tell(actor: User | None, verb: str, entry: Suppression, **details: Any) -> None:
+    """Write the audit trail for a person's act; an entry made by a bounce carries its own evidence."""
+    if actor is not None:
+        audit(actor=actor, verb=verb, subject=entry, after=entry.as_json(), **details)
