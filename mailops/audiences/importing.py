@@ -1,0 +1,180 @@
+"""Turns a stored file into members of an audience, in chunks that can be cut off anywhere and doubled by nobody.
+
+A chunk is one transaction: it locks the import's row, reads from the cursor, copies the rows into a staging table,
+settles them with a handful of set-based statements, and moves cursor and counts. Whoever comes second finds the row
+locked or the cursor moved.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from mailops.accounts.auditing import audit
+from mailops.accounts.models import User
+from mailops.audiences.models import Import, ImportedAddress, ImportPiece
+from mailops.audiences.reading import Record
+from mailops.audiences.settling import StagedRow, settle
+from mailops.audiences.uploading import records_of, start_of_text
+from mailops.protocol.address import InvalidAddress, address_key
+
+CHUNK_ROWS = 5_000  # about half a second of work
+CHUNK_BYTES = 8 * 1024 * 1024  # of the file, where the rows are long
+MAX_FAILURES = 5
+
+
+class WrongState(Exception):
+    """The import is past the point where this could be done."""
+
+
+def start_import(
+    *, run: Import, header: list[str], mapping: dict[str, Any], consent: str, actor: User
+) -> None:
+    """Let a mapped import run; raise WrongState where it was started, stopped or finished before."""
+    with transaction.atomic():
+        locked = Import.objects.select_for_update().get(pk=run.pk)
+        if not locked.is_mapping:
+            raise WrongState(f"This import is {locked.get_state_display().lower()} already.")
+        locked.encoding, locked.delimiter, locked.has_header = (
+            run.encoding,
+            run.delimiter,
+            run.has_header,
+        )
+        locked.header, locked.mapping, locked.consent = header, mapping, consent
+        locked.state, locked.started_at = Import.State.RUNNING, timezone.now()
+        locked.cursor, locked.line = _behind_header(locked)
+        locked.save()
+        audit(
+            actor=actor,
+            verb="import.start",
+            subject=locked,
+            after={"audience": locked.audience.name, "mapping": mapping, "consent": consent},
+        )
+
+
+def stop_import(*, run: Import, actor: User) -> None:
+    """Stop an import; the rows read so far stay as they are."""
+    with transaction.atomic():
+        locked = Import.objects.select_for_update().get(pk=run.pk)
+        if locked.is_finished:
+            raise WrongState(f"This import is {locked.get_state_display().lower()} already.")
+        audit(actor=actor, verb="import.stop", subject=locked, after={"rows": locked.rows})
+        _finish(locked, Import.State.STOPPED, f"{actor} stopped it after {locked.rows:,} rows.")
+
+
+def import_chunk(*, run_id: int, rows: int = CHUNK_ROWS) -> bool:
+    """Import the next rows; return whether more may be waiting (False also where another process is at it)."""
+    with transaction.atomic():
+        run = (
+            Import.objects.running()
+            .select_for_update(skip_locked=True, of=("self",))
+            .filter(pk=run_id)
+            .first()
+        )
+        if run is None:
+            return False
+        records, is_end = _next_records(run, rows)
+        settle(run, list(_understand(run, records)))
+        run.blank += sum(not any(record.cells) for record in records)
+        run.failures = 0
+        if records:
+            run.cursor, run.line = records[-1].end, records[-1].next_line
+        if is_end:
+            run.cursor = run.size
+            _finish(run, Import.State.COMPLETED, "")
+        run.save()
+        return run.is_running
+
+
+def note_failure(*, run_id: int, error: Exception) -> None:
+    """Count a chunk that could not be imported; after a few in a row the import fails and says why."""
+    with transaction.atomic():
+        run = Import.objects.select_for_update().filter(pk=run_id).first()
+        if run is None or not run.is_running:
+            return
+        run.failures += 1
+        run.detail = f"{type(error).__name__}: {error}"
+        if run.failures >= MAX_FAILURES:
+            _finish(
+                run,
+                Import.State.FAILED,
+                f"The rows from line {run.line:,} on could not be imported, in {MAX_FAILURES} tries. "
+                f"The {run.rows:,} rows before them are in.",
+            )
+        run.save()
+
+
+def _next_records(run: Import, rows: int) -> tuple[list[Record], bool]:
+    """Return the next records, few enough to be held in memory, and whether the file ends with them."""
+    records: list[Record] = []
+    for record in records_of(run, offset=run.cursor, line=run.line):
+        records.append(record)
+        if len(records) == rows or record.end - run.cursor > CHUNK_BYTES:
+            return records, False
+    return records, True
+
+
+def _behind_header(run: Import) -> tuple[int, int]:
+    start = start_of_text(run)
+    if not run.has_header:
+        return start, 1
+    for record in records_of(run, offset=start, line=1):
+        if any(record.cells):
+            return record.end, record.next_line
+    return run.size, 1
+
+
+def _finish(run: Import, state: Import.State, sentence: str) -> None:
+    run.state, run.sentence, run.finished_at = state, sentence, timezone.now()
+    run.save()
+    ImportPiece.objects.filter(run=run).delete()
+    ImportedAddress.objects.filter(run=run).delete()
+
+
+def _understand(run: Import, records: list[Record]) -> Iterator[StagedRow]:
+    """Yield what each row says by the mapping; blank lines say nothing."""
+    at: int = run.mapping["address"]
+    attributes: dict[str, int] = run.mapping["attributes"]
+    for record in records:
+        if not any(record.cells):
+            continue
+        refusal = record.problem or _refusal(record.cells, len(run.header))
+        if refusal:
+            yield StagedRow(
+                record.line, [_storable(cell) for cell in record.cells], refusal=refusal
+            )
+            continue
+        cells = record.cells
+        address = cells[at].strip() if at < len(cells) else ""
+        try:
+            key = address_key(address) if address else ""
+        except InvalidAddress as error:
+            yield StagedRow(record.line, cells, refusal=str(error))
+            continue
+        if not key:
+            yield StagedRow(record.line, cells, refusal="There is no address in this row.")
+            continue
+        values = {
+            name: value
+            for name, index in attributes.items()
+            if index < len(cells) and (value := cells[index].strip())
+        }
+        yield StagedRow(record.line, cells, address, key, values)
+
+
+def _refusal(cells: list[str], width: int) -> str:
+    """Say why a row can't be used before its address is looked at."""
+    if len(cells) > width and any(cell.strip() for cell in cells[width:]):
+        return f"The row has {len(cells)} cells, the header {width}: its values may stand in the wrong columns."
+    for cell in cells:
+        if "\0" in cell:
+            return "There is a NUL character in this row."
+        if not cell.isascii() and any("\ud800" <= char <= "\udfff" for char in cell):
+            return "There are bytes in this row that are no text in the chosen encoding."
+    return ""
+
+
+def _storable(cell: str) -> str:
+    """Return `cell` without what PostgreSQL can't keep."""
+    return cell.replace("\0", "\ufffd").encode("utf-8", "replace").decode()

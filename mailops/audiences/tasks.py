@@ -1,0 +1,36 @@
+"""Celery shells of the audiences: hints that an import has rows to read."""
+
+from time import monotonic
+
+from celery import shared_task
+from django.db import OperationalError
+
+from mailops.audiences import importing
+from mailops.audiences.models import Import
+
+BUDGET_SECONDS = 6.0  # then the task hands on to a new one, so that none blocks its queue
+
+
+@shared_task(queue="housekeeping")
+def continue_import(run_id: int) -> None:
+    """Import chunks for a few seconds; hand on while there are more."""
+    stop_at = monotonic() + BUDGET_SECONDS
+    try:
+        while importing.import_chunk(run_id=run_id):
+            if monotonic() > stop_at:
+                continue_import.delay(run_id)
+                return
+    except (
+        OperationalError
+    ):  # the database is away or chose a deadlock's victim: the tick comes again
+        raise
+    except Exception as error:
+        importing.note_failure(run_id=run_id, error=error)
+        raise
+
+
+@shared_task(queue="housekeeping")
+def continue_imports() -> None:
+    """Pick up imports whose hint was lost; the import's row lock keeps doubles out."""
+    for run_id in Import.objects.running().values_list("pk", flat=True):
+        continue_import.delay(run_id)

@@ -1,0 +1,130 @@
+"""Takes an uploaded file in and gives it out again, piece by piece.
+
+The pieces are rows: web and worker processes need no folder in common, a backup holds a half-done import, and the
+pieces go with the import they belong to.
+"""
+
+import io
+from collections.abc import Iterable, Iterator
+from typing import Any, Protocol
+
+from django.db import transaction
+
+from mailops.accounts.auditing import audit
+from mailops.accounts.models import User
+from mailops.audiences.models import Audience, Import, ImportPiece
+from mailops.audiences.reading import (
+    SAMPLE_BYTES,
+    Record,
+    bom_length,
+    guess,
+    read_records,
+    sample,
+)
+
+PIECE_BYTES = 256 * 1024
+SAMPLE_ROWS = 8
+
+
+class Upload(Protocol):
+    @property
+    def name(self) -> str | None: ...
+    @property
+    def size(self) -> int | None: ...
+    def read(self, size: int, /) -> bytes: ...
+    def seek(self, position: int, /) -> int: ...
+
+
+def pieces_of(file: Upload) -> Iterator[bytes]:
+    """Yield `file` in pieces of PIECE_BYTES, the last one shorter (Django's own chunks() may yield it whole)."""
+    file.seek(0)
+    while piece := file.read(PIECE_BYTES):
+        yield piece
+
+
+def take_upload(*, audience: Audience, file: Upload, actor: User) -> Import:
+    """Store `file` for an import into `audience` and guess how to read it; raise NotReadable if it is no CSV."""
+    guessed = guess(pieces_of(file))
+    with transaction.atomic():
+        run = Import.objects.create(
+            audience=audience,
+            file_name=(file.name or "upload.csv")[:254],
+            size=file.size or 0,
+            encoding=guessed.encoding,
+            is_encoding_certain=guessed.is_encoding_certain,
+            delimiter=guessed.delimiter,
+            has_header=guessed.has_header,
+            created_by=actor,
+        )
+        for position, data in enumerate(pieces_of(file)):
+            ImportPiece.objects.create(run=run, position=position, data=data)
+        audit(
+            actor=actor,
+            verb="import.upload",
+            subject=run,
+            after={"audience": audience.name, "file": run.file_name, "bytes": run.size},
+        )
+    return run
+
+
+class PieceReader(io.RawIOBase):
+    """The stored file as a byte stream from `offset` on; holds one piece at a time."""
+
+    def __init__(self, run: Import, offset: int) -> None:
+        self._run_id = run.pk
+        self._offset = offset
+        # half a character at the end of a UTF-16 file is no character
+        self._end = (
+            run.size - (run.size - offset) % 2 if run.encoding.startswith("utf-16") else run.size
+        )
+        self._position = -1
+        self._piece = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        position, start = divmod(self._offset, PIECE_BYTES)
+        if position != self._position:
+            self._position, self._piece = position, self._load(position)
+        wanted = min(len(buffer), self._end - self._offset)
+        data = self._piece[start : start + max(wanted, 0)]
+        buffer[: len(data)] = data
+        self._offset += len(data)
+        return len(data)
+
+    def _load(self, position: int) -> bytes:
+        piece = ImportPiece.objects.filter(run_id=self._run_id, position=position).first()
+        return bytes(piece.data) if piece else b""
+
+
+def records_of(run: Import, *, offset: int, line: int) -> Iterable[Record]:
+    """Yield the rows of a stored file from byte `offset` on, which is line `line`."""
+    return read_records(
+        PieceReader(run, offset),
+        encoding=run.encoding,
+        delimiter=run.delimiter,
+        offset=offset,
+        line=line,
+    )
+
+
+def first_bytes(run: Import) -> bytes:
+    """Return the beginning of a stored file, enough to show samples of it."""
+    return io.BufferedReader(PieceReader(run, 0)).read(SAMPLE_BYTES)
+
+
+def start_of_text(run: Import) -> int:
+    return bom_length(first_bytes(run)[:4])
+
+
+def look(run: Import) -> tuple[list[str], list[list[str]]]:
+    """Return the names of the columns (made up where there is no header) and some rows, read as `run` says."""
+    rows = sample(
+        first_bytes(run), encoding=run.encoding, delimiter=run.delimiter, count=SAMPLE_ROWS + 1
+    )
+    cells = [[cell.strip() for cell in row.cells] for row in rows if not row.problem]
+    if run.has_header and cells:
+        return [name or f"Column {index}" for index, name in enumerate(cells[0], 1)], cells[1:]
+    width = max(map(len, cells), default=0)
+    return [f"Column {index}" for index in range(1, width + 1)], cells

@@ -1,0 +1,324 @@
+import codecs
+
+import pytest
+from django.db import connection, transaction
+
+from mailops.accounts.models import AuditEntry
+from mailops.audiences import importing
+from mailops.audiences.importing import (
+    MAX_FAILURES,
+    WrongState,
+    import_chunk,
+    note_failure,
+    start_import,
+    stop_import,
+)
+from mailops.audiences.models import (
+    Contact,
+    Import,
+    ImportedAddress,
+    ImportPiece,
+    ImportRemark,
+    Membership,
+)
+from mailops.audiences.uploading import PIECE_BYTES
+from mailops.suppressions.models import Suppression
+from tests.audiences.uploads import account_of, import_all, start, upload
+from tests.factories import make_audience, make_stream
+
+pytestmark = pytest.mark.django_db
+
+
+def remarks(run: Import) -> list[tuple[int, str]]:
+    return list(run.remarks.order_by("line").values_list("line", "outcome"))
+
+
+class TestTheAccount:
+    def test_counts_every_row_once(self, operator):
+        audience = make_audience("old@example.com", "same@example.com")
+        Contact.objects.filter(address="same@example.com").update(attributes={"city": "Oslo"})
+        Suppression.objects.create(
+            address="gone@example.com", address_key="gone@example.com", reason="unsubscribe"
+        )
+        run = import_all(
+            "email,city\nnew@example.com,Rome\nold@example.com,Bern\nsame@example.com,Oslo\n"
+            "NEW@example.com,Pisa\ngone@example.com,Kiel\nno address,Graz\n\n,Linz\n",
+            actor=operator,
+            audience=audience,
+            city=1,
+        )
+        assert account_of(run) == {
+            "added": 1,
+            "updated": 1,
+            "unchanged": 1,
+            "duplicate": 1,
+            "suppressed": 1,
+            "rejected": 2,
+        }
+        assert (run.rows, run.blank, run.state) == (7, 1, "completed")
+        assert remarks(run) == [
+            (5, "duplicate"),
+            (6, "suppressed"),
+            (7, "rejected"),
+            (9, "rejected"),
+        ]
+
+    def test_the_database_refuses_an_account_that_does_not_add_up(self, operator):
+        from django.db import IntegrityError
+
+        run = upload("email\na@example.com\n", actor=operator)
+        with pytest.raises(IntegrityError), transaction.atomic():
+            Import.objects.filter(pk=run.pk).update(rows=3, added=2)
+
+    def test_says_where_the_first_of_two_stands(self, operator):
+        run = import_all("email\na@example.com\nb@example.com\nA@Example.COM\n", actor=operator)
+        assert run.remarks.get().reason == "The same person stands in line 2."
+
+    def test_finds_a_duplicate_of_an_earlier_chunk(self, operator):
+        run = import_all(
+            "email\na@example.com\nb@example.com\na@example.com\nb@example.com\nc@example.com\n",
+            actor=operator,
+            rows=2,
+        )
+        assert account_of(run) == {"added": 3, "duplicate": 2}
+
+    def test_the_first_row_of_an_address_counts(self, operator):
+        import_all("email,city\na@example.com,Rome\na@example.com,Pisa\n", actor=operator, city=1)
+        assert Contact.objects.get().attributes == {"city": "Rome"}
+
+    def test_rejects_a_row_with_more_cells_than_the_header(self, operator):
+        run = import_all(
+            "email,city\na@example.com,Rome,Italy\nb@example.com,Bern,\n", actor=operator
+        )
+        assert account_of(run) == {"added": 1, "rejected": 1}
+        assert "3 cells, the header 2" in run.remarks.get().reason
+
+    def test_keeps_the_rejected_row_as_it_stands(self, operator):
+        run = import_all('email,city\nnobody,"Rome, Italy"\n', actor=operator)
+        assert run.remarks.get().cells == ["nobody", "Rome, Italy"]
+
+    def test_rejects_an_address_that_only_few_servers_take(self, operator):
+        run = import_all("email\nj\u00f6rg@example.com\nj@b\u00fccher.example\n", actor=operator)
+        assert account_of(run) == {"added": 1, "rejected": 1}
+        assert Contact.objects.get().address_key == "j@xn--bcher-kva.example"
+
+    def test_a_nul_or_a_broken_byte_costs_one_row(self, operator):
+        run = upload(b"email,city\na@example.com,Z\xfcrich\nb@example.com,Bern\n", actor=operator)
+        assert (run.encoding, run.is_encoding_certain) == ("cp1252", False)
+        run.encoding = "utf-8"
+        start(run, actor=operator, city=1)
+        assert not import_chunk(run_id=run.pk)
+        run.refresh_from_db()
+        assert account_of(run) == {"added": 1, "rejected": 1}
+        assert "no text in the chosen encoding" in run.remarks.get().reason
+
+
+class TestEncodings:
+    @pytest.mark.parametrize(
+        ("bom", "encoding"),
+        [
+            (b"", "utf-8"),
+            (codecs.BOM_UTF8, "utf-8"),
+            (codecs.BOM_UTF16_LE, "utf-16-le"),
+            (codecs.BOM_UTF16_BE, "utf-16-be"),
+            (b"", "cp1252"),
+        ],
+    )
+    def test_a_name_comes_in_as_it_was_written(self, operator, bom, encoding):
+        text = "email;name\r\na@example.com;Zo\u00eb\r\nb@example.com;M\u00fcller\r\n"
+        run = import_all(bom + text.encode(encoding), actor=operator, rows=1, name=1)
+        assert run.encoding == encoding
+        assert account_of(run) == {"added": 2}
+        assert [contact.attributes["name"] for contact in Contact.objects.order_by("id")] == [
+            "Zo\u00eb",
+            "M\u00fcller",
+        ]
+
+    def test_a_file_without_header_is_read_from_its_first_row(self, operator):
+        run = import_all("a@example.com,Ada\nb@example.com,Bob\n", actor=operator, name=1)
+        assert account_of(run) == {"added": 2}
+        assert run.header == ["Column 1", "Column 2"]
+
+    def test_a_header_alone_makes_an_empty_account(self, operator):
+        run = import_all("email,name\n", actor=operator)
+        assert (run.rows, run.state) == (0, "completed")
+
+    def test_a_row_may_lie_across_pieces(self, operator):
+        rows = [f"user{n}@example.com,{'x' * 500}" for n in range(1200)]
+        run = upload("email,note\n" + "\n".join(rows) + "\n", actor=operator)
+        assert run.size > 2 * PIECE_BYTES
+        start(run, actor=operator, note=1)
+        while import_chunk(run_id=run.pk, rows=350):
+            pass
+        assert Membership.objects.count() == 1200
+
+    def test_newlines_in_a_field_are_kept_across_chunks(self, operator):
+        text = 'email,note\na@example.com,"one\ntwo"\nb@example.com,"three\r\nfour"\n'
+        run = import_all(text, actor=operator, rows=1, note=1)
+        assert account_of(run) == {"added": 2}
+        assert Contact.objects.get(address="b@example.com").attributes == {"note": "three\r\nfour"}
+
+
+class TestSuppressed:
+    def test_bob_in_capitals_is_the_same_person(self, operator):
+        from mailops.protocol.address import address_key
+
+        Suppression.objects.create(
+            address="Bob@Example.COM",
+            address_key=address_key("Bob@Example.COM"),
+            reason="unsubscribe",
+        )
+        run = import_all("email\nbob@example.com\n", actor=operator)
+        assert account_of(run) == {"suppressed": 1}
+        assert Suppression.objects.count() == 1
+        assert "Unsubscribed" in run.remarks.get().reason
+
+    def test_counts_one_whose_suppression_is_of_one_stream(self, operator):
+        Suppression.objects.create(
+            address="a@example.com",
+            address_key="a@example.com",
+            reason="complaint",
+            stream=make_stream(),
+        )
+        run = import_all("email\na@example.com\n", actor=operator)
+        assert account_of(run) == {"suppressed": 1}
+        assert "in one stream" in run.remarks.get().reason
+
+    def test_an_expired_suppression_is_none(self, operator):
+        Suppression.objects.create(
+            address="a@example.com",
+            address_key="a@example.com",
+            reason="soft_bounces",
+            expires_at="2020-01-01T00:00:00Z",
+        )
+        assert account_of(import_all("email\na@example.com\n", actor=operator)) == {"added": 1}
+
+
+class TestAttributes:
+    def test_an_empty_cell_leaves_what_is_known(self, operator):
+        audience = make_audience("a@example.com")
+        Contact.objects.update(attributes={"city": "Rome", "plan": "pro"})
+        run = import_all("email,city\na@example.com,\n", actor=operator, audience=audience, city=1)
+        assert account_of(run) == {"unchanged": 1}
+        assert Contact.objects.get().attributes == {"city": "Rome", "plan": "pro"}
+
+    def test_the_consent_is_kept_with_the_membership(self, operator):
+        import_all("email\na@example.com\n", actor=operator, consent="Shop, 2026")
+        assert Membership.objects.get().consent == "Shop, 2026"
+
+    def test_a_change_raises_the_revision_of_every_audience_with_that_person(self, operator):
+        other, untouched = make_audience("a@example.com"), make_audience("z@example.com")
+        audience = make_audience()
+        import_all("email,city\na@example.com,Rome\n", actor=operator, audience=audience, city=1)
+        for each in (audience, other, untouched):
+            each.refresh_from_db()
+        assert (audience.revision, other.revision, untouched.revision) == (1, 1, 0)
+
+    def test_an_import_that_changes_nothing_leaves_the_revision(self, operator):
+        audience = make_audience("a@example.com")
+        import_all("email\na@example.com\n", actor=operator, audience=audience)
+        audience.refresh_from_db()
+        assert audience.revision == 0
+
+
+class TestChunks:
+    def test_a_crash_in_mid_chunk_doubles_nothing(self, operator, monkeypatch):
+        run = upload("email\na@example.com\nb@example.com\nc@example.com\n", actor=operator)
+        start(run, actor=operator)
+        import_chunk(run_id=run.pk, rows=1)
+
+        settle = importing.settle
+
+        def settle_and_die(run, rows):
+            settle(run, rows)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(importing, "settle", settle_and_die)
+        with pytest.raises(KeyboardInterrupt):
+            import_chunk(run_id=run.pk, rows=1)
+        monkeypatch.undo()
+        assert Membership.objects.count() == 1
+        while import_chunk(run_id=run.pk, rows=1):
+            pass
+        run.refresh_from_db()
+        assert account_of(run) == {"added": 3}
+        assert run.state == "completed"
+
+    def test_leaves_nothing_of_the_file_behind(self, operator):
+        import_all("email\na@example.com\n", actor=operator)
+        assert not ImportPiece.objects.exists()
+        assert not ImportedAddress.objects.exists()
+
+    def test_does_nothing_for_an_import_that_does_not_run(self, operator):
+        run = upload("email\na@example.com\n", actor=operator)
+        assert not import_chunk(run_id=run.pk)
+        assert not Membership.objects.exists()
+
+    def test_fails_with_a_sentence_after_a_few_failures_in_a_row(self, operator):
+        run = upload("email\na@example.com\n", actor=operator)
+        start(run, actor=operator)
+        for _ in range(MAX_FAILURES):
+            note_failure(run_id=run.pk, error=RuntimeError("disk full"))
+        run.refresh_from_db()
+        assert run.state == "failed"
+        assert "line 2" in run.sentence
+        assert run.detail == "RuntimeError: disk full"
+
+
+@pytest.mark.django_db(transaction=True)
+class TestTwoProcesses:
+    def test_the_second_finds_the_row_locked_and_leaves(self, operator):
+        import threading
+
+        run = upload("email\na@example.com\n", actor=operator)
+        start(run, actor=operator)
+        results = []
+
+        def try_too():
+            try:
+                results.append(import_chunk(run_id=run.pk))
+            finally:
+                connection.close()
+
+        with transaction.atomic():
+            Import.objects.select_for_update().get(pk=run.pk)
+            thread = threading.Thread(target=try_too)
+            thread.start()
+            thread.join(10)
+        assert results == [False]
+        assert not Membership.objects.exists()
+
+
+class TestVerbs:
+    def test_starting_twice_is_refused(self, operator):
+        run = upload("email\na@example.com\n", actor=operator)
+        start(run, actor=operator)
+        with pytest.raises(WrongState):
+            start_import(
+                run=run, header=["email"], mapping={"address": 0}, consent="", actor=operator
+            )
+
+    def test_a_stopped_import_keeps_what_it_has_and_goes_no_further(self, operator):
+        run = upload("email\na@example.com\nb@example.com\n", actor=operator)
+        start(run, actor=operator)
+        import_chunk(run_id=run.pk, rows=1)
+        stop_import(run=run, actor=operator)
+        assert not import_chunk(run_id=run.pk)
+        run.refresh_from_db()
+        assert (run.state, run.rows) == ("stopped", 1)
+        with pytest.raises(WrongState):
+            stop_import(run=run, actor=operator)
+
+    def test_each_step_is_on_the_audit_trail(self, operator):
+        run = upload("email\na@example.com\n", actor=operator)
+        start(run, actor=operator)
+        stop_import(run=run, actor=operator)
+        assert list(AuditEntry.objects.order_by("id").values_list("verb", flat=True)) == [
+            "import.upload",
+            "import.start",
+            "import.stop",
+        ]
+
+    def test_a_remark_is_only_kept_where_there_is_something_to_say(self, operator):
+        import_all("email\na@example.com\n", actor=operator)
+        assert not ImportRemark.objects.exists()
