@@ -4,6 +4,11 @@ from typing import ClassVar
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.utils import timezone
+
+from mailops.lib import secrets
+from mailops.lib.egress import is_trusted
+from mailops.lib.secrets import Place, Secret
 
 
 class RunState(models.TextChoices):
@@ -64,6 +69,22 @@ class Transport(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def endpoint(self) -> str:
+        """What a secret of this transport is bound to: it opens only for this host, port and security."""
+        if self.kind == self.Kind.SMTP:
+            return f"smtp:{self.host.lower()}:{self.port}:{self.security}"
+        options = self.options
+        return f"{self.kind}:{options.get('region', '')}:{options.get('endpoint_url', '')}"
+
+    @property
+    def is_trusted_relay(self) -> bool:
+        return self.kind == self.Kind.SMTP and is_trusted(self.host, self.port)
+
+    @property
+    def active_credential(self) -> "Credential | None":
+        return self.credentials.filter(is_active=True).first()
+
 
 class Credential(models.Model):
     """What a transport logs in with; at most one is active, others stand by for a rotation."""
@@ -94,6 +115,30 @@ class Credential(models.Model):
 
     def __str__(self) -> str:
         return f"{self.label} ({self.transport})"
+
+    @property
+    def place(self) -> Place:
+        return Place(
+            table=self._meta.db_table,
+            column="secret",
+            row=str(self.pk),
+            endpoint=self.transport.endpoint,
+        )
+
+    def reveal(self) -> Secret:
+        """Return the secret; raise Unsealable or BadReference. Asks no database."""
+        if self.reference:
+            return secrets.follow(self.reference)
+        return secrets.unseal(bytes(self.secret), self.place)
+
+    def set_secret(self, secret: Secret) -> None:
+        """Keep `secret`, sealed for this row and its transport's endpoint, instead of what was there."""
+        self.secret = secrets.seal(secret, self.place)
+        self.reference = ""
+        value = secret.reveal()
+        self.last_four = value[-4:] if len(value) >= 12 else ""  # of a short one four are too many
+        self.secret_set_at = timezone.now()
+        self.save()
 
 
 class Stream(models.Model):

@@ -60,6 +60,7 @@ class Envelope:
     recipient: str
     envid: str = ""
     size: int = 0  # octets of the content, 0 where not known yet
+    is_8bit: bool | None = None  # whether the content has 8-bit octets, None where not known yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,9 @@ class Session(ABC):
 
     peer = ""  # "host [address]:port", for events
     can_pipeline = False  # whether an envelope may ride behind a body
+    can_8bit = (
+        False  # whether content may have 8-bit octets; if not, body() refuses it with 554 5.6.3
+    )
 
     @abstractmethod
     def open(self) -> None:

@@ -1,0 +1,101 @@
+"""The one door to other machines: names are resolved, checked and pinned before anything connects."""
+
+import contextlib
+import ipaddress
+import socket
+from dataclasses import dataclass
+
+from django.conf import settings
+
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+class EgressFault(Exception):
+    """No connection was made. `cause` is not_found, not_allowed, refused, timeout or unreachable."""
+
+    def __init__(self, cause: str, detail: str) -> None:
+        super().__init__(detail)
+        self.cause, self.detail = cause, detail
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A host and port whose addresses were checked; connecting uses these and asks no name server again."""
+
+    host: str
+    port: int
+    addresses: tuple[str, ...]
+
+
+def is_trusted(host: str, port: int) -> bool:
+    """Tell whether exactly this pair may be spoken to without TLS and inside private ranges."""
+    return (host.lower().rstrip("."), port) in settings.MAILOPS_TRUSTED_RELAYS
+
+
+def resolve(host: str, port: int) -> Endpoint:
+    """Return the addresses of `host` that may be spoken to; raise EgressFault.
+
+    Private, loopback, link-local and other special ranges are refused but for MAILOPS_TRUSTED_RELAYS. The fault
+    never says which address a name led to, so that nobody can map our network through it.
+    """
+    addresses = _look_up(host)
+    if not addresses:
+        raise EgressFault("not_found", f"the name {host} has no address")
+    if not is_trusted(host, port):
+        addresses = [address for address in addresses if _is_public(address)]
+        if not addresses:
+            raise EgressFault("not_allowed", f"{host} leads to an address that is not public")
+    return Endpoint(host, port, tuple(str(address) for address in addresses))
+
+
+def connect(endpoint: Endpoint, *, timeout: float) -> tuple[socket.socket, str]:
+    """Return a connected socket and the address it speaks to, trying each pinned address; raise EgressFault."""
+    fault = EgressFault("unreachable", f"{endpoint.host} has no address to try")
+    share = timeout / len(endpoint.addresses)
+    for address in endpoint.addresses:
+        try:
+            connection = socket.create_connection((address, endpoint.port), timeout=share)
+        except OSError as error:
+            fault = _fault_of(error, address, endpoint.port)
+        else:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return connection, address
+    raise fault
+
+
+def _fault_of(error: OSError, address: str, port: int) -> EgressFault:
+    where = f"{address} port {port}"
+    if isinstance(error, TimeoutError):
+        return EgressFault("timeout", f"no answer from {where}")
+    if isinstance(error, ConnectionRefusedError):
+        return EgressFault("refused", f"connection to {where} refused")
+    return EgressFault("unreachable", f"{where}: {error.strerror or error}")
+
+
+def _look_up(host: str) -> list[IPAddress]:
+    with contextlib.suppress(ValueError):
+        return [ipaddress.ip_address(host)]
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise EgressFault("not_found", f"the name {host} can't be resolved") from error
+    texts = dict.fromkeys(str(sockaddr[0]).partition("%")[0] for *_, sockaddr in found)
+    return [ipaddress.ip_address(text) for text in texts]
+
+
+def _is_public(address: IPAddress) -> bool:
+    inner = _embedded(address)
+    if inner is not None:
+        return _is_public(inner)
+    return address.is_global and not address.is_multicast and not address.is_reserved
+
+
+def _embedded(address: IPAddress) -> ipaddress.IPv4Address | None:
+    """Return the IPv4 address that an IPv6 one stands for (mapped, 6to4, NAT64)."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return None
+    if address in _NAT64:
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address.sixtofour

@@ -1,0 +1,160 @@
+"""Seals secrets for the database (AES-256-GCM) and reads those that are kept elsewhere by reference."""
+
+import base64
+import binascii
+import hashlib
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from django.conf import settings
+
+_VERSION = b"\x01"
+_KEY_ID_SIZE = 4
+_NONCE_SIZE = 12
+_MAX_FILE = 64 * 1024
+_ENVIRONMENT_PREFIX = "MAILOPS_SECRET_"
+_NOT_SECRETS_OF_TRANSPORTS = frozenset({"MAILOPS_SECRET_KEYS", "MAILOPS_SECRET_FOLDER"})
+
+
+class Unsealable(Exception):
+    """The sealed secret can't be opened: no key for it, or it belongs to another row or endpoint."""
+
+
+class BadReference(Exception):
+    """The reference names nothing that may be read; the message is a sentence for a person."""
+
+
+class Secret:
+    """A secret in memory: it shows itself to nobody but the caller of `reveal()`."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        return self._value
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __repr__(self) -> str:
+        return "Secret(****)"
+
+    def __str__(self) -> str:
+        return "****"
+
+    def __reduce__(self) -> str:
+        raise TypeError("a Secret is not pickled: it must not travel in a task or a cache")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """What a sealed secret is bound to: moved to another row or endpoint it no longer opens."""
+
+    table: str
+    column: str
+    row: str
+    endpoint: str
+
+    def as_bytes(self) -> bytes:
+        """Return the parts, each with its length before it, so that no two places read the same."""
+        parts = [p.encode() for p in (self.table, self.column, self.row, self.endpoint)]
+        return b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+
+
+def seal(secret: Secret, place: Place) -> bytes:
+    """Return `secret` encrypted by the first of MAILOPS_SECRET_KEYS and bound to `place`."""
+    key = _keys()[0]
+    nonce = os.urandom(_NONCE_SIZE)
+    head = _VERSION + _key_id(key) + nonce
+    return head + AESGCM(key).encrypt(nonce, secret.reveal().encode(), head + place.as_bytes())
+
+
+def unseal(sealed: bytes, place: Place) -> Secret:
+    """Return what `seal` was given; any key of MAILOPS_SECRET_KEYS opens it. Raise Unsealable."""
+    start = 1 + _KEY_ID_SIZE
+    head, body = sealed[: start + _NONCE_SIZE], sealed[start + _NONCE_SIZE :]
+    if head[:1] != _VERSION:
+        raise Unsealable("the stored secret is not in a format this version knows")
+    candidates = [key for key in _keys() if _key_id(key) == head[1:start]]
+    if not candidates:
+        raise Unsealable("the key that sealed this secret is not among MAILOPS_SECRET_KEYS")
+    for key in candidates:
+        try:
+            plain = AESGCM(key).decrypt(head[start:], body, head + place.as_bytes())
+        except InvalidTag:
+            continue
+        return Secret(plain.decode())
+    raise Unsealable("the stored secret belongs to another row or endpoint; give it again")
+
+
+def is_sealed_by_first_key(sealed: bytes) -> bool:
+    """Tell whether a key rotation has reached this secret."""
+    return sealed[1 : 1 + _KEY_ID_SIZE] == _key_id(_keys()[0])
+
+
+def follow(reference: str) -> Secret:
+    """Return what `env:MAILOPS_SECRET_…` or `file:name` (inside MAILOPS_SECRET_FOLDER) holds; raise BadReference."""
+    kind, _, name = reference.partition(":")
+    if kind == "env":
+        return _from_environment(name)
+    if kind == "file":
+        return _from_folder(name)
+    raise BadReference("A reference is env:MAILOPS_SECRET_NAME or file:name.")
+
+
+def _from_environment(name: str) -> Secret:
+    if not name.startswith(_ENVIRONMENT_PREFIX) or name in _NOT_SECRETS_OF_TRANSPORTS:
+        raise BadReference(
+            f"Only variables that begin with {_ENVIRONMENT_PREFIX} may be read, and not mailops' own keys."
+        )
+    value = os.environ.get(name, "")
+    if not value:
+        raise BadReference(f"The environment variable {name} is not set in this process.")
+    return Secret(value)
+
+
+def _from_folder(name: str) -> Secret:
+    if settings.MAILOPS_SECRET_FOLDER is None:
+        raise BadReference("MAILOPS_SECRET_FOLDER is not set, so no file can hold a secret.")
+    folder = Path(settings.MAILOPS_SECRET_FOLDER).resolve()
+    try:
+        path = (folder / name).resolve()
+        if not name or not path.is_relative_to(folder) or not path.is_file():
+            raise BadReference("There is no such file inside MAILOPS_SECRET_FOLDER.")
+        with path.open("rb") as file:
+            value = file.read(_MAX_FILE).decode().strip("\r\n")
+    except (OSError, ValueError, RuntimeError) as error:
+        raise BadReference("The file in MAILOPS_SECRET_FOLDER can't be read as text.") from error
+    if not value:
+        raise BadReference("The file in MAILOPS_SECRET_FOLDER is empty.")
+    return Secret(value)
+
+
+def check_keys(keys: Iterable[str]) -> None:
+    """Raise ValueError unless each of `keys` is base64 of 32 bytes; for the settings."""
+    for key in keys:
+        _decode(key)
+
+
+def _keys() -> list[bytes]:
+    return [_decode(key) for key in settings.MAILOPS_SECRET_KEYS]
+
+
+def _decode(key: str) -> bytes:
+    try:
+        raw = base64.b64decode(key, validate=True)
+    except binascii.Error as error:
+        raise ValueError("a key of MAILOPS_SECRET_KEYS is not base64") from error
+    if len(raw) != 32:
+        raise ValueError("a key of MAILOPS_SECRET_KEYS must be base64 of 32 random bytes")
+    return raw
+
+
+def _key_id(key: bytes) -> bytes:
+    return hashlib.sha256(b"mailops key id" + key).digest()[:_KEY_ID_SIZE]

@@ -1,0 +1,103 @@
+"""What can be wrong with a way out: each cause with the sentence that says what it is and what to do."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    what: str
+    fix: str
+
+    @property
+    def sentence(self) -> str:
+        return f"{self.what} {self.fix}"
+
+
+CAUSES: dict[str, Cause] = {
+    "not_found": Cause("The host name has no address.", "Check the spelling of the host."),
+    "not_allowed": Cause(
+        "The host is not a public address.",
+        "Give a public host, or name this exact host and port in MAILOPS_TRUSTED_RELAYS.",
+    ),
+    "not_trusted": Cause(
+        "Clear text is only spoken to trusted relays.",
+        "Choose STARTTLS or implicit TLS, or name this exact host and port in MAILOPS_TRUSTED_RELAYS.",
+    ),
+    "refused": Cause(
+        "The connection was refused.",
+        "Check host and port, and whether a firewall stands between.",
+    ),
+    "timeout": Cause(
+        "The server did not answer in time.",
+        "Check host and port; port 25 is blocked by most networks, so use 587, 465 or 2525.",
+    ),
+    "unreachable": Cause(
+        "The server can't be reached from here.", "Check the network, the route and the firewall."
+    ),
+    "no_tls": Cause(
+        "The server did not offer STARTTLS.",
+        "Use port 587 with STARTTLS or port 465 with implicit TLS; if it offered it yesterday, "
+        "something on the way may be removing it. Nothing was sent in clear text.",
+    ),
+    "tls_certificate": Cause(
+        "The server's certificate could not be verified.",
+        "Check that the host is the name in the certificate and that the certificate is valid and not expired.",
+    ),
+    "tls_failed": Cause(
+        "No secure connection could be made.",
+        "Check that port and TLS belong together: 587 is STARTTLS, 465 is implicit TLS; the server must speak TLS 1.2 or later.",
+    ),
+    "clear_text_auth": Cause(
+        "There is a credential, but the connection is not encrypted.",
+        "Choose STARTTLS or implicit TLS, or remove the credential; a password is never sent in clear text.",
+    ),
+    "auth_not_offered": Cause(
+        "The server offers no log-in that mailops knows (PLAIN, LOGIN, CRAM-MD5).",
+        "Check the port: 587 and 465 are for logging in, 25 is between servers.",
+    ),
+    "auth_failed": Cause(
+        "The server refused the log-in.",
+        "Most often the password or key was rotated or belongs to another region: set it again under Credentials.",
+    ),
+    "auth_required": Cause(
+        "The server wants a log-in first.",
+        "Add a credential, and check that endpoint and TLS are the ones the provider names.",
+    ),
+    "auth_busy": Cause(
+        "The server could not check the log-in just now.",
+        "Nothing needs to be changed; it is tried again.",
+    ),
+    "credential": Cause(
+        "The stored secret can't be read.", "Set the secret of the credential again."
+    ),
+    "unavailable": Cause(
+        "The server is not available just now.", "It is tried again; see its reply for the reason."
+    ),
+    "rejected": Cause(
+        "The server refused to talk to us.",
+        "See its reply: often this address is blocked or not allowed to use the server.",
+    ),
+    "dropped": Cause(
+        "The server closed the connection.",
+        "Check that port and TLS belong together, and whether the server limits connections.",
+    ),
+    "protocol": Cause(
+        "The answer was not SMTP.", "Check host and port: another service may listen there."
+    ),
+    "api_refused": Cause(
+        "The provider refused the request.",
+        "See its answer: check the key, its rights, the region and the account's state.",
+    ),
+    "sender_refused": Cause(
+        "The server refused the sender address.",
+        "Verify the domain with the provider, or use a sender of a verified domain.",
+    ),
+    "recipient_refused": Cause(
+        "The server refused the test recipient.",
+        "If the reply speaks of relaying, the log-in or the endpoint is the wrong one.",
+    ),
+}
+
+
+def sentence_of(cause: str) -> str:
+    return CAUSES[cause].sentence

@@ -1,0 +1,158 @@
+"""SMTP as a client, phase by phase, over one kept connection (RFC 5321, 1870, 2920, 3461, 6152, 6531)."""
+
+from mailops.protocol.reply import Reply
+from mailops.transports.kinds.smtp_connection import (
+    BLOCK_TIMEOUT,
+    Server,
+    SmtpConnection,
+    octets_of,
+)
+from mailops.transports.kinds.smtp_lines import (
+    NO_8BIT,
+    envelope_lines,
+    objection_to,
+    queue_id_of,
+    stuff_dots,
+)
+from mailops.transports.sessions import BodyResult, Envelope, Offer, Phase, SessionLost
+from mailops.transports.wire import Observer, WireLost
+
+_LAST_WORDS_TIMEOUT = 2  # for a reply that came just before the connection broke
+_OFFER_PHASES = (Phase.MAIL, Phase.RCPT, Phase.DATA)
+
+
+class SmtpSession(SmtpConnection):
+    def __init__(self, server: Server, observer: Observer | None = None) -> None:
+        super().__init__(server, observer)
+        self._needs_reset = False  # the server still holds a sender that got no body
+
+    def offer(self, envelope: Envelope) -> Offer:
+        if not self.is_open:
+            raise SessionLost(Phase.MAIL, "the session had ended")
+        refusal = objection_to(envelope, self.extensions)
+        if refusal is not None:
+            return refusal
+        return self._converse(envelope_lines(envelope, self.extensions))
+
+    def _converse(self, lines: list[str], *, is_written: bool = False) -> Offer:
+        """Match the replies to MAIL, RCPT and DATA with what was said; the first refusal decides."""
+        refusal: Offer | None = None
+        replies: list[Reply] = []
+        phase = Phase.MAIL
+        try:
+            if not is_written:
+                self._begin(lines)
+            for phase, line in zip(_OFFER_PHASES, lines, strict=True):
+                if not self.can_pipeline:
+                    self._write([line], phase)
+                reply = self._hear(phase, line)
+                replies.append(reply)
+                if refusal is None and reply.code >= 400:
+                    refusal = Offer(is_ready=False, reply=reply, phase=phase)
+                if reply.code == 421 or (refusal and not self.can_pipeline):
+                    break
+        except WireLost as lost:
+            self.abandon()
+            if refusal is None:
+                raise SessionLost(phase, lost.detail) from lost
+            return refusal
+        return self._settle(refusal, replies)
+
+    def _begin(self, lines: list[str]) -> None:
+        """End what a refusal left open and, where pipelined, say all of the envelope in the same write."""
+        reset = ["RSET"] if self._needs_reset else []
+        written = [*reset, *lines] if self.can_pipeline else reset
+        if written:
+            self._write(written, Phase.MAIL)
+        if reset:
+            reply = self._hear(Phase.MAIL, "RSET")
+            if not reply.is_positive:
+                raise WireLost("protocol", f"RSET was answered {reply}")
+        self._needs_reset = False
+
+    def _settle(self, refusal: Offer | None, replies: list[Reply]) -> Offer:
+        """Leave the conversation ready for a body, or for the next envelope after a refusal."""
+        if refusal is None:
+            if self._live.has_surplus:  # replies and commands can no longer be matched
+                self.abandon()
+                raise SessionLost(Phase.DATA, "the server said more than it was asked")
+            return Offer(is_ready=True, reply=replies[-1], phase=Phase.DATA)
+        if replies[-1].code == 421 or self._live.has_surplus:
+            self.abandon()
+        elif replies[-1].code == 354:
+            self._answer_empty_data(replies[1])
+        else:
+            self._needs_reset = refusal.phase is not Phase.MAIL
+        return refusal
+
+    def _answer_empty_data(self, rcpt: Reply) -> None:
+        """End a DATA that was let in though nobody is to get it: a lone dot, only if RCPT was refused."""
+        if rcpt.code < 400:
+            self.abandon()
+            return
+        try:
+            self._say(".", Phase.DATA)
+        except WireLost:
+            self.abandon()
+
+    def body(self, content: bytes, *, then: Envelope | None = None) -> BodyResult:
+        if not self.can_8bit and not content.isascii():
+            self.abandon()
+            return BodyResult(NO_8BIT)
+        refusal = objection_to(then, self.extensions) if then else None
+        rides = then if self.can_pipeline and refusal is None else None
+        lines = envelope_lines(rides, self.extensions) if rides else []
+        early = self._write_body(stuff_dots(content) + b".\r\n", lines)
+        if early is not None:
+            return BodyResult(early)
+        try:
+            reply = self._hear(Phase.BODY, ".")
+        except WireLost as lost:
+            raise self._lost(Phase.BODY, lost) from lost
+        if reply.code == 421 or (not lines and self._live.has_surplus):
+            self.abandon()
+        return BodyResult(reply, queue_id_of(reply), refusal or self._hear_rider(lines))
+
+    def _write_body(self, data: bytes, lines: list[str]) -> Reply | None:
+        """Write content, dot and the envelope behind it; return the reply of a server that would not hear the end."""
+        self._show(["(content)", ".", *lines])
+        try:
+            heard = self._live.send_body(data, octets_of(lines), timeout=BLOCK_TIMEOUT)
+            detail = "the server spoke before the content had ended"
+        except WireLost as lost:
+            heard, detail = False, lost.detail
+        if heard:
+            return None
+        reply = self._last_words()
+        self.abandon()
+        if reply is None:  # without its dot the message can't have been taken
+            raise SessionLost(Phase.DATA, detail)
+        return reply
+
+    def _last_words(self) -> Reply | None:
+        try:
+            reply = self._live.read_reply(".", timeout=_LAST_WORDS_TIMEOUT)
+        except WireLost:
+            return None
+        return reply if reply.code >= 400 else None
+
+    def _hear_rider(self, lines: list[str]) -> Offer | None:
+        """Return what became of the envelope behind the body; None if it got no answer."""
+        if not lines or self.wire is None:
+            return None
+        try:
+            return self._converse(lines, is_written=True)
+        except SessionLost:
+            return None
+
+    def verify_reset(self) -> Reply:
+        """End a transaction that was begun only to see whether it may be; raise SessionLost."""
+        try:
+            self._needs_reset = False
+            return self._say("RSET", Phase.MAIL)
+        except WireLost as lost:
+            raise self._lost(Phase.MAIL, lost) from lost
+
+    def _lost(self, phase: Phase, lost: WireLost) -> SessionLost:
+        self.abandon()
+        return SessionLost(phase, lost.detail)

@@ -1,0 +1,63 @@
+"""The log-ins mailops knows (RFC 4954): what each says, challenge by challenge."""
+
+import base64
+import binascii
+import hmac
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+
+from mailops.lib.secrets import Secret
+
+Steps = Generator[str, str, None]  # yields what to say, gets the text of the 334
+
+
+@dataclass(frozen=True, slots=True)
+class Mechanism:
+    """One way to log in; `steps` yields the initial response first, empty where there is none."""
+
+    name: str
+    steps: Callable[[str, Secret], Steps]
+
+
+def _plain(username: str, secret: Secret) -> Steps:
+    yield _encode(f"\0{username}\0{secret.reveal()}".encode())
+
+
+def _login(username: str, secret: Secret) -> Steps:
+    yield ""
+    yield _encode(username.encode())
+    yield _encode(secret.reveal().encode())
+
+
+def _cram_md5(username: str, secret: Secret) -> Steps:
+    challenge = yield ""
+    try:
+        octets = base64.b64decode(challenge, validate=True)
+    except binascii.Error:
+        return
+    digest = hmac.new(secret.reveal().encode(), octets, "md5").hexdigest()
+    yield _encode(f"{username} {digest}".encode())
+
+
+# In order of preference: under TLS, the simplest that everyone has got right.
+_MECHANISMS = (
+    Mechanism("PLAIN", _plain),
+    Mechanism("LOGIN", _login),
+    Mechanism("CRAM-MD5", _cram_md5),
+)
+
+
+def choose(offered: str) -> Mechanism | None:
+    """Return the mechanism to use of those an EHLO reply lists, None if it has none we know."""
+    names = offered.upper().split()
+    return next((mechanism for mechanism in _MECHANISMS if mechanism.name in names), None)
+
+
+def spellings(username: str, secret: Secret) -> list[str]:
+    """Return the forms in which a server might echo the secret, for masking."""
+    plain = next(_plain(username, secret))
+    return [plain, _encode(secret.reveal().encode()), secret.reveal()]
+
+
+def _encode(octets: bytes) -> str:
+    return base64.b64encode(octets).decode()
