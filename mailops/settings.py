@@ -2,33 +2,163 @@
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlsplit
 
+from csp.constants import NONCE, NONE, SELF
+
+from mailops.lib import broker
+from mailops.lib import env as parse
 from mailops.lib.env import Environment
+from mailops.lib.installation_keys import KEY_NAMES, kept_keys
+from mailops.lib.logs import AsJson, Masking, password_in
+from mailops.lib.postgres import socket_folder
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 env = Environment()
-
 DEBUG = False
+
+# --- Where it lives, and what it is called ---------------------------------------------------
+
 MAILOPS_HOME = env.read(
-    "MAILOPS_HOME", Path, BASE_DIR / ".mailops", fix="give a folder that can be written to"
+    "MAILOPS_HOME", parse.folder, BASE_DIR / ".mailops", fix="give a folder that you may write to"
 )
-SECRET_KEY = env.read(
-    "SECRET_KEY", str, "not-yet-secret-placeholder-to-be-replaced-by-ops-0123456789", fix=""
+MAILOPS_PORT = env.read("PORT", parse.port_number, 8000, fix="give a free port, such as 8000")
+MAILOPS_BIND = env.read(
+    "MAILOPS_BIND", parse.listener, f"127.0.0.1:{MAILOPS_PORT}", fix="give host:port for the pages"
 )
-MAILOPS_BASE_URL = env.read("MAILOPS_BASE_URL", str, "http://127.0.0.1:8000", fix="")
+# The embedded installation: our own PostgreSQL, keys made once, a demo to look at.
+MAILOPS_IS_EMBEDDED = not env.has("DATABASE_URL")
+MAILOPS_DEMO = env.read("MAILOPS_DEMO", parse.flag, MAILOPS_IS_EMBEDDED, fix="set it to 1 or 0")
+
+
+def _beside(offset: int) -> str:
+    """Return a loopback listener whose port follows PORT, so that two installations don't meet."""
+    port = MAILOPS_PORT + offset
+    return f"127.0.0.1:{port if port < 65536 else port - 30000}"
+
+
+MAILOPS_BASE_URL = env.read(
+    "MAILOPS_BASE_URL",
+    parse.base_url,
+    f"http://127.0.0.1:{MAILOPS_PORT}",
+    fix="give the public https address; unsubscribe links and webhooks begin with it",
+)
 MAILOPS_RETURN_PATH_HOST = env.read(
-    "MAILOPS_RETURN_PATH_HOST", str, "bounces.mailops.localhost", fix=""
+    "MAILOPS_RETURN_PATH_HOST",
+    parse.host_name,
+    "bounces.mailops.localhost",
+    fix="give the host whose MX points at the feedback listener, such as bounces.example.com",
 )
-MAILOPS_SANDBOX_LISTENER = env.read("MAILOPS_SANDBOX_LISTENER", str, "127.0.0.1:2525", fix="")
-MAILOPS_FEEDBACK_LISTENER = env.read("MAILOPS_FEEDBACK_LISTENER", str, "127.0.0.1:2526", fix="")
+MAILOPS_SANDBOX_LISTENER = env.read(
+    "MAILOPS_SANDBOX_LISTENER", parse.listener, _beside(1000), fix="give host:port"
+)
+MAILOPS_FEEDBACK_LISTENER = env.read(
+    "MAILOPS_FEEDBACK_LISTENER", parse.listener, _beside(2000), fix="give host:port"
+)
+MAILOPS_DEMO_NAMESERVER = _beside(3000)
+MAILOPS_NAMESERVERS: list[str] = env.read(
+    "MAILOPS_NAMESERVERS",
+    parse.listeners,
+    [MAILOPS_DEMO_NAMESERVER] if MAILOPS_DEMO else [],
+    fix="give host:port,…, or leave it out to ask the system's",
+)
+MAILOPS_TRUSTED_RELAYS: frozenset[tuple[str, int]] = env.read(
+    "MAILOPS_TRUSTED_RELAYS",
+    parse.host_port_pairs,
+    frozenset(),
+    fix="give host:port,… for servers that may be spoken to without TLS and inside private ranges",
+)
+if MAILOPS_DEMO:
+    MAILOPS_TRUSTED_RELAYS |= {parse.host_and_port(MAILOPS_SANDBOX_LISTENER)}
 # messages kept in each test inbox, the newest; enough for a demo campaign twice over, about 15 MB
 MAILOPS_SANDBOX_KEEP = 5000
-MAILOPS_TRUSTED_RELAYS: frozenset[tuple[str, int]] = frozenset()
-MAILOPS_SECRET_KEYS: list[str] = ["not-yet-secret-placeholder-0123456789"]
-MAILOPS_SECRET_FOLDER: Path | None = None
-MAILOPS_NAMESERVERS: list[str] = []
-ALLOWED_HOSTS = ["*"]
+MAILOPS_SECRET_FOLDER: Path | None = env.read(
+    "MAILOPS_SECRET_FOLDER",
+    parse.existing_folder,
+    None,
+    fix="give the folder that transports may read their secrets from",
+)
+
+# --- Keys ------------------------------------------------------------------------------------
+
+_keys = Environment(env.given(*KEY_NAMES))
+if not all(map(_keys.has, KEY_NAMES)):
+    try:
+        _kept = kept_keys(MAILOPS_HOME, make=MAILOPS_IS_EMBEDDED)
+        _keys = Environment({**_kept, **env.given(*KEY_NAMES)})
+    except (OSError, ValueError) as error:
+        env.complain(f"MAILOPS_HOME: {error}", "give a folder that you may write to")
+if not MAILOPS_IS_EMBEDDED and not all(map(_keys.has, KEY_NAMES)):
+    env.complain(
+        f"{', '.join(name for name in KEY_NAMES if not _keys.has(name))}: not given, and with"
+        " DATABASE_URL mailops makes no keys by itself",
+        "give them; `python -m mailops.lib.installation_keys` prints fresh ones",
+    )
+SECRET_KEY = _keys.read(
+    "SECRET_KEY", parse.long_secret, "-", fix="give 40 random characters or more"
+)
+MAILOPS_SECRET_KEYS: list[str] = _keys.read(
+    "MAILOPS_SECRET_KEYS", parse.keys, [], fix="give key,… : base64 of 32 bytes; the first encrypts"
+)
+MAILOPS_TOKEN_KEYS: dict[str, str] = _keys.read(
+    "MAILOPS_TOKEN_KEYS", parse.named_keys, {}, fix="give id:key,… ; the first signs"
+)
+env.problems += _keys.problems
+
+# --- Database and broker ---------------------------------------------------------------------
+
+_embedded_database = {
+    "NAME": "mailops",
+    "USER": "mailops",
+    "HOST": str(socket_folder(MAILOPS_HOME)),
+}
+DATABASES: dict[str, dict[str, Any]] = {
+    "default": {
+        "ENGINE": "django.db.backends.postgresql",
+        "CONN_MAX_AGE": 60,
+        "CONN_HEALTH_CHECKS": True,
+        **env.read(
+            "DATABASE_URL",
+            parse.database,
+            _embedded_database,
+            fix="give postgresql://user:password@host:5432/name",
+        ),
+    }
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+CELERY_BROKER_URL = env.read(
+    "CELERY_BROKER_URL",
+    parse.broker_url,
+    "pgmq://",
+    fix="leave it out to use the database, or give a redis:// or amqp:// URL",
+)
+CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (
+    broker.transport_options(DATABASES["default"])
+    if CELERY_BROKER_URL.startswith("pgmq")
+    else {"visibility_timeout": 60}
+    if CELERY_BROKER_URL.startswith("redis")
+    else {}
+)
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_POOL_LIMIT = 4
+CELERY_TASK_DEFAULT_QUEUE = "housekeeping"
+CELERY_TASK_QUEUES: dict[str, dict[str, Any]] = {
+    name: {} for name in ("transactional", "bulk", "housekeeping")
+}
+CELERY_TASK_CREATE_MISSING_QUEUES = False
+CELERY_TASK_IGNORE_RESULT = True
+# A task is a hint and safe to repeat, so it is given back only when done.
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = False  # pgmq carries none; the workers' rows tell who lives
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
+CELERY_BEAT_SCHEDULE_FILENAME = str(MAILOPS_HOME / "beat")
+
+# --- Pages -----------------------------------------------------------------------------------
 
 INSTALLED_APPS = [
     "django.contrib.auth",
@@ -38,6 +168,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django.contrib.humanize",
     "django.forms",
+    "csp",
     "django_htmx",
     "template_partials",
     "allauth",
@@ -62,6 +193,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -91,15 +223,39 @@ TEMPLATES = [
 ]
 FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
 
-DATABASES: dict[str, dict[str, Any]] = {
-    "default": {
-        "ENGINE": "django.db.backends.postgresql",
-        "HOST": env.read("PGHOST", str, "/tmp/pg", fix=""),  # noqa: S108
-        "NAME": env.read("PGDATABASE", str, "mailops", fix=""),
-        "USER": "mailops",
+_is_https = MAILOPS_BASE_URL.startswith("https://")
+_more_hosts: list[str] = env.read("MAILOPS_ALLOWED_HOSTS", parse.listed, [], fix="give host,…")
+ALLOWED_HOSTS = [
+    urlsplit(MAILOPS_BASE_URL).hostname or "",
+    "127.0.0.1",
+    "localhost",
+    "[::1]",
+    *_more_hosts,
+]
+CSRF_TRUSTED_ORIGINS = [MAILOPS_BASE_URL]
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _is_https
+SESSION_COOKIE_NAME = f"mailops_session_{MAILOPS_PORT}"  # cookies know no ports: two on one host
+CSRF_COOKIE_NAME = f"mailops_csrf_{MAILOPS_PORT}"
+CSRF_COOKIE_HTTPONLY = True
+if _is_https:
+    # mailops itself speaks http behind the proxy that holds the certificate
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SECURE_HSTS_SECONDS = 31_536_000
+X_FRAME_OPTIONS = "SAMEORIGIN"  # previews of mail stand in sandboxed frames on our own pages
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF, NONCE],  # the nonce, sent only where a page asks, is CodeMirror's
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "frame-src": [SELF],
+        "form-action": [SELF],
+        "frame-ancestors": [SELF],
+        "base-uri": [NONE],
     }
 }
-DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
@@ -117,12 +273,50 @@ USE_I18N = False
 USE_TZ = True
 
 STATIC_URL = "static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
+STATIC_ROOT = MAILOPS_HOME / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
+WHITENOISE_USE_FINDERS = True
 
-CELERY_BROKER_URL = "memory://"
-CELERY_TASK_DEFAULT_QUEUE = "housekeeping"
-CELERY_TASK_IGNORE_RESULT = True
+# --- Periodic work: hints on a clock; each is safe to run doubled, and stale ones are dropped --
+
 CELERY_BEAT_SCHEDULE: dict[str, Any] = {}
+
+# --- Logs ------------------------------------------------------------------------------------
+
+_log_format = env.read(
+    "MAILOPS_LOG", parse.word_of("readable", "json"), "readable", fix="set it to readable or json"
+)
+_database_password = DATABASES["default"].get("PASSWORD", "")
+_secrets = [
+    SECRET_KEY,
+    *MAILOPS_SECRET_KEYS,
+    *MAILOPS_TOKEN_KEYS.values(),
+    _database_password,
+    quote(_database_password),
+    password_in(CELERY_BROKER_URL),
+]
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "readable": {
+            "()": Masking,
+            "secrets": _secrets,
+            "fmt": "%(asctime)s %(levelname)-7s %(name)s: %(message)s",
+            "datefmt": "%H:%M:%S",
+        },
+        "json": {"()": AsJson, "secrets": _secrets},
+    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": _log_format}},
+    "root": {"handlers": ["console"], "level": "INFO"},
+    "loggers": {
+        "django": {"handlers": [], "level": "INFO", "propagate": True},
+        "django.server": {"handlers": [], "propagate": True},
+        "celery.worker.strategy": {"level": "WARNING"},  # a line a task is two a second
+        "celery.app.trace": {"level": "WARNING"},
+        "celery.beat": {"level": "WARNING"},
+        "pgmq": {"level": "WARNING"},
+    },
+}
 
 env.finish()

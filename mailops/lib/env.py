@@ -1,36 +1,201 @@
 """Reads settings from the environment and reports all wrong values at once, each with its fix."""
 
+import base64
+import binascii
 import os
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
+import psycopg
 from django.core.exceptions import ImproperlyConfigured
+from psycopg.conninfo import conninfo_to_dict
 
 T = TypeVar("T")
 
+BROKER_SCHEMES = frozenset({"pgmq", "redis", "rediss", "amqp", "amqps"})
+
+
+class WrongSettings(ImproperlyConfigured):
+    """Some settings can't be used; the text names every one of them, each with its fix."""
+
 
 class Environment:
-    """Reads typed values from `variables`; `finish()` raises ImproperlyConfigured with every problem found."""
+    """Reads typed values from `variables`; `finish()` raises WrongSettings with every problem found."""
 
     def __init__(self, variables: Mapping[str, str] | None = None) -> None:
         self._variables = os.environ if variables is None else variables
         self.problems: list[str] = []
 
+    def has(self, name: str) -> bool:
+        return bool(self._variables.get(name, "").strip())
+
+    def given(self, *names: str) -> dict[str, str]:
+        """Return those of the variables that are set, as they were written."""
+        return {name: self._variables[name] for name in names if self.has(name)}
+
     def read(self, name: str, parse: Callable[[str], T], default: T, *, fix: str) -> T:
         """Return the parsed value of `name`, or `default` where it is unset, empty or wrong."""
-        raw = self._variables.get(name, "").strip()
-        if not raw:
+        if not self.has(name):
             return default
         try:
-            return parse(raw)
+            return parse(self._variables[name].strip())
         except ValueError as error:
-            self.problems.append(f"{name}: {error}. Fix: {fix}")
+            self.complain(f"{name}: {error}", fix)
             return default
 
+    def complain(self, problem: str, fix: str) -> None:
+        self.problems.append(f"{problem}. Fix: {fix}" if fix else problem)
+
     def finish(self) -> None:
-        """Raise ImproperlyConfigured naming every wrong value, if there is one."""
+        """Raise WrongSettings naming every wrong value, if there is one."""
         if self.problems:
-            raise ImproperlyConfigured(
+            raise WrongSettings(
                 "These settings are wrong:\n"
                 + "\n".join(f"- {problem}" for problem in self.problems)
             )
+
+
+def flag(raw: str) -> bool:
+    if raw.lower() in {"1", "yes", "true", "on"}:
+        return True
+    if raw.lower() in {"0", "no", "false", "off"}:
+        return False
+    raise ValueError(f"“{raw}” is neither 1 nor 0")
+
+
+def word_of(*words: str) -> Callable[[str], str]:
+    """Return a parser that lets exactly these words through."""
+
+    def parse(raw: str) -> str:
+        if raw not in words:
+            raise ValueError(f"“{raw}” is none of {', '.join(words)}")
+        return raw
+
+    return parse
+
+
+def port_number(raw: str) -> int:
+    if not (raw.isascii() and raw.isdigit() and 0 < int(raw) < 65536):
+        raise ValueError(f"“{raw}” is no port; ports are 1 to 65535")
+    return int(raw)
+
+
+def listed(raw: str) -> list[str]:
+    """Return the parts of a list written with commas."""
+    return [part for part in (part.strip() for part in raw.split(",")) if part]
+
+
+def host_and_port(raw: str) -> tuple[str, int]:
+    """Return ("::1", 25) for "[::1]:25"; the host in lower case."""
+    host, colon, port = raw.rpartition(":")
+    if not colon or not host or (":" in host and not host.startswith("[")):
+        raise ValueError(f"“{raw}” is not host:port")
+    return host.strip("[]").lower(), port_number(port)
+
+
+def listener(raw: str) -> str:
+    host_and_port(raw)
+    return raw.lower()
+
+
+def listeners(raw: str) -> list[str]:
+    return [listener(part) for part in listed(raw)]
+
+
+def host_port_pairs(raw: str) -> frozenset[tuple[str, int]]:
+    return frozenset(host_and_port(part) for part in listed(raw))
+
+
+def host_name(raw: str) -> str:
+    labels = raw.lower().rstrip(".").split(".")
+    plain = all(label and label.isascii() and label.replace("-", "a").isalnum() for label in labels)
+    if not plain or len(labels) < 2:
+        raise ValueError(f"“{raw}” is not a host name")
+    return ".".join(labels)
+
+
+def base_url(raw: str) -> str:
+    """Return the address without a slash at its end; http is let through for this machine only."""
+    parts = urlsplit(raw)
+    host = parts.hostname or ""
+    is_ours = host in {"127.0.0.1", "::1", "localhost"} or host.endswith(".localhost")
+    if parts.scheme not in {"http", "https"} or not host or parts.path.strip("/") or parts.query:
+        raise ValueError(f"“{raw}” is not an address such as https://mail.example.com")
+    if parts.scheme == "http" and not is_ours:
+        raise ValueError(f"“{raw}” is public, and http lets anyone read and forge what passes")
+    return raw.rstrip("/")
+
+
+def folder(raw: str) -> Path:
+    path = Path(raw).expanduser().absolute()
+    if path.exists() and not path.is_dir():
+        raise ValueError(f"{path} is not a folder")
+    return path
+
+
+def existing_folder(raw: str) -> Path:
+    path = folder(raw)
+    if not path.is_dir():
+        raise ValueError(f"{path} does not exist")
+    return path
+
+
+def key(raw: str) -> str:
+    """Return `raw` if it is the base64 of 32 bytes; the error never repeats it."""
+    try:
+        size = len(base64.b64decode(raw, validate=True))
+    except binascii.Error:
+        raise ValueError("a key in it is not base64") from None
+    if size != 32:
+        raise ValueError(f"a key in it has {size} bytes instead of 32")
+    return raw
+
+
+def keys(raw: str) -> list[str]:
+    return [key(part) for part in listed(raw)]
+
+
+def named_keys(raw: str) -> dict[str, str]:
+    """Return {"k1": key} for "k1:key,…", in the order given."""
+    named = {}
+    for part in listed(raw):
+        name, _, value = part.partition(":")
+        if not (name.isascii() and name.isalnum() and len(name) <= 8 and value):
+            raise ValueError("a part of it is not id:key with an id of 1 to 8 letters and digits")
+        named[name] = key(value)
+    return named
+
+
+def long_secret(raw: str) -> str:
+    if len(raw) < 40:
+        raise ValueError(f"it has {len(raw)} characters, which can be guessed")
+    return raw
+
+
+def broker_url(raw: str) -> str:
+    scheme = raw.partition("://")[0]
+    if "://" not in raw or scheme not in BROKER_SCHEMES:
+        raise ValueError(f"it must begin with one of {', '.join(sorted(BROKER_SCHEMES))}, then ://")
+    return raw
+
+
+def database(raw: str) -> dict[str, Any]:
+    """Return Django's entry for a postgresql:// URL, read by libpq itself; errors never repeat it."""
+    if not raw.startswith(("postgresql://", "postgres://")):
+        raise ValueError("it does not begin with postgresql://")
+    try:
+        given = conninfo_to_dict(raw)
+    except psycopg.ProgrammingError:
+        raise ValueError("it is not a URL that PostgreSQL understands") from None
+    if not given.get("dbname"):
+        raise ValueError("it names no database")
+    return {
+        "NAME": given.pop("dbname"),
+        "USER": given.pop("user", ""),
+        "PASSWORD": given.pop("password", ""),
+        "HOST": given.pop("host", ""),
+        "PORT": given.pop("port", ""),
+        "OPTIONS": given,
+    }

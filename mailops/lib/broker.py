@@ -1,0 +1,61 @@
+"""The embedded broker: kombu's pgmq transport on the product's own PostgreSQL."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from django.db import connection, transaction
+from pgmq.install import get_embedded_install_sql
+
+# what libpq calls the parts that pgmq's client takes one by one
+_PARTS = ("host", "port", "dbname", "user", "password")
+
+
+def transport_options(database: Mapping[str, Any]) -> dict[str, Any]:
+    """Return kombu's options for pgmq on this Django database."""
+    return {
+        "conn_string": connection_string(database),
+        "init_extension": False,  # the SQL is installed by install(): no extension needed
+        "use_notify": True,
+        "notify_throttle_interval_ms": 0,  # else a second hint within 250 ms waits for the poll
+        "wait_time_seconds": 0,  # else a worker blocks on one queue while another has work
+        "visibility_timeout": 60,  # tasks stay under it; a lost hint comes back after it
+        "pool_size": 4,
+        "pool_timeout": 5,
+    }
+
+
+def connection_string(database: Mapping[str, Any]) -> str:
+    """Return the string pgmq's client takes apart and joins again.
+
+    It joins without quoting and drops what it doesn't know, so each part is given with its quotes
+    on, and the further options (sslmode and the like) ride behind the password.
+    """
+    names = ("HOST", "PORT", "NAME", "USER", "PASSWORD")
+    given = {part: str(database.get(name) or "") for part, name in zip(_PARTS, names, strict=True)}
+    given["port"] = given["port"] or "5432"
+    quoted = {part: _quoted(value) for part, value in given.items()}
+    further = [f"{name}={_quoted(str(value))}" for name, value in _libpq_options(database).items()]
+    quoted["password"] = " ".join([quoted["password"], *further])
+    return " ".join(f"{part}={_quoted(value)}" for part, value in quoted.items())
+
+
+def install(queues: Iterable[str]) -> None:
+    """Install pgmq's SQL where the database doesn't have it yet, and make the queues."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        # two installations on one database may start at the same moment
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('install pgmq'))")
+        cursor.execute("SELECT to_regnamespace('pgmq') IS NULL")
+        if cursor.fetchone()[0]:
+            cursor.execute(get_embedded_install_sql())
+        for queue in queues:
+            cursor.execute("SELECT pgmq.create(%s)", [queue])
+
+
+def _libpq_options(database: Mapping[str, Any]) -> dict[str, Any]:
+    options = dict(database.get("OPTIONS", {}))
+    return {name: value for name, value in options.items() if isinstance(value, (str, int))}
+
+
+def _quoted(value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"

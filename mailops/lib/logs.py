@@ -1,0 +1,51 @@
+"""Log lines: readable for a person or JSON for a collector, and never with a secret in them."""
+
+import json
+import logging
+import re
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+MASK = "…"
+
+# attributes every record has; what else is on it came by `extra=` and belongs in the line
+_USUAL = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+class Masking(logging.Formatter):
+    """Formats a record with every known secret in it replaced, in traces too."""
+
+    def __init__(self, *, secrets: list[str], **options: Any) -> None:
+        super().__init__(**options)
+        # the longest first, so that no rest of a longer one is left standing
+        found = sorted({secret for secret in secrets if len(secret) >= 4}, key=len, reverse=True)
+        self._secrets = re.compile("|".join(map(re.escape, found))) if found else None
+
+    def format(self, record: logging.LogRecord) -> str:
+        return self.mask(super().format(record))
+
+    def mask(self, text: str) -> str:
+        return self._secrets.sub(MASK, text) if self._secrets else text
+
+
+class AsJson(Masking):
+    """One JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "process": record.process,
+            "text": record.getMessage(),
+        }
+        if record.exc_info:
+            line["trace"] = self.formatException(record.exc_info)
+        line |= {name: value for name, value in vars(record).items() if name not in _USUAL}
+        return self.mask(json.dumps(line, default=str, ensure_ascii=False))
+
+
+def password_in(url: str) -> str:
+    """Return the password of a URL, as it is written there, or nothing."""
+    return urlsplit(url).password or ""
