@@ -1,0 +1,208 @@
+"""Compiles the three sources of a mail and renders them for one recipient."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from liquid import BoundTemplate, Environment
+from liquid.exceptions import (
+    BlockNestingError,
+    LiquidError,
+    LiquidSyntaxError,
+    OutputStreamLimitError,
+    ResourceLimitError,
+)
+
+from mailops.content import limits
+from mailops.content.models import TemplateVersion
+from mailops.content.plain_text import derive_text, tidy_text
+from mailops.content.variables import unknown_filter
+
+MAX_SUBJECT = 500
+MAX_TAG = 8_000  # characters between {% and %}; with long gaps refused too, keeps the lexer's backtracking short
+CACHED_VERSIONS = 64
+
+# What filters and tags let through on values they weren't made for.
+FAULTS = (
+    LiquidError,
+    ValueError,
+    TypeError,
+    ArithmeticError,
+    LookupError,
+    AttributeError,
+    RecursionError,
+)
+
+
+class RenderError(Exception):
+    """A part that can't be compiled or rendered: one sentence, and the line of its source where known."""
+
+    def __init__(self, sentence: str, line: int | None = None, part: str = "") -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+        self.line = line
+        self.part = part  # "subject", "html" or "text"
+
+    def __str__(self) -> str:
+        place = " ".join(
+            filter(None, [PART_LABELS.get(self.part, ""), f"line {self.line}" if self.line else ""])
+        )
+        return f"{place}: {self.sentence}" if place else self.sentence
+
+
+PART_LABELS = {"subject": "Subject", "html": "HTML", "text": "Text"}
+
+
+@dataclass(frozen=True)
+class Rendered:
+    subject: str
+    html: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Compiled:
+    subject: BoundTemplate
+    html: BoundTemplate | None  # None: a mail of text alone
+    text: BoundTemplate | None  # None: derived from each rendered HTML
+    is_text_derived: bool
+
+    def render(self, data: Mapping[str, Any]) -> Rendered:
+        """Render all parts for `data` (see `mailops.content.variables`); raises `RenderError`."""
+        subject = _single_line(_run(self.subject, data, "subject"))
+        html = _run(self.html, data, "html") if self.html else ""
+        text = _run(self.text, data, "text") if self.text else derive_text(html)
+        return Rendered(subject, html, tidy_text(text) if self.is_text_derived else text)
+
+
+def compile_version(version: TemplateVersion) -> Compiled:
+    """Return the compiled form of `version`, kept in this process; raises `RenderError`."""
+    return _compile(version.pk, version.content_hash, version.subject, version.html, version.text)
+
+
+@lru_cache(maxsize=CACHED_VERSIONS)
+def _compile(
+    _version_id: int | None, _content_hash: str, subject: str, html: str, text: str
+) -> Compiled:
+    return compile_sources(subject=subject, html=html, text=text)
+
+
+def compile_sources(*, subject: str, html: str, text: str) -> Compiled:
+    """Compile sources that need not be published; without `text` it is derived from `html`."""
+    return Compiled(
+        subject=parse(subject, "subject"),
+        html=parse(html, "html") if html.strip() else None,
+        text=parse(text, "text") if text.strip() else _derived(html),
+        is_text_derived=not text.strip(),
+    )
+
+
+def _derived(html: str) -> BoundTemplate | None:
+    """Return the derived text's template, or None where tags straddle HTML elements so that it doesn't parse."""
+    try:
+        return parse(derive_text(html), "text")
+    except RenderError:
+        return None
+
+
+def parse(source: str, part: str) -> BoundTemplate:
+    """Parse one part's source; raises `RenderError` with the line."""
+    if len(source) > limits.MAX_SOURCE:
+        raise RenderError(f"The source is longer than {limits.MAX_SOURCE // 1024} KB.", None, part)
+    _check_closed(source, part)
+    environment = limits.HTML if part == "html" else limits.PLAIN
+    try:
+        template = environment.from_string(source)
+        unknown = unknown_filter(template)
+    except FAULTS as error:
+        raise _unclosed(environment, source, part) or _explained(error, source, part) from error
+    if unknown:
+        raise RenderError(f"There is no filter “{unknown[0]}”.", unknown[1], part)
+    return template
+
+
+def _unclosed(environment: Environment, source: str, part: str) -> RenderError | None:
+    """Return an error at a block tag that has no end; the parser only notices at the end of the file."""
+    try:
+        unclosed = environment.analyze_tags_from_string(source).unclosed_tags
+    except FAULTS:
+        return None
+    for name, spans in unclosed.items():
+        sentence = f"“{name}” is opened here and has no “end{name}”."
+        return RenderError(sentence, _line(source, spans[0].index), part)
+    return None
+
+
+_OPENING = re.compile(r"\{\{|\{%(?:-?\s{0,100}(raw|doc)\s{0,100}-?%\})?")
+_CLOSING = {
+    name: re.compile(rf"\{{%-?\s{{0,100}}end{name}\s{{0,100}}-?%\}}") for name in ("raw", "doc")
+}
+_LONG_SPACE = re.compile(r"\s{200}")
+
+
+def _check_closed(source: str, part: str) -> None:
+    """Refuse what is never closed before the library's lexer sees it: it searches such a source in quadratic time."""
+    at = 0
+    while opening := _OPENING.search(source, at):
+        if name := opening[1]:
+            closing = _CLOSING[name].search(source, opening.end())
+            end = closing.end() if closing else -1
+        else:
+            closer = "}}" if opening[0] == "{{" else "%}"
+            name = opening[0]
+            end = source.find(closer, opening.end())
+            if end - opening.end() > MAX_TAG or _LONG_SPACE.search(source, opening.end(), end):
+                sentence = (
+                    f"“{name}” is closed more than {MAX_TAG:,} characters on, or after a long gap."
+                )
+                raise RenderError(sentence, _line(source, opening.start()), part)
+        if end < 0:
+            raise RenderError(
+                f"“{name}” is opened here and not closed.", _line(source, opening.start()), part
+            )
+        at = end
+
+
+def _run(template: BoundTemplate, data: Mapping[str, Any], part: str) -> str:
+    try:
+        return template.render(data).replace("\0", "")
+    except FAULTS as error:
+        raise _explained(error, "", part) from error
+
+
+def _single_line(subject: str) -> str:
+    """Make a rendered subject one line without control characters, so that no data can add a header."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in subject).split())
+    if len(line) > MAX_SUBJECT:
+        raise RenderError(f"The subject is longer than {MAX_SUBJECT} characters.", 1, "subject")
+    return line
+
+
+def _explained(error: Exception, source: str, part: str) -> RenderError:
+    """Return the `RenderError` that tells a person what `error` is about."""
+    token = getattr(error, "token", None)
+    line = None
+    if token is not None and token.start_index >= 0:
+        line = _line(source or token.source, token.start_index)
+    return RenderError(_sentence(error), line, part)
+
+
+def _line(source: str, index: int) -> int:
+    return source.count("\n", 0, index) + 1
+
+
+def _sentence(error: Exception) -> str:
+    message = str(error.message if isinstance(error, LiquidError) else error).strip()
+    if isinstance(error, BlockNestingError):
+        return "Tags are nested more than 30 deep."
+    if isinstance(error, OutputStreamLimitError):
+        return "The mail gets larger than 1 MB."
+    if isinstance(error, ResourceLimitError):
+        return f"The template does not end or makes values without bound ({message})."
+    if isinstance(error, RecursionError):
+        return "The template is nested too deeply."
+    if isinstance(error, LiquidSyntaxError):
+        return f"{message[:1].upper()}{message[1:200]}."
+    return f"Rendering failed: {message[:200]}."

@@ -1,0 +1,154 @@
+"""Rendering: what a recipient gets, and what a hostile template can't do."""
+
+import time
+from contextlib import suppress
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mailops.content import limits
+from mailops.content.rendering import RenderError, compile_sources, compile_version, parse
+
+LOOP = "{% for i in (1..10000) %}"
+HOSTILE = {
+    "nested loops": LOOP + "{% for j in (1..10000) %}x{% endfor %}{% endfor %}",
+    "one loop after another": (LOOP + "{% endfor %}") * 5000,
+    "a loop over much source": LOOP + "{% if 1 %}{% endif %}" * 9000 + "{% endfor %}",
+    "a huge range": "{% for i in (1..1000000000000) %}{% endfor %}",
+    "a huge range, reversed": "{% for i in (1..1000000000) reversed %}{% endfor %}",
+    "a search in a huge range": '{% if (1..10000000000000) contains "a" %}{% endif %}',
+    "searches in ranges": '{% if (1..10000) contains "a" %}{% endif %}' * 5000,
+    "a string that doubles": '{% assign a = "aaaaaaaa" %}' + "{% assign a = a | append: a %}" * 60,
+    "a string that replaces itself": '{% assign a = "aaaaaaaa" %}'
+    + '{% assign a = a | replace: "a", a %}' * 9,
+    "a string with its gaps replaced": '{% assign a = "aaaaaaaa" %}'
+    + '{% assign a = a | replace: "", a %}' * 9,
+    "a long separator": "{% capture s %}"
+    + "x" * 5000
+    + "{% endcapture %}{{ (1..10000) | join: s }}",
+    "a list of one long string": "{% capture s %}"
+    + "x" * 40000
+    + '{% endcapture %}{% assign l = s | split: "," %}'
+    + "{% assign l = l | concat: l %}" * 20
+    + "{{ l }}",
+    "a number that squares": "{% assign a = 9 %}" + "{% assign a = a | times: a %}" * 60,
+    "a number of a billion digits": '{% assign x = "1E+999999999" | split: "," | sum %}'
+    "{% for i in (1..x) %}{% endfor %}",
+    "comparing each with each": "{{ (1..10000) | uniq | size }}" * 5,
+    "captures in captures": LOOP
+    + "{% capture a %}{{ a }}xxxxxxxxxxxxxxxx{{ a }}{% endcapture %}{% endfor %}",
+    "a wall of text": "{% for i in (1..10000) %}" + "x" * 200 + "{% endfor %}",
+    "unclosed raw": "{% raw %}" * 28000,
+    "unclosed doc": "{% doc %}" * 28000,
+    "unclosed outputs": "{{" * 100_000,
+    "unclosed tags": "{% if a %}" * 20_000,
+    "a gap without end": "{% if " + " " * 100_000 + "%}",
+    "nested brackets": "{{ " + "a[" * 3000 + "}}",
+    "deep nesting": "{% if a %}" * 31 + "{% endif %}" * 31,
+    "much logic": "{% if " + "a and " * 1300 + "a %}{% endif %}",
+    "too long a source": "x" * (limits.MAX_SOURCE + 1),
+    "an include": "{% include 'settings.py' %}",
+    "a render": "{% render 'settings.py' %}",
+    "an unknown filter": "{{ a | nope }}",
+    "a date out of range": '{{ "99999999999999999999999" | date: "%d" }}',
+    "bad base64": '{{ "////" | base64_decode }}',
+}
+
+
+class TestHostileTemplates:
+    @pytest.mark.parametrize("source", HOSTILE.values(), ids=HOSTILE.keys())
+    def test_end_with_a_sentence_within_seconds(self, source):
+        start = time.process_time()
+        with pytest.raises(RenderError) as caught:
+            compile_sources(subject="", html=source, text="x").render({"a": 1})
+        assert caught.value.sentence.endswith(".")
+        assert time.process_time() - start < 5
+
+    def test_a_width_in_a_date_format_does_not_pad_without_bound(self):
+        rendered = compile_sources(
+            subject="", html='{{ "now" | date: "%1000000000d" }}', text="x"
+        ).render({})
+        assert len(rendered.html) < 10_000
+
+    @given(st.text(alphabet="{}%|'\". abcfor=-:,()1\n", max_size=80))
+    @settings(max_examples=150, deadline=None)
+    def test_any_source_renders_or_is_refused(self, source):
+        with suppress(RenderError):
+            compile_sources(subject=source, html=source, text=source).render({"a": "1"})
+
+
+class TestErrors:
+    @pytest.mark.parametrize(
+        ("source", "line", "words"),
+        [
+            ("{% for x in a %}\n\nfoo", 1, "no “endfor”"),
+            ("a\n{{ x | nope }}", 2, "nope"),
+            ("\n\n{% raw %}", 3, "not closed"),
+            ("\n{{ a", 2, "not closed"),
+            ("\n{% liquid\nassign a = \n%}", 3, "Expected"),
+            ("a\n{% if a == %}x{% endif %}", 2, "Expected"),
+            ("{% liquid\n assign a = 1\n foo\n%}", 3, "foo"),
+        ],
+    )
+    def test_name_the_line(self, source, line, words):
+        with pytest.raises(RenderError, match=words) as caught:
+            parse(source, "html")
+        assert (caught.value.line, caught.value.part) == (line, "html")
+
+    def test_of_rendering_name_the_line(self):
+        compiled = compile_sources(subject="", html="a\n{{ 1 | divided_by: n }}", text="x")
+        with pytest.raises(RenderError) as caught:
+            compiled.render({"n": 0})
+        assert str(caught.value).startswith("HTML line 2: ")
+
+
+class TestRender:
+    def render(self, data, *, subject="Hi {{ name }}", html="<p>{{ name }}</p>", text=""):
+        return compile_sources(subject=subject, html=html, text=text).render(data)
+
+    def test_escapes_in_html_alone(self):
+        rendered = self.render({"name": "<A & B>"})
+        assert rendered.html == "<p>&lt;A &amp; B&gt;</p>"
+        assert rendered.text == "<A & B>\n"
+        assert rendered.subject == "Hi <A & B>"
+
+    @given(st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=60))
+    @settings(deadline=None)
+    def test_keeps_any_subject_on_one_line(self, name):
+        subject = self.render({"name": name}).subject
+        assert len(subject.splitlines()) == 1
+        assert subject.isprintable()
+
+    def test_refuses_a_subject_of_many_characters(self):
+        with pytest.raises(RenderError, match="500"):
+            self.render({"name": "x" * 600})
+
+    def test_leaves_out_what_is_not_given(self):
+        assert self.render({}).html == "<p></p>"
+
+    def test_makes_a_mail_of_text_alone(self):
+        rendered = self.render({"name": "Ada"}, html="", text="Hello {{ name }}")
+        assert (rendered.html, rendered.text) == ("", "Hello Ada")
+
+    def test_takes_a_nul_out(self):
+        assert self.render({"name": "a\0b"}).html == "<p>ab</p>"
+
+    def test_keeps_compiled_versions(self):
+        version = SimpleNamespace(pk=7, content_hash="h", subject="a", html="b", text="c")
+        assert compile_version(version) is compile_version(version)
+
+    def test_compiles_anew_when_the_content_differs(self):
+        version = SimpleNamespace(pk=7, content_hash="h", subject="a", html="b", text="c")
+        first = compile_version(version)
+        version.content_hash = "other"
+        assert compile_version(version) is not first
+
+    def test_is_quick(self):
+        source = "<p>{{ a }}</p>" * 12 + "<p>" + "lorem ipsum " * 800 + "</p>"
+        compiled = compile_sources(subject="{{ a }}", html=source, text=source)
+        start = time.process_time()
+        for _ in range(500):
+            compiled.render({"a": "Ada"})
+        assert 500 / (time.process_time() - start) > 2000
