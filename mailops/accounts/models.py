@@ -1,5 +1,7 @@
 """Who may do what, and who did what."""
 
+import json
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager
@@ -46,6 +48,22 @@ class User(AbstractBaseUser):
     def __str__(self) -> str:
         return self.name or self.email
 
+    @property
+    def login_state(self) -> str:
+        """Return the name of the pill: whether this person can log in."""
+        if not self.is_active:
+            return "inactive"
+        return "active" if self.has_usable_password() else "invited"
+
+
+@dataclass(frozen=True)
+class Change:
+    """One field of an audit entry, as a person reads it."""
+
+    name: str
+    before: str
+    after: str
+
 
 class AuditEntry(models.Model):
     """One change: who did what to which thing, and how it was before and after; never a secret."""
@@ -70,3 +88,24 @@ class AuditEntry(models.Model):
                 fields=["subject_type", "subject_id", "-at"], name="audit_by_subject"
             ),  # one thing's history
         ]
+
+    @property
+    def subject_key(self) -> str:
+        """Return what the trail's filter calls the subject."""
+        return f"{self.subject_type}:{self.subject_id}"
+
+    @property
+    def changes(self) -> list[Change]:
+        """Return the fields that differ."""
+        names = dict.fromkeys([*self.before, *self.after])
+        return [
+            Change(name.replace("_", " "), _readable(old), _readable(new))
+            for name in names
+            if (old := self.before.get(name)) != (new := self.after.get(name))
+        ]
+
+
+def _readable(value: Any) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -5,13 +5,14 @@ from collections.abc import Callable
 from enum import Enum
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, cast
+from urllib.parse import urlsplit
 
 from allauth.account.authentication import get_authentication_records
 from allauth.core.exceptions import ReauthenticationRequired
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 from mailops.accounts.models import Role, User
 
@@ -41,9 +42,10 @@ View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
 
 
 class Anyone(Enum):
-    """Marks a view that needs no log-in; the reason stands beside the decorator's call."""
+    """Marks a view that asks for no role."""
 
-    ANYONE = "anyone"
+    ANYONE = "anyone"  # no log-in either; the reason stands beside the decorator's call
+    USER = "user"  # whoever is logged in, also without a role
 
 
 def may(user: Any, act: Act) -> bool:
@@ -61,7 +63,7 @@ def needs(act: Act, *, to_change: Act | None = None) -> Callable[[View[P]], View
         @wraps(view)
         def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
             if not request.user.is_authenticated:
-                return redirect_to_login(request.get_full_path())
+                return _to_login(request)
             wanted = act if request.method in {"GET", "HEAD", "OPTIONS"} else (to_change or act)
             if not may(request.user, wanted):
                 raise PermissionDenied
@@ -71,6 +73,29 @@ def needs(act: Act, *, to_change: Act | None = None) -> Callable[[View[P]], View
         return cast("View[P]", guarded)
 
     return guard
+
+
+def _to_login(request: HttpRequest) -> HttpResponseBase:
+    """Send to the log-in page, and back afterwards; htmx must leave its page for it, not draw it inside."""
+    if request.headers.get("HX-Request") != "true":
+        return redirect_to_login(request.get_full_path())
+    here = urlsplit(request.headers.get("HX-Current-URL", ""))
+    response = HttpResponse(status=204)
+    response["HX-Redirect"] = redirect_to_login(here.path or "/").url
+    return response
+
+
+def for_users(view: View[P]) -> View[P]:
+    """Guard a view that is for everybody who is logged in, with or without a role: one's own profile."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+        if not request.user.is_authenticated:
+            return _to_login(request)
+        return view(request, *args, **kwargs)
+
+    guarded.permission = Anyone.USER  # type: ignore[attr-defined]
+    return cast("View[P]", guarded)
 
 
 def for_anyone(view: View[P]) -> View[P]:

@@ -64,6 +64,8 @@ def links(request: HttpRequest) -> list[Link]:
 def _is_current(place: Place, app: str, here: str, path: str, url: str) -> bool:
     if place.url_name.startswith("reports:"):
         return here == place.url_name or (url != "/" and path.startswith(url))
+    if place.url_name == "accounts:settings" and path.startswith("/accounts/"):
+        return True  # allauth's pages about one's own log-in
     return app == place.url_name.partition(":")[0] or path.startswith(url)
 
 

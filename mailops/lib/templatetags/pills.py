@@ -84,6 +84,7 @@ PILLS: dict[str, Pill] = {
     "imported": Pill("Imported", "quiet", "upload"),
     # people, processes, keys
     "active": Pill("Active", "ok", "check"),
+    "off": Pill("Off", "quiet", "minus"),
     "inactive": Pill("Deactivated", "quiet", "minus"),
     "invited": Pill("Invited", "busy", "clock"),
     "standby": Pill("Standby", "quiet", "clock"),

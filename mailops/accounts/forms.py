@@ -1,0 +1,110 @@
+"""All validation of what people type on the accounts pages."""
+
+import zoneinfo
+from typing import Any
+
+from django import forms
+from django.core.validators import RegexValidator
+from django.db.models import Q, QuerySet
+
+from mailops.accounts.models import AuditEntry, Role, User
+
+
+class InviteForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable at run time
+    role = forms.ChoiceField(
+        choices=[(r.value, r.label) for r in Role if r != Role.NONE],
+        initial=Role.VIEWER,
+        widget=forms.RadioSelect,
+    )
+
+    class Meta:
+        model = User
+        fields = ("email", "name", "role")
+        labels = {"email": "E-mail address"}
+
+    def clean_email(self) -> str:
+        email = User.objects.normalize_email(self.cleaned_data["email"]).lower()
+        if User.objects.filter(email__iexact=email).exists():
+            raise forms.ValidationError("There is a user with this address already.")
+        return email
+
+
+class UserForm(forms.Form):
+    name = forms.CharField(max_length=100, required=False)
+    role = forms.ChoiceField(choices=Role.choices, required=False, widget=forms.RadioSelect)
+
+
+def _zones() -> list[tuple[str, str]]:
+    return [(zone, zone.replace("_", " ")) for zone in sorted(zoneinfo.available_timezones())]
+
+
+class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable at run time
+    time_zone = forms.ChoiceField(
+        choices=_zones, help_text="Every time on every page is shown in this zone."
+    )
+
+    class Meta:
+        model = User
+        fields = ("name", "time_zone")
+
+
+class AuditFilter(forms.Form):
+    """The query string of the audit trail."""
+
+    q = forms.CharField(
+        label="Who or what",
+        required=False,
+        max_length=200,
+        widget=forms.TextInput(attrs={"type": "search", "placeholder": "Name, address or thing"}),
+    )
+    verb = forms.ChoiceField(label="Act", required=False)
+    since = forms.DateField(
+        label="From", required=False, widget=forms.DateInput(attrs={"type": "date"})
+    )
+    until = forms.DateField(
+        label="To", required=False, widget=forms.DateInput(attrs={"type": "date"})
+    )
+    subject = forms.CharField(
+        required=False,
+        widget=forms.HiddenInput,
+        validators=[RegexValidator(r"^[a-z_]+\.[A-Za-z]+:[\w-]+$")],
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        verbs = AuditEntry.objects.order_by("verb").values_list("verb", flat=True).distinct()
+        choices = [("", "Any"), *((verb, verb) for verb in verbs)]
+        self.fields["verb"].choices = choices  # type: ignore[attr-defined]
+
+    def entries(self) -> QuerySet[AuditEntry]:
+        """Return what the query string asks for, newest first."""
+        found = AuditEntry.objects.order_by("-id")
+        given = {name: value for name, value in self.cleaned_data.items() if value}
+        if "q" in given:
+            q = given["q"]
+            found = found.filter(
+                Q(actor_label__icontains=q)
+                | Q(subject_label__icontains=q)
+                | Q(subject_id=q)
+                | Q(reason__icontains=q)
+            )
+        if "verb" in given:
+            found = found.filter(verb=given["verb"])
+        if "since" in given:
+            found = found.filter(at__date__gte=given["since"])
+        if "until" in given:
+            found = found.filter(at__date__lte=given["until"])
+        if "subject" in given:
+            model, _, pk = given["subject"].partition(":")
+            found = found.filter(subject_type=model, subject_id=pk)
+        return found
+
+
+class OlderThan(forms.Form):
+    """The place in the audit trail from which to go on."""
+
+    before = forms.IntegerField(required=False, min_value=1)
+
+    def cut(self, entries: QuerySet[AuditEntry]) -> QuerySet[AuditEntry]:
+        before = self.cleaned_data["before"]
+        return entries.filter(pk__lt=before) if before else entries

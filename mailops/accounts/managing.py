@@ -1,0 +1,85 @@
+"""Invites people, changes what they may do, and lets them go; the last admin always stays."""
+
+from dataclasses import dataclass
+
+from allauth.account.forms import default_token_generator
+from allauth.account.utils import user_pk_to_url_str
+from django.conf import settings
+from django.db import transaction
+from django.urls import reverse
+
+from mailops.accounts.auditing import audit
+from mailops.accounts.models import Role, User
+
+
+class LastAdmin(Exception):
+    """Nobody would be left who may manage users."""
+
+    sentence = "This is the last active admin. Make somebody else an admin first."
+
+
+@dataclass(frozen=True)
+class Invitation:
+    user: User
+    link: str  # sets the password once; valid for PASSWORD_RESET_TIMEOUT
+
+
+def invite(*, actor: User, email: str, name: str, role: str) -> Invitation:
+    """Make a user without a password, and the link that sets one."""
+    with transaction.atomic():
+        user = User.objects.create_user(email, name=name, role=role)
+        audit(actor=actor, verb="user.invite", subject=user, after={"email": email, "role": role})
+    return Invitation(user, _password_link(user))
+
+
+def renew_link(*, actor: User, user: User) -> Invitation:
+    """Make a new link to set the password, for one that is lost or forgotten."""
+    audit(actor=actor, verb="user.make_link", subject=user)
+    return Invitation(user, _password_link(user))
+
+
+def change_user(*, actor: User, user: User, name: str, role: str) -> None:
+    """Change name and role. Raise LastAdmin."""
+    with transaction.atomic():
+        locked = _locked(user, keeps_admin=role == Role.ADMIN)
+        before = {"name": locked.name, "role": locked.role}
+        User.objects.filter(pk=user.pk).update(name=name, role=role)
+        after = {"name": name, "role": role}
+        audit(actor=actor, verb="user.change", subject=user, before=before, after=after)
+
+
+def deactivate(*, actor: User, user: User) -> None:
+    """Take the log-in away, at once and in every open session. Raise LastAdmin."""
+    with transaction.atomic():
+        _locked(user, keeps_admin=False)
+        User.objects.filter(pk=user.pk).update(is_active=False)
+        audit(actor=actor, verb="user.deactivate", subject=user)
+
+
+def reactivate(*, actor: User, user: User) -> None:
+    """Give the log-in back."""
+    with transaction.atomic():
+        User.objects.filter(pk=user.pk).update(is_active=True)
+        audit(actor=actor, verb="user.reactivate", subject=user)
+
+
+def _locked(user: User, *, keeps_admin: bool) -> User:
+    """Lock all admins, so that two of them can't take each other's role at the same moment."""
+    admins = set(
+        User.objects.select_for_update()
+        .filter(role=Role.ADMIN, is_active=True)
+        .order_by("pk")
+        .values_list("pk", flat=True)
+    )
+    if not keeps_admin and admins == {user.pk}:
+        raise LastAdmin
+    return User.objects.select_for_update().get(pk=user.pk)
+
+
+def _password_link(user: User) -> str:
+    key = default_token_generator.make_token(user)
+    path = reverse(
+        "account_reset_password_from_key",
+        kwargs={"uidb36": user_pk_to_url_str(user), "key": key},
+    )
+    return f"{settings.MAILOPS_BASE_URL.rstrip('/')}{path}"

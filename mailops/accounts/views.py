@@ -1,0 +1,170 @@
+"""Pages about people: settings, profile, users, the audit trail."""
+
+import json
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.views.decorators.http import require_POST, require_safe
+
+from mailops.accounts import managing
+from mailops.accounts.auditing import audit
+from mailops.accounts.forms import AuditFilter, InviteForm, OlderThan, ProfileForm, UserForm
+from mailops.accounts.models import AuditEntry, User
+from mailops.accounts.palette import offers
+from mailops.accounts.permissions import (
+    Act,
+    confirm_password,
+    for_users,
+    needs,
+    user_of,
+)
+from mailops.lib.csv_export import stream_csv
+from mailops.lib.htmx import render_page
+
+PAGE = 50
+LINK_IN_SESSION = "invitation"  # (user id, link): shown once, then gone
+
+
+@for_users
+@require_safe
+def settings_page(request: HttpRequest) -> HttpResponse:
+    return render_page(request, "accounts/settings.html", {"settings": settings})
+
+
+@for_users
+@require_safe
+def palette(request: HttpRequest) -> HttpResponse:
+    return JsonResponse(offers(user_of(request)))
+
+
+@for_users
+def profile(request: HttpRequest) -> HttpResponse:
+    user = user_of(request)
+    before = {"name": user.name, "time_zone": user.time_zone}
+    form = ProfileForm(request.POST or None, instance=user)
+    if request.method == "POST" and form.is_valid():
+        form.save()
+        audit(actor=user, verb="user.profile", subject=user, before=before, after=form.cleaned_data)
+        messages.success(request, "Your profile is saved.")
+        return redirect("accounts:profile")
+    return _form(request, "accounts/profile.html", form)
+
+
+@needs(Act.CONFIGURE)
+@require_safe
+def user_list(request: HttpRequest) -> HttpResponse:
+    people = User.objects.order_by("-is_active", "email")
+    return render_page(request, "accounts/user_list.html", {"people": people})
+
+
+@needs(Act.CONFIGURE)
+@confirm_password
+def user_new(request: HttpRequest) -> HttpResponse:
+    form = InviteForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        invitation = managing.invite(actor=user_of(request), **form.cleaned_data)
+        return _to_link(request, invitation)
+    return _form(request, "accounts/user_form.html", form)
+
+
+@needs(Act.CONFIGURE)
+def user_detail(request: HttpRequest, user_id: int) -> HttpResponse:
+    person = get_object_or_404(User, pk=user_id)
+    form = UserForm(request.POST or None, initial={"name": person.name, "role": person.role})
+    if request.method == "POST" and form.is_valid() and _tried(request, form, person):
+        messages.success(request, f"{person.email} is changed.")
+        return redirect("accounts:user", user_id)
+    kept_id, link = request.session.pop(LINK_IN_SESSION, (None, ""))
+    history = AuditEntry.objects.filter(
+        subject_type=User._meta.label,  # noqa: SLF001
+        subject_id=str(user_id),
+    ).order_by("-at")[:10]
+    context = {"person": person, "link": link if kept_id == user_id else "", "history": history}
+    return _form(request, "accounts/user_detail.html", form, **context)
+
+
+def _tried(request: HttpRequest, form: UserForm, person: User) -> bool:
+    """Change the user, or write on the form why not."""
+    try:
+        managing.change_user(actor=user_of(request), user=person, **form.cleaned_data)
+    except managing.LastAdmin as error:
+        form.add_error("role", error.sentence)
+        return False
+    return True
+
+
+@needs(Act.CONFIGURE)
+@confirm_password
+@require_POST
+def user_link(request: HttpRequest, user_id: int) -> HttpResponse:
+    person = get_object_or_404(User, pk=user_id, is_active=True)
+    return _to_link(request, managing.renew_link(actor=user_of(request), user=person))
+
+
+@needs(Act.CONFIGURE)
+def user_deactivate(request: HttpRequest, user_id: int) -> HttpResponse:
+    person = get_object_or_404(User, pk=user_id, is_active=True)
+    if request.method != "POST":
+        return render_page(request, "accounts/user_confirm_deactivate.html", {"person": person})
+    try:
+        managing.deactivate(actor=user_of(request), user=person)
+        messages.success(request, f"{person.email} can no longer log in.")
+    except managing.LastAdmin as error:
+        messages.error(request, error.sentence)
+    return redirect("accounts:user", user_id)
+
+
+@needs(Act.CONFIGURE)
+@require_POST
+def user_reactivate(request: HttpRequest, user_id: int) -> HttpResponse:
+    person = get_object_or_404(User, pk=user_id)
+    managing.reactivate(actor=user_of(request), user=person)
+    messages.success(request, f"{person.email} can log in again.")
+    return redirect("accounts:user", user_id)
+
+
+@needs(Act.SEE)
+@require_safe
+def audit_trail(request: HttpRequest) -> HttpResponse:
+    form, place = AuditFilter(request.GET), OlderThan(request.GET)
+    is_valid = form.is_valid() and place.is_valid()
+    entries = list(place.cut(form.entries())[: PAGE + 1]) if is_valid else []
+    context = {
+        "form": form,
+        "entries": entries[:PAGE],
+        "older": entries[PAGE - 1].pk if len(entries) > PAGE else None,
+    }
+    status = 200 if is_valid else 422
+    return render_page(
+        request, "accounts/audit_list.html", context, fragment="entries", status=status
+    )
+
+
+@needs(Act.SEE)
+@require_safe
+def audit_csv(request: HttpRequest) -> HttpResponseBase:
+    form = AuditFilter(request.GET)
+    if not form.is_valid():
+        return redirect("accounts:audit")
+    header = ["at", "who", "act", "kind", "id", "thing", "before", "after", "reason"]
+    fields = ["at", "actor_label", "verb", "subject_type", "subject_id", "subject_label"]
+    rows = form.entries().values_list(*fields, "before", "after", "reason")
+    lines = ((row[0].isoformat(), *row[1:6], *_json(row[6:8]), row[8]) for row in rows.iterator())
+    return stream_csv("audit-trail.csv", header, lines)
+
+
+def _json(values: tuple[Any, ...]) -> list[str]:
+    return [json.dumps(value, ensure_ascii=False) if value else "" for value in values]
+
+
+def _to_link(request: HttpRequest, invitation: managing.Invitation) -> HttpResponse:
+    request.session[LINK_IN_SESSION] = (invitation.user.pk, invitation.link)
+    return redirect("accounts:user", invitation.user.pk)
+
+
+def _form(request: HttpRequest, template: str, form: Any, **context: Any) -> HttpResponse:
+    status = 422 if form.is_bound and not form.is_valid() else 200
+    return render_page(request, template, {"form": form, **context}, status=status)

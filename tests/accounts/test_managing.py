@@ -1,0 +1,48 @@
+import pytest
+
+from mailops.accounts import managing
+from mailops.accounts.models import AuditEntry, Role, User
+
+
+class TestInvite:
+    def test_makes_a_user_who_cannot_log_in_before_the_link_is_used(self, admin):
+        invitation = managing.invite(
+            actor=admin, email="new@example.com", name="New", role="editor"
+        )
+        assert not invitation.user.has_usable_password()
+        assert invitation.user.login_state == "invited"
+        assert AuditEntry.objects.get().after == {"email": "new@example.com", "role": "editor"}
+
+    def test_link_sets_the_password_once(self, admin, client):
+        link = managing.invite(actor=admin, email="n@example.com", name="", role="viewer").link
+        path = link.removeprefix("http://127.0.0.1:8000")
+        form = client.get(path, follow=True)
+        action = form.request["PATH_INFO"]
+        secret = {"password1": "a long enough one", "password2": "a long enough one"}
+        client.post(action, secret)
+        assert User.objects.get(email="n@example.com").check_password("a long enough one")
+        assert "works no more" in client.get(path, follow=True).content.decode()
+
+
+class TestLastAdmin:
+    def test_keeps_the_role(self, admin):
+        with pytest.raises(managing.LastAdmin):
+            managing.change_user(actor=admin, user=admin, name="", role=Role.VIEWER)
+        admin.refresh_from_db()
+        assert admin.role == Role.ADMIN
+
+    def test_stays_active(self, admin):
+        with pytest.raises(managing.LastAdmin):
+            managing.deactivate(actor=admin, user=admin)
+
+    def test_may_go_once_there_is_another(self, admin, operator):
+        managing.change_user(actor=admin, user=operator, name="", role=Role.ADMIN)
+        managing.deactivate(actor=operator, user=admin)
+        admin.refresh_from_db()
+        assert not admin.is_active
+
+    def test_deactivated_admin_does_not_count(self, admin, operator):
+        managing.change_user(actor=admin, user=operator, name="", role=Role.ADMIN)
+        managing.deactivate(actor=admin, user=operator)
+        with pytest.raises(managing.LastAdmin):
+            managing.deactivate(actor=admin, user=admin)

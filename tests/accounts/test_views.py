@@ -1,0 +1,199 @@
+import time
+
+import pytest
+from allauth.account.authentication import AUTHENTICATION_METHODS_SESSION_KEY
+from django.urls import reverse
+
+from mailops.accounts.auditing import audit
+from mailops.accounts.models import AuditEntry, User
+from tests.conftest import PASSWORD
+
+
+def _forget_confirmation(client, minutes):
+    session = client.session
+    records = [{"method": "password", "at": time.time() - 60 * minutes}]
+    session[AUTHENTICATION_METHODS_SESSION_KEY] = records
+    session.save()
+
+
+class TestLogIn:
+    def test_lets_in_with_address_and_password(self, client, admin):
+        form = {"login": admin.email, "password": PASSWORD}
+        response = client.post(reverse("account_login"), form)
+        assert response["Location"] == "/"
+
+    def test_refuses_a_wrong_password(self, client, admin):
+        form = {"login": admin.email, "password": "wrong"}
+        response = client.post(reverse("account_login"), form)
+        assert "not correct" in response.content.decode()
+
+    def test_has_no_sign_up(self, client, db):
+        assert "by invitation" in client.get(reverse("account_signup")).content.decode()
+
+    def test_tells_a_deactivated_user(self, client, viewer):
+        User.objects.update(is_active=False)
+        form = {"login": viewer.email, "password": PASSWORD}
+        response = client.post(reverse("account_login"), form, follow=True)
+        assert "deactivated" in response.content.decode()
+
+    def test_forgotten_password_page_works_without_a_mail_server(self, client, viewer, settings):
+        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+        settings.EMAIL_PORT = 9
+        response = client.post(reverse("account_reset_password"), {"email": viewer.email})
+        assert response["Location"] == reverse("account_reset_password_done")
+
+    def test_htmx_is_sent_to_the_log_in_page_whole(self, client, db):
+        headers = {"HX-Request": "true", "HX-Current-URL": "http://testserver/settings/audit/"}
+        response = client.get(reverse("accounts:audit"), headers=headers)
+        assert response["HX-Redirect"] == "/accounts/login/?next=/settings/audit/"
+
+
+class TestSettings:
+    def test_shows_users_to_admins_only(self, admin, viewer, logged_in):
+        link = reverse("accounts:users")
+        assert link in logged_in(admin).get(reverse("accounts:settings")).content.decode()
+        assert link not in logged_in(viewer).get(reverse("accounts:settings")).content.decode()
+
+    def test_tells_a_stranger_that_a_role_is_missing(self, stranger, logged_in):
+        page = logged_in(stranger).get(reverse("accounts:settings")).content.decode()
+        assert "No role yet" in page
+
+
+class TestProfile:
+    def test_saves_name_and_zone_and_records_it(self, viewer, logged_in):
+        form = {"name": "Vera", "time_zone": "Europe/Berlin"}
+        logged_in(viewer).post(reverse("accounts:profile"), form)
+        viewer.refresh_from_db()
+        assert (viewer.name, viewer.time_zone) == ("Vera", "Europe/Berlin")
+        assert AuditEntry.objects.get().verb == "user.profile"
+
+    def test_refuses_a_zone_that_is_none(self, viewer, logged_in):
+        form = {"name": "Vera", "time_zone": "Mars/Olympus"}
+        assert logged_in(viewer).post(reverse("accounts:profile"), form).status_code == 422
+
+    def test_times_follow_the_zone(self, viewer, logged_in):
+        User.objects.filter(pk=viewer.pk).update(time_zone="Asia/Tokyo")
+        audit(actor=viewer, verb="user.profile", subject=viewer)
+        page = logged_in(viewer).get(reverse("accounts:audit")).content.decode()
+        assert "(Asia/Tokyo)" in page
+
+
+class TestUsers:
+    def test_are_for_admins(self, operator, logged_in):
+        assert logged_in(operator).get(reverse("accounts:users")).status_code == 403
+
+    def test_anonymous_is_sent_to_log_in(self, client, db):
+        assert "/accounts/login/" in client.get(reverse("accounts:users"))["Location"]
+
+    def test_invites_and_shows_the_link_once(self, admin, logged_in):
+        client = logged_in(admin)
+        form = {"email": "New@Example.com", "name": "", "role": "editor"}
+        page = client.post(reverse("accounts:user-new"), form, follow=True)
+        assert "/accounts/password/reset/key/" in page.content.decode()
+        again = client.get(page.request["PATH_INFO"]).content.decode()
+        assert "/accounts/password/reset/key/" not in again
+
+    def test_refuses_an_address_that_is_taken_in_another_case(self, admin, viewer, logged_in):
+        form = {"email": viewer.email.upper(), "role": "editor"}
+        assert logged_in(admin).post(reverse("accounts:user-new"), form).status_code == 422
+
+    def test_last_admin_cannot_step_down(self, admin, logged_in):
+        form = {"name": "A", "role": "viewer"}
+        response = logged_in(admin).post(reverse("accounts:user", args=[admin.pk]), form)
+        assert response.status_code == 422
+        assert "last active admin" in response.content.decode()
+
+    def test_deactivated_user_is_out_at_once(self, admin, viewer, logged_in):
+        theirs = logged_in(viewer)
+        logged_in(admin).post(reverse("accounts:user-deactivate", args=[viewer.pk]))
+        assert "/accounts/login/" in theirs.get(reverse("accounts:profile"))["Location"]
+
+    def test_reads_the_same_number_of_rows_for_many(
+        self, admin, logged_in, django_assert_max_num_queries
+    ):
+        for n in range(20):
+            User.objects.create_user(f"u{n}@example.com")
+        client = logged_in(admin)
+        with django_assert_max_num_queries(5):
+            client.get(reverse("accounts:users"))
+
+
+class TestAuditTrail:
+    @pytest.fixture
+    def entries(self, admin):
+        audit(actor=admin, verb="user.change", subject=admin, before={"a": 1}, after={"a": 2})
+        audit(actor=None, verb="campaign.pause", reason="=HYPERLINK()")
+
+    def test_filters_by_act(self, entries, viewer, logged_in):
+        page = logged_in(viewer).get(reverse("accounts:audit"), {"verb": "user.change"})
+        assert [entry.verb for entry in page.context["entries"]] == ["user.change"]
+
+    def test_filters_by_subject(self, entries, admin, logged_in):
+        query = {"subject": f"accounts.User:{admin.pk}"}
+        page = logged_in(admin).get(reverse("accounts:audit"), query)
+        assert [entry.verb for entry in page.context["entries"]] == ["user.change"]
+
+    @pytest.mark.parametrize(
+        "query",
+        [{"since": "yesterday"}, {"subject": "'; drop"}, {"before": "x"}, {"verb": "nothing"}],
+    )
+    def test_refuses_nonsense_in_the_query_string(self, query, viewer, logged_in):
+        assert logged_in(viewer).get(reverse("accounts:audit"), query).status_code == 422
+
+    def test_gives_htmx_the_fragment_only(self, entries, viewer, logged_in):
+        page = logged_in(viewer).get(reverse("accounts:audit"), headers={"HX-Request": "true"})
+        assert page.content.decode().strip().startswith('<div id="entries"')
+
+    def test_goes_on_to_older_ones(self, viewer, logged_in):
+        for _ in range(51):
+            audit(actor=None, verb="campaign.pause")
+        client = logged_in(viewer)
+        first = client.get(reverse("accounts:audit"))
+        older = client.get(reverse("accounts:audit"), {"before": first.context["older"]})
+        assert len(older.context["entries"]) == 1
+
+    def test_exports_what_the_filter_shows_and_defuses_formulas(self, entries, viewer, logged_in):
+        query = {"verb": "campaign.pause"}
+        response = logged_in(viewer).get(reverse("accounts:audit-csv"), query)
+        text = b"".join(response.streaming_content).decode()
+        assert "'=HYPERLINK()" in text
+        assert "user.change" not in text
+
+
+class TestConfirmPassword:
+    def test_asks_again_after_a_quarter_of_an_hour(self, admin, logged_in):
+        client = logged_in(admin)
+        _forget_confirmation(client, minutes=16)
+        response = client.get(reverse("accounts:user-new"))
+        assert response["Location"] == "/accounts/reauthenticate/?next=/settings/users/new/"
+
+    def test_does_not_ask_within_it(self, admin, logged_in):
+        client = logged_in(admin)
+        _forget_confirmation(client, minutes=14)
+        assert client.get(reverse("accounts:user-new")).status_code == 200
+
+    def test_keeps_what_was_typed(self, admin, logged_in):
+        client = logged_in(admin)
+        _forget_confirmation(client, minutes=16)
+        form = {"email": "kept@example.com", "name": "", "role": "editor"}
+        asked = client.post(reverse("accounts:user-new"), form)
+        client.post(asked["Location"], {"password": PASSWORD})
+        assert User.objects.filter(email="kept@example.com").exists()
+
+
+class TestErrorPages:
+    def test_wrong_role_is_told_which_role_it_has(self, viewer, logged_in):
+        response = logged_in(viewer).get(reverse("accounts:users"))
+        assert response.status_code == 403
+        assert "with the role Viewer" in response.content.decode()
+
+    def test_missing_page_is_in_our_look(self, viewer, logged_in):
+        response = logged_in(viewer).get("/no/such/page/")
+        assert response.status_code == 404
+        assert "nothing at this address" in response.content.decode()
+
+    def test_forged_form_is_refused_in_words(self, admin, client):
+        client.handler.enforce_csrf_checks = True
+        response = client.post(reverse("account_login"), {"login": "x"})
+        assert response.status_code == 403
+        assert "too old" in response.content.decode()
