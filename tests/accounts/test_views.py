@@ -165,7 +165,7 @@ class TestConfirmPassword:
         client = logged_in(admin)
         _forget_confirmation(client, minutes=16)
         response = client.get(reverse("accounts:user-new"))
-        assert response["Location"] == "/accounts/reauthenticate/?next=/settings/users/new/"
+        assert response["Location"] == "/accounts/reauthenticate/?next=%2Fsettings%2Fusers%2Fnew%2F"
 
     def test_does_not_ask_within_it(self, admin, logged_in):
         client = logged_in(admin)
