@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
+from mailops.lib import resolver
+
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -77,12 +79,20 @@ def _fault_of(error: OSError, address: str, port: int) -> EgressFault:
 def _look_up(host: str) -> list[IPAddress]:
     with contextlib.suppress(ValueError):
         return [ipaddress.ip_address(host)]
+    return [ipaddress.ip_address(text) for text in _addresses_of(host)]
+
+
+def _addresses_of(host: str) -> list[str]:
+    """Return what our name servers say or, where they know nothing, this machine's own look-up (/etc/hosts)."""
+    answers = [resolver.resolve(host, rdtype) for rdtype in ("A", "AAAA")] if "." in host else []
+    found = [record for answer in answers for record in answer.values]
+    if found:
+        return found
     try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        raise EgressFault("not_found", f"the name {host} can't be resolved") from error
-    texts = dict.fromkeys(str(sockaddr[0]).partition("%")[0] for *_, sockaddr in found)
-    return [ipaddress.ip_address(text) for text in texts]
+        infos = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return []
+    return list(dict.fromkeys(str(sockaddr[0]).partition("%")[0] for *_, sockaddr in infos))
 
 
 def _is_public(address: IPAddress) -> bool:

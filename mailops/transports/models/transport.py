@@ -1,30 +1,46 @@
-"""How mail leaves: credentials, transports, streams."""
+"""A way out, and what it logs in with."""
 
-from typing import ClassVar
+from datetime import datetime, timedelta
+from typing import Any, ClassVar, cast
 
-from django.contrib.postgres.fields import ArrayField
-from django.db import models
+from django.db import connection, models, transaction
+from django.db.models import Q
 from django.utils import timezone
 
+from mailops.accounts.auditing import audit
 from mailops.lib import secrets
 from mailops.lib.egress import is_trusted
 from mailops.lib.secrets import Place, Secret
+from mailops.transports.models.pausing import Pausable
+
+BREAKER_BACKOFF = (1, 5, 30, 120, 300, 600)  # seconds; the last one repeats
+BREAKER_THRESHOLD = 3  # rounds of failing sessions until only one at a time may probe
+_PROBE_SECONDS = 60  # after which a probe is taken for dead
+
+_BREAKER_RESET: dict[str, Any] = {
+    "breaker": "closed",
+    "breaker_sentence": "",
+    "breaker_detail": "",
+    "failures": 0,
+    "backoff_until": None,
+}
+_BREAKER_FIELDS = list(_BREAKER_RESET)
 
 
-class RunState(models.TextChoices):
-    RUNNING = "running", "Running"  # mail may leave
-    PAUSED = "paused", "Paused"  # a person or a fault stopped it; cause and sentence say why
+class ClockTimestamp(models.Func):
+    """The database's clock, not the transaction's beginning."""
+
+    template = "clock_timestamp()"
+    output_field = models.DateTimeField()
 
 
-class PauseCause(models.TextChoices):
-    PERSON = "person", "A person"  # somebody pressed pause
-    GUARDRAIL = "guardrail", "A guardrail"  # a threshold was crossed
-    FAULT = "fault", "A fault"  # our authentication, policy or quota
-    RESTORED = "restored", "A restore"  # the database was restored from a backup
-    STALE = "stale_schedule", "A stale schedule"  # its time is long past
+def _read_clock() -> datetime:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        return cast("datetime", cursor.fetchone()[0])
 
 
-class Transport(models.Model):
+class Transport(Pausable):
     class Kind(models.TextChoices):
         SMTP = "smtp", "SMTP"
         SES = "amazon_ses", "Amazon SES"
@@ -51,11 +67,6 @@ class Transport(models.Model):
     max_sessions = models.PositiveSmallIntegerField(default=4)
     messages_per_session = models.PositiveIntegerField(default=1000)
     rate_per_minute = models.PositiveIntegerField(null=True, blank=True)  # null: no limit
-    state = models.CharField(max_length=10, choices=RunState.choices, default=RunState.RUNNING)
-    pause_cause = models.CharField(max_length=20, choices=PauseCause.choices, blank=True)
-    pause_sentence = models.TextField(blank=True)
-    pause_detail = models.TextField(blank=True)  # the technical text
-    paused_at = models.DateTimeField(null=True)
     breaker = models.CharField(max_length=10, choices=Breaker.choices, default=Breaker.CLOSED)
     breaker_sentence = models.TextField(blank=True)
     breaker_detail = models.TextField(blank=True)
@@ -84,6 +95,66 @@ class Transport(models.Model):
     @property
     def active_credential(self) -> "Credential | None":
         return self.credentials.filter(is_active=True).first()
+
+    @property
+    def is_backing_off(self) -> bool:
+        return self.breaker != self.Breaker.CLOSED or self.failures > 0
+
+    def _on_resume(self) -> dict[str, Any]:
+        return _BREAKER_RESET
+
+    def admit_session(self) -> bool:
+        """Tell whether a session may be opened now, asking the database's row and clock.
+
+        While the breaker is open one caller at a time gets True to probe; it then calls `record_success` or
+        `record_failure`, or another may probe after a minute.
+        """
+        same = type(self).objects.running().filter(pk=self.pk)
+        rested = Q(backoff_until=None) | Q(backoff_until__lte=ClockTimestamp())
+        if same.filter(rested, breaker=self.Breaker.CLOSED).exists():
+            return True
+        probing = same.filter(rested).exclude(breaker=self.Breaker.CLOSED)
+        lease = ClockTimestamp() + timedelta(seconds=_PROBE_SECONDS)
+        return bool(probing.update(breaker=self.Breaker.HALF_OPEN, backoff_until=lease))
+
+    @transaction.atomic
+    def record_failure(self, sentence: str, detail: str = "") -> bool:
+        """Back off after a session that failed; return True if this opened the breaker.
+
+        Sessions that fail together count once: the first sets `backoff_until`, the others find it.
+        """
+        row = type(self).objects.select_for_update().get(pk=self.pk)
+        now = _read_clock()
+        probed = row.breaker == self.Breaker.HALF_OPEN
+        if row.backoff_until and row.backoff_until > now and not probed:
+            return False
+        row.failures += 1
+        wait = BREAKER_BACKOFF[min(row.failures, len(BREAKER_BACKOFF)) - 1]
+        row.backoff_until = now + timedelta(seconds=wait)
+        opens = row.failures >= BREAKER_THRESHOLD
+        was_open = row.breaker != self.Breaker.CLOSED
+        row.breaker = self.Breaker.OPEN if opens or probed else self.Breaker.CLOSED
+        row.breaker_sentence, row.breaker_detail = sentence, detail
+        row.save(update_fields=_BREAKER_FIELDS)
+        self.refresh_from_db(fields=_BREAKER_FIELDS)
+        if opens and not was_open:
+            self._audit_breaker("open", sentence)
+        return opens and not was_open
+
+    @transaction.atomic
+    def record_success(self) -> bool:
+        """End the back-off after a session that opened; return True if this closed the breaker."""
+        same = type(self).objects.filter(pk=self.pk)
+        was_open = same.exclude(breaker=self.Breaker.CLOSED).update(**_BREAKER_RESET)
+        if not was_open:
+            same.filter(failures__gt=0).update(**_BREAKER_RESET)
+        self.refresh_from_db(fields=_BREAKER_FIELDS)
+        if was_open:
+            self._audit_breaker("close", "A session opened again.")
+        return bool(was_open)
+
+    def _audit_breaker(self, act: str, reason: str) -> None:
+        audit(actor=None, verb=f"transport.breaker_{act}", subject=self, reason=reason)
 
 
 class Credential(models.Model):
@@ -139,61 +210,3 @@ class Credential(models.Model):
         self.last_four = value[-4:] if len(value) >= 12 else ""  # of a short one four are too many
         self.secret_set_at = timezone.now()
         self.save()
-
-
-class Stream(models.Model):
-    """The policy unit: what kind of mail, from which domain, through which transports, with what patience."""
-
-    class Kind(models.TextChoices):
-        TRANSACTIONAL = "transactional", "Transactional"  # one person waits for it
-        BULK = "bulk", "Bulk"  # many get it; unsubscribe is a must
-
-    class Guarantee(models.TextChoices):
-        LEAVE = "leave", "Leave uncertain"  # count it, show it, never send again by itself
-        RESEND = "resend", "Send again, once"  # same Message-ID
-        ASK = "ask", "Ask a person"  # held
-
-    name = models.CharField(max_length=100, unique=True)
-    kind = models.CharField(max_length=15, choices=Kind.choices, default=Kind.BULK)
-    domain = models.ForeignKey("domains.Domain", on_delete=models.PROTECT, related_name="streams")
-    owner = models.ForeignKey(
-        "accounts.User", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
-    )  # who answers for its bounces and complaints
-    guarantee = models.CharField(max_length=10, choices=Guarantee.choices, default=Guarantee.LEAVE)
-    backoff_seconds = ArrayField(
-        models.PositiveIntegerField(), default=list
-    )  # the last one repeats
-    expiry_seconds = models.PositiveIntegerField(default=72 * 3600)
-    rate_per_minute = models.PositiveIntegerField(null=True, blank=True)
-    is_sensitive = models.BooleanField(default=False)  # stores and shows no body
-    state = models.CharField(max_length=10, choices=RunState.choices, default=RunState.RUNNING)
-    pause_cause = models.CharField(max_length=20, choices=PauseCause.choices, blank=True)
-    pause_sentence = models.TextField(blank=True)
-    pause_detail = models.TextField(blank=True)
-    paused_at = models.DateTimeField(null=True)
-    created_at = models.DateTimeField(auto_now_add=True)
-
-    def __str__(self) -> str:
-        return self.name
-
-    @property
-    def is_bulk(self) -> bool:
-        return self.kind == self.Kind.BULK
-
-
-class Route(models.Model):
-    """One transport a stream may use; the first in order carries the mail, the others stand by."""
-
-    stream = models.ForeignKey(Stream, on_delete=models.CASCADE, related_name="routes")
-    transport = models.ForeignKey(Transport, on_delete=models.PROTECT, related_name="routes")
-    position = models.PositiveSmallIntegerField(default=0)
-
-    class Meta:
-        constraints: ClassVar = [
-            models.UniqueConstraint(fields=["stream", "transport"], name="route_transport_once"),
-            models.UniqueConstraint(
-                fields=["stream", "position"],
-                name="route_position_once",
-                deferrable=models.Deferrable.DEFERRED,
-            ),
-        ]

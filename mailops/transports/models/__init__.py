@@ -1,0 +1,16 @@
+"""How mail leaves: credentials, transports, streams."""
+
+from mailops.transports.models.pausing import PauseCause, RunState
+from mailops.transports.models.stream import PATIENCE, Patience, Route, Stream
+from mailops.transports.models.transport import Credential, Transport
+
+__all__ = [
+    "PATIENCE",
+    "Credential",
+    "Patience",
+    "PauseCause",
+    "Route",
+    "RunState",
+    "Stream",
+    "Transport",
+]

@@ -1,0 +1,100 @@
+"""What may be paused, by whom and why."""
+
+from typing import Any, Self
+
+from django.db import models, transaction
+from django.db.models.functions import Now
+
+from mailops.accounts.auditing import audit
+from mailops.accounts.models import User
+
+
+class RunState(models.TextChoices):
+    RUNNING = "running", "Running"  # mail may leave
+    PAUSED = "paused", "Paused"  # a person or a fault stopped it; cause and sentence say why
+
+
+class PauseCause(models.TextChoices):
+    PERSON = "person", "A person"  # somebody pressed pause
+    GUARDRAIL = "guardrail", "A guardrail"  # a threshold was crossed
+    FAULT = "fault", "A fault"  # our authentication, policy or quota
+    RESTORED = "restored", "A restore"  # the database was restored from a backup
+    STALE = "stale_schedule", "A stale schedule"  # its time is long past
+
+
+class PausableQuerySet(models.QuerySet[Any]):
+    def running(self) -> Self:
+        return self.filter(state=RunState.RUNNING)
+
+
+class Pausable(models.Model):
+    """Something mail passes through that a person, a guardrail or a fault can stop."""
+
+    state = models.CharField(max_length=10, choices=RunState.choices, default=RunState.RUNNING)
+    pause_cause = models.CharField(max_length=20, choices=PauseCause.choices, blank=True)
+    pause_sentence = models.TextField(blank=True)
+    pause_detail = models.TextField(blank=True)  # the technical text
+    paused_at = models.DateTimeField(null=True)
+
+    objects = PausableQuerySet.as_manager()
+
+    class Meta:
+        abstract = True
+
+    @property
+    def is_paused(self) -> bool:
+        return self.state == RunState.PAUSED
+
+    def pause(
+        self, cause: str, sentence: str = "", detail: str = "", *, actor: User | None = None
+    ) -> bool:
+        """Stop mail here; return False if it was stopped already (the first cause stays)."""
+        return self._change(
+            "pause",
+            RunState.RUNNING,
+            {
+                "state": RunState.PAUSED,
+                "pause_cause": PauseCause(cause),
+                "pause_sentence": sentence,
+                "pause_detail": detail,
+                "paused_at": Now(),
+            },
+            actor=actor,
+            reason=sentence,
+        )
+
+    def resume(self, *, actor: User | None = None, reason: str = "") -> bool:
+        """Let mail pass again; return False if it did."""
+        return self._change(
+            "resume",
+            RunState.PAUSED,
+            {
+                "state": RunState.RUNNING,
+                "pause_cause": "",
+                "pause_sentence": "",
+                "pause_detail": "",
+                "paused_at": None,
+                **self._on_resume(),
+            },
+            actor=actor,
+            reason=reason,
+        )
+
+    def _on_resume(self) -> dict[str, Any]:
+        """Return what else is set when mail may pass again."""
+        return {}
+
+    @transaction.atomic
+    def _change(
+        self, act: str, state: RunState, values: dict[str, Any], *, actor: User | None, reason: str
+    ) -> bool:
+        """Set `values` if the state is still `state`: of two processes only one changes it and writes the trail."""
+        before = {"state": state, "cause": self.pause_cause}
+        same = type(self).objects.filter(pk=self.pk, state=state)
+        if not same.update(**values):
+            return False
+        self.refresh_from_db()
+        after = {"state": self.state, "cause": self.pause_cause}
+        verb = f"{self._meta.model_name}.{act}"
+        audit(actor=actor, verb=verb, subject=self, before=before, after=after, reason=reason)
+        return True

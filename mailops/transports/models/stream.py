@@ -1,0 +1,102 @@
+"""The policy unit and the ways out it may use."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from random import Random, SystemRandom
+from typing import ClassVar
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+
+from mailops.transports.models.pausing import Pausable
+from mailops.transports.models.transport import Transport
+
+_RANDOM = SystemRandom()
+_MINUTE, _HOUR = 60, 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """When to try again, and when to give up."""
+
+    backoff_seconds: tuple[int, ...]
+    expiry_seconds: int
+
+
+PATIENCE: dict[str, Patience] = {
+    "transactional": Patience((5, 30, 2 * _MINUTE, 10 * _MINUTE, 30 * _MINUTE, _HOUR), 4 * _HOUR),
+    "bulk": Patience(
+        (_MINUTE, 5 * _MINUTE, 15 * _MINUTE, _HOUR, 2 * _HOUR, 4 * _HOUR, 8 * _HOUR), 72 * _HOUR
+    ),
+    "demo": Patience((1, 2, 5), 60),
+}
+
+
+class Stream(Pausable):
+    """The policy unit: what kind of mail, from which domain, through which transports, with what patience."""
+
+    class Kind(models.TextChoices):
+        TRANSACTIONAL = "transactional", "Transactional"  # one person waits for it
+        BULK = "bulk", "Bulk"  # many get it; unsubscribe is a must
+
+    class Guarantee(models.TextChoices):
+        LEAVE = "leave", "Leave uncertain"  # count it, show it, never send again by itself
+        RESEND = "resend", "Send again, once"  # same Message-ID
+        ASK = "ask", "Ask a person"  # held
+
+    name = models.CharField(max_length=100, unique=True)
+    kind = models.CharField(max_length=15, choices=Kind.choices, default=Kind.BULK)
+    domain = models.ForeignKey("domains.Domain", on_delete=models.PROTECT, related_name="streams")
+    owner = models.ForeignKey(
+        "accounts.User", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )  # who answers for its bounces and complaints
+    guarantee = models.CharField(max_length=10, choices=Guarantee.choices, default=Guarantee.LEAVE)
+    backoff_seconds = ArrayField(
+        models.PositiveIntegerField(), default=list
+    )  # the last one repeats
+    expiry_seconds = models.PositiveIntegerField(default=72 * 3600)
+    rate_per_minute = models.PositiveIntegerField(null=True, blank=True)
+    is_sensitive = models.BooleanField(default=False)  # stores and shows no body
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def transport(self) -> Transport | None:
+        """The way out that carries the mail: the first route's; None where no route is set."""
+        route = self.routes.select_related("transport").order_by("position").first()
+        return route.transport if route else None
+
+    def backoff_after(
+        self, attempts: int, *, retry_after: int = 0, random: Random = _RANDOM, floor: float = 1.0
+    ) -> timedelta:
+        """Return how long to wait after `attempts` tries: full jitter over the row's step, at least `floor` seconds.
+
+        A longer `retry_after` from the peer, in seconds, wins.
+        """
+        steps = self.backoff_seconds or PATIENCE[self.kind].backoff_seconds
+        step = steps[min(max(attempts, 1), len(steps)) - 1]
+        return timedelta(seconds=max(random.uniform(min(floor, step), step), retry_after))
+
+    @property
+    def is_bulk(self) -> bool:
+        return self.kind == self.Kind.BULK
+
+
+class Route(models.Model):
+    """One transport a stream may use; the first in order carries the mail, the others stand by."""
+
+    stream = models.ForeignKey(Stream, on_delete=models.CASCADE, related_name="routes")
+    transport = models.ForeignKey(Transport, on_delete=models.PROTECT, related_name="routes")
+    position = models.PositiveSmallIntegerField(default=0)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["stream", "transport"], name="route_transport_once"),
+            models.UniqueConstraint(
+                fields=["stream", "position"],
+                name="route_position_once",
+                deferrable=models.Deferrable.DEFERRED,
+            ),
+        ]

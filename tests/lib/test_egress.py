@@ -1,0 +1,79 @@
+import socket
+
+import pytest
+
+from mailops.lib import egress
+from mailops.lib.egress import EgressFault
+
+
+@pytest.fixture
+def names(monkeypatch):
+    """Return a dictionary that stands for the name servers."""
+    table = {}
+    monkeypatch.setattr(egress, "_addresses_of", lambda host: table.get(host, []))
+    return table
+
+
+class TestResolve:
+    @pytest.mark.parametrize(
+        "address",
+        [
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.16.0.1",
+            "192.168.1.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "0.0.0.0",
+            "224.0.0.1",
+            "255.255.255.255",
+            "::1",
+            "::",
+            "fe80::1",
+            "fc00::1",
+            "ff02::1",
+            "::ffff:127.0.0.1",
+            "64:ff9b::7f00:1",
+            "2002:7f00:1::",
+        ],
+    )
+    def test_refuses_what_is_not_public_and_does_not_say_where_it_leads(self, address, names):
+        names["inside.example"] = [address]
+        for host in (address, "inside.example"):
+            with pytest.raises(EgressFault) as fault:
+                egress.resolve(host, 443)
+            assert fault.value.cause == "not_allowed"
+        assert address not in fault.value.detail
+
+    def test_pins_the_public_addresses_only(self, names):
+        names["mixed.example"] = ["10.0.0.1", "93.184.215.14", "2606:4700::1111"]
+        endpoint = egress.resolve("mixed.example", 443)
+        assert endpoint.addresses == ("93.184.215.14", "2606:4700::1111")
+
+    def test_says_when_a_name_has_no_address(self, names):
+        with pytest.raises(EgressFault) as fault:
+            egress.resolve("nowhere.example", 443)
+        assert fault.value.cause == "not_found"
+
+    def test_lets_exactly_the_trusted_pair_through(self, settings):
+        settings.MAILOPS_TRUSTED_RELAYS = frozenset({("127.0.0.1", 2525)})
+        assert egress.resolve("127.0.0.1", 2525).addresses == ("127.0.0.1",)
+        with pytest.raises(EgressFault):
+            egress.resolve("127.0.0.1", 2526)
+
+
+class TestConnect:
+    def test_goes_on_to_the_next_address(self):
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            port = server.getsockname()[1]
+            endpoint = egress.Endpoint("x.example", port, ("::1", "127.0.0.1"))
+            connection, address = egress.connect(endpoint, timeout=2)
+            connection.close()
+        assert address == "127.0.0.1"
+
+    def test_names_a_refusal(self):
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            port = server.getsockname()[1]
+        with pytest.raises(EgressFault) as fault:
+            egress.connect(egress.Endpoint("x.example", port, ("127.0.0.1",)), timeout=2)
+        assert fault.value.cause == "refused"

@@ -1,0 +1,174 @@
+import threading
+from datetime import timedelta
+from random import Random
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from mailops.accounts.models import AuditEntry
+from mailops.transports.models import PATIENCE, Route, Stream, Transport
+from tests.factories import make_stream, make_transport
+
+pytestmark = pytest.mark.django_db
+
+
+def rest_over(transport):
+    Transport.objects.filter(pk=transport.pk).update(
+        backoff_until=timezone.now() - timedelta(seconds=1)
+    )
+
+
+class TestPause:
+    @pytest.mark.parametrize("make", [make_transport, make_stream])
+    def test_stops_and_lets_go_again_once_each_with_a_trail(self, make, operator):
+        subject = make()
+        assert subject.pause("person", "Looking into bounces.", "x", actor=operator)
+        assert not subject.pause("fault", "The login failed.")
+        assert (subject.is_paused, subject.pause_cause) == (True, "person")
+        assert subject.paused_at is not None
+        assert subject.resume(actor=operator)
+        assert not subject.resume(actor=operator)
+        assert (subject.is_paused, subject.pause_sentence, subject.paused_at) == (False, "", None)
+        kind = type(subject).__name__.lower()
+        trail = AuditEntry.objects.order_by("id").values_list("verb", "actor", "reason")
+        assert list(trail) == [
+            (f"{kind}.pause", operator.pk, "Looking into bounces."),
+            (f"{kind}.resume", operator.pk, ""),
+        ]
+
+    def test_of_two_that_read_it_running_only_one_pauses(self):
+        transport = make_transport()
+        same = Transport.objects.get(pk=transport.pk)
+        assert transport.pause("fault", "One.")
+        assert not same.pause("fault", "Two.")
+
+    def test_an_unknown_cause_is_refused(self):
+        with pytest.raises(ValueError):
+            make_transport().pause("whim", "Just so.")
+
+    def test_resuming_a_transport_closes_its_breaker(self):
+        transport = make_transport(
+            state="paused",
+            pause_cause="fault",
+            breaker="open",
+            failures=4,
+            backoff_until=timezone.now(),
+        )
+        transport.resume()
+        assert (transport.breaker, transport.failures) == ("closed", 0)
+
+
+class TestBreaker:
+    def test_backs_off_longer_each_round_and_opens_after_three(self):
+        transport = make_transport()
+        waits, opened = [], []
+        for _ in range(4):
+            rest_over(transport)
+            opened.append(transport.record_failure("Refused.", "port 25"))
+            waits.append(round((transport.backoff_until - timezone.now()).total_seconds()))
+        assert waits == [1, 5, 30, 120]
+        assert opened == [False, False, True, False]
+        assert transport.breaker == "open"
+        assert transport.breaker_sentence == "Refused."
+        assert AuditEntry.objects.get().verb == "transport.breaker_open"
+
+    def test_sessions_that_fail_together_count_once(self):
+        transport = make_transport()
+        for _ in range(5):
+            transport.record_failure("Refused.")
+        assert transport.failures == 1
+
+    def test_admits_nobody_while_backing_off(self):
+        transport = make_transport()
+        assert transport.admit_session()
+        transport.record_failure("Refused.")
+        assert not transport.admit_session()
+        rest_over(transport)
+        assert transport.admit_session()
+
+    def test_admits_one_probe_at_a_time_once_open(self):
+        transport = make_transport(breaker="open", failures=3)
+        assert transport.admit_session()
+        assert not transport.admit_session()
+        transport.refresh_from_db()
+        assert transport.breaker == "half_open"
+        rest_over(transport)  # the probe died
+        assert transport.admit_session()
+
+    def test_a_probe_that_fails_opens_it_again_and_one_that_works_closes_it(self):
+        transport = make_transport(breaker="open", failures=3)
+        transport.admit_session()
+        transport.record_failure("Refused.")
+        assert (transport.breaker, transport.failures) == ("open", 4)
+        rest_over(transport)
+        transport.admit_session()
+        assert transport.record_success()
+        assert (transport.breaker, transport.failures, transport.backoff_until) == (
+            "closed",
+            0,
+            None,
+        )
+
+    def test_a_success_forgets_failures_before_it(self):
+        transport = make_transport()
+        transport.record_failure("Refused.")
+        assert not transport.record_success()
+        assert transport.failures == 0
+
+    def test_a_paused_transport_admits_nobody(self):
+        transport = make_transport()
+        transport.pause("person")
+        assert not transport.admit_session()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_many_processes_get_one_probe_between_them():
+    transport = make_transport(breaker="open", failures=3)
+    admitted, gate = [], threading.Barrier(4)
+
+    def ask():
+        gate.wait()
+        admitted.append(transport.admit_session())
+        connection.close()
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(admitted) == [False, False, False, True]
+
+
+class TestStream:
+    def test_its_transport_is_the_first_route(self):
+        stream = make_stream()
+        first = stream.transport
+        Route.objects.create(stream=stream, transport=make_transport(), position=1)
+        assert stream.transport == first
+
+    def test_without_a_route_it_has_none(self):
+        stream = make_stream()
+        stream.routes.all().delete()
+        assert stream.transport is None
+
+    @pytest.mark.parametrize(("attempts", "step"), [(0, 60), (1, 60), (2, 300), (9, 300)])
+    def test_waits_somewhere_within_the_step_and_the_last_one_repeats(self, attempts, step):
+        stream = Stream(backoff_seconds=[60, 300])
+        waits = [stream.backoff_after(attempts, random=Random(n)) for n in range(200)]
+        assert all(timedelta(seconds=1) <= wait <= timedelta(seconds=step) for wait in waits)
+        assert max(waits) - min(waits) > timedelta(seconds=step * 0.8)
+
+    def test_a_longer_wish_of_the_peer_wins(self):
+        stream = Stream(backoff_seconds=[5])
+        assert stream.backoff_after(1, retry_after=90) == timedelta(seconds=90)
+
+    def test_without_steps_it_has_those_of_its_kind(self):
+        stream = Stream(kind="transactional")
+        assert stream.backoff_after(1) <= timedelta(seconds=5)
+
+    def test_the_presets_are_as_the_promise_has_them(self):
+        assert PATIENCE["bulk"].backoff_seconds[:4] == (60, 300, 900, 3600)
+        assert PATIENCE["bulk"].expiry_seconds == 72 * 3600
+        assert PATIENCE["transactional"].backoff_seconds[:5] == (5, 30, 120, 600, 1800)
+        assert PATIENCE["demo"].expiry_seconds == 60

@@ -1,0 +1,291 @@
+import pytest
+
+from mailops.transports.sessions import Envelope, Phase, SessionLost
+from tests.smtp_server import DROP, EXTENSIONS, RESET, STALL, SmtpServer
+
+ENVELOPE = Envelope("sender@example.com", "ada@example.net", size=20)
+CONTENT = b"Subject: Hello\r\n\r\nHello\r\n"
+NO_PIPELINING = tuple(name for name in EXTENSIONS if name != "PIPELINING")
+
+
+class TestOffer:
+    def test_writes_mail_rcpt_and_data_at_once_where_pipelining_is_offered(self, dial):
+        with SmtpServer(holds_replies=True) as server:
+            offer = dial(server).offer(ENVELOPE)
+        assert offer.is_ready
+        assert offer.reply.code == 354
+
+    def test_waits_for_each_reply_without_pipelining(self, dial):
+        with SmtpServer(extensions=NO_PIPELINING, script={"RCPT": "550 5.1.1 no"}) as server:
+            session = dial(server)
+            offer = session.offer(ENVELOPE)
+            assert (offer.is_ready, offer.phase, offer.reply.code) == (False, Phase.RCPT, 550)
+            assert server.verbs == ["EHLO", "MAIL", "RCPT"]
+
+    @pytest.mark.parametrize("extensions", [EXTENSIONS, NO_PIPELINING])
+    def test_begins_anew_after_a_refused_recipient(self, dial, extensions):
+        script = {
+            "RCPT": ["550 5.1.1 no", "250 ok"],
+            "DATA": ["554 5.5.1 no valid recipients", "354 go on"],
+        }
+        if extensions is NO_PIPELINING:
+            script["DATA"] = "354 go on"
+        with SmtpServer(script=script, extensions=extensions) as server:
+            session = dial(server)
+            assert session.offer(ENVELOPE).reply.enhanced_status == "5.1.1"
+            assert session.is_open
+            assert session.offer(ENVELOPE).is_ready
+            assert session.body(CONTENT).reply.code == 250
+            assert server.verbs.count("RSET") == 1
+
+    def test_sends_a_lone_dot_when_data_is_let_in_though_every_recipient_was_refused(self, dial):
+        with SmtpServer(script={"RCPT": ["550 5.1.1 no", "250 ok"]}) as server:
+            session = dial(server)
+            offer = session.offer(ENVELOPE)
+            assert (offer.is_ready, offer.phase) == (False, Phase.RCPT)
+            assert server.messages == [b""]
+            assert session.offer(ENVELOPE).is_ready
+
+    def test_sends_no_dot_when_the_sender_was_refused_but_the_recipient_was_not(self, dial):
+        with SmtpServer(script={"MAIL": "550 5.7.1 no"}) as server:
+            session = dial(server)
+            offer = session.offer(ENVELOPE)
+            assert (offer.is_ready, offer.phase) == (False, Phase.MAIL)
+            assert not session.is_open
+        assert server.messages == []
+
+    @pytest.mark.parametrize(
+        ("verb", "phase"), [("MAIL", Phase.MAIL), ("RCPT", Phase.RCPT), ("DATA", Phase.DATA)]
+    )
+    @pytest.mark.parametrize("extensions", [EXTENSIONS, NO_PIPELINING])
+    def test_takes_a_421_for_the_refusal_and_closes(self, dial, verb, phase, extensions):
+        with SmtpServer(script={verb: "421 4.3.2 going down"}, extensions=extensions) as server:
+            session = dial(server)
+            offer = session.offer(ENVELOPE)
+            assert (offer.is_ready, offer.phase, offer.reply.code) == (False, phase, 421)
+            assert not session.is_open
+
+    @pytest.mark.parametrize(
+        ("verb", "phase"), [("MAIL", Phase.MAIL), ("RCPT", Phase.RCPT), ("DATA", Phase.DATA)]
+    )
+    @pytest.mark.parametrize(
+        "fault", [DROP, RESET, STALL, "not a reply", "250-never ends\r\n" * 600, "199 what"]
+    )
+    @pytest.mark.parametrize("extensions", [EXTENSIONS, NO_PIPELINING])
+    def test_names_the_phase_in_which_the_connection_was_lost(
+        self, dial, verb, phase, fault, extensions
+    ):
+        with SmtpServer(script={verb: fault}, extensions=extensions) as server:
+            session = dial(server, timeout=0.2)
+            with pytest.raises(SessionLost) as lost:
+                session.offer(ENVELOPE)
+            # A reset may overtake replies that were on their way.
+            assert lost.value.phase == phase or fault == RESET
+            assert lost.value.phase != Phase.BODY
+            assert not session.is_open
+
+    def test_keeps_a_refusal_that_was_read_before_the_connection_was_lost(self, dial):
+        with SmtpServer(script={"RCPT": "550 5.1.1 no", "DATA": DROP}) as server:
+            session = dial(server)
+            offer = session.offer(ENVELOPE)
+            assert (offer.is_ready, offer.reply.code) == (False, 550)
+            assert not session.is_open
+
+    def test_closes_when_the_server_says_more_than_it_was_asked(self, dial):
+        with SmtpServer(script={"DATA": "354 go on\r\n250 what else"}) as server:
+            session = dial(server)
+            with pytest.raises(SessionLost):
+                session.offer(ENVELOPE)
+            assert not session.is_open
+        assert server.messages == []
+
+    def test_is_not_open_once_the_server_has_hung_up_between_messages(self, dial):
+        with SmtpServer() as server:
+            session = dial(server)
+            assert session.is_open
+        assert not session.is_open
+        with pytest.raises(SessionLost) as lost:
+            session.offer(ENVELOPE)
+        assert lost.value.phase == Phase.MAIL
+
+    def test_cuts_an_endless_text_and_escapes_what_a_database_cannot_store(self, dial):
+        text = "550-5.1.1 nul \0 here\r\n" + "550-" + "x" * 100_000 + "\r\n550 \udcff end"
+        with SmtpServer(script={"RCPT": text}) as server:
+            reply = dial(server).offer(ENVELOPE).reply
+        assert reply.code == 550
+        assert "\0" not in reply.text
+        assert len(reply.text) <= 4200
+        reply.text.encode()
+
+
+class TestParameters:
+    def mail_and_rcpt(self, dial, envelope, extensions):
+        with SmtpServer(extensions=extensions) as server:
+            dial(server).offer(envelope)
+            return server.commands[1:3]
+
+    def test_names_nothing_that_was_not_offered(self, dial):
+        envelope = Envelope("s@example.com", "r@example.net", envid="x", size=9, is_8bit=False)
+        assert self.mail_and_rcpt(dial, envelope, ()) == [
+            "MAIL FROM:<s@example.com>",
+            "RCPT TO:<r@example.net>",
+        ]
+
+    def test_asks_for_dsn_size_and_8bit_where_offered(self, dial):
+        envelope = Envelope("s@example.com", "a+b@example.net", envid="m1.2", size=9, is_8bit=True)
+        assert self.mail_and_rcpt(dial, envelope, ("DSN", "SIZE 100", "8BITMIME")) == [
+            "MAIL FROM:<s@example.com> SIZE=9 BODY=8BITMIME RET=HDRS ENVID=m1.2",
+            "RCPT TO:<a+b@example.net> NOTIFY=FAILURE,DELAY ORCPT=rfc822;a+2Bb@example.net",
+        ]
+
+    def test_says_smtputf8_only_where_offered(self, dial):
+        envelope = Envelope("s@example.com", "jörg@example.net")
+        assert self.mail_and_rcpt(dial, envelope, ("SMTPUTF8",))[0].endswith(" SMTPUTF8")
+
+    @pytest.mark.parametrize(
+        ("envelope", "status"),
+        [
+            (Envelope("s@example.com", "jörg@example.net"), "5.6.7"),
+            (Envelope("s@example.com", "r@example.net\r\nDATA"), "5.1.3"),
+            (Envelope("s@example.com> SIZE=1", "r@example.net"), "5.1.3"),
+            (Envelope("s@example.com", "r@example.net", size=101), "5.3.4"),
+            (Envelope("s@example.com", "r@example.net", is_8bit=True), "5.6.3"),
+        ],
+    )
+    def test_never_says_what_the_server_can_not_take(self, dial, envelope, status):
+        with SmtpServer(extensions=("SIZE 100",)) as server:
+            session = dial(server)
+            offer = session.offer(envelope)
+            assert not offer.is_ready
+            assert offer.reply.enhanced_status == status
+            assert server.verbs == ["EHLO"]
+            assert session.is_open
+
+
+class TestBody:
+    def test_returns_the_final_reply_and_the_id_it_names(self, dial):
+        with SmtpServer() as server:
+            session = dial(server)
+            session.offer(ENVELOPE)
+            result = session.body(CONTENT)
+            assert result.reply.text == "2.0.0 ok: queued as SCRIPT1"
+            assert result.transport_message_id == "SCRIPT1"
+            assert server.messages == [CONTENT]
+
+    def test_lets_the_next_envelope_ride_behind_the_body_in_one_write(self, dial):
+        with SmtpServer(holds_replies=True) as server:
+            session = dial(server)
+            session.offer(ENVELOPE)
+            result = session.body(CONTENT, then=ENVELOPE)
+            assert result.reply.code == 250
+            assert result.next_offer.is_ready
+            server.holds_replies = False
+            assert session.body(b"second\r\n").reply.code == 250
+            assert server.messages == [CONTENT, b"second\r\n"]
+
+    def test_lets_nothing_ride_without_pipelining(self, dial):
+        with SmtpServer(extensions=NO_PIPELINING) as server:
+            session = dial(server)
+            session.offer(ENVELOPE)
+            assert session.body(CONTENT, then=ENVELOPE).next_offer is None
+            assert session.is_open
+
+    def test_doubles_dots_and_mends_bare_line_ends_so_that_no_content_ends_itself(self, dial):
+        with SmtpServer() as server:
+            session = dial(server)
+            session.offer(ENVELOPE)
+            session.body(b".a\r\n.\r\nb\n.\nc\r.\rd")
+            assert server.messages == [b"..a\r\n..\r\nb\r\n..\r\nc\r\n..\r\nd\r\n"]
+
+    @pytest.mark.parametrize("fault", [DROP, RESET, STALL, "nonsense", "354 what"])
+    @pytest.mark.parametrize("rider", [None, ENVELOPE])
+    def test_a_body_without_a_final_reply_is_lost_in_the_body(self, dial, fault, rider):
+        with SmtpServer(script={".": fault}) as server:
+            session = dial(server, timeout=0.2)
+            session.offer(ENVELOPE)
+            with pytest.raises(SessionLost) as lost:
+                session.body(CONTENT, then=rider)
+            assert lost.value.phase == Phase.BODY
+            assert not session.is_open
+
+    @pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA"])
+    @pytest.mark.parametrize("fault", [DROP, RESET, STALL, "nonsense"])
+    def test_the_final_reply_stands_when_the_rider_is_lost(self, dial, verb, fault):
+        with SmtpServer(script={verb: [{"DATA": "354 go"}.get(verb, "250 ok"), fault]}) as server:
+            session = dial(server, timeout=0.2)
+            session.offer(ENVELOPE)
+            result = session.body(CONTENT, then=ENVELOPE)
+            assert result.reply.code == 250
+            assert result.next_offer is None
+            assert not session.is_open
+
+    def test_a_421_for_the_dot_is_this_messages_reply_and_ends_the_session(self, dial):
+        with SmtpServer(script={".": "421 4.7.0 too much"}) as server:
+            session = dial(server)
+            session.offer(ENVELOPE)
+            result = session.body(CONTENT, then=ENVELOPE)
+            assert (result.reply.code, result.next_offer) == (421, None)
+            assert not session.is_open
+
+    def test_a_surplus_reply_leaves_the_result_and_ends_the_session(self, dial):
+        with SmtpServer(script={".": "250 ok\r\n250 ok again"}) as server:
+            session = dial(server)
+            session.offer(ENVELOPE)
+            result = session.body(CONTENT, then=ENVELOPE)
+            assert (result.reply.code, result.next_offer) == (250, None)
+            assert not session.is_open
+
+    def test_a_refusal_in_the_middle_of_a_large_body_is_heard(self, dial):
+        script = {".": "552 5.3.4 that is too much"}
+        with SmtpServer(script=script, speaks_after=300_000) as server:
+            session = dial(server)
+            session.offer(ENVELOPE)
+            result = session.body(b"x" * 70 + b"\r\n" + (b"y" * 70 + b"\r\n") * 300_000)
+            assert result.reply.code == 552
+            assert not session.is_open
+        assert server.messages == []
+
+    def test_a_loss_before_the_dot_was_written_is_not_one_of_the_body(self, dial):
+        with SmtpServer(script={".": RESET}, speaks_after=300_000) as server:
+            session = dial(server)
+            session.offer(ENVELOPE)
+            with pytest.raises(SessionLost) as lost:
+                session.body((b"y" * 70 + b"\r\n") * 300_000)
+            assert lost.value.phase == Phase.DATA
+
+    def test_refuses_8bit_content_where_the_server_takes_none(self, dial):
+        with SmtpServer(extensions=("PIPELINING",)) as server:
+            session = dial(server)
+            session.offer(ENVELOPE)
+            assert session.body("Grüße\r\n".encode()).reply.enhanced_status == "5.6.3"
+            assert not session.is_open
+        assert server.messages == []
+
+    def test_a_rider_that_can_not_be_said_is_refused_without_the_server(self, dial):
+        with SmtpServer() as server:
+            session = dial(server)
+            session.offer(ENVELOPE)
+            result = session.body(CONTENT, then=Envelope("s@example.com", "jörg@example.net"))
+            assert result.reply.code == 250
+            assert result.next_offer.reply.enhanced_status == "5.6.7"
+            assert session.is_open
+
+
+class TestEnd:
+    def test_abandoning_sends_no_dot_and_nothing_is_taken(self, dial):
+        with SmtpServer() as server:
+            session = dial(server)
+            session.offer(ENVELOPE)
+            session.abandon()
+            assert not session.is_open
+        assert server.messages == []
+        assert "QUIT" not in server.verbs
+
+    @pytest.mark.parametrize("fault", ["221 bye", DROP, STALL, "nonsense"])
+    def test_closing_never_raises(self, dial, fault):
+        with SmtpServer(script={"QUIT": fault}) as server:
+            session = dial(server, timeout=0.2)
+            session.close()
+            session.close()
+            assert not session.is_open
+            assert server.verbs == ["EHLO", "QUIT"]
