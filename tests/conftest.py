@@ -1,14 +1,67 @@
 """What every test stands on: real PostgreSQL, loopback only, and the fixed cast of users."""
 
+import os
+import shutil
 import time
 
 import pytest
 from allauth.account.authentication import AUTHENTICATION_METHODS_SESSION_KEY
+from django.conf import settings
+from django.db import connection
 from django.test import Client
 
 from mailops.accounts.models import Role, User
+from mailops.celery import app
+from mailops.lib import broker
+from mailops.lib.postgres import Server
 
+# Debian keeps servers where a plain user's PATH does not look
+PROGRAM_PATH = f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin:/usr/lib/dovecot"
 PASSWORD = "correct horse battery staple"
+
+
+def pytest_configure(config):
+    """Start the tests' own PostgreSQL where no DATABASE_URL names one; xdist's workers share it."""
+    settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # whitenoise warns of a missing one
+    if hasattr(config, "workerinput"):
+        return
+    config.add_cleanup(lambda: shutil.rmtree(settings.MAILOPS_HOME, ignore_errors=True))
+    if settings.MAILOPS_IS_EMBEDDED and not config.option.collectonly:
+        server = Server(settings.MAILOPS_HOME, is_durable=False)
+        server.start()
+        config.add_cleanup(server.stop)
+
+
+def pytest_addoption(parser):
+    parser.addoption("--nothing-skips", action="store_true", help="a skipped test is a failure")
+
+
+def pytest_runtest_setup(item):
+    """Skip a test whose program isn't here, with the program's name."""
+    for mark in item.iter_markers("needs"):
+        (program,) = mark.args
+        if not shutil.which(program, path=PROGRAM_PATH):
+            pytest.skip(f"needs {program}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Make a skip a failure where nothing may skip."""
+    report = yield
+    if report.skipped and item.config.option.nothing_skips and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} was skipped: {report.longrepr[2]}"
+    return report
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup, django_db_blocker):
+    """Make the broker's queues in the test database, and send hints there."""
+    with django_db_blocker.unblock():
+        broker.install(settings.CELERY_TASK_QUEUES)
+        app.conf.broker_transport_options = broker.transport_options(connection.settings_dict)
+    yield
+    app.close()
 
 
 def _user(role: str, name: str) -> User:
