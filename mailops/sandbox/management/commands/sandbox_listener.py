@@ -2,8 +2,10 @@
 
 import asyncio
 import signal
+import threading
 from argparse import ArgumentParser
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress as ignoring
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -12,7 +14,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from mailops.sandbox import receiving, storing
+from mailops.sandbox import reacting, receiving, storing
 from mailops.sandbox.receiving import Ledger, Store
 from mailops.sandbox.storing import Received
 
@@ -43,25 +45,26 @@ class Command(BaseCommand):
 
     async def _run(self, **options: Any) -> None:
         stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+            loop.add_signal_handler(number, stop.set)
         host, _, port = options["listen"].rpartition(":")
         ledger = Ledger(options["log"]) if options["log"] else None
-        work = [
-            receiving.serve(
+        reactions_stop = threading.Event()
+        if not options["no_store"]:
+            _in_background(lambda: reacting.run(reactions_stop), loop, stop)
+        try:
+            await receiving.serve(
                 host=host.strip("[]"),
                 port=int(port),
                 store=self._store(ledger, **options),
                 stop=stop,
                 any_login=options["any_login"],
                 slow_seconds=options["slow_seconds"],
-                ready=lambda port: self.stdout.write(f"sandbox receives mail at {host}:{port}"),
+                ready=lambda bound: self.stdout.write(f"sandbox receives mail at {host}:{bound}"),
             )
-        ]
-        try:
-            await asyncio.gather(*work)
         finally:
-            stop.set()
+            reactions_stop.set()
             if ledger:
                 ledger.close()
 
@@ -75,3 +78,18 @@ class Command(BaseCommand):
                 ledger.write(batch)
 
         return store
+
+
+def _in_background(
+    work: Callable[[], None], loop: asyncio.AbstractEventLoop, stop: asyncio.Event
+) -> None:
+    """Run `work` in a thread that no stop waits for; should it end, the process stops and is started anew."""
+
+    def watched() -> None:
+        try:
+            work()
+        finally:
+            with ignoring(RuntimeError):  # the loop is closed already
+                loop.call_soon_threadsafe(stop.set)
+
+    threading.Thread(target=watched, name="sandbox-reactions", daemon=True).start()
