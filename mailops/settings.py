@@ -298,7 +298,12 @@ WHITENOISE_USE_FINDERS = True
 
 # --- Periodic work: hints on a clock; each is safe to run doubled, and stale ones are dropped --
 
-CELERY_BEAT_SCHEDULE: dict[str, Any] = {}
+CELERY_BEAT_SCHEDULE: dict[str, Any] = {
+    "suppression-imports": {
+        "task": "mailops.suppressions.tasks.continue_suppression_imports",
+        "schedule": 15.0,
+    },
+}
 
 # --- Logs ------------------------------------------------------------------------------------
 

@@ -15,6 +15,10 @@ class SuppressionQuerySet(models.QuerySet["Suppression"]):
         """Keep those in force now, by the database's clock."""
         return self.filter(models.Q(expires_at=None) | models.Q(expires_at__gt=Now()))
 
+    def about(self, text: str) -> "SuppressionQuerySet":
+        """Keep those whose address has `text` in it."""
+        return self.filter(address_key__contains=text.strip().lower()) if text.strip() else self
+
     def covering(self, address_key: str, stream: Stream | None) -> "SuppressionQuerySet":
         """Keep what stops mail to `address_key` in `stream` now: its own entry, and the one for all streams."""
         return self.active().filter(
@@ -23,6 +27,8 @@ class SuppressionQuerySet(models.QuerySet["Suppression"]):
 
 
 class Suppression(models.Model):
+    """One address that must not be written to, in one stream or in all."""
+
     class Reason(models.TextChoices):
         HARD_BOUNCE = "hard_bounce", "Hard bounce"  # the mailbox does not exist
         SOFT_BOUNCES = "soft_bounces", "Repeated soft bounces"
@@ -75,7 +81,7 @@ class Suppression(models.Model):
         return self.expires_at is not None and self.expires_at <= timezone.now()
 
     def strengthen(self, other: "Suppression") -> bool:
-        """Take over what `other` says more strongly, or all of it once this entry has expired; tell if it changed."""
+        """Take over what `other` says more strongly, or all of it once this entry has expired; tell if it changed, saving nothing."""
         outranks = self.STRENGTH.index(self.Reason(other.reason)) > self.STRENGTH.index(
             self.Reason(self.reason)
         )
@@ -89,8 +95,11 @@ class Suppression(models.Model):
             self.expires_at = self._later(other)
         else:
             return False
-        self.save()
         return True
+
+    @property
+    def scope(self) -> str:
+        return str(self.stream) if self.stream else "All streams"
 
     def _later(self, other: "Suppression") -> datetime | None:
         if self.expires_at is None or other.expires_at is None:
@@ -101,8 +110,67 @@ class Suppression(models.Model):
         """Return what the audit trail keeps of this entry."""
         return {
             "address": self.address,
-            "stream": str(self.stream) if self.stream else "all streams",
+            "stream": self.scope,
             "reason": self.reason,
             "expires_at": self.expires_at.isoformat() if self.expires_at else None,
             "evidence": self.evidence_text,
         }
+
+
+class SuppressionImport(models.Model):
+    """One uploaded file of addresses; its rows are the account of it."""
+
+    class State(models.TextChoices):
+        RUNNING = "running", "Running"
+        COMPLETED = "completed", "Completed"
+
+    file_name = models.CharField(max_length=254)
+    stream = models.ForeignKey(
+        "transports.Stream", null=True, blank=True, on_delete=models.CASCADE, related_name="+"
+    )  # null: all streams
+    reason = models.CharField(max_length=15, choices=Suppression.Reason.choices)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.RUNNING)
+    created_by = models.ForeignKey(
+        "accounts.User", null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    finished_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return self.file_name
+
+    @property
+    def is_running(self) -> bool:
+        return self.state == self.State.RUNNING
+
+    @property
+    def scope(self) -> str:
+        return str(self.stream) if self.stream else "All streams"
+
+
+class ImportedRow(models.Model):
+    """One row of an uploaded file and what became of it."""
+
+    class Outcome(models.TextChoices):
+        WAITING = "", "Waiting"
+        ADDED = "added", "Added"
+        STRENGTHENED = "strengthened", "Made stronger"  # an entry was there, with a weaker reason
+        UNCHANGED = "unchanged", "Unchanged"  # an entry was there, as strong or stronger
+        DUPLICATE = "duplicate", "Duplicate"  # an earlier row of the file has the address
+        REJECTED = "rejected", "Rejected"  # `why` says so
+
+    run = models.ForeignKey(SuppressionImport, on_delete=models.CASCADE, related_name="rows")
+    line = models.PositiveIntegerField()
+    address = models.CharField(max_length=320)  # as given, cut
+    address_key = models.CharField(max_length=320, blank=True)
+    note = models.CharField(max_length=500, blank=True)
+    outcome = models.CharField(
+        max_length=12, choices=Outcome.choices, default=Outcome.WAITING, blank=True
+    )
+    why = models.CharField(max_length=254, blank=True)
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(fields=["run", "outcome", "id"], name="imported_row_by_outcome"),
+            models.Index(fields=["run", "address_key"], name="imported_row_by_key"),  # duplicates
+        ]

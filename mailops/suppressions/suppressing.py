@@ -44,8 +44,18 @@ def suppress(
         address_key=address_key(address, allow_utf8=True), stream=stream, defaults=given
     )
     before = None if is_new else entry.as_json()
-    if is_new or entry.strengthen(Suppression(**given)):
-        _tell(actor, "suppression.add", entry, before=before, reason=evidence_text)
+    if not is_new and not entry.strengthen(Suppression(**given)):
+        return entry
+    entry.save()
+    if actor is not None:  # an entry made by a bounce is its own record, with its evidence
+        audit(
+            actor=actor,
+            verb="suppression.add",
+            subject=entry,
+            before=before,
+            after=entry.as_json(),
+            reason=evidence_text,
+        )
     return entry
 
 
@@ -69,9 +79,3 @@ def unsuppress(*, suppression: Suppression, reason: str, actor: User | None = No
         reason=reason.strip(),
     )
     suppression.delete()
-
-
-def _tell(actor: User | None, verb: str, entry: Suppression, **details: Any) -> None:
-    """Write the audit trail for a person's act; an entry made by a bounce carries its own evidence."""
-    if actor is not None:
-        audit(actor=actor, verb=verb, subject=entry, after=entry.as_json(), **details)

@@ -1,0 +1,134 @@
+"""Imports a file of addresses: rows first, so that each is accounted for, then their entries in chunks."""
+
+from collections.abc import Iterator
+from contextlib import suppress as ignoring
+from typing import BinaryIO
+
+from django.db import IntegrityError, connection, transaction
+from django.db.models import Exists, OuterRef
+from django.db.models.functions import Now
+
+from mailops.accounts.auditing import audit
+from mailops.accounts.models import User
+from mailops.protocol.address import InvalidAddress, address_key
+from mailops.suppressions.models import ImportedRow, Suppression, SuppressionImport
+from mailops.suppressions.reading import Row, read_rows
+from mailops.transports.models import Stream
+
+CHUNK = 2000  # rows in one transaction, well under a second
+_COPY = (
+    "COPY suppressions_importedrow (run_id, line, address, address_key, note, outcome, why) "
+    "FROM STDIN"
+)
+
+
+@transaction.atomic
+def start_import(
+    *, file: BinaryIO, file_name: str, stream: Stream | None, reason: str, actor: User
+) -> SuppressionImport:
+    """Take in the rows of `file`, to be worked off by `import_chunk`; raises NotReadable."""
+    run = SuppressionImport.objects.create(
+        file_name=file_name[:254], stream=stream, reason=reason, created_by=actor
+    )
+    with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
+        for row in read_rows(file):
+            copy.write_row((run.pk, *_staged(row)))
+    audit(
+        actor=actor,
+        verb="suppression.import",
+        subject=run,
+        after={"file": run.file_name, "stream": run.scope, "reason": reason},
+    )
+    return run
+
+
+def _staged(row: Row) -> Iterator[str | int]:
+    address = _storable(row.address, 320)
+    key, why = "", row.problem
+    if not why:
+        try:
+            key = address_key(address, allow_utf8=True)
+        except InvalidAddress as error:
+            why = error.sentence
+    outcome = ImportedRow.Outcome.REJECTED if why else ImportedRow.Outcome.WAITING
+    yield from (row.line, address, key, _storable(row.note, 500), outcome.value, why[:254])
+
+
+def _storable(text: str, limit: int) -> str:
+    return text.replace("\0", "\ufffd")[:limit]
+
+
+def import_chunk(*, run_id: int) -> bool:
+    """Work off the next rows of an import and tell whether it has more; safe to run doubled.
+
+    An entry that something else made in the same moment undoes the chunk, which the next call repeats.
+    """
+    with ignoring(IntegrityError):
+        return _import_chunk(run_id)
+    return True
+
+
+@transaction.atomic
+def _import_chunk(run_id: int) -> bool:
+    running = SuppressionImport.objects.filter(state=SuppressionImport.State.RUNNING)
+    run = running.select_for_update(skip_locked=True).filter(pk=run_id).first()
+    if run is None:
+        return False
+    rows = list(run.rows.filter(outcome=ImportedRow.Outcome.WAITING).order_by("id")[:CHUNK])
+    if not rows:
+        SuppressionImport.objects.filter(pk=run.pk).update(
+            state=SuppressionImport.State.COMPLETED, finished_at=Now()
+        )
+        return False
+    _mark_duplicates(run, rows)
+    _settle(run, [row for row in rows if not row.outcome])
+    ImportedRow.objects.bulk_update(rows, ["outcome", "why"], batch_size=500)
+    return True
+
+
+def _mark_duplicates(run: SuppressionImport, rows: list[ImportedRow]) -> None:
+    earlier = run.rows.filter(address_key=OuterRef("address_key"), id__lt=OuterRef("id")).exclude(
+        outcome=ImportedRow.Outcome.REJECTED
+    )
+    doubled = run.rows.filter(Exists(earlier), pk__in=[row.pk for row in rows])
+    ids = set(doubled.values_list("pk", flat=True))
+    for row in rows:
+        if row.pk in ids:
+            row.outcome = ImportedRow.Outcome.DUPLICATE
+            row.why = "An earlier row of the file has this address."
+
+
+def _settle(run: SuppressionImport, rows: list[ImportedRow]) -> None:
+    known = {
+        entry.address_key: entry
+        for entry in Suppression.objects.select_for_update().filter(
+            stream=run.stream, address_key__in=[row.address_key for row in rows]
+        )
+    }
+    new, changed = [], []
+    for row in rows:
+        entry, given = known.get(row.address_key), _entry(run, row)
+        if entry is None:
+            new.append(given)
+            row.outcome = ImportedRow.Outcome.ADDED
+        elif entry.strengthen(given):
+            changed.append(entry)
+            row.outcome = ImportedRow.Outcome.STRENGTHENED
+        else:
+            row.outcome = ImportedRow.Outcome.UNCHANGED
+            row.why = f"On the list already: {entry.get_reason_display().lower()}."
+    Suppression.objects.bulk_create(new)
+    Suppression.objects.bulk_update(
+        changed, ["reason", "evidence_text", "evidence_event_id", "created_by", "expires_at"]
+    )
+
+
+def _entry(run: SuppressionImport, row: ImportedRow) -> Suppression:
+    return Suppression(
+        address=row.address,
+        address_key=row.address_key,
+        stream=run.stream,
+        reason=run.reason,
+        evidence_text=row.note or f"Line {row.line} of {run.file_name}",
+        created_by=run.created_by.email if run.created_by else "mailops",
+    )

@@ -1,0 +1,28 @@
+"""Celery shells of the suppressions, on the default queue: hints that an import has rows to work off."""
+
+from time import monotonic
+
+from celery import shared_task
+
+from mailops.suppressions.importing import import_chunk
+from mailops.suppressions.models import SuppressionImport
+
+BUDGET_SECONDS = 6.0  # then the task hands on to a new one, so that none blocks its queue
+
+
+@shared_task
+def continue_suppression_import(run_id: int) -> None:
+    """Work off chunks for a few seconds; hand on while there are more."""
+    stop_at = monotonic() + BUDGET_SECONDS
+    while import_chunk(run_id=run_id):
+        if monotonic() > stop_at:
+            continue_suppression_import.delay(run_id)
+            return
+
+
+@shared_task
+def continue_suppression_imports() -> None:
+    """Pick up imports whose hint was lost."""
+    running = SuppressionImport.objects.filter(state=SuppressionImport.State.RUNNING)
+    for run_id in running.values_list("pk", flat=True):
+        continue_suppression_import.delay(run_id)

@@ -1,0 +1,201 @@
+"""The suppression pages: the list, adding, removing, imports and their account."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.contrib import messages as toasts
+from django.core.paginator import Paginator
+from django.db import transaction
+from django.db.models import Count
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect
+
+from mailops.accounts.permissions import Act, needs, user_of
+from mailops.lib.csv_export import stream_csv
+from mailops.lib.htmx import render_page
+from mailops.suppressions.forms import AddForm, FilterForm, ImportForm, OutcomeForm, RemoveForm
+from mailops.suppressions.importing import start_import
+from mailops.suppressions.models import (
+    ImportedRow,
+    Suppression,
+    SuppressionImport,
+    SuppressionQuerySet,
+)
+from mailops.suppressions.reading import NotReadable
+from mailops.suppressions.suppressing import suppress, unsuppress
+from mailops.suppressions.tasks import continue_suppression_import
+
+PAGE = 50
+STOP_POLLING = 286
+
+
+@needs(Act.SEE)
+def suppression_list(request: HttpRequest) -> HttpResponse:
+    form = FilterForm(request.GET)
+    page = Paginator(_found(form).order_by("-id"), PAGE).get_page(request.GET.get("page"))
+    return render_page(
+        request,
+        "suppressions/suppression_list.html",
+        {"form": form, "page": page, "is_filtered": form.has_changed()},
+        fragment="results",
+        status=200 if form.is_valid() else 422,
+    )
+
+
+@needs(Act.SEE)
+def suppression_export(request: HttpRequest) -> HttpResponseBase:
+    form = FilterForm(request.GET)
+    if not form.is_valid():
+        return redirect("suppressions:list")
+    header = ["address", "stream", "reason", "note", "since", "until", "by"]
+    return stream_csv("suppressions.csv", header, _exported(_found(form).order_by("id")))
+
+
+def _found(form: FilterForm) -> SuppressionQuerySet:
+    found = Suppression.objects.select_related("stream")
+    if not form.is_valid():
+        return found.none()
+    asked = form.cleaned_data
+    found = found.about(asked["q"]) if asked["expired"] else found.active().about(asked["q"])
+    if asked["reason"]:
+        found = found.filter(reason=asked["reason"])
+    if asked["stream"]:
+        found = found.filter(stream=None if asked["stream"] == "all" else asked["stream"])
+    return found
+
+
+def _exported(found: SuppressionQuerySet) -> Iterator[tuple[Any, ...]]:
+    for entry in found.iterator(chunk_size=2000):
+        yield (
+            entry.address,
+            entry.scope,
+            entry.reason,
+            entry.evidence_text,
+            entry.created_at.isoformat(),
+            entry.expires_at.isoformat() if entry.expires_at else "",
+            entry.created_by,
+        )
+
+
+@needs(Act.SEND)
+def suppression_add(request: HttpRequest) -> HttpResponseBase:
+    form = AddForm(request.POST or None, initial={"address": request.GET.get("address", "")})
+    if request.method == "POST" and form.is_valid():
+        entry = suppress(actor=user_of(request), **form.cleaned_data)
+        toasts.success(
+            request, f"Nothing is sent to {entry.address} any more: {entry.scope.lower()}."
+        )
+        return redirect("suppressions:list")
+    return render_page(
+        request,
+        "suppressions/suppression_form.html",
+        {"form": form},
+        status=422 if form.is_bound else 200,
+    )
+
+
+@needs(Act.SEND)
+def suppression_remove(request: HttpRequest, suppression_id: int) -> HttpResponseBase:
+    entry = get_object_or_404(Suppression.objects.select_related("stream"), id=suppression_id)
+    form = RemoveForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        unsuppress(suppression=entry, actor=user_of(request), **form.cleaned_data)
+        toasts.success(request, f"{entry.address} may be written to again: {entry.scope.lower()}.")
+        return redirect("suppressions:list")
+    return render_page(
+        request,
+        "suppressions/suppression_confirm_delete.html",
+        {"entry": entry, "form": form, "effects": _effects_of_removal(entry)},
+        status=422 if form.is_bound else 200,
+    )
+
+
+def _effects_of_removal(entry: Suppression) -> list[str]:
+    effects = [f"Mail may go to {entry.address} again: {entry.scope.lower()}."]
+    if entry.was_asked_for:
+        effects.append(
+            f"They asked for no more mail ({entry.get_reason_display().lower()}). "
+            "Your name and reason stand on the audit trail."
+        )
+    others = Suppression.objects.active().filter(address_key=entry.address_key)
+    if others.exclude(pk=entry.pk).exists():
+        effects.append("Other entries of this address stay in force.")
+    return effects
+
+
+@needs(Act.SEND)
+def import_new(request: HttpRequest) -> HttpResponseBase:
+    form = ImportForm(request.POST or None, request.FILES or None)
+    if request.method == "POST" and form.is_valid():
+        given = form.cleaned_data
+        try:
+            run = start_import(
+                file=given["file"].file,
+                file_name=given["file"].name or "unnamed",
+                stream=given["stream"],
+                reason=given["reason"],
+                actor=user_of(request),
+            )
+        except NotReadable as error:
+            form.add_error("file", str(error))
+        else:
+            # a hint; the tick finds the import should it be lost
+            transaction.on_commit(lambda: continue_suppression_import.delay(run.pk), robust=True)
+            return redirect("suppressions:import", run.pk)
+    recent = SuppressionImport.objects.select_related("stream", "created_by").order_by("-id")[:10]
+    return render_page(
+        request,
+        "suppressions/import_form.html",
+        {"form": form, "recent": recent},
+        status=422 if form.is_bound else 200,
+    )
+
+
+@needs(Act.SEE)
+def import_detail(request: HttpRequest, run_id: int) -> HttpResponse:
+    run = get_object_or_404(SuppressionImport.objects.select_related("stream"), id=run_id)
+    form = OutcomeForm(request.GET)
+    rows = run.rows.exclude(outcome=ImportedRow.Outcome.WAITING).order_by("id")
+    if form.is_valid() and form.cleaned_data["outcome"]:
+        rows = rows.filter(outcome=form.cleaned_data["outcome"])
+    numbers = dict(run.rows.values_list("outcome").annotate(Count("id")))
+    total, waiting = sum(numbers.values()), numbers.pop(ImportedRow.Outcome.WAITING, 0)
+    context = {
+        "run": run,
+        "form": form,
+        "page": Paginator(rows, PAGE).get_page(request.GET.get("page")),
+        "numbers": [
+            (word, value, numbers[value])
+            for value, word in ImportedRow.Outcome.choices
+            if value in numbers
+        ],
+        "total": total,
+        "done": total - waiting,
+    }
+    status = (200 if run.is_running else STOP_POLLING) if _is_poll(request) else 200
+    return render_page(
+        request,
+        "suppressions/import_detail.html",
+        context,
+        fragment="progress" if _is_poll(request) else "rows",
+        status=status if form.is_valid() else 422,
+    )
+
+
+def _is_poll(request: HttpRequest) -> bool:
+    return request.headers.get("HX-Target") == "progress"
+
+
+@needs(Act.SEE)
+def import_export(request: HttpRequest, run_id: int) -> HttpResponseBase:
+    run = get_object_or_404(SuppressionImport, id=run_id)
+    form = OutcomeForm(request.GET)
+    rows = run.rows.order_by("id")
+    if form.is_valid() and form.cleaned_data["outcome"]:
+        rows = rows.filter(outcome=form.cleaned_data["outcome"])
+    header = ["line", "address", "outcome", "why"]
+    return stream_csv(
+        f"suppression-import-{run.pk}.csv",
+        header,
+        rows.values_list("line", "address", "outcome", "why").iterator(chunk_size=2000),
+    )

@@ -1,0 +1,136 @@
+import io
+from collections import Counter
+
+import pytest
+
+from mailops.accounts.models import AuditEntry
+from mailops.suppressions.importing import import_chunk, start_import
+from mailops.suppressions.models import ImportedRow, Suppression, SuppressionImport
+from mailops.suppressions.reading import NotReadable, read_rows
+from mailops.suppressions.suppressing import suppress
+from tests.factories import make_stream
+
+pytestmark = pytest.mark.django_db
+
+
+def begin(content, actor, **options):
+    given = {"file_name": "list.csv", "stream": None, "reason": "imported", **options}
+    return start_import(file=io.BytesIO(content), actor=actor, **given)
+
+
+def work_off(run):
+    while import_chunk(run_id=run.pk):
+        pass
+    run.refresh_from_db()
+    return Counter(run.rows.values_list("outcome", flat=True))
+
+
+class TestImport:
+    def test_accounts_for_every_row(self, operator):
+        suppress(address="known@example.com", stream=None, reason="complaint")
+        suppress(address="weak@example.com", stream=None, reason="soft_bounces")
+        content = b"""name,Email,note
+Bob,Bob@Example.COM,asked by phone
+Bob again,bob@example.com,
+Known,known@example.com,
+Weak,weak@example.com,
+
+Nobody,not an address,
+"""
+        run = begin(content, operator)
+        assert work_off(run) == {
+            "added": 1,
+            "duplicate": 1,
+            "unchanged": 1,
+            "strengthened": 1,
+            "rejected": 1,
+        }
+        assert run.state == SuppressionImport.State.COMPLETED
+        bob = Suppression.objects.get(address_key="bob@example.com")
+        assert (bob.address, bob.evidence_text) == ("Bob@Example.COM", "asked by phone")
+        rejected = ImportedRow.objects.get(outcome="rejected")
+        assert (rejected.line, rejected.address, rejected.why) == (
+            7,
+            "not an address",
+            "The address has no @.",
+        )
+
+    def test_is_on_the_audit_trail(self, operator):
+        run = begin(b"a@example.com", operator)
+        entry = AuditEntry.objects.get()
+        assert (entry.verb, entry.subject_id) == ("suppression.import", str(run.pk))
+
+    def test_suppresses_in_the_stream_it_is_for(self, operator):
+        stream = make_stream()
+        work_off(begin(b"a@example.com", operator, stream=stream, reason="unsubscribe"))
+        entry = Suppression.objects.get()
+        assert (entry.stream, entry.reason) == (stream, "unsubscribe")
+
+    def test_goes_on_in_chunks(self, operator, monkeypatch):
+        monkeypatch.setattr("mailops.suppressions.importing.CHUNK", 2)
+        run = begin(b"\n".join(b"a%d@example.com" % (n % 4) for n in range(7)), operator)
+        assert import_chunk(run_id=run.pk)
+        assert Suppression.objects.count() == 2
+        assert work_off(run) == {"added": 4, "duplicate": 3}
+
+    def test_does_nothing_twice(self, operator):
+        run = begin(b"a@example.com", operator)
+        work_off(run)
+        assert not import_chunk(run_id=run.pk)
+        assert Suppression.objects.count() == 1
+
+    def test_takes_back_what_the_export_wrote(self, operator):
+        work_off(begin(b"\xef\xbb\xbfaddress,stream\r\n'+a@example.com,All streams\r\n", operator))
+        assert Suppression.objects.get().address == "+a@example.com"
+
+    def test_leaves_nothing_of_a_file_that_is_none(self, operator):
+        with pytest.raises(NotReadable):
+            begin(b"name\nBob\n", operator)
+
+    def test_stores_what_no_text_is(self, operator):
+        run = begin(b"a@example.com\n" + b"\xff\xfe" * 300 + b"\n" + b"x" * 9000, operator)
+        assert work_off(run) == {"added": 1, "rejected": 2}
+
+
+def read(content):
+    return [(row.line, row.address) for row in read_rows(io.BytesIO(content))]
+
+
+class TestReadRows:
+    @pytest.mark.parametrize(
+        ("content", "addresses"),
+        [
+            (b"a@x.example\nb@x.example", ["a@x.example", "b@x.example"]),
+            (b"address\r\na@x.example\r\n", ["a@x.example"]),
+            (b"name;E-Mail\nA;a@x.example\n", ["a@x.example"]),
+            (b"A\ta@x.example\n", ["a@x.example"]),
+            (b'"Smith, A",a@x.example\n', ["a@x.example"]),
+            (
+                b'mail,note\na@x.example,"two\nlines"\nb@x.example,\n',
+                ["a@x.example", "b@x.example"],
+            ),
+            ("address\nü@x.example\n".encode(), ["ü@x.example"]),
+            ("address\nü@x.example\n".encode("utf-8-sig"), ["ü@x.example"]),
+            ("address\nü@x.example\n".encode("utf-16"), ["ü@x.example"]),
+            ("address\nü@x.example\n".encode("cp1252"), ["ü@x.example"]),
+            (b"address\ra@x.example\rb@x.example", ["a@x.example", "b@x.example"]),
+        ],
+    )
+    def test_finds_the_addresses(self, content, addresses):
+        assert [address for _, address in read(content)] == addresses
+
+    @pytest.mark.parametrize("content", [b"", b"\n", b"PK\x03\x04zip", b"a\0b", b"name\nBob\n"])
+    def test_refuses_what_holds_none(self, content):
+        with pytest.raises(NotReadable):
+            read(content)
+
+    def test_passes_over_a_line_without_end(self):
+        content = b"a@x.example\n" + b"y" * 5_000_000 + b"\nb@x.example\n"
+        rows = list(read_rows(io.BytesIO(content)))
+        assert [row.address for row in rows] == ["a@x.example", "", "b@x.example"]
+        assert "longer than" in rows[1].problem
+
+    def test_says_which_lines_an_open_quote_swallowed(self):
+        content = b'mail,note\na@x.example,"open\n' + b"b@x.example,\n" * 20_000
+        problems = [row.problem for row in read_rows(io.BytesIO(content)) if row.problem]
+        assert problems[0].startswith("A quote on line 2 is not closed; lines 2 to ")

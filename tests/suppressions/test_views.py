@@ -1,0 +1,226 @@
+from datetime import timedelta
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.urls import reverse
+from django.utils import timezone
+
+from mailops.accounts.models import AuditEntry
+from mailops.suppressions.importing import import_chunk
+from mailops.suppressions.models import Suppression, SuppressionImport
+from mailops.suppressions.suppressing import suppress
+from tests.factories import make_stream
+
+pytestmark = pytest.mark.django_db
+HTMX = {"HX-Request": "true"}
+ADDRESS = "ada@example.com"
+
+
+def url(name, *args):
+    return reverse(f"suppressions:{name}", args=args)
+
+
+@pytest.fixture
+def entry():
+    return suppress(address=ADDRESS, stream=None, reason="unsubscribe", evidence_text="one click")
+
+
+@pytest.fixture(autouse=True)
+def hints(monkeypatch):
+    """Keep the hints to Celery, which has no worker here."""
+    kept = []
+    monkeypatch.setattr("mailops.suppressions.views.continue_suppression_import.delay", kept.append)
+    return kept
+
+
+@pytest.fixture
+def run(operator):
+    return SuppressionImport.objects.create(
+        file_name="list.csv", reason="imported", created_by=operator
+    )
+
+
+class TestEveryPage:
+    @pytest.fixture
+    def open_pages(self, run):
+        return [url("list"), url("export"), url("import", run.pk), url("import-export", run.pk)]
+
+    @pytest.fixture
+    def guarded_pages(self, entry):
+        return [url("add"), url("remove", entry.pk), url("imports")]
+
+    def test_works(self, open_pages, guarded_pages, operator, logged_in):
+        client = logged_in(operator)
+        for page in open_pages + guarded_pages:
+            assert client.get(page).status_code == 200, page
+
+    def test_sends_the_anonymous_to_log_in(self, open_pages, guarded_pages, client):
+        for page in open_pages + guarded_pages:
+            assert client.get(page).status_code == 302, page
+
+    def test_changes_nothing_for_those_who_may_only_see(
+        self, open_pages, guarded_pages, oncall, logged_in
+    ):
+        client = logged_in(oncall)
+        for page in open_pages:
+            assert client.get(page).status_code == 200, page
+        for page in guarded_pages:
+            assert client.get(page).status_code == 403, page
+        listed = client.get(url("list")).content.decode()
+        assert "Remove" not in listed
+        assert "Add an address" not in listed
+
+    def test_asks_the_database_a_fixed_number_of_questions(
+        self, open_pages, guarded_pages, operator, logged_in, django_assert_max_num_queries
+    ):
+        stream = make_stream()
+        for n in range(30):
+            suppress(address=f"a{n}@example.com", stream=stream, reason="manual")
+        client = logged_in(operator)
+        for page in open_pages + guarded_pages:
+            with django_assert_max_num_queries(9):
+                client.get(page)
+
+
+class TestList:
+    def shown(self, client, **query):
+        return client.get(url("list"), query).content.decode()
+
+    def test_finds_by_address_reason_and_stream(self, entry, viewer, logged_in):
+        stream = make_stream(name="News")
+        suppress(address="eve@example.net", stream=stream, reason="complaint")
+        client = logged_in(viewer)
+        for query in [
+            {"q": "ADA@"},
+            {"reason": "unsubscribe"},
+            {"stream": "all"},
+        ]:
+            page = self.shown(client, **query)
+            assert ADDRESS in page, query
+            assert "eve@example.net" not in page, query
+        assert ADDRESS not in self.shown(client, stream=stream.pk)
+
+    def test_shows_expired_ones_when_asked(self, viewer, logged_in):
+        past = timezone.now() - timedelta(days=1)
+        suppress(address=ADDRESS, stream=None, reason="manual", expires_at=past)
+        client = logged_in(viewer)
+        assert ADDRESS not in self.shown(client)
+        assert ADDRESS in self.shown(client, expired="on")
+
+    @pytest.mark.parametrize("query", [{"reason": "mood"}, {"stream": "0"}, {"q": "x" * 400}])
+    def test_refuses_a_filter_that_is_none(self, query, viewer, logged_in):
+        assert logged_in(viewer).get(url("list"), query).status_code == 422
+
+    def test_gives_htmx_the_rows_only(self, entry, viewer, logged_in):
+        page = logged_in(viewer).get(url("list"), headers=HTMX).content.decode()
+        assert 'id="results"' in page
+        assert "<html" not in page
+
+    def test_exports_what_the_filter_finds(self, entry, viewer, logged_in):
+        suppress(address="-eve@example.net", stream=None, reason="complaint")
+        client = logged_in(viewer)
+        whole = client.get(url("export")).getvalue().decode()
+        assert ADDRESS in whole
+        assert "'-eve@example.net" in whole
+        assert ADDRESS not in client.get(url("export"), {"q": "eve"}).getvalue().decode()
+
+
+class TestAdd:
+    GIVEN = {"address": "Bob@Example.COM", "reason": "manual", "evidence_text": "by phone"}
+
+    def test_suppresses(self, operator, logged_in):
+        assert logged_in(operator).post(url("add"), self.GIVEN).status_code == 302
+        entry = Suppression.objects.get()
+        assert (entry.address_key, entry.created_by) == ("bob@example.com", operator.email)
+        assert AuditEntry.objects.filter(verb="suppression.add").exists()
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            {"address": "bob"},
+            {"address": ""},
+            {"reason": "soft_bounces"},
+            {"evidence_text": ""},
+            {"stream": "77"},
+            {"expires_at": "2001-01-01T00:00"},
+            {"expires_at": "soon"},
+        ],
+    )
+    def test_says_what_is_wrong_and_keeps_what_was_typed(self, wrong, operator, logged_in):
+        response = logged_in(operator).post(url("add"), {**self.GIVEN, **wrong})
+        assert response.status_code == 422
+        assert not Suppression.objects.exists()
+        if "evidence_text" not in wrong:
+            assert "by phone" in response.content.decode()
+
+    def test_pressed_twice_makes_one_entry(self, operator, logged_in):
+        client = logged_in(operator)
+        for _ in range(2):
+            client.post(url("add"), self.GIVEN)
+        assert Suppression.objects.count() == 1
+
+
+class TestRemove:
+    def test_needs_a_reason(self, entry, operator, logged_in):
+        response = logged_in(operator).post(url("remove", entry.pk), {"reason": " "})
+        assert response.status_code == 422
+        assert Suppression.objects.exists()
+
+    def test_takes_the_address_off_and_audits_why(self, entry, operator, logged_in):
+        logged_in(operator).post(url("remove", entry.pk), {"reason": "wants it again"})
+        assert not Suppression.objects.exists()
+        assert AuditEntry.objects.get().reason == "wants it again"
+
+    def test_says_that_the_recipient_asked_for_it(self, entry, operator, logged_in):
+        page = logged_in(operator).get(url("remove", entry.pk)).content.decode()
+        assert "They asked for no more mail" in page
+
+    def test_pressed_twice_is_not_found(self, entry, operator, logged_in):
+        client = logged_in(operator)
+        client.post(url("remove", entry.pk), {"reason": "x"})
+        assert client.post(url("remove", entry.pk), {"reason": "x"}).status_code == 404
+
+
+class TestImportPages:
+    def post(self, client, content, **fields):
+        file = SimpleUploadedFile("list.csv", content, "text/csv")
+        return client.post(url("imports"), {"file": file, "reason": "imported", **fields})
+
+    def test_take_in_a_file_and_show_its_account(
+        self, operator, logged_in, hints, django_capture_on_commit_callbacks
+    ):
+        client = logged_in(operator)
+        with django_capture_on_commit_callbacks(execute=True):
+            response = self.post(client, b"ada@example.com\nnobody at all\n")
+        run = SuppressionImport.objects.get()
+        assert response["Location"] == url("import", run.pk)
+        assert hints == [run.pk]
+        while import_chunk(run_id=run.pk):
+            pass
+        page = client.get(url("import", run.pk)).content.decode()
+        assert "The address has no @." in page
+        page = client.get(url("import", run.pk), {"outcome": "added"}).content.decode()
+        assert "The address has no @." not in page
+
+    @pytest.mark.parametrize("content", [b"", b"name\nBob\n", b"PK\x03\x04"])
+    def test_refuse_a_file_that_holds_no_addresses(self, content, operator, logged_in):
+        assert self.post(logged_in(operator), content).status_code == 422
+        assert not SuppressionImport.objects.exists()
+
+    def test_poll_until_the_work_is_done(self, run, operator, logged_in):
+        client = logged_in(operator)
+        headers = {**HTMX, "HX-Target": "progress"}
+        response = client.get(url("import", run.pk), headers=headers)
+        assert response.status_code == 200
+        assert 'id="progress"' in response.content.decode()
+        SuppressionImport.objects.update(state="completed")
+        assert client.get(url("import", run.pk), headers=headers).status_code == 286
+
+    def test_refuse_an_outcome_that_is_none(self, run, operator, logged_in):
+        response = logged_in(operator).get(url("import", run.pk), {"outcome": "maybe"})
+        assert response.status_code == 422
+
+    def test_export_the_account(self, run, operator, logged_in):
+        run.rows.create(line=3, address="=x", outcome="rejected", why="bad")
+        whole = logged_in(operator).get(url("import-export", run.pk)).getvalue().decode()
+        assert "3,'=x,rejected,bad" in whole
