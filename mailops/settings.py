@@ -303,6 +303,7 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
         "task": "mailops.suppressions.tasks.continue_suppression_imports",
         "schedule": 15.0,
     },
+    "domain-checks": {"task": "mailops.domains.tasks.recheck_domains", "schedule": 60.0},
 }
 
 # --- Logs ------------------------------------------------------------------------------------

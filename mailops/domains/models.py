@@ -1,9 +1,12 @@
 """Sender domains: the records we expect, what DNS shows, how that changed."""
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from django.db import models
-from django.db.models.functions import Lower
+from django.db.models import Case, OuterRef, Q, Subquery, Value, When
+from django.db.models.functions import Lower, Now
+
+from mailops.domains.words import Word, difference
 
 
 class CheckStatus(models.TextChoices):
@@ -13,7 +16,27 @@ class CheckStatus(models.TextChoices):
     ERROR = "error", "Broken"  # mail from this domain fails authentication
 
 
+SEVERITY = {
+    CheckStatus.OK: 0,
+    CheckStatus.UNKNOWN: 1,
+    CheckStatus.WARNING: 2,
+    CheckStatus.ERROR: 3,
+}
+
+
+class DomainQuerySet(models.QuerySet["Domain"]):
+    def due(self) -> Self:
+        """Domains whose re-check is due; one that was never checked is."""
+        return self.filter(Q(next_check_at__lte=Now()) | Q(next_check_at=None))
+
+    def broken_first(self) -> Self:
+        severity = Case(*(When(status=status, then=Value(-n)) for status, n in SEVERITY.items()))
+        return self.annotate(severity=severity).order_by("severity", "name")
+
+
 class Domain(models.Model):
+    objects = DomainQuerySet.as_manager()
+
     name = models.CharField(max_length=253)  # as A-labels, lower case
     owner = models.ForeignKey(
         "accounts.User", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
@@ -31,6 +54,24 @@ class Domain(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def is_broken(self) -> bool:
+        return self.status == CheckStatus.ERROR
+
+    @property
+    def was_checked(self) -> bool:
+        return self.checked_at is not None
+
+    def recheck_soon(self) -> None:
+        """Make the next tick check this domain, because what it must publish has changed."""
+        Domain.objects.filter(pk=self.pk).update(next_check_at=Now())
+
+    def uses(self) -> list[str]:
+        """Return what stands on this domain, for people; it can't be deleted while there is any."""
+        return [f"stream {stream.name}" for stream in self.streams.order_by("name")] + [
+            f"identity {identity}" for identity in self.identities.order_by("id")
+        ]
 
 
 class Identity(models.Model):
@@ -80,3 +121,172 @@ class Requirement(models.Model):
                 fields=["domain", "kind", "host", "value", "needed_by"], name="requirement_unique"
             )
         ]
+
+    @property
+    def label(self) -> str:
+        return f"{self.get_kind_display()} {self.host or self.value}"
+
+    @property
+    def is_a_persons(self) -> bool:
+        """Tell whether a person expects it; what a transport needs goes away with the transport."""
+        return self.needed_by.startswith("person:")
+
+
+class FindingQuerySet(models.QuerySet["Finding"]):
+    def worst_first(self) -> Self:
+        severity = Case(*(When(status=status, then=Value(-n)) for status, n in SEVERITY.items()))
+        return self.annotate(severity=severity).order_by("severity", "check_name")
+
+
+class ChecksSomething(models.Model):
+    check_name = models.CharField(max_length=320)  # "spf", "dkim:s1", "return_path:bounces.x"
+
+    class Meta:
+        abstract = True
+
+    @property
+    def label(self) -> str:
+        """The check's name for people: “DKIM s1”."""
+        kind, _, of = self.check_name.partition(":")
+        return f"{CHECK_LABELS.get(kind, kind)} {of}".strip()
+
+
+CHECK_LABELS = {
+    "alignment": "DMARC alignment",
+    "spf": "SPF",
+    "dkim": "DKIM",
+    "dmarc": "DMARC",
+    "return_path": "Return path",
+    "mx": "MX",
+}
+
+
+class Finding(ChecksSomething):
+    """What one check says of a domain; a resolver that fails leaves the last known status standing."""
+
+    objects = FindingQuerySet.as_manager()
+
+    domain = models.ForeignKey(Domain, on_delete=models.CASCADE, related_name="findings")
+    status = models.CharField(max_length=10, choices=CheckStatus.choices)  # the last one known
+    sentence = models.TextField()
+    fix = models.TextField(blank=True)
+    rfc = models.CharField(max_length=60, blank=True)
+    evidence = models.JSONField(default=list)  # lines of technical text
+    since_at = models.DateTimeField()  # when this status began
+    checked_at = models.DateTimeField()  # when DNS last told
+    unknown_since_at = models.DateTimeField(null=True)  # DNS hasn't told since then
+    unknown_sentence = models.TextField(blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["domain", "check_name"], name="finding_once_a_check")
+        ]
+
+    @property
+    def needs_mending(self) -> bool:
+        return self.status in {CheckStatus.WARNING, CheckStatus.ERROR}
+
+    @property
+    def is_stale(self) -> bool:
+        """Tell whether the status is only the last one known, since DNS doesn't answer."""
+        return self.unknown_since_at is not None
+
+    @property
+    def technical_text(self) -> str:
+        return "\n".join(self.evidence)
+
+    def __str__(self) -> str:
+        return f"{self.domain}: {self.label}"
+
+
+class FindingChange(ChecksSomething):
+    """A check's status changed: the history of a domain."""
+
+    domain = models.ForeignKey(Domain, on_delete=models.CASCADE, related_name="finding_changes")
+    before = models.CharField(max_length=10, choices=CheckStatus.choices)
+    after = models.CharField(max_length=10, choices=CheckStatus.choices)
+    sentence = models.TextField()
+    at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(fields=["domain", "-at"], name="finding_change_by_domain")  # the history
+        ]
+
+
+class DnsRecordQuerySet(models.QuerySet["DnsRecord"]):
+    def expected(self) -> Self:
+        return self.filter(is_expected=True)
+
+    def with_shown(self) -> Self:
+        """Annotate `shown`, the values DNS showed last, in the order in which records are published."""
+        newest = DnsObservation.objects.filter(record=OuterRef("pk")).order_by("-first_seen_at")
+        order = Case(*(When(purpose=p, then=Value(n)) for n, p in enumerate(DnsRecord.Purpose)))
+        return self.annotate(
+            shown=Subquery(newest.values("values")[:1]),
+            seen_since_at=Subquery(newest.values("first_seen_at")[:1]),
+        ).order_by(order, "host")
+
+
+class DnsRecord(models.Model):
+    """One record we look for in DNS, and whether it is as it should be."""
+
+    class Purpose(models.TextChoices):
+        SPF = "spf", "SPF"
+        DKIM = "dkim", "DKIM"
+        DMARC = "dmarc", "DMARC"
+        RETURN_PATH = "return_path", "Return path"
+        MX = "mx", "MX"
+
+    class State(models.TextChoices):
+        UNKNOWN = "unknown", "Not known"  # not looked for yet, or DNS didn't answer
+        MATCHES = "matches", "As it should be"
+        DIFFERS = "differs", "Differs"
+        MISSING = "missing", "Missing"
+
+    objects = DnsRecordQuerySet.as_manager()
+
+    domain = models.ForeignKey(Domain, on_delete=models.CASCADE, related_name="records")
+    purpose = models.CharField(max_length=15, choices=Purpose.choices)
+    host = models.CharField(max_length=253)
+    rtype = models.CharField(max_length=5)
+    to_publish = models.TextField(blank=True)  # empty: only its presence is needed
+    needed_by = models.TextField(blank=True)
+    is_expected = models.BooleanField(default=True)  # False: kept for its history only
+    state = models.CharField(max_length=10, choices=State.choices, default=State.UNKNOWN)
+    asked_at = models.DateTimeField(null=True)
+    failure = models.TextField(blank=True)  # why DNS couldn't tell when it was last asked
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["domain", "purpose", "host"], name="record_once_a_purpose"
+            )
+        ]
+
+    @property
+    def differs(self) -> bool:
+        return self.state == self.State.DIFFERS
+
+    @property
+    def change_to_make(self) -> list[Word]:
+        """The words to add to and to remove from what DNS shows; needs `with_shown`."""
+        shown: list[str] = getattr(self, "shown", None) or []
+        return difference(shown, [self.to_publish]) if self.to_publish and self.differs else []
+
+    def __str__(self) -> str:
+        return f"{self.rtype} {self.host}"
+
+
+class DnsObservation(models.Model):
+    """One version of a record: what DNS showed from `first_seen_at` until `last_seen_at`."""
+
+    record = models.ForeignKey(DnsRecord, on_delete=models.CASCADE, related_name="observations")
+    values = models.JSONField(default=list)  # sorted; empty: the record wasn't there
+    first_seen_at = models.DateTimeField()
+    last_seen_at = models.DateTimeField()
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(fields=["record", "-first_seen_at"], name="observation_by_record")
+        ]  # the newest version, and the history

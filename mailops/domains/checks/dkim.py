@@ -1,0 +1,116 @@
+"""DKIM: at each selector a key that parses, is long enough and is the one we sign with (RFC 6376, RFC 8301)."""
+
+from collections.abc import Iterator
+
+from mailops.domains.checks.verdict import Problem, Seen, Verdict, unanswered, verdict_of
+from mailops.domains.models import CheckStatus, DnsRecord
+from mailops.lib.dns_answers import Asks
+from mailops.protocol.dns_records import DkimKey, parse_dkim
+
+REFUSED_BITS = 1024  # RFC 8301 section 3.2: verifiers must not accept less
+WANTED_BITS = 2048
+RFC = "RFC 6376, RFC 8301"
+
+
+def check_dkim(
+    domain: str, selector: str, wanted: str, asks: Asks, *, needed_by: str = ""
+) -> tuple[Verdict, Seen]:
+    """Check the key at `selector` of `domain`; `wanted` is the record it must be, empty if any will do."""
+    host = f"{selector}._domainkey.{domain}"
+    check = f"dkim:{selector}"
+    answer = asks(host, "TXT")
+    seen = Seen(
+        purpose=DnsRecord.Purpose.DKIM,
+        host=host,
+        rtype="TXT",
+        answer=answer,
+        values=answer.values,
+        to_publish=_to_publish(wanted, answer.values),
+        needed_by=needed_by,
+    )
+    if not answer.is_known:
+        return unanswered(check, f"the DKIM key {host}", answer, rfc=RFC), seen
+    if not answer.values:
+        problem = Problem(
+            CheckStatus.ERROR,
+            f"There is no DKIM key at {host}, so no signature of this selector can be verified.",
+            "Publish the record shown above."
+            if wanted
+            else "Publish the key that your provider shows for this selector.",
+        )
+        return verdict_of(check, [problem], well="", rfc=RFC, evidence=[answer.detail]), seen
+    key = parse_dkim(answer.values[0])
+    problems = list(_problems(host, answer.values, key, parse_dkim(wanted) if wanted else None))
+    well = f"The {key.kind.upper() if key.kind == 'rsa' else 'Ed25519'} key at {host} has {key.bits} bits and is valid."
+    return verdict_of(check, problems, well=well, rfc=RFC, evidence=answer.values), seen
+
+
+def _to_publish(wanted: str, values: tuple[str, ...]) -> str:
+    """Return the wanted record, as it is spelled in DNS where that is the same key."""
+    same = [value for value in values if wanted and parse_dkim(value).key == parse_dkim(wanted).key]
+    return same[0] if same else wanted
+
+
+def _problems(
+    host: str, values: tuple[str, ...], key: DkimKey, wanted: DkimKey | None
+) -> Iterator[Problem]:
+    if len(values) > 1:
+        yield Problem(
+            CheckStatus.ERROR,
+            f"{host} has {len(values)} records; which of them a receiver takes is chance.",
+            "Delete all but the one shown above.",
+        )
+    if key.is_revoked:
+        yield Problem(
+            CheckStatus.ERROR,
+            "The key is revoked (its p tag is empty): every signature of this selector fails.",
+            "Publish the key again, or sign with another selector.",
+        )
+    for problem in key.problems:
+        yield Problem(
+            CheckStatus.ERROR,
+            f"The record can't be used: {problem}.",
+            "Paste the whole record again.",
+        )
+    if not key.signs_mail:
+        yield Problem(
+            CheckStatus.ERROR,
+            "The key isn't meant for mail (s tag).",
+            "Remove the s tag or set s=email.",
+        )
+    if key.hashes and "sha256" not in key.hashes:
+        yield Problem(
+            CheckStatus.ERROR,
+            "The key allows only SHA-1, which receivers refuse.",
+            "Remove the h tag or set h=sha256.",
+        )
+    yield from _length(key)
+    if key.is_testing:
+        yield Problem(
+            CheckStatus.WARNING,
+            "The key says it is only being tested (t=y).",
+            "Remove t=y once mail is signed.",
+        )
+    if wanted and key.key and key.key != wanted.key:
+        yield Problem(
+            CheckStatus.ERROR,
+            "The key in DNS is not the one we sign with: every signature fails.",
+            "Replace the record by the one shown above.",
+        )
+
+
+def _length(key: DkimKey) -> Iterator[Problem]:
+    if key.kind != "rsa" or not key.bits:
+        return
+    if key.bits < REFUSED_BITS:
+        yield Problem(
+            CheckStatus.ERROR,
+            f"The key has {key.bits} bits; receivers refuse less than {REFUSED_BITS}.",
+            f"Make a new key of {WANTED_BITS} bits.",
+        )
+    elif key.bits < WANTED_BITS:
+        yield Problem(
+            CheckStatus.WARNING,
+            f"The key has {key.bits} bits; {WANTED_BITS} are recommended.",
+            f"Make a new key of {WANTED_BITS} bits at another selector, and switch.",
+        )

@@ -1,0 +1,97 @@
+"""Where mail to the domain goes: its own MX, and the MX of the return path that bounces come back to (RFC 5321)."""
+
+from mailops.domains.checks.verdict import Problem, Seen, Verdict, unanswered, verdict_of
+from mailops.domains.models import CheckStatus, DnsRecord
+from mailops.lib.dns_answers import Answer, Asks
+
+RFC = "RFC 5321 section 5.1"
+NULL_MX = "0 ."  # RFC 7505
+
+
+def _exchanges(answer: Answer) -> list[str]:
+    return [value.partition(" ")[2].rstrip(".").lower() for value in answer.values]
+
+
+def check_return_path(
+    host: str, wanted: str, asks: Asks, *, needed_by: str = ""
+) -> tuple[Verdict, Seen]:
+    """Check that bounces sent to the return-path `host` arrive: it must have the MX `wanted`, or any if that is empty."""
+    check = f"return_path:{host}"
+    answer = asks(host, "MX")
+    is_there = wanted.lower() in _exchanges(answer)
+    present = next((value for value in answer.values if value.endswith(f" {wanted.lower()}")), "")
+    seen = Seen(
+        purpose=DnsRecord.Purpose.RETURN_PATH,
+        host=host,
+        rtype="MX",
+        answer=answer,
+        values=answer.values,
+        to_publish=(present or f"10 {wanted}") if wanted else "",
+        needed_by=needed_by,
+    )
+    if not answer.is_known:
+        return unanswered(check, f"the MX of {host}", answer, rfc=RFC), seen
+    problems = []
+    if not answer.values or NULL_MX in answer.values:
+        problems.append(
+            Problem(
+                CheckStatus.ERROR,
+                f"{host} has no MX, so bounces of mail sent with this return path are lost.",
+                "Publish the MX shown above."
+                if wanted
+                else f"Publish an MX at {host} that points to the host where mailops listens for bounces.",
+            )
+        )
+    elif wanted and not is_there:
+        problems.append(
+            Problem(
+                CheckStatus.ERROR,
+                f"The MX of {host} is {', '.join(_exchanges(answer))} and not {wanted}: bounces go elsewhere.",
+                "Replace the MX by the one shown above.",
+            )
+        )
+    well = f"Bounces to {host} go to {', '.join(_exchanges(answer))}."
+    return verdict_of(check, problems, well=well, rfc=RFC, evidence=answer.values), seen
+
+
+def check_mx(domain: str, asks: Asks) -> tuple[Verdict, Seen]:
+    """Check that people can answer: a domain that sends should receive."""
+    answer = asks(domain, "MX")
+    seen = Seen(
+        purpose=DnsRecord.Purpose.MX,
+        host=domain,
+        rtype="MX",
+        answer=answer,
+        values=answer.values,
+        to_publish="",
+        needed_by="replies, and reports to postmaster",
+    )
+    if not answer.is_known:
+        return unanswered("mx", f"the MX of {domain}", answer, rfc=RFC), seen
+    problems = []
+    if NULL_MX in answer.values:
+        problems.append(
+            Problem(
+                CheckStatus.WARNING,
+                f"{domain} says that it receives no mail (null MX): replies bounce, and some receivers refuse mail from it.",
+                "Publish an MX, or send from a domain that has one.",
+            )
+        )
+    elif not answer.values and not asks(domain, "A").is_found and not asks(domain, "AAAA").is_found:
+        problems.append(
+            Problem(
+                CheckStatus.WARNING,
+                f"{domain} has neither an MX nor an address: replies bounce, and some receivers refuse mail from it.",
+                "Publish an MX for the servers that take your mail.",
+            )
+        )
+    elif not answer.values:
+        problems.append(
+            Problem(
+                CheckStatus.WARNING,
+                f"{domain} has no MX; replies are tried at its own address.",
+                "Publish an MX for the servers that take your mail.",
+            )
+        )
+    well = f"Replies go to {', '.join(_exchanges(answer))}."
+    return verdict_of("mx", problems, well=well, rfc=RFC, evidence=answer.values), seen

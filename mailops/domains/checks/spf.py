@@ -1,0 +1,252 @@
+"""SPF: one record, within its limits, that lets in everybody who sends for the domain (RFC 7208)."""
+
+import ipaddress
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from mailops.domains.checks.verdict import Problem, Seen, Verdict, unanswered, verdict_of
+from mailops.domains.models import CheckStatus, DnsRecord
+from mailops.lib.dns_answers import Answer, Asks
+from mailops.protocol.dns_records import Network, Spf, SpfTerm, is_spf, parse_spf
+
+MAX_LOOKUPS = 10  # RFC 7208 section 4.6.4
+MAX_VOIDS = 2
+MAX_DEPTH = 10
+RFC = "RFC 7208"
+
+
+@dataclass
+class Walk:
+    """Follows a record's includes and counts what a receiver would have to ask."""
+
+    asks: Asks
+    lookups: int = 0
+    voids: int = 0
+    names: set[str] = field(default_factory=set)
+    networks: list[Network] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    failure: tuple[str, Answer] | None = None  # a question that DNS didn't answer
+
+    def follow(self, domain: str, record: Spf, depth: int = 0) -> None:
+        self.lines.append(f"{'  ' * depth}{domain}: {record.text}")
+        self.problems += [f"{problem} (in {domain})" for problem in record.problems]
+        for term in self._counted(record):
+            self._step(domain, term, depth)
+
+    @staticmethod
+    def _counted(record: Spf) -> Iterator[SpfTerm]:
+        """Yield the terms a receiver may come to: nothing behind `all`, a redirect only without it."""
+        for term in record.terms:
+            if term.name == "all":
+                return
+            if not term.is_modifier:
+                yield term
+        if record.redirect:
+            yield record.redirect
+
+    def _step(self, domain: str, term: SpfTerm, depth: int) -> None:
+        if term.network:
+            self.networks.append(term.network)
+        if not term.asks_dns:
+            return
+        self.lookups += 1
+        name = term.domain or domain
+        if term.has_macro or self.lookups > MAX_LOOKUPS * 2:
+            return
+        if term.name in {"include", "redirect"}:
+            self._include(name, term, depth)
+        elif term.name == "a":
+            self._addresses(name)
+        elif term.name == "mx":
+            self._exchanges(name)
+
+    def _include(self, name: str, term: SpfTerm, depth: int) -> None:
+        if name in self.names or depth >= MAX_DEPTH:
+            return
+        self.names.add(name)
+        answer = self._ask(name, "TXT")
+        records = [value for value in answer.values if is_spf(value)]
+        if not answer.is_known:
+            return
+        if len(records) == 1:
+            self.follow(name, parse_spf(records[0]), depth + 1)
+        elif records:
+            self.problems.append(f"{name}, which {term.text} names, has {len(records)} SPF records")
+        else:
+            self.problems.append(f"{name}, which {term.text} names, has no SPF record")
+
+    def _addresses(self, name: str) -> None:
+        answers = [self._ask(name, rdtype, may_be_void=False) for rdtype in ("A", "AAAA")]
+        if all(answer.is_known and not answer.is_found for answer in answers):
+            self.voids += 1
+        for answer in answers:
+            self.networks += [ipaddress.ip_network(value) for value in answer.values]
+
+    def _exchanges(self, name: str) -> None:
+        for value in self._ask(name, "MX").values[:MAX_LOOKUPS]:
+            exchange = value.partition(" ")[2].rstrip(".")
+            if exchange:
+                self._addresses(exchange)
+
+    def _ask(self, name: str, rdtype: str, *, may_be_void: bool = True) -> Answer:
+        answer = self.asks(name, rdtype)
+        if not answer.is_known:
+            self.failure = self.failure or (name, answer)
+        elif not answer.is_found and may_be_void:
+            self.voids += 1
+        return answer
+
+    def lets_in(self, need: str) -> bool:
+        """Tell whether `need`, an include's domain or an address, is let in by the record."""
+        network = _network(need)
+        if network is None:
+            return need in self.names
+        return any(
+            known.version == network.version and network.subnet_of(known)  # type: ignore[arg-type]
+            for known in self.networks
+        )
+
+
+def _network(text: str) -> Network | None:
+    try:
+        return ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return None
+
+
+def term_for(need: str) -> str:
+    """Return the SPF term that lets `need` in: an include's domain, an address or a network."""
+    network = _network(need)
+    if network is None:
+        return f"include:{need}"
+    is_single = network.num_addresses == 1
+    return f"ip{network.version}:{network.network_address if is_single else network}"
+
+
+def record_with(missing: Collection[str], records: Sequence[str]) -> str:
+    """Return the one record to publish: all terms that are there, those that are missing, and a closing that refuses others."""
+    there = [word for record in records for word in record.split()[1:]]
+    closings = [word for word in there if word.lstrip("+-~?").lower() == "all"]
+    terms = [word for word in there if word not in closings] + [term_for(need) for need in missing]
+    closing = next((word for word in closings if word[0] in "-~"), "~all")
+    if not closings and any(word.lower().startswith("redirect=") for word in terms):
+        closing = ""
+    return " ".join(["v=spf1", *dict.fromkeys(terms), closing]).strip()
+
+
+def check_spf(
+    host: str, needs: Sequence[str], asks: Asks, *, check: str = "spf", needed_by: str = ""
+) -> tuple[Verdict, Seen]:
+    """Check the SPF record at `host`, which must let in each of `needs`."""
+    answer = asks(host, "TXT")
+    records = tuple(value for value in answer.values if is_spf(value))
+    parsed = parse_spf(records[0]) if records else None
+    walk = Walk(asks, names={host})
+    if parsed:
+        walk.follow(host, parsed)
+    missing = [need for need in needs if not walk.lets_in(need)]
+    seen = Seen(
+        purpose=DnsRecord.Purpose.SPF,
+        host=host,
+        rtype="TXT",
+        answer=answer,
+        values=records,
+        to_publish=record_with(missing, records) if answer.is_known else record_with(needs, ()),
+        needed_by=needed_by,
+    )
+    if not answer.is_known:
+        return unanswered(check, f"the SPF record of {host}", answer, rfc=RFC), seen
+    problems = list(_problems(host, records, parsed, walk, missing))
+    evidence = [
+        *walk.lines,
+        f"{walk.lookups} of {MAX_LOOKUPS} lookups, {walk.voids} of {MAX_VOIDS} without an answer",
+    ]
+    if walk.failure and not any(problem.status is CheckStatus.ERROR for problem in problems):
+        return unanswered(
+            check, f"{walk.failure[0]}, which the SPF record names", walk.failure[1], rfc=RFC
+        ), seen
+    well = f"One SPF record with {walk.lookups} of {MAX_LOOKUPS} lookups lets in all that send for {host}."
+    return verdict_of(check, problems, well=well, rfc=RFC, evidence=evidence), seen
+
+
+def _problems(
+    host: str, records: Sequence[str], parsed: Spf | None, walk: Walk, missing: Sequence[str]
+) -> Iterator[Problem]:
+    if parsed is None:
+        yield Problem(
+            CheckStatus.ERROR,
+            f"{host} has no SPF record, so receivers can't tell who may send for it.",
+            "Publish the record shown above.",
+        )
+        return
+    if len(records) > 1:
+        yield Problem(
+            CheckStatus.ERROR,
+            f"{host} has {len(records)} SPF records; receivers then use none of them (permerror).",
+            "Join them into one, as shown above, and delete the others.",
+        )
+    for problem in walk.problems:
+        yield Problem(
+            CheckStatus.ERROR,
+            f"{problem[0].upper()}{problem[1:]}: receivers answer permerror.",
+            "Correct or remove that term.",
+        )
+    if missing and not walk.failure:
+        terms = ", ".join(map(term_for, missing))
+        yield Problem(
+            CheckStatus.ERROR,
+            f"The record does not let in {terms}.",
+            f"Add {terms} before the closing “all”.",
+        )
+    yield from _limits(walk)
+    yield from _closing(parsed)
+
+
+def _limits(walk: Walk) -> Iterator[Problem]:
+    if walk.lookups > MAX_LOOKUPS:
+        yield Problem(
+            CheckStatus.ERROR,
+            f"The record takes {walk.lookups} DNS lookups and only {MAX_LOOKUPS} are allowed: receivers answer permerror.",
+            "Remove includes that no longer send for you, or replace them by their addresses.",
+        )
+    elif walk.lookups >= MAX_LOOKUPS - 1:
+        yield Problem(
+            CheckStatus.WARNING,
+            f"The record takes {walk.lookups} of {MAX_LOOKUPS} DNS lookups: the next include may break it.",
+            "Remove includes that no longer send for you.",
+        )
+    if walk.voids > MAX_VOIDS:
+        yield Problem(
+            CheckStatus.ERROR,
+            f"{walk.voids} of its lookups find nothing and only {MAX_VOIDS} may: receivers may answer permerror.",
+            "Remove the terms that name hosts which are gone.",
+        )
+
+
+def _closing(parsed: Spf) -> Iterator[Problem]:
+    match parsed.all_qualifier:
+        case "+":
+            yield Problem(
+                CheckStatus.ERROR,
+                "“+all” lets everybody in the world send as this domain.",
+                "Replace “+all” by “~all” or “-all”.",
+            )
+        case "?":
+            yield Problem(
+                CheckStatus.WARNING,
+                "“?all” says nothing about senders that aren't named.",
+                "Replace “?all” by “~all” or “-all”.",
+            )
+        case "" if not parsed.redirect:
+            yield Problem(
+                CheckStatus.WARNING,
+                "The record has no closing “all”, which counts as “?all”.",
+                "Add “~all” or “-all” at its end.",
+            )
+    if any(term.name == "ptr" for term in parsed.terms):
+        yield Problem(
+            CheckStatus.WARNING,
+            "“ptr” is slow and must not be used any more (section 5.5).",
+            "Remove “ptr”.",
+        )

@@ -1,0 +1,86 @@
+"""What a check says, before it is written down."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from mailops.domains.models import SEVERITY, CheckStatus, DnsRecord
+from mailops.lib.dns_answers import Answer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    check: str
+    status: CheckStatus
+    sentence: str
+    fix: str = ""
+    rfc: str = ""
+    evidence: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """A record that was looked for, what DNS showed, and what should stand there."""
+
+    purpose: DnsRecord.Purpose
+    host: str
+    rtype: str
+    answer: Answer
+    values: tuple[str, ...]  # those of `answer` that serve this purpose
+    to_publish: str
+    needed_by: str = ""
+
+    @property
+    def state(self) -> DnsRecord.State:
+        if not self.answer.is_known:
+            return DnsRecord.State.UNKNOWN
+        if not self.values:
+            return DnsRecord.State.MISSING
+        is_there = self.to_publish in self.values if self.to_publish else True
+        is_alone = self.rtype != "TXT" or len(self.values) == 1
+        return DnsRecord.State.MATCHES if is_there and is_alone else DnsRecord.State.DIFFERS
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong; the worst of a check's problems is what the check says."""
+
+    status: CheckStatus
+    sentence: str
+    fix: str = ""
+
+
+def verdict_of(
+    check: str,
+    problems: Iterable[Problem],
+    *,
+    well: str,
+    rfc: str,
+    evidence: Iterable[str] = (),
+) -> Verdict:
+    """Return the verdict over `problems`, the worst first; `well` is the sentence when there is none."""
+    ranked = sorted(problems, key=lambda problem: -SEVERITY[problem.status])
+    if not ranked:
+        return Verdict(
+            check=check, status=CheckStatus.OK, sentence=well, rfc=rfc, evidence=tuple(evidence)
+        )
+    worst, *others = ranked
+    return Verdict(
+        check=check,
+        status=worst.status,
+        sentence=" ".join([worst.sentence, *(other.sentence for other in others)]),
+        fix=" ".join(problem.fix for problem in ranked if problem.fix),
+        rfc=rfc,
+        evidence=tuple(evidence),
+    )
+
+
+def unanswered(check: str, name: str, answer: Answer, *, rfc: str = "") -> Verdict:
+    """Return the verdict of a check whose question DNS didn't answer: nothing is concluded."""
+    return Verdict(
+        check=check,
+        status=CheckStatus.UNKNOWN,
+        sentence=f"DNS could not be asked for {name}: this says nothing about the record itself.",
+        fix="Nothing has to be changed at the domain; look at the name servers mailops asks, and check again.",
+        rfc=rfc,
+        evidence=(answer.detail,),
+    )

@@ -1,0 +1,67 @@
+"""The zones of the demo: sender domains good and broken, and mailbox domains at well-known providers."""
+
+from django.conf import settings
+
+from mailops.lib.nameserver import Zones
+
+# the private half was thrown away: nothing is signed with it
+DEMO_KEY = (
+    "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAqdTJWuYvi63nbKz5PBUKbdssQ5oY8nG3"
+    "vE/ZWC0HMvpcY7MP8+kR1Y8tEjxMblKmEvqSOv0Wm6uWoAmTCRRxOlyp6oKUIGHEnANU9MQHvuRO"
+    "wLhdG4MUKAsEHld0k9UiMb0pW+ykXR279IQsZeIDtCH71i3h3MKYapBgPb4w4qZBPpfUu/OwD6Ib"
+    "tNeyDKke0hwjKPC0ojUxM+jbco6Tz0bC4IS4yE4pp7f087k4+tAa10MqvpARv1MshWlQxyAS7oTu"
+    "APEVbmyoJSJo754l3tsBc+MfprMYKafJAn6stKzMpnX73Kw3buMG8Iw5X7w2VT5K5trQHT1WNBBI"
+    "mGfkUQIDAQAB"
+)
+DEMO_KEY_RECORD = f"v=DKIM1; k=rsa; p={DEMO_KEY}"
+DEMO_SELECTOR = "s1"
+DEMO_INCLUDE = "_spf.sandbox.example"  # what the demo's streams need in an SPF record
+DEMO_EXCHANGE = "mail.acme.example"
+
+# mailbox domain → where its mail goes; only data in an answer, nothing ever connects to it
+MAILBOX_EXCHANGES = {
+    "googly.example": "5 gmail-smtp-in.l.google.com",
+    "outlooky.example": "0 outlooky-example.mail.protection.outlook.com",
+    "yahooly.example": "1 mta5.am0.yahoodns.net",
+    "icloudy.example": "10 mx01.mail.icloud.com",
+    "protony.example": "10 mail.protonmail.ch",
+    "zohoish.example": "10 mx.zoho.com",
+    "selfhosted.example": "10 mx.selfhosted.example",
+}
+
+
+def _sender(name: str, *, spf: str) -> dict[str, dict[str, list[str]]]:
+    """Return the zone of a sender domain that is as it should be."""
+    return {
+        name: {"TXT": [spf], "MX": [f"10 {DEMO_EXCHANGE}"], "A": ["127.0.0.1"]},
+        f"bounces.{name}": {"TXT": [spf], "MX": [f"10 {DEMO_EXCHANGE}"]},
+        f"{DEMO_SELECTOR}._domainkey.{name}": {"TXT": [DEMO_KEY_RECORD]},
+    }
+
+
+def demo_zones() -> Zones:
+    """Return every name the demo's name server answers for."""
+    good = f"v=spf1 include:{DEMO_INCLUDE} -all"
+    return {
+        DEMO_INCLUDE: {"TXT": ["v=spf1 ip4:127.0.0.1 ip6:::1 -all"]},
+        **_sender("acme.example", spf=good),
+        "_dmarc.acme.example": {
+            "TXT": ["v=DMARC1; p=quarantine; rua=mailto:dmarc@acme.example"],
+        },
+        DEMO_EXCHANGE: {"A": ["127.0.0.1"]},
+        # a subdomain of its own for bulk mail; its policy is inherited from acme.example
+        **_sender("news.acme.example", spf=good),
+        # the one to mend: two SPF records, a revoked key and an obsolete tag in its policy
+        **_sender("shop.demo.example", spf=good),
+        "shop.demo.example": {
+            "TXT": [good, "v=spf1 include:_spf.gone.example +all"],
+            "MX": [f"10 {DEMO_EXCHANGE}"],
+        },
+        f"{DEMO_SELECTOR}._domainkey.shop.demo.example": {"TXT": ["v=DKIM1; k=rsa; p="]},
+        "_dmarc.shop.demo.example": {
+            "TXT": ["v=DMARC1; p=none; pct=50; rua=mailto:dmarc@shop.demo.example"],
+        },
+        # bounces come back to this installation, whatever its return-path host is called
+        settings.MAILOPS_RETURN_PATH_HOST: {"TXT": [good], "MX": [f"10 {DEMO_EXCHANGE}"]},
+        **{name: {"MX": [exchange]} for name, exchange in MAILBOX_EXCHANGES.items()},
+    }

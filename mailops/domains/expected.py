@@ -1,0 +1,116 @@
+"""Derives what a domain should publish from what our transports and streams need of it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from django.conf import settings
+
+from mailops.domains.models import Domain, Requirement
+from mailops.protocol.dns_records import DMARC_POLICIES
+
+Kind = Requirement.Kind
+
+
+@dataclass(frozen=True)
+class Selector:
+    name: str
+    record: str  # empty: any key will do
+    needed_by: str
+
+
+@dataclass(frozen=True)
+class SpfHost:
+    host: str
+    needs: tuple[str, ...]  # includes' domains, addresses, networks
+    needed_by: str
+
+
+@dataclass(frozen=True)
+class ReturnPath:
+    host: str
+    exchange: str  # empty: any MX will do
+    needed_by: str
+
+
+@dataclass(frozen=True)
+class Expectations:
+    domain: str
+    spf: tuple[SpfHost, ...]
+    selectors: tuple[Selector, ...]
+    return_paths: tuple[ReturnPath, ...]
+    least_policy: str
+    policy_needed_by: str
+
+
+def expectations_of(domain: Domain) -> Expectations:
+    """Return what `domain` should publish, by its requirements."""
+    return expectations(domain.name, domain.requirements.order_by("kind", "host", "value", "id"))
+
+
+def expectations(name: str, requirements: Iterable[Requirement] = ()) -> Expectations:
+    """Return what the domain `name` should publish, by `requirements` and the installation's return path."""
+    rows = list(requirements)
+    return_paths = _return_paths([row for row in rows if row.kind == Kind.RETURN_PATH])
+    policies = [row for row in rows if row.kind == Kind.DMARC and row.value in DMARC_POLICIES]
+    return Expectations(
+        domain=name,
+        spf=_spf_hosts(name, rows, return_paths),
+        selectors=_selectors(name, [row for row in rows if row.kind == Kind.DKIM_SELECTOR]),
+        return_paths=return_paths,
+        least_policy=max((row.value for row in policies), key=DMARC_POLICIES.index, default="none"),
+        policy_needed_by=_needed_by(policies),
+    )
+
+
+def _return_paths(rows: list[Requirement]) -> tuple[ReturnPath, ...]:
+    if not rows:
+        return (ReturnPath(settings.MAILOPS_RETURN_PATH_HOST.lower(), "", "this installation"),)
+    hosts = dict.fromkeys(row.host.lower() for row in rows)
+    return tuple(
+        ReturnPath(
+            host,
+            next((row.value for row in rows if row.host.lower() == host and row.value), ""),
+            _needed_by([row for row in rows if row.host.lower() == host]),
+        )
+        for host in hosts
+    )
+
+
+def _spf_hosts(
+    name: str, rows: list[Requirement], return_paths: tuple[ReturnPath, ...]
+) -> tuple[SpfHost, ...]:
+    """Return the hosts that need an SPF record: the domain, and each return path under it, which receivers really look at."""
+    senders = [row for row in rows if row.kind in {Kind.SPF_INCLUDE, Kind.SPF_ADDRESS}]
+    inside = [path.host for path in return_paths if path.host.endswith("." + name)]
+    hosts = dict.fromkeys([name, *inside, *(row.host.lower() for row in senders if row.host)])
+    found = []
+    for host in hosts:
+        own = [
+            row
+            for row in senders
+            if row.host.lower() == host or (not row.host and host in {name, *inside})
+        ]
+        needs = tuple(dict.fromkeys(row.value.lower() for row in own))
+        found.append(SpfHost(host, needs, _needed_by(own)))
+    return tuple(found)
+
+
+def _selectors(name: str, rows: list[Requirement]) -> tuple[Selector, ...]:
+    hosts = dict.fromkeys(_selector(row.host, name) for row in rows)
+    return tuple(
+        Selector(
+            host,
+            next((r.value for r in rows if _selector(r.host, name) == host and r.value), ""),
+            _needed_by([r for r in rows if _selector(r.host, name) == host]),
+        )
+        for host in hosts
+    )
+
+
+def _selector(host: str, name: str) -> str:
+    """Return the selector in `s1`, `s1._domainkey` or `s1._domainkey.acme.example`."""
+    return host.lower().removesuffix(f".{name}").removesuffix("._domainkey")
+
+
+def _needed_by(rows: Iterable[Requirement]) -> str:
+    return ", ".join(dict.fromkeys(row.needed_by for row in rows))

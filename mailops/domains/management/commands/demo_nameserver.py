@@ -1,0 +1,48 @@
+"""Serves the demo's zones on loopback until it is stopped."""
+
+import signal
+import sys
+from argparse import ArgumentParser
+from threading import Event
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from mailops.domains.demo_zones import demo_zones
+from mailops.lib.nameserver import Nameserver
+from mailops.lib.resolver import parse_nameserver
+
+LOOPBACK = {"127.0.0.1", "::1"}
+
+
+class Command(BaseCommand):
+    help = "Answer DNS for the demo's domains on loopback, over UDP and TCP."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--listen",
+            metavar="HOST:PORT",
+            help="a loopback address; by default the first of MAILOPS_NAMESERVERS",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        text = options["listen"] or next(iter(settings.MAILOPS_NAMESERVERS), "")
+        try:
+            host, port = parse_nameserver(text)
+        except ValueError as error:
+            raise CommandError(
+                f"Give --listen 127.0.0.1:5300 or set MAILOPS_NAMESERVERS: {error}"
+            ) from error
+        if host not in LOOPBACK:
+            raise CommandError(f"The demo's name server listens on loopback only, not on {host}.")
+        stop = Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: stop.set())
+        try:
+            with Nameserver(demo_zones(), host=host, port=port) as server:
+                sys.stdout.write(f"demo name server is ready at {server.address}\n")
+                sys.stdout.flush()
+                stop.wait()
+        except OSError as error:
+            raise CommandError(f"Can't listen on {host}:{port}: {error}") from error

@@ -1,0 +1,227 @@
+"""The pages of sender domains."""
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.db.models import Count, ProtectedError
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect
+from django.views.decorators.http import require_POST
+
+from mailops.accounts.auditing import audit
+from mailops.accounts.permissions import Act, needs, user_of
+from mailops.domains.checking import check_domain
+from mailops.domains.forms import (
+    DomainFilterForm,
+    DomainForm,
+    IdentityForm,
+    OwnerForm,
+    RequirementForm,
+)
+from mailops.domains.history import history
+from mailops.domains.models import Domain, DomainQuerySet, Identity, Requirement
+from mailops.lib.confirm import ConfirmForm
+from mailops.lib.csv_export import stream_csv
+from mailops.lib.htmx import render_page
+
+PAGE = 50
+
+
+def _filtered(form: DomainFilterForm) -> DomainQuerySet:
+    domains = Domain.objects.broken_first().select_related("owner")
+    return form.apply(domains) if form.is_valid() else domains
+
+
+@needs(Act.SEE)
+def domain_list(request: HttpRequest) -> HttpResponse:
+    form = DomainFilterForm(request.GET)
+    domains = (
+        _filtered(form)
+        .prefetch_related("streams")
+        .annotate(identity_count=Count("identities", distinct=True))
+    )
+    page = Paginator(domains, PAGE).get_page(request.GET.get("page"))
+    context = {"filter_form": form, "page": page, "any": Domain.objects.exists()}
+    status = 200 if form.is_valid() else 422
+    return render_page(
+        request, "domains/domain_list.html", context, fragment="results", status=status
+    )
+
+
+@needs(Act.SEE)
+def domain_export(request: HttpRequest) -> HttpResponseBase:
+    domains = _filtered(DomainFilterForm(request.GET))
+    rows = ((d.name, d.status, d.owner or "", d.checked_at or "") for d in domains.iterator())
+    return stream_csv("domains.csv", ["domain", "status", "owner", "checked_at"], rows)
+
+
+@needs(Act.CONFIGURE)
+def domain_add(request: HttpRequest) -> HttpResponse:
+    form = DomainForm(request.POST or None)
+    if request.method != "POST" or not form.is_valid():
+        status = 422 if form.is_bound else 200
+        return render_page(request, "domains/domain_form.html", {"form": form}, status=status)
+    domain = form.save()
+    audit(actor=user_of(request), verb="domain.add", subject=domain, after={"name": domain.name})
+    check_domain(domain)
+    messages.success(request, f"{domain} was added and checked.")
+    return redirect("domains:detail", domain.pk)
+
+
+@needs(Act.SEE)
+def domain_detail(request: HttpRequest, domain_id: int) -> HttpResponse:
+    domain = get_object_or_404(Domain.objects.select_related("owner"), pk=domain_id)
+    return render_page(request, "domains/domain_detail.html", _detail(domain), fragment="checks")
+
+
+def _detail(domain: Domain) -> dict[str, object]:
+    return {
+        "domain": domain,
+        "findings": domain.findings.worst_first(),
+        "records": domain.records.expected().with_shown(),
+        "identities": domain.identities.order_by("name", "id"),
+        "requirements": domain.requirements.order_by("kind", "host", "value", "id"),
+        "streams": domain.streams.order_by("name"),
+    }
+
+
+@needs(Act.SEE)
+def domain_history(request: HttpRequest, domain_id: int) -> HttpResponse:
+    domain = get_object_or_404(Domain, pk=domain_id)
+    page = Paginator(history(domain), PAGE).get_page(request.GET.get("page"))
+    return render_page(request, "domains/domain_history.html", {"domain": domain, "page": page})
+
+
+@require_POST
+@needs(Act.SEE, to_change=Act.OPERATE)
+def domain_verify(request: HttpRequest, domain_id: int) -> HttpResponse:
+    domain = get_object_or_404(Domain, pk=domain_id)
+    findings = check_domain(domain, actor=user_of(request))
+    silent = sum(finding.is_stale for finding in findings)
+    if silent:
+        messages.warning(
+            request,
+            f"DNS did not answer for {silent} of {len(findings)} checks; what was known still stands.",
+        )
+    else:
+        messages.success(request, f"{domain} was checked.")
+    return redirect("domains:detail", domain.pk)
+
+
+@needs(Act.CONFIGURE)
+def domain_edit(request: HttpRequest, domain_id: int) -> HttpResponse:
+    domain = get_object_or_404(Domain, pk=domain_id)
+    before = str(domain.owner or "")
+    form = OwnerForm(request.POST or None, instance=domain)
+    if request.method != "POST" or not form.is_valid():
+        status = 422 if form.is_bound else 200
+        context = {"form": form, "domain": domain}
+        return render_page(request, "domains/domain_form.html", context, status=status)
+    form.save()
+    audit(
+        actor=user_of(request),
+        verb="domain.edit",
+        subject=domain,
+        before={"owner": before},
+        after={"owner": str(domain.owner or "")},
+    )
+    messages.success(request, f"The owner of {domain} is {domain.owner or 'nobody'} now.")
+    return redirect("domains:detail", domain.pk)
+
+
+@needs(Act.CONFIGURE)
+def domain_delete(request: HttpRequest, domain_id: int) -> HttpResponse:
+    domain = get_object_or_404(Domain, pk=domain_id)
+    uses = domain.uses()
+    form = ConfirmForm(request.POST or None, name=domain.name)
+    if request.method == "POST" and form.is_valid() and not uses:
+        before = {"name": domain.name}
+        audit(actor=user_of(request), verb="domain.delete", subject=domain, before=before)
+        domain.delete()
+        messages.success(request, f"{before['name']} was deleted.")
+        return redirect("domains:list")
+    context = {"form": form, "domain": domain, "uses": uses}
+    status = 422 if request.method == "POST" else 200
+    return render_page(request, "domains/domain_confirm_delete.html", context, status=status)
+
+
+@needs(Act.CONFIGURE)
+def identity_add(request: HttpRequest, domain_id: int) -> HttpResponse:
+    domain = get_object_or_404(Domain, pk=domain_id)
+    form = IdentityForm(request.POST or None, domain=domain, instance=Identity(domain=domain))
+    if request.method != "POST" or not form.is_valid():
+        status = 422 if form.is_bound else 200
+        context = {"form": form, "domain": domain}
+        return render_page(request, "domains/identity_form.html", context, status=status)
+    identity = form.save()
+    audit(
+        actor=user_of(request),
+        verb="identity.add",
+        subject=identity,
+        after={"identity": str(identity)},
+    )
+    messages.success(request, f"{identity} can now be used as a sender.")
+    return redirect("domains:detail", domain.pk)
+
+
+@needs(Act.CONFIGURE)
+def identity_delete(request: HttpRequest, identity_id: int) -> HttpResponse:
+    identity = get_object_or_404(Identity.objects.select_related("domain"), pk=identity_id)
+    domain, label = identity.domain, str(identity)
+    if request.method != "POST":
+        return render_page(request, "domains/identity_confirm_delete.html", {"identity": identity})
+    try:
+        identity.delete()
+    except ProtectedError:
+        messages.error(
+            request, f"{label} has been used and stays, so that old mail keeps its sender."
+        )
+        return redirect("domains:detail", domain.pk)
+    audit(
+        actor=user_of(request), verb="identity.delete", subject=domain, before={"identity": label}
+    )
+    messages.success(request, f"{label} was deleted.")
+    return redirect("domains:detail", domain.pk)
+
+
+@needs(Act.CONFIGURE)
+def requirement_add(request: HttpRequest, domain_id: int) -> HttpResponse:
+    domain = get_object_or_404(Domain, pk=domain_id)
+    needed_by = f"person: {user_of(request)}"[:100]
+    form = RequirementForm(
+        request.POST or None, instance=Requirement(domain=domain, needed_by=needed_by)
+    )
+    if request.method != "POST" or not form.is_valid():
+        status = 422 if form.is_bound else 200
+        context = {"form": form, "domain": domain}
+        return render_page(request, "domains/requirement_form.html", context, status=status)
+    wanted = form.instance
+    domain.requirements.get_or_create(
+        kind=wanted.kind, host=wanted.host, value=wanted.value, needed_by=needed_by
+    )
+    audit(
+        actor=user_of(request), verb="domain.expect", subject=domain, after={"record": wanted.label}
+    )
+    check_domain(domain)
+    messages.success(request, f"{domain} was checked for {wanted.label}.")
+    return redirect("domains:detail", domain.pk)
+
+
+@require_POST
+@needs(Act.CONFIGURE)
+def requirement_delete(request: HttpRequest, requirement_id: int) -> HttpResponse:
+    requirement = get_object_or_404(
+        Requirement.objects.select_related("domain"),
+        pk=requirement_id,
+        needed_by__startswith="person:",
+    )
+    domain = requirement.domain
+    audit(
+        actor=user_of(request),
+        verb="domain.expect_no_more",
+        subject=domain,
+        before={"record": requirement.label},
+    )
+    requirement.delete()
+    check_domain(domain)
+    messages.success(request, f"{requirement.label} is no longer expected.")
+    return redirect("domains:detail", domain.pk)

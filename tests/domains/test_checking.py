@@ -1,0 +1,178 @@
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from mailops.accounts.models import AuditEntry
+from mailops.domains.checking import check_domain, check_due_domains
+from mailops.domains.demo_zones import DEMO_INCLUDE, DEMO_KEY_RECORD
+from mailops.domains.history import history
+from mailops.domains.models import DnsObservation, Domain, Finding
+from tests.factories import make_domain
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def acme(good):
+    domain = make_domain(name="acme.example")
+    needs = [("spf_include", "", DEMO_INCLUDE), ("dkim_selector", "s1", DEMO_KEY_RECORD)]
+    for kind, host, value in needs:
+        domain.requirements.create(kind=kind, host=host, value=value, needed_by="transport: T")
+    return domain
+
+
+def statuses(domain):
+    return dict(domain.findings.values_list("check_name", "status"))
+
+
+class TestCheckDomain:
+    def test_a_domain_as_it_should_be_is_well(self, acme, asks):
+        check_domain(acme, asks=asks)
+        acme.refresh_from_db()
+        assert set(statuses(acme).values()) == {"ok"}, statuses(acme)
+        assert acme.status == "ok"
+        assert acme.next_check_at > timezone.now() + timedelta(hours=5)
+
+    def test_a_silent_resolver_flips_nothing(self, acme, asks, good):
+        check_domain(acme, asks=asks)
+        before = statuses(acme)
+        good.is_silent = True
+        findings = check_domain(acme, asks=asks)
+        acme.refresh_from_db()
+        assert statuses(acme) == before
+        assert acme.status == "ok"
+        assert all(finding.is_stale for finding in findings if finding.check_name != "alignment")
+        assert acme.next_check_at < timezone.now() + timedelta(minutes=6)
+        assert DnsObservation.objects.filter(record__domain=acme, values=[]).count() == 0
+
+    def test_a_silent_resolver_does_not_heal_either(self, acme, asks, good):
+        del good.zones["_dmarc.acme.example"]
+        check_domain(acme, asks=asks)
+        good.is_failing = True
+        check_domain(acme, asks=asks)
+        acme.refresh_from_db()
+        assert acme.status == "error"
+
+    def test_a_silent_resolver_costs_few_questions(self, acme, asks, good):
+        good.is_silent = True
+        check_domain(acme, asks=asks)
+        assert len(good.asked) == 4  # two names, each asked twice
+
+    def test_a_domain_never_known_is_not_known(self, acme, asks, good):
+        good.is_failing = True
+        check_domain(acme, asks=asks)
+        acme.refresh_from_db()
+        assert acme.status == "unknown"
+
+    def test_an_edited_record_is_a_new_version_with_its_difference(self, acme, asks, good):
+        check_domain(acme, asks=asks)
+        check_domain(acme, asks=asks)
+        good.zones["_dmarc.acme.example"]["TXT"] = [
+            "v=DMARC1; p=none; rua=mailto:dmarc@acme.example"
+        ]
+        check_domain(acme, asks=asks)
+        record = acme.records.get(purpose="dmarc")
+        assert record.observations.count() == 2
+        entry = next(entry for entry in history(acme) if "_dmarc" in entry.title)
+        assert [word.text for word in entry.words if word.is_added] == ["p=none;"]
+        assert [word.text for word in entry.words if word.is_removed] == ["p=reject;"]
+
+    def test_a_break_and_its_repair_are_in_the_history(self, acme, asks, good):
+        check_domain(acme, asks=asks)
+        kept = good.zones.pop("s1._domainkey.acme.example")
+        check_domain(acme, asks=asks)
+        acme.refresh_from_db()
+        assert acme.status == "error"
+        assert acme.broken_since_at
+        good.zones["s1._domainkey.acme.example"] = kept
+        check_domain(acme, asks=asks)
+        acme.refresh_from_db()
+        assert (acme.status, acme.broken_since_at) == ("ok", None)
+        titles = [entry.title for entry in history(acme)]
+        assert "DKIM s1: OK → Broken" in titles
+        assert "DKIM s1: Broken → OK" in titles
+
+    def test_a_requirement_that_is_gone_takes_its_finding_along_and_keeps_the_history(
+        self, acme, asks
+    ):
+        check_domain(acme, asks=asks)
+        acme.requirements.filter(kind="dkim_selector").delete()
+        check_domain(acme, asks=asks)
+        assert "dkim:s1" not in statuses(acme)
+        assert not acme.records.get(purpose="dkim").is_expected
+        assert acme.records.get(purpose="dkim").observations.count() == 1
+
+    def test_a_persons_check_is_on_the_audit_trail(self, acme, asks, oncall):
+        check_domain(acme, asks=asks, actor=oncall)
+        assert AuditEntry.objects.get().verb == "domain.verify"
+
+
+class TestAlignment:
+    def test_a_foreign_return_path_and_no_key_can_not_pass(self, acme, asks, good, settings):
+        settings.MAILOPS_RETURN_PATH_HOST = "bounces.other.example"
+        acme.requirements.filter(kind="dkim_selector").delete()
+        check_domain(acme, asks=asks)
+        finding = Finding.objects.get(domain=acme, check_name="alignment")
+        assert finding.status == "error"
+        assert "another domain" in finding.sentence
+
+    def test_dkim_alone_is_enough(self, acme, asks, good, settings):
+        settings.MAILOPS_RETURN_PATH_HOST = "bounces.other.example"
+        check_domain(acme, asks=asks)
+        assert statuses(acme)["alignment"] == "ok"
+
+    def test_spf_alone_warns(self, acme, asks):
+        acme.requirements.filter(kind="dkim_selector").delete()
+        check_domain(acme, asks=asks)
+        assert statuses(acme)["alignment"] == "warning"
+
+    def test_strict_spf_needs_the_very_same_domain(self, acme, asks, good):
+        good.zones["_dmarc.acme.example"]["TXT"] = [
+            "v=DMARC1; p=reject; aspf=s; rua=mailto:d@acme.example"
+        ]
+        acme.requirements.filter(kind="dkim_selector").delete()
+        check_domain(acme, asks=asks)
+        assert statuses(acme)["alignment"] == "error"
+
+    def test_the_spf_record_of_the_return_path_is_the_one_that_counts(self, acme, asks, good):
+        good.zones["bounces.acme.example"]["TXT"] = []
+        acme.requirements.filter(kind="dkim_selector").delete()
+        check_domain(acme, asks=asks)
+        assert statuses(acme)["spf:bounces.acme.example"] == "error"
+        assert statuses(acme)["alignment"] == "error"
+
+
+class TestReturnPath:
+    def test_must_have_the_mx_that_is_needed(self, acme, asks, good):
+        acme.requirements.create(
+            kind="return_path",
+            host="bounces.acme.example",
+            value="mx.mailops.example",
+            needed_by="x",
+        )
+        check_domain(acme, asks=asks)
+        assert statuses(acme)["return_path:bounces.acme.example"] == "error"
+        good.zones["bounces.acme.example"]["MX"] = ["5 mx.mailops.example"]
+        check_domain(acme, asks=asks)
+        assert statuses(acme)["return_path:bounces.acme.example"] == "ok"
+        assert acme.records.get(purpose="return_path").to_publish == "5 mx.mailops.example"
+
+    def test_a_domain_that_takes_no_mail_warns(self, acme, asks, good):
+        good.zones["acme.example"]["MX"] = ["0 ."]
+        check_domain(acme, asks=asks)
+        assert statuses(acme)["mx"] == "warning"
+
+
+class TestCheckDueDomains:
+    def test_checks_what_is_due_and_nothing_else(self, good):
+        make_domain(name="a.example")
+        make_domain(name="b.example", next_check_at=timezone.now() - timedelta(minutes=1))
+        later = make_domain(name="c.example", next_check_at=timezone.now() + timedelta(hours=1))
+        assert check_due_domains(until=timezone.now() + timedelta(seconds=20)) == 2
+        assert not Domain.objects.get(pk=later.pk).was_checked
+        assert check_due_domains(until=timezone.now() + timedelta(seconds=20)) == 0
+
+    def test_stops_when_its_time_is_up(self, good):
+        make_domain()
+        assert check_due_domains(until=timezone.now()) == 0

@@ -1,0 +1,110 @@
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from io import StringIO
+
+import pytest
+from django.conf import settings as django_settings
+from django.core.management import CommandError, call_command
+
+from mailops.domains.demo_zones import MAILBOX_EXCHANGES, demo_zones
+from mailops.domains.models import Domain
+from mailops.lib.mailbox_providers import ProviderCache
+from mailops.lib.resolver import Resolver
+from tests.factories import make_domain
+
+pytestmark = pytest.mark.django_db
+
+
+def check(*arguments):
+    out = StringIO()
+    with pytest.raises(SystemExit) as ended:
+        call_command("check_domain", *arguments, stdout=out)
+    return ended.value.code, out.getvalue()
+
+
+class TestCheckDomainCommand:
+    def test_prints_one_object_with_every_check(self, good):
+        code, out = check(
+            "acme.example", "--nameserver", good.address, "--selector", "s1", "--json"
+        )
+        said = json.loads(out)
+        assert code == 0
+        assert said["domain"] == "acme.example"
+        assert {one["check"] for one in said["checks"]} >= {
+            "spf",
+            "dkim:s1",
+            "dmarc",
+            "mx",
+            "alignment",
+        }
+        assert set(said["checks"][0]) == {"check", "status", "finding", "fix", "rfc", "evidence"}
+        assert not Domain.objects.exists()
+
+    def test_a_finding_is_1_and_a_warning_too_where_that_is_asked_for(self, good):
+        good.zones["acme.example"]["MX"] = []
+        arguments = ["acme.example", "--selector", "s1"]
+        assert check(*arguments)[0] == 0
+        assert check(*arguments, "--fail-on", "warning")[0] == 1
+        del good.zones["_dmarc.acme.example"]
+        assert check(*arguments)[0] == 1
+
+    def test_silence_is_2(self, good):
+        good.is_failing = True
+        code, out = check("acme.example", "--nameserver", good.address)
+        assert code == 2
+        assert "could not be asked" in out
+
+    def test_takes_the_requirements_of_a_known_domain(self, good):
+        make_domain(name="acme.example").requirements.create(
+            kind="dkim_selector", host="gone", needed_by="x"
+        )
+        assert check("acme.example")[0] == 1
+
+    @pytest.mark.parametrize("arguments", [["no domain"], ["a.example", "--nameserver", "x:y"]])
+    def test_nonsense_is_2(self, arguments):
+        with pytest.raises(CommandError) as error:
+            call_command("check_domain", *arguments)
+        assert error.value.returncode == 2
+
+
+class TestDemo:
+    def test_the_good_are_well_and_the_broken_one_is_broken(self, dns, settings):
+        settings.MAILOPS_RETURN_PATH_HOST = "bounces.acme.example"
+        dns.zones.update(demo_zones())
+        assert check("acme.example", "--selector", "s1", "--fail-on", "warning")[0] == 0
+        assert check("news.acme.example", "--selector", "s1", "--fail-on", "warning")[0] == 0
+        assert check("shop.demo.example", "--selector", "s1")[0] == 1
+
+    def test_recipients_have_the_providers_that_charts_show(self, dns, asks):
+        dns.zones.update(demo_zones())
+        found = ProviderCache(asks).providers(MAILBOX_EXCHANGES)
+        assert found["googly.example"] == "gmail"
+        assert found["outlooky.example"] == "outlook"
+        assert len(set(found.values())) == len(MAILBOX_EXCHANGES)
+
+    def test_the_server_answers_until_it_is_stopped(self):
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        process = subprocess.Popen(
+            [sys.executable, "manage.py", "demo_nameserver", "--listen", f"127.0.0.1:{port}"],
+            cwd=django_settings.BASE_DIR,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ,
+        )
+        assert "is ready" in process.stdout.readline()
+        asks = Resolver((("127.0.0.1", port),))
+        assert asks("acme.example", "TXT").is_found
+        assert asks("elsewhere.example", "TXT").status.value == "nxdomain"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=5) == 0
+        process.stdout.close()
+
+    @pytest.mark.parametrize("listen", ["0.0.0.0:5300", "nonsense:x"])
+    def test_it_listens_on_loopback_only(self, listen):
+        with pytest.raises(CommandError):
+            call_command("demo_nameserver", "--listen", listen)

@@ -1,0 +1,121 @@
+import pytest
+
+from mailops.domains.checks.spf import check_spf, record_with
+from mailops.domains.models import CheckStatus
+
+
+@pytest.fixture
+def check(dns, asks):
+    def check(*records, needs=(), **zones):
+        dns.zones["a.example"] = {"TXT": list(records)}
+        dns.zones.update({f"{name}.example": {"TXT": [text]} for name, text in zones.items()})
+        verdict, seen = check_spf("a.example", needs, asks)
+        return verdict, seen
+
+    return check
+
+
+class TestCheckSpf:
+    def test_one_record_that_lets_all_in_is_well(self, check):
+        verdict, seen = check(
+            "v=spf1 include:b.example ip4:192.0.2.0/24 -all",
+            needs=["b.example", "192.0.2.7", "198.51.100.1"],
+            b="v=spf1 ip4:198.51.100.0/24 ~all",
+        )
+        assert verdict.status is CheckStatus.OK
+        assert seen.state == "matches"
+
+    @pytest.mark.parametrize(
+        ("record", "status", "words"),
+        [
+            ("v=spf1 ip4:192.0.2.1 +all", "error", "lets everybody"),
+            ("v=spf1 ip4:192.0.2.1 all", "error", "lets everybody"),
+            ("v=spf1 ip4:192.0.2.1 ?all", "warning", "says nothing"),
+            ("v=spf1 ip4:192.0.2.1", "warning", "no closing"),
+            ("v=spf1 ptr -all", "warning", "must not be used"),
+            ("v=spf1 ip4:300.1.1.1 -all", "error", "permerror"),
+            ("v=spf1 ip4:2001:db8::1 -all", "error", "permerror"),
+            ("v=spf1 inculde:b.example -all", "error", "not an SPF mechanism"),
+            ("v=spf1 include: -all", "error", "names no domain"),
+            ("v=spf1 include:gone.example -all", "error", "has no SPF record"),
+            ("v=spf1 redirect=b.example redirect=b.example", "error", "more than once"),
+        ],
+    )
+    def test_says_what_is_wrong(self, check, record, status, words):
+        verdict, _ = check(record)
+        assert verdict.status == status
+        assert words in verdict.sentence
+        assert verdict.fix
+
+    def test_no_record(self, check):
+        verdict, seen = check("something else", needs=["b.example"])
+        assert verdict.status is CheckStatus.ERROR
+        assert seen.state == "missing"
+        assert seen.to_publish == "v=spf1 include:b.example ~all"
+
+    def test_two_records_are_none_and_the_merged_one_is_shown(self, check):
+        verdict, seen = check("v=spf1 ip4:192.0.2.1 -all", "v=spf1 ip4:192.0.2.2 ~all")
+        assert "2 SPF records" in verdict.sentence
+        assert seen.to_publish == "v=spf1 ip4:192.0.2.1 ip4:192.0.2.2 -all"
+        assert seen.state == "differs"
+
+    def test_a_missing_include_is_added_before_all(self, check):
+        verdict, seen = check("v=spf1 mx -all", needs=["b.example", "192.0.2.9"])
+        assert verdict.status is CheckStatus.ERROR
+        assert seen.to_publish == "v=spf1 mx include:b.example ip4:192.0.2.9 -all"
+
+    def test_eleven_lookups_are_one_too_many(self, check):
+        names = [f"n{i}" for i in range(11)]
+        zones = dict.fromkeys(names, "v=spf1 ip4:192.0.2.1 -all")
+        record = " ".join(["v=spf1", *(f"include:{n}.example" for n in names), "-all"])
+        assert "11 DNS lookups" in check(record, **zones)[0].sentence
+        ten = record.replace(" include:n10.example", "")
+        assert check(ten, **zones)[0].status is CheckStatus.WARNING
+
+    def test_lookups_of_included_records_count(self, check):
+        verdict, _ = check(
+            "v=spf1 include:b.example -all", b="v=spf1 a:c.example mx:c.example -all"
+        )
+        assert any("3 of 10 lookups" in line for line in verdict.evidence)
+
+    def test_three_void_lookups_are_one_too_many(self, check):
+        verdict, _ = check("v=spf1 a:x.example a:y.example a:z.example -all")
+        assert "find nothing" in verdict.sentence
+
+    def test_terms_behind_all_do_not_count(self, check):
+        verdict, _ = check("v=spf1 ip4:192.0.2.1 -all include:gone.example")
+        assert verdict.status is CheckStatus.OK
+
+    def test_a_redirect_is_followed(self, check):
+        verdict, _ = check(
+            "v=spf1 redirect=b.example", needs=["192.0.2.1"], b="v=spf1 ip4:192.0.2.1 -all"
+        )
+        assert verdict.status is CheckStatus.OK
+
+    def test_a_loop_of_includes_ends(self, check):
+        verdict, _ = check("v=spf1 include:b.example -all", b="v=spf1 include:a.example -all")
+        assert verdict.status in {"ok", "error"}
+
+    def test_an_include_that_is_silent_proves_nothing(self, check, dns):
+        dns.silent = {"b.example"}
+        verdict, _ = check("v=spf1 include:b.example -all", needs=["c.example"])
+        assert verdict.status is CheckStatus.UNKNOWN
+        assert "b.example" in verdict.sentence
+
+    def test_silence_is_not_absence(self, check, dns):
+        dns.is_silent = True
+        verdict, seen = check("v=spf1 -all")
+        assert verdict.status is CheckStatus.UNKNOWN
+        assert seen.state == "unknown"
+
+
+class TestRecordWith:
+    def test_never_proposes_to_let_everybody_in(self):
+        assert record_with((), ["v=spf1 +all"]) == "v=spf1 ~all"
+
+    def test_keeps_terms_and_the_closing_that_are_there(self):
+        record = "v=spf1 include:b.example ip4:192.0.2.1 -all"
+        assert record_with(["b.example"], [record]) == record
+
+    def test_a_redirect_closes_by_itself(self):
+        assert record_with((), ["v=spf1 redirect=b.example"]) == "v=spf1 redirect=b.example"
