@@ -3,9 +3,9 @@
 from time import monotonic
 
 from celery import shared_task
-from django.db import OperationalError
+from django.db import OperationalError, transaction
 
-from mailops.audiences import importing
+from mailops.audiences import curating, importing
 from mailops.audiences.models import Import
 
 BUDGET_SECONDS = 6.0  # then the task hands on to a new one, so that none blocks its queue
@@ -20,6 +20,8 @@ def continue_import(run_id: int) -> None:
             if monotonic() > stop_at:
                 continue_import.delay(run_id)
                 return
+        for run in Import.objects.filter(pk=run_id, state=Import.State.COMPLETED):
+            count_attributes.delay(run.audience_id)
     except (
         OperationalError
     ):  # the database is away or chose a deadlock's victim: the tick comes again
@@ -34,3 +36,14 @@ def continue_imports() -> None:
     """Pick up imports whose hint was lost; the import's row lock keeps doubles out."""
     for run_id in Import.objects.running().values_list("pk", flat=True):
         continue_import.delay(run_id)
+
+
+@shared_task(queue="housekeeping")
+def count_attributes(audience_id: int) -> None:
+    """Count which attributes the members have."""
+    curating.count_attributes(audience_id=audience_id)
+
+
+def count_soon(audience_id: int) -> None:
+    """Have the attributes counted once the change is committed."""
+    transaction.on_commit(lambda: count_attributes.delay(audience_id), robust=True)

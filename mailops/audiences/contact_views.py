@@ -1,0 +1,86 @@
+"""Pages of one contact and its memberships."""
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.urls import reverse
+
+from mailops.accounts.permissions import Act, needs, user_of
+from mailops.audiences.curating import add_member, change_attributes, remove_member
+from mailops.audiences.forms import ContactForm, MemberForm
+from mailops.audiences.models import Audience, Contact, Membership
+from mailops.audiences.tasks import count_soon
+from mailops.lib.htmx import render_page
+from mailops.suppressions.models import Suppression
+
+
+@needs(Act.SEE)
+def contact_detail(request: HttpRequest, contact_id: int) -> HttpResponse:
+    contact = get_object_or_404(Contact, pk=contact_id)
+    context = {
+        "contact": contact,
+        "memberships": contact.memberships.select_related("audience").order_by("audience__name"),
+        "suppressions": Suppression.objects.active()
+        .filter(address_key=contact.address_key)
+        .select_related("stream"),
+    }
+    return render_page(request, "audiences/contact_detail.html", context)
+
+
+@needs(Act.SEND)
+def contact_edit(request: HttpRequest, contact_id: int) -> HttpResponse:
+    contact = get_object_or_404(Contact, pk=contact_id)
+    form = ContactForm(request.POST or None, initial={"attributes": contact.attributes})
+    if request.method == "POST" and form.is_valid():
+        change_attributes(
+            contact=contact, attributes=form.cleaned_data["attributes"], actor=user_of(request)
+        )
+        for membership in contact.memberships.all():
+            count_soon(membership.audience_id)
+        messages.success(request, "Saved.")
+        return redirect("audiences:contact", contact.pk)
+    return render_page(
+        request,
+        "audiences/contact_form.html",
+        {"contact": contact, "form": form, "back": reverse("audiences:contact", args=[contact.pk])},
+        status=422 if form.errors else 200,
+    )
+
+
+@needs(Act.SEND)
+def member_add(request: HttpRequest, audience_id: int) -> HttpResponse:
+    audience = get_object_or_404(Audience, pk=audience_id)
+    form = MemberForm(request.POST or None)
+    if form.is_valid():
+        membership, is_new = add_member(
+            audience=audience, **form.cleaned_data, actor=user_of(request)
+        )
+        count_soon(audience.pk)
+        if is_new:
+            messages.success(request, f"{membership.contact} is in “{audience}”.")
+        else:
+            messages.info(request, f"{membership.contact} was in “{audience}” already.")
+        return redirect("audiences:contact", membership.contact_id)
+    return render_page(
+        request,
+        "audiences/member_form.html",
+        {
+            "audience": audience,
+            "form": form,
+            "back": reverse("audiences:detail", args=[audience.pk]),
+        },
+        status=422 if form.errors else 200,
+    )
+
+
+@needs(Act.SEND)
+def member_remove(request: HttpRequest, membership_id: int) -> HttpResponse:
+    membership = get_object_or_404(
+        Membership.objects.select_related("audience", "contact"), pk=membership_id
+    )
+    if request.method == "POST":
+        remove_member(membership=membership, actor=user_of(request))
+        count_soon(membership.audience_id)
+        messages.success(request, f"{membership.contact} is no longer in “{membership.audience}”.")
+        return redirect("audiences:detail", membership.audience_id)
+    return render_page(request, "audiences/member_confirm_remove.html", {"membership": membership})

@@ -1,0 +1,151 @@
+"""Changes audiences, their members and what is known of a contact."""
+
+from collections.abc import Mapping
+
+from django.db import connection, transaction
+from django.db.models import F, ProtectedError
+from django.utils import timezone
+
+from mailops.accounts.auditing import audit
+from mailops.accounts.models import User
+from mailops.audiences.models import Audience, Contact, Import, Membership
+from mailops.protocol.address import address_key
+
+
+class StillNeeded(Exception):
+    """The audience can't be deleted; the text says who needs it."""
+
+
+def add_audience(*, name: str, description: str, actor: User) -> Audience:
+    with transaction.atomic():
+        audience = Audience.objects.create(name=name, description=description)
+        audit(actor=actor, verb="audience.add", subject=audience, after={"name": name})
+    return audience
+
+
+def change_audience(*, audience: Audience, name: str, description: str, actor: User) -> None:
+    with transaction.atomic():
+        before = Audience.objects.select_for_update().get(pk=audience.pk)
+        Audience.objects.filter(pk=audience.pk).update(name=name, description=description)
+        audit(
+            actor=actor,
+            verb="audience.change",
+            subject=before,
+            before={"name": before.name, "description": before.description},
+            after={"name": name, "description": description},
+        )
+
+
+def delete_audience(*, audience: Audience, actor: User) -> None:
+    """Delete the audience with its memberships and imports, not the contacts; raise StillNeeded."""
+    members = audience.memberships.count()
+    try:
+        with transaction.atomic():
+            audit(
+                actor=actor,
+                verb="audience.delete",
+                subject=audience,
+                before={"name": audience.name, "members": members},
+            )
+            audience.delete()
+    except ProtectedError as error:
+        names = ", ".join(sorted(str(each) for each in error.protected_objects)[:5])
+        raise StillNeeded(f"It can't be deleted while campaigns use it: {names}.") from error
+
+
+def add_member(
+    *, audience: Audience, address: str, consent: str, attributes: Mapping[str, str], actor: User
+) -> tuple[Membership, bool]:
+    """Add one person, known already or not; return the membership and whether it is new. Raise InvalidAddress."""
+    key = address_key(address)
+    with transaction.atomic():
+        contact, is_new = Contact.objects.get_or_create(
+            address_key=key, defaults={"address": address, "attributes": dict(attributes)}
+        )
+        if attributes and not is_new:
+            change_attributes(
+                contact=contact, attributes={**contact.attributes, **attributes}, actor=actor
+            )
+        membership, is_added = Membership.objects.get_or_create(
+            audience=audience, contact=contact, defaults={"consent": consent}
+        )
+        if is_added:
+            _raise_revision(audience.pk)
+            audit(
+                actor=actor,
+                verb="audience.add_member",
+                subject=audience,
+                after={"address": contact.address, "consent": consent},
+            )
+    return membership, is_added
+
+
+def remove_member(*, membership: Membership, actor: User) -> None:
+    """Take one person out of one audience; the contact and its history stay."""
+    with transaction.atomic():
+        _raise_revision(membership.audience_id)
+        audit(
+            actor=actor,
+            verb="audience.remove_member",
+            subject=membership.audience,
+            before={"address": membership.contact.address, "consent": membership.consent},
+        )
+        membership.delete()
+
+
+def change_attributes(*, contact: Contact, attributes: Mapping[str, str], actor: User) -> None:
+    """Replace what is known of a contact."""
+    with transaction.atomic():
+        locked = Contact.objects.select_for_update().get(pk=contact.pk)
+        before = locked.attributes
+        if before == attributes:
+            return
+        locked.attributes = dict(attributes)
+        locked.save(update_fields=["attributes", "updated_at"])
+        for audience_id in (
+            Membership.objects.filter(contact=locked)
+            .order_by("audience_id")
+            .values_list("audience_id", flat=True)
+        ):
+            _raise_revision(audience_id)
+        audit(
+            actor=actor,
+            verb="contact.change",
+            subject=locked,
+            before=before,
+            after=attributes,
+        )
+
+
+def _raise_revision(audience_id: int) -> None:
+    Audience.objects.filter(pk=audience_id).update(revision=F("revision") + 1)
+
+
+COUNT_ATTRIBUTES = """
+    SELECT attribute.key, count(*), min(left(attribute.value, 60))
+    FROM audiences_membership AS membership
+    JOIN audiences_contact AS contact ON contact.id = membership.contact_id
+    CROSS JOIN LATERAL jsonb_each_text(contact.attributes) AS attribute
+    WHERE membership.audience_id = %s
+    GROUP BY attribute.key ORDER BY count(*) DESC, attribute.key
+"""
+
+
+def count_attributes(*, audience_id: int) -> None:
+    """Count which attributes the members have; the audience's page shows it."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(COUNT_ATTRIBUTES, [audience_id])
+        found = {
+            name: {"members": members, "example": example}
+            for name, members, example in cursor.fetchall()
+        }
+        Audience.objects.filter(pk=audience_id).update(
+            attributes=found, attributes_counted_at=timezone.now()
+        )
+
+
+def discard_upload(*, run: Import, actor: User) -> None:
+    """Throw an upload away that was never started."""
+    with transaction.atomic():
+        audit(actor=actor, verb="import.discard", subject=run, before={"file": run.file_name})
+        run.delete()

@@ -1,0 +1,92 @@
+"""What people type about audiences and their members."""
+
+import re
+from typing import Any
+
+from django import forms
+
+from mailops.audiences.models import Audience
+from mailops.audiences.naming import problem_of_name
+from mailops.protocol.address import InvalidAddress, address_key
+
+
+class AudienceForm(forms.ModelForm):  # type: ignore[type-arg] # the class has no item at run time
+    class Meta:
+        model = Audience
+        fields = ("name", "description")
+        widgets = {"description": forms.Textarea(attrs={"rows": 3})}
+        help_texts = {"description": "Who is in it and where they come from."}
+
+
+class MemberFilterForm(forms.Form):
+    search = forms.CharField(
+        required=False,
+        label="Address",
+        max_length=320,
+        widget=forms.TextInput(attrs={"type": "search", "placeholder": "name@ or @domain"}),
+    )
+
+    def clean_search(self) -> str:
+        search: str = self.cleaned_data["search"]
+        return search.strip().lower().replace("\0", "")
+
+
+ATTRIBUTES_HELP = (
+    "One a line, as <code>name: value</code>; a line break in a value is <code>\\n</code>."
+)
+LINE_BREAK = re.compile(r"\\n")
+
+
+def _in_one_line(value: Any) -> str:
+    return re.sub(r"\r\n|\r|\n", r"\\n", str(value))
+
+
+class PlaceForm(forms.Form):
+    """Where in a list the page begins; apart from the filter, so that a new search begins at the front."""
+
+    after = forms.IntegerField(required=False, min_value=0, max_value=2**63 - 1)
+
+
+class AttributesField(forms.CharField):
+    r"""Attributes as lines of `name: value`; a line break in a value is written as \n."""
+
+    widget = forms.Textarea(attrs={"rows": 8, "class": "code", "spellcheck": "false"})
+
+    def prepare_value(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            return "\n".join(f"{name}: {_in_one_line(each)}" for name, each in value.items())
+        return value
+
+    def clean(self, value: Any) -> Any:
+        attributes: dict[str, str] = {}
+        for line in re.split(r"\r\n|\r|\n", super().clean(value)):
+            if not line.strip():
+                continue
+            name, colon, text = line.partition(":")
+            problem = problem_of_name(name.strip()) if colon else "Write “name: value”."
+            if problem:
+                raise forms.ValidationError(f"“{line[:60]}”: {problem}")
+            attributes[name.strip()] = LINE_BREAK.sub("\n", text.strip().replace("\0", ""))
+        return attributes
+
+
+class ContactForm(forms.Form):
+    attributes = AttributesField(required=False, help_text=ATTRIBUTES_HELP)
+
+
+class MemberForm(forms.Form):
+    address = forms.CharField(max_length=320, widget=forms.TextInput(attrs={"type": "email"}))
+    consent = forms.CharField(
+        max_length=254,
+        label="What says that they agreed?",
+        help_text="Kept with the membership, as evidence.",
+    )
+    attributes = AttributesField(required=False, help_text=ATTRIBUTES_HELP)
+
+    def clean_address(self) -> str:
+        address: str = self.cleaned_data["address"]
+        try:
+            address_key(address)
+        except InvalidAddress as error:
+            raise forms.ValidationError(str(error)) from error
+        return address

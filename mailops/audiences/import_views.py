@@ -1,0 +1,163 @@
+"""Pages of an import: upload, columns, progress, account."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.contrib import messages
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect
+from django.urls import reverse
+from django.views.decorators.http import require_POST
+
+from mailops.accounts.permissions import Act, needs, user_of
+from mailops.audiences.curating import discard_upload
+from mailops.audiences.import_forms import MappingForm, ReadingForm, RemarksForm, UploadForm
+from mailops.audiences.importing import WrongState, start_import, stop_import
+from mailops.audiences.models import Audience, Import
+from mailops.audiences.reading import NotReadable
+from mailops.audiences.tasks import continue_import
+from mailops.audiences.uploading import look, take_upload
+from mailops.lib.csv_export import stream_csv
+from mailops.lib.htmx import render_page
+
+STOP_POLLING = 286  # htmx's own status: the work is done
+REMARKS_SHOWN = 20
+
+
+@needs(Act.SEND)
+def import_upload(request: HttpRequest, audience_id: int) -> HttpResponse:
+    audience = get_object_or_404(Audience, pk=audience_id)
+    form = UploadForm(request.POST or None, request.FILES or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            run = take_upload(
+                audience=audience, file=form.cleaned_data["file"], actor=user_of(request)
+            )
+        except NotReadable as error:
+            form.add_error("file", str(error))
+        else:
+            return redirect("audiences:import-map", run.pk)
+    context = {
+        "audience": audience,
+        "form": form,
+        "back": reverse("audiences:detail", args=[audience.pk]),
+    }
+    return render_page(
+        request, "audiences/import_form.html", context, status=422 if form.errors else 200
+    )
+
+
+@needs(Act.SEND)
+def import_map(request: HttpRequest, run_id: int) -> HttpResponse:
+    run = _run(run_id)
+    if not run.is_mapping:
+        return redirect("audiences:import-detail", run.pk)
+    asked = request.POST or request.GET
+    reading = ReadingForm.of(run, asked)
+    if reading.is_valid():
+        reading.apply_to(run)
+    header, samples = look(run)
+    form = MappingForm(request.POST or None, header=header, samples=samples)
+    if request.method == "POST" and reading.is_valid() and form.is_valid():
+        return _start(request, run, header, form)
+    context = {
+        "run": run,
+        "reading": reading,
+        "form": form,
+        "columns": list(form.columns()),
+        "has_samples": bool(samples),
+        "back": reverse("audiences:detail", args=[run.audience_id]),
+    }
+    return render_page(
+        request,
+        "audiences/import_map.html",
+        context,
+        fragment="columns",
+        status=422 if form.errors or reading.errors else 200,
+    )
+
+
+def _start(request: HttpRequest, run: Import, header: list[str], form: MappingForm) -> HttpResponse:
+    try:
+        start_import(
+            run=run,
+            header=header,
+            mapping=form.cleaned_data["mapping"],
+            consent=form.cleaned_data["consent"],
+            actor=user_of(request),
+        )
+    except WrongState as error:
+        messages.info(request, str(error))
+    transaction.on_commit(lambda: continue_import.delay(run.pk), robust=True)
+    return redirect("audiences:import-detail", run.pk)
+
+
+@needs(Act.SEE)
+def import_detail(request: HttpRequest, run_id: int) -> HttpResponse:
+    run = _run(run_id)
+    context: dict[str, Any] = {
+        "run": run,
+        "account": [
+            ("added", "Added", run.added, "New members of the audience."),
+            ("updated", "Updated", run.updated, "Members already; their attributes changed."),
+            ("unchanged", "Unchanged", run.unchanged, "Members already, nothing new."),
+            (
+                "duplicate",
+                "Duplicate",
+                run.duplicate,
+                "The same person stands earlier in the file.",
+            ),
+            (
+                "suppressed",
+                "Suppressed",
+                run.suppressed,
+                "In the audience, but mail to them stays forbidden.",
+            ),
+            ("rejected", "Rejected", run.rejected, "Could not be used; the reason stands beside."),
+        ],
+        "remarks": run.remarks.order_by("line")[:REMARKS_SHOWN] if run.is_finished else [],
+        "remark_count": run.rejected + run.duplicate + run.suppressed,
+    }
+    status = STOP_POLLING if run.is_finished and request.headers.get("HX-Request") else 200
+    return render_page(
+        request, "audiences/import_detail.html", context, fragment="progress", status=status
+    )
+
+
+@needs(Act.SEND)
+@require_POST
+def import_stop(request: HttpRequest, run_id: int) -> HttpResponse:
+    run = _run(run_id)
+    if run.is_mapping:
+        discard_upload(run=run, actor=user_of(request))
+        messages.success(request, f"“{run.file_name}” is thrown away.")
+        return redirect("audiences:detail", run.audience_id)
+    try:
+        stop_import(run=run, actor=user_of(request))
+    except WrongState as error:
+        messages.info(request, str(error))
+    return redirect("audiences:import-detail", run.pk)
+
+
+@needs(Act.SEE)
+def import_remarks(request: HttpRequest, run_id: int) -> HttpResponseBase:
+    """Download rows as they stand in the file, so that they can be mended and imported again."""
+    run = _run(run_id)
+    form = RemarksForm(request.GET)
+    if not form.is_valid():
+        return HttpResponse("Choose rejected, duplicate or suppressed.", status=422)
+    outcome = form.cleaned_data["outcome"]
+    width = len(run.header)
+
+    def rows() -> Iterator[list[Any]]:
+        found = run.remarks.filter(outcome=outcome).order_by("line")
+        for remark in found.iterator(chunk_size=2000):
+            cells = (remark.cells + [""] * width)[:width]
+            yield [*cells, remark.line, remark.reason, *remark.cells[width:]]
+
+    return stream_csv(f"{outcome}-rows.csv", [*run.header, "line", "reason"], rows())
+
+
+def _run(run_id: int) -> Import:
+    return get_object_or_404(Import.objects.select_related("audience", "created_by"), pk=run_id)

@@ -1,0 +1,178 @@
+"""Pages of audiences."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.contrib import messages
+from django.db.models import Count, OuterRef, Q, Subquery
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.urls import reverse
+from django.utils.text import slugify
+
+from mailops.accounts.permissions import Act, needs, user_of
+from mailops.audiences.curating import StillNeeded, add_audience, change_audience, delete_audience
+from mailops.audiences.forms import AudienceForm, MemberFilterForm, PlaceForm
+from mailops.audiences.models import Audience, Import, Membership
+from mailops.lib.confirm import ConfirmForm
+from mailops.lib.csv_export import stream_csv
+from mailops.lib.htmx import render_page
+from mailops.suppressions.models import Suppression
+
+PAGE = 50
+
+
+@needs(Act.SEE)
+def audience_list(request: HttpRequest) -> HttpResponse:
+    last_import = Import.objects.filter(audience=OuterRef("pk")).order_by("-id")
+    audiences = Audience.objects.annotate(
+        members=Count("memberships"),
+        last_import_at=Subquery(last_import.values("created_at")[:1]),
+        last_import_state=Subquery(last_import.values("state")[:1]),
+        last_import_id=Subquery(last_import.values("pk")[:1]),
+    ).order_by("name")
+    return render_page(request, "audiences/audience_list.html", {"audiences": audiences})
+
+
+@needs(Act.SEND)
+def audience_add(request: HttpRequest) -> HttpResponse:
+    form = AudienceForm(request.POST or None)
+    if form.is_valid():
+        audience = add_audience(**form.cleaned_data, actor=user_of(request))
+        messages.success(request, f"“{audience}” is there, still empty.")
+        return redirect("audiences:import", audience.pk)
+    return _audience_form(request, form, None)
+
+
+@needs(Act.SEND)
+def audience_edit(request: HttpRequest, audience_id: int) -> HttpResponse:
+    audience = get_object_or_404(Audience, pk=audience_id)
+    form = AudienceForm(request.POST or None, instance=audience)
+    if form.is_valid():
+        change_audience(audience=audience, **form.cleaned_data, actor=user_of(request))
+        messages.success(request, "Saved.")
+        return redirect("audiences:detail", audience.pk)
+    return _audience_form(request, form, Audience.objects.get(pk=audience_id))
+
+
+def _audience_form(
+    request: HttpRequest, form: AudienceForm, audience: Audience | None
+) -> HttpResponse:
+    back = (
+        reverse("audiences:detail", args=[audience.pk]) if audience else reverse("audiences:list")
+    )
+    context = {"form": form, "audience": audience, "back": back}
+    return render_page(
+        request, "audiences/audience_form.html", context, status=422 if form.errors else 200
+    )
+
+
+@needs(Act.SEE)
+def audience_detail(request: HttpRequest, audience_id: int) -> HttpResponse:
+    audience = get_object_or_404(Audience, pk=audience_id)
+    form, place = MemberFilterForm(request.GET), PlaceForm(request.GET)
+    if not (form.is_valid() and place.is_valid()):
+        return _detail(request, audience, form, [], status=422)
+    members = _members(audience, form.cleaned_data["search"])
+    after = place.cleaned_data["after"] or 0
+    page = list(members.filter(pk__gt=after).select_related("contact").order_by("pk")[: PAGE + 1])
+    return _detail(request, audience, form, page, is_later_page=bool(after))
+
+
+def _detail(
+    request: HttpRequest,
+    audience: Audience,
+    form: MemberFilterForm,
+    page: list[Membership],
+    *,
+    is_later_page: bool = False,
+    status: int = 200,
+) -> HttpResponse:
+    shown = page[:PAGE]
+    context: dict[str, Any] = {
+        "audience": audience,
+        "filter_form": form,
+        "members": _with_suppressions(shown),
+        "is_filtered": bool(form.cleaned_data.get("search")),
+        "last": shown[-1].pk if len(page) > PAGE else None,
+        "is_later_page": is_later_page,
+        "member_count": audience.memberships.count(),
+        "imports": audience.imports.order_by("-id")[:5],
+        "csv_url": reverse("audiences:export", args=[audience.pk]),
+    }
+    return render_page(
+        request, "audiences/audience_detail.html", context, fragment="members", status=status
+    )
+
+
+def _members(audience: Audience, search: str) -> Any:
+    members = audience.memberships.all()
+    return members.filter(contact__address_key__contains=search) if search else members
+
+
+def _with_suppressions(page: list[Membership]) -> list[tuple[Membership, str]]:
+    """Pair each membership with the reason why mail to it is forbidden, or nothing."""
+    keys = [membership.contact.address_key for membership in page]
+    reasons = dict(
+        Suppression.objects.active()
+        .filter(address_key__in=keys)
+        .values_list("address_key", "reason")
+    )
+    return [(each, reasons.get(each.contact.address_key, "")) for each in page]
+
+
+@needs(Act.SEE)
+def audience_export(request: HttpRequest, audience_id: int) -> StreamingHttpResponse:
+    audience = get_object_or_404(Audience, pk=audience_id)
+    form = MemberFilterForm(request.GET)
+    search = form.cleaned_data["search"] if form.is_valid() else ""
+    names = list(audience.attributes)
+    members = _members(audience, search).select_related("contact").order_by("pk")
+
+    def rows() -> Iterator[list[Any]]:
+        for each in members.iterator(chunk_size=2000):
+            values = each.contact.attributes
+            yield [
+                each.contact.address,
+                *(values.get(name, "") for name in names),
+                each.consent,
+                each.added_at.isoformat(timespec="seconds"),
+            ]
+
+    return stream_csv(
+        f"{slugify(audience.name) or 'audience'}.csv",
+        ["address", *names, "consent", "added_at"],
+        rows(),
+    )
+
+
+@needs(Act.SEND)
+def audience_delete(request: HttpRequest, audience_id: int) -> HttpResponse:
+    audience = get_object_or_404(Audience, pk=audience_id)
+    form = ConfirmForm(request.POST or None, name=audience.name)
+    if form.is_valid():
+        try:
+            delete_audience(audience=audience, actor=user_of(request))
+        except StillNeeded as error:
+            messages.error(request, str(error))
+            return redirect("audiences:detail", audience.pk)
+        messages.success(request, f"“{audience}” is deleted.")
+        return redirect("audiences:list")
+    counts = Audience.objects.filter(pk=audience.pk).aggregate(
+        members=Count("memberships", distinct=True),
+        imports=Count("imports", distinct=True),
+        running=Count("imports", filter=Q(imports__state=Import.State.RUNNING), distinct=True),
+    )
+    effects = [
+        f"{counts['members']:,} memberships are deleted, with the evidence of their consent.",
+        f"{counts['imports']:,} imports with their accounts are deleted"
+        + (", one of them is still running." if counts["running"] else "."),
+        "The contacts stay, with their attributes, messages and suppressions.",
+    ]
+    context = {"audience": audience, "form": form, "effects": effects}
+    return render_page(
+        request,
+        "audiences/audience_confirm_delete.html",
+        context,
+        status=422 if form.errors else 200,
+    )

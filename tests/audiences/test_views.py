@@ -1,0 +1,403 @@
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.urls import reverse
+
+from mailops.accounts.models import AuditEntry
+from mailops.audiences.importing import import_chunk
+from mailops.audiences.models import Audience, Contact, Import, Membership
+from mailops.suppressions.models import Suppression
+from tests.audiences.uploads import import_all, start, upload
+from tests.factories import make_audience, make_campaign
+
+pytestmark = pytest.mark.django_db
+HTMX = {"HX-Request": "true"}
+READING = {"encoding": "utf-8", "delimiter": ",", "header": "yes"}
+
+
+def csv_file(content, name="people.csv"):
+    return SimpleUploadedFile(name, content.encode() if isinstance(content, str) else content)
+
+
+@pytest.fixture
+def audience(operator):
+    audience = make_audience(name="Readers")
+    import_all(
+        "email,city\nann@example.com,Rome\nbob@example.net,Bern\nbroken,Oslo\n",
+        actor=operator,
+        audience=audience,
+        city=1,
+    )
+    return audience
+
+
+@pytest.fixture
+def mapped(operator):
+    return upload("email,First Name\na@example.com,Ada\n", actor=operator)
+
+
+def pages(audience, run):
+    contact = Contact.objects.first()
+    membership = Membership.objects.first()
+    see = [
+        reverse("audiences:list"),
+        reverse("audiences:detail", args=[audience.pk]),
+        reverse("audiences:export", args=[audience.pk]),
+        reverse("audiences:contact", args=[contact.pk]),
+        reverse("audiences:import-detail", args=[run.pk]),
+        reverse("audiences:import-remarks", args=[run.pk]) + "?outcome=rejected",
+    ]
+    send = [
+        reverse("audiences:add"),
+        reverse("audiences:edit", args=[audience.pk]),
+        reverse("audiences:delete", args=[audience.pk]),
+        reverse("audiences:import", args=[audience.pk]),
+        reverse("audiences:import-map", args=[run.pk]),
+        reverse("audiences:member-add", args=[audience.pk]),
+        reverse("audiences:member-remove", args=[membership.pk]),
+        reverse("audiences:contact-edit", args=[contact.pk]),
+    ]
+    return see, send
+
+
+class TestWhoMay:
+    def test_everyone_with_a_role_sees(self, audience, mapped, viewer, logged_in):
+        see, _ = pages(audience, mapped)
+        for url in see:
+            assert logged_in(viewer).get(url).status_code == 200, url
+
+    def test_only_who_may_send_changes(self, audience, mapped, operator, oncall, logged_in):
+        _, send = pages(audience, mapped)
+        for url in send:
+            assert logged_in(operator).get(url).status_code == 200, url
+            assert logged_in(oncall).get(url).status_code == 403, url
+            assert logged_in(oncall).post(url).status_code == 403, url
+
+    def test_the_anonymous_are_sent_to_log_in(self, audience, mapped, client):
+        see, send = pages(audience, mapped)
+        for url in see + send:
+            response = client.get(url)
+            assert response.status_code == 302, url
+            assert "/accounts/login/" in response["Location"]
+
+    def test_who_may_not_sees_no_buttons(self, audience, viewer, logged_in):
+        text = logged_in(viewer).get(reverse("audiences:detail", args=[audience.pk])).text
+        for word in ("Import CSV", "Delete", "Remove", "Add a person"):
+            assert word not in text
+
+
+class TestList:
+    def test_shows_members_and_the_last_import(
+        self, audience, viewer, logged_in, django_assert_max_num_queries
+    ):
+        for _ in range(5):
+            make_audience("x@example.com")
+        client = logged_in(viewer)
+        with django_assert_max_num_queries(6):
+            text = client.get(reverse("audiences:list")).text
+        assert "Readers" in text
+        assert "Completed" in text
+
+    def test_an_empty_page_holds_the_first_action(self, operator, logged_in):
+        assert "Add an audience" in logged_in(operator).get(reverse("audiences:list")).text
+
+
+class TestAudience:
+    def test_add_leads_to_the_import(self, operator, logged_in):
+        response = logged_in(operator).post(reverse("audiences:add"), {"name": "New ones"})
+        audience = Audience.objects.get()
+        assert response["Location"] == reverse("audiences:import", args=[audience.pk])
+        assert AuditEntry.objects.get().verb == "audience.add"
+
+    def test_a_name_that_is_taken_is_422(self, audience, operator, logged_in):
+        response = logged_in(operator).post(reverse("audiences:add"), {"name": "Readers"})
+        assert response.status_code == 422
+        assert "already exists" in response.text
+
+    def test_edit_keeps_what_was_typed_wrong(self, audience, operator, logged_in):
+        url = reverse("audiences:edit", args=[audience.pk])
+        response = logged_in(operator).post(url, {"name": "", "description": "kept"})
+        assert response.status_code == 422
+        assert "kept" in response.text
+        logged_in(operator).post(url, {"name": "Old readers", "description": "kept"})
+        audience.refresh_from_db()
+        assert audience.name == "Old readers"
+        entry = AuditEntry.objects.get(verb="audience.change")
+        assert (entry.before["name"], entry.after["name"]) == ("Readers", "Old readers")
+
+    def test_search_finds_parts_of_addresses(self, audience, viewer, logged_in):
+        url = reverse("audiences:detail", args=[audience.pk])
+        text = logged_in(viewer).get(url, {"search": "@Example.NET"}, headers=HTMX).text
+        assert "bob@example.net" in text
+        assert "ann@example.com" not in text
+        assert "<html" not in text
+
+    @pytest.mark.parametrize("query", [{"after": "x"}, {"after": "-1"}, {"after": "9" * 40}])
+    def test_a_nonsense_place_is_422(self, audience, viewer, logged_in, query):
+        url = reverse("audiences:detail", args=[audience.pk])
+        assert logged_in(viewer).get(url, query).status_code == 422
+
+    def test_a_hundred_members_are_two_pages_with_a_fixed_number_of_queries(
+        self, viewer, logged_in, django_assert_max_num_queries
+    ):
+        audience = make_audience(*(f"p{n}@example.com" for n in range(100)))
+        url = reverse("audiences:detail", args=[audience.pk])
+        client = logged_in(viewer)
+        with django_assert_max_num_queries(8):
+            first = client.get(url)
+        last = first.context["last"]
+        second = client.get(url, {"after": last})
+        assert len(first.context["members"]) == len(second.context["members"]) == 50
+        assert second.context["last"] is None
+
+    def test_a_suppressed_member_wears_its_pill(self, audience, viewer, logged_in):
+        Suppression.objects.create(
+            address="ann@example.com", address_key="ann@example.com", reason="complaint"
+        )
+        text = logged_in(viewer).get(reverse("audiences:detail", args=[audience.pk])).text
+        assert "Complaint" in text
+
+    def test_export_holds_every_member_with_the_attributes_found(self, audience, viewer, logged_in):
+        from mailops.audiences.curating import count_attributes
+
+        count_attributes(audience_id=audience.pk)
+        response = logged_in(viewer).get(reverse("audiences:export", args=[audience.pk]))
+        lines = response.getvalue().decode("utf-8-sig").splitlines()
+        assert lines[0] == "address,city,consent,added_at"
+        assert lines[1].startswith("ann@example.com,Rome,")
+        assert len(lines) == 3
+
+    def test_delete_wants_the_name_and_says_what_it_touches(self, audience, operator, logged_in):
+        url = reverse("audiences:delete", args=[audience.pk])
+        client = logged_in(operator)
+        assert "2 memberships" in client.get(url).text
+        assert client.post(url, {"typed_name": "readers"}).status_code == 422
+        assert client.post(url, {"typed_name": "Readers"}).status_code == 302
+        assert not Audience.objects.exists()
+        assert Contact.objects.count() == 2
+
+    def test_an_audience_of_a_campaign_is_not_deleted(self, audience, operator, logged_in):
+        make_campaign(audience=audience, name="Spring")
+        url = reverse("audiences:delete", args=[audience.pk])
+        response = logged_in(operator).post(url, {"typed_name": "Readers"}, follow=True)
+        assert "while campaigns use it: Spring" in response.text
+        assert Audience.objects.exists()
+        assert not AuditEntry.objects.filter(verb="audience.delete").exists()
+
+
+class TestMembers:
+    def test_adding_one_who_is_there_says_so(self, audience, operator, logged_in):
+        url = reverse("audiences:member-add", args=[audience.pk])
+        response = logged_in(operator).post(
+            url, {"address": "ANN@example.com", "consent": "phone"}, follow=True
+        )
+        assert "already" in response.text
+        assert audience.memberships.count() == 2
+
+    def test_adding_takes_attributes(self, audience, operator, logged_in):
+        url = reverse("audiences:member-add", args=[audience.pk])
+        form = {
+            "address": "new@example.com",
+            "consent": "phone",
+            "attributes": "city: Graz\nnote: a\\nb",
+        }
+        logged_in(operator).post(url, form)
+        contact = Contact.objects.get(address="new@example.com")
+        assert contact.attributes == {"city": "Graz", "note": "a\nb"}
+        revision = audience.revision
+        audience.refresh_from_db()
+        assert audience.revision > revision
+
+    @pytest.mark.parametrize(
+        "form",
+        [
+            {"address": "nobody", "consent": "x"},
+            {"address": "a@example.com", "consent": ""},
+            {"address": "a@example.com", "consent": "x", "attributes": "no colon"},
+            {"address": "a@example.com", "consent": "x", "attributes": "for: x"},
+        ],
+    )
+    def test_nonsense_is_422(self, audience, operator, logged_in, form):
+        url = reverse("audiences:member-add", args=[audience.pk])
+        assert logged_in(operator).post(url, form).status_code == 422
+
+    def test_removing_keeps_the_contact(self, audience, operator, logged_in):
+        membership = audience.memberships.first()
+        url = reverse("audiences:member-remove", args=[membership.pk])
+        response = logged_in(operator).post(url)
+        assert response["Location"] == reverse("audiences:detail", args=[audience.pk])
+        assert audience.memberships.count() == 1
+        assert Contact.objects.count() == 2
+        assert logged_in(operator).post(url).status_code == 404
+
+    def test_editing_a_contact_is_audited(self, audience, operator, logged_in):
+        contact = Contact.objects.get(address="ann@example.com")
+        url = reverse("audiences:contact-edit", args=[contact.pk])
+        logged_in(operator).post(url, {"attributes": "city: Pisa"})
+        contact.refresh_from_db()
+        assert contact.attributes == {"city": "Pisa"}
+        assert AuditEntry.objects.get(verb="contact.change").before == {"city": "Rome"}
+
+
+class TestUpload:
+    def test_leads_to_the_columns(self, operator, logged_in):
+        audience = make_audience()
+        url = reverse("audiences:import", args=[audience.pk])
+        response = logged_in(operator).post(url, {"file": csv_file("email\na@example.com\n")})
+        assert response["Location"] == reverse(
+            "audiences:import-map", args=[Import.objects.get().pk]
+        )
+
+    @pytest.mark.parametrize(
+        ("content", "words"),
+        [
+            (b"", "The file is empty"),
+            (b"\n\n", "The file is empty"),
+            (b"PK\x03\x04abc", "Excel"),
+            (b"x" * 300_000, "longer than 100,000"),
+            (b"a\0b", "NUL"),
+        ],
+    )
+    def test_what_is_no_csv_is_422_with_a_sentence(self, operator, logged_in, content, words):
+        audience = make_audience()
+        url = reverse("audiences:import", args=[audience.pk])
+        response = logged_in(operator).post(url, {"file": csv_file(content)})
+        assert response.status_code == 422
+        assert words in response.text
+        assert not Import.objects.exists()
+
+    def test_no_file_is_422(self, operator, logged_in):
+        url = reverse("audiences:import", args=[make_audience().pk])
+        assert logged_in(operator).post(url).status_code == 422
+
+
+class TestColumns:
+    def test_finds_the_address_and_names_the_attributes(self, mapped, operator, logged_in):
+        response = logged_in(operator).get(reverse("audiences:import-map", args=[mapped.pk]))
+        columns = response.context["columns"]
+        assert [column["use"].value() for column in columns] == ["address", "attribute"]
+        assert columns[1]["attribute"].value() == "first_name"
+        assert "Ada" in response.text
+
+    def test_shows_at_once_what_another_reading_makes_of_it(self, operator, logged_in):
+        run = upload("name\nJos\u00e9 \u2013 x@example.com\n".encode("cp1252"), actor=operator)
+        url = reverse("audiences:import-map", args=[run.pk])
+        client = logged_in(operator)
+        assert "The encoding is a guess" in client.get(url).text
+        text = client.get(url, {"encoding": "cp1251"}, headers=HTMX).text
+        assert "Jos\u0439" in text
+        assert "<html" not in text
+
+    def test_nonsense_in_the_reading_is_422(self, mapped, operator, logged_in):
+        url = reverse("audiences:import-map", args=[mapped.pk])
+        assert logged_in(operator).get(url, {"encoding": "klingon"}).status_code == 422
+
+    def test_starts_with_the_mapping_of_the_page(self, mapped, operator, logged_in):
+        form = {
+            **READING,
+            "use_0": "address",
+            "use_1": "attribute",
+            "name_1": "first_name",
+            "consent": "Shop",
+        }
+        url = reverse("audiences:import-map", args=[mapped.pk])
+        response = logged_in(operator).post(url, form)
+        assert response["Location"] == reverse("audiences:import-detail", args=[mapped.pk])
+        mapped.refresh_from_db()
+        assert mapped.state == "running"
+        assert mapped.mapping == {"address": 0, "attributes": {"first_name": 1}}
+        assert logged_in(operator).post(url, form).status_code == 302
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"use_0": "attribute", "name_0": "x"},
+            {"use_1": "address"},
+            {"name_1": "First Name"},
+            {"name_1": "for"},
+            {"name_1": ""},
+            {"name_1": "x" * 41},
+            {"consent": ""},
+            {"use_0": "nonsense"},
+        ],
+    )
+    def test_a_wrong_mapping_is_422_and_keeps_what_was_typed(
+        self, mapped, operator, logged_in, change
+    ):
+        form = {
+            **READING,
+            "use_0": "address",
+            "use_1": "attribute",
+            "name_1": "nickname",
+            "consent": "Shop floor",
+            **change,
+        }
+        response = logged_in(operator).post(reverse("audiences:import-map", args=[mapped.pk]), form)
+        assert response.status_code == 422
+        assert form["consent"] in response.text
+        mapped.refresh_from_db()
+        assert mapped.state == "mapping"
+
+    def test_two_columns_of_one_name_are_422(self, operator, logged_in):
+        run = upload("email,a,b\na@example.com,1,2\n", actor=operator)
+        form = {
+            **READING,
+            "consent": "x",
+            "use_0": "address",
+            "use_1": "attribute",
+            "name_1": "same",
+            "use_2": "attribute",
+            "name_2": "same",
+        }
+        url = reverse("audiences:import-map", args=[run.pk])
+        assert "another column" in logged_in(operator).post(url, form).text
+
+    def test_an_upload_can_be_thrown_away(self, mapped, operator, logged_in):
+        logged_in(operator).post(reverse("audiences:import-stop", args=[mapped.pk]))
+        assert not Import.objects.exists()
+        assert AuditEntry.objects.filter(verb="import.discard").exists()
+
+
+class TestProgress:
+    def test_polls_while_it_runs_and_stops_when_it_is_done(self, mapped, operator, logged_in):
+        start(mapped, actor=operator)
+        url = reverse("audiences:import-detail", args=[mapped.pk])
+        client = logged_in(operator)
+        running = client.get(url, headers=HTMX)
+        assert running.status_code == 200
+        assert "every 1s" in running.text
+        assert "<html" not in running.text
+        assert not import_chunk(run_id=mapped.pk)
+        done = client.get(url, headers=HTMX)
+        assert done.status_code == 286
+        assert "every 1s" not in done.text
+
+    def test_the_page_itself_is_never_286(self, audience, viewer, logged_in):
+        run = Import.objects.get()
+        assert (
+            logged_in(viewer).get(reverse("audiences:import-detail", args=[run.pk])).status_code
+            == 200
+        )
+
+    def test_can_be_stopped(self, mapped, operator, logged_in):
+        start(mapped, actor=operator)
+        client = logged_in(operator)
+        url = reverse("audiences:import-stop", args=[mapped.pk])
+        for _ in range(2):
+            assert client.post(url).status_code == 302
+        mapped.refresh_from_db()
+        assert mapped.state == "stopped"
+        assert client.get(url).status_code == 405
+
+
+class TestRejectedRows:
+    def test_come_back_in_the_columns_of_the_file(self, audience, viewer, logged_in):
+        run = Import.objects.get()
+        url = reverse("audiences:import-remarks", args=[run.pk])
+        response = logged_in(viewer).get(url, {"outcome": "rejected"})
+        lines = response.getvalue().decode("utf-8-sig").splitlines()
+        assert lines[0] == "email,city,line,reason"
+        assert lines[1].startswith("broken,Oslo,4,")
+
+    def test_a_nonsense_outcome_is_422(self, audience, viewer, logged_in):
+        url = reverse("audiences:import-remarks", args=[Import.objects.get().pk])
+        assert logged_in(viewer).get(url, {"outcome": "lost"}).status_code == 422
