@@ -28,8 +28,8 @@ REMARKS_SHOWN = 20
 @needs(Act.SEND)
 def import_upload(request: HttpRequest, audience_id: int) -> HttpResponse:
     audience = get_object_or_404(Audience, pk=audience_id)
-    form = UploadForm(request.POST or None, request.FILES or None)
-    if request.method == "POST" and form.is_valid():
+    form = UploadForm(request.POST, request.FILES) if request.method == "POST" else UploadForm()
+    if form.is_valid():
         try:
             run = take_upload(
                 audience=audience, file=form.cleaned_data["file"], actor=user_of(request)

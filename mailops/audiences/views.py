@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import messages
-from django.db.models import Count, OuterRef, Q, Subquery
+from django.db.models import Count, OuterRef, Subquery
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
@@ -158,15 +158,11 @@ def audience_delete(request: HttpRequest, audience_id: int) -> HttpResponse:
             return redirect("audiences:detail", audience.pk)
         messages.success(request, f"“{audience}” is deleted.")
         return redirect("audiences:list")
-    counts = Audience.objects.filter(pk=audience.pk).aggregate(
-        members=Count("memberships", distinct=True),
-        imports=Count("imports", distinct=True),
-        running=Count("imports", filter=Q(imports__state=Import.State.RUNNING), distinct=True),
-    )
+    runs = audience.imports.all()
     effects = [
-        f"{counts['members']:,} memberships are deleted, with the evidence of their consent.",
-        f"{counts['imports']:,} imports with their accounts are deleted"
-        + (", one of them is still running." if counts["running"] else "."),
+        f"{audience.memberships.count():,} memberships are deleted, with the evidence of their consent.",
+        f"{runs.count():,} imports with their accounts are deleted"
+        + (", one of them is still running." if runs.running().exists() else "."),
         "The contacts stay, with their attributes, messages and suppressions.",
     ]
     context = {"audience": audience, "form": form, "effects": effects}
