@@ -2,10 +2,12 @@
 
 from django.conf import settings
 
+from mailops.transports.kinds.anymail import SesSession
 from mailops.transports.kinds.smtp import SmtpSession
 from mailops.transports.kinds.smtp_connection import TIMEOUTS, Login, Server
-from mailops.transports.models import Transport
+from mailops.transports.models import Credential, Transport
 from mailops.transports.sessions import Session
+from mailops.transports.wire import Observer
 
 
 def open_session(transport: Transport) -> Session:
@@ -14,19 +16,38 @@ def open_session(transport: Transport) -> Session:
     This reads the active credential from the database; from then on the session needs no database, so that it may be
     opened and used in another thread.
     """
-    return SmtpSession(smtp_server_of(transport))
+    return session_of(transport, transport.active_credential)
 
 
-def smtp_server_of(transport: Transport) -> Server:
-    credential = transport.active_credential
+def session_of(
+    transport: Transport, credential: Credential | None, observer: Observer | None = None
+) -> SmtpSession | SesSession:
+    """Return a session that logs in with `credential`, active or not, and is seen by `observer`."""
+    login = None
     if credential is not None:
-        credential.transport = transport
+        credential.transport = transport  # as it is in memory, so that revealing asks no database
+        login = Login(username=credential.username, reveal=credential.reveal)
+    if transport.kind == Transport.Kind.SES:
+        return _ses_session(transport, login)
+    return SmtpSession(_server_of(transport, login), observer)
+
+
+def _ses_session(transport: Transport, login: Login | None) -> SesSession:
+    return SesSession(
+        region=transport.options.get("region", ""),
+        endpoint_url=transport.options.get("endpoint_url", ""),
+        configuration_set=transport.options.get("configuration_set", ""),
+        login=login,
+    )
+
+
+def _server_of(transport: Transport, login: Login | None) -> Server:
     return Server(
         host=transport.host,
         port=transport.port,
         security=transport.security,
         ehlo_name=transport.return_path_host or settings.MAILOPS_RETURN_PATH_HOST,
-        login=Login(username=credential.username, reveal=credential.reveal) if credential else None,
+        login=login,
         ca_file=str(getattr(settings, "MAILOPS_EXTRA_CA_FILE", "")),
         timeouts={**TIMEOUTS, **getattr(settings, "MAILOPS_SMTP_TIMEOUTS", {})},
     )

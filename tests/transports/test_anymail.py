@@ -1,0 +1,186 @@
+import socket
+import threading
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from mailops.lib.secrets import Secret
+from mailops.transports.kinds import open_session
+from mailops.transports.kinds.anymail import SesSession, reply_of
+from mailops.transports.kinds.smtp_connection import Login
+from mailops.transports.sessions import Envelope, Phase, SessionFault, SessionLost
+from tests.factories import make_transport
+
+ENVELOPE = Envelope("b+x@bounces.example.com", "ada@example.net", envid="b+1.1.abc")
+CONTENT = (
+    "From: News <news@example.com>\r\nTo: ada@example.net\r\nSubject: Hello\r\n"
+    "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\nGrüße\r\n"
+).encode()
+LOGIN = Login(username="AKIAEXAMPLE", reveal=lambda: Secret("canary-secret"))
+
+
+@pytest.fixture
+def moto():
+    with mock_aws():
+        yield
+
+
+@pytest.fixture
+def trust(settings):
+    def trust(url):
+        settings.MAILOPS_TRUSTED_RELAYS = frozenset({("127.0.0.1", int(url.rsplit(":", 1)[1]))})
+        return url
+
+    return trust
+
+
+@pytest.fixture
+def session(moto):
+    session = SesSession(region="eu-west-1", login=LOGIN)
+    session.open()
+    yield session
+    session.close()
+
+
+@pytest.fixture
+def ses(moto):
+    client = boto3.client(
+        "sesv2",
+        region_name="eu-west-1",
+        aws_access_key_id="x",
+        aws_secret_access_key="x",
+    )
+    yield client
+    client.close()
+
+
+def answering(raw):
+    """Return the port of a server that gives one HTTP answer, or none at all, to each of two requests."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def run():
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(65536)
+            connection.sendall(raw)
+        listener.close()
+
+    threading.Thread(target=run, daemon=True).start()
+    return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+class TestBody:
+    def test_is_accepted_with_the_providers_id(self, session, ses):
+        ses.create_email_identity(EmailIdentity="news@example.com")
+        for _ in range(2):
+            assert session.offer(ENVELOPE).is_ready
+            result = session.body(CONTENT)
+            assert result.reply.code == 250
+            assert result.transport_message_id
+
+    def test_a_refusal_comes_back_in_the_providers_words(self, session):
+        session.offer(ENVELOPE)
+        result = session.body(CONTENT.replace(b"news@example.com", b"x@unverified.example"))
+        assert result.reply.is_permanent
+        assert "x@unverified.example" in result.reply.text
+        assert session.is_open
+
+    def test_an_answer_that_is_lost_is_lost_in_the_body(self, trust):
+        session = SesSession(region="eu-west-1", login=LOGIN, endpoint_url=trust(answering(b"")))
+        session.open()
+        session.offer(ENVELOPE)
+        with pytest.raises(SessionLost) as lost:
+            session.body(CONTENT)
+        assert lost.value.phase == Phase.BODY
+        assert not session.is_open
+
+    def test_a_provider_that_can_not_be_reached_took_nothing(self, trust):
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        session = SesSession(region="eu-west-1", login=LOGIN, endpoint_url=trust(url))
+        session.open()
+        session.offer(ENVELOPE)
+        with pytest.raises(SessionLost) as lost:
+            session.body(CONTENT)
+        assert lost.value.phase == Phase.DATA
+
+    def test_throttling_is_transient_and_asked_only_once(self, trust):
+        raw = (
+            b"HTTP/1.1 429 Too Many\r\nRetry-After: 7\r\nContent-Length: 31\r\n"
+            b"x-amzn-ErrorType: TooManyRequestsException\r\n\r\n"
+            b'{"message":"Too many requests"}'
+        )
+        session = SesSession(region="eu-west-1", login=LOGIN, endpoint_url=trust(answering(raw)))
+        session.open()
+        session.offer(ENVELOPE)
+        result = session.body(CONTENT)
+        assert result.reply.is_transient
+        assert result.retry_after == 7
+        assert result.data["http_status"] == "429"
+        session.close()
+
+
+class TestRawMail:
+    def test_carries_the_mime_as_it_is_but_for_8bit_parts_and_adds_the_token(
+        self, session, monkeypatch
+    ):
+        sent = {}
+        backend = session._connection
+        monkeypatch.setattr(
+            backend.client, "send_email", lambda **params: sent.update(params) or {"MessageId": "1"}
+        )
+        session.offer(ENVELOPE)
+        session.body(CONTENT)
+        raw = sent["Content"]["Raw"]["Data"]
+        assert b"Subject: Hello" in raw
+        assert b"Gr=C3=BC=C3=9Fe" in raw
+        assert b'X-Metadata: {"mailops": "b+1.1.abc"}' in raw
+        assert sent["EmailTags"] == [{"Name": "mailops", "Value": "b_1_1_abc"}]
+        assert sent["Destination"] == {"ToAddresses": ["ada@example.net"]}
+
+
+class TestReplyOf:
+    @pytest.mark.parametrize(
+        ("name", "http_status", "words", "code"),
+        [
+            ("TooManyRequestsException", 429, "Too many", 450),
+            ("LimitExceededException", 400, "Daily message quota exceeded", 452),
+            ("SendingPausedException", 400, "Paused", 554),
+            ("MessageRejected", 400, "Email address is not verified", 553),
+            ("MessageRejected", 400, "Virus", 554),
+            ("InvalidClientTokenId", 403, "The security token is invalid", 535),
+            ("SignatureDoesNotMatch", 403, "The signature does not match", 535),
+            ("InternalFailure", 500, "Oops", 451),
+            ("NewThing", 418, "Teapot", 554),
+        ],
+    )
+    def test_says_the_same_in_smtp(self, name, http_status, words, code):
+        answer = {
+            "Error": {"Code": name, "Message": words},
+            "ResponseMetadata": {"HTTPStatusCode": http_status},
+        }
+        reply = reply_of(answer)
+        assert reply.code == code
+        assert name in reply.text
+        assert words in reply.text
+
+
+class TestOpen:
+    def test_a_key_goes_to_no_endpoint_that_is_not_trusted(self):
+        session = SesSession(region="eu-west-1", login=LOGIN, endpoint_url="http://127.0.0.1:9")
+        with pytest.raises(SessionFault) as fault:
+            session.open()
+        assert fault.value.cause == "not_trusted"
+
+    def test_without_a_credential_it_does_not_look_for_one_on_the_machine(self):
+        with pytest.raises(SessionFault) as fault:
+            SesSession(region="eu-west-1", login=None).open()
+        assert fault.value.cause == "auth_required"
+
+    @pytest.mark.django_db
+    def test_a_transport_of_this_kind_gives_such_a_session(self):
+        transport = make_transport(kind="amazon_ses", options={"region": "us-east-2"})
+        session = open_session(transport)
+        assert isinstance(session, SesSession)
+        assert session.region == "us-east-2"
