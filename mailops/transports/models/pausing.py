@@ -36,8 +36,6 @@ class Pausable(models.Model):
     pause_detail = models.TextField(blank=True)  # the technical text
     paused_at = models.DateTimeField(null=True)
 
-    objects = PausableQuerySet.as_manager()
-
     class Meta:
         abstract = True
 
@@ -90,7 +88,8 @@ class Pausable(models.Model):
     ) -> bool:
         """Set `values` if the state is still `state`: of two processes only one changes it and writes the trail."""
         before = {"state": state, "cause": self.pause_cause}
-        same = type(self).objects.filter(pk=self.pk, state=state)
+        rows = type(self)._default_manager  # noqa: SLF001 - Django's documented name
+        same = rows.filter(pk=self.pk, state=state)
         if not same.update(**values):
             return False
         self.refresh_from_db()

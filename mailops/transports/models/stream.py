@@ -8,7 +8,7 @@ from typing import ClassVar
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
-from mailops.transports.models.pausing import Pausable
+from mailops.transports.models.pausing import Pausable, PausableQuerySet
 from mailops.transports.models.transport import Transport
 
 _RANDOM = SystemRandom()
@@ -58,6 +58,8 @@ class Stream(Pausable):
     rate_per_minute = models.PositiveIntegerField(null=True, blank=True)
     is_sensitive = models.BooleanField(default=False)  # stores and shows no body
     created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = PausableQuerySet.as_manager()
 
     def __str__(self) -> str:
         return self.name

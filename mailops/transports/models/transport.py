@@ -11,7 +11,7 @@ from mailops.accounts.auditing import audit
 from mailops.lib import secrets
 from mailops.lib.egress import is_trusted
 from mailops.lib.secrets import Place, Secret
-from mailops.transports.models.pausing import Pausable
+from mailops.transports.models.pausing import Pausable, PausableQuerySet
 
 BREAKER_BACKOFF = (1, 5, 30, 120, 300, 600)  # seconds; the last one repeats
 BREAKER_THRESHOLD = 3  # rounds of failing sessions until only one at a time may probe
@@ -76,6 +76,8 @@ class Transport(Pausable):
     last_test = models.JSONField(default=dict, blank=True)  # the last diagnosis, secrets masked
     last_used_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = PausableQuerySet.as_manager()
 
     def __str__(self) -> str:
         return self.name
