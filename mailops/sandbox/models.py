@@ -132,7 +132,7 @@ class Reaction(models.Model):
 
     @property
     def waiting_sentence(self) -> str:
-        """Say when it is tried, and what stopped it the last time."""
+        """Say when it is tried; `outcome` is what stopped it the last time."""
         if self.attempts == 0:
             return "It follows in a moment, while the sandbox receiver runs."
-        return f"Tried {self.attempts} times, and will be tried again. {self.outcome}"
+        return f"It did not work yet, {self.attempts} of 20 tries are spent; it is tried again."

@@ -109,7 +109,8 @@ class TestReports:
         reaction.refresh_from_db()
         assert reaction.is_waiting
         assert reaction.due_at > timezone.now()
-        assert "ConnectionRefused" in reaction.waiting_sentence
+        assert "ConnectionRefused" in reaction.outcome
+        assert reaction.waiting_sentence.startswith("It did not work yet")
 
     def test_are_given_up_in_the_end(self, settings):
         settings.MAILOPS_FEEDBACK_LISTENER = "127.0.0.1:1"

@@ -1,6 +1,7 @@
 """Runs the sandbox's SMTP receiver and the reactions of its simulated mailboxes, until SIGTERM."""
 
 import asyncio
+import logging
 import signal
 import threading
 from argparse import ArgumentParser
@@ -41,6 +42,8 @@ class Command(BaseCommand):
         parser.add_argument("--slow-seconds", type=float, default=5.0, metavar="SECONDS")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        # aiosmtpd tells every command of every session
+        logging.getLogger("mail.log").setLevel(logging.WARNING)
         asyncio.run(self._run(**options))
 
     async def _run(self, **options: Any) -> None:
