@@ -165,10 +165,10 @@ class QueueEntry(models.Model):
     class Meta:
         indexes: ClassVar = [
             models.Index(
-                fields=["lane", "due_at", "message"],
+                fields=["stream", "due_at", "message"],
                 name="entry_due",
                 condition=models.Q(worker_id=None, is_held=False),
-            ),  # the claim
+            ),  # the claim, stream by stream in the order of due times
             models.Index(
                 fields=["worker_id"], name="entry_by_worker", condition=~models.Q(worker_id=None)
             ),  # sweeps of dead workers

@@ -1,0 +1,33 @@
+"""Advisory locks: one process at a time does a tick's work, the others pass it by."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from zlib import crc32
+
+from django.db import connection, transaction
+
+
+@contextmanager
+def advisory_lock(name: str) -> Iterator[bool]:
+    """Yield whether this process has `name` to itself; held for one transaction, never waited for."""
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [crc32(name.encode())])
+            (is_ours,) = cursor.fetchone()
+        yield bool(is_ours)
+
+
+@contextmanager
+def session_lock(name: str) -> Iterator[bool]:
+    """Yield whether this process has `name` to itself, over several transactions; never waited for."""
+    key = crc32(name.encode())
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [key])
+        (is_ours,) = cursor.fetchone()
+    try:
+        yield bool(is_ours)
+    finally:
+        # After a lost connection the server has released the lock itself, and there is nothing to unlock.
+        if is_ours and connection.connection is not None and not connection.connection.closed:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [key])

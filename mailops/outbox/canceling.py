@@ -1,0 +1,58 @@
+"""Cancels a campaign and the messages that have not left yet."""
+
+from django.db import transaction
+from django.utils import timezone
+
+from mailops.accounts.auditing import audit
+from mailops.accounts.models import User
+from mailops.campaigns.models import Campaign
+from mailops.outbox.models import EventKind, QueueEntry
+from mailops.outbox.recording import record_where
+
+CANCELABLE = frozenset(set(Campaign.State) - {Campaign.State.COMPLETED, Campaign.State.CANCELED})
+
+
+def cancel_campaign(*, campaign: Campaign, actor: User | None, reason: str = "") -> bool:
+    """Cancel the campaign for good; return False where it was completed or canceled already.
+
+    What is not on its way is canceled at once in chunks, and by every tick's sweep after that (W4).
+    """
+    with transaction.atomic():
+        locked = Campaign.objects.select_for_update().get(pk=campaign.pk)
+        if locked.state not in CANCELABLE:
+            return False
+        before = locked.state
+        locked.state = Campaign.State.CANCELED
+        locked.finished_at = timezone.now()
+        locked.save(update_fields=["state", "finished_at"])
+        audit(
+            actor=actor,
+            verb="campaign.cancel",
+            subject=locked,
+            before={"state": before},
+            after={"state": locked.state},
+            reason=reason,
+        )
+    sweep_canceled(campaign_ids=[campaign.pk], most=20_000)
+    return True
+
+
+def sweep_canceled(*, campaign_ids: list[int] | None = None, most: int = 10_000) -> int:
+    """Cancel up to `most` unmarked messages of canceled campaigns; return how many were."""
+    canceled = Campaign.objects.filter(state=Campaign.State.CANCELED)
+    if campaign_ids is not None:
+        canceled = canceled.filter(pk__in=campaign_ids)
+    entries = QueueEntry.objects.filter(campaign__in=canceled, marked_at=None)
+    done = 0
+    while done < most:
+        closed = record_where(
+            kind=EventKind.CANCELED,
+            entries=entries,
+            source="outbox",
+            reason="campaign_canceled",
+            sentence="The campaign was canceled before this message left.",
+        )
+        done += closed
+        if not closed:
+            break
+    return done

@@ -1,0 +1,335 @@
+"""Records what happened to messages: events, status, queue entry and tallies in one transaction."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db import OperationalError, connection, transaction
+from django.db.models import QuerySet
+
+from mailops.campaigns.models import Campaign
+from mailops.outbox.fold import Told, fold
+from mailops.outbox.ledger import (
+    Row,
+    bucket_of,
+    fetch_dicts,
+    fetch_first,
+    insert_events,
+    lock_messages,
+    status_key,
+    write_entries,
+    write_messages,
+    write_tallies,
+)
+from mailops.outbox.models import CountKey, EventKind, QueueEntry, Status
+from mailops.protocol.reply import Reply
+
+REPLY_LIMIT = 2000  # characters of a reply kept on message and event; servers have sent 100 KB
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """One thing that happened to one message; (`source`, `external_id`) is recorded at most once, ever."""
+
+    message_id: int
+    kind: EventKind
+    source: str
+    external_id: str
+    occurred_at: datetime | None = None  # None: now, by the database's clock
+    round: int | None = None  # the round it speaks of; None: the current one
+    fence: int | None = None  # of the claim, for results of a session
+    reply: Reply | None = None
+    reason: str = ""
+    fault: str = ""
+    sentence: str = ""
+    retry_after: int = 0  # seconds the peer asked for; a longer one wins over the stream's back-off
+    transport_id: int | None = None
+    transport_message_id: str = ""
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What became of an outcome; `is_new` False: it was known already and changed nothing."""
+
+    message_id: int
+    is_new: bool
+    was_applied: bool
+    status_before: Status
+    status_after: Status
+    event_id: int | None = None
+
+
+class _CampaignMustBeLocked(Exception):
+    """A late reply reopens a message: its campaign's row comes first in the order of locks (W6)."""
+
+
+def printable(text: str, limit: int = REPLY_LIMIT) -> str:
+    """Return text that PostgreSQL can store: NUL and lone surrogates replaced, cut at `limit` characters."""
+    cleaned = text.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
+    return cleaned if len(cleaned) <= limit else cleaned[: limit - 1] + "…"
+
+
+def record(outcomes: Iterable[Outcome]) -> list[Recorded]:
+    """Record `outcomes` in order, in one transaction; recording the same ones again changes nothing.
+
+    May run inside a caller's transaction. Raises OperationalError where the database is away or a deadlock
+    with another recorder was broken: nothing was written then, and the call can be repeated.
+    """
+    batch = list(outcomes)
+    if not batch:
+        return []
+    try:
+        with transaction.atomic():
+            return _record(batch, locked_campaigns=frozenset())
+    except _CampaignMustBeLocked:
+        with transaction.atomic():
+            campaigns = _lock_campaigns({outcome.message_id for outcome in batch})
+            return _record(batch, locked_campaigns=campaigns)
+
+
+def record_with_retry(outcomes: Iterable[Outcome], *, times: int = 3) -> list[Recorded]:
+    """Record like `record()`, and again where a deadlock with another recorder was broken; outermost callers only."""
+    batch = list(outcomes)
+    for _ in range(times - 1):
+        try:
+            return record(batch)
+        except OperationalError as error:
+            if getattr(error.__cause__, "sqlstate", "") != "40P01":
+                raise
+    return record(batch)
+
+
+def _lock_campaigns(message_ids: set[int]) -> frozenset[int]:
+    campaigns = Campaign.objects.filter(
+        pk__in=fetch_first(
+            "SELECT DISTINCT campaign_id FROM outbox_message WHERE id = ANY(%s)",
+            [sorted(message_ids)],
+        )
+    )
+    return frozenset(campaigns.order_by("pk").select_for_update().values_list("pk", flat=True))
+
+
+def _record(batch: Sequence[Outcome], *, locked_campaigns: frozenset[int]) -> list[Recorded]:
+    ids = sorted({outcome.message_id for outcome in batch})
+    rows, now = lock_messages(ids)
+    known = _known_events(batch)
+    recorded: list[Recorded] = []
+    events: list[dict[str, Any]] = []
+    tallies: Counter[tuple[Any, ...]] = Counter()
+    for outcome in batch:
+        row, key = rows[outcome.message_id], (outcome.source, outcome.external_id)
+        before = row.standing.status
+        if key in known:
+            recorded.append(Recorded(row.id, False, False, before, before))
+            continue
+        known.add(key)
+        occurred_at = outcome.occurred_at or now
+        event_round = row.standing.round if outcome.round is None else outcome.round
+        applied = fold(row.standing, Told(outcome.kind, outcome.round, outcome.fence))
+        events.append(_event(outcome, row, occurred_at, event_round, applied=applied))
+        if applied:
+            _show(row, outcome, occurred_at, before)
+            _tally(tallies, row, outcome, occurred_at, before)
+        recorded.append(Recorded(row.id, True, applied, before, row.standing.status))
+    reopened = {r.columns["campaign_id"] for r in rows.values() if r.standing.was_reopened} - {None}
+    if reopened - locked_campaigns:
+        raise _CampaignMustBeLocked
+    event_ids = insert_events(events)
+    write_messages([row for row in rows.values() if row.is_touched])
+    write_entries([row for row in rows.values() if row.is_touched])
+    write_tallies(tallies)
+    if reopened:
+        _reopen_completed(reopened)
+    return [
+        _with_event(one, outcome, event_ids) for one, outcome in zip(recorded, batch, strict=True)
+    ]
+
+
+def _reopen_completed(campaign_ids: set[int]) -> None:
+    # A canceled campaign stays so, and the next sweep cancels the message again; a paused one stays paused (W6).
+    Campaign.objects.filter(pk__in=campaign_ids, state=Campaign.State.COMPLETED).update(
+        state=Campaign.State.RUNNING, finished_at=None
+    )
+
+
+def _with_event(one: Recorded, outcome: Outcome, event_ids: dict[tuple[str, str], int]) -> Recorded:
+    if not one.is_new:
+        return one
+    event_id = event_ids.get((outcome.source, outcome.external_id))
+    return Recorded(
+        one.message_id, True, one.was_applied, one.status_before, one.status_after, event_id
+    )
+
+
+def _known_events(batch: Sequence[Outcome]) -> set[tuple[str, str]]:
+    # The messages are locked, and an external id belongs to one message: nobody else can insert these now.
+    found = fetch_dicts(
+        """
+        SELECT source, external_id FROM outbox_event
+         WHERE (source, external_id) IN (SELECT * FROM unnest(%s::text[], %s::text[]))
+        """,
+        [[outcome.source for outcome in batch], [outcome.external_id for outcome in batch]],
+    )
+    return {(row["source"], row["external_id"]) for row in found}
+
+
+def _reply_columns(outcome: Outcome) -> dict[str, Any]:
+    reply = outcome.reply
+    return {
+        "reply_code": reply.code if reply else None,
+        "reply_enhanced_status": reply.enhanced_status[:12] if reply else "",
+        "reply_text": printable(reply.text) if reply else "",
+        "reply_command": reply.command[:12] if reply else "",
+    }
+
+
+def _event(
+    outcome: Outcome, row: Row, occurred_at: datetime, event_round: int, *, applied: bool
+) -> dict[str, Any]:
+    return {
+        "message_id": row.id,
+        "kind": outcome.kind,
+        "source": outcome.source,
+        "external_id": outcome.external_id,
+        "occurred_at": occurred_at,
+        "round": event_round,
+        "fence": outcome.fence,
+        "transport_id": outcome.transport_id,
+        "reason": outcome.reason,
+        "fault": outcome.fault,
+        "sentence": printable(outcome.sentence),
+        "was_applied": applied,
+        "data": outcome.data,
+        **_reply_columns(outcome),
+    }
+
+
+def _show(row: Row, outcome: Outcome, occurred_at: datetime, before: Status) -> None:
+    """Note what the message's own columns will show of an event that counts."""
+    row.is_touched = True
+    row.retry_after = max(row.retry_after, outcome.retry_after)
+    after = row.standing.status
+    if outcome.transport_id is not None:
+        row.columns["transport_id"] = outcome.transport_id
+    if outcome.transport_message_id:
+        row.shown["transport_message_id"] = printable(outcome.transport_message_id, 254)
+    if outcome.kind == EventKind.ACCEPTED and row.columns["accepted_at"] is None:
+        row.columns["accepted_at"] = occurred_at
+    if after != before or outcome.kind in {EventKind.DEFERRED, EventKind.RETURNED}:
+        row.shown.update(
+            reason=outcome.reason,
+            sentence=printable(outcome.sentence),
+            settled_at=None if row.standing.entry is not None else occurred_at,
+            **_reply_columns(outcome),
+        )
+
+
+def _tally(
+    tallies: Counter[tuple[Any, ...]],
+    row: Row,
+    outcome: Outcome,
+    occurred_at: datetime,
+    before: Status,
+) -> None:
+    columns, bucket = row.columns, bucket_of(occurred_at)
+    cohort = bucket_of(columns["accepted_at"]) if columns["accepted_at"] else bucket
+    transport = (
+        outcome.transport_id if outcome.transport_id is not None else columns["transport_id"]
+    )
+    tallies[
+        (
+            bucket, cohort, CountKey.Measure.EVENT, outcome.kind, outcome.reason, columns["stream_id"],
+            columns["campaign_id"], transport, columns["domain_id"], columns["version_id"],
+            columns["mailbox_provider"],
+        )
+    ] += 1  # fmt: skip
+    after = row.standing.status
+    if after != before:
+        for status, n in ((before, -1), (after, 1)):
+            tallies[status_key(columns, bucket, status)] += n
+
+
+_STATUS_OF_SET = {
+    EventKind.CANCELED: Status.CANCELED,
+    EventKind.SUPPRESSED: Status.SUPPRESSED,
+    EventKind.EXPIRED: Status.EXPIRED,
+}
+
+
+def record_where(
+    *,
+    kind: EventKind,
+    entries: QuerySet[QueueEntry],
+    source: str,
+    reason: str,
+    sentence: str,
+    limit: int = 2000,
+) -> int:
+    """Close up to `limit` open messages of `entries` as canceled, suppressed or expired; return how many were.
+
+    Marked entries are passed over (W4), claimed ones are not: deleting the entry is the fence. Rows that somebody
+    else has locked are skipped and met again by the next sweep, so a sweep waits for nobody.
+    """
+    chosen, params = entries.order_by().values("message_id").query.sql_with_params()
+    for number in range(len(params)):
+        chosen = chosen.replace("%s", f"%(p{number})s", 1)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            _CLOSE_SET.format(chosen=chosen),
+            {
+                "kind": kind,
+                "status": _STATUS_OF_SET[kind],
+                "source": source,
+                "reason": reason,
+                "sentence": sentence,
+                "limit": limit,
+                **{f"p{number}": value for number, value in enumerate(params)},
+            },
+        )
+        (closed,) = cursor.fetchone()
+    return int(closed)
+
+
+# One statement: events, statuses, entries and tallies of the whole set agree or none is written.
+_CLOSE_SET = """
+WITH picked AS (
+    SELECT m.id, m.status, m.round, m.stream_id, m.campaign_id, m.version_id, m.transport_id,
+           m.mailbox_provider, m.accepted_at, m.identity_id, clock_timestamp() AS at
+      FROM outbox_message m JOIN outbox_queueentry e ON e.message_id = m.id
+     WHERE e.marked_at IS NULL AND m.id IN ({chosen})
+     LIMIT %(limit)s FOR UPDATE OF m, e SKIP LOCKED
+), gone AS (
+    DELETE FROM outbox_queueentry e USING picked p WHERE e.message_id = p.id
+), closed AS (
+    UPDATE outbox_message m SET status = %(status)s, reason = %(reason)s, sentence = %(sentence)s,
+           settled_at = p.at,
+           merge_data = CASE WHEN s.is_sensitive THEN '{{}}'::jsonb ELSE m.merge_data END
+      FROM picked p JOIN transports_stream s ON s.id = p.stream_id WHERE m.id = p.id
+), told AS (
+    INSERT INTO outbox_event (message_id, kind, source, external_id, occurred_at, round, transport_id, reason,
+           fault, sentence, reply_enhanced_status, reply_text, reply_command, was_applied, data)
+    SELECT id, %(kind)s, %(source)s, id || ':' || round || ':' || %(kind)s, at, round, transport_id, %(reason)s,
+           '', %(sentence)s, '', '', '', TRUE, '{{}}'::jsonb
+      FROM picked
+    ON CONFLICT (source, external_id) DO NOTHING
+), counted AS (
+    SELECT p.*, i.domain_id, date_bin('15 minutes', p.at, TIMESTAMPTZ '2000-01-01 00:00Z') AS bucket
+      FROM picked p JOIN domains_identity i ON i.id = p.identity_id
+), tallied AS (
+    INSERT INTO outbox_tally (bucket_at, cohort_at, measure, kind, reason, stream_id, campaign_id, transport_id,
+           domain_id, version_id, mailbox_provider, n)
+    SELECT bucket, coalesce(date_bin('15 minutes', accepted_at, TIMESTAMPTZ '2000-01-01 00:00Z'), bucket), 'event',
+           %(kind)s, %(reason)s, stream_id, campaign_id, transport_id, domain_id, version_id, mailbox_provider,
+           count(*)
+      FROM counted GROUP BY 1, 2, 6, 7, 8, 9, 10, 11
+    UNION ALL
+    SELECT bucket, NULL, 'status', kind, '', stream_id, campaign_id, NULL, domain_id, version_id, '', sum(n)
+      FROM (SELECT *, status AS kind, -1 AS n FROM counted
+            UNION ALL SELECT *, %(status)s, 1 FROM counted) moved
+     GROUP BY 1, 4, 6, 7, 9, 10
+)
+SELECT count(*) FROM picked
+"""

@@ -1,0 +1,89 @@
+"""Takes one message into the ledger: an API call, a test send, an alarm by mail."""
+
+import json
+from typing import Any
+from uuid import UUID
+
+from mailops.content.models import TemplateVersion
+from mailops.domains.models import Identity
+from mailops.outbox.ledger import fetch_dicts
+from mailops.outbox.models import Message
+from mailops.outbox.tokens import current_token_key_id
+from mailops.protocol.address import InvalidAddress, parse_address
+from mailops.transports.models import Stream
+
+
+class RefusedSubmission(Exception):
+    """The message can't be taken; the text says why, for the person who submitted it."""
+
+
+def submit(
+    *,
+    stream: Stream,
+    identity: Identity,
+    recipient: str,
+    version: TemplateVersion,
+    merge_data: dict[str, Any],
+    idempotency_key: str | None = None,
+) -> Message:
+    """Write the message and its queue entry; the same `idempotency_key` again returns the first message.
+
+    Raise RefusedSubmission for an address or an identity that can't be used.
+    """
+    try:
+        address = parse_address(recipient)
+    except InvalidAddress as error:
+        raise RefusedSubmission(str(error)) from error
+    if identity.domain_id != stream.domain_id:
+        raise RefusedSubmission(
+            f"{identity.addr_spec} is not of this stream's domain, {stream.domain}."
+        )
+    public_id = _insert(
+        {
+            "recipient": recipient.strip(),
+            "address_key": address.key,
+            "provider": address.domain,
+            "stream": stream.pk,
+            "lane": stream.kind,
+            "expiry": stream.expiry_seconds,
+            "identity": identity.pk,
+            "domain": identity.domain_id,
+            "version": version.pk,
+            "merge_data": json.dumps(merge_data),
+            "key": idempotency_key or None,
+            "token_key": current_token_key_id(),
+        }
+    )
+    if public_id is not None:
+        return Message.objects.get(public_id=public_id)
+    return Message.objects.get(idempotency_key=idempotency_key)
+
+
+# Message, queue entry and tally are one statement; a known idempotency key inserts none of them.
+_SUBMIT = """
+WITH made AS (
+    INSERT INTO outbox_message (recipient, address_key, stream_id, identity_id, version_id, merge_data,
+           idempotency_key, token_key_id, status, evidence, round, positive_from_round, reason, sentence,
+           reply_enhanced_status, reply_text, reply_command, transport_message_id, mailbox_provider, was_resent)
+    VALUES (%(recipient)s, %(address_key)s, %(stream)s, %(identity)s, %(version)s, %(merge_data)s::jsonb,
+           %(key)s, %(token_key)s, 'queued', 0, 0, 0, '', '', '', '', '', '', %(provider)s, FALSE)
+    ON CONFLICT (idempotency_key) DO NOTHING
+    RETURNING id, public_id
+), queued AS (
+    INSERT INTO outbox_queueentry (message_id, lane, stream_id, address_key, mailbox_provider, due_at, expires_at,
+           attempts, session_attempts, is_held)
+    SELECT id, %(lane)s, %(stream)s, %(address_key)s, %(provider)s, clock_timestamp(),
+           clock_timestamp() + make_interval(secs => %(expiry)s), 0, 0, FALSE FROM made
+), counted AS (
+    INSERT INTO outbox_tally (bucket_at, measure, kind, reason, stream_id, domain_id, version_id,
+           mailbox_provider, n)
+    SELECT date_bin('15 minutes', clock_timestamp(), TIMESTAMPTZ '2000-01-01 00:00Z'), 'status', 'queued', '',
+           %(stream)s, %(domain)s, %(version)s, '', 1 FROM made
+)
+SELECT public_id FROM made
+"""
+
+
+def _insert(values: dict[str, Any]) -> UUID | None:
+    rows = fetch_dicts(_SUBMIT, values)
+    return rows[0]["public_id"] if rows else None

@@ -1,0 +1,262 @@
+"""Recording: one transaction for event, status, queue entry and tally, whatever is told twice."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db import connection
+from django.db.models import Sum
+
+from mailops.campaigns.models import Campaign
+from mailops.outbox.ledger import bucket_of
+from mailops.outbox.models import CountKey, Event, EventKind, Message, QueueEntry, Status, Tally
+from mailops.outbox.recording import Outcome, printable, record, record_where
+from mailops.protocol.reply import Reply
+from tests.factories import make_campaign, make_message, make_stream
+
+pytestmark = pytest.mark.django_db
+
+
+def claimed(fence=7, *, marked=True, **fields):
+    message = make_message(**fields)
+    mark = datetime.now(UTC) if marked else None
+    QueueEntry.objects.filter(pk=message.pk).update(worker_id=1, fence=fence, marked_at=mark)
+    return message
+
+
+def result(message, kind, fence=7, **fields):
+    return Outcome(
+        **{
+            "message_id": message.pk,
+            "kind": kind,
+            "source": "dispatch",
+            "external_id": f"{fence}:{kind}",
+            "fence": fence,
+            **fields,
+        }
+    )
+
+
+def status_sums():
+    sums = (
+        Tally.objects.filter(measure=CountKey.Measure.STATUS)
+        .values("kind")
+        .annotate(total=Sum("n"))
+    )
+    return {row["kind"]: row["total"] for row in sums.order_by("kind")}
+
+
+class TestRecord:
+    def test_writes_event_status_entry_and_tallies_together(self):
+        message = claimed()
+        (recorded,) = record(
+            [
+                result(
+                    message,
+                    EventKind.ACCEPTED,
+                    reply=Reply(250, "2.0.0 Ok: queued as 4F1", "2.0.0", "."),
+                    transport_message_id="4F1",
+                )
+            ]
+        )
+        message.refresh_from_db()
+        assert (recorded.status_before, recorded.status_after) == (Status.QUEUED, Status.ACCEPTED)
+        assert (message.status, message.reply_code, message.transport_message_id) == (
+            "accepted",
+            250,
+            "4F1",
+        )
+        assert message.accepted_at is not None
+        assert message.settled_at == message.accepted_at
+        assert not QueueEntry.objects.exists()
+        assert Event.objects.get().reply_text == "2.0.0 Ok: queued as 4F1"
+        assert status_sums() == {"accepted": 1, "queued": -1}
+        assert Tally.objects.get(measure="event").kind == "accepted"
+
+    def test_the_same_outcome_twice_changes_nothing(self):
+        message = claimed()
+        record([result(message, EventKind.ACCEPTED)])
+        before = list(Tally.objects.values())
+        (again,) = record([result(message, EventKind.ACCEPTED)])
+        assert not again.is_new
+        assert list(Tally.objects.values()) == before
+        assert Event.objects.count() == 1
+
+    def test_a_doubled_outcome_in_one_batch_counts_once(self):
+        message = claimed()
+        first, second = record([result(message, EventKind.ACCEPTED)] * 2)
+        assert (first.is_new, second.is_new) == (True, False)
+        assert Event.objects.count() == 1
+
+    def test_a_deferral_backs_off_and_frees_the_claim(self):
+        message = claimed(stream=make_stream(backoff_seconds=[600]))
+        record(
+            [
+                result(
+                    message,
+                    EventKind.DEFERRED,
+                    reply=Reply(451, "later", "", "RCPT"),
+                    retry_after=900,
+                )
+            ]
+        )
+        entry = QueueEntry.objects.get()
+        message.refresh_from_db()
+        assert (entry.worker_id, entry.fence, entry.marked_at, entry.attempts) == (
+            None,
+            None,
+            None,
+            1,
+        )
+        assert entry.due_at > datetime.now(UTC) + timedelta(seconds=880)
+        assert (message.status, message.settled_at) == ("deferred", None)
+
+    def test_a_late_negative_reply_is_told_and_not_counted(self):
+        message = claimed(fence=8)
+        (recorded,) = record([result(message, EventKind.BOUNCED, fence=7)])
+        assert not recorded.was_applied
+        assert Event.objects.get().was_applied is False
+        assert not Tally.objects.exists()
+        assert QueueEntry.objects.get().fence == 8
+
+    def test_a_verdict_and_the_reply_read_after_it_are_two_facts(self):
+        message = claimed()
+        record([result(message, EventKind.UNCERTAIN, external_id="7:uncertain")])
+        record([result(message, EventKind.ACCEPTED, external_id="7:reply")])
+        message.refresh_from_db()
+        assert message.status == Status.ACCEPTED
+        assert Event.objects.count() == 2
+        assert status_sums() == {"accepted": 1, "queued": -1, "uncertain": 0}
+
+    def test_a_late_4yz_reopens_the_campaign(self):
+        campaign = make_campaign(state=Campaign.State.RUNNING)
+        message = claimed(stream=campaign.stream, campaign=campaign)
+        record([result(message, EventKind.UNCERTAIN)])
+        Campaign.objects.update(state=Campaign.State.COMPLETED, finished_at=datetime.now(UTC))
+        record([result(message, EventKind.DEFERRED)])
+        campaign.refresh_from_db()
+        assert (campaign.state, campaign.finished_at) == (Campaign.State.RUNNING, None)
+        assert QueueEntry.objects.get().campaign_id == campaign.pk
+
+    def test_a_late_4yz_leaves_a_canceled_campaign_canceled(self):
+        campaign = make_campaign(state=Campaign.State.RUNNING)
+        message = claimed(stream=campaign.stream, campaign=campaign)
+        record([result(message, EventKind.UNCERTAIN)])
+        Campaign.objects.update(state=Campaign.State.CANCELED)
+        record([result(message, EventKind.DEFERRED)])
+        campaign.refresh_from_db()
+        assert campaign.state == Campaign.State.CANCELED
+
+    def test_a_hostile_reply_can_be_stored(self):
+        message = claimed()
+        record([result(message, EventKind.BOUNCED, reply=Reply(550, "no\0\ud800" + "x" * 100_000))])
+        message.refresh_from_db()
+        assert message.reply_text.startswith("no\ufffd?")
+        assert len(message.reply_text) == 2000
+
+    def test_history_is_counted_when_it_happened(self):
+        message = claimed()
+        then = datetime(2026, 3, 29, 1, 44, tzinfo=UTC)
+        record([result(message, EventKind.ACCEPTED, occurred_at=then)])
+        record(
+            [
+                Outcome(
+                    message_id=message.pk,
+                    kind=EventKind.RETURNED,
+                    source="dsn",
+                    external_id="1",
+                    occurred_at=then + timedelta(hours=5),
+                )
+            ]
+        )
+        returned = Tally.objects.get(kind="returned")
+        assert returned.bucket_at == datetime(2026, 3, 29, 6, 30, tzinfo=UTC)
+        assert returned.cohort_at == datetime(2026, 3, 29, 1, 30, tzinfo=UTC)
+
+    def test_a_sensitive_stream_forgets_the_content_when_the_message_closes(self):
+        message = claimed(stream=make_stream(is_sensitive=True), merge_data={"reset": "secret"})
+        record([result(message, EventKind.DEFERRED)])
+        message.refresh_from_db()
+        assert message.merge_data == {"reset": "secret"}
+        QueueEntry.objects.update(fence=8)
+        record([result(message, EventKind.ACCEPTED, fence=8)])
+        message.refresh_from_db()
+        assert message.merge_data == {}
+
+    def test_costs_the_same_number_of_queries_for_one_and_for_many(self, django_assert_num_queries):
+        stream = make_stream()
+        messages = [claimed(fence=n, stream=stream) for n in range(20)]
+        with django_assert_num_queries(10):
+            record([result(messages[0], EventKind.ACCEPTED, fence=0)])
+        with django_assert_num_queries(10):
+            record([result(m, EventKind.ACCEPTED, fence=n) for n, m in enumerate(messages) if n])
+
+
+class TestRecordWhere:
+    def close(self, kind=EventKind.CANCELED, **filters):
+        return record_where(
+            kind=kind,
+            entries=QueueEntry.objects.filter(**filters),
+            source="outbox",
+            reason="campaign_canceled",
+            sentence="The campaign was canceled.",
+        )
+
+    def test_closes_claimed_messages_and_spares_marked_ones(self):
+        waiting, taken, sending = make_message(), claimed(marked=False), claimed(fence=9)
+        assert self.close() == 2
+        statuses = dict(Message.objects.values_list("pk", "status"))
+        assert statuses == {waiting.pk: "canceled", taken.pk: "canceled", sending.pk: "queued"}
+        assert QueueEntry.objects.get().pk == sending.pk
+        assert Event.objects.count() == 2
+        assert status_sums() == {"canceled": 2, "queued": -2}
+
+    def test_closes_only_what_was_chosen(self):
+        one, _ = make_message(), make_message()
+        assert self.close(address_key=one.address_key) == 1
+        assert QueueEntry.objects.count() == 1
+
+    def test_a_canceled_message_sent_again_and_canceled_again_is_told_twice(self):
+        message = make_message()
+        self.close()
+        record(
+            [
+                Outcome(
+                    message_id=message.pk,
+                    kind=EventKind.REQUEUED,
+                    source="person",
+                    external_id="again",
+                )
+            ]
+        )
+        assert self.close() == 1
+        assert list(Event.objects.order_by("pk").values_list("kind", flat=True)) == [
+            "canceled",
+            "requeued",
+            "canceled",
+        ]
+        assert status_sums() == {"canceled": 1, "queued": -1}
+
+
+def test_recounting_messages_agrees_with_the_tallies():
+    campaign = make_campaign(state=Campaign.State.RUNNING)
+    for number, kind in enumerate(
+        [EventKind.ACCEPTED, EventKind.BOUNCED, EventKind.UNCERTAIN, EventKind.DEFERRED]
+    ):
+        message = claimed(fence=number, stream=campaign.stream, campaign=campaign)
+        record([result(message, kind, fence=number)])
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT status, count(*) FROM outbox_message GROUP BY status")
+        recount = dict(cursor.fetchall())
+    moved = status_sums()
+    assert moved.pop("queued") == -4
+    assert moved == recount
+
+
+def test_buckets_are_quarters_of_an_hour():
+    assert bucket_of(datetime(2026, 1, 1, 13, 59, 59, 5, tzinfo=UTC)) == datetime(
+        2026, 1, 1, 13, 45, tzinfo=UTC
+    )
+
+
+def test_long_text_is_cut_with_a_sign():
+    assert printable("x" * 10, 5) == "xxxx…"
