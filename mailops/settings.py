@@ -106,6 +106,17 @@ MAILOPS_TOKEN_KEYS: dict[str, str] = _keys.read(
 )
 env.problems += _keys.problems
 
+# --- Sending ---------------------------------------------------------------------------------
+
+MAILOPS_HEARTBEAT_SECONDS = env.read(
+    "MAILOPS_HEARTBEAT_SECONDS", float, 5.0, fix="give seconds; how often a worker says it lives"
+)
+MAILOPS_DEAD_AFTER_SECONDS = env.read(
+    "MAILOPS_DEAD_AFTER_SECONDS", float, 30.0, fix="give seconds; several heartbeats at least"
+)
+# how long a stopping worker waits for the replies to bodies it has sent; `make up` stops faster
+MAILOPS_STOP_GRACE_SECONDS = env.read("MAILOPS_STOP_GRACE_SECONDS", float, 30.0, fix="give seconds")
+
 # --- Database and broker ---------------------------------------------------------------------
 
 _embedded_database = {
@@ -299,6 +310,7 @@ WHITENOISE_USE_FINDERS = True
 # --- Periodic work: hints on a clock; each is safe to run doubled, and stale ones are dropped --
 
 CELERY_BEAT_SCHEDULE: dict[str, Any] = {
+    "dispatch-tick": {"task": "dispatch.tick", "schedule": 1.0},
     "suppression-imports": {
         "task": "mailops.suppressions.tasks.continue_suppression_imports",
         "schedule": 15.0,

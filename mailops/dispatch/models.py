@@ -5,6 +5,11 @@ from typing import ClassVar
 from django.db import models
 
 
+class WorkerQuerySet(models.QuerySet["Worker"]):
+    def alive(self) -> "WorkerQuerySet":
+        return self.filter(dead_at=None, stopped_at=None)
+
+
 class Worker(models.Model):
     """One start of one sending process; a dead row is never revived (states.md, W10)."""
 
@@ -16,6 +21,8 @@ class Worker(models.Model):
     started_at = models.DateTimeField(auto_now_add=True)
     stopped_at = models.DateTimeField(null=True)  # it said good-bye itself
     dead_at = models.DateTimeField(null=True)  # a sweeper's verdict, final
+
+    objects = WorkerQuerySet.as_manager()
 
     class Meta:
         indexes: ClassVar = [
@@ -29,3 +36,11 @@ class Worker(models.Model):
     @property
     def is_alive(self) -> bool:
         return self.dead_at is None and self.stopped_at is None
+
+
+class Allowance(models.Model):
+    """How many messages a rate still lets through now, over all workers; refilled by time as it is taken from."""
+
+    key = models.CharField(max_length=60, primary_key=True)  # "transport:7", "stream:3"
+    level = models.FloatField()
+    refilled_at = models.DateTimeField()

@@ -1,0 +1,192 @@
+"""One committer a process: writes the results and marks of all its sessions in group commits."""
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from django.db import Error, InterfaceError, OperationalError, connection, transaction
+
+from mailops.dispatch.claiming import Job, mark, release
+from mailops.outbox.recording import Outcome, Recorded, printable, record
+from mailops.suppressions.models import Suppression
+from mailops.suppressions.suppressing import suppress
+
+logger = logging.getLogger(__name__)
+
+GROUP = 200  # requests in one transaction: far under the 5 s that one may live
+RETRY_SECONDS = 0.5
+
+
+@dataclass
+class Request:
+    """What a session asks to be made durable: results, then perhaps a mark; unspent claims go back.
+
+    `wait()` returns once it is decided; `is_granted` tells whether the mark is committed.
+    """
+
+    outcomes: list[Outcome] = field(default_factory=list)
+    mark: Job | None = None
+    releases: list[Job] = field(default_factory=list)
+    dead_addresses: dict[int, str] = field(
+        default_factory=dict
+    )  # message id → address a refusal speaks against
+    is_granted: bool = False
+    _decided: threading.Event = field(default_factory=threading.Event)
+
+    def wait(self) -> bool:
+        self._decided.wait()
+        return self.is_granted
+
+    def decide(self, *, granted: bool) -> None:
+        self.is_granted = granted
+        self._decided.set()
+
+
+class Committer:
+    """Owns the process's database connection while sessions run in threads; only `put` may be called from those."""
+
+    def __init__(self, *, transport_of: Callable[[Job], int]) -> None:
+        self._transport_of = transport_of
+        self._requests: queue.SimpleQueue[Request] = queue.SimpleQueue()
+        self._unwritten: list[
+            Request
+        ] = []  # results that the database did not take yet; nothing is marked meanwhile (W11)
+        self._retry_at = 0.0
+
+    def put(self, request: Request) -> Request:
+        self._requests.put(request)
+        return request
+
+    @property
+    def has_unwritten(self) -> bool:
+        return bool(self._unwritten)
+
+    def commit_waiting(self, timeout: float) -> int:
+        """Commit what waits, at most a group, waiting up to `timeout` seconds for the first; return how many."""
+        self._write_unwritten()
+        group = self._gather(timeout)
+        if not group:
+            return 0
+        if self._unwritten:
+            self._postpone(group)
+            return len(group)
+        try:
+            granted = self._write(group)
+        except (OperationalError, InterfaceError):
+            if _is_connected():
+                self._write_one_by_one(group)
+            else:
+                self._postpone(group)
+        except Error:
+            logger.exception(
+                "a group of %d results was refused by the database; writing them one by one",
+                len(group),
+            )
+            self._write_one_by_one(group)
+        else:
+            for request in group:
+                request.decide(
+                    granted=request.mark is not None and request.mark.message_id in granted
+                )
+        return len(group)
+
+    def _gather(self, timeout: float) -> list[Request]:
+        group: list[Request] = []
+        try:
+            group.append(self._requests.get(timeout=timeout))
+            while len(group) < GROUP:
+                group.append(self._requests.get_nowait())
+        except queue.Empty:
+            pass
+        return group
+
+    def _write(self, group: list[Request]) -> set[int]:
+        """Write results and marks in one transaction: a mark never commits before the result it follows."""
+        marks = [
+            (r.mark.message_id, r.mark.fence, self._transport_of(r.mark)) for r in group if r.mark
+        ]
+        outcomes = [outcome for request in group for outcome in request.outcomes]
+        dead = {
+            message_id: address
+            for request in group
+            for message_id, address in request.dead_addresses.items()
+        }
+        with transaction.atomic():
+            for outcome, recorded in zip(outcomes, record(outcomes), strict=True):
+                if outcome.message_id in dead and recorded.was_applied:
+                    _suppress(dead[outcome.message_id], outcome, recorded)
+            release([(job.message_id, job.fence) for request in group for job in request.releases])
+            return mark(marks)
+
+    def _write_one_by_one(self, group: list[Request]) -> None:
+        """Write each pair of result and mark by itself, so that one bad row takes nobody down with it."""
+        for number, request in enumerate(group):
+            if self._unwritten:
+                self._postpone(group[number:])
+                return
+            try:
+                granted = self._write([request])
+            except Error:
+                logger.exception(
+                    "a result could not be written; it stays in memory and is tried again"
+                )
+                self._postpone([request])
+            else:
+                request.decide(
+                    granted=request.mark is not None and request.mark.message_id in granted
+                )
+
+    def _postpone(self, group: list[Request]) -> None:
+        """Keep results in memory. An unconfirmed mark counts as refused: no body goes out, its claim is given back (W9)."""
+        for request in group:
+            waiting = Request(
+                outcomes=request.outcomes,
+                releases=[*request.releases],
+                dead_addresses=request.dead_addresses,
+            )
+            if request.mark is not None:
+                waiting.releases.append(request.mark)
+            if waiting.outcomes or waiting.releases:
+                self._unwritten.append(waiting)
+            request.decide(granted=False)
+        self._retry_at = time.monotonic() + RETRY_SECONDS
+
+    def _write_unwritten(self) -> None:
+        if not self._unwritten or time.monotonic() < self._retry_at:
+            return
+        self._retry_at = time.monotonic() + RETRY_SECONDS
+        for request in list(self._unwritten):
+            try:
+                self._write([request])
+            except Error:
+                if not _is_connected():
+                    return
+                logger.exception("a result still can't be written")
+            else:
+                self._unwritten.remove(request)
+
+
+def _suppress(address: str, outcome: Outcome, recorded: Recorded) -> None:
+    """Suppress an address at once after a refusal that is the recipient's own, with the reply as evidence."""
+    suppress(
+        address=address,
+        stream=None,
+        reason=Suppression.Reason.HARD_BOUNCE,
+        evidence_text=printable(str(outcome.reply or outcome.sentence)),
+        evidence_event_id=recorded.event_id,
+    )
+
+
+def _is_connected() -> bool:
+    """Tell whether the connection still answers; a dead one is closed, so that the next statement opens a new one."""
+    try:
+        connection.ensure_connection()
+        if connection.is_usable():
+            return True
+    except Error:
+        pass
+    connection.close()
+    return False

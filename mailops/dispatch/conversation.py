@@ -1,0 +1,292 @@
+"""One session's talk: envelope, mark, body, result, message after message, at most one of them unanswered."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mailops.dispatch.claiming import Job
+from mailops.dispatch.committing import Committer, Request
+from mailops.dispatch.preparing import Objection, Prepared
+from mailops.outbox.models import EventKind
+from mailops.outbox.recording import Outcome
+from mailops.protocol.classification import classify
+from mailops.protocol.reply import Reply
+from mailops.transports.sessions import BodyResult, Offer, Phase, Session, SessionLost
+
+logger = logging.getLogger(__name__)
+
+SOURCE = "dispatch"
+
+
+@dataclass(frozen=True)
+class SystemicFault:
+    """Ours, not a recipient's: the transport or the campaign must stop until a person mends it."""
+
+    stops: str  # "transport" or "campaign"
+    transport_id: int
+    campaign_id: int | None
+    sentence: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a conversation needs of the delivery around it; all of it is safe to call from a session's thread."""
+
+    transport_id: int
+    messages_per_session: int
+    take: Callable[[float], Job | None]  # the next claimed job, waiting up to so many seconds
+    give_back: Callable[[Job], None]  # to the front of the jobs that wait
+    prepare: Callable[[Job], Prepared]
+    stop_for: Callable[[SystemicFault], None]
+    note_loss: Callable[[Job, str], None]
+    note_success: Callable[[], None]
+
+
+class Conversation:
+    """Drives one open session until there is nothing more to say."""
+
+    IDLE_SECONDS = 1.0  # how long a session is kept warm for the next message
+
+    def __init__(self, session: Session, committer: Committer, around: Surroundings) -> None:
+        self._session, self._committer, self._around = session, committer, around
+        self._pending: list[
+            Outcome
+        ] = []  # the result of the last body, not written yet; rides with the next mark
+        self._unspent: list[Job] = []
+        self._dead_addresses: dict[int, str] = {}
+        self._held: dict[int, Job] = {}  # taken, and neither decided nor given back
+        self._marked: Job | None = None
+        self._spoken = 0
+
+    def run(self) -> None:
+        """Talk until the session ends or nothing is left; everything read is committed on return."""
+        current, offer = self._next_offer()
+        while current is not None and offer is not None:
+            if offer.is_ready:
+                current, offer = self._send(current)
+            else:
+                self._refused(current, offer.reply, offer.phase)
+                current, offer = None, None
+            if current is None:
+                current, offer = self._next_offer()
+        self._flush()
+
+    def give_up(self, detail: str) -> None:
+        """Settle what this talk holds after an error of ours.
+
+        A marked message is uncertain. The one taken last is charged a session attempt, since it may be the cause;
+        the others go back unspent.
+        """
+        if self._marked is not None:
+            self._uncertain(self._marked, Phase.BODY, detail)
+        held = list(self._held.values())
+        if held:
+            self._lost(held.pop(), Phase.MAIL, detail)
+        for job in held:
+            self._spare(job)
+        self._flush()
+
+    def _send(self, current: Prepared) -> tuple[Prepared | None, Offer | None]:
+        """Mark, send the body with the next envelope behind it, and note the reply; return what rode along."""
+        if not self._flush(mark=current.job):
+            # Refused at the last gate: a dot now would deliver an empty mail, so the socket goes down instead.
+            self._session.abandon()
+            self._spare(current.job)
+            return None, None
+        self._marked = current.job
+        following = self._rider()
+        try:
+            result = self._session.body(
+                current.content, then=following.envelope if following else None
+            )
+        except SessionLost as lost:
+            self._marked = None
+            self._uncertain(current.job, lost.phase, lost.detail)
+            self._leave(following)
+            return None, None
+        self._marked = None
+        self._answered(current.job, result)
+        if following is not None and result.next_offer is None:
+            self._leave(following)
+            return None, None
+        return following, result.next_offer
+
+    def _next_offer(self) -> tuple[Prepared | None, Offer | None]:
+        """Take jobs until one is offered and answered; (None, None) when the talk is over."""
+        while self._may_go_on():
+            prepared = self._take(wait=0.0)
+            if prepared is None:
+                self._flush()
+                prepared = self._take(wait=self.IDLE_SECONDS)
+                if prepared is None:
+                    return None, None
+            try:
+                self._spoken += 1
+                return prepared, self._session.offer(prepared.envelope)
+            except SessionLost as lost:
+                self._lost(prepared.job, lost.phase, lost.detail)
+        return None, None
+
+    def _may_go_on(self) -> bool:
+        return self._session.is_open and self._spoken < self._around.messages_per_session
+
+    def _rider(self) -> Prepared | None:
+        """Return a message whose envelope may ride behind a body: none that has cost a session already."""
+        if not self._session.can_pipeline or not self._may_go_on():
+            return None
+        prepared = self._take(wait=0.0)
+        if prepared is None:
+            return None
+        if prepared.job.session_attempts:
+            self._held.pop(prepared.job.message_id, None)
+            self._around.give_back(prepared.job)
+            return None
+        self._spoken += 1
+        return prepared
+
+    def _take(self, wait: float) -> Prepared | None:
+        """Return the next job that can be made into mail; those that can't are recorded as failed."""
+        while (job := self._around.take(wait)) is not None:
+            self._held[job.message_id] = job
+            try:
+                return self._around.prepare(job)
+            except Objection as objection:
+                self._pending.append(
+                    self._outcome(
+                        job,
+                        EventKind.FAILED,
+                        reason=objection.reason,
+                        sentence=objection.sentence,
+                        fault="message",
+                    )
+                )
+        return None
+
+    def _leave(self, prepared: Prepared | None) -> None:
+        if prepared is not None:
+            self._spare(prepared.job)
+
+    def _spare(self, job: Job) -> None:
+        """Let a claim go back to the queue as if it had never been taken."""
+        self._held.pop(job.message_id, None)
+        self._unspent.append(job)
+
+    def _answered(self, job: Job, result: BodyResult) -> None:
+        if result.reply.is_positive:
+            self._around.note_success()
+            self._pending.append(
+                self._outcome(
+                    job,
+                    EventKind.ACCEPTED,
+                    reply=result.reply,
+                    transport_message_id=result.transport_message_id,
+                    data=dict(result.data),
+                )
+            )
+        else:
+            self._refused_at(job, result.reply, Phase.BODY, result.retry_after)
+
+    def _refused(self, prepared: Prepared, reply: Reply, phase: Phase) -> None:
+        if reply.code == 421 and phase == Phase.MAIL:
+            self._lost(prepared.job, phase, str(reply))
+        else:
+            self._refused_at(prepared.job, reply, phase)
+
+    def _refused_at(self, job: Job, reply: Reply, phase: Phase, retry_after: int = 0) -> None:
+        """Note a negative reply: what it means is decided in `protocol.classification` alone."""
+        meaning = classify(reply, phase)
+        if meaning.stops in {"transport", "campaign"}:
+            self._spare(job)
+            self._around.stop_for(
+                SystemicFault(
+                    meaning.stops,
+                    self._around.transport_id,
+                    job.campaign_id,
+                    f"{meaning.sentence} {meaning.fix}",
+                    str(reply),
+                )
+            )
+            return
+        if meaning.suppress:
+            self._dead_addresses[job.message_id] = job.recipient
+        kind = (
+            EventKind.DEFERRED if meaning.kind == "transient" else _kind_of_refusal(meaning.fault)
+        )
+        self._pending.append(
+            self._outcome(
+                job,
+                kind,
+                reply=reply,
+                reason=meaning.reason,
+                fault=meaning.fault,
+                sentence=meaning.sentence,
+                retry_after=retry_after,
+                data={"phase": phase},
+            )
+        )
+
+    def _lost(self, job: Job, phase: Phase, detail: str) -> None:
+        """Charge a session attempt to the message that was being spoken of; it was certainly not taken."""
+        self._around.note_loss(job, detail)
+        self._pending.append(
+            self._outcome(
+                job,
+                EventKind.SESSION_LOST,
+                about="lost",
+                reason="session_lost",
+                sentence="The connection broke before this message was handed over.",
+                data={"phase": phase, "detail": detail[:500]},
+            )
+        )
+
+    def _uncertain(self, job: Job, phase: Phase, detail: str) -> None:
+        self._around.note_loss(job, detail)
+        self._pending.append(
+            self._outcome(
+                job,
+                EventKind.UNCERTAIN,
+                about="uncertain",
+                reason="no_final_reply",
+                sentence="The connection broke after the content was sent and before the server answered: "
+                "it may have arrived or not.",
+                data={"phase": phase, "detail": detail[:500]},
+            )
+        )
+
+    def _outcome(
+        self, job: Job, kind: EventKind, *, about: str = "reply", **fields: object
+    ) -> Outcome:
+        self._held.pop(job.message_id, None)
+        # One reply and one loss at most for each claim: the fence is the name of the fact (W1).
+        data = {"peer": self._session.peer, **fields.pop("data", {})}  # type: ignore[dict-item]
+        return Outcome(
+            message_id=job.message_id,
+            kind=kind,
+            source=SOURCE,
+            external_id=f"{job.fence}:{about}",
+            fence=job.fence,
+            round=job.round,
+            transport_id=self._around.transport_id,
+            data=data,
+            **fields,  # type: ignore[arg-type]
+        )
+
+    def _flush(self, mark: Job | None = None) -> bool:
+        """Commit what is pending, together with `mark`; return whether the mark is committed."""
+        if not (self._pending or self._unspent or mark):
+            return False
+        request = Request(
+            outcomes=self._pending,
+            mark=mark,
+            releases=self._unspent,
+            dead_addresses=self._dead_addresses,
+        )
+        self._pending, self._unspent, self._dead_addresses = [], [], {}
+        return self._committer.put(request).wait()
+
+
+def _kind_of_refusal(fault: str) -> EventKind:
+    """Tell a refusal of the message, or an unknown one, from one that is ours to mend."""
+    ours = {"authentication", "reputation", "setup"}
+    return EventKind.FAILED if fault in ours else EventKind.BOUNCED

@@ -1,0 +1,342 @@
+"""Delivers a lane: claims due messages, runs sessions in threads, and commits for all of them (states.md)."""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from django.conf import settings
+from django.db import Error, connection
+from django.db.models.functions import Now
+
+from mailops.campaigns.models import Campaign
+from mailops.content.models import TemplateVersion
+from mailops.dispatch.claiming import Carrier, Claimer, Job, release, usable_carriers
+from mailops.dispatch.committing import Committer
+from mailops.dispatch.conversation import Conversation, Surroundings, SystemicFault
+from mailops.dispatch.preparing import Prepared, prepare
+from mailops.dispatch.working import WorkerProcess
+from mailops.transports.kinds import open_session
+from mailops.transports.models import PauseCause, Transport
+from mailops.transports.sessions import Phase, Session, SessionFault
+
+logger = logging.getLogger(__name__)
+
+RUN_SECONDS = (
+    50.0  # a delivery task hands on after this; the broker shows it to others again after 60
+)
+LINGER_SECONDS = (
+    0.5  # how long a run that sent something waits for more, so that sessions stay warm
+)
+CLAIM = 200  # messages claimed at a time for one transport
+MESSAGES_FOR_ANOTHER_SESSION = 5
+# What no waiting mends; other faults back off and open the breaker.
+NEEDS_A_PERSON = frozenset(
+    {"auth_failed", "auth_required", "auth_not_offered", "clear_text_auth", "not_allowed"}
+)
+LOST_RECIPIENTS = 3  # distinct recipients whose session broke, without a success between, speak against the transport
+
+
+@dataclass
+class Lane:
+    """The claimed jobs of one transport and the sessions that work on them; shared by threads under `changed`."""
+
+    carrier: Carrier
+    transport: Transport
+    jobs: deque[Job] = field(default_factory=deque)
+    changed: threading.Condition = field(default_factory=threading.Condition)
+    sessions: dict[threading.Thread, None] = field(default_factory=dict)
+    is_closing: bool = False
+    lost_recipients: set[str] = field(default_factory=set)
+    fault: SessionFault | None = None
+    had_success: bool = False
+
+    def take(self, wait: float) -> Job | None:
+        with self.changed:
+            if not self.jobs and wait and not self.is_closing:
+                self.changed.wait(wait)
+            return self.jobs.popleft() if self.jobs and not self.is_closing else None
+
+    def give_back(self, job: Job) -> None:
+        with self.changed:
+            self.jobs.appendleft(job)
+
+    def add(self, jobs: list[Job]) -> None:
+        with self.changed:
+            self.jobs.extend(jobs)
+            self.changed.notify_all()
+
+    def close(self) -> list[Job]:
+        """Let sessions end after what they speak of now; return the jobs nobody took."""
+        with self.changed:
+            self.is_closing = True
+            left = list(self.jobs)
+            self.jobs.clear()
+            self.changed.notify_all()
+        return left
+
+    @property
+    def is_in_trouble(self) -> bool:
+        return bool(self.transport.failures) or self.transport.breaker != Transport.Breaker.CLOSED
+
+    @property
+    def live_sessions(self) -> int:
+        return sum(thread.is_alive() for thread in self.sessions)
+
+
+class Delivery:
+    """Delivers one lane for the life of a process, run by run; all but the sessions' talk happens in the caller's thread.
+
+    Sessions outlive a run: a peer may take ten minutes for its final reply, a run lasts less than one.
+    """
+
+    def __init__(
+        self, worker: WorkerProcess, lane: str, *, should_stop: Callable[[], bool]
+    ) -> None:
+        self._worker, self._lane_name, self._should_stop = worker, lane, should_stop
+        self._committer = Committer(transport_of=self._transport_of)
+        self._lanes: dict[int, Lane] = {}
+        self._transport_of_message: dict[int, int] = {}
+        self._versions: dict[int, TemplateVersion] = {}
+        self._faults: deque[SystemicFault] = deque()
+        self._claimer: Claimer | None = None
+        self._worker_id = 0
+        self._taken = 0
+        self._look_at = 0.0
+        worker.count_sessions = lambda: sum(lane.live_sessions for lane in self._lanes.values())
+
+    def run(self) -> bool:
+        """Deliver until nothing is left to do; return whether there is more, because time was up.
+
+        Where the process should stop, finish what is in flight instead.
+        """
+        ends_at = time.monotonic() + RUN_SECONDS
+        self._taken, idle_since = 0, time.monotonic()
+        while not self._should_stop():
+            self._step()
+            now = time.monotonic()
+            if self._is_busy():
+                idle_since = now
+                if now > ends_at:
+                    return True
+            elif now - idle_since > (LINGER_SECONDS if self._taken else 0.0):
+                return False
+        self.finish()
+        return False
+
+    def _is_busy(self) -> bool:
+        # An idle session that is only kept warm is no work, but one that still talks is.
+        return self._committer.has_unwritten or any(
+            lane.jobs or lane.live_sessions for lane in self._lanes.values()
+        )
+
+    def _step(self) -> None:
+        try:
+            self._pause_what_must()
+            if not self._committer.has_unwritten and time.monotonic() >= self._look_at:
+                self._claim_more()
+        except Error as error:
+            logger.warning(
+                "the database is away (%s); nothing new is claimed until it is back", error
+            )
+            connection.close()
+            self._look_at = time.monotonic() + 0.5
+        for lane in self._lanes.values():
+            self._open_sessions(lane)
+        self._committer.commit_waiting(timeout=0.02)
+
+    def _claim_more(self) -> None:
+        hungry = 0
+        self._worker_id = self._worker.ensure_alive()
+        if self._claimer is None or self._claimer.worker_id != self._worker_id:
+            self._claimer = Claimer(self._worker_id)
+        carriers = {carrier.transport_id: carrier for carrier in usable_carriers(self._lane_name)}
+        for transport_id in set(self._lanes) - set(carriers):
+            self._drop(self._lanes[transport_id])
+        for carrier in carriers.values():
+            lane = self._lane_of(carrier)
+            if lane.is_closing or len(lane.jobs) >= CLAIM // 2:
+                continue
+            jobs = self._claimer.claim(carrier, CLAIM)
+            self._load_templates(jobs)
+            for job in jobs:
+                self._transport_of_message[job.message_id] = carrier.transport_id
+            lane.add(jobs)
+            self._taken += len(jobs)
+            hungry += len(jobs)
+        # Where nothing was due, look again soon but not in a tight loop.
+        self._look_at = time.monotonic() + (0.0 if hungry else 0.1)
+
+    def _lane_of(self, carrier: Carrier) -> Lane:
+        lane = self._lanes.get(carrier.transport_id)
+        if lane is None or (lane.is_closing and not lane.live_sessions):
+            if lane is not None:
+                self._drop(lane)
+            lane = Lane(carrier, Transport.objects.get(pk=carrier.transport_id))
+            self._lanes[carrier.transport_id] = lane
+        return lane
+
+    def _load_templates(self, jobs: list[Job]) -> None:
+        missing = {job.version_id for job in jobs} - set(self._versions)
+        if missing:
+            self._versions |= TemplateVersion.objects.in_bulk(missing)
+
+    def _transport_of(self, job: Job) -> int:
+        return self._transport_of_message[job.message_id]
+
+    def _open_sessions(self, lane: Lane) -> None:
+        if lane.is_closing or not lane.jobs:
+            return
+        live = lane.live_sessions
+        if live and len(lane.jobs) < live * MESSAGES_FOR_ANOTHER_SESSION:
+            return
+        if live < self._session_limit(lane):
+            try:
+                session = open_session(lane.transport)
+            except SessionFault as fault:
+                lane.fault = fault
+                return
+            thread = threading.Thread(
+                target=self._talk,
+                args=[lane, session],
+                name=f"session-{lane.transport.pk}",
+                daemon=True,
+            )
+            lane.sessions = {old: None for old in lane.sessions if old.is_alive()} | {thread: None}
+            thread.start()
+
+    def _session_limit(self, lane: Lane) -> int:
+        # While the breaker is not closed, one session probes whether the transport works again.
+        return (
+            lane.transport.max_sessions if lane.transport.breaker == Transport.Breaker.CLOSED else 1
+        )
+
+    def _talk(self, lane: Lane, session: Session) -> None:
+        """Run in a session's thread: open, talk, close; no database here."""
+        try:
+            session.open()
+        except SessionFault as fault:
+            lane.fault = fault
+            return
+        conversation = Conversation(session, self._committer, self._surroundings(lane))
+        try:
+            conversation.run()
+            session.close()
+        except Exception as error:
+            # The thread's outermost frame. What it held is settled as truthfully as can be, and the transport backs
+            # off, so that an error of ours that comes back does not spin.
+            logger.exception("a session of %s ended by an error of ours", lane.transport)
+            session.abandon()
+            conversation.give_up(repr(error))
+            lane.fault = SessionFault(
+                Phase.MAIL,
+                "internal_error",
+                "mailops itself failed while it was sending; its log has the cause.",
+                repr(error),
+            )
+
+    def _surroundings(self, lane: Lane) -> Surroundings:
+        host = lane.transport.return_path_host
+
+        def prepared(job: Job) -> Prepared:
+            return prepare(job, self._versions[job.version_id], host)
+
+        def lost(job: Job, detail: str) -> None:
+            lane.lost_recipients.add(job.address_key)
+            if len(lane.lost_recipients) >= LOST_RECIPIENTS:
+                lane.lost_recipients.clear()
+                lane.fault = SessionFault(
+                    Phase.MAIL,
+                    "sessions_lost",
+                    "Sessions with several recipients broke, one after another.",
+                    detail,
+                )
+
+        def succeeded() -> None:
+            lane.lost_recipients.clear()
+            lane.had_success = True
+
+        return Surroundings(
+            transport_id=lane.transport.pk,
+            messages_per_session=lane.transport.messages_per_session,
+            take=lane.take,
+            give_back=lane.give_back,
+            prepare=prepared,
+            stop_for=self._faults.append,
+            note_loss=lost,
+            note_success=succeeded,
+        )
+
+    def _pause_what_must(self) -> None:
+        for lane in list(self._lanes.values()):
+            fault, lane.fault = lane.fault, None
+            if fault is not None:
+                self._note_fault(lane, fault)
+            elif lane.had_success and lane.is_in_trouble:
+                lane.transport.record_success()
+                lane.transport.refresh_from_db()
+            lane.had_success = False
+        while self._faults:
+            self._stop_for(self._faults.popleft())
+
+    def _note_fault(self, lane: Lane, fault: SessionFault) -> None:
+        """Charge the transport for a session that could not be opened, and nobody else."""
+        is_refusal = fault.reply is None or fault.reply.is_permanent
+        if fault.cause in NEEDS_A_PERSON and is_refusal:
+            lane.transport.pause(
+                cause=PauseCause.FAULT, sentence=fault.sentence, detail=fault.detail
+            )
+        else:
+            lane.transport.record_failure(sentence=fault.sentence, detail=fault.detail)
+        lane.transport.refresh_from_db()
+        self._drop(lane)
+
+    def _stop_for(self, fault: SystemicFault) -> None:
+        if fault.stops == "campaign" and fault.campaign_id is not None:
+            Campaign.objects.filter(pk=fault.campaign_id, state=Campaign.State.RUNNING).update(
+                state=Campaign.State.PAUSED,
+                pause_cause=PauseCause.FAULT,
+                pause_sentence=fault.sentence,
+                pause_detail=fault.detail,
+                paused_at=Now(),
+            )
+            return
+        for lane in self._lanes.values():
+            if lane.transport.pk == fault.transport_id:
+                lane.transport.pause(
+                    cause=PauseCause.FAULT, sentence=fault.sentence, detail=fault.detail
+                )
+                self._drop(lane)
+
+    def _drop(self, lane: Lane) -> None:
+        """Give back what no session of this transport speaks of."""
+        self._give_up(lane.close())
+
+    def _give_up(self, jobs: list[Job]) -> None:
+        if jobs:
+            release([(job.message_id, job.fence) for job in jobs])
+
+    def finish(self) -> None:
+        """Let bodies in flight get their replies within the grace; write everything that was read, give back the rest."""
+        deadline = time.monotonic() + settings.MAILOPS_STOP_GRACE_SECONDS
+        left = [job for lane in self._lanes.values() for job in lane.close()]
+        while time.monotonic() < deadline and (
+            self._any_session() or self._committer.has_unwritten
+        ):
+            self._committer.commit_waiting(timeout=0.02)
+        while self._committer.commit_waiting(timeout=0.0):
+            pass
+        try:
+            self._pause_what_must()
+            self._give_up([*left, *(job for lane in self._lanes.values() for job in lane.close())])
+        except Error as error:
+            logger.warning(
+                "claims could not be given back (%s); the sweep does it when this worker is gone",
+                error,
+            )
+        self._lanes.clear()
+
+    def _any_session(self) -> bool:
+        return any(lane.live_sessions for lane in self._lanes.values())

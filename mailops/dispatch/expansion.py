@@ -1,0 +1,137 @@
+"""Turns a running campaign's audience into messages, once, in chunks that can be repeated."""
+
+import json
+
+from django.db import connection, transaction
+from django.utils import timezone
+
+from mailops.campaigns.models import Campaign
+from mailops.lib.resolver import mailbox_providers
+from mailops.outbox.ledger import fetch_dicts
+from mailops.outbox.tokens import current_token_key_id
+
+CHUNK = 2000
+
+
+def expand_running(*, most: int = 20) -> int:
+    """Expand up to `most` chunks of running campaigns; return how many rows were made."""
+    made = 0
+    for _ in range(most):
+        unfinished = Campaign.objects.filter(state=Campaign.State.RUNNING, expanded_at=None)
+        campaign = unfinished.order_by("started_at", "pk").first()
+        if campaign is None:
+            break
+        made += expand_chunk(campaign.pk)
+    return made
+
+
+def expand_chunk(campaign_id: int) -> int:
+    """Make messages of the audience's next members; after the last one freeze `planned`. Return how many were made.
+
+    Safe to repeat and to run twice at once: the campaign's row is locked, a campaign has one message for an address
+    key, and the cursor moves in the same transaction.
+    """
+    providers = mailbox_providers(
+        _next_domains(campaign_id)
+    )  # asks DNS, so before anything is locked
+    with transaction.atomic():
+        campaign = Campaign.objects.select_for_update().select_related("stream").get(pk=campaign_id)
+        if campaign.state != Campaign.State.RUNNING or campaign.expanded_at is not None:
+            return 0
+        if campaign.expansion_end is None:
+            campaign.expansion_end = _last_member(campaign)
+        (counts,) = fetch_dicts(_EXPAND, _parameters(campaign, providers))
+        campaign.expansion_cursor = counts["last_id"] or campaign.expansion_end
+        campaign.invalid += counts["invalid"]
+        campaign.duplicates += counts["members"] - counts["invalid"] - counts["made"]
+        if campaign.expansion_cursor >= campaign.expansion_end:
+            campaign.expanded_at = timezone.now()
+            campaign.planned = _rows_of(campaign)
+        campaign.save()
+    return int(counts["made"])
+
+
+def _last_member(campaign: Campaign) -> int:
+    rows = fetch_dicts(
+        "SELECT coalesce(max(id), 0) AS id FROM audiences_membership WHERE audience_id = %s",
+        [campaign.audience_id],
+    )
+    return int(rows[0]["id"])
+
+
+def _rows_of(campaign: Campaign) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM outbox_message WHERE campaign_id = %s", [campaign.pk])
+        return int(cursor.fetchone()[0])
+
+
+def _next_domains(campaign_id: int) -> list[str]:
+    rows = fetch_dicts(
+        """
+        SELECT DISTINCT split_part(c.address_key, '@', 2) AS domain
+          FROM campaigns_campaign p
+          JOIN LATERAL (SELECT contact_id FROM audiences_membership m
+                         WHERE m.audience_id = p.audience_id AND m.id > p.expansion_cursor
+                         ORDER BY m.id LIMIT %s) m ON TRUE
+          JOIN audiences_contact c ON c.id = m.contact_id
+         WHERE p.id = %s
+        """,
+        [CHUNK, campaign_id],
+    )
+    return [row["domain"] for row in rows]
+
+
+def _parameters(campaign: Campaign, providers: dict[str, str]) -> dict[str, object]:
+    return {
+        "audience": campaign.audience_id,
+        "cursor": campaign.expansion_cursor,
+        "end": campaign.expansion_end,
+        "chunk": CHUNK,
+        "campaign": campaign.pk,
+        "stream": campaign.stream_id,
+        "lane": campaign.stream.kind,
+        "identity": campaign.identity_id,
+        "version": campaign.version_id,
+        "domain": campaign.stream.domain_id,
+        "token_key": current_token_key_id(),
+        "expiry": campaign.stream.expiry_seconds,
+        "providers": json.dumps(providers),
+    }
+
+
+# An address with letters outside ASCII would need SMTPUTF8 at the next hop: it is counted apart, as invalid.
+_EXPAND = r"""
+WITH member AS (
+    SELECT m.id, c.address, c.address_key, c.attributes, split_part(c.address_key, '@', 2) AS domain
+      FROM (SELECT id, contact_id FROM audiences_membership
+             WHERE audience_id = %(audience)s AND id > %(cursor)s AND id <= %(end)s
+             ORDER BY id LIMIT %(chunk)s) m
+      JOIN audiences_contact c ON c.id = m.contact_id
+), valid AS (
+    SELECT member.*, coalesce(%(providers)s::jsonb ->> member.domain, member.domain) AS provider
+      FROM member
+     WHERE member.address_key !~ '[^\x21-\x7e]'
+), made AS (
+    INSERT INTO outbox_message (recipient, address_key, stream_id, campaign_id, identity_id, version_id, merge_data,
+           token_key_id, status, evidence, round, positive_from_round, reason, sentence, reply_enhanced_status,
+           reply_text, reply_command, transport_message_id, mailbox_provider, was_resent)
+    SELECT address, address_key, %(stream)s, %(campaign)s, %(identity)s, %(version)s, attributes,
+           %(token_key)s, 'queued', 0, 0, 0, '', '', '', '', '', '', provider, FALSE
+      FROM valid ORDER BY id
+    ON CONFLICT (campaign_id, address_key) DO NOTHING
+    RETURNING id, address_key, mailbox_provider
+), queued AS (
+    INSERT INTO outbox_queueentry (message_id, lane, stream_id, campaign_id, address_key, mailbox_provider, due_at,
+           expires_at, attempts, session_attempts, is_held)
+    SELECT id, %(lane)s, %(stream)s, %(campaign)s, address_key, mailbox_provider, clock_timestamp(),
+           clock_timestamp() + make_interval(secs => %(expiry)s), 0, 0, FALSE FROM made
+), counted AS (
+    INSERT INTO outbox_tally (bucket_at, measure, kind, reason, stream_id, campaign_id, domain_id, version_id,
+           mailbox_provider, n)
+    SELECT date_bin('15 minutes', clock_timestamp(), TIMESTAMPTZ '2000-01-01 00:00Z'), 'status', 'queued', '',
+           %(stream)s, %(campaign)s, %(domain)s, %(version)s, '', count(*)
+      FROM made HAVING count(*) > 0
+)
+SELECT (SELECT count(*) FROM member) AS members, (SELECT max(id) FROM member) AS last_id,
+       (SELECT count(*) FROM member) - (SELECT count(*) FROM valid) AS invalid, (SELECT count(*) FROM made) AS made
+"""

@@ -1,0 +1,86 @@
+"""Makes the mail of one claimed job: objections first, then rendering, then the envelope; no database here."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from mailops.content.models import TemplateVersion
+from mailops.content.rendering import RenderError, compile_version
+from mailops.dispatch.claiming import Job
+from mailops.outbox import tokens
+from mailops.outbox.mime import Letter, UnfitContent, build_content
+from mailops.protocol import unsubscribe
+from mailops.transports.sessions import Envelope
+
+SIZE_LIMIT = 10_000_000  # octets; larger mail is refused nearly everywhere
+
+
+class Objection(Exception):
+    """Why this message must not or can't be sent: our failure, not the recipient's."""
+
+    def __init__(self, reason: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.reason, self.sentence = reason, sentence
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A job with its envelope and the octets of its content."""
+
+    job: Job
+    envelope: Envelope
+    content: bytes
+
+
+def prepare(job: Job, version: TemplateVersion, return_path_host: str) -> Prepared:
+    """Return the job ready to be spoken of; raise Objection where it can't be."""
+    if not job.recipient.isascii():
+        raise Objection(
+            "needs_smtputf8",
+            "The address has letters outside ASCII before the @, which this next hop does not accept.",
+        )
+    url = tokens.unsubscribe_url(job.public_id, job.token_key_id) if job.is_bulk else ""
+    try:
+        rendered = compile_version(version).render(
+            {**job.merge_data, "email": job.recipient, "unsubscribe_url": url}
+        )
+        content = build_content(
+            Letter(
+                header_from_name=job.header_from_name,
+                header_from=job.header_from,
+                reply_to=job.reply_to,
+                recipient=job.recipient,
+                subject=rendered.subject,
+                text=rendered.text,
+                html=rendered.html,
+                message_id=tokens.message_id(job.public_id, job.domain),
+                date=datetime.now(UTC),
+                headers=_headers(job, url),
+            )
+        )
+    except RenderError as error:
+        raise Objection(
+            "render_failed", f"The template can't be filled in for this recipient: {error}"
+        ) from error
+    except UnfitContent as error:
+        raise Objection("unfit_content", str(error)) from error
+    if len(content) > SIZE_LIMIT:
+        raise Objection(
+            "too_big", f"The mail has {len(content):,} octets; the limit is {SIZE_LIMIT:,}."
+        )
+    envelope = Envelope(
+        sender=tokens.envelope_sender(job.public_id, job.round, job.token_key_id, return_path_host),
+        recipient=job.recipient,
+        envid=tokens.envid(job.public_id, job.round, job.token_key_id),
+        size=len(content),
+    )
+    return Prepared(job, envelope, content)
+
+
+def _headers(job: Job, url: str) -> dict[str, str]:
+    # Google reads Feedback-ID from the right: the last part is the sender, the others are what to group complaints by.
+    headers = {
+        "Feedback-ID": f"c{job.campaign_id or 0}:v{job.version_id}:s{job.stream_id}:{job.domain}"
+    }
+    if url:
+        headers |= unsubscribe.header_values(url)
+    return headers

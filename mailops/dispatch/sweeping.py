@@ -1,0 +1,139 @@
+"""Sweeps: what is canceled, suppressed or expired is closed; what dead workers held is settled."""
+
+import threading
+import time
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.db.models import Exists, OuterRef, Q
+from django.db.models.functions import Now
+
+from mailops.dispatch.claiming import release
+from mailops.dispatch.models import Worker
+from mailops.outbox.canceling import sweep_canceled
+from mailops.outbox.ledger import fetch_dicts
+from mailops.outbox.models import EventKind, QueueEntry
+from mailops.outbox.recording import Outcome, record_where, record_with_retry
+from mailops.suppressions.models import Suppression
+
+CHUNK = 1000
+
+
+def sweep() -> None:
+    """Close what must not leave any more, and settle the claims of workers that are gone."""
+    sweep_canceled()
+    sweep_suppressed()
+    sweep_expired()
+    sweep_claims_of_the_gone()
+
+
+def sweep_suppressed(*, limit: int = 2000) -> int:
+    """Close open messages whose address is suppressed for their stream or for all."""
+    covering = Suppression.objects.filter(
+        Q(stream=None) | Q(stream=OuterRef("stream")),
+        Q(expires_at=None) | Q(expires_at__gt=Now()),
+        address_key=OuterRef("address_key"),
+    )
+    return record_where(
+        kind=EventKind.SUPPRESSED,
+        entries=QueueEntry.objects.filter(Exists(covering), marked_at=None),
+        source="outbox",
+        reason="suppressed",
+        sentence="The address is on the suppression list.",
+        limit=limit,
+    )
+
+
+def sweep_expired(*, limit: int = 2000) -> int:
+    """Give up on messages older than their stream's patience; a held one waits for its person."""
+    return record_where(
+        kind=EventKind.EXPIRED,
+        entries=QueueEntry.objects.filter(expires_at__lte=Now(), marked_at=None, is_held=False),
+        source="outbox",
+        reason="expired",
+        sentence="It could not be handed over within the time its stream allows.",
+        limit=limit,
+    )
+
+
+def sweep_claims_of_the_gone() -> int:
+    """Settle the claims of workers that are dead or stopped: unmarked go back, marked are uncertain (W8, W10)."""
+    claims = fetch_dicts(
+        """
+        SELECT e.message_id, e.fence, e.marked_at IS NOT NULL AS is_marked, w.id AS worker_id, m.round
+          FROM outbox_queueentry e JOIN dispatch_worker w ON w.id = e.worker_id
+          JOIN outbox_message m ON m.id = e.message_id
+         WHERE w.dead_at IS NOT NULL OR w.stopped_at IS NOT NULL
+         ORDER BY e.message_id LIMIT %s
+        """,
+        [CHUNK],
+    )
+    release([(claim["message_id"], claim["fence"]) for claim in claims if not claim["is_marked"]])
+    record_with_retry(
+        Outcome(
+            message_id=claim["message_id"],
+            kind=EventKind.UNCERTAIN,
+            source="dispatch",
+            external_id=f"{claim['fence']}:uncertain",
+            fence=claim["fence"],
+            round=claim["round"],
+            reason="worker_lost",
+            sentence="The sending process ended after it began to send the content and before it had an answer: "
+            "the mail may have arrived or not.",
+            data={"worker": claim["worker_id"], "phase": "body"},
+        )
+        for claim in claims
+        if claim["is_marked"]
+    )
+    return len(claims)
+
+
+@dataclass
+class _Pulse:
+    beats: int
+    still_for: float = 0.0  # seconds of successful readings without a beat
+
+
+class DeathWatch:
+    """Declares workers dead whose heartbeat stands still, by this process's own monotonic clock (W10)."""
+
+    def __init__(self) -> None:
+        self._reading = threading.Lock()
+        self._pulses: dict[int, _Pulse] = {}
+        self._read_at: float | None = None
+
+    def look(self) -> int:
+        """Read all heartbeats once; return how many workers were declared dead now."""
+        if not self._reading.acquire(blocking=False):
+            return 0
+        try:
+            return self._look()
+        finally:
+            self._reading.release()
+
+    def _look(self) -> int:
+        alive = list(Worker.objects.alive().values_list("pk", "beats"))
+        now = time.monotonic()
+        # Time in which the database could not be read says nothing about the workers: a gap counts as one reading.
+        elapsed = (
+            min(now - self._read_at, settings.MAILOPS_HEARTBEAT_SECONDS)
+            if self._read_at is not None
+            else 0.0
+        )
+        self._read_at = now
+        self._pulses = {pk: self._felt(pk, beats, elapsed) for pk, beats in alive}
+        return sum(
+            self._declare_dead(pk, pulse.beats)
+            for pk, pulse in self._pulses.items()
+            if pulse.still_for >= settings.MAILOPS_DEAD_AFTER_SECONDS
+        )
+
+    def _felt(self, worker_id: int, beats: int, elapsed: float) -> _Pulse:
+        before = self._pulses.get(worker_id)
+        if before is None or before.beats != beats:
+            return _Pulse(beats)
+        return _Pulse(beats, before.still_for + elapsed)
+
+    def _declare_dead(self, worker_id: int, beats: int) -> int:
+        # Guarded by the counter that was seen: a worker that beat meanwhile lives on.
+        return Worker.objects.alive().filter(pk=worker_id, beats=beats).update(dead_at=Now())

@@ -1,0 +1,55 @@
+"""Celery's way in: hints that there is work, never the work itself."""
+
+from typing import Any
+
+from celery import shared_task
+from celery.signals import worker_shutdown
+from celery.worker import state
+from django.db import Error, connection
+
+from mailops.dispatch.delivery import Delivery
+from mailops.dispatch.ticking import tick as do_tick
+from mailops.dispatch.working import WorkerProcess
+
+HINT_SECONDS = 30  # a hint this old says nothing new
+
+_running: dict[str, tuple[WorkerProcess, Delivery]] = {}
+
+
+def _is_stopping() -> bool:
+    return state.should_stop is not None or state.should_terminate is not None
+
+
+def _delivery_of(lane: str) -> Delivery:
+    if lane not in _running:
+        worker = WorkerProcess(lane)
+        _running[lane] = (worker, Delivery(worker, lane, should_stop=_is_stopping))
+    return _running[lane][1]
+
+
+@shared_task(name="dispatch.deliver")
+def deliver(lane: str) -> None:
+    if _delivery_of(lane).run():
+        nudge(lane)
+
+
+@shared_task(name="dispatch.tick", queue="housekeeping")
+def tick() -> None:
+    for lane in do_tick():
+        nudge(lane)
+
+
+def nudge(lane: str) -> None:
+    """Hint to the lane's workers that something is due."""
+    deliver.apply_async([lane], queue=lane, expires=HINT_SECONDS)
+
+
+@worker_shutdown.connect
+def _say_goodbye(**_: Any) -> None:
+    for worker, delivery in _running.values():
+        delivery.finish()
+        try:
+            worker.stop()
+        except Error:
+            # The database is away: the heartbeat has stopped, so a sweeper finds out.
+            connection.close()

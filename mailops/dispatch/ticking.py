@@ -1,0 +1,35 @@
+"""What every tick does: sweeps, expansion, completion, and nudges for the lanes that have work."""
+
+from mailops.dispatch.completion import complete_finished
+from mailops.dispatch.expansion import expand_running
+from mailops.dispatch.sweeping import DeathWatch, sweep
+from mailops.lib.locks import session_lock
+from mailops.outbox.ledger import fetch_dicts
+
+_death_watch = DeathWatch()
+
+
+def tick() -> list[str]:
+    """Do one tick's work, unless another process is at it; return the lanes that have something to deliver."""
+    _death_watch.look()
+    with session_lock("dispatch.tick") as is_ours:
+        if is_ours:
+            sweep()
+            expand_running()
+            complete_finished()
+    return lanes_with_work()
+
+
+def lanes_with_work() -> list[str]:
+    """Return the lanes with a due entry, or with a claimed one whose worker may wait for a run to write its result."""
+    rows = fetch_dicts(
+        """
+        SELECT lane FROM (VALUES ('transactional'), ('bulk')) AS l(lane)
+         WHERE EXISTS (SELECT FROM transports_stream s JOIN outbox_queueentry e ON e.stream_id = s.id
+                        WHERE s.kind = l.lane AND e.worker_id IS NULL AND NOT e.is_held
+                          AND e.due_at <= clock_timestamp())
+            OR EXISTS (SELECT FROM outbox_queueentry e WHERE e.lane = l.lane AND e.worker_id IS NOT NULL)
+        """,
+        [],
+    )
+    return [row["lane"] for row in rows]

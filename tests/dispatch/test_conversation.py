@@ -1,0 +1,291 @@
+"""One session's talk against a peer that follows a script, with the real committer and the real ledger."""
+
+import threading
+from collections import deque
+
+import pytest
+
+from mailops.dispatch.claiming import Claimer, usable_carriers
+from mailops.dispatch.committing import Committer
+from mailops.dispatch.conversation import Conversation, Surroundings
+from mailops.dispatch.models import Worker
+from mailops.dispatch.preparing import Objection, Prepared
+from mailops.outbox.models import Event, Message, QueueEntry
+from mailops.protocol.reply import Reply
+from mailops.suppressions.models import Suppression
+from mailops.transports.sessions import BodyResult, Envelope, Offer, Phase, Session, SessionLost
+from tests.factories import make_message, make_stream, make_transport
+
+pytestmark = pytest.mark.django_db
+
+OK = Reply(250, "2.0.0 Ok: queued", "2.0.0", ".")
+GO = Offer(True, Reply(354, "go", "", "DATA"), Phase.DATA)
+NO_MAILBOX = Offer(False, Reply(550, "5.1.1 No such user", "5.1.1", "RCPT"), Phase.RCPT)
+BUSY = Offer(False, Reply(451, "4.3.0 later", "4.3.0", "RCPT"), Phase.RCPT)
+NOT_AUTHENTICATED = Offer(
+    False, Reply(530, "5.7.0 Authentication required", "5.7.0", "MAIL"), Phase.MAIL
+)
+
+
+class ScriptedSession(Session):
+    """Answers offers and bodies from a script; an exception in it is raised, and closes."""
+
+    peer = "script"
+
+    def __init__(self, *, offers=(), bodies=(), can_pipeline=False):
+        self.offers, self.bodies, self.can_pipeline = deque(offers), deque(bodies), can_pipeline
+        self.said, self.marks_seen, self._open = [], [], True
+
+    def open(self): ...
+
+    def _next(self, script, default):
+        answer = script.popleft() if script else default
+        if isinstance(answer, Exception):
+            self._open = False
+            raise answer
+        return answer
+
+    def offer(self, envelope):
+        self.said.append(("offer", envelope.recipient))
+        offer = self._next(self.offers, GO)
+        self._open = self._open and offer.reply.code != 421
+        return offer
+
+    def body(self, content, *, then=None):
+        self.said.append(("body", content.decode(), then.recipient if then else None))
+        reply = self._next(self.bodies, OK)
+        following = None
+        if then is not None:
+            try:
+                following = self._next(self.offers, GO)
+            except SessionLost:
+                following = None
+        return BodyResult(reply, next_offer=following)
+
+    def abandon(self):
+        self.said.append(("abandon",))
+        self._open = False
+
+    def close(self):
+        self._open = False
+
+    @property
+    def is_open(self):
+        return self._open
+
+
+class Talk:
+    """Claims all due messages of one transport and lets a conversation with `session` run over them."""
+
+    def __init__(self, session, *, per_session=1000, objections=(), broken=()):
+        self.session, self.faults, self.losses = session, [], []
+        self.objections, self.broken = objections, broken
+        worker = Worker.objects.create(lane="bulk", host="test", pid=1)
+        (carrier,) = usable_carriers("bulk")
+        self.jobs = deque(Claimer(worker.pk).claim(carrier, 100))
+        self.committer = Committer(transport_of=lambda job: carrier.transport_id)
+        around = Surroundings(
+            transport_id=carrier.transport_id,
+            messages_per_session=per_session,
+            take=lambda wait: self.jobs.popleft() if self.jobs else None,
+            give_back=self.jobs.appendleft,
+            prepare=self.prepare,
+            stop_for=self.faults.append,
+            note_loss=lambda job, detail: self.losses.append(job.recipient),
+            note_success=lambda: None,
+        )
+        self.conversation = Conversation(session, self.committer, around)
+
+    def prepare(self, job):
+        if job.recipient in self.objections:
+            raise Objection("render_failed", "No name for this recipient.")
+        if job.recipient in self.broken:
+            raise RuntimeError("a bug of ours")
+        return Prepared(job, Envelope("b+x@r.example", job.recipient), job.recipient.encode())
+
+    def _converse(self):
+        try:
+            self.conversation.run()
+        except RuntimeError as error:
+            self.conversation.give_up(str(error))
+
+    def run(self, between=None):
+        thread = threading.Thread(target=self._converse)
+        thread.start()
+        while thread.is_alive():
+            if self.committer.commit_waiting(timeout=0.01) and between:
+                between()
+        while self.committer.commit_waiting(timeout=0.0):
+            pass
+        return self
+
+
+def statuses():
+    return dict(Message.objects.order_by("pk").values_list("recipient", "status"))
+
+
+def claims():
+    return QueueEntry.objects.exclude(worker_id=None).count()
+
+
+@pytest.fixture
+def stream():
+    return make_stream(transport=make_transport(), backoff_seconds=[60])
+
+
+@pytest.fixture
+def three(stream):
+    return [make_message(stream=stream, recipient=f"{name}@x.example") for name in "abc"]
+
+
+@pytest.mark.parametrize("can_pipeline", [False, True])
+class TestReplies:
+    def test_accepts_message_after_message(self, three, can_pipeline):
+        session = ScriptedSession(can_pipeline=can_pipeline)
+        Talk(session).run()
+        assert set(statuses().values()) == {"accepted"}
+        assert not QueueEntry.objects.exists()
+        riders = [said[2] for said in session.said if said[0] == "body"]
+        assert riders == (["b@x.example", "c@x.example", None] if can_pipeline else [None] * 3)
+
+    def test_a_refused_recipient_costs_only_itself(self, three, can_pipeline):
+        session = ScriptedSession(offers=[GO, NO_MAILBOX, GO], can_pipeline=can_pipeline)
+        Talk(session).run()
+        assert statuses() == {
+            "a@x.example": "accepted",
+            "b@x.example": "bounced",
+            "c@x.example": "accepted",
+        }
+        assert Message.objects.get(recipient="b@x.example").reply_text == "5.1.1 No such user"
+
+    def test_a_hard_bounce_is_suppressed_at_once_with_its_evidence(self, three, can_pipeline):
+        Talk(ScriptedSession(offers=[NO_MAILBOX], can_pipeline=can_pipeline)).run()
+        suppression = Suppression.objects.get()
+        assert suppression.address_key == "a@x.example"
+        assert suppression.evidence_event_id == Event.objects.get(kind="bounced").pk
+
+    def test_a_busy_server_defers_and_suppresses_nobody(self, three, can_pipeline):
+        Talk(ScriptedSession(offers=[BUSY, BUSY, BUSY], can_pipeline=can_pipeline)).run()
+        assert set(statuses().values()) == {"deferred"}
+        assert not Suppression.objects.exists()
+        assert claims() == 0
+
+    def test_a_refusal_after_the_dot_is_final(self, three, can_pipeline):
+        refused = Reply(554, "5.7.1 Content rejected", "5.7.1", ".")
+        Talk(ScriptedSession(bodies=[OK, refused, OK], can_pipeline=can_pipeline)).run()
+        assert statuses()["b@x.example"] in {"bounced", "failed"}
+        assert statuses()["c@x.example"] == "accepted"
+
+    def test_our_fault_stops_the_transport_and_costs_nobody_anything(self, three, can_pipeline):
+        talk = Talk(
+            ScriptedSession(offers=[NOT_AUTHENTICATED] * 3, can_pipeline=can_pipeline)
+        ).run()
+        assert {fault.stops for fault in talk.faults} == {"transport"}
+        assert set(statuses().values()) == {"queued"}
+        assert claims() == 0
+        assert not Event.objects.exists()
+
+    def test_what_we_cannot_make_fails_alone(self, three, can_pipeline):
+        Talk(ScriptedSession(can_pipeline=can_pipeline), objections={"b@x.example"}).run()
+        assert statuses()["b@x.example"] == "failed"
+        assert Message.objects.get(recipient="b@x.example").reason == "render_failed"
+
+
+class TestLosses:
+    def test_a_drop_before_the_body_spends_a_session_attempt(self, three):
+        Talk(ScriptedSession(offers=[SessionLost(Phase.RCPT, "reset")])).run()
+        entry = QueueEntry.objects.get(message__recipient="a@x.example")
+        assert (entry.session_attempts, entry.worker_id) == (1, None)
+        assert statuses()["a@x.example"] == "queued"
+
+    def test_a_drop_after_the_body_is_uncertain_and_what_rode_behind_is_unspent(self, three):
+        session = ScriptedSession(bodies=[SessionLost(Phase.BODY, "reset")], can_pipeline=True)
+        Talk(session).run()
+        assert statuses()["a@x.example"] == "uncertain"
+        rider = QueueEntry.objects.get(message__recipient="b@x.example")
+        assert (rider.session_attempts, rider.worker_id, rider.fence) == (0, None, None)
+
+    def test_a_loss_after_the_final_reply_cannot_change_it(self, three):
+        session = ScriptedSession(offers=[GO, SessionLost(Phase.MAIL, "reset")], can_pipeline=True)
+        Talk(session).run()
+        assert statuses()["a@x.example"] == "accepted"
+        assert QueueEntry.objects.get(message__recipient="b@x.example").session_attempts == 0
+
+    def test_a_421_at_mail_spends_a_session_attempt_and_at_rcpt_defers(self, stream):
+        for phase, status in [(Phase.MAIL, "queued"), (Phase.RCPT, "deferred")]:
+            Message.objects.all().delete()
+            make_message(stream=stream, recipient="a@x.example")
+            Talk(
+                ScriptedSession(
+                    offers=[Offer(False, Reply(421, "4.3.2 bye", "4.3.2", phase), phase)]
+                )
+            ).run()
+            assert statuses() == {"a@x.example": status}
+
+    def test_a_message_that_cost_a_session_never_rides_behind_another(self, three):
+        QueueEntry.objects.filter(message=three[1]).update(session_attempts=1)
+        session = ScriptedSession(can_pipeline=True)
+        Talk(session).run()
+        riders = {said[2] for said in session.said if said[0] == "body"}
+        assert "b@x.example" not in riders
+        assert set(statuses().values()) == {"accepted"}
+
+    def test_an_error_of_ours_charges_one_message_and_frees_the_others(self, three):
+        Talk(ScriptedSession(can_pipeline=True), broken={"b@x.example"}).run()
+        assert statuses()["a@x.example"] in {"accepted", "uncertain"}
+        assert QueueEntry.objects.get(message__recipient="b@x.example").session_attempts == 1
+
+
+class TestTheLastGate:
+    """A mark that is refused sends no body: the socket goes down, the claim goes back."""
+
+    def refuse(self, change, three):
+        session = ScriptedSession()
+        talk = Talk(session)
+        change()
+        talk.run()
+        assert not [said for said in session.said if said[0] == "body"]
+        assert ("abandon",) in session.said
+        return session
+
+    def test_for_a_suppressed_address(self, three):
+        self.refuse(
+            lambda: Suppression.objects.create(
+                address="A@x.example", address_key="a@x.example", reason="manual"
+            ),
+            three,
+        )
+        assert statuses()["a@x.example"] == "queued"
+
+    def test_for_a_paused_stream(self, three, stream):
+        self.refuse(lambda: type(stream).objects.update(state="paused"), three)
+
+    def test_for_a_paused_transport(self, three, stream):
+        self.refuse(
+            lambda: type(stream.routes.get().transport).objects.update(state="paused"), three
+        )
+
+    def test_for_a_worker_declared_dead(self, three):
+        self.refuse(lambda: Worker.objects.update(dead_at="2026-01-01T00:00Z"), three)
+
+    def test_for_a_lost_fence(self, three):
+        self.refuse(lambda: QueueEntry.objects.update(fence=1), three)
+
+    def test_for_a_canceled_message(self, three):
+        self.refuse(lambda: QueueEntry.objects.all().delete(), three)
+
+
+def test_a_session_ends_after_its_share_of_messages(three):
+    session = ScriptedSession(can_pipeline=True)
+    talk = Talk(session, per_session=2).run()
+    assert len(talk.jobs) == 1
+    assert sorted(statuses().values()) == ["accepted", "accepted", "queued"]
+
+
+def test_at_most_one_message_is_marked_and_unanswered(three):
+    session = ScriptedSession(can_pipeline=True)
+    seen = []
+    Talk(session).run(
+        between=lambda: seen.append(QueueEntry.objects.exclude(marked_at=None).count())
+    )
+    assert max(seen) == 1
