@@ -265,6 +265,14 @@ class Dmarc:
     def obsolete(self) -> tuple[str, ...]:
         return tuple(tag for tag in DMARC_OBSOLETE if tag in self.tags)
 
+    @property
+    def without_obsolete_tags(self) -> str:
+        """The record as it should be published now."""
+        if not self.obsolete:
+            return self.text
+        kept = (f"{tag}={value}" for tag, value in self.tags.items() if tag not in self.obsolete)
+        return "; ".join(kept)
+
     @cached_property
     def report_addresses(self) -> tuple[str, ...]:
         uris = (uri.strip() for uri in self.tags.get("rua", "").split(","))

@@ -34,7 +34,7 @@ def check_dkim(
         problem = Problem(
             CheckStatus.ERROR,
             f"There is no DKIM key at {host}, so no signature of this selector can be verified.",
-            "Publish the record shown above."
+            "Publish the record shown under “Records to publish”."
             if wanted
             else "Publish the key that your provider shows for this selector.",
         )
@@ -58,7 +58,7 @@ def _problems(
         yield Problem(
             CheckStatus.ERROR,
             f"{host} has {len(values)} records; which of them a receiver takes is chance.",
-            "Delete all but the one shown above.",
+            "Delete all but the one shown under “Records to publish”.",
         )
     if key.is_revoked:
         yield Problem(
@@ -95,7 +95,7 @@ def _problems(
         yield Problem(
             CheckStatus.ERROR,
             "The key in DNS is not the one we sign with: every signature fails.",
-            "Replace the record by the one shown above.",
+            "Replace the record by the one shown under “Records to publish”.",
         )
 
 

@@ -125,7 +125,7 @@ def _to_publish(walk: TreeWalk, least: str) -> str:
         and not step.record.problems
         and _is_enough(walk.effective_policy, least)
     ):
-        return step.record.text
+        return step.record.without_obsolete_tags
     policy = max("none", least, key=DMARC_POLICIES.index)
     return f"v=DMARC1; p={policy}; rua=mailto:postmaster@{walk.domain}"
 
@@ -146,7 +146,7 @@ def _problems(walk: TreeWalk, least: str) -> Iterator[Problem]:
         yield Problem(
             CheckStatus.ERROR,
             f"No DMARC policy is found for {walk.domain}: Gmail, Yahoo and Microsoft turn bulk mail away.",
-            "Publish the record shown above.",
+            "Publish the record shown under “Records to publish”.",
         )
         return
     for problem in record.problems:

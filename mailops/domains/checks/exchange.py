@@ -37,7 +37,7 @@ def check_return_path(
             Problem(
                 CheckStatus.ERROR,
                 f"{host} has no MX, so bounces of mail sent with this return path are lost.",
-                "Publish the MX shown above."
+                "Publish the MX shown under “Records to publish”."
                 if wanted
                 else f"Publish an MX at {host} that points to the host where mailops listens for bounces.",
             )
@@ -47,7 +47,7 @@ def check_return_path(
             Problem(
                 CheckStatus.ERROR,
                 f"The MX of {host} is {', '.join(_exchanges(answer))} and not {wanted}: bounces go elsewhere.",
-                "Replace the MX by the one shown above.",
+                "Replace the MX by the one shown under “Records to publish”.",
             )
         )
     well = f"Bounces to {host} go to {', '.join(_exchanges(answer))}."

@@ -26,6 +26,7 @@ class Walk:
     networks: list[Network] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    dead: set[str] = field(default_factory=set)  # terms that name a domain without a record
     failure: tuple[str, Answer] | None = None  # a question that DNS didn't answer
 
     def follow(self, domain: str, record: Spf, depth: int = 0) -> None:
@@ -74,6 +75,7 @@ class Walk:
         elif records:
             self.problems.append(f"{name}, which {term.text} names, has {len(records)} SPF records")
         else:
+            self.dead.add(term.text)
             self.problems.append(f"{name}, which {term.text} names, has no SPF record")
 
     def _addresses(self, name: str) -> None:
@@ -124,9 +126,11 @@ def term_for(need: str) -> str:
     return f"ip{network.version}:{network.network_address if is_single else network}"
 
 
-def record_with(missing: Collection[str], records: Sequence[str]) -> str:
-    """Return the one record to publish: all terms that are there, those that are missing, and a closing that refuses others."""
-    there = [word for record in records for word in record.split()[1:]]
+def record_with(
+    missing: Collection[str], records: Sequence[str], dead: Collection[str] = ()
+) -> str:
+    """Return the one record to publish: what works of those that are there, what is missing, and a closing that refuses others."""
+    there = [word for record in records for word in record.split()[1:] if word not in dead]
     closings = [word for word in there if word.lstrip("+-~?").lower() == "all"]
     terms = [word for word in there if word not in closings] + [term_for(need) for need in missing]
     closing = next((word for word in closings if word[0] in "-~"), "~all")
@@ -143,8 +147,8 @@ def check_spf(
     records = tuple(value for value in answer.values if is_spf(value))
     parsed = parse_spf(records[0]) if records else None
     walk = Walk(asks, names={host})
-    if parsed:
-        walk.follow(host, parsed)
+    for record in records:
+        walk.follow(host, parse_spf(record))
     missing = [need for need in needs if not walk.lets_in(need)]
     seen = Seen(
         purpose=DnsRecord.Purpose.SPF,
@@ -152,7 +156,9 @@ def check_spf(
         rtype="TXT",
         answer=answer,
         values=records,
-        to_publish=record_with(missing, records) if answer.is_known else record_with(needs, ()),
+        to_publish=record_with(missing, records, walk.dead)
+        if answer.is_known
+        else record_with(needs, ()),
         needed_by=needed_by,
     )
     if not answer.is_known:
@@ -177,15 +183,16 @@ def _problems(
         yield Problem(
             CheckStatus.ERROR,
             f"{host} has no SPF record, so receivers can't tell who may send for it.",
-            "Publish the record shown above.",
+            "Publish the record shown under “Records to publish”.",
         )
         return
     if len(records) > 1:
         yield Problem(
             CheckStatus.ERROR,
             f"{host} has {len(records)} SPF records; receivers then use none of them (permerror).",
-            "Join them into one, as shown above, and delete the others.",
+            "Join them into one, as shown under “Records to publish”, and delete the others.",
         )
+        return
     for problem in walk.problems:
         yield Problem(
             CheckStatus.ERROR,
