@@ -1,7 +1,28 @@
 """Addresses of the content pages."""
 
-from django.urls import URLPattern, URLResolver
+from django.urls import path
+
+from mailops.content import editing_views, views
 
 app_name = "content"
 
-urlpatterns: list[URLPattern | URLResolver] = []
+urlpatterns = [
+    path("", views.template_list, name="list"),
+    path("new/", views.template_new, name="new"),
+    path("<int:template_id>/", views.template_detail, name="detail"),
+    path("<int:template_id>/name/", views.template_rename, name="rename"),
+    path("<int:template_id>/edit/", editing_views.template_edit, name="edit"),
+    path("<int:template_id>/preview/", editing_views.template_preview, name="preview"),
+    path("<int:template_id>/preview/html/", editing_views.preview_html, name="preview-html"),
+    path("<int:template_id>/publish/", views.template_publish, name="publish"),
+    path("<int:template_id>/archive/", views.template_archive, name="archive"),
+    path("<int:template_id>/unarchive/", views.template_unarchive, name="unarchive"),
+    path("<int:template_id>/diff/", views.template_diff, name="diff"),
+    path("<int:template_id>/versions/<int:number>/", views.version_detail, name="version"),
+    path("<int:template_id>/versions/<int:number>/html/", views.version_html, name="version-html"),
+    path(
+        "<int:template_id>/versions/<int:number>/restore/",
+        views.version_restore,
+        name="restore",
+    ),
+]

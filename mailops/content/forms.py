@@ -1,0 +1,153 @@
+"""All that comes in through the template pages."""
+
+import json
+from typing import Any
+
+from django import forms
+
+from mailops.content.limits import MAX_SOURCE
+from mailops.content.models import MailTemplate
+from mailops.content.starters import STARTERS
+
+MAX_SAMPLE = 64 * 1024
+WIDTHS = [("desktop", "Desktop"), ("phone", "Phone")]
+SCHEMES = [("light", "Light"), ("dark", "Dark")]
+
+
+class TemplateFilterForm(forms.Form):
+    q = forms.CharField(
+        label="Search", required=False, max_length=100, widget=forms.TextInput({"type": "search"})
+    )
+    archived = forms.BooleanField(label="Archived", required=False)
+
+
+class NewTemplateForm(forms.ModelForm[MailTemplate]):
+    start = forms.ChoiceField(
+        label="Begin with",
+        choices=[(key, starter.label) for key, starter in STARTERS.items()],
+        initial="letter",
+        widget=forms.RadioSelect,
+    )
+
+    class Meta:
+        model = MailTemplate
+        fields = ("name", "description")
+        widgets = {"description": forms.TextInput()}
+
+
+class RenameForm(forms.ModelForm[MailTemplate]):
+    class Meta:
+        model = MailTemplate
+        fields = ("name", "description")
+        widgets = {"description": forms.TextInput()}
+
+
+class LookForm(forms.Form):
+    """How a preview is shown; also the query string of its frame."""
+
+    width = forms.ChoiceField(
+        choices=WIDTHS, required=False, initial="desktop", widget=forms.RadioSelect
+    )
+    scheme = forms.ChoiceField(
+        choices=SCHEMES, required=False, initial="light", widget=forms.RadioSelect
+    )
+    images = forms.BooleanField(label="Load pictures from the net", required=False)
+
+
+class SampleField(forms.CharField):
+    """A JSON object whose values a template can use."""
+
+    widget = forms.Textarea
+
+    def to_python(self, value: Any) -> Any:
+        text = super().to_python(value)
+        if not text:
+            return {}
+        try:
+            sample = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise forms.ValidationError(
+                f"This is not JSON: {error.msg} in line {error.lineno}."
+            ) from error
+        except RecursionError as error:
+            raise forms.ValidationError("The sample is nested too deeply.") from error
+        if not isinstance(sample, dict):
+            raise forms.ValidationError('Give an object: {"first_name": "Ada"}.')
+        if "\\u0000" in text:
+            raise forms.ValidationError("The sample holds a NUL character.")
+        return sample
+
+
+def _code(rows: int, **attributes: str) -> forms.Textarea:
+    return forms.Textarea(
+        {"class": "code", "rows": rows, "spellcheck": "false", "wrap": "soft", **attributes}
+    )
+
+
+class DraftForm(forms.Form):
+    revision = forms.IntegerField(min_value=0, widget=forms.HiddenInput)
+    subject = forms.CharField(
+        max_length=500, required=False, widget=forms.TextInput({"data-editor": "subject"})
+    )
+    html = forms.CharField(
+        label="HTML",
+        max_length=MAX_SOURCE,
+        required=False,
+        strip=False,
+        widget=_code(24, **{"data-editor": "html"}),
+    )
+    text = forms.CharField(
+        label="Text",
+        max_length=MAX_SOURCE,
+        required=False,
+        strip=False,
+        widget=_code(8, **{"data-editor": "text"}),
+        help_text="Leave it empty and it is derived from the HTML.",
+    )
+    sample = SampleField(
+        label="Sample data",
+        max_length=MAX_SAMPLE,
+        required=False,
+        widget=_code(6, **{"data-editor": "json"}),
+        help_text="JSON: what the preview is filled with, as a contact's attributes would.",
+    )
+
+    @classmethod
+    def initial_for(cls, template: MailTemplate) -> dict[str, Any]:
+        return {
+            "revision": template.draft_revision,
+            "subject": template.draft_subject,
+            "html": template.draft_html,
+            "text": template.draft_text,
+            "sample": json.dumps(template.sample, indent=2, ensure_ascii=False),
+        }
+
+    @property
+    def draft(self) -> dict[str, Any]:
+        """Return the sources and the sample as they were given, the sample {} where it is invalid."""
+        given = getattr(self, "cleaned_data", {})
+        sources = {name: given.get(name, "") for name in ("subject", "html", "text")}
+        return {**sources, "sample": given.get("sample", {})}
+
+
+class PublishForm(forms.Form):
+    note = forms.CharField(
+        label="What changed",
+        max_length=500,
+        required=False,
+        widget=forms.TextInput({"placeholder": "New footer, shorter subject"}),
+    )
+
+
+class DiffForm(forms.Form):
+    """Two sides of a comparison: version numbers, or the draft."""
+
+    old = forms.CharField(label="From", max_length=10)
+    new = forms.CharField(label="To", max_length=10)
+
+    def __init__(self, *args: Any, numbers: list[int], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        choices = [("draft", "Draft"), *((str(n), f"Version {n}") for n in numbers)]
+        for name in ("old", "new"):
+            label = self.fields[name].label
+            self.fields[name] = forms.ChoiceField(label=label, choices=choices)

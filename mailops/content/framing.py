@@ -1,0 +1,35 @@
+"""Serves a mail's HTML for a sandboxed frame, as a mail program in one color scheme would show it."""
+
+import re
+
+from django.http import HttpResponse
+
+from mailops.content.forms import LookForm
+
+# It may run nothing and reach nothing of ours; pictures of the net only where the viewer asked.
+CSP = "default-src 'none'; img-src data:{}; style-src 'unsafe-inline'; font-src data:; sandbox"
+_ASKED_SCHEME = re.compile(r"\(\s*prefers-color-scheme\s*:\s*(dark|light)\s*\)", re.IGNORECASE)
+_OFFERED_SCHEMES = re.compile(
+    r"(color-scheme[\"']?\s*(?:content\s*=\s*[\"']?|:)\s*)(?:(?:light|dark|only)\s*)+",
+    re.IGNORECASE,
+)
+
+
+def framed(html: str, look: LookForm) -> HttpResponse:
+    """Return `html` under its own content security policy, in the scheme `look` asks for.
+
+    Only what the mail itself says about schemes is decided, so a mail without a dark side stays as it is.
+    """
+    asked = look.cleaned_data if look.is_valid() else {}
+    scheme = asked.get("scheme") or "light"
+    html = _ASKED_SCHEME.sub(
+        lambda match: "(min-width: 0)" if match[1].lower() == scheme else "(max-width: 0)", html
+    )
+    return HttpResponse(
+        _OFFERED_SCHEMES.sub(rf"\g<1>{scheme}", html),
+        headers={
+            "Content-Security-Policy": CSP.format(" https:" if asked.get("images") else ""),
+            "Referrer-Policy": "no-referrer",
+            "Cache-Control": "no-store",
+        },
+    )

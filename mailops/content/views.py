@@ -1,0 +1,249 @@
+"""The template pages: the list, one template, its versions and their differences."""
+
+from django.contrib import messages as toasts
+from django.core.paginator import Paginator
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.views.decorators.clickjacking import xframe_options_sameorigin
+from django.views.decorators.http import require_POST
+
+from mailops.accounts.auditing import audit
+from mailops.accounts.permissions import Act, needs, user_of
+from mailops.content import publishing
+from mailops.content.checking import look_over, sample_data
+from mailops.content.differing import State, compare
+from mailops.content.forms import (
+    DiffForm,
+    LookForm,
+    NewTemplateForm,
+    PublishForm,
+    RenameForm,
+    TemplateFilterForm,
+)
+from mailops.content.framing import framed
+from mailops.content.models import MailTemplate, TemplateVersion
+from mailops.content.plain_text import derive_text
+from mailops.content.rendering import RenderError, compile_version
+from mailops.content.starters import STARTERS
+from mailops.lib.htmx import render_page
+
+PAGE = 50
+
+
+@needs(Act.SEE)
+def template_list(request: HttpRequest) -> HttpResponse:
+    form = TemplateFilterForm(request.GET)
+    templates = MailTemplate.objects.with_latest().order_by("name")
+    is_archive = False
+    if form.is_valid():
+        templates = templates.matching(form.cleaned_data["q"])
+        is_archive = form.cleaned_data["archived"]
+    templates = templates.archived() if is_archive else templates.current()
+    return render_page(
+        request,
+        "content/template_list.html",
+        {"form": form, "page": Paginator(templates, PAGE).get_page(request.GET.get("page"))},
+        fragment="results",
+        status=200 if form.is_valid() else 422,
+    )
+
+
+@needs(Act.AUTHOR)
+def template_new(request: HttpRequest) -> HttpResponse:
+    form = NewTemplateForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        starter = STARTERS[form.cleaned_data["start"]]
+        template = publishing.create_template(
+            actor=user_of(request),
+            name=form.cleaned_data["name"],
+            description=form.cleaned_data["description"],
+            draft_subject=starter.subject,
+            draft_html=starter.html,
+            sample=starter.sample,
+        )
+        return redirect("content:edit", template.pk)
+    return render_page(
+        request, "content/template_new.html", {"form": form}, status=422 if form.errors else 200
+    )
+
+
+@needs(Act.SEE)
+def template_detail(request: HttpRequest, template_id: int) -> HttpResponse:
+    template = get_object_or_404(MailTemplate, pk=template_id)
+    versions = template.versions.select_related("published_by").order_by("-number")
+    latest = versions.first()
+    return render_page(
+        request,
+        "content/template_detail.html",
+        {
+            "template": template,
+            "latest": latest,
+            "page": Paginator(versions.defer("html", "text"), PAGE).get_page(
+                request.GET.get("page")
+            ),
+            "has_unpublished": not latest or latest.content_hash != template.draft_hash,
+        },
+        fragment="versions",
+    )
+
+
+@needs(Act.AUTHOR)
+def template_rename(request: HttpRequest, template_id: int) -> HttpResponse:
+    template = get_object_or_404(MailTemplate, pk=template_id)
+    before = {"name": template.name, "description": template.description}
+    form = RenameForm(request.POST or None, instance=template)
+    if request.method == "POST" and form.is_valid():
+        form.instance.save(update_fields=["name", "description"])
+        audit(
+            actor=user_of(request),
+            verb="template.rename",
+            subject=template,
+            before=before,
+            after=form.cleaned_data,
+        )
+        toasts.success(request, "Saved.")
+        return redirect("content:detail", template.pk)
+    return render_page(
+        request,
+        "content/template_rename.html",
+        {"form": form, "name": before["name"], "template_id": template_id},
+        status=422 if form.errors else 200,
+    )
+
+
+@needs(Act.AUTHOR)
+def template_publish(request: HttpRequest, template_id: int) -> HttpResponse:
+    template = get_object_or_404(MailTemplate, pk=template_id)
+    form = PublishForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            version = publishing.publish(template, user_of(request), form.cleaned_data["note"])
+        except RenderError as error:
+            form.add_error(None, str(error))
+        except publishing.NothingToPublish:
+            form.add_error(None, "The draft says exactly what the newest version says.")
+        else:
+            toasts.success(request, f"Version {version.number} is published.")
+            return redirect("content:detail", template.pk)
+    latest = template.latest_version
+    draft = State.of_draft(template)
+    look = look_over(subject=draft.subject, html=draft.html, text=draft.text, sample=draft.sample)
+    return render_page(
+        request,
+        "content/template_publish.html",
+        {
+            "template": template,
+            "form": form,
+            "look": look,
+            "latest": latest,
+            "next_number": latest.number + 1 if latest else 1,
+            "parts": compare(State.of_version(latest), draft) if latest else [],
+        },
+        status=422 if form.errors else 200,
+    )
+
+
+@needs(Act.AUTHOR)
+@require_POST
+def template_archive(request: HttpRequest, template_id: int) -> HttpResponse:
+    template = get_object_or_404(MailTemplate, pk=template_id)
+    publishing.archive(template=template, actor=user_of(request))
+    toasts.success(request, f"“{template}” is archived. What is sent with it goes on.")
+    return redirect("content:detail", template.pk)
+
+
+@needs(Act.AUTHOR)
+@require_POST
+def template_unarchive(request: HttpRequest, template_id: int) -> HttpResponse:
+    template = get_object_or_404(MailTemplate, pk=template_id)
+    publishing.unarchive(template=template, actor=user_of(request))
+    toasts.success(request, f"“{template}” is back in the list.")
+    return redirect("content:detail", template.pk)
+
+
+@needs(Act.SEE)
+def version_detail(request: HttpRequest, template_id: int, number: int) -> HttpResponse:
+    version = _version(template_id, number)
+    form = LookForm(request.GET)
+    rendered = None
+    try:
+        rendered = compile_version(version).render(sample_data(version.sample))
+    except RenderError as error:
+        toasts.error(request, str(error))
+    return render_page(
+        request,
+        "content/version_detail.html",
+        {
+            "version": version,
+            "template": version.template,
+            "rendered": rendered,
+            "look_form": form,
+            "text_source": version.text or derive_text(version.html),
+            "previous": number - 1,
+        },
+    )
+
+
+@needs(Act.SEE)
+@xframe_options_sameorigin
+def version_html(request: HttpRequest, template_id: int, number: int) -> HttpResponse:
+    """Serve a version's HTML, filled with its sample, for a sandboxed frame."""
+    version = _version(template_id, number)
+    try:
+        html = compile_version(version).render(sample_data(version.sample)).html
+    except RenderError as error:
+        html = f"<p>{error.sentence}</p>"
+    return framed(html, LookForm(request.GET))
+
+
+@needs(Act.AUTHOR)
+def version_restore(request: HttpRequest, template_id: int, number: int) -> HttpResponse:
+    version = _version(template_id, number)
+    if request.method == "POST":
+        publishing.restore(version=version, actor=user_of(request))
+        toasts.success(request, f"The draft is version {number} again; publish it when it's right.")
+        return redirect("content:edit", template_id)
+    draft = State.of_draft(version.template)
+    return render_page(
+        request,
+        "content/version_restore.html",
+        {
+            "version": version,
+            "template": version.template,
+            "parts": compare(draft, State.of_version(version)),
+        },
+    )
+
+
+@needs(Act.SEE)
+def template_diff(request: HttpRequest, template_id: int) -> HttpResponse:
+    template = get_object_or_404(MailTemplate, pk=template_id)
+    versions = {str(v.number): v for v in template.versions.order_by("-number")}
+    numbers = list(map(int, versions))
+    chosen = request.GET or {"old": str(numbers[0]) if numbers else "draft", "new": "draft"}
+    form = DiffForm(chosen, numbers=numbers)
+    context: dict[str, object] = {"template": template, "form": form}
+    if form.is_valid():
+        old, new = (
+            State.of_version(versions[side]) if side in versions else State.of_draft(template)
+            for side in (form.cleaned_data["old"], form.cleaned_data["new"])
+        )
+        context |= {"old": old, "new": new, "parts": compare(old, new)}
+    return render_page(
+        request,
+        "content/template_diff.html",
+        context,
+        fragment="difference",
+        status=200 if form.is_valid() else 422,
+    )
+
+
+def _version(template_id: int, number: int) -> TemplateVersion:
+    version = (
+        TemplateVersion.objects.select_related("template", "published_by")
+        .filter(template=template_id, number=number)
+        .first()
+    )
+    if version is None:
+        raise Http404
+    return version
