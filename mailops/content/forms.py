@@ -21,7 +21,7 @@ class TemplateFilterForm(forms.Form):
     archived = forms.BooleanField(label="Archived", required=False)
 
 
-class NewTemplateForm(forms.ModelForm[MailTemplate]):
+class NewTemplateForm(forms.ModelForm):  # type: ignore[type-arg]
     start = forms.ChoiceField(
         label="Begin with",
         choices=[(key, starter.label) for key, starter in STARTERS.items()],
@@ -35,7 +35,7 @@ class NewTemplateForm(forms.ModelForm[MailTemplate]):
         widgets = {"description": forms.TextInput()}
 
 
-class RenameForm(forms.ModelForm[MailTemplate]):
+class RenameForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = MailTemplate
         fields = ("name", "description")

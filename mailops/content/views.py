@@ -2,7 +2,7 @@
 
 from django.contrib import messages as toasts
 from django.core.paginator import Paginator
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import require_POST
@@ -50,7 +50,7 @@ def template_list(request: HttpRequest) -> HttpResponse:
 
 @needs(Act.AUTHOR)
 def template_new(request: HttpRequest) -> HttpResponse:
-    form = NewTemplateForm(request.POST or None)
+    form = NewTemplateForm(_posted(request))
     if request.method == "POST" and form.is_valid():
         starter = STARTERS[form.cleaned_data["start"]]
         template = publishing.create_template(
@@ -91,7 +91,7 @@ def template_detail(request: HttpRequest, template_id: int) -> HttpResponse:
 def template_rename(request: HttpRequest, template_id: int) -> HttpResponse:
     template = get_object_or_404(MailTemplate, pk=template_id)
     before = {"name": template.name, "description": template.description}
-    form = RenameForm(request.POST or None, instance=template)
+    form = RenameForm(_posted(request), instance=template)
     if request.method == "POST" and form.is_valid():
         form.instance.save(update_fields=["name", "description"])
         audit(
@@ -114,7 +114,7 @@ def template_rename(request: HttpRequest, template_id: int) -> HttpResponse:
 @needs(Act.AUTHOR)
 def template_publish(request: HttpRequest, template_id: int) -> HttpResponse:
     template = get_object_or_404(MailTemplate, pk=template_id)
-    form = PublishForm(request.POST or None)
+    form = PublishForm(_posted(request))
     if request.method == "POST" and form.is_valid():
         try:
             version = publishing.publish(template, user_of(request), form.cleaned_data["note"])
@@ -247,3 +247,7 @@ def _version(template_id: int, number: int) -> TemplateVersion:
     if version is None:
         raise Http404
     return version
+
+
+def _posted(request: HttpRequest) -> QueryDict | None:
+    return request.POST if request.method == "POST" else None

@@ -1,0 +1,303 @@
+"""The template pages."""
+
+import json
+
+import pytest
+from django.db import DatabaseError, transaction
+from django.urls import reverse
+
+from mailops.accounts.models import AuditEntry
+from mailops.content.models import MailTemplate, Preview, TemplateVersion
+from mailops.content.publishing import publish
+
+HTML = '<p>Hello {{ first_name }}</p><a href="{{ unsubscribe_url }}">Unsubscribe</a>'
+
+
+@pytest.fixture
+def template(db):
+    return MailTemplate.objects.create(
+        name="Spring",
+        draft_subject="Hi {{ first_name }}",
+        draft_html=HTML,
+        sample={"first_name": "Ada"},
+    )
+
+
+@pytest.fixture
+def version(template, editor):
+    return publish(template, editor, "first")
+
+
+def draft(template, **changes):
+    return {
+        "revision": template.draft_revision,
+        "subject": template.draft_subject,
+        "html": template.draft_html,
+        "text": template.draft_text,
+        "sample": json.dumps(template.sample),
+        "width": "desktop",
+        "scheme": "light",
+        **changes,
+    }
+
+
+def url(name, template, *args):
+    return reverse(f"content:{name}", args=[template.pk, *args])
+
+
+SEEN = ["detail", "diff"]
+AUTHORED = ["edit", "rename", "publish"]
+
+
+class TestAccess:
+    @pytest.mark.parametrize("name", SEEN)
+    def test_of_a_viewer_is_to_look(self, logged_in, viewer, template, name):
+        assert logged_in(viewer).get(url(name, template)).status_code == 200
+
+    @pytest.mark.parametrize("name", AUTHORED)
+    def test_of_a_viewer_ends_before_changes(self, logged_in, viewer, template, name):
+        assert logged_in(viewer).get(url(name, template)).status_code == 403
+
+    @pytest.mark.parametrize("name", [*AUTHORED, "preview", "archive", "unarchive"])
+    def test_of_oncall_ends_before_changes(self, logged_in, oncall, template, name):
+        assert logged_in(oncall).post(url(name, template)).status_code == 403
+
+    @pytest.mark.parametrize("name", [*SEEN, *AUTHORED])
+    def test_sends_the_anonymous_to_log_in(self, client, template, name):
+        assert client.get(url(name, template)).status_code == 302
+
+    def test_hides_the_buttons_from_a_viewer(self, logged_in, viewer, template):
+        page = logged_in(viewer).get(url("detail", template)).content.decode()
+        assert url("edit", template) not in page
+        assert url("archive", template) not in page
+
+
+class TestList:
+    def test_finds_by_name(self, logged_in, viewer, template):
+        page = logged_in(viewer).get(reverse("content:list"), {"q": "spr"}).content.decode()
+        assert "Spring" in page
+
+    def test_keeps_the_archived_apart(self, logged_in, editor, template):
+        client = logged_in(editor)
+        client.post(url("archive", template))
+        assert url("detail", template) not in client.get(reverse("content:list")).content.decode()
+        page = client.get(reverse("content:list"), {"archived": "on"}).content.decode()
+        assert url("detail", template) in page
+
+    def test_gives_htmx_the_results_alone(self, logged_in, viewer, template):
+        response = logged_in(viewer).get(reverse("content:list"), headers={"HX-Request": "true"})
+        assert "<html" not in response.content.decode()
+
+    def test_costs_the_same_with_many(
+        self, logged_in, viewer, template, django_assert_max_num_queries
+    ):
+        for number in range(20):
+            MailTemplate.objects.create(name=f"T{number}")
+        client = logged_in(viewer)
+        with django_assert_max_num_queries(6):
+            client.get(reverse("content:list"))
+
+
+class TestNew:
+    def test_begins_with_a_starter_that_publishes(self, logged_in, editor):
+        for start in ("letter", "receipt"):
+            logged_in(editor).post(reverse("content:new"), {"name": start, "start": start})
+            made = MailTemplate.objects.get(name=start)
+            assert publish(made, editor).number == 1
+
+    def test_keeps_what_was_typed_when_the_name_is_taken(self, logged_in, editor, template):
+        response = logged_in(editor).post(
+            reverse("content:new"), {"name": "Spring", "description": "kept", "start": "blank"}
+        )
+        assert response.status_code == 422
+        assert "kept" in response.content.decode()
+
+
+class TestEdit:
+    def test_saves_and_leaves_a_trail(self, logged_in, editor, template):
+        response = logged_in(editor).post(url("edit", template), draft(template, subject="New"))
+        assert response.status_code == 302
+        template.refresh_from_db()
+        assert (template.draft_subject, template.draft_revision) == ("New", 1)
+        assert AuditEntry.objects.get().verb == "template.save_draft"
+
+    def test_shows_both_when_two_saved(self, logged_in, editor, operator, template):
+        stale = draft(template, html="<p>mine</p>")
+        logged_in(operator).post(url("edit", template), draft(template, html="<p>theirs</p>"))
+        response = logged_in(editor).post(url("edit", template), stale)
+        page = response.content.decode()
+        assert response.status_code == 422
+        assert "&lt;p&gt;theirs&lt;/p&gt;" in page
+        assert "&lt;p&gt;mine&lt;/p&gt;" in page
+        template.refresh_from_db()
+        assert template.draft_html == "<p>theirs</p>"
+        again = logged_in(editor).post(
+            url("edit", template), {**stale, "revision": template.draft_revision}
+        )
+        assert again.status_code == 302
+
+    def test_saves_a_draft_that_does_not_compile_yet(self, logged_in, editor, template):
+        response = logged_in(editor).post(url("edit", template), draft(template, html="{% for"))
+        assert response.status_code == 302
+
+    @pytest.mark.parametrize("sample", ["[1]", "{", "7", '{"a": "\\u0000"}', "[" * 50000])
+    def test_refuses_a_sample_that_is_no_object(self, logged_in, editor, template, sample):
+        response = logged_in(editor).post(
+            url("edit", template), draft(template, sample=sample, html="<p>kept</p>")
+        )
+        assert response.status_code == 422
+        assert "&lt;p&gt;kept&lt;/p&gt;" in response.content.decode()
+
+    def test_sends_a_nonce_for_the_editors_styles(self, logged_in, editor, template):
+        response = logged_in(editor).get(url("edit", template))
+        policy = response.headers["Content-Security-Policy"]
+        nonce = policy.split("'nonce-")[1].split("'")[0]
+        assert f'data-nonce="{nonce}"' in response.content.decode()
+
+
+class TestPreview:
+    def preview(self, client, template, **changes):
+        return client.post(
+            url("preview", template), draft(template, **changes), headers={"HX-Request": "true"}
+        )
+
+    def test_shows_what_was_typed_without_saving_it(self, logged_in, editor, template):
+        client = logged_in(editor)
+        page = self.preview(client, template, html="<p>typed {{ first_name }}</p>").content.decode()
+        assert "<html" not in page
+        frame = client.get(url("preview-html", template))
+        assert "typed Ada" in frame.content.decode()
+        template.refresh_from_db()
+        assert template.draft_html == HTML
+
+    def test_serves_its_frame_under_a_policy_of_its_own(self, logged_in, editor, template):
+        client = logged_in(editor)
+        self.preview(client, template)
+        policy = client.get(url("preview-html", template)).headers["Content-Security-Policy"]
+        assert policy.startswith("default-src 'none'")
+        assert "sandbox" in policy
+        assert "https:" not in policy
+
+    def test_marks_an_error_at_its_line(self, logged_in, editor, template):
+        page = self.preview(logged_in(editor), template, html="a\n{% endif %}").content.decode()
+        assert "HTML, line 2:" in page
+        assert '"severity": "error"' in page
+
+    def test_names_unknown_variables(self, logged_in, editor, template):
+        page = self.preview(
+            logged_in(editor), template, subject="{{ frist_name }}"
+        ).content.decode()
+        assert "frist_name" in page
+
+    def test_ends_on_an_endless_loop(self, logged_in, editor, template):
+        loop = "{% for i in (1..10000) %}{% for j in (1..10000) %}{% endfor %}{% endfor %}"
+        page = self.preview(logged_in(editor), template, html=loop).content.decode()
+        assert "does not end" in page
+
+    def test_is_ones_own(self, logged_in, editor, operator, template):
+        self.preview(logged_in(editor), template)
+        assert logged_in(operator).get(url("preview-html", template)).status_code == 404
+
+    def test_shows_the_dark_side_on_request(self, logged_in, editor, template):
+        client = logged_in(editor)
+        html = "<style>@media (prefers-color-scheme: dark) { p { color: white } }</style>"
+        self.preview(client, template, html=html)
+        assert (
+            "(min-width: 0)"
+            in client.get(url("preview-html", template), {"scheme": "dark"}).content.decode()
+        )
+        assert "(max-width: 0)" in client.get(url("preview-html", template)).content.decode()
+
+    def test_keeps_one_row_a_person(self, logged_in, editor, template):
+        client = logged_in(editor)
+        self.preview(client, template)
+        self.preview(client, template)
+        assert Preview.objects.count() == 1
+
+
+class TestPublish:
+    def test_makes_the_next_version(self, logged_in, editor, template, version):
+        template.draft_subject = "Second"
+        template.save()
+        logged_in(editor).post(url("publish", template), {"note": "shorter"})
+        second = template.latest_version
+        assert (second.number, second.note, second.published_by) == (2, "shorter", editor)
+        assert second.variables == ["first_name", "unsubscribe_url"]
+
+    @pytest.mark.parametrize(
+        "html",
+        [
+            "\n{% if %}",
+            "\n{% for i in (1..10000) %}{% for j in (1..10000) %}{% endfor %}{% endfor %}",
+        ],
+    )
+    def test_is_blocked_by_an_error_with_its_line(self, logged_in, editor, template, html):
+        template.draft_html = html
+        template.save()
+        response = logged_in(editor).post(url("publish", template), {"note": ""})
+        assert response.status_code == 422
+        assert "HTML line 2" in response.content.decode()
+        assert not TemplateVersion.objects.exists()
+
+    def test_is_refused_where_nothing_changed(self, logged_in, editor, template, version):
+        response = logged_in(editor).post(url("publish", template), {"note": ""})
+        assert response.status_code == 422
+        assert template.versions.count() == 1
+
+    def test_warns_of_a_missing_unsubscribe_link(self, logged_in, editor, template):
+        template.draft_html = "<p>x</p>"
+        template.save()
+        assert "unsubscribe_url" in logged_in(editor).get(url("publish", template)).content.decode()
+        assert logged_in(editor).post(url("publish", template)).status_code == 302
+
+
+class TestVersion:
+    def test_never_changes(self, version):
+        for change in ({"html": "x"}, {"note": "x"}, {"number": 9}, {"content_hash": "0"}):
+            with pytest.raises(DatabaseError), transaction.atomic():
+                TemplateVersion.objects.filter(pk=version.pk).update(**change)
+        with pytest.raises(DatabaseError), transaction.atomic():
+            version.delete()
+
+    def test_outlives_its_publisher(self, version, editor):
+        Preview.objects.all().delete()
+        editor.delete()
+        version.refresh_from_db()
+        assert version.published_by is None
+
+    def test_page_shows_it(self, logged_in, viewer, template, version):
+        page = logged_in(viewer).get(url("version", template, 1)).content.decode()
+        assert "Hello Ada" in page
+        frame = logged_in(viewer).get(url("version-html", template, 1))
+        assert "Hello Ada" in frame.content.decode()
+
+    def test_comes_back_as_the_draft(self, logged_in, editor, template, version):
+        template.draft_html = "<p>never published</p>"
+        template.save()
+        client = logged_in(editor)
+        assert "never published" in client.get(url("restore", template, 1)).content.decode()
+        client.post(url("restore", template, 1))
+        template.refresh_from_db()
+        assert template.draft_html == HTML
+        entry = AuditEntry.objects.get(verb="template.restore")
+        assert entry.before["html"] == "<p>never published</p>"
+
+    def test_that_does_not_exist_is_not_found(self, logged_in, viewer, template):
+        assert logged_in(viewer).get(url("version", template, 7)).status_code == 404
+
+
+class TestDiff:
+    def test_shows_changed_lines(self, logged_in, viewer, template, version):
+        template.draft_html = HTML + "\n<p>more</p>"
+        template.save()
+        page = (
+            logged_in(viewer)
+            .get(url("diff", template), {"old": "1", "new": "draft"})
+            .content.decode()
+        )
+        assert "<ins>&lt;p&gt;more&lt;/p&gt;</ins>" in page
+        assert "<ins>more</ins>" in page
+
+    def test_refuses_sides_that_do_not_exist(self, logged_in, viewer, template):
+        response = logged_in(viewer).get(url("diff", template), {"old": "9", "new": "x"})
+        assert response.status_code == 422
