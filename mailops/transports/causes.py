@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from mailops.transports.sessions import Phase
+
 
 @dataclass(frozen=True, slots=True)
 class Cause:
@@ -29,7 +31,7 @@ CAUSES: dict[str, Cause] = {
     ),
     "timeout": Cause(
         "The server did not answer in time.",
-        "Check host and port; port 25 is blocked by most networks, so use 587, 465 or 2525.",
+        "Check host and port, and whether a firewall drops the connection; where 587 is blocked, providers offer 465 or 2525.",
     ),
     "unreachable": Cause(
         "The server can't be reached from here.", "Check the network, the route and the firewall."
@@ -39,9 +41,29 @@ CAUSES: dict[str, Cause] = {
         "Use port 587 with STARTTLS or port 465 with implicit TLS; if it offered it yesterday, "
         "something on the way may be removing it. Nothing was sent in clear text.",
     ),
-    "tls_certificate": Cause(
-        "The server's certificate could not be verified.",
-        "Check that the host is the name in the certificate and that the certificate is valid and not expired.",
+    "tls_expired": Cause(
+        "The server's certificate has expired.",
+        "Whoever runs the server must renew it; if the provider says it is valid, check this machine's clock.",
+    ),
+    "tls_name": Cause(
+        "The server's certificate is for another name.",
+        "Give the host exactly as the provider names it, not an address or an alias of it.",
+    ),
+    "tls_issuer": Cause(
+        "The server's certificate was not issued by an authority this machine trusts.",
+        "For a relay of your own, name its authority's file in MAILOPS_EXTRA_CA_FILE; for a provider, something on the way may be listening.",
+    ),
+    "needs_implicit_tls": Cause(
+        "The server does not greet in clear text: port 465 speaks TLS from the first octet.",
+        "Choose implicit TLS for port 465, or port 587 with STARTTLS.",
+    ),
+    "needs_starttls": Cause(
+        "The server greets in clear text, so implicit TLS can't begin.",
+        "Choose STARTTLS for this port, or port 465 with implicit TLS.",
+    ),
+    "port_25": Cause(
+        "Port 25 does not answer; most networks block it.",
+        "Use port 587 with STARTTLS, 465 with implicit TLS, or 2525 where the provider offers it.",
     ),
     "tls_failed": Cause(
         "No secure connection could be made.",
@@ -97,6 +119,17 @@ CAUSES: dict[str, Cause] = {
         "If the reply speaks of relaying, the log-in or the endpoint is the wrong one.",
     ),
 }
+
+
+def better_cause(cause: str, phase: Phase, port: int, security: str) -> str:
+    """Return the cause behind `cause` where port and security give it away."""
+    if port == 25 and cause == "timeout" and phase is Phase.CONNECT:
+        return "port_25"
+    if phase is Phase.BANNER and security == "starttls" and port == 465:
+        return "needs_implicit_tls"
+    if phase is Phase.TLS and security == "tls" and cause == "tls_failed" and port != 465:
+        return "needs_starttls"
+    return cause
 
 
 def sentence_of(cause: str) -> str:

@@ -24,7 +24,7 @@ class Phase(StrEnum):
 class SessionFault(Exception):
     """The session could not be opened: nobody was spoken of, no message is charged.
 
-    `cause` is a short name from `transports.diagnosis` ("auth_failed", "refused", "timeout", "tls_certificate", …),
+    `cause` is a name from `transports.causes` ("auth_failed", "refused", "timeout", "tls_expired", …),
     `sentence` says what is wrong and what to do, `detail` is the technical text, secrets masked.
     """
 

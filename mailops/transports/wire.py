@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 from mailops.protocol.reply import Reply, make_reply
+from mailops.transports.sessions import Phase
 
 T = TypeVar("T")
 
@@ -32,6 +33,8 @@ class WireLost(Exception):
 
 class Observer(Protocol):
     """Sees the conversation go by; whoever calls `sent` has masked the secrets."""
+
+    def entered(self, phase: Phase) -> None: ...
 
     def sent(self, text: str) -> None: ...
 

@@ -1,12 +1,14 @@
 """The kinds of transports: each gives sessions of its own."""
 
+from collections.abc import Mapping
+
 from django.conf import settings
 
 from mailops.transports.kinds.anymail import SesSession
 from mailops.transports.kinds.smtp import SmtpSession
 from mailops.transports.kinds.smtp_connection import TIMEOUTS, Login, Server
 from mailops.transports.models import Credential, Transport
-from mailops.transports.sessions import Session
+from mailops.transports.sessions import Phase, Session
 from mailops.transports.wire import Observer
 
 
@@ -20,7 +22,10 @@ def open_session(transport: Transport) -> Session:
 
 
 def session_of(
-    transport: Transport, credential: Credential | None, observer: Observer | None = None
+    transport: Transport,
+    credential: Credential | None,
+    observer: Observer | None = None,
+    timeouts: Mapping[Phase, float] | None = None,
 ) -> SmtpSession | SesSession:
     """Return a session that logs in with `credential`, active or not, and is seen by `observer`."""
     login = None
@@ -29,7 +34,7 @@ def session_of(
         login = Login(username=credential.username, reveal=credential.reveal)
     if transport.kind == Transport.Kind.SES:
         return _ses_session(transport, login)
-    return SmtpSession(_server_of(transport, login), observer)
+    return SmtpSession(_server_of(transport, login, timeouts), observer)
 
 
 def _ses_session(transport: Transport, login: Login | None) -> SesSession:
@@ -41,7 +46,9 @@ def _ses_session(transport: Transport, login: Login | None) -> SesSession:
     )
 
 
-def _server_of(transport: Transport, login: Login | None) -> Server:
+def _server_of(
+    transport: Transport, login: Login | None, timeouts: Mapping[Phase, float] | None
+) -> Server:
     return Server(
         host=transport.host,
         port=transport.port,
@@ -49,5 +56,5 @@ def _server_of(transport: Transport, login: Login | None) -> Server:
         ehlo_name=transport.return_path_host or settings.MAILOPS_RETURN_PATH_HOST,
         login=login,
         ca_file=str(getattr(settings, "MAILOPS_EXTRA_CA_FILE", "")),
-        timeouts={**TIMEOUTS, **getattr(settings, "MAILOPS_SMTP_TIMEOUTS", {})},
+        timeouts=timeouts or {**TIMEOUTS, **getattr(settings, "MAILOPS_SMTP_TIMEOUTS", {})},
     )

@@ -145,13 +145,21 @@ class SmtpSession(SmtpConnection):
         except SessionLost:
             return None
 
-    def verify_reset(self) -> Reply:
-        """End a transaction that was begun only to see whether it may be; raise SessionLost."""
+    def ask_only(self, envelope: Envelope) -> Offer:
+        """Say MAIL and RCPT to see whether they may be, and RSET; nothing is sent. Raise SessionLost."""
+        phase = Phase.MAIL
         try:
-            self._needs_reset = False
-            return self._say("RSET", Phase.MAIL)
+            for phase, line in zip(
+                _OFFER_PHASES, envelope_lines(envelope, self.extensions)[:2], strict=False
+            ):
+                self._enter(phase)
+                reply = self._say(line, phase)
+                if reply.code >= 400:
+                    return Offer(is_ready=False, reply=reply, phase=phase)
+            self._say("RSET", Phase.MAIL)
         except WireLost as lost:
-            raise self._lost(Phase.MAIL, lost) from lost
+            raise self._lost(phase, lost) from lost
+        return Offer(is_ready=True, reply=reply, phase=phase)
 
     def _lost(self, phase: Phase, lost: WireLost) -> SessionLost:
         self.abandon()

@@ -9,7 +9,7 @@ from mailops.lib import egress
 from mailops.lib.secrets import BadReference, Secret, Unsealable
 from mailops.protocol.reply import Reply
 from mailops.transports import sasl
-from mailops.transports.causes import sentence_of
+from mailops.transports.causes import better_cause, sentence_of
 from mailops.transports.kinds.smtp_lines import parse_extensions
 from mailops.transports.sessions import Phase, Session, SessionFault
 from mailops.transports.wire import Observer, Wire, WireLost
@@ -56,6 +56,7 @@ class SmtpConnection(Session, ABC):
         self.server = server
         self.extensions: dict[str, str] = {}
         self.wire: Wire | None = None
+        self.is_logged_in = False
         self._observer = observer
 
     def open(self) -> None:
@@ -65,18 +66,21 @@ class SmtpConnection(Session, ABC):
             self._connect()
             self._greet()
             self._secure_and_log_in()
-        except SessionFault:
+        except SessionFault as fault:
             self.abandon()
-            raise
+            cause = better_cause(fault.cause, fault.phase, self.server.port, self.server.security)
+            raise _fault(fault.phase, cause, fault.detail, fault.reply) from fault
 
     def _connect(self) -> None:
         host, port = self.server.host, self.server.port
+        self._enter(Phase.RESOLVE)
         try:
             endpoint = egress.resolve(host, port)
         except egress.EgressFault as fault:
             raise _fault(Phase.RESOLVE, fault.cause, fault.detail) from fault
         if self.server.security == "none" and not egress.is_trusted(host, port):
             raise _fault(Phase.CONNECT, "not_trusted", f"{host}:{port} is not a trusted relay")
+        self._enter(Phase.CONNECT)
         try:
             connection, address = egress.connect(
                 endpoint, timeout=self.server.timeouts[Phase.CONNECT]
@@ -88,7 +92,9 @@ class SmtpConnection(Session, ABC):
 
     def _greet(self) -> None:
         if self.server.security == "tls":
+            self._enter(Phase.TLS)
             self._start_tls()
+        self._enter(Phase.BANNER)
         banner = self._opening_reply(Phase.BANNER, "")
         if not banner.is_positive:
             raise _refused(Phase.BANNER, banner)
@@ -96,6 +102,7 @@ class SmtpConnection(Session, ABC):
 
     def _say_hello(self) -> None:
         """Say EHLO, or HELO to a server that doesn't know it, and keep what it offers."""
+        self._enter(Phase.EHLO)
         reply = self._ask(Phase.EHLO, f"EHLO {self.server.ehlo_name}")
         self.extensions = parse_extensions(reply) if reply.is_positive else {}
         self.can_pipeline = "PIPELINING" in self.extensions
@@ -113,6 +120,7 @@ class SmtpConnection(Session, ABC):
 
     def _upgrade(self) -> None:
         """Go over to TLS; a server, or someone on the way, that doesn't offer it gets nothing in clear text."""
+        self._enter(Phase.TLS)
         if "STARTTLS" not in self.extensions:
             offered = " ".join(self.extensions) or "nothing"
             raise _fault(Phase.TLS, "no_tls", f"EHLO offers: {offered}")
@@ -133,13 +141,14 @@ class SmtpConnection(Session, ABC):
         try:
             self._live.start_tls(context, self.server.host, timeout=timeout)
         except ssl.SSLCertVerificationError as error:
-            raise _fault(Phase.TLS, "tls_certificate", error.verify_message) from error
+            raise _fault(Phase.TLS, _flaw_of(error), error.verify_message) from error
         except WireLost as lost:
             raise _fault(Phase.TLS, lost.cause, lost.detail) from lost
         except OSError as error:
             raise _fault(Phase.TLS, "tls_failed", str(error)) from error
 
     def _log_in(self, login: Login) -> None:
+        self._enter(Phase.AUTH)
         if self._live.tls is None:
             raise _fault(Phase.AUTH, "clear_text_auth", "nothing was sent")
         offered = self.extensions.get("AUTH", "")
@@ -155,6 +164,7 @@ class SmtpConnection(Session, ABC):
         if reply.code // 100 != 2:
             cause = "auth_busy" if reply.is_transient else "auth_failed"
             raise _fault(Phase.AUTH, cause, str(reply), reply)
+        self.is_logged_in = True
 
     def _exchange(self, mechanism: sasl.Mechanism, steps: sasl.Steps) -> Reply:
         """Walk through challenges and responses (RFC 4954) and return the last reply."""
@@ -199,6 +209,10 @@ class SmtpConnection(Session, ABC):
             raise WireLost("dropped", "the session had ended")
         return self.wire
 
+    def _enter(self, phase: Phase) -> None:
+        if self._observer is not None:
+            self._observer.entered(phase)
+
     def _write(self, lines: list[str], phase: Phase) -> None:
         self._show(lines)
         self._live.send(octets_of(lines), timeout=min(BLOCK_TIMEOUT, self.server.timeouts[phase]))
@@ -242,6 +256,11 @@ def octets_of(lines: list[str]) -> bytes:
 
 def _fault(phase: Phase, cause: str, detail: str, reply: Reply | None = None) -> SessionFault:
     return SessionFault(phase, cause, sentence_of(cause), detail, reply)
+
+
+def _flaw_of(error: ssl.SSLCertVerificationError) -> str:
+    """Return the cause that OpenSSL's X509_V_ERR number stands for."""
+    return {10: "tls_expired", 62: "tls_name", 64: "tls_name"}.get(error.verify_code, "tls_issuer")
 
 
 def _refused(phase: Phase, reply: Reply) -> SessionFault:

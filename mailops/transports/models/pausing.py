@@ -1,6 +1,6 @@
 """What may be paused, by whom and why."""
 
-from typing import Any, Self
+from typing import Any
 
 from django.db import models, transaction
 from django.db.models.functions import Now
@@ -20,11 +20,6 @@ class PauseCause(models.TextChoices):
     FAULT = "fault", "A fault"  # our authentication, policy or quota
     RESTORED = "restored", "A restore"  # the database was restored from a backup
     STALE = "stale_schedule", "A stale schedule"  # its time is long past
-
-
-class PausableQuerySet(models.QuerySet[Any]):
-    def running(self) -> Self:
-        return self.filter(state=RunState.RUNNING)
 
 
 class Pausable(models.Model):

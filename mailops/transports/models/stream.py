@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 from datetime import timedelta
 from random import Random, SystemRandom
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.db.models import Q
 
-from mailops.transports.models.pausing import Pausable, PausableQuerySet
+from mailops.transports.models.pausing import Pausable, RunState
 from mailops.transports.models.transport import Transport
 
 _RANDOM = SystemRandom()
@@ -30,6 +31,15 @@ PATIENCE: dict[str, Patience] = {
     ),
     "demo": Patience((1, 2, 5), 60),
 }
+
+
+class StreamQuerySet(models.QuerySet["Stream"]):
+    def running(self) -> Self:
+        return self.filter(state=RunState.RUNNING)
+
+    def broken_first(self) -> Self:
+        """Order by what needs somebody: paused, then by name."""
+        return self.annotate(is_stopped=Q(state=RunState.PAUSED)).order_by("-is_stopped", "name")
 
 
 class Stream(Pausable):
@@ -59,7 +69,7 @@ class Stream(Pausable):
     is_sensitive = models.BooleanField(default=False)  # stores and shows no body
     created_at = models.DateTimeField(auto_now_add=True)
 
-    objects = PausableQuerySet.as_manager()
+    objects = StreamQuerySet.as_manager()
 
     def __str__(self) -> str:
         return self.name

@@ -1,7 +1,7 @@
 """A way out, and what it logs in with."""
 
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, Self, cast
 
 from django.db import connection, models, transaction
 from django.db.models import Q
@@ -11,7 +11,7 @@ from mailops.accounts.auditing import audit
 from mailops.lib import secrets
 from mailops.lib.egress import is_trusted
 from mailops.lib.secrets import Place, Secret
-from mailops.transports.models.pausing import Pausable, PausableQuerySet
+from mailops.transports.models.pausing import Pausable, RunState
 
 BREAKER_BACKOFF = (1, 5, 30, 120, 300, 600)  # seconds; the last one repeats
 BREAKER_THRESHOLD = 3  # rounds of failing sessions until only one at a time may probe
@@ -38,6 +38,17 @@ def _read_clock() -> datetime:
     with connection.cursor() as cursor:
         cursor.execute("SELECT clock_timestamp()")
         return cast("datetime", cursor.fetchone()[0])
+
+
+class TransportQuerySet(models.QuerySet["Transport"]):
+    def running(self) -> Self:
+        return self.filter(state=RunState.RUNNING)
+
+    def broken_first(self) -> Self:
+        """Order by what needs somebody: paused, then not reachable, then by name."""
+        return self.annotate(is_stopped=Q(state=RunState.PAUSED)).order_by(
+            "-is_stopped", "-failures", "name"
+        )
 
 
 class Transport(Pausable):
@@ -77,7 +88,7 @@ class Transport(Pausable):
     last_used_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
-    objects = PausableQuerySet.as_manager()
+    objects = TransportQuerySet.as_manager()
 
     def __str__(self) -> str:
         return self.name
@@ -175,6 +186,8 @@ class Credential(models.Model):
     is_active = models.BooleanField(default=False)
     secret_set_at = models.DateTimeField(null=True)
     last_used_at = models.DateTimeField(null=True)
+    last_tested_at = models.DateTimeField(null=True)
+    last_test = models.JSONField(default=dict, blank=True)  # as Transport.last_test
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
