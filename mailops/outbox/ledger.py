@@ -4,18 +4,15 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from random import SystemRandom
 from typing import Any
 
 from django.db import connection
 
 from mailops.outbox.fold import Entry, Standing
 from mailops.outbox.models import CountKey, Evidence, QueueEntry, Status
-from mailops.transports.backoff import backoff_after
+from mailops.transports.models import Stream
 
 BUCKET = timedelta(minutes=15)  # every time zone's days begin on a quarter hour
-
-_jitter = SystemRandom()
 
 
 class Row:
@@ -226,14 +223,16 @@ def write_entries(rows: list[Row]) -> None:
 def _entry_values(row: Row) -> dict[str, Any]:
     entry, columns = row.standing.entry, row.columns
     assert entry is not None
-    delay = 0.0
-    if entry.backs_off:
-        delay = backoff_after(columns["backoff_seconds"], entry.attempts, jitter=_jitter.random())
-        delay = max(delay, float(row.retry_after))
+    stream = Stream(kind=columns["lane"], backoff_seconds=columns["backoff_seconds"])
+    delay = (
+        stream.backoff_after(entry.attempts, retry_after=row.retry_after)
+        if entry.backs_off
+        else timedelta()
+    )
     return {
         "id": row.id,
         "lane": QueueEntry.Lane(columns["lane"]),
-        "delay": delay,
+        "delay": delay.total_seconds(),
         "attempts": entry.attempts,
         "session_attempts": entry.session_attempts,
         "is_held": entry.is_held,
