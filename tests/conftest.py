@@ -14,6 +14,7 @@ from mailops.accounts.models import Role, User
 from mailops.celery import app
 from mailops.lib import broker
 from mailops.lib.postgres import Server
+from tests.browser import chromium, open_page  # noqa: F401 - fixtures
 
 # Debian keeps servers where a plain user's PATH does not look
 PROGRAM_PATH = f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin:/usr/lib/dovecot"

@@ -1,0 +1,17 @@
+// What every page has beyond plain HTML. Each page works without it.
+import { confirmFirst } from "./app/confirm.js";
+import { copyButtons } from "./app/copy.js";
+import { sendOnce } from "./app/forms.js";
+import { palette } from "./app/palette.js";
+import { shortcuts } from "./app/shortcuts.js";
+import { themeToggle } from "./app/theme.js";
+import { freshTimes } from "./app/times.js";
+import { toasts } from "./app/toasts.js";
+
+themeToggle();
+copyButtons();
+toasts();
+freshTimes();
+sendOnce();
+confirmFirst();
+shortcuts(palette());

@@ -1,0 +1,27 @@
+// A form is sent once, however often its button is pressed.
+
+export function sendOnce() {
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (event.defaultPrevented || form.method !== "post" || isHtmx(form)) return;
+    if (form.dataset.sent !== undefined) {
+      event.preventDefault();
+      return;
+    }
+    form.dataset.sent = "";
+    for (const button of form.querySelectorAll("button[type=submit], button:not([type])")) {
+      button.setAttribute("aria-disabled", "true");
+    }
+  });
+  // back from the next page: the form may be sent again
+  window.addEventListener("pageshow", () => {
+    for (const form of document.querySelectorAll("form[data-sent]")) {
+      delete form.dataset.sent;
+      form.querySelectorAll("[aria-disabled]").forEach((button) => button.removeAttribute("aria-disabled"));
+    }
+  });
+}
+
+function isHtmx(form) {
+  return form.closest("[hx-boost=true]") || form.matches("[hx-post], [hx-put], [hx-delete]");
+}

@@ -1,0 +1,60 @@
+// Keys: Ctrl/Cmd+K, / and ? and g + letter. None fires while one types.
+import { make } from "./dom.js";
+
+const WAIT = 1200;
+const TYPING = "input:not([type=checkbox], [type=radio], [type=button], [type=submit]), textarea, select, [contenteditable], .cm-editor";
+
+export function shortcuts(palette) {
+  let pressedG = 0;
+  document.addEventListener("keydown", (event) => {
+    if ((event.ctrlKey || event.metaKey) && !event.shiftKey && !event.altKey && event.key.toLowerCase() === "k") {
+      if (event.target.closest?.(".cm-editor")) return;
+      event.preventDefault();
+      palette.open();
+      return;
+    }
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest?.(TYPING) || document.querySelector("dialog[open]")) return;
+    if (event.timeStamp - pressedG < WAIT && pressedG) {
+      pressedG = 0;
+      goTo(palette, event.key);
+    } else if (event.key === "g") {
+      pressedG = event.timeStamp;
+    } else if (event.key === "/") {
+      event.preventDefault();
+      const field = document.querySelector("main input[type=search]");
+      if (field) field.focus();
+      else palette.open();
+    } else if (event.key === "?") {
+      event.preventDefault();
+      list(palette);
+    }
+  });
+}
+
+async function goTo(palette, key) {
+  const place = (await palette.places()).find((place) => place.key === key);
+  if (place) location.assign(place.url);
+}
+
+async function list(palette) {
+  const places = await palette.places();
+  const rows = [
+    [["Ctrl", "K"], "Go to, recent, actions, find"],
+    [["/"], "Search on this page"],
+    [["?"], "This list"],
+    ...places.map((place) => [["g", place.key], place.label]),
+  ];
+  const terms = make("dl", { class: "shortcuts" });
+  for (const [keys, words] of rows) {
+    const term = make("dt", {});
+    keys.forEach((key, n) => term.append(n ? " " : "", make("kbd", {}, key)));
+    terms.append(term, make("dd", {}, words));
+  }
+  const close = make("form", { method: "dialog", class: "actions overlay-title" }, make("button", { class: "button small" }, "Close"));
+  const title = make("h2", { class: "overlay-title", id: "shortcuts-title" }, "Keyboard");
+  const dialog = make("dialog", { class: "overlay", "aria-labelledby": "shortcuts-title" }, title, terms, close);
+  document.body.append(dialog);
+  dialog.addEventListener("close", () => dialog.remove());
+  dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
+  dialog.showModal();
+}

@@ -1,0 +1,47 @@
+// Notices: one that says "done" goes away by itself, an error stays until closed.
+import { icon, make } from "./dom.js";
+
+const STAYS = 6000;
+const ICONS = { success: "check", error: "error", warning: "warning", info: "info" };
+const GONE = { 0: "The server can't be reached. Nothing was changed; check your connection and try again." };
+const REFUSED = {
+  403: "Your role does not allow this.",
+  404: "This no longer exists. Reload the page.",
+  429: "Too many attempts. Wait a few minutes.",
+};
+
+export function toasts() {
+  document.querySelectorAll(".toast").forEach((toast) => watch(toast));
+  document.addEventListener("click", (event) => {
+    event.target.closest("[data-close]")?.closest(".toast")?.remove();
+  });
+  document.addEventListener("htmx:oobAfterSwap", () => {
+    document.querySelectorAll("#toasts .toast:not([data-watched])").forEach((toast) => watch(toast));
+  });
+  document.addEventListener("htmx:responseError", (event) => {
+    const status = event.detail.xhr.status;
+    announceOnce(REFUSED[status] ?? `Something broke on our side (${status}). Reload the page to see what was done.`);
+  });
+  document.addEventListener("htmx:sendError", () => announceOnce(GONE[0]));
+}
+
+export function announce(text, level = "success", stays = STAYS) {
+  const close = make("button", { type: "button", class: "toast-close", "data-close": true, "aria-label": "Close this notice" }, icon("close"));
+  const role = level === "error" ? "alert" : "status";
+  const toast = make("div", { class: `toast ${level}`, role }, icon(ICONS[level] ?? "info"), make("p", {}, text), close);
+  document.getElementById("toasts")?.append(toast);
+  watch(toast, stays);
+}
+
+// A page that polls would say the same every few seconds.
+function announceOnce(text) {
+  const shown = [...document.querySelectorAll("#toasts .toast p")].some((p) => p.textContent === text);
+  if (!shown) announce(text, "error");
+}
+
+function watch(toast, stays = STAYS) {
+  toast.dataset.watched = "";
+  if (!toast.matches(".success, .info")) return;
+  const leave = () => (toast.matches(":hover, :focus-within") ? setTimeout(leave, 1000) : toast.remove());
+  setTimeout(leave, stays);
+}

@@ -1,0 +1,89 @@
+"""A real browser for page tests: Chromium against the live server, with what every page must hold."""
+
+import os
+import shutil
+from urllib.parse import urlsplit
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.conf import settings
+from playwright.sync_api import sync_playwright
+
+FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+BUNDLE = settings.BASE_DIR / "static" / "dist" / "app.js"
+AXE = {"resultTypes": ["violations"]}
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """Start Chromium for one module: its event loop must not outlive it, other tests run loops of their own."""
+    before = os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE")
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"  # the loop belongs to the browser, not to Django
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        yield browser
+        browser.close()
+    if before is None:
+        del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
+
+
+@pytest.fixture
+def open_page(chromium, live_server, logged_in):
+    """Return a function that opens a path of the live server, as a user or as nobody."""
+    if not BUNDLE.exists():
+        pytest.skip("needs the bundles in static/dist")
+    contexts = []
+
+    def open_(path, user=None, *, theme="light", width=1440, javascript=True):
+        context = chromium.new_context(
+            base_url=live_server.url,
+            color_scheme=theme,
+            viewport={"width": width, "height": 900 if width > 500 else 760},
+            java_script_enabled=javascript,
+        )
+        contexts.append(context)
+        if user:
+            session = logged_in(user).cookies[settings.SESSION_COOKIE_NAME].value
+            cookie = {"name": settings.SESSION_COOKIE_NAME, "value": session}
+            context.add_cookies([{**cookie, "url": live_server.url}])
+        page = context.new_page()
+        page.complaints = []
+        page.on("console", lambda message: _note(page, message))
+        page.on("pageerror", lambda error: page.complaints.append(f"error: {error}"))
+        page.on("request", lambda request: _note_foreign(page, request.url))
+        page.goto(path, wait_until="load")
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+
+
+def _note(page, message):
+    if message.type in {"error", "warning"}:
+        page.complaints.append(f"{message.type}: {message.text}")
+
+
+def _note_foreign(page, url):
+    place = urlsplit(url)
+    if place.scheme in {"http", "https", "ws"} and place.hostname not in {"127.0.0.1", "localhost"}:
+        page.complaints.append(f"left the machine: {url}")
+
+
+def assert_clean(page):
+    """Assert that axe finds nothing, the console is silent, nothing left the machine, and the page fits the window.
+
+    Looks twice: as the page was opened, and then in the dark on a phone.
+    """
+    _assert_clean_now(page)
+    page.emulate_media(color_scheme="dark")
+    page.set_viewport_size({"width": 375, "height": 760})
+    _assert_clean_now(page)
+
+
+def _assert_clean_now(page):
+    found = Axe().run(page, options=AXE)
+    assert found.violations_count == 0, found.generate_report()
+    assert page.complaints == []
+    wide, seen = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+    assert wide <= seen, f"{page.url} is {wide} px wide in a window of {seen}"

@@ -1,0 +1,108 @@
+"""The habits people expect of every page, in a real browser: keys, palette, theme; and all of it without JavaScript."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from mailops.accounts.auditing import audit
+from tests.browser import assert_clean
+from tests.conftest import PASSWORD
+
+pytestmark = pytest.mark.needs("chromium")
+
+
+class TestPalette:
+    def test_goes_to_a_place_by_its_name(self, open_page, admin):
+        page = open_page("/settings/profile/", admin)
+        page.keyboard.press("Control+k")
+        page.keyboard.type("audit")
+        expect(page.get_by_role("option", name="Audit trail")).to_be_visible()
+        assert_clean(page)
+        page.keyboard.press("Enter")
+        expect(page).to_have_url(re.compile("/settings/audit/$"))
+
+    def test_offers_what_was_visited_last(self, open_page, admin):
+        page = open_page("/settings/profile/", admin)
+        page.goto("/settings/audit/")
+        page.keyboard.press("Control+k")
+        expect(page.get_by_role("option", name="Profile").first).to_be_visible()
+
+    def test_shows_a_viewer_no_act_it_may_not_do(self, open_page, viewer):
+        page = open_page("/settings/", viewer)
+        page.keyboard.press("Control+k")
+        page.keyboard.type("invite")
+        expect(page.get_by_text("Nothing with this name.")).to_be_visible()
+
+
+class TestKeys:
+    def test_slash_goes_to_the_search_field(self, open_page, admin):
+        page = open_page("/settings/audit/", admin)
+        page.keyboard.press("/")
+        expect(page.get_by_label("Who or what")).to_be_focused()
+
+    def test_fire_nothing_while_one_types(self, open_page, admin):
+        page = open_page("/settings/audit/", admin)
+        page.get_by_label("Who or what").fill("")
+        page.keyboard.type("gs?/")
+        expect(page.get_by_label("Who or what")).to_have_value("gs?/")
+        assert page.locator("dialog[open]").count() == 0
+
+    def test_g_and_a_letter_go_to_a_place(self, open_page, admin):
+        page = open_page("/settings/audit/", admin)
+        page.keyboard.press("g")
+        page.keyboard.press("s")
+        expect(page).to_have_url(re.compile("/settings/$"))
+
+    def test_question_mark_lists_them(self, open_page, admin):
+        page = open_page("/settings/", admin)
+        page.keyboard.press("?")
+        expect(page.get_by_role("dialog", name="Keyboard")).to_be_visible()
+        assert_clean(page)
+
+
+class TestTheme:
+    def test_choice_holds_over_a_reload(self, open_page, admin):
+        page = open_page("/settings/", admin)
+        page.get_by_role("button", name="Theme: system").click()
+        page.get_by_role("button", name="Theme: light").click()
+        page.reload()
+        assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+        assert_clean(page)
+
+
+class TestFilters:
+    def test_replace_the_list_only_and_keep_the_address(self, open_page, admin):
+        audit(actor=admin, verb="campaign.pause", subject=admin)
+        audit(actor=admin, verb="user.change", subject=admin)
+        page = open_page("/settings/audit/", admin)
+        page.get_by_label("Act").select_option("user.change")
+        expect(page.locator("#entries tbody tr")).to_have_count(1)
+        assert "verb=user.change" in page.url
+        page.go_back()
+        expect(page.locator("#entries tbody tr")).to_have_count(2)
+
+
+class TestWithoutJavaScript:
+    def test_one_logs_in_filters_and_logs_out(self, open_page, admin):
+        audit(actor=admin, verb="campaign.pause")
+        page = open_page("/settings/audit/", javascript=False)
+        page.get_by_label("Email").fill(admin.email)
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Log in", exact=True).click()
+        page.get_by_label("Act").select_option("campaign.pause")
+        page.get_by_role("button", name="Filter").click()
+        expect(page.locator("#entries tbody tr")).to_have_count(1)
+        page.get_by_role("button", name="Log out").click()
+        expect(page.get_by_role("heading", name="Log in")).to_be_visible()
+
+    def test_navigation_opens_on_a_phone(self, open_page, admin):
+        page = open_page("/settings/", admin, width=375, javascript=False)
+        expect(page.get_by_role("link", name="Settings")).to_be_hidden()
+        page.get_by_text("Menu").click()
+        expect(page.get_by_role("link", name="Settings")).to_be_visible()
+
+    def test_buttons_that_need_it_are_not_shown(self, open_page, admin):
+        page = open_page("/settings/", admin, javascript=False)
+        expect(page.get_by_role("button", name=re.compile("Theme"))).to_be_hidden()
+        expect(page.get_by_role("button", name=re.compile("Copy"))).to_have_count(0)

@@ -1,0 +1,76 @@
+"""Every address of the house, for every role: who is let in, who is sent away, and how each page looks to a browser."""
+
+import pytest
+
+from mailops.accounts.models import Role, User
+from mailops.accounts.permissions import MATRIX, Act, Anyone
+from tests.addresses import Address, addresses
+from tests.browser import assert_clean
+from tests.examples import EXAMPLES
+
+ALL = addresses()
+GUARDED = [address for address in ALL if address.permission is not Anyone.ANYONE]
+BY_ROLE = [address for address in GUARDED if address.permission is not Anyone.USER]
+PLAIN = [address for address in GUARDED if not address.converters]
+LOOKED_AT = [*PLAIN, *(address for address in GUARDED if address.name in EXAMPLES)]
+
+
+def _named(address: Address) -> str:
+    return address.name
+
+
+def _path(address: Address) -> str:
+    return address.path(**EXAMPLES[address.name]()) if address.converters else address.path()
+
+
+@pytest.fixture
+def everyone(db):
+    return {
+        role: User.objects.create_user(f"{role or 'stranger'}@example.org", role=role)
+        for role in Role
+    }
+
+
+class TestEveryAddress:
+    def test_there_are_some(self):
+        assert len(ALL) > 10
+
+    @pytest.mark.parametrize("address", GUARDED, ids=_named)
+    def test_sends_the_anonymous_to_log_in(self, address, client, db):
+        for method in (client.get, client.post):
+            response = method(address.path())
+            if response.status_code != 405:
+                assert response["Location"].startswith("/accounts/login/?next=")
+
+    @pytest.mark.parametrize("address", BY_ROLE, ids=_named)
+    def test_refuses_the_wrong_roles(self, address, everyone, logged_in):
+        to_see, to_change = address.permission
+        for role, user in everyone.items():
+            client = logged_in(user)
+            if to_see not in MATRIX[role]:
+                assert client.get(address.path()).status_code in {403, 405}
+            if (to_change or to_see) not in MATRIX[role]:
+                assert client.post(address.path()).status_code in {403, 405}
+
+    @pytest.mark.parametrize("address", BY_ROLE, ids=_named)
+    def test_asks_for_a_known_act(self, address):
+        to_see, to_change = address.permission
+        assert isinstance(to_see, Act)
+        assert to_change is None or isinstance(to_change, Act)
+
+    @pytest.mark.parametrize("address", LOOKED_AT, ids=_named)
+    def test_never_breaks_for_an_admin(self, address, admin, logged_in):
+        client, path = logged_in(admin), _path(address)
+        assert client.get(path).status_code < 500
+        nonsense = {"page": "x", "q": "\x00'\"<script>", "before": "-1", "since": "31 June"}
+        assert client.get(path, nonsense).status_code < 500
+
+
+@pytest.mark.needs("chromium")
+class TestInTheBrowser:
+    @pytest.mark.parametrize("address", LOOKED_AT, ids=_named)
+    def test_is_clean(self, address, open_page, admin, logged_in):
+        path = _path(address)
+        response = logged_in(admin).get(path)
+        if response.status_code == 200 and response["Content-Type"].startswith("text/html"):
+            assert_clean(open_page(path, admin))
