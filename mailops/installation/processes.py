@@ -119,6 +119,7 @@ def environment() -> dict[str, str]:
     Celery warns root of pickled tasks, of which there are none here: hints are JSON.
     """
     return {
+        "MAILOPS_STOP_GRACE_SECONDS": "2.5",  # all must have stopped within five
         **os.environ,
         "PYTHONUNBUFFERED": "1",
         "PYTHONWARNINGS": "ignore:You're running the worker",

@@ -12,11 +12,12 @@ TURN_SECONDS = 0.5
 _PARTS = ("host", "port", "dbname", "user", "password")
 
 
-class Transport(pgmq.Transport):  # type: ignore[misc]
+class Transport(pgmq.Transport):
     """kombu's transport, but waiting in short turns, so that an idle worker hears it is to stop."""
 
-    def drain_events(self, connection: Any, timeout: float | None = None) -> None:
-        super().drain_events(connection, timeout and min(timeout, TURN_SECONDS))
+    def drain_events(self, connection: Any, timeout: float | None = None, **further: Any) -> Any:
+        turn = timeout and min(timeout, TURN_SECONDS)
+        return super().drain_events(connection, timeout=turn, **further)  # type: ignore[no-untyped-call]
 
 
 TRANSPORT_ALIASES["pgmq"] = f"{__name__}:Transport"
