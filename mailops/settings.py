@@ -317,6 +317,7 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
         "schedule": 15.0,
     },
     "domain-checks": {"task": "mailops.domains.tasks.recheck_domains", "schedule": 60.0},
+    "feedback": {"task": "mailops.feedback.tasks.process_feedback", "schedule": 5.0},
     "continue-imports": {"task": "mailops.audiences.tasks.continue_imports", "schedule": 20.0},
 }
 
