@@ -27,7 +27,7 @@ class MessageFilterForm(forms.Form):
     status = forms.ChoiceField(
         required=False, choices=[("", "Any"), ("open", "Open"), *Status.choices]
     )
-    stream = forms.ModelChoiceField[Stream](
+    stream = forms.ModelChoiceField(
         required=False, queryset=Stream.objects.order_by("name"), empty_label="Any"
     )
     campaign = forms.IntegerField(
@@ -53,11 +53,11 @@ class TestSendForm(forms.Form):
     recipient = forms.CharField(
         max_length=320, help_text="Your own address, or one of the sandbox."
     )
-    stream = forms.ModelChoiceField[Stream](
+    stream = forms.ModelChoiceField(
         queryset=Stream.objects.order_by("name"),
         help_text="The test goes out the way this stream's mail does.",
     )
-    identity = forms.ModelChoiceField[Identity](
+    identity = forms.ModelChoiceField(
         label="From",
         queryset=Identity.objects.select_related("domain").order_by("domain__name", "pk"),
     )
