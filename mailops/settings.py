@@ -319,6 +319,14 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "domain-checks": {"task": "mailops.domains.tasks.recheck_domains", "schedule": 60.0},
     "feedback": {"task": "mailops.feedback.tasks.process_feedback", "schedule": 5.0},
     "continue-imports": {"task": "mailops.audiences.tasks.continue_imports", "schedule": 20.0},
+    "start-campaigns": {
+        "task": "mailops.campaigns.tasks.start_due_campaigns",
+        "schedule": 5.0,
+    },
+    "continue-preflights": {
+        "task": "mailops.campaigns.tasks.continue_preflights",
+        "schedule": 20.0,
+    },
 }
 
 # --- Logs ------------------------------------------------------------------------------------
