@@ -18,7 +18,8 @@ def rehearse(campaign, **options) -> Preflight:
     begun = start_preflight(campaign=campaign, actor=None)
     while rehearsing.check_chunk(preflight_id=begun.pk, **options):
         pass
-    return campaign.preflights.get()
+    begun.refresh_from_db()
+    return begun
 
 
 def numbers(found: Preflight) -> tuple[int, ...]:
