@@ -148,21 +148,3 @@ class TestAuditTrail:
         text = b"".join(response.streaming_content).decode()
         assert "'=HYPERLINK()" in text
         assert "user.change" not in text
-
-
-class TestErrorPages:
-    def test_wrong_role_is_told_which_role_it_has(self, viewer, logged_in):
-        response = logged_in(viewer).get(reverse("accounts:users"))
-        assert response.status_code == 403
-        assert "with the role Viewer" in response.content.decode()
-
-    def test_missing_page_is_in_our_look(self, viewer, logged_in):
-        response = logged_in(viewer).get("/no/such/page/")
-        assert response.status_code == 404
-        assert "nothing at this address" in response.content.decode()
-
-    def test_forged_form_is_refused_in_words(self, admin, client):
-        client.handler.enforce_csrf_checks = True
-        response = client.post(reverse("account_login"), {"login": "x"})
-        assert response.status_code == 403
-        assert "too old" in response.content.decode()
