@@ -18,5 +18,4 @@ urlpatterns = [
     path("sandbox/", include("mailops.sandbox.urls")),
     path("feedback/", include("mailops.feedback.urls")),
     path("settings/", include("mailops.accounts.urls")),
-    path("", include("mailops.installation.urls")),
 ]

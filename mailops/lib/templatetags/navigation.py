@@ -41,10 +41,10 @@ class Link:
     is_current: bool
 
 
-def resolve(url_name: str, *arguments: object) -> str:
+def resolve(url_name: str) -> str:
     """Return the address of `url_name`, or "" where no app answers to it."""
     try:
-        return reverse(url_name, args=arguments)
+        return reverse(url_name)
     except NoReverseMatch:
         return ""
 
@@ -75,6 +75,6 @@ def navigation(context: template.Context) -> dict[str, object]:
 
 
 @register.simple_tag
-def url_if_any(url_name: str, *arguments: object) -> str:
+def url_if_any(url_name: str) -> str:
     """Return the address of `url_name`, or nothing where no app answers to it."""
-    return resolve(url_name, *arguments)
+    return resolve(url_name)

@@ -1,0 +1,102 @@
+"""The pages that say when an incident opens, and who is told."""
+
+from django.contrib import messages as toasts
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect
+from django.views.decorators.http import require_POST
+
+from mailops.accounts.permissions import Act, confirm_password, needs, user_of
+from mailops.incidents.configuring import (
+    change_threshold,
+    delete_channel,
+    save_channel,
+    test_channel,
+)
+from mailops.incidents.forms import ChannelForm, ThresholdForm
+from mailops.incidents.models import Notice, NotificationChannel, Threshold
+from mailops.lib.htmx import render_page
+
+
+@needs(Act.SEE)
+def threshold_list(request: HttpRequest) -> HttpResponse:
+    thresholds = Threshold.objects.order_by("-is_enabled", "id")
+    return render_page(request, "incidents/threshold_list.html", {"thresholds": thresholds})
+
+
+@needs(Act.CONFIGURE)
+def threshold_edit(request: HttpRequest, threshold_id: int) -> HttpResponseBase:
+    threshold = get_object_or_404(Threshold, id=threshold_id)
+    form = ThresholdForm(request.POST or None, instance=threshold)
+    if request.method == "POST" and form.is_valid():
+        change_threshold(threshold=form.save(commit=False), actor=user_of(request))
+        toasts.success(
+            request, f"{threshold}: changed; it holds from the next look, within 10 seconds."
+        )
+        return redirect("incidents:thresholds")
+    return render_page(
+        request,
+        "incidents/threshold_form.html",
+        {"form": form, "name": str(threshold)},
+        status=422 if form.is_bound else 200,
+    )
+
+
+@needs(Act.SEE)
+def channel_list(request: HttpRequest) -> HttpResponse:
+    channels = NotificationChannel.objects.select_related("stream").order_by("name")
+    notices = Notice.objects.select_related("channel", "incident__threshold").prefetch_related(
+        "attempts"
+    )
+    context = {"channels": channels, "notices": notices.order_by("-id")[:30]}
+    return render_page(request, "incidents/channel_list.html", context, fragment="notices")
+
+
+@needs(Act.CONFIGURE)
+@confirm_password
+def channel_add(request: HttpRequest) -> HttpResponseBase:
+    return _edit_channel(request, NotificationChannel())
+
+
+@needs(Act.CONFIGURE)
+@confirm_password
+def channel_edit(request: HttpRequest, channel_id: int) -> HttpResponseBase:
+    return _edit_channel(request, get_object_or_404(NotificationChannel, id=channel_id))
+
+
+def _edit_channel(request: HttpRequest, channel: NotificationChannel) -> HttpResponseBase:
+    form = ChannelForm(request.POST or None, instance=channel)
+    if request.method == "POST" and form.is_valid():
+        changed = form.save(commit=False)
+        save_channel(channel=changed, url=form.cleaned_data["url"], actor=user_of(request))
+        toasts.success(request, f"{changed} is saved. Test it, so that it works when it must.")
+        return redirect("incidents:channels")
+    return render_page(
+        request,
+        "incidents/channel_form.html",
+        {"form": form, "channel": channel if channel.pk else None},
+        status=422 if form.is_bound else 200,
+    )
+
+
+@needs(Act.CONFIGURE)
+def channel_delete(request: HttpRequest, channel_id: int) -> HttpResponseBase:
+    channel = get_object_or_404(NotificationChannel, id=channel_id)
+    if request.method == "POST":
+        delete_channel(channel=channel, actor=user_of(request))
+        toasts.success(request, f"{channel} is deleted.")
+        return redirect("incidents:channels")
+    effects = [
+        "It is told of no incident any more, those that are open included.",
+        f"The record of {channel.notices.count():,} notices to it goes with it.",
+    ]
+    context = {"channel": channel, "effects": effects, "text": f"Delete the channel {channel}?"}
+    return render_page(request, "incidents/channel_confirm_delete.html", context)
+
+
+@needs(Act.OPERATE)
+@require_POST
+def channel_test(request: HttpRequest, channel_id: int) -> HttpResponseBase:
+    channel = get_object_or_404(NotificationChannel, id=channel_id)
+    test_channel(channel=channel, actor=user_of(request))
+    toasts.success(request, f"{channel} is told within 10 seconds; what came of it shows below.")
+    return redirect("incidents:channels")

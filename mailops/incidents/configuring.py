@@ -1,0 +1,84 @@
+"""Changes thresholds and notification channels."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.db import transaction
+
+from mailops.accounts.auditing import audit
+from mailops.accounts.models import User
+from mailops.incidents.models import Level, Notice, NotificationChannel, Threshold
+
+_CHANNEL_FIELDS = ("name", "kind", "is_enabled", "least_level", "host", "recipient", "stream_id")
+_THRESHOLD_FIELDS = (
+    "is_enabled",
+    "window_minutes",
+    "sample_floor",
+    "warn",
+    "act",
+    "stop",
+    "pauses",
+    "why",
+)
+
+
+@transaction.atomic
+def change_threshold(*, threshold: Threshold, actor: User) -> None:
+    """Write down a changed `threshold`."""
+    before = _values(Threshold.objects.select_for_update().get(pk=threshold.pk), _THRESHOLD_FIELDS)
+    threshold.save()
+    threshold.refresh_from_db()
+    audit(
+        actor=actor,
+        verb="threshold.change",
+        subject=threshold,
+        before=before,
+        after=_values(threshold, _THRESHOLD_FIELDS),
+    )
+
+
+@transaction.atomic
+def save_channel(*, channel: NotificationChannel, url: str, actor: User) -> None:
+    """Write down a new or changed `channel`; an empty `url` leaves the webhook's address as it is."""
+    is_new = channel.pk is None
+    before = (
+        {} if is_new else _values(NotificationChannel.objects.get(pk=channel.pk), _CHANNEL_FIELDS)
+    )
+    channel.save()
+    if url:
+        channel.set_url(url, urlsplit(url).hostname or "")
+        channel.save(update_fields=["host", "sealed_url"])
+    audit(
+        actor=actor,
+        verb="channel.add" if is_new else "channel.change",
+        subject=channel,
+        before=before,
+        after={**_values(channel, _CHANNEL_FIELDS), "address_changed": bool(url)},
+    )
+
+
+@transaction.atomic
+def delete_channel(*, channel: NotificationChannel, actor: User) -> None:
+    audit(
+        actor=actor,
+        verb="channel.delete",
+        subject=channel,
+        before=_values(channel, _CHANNEL_FIELDS),
+    )
+    channel.delete()
+
+
+@transaction.atomic
+def test_channel(*, channel: NotificationChannel, actor: User) -> Notice:
+    """Let `channel` be told something harmless, soon."""
+    notice = channel.notices.create(occasion=Notice.Occasion.TEST, level=Level.WARN)
+    audit(actor=actor, verb="channel.test", subject=channel)
+    return notice
+
+
+def _values(row: Any, names: tuple[str, ...]) -> dict[str, Any]:
+    values = {name: getattr(row, name) for name in names}
+    return {
+        name: value if isinstance(value, (bool, int, str, type(None))) else str(value)
+        for name, value in values.items()
+    }

@@ -1,0 +1,244 @@
+"""Compares windows of counts with thresholds: opens incidents, keeps them up to date, closes them, may pause."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models import Max
+
+from mailops.accounts.models import AuditEntry
+from mailops.campaigns.models import Campaign
+from mailops.incidents import evidence
+from mailops.incidents.measuring import Rate, rates
+from mailops.incidents.models import (
+    Incident,
+    IncidentNote,
+    Level,
+    Notice,
+    SubjectKind,
+    Threshold,
+)
+from mailops.incidents.notifying import announce
+from mailops.lib.locks import advisory_lock
+from mailops.transports.models import PauseCause, Stream, Transport
+
+QUARTER = timedelta(minutes=15)  # a count's bucket
+REFRESH = timedelta(seconds=60)  # how often the numbers of an open incident are written anew
+_KINDS: dict[str, Any] = {
+    SubjectKind.STREAM: Stream,
+    SubjectKind.TRANSPORT: Transport,
+    SubjectKind.CAMPAIGN: Campaign,
+}
+_WORDS = {
+    Threshold.Measure.BOUNCES: "bounced",
+    Threshold.Measure.COMPLAINTS: "was complained about",
+}
+_LEVEL_WORDS = {Level.WARN: "warn", Level.ACT: "act", Level.STOP: "stop"}
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a threshold says of one subject that is in trouble."""
+
+    subject: Any
+    level: Level
+    sentence: str
+    since: datetime
+    rate: Rate | None = None
+
+
+def detect() -> int:
+    """Look once at every threshold, and return how many incidents are open; a second caller at once does nothing."""
+    with advisory_lock("incidents.detection") as is_ours:
+        if is_ours:
+            now = _clock()
+            for threshold in Threshold.objects.filter(is_enabled=True).order_by("id"):
+                _settle(threshold, read(threshold, now), now)
+        return Incident.objects.open().count()
+
+
+def _clock() -> datetime:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        (now,) = cursor.fetchone()
+    return now  # type: ignore[no-any-return]
+
+
+def read(threshold: Threshold, now: datetime) -> dict[int, Reading]:
+    """Return a reading of each subject that the threshold finds in trouble."""
+    if threshold.is_rate:
+        return _read_rates(threshold, now)
+    transports = Transport.objects.order_by("id")
+    if threshold.measure == Threshold.Measure.FAULT:
+        stopped = transports.filter(state="paused", pause_cause=PauseCause.FAULT)
+        return {one.pk: _reading_of_fault(one, now) for one in stopped}
+    unreachable = transports.exclude(breaker=Transport.Breaker.CLOSED).filter(state="running")
+    return {one.pk: _reading_of_breaker(one, now) for one in unreachable}
+
+
+def _reading_of_fault(transport: Transport, now: datetime) -> Reading:
+    sentence = f"{transport} is paused by a fault. {transport.pause_sentence}".strip()
+    return Reading(transport, Level.STOP, sentence, transport.paused_at or now)
+
+
+def _reading_of_breaker(transport: Transport, now: datetime) -> Reading:
+    sentence = f"{transport} can't be reached: {transport.failures} sessions failed in a row. "
+    return Reading(transport, Level.ACT, (sentence + transport.breaker_sentence).strip(), now)
+
+
+def _read_rates(threshold: Threshold, now: datetime) -> dict[int, Reading]:
+    since = _quarter(now - threshold.window)
+    over = {
+        pk: (rate, since)
+        for pk, rate in rates(threshold, since=since).items()
+        if _level(threshold, rate) is not None
+    }
+    for pk, fresh_at in _fresh_starts(threshold, list(over)).items():
+        if fresh_at > since:  # what a person has judged already is not held against it again
+            rate = rates(threshold, since=fresh_at, subject_id=pk).get(pk, Rate())
+            over[pk] = (rate, fresh_at)
+    subjects = _KINDS[threshold.subject_kind].objects.in_bulk(list(over))
+    return {
+        pk: Reading(subjects[pk], level, _sentence(threshold, subjects[pk], rate, level), at, rate)
+        for pk, (rate, at) in over.items()
+        if pk in subjects and (level := _level(threshold, rate)) is not None
+    }
+
+
+def _level(threshold: Threshold, rate: Rate) -> Level | None:
+    return threshold.level_of(rate.percent) if rate.whole >= threshold.sample_floor else None
+
+
+def _quarter(moment: datetime) -> datetime:
+    return moment - timedelta(
+        minutes=moment.minute % 15, seconds=moment.second, microseconds=moment.microsecond
+    )
+
+
+def _fresh_starts(threshold: Threshold, ids: list[int]) -> dict[int, datetime]:
+    """Return when measuring begins anew: the quarter hour after an incident was closed or the subject resumed."""
+    if not ids:
+        return {}
+    closed = Incident.objects.filter(threshold=threshold, subject_id__in=ids, state="closed")
+    starts = dict(closed.values_list("subject_id").annotate(Max("closed_at")))
+    resumed = AuditEntry.objects.filter(
+        subject_type=_KINDS[threshold.subject_kind]._meta.label,  # noqa: SLF001 - Django's documented name
+        subject_id__in=[str(pk) for pk in ids],
+        verb=f"{threshold.subject_kind}.resume",
+    )
+    for subject_id, at in resumed.values_list("subject_id").annotate(Max("at")):
+        starts[int(subject_id)] = max(at, starts.get(int(subject_id), at))
+    return {pk: _quarter(at) + QUARTER for pk, at in starts.items()}
+
+
+def _sentence(threshold: Threshold, subject: Any, rate: Rate, level: Level) -> str:
+    limit = getattr(threshold, level.value).normalize()
+    return (
+        f"{rate} of the mail of {subject} {_WORDS[Threshold.Measure(threshold.measure)]} "
+        f"within {_span(threshold.window_minutes)}; the level to {_LEVEL_WORDS[level]} is {limit:f} %."
+    )
+
+
+def _span(minutes: int) -> str:
+    if minutes % 60:
+        return f"{minutes} minutes"
+    return "an hour" if minutes == 60 else f"{minutes // 60} hours"
+
+
+def _settle(threshold: Threshold, readings: dict[int, Reading], now: datetime) -> None:
+    unsettled = {one.subject_id: one for one in threshold.incidents.open().select_for_update()}
+    for subject_id, reading in readings.items():
+        incident = unsettled.pop(subject_id, None)
+        if incident is None:
+            incident = _open(threshold, reading)
+        else:
+            _keep(threshold, incident, reading, now)
+        if threshold.pauses and reading.level is Level.STOP:
+            _pause(incident, reading)
+    for incident in unsettled.values():
+        _calm(threshold, incident, now)
+
+
+def _open(threshold: Threshold, reading: Reading) -> Incident:
+    incident = Incident.objects.create(
+        threshold=threshold,
+        subject_kind=threshold.subject_kind,
+        subject_id=reading.subject.pk,
+        subject_label=str(reading.subject)[:254],
+        level=reading.level,
+        sentence=reading.sentence,
+        owner=getattr(reading.subject, "owner", None),
+        evidence=_evidence(threshold, reading),
+    )
+    incident.notes.create(kind=IncidentNote.Kind.OPENED, text=reading.sentence)
+    announce(incident, Notice.Occasion.OPENED)
+    return incident
+
+
+def _keep(threshold: Threshold, incident: Incident, reading: Reading, now: datetime) -> None:
+    is_worse = reading.level.rank > Level(incident.level).rank
+    if is_worse:
+        incident.level = reading.level
+        incident.evidence = _evidence(threshold, reading)
+        incident.notes.create(kind=IncidentNote.Kind.RAISED, text=reading.sentence)
+    elif now - incident.last_seen_at < REFRESH and incident.calm_since_at is None:
+        return
+    elif reading.rate is not None:
+        incident.evidence["numbers"] = evidence.numbers(
+            threshold, incident.subject_id, reading.rate, reading.since
+        )
+    incident.sentence, incident.last_seen_at, incident.calm_since_at = reading.sentence, now, None
+    incident.save()
+    if is_worse:
+        announce(incident, Notice.Occasion.RAISED)
+
+
+def _evidence(threshold: Threshold, reading: Reading) -> dict[str, Any]:
+    found = evidence.gather(threshold, reading.subject, reading.since)
+    if reading.rate is not None:
+        found["numbers"] = evidence.numbers(
+            threshold, reading.subject.pk, reading.rate, reading.since
+        )
+    elif isinstance(reading.subject, Transport):
+        found["technical"] = reading.subject.pause_detail or reading.subject.breaker_detail
+    return found
+
+
+def _pause(incident: Incident, reading: Reading) -> None:
+    subject = reading.subject
+    stopped = subject.stream if isinstance(subject, Campaign) else subject
+    if stopped.pause(PauseCause.GUARDRAIL, reading.sentence, f"Incident {incident.pk}"):
+        incident.notes.create(
+            kind=IncidentNote.Kind.PAUSED, text=f"mailops paused {stopped}: the level to stop."
+        )
+
+
+def _calm(threshold: Threshold, incident: Incident, now: datetime) -> None:
+    """All is well, or nothing more is known: close after a while, but never what is paused because of it."""
+    stopped = incident.stoppable()
+    if stopped is not None and stopped.is_paused and threshold.is_rate:
+        return
+    if incident.calm_since_at is None:
+        incident.calm_since_at = now
+        incident.save(update_fields=["calm_since_at"])
+        incident.notes.create(kind=IncidentNote.Kind.CALMED, text="No longer seen.")
+    elif now - incident.calm_since_at >= threshold.calm:
+        close_by_itself(incident, f"Not seen for {_span(int(threshold.calm.seconds / 60))}.")
+
+
+@transaction.atomic
+def close_by_itself(incident: Incident, reason: str) -> None:
+    """Close an incident whose trouble is over."""
+    Incident.objects.filter(pk=incident.pk).update(
+        state=Incident.State.CLOSED, closed_at=_clock(), close_reason=reason
+    )
+    incident.notes.create(kind=IncidentNote.Kind.CLOSED, text=reason)
+    announce(incident, Notice.Occasion.CLOSED)
+
+
+def is_still_there(incident: Incident) -> bool:
+    """Tell whether the trouble can be seen now; only asked of faults, since a rate is judged anew after a close."""
+    if incident.threshold.is_rate:
+        return False
+    return incident.subject_id in read(incident.threshold, _clock())

@@ -1,0 +1,196 @@
+"""What the incident pages may be asked and given."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from django import forms
+from django.db.models import QuerySet
+
+from mailops.accounts.models import User
+from mailops.accounts.permissions import MATRIX, Act
+from mailops.domains.models import Identity
+from mailops.incidents.models import Incident, Level, NotificationChannel, SubjectKind, Threshold
+from mailops.lib import egress
+from mailops.protocol.address import InvalidAddress, parse_address
+from mailops.transports.models import Stream
+
+
+class FilterForm(forms.Form):
+    state = forms.ChoiceField(required=False, choices=[("", "Any"), *Incident.State.choices])
+    subject = forms.ChoiceField(
+        label="About", required=False, choices=[("", "Any"), *SubjectKind.choices]
+    )
+
+
+class NoteForm(forms.Form):
+    text = forms.CharField(label="Note", max_length=4000, widget=forms.Textarea(attrs={"rows": 3}))
+
+
+class CloseForm(forms.Form):
+    reason = forms.CharField(
+        label="What was it, and what was done?",
+        max_length=2000,
+        widget=forms.Textarea(attrs={"rows": 2}),
+    )
+
+
+def _operators() -> QuerySet[User]:
+    roles = [role for role, acts in MATRIX.items() if Act.OPERATE in acts]
+    return User.objects.filter(is_active=True, role__in=roles).order_by("email")
+
+
+class OwnerForm(forms.Form):
+    owner = forms.ModelChoiceField(_operators(), required=False, empty_label="Nobody")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["owner"] = forms.ModelChoiceField(
+            _operators(), required=False, empty_label="Nobody"
+        )
+
+
+class ThresholdForm(forms.ModelForm):  # type: ignore[type-arg]
+    class Meta:
+        model = Threshold
+        fields = (
+            "is_enabled",
+            "window_minutes",
+            "sample_floor",
+            "warn",
+            "act",
+            "stop",
+            "pauses",
+            "why",
+        )
+        labels = {
+            "is_enabled": "Watch this",
+            "window_minutes": "Window, in minutes",
+            "sample_floor": "Least number of messages",
+            "warn": "Warn at, in percent",
+            "act": "Act at, in percent",
+            "stop": "Stop at, in percent",
+            "pauses": "Pause the stream at the level to stop",
+            "why": "Why these numbers",
+        }
+        help_texts = {
+            "window_minutes": "15 minutes to 7 days; counts come in quarter hours.",
+            "sample_floor": "Fewer messages in the window say nothing.",
+            "warn": "Empty: this level is never reached.",
+        }
+        widgets = {"why": forms.Textarea(attrs={"rows": 3})}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not self.instance.is_rate:
+            for name in ("window_minutes", "sample_floor", "warn", "act", "stop", "pauses"):
+                del self.fields[name]
+        elif self.instance.subject_kind == SubjectKind.TRANSPORT:
+            self.fields["pauses"].label = "Pause the transport at the level to stop"
+
+    def clean_window_minutes(self) -> int:
+        minutes: int = self.cleaned_data["window_minutes"]
+        if not 15 <= minutes <= 7 * 24 * 60:
+            raise forms.ValidationError("Give 15 minutes to 7 days (10,080 minutes).")
+        return minutes
+
+    def clean_sample_floor(self) -> int:
+        floor: int = self.cleaned_data["sample_floor"]
+        if floor < 1:
+            raise forms.ValidationError("Give one message or more.")
+        return floor
+
+    def clean(self) -> dict[str, Any]:
+        given = super().clean() or {}
+        levels = [(name, given[name]) for name in Level.values if given.get(name) is not None]
+        for name, percent in levels:
+            if not 0 < percent <= 100:
+                self.add_error(name, "Give more than 0 and at most 100 percent.")
+        percents = [percent for _, percent in levels]
+        if percents != sorted(percents):
+            self.add_error("stop", "The levels must rise: warn, act, stop.")
+        return given
+
+
+class ChannelForm(forms.ModelForm):  # type: ignore[type-arg]
+    url = forms.CharField(
+        label="Webhook address",
+        required=False,
+        max_length=2000,
+        help_text="https://…; kept encrypted, since such addresses hold a token.",
+        widget=forms.URLInput(attrs={"autocomplete": "off"}),
+    )
+
+    class Meta:
+        model = NotificationChannel
+        fields = (
+            "name",
+            "kind",
+            "least_level",
+            "url",
+            "recipient",
+            "stream",
+            "identity",
+            "is_enabled",
+        )
+        labels = {"least_level": "Tell from this level", "is_enabled": "Tell this channel"}
+        help_texts = {
+            "recipient": "For mail.",
+            "stream": "For mail: its transport must not be the one in trouble, so give two channels "
+            "over two transports.",
+            "identity": "For mail: whom it says it is from, of the stream's domain.",
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["stream"] = forms.ModelChoiceField(
+            Stream.objects.order_by("name"),
+            required=False,
+            help_text=self.Meta.help_texts["stream"],
+        )
+        self.fields["identity"] = forms.ModelChoiceField(
+            Identity.objects.select_related("domain").order_by("name"),
+            required=False,
+            help_text=self.Meta.help_texts["identity"],
+        )
+        if self.instance.sealed_url:
+            self.fields["url"].help_text = f"{self.instance.place}; empty: stays as it is."
+
+    def clean_url(self) -> str:
+        url: str = self.cleaned_data["url"].strip()
+        if not url:
+            return ""
+        try:
+            parts = urlsplit(url)
+            host, port = parts.hostname or "", parts.port or 443
+        except ValueError:
+            raise forms.ValidationError("This is not an address.") from None
+        if not host or parts.username or not url.isascii():
+            raise forms.ValidationError("Give an address like https://hooks.example.com/…")
+        if parts.scheme != "https" and not egress.is_trusted(host, port):
+            raise forms.ValidationError(
+                "Give an https address: what is told is nobody else's business."
+            )
+        return url
+
+    def clean_recipient(self) -> str:
+        recipient: str = self.cleaned_data["recipient"]
+        if recipient:
+            try:
+                parse_address(recipient)
+            except InvalidAddress as error:
+                raise forms.ValidationError(error.sentence) from None
+        return recipient
+
+    def clean(self) -> dict[str, Any]:
+        given = super().clean() or {}
+        if given.get("kind") == NotificationChannel.Kind.WEBHOOK:
+            if not given.get("url") and not self.instance.sealed_url and "url" not in self.errors:
+                self.add_error("url", "Give the webhook's address.")
+        elif given.get("kind") == NotificationChannel.Kind.MAIL:
+            for name in ("recipient", "stream", "identity"):
+                if not given.get(name) and name not in self.errors:
+                    self.add_error(name, "A mail channel needs this.")
+            stream, identity = given.get("stream"), given.get("identity")
+            if stream and identity and identity.domain_id != stream.domain_id:
+                self.add_error("identity", f"Choose one of the stream's domain, {stream.domain}.")
+        return given

@@ -1,0 +1,107 @@
+"""What people do with an incident: acknowledge, own, note, pause, resume, close."""
+
+from typing import Any
+
+from django.db import transaction
+from django.db.models.functions import Now
+
+from mailops.accounts.auditing import audit
+from mailops.accounts.models import User
+from mailops.incidents.detection import is_still_there
+from mailops.incidents.models import Incident, IncidentNote, Notice
+from mailops.incidents.notifying import announce
+from mailops.transports.models import PauseCause, Stream, Transport
+
+
+class NotPossible(Exception):
+    """The act doesn't fit the incident as it is now; the sentence says why."""
+
+
+def _locked(incident: Incident) -> Incident:
+    """Return the incident as it is now, locked, or raise NotPossible if it is closed."""
+    now = Incident.objects.select_for_update().get(pk=incident.pk)
+    if not now.is_open:
+        raise NotPossible("This incident is closed already.")
+    return now
+
+
+@transaction.atomic
+def acknowledge(*, incident: Incident, actor: User) -> None:
+    """Tell the others that somebody is on it; who does so owns it, if nobody did."""
+    locked = _locked(incident)
+    if locked.is_acknowledged:
+        raise NotPossible("It is acknowledged already.")
+    before = locked.state
+    locked.state, locked.acknowledged_at = Incident.State.ACKNOWLEDGED, Now()
+    locked.owner = locked.owner or actor
+    locked.save(update_fields=["state", "acknowledged_at", "owner"])
+    _note(locked, actor, IncidentNote.Kind.ACKNOWLEDGED, f"{actor} is on it.")
+    _tell(actor, "incident.acknowledge", locked, before={"state": before})
+
+
+@transaction.atomic
+def assign(*, incident: Incident, owner: User | None, actor: User) -> None:
+    """Make `owner` answer for it."""
+    locked = _locked(incident)
+    before = str(locked.owner) if locked.owner else None
+    locked.owner = owner
+    locked.save(update_fields=["owner"])
+    name = str(owner) if owner else None
+    _note(locked, actor, IncidentNote.Kind.ASSIGNED, f"Owner: {name or 'nobody'}.")
+    _tell(actor, "incident.assign", locked, before={"owner": before}, after={"owner": name})
+
+
+@transaction.atomic
+def add_note(*, incident: Incident, text: str, actor: User) -> None:
+    """Write `text` on the timeline; a closed incident takes notes too, for what was learned."""
+    _note(incident, actor, IncidentNote.Kind.NOTE, text)
+    _tell(actor, "incident.note", incident, after={"note": text})
+
+
+@transaction.atomic
+def pause(*, incident: Incident, actor: User) -> None:
+    """Stop the mail this incident is about."""
+    stopped = _stoppable(incident)
+    sentence = f"Paused by {actor} because of incident {incident.pk}: {incident.sentence}"
+    if not stopped.pause(PauseCause.PERSON, sentence, actor=actor):
+        raise NotPossible(f"{stopped} is paused already.")
+    _note(incident, actor, IncidentNote.Kind.PAUSED, f"Paused {stopped}.")
+
+
+@transaction.atomic
+def resume(*, incident: Incident, actor: User) -> None:
+    """Let that mail pass again; its rates are measured anew from the next quarter hour."""
+    stopped = _stoppable(incident)
+    if not stopped.resume(actor=actor, reason=f"From incident {incident.pk}"):
+        raise NotPossible(f"{stopped} is running already.")
+    _note(incident, actor, IncidentNote.Kind.RESUMED, f"Resumed {stopped}.")
+
+
+@transaction.atomic
+def close(*, incident: Incident, reason: str, actor: User) -> None:
+    """Close it because of `reason`; a fault that is still there can't be closed away."""
+    locked = _locked(incident)
+    if is_still_there(locked):
+        raise NotPossible("It is still there, and would open again at once. Mend the cause first.")
+    before = locked.state
+    locked.state, locked.closed_at, locked.close_reason = Incident.State.CLOSED, Now(), reason
+    locked.save(update_fields=["state", "closed_at", "close_reason"])
+    _note(locked, actor, IncidentNote.Kind.CLOSED, reason)
+    _tell(actor, "incident.close", locked, before={"state": before}, reason=reason)
+    announce(locked, Notice.Occasion.CLOSED)
+
+
+def _stoppable(incident: Incident) -> Stream | Transport:
+    stopped = incident.stoppable()
+    if stopped is None:
+        raise NotPossible(f"{incident.subject_label} no longer exists.")
+    return stopped
+
+
+def _note(incident: Incident, actor: User, kind: IncidentNote.Kind, text: str) -> None:
+    incident.notes.create(kind=kind, text=text, author=actor, author_label=str(actor))
+
+
+def _tell(actor: User, verb: str, incident: Incident, **details: Any) -> None:
+    details.setdefault("after", {"state": str(incident.state)})
+    audit(actor=actor, verb=verb, subject=incident, **details)

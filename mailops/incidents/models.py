@@ -1,0 +1,344 @@
+"""Thresholds over counts, the incidents they open, and who is told."""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, ClassVar, Self
+
+from django.db import models
+from django.db.models.functions import Now
+
+from mailops.campaigns.models import Campaign
+from mailops.lib.secrets import Place, Secret, seal, unseal
+from mailops.transports.models import Stream, Transport
+
+
+class SubjectKind(models.TextChoices):
+    STREAM = "stream", "Stream"
+    TRANSPORT = "transport", "Transport"
+    CAMPAIGN = "campaign", "Campaign"
+
+
+class Level(models.TextChoices):
+    WARN = "warn", "Warn"
+    ACT = "act", "Act"
+    STOP = "stop", "Stop"
+
+    @property
+    def rank(self) -> int:
+        return list(Level).index(self)
+
+    @property
+    def severity(self) -> str:
+        """The word of the severity pills."""
+        return "warning" if self is Level.WARN else "critical"
+
+
+def _percent(level: Decimal | None) -> str:
+    return "never" if level is None else f"{level.normalize():f} %"
+
+
+class Threshold(models.Model):
+    """When something counts as trouble, and what is done about it by itself."""
+
+    class Measure(models.TextChoices):
+        BOUNCES = "bounces", "Bounce rate"  # bounced and returned of all that was answered
+        COMPLAINTS = "complaints", "Complaint rate"  # complained of all that was accepted
+        FAULT = "fault", "Paused by a fault"  # our log-in, policy or quota; of a transport
+        BREAKER = "breaker", "Not reachable"  # the breaker of a transport is open
+
+    measure = models.CharField(max_length=12, choices=Measure.choices)
+    subject_kind = models.CharField(max_length=10, choices=SubjectKind.choices)
+    is_enabled = models.BooleanField(default=True)
+    window_minutes = models.PositiveIntegerField(default=60)
+    sample_floor = models.PositiveIntegerField(default=100)  # fewer messages say nothing
+    # in percent; null: this level is never reached
+    warn = models.DecimalField(max_digits=6, decimal_places=3, null=True, blank=True)
+    act = models.DecimalField(max_digits=6, decimal_places=3, null=True, blank=True)
+    stop = models.DecimalField(max_digits=6, decimal_places=3, null=True, blank=True)
+    pauses = models.BooleanField(default=False)  # at `stop`, the stream
+    why = models.TextField(blank=True)  # the reason of these numbers
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["measure", "subject_kind"], name="threshold_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_measure_display()} of a {self.get_subject_kind_display().lower()}"
+
+    @property
+    def is_rate(self) -> bool:
+        return self.measure in {self.Measure.BOUNCES, self.Measure.COMPLAINTS}
+
+    @property
+    def window(self) -> timedelta:
+        return timedelta(minutes=self.window_minutes)
+
+    @property
+    def calm(self) -> timedelta:
+        """How long all must be well before an incident closes by itself."""
+        return timedelta(minutes=30 if self.is_rate else 5)
+
+    @property
+    def warn_shown(self) -> str:
+        return _percent(self.warn)
+
+    @property
+    def act_shown(self) -> str:
+        return _percent(self.act)
+
+    @property
+    def stop_shown(self) -> str:
+        return _percent(self.stop)
+
+    def level_of(self, percent: float) -> Level | None:
+        """Return the highest level that `percent` reaches."""
+        reached = [
+            level
+            for level in Level
+            if (limit := getattr(self, level.value)) is not None and percent >= limit
+        ]
+        return reached[-1] if reached else None
+
+
+class IncidentQuerySet(models.QuerySet["Incident"]):
+    def open(self) -> Self:
+        """Keep those nobody and nothing has closed."""
+        return self.exclude(state=Incident.State.CLOSED)
+
+    def worst_first(self) -> Self:
+        """Order by: not closed, not acknowledged, highest level, newest."""
+        return self.annotate(
+            rank=models.Case(
+                models.When(state="open", then=0),
+                models.When(state="acknowledged", then=1),
+                default=2,
+            ),
+            weight=models.Case(
+                models.When(state="closed", then=0), models.When(level="warn", then=0), default=-1
+            ),
+        ).order_by("rank", "weight", "-opened_at", "-id")
+
+
+class Incident(models.Model):
+    """One thing that is wrong with one stream, transport or campaign, from the first sign to its close."""
+
+    class State(models.TextChoices):
+        OPEN = "open", "Open"
+        ACKNOWLEDGED = "acknowledged", "Acknowledged"  # somebody is on it
+        CLOSED = "closed", "Closed"
+
+    threshold = models.ForeignKey(Threshold, on_delete=models.PROTECT, related_name="incidents")
+    subject_kind = models.CharField(max_length=10, choices=SubjectKind.choices)
+    subject_id = models.BigIntegerField()
+    subject_label = models.CharField(max_length=254)
+    level = models.CharField(max_length=5, choices=Level.choices)
+    state = models.CharField(max_length=12, choices=State.choices, default=State.OPEN)
+    owner = models.ForeignKey(
+        "accounts.User", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    sentence = models.TextField()
+    evidence = models.JSONField(default=dict)
+    opened_at = models.DateTimeField(db_default=Now())
+    last_seen_at = models.DateTimeField(db_default=Now())  # the trouble was still there
+    calm_since_at = models.DateTimeField(null=True)  # all has been well since then
+    acknowledged_at = models.DateTimeField(null=True)
+    closed_at = models.DateTimeField(null=True)
+    close_reason = models.TextField(blank=True)
+
+    objects = IncidentQuerySet.as_manager()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["threshold", "subject_id"],
+                condition=~models.Q(state="closed"),
+                name="one_open_incident",
+            )
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["threshold", "subject_id", "-closed_at"], name="incident_by_subject"
+            ),  # since when a measurement begins anew
+            models.Index(fields=["-opened_at"], name="incident_by_time"),  # the list
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.threshold.get_measure_display()}: {self.subject_label}"
+
+    @property
+    def is_open(self) -> bool:
+        return self.state != self.State.CLOSED
+
+    @property
+    def is_acknowledged(self) -> bool:
+        return self.state == self.State.ACKNOWLEDGED
+
+    @property
+    def severity(self) -> str:
+        return Level(self.level).severity
+
+    @property
+    def counted(self) -> str:
+        return self._counted(self.evidence.get("numbers", {}))
+
+    @property
+    def counted_before(self) -> str:
+        return self._counted(self.evidence.get("numbers", {}).get("before", {}))
+
+    def _counted(self, numbers: dict[str, int]) -> str:
+        return f"{numbers.get('bad', 0):,} of {numbers.get('whole', 0):,}"
+
+    @property
+    def changes(self) -> list[dict[str, Any]]:
+        """Return what changed before it opened, with real times."""
+        told = self.evidence.get("changes", [])
+        return [{**change, "at": datetime.fromisoformat(change["at"])} for change in told]
+
+    def subject(self) -> Stream | Transport | Campaign | None:
+        """Return what it is about, or None if that is gone."""
+        kinds: dict[str, type[models.Model]] = {
+            SubjectKind.STREAM: Stream,
+            SubjectKind.TRANSPORT: Transport,
+            SubjectKind.CAMPAIGN: Campaign,
+        }
+        found: Any = kinds[self.subject_kind]._default_manager.filter(pk=self.subject_id).first()  # noqa: SLF001
+        return found  # type: ignore[no-any-return]
+
+    def stoppable(self) -> Stream | Transport | None:
+        """Return what can be paused because of it: the stream of a campaign stands in for it."""
+        subject = self.subject()
+        return subject.stream if isinstance(subject, Campaign) else subject
+
+
+class IncidentNote(models.Model):
+    """One entry of an incident's timeline."""
+
+    class Kind(models.TextChoices):
+        OPENED = "opened", "Opened"
+        RAISED = "raised", "Got worse"
+        CALMED = "calmed", "All well again"
+        PAUSED = "paused", "Paused"
+        RESUMED = "resumed", "Resumed"
+        ACKNOWLEDGED = "acknowledged", "Acknowledged"
+        ASSIGNED = "assigned", "Owner"
+        NOTE = "note", "Note"
+        CLOSED = "closed", "Closed"
+
+    incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="notes")
+    kind = models.CharField(max_length=12, choices=Kind.choices, default=Kind.NOTE)
+    text = models.TextField()
+    author = models.ForeignKey(
+        "accounts.User", null=True, on_delete=models.SET_NULL, related_name="+"
+    )  # null: mailops
+    author_label = models.CharField(max_length=254, default="mailops")
+    at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["incident", "id"], name="note_by_incident")]
+
+    @property
+    def tone(self) -> str:
+        """The class of its entry on the timeline."""
+        bad = {self.Kind.OPENED, self.Kind.RAISED}
+        good = {self.Kind.CLOSED, self.Kind.CALMED, self.Kind.RESUMED}
+        return "bad" if self.kind in bad else "ok" if self.kind in good else "quiet"
+
+
+class NotificationChannel(models.Model):
+    """Where incidents are told of."""
+
+    class Kind(models.TextChoices):
+        WEBHOOK = "webhook", "Webhook"  # a JSON POST
+        MAIL = "mail", "Mail"  # a message of ours, over a stream of ours
+
+    name = models.CharField(max_length=100, unique=True)
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    is_enabled = models.BooleanField(default=True)
+    least_level = models.CharField(max_length=5, choices=Level.choices, default=Level.WARN)
+    host = models.CharField(max_length=253, blank=True)  # of the webhook, for people
+    sealed_url = models.BinaryField(blank=True, default=b"")  # such addresses hold a token
+    recipient = models.CharField(max_length=320, blank=True)
+    stream = models.ForeignKey(
+        "transports.Stream", null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+    identity = models.ForeignKey(
+        "domains.Identity", null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def is_webhook(self) -> bool:
+        return self.kind == self.Kind.WEBHOOK
+
+    @property
+    def place(self) -> str:
+        return f"https://{self.host}/…" if self.is_webhook else self.recipient
+
+    def set_url(self, url: str, host: str) -> None:
+        """Keep the webhook's address encrypted; the row must have its id."""
+        self.host = host
+        self.sealed_url = seal(Secret(url), self._place())
+
+    def url(self) -> str:
+        """Return the webhook's address; raises Unsealable."""
+        return unseal(bytes(self.sealed_url), self._place()).reveal()
+
+    def _place(self) -> Place:
+        return Place(
+            table=self._meta.db_table,
+            column="sealed_url",
+            row=str(self.pk),
+            endpoint=self.host,
+        )
+
+
+class Notice(models.Model):
+    """One occasion to tell one channel, tried until it is told or given up."""
+
+    class Occasion(models.TextChoices):
+        OPENED = "opened", "Opened"
+        RAISED = "raised", "Got worse"
+        CLOSED = "closed", "Closed"
+        TEST = "test", "Test"
+
+    channel = models.ForeignKey(
+        NotificationChannel, on_delete=models.CASCADE, related_name="notices"
+    )
+    incident = models.ForeignKey(
+        Incident, null=True, on_delete=models.CASCADE, related_name="notices"
+    )  # null: a test
+    occasion = models.CharField(max_length=6, choices=Occasion.choices)
+    level = models.CharField(max_length=5, choices=Level.choices, default=Level.WARN)
+    due_at = models.DateTimeField(db_default=Now())
+    done_at = models.DateTimeField(null=True)  # told, or given up
+    has_succeeded = models.BooleanField(default=False)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["channel", "incident", "occasion", "level"], name="notice_once"
+            )
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["due_at"], name="notice_due", condition=models.Q(done_at=None)
+            )  # the tick's pull
+        ]
+
+    @property
+    def is_waiting(self) -> bool:
+        return self.done_at is None
+
+
+class NoticeAttempt(models.Model):
+    """One try to tell a channel, and what came of it."""
+
+    notice = models.ForeignKey(Notice, on_delete=models.CASCADE, related_name="attempts")
+    at = models.DateTimeField(db_default=Now())
+    has_succeeded = models.BooleanField()
+    result = models.TextField()

@@ -1,0 +1,213 @@
+"""Tells channels of incidents: a webhook, or a mail over a transport other than the one in trouble."""
+
+import json
+import ssl
+from contextlib import closing
+from datetime import timedelta
+from http.client import HTTPException, HTTPSConnection
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models.functions import Now
+from django.urls import reverse
+
+from mailops.content.models import MailTemplate, TemplateVersion
+from mailops.content.publishing import create_template, publish
+from mailops.incidents.models import Incident, Level, Notice, NotificationChannel
+from mailops.lib import egress
+from mailops.lib.egress import EgressFault
+from mailops.lib.secrets import Unsealable
+from mailops.outbox.submission import RefusedSubmission, submit
+from mailops.transports.models import Stream, Transport
+
+BATCH = 10
+TIMEOUT = 5.0  # seconds for each step; ten slow webhooks still fit in a task
+LEASE = timedelta(seconds=120)  # a notice whose worker died is due again after it
+PATIENCE = [timedelta(seconds=seconds) for seconds in (15, 60, 300, 900)]  # the last one repeats
+MAX_ATTEMPTS = 12  # two hours and a half
+TEMPLATE = "Incident notice"
+_SUBJECT = "[mailops] {{ occasion }}: {{ title }}"
+_TEXT = """{{ occasion }}: {{ title }}
+
+{{ sentence }}
+
+{{ url }}
+"""
+_HTML = """<p><strong>{{ occasion }}: {{ title }}</strong></p>
+<p>{{ sentence }}</p>
+<p><a href="{{ url }}">Open the incident</a></p>
+"""
+
+
+class NotTold(Exception):
+    """The channel wasn't told; the sentence says why, and another try may work."""
+
+
+def announce(incident: Incident, occasion: Notice.Occasion) -> None:
+    """Make a notice for each channel that wants to hear of it, in the caller's transaction."""
+    level = Level(incident.level)
+    channels = NotificationChannel.objects.filter(is_enabled=True)
+    Notice.objects.bulk_create(
+        [
+            Notice(channel=channel, incident=incident, occasion=occasion, level=level)
+            for channel in channels
+            if Level(channel.least_level).rank <= level.rank
+        ],
+        ignore_conflicts=True,
+    )
+
+
+def deliver_due() -> int:
+    """Tell the channels whose notices are due, and return how many were tried."""
+    claimed = _claim()
+    for notice in claimed:
+        try:
+            result = _tell(notice)
+        except NotTold as failure:
+            _note_failure(notice, str(failure))
+        else:
+            notice.attempts.create(has_succeeded=True, result=result)
+            Notice.objects.filter(pk=notice.pk).update(done_at=Now(), has_succeeded=True)
+    return len(claimed)
+
+
+def _claim() -> list[Notice]:
+    with transaction.atomic():
+        due = Notice.objects.filter(done_at=None, due_at__lte=Now()).order_by("due_at")
+        ids = list(due.select_for_update(skip_locked=True).values_list("id", flat=True)[:BATCH])
+        Notice.objects.filter(id__in=ids).update(due_at=Now() + LEASE)
+    found = Notice.objects.filter(id__in=ids).order_by("id")
+    return list(found.select_related("channel__stream", "channel__identity", "incident__threshold"))
+
+
+def _note_failure(notice: Notice, result: str) -> None:
+    notice.attempts.create(has_succeeded=False, result=result)
+    spent = notice.attempts.count()
+    if spent >= MAX_ATTEMPTS:
+        Notice.objects.filter(pk=notice.pk).update(done_at=Now())
+        return
+    pause = PATIENCE[min(spent, len(PATIENCE)) - 1]
+    Notice.objects.filter(pk=notice.pk).update(due_at=Now() + pause)
+
+
+def _tell(notice: Notice) -> str:
+    if notice.channel.is_webhook:
+        return _post(notice.channel, _facts(notice))
+    return _mail(notice)
+
+
+def _facts(notice: Notice) -> dict[str, Any]:
+    """Return what is told, as JSON and as the mail's merge data."""
+    incident = notice.incident
+    if incident is None:
+        return {
+            "occasion": notice.get_occasion_display(),
+            "title": "this is a test",
+            "sentence": f"The channel {notice.channel} works.",
+            "url": settings.MAILOPS_BASE_URL + reverse("incidents:channels"),
+        }
+    return {
+        "occasion": notice.get_occasion_display(),
+        "title": str(incident),
+        "sentence": incident.close_reason or incident.sentence,
+        "url": settings.MAILOPS_BASE_URL + reverse("incidents:detail", args=[incident.pk]),
+        "incident": incident.pk,
+        "level": incident.level,
+        "state": incident.state,
+        "subject": {"kind": incident.subject_kind, "name": incident.subject_label},
+        "opened_at": incident.opened_at.isoformat(),
+    }
+
+
+def _post(channel: NotificationChannel, facts: dict[str, Any]) -> str:
+    try:
+        parts = urlsplit(channel.url())
+        host, port = parts.hostname or "", parts.port or 443
+        endpoint = egress.resolve(host, port)
+        raw, _ = egress.connect(endpoint, timeout=TIMEOUT)
+        raw.settimeout(TIMEOUT)
+        path = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
+        with closing(HTTPSConnection(host, port, timeout=TIMEOUT)) as client:
+            client.sock = _secured(raw, host, port)
+            body = json.dumps(
+                {"text": f"{facts['occasion']}: {facts['sentence']} {facts['url']}", **facts}
+            )
+            client.request("POST", path, body, {"Content-Type": "application/json"})
+            status = client.getresponse().status
+    except EgressFault as fault:
+        raise NotTold(f"{channel.host}: {fault.detail}") from fault
+    except Unsealable as error:
+        raise NotTold(f"The webhook's address can't be read: {error}. Enter it again.") from error
+    except (OSError, HTTPException, ValueError) as error:
+        raise NotTold(f"{channel.host}: {type(error).__name__}: {error}") from error
+    if not 200 <= status < 300:
+        raise NotTold(f"{channel.host} answered {status}.")
+    return f"{channel.host} answered {status}."
+
+
+def _secured(raw: Any, host: str, port: int) -> Any:
+    """Return the socket under TLS; in clear only for a pair of MAILOPS_TRUSTED_RELAYS."""
+    if egress.is_trusted(host, port):
+        return raw
+    try:
+        return ssl.create_default_context().wrap_socket(raw, server_hostname=host)
+    except OSError:
+        raw.close()
+        raise
+
+
+def _mail(notice: Notice) -> str:
+    channel = notice.channel
+    stream, identity = channel.stream, channel.identity
+    if stream is None or identity is None:
+        raise NotTold("The channel has no stream or no identity.")
+    _refuse_trouble(stream, notice.incident)
+    try:
+        message = submit(
+            stream=stream,
+            identity=identity,
+            recipient=channel.recipient,
+            version=_version(),
+            merge_data=_facts(notice),
+            idempotency_key=f"incident-notice-{notice.pk}",
+        )
+    except RefusedSubmission as refused:
+        raise NotTold(str(refused)) from refused
+    return f"Queued as message {message.public_id} over {stream.transport}."
+
+
+def _refuse_trouble(stream: Stream, incident: Incident | None) -> None:
+    """Raise NotTold where the mail would take the very way that is in trouble."""
+    transport = stream.transport
+    if transport is None:
+        raise NotTold(f"{stream} has no transport.")
+    for way in (stream, transport):
+        if way.is_paused:
+            raise NotTold(f"{way} is paused.")
+    if incident is None:
+        return
+    troubled = incident.stoppable()
+    if isinstance(troubled, Stream) and troubled.transport is not None:
+        troubled = troubled.transport
+    if isinstance(troubled, Transport) and troubled.pk == transport.pk:
+        raise NotTold(f"{transport} is the transport in trouble; give the channel another stream.")
+
+
+@transaction.atomic
+def _version() -> TemplateVersion:
+    """Return the newest version of the notice's template, made when it is first needed."""
+    template = MailTemplate.objects.filter(name=TEMPLATE).first()
+    if template is None:
+        template = create_template(
+            actor=None,
+            name=TEMPLATE,
+            description="What the mail channels of incidents send.",
+            draft_subject=_SUBJECT,
+            draft_html=_HTML,
+            draft_text=_TEXT,
+            sample={name: name for name in ("occasion", "title", "sentence", "url")},
+        )
+    newest = template.versions.order_by("-number").first()
+    return newest or publish(template, None, "Made by mailops.")

@@ -1,0 +1,17 @@
+"""Celery shells of the incidents, on the default queue."""
+
+from celery import shared_task
+
+from mailops.incidents import detection, notifying
+
+
+@shared_task
+def detect() -> None:
+    """Compare the counts with the thresholds."""
+    detection.detect()
+
+
+@shared_task
+def notify() -> None:
+    """Tell channels what is due."""
+    notifying.deliver_due()

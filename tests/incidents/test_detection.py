@@ -1,0 +1,304 @@
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from mailops.accounts.models import AuditEntry
+from mailops.incidents import detection, handling
+from mailops.incidents.detection import detect
+from mailops.incidents.models import Incident, Notice, NotificationChannel, Threshold
+from mailops.outbox.models import Tally
+from mailops.transports.models import PauseCause
+from tests.factories import make_campaign, make_message, make_transport
+from tests.incidents.conftest import count
+
+
+def bounce(stream, bad, whole, **fields):
+    count(stream, "accepted", whole - bad, **fields)
+    count(stream, "bounced", bad, reason="no_such_mailbox", mailbox_provider="gmail.com", **fields)
+
+
+def the_incident():
+    return Incident.objects.get()
+
+
+class TestOpening:
+    def test_needs_a_level_reached(self, stream):
+        bounce(stream, 1, 100)
+        assert detect() == 0
+
+    def test_needs_the_sample_floor(self, stream):
+        bounce(stream, 20, 99)
+        assert detect() == 0
+
+    @pytest.mark.parametrize(
+        ("bad", "level", "severity"),
+        [
+            (2, "warn", "warning"),
+            (5, "act", "critical"),
+            (9, "act", "critical"),
+            (10, "stop", "critical"),
+        ],
+    )
+    def test_takes_the_highest_level_reached(self, stream, bad, level, severity):
+        bounce(stream, bad, 100)
+        assert detect() == 1
+        assert (the_incident().level, the_incident().severity) == (level, severity)
+
+    def test_says_what_is_wrong_with_rate_and_count(self, stream):
+        bounce(stream, 6, 100)
+        detect()
+        assert the_incident().sentence == (
+            "6.0 % (6 of 100) of the mail of News bounced within an hour; the level to act is 5 %."
+        )
+
+    def test_happens_once_however_often_it_is_looked(self, stream):
+        bounce(stream, 6, 100)
+        for _ in range(3):
+            assert detect() == 1
+        assert the_incident().notes.count() == 1
+
+    def test_finds_its_owner_in_the_streams(self, stream, operator):
+        stream.owner = operator
+        stream.save()
+        bounce(stream, 6, 100)
+        detect()
+        assert the_incident().owner == operator
+
+    def test_keeps_the_evidence(self, stream, operator):
+        campaign = make_campaign(stream=stream, name="Spring")
+        count(stream, "accepted", 94, campaign_id=campaign.pk)
+        count(stream, "bounced", 6, campaign_id=campaign.pk, mailbox_provider="gmail.com")
+        count(stream, "accepted", 200, minutes_ago=80)
+        for n in range(3):
+            make_message(
+                stream=stream,
+                status="bounced",
+                reply_code=550,
+                reply_text=f"5.1.1 <r{n}@example.net> unknown, id 4f9a8c7b6d5e{n}",
+                sentence="The mailbox does not exist.",
+            )
+        AuditEntry.objects.create(verb="template.publish", subject_label="Welcome", actor=operator)
+        AuditEntry.objects.create(verb="suppression.add", subject_label="x@example.net")
+        detect()
+        told = the_incident().evidence
+        assert told["numbers"]["bad"] == 6
+        assert told["campaigns"] == [{"id": campaign.pk, "name": "Spring", "n": 6}]
+        assert told["providers"] == [{"name": "gmail.com", "n": 6}]
+        assert told["replies"] == [
+            {
+                "code": 550,
+                "text": "5.1.1 … unknown, id …",
+                "sentence": "The mailbox does not exist.",
+                "n": 3,
+            }
+        ]
+        changed = [change["of"] for change in told["changes"]]
+        assert "Welcome" in changed
+        assert "x@example.net" not in changed
+
+    def test_is_left_alone_where_a_threshold_is_off(self, stream, bounces):
+        Threshold.objects.update(is_enabled=False)
+        bounce(stream, 50, 100)
+        assert detect() == 0
+
+    def test_sees_complaints(self, stream, complaints):
+        count(stream, "accepted", 2000)
+        count(stream, "complained", 2)
+        detect()
+        assert (the_incident().threshold, the_incident().level) == (complaints, "act")
+
+    def test_asks_few_questions(self, stream, django_assert_max_num_queries):
+        bounce(stream, 6, 100)
+        detect()
+        with django_assert_max_num_queries(20):
+            detect()
+
+    def test_is_one_processes_work_at_a_time(self, stream, monkeypatch):
+        bounce(stream, 6, 100)
+        with connection.cursor() as cursor:  # a lock of this very session does not keep itself out
+            cursor.execute("SELECT 1")
+        monkeypatch.setattr(detection, "advisory_lock", _taken)
+        assert detect() == 0
+
+
+class _taken:  # noqa: N801
+    def __init__(self, name):
+        pass
+
+    def __enter__(self):
+        return False
+
+    def __exit__(self, *args):
+        pass
+
+
+class TestGettingWorse:
+    def test_raises_the_level_and_says_so(self, stream):
+        bounce(stream, 3, 100)
+        detect()
+        count(stream, "bounced", 5)
+        detect()
+        assert the_incident().level == "act"
+        assert list(the_incident().notes.values_list("kind", flat=True)) == ["opened", "raised"]
+
+    def test_never_lowers_it(self, stream):
+        bounce(stream, 6, 100)
+        detect()
+        count(stream, "accepted", 100)
+        detect()
+        assert the_incident().level == "act"
+
+    def test_writes_its_numbers_anew_each_minute(self, stream):
+        bounce(stream, 6, 100)
+        detect()
+        count(stream, "accepted", 50)
+        detect()
+        assert the_incident().evidence["numbers"]["whole"] == 100
+        Incident.objects.update(last_seen_at=timezone.now() - timedelta(minutes=2))
+        detect()
+        assert the_incident().evidence["numbers"]["whole"] == 150
+
+
+class TestPausing:
+    def test_stops_the_stream_at_the_level_to_stop(self, stream):
+        bounce(stream, 10, 100)
+        detect()
+        stream.refresh_from_db()
+        assert (stream.is_paused, stream.pause_cause) == (True, PauseCause.GUARDRAIL)
+        assert stream.pause_sentence.startswith("10.0 % (10 of 100)")
+        assert the_incident().notes.filter(kind="paused").count() == 1
+
+    def test_stops_nothing_below_it(self, stream):
+        bounce(stream, 9, 100)
+        detect()
+        stream.refresh_from_db()
+        assert not stream.is_paused
+
+    def test_stops_nothing_where_it_is_told_not_to(self, stream, bounces):
+        Threshold.objects.filter(pk=bounces.pk).update(pauses=False)
+        bounce(stream, 10, 100)
+        detect()
+        stream.refresh_from_db()
+        assert not stream.is_paused
+
+    def test_does_not_stop_again_what_a_person_resumed(self, stream, oncall):
+        bounce(stream, 10, 100)
+        detect()
+        handling.resume(incident=the_incident(), actor=oncall)
+        detect()
+        stream.refresh_from_db()
+        assert not stream.is_paused
+
+    def test_stops_again_when_it_goes_on_after_that(self, stream, oncall):
+        bounce(stream, 10, 100)
+        detect()
+        handling.resume(incident=the_incident(), actor=oncall)
+        AuditEntry.objects.update(at=timezone.now() - timedelta(minutes=31))
+        bounce(stream, 20, 100, minutes_ago=0)
+        detect()
+        stream.refresh_from_db()
+        assert stream.is_paused
+
+
+class TestClosing:
+    def later(self, **fields):
+        Incident.objects.update(**fields)
+
+    def test_waits_until_all_was_well_for_a_while(self, stream):
+        bounce(stream, 6, 100)
+        detect()
+        Tally.objects.all().delete()
+        assert detect() == 1
+        self.later(calm_since_at=timezone.now() - timedelta(minutes=29))
+        assert detect() == 1
+        self.later(calm_since_at=timezone.now() - timedelta(minutes=31))
+        assert detect() == 0
+        assert the_incident().close_reason == "Not seen for 30 minutes."
+
+    def test_begins_to_wait_anew_when_it_comes_back(self, stream):
+        bounce(stream, 6, 100)
+        detect()
+        self.later(calm_since_at=timezone.now() - timedelta(minutes=29))
+        detect()
+        assert the_incident().calm_since_at is None
+
+    def test_never_closes_what_is_paused_because_of_it(self, stream):
+        bounce(stream, 10, 100)
+        detect()
+        Tally.objects.all().delete()
+        self.later(calm_since_at=timezone.now() - timedelta(hours=5))
+        assert detect() == 1
+
+    def test_by_a_person_judges_the_same_numbers_once(self, stream, oncall):
+        bounce(stream, 6, 100)
+        detect()
+        handling.close(incident=the_incident(), reason="a bad list, removed", actor=oncall)
+        assert detect() == 0
+
+    def test_by_a_person_lets_a_new_one_open_when_it_goes_on(self, stream, oncall):
+        bounce(stream, 6, 100)
+        detect()
+        handling.close(incident=the_incident(), reason="done", actor=oncall)
+        self.later(closed_at=timezone.now() - timedelta(minutes=31))
+        bounce(stream, 6, 100, minutes_ago=0)
+        assert detect() == 1
+        assert Incident.objects.count() == 2
+
+    def test_closes_what_is_about_something_deleted(self, stream):
+        transport = make_transport()
+        transport.pause(PauseCause.FAULT, "The password was refused.")
+        detect()
+        transport.delete()
+        detect()
+        self.later(calm_since_at=timezone.now() - timedelta(hours=1))
+        assert detect() == 0
+
+
+class TestTransports:
+    def test_paused_by_a_fault_is_an_incident_at_once(self, db):
+        transport = make_transport(name="Relay")
+        transport.pause(PauseCause.FAULT, "The password was refused.", "535 5.7.8 no")
+        assert detect() == 1
+        assert the_incident().sentence == "Relay is paused by a fault. The password was refused."
+        assert the_incident().evidence["technical"] == "535 5.7.8 no"
+
+    def test_paused_by_a_person_is_none(self, db):
+        make_transport().pause(PauseCause.PERSON, "Maintenance.")
+        assert detect() == 0
+
+    def test_out_of_reach_is_an_incident(self, db):
+        transport = make_transport(name="Relay")
+        transport.breaker, transport.failures = "open", 5
+        transport.breaker_sentence = "The connection was refused."
+        transport.save()
+        assert detect() == 1
+        assert the_incident().sentence == (
+            "Relay can't be reached: 5 sessions failed in a row. The connection was refused."
+        )
+
+    def test_that_runs_again_closes_it_after_five_minutes(self, db):
+        transport = make_transport()
+        transport.pause(PauseCause.FAULT, "The password was refused.")
+        detect()
+        transport.resume()
+        assert detect() == 1
+        Incident.objects.update(calm_since_at=timezone.now() - timedelta(minutes=6))
+        assert detect() == 0
+
+
+class TestTelling:
+    def test_makes_a_notice_for_each_channel_that_wants_it(self, stream):
+        make = NotificationChannel.objects.create
+        early = make(name="early", kind="webhook", least_level="warn")
+        late = make(name="late", kind="webhook", least_level="stop")
+        make(name="off", kind="webhook", is_enabled=False)
+        bounce(stream, 6, 100)
+        detect()
+        detect()
+        assert [notice.channel for notice in Notice.objects.all()] == [early]
+        count(stream, "bounced", 20)
+        detect()
+        told = set(Notice.objects.values_list("channel", "occasion"))
+        assert told == {(early.pk, "opened"), (early.pk, "raised"), (late.pk, "raised")}

@@ -1,0 +1,180 @@
+import json
+import threading
+from contextlib import contextmanager
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+from django.utils import timezone
+
+from mailops.incidents.detection import detect
+from mailops.incidents.models import Incident, Notice, NoticeAttempt, NotificationChannel
+from mailops.incidents.notifying import deliver_due
+from mailops.outbox.models import Message
+from mailops.transports.models import PauseCause
+from tests.factories import make_identity, make_stream, make_transport
+from tests.incidents.conftest import count
+
+
+@contextmanager
+def hook(settings, status=200):
+    """Answer posts with `status`; gives the address and what was posted."""
+    posts = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            posts.append(
+                (self.path, json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            )
+            self.send_response(status)
+            self.send_header("Location", "/elsewhere")
+            self.end_headers()
+
+        def log_message(self, *args):
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    settings.MAILOPS_TRUSTED_RELAYS = frozenset({("127.0.0.1", server.server_port)})
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/hook?key=secret", posts
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def make_webhook(url):
+    channel = NotificationChannel.objects.create(name="chat", kind="webhook")
+    channel.set_url(url, "127.0.0.1")
+    channel.save()
+    return channel
+
+
+def make_mail_channel(stream):
+    return NotificationChannel.objects.create(
+        name="mail",
+        kind="mail",
+        recipient="oncall@example.net",
+        stream=stream,
+        identity=make_identity(domain=stream.domain),
+    )
+
+
+def open_incident(stream):
+    count(stream, "accepted", 94)
+    count(stream, "bounced", 6)
+    detect()
+    return Incident.objects.get()
+
+
+def result():
+    return NoticeAttempt.objects.latest("id").result
+
+
+class TestWebhook:
+    def test_is_posted_what_broke_and_where_to_look(self, settings, stream):
+        with hook(settings) as (url, posts):
+            make_webhook(url)
+            incident = open_incident(stream)
+            assert deliver_due() == 1
+            assert deliver_due() == 0
+        [(path, told)] = posts
+        assert path == "/hook?key=secret"
+        assert told["sentence"] == incident.sentence
+        assert told["url"].endswith(f"/incidents/{incident.pk}/")
+        assert incident.sentence in told["text"]
+        assert Notice.objects.get().has_succeeded
+        assert result() == "127.0.0.1 answered 200."
+
+    @pytest.mark.parametrize("status", [302, 404, 500])
+    def test_that_does_not_take_it_is_tried_again(self, status, settings, stream):
+        with hook(settings, status) as (url, posts):
+            make_webhook(url)
+            open_incident(stream)
+            deliver_due()
+        assert len(posts) == 1
+        notice = Notice.objects.get()
+        assert notice.is_waiting
+        assert notice.due_at > timezone.now() + timedelta(seconds=10)
+        assert result() == f"127.0.0.1 answered {status}."
+
+    def test_is_given_up_in_the_end(self, settings, stream):
+        with hook(settings, 500) as (url, _):
+            make_webhook(url)
+            open_incident(stream)
+            for _ in range(12):
+                Notice.objects.update(due_at=timezone.now())
+                deliver_due()
+        notice = Notice.objects.get()
+        assert not notice.is_waiting
+        assert not notice.has_succeeded
+        assert notice.attempts.count() == 12
+
+    def test_reaches_no_private_address(self, settings, stream):
+        with hook(settings) as (url, posts):
+            make_webhook(url)
+            settings.MAILOPS_TRUSTED_RELAYS = frozenset()
+            open_incident(stream)
+            deliver_due()
+        assert posts == []
+        assert "not public" in result()
+
+    def test_keeps_its_address_secret(self, settings, stream):
+        channel = make_webhook("https://hooks.example.com/T0/secret")
+        channel.refresh_from_db()
+        assert b"secret" not in bytes(channel.sealed_url)
+        assert channel.url() == "https://hooks.example.com/T0/secret"
+        NotificationChannel.objects.update(host="elsewhere.example")
+        open_incident(stream)
+        deliver_due()
+        assert "Enter it again" in result()
+
+
+class TestMail:
+    def test_goes_out_as_a_message_of_ours(self, stream):
+        other = make_stream(transport=make_transport())
+        make_mail_channel(other)
+        incident = open_incident(stream)
+        deliver_due()
+        message = Message.objects.get()
+        assert (message.recipient, message.stream) == ("oncall@example.net", other)
+        assert message.merge_data["sentence"] == incident.sentence
+        assert str(message.public_id) in result()
+
+    def test_is_sent_once_for_a_notice(self, stream):
+        make_mail_channel(make_stream())
+        open_incident(stream)
+        deliver_due()
+        Notice.objects.update(done_at=None, due_at=timezone.now())
+        deliver_due()
+        assert Message.objects.count() == 1
+
+    def test_does_not_take_the_transport_in_trouble(self, stream):
+        transport = stream.transport
+        make_mail_channel(make_stream(transport=transport))
+        open_incident(stream)
+        deliver_due()
+        assert not Message.objects.exists()
+        assert "the transport in trouble" in result()
+
+    def test_does_not_take_a_way_that_is_paused(self, stream):
+        other = make_stream()
+        make_mail_channel(other)
+        other.transport.pause(PauseCause.PERSON, "Maintenance.")
+        open_incident(stream)
+        deliver_due()
+        assert not Message.objects.exists()
+        assert "is paused" in result()
+
+    def test_renders(self, stream):
+        make_mail_channel(make_stream())
+        incident = open_incident(stream)
+        deliver_due()
+        from mailops.content.rendering import compile_version
+
+        message = Message.objects.get()
+        mail = compile_version(message.version).render(message.merge_data)
+        assert mail.subject == "[mailops] Opened: Bounce rate: News"
+        assert incident.sentence in mail.text

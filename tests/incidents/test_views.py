@@ -1,0 +1,314 @@
+import pytest
+from django.urls import reverse
+
+from mailops.accounts.models import AuditEntry
+from mailops.incidents import handling
+from mailops.incidents.detection import detect
+from mailops.incidents.models import Incident, Notice, NotificationChannel, Threshold
+from tests.factories import make_identity, make_stream
+from tests.incidents.conftest import count
+
+HTMX = {"HX-Request": "true"}
+
+
+def url(name, *args):
+    return reverse(f"incidents:{name}", args=args)
+
+
+@pytest.fixture
+def incident(stream):
+    count(stream, "accepted", 94)
+    count(stream, "bounced", 6, mailbox_provider="gmail.com")
+    NotificationChannel.objects.create(name="chat", kind="webhook", host="hooks.example.com")
+    detect()
+    return Incident.objects.get()
+
+
+@pytest.fixture
+def channel(incident):
+    return NotificationChannel.objects.get()
+
+
+class TestEveryPage:
+    @pytest.fixture
+    def seen(self, incident):
+        return [
+            url("list"),
+            url("export"),
+            url("attention"),
+            url("detail", incident.pk),
+            url("thresholds"),
+            url("channels"),
+        ]
+
+    @pytest.fixture
+    def configured(self, bounces, channel):
+        return [
+            url("threshold", bounces.pk),
+            url("channel-add"),
+            url("channel", channel.pk),
+            url("channel-delete", channel.pk),
+        ]
+
+    @pytest.fixture
+    def operated(self, incident, channel):
+        acts = ["acknowledge", "assign", "note", "pause", "resume", "close"]
+        return [*(url(act, incident.pk) for act in acts), url("channel-test", channel.pk)]
+
+    def test_works(self, seen, configured, admin, logged_in):
+        client = logged_in(admin)
+        for page in seen + configured:
+            assert client.get(page).status_code == 200, page
+
+    def test_sends_the_anonymous_to_log_in(self, seen, configured, operated, client):
+        for page in seen + configured:
+            assert client.get(page).status_code == 302, page
+        for page in operated:
+            assert client.post(page).status_code == 302, page
+
+    def test_lets_a_viewer_see_and_do_nothing(self, seen, configured, operated, viewer, logged_in):
+        client = logged_in(viewer)
+        for page in seen:
+            response = client.get(page)
+            assert response.status_code == 200, page
+            if not response.streaming:
+                assert 'method="post" action="/incidents' not in response.content.decode()
+        for page in configured:
+            assert client.get(page).status_code == 403, page
+        for page in operated:
+            assert client.post(page).status_code == 403, page
+
+    def test_does_nothing_on_get(self, operated, oncall, logged_in):
+        client = logged_in(oncall)
+        for page in operated:
+            assert client.get(page).status_code == 405, page
+
+    def test_asks_the_database_a_fixed_number_of_questions(
+        self, seen, incident, viewer, logged_in, django_assert_max_num_queries
+    ):
+        for n in range(20):
+            other = make_stream(name=f"S{n}")
+            count(other, "accepted", 94)
+            count(other, "bounced", 6)
+        detect()
+        client = logged_in(viewer)
+        for page in seen:
+            with django_assert_max_num_queries(12):
+                client.get(page)
+
+
+class TestList:
+    def test_shows_the_worst_first(self, incident, viewer, logged_in):
+        closed = make_stream(name="Old")
+        count(closed, "accepted", 94)
+        count(closed, "bounced", 6)
+        detect()
+        Incident.objects.filter(subject_label="Old").update(state="closed")
+        page = logged_in(viewer).get(url("list")).content.decode()
+        assert page.index("Bounce rate: News") < page.index("Bounce rate: Old")
+
+    def test_filters(self, incident, viewer, logged_in):
+        client = logged_in(viewer)
+        page = client.get(url("list"), {"state": "closed"}, headers=HTMX).content.decode()
+        assert "Nothing matches" in page
+        assert "<html" not in page
+        assert client.get(url("list"), {"state": "odd"}).status_code == 422
+
+    def test_shows_a_way_on_where_there_is_none(self, db, viewer, logged_in):
+        assert "No incident yet" in logged_in(viewer).get(url("list")).content.decode()
+
+
+class TestDetail:
+    def test_shows_what_broke_and_the_evidence(self, incident, oncall, logged_in):
+        page = logged_in(oncall).get(url("detail", incident.pk)).content.decode()
+        for words in [incident.sentence, "gmail.com", "6 of 100", "Pause News", "Acknowledge"]:
+            assert words in page, words
+
+    def test_is_acknowledged(self, incident, oncall, logged_in):
+        logged_in(oncall).post(url("acknowledge", incident.pk))
+        incident.refresh_from_db()
+        assert incident.is_acknowledged
+
+    def test_pressed_twice_says_so(self, incident, oncall, logged_in):
+        client = logged_in(oncall)
+        client.post(url("acknowledge", incident.pk))
+        page = client.post(url("acknowledge", incident.pk), follow=True).content.decode()
+        assert "acknowledged already" in page
+
+    def test_pauses_and_resumes(self, incident, stream, oncall, logged_in):
+        client = logged_in(oncall)
+        page = client.post(url("pause", incident.pk), follow=True).content.decode()
+        assert "Resume News" in page
+        client.post(url("resume", incident.pk))
+        stream.refresh_from_db()
+        assert not stream.is_paused
+
+    def test_takes_an_owner(self, incident, oncall, operator, viewer, logged_in):
+        client = logged_in(oncall)
+        client.post(url("assign", incident.pk), {"owner": operator.pk})
+        incident.refresh_from_db()
+        assert incident.owner == operator
+        response = client.post(url("assign", incident.pk), {"owner": viewer.pk})
+        assert response.status_code == 422
+
+    def test_takes_notes(self, incident, oncall, logged_in):
+        client = logged_in(oncall)
+        client.post(url("note", incident.pk), {"text": "looked <b>at</b> it"})
+        page = client.get(url("detail", incident.pk)).content.decode()
+        assert "looked &lt;b&gt;at&lt;/b&gt; it" in page
+        assert client.post(url("note", incident.pk), {"text": ""}).status_code == 422
+
+    def test_is_closed_with_a_reason(self, incident, oncall, logged_in):
+        client = logged_in(oncall)
+        assert client.post(url("close", incident.pk), {"reason": " "}).status_code == 422
+        client.post(url("close", incident.pk), {"reason": "a bad list"})
+        page = client.get(url("detail", incident.pk)).content.decode()
+        assert "a bad list" in page
+        assert "Pause News" not in page
+
+    def test_outlives_its_subject(self, incident, stream, oncall, logged_in):
+        stream.routes.all().delete()
+        stream.delete()
+        response = logged_in(oncall).get(url("detail", incident.pk))
+        assert response.status_code == 200
+        assert "(deleted)" in response.content.decode()
+        assert logged_in(oncall).post(url("pause", incident.pk), follow=True).status_code == 200
+
+
+class TestAttention:
+    def test_is_a_panel_for_the_overview(self, incident, viewer, logged_in):
+        page = logged_in(viewer).get(url("attention"), headers=HTMX).content.decode()
+        assert "Bounce rate: News" in page
+        assert "<html" not in page
+
+    def test_leaves_out_what_is_closed(self, incident, oncall, logged_in):
+        handling.close(incident=incident, reason="x", actor=oncall)
+        page = logged_in(oncall).get(url("attention")).content.decode()
+        assert "No open incident." in page
+
+
+class TestThresholds:
+    GIVEN = {
+        "is_enabled": "on",
+        "window_minutes": "60",
+        "sample_floor": "50",
+        "warn": "1",
+        "act": "3.5",
+        "stop": "",
+        "why": "we are careful",
+    }
+
+    def test_are_changed_and_audited(self, bounces, admin, logged_in):
+        logged_in(admin).post(url("threshold", bounces.pk), self.GIVEN)
+        bounces.refresh_from_db()
+        assert (str(bounces.act), bounces.stop, bounces.pauses) == ("3.500", None, False)
+        entry = AuditEntry.objects.get()
+        assert (entry.before["act"], entry.after["act"]) == ("5.000", "3.500")
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            {"warn": "6"},
+            {"act": "-1"},
+            {"act": "101"},
+            {"warn": "many"},
+            {"window_minutes": "5"},
+            {"window_minutes": "20000"},
+            {"sample_floor": "0"},
+        ],
+    )
+    def test_must_make_sense(self, wrong, bounces, admin, logged_in):
+        response = logged_in(admin).post(url("threshold", bounces.pk), {**self.GIVEN, **wrong})
+        assert response.status_code == 422
+        assert "we are careful" in response.content.decode()
+        bounces.refresh_from_db()
+        assert str(bounces.act) == "5.000"
+
+    def test_of_faults_have_no_numbers(self, db, admin, logged_in):
+        fault = Threshold.objects.get(measure="fault")
+        client = logged_in(admin)
+        assert "window" not in client.get(url("threshold", fault.pk)).content.decode().lower()
+        client.post(url("threshold", fault.pk), {"why": "no"})
+        fault.refresh_from_db()
+        assert not fault.is_enabled
+
+    def test_are_an_admins_to_change(self, bounces, oncall, logged_in):
+        client = logged_in(oncall)
+        assert ">Edit" not in client.get(url("thresholds")).content.decode()
+        assert client.post(url("threshold", bounces.pk), self.GIVEN).status_code == 403
+
+
+class TestChannels:
+    WEBHOOK = {
+        "name": "chat",
+        "kind": "webhook",
+        "least_level": "warn",
+        "url": "https://hooks.example.com/T0/secret",
+        "is_enabled": "on",
+    }
+
+    def test_keep_a_webhooks_address_to_themselves(self, admin, logged_in):
+        client = logged_in(admin)
+        assert client.post(url("channel-add"), self.WEBHOOK).status_code == 302
+        channel = NotificationChannel.objects.get()
+        assert channel.url() == self.WEBHOOK["url"]
+        for page in [url("channels"), url("channel", channel.pk)]:
+            shown = client.get(page).content.decode()
+            assert "hooks.example.com" in shown
+            assert "T0/secret" not in shown
+        assert "secret" not in str(AuditEntry.objects.get().after)
+
+    def test_keep_the_address_where_none_is_given_again(self, admin, logged_in):
+        client = logged_in(admin)
+        client.post(url("channel-add"), self.WEBHOOK)
+        channel = NotificationChannel.objects.get()
+        client.post(url("channel", channel.pk), {**self.WEBHOOK, "url": "", "name": "talk"})
+        channel.refresh_from_db()
+        assert (channel.name, channel.url()) == ("talk", self.WEBHOOK["url"])
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            {"url": ""},
+            {"url": "http://hooks.example.com/"},
+            {"url": "https://user:pass@hooks.example.com/"},
+            {"url": "https://[bad/"},
+            {"url": "https://x:99999999/"},
+            {"kind": "pigeon"},
+            {"name": ""},
+            {"kind": "mail"},
+            {"kind": "mail", "recipient": "nobody"},
+        ],
+    )
+    def test_say_what_is_wrong(self, wrong, admin, logged_in):
+        response = logged_in(admin).post(url("channel-add"), {**self.WEBHOOK, **wrong})
+        assert response.status_code == 422
+        assert not NotificationChannel.objects.exists()
+
+    def test_of_mail_need_an_identity_of_the_streams_domain(self, stream, admin, logged_in):
+        given = {
+            "name": "mail",
+            "kind": "mail",
+            "least_level": "act",
+            "recipient": "oncall@example.net",
+            "stream": stream.pk,
+            "identity": make_identity().pk,
+            "is_enabled": "on",
+        }
+        client = logged_in(admin)
+        assert client.post(url("channel-add"), given).status_code == 422
+        given["identity"] = make_identity(domain=stream.domain).pk
+        assert client.post(url("channel-add"), given).status_code == 302
+
+    def test_are_tested_by_who_is_on_call(self, channel, oncall, logged_in):
+        logged_in(oncall).post(url("channel-test", channel.pk))
+        assert Notice.objects.filter(occasion="test", incident=None).count() == 1
+
+    def test_are_deleted(self, channel, admin, logged_in):
+        logged_in(admin).post(url("channel-delete", channel.pk))
+        assert not NotificationChannel.objects.exists()
+
+    def test_refresh_what_was_told(self, channel, viewer, logged_in):
+        page = logged_in(viewer).get(url("channels"), headers=HTMX).content.decode()
+        assert 'id="notices"' in page
+        assert "<html" not in page
