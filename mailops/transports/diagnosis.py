@@ -5,7 +5,7 @@
     {"version": 1, "is_ok": false, "kind": "smtp", "host": "…", "port": 587, "security": "starttls",
      "peer": "host [address]:port", "started_at": "2026-11-21T03:00:00+00:00", "seconds": 1.24, "by": "who@example.com",
      "credential": {"label": "…", "last_four": "…"} or null,
-     "steps": [{"name": "resolve", "title": "Look up the name", "status": "ok" | "warning" | "error",
+     "steps": [{"name": "resolve", "title": "Look up the name", "status": "ok" | "warning" | "failed",
                 "seconds": 0.012, "sentence": "…"}],
         names: resolve, connect, banner, ehlo, tls, auth, account (APIs), mail, rcpt; a step that was not reached is absent
      "cause": "" or a name of `causes.CAUSES`, "what": "…", "fix": "…", "detail": "technical text",
@@ -92,12 +92,12 @@ class Diagnosis:
         """Name what is wrong; the step that was under way is the one that failed."""
         self.is_ok, self.cause, self.what, self.fix, self.detail = False, cause, what, fix, detail
         if self.steps:
-            self.steps[-1].status, self.steps[-1].sentence = "error", what
+            self.steps[-1].status, self.steps[-1].sentence = "failed", what
 
     def note(self, name: str, sentence: str, *, status: str = "ok") -> None:
         """Put a sentence to the step `name`, if it was reached."""
         for step in self.steps:
-            if step.name == name and step.status != "error":
+            if step.name == name and step.status != "failed":
                 step.sentence, step.status = sentence, status
 
 

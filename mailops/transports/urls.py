@@ -1,7 +1,49 @@
-"""Addresses of the transports pages."""
+"""Addresses of the transports, credentials and streams pages."""
 
-from django.urls import URLPattern, URLResolver
+from django.urls import path
+
+from mailops.transports.views import credentials, streams, transports
 
 app_name = "transports"
 
-urlpatterns: list[URLPattern | URLResolver] = []
+urlpatterns = [
+    path("", transports.transport_list, name="list"),
+    path("export/", transports.transport_export, name="export"),
+    path("add/", transports.transport_add, name="add"),
+    path("<int:transport_id>/", transports.transport_detail, name="detail"),
+    path("<int:transport_id>/edit/", transports.transport_edit, name="edit"),
+    path("<int:transport_id>/delete/", transports.transport_delete, name="delete"),
+    path("<int:transport_id>/test/", transports.transport_test, name="test"),
+    path("<int:transport_id>/pause/", transports.transport_pause, name="pause"),
+    path("<int:transport_id>/resume/", transports.transport_resume, name="resume"),
+    path("<int:transport_id>/credentials/add/", credentials.credential_add, name="credential-add"),
+    path(
+        "credentials/<int:credential_id>/edit/", credentials.credential_edit, name="credential-edit"
+    ),
+    path(
+        "credentials/<int:credential_id>/test/", credentials.credential_test, name="credential-test"
+    ),
+    path(
+        "credentials/<int:credential_id>/tested/",
+        credentials.credential_tested,
+        name="credential-tested",
+    ),
+    path(
+        "credentials/<int:credential_id>/activate/",
+        credentials.credential_activate,
+        name="credential-activate",
+    ),
+    path(
+        "credentials/<int:credential_id>/delete/",
+        credentials.credential_delete,
+        name="credential-delete",
+    ),
+    path("streams/", streams.stream_list, name="streams"),
+    path("streams/export/", streams.stream_export, name="stream-export"),
+    path("streams/add/", streams.stream_add, name="stream-add"),
+    path("streams/<int:stream_id>/", streams.stream_detail, name="stream-detail"),
+    path("streams/<int:stream_id>/edit/", streams.stream_edit, name="stream-edit"),
+    path("streams/<int:stream_id>/delete/", streams.stream_delete, name="stream-delete"),
+    path("streams/<int:stream_id>/pause/", streams.stream_pause, name="stream-pause"),
+    path("streams/<int:stream_id>/resume/", streams.stream_resume, name="stream-resume"),
+]

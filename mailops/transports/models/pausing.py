@@ -38,6 +38,10 @@ class Pausable(models.Model):
     def is_paused(self) -> bool:
         return self.state == RunState.PAUSED
 
+    @property
+    def pause_title(self) -> str:
+        return f"Paused by {self.get_pause_cause_display().lower() or 'somebody'}"
+
     def pause(
         self, cause: str, sentence: str = "", detail: str = "", *, actor: User | None = None
     ) -> bool:

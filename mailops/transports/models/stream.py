@@ -37,6 +37,10 @@ class StreamQuerySet(models.QuerySet["Stream"]):
     def running(self) -> Self:
         return self.filter(state=RunState.RUNNING)
 
+    def using_transport(self, transport: Transport) -> Self:
+        """Keep the streams that may send through `transport`, first route or not."""
+        return self.filter(routes__transport=transport).distinct()
+
     def broken_first(self) -> Self:
         """Order by what needs somebody: paused, then by name."""
         return self.annotate(is_stopped=Q(state=RunState.PAUSED)).order_by("-is_stopped", "name")
@@ -73,6 +77,19 @@ class Stream(Pausable):
 
     def __str__(self) -> str:
         return self.name
+
+    @classmethod
+    def preset(cls, name: str) -> "Stream":
+        """Return an unsaved stream with the policy that fits `name`, a key of PATIENCE."""
+        kind = cls.Kind.TRANSACTIONAL if name == "transactional" else cls.Kind.BULK
+        awaited = name == "transactional"
+        return cls(
+            kind=kind,
+            guarantee=cls.Guarantee.RESEND if awaited else cls.Guarantee.LEAVE,
+            backoff_seconds=list(PATIENCE[name].backoff_seconds),
+            expiry_seconds=PATIENCE[name].expiry_seconds,
+            is_sensitive=awaited,
+        )
 
     @property
     def transport(self) -> Transport | None:

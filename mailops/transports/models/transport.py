@@ -102,6 +102,27 @@ class Transport(Pausable):
         return f"{self.kind}:{options.get('region', '')}:{options.get('endpoint_url', '')}"
 
     @property
+    def address(self) -> str:
+        """The endpoint as a person names it."""
+        if self.kind == self.Kind.SMTP:
+            return f"{self.host}:{self.port}, {self.get_security_display()}"
+        return str(self.options.get("region", ""))
+
+    @property
+    def is_smtp(self) -> bool:
+        return self.kind == self.Kind.SMTP
+
+    @property
+    def was_tested(self) -> bool:
+        return self.last_tested_at is not None
+
+    @property
+    def breaker_title(self) -> str:
+        if self.breaker == self.Breaker.CLOSED:
+            return "Sessions fail; it waits a little before the next"
+        return f"Not reachable: {self.failures} rounds of sessions failed"
+
+    @property
     def is_trusted_relay(self) -> bool:
         return self.kind == self.Kind.SMTP and is_trusted(self.host, self.port)
 
@@ -170,6 +191,12 @@ class Transport(Pausable):
         audit(actor=None, verb=f"transport.breaker_{act}", subject=self, reason=reason)
 
 
+class CredentialQuerySet(models.QuerySet["Credential"]):
+    def newest_first(self) -> Self:
+        """Order by the one in use, then by age."""
+        return self.order_by("-is_active", "-created_at", "-pk")
+
+
 class Credential(models.Model):
     """What a transport logs in with; at most one is active, others stand by for a rotation."""
 
@@ -199,6 +226,8 @@ class Credential(models.Model):
             )
         ]
 
+    objects = CredentialQuerySet.as_manager()
+
     def __str__(self) -> str:
         return f"{self.label} ({self.transport})"
 
@@ -223,5 +252,22 @@ class Credential(models.Model):
         self.reference = ""
         value = secret.reveal()
         self.last_four = value[-4:] if len(value) >= 12 else ""  # of a short one four are too many
+        self._save_secret()
+
+    def set_reference(self, reference: str) -> None:
+        """Keep only where the secret is to be read, instead of what was there."""
+        self.secret, self.last_four, self.reference = b"", "", reference
+        self._save_secret()
+
+    def _save_secret(self) -> None:
         self.secret_set_at = timezone.now()
+        self.last_test, self.last_tested_at = {}, None
         self.save()
+
+    @property
+    def was_tested(self) -> bool:
+        return self.last_tested_at is not None
+
+    @property
+    def has_secret(self) -> bool:
+        return bool(self.secret or self.reference)

@@ -1,0 +1,116 @@
+"""Saves transports and streams with all that hangs on them: secrets, routes, records to publish, the audit trail."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.db import transaction
+
+from mailops.accounts.auditing import audit
+from mailops.accounts.models import User
+from mailops.lib.secrets import Secret
+from mailops.transports.credentials import facts as credential_facts
+from mailops.transports.credentials import forget_secrets
+from mailops.transports.models import Route, Stream, Transport
+from mailops.transports.requirements import domains_of, require_records
+
+_TRANSPORT_FIELDS = (
+    "name",
+    "kind",
+    "host",
+    "port",
+    "security",
+    "options",
+    "return_path_host",
+    "max_sessions",
+    "messages_per_session",
+    "rate_per_minute",
+)
+_STREAM_FIELDS = (
+    "name",
+    "kind",
+    "domain_id",
+    "owner_id",
+    "guarantee",
+    "backoff_seconds",
+    "expiry_seconds",
+    "rate_per_minute",
+    "is_sensitive",
+)
+
+
+@transaction.atomic
+def add_transport(*, transport: Transport, actor: User | None) -> None:
+    transport.save()
+    audit(actor=actor, verb="transport.add", subject=transport, after=transport_facts(transport))
+
+
+@transaction.atomic
+def change_transport(*, transport: Transport, secret: Secret | None, actor: User | None) -> None:
+    """Save a transport that was edited in memory; a new endpoint forgets all secrets but the one given anew."""
+    old = Transport.objects.select_for_update().get(pk=transport.pk)
+    is_moved = old.endpoint != transport.endpoint
+    transport.save(update_fields=[*_TRANSPORT_FIELDS])
+    active = transport.active_credential
+    if is_moved:
+        forget_secrets(transport=transport)
+    if secret and active:
+        active.refresh_from_db()
+        active.transport = transport
+        active.set_secret(secret)
+    require_records(domains_of(transport))
+    before, after = differing(transport_facts(old), transport_facts(transport))
+    if secret and active:
+        after["secret"] = credential_facts(active)
+    audit(actor=actor, verb="transport.change", subject=transport, before=before, after=after)
+
+
+@transaction.atomic
+def delete_transport(*, transport: Transport, actor: User | None) -> None:
+    """Remove a transport that no stream uses; raise ProtectedError else."""
+    before = transport_facts(transport)
+    audit(actor=actor, verb="transport.delete", subject=transport, before=before)
+    transport.delete()
+
+
+@transaction.atomic
+def save_stream(*, stream: Stream, transports: Sequence[Transport], actor: User | None) -> None:
+    """Save a stream, new or edited in memory, with its ways out in order."""
+    old = Stream.objects.select_for_update().filter(pk=stream.pk).first()
+    before = stream_facts(old) if old else {}
+    domains = {stream.domain_id: stream.domain} | ({old.domain_id: old.domain} if old else {})
+    stream.save()
+    stream.routes.all().delete()
+    Route.objects.bulk_create(
+        Route(stream=stream, transport=transport, position=position)
+        for position, transport in enumerate(transports)
+    )
+    require_records(domains.values())
+    before, after = differing(before, stream_facts(stream))
+    verb = "stream.change" if old else "stream.add"
+    audit(actor=actor, verb=verb, subject=stream, before=before, after=after)
+
+
+@transaction.atomic
+def delete_stream(*, stream: Stream, actor: User | None) -> None:
+    """Remove a stream nothing was sent through; raise ProtectedError else."""
+    audit(actor=actor, verb="stream.delete", subject=stream, before=stream_facts(stream))
+    domain = stream.domain
+    stream.delete()
+    require_records([domain])
+
+
+def transport_facts(transport: Transport) -> dict[str, Any]:
+    return {name: getattr(transport, name) for name in _TRANSPORT_FIELDS}
+
+
+def stream_facts(stream: Stream) -> dict[str, Any]:
+    routes = stream.routes.order_by("position").values_list("transport__name", flat=True)
+    return {name: getattr(stream, name) for name in _STREAM_FIELDS} | {"routes": list(routes)}
+
+
+def differing(
+    before: Mapping[str, Any], after: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the values that are not the same in both."""
+    names = [name for name in after if before.get(name) != after[name]]
+    return {n: before[n] for n in names if n in before}, {n: after[n] for n in names}

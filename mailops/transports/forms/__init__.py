@@ -1,0 +1,1 @@
+"""All validation of what people enter about transports, credentials and streams."""

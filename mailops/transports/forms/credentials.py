@@ -1,0 +1,77 @@
+"""The form of what a transport logs in with."""
+
+from typing import Any, ClassVar
+
+from django import forms
+
+from mailops.lib import secrets
+from mailops.lib.secrets import BadReference, Secret
+from mailops.transports.forms.transports import SecretField
+from mailops.transports.models import Credential
+from mailops.transports.providers import Preset
+
+
+class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]
+    """Takes a secret or a reference to one; with `is_optional` neither, where the stored one may stay."""
+
+    secret = SecretField(required=False, help_text="Stored encrypted; it is never shown again.")
+    reference = forms.CharField(
+        required=False,
+        max_length=254,
+        label="Or where to read it",
+        help_text="env:MAILOPS_SECRET_NAME, or file:name inside MAILOPS_SECRET_FOLDER.",
+    )
+
+    class Meta:
+        model = Credential
+        fields: ClassVar[list[str]] = ["label", "username"]
+        labels: ClassVar = {"username": "User name"}
+        help_texts: ClassVar = {
+            "label": "To tell credentials apart, such as “March 2026”.",
+        }
+
+    def __init__(self, *args: Any, preset: Preset | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["username"].widget.attrs["autocomplete"] = "off"
+        self.fields["username"].required = True
+        if preset and not self.instance.pk:
+            self.fields["username"].initial = preset.username
+        if self.instance.pk:
+            self.fields["reference"].initial = self.instance.reference
+            self.fields["secret"].help_text = "Leave empty to keep the stored one."
+
+    def clean_username(self) -> str:
+        username: str = self.cleaned_data["username"]
+        if any(not c.isprintable() for c in username):
+            raise forms.ValidationError("A user name has no control characters in it.")
+        return username
+
+    def clean_reference(self) -> str:
+        reference: str = self.cleaned_data["reference"].strip()
+        if reference:
+            try:
+                secrets.follow(reference)
+            except BadReference as error:
+                raise forms.ValidationError(str(error)) from error
+        return reference
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        secret, reference = cleaned.get("secret"), cleaned.get("reference")
+        if secret and reference and reference != self.instance.reference:
+            self.add_error("reference", "Give the secret or where to read it, not both.")
+        if not secret and not reference and not self.errors and not self.instance.secret:
+            self.add_error("secret", "Give the secret, or where to read it.")
+        return cleaned
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """Return what the verbs of `credentials` take; a secret that is given replaces a reference."""
+        secret: Secret | None = self.cleaned_data["secret"] or None
+        reference = "" if secret else self.cleaned_data["reference"]
+        return {
+            "label": self.cleaned_data["label"],
+            "username": self.cleaned_data["username"],
+            "secret": secret,
+            "reference": reference if reference != self.instance.reference else "",
+        }

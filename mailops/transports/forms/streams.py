@@ -1,0 +1,168 @@
+"""Forms about streams."""
+
+from collections.abc import Callable
+from typing import Any, ClassVar, TypeVar
+
+from django import forms
+from django.db.models import Q
+
+from mailops.accounts.models import Role, User
+from mailops.transports.durations import (
+    parse_duration,
+    parse_durations,
+    show_duration,
+    show_durations,
+)
+from mailops.transports.models import PATIENCE, RunState, Stream, Transport
+from mailops.transports.models.stream import StreamQuerySet
+
+T = TypeVar("T")
+
+_DAY = 86400
+_ROUTES = ("first_transport", "second_transport", "third_transport")
+
+
+class StreamForm(forms.ModelForm):  # type: ignore[type-arg]
+    first_transport = forms.ModelChoiceField(
+        Transport.objects.order_by("name"), label="Transport", help_text="Carries the mail."
+    )
+    second_transport = forms.ModelChoiceField(
+        Transport.objects.order_by("name"),
+        label="Second transport",
+        required=False,
+        empty_label="None",
+        help_text="Stands by.",
+    )
+    third_transport = forms.ModelChoiceField(
+        Transport.objects.order_by("name"),
+        label="Third transport",
+        required=False,
+        empty_label="None",
+        help_text="Stands by.",
+    )
+    backoff = forms.CharField(
+        label="Try again after",
+        max_length=200,
+        help_text="With commas; the last one repeats. Each wait is drawn at random up to its step.",
+    )
+    expiry = forms.CharField(
+        label="Give up after", max_length=20, help_text="Such as 4 h for codes, 72 h for news."
+    )
+
+    class Meta:
+        model = Stream
+        fields: ClassVar[list[str]] = [
+            "name",
+            "kind",
+            "domain",
+            "owner",
+            "guarantee",
+            "rate_per_minute",
+            "is_sensitive",
+        ]
+        labels: ClassVar = {
+            "guarantee": "When it can't be known whether a message was taken",
+            "rate_per_minute": "Messages a minute",
+            "is_sensitive": "Sensitive: store and show no bodies",
+        }
+        help_texts: ClassVar = {
+            "kind": "Transactional mail is awaited by one person; bulk mail goes to many and can be unsubscribed from.",
+            "domain": "Keep bulk and transactional mail on domains of their own, so that one can't spoil the other's name.",
+            "owner": "Who answers for its bounces and complaints.",
+            "rate_per_minute": "Empty for no limit.",
+        }
+
+    field_order = [
+        "name",
+        "kind",
+        "domain",
+        *_ROUTES,
+        "owner",
+        "guarantee",
+        "backoff",
+        "expiry",
+        "rate_per_minute",
+        "is_sensitive",
+    ]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        people = User.objects.filter(is_active=True).exclude(role=Role.NONE).order_by("name")
+        self.fields["owner"].queryset = people  # type: ignore[attr-defined]
+        self.fields["owner"].empty_label = "Nobody yet"  # type: ignore[attr-defined]
+        patience = PATIENCE[self.instance.kind]
+        steps = self.instance.backoff_seconds or patience.backoff_seconds
+        is_set = bool(self.instance.backoff_seconds)
+        expiry = self.instance.expiry_seconds if is_set else patience.expiry_seconds
+        self.initial.setdefault("backoff", show_durations(steps))
+        self.initial.setdefault("expiry", show_duration(expiry))
+        if self.instance.pk:
+            routed = self.instance.routes.order_by("position").values_list("transport", flat=True)
+            self.initial.update(zip(_ROUTES, routed, strict=False))
+
+    def clean_backoff(self) -> list[int]:
+        steps = _read(parse_durations, self.cleaned_data["backoff"])
+        if not 0 < len(steps) <= 20:
+            raise forms.ValidationError("Give between 1 and 20 waits.")
+        if not all(1 <= step <= _DAY for step in steps):
+            raise forms.ValidationError("Each wait is between 1 s and 1 d.")
+        return steps
+
+    def clean_expiry(self) -> int:
+        expiry = _read(parse_duration, self.cleaned_data["expiry"])
+        if not 30 <= expiry <= 14 * _DAY:
+            raise forms.ValidationError("Between 30 s and 14 d.")
+        return expiry
+
+    def clean_rate_per_minute(self) -> int | None:
+        rate: int | None = self.cleaned_data["rate_per_minute"]
+        if rate == 0:
+            raise forms.ValidationError("At least 1; to stop it, pause the stream.")
+        return rate
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        seen: set[Transport] = set()
+        for name in _ROUTES:
+            transport = cleaned.get(name)
+            if transport in seen:
+                self.add_error(name, "It is in the list already.")
+            elif transport:
+                seen.add(transport)
+        steps, expiry = cleaned.get("backoff"), cleaned.get("expiry")
+        if steps and expiry and steps[0] >= expiry:
+            self.add_error("expiry", "This is over before the first wait is.")
+        self.instance.backoff_seconds = steps or []
+        self.instance.expiry_seconds = expiry or 0
+        return cleaned
+
+    @property
+    def transports(self) -> list[Transport]:
+        return [self.cleaned_data[name] for name in _ROUTES if self.cleaned_data[name]]
+
+
+class StreamFilterForm(forms.Form):
+    q = forms.CharField(
+        label="Search",
+        required=False,
+        max_length=253,
+        widget=forms.TextInput(attrs={"type": "search"}),
+    )
+    kind = forms.ChoiceField(required=False, choices=[("", "Any kind"), *Stream.Kind.choices])
+    state = forms.ChoiceField(required=False, choices=[("", "Any state"), *RunState.choices])
+
+    def apply(self, streams: StreamQuerySet) -> StreamQuerySet:
+        """Return those of `streams` that the filter asks for."""
+        if text := self.cleaned_data.get("q"):
+            streams = streams.filter(Q(name__icontains=text) | Q(domain__name__icontains=text))
+        for name in ("kind", "state"):
+            if value := self.cleaned_data.get(name):
+                streams = streams.filter(**{name: value})
+        return streams
+
+
+def _read(parse: Callable[[str], T], text: str) -> T:
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise forms.ValidationError(f"{error}.") from error

@@ -1,0 +1,250 @@
+"""Forms about transports: their endpoint, their test, pausing them, finding them."""
+
+import re
+from typing import Any, ClassVar
+
+from django import forms
+from django.db.models import Q
+
+from mailops.lib.egress import is_trusted
+from mailops.lib.secrets import Secret
+from mailops.protocol.address import InvalidAddress, domain_key
+from mailops.transports.models import RunState, Transport
+from mailops.transports.models.transport import TransportQuerySet
+from mailops.transports.providers import Preset
+
+_SELECTOR = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.IGNORECASE)
+_REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
+_HOST = re.compile(r"[A-Za-z0-9:]([A-Za-z0-9.:_-]{0,251}[A-Za-z0-9:])?")
+
+
+class SecretField(forms.CharField):
+    """Write-only: it is never filled in again, and becomes a `Secret` at once."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        widget = forms.PasswordInput(attrs={"autocomplete": "new-password", "spellcheck": "false"})
+        super().__init__(widget=widget, max_length=4096, **kwargs)
+
+    def clean(self, value: Any) -> Any:
+        text = super().clean(value)
+        if any(not c.isprintable() for c in text):
+            raise forms.ValidationError("A secret has no line ends or control characters in it.")
+        return Secret(text)
+
+
+class TransportForm(forms.ModelForm):  # type: ignore[type-arg]
+    """What both kinds share; `secret` is wanted when the endpoint changes, since it is bound to it."""
+
+    spf_include = forms.CharField(
+        label="SPF include",
+        required=False,
+        max_length=253,
+        help_text="What sender domains must include in SPF; their pages show and check it.",
+    )
+    dkim_selectors = forms.CharField(
+        label="DKIM selectors",
+        required=False,
+        max_length=500,
+        help_text="Those the provider signs with, with commas; sender domains must publish them.",
+    )
+    secret = SecretField(
+        label="Secret of the active credential",
+        required=False,
+        help_text="Only needed when host, port or TLS change: the stored secret is bound to them.",
+    )
+
+    class Meta:
+        model = Transport
+        fields: ClassVar[list[str]] = [
+            "name",
+            "host",
+            "port",
+            "security",
+            "return_path_host",
+            "max_sessions",
+            "messages_per_session",
+            "rate_per_minute",
+        ]
+        labels: ClassVar = {
+            "security": "TLS",
+            "max_sessions": "Sessions at once",
+            "messages_per_session": "Messages a session",
+            "rate_per_minute": "Messages a minute",
+        }
+        help_texts: ClassVar = {
+            "return_path_host": "Where bounces come back to; empty for the installation's own.",
+            "rate_per_minute": "Empty for no limit.",
+        }
+
+    own_options: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, *args: Any, preset: Preset | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.preset = preset
+        options = self.instance.options
+        for name in self.own_options:
+            self.fields[name].initial = options.get(name, "")
+        self.fields["spf_include"].initial = options.get(
+            "spf_include", preset.spf_include if preset else ""
+        )
+        self.fields["dkim_selectors"].initial = ", ".join(options.get("dkim_selectors", []))
+        self._endpoint = self.instance.endpoint
+        self._active = self.instance.active_credential if self.instance.pk else None
+        if self._active is None or self._active.reference:
+            del self.fields["secret"]
+
+    def clean_max_sessions(self) -> int:
+        return self._at_least_one("max_sessions")
+
+    def clean_messages_per_session(self) -> int:
+        return self._at_least_one("messages_per_session")
+
+    def clean_rate_per_minute(self) -> int | None:
+        rate: int | None = self.cleaned_data["rate_per_minute"]
+        if rate == 0:
+            raise forms.ValidationError("At least 1; to stop it, pause the transport.")
+        return rate
+
+    def clean_return_path_host(self) -> str:
+        return _read_domain(self.cleaned_data["return_path_host"])
+
+    def clean_spf_include(self) -> str:
+        return _read_domain(self.cleaned_data["spf_include"])
+
+    def clean_dkim_selectors(self) -> list[str]:
+        names = [part.strip() for part in self.cleaned_data["dkim_selectors"].split(",")]
+        names = [name for name in names if name]
+        for name in names:
+            if not _SELECTOR.fullmatch(name):
+                raise forms.ValidationError(f"“{name}” is not a selector.")
+        return names
+
+    def _at_least_one(self, name: str) -> int:
+        value: int = self.cleaned_data[name]
+        if value < 1:
+            raise forms.ValidationError("At least 1.")
+        return value
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        options = {**self.instance.options}
+        for name in (*self.own_options, "spf_include", "dkim_selectors"):
+            options[name] = cleaned.get(name) or ""
+        if self.preset and not self.instance.pk:
+            options["preset"] = self.preset.key
+        self.instance.options = {name: value for name, value in options.items() if value}
+        return cleaned
+
+    def _post_clean(self) -> None:
+        super()._post_clean()  # type: ignore[misc]
+        if self.errors or "secret" not in self.fields or self.cleaned_data["secret"]:
+            return
+        if self.instance.endpoint != self._endpoint:
+            self.add_error(
+                "secret", "Host, port or TLS change, so give the secret for the new endpoint."
+            )
+
+    @property
+    def new_secret(self) -> Secret | None:
+        return self.cleaned_data.get("secret") or None
+
+
+class SmtpTransportForm(TransportForm):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["host"].required = True
+
+    def clean_host(self) -> str:
+        host: str = self.cleaned_data["host"].strip().rstrip(".").lower()
+        if not _HOST.fullmatch(host):
+            raise forms.ValidationError("A host is a name such as smtp.example.com.")
+        return host
+
+    def clean_port(self) -> int:
+        port: int = self.cleaned_data["port"]
+        if not 0 < port < 65536:
+            raise forms.ValidationError("A port is a number from 1 to 65535.")
+        return port
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean()
+        host, port = cleaned.get("host"), cleaned.get("port")
+        is_clear = cleaned.get("security") == Transport.Security.NONE
+        if is_clear and host and port and not is_trusted(host, port):
+            self.add_error(
+                "security",
+                "Clear text is only for a host and port that stand in MAILOPS_TRUSTED_RELAYS.",
+            )
+        return cleaned
+
+
+class SesTransportForm(TransportForm):
+    own_options = ("region", "configuration_set")
+
+    region = forms.CharField(max_length=30, help_text="Such as eu-west-1.")
+    configuration_set = forms.CharField(
+        max_length=64,
+        required=False,
+        help_text="The one whose events come back to mailops; empty for the account's default.",
+    )
+    field_order = ["name", "region", "configuration_set"]
+
+    class Meta(TransportForm.Meta):
+        fields: ClassVar[list[str]] = [
+            name for name in TransportForm.Meta.fields if name not in {"host", "port", "security"}
+        ]
+
+    def clean_region(self) -> str:
+        region: str = self.cleaned_data["region"].strip().lower()
+        if not _REGION.fullmatch(region):
+            raise forms.ValidationError("A region looks like eu-west-1.")
+        return region
+
+
+def form_of(kind: str) -> type[TransportForm]:
+    return SesTransportForm if kind == Transport.Kind.SES else SmtpTransportForm
+
+
+class TransportFilterForm(forms.Form):
+    q = forms.CharField(
+        label="Search",
+        required=False,
+        max_length=253,
+        widget=forms.TextInput(attrs={"type": "search"}),
+    )
+    state = forms.ChoiceField(required=False, choices=[("", "Any state"), *RunState.choices])
+
+    def apply(self, transports: TransportQuerySet) -> TransportQuerySet:
+        """Return those of `transports` that the filter asks for."""
+        if text := self.cleaned_data.get("q"):
+            transports = transports.filter(Q(name__icontains=text) | Q(host__icontains=text))
+        if state := self.cleaned_data.get("state"):
+            transports = transports.filter(state=state)
+        return transports
+
+
+class ConnectionTestForm(forms.Form):
+    recipient = forms.EmailField(
+        label="Also ask whether it would take mail to",
+        required=False,
+        help_text="Says MAIL and RCPT and takes them back; nothing is sent.",
+    )
+
+
+class PauseForm(forms.Form):
+    reason = forms.CharField(
+        label="Why",
+        max_length=500,
+        required=False,
+        help_text="Shown to whoever wonders why no mail leaves.",
+        widget=forms.Textarea(attrs={"rows": 2}),
+    )
+
+
+def _read_domain(text: str) -> str:
+    if not text.strip():
+        return ""
+    try:
+        return domain_key(text)
+    except InvalidAddress as error:
+        raise forms.ValidationError(str(error)) from error

@@ -1,0 +1,48 @@
+"""Writes down what sender domains must publish because of the transports their streams use."""
+
+from collections.abc import Iterable
+
+from django.db import transaction
+
+from mailops.domains.models import Domain, Requirement
+from mailops.transports.models import Stream, Transport
+
+_PREFIX = "transport: "
+
+
+@transaction.atomic
+def require_records(domains: Iterable[Domain]) -> None:
+    """Make the requirements that transports have of each of `domains` those of its streams' routes now."""
+    for domain in domains:
+        routed = Transport.objects.filter(routes__stream__domain=domain).distinct()
+        wanted = {row for transport in routed for row in _rows(transport)}
+        known = Requirement.objects.filter(domain=domain, needed_by__startswith=_PREFIX)
+        for requirement in known:
+            row = (requirement.kind, requirement.host, requirement.value, requirement.needed_by)
+            if row not in wanted:
+                requirement.delete()
+        Requirement.objects.bulk_create(
+            [
+                Requirement(domain=domain, kind=kind, host=host, value=value, needed_by=needed_by)
+                for kind, host, value, needed_by in sorted(wanted)
+            ],
+            ignore_conflicts=True,
+        )
+
+
+def domains_of(transport: Transport) -> list[Domain]:
+    """Return the domains whose streams may use `transport`."""
+    return list(
+        Domain.objects.filter(streams__in=Stream.objects.using_transport(transport)).distinct()
+    )
+
+
+def _rows(transport: Transport) -> list[tuple[str, str, str, str]]:
+    needed_by = f"{_PREFIX}{transport.name}"[:100]
+    kinds, options = Requirement.Kind, transport.options
+    rows = [(kinds.DKIM_SELECTOR, name, "") for name in options.get("dkim_selectors", [])]
+    if include := options.get("spf_include"):
+        rows.append((kinds.SPF_INCLUDE, "", include))
+    if address := options.get("spf_address"):
+        rows.append((kinds.SPF_ADDRESS, "", address))
+    return [(str(kind), host, value, needed_by) for kind, host, value in rows]

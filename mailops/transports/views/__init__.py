@@ -1,0 +1,1 @@
+"""The pages of transports, credentials and streams."""

@@ -1,0 +1,147 @@
+"""The pages of streams: list, detail, form, pause."""
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.db.models import ProtectedError
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect
+from django.views.decorators.http import require_POST
+
+from mailops.accounts.permissions import Act, needs, user_of
+from mailops.domains.models import Domain
+from mailops.lib.confirm import ConfirmForm
+from mailops.lib.csv_export import stream_csv
+from mailops.lib.htmx import render_page
+from mailops.transports.configuring import delete_stream, save_stream
+from mailops.transports.durations import show_duration, show_durations
+from mailops.transports.forms.streams import StreamFilterForm, StreamForm
+from mailops.transports.forms.transports import PauseForm
+from mailops.transports.models import PATIENCE, PauseCause, Stream, Transport
+from mailops.transports.models.stream import StreamQuerySet
+
+PAGE = 50
+
+
+def _filtered(form: StreamFilterForm) -> StreamQuerySet:
+    streams = Stream.objects.broken_first().select_related("domain", "owner")
+    return form.apply(streams) if form.is_valid() else streams
+
+
+@needs(Act.SEE)
+def stream_list(request: HttpRequest) -> HttpResponse:
+    form = StreamFilterForm(request.GET)
+    streams = _filtered(form).prefetch_related("routes__transport")
+    page = Paginator(streams, PAGE).get_page(request.GET.get("page"))
+    context = {"filter_form": form, "page": page, "any": Stream.objects.exists()}
+    status = 200 if form.is_valid() else 422
+    return render_page(
+        request, "transports/stream_list.html", context, fragment="results", status=status
+    )
+
+
+@needs(Act.SEE)
+def stream_export(request: HttpRequest) -> HttpResponseBase:
+    streams = _filtered(StreamFilterForm(request.GET))
+    rows = (
+        (s.name, s.kind, s.domain, s.owner or "", s.state, s.guarantee) for s in streams.iterator()
+    )
+    header = ["stream", "kind", "domain", "owner", "state", "guarantee"]
+    return stream_csv("streams.csv", header, rows)
+
+
+@needs(Act.SEE)
+def stream_detail(request: HttpRequest, stream_id: int) -> HttpResponse:
+    stream = get_object_or_404(Stream.objects.select_related("domain", "owner"), pk=stream_id)
+    context = {
+        "stream": stream,
+        "routes": stream.routes.select_related("transport").order_by("position"),
+        "backoff": show_durations(stream.backoff_seconds),
+        "expiry": show_duration(stream.expiry_seconds),
+    }
+    return render_page(request, "transports/stream_detail.html", context)
+
+
+@needs(Act.CONFIGURE)
+def stream_add(request: HttpRequest) -> HttpResponse:
+    kind = request.GET.get("kind", "")
+    preset = kind if kind in PATIENCE else ""
+    new = Stream()
+    if preset:
+        new = Stream.preset(preset)
+    form = StreamForm(request.POST or None, instance=new)
+    if request.method == "POST" and form.is_valid():
+        save_stream(stream=form.instance, transports=form.transports, actor=user_of(request))
+        messages.success(request, f"{form.instance} was added.")
+        return redirect("transports:stream-detail", form.instance.pk)
+    context = {
+        "form": form,
+        "preset": preset,
+        "presets": PATIENCE,
+        "has_domain": Domain.objects.exists(),
+        "has_transport": Transport.objects.exists(),
+    }
+    status = 422 if form.is_bound else 200
+    return render_page(request, "transports/stream_form.html", context, status=status)
+
+
+@needs(Act.CONFIGURE)
+def stream_edit(request: HttpRequest, stream_id: int) -> HttpResponse:
+    stream = get_object_or_404(Stream.objects.select_related("domain"), pk=stream_id)
+    name = stream.name
+    form = StreamForm(request.POST or None, instance=stream)
+    if request.method == "POST" and form.is_valid():
+        save_stream(stream=form.instance, transports=form.transports, actor=user_of(request))
+        messages.success(request, f"{form.instance} was saved.")
+        return redirect("transports:stream-detail", stream_id)
+    context = {"form": form, "stream": stream, "name": name}
+    context |= {"has_domain": True, "has_transport": True}
+    status = 422 if form.is_bound else 200
+    return render_page(request, "transports/stream_form.html", context, status=status)
+
+
+@needs(Act.CONFIGURE)
+def stream_delete(request: HttpRequest, stream_id: int) -> HttpResponse:
+    stream = get_object_or_404(Stream.objects.select_related("domain"), pk=stream_id)
+    form = ConfirmForm(request.POST or None, name=stream.name)
+    if request.method == "POST" and form.is_valid():
+        try:
+            delete_stream(stream=stream, actor=user_of(request))
+        except ProtectedError:
+            messages.error(
+                request,
+                f"Mail or campaigns belong to {stream.name}, so it stays: pause it instead.",
+            )
+            return redirect("transports:stream-detail", stream_id)
+        messages.success(request, f"{stream.name} was deleted.")
+        return redirect("transports:streams")
+    context = {"form": form, "stream": stream}
+    status = 422 if request.method == "POST" else 200
+    return render_page(request, "transports/stream_confirm_delete.html", context, status=status)
+
+
+@needs(Act.OPERATE)
+def stream_pause(request: HttpRequest, stream_id: int) -> HttpResponse:
+    stream = get_object_or_404(Stream, pk=stream_id)
+    form = PauseForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        user = user_of(request)
+        sentence = form.cleaned_data["reason"] or f"Paused by {user}."
+        if stream.pause(PauseCause.PERSON, sentence, actor=user):
+            messages.success(request, f"{stream} is paused; what is due waits.")
+        else:
+            messages.info(request, f"{stream} was paused already.")
+        return redirect("transports:stream-detail", stream_id)
+    status = 422 if request.method == "POST" else 200
+    context = {"form": form, "stream": stream}
+    return render_page(request, "transports/stream_pause.html", context, status=status)
+
+
+@needs(Act.OPERATE)
+@require_POST
+def stream_resume(request: HttpRequest, stream_id: int) -> HttpResponse:
+    stream = get_object_or_404(Stream, pk=stream_id)
+    if stream.resume(actor=user_of(request)):
+        messages.success(request, f"{stream} runs; what waited is sent as its limits allow.")
+    else:
+        messages.info(request, f"{stream} was running already.")
+    return redirect("transports:stream-detail", stream_id)

@@ -1,0 +1,188 @@
+"""The pages of transports: list, detail, form, test, pause."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.db.models import ProtectedError
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect
+from django.views.decorators.http import require_POST
+
+from mailops.accounts.auditing import audit
+from mailops.accounts.permissions import Act, confirm_password, needs, user_of
+from mailops.lib.confirm import ConfirmForm
+from mailops.lib.csv_export import stream_csv
+from mailops.lib.htmx import render_page, wants_fragment
+from mailops.transports.configuring import add_transport, change_transport, delete_transport
+from mailops.transports.diagnosis import run_test
+from mailops.transports.forms.transports import (
+    ConnectionTestForm,
+    PauseForm,
+    TransportFilterForm,
+    form_of,
+)
+from mailops.transports.models import PauseCause, Stream, Transport
+from mailops.transports.models.transport import TransportQuerySet
+from mailops.transports.providers import PRESETS, advise
+from mailops.transports.views.confirming import confirm_password_keep_nothing
+
+PAGE = 50
+
+
+def _filtered(form: TransportFilterForm) -> TransportQuerySet:
+    transports = Transport.objects.broken_first()
+    return form.apply(transports) if form.is_valid() else transports
+
+
+@needs(Act.SEE)
+def transport_list(request: HttpRequest) -> HttpResponse:
+    form = TransportFilterForm(request.GET)
+    transports = _filtered(form).prefetch_related("routes__stream", "credentials")
+    page = Paginator(transports, PAGE).get_page(request.GET.get("page"))
+    context = {"filter_form": form, "page": page, "any": Transport.objects.exists()}
+    status = 200 if form.is_valid() else 422
+    return render_page(
+        request, "transports/transport_list.html", context, fragment="results", status=status
+    )
+
+
+@needs(Act.SEE)
+def transport_export(request: HttpRequest) -> HttpResponseBase:
+    transports = _filtered(TransportFilterForm(request.GET))
+    header = ["transport", "kind", "host", "port", "tls", "state", "breaker", "tested_at"]
+    rows = (
+        (t.name, t.kind, t.host, t.port, t.security, t.state, t.breaker, t.last_tested_at or "")
+        for t in transports.iterator()
+    )
+    return stream_csv("transports.csv", header, rows)
+
+
+@needs(Act.SEE)
+def transport_detail(request: HttpRequest, transport_id: int) -> HttpResponse:
+    transport = get_object_or_404(Transport, pk=transport_id)
+    return render_page(request, "transports/transport_detail.html", _detail(transport))
+
+
+def _detail(transport: Transport) -> dict[str, Any]:
+    return {
+        "transport": transport,
+        "credentials": list(transport.credentials.newest_first()),
+        "streams": Stream.objects.using_transport(transport)
+        .select_related("domain")
+        .order_by("name"),
+        "advice": advise(transport),
+        "preset": PRESETS.get(transport.options.get("preset", "")),
+        "test": transport.last_test,
+        "tested_at": transport.last_tested_at,
+        "test_form": ConnectionTestForm(),
+    }
+
+
+@needs(Act.CONFIGURE)
+@confirm_password_keep_nothing
+def transport_add(request: HttpRequest) -> HttpResponse:
+    preset = PRESETS.get(request.GET.get("preset", ""))
+    if preset is None:
+        return render_page(
+            request, "transports/transport_choose.html", {"presets": PRESETS.values()}
+        )
+    new = Transport(kind=preset.kind, host=preset.host, port=preset.port, security=preset.security)
+    form = form_of(preset.kind)(
+        request.POST or None, instance=new, preset=preset, initial={"name": preset.name}
+    )
+    if request.method != "POST" or not form.is_valid():
+        status = 422 if form.is_bound else 200
+        context = {"form": form, "preset": preset}
+        return render_page(request, "transports/transport_form.html", context, status=status)
+    add_transport(transport=form.instance, actor=user_of(request))
+    messages.success(request, f"{form.instance} was added. Now give it something to log in with.")
+    return redirect("transports:detail", form.instance.pk)
+
+
+@needs(Act.CONFIGURE)
+@confirm_password_keep_nothing
+def transport_edit(request: HttpRequest, transport_id: int) -> HttpResponse:
+    transport = get_object_or_404(Transport, pk=transport_id)
+    preset = PRESETS.get(transport.options.get("preset", ""))
+    form = form_of(transport.kind)(request.POST or None, instance=transport, preset=preset)
+    if request.method != "POST" or not form.is_valid():
+        status = 422 if form.is_bound else 200
+        name = Transport.objects.values_list("name", flat=True).get(pk=transport_id)
+        context = {"form": form, "preset": preset, "transport": transport, "name": name}
+        return render_page(request, "transports/transport_form.html", context, status=status)
+    change_transport(transport=form.instance, secret=form.new_secret, actor=user_of(request))
+    messages.success(request, f"{form.instance} was saved. Test it before mail depends on it.")
+    return redirect("transports:detail", transport_id)
+
+
+@needs(Act.CONFIGURE)
+@confirm_password
+def transport_delete(request: HttpRequest, transport_id: int) -> HttpResponse:
+    transport = get_object_or_404(Transport, pk=transport_id)
+    streams = Stream.objects.using_transport(transport).order_by("name")
+    form = ConfirmForm(request.POST or None, name=transport.name)
+    if request.method == "POST" and form.is_valid() and not streams:
+        try:
+            delete_transport(transport=transport, actor=user_of(request))
+        except ProtectedError:
+            messages.error(request, f"Mail was sent through {transport.name}: pause it instead.")
+            return redirect("transports:detail", transport_id)
+        messages.success(request, f"{transport.name} was deleted.")
+        return redirect("transports:list")
+    context = {"form": form, "transport": transport, "streams": streams}
+    status = 422 if request.method == "POST" else 200
+    return render_page(request, "transports/transport_confirm_delete.html", context, status=status)
+
+
+@needs(Act.OPERATE)
+@require_POST
+def transport_test(request: HttpRequest, transport_id: int) -> HttpResponse:
+    """Run the connection test and show what it found."""
+    transport = get_object_or_404(Transport, pk=transport_id)
+    form = ConnectionTestForm(request.POST)
+    is_valid = form.is_valid()
+    if is_valid:
+        user = user_of(request)
+        found = run_test(transport, recipient=form.cleaned_data["recipient"], by=user.email)
+        after = {"is_ok": found.is_ok, "cause": found.cause}
+        audit(actor=user, verb="transport.test", subject=transport, after=after)
+        if not wants_fragment(request):
+            return redirect("transports:detail", transport_id)
+    context = _detail(transport) | {"test_form": form}
+    return render_page(
+        request,
+        "transports/transport_detail.html",
+        context,
+        fragment="connection-test",
+        status=200 if is_valid else 422,
+    )
+
+
+@needs(Act.OPERATE)
+def transport_pause(request: HttpRequest, transport_id: int) -> HttpResponse:
+    transport = get_object_or_404(Transport, pk=transport_id)
+    form = PauseForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        user = user_of(request)
+        sentence = form.cleaned_data["reason"] or f"Paused by {user}."
+        if transport.pause(PauseCause.PERSON, sentence, actor=user):
+            messages.success(request, f"{transport} is paused; what is due waits.")
+        else:
+            messages.info(request, f"{transport} was paused already.")
+        return redirect("transports:detail", transport_id)
+    streams = Stream.objects.using_transport(transport).order_by("name")
+    context = {"form": form, "transport": transport, "streams": streams}
+    status = 422 if request.method == "POST" else 200
+    return render_page(request, "transports/transport_pause.html", context, status=status)
+
+
+@needs(Act.OPERATE)
+@require_POST
+def transport_resume(request: HttpRequest, transport_id: int) -> HttpResponse:
+    transport = get_object_or_404(Transport, pk=transport_id)
+    if transport.resume(actor=user_of(request)):
+        messages.success(request, f"{transport} runs; what waited is sent as its limits allow.")
+    else:
+        messages.info(request, f"{transport} was running already.")
+    return redirect("transports:detail", transport_id)

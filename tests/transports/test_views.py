@@ -1,0 +1,490 @@
+import logging
+
+import pytest
+from django.contrib.sessions.models import Session
+from django.urls import reverse
+
+from mailops.accounts.models import AuditEntry
+from mailops.domains.models import Requirement
+from mailops.lib.secrets import Secret
+from mailops.transports.credentials import add_credential
+from mailops.transports.models import Credential, Route, Stream, Transport
+from tests.factories import make_domain, make_stream, make_transport
+from tests.smtp_server import EXTENSIONS, SmtpServer
+from tests.transports.conftest import CANARY
+
+pytestmark = pytest.mark.django_db
+HTMX = {"HX-Request": "true"}
+
+TRANSPORT = {
+    "name": "Relay",
+    "host": "SMTP.example.com.",
+    "port": "587",
+    "security": "starttls",
+    "return_path_host": "",
+    "max_sessions": "2",
+    "messages_per_session": "100",
+    "rate_per_minute": "",
+    "spf_include": "spf.example.com",
+    "dkim_selectors": "s1, s2",
+}
+
+
+@pytest.fixture
+def transport():
+    return make_transport(host="smtp.example.com", port=587, security="starttls")
+
+
+@pytest.fixture
+def credential(transport):
+    return add_credential(
+        transport=transport, label="March", username="user", secret=Secret(CANARY), actor=None
+    )
+
+
+@pytest.fixture
+def standby(transport, credential):
+    return add_credential(
+        transport=transport, label="April", username="user", secret=Secret("x" * 20), actor=None
+    )
+
+
+@pytest.fixture
+def stream(transport):
+    return make_stream(transport=transport)
+
+
+@pytest.fixture
+def urls(transport, credential, standby, stream):
+    """Return each address with the act that it needs."""
+    t, c, s = [transport.pk], [standby.pk], [stream.pk]
+    return {
+        reverse("transports:list"): "see",
+        reverse("transports:export"): "see",
+        reverse("transports:add"): "configure",
+        reverse("transports:detail", args=t): "see",
+        reverse("transports:edit", args=t): "configure",
+        reverse("transports:delete", args=t): "configure",
+        reverse("transports:pause", args=t): "operate",
+        reverse("transports:credential-add", args=t): "configure",
+        reverse("transports:credential-edit", args=c): "configure",
+        reverse("transports:credential-tested", args=c): "see",
+        reverse("transports:credential-activate", args=c): "configure",
+        reverse("transports:credential-delete", args=c): "configure",
+        reverse("transports:streams"): "see",
+        reverse("transports:stream-export"): "see",
+        reverse("transports:stream-add"): "configure",
+        reverse("transports:stream-detail", args=s): "see",
+        reverse("transports:stream-edit", args=s): "configure",
+        reverse("transports:stream-delete", args=s): "configure",
+        reverse("transports:stream-pause", args=s): "operate",
+    }
+
+
+class TestEveryPage:
+    def test_opens_for_an_admin(self, admin, logged_in, urls):
+        client = logged_in(admin)
+        for url in urls:
+            assert client.get(url).status_code == 200, url
+
+    def test_sends_the_anonymous_to_log_in(self, client, urls):
+        for url in urls:
+            assert client.get(url).status_code == 302, url
+
+    @pytest.mark.parametrize(
+        ("role", "acts"),
+        [
+            ("viewer", {"see"}),
+            ("editor", {"see"}),
+            ("oncall", {"see", "operate"}),
+            ("operator", {"see", "operate"}),
+            ("stranger", set()),
+        ],
+    )
+    def test_opens_only_for_those_who_may(self, request, logged_in, role, acts, urls):
+        client = logged_in(request.getfixturevalue(role))
+        for url, act in urls.items():
+            assert client.get(url).status_code == (200 if act in acts else 403), url
+
+    def test_the_viewer_is_shown_no_button(self, viewer, logged_in, transport, credential, stream):
+        client = logged_in(viewer)
+        for url in (
+            reverse("transports:list"),
+            reverse("transports:detail", args=[transport.pk]),
+            reverse("transports:streams"),
+            reverse("transports:stream-detail", args=[stream.pk]),
+        ):
+            page = client.get(url).content.decode()
+            for word in ("/add/", "/edit/", "/pause/", "/test/", "/delete/"):
+                assert word not in page, (url, word)
+
+    def test_never_shows_a_secret(self, admin, logged_in, urls):
+        client = logged_in(admin)
+        for url in urls:
+            assert CANARY not in client.get(url).getvalue().decode(), url
+
+    def test_asks_the_same_number_of_questions_however_long_the_list(
+        self, admin, logged_in, transport, stream, django_assert_max_num_queries
+    ):
+        for _ in range(20):
+            make_stream()
+        client = logged_in(admin)
+        for name in ("transports:list", "transports:streams"):
+            with django_assert_max_num_queries(12):
+                client.get(reverse(name))
+
+    def test_answers_htmx_with_the_results_only(self, admin, logged_in, transport, stream):
+        client = logged_in(admin)
+        for name in ("transports:list", "transports:streams"):
+            page = client.get(reverse(name), {"q": "x"}, headers=HTMX).content.decode()
+            assert page.lstrip().startswith('<div id="results"')
+
+    def test_a_filter_that_makes_no_sense_is_422(self, admin, logged_in, transport, stream):
+        client = logged_in(admin)
+        for name in ("transports:list", "transports:streams"):
+            assert client.get(reverse(name), {"state": "flying"}).status_code == 422
+
+    def test_empty_lists_hold_the_first_action(self, admin, logged_in):
+        client = logged_in(admin)
+        assert reverse("transports:add") in client.get(reverse("transports:list")).content.decode()
+        streams = client.get(reverse("transports:streams")).content.decode()
+        assert reverse("transports:stream-add") in streams
+
+
+class TestAddTransport:
+    def test_the_choice_of_a_provider_fills_in_the_form(self, admin, logged_in):
+        client = logged_in(admin)
+        url = reverse("transports:add")
+        assert "preset=sendgrid" in client.get(url).content.decode()
+        page = client.get(url, {"preset": "sendgrid"}).content.decode()
+        assert 'value="smtp.sendgrid.net"' in page
+        assert "apikey" in page
+
+    def test_adds_and_writes_the_trail(self, admin, logged_in):
+        url = reverse("transports:add") + "?preset=smtp"
+        logged_in(admin).post(url, TRANSPORT)
+        added = Transport.objects.get()
+        assert added.host == "smtp.example.com"
+        assert added.options["dkim_selectors"] == ["s1", "s2"]
+        assert AuditEntry.objects.get().verb == "transport.add"
+
+    def test_adds_one_of_amazon(self, admin, logged_in):
+        url = reverse("transports:add") + "?preset=ses_api"
+        logged_in(admin).post(url, {**TRANSPORT, "region": "eu-west-1"})
+        assert Transport.objects.get().options["region"] == "eu-west-1"
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            {"name": ""},
+            {"host": ""},
+            {"host": "a b"},
+            {"host": "x\r\ny"},
+            {"port": "0"},
+            {"port": "65536"},
+            {"port": "smtp"},
+            {"security": "none"},
+            {"security": "maybe"},
+            {"max_sessions": "0"},
+            {"max_sessions": "99999"},
+            {"messages_per_session": "-1"},
+            {"rate_per_minute": "0"},
+            {"spf_include": "not a domain"},
+            {"dkim_selectors": "s1; s2"},
+            {"return_path_host": "-"},
+        ],
+    )
+    def test_nonsense_is_422_and_kept(self, admin, logged_in, wrong):
+        url = reverse("transports:add") + "?preset=smtp"
+        response = logged_in(admin).post(url, {**TRANSPORT, **wrong})
+        assert response.status_code == 422
+        assert "s1" in response.content.decode()
+        assert not Transport.objects.exists()
+
+
+class TestEditTransport:
+    def edit(self, client, transport, **fields):
+        data = {**TRANSPORT, "name": transport.name, **fields}
+        return client.post(reverse("transports:edit", args=[transport.pk]), data)
+
+    def test_the_same_endpoint_keeps_its_secret(self, admin, logged_in, transport, credential):
+        assert self.edit(logged_in(admin), transport, rate_per_minute="5").status_code == 302
+        credential.refresh_from_db()
+        assert credential.reveal().reveal() == CANARY
+
+    @pytest.mark.parametrize(
+        "change", [{"host": "evil.example"}, {"port": "465"}, {"security": "tls"}]
+    )
+    def test_another_endpoint_wants_the_secret_again(
+        self, admin, logged_in, transport, credential, change
+    ):
+        response = self.edit(logged_in(admin), transport, **change)
+        assert response.status_code == 422
+        transport.refresh_from_db()
+        assert transport.endpoint == "smtp:smtp.example.com:587:starttls"
+
+    def test_another_endpoint_with_the_secret_forgets_those_that_stand_by(
+        self, admin, logged_in, transport, credential, standby
+    ):
+        response = self.edit(logged_in(admin), transport, port="465", security="tls", secret="anew")
+        assert response.status_code == 302
+        credential = Credential.objects.get(pk=credential.pk)
+        standby.refresh_from_db()
+        assert credential.reveal().reveal() == "anew"
+        assert not standby.has_secret
+
+    def test_renaming_renames_what_domains_must_publish(self, admin, logged_in, transport, stream):
+        client = logged_in(admin)
+        self.edit(client, transport)
+        self.edit(client, transport, name="Renamed", dkim_selectors="s2")
+        rows = Requirement.objects.filter(domain=stream.domain).order_by("kind", "host")
+        assert [(row.kind, row.host, row.value, row.needed_by) for row in rows] == [
+            ("dkim_selector", "s2", "", "transport: Renamed"),
+            ("spf_include", "", "spf.example.com", "transport: Renamed"),
+        ]
+
+
+class TestDeleteTransport:
+    def test_one_in_use_stays(self, admin, logged_in, transport, stream):
+        url = reverse("transports:delete", args=[transport.pk])
+        response = logged_in(admin).post(url, {"typed_name": transport.name})
+        assert response.status_code == 422
+        assert Transport.objects.filter(pk=transport.pk).exists()
+
+    def test_wants_the_name(self, admin, logged_in, transport, credential):
+        client, url = logged_in(admin), reverse("transports:delete", args=[transport.pk])
+        assert client.post(url, {"typed_name": "nope"}).status_code == 422
+        assert client.post(url, {"typed_name": transport.name}).status_code == 302
+        assert not Transport.objects.exists()
+
+
+class TestTest:
+    @pytest.fixture
+    def tested(self, settings):
+        with SmtpServer(extensions=EXTENSIONS) as server:
+            settings.MAILOPS_TRUSTED_RELAYS = frozenset({("127.0.0.1", server.port)})
+            yield make_transport(host="127.0.0.1", port=server.port, security="none")
+
+    def test_shows_the_result_in_place_for_htmx(self, oncall, logged_in, tested):
+        url = reverse("transports:test", args=[tested.pk])
+        page = logged_in(oncall).post(url, headers=HTMX).content.decode()
+        assert page.lstrip().startswith('<section class="card" id="connection-test"')
+        assert "C: EHLO" in page
+        assert AuditEntry.objects.get().verb == "transport.test"
+
+    def test_goes_back_to_the_page_without_javascript(self, oncall, logged_in, tested):
+        url = reverse("transports:test", args=[tested.pk])
+        response = logged_in(oncall).post(url, follow=True)
+        assert "C: EHLO" in response.content.decode()
+
+    def test_a_wrong_recipient_is_422(self, oncall, logged_in, tested):
+        url = reverse("transports:test", args=[tested.pk])
+        assert logged_in(oncall).post(url, {"recipient": "nope"}).status_code == 422
+
+    def test_a_viewer_may_not(self, viewer, logged_in, tested):
+        url = reverse("transports:test", args=[tested.pk])
+        assert logged_in(viewer).post(url).status_code == 403
+
+
+class TestCredentials:
+    def test_the_first_is_active_and_the_next_stands_by(self, admin, logged_in, transport):
+        client, url = logged_in(admin), reverse("transports:credential-add", args=[transport.pk])
+        for label in ("March", "April"):
+            data = {"label": label, "username": "user", "secret": CANARY, "reference": ""}
+            assert client.post(url, data).status_code == 302
+        assert dict(Credential.objects.values_list("label", "is_active")) == {
+            "March": True,
+            "April": False,
+        }
+
+    def test_the_secret_leaves_no_trace(self, admin, logged_in, transport, caplog):
+        caplog.set_level(logging.DEBUG)
+        client, url = logged_in(admin), reverse("transports:credential-add", args=[transport.pk])
+        data = {"label": "March", "username": "user", "secret": CANARY, "reference": ""}
+        pages = [client.post(url, {**data, "label": ""}), client.post(url, data, follow=True)]
+        traces = [page.content.decode() for page in pages] + [caplog.text]
+        traces += [str(entry.__dict__) for entry in AuditEntry.objects.all()]
+        traces += [str(session.get_decoded()) for session in Session.objects.all()]
+        traces += [str(credential.__dict__) for credential in Credential.objects.all()]
+        assert not any(CANARY in trace for trace in traces)
+        assert Credential.objects.get().last_four == CANARY[-4:]
+
+    def test_a_post_that_needs_the_password_first_keeps_no_secret(self, admin, client, transport):
+        client.force_login(admin, backend="allauth.account.auth_backends.AuthenticationBackend")
+        url = reverse("transports:credential-add", args=[transport.pk])
+        response = client.post(url, {"label": "x", "username": "u", "secret": CANARY})
+        assert response.status_code == 302
+        assert not Credential.objects.exists()
+        client.get(url)
+        stored = [str(session.get_decoded()) for session in Session.objects.all()]
+        assert not any(CANARY in text for text in stored)
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            {"secret": "", "reference": ""},
+            {"secret": "x", "reference": "env:MAILOPS_SECRET_X"},
+            {"secret": "", "reference": "env:PATH"},
+            {"secret": "", "reference": "file:../../etc/passwd"},
+            {"secret": "two\nlines"},
+            {"username": ""},
+            {"username": "a\0b"},
+            {"label": ""},
+        ],
+    )
+    def test_nonsense_is_422(self, admin, logged_in, transport, wrong):
+        url = reverse("transports:credential-add", args=[transport.pk])
+        data = {"label": "March", "username": "user", "secret": "x", "reference": "", **wrong}
+        assert logged_in(admin).post(url, data).status_code == 422
+
+    def test_a_reference_is_kept_instead_of_a_secret(
+        self, admin, logged_in, transport, monkeypatch
+    ):
+        monkeypatch.setenv("MAILOPS_SECRET_RELAY", CANARY)
+        url = reverse("transports:credential-add", args=[transport.pk])
+        data = {"label": "Env", "username": "u", "reference": "env:MAILOPS_SECRET_RELAY"}
+        logged_in(admin).post(url, data)
+        assert Credential.objects.get().reveal().reveal() == CANARY
+        assert bytes(Credential.objects.get().secret) == b""
+
+    def test_changing_the_label_keeps_the_secret(self, admin, logged_in, credential):
+        url = reverse("transports:credential-edit", args=[credential.pk])
+        logged_in(admin).post(url, {"label": "May", "username": "user"})
+        credential = Credential.objects.get()
+        assert (credential.label, credential.reveal().reveal()) == ("May", CANARY)
+
+    def test_rotates_and_rolls_back(self, admin, logged_in, transport, credential, standby):
+        client = logged_in(admin)
+        client.post(reverse("transports:credential-activate", args=[standby.pk]))
+        assert transport.active_credential == standby
+        client.post(reverse("transports:credential-activate", args=[credential.pk]))
+        assert transport.active_credential == credential
+        assert transport.active_credential.reveal().reveal() == CANARY
+
+    def test_the_one_in_use_is_not_deleted_while_another_stands_by(
+        self, admin, logged_in, credential, standby
+    ):
+        client = logged_in(admin)
+        client.post(reverse("transports:credential-delete", args=[credential.pk]))
+        assert Credential.objects.count() == 2
+        client.post(reverse("transports:credential-delete", args=[standby.pk]))
+        client.post(reverse("transports:credential-delete", args=[credential.pk]))
+        assert not Credential.objects.exists()
+
+    def test_testing_one_shows_its_own_result(self, oncall, logged_in, standby, settings):
+        with SmtpServer() as server:
+            pass
+        settings.MAILOPS_TRUSTED_RELAYS = frozenset({("127.0.0.1", server.port)})
+        Transport.objects.update(host="127.0.0.1", port=server.port)
+        url = reverse("transports:credential-test", args=[standby.pk])
+        page = logged_in(oncall).post(url, follow=True).content.decode()
+        assert "The connection was refused." in page
+
+
+class TestStreams:
+    def data(self, transport, **fields):
+        return {
+            "name": "News",
+            "kind": "bulk",
+            "domain": make_domain().pk,
+            "owner": "",
+            "guarantee": "leave",
+            "backoff": "1 min, 5 min, 1 h",
+            "expiry": "72 h",
+            "rate_per_minute": "",
+            "first_transport": transport.pk,
+            **fields,
+        }
+
+    def test_adds_one_with_routes_in_order_and_what_its_domain_must_publish(
+        self, admin, logged_in, transport
+    ):
+        transport.options = {"spf_include": "spf.example.com"}
+        transport.save()
+        second = make_transport()
+        data = self.data(transport, second_transport=second.pk)
+        logged_in(admin).post(reverse("transports:stream-add"), data)
+        stream = Stream.objects.get()
+        assert stream.backoff_seconds == [60, 300, 3600]
+        assert stream.expiry_seconds == 72 * 3600
+        assert stream.transport == transport
+        assert list(stream.routes.order_by("position").values_list("transport", flat=True)) == [
+            transport.pk,
+            second.pk,
+        ]
+        assert Requirement.objects.get(domain=stream.domain).value == "spf.example.com"
+        assert AuditEntry.objects.get().after["routes"] == [transport.name, second.name]
+
+    def test_swaps_its_routes(self, admin, logged_in, transport, stream):
+        second = make_transport()
+        Route.objects.create(stream=stream, transport=second, position=1)
+        data = self.data(second, second_transport=transport.pk)
+        logged_in(admin).post(reverse("transports:stream-edit", args=[stream.pk]), data)
+        assert Stream.objects.get().transport == second
+
+    @pytest.mark.parametrize("kind", ["transactional", "bulk", "demo"])
+    def test_presets_fill_in_the_policy(self, admin, logged_in, transport, kind):
+        make_domain()
+        page = logged_in(admin).get(reverse("transports:stream-add"), {"kind": kind})
+        first = {"transactional": "5 s, 30 s, 2 min", "bulk": "1 min, 5 min", "demo": "1 s, 2 s"}
+        assert first[kind] in page.content.decode()
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            {"name": ""},
+            {"kind": "spam"},
+            {"domain": "0"},
+            {"backoff": "soon"},
+            {"backoff": ","},
+            {"backoff": "0 s"},
+            {"backoff": "9 d"},
+            {"backoff": ", ".join(["1 s"] * 21)},
+            {"expiry": "never"},
+            {"expiry": "1 s"},
+            {"expiry": "99 d"},
+            {"backoff": "1 h", "expiry": "30 min"},
+            {"first_transport": ""},
+            {"guarantee": "always"},
+            {"rate_per_minute": "0"},
+        ],
+    )
+    def test_nonsense_is_422(self, admin, logged_in, transport, wrong):
+        data = self.data(transport, **wrong)
+        assert logged_in(admin).post(reverse("transports:stream-add"), data).status_code == 422
+        assert not Stream.objects.exists()
+
+    def test_a_transport_stands_in_the_list_once(self, admin, logged_in, transport):
+        data = self.data(transport, second_transport=transport.pk)
+        assert logged_in(admin).post(reverse("transports:stream-add"), data).status_code == 422
+
+    def test_deletes_one_that_nothing_belongs_to(self, admin, logged_in, stream):
+        url = reverse("transports:stream-delete", args=[stream.pk])
+        logged_in(admin).post(url, {"typed_name": stream.name})
+        assert not Stream.objects.exists()
+
+
+@pytest.mark.parametrize("prefix", ["", "stream-"])
+class TestPauseAndResume:
+    def test_once_each_and_twice_does_no_harm(self, oncall, logged_in, stream, prefix):
+        subject = stream if prefix else stream.transport
+        client = logged_in(oncall)
+        pause = reverse(f"transports:{prefix}pause", args=[subject.pk])
+        for _ in range(2):
+            assert client.post(pause, {"reason": "Bounces rise."}).status_code == 302
+        subject.refresh_from_db()
+        assert (subject.state, subject.pause_sentence) == ("paused", "Bounces rise.")
+        detail = "transports:stream-detail" if prefix else "transports:detail"
+        assert "Bounces rise." in client.get(reverse(detail, args=[subject.pk])).content.decode()
+        for _ in range(2):
+            client.post(reverse(f"transports:{prefix}resume", args=[subject.pk]))
+        subject.refresh_from_db()
+        assert subject.state == "running"
+        assert AuditEntry.objects.count() == 2
+
+    def test_a_viewer_may_not(self, viewer, logged_in, stream, prefix):
+        subject = stream if prefix else stream.transport
+        client = logged_in(viewer)
+        for act in ("pause", "resume"):
+            url = reverse(f"transports:{prefix}{act}", args=[subject.pk])
+            assert client.post(url).status_code == 403
