@@ -105,7 +105,7 @@ def test_from_a_csv_to_the_counts(engine, operator, logged_in):
         security="none",
         max_sessions=4,
     )
-    stream = make_stream(transport=transport, backoff_seconds=[1], expiry_seconds=20)
+    stream = make_stream(transport=transport, backoff_seconds=[1], expiry_seconds=8)
     version = make_version(
         html="<p>Hello {{ first_name }}</p><a href='{{ unsubscribe_url }}'>out</a>"
     )
