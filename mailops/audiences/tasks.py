@@ -11,7 +11,7 @@ from mailops.audiences.models import Import
 BUDGET_SECONDS = 6.0  # then the task hands on to a new one, so that none blocks its queue
 
 
-@shared_task(queue="housekeeping")
+@shared_task
 def continue_import(run_id: int) -> None:
     """Import chunks for a few seconds; hand on while there are more."""
     stop_at = monotonic() + BUDGET_SECONDS
@@ -31,14 +31,14 @@ def continue_import(run_id: int) -> None:
         raise
 
 
-@shared_task(queue="housekeeping")
+@shared_task
 def continue_imports() -> None:
     """Pick up imports whose hint was lost; the import's row lock keeps doubles out."""
     for run_id in Import.objects.running().values_list("pk", flat=True):
         continue_import.delay(run_id)
 
 
-@shared_task(queue="housekeeping")
+@shared_task
 def count_attributes(audience_id: int) -> None:
     """Count which attributes the members have."""
     curating.count_attributes(audience_id=audience_id)

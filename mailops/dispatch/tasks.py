@@ -33,7 +33,7 @@ def deliver(lane: str) -> None:
         nudge(lane)
 
 
-@shared_task(name="dispatch.tick", queue="housekeeping")
+@shared_task(name="dispatch.tick")
 def tick() -> None:
     for lane in do_tick():
         nudge(lane)
