@@ -318,6 +318,7 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "domain-checks": {"task": "mailops.domains.tasks.recheck_domains", "schedule": 60.0},
     "incident-detection": {"task": "mailops.incidents.tasks.detect", "schedule": 10.0},
     "incident-notices": {"task": "mailops.incidents.tasks.notify", "schedule": 10.0},
+    "feedback": {"task": "mailops.feedback.tasks.process_feedback", "schedule": 5.0},
     "continue-imports": {"task": "mailops.audiences.tasks.continue_imports", "schedule": 20.0},
 }
 

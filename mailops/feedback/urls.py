@@ -1,7 +1,20 @@
-"""Addresses of the feedback pages."""
+"""Addresses of the feedback pages, of the unsubscribe page and of providers' webhooks."""
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, path
+
+from mailops.feedback import public_views, views
 
 app_name = "feedback"
 
-urlpatterns: list[URLPattern | URLResolver] = []
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", views.feedback_list, name="list"),
+    path("export.csv", views.feedback_export, name="export"),
+    path("<int:feedback_id>/", views.feedback_detail, name="detail"),
+    path("<int:feedback_id>/source", views.feedback_source, name="source"),
+    path("<int:feedback_id>/replay/", views.feedback_replay, name="replay"),
+    path("<int:feedback_id>/confirm/", views.feedback_confirm, name="confirm"),
+    path("webhooks/", views.webhook_list, name="webhooks"),
+    path("webhooks/of/<int:transport_id>/", views.webhook_make, name="webhook-make"),
+    path("webhooks/<str:secret>/", public_views.webhook, name="webhook"),
+    path("unsubscribe/<str:token>/", public_views.unsubscribe_page, name="unsubscribe"),
+]

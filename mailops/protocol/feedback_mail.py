@@ -3,11 +3,12 @@
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from mailops.protocol import arf, unsubscribe
 from mailops.protocol import dsn as notifications
 from mailops.protocol.arf import FeedbackReport
-from mailops.protocol.dsn import Action, Dsn
+from mailops.protocol.dsn import Action, Dsn, DsnRecipient
 from mailops.protocol.report import Report, open_report
 
 
@@ -62,6 +63,54 @@ def read(data: bytes, *, envelope_recipients: tuple[str, ...] = ()) -> FeedbackM
         dsn=notification,
         complaint=complaint,
     )
+
+
+def describe(mail: FeedbackMail) -> dict[str, Any]:
+    """Return what a mail says as JSON values: its type, the message it is about, and each recipient's fate."""
+    about = mail.dsn or mail.complaint
+    return {
+        "type": str(mail.kind),
+        "original_message_id": about.original_message_id if about else "",
+        "recipients": [_describe(recipient) for recipient in mail.dsn.recipients]
+        if mail.dsn
+        else [_complained(address) for address in _complainers(mail)],
+    }
+
+
+def _describe(recipient: DsnRecipient) -> dict[str, Any]:
+    meaning, has_failed = recipient.classification, recipient.action == Action.FAILED
+    is_good = recipient.action in {Action.DELIVERED, Action.RELAYED, Action.EXPANDED}
+    return {
+        "recipient": recipient.recipient,
+        "action": str(recipient.action),
+        "enhanced_status": recipient.reply.enhanced_status or recipient.status,
+        "code": recipient.reply.code or None,
+        "reason": "" if is_good else str(meaning.reason),
+        "permanent": has_failed and meaning.is_permanent,
+        "fault": "" if is_good else str(meaning.fault),
+        "suppress": has_failed and meaning.suppress,
+        "diagnostic": recipient.diagnostic,
+    }
+
+
+def _complainers(mail: FeedbackMail) -> tuple[str, ...]:
+    if mail.complaint is None or not mail.complaint.is_complaint:
+        return ()
+    return mail.complaint.original_recipients
+
+
+def _complained(address: str) -> dict[str, Any]:
+    return {
+        "recipient": address,
+        "action": "complaint",
+        "enhanced_status": "",
+        "code": None,
+        "reason": "complaint",
+        "permanent": True,
+        "fault": "message",
+        "suppress": True,
+        "diagnostic": "",
+    }
 
 
 def is_auto_reply(report: Report) -> bool:

@@ -129,10 +129,15 @@ def untyped(value: str) -> str:
     return rest.strip() if semicolon and kind.strip().replace("-", "").isalnum() else value.strip()
 
 
+def header_fields(content: bytes) -> Fields:
+    """Return the header fields that begin a message, without reading its body."""
+    head = _HEADERS_END.split(content[:MAX_RETURNED].lstrip(b"\r\n"), maxsplit=1)[0]
+    return fields(_text(head).replace("\r\n", "\n"))
+
+
 def read_returned(content: bytes) -> Returned:
     """Return what the headers of a returned message tell."""
-    head = _HEADERS_END.split(content[:MAX_RETURNED].lstrip(b"\r\n"), maxsplit=1)[0]
-    found = fields(_text(head).replace("\r\n", "\n"))
+    found = header_fields(content)
     return_path = first(found, "return-path").strip("<> ")
     return Returned(
         message_id=first(found, "message-id"),

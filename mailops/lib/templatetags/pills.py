@@ -86,6 +86,11 @@ PILLS: dict[str, Pill] = {
     "unsubscribe": Pill("Unsubscribed", "quiet", "suppressions"),
     "manual": Pill("Added by hand", "quiet", "user"),
     "imported": Pill("Imported", "quiet", "upload"),
+    # feedback
+    "feedback:pending": Pill("Waiting", "quiet", "clock"),
+    "feedback:processed": Pill("Read", "ok", "check"),
+    "feedback:quarantined": Pill("Quarantined", "warn", "warning"),
+    "feedback:failed": Pill("Unreadable", "bad", "error"),
     # people, processes, keys
     "active": Pill("Active", "ok", "check"),
     "off": Pill("Off", "quiet", "minus"),

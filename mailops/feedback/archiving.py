@@ -1,0 +1,43 @@
+"""Archives feedback as it came, before anything reads it."""
+
+import zlib
+
+from mailops.feedback.models import RawFeedback, content_hash
+
+HEADERS_KEPT = 60
+VALUE_KEPT = 1000
+
+
+def archive(
+    *,
+    source: RawFeedback.Source,
+    content: bytes,
+    peer: str,
+    envelope_sender: str = "",
+    envelope_recipients: list[str] | None = None,
+    headers: dict[str, str] | None = None,
+    transport_id: int | None = None,
+) -> None:
+    """Store one piece of feedback, once; raises DatabaseError where it could not be kept."""
+    recipients = [storable(address, 320) for address in envelope_recipients or []]
+    row = RawFeedback(
+        source=source,
+        transport_id=transport_id,
+        peer=peer[:100],
+        envelope_sender=storable(envelope_sender, 320),
+        envelope_recipients=recipients,
+        headers={
+            storable(name, 100): storable(value, VALUE_KEPT)
+            for name, value in list((headers or {}).items())[:HEADERS_KEPT]
+        },
+        content=zlib.compress(content),
+        size=len(content),
+        sha256=content_hash(recipients, content),
+    )
+    # Told twice is told once: a sender whose connection broke before our 250 comes again.
+    RawFeedback.objects.bulk_create([row], ignore_conflicts=True)
+
+
+def storable(text: str, limit: int) -> str:
+    """Return text that PostgreSQL takes, NUL and lone surrogates replaced, cut at `limit` characters."""
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()[:limit]

@@ -1,0 +1,47 @@
+"""What a person may ask of the feedback pages."""
+
+from typing import Any
+
+from django import forms
+
+from mailops.feedback.models import RawFeedback
+from mailops.protocol.address import InvalidAddress, address_key
+
+
+class FeedbackFilterForm(forms.Form):
+    q = forms.CharField(
+        label="Search",
+        required=False,
+        max_length=320,
+        widget=forms.TextInput(attrs={"type": "search", "placeholder": "Recipient of the message"}),
+    )
+    state = forms.ChoiceField(
+        required=False, choices=[("", "Any state"), *RawFeedback.State.choices]
+    )
+    kind = forms.ChoiceField(required=False, choices=[("", "Any kind"), *RawFeedback.Kind.choices])
+    source = forms.ChoiceField(
+        required=False, choices=[("", "Any source"), *RawFeedback.Source.choices]
+    )
+
+    def clean_q(self) -> str:
+        """Return the key of the address that is searched for."""
+        given: str = self.cleaned_data["q"].strip()
+        try:
+            return address_key(given, allow_utf8=True) if given else ""
+        except InvalidAddress as refused:
+            raise forms.ValidationError(refused.sentence) from refused
+
+    @property
+    def lookups(self) -> dict[str, Any]:
+        """The filters chosen, as a QuerySet takes them."""
+        chosen = {name: self.cleaned_data[name] for name in ("state", "kind", "source")}
+        chosen["message__address_key"] = self.cleaned_data["q"]
+        return {name: value for name, value in chosen.items() if value}
+
+
+class KeysetForm(forms.Form):
+    before = forms.IntegerField(required=False, min_value=1, max_value=2**63 - 1)
+
+
+class LeaveForm(forms.Form):
+    scope = forms.ChoiceField(required=False, choices=[("stream", "stream"), ("all", "all")])

@@ -1,0 +1,235 @@
+"""Reads what providers tell by webhook: proven by us, normalised by anymail, matched to our messages."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+from anymail.exceptions import AnymailError
+from anymail.signals import AnymailTrackingEvent, EventType, tracking
+from anymail.webhooks.amazon_ses import AmazonSESTrackingWebhookView
+from django.dispatch import receiver
+
+from mailops.feedback import matching, sns, sns_fetching
+from mailops.feedback.findings import (
+    Consequence,
+    Finding,
+    NotYet,
+    bounce,
+    complaint,
+    processed,
+    quarantined,
+)
+from mailops.feedback.leaving import leaving
+from mailops.feedback.models import RawFeedback, WebhookEndpoint
+from mailops.outbox.models import EventKind
+from mailops.outbox.recording import Outcome
+from mailops.protocol import verp
+from mailops.protocol.classification import Classification, classify_report, reply_in_report
+
+MAX_EVENTS = 1000
+TAG = "mailops"  # under which a message carries our token
+PATIENCE = [timedelta(minutes=minutes) for minutes in (1, 5, 30, 120)]  # for a certificate
+
+_EVENTS = {
+    EventType.DELIVERED: EventKind.DELIVERED,
+    EventType.BOUNCED: EventKind.RETURNED,
+    EventType.REJECTED: EventKind.RETURNED,
+    EventType.FAILED: EventKind.RETURNED,
+    EventType.DEFERRED: EventKind.DELAYED,
+    EventType.COMPLAINED: EventKind.COMPLAINED,
+    EventType.UNSUBSCRIBED: EventKind.UNSUBSCRIBED,
+    EventType.OPENED: EventKind.OPENED,
+    EventType.CLICKED: EventKind.CLICKED,
+}
+
+
+class _Ses(AmazonSESTrackingWebhookView):  # type: ignore[misc]
+    """anymail's reading of SES events alone: the address is secret and the signature checked by us."""
+
+    warn_if_no_basic_auth = False
+
+
+def read_webhook(row: RawFeedback) -> Finding:
+    """Return what the archived call came to; raise NotYet where Amazon can't be asked for its certificate."""
+    endpoint = WebhookEndpoint.objects.filter(transport=row.transport).first()
+    try:
+        notice = sns.verify(
+            row.raw, received_at=row.received_at, certificate_at=sns_fetching.certificate_at
+        )
+        if notice.asks_to_subscribe:
+            return _asked(notice)
+        sns.check_topic(notice, endpoint.topics if endpoint else [])
+    except sns.Unverified as refused:
+        return quarantined(refused.sentence, kind=RawFeedback.Kind.WEBHOOK)
+    except sns_fetching.FetchFailed as failed:
+        return _not_proven(row, str(failed))
+    if notice.is_notification:
+        return _read_events(row, notice)
+    return quarantined(
+        f"Amazon ended the subscription of {notice.topic}: no more events will come.",
+        kind=RawFeedback.Kind.SUBSCRIPTION,
+        result={"topic": notice.topic},
+    )
+
+
+def _asked(notice: sns.Notice) -> Finding:
+    return quarantined(
+        f"The topic {notice.topic} asks to send its events here. Confirm it only if it is yours.",
+        kind=RawFeedback.Kind.SUBSCRIPTION,
+        is_verified=True,
+        result={"topic": notice.topic, "subscribe_url": notice.subscribe_url},
+    )
+
+
+def _not_proven(row: RawFeedback, why: str) -> Finding:
+    if row.attempts < len(PATIENCE):
+        raise NotYet(f"Amazon's certificate could not be fetched: {why}.", PATIENCE[row.attempts])
+    return quarantined(
+        f"Amazon's certificate could not be fetched, so nothing proves it: {why}. Replay it later.",
+        kind=RawFeedback.Kind.WEBHOOK,
+    )
+
+
+def _read_events(row: RawFeedback, notice: sns.Notice) -> Finding:
+    try:
+        events = _normalised(notice)
+    except (AnymailError, ValueError, LookupError, TypeError, AttributeError) as error:
+        # anymail reads the provider's JSON trustingly; what doesn't fit its form is kept for a person.
+        return quarantined(
+            f"It is proven to be Amazon's, but its form is unknown ({error!r:.200}).",
+            kind=RawFeedback.Kind.WEBHOOK,
+            is_verified=True,
+        )
+    told: list[Consequence | None] = []
+    for event in events[:MAX_EVENTS]:
+        answers = tracking.send(sender=_Ses, event=event, esp_name=_Ses.esp_name, row=row)
+        told += [answer for _, found in answers for answer in found]
+    return _conclude(events, [one for one in told if one])
+
+
+def _normalised(notice: sns.Notice) -> list[AnymailTrackingEvent]:
+    ses_event = json.loads(notice.message)
+    ses_event.setdefault("eventType", ses_event.get("notificationType", ""))
+    if ses_event["eventType"] == "DeliveryDelay":  # newer than anymail's table
+        return [
+            _delay(ses_event, notice, one)
+            for one in ses_event["deliveryDelay"]["delayedRecipients"]
+        ]
+    return list(_Ses().esp_to_anymail_events(ses_event, notice.fields))
+
+
+def _delay(
+    ses_event: dict[str, Any], notice: sns.Notice, recipient: dict[str, Any]
+) -> AnymailTrackingEvent:
+    return AnymailTrackingEvent(
+        event_type=EventType.DEFERRED,
+        event_id=notice.message_id,
+        message_id=ses_event["mail"]["messageId"],
+        recipient=recipient["emailAddress"],
+        mta_response=recipient.get("diagnosticCode"),
+        timestamp=None,
+        metadata={},
+        tags=[],
+        esp_event=ses_event,
+    )
+
+
+def _conclude(events: list[AnymailTrackingEvent], consequences: list[Consequence]) -> Finding:
+    result = {"events": [_shown(event) for event in events[:MAX_EVENTS]]}
+    if consequences:
+        kinds = ", ".join(dict.fromkeys(one.outcome.kind.label for one in consequences))
+        return processed(
+            f"Recorded: {kinds}.",
+            kind=RawFeedback.Kind.WEBHOOK,
+            is_verified=True,
+            message=consequences[0].message,
+            result=result,
+            consequences=tuple(consequences),
+        )
+    if not any(event.event_type in _EVENTS for event in events):
+        return processed(
+            "It tells nothing that mailops records.",
+            kind=RawFeedback.Kind.WEBHOOK,
+            is_verified=True,
+            result=result,
+        )
+    return quarantined(
+        "It is proven to be Amazon's, but speaks of no message of this transport.",
+        kind=RawFeedback.Kind.WEBHOOK,
+        is_verified=True,
+        result=result,
+    )
+
+
+@receiver(tracking)
+def on_tracking(
+    *, event: AnymailTrackingEvent, row: RawFeedback | None = None, **_: Any
+) -> list[Consequence]:
+    """Return what one normalised event means for our messages; what wasn't archived first means nothing."""
+    kind = _EVENTS.get(event.event_type)
+    if row is None or kind is None:
+        return []
+    match = _match(event, row)
+    if match is None:
+        return []
+    if kind == EventKind.UNSUBSCRIBED:
+        return [leaving(match.message, way="webhook", data={"raw_feedback": row.pk})]
+    meaning = _meaning(event)
+    is_refusal = kind in {EventKind.RETURNED, EventKind.DELAYED}
+    reply = reply_in_report(event.mta_response or "", _status(event))
+    outcome = Outcome(
+        message_id=match.message.pk,
+        kind=kind,
+        source=row.source,
+        external_id=f"{event.event_id}:{match.message.pk}:{kind}"[:254],
+        occurred_at=event.timestamp or row.received_at,
+        round=match.round,
+        reply=reply if reply.code or reply.text else None,
+        reason="complaint"
+        if kind == EventKind.COMPLAINED
+        else meaning.reason
+        if is_refusal
+        else "",
+        fault=meaning.fault if is_refusal else "",
+        sentence=meaning.sentence if is_refusal else "",
+        transport_id=row.transport_id,
+        data={"raw_feedback": row.pk, "description": (event.description or "")[:500]},
+    )
+    if kind == EventKind.RETURNED:
+        return [bounce(outcome, match.message, meaning)]
+    if kind == EventKind.COMPLAINED:
+        return [complaint(outcome, match.message)]
+    return [Consequence(outcome=outcome, message=match.message)]
+
+
+def _match(event: AnymailTrackingEvent, row: RawFeedback) -> matching.Match | None:
+    return matching.by_token(_tokens(event)) or matching.by_transport_message_id(
+        event.message_id or "", transport_id=row.transport_id, recipient=event.recipient or ""
+    )
+
+
+def _tokens(event: AnymailTrackingEvent) -> list[verp.Token | None]:
+    """Return the tokens a message carried in metadata, or as a tag, in which SES allows no dots."""
+    tags = event.esp_event.get("mail", {}).get("tags", {}).get(TAG, [])
+    carried = [str((event.metadata or {}).get(TAG, "")), *(tag.replace("_", ".") for tag in tags)]
+    return [verp.parse_token(text) for text in carried[:3]]
+
+
+def _meaning(event: AnymailTrackingEvent) -> Classification:
+    return classify_report(event.mta_response or event.description or "", _status(event))
+
+
+def _status(event: AnymailTrackingEvent) -> str:
+    bounced = event.esp_event.get("bounce") or event.esp_event.get("deliveryDelay") or {}
+    recipients = bounced.get("bouncedRecipients") or bounced.get("delayedRecipients") or []
+    found = [one for one in recipients if one.get("emailAddress") == event.recipient]
+    return str(found[0].get("status", "")) if found else ""
+
+
+def _shown(event: AnymailTrackingEvent) -> dict[str, Any]:
+    return {
+        "recipient": event.recipient or "",
+        "action": event.event_type,
+        "diagnostic": (event.mta_response or event.description or "")[:1000],
+        "enhanced_status": _status(event),
+    }

@@ -1,0 +1,88 @@
+"""What the public may call: the unsubscribe page and providers' webhooks; both prove themselves by their address."""
+
+from django.db.models.functions import Now
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_http_methods
+
+from mailops.accounts.permissions import for_anyone
+from mailops.feedback import matching
+from mailops.feedback.archiving import archive
+from mailops.feedback.forms import LeaveForm
+from mailops.feedback.leaving import has_left, leave
+from mailops.feedback.models import RawFeedback, WebhookEndpoint
+from mailops.feedback.tasks import nudge
+from mailops.protocol import unsubscribe
+
+MAX_WEBHOOK = 1_000_000  # octets; SNS sends 256 KB at most
+_KEPT_HEADERS = ("Content-Type", "User-Agent", "X-Amz-Sns-Message-Type", "X-Amz-Sns-Topic-Arn")
+_NO_INDEX = {"X-Robots-Tag": "noindex, nofollow", "Referrer-Policy": "no-referrer"}
+
+
+@for_anyone  # the signed token in the address proves who asks; so a mailbox provider may post for its user
+@csrf_exempt
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def unsubscribe_page(request: HttpRequest, token: str) -> HttpResponse:
+    match = matching.by_unsubscribe_token(unsubscribe.parse_token(token))
+    if match is None:
+        return _public(request, "feedback/unsubscribe_unknown.html", {}, status=404)
+    message, is_one_click = match.message, unsubscribe.is_one_click(request.POST.dict())
+    if request.method != "POST":
+        left_stream, left_all = has_left(message)
+        context = {
+            "sender": message.identity.name or message.identity.domain.name,
+            "address": _masked(message.recipient),
+            "left_stream": left_stream,
+            "left_all": left_all,
+        }
+        return _public(request, "feedback/unsubscribe.html", context)
+    form = LeaveForm(request.POST)
+    from_all = form.is_valid() and form.cleaned_data["scope"] == "all"
+    leave(message, way="one-click" if is_one_click else "page", from_all=from_all)
+    if is_one_click:
+        return HttpResponse("Unsubscribed.\n", content_type="text/plain")
+    return redirect("feedback:unsubscribe", token)
+
+
+@for_anyone  # the secret in the address lets it be stored; only a provider's signature lets it count
+@csrf_exempt
+@require_http_methods(["HEAD", "POST"])
+def webhook(request: HttpRequest, secret: str) -> HttpResponse:
+    endpoint = WebhookEndpoint.objects.filter(secret=secret).first()
+    if endpoint is None:
+        raise Http404
+    if request.method == "HEAD":
+        return HttpResponse()
+    if (
+        int(request.META.get("CONTENT_LENGTH") or 0) > MAX_WEBHOOK
+        or len(request.body) > MAX_WEBHOOK
+    ):
+        return HttpResponse(status=413)
+    archive(
+        source=RawFeedback.Source.SES,
+        content=request.body,
+        peer=request.META.get("REMOTE_ADDR", ""),
+        headers={name: request.headers[name] for name in _KEPT_HEADERS if name in request.headers},
+        transport_id=endpoint.transport_id,
+    )
+    WebhookEndpoint.objects.filter(pk=endpoint.pk).update(last_heard_at=Now())
+    nudge()
+    return HttpResponse("Stored.\n", content_type="text/plain")
+
+
+def _masked(address: str) -> str:
+    """Return the address as its owner knows it and a stranger with a forwarded mail doesn't learn it."""
+    local_part, _, domain = address.rpartition("@")
+    return f"{local_part[:1]}…@{domain}"
+
+
+def _public(
+    request: HttpRequest, template: str, context: dict[str, object], *, status: int = 200
+) -> HttpResponse:
+    response = render(request, template, context, status=status)
+    for name, value in _NO_INDEX.items():
+        response[name] = value
+    return response

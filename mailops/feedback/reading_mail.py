@@ -1,0 +1,202 @@
+"""Reads a mail that came to the return-path host: bounce, delay, delivery, complaint, unsubscribe, or none of them."""
+
+from mailops.feedback import matching
+from mailops.feedback.findings import (
+    UNMATCHED,
+    Consequence,
+    Finding,
+    bounce,
+    complaint,
+    processed,
+    quarantined,
+    sentence_of,
+)
+from mailops.feedback.leaving import leaving
+from mailops.feedback.matching import Match, keys_of
+from mailops.feedback.models import RawFeedback
+from mailops.outbox.models import EventKind
+from mailops.outbox.recording import Outcome
+from mailops.protocol import unsubscribe, verp
+from mailops.protocol.dsn import Action, Dsn, DsnRecipient
+from mailops.protocol.feedback_mail import FeedbackKind, FeedbackMail, describe, read
+
+_EVENTS = {
+    Action.FAILED: EventKind.RETURNED,
+    Action.DELAYED: EventKind.DELAYED,
+    Action.DELIVERED: EventKind.DELIVERED,
+}
+
+
+def read_mail(row: RawFeedback) -> Finding:
+    """Return what the archived mail came to."""
+    mail = read(row.raw, envelope_recipients=tuple(row.envelope_recipients))
+    if mail.dsn is not None:
+        return _read_dsn(row, mail, mail.dsn)
+    if mail.kind == FeedbackKind.COMPLAINT:
+        return _read_complaint(row, mail)
+    if mail.kind == FeedbackKind.UNSUBSCRIBE:
+        return _read_unsubscribe(row, mail)
+    return _read_other(row, mail)
+
+
+def _read_dsn(row: RawFeedback, mail: FeedbackMail, dsn: Dsn) -> Finding:
+    signed = matching.by_token([*_tokens(row), dsn.token])
+    matches = [_match(dsn, recipient, signed) for recipient in _spoken_of(dsn, signed)]
+    consequences = tuple(
+        found
+        for number, (recipient, match) in enumerate(matches)
+        if match and (found := _consequence(row, recipient, match, dsn, number))
+    )
+    first = next((match for _, match in matches if match), None)
+    if first is None:
+        return quarantined(_why_unmatched(row), kind=mail.kind, result=describe(mail))
+    reason = "It says that the message went on to a system that doesn't report; nothing to record."
+    if consequences:
+        kinds = {consequence.outcome.kind for consequence in consequences}
+        reason = sentence_of(min(kinds, key=list(EventKind).index), first.message)
+    return processed(
+        reason,
+        kind=mail.kind,
+        is_verified=first.is_signed,
+        message=first.message,
+        result=describe(mail),
+        consequences=consequences,
+    )
+
+
+def _spoken_of(dsn: Dsn, signed: Match | None) -> tuple[DsnRecipient, ...]:
+    if signed is None:
+        return dsn.recipients
+    # A token names one recipient; the report may name where it was forwarded, or several it was expanded to.
+    ours = [one for one in dsn.recipients if signed.message.address_key in keys_of([one.recipient])]
+    failed = [one for one in dsn.recipients if one.action == Action.FAILED]
+    return ((ours or failed or list(dsn.recipients))[0],)
+
+
+def _match(
+    dsn: Dsn, recipient: DsnRecipient, signed: Match | None
+) -> tuple[DsnRecipient, Match | None]:
+    addresses = [recipient.original_recipient, recipient.final_recipient]
+    return recipient, signed or matching.by_message_id(dsn.original_message_id, addresses)
+
+
+def _consequence(
+    row: RawFeedback, recipient: DsnRecipient, match: Match, dsn: Dsn, number: int
+) -> Consequence | None:
+    kind = _EVENTS.get(recipient.action)
+    if kind is None:
+        return None
+    meaning, is_good = recipient.classification, kind == EventKind.DELIVERED
+    outcome = Outcome(
+        message_id=match.message.pk,
+        kind=kind,
+        source="dsn",
+        external_id=_external_id(row, match, kind, number),
+        occurred_at=row.received_at,
+        round=match.round,
+        reply=recipient.reply if recipient.reply.code or recipient.reply.text else None,
+        reason="" if is_good else meaning.reason,
+        fault="" if is_good else meaning.fault,
+        sentence="" if is_good else meaning.sentence,
+        data={
+            "raw_feedback": row.pk,
+            "reporting_mta": dsn.reporting_mta,
+            "remote_mta": recipient.remote_mta,
+            "action": recipient.action,
+        },
+    )
+    if kind == EventKind.RETURNED:
+        return bounce(outcome, match.message, meaning)
+    return Consequence(outcome=outcome, message=match.message)
+
+
+def _external_id(row: RawFeedback, match: Match, kind: EventKind, number: int) -> str:
+    """Return what tells this event from others: a message comes to one end a round, but may be delayed often."""
+    if kind == EventKind.DELAYED:
+        return f"{row.sha256}:{number}"
+    round_ = match.message.round if match.round is None else match.round
+    return f"{match.message.public_id.hex}:{round_}:{kind}"
+
+
+def _read_complaint(row: RawFeedback, mail: FeedbackMail) -> Finding:
+    report = mail.complaint
+    assert report is not None
+    match = (
+        matching.by_token([*_tokens(row), report.token])
+        or matching.by_list_unsubscribe(report.list_unsubscribe)
+        or matching.by_message_id(report.original_message_id, report.original_recipients)
+    )
+    if match is None:
+        return quarantined(_why_unmatched(row), kind=mail.kind, result=describe(mail))
+    outcome = Outcome(
+        message_id=match.message.pk,
+        kind=EventKind.COMPLAINED,
+        source="arf",
+        external_id=f"{match.message.public_id.hex}:{EventKind.COMPLAINED}",
+        occurred_at=row.received_at,
+        round=match.round,
+        reason="complaint",
+        sentence="The recipient called the message unwanted.",
+        data={
+            "raw_feedback": row.pk,
+            "feedback_type": report.feedback_type,
+            "user_agent": report.user_agent,
+        },
+    )
+    return processed(
+        sentence_of(EventKind.COMPLAINED, match.message),
+        kind=mail.kind,
+        is_verified=match.is_signed,
+        message=match.message,
+        result=describe(mail),
+        consequences=(complaint(outcome, match.message),),
+    )
+
+
+def _read_unsubscribe(row: RawFeedback, mail: FeedbackMail) -> Finding:
+    tokens = map(unsubscribe.parse_mail_address, row.envelope_recipients)
+    match = next(
+        (found for token in tokens if (found := matching.by_unsubscribe_token(token))), None
+    )
+    if match is None:
+        return quarantined(
+            "The token in its address was not signed by us, or its message is gone.",
+            kind=mail.kind,
+            result=describe(mail),
+        )
+    return processed(
+        sentence_of(EventKind.UNSUBSCRIBED, match.message),
+        kind=mail.kind,
+        is_verified=True,
+        message=match.message,
+        result=describe(mail),
+        consequences=(leaving(match.message, way="mail", data={"raw_feedback": row.pk}),),
+    )
+
+
+def _read_other(row: RawFeedback, mail: FeedbackMail) -> Finding:
+    match = matching.by_token(_tokens(row))
+    found = {
+        "message": match.message if match else None,
+        "is_verified": match is not None,
+        "result": describe(mail),
+    }
+    if mail.kind == FeedbackKind.AUTO_REPLY:
+        return processed(
+            "A machine answered for a person; nothing to record.", kind=mail.kind, **found
+        )
+    return quarantined(
+        "It is no report that mailops can read; a person should look at it.",
+        kind=mail.kind,
+        **found,
+    )
+
+
+def _tokens(row: RawFeedback) -> list[verp.Token | None]:
+    return [verp.parse_envelope_sender(address) for address in row.envelope_recipients]
+
+
+def _why_unmatched(row: RawFeedback) -> str:
+    if any(_tokens(row)):
+        return "The token in its address was not signed by us, or its message is gone."
+    return UNMATCHED

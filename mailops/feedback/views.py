@@ -1,0 +1,157 @@
+"""The feedback pages: what came back, why it counts or doesn't, and the source of each piece."""
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages as toasts
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.utils.http import content_disposition_header
+from django.views.decorators.http import require_POST
+
+from mailops.accounts.permissions import Act, confirm_password, may, needs, user_of
+from mailops.feedback.confirming import ConfirmationFailed, confirm_subscription, make_endpoint
+from mailops.feedback.forms import FeedbackFilterForm, KeysetForm
+from mailops.feedback.models import RawFeedback, WebhookEndpoint, return_path_hosts
+from mailops.feedback.replaying import replay
+from mailops.lib.csv_export import stream_csv
+from mailops.lib.htmx import render_page
+from mailops.transports.models import Transport
+
+PAGE = 50
+SHOWN = 200_000  # octets of source on a page; the download has all
+EXPORTED = 100_000
+
+
+@needs(Act.SEE)
+def feedback_list(request: HttpRequest) -> HttpResponse:
+    form, keyset = FeedbackFilterForm(request.GET), KeysetForm(request.GET)
+    is_valid = form.is_valid() and keyset.is_valid()
+    rows = RawFeedback.objects.light().select_related("message").order_by("-id")
+    if is_valid:
+        rows = rows.filter(**form.lookups)
+        if before := keyset.cleaned_data["before"]:
+            rows = rows.filter(id__lt=before)
+    page = list(rows[: PAGE + 1]) if is_valid else []
+    return render_page(
+        request,
+        "feedback/feedback_list.html",
+        {
+            "form": form,
+            "rows": page[:PAGE],
+            "next": page[PAGE - 1].pk if len(page) > PAGE else None,
+            "is_filtered": any(request.GET.values()),
+            "quarantined": RawFeedback.objects.quarantined().count(),
+        },
+        fragment="results",
+        status=200 if is_valid else 422,
+    )
+
+
+@needs(Act.SEE)
+def feedback_export(request: HttpRequest) -> Any:
+    form = FeedbackFilterForm(request.GET)
+    if not form.is_valid():
+        return redirect("feedback:list")
+    rows = RawFeedback.objects.light().select_related("message").filter(**form.lookups)
+    return stream_csv(
+        "feedback.csv",
+        ["received_at", "source", "kind", "state", "verified", "recipient", "peer", "reason"],
+        (
+            (
+                row.received_at.isoformat(), row.source, row.kind, row.state, row.is_verified,
+                row.message.recipient if row.message else "", row.peer, row.reason,
+            )
+            for row in rows.order_by("-id")[:EXPORTED].iterator(chunk_size=1000)
+        ),
+    )  # fmt: skip
+
+
+@needs(Act.SEE)
+def feedback_detail(request: HttpRequest, feedback_id: int) -> HttpResponse:
+    row = get_object_or_404(
+        RawFeedback.objects.select_related("message__stream", "transport"), id=feedback_id
+    )
+    source = row.raw
+    hides_source = row.message is not None and row.message.stream.is_sensitive
+    return render_page(
+        request,
+        "feedback/feedback_detail.html",
+        {
+            "row": row,
+            "read": row.result.get("recipients") or row.result.get("events"),
+            "source": "" if hides_source else source[:SHOWN].decode("utf-8", "replace"),
+            "is_cut": len(source) > SHOWN,
+            "hides_source": hides_source,
+        },
+    )
+
+
+@needs(Act.SEE)
+def feedback_source(_request: HttpRequest, feedback_id: int) -> HttpResponse:
+    row = get_object_or_404(RawFeedback.objects.select_related("message__stream"), id=feedback_id)
+    if row.message is not None and row.message.stream.is_sensitive:
+        return HttpResponse("The bodies of this stream are not shown.", status=403)
+    name = f"feedback-{row.pk}.{'eml' if row.is_mail else 'json'}"
+    return HttpResponse(
+        row.raw,
+        content_type="application/octet-stream",
+        headers={"Content-Disposition": content_disposition_header(True, name) or ""},
+    )
+
+
+@needs(Act.OPERATE)
+@require_POST
+def feedback_replay(request: HttpRequest, feedback_id: int) -> HttpResponse:
+    row = get_object_or_404(RawFeedback, id=feedback_id)
+    replay(row=row, actor=user_of(request))
+    toasts.success(request, f"Read again: {row.reason}")
+    return redirect(row)
+
+
+@needs(Act.CONFIGURE)
+@confirm_password
+def feedback_confirm(request: HttpRequest, feedback_id: int) -> HttpResponse:
+    row = get_object_or_404(RawFeedback.objects.select_related("transport"), id=feedback_id)
+    if request.method != "POST":
+        return redirect(row)
+    try:
+        confirm_subscription(row=row, actor=user_of(request))
+    except ConfirmationFailed as failed:
+        toasts.error(request, failed.sentence)
+    else:
+        toasts.success(request, f"Confirmed. {row.result['topic']} sends its events here.")
+    return redirect(row)
+
+
+@needs(Act.SEE)
+def webhook_list(request: HttpRequest) -> HttpResponse:
+    transports = Transport.objects.filter(kind=Transport.Kind.SES).order_by("name")
+    endpoints = {
+        endpoint.transport_id: endpoint
+        for endpoint in WebhookEndpoint.objects.filter(transport__in=transports)
+    }
+    shows_addresses = may(request.user, Act.CONFIGURE)
+    mail = RawFeedback.objects.light().filter(source=RawFeedback.Source.MAIL)
+    return render_page(
+        request,
+        "feedback/webhook_list.html",
+        {
+            "webhooks": [
+                (one, endpoint, endpoint.url if endpoint and shows_addresses else "")
+                for one in transports
+                for endpoint in [endpoints.get(one.pk)]
+            ],
+            "hosts": sorted(return_path_hosts()),
+            "listener": settings.MAILOPS_FEEDBACK_LISTENER,
+            "last_mail": mail.order_by("-id").first(),
+        },
+    )
+
+
+@needs(Act.CONFIGURE)
+@require_POST
+def webhook_make(request: HttpRequest, transport_id: int) -> HttpResponse:
+    transport = get_object_or_404(Transport, id=transport_id, kind=Transport.Kind.SES)
+    make_endpoint(transport=transport, actor=user_of(request))
+    return redirect("feedback:webhooks")

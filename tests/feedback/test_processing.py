@@ -1,0 +1,279 @@
+"""Feedback acts on a message only where a signature of ours, or a Message-ID with its recipient, proves it."""
+
+import pytest
+from django.db import connection
+
+from mailops.feedback import processing
+from mailops.feedback.archiving import archive
+from mailops.feedback.models import RawFeedback
+from mailops.feedback.replaying import replay
+from mailops.outbox.models import Event, EventKind, Status
+from mailops.protocol import unsubscribe
+from mailops.protocol.dsn import Action
+from mailops.suppressions.models import Suppression
+from tests.feedback.conftest import (
+    complaint_about,
+    headers_of,
+    make_sent,
+    receive,
+    report_on,
+    sender_of,
+)
+
+STATE = RawFeedback.State
+
+
+def events_of(message):
+    return list(message.events.order_by("id").values_list("kind", flat=True))
+
+
+class TestBounce:
+    def test_settles_its_message_and_suppresses_the_address(self, sent):
+        row = receive(report_on(sent), sender_of(sent))
+        sent.refresh_from_db()
+        assert (row.state, row.kind, row.is_verified, row.message) == (
+            STATE.PROCESSED, "bounce", True, sent,
+        )  # fmt: skip
+        assert (sent.status, sent.reason, sent.reply_code) == (
+            Status.BOUNCED, "unknown_mailbox", 550,
+        )  # fmt: skip
+        entry = Suppression.objects.get()
+        assert (entry.address_key, entry.reason, entry.stream) == (
+            "bob@example.net", Suppression.Reason.HARD_BOUNCE, None,
+        )  # fmt: skip
+        assert entry.evidence_event_id == Event.objects.get().pk
+        assert "No such mailbox" in entry.evidence_text
+
+    def test_of_another_fault_suppresses_nobody(self, sent):
+        content = report_on(sent, status="5.7.1", diagnostic="554 5.7.1 blocked using a block list")
+        receive(content, sender_of(sent))
+        sent.refresh_from_db()
+        assert sent.status == Status.BOUNCED
+        assert not Suppression.objects.exists()
+
+    def test_told_three_times_is_one(self, sent):
+        for _ in range(3):
+            receive(report_on(sent), sender_of(sent))
+        assert events_of(sent) == [EventKind.RETURNED]
+
+    def test_of_the_same_octets_is_archived_once(self, sent):
+        content = report_on(sent)
+        receive(content, sender_of(sent))
+        receive(content, sender_of(sent))
+        assert RawFeedback.objects.count() == 1
+
+    def test_of_an_old_round_changes_nothing(self, sent):
+        content = report_on(sent)
+        sender = sender_of(sent)
+        sent.round = 1
+        sent.save()
+        row = receive(content, sender)
+        sent.refresh_from_db()
+        assert (row.state, sent.status) == (STATE.PROCESSED, Status.ACCEPTED)
+        assert not Suppression.objects.exists()
+
+    def test_without_a_token_counts_by_message_id_and_recipient(self, sent):
+        row = receive(report_on(sent), "bounces@bounces.example")
+        sent.refresh_from_db()
+        assert (row.state, row.is_verified, sent.status) == (
+            STATE.PROCESSED, False, Status.BOUNCED,
+        )  # fmt: skip
+
+    def test_the_token_of_the_returned_headers_will_do(self, sent):
+        original = f"Return-Path: <{sender_of(sent)}>\r\n\r\n".encode()
+        row = receive(report_on(sent, original=original), "bounces@bounces.example")
+        assert (row.is_verified, row.message) == (True, sent)
+
+    def test_of_where_it_was_forwarded_is_known_by_the_token(self, sent):
+        row = receive(report_on(sent, recipient="elsewhere@example.org"), sender_of(sent))
+        assert row.message == sent
+        assert Suppression.objects.get().address_key == "bob@example.net"
+
+
+class TestOtherReports:
+    def test_a_delay_is_an_event_and_nothing_else(self, sent):
+        content = report_on(sent, action=Action.DELAYED, status="4.4.1", diagnostic="")
+        receive(content, sender_of(sent))
+        sent.refresh_from_db()
+        assert (events_of(sent), sent.status) == ([EventKind.DELAYED], Status.ACCEPTED)
+
+    def test_a_delivery_notice_delivers(self, sent):
+        content = report_on(sent, action=Action.DELIVERED, status="2.0.0", diagnostic="250 OK")
+        receive(content, sender_of(sent))
+        sent.refresh_from_db()
+        assert sent.status == Status.DELIVERED
+
+    def test_a_complaint_suppresses_everywhere(self, sent):
+        row = receive(complaint_about(sent), sender_of(sent))
+        sent.refresh_from_db()
+        assert (row.kind, events_of(sent), sent.status) == (
+            "complaint", [EventKind.COMPLAINED], Status.ACCEPTED,
+        )  # fmt: skip
+        assert Suppression.objects.get().reason == Suppression.Reason.COMPLAINT
+
+    def test_a_complaint_is_known_by_the_unsubscribe_link_it_gives_back(self, sent):
+        from mailops.outbox.tokens import unsubscribe_url
+
+        url = unsubscribe_url(sent.public_id, "k1")
+        content = complaint_about(
+            sent,
+            recipient="redacted@example.invalid",
+            envelope_sender="x@y.example",
+            original=f"List-Unsubscribe: <{url}>\r\n\r\n".encode(),
+        )
+        assert receive(content, "abuse@bounces.example").message == sent
+
+    def test_an_unsubscribe_mail_suppresses_in_its_stream(self, sent):
+        address = unsubscribe.make_mail_address(sent.public_id, "bounces.example", b"t" * 32)
+        receive(b"Subject: unsubscribe\r\n\r\n", address)
+        entry = Suppression.objects.get()
+        assert (entry.reason, entry.stream) == (Suppression.Reason.UNSUBSCRIBE, sent.stream)
+        assert events_of(sent) == [EventKind.UNSUBSCRIBED]
+
+    def test_a_vacation_notice_is_no_bounce(self, sent):
+        row = receive(b"Auto-Submitted: auto-replied\r\n\r\nAway", sender_of(sent))
+        assert (row.state, row.kind, row.message) == (STATE.PROCESSED, "auto-reply", sent)
+        assert events_of(sent) == []
+
+    def test_what_it_can_not_read_is_left_to_a_person(self, sent):
+        row = receive(b"Subject: Hello?\r\n\r\nWho are you?", sender_of(sent))
+        assert (row.state, row.message) == (STATE.QUARANTINED, sent)
+
+
+class TestForgeries:
+    @pytest.fixture(autouse=True)
+    def nothing_changes(self, sent):
+        yield
+        sent.refresh_from_db()
+        assert sent.status == Status.ACCEPTED
+        assert not Event.objects.exists()
+        assert not Suppression.objects.exists()
+
+    def quarantined(self, content, *recipients):
+        row = receive(content, *recipients)
+        assert (row.state, row.is_verified) == (STATE.QUARANTINED, False)
+        assert row.reason
+        return row
+
+    def test_a_foreign_token_is_quarantined(self, sent):
+        local_part = sender_of(sent).split("@")[0]
+        forged = f"{local_part[:-3]}aaa@bounces.example"
+        other = make_sent(recipient="eve@example.net")
+        content = report_on(sent, envelope_sender=forged, original=b"\r\n\r\n")
+        assert "not signed by us" in self.quarantined(content, forged).reason
+        assert not other.events.exists()
+
+    def test_a_message_id_with_another_recipient_is_quarantined(self, sent):
+        content = report_on(sent, recipient="eve@example.net")
+        self.quarantined(content, "bounces@bounces.example")
+
+    def test_a_message_id_of_another_domain_is_quarantined(self, sent):
+        original = headers_of(sent).replace(sent.identity.domain.name.encode(), b"evil.example")
+        self.quarantined(report_on(sent, original=original), "bounces@bounces.example")
+
+    def test_a_complaint_about_nobody_we_wrote_to_is_quarantined(self, sent):
+        content = complaint_about(sent, recipient="eve@example.net", envelope_sender="x@y.example")
+        self.quarantined(content, "abuse@bounces.example")
+
+    def test_an_unsubscribe_mail_with_a_foreign_key_is_quarantined(self, sent):
+        forged = unsubscribe.make_mail_address(sent.public_id, "bounces.example", b"e" * 32)
+        self.quarantined(b"Subject: unsubscribe\r\n\r\n", forged)
+
+    def test_a_key_that_is_gone_proves_nothing(self, sent, settings):
+        content, sender = report_on(sent, original=b"\r\n"), sender_of(sent)
+        settings.MAILOPS_TOKEN_KEYS = {"k2": "b3RoZXJrZXk="}
+        self.quarantined(content, sender)
+
+
+class TestRepeatedSoftBounces:
+    def full(self, message):
+        content = report_on(message, status="5.2.2", diagnostic="552 5.2.2 Mailbox full")
+        receive(content, sender_of(message))
+
+    def test_suppress_for_a_while(self, db):
+        stream = make_sent().stream
+        for _ in range(3):
+            self.full(make_sent(stream=stream))
+        entry = Suppression.objects.get()
+        assert entry.reason == Suppression.Reason.SOFT_BOUNCES
+        assert entry.expires_at
+
+    def test_of_one_message_do_not(self, sent):
+        for number in range(4):
+            content = report_on(
+                sent, status="5.2.2", diagnostic=f"552 5.2.2 Mailbox full, try {number}"
+            )
+            receive(content, sender_of(sent))
+        assert not Suppression.objects.exists()
+
+    def test_are_forgotten_after_a_delivery(self, db):
+        for number in range(4):
+            message = make_sent()
+            self.full(message)
+            if number == 1:
+                content = report_on(message, action=Action.DELIVERED, status="2.0.0", diagnostic="")
+                receive(content, sender_of(message))
+        assert not Suppression.objects.exists()
+
+
+class TestReplay:
+    def test_changes_nothing_that_was_right(self, sent):
+        row = receive(report_on(sent), sender_of(sent))
+        Suppression.objects.all().delete()
+        replay(row=row, actor=None)
+        assert (row.state, events_of(sent)) == (STATE.PROCESSED, [EventKind.RETURNED])
+        assert not Suppression.objects.exists()
+
+    def test_reads_what_a_mended_parser_can_read(self, sent, monkeypatch):
+        def broken(_):
+            raise KeyError("a fault of ours")
+
+        monkeypatch.setattr(processing, "read_mail", broken)
+        row = receive(report_on(sent), sender_of(sent))
+        assert row.state == STATE.FAILED
+        monkeypatch.undo()
+        replay(row=row, actor=None)
+        assert row.state == STATE.PROCESSED
+
+
+class TestBatches:
+    def test_one_that_can_not_be_read_holds_up_no_other(self, db, monkeypatch):
+        good, bad = make_sent(), make_sent()
+        read_mail = processing.read_mail
+
+        def fragile(row):
+            if sender_of(bad) in row.envelope_recipients:
+                raise KeyError("a fault of ours")
+            return read_mail(row)
+
+        monkeypatch.setattr(processing, "read_mail", fragile)
+        for message in (bad, good):
+            archive(
+                source=RawFeedback.Source.MAIL,
+                content=report_on(message),
+                peer="",
+                envelope_recipients=[sender_of(message)],
+            )
+        assert processing.process_pending() == 2
+        assert processing.process_pending() == 0
+        good.refresh_from_db()
+        assert good.status == Status.BOUNCED
+        assert RawFeedback.objects.filter(state=STATE.FAILED).count() == 1
+
+    def test_any_octets_are_kept_and_read(self, db):
+        content = bytes(range(256)) * 40
+        row = receive(content, "x\x00y@bounces.example")
+        assert (row.raw, row.state) == (content, STATE.QUARANTINED)
+
+    def test_their_queries_do_not_grow_with_what_is_archived(
+        self, sent, django_assert_max_num_queries
+    ):
+        archive(
+            source=RawFeedback.Source.MAIL,
+            content=report_on(sent),
+            peer="",
+            envelope_recipients=[sender_of(sent)],
+        )
+        with django_assert_max_num_queries(30):
+            processing.process_pending()
+        assert connection.in_atomic_block  # the test's own

@@ -1,0 +1,215 @@
+"""People see what came back and why it counted or not; the unsubscribe page changes nothing until a button is pressed."""
+
+import pytest
+from django.urls import reverse
+
+from mailops.accounts.models import AuditEntry
+from mailops.feedback.models import RawFeedback, WebhookEndpoint
+from mailops.outbox.models import Event
+from mailops.protocol import unsubscribe
+from mailops.suppressions.models import Suppression
+from tests.factories import make_stream, make_transport
+from tests.feedback.conftest import complaint_about, make_sent, receive, report_on, sender_of
+
+
+@pytest.fixture
+def bounced(sent):
+    return receive(report_on(sent), sender_of(sent))
+
+
+@pytest.fixture
+def forged(db):
+    return receive(b"Subject: <b>hello</b>\r\n\r\nhi", "eve@bounces.example")
+
+
+class TestList:
+    url = "/feedback/"
+
+    def test_shows_what_came_back(self, bounced, viewer, logged_in):
+        page = logged_in(viewer).get(self.url).content.decode()
+        assert "Bob@Example.net" in page
+        assert bounced.get_absolute_url() in page
+
+    def test_filters_by_state_kind_and_recipient(self, bounced, forged, viewer, logged_in):
+        client = logged_in(viewer)
+        for query, shown, hidden in [
+            ("state=quarantined", forged, bounced),
+            ("kind=bounce", bounced, forged),
+            ("source=smtp&q=BOB@example.net", bounced, forged),
+        ]:
+            page = client.get(f"{self.url}?{query}").content.decode()
+            assert shown.get_absolute_url() in page
+            assert hidden.get_absolute_url() not in page
+
+    @pytest.mark.parametrize("query", ["state=nonsense", "before=x", "before=0", "q=nonsense"])
+    def test_refuses_nonsense(self, query, viewer, logged_in):
+        response = logged_in(viewer).get(f"{self.url}?{query}")
+        assert response.status_code == 422
+
+    def test_sends_only_the_results_to_htmx(self, bounced, viewer, logged_in):
+        response = logged_in(viewer).get(self.url, headers={"HX-Request": "true"})
+        page = response.content.decode()
+        assert page.strip().startswith('<div id="results"')
+        assert "<html" not in page
+
+    def test_asks_the_database_a_fixed_number_of_times(
+        self, viewer, logged_in, django_assert_max_num_queries
+    ):
+        for number in range(60):
+            receive(b"Subject: %d\r\n\r\n" % number, "x@bounces.example")
+        client = logged_in(viewer)
+        with django_assert_max_num_queries(6):
+            page = client.get(self.url).content.decode()
+        assert "before=" in page
+
+    def test_exports_what_is_filtered(self, bounced, forged, viewer, logged_in):
+        response = logged_in(viewer).get("/feedback/export.csv?kind=bounce")
+        lines = b"".join(response.streaming_content).decode().splitlines()
+        assert len(lines) == 2
+        assert "Bob@Example.net" in lines[1]
+
+    def test_is_empty_at_first(self, viewer, logged_in):
+        assert "Nothing came back yet" in logged_in(viewer).get(self.url).content.decode()
+
+
+class TestDetail:
+    def test_shows_the_finding_and_the_source(self, bounced, viewer, logged_in):
+        page = logged_in(viewer).get(bounced.get_absolute_url()).content.decode()
+        assert "No such mailbox" in page
+        assert "unknown_mailbox" in page
+        assert "multipart/report" in page
+
+    def test_escapes_what_came(self, forged, viewer, logged_in):
+        page = logged_in(viewer).get(forged.get_absolute_url()).content.decode()
+        assert "<b>hello</b>" not in page
+
+    def test_hides_the_source_of_a_sensitive_stream(self, db, viewer, logged_in):
+        sent = make_sent(stream=make_stream(is_sensitive=True))
+        row = receive(report_on(sent), sender_of(sent))
+        client = logged_in(viewer)
+        assert "multipart/report" not in client.get(row.get_absolute_url()).content.decode()
+        assert client.get(f"/feedback/{row.pk}/source").status_code == 403
+
+    def test_gives_the_source_octet_for_octet(self, forged, viewer, logged_in):
+        response = logged_in(viewer).get(f"/feedback/{forged.pk}/source")
+        assert response.content == forged.raw
+        assert "attachment" in response["Content-Disposition"]
+
+    def test_of_nothing_is_404(self, viewer, logged_in):
+        assert logged_in(viewer).get("/feedback/12345/").status_code == 404
+
+
+class TestReplay:
+    def test_is_for_those_who_operate(self, bounced, oncall, viewer, logged_in):
+        url = reverse("feedback:replay", args=[bounced.pk])
+        assert logged_in(viewer).post(url).status_code == 403
+        assert url not in logged_in(viewer).get(bounced.get_absolute_url()).content.decode()
+        assert url in logged_in(oncall).get(bounced.get_absolute_url()).content.decode()
+        assert logged_in(oncall).post(url).status_code == 302
+        assert AuditEntry.objects.get().verb == "feedback.replay"
+        assert Event.objects.count() == 1
+
+    def test_is_never_a_link(self, bounced, oncall, logged_in):
+        assert logged_in(oncall).get(f"/feedback/{bounced.pk}/replay/").status_code == 405
+
+
+class TestAccess:
+    @pytest.mark.parametrize(
+        "path", ["", "1/", "1/source", "1/replay/", "1/confirm/", "webhooks/", "export.csv"]
+    )
+    def test_the_anonymous_are_sent_to_log_in(self, db, client, path):
+        response = client.get(f"/feedback/{path}")
+        assert response.status_code == 302
+        assert "login" in response["Location"]
+
+    def test_a_stranger_sees_nothing(self, stranger, logged_in):
+        assert logged_in(stranger).get("/feedback/").status_code == 403
+
+
+class TestUnsubscribe:
+    @pytest.fixture
+    def url(self, sent):
+        token = unsubscribe.make_token(sent.public_id, b"t" * 32)
+        return reverse("feedback:unsubscribe", args=[token])
+
+    def test_a_look_changes_nothing(self, url, client):
+        response = client.get(url)
+        assert response.status_code == 200
+        assert "Unsubscribe?" in response.content.decode()
+        assert response["X-Robots-Tag"] == "noindex, nofollow"
+        assert not Suppression.objects.exists()
+        assert not Event.objects.exists()
+
+    def test_the_button_stops_the_stream_and_pressing_twice_is_once(self, url, client, sent):
+        for _ in range(2):
+            response = client.post(url, {"scope": "stream"}, follow=True)
+            assert "no more mail of this kind" in response.content.decode()
+        assert Suppression.objects.get().stream == sent.stream
+        assert Event.objects.count() == 1
+
+    def test_one_click_needs_no_cookie_and_no_page(self, url, sent):
+        from django.test import Client
+
+        client = Client(enforce_csrf_checks=True)
+        response = client.post(url, {"List-Unsubscribe": "One-Click"})
+        assert (response.status_code, response.content) == (200, b"Unsubscribed.\n")
+        assert Suppression.objects.get().stream == sent.stream
+        assert Event.objects.get().data["way"] == "one-click"
+
+    def test_one_click_comes_url_encoded_too(self, url, client):
+        client.post(
+            url, "List-Unsubscribe=One-Click", content_type="application/x-www-form-urlencoded"
+        )
+        assert Suppression.objects.exists()
+
+    def test_all_mail_can_be_stopped(self, url, client):
+        page = client.post(url, {"scope": "all"}, follow=True).content.decode()
+        assert "no more mail from" in page
+        assert Suppression.objects.get().stream is None
+
+    def test_works_again_after_a_person_took_it_back(self, url, client):
+        client.post(url)
+        Suppression.objects.all().delete()
+        client.post(url)
+        assert Suppression.objects.exists()
+
+    def test_does_not_show_the_whole_address(self, url, client):
+        page = client.get(url).content.decode()
+        assert "B…@Example.net" in page
+        assert "Bob@" not in page
+
+    @pytest.mark.parametrize("token", ["x", "0" * 32 + "." + "a" * 20, "%00", "a" * 5000])
+    def test_a_wrong_token_is_a_clear_404(self, db, client, token):
+        for ask in (client.get, client.post):
+            response = ask(f"/feedback/unsubscribe/{token}/")
+            assert response.status_code == 404
+            assert "Nothing was changed" in response.content.decode()
+        assert not Suppression.objects.exists()
+
+    def test_a_token_of_a_foreign_key_is_unknown(self, sent, client):
+        token = unsubscribe.make_token(sent.public_id, b"e" * 32)
+        assert client.post(f"/feedback/unsubscribe/{token}/").status_code == 404
+
+
+class TestWebhookPage:
+    def test_gives_each_provider_an_address_that_only_admins_see(self, admin, viewer, logged_in):
+        transport = make_transport(kind="amazon_ses")
+        client = logged_in(admin)
+        client.post(reverse("feedback:webhook-make", args=[transport.pk]))
+        client.post(reverse("feedback:webhook-make", args=[transport.pk]))
+        secret = WebhookEndpoint.objects.get().secret
+        assert AuditEntry.objects.get().verb == "webhook.make"
+        assert secret in client.get("/feedback/webhooks/").content.decode()
+        assert secret not in logged_in(viewer).get("/feedback/webhooks/").content.decode()
+
+    def test_is_made_by_admins(self, operator, logged_in):
+        url = reverse("feedback:webhook-make", args=[make_transport(kind="amazon_ses").pk])
+        client = logged_in(operator)
+        assert client.post(url).status_code == 403
+        assert url not in client.get("/feedback/webhooks/").content.decode()
+
+
+def test_a_complaint_page_shows_who_complained(sent, viewer, logged_in):
+    row = receive(complaint_about(sent), sender_of(sent))
+    assert row.state == RawFeedback.State.PROCESSED
+    assert "complaint" in logged_in(viewer).get(row.get_absolute_url()).content.decode()
