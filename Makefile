@@ -1,11 +1,69 @@
-PYTHON := .venv/bin/python
+# The two commands: `make up` runs mailops, `make test` tests it. Each makes what it needs and is missing.
 
-.PHONY: check test
-check:
-	.venv/bin/ruff format --check -q .
-	.venv/bin/ruff check -q .
-	.venv/bin/mypy mailops tests
-	.venv/bin/lint-imports
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+BUNDLES := static/dist/.made
+COMPILE := $(BIN)/uv pip compile -q --universal --generate-hashes --no-header --no-annotate
+# the machine's own npm, else the one that a wheel brings into the virtual environment
+export PATH := $(PATH):$(CURDIR)/$(BIN)
 
-test:
-	.venv/bin/pytest -q -n 2
+.PHONY: up check test test-all format lock bundles
+
+up: .venv/.up $(BUNDLES)
+	@exec $(BIN)/python manage.py up
+
+check: .venv/.dev
+	$(BIN)/ruff format --check -q .
+	$(BIN)/ruff check -q .
+	$(BIN)/djade --check --target-version 5.2 $$(git ls-files 'templates/*.html')
+	$(BIN)/lint-imports
+	$(BIN)/deptry .
+	@for part in "" -dev -node; do cp requirements$$part.txt .venv/lock$$part.txt; done
+	@$(MAKE) -s lock LOCK=.venv/lock
+	@for part in "" -dev -node; do cmp requirements$$part.txt .venv/lock$$part.txt || { echo "The lock is out of step: run make lock"; exit 1; }; done
+	@npm ci --silent --dry-run --ignore-scripts > /dev/null || { echo "package-lock.json is out of step: run npm install"; exit 1; }
+	$(BIN)/python manage.py makemigrations --check --dry-run
+	$(BIN)/mypy mailops tests
+
+test: .venv/.dev $(BUNDLES)
+	$(BIN)/pytest -q -n 2 -m "not whole"
+
+# The tests that start a whole mailops come one after another: two at once would measure each other.
+test-all: .venv/.dev $(BUNDLES)
+	$(BIN)/pytest -q -n 2 -m "not whole" --nothing-skips
+	$(BIN)/pytest -q -m whole --nothing-skips
+
+format: .venv/.dev
+	$(BIN)/ruff check -q --fix .
+	$(BIN)/ruff format -q .
+	-$(BIN)/djade --target-version 5.2 $$(git ls-files 'templates/*.html')
+
+LOCK ?= requirements
+lock: .venv/.dev
+	$(COMPILE) pyproject.toml -o $(LOCK).txt
+	$(COMPILE) pyproject.toml --group dev -c $(LOCK).txt -o $(LOCK)-dev.txt
+	$(COMPILE) --group node -o $(LOCK)-node.txt
+
+bundles: $(BUNDLES)
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mailops needs Python 3.11 or later; this is " + sys.version.split()[0])'
+	@echo "Making the virtual environment; this takes a minute or two, once"
+	@$(PYTHON) -m venv .venv
+
+.venv/.up: requirements.txt | .venv/bin/python
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.txt
+	@touch $@
+
+.venv/.dev: requirements-dev.txt .venv/.up
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+node_modules/.made: package-lock.json requirements-node.txt | .venv/.up
+	@command -v npm > /dev/null || $(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-node.txt
+	@npm ci --silent --ignore-scripts
+	@touch $@
+
+$(BUNDLES): node_modules/.made package.json $(shell find static/src -name '*.js')
+	@npm run --silent build
+	@touch $@

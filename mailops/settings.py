@@ -142,7 +142,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CELERY_BROKER_URL = env.read(
     "CELERY_BROKER_URL",
     parse.broker_url,
-    "pgmq://",
+    "pgmq://database",
     fix="leave it out to use the database, or give a redis:// or amqp:// URL",
 )
 CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (
@@ -201,6 +201,7 @@ INSTALLED_APPS = [
     "mailops.reports",
     "mailops.incidents",
     "mailops.rollouts",
+    "mailops.installation",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
@@ -316,17 +317,28 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
         "schedule": 15.0,
     },
     "domain-checks": {"task": "mailops.domains.tasks.recheck_domains", "schedule": 60.0},
+    "feedback": {"task": "mailops.feedback.tasks.process_feedback", "schedule": 5.0},
     "incident-detection": {"task": "mailops.incidents.tasks.detect", "schedule": 10.0},
     "incident-notices": {"task": "mailops.incidents.tasks.notify", "schedule": 10.0},
     "feedback": {"task": "mailops.feedback.tasks.process_feedback", "schedule": 5.0},
     "continue-imports": {"task": "mailops.audiences.tasks.continue_imports", "schedule": 20.0},
+    "start-campaigns": {
+        "task": "mailops.campaigns.tasks.start_due_campaigns",
+        "schedule": 5.0,
+    },
+    "continue-preflights": {
+        "task": "mailops.campaigns.tasks.continue_preflights",
+        "schedule": 20.0,
+    },
 }
 
 # --- Logs ------------------------------------------------------------------------------------
 
-_log_format = env.read(
+MAILOPS_LOG = env.read(
     "MAILOPS_LOG", parse.word_of("readable", "json"), "readable", fix="set it to readable or json"
 )
+# under `make up` the supervisor dates the lines of all processes alike
+_log_time = "" if env.has("MAILOPS_SUPERVISED") else "%(asctime)s "
 _database_password = DATABASES["default"].get("PASSWORD", "")
 _secrets = [
     SECRET_KEY,
@@ -343,12 +355,12 @@ LOGGING = {
         "readable": {
             "()": Masking,
             "secrets": _secrets,
-            "fmt": "%(asctime)s %(levelname)-7s %(name)s: %(message)s",
+            "fmt": f"{_log_time}%(levelname)-7s %(name)s: %(message)s",
             "datefmt": "%H:%M:%S",
         },
         "json": {"()": AsJson, "secrets": _secrets},
     },
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": _log_format}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": MAILOPS_LOG}},
     "root": {"handlers": ["console"], "level": "INFO"},
     "loggers": {
         "django": {"handlers": [], "level": "INFO", "propagate": True},
@@ -356,6 +368,8 @@ LOGGING = {
         "celery.worker.strategy": {"level": "WARNING"},  # a line a task is two a second
         "celery.app.trace": {"level": "WARNING"},
         "celery.beat": {"level": "WARNING"},
+        "celery.worker.consumer.connection": {"level": "WARNING"},
+        "mail.log": {"level": "WARNING"},  # aiosmtpd tells every command
         "pgmq": {"level": "WARNING"},
     },
 }

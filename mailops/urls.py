@@ -18,4 +18,5 @@ urlpatterns = [
     path("sandbox/", include("mailops.sandbox.urls")),
     path("feedback/", include("mailops.feedback.urls")),
     path("settings/", include("mailops.accounts.urls")),
+    path("", include("mailops.installation.urls")),
 ]

@@ -1,19 +1,16 @@
 """Who may do what: the role matrix, enforced in one place."""
 
-import time
 from collections.abc import Callable
 from enum import Enum
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, cast
 from urllib.parse import urlsplit
 
-from allauth.account.authentication import get_authentication_records
-from allauth.core.exceptions import ReauthenticationRequired
-from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
+from mailops.accounts.confirming import recently_confirmed, suspend
 from mailops.accounts.models import Role, User
 
 
@@ -113,17 +110,10 @@ def confirm_password(view: View[P]) -> View[P]:
     @wraps(view)
     def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         if not recently_confirmed(request):
-            raise ReauthenticationRequired
+            return suspend(request)
         return view(request, *args, **kwargs)
 
     return cast("View[P]", guarded)
-
-
-def recently_confirmed(request: HttpRequest) -> bool:
-    """Tell whether the user logged in or confirmed the password in the last 15 minutes."""
-    records = get_authentication_records(request, user_of(request))
-    latest: float = max((record["at"] for record in records), default=0)
-    return time.time() - latest < float(settings.ACCOUNT_REAUTHENTICATION_TIMEOUT)
 
 
 def user_of(request: HttpRequest) -> User:

@@ -1,10 +1,34 @@
 """The plan: which version, to whom, through which stream, when. It never sends."""
 
-from typing import ClassVar
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, ClassVar
 
-from django.db import models
+from django.db import models, transaction
+from django.db.models.functions import Now
+from django.utils import timezone
 
+from mailops.accounts.auditing import audit
+from mailops.accounts.models import User
 from mailops.transports.models import PauseCause
+
+
+class CampaignQuerySet(models.QuerySet["Campaign"]):
+    def running(self) -> "CampaignQuerySet":
+        return self.filter(state=Campaign.State.RUNNING)
+
+    def due_to_start(self) -> "CampaignQuerySet":
+        """Keep the scheduled ones whose time has come, by the database's clock."""
+        return self.filter(state=Campaign.State.SCHEDULED, scheduled_at__lte=Now())
+
+    def most_urgent_first(self) -> "CampaignQuerySet":
+        """Order the stopped before the running, the planned and the done; within each the newest first."""
+        order = ("paused", "running", "scheduled", "draft", "completed", "canceled")
+        rank = models.Case(
+            *(models.When(state=state, then=rank) for rank, state in enumerate(order)),
+            output_field=models.SmallIntegerField(),
+        )
+        return self.order_by(rank, "-id")
 
 
 class Campaign(models.Model):
@@ -47,6 +71,8 @@ class Campaign(models.Model):
     )
     created_at = models.DateTimeField(auto_now_add=True)
 
+    objects: ClassVar[models.Manager["Campaign"]] = CampaignQuerySet.as_manager()
+
     class Meta:
         indexes: ClassVar = [
             models.Index(
@@ -56,3 +82,211 @@ class Campaign(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def is_draft(self) -> bool:
+        return self.state == self.State.DRAFT
+
+    @property
+    def is_scheduled(self) -> bool:
+        return self.state == self.State.SCHEDULED
+
+    @property
+    def is_running(self) -> bool:
+        return self.state == self.State.RUNNING
+
+    @property
+    def is_paused(self) -> bool:
+        return self.state == self.State.PAUSED
+
+    @property
+    def is_completed(self) -> bool:
+        return self.state == self.State.COMPLETED
+
+    @property
+    def is_canceled(self) -> bool:
+        return self.state == self.State.CANCELED
+
+    @property
+    def has_messages(self) -> bool:
+        """Tell whether it got as far as owing messages."""
+        return self.started_at is not None
+
+    @property
+    def may_be_canceled(self) -> bool:
+        return not (self.is_completed or self.is_canceled)
+
+    def schedule(self, at: datetime, *, actor: User | None) -> bool:
+        """Let it start at `at`, or move that time; return False where it started already."""
+        return self._change(
+            "schedule",
+            {self.State.DRAFT, self.State.SCHEDULED},
+            {"state": self.State.SCHEDULED, "scheduled_at": at},
+            actor=actor,
+        )
+
+    def unschedule(self, *, actor: User | None) -> bool:
+        """Make a scheduled campaign a draft again; return False where it is not scheduled."""
+        return self._change(
+            "unschedule",
+            {self.State.SCHEDULED},
+            {"state": self.State.DRAFT, "scheduled_at": None},
+            actor=actor,
+        )
+
+    def start(self, *, actor: User | None) -> bool:
+        """Let it run now; return False where it started already. Whoever calls this has asked the gates."""
+        return self._change(
+            "start",
+            {self.State.DRAFT, self.State.SCHEDULED},
+            {"state": self.State.RUNNING, "started_at": timezone.now()},
+            actor=actor,
+        )
+
+    def pause(
+        self, cause: str, sentence: str = "", detail: str = "", *, actor: User | None = None
+    ) -> bool:
+        """Stop it, for a reason a person can act on; return False where it doesn't run.
+
+        Only a stale schedule stops a campaign that has not started.
+        """
+        before = self.State.SCHEDULED if cause == PauseCause.STALE else self.State.RUNNING
+        return self._change(
+            "pause",
+            {before},
+            {
+                "state": self.State.PAUSED,
+                "pause_cause": PauseCause(cause),
+                "pause_sentence": sentence,
+                "pause_detail": detail,
+                "paused_at": timezone.now(),
+            },
+            actor=actor,
+            reason=sentence,
+        )
+
+    def resume(self, *, actor: User | None = None, reason: str = "") -> bool:
+        """Let it run again; return False where it isn't paused."""
+        return self._change(
+            "resume",
+            {self.State.PAUSED},
+            {
+                "state": self.State.RUNNING,
+                "pause_cause": "",
+                "pause_sentence": "",
+                "pause_detail": "",
+                "paused_at": None,
+                "started_at": self.started_at or timezone.now(),
+            },
+            actor=actor,
+            reason=reason,
+        )
+
+    def _change(
+        self,
+        act: str,
+        allowed: Iterable[str],
+        values: dict[str, Any],
+        *,
+        actor: User | None,
+        reason: str = "",
+    ) -> bool:
+        """Set `values` under the row's lock if its state is one of `allowed`; of two processes one changes it."""
+        with transaction.atomic():
+            locked = Campaign.objects.select_for_update().get(pk=self.pk)
+            if locked.state not in allowed:
+                return False
+            before = {"state": locked.state, "cause": locked.pause_cause}
+            for name, value in values.items():
+                setattr(locked, name, value)
+            locked.save(update_fields=list(values))
+            audit(
+                actor=actor,
+                verb=f"campaign.{act}",
+                subject=locked,
+                before=before,
+                after={
+                    "state": locked.state,
+                    "cause": locked.pause_cause,
+                    **({"at": locked.scheduled_at.isoformat()} if locked.scheduled_at else {}),
+                },
+                reason=reason,
+            )
+        self.refresh_from_db()
+        return True
+
+
+class Preflight(models.Model):
+    """A rehearsal of a campaign over its whole audience: what would be sent, and what would go wrong.
+
+    It speaks of one version, one state of the audience, one stream, one sender and one time; when one of them changes it is stale.
+    """
+
+    class State(models.TextChoices):
+        RUNNING = "running", "Running"
+        COMPLETED = "completed", "Completed"
+        FAILED = "failed", "Failed"  # `sentence` says why
+
+    campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="preflights")
+    state = models.CharField(max_length=10, choices=State.choices, default=State.RUNNING)
+    sentence = models.TextField(blank=True)
+    detail = models.TextField(blank=True)  # the technical text behind the sentence
+    failures = models.PositiveSmallIntegerField(default=0)  # chunks that failed in a row
+    created_by = models.ForeignKey(
+        "accounts.User", null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    finished_at = models.DateTimeField(null=True)
+
+    # what it speaks of
+    version = models.ForeignKey(
+        "content.TemplateVersion", on_delete=models.CASCADE, related_name="+"
+    )
+    audience = models.ForeignKey("audiences.Audience", on_delete=models.CASCADE, related_name="+")
+    audience_revision = models.PositiveBigIntegerField()
+    stream = models.ForeignKey("transports.Stream", on_delete=models.CASCADE, related_name="+")
+    identity = models.ForeignKey("domains.Identity", on_delete=models.CASCADE, related_name="+")
+
+    # how far it is: memberships are read once, by id
+    cursor = models.BigIntegerField(default=0)
+    end = models.BigIntegerField(default=0)
+
+    # what it found: members is the sum of the four below it
+    total = models.PositiveBigIntegerField(default=0)  # members at the beginning
+    members = models.PositiveBigIntegerField(default=0)
+    sendable = models.PositiveBigIntegerField(default=0)
+    suppressed = models.PositiveBigIntegerField(default=0)
+    invalid = models.PositiveBigIntegerField(default=0)
+    unrenderable = models.PositiveBigIntegerField(default=0)
+    errors = models.JSONField(default=dict)  # sentence → {"members": 3, "examples": [address, …]}
+    missing = models.JSONField(default=dict)  # variable → the same
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                name="preflight_accounts_for_every_member",
+                condition=models.Q(
+                    members=models.F("sendable")
+                    + models.F("suppressed")
+                    + models.F("invalid")
+                    + models.F("unrenderable")
+                ),
+            )
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["campaign", "-id"], name="preflight_latest"
+            ),  # the campaign's page and the gate
+        ]
+
+    @property
+    def is_running(self) -> bool:
+        return self.state == self.State.RUNNING
+
+    @property
+    def is_completed(self) -> bool:
+        return self.state == self.State.COMPLETED
+
+    @property
+    def has_failed(self) -> bool:
+        return self.state == self.State.FAILED

@@ -1,5 +1,6 @@
 """The editor: the draft, its preview as one types, and the frame the preview stands in."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -12,11 +13,10 @@ from django.views.decorators.http import require_POST
 
 from mailops.accounts.models import User
 from mailops.accounts.permissions import Act, needs, user_of
-from mailops.content.checking import Look, look_over
+from mailops.content.checking import Look, Problem, look_over
 from mailops.content.differing import State, compare
 from mailops.content.forms import DraftForm, LookForm
 from mailops.content.framing import framed
-from mailops.content.limits import PLAIN
 from mailops.content.models import MailTemplate, Preview
 from mailops.content.publishing import DraftConflict, save_draft
 from mailops.content.variables import BUILT_IN
@@ -85,6 +85,12 @@ def _page(
     **more: Any,
 ) -> HttpResponse:
     look = look_over(**draft)
+    refused = [
+        Problem(str(error), is_error=True, part=name)
+        for name, errors in form.errors.items()
+        for error in errors
+    ]
+    look = replace(look, problems=[*refused, *look.problems])
     return render_page(
         request,
         "content/template_edit.html",
@@ -133,8 +139,6 @@ def _editor_facts(look: Look, sample: dict[str, Any]) -> dict[str, Any]:
             if problem.part
         ],
         "variables": [*BUILT_IN, *map(str, sample)],
-        "filters": sorted(PLAIN.filters),
-        "tags": sorted(name for name in PLAIN.tags if name.isalpha() and name.islower()),
     }
 
 

@@ -52,7 +52,7 @@ class RenderError(Exception):
         return f"{place}: {self.sentence}" if place else self.sentence
 
 
-PART_LABELS = {"subject": "Subject", "html": "HTML", "text": "Text"}
+PART_LABELS = {"subject": "Subject", "html": "HTML", "text": "Text", "sample": "Sample data"}
 
 
 @dataclass(frozen=True)

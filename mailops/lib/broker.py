@@ -4,10 +4,23 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.db import connection, transaction
+from kombu.transport import TRANSPORT_ALIASES, pgmq
 from pgmq.install import get_embedded_install_sql
 
+TURN_SECONDS = 0.5
 # what libpq calls the parts that pgmq's client takes one by one
 _PARTS = ("host", "port", "dbname", "user", "password")
+
+
+class Transport(pgmq.Transport):
+    """kombu's transport, but waiting in short turns, so that an idle worker hears it is to stop."""
+
+    def drain_events(self, connection: Any, timeout: float | None = None, **further: Any) -> Any:
+        turn = timeout and min(timeout, TURN_SECONDS)
+        return super().drain_events(connection, timeout=turn, **further)  # type: ignore[no-untyped-call]
+
+
+TRANSPORT_ALIASES["pgmq"] = f"{__name__}:Transport"
 
 
 def transport_options(database: Mapping[str, Any]) -> dict[str, Any]:

@@ -120,6 +120,9 @@ class Server:
             "log_timezone": "UTC",
             "log_line_prefix": "",
             "log_checkpoints": "off",
+            "wal_level": "minimal",  # nobody replicates an embedded server
+            "max_wal_senders": "0",
+            "max_logical_replication_workers": "0",
             **({} if self.is_durable else {"fsync": "off", "full_page_writes": "off"}),
         }
         options = [part for item in settings.items() for part in ("-c", "=".join(item))]
@@ -127,16 +130,12 @@ class Server:
             self.run_as, [str(self.binaries / "postgres"), "-D", str(self.data), *options]
         )
 
-    def is_ready(self) -> bool:
-        """Tell whether the server answers, and make the database where it is missing."""
-        try:
-            with self._connect("postgres") as connection:
-                known = "SELECT 1 FROM pg_database WHERE datname = %s"
-                if not connection.execute(known, [NAME]).fetchone():
-                    connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(NAME)))
-        except psycopg.OperationalError:
-            return False
-        return True
+    def make_database(self) -> None:
+        """Make the product's database where the running server doesn't have it yet."""
+        with self._connect("postgres") as connection:
+            known = "SELECT 1 FROM pg_database WHERE datname = %s"
+            if not connection.execute(known, [NAME]).fetchone():
+                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(NAME)))
 
     def start(self, output: IO[bytes] | int = subprocess.DEVNULL) -> None:
         """Start the server and wait until it answers; raise PostgresError where it doesn't in time."""
@@ -147,8 +146,10 @@ class Server:
                 # the first start after kill -9 may find the old one's memory still in use
                 self.process = self._spawn(output)
             time.sleep(0.05)
-            if self.process.poll() is None and self.is_ready():
-                return
+            if self.process.poll() is None:
+                with suppress(psycopg.OperationalError):
+                    self.make_database()
+                    return
         self.stop()
         raise PostgresError(f"PostgreSQL in {self.data} did not answer in {START_SECONDS:.0f} s.")
 

@@ -132,6 +132,39 @@ class Message(models.Model):
     def is_open(self) -> bool:
         return self.status in OPEN_STATUSES
 
+    @property
+    def is_held(self) -> bool:
+        return self.status == Status.HELD
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Tell whether nobody knows if it was sent: uncertain, or held to ask a person about that."""
+        return self.status == Status.UNCERTAIN or (self.is_held and self.settling_fence is not None)
+
+    @property
+    def can_be_held(self) -> bool:
+        return self.status in {Status.QUEUED, Status.DEFERRED}
+
+    @property
+    def can_be_released(self) -> bool:
+        return self.is_held and self.settling_fence is None
+
+    @property
+    def can_be_retried(self) -> bool:
+        ended_badly = {Status.BOUNCED, Status.FAILED, Status.EXPIRED, Status.CANCELED}
+        return self.is_doubtful or self.status in ended_badly
+
+    @property
+    def message_id(self) -> str:
+        """The Message-ID header: the same in every round."""
+        return f"<{self.public_id.hex}@{self.identity.domain.name}>"
+
+    @property
+    def reply_line(self) -> str:
+        return (
+            f"{self.reply_code} {self.reply_text}".strip() if self.reply_code else self.reply_text
+        )
+
     def __str__(self) -> str:
         return f"{self.recipient} ({self.public_id})"
 
@@ -207,6 +240,12 @@ class Event(models.Model):
         default=True
     )  # False: told, but not counted (a late reply, an old round)
     data = models.JSONField(default=dict)  # phase, peer, raw feedback id, who
+
+    @property
+    def reply_line(self) -> str:
+        return (
+            f"{self.reply_code} {self.reply_text}".strip() if self.reply_code else self.reply_text
+        )
 
     class Meta:
         constraints: ClassVar = [

@@ -1,19 +1,9 @@
-import time
-
 import pytest
-from allauth.account.authentication import AUTHENTICATION_METHODS_SESSION_KEY
 from django.urls import reverse
 
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import AuditEntry, User
 from tests.conftest import PASSWORD
-
-
-def _forget_confirmation(client, minutes):
-    session = client.session
-    records = [{"method": "password", "at": time.time() - 60 * minutes}]
-    session[AUTHENTICATION_METHODS_SESSION_KEY] = records
-    session.save()
 
 
 class TestLogIn:
@@ -158,42 +148,3 @@ class TestAuditTrail:
         text = b"".join(response.streaming_content).decode()
         assert "'=HYPERLINK()" in text
         assert "user.change" not in text
-
-
-class TestConfirmPassword:
-    def test_asks_again_after_a_quarter_of_an_hour(self, admin, logged_in):
-        client = logged_in(admin)
-        _forget_confirmation(client, minutes=16)
-        response = client.get(reverse("accounts:user-new"))
-        assert response["Location"] == "/accounts/reauthenticate/?next=%2Fsettings%2Fusers%2Fnew%2F"
-
-    def test_does_not_ask_within_it(self, admin, logged_in):
-        client = logged_in(admin)
-        _forget_confirmation(client, minutes=14)
-        assert client.get(reverse("accounts:user-new")).status_code == 200
-
-    def test_keeps_what_was_typed(self, admin, logged_in):
-        client = logged_in(admin)
-        _forget_confirmation(client, minutes=16)
-        form = {"email": "kept@example.com", "name": "", "role": "editor"}
-        asked = client.post(reverse("accounts:user-new"), form)
-        client.post(asked["Location"], {"password": PASSWORD})
-        assert User.objects.filter(email="kept@example.com").exists()
-
-
-class TestErrorPages:
-    def test_wrong_role_is_told_which_role_it_has(self, viewer, logged_in):
-        response = logged_in(viewer).get(reverse("accounts:users"))
-        assert response.status_code == 403
-        assert "with the role Viewer" in response.content.decode()
-
-    def test_missing_page_is_in_our_look(self, viewer, logged_in):
-        response = logged_in(viewer).get("/no/such/page/")
-        assert response.status_code == 404
-        assert "nothing at this address" in response.content.decode()
-
-    def test_forged_form_is_refused_in_words(self, admin, client):
-        client.handler.enforce_csrf_checks = True
-        response = client.post(reverse("account_login"), {"login": "x"})
-        assert response.status_code == 403
-        assert "too old" in response.content.decode()

@@ -41,10 +41,10 @@ class Link:
     is_current: bool
 
 
-def resolve(url_name: str) -> str:
+def resolve(url_name: str, *arguments: object) -> str:
     """Return the address of `url_name`, or "" where no app answers to it."""
     try:
-        return reverse(url_name)
+        return reverse(url_name, args=arguments)
     except NoReverseMatch:
         return ""
 
@@ -75,6 +75,6 @@ def navigation(context: template.Context) -> dict[str, object]:
 
 
 @register.simple_tag
-def url_if_any(url_name: str) -> str:
+def url_if_any(url_name: str, *arguments: object) -> str:
     """Return the address of `url_name`, or nothing where no app answers to it."""
-    return resolve(url_name)
+    return resolve(url_name, *arguments)

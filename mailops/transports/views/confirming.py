@@ -7,7 +7,8 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import redirect
 
-from mailops.accounts.permissions import View, confirm_password, recently_confirmed
+from mailops.accounts.confirming import recently_confirmed
+from mailops.accounts.permissions import View, confirm_password
 
 P = ParamSpec("P")
 

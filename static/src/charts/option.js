@@ -17,7 +17,7 @@ export function option(data, colors, { label, isNarrow }) {
     color: colors.series,
     textStyle: { fontFamily: colors.font, color: colors.text },
     aria: { enabled: true, label: { description: label } },
-    grid: { left: 8, right: isNarrow ? 8 : 16, top: data.series.length > 1 ? 40 : 16, bottom: zooms(data) ? 44 : 8, outerBoundsMode: "same", outerBoundsContain: "axisLabel" },
+    grid: { left: 8, right: isNarrow ? 8 : 16, top: data.series.length > 1 ? 36 : 12, bottom: zooms(data) ? 44 : 8, outerBoundsMode: "same", outerBoundsContain: "axisLabel" },
     legend: { show: data.series.length > 1, top: 0, right: isNarrow ? "auto" : 0, left: isNarrow ? 0 : "auto", icon: "roundRect", itemWidth: 10, itemHeight: 10, itemGap: 16, textStyle: { color: colors.text, fontSize: 12 }, inactiveColor: colors["line-strong"], type: "scroll" },
     tooltip: tooltip(data, colors, step, isPercent, at),
     dataZoom: zooms(data) ? zoom(colors) : [],

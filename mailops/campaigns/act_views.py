@@ -1,0 +1,135 @@
+"""What can be done to a campaign from its page."""
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.urls import reverse
+from django.views.decorators.http import require_POST
+
+from mailops.accounts.permissions import Act, confirm_password, needs, user_of
+from mailops.campaigns.drafting import NotADraft, delete_campaign, duplicate_campaign
+from mailops.campaigns.forms import ReasonForm, ScheduleForm
+from mailops.campaigns.models import Campaign
+from mailops.campaigns.preflight import TooLate
+from mailops.campaigns.tasks import rehearse_soon
+from mailops.campaigns.views import get_campaign, preflight_context
+from mailops.lib.htmx import render_page
+from mailops.transports.models import PauseCause
+
+STOP_POLLING = 286  # htmx's own status: the work is done
+
+
+@needs(Act.SEE, to_change=Act.SEND)
+def campaign_preflight(request: HttpRequest, campaign_id: int) -> HttpResponse:
+    """Show the rehearsal, live; a POST begins a new one."""
+    campaign = get_campaign(campaign_id)
+    if request.method == "POST":
+        try:
+            rehearse_soon(campaign, user_of(request))
+        except TooLate as error:
+            messages.info(request, str(error))
+        return redirect("campaigns:detail", campaign.pk)
+    context = preflight_context(campaign)
+    is_done = context["preflight"] is None or not context["preflight"].is_running
+    status = STOP_POLLING if is_done and request.headers.get("HX-Request") else 200
+    return render_page(
+        request,
+        "campaigns/campaign_preflight.html",
+        context,
+        fragment="preflight",
+        status=status,
+    )
+
+
+@needs(Act.OPERATE)
+@require_POST
+def campaign_pause(request: HttpRequest, campaign_id: int) -> HttpResponse:
+    campaign = get_object_or_404(Campaign, pk=campaign_id)
+    form = ReasonForm(request.POST)
+    reason = form.cleaned_data["reason"] if form.is_valid() else ""
+    actor = user_of(request)
+    sentence = f"{actor} paused it: {reason}" if reason else f"{actor} paused it."
+    if campaign.pause(PauseCause.PERSON, sentence, actor=actor):
+        messages.success(
+            request, f"“{campaign}” is paused. What is on its way this second may still leave."
+        )
+    else:
+        messages.info(request, f"“{campaign}” is not running.")
+    return redirect("campaigns:detail", campaign.pk)
+
+
+@needs(Act.OPERATE)
+@require_POST
+def campaign_resume(request: HttpRequest, campaign_id: int) -> HttpResponse:
+    campaign = get_object_or_404(Campaign, pk=campaign_id)
+    if campaign.resume(actor=user_of(request)):
+        messages.success(request, f"“{campaign}” runs again.")
+    else:
+        messages.info(request, f"“{campaign}” is not paused.")
+    return redirect("campaigns:detail", campaign.pk)
+
+
+@needs(Act.SEND)
+@confirm_password
+def campaign_schedule(request: HttpRequest, campaign_id: int) -> HttpResponse:
+    """Move the time of a scheduled campaign; the launch, which asks the gates, sets the first one."""
+    campaign = get_campaign(campaign_id)
+    if not campaign.is_scheduled:
+        messages.info(request, f"“{campaign}” is not scheduled. Launch it first.")
+        return redirect("campaigns:detail", campaign.pk)
+    form = ScheduleForm(request.POST or None, initial={"at": campaign.scheduled_at})
+    if form.is_valid():
+        campaign.schedule(form.cleaned_data["at"], actor=user_of(request))
+        messages.success(request, "The new time is set.")
+        return redirect("campaigns:detail", campaign.pk)
+    return render_page(
+        request,
+        "campaigns/campaign_schedule.html",
+        {
+            "campaign": campaign,
+            "form": form,
+            "back": reverse("campaigns:detail", args=[campaign.pk]),
+        },
+        status=422 if form.errors else 200,
+    )
+
+
+@needs(Act.SEND)
+@require_POST
+def campaign_unschedule(request: HttpRequest, campaign_id: int) -> HttpResponse:
+    campaign = get_object_or_404(Campaign, pk=campaign_id)
+    if campaign.unschedule(actor=user_of(request)):
+        messages.success(request, f"“{campaign}” is a draft again.")
+    else:
+        messages.info(request, f"“{campaign}” is not scheduled any more.")
+    return redirect("campaigns:detail", campaign.pk)
+
+
+@needs(Act.SEND)
+@require_POST
+def campaign_duplicate(request: HttpRequest, campaign_id: int) -> HttpResponse:
+    copy = duplicate_campaign(campaign=get_campaign(campaign_id), actor=user_of(request))
+    messages.success(request, "This is the copy. Give it a name of its own.")
+    return redirect("campaigns:edit", copy.pk)
+
+
+@needs(Act.SEND)
+def campaign_delete(request: HttpRequest, campaign_id: int) -> HttpResponse:
+    campaign = get_object_or_404(Campaign, pk=campaign_id)
+    back = reverse("campaigns:detail", args=[campaign.pk])
+    if not campaign.is_draft:
+        messages.info(request, "Only a draft can be deleted: what was sent stays told.")
+        return redirect(back)
+    if request.method == "POST":
+        try:
+            delete_campaign(campaign=campaign, actor=user_of(request))
+        except NotADraft as error:
+            messages.error(request, str(error))
+            return redirect(back)
+        messages.success(request, f"“{campaign}” is deleted.")
+        return redirect("campaigns:list")
+    return render_page(
+        request,
+        "campaigns/campaign_confirm_delete.html",
+        {"campaign": campaign, "back": back},
+    )

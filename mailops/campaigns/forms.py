@@ -1,0 +1,131 @@
+"""What people type about campaigns."""
+
+from datetime import timedelta
+from typing import Any
+
+from django import forms
+from django.db.models import Max, OuterRef, Q, Subquery
+from django.utils import timezone
+
+from mailops.audiences.models import Audience
+from mailops.campaigns.models import Campaign
+from mailops.content.models import TemplateVersion
+from mailops.domains.models import Identity
+from mailops.transports.models import Stream
+
+FARTHEST = timedelta(days=365)
+
+
+class CampaignForm(forms.Form):
+    """A draft; the sender must be of the stream's domain."""
+
+    name = forms.CharField(max_length=150, help_text="For your team; recipients don't see it.")
+    audience = forms.ModelChoiceField(Audience.objects.none(), empty_label="Choose an audience")
+    version = forms.ModelChoiceField(
+        TemplateVersion.objects.none(),
+        label="Template",
+        empty_label="Choose a published version",
+        help_text="The newest version of each template; what is published later doesn't change this campaign.",
+    )
+    stream = forms.ModelChoiceField(Stream.objects.none(), empty_label="Choose a stream")
+    identity = forms.ModelChoiceField(
+        Identity.objects.none(), label="From", empty_label="Choose a sender"
+    )
+
+    def __init__(self, *args: Any, campaign: Campaign | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["audience"].queryset = Audience.objects.order_by("name")  # type: ignore[attr-defined]
+        self.fields["version"].queryset = _versions(campaign)  # type: ignore[attr-defined]
+        self.fields["stream"].queryset = Stream.objects.select_related("domain").order_by(  # type: ignore[attr-defined]
+            "-kind", "name"
+        )
+        self.fields["stream"].label_from_instance = _stream_label  # type: ignore[attr-defined]
+        self.fields["identity"].queryset = Identity.objects.select_related("domain").order_by(  # type: ignore[attr-defined]
+            "domain__name", "name"
+        )
+
+    def clean_stream(self) -> Stream:
+        stream: Stream = self.cleaned_data["stream"]
+        if not stream.is_bulk:
+            raise forms.ValidationError(
+                "Campaigns leave through bulk streams: there mail can be unsubscribed from, and it never "
+                "stands in the way of a password reset."
+            )
+        return stream
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = self.cleaned_data
+        stream, identity = cleaned.get("stream"), cleaned.get("identity")
+        if stream and identity and identity.domain_id != stream.domain_id:
+            self.add_error(
+                "identity",
+                f"{identity.addr_spec} is not of this stream's domain. Choose a sender at {stream.domain}.",
+            )
+        return cleaned
+
+
+def _stream_label(stream: Stream) -> str:
+    return f"{stream} ({stream.domain}, {stream.get_kind_display().lower()})"
+
+
+def _versions(campaign: Campaign | None) -> Any:
+    """Return the newest version of each template in use, and the one the campaign has."""
+    newest = (
+        TemplateVersion.objects.filter(template=OuterRef("template"))
+        .values("template")
+        .annotate(newest=Max("number"))
+        .values("newest")
+    )
+    wanted = Q(number=Subquery(newest), template__archived_at=None)
+    if campaign is not None:
+        wanted |= Q(pk=campaign.version_id)
+    return (
+        TemplateVersion.objects.filter(wanted)
+        .select_related("template")
+        .order_by("template__name", "-number")
+    )
+
+
+class ScheduleForm(forms.Form):
+    """A time to start at, in the viewer's zone."""
+
+    at = forms.DateTimeField(
+        label="Start at",
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
+        input_formats=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M"],
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["at"].help_text = f"In your time zone, {timezone.get_current_timezone_name()}."
+
+    def clean_at(self) -> Any:
+        at = self.cleaned_data["at"]
+        if at <= timezone.now():
+            raise forms.ValidationError("That time is past.")
+        if at > timezone.now() + FARTHEST:
+            raise forms.ValidationError("That is more than a year ahead.")
+        return at
+
+
+class ReasonForm(forms.Form):
+    reason = forms.CharField(
+        required=False,
+        max_length=300,
+        label="Why?",
+        widget=forms.TextInput(attrs={"placeholder": "for those who look at it next"}),
+    )
+
+
+class CampaignFilterForm(forms.Form):
+    search = forms.CharField(
+        required=False,
+        max_length=150,
+        label="Name",
+        widget=forms.TextInput(attrs={"type": "search"}),
+    )
+    state = forms.ChoiceField(required=False, choices=[("", "All states"), *Campaign.State.choices])
+
+    def clean_search(self) -> str:
+        search: str = self.cleaned_data["search"]
+        return search.strip().replace("\0", "")

@@ -1,0 +1,182 @@
+"""Pages of campaigns."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect
+from django.urls import reverse
+
+from mailops.accounts.permissions import Act, needs, user_of
+from mailops.campaigns import preflight
+from mailops.campaigns.drafting import NotADraft, add_campaign, change_campaign
+from mailops.campaigns.forms import CampaignFilterForm, CampaignForm
+from mailops.campaigns.models import Campaign
+from mailops.campaigns.tasks import rehearse_soon
+from mailops.lib.csv_export import stream_csv
+from mailops.lib.htmx import render_page
+from mailops.transports.models import PauseCause
+
+PAGE = 30
+FIXES: dict[str, str] = {
+    PauseCause.PERSON: "Ask whoever pressed pause, then resume or cancel.",
+    PauseCause.GUARDRAIL: "Look at the bounces and complaints first; resume when their cause is gone.",
+    PauseCause.FAULT: "Mend what the sentence names, test the transport, then resume: nobody was suppressed, and what waits is sent.",
+    PauseCause.RESTORED: "Resume if a few people may get the mail twice; else cancel.",
+    PauseCause.STALE: "Resume to send it now, or cancel it.",
+}
+
+
+@needs(Act.SEE)
+def campaign_list(request: HttpRequest) -> HttpResponse:
+    form = CampaignFilterForm(request.GET)
+    campaigns = _filtered(form)
+    page = Paginator(campaigns, PAGE).get_page(request.GET.get("page"))
+    return render_page(
+        request,
+        "campaigns/campaign_list.html",
+        {
+            "filter_form": form,
+            "page": page,
+            "is_filtered": bool(request.GET),
+            "csv_url": reverse("campaigns:export"),
+        },
+        fragment="campaigns",
+        status=200 if form.is_valid() else 422,
+    )
+
+
+def _filtered(form: CampaignFilterForm) -> Any:
+    campaigns = Campaign.objects.select_related(
+        "stream", "audience", "version__template"
+    ).most_urgent_first()
+    if not form.is_valid():
+        return campaigns.none()
+    if form.cleaned_data["state"]:
+        campaigns = campaigns.filter(state=form.cleaned_data["state"])
+    if form.cleaned_data["search"]:
+        campaigns = campaigns.filter(name__icontains=form.cleaned_data["search"])
+    return campaigns
+
+
+@needs(Act.SEE)
+def campaign_export(request: HttpRequest) -> HttpResponseBase:
+    def when(value: Any) -> str:
+        return value.isoformat(timespec="seconds") if value else ""
+
+    return stream_csv(
+        "campaigns.csv",
+        [
+            "id",
+            "name",
+            "state",
+            "stream",
+            "audience",
+            "template",
+            "planned",
+            "scheduled_at",
+            "started_at",
+            "finished_at",
+        ],
+        (
+            [
+                each.pk,
+                each.name,
+                each.state,
+                str(each.stream),
+                str(each.audience),
+                str(each.version),
+                each.planned,
+                when(each.scheduled_at),
+                when(each.started_at),
+                when(each.finished_at),
+            ]
+            for each in _filtered(CampaignFilterForm(request.GET)).iterator(chunk_size=500)
+        ),
+    )
+
+
+@needs(Act.SEND)
+def campaign_add(request: HttpRequest) -> HttpResponse:
+    form = CampaignForm(request.POST or None, initial=request.GET.dict())
+    if form.is_valid():
+        campaign = add_campaign(**form.cleaned_data, actor=user_of(request))
+        rehearse_soon(campaign, user_of(request))
+        messages.success(request, f"“{campaign}” is a draft. It is being rehearsed now.")
+        return redirect("campaigns:detail", campaign.pk)
+    return _form(request, form, None)
+
+
+@needs(Act.SEND)
+def campaign_edit(request: HttpRequest, campaign_id: int) -> HttpResponse:
+    campaign = get_object_or_404(Campaign, pk=campaign_id)
+    if not campaign.is_draft:
+        messages.info(
+            request,
+            f"“{campaign}” is {campaign.get_state_display().lower()}: only a draft can be changed.",
+        )
+        return redirect("campaigns:detail", campaign.pk)
+    initial = {
+        "name": campaign.name,
+        "audience": campaign.audience_id,
+        "version": campaign.version_id,
+        "stream": campaign.stream_id,
+        "identity": campaign.identity_id,
+    }
+    form = CampaignForm(request.POST or None, initial=initial, campaign=campaign)
+    if form.is_valid():
+        try:
+            change_campaign(campaign=campaign, **form.cleaned_data, actor=user_of(request))
+        except NotADraft as error:
+            messages.error(request, str(error))
+        else:
+            rehearse_soon(campaign, user_of(request))
+            messages.success(request, "Saved. It is being rehearsed again.")
+        return redirect("campaigns:detail", campaign.pk)
+    return _form(request, form, campaign)
+
+
+def _form(request: HttpRequest, form: CampaignForm, campaign: Campaign | None) -> HttpResponse:
+    back = (
+        reverse("campaigns:detail", args=[campaign.pk]) if campaign else reverse("campaigns:list")
+    )
+    return render_page(
+        request,
+        "campaigns/campaign_form.html",
+        {"form": form, "campaign": campaign, "back": back},
+        status=422 if form.errors else 200,
+    )
+
+
+@needs(Act.SEE)
+def campaign_detail(request: HttpRequest, campaign_id: int) -> HttpResponse:
+    campaign = get_campaign(campaign_id)
+    return render_page(
+        request,
+        "campaigns/campaign_detail.html",
+        {
+            "campaign": campaign,
+            "fix": FIXES.get(campaign.pause_cause, ""),
+            **preflight_context(campaign),
+        },
+    )
+
+
+def get_campaign(campaign_id: int) -> Campaign:
+    related = ("stream__domain", "identity__domain", "audience", "version__template", "created_by")
+    return get_object_or_404(Campaign.objects.select_related(*related), pk=campaign_id)
+
+
+def preflight_context(campaign: Campaign) -> dict[str, Any]:
+    """Return what the preflight's part of the page shows."""
+    latest = preflight.latest_preflight(campaign)
+    context = {"campaign": campaign, "preflight": latest}
+    if latest is None:
+        return context
+    return {
+        **context,
+        "stale": preflight.why_stale(latest, campaign),
+        "blockers": preflight.blockers(latest) if latest.is_completed else [],
+        "warnings": preflight.warnings(latest) if latest.is_completed else [],
+    }

@@ -1,0 +1,37 @@
+"""The one log of a running mailops: each line with its time and the name of its process."""
+
+import json
+from datetime import UTC, datetime
+from typing import TextIO
+
+NAME_WIDTH = 13
+COLORS = {"mailops": "1", "web": "34", "postgres": "35", "prepare": "36", "beat": "33"}
+
+
+class Log:
+    """Writes what the processes say, for a person or, as JSON, for a collector."""
+
+    def __init__(self, stream: TextIO, *, as_json: bool) -> None:
+        self._stream = stream
+        self._as_json = as_json
+        self._has_colors = stream.isatty() and not as_json
+
+    def say(self, name: str, line: str) -> None:
+        self._stream.write(self._json(name, line) if self._as_json else self._readable(name, line))
+        self._stream.flush()
+
+    def _readable(self, name: str, line: str) -> str:
+        if name == "mailops" and line.startswith("mailops is ready"):
+            return (
+                f"{line}\n"  # bare, so that its address can be clicked and a script can wait for it
+            )
+        label = f"{name:<{NAME_WIDTH}}"
+        if self._has_colors:
+            label = f"\033[{COLORS.get(name, '32')}m{label}\033[0m"
+        return f"{datetime.now().astimezone():%H:%M:%S} {label} | {line}\n"
+
+    def _json(self, name: str, line: str) -> str:
+        if line.startswith("{"):  # a process's own JSON, whole
+            return f"{line}\n"
+        at = datetime.now(UTC).isoformat(timespec="milliseconds")
+        return json.dumps({"at": at, "process": name, "text": line}, ensure_ascii=False) + "\n"

@@ -1,0 +1,31 @@
+"""Brings the database up to this version: tables, queues, and on an embedded installation a demo to look at."""
+
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command, get_commands
+from django.core.management.base import BaseCommand, CommandError
+from django.db import OperationalError
+
+from mailops.installation.first_account import make_first_account
+from mailops.lib import broker
+from mailops.lib.postgres import Server
+
+
+class Command(BaseCommand):
+    help = "Migrate, make the queues, and fill the demo where there is one; safe to run again."
+    requires_system_checks = []
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if settings.MAILOPS_IS_EMBEDDED:
+            Server(settings.MAILOPS_HOME).make_database()
+        try:
+            call_command("migrate", interactive=False, verbosity=0)
+        except OperationalError as error:
+            raise CommandError(f"the database does not answer: {error}") from error
+        if settings.CELERY_BROKER_URL.startswith("pgmq"):
+            broker.install(settings.CELERY_TASK_QUEUES)
+        if settings.MAILOPS_DEMO:
+            make_first_account(settings.MAILOPS_HOME)
+            if "fill_demo" in get_commands():
+                call_command("fill_demo")

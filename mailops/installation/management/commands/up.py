@@ -1,0 +1,70 @@
+"""Runs the whole of mailops under one supervisor, with one log, until Ctrl-C."""
+
+import fcntl
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from mailops.installation import processes
+from mailops.installation.first_account import EMAIL, password_file
+from mailops.installation.log import Log
+from mailops.lib.postgres import PostgresError, Server
+from mailops.lib.supervisor import StartError, Supervisor
+
+
+class Command(BaseCommand):
+    help = "Run web, workers, beat and listeners, and PostgreSQL where no DATABASE_URL is set."
+    requires_system_checks = []
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        home = settings.MAILOPS_HOME
+        log = Log(sys.stdout, as_json=settings.MAILOPS_LOG == "json")
+        os.environ.update(processes.environment())
+        os.chdir(settings.BASE_DIR)
+        try:
+            home.mkdir(parents=True, exist_ok=True)
+            with _sole_use_of(home):
+                processes.check_ports()
+                server = Server(home) if settings.MAILOPS_IS_EMBEDDED else None
+                if server:
+                    server.prepare()
+                supervisor = Supervisor(
+                    processes.stages(server), log.say, lambda: log.say("mailops", _ready_line(home))
+                )
+                code = supervisor.run()
+        except (StartError, PostgresError, OSError) as error:
+            raise CommandError(str(error)) from error
+        sys.exit(code)
+
+
+def _ready_line(home: Path) -> str:
+    ready = f"mailops is ready at {settings.MAILOPS_BASE_URL}"
+    path = password_file(home)
+    if not path.exists():
+        return f"{ready} – log in with an account of yours (manage.py createsuperuser makes one)"
+    shown = os.path.relpath(path)
+    return f"{ready} – log in as {EMAIL} (password in {path if shown.startswith('..') else shown})"
+
+
+@contextmanager
+def _sole_use_of(home: Path) -> Iterator[None]:
+    """Hold the home's lock; it goes with this process, however that ends."""
+    with (home / "up.lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise StartError(
+                f"mailops already runs on {home} (process {file.read().strip()})."
+                " Stop it first, or set MAILOPS_HOME and PORT for a second one."
+            ) from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield

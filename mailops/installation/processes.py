@@ -1,0 +1,127 @@
+"""The table of processes that make up a running mailops, in the stages they start in."""
+
+import os
+import signal
+import sys
+import urllib.request
+from collections.abc import Iterable, Sequence
+from functools import partial
+from urllib.error import URLError
+
+from django.conf import settings
+from django.core.management import get_commands
+
+from mailops.lib.env import host_and_port
+from mailops.lib.postgres import ENVIRONMENT, Server
+from mailops.lib.supervisor import Process, answers, check_free
+
+# the web's threads, for slow clients; each may hold a database connection
+WEB_THREADS = 8
+
+# queue, and the pool its worker runs tasks in: a sending one does its own concurrency
+WORKERS = {
+    "transactional": ("--pool=solo",),
+    "bulk": ("--pool=solo",),
+    "housekeeping": ("--pool=threads", "--concurrency=4"),
+}
+
+
+def stages(server: Server | None) -> list[list[Process]]:
+    """Return the database where it is ours, then the migrations, then all the rest together."""
+    first = [[_postgres(server)]] if server else []
+    prepare = Process(name="prepare", command=_manage("prepare"), runs_once=True)
+    return [*first, [prepare], [_web(), *_listeners(), *_workers(), _beat()]]
+
+
+def check_ports() -> None:
+    """Raise StartError for the first port that somebody else listens at."""
+    host, port = host_and_port(settings.MAILOPS_BIND)
+    check_free("the pages", host, port, fix="Set PORT to a free one.")
+    for command, (listener, variable) in _listening().items():
+        host, port = host_and_port(listener)
+        check_free(command, host, port, fix=f"Set PORT or {variable} to a free one.")
+
+
+def _postgres(server: Server) -> Process:
+    return Process(
+        name="postgres",
+        command=server.command(),
+        ready_words="database system is ready to accept connections",
+        stop_signal=signal.SIGINT,  # SIGTERM would wait for idle clients for ever
+        environment=ENVIRONMENT,
+    )
+
+
+def _web() -> Process:
+    host, port = host_and_port(settings.MAILOPS_BIND)
+    command = [
+        *("-m", "gunicorn", "mailops.wsgi", f"--bind={settings.MAILOPS_BIND}"),
+        *("--worker-class=gthread", f"--threads={WEB_THREADS}", "--graceful-timeout=2"),
+        *("--config=python:mailops.installation.gunicorn", "--log-level=warning"),
+    ]
+    reachable = "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104
+    return Process(
+        name="web", command=[sys.executable, *command], is_ready=partial(_is_well, reachable, port)
+    )
+
+
+def _is_well(host: str, port: int) -> bool:
+    address = f"[{host}]" if ":" in host else host
+    try:
+        with urllib.request.urlopen(f"http://{address}:{port}/healthz/", timeout=0.5) as answer:
+            return bool(answer.status == 200)
+    except (URLError, OSError):
+        return False
+
+
+def _workers() -> Iterable[Process]:
+    for queue, pool in WORKERS.items():
+        command = _celery("worker", f"--queues={queue}", f"--hostname={queue}@%h", *pool)
+        quiet = ("--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel=INFO")
+        yield Process(name=queue, command=[*command, *quiet], ready_words=" ready.")
+
+
+def _beat() -> Process:
+    return Process(name="beat", command=_celery("beat", "--loglevel=WARNING", "--pidfile="))
+
+
+def _listeners() -> Iterable[Process]:
+    for command, (listener, _) in _listening().items():
+        yield Process(
+            name=command.partition("_")[0],
+            command=_manage(command),
+            is_ready=partial(answers, *host_and_port(listener)),
+        )
+
+
+def _listening() -> dict[str, tuple[str, str]]:
+    """Return the commands that listen, each with its address and the variable that moves it."""
+    listening = {
+        "sandbox_listener": (settings.MAILOPS_SANDBOX_LISTENER, "MAILOPS_SANDBOX_LISTENER"),
+        "feedback_listener": (settings.MAILOPS_FEEDBACK_LISTENER, "MAILOPS_FEEDBACK_LISTENER"),
+    }
+    if settings.MAILOPS_DEMO:
+        listening["demo_nameserver"] = (settings.MAILOPS_DEMO_NAMESERVER, "PORT")
+    return {command: at for command, at in listening.items() if command in get_commands()}
+
+
+def _manage(*arguments: str) -> Sequence[str]:
+    return [sys.executable, str(settings.BASE_DIR / "manage.py"), *arguments]
+
+
+def _celery(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "celery", "--quiet", "--app=mailops", *arguments]
+
+
+def environment() -> dict[str, str]:
+    """Return what the processes inherit: output unbuffered and undated, for the log dates it.
+
+    Celery warns root of pickled tasks, of which there are none here: hints are JSON.
+    """
+    return {
+        "MAILOPS_STOP_GRACE_SECONDS": "2.5",  # all must have stopped within five
+        **os.environ,
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONWARNINGS": "ignore:You're running the worker",
+        "MAILOPS_SUPERVISED": "1",
+    }

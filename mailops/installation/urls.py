@@ -1,0 +1,9 @@
+"""The address that tells whether this installation is well."""
+
+from django.urls import path
+
+from mailops.installation import views
+
+app_name = "installation"
+
+urlpatterns = [path("healthz/", views.health, name="health")]

@@ -1,0 +1,85 @@
+"""What the message pages may be asked, and what a test send needs."""
+
+from typing import Any
+
+from django import forms
+
+from mailops.accounts.models import User
+from mailops.content.models import TemplateVersion
+from mailops.domains.models import Identity
+from mailops.outbox.fold import RETRIABLE
+from mailops.outbox.models import Status
+from mailops.protocol.address import InvalidAddress, parse_address
+from mailops.transports.models import Stream
+
+LARGEST_ID = 2**63 - 1
+
+
+class MessageFilterForm(forms.Form):
+    q = forms.CharField(
+        label="Search",
+        required=False,
+        max_length=400,
+        widget=forms.TextInput(
+            attrs={"type": "search", "placeholder": "Recipient, Message-ID or the next hop's id"}
+        ),
+    )
+    status = forms.ChoiceField(
+        required=False, choices=[("", "Any"), ("open", "Open"), *Status.choices]
+    )
+    stream = forms.ModelChoiceField(
+        required=False, queryset=Stream.objects.order_by("name"), empty_label="Any"
+    )
+    campaign = forms.IntegerField(
+        required=False, min_value=1, max_value=LARGEST_ID, widget=forms.HiddenInput
+    )
+    reason = forms.CharField(required=False, max_length=40, widget=forms.HiddenInput)
+    before = forms.IntegerField(
+        required=False, min_value=1, max_value=LARGEST_ID, widget=forms.HiddenInput
+    )
+
+
+class RetryForm(forms.Form):
+    """Which of a campaign's messages to send again: those of one status, or of one reason within it."""
+
+    status = forms.ChoiceField(
+        label="Send again those that are",
+        choices=[(status, status.label) for status in Status if status in RETRIABLE],
+    )
+    reason = forms.CharField(label="Only for the reason", required=False, max_length=40)
+
+
+class TestSendForm(forms.Form):
+    recipient = forms.CharField(
+        max_length=320, help_text="Your own address, or one of the sandbox."
+    )
+    stream = forms.ModelChoiceField(
+        queryset=Stream.objects.order_by("name"),
+        help_text="The test goes out the way this stream's mail does.",
+    )
+    identity = forms.ModelChoiceField(
+        label="From",
+        queryset=Identity.objects.select_related("domain").order_by("domain__name", "pk"),
+    )
+
+    def __init__(self, *args: Any, actor: User, version: TemplateVersion, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.version = version
+        self.fields["recipient"].initial = actor.email
+
+    def clean_recipient(self) -> str:
+        given: str = self.cleaned_data["recipient"]
+        try:
+            return parse_address(given).addr_spec
+        except InvalidAddress as error:
+            raise forms.ValidationError(str(error)) from error
+
+    def clean(self) -> dict[str, Any]:
+        data: dict[str, Any] = super().clean() or {}
+        stream, identity = data.get("stream"), data.get("identity")
+        if stream and identity and stream.domain_id != identity.domain_id:
+            self.add_error(
+                "identity",
+                f"The stream sends for {stream.domain}; choose a From address of that domain.",
+            )
+        return data

@@ -1,0 +1,38 @@
+"""Shows the mail a message was, or will be: the frozen data in the version it names."""
+
+from dataclasses import dataclass
+
+from mailops.content.rendering import Rendered, RenderError, compile_version
+from mailops.outbox import tokens
+from mailops.outbox.models import Message
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The rendered mail, or the sentence that says why there is none to show."""
+
+    mail: Rendered | None
+    sentence: str = ""
+
+
+def show_mail(message: Message) -> Shown:
+    """Render the message as its recipient gets it; a sensitive stream shows nothing."""
+    if message.stream.is_sensitive:
+        return Shown(None, "This stream is sensitive: it stores and shows no content.")
+    if message.version is None:
+        return Shown(None, "This message was not made from a template.")
+    url = (
+        tokens.unsubscribe_url(message.public_id, message.token_key_id)
+        if message.stream.is_bulk
+        else ""
+    )
+    data = {**message.merge_data, "email": message.recipient, "unsubscribe_url": _disarmed(url)}
+    try:
+        return Shown(compile_version(message.version).render(data))
+    except RenderError as error:
+        return Shown(None, f"The template can't be filled in for this recipient: {error}")
+
+
+def _disarmed(url: str) -> str:
+    """Return the unsubscribe link without its token, so that a click on this page can't act for the recipient."""
+    return url.rstrip("/").rpartition("/")[0] + "/…" if url else ""

@@ -1,0 +1,219 @@
+"""The message pages: the list, one message's timeline, and what a person may do with it."""
+
+from collections.abc import Callable, Iterator
+from uuid import UUID
+
+from django.contrib import messages as toasts
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect
+from django.views.decorators.clickjacking import xframe_options_sameorigin
+from django.views.decorators.http import require_POST
+
+from mailops.accounts.models import User
+from mailops.accounts.permissions import Act, confirm_password, may, needs, user_of
+from mailops.content.forms import LookForm
+from mailops.content.framing import framed
+from mailops.content.models import TemplateVersion
+from mailops.lib.csv_export import stream_csv
+from mailops.lib.htmx import render_page
+from mailops.outbox import settling
+from mailops.outbox.forms import MessageFilterForm, TestSendForm
+from mailops.outbox.models import Message, QueueEntry
+from mailops.outbox.retrying import retry_message
+from mailops.outbox.searching import search_messages, with_status
+from mailops.outbox.showing import show_mail
+from mailops.outbox.submission import RefusedSubmission, submit
+
+PAGE = 50
+CSV_HEADER = [
+    "recipient",
+    "status",
+    "reason",
+    "reply",
+    "stream",
+    "campaign",
+    "message_id",
+    "made",
+    "settled",
+]
+
+
+@needs(Act.SEE)
+def message_list(request: HttpRequest) -> HttpResponse:
+    form = MessageFilterForm(request.GET)
+    found = Message.objects.none()
+    if form.is_valid():
+        found = _filtered(form).select_related("stream", "campaign").order_by("-id")
+        if before := form.cleaned_data["before"]:
+            found = found.filter(pk__lt=before)
+    rows = list(found[: PAGE + 1])
+    return render_page(
+        request,
+        "outbox/message_list.html",
+        {
+            "form": form,
+            "rows": rows[:PAGE],
+            "last": rows[PAGE - 1].pk if len(rows) > PAGE else None,
+            "is_filtered": any(request.GET.get(name) for name in form.fields),
+        },
+        fragment="results",
+        status=200 if form.is_valid() else 422,
+    )
+
+
+def _filtered(form: MessageFilterForm) -> QuerySet[Message]:
+    data = form.cleaned_data
+    found = with_status(search_messages(Message.objects.all(), data["q"]), data["status"])
+    for name in ("stream", "campaign", "reason"):
+        if data[name]:
+            found = found.filter(**{name: data[name]})
+    return found
+
+
+@needs(Act.SEE)
+def message_export(request: HttpRequest) -> HttpResponseBase:
+    form = MessageFilterForm(request.GET)
+    if not form.is_valid():
+        return HttpResponse("The filter is not valid.", status=422, content_type="text/plain")
+    found = _filtered(form).select_related("stream", "campaign", "identity__domain").order_by("-id")
+    return stream_csv("messages.csv", CSV_HEADER, _csv_rows(found.iterator(chunk_size=2000)))
+
+
+def _csv_rows(messages: Iterator[Message]) -> Iterator[list[object]]:
+    for message in messages:
+        yield [
+            message.recipient,
+            message.status,
+            message.reason,
+            message.reply_line,
+            message.stream.name,
+            message.campaign.name if message.campaign else "",
+            message.message_id,
+            message.created_at.isoformat(),
+            message.settled_at.isoformat() if message.settled_at else "",
+        ]
+
+
+@needs(Act.SEE)
+def message_detail(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    message = _message(public_id)
+    return render_page(
+        request,
+        "outbox/message_detail.html",
+        {
+            "message": message,
+            "entry": QueueEntry.objects.filter(pk=message.pk).first(),
+            "events": message.events.select_related("transport").order_by("occurred_at", "pk"),
+            "shown": show_mail(message),
+            "may_retry": message.can_be_retried and _may_retry(user_of(request), message),
+        },
+        fragment="timeline",
+    )
+
+
+def _message(public_id: UUID) -> Message:
+    related = Message.objects.select_related(
+        "stream", "campaign", "identity__domain", "version__template", "transport"
+    )
+    return get_object_or_404(related, public_id=public_id)
+
+
+@xframe_options_sameorigin
+@needs(Act.SEE)
+def message_html(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    shown = show_mail(_message(public_id))
+    if shown.mail is None:
+        raise Http404(shown.sentence)
+    return framed(shown.mail.html, LookForm(request.GET))
+
+
+def _act(
+    request: HttpRequest, public_id: UUID, verb: Callable[..., bool], done: str, refused: str
+) -> HttpResponse:
+    message = _message(public_id)
+    if verb(message=message, actor=user_of(request)):
+        toasts.success(request, done)
+    else:
+        toasts.error(request, refused)
+    return redirect("outbox:detail", public_id)
+
+
+@require_POST
+@needs(Act.OPERATE)
+def message_hold(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    return _act(
+        request, public_id, settling.hold, "Held: it stays here until somebody releases it.",
+        "It could not be held: it has left, or is being sent right now.",
+    )  # fmt: skip
+
+
+@require_POST
+@needs(Act.OPERATE)
+def message_release(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    return _act(
+        request, public_id, settling.release, "Released: it is due now.", "It is not held any more."
+    )
+
+
+@require_POST
+@needs(Act.OPERATE)
+def message_settle(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    return _act(
+        request,
+        public_id,
+        settling.settle_as_accepted,
+        "Settled: it counts as accepted.",
+        "It is not uncertain any more.",
+    )
+
+
+@require_POST
+@needs(Act.OPERATE)
+def message_retry(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    if not _may_retry(user_of(request), _message(public_id)):
+        raise PermissionDenied
+    return _act(
+        request, public_id, retry_message, "Queued again, with the same Message-ID.",
+        "It can't be sent again: it is on its way, has arrived, or its content was not kept.",
+    )  # fmt: skip
+
+
+def _may_retry(user: User, message: Message) -> bool:
+    """Tell whether the user may send it again: on call settles what is uncertain, the rest is an operator's."""
+    return may(user, Act.OPERATE if message.is_doubtful else Act.SEND)
+
+
+@needs(Act.AUTHOR)
+@confirm_password
+def test_send(request: HttpRequest) -> HttpResponse:
+    version = _asked_version(request)
+    form = TestSendForm(request.POST or None, actor=user_of(request), version=version)
+    if request.method == "POST" and form.is_valid():
+        try:
+            message = submit(
+                stream=form.cleaned_data["stream"],
+                identity=form.cleaned_data["identity"],
+                recipient=form.cleaned_data["recipient"],
+                version=version,
+                merge_data=version.sample,
+            )
+        except RefusedSubmission as error:
+            form.add_error("recipient", str(error))
+        else:
+            toasts.success(request, "The test is on its way; this page follows it.")
+            return redirect("outbox:detail", message.public_id)
+    return render_page(
+        request,
+        "outbox/test_send.html",
+        {"form": form, "version": version},
+        status=422 if form.errors else 200,
+    )
+
+
+def _asked_version(request: HttpRequest) -> TemplateVersion:
+    asked = request.GET.get("version", "")
+    if not asked.isdecimal() or len(asked) > 18:
+        raise Http404("No such version.")
+    return get_object_or_404(TemplateVersion.objects.select_related("template"), pk=asked)

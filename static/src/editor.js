@@ -1,0 +1,99 @@
+// CodeMirror over the plain textareas of a template's editor. Without it the textareas do all the work.
+import { Compartment } from "@codemirror/state";
+import { EditorView } from "@codemirror/view";
+import { setDiagnostics } from "@codemirror/lint";
+import { basicSetup } from "codemirror";
+import { languageOf } from "./editor/languages.js";
+import { theme } from "./editor/theme.js";
+
+const form = document.getElementById("draft");
+const editors = new Map();
+let saved = "";
+const SAVED = new Set(["subject", "html", "text", "sample"]);
+
+if (form) {
+  for (const textarea of form.querySelectorAll("textarea[data-editor]")) cover(textarea);
+  saved = typed();
+  readFacts();
+  document.addEventListener("htmx:afterSettle", (event) => {
+    if (event.target.id === "preview") readFacts();
+  });
+  document.addEventListener("keydown", saveByKey);
+  window.addEventListener("beforeunload", keepUnsaved);
+  form.addEventListener("submit", (event) => {
+    if (!event.submitter?.hasAttribute("formaction")) saved = typed();
+  });
+}
+
+function cover(textarea) {
+  const language = new Compartment();
+  const kind = textarea.dataset.editor;
+  const label = textarea.labels[0];
+  const view = new EditorView({
+    doc: textarea.value,
+    extensions: [
+      EditorView.cspNonce.of(form.dataset.nonce),
+      basicSetup,
+      language.of(languageOf(kind, [])),
+      theme,
+      EditorView.lineWrapping,
+      EditorView.contentAttributes.of({
+        "aria-label": label?.firstChild.textContent.trim() ?? kind,
+        "aria-describedby": textarea.getAttribute("aria-describedby") ?? "",
+      }),
+      EditorView.updateListener.of((update) => {
+        if (!update.docChanged) return;
+        textarea.value = update.state.doc.toString();
+        textarea.dispatchEvent(new Event("input", { bubbles: true }));
+      }),
+    ],
+  });
+  view.dom.classList.add("code-editor", `code-editor-${kind}`);
+  view.scrollDOM.tabIndex = 0; // scrolls by keyboard, too
+  textarea.after(view.dom);
+  textarea.hidden = true;
+  label?.addEventListener("click", () => view.focus());
+  editors.set(textarea.name, { view, kind, language, names: "" });
+}
+
+// What the server found in the last preview: marks at their lines, and names to complete.
+function readFacts() {
+  const element = document.getElementById("editor-facts");
+  if (!element) return;
+  const facts = JSON.parse(element.textContent);
+  const names = facts.variables.join(" ");
+  for (const [part, editor] of editors) {
+    if (editor.names !== names) {
+      editor.names = names;
+      const language = languageOf(editor.kind, facts.variables);
+      editor.view.dispatch({ effects: editor.language.reconfigure(language) });
+    }
+    mark(editor.view, facts.problems.filter((problem) => problem.part === part));
+  }
+}
+
+function mark(view, problems) {
+  const { doc } = view.state;
+  const diagnostics = problems.map(({ line, severity, message }) => {
+    const place = doc.line(Math.min(Math.max(line ?? 1, 1), doc.lines));
+    return { from: place.from, to: place.to, severity, message };
+  });
+  diagnostics.sort((a, b) => a.from - b.from);
+  view.dispatch(setDiagnostics(view.state, diagnostics));
+}
+
+function typed() {
+  return JSON.stringify([...new FormData(form)].filter(([name]) => SAVED.has(name)));
+}
+
+
+
+function saveByKey(event) {
+  if (event.key !== "s" || !(event.ctrlKey || event.metaKey) || event.altKey) return;
+  event.preventDefault();
+  form.requestSubmit();
+}
+
+function keepUnsaved(event) {
+  if (typed() !== saved) event.preventDefault();
+}

@@ -1,0 +1,71 @@
+import time
+
+import pytest
+from allauth.account.authentication import AUTHENTICATION_METHODS_SESSION_KEY
+from django.contrib.sessions.models import Session
+from django.urls import reverse
+
+from mailops.accounts.models import User
+from tests.conftest import PASSWORD
+
+INVITATION = {"email": "kept@example.com", "name": "", "role": "editor"}
+
+
+@pytest.fixture
+def client_confirmed(admin, logged_in):
+    """Return a function that gives an admin's client whose password was confirmed so many minutes ago."""
+
+    def confirmed(minutes):
+        client = logged_in(admin)
+        session = client.session
+        records = [{"method": "password", "at": time.time() - 60 * minutes}]
+        session[AUTHENTICATION_METHODS_SESSION_KEY] = records
+        session.save()
+        return client
+
+    return confirmed
+
+
+def _is_invited():
+    return User.objects.filter(email="kept@example.com").exists()
+
+
+class TestConfirmPassword:
+    def test_asks_again_after_a_quarter_of_an_hour(self, client_confirmed):
+        response = client_confirmed(16).get(reverse("accounts:user-new"))
+        assert response["Location"] == "/accounts/reauthenticate/?next=%2Fsettings%2Fusers%2Fnew%2F"
+
+    def test_does_not_ask_within_it(self, client_confirmed):
+        assert client_confirmed(14).get(reverse("accounts:user-new")).status_code == 200
+
+    @pytest.mark.parametrize("query", ["", "?from=list"])
+    def test_goes_on_with_what_was_posted(self, query, client_confirmed):
+        client = client_confirmed(16)
+        asked = client.post(reverse("accounts:user-new") + query, INVITATION)
+        assert not _is_invited()
+        client.post(asked["Location"], {"password": PASSWORD})
+        assert _is_invited()
+
+    def test_does_nothing_on_a_wrong_password(self, client_confirmed):
+        client = client_confirmed(16)
+        asked = client.post(reverse("accounts:user-new"), INVITATION)
+        client.post(asked["Location"], {"password": "wrong"})
+        assert not _is_invited()
+
+    def test_an_act_given_up_is_not_done_by_the_next_confirmation(self, client_confirmed):
+        client = client_confirmed(16)
+        client.post(reverse("accounts:user-new"), INVITATION)
+        client.post("/accounts/reauthenticate/?next=/settings/", {"password": PASSWORD})
+        assert not _is_invited()
+
+    def test_keeps_no_readable_secret_in_the_session(self, client_confirmed):
+        client = client_confirmed(16)
+        client.post(reverse("accounts:user-new"), {**INVITATION, "name": "hunter2"})
+        kept = Session.objects.get().get_decoded()
+        assert "hunter2" not in str(kept)
+
+    def test_htmx_leaves_its_page_for_it(self, client_confirmed):
+        response = client_confirmed(16).post(
+            reverse("accounts:user-new"), INVITATION, headers={"HX-Request": "true"}
+        )
+        assert response["HX-Redirect"].startswith("/accounts/reauthenticate/")

@@ -1,0 +1,290 @@
+from datetime import timedelta
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from mailops.accounts.models import AuditEntry
+from mailops.campaigns import rehearsing
+from mailops.campaigns.models import Campaign
+from tests.factories import (
+    make_audience,
+    make_campaign,
+    make_identity,
+    make_stream,
+    make_version,
+)
+
+pytestmark = pytest.mark.django_db
+HTMX = {"HX-Request": "true"}
+
+
+def url(name, campaign=None):
+    return reverse(f"campaigns:{name}", args=[campaign.pk] if campaign else [])
+
+
+def plan(**fields):
+    stream = make_stream()
+    return {
+        "name": "Spring",
+        "stream": stream.pk,
+        "identity": make_identity(domain=stream.domain).pk,
+        "version": make_version().pk,
+        "audience": make_audience("a@example.com").pk,
+        **fields,
+    }
+
+
+class TestWhoMay:
+    SEE = ("detail", "preflight")
+    SEND = ("edit", "delete", "schedule")
+    SEND_POSTS = ("preflight", "duplicate", "unschedule")
+    OPERATE = ("pause", "resume")
+
+    def test_everyone_with_a_role_sees(self, viewer, logged_in):
+        campaign = make_campaign()
+        for address in [url("list"), url("export"), *(url(name, campaign) for name in self.SEE)]:
+            assert logged_in(viewer).get(address).status_code == 200, address
+
+    def test_only_who_may_send_plans(self, operator, oncall, logged_in):
+        campaign = make_campaign(state="scheduled", scheduled_at=timezone.now())
+        assert logged_in(operator).get(url("add")).status_code == 200
+        for name in self.SEND:
+            assert logged_in(oncall).get(url(name, campaign)).status_code == 403, name
+        for name in (*self.SEND, *self.SEND_POSTS):
+            assert logged_in(oncall).post(url(name, campaign)).status_code == 403, name
+
+    def test_on_call_may_pause_and_resume_and_a_viewer_may_not(self, oncall, viewer, logged_in):
+        campaign = make_campaign(state="running", started_at=timezone.now())
+        for name in self.OPERATE:
+            assert logged_in(viewer).post(url(name, campaign)).status_code == 403
+            assert logged_in(oncall).post(url(name, campaign)).status_code == 302
+            assert logged_in(oncall).get(url(name, campaign)).status_code == 405
+
+    def test_the_anonymous_are_sent_to_log_in(self, client):
+        campaign = make_campaign()
+        names = (*self.SEE, *self.SEND, *self.SEND_POSTS, *self.OPERATE)
+        for address in [url("list"), url("add"), *(url(name, campaign) for name in names)]:
+            response = client.post(address)
+            assert response.status_code == 302, address
+            assert "/accounts/login/" in response["Location"]
+
+    def test_buttons_are_shown_to_those_who_may(self, operator, oncall, viewer, logged_in):
+        campaign = make_campaign(state="running", started_at=timezone.now())
+        texts = [
+            logged_in(user).get(url("detail", campaign)).text for user in (operator, oncall, viewer)
+        ]
+        assert [url("pause", campaign) in text for text in texts] == [True, True, False]
+        assert [url("duplicate", campaign) in text for text in texts] == [True, False, False]
+
+
+class TestList:
+    def test_the_stopped_come_first_and_queries_are_fixed(
+        self, viewer, logged_in, django_assert_max_num_queries
+    ):
+        for state in ("completed", "running", "paused", "draft"):
+            make_campaign(state=state)
+        client = logged_in(viewer)
+        with django_assert_max_num_queries(6):
+            response = client.get(url("list"))
+        assert response.context["page"][0].state == "paused"
+
+    def test_filters_by_state_and_name(self, viewer, logged_in):
+        make_campaign(name="Spring sale", state="draft")
+        make_campaign(name="Autumn sale", state="completed")
+        response = logged_in(viewer).get(url("list"), {"state": "draft"}, headers=HTMX)
+        assert "Spring sale" in response.text
+        assert "Autumn sale" not in response.text
+        assert "<html" not in response.text
+        assert "Autumn" in logged_in(viewer).get(url("list"), {"search": "autumn"}).text
+
+    def test_a_nonsense_state_is_422(self, viewer, logged_in):
+        assert logged_in(viewer).get(url("list"), {"state": "x"}).status_code == 422
+
+    def test_an_empty_page_holds_the_first_action(self, operator, viewer, logged_in):
+        assert "New campaign" in logged_in(operator).get(url("list")).text
+        assert "New campaign" not in logged_in(viewer).get(url("list")).text
+
+    def test_exports_what_is_filtered(self, viewer, logged_in):
+        make_campaign(name="=1+1", state="draft")
+        make_campaign(name="Other", state="completed")
+        text = logged_in(viewer).get(url("export"), {"state": "draft"}).getvalue().decode()
+        assert "'=1+1" in text
+        assert "Other" not in text
+
+
+class TestDraft:
+    def test_is_made_and_rehearsed(self, operator, logged_in):
+        response = logged_in(operator).post(url("add"), plan())
+        campaign = Campaign.objects.get()
+        assert response["Location"] == url("detail", campaign)
+        assert campaign.created_by == operator
+        assert campaign.preflights.get().is_running
+        assert AuditEntry.objects.filter(verb="campaign.add").exists()
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            {"name": ""},
+            {"audience": "0"},
+            {"audience": "x"},
+            {"version": ""},
+            {"name": "n" * 151},
+            {"name": "a\0b"},
+        ],
+    )
+    def test_nonsense_is_422_and_kept(self, operator, logged_in, wrong):
+        response = logged_in(operator).post(url("add"), plan(**wrong))
+        assert response.status_code == 422
+        assert not Campaign.objects.exists()
+
+    def test_the_sender_must_be_of_the_streams_domain(self, operator, logged_in):
+        response = logged_in(operator).post(url("add"), plan(identity=make_identity().pk))
+        assert response.status_code == 422
+        assert "not of this stream" in response.text
+
+    def test_a_transactional_stream_is_refused(self, operator, logged_in):
+        stream = make_stream(kind="transactional")
+        form = plan(stream=stream.pk, identity=make_identity(domain=stream.domain).pk)
+        response = logged_in(operator).post(url("add"), form)
+        assert response.status_code == 422
+        assert "bulk streams" in response.text
+
+    def test_only_the_newest_version_of_a_template_is_offered(self, operator, logged_in):
+        old = make_version()
+        new = make_version(template=old.template, number=2)
+        offered = logged_in(operator).get(url("add")).context["form"].fields["version"].queryset
+        assert list(offered) == [new]
+
+    def test_editing_changes_the_plan_and_rehearses_again(self, operator, logged_in):
+        campaign = make_campaign()
+        logged_in(operator).post(url("edit", campaign), plan(name="Summer"))
+        campaign.refresh_from_db()
+        assert campaign.name == "Summer"
+        assert AuditEntry.objects.get(verb="campaign.change").after["name"] == "Summer"
+        assert campaign.preflights.exists()
+
+    @pytest.mark.parametrize("state", ["scheduled", "running", "paused", "completed", "canceled"])
+    def test_only_a_draft_is_edited_or_deleted(self, operator, logged_in, state):
+        campaign = make_campaign(state=state, name="Fixed")
+        client = logged_in(operator)
+        for name in ("edit", "delete"):
+            for call in (client.get, client.post):
+                assert call(url(name, campaign)).status_code == 302
+        campaign.refresh_from_db()
+        assert campaign.name == "Fixed"
+
+    def test_deleting_asks_first(self, operator, logged_in):
+        campaign = make_campaign()
+        client = logged_in(operator)
+        assert "Nothing of it was sent" in client.get(url("delete", campaign)).text
+        assert Campaign.objects.exists()
+        client.post(url("delete", campaign))
+        assert not Campaign.objects.exists()
+
+    def test_a_copy_is_a_draft_without_history(self, operator, logged_in):
+        campaign = make_campaign(state="completed", planned=5, name="Spring")
+        response = logged_in(operator).post(url("duplicate", campaign))
+        copy = Campaign.objects.latest("id")
+        assert response["Location"] == url("edit", copy)
+        assert (copy.name, copy.state, copy.planned) == ("Copy of Spring", "draft", None)
+
+
+class TestDetail:
+    def test_says_why_it_stopped_and_what_to_do(self, viewer, logged_in):
+        campaign = make_campaign(
+            state="paused",
+            pause_cause="fault",
+            pause_sentence="The login failed.",
+            pause_detail="535 5.7.8",
+            paused_at=timezone.now(),
+            started_at=timezone.now(),
+        )
+        text = logged_in(viewer).get(url("detail", campaign)).text
+        for words in ("A fault stopped it", "The login failed.", "What to do", "535 5.7.8"):
+            assert words in text
+
+    def test_costs_a_fixed_number_of_queries(
+        self, viewer, logged_in, django_assert_max_num_queries
+    ):
+        campaign = make_campaign()
+        client = logged_in(viewer)
+        with django_assert_max_num_queries(8):
+            client.get(url("detail", campaign))
+
+    def test_an_unknown_one_is_404(self, viewer, logged_in):
+        address = reverse("campaigns:detail", args=[10**25])
+        assert logged_in(viewer).get(address).status_code == 404
+
+
+class TestRehearsal:
+    def test_polls_until_it_is_done(self, operator, logged_in):
+        campaign = make_campaign(audience=make_audience("a@example.com"))
+        client = logged_in(operator)
+        client.post(url("preflight", campaign))
+        running = client.get(url("preflight", campaign), headers=HTMX)
+        assert running.status_code == 200
+        assert "every 1s" in running.text
+        assert "<html" not in running.text
+        rehearsing.check_chunk(preflight_id=campaign.preflights.get().pk)
+        done = client.get(url("preflight", campaign), headers=HTMX)
+        assert done.status_code == 286
+        assert "first_name" in done.text
+        assert client.get(url("preflight", campaign)).status_code == 200
+
+    def test_of_a_running_campaign_is_refused_with_a_sentence(self, operator, logged_in):
+        campaign = make_campaign(state="running")
+        response = logged_in(operator).post(url("preflight", campaign), follow=True)
+        assert "This campaign is running" in response.text
+
+
+class TestPause:
+    def test_keeps_the_reason(self, oncall, logged_in):
+        campaign = make_campaign(state="running", started_at=timezone.now())
+        logged_in(oncall).post(url("pause", campaign), {"reason": "wrong subject"})
+        campaign.refresh_from_db()
+        assert campaign.pause_sentence == "Oncall paused it: wrong subject"
+
+    def test_pressed_twice_changes_nothing_more(self, oncall, logged_in):
+        campaign = make_campaign(state="running", started_at=timezone.now())
+        for _ in range(2):
+            response = logged_in(oncall).post(url("pause", campaign), follow=True)
+        assert "is not running" in response.text
+        assert AuditEntry.objects.filter(verb="campaign.pause").count() == 1
+
+    def test_resumes(self, oncall, logged_in):
+        campaign = make_campaign(state="paused", started_at=timezone.now())
+        logged_in(oncall).post(url("resume", campaign))
+        campaign.refresh_from_db()
+        assert campaign.is_running
+
+
+class TestSchedule:
+    def test_is_read_in_the_viewers_zone(self, operator, logged_in):
+        operator.time_zone = "America/New_York"
+        operator.save()
+        campaign = make_campaign(state="scheduled", scheduled_at=timezone.now())
+        at = (timezone.now() + timedelta(days=30)).replace(hour=15, minute=0, second=0)
+        response = logged_in(operator).post(
+            url("schedule", campaign), {"at": f"{at:%Y-%m-%d}T10:00"}
+        )
+        assert response.status_code == 302
+        campaign.refresh_from_db()
+        assert campaign.scheduled_at.hour in {14, 15}
+
+    @pytest.mark.parametrize("at", ["", "yesterday", "2001-01-01T10:00", "2999-01-01T10:00"])
+    def test_nonsense_is_422(self, operator, logged_in, at):
+        campaign = make_campaign(state="scheduled", scheduled_at=timezone.now())
+        response = logged_in(operator).post(url("schedule", campaign), {"at": at})
+        assert response.status_code == 422
+
+    def test_a_draft_has_no_time_to_change(self, operator, logged_in):
+        campaign = make_campaign()
+        response = logged_in(operator).get(url("schedule", campaign), follow=True)
+        assert "not scheduled" in response.text
+
+    def test_goes_back_to_draft(self, operator, logged_in):
+        campaign = make_campaign(state="scheduled", scheduled_at=timezone.now())
+        logged_in(operator).post(url("unschedule", campaign))
+        campaign.refresh_from_db()
+        assert (campaign.state, campaign.scheduled_at) == ("draft", None)

@@ -1,0 +1,325 @@
+"""Sweeps, death verdicts, expansion and completion."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from mailops.campaigns.models import Campaign
+from mailops.dispatch import sweeping
+from mailops.dispatch.claiming import Claimer, mark, release, usable_carriers
+from mailops.dispatch.completion import complete_finished
+from mailops.dispatch.expansion import CHUNK, expand_chunk, expand_running
+from mailops.dispatch.limits import give_back, take_allowance
+from mailops.dispatch.models import Allowance, Worker
+from mailops.dispatch.sweeping import DeathWatch, sweep
+from mailops.dispatch.ticking import lanes_with_work
+from mailops.outbox.canceling import cancel_campaign
+from mailops.outbox.models import EventKind, Message, QueueEntry, Status, Tally
+from mailops.outbox.recording import Outcome, record
+from mailops.suppressions.models import Suppression
+from tests.factories import make_audience, make_campaign, make_message, make_stream
+
+pytestmark = pytest.mark.django_db
+
+
+def make_worker(**fields):
+    return Worker.objects.create(lane="bulk", host="test", pid=1, **fields)
+
+
+def claim(message, worker, *, fence=7, marked=False):
+    QueueEntry.objects.filter(pk=message.pk).update(
+        worker_id=worker.pk, fence=fence, marked_at=timezone.now() if marked else None
+    )
+
+
+def status(message):
+    return Message.objects.get(pk=message.pk).status
+
+
+class TestSweeps:
+    def test_a_suppression_closes_open_messages_of_its_stream(self):
+        message, other = (
+            make_message(recipient="a@x.example"),
+            make_message(recipient="a@x.example"),
+        )
+        Suppression.objects.create(
+            address="A@x.example",
+            address_key="a@x.example",
+            stream=message.stream,
+            reason="complaint",
+        )
+        sweep()
+        assert (status(message), status(other)) == (Status.SUPPRESSED, Status.QUEUED)
+
+    def test_an_expired_suppression_stops_nobody(self):
+        message = make_message(recipient="a@x.example")
+        past = timezone.now() - timedelta(days=1)
+        Suppression.objects.create(
+            address="a", address_key="a@x.example", reason="manual", expires_at=past
+        )
+        sweep()
+        assert status(message) == Status.QUEUED
+
+    def test_gives_up_after_the_stream_s_patience_but_not_on_held_ones(self):
+        late, held = make_message(), make_message()
+        QueueEntry.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+        QueueEntry.objects.filter(pk=held.pk).update(is_held=True)
+        Message.objects.filter(pk=held.pk).update(status=Status.HELD)
+        sweep()
+        assert (status(late), status(held)) == (Status.EXPIRED, Status.HELD)
+
+    def test_spares_what_is_marked(self):
+        message = make_message()
+        claim(message, make_worker(), marked=True)
+        QueueEntry.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+        sweep()
+        assert status(message) == Status.QUEUED
+
+    @pytest.mark.parametrize("gone", ["dead_at", "stopped_at"])
+    def test_frees_the_claims_of_the_gone_and_calls_their_marked_ones_uncertain(self, gone):
+        claimed, marked, living = make_message(), make_message(), make_message()
+        worker, other = make_worker(**{gone: timezone.now()}), make_worker()
+        claim(claimed, worker)
+        claim(marked, worker, fence=8, marked=True)
+        claim(living, other, fence=9, marked=True)
+        sweep()
+        assert (status(claimed), status(marked), status(living)) == (
+            "queued",
+            "uncertain",
+            "queued",
+        )
+        assert QueueEntry.objects.get(pk=claimed.pk).fence is None
+        assert QueueEntry.objects.get(pk=living.pk).fence == 9
+
+    def test_a_cancel_sweep_closes_what_a_late_deferral_reopened(self):
+        campaign = make_campaign(state=Campaign.State.RUNNING)
+        message = make_message(stream=campaign.stream, campaign=campaign)
+        claim(message, make_worker(), marked=True)
+        cancel_campaign(campaign=campaign, actor=None)
+        assert status(message) == Status.QUEUED
+        record(
+            [
+                Outcome(
+                    message_id=message.pk,
+                    kind=EventKind.DEFERRED,
+                    source="dispatch",
+                    external_id="7:reply",
+                    fence=7,
+                )
+            ]
+        )
+        sweep()
+        assert status(message) == Status.CANCELED
+
+
+class TestDeathWatch:
+    @pytest.fixture
+    def clock(self, monkeypatch, settings):
+        settings.MAILOPS_HEARTBEAT_SECONDS, settings.MAILOPS_DEAD_AFTER_SECONDS = 5.0, 30.0
+        now = [1000.0]
+        monkeypatch.setattr(sweeping.time, "monotonic", lambda: now[0])
+        return now
+
+    def look(self, watch, clock, times, seconds=5.0):
+        dead = 0
+        for _ in range(times):
+            clock[0] += seconds
+            dead += watch.look()
+        return dead
+
+    def test_declares_a_still_heart_dead_after_thirty_seconds(self, clock):
+        worker, watch = make_worker(), DeathWatch()
+        assert self.look(watch, clock, 6) == 0
+        assert self.look(watch, clock, 2) == 1
+        worker.refresh_from_db()
+        assert worker.dead_at is not None
+
+    def test_a_beating_heart_lives(self, clock):
+        worker, watch = make_worker(), DeathWatch()
+        for beat in range(20):
+            Worker.objects.update(beats=beat)
+            assert self.look(watch, clock, 1) == 0
+        worker.refresh_from_db()
+        assert worker.is_alive
+
+    def test_time_without_readings_counts_as_one_reading(self, clock):
+        make_worker()
+        watch = DeathWatch()
+        self.look(watch, clock, 2)
+        assert self.look(watch, clock, 1, seconds=3600) == 0
+
+
+class TestClaims:
+    def test_takes_due_messages_once_with_fences_never_used_before(self):
+        stream = make_stream()
+        for _ in range(3):
+            make_message(stream=stream)
+        (carrier,) = usable_carriers("bulk")
+        first = Claimer(make_worker().pk).claim(carrier, 2)
+        second = Claimer(make_worker().pk).claim(carrier, 10)
+        assert (len(first), len(second)) == (2, 1)
+        assert len({job.fence for job in first + second}) == 3
+
+    def test_meets_released_rows_again_behind_its_position(self):
+        stream = make_stream()
+        for _ in range(4):
+            make_message(stream=stream)
+        (carrier,) = usable_carriers("bulk")
+        claimer = Claimer(make_worker().pk)
+        first = claimer.claim(carrier, 2)
+        claimer.claim(carrier, 2)
+        release([(job.message_id, job.fence) for job in first])
+        assert claimer.claim(carrier, 2) == []
+        assert len(claimer.claim(carrier, 2)) == 2
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"due_at": timezone.now() + timedelta(hours=1)},
+            {"expires_at": timezone.now() - timedelta(hours=1)},
+            {"is_held": True},
+            {"worker_id": 99},
+        ],
+    )
+    def test_passes_over_what_is_not_due(self, change):
+        make_message()
+        QueueEntry.objects.update(**change)
+        (carrier,) = usable_carriers("bulk")
+        assert Claimer(make_worker().pk).claim(carrier, 10) == []
+
+    def test_a_dead_worker_claims_and_marks_nothing(self):
+        message = make_message()
+        (carrier,) = usable_carriers("bulk")
+        worker = make_worker()
+        (job,) = Claimer(worker.pk).claim(carrier, 10)
+        Worker.objects.update(dead_at=timezone.now())
+        assert mark([(message.pk, job.fence, carrier.transport_id)]) == set()
+        release([(job.message_id, job.fence)])
+        assert Claimer(worker.pk).claim(carrier, 10) == []
+
+    @pytest.mark.parametrize("what", ["stream", "transport", "campaign"])
+    def test_what_is_paused_claims_nothing(self, what):
+        campaign = make_campaign(state=Campaign.State.RUNNING)
+        make_message(stream=campaign.stream, campaign=campaign)
+        thing = {
+            "stream": campaign.stream,
+            "campaign": campaign,
+            "transport": campaign.stream.transport,
+        }[what]
+        type(thing).objects.update(state="paused")
+        claimed = [
+            Claimer(make_worker().pk).claim(carrier, 10) for carrier in usable_carriers("bulk")
+        ]
+        assert claimed in ([], [[]])
+
+    def test_a_transport_that_backs_off_is_left_alone(self):
+        make_message(stream=(stream := make_stream()))
+        type(stream.transport).objects.update(backoff_until=timezone.now() + timedelta(minutes=1))
+        assert usable_carriers("bulk") == []
+
+
+class TestRates:
+    def test_no_rate_is_no_limit(self):
+        assert take_allowance("stream:1", None, 500) == 500
+
+    def test_a_rate_holds_over_all_takers(self):
+        taken = [take_allowance("stream:1", 60, 8) for _ in range(3)]
+        assert taken[0] == 8
+        assert sum(taken) <= 11
+
+    def test_what_is_not_used_comes_back(self):
+        take_allowance("stream:1", 60, 10)
+        give_back("stream:1", 60, 10)
+        assert take_allowance("stream:1", 60, 10) == 10
+
+    def test_time_refills_it(self):
+        take_allowance("stream:1", 60, 10)
+        Allowance.objects.update(refilled_at=timezone.now() - timedelta(seconds=5))
+        assert take_allowance("stream:1", 60, 10) == 5
+
+
+class TestExpansion:
+    def test_makes_one_message_a_member_and_counts_the_invalid_apart(self):
+        audience = make_audience("a@x.example", "b@x.example", "jürgen@x.example")
+        campaign = make_campaign(audience=audience, state=Campaign.State.RUNNING)
+        assert expand_running() == 2
+        campaign.refresh_from_db()
+        assert (campaign.planned, campaign.invalid, campaign.duplicates) == (2, 1, 0)
+        assert campaign.expanded_at is not None
+        assert QueueEntry.objects.count() == 2
+        assert Tally.objects.get().n == 2
+
+    def test_works_in_chunks_and_can_be_repeated(self, monkeypatch):
+        monkeypatch.setattr("mailops.dispatch.expansion.CHUNK", 2)
+        campaign = make_campaign(
+            audience=make_audience(*(f"r{n}@x.example" for n in range(5))),
+            state=Campaign.State.RUNNING,
+        )
+        assert [expand_chunk(campaign.pk) for _ in range(4)] == [2, 2, 1, 0]
+        campaign.refresh_from_db()
+        assert campaign.planned == 5
+        assert CHUNK > 2
+
+    def test_an_empty_audience_completes(self):
+        campaign = make_campaign(state=Campaign.State.RUNNING)
+        expand_running()
+        assert complete_finished() == 1
+        campaign.refresh_from_db()
+        assert (campaign.state, campaign.planned) == (Campaign.State.COMPLETED, 0)
+
+    def test_a_paused_campaign_is_not_expanded(self):
+        make_campaign(audience=make_audience("a@x.example"), state=Campaign.State.PAUSED)
+        assert expand_running() == 0
+
+    def test_who_joins_after_the_launch_gets_nothing(self, monkeypatch):
+        monkeypatch.setattr("mailops.dispatch.expansion.CHUNK", 1)
+        audience = make_audience("a@x.example", "b@x.example")
+        campaign = make_campaign(audience=audience, state=Campaign.State.RUNNING)
+        expand_chunk(campaign.pk)
+        late = make_audience("late@x.example").memberships.get()
+        type(late).objects.create(audience=audience, contact=late.contact)
+        expand_running()
+        assert sorted(Message.objects.values_list("recipient", flat=True)) == [
+            "a@x.example",
+            "b@x.example",
+        ]
+
+
+class TestCompletion:
+    def test_waits_for_the_last_open_message(self):
+        campaign = make_campaign(
+            audience=make_audience("a@x.example"), state=Campaign.State.RUNNING
+        )
+        expand_running()
+        assert complete_finished() == 0
+        message = Message.objects.get()
+        record(
+            [
+                Outcome(
+                    message_id=message.pk,
+                    kind=EventKind.ACCEPTED,
+                    source="dispatch",
+                    external_id="1:reply",
+                )
+            ]
+        )
+        assert complete_finished() == 1
+        assert complete_finished() == 0
+        campaign.refresh_from_db()
+        assert campaign.finished_at is not None
+
+    def test_a_paused_campaign_is_not_completed(self):
+        make_campaign(state=Campaign.State.PAUSED, expanded_at=timezone.now(), planned=0)
+        assert complete_finished() == 0
+
+
+class TestHints:
+    def test_a_lane_has_work_when_something_is_due_or_claimed(self):
+        assert lanes_with_work() == []
+        message = make_message()
+        assert lanes_with_work() == ["bulk"]
+        QueueEntry.objects.update(due_at=timezone.now() + timedelta(hours=1))
+        assert lanes_with_work() == []
+        claim(message, make_worker())
+        assert lanes_with_work() == ["bulk"]

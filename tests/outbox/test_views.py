@@ -1,0 +1,283 @@
+"""The message pages, and what the ledger adds to a campaign's."""
+
+import pytest
+from django.urls import reverse
+
+from mailops.accounts.models import AuditEntry
+from mailops.campaigns.models import Campaign
+from mailops.outbox.models import EventKind, Message, QueueEntry, Status
+from mailops.outbox.recording import Outcome, record
+from mailops.protocol.reply import Reply
+from tests.factories import make_campaign, make_message, make_stream, make_version
+
+pytestmark = pytest.mark.django_db
+
+
+def bounce(message, text="5.1.1 No such user", code=550):
+    record(
+        [
+            Outcome(
+                message_id=message.pk,
+                kind=EventKind.RETURNED,
+                source="dsn",
+                external_id=str(message.pk),
+                reply=Reply(code, text, "5.1.1", "RCPT"),
+                reason="unknown_mailbox",
+                sentence="There is no such mailbox.",
+            )
+        ]
+    )
+
+
+def uncertain(message):
+    QueueEntry.objects.filter(pk=message.pk).update(
+        worker_id=1, fence=7, marked_at="2026-01-01T00:00Z"
+    )
+    record(
+        [
+            Outcome(
+                message_id=message.pk,
+                kind=EventKind.UNCERTAIN,
+                source="dispatch",
+                external_id="7:uncertain",
+                fence=7,
+            )
+        ]
+    )
+    message.refresh_from_db()
+
+
+def at(name, message):
+    return reverse(f"outbox:{name}", args=[message.public_id])
+
+
+class TestList:
+    @pytest.fixture(autouse=True)
+    def rows(self):
+        self.ada, self.bob = (
+            make_message(recipient="Ada@x.example"),
+            make_message(recipient="bob@y.example"),
+        )
+        bounce(self.bob)
+
+    def found(self, client, **query):
+        response = client.get(reverse("outbox:list"), query)
+        assert response.status_code == 200
+        return [message.recipient for message in response.context["rows"]]
+
+    def test_shows_the_newest_first(self, logged_in, viewer):
+        assert self.found(logged_in(viewer)) == ["bob@y.example", "Ada@x.example"]
+
+    def test_finds_by_recipient_whatever_its_case(self, logged_in, viewer):
+        assert self.found(logged_in(viewer), q="ADA@X.example") == ["Ada@x.example"]
+
+    def test_finds_by_how_a_recipient_begins(self, logged_in, viewer):
+        assert self.found(logged_in(viewer), q="bo") == ["bob@y.example"]
+
+    def test_finds_by_message_id(self, logged_in, viewer):
+        assert self.found(logged_in(viewer), q=self.ada.message_id) == ["Ada@x.example"]
+
+    def test_filters_by_status(self, logged_in, viewer):
+        assert self.found(logged_in(viewer), status="bounced") == ["bob@y.example"]
+        assert self.found(logged_in(viewer), status="open") == ["Ada@x.example"]
+
+    def test_pages_by_key(self, logged_in, viewer):
+        assert self.found(logged_in(viewer), before=self.bob.pk) == ["Ada@x.example"]
+
+    @pytest.mark.parametrize(
+        "query", [{"status": "nonsense"}, {"before": "x"}, {"stream": "9999999999999999999999"}]
+    )
+    def test_refuses_a_bad_filter(self, logged_in, viewer, query):
+        assert logged_in(viewer).get(reverse("outbox:list"), query).status_code == 422
+
+    def test_htmx_gets_the_rows_only(self, logged_in, viewer):
+        response = logged_in(viewer).get(reverse("outbox:list"), headers={"HX-Request": "true"})
+        assert response.content.strip().startswith(b'<div id="results"')
+
+    def test_costs_a_fixed_number_of_queries(
+        self, logged_in, viewer, django_assert_max_num_queries
+    ):
+        for _ in range(10):
+            make_message()
+        client = logged_in(viewer)
+        with django_assert_max_num_queries(6):
+            client.get(reverse("outbox:list"))
+
+    def test_exports_what_is_filtered_with_formulas_disarmed(self, logged_in, viewer):
+        make_message(recipient="=cmd@z.example")
+        response = logged_in(viewer).get(reverse("outbox:export"), {"status": "open"})
+        text = b"".join(response.streaming_content).decode()
+        assert "'=cmd@z.example" in text
+        assert "bob@y.example" not in text
+
+
+class TestDetail:
+    def test_tells_the_whole_story(self, logged_in, viewer):
+        message = make_message(merge_data={"first_name": "<Ada>"})
+        bounce(message)
+        page = logged_in(viewer).get(at("detail", message)).content.decode()
+        assert "There is no such mailbox." in page
+        assert "550 5.1.1 No such user" in page
+        assert "Hello &lt;Ada&gt;" in page
+
+    def test_shows_the_mail_in_a_frame_that_may_do_nothing(self, logged_in, viewer):
+        response = logged_in(viewer).get(
+            at("html", make_message(merge_data={"first_name": "<script>"}))
+        )
+        assert "sandbox" in response["Content-Security-Policy"]
+        assert b"&lt;script&gt;" in response.content
+
+    def test_never_shows_a_working_unsubscribe_link(self, logged_in, viewer):
+        version = make_version(html="<a href='{{ unsubscribe_url }}'>out</a>")
+        page = logged_in(viewer).get(at("html", make_message(version=version))).content.decode()
+        assert "/unsubscribe/…" in page
+
+    def test_a_sensitive_stream_shows_no_content(self, logged_in, admin):
+        message = make_message(
+            stream=make_stream(is_sensitive=True), merge_data={"first_name": "Secret"}
+        )
+        client = logged_in(admin)
+        assert "Secret" not in client.get(at("detail", message)).content.decode()
+        assert client.get(at("html", message)).status_code == 404
+
+    def test_an_unknown_message_is_not_found(self, logged_in, viewer):
+        address = reverse("outbox:detail", args=["00000000-0000-0000-0000-000000000000"])
+        assert logged_in(viewer).get(address).status_code == 404
+
+
+class TestActs:
+    def test_hold_and_release(self, logged_in, oncall):
+        message, client = make_message(), logged_in(oncall)
+        client.post(at("hold", message))
+        message.refresh_from_db()
+        assert message.status == Status.HELD
+        client.post(at("release", message))
+        message.refresh_from_db()
+        assert message.status == Status.QUEUED
+        assert list(AuditEntry.objects.values_list("verb", flat=True)) == [
+            "message.hold",
+            "message.release",
+        ]
+
+    def test_a_double_press_is_one_act(self, logged_in, oncall):
+        message, client = make_message(), logged_in(oncall)
+        client.post(at("hold", message))
+        client.post(at("hold", message))
+        assert AuditEntry.objects.count() == 1
+
+    def test_settles_an_uncertain_message(self, logged_in, oncall):
+        message = make_message()
+        uncertain(message)
+        logged_in(oncall).post(at("settle", message))
+        message.refresh_from_db()
+        assert message.status == Status.ACCEPTED
+
+    def test_on_call_sends_again_what_is_uncertain_but_not_what_bounced(self, logged_in, oncall):
+        doubtful, bounced = make_message(), make_message()
+        uncertain(doubtful)
+        bounce(bounced)
+        client = logged_in(oncall)
+        assert client.post(at("retry", doubtful)).status_code == 302
+        assert client.post(at("retry", bounced)).status_code == 403
+        doubtful.refresh_from_db()
+        assert (doubtful.status, doubtful.round) == (Status.QUEUED, 1)
+
+    def test_buttons_are_shown_to_those_who_may(self, logged_in, viewer, oncall):
+        message = make_message()
+        assert "Hold" not in logged_in(viewer).get(at("detail", message)).content.decode()
+        assert "Hold" in logged_in(oncall).get(at("detail", message)).content.decode()
+
+    def test_a_sensitive_message_cannot_be_sent_again(self, logged_in, operator):
+        message = make_message(stream=make_stream(is_sensitive=True))
+        bounce(message)
+        logged_in(operator).post(at("retry", message))
+        message.refresh_from_db()
+        assert message.status == Status.BOUNCED
+
+
+class TestCampaign:
+    @pytest.fixture
+    def campaign(self):
+        campaign = make_campaign(state=Campaign.State.RUNNING, name="Spring")
+        for _ in range(3):
+            make_message(stream=campaign.stream, campaign=campaign)
+        return campaign
+
+    def address(self, name, campaign):
+        return reverse(f"outbox:campaign-{name}", args=[campaign.pk])
+
+    def test_cancel_wants_the_name_and_stops_what_has_not_left(self, campaign, logged_in, operator):
+        client = logged_in(operator)
+        assert "3 messages" in client.get(self.address("cancel", campaign)).content.decode()
+        assert (
+            client.post(self.address("cancel", campaign), {"typed_name": "Sprung"}).status_code
+            == 422
+        )
+        client.post(self.address("cancel", campaign), {"typed_name": "Spring"})
+        campaign.refresh_from_db()
+        assert campaign.state == Campaign.State.CANCELED
+        assert set(Message.objects.values_list("status", flat=True)) == {"canceled"}
+
+    def test_groups_failures_by_reply(self, campaign, logged_in, viewer):
+        for message in Message.objects.all()[:2]:
+            bounce(message)
+        page = logged_in(viewer).get(self.address("failures", campaign)).content.decode()
+        assert "There is no such mailbox." in page
+        assert "5.1.1 No such user" in page
+
+    def test_retries_exactly_what_was_chosen(self, campaign, logged_in, operator):
+        one, two, _ = Message.objects.order_by("pk")
+        bounce(one)
+        Campaign.objects.update(state=Campaign.State.COMPLETED)
+        client = logged_in(operator)
+        chosen = {"status": "bounced", "reason": "unknown_mailbox"}
+        assert (
+            "Send 1 message again"
+            in client.get(self.address("retry", campaign), chosen).content.decode()
+        )
+        client.post(self.address("retry", campaign), chosen)
+        one.refresh_from_db()
+        campaign.refresh_from_db()
+        assert (one.status, one.round, campaign.state) == ("queued", 1, Campaign.State.RUNNING)
+        two.refresh_from_db()
+        assert two.round == 0
+
+    def test_a_second_press_retries_nothing(self, campaign, logged_in, operator):
+        bounce(Message.objects.first())
+        client = logged_in(operator)
+        for _ in range(2):
+            client.post(self.address("retry", campaign), {"status": "bounced"})
+        assert AuditEntry.objects.filter(verb="campaign.retry").count() == 1
+
+
+class TestTestSend:
+    def test_sends_the_sample_through_the_stream(self, logged_in, editor):
+        stream = make_stream()
+        version = make_version(sample={"first_name": "Sam"})
+        identity = make_campaign(stream=stream).identity
+        address = reverse("outbox:test-send") + f"?version={version.pk}"
+        client = logged_in(editor)
+        assert client.get(address).status_code == 200
+        data = {"recipient": "me@example.com", "stream": stream.pk, "identity": identity.pk}
+        response = client.post(address, data)
+        message = Message.objects.get()
+        assert response["Location"] == at("detail", message)
+        assert (message.merge_data, message.recipient) == ({"first_name": "Sam"}, "me@example.com")
+        assert QueueEntry.objects.get().stream_id == stream.pk
+
+    def test_keeps_bad_input_and_says_why(self, logged_in, editor):
+        stream, version, foreign = make_stream(), make_version(), make_campaign().identity
+        data = {"recipient": "no address", "stream": stream.pk, "identity": foreign.pk}
+        response = logged_in(editor).post(
+            reverse("outbox:test-send") + f"?version={version.pk}", data
+        )
+        assert response.status_code == 422
+        assert "The address has no @." in response.content.decode()
+        assert "no address" in response.content.decode()
+
+    @pytest.mark.parametrize("version", ["", "x", "99999999999999999999", "0"])
+    def test_an_unknown_version_is_not_found(self, logged_in, editor, version):
+        assert (
+            logged_in(editor).get(reverse("outbox:test-send"), {"version": version}).status_code
+            == 404
+        )
