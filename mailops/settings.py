@@ -312,6 +312,7 @@ WHITENOISE_USE_FINDERS = True
 
 CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "dispatch-tick": {"task": "dispatch.tick", "schedule": 1.0},
+    "reports-rollup": {"task": "reports.rollup", "schedule": 2.0},
     "suppression-imports": {
         "task": "mailops.suppressions.tasks.continue_suppression_imports",
         "schedule": 15.0,

@@ -1,0 +1,112 @@
+"""What has stopped or waits for a person, worst first, with why and where to press."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from mailops.campaigns.models import Campaign
+from mailops.domains.models import CheckStatus, Domain
+from mailops.feedback.models import RawFeedback
+from mailops.lib.templatetags.navigation import resolve
+from mailops.outbox.models import Message, Status
+from mailops.transports.models import RunState, Stream, Transport
+
+SHOWN = 10  # of each sort; the lists hold the others
+COUNTED = 10_000  # what a page counts at most, so that it costs the same with a million
+
+
+@dataclass(frozen=True)
+class Matter:
+    title: str
+    sentence: str
+    url: str
+    action: str
+    tone: str = "warn"
+    since: datetime | None = None
+
+
+def matters() -> list[Matter]:
+    """Return what needs a person: the bad before the doubtful."""
+    found = [*_transports(), *_streams(), *_domains(), *_campaigns(), *_waiting()]
+    return sorted(found, key=lambda matter: matter.tone != "bad")
+
+
+def _transports() -> Iterator[Matter]:
+    stopped = Transport.objects.exclude(
+        state=RunState.RUNNING, breaker=Transport.Breaker.CLOSED
+    ).order_by("name")
+    for transport in stopped[:SHOWN]:
+        url = resolve("transports:detail", transport.pk)
+        if transport.state == RunState.PAUSED:
+            title = f"Transport {transport} is paused"
+            sentence, since = transport.pause_sentence, transport.paused_at
+        else:
+            title = f"Transport {transport} can't be reached"
+            sentence, since = transport.breaker_sentence, None
+        yield Matter(title, sentence, url, "See why, then resume it", "bad", since)
+
+
+def _streams() -> Iterator[Matter]:
+    for stream in Stream.objects.filter(state=RunState.PAUSED).order_by("name")[:SHOWN]:
+        yield Matter(
+            f"Stream {stream} is paused",
+            stream.pause_sentence,
+            resolve("transports:stream-detail", stream.pk),
+            "See why, then resume it",
+            "bad",
+            stream.paused_at,
+        )
+
+
+def _domains() -> Iterator[Matter]:
+    for domain in Domain.objects.filter(status=CheckStatus.ERROR).order_by("name")[:SHOWN]:
+        yield Matter(
+            f"Domain {domain} is broken",
+            "A record that mail from it needs is missing or wrong.",
+            resolve("domains:detail", domain.pk),
+            "See which record to mend",
+            "bad",
+            domain.broken_since_at,
+        )
+
+
+def _campaigns() -> Iterator[Matter]:
+    for campaign in Campaign.objects.filter(state=Campaign.State.PAUSED).order_by("-id")[:SHOWN]:
+        yield Matter(
+            f"Campaign {campaign} is paused",
+            campaign.pause_sentence,
+            resolve("campaigns:detail", campaign.pk),
+            "See why, then resume or cancel it",
+            "warn",
+            campaign.paused_at,
+        )
+
+
+def _waiting() -> Iterator[Matter]:
+    messages = resolve("outbox:list")
+    if held := Message.objects.filter(status=Status.HELD)[:COUNTED].count():
+        yield Matter(
+            f"{_many(held)} held",
+            "A held message leaves when a person releases it.",
+            f"{messages}?status={Status.HELD}",
+            "Look at them",
+        )
+    if doubtful := Message.objects.filter(status=Status.UNCERTAIN)[:COUNTED].count():
+        yield Matter(
+            f"{_many(doubtful)} uncertain",
+            "The connection was lost after the body: they were sent or not, and mailops does not guess.",
+            f"{messages}?status={Status.UNCERTAIN}",
+            "Settle them or send them again",
+        )
+    if quarantined := RawFeedback.objects.quarantined()[:COUNTED].count():
+        yield Matter(
+            f"{_many(quarantined, 'report')} in quarantine",
+            "Feedback that could not be proven to be about our mail; it changed nothing.",
+            f"{resolve('feedback:list')}?state={RawFeedback.State.QUARANTINED}",
+            "Look at it",
+        )
+
+
+def _many(n: int, noun: str = "message") -> str:
+    words = f"{COUNTED:,} or more" if n >= COUNTED else f"{n:,}"
+    return f"{words} {noun}{'' if n == 1 else 's'}"

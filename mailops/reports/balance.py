@@ -1,0 +1,110 @@
+"""What became of a campaign's messages, all of them."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from django.utils import timezone
+
+from mailops.campaigns.models import Campaign
+from mailops.lib.templatetags.times import duration
+from mailops.outbox.models import OPEN_STATUSES, EventKind, Status
+from mailops.reports.models import Figure
+from mailops.reports.periods import Period
+
+QUARTER = timedelta(minutes=15)
+ANSWERS = (
+    EventKind.ACCEPTED,
+    EventKind.BOUNCED,
+    EventKind.FAILED,
+    EventKind.UNCERTAIN,
+    EventKind.EXPIRED,
+    EventKind.SUPPRESSED,
+    EventKind.CANCELED,
+)
+GOOD = (Status.ACCEPTED, Status.DELIVERED)
+
+
+@dataclass(frozen=True)
+class Balance:
+    """Planned against the sum over all statuses; the two must agree once the audience is read."""
+
+    planned: int | None  # None: the audience is still being read
+    by_status: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def total(self) -> int:
+        return sum(self.by_status.values())
+
+    @property
+    def open(self) -> int:
+        return sum(self.by_status.get(status, 0) for status in OPEN_STATUSES)
+
+    @property
+    def closed(self) -> int:
+        return self.total - self.open
+
+    @property
+    def closes(self) -> bool:
+        """Whether no message is missing and none too many."""
+        return self.planned == self.total
+
+    @property
+    def missing(self) -> int:
+        return (self.planned or 0) - self.total
+
+    @property
+    def good(self) -> int:
+        return sum(self.by_status.get(status, 0) for status in GOOD)
+
+    @property
+    def rows(self) -> list[tuple[str, str, int]]:
+        """Value, label and number of each status that holds messages, in the order of the way of a message."""
+        return [
+            (status.value, status.label, n)
+            for status in Status
+            if (n := self.by_status.get(status, 0))
+        ]
+
+
+def balance(campaign: Campaign) -> Balance:
+    """Return where the campaign's messages are now, exactly."""
+    found = Figure.objects.statuses().filter(campaign_id=campaign.pk).by_kind()
+    return Balance(campaign.planned, dict(found))
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast a campaign goes."""
+
+    per_minute: float
+    open: int
+
+    @property
+    def words(self) -> str:
+        """Say how fast it goes, and how long it will take where that is known."""
+        if not self.per_minute:
+            return "waiting for the first answers" if self.open else ""
+        speed = f"{self.per_minute:,.0f} a minute" if self.per_minute >= 1 else "under one a minute"
+        return f"{speed} · {duration(self.seconds_left)} left" if self.open else speed
+
+    @property
+    def seconds_left(self) -> int | None:
+        return round(60 * self.open / self.per_minute) if self.per_minute else None
+
+
+def pace(campaign: Campaign, standing: Balance, now: datetime | None = None) -> Pace:
+    """Return the rate of answers in this quarter hour and the one before."""
+    now = now or timezone.now()
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    since = midnight + (now - midnight) // QUARTER * QUARTER - QUARTER
+    period = Period(since, now, now.tzinfo or timezone.get_current_timezone())
+    answered = sum(
+        Figure.objects.filter(campaign_id=campaign.pk)
+        .events(*ANSWERS)
+        .happened_in(period)
+        .by_kind()
+        .values()
+    )
+    began = max(since, campaign.started_at or since)
+    minutes = max((now - began).total_seconds(), 1) / 60
+    return Pace(answered / minutes, standing.open)

@@ -1,0 +1,103 @@
+"""The home page, and the live panels that stand on it and on a campaign's page."""
+
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Min, OuterRef, Subquery
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.utils import timezone
+
+from mailops.accounts.permissions import Act, needs
+from mailops.campaigns.models import Campaign
+from mailops.lib.htmx import render_page, wants_fragment
+from mailops.outbox.models import QueueEntry
+from mailops.reports.attention import COUNTED, matters
+from mailops.reports.balance import balance, pace
+from mailops.reports.beginning import steps
+from mailops.reports.charting import bounce_chart, series
+from mailops.reports.marks import marks
+from mailops.reports.models import Figure
+from mailops.reports.outcomes import Outcome
+from mailops.reports.periods import last_days
+from mailops.reports.tiles import tiles
+from mailops.transports.models import Stream
+
+STOP_POLLING = 286
+RUNNING_SHOWN = 5
+DAYS = 7
+
+
+@needs(Act.SEE)
+def overview(request: HttpRequest) -> HttpResponse:
+    period = last_days(timezone.now(), DAYS, timezone.get_current_timezone())
+    figures = Figure.objects.all()
+    points = series(figures, period)
+    before = series(figures, period.previous)
+    return render_page(
+        request,
+        "reports/overview.html",
+        {
+            "tiles": tiles(*(sum((o for _, o in side), Outcome()) for side in (points, before))),
+            "chart": bounce_chart(points, period, marks(period, {})),
+            "matters": matters(),
+            "steps": steps(),
+            "days": DAYS,
+            **_running(),
+            **_queue(),
+        },
+    )
+
+
+@needs(Act.SEE)
+def running(request: HttpRequest) -> HttpResponse:
+    """Show the running campaigns and the queue; htmx asks again until nothing runs."""
+    context = {**_running(), **_queue()}
+    is_done = not (context["running"] or context["queued"])
+    status = STOP_POLLING if is_done and wants_fragment(request) else 200
+    return render_page(request, "reports/running.html", context, fragment="running", status=status)
+
+
+@needs(Act.SEE)
+def campaign_progress(request: HttpRequest, campaign_id: int) -> HttpResponse:
+    campaign = get_object_or_404(Campaign, pk=campaign_id)
+    is_done = not (campaign.is_running or campaign.is_paused)
+    status = STOP_POLLING if is_done and wants_fragment(request) else 200
+    return render_page(
+        request,
+        "reports/campaign_progress.html",
+        {"campaign": campaign, "is_done": is_done, **_progress(campaign)},
+        fragment="progress",
+        status=status,
+    )
+
+
+def _progress(campaign: Campaign) -> dict[str, Any]:
+    standing = balance(campaign)
+    return {
+        "balance": standing,
+        "pace": pace(campaign, standing) if campaign.is_running else None,
+        "whole": standing.total if campaign.planned is None else campaign.planned,
+    }
+
+
+def _running() -> dict[str, Any]:
+    chosen = Campaign.objects.filter(state=Campaign.State.RUNNING).order_by("-started_at", "-id")
+    return {"running": [{"campaign": one, **_progress(one)} for one in chosen[:RUNNING_SHOWN]]}
+
+
+def _queue() -> dict[str, Any]:
+    """Return how many messages wait and since when the oldest is due; counted up to a bound."""
+    queued = QueueEntry.objects.all()[:COUNTED].count()
+    first_due = (
+        QueueEntry.objects.filter(stream=OuterRef("pk"), worker_id=None, is_held=False)
+        .order_by("due_at")
+        .values("due_at")[:1]
+    )  # one step into the index for each stream
+    oldest: datetime | None = Stream.objects.aggregate(at=Min(Subquery(first_due)))["at"]
+    is_late = oldest is not None and oldest < timezone.now()
+    return {
+        "queued": queued,
+        "queued_is_bounded": queued >= COUNTED,
+        "oldest_due_at": oldest if is_late else None,
+    }

@@ -1,0 +1,85 @@
+"""Splits outcomes by domain, stream, transport, campaign or mailbox provider, and bounces by reason."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+from mailops.campaigns.models import Campaign
+from mailops.domains.models import Domain
+from mailops.outbox.models import EventKind
+from mailops.protocol.classification import MEANINGS, Reason
+from mailops.reports.models import FigureQuerySet
+from mailops.reports.outcomes import KINDS, Outcome
+from mailops.reports.periods import Period
+from mailops.transports.models import Stream, Transport
+
+TOP = 20
+REASONS = 12
+OTHERS, NONE = "Others", "None"
+_NAMED: dict[str, Any] = {
+    "domain_id": Domain,
+    "stream_id": Stream,
+    "transport_id": Transport,
+    "campaign_id": Campaign,
+}
+
+
+@dataclass(frozen=True)
+class Share:
+    """One row of a split."""
+
+    label: str
+    value: str  # what the filter takes; "" where it can't be chosen
+    outcome: Outcome
+    dimension: str
+
+
+def split(figures: FigureQuerySet, period: Period, dimension: str) -> list[Share]:
+    """Return the largest shares and what the others sum to."""
+    found: dict[Any, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for value, kind, n in figures.events(*KINDS).of_cohorts(period).summed(dimension, "kind"):
+        found[value][kind] += n
+    outcomes = sorted(
+        ((value, Outcome.of(kinds)) for value, kinds in found.items()),
+        key=lambda pair: (-pair[1].answered, str(pair[0])),
+    )
+    top, rest = outcomes[:TOP], outcomes[TOP:]
+    labels = _labels(dimension, [value for value, _ in top])
+    shares = [Share(labels.get(v, NONE), str(v or ""), outcome, dimension) for v, outcome in top]
+    if rest:
+        others = sum((outcome for _, outcome in rest), Outcome())
+        shares.append(Share(f"{OTHERS} ({len(rest):,})", "", others, dimension))
+    return shares
+
+
+def _labels(dimension: str, values: list[Any]) -> dict[Any, str]:
+    if dimension == "mailbox_provider":
+        return {value: value or "unknown" for value in values}
+    rows = _NAMED[dimension].objects.filter(pk__in=[value for value in values if value is not None])
+    missing = {value: f"deleted ({value})" for value in values if value is not None}
+    return missing | {row.pk: str(row) for row in rows}
+
+
+@dataclass(frozen=True)
+class Why:
+    """A reason of bounces and failures, and how often it was given."""
+
+    label: str
+    sentence: str
+    n: int
+
+
+def reasons(figures: FigureQuerySet, period: Period) -> list[Why]:
+    """Return why mail bounced or failed, the commonest reason first."""
+    kinds = (EventKind.BOUNCED, EventKind.RETURNED, EventKind.FAILED)
+    rows = figures.events(*kinds).of_cohorts(period).summed("reason")
+    whys = [Why(_word(reason), _sentence(reason), n) for reason, n in rows if n]
+    return sorted(whys, key=lambda why: (-why.n, why.label))[:REASONS]
+
+
+def _word(reason: str) -> str:
+    return reason.replace("_", " ").capitalize() if reason else "No reason given"
+
+
+def _sentence(reason: str) -> str:
+    return MEANINGS[Reason(reason)].sentence if reason in set(Reason) else ""

@@ -1,0 +1,78 @@
+"""The three numbers one looks at first, each against the period before and its thresholds."""
+
+from dataclasses import dataclass
+
+from mailops.reports.charting import said
+from mailops.reports.outcomes import (
+    BOUNCE_THRESHOLDS,
+    COMPLAINT_THRESHOLDS,
+    Outcome,
+    percent,
+    state_of,
+)
+
+
+@dataclass(frozen=True)
+class Tile:
+    label: str
+    value: str
+    note: str
+    trend: str = ""
+    trend_direction: str = ""
+    trend_tone: str = ""
+    threshold: str = ""
+    threshold_state: str = ""
+
+
+def tiles(now: Outcome, before: Outcome) -> list[Tile]:
+    return [
+        Tile(
+            "Accepted",
+            said(now.acceptance),
+            f"{now.accepted:,} of {now.answered:,}",
+            *_trend(now.acceptance, before.acceptance, up_is_good=True),
+        ),
+        Tile(
+            "Bounced",
+            said(now.bounce_rate),
+            f"{now.all_bounced:,} of {now.answered:,}",
+            *_trend(now.bounce_rate, before.bounce_rate, up_is_good=False),
+            *_threshold(now.bounce_rate, BOUNCE_THRESHOLDS),
+        ),
+        Tile(
+            "Complained",
+            said(now.complaint_rate),
+            f"{now.complained:,} of {now.accepted:,}",
+            *_trend(now.complaint_rate, before.complaint_rate, up_is_good=False),
+            *_threshold(now.complaint_rate, COMPLAINT_THRESHOLDS),
+        ),
+        Tile("Sent", f"{now.answered:,}", *_volume(now.answered, before.answered)),
+    ]
+
+
+def _trend(now: float | None, before: float | None, *, up_is_good: bool) -> tuple[str, str, str]:
+    if now is None or before is None:
+        return "", "", ""
+    change = now - before
+    digits = 1 if abs(change) >= 0.1 else 3
+    if not round(change, digits):
+        return "as before", "", ""
+    tone = "ok" if (change > 0) == up_is_good else "bad"
+    return f"{abs(change):.{digits}f} points", "up" if change > 0 else "down", tone
+
+
+def _threshold(
+    rate: float | None, thresholds: tuple[tuple[float, str, str], ...]
+) -> tuple[str, str]:
+    if rate is None:
+        return "", ""
+    tone, words = state_of(rate, thresholds)
+    return words, tone
+
+
+def _volume(now: int, before: int) -> tuple[str, str, str]:
+    share = percent(now - before, before)
+    note = f"{before:,} in the period before"
+    if share is None or not round(share):
+        return note, "", ""
+    return note, f"{abs(share):,.0f} %", "up" if share > 0 else "down"

@@ -1,0 +1,239 @@
+"""The overview, the reports and the search."""
+
+from datetime import timedelta
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from mailops.outbox.models import Tally
+from mailops.reports.attention import matters
+from mailops.reports.models import Count
+from mailops.reports.outcomes import BOUNCE_THRESHOLDS, Outcome, state_of
+from mailops.reports.rollup import fold_tallies
+from tests.factories import (
+    make_campaign,
+    make_domain,
+    make_message,
+    make_stream,
+    make_transport,
+    make_version,
+)
+
+PAGES = ["overview", "running", "reports", "search"]
+
+
+def count(kind, n, *, days_ago=0, **key):
+    at = timezone.now() - timedelta(days=days_ago)
+    at = at.replace(minute=0, second=0, microsecond=0)
+    Tally.objects.create(
+        **{
+            "bucket_at": at,
+            "cohort_at": at,
+            "measure": "event",
+            "kind": kind,
+            "stream_id": 1,
+            "domain_id": 1,
+            "n": n,
+            **key,
+        }
+    )
+
+
+class TestAccess:
+    @pytest.mark.parametrize("name", [*PAGES, "export", "export-split", "search-json"])
+    def test_is_for_every_role_that_sees(self, logged_in, viewer, stranger, client, name):
+        path = reverse(f"reports:{name}")
+        assert logged_in(viewer).get(path).status_code == 200
+        assert logged_in(stranger).get(path).status_code == 403
+        assert client.get(path).status_code == 302
+
+
+class TestReports:
+    def test_shows_rates_and_counts_together(self, logged_in, viewer):
+        count("accepted", 980)
+        count("bounced", 20)
+        count("returned", 30)
+        page = logged_in(viewer).get(reverse("reports:reports")).content.decode()
+        assert "5.0 %" in page
+        assert "50 of 1,000" in page
+        assert "over: act at 5 %" in page
+
+    def test_compares_with_the_period_before(self, logged_in, viewer):
+        count("accepted", 99)
+        count("bounced", 1)
+        count("accepted", 90, days_ago=20)
+        count("bounced", 10, days_ago=20)
+        page = logged_in(viewer).get(reverse("reports:reports")).content.decode()
+        assert "9.0 points" in page
+
+    def test_sums_all_but_the_largest_twenty(self, logged_in, viewer):
+        for n in range(30):
+            count("accepted", 100 - n, mailbox_provider=f"provider{n:02}.example")
+        page = logged_in(viewer).get(reverse("reports:reports")).content.decode()
+        assert "provider19.example" in page
+        assert "provider20.example" not in page.split('id="split-title"')[1].split("</table>")[0]
+        assert "Others (10)" in page
+
+    @pytest.mark.parametrize("by", ["domain", "stream", "transport", "campaign"])
+    def test_names_what_it_splits_by(self, logged_in, viewer, by):
+        row = {
+            "domain": make_domain,
+            "stream": make_stream,
+            "transport": make_transport,
+            "campaign": make_campaign,
+        }[by]()
+        count("accepted", 5, **{f"{by}_id": row.pk})
+        page = logged_in(viewer).get(reverse("reports:reports"), {"by": by}).content.decode()
+        assert f"{by}={row.pk}" in page
+
+    def test_filters_by_the_address(self, logged_in, viewer):
+        stream = make_stream()
+        count("accepted", 7, stream_id=stream.pk)
+        count("accepted", 1000)
+        page = logged_in(viewer).get(reverse("reports:reports"), {"stream": stream.pk})
+        assert "7 of 7" in page.content.decode()
+
+    @pytest.mark.parametrize(
+        "query",
+        [
+            {"range": "year"},
+            {"range": "days"},
+            {"range": "days", "first": "2026-02-01", "last": "2026-01-01"},
+            {"range": "days", "first": "1026-02-01", "last": "2026-01-01"},
+            {"stream": "999999"},
+            {"campaign": "9" * 30},
+            {"by": "password"},
+        ],
+    )
+    def test_refuses_nonsense_and_keeps_the_form(self, logged_in, viewer, query):
+        for name in ("reports", "export", "export-split"):
+            response = logged_in(viewer).get(reverse(f"reports:{name}"), query)
+            assert response.status_code == 422
+            assert "<form" in response.content.decode()
+
+    def test_gives_htmx_the_report_alone(self, logged_in, viewer):
+        response = logged_in(viewer).get(reverse("reports:reports"), headers={"HX-Request": "true"})
+        assert "<html" not in response.content.decode()
+
+    def test_exports_both_tables(self, logged_in, viewer):
+        count("accepted", 7, mailbox_provider="=HYPERLINK()")
+        client = logged_in(viewer)
+        over_time = b"".join(client.get(reverse("reports:export")).streaming_content).decode()
+        assert over_time.startswith("\ufefftime,accepted")
+        assert ",7," in over_time
+        parts = b"".join(client.get(reverse("reports:export-split")).streaming_content).decode()
+        assert "'=HYPERLINK()" in parts
+
+    def test_asks_the_database_as_often_with_much(
+        self, logged_in, viewer, django_assert_max_num_queries
+    ):
+        for day in range(10):
+            for n in range(20):
+                count("accepted", 5, days_ago=day, mailbox_provider=f"p{n}")
+        fold_tallies()
+        assert Count.objects.count() == 200
+        client = logged_in(viewer)
+        with django_assert_max_num_queries(16):
+            client.get(reverse("reports:reports"))
+
+
+class TestOverview:
+    def test_leads_to_a_first_campaign_and_then_is_done(self, logged_in, viewer):
+        client = logged_in(viewer)
+        assert "Getting started" in client.get("/").content.decode()
+        make_campaign(state="completed", started_at=timezone.now())
+        page = client.get("/").content.decode()
+        assert "Getting started" not in page
+        assert "Nothing is paused" in page
+
+    def test_says_why_something_stopped_and_where_to_press(self, logged_in, viewer, db):
+        transport = make_transport(
+            state="paused", pause_cause="fault", pause_sentence="The log-in was refused (535)."
+        )
+        page = logged_in(viewer).get("/").content.decode()
+        assert "The log-in was refused (535)." in page
+        assert reverse("transports:detail", args=[transport.pk]) in page
+
+    def test_puts_the_bad_first(self, db):
+        make_message(status="uncertain", with_entry=False)
+        make_domain(status="error")
+        assert [matter.tone for matter in matters()] == ["bad", "warn"]
+
+    def test_asks_the_database_as_often_with_many_running(
+        self, logged_in, viewer, django_assert_max_num_queries
+    ):
+        for _ in range(8):
+            make_campaign(state="running", started_at=timezone.now(), planned=1)
+        client = logged_in(viewer)
+        with django_assert_max_num_queries(45):
+            client.get("/")
+
+
+class TestPanels:
+    def test_poll_until_the_campaign_is_done(self, logged_in, viewer):
+        campaign = make_campaign(state="running", started_at=timezone.now(), planned=0)
+        client, path = (
+            logged_in(viewer),
+            reverse("reports:campaign-progress", args=[campaign.pk]),
+        )
+        live = client.get(path, headers={"HX-Request": "true"})
+        assert live.status_code == 200
+        assert "every 2s" in live.content.decode()
+        campaign.state = "completed"
+        campaign.save()
+        done = client.get(path, headers={"HX-Request": "true"})
+        assert done.status_code == 286
+        assert "every 2s" not in done.content.decode()
+        assert client.get(path).status_code == 200
+
+    def test_stop_when_nothing_runs(self, logged_in, viewer):
+        response = logged_in(viewer).get(reverse("reports:running"), headers={"HX-Request": "true"})
+        assert response.status_code == 286
+
+
+class TestSearch:
+    def find(self, client, words):
+        return client.get(reverse("reports:search-json"), {"q": words}).json()["results"]
+
+    def test_finds_things_by_a_part_of_the_name(self, logged_in, viewer):
+        client = logged_in(viewer)
+        campaign = make_campaign(name="Spring news")
+        make_domain(name="spring.example")
+        version = make_version()
+        version.template.name = "A spring letter"
+        version.template.save()
+        found = {one["kind"]: one for one in self.find(client, "SPRING")}
+        assert set(found) == {"Campaign", "Domain", "Template"}
+        assert found["Campaign"]["url"] == reverse("campaigns:detail", args=[campaign.pk])
+
+    def test_finds_a_recipient_and_a_message_id(self, logged_in, viewer):
+        message = make_message(recipient="Bob@Example.com", address_key="bob@example.com")
+        client = logged_in(viewer)
+        url = reverse("outbox:detail", args=[message.public_id])
+        for words in ("bob@example.com", str(message.public_id)):
+            assert [one["url"] for one in self.find(client, words)] == [url]
+
+    @pytest.mark.parametrize("words", ["", "x", "@", "a@", "\x00", "%", "x" * 500])
+    def test_survives_nonsense(self, logged_in, viewer, words):
+        client = logged_in(viewer)
+        for name in ("search", "search-json"):
+            assert client.get(reverse(f"reports:{name}"), {"q": words}).status_code in {200, 422}
+
+    def test_page_works_without_the_palette(self, logged_in, viewer):
+        make_domain(name="spring.example")
+        page = logged_in(viewer).get(reverse("reports:search"), {"q": "spring"}).content.decode()
+        assert "spring.example" in page
+
+
+class TestOutcome:
+    def test_counts_what_came_back_later_once(self):
+        outcome = Outcome(accepted=98, bounced=2, returned=3)
+        assert (outcome.answered, outcome.all_bounced, outcome.stayed) == (100, 5, 95)
+
+    def test_has_no_rate_of_nothing(self):
+        assert Outcome().bounce_rate is None
+
+    @pytest.mark.parametrize(("rate", "tone"), [(1.9, "ok"), (2.0, "warn"), (5.0, "bad")])
+    def test_has_the_tone_of_the_highest_threshold_it_reached(self, rate, tone):
+        assert state_of(rate, BOUNCE_THRESHOLDS)[0] == tone

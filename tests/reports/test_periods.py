@@ -1,0 +1,71 @@
+"""Days and hours as a viewer counts them."""
+
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from mailops.outbox.models import Tally
+from mailops.reports.charting import series
+from mailops.reports.models import Figure
+from mailops.reports.periods import from_to, last_days, last_hours
+
+BERLIN, KATHMANDU = ZoneInfo("Europe/Berlin"), ZoneInfo("Asia/Kathmandu")
+
+
+def accept(at, n=1):
+    Tally.objects.create(
+        bucket_at=at, cohort_at=at, measure="event", kind="accepted", stream_id=1, domain_id=1, n=n
+    )
+
+
+class TestPeriod:
+    def test_of_days_is_as_long_as_they_are_when_clocks_change(self):
+        spring = from_to(date(2026, 3, 29), date(2026, 3, 29), BERLIN)
+        autumn = from_to(date(2026, 10, 25), date(2026, 10, 25), BERLIN)
+        assert spring.end - spring.start == timedelta(hours=23)
+        assert autumn.end - autumn.start == timedelta(hours=25)
+
+    def test_before_counts_days_and_not_hours(self):
+        week = from_to(date(2026, 3, 28), date(2026, 4, 3), BERLIN)
+        assert week.previous.start == datetime(2026, 3, 20, 23, tzinfo=UTC)
+        assert week.previous.end == week.start
+
+    def test_of_hours_begins_with_the_zones_hour(self):
+        now = datetime(2026, 5, 1, 12, 20, tzinfo=UTC)
+        period = last_hours(now, 24, KATHMANDU)  # +05:45
+        steps = list(period.steps())
+        assert len(steps) == 24
+        assert steps[0].minute == 15
+        assert steps[-1] <= now < period.end
+
+    def test_of_the_last_days_ends_with_today(self):
+        now = datetime(2026, 5, 1, 23, 30, tzinfo=UTC)
+        period = last_days(now, 7, BERLIN)
+        assert len(list(period.steps())) == 7
+        assert period.label_of(list(period.steps())[-1]) == "2 May 2026"
+
+
+@pytest.mark.django_db
+class TestSeries:
+    def test_puts_each_quarter_hour_into_the_zones_day(self):
+        for zone, day in ((BERLIN, date(2026, 3, 29)), (KATHMANDU, date(2026, 3, 29))):
+            Tally.objects.all().delete()
+            period = from_to(day, day, zone)
+            accept(period.start)
+            accept(period.end - timedelta(minutes=15))
+            accept(period.start - timedelta(minutes=15), 100)
+            accept(period.end, 100)
+            around = from_to(day - timedelta(days=1), day + timedelta(days=1), zone)
+            assert [outcome.accepted for _, outcome in series(Figure.objects.all(), around)] == [
+                100,
+                2,
+                100,
+            ]
+
+    def test_keeps_both_hours_apart_when_clocks_go_back(self):
+        now = datetime(2026, 10, 25, 5, 30, tzinfo=UTC)
+        accept(datetime(2026, 10, 25, 0, 30, tzinfo=UTC))  # 02:30 summer time
+        accept(datetime(2026, 10, 25, 1, 30, tzinfo=UTC))  # 02:30 winter time
+        points = series(Figure.objects.all(), last_hours(now, 24, BERLIN))
+        assert [outcome.accepted for _, outcome in points if outcome.accepted] == [1, 1]

@@ -1,0 +1,153 @@
+"""Counts: exact at any time, whatever comes late, twice or in disorder, folded or not."""
+
+import random
+from datetime import timedelta
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from mailops.outbox.models import EventKind, Status, Tally
+from mailops.outbox.recording import Outcome, record
+from mailops.protocol.reply import Reply
+from mailops.reports.balance import balance, pace
+from mailops.reports.models import Count, Figure
+from mailops.reports.rollup import fold_tallies
+from mailops.reports.verifying import differences
+from tests.factories import make_campaign, make_message
+
+pytestmark = pytest.mark.django_db
+
+KINDS = [
+    EventKind.ACCEPTED,
+    EventKind.DEFERRED,
+    EventKind.DELIVERED,
+    EventKind.RETURNED,
+    EventKind.COMPLAINED,
+    EventKind.BOUNCED,
+    EventKind.DELAYED,
+]
+
+
+def told(message, kind, number, **more):
+    reply = Reply(code=550, text="5.1.1 No such user") if kind == EventKind.BOUNCED else None
+    return Outcome(
+        message_id=message.pk,
+        kind=kind,
+        source="test",
+        external_id=f"{message.pk}:{kind}:{number}",
+        reply=reply,
+        **more,
+    )
+
+
+def counted_message(**fields):
+    """Make a message with the tally that whoever writes a queued row writes with it."""
+    message = make_message(**fields)
+    Tally.objects.create(
+        bucket_at=timezone.now().replace(minute=0, second=0, microsecond=0),
+        measure="status",
+        kind=Status.QUEUED,
+        stream_id=message.stream_id,
+        campaign_id=message.campaign_id,
+        domain_id=message.identity.domain_id,
+        version_id=message.version_id,
+        n=1,
+    )
+    return message
+
+
+class TestFoldTallies:
+    def test_keeps_every_sum(self):
+        messages = [counted_message() for _ in range(3)]
+        record([told(message, EventKind.ACCEPTED, 1) for message in messages])
+        before = dict(Figure.objects.all().by_kind())
+        assert fold_tallies() > 0
+        assert not Tally.objects.exists()
+        assert dict(Figure.objects.all().by_kind()) == before
+        record([told(messages[0], EventKind.DELIVERED, 1)])
+        fold_tallies()
+        assert Figure.objects.events(EventKind.DELIVERED).by_kind()["delivered"] == 1
+
+    def test_folds_the_same_key_into_one_row(self):
+        counted_message()
+        key = {name: getattr(Tally.objects.get(), name) for name in Tally.KEY}
+        for n in (1, 2, 3):
+            Tally.objects.create(**key, n=n)
+            fold_tallies()
+        assert Count.objects.get().n == 1 + 6
+
+    def test_works_in_bounded_chunks(self):
+        for _ in range(7):
+            counted_message()
+        assert fold_tallies(chunk=2, chunks=2) == 4
+        assert Tally.objects.count() == 3
+
+
+class TestRecount:
+    def test_agrees_under_shuffled_and_doubled_events(self):
+        dice = random.Random(7)
+        campaign = make_campaign()
+        messages = [
+            counted_message(campaign=campaign, stream=campaign.stream, identity=campaign.identity)
+            for _ in range(6)
+        ]
+        for _ in range(3):
+            now = timezone.now()
+            batch = [
+                told(message, kind, n, occurred_at=now - timedelta(minutes=dice.randint(0, 300)))
+                for message in messages
+                for kind in KINDS
+                for n in range(2)
+            ]
+            dice.shuffle(batch)
+            for size in (1, 5, len(batch)):
+                record(batch[:size])
+                record(batch[:size])
+                fold_tallies(chunk=dice.choice([1, 5, 500]), chunks=3)
+            assert differences() == []
+            standing = balance(campaign)
+            assert standing.total == 6
+            by_rows = {}
+            for message in messages:
+                message.refresh_from_db()
+                by_rows[message.status] = by_rows.get(message.status, 0) + 1
+            assert {k: n for k, n in standing.by_status.items() if n} == by_rows
+
+    def test_finds_a_count_that_is_wrong(self):
+        message = counted_message()
+        record([told(message, EventKind.ACCEPTED, 1)])
+        fold_tallies()
+        count = Count.objects.filter(measure="event").first()
+        count.n += 5
+        count.save()
+        (found,) = differences()
+        assert (found.count, found.recount) == (6, 1)
+
+    def test_command_tells_and_fails(self):
+        message = counted_message()
+        out = StringIO()
+        call_command("verify_counts", stdout=out)
+        assert "agree" in out.getvalue()
+        Tally.objects.all().delete()
+        with pytest.raises(CommandError):
+            call_command("verify_counts", stderr=StringIO())
+        assert message.pk
+
+
+class TestBalance:
+    def test_closes_when_every_message_is_somewhere(self):
+        campaign = make_campaign(planned=2, state="running", started_at=timezone.now())
+        messages = [
+            counted_message(campaign=campaign, stream=campaign.stream, identity=campaign.identity)
+            for _ in range(2)
+        ]
+        record([told(messages[0], EventKind.ACCEPTED, 1)])
+        standing = balance(campaign)
+        assert standing.closes
+        assert (standing.open, standing.closed, standing.good) == (1, 1, 1)
+        assert pace(campaign, standing).per_minute > 0
+
+    def test_tells_when_one_is_missing(self):
+        assert not balance(make_campaign(planned=1)).closes
