@@ -9,6 +9,7 @@ from allauth.account.authentication import AUTHENTICATION_METHODS_SESSION_KEY
 from django.conf import settings
 from django.db import connection
 from django.test import Client
+from kombu import pools
 
 from mailops.accounts.models import Role, User
 from mailops.celery import app
@@ -62,6 +63,7 @@ def django_db_setup(django_db_setup, django_db_blocker):
         broker.install(settings.CELERY_TASK_QUEUES)
         app.conf.broker_transport_options = broker.transport_options(connection.settings_dict)
     yield
+    pools.reset()  # a test that sent a hint left connections open, which keep the database from being dropped
     app.close()
 
 

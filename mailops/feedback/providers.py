@@ -7,6 +7,7 @@ from typing import Any
 from anymail.exceptions import AnymailError
 from anymail.signals import AnymailTrackingEvent, EventType, tracking
 from anymail.webhooks.amazon_ses import AmazonSESTrackingWebhookView
+from django.core.exceptions import ImproperlyConfigured
 from django.dispatch import receiver
 
 from mailops.feedback import matching, sns, sns_fetching
@@ -30,6 +31,15 @@ MAX_EVENTS = 1000
 TAG = "mailops"  # under which a message carries our token
 PATIENCE = [timedelta(minutes=minutes) for minutes in (1, 5, 30, 120)]  # for a certificate
 
+_NOT_READ = (
+    AnymailError,
+    ImproperlyConfigured,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    RecursionError,
+)
 _EVENTS = {
     EventType.DELIVERED: EventKind.DELIVERED,
     EventType.BOUNCED: EventKind.RETURNED,
@@ -93,7 +103,7 @@ def _not_proven(row: RawFeedback, why: str) -> Finding:
 def _read_events(row: RawFeedback, notice: sns.Notice) -> Finding:
     try:
         events = _normalised(notice)
-    except (AnymailError, ValueError, LookupError, TypeError, AttributeError) as error:
+    except _NOT_READ as error:
         # anymail reads the provider's JSON trustingly; what doesn't fit its form is kept for a person.
         return quarantined(
             f"It is proven to be Amazon's, but its form is unknown ({error!r:.200}).",

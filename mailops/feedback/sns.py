@@ -67,7 +67,7 @@ class Notice:
 def verify(body: bytes, *, received_at: datetime, certificate_at: Callable[[str], bytes]) -> Notice:
     """Return the notice that `body` is; raise Unverified. `certificate_at` fetches a PEM from its pinned address."""
     fields = _fields(body)
-    signed = _SIGNED_FIELDS.get(fields.get("Type", ""))
+    signed = _SIGNED_FIELDS.get(str(fields.get("Type", "")))
     if signed is None:
         raise Unverified("It is not a call of Amazon SNS: its Type is none that SNS sends.")
     url = str(fields.get("SigningCertURL", ""))

@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 BATCHES = 20  # a task stays well under a minute, then hands on
 
 
-@shared_task(queue="housekeeping")
+@shared_task
 def process_feedback() -> None:
     for _ in range(BATCHES):
         if processing.process_pending() == 0:
