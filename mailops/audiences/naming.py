@@ -2,13 +2,15 @@
 
 import re
 
+from mailops.content.variables import BUILT_IN, CLOCK
+
 MAX_NAME = 40
 NAME = re.compile(r"[a-z_][a-z0-9_]*", re.ASCII)
-# words of Liquid, and names that mailops itself gives to every template
-RESERVED = frozenset(
+LIQUID_WORDS = frozenset(
     "and or not contains in with as by if else elsif endif unless for true false nil null none blank "  # noqa: SIM905 - thirty words read best as words
-    "empty forloop tablerowloop continue break address recipient unsubscribe_url campaign message stream".split()
+    "empty forloop tablerowloop continue break".split()
 )
+RESERVED = LIQUID_WORDS | CLOCK | {name.split(".")[0] for name in BUILT_IN}
 
 
 def liquid_name(text: str) -> str:
