@@ -306,7 +306,17 @@ USE_TZ = True
 STATIC_URL = "static/"
 STATIC_ROOT = MAILOPS_HOME / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-WHITENOISE_USE_FINDERS = True
+# under `make up` they are collected, compressed and named by their content, for long caching
+_is_collected = env.has("MAILOPS_SUPERVISED")
+WHITENOISE_USE_FINDERS = not _is_collected
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        if _is_collected
+        else "django.contrib.staticfiles.storage.StaticFilesStorage"
+    },
+}
 
 # --- Periodic work: hints on a clock; each is safe to run doubled, and stale ones are dropped --
 

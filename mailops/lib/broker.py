@@ -12,8 +12,23 @@ TURN_SECONDS = 0.5
 _PARTS = ("host", "port", "dbname", "user", "password")
 
 
+class Channel(pgmq.Channel):
+    """kombu's channel on queues that install() has made: it neither makes them nor their triggers.
+
+    Made by every process at its start, they meet: two triggers of one name, and one process dies.
+    """
+
+    def _new_queue(self, queue: str, **options: Any) -> None:
+        pass
+
+    def _maybe_enable_notify(self, queue: str, queue_name: str | None = None) -> None:
+        self.connection._register_notify_queue(queue_name or self._queue_name(queue))  # noqa: SLF001
+
+
 class Transport(pgmq.Transport):
     """kombu's transport, but waiting in short turns, so that an idle worker hears it is to stop."""
+
+    Channel = Channel
 
     def drain_events(self, connection: Any, timeout: float | None = None, **further: Any) -> Any:
         turn = timeout and min(timeout, TURN_SECONDS)
@@ -29,7 +44,6 @@ def transport_options(database: Mapping[str, Any]) -> dict[str, Any]:
         "conn_string": connection_string(database),
         "init_extension": False,  # the SQL is installed by install(): no extension needed
         "use_notify": True,
-        "notify_throttle_interval_ms": 0,  # else a second hint within 250 ms waits for the poll
         "wait_time_seconds": 0,  # else a worker blocks on one queue while another has work
         "visibility_timeout": 60,  # tasks stay under it; a lost hint comes back after it
         "pool_size": 4,
@@ -61,7 +75,8 @@ def install(queues: Iterable[str]) -> None:
         if cursor.fetchone()[0]:
             cursor.execute(get_embedded_install_sql())
         for queue in queues:
-            cursor.execute("SELECT pgmq.create(%s)", [queue])
+            # no throttle: else a second hint within 250 ms waits for the next poll
+            cursor.execute("SELECT pgmq.create(%s), pgmq.enable_notify_insert(%s, 0)", [queue] * 2)
 
 
 def _libpq_options(database: Mapping[str, Any]) -> dict[str, Any]:
