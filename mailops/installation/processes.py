@@ -9,7 +9,6 @@ from functools import partial
 from urllib.error import URLError
 
 from django.conf import settings
-from django.core.management import get_commands
 
 from mailops.lib.env import host_and_port
 from mailops.lib.postgres import ENVIRONMENT, Server
@@ -23,6 +22,13 @@ WORKERS = {
     "transactional": ("--pool=solo",),
     "bulk": ("--pool=solo",),
     "housekeeping": ("--pool=threads", "--concurrency=4"),
+}
+
+# command, the setting of its address, and the variable that moves it
+LISTENERS = {
+    "sandbox_listener": ("MAILOPS_SANDBOX_LISTENER", "MAILOPS_SANDBOX_LISTENER"),
+    "feedback_listener": ("MAILOPS_FEEDBACK_LISTENER", "MAILOPS_FEEDBACK_LISTENER"),
+    "demo_nameserver": ("MAILOPS_DEMO_NAMESERVER", "PORT"),
 }
 
 
@@ -95,14 +101,12 @@ def _listeners() -> Iterable[Process]:
 
 
 def _listening() -> dict[str, tuple[str, str]]:
-    """Return the commands that listen, each with its address and the variable that moves it."""
-    listening = {
-        "sandbox_listener": (settings.MAILOPS_SANDBOX_LISTENER, "MAILOPS_SANDBOX_LISTENER"),
-        "feedback_listener": (settings.MAILOPS_FEEDBACK_LISTENER, "MAILOPS_FEEDBACK_LISTENER"),
+    """Return the commands that listen here, each with its address and the variable that moves it."""
+    return {
+        command: (getattr(settings, address), variable)
+        for command, (address, variable) in LISTENERS.items()
+        if command != "demo_nameserver" or settings.MAILOPS_DEMO
     }
-    if settings.MAILOPS_DEMO:
-        listening["demo_nameserver"] = (settings.MAILOPS_DEMO_NAMESERVER, "PORT")
-    return {command: at for command, at in listening.items() if command in get_commands()}
 
 
 def _manage(*arguments: str) -> Sequence[str]:

@@ -1,0 +1,154 @@
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+from mailops.lib.supervisor import Process, StartError, Supervisor, check_free
+
+
+def python(name, program, **options):
+    return Process(name=name, command=[sys.executable, "-uc", program], **options)
+
+
+SLEEPER = "import time; print('up', flush=True); time.sleep(60)"
+DEAF = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {SLEEPER}"
+
+
+class Run:
+    """A supervisor that hears SIGTERM as soon as `until(lines)` holds."""
+
+    def __init__(self, *stages, until=lambda lines: False):
+        self.lines = []
+        self._until = until
+        self._supervisor = Supervisor(stages, self.say, lambda: self.say("mailops", "ready"))
+        self.code = self._supervisor.run()
+        self.stopping_took = time.monotonic() - getattr(self, "asked_at", time.monotonic())
+
+    def say(self, name, line):
+        self.lines.append(f"{name}: {line}")
+        if not hasattr(self, "asked_at") and self._until(self.lines):
+            self.asked_at = time.monotonic()
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def said(self, words):
+        return [line for line in self.lines if words in line]
+
+
+def ready(lines):
+    return "mailops: ready" in lines
+
+
+class TestStarting:
+    def test_a_stage_waits_for_the_one_before(self):
+        first = python(
+            "first",
+            "import time; time.sleep(0.3); print('well'); time.sleep(60)",
+            ready_words="well",
+        )
+        run = Run([first], [python("second", SLEEPER, ready_words="up")], until=ready)
+        assert run.lines[:3] == ["first: well", "second: up", "mailops: ready"]
+        assert run.code == 0
+
+    def test_what_runs_once_is_done_before_the_next_begins(self):
+        once = python("prepare", "print('done')", runs_once=True)
+        run = Run([once], [python("web", SLEEPER, ready_words="up")], until=ready)
+        assert run.lines[:3] == ["prepare: done", "web: up", "mailops: ready"]
+
+    def test_the_failure_of_what_runs_once_ends_everything(self):
+        once = python("prepare", "raise SystemExit('no database')", runs_once=True)
+        run = Run([python("db", SLEEPER)], [once], [python("web", SLEEPER)])
+        assert run.code == 1
+        assert run.said("prepare: no database")
+        assert not run.said("web:")
+
+    def test_a_port_in_use_is_named(self):
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+            with pytest.raises(
+                StartError, match=f"Port {port} on 127.0.0.1, for the pages, can't be used"
+            ):
+                check_free("the pages", "127.0.0.1", port, fix="Set PORT.")
+
+
+class TestRestarting:
+    def test_what_dies_starts_again_later_each_time_and_the_log_says_so(self):
+        run = Run(
+            [python("web", "raise SystemExit(3)")],
+            until=lambda lines: len([line for line in lines if "died" in line]) == 3,
+        )
+        assert run.said("died") == [
+            "web: died (exit code 3); starts again in 1 s",
+            "web: died (exit code 3); starts again in 2 s",
+            "web: died (exit code 3); starts again in 4 s",
+        ]
+
+    def test_names_the_signal_that_killed_it(self):
+        suicide = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+        run = Run([python("web", suicide)], until=lambda lines: "died" in lines[-1])
+        assert run.said("died (SIGKILL)")
+
+    def test_keeps_the_last_words_of_what_dies(self):
+        words = "import sys; sys.stdout.write('half a line'); sys.exit(1)"
+        run = Run([python("web", words)], until=lambda lines: "died" in lines[-1])
+        assert "web: half a line" in run.lines
+
+
+class TestStopping:
+    def test_is_done_within_five_seconds_even_with_the_deaf(self):
+        deaf = [python(f"deaf{number}", DEAF, ready_words="up") for number in range(3)]
+        run = Run([python("db", DEAF, ready_words="up")], deaf, until=ready)
+        assert run.stopping_took < 5
+        assert len(run.said("did not stop in time and is killed")) == 4
+
+    def test_what_others_stand_on_goes_last(self):
+        told = "import signal, sys\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(print('bye')))\nprint('up'); signal.pause()"
+        run = Run(
+            [python("db", told, ready_words="up")],
+            [python("web", told, ready_words="up")],
+            until=ready,
+        )
+        assert [line for line in run.lines if "bye" in line] == ["web: bye", "db: bye"]
+
+    def test_leaves_no_grandchild(self):
+        program = (
+            "import subprocess, sys, time\n"
+            f"child = subprocess.Popen([sys.executable, '-c', {DEAF!r}])\n"
+            "print('child', child.pid, flush=True); time.sleep(60)"
+        )
+        seen = []
+
+        def hold(lines):
+            if ready(lines):
+                (told,) = [line for line in lines if "child" in line]
+                seen.append(os.pidfd_open(int(told.split()[-1])))
+            return ready(lines)
+
+        Run([python("web", program, ready_words="child")], until=hold)
+        assert _ends(seen[0])
+
+    def test_children_go_when_the_supervisor_is_killed(self):
+        program = (
+            "import sys\n"
+            "from mailops.lib.supervisor import Process, Supervisor\n"
+            "child = Process(name='x', command=[sys.executable, '-c', 'import os, time; print(os.getpid(), flush=True); time.sleep(60)'])\n"
+            "Supervisor([[child]], lambda name, line: print(line, flush=True)).run()"
+        )
+        supervisor = subprocess.Popen(
+            [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True
+        )
+        child = os.pidfd_open(int(supervisor.stdout.readline()))
+        supervisor.kill()
+        supervisor.communicate()
+        assert _ends(child)
+
+
+def _ends(process):
+    """Tell whether the process behind a pidfd ends within a moment."""
+    ended = bool(select.select([process], [], [], 5)[0])
+    os.close(process)
+    return ended
