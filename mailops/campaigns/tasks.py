@@ -13,13 +13,13 @@ from mailops.campaigns.preflight import start_preflight
 BUDGET_SECONDS = 6.0  # then the task hands on to a new one, so that none blocks its queue
 
 
-@shared_task(queue="housekeeping")
+@shared_task
 def start_due_campaigns() -> None:
     """Start what is due; each start is guarded by its row."""
     starting.start_due()
 
 
-@shared_task(queue="housekeeping")
+@shared_task
 def continue_preflight(preflight_id: int) -> None:
     """Rehearse chunks for a few seconds; hand on while there are more."""
     stop_at = monotonic() + BUDGET_SECONDS
@@ -35,7 +35,7 @@ def continue_preflight(preflight_id: int) -> None:
         raise
 
 
-@shared_task(queue="housekeeping")
+@shared_task
 def continue_preflights() -> None:
     """Pick up rehearsals whose hint was lost; the row lock keeps doubles out."""
     running = Preflight.objects.filter(state=Preflight.State.RUNNING)

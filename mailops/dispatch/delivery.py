@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 
 from django.conf import settings
 from django.db import Error, connection
-from django.db.models.functions import Now
 
 from mailops.campaigns.models import Campaign
 from mailops.content.models import TemplateVersion
@@ -295,13 +294,8 @@ class Delivery:
 
     def _stop_for(self, fault: SystemicFault) -> None:
         if fault.stops == "campaign" and fault.campaign_id is not None:
-            Campaign.objects.filter(pk=fault.campaign_id, state=Campaign.State.RUNNING).update(
-                state=Campaign.State.PAUSED,
-                pause_cause=PauseCause.FAULT,
-                pause_sentence=fault.sentence,
-                pause_detail=fault.detail,
-                paused_at=Now(),
-            )
+            campaign = Campaign.objects.get(pk=fault.campaign_id)
+            campaign.pause(cause=PauseCause.FAULT, sentence=fault.sentence, detail=fault.detail)
             return
         for lane in self._lanes.values():
             if lane.transport.pk == fault.transport_id:
