@@ -90,6 +90,7 @@ PRESETS: dict[str, Preset] = {preset.key: preset for preset in _PRESETS}
 
 @dataclass(frozen=True, slots=True)
 class Advice:
+    title: str
     tone: str  # "warn", "bad" or "info", as the pages' callouts
     sentence: str
 
@@ -102,13 +103,14 @@ def advise(transport: Transport) -> list[Advice]:
     if transport.is_trusted_relay:
         found.append(
             Advice(
+                "A trusted relay",
                 "info",
-                "A trusted relay: this exact host and port stands in MAILOPS_TRUSTED_RELAYS, so it may be inside a private network and be spoken to without TLS or a log-in.",
+                "This exact host and port stands in MAILOPS_TRUSTED_RELAYS, so it may be inside a private network and be spoken to without TLS or a log-in.",
             )
         )
     preset = PRESETS.get(transport.options.get("preset", ""))
     if preset and preset.warning:
-        found.append(Advice("warn", preset.warning))
+        found.append(Advice(preset.name, "warn", preset.warning))
     return found
 
 
@@ -117,24 +119,41 @@ def _on_port(port: int, security: str) -> list[Advice]:
     if port == 25:
         found.append(
             Advice(
+                "Port 25",
                 "warn",
                 "Port 25 is for mail between servers and blocked by most networks; submit on 587 or 465.",
             )
         )
     if port == 465 and security == "starttls":
         found.append(
-            Advice("bad", "Port 465 speaks TLS from the first octet: choose implicit TLS.")
+            Advice(
+                "TLS does not fit the port",
+                "bad",
+                "Port 465 speaks TLS from the first octet: choose implicit TLS.",
+            )
         )
     if port in {25, 587, 2525} and security == "tls":
         found.append(
-            Advice("bad", f"Port {port} greets in clear text: choose STARTTLS, or port 465.")
+            Advice(
+                "TLS does not fit the port",
+                "bad",
+                f"Port {port} greets in clear text: choose STARTTLS, or port 465.",
+            )
         )
     if port == 2525 and security == "starttls":
         found.append(
-            Advice("info", "Port 2525 is the way round a blocked 587; use 587 where it is open.")
+            Advice(
+                "Port 2525",
+                "info",
+                "Port 2525 is the way round a blocked 587; use 587 where it is open.",
+            )
         )
     if port not in {25, 465, 587, 2525} and security != "none":
         found.append(
-            Advice("info", f"Port {port} is unusual for submission; 587 and 465 are the standard.")
+            Advice(
+                "An unusual port",
+                "info",
+                f"Port {port} is unusual for submission; 587 and 465 are the standard.",
+            )
         )
     return found
