@@ -56,7 +56,7 @@ def domain_export(request: HttpRequest) -> HttpResponseBase:
 
 @needs(Act.CONFIGURE)
 def domain_add(request: HttpRequest) -> HttpResponse:
-    form = DomainForm(request.POST or None)
+    form = DomainForm(request.POST if request.method == "POST" else None)
     if request.method != "POST" or not form.is_valid():
         status = 422 if form.is_bound else 200
         return render_page(request, "domains/domain_form.html", {"form": form}, status=status)
@@ -111,7 +111,7 @@ def domain_verify(request: HttpRequest, domain_id: int) -> HttpResponse:
 def domain_edit(request: HttpRequest, domain_id: int) -> HttpResponse:
     domain = get_object_or_404(Domain, pk=domain_id)
     before = str(domain.owner or "")
-    form = OwnerForm(request.POST or None, instance=domain)
+    form = OwnerForm(request.POST if request.method == "POST" else None, instance=domain)
     if request.method != "POST" or not form.is_valid():
         status = 422 if form.is_bound else 200
         context = {"form": form, "domain": domain}
@@ -132,7 +132,7 @@ def domain_edit(request: HttpRequest, domain_id: int) -> HttpResponse:
 def domain_delete(request: HttpRequest, domain_id: int) -> HttpResponse:
     domain = get_object_or_404(Domain, pk=domain_id)
     uses = domain.uses()
-    form = ConfirmForm(request.POST or None, name=domain.name)
+    form = ConfirmForm(request.POST if request.method == "POST" else None, name=domain.name)
     if request.method == "POST" and form.is_valid() and not uses:
         before = {"name": domain.name}
         audit(actor=user_of(request), verb="domain.delete", subject=domain, before=before)
@@ -147,7 +147,11 @@ def domain_delete(request: HttpRequest, domain_id: int) -> HttpResponse:
 @needs(Act.CONFIGURE)
 def identity_add(request: HttpRequest, domain_id: int) -> HttpResponse:
     domain = get_object_or_404(Domain, pk=domain_id)
-    form = IdentityForm(request.POST or None, domain=domain, instance=Identity(domain=domain))
+    form = IdentityForm(
+        request.POST if request.method == "POST" else None,
+        domain=domain,
+        instance=Identity(domain=domain),
+    )
     if request.method != "POST" or not form.is_valid():
         status = 422 if form.is_bound else 200
         context = {"form": form, "domain": domain}
@@ -188,7 +192,8 @@ def requirement_add(request: HttpRequest, domain_id: int) -> HttpResponse:
     domain = get_object_or_404(Domain, pk=domain_id)
     needed_by = f"person: {user_of(request)}"[:100]
     form = RequirementForm(
-        request.POST or None, instance=Requirement(domain=domain, needed_by=needed_by)
+        request.POST if request.method == "POST" else None,
+        instance=Requirement(domain=domain, needed_by=needed_by),
     )
     if request.method != "POST" or not form.is_valid():
         status = 422 if form.is_bound else 200

@@ -1,7 +1,22 @@
 """Addresses of the rollouts pages."""
 
-from django.urls import URLPattern, URLResolver
+from django.urls import path
+
+from mailops.rollouts import launch_views, views
 
 app_name = "rollouts"
 
-urlpatterns: list[URLPattern | URLResolver] = []
+urlpatterns = [
+    path("", views.checklist_list, name="list"),
+    path("streams/<int:stream_id>/", views.checklist_detail, name="detail"),
+    path("checklists/<int:checklist_id>/probe/", views.checklist_probe, name="probe"),
+    path("items/<int:item_id>/", views.item_detail, name="item"),
+    path("items/<int:item_id>/sign/", views.item_sign, name="sign"),
+    path("domains/<int:domain_id>/panel/", views.domain_panel, name="domain-panel"),
+    path("campaigns/<int:campaign_id>/launch/", launch_views.campaign_launch, name="launch"),
+    path(
+        "campaigns/<int:campaign_id>/panel/",
+        launch_views.campaign_launch_panel,
+        name="campaign-launch-panel",
+    ),
+]

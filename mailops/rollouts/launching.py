@@ -1,0 +1,150 @@
+"""Launches a campaign, after asking everything that may speak against it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import transaction
+from django.urls import reverse
+
+from mailops.accounts.auditing import audit
+from mailops.accounts.models import User
+from mailops.campaigns.models import Campaign
+from mailops.campaigns.preflight import blockers, latest_preflight, why_stale
+from mailops.dispatch.tasks import tick
+from mailops.rollouts.models import Checklist, ChecklistItem, Override
+from mailops.rollouts.probing import checklists_of, settle
+
+
+class NotLaunched(Exception):
+    """The campaign stays as it is; the text says why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gate:
+    """Something that may speak against a launch; an override with a reason passes it where that is allowed."""
+
+    title: str
+    objections: tuple[str, ...] = ()
+    may_be_overridden: bool = False
+    url: str = ""
+    remedy: str = ""  # what the link says
+
+    @property
+    def is_open(self) -> bool:
+        return not self.objections
+
+    @property
+    def state(self) -> str:
+        if self.is_open:
+            return "ok"
+        return "warning" if self.may_be_overridden else "error"
+
+    @property
+    def word(self) -> str:
+        if self.is_open:
+            return "Holds"
+        return "Doesn't hold" if self.may_be_overridden else "Stops it"
+
+
+def gates_of(campaign: Campaign) -> list[Gate]:
+    """Return what is asked before `campaign` is launched, each with its objections; asks no network."""
+    gates = [_rehearsal(campaign)]
+    return [*gates, _checklist(campaign)] if campaign.stream.is_bulk else gates
+
+
+def _rehearsal(campaign: Campaign) -> Gate:
+    title, url = "Rehearsal", reverse("campaigns:detail", args=[campaign.pk])
+    preflight = latest_preflight(campaign)
+    if preflight is None:
+        why = "The campaign was not rehearsed over its audience yet."
+    elif preflight.is_running:
+        why = "The rehearsal is still running."
+    elif preflight.has_failed:
+        why = f"The rehearsal failed: {preflight.sentence}"
+    else:
+        why = why_stale(preflight, campaign)
+    if preflight is None or why:
+        return Gate(title=title, objections=(why,), url=url, remedy="Rehearse it")
+    found = tuple(blockers(preflight))
+    is_possible = preflight.sendable > 0
+    return Gate(
+        title=title,
+        objections=found,
+        may_be_overridden=is_possible,
+        url=url,
+        remedy="See the rehearsal",
+    )
+
+
+def _checklist(campaign: Campaign) -> Gate:
+    stream = campaign.stream
+    production = next(one for one in checklists_of(stream) if one.plan == Checklist.Plan.PRODUCTION)
+    with transaction.atomic():
+        checklist = Checklist.objects.select_for_update().get(pk=production.pk)
+        settle(checklist)  # what has expired, or is of another version, holds no more
+    lacking = checklist.items.exclude(state=ChecklistItem.State.HOLDS).order_by("number")
+    return Gate(
+        title="Production checklist",
+        objections=tuple(_objection(item) for item in lacking.select_related("checklist")),
+        may_be_overridden=True,
+        url=reverse("rollouts:detail", args=[stream.pk]),
+        remedy="See the checklist",
+    )
+
+
+def _objection(item: ChecklistItem) -> str:
+    return f"{item} – {item.get_state_display().lower()}: {item.sentence}"
+
+
+def launch(
+    campaign: Campaign, *, actor: User, override_reason: str = "", at: datetime | None = None
+) -> Campaign:
+    """Let a draft run now, or at `at`; raise NotLaunched where a gate is closed or somebody was faster.
+
+    The row's lock makes twenty presses one launch. Objections that may be overridden are, with a reason, and kept.
+    """
+    with transaction.atomic():
+        locked = Campaign.objects.select_for_update().get(pk=campaign.pk)
+        if not locked.is_draft:
+            raise NotLaunched(f"“{locked}” is {locked.get_state_display().lower()} already.")
+        _pass(locked, gates_of(locked), actor, override_reason.strip())
+        if at is not None:
+            locked.schedule(at, actor=actor)
+        else:
+            locked.start(actor=actor)
+        transaction.on_commit(_hint, robust=True)
+    return locked
+
+
+def _pass(campaign: Campaign, gates: Sequence[Gate], actor: User, reason: str) -> None:
+    closed = [gate for gate in gates if not gate.is_open]
+    objections = [objection for gate in closed for objection in gate.objections]
+    if final := [gate for gate in closed if not gate.may_be_overridden]:
+        raise NotLaunched(" ".join(objection for gate in final for objection in gate.objections))
+    if not closed:
+        return
+    if not reason:
+        raise NotLaunched(
+            "It can't be launched without a reason while this does not hold: "
+            + " ".join(objections)
+        )
+    Override.objects.create(
+        campaign=campaign,
+        stream=campaign.stream,
+        actor=actor,
+        actor_label=actor.email,
+        reason=reason,
+        objections=objections,
+    )
+    audit(
+        actor=actor,
+        verb="campaign.override",
+        subject=campaign,
+        after={"objections": objections},
+        reason=reason,
+    )
+
+
+def _hint() -> None:
+    tick.delay()  # only sooner: the next tick comes anyway

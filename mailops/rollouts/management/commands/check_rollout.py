@@ -1,0 +1,55 @@
+"""Asks a stream's checklist in CI: exit code 0 (all hold), 1 (an item doesn't), 2 (could not check)."""
+
+import json
+import sys
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from mailops.rollouts.models import Checklist, ChecklistItem
+from mailops.rollouts.probing import checklists_of, probe
+from mailops.transports.models import Stream
+
+ALL_HOLD, AN_ITEM_DOES_NOT, COULD_NOT_CHECK = 0, 1, 2
+
+
+class Command(BaseCommand):
+    help = "Probe the checklist of a stream and say which items hold."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("stream", metavar="STREAM", help="its name")
+        parser.add_argument("--list", choices=Checklist.Plan.values, default="production")
+        parser.add_argument("--json", action="store_true")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        stream = Stream.objects.filter(name=options["stream"]).first()
+        if stream is None:
+            names = ", ".join(Stream.objects.order_by("name").values_list("name", flat=True))
+            raise CommandError(
+                f"There is no stream {options['stream']!r}; there are: {names or 'none'}.",
+                returncode=COULD_NOT_CHECK,
+            )
+        wanted = next(one for one in checklists_of(stream) if one.plan == options["list"])
+        checklist = probe(wanted)
+        items = list(checklist.items.select_related("checklist").order_by("number"))
+        self.stdout.write(_as_json(stream, items) if options["json"] else _as_text(items))
+        sys.exit(ALL_HOLD if all(item.holds for item in items) else AN_ITEM_DOES_NOT)
+
+
+def _as_json(stream: Stream, items: list[ChecklistItem]) -> str:
+    said = [
+        {
+            "number": item.number,
+            "title": item.title,
+            "state": item.state,
+            "sentence": item.sentence,
+            "fix": item.fix,
+        }
+        for item in items
+    ]
+    return json.dumps({"stream": stream.name, "items": said}, indent=2)
+
+
+def _as_text(items: list[ChecklistItem]) -> str:
+    return "\n".join(f"{item.state:8}{item}: {item.sentence} {item.fix}".rstrip() for item in items)

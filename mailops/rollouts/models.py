@@ -1,0 +1,176 @@
+"""What must hold before a stream goes live: checklists, what proves them, and who let mail go without."""
+
+from datetime import datetime
+from typing import ClassVar, Self
+
+from django.db import models
+from django.db.models import Count, F, Q
+from django.db.models.functions import Now
+
+from mailops.rollouts.items import PRODUCTION, TWO_WEEKS, Item
+
+
+class ChecklistQuerySet(models.QuerySet["Checklist"]):
+    def current(self) -> Self:
+        """Those of a stream's present domain; others are kept for their history."""
+        return self.filter(domain=F("stream__domain"))
+
+    def with_numbers(self) -> Self:
+        """Annotate how many items there are, hold and failed; those with failures come first."""
+        return self.annotate(
+            total=Count("items"),
+            holding=Count("items", filter=Q(items__state=ChecklistItem.State.HOLDS)),
+            failing=Count("items", filter=Q(items__state=ChecklistItem.State.FAILED)),
+        ).order_by("-failing", F("holding") - F("total"), "stream__name")
+
+
+class Checklist(models.Model):
+    """One list for one stream on its domain; another domain begins another list."""
+
+    class Plan(models.TextChoices):
+        PRODUCTION = "production", "Production checklist"  # blocks bulk launches
+        TWO_WEEKS = "two_weeks", "Two-week plan"  # how to get there
+
+    objects = ChecklistQuerySet.as_manager()
+
+    stream = models.ForeignKey(
+        "transports.Stream", on_delete=models.CASCADE, related_name="checklists"
+    )
+    domain = models.ForeignKey("domains.Domain", on_delete=models.CASCADE, related_name="+")
+    plan = models.CharField(max_length=12, choices=Plan.choices)
+    probed_at = models.DateTimeField(null=True)
+    next_probe_at = models.DateTimeField(db_default=Now())
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["stream", "domain", "plan"], name="checklist_once_a_plan"
+            )
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["next_probe_at"], name="checklist_due")  # the tick
+        ]
+
+    @property
+    def all_hold(self) -> bool:
+        """Tell whether every item holds; needs `with_numbers`."""
+        return bool(getattr(self, "total", 0)) and self.holding == self.total  # type: ignore[attr-defined]
+
+    @property
+    def asked(self) -> tuple[Item, ...]:
+        return PRODUCTION if self.plan == self.Plan.PRODUCTION else TWO_WEEKS
+
+    def __str__(self) -> str:
+        return f"{self.get_plan_display()} of {self.stream}"
+
+
+class ChecklistItem(models.Model):
+    class State(models.TextChoices):
+        MISSING = "missing", "Missing"  # nothing proves it yet
+        FAILED = "failed", "Failed"  # the newest proof says no
+        STALE = "stale", "Stale"  # the proof is too old, or of another version
+        HOLDS = "holds", "Holds"
+
+    checklist = models.ForeignKey(Checklist, on_delete=models.CASCADE, related_name="items")
+    number = models.PositiveSmallIntegerField()
+    state = models.CharField(max_length=10, choices=State.choices, default=State.MISSING)
+    sentence = models.TextField(blank=True)  # why it is in this state
+    fix = models.TextField(blank=True)
+    since_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["checklist", "number"], name="item_once_a_number")
+        ]
+
+    @property
+    def asked(self) -> Item:
+        return self.checklist.asked[self.number - 1]
+
+    @property
+    def title(self) -> str:
+        return self.asked.title
+
+    @property
+    def holds(self) -> bool:
+        return self.state == self.State.HOLDS
+
+    @property
+    def may_be_signed(self) -> bool:
+        return self.asked.signed_for is not None
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.title}"
+
+
+class Evidence(models.Model):
+    """What a probe found or a person signed; the same finding again only moves `last_at` and the expiry."""
+
+    item = models.ForeignKey(ChecklistItem, on_delete=models.CASCADE, related_name="evidence")
+    at = models.DateTimeField(db_default=Now())
+    last_at = models.DateTimeField(db_default=Now())
+    expires_at = models.DateTimeField(null=True)  # null: as long as nothing changes
+    is_ok = models.BooleanField()
+    sentence = models.TextField()
+    fix = models.TextField(blank=True)
+    data = models.JSONField(default=dict)  # the technical part
+    probe = models.CharField(max_length=30, blank=True)  # empty: signed by a person
+    signed_by = models.ForeignKey(
+        "accounts.User", null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    signed_label = models.CharField(max_length=254, blank=True)  # kept when the user is gone
+    versions = models.JSONField(default=list)  # ids of the template versions it speaks of
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(fields=["item", "-last_at"], name="evidence_by_item")  # newest, history
+        ]
+
+    @property
+    def is_signed(self) -> bool:
+        return not self.probe
+
+    @property
+    def technical_text(self) -> str:
+        return "\n".join(f"{name}: {value}" for name, value in self.data.items())
+
+    def is_expired(self, now: datetime) -> bool:
+        return self.expires_at is not None and self.expires_at <= now
+
+
+class StateChange(models.Model):
+    """How many items of a checklist held from this moment on: its status over time."""
+
+    checklist = models.ForeignKey(Checklist, on_delete=models.CASCADE, related_name="changes")
+    at = models.DateTimeField(db_default=Now())
+    holding = models.PositiveSmallIntegerField()
+    total = models.PositiveSmallIntegerField()
+    sentence = models.TextField(blank=True)  # which items changed, and how
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(fields=["checklist", "-at"], name="state_change_by_list")  # the chart
+        ]
+
+
+class Override(models.Model):
+    """Somebody launched although items did not hold, and said why."""
+
+    campaign = models.ForeignKey(
+        "campaigns.Campaign", on_delete=models.CASCADE, related_name="overrides"
+    )
+    stream = models.ForeignKey(
+        "transports.Stream", on_delete=models.CASCADE, related_name="overrides"
+    )
+    actor = models.ForeignKey(
+        "accounts.User", null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    actor_label = models.CharField(max_length=254)
+    reason = models.TextField()
+    objections = models.JSONField(default=list)  # the sentences that were overridden
+    at = models.DateTimeField(db_default=Now())
+
+    @property
+    def technical_text(self) -> str:
+        return "\n".join(self.objections)

@@ -1,0 +1,96 @@
+"""Probes of the sender's domain: its checks, and the alignment of mail that was really captured."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from django.utils import timezone
+
+from mailops.domains.checks.alignment import is_aligned
+from mailops.domains.checks.dmarc import walk_tree
+from mailops.domains.models import CheckStatus, Domain, Finding
+from mailops.lib.resolver import Memo, resolve
+from mailops.rollouts.captured import newest_of_stream
+from mailops.rollouts.probes.proof import Proof
+from mailops.sandbox.models import CapturedMessage
+from mailops.transports.models import Stream
+
+KNOWN_FOR = timedelta(hours=24)
+LOOK = "Open the domain's page and mend what it names."
+
+
+def authentication(stream: Stream) -> Proof:
+    """Check that the domain's checks hold and that the newest captured mail of `stream` is aligned."""
+    domain = stream.domain
+    findings = list(domain.findings.order_by("check_name"))
+    data: dict[str, object] = {finding.label: finding.status for finding in findings}
+    unknown = [finding for finding in findings if not _is_known(finding)]
+    if not findings or unknown:
+        what = ", ".join(finding.label for finding in unknown)
+        return Proof(
+            is_ok=None,
+            sentence=f"DNS has not told about {what} for a day."
+            if unknown
+            else f"{domain} was not checked yet.",
+            fix="Open the domain's page and press “Verify now”.",
+            data=data,
+        )
+    captured = newest_of_stream(stream)
+    problems = [*_broken(findings), *_misaligned(domain, captured)]
+    data["captured message"] = captured.pk if captured else None
+    seen = "the newest captured mail is aligned" if captured else "alignment was computed"
+    well = f"The checks of {domain} hold, and {seen}."
+    return Proof.over(problems, well=well, data=data)
+
+
+def _is_known(finding: Finding) -> bool:
+    is_recent = finding.checked_at > timezone.now() - KNOWN_FOR
+    return is_recent and finding.status != CheckStatus.UNKNOWN
+
+
+def _broken(findings: list[Finding]) -> Iterator[tuple[str, str]]:
+    for finding in findings:
+        if finding.status == CheckStatus.ERROR:
+            yield f"{finding.label}: {finding.sentence}", finding.fix or LOOK
+
+
+def _misaligned(domain: Domain, captured: CapturedMessage | None) -> Iterator[tuple[str, str]]:
+    if captured is None:
+        return
+    header_domain = captured.header_from.rpartition("@")[2].strip("<> ").lower()
+    if header_domain != domain.name:
+        yield (
+            f"The newest captured mail says it is from {header_domain}.",
+            f"Use an identity of {domain}.",
+        )
+    asks = Memo(resolve)
+    walk = walk_tree(domain.name, asks)
+    record = walk.policy_step.record if walk.policy_step else None
+    sender = captured.envelope_sender.rpartition("@")[2].lower()
+    is_strict = record is not None and record.is_spf_strict
+    signs = domain.findings.filter(check_name__startswith="dkim:", status=CheckStatus.OK).exists()
+    if (
+        walk.failure is None
+        and not signs
+        and not is_aligned(walk, sender, asks, is_strict=is_strict)
+    ):
+        yield (
+            f"The newest captured mail has the return path {sender}, which is not aligned with {domain}, and no DKIM key works.",
+            f"Use a return path under {domain}, or sign with DKIM.",
+        )
+
+
+def active_domains(stream: Stream) -> Proof:  # noqa: ARG001 - the whole installation's domains
+    """Check that every domain a stream sends from is checked by schedule, and that none is broken."""
+    domains = Domain.objects.filter(streams__isnull=False).distinct().order_by("name")
+    return Proof.over(
+        (problem for domain in domains for problem in _inactive(domain)),
+        well=f"All {len(domains)} domains in use are checked by schedule, and none is broken.",
+        data={domain.name: domain.status for domain in domains},
+    )
+
+
+def _inactive(domain: Domain) -> Iterator[tuple[str, str]]:
+    if domain.checked_at is None or domain.checked_at < timezone.now() - KNOWN_FOR:
+        yield f"{domain} was not checked for a day.", "See that the beat process runs."
+    elif domain.is_broken:
+        yield f"{domain} is broken.", LOOK

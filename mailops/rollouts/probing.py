@@ -1,0 +1,234 @@
+"""Proves the items of a checklist, and says which of them hold."""
+
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import F
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from mailops.accounts.auditing import audit
+from mailops.accounts.models import User
+from mailops.rollouts.captured import campaigns_in_use
+from mailops.rollouts.models import Checklist, ChecklistItem, Evidence, StateChange
+from mailops.rollouts.probes import PROBES
+from mailops.rollouts.probes.proof import Proof
+from mailops.transports.models import Stream
+
+State = ChecklistItem.State
+WORST_FIRST = (State.FAILED, State.MISSING, State.STALE, State.HOLDS)
+PROBE_AGAIN = timedelta(hours=6)  # well within the 24 hours that most proofs last
+
+
+def checklists_of(stream: Stream) -> list[Checklist]:
+    """Return both lists of `stream` on its present domain, making those that aren't there yet."""
+    return [_ensure(stream, plan) for plan in Checklist.Plan.values]
+
+
+def _ensure(stream: Stream, plan: str) -> Checklist:
+    with transaction.atomic():
+        checklist, is_new = Checklist.objects.get_or_create(
+            stream=stream, domain=stream.domain, plan=plan
+        )
+        if is_new:
+            ChecklistItem.objects.bulk_create(
+                ChecklistItem(
+                    checklist=checklist,
+                    number=item.number,
+                    sentence="Not proven yet.",
+                    fix="Sign it." if not item.probe else "Probe it.",
+                )
+                for item in checklist.asked
+            )
+    return checklist
+
+
+def ensure_all() -> None:
+    """Make the lists of streams that have none on their present domain."""
+    wanting = Stream.objects.select_related("domain").exclude(
+        checklists__domain=F("domain"), checklists__plan=Checklist.Plan.TWO_WEEKS
+    )
+    for stream in wanting:
+        checklists_of(stream)
+
+
+def probe(checklist: Checklist, *, actor: User | None = None) -> Checklist:
+    """Run every probe of `checklist` now, keep what they found, and settle its items."""
+    stream = Stream.objects.select_related("domain", "owner").get(pk=checklist.stream_id)
+    proofs = {
+        item.number: PROBES[item.probe](stream)  # speaks to the network: outside any transaction
+        for item in checklist.asked
+        if item.probe
+    }
+    with transaction.atomic():
+        locked = Checklist.objects.select_for_update().get(pk=checklist.pk)
+        items = {item.number: item for item in _items(locked)}
+        for number, proof in proofs.items():
+            _keep(items[number], proof)
+        settle(locked, unproven=proofs)
+        now = timezone.now()
+        locked.probed_at, locked.next_probe_at = now, now + PROBE_AGAIN
+        locked.save(update_fields=["probed_at", "next_probe_at"])
+        if actor:
+            audit(actor=actor, verb="checklist.probe", subject=locked, after=summary(locked))
+    return locked
+
+
+def _items(checklist: Checklist) -> list[ChecklistItem]:
+    items = list(checklist.items.order_by("number"))
+    for item in items:
+        item.checklist = checklist
+    return items
+
+
+def summary(checklist: Checklist) -> dict[str, str]:
+    """Return the state of each item, for the audit trail."""
+    return {str(item.number): item.state for item in _items(checklist)}
+
+
+def _keep(item: ChecklistItem, proof: Proof) -> None:
+    """Write what a probe found; the same finding again only renews the last one."""
+    if proof.is_ok is None:
+        return
+    now, lasts = timezone.now(), item.asked.proof_lasts
+    expires_at = now + lasts if lasts else None
+    newest = item.evidence.exclude(probe="").order_by("-last_at", "-id").first()
+    versions = sorted(proof.versions)
+    if (
+        newest
+        and (newest.is_ok, newest.sentence, newest.versions)
+        == (proof.is_ok, proof.sentence, versions)
+        and not newest.is_expired(now)
+    ):
+        newest.last_at, newest.expires_at, newest.data = now, expires_at, proof.data
+        newest.save(update_fields=["last_at", "expires_at", "data"])
+        return
+    Evidence.objects.create(
+        item=item,
+        at=now,
+        last_at=now,
+        expires_at=expires_at,
+        is_ok=proof.is_ok,
+        sentence=proof.sentence,
+        fix=proof.fix,
+        data=proof.data,
+        probe=item.asked.probe,
+        versions=versions,
+    )
+
+
+def settle(checklist: Checklist, *, unproven: dict[int, Proof] | None = None) -> None:
+    """Work out the state of each item from its evidence, by the clock; asks no network.
+
+    `unproven` are the proofs just tried, whose sentences say why nothing could be found out.
+    """
+    now, versions = timezone.now(), sorted(c.version_id for c in campaigns_in_use(checklist.stream))
+    changed = []
+    items = _items(checklist)
+    for item in items:
+        proof = (unproven or {}).get(item.number)
+        before = item.state
+        item.state, item.sentence, item.fix = _judge(item, proof, versions, now)
+        if before != item.state:
+            item.since_at = now
+            changed.append(
+                f"{item.number} {item.title}: {State(before).label} → {State(item.state).label}"
+            )
+        item.save(update_fields=["state", "sentence", "fix", "since_at"])
+    if changed:
+        StateChange.objects.create(
+            checklist=checklist,
+            at=now,
+            holding=sum(item.holds for item in items),
+            total=len(items),
+            sentence="; ".join(changed),
+        )
+
+
+Verdict = tuple[str, str, str]  # state, sentence, fix
+
+
+def _judge(item: ChecklistItem, proof: Proof | None, versions: list[int], now: datetime) -> Verdict:
+    """Return the worst of what the probe and the signature say, of those that the item asks for."""
+    verdicts: list[Verdict] = []
+    if item.asked.probe:
+        newest = item.evidence.exclude(probe="").order_by("-last_at", "-id").first()
+        verdicts.append(_of_probe(item, newest, proof, versions, now))
+    if item.asked.signed_for is not None:
+        newest = item.evidence.filter(probe="").order_by("-last_at", "-id").first()
+        verdicts.append(_of_signature(item, newest, versions, now))
+    return min(verdicts, key=lambda verdict: WORST_FIRST.index(State(verdict[0])))
+
+
+def _of_probe(
+    item: ChecklistItem,
+    newest: Evidence | None,
+    proof: Proof | None,
+    versions: list[int],
+    now: datetime,
+) -> Verdict:
+    why, fix = (proof.sentence, proof.fix) if proof else ("Not proven yet.", "Probe it.")
+    if newest is None:
+        return State.MISSING, why, fix
+    if item.asked.by_version and newest.versions != versions:
+        return State.STALE, f"Another version is in use now. {why}", fix
+    if newest.is_expired(now):
+        return State.STALE, f"The proof is too old. {why}", fix
+    return (State.HOLDS if newest.is_ok else State.FAILED), newest.sentence, newest.fix
+
+
+def _of_signature(
+    item: ChecklistItem, newest: Evidence | None, versions: list[int], now: datetime
+) -> Verdict:
+    if newest is None:
+        return State.MISSING, "Nobody has signed this yet.", "Look, then sign it with a note."
+    if item.asked.by_version and not set(versions) <= set(newest.versions):
+        return State.STALE, "Another version is in use now.", "Look at it, then sign again."
+    if newest.is_expired(now):
+        return State.STALE, "The signature has expired.", "Look again, then sign again."
+    return State.HOLDS, newest.sentence, ""
+
+
+def sign(item: ChecklistItem, *, actor: User, note: str, lasts: timedelta) -> Evidence:
+    """Let a person stand for `item`, no longer than the item allows."""
+    longest = item.asked.signed_for
+    assert longest is not None, "this item is proven by its probe alone"
+    with transaction.atomic():
+        checklist = Checklist.objects.select_for_update().get(pk=item.checklist_id)
+        evidence = Evidence.objects.create(
+            item=item,
+            expires_at=timezone.now() + min(lasts, longest),
+            is_ok=True,
+            sentence=f"Signed by {actor}: {note}",
+            signed_by=actor,
+            signed_label=actor.email,
+            versions=sorted(c.version_id for c in campaigns_in_use(checklist.stream)),
+        )
+        settle(checklist)
+        audit(
+            actor=actor,
+            verb="checklist.sign",
+            subject=checklist,
+            after={"item": str(item), "until": str(evidence.expires_at)},
+            reason=note,
+        )
+    return evidence
+
+
+def probe_due(*, until: datetime) -> int:
+    """Probe the lists whose time has come, the longest due first, until `until`; return how many."""
+    ensure_all()
+    probed = 0
+    while timezone.now() < until:
+        due = Checklist.objects.current().filter(next_probe_at__lte=Now())
+        checklist = due.order_by("next_probe_at").first()
+        if checklist is None:
+            break
+        # set ahead first: a probe that fails for a reason of its own must not keep the others waiting
+        is_ours = due.filter(pk=checklist.pk, next_probe_at=checklist.next_probe_at).update(
+            next_probe_at=Now() + timedelta(minutes=10)
+        )
+        if is_ours:
+            probe(checklist)
+            probed += 1
+    return probed

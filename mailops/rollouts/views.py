@@ -1,0 +1,112 @@
+"""The pages of checklists."""
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.urls import reverse
+from django.views.decorators.http import require_POST
+
+from mailops.accounts.permissions import Act, needs, user_of
+from mailops.domains.models import Domain
+from mailops.lib.htmx import render_page
+from mailops.rollouts.forms import SignForm
+from mailops.rollouts.models import Checklist, ChecklistItem, ChecklistQuerySet, Override
+from mailops.rollouts.probing import checklists_of, ensure_all, probe, sign
+from mailops.rollouts.timeline import status_chart
+from mailops.transports.models import Stream
+
+PAGE = 50
+
+
+def _current() -> ChecklistQuerySet:
+    return Checklist.objects.current().select_related("stream", "domain").with_numbers()
+
+
+@needs(Act.SEE)
+def checklist_list(request: HttpRequest) -> HttpResponse:
+    ensure_all()
+    production = _current().filter(plan=Checklist.Plan.PRODUCTION)
+    plans = _current().filter(plan=Checklist.Plan.TWO_WEEKS)
+    context = {
+        "page": Paginator(production, PAGE).get_page(request.GET.get("page")),
+        "plans": {plan.stream_id: plan for plan in plans},
+        "overrides": Override.objects.select_related("campaign", "stream").order_by("-at")[:10],
+    }
+    return render_page(request, "rollouts/checklist_list.html", context)
+
+
+@needs(Act.SEE)
+def checklist_detail(request: HttpRequest, stream_id: int) -> HttpResponse:
+    stream = get_object_or_404(Stream.objects.select_related("domain", "owner"), pk=stream_id)
+    wanted = request.GET.get("list", Checklist.Plan.PRODUCTION)
+    if wanted not in Checklist.Plan.values:
+        raise Http404
+    checklists_of(stream)
+    checklist = _current().get(stream=stream, plan=wanted)
+    items = list(checklist.items.order_by("number"))
+    for item in items:
+        item.checklist = checklist
+    context = {
+        "stream": stream,
+        "checklist": checklist,
+        "items": items,
+        "chart": status_chart(checklist),
+        "overrides": stream.overrides.select_related("campaign").order_by("-at")[:20],
+        "lists": [(value, label, value == wanted) for value, label in Checklist.Plan.choices],
+    }
+    return render_page(request, "rollouts/checklist_detail.html", context)
+
+
+@require_POST
+@needs(Act.SEE, to_change=Act.OPERATE)
+def checklist_probe(request: HttpRequest, checklist_id: int) -> HttpResponse:
+    checklist = get_object_or_404(Checklist.objects.select_related("stream"), pk=checklist_id)
+    probe(checklist, actor=user_of(request))
+    items = list(checklist.items.all())
+    holding = sum(item.holds for item in items)
+    messages.success(request, f"{holding} of {len(items)} items hold.")
+    return redirect(_address(checklist))
+
+
+def _address(checklist: Checklist) -> str:
+    address = reverse("rollouts:detail", args=[checklist.stream_id])
+    return f"{address}?list={checklist.plan}"
+
+
+@needs(Act.SEE)
+def item_detail(request: HttpRequest, item_id: int) -> HttpResponse:
+    item = _item(item_id)
+    evidence = item.evidence.select_related("signed_by").order_by("-last_at", "-id")
+    page = Paginator(evidence, PAGE).get_page(request.GET.get("page"))
+    context = {"item": item, "page": page, "back": _address(item.checklist)}
+    return render_page(request, "rollouts/item_detail.html", context)
+
+
+def _item(item_id: int) -> ChecklistItem:
+    return get_object_or_404(
+        ChecklistItem.objects.select_related("checklist__stream", "checklist__domain"), pk=item_id
+    )
+
+
+@needs(Act.SIGN)
+def item_sign(request: HttpRequest, item_id: int) -> HttpResponse:
+    item = _item(item_id)
+    if not item.may_be_signed:
+        raise Http404
+    form = SignForm(request.POST if request.method == "POST" else None, asked=item.asked)
+    if request.method != "POST" or not form.is_valid():
+        context = {"form": form, "item": item, "back": _address(item.checklist)}
+        status = 422 if form.is_bound else 200
+        return render_page(request, "rollouts/item_sign.html", context, status=status)
+    sign(item, actor=user_of(request), note=form.cleaned_data["note"], lasts=form.lasts)
+    messages.success(request, f"You signed “{item.title}”.")
+    return redirect(_address(item.checklist))
+
+
+@needs(Act.SEE)
+def domain_panel(request: HttpRequest, domain_id: int) -> HttpResponse:
+    domain = get_object_or_404(Domain, pk=domain_id)
+    checklists = _current().filter(domain=domain, plan=Checklist.Plan.PRODUCTION)
+    context = {"domain": domain, "checklists": checklists}
+    return render_page(request, "rollouts/domain_panel.html", context, fragment="domain-checklists")

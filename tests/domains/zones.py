@@ -1,0 +1,46 @@
+import pytest
+
+from mailops.domains.demo_zones import DEMO_INCLUDE, DEMO_KEY_RECORD
+from mailops.lib.resolver import Resolver
+from tests.lib.nameserver import FaultyNameserver
+
+GOOD_SPF = "v=spf1 ip4:192.0.2.1 -all"
+
+
+@pytest.fixture(scope="session")
+def dns_server():
+    with FaultyNameserver({}) as server:
+        yield server
+
+
+@pytest.fixture
+def dns(dns_server, settings):
+    """A name server whose zones a test writes: dns.zones["a.example"] = {"TXT": [...]}."""
+    dns_server.zones.clear()
+    dns_server.silent, dns_server.failing = set(), set()
+    dns_server.is_silent = dns_server.is_failing = False
+    dns_server.asked.clear()
+    settings.MAILOPS_NAMESERVERS = [dns_server.address]
+    return dns_server
+
+
+@pytest.fixture
+def asks(dns):
+    return Resolver(((dns.host, dns.port),), query_seconds=0.1)
+
+
+@pytest.fixture
+def good(dns, settings):
+    """acme.example as it should be, with its return path below it."""
+    settings.MAILOPS_RETURN_PATH_HOST = "bounces.acme.example"
+    spf = f"v=spf1 include:{DEMO_INCLUDE} -all"
+    dns.zones.update(
+        {
+            DEMO_INCLUDE: {"TXT": ["v=spf1 ip4:127.0.0.1 -all"]},
+            "acme.example": {"TXT": ["a note", spf], "MX": ["10 mail.acme.example"]},
+            "bounces.acme.example": {"TXT": [spf], "MX": ["10 mail.acme.example"]},
+            "s1._domainkey.acme.example": {"TXT": [DEMO_KEY_RECORD]},
+            "_dmarc.acme.example": {"TXT": ["v=DMARC1; p=reject; rua=mailto:dmarc@acme.example"]},
+        }
+    )
+    return dns

@@ -1,0 +1,103 @@
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from mailops.accounts.models import AuditEntry
+from mailops.campaigns.preflight import start_preflight
+from mailops.campaigns.rehearsing import check_chunk
+from mailops.rollouts.launching import NotLaunched, gates_of, launch
+from mailops.rollouts.models import ChecklistItem, Override
+from mailops.rollouts.probing import checklists_of
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def campaign(stream):
+    return stream.campaigns.get()
+
+
+@pytest.fixture
+def rehearsed(campaign, operator):
+    preflight = start_preflight(campaign=campaign, actor=operator)
+    while check_chunk(preflight_id=preflight.pk):
+        pass
+    return campaign
+
+
+@pytest.fixture
+def proven(rehearsed, monkeypatch):
+    """A campaign that nothing speaks against."""
+    checklists_of(rehearsed.stream)
+    ChecklistItem.objects.update(state="holds")
+    monkeypatch.setattr("mailops.rollouts.launching.settle", lambda checklist: None)
+    return rehearsed
+
+
+class TestGates:
+    def test_a_campaign_is_rehearsed_first(self, campaign, operator):
+        rehearsal = gates_of(campaign)[0]
+        assert not rehearsal.is_open
+        assert not rehearsal.may_be_overridden
+        with pytest.raises(NotLaunched, match="was not rehearsed"):
+            launch(campaign, actor=operator, override_reason="I am in a hurry")
+
+    def test_a_stale_rehearsal_counts_as_none(self, rehearsed, operator):
+        rehearsed.audience.memberships.all().delete()
+        type(rehearsed.audience).objects.filter(pk=rehearsed.audience_id).update(revision=99)
+        rehearsed.refresh_from_db()
+        assert "changed" in gates_of(rehearsed)[0].objections[0]
+
+    def test_bulk_wants_every_item_to_hold(self, rehearsed, operator):
+        checklist = gates_of(rehearsed)[1]
+        assert len(checklist.objections) == 8
+        with pytest.raises(NotLaunched, match="without a reason"):
+            launch(rehearsed, actor=operator)
+        rehearsed.refresh_from_db()
+        assert rehearsed.is_draft
+
+    def test_transactional_mail_is_not_held_by_the_checklist(self, rehearsed):
+        rehearsed.stream.kind = "transactional"
+        assert len(gates_of(rehearsed)) == 1
+
+
+class TestLaunch:
+    def test_starts_at_once(self, proven, operator):
+        launch(proven, actor=operator)
+        proven.refresh_from_db()
+        assert proven.is_running
+        assert not Override.objects.exists()
+        assert AuditEntry.objects.get(verb="campaign.start").actor == operator
+
+    def test_or_at_a_time(self, proven, operator):
+        at = timezone.now() + timedelta(hours=1)
+        launch(proven, actor=operator, at=at)
+        proven.refresh_from_db()
+        assert proven.is_scheduled
+        assert proven.scheduled_at == at
+
+    def test_an_override_is_kept_with_its_reason_and_what_did_not_hold(self, rehearsed, operator):
+        launch(rehearsed, actor=operator, override_reason="The board wants it today.")
+        override = Override.objects.get()
+        assert override.reason == "The board wants it today."
+        assert len(override.objections) == 8
+        assert AuditEntry.objects.get(verb="campaign.override").reason == override.reason
+
+    def test_twenty_presses_are_one_launch(self, proven, operator):
+        def press(_):
+            try:
+                launch(proven, actor=operator)
+            except NotLaunched as refusal:
+                return str(refusal)
+            finally:
+                connection.close()
+            return "launched"
+
+        with ThreadPoolExecutor(20) as pool:
+            said = list(pool.map(press, range(20)))
+        assert said.count("launched") == 1
+        assert said.count("“Spring” is running already.") == 19
+        assert AuditEntry.objects.filter(verb="campaign.start").count() == 1

@@ -1,0 +1,222 @@
+import json
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from mailops.rollouts.models import Checklist, ChecklistItem, Evidence, Override
+from mailops.rollouts.probing import checklists_of
+from tests.factories import make_campaign, make_stream
+from tests.rollouts.test_launching import campaign, proven, rehearsed  # noqa: F401 - fixtures
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def plain(db):
+    """A stream whose probes are not run."""
+    stream = make_stream(name="Letters")
+    checklists_of(stream)
+    return stream
+
+
+@pytest.fixture
+def signable(plain):
+    return ChecklistItem.objects.get(
+        checklist__stream=plain, checklist__plan="production", number=7
+    )
+
+
+class TestList:
+    def test_shows_every_stream_with_how_much_holds(self, logged_in, viewer, plain):
+        page = logged_in(viewer).get("/rollouts/").content.decode()
+        assert "Letters" in page
+        assert "0 of 8" in page
+
+    def test_is_empty_without_streams(self, logged_in, viewer):
+        assert "No streams yet" in logged_in(viewer).get("/rollouts/").content.decode()
+
+    def test_asks_the_database_a_fixed_number_of_times(
+        self, logged_in, viewer, django_assert_max_num_queries
+    ):
+        for _ in range(12):
+            checklists_of(make_stream())
+        client = logged_in(viewer)
+        with django_assert_max_num_queries(9):
+            client.get("/rollouts/")
+
+
+class TestDetail:
+    def test_shows_each_item_with_what_proves_it(self, logged_in, viewer, plain):
+        page = logged_in(viewer).get(f"/rollouts/streams/{plain.pk}/").content.decode()
+        assert page.count("Not proven yet.") >= 6
+        assert "/sign/" not in page
+        assert "/probe/" not in page
+
+    def test_the_plan_is_a_second_list(self, logged_in, viewer, plain):
+        page = logged_in(viewer).get(f"/rollouts/streams/{plain.pk}/?list=two_weeks")
+        assert "Week 2" in page.content.decode()
+
+    def test_a_list_that_is_none_is_404(self, logged_in, viewer, plain):
+        assert logged_in(viewer).get(f"/rollouts/streams/{plain.pk}/?list=x").status_code == 404
+
+    def test_asks_the_database_a_fixed_number_of_times(
+        self, logged_in, viewer, plain, django_assert_max_num_queries
+    ):
+        client = logged_in(viewer)
+        with django_assert_max_num_queries(14):
+            client.get(f"/rollouts/streams/{plain.pk}/")
+
+
+class TestProbe:
+    def test_probes_now(self, logged_in, oncall, stream):
+        checklist = checklists_of(stream)[0]
+        response = logged_in(oncall).post(
+            f"/rollouts/checklists/{checklist.pk}/probe/", follow=True
+        )
+        page = response.content.decode()
+        assert "items hold" in page
+        assert 'data-chart="status"' in page
+        assert Checklist.objects.get(pk=checklist.pk).probed_at
+
+    def test_is_not_for_viewers(self, logged_in, viewer, plain):
+        checklist = checklists_of(plain)[0]
+        response = logged_in(viewer).post(f"/rollouts/checklists/{checklist.pk}/probe/")
+        assert response.status_code == 403
+
+
+class TestSign:
+    def test_a_signature_is_kept_with_its_note(self, logged_in, operator, signable):
+        data = {"note": "Looked at it in Outlook, dark.", "days": "30"}
+        client = logged_in(operator)
+        client.post(f"/rollouts/items/{signable.pk}/sign/", data)
+        page = client.get(f"/rollouts/items/{signable.pk}/").content.decode()
+        assert "Looked at it in Outlook, dark." in page
+        assert "Good until" in page
+
+    @pytest.mark.parametrize(
+        "data", [{"note": "ok", "days": "30"}, {"note": "Long enough.", "days": "9999"}, {}]
+    )
+    def test_needs_a_note_and_an_end(self, logged_in, operator, signable, data):
+        response = logged_in(operator).post(f"/rollouts/items/{signable.pk}/sign/", data)
+        assert response.status_code == 422
+        assert not Evidence.objects.exists()
+
+    def test_what_a_probe_proves_alone_is_not_signed(self, logged_in, operator, signable):
+        other = signable.checklist.items.get(number=1)
+        assert logged_in(operator).get(f"/rollouts/items/{other.pk}/sign/").status_code == 404
+
+    def test_is_for_those_who_may_sign(self, logged_in, editor, signable):
+        assert logged_in(editor).get(f"/rollouts/items/{signable.pk}/sign/").status_code == 403
+
+
+class TestLaunch:
+    def test_shows_what_will_happen_and_launches(self, logged_in, operator, proven):  # noqa: F811
+        client = logged_in(operator)
+        page = client.get(f"/rollouts/campaigns/{proven.pk}/launch/").content.decode()
+        assert "Will get it" in page
+        assert "Why launch although" not in page
+        response = client.post(
+            f"/rollouts/campaigns/{proven.pk}/launch/", {"typed_name": "Spring"}, follow=True
+        )
+        assert "starts now" in response.content.decode()
+        proven.refresh_from_db()
+        assert proven.is_running
+
+    def test_wants_the_name(self, logged_in, operator, proven):  # noqa: F811
+        address = f"/rollouts/campaigns/{proven.pk}/launch/"
+        assert logged_in(operator).post(address, {"typed_name": "x"}).status_code == 422
+        proven.refresh_from_db()
+        assert proven.is_draft
+
+    def test_wants_a_reason_where_not_everything_holds(self, logged_in, operator, rehearsed):  # noqa: F811
+        client, address = logged_in(operator), f"/rollouts/campaigns/{rehearsed.pk}/launch/"
+        response = client.post(address, {"typed_name": "Spring", "override_reason": "no"})
+        assert response.status_code == 422
+        client.post(address, {"typed_name": "Spring", "override_reason": "The board wants it."})
+        assert Override.objects.get().actor_label == operator.email
+        assert "The board wants it." in client.get("/rollouts/").content.decode()
+
+    @pytest.mark.parametrize("at", ["1999-01-01T00:00", "9999-01-01T00:00", "soon"])
+    def test_a_time_that_is_none_is_refused(self, logged_in, operator, proven, at):  # noqa: F811
+        address = f"/rollouts/campaigns/{proven.pk}/launch/"
+        data = {"typed_name": "Spring", "at": at}
+        assert logged_in(operator).post(address, data).status_code == 422
+
+    def test_an_unrehearsed_one_can_not_be_launched_by_anyone(self, logged_in, admin, campaign):  # noqa: F811
+        client, address = logged_in(admin), f"/rollouts/campaigns/{campaign.pk}/launch/"
+        assert "Rehearse it now" in client.get(address).content.decode()
+        data = {"typed_name": "Spring", "override_reason": "Because I can."}
+        assert client.post(address, data).status_code == 422
+        campaign.refresh_from_db()
+        assert campaign.is_draft
+
+    def test_one_that_runs_is_not_launched_again(self, logged_in, operator, db):
+        running = make_campaign(state="running")
+        response = logged_in(operator).post(
+            f"/rollouts/campaigns/{running.pk}/launch/", {}, follow=True
+        )
+        assert "is running already" in response.content.decode()
+
+    def test_is_for_senders_who_gave_their_password(self, logged_in, oncall, operator, client, db):
+        address = f"/rollouts/campaigns/{make_campaign().pk}/launch/"
+        assert logged_in(oncall).get(address).status_code == 403
+        client.force_login(operator, backend="allauth.account.auth_backends.AuthenticationBackend")
+        assert "reauthenticate" in client.get(address)["Location"]
+
+
+class TestPanels:
+    def test_the_launch_panel_is_a_fragment_and_a_page(self, logged_in, viewer, rehearsed):  # noqa: F811
+        client, address = logged_in(viewer), f"/rollouts/campaigns/{rehearsed.pk}/panel/"
+        fragment = client.get(address, headers={"HX-Request": "true"}).content.decode()
+        assert "<html" not in fragment
+        assert "Production checklist" in fragment
+        assert "Launch…" not in fragment
+        assert "<html" in client.get(address).content.decode()
+
+    def test_the_domain_panel_names_its_streams(self, logged_in, viewer, plain):
+        address = f"/rollouts/domains/{plain.domain_id}/panel/"
+        fragment = logged_in(viewer).get(address, headers={"HX-Request": "true"}).content.decode()
+        assert "Letters" in fragment
+        assert "<html" not in fragment
+
+
+class TestWhoMay:
+    def test_the_anonymous_are_sent_to_log_in(self, client, plain, signable):
+        for address in [
+            "",
+            f"streams/{plain.pk}/",
+            f"items/{signable.pk}/",
+            f"items/{signable.pk}/sign/",
+        ]:
+            assert "login" in client.get(f"/rollouts/{address}")["Location"]
+
+    def test_a_stranger_sees_nothing(self, logged_in, stranger, plain):
+        assert logged_in(stranger).get("/rollouts/").status_code == 403
+
+
+class TestCheckRollout:
+    def run(self, *arguments):
+        out = StringIO()
+        with pytest.raises(SystemExit) as ended:
+            call_command("check_rollout", *arguments, stdout=out)
+        return ended.value.code, out.getvalue()
+
+    def test_is_1_while_an_item_does_not_hold(self, stream):
+        code, out = self.run("Letters", "--json")
+        assert code == 1
+        said = json.loads(out)
+        assert [item["state"] for item in said["items"]][:2] == ["holds", "holds"]
+
+    def test_is_0_when_all_hold(self, stream, monkeypatch):
+        def prove(checklist):
+            checklist.items.update(state="holds")
+            return checklist
+
+        monkeypatch.setattr("mailops.rollouts.management.commands.check_rollout.probe", prove)
+        assert self.run("Letters", "--list", "two_weeks")[0] == 0
+
+    def test_is_2_for_a_stream_that_is_none(self, db):
+        with pytest.raises(CommandError) as error:
+            call_command("check_rollout", "Nothing")
+        assert error.value.returncode == 2
