@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from django.apps import apps
 from django.db.models import Max
 from django.utils import timezone
 
+from mailops.incidents.models import SubjectKind, Threshold
 from mailops.outbox.models import CountKey, EventKind, Tally
 from mailops.reports.models import Count
 from mailops.rollouts.probes.proof import Proof
@@ -20,7 +20,7 @@ HEARD = [
     EventKind.COMPLAINED,
     EventKind.UNSUBSCRIBED,
 ]
-ALARMS = {"bounces", "complaints"}  # the measures of incidents.Threshold that must be on
+ALARMS = {Threshold.Measure.BOUNCES.value, Threshold.Measure.COMPLAINTS.value}
 NO_OWNER = ("The stream has no owner.", "Name one on the stream's page.")
 
 
@@ -60,11 +60,8 @@ def _problems(stream: Stream, heard_at: datetime | None) -> Iterator[tuple[str, 
 
 
 def _alarms_on() -> set[str]:
-    try:
-        thresholds = apps.get_model("incidents", "Threshold")  # type: ignore[misc]
-    except LookupError:
-        return set()
-    watched = thresholds.objects.filter(is_enabled=True, subject_kind__in=["stream", "campaign"])
+    kinds = [SubjectKind.STREAM, SubjectKind.CAMPAIGN]
+    watched = Threshold.objects.filter(is_enabled=True, subject_kind__in=kinds)
     return set(watched.values_list("measure", flat=True))
 
 
