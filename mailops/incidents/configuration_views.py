@@ -1,7 +1,7 @@
 """The pages that say when an incident opens, and who is told."""
 
 from django.contrib import messages as toasts
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_POST
 
@@ -53,8 +53,10 @@ def channel_list(request: HttpRequest) -> HttpResponse:
 
 @needs(Act.CONFIGURE)
 @confirm_password
-def channel_add(request: HttpRequest) -> HttpResponseBase:
-    return _edit_channel(request, NotificationChannel())
+def channel_add(request: HttpRequest, kind: str) -> HttpResponseBase:
+    if kind not in NotificationChannel.Kind:
+        raise Http404
+    return _edit_channel(request, NotificationChannel(kind=kind))
 
 
 @needs(Act.CONFIGURE)
@@ -67,13 +69,13 @@ def _edit_channel(request: HttpRequest, channel: NotificationChannel) -> HttpRes
     form = ChannelForm(request.POST or None, instance=channel)
     if request.method == "POST" and form.is_valid():
         changed = form.save(commit=False)
-        save_channel(channel=changed, url=form.cleaned_data["url"], actor=user_of(request))
+        save_channel(channel=changed, url=form.cleaned_data.get("url", ""), actor=user_of(request))
         toasts.success(request, f"{changed} is saved. Test it, so that it works when it must.")
         return redirect("incidents:channels")
     return render_page(
         request,
         "incidents/channel_form.html",
-        {"form": form, "channel": channel if channel.pk else None},
+        {"form": form, "title": str(channel) if channel.pk else f"Add a {channel.kind} channel"},
         status=422 if form.is_bound else 200,
     )
 

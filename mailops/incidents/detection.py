@@ -18,6 +18,7 @@ from mailops.incidents.models import (
     Notice,
     SubjectKind,
     Threshold,
+    span,
 )
 from mailops.incidents.notifying import announce
 from mailops.lib.locks import advisory_lock
@@ -136,14 +137,8 @@ def _sentence(threshold: Threshold, subject: Any, rate: Rate, level: Level) -> s
     limit = getattr(threshold, level.value).normalize()
     return (
         f"{rate} of the mail of {subject} {_WORDS[Threshold.Measure(threshold.measure)]} "
-        f"within {_span(threshold.window_minutes)}; the level to {_LEVEL_WORDS[level]} is {limit:f} %."
+        f"within {span(threshold.window_minutes)}; the level to {_LEVEL_WORDS[level]} is {limit:f} %."
     )
-
-
-def _span(minutes: int) -> str:
-    if minutes % 60:
-        return f"{minutes} minutes"
-    return "an hour" if minutes == 60 else f"{minutes // 60} hours"
 
 
 def _settle(threshold: Threshold, readings: dict[int, Reading], now: datetime) -> None:
@@ -224,7 +219,7 @@ def _calm(threshold: Threshold, incident: Incident, now: datetime) -> None:
         incident.save(update_fields=["calm_since_at"])
         incident.notes.create(kind=IncidentNote.Kind.CALMED, text="No longer seen.")
     elif now - incident.calm_since_at >= threshold.calm:
-        close_by_itself(incident, f"Not seen for {_span(int(threshold.calm.seconds / 60))}.")
+        close_by_itself(incident, f"Not seen for {span(int(threshold.calm.seconds / 60))}.")
 
 
 @transaction.atomic

@@ -124,7 +124,6 @@ class ChannelForm(forms.ModelForm):  # type: ignore[type-arg]
         model = NotificationChannel
         fields = (
             "name",
-            "kind",
             "least_level",
             "url",
             "recipient",
@@ -134,26 +133,26 @@ class ChannelForm(forms.ModelForm):  # type: ignore[type-arg]
         )
         labels = {"least_level": "Tell from this level", "is_enabled": "Tell this channel"}
         help_texts = {
-            "recipient": "For mail.",
-            "stream": "For mail: its transport must not be the one in trouble, so give two channels "
-            "over two transports.",
-            "identity": "For mail: whom it says it is from, of the stream's domain.",
+            "stream": "Its transport must not be the one in trouble: give two channels over two transports.",
+            "identity": "Whom the mail says it is from, of the stream's domain.",
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["stream"] = forms.ModelChoiceField(
-            Stream.objects.order_by("name"),
-            required=False,
-            help_text=self.Meta.help_texts["stream"],
-        )
-        self.fields["identity"] = forms.ModelChoiceField(
-            Identity.objects.select_related("domain").order_by("name"),
-            required=False,
-            help_text=self.Meta.help_texts["identity"],
-        )
-        if self.instance.sealed_url:
-            self.fields["url"].help_text = f"{self.instance.place}; empty: stays as it is."
+        if self.instance.is_webhook:
+            for name in ("recipient", "stream", "identity"):
+                del self.fields[name]
+            self.fields["url"].required = not self.instance.sealed_url
+            if self.instance.sealed_url:
+                self.fields["url"].help_text = f"{self.instance.place}; empty: stays as it is."
+            return
+        del self.fields["url"]
+        for name, rows in (
+            ("stream", Stream.objects.order_by("name")),
+            ("identity", Identity.objects.select_related("domain").order_by("name")),
+        ):
+            self.fields[name] = forms.ModelChoiceField(rows, help_text=self.Meta.help_texts[name])
+        self.fields["recipient"].required = True
 
     def clean_url(self) -> str:
         url: str = self.cleaned_data["url"].strip()
@@ -183,14 +182,7 @@ class ChannelForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def clean(self) -> dict[str, Any]:
         given = super().clean() or {}
-        if given.get("kind") == NotificationChannel.Kind.WEBHOOK:
-            if not given.get("url") and not self.instance.sealed_url and "url" not in self.errors:
-                self.add_error("url", "Give the webhook's address.")
-        elif given.get("kind") == NotificationChannel.Kind.MAIL:
-            for name in ("recipient", "stream", "identity"):
-                if not given.get(name) and name not in self.errors:
-                    self.add_error(name, "A mail channel needs this.")
-            stream, identity = given.get("stream"), given.get("identity")
-            if stream and identity and identity.domain_id != stream.domain_id:
-                self.add_error("identity", f"Choose one of the stream's domain, {stream.domain}.")
+        stream, identity = given.get("stream"), given.get("identity")
+        if stream and identity and identity.domain_id != stream.domain_id:
+            self.add_error("identity", f"Choose one of the stream's domain, {stream.domain}.")
         return given

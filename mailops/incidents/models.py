@@ -33,6 +33,13 @@ class Level(models.TextChoices):
         return "warning" if self is Level.WARN else "critical"
 
 
+def span(minutes: int) -> str:
+    """Return so many minutes in words."""
+    if minutes % 60:
+        return f"{minutes} minutes"
+    return "1 hour" if minutes == 60 else f"{minutes // 60} hours"
+
+
 def _percent(level: Decimal | None) -> str:
     return "never" if level is None else f"{level.normalize():f} %"
 
@@ -43,7 +50,7 @@ class Threshold(models.Model):
     class Measure(models.TextChoices):
         BOUNCES = "bounces", "Bounce rate"  # bounced and returned of all that was answered
         COMPLAINTS = "complaints", "Complaint rate"  # complained of all that was accepted
-        FAULT = "fault", "Paused by a fault"  # our log-in, policy or quota; of a transport
+        FAULT = "fault", "Stopped by a fault"  # our log-in, policy or quota; of a transport
         BREAKER = "breaker", "Not reachable"  # the breaker of a transport is open
 
     measure = models.CharField(max_length=12, choices=Measure.choices)
@@ -64,7 +71,9 @@ class Threshold(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.get_measure_display()} of a {self.get_subject_kind_display().lower()}"
+        kind = self.get_subject_kind_display()
+        measured = self.get_measure_display()
+        return f"{measured} of a {kind.lower()}" if self.is_rate else f"{kind}: {measured.lower()}"
 
     @property
     def is_rate(self) -> bool:
@@ -78,6 +87,10 @@ class Threshold(models.Model):
     def calm(self) -> timedelta:
         """How long all must be well before an incident closes by itself."""
         return timedelta(minutes=30 if self.is_rate else 5)
+
+    @property
+    def window_shown(self) -> str:
+        return span(self.window_minutes)
 
     @property
     def warn_shown(self) -> str:

@@ -20,7 +20,7 @@ urlpatterns = [
     path("thresholds/", configuration_views.threshold_list, name="thresholds"),
     path("thresholds/<int:threshold_id>/", configuration_views.threshold_edit, name="threshold"),
     path("channels/", configuration_views.channel_list, name="channels"),
-    path("channels/add/", configuration_views.channel_add, name="channel-add"),
+    path("channels/add/<slug:kind>/", configuration_views.channel_add, name="channel-add"),
     path("channels/<int:channel_id>/", configuration_views.channel_edit, name="channel"),
     path(
         "channels/<int:channel_id>/delete/",

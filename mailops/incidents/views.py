@@ -6,13 +6,14 @@ from django.contrib import messages as toasts
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
+from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from mailops.accounts.permissions import Act, needs, user_of
 from mailops.incidents import handling
 from mailops.incidents.forms import CloseForm, FilterForm, NoteForm, OwnerForm
 from mailops.incidents.handling import NotPossible
-from mailops.incidents.models import Incident, IncidentQuerySet
+from mailops.incidents.models import Incident, IncidentQuerySet, SubjectKind
 from mailops.lib.csv_export import stream_csv
 from mailops.lib.htmx import render_page
 
@@ -104,10 +105,12 @@ def _detail(
     owner_form: OwnerForm | None = None,
 ) -> HttpResponse:
     given = [form for form in (note_form, close_form, owner_form) if form is not None]
+    stoppable = incident.stoppable()
     context = {
         "incident": incident,
         "evidence": incident.evidence,
-        "stoppable": incident.stoppable(),
+        "stoppable": stoppable,
+        "subject_url": _subject_url(incident) if stoppable else "",
         "timeline": incident.notes.order_by("-id"),
         "notices": incident.notices.select_related("channel")
         .prefetch_related("attempts")
@@ -123,6 +126,17 @@ def _detail(
         fragment="incident",
         status=422 if given else 200,
     )
+
+
+_PAGES = {
+    SubjectKind.STREAM: "transports:stream-detail",
+    SubjectKind.TRANSPORT: "transports:detail",
+    SubjectKind.CAMPAIGN: "campaigns:detail",
+}
+
+
+def _subject_url(incident: Incident) -> str:
+    return reverse(_PAGES[SubjectKind(incident.subject_kind)], args=[incident.subject_id])
 
 
 def _do(

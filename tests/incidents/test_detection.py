@@ -50,7 +50,7 @@ class TestOpening:
         bounce(stream, 6, 100)
         detect()
         assert the_incident().sentence == (
-            "6.0 % (6 of 100) of the mail of News bounced within an hour; the level to act is 5 %."
+            "6.0 % (6 of 100) of the mail of News bounced within 1 hour; the level to act is 5 %."
         )
 
     def test_happens_once_however_often_it_is_looked(self, stream):

@@ -45,7 +45,8 @@ class TestEveryPage:
     def configured(self, bounces, channel):
         return [
             url("threshold", bounces.pk),
-            url("channel-add"),
+            url("channel-add", "webhook"),
+            url("channel-add", "mail"),
             url("channel", channel.pk),
             url("channel-delete", channel.pk),
         ]
@@ -241,7 +242,6 @@ class TestThresholds:
 class TestChannels:
     WEBHOOK = {
         "name": "chat",
-        "kind": "webhook",
         "least_level": "warn",
         "url": "https://hooks.example.com/T0/secret",
         "is_enabled": "on",
@@ -249,7 +249,7 @@ class TestChannels:
 
     def test_keep_a_webhooks_address_to_themselves(self, admin, logged_in):
         client = logged_in(admin)
-        assert client.post(url("channel-add"), self.WEBHOOK).status_code == 302
+        assert client.post(url("channel-add", "webhook"), self.WEBHOOK).status_code == 302
         channel = NotificationChannel.objects.get()
         assert channel.url() == self.WEBHOOK["url"]
         for page in [url("channels"), url("channel", channel.pk)]:
@@ -260,7 +260,7 @@ class TestChannels:
 
     def test_keep_the_address_where_none_is_given_again(self, admin, logged_in):
         client = logged_in(admin)
-        client.post(url("channel-add"), self.WEBHOOK)
+        client.post(url("channel-add", "webhook"), self.WEBHOOK)
         channel = NotificationChannel.objects.get()
         client.post(url("channel", channel.pk), {**self.WEBHOOK, "url": "", "name": "talk"})
         channel.refresh_from_db()
@@ -274,21 +274,18 @@ class TestChannels:
             {"url": "https://user:pass@hooks.example.com/"},
             {"url": "https://[bad/"},
             {"url": "https://x:99999999/"},
-            {"kind": "pigeon"},
             {"name": ""},
-            {"kind": "mail"},
-            {"kind": "mail", "recipient": "nobody"},
+            {"least_level": "loud"},
         ],
     )
     def test_say_what_is_wrong(self, wrong, admin, logged_in):
-        response = logged_in(admin).post(url("channel-add"), {**self.WEBHOOK, **wrong})
+        response = logged_in(admin).post(url("channel-add", "webhook"), {**self.WEBHOOK, **wrong})
         assert response.status_code == 422
         assert not NotificationChannel.objects.exists()
 
     def test_of_mail_need_an_identity_of_the_streams_domain(self, stream, admin, logged_in):
         given = {
             "name": "mail",
-            "kind": "mail",
             "least_level": "act",
             "recipient": "oncall@example.net",
             "stream": stream.pk,
@@ -296,9 +293,26 @@ class TestChannels:
             "is_enabled": "on",
         }
         client = logged_in(admin)
-        assert client.post(url("channel-add"), given).status_code == 422
+        assert client.post(url("channel-add", "mail"), given).status_code == 422
         given["identity"] = make_identity(domain=stream.domain).pk
-        assert client.post(url("channel-add"), given).status_code == 302
+        assert client.post(url("channel-add", "mail"), given).status_code == 302
+
+    @pytest.mark.parametrize(
+        "wrong", [{"recipient": "nobody"}, {"recipient": ""}, {"stream": ""}, {"identity": "7777"}]
+    )
+    def test_of_mail_say_what_is_wrong(self, wrong, stream, admin, logged_in):
+        given = {
+            "name": "mail",
+            "least_level": "act",
+            "recipient": "oncall@example.net",
+            "stream": stream.pk,
+            "identity": make_identity(domain=stream.domain).pk,
+        }
+        response = logged_in(admin).post(url("channel-add", "mail"), {**given, **wrong})
+        assert response.status_code == 422
+
+    def test_have_two_kinds(self, admin, logged_in):
+        assert logged_in(admin).get(url("channel-add", "pigeon")).status_code == 404
 
     def test_are_tested_by_who_is_on_call(self, channel, oncall, logged_in):
         logged_in(oncall).post(url("channel-test", channel.pk))
