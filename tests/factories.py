@@ -11,8 +11,10 @@ from mailops.audiences.models import Audience, Contact, Membership
 from mailops.campaigns.models import Campaign
 from mailops.content.models import MailTemplate, TemplateVersion
 from mailops.domains.models import Domain, Identity
+from mailops.incidents.models import Incident, NotificationChannel, Threshold
 from mailops.outbox.models import Message, QueueEntry
 from mailops.sandbox.models import CapturedMessage, Inbox
+from mailops.suppressions.models import Suppression, SuppressionImport
 from mailops.transports.models import Route, Stream, Transport
 
 _numbers = count(1)
@@ -152,3 +154,55 @@ def make_captured(content: bytes = b"", **fields: Any) -> CapturedMessage:
             **fields,
         }
     )
+
+
+def make_incident(**fields: Any) -> Incident:
+    """Make an open incident of a stream, with evidence of every kind."""
+    stream = fields.pop("stream", None) or make_stream()
+    at = timezone.now().isoformat()
+    told = {"bad": 6, "whole": 100, "percent": 6.0, "since": at}
+    return Incident.objects.create(
+        **{
+            "threshold": Threshold.objects.get(measure="bounces", subject_kind="stream"),
+            "subject_kind": "stream",
+            "subject_id": stream.pk,
+            "subject_label": str(stream),
+            "level": "act",
+            "sentence": "6.0 % (6 of 100) of the mail bounced.",
+            "evidence": {
+                "numbers": {**told, "before": told},
+                "replies": [{"code": 550, "text": "5.1.1 no", "sentence": "No mailbox.", "n": 6}],
+                "campaigns": [{"id": None, "name": "single messages", "n": 6}],
+                "providers": [{"name": "example.net", "n": 6}],
+                "changes": [{"at": at, "what": "stream.change", "of": str(stream), "who": "Ada"}],
+            },
+            **fields,
+        }
+    )
+
+
+def make_channel(**fields: Any) -> NotificationChannel:
+    return NotificationChannel.objects.create(
+        **{
+            "name": f"Channel {next(_numbers)}",
+            "kind": "webhook",
+            "host": "hooks.example.com",
+            **fields,
+        }
+    )
+
+
+def make_suppression(**fields: Any) -> Suppression:
+    address = fields.pop("address", f"gone{next(_numbers)}@example.net")
+    return Suppression.objects.create(
+        **{"address": address, "address_key": address.lower(), "reason": "unsubscribe", **fields}
+    )
+
+
+def make_suppression_import(**fields: Any) -> SuppressionImport:
+    """Make an import whose one row was rejected."""
+    run = SuppressionImport.objects.create(
+        **{"file_name": "list.csv", "reason": "imported", "state": "completed", **fields}
+    )
+    run.rows.create(line=1, address="nobody", outcome="rejected", why="The address has no @.")
+    return run

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("incidents", "0002_default_thresholds"),
+        ("incidents", "0001_initial"),
     ]
 
     operations = [

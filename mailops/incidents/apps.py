@@ -1,0 +1,21 @@
+"""Sees to it that an installation has its thresholds."""
+
+from typing import Any
+
+from django.apps import AppConfig
+from django.db.models.signals import post_migrate
+
+
+class IncidentsConfig(AppConfig):
+    name = "mailops.incidents"
+    label = "incidents"
+
+    def ready(self) -> None:
+        # after each migrate, not in one migration: a threshold that a later version brings comes the same way
+        post_migrate.connect(_add_missing_thresholds, sender=self)
+
+
+def _add_missing_thresholds(using: str, **_: Any) -> None:
+    from mailops.incidents.thresholds import add_missing  # noqa: PLC0415 - models are ready only now
+
+    add_missing(using=using)

@@ -1,0 +1,63 @@
+"""The thresholds an installation begins with, each with its reason."""
+
+from typing import Any
+
+from django.db import connections
+
+from mailops.incidents.models import SubjectKind, Threshold
+
+_RATE = {"window_minutes": 60, "sample_floor": 100, "warn": 2, "act": 5, "stop": 10}
+_SEEN_FIRST = "Off, since the streams' own threshold sees the same bounces first."
+
+DEFAULTS: dict[tuple[Threshold.Measure, SubjectKind], dict[str, Any]] = {
+    (Threshold.Measure.BOUNCES, SubjectKind.STREAM): {
+        **_RATE,
+        "pauses": True,
+        "why": (
+            "Mailbox providers read many unknown recipients as a bought list: above 2 % look, at 5 % act, "
+            "at 10 % stop before the domain's name suffers. Under 100 messages one bad address decides."
+        ),
+    },
+    (Threshold.Measure.COMPLAINTS, SubjectKind.STREAM): {
+        "window_minutes": 1440,
+        "sample_floor": 1000,
+        "warn": "0.08",
+        "act": "0.1",
+        "stop": "0.3",
+        "pauses": True,
+        "why": (
+            "Gmail and Yahoo ask for less than 0.1 % and never 0.3 %. Complaints come hours later, so the "
+            "window is a day; under 1,000 messages one complaint is above the limit."
+        ),
+    },
+    (Threshold.Measure.BOUNCES, SubjectKind.TRANSPORT): {
+        **_RATE,
+        "is_enabled": False,
+        "why": f"For transports that several streams share. {_SEEN_FIRST}",
+    },
+    (Threshold.Measure.BOUNCES, SubjectKind.CAMPAIGN): {
+        **_RATE,
+        "window_minutes": 1440,
+        "is_enabled": False,
+        "why": f"For streams whose campaigns differ much. {_SEEN_FIRST}",
+    },
+    (Threshold.Measure.FAULT, SubjectKind.TRANSPORT): {
+        "why": (
+            "A refused log-in, a policy or a quota stops all mail of a transport: no rate is needed to know."
+        ),
+    },
+    (Threshold.Measure.BREAKER, SubjectKind.TRANSPORT): {
+        "why": "Sessions failed one after the other: mail waits until the server can be reached again.",
+    },
+}
+
+
+def add_missing(*, using: str = "default") -> None:
+    """Make the thresholds that are not there yet; those that are stay as people set them."""
+    if Threshold._meta.db_table not in connections[using].introspection.table_names():  # noqa: SLF001 - Django's documented name
+        return  # migrated back to nothing
+    rows = Threshold.objects.using(using)
+    known = set(rows.values_list("measure", "subject_kind"))
+    for (measure, subject_kind), fields in DEFAULTS.items():
+        if (measure.value, subject_kind.value) not in known:
+            rows.create(measure=measure, subject_kind=subject_kind, **fields)
