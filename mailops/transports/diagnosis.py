@@ -201,6 +201,7 @@ def run_test(
     """Diagnose and keep the result: on the transport, or on a `credential` that only stands by."""
     diagnosis = diagnose(transport, credential, recipient=recipient, by=by)
     result = {"last_test": diagnosis.as_json(), "last_tested_at": timezone.now()}
+    credential = credential or transport.active_credential
     if credential is not None:
         Credential.objects.filter(pk=credential.pk).update(**result)
     if credential is None or credential.is_active:
@@ -223,6 +224,7 @@ def _try_smtp(session: SmtpSession, diagnosis: Diagnosis, recipient: str) -> Non
 
 def _describe(session: SmtpSession, diagnosis: Diagnosis) -> None:
     diagnosis.note("connect", f"Connected to {session.peer}.")
+    diagnosis.note("banner", session.banner)
     diagnosis.note("ehlo", "Offers " + (", ".join(diagnosis.extensions) or "nothing") + ".")
     if session.is_logged_in:
         diagnosis.note("auth", "The log-in was accepted.")

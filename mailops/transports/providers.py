@@ -99,7 +99,7 @@ def advise(transport: Transport) -> list[Advice]:
     """Return what a person should know about this transport's endpoint."""
     if transport.kind != Transport.Kind.SMTP:
         return []
-    found = [*_on_port(transport.port, transport.security)]
+    found = [] if transport.is_trusted_relay else _on_port(transport.port, transport.security)
     if transport.is_trusted_relay:
         found.append(
             Advice(

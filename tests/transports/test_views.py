@@ -268,7 +268,7 @@ class TestTest:
     def test_shows_the_result_in_place_for_htmx(self, oncall, logged_in, tested):
         url = reverse("transports:test", args=[tested.pk])
         page = logged_in(oncall).post(url, headers=HTMX).content.decode()
-        assert page.lstrip().startswith('<section class="card" id="connection-test"')
+        assert page.lstrip().startswith('<section class="card stack" id="connection-test"')
         assert "C: EHLO" in page
         assert AuditEntry.objects.get().verb == "transport.test"
 

@@ -56,6 +56,7 @@ class SmtpConnection(Session, ABC):
         self.server = server
         self.extensions: dict[str, str] = {}
         self.wire: Wire | None = None
+        self.banner = ""
         self.is_logged_in = False
         self._observer = observer
 
@@ -98,6 +99,7 @@ class SmtpConnection(Session, ABC):
         banner = self._opening_reply(Phase.BANNER, "")
         if not banner.is_positive:
             raise _refused(Phase.BANNER, banner)
+        self.banner = banner.text
         self._say_hello()
 
     def _say_hello(self) -> None:
