@@ -7,15 +7,15 @@ from mailops.accounts.permissions import Act, may
 from mailops.lib.templatetags.navigation import PLACES, resolve
 
 ACTIONS = [
-    ("New campaign", "campaigns:new", Act.SEND),
+    ("New campaign", "campaigns:add", Act.SEND),
     ("New template", "content:new", Act.AUTHOR),
-    ("New audience", "audiences:new", Act.SEND),
-    ("Import recipients", "audiences:import", Act.SEND),
-    ("Add a domain", "domains:new", Act.CONFIGURE),
-    ("Add a transport", "transports:new", Act.CONFIGURE),
-    ("Add a stream", "transports:stream-new", Act.CONFIGURE),
-    ("Suppress an address", "suppressions:new", Act.SEND),
+    ("New audience", "audiences:add", Act.SEND),
+    ("Add a domain", "domains:add", Act.CONFIGURE),
+    ("Add a transport", "transports:add", Act.CONFIGURE),
+    ("Add a stream", "transports:stream-add", Act.CONFIGURE),
+    ("Suppress an address", "suppressions:add", Act.SEND),
     ("Invite a user", "accounts:user-new", Act.CONFIGURE),
+    ("Mailbox simulator", "sandbox:simulator", Act.SEE),
     ("Audit trail", "accounts:audit", Act.SEE),
     ("Your profile", "accounts:profile", Act.SEE),
 ]

@@ -74,7 +74,7 @@ class Palette {
     const fits = (entry) => entry.label.toLowerCase().includes(query.toLowerCase());
     const { places = [], actions = [] } = this.offers ?? {};
     this.list([
-      ["Recent", query ? [] : recent()],
+      ["Recent", query ? [] : recent().filter(({ url }) => url !== location.pathname)],
       ["Go to", places.filter(fits)],
       ["Actions", actions.filter(fits)],
     ]);
