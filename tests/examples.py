@@ -1,36 +1,86 @@
-"""One example for each address with a part to fill in, so that every page can be opened by tests.
+"""Rows behind the addresses with a part to fill in, so that tests can open every page there is.
 
-Add a line for each detail page: the name of the address, and a function that makes a row and returns the kwargs.
+An address joins as soon as all its parts have a line here. A part is named as in the address, with the app before it
+where two apps use the same name for different rows.
 """
 
 from collections.abc import Callable
 from typing import Any
 
 from mailops.accounts.models import User
+from mailops.audiences.models import Import, Membership
 from mailops.incidents.models import Threshold
+from tests.addresses import Address
 from tests.factories import (
+    make_audience,
+    make_campaign,
     make_captured,
     make_channel,
+    make_domain,
+    make_identity,
     make_incident,
+    make_message,
+    make_stream,
     make_suppression,
     make_suppression_import,
+    make_transport,
+    make_version,
 )
 
 MAIL = b"Subject: Hello\r\nContent-Type: text/html\r\n\r\n<p>Hello</p>\r\n"
 
-EXAMPLES: dict[str, Callable[[], dict[str, Any]]] = {
-    "accounts:user": lambda: {"user_id": User.objects.create_user("example@example.com").pk},
-    "accounts:user-deactivate": lambda: {
-        "user_id": User.objects.create_user("leaving@example.com").pk
-    },
-    "sandbox:inbox": lambda: {"inbox_id": make_captured(MAIL).inbox_id},
-    "sandbox:inbox-delete": lambda: {"inbox_id": make_captured(MAIL).inbox_id},
-    "sandbox:message": lambda: {"message_id": make_captured(MAIL).pk},
-    "suppressions:remove": lambda: {"suppression_id": make_suppression().pk},
-    "suppressions:import": lambda: {"run_id": make_suppression_import().pk},
-    "incidents:detail": lambda: {"incident_id": make_incident().pk},
-    "incidents:threshold": lambda: {"threshold_id": Threshold.objects.get(measure="complaints").pk},
-    "incidents:channel-add": lambda: {"kind": "mail"},
-    "incidents:channel": lambda: {"channel_id": make_channel().pk},
-    "incidents:channel-delete": lambda: {"channel_id": make_channel().pk},
+
+def make_user() -> User:
+    return User.objects.create_user("example@example.com", name="Example", role="viewer")
+
+
+def make_member() -> Membership:
+    return make_audience("ann@example.net").memberships.get()
+
+
+MAKERS: dict[str, Callable[[], Any]] = {
+    "user_id": make_user,
+    "domain_id": make_domain,
+    "identity_id": make_identity,
+    "transport_id": make_transport,
+    "stream_id": make_stream,
+    "template_id": lambda: make_version().template,
+    "audience_id": lambda: make_audience("ann@example.net", "bob@example.net"),
+    "membership_id": make_member,
+    "contact_id": lambda: make_member().contact,
+    "audiences:run_id": lambda: Import.objects.create(
+        audience=make_audience(), file_name="people.csv", state="completed"
+    ),
+    "campaign_id": make_campaign,
+    "suppression_id": make_suppression,
+    "suppressions:run_id": make_suppression_import,
+    "inbox_id": lambda: make_captured(MAIL).inbox,
+    "sandbox:message_id": lambda: make_captured(MAIL),
+    "incident_id": make_incident,
+    "outbox:message_id": make_message,
+    "threshold_id": Threshold.objects.first,
+    "channel_id": make_channel,
 }
+# parts that are no row: said as they are
+WORDS: dict[str, Any] = {"number": 1, "incidents:kind": "mail"}
+
+
+def has_example(address: Address) -> bool:
+    return all(
+        _found(MAKERS, address, part) or _found(WORDS, address, part) for part in address.converters
+    )
+
+
+def example(address: Address) -> str:
+    """Return the path of `address` for rows made just now."""
+    return address.path(**{part: _value(address, part) for part in address.converters})
+
+
+def _found(known: dict[str, Any], address: Address, part: str) -> Any:
+    app = address.name.partition(":")[0]
+    return known.get(f"{app}:{part}") or known.get(part)
+
+
+def _value(address: Address, part: str) -> Any:
+    maker = _found(MAKERS, address, part)
+    return maker().pk if maker else _found(WORDS, address, part)
