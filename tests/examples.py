@@ -7,9 +7,13 @@ where two apps use the same name for different rows.
 from collections.abc import Callable
 from typing import Any
 
+from django.db.models import Model
+
 from mailops.accounts.models import User
 from mailops.audiences.models import Import, Membership
+from mailops.domains.models import Requirement
 from mailops.incidents.models import Threshold
+from mailops.transports.models import Credential
 from tests.addresses import Address
 from tests.factories import (
     make_audience,
@@ -42,7 +46,11 @@ MAKERS: dict[str, Callable[[], Any]] = {
     "user_id": make_user,
     "domain_id": make_domain,
     "identity_id": make_identity,
+    "requirement_id": lambda: Requirement.objects.create(
+        domain=make_domain(), kind="spf_include", value="_spf.example.net", needed_by="a person"
+    ),
     "transport_id": make_transport,
+    "credential_id": lambda: Credential.objects.create(transport=make_transport(), label="Key"),
     "stream_id": make_stream,
     "template_id": lambda: make_version().template,
     "audience_id": lambda: make_audience("ann@example.net", "bob@example.net"),
@@ -57,7 +65,7 @@ MAKERS: dict[str, Callable[[], Any]] = {
     "inbox_id": lambda: make_captured(MAIL).inbox,
     "sandbox:message_id": lambda: make_captured(MAIL),
     "incident_id": make_incident,
-    "outbox:message_id": make_message,
+    "outbox:public_id": lambda: make_message().public_id,
     "threshold_id": Threshold.objects.first,
     "channel_id": make_channel,
 }
@@ -83,4 +91,5 @@ def _found(known: dict[str, Any], address: Address, part: str) -> Any:
 
 def _value(address: Address, part: str) -> Any:
     maker = _found(MAKERS, address, part)
-    return maker().pk if maker else _found(WORDS, address, part)
+    made = maker() if maker else _found(WORDS, address, part)
+    return made.pk if isinstance(made, Model) else made
