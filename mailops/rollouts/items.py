@@ -16,6 +16,7 @@ class Item:
     probe: str = ""  # a name of `probes.PROBES`; empty where only a person can tell
     proof_lasts: timedelta | None = DAY  # None: as long as nothing changes
     signed_for: timedelta | None = None  # how long a signature may last; None: none counts
+    to_sign: str = ""  # what to do before signing
     by_version: bool = False  # the proof is of the template versions in use
     week: int = 0  # of the two-week plan
 
@@ -65,6 +66,7 @@ PRODUCTION = (
         title="Dark mode and clients were checked",
         asks="Somebody looked at each published version in use, light and dark, and signed.",
         signed_for=timedelta(days=365),
+        to_sign="Open each version below, light and dark, and in the mail programs your readers use; then sign.",
         by_version=True,
     ),
     Item(
@@ -73,6 +75,7 @@ PRODUCTION = (
         asks="An earlier published version and a second transport exist, and a drill was signed.",
         probe="way_back",
         signed_for=timedelta(days=90),
+        to_sign="As a drill, restore an earlier version and let the second transport carry the stream; then sign.",
     ),
 )
 
@@ -106,6 +109,7 @@ TWO_WEEKS = (
         title="Deliverability and spam diagnostics run in CI",
         asks="The pipeline runs check_domain and check_rollout and fails by their exit codes.",
         signed_for=timedelta(days=90),
+        to_sign="Add “manage.py check_domain” and “manage.py check_rollout” to your pipeline, see them fail once, then sign.",
     ),
     Item(
         number=5,
@@ -114,6 +118,7 @@ TWO_WEEKS = (
         asks="The stream has an owner, and the playbooks were read and signed.",
         probe="owner",
         signed_for=timedelta(days=90),
+        to_sign="Let the owner read the playbooks for deferrals and incidents and say who is called; then sign.",
     ),
     Item(
         number=6,
@@ -121,5 +126,6 @@ TWO_WEEKS = (
         title="A canary is validated before each production rollout",
         asks="A small first part was sent and looked at before the rest.",
         signed_for=timedelta(days=30),
+        to_sign="Send a small first part, look at its bounces and complaints, then sign.",
     ),
 )

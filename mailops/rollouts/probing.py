@@ -36,7 +36,7 @@ def _ensure(stream: Stream, plan: str) -> Checklist:
                     checklist=checklist,
                     number=item.number,
                     sentence="Not proven yet.",
-                    fix="Sign it." if not item.probe else "Probe it.",
+                    fix="Press “Probe now”." if item.probe else item.to_sign,
                 )
                 for item in checklist.asked
             )
@@ -167,7 +167,7 @@ def _of_probe(
     versions: list[int],
     now: datetime,
 ) -> Verdict:
-    why, fix = (proof.sentence, proof.fix) if proof else ("Not proven yet.", "Probe it.")
+    why, fix = (proof.sentence, proof.fix) if proof else ("Not proven yet.", "Press “Probe now”.")
     if newest is None:
         return State.MISSING, why, fix
     if item.asked.by_version and newest.versions != versions:
@@ -181,11 +181,11 @@ def _of_signature(
     item: ChecklistItem, newest: Evidence | None, versions: list[int], now: datetime
 ) -> Verdict:
     if newest is None:
-        return State.MISSING, "Nobody has signed this yet.", "Look, then sign it with a note."
+        return State.MISSING, "Nobody has signed this yet.", item.asked.to_sign
     if item.asked.by_version and not set(versions) <= set(newest.versions):
-        return State.STALE, "Another version is in use now.", "Look at it, then sign again."
+        return State.STALE, "Another version is in use now.", item.asked.to_sign
     if newest.is_expired(now):
-        return State.STALE, "The signature has expired.", "Look again, then sign again."
+        return State.STALE, "The signature has expired.", item.asked.to_sign
     return State.HOLDS, newest.sentence, ""
 
 

@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from mailops.domains.checking import check_domain
 from mailops.domains.demo_zones import DEMO_INCLUDE, DEMO_KEY_RECORD
+from mailops.incidents.models import Threshold
 from mailops.sandbox.storing import store
 from mailops.transports.models import Route
 from tests.domains.zones import asks, dns, dns_server, good  # noqa: F401 - fixtures
@@ -68,6 +69,21 @@ def stream(inbox, acme, version, operator):
         audience=make_audience("ada@googly.example"),
     )
     return stream
+
+
+@pytest.fixture
+def unwatched(stream):
+    """No alarm is on."""
+    Threshold.objects.all().delete()
+
+
+@pytest.fixture
+def watched(stream):
+    """Alarms on bounces and complaints are on."""
+    for measure in ("bounces", "complaints"):
+        Threshold.objects.update_or_create(
+            measure=measure, subject_kind="stream", defaults={"is_enabled": True}
+        )
 
 
 @pytest.fixture

@@ -84,7 +84,7 @@ class TestTransports:
     def test_tests_those_that_were_not_tested_today(self, stream):
         proof = probe("transports", stream)
         assert proof.is_ok, proof
-        assert "trusted relay" in proof.sentence
+        assert "Trusted relays" in proof.sentence
         assert stream.routes.get(position=0).transport.last_test["is_ok"]
 
     def test_says_what_the_test_says(self, stream):
@@ -141,6 +141,12 @@ class TestFeedback:
         sentence = probe("feedback", stream).sentence
         assert "No bounce, complaint" in sentence
         assert "no owner" in sentence
+
+    def test_wants_alarms(self, stream, heard, unwatched):
+        assert "No alarm watches bounces and complaints." in probe("feedback", stream).sentence
+
+    def test_holds_with_all_three(self, stream, heard, watched):
+        assert probe("feedback", stream).is_ok
 
     def test_hears_what_was_counted_for_this_stream(self, stream, heard):
         assert "No bounce, complaint" not in probe("feedback", stream).sentence

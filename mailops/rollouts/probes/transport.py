@@ -71,10 +71,13 @@ def transports(stream: Stream) -> Proof:
     data = {transport.name: _summary(transport) for transport in found}
     problems = [problem for transport in found for problem in _unsafe(transport)]
     relays = [transport.name for transport in found if transport.is_trusted_relay]
-    note = f" {', '.join(relays)} is a trusted relay and needs neither." if relays else ""
+    others = "TLS is verified and the log-in works. " if len(relays) < len(found) else ""
+    noted = (
+        f"Trusted relays, which need neither TLS nor log-in: {'; '.join(relays)}." if relays else ""
+    )
     return Proof.over(
         problems if found else [NO_ROUTE],
-        well=f"Every transport was tested: TLS is verified and the log-in works.{note}",
+        well=f"Every transport was tested. {others}{noted}".strip(),
         data=data,
     )
 
@@ -120,9 +123,20 @@ def patience(stream: Stream) -> Proof:
     steps = list(stream.backoff_seconds)
     return Proof.over(
         _impatient(stream, steps),
-        well=f"{len(steps)} back-off steps from {steps[0] if steps else 0} s, expiry after {stream.expiry_seconds} s; each phase of a session has its time-out.",
+        well=f"{len(steps)} back-off steps, {_told(steps)}; mail expires after {_told([stream.expiry_seconds])}; each phase of a session has its time-out.",
         data={"backoff_seconds": steps, "expiry_seconds": stream.expiry_seconds},
     )
+
+
+def _told(seconds: list[int]) -> str:
+    """Return durations for people: “60 s to 8 h”."""
+    ends = [seconds[0], seconds[-1]] if len(seconds) > 1 else seconds
+    sizes = [(3600, "h"), (60, "min"), (1, "s")]
+    words = []
+    for end in ends:
+        size, unit = next(((n, u) for n, u in sizes if end % n == 0 and end >= n), (1, "s"))
+        words.append(f"{end // size} {unit}")
+    return " to ".join(words)
 
 
 def _impatient(stream: Stream, steps: list[int]) -> Iterator[tuple[str, str]]:
