@@ -73,6 +73,12 @@ if MAILOPS_DEMO:
     MAILOPS_TRUSTED_RELAYS |= {parse.host_and_port(MAILOPS_SANDBOX_LISTENER)}
 # messages kept in each test inbox, the newest; enough for a demo campaign twice over, about 15 MB
 MAILOPS_SANDBOX_KEEP = 5000
+MAILOPS_EXTRA_CA_FILE: Path | None = env.read(
+    "MAILOPS_EXTRA_CA_FILE",
+    parse.certificates,
+    None,
+    fix="give a PEM file of the authorities that sign your own relays, trusted beside the system's",
+)
 MAILOPS_SECRET_FOLDER: Path | None = env.read(
     "MAILOPS_SECRET_FOLDER",
     parse.existing_folder,

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import os
+import ssl
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -139,6 +140,16 @@ def existing_folder(raw: str) -> Path:
     path = folder(raw)
     if not path.is_dir():
         raise ValueError(f"{path} does not exist")
+    return path
+
+
+def certificates(raw: str) -> Path:
+    """Return the path of a file of PEM certificates."""
+    path = Path(raw)
+    try:
+        ssl.create_default_context().load_verify_locations(path)
+    except OSError as error:
+        raise ValueError(f"{raw!r} holds no certificates: {error}") from error
     return path
 
 

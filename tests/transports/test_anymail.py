@@ -6,6 +6,7 @@ import pytest
 from moto import mock_aws
 
 from mailops.lib.secrets import Secret
+from mailops.protocol.classification import classify
 from mailops.transports.kinds import open_session
 from mailops.transports.kinds.anymail import SesSession, reply_of
 from mailops.transports.kinds.smtp_connection import Login
@@ -164,6 +165,26 @@ class TestReplyOf:
         assert reply.code == code
         assert name in reply.text
         assert words in reply.text
+
+    @pytest.mark.parametrize(
+        ("name", "http_status", "words", "stops"),
+        [
+            ("SendingPausedException", 400, "Paused", "transport"),
+            ("AccountSuspendedException", 400, "No", "transport"),
+            ("NotFoundException", 404, "Configuration set <x> does not exist", "transport"),
+            ("InvalidClientTokenId", 403, "The security token is invalid", "transport"),
+            ("LimitExceededException", 400, "Daily message quota exceeded", "transport"),
+            ("MessageRejected", 400, "Email address is not verified", "campaign"),
+            ("TooManyRequestsException", 429, "Too many", "none"),
+            ("MessageRejected", 400, "Illegal content", "none"),
+        ],
+    )
+    def test_what_would_refuse_all_mail_stops_what_it_must(self, name, http_status, words, stops):
+        answer = {
+            "Error": {"Code": name, "Message": words},
+            "ResponseMetadata": {"HTTPStatusCode": http_status},
+        }
+        assert classify(reply_of(answer), Phase.BODY).stops == stops
 
 
 class TestOpen:

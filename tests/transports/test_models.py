@@ -7,7 +7,11 @@ from django.db import connection
 from django.utils import timezone
 
 from mailops.accounts.models import AuditEntry
+from mailops.lib.secrets import Secret
+from mailops.transports.credentials import add_credential
+from mailops.transports.kinds import open_session
 from mailops.transports.models import PATIENCE, Route, Stream, Transport
+from mailops.transports.sessions import SessionFault
 from tests.factories import make_stream, make_transport
 
 pytestmark = pytest.mark.django_db
@@ -138,6 +142,28 @@ def test_many_processes_get_one_probe_between_them():
     for thread in threads:
         thread.join()
     assert sorted(admitted) == [False, False, False, True]
+
+
+class TestOpenSession:
+    def test_notes_the_use_of_transport_and_credential_once_a_minute(
+        self,
+    ):
+        transport = make_transport()
+        credential = add_credential(
+            transport=transport, label="x", username="u", secret=Secret("s"), actor=None
+        )
+        for _ in range(2):
+            open_session(transport)
+        transport.refresh_from_db()
+        credential.refresh_from_db()
+        assert transport.last_used_at is not None
+        assert credential.last_used_at is not None
+
+    def test_needs_no_database_once_it_is_made(self, django_assert_num_queries):
+        transport = make_transport(host="10.9.8.7", security="starttls")
+        session = open_session(transport)
+        with django_assert_num_queries(0), pytest.raises(SessionFault):
+            session.open()
 
 
 class TestStream:

@@ -18,7 +18,9 @@ def open_session(transport: Transport) -> Session:
     This reads the active credential from the database; from then on the session needs no database, so that it may be
     opened and used in another thread.
     """
-    return session_of(transport, transport.active_credential)
+    credential = transport.active_credential
+    transport.note_use(credential)
+    return session_of(transport, credential)
 
 
 def session_of(
@@ -55,6 +57,6 @@ def _server_of(
         security=transport.security,
         ehlo_name=transport.return_path_host or settings.MAILOPS_RETURN_PATH_HOST,
         login=login,
-        ca_file=str(getattr(settings, "MAILOPS_EXTRA_CA_FILE", "")),
-        timeouts=timeouts or {**TIMEOUTS, **getattr(settings, "MAILOPS_SMTP_TIMEOUTS", {})},
+        ca_file=str(settings.MAILOPS_EXTRA_CA_FILE or ""),
+        timeouts=timeouts or TIMEOUTS,
     )

@@ -51,6 +51,12 @@ _MEANING: Mapping[str, tuple[int, str]] = {
     "BadRequestException": (554, "5.6.0"),
     "NotFoundException": (554, "5.3.5"),
 }
+# Words that the table of replies knows an account in trouble by: all mail would be refused, so the transport must stop.
+_GLOSS: Mapping[str, str] = {
+    "SendingPausedException": "account paused",
+    "AccountSuspendedException": "account suspended",
+    "NotFoundException": "not allowed to send with this configuration set",
+}
 _THROTTLED_SECONDS = 2  # where SES doesn't say how long
 _NOT_SENT = (  # faults before the request was on its way
     boto.EndpointConnectionError,
@@ -217,7 +223,8 @@ def reply_of(answer: Mapping[str, Any]) -> Reply:
         code, status = 553, "5.1.8"
     if "quota" in words.lower() and code // 100 == 4:
         status = "4.7.0"
-    return make_reply(code, [f"{status} {name}: {words} (HTTP {http_status})"], "POST")
+    gloss = f"; {_GLOSS[name]}" if name in _GLOSS else ""
+    return make_reply(code, [f"{status} {name}: {words} (HTTP {http_status}{gloss})"], "POST")
 
 
 def _meaning_of_status(http_status: int) -> tuple[int, str]:

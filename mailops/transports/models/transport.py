@@ -130,6 +130,14 @@ class Transport(Pausable):
     def active_credential(self) -> "Credential | None":
         return self.credentials.filter(is_active=True).first()
 
+    def note_use(self, credential: "Credential | None") -> None:
+        """Write down that sessions are opened with `credential`, once a minute at most: rows are read often."""
+        now = timezone.now()
+        stale = Q(last_used_at=None) | Q(last_used_at__lt=now - timedelta(minutes=1))
+        type(self).objects.filter(stale, pk=self.pk).update(last_used_at=now)
+        if credential is not None:
+            Credential.objects.filter(stale, pk=credential.pk).update(last_used_at=now)
+
     @property
     def is_backing_off(self) -> bool:
         return self.breaker != self.Breaker.CLOSED or self.failures > 0
