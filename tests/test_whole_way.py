@@ -4,11 +4,13 @@ from collections import Counter
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.core.management import call_command
 from django.urls import reverse
 
 from mailops.audiences.models import Audience, Import, Membership
 from mailops.campaigns.models import Campaign
-from mailops.outbox.models import EventKind, Message, Tally
+from mailops.outbox.models import Message, Tally
+from mailops.reports.balance import balance
 from mailops.suppressions.models import Suppression
 from mailops.transports.models import Transport
 from tests.engine import Engine, wait_until
@@ -144,11 +146,14 @@ def test_from_a_csv_to_the_counts(engine, operator, logged_in):
     assert max(received.values()) == 1
     assert {m.recipient for m in messages if m.status == "accepted"} <= set(received)
 
-    events = Counter(
-        {
-            kind: Tally.objects.filter(measure="event", kind=kind).count()
-            for kind in (EventKind.COMPLAINED, EventKind.RETURNED)
-        }
-    )
-    assert events[EventKind.COMPLAINED]
-    assert events[EventKind.RETURNED]
+    standing = balance(campaign)
+    assert standing.closes
+    assert standing.total == campaign.planned
+    call_command("verify_counts")
+    wait_until(lambda: not Tally.objects.exists(), seconds=30, what="the rollup")
+    call_command("verify_counts")
+
+    page = logged_in(operator).get(reverse("reports:reports"))
+    series = {line["name"]: line["points"] for line in page.context["volume"]["series"]}
+    stayed = sum(message.status == "accepted" for message in messages)
+    assert sum(n or 0 for _, n in series["Accepted"]) == stayed
