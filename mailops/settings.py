@@ -29,6 +29,12 @@ MAILOPS_BIND = env.read(
 )
 # The embedded installation: our own PostgreSQL, keys made once, a demo to look at.
 MAILOPS_IS_EMBEDDED = not env.has("DATABASE_URL")
+MAILOPS_POSTGRES_BIN: Path | None = env.read(
+    "MAILOPS_POSTGRES_BIN",
+    parse.existing_folder,
+    None,
+    fix="give the folder of initdb and postgres, or leave it out",
+)
 MAILOPS_DEMO = env.read("MAILOPS_DEMO", parse.flag, MAILOPS_IS_EMBEDDED, fix="set it to 1 or 0")
 
 

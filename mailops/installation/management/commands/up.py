@@ -31,7 +31,8 @@ class Command(BaseCommand):
             home.mkdir(parents=True, exist_ok=True)
             with _sole_use_of(home):
                 processes.check_ports()
-                server = Server(home) if settings.MAILOPS_IS_EMBEDDED else None
+                binaries = settings.MAILOPS_POSTGRES_BIN
+                server = Server(home, binaries=binaries) if settings.MAILOPS_IS_EMBEDDED else None
                 if server:
                     server.prepare()
                 supervisor = Supervisor(
