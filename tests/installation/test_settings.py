@@ -1,0 +1,74 @@
+import os
+import subprocess
+import sys
+from base64 import b64encode
+
+from django.conf import settings
+
+KEYS = {
+    "SECRET_KEY": "x" * 50,
+    "MAILOPS_SECRET_KEYS": b64encode(b"s" * 32).decode(),
+    "MAILOPS_TOKEN_KEYS": f"k1:{b64encode(b't' * 32).decode()}",
+}
+SHOW = (
+    "from django.conf import settings as s; import json;"
+    "print(json.dumps([s.MAILOPS_DEMO, s.MAILOPS_IS_EMBEDDED, s.SESSION_COOKIE_SECURE,"
+    " sorted(s.MAILOPS_TRUSTED_RELAYS), s.MAILOPS_NAMESERVERS]))"
+)
+
+
+def manage(*arguments, home, **variables):
+    """Run manage.py with nothing but these variables."""
+    return subprocess.run(
+        [sys.executable, settings.BASE_DIR / "manage.py", *arguments],
+        env={"PATH": os.environ["PATH"], "MAILOPS_HOME": str(home), **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+class TestSettings:
+    def test_all_wrong_ones_are_reported_together_without_a_trace(self, tmp_path):
+        ended = manage(
+            *("check",),
+            home=tmp_path,
+            PORT="http",
+            DATABASE_URL="mysql://u:hunter2@h/d",
+            MAILOPS_BASE_URL="http://mail.example.com",
+            SECRET_KEY="short",
+        )
+        assert ended.returncode == 1
+        told = ended.stderr
+        assert "Traceback" not in told
+        assert "hunter2" not in told
+        for name in (
+            "PORT",
+            "DATABASE_URL",
+            "MAILOPS_BASE_URL",
+            "SECRET_KEY",
+            "MAILOPS_SECRET_KEYS",
+        ):
+            assert f"- {name}" in told
+        assert told.count("Fix: ") == told.count("\n- ")
+
+    def test_keys_must_be_given_with_a_database_of_ones_own(self, tmp_path):
+        ended = manage("check", home=tmp_path, DATABASE_URL="postgresql://u@h/d")
+        assert "with DATABASE_URL mailops makes no keys by itself" in ended.stderr
+        assert not (tmp_path / "secrets.json").exists()
+
+    def test_an_embedded_installation_needs_none_and_is_a_demo(self, tmp_path):
+        ended = manage("shell", "-v0", "-c", SHOW, home=tmp_path, PORT="8100")
+        assert ended.stdout.strip() == (
+            '[true, true, false, [["127.0.0.1", 9100]], ["127.0.0.1:11100"]]'
+        )
+
+    def test_a_database_of_ones_own_is_no_demo_and_trusts_nothing(self, tmp_path):
+        url = {"DATABASE_URL": "postgresql://u@h/d", "MAILOPS_BASE_URL": "https://mail.example.com"}
+        ended = manage("shell", "-v0", "-c", SHOW, home=tmp_path, **KEYS, **url)
+        assert ended.stdout.strip() == "[false, false, true, [], []]"
+
+    def test_a_home_that_can_not_be_written_to_is_named(self, tmp_path):
+        (tmp_path / "file").write_text("")
+        ended = manage("check", home=tmp_path / "file")
+        assert "is not a folder. Fix: give a folder that you may write to" in ended.stderr

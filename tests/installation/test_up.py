@@ -1,0 +1,209 @@
+"""The whole of mailops as real processes: started, hurt, stopped."""
+
+import os
+import queue
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+from mailops.installation.processes import LISTENERS, WORKERS
+
+pytestmark = [pytest.mark.whole, pytest.mark.usefixtures("socket_enabled")]
+
+OFFSETS = (0, 1000, 2000, 3000)  # pages, sandbox, feedback, name server
+
+
+def free_port():
+    """Return a port that is free together with those that follow from it."""
+    for port in range(20000 + os.getpid() % 5000, 30000):
+        try:
+            for offset in OFFSETS:
+                socket.create_server(("127.0.0.1", port + offset)).close()
+        except OSError:
+            continue
+        return port
+    raise AssertionError("no free ports")
+
+
+class Up:
+    """One `manage.py up` over a home."""
+
+    def __init__(self, home, port, **variables):
+        inherited = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")}
+        self.home, self.port = home, port
+        self.process = subprocess.Popen(
+            [sys.executable, settings.BASE_DIR / "manage.py", "up"],
+            env={**inherited, "MAILOPS_HOME": str(home), "PORT": str(port), **variables},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.lines = []
+        self._coming = queue.Queue()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            self._coming.put(line.rstrip())
+        self._coming.put(None)
+
+    def wait_for(self, words, seconds=60):
+        """Return the next line with these words."""
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            line = self._coming.get(timeout=left)
+            if line is None:
+                break
+            self.lines.append(line)
+            if re.search(words, line):
+                return line
+        raise AssertionError("\n".join(["never said: " + words, *self.lines]))
+
+    def end(self, number=signal.SIGTERM):
+        """Stop it and return how many seconds that took."""
+        began = time.monotonic()
+        self.process.send_signal(number)
+        self.process.wait(timeout=10)
+        return time.monotonic() - began
+
+    def get(self, path):
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
+            return answer.read().decode()
+
+
+def running(home, words=""):
+    """Return the numbers of all processes started for this home whose command has these words."""
+    wanted = f"MAILOPS_HOME={home}".encode()
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            environment = (process / "environ").read_bytes().split(b"\0")
+            command = (process / "cmdline").read_bytes().replace(b"\0", b" ")
+        except OSError:
+            continue  # it went meanwhile
+        is_ours = wanted in environment or f"{home}/postgres".encode() in command
+        if command and is_ours and words.encode() in command:
+            found.append(int(process.name))
+    return found
+
+
+def gone(home, seconds=3):
+    """Tell whether all processes of a home go within that time."""
+    deadline = time.monotonic() + seconds
+    while (left := running(home)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return not left
+
+
+@pytest.fixture
+def up(tmp_path):
+    """Return a function that starts mailops; whatever still runs is killed in the end."""
+    started = []
+
+    def start(home=tmp_path, **variables):
+        started.append(Up(home, variables.pop("port", None) or free_port(), **variables))
+        return started[-1]
+
+    yield start
+    for one in started:
+        if one.process.poll() is None:
+            one.end(signal.SIGKILL)
+        assert gone(one.home)
+
+
+class TestUp:
+    def test_starts_stops_and_starts_again_with_all_data(self, up, tmp_path):
+        first = up()
+        line = first.wait_for("^mailops is ready")
+        assert line == (
+            f"mailops is ready at http://127.0.0.1:{first.port} – log in as admin@example.com"
+            f" (password in {tmp_path / 'admin-password'})"
+        )
+        assert first.get("/healthz/") == "well\n"
+        assert 'name="login"' in first.get("/accounts/login/")
+        password = (tmp_path / "admin-password").read_text()
+        assert first.end(signal.SIGINT) < 5
+        assert first.process.returncode == 0
+        assert gone(tmp_path)
+
+        began = time.monotonic()
+        second = up(port=first.port)
+        second.wait_for("^mailops is ready")
+        assert time.monotonic() - began < 10
+        assert (tmp_path / "admin-password").read_text() == password
+        assert second.end(signal.SIGTERM) < 5
+
+    def test_every_process_comes_back_after_kill_9(self, up, tmp_path):
+        mailops = up(MAILOPS_DEMO="0")
+        mailops.wait_for("^mailops is ready")
+        for words, name in (
+            ("gunicorn", "web"),
+            (f"--queues={next(iter(WORKERS))}", next(iter(WORKERS))),
+            ("celery --quiet --app=mailops beat", "beat"),
+            (next(iter(LISTENERS)), "sandbox"),
+        ):
+            os.kill(min(running(tmp_path, words)), signal.SIGKILL)
+            mailops.wait_for(rf"{name} .*died \(SIGKILL\); starts again in 1 s")
+        self._until_well(mailops)
+
+    def test_the_database_comes_back_after_kill_9(self, up, tmp_path):
+        mailops = up(MAILOPS_DEMO="0")
+        mailops.wait_for("^mailops is ready")
+        postmaster = (tmp_path / "postgres" / "data" / "postmaster.pid").read_text().split()[0]
+        os.kill(int(postmaster), signal.SIGKILL)
+        mailops.wait_for(r"postgres .*died \(SIGKILL\)")
+        mailops.wait_for("ready to accept connections")
+        self._until_well(mailops)
+
+    @staticmethod
+    def _until_well(mailops):
+        deadline = time.monotonic() + 15
+        while True:
+            try:
+                assert mailops.get("/healthz/") == "well\n"
+            except OSError:
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+            else:
+                return
+
+    def test_leaves_nothing_when_it_is_killed_itself_and_starts_over(self, up, tmp_path):
+        first = up(MAILOPS_DEMO="0")
+        first.wait_for("^mailops is ready")
+        first.end(signal.SIGKILL)
+        assert gone(tmp_path)
+        up(port=first.port, MAILOPS_DEMO="0").wait_for("^mailops is ready")
+
+    def test_two_run_side_by_side(self, up, tmp_path):
+        one = up(tmp_path / "one", MAILOPS_DEMO="0")
+        one.wait_for("^mailops is ready")
+        two = up(tmp_path / "two", MAILOPS_DEMO="0")
+        two.wait_for("^mailops is ready")
+        assert one.get("/healthz/") == two.get("/healthz/") == "well\n"
+
+
+class TestRefusals:
+    def test_a_port_in_use_is_named_before_anything_starts(self, up, tmp_path):
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+            refused = up(port=port)
+            refused.wait_for(f"Port {port} on 127.0.0.1, for the pages, can't be used")
+            assert refused.process.wait(timeout=5) == 1
+        assert not (tmp_path / "postgres").exists()
+
+    def test_a_second_one_over_the_same_home_is_refused(self, up, tmp_path):
+        first = up(MAILOPS_DEMO="0")
+        first.wait_for("^mailops is ready")
+        second = up(MAILOPS_DEMO="0")
+        second.wait_for(rf"mailops already runs on {tmp_path} \(process {first.process.pid}\)")
+        assert second.process.wait(timeout=5) == 1
+        assert first.get("/healthz/") == "well\n"
