@@ -56,11 +56,14 @@ class Up:
             self._coming.put(line.rstrip())
         self._coming.put(None)
 
-    def wait_for(self, words, seconds=60):
+    def wait_for(self, words, seconds=120):
         """Return the next line with these words."""
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
-            line = self._coming.get(timeout=left)
+            try:
+                line = self._coming.get(timeout=left)
+            except queue.Empty:
+                line = None
             if line is None:
                 break
             self.lines.append(line)
