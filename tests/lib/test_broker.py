@@ -7,6 +7,7 @@ from django.db import connection
 from psycopg.conninfo import conninfo_to_dict
 
 from mailops.celery import app
+from mailops.feedback.tasks import process_feedback
 from mailops.lib import broker
 
 
@@ -58,3 +59,12 @@ class TestQueues:
                 arrived[0].ack()
                 sender.join()
         assert took < 0.05
+
+    def test_a_process_that_only_sends_hints_does_not_listen(self):
+        process_feedback.apply_async(retry=False)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT count(*) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND query LIKE 'LISTEN%'"
+            )
+            assert cursor.fetchone() == (0,)
