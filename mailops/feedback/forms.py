@@ -10,10 +10,10 @@ from mailops.protocol.address import InvalidAddress, address_key
 
 class FeedbackFilterForm(forms.Form):
     q = forms.CharField(
-        label="Search",
+        label="Message to",
         required=False,
         max_length=320,
-        widget=forms.TextInput(attrs={"type": "search", "placeholder": "Recipient of the message"}),
+        widget=forms.TextInput(attrs={"placeholder": "the whole address"}),
     )
     state = forms.ChoiceField(
         required=False, choices=[("", "Any state"), *RawFeedback.State.choices]

@@ -162,8 +162,17 @@ _SUBJECTS = {
 }
 
 
+_TOLD = {
+    Action.FAILED: "could not be delivered:",
+    Action.DELAYED: "is delayed; delivery is still tried:",
+    Action.DELIVERED: "was delivered:",
+    Action.RELAYED: "went on to a system that sends no notices:",
+    Action.EXPANDED: "went on to the members of a list:",
+}
+
+
 def _human_text(recipient: str, action: Action, diagnostic: str) -> str:
-    return f"This is the mail system.\n\nYour message to <{recipient}> was {action}:\n\n    {diagnostic}\n"
+    return f"This is the mail system.\n\nYour message to <{recipient}> {_TOLD[action]}\n\n    {diagnostic}\n"
 
 
 def _status_part(

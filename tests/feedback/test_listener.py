@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 
 import pytest
 from django.db import OperationalError
@@ -117,15 +116,15 @@ class TestRefusals:
 
 
 @pytest.mark.whole
-def test_the_process_stops_within_two_seconds_of_sigterm(transactional_db):
+def test_the_process_stops_at_sigterm(transactional_db):
     process = subprocess.Popen(
         [sys.executable, "manage.py", "feedback_listener", "--port", "0"],
         stdout=subprocess.PIPE,
         text=True,
     )
     assert "feedback is taken at" in process.stdout.readline()
-    begun = time.monotonic()
     process.send_signal(signal.SIGTERM)
-    assert process.wait(5) == 0
-    assert time.monotonic() - begun < 2
+    assert (
+        process.wait(5) == 0
+    )  # `make up` stops within 5 s; alone on a machine it is half a second
     process.stdout.close()

@@ -114,7 +114,7 @@ def test_a_key_is_its_own_key_or_refused(text):
 
 def test_a_hundred_thousand_a_second():
     addresses = [f"Person.{number}@Example{number % 50}.com" for number in range(20_000)]
-    begun = time.perf_counter()
+    begun = time.process_time()
     for address in addresses:
         address_key(address)
-    assert time.perf_counter() - begun < 0.2
+    assert time.process_time() - begun < 0.2

@@ -182,6 +182,6 @@ def test_never_raises(code, text, status, phase):
 
 @pytest.mark.parametrize("text", ["user " * 1000, "a" * 100_000, "<" * 5000, "message " * 900 + "exceeded", "spf " * 900])  # fmt: skip
 def test_a_hostile_text_costs_no_time(text):
-    begun = time.perf_counter()
+    begun = time.process_time()
     classify(Reply(550, text), "rcpt")
-    assert time.perf_counter() - begun < 0.2
+    assert time.process_time() - begun < 0.2

@@ -210,6 +210,6 @@ class TestAnyBytes:
         ids=range(10),
     )
     def test_made_to_hurt_cost_no_time(self, data):
-        begun = time.perf_counter()
+        begun = time.process_time()
         read(data)
-        assert time.perf_counter() - begun < 1
+        assert time.process_time() - begun < 1
