@@ -53,7 +53,7 @@ MAILOPS_BASE_URL = env.read(
 MAILOPS_RETURN_PATH_HOST = env.read(
     "MAILOPS_RETURN_PATH_HOST",
     parse.host_name,
-    "bounces.mailops.localhost",
+    "bounces.acme.example" if MAILOPS_DEMO else "bounces.mailops.localhost",
     fix="give the host whose MX points at the feedback listener, such as bounces.example.com",
 )
 MAILOPS_SANDBOX_LISTENER = env.read(

@@ -5,6 +5,7 @@ from typing import ClassVar, Self
 from django.db import models
 from django.db.models import Case, OuterRef, Q, Subquery, Value, When
 from django.db.models.functions import Lower, Now
+from django.utils import timezone
 
 from mailops.domains.words import Word, difference
 
@@ -62,6 +63,10 @@ class Domain(models.Model):
     @property
     def was_checked(self) -> bool:
         return self.checked_at is not None
+
+    @property
+    def is_check_due(self) -> bool:
+        return self.next_check_at is None or self.next_check_at <= timezone.now()
 
     def recheck_soon(self) -> None:
         """Make the next tick check this domain, because what it must publish has changed."""

@@ -28,6 +28,7 @@ def require_records(domains: Iterable[Domain]) -> None:
             ],
             ignore_conflicts=True,
         )
+        domain.recheck_soon()
 
 
 def domains_of(transport: Transport) -> list[Domain]:
