@@ -1,11 +1,11 @@
 """Imports a file of addresses: rows first, so that each is accounted for, then their entries in chunks."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import suppress as ignoring
 from typing import BinaryIO
 
 from django.db import IntegrityError, connection, transaction
-from django.db.models import Exists, OuterRef
 from django.db.models.functions import Now
 
 from mailops.accounts.auditing import audit
@@ -20,6 +20,13 @@ _COPY = (
     "COPY suppressions_importedrow (run_id, line, address, address_key, note, outcome, why) "
     "FROM STDIN"
 )
+_DUPLICATES = """
+UPDATE suppressions_importedrow r
+   SET outcome = 'duplicate', why = 'An earlier row of the file has this address.'
+  FROM (SELECT id, row_number() OVER (PARTITION BY address_key ORDER BY id) AS place
+          FROM suppressions_importedrow WHERE run_id = %(run)s AND outcome = '') numbered
+ WHERE r.id = numbered.id AND numbered.place > 1
+"""
 
 
 @transaction.atomic
@@ -33,6 +40,7 @@ def start_import(
     with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
         for row in read_rows(file):
             copy.write_row((run.pk, *_staged(row)))
+    _mark_duplicates(run)
     audit(
         actor=actor,
         verb="suppression.import",
@@ -52,6 +60,11 @@ def _staged(row: Row) -> Iterator[str | int]:
             why = error.sentence
     outcome = ImportedRow.Outcome.REJECTED if why else ImportedRow.Outcome.WAITING
     yield from (row.line, address, key, _storable(row.note, 500), outcome.value, why[:254])
+
+
+def _mark_duplicates(run: SuppressionImport) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(_DUPLICATES, {"run": run.pk})
 
 
 def _storable(text: str, limit: int) -> str:
@@ -74,28 +87,26 @@ def _import_chunk(run_id: int) -> bool:
     run = running.select_for_update(skip_locked=True).filter(pk=run_id).first()
     if run is None:
         return False
-    rows = list(run.rows.filter(outcome=ImportedRow.Outcome.WAITING).order_by("id")[:CHUNK])
+    waiting = run.rows.filter(outcome=ImportedRow.Outcome.WAITING, id__gt=run.cursor)
+    rows = list(waiting.order_by("id")[:CHUNK])
     if not rows:
         SuppressionImport.objects.filter(pk=run.pk).update(
             state=SuppressionImport.State.COMPLETED, finished_at=Now()
         )
         return False
-    _mark_duplicates(run, rows)
-    _settle(run, [row for row in rows if not row.outcome])
-    ImportedRow.objects.bulk_update(rows, ["outcome", "why"], batch_size=500)
+    _settle(run, rows)
+    _note_outcomes(rows)
+    SuppressionImport.objects.filter(pk=run.pk).update(cursor=rows[-1].pk)
     return True
 
 
-def _mark_duplicates(run: SuppressionImport, rows: list[ImportedRow]) -> None:
-    earlier = run.rows.filter(address_key=OuterRef("address_key"), id__lt=OuterRef("id")).exclude(
-        outcome=ImportedRow.Outcome.REJECTED
-    )
-    doubled = run.rows.filter(Exists(earlier), pk__in=[row.pk for row in rows])
-    ids = set(doubled.values_list("pk", flat=True))
+def _note_outcomes(rows: list[ImportedRow]) -> None:
+    """Write the rows' outcomes, in one update for each that occurs: far quicker than one for each row."""
+    alike: dict[tuple[str, str], list[int]] = defaultdict(list)
     for row in rows:
-        if row.pk in ids:
-            row.outcome = ImportedRow.Outcome.DUPLICATE
-            row.why = "An earlier row of the file has this address."
+        alike[row.outcome, row.why].append(row.pk)
+    for (outcome, why), ids in alike.items():
+        ImportedRow.objects.filter(pk__in=ids).update(outcome=outcome, why=why)
 
 
 def _settle(run: SuppressionImport, rows: list[ImportedRow]) -> None:

@@ -130,6 +130,7 @@ class SuppressionImport(models.Model):
     )  # null: all streams
     reason = models.CharField(max_length=15, choices=Suppression.Reason.choices)
     state = models.CharField(max_length=10, choices=State.choices, default=State.RUNNING)
+    cursor = models.BigIntegerField(default=0)  # the last row worked off: a seek past dead tuples
     created_by = models.ForeignKey(
         "accounts.User", null=True, on_delete=models.SET_NULL, related_name="+"
     )
@@ -172,5 +173,4 @@ class ImportedRow(models.Model):
     class Meta:
         indexes: ClassVar = [
             models.Index(fields=["run", "outcome", "id"], name="imported_row_by_outcome"),
-            models.Index(fields=["run", "address_key"], name="imported_row_by_key"),  # duplicates
         ]
