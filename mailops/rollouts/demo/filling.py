@@ -1,0 +1,63 @@
+"""Fills a living example: everything a team has after two weeks, and one campaign that waits to be launched."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from django.db import transaction
+from django.utils import timezone
+
+from mailops.accounts.auditing import audit
+from mailops.accounts.models import AuditEntry, User
+from mailops.campaigns.drafting import add_campaign
+from mailops.campaigns.models import Campaign
+from mailops.campaigns.preflight import start_preflight
+from mailops.campaigns.rehearsing import check_chunk
+from mailops.lib.locks import advisory_lock
+from mailops.reports.rollup import fold_tallies
+from mailops.rollouts.demo.cast import hire_cast
+from mailops.rollouts.demo.history import CAMPAIGNS, tell_campaign, tell_orders
+from mailops.rollouts.demo.people import gather_people
+from mailops.rollouts.demo.sending import set_up_sending
+from mailops.rollouts.demo.writing import LETTER, ORDER, write_mail
+
+DONE = "demo.fill"
+WAITING = "Letter: the winter workshop"
+
+
+def fill_demo(*, home: Path) -> bool:
+    """Fill the demo once, whole or not at all; return False where it was there before, even if much of it was deleted since."""
+    with advisory_lock(DONE) as is_ours, transaction.atomic():
+        if not is_ours or AuditEntry.objects.filter(verb=DONE).exists():
+            return False
+        actor = hire_cast(home)
+        campaign = _fill(actor=actor, now=timezone.now())
+        audit(actor=actor, verb=DONE, subject=campaign)
+    while fold_tallies():
+        pass
+    return True
+
+
+def _fill(*, actor: User, now: datetime) -> Campaign:
+    before = AuditEntry.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+    sending = set_up_sending(actor=actor)
+    audience = gather_people(actor=actor)
+    AuditEntry.objects.filter(pk__gt=before).update(at=now - timedelta(days=15))
+    letters = write_mail(LETTER, actor=actor, now=now)
+    orders = write_mail(ORDER, actor=actor, now=now)
+    for past in CAMPAIGNS:
+        tell_campaign(
+            past, audience=audience, sending=sending, versions=letters, actor=actor, now=now
+        )
+    tell_orders(audience=audience, sending=sending, versions=orders, now=now)
+    campaign = add_campaign(
+        name=WAITING,
+        audience=audience,
+        version=letters[-1],
+        stream=sending.news,
+        identity=sending.news_sender,
+        actor=actor,
+    )
+    preflight = start_preflight(campaign=campaign, actor=actor)
+    while check_chunk(preflight_id=preflight.pk):
+        pass
+    return campaign
