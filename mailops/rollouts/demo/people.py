@@ -27,7 +27,7 @@ PROVIDERS = {
 }
 # simulated mailbox → how many of them; bounces cross the threshold that opens an incident, not the one that stops
 SIMULATED = {
-    "bounce": 58,
+    "bounce": 66,
     "later-bounce": 26,
     "policy": 10,
     "defer": 30,
