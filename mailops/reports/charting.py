@@ -33,6 +33,11 @@ def series(figures: FigureQuerySet, period: Period) -> Series:
     return [(step, Outcome.of(found.get(step, {}))) for step in period.steps()]
 
 
+def total(figures: FigureQuerySet, period: Period) -> Outcome:
+    """Return the outcome of the whole period's cohort."""
+    return Outcome.of(figures.events(*KINDS).of_cohorts(period).by_kind())
+
+
 def volume_chart(points: Series, period: Period, marks: dict[str, Any]) -> dict[str, Any]:
     columns: list[tuple[str, str, Callable[[Outcome], int]]] = [
         ("Accepted", "ok", lambda o: o.stayed),

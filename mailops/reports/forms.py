@@ -35,10 +35,14 @@ DEFAULT_RANGE, DEFAULT_DIMENSION = "14d", "mailbox_provider"
 class ReportForm(forms.Form):
     range = forms.ChoiceField(label="Time", choices=RANGES, required=False)
     first = forms.DateField(
-        label="From", required=False, widget=forms.DateInput({"type": "date"}, "%Y-%m-%d")
+        label="First chosen day",
+        required=False,
+        widget=forms.DateInput({"type": "date"}, "%Y-%m-%d"),
     )
     last = forms.DateField(
-        label="To", required=False, widget=forms.DateInput({"type": "date"}, "%Y-%m-%d")
+        label="Last chosen day",
+        required=False,
+        widget=forms.DateInput({"type": "date"}, "%Y-%m-%d"),
     )
     domain = forms.ChoiceField(required=False)
     stream = forms.ChoiceField(required=False)

@@ -63,9 +63,13 @@ def _audited(period: Period) -> list[dict[str, Any]]:
     chosen = [entry for entry in entries[: LIMIT * 10] if _moves(entry.verb)]
     url = resolve("accounts:audit")
     return [
-        {"at": entry.at, "label": f"{entry.verb}: {entry.subject_label}", "url": url}
+        {"at": entry.at, "label": f"{_words(entry.verb)}: {entry.subject_label}", "url": url}
         for entry in chosen[:LIMIT]
     ]
+
+
+def _words(verb: str) -> str:
+    return verb.replace(".", " ").replace("_", " ").capitalize()
 
 
 def _moves(verb: str) -> bool:

@@ -15,7 +15,7 @@ from mailops.outbox.models import QueueEntry
 from mailops.reports.attention import COUNTED, matters
 from mailops.reports.balance import balance, pace
 from mailops.reports.beginning import steps
-from mailops.reports.charting import bounce_chart, series
+from mailops.reports.charting import bounce_chart, series, total
 from mailops.reports.marks import marks
 from mailops.reports.models import Figure
 from mailops.reports.outcomes import Outcome
@@ -33,12 +33,12 @@ def overview(request: HttpRequest) -> HttpResponse:
     period = last_days(timezone.now(), DAYS, timezone.get_current_timezone())
     figures = Figure.objects.all()
     points = series(figures, period)
-    before = series(figures, period.previous)
+    now = sum((outcome for _, outcome in points), Outcome())
     return render_page(
         request,
         "reports/overview.html",
         {
-            "tiles": tiles(*(sum((o for _, o in side), Outcome()) for side in (points, before))),
+            "tiles": tiles(now, total(figures, period.previous)),
             "chart": bounce_chart(points, period, marks(period, {})),
             "matters": matters(),
             "steps": steps(),

@@ -11,6 +11,8 @@ from mailops.reports.outcomes import (
     state_of,
 )
 
+NOISE = 0.05  # of the rate before; a smaller change is told, but is neither good nor bad
+
 
 @dataclass(frozen=True)
 class Tile:
@@ -57,7 +59,8 @@ def _trend(now: float | None, before: float | None, *, up_is_good: bool) -> tupl
     digits = 1 if abs(change) >= 0.1 else 3
     if not round(change, digits):
         return "as before", "", ""
-    tone = "ok" if (change > 0) == up_is_good else "bad"
+    is_noise = abs(change) < NOISE * before
+    tone = "" if is_noise else "ok" if (change > 0) == up_is_good else "bad"
     return f"{abs(change):.{digits}f} points", "up" if change > 0 else "down", tone
 
 

@@ -1,7 +1,6 @@
 """The reports: outcomes over time and their split, as charts, tables and CSV; and the search."""
 
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
@@ -10,7 +9,7 @@ from django.utils import timezone
 from mailops.accounts.permissions import Act, needs
 from mailops.lib.csv_export import stream_csv
 from mailops.lib.htmx import render_page
-from mailops.reports.charting import Series, bounce_chart, complaint_chart, series, volume_chart
+from mailops.reports.charting import bounce_chart, complaint_chart, series, total, volume_chart
 from mailops.reports.forms import DIMENSIONS, ReportForm, SearchForm
 from mailops.reports.marks import marks
 from mailops.reports.models import Figure
@@ -33,20 +32,17 @@ def reports(request: HttpRequest) -> HttpResponse:
     figures = Figure.objects.filter(**form.choices)
     points = series(figures, period)
     beside = marks(period, form.choices)
-    before = _total(series(figures, period.previous))
+    before = total(figures, period.previous)
     context |= {
         "volume": volume_chart(points, period, beside),
         "bounces": bounce_chart(points, period, beside),
         "complaints": complaint_chart(points, period, beside),
-        "tiles": tiles(_total(points), before),
+        "tiles": tiles(sum((outcome for _, outcome in points), Outcome()), before),
         "shares": [
             (share, _narrowed(request, share)) for share in split(figures, period, form.dimension)
         ],
         "reasons": reasons(figures, period),
         "dimension": dict(DIMENSIONS)[form.cleaned_data["by"]],
-        "changes": [
-            {**mark, "when": datetime.fromisoformat(mark["at"])} for mark in beside["marks"]
-        ],
         "period": period,
     }
     return render_page(request, "reports/reports.html", context, fragment="report")
@@ -87,10 +83,6 @@ def _narrowed(request: HttpRequest, share: Share) -> str:
 
 def _cells(outcome: Outcome) -> list[int]:
     return [getattr(outcome, name) for name in COLUMNS]
-
-
-def _total(points: Series) -> Outcome:
-    return sum((outcome for _, outcome in points), Outcome())
 
 
 @needs(Act.SEE)
