@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 from mailops.content.models import TemplateVersion
 from mailops.content.rendering import RenderError, compile_version
+from mailops.content.variables import merge_data
 from mailops.dispatch.claiming import Job
 from mailops.outbox import tokens
 from mailops.outbox.mime import Letter, UnfitContent, build_content
@@ -41,7 +42,14 @@ def prepare(job: Job, version: TemplateVersion, return_path_host: str) -> Prepar
     url = tokens.unsubscribe_url(job.public_id, job.token_key_id) if job.is_bulk else ""
     try:
         rendered = compile_version(version).render(
-            {**job.merge_data, "email": job.recipient, "unsubscribe_url": url}
+            merge_data(
+                job.merge_data,
+                email=job.recipient,
+                unsubscribe_url=url,
+                campaign_name=job.campaign_name,
+                sender_name=job.header_from_name,
+                sender_email=job.header_from,
+            )
         )
         content = build_content(
             Letter(

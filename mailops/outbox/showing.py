@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from mailops.content.rendering import Rendered, RenderError, compile_version
+from mailops.content.variables import merge_data
 from mailops.outbox import tokens
 from mailops.outbox.models import Message
 
@@ -26,7 +27,14 @@ def show_mail(message: Message) -> Shown:
         if message.stream.is_bulk
         else ""
     )
-    data = {**message.merge_data, "email": message.recipient, "unsubscribe_url": _disarmed(url)}
+    data = merge_data(
+        message.merge_data,
+        email=message.recipient,
+        unsubscribe_url=_disarmed(url),
+        campaign_name=message.campaign.name if message.campaign else "",
+        sender_name=message.identity.name,
+        sender_email=message.identity.addr_spec,
+    )
     try:
         return Shown(compile_version(message.version).render(data))
     except RenderError as error:
