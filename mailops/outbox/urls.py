@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from mailops.outbox import campaign_views, views
+from mailops.outbox import campaign_views, views, waiting_views
 
 app_name = "outbox"
 
@@ -22,6 +22,12 @@ urlpatterns = [
         "campaigns/<int:campaign_id>/failures/",
         campaign_views.campaign_failures,
         name="campaign-failures",
+    ),
+    path("streams/<int:stream_id>/waiting/", waiting_views.stream_panel, name="stream-panel"),
+    path(
+        "transports/<int:transport_id>/waiting/",
+        waiting_views.transport_panel,
+        name="transport-panel",
     ),
     path("<uuid:public_id>/", views.message_detail, name="detail"),
     path("<uuid:public_id>/html/", views.message_html, name="html"),

@@ -41,6 +41,12 @@ class StreamQuerySet(models.QuerySet["Stream"]):
         """Keep the streams that may send through `transport`, first route or not."""
         return self.filter(routes__transport=transport).distinct()
 
+    def carried_by(self, transport: Transport) -> Self:
+        """Keep the streams whose mail goes through `transport` now: it is their first route."""
+        routes = Route.objects.filter(stream=models.OuterRef("pk")).order_by("position")
+        first = models.Subquery(routes.values("transport")[:1])
+        return self.annotate(first_transport=first).filter(first_transport=transport.pk)
+
     def broken_first(self) -> Self:
         """Order by what needs somebody: paused, then by name."""
         return self.annotate(is_stopped=Q(state=RunState.PAUSED)).order_by("-is_stopped", "name")

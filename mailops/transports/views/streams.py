@@ -15,9 +15,9 @@ from mailops.lib.htmx import render_page
 from mailops.transports.configuring import delete_stream, save_stream
 from mailops.transports.durations import show_duration, show_durations
 from mailops.transports.forms.streams import StreamFilterForm, StreamForm
-from mailops.transports.forms.transports import PauseForm
-from mailops.transports.models import PATIENCE, PauseCause, Stream, Transport
+from mailops.transports.models import PATIENCE, Stream, Transport
 from mailops.transports.models.stream import StreamQuerySet
+from mailops.transports.views.pausing import pause, resume
 
 PAGE = 50
 
@@ -122,26 +122,17 @@ def stream_delete(request: HttpRequest, stream_id: int) -> HttpResponse:
 @needs(Act.OPERATE)
 def stream_pause(request: HttpRequest, stream_id: int) -> HttpResponse:
     stream = get_object_or_404(Stream, pk=stream_id)
-    form = PauseForm(request.POST or None)
-    if request.method == "POST" and form.is_valid():
-        user = user_of(request)
-        sentence = form.cleaned_data["reason"] or f"Paused by {user}."
-        if stream.pause(PauseCause.PERSON, sentence, actor=user):
-            messages.success(request, f"{stream} is paused; what is due waits.")
-        else:
-            messages.info(request, f"{stream} was paused already.")
-        return redirect("transports:stream-detail", stream_id)
-    status = 422 if request.method == "POST" else 200
-    context = {"form": form, "stream": stream}
-    return render_page(request, "transports/stream_pause.html", context, status=status)
+    return pause(
+        request,
+        stream,
+        template="transports/stream_pause.html",
+        back="transports:stream-detail",
+        stream=stream,
+    )
 
 
 @needs(Act.OPERATE)
 @require_POST
 def stream_resume(request: HttpRequest, stream_id: int) -> HttpResponse:
     stream = get_object_or_404(Stream, pk=stream_id)
-    if stream.resume(actor=user_of(request)):
-        messages.success(request, f"{stream} runs; what waited is sent as its limits allow.")
-    else:
-        messages.info(request, f"{stream} was running already.")
-    return redirect("transports:stream-detail", stream_id)
+    return resume(request, stream, back="transports:stream-detail")

@@ -18,14 +18,14 @@ from mailops.transports.configuring import add_transport, change_transport, dele
 from mailops.transports.diagnosis import run_test
 from mailops.transports.forms.transports import (
     ConnectionTestForm,
-    PauseForm,
     TransportFilterForm,
     form_of,
 )
-from mailops.transports.models import PauseCause, Stream, Transport
+from mailops.transports.models import Stream, Transport
 from mailops.transports.models.transport import TransportQuerySet
 from mailops.transports.providers import PRESETS, advise
 from mailops.transports.views.confirming import confirm_password_keep_nothing
+from mailops.transports.views.pausing import pause, resume
 
 PAGE = 50
 
@@ -162,27 +162,18 @@ def transport_test(request: HttpRequest, transport_id: int) -> HttpResponse:
 @needs(Act.OPERATE)
 def transport_pause(request: HttpRequest, transport_id: int) -> HttpResponse:
     transport = get_object_or_404(Transport, pk=transport_id)
-    form = PauseForm(request.POST or None)
-    if request.method == "POST" and form.is_valid():
-        user = user_of(request)
-        sentence = form.cleaned_data["reason"] or f"Paused by {user}."
-        if transport.pause(PauseCause.PERSON, sentence, actor=user):
-            messages.success(request, f"{transport} is paused; what is due waits.")
-        else:
-            messages.info(request, f"{transport} was paused already.")
-        return redirect("transports:detail", transport_id)
-    streams = Stream.objects.using_transport(transport).order_by("name")
-    context = {"form": form, "transport": transport, "streams": streams}
-    status = 422 if request.method == "POST" else 200
-    return render_page(request, "transports/transport_pause.html", context, status=status)
+    return pause(
+        request,
+        transport,
+        template="transports/transport_pause.html",
+        back="transports:detail",
+        transport=transport,
+        streams=Stream.objects.using_transport(transport).order_by("name"),
+    )
 
 
 @needs(Act.OPERATE)
 @require_POST
 def transport_resume(request: HttpRequest, transport_id: int) -> HttpResponse:
     transport = get_object_or_404(Transport, pk=transport_id)
-    if transport.resume(actor=user_of(request)):
-        messages.success(request, f"{transport} runs; what waited is sent as its limits allow.")
-    else:
-        messages.info(request, f"{transport} was running already.")
-    return redirect("transports:detail", transport_id)
+    return resume(request, transport, back="transports:detail")

@@ -1,0 +1,37 @@
+"""Pausing and resuming, the same for transports and streams."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+
+from mailops.accounts.permissions import user_of
+from mailops.lib.htmx import render_page
+from mailops.transports.forms.transports import PauseForm
+from mailops.transports.models import PauseCause, Stream, Transport
+
+
+def pause(
+    request: HttpRequest, subject: Stream | Transport, *, template: str, back: str, **context: Any
+) -> HttpResponse:
+    """Ask why, then pause `subject` for a person and go `back` to its page."""
+    form = PauseForm(request.POST or None)
+    if request.method != "POST" or not form.is_valid():
+        status = 422 if form.is_bound else 200
+        return render_page(request, template, {"form": form, **context}, status=status)
+    user = user_of(request)
+    sentence = form.cleaned_data["reason"] or f"Paused by {user}."
+    if subject.pause(PauseCause.PERSON, sentence, actor=user):
+        messages.success(request, f"{subject} is paused; what is due waits.")
+    else:
+        messages.info(request, f"{subject} was paused already.")
+    return redirect(back, subject.pk)
+
+
+def resume(request: HttpRequest, subject: Stream | Transport, *, back: str) -> HttpResponse:
+    if subject.resume(actor=user_of(request)):
+        messages.success(request, f"{subject} runs; what waited is sent as its limits allow.")
+    else:
+        messages.info(request, f"{subject} was running already.")
+    return redirect(back, subject.pk)
