@@ -20,6 +20,9 @@ from mailops.protocol.report import header_fields
 T = TypeVar("T")
 
 SIZE_LIMIT = 10_485_760  # octets; a report that returns a whole message is a little bigger than it
+LINE_LIMIT = (
+    1_000_000  # octets; who returns a message returns its overlong lines too (RFC 5321 has 1,000)
+)
 SESSION_LIMIT = 200  # at once; more are told to come back
 RECIPIENT_LIMIT = 20  # a report goes to one address; RFC 5321's 100 are for people
 IDLE_SECONDS = 120
@@ -125,6 +128,8 @@ class Postmaster:
 
 class Conversation(SMTP):
     """One session of the server."""
+
+    line_length_limit = LINE_LIMIT
 
     def __init__(
         self, handler: Postmaster, *, sessions: "set[Conversation]", **options: Any

@@ -72,6 +72,11 @@ class TestReports:
         assert row.raw == content
         assert (row.headers, row.envelope_sender) == ({"subject": "x"}, "")
 
+    def test_with_overlong_lines_are_taken(self, smtp):
+        sent = make_sent()
+        content = report_on(sent) + b"x" * 200_000 + b"\r\n"
+        assert smtp.sendmail("", [sender_of(sent)], content) == {}
+
     def test_to_a_transports_own_return_path_host_are_taken(self, smtp):
         make_transport(return_path_host="Back.Example")
         smtp.ehlo()
