@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from django.conf import settings
 
 from mailops.domains.models import Domain, Requirement
+from mailops.lib.mailbox_providers import registrable_domain
 from mailops.protocol.dns_records import DMARC_POLICIES
 
 Kind = Requirement.Kind
@@ -79,9 +80,10 @@ def _return_paths(rows: list[Requirement]) -> tuple[ReturnPath, ...]:
 def _spf_hosts(
     name: str, rows: list[Requirement], return_paths: tuple[ReturnPath, ...]
 ) -> tuple[SpfHost, ...]:
-    """Return the hosts that need an SPF record: the domain, and each return path under it, which receivers really look at."""
+    """Return the hosts that need an SPF record: the domain, and each return path of the same organization, which is what receivers really look at."""
     senders = [row for row in rows if row.kind in {Kind.SPF_INCLUDE, Kind.SPF_ADDRESS}]
-    inside = [path.host for path in return_paths if path.host.endswith("." + name)]
+    ours = registrable_domain(name)
+    inside = [path.host for path in return_paths if registrable_domain(path.host) == ours]
     hosts = dict.fromkeys([name, *inside, *(row.host.lower() for row in senders if row.host)])
     found = []
     for host in hosts:

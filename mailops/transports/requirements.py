@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from django.conf import settings
 from django.db import transaction
 
 from mailops.domains.models import Domain, Requirement
@@ -42,6 +43,9 @@ def _rows(transport: Transport) -> list[tuple[str, str, str, str]]:
     needed_by = f"{_PREFIX}{transport.name}"[:100]
     kinds, options = Requirement.Kind, transport.options
     rows = [(kinds.DKIM_SELECTOR, name, "") for name in options.get("dkim_selectors", [])]
+    if transport.return_path_host or transport.kind == Transport.Kind.SMTP:
+        host = transport.return_path_host or settings.MAILOPS_RETURN_PATH_HOST
+        rows.append((kinds.RETURN_PATH, host.lower(), ""))
     if include := options.get("spf_include"):
         rows.append((kinds.SPF_INCLUDE, "", include))
     if address := options.get("spf_address"):

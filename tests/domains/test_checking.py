@@ -176,3 +176,14 @@ class TestCheckDueDomains:
     def test_stops_when_its_time_is_up(self, good):
         make_domain()
         assert check_due_domains(until=timezone.now()) == 0
+
+
+class TestSubdomain:
+    def test_shares_its_organizations_return_path_whose_spf_is_checked_too(self, acme, asks, good):
+        good.zones["news.acme.example"] = dict(good.zones["acme.example"])
+        news = make_domain(name="news.acme.example")
+        check_domain(news, asks=asks)
+        assert statuses(news)["spf:bounces.acme.example"] == "ok"
+        evidence = news.findings.get(check_name="alignment").evidence
+        assert any("bounces.acme.example: aligned" in line for line in evidence)
+        assert news.records.get(purpose="dmarc").host == "_dmarc.acme.example"

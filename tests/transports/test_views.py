@@ -233,13 +233,17 @@ class TestEditTransport:
         assert credential.reveal().reveal() == "anew"
         assert not standby.has_secret
 
-    def test_renaming_renames_what_domains_must_publish(self, admin, logged_in, transport, stream):
+    def test_renaming_renames_what_domains_must_publish(
+        self, admin, logged_in, transport, stream, settings
+    ):
+        settings.MAILOPS_RETURN_PATH_HOST = "back.example.com"
         client = logged_in(admin)
         self.edit(client, transport)
         self.edit(client, transport, name="Renamed", dkim_selectors="s2")
         rows = Requirement.objects.filter(domain=stream.domain).order_by("kind", "host")
         assert [(row.kind, row.host, row.value, row.needed_by) for row in rows] == [
             ("dkim_selector", "s2", "", "transport: Renamed"),
+            ("return_path", "back.example.com", "", "transport: Renamed"),
             ("spf_include", "", "spf.example.com", "transport: Renamed"),
         ]
 
@@ -412,7 +416,8 @@ class TestStreams:
             transport.pk,
             second.pk,
         ]
-        assert Requirement.objects.get(domain=stream.domain).value == "spf.example.com"
+        includes = Requirement.objects.filter(domain=stream.domain, kind="spf_include")
+        assert includes.get().value == "spf.example.com"
         assert AuditEntry.objects.get().after["routes"] == [transport.name, second.name]
 
     def test_swaps_its_routes(self, admin, logged_in, transport, stream):
