@@ -1,9 +1,12 @@
 """The incident pages: the list, one incident, and what one does with it."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 from django.contrib import messages as toasts
 from django.core.paginator import Paginator
+from django.forms import Form
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
@@ -96,15 +99,8 @@ def _load(incident_id: int) -> Incident:
     return get_object_or_404(incidents, id=incident_id)
 
 
-def _detail(
-    request: HttpRequest,
-    incident: Incident,
-    *,
-    note_form: NoteForm | None = None,
-    close_form: CloseForm | None = None,
-    owner_form: OwnerForm | None = None,
-) -> HttpResponse:
-    given = [form for form in (note_form, close_form, owner_form) if form is not None]
+def _detail(request: HttpRequest, incident: Incident, **refused: Form) -> HttpResponse:
+    """Show the incident; `refused` is a form that was not filled in well, by the name the page knows it by."""
     stoppable = incident.stoppable()
     context = {
         "incident": incident,
@@ -115,16 +111,17 @@ def _detail(
         "notices": incident.notices.select_related("channel")
         .prefetch_related("attempts")
         .order_by("id"),
-        "note_form": note_form or NoteForm(),
-        "close_form": close_form or CloseForm(),
-        "owner_form": owner_form or OwnerForm(initial={"owner": incident.owner_id}),
+        "note_form": NoteForm(),
+        "close_form": CloseForm(),
+        "owner_form": OwnerForm(initial={"owner": incident.owner_id}),
+        **refused,
     }
     return render_page(
         request,
         "incidents/incident_detail.html",
         context,
         fragment="incident",
-        status=422 if given else 200,
+        status=422 if refused else 200,
     )
 
 
@@ -139,95 +136,64 @@ def _subject_url(incident: Incident) -> str:
     return reverse(_PAGES[SubjectKind(incident.subject_kind)], args=[incident.subject_id])
 
 
+@dataclass(frozen=True)
+class _Button:
+    """An act that needs no words: `act` takes the incident and the actor."""
+
+    act: Callable[..., None]
+    done: str
+
+
+@dataclass(frozen=True)
+class _Filled:
+    """An act with a form, whose fields are the arguments of `act`; the page knows the form as `key`."""
+
+    act: Callable[..., None]
+    form: type[Form]
+    key: str
+    done: str
+
+
+BUTTONS = {
+    "acknowledge": _Button(
+        handling.acknowledge, "Acknowledged: the others see that you are on it."
+    ),
+    "pause": _Button(
+        handling.pause, "Paused. What is on its way within this second may still leave."
+    ),
+    "resume": _Button(handling.resume, "Resumed: mail goes out again."),
+}
+FILLED = {
+    "assign": _Filled(handling.assign, OwnerForm, "owner_form", "The owner is set."),
+    "note": _Filled(handling.add_note, NoteForm, "note_form", "Noted."),
+    "close": _Filled(handling.close, CloseForm, "close_form", "Closed."),
+}
+
+
+@needs(Act.OPERATE)
+@require_POST
+def press(request: HttpRequest, incident_id: int, act: str) -> HttpResponseBase:
+    return _do(request, _load(incident_id), BUTTONS[act], {})
+
+
+@needs(Act.OPERATE)
+@require_POST
+def fill(request: HttpRequest, incident_id: int, act: str) -> HttpResponseBase:
+    incident, filled = _load(incident_id), FILLED[act]
+    form = filled.form(request.POST)
+    if not form.is_valid():
+        return _detail(request, incident, **{filled.key: form})
+    return _do(request, incident, filled, form.cleaned_data)
+
+
 def _do(
-    request: HttpRequest, incident: Incident, done: str, act: Callable[[], None]
+    request: HttpRequest, incident: Incident, chosen: _Button | _Filled, given: dict[str, Any]
 ) -> HttpResponseBase:
     """Do one act and go back to the incident, saying what came of it."""
     try:
-        act()
+        chosen.act(incident=incident, actor=user_of(request), **given)
     except NotPossible as refused:
         toasts.error(request, str(refused))
     else:
-        toasts.success(request, done)
+        toasts.success(request, chosen.done)
     return redirect("incidents:detail", incident.pk)
-
-
-@needs(Act.OPERATE)
-@require_POST
-def acknowledge(request: HttpRequest, incident_id: int) -> HttpResponseBase:
-    incident, actor = _load(incident_id), user_of(request)
-    return _do(
-        request,
-        incident,
-        "Acknowledged: the others see that you are on it.",
-        lambda: handling.acknowledge(incident=incident, actor=actor),
-    )
-
-
-@needs(Act.OPERATE)
-@require_POST
-def pause(request: HttpRequest, incident_id: int) -> HttpResponseBase:
-    incident, actor = _load(incident_id), user_of(request)
-    return _do(
-        request,
-        incident,
-        "Paused. What is on its way within this second may still leave.",
-        lambda: handling.pause(incident=incident, actor=actor),
-    )
-
-
-@needs(Act.OPERATE)
-@require_POST
-def resume(request: HttpRequest, incident_id: int) -> HttpResponseBase:
-    incident, actor = _load(incident_id), user_of(request)
-    return _do(
-        request,
-        incident,
-        "Resumed: mail goes out again.",
-        lambda: handling.resume(incident=incident, actor=actor),
-    )
-
-
-@needs(Act.OPERATE)
-@require_POST
-def assign(request: HttpRequest, incident_id: int) -> HttpResponseBase:
-    incident, actor, form = _load(incident_id), user_of(request), OwnerForm(request.POST)
-    if not form.is_valid():
-        return _detail(request, incident, owner_form=form)
-    owner = form.cleaned_data["owner"]
-    return _do(
-        request,
-        incident,
-        f"{owner or 'Nobody'} owns this incident.",
-        lambda: handling.assign(incident=incident, owner=owner, actor=actor),
-    )
-
-
-@needs(Act.OPERATE)
-@require_POST
-def note(request: HttpRequest, incident_id: int) -> HttpResponseBase:
-    incident, actor, form = _load(incident_id), user_of(request), NoteForm(request.POST)
-    if not form.is_valid():
-        return _detail(request, incident, note_form=form)
-    text = form.cleaned_data["text"]
-    return _do(
-        request,
-        incident,
-        "Noted.",
-        lambda: handling.add_note(incident=incident, text=text, actor=actor),
-    )
-
-
-@needs(Act.OPERATE)
-@require_POST
-def close(request: HttpRequest, incident_id: int) -> HttpResponseBase:
-    incident, actor, form = _load(incident_id), user_of(request), CloseForm(request.POST)
-    if not form.is_valid():
-        return _detail(request, incident, close_form=form)
-    reason = form.cleaned_data["reason"]
-    return _do(
-        request,
-        incident,
-        "Closed.",
-        lambda: handling.close(incident=incident, reason=reason, actor=actor),
-    )
