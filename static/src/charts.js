@@ -1,7 +1,7 @@
 // Draws every [data-chart] from its json_script; the format is in docs/ui-kit.md.
 import { BarChart, LineChart } from "echarts/charts";
 import {
-  AriaComponent, DataZoomComponent, GridComponent, LegendComponent, MarkAreaComponent, MarkLineComponent, MarkPointComponent, TooltipComponent,
+  AriaComponent, DataZoomComponent, GridComponent, LegendComponent, MarkAreaComponent, MarkLineComponent, MarkPointComponent, TitleComponent, TooltipComponent,
 } from "echarts/components";
 import * as echarts from "echarts/core";
 import { SVGRenderer } from "echarts/renderers";
@@ -9,7 +9,7 @@ import { option } from "./charts/option.js";
 import { palette } from "./charts/palette.js";
 
 echarts.use([
-  AriaComponent, BarChart, DataZoomComponent, GridComponent, LegendComponent, LineChart, MarkAreaComponent, MarkLineComponent, MarkPointComponent, SVGRenderer, TooltipComponent,
+  AriaComponent, BarChart, DataZoomComponent, GridComponent, LegendComponent, LineChart, MarkAreaComponent, MarkLineComponent, MarkPointComponent, SVGRenderer, TitleComponent, TooltipComponent,
 ]);
 
 const drawn = new Map();

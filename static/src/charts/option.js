@@ -10,12 +10,14 @@ export function option(data, colors, { label, isNarrow }) {
   const isPercent = data.unit === "percent";
   const step = stepOf(data, at);
   const series = data.series.map((one, n) => drawnSeries(one, n, data, colors, at));
+  const isEmpty = !data.series.some(({ points }) => points.some(([, value]) => value != null));
   if (series.length) Object.assign(series[0], overlays(data, colors, at));
   return {
     useUTC: true,
     animation: false,
     color: colors.series,
     textStyle: { fontFamily: colors.font, color: colors.text },
+    title: { show: isEmpty, text: "Nothing to draw in this time", left: "center", top: "middle", textStyle: { color: colors.muted, fontSize: 13, fontWeight: 400 } },
     aria: { enabled: true, label: { description: label } },
     grid: { left: 8, right: isNarrow ? 8 : 16, top: data.series.length > 1 ? 36 : 12, bottom: zooms(data) ? 44 : 8, outerBoundsMode: "same", outerBoundsContain: "axisLabel" },
     legend: { show: data.series.length > 1, top: 0, right: isNarrow ? "auto" : 0, left: isNarrow ? 0 : "auto", icon: "roundRect", itemWidth: 10, itemHeight: 10, itemGap: 16, textStyle: { color: colors.text, fontSize: 12 }, inactiveColor: colors["line-strong"], type: "scroll" },
@@ -80,7 +82,8 @@ function overlays(data, colors, at) {
 // The scale reaches the next threshold above the data: the distance to it is what one looks for.
 function ceiling(data) {
   const limits = (data.thresholds ?? []).map(({ value }) => value).sort((a, b) => a - b);
-  return ({ max }) => {
+  return ({ max: found }) => {
+    const max = Number.isFinite(found) ? found : 0;
     const next = limits.find((limit) => limit >= max) ?? limits.at(-1) ?? 0;
     return max > next ? undefined : next ? next * 1.2 : undefined;
   };
