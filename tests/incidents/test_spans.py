@@ -1,0 +1,36 @@
+"""Incidents on the charts of the reports."""
+
+from datetime import UTC, timedelta
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from mailops.incidents.spans import incident_spans
+from mailops.reports.periods import last_days
+from tests.factories import make_incident, make_stream
+
+pytestmark = pytest.mark.django_db
+
+
+class TestIncidentSpans:
+    def test_lie_where_the_incident_was(self):
+        now = timezone.now()
+        period = last_days(now, 7, UTC)
+        make_incident(
+            state="closed", opened_at=now - timedelta(days=20), closed_at=now - timedelta(days=19)
+        )
+        still_open = make_incident()
+        (span,) = incident_spans(period, {})
+        assert (span.label, span.end, span.tone) == (str(still_open), None, "bad")
+
+    def test_are_of_what_is_chosen(self):
+        incident = make_incident()
+        period = last_days(timezone.now(), 7, UTC)
+        assert incident_spans(period, {"stream_id": incident.subject_id})
+        assert not incident_spans(period, {"stream_id": make_stream().pk})
+
+    def test_stand_on_the_page(self, logged_in, viewer):
+        incident = make_incident()
+        page = logged_in(viewer).get(reverse("reports:reports")).content.decode()
+        assert f'"label": "{incident}"' in page
