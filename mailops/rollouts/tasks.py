@@ -10,7 +10,7 @@ from mailops.rollouts.probing import probe_due
 TICK_SECONDS = 20  # begun probes may take as long again: a transport's test has 18 s
 
 
-@shared_task(queue="housekeeping")
+@shared_task
 def probe_checklists() -> None:
     """Probe what is due; doubled ticks share the work, since each list is claimed first."""
     probe_due(until=timezone.now() + timedelta(seconds=TICK_SECONDS))
