@@ -80,6 +80,7 @@ def prepare(job: Job, version: TemplateVersion, return_path_host: str) -> Prepar
         recipient=job.recipient,
         envid=tokens.envid(job.public_id, job.round, job.token_key_id),
         size=len(content),
+        is_8bit=not content.isascii(),
     )
     return Prepared(job, envelope, content)
 

@@ -1,12 +1,10 @@
 """Asks Amazon SNS, over https and only it, for certificates and confirmations."""
 
-import http.client
-import ssl
 import time
-from urllib.parse import urlsplit
 
 from mailops.feedback.sns import is_sns_address
-from mailops.lib import egress
+from mailops.lib.egress import EgressFault
+from mailops.lib.fetching import fetch
 
 MAX_BODY = 64_000
 TIMEOUT = 5.0
@@ -34,19 +32,10 @@ def get(url: str) -> bytes:
     """Return what stands at an address of SNS; redirects are not followed; raise FetchFailed."""
     if not is_sns_address(url):
         raise FetchFailed("the address is not one of Amazon SNS")
-    parts = urlsplit(url)
-    host = parts.hostname or ""
     try:
-        connection = http.client.HTTPSConnection(host, timeout=TIMEOUT)
-        plain, _ = egress.connect(egress.resolve(host, 443), timeout=TIMEOUT)
-        plain.settimeout(TIMEOUT)
-        connection.sock = ssl.create_default_context().wrap_socket(plain, server_hostname=host)
-        connection.request("GET", f"{parts.path}?{parts.query}" if parts.query else parts.path)
-        response = connection.getresponse()
-        body = response.read(MAX_BODY)
-        connection.close()
-    except (OSError, http.client.HTTPException, egress.EgressFault) as error:
-        raise FetchFailed(str(error)) from error
-    if response.status != 200:
-        raise FetchFailed(f"{host} answered {response.status}")
-    return body
+        answer = fetch(url, seconds=TIMEOUT, max_octets=MAX_BODY)
+    except EgressFault as fault:
+        raise FetchFailed(fault.detail) from fault
+    if answer.status != 200:
+        raise FetchFailed(f"it answered {answer.status}")
+    return answer.body

@@ -1,12 +1,8 @@
 """Tells channels of incidents: a webhook, or a mail over a transport other than the one in trouble."""
 
 import json
-import ssl
-from contextlib import closing
 from datetime import timedelta
-from http.client import HTTPException, HTTPSConnection
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.db import transaction
@@ -16,14 +12,14 @@ from django.urls import reverse
 from mailops.content.models import MailTemplate, TemplateVersion
 from mailops.content.publishing import create_template, publish
 from mailops.incidents.models import Incident, Level, Notice, NotificationChannel
-from mailops.lib import egress
 from mailops.lib.egress import EgressFault
+from mailops.lib.fetching import fetch
 from mailops.lib.secrets import Unsealable
 from mailops.outbox.submission import RefusedSubmission, submit
 from mailops.transports.models import Stream, Transport
 
 BATCH = 10
-TIMEOUT = 5.0  # seconds for each step; ten slow webhooks still fit in a task
+TIMEOUT = 5.0  # seconds to connect, and then to answer; ten slow webhooks still fit in a task
 LEASE = timedelta(seconds=120)  # a notice whose worker died is due again after it
 PATIENCE = [timedelta(seconds=seconds) for seconds in (15, 60, 300, 900)]  # the last one repeats
 MAX_ATTEMPTS = 12  # two hours and a half
@@ -122,40 +118,22 @@ def _facts(notice: Notice) -> dict[str, Any]:
 
 
 def _post(channel: NotificationChannel, facts: dict[str, Any]) -> str:
+    text = f"{facts['occasion']}: {facts['sentence']} {facts['url']}"
     try:
-        parts = urlsplit(channel.url())
-        host, port = parts.hostname or "", parts.port or 443
-        endpoint = egress.resolve(host, port)
-        raw, _ = egress.connect(endpoint, timeout=TIMEOUT)
-        raw.settimeout(TIMEOUT)
-        path = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
-        with closing(HTTPSConnection(host, port, timeout=TIMEOUT)) as client:
-            client.sock = _secured(raw, host, port)
-            body = json.dumps(
-                {"text": f"{facts['occasion']}: {facts['sentence']} {facts['url']}", **facts}
-            )
-            client.request("POST", path, body, {"Content-Type": "application/json"})
-            status = client.getresponse().status
+        answer = fetch(
+            channel.url(),
+            method="POST",
+            body=json.dumps({"text": text, **facts}).encode(),
+            headers={"Content-Type": "application/json"},
+            seconds=TIMEOUT,
+        )
     except EgressFault as fault:
         raise NotTold(f"{channel.host}: {fault.detail}") from fault
     except Unsealable as error:
         raise NotTold(f"The webhook's address can't be read: {error}. Enter it again.") from error
-    except (OSError, HTTPException, ValueError) as error:
-        raise NotTold(f"{channel.host}: {type(error).__name__}: {error}") from error
-    if not 200 <= status < 300:
-        raise NotTold(f"{channel.host} answered {status}.")
-    return f"{channel.host} answered {status}."
-
-
-def _secured(raw: Any, host: str, port: int) -> Any:
-    """Return the socket under TLS; in clear only for a pair of MAILOPS_TRUSTED_RELAYS."""
-    if egress.is_trusted(host, port):
-        return raw
-    try:
-        return ssl.create_default_context().wrap_socket(raw, server_hostname=host)
-    except OSError:
-        raw.close()
-        raise
+    if not 200 <= answer.status < 300:
+        raise NotTold(f"{channel.host} answered {answer.status}.")
+    return f"{channel.host} answered {answer.status}."
 
 
 def _mail(notice: Notice) -> str:
