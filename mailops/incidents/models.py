@@ -8,7 +8,7 @@ from django.db import models
 from django.db.models.functions import Now
 
 from mailops.campaigns.models import Campaign
-from mailops.lib.secrets import Place, Secret, seal, unseal
+from mailops.lib.secrets import Place, Secret, is_sealed_by_first_key, seal, unseal
 from mailops.transports.models import Stream, Transport
 
 
@@ -299,6 +299,14 @@ class NotificationChannel(models.Model):
     def url(self) -> str:
         """Return the webhook's address; raises Unsealable."""
         return unseal(bytes(self.sealed_url), self._place()).reveal()
+
+    def reseal(self) -> bool:
+        """Seal the address by the first key; return whether there was anything to do; raises Unsealable."""
+        if not self.sealed_url or is_sealed_by_first_key(bytes(self.sealed_url)):
+            return False
+        self.set_url(self.url(), self.host)
+        self.save(update_fields=["sealed_url"])
+        return True
 
     def _place(self) -> Place:
         return Place(

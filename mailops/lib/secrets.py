@@ -4,7 +4,6 @@ import base64
 import binascii
 import hashlib
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -134,12 +133,6 @@ def _from_folder(name: str) -> Secret:
     if not value:
         raise BadReference("The file in MAILOPS_SECRET_FOLDER is empty.")
     return Secret(value)
-
-
-def check_keys(keys: Iterable[str]) -> None:
-    """Raise ValueError unless each of `keys` is base64 of 32 bytes; for the settings."""
-    for key in keys:
-        _decode(key)
 
 
 def _keys() -> list[bytes]:

@@ -50,7 +50,7 @@ class TransportForm(forms.ModelForm):  # type: ignore[type-arg]
     secret = SecretField(
         label="Secret of the active credential",
         required=False,
-        help_text="Only needed when host, port or TLS change: the stored secret is bound to them.",
+        help_text="Only needed when the endpoint (host, port, TLS, region) changes: the stored secret is bound to it.",
     )
 
     class Meta:
@@ -141,7 +141,8 @@ class TransportForm(forms.ModelForm):  # type: ignore[type-arg]
             return
         if self.instance.endpoint != self._endpoint:
             self.add_error(
-                "secret", "Host, port or TLS change, so give the secret for the new endpoint."
+                "secret",
+                "The endpoint changes: give the secret anew, the stored one does not open there.",
             )
 
     @property

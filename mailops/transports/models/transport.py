@@ -254,6 +254,14 @@ class Credential(models.Model):
             return secrets.follow(self.reference)
         return secrets.unseal(bytes(self.secret), self.place)
 
+    def reseal(self) -> bool:
+        """Seal the secret by the first key; return whether there was anything to do. Raise Unsealable."""
+        if not self.secret or secrets.is_sealed_by_first_key(bytes(self.secret)):
+            return False
+        self.secret = secrets.seal(secrets.unseal(bytes(self.secret), self.place), self.place)
+        self.save(update_fields=["secret"])
+        return True
+
     def set_secret(self, secret: Secret) -> None:
         """Keep `secret`, sealed for this row and its transport's endpoint, instead of what was there."""
         self.secret = secrets.seal(secret, self.place)
