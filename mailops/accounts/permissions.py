@@ -6,9 +6,11 @@ from functools import wraps
 from typing import Any, Concatenate, ParamSpec, cast
 from urllib.parse import urlsplit
 
+from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect
 
 from mailops.accounts.confirming import recently_confirmed, suspend
 from mailops.accounts.models import Role, User
@@ -112,6 +114,23 @@ def confirm_password(view: View[P]) -> View[P]:
         if not recently_confirmed(request):
             return suspend(request)
         return view(request, *args, **kwargs)
+
+    return cast("View[P]", guarded)
+
+
+def confirm_password_keep_nothing(view: View[P]) -> View[P]:
+    """Guard as `confirm_password` does, but let nothing that was posted rest in the session: it holds a secret."""
+    confirmed = confirm_password(view)
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+        if request.method == "POST" and not recently_confirmed(request):
+            messages.warning(
+                request,
+                "The form was open for long, so your password is asked for first. What you typed was not kept, since it may hold a secret.",
+            )
+            return redirect(request.get_full_path())
+        return confirmed(request, *args, **kwargs)
 
     return cast("View[P]", guarded)
 

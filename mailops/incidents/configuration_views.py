@@ -5,7 +5,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_POST
 
-from mailops.accounts.permissions import Act, confirm_password, needs, user_of
+from mailops.accounts.permissions import Act, confirm_password_keep_nothing, needs, user_of
 from mailops.incidents.configuring import (
     change_threshold,
     delete_channel,
@@ -52,7 +52,7 @@ def channel_list(request: HttpRequest) -> HttpResponse:
 
 
 @needs(Act.CONFIGURE)
-@confirm_password
+@confirm_password_keep_nothing
 def channel_add(request: HttpRequest, kind: str) -> HttpResponseBase:
     if kind not in NotificationChannel.Kind:
         raise Http404
@@ -60,7 +60,7 @@ def channel_add(request: HttpRequest, kind: str) -> HttpResponseBase:
 
 
 @needs(Act.CONFIGURE)
-@confirm_password
+@confirm_password_keep_nothing
 def channel_edit(request: HttpRequest, channel_id: int) -> HttpResponseBase:
     return _edit_channel(request, get_object_or_404(NotificationChannel, id=channel_id))
 

@@ -6,7 +6,13 @@ from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_POST
 
 from mailops.accounts.auditing import audit
-from mailops.accounts.permissions import Act, confirm_password, needs, user_of
+from mailops.accounts.permissions import (
+    Act,
+    confirm_password,
+    confirm_password_keep_nothing,
+    needs,
+    user_of,
+)
 from mailops.lib.htmx import render_page
 from mailops.transports.credentials import (
     StillActive,
@@ -19,7 +25,6 @@ from mailops.transports.diagnosis import run_test
 from mailops.transports.forms.credentials import CredentialForm
 from mailops.transports.models import Credential, Transport
 from mailops.transports.providers import PRESETS
-from mailops.transports.views.confirming import confirm_password_keep_nothing
 
 
 @needs(Act.CONFIGURE)

@@ -10,7 +10,13 @@ from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_POST
 
 from mailops.accounts.auditing import audit
-from mailops.accounts.permissions import Act, confirm_password, needs, user_of
+from mailops.accounts.permissions import (
+    Act,
+    confirm_password,
+    confirm_password_keep_nothing,
+    needs,
+    user_of,
+)
 from mailops.lib.confirm import ConfirmForm
 from mailops.lib.csv_export import stream_csv
 from mailops.lib.htmx import render_page, wants_fragment
@@ -24,7 +30,6 @@ from mailops.transports.forms.transports import (
 from mailops.transports.models import Stream, Transport
 from mailops.transports.models.transport import TransportQuerySet
 from mailops.transports.providers import PRESETS, advise
-from mailops.transports.views.confirming import confirm_password_keep_nothing
 from mailops.transports.views.pausing import pause, resume
 
 PAGE = 50
