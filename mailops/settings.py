@@ -79,6 +79,8 @@ if MAILOPS_DEMO:
     MAILOPS_TRUSTED_RELAYS |= {parse.host_and_port(MAILOPS_SANDBOX_LISTENER)}
 # messages kept in each test inbox, the newest; enough for a demo campaign twice over, about 15 MB
 MAILOPS_SANDBOX_KEEP = 5000
+# days the account of an imported suppression list is kept: a quarter, in which somebody may ask after a row
+MAILOPS_SUPPRESSION_IMPORT_DAYS = 90
 MAILOPS_EXTRA_CA_FILE: Path | None = env.read(
     "MAILOPS_EXTRA_CA_FILE",
     parse.certificates,
@@ -338,6 +340,10 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "suppression-imports": {
         "task": "mailops.suppressions.tasks.continue_suppression_imports",
         "schedule": 15.0,
+    },
+    "suppression-import-accounts": {
+        "task": "mailops.suppressions.tasks.forget_old_accounts",
+        "schedule": 3600.0,
     },
     "domain-checks": {"task": "mailops.domains.tasks.recheck_domains", "schedule": 60.0},
     "feedback": {"task": "mailops.feedback.tasks.process_feedback", "schedule": 5.0},

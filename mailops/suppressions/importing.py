@@ -3,8 +3,10 @@
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import suppress as ignoring
+from datetime import timedelta
 from typing import BinaryIO
 
+from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.db.models.functions import Now
 
@@ -143,3 +145,12 @@ def _entry(run: SuppressionImport, row: ImportedRow) -> Suppression:
         evidence_text=row.note or f"Line {row.line} of {run.file_name}",
         created_by=run.created_by.email if run.created_by else "mailops",
     )
+
+
+def forget_old_accounts(*, limit: int = 20_000) -> int:
+    """Delete up to `limit` rows of imports that ended long ago, and return how many; the import itself stays."""
+    old = SuppressionImport.objects.filter(
+        finished_at__lt=Now() - timedelta(days=settings.MAILOPS_SUPPRESSION_IMPORT_DAYS)
+    )
+    ids = list(ImportedRow.objects.filter(run__in=old).values_list("pk", flat=True)[:limit])
+    return ImportedRow.objects.filter(pk__in=ids).delete()[0]

@@ -4,6 +4,7 @@ from time import monotonic
 
 from celery import shared_task
 
+from mailops.suppressions import importing
 from mailops.suppressions.importing import import_chunk
 from mailops.suppressions.models import SuppressionImport
 
@@ -26,3 +27,9 @@ def continue_suppression_imports() -> None:
     running = SuppressionImport.objects.filter(state=SuppressionImport.State.RUNNING)
     for run_id in running.values_list("pk", flat=True):
         continue_suppression_import.delay(run_id)
+
+
+@shared_task
+def forget_old_accounts() -> None:
+    """Drop the rows of imports that are too old to be asked after."""
+    importing.forget_old_accounts()

@@ -1,10 +1,12 @@
 import io
 from collections import Counter
+from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
 from mailops.accounts.models import AuditEntry
-from mailops.suppressions.importing import import_chunk, start_import
+from mailops.suppressions.importing import forget_old_accounts, import_chunk, start_import
 from mailops.suppressions.models import ImportedRow, Suppression, SuppressionImport
 from mailops.suppressions.reading import NotReadable, read_rows
 from mailops.suppressions.suppressing import suppress
@@ -90,6 +92,19 @@ Nobody,not an address,
     def test_stores_what_no_text_is(self, operator):
         run = begin(b"a@example.com\n" + b"\xff\xfe" * 300 + b"\n" + b"x" * 9000, operator)
         assert work_off(run) == {"added": 1, "rejected": 2}
+
+
+class TestAccounts:
+    def test_are_forgotten_after_a_quarter(self, operator):
+        old, new = begin(b"a@example.com", operator), begin(b"b@example.com", operator)
+        for run in (old, new):
+            work_off(run)
+        SuppressionImport.objects.filter(pk=old.pk).update(
+            finished_at=timezone.now() - timedelta(days=91)
+        )
+        assert forget_old_accounts() == 1
+        assert [row.run for row in ImportedRow.objects.all()] == [new]
+        assert Suppression.objects.count() == 2
 
 
 def read(content):
