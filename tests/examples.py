@@ -13,6 +13,7 @@ from mailops.accounts.models import User
 from mailops.audiences.models import Import, Membership
 from mailops.domains.models import Requirement
 from mailops.incidents.models import Threshold
+from mailops.rollouts.probing import checklists_of
 from mailops.transports.models import Credential
 from tests.addresses import Address
 from tests.factories import (
@@ -65,6 +66,8 @@ MAKERS: dict[str, Callable[[], Any]] = {
     "inbox_id": lambda: make_captured(MAIL).inbox,
     "sandbox:message_id": lambda: make_captured(MAIL),
     "incident_id": make_incident,
+    "checklist_id": lambda: checklists_of(make_stream())[0],
+    "rollouts:item_id": lambda: checklists_of(make_stream())[0].items.get(number=7),
     "outbox:public_id": lambda: make_message().public_id,
     "threshold_id": Threshold.objects.first,
     "channel_id": make_channel,
