@@ -27,6 +27,8 @@ MAILOPS_PORT = env.read("PORT", parse.port_number, 8000, fix="give a free port, 
 MAILOPS_BIND = env.read(
     "MAILOPS_BIND", parse.listener, f"127.0.0.1:{MAILOPS_PORT}", fix="give host:port for the pages"
 )
+# `make up` runs everything, in one log that dates the lines of all processes alike.
+MAILOPS_IS_SUPERVISED = env.has("MAILOPS_SUPERVISED")
 # The embedded installation: our own PostgreSQL, keys made once, a demo to look at.
 MAILOPS_IS_EMBEDDED = not env.has("DATABASE_URL")
 MAILOPS_POSTGRES_BIN: Path | None = env.read(
@@ -128,8 +130,10 @@ MAILOPS_HEARTBEAT_SECONDS = env.read(
 MAILOPS_DEAD_AFTER_SECONDS = env.read(
     "MAILOPS_DEAD_AFTER_SECONDS", float, 30.0, fix="give seconds; several heartbeats at least"
 )
-# how long a stopping worker waits for the replies to bodies it has sent; `make up` stops faster
-MAILOPS_STOP_GRACE_SECONDS = env.read("MAILOPS_STOP_GRACE_SECONDS", float, 30.0, fix="give seconds")
+# how long a stopping worker waits for the replies to bodies it has sent; `make up` stops in five
+MAILOPS_STOP_GRACE_SECONDS = env.read(
+    "MAILOPS_STOP_GRACE_SECONDS", float, 2.5 if MAILOPS_IS_SUPERVISED else 30.0, fix="give seconds"
+)
 
 # --- Database and broker ---------------------------------------------------------------------
 
@@ -321,13 +325,12 @@ STATIC_URL = "static/"
 STATIC_ROOT = MAILOPS_HOME / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 # under `make up` they are collected, compressed and named by their content, for long caching
-_is_collected = env.has("MAILOPS_SUPERVISED")
-WHITENOISE_USE_FINDERS = not _is_collected
+WHITENOISE_USE_FINDERS = not MAILOPS_IS_SUPERVISED
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
         "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
-        if _is_collected
+        if MAILOPS_IS_SUPERVISED
         else "django.contrib.staticfiles.storage.StaticFilesStorage"
     },
 }
@@ -366,8 +369,7 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
 MAILOPS_LOG = env.read(
     "MAILOPS_LOG", parse.word_of("readable", "json"), "readable", fix="set it to readable or json"
 )
-# under `make up` the supervisor dates the lines of all processes alike
-_log_time = "" if env.has("MAILOPS_SUPERVISED") else "%(asctime)s "
+_log_time = "" if MAILOPS_IS_SUPERVISED else "%(asctime)s "
 _database_password = DATABASES["default"].get("PASSWORD", "")
 _secrets = [
     SECRET_KEY,

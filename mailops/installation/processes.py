@@ -1,14 +1,19 @@
 """The table of processes that make up a running mailops, in the stages they start in."""
 
-import os
 import signal
 import sys
 import urllib.request
-from collections.abc import Iterable, Sequence
+import warnings
+from collections.abc import Iterable
 from functools import partial
+from importlib import import_module
 from urllib.error import URLError
 
+from celery import current_app
 from django.conf import settings
+from django.core.management import call_command
+from django.urls import get_resolver
+from gunicorn.app.wsgiapp import WSGIApplication
 
 from mailops.lib.env import host_and_port
 from mailops.lib.postgres import ENVIRONMENT, Server
@@ -35,7 +40,7 @@ LISTENERS = {
 def stages(server: Server | None) -> list[list[Process]]:
     """Return the database where it is ours, then the migrations, then all the rest together."""
     first = [[_postgres(server)]] if server else []
-    prepare = Process(name="prepare", command=_manage("prepare"), runs_once=True)
+    prepare = Process(name="prepare", work=partial(call_command, "prepare"), runs_once=True)
     return [*first, [prepare], [_web(), *_listeners(), *_workers(), _beat()]]
 
 
@@ -60,15 +65,17 @@ def _postgres(server: Server) -> Process:
 
 def _web() -> Process:
     host, port = host_and_port(settings.MAILOPS_BIND)
-    command = [
-        *("-m", "gunicorn", "mailops.wsgi", f"--bind={settings.MAILOPS_BIND}"),
+    reachable = "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104
+    return Process(name="web", work=_serve, is_ready=partial(_is_well, reachable, port))
+
+
+def _serve() -> None:
+    sys.argv = [
+        *("gunicorn", "mailops.wsgi", f"--bind={settings.MAILOPS_BIND}"),
         *("--worker-class=gthread", f"--threads={WEB_THREADS}", "--graceful-timeout=2"),
         *("--config=python:mailops.installation.gunicorn", "--log-level=warning"),
     ]
-    reachable = "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104
-    return Process(
-        name="web", command=[sys.executable, *command], is_ready=partial(_is_well, reachable, port)
-    )
+    WSGIApplication().run()
 
 
 def _is_well(host: str, port: int) -> bool:
@@ -82,20 +89,26 @@ def _is_well(host: str, port: int) -> bool:
 
 def _workers() -> Iterable[Process]:
     for queue, pool in WORKERS.items():
-        command = _celery("worker", f"--queues={queue}", f"--hostname={queue}@%h", *pool)
+        arguments = ("worker", f"--queues={queue}", f"--hostname={queue}@%h", *pool)
         quiet = ("--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel=INFO")
-        yield Process(name=queue, command=[*command, *quiet], ready_words=" ready.")
+        yield Process(name=queue, work=partial(_celery, *arguments, *quiet), ready_words=" ready.")
 
 
 def _beat() -> Process:
-    return Process(name="beat", command=_celery("beat", "--loglevel=WARNING", "--pidfile="))
+    return Process(name="beat", work=partial(_celery, "beat", "--loglevel=WARNING", "--pidfile="))
+
+
+def _celery(*arguments: str) -> None:
+    # it warns root of pickled tasks, of which there are none here: hints are JSON
+    warnings.filterwarnings("ignore", "You're running the worker")
+    current_app.start(["--quiet", *arguments])
 
 
 def _listeners() -> Iterable[Process]:
     for command, (listener, _) in _listening().items():
         yield Process(
             name=command.partition("_")[0],
-            command=_manage(command),
+            work=partial(call_command, command),
             is_ready=partial(answers, *host_and_port(listener)),
         )
 
@@ -109,23 +122,16 @@ def _listening() -> dict[str, tuple[str, str]]:
     }
 
 
-def _manage(*arguments: str) -> Sequence[str]:
-    return [sys.executable, str(settings.BASE_DIR / "manage.py"), *arguments]
-
-
-def _celery(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "celery", "--quiet", "--app=mailops", *arguments]
-
-
-def environment() -> dict[str, str]:
-    """Return what the processes inherit: output unbuffered and undated, for the log dates it.
-
-    Celery warns root of pickled tasks, of which there are none here: hints are JSON.
-    """
-    return {
-        "MAILOPS_STOP_GRACE_SECONDS": "2.5",  # all must have stopped within five
-        **os.environ,
-        "PYTHONUNBUFFERED": "1",
-        "PYTHONWARNINGS": "ignore:You're running the worker",
-        "MAILOPS_SUPERVISED": "1",
-    }
+def preload() -> None:
+    """Import what the processes need, once for all of them: they are forks of this one."""
+    for name in (
+        "celery.apps.worker",
+        "celery.worker.consumer",
+        "celery.beat",
+        "celery.bin.celery",
+    ):
+        import_module(name)
+    import_module("gunicorn.workers.gthread")
+    current_app.loader.import_default_modules()
+    current_app.finalize()
+    get_resolver().url_patterns  # noqa: B018

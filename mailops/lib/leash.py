@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
+PR_SET_NAME = 15
 CLONE_NEWUSER = 0x10000000
 NOBODY = 65534
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from mailops.lib.forking import Forked
+
 LEASH = Path(__file__).with_name("leash.py")
 STEADY_SECONDS = 60.0  # a process that ran so long starts again at once when it dies
 LONGEST_BACKOFF = 30.0
@@ -27,14 +29,15 @@ class StartError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Process:
-    """What to run and how to tell that it is up.
+    """What to run, a command or a function in a fork, and how to tell that it is up.
 
     `ready_words` in its output or `is_ready()` tell that it is; with neither, it is when it runs.
     A process that runs once is ready when it ended well, and its failure ends everything.
     """
 
     name: str
-    command: Sequence[str]
+    command: Sequence[str] = ()
+    work: Callable[[], object] | None = None
     is_ready: Callable[[], bool] | None = None
     ready_words: str = ""
     runs_once: bool = False
@@ -48,7 +51,7 @@ class _Child:
 
     process: Process
     is_up: bool = False
-    handle: "subprocess.Popen[bytes] | None" = None
+    handle: "subprocess.Popen[bytes] | Forked | None" = None
     started_at: float = 0.0
     deaths: int = 0
     starts_at: float = 0.0
@@ -113,8 +116,8 @@ class Supervisor:
     def _look_after(self, child: _Child) -> bool:
         """Bring one child on by what happened to it; return False where everything must end."""
         now = time.monotonic()
-        if child.handle is not None and child.handle.poll() is not None:
-            return self._bury(child, child.handle.returncode)
+        if child.handle is not None and (code := child.handle.poll()) is not None:
+            return self._bury(child, code)
         if child.handle is None and not child.is_up and now >= child.starts_at:
             self._start(child)
         elif child.handle is not None and not child.is_up:
@@ -150,16 +153,8 @@ class Supervisor:
         return True
 
     def _start(self, child: _Child) -> None:
-        process = child.process
         child.started_at = time.monotonic()
-        child.handle = subprocess.Popen(  # noqa: S603
-            [*leash(signal.SIGKILL), *process.command],
-            env=dict(process.environment) if process.environment is not None else None,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C reaches the supervisor only, and it stops them in order
-        )
+        child.handle = _spawn(child.process)
         if child.handle.stdout is not None:
             os.set_blocking(child.handle.stdout.fileno(), False)
             self._selector.register(child.handle.stdout, selectors.EVENT_READ, child)
@@ -229,6 +224,19 @@ class Supervisor:
                 child.handle.wait()
             self._drain(child)
             child.handle = None
+
+
+def _spawn(process: Process) -> "subprocess.Popen[bytes] | Forked":
+    if process.work:
+        return Forked(process.name, process.work)
+    return subprocess.Popen(  # noqa: S603
+        [*leash(signal.SIGKILL), *process.command],
+        env=dict(process.environment) if process.environment is not None else None,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,  # Ctrl-C reaches the supervisor only, and it stops them in order
+    )
 
 
 def leash(number: signal.Signals) -> list[str]:

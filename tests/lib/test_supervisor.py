@@ -147,6 +147,48 @@ class TestStopping:
         assert _ends(child)
 
 
+class TestForks:
+    def test_work_is_done_in_a_process_of_its_own(self):
+        def work():
+            sys.stdout.write(f"working in {os.getpid()}\n")
+            time.sleep(60)
+
+        run = Run([Process(name="web", work=work, ready_words="working")], until=ready)
+        number = int(run.said("working in")[0].split()[-1])
+        assert number != os.getpid()
+        assert run.stopping_took < 1
+
+    @pytest.mark.parametrize(
+        ("end", "code", "words"),
+        [
+            (lambda: None, 0, None),
+            (lambda: sys.exit(3), 3, None),
+            (lambda: sys.exit("no database"), 1, "no database"),
+            (lambda: 1 / 0, 1, "ZeroDivisionError"),
+        ],
+        ids=["returns", "exits", "explains", "raises"],
+    )
+    def test_its_end_is_told_like_a_programs(self, end, code, words):
+        run = Run([Process(name="web", work=end)], until=lambda lines: "died" in lines[-1])
+        assert run.said(f"died (exit code {code})")
+        assert words is None or run.said(words)
+
+    def test_it_goes_when_the_supervisor_is_killed(self):
+        program = (
+            "import os, time\n"
+            "from mailops.lib.supervisor import Process, Supervisor\n"
+            "def work(): print(os.getpid(), flush=True); time.sleep(60)\n"
+            "Supervisor([[Process(name='x', work=work)]], lambda name, line: print(line, flush=True)).run()"
+        )
+        supervisor = subprocess.Popen(
+            [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True
+        )
+        child = os.pidfd_open(int(supervisor.stdout.readline()))
+        supervisor.kill()
+        supervisor.communicate()
+        assert _ends(child)
+
+
 def _ends(process):
     """Tell whether the process behind a pidfd ends within a moment."""
     ended = bool(select.select([process], [], [], 5)[0])

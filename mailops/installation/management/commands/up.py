@@ -25,7 +25,6 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         home = settings.MAILOPS_HOME
         log = Log(sys.stdout, as_json=settings.MAILOPS_LOG == "json")
-        os.environ.update(processes.environment())
         os.chdir(settings.BASE_DIR)
         try:
             home.mkdir(parents=True, exist_ok=True)
@@ -33,6 +32,7 @@ class Command(BaseCommand):
                 processes.check_ports()
                 binaries = settings.MAILOPS_POSTGRES_BIN
                 server = Server(home, binaries=binaries) if settings.MAILOPS_IS_EMBEDDED else None
+                processes.preload()
                 if server:
                     server.prepare()
                 supervisor = Supervisor(
