@@ -1,6 +1,9 @@
 """Every address of the house, for every role: who is let in, who is sent away, and how each page looks to a browser."""
 
 import pytest
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest
+from django.urls import resolve
 
 from mailops.accounts.models import Role, User
 from mailops.accounts.permissions import MATRIX, Act, Anyone
@@ -18,12 +21,14 @@ def _named(address: Address) -> str:
     return address.name
 
 
-@pytest.fixture
-def everyone(db):
-    return {
-        role: User.objects.create_user(f"{role or 'stranger'}@example.org", role=role)
-        for role in Role
-    }
+def _is_refused(request: HttpRequest, role: str) -> bool:
+    """Tell whether the address turns the role away; its view is called as the handler would, without a session."""
+    request.user = User(email="somebody@example.org", role=role)
+    match = resolve(request.path)
+    try:
+        return bool(match.func(request, *match.args, **match.kwargs).status_code == 405)
+    except PermissionDenied:
+        return True
 
 
 class TestEveryAddress:
@@ -38,14 +43,13 @@ class TestEveryAddress:
                 assert response["Location"].startswith("/accounts/login/?next=")
 
     @pytest.mark.parametrize("address", BY_ROLE, ids=_named)
-    def test_refuses_the_wrong_roles(self, address, everyone, logged_in):
+    def test_refuses_the_wrong_roles(self, address, rf):
         to_see, to_change = address.permission
-        for role, user in everyone.items():
-            client = logged_in(user)
+        for role in Role:
             if to_see not in MATRIX[role]:
-                assert client.get(address.path()).status_code in {403, 405}
+                assert _is_refused(rf.get(address.path()), role)
             if (to_change or to_see) not in MATRIX[role]:
-                assert client.post(address.path()).status_code in {403, 405}
+                assert _is_refused(rf.post(address.path()), role)
 
     @pytest.mark.parametrize("address", BY_ROLE, ids=_named)
     def test_asks_for_a_known_act(self, address):
