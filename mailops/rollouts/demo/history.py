@@ -49,7 +49,7 @@ class Past:
         default_factory=lambda: {
             EventKind.DEFERRED: 0.02,
             EventKind.RETURNED: 0.003,
-            EventKind.COMPLAINED: 0.0006,
+            EventKind.COMPLAINED: 0.0004,
             EventKind.UNSUBSCRIBED: 0.004,
         }
     )
@@ -57,7 +57,9 @@ class Past:
 
 CAMPAIGNS = (
     Past(name="Letter: the new bench planes", days_ago=13, hour=8, version=0, readers=0.8),
+    Past(name="Workshop in Lisbon", days_ago=12, hour=15, version=0, readers=0.1),
     Past(name="Letter: paper week", days_ago=10, hour=9, version=0, readers=0.86),
+    Past(name="Workshop in Oslo", days_ago=8, hour=16, version=0, readers=0.14, bounced=0.02),
     Past(
         name="Letter: light, reconsidered",
         days_ago=6,
@@ -66,7 +68,9 @@ CAMPAIGNS = (
         readers=0.93,
         blocked_at="yahooly.example",
     ),
+    Past(name="Workshop in Graz", days_ago=4, hour=14, version=1, readers=0.12),
     Past(name="Letter: mended, not replaced", days_ago=3, hour=10, version=1, readers=0.97),
+    Past(name="Workshop in Porto", days_ago=1, hour=11, version=1, readers=0.1),
 )
 ORDERS_A_DAY = 36
 
@@ -235,7 +239,7 @@ def _fate(
     past: Past, ledger: Ledger, message: Message, at: datetime, random: Random
 ) -> Iterator[Outcome]:
     """Yield what happened to one message of a campaign."""
-    if message.mailbox_provider == past.blocked_at and random.random() < 0.7:
+    if message.mailbox_provider == past.blocked_at and random.random() < 0.4:
         yield ledger.outcome(message, EventKind.BOUNCED, at, BLOCKED)
         return
     if random.random() < past.bounced:
@@ -314,6 +318,9 @@ def tell_orders(
         messages = ledger.write(people, times, None)
         outcomes: list[Outcome] = []
         for message, at in zip(messages, times, strict=True):
+            if random.random() < 0.015:
+                outcomes.append(ledger.outcome(message, EventKind.BOUNCED, at, FULL))
+                continue
             if random.random() < 0.03:
                 outcomes.append(ledger.outcome(message, EventKind.DEFERRED, at, GREYLISTED))
             outcomes.append(
