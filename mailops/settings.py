@@ -348,11 +348,11 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
         "task": "mailops.suppressions.tasks.forget_old_accounts",
         "schedule": 3600.0,
     },
-    "domain-checks": {"task": "mailops.domains.tasks.recheck_domains", "schedule": 60.0},
+    "domain-checks": {"task": "mailops.domains.tasks.recheck_domains", "schedule": 15.0},
     "feedback": {"task": "mailops.feedback.tasks.process_feedback", "schedule": 5.0},
     "incident-detection": {"task": "mailops.incidents.tasks.detect", "schedule": 10.0},
     "incident-notices": {"task": "mailops.incidents.tasks.notify", "schedule": 10.0},
-    "checklist-probes": {"task": "mailops.rollouts.tasks.probe_checklists", "schedule": 60.0},
+    "checklist-probes": {"task": "mailops.rollouts.tasks.probe_checklists", "schedule": 30.0},
     "continue-imports": {"task": "mailops.audiences.tasks.continue_imports", "schedule": 20.0},
     "start-campaigns": {
         "task": "mailops.campaigns.tasks.start_due_campaigns",

@@ -1,5 +1,6 @@
 """Proves the items of a checklist, and says which of them hold."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -18,6 +19,8 @@ from mailops.transports.models import Stream
 State = ChecklistItem.State
 WORST_FIRST = (State.FAILED, State.MISSING, State.STALE, State.HOLDS)
 PROBE_AGAIN = timedelta(hours=6)  # well within the 24 hours that most proofs last
+PROBE_FAILED_AGAIN = timedelta(minutes=15)  # somebody may be mending it
+PROBE_UNKNOWN_AGAIN = timedelta(minutes=2)  # a receiver or a name server was away
 
 
 def checklists_of(stream: Stream) -> list[Checklist]:
@@ -67,11 +70,18 @@ def probe(checklist: Checklist, *, actor: User | None = None) -> Checklist:
             _keep(items[number], proof)
         settle(locked, unproven=proofs)
         now = timezone.now()
-        locked.probed_at, locked.next_probe_at = now, now + PROBE_AGAIN
+        locked.probed_at, locked.next_probe_at = now, now + _wait(proofs.values())
         locked.save(update_fields=["probed_at", "next_probe_at"])
         if actor:
             audit(actor=actor, verb="checklist.probe", subject=locked, after=summary(locked))
     return locked
+
+
+def _wait(proofs: Iterable[Proof]) -> timedelta:
+    answers = {proof.is_ok for proof in proofs}
+    if None in answers:
+        return PROBE_UNKNOWN_AGAIN
+    return PROBE_FAILED_AGAIN if False in answers else PROBE_AGAIN
 
 
 def _items(checklist: Checklist) -> list[ChecklistItem]:

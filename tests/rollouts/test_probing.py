@@ -130,6 +130,19 @@ class TestSign:
 
 
 class TestProbeDue:
+    def test_comes_back_sooner_where_something_failed_or_was_not_found_out(
+        self, checklist, heard, watched
+    ):
+        def minutes():
+            wait = probe(checklist).next_probe_at - timezone.now()
+            return round(wait.total_seconds() / 60)
+
+        assert minutes() == 360
+        type(checklist.stream).objects.update(owner=None)
+        assert minutes() == 15
+        checklist.domain.findings.all().delete()
+        assert minutes() == 2
+
     def test_probes_what_is_due_and_nothing_twice(self, stream):
         soon = timezone.now() + timedelta(seconds=20)
         assert probe_due(until=soon) == 2
