@@ -44,7 +44,7 @@ async function list(palette) {
     [["?"], "This list"],
     ...places.map((place) => [["g", place.key], place.label]),
   ];
-  const terms = make("dl", { class: "shortcuts" });
+  const terms = make("dl", { class: "shortcuts", tabindex: "0" }); // it scrolls on a low window
   for (const [keys, words] of rows) {
     const term = make("dt", {});
     keys.forEach((key, n) => term.append(n ? " " : "", make("kbd", {}, key)));
