@@ -1,13 +1,21 @@
 """Finds what the sandbox captured of our own mail, and which template versions a stream uses."""
 
+from dataclasses import dataclass
+from datetime import timedelta
 from uuid import UUID
 
+from django.utils import timezone
+
 from mailops.campaigns.models import Campaign
+from mailops.content.models import TemplateVersion
+from mailops.domains.models import Identity
 from mailops.outbox.models import Message
 from mailops.protocol.message_id import parse_message_id
+from mailops.reports.models import Count
 from mailops.sandbox.models import CapturedMessage
 from mailops.transports.models import Stream
 
+LATELY = timedelta(days=30)
 LOOKED_AT = 500  # newest captured messages; what is older proves little of today
 _OPEN = [
     Campaign.State.DRAFT,
@@ -17,13 +25,40 @@ _OPEN = [
 ]
 
 
-def campaigns_in_use(stream: Stream) -> list[Campaign]:
-    """Return a campaign for each template version that `stream` sends: of its open campaigns, else of its last one."""
+@dataclass(frozen=True)
+class InUse:
+    """A template version that a stream sends, and as whom."""
+
+    version: TemplateVersion
+    identity: Identity
+    campaign_id: int | None = None
+    campaign_name: str = ""
+
+
+def in_use(stream: Stream) -> list[InUse]:
+    """Return each version that `stream` sends: of its open campaigns, else of its last one, else of what it sent lately."""
     campaigns = stream.campaigns.select_related("version__template", "identity__domain")
     chosen = list(campaigns.filter(state__in=_OPEN).order_by("-id")) or list(
         campaigns.order_by("-id")[:1]
     )
-    return list({campaign.version_id: campaign for campaign in chosen}.values())
+    found = {
+        campaign.version_id: InUse(campaign.version, campaign.identity, campaign.pk, campaign.name)
+        for campaign in chosen
+    }
+    return list(found.values()) or _sent_lately(stream)
+
+
+def _sent_lately(stream: Stream) -> list[InUse]:
+    """Return the versions of single messages, by their counts: the ledger has no index for this question."""
+    identity = stream.domain.identities.select_related("domain").order_by("id").first()
+    if identity is None:
+        return []
+    counted = Count.objects.filter(
+        stream_id=stream.pk, bucket_at__gte=timezone.now() - LATELY, version_id__isnull=False
+    )
+    versions = TemplateVersion.objects.filter(pk__in=counted.values("version_id"))
+    newest = versions.select_related("template").order_by("template_id", "-number")
+    return [InUse(version, identity) for version in newest.distinct("template_id")]
 
 
 def newest_of_stream(stream: Stream) -> CapturedMessage | None:

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
-from mailops.rollouts.captured import campaigns_in_use
+from mailops.rollouts.captured import in_use
 from mailops.rollouts.models import Checklist, ChecklistItem, Evidence, StateChange
 from mailops.rollouts.probes import PROBES
 from mailops.rollouts.probes.proof import Proof
@@ -132,7 +132,7 @@ def settle(checklist: Checklist, *, unproven: dict[int, Proof] | None = None) ->
 
     `unproven` are the proofs just tried, whose sentences say why nothing could be found out.
     """
-    now, versions = timezone.now(), sorted(c.version_id for c in campaigns_in_use(checklist.stream))
+    now, versions = timezone.now(), sorted(use.version.pk for use in in_use(checklist.stream))
     changed = []
     items = _items(checklist)
     for item in items:
@@ -212,7 +212,7 @@ def sign(item: ChecklistItem, *, actor: User, note: str, lasts: timedelta) -> Ev
             sentence=f"Signed by {actor}: {note}",
             signed_by=actor,
             signed_label=actor.email,
-            versions=sorted(c.version_id for c in campaigns_in_use(checklist.stream)),
+            versions=sorted(use.version.pk for use in in_use(checklist.stream)),
         )
         settle(checklist)
         audit(

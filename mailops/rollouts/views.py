@@ -10,7 +10,7 @@ from django.views.decorators.http import require_POST
 from mailops.accounts.permissions import Act, needs, user_of
 from mailops.domains.models import Domain
 from mailops.lib.htmx import render_page
-from mailops.rollouts.captured import campaigns_in_use
+from mailops.rollouts.captured import in_use
 from mailops.rollouts.forms import SignForm
 from mailops.rollouts.models import Checklist, ChecklistItem, ChecklistQuerySet, Override
 from mailops.rollouts.probing import checklists_of, ensure_all, probe, sign
@@ -97,7 +97,7 @@ def item_sign(request: HttpRequest, item_id: int) -> HttpResponse:
         raise Http404
     form = SignForm(request.POST if request.method == "POST" else None, asked=item.asked)
     if request.method != "POST" or not form.is_valid():
-        versions = [campaign.version for campaign in campaigns_in_use(item.checklist.stream)]
+        versions = [use.version for use in in_use(item.checklist.stream)]
         context = {
             "form": form,
             "item": item,

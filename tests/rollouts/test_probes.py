@@ -5,12 +5,13 @@ from django.utils import timezone
 
 from mailops.campaigns.models import Campaign
 from mailops.lib.secrets import Secret
-from mailops.rollouts.captured import campaigns_in_use, newest_of_stream
+from mailops.reports.models import Count
+from mailops.rollouts.captured import in_use, newest_of_stream
 from mailops.rollouts.probes import PROBES
 from mailops.rollouts.probes.captures import captures
 from mailops.sandbox.models import CapturedMessage
 from mailops.transports.models import Credential, Route
-from tests.factories import make_campaign, make_domain, make_stream, make_version
+from tests.factories import make_campaign, make_domain, make_identity, make_stream, make_version
 from tests.rollouts.conftest import HTML, TEXT
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -195,11 +196,26 @@ class TestCaptures:
 class TestInUse:
     def test_is_every_version_of_an_open_campaign_else_of_the_last(self, stream, version):
         other = make_campaign(stream=stream, version=make_version())
-        assert len(campaigns_in_use(stream)) == 2
+        assert len(in_use(stream)) == 2
         Campaign.objects.exclude(pk=other.pk).update(state="completed")
-        assert campaigns_in_use(stream) == [other]
+        assert [use.version for use in in_use(stream)] == [other.version]
         Campaign.objects.update(state="completed")
-        assert campaigns_in_use(stream) == [other]
+        assert [use.version for use in in_use(stream)] == [other.version]
+
+    def test_is_what_was_sent_lately_where_there_is_no_campaign(self, db):
+        stream = make_stream(kind="transactional")
+        identity, version = make_identity(domain=stream.domain), make_version()
+        assert in_use(stream) == []
+        Count.objects.create(
+            bucket_at=timezone.now(),
+            measure="status",
+            kind="accepted",
+            stream_id=stream.pk,
+            domain_id=stream.domain_id,
+            version_id=version.pk,
+            n=1,
+        )
+        assert [(use.version, use.identity) for use in in_use(stream)] == [(version, identity)]
 
     def test_a_probe_is_not_mail_that_the_stream_sent(self, stream):
         probe("captures", stream)

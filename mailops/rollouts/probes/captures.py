@@ -11,12 +11,11 @@ from uuid import uuid4
 from django.conf import settings
 from selectolax.lexbor import LexborHTMLParser
 
-from mailops.campaigns.models import Campaign
 from mailops.dispatch.claiming import Job
 from mailops.dispatch.preparing import Objection, Prepared, prepare
 from mailops.outbox.tokens import current_token_key_id
 from mailops.protocol.message_id import make_message_id
-from mailops.rollouts.captured import campaigns_in_use
+from mailops.rollouts.captured import InUse, in_use
 from mailops.rollouts.probes.proof import Proof
 from mailops.sandbox.models import CapturedMessage
 from mailops.sandbox.reading import ReadMessage, read
@@ -32,26 +31,26 @@ _LINK = re.compile(r"(https?://[^\s/]+|mailto:[^\s@]+@[^\s]+|tel:\+?[\d-]+|#)", 
 
 def captures(stream: Stream) -> Proof:
     """Send each version in use, with its sample data, to a test inbox and assert what arrived."""
-    campaigns = campaigns_in_use(stream)
-    if not campaigns:
+    uses = in_use(stream)
+    if not uses:
         return Proof(
             is_ok=None,
-            sentence="No campaign of this stream uses a template yet.",
-            fix="Make a campaign; its template is then sent to a test inbox by itself.",
+            sentence="This stream uses no template yet.",
+            fix="Make a campaign or send a message; its template is then sent to a test inbox by itself.",
         )
     problems: list[tuple[str, str]] = []
     data: dict[str, object] = {}
-    for campaign in campaigns:
-        look = _look_at(stream, campaign)
+    for use in uses:
+        look = _look_at(stream, use)
         if look.failure:
             return Proof(is_ok=None, sentence=look.failure, fix=look.fix)
-        data[str(campaign.version)] = {"captured message": look.captured_id}
-        problems += [(f"{campaign.version}: {what}", fix) for what, fix in look.problems]
+        data[str(use.version)] = {"captured message": look.captured_id}
+        problems += [(f"{use.version}: {what}", fix) for what, fix in look.problems]
     return Proof.over(
         problems,
         well="Each version in use arrived in a test inbox with subject, text, HTML, links and what unsubscribing needs.",
         data=data,
-        versions=tuple(campaign.version_id for campaign in campaigns),
+        versions=tuple(use.version.pk for use in uses),
     )
 
 
@@ -63,10 +62,10 @@ class Look:
     fix: str = ""
 
 
-def _look_at(stream: Stream, campaign: Campaign) -> Look:
-    job = _job(stream, campaign)
+def _look_at(stream: Stream, use: InUse) -> Look:
+    job = _job(stream, use)
     try:
-        prepared = prepare(job, campaign.version, settings.MAILOPS_RETURN_PATH_HOST)
+        prepared = prepare(job, use.version, settings.MAILOPS_RETURN_PATH_HOST)
     except Objection as objection:
         return Look(problems=((str(objection), "Mend the template and publish it again."),))
     try:
@@ -82,12 +81,12 @@ def _look_at(stream: Stream, campaign: Campaign) -> Look:
             failure="The mail was taken by the sandbox and did not appear in its inbox.",
             fix="Look at the log of the sandbox listener.",
         )
-    return Look(captured.pk, tuple(_problems(stream, campaign, read(captured.content))))
+    return Look(captured.pk, tuple(_problems(stream, use, read(captured.content))))
 
 
-def _job(stream: Stream, campaign: Campaign) -> Job:
+def _job(stream: Stream, use: InUse) -> Job:
     """Return what the dispatcher would hold for one recipient; nothing of it is in the ledger."""
-    identity, version = campaign.identity, campaign.version
+    identity, version = use.identity, use.version
     return Job(
         message_id=0,
         fence=0,
@@ -103,8 +102,8 @@ def _job(stream: Stream, campaign: Campaign) -> Job:
         stream_id=stream.pk,
         stream_name=stream.name,
         is_bulk=stream.is_bulk,
-        campaign_id=campaign.pk,
-        campaign_name=campaign.name,
+        campaign_id=use.campaign_id,
+        campaign_name=use.campaign_name,
         header_from_name=identity.name,
         header_from=identity.addr_spec,
         domain=identity.domain.name,
@@ -129,7 +128,7 @@ def _wait_for(message_id: str) -> CapturedMessage | None:
         time.sleep(LOOK_SECONDS)
 
 
-def _problems(stream: Stream, campaign: Campaign, mail: ReadMessage) -> Iterator[tuple[str, str]]:
+def _problems(stream: Stream, use: InUse, mail: ReadMessage) -> Iterator[tuple[str, str]]:
     mend = "Mend the template and publish it again."
     headers = {name.lower(): value for name, value in mail.headers}
     if mail.problem:
@@ -140,8 +139,8 @@ def _problems(stream: Stream, campaign: Campaign, mail: ReadMessage) -> Iterator
         yield "There is no text part.", mend
     if _LEFTOVER.search(headers.get("subject", "") + mail.text + mail.html):
         yield "A placeholder was left unfilled.", mend
-    if campaign.identity.addr_spec not in headers.get("from", ""):
-        yield "It does not say it is from the campaign's identity.", "Choose another identity."
+    if use.identity.addr_spec not in headers.get("from", ""):
+        yield f"It does not say it is from {use.identity.addr_spec}.", "Choose another identity."
     broken = [href for href in _links(mail.html) if not _LINK.match(href)]
     if broken:
         yield (

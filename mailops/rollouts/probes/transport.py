@@ -6,7 +6,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from mailops.rollouts.captured import campaigns_in_use
+from mailops.rollouts.captured import in_use
 from mailops.rollouts.probes.proof import Proof
 from mailops.transports.diagnosis import run_test
 from mailops.transports.models import Credential, Stream, Transport
@@ -156,7 +156,7 @@ def _impatient(stream: Stream, steps: list[int]) -> Iterator[tuple[str, str]]:
 def way_back(stream: Stream) -> Proof:
     """Check that an earlier published version and a second route are there to fall back on."""
     found = _transports(stream)
-    in_use = campaigns_in_use(stream)
+    versions = [use.version for use in in_use(stream)]
     problems = []
     if len(found) < 2:
         problems.append(
@@ -164,19 +164,19 @@ def way_back(stream: Stream) -> Proof:
         )
     problems += [
         (
-            f"{campaign.version} has no earlier version.",
+            f"{version} has no earlier version.",
             "Publish the template again, so that there is one to go back to.",
         )
-        for campaign in in_use
-        if campaign.version.number < 2
+        for version in versions
+        if version.number < 2
     ]
-    if not in_use:
-        problems.append(("No campaign of this stream uses a template yet.", "Make a campaign."))
+    if not versions:
+        problems.append(("This stream uses no template yet.", "Make a campaign or send a message."))
     return Proof.over(
         problems,
         well="An earlier version of each template and a second transport are there.",
         data={
             "transports": [transport.name for transport in found],
-            "versions": [str(campaign.version) for campaign in in_use],
+            "versions": [str(version) for version in versions],
         },
     )
