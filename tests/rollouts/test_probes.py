@@ -97,6 +97,13 @@ class TestTransports:
         assert "It was refused." in proof.sentence
         assert proof.fix == "Open the port."
 
+    def test_a_test_that_failed_is_done_again_before_long(self, stream):
+        transport = stream.routes.get(position=0).transport
+        transport.last_test = {"is_ok": False, "what": "It was refused."}
+        transport.last_tested_at = timezone.now() - timedelta(minutes=6)
+        transport.save()
+        assert probe("transports", stream).is_ok
+
     @pytest.mark.parametrize(
         ("test", "words"),
         [

@@ -13,6 +13,7 @@ from mailops.transports.models import Credential, Stream, Transport
 
 SECRET_LASTS = timedelta(days=365)
 TEST_LASTS = timedelta(hours=23)  # a little less than its proof, so that it never goes stale
+FAILED_TEST_LASTS = timedelta(minutes=5)  # it may have been mended
 LEAST_DAYS = 14  # of a certificate
 LONGEST_WAIT = 24 * 3600  # a step longer than a day makes mail pointless before it is tried again
 EXPIRY = range(60, 7 * 24 * 3600 + 1)  # RFC 5321 section 4.5.4.1: give up after four to five days
@@ -63,10 +64,10 @@ def _age(credential: Credential) -> timedelta:
 
 
 def transports(stream: Stream) -> Proof:
-    """Check the last test of every transport of `stream`; one that is a day old is done again."""
+    """Check the last test of every transport of `stream`; an old one, or one that failed, is done again."""
     found = _transports(stream)
     for transport in found:
-        if not _was_tested(transport):
+        if _is_worth_testing(transport):
             run_test(transport, by="checklist")
     data = {transport.name: _summary(transport) for transport in found}
     problems = [problem for transport in found for problem in _unsafe(transport)]
@@ -82,9 +83,12 @@ def transports(stream: Stream) -> Proof:
     )
 
 
-def _was_tested(transport: Transport) -> bool:
+def _is_worth_testing(transport: Transport) -> bool:
     at = transport.last_tested_at
-    return at is not None and at > timezone.now() - TEST_LASTS and bool(transport.last_test)
+    if at is None or not transport.last_test:
+        return True
+    lasts = TEST_LASTS if transport.last_test.get("is_ok") else FAILED_TEST_LASTS
+    return at < timezone.now() - lasts
 
 
 def _summary(transport: Transport) -> dict[str, Any]:
