@@ -49,11 +49,13 @@ class Up:
         )
         self.lines = []
         self._coming = queue.Queue()
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     def _read(self):
-        for line in self.process.stdout:
-            self._coming.put(line.rstrip())
+        with self.process.stdout:
+            for line in self.process.stdout:
+                self._coming.put(line.rstrip())
         self._coming.put(None)
 
     def wait_for(self, words, seconds=120):
@@ -76,7 +78,9 @@ class Up:
         began = time.monotonic()
         self.process.send_signal(number)
         self.process.wait(timeout=10)
-        return time.monotonic() - began
+        took = time.monotonic() - began
+        self._reader.join(timeout=10)
+        return took
 
     def get(self, path):
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
@@ -119,8 +123,7 @@ def up(tmp_path):
 
     yield start
     for one in started:
-        if one.process.poll() is None:
-            one.end(signal.SIGKILL)
+        one.end(signal.SIGKILL)
         assert gone(one.home)
 
 
