@@ -104,7 +104,7 @@ def running(home, name=""):
     return found
 
 
-def gone(home, seconds=3):
+def gone(home, seconds=10):
     """Tell whether all processes of a home go within that time."""
     deadline = time.monotonic() + seconds
     while (left := running(home)) and time.monotonic() < deadline:
