@@ -397,6 +397,7 @@ LOGGING = {
         "django": {"handlers": [], "level": "INFO", "propagate": True},
         "django.server": {"handlers": [], "propagate": True},
         "celery.worker.strategy": {"level": "WARNING"},  # a line a task is two a second
+        "celery.worker.request": {"level": "WARNING"},  # hints that expired while a run was on
         "celery.app.trace": {"level": "WARNING"},
         "celery.beat": {"level": "WARNING"},
         "celery.worker.consumer.connection": {"level": "WARNING"},
