@@ -124,7 +124,7 @@ def up(tmp_path):
     yield start
     for one in started:
         one.end(signal.SIGKILL)
-        assert gone(one.home)
+    assert all(gone(one.home) for one in started)
 
 
 class TestUp:
