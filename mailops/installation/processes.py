@@ -10,6 +10,7 @@ from importlib import import_module
 from urllib.error import URLError
 
 from celery import current_app
+from celery.exceptions import CPendingDeprecationWarning
 from django.conf import settings
 from django.core.management import call_command
 from django.urls import get_resolver
@@ -101,6 +102,7 @@ def _beat() -> Process:
 def _celery(*arguments: str) -> None:
     # it warns root of pickled tasks, of which there are none here: hints are JSON
     warnings.filterwarnings("ignore", "You're running the worker")
+    warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
     current_app.start(["--quiet", *arguments])
 
 

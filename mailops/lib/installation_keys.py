@@ -43,7 +43,7 @@ def _random_key() -> str:
 
 def _write_once(path: Path, text: str) -> None:
     """Write a whole file or none, and let the first of several processes win."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent)  # mode 0600
     try:
         with os.fdopen(handle, "w") as file:

@@ -208,7 +208,7 @@ class Server:
         return copy / binaries.relative_to(package.parent)
 
     def _make_place(self) -> None:
-        self.home.mkdir(parents=True, exist_ok=True)
+        self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self.place.exists():
             return
         if self.run_as == "nobody":

@@ -27,7 +27,7 @@ class Command(BaseCommand):
         log = Log(sys.stdout, as_json=settings.MAILOPS_LOG == "json")
         os.chdir(settings.BASE_DIR)
         try:
-            home.mkdir(parents=True, exist_ok=True)
+            home.mkdir(mode=0o700, parents=True, exist_ok=True)
             with _sole_use_of(home):
                 processes.check_ports()
                 binaries = settings.MAILOPS_POSTGRES_BIN
