@@ -364,6 +364,9 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
         "schedule": 20.0,
     },
 }
+for _entry in CELERY_BEAT_SCHEDULE.values():
+    # after an outage of the workers, a minute of ticks is enough
+    _entry["options"] = {"expires": 60}
 
 # --- Logs ------------------------------------------------------------------------------------
 
