@@ -1,6 +1,7 @@
 """Names of attributes: what a template can read, and what it would misread."""
 
 import re
+import unicodedata
 
 from mailops.content.variables import BUILT_IN, CLOCK
 
@@ -14,8 +15,9 @@ RESERVED = LIQUID_WORDS | CLOCK | {name.split(".")[0] for name in BUILT_IN}
 
 
 def liquid_name(text: str) -> str:
-    """Return `text` as a name that Liquid can read: "First name" → "first_name"."""
-    name = re.sub(r"[^a-z0-9]+", "_", text.strip().lower()).strip("_")[:MAX_NAME]
+    """Return `text` as a name that Liquid can read: "First name" → "first_name", "Straße" → "strasse"."""
+    plain = unicodedata.normalize("NFKD", text.casefold()).encode("ascii", "ignore").decode()
+    name = re.sub(r"[^a-z0-9]+", "_", plain).strip("_")[:MAX_NAME]
     if not name:
         return ""
     name = name if name[0].isalpha() else f"c_{name}"[:MAX_NAME]

@@ -8,10 +8,12 @@ from django.utils import timezone
 
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import AuditEntry, User
+from mailops.audiences.models import Audience, Contact, Import, Membership
 from mailops.campaigns.drafting import add_campaign
 from mailops.campaigns.models import Campaign
 from mailops.campaigns.preflight import start_preflight
 from mailops.campaigns.rehearsing import check_chunk
+from mailops.domains.models import Domain, Identity
 from mailops.lib.locks import advisory_lock
 from mailops.reports.rollup import fold_tallies
 from mailops.rollouts.demo.cast import hire_cast
@@ -21,7 +23,7 @@ from mailops.rollouts.demo.sending import set_up_sending
 from mailops.rollouts.demo.writing import LETTER, ORDER, write_mail
 from mailops.rollouts.models import Checklist
 from mailops.rollouts.probing import checklists_of, sign
-from mailops.transports.models import Stream
+from mailops.transports.models import Stream, Transport
 
 DONE = "demo.fill"
 # plan → item → what was noted when it was signed
@@ -54,7 +56,7 @@ def _fill(*, actor: User, now: datetime) -> Campaign:
     before = AuditEntry.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
     sending = set_up_sending(actor=actor)
     audience = gather_people(actor=actor)
-    AuditEntry.objects.filter(pk__gt=before).update(at=now - timedelta(days=15))
+    _set_back(now - timedelta(days=15), audits_after=before)
     letters = write_mail(LETTER, actor=actor, now=now)
     orders = write_mail(ORDER, actor=actor, now=now)
     for past in CAMPAIGNS:
@@ -75,6 +77,21 @@ def _fill(*, actor: User, now: datetime) -> Campaign:
         pass
     _sign_half(sending.news, actor=actor)
     return campaign
+
+
+def _set_back(at: datetime, *, audits_after: int) -> None:
+    """Let what was set up just now have been there since `at`."""
+    AuditEntry.objects.filter(pk__gt=audits_after).update(at=at)
+    for model in (Domain, Identity, Transport, Stream, Audience):
+        model._default_manager.update(created_at=at)  # noqa: SLF001 - Django's documented name
+    Contact.objects.update(created_at=at, updated_at=at)
+    Membership.objects.update(added_at=at)
+    Audience.objects.update(attributes_counted_at=at)
+    Import.objects.update(
+        created_at=at,
+        started_at=at + timedelta(seconds=40),
+        finished_at=at + timedelta(seconds=42),
+    )
 
 
 def _sign_half(stream: Stream, *, actor: User) -> None:

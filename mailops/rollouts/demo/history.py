@@ -49,7 +49,7 @@ class Past:
         default_factory=lambda: {
             EventKind.DEFERRED: 0.02,
             EventKind.RETURNED: 0.003,
-            EventKind.COMPLAINED: 0.0004,
+            EventKind.COMPLAINED: 0.0003,
             EventKind.UNSUBSCRIBED: 0.004,
         }
     )

@@ -1,0 +1,27 @@
+import pytest
+
+from mailops.audiences.naming import MAX_NAME, free_name, liquid_name, problem_of_name
+
+
+class TestLiquidName:
+    @pytest.mark.parametrize(
+        ("column", "name"),
+        [
+            ("First name", "first_name"),
+            (" E-Mail ", "e_mail"),
+            ("Straße", "strasse"),
+            ("Prénom", "prenom"),
+            ("2nd line", "c_2nd_line"),
+            ("for", "for_"),
+            ("email", "email_"),
+            ("名前", ""),
+            ("x" * 80, "x" * MAX_NAME),
+        ],
+    )
+    def test_makes_names_that_templates_can_read(self, column, name):
+        assert liquid_name(column) == name
+        assert not name or not problem_of_name(name)
+
+    def test_gives_each_column_a_name_of_its_own(self):
+        taken: set[str] = set()
+        assert [free_name("name", taken) for _ in range(3)] == ["name", "name_2", "name_3"]
