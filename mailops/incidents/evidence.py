@@ -58,7 +58,7 @@ def numbers(threshold: Threshold, subject_id: int, rate: Rate, since: datetime) 
 def gather(threshold: Threshold, subject: Any, since: datetime) -> dict[str, Any]:
     """Return the evidence beside the numbers, as JSON."""
     found: dict[str, Any] = {
-        "replies": _replies(threshold, subject.pk),
+        "replies": _replies(threshold, subject.pk, since),
         "changes": _changes(subject, since - LOOK_BACK),
     }
     if threshold.is_rate:
@@ -87,13 +87,15 @@ def _campaigns(rows: list[tuple[Any, ...]]) -> list[dict[str, Any]]:
     ]
 
 
-def _replies(threshold: Threshold, subject_id: int) -> list[dict[str, Any]]:
+def _replies(threshold: Threshold, subject_id: int, since: datetime) -> list[dict[str, Any]]:
     """Group the newest replies by their words, with recipients taken out of them."""
     status = _STOPPED.get(Threshold.Measure(threshold.measure))
     if status is None:
         return []
     column = COLUMNS[SubjectKind(threshold.subject_kind)]
     newest = Message.objects.filter(status=status).order_by("-id")
+    if threshold.is_rate:
+        newest = newest.filter(settled_at__gte=since)
     stopped = newest.values_list(column, "reply_code", "reply_text", "sentence")[:NEWEST]
     groups: Counter[tuple[int | None, str, str]] = Counter(
         (code, _signature(text), sentence)

@@ -578,7 +578,8 @@ def reply_in_report(diagnostic: str, status: str) -> Reply:
     if said[2:] in {"", "0.0"} or (code and said[:1] != code[1][0]):
         said = status if _FIRST_STATUS.fullmatch(status) and said[2:] in {"", "0.0"} else said
     if code:
-        return Reply(int(code[1]), text, said)
+        # as in a session, the text of a reply stands without its code
+        return Reply(int(code[1]), text.removeprefix(code[1]).lstrip(" -"), said)
     return Reply(int(f"{said[0]}00") if said else 0, text, said)
 
 

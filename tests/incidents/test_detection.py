@@ -71,13 +71,14 @@ class TestOpening:
         count(stream, "accepted", 94, campaign_id=campaign.pk)
         count(stream, "bounced", 6, campaign_id=campaign.pk, mailbox_provider="gmail.com")
         count(stream, "accepted", 200, minutes_ago=80)
-        for n in range(3):
+        for n in range(4):  # the last one long before the window
             make_message(
                 stream=stream,
                 status="bounced",
                 reply_code=550,
                 reply_text=f"5.1.1 <r{n}@example.net> unknown, id 4f9a8c7b6d5e{n}",
                 sentence="The mailbox does not exist.",
+                settled_at=timezone.now() - timedelta(days=1 if n == 3 else 0),
             )
         AuditEntry.objects.create(verb="template.publish", subject_label="Welcome", actor=operator)
         AuditEntry.objects.create(verb="suppression.add", subject_label="x@example.net")
