@@ -354,6 +354,10 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "incident-detection": {"task": "mailops.incidents.tasks.detect", "schedule": 10.0},
     "incident-notices": {"task": "mailops.incidents.tasks.notify", "schedule": 10.0},
     "checklist-probes": {"task": "mailops.rollouts.tasks.probe_checklists", "schedule": 30.0},
+    "forgotten-uploads": {
+        "task": "mailops.audiences.tasks.drop_forgotten_uploads",
+        "schedule": 3600.0,
+    },
     "continue-imports": {"task": "mailops.audiences.tasks.continue_imports", "schedule": 20.0},
     "start-campaigns": {
         "task": "mailops.campaigns.tasks.start_due_campaigns",

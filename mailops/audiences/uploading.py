@@ -6,9 +6,11 @@ pieces go with the import they belong to.
 
 import io
 from collections.abc import Iterable, Iterator
+from datetime import timedelta
 from typing import Any, Protocol
 
 from django.db import transaction
+from django.db.models.functions import Now
 
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
@@ -24,6 +26,7 @@ from mailops.audiences.reading import (
 
 PIECE_BYTES = 256 * 1024
 SAMPLE_ROWS = 8
+FORGOTTEN_AFTER = timedelta(days=7)  # an upload nobody went on with holds people's data for nothing
 
 
 class Upload(Protocol):
@@ -65,6 +68,19 @@ def take_upload(*, audience: Audience, file: Upload, actor: User) -> Import:
             after={"audience": audience.name, "file": run.file_name, "bytes": run.size},
         )
     return run
+
+
+def drop_forgotten() -> int:
+    """Delete uploads whose columns nobody chose for a week; return how many."""
+    forgotten = Import.objects.filter(
+        state=Import.State.MAPPING, created_at__lt=Now() - FORGOTTEN_AFTER
+    )
+    with transaction.atomic():
+        runs = list(forgotten.select_for_update(skip_locked=True))
+        for run in runs:
+            audit(actor=None, verb="import.forget", subject=run, before={"file": run.file_name})
+            run.delete()
+    return len(runs)
 
 
 class PieceReader(io.RawIOBase):

@@ -1,7 +1,9 @@
 import codecs
+from datetime import timedelta
 
 import pytest
 from django.db import connection, transaction
+from django.utils import timezone
 
 from mailops.accounts.models import AuditEntry
 from mailops.audiences import importing
@@ -21,7 +23,7 @@ from mailops.audiences.models import (
     ImportRemark,
     Membership,
 )
-from mailops.audiences.uploading import PIECE_BYTES
+from mailops.audiences.uploading import PIECE_BYTES, drop_forgotten
 from mailops.suppressions.models import Suppression
 from tests.audiences.uploads import account_of, import_all, start, upload
 from tests.factories import make_audience, make_stream
@@ -322,3 +324,14 @@ class TestVerbs:
     def test_a_remark_is_only_kept_where_there_is_something_to_say(self, operator):
         import_all("email\na@example.com\n", actor=operator)
         assert not ImportRemark.objects.exists()
+
+
+class TestForgottenUploads:
+    def test_go_away_after_a_week_with_all_their_data(self, operator):
+        old, new = (upload("email\na@example.com\n", actor=operator) for _ in range(2))
+        done = import_all("email\na@example.com\n", actor=operator)
+        Import.objects.exclude(pk=new.pk).update(created_at=timezone.now() - timedelta(days=8))
+        assert drop_forgotten() == 1
+        assert set(Import.objects.values_list("pk", flat=True)) == {new.pk, done.pk}
+        assert not ImportPiece.objects.filter(run_id=old.pk).exists()
+        assert AuditEntry.objects.filter(verb="import.forget", actor=None).count() == 1
