@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.db.models import Q
+from django.urls import reverse
 
 from mailops.incidents.models import Incident
 from mailops.reports.marks import Span
@@ -25,7 +26,8 @@ def incident_spans(period: Period, choices: dict[str, Any]) -> list[Span]:
         Span(
             incident.opened_at,
             incident.closed_at,
-            str(incident),
+            f"Incident: {incident}",
+            url=reverse("incidents:detail", args=[incident.pk]),
             tone="warn" if incident.level == "warn" else "bad",
         )
         for incident in newest

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
+
 from mailops.accounts.models import AuditEntry
 from mailops.domains.models import FindingChange
 from mailops.lib.templatetags.navigation import resolve
@@ -28,6 +31,7 @@ class Span:
     end: datetime | None  # None: not over
     label: str
     tone: str = "bad"
+    url: str = ""  # where it is told in full
 
 
 SpanSource = Callable[[Period, dict[str, Any]], list[Span]]
@@ -41,11 +45,19 @@ def register_spans(source: SpanSource) -> None:
 
 def marks(period: Period, choices: dict[str, Any]) -> dict[str, Any]:
     """Return the `marks` and `spans` of a chart."""
-    changes = [*_audited(period), *_dns(period, choices)]
-    changes.sort(key=lambda mark: mark["at"], reverse=True)
     spans = [span for source in _sources for span in source(period, choices)]
+    begun = [
+        {"at": span.start, "label": span.label, "url": span.url}
+        for span in spans
+        if span.start >= period.start
+    ]
+    changes = [*_audited(period), *_dns(period, choices)]
+    changes.sort(key=_at, reverse=True)
+    told = sorted([*begun, *changes[:LIMIT]], key=_at, reverse=True)
     return {
-        "marks": [{**mark, "at": mark["at"].isoformat()} for mark in changes[:LIMIT]],
+        "marks": [
+            {**mark, "at": mark["at"].isoformat(), "when": _when(mark["at"])} for mark in told
+        ],
         "spans": [
             {
                 "from": span.start.isoformat(),
@@ -56,6 +68,15 @@ def marks(period: Period, choices: dict[str, Any]) -> dict[str, Any]:
             for span in spans
         ],
     }
+
+
+def _at(mark: dict[str, Any]) -> datetime:
+    at: datetime = mark["at"]
+    return at
+
+
+def _when(at: datetime) -> str:
+    return date_format(localtime(at), "j M, H:i")
 
 
 def _audited(period: Period) -> list[dict[str, Any]]:

@@ -22,7 +22,8 @@ class TestIncidentSpans:
         )
         still_open = make_incident()
         (span,) = incident_spans(period, {})
-        assert (span.label, span.end, span.tone) == (str(still_open), None, "bad")
+        assert (span.label, span.end, span.tone) == (f"Incident: {still_open}", None, "bad")
+        assert span.url == f"/incidents/{still_open.pk}/"
 
     def test_are_of_what_is_chosen(self):
         incident = make_incident()
@@ -33,4 +34,5 @@ class TestIncidentSpans:
     def test_stand_on_the_page(self, logged_in, viewer):
         incident = make_incident()
         page = logged_in(viewer).get(reverse("reports:reports")).content.decode()
-        assert f'"label": "{incident}"' in page
+        assert f'"label": "Incident: {incident}"' in page
+        assert f'<a href="/incidents/{incident.pk}/">Incident: {incident}</a>' in page

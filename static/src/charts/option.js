@@ -66,7 +66,7 @@ function overlays(data, colors, at) {
     xAxis: at(mark.at), name: mark.label, url: mark.url, lineStyle: { color: colors["line-strong"], type: "dotted", width: 1 }, label: { show: false },
   }));
   const spans = (data.spans ?? []).map(({ from, to, label, tone }) => [
-    { xAxis: at(from), name: label, itemStyle: { color: colors[tone ?? "bad"], opacity: 0.12 }, label: { color: colors[tone ?? "bad"], fontSize: 11, position: "insideTop" } },
+    { xAxis: at(from), name: label, itemStyle: { color: colors[tone ?? "bad"], opacity: 0.12 }, label: { show: false } }, // spans overlap: the tooltip and the list below name them
     { xAxis: to ? at(to) : "max" },
   ]);
   const pins = (data.marks ?? []).map((mark) => ({
@@ -124,7 +124,7 @@ function tooltip(data, colors, step, isPercent, at) {
       const time = items[0].value[0];
       const lines = items.filter(({ value }) => value[1] != null).map((item) => `${item.marker} ${item.seriesName}: ${said(data.series[item.seriesIndex], item, isPercent)}`);
       const near = changes.filter(({ from, to }) => from < time + step && to >= time).map(({ label }) => `{note|${label.replace(/[{}|]/g, " ")}}`);
-      return [`{title|${words(time, step)}}`, ...lines, ...near].join("\n");
+      return [`{title|${words(time, step)}}`, ...lines, ...new Set(near)].join("\n");
     },
   };
 }
