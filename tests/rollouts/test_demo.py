@@ -41,6 +41,9 @@ class TestFilling:
             assert past.is_completed
             assert len(statuses) == past.planned
             assert set(statuses) <= {Status.ACCEPTED, Status.BOUNCED, Status.SUPPRESSED}
+        providers = set(Message.objects.values_list("mailbox_provider", flat=True))
+        assert {"gmail", "outlook", "yahoo"} <= providers  # the words of today's messages
+        assert not any(name.endswith("y.example") for name in providers)
         assert not QueueEntry.objects.exists()
         assert not Message.objects.filter(created_at__gt=timezone.now()).exists()
         assert not Tally.objects.exists()

@@ -17,10 +17,9 @@ from mailops.outbox.ledger import bucket_of, fetch_first, status_key, write_tall
 from mailops.outbox.models import EventKind, Message, QueueEntry, Status
 from mailops.outbox.recording import Outcome, record
 from mailops.outbox.tokens import current_token_key_id
-from mailops.protocol.address import domain_of
 from mailops.protocol.classification import classify
 from mailops.protocol.reply import Reply
-from mailops.rollouts.demo.people import is_simulated
+from mailops.rollouts.demo.people import is_simulated, provider_of_mailbox
 from mailops.rollouts.demo.sending import Sending
 from mailops.suppressions.models import Suppression
 from mailops.transports.models import Stream
@@ -66,7 +65,7 @@ CAMPAIGNS = (
         hour=8,
         version=0,
         readers=0.93,
-        blocked_at="yahooly.example",
+        blocked_at="yahoo",
     ),
     Past(name="Workshop in Graz", days_ago=4, hour=14, version=1, readers=0.12),
     Past(name="Letter: mended, not replaced", days_ago=3, hour=10, version=1, readers=0.97),
@@ -103,7 +102,7 @@ class Ledger:
                 version=self.version,
                 merge_data=data,
                 token_key_id=self.key_id,
-                mailbox_provider=domain_of(key),
+                mailbox_provider=provider_of_mailbox(key),
                 created_at=at,
             )
             for (address, key, data), at in zip(people, times, strict=True)

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from functools import cache
 from random import Random
 
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -11,6 +12,10 @@ from mailops.audiences.curating import add_audience, count_attributes
 from mailops.audiences.importing import import_chunk, start_import
 from mailops.audiences.models import Audience
 from mailops.audiences.uploading import look, take_upload
+from mailops.domains.demo_zones import MAILBOX_EXCHANGES
+from mailops.lib.dns_answers import Answer, Status
+from mailops.lib.mailbox_providers import provider_of
+from mailops.protocol.address import domain_of
 
 MEMBERS = 2_000
 COLUMNS = ("email", "first_name", "city", "plan", "interests")
@@ -126,6 +131,18 @@ def gather_people(*, actor: User) -> Audience:
 def is_simulated(address: str) -> bool:
     name = address.partition("@")[0].rstrip("0123456789")
     return name in SIMULATED or name == "complain"
+
+
+def provider_of_mailbox(key: str) -> str:
+    """Name the provider of an address key as the demo's name server would have it named."""
+    return _provider(domain_of(key))
+
+
+@cache
+def _provider(domain: str) -> str:
+    exchange = MAILBOX_EXCHANGES.get(domain)
+    found = Answer(Status.FOUND, (exchange,)) if exchange else Answer(Status.NXDOMAIN)
+    return provider_of(domain, found)
 
 
 def _csv(random: Random) -> str:
