@@ -42,9 +42,13 @@ class TestQueues:
             cursor.execute("SELECT queue_name FROM pgmq.list_queues() ORDER BY 1")
             assert [name for (name,) in cursor.fetchall()] == sorted(settings.CELERY_TASK_QUEUES)
 
-    def test_a_hint_arrives_within_50_milliseconds(self):
+    def test_a_hint_wakes_a_consumer_that_would_not_poll_for_a_minute(self):
         arrived = []
-        with app.connection_for_read() as reading, app.connection_for_write() as writing:
+        options = {**app.conf.broker_transport_options, "polling_interval": 60}
+        with (
+            app.connection_for_read(transport_options=options) as reading,
+            app.connection_for_write() as writing,
+        ):
             queue = app.amqp.queues["transactional"]
             with reading.Consumer([queue], callbacks=[lambda _, m: arrived.append(m)]):
                 # into the waiting consumer's sleep, as a web request's hint is
@@ -54,11 +58,9 @@ class TestQueues:
                 )
                 sender.start()
                 while not arrived:
-                    reading.drain_events(timeout=2)
-                took = time.time() - arrived[0].payload["at"]
+                    reading.drain_events(timeout=20)
                 arrived[0].ack()
                 sender.join()
-        assert took < 0.05
 
     def test_a_process_that_only_sends_hints_does_not_listen(self):
         process_feedback.apply_async(retry=False)

@@ -2,7 +2,6 @@ import json
 import smtplib
 import socket
 import threading
-import time
 
 import pytest
 from django.db import OperationalError
@@ -134,15 +133,13 @@ class TestSimulator:
         assert not CapturedMessage.objects.exists()
 
     def test_slow_makes_nobody_else_wait(self, connect):
-        slow = connect(slow_seconds=0.6)
+        slow = connect(slow_seconds=1.5)
         quick = smtplib.SMTP("127.0.0.1", slow.sock.getpeername()[1], timeout=5)
-        began = time.monotonic()
         thread = threading.Thread(target=send, args=(slow, "slow@example.net"))
         thread.start()
         send(quick, "ada@example.net")
-        assert time.monotonic() - began < 0.5
+        assert thread.is_alive()
         thread.join()
-        assert time.monotonic() - began >= 0.6
         quick.close()
 
     @pytest.mark.parametrize(
