@@ -61,7 +61,7 @@ bundles: $(BUNDLES)
 
 node_modules/.made: package-lock.json requirements-node.txt | .venv/.up
 	@command -v npm > /dev/null || $(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-node.txt
-	@npm ci --silent --ignore-scripts
+	@npm ci --loglevel=error --ignore-scripts
 	@touch $@
 
 $(BUNDLES): node_modules/.made package.json $(shell find static/src -name '*.js')
