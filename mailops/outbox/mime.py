@@ -4,11 +4,25 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
-from email.policy import SMTP
+from email.policy import SMTP, EmailPolicy
 from email.utils import format_datetime
 
+
+class _Policy(EmailPolicy):
+    """Leaves the URLs of List-Unsubscribe whole: folded as text, a long one becomes encoded words, which no reader takes."""
+
+    def fold(self, name: str, value: str) -> str:
+        if name.lower() == "list-unsubscribe":
+            return f"{name}: " + f",{self.linesep} ".join(value.split(", ")) + self.linesep
+        folded: str = super().fold(name, value)
+        return folded
+
+    def fold_binary(self, name: str, value: str) -> bytes:
+        return self.fold(name, value).encode("ascii", "surrogateescape")
+
+
 # 7bit transfer encodings only: what one next hop takes without 8BITMIME, every later one takes too.
-_POLICY = SMTP.clone(cte_type="7bit")
+_POLICY = _Policy(linesep=SMTP.linesep, cte_type="7bit")
 
 
 class UnfitContent(Exception):
