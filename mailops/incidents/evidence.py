@@ -14,6 +14,7 @@ from mailops.domains.models import FindingChange
 from mailops.incidents.measuring import BAD, COLUMNS, Rate, rates, summed
 from mailops.incidents.models import SubjectKind, Threshold
 from mailops.outbox.models import CountKey, Message, Status
+from mailops.reports.marks import words_of
 from mailops.transports.models import Stream
 
 LOOK_BACK = timedelta(hours=6)  # before the window: what changed then may be the cause
@@ -120,7 +121,7 @@ def _changes(subject: Any, since: datetime) -> list[dict[str, Any]]:
     changes = [
         {
             "at": one.at.isoformat(),
-            "what": one.verb,
+            "what": words_of(one.verb),
             "of": one.subject_label,
             "who": one.actor_label,
         }

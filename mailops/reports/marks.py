@@ -84,12 +84,13 @@ def _audited(period: Period) -> list[dict[str, Any]]:
     chosen = [entry for entry in entries[: LIMIT * 10] if _moves(entry.verb)]
     url = resolve("accounts:audit")
     return [
-        {"at": entry.at, "label": f"{_words(entry.verb)}: {entry.subject_label}", "url": url}
+        {"at": entry.at, "label": f"{words_of(entry.verb)}: {entry.subject_label}", "url": url}
         for entry in chosen[:LIMIT]
     ]
 
 
-def _words(verb: str) -> str:
+def words_of(verb: str) -> str:
+    """Return an audited verb for people: `campaign.start` gives "Campaign start"."""
     return verb.replace(".", " ").replace("_", " ").capitalize()
 
 
