@@ -105,7 +105,10 @@ class Transport(Pausable):
     def address(self) -> str:
         """The endpoint as a person names it."""
         if self.kind == self.Kind.SMTP:
-            return f"{self.host}:{self.port}, {self.get_security_display()}"
+            is_plain = self.security == self.Security.NONE
+            return (
+                f"{self.host}:{self.port}, {'no TLS' if is_plain else self.get_security_display()}"
+            )
         return str(self.options.get("region", ""))
 
     @property
