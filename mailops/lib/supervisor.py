@@ -18,8 +18,8 @@ from mailops.lib.forking import Forked
 LEASH = Path(__file__).with_name("leash.py")
 STEADY_SECONDS = 60.0  # a process that ran so long starts again at once when it dies
 LONGEST_BACKOFF = 30.0
-STOP_SECONDS = 4.6
-FOUNDATION_SECONDS = 1.4  # of them kept for the first stage, on which the others stand
+STOP_SECONDS = 4.2
+FOUNDATION_SECONDS = 1.3  # of them kept for the first stage, on which the others stand
 TICK_SECONDS = 0.1
 
 
