@@ -9,7 +9,7 @@ from tests import brokers
 from tests.engine import Engine, wait_until
 from tests.factories import make_audience, make_campaign, make_stream
 
-pytestmark = [pytest.mark.whole, pytest.mark.django_db(transaction=True, serialized_rollback=True)]
+pytestmark = [pytest.mark.whole, pytest.mark.django_db(transaction=True)]
 
 BROKERS = [
     pytest.param(brokers.redis, marks=pytest.mark.needs("redis-server"), id="redis"),

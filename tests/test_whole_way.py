@@ -16,7 +16,7 @@ from mailops.transports.models import Transport
 from tests.engine import Engine, wait_until
 from tests.factories import make_campaign, make_stream, make_version
 
-pytestmark = [pytest.mark.whole, pytest.mark.django_db(transaction=True, serialized_rollback=True)]
+pytestmark = [pytest.mark.whole, pytest.mark.django_db(transaction=True)]
 
 MAILBOXES = {
     "accept": 30,

@@ -10,7 +10,7 @@ from mailops.transports.models import Transport
 from tests.engine import Engine, wait_until
 from tests.factories import make_campaign, make_stream
 
-pytestmark = [pytest.mark.whole, pytest.mark.django_db(transaction=True, serialized_rollback=True)]
+pytestmark = [pytest.mark.whole, pytest.mark.django_db(transaction=True)]
 
 RECIPIENTS, KILLS, SESSIONS, WORKERS = 2000, 10, 4, ("bulk1", "bulk2")
 
