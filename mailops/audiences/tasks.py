@@ -5,7 +5,7 @@ from time import monotonic
 from celery import shared_task
 from django.db import OperationalError, transaction
 
-from mailops.audiences import curating, importing
+from mailops.audiences import curating, importing, uploading
 from mailops.audiences.models import Import
 
 BUDGET_SECONDS = 6.0  # then the task hands on to a new one, so that none blocks its queue
@@ -36,6 +36,12 @@ def continue_imports() -> None:
     """Pick up imports whose hint was lost; the import's row lock keeps doubles out."""
     for run_id in Import.objects.running().values_list("pk", flat=True):
         continue_import.delay(run_id)
+
+
+@shared_task
+def drop_forgotten_uploads() -> None:
+    """Delete uploads that nobody went on with."""
+    uploading.drop_forgotten()
 
 
 @shared_task
