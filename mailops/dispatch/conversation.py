@@ -102,7 +102,11 @@ class Conversation:
             )
         except SessionLost as lost:
             self._marked = None
-            self._uncertain(current.job, lost.phase, lost.detail)
+            if lost.phase == Phase.BODY:
+                self._uncertain(current.job, lost.phase, lost.detail)
+            else:
+                # the final dot was never written, so nobody can have taken it
+                self._lost(current.job, lost.phase, lost.detail)
             self._leave(following)
             return None, None
         self._marked = None

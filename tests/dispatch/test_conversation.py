@@ -205,6 +205,12 @@ class TestLosses:
         rider = QueueEntry.objects.get(message__recipient="b@x.example")
         assert (rider.session_attempts, rider.worker_id, rider.fence) == (0, None, None)
 
+    def test_a_drop_before_the_final_dot_was_written_is_no_doubt(self, three):
+        Talk(ScriptedSession(bodies=[SessionLost(Phase.DATA, "reset")])).run()
+        entry = QueueEntry.objects.get(message__recipient="a@x.example")
+        assert (entry.session_attempts, entry.marked_at, entry.fence) == (1, None, None)
+        assert statuses()["a@x.example"] == "queued"
+
     def test_a_loss_after_the_final_reply_cannot_change_it(self, three):
         session = ScriptedSession(offers=[GO, SessionLost(Phase.MAIL, "reset")], can_pipeline=True)
         Talk(session).run()
