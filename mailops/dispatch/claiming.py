@@ -27,6 +27,7 @@ class Job:
     """One claimed message with all a session needs to make and send it; the database is not asked again."""
 
     message_id: int
+    transport_id: int
     fence: int
     session_attempts: int
     due_at: datetime
@@ -46,6 +47,11 @@ class Job:
     header_from: str
     domain: str
     reply_to: str
+
+    @property
+    def addr_spec(self) -> str:
+        """The recipient as it goes on the wire: the local part as given, the domain in A-labels."""
+        return f"{self.recipient.rpartition('@')[0]}@{self.address_key.rpartition('@')[2]}"
 
 
 def usable_carriers(lane: str) -> list[Carrier]:
@@ -88,7 +94,7 @@ WITH due AS (
       FROM due WHERE e.message_id = due.message_id
     RETURNING e.message_id, e.fence, e.session_attempts, e.due_at
 )
-SELECT t.message_id, t.fence, t.session_attempts, t.due_at, m.public_id, m.round, m.token_key_id, m.recipient,
+SELECT t.message_id, %(transport)s AS transport_id, t.fence, t.session_attempts, t.due_at, m.public_id, m.round, m.token_key_id, m.recipient,
        m.address_key, m.merge_data, m.version_id, m.stream_id, s.name AS stream_name, s.kind = 'bulk' AS is_bulk,
        m.campaign_id, coalesce(c.name, '') AS campaign_name, i.name AS header_from_name,
        i.local_part || '@' || d.name AS header_from, d.name AS domain, i.reply_to
@@ -125,11 +131,11 @@ class Claimer:
                 else min(share, allowed - len(jobs))
             )
             if want > 0:
-                jobs += self._claim_stream(stream_id, want)
+                jobs += self._claim_stream(carrier.transport_id, stream_id, want)
         give_back(f"transport:{carrier.transport_id}", carrier.rate_per_minute, allowed - len(jobs))
         return jobs
 
-    def _claim_stream(self, stream_id: int, limit: int) -> list[Job]:
+    def _claim_stream(self, transport_id: int, stream_id: int, limit: int) -> list[Job]:
         rate = stream_rate(stream_id)
         key = f"stream:{stream_id}"
         allowed = take_allowance(key, rate, limit)
@@ -139,6 +145,7 @@ class Claimer:
         rows = fetch_dicts(
             _CLAIM,
             {
+                "transport": transport_id,
                 "stream": stream_id,
                 "worker": self.worker_id,
                 "limit": allowed,
@@ -178,13 +185,29 @@ def release(claims: Sequence[tuple[int, int]]) -> None:
         )
 
 
-def mark(marks: Sequence[tuple[int, int, int]]) -> set[int]:
-    """Mark (message id, fence, transport id) as about to send a body; return the message ids that may.
+def release_claims_of_the_gone() -> None:
+    """Give back what dead or stopped workers claimed and never marked.
+
+    One statement: a mark that commits beside it is seen under the row's lock, and stays for the sweep to settle.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE outbox_queueentry e SET worker_id = NULL, fence = NULL
+              FROM dispatch_worker w
+             WHERE w.id = e.worker_id AND (w.dead_at IS NOT NULL OR w.stopped_at IS NOT NULL)
+               AND e.marked_at IS NULL
+            """
+        )
+
+
+def mark(jobs: Sequence[Job]) -> set[int]:
+    """Mark these as about to send a body; return the message ids that may.
 
     The last gate (states.md, "Mark"): the claim stands, the worker lives, nothing is suppressed or paused.
     Must be committed before the first byte of a body.
     """
-    if not marks:
+    if not jobs:
         return set()
     rows = fetch_dicts(
         """
@@ -202,6 +225,10 @@ def mark(marks: Sequence[tuple[int, int, int]]) -> set[int]:
                               AND (x.expires_at IS NULL OR x.expires_at > clock_timestamp()))
         RETURNING e.message_id
         """,
-        [list(column) for column in zip(*marks, strict=True)],
+        [
+            [job.message_id for job in jobs],
+            [job.fence for job in jobs],
+            [job.transport_id for job in jobs],
+        ],
     )
     return {row["message_id"] for row in rows}

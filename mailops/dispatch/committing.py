@@ -4,7 +4,6 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from django.db import Error, InterfaceError, OperationalError, connection, transaction
@@ -48,8 +47,7 @@ class Request:
 class Committer:
     """Owns the process's database connection while sessions run in threads; only `put` may be called from those."""
 
-    def __init__(self, *, transport_of: Callable[[Job], int]) -> None:
-        self._transport_of = transport_of
+    def __init__(self) -> None:
         self._requests: queue.SimpleQueue[Request] = queue.SimpleQueue()
         self._unwritten: list[
             Request
@@ -105,9 +103,6 @@ class Committer:
 
     def _write(self, group: list[Request]) -> set[int]:
         """Write results and marks in one transaction: a mark never commits before the result it follows."""
-        marks = [
-            (r.mark.message_id, r.mark.fence, self._transport_of(r.mark)) for r in group if r.mark
-        ]
         outcomes = [outcome for request in group for outcome in request.outcomes]
         dead = {
             message_id: address
@@ -119,7 +114,7 @@ class Committer:
                 if outcome.message_id in dead and recorded.was_applied:
                     _suppress(dead[outcome.message_id], outcome, recorded)
             release([(job.message_id, job.fence) for request in group for job in request.releases])
-            return mark(marks)
+            return mark([request.mark for request in group if request.mark])
 
     def _write_one_by_one(self, group: list[Request]) -> None:
         """Write each pair of result and mark by itself, so that one bad row takes nobody down with it."""

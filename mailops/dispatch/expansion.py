@@ -1,27 +1,41 @@
 """Turns a running campaign's audience into messages, once, in chunks that can be repeated."""
 
 import json
+import logging
 
-from django.db import connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 
 from mailops.campaigns.models import Campaign
 from mailops.lib.resolver import mailbox_providers
 from mailops.outbox.ledger import fetch_dicts
 from mailops.outbox.tokens import current_token_key_id
+from mailops.transports.models import PauseCause
+
+logger = logging.getLogger(__name__)
 
 CHUNK = 2000
 
 
 def expand_running(*, most: int = 20) -> int:
-    """Expand up to `most` chunks of running campaigns; return how many rows were made."""
+    """Expand up to `most` chunks of running campaigns, the oldest first; return how many rows were made."""
     made = 0
     for _ in range(most):
         unfinished = Campaign.objects.filter(state=Campaign.State.RUNNING, expanded_at=None)
         campaign = unfinished.order_by("started_at", "pk").first()
         if campaign is None:
             break
-        made += expand_chunk(campaign.pk)
+        try:
+            made += expand_chunk(campaign.pk)
+        except (OperationalError, InterfaceError):
+            raise  # the database is away, or chose this chunk to end a deadlock: the next tick repeats it
+        except Exception as error:
+            logger.exception("campaign %d could not be expanded", campaign.pk)
+            campaign.pause(
+                cause=PauseCause.FAULT,
+                sentence="mailops failed while it read the audience. Its log has the cause; resuming tries again.",
+                detail=repr(error),
+            )
     return made
 
 

@@ -8,23 +8,14 @@ from django.conf import settings
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
-from mailops.dispatch.claiming import release
+from mailops.dispatch.claiming import release_claims_of_the_gone
 from mailops.dispatch.models import Worker
-from mailops.outbox.canceling import sweep_canceled
 from mailops.outbox.ledger import fetch_dicts
 from mailops.outbox.models import EventKind, QueueEntry
 from mailops.outbox.recording import Outcome, record_where, record_with_retry
 from mailops.suppressions.models import Suppression
 
 CHUNK = 1000
-
-
-def sweep() -> None:
-    """Close what must not leave any more, and settle the claims of workers that are gone."""
-    sweep_canceled()
-    sweep_suppressed()
-    sweep_expired()
-    sweep_claims_of_the_gone()
 
 
 def sweep_suppressed(*, limit: int = 2000) -> int:
@@ -58,17 +49,17 @@ def sweep_expired(*, limit: int = 2000) -> int:
 
 def sweep_claims_of_the_gone() -> int:
     """Settle the claims of workers that are dead or stopped: unmarked go back, marked are uncertain (W8, W10)."""
+    release_claims_of_the_gone()
     claims = fetch_dicts(
         """
-        SELECT e.message_id, e.fence, e.marked_at IS NOT NULL AS is_marked, w.id AS worker_id, m.round
+        SELECT e.message_id, e.fence, w.id AS worker_id, m.round
           FROM outbox_queueentry e JOIN dispatch_worker w ON w.id = e.worker_id
           JOIN outbox_message m ON m.id = e.message_id
-         WHERE w.dead_at IS NOT NULL OR w.stopped_at IS NOT NULL
+         WHERE (w.dead_at IS NOT NULL OR w.stopped_at IS NOT NULL) AND e.marked_at IS NOT NULL
          ORDER BY e.message_id LIMIT %s
         """,
         [CHUNK],
     )
-    release([(claim["message_id"], claim["fence"]) for claim in claims if not claim["is_marked"]])
     record_with_retry(
         Outcome(
             message_id=claim["message_id"],
@@ -83,7 +74,6 @@ def sweep_claims_of_the_gone() -> int:
             data={"worker": claim["worker_id"], "phase": "body"},
         )
         for claim in claims
-        if claim["is_marked"]
     )
     return len(claims)
 

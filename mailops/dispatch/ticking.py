@@ -1,10 +1,30 @@
 """What every tick does: sweeps, expansion, completion, and nudges for the lanes that have work."""
 
+import logging
+
 from mailops.dispatch.completion import complete_finished
 from mailops.dispatch.expansion import expand_running
-from mailops.dispatch.sweeping import DeathWatch, sweep
+from mailops.dispatch.sweeping import (
+    DeathWatch,
+    sweep_claims_of_the_gone,
+    sweep_expired,
+    sweep_suppressed,
+)
 from mailops.lib.locks import session_lock
+from mailops.outbox.canceling import sweep_canceled
 from mailops.outbox.ledger import fetch_dicts
+
+logger = logging.getLogger(__name__)
+
+# Close what must not leave any more, settle what the gone held, expand and complete campaigns.
+STEPS = (
+    sweep_canceled,
+    sweep_suppressed,
+    sweep_expired,
+    sweep_claims_of_the_gone,
+    expand_running,
+    complete_finished,
+)
 
 _death_watch = DeathWatch()
 
@@ -14,10 +34,17 @@ def tick() -> list[str]:
     _death_watch.look()
     with session_lock("dispatch.tick") as is_ours:
         if is_ours:
-            sweep()
-            expand_running()
-            complete_finished()
+            take_steps()
     return lanes_with_work()
+
+
+def take_steps() -> None:
+    """Take every step, also when one before it fails; the next tick tries that one again."""
+    for step in STEPS:
+        try:
+            step()
+        except Exception:
+            logger.exception("the tick's step %s failed", step.__name__)
 
 
 def lanes_with_work() -> list[str]:

@@ -1,23 +1,27 @@
 """Sweeps, death verdicts, expansion and completion."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
+import psycopg
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from mailops.campaigns.models import Campaign
-from mailops.dispatch import sweeping
+from mailops.dispatch import expansion, sweeping, ticking
 from mailops.dispatch.claiming import Claimer, mark, release, usable_carriers
 from mailops.dispatch.completion import complete_finished
 from mailops.dispatch.expansion import CHUNK, expand_chunk, expand_running
 from mailops.dispatch.limits import give_back, take_allowance
 from mailops.dispatch.models import Allowance, Worker
-from mailops.dispatch.sweeping import DeathWatch, sweep
-from mailops.dispatch.ticking import lanes_with_work
+from mailops.dispatch.sweeping import DeathWatch, sweep_claims_of_the_gone
+from mailops.dispatch.ticking import lanes_with_work, take_steps
 from mailops.outbox.canceling import cancel_campaign
 from mailops.outbox.models import EventKind, Message, QueueEntry, Status, Tally
 from mailops.outbox.recording import Outcome, record
 from mailops.suppressions.models import Suppression
+from tests.engine import database_url, wait_until
 from tests.factories import make_audience, make_campaign, make_message, make_stream
 
 pytestmark = pytest.mark.django_db
@@ -37,6 +41,38 @@ def status(message):
     return Message.objects.get(pk=message.pk).status
 
 
+def connect_again():
+    """Return a second connection to the test's database, in a transaction."""
+    return psycopg.connect(database_url())
+
+
+def sweep_in_own_connection():
+    try:
+        sweep_claims_of_the_gone()
+    finally:
+        connection.close()
+
+
+def someone_waits_for_a_lock():
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        return cursor.fetchone()[0]
+
+
+class TestSteps:
+    def test_a_step_that_fails_does_not_keep_the_others_from_theirs(self, monkeypatch, caplog):
+        def fail():
+            raise RuntimeError("a bug of ours")
+
+        done = []
+        monkeypatch.setattr(ticking, "STEPS", (fail, lambda: done.append("next")))
+        take_steps()
+        assert done == ["next"]
+        assert "a bug of ours" in caplog.text
+
+
 class TestSweeps:
     def test_a_suppression_closes_open_messages_of_its_stream(self):
         message, other = (
@@ -49,7 +85,7 @@ class TestSweeps:
             stream=message.stream,
             reason="complaint",
         )
-        sweep()
+        take_steps()
         assert (status(message), status(other)) == (Status.SUPPRESSED, Status.QUEUED)
 
     def test_an_expired_suppression_stops_nobody(self):
@@ -58,7 +94,7 @@ class TestSweeps:
         Suppression.objects.create(
             address="a", address_key="a@x.example", reason="manual", expires_at=past
         )
-        sweep()
+        take_steps()
         assert status(message) == Status.QUEUED
 
     def test_gives_up_after_the_stream_s_patience_but_not_on_held_ones(self):
@@ -66,14 +102,14 @@ class TestSweeps:
         QueueEntry.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
         QueueEntry.objects.filter(pk=held.pk).update(is_held=True)
         Message.objects.filter(pk=held.pk).update(status=Status.HELD)
-        sweep()
+        take_steps()
         assert (status(late), status(held)) == (Status.EXPIRED, Status.HELD)
 
     def test_spares_what_is_marked(self):
         message = make_message()
         claim(message, make_worker(), marked=True)
         QueueEntry.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
-        sweep()
+        take_steps()
         assert status(message) == Status.QUEUED
 
     @pytest.mark.parametrize("gone", ["dead_at", "stopped_at"])
@@ -83,7 +119,7 @@ class TestSweeps:
         claim(claimed, worker)
         claim(marked, worker, fence=8, marked=True)
         claim(living, other, fence=9, marked=True)
-        sweep()
+        take_steps()
         assert (status(claimed), status(marked), status(living)) == (
             "queued",
             "uncertain",
@@ -91,6 +127,24 @@ class TestSweeps:
         )
         assert QueueEntry.objects.get(pk=claimed.pk).fence is None
         assert QueueEntry.objects.get(pk=living.pk).fence == 9
+
+    @pytest.mark.django_db(transaction=True)
+    def test_a_mark_that_commits_beside_the_sweep_is_kept_and_becomes_uncertain(self):
+        """The verdict of death can fall while a mark is on its way: what it let out must never be freed."""
+        message = make_message()
+        worker = make_worker(dead_at=timezone.now())
+        claim(message, worker)
+        with ThreadPoolExecutor(1) as pool, connect_again() as other:
+            other.execute(
+                "UPDATE outbox_queueentry SET marked_at = clock_timestamp() WHERE message_id = %s",
+                [message.pk],
+            )
+            sweeping_beside = pool.submit(sweep_in_own_connection)
+            wait_until(someone_waits_for_a_lock, seconds=10, what="the sweep to meet the mark")
+            other.commit()
+            sweeping_beside.result(10)
+        assert status(message) == Status.UNCERTAIN
+        assert not QueueEntry.objects.exists()
 
     def test_a_cancel_sweep_closes_what_a_late_deferral_reopened(self):
         campaign = make_campaign(state=Campaign.State.RUNNING)
@@ -109,7 +163,7 @@ class TestSweeps:
                 )
             ]
         )
-        sweep()
+        take_steps()
         assert status(message) == Status.CANCELED
 
 
@@ -189,12 +243,12 @@ class TestClaims:
         assert Claimer(make_worker().pk).claim(carrier, 10) == []
 
     def test_a_dead_worker_claims_and_marks_nothing(self):
-        message = make_message()
+        make_message()
         (carrier,) = usable_carriers("bulk")
         worker = make_worker()
         (job,) = Claimer(worker.pk).claim(carrier, 10)
         Worker.objects.update(dead_at=timezone.now())
-        assert mark([(message.pk, job.fence, carrier.transport_id)]) == set()
+        assert mark([job]) == set()
         release([(job.message_id, job.fence)])
         assert Claimer(worker.pk).claim(carrier, 10) == []
 
@@ -267,6 +321,32 @@ class TestExpansion:
         assert complete_finished() == 1
         campaign.refresh_from_db()
         assert (campaign.state, campaign.planned) == (Campaign.State.COMPLETED, 0)
+
+    def test_an_audience_that_cannot_be_read_pauses_its_campaign_and_no_other(self, monkeypatch):
+        first, second = (
+            make_campaign(
+                state=Campaign.State.RUNNING,
+                audience=make_audience(address),
+                started_at=timezone.now(),
+            )
+            for address in ("a@x.example", "b@x.example")
+        )
+        expand = expansion.expand_chunk
+
+        def expand_or_fail(campaign_id):
+            if campaign_id == first.pk:
+                raise RuntimeError("a bug of ours")
+            return expand(campaign_id)
+
+        monkeypatch.setattr(expansion, "expand_chunk", expand_or_fail)
+        assert expand_running() == 1
+        first.refresh_from_db()
+        assert (first.state, first.pause_cause, first.pause_detail) == (
+            Campaign.State.PAUSED,
+            "fault",
+            "RuntimeError('a bug of ours')",
+        )
+        assert Message.objects.get().campaign == second
 
     def test_a_paused_campaign_is_not_expanded(self):
         make_campaign(audience=make_audience("a@x.example"), state=Campaign.State.PAUSED)

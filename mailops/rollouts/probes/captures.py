@@ -89,6 +89,7 @@ def _job(stream: Stream, use: InUse) -> Job:
     identity, version = use.identity, use.version
     return Job(
         message_id=0,
+        transport_id=0,
         fence=0,
         session_attempts=0,
         due_at=datetime.now(UTC),
