@@ -72,12 +72,13 @@ class Conversation:
                 current, offer = self._next_offer()
         self._flush()
 
-    def give_up(self, detail: str) -> None:
-        """Settle what this talk holds after an error of ours.
+    def give_up(self, detail: str) -> bool:
+        """Settle what this talk holds after an error of ours; return whether a message was charged for it.
 
         A marked message is uncertain. The one taken last is charged a session attempt, since it may be the cause;
         the others go back unspent.
         """
+        is_charged = bool(self._held)
         if self._marked is not None:
             self._uncertain(self._marked, Phase.BODY, detail)
         held = list(self._held.values())
@@ -86,6 +87,7 @@ class Conversation:
         for job in held:
             self._spare(job)
         self._flush()
+        return is_charged
 
     def _send(self, current: Prepared) -> tuple[Prepared | None, Offer | None]:
         """Mark, send the body with the next envelope behind it, and note the reply; return what rode along."""
@@ -162,6 +164,18 @@ class Conversation:
                         EventKind.FAILED,
                         reason=objection.reason,
                         sentence=objection.sentence,
+                        fault="message",
+                    )
+                )
+            except Exception:
+                # An error of ours in making one mail must not stop the others of its transport.
+                logger.exception("message %d could not be made", job.message_id)
+                self._pending.append(
+                    self._outcome(
+                        job,
+                        EventKind.FAILED,
+                        reason="internal_error",
+                        sentence="mailops itself failed while it made this mail; its log has the cause.",
                         fault="message",
                     )
                 )

@@ -5,6 +5,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from django.conf import settings
@@ -95,16 +96,17 @@ class Delivery:
         self, worker: WorkerProcess, lane: str, *, should_stop: Callable[[], bool]
     ) -> None:
         self._worker, self._lane_name, self._should_stop = worker, lane, should_stop
-        self._committer = Committer(transport_of=self._transport_of)
+        self._committer = Committer()
         self._lanes: dict[int, Lane] = {}
-        self._transport_of_message: dict[int, int] = {}
         self._versions: dict[int, TemplateVersion] = {}
         self._faults: deque[SystemicFault] = deque()
         self._claimer: Claimer | None = None
         self._worker_id = 0
         self._taken = 0
         self._look_at = 0.0
-        worker.count_sessions = lambda: sum(lane.live_sessions for lane in self._lanes.values())
+        worker.count_sessions = lambda: sum(
+            lane.live_sessions for lane in list(self._lanes.values())
+        )
 
     def run(self) -> bool:
         """Deliver until nothing is left to do; return whether there is more, because time was up.
@@ -136,14 +138,14 @@ class Delivery:
             self._pause_what_must()
             if not self._committer.has_unwritten and time.monotonic() >= self._look_at:
                 self._claim_more()
+            for lane in self._lanes.values():
+                self._open_sessions(lane)
         except Error as error:
             logger.warning(
                 "the database is away (%s); nothing new is claimed until it is back", error
             )
             connection.close()
             self._look_at = time.monotonic() + 0.5
-        for lane in self._lanes.values():
-            self._open_sessions(lane)
         self._committer.commit_waiting(timeout=0.02)
 
     def _claim_more(self) -> None:
@@ -160,8 +162,6 @@ class Delivery:
                 continue
             jobs = self._claimer.claim(carrier, CLAIM)
             self._load_templates(jobs)
-            for job in jobs:
-                self._transport_of_message[job.message_id] = carrier.transport_id
             lane.add(jobs)
             self._taken += len(jobs)
             hungry += len(jobs)
@@ -182,9 +182,6 @@ class Delivery:
         if missing:
             self._versions |= TemplateVersion.objects.in_bulk(missing)
 
-    def _transport_of(self, job: Job) -> int:
-        return self._transport_of_message[job.message_id]
-
     def _open_sessions(self, lane: Lane) -> None:
         if lane.is_closing or not lane.jobs:
             return
@@ -196,6 +193,12 @@ class Delivery:
                 session = open_session(lane.transport)
             except SessionFault as fault:
                 lane.fault = fault
+                return
+            except Error:
+                raise
+            except Exception as error:
+                logger.exception("no session of %s could be made", lane.transport)
+                lane.fault = _our_fault(Phase.CONNECT, error)
                 return
             thread = threading.Thread(
                 target=self._talk,
@@ -219,22 +222,22 @@ class Delivery:
         except SessionFault as fault:
             lane.fault = fault
             return
+        except Exception as error:
+            logger.exception("a session of %s could not be opened", lane.transport)
+            session.abandon()
+            lane.fault = _our_fault(Phase.CONNECT, error)
+            return
         conversation = Conversation(session, self._committer, self._surroundings(lane))
         try:
             conversation.run()
             session.close()
         except Exception as error:
-            # The thread's outermost frame. What it held is settled as truthfully as can be, and the transport backs
-            # off, so that an error of ours that comes back does not spin.
+            # The thread's outermost frame. What it held is settled as truthfully as can be. A message that is charged
+            # counts against the transport as any loss does; an error without one would spin, so the transport backs off.
             logger.exception("a session of %s ended by an error of ours", lane.transport)
             session.abandon()
-            conversation.give_up(repr(error))
-            lane.fault = SessionFault(
-                Phase.MAIL,
-                "internal_error",
-                "mailops itself failed while it was sending; its log has the cause.",
-                repr(error),
-            )
+            if not conversation.give_up(repr(error)):
+                lane.fault = _our_fault(Phase.MAIL, error)
 
     def _surroundings(self, lane: Lane) -> Surroundings:
         host = lane.transport.return_path_host
@@ -270,32 +273,34 @@ class Delivery:
 
     def _pause_what_must(self) -> None:
         for lane in list(self._lanes.values()):
-            fault, lane.fault = lane.fault, None
-            if fault is not None:
-                self._note_fault(lane, fault)
+            if lane.fault is not None:
+                self._note_fault(lane, lane.fault)
+                lane.fault = None
             elif lane.had_success and lane.is_in_trouble:
                 lane.transport.record_success()
                 lane.transport.refresh_from_db()
             lane.had_success = False
         while self._faults:
-            self._stop_for(self._faults.popleft())
+            self._stop_for(self._faults[0])
+            self._faults.popleft()
 
     def _note_fault(self, lane: Lane, fault: SessionFault) -> None:
         """Charge the transport for a session that could not be opened, and nobody else."""
         is_refusal = fault.reply is None or fault.reply.is_permanent
-        if fault.cause in NEEDS_A_PERSON and is_refusal:
-            lane.transport.pause(
-                cause=PauseCause.FAULT, sentence=fault.sentence, detail=fault.detail
-            )
-        else:
-            lane.transport.record_failure(sentence=fault.sentence, detail=fault.detail)
-        lane.transport.refresh_from_db()
+        with suppress(Transport.DoesNotExist):  # it may have been deleted meanwhile
+            if fault.cause in NEEDS_A_PERSON and is_refusal:
+                lane.transport.pause(
+                    cause=PauseCause.FAULT, sentence=fault.sentence, detail=fault.detail
+                )
+            else:
+                lane.transport.record_failure(sentence=fault.sentence, detail=fault.detail)
+            lane.transport.refresh_from_db()
         self._drop(lane)
 
     def _stop_for(self, fault: SystemicFault) -> None:
         if fault.stops == "campaign" and fault.campaign_id is not None:
-            campaign = Campaign.objects.get(pk=fault.campaign_id)
-            campaign.pause(cause=PauseCause.FAULT, sentence=fault.sentence, detail=fault.detail)
+            for campaign in Campaign.objects.filter(pk=fault.campaign_id):
+                campaign.pause(cause=PauseCause.FAULT, sentence=fault.sentence, detail=fault.detail)
             return
         for lane in self._lanes.values():
             if lane.transport.pk == fault.transport_id:
@@ -334,3 +339,12 @@ class Delivery:
 
     def _any_session(self) -> bool:
         return any(lane.live_sessions for lane in self._lanes.values())
+
+
+def _our_fault(phase: Phase, error: Exception) -> SessionFault:
+    return SessionFault(
+        phase,
+        "internal_error",
+        "mailops itself failed while it was sending; its log has the cause.",
+        repr(error),
+    )

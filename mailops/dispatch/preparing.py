@@ -34,7 +34,7 @@ class Prepared:
 
 def prepare(job: Job, version: TemplateVersion, return_path_host: str) -> Prepared:
     """Return the job ready to be spoken of; raise Objection where it can't be."""
-    if not job.recipient.isascii():
+    if not job.addr_spec.isascii():
         raise Objection(
             "needs_smtputf8",
             "The address has letters outside ASCII before the @, which this next hop does not accept.",
@@ -56,7 +56,7 @@ def prepare(job: Job, version: TemplateVersion, return_path_host: str) -> Prepar
                 header_from_name=job.header_from_name,
                 header_from=job.header_from,
                 reply_to=job.reply_to,
-                recipient=job.recipient,
+                recipient=job.addr_spec,
                 subject=rendered.subject,
                 text=rendered.text,
                 html=rendered.html,
@@ -77,7 +77,7 @@ def prepare(job: Job, version: TemplateVersion, return_path_host: str) -> Prepar
         )
     envelope = Envelope(
         sender=tokens.envelope_sender(job.public_id, job.round, job.token_key_id, return_path_host),
-        recipient=job.recipient,
+        recipient=job.addr_spec,
         envid=tokens.envid(job.public_id, job.round, job.token_key_id),
         size=len(content),
         is_8bit=not content.isascii(),

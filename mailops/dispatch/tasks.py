@@ -5,7 +5,6 @@ from typing import Any
 from celery import shared_task
 from celery.signals import worker_shutdown
 from celery.worker import state
-from django.db import Error, connection
 
 from mailops.dispatch.delivery import Delivery
 from mailops.dispatch.ticking import tick as do_tick
@@ -47,9 +46,7 @@ def nudge(lane: str) -> None:
 @worker_shutdown.connect
 def _say_goodbye(**_: Any) -> None:
     for worker, delivery in _running.values():
-        delivery.finish()
         try:
+            delivery.finish()
+        finally:
             worker.stop()
-        except Error:
-            # The database is away: the heartbeat has stopped, so a sweeper finds out.
-            connection.close()

@@ -50,6 +50,9 @@ class WorkerProcess:
     def stop(self) -> None:
         """Say good-bye: what this process still holds goes back to the queue with the next sweep."""
         self._stopping.set()
-        if self._worker_id:
-            Worker.objects.alive().filter(pk=self._worker_id).update(stopped_at=timezone.now())
-            self._worker_id = 0
+        worker_id, self._worker_id = self._worker_id, 0
+        try:
+            Worker.objects.alive().filter(pk=worker_id).update(stopped_at=timezone.now())
+        except Error:
+            # The database is away: the heartbeat has stopped, so a sweeper finds out.
+            connection.close()

@@ -83,7 +83,7 @@ class Talk:
         worker = Worker.objects.create(lane="bulk", host="test", pid=1)
         (carrier,) = usable_carriers("bulk")
         self.jobs = deque(Claimer(worker.pk).claim(carrier, 100))
-        self.committer = Committer(transport_of=lambda job: carrier.transport_id)
+        self.committer = Committer()
         around = Surroundings(
             transport_id=carrier.transport_id,
             messages_per_session=per_session,
@@ -107,7 +107,7 @@ class Talk:
         try:
             self.conversation.run()
         except RuntimeError as error:
-            self.conversation.give_up(str(error))
+            self.was_charged = self.conversation.give_up(str(error))
 
     def run(self, between=None):
         thread = threading.Thread(target=self._converse)
@@ -236,10 +236,26 @@ class TestLosses:
         assert "b@x.example" not in riders
         assert set(statuses().values()) == {"accepted"}
 
-    def test_an_error_of_ours_charges_one_message_and_frees_the_others(self, three):
+    def test_an_error_of_ours_in_making_a_mail_fails_that_mail_alone(self, three, caplog):
         Talk(ScriptedSession(can_pipeline=True), broken={"b@x.example"}).run()
-        assert statuses()["a@x.example"] in {"accepted", "uncertain"}
-        assert QueueEntry.objects.get(message__recipient="b@x.example").session_attempts == 1
+        assert statuses() == {
+            "a@x.example": "accepted",
+            "b@x.example": "failed",
+            "c@x.example": "accepted",
+        }
+        assert Message.objects.get(recipient="b@x.example").reason == "internal_error"
+        assert "a bug of ours" in caplog.text
+
+    def test_an_error_of_ours_in_talking_charges_one_message_and_frees_the_others(self, three):
+        session = ScriptedSession(offers=[GO, RuntimeError("a bug of ours")])
+        assert Talk(session).run().was_charged
+        assert statuses()["a@x.example"] == "accepted"
+        entry = QueueEntry.objects.get(message__recipient="b@x.example")
+        assert (entry.session_attempts, entry.worker_id) == (1, None)
+
+    def test_an_error_of_ours_after_a_mark_is_in_doubt(self, three):
+        Talk(ScriptedSession(bodies=[RuntimeError("a bug of ours")])).run()
+        assert statuses()["a@x.example"] == "uncertain"
 
 
 class TestTheLastGate:

@@ -1,0 +1,109 @@
+"""Runs of a delivery: real sessions to a server on loopback, the real ledger, and what must not stop the others."""
+
+import pytest
+
+from mailops.dispatch import delivery
+from mailops.dispatch.delivery import Delivery
+from mailops.dispatch.working import WorkerProcess
+from mailops.outbox.models import Message, QueueEntry
+from mailops.outbox.tokens import current_token_key_id
+from mailops.transports.kinds import open_session
+from mailops.transports.models import Transport
+from tests.factories import make_message, make_stream, make_transport
+from tests.smtp_server import SmtpServer
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def no_heart(monkeypatch):
+    """Let the worker live without its thread, whose connection would not see the test's transaction."""
+    monkeypatch.setattr(WorkerProcess, "_beat", lambda self: None)
+
+
+@pytest.fixture
+def server(settings):
+    with SmtpServer(extensions=("8BITMIME",)) as server:
+        settings.MAILOPS_TRUSTED_RELAYS = frozenset({("127.0.0.1", server.port)})
+        yield server
+
+
+def make_stream_to(port):
+    return make_stream(transport=make_transport(port=port, max_sessions=1), kind="bulk")
+
+
+def make_due(stream, recipient, **fields):
+    return make_message(
+        stream=stream, recipient=recipient, token_key_id=current_token_key_id(), **fields
+    )
+
+
+def deliver():
+    worker = WorkerProcess("bulk")
+    run = Delivery(worker, "bulk", should_stop=lambda: False)
+    run.run()
+    run.finish()
+    worker.stop()
+
+
+def test_delivers_what_is_due(server):
+    stream = make_stream_to(server.port)
+    messages = [make_due(stream, f"r{number}@x.example") for number in range(3)]
+    deliver()
+    assert set(Message.objects.values_list("status", flat=True)) == {"accepted"}
+    assert len(server.messages) == len(messages)
+    assert not QueueEntry.objects.exists()
+
+
+def test_speaks_an_international_domain_in_a_labels(server):
+    make_due(
+        make_stream_to(server.port), "Ada@bücher.example", address_key="ada@xn--bcher-kva.example"
+    )
+    deliver()
+    assert "RCPT TO:<Ada@xn--bcher-kva.example>" in server.commands
+    assert b"To: Ada@xn--bcher-kva.example\r\n" in server.messages[0]
+    assert Message.objects.get().status == "accepted"
+
+
+@pytest.mark.parametrize("where", ["making", "opening"])
+def test_an_error_of_ours_in_one_transport_leaves_the_others_sending(
+    server, monkeypatch, where, caplog
+):
+    broken, well = make_stream_to(server.port), make_stream_to(server.port)
+    make_due(broken, "a@x.example")
+    make_due(well, "b@x.example")
+
+    def open_or_fail(transport):
+        session = open_session(transport)
+        if transport.pk == broken.transport.pk:
+            if where == "making":
+                raise RuntimeError("a bug of ours")
+            session.open = lambda: 1 / 0
+        return session
+
+    monkeypatch.setattr(delivery, "open_session", open_or_fail)
+    deliver()
+    assert dict(Message.objects.values_list("recipient", "status")) == {
+        "a@x.example": "queued",
+        "b@x.example": "accepted",
+    }
+    entry = QueueEntry.objects.get()
+    assert (entry.worker_id, entry.session_attempts) == (None, 0)
+    backing_off = Transport.objects.exclude(backoff_until=None).get()
+    assert backing_off == broken.transport
+    assert "mailops itself failed" in backing_off.breaker_sentence
+
+
+def test_a_lost_transport_row_does_not_end_the_run(server, monkeypatch):
+    stream = make_stream_to(server.port)
+    make_due(stream, "a@x.example")
+
+    def gone(self, **_):
+        raise Transport.DoesNotExist
+
+    server.script["banner"] = "421 4.3.2 not now"
+    monkeypatch.setattr(Transport, "record_failure", gone)
+    monkeypatch.setattr(delivery, "RUN_SECONDS", 0.3)
+    deliver()
+    assert Message.objects.get().status == "queued"
+    assert QueueEntry.objects.get().worker_id is None
