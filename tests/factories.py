@@ -114,7 +114,7 @@ def make_message(*, with_entry: bool = True, **fields: Any) -> Message:
             "stream": stream,
             "identity": fields.pop("identity", None) or make_identity(domain=stream.domain),
             "version": fields.pop("version", None) or make_version(),
-            "token_key_id": "test",
+            "token_key_id": "k1",
             **fields,
         }
     )

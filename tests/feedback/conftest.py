@@ -27,7 +27,6 @@ def make_sent(**fields):
         with_entry=False,
         **{
             "recipient": "Bob@Example.net",
-            "token_key_id": "k1",
             "status": Status.ACCEPTED,
             "evidence": Evidence.ACCEPTED,
             **fields,
