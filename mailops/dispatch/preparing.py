@@ -91,5 +91,6 @@ def _headers(job: Job, url: str) -> dict[str, str]:
         "Feedback-ID": f"c{job.campaign_id or 0}:v{job.version_id}:s{job.stream_id}:{job.domain}"
     }
     if url:
-        headers |= unsubscribe.header_values(url)
+        mail_address = tokens.unsubscribe_mail_address(job.public_id, job.token_key_id)
+        headers |= unsubscribe.header_values(url, mail_address)
     return headers

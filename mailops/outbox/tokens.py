@@ -39,6 +39,17 @@ def message_id(public_id: UUID, domain: str) -> str:
     return f"<{public_id.hex}@{domain}>"
 
 
+def unsubscribe_mail_address(public_id: UUID, key_id: str) -> str:
+    """Return the address to which a mail unsubscribes; empty where no mail from outside can come (RFC 6761, 6.3).
+
+    It is at the installation's own host: a transport's return-path host may have its provider's MX.
+    """
+    host = settings.MAILOPS_RETURN_PATH_HOST
+    if f".{host}".endswith(".localhost"):
+        return ""
+    return unsubscribe.make_mail_address(public_id, host, signing_key(key_id))
+
+
 def unsubscribe_url(public_id: UUID, key_id: str) -> str:
     token = unsubscribe.make_token(public_id, signing_key(key_id))
     return settings.MAILOPS_BASE_URL.rstrip("/") + reverse("feedback:unsubscribe", args=[token])

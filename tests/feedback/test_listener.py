@@ -7,16 +7,21 @@ import socket
 import subprocess
 import sys
 import threading
+from email import message_from_bytes
+from email.policy import SMTP as SMTP_POLICY
 
 import pytest
 from django.db import OperationalError
 
+from mailops.dispatch.claiming import Claimer, usable_carriers
+from mailops.dispatch.models import Worker
+from mailops.dispatch.preparing import prepare
 from mailops.feedback import listening
 from mailops.feedback.models import RawFeedback
 from mailops.feedback.processing import process_pending
-from mailops.outbox.models import Status
+from mailops.outbox.models import Event, EventKind, Status
 from mailops.suppressions.models import Suppression
-from tests.factories import make_transport
+from tests.factories import make_message, make_transport
 from tests.feedback.conftest import make_sent, report_on, sender_of
 
 HOST = "bounces.mailops.localhost"
@@ -82,6 +87,51 @@ class TestReports:
         smtp.ehlo()
         smtp.mail("")
         assert smtp.rcpt("anything@back.example")[0] == 250
+
+
+class TestUnsubscribing:
+    """The mailto address of List-Unsubscribe (RFC 2369), from the mail that is sent to the mail that comes back."""
+
+    @pytest.fixture
+    def address(self, settings, smtp):
+        settings.MAILOPS_RETURN_PATH_HOST = "bounces.acme.example"
+        mailto, _, url = list_unsubscribe_of(make_message()).partition(", ")
+        assert url.startswith("<http")
+        assert mailto.endswith("@bounces.acme.example?subject=unsubscribe>")
+        return mailto.removeprefix("<mailto:").partition("?")[0]
+
+    def test_by_mail_stops_the_stream(self, smtp, address):
+        smtp.sendmail("bob@example.net", [address], b"Subject: unsubscribe\r\n\r\n")
+        process_pending()
+        event = Event.objects.get()
+        entry = Suppression.objects.get()
+        assert (event.kind, event.data["way"]) == (EventKind.UNSUBSCRIBED, "mail")
+        assert (entry.reason, entry.stream) == ("unsubscribe", event.message.stream)
+        assert RawFeedback.objects.get().is_verified
+
+    def test_with_a_forged_token_is_archived_and_stops_nothing(self, smtp, address):
+        local_part, _, host = address.partition("@")
+        forged = f"{local_part[:-4]}{'aaaa' if local_part[-4:] != 'aaaa' else 'bbbb'}@{host}"
+        smtp.sendmail("eve@example.net", [forged], b"Subject: unsubscribe\r\n\r\n")
+        process_pending()
+        assert RawFeedback.objects.get().is_quarantined
+        assert not Event.objects.exists()
+        assert not Suppression.objects.exists()
+
+    def test_is_not_offered_where_no_mail_can_come(self, transactional_db, settings):
+        settings.MAILOPS_RETURN_PATH_HOST = "bounces.mailops.localhost"
+        assert "mailto" not in list_unsubscribe_of(make_message())
+
+
+def list_unsubscribe_of(message):
+    """Return the header field that the dispatcher puts into `message`."""
+    (carrier,) = usable_carriers("bulk")
+    worker = Worker.objects.create(lane="bulk", host="test", pid=1)
+    (job,) = Claimer(worker.pk).claim(carrier, 10)
+    content = prepare(job, message.version, "").content
+    fields = message_from_bytes(content, policy=SMTP_POLICY)
+    assert fields["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    return " ".join(fields["List-Unsubscribe"].split())
 
 
 class TestRefusals:
