@@ -83,6 +83,10 @@ if MAILOPS_DEMO:
 MAILOPS_SANDBOX_KEEP = 5000
 # days the account of an imported suppression list is kept: a quarter, in which somebody may ask after a row
 MAILOPS_SUPPRESSION_IMPORT_DAYS = 90
+# days feedback is kept as it came: as long as somebody may ask why an address was suppressed, or replay it
+MAILOPS_RAW_FEEDBACK_DAYS = env.read(
+    "MAILOPS_RAW_FEEDBACK_DAYS", parse.days, 90, fix="give days, 1 or more"
+)
 MAILOPS_EXTRA_CA_FILE: Path | None = env.read(
     "MAILOPS_EXTRA_CA_FILE",
     parse.certificates,
@@ -351,6 +355,10 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     },
     "domain-checks": {"task": "mailops.domains.tasks.recheck_domains", "schedule": 15.0},
     "feedback": {"task": "mailops.feedback.tasks.process_feedback", "schedule": 5.0},
+    "old-feedback": {
+        "task": "mailops.feedback.tasks.forget_old_feedback",
+        "schedule": 3600.0,
+    },
     "incident-detection": {"task": "mailops.incidents.tasks.detect", "schedule": 10.0},
     "incident-notices": {"task": "mailops.incidents.tasks.notify", "schedule": 10.0},
     "checklist-probes": {"task": "mailops.rollouts.tasks.probe_checklists", "schedule": 30.0},

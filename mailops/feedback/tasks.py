@@ -6,7 +6,7 @@ import psycopg
 from celery import shared_task
 from kombu.exceptions import OperationalError
 
-from mailops.feedback import processing
+from mailops.feedback import forgetting, processing
 
 logger = logging.getLogger(__name__)
 
@@ -19,6 +19,15 @@ def process_feedback() -> None:
         if processing.process_pending() == 0:
             return
     nudge()
+
+
+@shared_task
+def forget_old_feedback() -> None:
+    """Delete what is too old to be asked after; hand on while there is more."""
+    for _ in range(BATCHES):
+        if forgetting.forget_old() < forgetting.CHUNK:
+            return
+    forget_old_feedback.delay()
 
 
 def nudge() -> None:

@@ -83,6 +83,12 @@ def port_number(raw: str) -> int:
     return int(raw)
 
 
+def days(raw: str) -> int:
+    if not (raw.isascii() and raw.isdigit() and 0 < int(raw) < 36_500):
+        raise ValueError(f"“{raw}” is no number of days")
+    return int(raw)
+
+
 def listed(raw: str) -> list[str]:
     """Return the parts of a list written with commas."""
     return [part for part in (part.strip() for part in raw.split(",")) if part]

@@ -27,6 +27,16 @@ class TestEnvironment:
         ]
 
 
+class TestDays:
+    def test_are_whole_and_at_least_one(self):
+        assert parse.days("90") == 90
+
+    @pytest.mark.parametrize("raw", ["0", "-1", "1.5", "ninety", "²", "99999"])
+    def test_are_nothing_else(self, raw):
+        with pytest.raises(ValueError, match="no number of days"):
+            parse.days(raw)
+
+
 class TestAddresses:
     @pytest.mark.parametrize(
         ("raw", "read"),
