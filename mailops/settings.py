@@ -355,6 +355,10 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     },
     "domain-checks": {"task": "mailops.domains.tasks.recheck_domains", "schedule": 15.0},
     "feedback": {"task": "mailops.feedback.tasks.process_feedback", "schedule": 5.0},
+    "soft-bounces": {
+        "task": "mailops.feedback.tasks.suppress_repeated_soft_bounces",
+        "schedule": 15.0,
+    },
     "old-feedback": {
         "task": "mailops.feedback.tasks.forget_old_feedback",
         "schedule": 3600.0,

@@ -7,7 +7,7 @@ from typing import Any
 from mailops.feedback.models import RawFeedback
 from mailops.outbox.models import EventKind, Message
 from mailops.outbox.recording import Outcome
-from mailops.protocol.classification import Classification, Fault
+from mailops.protocol.classification import Classification
 from mailops.suppressions.models import Suppression
 
 UNMATCHED = (
@@ -24,7 +24,6 @@ class Consequence:
     message: Message
     suppression: str = ""  # a Suppression.Reason
     in_stream_only: bool = False
-    is_soft: bool = False  # suppresses only when repeated
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,12 +46,11 @@ class NotYet(Exception):
 
 
 def bounce(outcome: Outcome, message: Message, meaning: Classification) -> Consequence:
-    """Return the consequence of an out-of-band bounce: only the recipient's fault may suppress."""
+    """Return the consequence of an out-of-band bounce; one that may pass suppresses only when repeated (soft_bounces)."""
     return Consequence(
         outcome=outcome,
         message=message,
         suppression=Suppression.Reason.HARD_BOUNCE if meaning.suppress else "",
-        is_soft=not meaning.suppress and meaning.fault == Fault.RECIPIENT,
     )
 
 

@@ -151,6 +151,12 @@ class RawFeedback(models.Model):
         return zlib.decompressobj().decompress(bytes(self.content), MAX_CONTENT)
 
 
+class SoftBounceScan(models.Model):
+    """How far the ledger was read for mailboxes that refuse one message after another; one row."""
+
+    event_id = models.BigIntegerField(default=0)  # outbox.Event
+
+
 def _secret() -> str:
     return secrets.token_hex(20)
 

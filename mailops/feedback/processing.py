@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Sequence
-from datetime import timedelta
 
 from django.db import OperationalError, transaction
 from django.db.models import F
@@ -12,15 +11,12 @@ from mailops.feedback.findings import Consequence, Finding, NotYet
 from mailops.feedback.models import RawFeedback
 from mailops.feedback.providers import read_webhook
 from mailops.feedback.reading_mail import read_mail
-from mailops.feedback.soft_bounces import is_repeated
 from mailops.outbox.recording import Recorded, record
-from mailops.suppressions.models import Suppression
 from mailops.suppressions.suppressing import suppress
 
 logger = logging.getLogger(__name__)
 
 BATCH = 50  # pieces in one transaction, under 5 s even where each suppresses
-SOFT_SUPPRESSION = timedelta(days=90)  # a full mailbox may be emptied
 
 
 @transaction.atomic
@@ -81,22 +77,15 @@ def _process(rows: Sequence[RawFeedback]) -> None:
 
 def _suppress(consequence: Consequence, told: Recorded) -> None:
     # What was known already changes nothing: a replay never undoes what a person took off the list since.
-    if not (told.is_new and told.was_applied):
+    if not (consequence.suppression and told.is_new and told.was_applied):
         return
-    message, reason, expires_at = consequence.message, consequence.suppression, None
-    if consequence.is_soft and is_repeated(message.address_key):
-        reason = Suppression.Reason.SOFT_BOUNCES
-        expires_at = timezone.now() + SOFT_SUPPRESSION
-    if not reason:
-        return
-    outcome = consequence.outcome
+    message, outcome = consequence.message, consequence.outcome
     suppress(
         address=message.recipient,
         stream=message.stream if consequence.in_stream_only else None,
-        reason=reason,
+        reason=consequence.suppression,
         evidence_text=str(outcome.reply) if outcome.reply else outcome.sentence,
         evidence_event_id=told.event_id,
-        expires_at=expires_at,
     )
 
 

@@ -6,7 +6,7 @@ import psycopg
 from celery import shared_task
 from kombu.exceptions import OperationalError
 
-from mailops.feedback import forgetting, processing
+from mailops.feedback import forgetting, processing, soft_bounces
 
 logger = logging.getLogger(__name__)
 
@@ -19,6 +19,14 @@ def process_feedback() -> None:
         if processing.process_pending() == 0:
             return
     nudge()
+
+
+@shared_task
+def suppress_repeated_soft_bounces() -> None:
+    for _ in range(BATCHES):
+        if not soft_bounces.suppress_repeated():
+            return
+    suppress_repeated_soft_bounces.delay()
 
 
 @shared_task

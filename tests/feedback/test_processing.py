@@ -185,37 +185,6 @@ class TestForgeries:
         self.quarantined(content, sender)
 
 
-class TestRepeatedSoftBounces:
-    def full(self, message):
-        content = report_on(message, status="5.2.2", diagnostic="552 5.2.2 Mailbox full")
-        receive(content, sender_of(message))
-
-    def test_suppress_for_a_while(self, db):
-        stream = make_sent().stream
-        for _ in range(3):
-            self.full(make_sent(stream=stream))
-        entry = Suppression.objects.get()
-        assert entry.reason == Suppression.Reason.SOFT_BOUNCES
-        assert entry.expires_at
-
-    def test_of_one_message_do_not(self, sent):
-        for number in range(4):
-            content = report_on(
-                sent, status="5.2.2", diagnostic=f"552 5.2.2 Mailbox full, try {number}"
-            )
-            receive(content, sender_of(sent))
-        assert not Suppression.objects.exists()
-
-    def test_are_forgotten_after_a_delivery(self, db):
-        for number in range(4):
-            message = make_sent()
-            self.full(message)
-            if number == 1:
-                content = report_on(message, action=Action.DELIVERED, status="2.0.0", diagnostic="")
-                receive(content, sender_of(message))
-        assert not Suppression.objects.exists()
-
-
 class TestReplay:
     def test_changes_nothing_that_was_right(self, sent):
         row = receive(report_on(sent), sender_of(sent))
