@@ -7,7 +7,7 @@ COMPILE := $(BIN)/uv pip compile -q --universal --generate-hashes --no-header --
 # the machine's own npm, else the one that a wheel brings into the virtual environment
 export PATH := $(PATH):$(CURDIR)/$(BIN)
 
-.PHONY: up check test test-all format lock bundles
+.PHONY: up check test test-all format lock bundles bench bench-quick
 
 up: .venv/.up $(BUNDLES)
 	@exec $(BIN)/python manage.py up
@@ -18,12 +18,12 @@ check: .venv/.dev
 	$(BIN)/djade --check --target-version 5.2 $$(git ls-files 'templates/*.html')
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
-	@for part in "" -dev -node; do cp requirements$$part.txt .venv/lock$$part.txt; done
+	@for part in "" -dev -node -bench; do cp requirements$$part.txt .venv/lock$$part.txt; done
 	@$(MAKE) -s lock LOCK=.venv/lock
-	@for part in "" -dev -node; do cmp requirements$$part.txt .venv/lock$$part.txt || { echo "The lock is out of step: run make lock"; exit 1; }; done
+	@for part in "" -dev -node -bench; do cmp requirements$$part.txt .venv/lock$$part.txt || { echo "The lock is out of step: run make lock"; exit 1; }; done
 	@npm ci --silent --dry-run --ignore-scripts > /dev/null || { echo "package-lock.json is out of step: run npm install"; exit 1; }
 	$(BIN)/python manage.py makemigrations --check --dry-run
-	$(BIN)/mypy mailops tests
+	$(BIN)/mypy mailops tests bench
 
 test: .venv/.dev $(BUNDLES)
 	$(BIN)/pytest -q -n 2 -m "not whole"
@@ -32,6 +32,13 @@ test: .venv/.dev $(BUNDLES)
 test-all: .venv/.dev $(BUNDLES)
 	$(BIN)/pytest -q -n 2 -m "not whole" --nothing-skips
 	$(BIN)/pytest -q -m whole --nothing-skips
+
+# How fast it sends, next to its peers (docs/performance.md); the quick one takes a minute.
+bench-quick: .venv/.up bench/.venv/.made
+	@$(BIN)/python -m bench quick
+
+bench: .venv/.up bench/.venv/.made
+	@$(BIN)/python -m bench
 
 format: .venv/.dev
 	$(BIN)/ruff check -q --fix .
@@ -43,6 +50,7 @@ lock: .venv/.dev
 	$(COMPILE) pyproject.toml -o $(LOCK).txt
 	$(COMPILE) pyproject.toml --group dev -c $(LOCK).txt -o $(LOCK)-dev.txt
 	$(COMPILE) --group node -o $(LOCK)-node.txt
+	$(COMPILE) --group bench -c $(LOCK).txt -o $(LOCK)-bench.txt
 
 bundles: $(BUNDLES)
 
@@ -57,6 +65,11 @@ bundles: $(BUNDLES)
 
 .venv/.dev: requirements-dev.txt .venv/.up
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+bench/.venv/.made: requirements-bench.txt | .venv/bin/python
+	@.venv/bin/python -m venv bench/.venv
+	@bench/.venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-bench.txt
 	@touch $@
 
 node_modules/.made: package-lock.json requirements-node.txt | .venv/.up

@@ -1,0 +1,138 @@
+"""(a) From the first claim to the last result: mailops beside its peers, turn by turn."""
+
+import time
+from dataclasses import dataclass, field
+from statistics import median
+
+from bench.contenders import CeleryBatch, Contender, Mailops, PostOffice, SmtpSource, make_content
+from bench.processes import spent, usage_of
+from bench.receivers import Dump, Sink
+from bench.stage import HOME, BenchError, Stage
+
+PROOF = 40  # mails of each contender that are looked at
+SETTLE_SECONDS = 0.3  # in which a mail too many would arrive
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One contender's turn."""
+
+    recipients: int
+    seconds: float
+    processor_seconds: dict[str, float]
+
+    @property
+    def per_s(self) -> float:
+        return self.recipients / self.seconds
+
+
+@dataclass
+class Course:
+    """All turns of one contender."""
+
+    name: str
+    octets: int  # of a mail, on the wire
+    turns: list[Turn] = field(default_factory=list)
+
+    @property
+    def per_s(self) -> float:
+        return median(turn.per_s for turn in self.turns)
+
+    @property
+    def row(self) -> list[str]:
+        rates = [turn.per_s for turn in self.turns]
+        return [
+            self.name,
+            f"{self.per_s:,.0f}",
+            f"{min(rates):,.0f} to {max(rates):,.0f}",
+            f"{len(self.turns)} x {self.turns[0].recipients:,}",
+            ", ".join(f"{turn.seconds:.2f}" for turn in self.turns),
+            f"{self.octets:,}",
+        ]
+
+    def processor_micros(self) -> dict[str, int]:
+        """Return the processor time a message costs in each process, in microseconds."""
+        last = self.turns[-1]
+        most = max(last.processor_seconds.values(), default=0)
+        return {
+            name: round(seconds * 1e6 / last.recipients)
+            for name, seconds in sorted(last.processor_seconds.items(), key=lambda item: -item[1])
+            if seconds > most / 50  # the others only wait for their turn
+        }
+
+
+HEAD = ["", "a second", "range", "recipients", "seconds", "octets"]
+
+
+class Field:
+    """All contenders, warm and proven to send the same mail."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self.octets: dict[str, int] = {}
+        dump = Dump()
+        self.sink = Sink(stage, dump=dump.file)
+        self.mailops = Mailops(stage, self.sink)
+        post_office, celery = PostOffice(stage, "post_office"), CeleryBatch(stage, "celery_batch")
+        self.contenders: list[Contender] = [self.mailops]
+        self._prove(self.mailops, dump)
+        source = SmtpSource(make_content(HOME, dump.read()[0][1]))
+        for contender in (source, post_office, celery):
+            self._prove(contender, dump)
+            self.contenders.append(contender)
+        dump.close()
+        self.sink.stop()
+        self.sink.start()
+
+    def _prove(self, contender: Contender, dump: Dump) -> None:
+        """Let it send a few mails, which also warms it up, and look at each of them."""
+        dump.clear()
+        contender.fill(PROOF)
+        contender.send()
+        contender.check()
+        time.sleep(SETTLE_SECONDS)
+        mails = dump.read()
+        recipients = {recipient for recipient, _ in mails}
+        if len(mails) != PROOF or len(recipients) != PROOF:
+            raise BenchError(
+                f"{contender.name}: {len(mails)} mails to {len(recipients)} recipients"
+            )
+        self.octets[contender.name] = sum(map(octets_of, dump.read())) // PROOF
+
+    def take_turn(self, contender: Contender, recipients: int) -> Turn:
+        """Measure one turn; raise where the receiver's count is not what was to be sent."""
+        contender.fill(recipients)
+        accepted, before = self.sink.count(), usage_of(self.stage)
+        seconds = contender.send()
+        after = usage_of(self.stage)
+        time.sleep(SETTLE_SECONDS)
+        accepted = self.sink.count() - accepted
+        if accepted != recipients:
+            raise BenchError(
+                f"{contender.name} was to send {recipients:,}, the receiver accepted {accepted:,}"
+            )
+        contender.check()
+        return Turn(recipients, seconds, spent(before, after))
+
+
+def octets_of(mail: tuple[str, bytes]) -> int:
+    """Return a mail's size on the wire, where each line ends in two octets."""
+    _, content = mail
+    return len(content) + content.count(b"\n")
+
+
+def race(
+    field: Field, recipients: int, *, rounds: int, budget_seconds: float = 36000
+) -> dict[str, Course]:
+    """Let all take their turns, round by round, each round beginning with another one, while time is left."""
+    courses = {one.name: Course(one.name, field.octets[one.name]) for one in field.contenders}
+    began_at = time.monotonic()
+    for number in range(rounds):
+        begun_at = time.monotonic()
+        first = number % len(field.contenders)
+        for contender in field.contenders[first:] + field.contenders[:first]:
+            courses[contender.name].turns.append(field.take_turn(contender, recipients))
+        now = time.monotonic()
+        if now - began_at + (now - begun_at) > budget_seconds:
+            break
+    return courses

@@ -1,0 +1,80 @@
+"""The receivers: Postfix's smtp-sink, which counts what it took, and what its log says of each mail."""
+
+import os
+import re
+import shutil
+import tempfile
+from pathlib import Path
+
+from bench.stage import BenchError, Stage, wait_for
+from mailops.lib.supervisor import answers
+
+SINK_PORT = int(os.environ["BENCH_SINK_PORT"])
+_COUNTED = re.compile(rb"mesg=(\d+)")
+
+
+def program(name: str) -> str:
+    """Return the path of one of Postfix's test programs."""
+    found = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
+    if not found:
+        raise BenchError(f"{name} is missing: install Postfix (Debian: apt install postfix)")
+    return found
+
+
+class Sink:
+    """An smtp-sink; `count()` is how many messages it has accepted since it began."""
+
+    def __init__(self, stage: Stage, *, dump: Path | None = None) -> None:
+        self._stage = stage
+        self._log = stage.logs / "sink.log"
+        self.start(dump)
+
+    def start(self, dump: Path | None = None) -> None:
+        user = ["-u", "nobody"] if os.geteuid() == 0 else []
+        dumping = ["-D", str(dump)] if dump else []
+        address = f"127.0.0.1:{SINK_PORT}"
+        self._stage.start("sink", program("smtp-sink"), "-c", *user, *dumping, address, "512")
+        wait_for(lambda: answers("127.0.0.1", SINK_PORT), "smtp-sink to listen")
+
+    def count(self) -> int:
+        # it writes its counters anew for each message, with a carriage return for a line's end
+        with self._log.open("rb") as log:
+            log.seek(max(0, self._log.stat().st_size - 200))
+            counted = _COUNTED.findall(log.read())
+        return int(counted[-1]) if counted else 0
+
+    def wait_for_count(self, wanted: int, *, stalls_after: float = 60) -> None:
+        """Wait until so many are accepted; raise where nothing moves any more."""
+        while (seen := self.count()) < wanted:
+            what = f"the receiver to get on; it has accepted {seen:,} of {wanted:,}"
+            wait_for(lambda seen=seen: self.count() > seen, what, stalls_after)  # type: ignore[misc]
+
+    def stop(self) -> None:
+        self._stage.stop("sink")
+
+
+class Dump:
+    """A file into which a sink writes each mail, for a few of them."""
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="mailops-bench-")
+        Path(self._folder.name).chmod(0o777)  # a root's sink writes as nobody
+        self.file = Path(self._folder.name) / "mail"
+
+    def read(self) -> list[tuple[str, bytes]]:
+        """Return recipient and content of each mail."""
+        mails = []
+        for text in re.split(rb"^X-Client-Addr: ", self.file.read_bytes(), flags=re.MULTILINE)[1:]:
+            head, _, content = text.partition(b"Received: from ")
+            recipient = re.search(rb"X-Rcpt-Args: <([^>]*)>", head)
+            assert recipient is not None
+            # the sink's own Received field takes three lines, and it adds an empty one at the end
+            mails.append((recipient[1].decode(), content.split(b"\n", 3)[3].rstrip(b"\n") + b"\n"))
+        return mails
+
+    def clear(self) -> None:
+        if self.file.exists():
+            os.truncate(self.file, 0)
+
+    def close(self) -> None:
+        self._folder.cleanup()
