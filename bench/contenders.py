@@ -35,14 +35,14 @@ class Mailops:
 
     name = "mailops"
 
-    def __init__(self, stage: Stage, sink: Sink) -> None:
+    def __init__(self, stage: Stage, sink: Sink, *, profile: Path | None = None) -> None:
         self._stage, self._sink = stage, sink
         self._stream = audience.make_stream("Bulk")
         self._version = audience.make_version()
         self._audiences: dict[int, Audience] = {}
         self._campaign: Campaign | None = None
         self._recipients = 0
-        start_mailops(stage)
+        start_mailops(stage, profile)
 
     def fill(self, recipients: int) -> None:
         set_state(self._stream, RunState.PAUSED)
@@ -73,10 +73,10 @@ class Mailops:
         audience.check_accepted(self._campaign, self._recipients)
 
 
-def start_mailops(stage: Stage) -> None:
+def start_mailops(stage: Stage, profile: Path | None = None) -> None:
     """Start mailops' sending processes; its clock stands still until there is something to send."""
-    for worker in BULK_WORKERS:
-        stage.start_worker(worker, "bulk")
+    for number, worker in enumerate(BULK_WORKERS):
+        stage.start_worker(worker, "bulk", profile=profile if number == 0 else None)
     stage.start_worker("housekeeping", "housekeeping")
     stage.wait_ready(*BULK_WORKERS, "housekeeping")
     stage.start_beat()

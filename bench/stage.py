@@ -77,13 +77,15 @@ class Stage:
     def log_of(self, name: str) -> str:
         return (self.logs / f"{name}.log").read_text(errors="replace")
 
-    def start_worker(self, name: str, queue: str) -> None:
-        """Start a Celery worker as `make up` does."""
+    def start_worker(self, name: str, queue: str, *, profile: Path | None = None) -> None:
+        """Start a Celery worker as `make up` does, or one that writes its profile as it ends."""
         self.start(
             name,
-            *(sys.executable, "-m", "celery", "--quiet", "-A", "mailops", "worker"),
+            *(sys.executable, "-m", "bench.profiled" if profile else "celery"),
+            *("--quiet", "-A", "mailops", "worker"),
             *(f"--queues={queue}", f"--hostname={name}@bench", *WORKERS[queue]),
             *("--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel=INFO"),
+            environment={"BENCH_PROFILE": str(profile)} if profile else {},
         )
 
     def start_beat(self) -> None:

@@ -1,0 +1,33 @@
+"""One campaign under the profiler, and what it made the database do."""
+
+import sys
+
+from bench.contenders import Mailops
+from bench.database import work_between, work_of
+from bench.processes import spent, usage_of
+from bench.receivers import Sink
+from bench.stage import HOME, BenchError, staged
+
+FILE = HOME / "profile.txt"
+
+
+def main(recipients: int = 3000) -> None:
+    try:
+        with staged() as stage:
+            sink = Sink(stage)
+            mailops = Mailops(stage, sink, profile=FILE)
+            mailops.fill(recipients)
+            before, used = work_of(stage), usage_of(stage)
+            seconds = mailops.send()
+            cost = spent(used, usage_of(stage))
+            work = work_between(before, work_of(stage))
+            stage.stop("bulk1", "bulk2")  # it writes its profile as it ends
+    except BenchError as error:
+        sys.exit(str(error))
+    print(FILE.read_text())
+    print(f"{recipients:,} recipients in {seconds:.2f} s under the profiler; for each message:")
+    for name, value in cost.items():
+        print(f"  {name}: {value * 1e6 / recipients:,.0f} microseconds of processor time")
+    for name, number in work.items():
+        print(f"  {name}: {number / recipients:.3f}")
+    print(f"\nThe profile of the first worker is in {FILE} (and .pstats)")
