@@ -15,6 +15,7 @@ from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, QueryDict
 from django.urls import resolve, reverse
 
+from mailops.lib.htmx import path_of_page
 from mailops.lib.secrets import Place, Secret, Unsealable, seal, unseal
 
 RESUME = "mailops.accounts.confirming.resume"
@@ -41,7 +42,7 @@ def suspend(request: HttpRequest) -> HttpResponse:
         request.session[STATE_SESSION_KEY] = {"state": state, "callback": RESUME}
     is_htmx = request.headers.get("HX-Request") == "true"
     if is_htmx and request.method != "POST":
-        path = urlsplit(request.headers.get("HX-Current-URL", "")).path or "/"
+        path = path_of_page(request)
     query = urlencode({REDIRECT_FIELD_NAME: path})
     methods = get_adapter().get_reauthentication_methods(request.user)
     url = f"{methods[0]['url'] if methods else reverse('account_login')}?{query}"

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from enum import Enum
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, cast
-from urllib.parse import urlsplit
 
 from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
@@ -14,6 +13,7 @@ from django.shortcuts import redirect
 
 from mailops.accounts.confirming import recently_confirmed, suspend
 from mailops.accounts.models import Role, User
+from mailops.lib.htmx import path_of_page
 
 
 class Act(Enum):
@@ -78,9 +78,8 @@ def _to_login(request: HttpRequest) -> HttpResponseBase:
     """Send to the log-in page, and back afterwards; htmx must leave its page for it, not draw it inside."""
     if request.headers.get("HX-Request") != "true":
         return redirect_to_login(request.get_full_path())
-    here = urlsplit(request.headers.get("HX-Current-URL", ""))
     response = HttpResponse(status=204)
-    response["HX-Redirect"] = redirect_to_login(here.path or "/").url
+    response["HX-Redirect"] = redirect_to_login(path_of_page(request)).url
     return response
 
 

@@ -1,6 +1,7 @@
 """One view, one template: the whole page, or one fragment of it for htmx."""
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -16,6 +17,15 @@ def wants_fragment(request: HttpRequest) -> bool:
         and headers.get("HX-Boosted") != "true"
         and headers.get("HX-History-Restore-Request") != "true"
     )
+
+
+def path_of_page(request: HttpRequest) -> str:
+    """Return the path of the page that htmx asked from, or the home page's."""
+    try:
+        path = urlsplit(request.headers.get("HX-Current-URL", "")).path
+    except ValueError:  # not a URL
+        path = ""
+    return path or "/"
 
 
 def render_page(

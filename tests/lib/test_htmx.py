@@ -2,7 +2,7 @@ import pytest
 from django.contrib import messages
 from django.contrib.messages.storage.fallback import FallbackStorage
 
-from mailops.lib.htmx import render_page, wants_fragment
+from mailops.lib.htmx import path_of_page, render_page, wants_fragment
 
 HTMX = {"HX-Request": "true"}
 
@@ -44,3 +44,17 @@ class TestRenderPage:
         page = _page(request).content.decode()
         assert 'hx-swap-oob="beforeend"' in page
         assert "Saved." in page
+
+
+class TestPathOfPage:
+    @pytest.mark.parametrize(
+        ("url", "path"),
+        [
+            ("https://mail.example/domains/?page=2", "/domains/"),
+            ("http://[", "/"),
+            ("http://a:x/b", "/b"),
+            ("", "/"),
+        ],
+    )
+    def test_is_where_htmx_asked_from(self, url, path, rf):
+        assert path_of_page(rf.get("/", headers={"HX-Current-URL": url})) == path
