@@ -8,9 +8,36 @@ from email import message_from_bytes
 from email.errors import MessageError
 from email.header import decode_header, make_header
 from email.message import Message
+from typing import Any
 
 INLINE_LIMIT = 2_000_000  # octets of an image that is shown inside the HTML
 _CID = re.compile(r"cid:([^\s\"'<>)]+)", re.IGNORECASE)
+# what the library lets through where it trusts a charset or a numbered parameter of the sender's
+_FAULTS = (LookupError, TypeError, ValueError)
+
+
+class _Part(Message):
+    """A part whose message/* content is left as it came, and whose nonsensical parameters are none."""
+
+    def get_content_type(self) -> str:
+        declared = self.declared_type
+        return "application/octet-stream" if declared.startswith("message/") else declared
+
+    @property
+    def declared_type(self) -> str:
+        return super().get_content_type()
+
+    def get_boundary(self, failobj: Any = None) -> Any:
+        try:
+            return super().get_boundary(failobj)
+        except _FAULTS:
+            return failobj
+
+    def get_filename(self, failobj: Any = None) -> Any:
+        try:
+            return super().get_filename(failobj)
+        except _FAULTS:
+            return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +71,7 @@ def read(content: bytes) -> ReadMessage:
     """Return the parts of `content`; never raises for what a sender may do wrong."""
     found = ReadMessage()
     try:
-        message = message_from_bytes(content)
+        message = message_from_bytes(content, _Part)
         found.headers = [(name, _decoded(value)) for name, value in message.raw_items()]
         leaves = list(_leaves(message))
     except RecursionError:
@@ -54,7 +81,7 @@ def read(content: bytes) -> ReadMessage:
         return found
     images = {}
     for part in leaves:
-        content_type, body = part.get_content_type(), _body(part)
+        content_type, body = part.declared_type, _body(part)
         if content_type == "text/html" and not found.html and not _is_attached(part):
             found.html = _text(part, body)
         elif content_type == "text/plain" and not found.text and not _is_attached(part):
@@ -70,13 +97,12 @@ def read(content: bytes) -> ReadMessage:
     return found
 
 
-def _leaves(message: Message) -> Iterator[Message]:
+def _leaves(message: _Part) -> Iterator[_Part]:
     waiting = [message]
     while waiting:
         part = waiting.pop(0)
-        payload = part.get_payload()
-        if part.get_content_maintype() == "multipart" and isinstance(payload, list):
-            waiting = [*payload, *waiting]
+        if part.is_multipart():
+            waiting = [*part.get_payload(), *waiting]
         else:
             yield part
 
@@ -86,18 +112,15 @@ def _is_attached(part: Message) -> bool:
 
 
 def _body(part: Message) -> bytes:
-    payload = part.get_payload()
-    if isinstance(payload, list):  # message/rfc822
-        return b"\r\n".join(inner.as_bytes() for inner in payload if isinstance(inner, Message))
+    # without `decode` the library decodes by the charset that the sender names
     decoded = part.get_payload(decode=True)
     return decoded if isinstance(decoded, bytes) else b""
 
 
 def _text(part: Message, body: bytes) -> str:
-    charset = str(part.get_content_charset() or "utf-8")
     try:
-        return body.decode(charset, "replace")
-    except (LookupError, ValueError):
+        return _whole(body.decode(str(part.get_content_charset() or "utf-8"), "replace"))
+    except _FAULTS:
         return body.decode("utf-8", "replace")
 
 
@@ -106,11 +129,20 @@ def _name(part: Message, number: int) -> str:
 
 
 def _decoded(value: object) -> str:
-    text = str(value).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    text = _whole(str(value))
     try:
-        return str(make_header(decode_header(text)))
+        return _whole(str(make_header(decode_header(text))))
     except (MessageError, LookupError, ValueError):
         return text
+
+
+def _whole(text: str) -> str:
+    """Return `text` with the octets the parser kept decoded, and without half characters, which some codecs make."""
+    try:
+        octets = text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        octets = text.encode("utf-8", "replace")
+    return octets.decode("utf-8", "replace")
 
 
 def _data_url(content_type: str, body: bytes) -> str:

@@ -63,10 +63,27 @@ class TestRead:
             b"Subject: =?utf-8?q?=FF?= =?x?b?_?=\r\n\r\n",
             b'Content-Type: text/plain; name="=?bad?="\r\n\r\nx',
             b"Content-Type: text/plain; name*=bad'x'%FF\r\n\r\nx",
+            b"Subject: =?unicode_escape?q?=5Cud800?=\r\n\r\nx",
+            b"Content-Type: text/plain; charset=unicode_escape\r\n\r\n\\ud800",
+            b"Content-Type: text/html; charset=utf-7\r\n\r\n+2AA-",
+            b"Content-Type: text/html; charset=idna\r\n\r\n\xff",
+            b"Content-Type: text/html; charset=undefined\r\n\r\n\xff",
+            b'Content-Type: text/html; charset="a\0b"\r\n\r\n\xff',
+            b"Content-Type: a/b; name*=unicode_escape''%5Cud800\r\n\r\nx",
+            b"Content-Type: a/b; name*=hex''x; name=y\r\n\r\nx",
+            b"Content-Type: multipart/mixed; boundary*0*=b''x; boundary*x=y; boundary*=z\r\n\r\nx",
+            b"Content-Type: message/rfc822\r\n\r\nContent-Type: text/plain; charset=x\r\n\r\n\xff",
         ],
     )
-    def test_never_raises(self, content):
-        read(content)
+    def test_whatever_comes_is_text_that_can_be_shown(self, content):
+        found = read(content)
+        texts = [found.html, found.text, *(text for header in found.headers for text in header)]
+        for text in [*texts, *(one.name for one in found.attachments)]:
+            text.encode()
+
+    def test_keeps_octets_of_a_forwarded_message_that_are_no_ascii(self):
+        content = "Content-Type: message/rfc822\r\n\r\nSubject: x\r\n\r\nGrüße".encode()
+        assert "Grüße".encode() in read(content).attachments[0].content
 
     def test_says_so_where_parts_nest_too_deeply(self):
         content = b""
