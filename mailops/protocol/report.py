@@ -44,7 +44,7 @@ class _Part(Message):
             return failobj
         try:
             return super().get_boundary(failobj)
-        except (ValueError, LookupError):
+        except (ValueError, LookupError, TypeError):  # of numbered parameters that don't count
             return failobj
 
 

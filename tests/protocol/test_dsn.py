@@ -190,6 +190,10 @@ class TestAnyBytes:
     def test_made_of_reports_never_raise(self, lines):
         read(b"".join(lines))
 
+    def test_with_a_boundary_in_parts_that_do_not_count_are_read_without_it(self):
+        data = b"Content-Type: multipart/report; boundary*1*=a; boundary*=b; boundary*0=c\n\nx"
+        assert read(data).kind == "other"
+
     @pytest.mark.parametrize(
         "data",
         [
