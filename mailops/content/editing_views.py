@@ -62,7 +62,7 @@ def template_preview(request: HttpRequest, template_id: int) -> HttpResponse:
     template = get_object_or_404(MailTemplate, pk=template_id)
     form = DraftForm(request.POST)
     form.is_valid()
-    return _page(request, template, form, form.draft)
+    return _page(request, template, form, form.draft, is_strict=True)
 
 
 @needs(Act.AUTHOR)
@@ -82,8 +82,10 @@ def _page(
     draft: dict[str, Any],
     *,
     status: int = 200,
+    is_strict: bool = False,
     **more: Any,
 ) -> HttpResponse:
+    """Show the editor; where `is_strict`, an error in the draft makes it 422 as an error in the form does."""
     look = look_over(**draft)
     refused = [
         Problem(str(error), is_error=True, part=name)
@@ -105,7 +107,7 @@ def _page(
             **more,
         },
         fragment="preview",
-        status=status,
+        status=422 if is_strict and look.errors else status,
     )
 
 

@@ -10,6 +10,7 @@ from mailops.content.models import MailTemplate
 from mailops.content.starters import STARTERS
 
 MAX_SAMPLE = 64 * 1024
+MAX_SAMPLE_DEPTH = 50  # far beyond any mail's data, far below what Python can walk
 WIDTHS = [("desktop", "Desktop"), ("phone", "Phone")]
 SCHEMES = [("light", "Light"), ("dark", "Dark")]
 
@@ -71,11 +72,35 @@ class SampleField(forms.CharField):
             ) from error
         except RecursionError as error:
             raise forms.ValidationError("The sample is nested too deeply.") from error
+        except ValueError as error:  # Python reads no number of so many digits
+            raise forms.ValidationError("The sample holds a number that is too long.") from error
         if not isinstance(sample, dict):
             raise forms.ValidationError('Give an object: {"first_name": "Ada"}.')
-        if "\\u0000" in text:
-            raise forms.ValidationError("The sample holds a NUL character.")
+        if problem := _why_not_kept(sample, text):
+            raise forms.ValidationError(problem)
         return sample
+
+
+def _why_not_kept(sample: dict[str, Any], text: str) -> str:
+    """Say why the database can't keep what `json` reads: it is laxer than the standard."""
+    if "\\u0000" in text:
+        return "The sample holds a NUL character."
+    if _depth_exceeds(sample, MAX_SAMPLE_DEPTH):
+        return "The sample is nested too deeply."
+    try:
+        json.dumps(sample, ensure_ascii=False, allow_nan=False).encode()
+    except UnicodeEncodeError:
+        return (
+            "The sample holds half a character: an escape such as \\ud83d without its second half."
+        )
+    except ValueError:
+        return "The sample holds a number that is none (NaN) or too large."
+    return ""
+
+
+def _depth_exceeds(value: Any, levels: int) -> bool:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return levels < 0 or any(_depth_exceeds(each, levels - 1) for each in inner)
 
 
 def _code(rows: int, **attributes: str) -> forms.Textarea:

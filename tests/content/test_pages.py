@@ -140,8 +140,24 @@ class TestEdit:
         response = logged_in(editor).post(url("edit", template), draft(template, html="{% for"))
         assert response.status_code == 302
 
-    @pytest.mark.parametrize("sample", ["[1]", "{", "7", '{"a": "\\u0000"}', "[" * 50000])
-    def test_refuses_a_sample_that_is_no_object(self, logged_in, editor, template, sample):
+    @pytest.mark.parametrize(
+        "sample",
+        [
+            "[1]",
+            "{",
+            "7",
+            '{"a": "\\u0000"}',
+            '{"a": "\\ud800"}',
+            '{"\\udfff": 1}',
+            '{"a": NaN}',
+            '{"a": 1e999}',
+            '{"a": ' + "1" * 5000 + "}",
+            '{"a": ' + "[" * 500 + "]" * 500 + "}",
+            "[" * 50000,
+        ],
+        ids=lambda sample: sample[:20],
+    )
+    def test_refuses_a_sample_that_can_not_be_kept(self, logged_in, editor, template, sample):
         response = logged_in(editor).post(
             url("edit", template), draft(template, sample=sample, html="<p>kept</p>")
         )
@@ -179,7 +195,9 @@ class TestPreview:
         assert "https:" not in policy
 
     def test_marks_an_error_at_its_line(self, logged_in, editor, template):
-        page = self.preview(logged_in(editor), template, html="a\n{% endif %}").content.decode()
+        response = self.preview(logged_in(editor), template, html="a\n{% endif %}")
+        assert response.status_code == 422
+        page = response.content.decode()
         assert "HTML, line 2:" in page
         assert '"severity": "error"' in page
 
