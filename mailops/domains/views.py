@@ -70,7 +70,7 @@ def domain_add(request: HttpRequest) -> HttpResponse:
 @needs(Act.SEE)
 def domain_detail(request: HttpRequest, domain_id: int) -> HttpResponse:
     domain = get_object_or_404(Domain.objects.select_related("owner"), pk=domain_id)
-    return render_page(request, "domains/domain_detail.html", _detail(domain), fragment="checks")
+    return render_page(request, "domains/domain_detail.html", _detail(domain))
 
 
 def _detail(domain: Domain) -> dict[str, object]:
