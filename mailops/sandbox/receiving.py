@@ -4,17 +4,18 @@ import asyncio
 import json
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any, TextIO
 from uuid import uuid4
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
-from django.db import DatabaseError, connection
 
+from mailops.lib import smtp_listener
+from mailops.lib.smtp_listener import StoreThread
 from mailops.sandbox.simulating import Behavior, Phase, behavior_of
 from mailops.sandbox.storing import Received, headers_of
 
@@ -25,7 +26,8 @@ BATCH = (
 )
 REFUSALS_OF_DEFER = 2
 DEFERRALS_KEPT = 100_000  # messages whose deferrals are remembered; a restart begins anew
-STOP_SECONDS = 1.0
+SESSION_LIMIT = 2000  # at once
+IDLE_SECONDS = 300
 
 
 class Ledger:
@@ -53,16 +55,15 @@ class Ledger:
 
 
 class Keeper:
-    """Stores what the sessions took in group commits, in a thread that owns the database connection."""
+    """Stores what the sessions took in group commits."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, thread: StoreThread) -> None:
+        self._store, self._thread = store, thread
         self._waiting: list[tuple[Received, asyncio.Future[None]]] = []
-        self._thread = ThreadPoolExecutor(1, "sandbox-store")
         self._task: asyncio.Task[None] | None = None
 
     async def keep(self, received: Received) -> None:
-        """Return when `received` is stored; raises DatabaseError where it could not be."""
+        """Return when `received` is committed; raises what kept it from being stored."""
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
         self._waiting.append((received, done))
@@ -71,13 +72,12 @@ class Keeper:
         await done
 
     async def _drain(self) -> None:
-        loop = asyncio.get_running_loop()
         while self._waiting:
             group, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
-            error: DatabaseError | None = None
+            error: Exception | None = None
             try:
-                await loop.run_in_executor(self._thread, self._commit, [one for one, _ in group])
-            except DatabaseError as failure:
+                await self._thread.do(partial(self._store, [one for one, _ in group]))
+            except Exception as failure:  # noqa: BLE001 - each session that waits gets it, and answers its client
                 error = failure
             for _, done in group:
                 if done.done():  # its session is gone; it is kept all the same
@@ -86,24 +86,6 @@ class Keeper:
                     done.set_result(None)
                 else:
                     done.set_exception(error)
-
-    def _commit(self, batch: list[Received]) -> None:
-        try:
-            self._store(batch)
-        except DatabaseError:
-            connection.close()  # the next group opens a new one, should the server be back
-            raise
-
-    async def close(self) -> None:
-        """Wait until what was taken is stored."""
-        if self._task is not None:
-            await self._task
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._thread, self._disconnect)
-        self._thread.shutdown()
-
-    def _disconnect(self) -> None:
-        connection.close()  # the one of the thread that runs this
 
 
 @dataclass
@@ -156,15 +138,12 @@ class Mailboxes:
         )
         behaviors = {behavior.name: behavior for _, behavior in received.recipients}
         if "drop" in behaviors:
-            await server.hang_up()
+            await server.drop()
         if refusal := self._refusal(received, behaviors):
             return refusal
         if "slow" in behaviors:
             await asyncio.sleep(self.slow_seconds)
-        try:
-            await self.keeper.keep(received)
-        except DatabaseError:
-            return "451 4.3.0 The message could not be stored, try again later"
+        await self.keeper.keep(received)
         return f"250 2.0.0 OK: kept as {uuid4().hex[:12]}"
 
     def _refusal(self, received: Received, behaviors: dict[str, Behavior]) -> str:
@@ -186,33 +165,19 @@ class Mailboxes:
         return True
 
 
-class Receiver(SMTP):
+class Receiver(smtp_listener.Conversation):
     """One session; `number` names it in logs and rows."""
 
     _numbers = count(1)
     _run = uuid4().hex[:8]  # tells the sessions of one start from those of another
 
-    def __init__(self, handler: Mailboxes, *, sessions: "set[Receiver]", **options: Any) -> None:
+    def __init__(self, handler: Mailboxes, **options: Any) -> None:
         super().__init__(handler, **options)
-        self._sessions = sessions
         self.number = f"{self._run}-{next(self._numbers)}"
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        self._sessions.add(self)
-
-    def connection_lost(self, error: Exception | None) -> None:
-        self._sessions.discard(self)
-        super().connection_lost(error)
-
-    def close(self) -> None:
-        """Close the connection; the coroutine that answers it is canceled with it."""
-        if self.transport is not None:
-            self.transport.close()
-
-    async def hang_up(self) -> None:
-        """Close the connection in the middle of an answer; never returns."""
-        self.close()
+    async def drop(self) -> None:
+        """Hang up in the middle of an answer; never returns."""
+        self.hang_up()
         await asyncio.get_running_loop().create_future()
 
 
@@ -234,32 +199,27 @@ async def serve(
 
     With `any_login`, AUTH PLAIN and LOGIN are offered, in clear text, and any credentials will do.
     """
-    keeper = Keeper(store)
+    thread = StoreThread("sandbox-store")
+    keeper = Keeper(store, thread)
     handler = Mailboxes(keeper, offers_login=any_login, slow_seconds=slow_seconds)
-    sessions: set[Receiver] = set()
     loop = asyncio.get_running_loop()
 
-    def session() -> Receiver:
+    def make(sessions: set[smtp_listener.Conversation]) -> Receiver:
         return Receiver(
             handler,
             sessions=sessions,
+            limit=SESSION_LIMIT,
             loop=loop,
             hostname="sandbox.mailops.localhost",
             ident="mailops sandbox",
             data_size_limit=SIZE_LIMIT,
             enable_SMTPUTF8=True,
+            timeout=IDLE_SECONDS,
             auth_require_tls=False,
             authenticator=_let_in if any_login else None,
             auth_exclude_mechanism=() if any_login else ("LOGIN", "PLAIN"),
         )
 
-    server = await loop.create_server(session, host, port)
-    ready(server.sockets[0].getsockname()[1])
-    await stop.wait()
-    server.close()
-    try:
-        await asyncio.wait_for(keeper.close(), STOP_SECONDS)
-    finally:
-        for open_session in list(sessions):
-            open_session.close()
-        await asyncio.sleep(0)
+    await smtp_listener.listen(
+        host=host, port=port, stop=stop, ready=ready, make=make, store=thread
+    )

@@ -20,6 +20,7 @@ REACTIONS = {
     "complain": Reaction.Kind.COMPLAINT,
     "unsubscribe": Reaction.Kind.UNSUBSCRIBE,
 }
+HEADERS_READ = 65_536  # octets; a body without headers before it must hold nobody up
 _HEADERS = HeaderParser()
 _UNSTORABLE = str.maketrans({"\0": "\ufffd", "\r": " ", "\n": " "})
 
@@ -47,7 +48,7 @@ class Headers:
 
 def headers_of(content: bytes) -> Headers:
     """Return the headers of `content`; a missing one is an empty string."""
-    head = content.partition(b"\r\n\r\n")[0].decode("utf-8", "replace")
+    head = content[:HEADERS_READ].partition(b"\r\n\r\n")[0].decode("utf-8", "replace")
     fields = _HEADERS.parsestr(head)
     return Headers(
         message_id=_plain(fields.get("Message-ID", ""), 254),

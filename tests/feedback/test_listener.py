@@ -1,17 +1,20 @@
 """The return-path host's server takes reports over real SMTP, stores them before its 250, and relays nothing."""
 
 import asyncio
+import os
 import signal
 import smtplib
 import socket
 import subprocess
 import sys
 import threading
+import time
+from contextlib import ExitStack, closing
 from email import message_from_bytes
 from email.policy import SMTP as SMTP_POLICY
 
 import pytest
-from django.db import OperationalError
+from django.db import InterfaceError, OperationalError, connection, transaction
 
 from mailops.dispatch.claiming import Claimer, usable_carriers
 from mailops.dispatch.models import Worker
@@ -20,7 +23,9 @@ from mailops.feedback import listening
 from mailops.feedback.models import RawFeedback
 from mailops.feedback.processing import process_pending
 from mailops.outbox.models import Event, EventKind, Status
+from mailops.sandbox.models import CapturedMessage
 from mailops.suppressions.models import Suppression
+from tests.engine import database_url
 from tests.factories import make_message, make_transport
 from tests.feedback.conftest import make_sent, report_on, sender_of
 
@@ -163,6 +168,53 @@ class TestRefusals:
         monkeypatch.setattr(listening, "archive", away)
         assert smtp.data(b"Subject: x\r\n\r\n")[0] == 451
 
+    @pytest.mark.parametrize(
+        "error",
+        [InterfaceError("the connection is closed"), KeyError("a fault of ours"), OSError()],
+    )
+    def test_any_failure_is_a_reason_to_come_back_and_the_session_goes_on(
+        self, smtp, monkeypatch, caplog, error
+    ):
+        def failing(**_):
+            raise error
+
+        with monkeypatch.context() as patched:
+            patched.setattr(listening, "archive", failing)
+            smtp.ehlo()
+            smtp.mail("")
+            smtp.rcpt(f"postmaster@{HOST}")
+            assert smtp.data(b"Subject: x\r\n\r\n")[0] == 451
+        assert "told to come back" in caplog.text
+        assert smtp.mail("")[0] == 250
+        smtp.rcpt(f"postmaster@{HOST}")
+        assert smtp.data(b"Subject: x\r\n\r\n")[0] == 250
+        assert RawFeedback.objects.count() == 1
+
+    def test_a_failure_at_the_recipient_is_a_reason_to_come_back(self, smtp, monkeypatch):
+        def failing():
+            raise KeyError("a fault of ours")
+
+        monkeypatch.setattr(listening, "return_path_hosts", failing)
+        smtp.ehlo()
+        smtp.mail("")
+        assert smtp.rcpt(f"postmaster@{HOST}")[0] == 451
+
+    def test_a_host_in_no_encoding_is_refused(self, listener):
+        with socket.create_connection(("127.0.0.1", listener), timeout=10) as raw:
+            answers = raw.makefile("rb")
+            answers.readline()
+            for command in (b"HELO x", b"MAIL FROM:<a@b.example>", b"RCPT TO:<a@\xff\xfe.example>"):
+                raw.sendall(command + b"\r\n")
+                answer = answers.readline()
+            assert answer.startswith(b"55")
+
+    def test_more_sessions_than_it_can_serve_are_told_to_come_back(self, listener, monkeypatch):
+        monkeypatch.setattr(listening, "SESSION_LIMIT", 1)
+        with smtplib.SMTP("127.0.0.1", listener, timeout=10) as first:
+            with socket.create_connection(("127.0.0.1", listener), timeout=10) as second:
+                assert second.recv(100).startswith(b"421 4.7.0")
+            assert first.noop()[0] == 250
+
     def test_garbage_gets_an_answer(self, listener):
         with socket.create_connection(("127.0.0.1", listener), timeout=10) as raw:
             raw.recv(1000)
@@ -171,15 +223,87 @@ class TestRefusals:
 
 
 @pytest.mark.whole
-def test_the_process_stops_at_sigterm(transactional_db):
-    process = subprocess.Popen(
-        [sys.executable, "manage.py", "feedback_listener", "--port", "0"],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert "feedback is taken at" in process.stdout.readline()
-    process.send_signal(signal.SIGTERM)
-    assert (
-        process.wait(5) == 0
-    )  # `make up` stops within 5 s; alone on a machine it is half a second
-    process.stdout.close()
+class TestStop:
+    """Both listeners are gone within 4 s of SIGTERM, whatever their clients and the database do."""
+
+    @pytest.fixture(params=["feedback_listener", "sandbox_listener"])
+    def listener(self, request, transactional_db, tmp_path):
+        arguments = {
+            "feedback_listener": ["--port", "0"],
+            "sandbox_listener": ["--listen", "127.0.0.1:0", "--slow-seconds", "60"],
+        }
+        process = subprocess.Popen(
+            [sys.executable, "manage.py", request.param, *arguments[request.param]],
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "DATABASE_URL": database_url(), "PYTHONUNBUFFERED": "1"},
+        )
+        try:
+            yield process, int(process.stdout.readline().rpartition(":")[2])
+        finally:
+            process.kill()
+            process.wait()
+            process.stdout.close()
+
+    def stopped(self, process):
+        """Send SIGTERM and return how long the process lived on."""
+        since = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+        return time.monotonic() - since
+
+    def talk(self, port, *lines):
+        """Say `lines` without reading an answer."""
+        client = socket.create_connection(("127.0.0.1", port), timeout=10)
+        client.recv(1000)
+        client.sendall(b"".join(line + b"\r\n" for line in lines))
+        return client
+
+    def test_with_nobody_there(self, listener):
+        process, _ = listener
+        assert self.stopped(process) < 4
+
+    def test_with_clients_that_hang(self, listener):
+        process, port = listener
+        envelope = b"EHLO x", b"MAIL FROM:<a@b.example>", f"RCPT TO:<slow@{HOST}>".encode(), b"DATA"
+        with ExitStack() as open_clients:
+            for lines in [
+                (),
+                envelope[:2],
+                (*envelope, b"half a mail"),
+                (*envelope, b"x" * 300_000),
+                (*envelope, b"slow", b"."),
+                (b"NOOP",) * 50_000,
+            ]:
+                open_clients.enter_context(closing(self.talk(port, *lines)))
+            half_open = open_clients.enter_context(closing(self.talk(port, *envelope)))
+            half_open.shutdown(socket.SHUT_WR)
+            assert self.stopped(process) < 4
+
+    def test_with_a_database_that_hangs_and_says_no_250(self, listener):
+        process, port = listener
+        table = "sandbox_inbox, feedback_rawfeedback, transports_transport"
+        with transaction.atomic(), connection.cursor() as cursor, ExitStack() as open_clients:
+            cursor.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+            clients = [
+                open_clients.enter_context(
+                    closing(
+                        self.talk(
+                            port,
+                            b"HELO x",
+                            b"MAIL FROM:<a@b.example>",
+                            f"RCPT TO:<ada@{HOST}>".encode(),
+                            b"DATA",
+                            b"Subject: %d" % number,
+                            b".",
+                        )
+                    )
+                )
+                for number in range(20)
+            ]
+            assert self.stopped(process) < 4
+            for client in clients:
+                said = client.makefile("rb").read()
+                assert b"250 2.0.0" not in said
+        assert not RawFeedback.objects.exists()
+        assert not CapturedMessage.objects.exists()

@@ -2,12 +2,14 @@ import json
 import smtplib
 import socket
 import threading
+from datetime import timedelta
 
 import pytest
-from django.db import OperationalError
+from django.db import InterfaceError, OperationalError
 
 from mailops.sandbox.models import CapturedMessage, Inbox, Reaction
 from mailops.sandbox.receiving import Ledger
+from mailops.sandbox.storing import store
 
 CONTENT = (
     b"From: =?utf-8?q?Ad=C3=A0?= <ada@news.example>\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n"
@@ -79,6 +81,25 @@ class TestReceiver:
             raise OperationalError("gone")
 
         assert refused(connect(store=away), "ada@example.net")[0] == 451
+
+    @pytest.mark.parametrize("error", [InterfaceError("gone"), KeyError("ours"), MemoryError()])
+    def test_answers_451_whatever_fails_and_the_receiver_goes_on(self, connect, caplog, error):
+        failing = [error]
+
+        def fragile(batch):
+            if failing:
+                raise failing.pop()
+            store(batch, reaction_delay=timedelta(0))
+
+        client = connect(store=fragile)
+        assert refused(client, "ada@example.net")[0] == 451
+        assert "told to come back" in caplog.text
+        send(client, "ada@example.net")
+        assert CapturedMessage.objects.count() == 1
+
+    def test_is_not_held_up_by_a_message_without_headers(self, connect):
+        send(connect(), "ada@example.net", b"x: y\r\n" * 1_000_000)
+        assert CapturedMessage.objects.count() == 1
 
     def test_keeps_a_message_whose_inbox_was_deleted_meanwhile(self, connect):
         client = connect()
