@@ -39,7 +39,7 @@ class StoreThread:
     async def close(self) -> None:
         """Wait until what was put is done, and end the thread."""
         self.is_closing = True
-        closed = self._put(connection.close)
+        closed = self._put(_disconnect)
         self._work.put(None)
         await closed
 
@@ -61,6 +61,10 @@ class StoreThread:
                 done.set_exception(error)
             else:
                 done.set_result(result)
+
+
+def _disconnect() -> None:
+    connection.close()  # the one of the thread that runs this
 
 
 class Conversation(SMTP):

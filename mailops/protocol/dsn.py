@@ -112,9 +112,13 @@ def write(
     original: bytes,
     now: datetime,
     envid: str = "",
+    orcpt: str = "",
     remote_mta: str = "",
 ) -> bytes:
-    """Return a notification about `recipient` to `envelope_sender`, with the headers of `original`."""
+    """Return a notification about `recipient` to `envelope_sender`, with the headers of `original`.
+
+    `envid` and `orcpt` (`type;address`) are what the client asked with, if it did (RFC 3461, 6.3).
+    """
     report = MIMEMultipart("report")
     report.set_param("report-type", "delivery-status")
     report["From"] = f"Mail Delivery System <MAILER-DAEMON@{reporting_mta}>"
@@ -131,6 +135,7 @@ def write(
             status=status,
             diagnostic=diagnostic,
             envid=envid,
+            orcpt=orcpt,
             remote_mta=remote_mta,
         )
     )
@@ -183,14 +188,16 @@ def _status_part(
     status: str,
     diagnostic: str,
     envid: str,
+    orcpt: str,
     remote_mta: str,
 ) -> Message:
     about_message, about_recipient = Message(), Message()
     about_message["Reporting-MTA"] = f"dns; {reporting_mta}"
     if envid:
         about_message["Original-Envelope-Id"] = envid
-    for name in ("Original-Recipient", "Final-Recipient"):
-        about_recipient[name] = _typed_address(recipient)
+    if orcpt:
+        about_recipient["Original-Recipient"] = _typed_address(*orcpt.split(";", 1))
+    about_recipient["Final-Recipient"] = _typed_address("rfc822", recipient)
     about_recipient["Action"] = str(action)
     about_recipient["Status"] = status
     if remote_mta:
@@ -203,9 +210,9 @@ def _status_part(
     return part
 
 
-def _typed_address(address: str) -> str:
+def _typed_address(kind: str, address: str) -> str:
     if address.isascii():
-        return f"rfc822; {address}"
+        return f"{kind}; {address}"
     return "utf-8; " + "".join(
         letter if letter.isascii() else f"\\x{{{ord(letter):X}}}" for letter in address
     )

@@ -64,6 +64,9 @@ class CapturedMessage(models.Model):
     helo = models.CharField(max_length=253, blank=True)
     envelope_sender = models.CharField(max_length=320, blank=True)  # empty: the null sender
     recipient = models.CharField(max_length=320)
+    envid = models.CharField(max_length=100, blank=True)  # RFC 3461: what its reports are known by
+    orcpt = models.CharField(max_length=500, blank=True)  # type;address its reports call it by
+    notify = models.CharField(max_length=30, blank=True)  # what the client wants to be told of
     behavior = models.CharField(max_length=15)  # simulating.Behavior the mailbox showed
     message_id = models.CharField(max_length=254, blank=True)
     header_from = models.CharField(max_length=320, blank=True)
@@ -104,6 +107,7 @@ class Reaction(models.Model):
 
     class Kind(models.TextChoices):
         BOUNCE = "bounce", "Bounce report"  # RFC 3464, to the envelope sender
+        DELIVERY = "delivery", "Delivery report"  # the same, where the client asked for it
         COMPLAINT = "complaint", "Complaint report"  # RFC 5965
         UNSUBSCRIBE = "unsubscribe", "One-click unsubscribe"  # RFC 8058
 

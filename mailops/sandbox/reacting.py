@@ -109,23 +109,34 @@ def _perform(reaction: Reaction) -> str:
             f"The envelope sender {captured.sender_shown} is not at {settings.MAILOPS_RETURN_PATH_HOST}, "
             "our return-path host; the sandbox writes to nobody else."
         )
-    write = _bounce if reaction.kind == Reaction.Kind.BOUNCE else _complaint
+    write = _complaint if reaction.kind == Reaction.Kind.COMPLAINT else _notification
     # a fixed Message-ID: should the process die after sending, the second report is known as the same
     report = f"Message-ID: <reaction-{reaction.pk}@{HOST}>\r\n".encode() + write(reaction)
     return _mail(captured.envelope_sender, report)
 
 
-def _bounce(reaction: Reaction) -> bytes:
+_TOLD = {
+    Reaction.Kind.BOUNCE: (
+        dsn.Action.FAILED, "5.1.1", "550 5.1.1 No such mailbox here, found out after accepting",
+    ),
+    Reaction.Kind.DELIVERY: (dsn.Action.DELIVERED, "2.0.0", "250 2.0.0 Put into the mailbox"),
+}  # fmt: skip
+
+
+def _notification(reaction: Reaction) -> bytes:
     captured = reaction.captured
+    action, status, diagnostic = _TOLD[Reaction.Kind(reaction.kind)]
     return dsn.write(
         recipient=captured.recipient,
         envelope_sender=captured.envelope_sender,
         reporting_mta=HOST,
-        action=dsn.Action.FAILED,
-        status="5.1.1",
-        diagnostic="550 5.1.1 No such mailbox here, found out after accepting",
+        action=action,
+        status=status,
+        diagnostic=diagnostic,
         original=captured.content,
         now=timezone.now(),
+        envid=captured.envid,
+        orcpt=captured.orcpt,
     )
 
 

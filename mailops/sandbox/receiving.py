@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,8 +16,17 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 
 from mailops.lib import smtp_listener
 from mailops.lib.smtp_listener import StoreThread
+from mailops.protocol.dsn_request import (
+    MAIL_PARAMETERS,
+    RCPT_PARAMETERS,
+    Notice,
+    NotUnderstood,
+    read_envid,
+    read_notice,
+    split_parameters,
+)
 from mailops.sandbox.simulating import Behavior, Phase, behavior_of
-from mailops.sandbox.storing import Received, headers_of
+from mailops.sandbox.storing import Addressee, Received, headers_of
 
 Store = Callable[[Sequence[Received]], None]
 SIZE_LIMIT = 26_214_400  # octets; what Gmail and Outlook take, about
@@ -39,12 +48,12 @@ class Ledger:
     def write(self, batch: Sequence[Received]) -> None:
         at = datetime.now(UTC).isoformat()
         for received in batch:
-            for recipient, _ in received.recipients:
+            for one in received.recipients:
                 line = {
                     "at": at,
                     "session": received.session,
                     "message_id": received.headers.message_id,
-                    "recipient": recipient,
+                    "recipient": one.address,
                     "envelope_sender": received.envelope_sender,
                 }
                 self._file.write(json.dumps(line) + "\n")
@@ -107,7 +116,7 @@ class Mailboxes:
     ) -> list[str]:
         session.host_name = hostname
         lines = [line for line in responses if self.offers_login or not line.startswith("250-AUTH")]
-        return [*lines[:-1], "250-PIPELINING", *lines[-1:]]
+        return [*lines[:-1], "250-PIPELINING", "250-DSN", *lines[-1:]]
 
     async def handle_RCPT(  # noqa: N802
         self,
@@ -125,18 +134,22 @@ class Mailboxes:
         return "250 2.1.5 OK"
 
     async def handle_DATA(  # noqa: N802
-        self, server: "Receiver", session: Session, envelope: Envelope
+        self, server: "Receiver", session: Session, envelope: "DsnEnvelope"
     ) -> str:
         content = envelope.original_content or b""
         received = Received(
             session=server.number,
             helo=session.host_name or "",
             envelope_sender=(envelope.mail_from or "").removeprefix("<>"),
-            recipients=[(address, behavior_of(address)) for address in envelope.rcpt_tos],
+            envid=envelope.envid,
+            recipients=[
+                Addressee(address, behavior_of(address), notice)
+                for address, notice in zip(envelope.rcpt_tos, envelope.notices, strict=True)
+            ],
             content=content,
             headers=headers_of(content),
         )
-        behaviors = {behavior.name: behavior for _, behavior in received.recipients}
+        behaviors = {one.behavior.name: one.behavior for one in received.recipients}
         if "drop" in behaviors:
             await server.drop()
         if refusal := self._refusal(received, behaviors):
@@ -154,7 +167,7 @@ class Mailboxes:
         return ""
 
     def _is_deferred(self, received: Received) -> bool:
-        recipients = " ".join(sorted(recipient for recipient, _ in received.recipients))
+        recipients = " ".join(sorted(one.address for one in received.recipients))
         key = (received.headers.message_id, recipients)
         refused = self.deferrals.pop(key, 0)
         if refused >= REFUSALS_OF_DEFER:
@@ -163,6 +176,15 @@ class Mailboxes:
         if len(self.deferrals) > DEFERRALS_KEPT:
             self.deferrals.popitem(last=False)
         return True
+
+
+class DsnEnvelope(Envelope):
+    """An envelope with what the client asked of notifications (RFC 3461)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.envid = ""
+        self.notices: list[Notice] = []  # one for each of rcpt_tos
 
 
 class Receiver(smtp_listener.Conversation):
@@ -174,6 +196,50 @@ class Receiver(smtp_listener.Conversation):
     def __init__(self, handler: Mailboxes, **options: Any) -> None:
         super().__init__(handler, **options)
         self.number = f"{self._run}-{next(self._numbers)}"
+        # ORCPT alone may have 500 octets (RFC 3461, 4.2); aiosmtpd's limit is that of plain SMTP
+        self.command_size_limits = defaultdict(lambda: self.line_length_limit)
+
+    def _create_envelope(self) -> DsnEnvelope:
+        return DsnEnvelope()
+
+    # aiosmtpd refuses parameters that it doesn't know, and folds the case of those it does: these are taken out first.
+
+    async def smtp_MAIL(self, arg: str | None) -> None:  # noqa: N802
+        try:
+            rest, found = self._split(arg, MAIL_PARAMETERS)
+            envid = read_envid(found)
+        except NotUnderstood as error:
+            await self.push(f"501 5.5.4 {error}")
+            return
+        envelope = self._dsn_envelope()
+        has_begun = bool(envelope.mail_from)
+        await super().smtp_MAIL(rest)
+        if not has_begun:
+            envelope.envid = envid
+
+    async def smtp_RCPT(self, arg: str | None) -> None:  # noqa: N802
+        try:
+            rest, found = self._split(arg, RCPT_PARAMETERS)
+            notice = read_notice(found)
+        except NotUnderstood as error:
+            await self.push(f"501 5.5.4 {error}")
+            return
+        envelope = self._dsn_envelope()
+        await super().smtp_RCPT(rest)
+        if len(envelope.rcpt_tos) > len(envelope.notices):
+            envelope.notices.append(notice)
+
+    def _dsn_envelope(self) -> DsnEnvelope:
+        # no property: aiosmtpd's __init__ reads them all
+        assert isinstance(self.envelope, DsnEnvelope)
+        return self.envelope
+
+    def _split(
+        self, argument: str | None, names: tuple[str, ...]
+    ) -> tuple[str | None, dict[str, str]]:
+        if argument is None or self.session is None or not self.session.extended_smtp:
+            return argument, {}
+        return split_parameters(argument, names)
 
     async def drop(self) -> None:
         """Hang up in the middle of an answer; never returns."""

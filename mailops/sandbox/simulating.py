@@ -63,7 +63,7 @@ BEHAVIORS = {
         Behavior(
             "later-bounce",
             Phase.LATER,
-            "Accepts, then sends a bounce report (RFC 3464) to the envelope sender.",
+            "Accepts, then sends a bounce report (RFC 3464) to the envelope sender, unless it wants none (NOTIFY).",
         ),
         Behavior(
             "complain",

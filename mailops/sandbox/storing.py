@@ -1,7 +1,7 @@
 """Keeps what the receiver took: captured messages in their inboxes, and the reactions they call for."""
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from email.errors import MessageError
@@ -12,6 +12,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from mailops.protocol.dsn_request import Notice
 from mailops.sandbox.models import CapturedMessage, Inbox, Reaction
 from mailops.sandbox.simulating import Behavior, tag_of
 
@@ -25,14 +26,34 @@ _HEADERS = HeaderParser()
 _UNSTORABLE = str.maketrans({"\0": "\ufffd", "\r": " ", "\n": " "})
 
 
+@dataclass(frozen=True, slots=True)
+class Addressee:
+    """One recipient of a message, how its mailbox behaves, and what the client asked for it (RFC 3461)."""
+
+    address: str
+    behavior: Behavior
+    notice: Notice
+
+    @property
+    def reactions(self) -> Iterator[Reaction.Kind]:
+        """What its mailbox does later; of what became of the message it tells only what the client wants to know."""
+        kind = REACTIONS.get(self.behavior.name)
+        bounces = kind == Reaction.Kind.BOUNCE
+        if kind and (not bounces or "FAILURE" in self.notice.notify):
+            yield kind
+        if not bounces and "SUCCESS" in self.notice.notify:
+            yield Reaction.Kind.DELIVERY
+
+
 @dataclass(frozen=True, kw_only=True)
 class Received:
-    """One message for its recipients, each with its behavior, as the receiver took it."""
+    """One message for its recipients, as the receiver took it."""
 
     session: str
     helo: str
     envelope_sender: str
-    recipients: Sequence[tuple[str, Behavior]]
+    envid: str
+    recipients: Sequence[Addressee]
     content: bytes
     headers: "Headers"
 
@@ -67,15 +88,15 @@ def store(batch: Sequence[Received], *, reaction_delay: timedelta) -> None:
 
 @transaction.atomic
 def _insert(batch: Sequence[Received], reaction_delay: timedelta) -> None:
-    names = {_inbox_of(recipient) for received in batch for recipient, _ in received.recipients}
-    inboxes = _inboxes(names)
+    addressees = [one for received in batch for one in received.recipients]
+    inboxes = _inboxes({_inbox_of(one.address) for one in addressees})
     rows = [row for received in batch for row in _rows(received, inboxes)]
     CapturedMessage.objects.bulk_create(rows)
     due_at = timezone.now() + reaction_delay
     Reaction.objects.bulk_create(
-        Reaction(captured=row, kind=REACTIONS[row.behavior], due_at=due_at)
-        for row in rows
-        if row.behavior in REACTIONS
+        Reaction(captured=row, kind=kind, due_at=due_at)
+        for row, one in zip(rows, addressees, strict=True)
+        for kind in one.reactions
     )
 
 
@@ -99,19 +120,22 @@ def _rows(received: Received, inboxes: dict[tuple[str, str], Inbox]) -> list[Cap
     packed = zlib.compress(received.content, 1)
     return [
         CapturedMessage(
-            inbox=inboxes[_inbox_of(recipient)],
+            inbox=inboxes[_inbox_of(one.address)],
             session=received.session,
             helo=_plain(received.helo, 253),
             envelope_sender=_plain(received.envelope_sender, 320),
-            recipient=_plain(recipient, 320),
-            behavior=behavior.name,
+            recipient=_plain(one.address, 320),
+            envid=received.envid,
+            orcpt=one.notice.orcpt,
+            notify=str(one.notice),
+            behavior=one.behavior.name,
             message_id=received.headers.message_id,
             header_from=received.headers.header_from,
             subject=received.headers.subject,
             size=len(received.content),
             packed=packed,
         )
-        for recipient, behavior in received.recipients
+        for one in received.recipients
     ]
 
 

@@ -68,13 +68,32 @@ class TestReports:
         assert react_to_due() == 1
         [taken] = feedback
         assert taken.envelope_sender == ""
-        assert [recipient for recipient, _ in taken.recipients] == [SENDER]
+        assert [one.address for one in taken.recipients] == [SENDER]
         report = dsn.parse(taken.content)
         assert report.recipients[0].final_recipient == "later-bounce1@example.net"
         assert report.recipients[0].action == dsn.Action.FAILED
         assert report.original_message_id == "<one@news.example>"
         reaction.refresh_from_db()
         assert reaction.has_succeeded
+
+    def test_a_bounce_is_known_by_what_the_client_gave(self, feedback):
+        make_reaction("bounce", envid="aB.0+c", orcpt="rfc822;Ada+x@example.net")
+        react_to_due()
+        content = feedback[0].content
+        assert b"Original-Envelope-Id: aB.0+c\r\n" in content
+        assert b"Original-Recipient: rfc822; Ada+x@example.net\r\n" in content
+        assert dsn.parse(content).recipients[0].original_recipient == "Ada+x@example.net"
+
+    def test_a_bounce_that_was_asked_for_without_an_address_gives_none_back(self, feedback):
+        make_reaction("bounce")
+        react_to_due()
+        assert b"Original-Recipient" not in feedback[0].content
+        assert b"Original-Envelope-Id" not in feedback[0].content
+
+    def test_a_delivery_is_told_where_it_was_asked_for(self, feedback):
+        make_reaction("delivery")
+        react_to_due()
+        assert dsn.parse(feedback[0].content).recipients[0].action == dsn.Action.DELIVERED
 
     def test_a_complaint_names_the_message(self, feedback):
         make_reaction("complaint", recipient="complain@example.net")

@@ -172,6 +172,90 @@ class TestSimulator:
         assert Reaction.objects.get().kind == kind
 
 
+class TestNotifications:
+    """What a client asks for with DSN (RFC 3461) is kept, and is all that it is told."""
+
+    def ask(self, client, recipient, *parameters, mail=()):
+        client.ehlo()
+        assert client.has_extn("dsn")
+        assert client.mail("b+1@bounces.example", mail)[0] == 250
+        assert client.rcpt(recipient, parameters)[0] == 250
+        assert client.data(CONTENT)[0] == 250
+        return CapturedMessage.objects.get()
+
+    def test_keeps_what_was_asked_for_with_its_case(self, connect):
+        captured = self.ask(
+            connect(),
+            "later-bounce@example.net",
+            "NOTIFY=FAILURE,DELAY",
+            "ORCPT=rfc822;Later+2BBounce@example.net",
+            mail=["RET=HDRS", "ENVID=aB.0.c", "SIZE=10"],
+        )
+        assert (captured.envid, captured.orcpt, captured.notify) == (
+            "aB.0.c", "rfc822;Later+Bounce@example.net", "DELAY,FAILURE",
+        )  # fmt: skip
+        assert Reaction.objects.get().kind == "bounce"
+
+    @pytest.mark.parametrize("notify", ["NEVER", "DELAY", "SUCCESS"])
+    def test_sends_no_bounce_to_who_wants_none(self, connect, notify):
+        self.ask(connect(), "later-bounce@example.net", f"NOTIFY={notify}")
+        assert not Reaction.objects.exists()
+
+    def test_never_stops_no_complaint(self, connect):
+        self.ask(connect(), "complain@example.net", "NOTIFY=NEVER")
+        assert Reaction.objects.get().kind == "complaint"
+
+    def test_tells_of_success_who_wants_it(self, connect):
+        self.ask(connect(), "ada@example.net", "NOTIFY=SUCCESS,FAILURE")
+        assert Reaction.objects.get().kind == "delivery"
+
+    def test_each_recipient_is_asked_for_by_itself(self, connect):
+        client = connect()
+        client.ehlo()
+        client.mail("a@b.example")
+        client.rcpt("later-bounce1@example.net", ["NOTIFY=NEVER"])
+        client.rcpt("bounce@example.net", ["NOTIFY=SUCCESS"])  # refused
+        client.rcpt("later-bounce2@example.net")
+        client.data(CONTENT)
+        assert Reaction.objects.get().captured.recipient == "later-bounce2@example.net"
+
+    def test_forgets_it_with_the_envelope(self, connect):
+        client = connect()
+        client.ehlo()
+        client.mail("a@b.example", ["ENVID=first"])
+        client.rset()
+        assert self.ask(client, "ada@example.net").envid == ""
+
+    def test_a_second_mail_command_changes_nothing(self, connect):
+        client = connect()
+        client.ehlo()
+        client.mail("a@b.example", ["ENVID=first"])
+        assert client.mail("a@b.example", ["ENVID=second"])[0] == 503
+        client.rcpt("ada@example.net")
+        client.data(CONTENT)
+        assert CapturedMessage.objects.get().envid == "first"
+
+    @pytest.mark.parametrize(
+        ("mail", "rcpt"),
+        [
+            (["RET=ALL"], []),
+            (["ENVID=a+0Ab"], []),
+            ([], ["NOTIFY=NEVER,FAILURE"]),
+            ([], ["ORCPT=x"]),
+        ],
+    )
+    def test_what_breaks_the_rfc_is_refused(self, connect, mail, rcpt):
+        client = connect()
+        client.ehlo()
+        answers = [client.mail("a@b.example", mail), client.rcpt("ada@example.net", rcpt)]
+        assert (501, b"5.5.4") in [(code, text[:5]) for code, text in answers]
+
+    def test_a_long_address_fits(self, connect):
+        address = f"{'a' * 64}@{'b' * 60}.{'c' * 60}.example"
+        captured = self.ask(connect(), address, f"ORCPT=rfc822;{address.replace('a', '+61')}")
+        assert captured.orcpt == f"rfc822;{address}"
+
+
 class TestLedger:
     def test_has_a_line_for_each_250_before_it_is_said(self, connect, tmp_path):
         path = tmp_path / "taken.log"

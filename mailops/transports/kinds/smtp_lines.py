@@ -3,13 +3,13 @@
 import re
 from collections.abc import Mapping
 
+from mailops.protocol.dsn_request import xtext
 from mailops.protocol.reply import Reply, make_reply
 from mailops.transports.sessions import Envelope, Offer, Phase
 
 Extensions = Mapping[str, str]
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_OUTSIDE_XTEXT = re.compile(r"[^!-*,-<>-~]")  # RFC 3461, 4
 _QUEUE_ID = re.compile(
     r"queued as <?([\w.+=/@-]{4,200})"  # Postfix, SendGrid
     r"|\bid=([\w.+=/-]{4,200})"  # Exim
@@ -58,10 +58,10 @@ def envelope_lines(envelope: Envelope, extensions: Extensions) -> list[str]:
     if not (envelope.sender.isascii() and envelope.recipient.isascii()):
         mail += " SMTPUTF8"
     if "DSN" in extensions:
-        mail += " RET=HDRS" + (f" ENVID={_xtext(envelope.envid)}" if envelope.envid else "")
+        mail += " RET=HDRS" + (f" ENVID={xtext(envelope.envid)}" if envelope.envid else "")
         rcpt += " NOTIFY=FAILURE,DELAY"
         if envelope.recipient.isascii():
-            rcpt += f" ORCPT=rfc822;{_xtext(envelope.recipient)}"
+            rcpt += f" ORCPT=rfc822;{xtext(envelope.recipient)}"
     return [mail, rcpt, "DATA"]
 
 
@@ -89,12 +89,6 @@ def our_reply(code: int, status: str, sentence: str) -> Reply:
 
 def _refusal(phase: Phase, code: int, status: str, sentence: str) -> Offer:
     return Offer(is_ready=False, reply=our_reply(code, status, sentence), phase=phase)
-
-
-def _xtext(text: str) -> str:
-    return _OUTSIDE_XTEXT.sub(
-        lambda found: "".join(f"+{octet:02X}" for octet in found[0].encode()), text
-    )
 
 
 NO_8BIT = our_reply(554, "5.6.3", "The content has 8-bit octets, which this server does not take.")
