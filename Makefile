@@ -34,11 +34,12 @@ test-all: .venv/.dev $(BUNDLES)
 	$(BIN)/pytest -q -m whole --nothing-skips
 
 # How fast it sends, next to its peers (docs/performance.md); the quick one takes a minute.
+# `make bench PARTS="b e"` takes some of its figures, PARTS=--million the long ones too.
 bench-quick: .venv/.up bench/.venv/.made
 	@$(BIN)/python -m bench quick
 
 bench: .venv/.up bench/.venv/.made
-	@$(BIN)/python -m bench
+	@$(BIN)/python -m bench $(PARTS)
 
 format: .venv/.dev
 	$(BIN)/ruff check -q --fix .

@@ -4,7 +4,7 @@ import json
 import os
 
 from django.db import connection
-from django.utils import timezone
+from django.db.models import Count
 
 from bench import letter
 from bench.stage import BenchError
@@ -54,7 +54,7 @@ def make_version() -> TemplateVersion:
         draft_subject=letter.SUBJECT,
         draft_html=letter.HTML,
         draft_text=letter.TEXT,
-        sample=letter.DATA,
+        sample=letter.SAMPLE,
     )
     return publish(template, None)
 
@@ -87,20 +87,18 @@ def make_audience(size: int) -> Audience:
 
 
 def make_campaign(stream: Stream, version: TemplateVersion, audience: Audience) -> Campaign:
-    """Make a campaign that runs, as soon as its stream does."""
     return Campaign.objects.create(
         name=f"To {audience.name}",
         stream=stream,
         identity=make_identity(),
         version=version,
         audience=audience,
-        state=Campaign.State.RUNNING,
-        started_at=timezone.now(),
     )
 
 
 def expand(campaign: Campaign) -> None:
-    """Make all rows of the campaign now."""
+    """Start the campaign and make all its rows now; they wait as long as the stream is paused."""
+    campaign.start(actor=None)
     while campaign.expanded_at is None:
         expand_running()
         campaign.refresh_from_db()
@@ -116,8 +114,7 @@ def has_open(campaign: Campaign) -> bool:
 
 def check_accepted(campaign: Campaign, recipients: int) -> None:
     """Raise unless mailops says of every recipient that it was accepted."""
-    statuses = list(Message.objects.filter(campaign=campaign).values_list("status", flat=True))
-    accepted = statuses.count(Status.ACCEPTED)
-    if accepted != recipients or len(statuses) != recipients:
-        others = {status: statuses.count(status) for status in set(statuses)}
-        raise BenchError(f"mailops tells of {others} where {recipients:,} should be accepted")
+    counted = Message.objects.filter(campaign=campaign).values_list("status")
+    statuses = dict(counted.annotate(messages=Count("pk")).order_by())
+    if statuses != {Status.ACCEPTED: recipients}:
+        raise BenchError(f"mailops tells of {statuses} where {recipients:,} should be accepted")

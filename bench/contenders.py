@@ -2,6 +2,8 @@
 
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -13,6 +15,8 @@ from mailops.campaigns.models import Campaign
 from mailops.transports.models import RunState, Stream
 
 BULK_WORKERS = ("bulk1", "bulk2")
+BEAT_STARTS_IN = 3.0  # seconds; it tells nobody when it is ready
+CATCHES_UP_IN = 1.5
 PEER_WORKERS = ("celery1", "celery2")
 SESSIONS = 20
 
@@ -31,57 +35,62 @@ class Contender(Protocol):
 
 
 class Mailops:
-    """A running campaign whose rows are made: two bulk workers, housekeeping and beat as in `make up`."""
+    """Two bulk workers, housekeeping and beat as in `make up`; its clock stands still while others have their turn."""
 
     name = "mailops"
 
     def __init__(self, stage: Stage, sink: Sink, *, profile: Path | None = None) -> None:
-        self._stage, self._sink = stage, sink
-        self._stream = audience.make_stream("Bulk")
-        self._version = audience.make_version()
+        self.stage, self.sink = stage, sink
+        self.stream = audience.make_stream("Bulk")
+        self.version = audience.make_version()
         self._audiences: dict[int, Audience] = {}
         self._campaign: Campaign | None = None
         self._recipients = 0
-        start_mailops(stage, profile)
+        for number, worker in enumerate(BULK_WORKERS):
+            stage.start_worker(worker, "bulk", profile=profile if number == 0 else None)
+        stage.start_worker("housekeeping", "housekeeping")
+        stage.wait_ready(*BULK_WORKERS, "housekeeping")
+        stage.start_beat()
+        time.sleep(BEAT_STARTS_IN)
+        stage.hold("beat")
 
-    def fill(self, recipients: int) -> None:
-        set_state(self._stream, RunState.PAUSED)
+    def audience_of(self, recipients: int) -> Audience:
         if recipients not in self._audiences:
             self._audiences[recipients] = audience.make_audience(recipients)
-        self._recipients = recipients
+        return self._audiences[recipients]
+
+    def fill(self, recipients: int, stream: Stream | None = None) -> None:
+        """Make all rows of a campaign, through a stream that is paused until `send()`."""
+        self._stream, self._recipients = stream or self.stream, recipients
+        set_state(self._stream, RunState.PAUSED)
         self._campaign = audience.make_campaign(
-            self._stream, self._version, self._audiences[recipients]
+            self._stream, self.version, self.audience_of(recipients)
         )
         audience.expand(self._campaign)
 
     def send(self) -> float:
         campaign = self._campaign
         assert campaign is not None
-        wanted = self._sink.count() + self._recipients
-        set_state(self._stream, RunState.RUNNING)
-        self._stage.go_on("beat")
-        wait_for(audience.has_claims, "the first claim", every=0.002)
-        begun_at = time.monotonic()
-        self._sink.wait_for_count(wanted)
-        wait_for(lambda: not audience.has_open(campaign), "the last result", every=0.01)
-        seconds = time.monotonic() - begun_at
-        self._stage.hold("beat")
-        return seconds
+        wanted = self.sink.count() + self._recipients
+        with self.running():
+            set_state(self._stream, RunState.RUNNING)
+            wait_for(audience.has_claims, "the first claim", every=0.002)
+            begun_at = time.monotonic()
+            self.sink.wait_for_count(wanted)
+            wait_for(lambda: not audience.has_open(campaign), "the last result", every=0.01)
+            return time.monotonic() - begun_at
 
     def check(self) -> None:
         assert self._campaign is not None
         audience.check_accepted(self._campaign, self._recipients)
 
-
-def start_mailops(stage: Stage, profile: Path | None = None) -> None:
-    """Start mailops' sending processes; its clock stands still until there is something to send."""
-    for number, worker in enumerate(BULK_WORKERS):
-        stage.start_worker(worker, "bulk", profile=profile if number == 0 else None)
-    stage.start_worker("housekeeping", "housekeeping")
-    stage.wait_ready(*BULK_WORKERS, "housekeeping")
-    stage.start_beat()
-    time.sleep(3)
-    stage.hold("beat")
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Let its clock run, and catch up at first with what fell due while it stood still."""
+        self.stage.go_on("beat")
+        time.sleep(CATCHES_UP_IN)
+        yield
+        self.stage.hold("beat")
 
 
 def set_state(stream: Stream, state: RunState) -> None:
@@ -95,6 +104,7 @@ class SmtpSource:
 
     def __init__(self, content: Path) -> None:
         self._content, self._recipients = content, 0
+        self.port = SINK_PORT
 
     def fill(self, recipients: int) -> None:
         self._recipients = recipients
@@ -107,7 +117,7 @@ class SmtpSource:
                 *("-d", "-N", "-s", str(min(SESSIONS, self._recipients))),
                 *("-m", str(self._recipients), "-F", str(self._content)),
                 *("-f", f"{letter.SENDER}@{letter.DOMAIN}", "-t", "r@inbox.example"),
-                f"127.0.0.1:{SINK_PORT}",
+                f"127.0.0.1:{self.port}",
             ],
             check=True,
             stdin=subprocess.DEVNULL,

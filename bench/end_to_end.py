@@ -50,6 +50,16 @@ class Course:
             f"{self.octets:,}",
         ]
 
+    @property
+    def figures(self) -> dict[str, object]:
+        return {
+            "per_s": [round(turn.per_s, 1) for turn in self.turns],
+            "seconds": [round(turn.seconds, 3) for turn in self.turns],
+            "recipients": self.turns[0].recipients,
+            "octets": self.octets,
+            "processor_us_a_message": self.processor_micros(),
+        }
+
     def processor_micros(self) -> dict[str, int]:
         """Return the processor time a message costs in each process, in microseconds."""
         last = self.turns[-1]
@@ -76,8 +86,8 @@ class Field:
         post_office, celery = PostOffice(stage, "post_office"), CeleryBatch(stage, "celery_batch")
         self.contenders: list[Contender] = [self.mailops]
         self._prove(self.mailops, dump)
-        source = SmtpSource(make_content(HOME, dump.read()[0][1]))
-        for contender in (source, post_office, celery):
+        self.smtp_source = SmtpSource(make_content(HOME, dump.read()[0][1]))
+        for contender in (self.smtp_source, post_office, celery):
             self._prove(contender, dump)
             self.contenders.append(contender)
         dump.close()

@@ -8,13 +8,16 @@ _HERE = Path(__file__).parent
 FOLDER = _HERE / "template" if (_HERE / "template").exists() else _HERE / "placeholder"
 
 SUBJECT = (FOLDER / "subject.txt").read_text().strip()
-HTML = (FOLDER / "mail.html").read_text()
-TEXT = (FOLDER / "mail.txt").read_text()
-DATA: dict[str, Any] = json.loads((FOLDER / "data.json").read_text())
+HTML = (FOLDER / "order.html").read_text()
+TEXT = (FOLDER / "order.txt").read_text()
+SAMPLE: dict[str, Any] = json.loads((FOLDER / "sample.json").read_text())
+# each sender gives these by itself
+GIVEN = ("email", "unsubscribe_url")
+DATA = {name: value for name, value in SAMPLE.items() if name not in GIVEN}
+PERSONAL = "first_name"  # differs from recipient to recipient
 
 DOMAIN = "news.bench.example"
 SENDER_NAME, SENDER = "Ada & Sons", "news"
-PERSONAL = "first_name"  # differs from recipient to recipient
 
 
 def address(number: int) -> str:

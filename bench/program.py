@@ -1,5 +1,6 @@
 """The command: which figures are taken, and how they are told."""
 
+import argparse
 import json
 import platform
 import sys
@@ -7,20 +8,38 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import end_to_end
+from bench import end_to_end, growth, latency, overtaking
+from bench.end_to_end import Course, Field
 from bench.stage import ROOT, BenchError, Stage, staged
 
 QUICK_RECIPIENTS, QUICK_SECONDS = 5_000, 50
 RECIPIENTS, ROUNDS = 20_000, 5
+DISTANT_RECIPIENTS = 8_000
+SIZES = (10_000, 100_000)
+MILLION = 1_000_000
+OVERTAKEN_RECIPIENTS = 10_000
+# the million comes last: what of it is not sent lies in the way of whatever follows
+ORDER = ["a", "b", "c", "e", "d"]
 
 
 def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=main.__doc__)
+    parser.add_argument(
+        "parts", nargs="*", choices=[[], "quick", *"abcde"], help="which figures; all but quick"
+    )
+    parser.add_argument(
+        "--million", action="store_true", help="send the million of (d) to its end, for (c)"
+    )
+    parser.add_argument(
+        "--scale", type=float, default=1.0, help="fewer recipients, to try whether all is well"
+    )
+    options = parser.parse_args(arguments)
     try:
         with staged() as stage:
-            if arguments == ["quick"]:
+            if "quick" in options.parts:
                 quick(stage)
             else:
-                whole(stage)
+                whole(stage, options.parts or ORDER, options)
     except BenchError as error:
         print(f"These figures are worth nothing: {error}", file=sys.stderr)
         return 1
@@ -32,26 +51,89 @@ def main(arguments: list[str]) -> int:
 
 def quick(stage: Stage) -> None:
     """Take (a) with fewer recipients, as often as a minute allows."""
-    field = end_to_end.Field(stage)
+    field = Field(stage)
     courses = end_to_end.race(field, QUICK_RECIPIENTS, rounds=ROUNDS, budget_seconds=QUICK_SECONDS)
     tell_courses(courses)
     print(json.dumps(summary(courses)))
 
 
-def whole(stage: Stage) -> None:
-    field = end_to_end.Field(stage)
-    courses = end_to_end.race(field, RECIPIENTS, rounds=ROUNDS)
+def whole(stage: Stage, parts: list[str], options: argparse.Namespace) -> None:
+    """Take the figures of each part; what was taken is kept even where a later part fails."""
+    field = Field(stage)
+    figures: dict[str, Any] = {"machine": machine()}
+    try:
+        for part in sorted(set(parts), key=ORDER.index):
+            figures |= TAKERS[part](field, options)
+    finally:
+        keep(figures)
+
+
+def scaled(recipients: int, options: argparse.Namespace) -> int:
+    return max(100, round(recipients * float(options.scale)))
+
+
+def take_end_to_end(field: Field, options: argparse.Namespace) -> dict[str, Any]:
+    courses = end_to_end.race(field, scaled(RECIPIENTS, options), rounds=ROUNDS)
     tell_courses(courses)
-    keep({"machine": machine(), "end_to_end": summary(courses)})
+    return {
+        "end_to_end": {
+            **summary(courses),
+            "contenders": {name: course.figures for name, course in courses.items()},
+        }
+    }
 
 
-def summary(courses: dict[str, end_to_end.Course]) -> dict[str, float]:
+def take_latency(field: Field, options: argparse.Namespace) -> dict[str, Any]:
+    shares = latency.measure(field, scaled(DISTANT_RECIPIENTS, options), rounds=ROUNDS)
+    tell(
+        f"(b) To a receiver {latency.LATENCY * 1000:.0f} ms away, 20 sessions",
+        latency.HEAD,
+        [share.row for share in shares],
+    )
+    return {"latency": {share.name: share.figures for share in shares}}
+
+
+def take_growth(field: Field, options: argparse.Namespace) -> dict[str, Any]:
+    launches = [growth.launch(field.mailops, scaled(size, options)) for size in SIZES]
+    tell_launches("(c) Growing campaigns, from the launch on", launches)
+    return {"growth": [launch.figures for launch in launches]}
+
+
+def take_million(field: Field, options: argparse.Namespace) -> dict[str, Any]:
+    launch = growth.launch(field.mailops, scaled(MILLION, options), to_the_end=options.million)
+    tell_launches("(d) The launch of a million", [launch])
+    return {"million": launch.figures}
+
+
+def take_overtaking(field: Field, options: argparse.Namespace) -> dict[str, Any]:
+    taken = overtaking.measure(field.mailops, scaled(OVERTAKEN_RECIPIENTS, options), rounds=ROUNDS)
+    tell("(e) Transactional mail beside a campaign", overtaking.HEAD, [taken.row])
+    return {"overtaking": taken.figures}
+
+
+TAKERS = {
+    "a": take_end_to_end,
+    "b": take_latency,
+    "c": take_growth,
+    "d": take_million,
+    "e": take_overtaking,
+}
+
+
+def tell_launches(title: str, launches: list[growth.Launch]) -> None:
+    tell(title, growth.HEAD, [launch.row for launch in launches])
+    print("  Megabytes after the last, rows and indexes:")
+    for name, (table, index) in launches[-1].megabytes.items():
+        print(f"    {name}: {table:,.1f} and {index:,.1f}")
+
+
+def summary(courses: dict[str, Course]) -> dict[str, float]:
     rates = {f"{name}_per_s": round(course.per_s, 1) for name, course in courses.items()}
     ratio = courses["mailops"].per_s / courses["smtp_source"].per_s
     return {**rates, "ceiling_ratio": round(ratio, 4)}
 
 
-def tell_courses(courses: dict[str, end_to_end.Course]) -> None:
+def tell_courses(courses: dict[str, Course]) -> None:
     tell(
         "(a) End to end, first claim to last result",
         end_to_end.HEAD,
