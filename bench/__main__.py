@@ -24,12 +24,12 @@ def surround() -> None:
     """Set what mailops' settings read, here and in every process started from here."""
     for name in FOREIGN:
         os.environ.pop(name, None)
-    sink, slow = free_port(), free_port()
+    sink, slow, nameserver = free_port(), free_port(), free_port()
     os.environ |= {
         "DJANGO_SETTINGS_MODULE": "mailops.settings",
         "MAILOPS_HOME": str(ROOT / "bench" / ".home"),
         "MAILOPS_DEMO": "0",
-        "MAILOPS_NAMESERVERS": "127.0.0.1:1",  # nobody answers there: refused at once
+        "MAILOPS_NAMESERVERS": f"127.0.0.1:{nameserver}",
         "MAILOPS_TRUSTED_RELAYS": f"127.0.0.1:{sink},127.0.0.1:{slow}",
         "BENCH_SINK_PORT": str(sink),
         "BENCH_SLOW_PORT": str(slow),

@@ -68,12 +68,12 @@ def make_audience(size: int) -> Audience:
         cursor.execute(
             """
             INSERT INTO audiences_contact (address, address_key, attributes, created_at, updated_at)
-            SELECT 'r' || n || '@inbox.example', 'r' || n || '@inbox.example',
-                   %s::jsonb || jsonb_build_object(%s::text, %s::text || n), now(), now()
-              FROM generate_series(0, %s - 1) AS n
+            SELECT address, address, %s::jsonb || jsonb_build_object(%s::text, %s::text || n), now(), now()
+              FROM generate_series(0, %s - 1) AS n,
+                   LATERAL (SELECT 'r' || n || '@inbox' || n %% %s || '.example' AS address) AS made
             ON CONFLICT (address_key) DO NOTHING
             """,
-            [data, key, value, size],
+            [data, key, value, size, letter.RECIPIENT_DOMAINS],
         )
         cursor.execute(
             """

@@ -20,8 +20,11 @@ DOMAIN = "news.bench.example"
 SENDER_NAME, SENDER = "Ada & Sons", "news"
 
 
+RECIPIENT_DOMAINS = 10
+
+
 def address(number: int) -> str:
-    return f"r{number}@inbox.example"
+    return f"r{number}@inbox{number % RECIPIENT_DOMAINS}.example"
 
 
 def attributes(number: int) -> dict[str, Any]:

@@ -160,6 +160,7 @@ def staged() -> Iterator[Stage]:
         server.start(log)
     try:
         call_command("prepare")
+        stage.start("nameserver", sys.executable, "manage.py", "demo_nameserver")
         yield stage
     finally:
         stage.close()
