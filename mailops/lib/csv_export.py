@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
 from typing import Any
 
 from django.http import StreamingHttpResponse
@@ -19,9 +20,10 @@ class _Echo:
 
 def escape(cell: Any) -> Any:
     """Return the cell; a text that a spreadsheet would run gets a leading apostrophe, a number stays a number."""
-    if isinstance(cell, str) and cell.startswith(FORMULA_STARTS):
-        return f"'{cell}"
-    return "" if cell is None else cell
+    if cell is None or isinstance(cell, int | float | Decimal):
+        return cell
+    text = str(cell)  # of a row too, which may be named by a person
+    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
 
 
 def _lines(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:

@@ -4,6 +4,7 @@ import io
 import pytest
 
 from mailops.lib.csv_export import escape, stream_csv
+from mailops.transports.models import Stream
 
 
 def _read(response) -> list[list[str]]:
@@ -36,3 +37,6 @@ class TestEscape:
 
     def test_leaves_numbers_alone(self):
         assert escape(-5) == -5
+
+    def test_defuses_a_row_that_a_person_named(self):
+        assert escape(Stream(name="=SUM(A1)")) == "'=SUM(A1)"
