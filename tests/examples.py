@@ -12,7 +12,10 @@ from django.db.models import Model
 from mailops.accounts.models import User
 from mailops.audiences.models import Import, Membership
 from mailops.domains.models import Requirement
+from mailops.feedback.archiving import archive
+from mailops.feedback.models import RawFeedback, WebhookEndpoint
 from mailops.incidents.models import Threshold
+from mailops.outbox import tokens
 from mailops.rollouts.probing import checklists_of
 from mailops.transports.models import Credential
 from tests.addresses import Address
@@ -36,11 +39,24 @@ MAIL = b"Subject: Hello\r\nContent-Type: text/html\r\n\r\n<p>Hello</p>\r\n"
 
 
 def make_user() -> User:
-    return User.objects.create_user("example@example.com", name="Example", role="viewer")
+    email = f"example{User.objects.count()}@example.com"
+    return User.objects.create_user(email, name="Example", role="viewer")
 
 
 def make_member() -> Membership:
     return make_audience("ann@example.net").memberships.get()
+
+
+def make_feedback() -> RawFeedback:
+    archive(
+        source=RawFeedback.Source.MAIL, content=MAIL, peer="test", envelope_recipients=["b@c.de"]
+    )
+    return RawFeedback.objects.latest("id")
+
+
+def make_unsubscribe_token() -> str:
+    message = make_message()
+    return tokens.unsubscribe_url(message.public_id, message.token_key_id).split("/")[-2]
 
 
 MAKERS: dict[str, Callable[[], Any]] = {
@@ -69,6 +85,9 @@ MAKERS: dict[str, Callable[[], Any]] = {
     "checklist_id": lambda: checklists_of(make_stream())[0],
     "rollouts:item_id": lambda: checklists_of(make_stream())[0].items.get(number=7),
     "outbox:public_id": lambda: make_message().public_id,
+    "feedback_id": make_feedback,
+    "feedback:secret": lambda: WebhookEndpoint.objects.create(transport=make_transport()).secret,
+    "feedback:token": make_unsubscribe_token,
     "threshold_id": Threshold.objects.first,
     "channel_id": make_channel,
 }

@@ -1,0 +1,104 @@
+"""Every address of the house, asked and told nonsense by an admin: answered always, and never with a 500."""
+
+from itertools import groupby
+from typing import Any
+
+import pytest
+from django.urls import reverse
+from django.urls.converters import IntConverter
+
+from tests.addresses import Address, addresses
+from tests.examples import example, has_example
+from tests.wrong_input.reading_forms import PageForm, forms_of
+
+HUGE = 10**30
+NONSENSE: list[Any] = [
+    "",
+    "x" * 100_000,
+    "a\0b",
+    "-1",
+    str(HUGE),
+    b"\xed\xa0\x80",  # half a character in UTF-8, sent as it is
+    "\U0001f600 \u202e",
+    ["1", "two"],
+    "no such choice",
+    "9223372036854775808",
+    "1e400",
+    "NaN",
+    "a\r\nBcc: eve@evil.example",
+    "{{ 7|times:7 }}{% for",
+    "%'\"\\;--",
+    "9999-12-31T23:59",
+    "http://[",
+    '{"a": NaN, "b": "\\ud800"}',
+]
+QUERY = ("page", "before", "after", "since", "until", "first", "last", "range", "by", "q", "view")
+HTMX = {"HX-Request": "true", "HX-Current-URL": "http://["}
+
+
+def app_of(address: Address) -> str:
+    return address.name.partition(":")[0]
+
+
+def by_app(chosen):
+    return [pytest.param(list(some), id=app) for app, some in groupby(chosen, app_of)]
+
+
+ALL = addresses()
+EXAMPLES = by_app(address for address in ALL if has_example(address))
+NUMBERED = by_app(
+    address
+    for address in ALL
+    if any(isinstance(converter, IntConverter) for converter in address.converters.values())
+)
+
+
+def nonsense(names, *, shift):
+    """Return a value for each name; another `shift` gives each another one."""
+    places = enumerate(sorted(names), shift)
+    return {name: NONSENSE[place % len(NONSENSE)] for place, name in places}
+
+
+def body_of(response) -> str:
+    """Return the whole body, for a streamed answer may still break while it is sent."""
+    return b"".join(response).decode("utf-8", "replace")
+
+
+def own_forms(html: str, path: str) -> list[PageForm]:
+    """Return the forms of a page itself, without the one that logs out."""
+    return [form for form in forms_of(html, path) if form.action != reverse("account_logout")]
+
+
+@pytest.mark.parametrize("some", EXAMPLES)
+def test_any_question_is_answered(some, browser):
+    for address in some:
+        path = example(address)
+        forms = own_forms(body_of(browser.get(path)), path)
+        names = {*QUERY, *(name for form in forms if not form.is_post for name in form.names)}
+        for shift, headers in ((0, {}), (7, HTMX)):
+            response = browser.get(path, nonsense(names, shift=shift), headers=headers)
+            body_of(response)
+            assert response.status_code < 500, address
+
+
+@pytest.mark.parametrize("some", EXAMPLES)
+def test_anything_posted_is_taken_or_refused(some, browser):
+    for address in some:
+        path = example(address)
+        forms = own_forms(body_of(browser.get(path)), path)
+        for form in (form for form in forms if form.is_post):
+            for shift in (0, 7):
+                response = browser.post(form.action, nonsense(form.names, shift=shift))
+                assert response.status_code < 500, (address, shift)
+        assert browser.post(path).status_code < 500, address
+
+
+@pytest.mark.parametrize("some", NUMBERED)
+def test_no_row_has_a_number_so_large(some, browser):
+    for address in some:
+        parts = {
+            part: HUGE if isinstance(converter, IntConverter) else "mail"
+            for part, converter in address.converters.items()
+        }
+        for method in (browser.get, browser.post):
+            assert method(address.path(**parts)).status_code in {404, 405}, address
