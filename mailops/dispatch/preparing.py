@@ -8,7 +8,8 @@ from mailops.content.rendering import RenderError, compile_version
 from mailops.content.variables import merge_data
 from mailops.dispatch.claiming import Job
 from mailops.outbox import tokens
-from mailops.outbox.mime import Letter, UnfitContent, build_content
+from mailops.outbox.mime import Letter, UnfitContent
+from mailops.outbox.skeleton import assemble
 from mailops.protocol import unsubscribe
 from mailops.transports.sessions import Envelope
 
@@ -51,8 +52,9 @@ def prepare(job: Job, version: TemplateVersion, return_path_host: str) -> Prepar
                 sender_email=job.header_from,
             )
         )
-        content = build_content(
+        content = assemble(
             Letter(
+                public_id=job.public_id,
                 header_from_name=job.header_from_name,
                 header_from=job.header_from,
                 reply_to=job.reply_to,

@@ -2,10 +2,14 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP, EmailPolicy
 from email.utils import format_datetime
+from uuid import UUID
+
+from mailops.protocol.transfer_encoding import MAX_LINE
 
 
 class _Policy(EmailPolicy):
@@ -22,7 +26,10 @@ class _Policy(EmailPolicy):
 
 
 # 7bit transfer encodings only: what one next hop takes without 8BITMIME, every later one takes too.
-_POLICY = _Policy(linesep=SMTP.linesep, cte_type="7bit")
+POLICY = _Policy(linesep=SMTP.linesep, max_line_length=MAX_LINE, cte_type="7bit")
+
+# What the email package raises for text it can't serialise; it is this recipient's failure alone.
+FAULTS = (ValueError, TypeError, LookupError, AttributeError, MessageError)
 
 
 class UnfitContent(Exception):
@@ -33,6 +40,7 @@ class UnfitContent(Exception):
 class Letter:
     """All that stands in one recipient's mail; `headers` are further fields, names and values already checked."""
 
+    public_id: UUID
     header_from_name: str
     header_from: str
     reply_to: str
@@ -47,14 +55,14 @@ class Letter:
 
 def build_content(letter: Letter) -> bytes:
     """Return the message as octets with CRLF line ends; raise UnfitContent where a part can't be put into mail."""
-    message = EmailMessage(policy=_POLICY)
+    message = EmailMessage(policy=POLICY)
     try:
         local_part, _, domain = letter.header_from.rpartition("@")
         message["From"] = Address(letter.header_from_name, local_part, domain)
-        message["To"] = _to(letter.recipient)
+        message["To"] = checked_recipient(letter.recipient)
         if letter.reply_to:
             message["Reply-To"] = letter.reply_to
-        message["Subject"] = _one_line(letter.subject)
+        message["Subject"] = checked_subject(letter.subject)
         message["Date"] = format_datetime(letter.date)
         message["Message-ID"] = letter.message_id
         for name, value in letter.headers.items():
@@ -62,19 +70,35 @@ def build_content(letter: Letter) -> bytes:
         message.set_content(letter.text, charset="utf-8")
         if letter.html:
             message.add_alternative(letter.html, subtype="html", charset="utf-8")
+            message.set_boundary(boundary(letter))
         return message.as_bytes()
-    except (ValueError, UnicodeError, LookupError, IndexError, AttributeError) as error:
-        # The email package raises each of these for text it can't serialise; it is this recipient's failure alone.
+    except FAULTS as error:
         raise UnfitContent(f"The mail can't be made from its parts: {error}") from error
 
 
-def _to(recipient: str) -> str:
+def boundary(letter: Letter) -> str:
+    """Return what parts the message: the same for the same letter, and on no line of its parts.
+
+    "=_" is in no base64 and no quoted-printable text, so the sources alone need to be searched.
+    """
+    mark = f"=_{letter.public_id.hex}"
+    while mark in letter.text or mark in letter.html:
+        mark += "_"
+    return mark
+
+
+def header_field(name: str, value: str) -> bytes:
+    """Return one header field as `build_content` writes it, line end and all."""
+    return POLICY.fold_binary(*POLICY.header_store_parse(name, value))
+
+
+def checked_recipient(recipient: str) -> str:
     if any(ord(letter) < 32 for letter in recipient):
         raise UnfitContent("The recipient's address has a control character in it.")
     return recipient
 
 
-def _one_line(subject: str) -> str:
+def checked_subject(subject: str) -> str:
     if any(ord(letter) < 32 and letter != "\t" for letter in subject):
         raise UnfitContent("The subject has a line break or a control character in it.")
     return subject

@@ -1,6 +1,7 @@
 """The content of a message as octets."""
 
 from datetime import UTC, datetime
+from uuid import uuid4
 
 from mailops.outbox.mime import Letter, build_content
 from mailops.protocol.unsubscribe import header_values
@@ -20,6 +21,7 @@ class TestBuildContent:
                 text="Hello",
                 html="",
                 message_id="<1@acme.example>",
+                public_id=uuid4(),
                 date=datetime(2026, 1, 2, tzinfo=UTC),
                 headers=header_values(URL, "u@bounces.acme.example"),
             )
