@@ -7,7 +7,7 @@ COMPILE := $(BIN)/uv pip compile -q --universal --generate-hashes --no-header --
 # the machine's own npm, else the one that a wheel brings into the virtual environment
 export PATH := $(PATH):$(CURDIR)/$(BIN)
 
-.PHONY: up check test test-all format lock bundles bench bench-quick
+.PHONY: up check test test-all format lock bundles bench bench-quick bench-making
 
 up: .venv/.up $(BUNDLES)
 	@exec $(BIN)/python manage.py up
@@ -40,6 +40,9 @@ bench-quick: .venv/.up bench/.venv/.made
 
 bench: .venv/.up bench/.venv/.made
 	@$(BIN)/python -m bench $(PARTS)
+
+bench-making: .venv/.up
+	@$(BIN)/python -m bench.making
 
 format: .venv/.dev
 	$(BIN)/ruff check -q --fix .

@@ -4,8 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-_HERE = Path(__file__).parent
-FOLDER = _HERE / "template" if (_HERE / "template").exists() else _HERE / "placeholder"
+FOLDER = Path(__file__).parent / "template"
 
 SUBJECT = (FOLDER / "subject.txt").read_text().strip()
 HTML = (FOLDER / "order.html").read_text()

@@ -158,10 +158,10 @@ class TestAssemble:
 
     def test_makes_the_benchs_mail(self, quick):
         subject, html, text = (
-            (BENCH / name).read_text() for name in ("subject.txt", "mail.html", "mail.txt")
+            (BENCH / name).read_text() for name in ("subject.txt", "order.html", "order.txt")
         )
         compiled = compile_sources(subject=subject, html=html, text=text)
-        rendered = compiled.render(json.loads((BENCH / "data.json").read_text()))
+        rendered = compiled.render(json.loads((BENCH / "sample.json").read_text()))
         parts = letter(subject=rendered.subject, text=rendered.text, html=rendered.html)
         wanted = build_content(parts)
         quick()
