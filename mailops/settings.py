@@ -373,7 +373,7 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     },
     "continue-imports": {"task": "mailops.audiences.tasks.continue_imports", "schedule": 20.0},
     "start-campaigns": {
-        "task": "mailops.campaigns.tasks.start_due_campaigns",
+        "task": "mailops.rollouts.tasks.start_due_campaigns",
         "schedule": 5.0,
     },
     "continue-preflights": {

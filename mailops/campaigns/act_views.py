@@ -64,6 +64,8 @@ def campaign_resume(request: HttpRequest, campaign_id: int) -> HttpResponse:
     campaign = get_object_or_404(Campaign, pk=campaign_id)
     if campaign.resume(actor=user_of(request)):
         messages.success(request, f"“{campaign}” runs again.")
+    elif campaign.may_be_launched:
+        messages.info(request, f"“{campaign}” has not started yet: launch it.")
     else:
         messages.info(request, f"“{campaign}” is not paused.")
     return redirect("campaigns:detail", campaign.pk)

@@ -1,7 +1,7 @@
 """The plan: which version, to whom, through which stream, when. It never sends."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from django.db import models, transaction
@@ -17,9 +17,10 @@ class CampaignQuerySet(models.QuerySet["Campaign"]):
     def running(self) -> "CampaignQuerySet":
         return self.filter(state=Campaign.State.RUNNING)
 
-    def due_to_start(self) -> "CampaignQuerySet":
-        """Keep the scheduled ones whose time has come, by the database's clock."""
-        return self.filter(state=Campaign.State.SCHEDULED, scheduled_at__lte=Now())
+    def due_to_start(self, *, ahead: timedelta = timedelta()) -> "CampaignQuerySet":
+        """Keep the scheduled ones whose time has come, or comes within `ahead`, by the database's clock."""
+        due = self.filter(state=Campaign.State.SCHEDULED, scheduled_at__lte=Now() + ahead)
+        return due.select_related("stream__domain", "identity__domain", "audience")
 
     def most_urgent_first(self) -> "CampaignQuerySet":
         """Order the stopped before the running, the planned and the done; within each the newest first."""
@@ -113,6 +114,16 @@ class Campaign(models.Model):
         return self.started_at is not None
 
     @property
+    def may_be_launched(self) -> bool:
+        """Tell whether a person may let it go: a draft, or one that was stopped at its very start."""
+        return self.is_draft or (self.is_paused and not self.has_messages)
+
+    @property
+    def is_planned(self) -> bool:
+        """Tell whether it is yet to start."""
+        return self.may_be_launched or self.is_scheduled
+
+    @property
     def may_be_canceled(self) -> bool:
         return not (self.is_completed or self.is_canceled)
 
@@ -120,17 +131,17 @@ class Campaign(models.Model):
         """Let it start at `at`, or move that time; return False where it started already."""
         return self._change(
             "schedule",
-            {self.State.DRAFT, self.State.SCHEDULED},
-            {"state": self.State.SCHEDULED, "scheduled_at": at},
+            self._YET_TO_START,
+            {"state": self.State.SCHEDULED, "scheduled_at": at, **self._UNPAUSED},
             actor=actor,
         )
 
     def unschedule(self, *, actor: User | None) -> bool:
-        """Make a scheduled campaign a draft again; return False where it is not scheduled."""
+        """Make a campaign that was to start a draft again; return False where it wasn't, or has."""
         return self._change(
             "unschedule",
-            {self.State.SCHEDULED},
-            {"state": self.State.DRAFT, "scheduled_at": None},
+            self._YET_TO_START - {self.State.DRAFT},
+            {"state": self.State.DRAFT, "scheduled_at": None, **self._UNPAUSED},
             actor=actor,
         )
 
@@ -138,8 +149,8 @@ class Campaign(models.Model):
         """Let it run now; return False where it started already. Whoever calls this has asked the gates."""
         return self._change(
             "start",
-            {self.State.DRAFT, self.State.SCHEDULED},
-            {"state": self.State.RUNNING, "started_at": timezone.now()},
+            self._YET_TO_START,
+            {"state": self.State.RUNNING, "started_at": timezone.now(), **self._UNPAUSED},
             actor=actor,
         )
 
@@ -148,9 +159,10 @@ class Campaign(models.Model):
     ) -> bool:
         """Stop it, for a reason a person can act on; return False where it doesn't run.
 
-        Only a stale schedule stops a campaign that has not started.
+        Only a stale schedule or a gate stops a campaign that has not started.
         """
-        before = self.State.SCHEDULED if cause == PauseCause.STALE else self.State.RUNNING
+        stops_start = cause in {PauseCause.STALE, PauseCause.GATE}
+        before = self.State.SCHEDULED if stops_start else self.State.RUNNING
         return self._change(
             "pause",
             {before},
@@ -166,21 +178,23 @@ class Campaign(models.Model):
         )
 
     def resume(self, *, actor: User | None = None, reason: str = "") -> bool:
-        """Let it run again; return False where it isn't paused."""
+        """Let it run again; return False where it isn't paused, or has not started: that one is launched."""
         return self._change(
             "resume",
             {self.State.PAUSED},
-            {
-                "state": self.State.RUNNING,
-                "pause_cause": "",
-                "pause_sentence": "",
-                "pause_detail": "",
-                "paused_at": None,
-                "started_at": self.started_at or timezone.now(),
-            },
+            {"state": self.State.RUNNING, **self._UNPAUSED},
+            has_started=True,
             actor=actor,
             reason=reason,
         )
+
+    _YET_TO_START = frozenset({State.DRAFT, State.SCHEDULED, State.PAUSED})
+    _UNPAUSED: ClassVar = {
+        "pause_cause": "",
+        "pause_sentence": "",
+        "pause_detail": "",
+        "paused_at": None,
+    }
 
     def _change(
         self,
@@ -188,13 +202,19 @@ class Campaign(models.Model):
         allowed: Iterable[str],
         values: dict[str, Any],
         *,
+        has_started: bool = False,
         actor: User | None,
         reason: str = "",
     ) -> bool:
-        """Set `values` under the row's lock if its state is one of `allowed`; of two processes one changes it."""
+        """Set `values` under the row's lock if its state is one of `allowed`; of two processes one changes it.
+
+        A paused one may be of two kinds, told apart by `has_started`.
+        """
         with transaction.atomic():
             locked = Campaign.objects.select_for_update().get(pk=self.pk)
             if locked.state not in allowed:
+                return False
+            if locked.is_paused and locked.has_messages is not has_started:
                 return False
             before = {"state": locked.state, "cause": locked.pause_cause}
             for name, value in values.items():

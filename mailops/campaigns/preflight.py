@@ -23,7 +23,7 @@ def start_preflight(*, campaign: Campaign, actor: User | None) -> Preflight:
     """Begin a rehearsal, or return the one under way that still speaks of the same things; raise TooLate."""
     with transaction.atomic():
         locked = Campaign.objects.select_for_update().get(pk=campaign.pk)
-        if not (locked.is_draft or locked.is_scheduled):
+        if not locked.is_planned:
             raise TooLate(f"This campaign is {locked.get_state_display().lower()}.")
         latest = latest_preflight(locked)
         if latest and latest.is_running and not why_stale(latest, locked):
@@ -49,6 +49,16 @@ def latest_preflight(campaign: Campaign) -> Preflight | None:
     return campaign.preflights.select_related("identity__domain").order_by("-id").first()
 
 
+def speaks_of(preflight: Preflight, campaign: Campaign) -> bool:
+    """Tell whether the rehearsal is of the campaign's present plan; its audience may have changed since."""
+    return (
+        preflight.version_id == campaign.version_id
+        and preflight.audience_id == campaign.audience_id
+        and preflight.stream_id == campaign.stream_id
+        and preflight.identity_id == campaign.identity_id
+    )
+
+
 def why_stale(preflight: Preflight, campaign: Campaign) -> str:
     """Say what changed since the rehearsal, or nothing while it still holds."""
     if preflight.version_id != campaign.version_id:
@@ -64,20 +74,20 @@ def why_stale(preflight: Preflight, campaign: Campaign) -> str:
     return ""
 
 
-def blockers(preflight: Preflight) -> list[str]:
-    """Return what keeps the campaign from being sent as it is, each with what to do."""
-    found = []
+def blockers(preflight: Preflight) -> dict[str, str]:
+    """Return what keeps the campaign from being sent as it is: of each kind, a sentence with what to do."""
+    found = {}
     if not preflight.members:
-        found.append("The audience is empty. Import people into it, or choose another.")
+        found["empty"] = "The audience is empty. Import people into it, or choose another."
     elif not preflight.sendable:
-        found.append("Nobody would get this mail: see below why.")
+        found["nobody"] = "Nobody would get this mail: see below why."
     if preflight.unrenderable:
-        found.append(
+        found["unrenderable"] = (
             f"For {preflight.unrenderable:,} of {preflight.members:,} members the mail can't be made. "
             "Mend the template, publish it, and choose the new version."
         )
     if preflight.identity.domain.status == CheckStatus.ERROR:
-        found.append(
+        found["domain"] = (
             f"{preflight.identity.domain} fails authentication. Mend its records on the domain's page."
         )
     return found

@@ -6,17 +6,11 @@ from celery import shared_task
 from django.db import OperationalError, transaction
 
 from mailops.accounts.models import User
-from mailops.campaigns import rehearsing, starting
+from mailops.campaigns import rehearsing
 from mailops.campaigns.models import Campaign, Preflight
 from mailops.campaigns.preflight import start_preflight
 
 BUDGET_SECONDS = 6.0  # then the task hands on to a new one, so that none blocks its queue
-
-
-@shared_task
-def start_due_campaigns() -> None:
-    """Start what is due; each start is guarded by its row."""
-    starting.start_due()
 
 
 @shared_task
@@ -43,7 +37,7 @@ def continue_preflights() -> None:
         continue_preflight.delay(preflight_id)
 
 
-def rehearse_soon(campaign: Campaign, actor: User) -> None:
+def rehearse_soon(campaign: Campaign, actor: User | None) -> None:
     """Begin a preflight and have it worked off once that is committed; raises TooLate."""
     begun = start_preflight(campaign=campaign, actor=actor)
     transaction.on_commit(lambda: continue_preflight.delay(begun.pk), robust=True)

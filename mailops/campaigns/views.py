@@ -24,7 +24,8 @@ FIXES: dict[str, str] = {
     PauseCause.GUARDRAIL: "Look at the bounces and complaints first; resume when their cause is gone.",
     PauseCause.FAULT: "Mend what the sentence names, test the transport, then resume: nobody was suppressed, and what waits is sent.",
     PauseCause.RESTORED: "Resume if a few people may get the mail twice; else cancel.",
-    PauseCause.STALE: "Resume to send it now, or cancel it.",
+    PauseCause.STALE: "Launch it now or for another time, or cancel it.",
+    PauseCause.GATE: "Mend what the sentence names and launch it again; or launch it all the same, with a reason.",
 }
 
 
@@ -177,6 +178,6 @@ def preflight_context(campaign: Campaign) -> dict[str, Any]:
     return {
         **context,
         "stale": preflight.why_stale(latest, campaign),
-        "blockers": preflight.blockers(latest) if latest.is_completed else [],
+        "blockers": preflight.blockers(latest).values() if latest.is_completed else [],
         "warnings": preflight.warnings(latest) if latest.is_completed else [],
     }

@@ -38,7 +38,7 @@ def _context(campaign: Campaign, gates: list[Gate]) -> dict[str, Any]:
 @confirm_password
 def campaign_launch(request: HttpRequest, campaign_id: int) -> HttpResponse:
     campaign = _campaign(campaign_id)
-    if not campaign.is_draft:
+    if not campaign.may_be_launched:
         messages.info(request, f"“{campaign}” is {campaign.get_state_display().lower()} already.")
         return redirect("campaigns:detail", campaign.pk)
     gates = gates_of(campaign)

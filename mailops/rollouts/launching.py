@@ -1,7 +1,7 @@
 """Launches a campaign, after asking everything that may speak against it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.db import transaction
@@ -25,7 +25,7 @@ class Gate:
     """Something that may speak against a launch; an override with a reason passes it where that is allowed."""
 
     title: str
-    objections: tuple[str, ...] = ()
+    objections: dict[str, str] = field(default_factory=dict)  # kind → sentence
     may_be_overridden: bool = False
     url: str = ""
     remedy: str = ""  # what the link says
@@ -47,13 +47,17 @@ class Gate:
         return "Doesn't hold" if self.may_be_overridden else "Stops it"
 
 
-def gates_of(campaign: Campaign) -> list[Gate]:
-    """Return what is asked before `campaign` is launched, each with its objections; asks no network."""
-    gates = [_rehearsal(campaign)]
+def gates_of(campaign: Campaign, *, at_start: bool = False) -> list[Gate]:
+    """Return what is asked before `campaign` is launched, each with its objections; asks no network.
+
+    It is asked again `at_start`, when its time has come: people who joined or left since the rehearsal, which is
+    minutes old, are no objection then.
+    """
+    gates = [_rehearsal(campaign, at_start=at_start)]
     return [*gates, _checklist(campaign)] if campaign.stream.is_bulk else gates
 
 
-def _rehearsal(campaign: Campaign) -> Gate:
+def _rehearsal(campaign: Campaign, *, at_start: bool) -> Gate:
     title, url = "Rehearsal", reverse("campaigns:detail", args=[campaign.pk])
     preflight = latest_preflight(campaign)
     if preflight is None:
@@ -63,10 +67,10 @@ def _rehearsal(campaign: Campaign) -> Gate:
     elif preflight.has_failed:
         why = f"The rehearsal failed: {preflight.sentence}"
     else:
-        why = why_stale(preflight, campaign)
+        why = "" if at_start else why_stale(preflight, campaign)
     if preflight is None or why:
-        return Gate(title=title, objections=(why,), url=url, remedy="Rehearse it")
-    found = tuple(blockers(preflight))
+        return Gate(title=title, objections={"rehearsal": why}, url=url, remedy="Rehearse it")
+    found = blockers(preflight)
     is_possible = preflight.sendable > 0
     return Gate(
         title=title,
@@ -86,7 +90,9 @@ def _checklist(campaign: Campaign) -> Gate:
     lacking = checklist.items.exclude(state=ChecklistItem.State.HOLDS).order_by("number")
     return Gate(
         title="Production checklist",
-        objections=tuple(_objection(item) for item in lacking.select_related("checklist")),
+        objections={
+            f"item {item.number}": _objection(item) for item in lacking.select_related("checklist")
+        },
         may_be_overridden=True,
         url=reverse("rollouts:detail", args=[stream.pk]),
         remedy="See the checklist",
@@ -100,13 +106,13 @@ def _objection(item: ChecklistItem) -> str:
 def launch(
     campaign: Campaign, *, actor: User, override_reason: str = "", at: datetime | None = None
 ) -> Campaign:
-    """Let a draft run now, or at `at`; raise NotLaunched where a gate is closed or somebody was faster.
+    """Let a campaign run now, or at `at`; raise NotLaunched where a gate is closed or somebody was faster.
 
     The row's lock makes twenty presses one launch. Objections that may be overridden are, with a reason, and kept.
     """
     with transaction.atomic():
         locked = Campaign.objects.select_for_update().get(pk=campaign.pk)
-        if not locked.is_draft:
+        if not locked.may_be_launched:
             raise NotLaunched(f"“{locked}” is {locked.get_state_display().lower()} already.")
         _pass(locked, gates_of(locked), actor, override_reason.strip())
         if at is not None:
@@ -119,15 +125,16 @@ def launch(
 
 def _pass(campaign: Campaign, gates: Sequence[Gate], actor: User, reason: str) -> None:
     closed = [gate for gate in gates if not gate.is_open]
-    objections = [objection for gate in closed for objection in gate.objections]
+    objections = {key: text for gate in closed for key, text in gate.objections.items()}
     if final := [gate for gate in closed if not gate.may_be_overridden]:
-        raise NotLaunched(" ".join(objection for gate in final for objection in gate.objections))
+        raise NotLaunched(" ".join(text for gate in final for text in gate.objections.values()))
+    Override.objects.filter(campaign=campaign).update(is_in_force=False)
     if not closed:
         return
     if not reason:
         raise NotLaunched(
             "It can't be launched without a reason while this does not hold: "
-            + " ".join(objections)
+            + " ".join(objections.values())
         )
     Override.objects.create(
         campaign=campaign,
@@ -135,13 +142,14 @@ def _pass(campaign: Campaign, gates: Sequence[Gate], actor: User, reason: str) -
         actor=actor,
         actor_label=actor.email,
         reason=reason,
-        objections=objections,
+        objections=list(objections.values()),
+        keys=list(objections),
     )
     audit(
         actor=actor,
         verb="campaign.override",
         subject=campaign,
-        after={"objections": objections},
+        after={"objections": list(objections.values())},
         reason=reason,
     )
 

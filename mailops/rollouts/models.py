@@ -169,6 +169,8 @@ class Override(models.Model):
     actor_label = models.CharField(max_length=254)
     reason = models.TextField()
     objections = models.JSONField(default=list)  # the sentences that were overridden
+    keys = models.JSONField(default=list)  # of which kind they were: what may fail at a later start
+    is_in_force = models.BooleanField(default=True)  # until the campaign is launched again
     at = models.DateTimeField(db_default=Now())
 
     @property

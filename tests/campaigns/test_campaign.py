@@ -7,7 +7,6 @@ from django.utils import timezone
 
 from mailops.accounts.models import AuditEntry
 from mailops.campaigns.models import Campaign
-from mailops.campaigns.starting import start_due
 from mailops.transports.models import PauseCause
 from tests.factories import make_campaign
 
@@ -28,13 +27,15 @@ class TestVerbs:
             (lambda c: c.unschedule(actor=None), {"scheduled"}, "draft"),
             (lambda c: c.pause(PauseCause.FAULT, "x"), {"running"}, "paused"),
             (lambda c: c.pause(PauseCause.STALE, "x"), {"scheduled"}, "paused"),
+            (lambda c: c.pause(PauseCause.GATE, "x"), {"scheduled"}, "paused"),
             (lambda c: c.resume(), {"paused"}, "running"),
         ],
-        ids=["start", "schedule", "unschedule", "pause", "stale", "resume"],
+        ids=["start", "schedule", "unschedule", "pause", "stale", "gate", "resume"],
     )
     @pytest.mark.parametrize("state", Campaign.State.values)
     def test_change_only_from_the_states_they_are_for(self, act, allowed, becomes, state):
-        campaign = make_campaign(state=state)
+        yet_to_start = state in {"draft", "scheduled"}
+        campaign = make_campaign(state=state, started_at=None if yet_to_start else timezone.now())
         assert act(campaign) is (state in allowed)
         assert after(campaign) == (becomes if state in allowed else state)
 
@@ -62,6 +63,27 @@ class TestVerbs:
         assert (campaign.pause_cause, campaign.paused_at) == ("", None)
         assert campaign.started_at == started
 
+    @pytest.mark.parametrize("cause", [PauseCause.STALE, PauseCause.GATE])
+    def test_what_was_stopped_at_its_start_is_launched_and_not_resumed(self, cause):
+        campaign = make_campaign(state="scheduled", scheduled_at=timezone.now())
+        campaign.pause(cause, "x")
+        assert campaign.may_be_launched
+        assert not campaign.resume()
+        assert campaign.schedule(timezone.now() + timedelta(hours=1), actor=None)
+        assert (campaign.state, campaign.pause_cause, campaign.paused_at) == ("scheduled", "", None)
+        campaign.pause(cause, "x")
+        assert campaign.unschedule(actor=None)
+        assert (campaign.state, campaign.pause_sentence) == ("draft", "")
+
+    def test_what_was_paused_later_is_resumed_and_not_launched(self):
+        campaign = make_campaign(state="running", started_at=timezone.now())
+        campaign.pause(PauseCause.PERSON, "x")
+        assert not campaign.may_be_launched
+        assert not campaign.start(actor=None)
+        assert not campaign.schedule(timezone.now(), actor=None)
+        assert not campaign.unschedule(actor=None)
+        assert campaign.resume()
+
     def test_a_refused_verb_writes_no_audit(self):
         make_campaign(state="completed").pause(PauseCause.PERSON, "x")
         assert not AuditEntry.objects.exists()
@@ -86,25 +108,6 @@ class TestTwoAtOnce:
             thread.join(10)
         assert sorted(results) == [False, False, False, True]
         assert AuditEntry.objects.filter(verb="campaign.start").count() == 1
-
-
-class TestSchedules:
-    def test_what_is_due_starts_and_what_is_not_waits(self):
-        due = make_campaign(state="scheduled", scheduled_at=timezone.now() - timedelta(minutes=1))
-        later = make_campaign(state="scheduled", scheduled_at=timezone.now() + timedelta(hours=1))
-        draft = make_campaign()
-        assert start_due() == 1
-        assert [after(due), after(later), after(draft)] == ["running", "scheduled", "draft"]
-
-    def test_what_should_have_started_long_ago_waits_for_a_person(self):
-        campaign = make_campaign(
-            state="scheduled", scheduled_at=timezone.now() - timedelta(hours=5)
-        )
-        assert start_due() == 0
-        assert after(campaign) == "paused"
-        assert campaign.pause_cause == PauseCause.STALE
-        campaign.resume()
-        assert campaign.started_at is not None
 
 
 class TestOrder:

@@ -66,7 +66,7 @@ class TestNumbers:
     def test_an_empty_audience_is_a_blocker(self):
         found = rehearse(make_campaign(audience=make_audience()))
         assert found.is_completed
-        assert "The audience is empty" in preflight.blockers(found)[0]
+        assert "The audience is empty" in next(iter(preflight.blockers(found).values()))
 
     def test_people_who_come_later_are_not_in_it(self):
         campaign = make_campaign(audience=make_audience("a@example.com"))
@@ -87,7 +87,7 @@ class TestErrors:
         assert "HTML" in sentence
         assert note == {"members": 2, "examples": ["a@example.com", "b@example.com"]}
         assert found.unrenderable == 2
-        assert any("can't be made" in blocker for blocker in preflight.blockers(found))
+        assert any("can't be made" in blocker for blocker in preflight.blockers(found).values())
 
     def test_a_version_that_does_not_compile_fails_for_everyone(self):
         version = make_version(html="{% if %}")
@@ -119,9 +119,9 @@ class TestErrors:
     def test_a_broken_domain_is_a_blocker(self):
         campaign = make_campaign(audience=known(make_audience("a@example.com"), first_name="A"))
         found = rehearse(campaign)
-        assert preflight.blockers(found) == []
+        assert preflight.blockers(found) == {}
         found.identity.domain.status = "error"
-        assert "fails authentication" in preflight.blockers(found)[0]
+        assert "fails authentication" in next(iter(preflight.blockers(found).values()))
 
 
 class TestStale:
@@ -163,7 +163,9 @@ class TestBeginning:
     @pytest.mark.parametrize("state", ["running", "paused", "completed", "canceled"])
     def test_is_refused_once_the_campaign_has_started(self, state):
         with pytest.raises(TooLate):
-            start_preflight(campaign=make_campaign(state=state), actor=None)
+            start_preflight(
+                campaign=make_campaign(state=state, started_at=timezone.now()), actor=None
+            )
 
     def test_fails_with_a_sentence_after_a_few_failures(self):
         begun = start_preflight(campaign=make_campaign(), actor=None)

@@ -32,7 +32,7 @@ class TestFilling:
         waiting = Campaign.objects.get(name=WAITING)
         rehearsal = waiting.preflights.get()
         assert waiting.is_draft
-        assert (blockers(rehearsal), why_stale(rehearsal, waiting)) == ([], "")
+        assert (blockers(rehearsal), why_stale(rehearsal, waiting)) == ({}, "")
         assert rehearsal.members == MEMBERS
         assert 1_800 < rehearsal.sendable < MEMBERS
 

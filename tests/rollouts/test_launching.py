@@ -49,7 +49,7 @@ class TestGates:
         rehearsed.audience.memberships.all().delete()
         type(rehearsed.audience).objects.filter(pk=rehearsed.audience_id).update(revision=99)
         rehearsed.refresh_from_db()
-        assert "changed" in gates_of(rehearsed)[0].objections[0]
+        assert "changed" in gates_of(rehearsed)[0].objections["rehearsal"]
 
     def test_bulk_wants_every_item_to_hold(self, rehearsed, operator):
         checklist = gates_of(rehearsed)[1]

@@ -1,0 +1,97 @@
+"""Starts scheduled campaigns when their time has come, after asking once more what may speak against them."""
+
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from mailops.campaigns.models import Campaign
+from mailops.campaigns.preflight import latest_preflight, speaks_of
+from mailops.campaigns.tasks import rehearse_soon
+from mailops.rollouts.launching import gates_of
+from mailops.rollouts.models import Checklist, Override
+from mailops.transports.models import PauseCause
+
+ASK_AHEAD = timedelta(minutes=15)  # what a long audience and slow name servers need, and some
+PATIENCE = timedelta(minutes=10)  # for a rehearsal that is still running
+STALE_AFTER = timedelta(hours=1)  # later than this nobody expects it any more
+NAMED = 3  # objections in the sentence; the rest stand behind it
+
+
+def start_due() -> int:
+    """Start what is due and return how many; rehearse and probe again what soon will be.
+
+    What should have started long ago, or what something speaks against that nobody overrode, waits for a person.
+    """
+    for campaign in Campaign.objects.due_to_start(ahead=ASK_AHEAD):
+        if not _is_asked_anew(campaign):
+            _ask_anew(campaign)
+    return sum(_start(campaign.pk) for campaign in Campaign.objects.due_to_start())
+
+
+def _is_asked_anew(campaign: Campaign) -> bool:
+    """Tell whether its last rehearsal is of its own time, whoever began it; the launch may have been days ago."""
+    assert campaign.scheduled_at is not None
+    latest = latest_preflight(campaign)
+    return (
+        latest is not None
+        and latest.created_at >= campaign.scheduled_at - ASK_AHEAD
+        and speaks_of(latest, campaign)
+    )
+
+
+def _ask_anew(campaign: Campaign) -> None:
+    """Begin what answers the gates: a rehearsal over the audience as it is now, probes, and DNS checks."""
+    with transaction.atomic():
+        rehearse_soon(campaign, None)
+        campaign.identity.domain.recheck_soon()
+        lists = Checklist.objects.current().filter(stream=campaign.stream)
+        lists.filter(next_probe_at__gt=Now()).update(next_probe_at=Now())
+
+
+@transaction.atomic
+def _start(campaign_id: int) -> bool:
+    campaign = (
+        Campaign.objects.due_to_start().select_for_update(of=("self",)).filter(pk=campaign_id)
+    ).first()
+    if campaign is None or campaign.scheduled_at is None:
+        return False
+    late = timezone.now() - campaign.scheduled_at
+    if late > STALE_AFTER:
+        campaign.pause(
+            PauseCause.STALE,
+            f"It was to start at {_at(campaign.scheduled_at)}, but mailops was not running then.",
+            f"{late} late; schedules older than {STALE_AFTER} wait for a person.",
+        )
+        return False
+    if late < PATIENCE and not _can_be_asked(campaign):
+        return False
+    if objections := _standing_objections(campaign):
+        more = f" And {len(objections) - NAMED} more." if len(objections) > NAMED else ""
+        campaign.pause(
+            PauseCause.GATE,
+            f"It was to start at {_at(campaign.scheduled_at)}, but not everything holds any more: "
+            + " ".join(objections[:NAMED])
+            + more,
+            "\n".join(objections),
+        )
+        return False
+    return campaign.start(actor=None)
+
+
+def _can_be_asked(campaign: Campaign) -> bool:
+    latest = latest_preflight(campaign)
+    return _is_asked_anew(campaign) and latest is not None and not latest.is_running
+
+
+def _standing_objections(campaign: Campaign) -> list[str]:
+    """Return what speaks against the campaign now and was not overridden when it was launched."""
+    overrides = Override.objects.filter(campaign=campaign, is_in_force=True)
+    passed = {key for keys in overrides.values_list("keys", flat=True) for key in keys}
+    found = [gate.objections for gate in gates_of(campaign, at_start=True)]
+    return [text for told in found for key, text in told.items() if key not in passed]
+
+
+def _at(moment: datetime) -> str:
+    return f"{moment:%d %b %Y, %H:%M} UTC"

@@ -1,0 +1,237 @@
+"""A scheduled campaign asks its gates again when its time comes; what fails them waits for a person."""
+
+from datetime import timedelta
+
+import pytest
+from django.db.models import F
+from django.utils import timezone
+
+from mailops.accounts.models import AuditEntry
+from mailops.audiences.models import Contact, Membership
+from mailops.campaigns.models import Campaign, Preflight
+from mailops.campaigns.rehearsing import check_chunk
+from mailops.domains.models import CheckStatus, Domain
+from mailops.rollouts import starting
+from mailops.rollouts.launching import launch
+from mailops.rollouts.models import Checklist, ChecklistItem, Override
+from mailops.rollouts.starting import start_due
+from mailops.transports.models import PauseCause
+from tests.factories import make_campaign
+from tests.rollouts.test_launching import campaign, proven, rehearsed  # noqa: F401 - fixtures
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def no_broker(monkeypatch):
+    """Rehearse when the test says so, not when a worker would."""
+    monkeypatch.setattr("mailops.campaigns.tasks.continue_preflight.delay", lambda _: None)
+
+
+def schedule(campaign, operator, **how):  # noqa: F811
+    """Launch it for a later time, and let that time come."""
+    launch(campaign, actor=operator, at=timezone.now() + timedelta(days=2), **how)
+    come(campaign)
+
+
+def come(campaign, *, late=timedelta(seconds=1)):  # noqa: F811
+    Campaign.objects.filter(pk=campaign.pk).update(scheduled_at=timezone.now() - late)
+    Preflight.objects.update(created_at=timezone.now() - timedelta(days=2))
+
+
+def rehearse():
+    for preflight in Preflight.objects.filter(state="running"):
+        while check_chunk(preflight_id=preflight.pk):
+            pass
+
+
+def start():
+    """Let the tick come, the rehearsal it asks for be worked off, and the tick come again."""
+    started = start_due()
+    rehearse()
+    return started + start_due()
+
+
+def stopped(campaign):  # noqa: F811
+    campaign.refresh_from_db()
+    assert campaign.is_paused
+    assert campaign.started_at is None
+    return campaign.pause_sentence
+
+
+class TestStart:
+    def test_waits_for_a_rehearsal_of_its_own_time_and_starts(self, proven, operator):  # noqa: F811
+        schedule(proven, operator)
+        assert start_due() == 0
+        assert Preflight.objects.get().is_running
+        assert start_due() == 0
+        rehearse()
+        assert start_due() == 1
+        proven.refresh_from_db()
+        assert proven.is_running
+        assert start_due() == 0
+
+    def test_what_is_not_due_waits(self, proven, operator):  # noqa: F811
+        launch(proven, actor=operator, at=timezone.now() + timedelta(hours=1))
+        assert start() == 0
+        make_campaign()
+        assert start() == 0
+
+    def test_rehearses_and_probes_a_while_ahead(self, proven, operator):  # noqa: F811
+        schedule(proven, operator)
+        Campaign.objects.update(scheduled_at=timezone.now() + timedelta(minutes=10))
+        later = timezone.now() + timedelta(hours=5)
+        Checklist.objects.update(next_probe_at=later)
+        Domain.objects.update(next_check_at=later)
+        assert start_due() == 0
+        assert Preflight.objects.get().is_running
+        assert not Checklist.objects.filter(next_probe_at=later).exists()
+        assert Domain.objects.get(pk=proven.identity.domain_id).next_check_at < later
+        rehearse()
+        first = Preflight.objects.get().pk
+        come(proven)
+        Preflight.objects.update(created_at=timezone.now() - timedelta(minutes=10))
+        assert start_due() == 1
+        assert Preflight.objects.get().pk == first
+
+    def test_takes_who_joined_since(self, proven, operator):  # noqa: F811
+        schedule(proven, operator)
+        start_due()
+        rehearse()
+        contact = Contact.objects.create(address="new@x.example", address_key="new@x.example")
+        Membership.objects.create(audience=proven.audience, contact=contact)
+        type(proven.audience).objects.update(revision=99)
+        assert start_due() == 1
+
+
+class TestGates:
+    def test_a_domain_that_broke_since_the_launch_stops_it(self, proven, operator):  # noqa: F811
+        schedule(proven, operator)
+        Domain.objects.update(status=CheckStatus.ERROR)
+        assert start() == 0
+        assert "fails authentication" in stopped(proven)
+        assert proven.pause_cause == PauseCause.GATE
+        entry = AuditEntry.objects.get(verb="campaign.pause")
+        assert (entry.actor, entry.reason) == (None, proven.pause_sentence)
+
+    def test_an_item_that_holds_no_more_stops_it(self, proven, operator):  # noqa: F811
+        schedule(proven, operator)
+        lost = ChecklistItem.objects.filter(checklist__plan="production", number=3)
+        lost.update(state="failed", sentence="The certificate has expired.")
+        assert start() == 0
+        assert "The certificate has expired." in stopped(proven)
+
+    def test_mail_that_can_not_be_made_any_more_stops_it(self, proven, operator):  # noqa: F811
+        schedule(proven, operator)
+        start_due()
+        rehearse()
+        Preflight.objects.update(members=F("members") + 1, unrenderable=1)
+        assert start_due() == 0
+        assert "the mail can't be made" in stopped(proven)
+
+    def test_an_audience_that_is_empty_by_now_stops_it(self, proven, operator):  # noqa: F811
+        schedule(proven, operator)
+        Membership.objects.all().delete()
+        assert start() == 0
+        assert "The audience is empty." in stopped(proven)
+
+    def test_names_a_few_and_tells_all_behind(self, proven, operator):  # noqa: F811
+        schedule(proven, operator)
+        ChecklistItem.objects.update(state="stale", sentence="Too old.")
+        assert start() == 0
+        assert stopped(proven).endswith("And 5 more.")
+        assert len(proven.pause_detail.splitlines()) == 8
+
+    def test_what_was_overridden_at_the_launch_does_not(self, rehearsed, operator):  # noqa: F811
+        schedule(rehearsed, operator, override_reason="The board wants it.")
+        assert start() == 1
+
+    def test_an_override_covers_nothing_else(self, proven, operator):  # noqa: F811
+        items = ChecklistItem.objects.filter(checklist__plan="production")
+        items.filter(number=7).update(state="missing")
+        schedule(proven, operator, override_reason="Nobody reads it in the dark.")
+        items.filter(number=8).update(state="failed", sentence="No second transport.")
+        assert start() == 0
+        assert "No second transport." in stopped(proven)
+        assert "7 " not in proven.pause_detail
+
+    def test_an_override_ends_with_the_next_launch(self, proven, operator):  # noqa: F811
+        items = ChecklistItem.objects.filter(checklist__plan="production", number=7)
+        items.update(state="missing")
+        schedule(proven, operator, override_reason="Nobody reads it in the dark.")
+        Campaign.objects.get().unschedule(actor=operator)
+        items.update(state="holds")
+        Preflight.objects.update(created_at=timezone.now(), finished_at=timezone.now())
+        schedule(Campaign.objects.get(), operator)
+        items.update(state="missing")
+        assert not Override.objects.get().is_in_force
+        assert start() == 0
+
+    def test_a_rehearsal_that_does_not_end_stops_it_after_a_while(
+        self,
+        proven,  # noqa: F811
+        operator,
+        monkeypatch,
+    ):
+        schedule(proven, operator)
+        start_due()
+        assert Campaign.objects.get().is_scheduled
+        monkeypatch.setattr(starting, "PATIENCE", timedelta(0))
+        assert start_due() == 0
+        assert "still running" in stopped(proven)
+
+
+class TestStaleSchedules:
+    def test_wait_for_a_person(self, proven, operator):  # noqa: F811
+        schedule(proven, operator)
+        come(proven, late=timedelta(minutes=61))
+        assert start() == 0
+        assert "mailops was not running then" in stopped(proven)
+        assert proven.pause_cause == PauseCause.STALE
+
+    def test_of_less_than_an_hour_start(self, proven, operator):  # noqa: F811
+        schedule(proven, operator)
+        come(proven, late=timedelta(minutes=5))
+        assert start() == 1
+
+
+class TestWhatToPress:
+    @pytest.fixture
+    def gated(self, proven, operator):  # noqa: F811
+        schedule(proven, operator)
+        Domain.objects.update(status=CheckStatus.ERROR)
+        start()
+        return proven
+
+    def test_the_page_says_why_and_offers_the_launch(self, logged_in, operator, oncall, gated):
+        page = logged_in(operator).get(f"/campaigns/{gated.pk}/").text
+        assert "A gate stopped it" in page
+        assert "fails authentication" in page
+        assert "launch it all the same, with a reason" in page
+        assert f"/rollouts/campaigns/{gated.pk}/panel/" in page
+        assert f"/campaigns/{gated.pk}/resume/" not in page
+        logged_in(oncall).post(f"/campaigns/{gated.pk}/resume/")
+        assert stopped(gated)
+
+    def test_launching_it_asks_again(self, logged_in, operator, gated):
+        client, address = logged_in(operator), f"/rollouts/campaigns/{gated.pk}/launch/"
+        assert client.post(address, {"typed_name": "Spring"}).status_code == 422
+        Domain.objects.update(status=CheckStatus.OK)
+        client.post(address, {"typed_name": "Spring"})
+        gated.refresh_from_db()
+        assert gated.is_running
+        assert gated.pause_cause == ""
+
+    def test_it_may_be_launched_all_the_same_with_a_reason(self, logged_in, operator, gated):
+        client, address = logged_in(operator), f"/rollouts/campaigns/{gated.pk}/launch/"
+        data = {"typed_name": "Spring", "override_reason": "A recall must reach who it can."}
+        client.post(address, data)
+        gated.refresh_from_db()
+        assert gated.is_running
+        assert Override.objects.get().keys == ["domain"]
+
+    def test_it_may_go_back_to_a_draft(self, logged_in, operator, gated):
+        logged_in(operator).post(f"/campaigns/{gated.pk}/unschedule/")
+        gated.refresh_from_db()
+        assert gated.is_draft
+        assert gated.pause_cause == ""
