@@ -17,6 +17,13 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     def is_open_for_signup(self, request: HttpRequest) -> bool:  # noqa: ARG002
         return False
 
+    def is_safe_url(self, url: str | None) -> bool:
+        """Tell whether to go on to `url`: a place of ours. One that is no URL, which the library can't parse, is none."""
+        try:
+            return bool(super().is_safe_url(url))
+        except ValueError:
+            return False
+
     def send_notification_mail(
         self,
         template_prefix: str,

@@ -25,7 +25,8 @@ def path_of_page(request: HttpRequest) -> str:
         path = urlsplit(request.headers.get("HX-Current-URL", "")).path
     except ValueError:  # not a URL
         path = ""
-    return path or "/"
+    is_ours = path.startswith("/") and not path.startswith("//")
+    return path if is_ours else "/"
 
 
 def render_page(

@@ -54,6 +54,8 @@ class TestPathOfPage:
             ("http://[", "/"),
             ("http://a:x/b", "/b"),
             ("", "/"),
+            ("javascript:alert(1)", "/"),
+            ("https://mail.example//evil.example", "/"),
         ],
     )
     def test_is_where_htmx_asked_from(self, url, path, rf):
