@@ -1,0 +1,44 @@
+"""A host that takes the connection and never says a word: the test of a transport ends by itself and names the cause."""
+
+import socket
+
+import pytest
+from django.urls import reverse
+
+from mailops.transports import diagnosis
+from mailops.transports.sessions import Phase
+from tests.factories import make_transport
+
+
+@pytest.fixture
+def silent(settings):
+    """Listen on loopback, where the kernel takes connections and nobody answers; give the port."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        settings.MAILOPS_TRUSTED_RELAYS = frozenset({("127.0.0.1", port)})
+        yield port
+
+
+@pytest.mark.parametrize(
+    ("security", "step"), [("none", "banner"), ("starttls", "banner"), ("tls", "tls")]
+)
+def test_the_page_names_the_step_and_the_cause(silent, security, step, browser, monkeypatch):
+    monkeypatch.setattr(diagnosis, "STEP_SECONDS", 0.2)
+    transport = make_transport(port=silent, security=security)
+    page = browser.post(reverse("transports:test", args=[transport.pk]), follow=True)
+    assert page.status_code == 200
+    transport.refresh_from_db()
+    found = transport.last_test
+    assert (found["is_ok"], found["cause"]) == (False, "timeout")
+    assert (found["steps"][-1]["name"], found["steps"][-1]["status"]) == (step, "failed")
+    assert found["what"] in page.text
+    assert found["fix"] in page.text
+
+
+def test_all_steps_together_take_no_more_than_twenty_seconds(monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr(diagnosis.time, "monotonic", lambda: now[0])
+    budget = diagnosis.Budget(diagnosis.LIMIT_SECONDS)
+    for phase in Phase:  # each waits as long as it may
+        now[0] += budget[phase]
+    assert now[0] - 1000.0 <= 20
