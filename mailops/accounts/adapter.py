@@ -1,7 +1,5 @@
-"""How allauth behaves here: accounts by invitation, security changes on the audit trail, mail that may fail."""
+"""How allauth behaves here: accounts by invitation, security changes on the audit trail, no mail of its own."""
 
-import logging
-from smtplib import SMTPException
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
@@ -9,8 +7,6 @@ from django.http import HttpRequest
 
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
-
-log = logging.getLogger(__name__)
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
@@ -28,17 +24,12 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         self,
         template_prefix: str,
         user: User,
-        context: dict[str, Any] | None = None,
-        email: str | None = None,
+        context: dict[str, Any] | None = None,  # noqa: ARG002
+        email: str | None = None,  # noqa: ARG002
     ) -> None:
-        """Write each change of a password or second factor to the audit trail, then tell the user."""
+        """Write each change of a password or second factor to the audit trail."""
         verb = template_prefix.rpartition("/")[2]
         audit(actor=user, verb=f"user.{verb}", subject=user)
-        super().send_notification_mail(template_prefix, user, context=context, email=email)
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
-        """Send, or log why not: the pages say the same either way and name the other way, an admin's link."""
-        try:
-            super().send_mail(template_prefix, email, context)
-        except (OSError, SMTPException):
-            log.exception("Could not send the mail %s", template_prefix)
+        """Send nothing: a log-in that hangs on a stream would be lost with it, so an admin's link does the work."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_POST, require_safe
 
@@ -17,6 +17,7 @@ from mailops.accounts.palette import offers
 from mailops.accounts.permissions import (
     Act,
     confirm_password,
+    for_anyone,
     for_users,
     needs,
     user_of,
@@ -26,6 +27,18 @@ from mailops.lib.htmx import render_page
 
 PAGE = 50
 LINK_IN_SESSION = "invitation"  # (user id, link): shown once, then gone
+
+
+@for_anyone  # whoever forgot the password can't log in
+@require_safe
+def forgotten_password(request: HttpRequest) -> HttpResponse:
+    return render_page(request, "account/password_reset.html", {})
+
+
+@for_anyone  # there is nothing behind it
+def closed(request: HttpRequest, key: str = "") -> HttpResponse:  # noqa: ARG001 - an address has a key
+    """Answer where allauth would let people change and verify their mailbox: an address is what an admin gave."""
+    raise Http404
 
 
 @for_users
