@@ -1,6 +1,7 @@
 """All validation of what people type on the accounts pages."""
 
 import zoneinfo
+from operator import itemgetter
 from typing import Any
 
 from django import forms
@@ -8,6 +9,7 @@ from django.core.validators import RegexValidator
 from django.db.models import Q, QuerySet
 
 from mailops.accounts.models import AuditEntry, Role, User
+from mailops.accounts.verbs import words_of
 
 
 class InviteForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable at run time
@@ -73,7 +75,10 @@ class AuditFilter(forms.Form):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         verbs = AuditEntry.objects.order_by("verb").values_list("verb", flat=True).distinct()
-        choices = [("", "Any"), *((verb, verb) for verb in verbs)]
+        choices = [
+            ("", "Any"),
+            *sorted(((verb, words_of(verb)) for verb in verbs), key=itemgetter(1)),
+        ]
         self.fields["verb"].choices = choices  # type: ignore[attr-defined]
 
     def entries(self) -> QuerySet[AuditEntry]:

@@ -115,4 +115,4 @@ def _selector(host: str, name: str) -> str:
 
 
 def _needed_by(rows: Iterable[Requirement]) -> str:
-    return ", ".join(dict.fromkeys(row.needed_by for row in rows))
+    return " and ".join(dict.fromkeys(row.needed_by for row in rows))

@@ -6,7 +6,7 @@ from datetime import datetime
 from heapq import merge
 from itertools import groupby
 
-from mailops.domains.models import DnsObservation, Domain, FindingChange
+from mailops.domains.models import DnsObservation, Domain
 from mailops.domains.words import Word, difference
 
 LIMIT = 1000  # of each; older ones stay in the database
@@ -30,12 +30,7 @@ def history(domain: Domain) -> list[Entry]:
 
 def _status_changes(domain: Domain) -> Iterator[Entry]:
     for change in domain.finding_changes.order_by("-at")[:LIMIT]:
-        yield Entry(change.at, _title(change), change.after, change.sentence)
-
-
-def _title(change: FindingChange) -> str:
-    before, after = change.get_before_display(), change.get_after_display()
-    return f"{change.label}: {before} → {after}"
+        yield Entry(change.at, change.told, change.after, change.sentence)
 
 
 def _record_changes(domain: Domain) -> Iterator[Entry]:

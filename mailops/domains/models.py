@@ -1,5 +1,6 @@
 """Sender domains: the records we expect, what DNS shows, how that changed."""
 
+import re
 from typing import ClassVar, Self
 
 from django.db import models
@@ -204,8 +205,16 @@ class Finding(ChecksSomething):
         return f"{self.domain}: {self.label}"
 
 
+class FindingChangeQuerySet(models.QuerySet["FindingChange"]):
+    def from_known(self) -> Self:
+        """Those of an answer that was known before: the first look at a domain changes nothing."""
+        return self.exclude(before=CheckStatus.UNKNOWN)
+
+
 class FindingChange(ChecksSomething):
     """A check's status changed: the history of a domain."""
+
+    objects = FindingChangeQuerySet.as_manager()
 
     domain = models.ForeignKey(Domain, on_delete=models.CASCADE, related_name="finding_changes")
     before = models.CharField(max_length=10, choices=CheckStatus.choices)
@@ -217,6 +226,14 @@ class FindingChange(ChecksSomething):
         indexes: ClassVar = [
             models.Index(fields=["domain", "-at"], name="finding_change_by_domain")  # the history
         ]
+
+    @property
+    def told(self) -> str:
+        """Say the change in words: "SPF: OK → Broken", or what the first look found."""
+        after = self.get_after_display()
+        if self.before == CheckStatus.UNKNOWN:
+            return f"{self.label}: {after} at the first look"
+        return f"{self.label}: {self.get_before_display()} → {after}"
 
 
 class DnsRecordQuerySet(models.QuerySet["DnsRecord"]):
@@ -268,6 +285,12 @@ class DnsRecord(models.Model):
                 fields=["domain", "purpose", "host"], name="record_once_a_purpose"
             )
         ]
+
+    @property
+    def purpose_words(self) -> str:
+        """Say what needs it: "for transport Relay"."""
+        words = re.sub(r"\b(?:person: |(transport): )", r"\1 ", self.needed_by).strip()
+        return words if not words or words.startswith("inherited") else f"for {words}"
 
     @property
     def differs(self) -> bool:

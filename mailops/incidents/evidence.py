@@ -9,12 +9,12 @@ from typing import Any
 from django.db.models import Q
 
 from mailops.accounts.models import AuditEntry
+from mailops.accounts.verbs import words_of
 from mailops.campaigns.models import Campaign
 from mailops.domains.models import FindingChange
 from mailops.incidents.measuring import BAD, COLUMNS, Rate, rates, summed
 from mailops.incidents.models import SubjectKind, Threshold
 from mailops.outbox.models import CountKey, Message, Status
-from mailops.reports.marks import words_of
 from mailops.transports.models import Stream
 
 LOOK_BACK = timedelta(hours=6)  # before the window: what changed then may be the cause
@@ -130,7 +130,7 @@ def _changes(subject: Any, since: datetime) -> list[dict[str, Any]]:
     changes += [
         {
             "at": one.at.isoformat(),
-            "what": f"{one.label}: {one.before} → {one.after}",
+            "what": one.told,
             "of": str(one.domain),
             "who": "DNS",
         }
@@ -140,7 +140,7 @@ def _changes(subject: Any, since: datetime) -> list[dict[str, Any]]:
 
 
 def _domain_changes(subject: Any, since: datetime) -> Iterable[FindingChange]:
-    changes = FindingChange.objects.filter(at__gte=since).select_related("domain")
+    changes = FindingChange.objects.from_known().filter(at__gte=since).select_related("domain")
     stream = subject.stream if isinstance(subject, Campaign) else subject
     if isinstance(stream, Stream):
         changes = changes.filter(domain=stream.domain_id)

@@ -12,6 +12,7 @@ from django.utils.formats import date_format
 from django.utils.timezone import localtime
 
 from mailops.accounts.models import AuditEntry
+from mailops.accounts.verbs import words_of
 from mailops.domains.models import FindingChange
 from mailops.lib.templatetags.navigation import resolve
 from mailops.reports.periods import Period
@@ -89,23 +90,18 @@ def _audited(period: Period) -> list[dict[str, Any]]:
     ]
 
 
-def words_of(verb: str) -> str:
-    """Return an audited verb for people: `campaign.start` gives "Campaign start"."""
-    return verb.replace(".", " ").replace("_", " ").capitalize()
-
-
 def _moves(verb: str) -> bool:
     return verb.startswith(VERBS) and not verb.endswith(STILL)
 
 
 def _dns(period: Period, choices: dict[str, Any]) -> list[dict[str, Any]]:
-    changes = FindingChange.objects.filter(at__gte=period.start, at__lt=period.end)
+    changes = FindingChange.objects.from_known().filter(at__gte=period.start, at__lt=period.end)
     if domain := choices.get("domain_id"):
         changes = changes.filter(domain=domain)
     return [
         {
             "at": change.at,
-            "label": f"{change.domain}: {change.check_name} {change.after}",
+            "label": f"{change.domain}: {change.told}",
             "url": resolve("domains:history", change.domain_id),
         }
         for change in changes.select_related("domain").order_by("-at")[:LIMIT]
