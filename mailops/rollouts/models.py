@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import Count, F, Q
 from django.db.models.functions import Now
 
+from mailops.campaigns.models import Campaign
 from mailops.rollouts.items import PRODUCTION, TWO_WEEKS, Item
 
 
@@ -14,6 +15,11 @@ class ChecklistQuerySet(models.QuerySet["Checklist"]):
     def current(self) -> Self:
         """Those of a stream's present domain; others are kept for their history."""
         return self.filter(domain=F("stream__domain"))
+
+    def of_sending_streams(self) -> Self:
+        """Those whose stream has a campaign that runs, waits for its time or is paused."""
+        states = (Campaign.State.RUNNING, Campaign.State.SCHEDULED, Campaign.State.PAUSED)
+        return self.filter(stream__in=Campaign.objects.filter(state__in=states).values("stream_id"))
 
     def with_numbers(self) -> Self:
         """Annotate how many items there are, hold and failed; those with failures come first."""

@@ -8,6 +8,7 @@ app_name = "rollouts"
 
 urlpatterns = [
     path("", views.checklist_list, name="list"),
+    path("attention/", views.attention, name="attention"),
     path("streams/<int:stream_id>/", views.checklist_detail, name="detail"),
     path("checklists/<int:checklist_id>/probe/", views.checklist_probe, name="probe"),
     path("items/<int:item_id>/", views.item_detail, name="item"),

@@ -18,6 +18,7 @@ from mailops.rollouts.timeline import status_chart
 from mailops.transports.models import Stream
 
 PAGE = 50
+LACKING = 10  # shown beside the overview; the lists hold the others
 
 
 def _current() -> ChecklistQuerySet:
@@ -35,6 +36,20 @@ def checklist_list(request: HttpRequest) -> HttpResponse:
         "overrides": Override.objects.select_related("campaign", "stream").order_by("-at")[:10],
     }
     return render_page(request, "rollouts/checklist_list.html", context)
+
+
+@needs(Act.SEE)
+def attention(request: HttpRequest) -> HttpResponse:
+    """Show what doesn't hold although mail goes out: a panel for the overview, and a page of its own."""
+    sending = Checklist.objects.current().of_sending_streams()
+    lacking = (
+        ChecklistItem.objects.filter(checklist__in=sending.filter(plan=Checklist.Plan.PRODUCTION))
+        .exclude(state=ChecklistItem.State.HOLDS)
+        .select_related("checklist__stream", "checklist__domain")
+        .order_by("checklist__stream__name", "checklist_id", "number")
+    )
+    context = {"items": lacking[:LACKING], "is_sending": sending.exists()}
+    return render_page(request, "rollouts/attention.html", context, fragment="lacking")
 
 
 @needs(Act.SEE)

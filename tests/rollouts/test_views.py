@@ -27,6 +27,38 @@ def signable(plain):
     )
 
 
+class TestAttention:
+    @pytest.fixture
+    def lacking(self, plain):
+        make_campaign(stream=plain, state="running")
+        ChecklistItem.objects.filter(checklist__plan="production", number__lt=7).update(
+            state="holds"
+        )
+
+    def test_names_what_does_not_hold_of_streams_that_send(self, logged_in, viewer, lacking):
+        page = logged_in(viewer).get("/rollouts/attention/").content.decode()
+        assert "Dark mode and clients were checked" in page
+        assert "SPF, DKIM and DMARC pass" not in page
+
+    def test_leaves_streams_that_send_nothing_alone(self, logged_in, viewer, plain):
+        page = logged_in(viewer).get("/rollouts/attention/").content.decode()
+        assert "No stream has a campaign" in page
+        assert "Dark mode" not in page
+
+    def test_is_a_fragment_of_the_overview(self, logged_in, viewer, lacking):
+        assert "/rollouts/attention/" in logged_in(viewer).get("/").content.decode()
+        headers = {"HX-Request": "true"}
+        part = logged_in(viewer).get("/rollouts/attention/", headers=headers).content.decode()
+        assert part.strip().startswith('<div id="lacking"')
+
+    def test_asks_the_database_a_fixed_number_of_times(
+        self, logged_in, viewer, lacking, django_assert_max_num_queries
+    ):
+        client = logged_in(viewer)
+        with django_assert_max_num_queries(6):
+            client.get("/rollouts/attention/")
+
+
 class TestList:
     def test_shows_every_stream_with_how_much_holds(self, logged_in, viewer, plain):
         page = logged_in(viewer).get("/rollouts/").content.decode()

@@ -75,6 +75,7 @@ PILLS: dict[str, Pill] = {
     "holds": Pill("Holds", "ok", "check"),
     "passed": Pill("Passed", "ok", "check"),
     "missing": Pill("Missing", "bad", "error"),
+    "checklist:missing": Pill("Not yet", "warn", "warning"),
     "stale": Pill("Stale", "warn", "clock"),
     "signed": Pill("Signed", "ok", "user"),
     "overridden": Pill("Overridden", "warn", "warning"),
