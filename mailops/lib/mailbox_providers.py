@@ -49,6 +49,33 @@ PROVIDER_BY_EXCHANGE = {
     "mailgun.org": "mailgun",
     "amazonaws.com": "amazon",
 }
+# the words above as people write them; whoever isn't here is called by its domain
+NAMES = {
+    "amazon": "Amazon SES",
+    "barracuda": "Barracuda",
+    "comcast": "Comcast",
+    "fastmail": "Fastmail",
+    "gmail": "Gmail",
+    "gmx": "GMX and WEB.DE",
+    "godaddy": "GoDaddy",
+    "icloud": "iCloud",
+    "laposte": "La Poste",
+    "mailgun": "Mailgun",
+    "mailru": "Mail.ru",
+    "mimecast": "Mimecast",
+    "netease": "NetEase",
+    "orange": "Orange",
+    "outlook": "Outlook",
+    "ovh": "OVH",
+    "proofpoint": "Proofpoint",
+    "protonmail": "Proton Mail",
+    "qq": "QQ Mail",
+    "seznam": "Seznam",
+    "t-online": "T-Online",
+    "yahoo": "Yahoo",
+    "yandex": "Yandex",
+    "zoho": "Zoho",
+}
 KNOWN_SECONDS = 6 * 3600  # an MX changes rarely, and a day's counts may straddle a change
 UNKNOWN_SECONDS = 60  # DNS didn't answer: ask again soon
 CACHED_DOMAINS = 100_000
@@ -66,6 +93,11 @@ def registrable_domain(name: str) -> str:
     """Return the part of `name` that somebody registered: `mx.a.co.uk` gives `a.co.uk`."""
     clean = name.rstrip(".").lower()
     return _suffixes().privatesuffix(clean) or clean
+
+
+def name_of(provider: str) -> str:
+    """Return a provider's word as people write its name."""
+    return NAMES.get(provider, provider) or "not known"
 
 
 def provider_of(domain: str, answer: Answer) -> str:

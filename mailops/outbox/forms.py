@@ -7,9 +7,11 @@ from django import forms
 from mailops.accounts.models import User
 from mailops.content.models import TemplateVersion
 from mailops.domains.models import Identity
+from mailops.lib.templatetags.words import OURS, reason_sentence, reason_word
 from mailops.outbox.fold import RETRIABLE
 from mailops.outbox.models import Status
 from mailops.protocol.address import InvalidAddress, parse_address
+from mailops.protocol.classification import Reason
 from mailops.transports.models import Stream
 
 LARGEST_ID = 2**63 - 1
@@ -46,7 +48,17 @@ class RetryForm(forms.Form):
         label="Send again those that are",
         choices=[(status, status.label) for status in Status if status in RETRIABLE],
     )
-    reason = forms.CharField(label="Only for the reason", required=False, max_length=40)
+    reason = forms.ChoiceField(label="Only where", required=False)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        given = str(self.data.get("reason", ""))[
+            :40
+        ]  # one that has no words yet can be chosen, too
+        known = {*Reason, *OURS, given} - {""}
+        words = sorted((reason_sentence(one) or reason_word(one), one) for one in known)
+        choices = [("", "for any reason"), *((one, word) for word, one in words)]
+        self.fields["reason"].choices = choices  # type: ignore[attr-defined]
 
 
 class TestSendForm(forms.Form):
@@ -55,11 +67,13 @@ class TestSendForm(forms.Form):
     )
     stream = forms.ModelChoiceField(
         queryset=Stream.objects.order_by("name"),
+        empty_label="Choose a stream",
         help_text="The test goes out the way this stream's mail does.",
     )
     identity = forms.ModelChoiceField(
         label="From",
         queryset=Identity.objects.select_related("domain").order_by("domain__name", "pk"),
+        empty_label="Choose a sender",
     )
 
     def __init__(self, *args: Any, actor: User, version: TemplateVersion, **kwargs: Any) -> None:

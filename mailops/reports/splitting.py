@@ -6,8 +6,9 @@ from typing import Any
 
 from mailops.campaigns.models import Campaign
 from mailops.domains.models import Domain
+from mailops.lib.mailbox_providers import name_of
+from mailops.lib.templatetags.words import reason_sentence, reason_word
 from mailops.outbox.models import EventKind
-from mailops.protocol.classification import MEANINGS, Reason
 from mailops.reports.models import FigureQuerySet
 from mailops.reports.outcomes import KINDS, Outcome
 from mailops.reports.periods import Period
@@ -54,7 +55,7 @@ def split(figures: FigureQuerySet, period: Period, dimension: str) -> list[Share
 
 def _labels(dimension: str, values: list[Any]) -> dict[Any, str]:
     if dimension == "mailbox_provider":
-        return {value: value or "unknown" for value in values}
+        return {value: name_of(value) for value in values}
     rows = _NAMED[dimension].objects.filter(pk__in=[value for value in values if value is not None])
     missing = {value: f"deleted ({value})" for value in values if value is not None}
     return missing | {row.pk: str(row) for row in rows}
@@ -73,13 +74,5 @@ def reasons(figures: FigureQuerySet, period: Period) -> list[Why]:
     """Return why mail bounced or failed, the commonest reason first."""
     kinds = (EventKind.BOUNCED, EventKind.RETURNED, EventKind.FAILED)
     rows = figures.events(*kinds).of_cohorts(period).summed("reason")
-    whys = [Why(_word(reason), _sentence(reason), n) for reason, n in rows if n]
+    whys = [Why(reason_word(reason), reason_sentence(reason), n) for reason, n in rows if n]
     return sorted(whys, key=lambda why: (-why.n, why.label))[:REASONS]
-
-
-def _word(reason: str) -> str:
-    return reason.replace("_", " ").capitalize() if reason else "No reason given"
-
-
-def _sentence(reason: str) -> str:
-    return MEANINGS[Reason(reason)].sentence if reason in set(Reason) else ""

@@ -76,7 +76,8 @@ class TestDetail:
     def test_shows_the_finding_and_the_source(self, bounced, viewer, logged_in):
         page = logged_in(viewer).get(bounced.get_absolute_url()).content.decode()
         assert "No such mailbox" in page
-        assert "unknown_mailbox" in page
+        assert "There is no such mailbox." in page
+        assert "unknown_mailbox" not in page
         assert "multipart/report" in page
 
     def test_escapes_what_came(self, forged, viewer, logged_in):

@@ -6,7 +6,7 @@ from django.db import models
 from django.template import Context, Template
 from django.utils import timezone
 
-from mailops.lib.templatetags.numbers import bar, count, percent, rate_of
+from mailops.lib.templatetags.numbers import NBSP, bar, count, percent, rate_of, units
 from mailops.lib.templatetags.pills import PILLS, pill
 from mailops.lib.templatetags.times import absolute, ago, duration, relative
 
@@ -63,7 +63,7 @@ class TestAgo:
 
 class TestNumbers:
     def test_says_rate_and_count_together(self):
-        assert rate_of(143, 11_902) == "1.2 % · 143 of 11,902"
+        assert rate_of(143, 11_902) == f"1.2{NBSP}% · 143 of 11,902"
 
     def test_has_no_rate_of_nothing(self):
         assert rate_of(0, 0) == "— · 0 of 0"
@@ -73,7 +73,11 @@ class TestNumbers:
         [(8, "0.08 %"), (9_997, "99.97 %"), (10_000, "100 %"), (0, "0 %"), (120, "1.2 %")],
     )
     def test_is_as_exact_as_a_threshold_needs(self, part, share):
-        assert percent(part, 10_000) == share
+        assert percent(part, 10_000) == share.replace(" ", NBSP)
+
+    def test_keeps_numbers_with_their_units(self):
+        said = units("5.4 % (102 of 1,894) within 1 hour; in 4 min 10 s")
+        assert said == f"5.4{NBSP}% (102 of 1,894) within 1 hour; in 4{NBSP}min 10{NBSP}s"
 
     def test_groups_thousands(self):
         assert count(1_234_567) == "1,234,567"

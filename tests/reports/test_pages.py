@@ -57,7 +57,7 @@ class TestReports:
         page = logged_in(viewer).get(reverse("reports:reports")).content.decode()
         assert "5.0 %" in page
         assert "50 of 1,000" in page
-        assert "over: act at 5 %" in page
+        assert "over: act at 5\N{NO-BREAK SPACE}%" in page
 
     def test_compares_with_the_period_before(self, logged_in, viewer):
         count("accepted", 99)
@@ -65,7 +65,7 @@ class TestReports:
         count("accepted", 90, days_ago=20)
         count("bounced", 10, days_ago=20)
         page = logged_in(viewer).get(reverse("reports:reports")).content.decode()
-        assert "9.0 points" in page
+        assert "9.0\N{NO-BREAK SPACE}points" in page
 
     def test_sums_all_but_the_largest_twenty(self, logged_in, viewer):
         for n in range(30):

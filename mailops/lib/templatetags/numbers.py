@@ -1,5 +1,6 @@
 """Numbers as people read them, and the bar that shows how they share a whole."""
 
+import re
 from collections.abc import Iterable
 
 from django import template
@@ -7,6 +8,9 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 register = template.Library()
+
+NBSP = "\N{NO-BREAK SPACE}"
+_UNIT = re.compile(r"(?<=\d) (?=(?:%|points?|min|ms|KB|MB|[dhs])(?!\w))")
 
 
 @register.filter
@@ -21,7 +25,7 @@ def percent(part: float | None, whole: float | None) -> str:
     if not whole:
         return "—"
     share = 100 * (part or 0) / whole
-    return f"{share:.{_digits(share)}f} %"
+    return f"{share:.{_digits(share)}f}{NBSP}%"
 
 
 def _digits(share: float) -> int:
@@ -31,6 +35,12 @@ def _digits(share: float) -> int:
         return 2
     # 99.97 % must not read as 100 %: a few lost ones are what a person looks for
     return 2 if share > 99.9 else 1
+
+
+@register.filter
+def units(text: object) -> str:
+    """Return a sentence whose numbers stay with their units at the end of a line."""
+    return _UNIT.sub(NBSP, str(text))
 
 
 @register.filter

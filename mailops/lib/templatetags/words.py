@@ -1,0 +1,70 @@
+"""Words for what is stored as a machine's name: reasons, faults, mailbox providers."""
+
+from django import template
+
+from mailops.lib.mailbox_providers import name_of
+from mailops.protocol.classification import MEANINGS, Fault, Reason
+
+register = template.Library()
+
+# who must mend it
+FAULTS = {
+    Fault.RECIPIENT: "it lies with the recipient",
+    Fault.MESSAGE: "it lies with this message",
+    Fault.AUTHENTICATION: "it lies with our log-in or our domain's records",
+    Fault.REPUTATION: "it lies with our reputation",
+    Fault.SETUP: "it lies with how we use the server",
+    Fault.OUTAGE: "it lies with their server",
+    Fault.UNKNOWN: "the reply doesn't say where it lies",
+}
+
+# reasons of our own, which no server gave
+OURS = {
+    "campaign_canceled": "Its campaign was canceled.",
+    "complaint": "The recipient called it unwanted.",
+    "expired": "It could not be handed over within the time its stream allows.",
+    "internal_error": "mailops itself failed on it.",
+    "no_final_reply": "The connection broke after the content was sent and before the server answered.",
+    "session_lost": "The connection was lost.",
+    "suppressed": "The address is on the suppression list.",
+    "unsubscribe": "The recipient unsubscribed.",
+    "worker_lost": "The process that sent it died.",
+}
+
+# who told of an event
+SOURCES = {
+    "arf": "complaint report",
+    "demo": "demo",
+    "dispatch": "sending",
+    "dsn": "bounce report",
+    "outbox": "mailops",
+    "person": "a person",
+    "ses": "Amazon SES",
+    "unsubscribe": "unsubscribe link",
+}
+
+register.filter("provider_name", name_of)
+
+
+@register.filter
+def source_word(source: str) -> str:
+    """Return who told of an event."""
+    return SOURCES.get(source, source)
+
+
+@register.filter
+def reason_word(reason: str) -> str:
+    """Return a reason as a short name: "Unknown mailbox"."""
+    return reason.replace("_", " ").capitalize() if reason else "No reason given"
+
+
+@register.filter
+def reason_sentence(reason: str) -> str:
+    """Return what a reason means: "There is no such mailbox."; nothing for none."""
+    return MEANINGS[Reason(reason)].sentence if reason in set(Reason) else OURS.get(reason, "")
+
+
+@register.filter
+def fault_words(fault: str) -> str:
+    """Return where a fault lies."""
+    return FAULTS[Fault(fault)] if fault in set(Fault) else ""
