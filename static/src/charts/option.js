@@ -56,11 +56,12 @@ function drawnSeries(one, n, data, colors, at) {
 }
 
 function overlays(data, colors, at) {
+  const below = crowded(data);
   const thresholds = (data.thresholds ?? []).map(({ value, label, tone }) => ({
     yAxis: value,
     name: label,
     lineStyle: { color: colors[tone ?? "bad"], type: "dashed", width: 1 },
-    label: { formatter: label, position: "insideEndTop", backgroundColor: colors.surface, padding: [1, 4], borderRadius: 3, color: colors[tone ?? "bad"], fontSize: 11 },
+    label: { formatter: label, position: below.has(value) ? "insideEndBottom" : "insideEndTop", backgroundColor: colors.surface, padding: [1, 4], borderRadius: 3, color: colors[tone ?? "bad"], fontSize: 11 },
   }));
   const changes = (data.marks ?? []).map((mark) => ({
     xAxis: at(mark.at), name: mark.label, url: mark.url, lineStyle: { color: colors["line-strong"], type: "dotted", width: 1 }, label: { show: false },
@@ -77,6 +78,14 @@ function overlays(data, colors, at) {
     markArea: { silent: true, animation: false, data: spans },
     markPoint: { animation: false, data: pins },
   };
+}
+
+// A threshold close under another one says its name below its line, not on top of the other's.
+function crowded(data) {
+  const limits = (data.thresholds ?? []).map(({ value }) => value).sort((a, b) => a - b);
+  const values = data.series.flatMap(({ points }) => points.map(([, value]) => value ?? 0));
+  const top = Math.max(...limits.slice(-1), ...values, 0);
+  return new Set(limits.filter((limit, n) => n + 1 < limits.length && limits[n + 1] - limit < 0.12 * top));
 }
 
 // The scale reaches the next threshold above the data: the distance to it is what one looks for.
