@@ -1,4 +1,8 @@
-"""The product's settings over an environment of the tests' own: a home that goes away, fixed keys, no demo."""
+"""The product's settings over an environment of the tests' own: a home that goes away, fixed keys, no demo.
+
+Of the caller's variables only those count that say on which PostgreSQL the tests run: DATABASE_URL, else
+MAILOPS_POSTGRES_BIN.
+"""
 
 import os
 import tempfile
@@ -9,6 +13,10 @@ from pathlib import Path
 home = os.environ.setdefault(
     "MAILOPS_TEST_HOME", f"{tempfile.gettempdir()}/mailops-tests-{os.getpid()}"
 )
+for name in list(os.environ):
+    is_ours = name.startswith("MAILOPS_") or name in {"PORT", "SECRET_KEY", "CELERY_BROKER_URL"}
+    if is_ours and name not in {"MAILOPS_TEST_HOME", "MAILOPS_POSTGRES_BIN"}:
+        del os.environ[name]
 os.environ.update(
     MAILOPS_HOME=home,
     MAILOPS_DEMO="0",

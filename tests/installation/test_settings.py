@@ -72,3 +72,26 @@ class TestSettings:
         (tmp_path / "file").write_text("")
         ended = manage("check", home=tmp_path / "file")
         assert "is not a folder. Fix: give a folder that you may write to" in ended.stderr
+
+
+class TestTheTestsOwn:
+    def test_do_not_depend_on_the_shell_they_are_run_from(self, tmp_path):
+        show = "from django.conf import settings as s; print(s.MAILOPS_BASE_URL, s.MAILOPS_DEMO, s.CELERY_BROKER_URL)"
+        ended = subprocess.run(
+            [sys.executable, "-c", show],
+            cwd=settings.BASE_DIR,
+            env={
+                "PATH": os.environ["PATH"],
+                "DJANGO_SETTINGS_MODULE": "tests.settings",
+                "MAILOPS_TEST_HOME": str(tmp_path),
+                "MAILOPS_BASE_URL": "https://mail.example.com",
+                "MAILOPS_RAW_FEEDBACK_DAYS": "nonsense",
+                "MAILOPS_DEMO": "1",
+                "CELERY_BROKER_URL": "redis://nowhere",
+                "PORT": "http",
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ended.stdout == "http://127.0.0.1:8000 False pgmq://database\n", ended.stderr
