@@ -9,7 +9,7 @@ from django.core.files.uploadedfile import UploadedFile
 
 from mailops.audiences.models import Import, ImportRemark
 from mailops.audiences.naming import free_name, liquid_name, problem_of_name
-from mailops.audiences.reading import DELIMITERS, ENCODINGS
+from mailops.lib.csv_reading import DELIMITERS, ENCODINGS
 
 MAX_FILE_BYTES = 1024 * 1024 * 1024
 ADDRESS_WORDS = ("email", "e_mail", "mail", "email_address", "e_mail_address", "address")

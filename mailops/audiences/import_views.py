@@ -15,10 +15,10 @@ from mailops.audiences.curating import discard_upload
 from mailops.audiences.import_forms import MappingForm, ReadingForm, RemarksForm, UploadForm
 from mailops.audiences.importing import WrongState, start_import, stop_import
 from mailops.audiences.models import Audience, Import
-from mailops.audiences.reading import NotReadable
 from mailops.audiences.tasks import continue_import
 from mailops.audiences.uploading import look, take_upload
 from mailops.lib.csv_export import stream_csv
+from mailops.lib.csv_reading import NotReadable
 from mailops.lib.htmx import render_page
 
 STOP_POLLING = 286  # htmx's own status: the work is done

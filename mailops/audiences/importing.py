@@ -14,9 +14,9 @@ from django.utils import timezone
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
 from mailops.audiences.models import Import, ImportedAddress, ImportPiece
-from mailops.audiences.reading import Record
 from mailops.audiences.settling import StagedRow, settle
 from mailops.audiences.uploading import records_of, start_of_text
+from mailops.lib.csv_reading import Record
 from mailops.protocol.address import InvalidAddress, address_key
 
 CHUNK_ROWS = 5_000  # about half a second of work

@@ -15,7 +15,7 @@ from django.db.models.functions import Now
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
 from mailops.audiences.models import Audience, Import, ImportPiece
-from mailops.audiences.reading import (
+from mailops.lib.csv_reading import (
     SAMPLE_BYTES,
     Record,
     bom_length,

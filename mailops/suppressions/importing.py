@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import suppress as ignoring
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import BinaryIO
 
@@ -12,12 +13,15 @@ from django.db.models.functions import Now
 
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
+from mailops.lib.csv_reading import NotReadable, read_file
 from mailops.protocol.address import InvalidAddress, address_key
 from mailops.suppressions.models import ImportedRow, Suppression, SuppressionImport
-from mailops.suppressions.reading import Row, read_rows
 from mailops.transports.models import Stream
 
 CHUNK = 2000  # rows in one transaction, well under a second
+ADDRESS_COLUMNS = frozenset({"address", "email", "e-mail", "email address", "recipient", "mail"})
+NOTE_COLUMNS = frozenset({"note", "comment", "evidence"})
+_FORMULA_STARTS = ("'=", "'+", "'-", "'@")
 _COPY = (
     "COPY suppressions_importedrow (run_id, line, address, address_key, note, outcome, why) "
     "FROM STDIN"
@@ -52,6 +56,51 @@ def start_import(
     return run
 
 
+@dataclass(frozen=True, slots=True)
+class Row:
+    line: int  # where it begins, counted from 1
+    address: str
+    note: str = ""
+    problem: str = ""
+
+
+def read_rows(file: BinaryIO) -> Iterator[Row]:
+    """Yield every row that is not empty, the unreadable ones with their `problem`; raise NotReadable."""
+    columns = None
+    for record in read_file(file):
+        if record.problem:
+            yield Row(record.line, "", problem=record.problem)
+        elif any(cell.strip() for cell in record.cells):
+            is_first, columns = columns is None, columns or _columns(record.cells)
+            address_at, note_at, has_header = columns
+            if not (is_first and has_header):
+                address, note = _cell(record.cells, address_at), _cell(record.cells, note_at)
+                yield Row(record.line, address, note)
+
+
+def _columns(cells: list[str]) -> tuple[int, int, bool]:
+    """Tell which cell is the address, which the note, and whether `cells` is the header that says so."""
+    names = [cell.strip().lower() for cell in cells]
+    address_at = next((at for at, name in enumerate(names) if name in ADDRESS_COLUMNS), -1)
+    note_at = next((at for at, name in enumerate(names) if name in NOTE_COLUMNS), -1)
+    if address_at >= 0:
+        return address_at, note_at, True
+    guessed = next((at for at, name in enumerate(names) if "@" in name), -1)
+    if guessed < 0:
+        raise NotReadable(
+            "No column holds addresses. Name one of them “address” in the first row of the file."
+        )
+    return guessed, -1, False
+
+
+def _cell(cells: list[str], at: int) -> str:
+    if not 0 <= at < len(cells):
+        return ""
+    cell = cells[at].strip()
+    # our own export puts an apostrophe before what a spreadsheet would run as a formula
+    return cell[1:] if cell.startswith(_FORMULA_STARTS) else cell
+
+
 def _staged(row: Row) -> Iterator[str | int]:
     address = _storable(row.address, 320)
     key, why = "", row.problem
@@ -70,7 +119,7 @@ def _mark_duplicates(run: SuppressionImport) -> None:
 
 
 def _storable(text: str, limit: int) -> str:
-    return text.replace("\0", "\ufffd")[:limit]
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()[:limit]
 
 
 def import_chunk(*, run_id: int) -> bool:

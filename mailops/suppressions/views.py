@@ -12,6 +12,7 @@ from django.shortcuts import get_object_or_404, redirect
 
 from mailops.accounts.permissions import Act, needs, user_of
 from mailops.lib.csv_export import stream_csv
+from mailops.lib.csv_reading import NotReadable
 from mailops.lib.htmx import render_page
 from mailops.suppressions.forms import AddForm, FilterForm, ImportForm, OutcomeForm, RemoveForm
 from mailops.suppressions.importing import start_import
@@ -21,7 +22,6 @@ from mailops.suppressions.models import (
     SuppressionImport,
     SuppressionQuerySet,
 )
-from mailops.suppressions.reading import NotReadable
 from mailops.suppressions.suppressing import suppress, unsuppress
 from mailops.suppressions.tasks import continue_suppression_import
 

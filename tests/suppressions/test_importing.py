@@ -6,9 +6,14 @@ import pytest
 from django.utils import timezone
 
 from mailops.accounts.models import AuditEntry
-from mailops.suppressions.importing import forget_old_accounts, import_chunk, start_import
+from mailops.lib.csv_reading import NotReadable
+from mailops.suppressions.importing import (
+    forget_old_accounts,
+    import_chunk,
+    read_rows,
+    start_import,
+)
 from mailops.suppressions.models import ImportedRow, Suppression, SuppressionImport
-from mailops.suppressions.reading import NotReadable, read_rows
 from mailops.suppressions.suppressing import suppress
 from tests.factories import make_stream
 
@@ -145,7 +150,25 @@ class TestReadRows:
         assert [row.address for row in rows] == ["a@x.example", "", "b@x.example"]
         assert "longer than" in rows[1].problem
 
-    def test_says_which_lines_an_open_quote_swallowed(self):
+    def test_an_open_quote_spoils_one_row(self):
         content = b'mail,note\na@x.example,"open\n' + b"b@x.example,\n" * 20_000
-        problems = [row.problem for row in read_rows(io.BytesIO(content)) if row.problem]
-        assert problems[0].startswith("A quote on line 2 is not closed; lines 2 to ")
+        rows = list(read_rows(io.BytesIO(content)))
+        assert len(rows) == 20_001
+        assert [(row.line, row.problem) for row in rows if row.problem] == [
+            (2, "A quote is opened here and not closed within 100,000 characters.")
+        ]
+
+    def test_half_a_character_at_the_end_is_none(self):
+        content = "address\na@x.example\n".encode("utf-16") + b"a"
+        assert [address for _, address in read(content)] == ["a@x.example"]
+
+    def test_leaves_the_file_open(self):
+        file = io.BytesIO(b"a@x.example\n")
+        list(read_rows(file))
+        assert not file.closed
+
+
+def test_halves_of_characters_are_stored_as_what_they_are(operator):
+    content = "address,note\na@x.example,".encode("utf-16") + b"\x00\xd8"
+    assert work_off(begin(content, operator)) == {"added": 1}
+    assert Suppression.objects.get().evidence_text == "?"

@@ -1,4 +1,4 @@
-"""Reads an uploaded CSV file row by row: which encoding, which delimiter, where each row begins and ends.
+"""Reads a CSV file that a stranger may have made, row by row: which encoding, which delimiter, where each row begins and ends.
 
 Nothing here holds more than one row, so a line of 100 MB costs no more memory than any other.
 """
@@ -9,7 +9,7 @@ import io
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, BinaryIO, cast
 
 MAX_RECORD = 100_000  # characters of one row; csv itself refuses a field over 131,072
 SAMPLE_BYTES = 256 * 1024
@@ -141,6 +141,39 @@ def read_records(
         offset += sum(map(width, lines.taken)) + skipped
         began, line = line, line + len(lines.taken)
         yield Record(began, cells, offset, line, problem)
+
+
+def read_file(file: BinaryIO) -> Iterator[Record]:
+    """Yield the rows of `file`, read as it seems to be; raise NotReadable where it is no CSV file."""
+    file.seek(0)
+    guessed = guess(iter(lambda: file.read(SAMPLE_BYTES), b""))
+    file.seek(0)
+    start = bom_length(file.read(4))
+    yield from read_records(
+        _Part(file, start, is_wide=guessed.encoding.startswith("utf-16")),
+        encoding=guessed.encoding,
+        delimiter=guessed.delimiter,
+        offset=start,
+    )
+
+
+class _Part(io.RawIOBase):
+    """A file from byte `start` on, without half a character at its end; closing it leaves the file open."""
+
+    def __init__(self, file: BinaryIO, start: int, *, is_wide: bool) -> None:
+        self._file = file
+        length = file.seek(0, io.SEEK_END) - start
+        self._left = length - length % 2 if is_wide else length
+        file.seek(start)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._file.read(min(len(buffer), self._left))
+        self._left -= len(data)
+        buffer[: len(data)] = data
+        return len(data)
 
 
 def _problem_of(error: Exception, lines: _Lines) -> str:

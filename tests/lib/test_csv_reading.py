@@ -4,7 +4,7 @@ import tracemalloc
 
 import pytest
 
-from mailops.audiences.reading import MAX_RECORD, NotReadable, guess, read_records
+from mailops.lib.csv_reading import MAX_RECORD, NotReadable, guess, read_records
 
 
 def records(data: bytes, *, encoding="utf-8", delimiter=",", offset=0):
