@@ -99,7 +99,8 @@ def _is_public(address: IPAddress) -> bool:
     inner = _embedded(address)
     if inner is not None:
         return _is_public(inner)
-    return address.is_global and not address.is_multicast and not address.is_reserved
+    is_old_private = isinstance(address, ipaddress.IPv6Address) and address.is_site_local
+    return not (address.is_multicast or address.is_reserved or is_old_private) and address.is_global
 
 
 def _embedded(address: IPAddress) -> ipaddress.IPv4Address | None:
