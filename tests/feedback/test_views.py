@@ -179,7 +179,7 @@ class TestUnsubscribe:
         assert "B…@Example.net" in page
         assert "Bob@" not in page
 
-    @pytest.mark.parametrize("token", ["x", "0" * 32 + "." + "a" * 20, "%00", "a" * 5000])
+    @pytest.mark.parametrize("token", ["x", "0" * 32 + "." + "a" * 20, "a" * 5000])
     def test_a_wrong_token_is_a_clear_404(self, db, client, token):
         for ask in (client.get, client.post):
             response = ask(f"/feedback/unsubscribe/{token}/")
