@@ -13,12 +13,15 @@ from liquid.ast import BlockNode
 from liquid.builtin.expressions.primitive import RangeLiteral
 from liquid.builtin.tags.for_tag import ForNode, ForTag
 from liquid.builtin.tags.tablerow_tag import TablerowNode, TablerowTag
+from liquid.context import builtin
 from liquid.exceptions import (
     FilterArgumentError,
     LiquidError,
     LocalNamespaceLimitError,
     ResourceLimitError,
 )
+
+from mailops.content.output import Buffer, Scope, TextTag, ValueTag
 
 MAX_SOURCE = 256 * 1024  # characters of one part's source
 MAX_OUTPUT = 1024 * 1024  # bytes of one rendered part; Gmail cuts at 102 KB
@@ -40,6 +43,7 @@ class Context(RenderContext):
 
     def __init__(self, template: BoundTemplate, **options: Any) -> None:
         super().__init__(template, **options)
+        self.scope = Scope(self.locals, self.globals, builtin, self.counters)
         self.work = 0
         self.locals_size = 0
 
@@ -49,10 +53,28 @@ class Context(RenderContext):
             raise OutOfBounds("endless or far too much work", token=None)
 
     def get(self, path: list[object], *, token: Any, **options: Any) -> object:
-        value = super().get(path, token=token, **options)
-        if isinstance(value, str | list):
+        value = self._at_once(path)
+        if value is None:
+            value = super().get(path, token=token, **options)
+        if isinstance(value, (str, list)):
             self.spend(len(value) >> 4)
         return value
+
+    def _at_once(self, path: list[Any]) -> object:
+        """Return what is simply there, one mapping in another; None where the library has to look."""
+        names = iter(path)
+        try:
+            value = self.scope[next(names)]
+            for name in names:
+                if type(value) is not dict:
+                    return None
+                value = value[name]
+        except (KeyError, TypeError):
+            return None
+        return value
+
+    def get_buffer(self, buf: Any = None) -> Buffer:  # type: ignore[override]
+        return Buffer(buf.room if isinstance(buf, Buffer) else MAX_OUTPUT)
 
     def assign(self, key: str, val: Any) -> None:
         """Assign, accounting for sizes one by one: the library sums all locals anew each time."""
@@ -163,6 +185,12 @@ class BoundedTablerow(TablerowTag):
 class Template(BoundTemplate):
     context_class = Context
 
+    def make_globals(self, render_args: Mapping[str, object]) -> Mapping[str, object]:
+        return {**self.globals, **self.matter, **render_args}
+
+    def _get_buffer(self) -> Buffer:  # type: ignore[override]
+        return Buffer(MAX_OUTPUT)
+
 
 class BoundedEnvironment(Environment):
     template_class = Template
@@ -173,6 +201,8 @@ class BoundedEnvironment(Environment):
 
     def setup_tags_and_filters(self, *, extra: bool = False) -> None:
         super().setup_tags_and_filters(extra=extra)
+        self.add_tag(TextTag)
+        self.add_tag(ValueTag)
         self.add_tag(BoundedFor)
         self.add_tag(BoundedTablerow)
         for name in ("include", "render"):  # there are no files to include

@@ -174,7 +174,9 @@ def _run(template: BoundTemplate, data: Mapping[str, Any], part: str) -> str:
 
 def _single_line(subject: str) -> str:
     """Make a rendered subject one line without control characters, so that no data can add a header."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in subject).split())
+    if not subject.isprintable():
+        subject = "".join(c if c.isprintable() else " " for c in subject)
+    line = " ".join(subject.split())
     if len(line) > MAX_SUBJECT:
         raise RenderError(f"The subject is longer than {MAX_SUBJECT} characters.", 1, "subject")
     return line
