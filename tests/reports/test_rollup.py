@@ -15,7 +15,7 @@ from mailops.reports.balance import balance, pace
 from mailops.reports.models import Count, Figure
 from mailops.reports.rollup import fold_tallies
 from mailops.reports.verifying import differences
-from tests.factories import make_campaign, make_message
+from tests.factories import make_campaign, make_message, make_transport
 
 pytestmark = pytest.mark.django_db
 
@@ -89,14 +89,26 @@ class TestRecount:
     def test_agrees_under_shuffled_and_doubled_events(self):
         dice = random.Random(7)
         campaign = make_campaign()
+        transports = [None, *(make_transport().pk for _ in range(2))]
         messages = [
-            counted_message(campaign=campaign, stream=campaign.stream, identity=campaign.identity)
+            counted_message(
+                campaign=campaign,
+                stream=campaign.stream,
+                identity=campaign.identity,
+                mailbox_provider=dice.choice(["googly", "yahoo"]),
+            )
             for _ in range(6)
         ]
         for _ in range(3):
             now = timezone.now()
             batch = [
-                told(message, kind, n, occurred_at=now - timedelta(minutes=dice.randint(0, 300)))
+                told(
+                    message,
+                    kind,
+                    n,
+                    occurred_at=now - timedelta(minutes=dice.randint(0, 300)),
+                    transport_id=dice.choice(transports),
+                )
                 for message in messages
                 for kind in KINDS
                 for n in range(2)
@@ -124,6 +136,32 @@ class TestRecount:
         count.save()
         (found,) = differences()
         assert (found.count, found.recount) == (6, 1)
+
+    @pytest.mark.parametrize("dimension", Count.KEY)
+    def test_finds_a_count_of_the_wrong_key(self, dimension):
+        message = counted_message(mailbox_provider="googly")
+        record([told(message, EventKind.ACCEPTED, 1, transport_id=make_transport().pk)])
+        fold_tallies()
+        count = Count.objects.get(kind="accepted", measure="event")
+        wrong = {
+            "bucket_at": count.bucket_at - timedelta(hours=1),
+            "cohort_at": count.bucket_at - timedelta(hours=1),
+            "measure": "status",
+            "kind": "delivered",
+            "reason": "policy",
+            "mailbox_provider": "yahoo",
+        }
+        setattr(count, dimension, wrong.get(dimension, 999_999))
+        count.save()
+        assert len(differences()) == 2
+
+    def test_counts_a_report_for_the_transport_that_carried_the_message(self):
+        message, carrier = counted_message(), make_transport()
+        record([told(message, EventKind.ACCEPTED, 1, transport_id=carrier.pk)])
+        record([told(message, EventKind.RETURNED, 1)])
+        fold_tallies()
+        assert differences() == []
+        assert Count.objects.get(kind="returned").transport_id == carrier.pk
 
     def test_command_tells_and_fails(self):
         message = counted_message()
