@@ -52,25 +52,20 @@ class Context(RenderContext):
         if self.work > MAX_WORK:
             raise OutOfBounds("endless or far too much work", token=None)
 
-    def get(self, path: list[object], *, token: Any, **options: Any) -> object:
-        value = self._at_once(path)
+    def get(self, path: list[Any], *, token: Any, **options: Any) -> object:
+        # What is simply there, one mapping in another, is taken at once; else the library looks.
+        names = iter(path)
+        value: Any = None
+        try:
+            value = self.scope[next(names)]
+            for name in names:
+                value = value[name] if type(value) is dict else None
+        except (KeyError, TypeError):
+            value = None
         if value is None:
             value = super().get(path, token=token, **options)
         if isinstance(value, (str, list)):
             self.spend(len(value) >> 4)
-        return value
-
-    def _at_once(self, path: list[Any]) -> object:
-        """Return what is simply there, one mapping in another; None where the library has to look."""
-        names = iter(path)
-        try:
-            value = self.scope[next(names)]
-            for name in names:
-                if type(value) is not dict:
-                    return None
-                value = value[name]
-        except (KeyError, TypeError):
-            return None
         return value
 
     def get_buffer(self, buf: Any = None) -> Buffer:  # type: ignore[override]
