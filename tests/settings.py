@@ -9,14 +9,16 @@ import tempfile
 from base64 import b64encode
 from pathlib import Path
 
-# xdist's workers inherit the home that the first process made
-home = os.environ.setdefault(
-    "MAILOPS_TEST_HOME", f"{tempfile.gettempdir()}/mailops-tests-{os.getpid()}"
-)
-for name in list(os.environ):
-    is_ours = name.startswith("MAILOPS_") or name in {"PORT", "SECRET_KEY", "CELERY_BROKER_URL"}
-    if is_ours and name not in {"MAILOPS_TEST_HOME", "MAILOPS_POSTGRES_BIN"}:
-        del os.environ[name]
+KEPT = "MAILOPS_POSTGRES_BIN"
+OTHERS = {"PORT", "SECRET_KEY", "CELERY_BROKER_URL"}
+
+# the first process; those that it starts are given what they need
+if "MAILOPS_TEST_HOME" not in os.environ:
+    for name in list(os.environ):
+        if name in OTHERS or (name.startswith("MAILOPS_") and name != KEPT):
+            del os.environ[name]
+    os.environ["MAILOPS_TEST_HOME"] = f"{tempfile.gettempdir()}/mailops-tests-{os.getpid()}"
+home = os.environ["MAILOPS_TEST_HOME"]
 os.environ.update(
     MAILOPS_HOME=home,
     MAILOPS_DEMO="0",

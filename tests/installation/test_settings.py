@@ -75,7 +75,7 @@ class TestSettings:
 
 
 class TestTheTestsOwn:
-    def test_do_not_depend_on_the_shell_they_are_run_from(self, tmp_path):
+    def test_do_not_depend_on_the_shell_they_are_run_from(self):
         show = "from django.conf import settings as s; print(s.MAILOPS_BASE_URL, s.MAILOPS_DEMO, s.CELERY_BROKER_URL)"
         ended = subprocess.run(
             [sys.executable, "-c", show],
@@ -83,7 +83,6 @@ class TestTheTestsOwn:
             env={
                 "PATH": os.environ["PATH"],
                 "DJANGO_SETTINGS_MODULE": "tests.settings",
-                "MAILOPS_TEST_HOME": str(tmp_path),
                 "MAILOPS_BASE_URL": "https://mail.example.com",
                 "MAILOPS_RAW_FEEDBACK_DAYS": "nonsense",
                 "MAILOPS_DEMO": "1",
