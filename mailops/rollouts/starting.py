@@ -68,13 +68,14 @@ def _start(campaign_id: int) -> bool:
     if late < PATIENCE and not _can_be_asked(campaign):
         return False
     if objections := _standing_objections(campaign):
-        more = f" And {len(objections) - NAMED} more." if len(objections) > NAMED else ""
+        has_more = len(objections) > NAMED
+        more = f" And {len(objections) - NAMED} more." if has_more else ""
         campaign.pause(
             PauseCause.GATE,
             f"It was to start at {_at(campaign.scheduled_at)}, but not everything holds any more: "
             + " ".join(objections[:NAMED])
             + more,
-            "\n".join(objections),
+            "\n".join(objections) if has_more else "",
         )
         return False
     return campaign.start(actor=None)
