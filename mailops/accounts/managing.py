@@ -52,15 +52,15 @@ def deactivate(*, actor: User, user: User) -> None:
     """Take the log-in away, at once and in every open session. Raise LastAdmin."""
     with transaction.atomic():
         _locked(user, keeps_admin=False)
-        User.objects.filter(pk=user.pk).update(is_active=False)
-        audit(actor=actor, verb="user.deactivate", subject=user)
+        if User.objects.filter(pk=user.pk, is_active=True).update(is_active=False):
+            audit(actor=actor, verb="user.deactivate", subject=user)
 
 
 def reactivate(*, actor: User, user: User) -> None:
     """Give the log-in back."""
     with transaction.atomic():
-        User.objects.filter(pk=user.pk).update(is_active=True)
-        audit(actor=actor, verb="user.reactivate", subject=user)
+        if User.objects.filter(pk=user.pk, is_active=False).update(is_active=True):
+            audit(actor=actor, verb="user.reactivate", subject=user)
 
 
 def _locked(user: User, *, keeps_admin: bool) -> User:

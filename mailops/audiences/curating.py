@@ -9,6 +9,7 @@ from django.utils import timezone
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
 from mailops.audiences.models import Audience, Contact, Import, Membership
+from mailops.lib.locks import lock_row
 from mailops.protocol.address import address_key
 
 
@@ -41,6 +42,8 @@ def delete_audience(*, audience: Audience, actor: User) -> None:
     members = audience.memberships.count()
     try:
         with transaction.atomic():
+            if not lock_row(audience):
+                return
             audit(
                 actor=actor,
                 verb="audience.delete",
@@ -83,6 +86,8 @@ def add_member(
 def remove_member(*, membership: Membership, actor: User) -> None:
     """Take one person out of one audience; the contact and its history stay."""
     with transaction.atomic():
+        if not lock_row(membership):
+            return
         _raise_revision(membership.audience_id)
         audit(
             actor=actor,
@@ -147,5 +152,7 @@ def count_attributes(*, audience_id: int) -> None:
 def discard_upload(*, run: Import, actor: User) -> None:
     """Throw an upload away that was never started."""
     with transaction.atomic():
+        if not lock_row(run):
+            return
         audit(actor=actor, verb="import.discard", subject=run, before={"file": run.file_name})
         run.delete()

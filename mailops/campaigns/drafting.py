@@ -10,6 +10,7 @@ from mailops.audiences.models import Audience
 from mailops.campaigns.models import Campaign
 from mailops.content.models import TemplateVersion
 from mailops.domains.models import Identity
+from mailops.lib.locks import lock_row
 from mailops.transports.models import Stream
 
 
@@ -82,6 +83,8 @@ def duplicate_campaign(*, campaign: Campaign, actor: User) -> Campaign:
 def delete_campaign(*, campaign: Campaign, actor: User) -> None:
     """Delete a draft; raise NotADraft: what was sent stays told."""
     with transaction.atomic():
+        if not lock_row(campaign):
+            return
         locked = _locked_draft(campaign)
         audit(actor=actor, verb="campaign.delete", subject=locked, before=plan_of(locked))
         locked.delete()

@@ -2,6 +2,7 @@
 
 from django.contrib import messages
 from django.core.paginator import Paginator
+from django.db import transaction
 from django.db.models import Count, ProtectedError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
@@ -22,6 +23,7 @@ from mailops.domains.models import Domain, DomainQuerySet, Identity, Requirement
 from mailops.lib.confirm import ConfirmForm
 from mailops.lib.csv_export import stream_csv
 from mailops.lib.htmx import render_page
+from mailops.lib.locks import lock_row
 
 PAGE = 50
 
@@ -135,8 +137,10 @@ def domain_delete(request: HttpRequest, domain_id: int) -> HttpResponse:
     form = ConfirmForm(request.POST if request.method == "POST" else None, name=domain.name)
     if request.method == "POST" and form.is_valid() and not uses:
         before = {"name": domain.name}
-        audit(actor=user_of(request), verb="domain.delete", subject=domain, before=before)
-        domain.delete()
+        with transaction.atomic():
+            if lock_row(domain):
+                audit(actor=user_of(request), verb="domain.delete", subject=domain, before=before)
+                domain.delete()
         messages.success(request, f"{before['name']} was deleted.")
         return redirect("domains:list")
     context = {"form": form, "domain": domain, "uses": uses}
@@ -220,13 +224,15 @@ def requirement_delete(request: HttpRequest, requirement_id: int) -> HttpRespons
         needed_by__startswith="person:",
     )
     domain = requirement.domain
-    audit(
-        actor=user_of(request),
-        verb="domain.expect_no_more",
-        subject=domain,
-        before={"record": requirement.label},
-    )
-    requirement.delete()
+    with transaction.atomic():
+        if lock_row(requirement):
+            audit(
+                actor=user_of(request),
+                verb="domain.expect_no_more",
+                subject=domain,
+                before={"record": requirement.label},
+            )
+            requirement.delete()
     check_domain(domain)
     messages.success(request, f"{requirement.label} is no longer expected.")
     return redirect("domains:detail", domain.pk)

@@ -8,6 +8,7 @@ from django.db import transaction
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
 from mailops.incidents.models import Level, Notice, NotificationChannel, Threshold
+from mailops.lib.locks import lock_row
 
 _CHANNEL_FIELDS = ("name", "kind", "is_enabled", "least_level", "host", "recipient", "stream_id")
 _THRESHOLD_FIELDS = (
@@ -59,6 +60,8 @@ def save_channel(*, channel: NotificationChannel, url: str, actor: User) -> None
 
 @transaction.atomic
 def delete_channel(*, channel: NotificationChannel, actor: User) -> None:
+    if not lock_row(channel):
+        return
     audit(
         actor=actor,
         verb="channel.delete",

@@ -1,10 +1,17 @@
-"""Advisory locks: one process at a time does a tick's work, the others pass it by."""
+"""Locks: one process at a time does a tick's work, the others pass it by; of two presses one deletes a row."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from zlib import crc32
 
 from django.db import connection, transaction
+from django.db.models import Model
+
+
+def lock_row(row: Model) -> bool:
+    """Lock `row` until the transaction ends, and tell whether it is still there: another press may have been first."""
+    rows = type(row)._base_manager.select_for_update()  # noqa: SLF001
+    return rows.filter(pk=row.pk).values_list("pk").first() is not None
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from django.db import transaction
 
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
+from mailops.lib.locks import lock_row
 from mailops.protocol.address import address_key
 from mailops.suppressions.models import Suppression
 from mailops.transports.models import Stream
@@ -71,6 +72,8 @@ def unsuppress(*, suppression: Suppression, reason: str, actor: User | None = No
         raise RemovalRefused(
             "The recipient asked for no more mail; only a person can take that back."
         )
+    if not lock_row(suppression):
+        return
     audit(
         actor=actor,
         verb="suppression.remove",

@@ -7,6 +7,7 @@ from django.db import transaction
 
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
+from mailops.lib.locks import lock_row
 from mailops.lib.secrets import Secret
 from mailops.transports.credentials import facts as credential_facts
 from mailops.transports.credentials import forget_secrets
@@ -67,6 +68,8 @@ def change_transport(*, transport: Transport, secret: Secret | None, actor: User
 @transaction.atomic
 def delete_transport(*, transport: Transport, actor: User | None) -> None:
     """Remove a transport that no stream uses; raise ProtectedError else."""
+    if not lock_row(transport):
+        return
     before = transport_facts(transport)
     audit(actor=actor, verb="transport.delete", subject=transport, before=before)
     transport.delete()
@@ -93,6 +96,8 @@ def save_stream(*, stream: Stream, transports: Sequence[Transport], actor: User 
 @transaction.atomic
 def delete_stream(*, stream: Stream, actor: User | None) -> None:
     """Remove a stream nothing was sent through; raise ProtectedError else."""
+    if not lock_row(stream):
+        return
     audit(actor=actor, verb="stream.delete", subject=stream, before=stream_facts(stream))
     domain = stream.domain
     stream.delete()

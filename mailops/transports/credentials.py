@@ -7,6 +7,7 @@ from django.db.models import Q
 
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
+from mailops.lib.locks import lock_row
 from mailops.lib.secrets import Secret
 from mailops.transports.models import Credential, Transport
 
@@ -76,7 +77,8 @@ def activate_credential(*, credential: Credential, actor: User | None) -> Creden
 @transaction.atomic
 def delete_credential(*, credential: Credential, actor: User | None) -> None:
     """Remove `credential`; raise StillActive while it is the one in use and others stand by."""
-    Transport.objects.select_for_update().get(pk=credential.transport_id)
+    if not lock_row(credential.transport) or not lock_row(credential):
+        return
     credential.refresh_from_db()
     others = Credential.objects.filter(~Q(pk=credential.pk), transport=credential.transport_id)
     if credential.is_active and others.exists():
