@@ -21,6 +21,7 @@ WORST_FIRST = (State.FAILED, State.MISSING, State.STALE, State.HOLDS)
 PROBE_AGAIN = timedelta(hours=6)  # well within the 24 hours that most proofs last
 PROBE_FAILED_AGAIN = timedelta(minutes=15)  # somebody may be mending it
 PROBE_UNKNOWN_AGAIN = timedelta(minutes=2)  # a receiver or a name server was away
+TWO_PRESSES = timedelta(minutes=1)  # the same note again within it is one signature
 
 
 def checklists_of(stream: Stream) -> list[Checklist]:
@@ -205,11 +206,17 @@ def sign(item: ChecklistItem, *, actor: User, note: str, lasts: timedelta) -> Ev
     assert longest is not None, "this item is proven by its probe alone"
     with transaction.atomic():
         checklist = Checklist.objects.select_for_update().get(pk=item.checklist_id)
+        sentence = f"Signed by {actor}: {note}"
+        pressed = item.evidence.filter(
+            signed_by=actor, sentence=sentence, at__gt=Now() - TWO_PRESSES
+        )
+        if first := pressed.first():
+            return first
         evidence = Evidence.objects.create(
             item=item,
             expires_at=timezone.now() + min(lasts, longest),
             is_ok=True,
-            sentence=f"Signed by {actor}: {note}",
+            sentence=sentence,
             signed_by=actor,
             signed_label=actor.email,
             versions=sorted(use.version.pk for use in in_use(checklist.stream)),
