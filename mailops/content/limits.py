@@ -161,6 +161,8 @@ class MeteredBlock(BlockNode):
 
 class MeteredFor(ForNode):
     def __init__(self, token: Any, expression: Any, block: BlockNode, default: Any = None) -> None:
+        # a plain string: the library's own compares in Python each time it is looked up
+        expression.identifier = str(expression.identifier)
         super().__init__(token, expression, MeteredBlock(block), default)
 
 

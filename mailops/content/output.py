@@ -10,6 +10,8 @@ from liquid.exceptions import OutputStreamLimitError
 from liquid.stringify import to_liquid_string
 from liquid.utils import ReadOnlyChainMap
 
+_NOTHING = object()
+
 
 class Buffer:
     """Collects output; raises where there is more than `limit` bytes of UTF-8."""
@@ -33,12 +35,13 @@ class Buffer:
 
 
 class Scope(ReadOnlyChainMap):
-    """Asks before it looks: most names are in the third or fourth mapping, and a KeyError in each takes its time."""
+    """Passes a mapping by without a KeyError: most names are in the third or fourth."""
 
     def __getitem__(self, key: str) -> object:
         for mapping in self._maps:
-            if key in mapping:
-                return mapping[key]
+            value = mapping.get(key, _NOTHING)
+            if value is not _NOTHING:
+                return value
         raise KeyError(key)
 
 
