@@ -1,6 +1,7 @@
 import re
 
 import pytest
+from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import hotp_value, yield_hotp_counters_from_time
 from django.urls import reverse
@@ -31,6 +32,11 @@ def confirmed(client, admin):
 
 
 class TestAuthenticatorApp:
+    def test_asks_for_no_verified_mailbox(self, confirmed, admin):
+        EmailAddress.objects.create(user=admin, email=admin.email, verified=False)
+        _set_up(confirmed)
+        assert Authenticator.objects.filter(user=admin, type="totp").exists()
+
     def test_is_set_up_with_recovery_codes_and_recorded(
         self, confirmed, admin, django_capture_on_commit_callbacks
     ):

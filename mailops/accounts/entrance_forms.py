@@ -1,0 +1,36 @@
+"""allauth's forms in our words: labels as sentences, and no label said twice as a placeholder."""
+
+from typing import Any
+
+from allauth.account.forms import (
+    ChangePasswordForm,
+    LoginForm,
+    ReauthenticateForm,
+    ResetPasswordKeyForm,
+)
+
+
+class _Plain:
+    fields: dict[str, Any]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            field.widget.attrs.pop("placeholder", None)
+            field.label = str(field.label).capitalize()
+
+
+class LogIn(_Plain, LoginForm):  # type: ignore[misc]
+    pass
+
+
+class ChangePassword(_Plain, ChangePasswordForm):  # type: ignore[misc]
+    pass
+
+
+class SetPassword(_Plain, ResetPasswordKeyForm):  # type: ignore[misc]
+    pass
+
+
+class Reauthenticate(_Plain, ReauthenticateForm):  # type: ignore[misc]
+    pass
