@@ -159,10 +159,11 @@ def audience_delete(request: HttpRequest, audience_id: int) -> HttpResponse:
         messages.success(request, f"“{audience}” is deleted.")
         return redirect("audiences:list")
     runs = audience.imports.all()
+    imports = runs.count()
     effects = [
         f"{audience.memberships.count():,} memberships are deleted, with the evidence of their consent.",
-        f"{runs.count():,} imports with their accounts are deleted"
-        + (", one of them is still running." if runs.running().exists() else "."),
+        f"{imports:,} import{'' if imports == 1 else 's'} and the account of every row go with it"
+        + (", and one is still running." if runs.running().exists() else "."),
         "The contacts stay, with their attributes, messages and suppressions.",
     ]
     context = {"audience": audience, "form": form, "effects": effects}

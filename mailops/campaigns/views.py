@@ -145,9 +145,25 @@ def _form(request: HttpRequest, form: CampaignForm, campaign: Campaign | None) -
     return render_page(
         request,
         "campaigns/campaign_form.html",
-        {"form": form, "campaign": campaign, "back": back},
+        {"form": form, "campaign": campaign, "back": back, "lacking": _lacking(form)},
         status=422 if form.errors else 200,
     )
+
+
+# What must be there before a campaign can be planned: the field, what is said without a choice, and where one is made.
+_FIRST = (
+    ("stream", "First, a stream", "transports:streams", "Go to the streams"),
+    ("identity", "First, an identity to send from", "domains:list", "Choose its domain"),
+    ("version", "First, a published template", "content:list", "Go to the templates"),
+    ("audience", "First, an audience", "audiences:add", "Add an audience"),
+)
+
+
+def _lacking(form: CampaignForm) -> dict[str, str] | None:
+    for field, title, url_name, action in _FIRST:
+        if not form.fields[field].queryset.exists():  # type: ignore[attr-defined]
+            return {"title": title, "url": reverse(url_name), "action": action}
+    return None
 
 
 @needs(Act.SEE)

@@ -220,7 +220,7 @@ def template_diff(request: HttpRequest, template_id: int) -> HttpResponse:
     template = get_object_or_404(MailTemplate, pk=template_id)
     versions = {str(v.number): v for v in template.versions.order_by("-number")}
     numbers = list(map(int, versions))
-    chosen = request.GET or {"old": str(numbers[0]) if numbers else "draft", "new": "draft"}
+    chosen = request.GET or _newest_step(template, numbers)
     form = DiffForm(chosen, numbers=numbers)
     context: dict[str, object] = {"template": template, "form": form}
     if form.is_valid():
@@ -236,6 +236,14 @@ def template_diff(request: HttpRequest, template_id: int) -> HttpResponse:
         fragment="difference",
         status=200 if form.is_valid() else 422,
     )
+
+
+def _newest_step(template: MailTemplate, numbers: list[int]) -> dict[str, str]:
+    """Choose what changed last: the draft since the newest version, else that version since the one before."""
+    newest = template.versions.order_by("-number").first()
+    if newest and len(numbers) > 1 and newest.content_hash == template.draft_hash:
+        return {"old": str(numbers[1]), "new": str(numbers[0])}
+    return {"old": str(numbers[0]) if numbers else "draft", "new": "draft"}
 
 
 def _version(template_id: int, number: int) -> TemplateVersion:

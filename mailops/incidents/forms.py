@@ -81,6 +81,9 @@ class ThresholdForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        for name in ("warn", "act", "stop"):  # "10.000" reads as ten thousand to half of the world
+            if (level := getattr(self.instance, name)) is not None:
+                self.initial[name] = f"{level.normalize():f}"
         if not self.instance.is_rate:
             for name in ("window_minutes", "sample_floor", "warn", "act", "stop", "pauses"):
                 del self.fields[name]

@@ -200,6 +200,8 @@ class Incident(models.Model):
         return self._counted(self.evidence.get("numbers", {}).get("before", {}))
 
     def _counted(self, numbers: dict[str, int]) -> str:
+        if not numbers.get("whole"):
+            return "nothing was sent"
         return f"{numbers.get('bad', 0):,} of {numbers.get('whole', 0):,}"
 
     @property

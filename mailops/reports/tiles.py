@@ -78,4 +78,6 @@ def _volume(now: int, before: int) -> tuple[str, str, str]:
     note = f"{before:,} in the period before"
     if share is None or not round(share):
         return note, "", ""
+    if share > 900:  # against next to nothing a percentage says nothing
+        return note, f"{now / before:,.0f} times", "up"
     return note, f"{abs(share):,.0f} %", "up" if share > 0 else "down"

@@ -51,7 +51,7 @@ class LaunchForm(ConfirmForm):
         min_length=LEAST_NOTE,
         max_length=1000,
         widget=forms.Textarea(attrs={"rows": 3}),
-        help_text="It is kept with your name and with what did not hold.",
+        help_text=f"In {LEAST_NOTE} letters or more. It is kept with your name and with what did not hold.",
     )
     field_order = ["at", "override_reason", "typed_name"]
 

@@ -114,6 +114,21 @@ class TestList:
 
 
 class TestDraft:
+    def test_says_what_must_be_there_first(self, operator, logged_in):
+        page = logged_in(operator).get(url("add")).content.decode()
+        assert "First, a stream" in page
+        stream = make_stream()
+        make_identity(domain=stream.domain)
+        make_version()
+        assert "First, an audience" in logged_in(operator).get(url("add")).content.decode()
+        make_audience()
+        assert 'name="audience"' in logged_in(operator).get(url("add")).content.decode()
+
+    def test_stands_under_campaigns_while_it_is_launched(self, operator, logged_in):
+        campaign = make_campaign()
+        page = logged_in(operator).get(reverse("rollouts:launch", args=[campaign.pk]))
+        assert 'href="/campaigns/" data-key="c" aria-current="page"' in page.content.decode()
+
     def test_is_made_and_rehearsed(self, operator, logged_in):
         response = logged_in(operator).post(url("add"), plan())
         campaign = Campaign.objects.get()

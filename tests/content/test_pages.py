@@ -316,6 +316,16 @@ class TestDiff:
         assert "<ins>&lt;p&gt;more&lt;/p&gt;</ins>" in page
         assert "<ins>more</ins>" in page
 
+    def test_begins_with_what_changed_last(self, logged_in, viewer, template, version):
+        page = logged_in(viewer).get(url("diff", template))
+        assert page.context["form"].cleaned_data == {"old": "1", "new": "draft"}
+        template.draft_html = HTML + "\n<p>more</p>"
+        template.save()
+        publish(template, None)
+        template.refresh_from_db()
+        page = logged_in(viewer).get(url("diff", template))
+        assert page.context["form"].cleaned_data == {"old": "1", "new": "2"}
+
     def test_refuses_sides_that_do_not_exist(self, logged_in, viewer, template):
         response = logged_in(viewer).get(url("diff", template), {"old": "9", "new": "x"})
         assert response.status_code == 422

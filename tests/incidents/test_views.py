@@ -1,3 +1,5 @@
+from decimal import Decimal
+
 import pytest
 from django.urls import reverse
 
@@ -198,6 +200,12 @@ class TestThresholds:
         "stop": "",
         "why": "we are careful",
     }
+
+    def test_show_numbers_that_read_alike_everywhere(self, bounces, admin, logged_in):
+        bounces.stop = Decimal("10.000")
+        bounces.save()
+        page = logged_in(admin).get(url("threshold", bounces.pk)).content.decode()
+        assert 'value="10"' in page
 
     def test_are_changed_and_audited(self, bounces, admin, logged_in):
         logged_in(admin).post(url("threshold", bounces.pk), self.GIVEN)

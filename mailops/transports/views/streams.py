@@ -64,11 +64,8 @@ def stream_detail(request: HttpRequest, stream_id: int) -> HttpResponse:
 @needs(Act.CONFIGURE)
 def stream_add(request: HttpRequest) -> HttpResponse:
     kind = request.GET.get("kind", "")
-    preset = kind if kind in PATIENCE else ""
-    new = Stream()
-    if preset:
-        new = Stream.preset(preset)
-    form = StreamForm(request.POST or None, instance=new)
+    preset = kind if kind in PATIENCE else Stream.Kind.BULK
+    form = StreamForm(request.POST or None, instance=Stream.preset(preset))
     if request.method == "POST" and form.is_valid():
         save_stream(stream=form.instance, transports=form.transports, actor=user_of(request))
         messages.success(request, f"{form.instance} was added.")
