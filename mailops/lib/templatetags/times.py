@@ -4,6 +4,7 @@ import datetime as dt
 
 from django import template
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -16,8 +17,12 @@ def absolute(value: dt.datetime) -> str:
     """Return the time in the viewer's zone, and in UTC where that differs."""
     local = timezone.localtime(value)
     utc = value.astimezone(dt.UTC)
-    here = f"{local:%d %b %Y, %H:%M:%S} ({timezone.get_current_timezone_name()})"
-    return here if local.utcoffset() == dt.timedelta() else f"{here} · {utc:%d %b, %H:%M:%S} UTC"
+    here = f"{date_format(local, 'j M Y, H:i:s')} ({timezone.get_current_timezone_name()})"
+    return (
+        here
+        if local.utcoffset() == dt.timedelta()
+        else f"{here} · {date_format(utc, 'j M, H:i:s')} UTC"
+    )
 
 
 def relative(value: dt.datetime, now: dt.datetime) -> str:
@@ -53,7 +58,9 @@ def ago(value: dt.datetime | None, never: str = "never") -> SafeString | str:
 @register.filter
 def at(value: dt.datetime | None, never: str = "—") -> SafeString | str:
     """Return the time as a date and time of day in the viewer's zone."""
-    return _time(value, f"{timezone.localtime(value):%d %b %Y, %H:%M}", "") if value else never
+    return (
+        _time(value, date_format(timezone.localtime(value), "j M Y, H:i"), "") if value else never
+    )
 
 
 @register.filter

@@ -1,6 +1,8 @@
 """Words for what is stored as a machine's name: reasons, faults, mailbox providers."""
 
 from django import template
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from mailops.lib.mailbox_providers import name_of
 from mailops.protocol.classification import MEANINGS, Fault, Reason
@@ -42,6 +44,14 @@ SOURCES = {
     "ses": "Amazon SES",
     "unsubscribe": "unsubscribe link",
 }
+
+
+@register.filter
+def breakable(address: object) -> SafeString:
+    """Return an address that breaks behind its @ before it breaks anywhere else."""
+    before, at, behind = str(address).rpartition("@")
+    return format_html("{}{}<wbr>{}", before, at, behind) if at else format_html("{}", address)
+
 
 register.filter("provider_name", name_of)
 

@@ -10,7 +10,7 @@ export function option(data, colors, { label, isNarrow }) {
   const isPercent = data.unit === "percent";
   const step = stepOf(data, at);
   const series = data.series.map((one, n) => drawnSeries(one, n, data, colors, at));
-  const isEmpty = !data.series.some(({ points }) => points.some(([, value]) => value != null));
+  const isEmpty = !data.series.some(({ points }) => points.some(([, value]) => (data.type === "bar" ? value : value != null)));
   if (series.length) Object.assign(series[0], overlays(data, colors, at));
   return {
     useUTC: true,
