@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db import connection
 
 from mailops.dispatch.limits import give_back, take_allowance
-from mailops.outbox.ledger import fetch_dicts
+from mailops.outbox.ledger import fetch_dicts, fetch_prepared
 
 
 @dataclass(frozen=True)
@@ -209,7 +209,7 @@ def mark(jobs: Sequence[Job]) -> set[int]:
     """
     if not jobs:
         return set()
-    rows = fetch_dicts(
+    rows = fetch_prepared(
         """
         UPDATE outbox_queueentry e SET marked_at = clock_timestamp()
           FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[]) AS v(message_id, fence, transport_id)
@@ -231,4 +231,4 @@ def mark(jobs: Sequence[Job]) -> set[int]:
             [job.transport_id for job in jobs],
         ],
     )
-    return {row["message_id"] for row in rows}
+    return {message_id for (message_id,) in rows}

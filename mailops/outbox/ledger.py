@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import connection
+from psycopg import Cursor
 
 from mailops.outbox.fold import Entry, Standing
 from mailops.outbox.models import CountKey, Evidence, QueueEntry, Status
@@ -52,6 +53,13 @@ def fetch_dicts(sql: str, params: Sequence[Any] | dict[str, Any]) -> list[dict[s
         cursor.execute(sql, params)
         names = [column.name for column in cursor.description]
         return [dict(zip(names, values, strict=True)) for values in cursor.fetchall()]
+
+
+def fetch_prepared(sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """Run a statement of the hot path, planned once for a connection and not each time, and return its rows."""
+    connection.ensure_connection()
+    with connection.wrap_database_errors, Cursor(connection.connection) as cursor:
+        return cursor.execute(sql.encode(), params, prepare=True).fetchall()
 
 
 def fetch_first(sql: str, params: Sequence[Any]) -> list[Any]:

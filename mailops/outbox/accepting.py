@@ -1,0 +1,89 @@
+"""Accepts in one statement what sessions handed over: the commonest case of `recording.record`, and nothing but that.
+
+A message qualifies while its entry is still claimed by the fence that the reply belongs to, and nothing else is known of
+it: then the fold can only make it accepted. Whatever does not qualify is left to the fold.
+"""
+
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
+
+from mailops.outbox.ledger import fetch_prepared
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """The final positive reply to one claimed message; the order of the fields is the statement's."""
+
+    message_id: int
+    source: str
+    external_id: str
+    fence: int
+    round: int
+    transport_id: int
+    reply_code: int
+    reply_enhanced_status: str
+    reply_text: str
+    reply_command: str
+    transport_message_id: str
+    data: str  # JSON
+
+
+def accept_claimed(handovers: Sequence[Handover]) -> dict[int, tuple[str, int]]:
+    """Accept those that qualify, in the caller's transaction; return their status before and event id by message id."""
+    columns = [list(column) for column in zip(*map(astuple, handovers), strict=True)]
+    return {
+        message_id: (status, event_id)
+        for message_id, status, event_id in fetch_prepared(_ACCEPT, columns)
+    }
+
+
+_ACCEPT = """
+WITH told AS (
+    SELECT * FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::bigint[], %s::smallint[], %s::bigint[],
+           %s::smallint[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[])
+        AS t(message_id, source, external_id, fence, round, transport_id, reply_code, reply_enhanced_status,
+             reply_text, reply_command, transport_message_id, data)
+), locked AS (
+    SELECT m.id, m.status, m.stream_id, m.campaign_id, m.version_id, m.identity_id, m.mailbox_provider, t.*
+      FROM told t
+      JOIN outbox_message m ON m.id = t.message_id
+      JOIN outbox_queueentry e ON e.message_id = t.message_id
+     WHERE e.fence = t.fence AND m.evidence < 2 AND m.accepted_at IS NULL AND t.round >= m.positive_from_round
+     ORDER BY m.id FOR UPDATE OF m, e
+), picked AS (
+    SELECT l.*, i.domain_id, s.is_sensitive, now.at,
+           date_bin('15 minutes', now.at, TIMESTAMPTZ '2000-01-01 00:00Z') AS bucket
+      FROM locked l
+      JOIN domains_identity i ON i.id = l.identity_id
+      JOIN transports_stream s ON s.id = l.stream_id
+     CROSS JOIN (SELECT clock_timestamp() AS at) now
+), gone AS (
+    DELETE FROM outbox_queueentry e USING picked p WHERE e.message_id = p.id
+), closed AS (
+    UPDATE outbox_message m SET
+           status = 'accepted', evidence = 2, transport_id = p.transport_id, accepted_at = p.at, settled_at = p.at,
+           reason = '', sentence = '', reply_code = p.reply_code, reply_enhanced_status = p.reply_enhanced_status,
+           reply_text = p.reply_text, reply_command = p.reply_command,
+           transport_message_id = coalesce(nullif(p.transport_message_id, ''), m.transport_message_id),
+           merge_data = CASE WHEN p.is_sensitive THEN '{}'::jsonb ELSE m.merge_data END
+      FROM picked p WHERE m.id = p.id
+), written AS (
+    INSERT INTO outbox_event (message_id, kind, source, external_id, occurred_at, round, fence, transport_id, reason,
+           fault, sentence, reply_code, reply_enhanced_status, reply_text, reply_command, was_applied, data)
+    SELECT id, 'accepted', source, external_id, at, round, fence, transport_id, '', '', '', reply_code,
+           reply_enhanced_status, reply_text, reply_command, TRUE, data::jsonb
+      FROM picked
+    RETURNING id, message_id
+), tallied AS (
+    INSERT INTO outbox_tally (bucket_at, cohort_at, measure, kind, reason, stream_id, campaign_id, transport_id,
+           domain_id, version_id, mailbox_provider, n)
+    SELECT bucket, bucket, 'event', 'accepted', '', stream_id, campaign_id, transport_id, domain_id, version_id,
+           mailbox_provider, count(*)
+      FROM picked GROUP BY 1, 2, 6, 7, 8, 9, 10, 11
+    UNION ALL
+    SELECT bucket, NULL, 'status', moved.kind, '', stream_id, campaign_id, NULL, domain_id, version_id, '', sum(n)
+      FROM picked CROSS JOIN LATERAL (VALUES (picked.status, -1), ('accepted', 1)) AS moved(kind, n)
+     GROUP BY 1, 4, 6, 7, 9, 10
+)
+SELECT p.id, p.status, w.id FROM picked p JOIN written w ON w.message_id = p.id
+"""
