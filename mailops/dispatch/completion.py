@@ -1,6 +1,7 @@
 """Starts campaigns whose time has come, and completes those that balance."""
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from mailops.accounts.auditing import audit
@@ -11,9 +12,10 @@ from mailops.outbox.models import Message, QueueEntry
 
 def complete_finished() -> int:
     """Complete every running campaign that has no open message left; return how many."""
+    is_open = Exists(QueueEntry.objects.filter(campaign=OuterRef("pk")))
     candidates = Campaign.objects.filter(
-        state=Campaign.State.RUNNING, expanded_at__isnull=False
-    ).exclude(pk__in=QueueEntry.objects.filter(campaign__isnull=False).values("campaign"))
+        ~is_open, state=Campaign.State.RUNNING, expanded_at__isnull=False
+    )
     return sum(complete(pk) for pk in candidates.values_list("pk", flat=True))
 
 

@@ -96,7 +96,7 @@ class Delivery:
         self, worker: WorkerProcess, lane: str, *, should_stop: Callable[[], bool]
     ) -> None:
         self._worker, self._lane_name, self._should_stop = worker, lane, should_stop
-        self._committer = Committer()
+        self._committer = Committer(count_sessions=self._count_sessions)
         self._lanes: dict[int, Lane] = {}
         self._versions: dict[int, TemplateVersion] = {}
         self._faults: deque[SystemicFault] = deque()
@@ -104,9 +104,7 @@ class Delivery:
         self._worker_id = 0
         self._taken = 0
         self._look_at = 0.0
-        worker.count_sessions = lambda: sum(
-            lane.live_sessions for lane in list(self._lanes.values())
-        )
+        worker.count_sessions = self._count_sessions
 
     def run(self) -> bool:
         """Deliver until nothing is left to do; return whether there is more, because time was up.
@@ -322,7 +320,7 @@ class Delivery:
         deadline = time.monotonic() + settings.MAILOPS_STOP_GRACE_SECONDS
         left = [job for lane in self._lanes.values() for job in lane.close()]
         while time.monotonic() < deadline and (
-            self._any_session() or self._committer.has_unwritten
+            self._count_sessions() or self._committer.has_unwritten
         ):
             self._committer.commit_waiting(timeout=0.02)
         while self._committer.commit_waiting(timeout=0.0):
@@ -337,8 +335,9 @@ class Delivery:
             )
         self._lanes.clear()
 
-    def _any_session(self) -> bool:
-        return any(lane.live_sessions for lane in self._lanes.values())
+    def _count_sessions(self) -> int:
+        # A copy, since the heartbeat's thread counts too.
+        return sum(lane.live_sessions for lane in list(self._lanes.values()))
 
 
 def _our_fault(phase: Phase, error: Exception) -> SessionFault:
