@@ -52,14 +52,13 @@ def test_every_row_is_accounted_for(encoding, take_in):
 @pytest.mark.parametrize(
     "content",
     [
-        b"address\nbob@example.com\n\0\nzoe@example.com",
         b"address\nbob@example.com\n" + b"x" * 200_000 + b"\nzoe@example.com",
         b'address\nbob@example.com\n"open\nzoe@example.com',
         b"address\nbob@example.com\n\xed\xa0\x80@example.com\nzoe@example.com",
         b"address;x\rbob@example.com;1\rzoe@example.com;2\r",
         b"bob@example.com\nzoe@example.com",
     ],
-    ids=["nul", "long line", "open quote", "half a character", "old line ends", "no header"],
+    ids=["long line", "open quote", "half a character", "old line ends", "no header"],
 )
 def test_one_bad_row_costs_no_other(content, take_in):
     answer = take_in(content)
