@@ -7,8 +7,10 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 
 from mailops.campaigns.models import Campaign
+from mailops.dispatch.sweeping import sweep_suppressed
 from mailops.lib.resolver import mailbox_providers
 from mailops.outbox.ledger import fetch_dicts
+from mailops.outbox.models import QueueEntry
 from mailops.outbox.tokens import current_token_key_id
 from mailops.transports.models import PauseCause
 
@@ -62,6 +64,8 @@ def expand_chunk(campaign_id: int) -> int:
             campaign.expanded_at = timezone.now()
             campaign.planned = _rows_of(campaign)
         campaign.save()
+    if campaign.expanded_at is not None:
+        sweep_suppressed(QueueEntry.objects.filter(campaign=campaign))
     return int(counts["made"])
 
 

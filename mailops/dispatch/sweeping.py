@@ -3,35 +3,47 @@
 import threading
 import time
 from dataclasses import dataclass
+from datetime import timedelta
 
 from django.conf import settings
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
 from mailops.dispatch.claiming import release_claims_of_the_gone
 from mailops.dispatch.models import Worker
 from mailops.outbox.ledger import fetch_dicts
 from mailops.outbox.models import EventKind, QueueEntry
-from mailops.outbox.recording import Outcome, record_where, record_with_retry
+from mailops.outbox.recording import Outcome, close_where, record_where, record_with_retry
 from mailops.suppressions.models import Suppression
 
 CHUNK = 1000
+NEW_FOR = timedelta(
+    minutes=2
+)  # longer than any transaction that suppresses, and than an outage of the tick
 
 
-def sweep_suppressed(*, limit: int = 2000) -> int:
-    """Close open messages whose address is suppressed for their stream or for all."""
+def sweep_newly_suppressed() -> int:
+    """Close open messages whose address was suppressed lately, without reading the whole queue."""
+    lately = Suppression.objects.filter(created_at__gt=Now() - NEW_FOR)
+    return sweep_suppressed(QueueEntry.objects.filter(address_key__in=lately.values("address_key")))
+
+
+def sweep_suppressed(entries: QuerySet[QueueEntry] | None = None, *, most: int = 20_000) -> int:
+    """Close open messages, of `entries` or all, whose address is suppressed for their stream or for all."""
     covering = Suppression.objects.filter(
         Q(stream=None) | Q(stream=OuterRef("stream")),
         Q(expires_at=None) | Q(expires_at__gt=Now()),
         address_key=OuterRef("address_key"),
     )
-    return record_where(
+    return close_where(
+        most=most,
         kind=EventKind.SUPPRESSED,
-        entries=QueueEntry.objects.filter(Exists(covering), marked_at=None),
+        entries=(QueueEntry.objects.all() if entries is None else entries).filter(
+            Exists(covering), marked_at=None
+        ),
         source="outbox",
         reason="suppressed",
         sentence="The address is on the suppression list.",
-        limit=limit,
     )
 
 

@@ -7,6 +7,7 @@ from celery.signals import worker_shutdown
 from celery.worker import state
 
 from mailops.dispatch.delivery import Delivery
+from mailops.dispatch.sweeping import sweep_suppressed as do_sweep_suppressed
 from mailops.dispatch.ticking import tick as do_tick
 from mailops.dispatch.working import WorkerProcess
 
@@ -36,6 +37,12 @@ def deliver(lane: str) -> None:
 def tick() -> None:
     for lane in do_tick():
         nudge(lane)
+
+
+@shared_task(name="dispatch.sweep_suppressed")
+def sweep_suppressed() -> None:
+    """Read the whole queue for what is suppressed: old suppressions cover messages that were queued since."""
+    do_sweep_suppressed()
 
 
 def nudge(lane: str) -> None:

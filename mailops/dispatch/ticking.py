@@ -8,7 +8,7 @@ from mailops.dispatch.sweeping import (
     DeathWatch,
     sweep_claims_of_the_gone,
     sweep_expired,
-    sweep_suppressed,
+    sweep_newly_suppressed,
 )
 from mailops.lib.locks import session_lock
 from mailops.outbox.canceling import sweep_canceled
@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 # Close what must not leave any more, settle what the gone held, expand and complete campaigns.
 STEPS = (
     sweep_canceled,
-    sweep_suppressed,
+    sweep_newly_suppressed,
     sweep_expired,
     sweep_claims_of_the_gone,
     expand_running,

@@ -311,6 +311,14 @@ _STATUS_OF_SET = {
 }
 
 
+def close_where(*, most: int, **what: Any) -> int:
+    """Record like `record_where()`, set by set, until nothing is left or `most` were closed; return how many were."""
+    done = 0
+    while done < most and (closed := record_where(**what)):
+        done += closed
+    return done
+
+
 def record_where(
     *,
     kind: EventKind,

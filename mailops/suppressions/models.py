@@ -67,6 +67,9 @@ class Suppression(models.Model):
                 fields=["address_key", "stream"], nulls_distinct=False, name="suppression_once"
             )
         ]
+        indexes: ClassVar = [
+            models.Index(fields=["created_at"], name="suppression_by_time")
+        ]  # the sweep of what was suppressed lately
 
     def __str__(self) -> str:
         return self.address

@@ -15,7 +15,7 @@ from mailops.dispatch.completion import complete_finished
 from mailops.dispatch.expansion import CHUNK, expand_chunk, expand_running
 from mailops.dispatch.limits import give_back, take_allowance
 from mailops.dispatch.models import Allowance, Worker
-from mailops.dispatch.sweeping import DeathWatch, sweep_claims_of_the_gone
+from mailops.dispatch.sweeping import DeathWatch, sweep_claims_of_the_gone, sweep_suppressed
 from mailops.dispatch.ticking import lanes_with_work, take_steps
 from mailops.outbox.canceling import cancel_campaign
 from mailops.outbox.models import EventKind, Message, QueueEntry, Status, Tally
@@ -87,6 +87,19 @@ class TestSweeps:
         )
         take_steps()
         assert (status(message), status(other)) == (Status.SUPPRESSED, Status.QUEUED)
+
+    def test_an_older_suppression_closes_what_was_queued_since_in_its_own_time(self):
+        suppression = Suppression.objects.create(
+            address="a@x.example", address_key="a@x.example", reason="complaint"
+        )
+        Suppression.objects.filter(pk=suppression.pk).update(
+            created_at=timezone.now() - timedelta(days=1)
+        )
+        message = make_message(recipient="a@x.example")
+        take_steps()
+        assert status(message) == Status.QUEUED
+        sweep_suppressed()
+        assert status(message) == Status.SUPPRESSED
 
     def test_an_expired_suppression_stops_nobody(self):
         message = make_message(recipient="a@x.example")
@@ -303,6 +316,21 @@ class TestExpansion:
         assert campaign.expanded_at is not None
         assert QueueEntry.objects.count() == 2
         assert Tally.objects.get().n == 2
+
+    def test_closes_at_its_end_what_was_suppressed_before(self):
+        suppression = Suppression.objects.create(
+            address="a@x.example", address_key="a@x.example", reason="complaint"
+        )
+        Suppression.objects.filter(pk=suppression.pk).update(
+            created_at=timezone.now() - timedelta(days=1)
+        )
+        audience = make_audience("a@x.example", "b@x.example")
+        make_campaign(state=Campaign.State.RUNNING, audience=audience)
+        expand_running()
+        assert dict(Message.objects.values_list("recipient", "status")) == {
+            "a@x.example": "suppressed",
+            "b@x.example": "queued",
+        }
 
     def test_works_in_chunks_and_can_be_repeated(self, monkeypatch):
         monkeypatch.setattr("mailops.dispatch.expansion.CHUNK", 2)
