@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from django.conf import settings
 
 from mailops.lib import resolver
+from mailops.lib.dns_answers import Status
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
@@ -15,7 +16,7 @@ IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class EgressFault(Exception):
-    """No connection was made. `cause` is not_found, not_allowed, refused, timeout or unreachable."""
+    """No connection was made. `cause` is not_found, dns_silent, not_allowed, refused, timeout or unreachable."""
 
     def __init__(self, cause: str, detail: str) -> None:
         super().__init__(detail)
@@ -84,15 +85,25 @@ def _look_up(host: str) -> list[IPAddress]:
 
 def _addresses_of(host: str) -> list[str]:
     """Return what our name servers say or, where they know nothing, this machine's own look-up (/etc/hosts)."""
-    answers = [resolver.resolve(host, rdtype) for rdtype in ("A", "AAAA")] if "." in host else []
-    found = [record for answer in answers for record in answer.values]
-    if found:
+    if found := _asked_for(host) if "." in host else []:
         return found
     try:
         infos = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         return []
     return list(dict.fromkeys(str(sockaddr[0]).partition("%")[0] for *_, sockaddr in infos))
+
+
+def _asked_for(host: str) -> list[str]:
+    asks = resolver.the_resolver()
+    found: list[str] = []
+    for rdtype in ("A", "AAAA"):
+        answer = asks(host, rdtype)
+        # Whoever waits has waited long enough; the machine's own look-up would ask the same servers, for longer.
+        if answer.status is Status.TIMEOUT and asks.nameservers and not found:
+            raise EgressFault("dns_silent", f"no name server answered for {host}")
+        found += answer.values
+    return found
 
 
 def _is_public(address: IPAddress) -> bool:

@@ -17,6 +17,10 @@ class Cause:
 
 CAUSES: dict[str, Cause] = {
     "not_found": Cause("The host name has no address.", "Check the spelling of the host."),
+    "dns_silent": Cause(
+        "No name server answered for the host name.",
+        "Check this machine's name servers, or name others in MAILOPS_NAMESERVERS.",
+    ),
     "not_allowed": Cause(
         "The host is not a public address.",
         "Give a public host, or name this exact host and port in MAILOPS_TRUSTED_RELAYS.",

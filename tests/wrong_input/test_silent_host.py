@@ -5,6 +5,8 @@ import socket
 import pytest
 from django.urls import reverse
 
+from mailops.lib import resolver
+from mailops.lib.resolver import Resolver
 from mailops.transports import diagnosis
 from mailops.transports.sessions import Phase
 from tests.factories import make_transport
@@ -33,6 +35,20 @@ def test_the_page_names_the_step_and_the_cause(silent, security, step, browser, 
     assert (found["steps"][-1]["name"], found["steps"][-1]["status"]) == (step, "failed")
     assert found["what"] in page.text
     assert found["fix"] in page.text
+
+
+def test_silent_name_servers_are_named_and_not_waited_for_twice(dns, browser, monkeypatch):
+    dns.is_silent = True
+    asks = Resolver(((dns.host, dns.port),), query_seconds=0.05)
+    monkeypatch.setattr("mailops.lib.resolver.the_resolver", lambda: asks)
+    transport = make_transport(host="smtp.example.net", port=587, security="starttls")
+    page = browser.post(reverse("transports:test", args=[transport.pk]), follow=True)
+    transport.refresh_from_db()
+    assert transport.last_test["cause"] == "dns_silent"
+    assert "No name server answered" in page.text
+    assert {kind for _, _, kind in dns.asked} == {"A"}
+    # three servers are as many as a machine asks
+    assert 3 * resolver.ATTEMPTS * resolver.QUERY_SECONDS <= 20
 
 
 def test_all_steps_together_take_no_more_than_twenty_seconds(monkeypatch):
