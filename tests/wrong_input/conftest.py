@@ -12,9 +12,3 @@ def _empty_dns(dns):  # noqa: F811
 def browser(admin, logged_in):
     """Return a client that may do everything."""
     return logged_in(admin)
-
-
-@pytest.fixture
-def lines_logged(caplog):
-    """Return a function that gives all that was logged, traces too."""
-    return lambda: caplog.text
