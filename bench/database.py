@@ -23,6 +23,12 @@ _NAMES = (
     "syncs of the journal",
 )
 
+_STATEMENTS = """
+SELECT calls::float8, total_exec_time * 1000, total_plan_time * 1000, rows::float8,
+       left(regexp_replace(query, '\\s+', ' ', 'g'), 110)
+  FROM pg_stat_statements ORDER BY total_exec_time + total_plan_time DESC LIMIT 25
+"""
+
 _SIZES = """
 SELECT relname, pg_table_size(oid)::float8, pg_indexes_size(oid)::float8
   FROM pg_class WHERE relkind = 'r' AND relname LIKE 'outbox_%' ORDER BY relname
@@ -37,6 +43,18 @@ def work_of(stage: Stage) -> dict[str, float]:
 
 def work_between(before: dict[str, float], after: dict[str, float]) -> dict[str, float]:
     return {name: after[name] - before[name] for name in after}
+
+
+def begin_watching(stage: Stage) -> None:
+    stage.query("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+    stage.query("SELECT pg_stat_statements_reset()")
+
+
+def statements(stage: Stage) -> list[tuple[float, float, float, float, str]]:
+    """Return the costliest statements: calls, microseconds of running and of planning, rows, and their beginning."""
+    return [
+        (calls, run, plan, rows, text) for calls, run, plan, rows, text in stage.query(_STATEMENTS)
+    ]
 
 
 def sizes(stage: Stage) -> dict[str, tuple[float, float]]:
