@@ -78,10 +78,13 @@ class Pace:
 
     per_minute: float
     open: int
+    retrying: int = 0  # of the open ones: deferred until their next attempt
 
     @property
     def words(self) -> str:
         """Say how fast it goes, and how long it will take where that is known."""
+        if self.open and self.retrying == self.open:
+            return f"the last {self.open:,} wait for another try"
         if not self.per_minute:
             return "waiting for the first answers" if self.open else ""
         speed = f"{self.per_minute:,.0f} a minute" if self.per_minute >= 1 else "under one a minute"
@@ -107,4 +110,5 @@ def pace(campaign: Campaign, standing: Balance, now: datetime | None = None) -> 
     )
     began = max(since, campaign.started_at or since)
     minutes = max((now - began).total_seconds(), 1) / 60
-    return Pace(answered / minutes, standing.open)
+    retrying = standing.by_status.get(Status.DEFERRED, 0)
+    return Pace(answered / minutes, standing.open, retrying)

@@ -1,6 +1,6 @@
 """The home page, and the live panels that stand on it and on a campaign's page."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import Min, OuterRef, Subquery
@@ -26,6 +26,7 @@ from mailops.transports.models import Stream
 STOP_POLLING = 286
 RUNNING_SHOWN = 5
 DAYS = 7
+LATE = timedelta(minutes=1)  # due for longer is told: what is due just now is about to leave
 
 
 @needs(Act.SEE)
@@ -95,7 +96,7 @@ def _queue() -> dict[str, Any]:
         .values("due_at")[:1]
     )  # one step into the index for each stream
     oldest: datetime | None = Stream.objects.aggregate(at=Min(Subquery(first_due)))["at"]
-    is_late = oldest is not None and oldest < timezone.now()
+    is_late = oldest is not None and oldest < timezone.now() - LATE
     return {
         "queued": queued,
         "queued_is_bounded": queued >= COUNTED,

@@ -18,7 +18,7 @@ from mailops.rollouts.timeline import status_chart
 from mailops.transports.models import Stream
 
 PAGE = 50
-LACKING = 10  # shown beside the overview; the lists hold the others
+LACKING = 5  # shown beside the overview; the lists hold the others
 
 
 def _current() -> ChecklistQuerySet:
@@ -48,7 +48,8 @@ def attention(request: HttpRequest) -> HttpResponse:
         .select_related("checklist__stream", "checklist__domain")
         .order_by("checklist__stream__name", "checklist_id", "number")
     )
-    context = {"items": lacking[:LACKING], "is_sending": sending.exists()}
+    n = lacking.count()
+    context = {"items": lacking[:LACKING], "more": n - LACKING, "is_sending": n or sending.exists()}
     return render_page(request, "rollouts/attention.html", context, fragment="lacking")
 
 

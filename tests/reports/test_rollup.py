@@ -11,7 +11,7 @@ from django.utils import timezone
 from mailops.outbox.models import EventKind, Status, Tally
 from mailops.outbox.recording import Outcome, record
 from mailops.protocol.reply import Reply
-from mailops.reports.balance import balance, pace
+from mailops.reports.balance import Pace, balance, pace
 from mailops.reports.models import Count, Figure
 from mailops.reports.rollup import fold_tallies
 from mailops.reports.verifying import differences
@@ -186,6 +186,10 @@ class TestBalance:
         assert standing.closes
         assert (standing.open, standing.closed, standing.good) == (1, 1, 1)
         assert pace(campaign, standing).per_minute > 0
+
+    def test_says_when_the_rest_waits_for_another_try(self):
+        assert Pace(120, open=10, retrying=10).words == "the last 10 wait for another try"
+        assert Pace(120, open=20, retrying=10).words == "120 a minute · 10 s left"
 
     def test_tells_when_one_is_missing(self):
         assert not balance(make_campaign(planned=1)).closes

@@ -40,6 +40,10 @@ class TestAttention:
         assert "Dark mode and clients were checked" in page
         assert "SPF, DKIM and DMARC pass" not in page
 
+    def test_counts_what_it_has_no_room_for(self, logged_in, viewer, plain):
+        make_campaign(stream=plain, state="running")
+        assert "3 more" in logged_in(viewer).get("/rollouts/attention/").content.decode()
+
     def test_leaves_streams_that_send_nothing_alone(self, logged_in, viewer, plain):
         page = logged_in(viewer).get("/rollouts/attention/").content.decode()
         assert "No stream has a campaign" in page
