@@ -8,6 +8,7 @@ from playwright.sync_api import expect
 from mailops.accounts.auditing import audit
 from tests.browser import assert_clean
 from tests.conftest import PASSWORD
+from tests.factories import make_message
 
 pytestmark = pytest.mark.needs("chromium")
 
@@ -95,6 +96,13 @@ class TestWithoutJavaScript:
         expect(page.locator("#entries tbody tr")).to_have_count(1)
         page.get_by_role("button", name="Log out").click()
         expect(page.get_by_role("heading", name="Log in")).to_be_visible()
+
+    def test_lists_fold_on_a_phone(self, open_page, operator):
+        message = make_message(recipient=f"{'a' * 60}@example.net")
+        page = open_page("/messages/", operator, width=375)
+        for words in (message.recipient, "Queued"):
+            box = page.locator("tbody").get_by_text(words).first.bounding_box()
+            assert box["x"] + box["width"] <= 375
 
     def test_navigation_opens_on_a_phone(self, open_page, admin):
         page = open_page("/settings/", admin, width=375, javascript=False)
