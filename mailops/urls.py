@@ -7,10 +7,14 @@ from mailops.accounts import views as accounts
 urlpatterns = [
     # allauth would mail a link here and manage mailboxes; both are an admin's, see accounts.managing
     path("accounts/password/reset/", accounts.forgotten_password, name="account_reset_password"),
-    path("accounts/password/reset/done/", accounts.forgotten_password),
-    path("accounts/email/", accounts.closed),
-    path("accounts/confirm-email/", accounts.closed),
-    path("accounts/confirm-email/<str:key>/", accounts.closed),
+    path(
+        "accounts/password/reset/done/",
+        accounts.forgotten_password,
+        name="account_reset_password_done",
+    ),
+    path("accounts/email/", accounts.closed, name="account_email"),
+    path("accounts/confirm-email/", accounts.closed, name="account_email_verification_sent"),
+    path("accounts/confirm-email/<str:key>/", accounts.closed, name="account_confirm_email"),
     path("accounts/", include("allauth.urls")),
     path("", include("mailops.reports.urls")),
     path("campaigns/", include("mailops.campaigns.urls")),

@@ -58,7 +58,9 @@ def _patterns(resolver, prefix=""):
 
 
 class TestAddresses:
-    PATTERNS = dict(_patterns(get_resolver()))
+    PATTERNS = dict(
+        reversed([*_patterns(get_resolver())])
+    )  # of two at one address the first answers
     OURS = {at for at, p in PATTERNS.items() if p.callback.__module__.startswith("mailops.")}
     MADE_UP = {
         "account_confirm_email": {"key": "x"},
@@ -70,12 +72,9 @@ class TestAddresses:
     PUBLIC = {
         "account_confirm_email",
         "account_confirm_login_code",
-        "account_email_verification_sent",
         "account_inactive",
         "account_login",
         "account_logout",
-        "account_reset_password",
-        "account_reset_password_done",
         "account_reset_password_from_key",
         "account_reset_password_from_key_done",
         "account_signup",  # says that it is closed
