@@ -17,6 +17,7 @@ from mailops.audiences.models import Import, ImportedAddress, ImportPiece
 from mailops.audiences.settling import StagedRow, settle
 from mailops.audiences.uploading import records_of, start_of_text
 from mailops.lib.csv_reading import Record
+from mailops.lib.storable import storable
 from mailops.protocol.address import InvalidAddress, address_key
 
 CHUNK_ROWS = 5_000  # about half a second of work
@@ -141,9 +142,7 @@ def _understand(run: Import, records: list[Record]) -> Iterator[StagedRow]:
             continue
         refusal = record.problem or _refusal(record.cells, len(run.header))
         if refusal:
-            yield StagedRow(
-                record.line, [_storable(cell) for cell in record.cells], refusal=refusal
-            )
+            yield StagedRow(record.line, [storable(cell) for cell in record.cells], refusal=refusal)
             continue
         cells = record.cells
         address = cells[at].strip() if at < len(cells) else ""
@@ -173,8 +172,3 @@ def _refusal(cells: list[str], width: int) -> str:
         if not cell.isascii() and any("\ud800" <= char <= "\udfff" for char in cell):
             return "There are bytes in this row that are no text in the chosen encoding."
     return ""
-
-
-def _storable(cell: str) -> str:
-    """Return `cell` without what PostgreSQL can't keep."""
-    return cell.replace("\0", "\ufffd").encode("utf-8", "replace").decode()

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from django.db import Error, InterfaceError, OperationalError, connection, transaction
 
 from mailops.dispatch.claiming import Job, mark, release
-from mailops.outbox.recording import Outcome, Recorded, printable, record
+from mailops.lib.storable import storable
+from mailops.outbox.recording import REPLY_LIMIT, Outcome, Recorded, record
 from mailops.suppressions.models import Suppression
 from mailops.suppressions.suppressing import suppress
 
@@ -175,7 +176,7 @@ def _suppress(address: str, outcome: Outcome, recorded: Recorded) -> None:
         address=address,
         stream=None,
         reason=Suppression.Reason.HARD_BOUNCE,
-        evidence_text=printable(str(outcome.reply or outcome.sentence)),
+        evidence_text=storable(str(outcome.reply or outcome.sentence), REPLY_LIMIT),
         evidence_event_id=recorded.event_id,
     )
 

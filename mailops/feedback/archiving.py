@@ -3,6 +3,7 @@
 import zlib
 
 from mailops.feedback.models import RawFeedback, content_hash
+from mailops.lib.storable import storable
 
 HEADERS_KEPT = 60
 VALUE_KEPT = 1000
@@ -36,8 +37,3 @@ def archive(
     )
     # Told twice is told once: a sender whose connection broke before our 250 comes again.
     RawFeedback.objects.bulk_create([row], ignore_conflicts=True)
-
-
-def storable(text: str, limit: int) -> str:
-    """Return text that PostgreSQL takes, NUL and lone surrogates replaced, cut at `limit` characters."""
-    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()[:limit]

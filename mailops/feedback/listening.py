@@ -9,11 +9,12 @@ from typing import Any
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from django.conf import settings
 
-from mailops.feedback.archiving import archive, storable
+from mailops.feedback.archiving import archive
 from mailops.feedback.models import RawFeedback, return_path_hosts
 from mailops.feedback.tasks import nudge
 from mailops.lib import smtp_listener
 from mailops.lib.smtp_listener import StoreThread
+from mailops.lib.storable import storable
 from mailops.protocol.report import header_fields
 
 SIZE_LIMIT = 10_485_760  # octets; a report that returns a whole message is a little bigger than it

@@ -11,6 +11,7 @@ from django.db import OperationalError, connection, transaction
 from django.db.models import QuerySet
 
 from mailops.campaigns.models import Campaign
+from mailops.lib.storable import storable
 from mailops.outbox.accepting import Handover, accept_claimed
 from mailops.outbox.fold import Told, fold
 from mailops.outbox.ledger import (
@@ -66,12 +67,6 @@ class Recorded:
 
 class _CampaignMustBeLocked(Exception):
     """A late reply reopens a message: its campaign's row comes first in the order of locks (W6)."""
-
-
-def printable(text: str, limit: int = REPLY_LIMIT) -> str:
-    """Return text that PostgreSQL can store: NUL and lone surrogates replaced, cut at `limit` characters."""
-    cleaned = text.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
-    return cleaned if len(cleaned) <= limit else cleaned[: limit - 1] + "…"
 
 
 def record(outcomes: Iterable[Outcome]) -> list[Recorded]:
@@ -145,7 +140,7 @@ def _handover(outcome: Outcome) -> Handover | None:
         outcome.round,
         outcome.transport_id,
         **_reply_columns(outcome),
-        transport_message_id=printable(outcome.transport_message_id, 254),
+        transport_message_id=storable(outcome.transport_message_id, 254),
         data=json.dumps(outcome.data, default=str),
     )
 
@@ -233,7 +228,7 @@ def _reply_columns(outcome: Outcome) -> dict[str, Any]:
     return {
         "reply_code": reply.code if reply else None,
         "reply_enhanced_status": reply.enhanced_status[:12] if reply else "",
-        "reply_text": printable(reply.text) if reply else "",
+        "reply_text": storable(reply.text, REPLY_LIMIT) if reply else "",
         "reply_command": reply.command[:12] if reply else "",
     }
 
@@ -252,7 +247,7 @@ def _event(
         "transport_id": outcome.transport_id,
         "reason": outcome.reason,
         "fault": outcome.fault,
-        "sentence": printable(outcome.sentence),
+        "sentence": storable(outcome.sentence, REPLY_LIMIT),
         "was_applied": applied,
         "data": outcome.data,
         **_reply_columns(outcome),
@@ -267,13 +262,13 @@ def _show(row: Row, outcome: Outcome, occurred_at: datetime, before: Status) -> 
     if outcome.transport_id is not None:
         row.columns["transport_id"] = outcome.transport_id
     if outcome.transport_message_id:
-        row.shown["transport_message_id"] = printable(outcome.transport_message_id, 254)
+        row.shown["transport_message_id"] = storable(outcome.transport_message_id, 254)
     if outcome.kind == EventKind.ACCEPTED and row.columns["accepted_at"] is None:
         row.columns["accepted_at"] = occurred_at
     if after != before or outcome.kind in {EventKind.DEFERRED, EventKind.RETURNED}:
         row.shown.update(
             reason=outcome.reason,
-            sentence=printable(outcome.sentence),
+            sentence=storable(outcome.sentence, REPLY_LIMIT),
             settled_at=None if row.standing.entry is not None else occurred_at,
             **_reply_columns(outcome),
         )

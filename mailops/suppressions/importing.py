@@ -14,6 +14,7 @@ from django.db.models.functions import Now
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
 from mailops.lib.csv_reading import NotReadable, read_file
+from mailops.lib.storable import storable
 from mailops.protocol.address import InvalidAddress, address_key
 from mailops.suppressions.models import ImportedRow, Suppression, SuppressionImport
 from mailops.transports.models import Stream
@@ -102,7 +103,7 @@ def _cell(cells: list[str], at: int) -> str:
 
 
 def _staged(row: Row) -> Iterator[str | int]:
-    address = _storable(row.address, 320)
+    address = storable(row.address, 320)
     key, why = "", row.problem
     if not why:
         try:
@@ -110,16 +111,12 @@ def _staged(row: Row) -> Iterator[str | int]:
         except InvalidAddress as error:
             why = error.sentence
     outcome = ImportedRow.Outcome.REJECTED if why else ImportedRow.Outcome.WAITING
-    yield from (row.line, address, key, _storable(row.note, 500), outcome.value, why[:254])
+    yield from (row.line, address, key, storable(row.note, 500), outcome.value, why[:254])
 
 
 def _mark_duplicates(run: SuppressionImport) -> None:
     with connection.cursor() as cursor:
         cursor.execute(_DUPLICATES, {"run": run.pk})
-
-
-def _storable(text: str, limit: int) -> str:
-    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()[:limit]
 
 
 def import_chunk(*, run_id: int) -> bool:

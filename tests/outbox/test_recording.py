@@ -9,7 +9,7 @@ from django.db.models import Sum
 from mailops.campaigns.models import Campaign
 from mailops.outbox.ledger import bucket_of
 from mailops.outbox.models import CountKey, Event, EventKind, Message, QueueEntry, Status, Tally
-from mailops.outbox.recording import Outcome, printable, record, record_where
+from mailops.outbox.recording import Outcome, record, record_where
 from mailops.protocol.reply import Reply
 from tests.factories import make_campaign, make_message, make_stream
 
@@ -256,7 +256,3 @@ def test_buckets_are_quarters_of_an_hour():
     assert bucket_of(datetime(2026, 1, 1, 13, 59, 59, 5, tzinfo=UTC)) == datetime(
         2026, 1, 1, 13, 45, tzinfo=UTC
     )
-
-
-def test_long_text_is_cut_with_a_sign():
-    assert printable("x" * 10, 5) == "xxxx…"
