@@ -2,7 +2,10 @@
 
 import argparse
 import json
+import os
 import platform
+import shutil
+import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +13,7 @@ from typing import Any
 
 from bench import end_to_end, growth, latency, overtaking
 from bench.end_to_end import Course, Field
+from bench.receivers import program
 from bench.stage import ROOT, BenchError, Stage, staged
 
 QUICK_RECIPIENTS, QUICK_SECONDS = 5_000, 50
@@ -23,9 +27,9 @@ ORDER = ["a", "b", "c", "e", "d"]
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench", description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument(
-        "parts", nargs="*", choices=[[], "quick", *"abcde"], help="which figures; all but quick"
+        "parts", nargs="*", metavar="quick|a|b|c|d|e", help="which figures; all but quick"
     )
     parser.add_argument(
         "--million", action="store_true", help="send the million of (d) to its end, for (c)"
@@ -34,14 +38,18 @@ def main(arguments: list[str]) -> int:
         "--scale", type=float, default=1.0, help="fewer recipients, to try whether all is well"
     )
     options = parser.parse_args(arguments)
+    if unknown := set(options.parts) - {"quick", *ORDER}:
+        parser.error(f"there are no figures called {', '.join(sorted(unknown))}")
     try:
+        for needed in ("smtp-sink", "smtp-source"):
+            program(needed)
         with staged() as stage:
             if "quick" in options.parts:
                 quick(stage)
             else:
                 whole(stage, options.parts or ORDER, options)
     except BenchError as error:
-        print(f"These figures are worth nothing: {error}", file=sys.stderr)
+        print(f"No figures: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
@@ -60,7 +68,7 @@ def quick(stage: Stage) -> None:
 def whole(stage: Stage, parts: list[str], options: argparse.Namespace) -> None:
     """Take the figures of each part; what was taken is kept even where a later part fails."""
     field = Field(stage)
-    figures: dict[str, Any] = {"machine": machine()}
+    figures: dict[str, Any] = {"revision": revision(), "machine": machine()}
     try:
         for part in sorted(set(parts), key=ORDER.index):
             figures |= TAKERS[part](field, options)
@@ -156,6 +164,17 @@ def tell(title: str, head: list[str], rows: list[list[str]]) -> None:
         )
 
 
+def revision() -> str:
+    """Return which state of mailops is measured, as git names it; empty outside a clone."""
+    git = shutil.which("git")
+    if git is None:
+        return ""
+    asked = [git, "describe", "--always", "--dirty"]
+    return subprocess.run(
+        asked, cwd=ROOT, check=False, capture_output=True, text=True
+    ).stdout.strip()
+
+
 def machine() -> dict[str, Any]:
     names = [
         line.partition(":")[2].strip()
@@ -163,8 +182,8 @@ def machine() -> dict[str, Any]:
         if line.startswith("model name")
     ]
     return {
-        "processors": len(names),
-        "processor": names[0],
+        "processors": os.cpu_count(),
+        "processor": names[0] if names else platform.machine(),
         "system": platform.platform(),
         "python": platform.python_version(),
     }
