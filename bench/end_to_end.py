@@ -34,11 +34,10 @@ class Turn:
 
 
 @dataclass
-class Course:
+class Turns:
     """All turns of one contender."""
 
     name: str
-    octets: int  # of a mail, on the wire
     turns: list[Turn] = field(default_factory=list)
 
     @property
@@ -46,16 +45,27 @@ class Course:
         return median(turn.per_s for turn in self.turns)
 
     @property
-    def row(self) -> list[str]:
+    def cells(self) -> list[str]:
+        """Return median, range and how many turns of how many recipients, for a table."""
         rates = [turn.per_s for turn in self.turns]
         return [
             self.name,
             f"{self.per_s:,.0f}",
             f"{min(rates):,.0f} to {max(rates):,.0f}",
-            f"{len(self.turns)} x {self.turns[0].recipients:,}",
-            ", ".join(f"{turn.seconds:.2f}" for turn in self.turns),
-            f"{self.octets:,}",
+            f"{len(rates)} x {self.turns[0].recipients:,}",
         ]
+
+
+@dataclass
+class Course(Turns):
+    """All turns of one contender in the race, and what it costs."""
+
+    octets: int = 0  # of a mail, on the wire
+
+    @property
+    def row(self) -> list[str]:
+        seconds = ", ".join(f"{turn.seconds:.2f}" for turn in self.turns)
+        return [*self.cells, seconds, f"{self.octets:,}"]
 
     @property
     def figures(self) -> dict[str, object]:
@@ -153,7 +163,9 @@ def race(
     field: Field, recipients: int, *, rounds: int, budget_seconds: float = 36000
 ) -> dict[str, Course]:
     """Let all take their turns, round by round, each round beginning with another one, while time is left."""
-    courses = {one.name: Course(one.name, field.octets[one.name]) for one in field.contenders}
+    courses = {
+        one.name: Course(one.name, octets=field.octets[one.name]) for one in field.contenders
+    }
     began_at = time.monotonic()
     for number in range(rounds):
         begun_at = time.monotonic()
