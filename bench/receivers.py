@@ -30,10 +30,13 @@ class Sink:
         self.start(dump)
 
     def start(self, dump: Path | None = None) -> None:
-        user = ["-u", "nobody"] if os.geteuid() == 0 else []
         dumping = ["-D", str(dump)] if dump else []
         address = f"127.0.0.1:{SINK_PORT}"
-        self._stage.start("sink", program("smtp-sink"), "-c", *user, *dumping, address, "512")
+        # it refuses to run as root, and by its own change of user it would slip its leash
+        run_as = "nobody" if os.geteuid() == 0 else "self"
+        self._stage.start(
+            "sink", program("smtp-sink"), "-c", *dumping, address, "512", run_as=run_as
+        )
         wait_for(lambda: answers("127.0.0.1", SINK_PORT), "smtp-sink to listen")
 
     def count(self) -> int:

@@ -59,13 +59,14 @@ class Stage:
         name: str,
         *command: str,
         pipes: bool = False,
+        run_as: str = "self",
         environment: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         """Start a process that dies with this one; its output goes to its log, but for `pipes` its standard output."""
         leash = [sys.executable, "-IS", str(LEASH), str(os.getpid()), str(int(signal.SIGKILL))]
         with (self.logs / f"{name}.log").open("wb") as log:
             self.processes[name] = subprocess.Popen(
-                [*leash, "self", *command],
+                [*leash, run_as, *command],
                 cwd=ROOT,
                 env={**os.environ, **environment},
                 stdin=subprocess.PIPE if pipes else subprocess.DEVNULL,
