@@ -353,7 +353,7 @@ STORAGES = {
 
 CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "dispatch-tick": {"task": "dispatch.tick", "schedule": 1.0},
-    "dispatch-suppressed": {"task": "dispatch.sweep_suppressed", "schedule": 15.0},
+    "dispatch-sweep": {"task": "dispatch.sweep_queue", "schedule": 15.0},
     "reports-rollup": {"task": "reports.rollup", "schedule": 2.0},
     "suppression-imports": {
         "task": "mailops.suppressions.tasks.continue_suppression_imports",

@@ -13,13 +13,22 @@ from mailops.dispatch.claiming import release_claims_of_the_gone
 from mailops.dispatch.models import Worker
 from mailops.outbox.ledger import fetch_dicts
 from mailops.outbox.models import EventKind, QueueEntry
-from mailops.outbox.recording import Outcome, close_where, record_where, record_with_retry
+from mailops.outbox.recording import Outcome, close_where, record_with_retry
 from mailops.suppressions.models import Suppression
 
 CHUNK = 1000
 NEW_FOR = timedelta(
     minutes=2
 )  # longer than any transaction that suppresses, and than an outage of the tick
+
+
+def sweep_queue() -> None:
+    """Read the whole queue for what must not leave any more; the claim passes it over, so nothing hurries.
+
+    Old suppressions cover messages that were queued since, and time passes over others.
+    """
+    sweep_suppressed()
+    sweep_expired()
 
 
 def sweep_newly_suppressed() -> int:
@@ -47,15 +56,15 @@ def sweep_suppressed(entries: QuerySet[QueueEntry] | None = None, *, most: int =
     )
 
 
-def sweep_expired(*, limit: int = 2000) -> int:
+def sweep_expired(*, most: int = 20_000) -> int:
     """Give up on messages older than their stream's patience; a held one waits for its person."""
-    return record_where(
+    return close_where(
+        most=most,
         kind=EventKind.EXPIRED,
         entries=QueueEntry.objects.filter(expires_at__lte=Now(), marked_at=None, is_held=False),
         source="outbox",
         reason="expired",
         sentence="It could not be handed over within the time its stream allows.",
-        limit=limit,
     )
 
 

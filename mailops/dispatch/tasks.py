@@ -7,7 +7,7 @@ from celery.signals import worker_shutdown
 from celery.worker import state
 
 from mailops.dispatch.delivery import Delivery
-from mailops.dispatch.sweeping import sweep_suppressed as do_sweep_suppressed
+from mailops.dispatch.sweeping import sweep_queue as do_sweep_queue
 from mailops.dispatch.ticking import tick as do_tick
 from mailops.dispatch.working import WorkerProcess
 
@@ -39,10 +39,9 @@ def tick() -> None:
         nudge(lane)
 
 
-@shared_task(name="dispatch.sweep_suppressed")
-def sweep_suppressed() -> None:
-    """Read the whole queue for what is suppressed: old suppressions cover messages that were queued since."""
-    do_sweep_suppressed()
+@shared_task(name="dispatch.sweep_queue")
+def sweep_queue() -> None:
+    do_sweep_queue()
 
 
 def nudge(lane: str) -> None:

@@ -7,7 +7,6 @@ from mailops.dispatch.expansion import expand_running
 from mailops.dispatch.sweeping import (
     DeathWatch,
     sweep_claims_of_the_gone,
-    sweep_expired,
     sweep_newly_suppressed,
 )
 from mailops.lib.locks import session_lock
@@ -20,7 +19,6 @@ logger = logging.getLogger(__name__)
 STEPS = (
     sweep_canceled,
     sweep_newly_suppressed,
-    sweep_expired,
     sweep_claims_of_the_gone,
     expand_running,
     complete_finished,

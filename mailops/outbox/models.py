@@ -59,19 +59,36 @@ class EventKind(models.TextChoices):
     SETTLED = "settled", "Settled"  # a person settled an uncertain message as accepted
 
 
+# Every index and every constraint of these tables costs each message. Foreign keys have no index but those that a
+# question needs: to delete a stream or a transport reads the tables, which is rare. The queue entry and what is written
+# with a result have no constraints of their own: the message beside them holds the same references.
+
+
 class Message(models.Model):
     """One envelope to one recipient; written when made and when it settles, hardly between."""
 
     public_id = models.UUIDField(db_default=RandomUUID(), unique=True)
     recipient = models.CharField(max_length=320)
     address_key = models.CharField(max_length=320)
-    stream = models.ForeignKey("transports.Stream", on_delete=models.PROTECT, related_name="+")
-    campaign = models.ForeignKey(
-        "campaigns.Campaign", null=True, on_delete=models.PROTECT, related_name="+"
+    stream = models.ForeignKey(
+        "transports.Stream", on_delete=models.PROTECT, related_name="+", db_index=False
     )
-    identity = models.ForeignKey("domains.Identity", on_delete=models.PROTECT, related_name="+")
+    campaign = models.ForeignKey(
+        "campaigns.Campaign",
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        db_index=False,  # message_by_campaign
+    )
+    identity = models.ForeignKey(
+        "domains.Identity", on_delete=models.PROTECT, related_name="+", db_index=False
+    )
     version = models.ForeignKey(
-        "content.TemplateVersion", null=True, on_delete=models.PROTECT, related_name="+"
+        "content.TemplateVersion",
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        db_index=False,
     )
     merge_data = models.JSONField(
         default=dict
@@ -94,7 +111,12 @@ class Message(models.Model):
     reply_text = models.TextField(blank=True)
     reply_command = models.CharField(max_length=12, blank=True)
     transport = models.ForeignKey(
-        "transports.Transport", null=True, on_delete=models.PROTECT, related_name="+"
+        "transports.Transport",
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        db_index=False,
+        db_constraint=False,
     )
     transport_message_id = models.CharField(max_length=254, blank=True)
     mailbox_provider = models.CharField(max_length=100, blank=True)
@@ -111,7 +133,11 @@ class Message(models.Model):
             models.UniqueConstraint(
                 fields=["campaign", "address_key"], name="message_once_a_campaign"
             ),
-            models.UniqueConstraint(fields=["idempotency_key"], name="message_once_a_key"),
+            models.UniqueConstraint(
+                fields=["idempotency_key"],
+                name="message_once_a_key",
+                condition=models.Q(idempotency_key__isnull=False),
+            ),
         ]
         indexes: ClassVar = [
             models.Index(
@@ -177,12 +203,27 @@ class QueueEntry(models.Model):
         BULK = "bulk", "Bulk"
 
     message = models.OneToOneField(
-        Message, primary_key=True, on_delete=models.CASCADE, related_name="entry"
+        Message,
+        primary_key=True,
+        on_delete=models.CASCADE,
+        related_name="entry",
+        db_constraint=False,
     )
     lane = models.CharField(max_length=15, choices=Lane.choices)
-    stream = models.ForeignKey("transports.Stream", on_delete=models.PROTECT, related_name="+")
+    stream = models.ForeignKey(
+        "transports.Stream",
+        on_delete=models.PROTECT,
+        related_name="+",
+        db_index=False,
+        db_constraint=False,
+    )
     campaign = models.ForeignKey(
-        "campaigns.Campaign", null=True, on_delete=models.PROTECT, related_name="+"
+        "campaigns.Campaign",
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        db_index=False,  # entry_by_campaign
+        db_constraint=False,
     )
     address_key = models.CharField(max_length=320)
     mailbox_provider = models.CharField(max_length=100, blank=True)
@@ -209,14 +250,18 @@ class QueueEntry(models.Model):
                 fields=["campaign"], name="entry_by_campaign"
             ),  # is a campaign done; cancel
             models.Index(fields=["address_key"], name="entry_by_address"),  # suppression sweeps
-            models.Index(fields=["expires_at"], name="entry_by_expiry"),  # expiry sweeps
         ]
 
 
 class Event(models.Model):
     """Something that happened to a message; append-only, one for each (source, external id)."""
 
-    message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="events")
+    message = models.ForeignKey(
+        Message,
+        on_delete=models.CASCADE,
+        related_name="events",
+        db_index=False,  # event_by_message
+    )
     kind = models.CharField(max_length=15, choices=EventKind.choices)
     source = models.CharField(
         max_length=30
@@ -227,7 +272,12 @@ class Event(models.Model):
     round = models.SmallIntegerField(default=0)
     fence = models.BigIntegerField(null=True)
     transport = models.ForeignKey(
-        "transports.Transport", null=True, on_delete=models.PROTECT, related_name="+"
+        "transports.Transport",
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        db_index=False,
+        db_constraint=False,
     )
     reason = models.CharField(max_length=40, blank=True)
     fault = models.CharField(max_length=20, blank=True)

@@ -67,7 +67,7 @@ WITH made AS (
            reply_enhanced_status, reply_text, reply_command, transport_message_id, mailbox_provider, was_resent)
     VALUES (%(recipient)s, %(address_key)s, %(stream)s, %(identity)s, %(version)s, %(merge_data)s::jsonb,
            %(key)s, %(token_key)s, 'queued', 0, 0, 0, '', '', '', '', '', '', %(provider)s, FALSE)
-    ON CONFLICT (idempotency_key) DO NOTHING
+    ON CONFLICT (idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
     RETURNING id, public_id
 ), queued AS (
     INSERT INTO outbox_queueentry (message_id, lane, stream_id, address_key, mailbox_provider, due_at, expires_at,

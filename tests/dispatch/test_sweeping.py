@@ -15,7 +15,7 @@ from mailops.dispatch.completion import complete_finished
 from mailops.dispatch.expansion import CHUNK, expand_chunk, expand_running
 from mailops.dispatch.limits import give_back, take_allowance
 from mailops.dispatch.models import Allowance, Worker
-from mailops.dispatch.sweeping import DeathWatch, sweep_claims_of_the_gone, sweep_suppressed
+from mailops.dispatch.sweeping import DeathWatch, sweep_claims_of_the_gone, sweep_queue
 from mailops.dispatch.ticking import lanes_with_work, take_steps
 from mailops.outbox.canceling import cancel_campaign
 from mailops.outbox.models import EventKind, Message, QueueEntry, Status, Tally
@@ -98,7 +98,7 @@ class TestSweeps:
         message = make_message(recipient="a@x.example")
         take_steps()
         assert status(message) == Status.QUEUED
-        sweep_suppressed()
+        sweep_queue()
         assert status(message) == Status.SUPPRESSED
 
     def test_an_expired_suppression_stops_nobody(self):
@@ -107,7 +107,7 @@ class TestSweeps:
         Suppression.objects.create(
             address="a", address_key="a@x.example", reason="manual", expires_at=past
         )
-        take_steps()
+        sweep_queue()
         assert status(message) == Status.QUEUED
 
     def test_gives_up_after_the_stream_s_patience_but_not_on_held_ones(self):
@@ -115,14 +115,14 @@ class TestSweeps:
         QueueEntry.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
         QueueEntry.objects.filter(pk=held.pk).update(is_held=True)
         Message.objects.filter(pk=held.pk).update(status=Status.HELD)
-        take_steps()
+        sweep_queue()
         assert (status(late), status(held)) == (Status.EXPIRED, Status.HELD)
 
     def test_spares_what_is_marked(self):
         message = make_message()
         claim(message, make_worker(), marked=True)
         QueueEntry.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
-        take_steps()
+        sweep_queue()
         assert status(message) == Status.QUEUED
 
     @pytest.mark.parametrize("gone", ["dead_at", "stopped_at"])
