@@ -212,7 +212,7 @@ def mark(jobs: Sequence[Job]) -> set[int]:
     rows = fetch_prepared(
         """
         UPDATE outbox_queueentry e SET marked_at = clock_timestamp()
-          FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[]) AS v(message_id, fence, transport_id)
+          FROM json_to_recordset(%s::json) AS v(message_id bigint, fence bigint, transport_id bigint)
          WHERE e.message_id = v.message_id AND e.fence = v.fence AND e.marked_at IS NULL AND NOT e.is_held
            AND EXISTS (SELECT FROM dispatch_worker w
                         WHERE w.id = e.worker_id AND w.dead_at IS NULL AND w.stopped_at IS NULL)
@@ -226,9 +226,16 @@ def mark(jobs: Sequence[Job]) -> set[int]:
         RETURNING e.message_id
         """,
         [
-            [job.message_id for job in jobs],
-            [job.fence for job in jobs],
-            [job.transport_id for job in jobs],
+            json.dumps(
+                [
+                    {
+                        "message_id": job.message_id,
+                        "fence": job.fence,
+                        "transport_id": job.transport_id,
+                    }
+                    for job in jobs
+                ]
+            )
         ],
     )
     return {message_id for (message_id,) in rows}

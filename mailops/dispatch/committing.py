@@ -19,7 +19,9 @@ logger = logging.getLogger(__name__)
 
 GROUP = 200  # requests in one transaction: far under the 5 s that one may live
 RETRY_SECONDS = 0.5
-GATHER_SECONDS = 0.003  # how long a group waits for the other sessions: one commit for all of them costs little more
+# A group waits for the other sessions as long as they come thick: one commit for all of them costs little more than one.
+GAP_SECONDS = 0.0015
+GATHER_SECONDS = 0.015
 
 
 @dataclass
@@ -101,8 +103,8 @@ class Committer:
         try:
             group.append(self._requests.get(timeout=timeout))
             most, ends_at = min(GROUP, self._count_sessions()), time.monotonic() + GATHER_SECONDS
-            while len(group) < most:
-                group.append(self._requests.get(timeout=max(0.0, ends_at - time.monotonic())))
+            while len(group) < most and time.monotonic() < ends_at:
+                group.append(self._requests.get(timeout=GAP_SECONDS))
         except queue.Empty:
             pass
         return group

@@ -135,11 +135,14 @@ class Conversation:
         return None, None
 
     def _may_go_on(self) -> bool:
-        return self._session.is_open and self._spoken < self._around.messages_per_session
+        return self._may_say_more() and self._session.is_open
+
+    def _may_say_more(self) -> bool:
+        return self._spoken < self._around.messages_per_session
 
     def _rider(self) -> Prepared | None:
         """Return a message whose envelope may ride behind a body: none that has cost a session already."""
-        if not self._session.can_pipeline or not self._may_go_on():
+        if not self._session.can_pipeline or not self._may_say_more():
             return None
         prepared = self._take(wait=0.0)
         if prepared is None:

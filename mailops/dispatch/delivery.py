@@ -31,6 +31,10 @@ LINGER_SECONDS = (
     0.5  # how long a run that sent something waits for more, so that sessions stay warm
 )
 CLAIM = 200  # messages claimed at a time for one transport
+LOOK_SECONDS, BUSY_LOOK_SECONDS = (
+    0.1,
+    0.25,
+)  # how often a lane without jobs, or with some, is looked after
 MESSAGES_FOR_ANOTHER_SESSION = 5
 # What no waiting mends; other faults back off and open the breaker.
 NEEDS_A_PERSON = frozenset(
@@ -163,8 +167,11 @@ class Delivery:
             lane.add(jobs)
             self._taken += len(jobs)
             hungry += len(jobs)
-        # Where nothing was due, look again soon but not in a tight loop.
-        self._look_at = time.monotonic() + (0.0 if hungry else 0.1)
+        # Where nothing was due, look again soon but not in a tight loop; where there is enough to do, less often.
+        wait = (
+            BUSY_LOOK_SECONDS if any(lane.jobs for lane in self._lanes.values()) else LOOK_SECONDS
+        )
+        self._look_at = time.monotonic() + (0.0 if hungry else wait)
 
     def _lane_of(self, carrier: Carrier) -> Lane:
         lane = self._lanes.get(carrier.transport_id)

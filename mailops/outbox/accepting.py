@@ -4,15 +4,15 @@ A message qualifies while its entry is still claimed by the fence that the reply
 it: then the fold can only make it accepted. Whatever does not qualify is left to the fold.
 """
 
+import json
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from typing import Any, TypedDict
 
 from mailops.outbox.ledger import fetch_prepared
 
 
-@dataclass(frozen=True, slots=True)
-class Handover:
-    """The final positive reply to one claimed message; the order of the fields is the statement's."""
+class Handover(TypedDict):
+    """The final positive reply to one claimed message."""
 
     message_id: int
     source: str
@@ -25,24 +25,23 @@ class Handover:
     reply_text: str
     reply_command: str
     transport_message_id: str
-    data: str  # JSON
+    data: dict[str, Any]
 
 
 def accept_claimed(handovers: Sequence[Handover]) -> dict[int, tuple[str, int]]:
     """Accept those that qualify, in the caller's transaction; return their status before and event id by message id."""
-    columns = [list(column) for column in zip(*map(astuple, handovers), strict=True)]
+    told = json.dumps(handovers, default=str)
     return {
         message_id: (status, event_id)
-        for message_id, status, event_id in fetch_prepared(_ACCEPT, columns)
+        for message_id, status, event_id in fetch_prepared(_ACCEPT, [told])
     }
 
 
 _ACCEPT = """
 WITH told AS (
-    SELECT * FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::bigint[], %s::smallint[], %s::bigint[],
-           %s::smallint[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[])
-        AS t(message_id, source, external_id, fence, round, transport_id, reply_code, reply_enhanced_status,
-             reply_text, reply_command, transport_message_id, data)
+    SELECT * FROM json_to_recordset(%s::json) AS t(message_id bigint, source text, external_id text, fence bigint,
+           round smallint, transport_id bigint, reply_code smallint, reply_enhanced_status text, reply_text text,
+           reply_command text, transport_message_id text, data jsonb)
 ), locked AS (
     SELECT m.id, m.status, m.stream_id, m.campaign_id, m.version_id, m.identity_id, m.mailbox_provider, t.*
       FROM told t
@@ -71,7 +70,7 @@ WITH told AS (
     INSERT INTO outbox_event (message_id, kind, source, external_id, occurred_at, round, fence, transport_id, reason,
            fault, sentence, reply_code, reply_enhanced_status, reply_text, reply_command, was_applied, data)
     SELECT id, 'accepted', source, external_id, at, round, fence, transport_id, '', '', '', reply_code,
-           reply_enhanced_status, reply_text, reply_command, TRUE, data::jsonb
+           reply_enhanced_status, reply_text, reply_command, TRUE, data
       FROM picked
     RETURNING id, message_id
 ), tallied AS (

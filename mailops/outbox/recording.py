@@ -1,6 +1,5 @@
 """Records what happened to messages: events, status, queue entry and tallies in one transaction."""
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -78,13 +77,11 @@ def record(outcomes: Iterable[Outcome]) -> list[Recorded]:
     batch = list(outcomes)
     if not batch:
         return []
-    try:
-        with transaction.atomic():
-            return _accept_or_record(batch)
-    except _CampaignMustBeLocked:
-        with transaction.atomic():
-            campaigns = _lock_campaigns({outcome.message_id for outcome in batch})
-            return _record(batch, locked_campaigns=campaigns)
+    with transaction.atomic(savepoint=False):
+        accepted = _accept(batch)
+        rest = [outcome for outcome in batch if outcome.message_id not in accepted]
+        folded = iter(_fold(rest))
+        return [accepted.get(outcome.message_id) or next(folded) for outcome in batch]
 
 
 def record_with_retry(outcomes: Iterable[Outcome], *, times: int = 3) -> list[Recorded]:
@@ -99,23 +96,32 @@ def record_with_retry(outcomes: Iterable[Outcome], *, times: int = 3) -> list[Re
     return record(batch)
 
 
-def _accept_or_record(batch: Sequence[Outcome]) -> list[Recorded]:
-    """Take the quick way for what qualifies, and the fold for the rest."""
+def _accept(batch: Sequence[Outcome]) -> dict[int, Recorded]:
+    """Take the quick way with what qualifies; return that by message id."""
     times = Counter(outcome.message_id for outcome in batch)
     handovers = [
         handover
         for outcome in batch
         if times[outcome.message_id] == 1 and (handover := _handover(outcome))
     ]
-    accepted = accept_claimed(handovers) if handovers else {}
-    rest = [outcome for outcome in batch if outcome.message_id not in accepted]
-    folded = iter(_record(rest, locked_campaigns=frozenset()) if rest else [])
-    return [
-        _accepted(outcome.message_id, *accepted[outcome.message_id])
-        if outcome.message_id in accepted
-        else next(folded)
-        for outcome in batch
-    ]
+    if not handovers:
+        return {}
+    return {
+        message_id: Recorded(message_id, True, True, Status(status), Status.ACCEPTED, event_id)
+        for message_id, (status, event_id) in accept_claimed(handovers).items()
+    }
+
+
+def _fold(batch: Sequence[Outcome]) -> list[Recorded]:
+    if not batch:
+        return []
+    try:
+        with transaction.atomic():
+            return _record(batch, locked_campaigns=frozenset())
+    except _CampaignMustBeLocked:
+        with transaction.atomic():
+            campaigns = _lock_campaigns({outcome.message_id for outcome in batch})
+            return _record(batch, locked_campaigns=campaigns)
 
 
 def _handover(outcome: Outcome) -> Handover | None:
@@ -132,21 +138,21 @@ def _handover(outcome: Outcome) -> Handover | None:
         or outcome.sentence
     ):
         return None
-    return Handover(
-        outcome.message_id,
-        outcome.source,
-        outcome.external_id,
-        outcome.fence,
-        outcome.round,
-        outcome.transport_id,
-        **_reply_columns(outcome),
-        transport_message_id=storable(outcome.transport_message_id, 254),
-        data=json.dumps(outcome.data, default=str),
-    )
-
-
-def _accepted(message_id: int, status_before: str, event_id: int) -> Recorded:
-    return Recorded(message_id, True, True, Status(status_before), Status.ACCEPTED, event_id)
+    reply = outcome.reply
+    return {
+        "message_id": outcome.message_id,
+        "source": outcome.source,
+        "external_id": outcome.external_id,
+        "fence": outcome.fence,
+        "round": outcome.round,
+        "transport_id": outcome.transport_id,
+        "reply_code": reply.code,
+        "reply_enhanced_status": reply.enhanced_status[:12],
+        "reply_text": storable(reply.text, REPLY_LIMIT),
+        "reply_command": reply.command[:12],
+        "transport_message_id": storable(outcome.transport_message_id, 254),
+        "data": outcome.data,
+    }
 
 
 def _lock_campaigns(message_ids: set[int]) -> frozenset[int]:

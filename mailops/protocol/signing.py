@@ -12,8 +12,14 @@ OCTETS = 15  # of the digest: whole groups of base32 that hold these characters
 @lru_cache(maxsize=256)  # a message's token stands in several of its addresses
 def sign(purpose: str, text: str, key: bytes) -> str:
     """Return the signature of `text` for one purpose, so that a token of one kind is none of another."""
-    digest = hmac.digest(key, f"{purpose}\0{text}".encode(), hashlib.sha256)
-    return base64.b32encode(digest[:OCTETS]).decode("ascii").lower()[:LENGTH]
+    code = _keyed(key).copy()
+    code.update(f"{purpose}\0{text}".encode())
+    return base64.b32encode(code.digest()[:OCTETS]).decode("ascii").lower()[:LENGTH]
+
+
+@lru_cache(maxsize=64)
+def _keyed(key: bytes) -> hmac.HMAC:
+    return hmac.new(key, digestmod=hashlib.sha256)
 
 
 def is_signed(purpose: str, text: str, signature: str, key: bytes) -> bool:
