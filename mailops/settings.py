@@ -170,7 +170,7 @@ CELERY_BROKER_URL = env.read(
 CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (
     broker.transport_options(DATABASES["default"])
     if CELERY_BROKER_URL.startswith("pgmq")
-    else {"visibility_timeout": 60}
+    else {"visibility_timeout": 60, "socket_connect_timeout": 5, "socket_timeout": 5}
     if CELERY_BROKER_URL.startswith("redis")
     else {}
 )

@@ -10,8 +10,7 @@ from mailops.dispatch.delivery import Delivery
 from mailops.dispatch.sweeping import sweep_queue as do_sweep_queue
 from mailops.dispatch.ticking import tick as do_tick
 from mailops.dispatch.working import WorkerProcess
-
-HINT_SECONDS = 30  # a hint this old says nothing new
+from mailops.outbox.hinting import hint
 
 _running: dict[str, tuple[WorkerProcess, Delivery]] = {}
 
@@ -30,23 +29,18 @@ def _delivery_of(lane: str) -> Delivery:
 @shared_task(name="dispatch.deliver")
 def deliver(lane: str) -> None:
     if _delivery_of(lane).run():
-        nudge(lane)
+        hint(lane)
 
 
 @shared_task(name="dispatch.tick")
 def tick() -> None:
-    for lane in do_tick():
-        nudge(lane)
+    for lane, workers in do_tick().items():
+        hint(lane, workers=workers)
 
 
 @shared_task(name="dispatch.sweep_queue")
 def sweep_queue() -> None:
     do_sweep_queue()
-
-
-def nudge(lane: str) -> None:
-    """Hint to the lane's workers that something is due."""
-    deliver.apply_async([lane], queue=lane, expires=HINT_SECONDS)
 
 
 @worker_shutdown.connect

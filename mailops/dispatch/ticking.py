@@ -27,13 +27,13 @@ STEPS = (
 _death_watch = DeathWatch()
 
 
-def tick() -> list[str]:
-    """Do one tick's work, unless another process is at it; return the lanes that have something to deliver."""
+def tick() -> dict[str, int]:
+    """Do one tick's work, unless another process is at it; return who should hear that there is work, as `hearers()`."""
     _death_watch.look()
     with session_lock("dispatch.tick") as is_ours:
         if is_ours:
             take_steps()
-    return lanes_with_work()
+    return hearers()
 
 
 def take_steps() -> None:
@@ -45,11 +45,16 @@ def take_steps() -> None:
             logger.exception("the tick's step %s failed", step.__name__)
 
 
-def lanes_with_work() -> list[str]:
-    """Return the lanes with a due entry, or with a claimed one whose worker may wait for a run to write its result."""
+def hearers() -> dict[str, int]:
+    """Return each lane that has work, with how many workers live there, but at least one: the first has no row yet.
+
+    Work is a due entry, or a claimed one, whose worker may wait for a run to write its result.
+    """
     rows = fetch_dicts(
         """
-        SELECT lane FROM (VALUES ('transactional'), ('bulk')) AS l(lane)
+        SELECT lane, greatest(1, (SELECT count(*) FROM dispatch_worker w
+                                   WHERE w.lane = l.lane AND w.dead_at IS NULL AND w.stopped_at IS NULL)) AS workers
+          FROM (VALUES ('transactional'), ('bulk')) AS l(lane)
          WHERE EXISTS (SELECT FROM transports_stream s JOIN outbox_queueentry e ON e.stream_id = s.id
                         WHERE s.kind = l.lane AND e.worker_id IS NULL AND NOT e.is_held
                           AND e.due_at <= clock_timestamp())
@@ -57,4 +62,4 @@ def lanes_with_work() -> list[str]:
         """,
         [],
     )
-    return [row["lane"] for row in rows]
+    return {row["lane"]: row["workers"] for row in rows}

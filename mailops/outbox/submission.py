@@ -6,6 +6,7 @@ from uuid import UUID
 
 from mailops.content.models import TemplateVersion
 from mailops.domains.models import Identity
+from mailops.outbox.hinting import hint_after_commit
 from mailops.outbox.ledger import fetch_dicts
 from mailops.outbox.models import Message
 from mailops.outbox.tokens import current_token_key_id
@@ -55,6 +56,7 @@ def submit(
         }
     )
     if public_id is not None:
+        hint_after_commit(stream.kind)
         return Message.objects.get(public_id=public_id)
     return Message.objects.get(idempotency_key=idempotency_key)
 

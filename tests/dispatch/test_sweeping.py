@@ -16,7 +16,7 @@ from mailops.dispatch.expansion import CHUNK, expand_chunk, expand_running
 from mailops.dispatch.limits import give_back, take_allowance
 from mailops.dispatch.models import Allowance, Worker
 from mailops.dispatch.sweeping import DeathWatch, sweep_claims_of_the_gone, sweep_queue
-from mailops.dispatch.ticking import lanes_with_work, take_steps
+from mailops.dispatch.ticking import hearers, take_steps
 from mailops.outbox.canceling import cancel_campaign
 from mailops.outbox.models import EventKind, Message, QueueEntry, Status, Tally
 from mailops.outbox.recording import Outcome, record
@@ -424,10 +424,21 @@ class TestCompletion:
 
 class TestHints:
     def test_a_lane_has_work_when_something_is_due_or_claimed(self):
-        assert lanes_with_work() == []
+        assert hearers() == {}
         message = make_message()
-        assert lanes_with_work() == ["bulk"]
+        assert hearers() == {"bulk": 1}
         QueueEntry.objects.update(due_at=timezone.now() + timedelta(hours=1))
-        assert lanes_with_work() == []
+        assert hearers() == {}
         claim(message, make_worker())
-        assert lanes_with_work() == ["bulk"]
+        assert hearers() == {"bulk": 1}
+
+    def test_every_living_worker_of_the_lane_hears_of_it(self):
+        make_message()
+        now = timezone.now()
+        make_worker(dead_at=now)
+        make_worker(stopped_at=now)
+        Worker.objects.create(lane="transactional", host="test", pid=1)
+        assert hearers() == {"bulk": 1}
+        make_worker()
+        make_worker()
+        assert hearers() == {"bulk": 2}

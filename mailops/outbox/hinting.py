@@ -1,0 +1,61 @@
+"""Hints to a lane's workers that something is due: never the truth, since every tick finds what lost its hint."""
+
+import logging
+import time
+from functools import partial
+from threading import Lock, Thread
+
+import psycopg
+from celery import current_app
+from django.db import transaction
+from kombu.exceptions import OperationalError
+
+logger = logging.getLogger(__name__)
+
+HINT_SECONDS = 30  # a hint this old says nothing new
+# A worker that found something goes on looking for this long, so a lane needs no second hint sooner.
+REST_SECONDS = 0.5
+
+_lock = Lock()
+_hinted: dict[str, bool] = {}  # lanes of which a thread hints → whether one more was asked for
+
+
+def hint(lane: str, *, workers: int = 1) -> None:
+    """Hint to as many of the lane's workers; one that finds nothing to do is done in a moment."""
+    try:
+        for _ in range(workers):
+            current_app.send_task(
+                "dispatch.deliver", args=[lane], queue=lane, expires=HINT_SECONDS, retry=False
+            )
+    except (OperationalError, psycopg.Error, OSError) as error:
+        logger.info("no hint could be sent, the next tick finds what is due: %s", error)
+
+
+def hint_after_commit(lane: str) -> None:
+    """Hint to the lane once what it should find is committed, without waiting for the broker."""
+    transaction.on_commit(partial(hint_soon, lane), robust=True)
+
+
+def hint_soon(lane: str) -> Thread | None:
+    """Hint from a thread of its own, since a broker that is away takes seconds to say so; return a new thread."""
+    with _lock:
+        if lane in _hinted:
+            _hinted[lane] = True
+            return None
+        _hinted[lane] = False
+    thread = Thread(target=_hint_and_rest, args=[lane], name=f"hint-{lane}", daemon=True)
+    thread.start()
+    return thread
+
+
+def _hint_and_rest(lane: str) -> None:
+    is_wanted = True
+    while is_wanted:
+        try:
+            hint(lane)
+        except Exception:
+            logger.exception("a hint failed; the next tick finds what is due")
+        time.sleep(REST_SECONDS)
+        with _lock:
+            if is_wanted := _hinted.pop(lane):
+                _hinted[lane] = False
