@@ -75,6 +75,9 @@ def fetch_prepared(sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
 @receiver(connection_created)
 def keep_plans(connection: BaseDatabaseWrapper, **_: Any) -> None:
     """Let prepared statements keep their plans; Django prepares none, so this is about `fetch_prepared` alone."""
+    connection.connection.prepare_threshold = (
+        0  # None, Django's own choice, forbids what is asked for, too
+    )
     with connection.cursor() as cursor:
         cursor.execute("SET plan_cache_mode = force_generic_plan")
 

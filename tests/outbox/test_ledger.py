@@ -1,0 +1,23 @@
+import pytest
+from django.db import connection
+
+from mailops.outbox.ledger import fetch_prepared
+
+pytestmark = pytest.mark.django_db
+
+
+def prepared():
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT generic_plans, custom_plans FROM pg_prepared_statements WHERE statement LIKE %s",
+            ["%'only here'%"],
+        )
+        return cursor.fetchall()
+
+
+def test_hot_statements_keep_their_plan_and_django_prepares_none():
+    for number in range(7):
+        assert fetch_prepared("SELECT 'only here', %s::int", [number]) == [("only here", number)]
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 'only here', %s::int + 1", [number])
+    assert prepared() == [(7, 0)]
