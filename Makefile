@@ -7,7 +7,7 @@ COMPILE := $(BIN)/uv pip compile -q --universal --generate-hashes --no-header --
 # the machine's own npm, else the one that a wheel brings into the virtual environment
 export PATH := $(PATH):$(CURDIR)/$(BIN)
 
-.PHONY: up check test test-all format lock bundles bench bench-quick bench-making
+.PHONY: up check test test-all format lock bundles bench bench-quick bench-making crash crash-short
 
 up: .venv/.up $(BUNDLES)
 	@exec $(BIN)/python manage.py up
@@ -43,6 +43,14 @@ bench: .venv/.up bench/.venv/.made
 
 bench-making: .venv/.up
 	@$(BIN)/python -m bench.making
+
+# What becomes of the mail when things break (docs/reliability.md); the receiver's log is the witness.
+# `make crash FAULTS="all_workers_killed beat_killed"` plays some of the faults.
+crash: .venv/.up
+	@$(BIN)/python -m bench.crash $(FAULTS)
+
+crash-short: .venv/.up
+	@$(BIN)/python -m bench.crash --short $(FAULTS)
 
 format: .venv/.dev
 	$(BIN)/ruff check -q --fix .

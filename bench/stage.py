@@ -78,7 +78,14 @@ class Stage:
     def log_of(self, name: str) -> str:
         return (self.logs / f"{name}.log").read_text(errors="replace")
 
-    def start_worker(self, name: str, queue: str, *, profile: Path | None = None) -> None:
+    def start_worker(
+        self,
+        name: str,
+        queue: str,
+        *,
+        profile: Path | None = None,
+        environment: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         """Start a Celery worker as `make up` does, or one that writes its profile as it ends."""
         self.start(
             name,
@@ -86,17 +93,20 @@ class Stage:
             *("--quiet", "-A", "mailops", "worker"),
             *(f"--queues={queue}", f"--hostname={name}@bench", *WORKERS[queue]),
             *("--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel=INFO"),
-            environment={"BENCH_PROFILE": str(profile)} if profile else {},
+            environment={**environment, **({"BENCH_PROFILE": str(profile)} if profile else {})},
         )
 
-    def start_beat(self) -> None:
-        schedule = HOME / "beat"
-        for file in HOME.glob("beat*"):
+    def start_beat(
+        self, name: str = "beat", *, environment: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        schedule = HOME / name
+        for file in HOME.glob(f"{name}*"):
             file.unlink()
         self.start(
-            "beat",
+            name,
             *(sys.executable, "-m", "celery", "--quiet", "-A", "mailops", "beat"),
             *("--loglevel=WARNING", "--pidfile=", f"--schedule={schedule}"),
+            environment=environment,
         )
 
     def wait_ready(self, *names: str) -> None:

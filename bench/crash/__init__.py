@@ -1,0 +1,1 @@
+"""Breaks mailops on purpose and asks the receiver's log what became of the mail: `python -m bench.crash`."""

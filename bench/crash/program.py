@@ -1,0 +1,85 @@
+"""The command: plays the faults one after another and prints what came of them."""
+
+import argparse
+import json
+import signal
+import sys
+import time
+from types import FrameType
+
+from bench import audience
+from bench.crash.faults import Fault, load
+from bench.crash.judging import HEAD, Verdict, judge
+from bench.crash.scene import Scene
+from bench.stage import BenchError, Stage, staged
+from mailops.content.models import TemplateVersion
+
+
+def main(arguments: list[str]) -> int:
+    faults = load()
+    parser = argparse.ArgumentParser(prog="python -m bench.crash", description=__doc__)
+    parser.add_argument("names", nargs="*", help=f"which faults: {', '.join(faults)}; else all")
+    parser.add_argument("--short", action="store_true", help="fewer recipients and blows")
+    options = parser.parse_args(arguments)
+    if unknown := set(options.names) - set(faults):
+        parser.error(f"there are no faults called {', '.join(sorted(unknown))}")
+    signal.signal(signal.SIGTERM, _stop)
+    chosen = [faults[name] for name in options.names] or list(faults.values())
+    try:
+        with staged() as stage:
+            verdicts = play_all(stage, chosen, is_short=options.short)
+    except BenchError as error:
+        print(f"Nothing was broken: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        return 130
+    is_ok = all(verdict.is_ok for verdict in verdicts)
+    print(json.dumps({"faults": [verdict.figures for verdict in verdicts], "ok": is_ok}))
+    return 0 if is_ok else 1
+
+
+def _stop(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt  # so that everything is ended in order
+
+
+def play_all(stage: Stage, faults: list[Fault], *, is_short: bool) -> list[Verdict]:
+    version = audience.make_version()
+    print("  ".join(_cells(HEAD)))
+    return [play(stage, fault, version, is_short=is_short) for fault in faults]
+
+
+def play(stage: Stage, fault: Fault, version: TemplateVersion, *, is_short: bool) -> Verdict:
+    extent = fault.short if is_short else fault.long
+    scene = Scene(stage, fault.name, version, extent.recipients, extent.times, is_short)
+    keeping = set(stage.processes)
+    begun_at = time.monotonic()
+    try:
+        try:
+            fault.play(scene)
+        except BenchError as error:
+            scene.findings.append(str(error))
+        seconds = scene.settle()
+        scene.find_the_ended()
+        verdict = judge(scene, seconds)
+    finally:
+        stage.stop(*(set(stage.processes) - keeping))
+    tell(fault, verdict, time.monotonic() - begun_at)
+    return verdict
+
+
+def tell(fault: Fault, verdict: Verdict, took: float) -> None:
+    print("  ".join(_cells(verdict.row)).rstrip())
+    print(f"    {fault.about}; took {took:.0f} s")
+    for note in verdict.notes:
+        print(f"    {note}")
+    for finding in verdict.findings:
+        print(f"    BROKEN: {finding}")
+    sys.stdout.flush()
+
+
+_WIDTHS = (28, 10, 8, 5, 7, 9, 6, 8, 9, 6)
+
+
+def _cells(row: list[str]) -> list[str]:
+    return [cell.ljust(width) for cell, width in zip(row, _WIDTHS, strict=True)]
