@@ -3,7 +3,7 @@
 import time
 from collections import OrderedDict
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import lru_cache
 from threading import Lock
 
@@ -112,6 +112,10 @@ def provider_of(domain: str, answer: Answer) -> str:
     return registrable_domain(exchange) or domain  # empty: a null MX
 
 
+def _key(domain: str) -> str:
+    return domain.rstrip(".").lower()[:100]
+
+
 def _preference(value: str) -> tuple[int, str]:
     preference, _, exchange = value.partition(" ")
     return int(preference), exchange.rstrip(".").lower()
@@ -130,19 +134,37 @@ class ProviderCache:
 
     def provider(self, domain: str) -> str:
         """Return the provider of `domain`, asking DNS where it isn't remembered."""
-        key = domain.rstrip(".").lower()[:100]
+        key = _key(domain)
+        provider, is_good = self._recall(key)
+        return provider if is_good else self._remember(key, self._asks(key, "MX"), provider)
+
+    def providers(self, domains: Iterable[str], *, within: float | None = None) -> dict[str, str]:
+        """Return the provider of each of `domains`, asking for many at a time.
+
+        After `within` seconds in all, those that didn't answer go by what was known of them before, else by their
+        own name. Whom they belong to is remembered when an answer on its way comes in later.
+        """
+        recalled = {domain: self._recall(_key(domain)) for domain in domains}
+        named = {domain: provider for domain, (provider, _) in recalled.items()}
+        unknown = [domain for domain, (_, is_good) in recalled.items() if not is_good]
+        if unknown:
+            named |= self._ask_many(unknown, within)
+        return named
+
+    def _ask_many(self, domains: list[str], within: float | None) -> dict[str, str]:
+        pool = ThreadPoolExecutor(max_workers=min(ASKERS, len(domains)))
+        try:
+            asked = {pool.submit(self.provider, domain): domain for domain in domains}
+            return {asked[future]: future.result() for future in wait(asked, within).done}
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _recall(self, key: str) -> tuple[str, bool]:
+        """Return what is known of a domain, and whether that is good enough not to ask."""
         now = time.monotonic()
         with self._lock:
             good_until, provider = self._known.get(key, (0.0, key))
-            if now < good_until or now < self._quiet_until:
-                return provider
-        return self._remember(key, self._asks(key, "MX"), provider)
-
-    def providers(self, domains: Iterable[str]) -> dict[str, str]:
-        """Return the provider of each of `domains`, asking for many at a time."""
-        wanted = list(dict.fromkeys(domains))
-        with ThreadPoolExecutor(max_workers=min(ASKERS, max(1, len(wanted)))) as pool:
-            return dict(zip(wanted, pool.map(self.provider, wanted), strict=True))
+            return provider, now < good_until or now < self._quiet_until
 
     def _remember(self, key: str, answer: Answer, before: str) -> str:
         now = time.monotonic()

@@ -161,6 +161,9 @@ def mailbox_provider(domain: str) -> str:
     return _providers.provider(domain)
 
 
-def mailbox_providers(domains: Iterable[str]) -> dict[str, str]:
-    """Return `mailbox_provider` of each of `domains`, for a chunk of recipients grouped by domain."""
-    return _providers.providers(domains)
+def mailbox_providers(domains: Iterable[str], *, within: float | None = None) -> dict[str, str]:
+    """Return `mailbox_provider` of each of `domains`, for a chunk of recipients grouped by domain.
+
+    Whoever's name servers didn't answer `within` that many seconds in all is named by its domain.
+    """
+    return _providers.providers(domains, within=within)

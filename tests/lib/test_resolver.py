@@ -1,7 +1,9 @@
+from threading import Event
+
 import pytest
 
 from mailops.lib.dns_answers import Answer, Status
-from mailops.lib.mailbox_providers import ProviderCache, provider_of, registrable_domain
+from mailops.lib.mailbox_providers import ASKERS, ProviderCache, provider_of, registrable_domain
 from mailops.lib.resolver import Memo, Resolver, parse_nameserver, resolve
 from tests.lib.nameserver import FaultyNameserver
 
@@ -155,3 +157,36 @@ class TestProviderCache:
         cache = ProviderCache(lambda name, rdtype: Answer(Status.NXDOMAIN), size=3)
         cache.providers([f"d{n}.example" for n in range(10)])
         assert len(cache._known) == 3
+
+    def test_waits_no_longer_than_told_and_remembers_what_comes_later(self):
+        may_answer = Event()
+
+        def ask(name, rdtype):
+            if name.startswith("slow"):
+                may_answer.wait()
+            return Answer(Status.FOUND, ("5 aspmx.l.google.com",))
+
+        cache = ProviderCache(ask)
+        domains = ["quick.example", *(f"slow{n}.example" for n in range(ASKERS + 9))]
+        assert cache.providers(["quick.example"]) == {"quick.example": "gmail"}
+        first = cache.providers(domains, within=0.01)
+        assert first == {domain: domain for domain in domains} | {"quick.example": "gmail"}
+        may_answer.set()
+        assert set(cache.providers(domains).values()) == {"gmail"}
+
+    def test_an_answer_after_the_wait_needs_no_second_question(self):
+        may_answer, answered, asked = Event(), Event(), []
+
+        def ask(name, rdtype):
+            asked.append(name)
+            may_answer.wait()
+            return Answer(Status.FOUND, ("5 aspmx.l.google.com",))
+
+        cache = ProviderCache(ask)
+        remember = cache._remember
+        cache._remember = lambda *of: (remember(*of), answered.set())[0]
+        assert cache.providers(["slow.example"], within=0) == {"slow.example": "slow.example"}
+        may_answer.set()
+        answered.wait()
+        assert cache.providers(["slow.example"], within=0) == {"slow.example": "gmail"}
+        assert asked == ["slow.example"]
