@@ -7,7 +7,7 @@ from django.utils import timezone
 from mailops.accounts.auditing import audit
 from mailops.campaigns.models import Campaign
 from mailops.outbox.ledger import fetch_dicts
-from mailops.outbox.models import Message, QueueEntry
+from mailops.outbox.models import QueueEntry
 
 
 def complete_finished() -> int:
@@ -30,7 +30,8 @@ def complete(campaign_id: int) -> bool:
             return False
         if QueueEntry.objects.filter(campaign=campaign).exists():
             return False
-        if Message.objects.filter(campaign=campaign).count() != campaign.planned:
+        balance = _balance(campaign_id)
+        if sum(balance.values()) != campaign.planned:
             return False
         campaign.state, campaign.finished_at = Campaign.State.COMPLETED, timezone.now()
         campaign.save(update_fields=["state", "finished_at"])
@@ -38,7 +39,7 @@ def complete(campaign_id: int) -> bool:
             actor=None,
             verb="campaign.complete",
             subject=campaign,
-            after={"balance": _balance(campaign_id)},
+            after={"balance": balance},
         )
     return True
 

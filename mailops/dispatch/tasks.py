@@ -7,10 +7,11 @@ from celery.signals import worker_shutdown
 from celery.worker import state
 
 from mailops.dispatch.delivery import Delivery
+from mailops.dispatch.expansion import expand_for_a_while, has_unexpanded
 from mailops.dispatch.sweeping import sweep_queue as do_sweep_queue
 from mailops.dispatch.ticking import tick as do_tick
 from mailops.dispatch.working import WorkerProcess
-from mailops.outbox.hinting import hint
+from mailops.outbox.hinting import hint, send
 
 _running: dict[str, tuple[WorkerProcess, Delivery]] = {}
 
@@ -36,6 +37,19 @@ def deliver(lane: str) -> None:
 def tick() -> None:
     for lane, workers in do_tick().items():
         hint(lane, workers=workers)
+    if has_unexpanded():
+        _go_on_expanding()
+
+
+@shared_task(name="dispatch.expand")
+def expand() -> None:
+    """Make the rows of campaigns that were launched, beside the ticks; hand on while there are more."""
+    if expand_for_a_while():
+        _go_on_expanding()
+
+
+def _go_on_expanding() -> None:
+    send("dispatch.expand", queue="housekeeping")
 
 
 @shared_task(name="dispatch.sweep_queue")

@@ -1,9 +1,8 @@
-"""What every tick does: sweeps, expansion, completion, and nudges for the lanes that have work."""
+"""What every tick does: sweeps and completion, and whom to tell of work: the lanes, and the expansion beside it."""
 
 import logging
 
 from mailops.dispatch.completion import complete_finished
-from mailops.dispatch.expansion import expand_running
 from mailops.dispatch.sweeping import (
     DeathWatch,
     sweep_claims_of_the_gone,
@@ -15,12 +14,11 @@ from mailops.outbox.ledger import fetch_dicts
 
 logger = logging.getLogger(__name__)
 
-# Close what must not leave any more, settle what the gone held, expand and complete campaigns.
+# Close what must not leave any more, settle what the gone held, complete campaigns.
 STEPS = (
     sweep_canceled,
     sweep_newly_suppressed,
     sweep_claims_of_the_gone,
-    expand_running,
     complete_finished,
 )
 

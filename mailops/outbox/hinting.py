@@ -22,11 +22,14 @@ _hinted: dict[str, bool] = {}  # lanes of which a thread hints → whether one m
 
 def hint(lane: str, *, workers: int = 1) -> None:
     """Hint to as many of the lane's workers; one that finds nothing to do is done in a moment."""
+    for _ in range(workers):
+        send("dispatch.deliver", lane, queue=lane)
+
+
+def send(task: str, *arguments: str, queue: str) -> None:
+    """Send a task that only hurries what a tick does anyway; a broker that is away is nobody's fault."""
     try:
-        for _ in range(workers):
-            current_app.send_task(
-                "dispatch.deliver", args=[lane], queue=lane, expires=HINT_SECONDS, retry=False
-            )
+        current_app.send_task(task, args=arguments, queue=queue, expires=HINT_SECONDS, retry=False)
     except (OperationalError, psycopg.Error, OSError) as error:
         logger.info("no hint could be sent, the next tick finds what is due: %s", error)
 

@@ -2,21 +2,27 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
+from threading import Event
+from zlib import crc32
 
 import psycopg
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from django.utils import timezone
 
 from mailops.campaigns.models import Campaign
 from mailops.dispatch import expansion, sweeping, ticking
 from mailops.dispatch.claiming import Claimer, mark, release, usable_carriers
 from mailops.dispatch.completion import complete_finished
-from mailops.dispatch.expansion import CHUNK, expand_chunk, expand_running
+from mailops.dispatch.expansion import CHUNK, expand_chunk, expand_for_a_while, expand_running
 from mailops.dispatch.limits import give_back, take_allowance
 from mailops.dispatch.models import Allowance, Worker
 from mailops.dispatch.sweeping import DeathWatch, sweep_claims_of_the_gone, sweep_queue
 from mailops.dispatch.ticking import hearers, take_steps
+from mailops.lib import dns_answers
+from mailops.lib.dns_answers import Answer
+from mailops.lib.mailbox_providers import ProviderCache
 from mailops.outbox.canceling import cancel_campaign
 from mailops.outbox.models import EventKind, Message, QueueEntry, Status, Tally
 from mailops.outbox.recording import Outcome, record
@@ -375,6 +381,63 @@ class TestExpansion:
             "RuntimeError('a bug of ours')",
         )
         assert Message.objects.get().campaign == second
+
+    def test_stops_when_its_time_is_over_and_tells_that_there_is_more(self, monkeypatch):
+        monkeypatch.setattr(expansion, "CHUNK", 2)
+        monkeypatch.setattr(expansion, "expand_running", partial(expand_running, seconds=0))
+        audience = make_audience(*(f"r{n}@x.example" for n in range(3)))
+        make_campaign(audience=audience, state=Campaign.State.RUNNING)
+        assert expand_for_a_while()
+        assert Message.objects.count() == 2
+        assert not expand_for_a_while()
+        assert Message.objects.count() == 3
+
+    def test_one_process_at_a_time(self):
+        make_campaign(audience=make_audience("a@x.example"), state=Campaign.State.RUNNING)
+        with connect_again() as other:
+            other.execute("SELECT pg_advisory_lock(%s)", [crc32(b"dispatch.expand")])
+            assert not expand_for_a_while()
+            assert not Message.objects.exists()
+        assert not expand_for_a_while()
+        assert Message.objects.count() == 1
+
+    def test_hints_to_the_lane_with_every_chunk(self, django_capture_on_commit_callbacks):
+        campaign = make_campaign(
+            audience=make_audience("a@x.example"), state=Campaign.State.RUNNING
+        )
+        with django_capture_on_commit_callbacks() as callbacks:
+            expand_chunk(campaign.pk)
+        assert [each.args for each in callbacks] == [("bulk",)]
+
+    def test_what_ends_between_its_last_chunk_and_its_count_is_counted_the_next_time(
+        self, monkeypatch
+    ):
+        campaign = make_campaign(
+            audience=make_audience("a@x.example"), state=Campaign.State.RUNNING
+        )
+
+        def die(campaign_id):
+            raise OperationalError
+
+        with monkeypatch.context() as killed:
+            killed.setattr(expansion, "_finish", die)
+            with pytest.raises(OperationalError):
+                expand_chunk(campaign.pk)
+        campaign.refresh_from_db()
+        assert (campaign.planned, campaign.expanded_at) == (None, None)
+        assert expand_running() == 0
+        campaign.refresh_from_db()
+        assert (campaign.planned, campaign.expanded_at is None) == (1, False)
+
+    def test_a_silent_name_server_names_by_the_domain(self, monkeypatch):
+        is_made = Event()
+        monkeypatch.setattr(expansion, "DNS_SECONDS", 0)
+        silent = ProviderCache(lambda *_: is_made.wait() and Answer(dns_answers.Status.TIMEOUT))
+        monkeypatch.setattr("mailops.lib.resolver._providers", silent)
+        make_campaign(audience=make_audience("a@x.example"), state=Campaign.State.RUNNING)
+        assert expand_running() == 1
+        is_made.set()
+        assert Message.objects.get().mailbox_provider == "x.example"
 
     def test_a_paused_campaign_is_not_expanded(self):
         make_campaign(audience=make_audience("a@x.example"), state=Campaign.State.PAUSED)
