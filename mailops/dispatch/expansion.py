@@ -106,7 +106,9 @@ def _finish(campaign_id: int) -> None:
 
 def _locked(campaign_id: int) -> Campaign | None:
     """Lock the campaign and return it, if it is to be expanded still."""
-    campaign = Campaign.objects.select_for_update().select_related("stream").get(pk=campaign_id)
+    # Not its stream, whose lock would keep submissions and pauses waiting for a chunk.
+    locked = Campaign.objects.select_for_update(of=("self",)).select_related("stream")
+    campaign = locked.get(pk=campaign_id)
     is_to_do = campaign.state == Campaign.State.RUNNING and campaign.expanded_at is None
     return campaign if is_to_do else None
 

@@ -8,7 +8,7 @@ from zlib import crc32
 
 import psycopg
 import pytest
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 
 from mailops.campaigns.models import Campaign
@@ -438,6 +438,14 @@ class TestExpansion:
         assert expand_running() == 1
         is_made.set()
         assert Message.objects.get().mailbox_provider == "x.example"
+
+    @pytest.mark.django_db(transaction=True)
+    def test_a_chunk_keeps_nobody_from_its_stream(self):
+        campaign = make_campaign(state=Campaign.State.RUNNING)
+        with transaction.atomic(), connect_again() as other:
+            assert expansion._locked(campaign.pk) == campaign
+            lock = "SELECT id FROM transports_stream WHERE id = %s FOR UPDATE NOWAIT"
+            assert other.execute(lock, [campaign.stream_id]).fetchone() == (campaign.stream_id,)
 
     def test_a_paused_campaign_is_not_expanded(self):
         make_campaign(audience=make_audience("a@x.example"), state=Campaign.State.PAUSED)
