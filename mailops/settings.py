@@ -139,6 +139,11 @@ MAILOPS_STOP_GRACE_SECONDS = env.read(
     "MAILOPS_STOP_GRACE_SECONDS", float, 2.5 if MAILOPS_IS_SUPERVISED else 30.0, fix="give seconds"
 )
 
+# how long a peer may take, as a share of what RFC 5321 gives it in each phase
+MAILOPS_SMTP_PATIENCE = env.read(
+    "MAILOPS_SMTP_PATIENCE", float, 1.0, fix="give a share such as 0.5, or leave it out"
+)
+
 # --- Database and broker ---------------------------------------------------------------------
 
 _embedded_database = {

@@ -10,6 +10,7 @@ import json
 import os
 import socket
 import sys
+import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -106,7 +107,7 @@ class Conversation:
         if self._phase == "body":
             await self._say("body", "")
             return
-        self._book.write(recipient=self._recipient, session=self._number)
+        self._book.write(at=time.time(), recipient=self._recipient, session=self._number)
         await asyncio.sleep(self._book.pace / 2)
         if self._phase == "taken" and self._action.startswith("after"):
             self._book.done.add(self._recipient)

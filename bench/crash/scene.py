@@ -14,10 +14,14 @@ from django.db import OperationalError, connections
 from bench import audience, letter
 from bench.crash.witness import Witness
 from bench.stage import BenchError, Stage, T, wait_for
+from mailops.accounts.models import User
 from mailops.audiences.models import Audience, Contact, Membership
 from mailops.campaigns.models import Campaign
+from mailops.campaigns.preflight import latest_preflight
+from mailops.campaigns.tasks import rehearse_soon
 from mailops.content.models import TemplateVersion
 from mailops.dispatch.models import Worker
+from mailops.domains.checking import check_domain
 from mailops.outbox.models import QueueEntry
 from mailops.transports.models import RunState, Stream
 
@@ -28,6 +32,7 @@ SESSIONS = 4
 PACE = 0.1  # seconds the receiver thinks on a message: most of the time a body is unanswered
 SETTLES_IN = 180.0
 BACKOFF = [1, 1, 2]
+PERSON = "crash@bench.example"
 
 _numbers = count(1)
 
@@ -116,6 +121,18 @@ class Scene:
         campaign.start(actor=None)
         return campaign
 
+    @staticmethod
+    def person() -> User:
+        """Return the one who presses the buttons."""
+        known = User.objects.filter(email=PERSON).first()
+        return known or User.objects.create_superuser(PERSON)
+
+    def rehearse(self, campaign: Campaign) -> None:
+        """Ask all that is asked before a launch, so that only what a person may override is left."""
+        check_domain(campaign.identity.domain)
+        rehearse_soon(campaign, self.person())
+        self.wait(lambda: _is_rehearsed(campaign), "the rehearsal")
+
     # --- injection ---
 
     def kill(self, name: str, how: signal.Signals = signal.SIGKILL, seconds: float = 30) -> None:
@@ -185,6 +202,11 @@ class Scene:
         for name, process in self.stage.processes.items():
             if process.poll() is not None:
                 self.findings.append(f"{name} ended by itself with {process.returncode}")
+
+
+def _is_rehearsed(campaign: Campaign) -> bool:
+    latest = latest_preflight(campaign)
+    return latest is not None and latest.is_completed
 
 
 def _listens(port: int) -> bool:

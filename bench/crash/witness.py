@@ -10,6 +10,7 @@ class Witness:
         self._log = log
         self._read = 0
         self._taken: Counter[str] = Counter()
+        self._last: dict[str, float] = {}
         log.unlink(missing_ok=True)
         log.touch()
 
@@ -21,8 +22,15 @@ class Witness:
                 if not line.endswith(b"\n"):
                     break
                 self._read += len(line)
-                self._taken[json.loads(line)["recipient"]] += 1
+                mail = json.loads(line)
+                self._taken[mail["recipient"]] += 1
+                self._last[mail["recipient"]] = mail["at"]
         return self._taken
 
     def count(self) -> int:
         return self.taken().total()
+
+    def times(self) -> dict[str, float]:
+        """Return when each recipient's last mail was taken, by the machine's clock."""
+        self.taken()
+        return self._last

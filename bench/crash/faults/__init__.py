@@ -6,7 +6,7 @@ from importlib import import_module
 
 from bench.crash.scene import Scene
 
-MODULES = ("killing", "database", "brokers")
+MODULES = ("killing", "database", "brokers", "clocks", "presses", "peers", "people")
 
 Play = Callable[[Scene], None]
 

@@ -61,6 +61,7 @@ def redis_lost(scene: Scene) -> None:
     time.sleep(SHORT_OUTAGE_SECONDS if scene.is_short else OUTAGE_SECONDS)
     _start_redis(scene, program, port)
     scene.broke()
+    scene.launch(scene.good(scene.size))  # the first may have been sent without any hint
     scene.wait_resumed()
 
 

@@ -58,5 +58,9 @@ def _server_of(
         ehlo_name=transport.return_path_host or settings.MAILOPS_RETURN_PATH_HOST,
         login=login,
         ca_file=str(settings.MAILOPS_EXTRA_CA_FILE or ""),
-        timeouts=timeouts or TIMEOUTS,
+        timeouts=timeouts or _patience(),
     )
+
+
+def _patience() -> dict[Phase, float]:
+    return {phase: seconds * settings.MAILOPS_SMTP_PATIENCE for phase, seconds in TIMEOUTS.items()}

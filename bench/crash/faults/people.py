@@ -1,0 +1,99 @@
+"""11: one recipient that breaks every session, people who unsubscribe meanwhile, people who pause and cancel."""
+
+import time
+
+from bench.crash.faults import Extent, fault
+from bench.crash.scene import BULK, PACE, SESSIONS, Scene
+from mailops.campaigns.models import Campaign
+from mailops.outbox.canceling import cancel_campaign
+from mailops.outbox.models import Message, Status
+from mailops.suppressions.models import Suppression
+from mailops.suppressions.suppressing import suppress
+
+PATIENCE_SECONDS = 60
+POISON = ("rcpt-421-always", "rcpt-drop-always", "mail-drop-always")
+SUPPRESSED_AT_ONCE = 50
+BEGINS_WITHIN = 1.0
+
+
+@fault("recipients whose RCPT draws a 421 or a drop every time", short=Extent(1_000), long=Extent(10_000))  # fmt: skip
+def poisoned_recipients(scene: Scene) -> None:
+    scene.start_receiver(pace=PACE / 5)
+    scene.start_workers()
+    poison = [one for behavior in POISON for one in scene.drawing(behavior, 1)]
+    stream = scene.make_stream()
+    stream.expiry_seconds = PATIENCE_SECONDS
+    stream.save()
+    middle, good = scene.size // 2, scene.good(scene.size - len(poison))
+    campaign = scene.make_campaign([*good[:middle], *poison, *good[middle:]], stream=stream)
+    campaign.start(actor=None)
+    scene.broke()
+    scene.settle(PATIENCE_SECONDS + 60)
+    told = dict(Message.objects.filter(campaign=campaign).values_list("recipient", "status"))
+    fallen = [one for one in good if told.get(one) != Status.ACCEPTED]
+    scene.expect(f"{len(fallen)} others were not accepted", holds=not fallen)
+    kept = [one for one in poison if told.get(one) != Status.EXPIRED]
+    scene.expect(f"of the poisoned {kept} did not expire", holds=not kept)
+
+
+@fault("people suppressed in mid-run", short=Extent(1_000), long=Extent(10_000))
+def suppressed_meanwhile(scene: Scene) -> None:
+    scene.start_receiver()
+    scene.start_workers()
+    campaign = scene.launch()
+    scene.wait_taken(scene.size // 4)
+    leaving = scene.recipients[:: scene.size // SUPPRESSED_AT_ONCE]
+    done_at = {}
+    for address in leaving:
+        suppress(address=address, stream=None, reason=Suppression.Reason.UNSUBSCRIBE)
+        done_at[address] = time.time()
+    scene.broke()
+    scene.settle()
+    late = {
+        address: at - done_at[address]
+        for address, at in scene.witness.times().items()
+        if address in done_at and at - done_at[address] > BEGINS_WITHIN + PACE
+    }
+    scene.expect(f"attempts began long after the suppression: {late}", holds=not late)
+    messages = Message.objects.filter(campaign=campaign, status=Status.SUPPRESSED)
+    scene.notes.append(f"{messages.count()} of {len(leaving)} were suppressed before they left")
+    scene.expect("nobody was suppressed", holds=messages.exists())
+
+
+@fault("pause and resume in mid-run", short=Extent(1_000, 3), long=Extent(10_000, 10))
+def paused_meanwhile(scene: Scene) -> None:
+    scene.start_receiver()
+    scene.start_workers()
+    campaign = scene.launch()
+    for pause in range(1, scene.times + 1):
+        scene.wait_taken(pause * scene.size // (scene.times + 1))
+        campaign.pause("person")
+        _expect_stop(scene)
+        campaign.resume()
+        scene.broke()
+        scene.wait_resumed()
+
+
+@fault("cancel in mid-run", short=Extent(1_000), long=Extent(10_000))
+def canceled_meanwhile(scene: Scene) -> None:
+    scene.ends_as = Campaign.State.CANCELED
+    scene.start_receiver()
+    scene.start_workers()
+    campaign = scene.launch()
+    scene.wait_taken(scene.size // 3)
+    cancel_campaign(campaign=campaign, actor=None)
+    scene.broke()
+    _expect_stop(scene)
+    left = Message.objects.filter(campaign=campaign, status=Status.CANCELED).count()
+    scene.notes.append(f"{left} were canceled")
+    scene.expect("nothing was left to cancel", holds=left > 0)
+
+
+def _expect_stop(scene: Scene) -> None:
+    """Expect at most one more message of each session after those whose content is on its way."""
+    time.sleep(PACE)  # the bodies that had left are in the log by then
+    seen = scene.witness.count()
+    time.sleep(2.0)
+    more, most = scene.witness.count() - seen, len(BULK) * SESSIONS
+    scene.notes.append(f"{more} more after the stop")
+    scene.expect(f"{more} more were sent after the stop, {most} may be", holds=more <= most)
