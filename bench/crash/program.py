@@ -7,6 +7,8 @@ import sys
 import time
 from types import FrameType
 
+from django.db import DatabaseError
+
 from bench import audience
 from bench.crash.faults import Fault, load
 from bench.crash.judging import HEAD, Verdict, judge
@@ -57,7 +59,7 @@ def play(stage: Stage, fault: Fault, version: TemplateVersion, *, is_short: bool
     try:
         try:
             fault.play(scene)
-        except BenchError as error:
+        except (BenchError, DatabaseError) as error:
             scene.findings.append(str(error))
         seconds = scene.settle()
         scene.find_the_ended()

@@ -23,7 +23,7 @@ from mailops.content.models import TemplateVersion
 from mailops.dispatch.models import Worker
 from mailops.domains.checking import check_domain
 from mailops.outbox.models import QueueEntry
-from mailops.transports.models import RunState, Stream
+from mailops.transports.models import RunState, Stream, Transport
 
 PORT, SECOND_PORT = int(os.environ["CRASH_PORT"]), int(os.environ["CRASH_SECOND_PORT"])
 RECEIVER = Path(__file__).with_name("receiver.py")
@@ -185,8 +185,18 @@ class Scene:
         try:
             self.wait(self._has_settled, "the campaigns to end by themselves", seconds)
         except BenchError as error:
-            self.findings.append(str(error))
+            self.findings.append(f"{error}: {'; '.join(self._standing())}")
         return time.monotonic() - begun_at
+
+    def _standing(self) -> list[str]:
+        """Say where campaigns, streams and transports stand that did not end as they should."""
+        return [
+            f"{one} is {one.state} {one.pause_sentence}, its stream {one.stream.state}"
+            f" {one.stream.pause_sentence}, its transport {transport.state}"
+            f" {transport.pause_sentence} {transport.breaker} {transport.breaker_sentence}"
+            for one in Campaign.objects.filter(pk__in=[each.pk for each in self.campaigns])
+            for transport in Transport.objects.filter(routes__stream=one.stream)
+        ]
 
     def _has_settled(self) -> bool:
         ids = [campaign.pk for campaign in self.campaigns]
