@@ -12,6 +12,7 @@ from mailops.lib.env import Environment
 from mailops.lib.installation_keys import KEY_NAMES, kept_keys
 from mailops.lib.logs import AsJson, Masking, password_in
 from mailops.lib.postgres import socket_folder
+from mailops.lib.time_zones import zone_name
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -70,6 +71,14 @@ MAILOPS_NAMESERVERS: list[str] = env.read(
     parse.listeners,
     [MAILOPS_DEMO_NAMESERVER] if MAILOPS_DEMO else [],
     fix="give host:port,…, or leave it out to ask the system's",
+)
+# where hours are given without a place: of recipients whose time zone is unknown
+MAILOPS_TIME_ZONE: str = env.read(
+    "MAILOPS_TIME_ZONE", zone_name, "UTC", fix="give an IANA name such as Europe/Berlin"
+)
+# later than this nobody expects a scheduled campaign any more: it waits for a person, as after a weekend's outage
+MAILOPS_STALE_SCHEDULE_MINUTES: int = env.read(
+    "MAILOPS_STALE_SCHEDULE_MINUTES", parse.minutes, 120, fix="give minutes, 15 or more"
 )
 MAILOPS_TRUSTED_RELAYS: frozenset[tuple[str, int]] = env.read(
     "MAILOPS_TRUSTED_RELAYS",
@@ -359,6 +368,7 @@ STORAGES = {
 CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "dispatch-tick": {"task": "dispatch.tick", "schedule": 1.0},
     "dispatch-sweep": {"task": "dispatch.sweep_queue", "schedule": 15.0},
+    "dispatch-hours": {"task": "dispatch.keep_hours", "schedule": 5.0},
     "reports-rollup": {"task": "reports.rollup", "schedule": 2.0},
     "suppression-imports": {
         "task": "mailops.suppressions.tasks.continue_suppression_imports",

@@ -11,6 +11,9 @@ class Contact(models.Model):
     address = models.CharField(max_length=320)  # as given
     address_key = models.CharField(max_length=320, unique=True)  # protocol.address.address_key
     attributes = models.JSONField(default=dict)  # plain scalars, merge data for templates
+    time_zone = models.CharField(
+        max_length=64, blank=True, default="", db_default=""
+    )  # IANA name; empty: not known
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
-from mailops.transports.models import PauseCause
+from mailops.transports.models import KeepsHours, PauseCause, hours_are_whole
 
 
 class CampaignQuerySet(models.QuerySet["Campaign"]):
@@ -32,7 +32,7 @@ class CampaignQuerySet(models.QuerySet["Campaign"]):
         return self.order_by(rank, "-id")
 
 
-class Campaign(models.Model):
+class Campaign(KeepsHours, models.Model):
     class State(models.TextChoices):
         DRAFT = "draft", "Draft"
         SCHEDULED = "scheduled", "Scheduled"
@@ -52,6 +52,7 @@ class Campaign(models.Model):
     audience = models.ForeignKey(
         "audiences.Audience", on_delete=models.PROTECT, related_name="campaigns"
     )
+    has_own_hours = models.BooleanField(default=False)  # else the stream's, until it starts
     state = models.CharField(max_length=10, choices=State.choices, default=State.DRAFT)
     pause_cause = models.CharField(max_length=20, choices=PauseCause.choices, blank=True)
     pause_sentence = models.TextField(blank=True)
@@ -75,6 +76,7 @@ class Campaign(models.Model):
     objects: ClassVar[models.Manager["Campaign"]] = CampaignQuerySet.as_manager()
 
     class Meta:
+        constraints: ClassVar = hours_are_whole("campaign")
         indexes: ClassVar = [
             models.Index(
                 fields=["state", "scheduled_at"], name="campaign_by_state"
@@ -114,6 +116,16 @@ class Campaign(models.Model):
         return self.started_at is not None
 
     @property
+    def keeps(self) -> KeepsHours:
+        """What says at which hours its mail may leave: itself, or its stream."""
+        return self if self.has_own_hours or self.has_messages else self.stream
+
+    @property
+    def zone_if_unknown(self) -> str:
+        """The zone that counts for recipients whose own is unknown."""
+        return self.time_zone or self.stream.zone_name
+
+    @property
     def may_be_launched(self) -> bool:
         """Tell whether a person may let it go: a draft, or one that was stopped at its very start."""
         return self.is_draft or (self.is_paused and not self.has_messages)
@@ -150,7 +162,12 @@ class Campaign(models.Model):
         return self._change(
             "start",
             self._YET_TO_START,
-            {"state": self.State.RUNNING, "started_at": timezone.now(), **self._UNPAUSED},
+            {
+                "state": self.State.RUNNING,
+                "started_at": timezone.now(),
+                **self._hours_at_start(),
+                **self._UNPAUSED,
+            },
             actor=actor,
         )
 
@@ -187,6 +204,11 @@ class Campaign(models.Model):
             actor=actor,
             reason=reason,
         )
+
+    def _hours_at_start(self) -> dict[str, Any]:
+        """Return the hours it keeps from its start on, whatever becomes of its stream's."""
+        hours = {name: getattr(self.keeps, name) for name in self.HOURS}
+        return {**hours, "time_zone": self.zone_if_unknown}
 
     _YET_TO_START = frozenset({State.DRAFT, State.SCHEDULED, State.PAUSED})
     _UNPAUSED: ClassVar = {
@@ -278,6 +300,7 @@ class Preflight(models.Model):
     suppressed = models.PositiveBigIntegerField(default=0)
     invalid = models.PositiveBigIntegerField(default=0)
     unrenderable = models.PositiveBigIntegerField(default=0)
+    zones = models.JSONField(default=dict)  # time zone, "" where unknown → sendable members
     errors = models.JSONField(default=dict)  # sentence → {"members": 3, "examples": [address, …]}
     missing = models.JSONField(default=dict)  # variable → the same
 

@@ -80,6 +80,7 @@ WITH due AS (
     SELECT e.message_id FROM outbox_queueentry e
      WHERE e.stream_id = %(stream)s AND e.worker_id IS NULL AND NOT e.is_held
        AND e.due_at <= clock_timestamp() AND e.expires_at > clock_timestamp()
+       AND (e.closes_at IS NULL OR e.closes_at > clock_timestamp())
        AND (e.due_at, e.message_id) > (%(after_due)s, %(after_id)s)
        AND (e.campaign_id IS NULL OR e.campaign_id IN (SELECT id FROM campaigns_campaign WHERE state = 'running'))
        AND EXISTS (SELECT FROM dispatch_worker w

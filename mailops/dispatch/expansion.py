@@ -10,10 +10,11 @@ from django.utils import timezone
 
 from mailops.campaigns.models import Campaign
 from mailops.dispatch.sweeping import sweep_suppressed
+from mailops.lib.hours import opening
 from mailops.lib.locks import session_lock
 from mailops.lib.resolver import mailbox_providers
 from mailops.outbox.hinting import hint_after_commit
-from mailops.outbox.ledger import fetch_dicts
+from mailops.outbox.ledger import fetch_dicts, fetch_first
 from mailops.outbox.models import QueueEntry
 from mailops.outbox.tokens import current_token_key_id
 from mailops.transports.models import PauseCause
@@ -72,15 +73,16 @@ def expand_chunk(campaign_id: int) -> int:
     Safe to repeat and to run twice at once: the campaign's row is locked, a campaign has one message for an address
     key, and the cursor moves in the same transaction.
     """
+    domains, zones = _next_domains_and_zones(campaign_id)
     # asks DNS, so before anything is locked
-    providers = mailbox_providers(_next_domains(campaign_id), within=DNS_SECONDS)
+    providers = mailbox_providers(domains, within=DNS_SECONDS)
     with transaction.atomic():
         campaign = _locked(campaign_id)
         if campaign is None:
             return 0
         if campaign.expansion_end is None:
             campaign.expansion_end = _last_member(campaign)
-        counts = _expand(campaign, providers)
+        counts = _expand(campaign, providers, zones)
         campaign.expansion_cursor = counts["last_id"] or campaign.expansion_end
         campaign.invalid += counts["invalid"]
         campaign.duplicates += counts["members"] - counts["invalid"] - counts["made"]
@@ -113,12 +115,29 @@ def _locked(campaign_id: int) -> Campaign | None:
     return campaign if is_to_do else None
 
 
-def _expand(campaign: Campaign, providers: dict[str, str]) -> dict[str, int]:
+def _expand(campaign: Campaign, providers: dict[str, str], zones: list[str]) -> dict[str, int]:
     with connection.cursor() as cursor:
         # the chunk is read several times: memory for it, not files
         cursor.execute("SET LOCAL work_mem = '32MB'")
-    (counts,) = fetch_dicts(_EXPAND, _parameters(campaign, providers))
+    parameters = _parameters(campaign, providers)
+    if campaign.hours.are_set:
+        sql, parameters["openings"] = _EXPAND_IN_HOURS, _openings(campaign, zones)
+    else:
+        sql = _EXPAND
+    (counts,) = fetch_dicts(sql, parameters)
     return counts
+
+
+def _openings(campaign: Campaign, zones: list[str]) -> str:
+    """Return when mail to each of `zones` may leave, and until when, as JSON."""
+    (now,) = fetch_first("SELECT clock_timestamp()", [])
+    openings = {
+        name: opening(campaign.hours, name or campaign.zone_if_unknown, now)
+        for name in ["", *zones]
+    }
+    return json.dumps(
+        {name: [each.opens_at, each.closes_at] for name, each in openings.items()}, default=str
+    )
 
 
 def _last_member(campaign: Campaign) -> int:
@@ -135,10 +154,10 @@ def _rows_of(campaign_id: int) -> int:
         return int(cursor.fetchone()[0])
 
 
-def _next_domains(campaign_id: int) -> list[str]:
+def _next_domains_and_zones(campaign_id: int) -> tuple[list[str], list[str]]:
     rows = fetch_dicts(
         """
-        SELECT DISTINCT split_part(c.address_key, '@', 2) AS domain
+        SELECT DISTINCT split_part(c.address_key, '@', 2) AS domain, c.time_zone
           FROM campaigns_campaign p
           JOIN LATERAL (SELECT contact_id FROM audiences_membership m
                          WHERE m.audience_id = p.audience_id AND m.id > p.expansion_cursor
@@ -148,7 +167,7 @@ def _next_domains(campaign_id: int) -> list[str]:
         """,
         [CHUNK, campaign_id],
     )
-    return [row["domain"] for row in rows]
+    return sorted({row["domain"] for row in rows}), sorted({row["time_zone"] for row in rows})
 
 
 def _parameters(campaign: Campaign, providers: dict[str, str]) -> dict[str, object]:
@@ -170,9 +189,9 @@ def _parameters(campaign: Campaign, providers: dict[str, str]) -> dict[str, obje
 
 
 # An address with letters outside ASCII would need SMTPUTF8 at the next hop: it is counted apart, as invalid.
-_EXPAND = r"""
+_EXPAND_AT = r"""
 WITH member AS (
-    SELECT m.id, c.address, c.address_key, c.attributes, split_part(c.address_key, '@', 2) AS domain
+    SELECT m.id, c.address, c.address_key, c.attributes, c.time_zone, split_part(c.address_key, '@', 2) AS domain
       FROM (SELECT id, contact_id FROM audiences_membership
              WHERE audience_id = %(audience)s AND id > %(cursor)s AND id <= %(end)s
              ORDER BY id LIMIT %(chunk)s) m
@@ -192,9 +211,10 @@ WITH member AS (
     RETURNING id, address_key, mailbox_provider
 ), queued AS (
     INSERT INTO outbox_queueentry (message_id, lane, stream_id, campaign_id, address_key, mailbox_provider, due_at,
-           expires_at, attempts, session_attempts, is_held)
-    SELECT id, %(lane)s, %(stream)s, %(campaign)s, address_key, mailbox_provider, clock_timestamp(),
-           clock_timestamp() + make_interval(secs => %(expiry)s), 0, 0, FALSE FROM made
+           closes_at, expires_at, attempts, session_attempts, is_held)
+    SELECT id, %(lane)s, %(stream)s, %(campaign)s, address_key, mailbox_provider, due_at, closes_at,
+           due_at + make_interval(secs => %(expiry)s), 0, 0, FALSE
+      FROM {due}
 ), counted AS (
     INSERT INTO outbox_tally (bucket_at, measure, kind, reason, stream_id, campaign_id, domain_id, version_id,
            mailbox_provider, n)
@@ -205,3 +225,18 @@ WITH member AS (
 SELECT (SELECT count(*) FROM member) AS members, (SELECT max(id) FROM member) AS last_id,
        (SELECT count(*) FROM member) - (SELECT count(*) FROM valid) AS invalid, (SELECT count(*) FROM made) AS made
 """
+
+_EXPAND = _EXPAND_AT.replace(
+    "{due}", "(SELECT *, clock_timestamp() AS due_at, NULL::timestamptz AS closes_at FROM made) due"
+)
+# Each zone has its opening. A zone that a contact was given this very moment has none: such an entry closes at once, and
+# gets its own when it is moved into its hours.
+_EXPAND_IN_HOURS = _EXPAND_AT.replace(
+    "{due}",
+    """made JOIN (
+        SELECT address_key,
+               greatest(clock_timestamp(), (%(openings)s::jsonb -> time_zone ->> 0)::timestamptz) AS due_at,
+               CASE WHEN %(openings)s::jsonb ? time_zone THEN (%(openings)s::jsonb -> time_zone ->> 1)::timestamptz
+                    ELSE clock_timestamp() END AS closes_at
+          FROM valid) due USING (address_key)""",
+)

@@ -11,12 +11,15 @@ from django.db.models.functions import Now
 
 from mailops.dispatch.claiming import release_claims_of_the_gone
 from mailops.dispatch.models import Worker
+from mailops.lib.locks import session_lock
+from mailops.outbox.keeping_hours import move_closed
 from mailops.outbox.ledger import fetch_dicts
 from mailops.outbox.models import EventKind, QueueEntry
 from mailops.outbox.recording import Outcome, close_where, record_with_retry
 from mailops.suppressions.models import Suppression
 
 CHUNK = 1000
+KEEPING_SECONDS = 2.0  # then the task hands on to a new one
 NEW_FOR = timedelta(
     minutes=2
 )  # longer than any transaction that suppresses, and than an outage of the tick
@@ -57,15 +60,31 @@ def sweep_suppressed(entries: QuerySet[QueueEntry] | None = None, *, most: int =
 
 
 def sweep_expired(*, most: int = 20_000) -> int:
-    """Give up on messages older than their stream's patience; a held one waits for its person."""
+    """Give up on messages older than their stream's patience; a held one waits for its person.
+
+    One whose hours are over waits for the next ones: it is moved there, with the time it may take.
+    """
+    in_hours = Q(closes_at=None) | Q(closes_at__gt=Now())
     return close_where(
         most=most,
         kind=EventKind.EXPIRED,
-        entries=QueueEntry.objects.filter(expires_at__lte=Now(), marked_at=None, is_held=False),
+        entries=QueueEntry.objects.filter(
+            in_hours, expires_at__lte=Now(), marked_at=None, is_held=False
+        ),
         source="outbox",
         reason="expired",
         sentence="It could not be handed over within the time its stream allows.",
     )
+
+
+def keep_hours_for_a_while(*, seconds: float = KEEPING_SECONDS) -> bool:
+    """Move messages whose hours are over to the next ones, unless another process is at it; return whether to go on."""
+    ends_at = time.monotonic() + seconds
+    with session_lock("dispatch.keep_hours") as is_ours:
+        while is_ours and move_closed():
+            if time.monotonic() >= ends_at:
+                return True
+    return False
 
 
 def sweep_claims_of_the_gone() -> int:

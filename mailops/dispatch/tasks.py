@@ -8,6 +8,7 @@ from celery.worker import state
 
 from mailops.dispatch.delivery import Delivery
 from mailops.dispatch.expansion import expand_for_a_while, has_unexpanded
+from mailops.dispatch.sweeping import keep_hours_for_a_while
 from mailops.dispatch.sweeping import sweep_queue as do_sweep_queue
 from mailops.dispatch.ticking import tick as do_tick
 from mailops.dispatch.working import WorkerProcess
@@ -50,6 +51,13 @@ def expand() -> None:
 
 def _go_on_expanding() -> None:
     send("dispatch.expand", queue="housekeeping")
+
+
+@shared_task(name="dispatch.keep_hours")
+def keep_hours() -> None:
+    """Move what its hours left behind to the next ones; hand on while there is more."""
+    if keep_hours_for_a_while():
+        send("dispatch.keep_hours", queue="housekeeping")
 
 
 @shared_task(name="dispatch.sweep_queue")

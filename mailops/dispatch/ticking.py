@@ -55,7 +55,8 @@ def hearers() -> dict[str, int]:
           FROM (VALUES ('transactional'), ('bulk')) AS l(lane)
          WHERE EXISTS (SELECT FROM transports_stream s JOIN outbox_queueentry e ON e.stream_id = s.id
                         WHERE s.kind = l.lane AND e.worker_id IS NULL AND NOT e.is_held
-                          AND e.due_at <= clock_timestamp())
+                          AND e.due_at <= clock_timestamp()
+                          AND (e.closes_at IS NULL OR e.closes_at > clock_timestamp()))
             OR EXISTS (SELECT FROM outbox_queueentry e WHERE e.lane = l.lane AND e.worker_id IS NOT NULL)
         """,
         [],

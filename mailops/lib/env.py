@@ -89,6 +89,12 @@ def days(raw: str) -> int:
     return int(raw)
 
 
+def minutes(raw: str) -> int:
+    if not (raw.isascii() and raw.isdigit() and 15 <= int(raw) < 1_000_000):
+        raise ValueError(f"“{raw}” is no number of minutes, 15 or more")
+    return int(raw)
+
+
 def listed(raw: str) -> list[str]:
     """Return the parts of a list written with commas."""
     return [part for part in (part.strip() for part in raw.split(",")) if part]

@@ -228,6 +228,9 @@ class QueueEntry(models.Model):
     address_key = models.CharField(max_length=320)
     mailbox_provider = models.CharField(max_length=100, blank=True)
     due_at = models.DateTimeField()
+    closes_at = models.DateTimeField(
+        null=True
+    )  # the end of the hours in which it may leave; null: at any time
     expires_at = models.DateTimeField()
     attempts = models.SmallIntegerField(default=0)  # deferrals
     session_attempts = models.SmallIntegerField(default=0)  # sessions lost while it was spoken of
@@ -250,6 +253,16 @@ class QueueEntry(models.Model):
                 fields=["campaign"], name="entry_by_campaign"
             ),  # is a campaign done; cancel
             models.Index(fields=["address_key"], name="entry_by_address"),  # suppression sweeps
+            models.Index(
+                fields=["campaign", "due_at"],
+                name="entry_waiting",
+                condition=~models.Q(closes_at=None),
+            ),  # how many wait for their hours, and until when
+            models.Index(
+                fields=["campaign", "closes_at"],
+                name="entry_closed",
+                condition=~models.Q(closes_at=None),
+            ),  # those whose hours are over before they left
         ]
 
 

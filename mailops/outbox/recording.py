@@ -13,6 +13,7 @@ from mailops.campaigns.models import Campaign
 from mailops.lib.storable import storable
 from mailops.outbox.accepting import Handover, accept_claimed
 from mailops.outbox.fold import Told, fold
+from mailops.outbox.keeping_hours import keep_hours
 from mailops.outbox.ledger import (
     Row,
     bucket_of,
@@ -193,12 +194,25 @@ def _record(batch: Sequence[Outcome], *, locked_campaigns: frozenset[int]) -> li
     event_ids = insert_events(events)
     write_messages([row for row in rows.values() if row.is_touched])
     write_entries([row for row in rows.values() if row.is_touched])
+    keep_hours(_queued_again(rows.values()))
     write_tallies(tallies)
     if reopened:
         _reopen_completed(reopened)
     return [
         _with_event(one, outcome, event_ids) for one, outcome in zip(recorded, batch, strict=True)
     ]
+
+
+def _queued_again(rows: Iterable[Row]) -> dict[int, int]:
+    """Return the campaigns' messages among `rows` that have a new due time, each with its campaign."""
+    return {
+        row.id: row.columns["campaign_id"]
+        for row in rows
+        if row.is_touched
+        and row.columns["campaign_id"]
+        and row.standing.entry is not None
+        and row.standing.entry.is_released
+    }
 
 
 def _reopen_completed(campaign_ids: set[int]) -> None:

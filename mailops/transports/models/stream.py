@@ -9,6 +9,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
+from mailops.transports.models.hours import KeepsHours, hours_are_whole
 from mailops.transports.models.pausing import Pausable, RunState
 from mailops.transports.models.transport import Transport
 
@@ -52,8 +53,11 @@ class StreamQuerySet(models.QuerySet["Stream"]):
         return self.annotate(is_stopped=Q(state=RunState.PAUSED)).order_by("-is_stopped", "name")
 
 
-class Stream(Pausable):
-    """The policy unit: what kind of mail, from which domain, through which transports, with what patience."""
+class Stream(KeepsHours, Pausable):
+    """The policy unit: what kind of mail, from which domain, through which transports, with what patience.
+
+    Its hours are what its campaigns keep that have none of their own; single messages leave at any time.
+    """
 
     class Kind(models.TextChoices):
         TRANSACTIONAL = "transactional", "Transactional"  # one person waits for it
@@ -80,6 +84,9 @@ class Stream(Pausable):
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = StreamQuerySet.as_manager()
+
+    class Meta:
+        constraints: ClassVar = hours_are_whole("stream")
 
     def __str__(self) -> str:
         return self.name

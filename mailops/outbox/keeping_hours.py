@@ -1,0 +1,87 @@
+"""Moves messages of campaigns into the hours in which they may leave, each by the clock of its recipient.
+
+The time that a message waits for its hours is no time in which it could have left: its expiry moves along.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import connection, transaction
+
+from mailops.campaigns.models import Campaign
+from mailops.lib.hours import opening
+from mailops.outbox.ledger import fetch_dicts
+
+CHUNK = 5000
+
+
+def keep_hours(due: Mapping[int, int]) -> int:
+    """Move open messages that would be due outside the hours of their campaign; return how many were looked at.
+
+    `due` is message → campaign. In the transaction that made them due.
+    """
+    campaigns = _campaigns(set(due.values()))
+    kept = {pk for pk, campaign in campaigns.items() if campaign.hours.are_set}
+    ids = [message_id for message_id, campaign_id in due.items() if campaign_id in kept]
+    return _move("e.message_id = ANY(%(ids)s)", {"ids": ids}) if ids else 0
+
+
+def move_closed(*, chunk: int = CHUNK) -> int:
+    """Move messages of running campaigns whose hours were over before they left; return how many.
+
+    The claim passes them over meanwhile. Safe to run twice at once.
+    """
+    where = """
+        e.closes_at <= clock_timestamp() AND e.worker_id IS NULL AND NOT e.is_held
+        AND e.campaign_id IN (SELECT id FROM campaigns_campaign WHERE state = 'running')
+        LIMIT %(chunk)s FOR UPDATE OF e SKIP LOCKED
+    """
+    with transaction.atomic():
+        return _move(where, {"chunk": chunk})
+
+
+def _campaigns(ids: set[int]) -> dict[int, Campaign]:
+    return Campaign.objects.select_related("stream").in_bulk(ids) if ids else {}
+
+
+def _move(where: str, params: dict[str, Any]) -> int:
+    # when each wants to leave, and from when on it only waited for that
+    entries = fetch_dicts(
+        f"""
+        WITH e AS (
+            SELECT e.message_id, e.campaign_id, e.address_key, e.due_at, e.closes_at
+              FROM outbox_queueentry e WHERE {where}
+        )
+        SELECT e.message_id, e.campaign_id, coalesce(c.time_zone, '') AS zone,
+               greatest(e.due_at, clock_timestamp()) AS wanted_at,
+               greatest(e.due_at, least(e.closes_at, clock_timestamp())) AS waits_since
+          FROM e LEFT JOIN audiences_contact c ON c.address_key = e.address_key
+        """,  # noqa: S608 - conditions of our own
+        params,
+    )
+    campaigns = _campaigns({entry["campaign_id"] for entry in entries})
+    moved = [_moved(entry, campaigns[entry["campaign_id"]]) for entry in entries]
+    if moved:
+        with connection.cursor() as cursor:
+            cursor.execute(_UPDATE, [json.dumps(moved, default=str)])
+    return len(moved)
+
+
+def _moved(entry: dict[str, Any], campaign: Campaign) -> dict[str, Any]:
+    zone = entry["zone"] or campaign.zone_if_unknown
+    found = opening(campaign.hours, zone, entry["wanted_at"])
+    return {
+        "id": entry["message_id"],
+        "due_at": found.opens_at,
+        "closes_at": found.closes_at,
+        "waits": (found.opens_at - entry["waits_since"]).total_seconds(),
+    }
+
+
+_UPDATE = """
+    UPDATE outbox_queueentry e
+       SET due_at = v.due_at, closes_at = v.closes_at, expires_at = e.expires_at + make_interval(secs => v.waits)
+      FROM json_to_recordset(%s::json) AS v(id bigint, due_at timestamptz, closes_at timestamptz, waits float)
+     WHERE e.message_id = v.id
+"""
