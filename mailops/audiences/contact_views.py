@@ -1,16 +1,19 @@
 """Pages of one contact and its memberships."""
 
+from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
+from django.utils import timezone
 
 from mailops.accounts.permissions import Act, needs, user_of
-from mailops.audiences.curating import add_member, change_attributes, remove_member
+from mailops.audiences.curating import add_member, change_contact, remove_member
 from mailops.audiences.forms import ContactForm, MemberForm
 from mailops.audiences.models import Audience, Contact, Membership
 from mailops.audiences.tasks import count_soon
 from mailops.lib.htmx import render_page
+from mailops.lib.time_zones import zone
 from mailops.suppressions.models import Suppression
 
 
@@ -19,6 +22,8 @@ def contact_detail(request: HttpRequest, contact_id: int) -> HttpResponse:
     contact = get_object_or_404(Contact, pk=contact_id)
     context = {
         "contact": contact,
+        "zone_if_unknown": settings.MAILOPS_TIME_ZONE,
+        "local_time": f"{timezone.now().astimezone(zone(contact.time_zone)):%H:%M}",
         "memberships": contact.memberships.select_related("audience").order_by("audience__name"),
         "suppressions": Suppression.objects.active()
         .filter(address_key=contact.address_key)
@@ -30,11 +35,10 @@ def contact_detail(request: HttpRequest, contact_id: int) -> HttpResponse:
 @needs(Act.SEND)
 def contact_edit(request: HttpRequest, contact_id: int) -> HttpResponse:
     contact = get_object_or_404(Contact, pk=contact_id)
-    form = ContactForm(request.POST or None, initial={"attributes": contact.attributes})
+    initial = {"attributes": contact.attributes, "time_zone": contact.time_zone}
+    form = ContactForm(request.POST or None, initial=initial)
     if request.method == "POST" and form.is_valid():
-        change_attributes(
-            contact=contact, attributes=form.cleaned_data["attributes"], actor=user_of(request)
-        )
+        change_contact(contact=contact, **form.cleaned_data, actor=user_of(request))
         for membership in contact.memberships.all():
             count_soon(membership.audience_id)
         messages.success(request, "Saved.")

@@ -57,17 +57,31 @@ def delete_audience(*, audience: Audience, actor: User) -> None:
 
 
 def add_member(
-    *, audience: Audience, address: str, consent: str, attributes: Mapping[str, str], actor: User
+    *,
+    audience: Audience,
+    address: str,
+    consent: str,
+    attributes: Mapping[str, str],
+    actor: User,
+    time_zone: str = "",
 ) -> tuple[Membership, bool]:
     """Add one person, known already or not; return the membership and whether it is new. Raise InvalidAddress."""
     key = address_key(address)
     with transaction.atomic():
         contact, is_new = Contact.objects.get_or_create(
-            address_key=key, defaults={"address": address, "attributes": dict(attributes)}
+            address_key=key,
+            defaults={
+                "address": address,
+                "attributes": dict(attributes),
+                "time_zone": time_zone,
+            },
         )
-        if attributes and not is_new:
-            change_attributes(
-                contact=contact, attributes={**contact.attributes, **attributes}, actor=actor
+        if (attributes or time_zone) and not is_new:
+            change_contact(
+                contact=contact,
+                attributes={**contact.attributes, **attributes},
+                time_zone=time_zone or contact.time_zone,
+                actor=actor,
             )
         membership, is_added = Membership.objects.get_or_create(
             audience=audience, contact=contact, defaults={"consent": consent}
@@ -98,15 +112,20 @@ def remove_member(*, membership: Membership, actor: User) -> None:
         membership.delete()
 
 
-def change_attributes(*, contact: Contact, attributes: Mapping[str, str], actor: User) -> None:
+def change_contact(
+    *, contact: Contact, attributes: Mapping[str, str], time_zone: str, actor: User
+) -> None:
     """Replace what is known of a contact."""
     with transaction.atomic():
         locked = Contact.objects.select_for_update().get(pk=contact.pk)
-        before = locked.attributes
-        if before == attributes:
+        before, after = dict(locked.attributes), dict(attributes)
+        if locked.time_zone != time_zone:
+            # an attribute's name has no blank
+            before["time zone"], after["time zone"] = locked.time_zone, time_zone
+        if before == after:
             return
-        locked.attributes = dict(attributes)
-        locked.save(update_fields=["attributes", "updated_at"])
+        locked.attributes, locked.time_zone = dict(attributes), time_zone
+        locked.save(update_fields=["attributes", "time_zone", "updated_at"])
         for audience_id in (
             Membership.objects.filter(contact=locked)
             .order_by("audience_id")
@@ -118,7 +137,7 @@ def change_attributes(*, contact: Contact, attributes: Mapping[str, str], actor:
             verb="contact.change",
             subject=locked,
             before=before,
-            after=attributes,
+            after=after,
         )
 
 

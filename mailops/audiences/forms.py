@@ -7,6 +7,7 @@ from django import forms
 
 from mailops.audiences.models import Audience
 from mailops.audiences.naming import problem_of_name
+from mailops.lib.time_zones import zone_names
 from mailops.protocol.address import InvalidAddress, address_key
 
 
@@ -70,7 +71,25 @@ class AttributesField(forms.CharField):
         return attributes
 
 
+class ZoneField(forms.ChoiceField):
+    """The zone of a person, or that it is not known."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(
+            required=False,
+            label="Time zone",
+            choices=_zones,
+            help_text="Mail with hours of its own leaves by this clock.",
+            **kwargs,
+        )
+
+
+def _zones() -> list[tuple[str, str]]:
+    return [("", "Not known"), *((name, name.replace("_", " ")) for name in zone_names())]
+
+
 class ContactForm(forms.Form):
+    time_zone = ZoneField()
     attributes = AttributesField(required=False, help_text=ATTRIBUTES_HELP)
 
 
@@ -81,6 +100,7 @@ class MemberForm(forms.Form):
         label="What says that they agreed?",
         help_text="Kept with the membership, as evidence.",
     )
+    time_zone = ZoneField()
     attributes = AttributesField(required=False, help_text=ATTRIBUTES_HELP)
 
     def clean_address(self) -> str:

@@ -10,8 +10,10 @@ from django.core.files.uploadedfile import UploadedFile
 from mailops.audiences.models import Import, ImportRemark
 from mailops.audiences.naming import free_name, liquid_name, problem_of_name
 from mailops.lib.csv_reading import DELIMITERS, ENCODINGS
+from mailops.lib.time_zones import is_zone
 
 MAX_FILE_BYTES = 1024 * 1024 * 1024
+ZONE_WORDS = frozenset({"time_zone", "timezone", "tz", "zone"})
 ADDRESS_WORDS = ("email", "e_mail", "mail", "email_address", "e_mail_address", "address")
 
 
@@ -58,10 +60,15 @@ class ReadingForm(forms.Form):
 
 
 class MappingForm(forms.Form):
-    """For each column of the file: the address, an attribute with its name, or left out."""
+    """For each column of the file: the address, an attribute with its name, the time zone, or left out."""
 
-    ADDRESS, ATTRIBUTE, LEAVE_OUT = "address", "attribute", "leave"
-    USES = ((ADDRESS, "The address"), (ATTRIBUTE, "An attribute"), (LEAVE_OUT, "Leave out"))
+    ADDRESS, ATTRIBUTE, ZONE, LEAVE_OUT = "address", "attribute", "time_zone", "leave"
+    USES = (
+        (ADDRESS, "The address"),
+        (ATTRIBUTE, "An attribute"),
+        (ZONE, "The time zone"),
+        (LEAVE_OUT, "Leave out"),
+    )
 
     consent = forms.CharField(
         max_length=254,
@@ -78,20 +85,21 @@ class MappingForm(forms.Form):
     ) -> None:
         super().__init__(*args, **kwargs)
         self.header, self.samples = header, samples
-        at = _address_column(header, samples)
+        at, zone_at = _address_column(header, samples), _zone_column(header, samples)
+        initial = {at: self.ADDRESS, zone_at: self.ZONE}
         taken: set[str] = set()
         for index, column in enumerate(header):
             name = free_name(liquid_name(column) or f"column_{index + 1}", taken)
             self.fields[f"use_{index}"] = forms.ChoiceField(
                 label=f"Use of column {column}",
                 choices=self.USES,
-                initial=self.ADDRESS if index == at else self.ATTRIBUTE,
+                initial=initial.get(index, self.ATTRIBUTE),
                 widget=forms.Select(attrs={"aria-label": f"Use of column {column}"}),
             )
             self.fields[f"name_{index}"] = forms.CharField(
                 required=False,
                 label=f"Attribute name of column {column}",
-                initial="" if index == at else name,
+                initial="" if index in initial else name,
                 widget=forms.TextInput(
                     attrs={"aria-label": f"Attribute name of column {column}", "class": "code"}
                 ),
@@ -118,11 +126,15 @@ class MappingForm(forms.Form):
                 if self.ADDRESS in uses
                 else "Choose the column that holds the address."
             )
+        if uses.count(self.ZONE) > 1:
+            raise forms.ValidationError("Choose one column at most as the time zone.")
         attributes: dict[str, int] = {}
         for index, use in enumerate(uses):
             if use == self.ATTRIBUTE:
                 self._take_attribute(index, attributes)
         cleaned["mapping"] = {"address": uses.index(self.ADDRESS), "attributes": attributes}
+        if self.ZONE in uses:
+            cleaned["mapping"]["time_zone"] = uses.index(self.ZONE)
         return cleaned
 
     def _take_attribute(self, index: int, attributes: dict[str, int]) -> None:
@@ -144,8 +156,21 @@ def _address_column(header: Sequence[str], samples: Sequence[Sequence[str]]) -> 
     ]
     if any(hits):
         return hits.index(max(hits))
-    names = [re.sub(r"[^a-z]+", "_", column.lower()).strip("_") for column in header]
+    names = _plain(header)
     return next((names.index(word) for word in ADDRESS_WORDS if word in names), -1)
+
+
+def _zone_column(header: Sequence[str], samples: Sequence[Sequence[str]]) -> int:
+    """Return the column that is called a time zone and holds one, as far as the samples tell; -1: none."""
+    for index, name in enumerate(_plain(header)):
+        values = [row[index] for row in samples if index < len(row) and row[index].strip()]
+        if name in ZONE_WORDS and (not values or any(map(is_zone, values))):
+            return index
+    return -1
+
+
+def _plain(header: Sequence[str]) -> list[str]:
+    return [re.sub(r"[^a-z]+", "_", column.lower()).strip("_") for column in header]
 
 
 class RemarksForm(forms.Form):

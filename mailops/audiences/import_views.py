@@ -100,7 +100,7 @@ def import_detail(request: HttpRequest, run_id: int) -> HttpResponse:
         "run": run,
         "account": [
             ("added", "Added", run.added, "New members of the audience."),
-            ("updated", "Updated", run.updated, "Members already; their attributes changed."),
+            ("updated", "Updated", run.updated, "Members already; what is known of them changed."),
             ("unchanged", "Unchanged", run.unchanged, "Members already, nothing new."),
             (
                 "duplicate",

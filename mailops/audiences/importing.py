@@ -18,6 +18,7 @@ from mailops.audiences.settling import StagedRow, settle
 from mailops.audiences.uploading import records_of, start_of_text
 from mailops.lib.csv_reading import Record
 from mailops.lib.storable import storable
+from mailops.lib.time_zones import UnknownZone, zone_name
 from mailops.protocol.address import InvalidAddress, address_key
 
 CHUNK_ROWS = 5_000  # about half a second of work
@@ -145,10 +146,11 @@ def _understand(run: Import, records: list[Record]) -> Iterator[StagedRow]:
             yield StagedRow(record.line, [storable(cell) for cell in record.cells], refusal=refusal)
             continue
         cells = record.cells
-        address = cells[at].strip() if at < len(cells) else ""
+        address, zone = _cell(cells, at), _cell(cells, run.mapping.get("time_zone"))
         try:
             key = address_key(address) if address else ""
-        except InvalidAddress as error:
+            zone = zone_name(zone) if zone else ""
+        except (InvalidAddress, UnknownZone) as error:
             yield StagedRow(record.line, cells, refusal=str(error))
             continue
         if not key:
@@ -159,7 +161,11 @@ def _understand(run: Import, records: list[Record]) -> Iterator[StagedRow]:
             for name, index in attributes.items()
             if index < len(cells) and (value := cells[index].strip())
         }
-        yield StagedRow(record.line, cells, address, key, values)
+        yield StagedRow(record.line, cells, address, key, values, zone)
+
+
+def _cell(cells: list[str], index: int | None) -> str:
+    return cells[index].strip() if index is not None and index < len(cells) else ""
 
 
 def _refusal(cells: list[str], width: int) -> str:

@@ -90,7 +90,9 @@ class Import(models.Model):
     delimiter = models.CharField(max_length=1, default=",")
     has_header = models.BooleanField(default=True)
     header = models.JSONField(default=list)  # the column names, made up where the file has none
-    mapping = models.JSONField(default=dict)  # {"address": 0, "attributes": {"first_name": 2}}
+    mapping = models.JSONField(
+        default=dict
+    )  # {"address": 0, "time_zone": 3, "attributes": {"first_name": 2}}
     consent = models.CharField(max_length=254, blank=True)
 
     # how far it is: moved in the transaction that stores the rows before it

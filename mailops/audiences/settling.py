@@ -18,14 +18,16 @@ class StagedRow:
     address: str = ""
     key: str = ""
     attributes: dict[str, str] = field(default_factory=dict)
+    time_zone: str = ""
     refusal: str = ""
 
-    def as_copied(self) -> tuple[int, str, str, str, str, str, str]:
+    def as_copied(self) -> tuple[int, str, str, str, str, str, str, str]:
         return (
             self.line,
             self.address,
             self.key,
             json.dumps(self.attributes, ensure_ascii=False),
+            self.time_zone,
             json.dumps(self.cells, ensure_ascii=False),
             "rejected" if self.refusal else "",
             self.refusal,
@@ -34,7 +36,7 @@ class StagedRow:
 
 STAGING = """
     CREATE TEMPORARY TABLE import_staging (
-        line bigint, address text, address_key text, attributes jsonb, cells jsonb,
+        line bigint, address text, address_key text, attributes jsonb, time_zone text, cells jsonb,
         outcome text, reason text, is_changed boolean DEFAULT false
     ) ON COMMIT DROP
 """
@@ -58,12 +60,15 @@ MARK_DUPLICATES = """
 STORE_CONTACTS = """
     WITH stored AS (
         INSERT INTO audiences_contact AS contact
-            (address, address_key, attributes, created_at, updated_at)
-        SELECT address, address_key, attributes, clock_timestamp(), clock_timestamp()
+            (address, address_key, attributes, time_zone, created_at, updated_at)
+        SELECT address, address_key, attributes, time_zone, clock_timestamp(), clock_timestamp()
         FROM import_staging WHERE outcome = '' ORDER BY address_key
         ON CONFLICT (address_key) DO UPDATE
-        SET attributes = contact.attributes || excluded.attributes, updated_at = clock_timestamp()
+        SET attributes = contact.attributes || excluded.attributes,
+            time_zone = coalesce(nullif(excluded.time_zone, ''), contact.time_zone),
+            updated_at = clock_timestamp()
         WHERE NOT contact.attributes @> excluded.attributes
+           OR excluded.time_zone NOT IN ('', contact.time_zone)
         RETURNING address_key
     )
     UPDATE import_staging AS staged SET outcome = 'updated', is_changed = true
@@ -141,7 +146,7 @@ def settle(run: Import, rows: list[StagedRow]) -> None:
         cursor.execute("DROP TABLE IF EXISTS import_staging")
         cursor.execute(STAGING)
         with cursor.copy(
-            "COPY import_staging (line, address, address_key, attributes, cells, outcome, reason) FROM STDIN"
+            "COPY import_staging (line, address, address_key, attributes, time_zone, cells, outcome, reason) FROM STDIN"
         ) as copy:
             for row in rows:
                 copy.write_row(row.as_copied())

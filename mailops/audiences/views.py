@@ -135,13 +135,14 @@ def audience_export(request: HttpRequest, audience_id: int) -> StreamingHttpResp
             yield [
                 each.contact.address,
                 *(values.get(name, "") for name in names),
+                each.contact.time_zone,
                 each.consent,
                 each.added_at.isoformat(timespec="seconds"),
             ]
 
     return stream_csv(
         f"{slugify(audience.name) or 'audience'}.csv",
-        ["address", *names, "consent", "added_at"],
+        ["address", *names, "time_zone", "consent", "added_at"],
         rows(),
     )
 

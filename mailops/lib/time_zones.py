@@ -27,6 +27,10 @@ def zone_name(text: str) -> str:
     return name
 
 
+def is_zone(text: str) -> bool:
+    return _folded(text) in _by_folded_name()
+
+
 @cache
 def zone(name: str) -> zoneinfo.ZoneInfo:
     """Return the zone of a stored name; UTC for one that this machine's data does not know."""

@@ -72,6 +72,36 @@ class TestTheAccount:
         with pytest.raises(IntegrityError), transaction.atomic():
             Import.objects.filter(pk=run.pk).update(rows=3, added=2)
 
+    def test_takes_time_zones_and_rejects_what_is_none(self, operator):
+        audience = make_audience("c@example.com")
+        Contact.objects.update(time_zone="Asia/Tokyo")
+        run = import_all(
+            "email,zone\na@example.com,europe/berlin\nb@example.com,+02:00\nc@example.com,\nd@example.com\n",
+            actor=operator,
+            audience=audience,
+            zone=1,
+        )
+        assert account_of(run) == {"added": 2, "unchanged": 1, "rejected": 1}
+        assert run.remarks.get().reason.startswith("“+02:00” is no time zone: write its IANA name")
+        zones = dict(Contact.objects.values_list("address", "time_zone"))
+        assert zones == {
+            "a@example.com": "Europe/Berlin",
+            "c@example.com": "Asia/Tokyo",
+            "d@example.com": "",
+        }
+
+    def test_another_time_zone_is_an_update_and_another_state_of_the_audience(self, operator):
+        audience = make_audience("a@example.com")
+        Contact.objects.update(time_zone="Asia/Tokyo", attributes={"city": "Rome"})
+        content = "email,zone\na@example.com,Europe/Rome\n"
+        for outcome in ("updated", "unchanged"):
+            run = import_all(content, actor=operator, audience=audience, zone=1)
+            assert account_of(run) == {outcome: 1}
+        contact = Contact.objects.get()
+        assert (contact.time_zone, contact.attributes) == ("Europe/Rome", {"city": "Rome"})
+        audience.refresh_from_db()
+        assert audience.revision == 1
+
     def test_says_where_the_first_of_two_stands(self, operator):
         run = import_all("email\na@example.com\nb@example.com\nA@Example.COM\n", actor=operator)
         assert run.remarks.get().reason == "The same person stands in line 2."

@@ -162,7 +162,7 @@ class TestAudience:
         count_attributes(audience_id=audience.pk)
         response = logged_in(viewer).get(reverse("audiences:export", args=[audience.pk]))
         lines = response.getvalue().decode("utf-8-sig").splitlines()
-        assert lines[0] == "address,city,consent,added_at"
+        assert lines[0] == "address,city,time_zone,consent,added_at"
         assert lines[1].startswith("ann@example.com,Rome,")
         assert len(lines) == 3
 
@@ -228,6 +228,38 @@ class TestMembers:
         assert audience.memberships.count() == 1
         assert Contact.objects.count() == 2
         assert logged_in(operator).post(url).status_code == 404
+
+    def test_a_time_zone_is_chosen_shown_and_audited(self, audience, operator, logged_in):
+        contact, client = Contact.objects.get(address="ann@example.com"), logged_in(operator)
+        page = reverse("audiences:contact", args=[contact.pk])
+        assert "not known: a campaign" in client.get(page).text
+        url = reverse("audiences:contact-edit", args=[contact.pk])
+        revision = audience.revision
+        client.post(url, {"attributes": "city: Rome", "time_zone": "Europe/Rome"})
+        assert "Europe/Rome" in client.get(page).text
+        assert 'value="Europe/Rome" selected' in client.get(url).text
+        entry = AuditEntry.objects.get(verb="contact.change")
+        assert entry.after == {"city": "Rome", "time zone": "Europe/Rome"}
+        audience.refresh_from_db()
+        assert audience.revision > revision
+
+    def test_a_time_zone_that_is_none_is_422_and_keeps_the_rest(
+        self, audience, operator, logged_in
+    ):
+        contact = Contact.objects.get(address="ann@example.com")
+        url = reverse("audiences:contact-edit", args=[contact.pk])
+        form = {"attributes": "city: Pisa", "time_zone": "+02:00"}
+        response = logged_in(operator).post(url, form)
+        assert response.status_code == 422
+        assert "city: Pisa" in response.text
+
+    def test_adding_one_who_is_known_adds_the_time_zone(self, audience, operator, logged_in):
+        url = reverse("audiences:member-add", args=[audience.pk])
+        form = {"address": "ann@example.com", "consent": "phone"}
+        logged_in(operator).post(url, {**form, "time_zone": "Asia/Tokyo"})
+        logged_in(operator).post(url, form)
+        contact = Contact.objects.get(address="ann@example.com")
+        assert (contact.time_zone, contact.attributes) == ("Asia/Tokyo", {"city": "Rome"})
 
     def test_editing_a_contact_is_audited(self, audience, operator, logged_in):
         contact = Contact.objects.get(address="ann@example.com")
@@ -350,6 +382,23 @@ class TestColumns:
         }
         url = reverse("audiences:import-map", args=[run.pk])
         assert "another column" in logged_in(operator).post(url, form).text
+
+    def test_finds_the_time_zone_by_name_and_values(self, operator, logged_in):
+        for values, use in (("Europe/Rome", "time_zone"), ("blue", "attribute")):
+            run = upload(f"email,Time zone\na@example.com,{values}\n", actor=operator)
+            page = logged_in(operator).get(reverse("audiences:import-map", args=[run.pk]))
+            assert page.context["columns"][1]["use"].value() == use
+
+    def test_one_column_is_the_time_zone_and_not_two(self, operator, logged_in):
+        run = upload("email,a,b\na@example.com,UTC,UTC\n", actor=operator)
+        form = {**READING, "consent": "x", "use_0": "address", "use_1": "time_zone"}
+        url = reverse("audiences:import-map", args=[run.pk])
+        response = logged_in(operator).post(url, {**form, "use_2": "time_zone"})
+        assert response.status_code == 422
+        assert "one column at most" in response.text
+        logged_in(operator).post(url, {**form, "use_2": "leave"})
+        run.refresh_from_db()
+        assert run.mapping == {"address": 0, "attributes": {}, "time_zone": 1}
 
     def test_an_upload_can_be_thrown_away(self, mapped, operator, logged_in):
         logged_in(operator).post(reverse("audiences:import-stop", args=[mapped.pk]))

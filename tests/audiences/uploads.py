@@ -18,12 +18,20 @@ def upload(content: bytes | str, *, actor: User, audience: Audience | None = Non
     )
 
 
-def start(run: Import, *, actor: User, address: int = 0, consent: str = "", **attributes) -> None:
+def start(
+    run: Import,
+    *,
+    actor: User,
+    address: int = 0,
+    zone: int | None = None,
+    consent: str = "",
+    **attributes,
+) -> None:
     header, _ = look(run)
     start_import(
         run=run,
         header=header,
-        mapping={"address": address, "attributes": attributes},
+        mapping={"address": address, "attributes": attributes, "time_zone": zone},
         consent=consent,
         actor=actor,
     )

@@ -3,7 +3,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from mailops.audiences.curating import change_attributes
+from mailops.audiences.curating import change_contact
 from mailops.audiences.models import Contact
 from mailops.campaigns import preflight, rehearsing
 from mailops.campaigns.models import Preflight
@@ -129,8 +129,11 @@ class TestStale:
         campaign = make_campaign(audience=make_audience("a@example.com"))
         found = rehearse(campaign)
         assert why_stale(found, campaign) == ""
-        change_attributes(
-            contact=Contact.objects.get(), attributes={"first_name": "Ada"}, actor=operator
+        change_contact(
+            contact=Contact.objects.get(),
+            attributes={"first_name": "Ada"},
+            time_zone="",
+            actor=operator,
         )
         campaign.audience.refresh_from_db()
         assert "People in the audience" in why_stale(found, campaign)
