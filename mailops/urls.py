@@ -32,3 +32,5 @@ urlpatterns = [
     path("settings/", include("mailops.accounts.urls")),
     path("", include("mailops.installation.urls")),
 ]
+
+handler500 = "mailops.lib.database_away.page_not_made"

@@ -1,0 +1,30 @@
+"""Answers for pages that can't be made: 503 where the database is away, else Django's 500."""
+
+import sys
+
+import psycopg
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.defaults import server_error
+
+RETRY_AFTER_SECONDS = "5"
+# connection exceptions, a shutdown or a start in progress, too many connections (PostgreSQL's appendix A)
+_AWAY = ("08", "57P", "53300")
+
+
+def page_not_made(request: HttpRequest) -> HttpResponse:
+    """Return the page for an error of ours, as `handler500`: what is raised is still being handled."""
+    if not is_away(sys.exc_info()[1]):
+        return server_error(request)
+    answer = render(request, "503.html", status=503)
+    answer["Retry-After"] = RETRY_AFTER_SECONDS
+    return answer
+
+
+def is_away(error: BaseException | None) -> bool:
+    """Tell whether `error` says that the database could not be asked, rather than that it said no."""
+    if not isinstance(error, OperationalError | InterfaceError):
+        return False
+    state = error.__cause__.sqlstate if isinstance(error.__cause__, psycopg.Error) else None
+    return state is None or state.startswith(_AWAY)
