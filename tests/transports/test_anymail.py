@@ -121,6 +121,37 @@ class TestBody:
         assert result.data["http_status"] == "429"
         session.close()
 
+    @pytest.mark.parametrize("status", [b"500 Broken", b"502 Bad Gateway", b"504 Too Late"])
+    def test_a_server_that_broke_may_have_taken_it(self, trust, status):
+        raw = b"HTTP/1.1 %s\r\nContent-Length: 2\r\n\r\n{}" % status
+        session = SesSession(region="eu-west-1", login=LOGIN, endpoint_url=trust(answering(raw)))
+        session.open()
+        session.offer(ENVELOPE)
+        with pytest.raises(SessionLost) as lost:
+            session.body(CONTENT)
+        assert lost.value.phase == Phase.BODY
+        assert status[:3].decode() in lost.value.detail
+
+    def test_a_server_that_is_too_busy_took_nothing(self, trust):
+        raw = b"HTTP/1.1 503 Unavailable\r\nContent-Length: 2\r\n\r\n{}"
+        session = SesSession(region="eu-west-1", login=LOGIN, endpoint_url=trust(answering(raw)))
+        session.open()
+        session.offer(ENVELOPE)
+        assert session.body(CONTENT).reply.is_transient
+        session.close()
+
+    def test_does_not_wait_longer_than_its_patience(self, trust):
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            url = trust(f"http://127.0.0.1:{silent.getsockname()[1]}")
+            session = SesSession(
+                region="eu-west-1", login=LOGIN, endpoint_url=url, patience=0.2 / 60
+            )
+            session.open()
+            session.offer(ENVELOPE)
+            with pytest.raises(SessionLost) as lost:
+                session.body(CONTENT)
+        assert lost.value.phase == Phase.BODY
+
 
 class TestRawMail:
     def test_carries_the_mime_as_it_is_but_for_8bit_parts_and_adds_the_token(

@@ -44,6 +44,7 @@ def _ses_session(transport: Transport, login: Login | None) -> SesSession:
         region=transport.options.get("region", ""),
         endpoint_url=transport.options.get("endpoint_url", ""),
         configuration_set=transport.options.get("configuration_set", ""),
+        patience=settings.MAILOPS_SMTP_PATIENCE,
         login=login,
     )
 

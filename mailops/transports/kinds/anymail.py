@@ -38,6 +38,9 @@ _OUTSIDE_TAG = re.compile(r"[^A-Za-z0-9_-]")
 
 _READY = Reply(354, "ready (an API is asked only once)", "", "DATA")
 
+# A server that broke, or one before it that lost the answer, may have taken the mail all the same (RFC 9110, 15.6.1).
+_FATE_UNKNOWN = frozenset({500, 502, 504})
+
 # What SES says, as the SMTP reply that means the same (RFC 5321, 3463), so that one table judges both.
 _MEANING: Mapping[str, tuple[int, str]] = {
     "TooManyRequestsException": (450, "4.7.28"),
@@ -95,9 +98,10 @@ class SesSession(Session):
         login: Login | None,
         endpoint_url: str = "",
         configuration_set: str = "",
+        patience: float = 1.0,
     ) -> None:
         self.region, self.endpoint_url = region, endpoint_url
-        self.configuration_set = configuration_set
+        self.configuration_set, self._patience = configuration_set, patience
         self._login = login
         self._connection: EmailBackend | None = None
         self._envelope: Envelope | None = None
@@ -133,8 +137,8 @@ class SesSession(Session):
         client: dict[str, Any] = {
             "region_name": self.region,
             "config": {
-                "connect_timeout": CONNECT_SECONDS,
-                "read_timeout": READ_SECONDS,
+                "connect_timeout": CONNECT_SECONDS * self._patience,
+                "read_timeout": READ_SECONDS * self._patience,
                 # A lost answer may belong to a mail that was taken: only the ledger decides what is sent again.
                 "retries": {"total_max_attempts": 1, "mode": "standard"},
             },
@@ -193,6 +197,9 @@ class SesSession(Session):
 
     def _result_of(self, error: AnymailAPIError) -> BodyResult:
         answer = getattr(error, "response", None) or getattr(error.__cause__, "response", None)
+        if isinstance(answer, dict) and _http_status(answer) in _FATE_UNKNOWN:
+            self.abandon()
+            raise SessionLost(Phase.BODY, str(reply_of(answer))) from error
         if isinstance(answer, dict) and "Error" in answer:
             reply = reply_of(answer)
             return BodyResult(reply, retry_after=_retry_after(answer, reply), data=_facts(answer))
