@@ -171,6 +171,7 @@ def staged(*, watches: bool = False) -> Iterator[Stage]:
 
     It counts its statements where it `watches`.
     """
+    HOME.mkdir(parents=True, exist_ok=True)
     lock = (HOME / "lock").open("w")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

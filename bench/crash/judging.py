@@ -27,9 +27,13 @@ class Verdict:
     seconds: float
     findings: tuple[str, ...]
     notes: tuple[str, ...]
+    missing: str = ""  # what it was not played for
+    may_miss: bool = False
 
     @property
     def is_ok(self) -> bool:
+        if self.missing:
+            return self.may_miss
         return not (self.lost or self.doubled or self.findings or self.uncertain > self.bound)
 
     @property
@@ -41,8 +45,14 @@ class Verdict:
             f"{self.bound:,}",
             f"{self.resumed_in:.1f} s" if self.resumed_in else "",
             f"{self.seconds:.1f} s",
-            "ok" if self.is_ok else "BROKEN",
+            self.word,
         ]
+
+    @property
+    def word(self) -> str:
+        if self.missing:
+            return "not played"
+        return "ok" if self.is_ok else "BROKEN"
 
     @property
     def figures(self) -> dict[str, object]:
@@ -67,7 +77,12 @@ def judge(scene: Scene, seconds: float) -> Verdict:
     lost = [one for one in scene.recipients if _is_lost(one, statuses, taken, scene)]
     doubled = {one: times - 1 for one, times in taken.items() if times > 1}
     uncertain = sum(status == Status.UNCERTAIN for status in statuses.values())
-    findings = [*scene.findings, *_misjudged(statuses, taken), *_unbalanced(scene)]
+    findings = [
+        *scene.findings,
+        *_miscounted(scene, messages.count(), statuses),
+        *_misjudged(statuses, taken),
+        *_unbalanced(scene),
+    ]
     if lost:
         findings.append(f"lost: {_some(lost, statuses)}")
     if doubled:
@@ -87,6 +102,11 @@ def judge(scene: Scene, seconds: float) -> Verdict:
     )
 
 
+def excuse(scene: Scene, missing: str) -> Verdict:
+    """Return the verdict on a fault that can't be played here: only a short run may do without it."""
+    return Verdict(scene.name, 0, 0, 0, 0, 0, 0, 0, 0, (), (), missing, may_miss=scene.is_short)
+
+
 def _is_lost(recipient: str, statuses: dict[str, str], taken: Counter[str], scene: Scene) -> bool:
     """Tell whether nobody owes this recipient anything, and nothing arrived, and it is not said."""
     status = statuses.get(recipient)
@@ -94,6 +114,20 @@ def _is_lost(recipient: str, statuses: dict[str, str], taken: Counter[str], scen
         return scene.ends_as == Campaign.State.COMPLETED
     is_stuck = status in OPEN_STATUSES and scene.ends_as != Campaign.State.PAUSED
     return is_stuck or (status in SENT and not taken[recipient])
+
+
+def _miscounted(scene: Scene, rows: int, statuses: dict[str, str]) -> list[str]:
+    """Expect one row with one of the statuses for each recipient, and none for anybody else."""
+    findings = []
+    if rows != len(statuses):
+        findings.append(f"{rows} messages for {len(statuses)} recipients")
+    if strangers := sorted(set(statuses) - set(scene.recipients)):
+        findings.append(f"nobody asked to write to {_some(strangers, statuses)}")
+    if unknown := set(statuses.values()) - set(Status.values):
+        findings.append(f"statuses that nobody knows: {sorted(unknown)}")
+    if len(set(scene.recipients)) != len(scene.recipients):
+        findings.append("the fault itself wrote to somebody twice")
+    return findings
 
 
 def _misjudged(statuses: dict[str, str], taken: Counter[str]) -> list[str]:

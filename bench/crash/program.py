@@ -7,14 +7,16 @@ import sys
 import time
 from types import FrameType
 
-from django.db import DatabaseError
+from django.db import Error
 
 from bench import audience
 from bench.crash.faults import Fault, load
-from bench.crash.judging import HEAD, Verdict, judge
-from bench.crash.scene import Scene
+from bench.crash.judging import HEAD, Verdict, excuse, judge
+from bench.crash.scene import NotPlayedError, Scene
 from bench.stage import BenchError, Stage, staged
 from mailops.content.models import TemplateVersion
+
+LONGEST = 900  # seconds that one fault may take, whatever it waits for
 
 
 def main(arguments: list[str]) -> int:
@@ -26,6 +28,7 @@ def main(arguments: list[str]) -> int:
     if unknown := set(options.names) - set(faults):
         parser.error(f"there are no faults called {', '.join(sorted(unknown))}")
     signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGALRM, _overdue)
     chosen = [faults[name] for name in options.names] or list(faults.values())
     try:
         with staged() as stage:
@@ -45,6 +48,10 @@ def _stop(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt  # so that everything is ended in order
 
 
+def _overdue(_number: int, _frame: FrameType | None) -> None:
+    raise BenchError(f"it took longer than {LONGEST} s")
+
+
 def play_all(stage: Stage, faults: list[Fault], *, is_short: bool) -> list[Verdict]:
     version = audience.make_version()
     print("  ".join(_cells(HEAD)))
@@ -57,22 +64,33 @@ def play(stage: Stage, fault: Fault, version: TemplateVersion, *, is_short: bool
     keeping = set(stage.processes)
     begun_at = time.monotonic()
     try:
-        try:
-            fault.play(scene)
-        except (BenchError, DatabaseError) as error:
-            scene.findings.append(str(error))
-        seconds = scene.settle()
-        scene.find_the_ended()
-        verdict = judge(scene, seconds)
+        verdict = strike(fault, scene)
     finally:
         stage.stop(*(set(stage.processes) - keeping))
     tell(fault, verdict, time.monotonic() - begun_at)
     return verdict
 
 
+def strike(fault: Fault, scene: Scene) -> Verdict:
+    signal.alarm(LONGEST)
+    try:
+        fault.play(scene)
+    except NotPlayedError as missing:
+        return excuse(scene, str(missing))
+    except (BenchError, Error) as error:
+        scene.findings.append(str(error))
+    finally:
+        signal.alarm(0)
+    seconds = scene.settle()
+    scene.find_the_ended()
+    return judge(scene, seconds)
+
+
 def tell(fault: Fault, verdict: Verdict, took: float) -> None:
     print("  ".join(_cells(verdict.row)).rstrip())
     print(f"    {fault.about}; took {took:.0f} s")
+    if verdict.missing:
+        print(f"    NOT PLAYED: {verdict.missing}")
     for note in verdict.notes:
         print(f"    {note}")
     for finding in verdict.findings:
@@ -80,7 +98,7 @@ def tell(fault: Fault, verdict: Verdict, took: float) -> None:
     sys.stdout.flush()
 
 
-_WIDTHS = (28, 10, 8, 5, 7, 9, 6, 8, 9, 6)
+_WIDTHS = (28, 10, 8, 5, 7, 9, 6, 8, 9, 10)
 
 
 def _cells(row: list[str]) -> list[str]:

@@ -20,7 +20,7 @@ REPLIES = {
     "451": "451 4.3.0 Try again later",
     "550": "550 5.1.1 No such mailbox here",
     "554": "554 5.6.0 This content is not taken",
-    "long": "550 5.1.1 " + "x" * 400 + "\0" + "y" * 200,
+    "long": "550 5.1.1 " + "x" * 50_000 + "\0" + "y" * 50_000,
 }
 STALL_SECONDS = 3600.0
 LIMIT = 2**20

@@ -1,6 +1,7 @@
 """What a fault is played on: receivers, workers and campaigns, and what it expects of them in the end."""
 
 import os
+import shutil
 import signal
 import sys
 import time
@@ -9,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
-from django.db import OperationalError, connections
+from django.db import InterfaceError, OperationalError, connections
 
 from bench import audience, letter
 from bench.crash.witness import Witness
@@ -25,16 +26,22 @@ from mailops.domains.checking import check_domain
 from mailops.outbox.models import QueueEntry
 from mailops.transports.models import RunState, Stream, Transport
 
-PORT, SECOND_PORT = int(os.environ["CRASH_PORT"]), int(os.environ["CRASH_SECOND_PORT"])
+PORT, SECOND_PORT, WEB_PORT, *MORE_PORTS = map(int, os.environ["CRASH_PORTS"].split(","))
 RECEIVER = Path(__file__).with_name("receiver.py")
 BULK = ("bulk1", "bulk2")
 SESSIONS = 4
 PACE = 0.1  # seconds the receiver thinks on a message: most of the time a body is unanswered
 SETTLES_IN = 180.0
+FREED_IN = 60.0  # after a worker died, all it held is settled or shown
+BATCH = 200  # recipients of a further campaign, where blows come faster than an end
 BACKOFF = [1, 1, 2]
 PERSON = "crash@bench.example"
 
 _numbers = count(1)
+
+
+class NotPlayedError(BenchError):
+    """A fault can't be played on this machine; the text names what is missing."""
 
 
 @dataclass
@@ -61,6 +68,14 @@ class Scene:
         self.witness = Witness(self.stage.logs / f"{self.name}.jsonl")
 
     # --- arrangement ---
+
+    @staticmethod
+    def program(name: str, package: str) -> str:
+        """Return the path of a program that a fault needs."""
+        found = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/usr/lib/rabbitmq/bin")
+        if found is None:
+            raise NotPlayedError(f"{name} is missing (Debian: apt install {package})")
+        return found
 
     def start_receiver(
         self, *session_faults: str, pace: float = PACE, port: int = PORT, name: str = "receiver"
@@ -116,10 +131,23 @@ class Scene:
         """Return addresses that draw this behavior of the receiver."""
         return [f"{behavior}.{n}.{self.name}@inbox{n % 10}.example" for n in range(size)]
 
-    def launch(self, recipients: Sequence[str] = (), **how: int) -> Campaign:
-        campaign = self.make_campaign(recipients, **how)  # type: ignore[arg-type]
+    def launch(
+        self,
+        recipients: Sequence[str] = (),
+        *,
+        port: int = PORT,
+        sessions: int = SESSIONS,
+        stream: Stream | None = None,
+    ) -> Campaign:
+        campaign = self.make_campaign(recipients, port=port, sessions=sessions, stream=stream)
         campaign.start(actor=None)
         return campaign
+
+    def keep_busy(self) -> None:
+        """Launch a further campaign where the blows might find nothing left to hit."""
+        stream = self.campaigns[0].stream
+        if QueueEntry.objects.filter(stream=stream).count() < BATCH // 2:
+            self.launch(self.good(BATCH), stream=stream)
 
     @staticmethod
     def person() -> User:
@@ -152,7 +180,7 @@ class Scene:
         """Ask the database; None where it is away."""
         try:
             return question()
-        except OperationalError:
+        except (OperationalError, InterfaceError):
             connections.close_all()
             return None
 
@@ -174,6 +202,17 @@ class Scene:
         seen = self.witness.count()
         wait_for(lambda: self.witness.count() > seen, "mail to flow again", seconds)
         self.resumed_in = time.monotonic() - self.broken_at
+
+    def wait_freed(self) -> None:
+        """Wait until nothing is held any more by a worker that is gone, and note how long that took."""
+        living = [process.pid for process in self.stage.processes.values()]
+        held = QueueEntry.objects.filter(worker_id__isnull=False).exclude(
+            worker_id__in=Worker.objects.alive().filter(pid__in=living).values("pk")
+        )
+        left = self.broken_at + FREED_IN - time.monotonic()
+        self.wait(lambda: not held.exists(), "the claims of the dead to be settled", left)
+        seconds = time.monotonic() - self.broken_at
+        self.notes.append(f"what the dead had held was settled after {seconds:.1f} s")
 
     def expect(self, sentence: str, *, holds: bool) -> None:
         if not holds:

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 
@@ -26,6 +27,12 @@ class Witness:
                 self._taken[mail["recipient"]] += 1
                 self._last[mail["recipient"]] = mail["at"]
         return self._taken
+
+    def transcribe(self, recipients: Iterable[str]) -> None:
+        """Add what a receiver that keeps another kind of log says that it took."""
+        with self._log.open("a") as log:
+            for recipient in recipients:
+                log.write(json.dumps({"at": 0.0, "recipient": recipient}) + "\n")
 
     def count(self) -> int:
         return self.taken().total()

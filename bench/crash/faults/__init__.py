@@ -6,7 +6,18 @@ from importlib import import_module
 
 from bench.crash.scene import Scene
 
-MODULES = ("killing", "database", "brokers", "clocks", "presses", "peers", "people")
+MODULES = (
+    "killing",
+    "database",
+    "brokers",
+    "clocks",
+    "presses",
+    "sinks",
+    "peers",
+    "providers",
+    "machines",
+    "people",
+)
 
 Play = Callable[[Scene], None]
 

@@ -1,35 +1,37 @@
 """4: the broker loses what it holds, or goes away; it carries hints, never the work itself."""
 
-import shutil
+import os
 import signal
 import time
+from collections.abc import Callable
 
 import redis
 
-from bench.__main__ import free_port
 from bench.crash.faults import Extent, fault
-from bench.crash.scene import BULK, Scene
-from bench.stage import wait_for
+from bench.crash.scene import BULK, MORE_PORTS, Scene
+from bench.stage import HOME, wait_for
 from mailops.lib.supervisor import answers
 
-OUTAGE_SECONDS = 300.0
-SHORT_OUTAGE_SECONDS = 15.0
+OUTAGE_SECONDS, SHORT_OUTAGE_SECONDS = 300.0, 10.0
 PURGE = "SELECT pgmq.purge_queue(queue_name) FROM pgmq.list_queues()"
+BROKER_PORT, DISTRIBUTION_PORT, MAPPER_PORT = MORE_PORTS[:3]
+BROKER_STARTS_IN = 90.0
 
 
-@fault("all queues of the embedded broker purged", short=Extent(1_000, 5), long=Extent(10_000, 50))
+@fault("all queues of the embedded broker purged", short=Extent(500, 3), long=Extent(2_500, 20))
 def queues_purged(scene: Scene) -> None:
     scene.start_receiver()
     scene.start_workers()
     scene.launch()
-    for blow in range(1, scene.times + 1):
-        scene.wait_taken(blow * scene.size // (scene.times + 1))
+    for _ in range(scene.times):
+        scene.keep_busy()
+        scene.wait_sending(BULK[0])
         scene.stage.query(PURGE)
         scene.broke()
         scene.wait_resumed()
 
 
-@fault("all queues purged while every worker is down", short=Extent(500), long=Extent(10_000))
+@fault("all queues purged while every worker is down", short=Extent(300), long=Extent(2_500))
 def queues_purged_asleep(scene: Scene) -> None:
     scene.start_receiver()
     scene.start_workers()
@@ -42,31 +44,72 @@ def queues_purged_asleep(scene: Scene) -> None:
     scene.wait_resumed()
 
 
-@fault("Redis flushed, killed, away and started again", short=Extent(1_000), long=Extent(10_000))
+@fault("Redis flushed, killed, away and started again", short=Extent(300), long=Extent(2_500))
 def redis_lost(scene: Scene) -> None:
-    program = shutil.which("redis-server")
-    if program is None:
-        scene.notes.append("not played: redis-server is missing (Debian: apt install redis-server)")
-        return
-    port = free_port()
-    scene.environment["CELERY_BROKER_URL"] = f"redis://127.0.0.1:{port}/0"
-    _start_redis(scene, program, port)
+    program = scene.program("redis-server", "redis-server")
+    options = ("--bind", "127.0.0.1", "--save", "", "--appendonly", "no")
+
+    def start() -> None:
+        scene.stage.start("broker", program, "--port", str(BROKER_PORT), *options)
+
+    def flush() -> None:
+        with redis.Redis(port=BROKER_PORT) as broker:
+            broker.flushall()
+
+    _lose(scene, f"redis://127.0.0.1:{BROKER_PORT}/0", start, flush)
+
+
+@fault("RabbitMQ killed with all it held, away and started anew", short=Extent(300), long=Extent(2_500))  # fmt: skip
+def rabbitmq_lost(scene: Scene) -> None:
+    server = scene.program("rabbitmq-server", "rabbitmq-server")
+    if server == "/usr/sbin/rabbitmq-server":  # Debian's changes the user; this is what it runs
+        server = "/usr/lib/rabbitmq/bin/rabbitmq-server"
+    mapper = scene.program("epmd", "erlang-base")
+    generation = 0
+
+    def start() -> None:
+        nonlocal generation
+        generation += 1
+        home = HOME / "rabbitmq" / f"{scene.name}-{os.getpid()}-{generation}"
+        home.mkdir(parents=True)
+        scene.stage.start(
+            "broker",
+            server,
+            environment={
+                "HOME": str(home),
+                "RABBITMQ_NODENAME": f"crash{BROKER_PORT}@localhost",
+                "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+                "RABBITMQ_NODE_PORT": str(BROKER_PORT),
+                "RABBITMQ_DIST_PORT": str(DISTRIBUTION_PORT),
+                "RABBITMQ_MNESIA_BASE": str(home / "mnesia"),
+                "RABBITMQ_LOG_BASE": str(home / "log"),
+                "RABBITMQ_ENABLED_PLUGINS_FILE": str(home / "plugins"),
+                "ERL_EPMD_ADDRESS": "127.0.0.1",
+                "ERL_EPMD_PORT": str(MAPPER_PORT),
+                "RUNNING_UNDER_SYSTEMD": "true",  # the server itself in place of the shell: one process to kill
+            },
+        )
+
+    # its port mapper, which it would leave running
+    scene.stage.start("mapper", mapper, "-port", str(MAPPER_PORT), "-address", "127.0.0.1")
+    _lose(scene, f"amqp://guest:guest@127.0.0.1:{BROKER_PORT}//", start, lambda: None)
+
+
+def _lose(scene: Scene, url: str, start: Callable[[], None], flush: Callable[[], None]) -> None:
+    """Send through this broker, empty it, kill it for a while, and start one that knows nothing."""
+    scene.environment["CELERY_BROKER_URL"] = url
+    start()
+    wait_for(lambda: answers("127.0.0.1", BROKER_PORT), "the broker", BROKER_STARTS_IN)
     scene.start_receiver()
     scene.start_workers()
     scene.launch()
     scene.wait_taken(scene.size // 4)
-    redis.Redis(port=port).flushall()
+    flush()
     scene.wait_taken(scene.size // 2)
-    scene.kill("redis", signal.SIGKILL)
+    scene.kill("broker", signal.SIGKILL)
     time.sleep(SHORT_OUTAGE_SECONDS if scene.is_short else OUTAGE_SECONDS)
-    _start_redis(scene, program, port)
+    start()
+    wait_for(lambda: answers("127.0.0.1", BROKER_PORT), "the broker again", BROKER_STARTS_IN)
     scene.broke()
     scene.launch(scene.good(scene.size))  # the first may have been sent without any hint
     scene.wait_resumed()
-
-
-def _start_redis(scene: Scene, program: str, port: int) -> None:
-    """Start one that keeps nothing."""
-    options = ("--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no")
-    scene.stage.start("redis", program, *options)
-    wait_for(lambda: answers("127.0.0.1", port), "Redis to listen")

@@ -17,8 +17,8 @@ MOST_LATE = timedelta(seconds=60)
 
 @fault(
     "beat killed again and again, before and while a campaign is due",
-    short=Extent(500, 4),
-    long=Extent(10_000, 10),
+    short=Extent(300, 2),
+    long=Extent(2_500, 10),
 )
 def beat_killed(scene: Scene) -> None:
     campaign = _schedule(scene)
@@ -34,7 +34,7 @@ def beat_killed(scene: Scene) -> None:
     _expect_one_start(scene, campaign)
 
 
-@fault("three beats at once", short=Extent(500), long=Extent(10_000))
+@fault("three beats at once", short=Extent(300), long=Extent(2_500))
 def three_beats(scene: Scene) -> None:
     campaign = _schedule(scene)
     for name in ("beat2", "beat3"):

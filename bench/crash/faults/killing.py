@@ -5,62 +5,93 @@ import signal
 from bench.crash.faults import Extent, fault
 from bench.crash.scene import BULK, SESSIONS, Scene
 
-GRACE_AND_SOME = 12.0
+GRACE_SECONDS, SHORT_GRACE_SECONDS = 20.0, 3.0
+SLOW = 4 * SHORT_GRACE_SECONDS  # what a receiver thinks that answers nobody within the short one
 
 
 @fault(
     "kill -9 of all workers while bodies are on their way",
-    short=Extent(1_000, 5),
+    short=Extent(1_000, 4),
     long=Extent(10_000, 50),
 )
 def all_workers_killed(scene: Scene) -> None:
-    scene.start_receiver()
-    scene.start_workers()
-    scene.launch()
-    for _ in range(scene.times):
-        scene.wait_sending(*BULK)
-        for name in BULK:
-            scene.kill(name)
-        scene.broke()
-        for name in BULK:
-            scene.start_worker(name)
-    scene.wait_resumed()
-    scene.bound = scene.times * len(BULK) * SESSIONS
+    _kill_often(scene, BULK, also="housekeeping")
 
 
 @fault(
     "kill -9 of one worker, while the other goes on",
-    short=Extent(1_000, 5),
+    short=Extent(1_000, 4),
     long=Extent(10_000, 50),
 )
 def one_worker_killed(scene: Scene) -> None:
+    _kill_often(scene, BULK[:1])
+
+
+def _kill_often(scene: Scene, names: tuple[str, ...], *, also: str = "") -> None:
+    """Kill these senders, and another process with them, while each has content on its way."""
+    killed = (*names, also) if also else names
     scene.start_receiver()
     scene.start_workers()
     scene.launch()
     for _ in range(scene.times):
-        scene.wait_sending(BULK[0])
-        scene.kill(BULK[0])
+        scene.keep_busy()
+        scene.wait_sending(*names)
+        for name in killed:
+            scene.kill(name)
         scene.broke()
-        scene.start_worker(BULK[0])
+        for name in killed:
+            scene.start_worker(name)
+    scene.bound = scene.times * len(names) * SESSIONS
+    scene.keep_busy()
     scene.wait_resumed()
-    scene.bound = scene.times * SESSIONS
+    scene.wait_freed()
 
 
 @fault(
-    "SIGTERM to all workers under load, as a deploy does", short=Extent(1_000, 5), long=Extent(10_000, 20)
+    "SIGTERM to all workers under load, as a deploy does", short=Extent(500, 3), long=Extent(2_500, 20)
 )  # fmt: skip
 def deployed_under_load(scene: Scene) -> None:
+    scene.environment["MAILOPS_STOP_GRACE_SECONDS"] = str(GRACE_SECONDS)
     scene.start_receiver()
     scene.start_workers()
     scene.launch()
     for _ in range(scene.times):
+        scene.keep_busy()
         scene.wait_sending(*BULK)
-        for name in BULK:
-            scene.stage.processes[name].send_signal(signal.SIGTERM)
-        for name in BULK:
-            scene.kill(name, signal.SIGTERM, GRACE_AND_SOME)
+        _stop_all(scene, GRACE_SECONDS)
         scene.broke()
         for name in BULK:
             scene.start_worker(name)
+    scene.keep_busy()
     scene.wait_resumed()
+    scene.wait_freed()
     scene.bound = 0  # the receiver answers within the grace
+
+
+@fault(
+    "SIGTERM to all workers, and the receiver is too slow for the grace", short=Extent(100, 1), long=Extent(500, 5)
+)  # fmt: skip
+def deployed_while_slow(scene: Scene) -> None:
+    scene.environment["MAILOPS_STOP_GRACE_SECONDS"] = str(SHORT_GRACE_SECONDS)
+    scene.start_receiver(pace=SLOW)
+    scene.start_workers()
+    scene.launch()
+    for blow in range(1, scene.times + 1):
+        scene.wait_sending(*BULK)
+        _stop_all(scene, SHORT_GRACE_SECONDS)
+        if blow == scene.times:  # nobody talks to the slow one now
+            scene.stage.stop("receiver")
+            scene.start_receiver()
+        scene.broke()
+        for name in BULK:
+            scene.start_worker(name)
+    scene.bound = scene.times * len(BULK) * SESSIONS  # a body of each session at the deadline
+    scene.wait_resumed()
+    scene.wait_freed()
+
+
+def _stop_all(scene: Scene, grace: float) -> None:
+    for name in BULK:
+        scene.stage.processes[name].send_signal(signal.SIGTERM)
+    for name in BULK:
+        scene.kill(name, signal.SIGTERM, grace + 20)

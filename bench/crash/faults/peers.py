@@ -1,13 +1,19 @@
 """7 and 8: servers that refuse, drop and stall, in each phase."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from itertools import chain, zip_longest
+from socket import create_server, socket
 
 from bench.crash.faults import Extent, fault
 from bench.crash.receiver import REPLIES
-from bench.crash.scene import PACE, PORT, SECOND_PORT, Scene
+from bench.crash.scene import MORE_PORTS, PACE, PORT, SECOND_PORT, Scene
+from mailops.campaigns.models import Campaign
 from mailops.outbox.models import Message, Status
+from mailops.transports.models import Transport
+
+DEAD_PORT = MORE_PORTS[3]
 
 SENT, REFUSED, UNCERTAIN = {Status.ACCEPTED}, {Status.BOUNCED, Status.FAILED}, {Status.UNCERTAIN}
 
@@ -20,44 +26,65 @@ FAULTY: dict[str, set[Status]] = {
     "rcpt-long": REFUSED,  # a NUL, and more text than any reply may have
     **{f"body-{action}": UNCERTAIN for action in ("drop", "reset")},
     **{f"taken-{action}": UNCERTAIN for action in ("drop", "reset")},
-    "content-drop": UNCERTAIN,
+    "content-drop": UNCERTAIN | SENT,  # sent again where the drop came before the last octet had left
     **{f"replied-{action}": SENT for action in ("drop", "reset")},
 }  # fmt: skip
 SESSIONS_FAULTY = ("banner:421", "banner:drop", "ehlo:421", "ehlo:drop", "quit:drop")
 
-PATIENCE = 0.005  # of RFC 5321's times: 1.5 s for a banner or RCPT, 3 s for the dot
+PATIENCE = 0.02  # of RFC 5321's times: 6 s for a banner or RCPT, 12 s for the dot
 STALLING: dict[str, set[Status]] = {
     **{f"{phase}-stall": SENT for phase in ("mail", "rcpt", "data")},
+    "content-stall": UNCERTAIN,
     "body-stall": UNCERTAIN,
     "taken-stall": UNCERTAIN,
-    "taken-after2": SENT,  # just in time
-    "taken-after4": UNCERTAIN,  # too late
+    "taken-after6": SENT,  # before its time is up
+    "taken-after20": UNCERTAIN,  # after it
 }
 
 
-@fault("a server that refuses and drops in each phase", short=Extent(1_000, 3), long=Extent(10_000, 30))  # fmt: skip
+@fault("a server that refuses and drops in each phase", short=Extent(500, 1), long=Extent(5_000, 20))  # fmt: skip
 def faulty_server(scene: Scene) -> None:
     scene.start_receiver(*SESSIONS_FAULTY, pace=PACE / 5)
     scene.start_workers()
-    scene.launch(_mixed(scene, FAULTY))
+    scene.launch(mix(scene, FAULTY))
     scene.broke()
     scene.settle()
-    _expect_each(scene, FAULTY)
+    expect_each(scene, FAULTY)
 
 
-@fault("a server that stalls in each phase, beside one that works", short=Extent(500, 2), long=Extent(5_000, 10))  # fmt: skip
+@fault("a server that stalls in each phase, a dead one, and one that works", short=Extent(200, 1), long=Extent(2_000, 6))  # fmt: skip
 def stalling_server(scene: Scene) -> None:
     scene.environment["MAILOPS_SMTP_PATIENCE"] = str(PATIENCE)
     scene.start_receiver("banner:stall", "ehlo:stall", pace=PACE / 5)
     scene.start_receiver(port=SECOND_PORT, name="receiver2", pace=PACE / 5)
-    scene.start_workers()
-    slow = scene.launch(_mixed(scene, STALLING), port=PORT)
-    quick = scene.launch(scene.good(scene.size), port=SECOND_PORT)
+    with _half_open():
+        scene.start_workers()
+        slow = scene.launch(mix(scene, STALLING), port=PORT)
+        dead = scene.launch(scene.good(scene.size // 10), port=DEAD_PORT)
+        quick = scene.launch(scene.good(scene.size), port=SECOND_PORT)
+        transport = Transport.objects.filter(routes__stream=dead.stream, failures__gt=0)
+        scene.wait(transport.exists, "the dead server to be found out")
+    scene.start_receiver(port=DEAD_PORT, name="receiver3", pace=PACE / 5)
     scene.broke()
     scene.settle()
-    _expect_each(scene, STALLING)
-    for campaign in (slow, quick):
-        campaign.refresh_from_db()
+    expect_each(scene, STALLING)
+    _expect_flow(scene, quick, slow)
+
+
+@contextmanager
+def _half_open() -> Iterator[None]:
+    """Keep a listener whose queue is full: who connects gets no answer at all, as from a host that is gone."""
+    with create_server(("127.0.0.1", DEAD_PORT), backlog=0), ExitStack() as kept:
+        for _ in range(4):
+            client = kept.enter_context(socket())
+            client.setblocking(False)
+            client.connect_ex(("127.0.0.1", DEAD_PORT))
+        yield
+
+
+def _expect_flow(scene: Scene, quick: Campaign, slow: Campaign) -> None:
+    quick.refresh_from_db()
+    slow.refresh_from_db()
     if quick.finished_at is None or slow.finished_at is None or quick.started_at is None:
         return
     seconds = (quick.finished_at - quick.started_at).total_seconds()
@@ -65,21 +92,20 @@ def stalling_server(scene: Scene) -> None:
     scene.expect("the stalls held up the other stream", holds=quick.finished_at < slow.finished_at)
 
 
-def _mixed(scene: Scene, behaviors: Iterable[str]) -> list[str]:
+def mix(scene: Scene, behaviors: Mapping[str, set[Status]]) -> list[str]:
     """Return the faulty ones, strewn evenly over good ones, and set the bound."""
     drawn = [scene.drawing(behavior, scene.times) for behavior in behaviors]
     faulty = list(chain.from_iterable(zip(*drawn, strict=True)))
     good = scene.good(scene.size - len(faulty))
     step = len(good) // len(faulty)
     groups = [good[at : at + step] for at in range(0, len(good), step)]
-    table = {**FAULTY, **STALLING}
-    scene.bound = sum(table[one] == UNCERTAIN for one in behaviors) * scene.times
+    scene.bound += sum(Status.UNCERTAIN in allowed for allowed in behaviors.values()) * scene.times
     alone = [[one] for one in faulty]
     parts: Iterable[tuple[list[str], list[str]]] = zip_longest(groups, alone, fillvalue=[])
     return [one for group, bad in parts for one in (*group, *bad)]
 
 
-def _expect_each(scene: Scene, behaviors: Mapping[str, set[Status]]) -> None:
+def expect_each(scene: Scene, behaviors: Mapping[str, set[Status]]) -> None:
     """Expect of each recipient what its behavior allows, with the reply as it was said."""
     statuses: dict[str, Counter[str]] = defaultdict(Counter)
     for message in Message.objects.filter(campaign__in=scene.campaigns):

@@ -6,14 +6,15 @@ from bench.crash.faults import Extent, fault
 from bench.crash.scene import BULK, PACE, SESSIONS, Scene
 from mailops.campaigns.models import Campaign
 from mailops.outbox.canceling import cancel_campaign
-from mailops.outbox.models import Message, Status
+from mailops.outbox.models import Message, QueueEntry, Status
 from mailops.suppressions.models import Suppression
 from mailops.suppressions.suppressing import suppress
 
 PATIENCE_SECONDS = 60
+STILL_SECONDS = 2.0
 POISON = ("rcpt-421-always", "rcpt-drop-always", "mail-drop-always")
 SUPPRESSED_AT_ONCE = 50
-BEGINS_WITHIN = 1.0
+BEGINS_WITHIN, SHORT_BEGINS_WITHIN = 1.0, 5.0  # the short run shares its machine with a test run
 
 
 @fault("recipients whose RCPT draws a 421 or a drop every time", short=Extent(1_000), long=Extent(10_000))  # fmt: skip
@@ -36,7 +37,7 @@ def poisoned_recipients(scene: Scene) -> None:
     scene.expect(f"of the poisoned {kept} did not expire", holds=not kept)
 
 
-@fault("people suppressed in mid-run", short=Extent(1_000), long=Extent(10_000))
+@fault("people suppressed in mid-run", short=Extent(500), long=Extent(3_000))
 def suppressed_meanwhile(scene: Scene) -> None:
     scene.start_receiver()
     scene.start_workers()
@@ -49,18 +50,19 @@ def suppressed_meanwhile(scene: Scene) -> None:
         done_at[address] = time.time()
     scene.broke()
     scene.settle()
-    late = {
-        address: at - done_at[address]
-        for address, at in scene.witness.times().items()
-        if address in done_at and at - done_at[address] > BEGINS_WITHIN + PACE
+    times = scene.witness.times()
+    after = {
+        address: times[address] - done for address, done in done_at.items() if address in times
     }
-    scene.expect(f"attempts began long after the suppression: {late}", holds=not late)
+    latest = max([0.0, *after.values()]) - PACE / 2
+    within = SHORT_BEGINS_WITHIN if scene.is_short else BEGINS_WITHIN
+    scene.expect(f"an attempt began {latest:.1f} s after the suppression", holds=latest < within)
     messages = Message.objects.filter(campaign=campaign, status=Status.SUPPRESSED)
     scene.notes.append(f"{messages.count()} of {len(leaving)} were suppressed before they left")
     scene.expect("nobody was suppressed", holds=messages.exists())
 
 
-@fault("pause and resume in mid-run", short=Extent(1_000, 3), long=Extent(10_000, 10))
+@fault("pause and resume in mid-run", short=Extent(500, 2), long=Extent(3_000, 10))
 def paused_meanwhile(scene: Scene) -> None:
     scene.start_receiver()
     scene.start_workers()
@@ -74,7 +76,7 @@ def paused_meanwhile(scene: Scene) -> None:
         scene.wait_resumed()
 
 
-@fault("cancel in mid-run", short=Extent(1_000), long=Extent(10_000))
+@fault("cancel in mid-run", short=Extent(500), long=Extent(3_000))
 def canceled_meanwhile(scene: Scene) -> None:
     scene.ends_as = Campaign.State.CANCELED
     scene.start_receiver()
@@ -90,10 +92,13 @@ def canceled_meanwhile(scene: Scene) -> None:
 
 
 def _expect_stop(scene: Scene) -> None:
-    """Expect at most one more message of each session after those whose content is on its way."""
-    time.sleep(PACE)  # the bodies that had left are in the log by then
+    """Expect of each session the body that was on its way and one more at most: the gate sees its statement's snapshot."""
     seen = scene.witness.count()
-    time.sleep(2.0)
-    more, most = scene.witness.count() - seen, len(BULK) * SESSIONS
-    scene.notes.append(f"{more} more after the stop")
+    marked = QueueEntry.objects.filter(campaign__in=scene.campaigns, marked_at__isnull=False)
+    scene.wait(lambda: not marked.exists(), "the bodies on their way to be answered")
+    more, most = scene.witness.count() - seen, 2 * len(BULK) * SESSIONS
+    scene.notes.append(f"{more} more were taken after the stop")
     scene.expect(f"{more} more were sent after the stop, {most} may be", holds=more <= most)
+    rest = scene.witness.count()
+    time.sleep(STILL_SECONDS)
+    scene.expect("it did not stop", holds=scene.witness.count() == rest)

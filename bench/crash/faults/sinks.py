@@ -1,0 +1,118 @@
+"""7: Postfix's smtp-sink with each of its faults in each phase."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from bench.crash.faults import Extent, fault
+from bench.crash.faults.peers import REFUSED, SENT, UNCERTAIN
+from bench.crash.scene import MORE_PORTS, Scene
+from bench.receivers import Dump
+from bench.stage import wait_for
+from mailops.campaigns.models import Campaign
+from mailops.lib.supervisor import answers
+from mailops.outbox.models import Event, EventKind, Message, Status
+from mailops.transports.models import Transport
+
+PORTS = MORE_PORTS[4:]
+PHASES = ("CONNECT", "EHLO", "MAIL", "RCPT", "DATA", ".", "QUIT")
+# smtp-sink's options, and the words it says then
+DROP, GOODBYE, SOFT, HARD = "-q", "-Q", "-r", "-f"
+SAYS = {SOFT: "4.3.0 Error: command failed", HARD: "5.3.0 Error: command failed"}
+TROUBLE = (
+    EventKind.SESSION_LOST, EventKind.DEFERRED, EventKind.UNCERTAIN, EventKind.BOUNCED, EventKind.FAILED,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Mode:
+    """One fault of smtp-sink in one phase, on a port of its own, and what may become of its recipients."""
+
+    option: str
+    phase: str
+    port: int
+
+    @property
+    def name(self) -> str:
+        action = {DROP: "drop", GOODBYE: "421", SOFT: "soft", HARD: "hard"}[self.option]
+        return f"{action}-{'dot' if self.phase == '.' else self.phase.lower()}"
+
+    @property
+    def allowed(self) -> set[Status]:
+        """What those may be that met the fault; the others find a sink that works."""
+        if self.phase == "." and self.option == DROP:
+            return SENT | UNCERTAIN
+        if self.option == HARD and self.phase in {"MAIL", "RCPT", "DATA", "."}:
+            return SENT | REFUSED
+        return SENT
+
+    @property
+    def takes_mail(self) -> bool:
+        """Whether mail gets through in spite of it: a QUIT is too late, and after EHLO there is HELO."""
+        return self.phase == "QUIT" or (self.option, self.phase) == (HARD, "EHLO")
+
+
+def modes() -> Iterator[Mode]:
+    ports = iter(PORTS)
+    for option in (DROP, GOODBYE, SOFT, HARD):
+        for phase in PHASES:
+            yield Mode(option, phase, next(ports))
+
+
+@fault("smtp-sink with each of its faults in each phase", short=Extent(10), long=Extent(40))
+def faulty_sinks(scene: Scene) -> None:
+    """Play `size` recipients for each of the modes, all at once; then the sinks are replaced by ones that work."""
+    program = scene.program("smtp-sink", "postfix")
+    playing = {mode: Dump() for mode in modes()}
+    try:
+        for mode, dump in playing.items():
+            keeping = dump if mode.takes_mail else None
+            _start(scene, program, mode, mode.option, mode.phase, dump=keeping)
+        scene.start_workers()
+        campaigns = {mode: _launch(scene, mode) for mode in playing}
+        for mode, campaign in campaigns.items():
+            scene.wait(lambda mode=mode, campaign=campaign: _has_met(mode, campaign), mode.name)  # type: ignore[misc]
+        for mode, dump in playing.items():
+            scene.stage.stop(f"sink-{mode.name}")
+            _start(scene, program, mode, dump=dump)
+        scene.broke()
+        scene.bound = sum(scene.size for mode in playing if Status.UNCERTAIN in mode.allowed)
+        scene.settle()
+        for mode, dump in playing.items():
+            if dump.file.exists():
+                scene.witness.transcribe(recipient for recipient, _ in dump.read())
+            _expect(scene, mode, campaigns[mode])
+    finally:
+        for dump in playing.values():
+            dump.close()
+
+
+def _start(scene: Scene, program: str, mode: Mode, *faults: str, dump: Dump | None) -> None:
+    dumping = ["-D", str(dump.file)] if dump else []
+    # it refuses to run as root, and by its own change of user it would slip its leash
+    run_as = "nobody" if os.geteuid() == 0 else "self"
+    address = f"127.0.0.1:{mode.port}"
+    scene.stage.start(f"sink-{mode.name}", program, *faults, *dumping, address, "64", run_as=run_as)
+    wait_for(lambda: answers("127.0.0.1", mode.port), f"the sink of {mode.name} to listen")
+
+
+def _launch(scene: Scene, mode: Mode) -> Campaign:
+    return scene.launch(scene.drawing(mode.name, scene.size), port=mode.port, sessions=1)
+
+
+def _has_met(mode: Mode, campaign: Campaign) -> bool:
+    if mode.takes_mail:
+        return Message.objects.filter(campaign=campaign, status=Status.ACCEPTED).exists()
+    met = Event.objects.filter(message__campaign=campaign, kind__in=TROUBLE)
+    failing = Transport.objects.filter(routes__stream=campaign.stream, failures__gt=0)
+    return met.exists() or failing.exists()
+
+
+def _expect(scene: Scene, mode: Mode, campaign: Campaign) -> None:
+    for message in Message.objects.filter(campaign=campaign):
+        if message.status not in mode.allowed:
+            scene.findings.append(
+                f"{mode.name}: {message.status} ({message.reason}) {message.reply_line[:80]}"
+            )
+        if message.status in REFUSED and SAYS[HARD] not in message.reply_line:
+            scene.findings.append(f"{mode.name}: the reply kept is {message.reply_line[:80]!r}")

@@ -1,0 +1,161 @@
+"""Other surroundings for PostgreSQL than the machine's own: a small disk, a clock that can be put."""
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from django.db import connections
+
+from bench.crash.scene import NotPlayedError, Scene
+from bench.stage import HOME, wait_for
+from mailops.lib.postgres import Server
+
+MEGA = 2**20
+# in a mount namespace of its own, which ends with it: nothing is left mounted
+_HOLD = """
+set -e
+mount -t tmpfs -o size=$1,mode=0700 tmpfs "$2"
+cp -a "$3/." "$2"
+mount --bind "$2" "$3"
+touch "$2/.is-small"
+exec sleep infinity
+"""
+
+
+class MovedServer(Server):
+    """The same server and data, started by way of another program."""
+
+    def __init__(self, home: Path, by: list[str]) -> None:
+        super().__init__(home)
+        self._by = by
+
+    def command(self) -> list[str]:
+        return [*self._by, *super().command()]
+
+
+@contextmanager
+def moved(scene: Scene, *by: str) -> Iterator[MovedServer]:
+    """Run PostgreSQL by way of `by`; when the block ends it is stopped, and the usual one may be started."""
+    usual, server = scene.stage.server, MovedServer(HOME, list(by))
+    _stop(usual)
+    scene.stage.server = server
+    try:
+        with (HOME / "logs" / "postgres.log").open("ab") as log:
+            server.start(log)
+        yield server
+    finally:
+        _stop(server)
+        scene.stage.server = usual
+
+
+def start_again(scene: Scene) -> None:
+    with (HOME / "logs" / "postgres.log").open("ab") as log:
+        scene.stage.server.start(log)
+
+
+def _stop(server: Server) -> None:
+    connections.close_all()
+    server.stop()
+
+
+class SmallDisk:
+    """The file system that PostgreSQL's data are on."""
+
+    def __init__(self, root: Path) -> None:
+        self._ballast = root / "ballast"
+
+    def fill(self) -> int:
+        """Take all the space there is; return how many bytes that was."""
+        with self._ballast.open("ab", buffering=0) as ballast:
+            while True:
+                try:
+                    ballast.write(bytes(MEGA))
+                except OSError:
+                    break
+            while True:
+                try:
+                    ballast.write(bytes(512))
+                except OSError:
+                    return ballast.tell()
+
+    def clear(self) -> None:
+        self._ballast.unlink(missing_ok=True)
+
+
+@contextmanager
+def on_a_small_disk(scene: Scene, spare: int) -> Iterator[SmallDisk]:
+    """Put the data on a file system of their own with `spare` bytes free, and back when the block ends."""
+    enter, unshare = scene.program("nsenter", "util-linux"), scene.program("unshare", "util-linux")
+    data, place = scene.stage.server.data, HOME / "small-disk"
+    place.mkdir(exist_ok=True)
+    usual = scene.stage.server
+    _stop(usual)
+    size = sum(file.stat().st_size for file in data.rglob("*") if file.is_file())
+    script = ["sh", "-c", _HOLD, "hold", str(size + spare), str(place), str(data)]
+    scene.stage.start("disk", unshare, "--mount", *script)
+    holder = scene.stage.processes["disk"]
+    inside = Path(f"/proc/{holder.pid}/root{data}")
+    try:
+        wait_for(
+            lambda: (inside / ".is-small").exists() or holder.poll() is not None,
+            "the small file system",
+        )
+        if holder.poll() is not None:
+            raise NotPlayedError(
+                f"no file system can be mounted here: {scene.stage.log_of('disk').strip()}"
+            )
+        (inside / ".is-small").unlink()
+        with moved(scene, enter, f"--mount=/proc/{holder.pid}/ns/mnt", "--"):
+            yield SmallDisk(inside)
+        _take_back(inside, data)
+    finally:
+        scene.stage.stop("disk")
+        if usual.process is None:
+            start_again(scene)
+
+
+def _take_back(inside: Path, data: Path) -> None:
+    """Put what the server wrote where it is otherwise."""
+    shutil.rmtree(data)
+    subprocess.run(["cp", "-a", f"{inside}/.", str(data)], check=True)  # noqa: S607
+
+
+class Clock:
+    """What processes on it take for the time, but not their monotonic clock."""
+
+    def __init__(self, library: Path) -> None:
+        self._file = HOME / "clock"
+        self.put("+0")
+        self.environment = {
+            "LD_PRELOAD": str(library),
+            "FAKETIME_TIMESTAMP_FILE": str(self._file),
+            "FAKETIME_CACHE_DURATION": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            "DONT_FAKE_MONOTONIC": "1",
+            "FAKETIME_DISABLE_SHM": "1",
+        }
+
+    def put(self, offset: str) -> None:
+        """Let the clock be off by so much, "+2h" or "-2h", from the next second on."""
+        new = self._file.with_suffix(".new")
+        new.write_text(offset + "\n")
+        new.chmod(0o644)
+        new.rename(self._file)
+
+
+@contextmanager
+def by_another_clock(scene: Scene) -> Iterator[Clock]:
+    """Run PostgreSQL by a clock that can be put; workers started meanwhile go by it as well."""
+    libraries = list(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
+    if not libraries:
+        raise NotPlayedError("libfaketime is missing (Debian: apt install faketime)")
+    clock = Clock(libraries[0])
+    scene.environment |= clock.environment
+    env = [f"{name}={value}" for name, value in clock.environment.items()]
+    try:
+        with moved(scene, scene.program("env", "coreutils"), *env):
+            yield clock
+    finally:
+        start_again(scene)
