@@ -591,7 +591,10 @@ def _classify(code: int, enhanced_status: str, text: str, phase: str) -> Classif
         (sign.reason for sign in SIGNS if sign.fits(plain, status, code, phase)),
         Reason.UNEXPLAINED,
     )
-    return _conclude(reason, _kind(code, enhanced_status), phase)
+    kind = _kind(code, enhanced_status)
+    if reason == Reason.SERVER_BUSY and kind == Kind.PERMANENT:
+        reason = Reason.SERVER_FAULT  # busy for good: nothing is tried again
+    return _conclude(reason, kind, phase)
 
 
 def _plain(text: str) -> str:

@@ -109,6 +109,11 @@ class TestSimulatorsReplies:
         found = classify(Reply(451, "4.3.0 Try again later", "4.3.0"), "rcpt")
         assert (found.kind, found.fault) == (Kind.TRANSIENT, Fault.OUTAGE)
 
+    def test_a_server_that_refuses_for_good_is_not_said_to_be_tried_again(self):
+        found = classify(Reply(500, "5.3.0 Error: command failed", "5.3.0"), "mail")
+        assert (found.kind, found.reason) == (Kind.PERMANENT, Reason.SERVER_FAULT)
+        assert "tried again" not in found.fix
+
 
 class TestWhoseFault:
     @pytest.mark.parametrize("reason", Reason)
