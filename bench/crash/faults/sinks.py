@@ -12,7 +12,7 @@ from bench.stage import wait_for
 from mailops.campaigns.models import Campaign
 from mailops.lib.supervisor import answers
 from mailops.outbox.models import Event, EventKind, Message, Status
-from mailops.transports.models import Transport
+from mailops.transports.models import RunState, Transport
 
 PORTS = MORE_PORTS[4:]
 PHASES = ("CONNECT", "EHLO", "MAIL", "RCPT", "DATA", ".", "QUIT")
@@ -42,9 +42,14 @@ class Mode:
         """What those may be that met the fault; the others find a sink that works."""
         if self.phase == "." and self.option == DROP:
             return SENT | UNCERTAIN
-        if self.option == HARD and self.phase in {"MAIL", "RCPT", "DATA", "."}:
+        if self.option == HARD and self.phase in {"RCPT", "DATA", "."}:
             return SENT | REFUSED
         return SENT
+
+    @property
+    def needs_a_person(self) -> bool:
+        """Whether the transport stops until somebody resumes it: before RCPT a refusal for good is about us."""
+        return (self.option, self.phase) == (HARD, "MAIL")
 
     @property
     def takes_mail(self) -> bool:
@@ -75,6 +80,8 @@ def faulty_sinks(scene: Scene) -> None:
         for mode, dump in playing.items():
             scene.stage.stop(f"sink-{mode.name}")
             _start(scene, program, mode, dump=dump)
+            if mode.needs_a_person:
+                _resume(scene, campaigns[mode])
         scene.broke()
         scene.bound = sum(scene.size for mode in playing if Status.UNCERTAIN in mode.allowed)
         scene.settle()
@@ -104,8 +111,20 @@ def _has_met(mode: Mode, campaign: Campaign) -> bool:
     if mode.takes_mail:
         return Message.objects.filter(campaign=campaign, status=Status.ACCEPTED).exists()
     met = Event.objects.filter(message__campaign=campaign, kind__in=TROUBLE)
-    failing = Transport.objects.filter(routes__stream=campaign.stream, failures__gt=0)
-    return met.exists() or failing.exists()
+    transports = Transport.objects.filter(routes__stream=campaign.stream)
+    if mode.needs_a_person:
+        return transports.filter(state=RunState.PAUSED).exists()
+    return met.exists() or transports.filter(failures__gt=0).exists()
+
+
+def _resume(scene: Scene, campaign: Campaign) -> None:
+    """Do what a person does, after the pause was found to tell the reply and to cost nobody anything."""
+    transport = Transport.objects.get(routes__stream=campaign.stream)
+    told = transport.pause_detail
+    scene.expect(f"the pause tells {told!r}", holds=SAYS[HARD] in told)
+    charged = Event.objects.filter(message__campaign=campaign, kind__in=TROUBLE).count()
+    scene.expect(f"a refusal of ours was charged to {charged} messages", holds=not charged)
+    transport.resume(actor=scene.person())
 
 
 def _expect(scene: Scene, mode: Mode, campaign: Campaign) -> None:
