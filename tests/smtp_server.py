@@ -115,6 +115,7 @@ class _Conversation:
         self.connection.close()
 
     def _secure(self):
+        self.connection.getpeername()  # raises where the client is gone: wrapping would leave a socket open
         self.connection = self.server.tls.wrap_socket(self.connection, server_side=True)
         self.server._open.append(self.connection)
         self.file = self.connection.makefile("rb")
