@@ -170,17 +170,23 @@ def _uncertain(message: Standing, told: Told) -> bool:
     return True
 
 
-def _requeued(message: Standing, told: Told) -> bool:  # noqa: ARG001 - the table's signature
+def _requeued(message: Standing, told: Told) -> bool:
     is_doubtful = message.status == Status.HELD and message.settling_fence is not None
-    if message.status not in RETRIABLE and not is_doubtful:
+    if told.fence is not None:  # an act on many doubtful ones: each is named by its fence
+        is_meant = told.fence == message.settling_fence
+        if not is_meant or not (is_doubtful or message.status == Status.UNCERTAIN):
+            return False
+    elif message.status not in RETRIABLE and not is_doubtful:
         return False
     message.start_round()
     return True
 
 
-def _settled(message: Standing, told: Told) -> bool:  # noqa: ARG001
+def _settled(message: Standing, told: Told) -> bool:
     is_doubtful = message.settling_fence is not None
     if not is_doubtful or message.status not in {Status.UNCERTAIN, Status.HELD}:
+        return False
+    if told.fence is not None and told.fence != message.settling_fence:
         return False
     message.evidence = max(message.evidence, Evidence.ACCEPTED)
     message.close(Status.ACCEPTED)

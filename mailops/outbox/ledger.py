@@ -24,8 +24,11 @@ BUCKET = timedelta(minutes=15)  # every time zone's days begin on a quarter hour
 class Row:
     """A locked message with its standing, and the evidence that its columns will show."""
 
-    def __init__(self, columns: dict[str, Any], entry: Entry | None) -> None:
+    def __init__(
+        self, columns: dict[str, Any], entry: Entry | None, marked_at: datetime | None = None
+    ) -> None:
         self.columns = columns
+        self.marked_at = marked_at  # when its content began to go out
         self.standing = Standing(
             status=Status(columns["status"]),
             evidence=Evidence(columns["evidence"]),
@@ -105,14 +108,16 @@ def lock_messages(ids: list[int]) -> tuple[dict[int, Row], datetime]:
     )
     entries = fetch_dicts(
         """
-        SELECT message_id, fence, marked_at IS NOT NULL AS is_marked, is_held, attempts, session_attempts
+        SELECT message_id, fence, marked_at IS NOT NULL AS is_marked, is_held, attempts, session_attempts, marked_at
           FROM outbox_queueentry WHERE message_id = ANY(%s) ORDER BY message_id FOR UPDATE
         """,
         [ids],
     )
+    marks = {entry["message_id"]: entry.pop("marked_at") for entry in entries}
     by_message = {entry.pop("message_id"): Entry(**entry) for entry in entries}
     (now,) = fetch_first("SELECT clock_timestamp()", [])
-    return {row["id"]: Row(row, by_message.get(row["id"])) for row in messages}, now
+    rows = (Row(row, by_message.get(row["id"]), marks.get(row["id"])) for row in messages)
+    return {row.id: row for row in rows}, now
 
 
 def status_key(columns: dict[str, Any], bucket: datetime, status: str) -> tuple[Any, ...]:

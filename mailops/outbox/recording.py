@@ -269,9 +269,17 @@ def _event(
         "fault": outcome.fault,
         "sentence": storable(outcome.sentence, REPLY_LIMIT),
         "was_applied": applied,
-        "data": outcome.data,
+        "data": _data(outcome, row),
         **_reply_columns(outcome),
     }
+
+
+def _data(outcome: Outcome, row: Row) -> dict[str, Any]:
+    # The entry, which knows when the content began to go out, is deleted with its mark: a relay's log is asked for
+    # that time later.
+    if outcome.kind == EventKind.UNCERTAIN and row.marked_at is not None:
+        return {"marked_at": row.marked_at.isoformat(), **outcome.data}
+    return outcome.data
 
 
 def _show(row: Row, outcome: Outcome, occurred_at: datetime, before: Status) -> None:

@@ -37,7 +37,10 @@ def closed(status, **fields):
 
 
 def tell(message, *kinds, fence=7, round=None):  # noqa: A002 - the word of the house
-    return [fold(message, Told(kind, round, fence)) for kind in kinds]
+    return [
+        fold(message, Told(kind, round, None if kind == EventKind.REQUEUED else fence))
+        for kind in kinds
+    ]
 
 
 class TestEvidence:
@@ -266,3 +269,30 @@ def test_any_history_leaves_a_sound_message(guarantee, history):
 
 def test_every_event_kind_has_a_rule():
     assert set(RULES) == set(EventKind)
+
+
+class TestActOnMany:
+    """A person's act on many names each by the fence through which it became doubtful."""
+
+    @pytest.mark.parametrize("kind", [EventKind.REQUEUED, EventKind.SETTLED])
+    @pytest.mark.parametrize("status", [Status.UNCERTAIN, Status.HELD])
+    def test_takes_the_doubt_it_saw(self, kind, status):
+        message = Standing(status=status, settling_fence=7, entry=_entry_of(status))
+        assert fold(message, Told(kind, None, 7))
+
+    @pytest.mark.parametrize("kind", [EventKind.REQUEUED, EventKind.SETTLED])
+    @pytest.mark.parametrize("status", [Status.UNCERTAIN, Status.HELD])
+    def test_leaves_a_newer_doubt_alone(self, kind, status):
+        message = Standing(status=status, settling_fence=8, entry=_entry_of(status))
+        assert not fold(message, Told(kind, None, 7))
+
+    @pytest.mark.parametrize("status", [Status.BOUNCED, Status.ACCEPTED, Status.CANCELED])
+    def test_leaves_what_was_settled_since_alone(self, status):
+        message = closed(status, settling_fence=7)
+        assert not fold(message, Told(EventKind.REQUEUED, None, 7))
+        assert not fold(message, Told(EventKind.SETTLED, None, 7))
+        assert message.status == status
+
+
+def _entry_of(status):
+    return None if status in CLOSED_STATUSES else Entry(is_held=True)
