@@ -400,6 +400,8 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
         "task": "mailops.rollouts.tasks.start_due_campaigns",
         "schedule": 5.0,
     },
+    "continue-settling": {"task": "mailops.outbox.tasks.continue_settling", "schedule": 20.0},
+    "old-relay-logs": {"task": "mailops.outbox.tasks.forget_old_relay_logs", "schedule": 3600.0},
     "continue-preflights": {
         "task": "mailops.campaigns.tasks.continue_preflights",
         "schedule": 20.0,

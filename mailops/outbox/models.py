@@ -364,3 +364,178 @@ class CountKey(models.Model):
 
 class Tally(CountKey):
     """A count's delta, written in the transaction that inserts the events; folded and deleted by reports."""
+
+
+class ChunkedWork(models.Model):
+    """Work that goes on in chunks of one transaction each, can be cut off anywhere and is doubled by nobody."""
+
+    class State(models.TextChoices):
+        RUNNING = "running", "Running"
+        COMPLETED = "completed", "Completed"
+        STOPPED = "stopped", "Stopped"  # by a person
+        FAILED = "failed", "Failed"  # `sentence` says why
+
+    state = models.CharField(max_length=10, choices=State.choices, default=State.RUNNING)
+    cursor = models.BigIntegerField(default=0)  # how far it is
+    failures = models.PositiveSmallIntegerField(default=0)  # chunks that failed in a row
+    sentence = models.TextField(blank=True)
+    detail = models.TextField(blank=True)  # the technical text behind the sentence
+    created_by = models.ForeignKey(
+        "accounts.User", null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    created_at = models.DateTimeField(db_default=Now())
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        abstract = True
+
+    @property
+    def is_running(self) -> bool:
+        return self.state == self.State.RUNNING
+
+    @property
+    def is_completed(self) -> bool:
+        return self.state == self.State.COMPLETED
+
+    @property
+    def is_stopped(self) -> bool:
+        return self.state == self.State.STOPPED
+
+    @property
+    def has_failed(self) -> bool:
+        return self.state == self.State.FAILED
+
+    @property
+    def actor_name(self) -> str:
+        return self.created_by.email if self.created_by else ""
+
+
+class RelayLog(ChunkedWork):
+    """A relay's log that a person uploaded, to learn what became of uncertain messages; reading it is the job."""
+
+    file_name = models.CharField(max_length=254)
+    size = models.PositiveBigIntegerField()  # bytes as uploaded
+    is_packed = models.BooleanField(default=False)  # gzip
+    transport = models.ForeignKey(
+        "transports.Transport", on_delete=models.CASCADE, related_name="+"
+    )  # through which one comes to that relay
+    time_zone = models.CharField(max_length=64)  # of times that name none
+    # `cursor` is the byte behind the last line read, unpacked
+    lines = models.PositiveBigIntegerField(default=0)
+    foreign = models.PositiveBigIntegerField(default=0)  # lines of other programs
+    not_understood = models.PositiveBigIntegerField(default=0)
+    examples = models.JSONField(default=list)  # [line number, text] of some not understood
+    mails = models.PositiveBigIntegerField(default=0)  # lines that name a Message-ID
+    ours = models.PositiveBigIntegerField(default=0)  # of those, of messages that mailops sent
+    first_at = models.DateTimeField(null=True)
+    last_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return self.file_name
+
+
+class RelayLogPiece(models.Model):
+    """A piece of an uploaded log, kept until it is read."""
+
+    log = models.ForeignKey(
+        RelayLog, on_delete=models.CASCADE, related_name="pieces", db_index=False
+    )
+    position = models.PositiveIntegerField()
+    data = models.BinaryField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["log", "position"], name="relay_log_piece_once")
+        ]
+
+
+class RelayLogMail(models.Model):
+    """A mail in the relay's queue, at the place the reading has come to, that carries an uncertain message."""
+
+    log = models.ForeignKey(RelayLog, on_delete=models.CASCADE, related_name="+", db_index=False)
+    queue_id = models.CharField(max_length=50)
+    message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="+", db_index=False)
+    is_in_time = models.BooleanField()  # it came when the message was sent
+    is_told = models.BooleanField(default=False)  # what became of the recipient is known
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["log", "queue_id"], name="relay_log_mail_once")
+        ]
+
+
+class RelayLogFinding(models.Model):
+    """What a log says of one uncertain message; a later verdict outranks an earlier one."""
+
+    class Verdict(models.IntegerChoices):
+        OTHER_TIME = (
+            0,
+            "At another time",
+        )  # named, but not when it was sent: a clock or a zone is wrong
+        NOT_TAKEN = 1, "Broken off"  # it came in part, or was refused for the moment
+        REFUSED = 2, "Refused"  # its content was refused for good
+        WAITING = 3, "In the relay's queue"
+        SENT = 4, "Sent on"
+        DELETED = 5, "Deleted at the relay"
+        EXPIRED = 6, "Given up by the relay"
+        BOUNCED = 7, "Bounced"
+
+    log = models.ForeignKey(
+        RelayLog, on_delete=models.CASCADE, related_name="findings", db_index=False
+    )
+    message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="+", db_index=False)
+    settling_fence = models.BigIntegerField()  # of the doubt it speaks of
+    verdict = models.SmallIntegerField(choices=Verdict.choices)
+    is_by_recipient = models.BooleanField(default=False)  # by the address alone
+    at = models.DateTimeField()
+    queue_id = models.CharField(max_length=50)
+    relay = models.CharField(max_length=254, blank=True)
+    enhanced_status = models.CharField(max_length=12, blank=True)
+    text = models.TextField(blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["log", "message"], name="relay_log_finding_once")
+        ]
+
+
+class Settlement(ChunkedWork):
+    """A person's act on many uncertain messages; settling them is the job."""
+
+    class Act(models.TextChoices):
+        ACCEPT = "accept", "Count as accepted"
+        AGAIN = "again", "Send again"
+        BY_LOG = "by_log", "As the relay's log says"
+
+    key = models.UUIDField(unique=True)  # made with the preview, so that two presses are one act
+    act = models.CharField(max_length=10, choices=Act.choices)
+    # which: those doubtful at `until`, by fences up to `fence_until`, that fit what is given here
+    until = models.DateTimeField()
+    fence_until = models.BigIntegerField()
+    campaign = models.ForeignKey(
+        "campaigns.Campaign", null=True, on_delete=models.CASCADE, related_name="+"
+    )
+    stream = models.ForeignKey(
+        "transports.Stream", null=True, on_delete=models.CASCADE, related_name="+"
+    )
+    transport = models.ForeignKey(
+        "transports.Transport", null=True, on_delete=models.CASCADE, related_name="+"
+    )
+    reason = models.CharField(max_length=40, blank=True)
+    is_asked = models.BooleanField(null=True)  # held to ask a person, or at rest; null: both
+    # as it says; or, to send again, those of which it has no trace
+    relay_log = models.ForeignKey(
+        RelayLog, null=True, on_delete=models.SET_NULL, related_name="settlements"
+    )
+    trusts_recipients = models.BooleanField(
+        default=False
+    )  # also what was found by the address alone
+    # `cursor` is the id of the last message looked at
+    planned = models.PositiveBigIntegerField(default=0)
+    settled = models.PositiveBigIntegerField(default=0)
+    passed_over = models.PositiveBigIntegerField(
+        default=0
+    )  # not doubtful any more, or not to be sent
+
+    def __str__(self) -> str:
+        return f"{self.get_act_display()}: {self.planned:,} messages"

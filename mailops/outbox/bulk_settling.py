@@ -1,0 +1,301 @@
+"""A person's act on many uncertain messages, in chunks that can be cut off anywhere and doubled by nobody.
+
+A chunk is one transaction: it locks the act's row, takes the next messages that are still in the doubt the person saw,
+records what was decided, and moves cursor and counts. Whoever comes second finds the row locked or the cursor moved.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from mailops.accounts.auditing import audit
+from mailops.accounts.models import User
+from mailops.campaigns.models import Campaign
+from mailops.outbox.doubtful import Choice, doubtful, doubtful_at, moment
+from mailops.outbox.models import EventKind, Message, RelayLog, Settlement, Status
+from mailops.outbox.recording import Outcome, Recorded, record
+from mailops.outbox.relay_log_verdicts import (
+    consequence_of,
+    findings_to_apply,
+    suppress_what_bounced,
+    untraced,
+)
+
+CHUNK = 500
+MAX_FAILURES = 5
+
+
+class NothingToSettle(Exception):
+    """No message is in the doubt the person saw; the text says so."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What an act would do, before anything happens."""
+
+    act: str
+    until: datetime
+    fence_until: int
+    chosen: int  # the doubtful ones that fit
+    forgotten: int = 0  # of those, their content was not kept, so they can't be sent again
+    canceled: int = 0  # of those, their campaign is canceled
+    waiting: int = 0  # of those that go out again, by campaigns or streams that are paused
+
+    @property
+    def does(self) -> int:
+        return self.chosen - self.forgotten - self.canceled
+
+
+def plan(
+    *,
+    act: str,
+    choice: Choice | None = None,
+    log: RelayLog | None = None,
+    at: datetime | None = None,
+) -> Plan:
+    """Return what `act` would do to what is doubtful now, or was at `at`."""
+    until, fence_until = moment()
+    if at is not None:
+        until = min(at, until)
+    parts = _chosen(act, choice or Choice(), log, until=until, fence_until=fence_until)
+    numbers = {"chosen": sum(part.count() for part in parts)}
+    if act == Settlement.Act.AGAIN:
+        numbers["forgotten"] = sum(part.filter(_FORGOTTEN).count() for part in parts)
+        numbers["canceled"] = sum(
+            part.exclude(_FORGOTTEN).filter(_CANCELED).count() for part in parts
+        )
+        numbers["waiting"] = sum(_sendable(part).filter(_WAITING).count() for part in parts)
+    return Plan(act=act, until=until, fence_until=fence_until, **numbers)
+
+
+_FORGOTTEN = Q(status=Status.UNCERTAIN, stream__is_sensitive=True)
+_CANCELED = Q(campaign__isnull=False, campaign__state=Campaign.State.CANCELED)
+_WAITING = Q(campaign__isnull=False, campaign__state=Campaign.State.PAUSED) | Q(
+    stream__state="paused"
+)
+
+
+def _sendable(part: QuerySet[Message]) -> QuerySet[Message]:
+    return part.exclude(_FORGOTTEN).exclude(_CANCELED)
+
+
+def _chosen(
+    act: str, choice: Choice, log: RelayLog | None, *, until: datetime, fence_until: int
+) -> list[QuerySet[Message]]:
+    parts = [doubtful_at(part, until=until, fence_until=fence_until) for part in doubtful(choice)]
+    if log is not None and act == Settlement.Act.AGAIN:
+        return [untraced(part, log) for part in parts]
+    return parts
+
+
+def start_settlement(
+    *,
+    key: UUID,
+    act: str,
+    actor: User,
+    until: datetime,
+    choice: Choice | None = None,
+    log: RelayLog | None = None,
+    trusts_recipients: bool = False,
+) -> Settlement:
+    """Begin an act on what was doubtful at `until`; the same key begins it once. Raise NothingToSettle for none."""
+    choice = choice or Choice()
+    with transaction.atomic():
+        known = Settlement.objects.filter(key=key).first()
+        if known is not None:
+            return known
+        _, fence_until = moment()
+        given = {
+            "act": act, "until": until, "fence_until": fence_until, "campaign": choice.campaign,
+            "stream": choice.stream, "transport": choice.transport, "reason": choice.reason,
+            "is_asked": choice.is_asked, "relay_log": log, "trusts_recipients": trusts_recipients,
+            "created_by": actor,
+        }  # fmt: skip
+        planned = _count(Settlement(key=key, **given))
+        if not planned:
+            raise NothingToSettle("Nothing fits any more: what you saw was settled meanwhile.")
+        run, is_new = Settlement.objects.get_or_create(
+            key=key, defaults={**given, "planned": planned}
+        )
+        if is_new:
+            audit(
+                actor=actor,
+                verb="settlement.start",
+                subject=run,
+                after={"act": act, "messages": run.planned, **described(run)},
+            )
+    return run
+
+
+def described(run: Settlement) -> dict[str, Any]:
+    """Return which messages an act is about, in words."""
+    said = {
+        "campaign": str(run.campaign) if run.campaign else "",
+        "stream": str(run.stream) if run.stream else "",
+        "transport": str(run.transport) if run.transport else "",
+        "why": run.reason,
+        "log": str(run.relay_log) if run.relay_log else "",
+    }
+    return {name: value for name, value in said.items() if value}
+
+
+def _choice_of(run: Settlement) -> Choice:
+    return Choice(
+        campaign=run.campaign,
+        stream=run.stream,
+        transport=run.transport,
+        reason=run.reason,
+        is_asked=run.is_asked,
+    )
+
+
+def _parts(run: Settlement) -> list[QuerySet[Message]]:
+    parts = _chosen(
+        run.act, _choice_of(run), run.relay_log, until=run.until, fence_until=run.fence_until
+    )
+    return [_sendable(part) for part in parts] if run.act == Settlement.Act.AGAIN else parts
+
+
+def _count(run: Settlement) -> int:
+    if run.act == Settlement.Act.BY_LOG:
+        return findings_to_apply(run).count()
+    return sum(part.count() for part in _parts(run))
+
+
+@dataclass(frozen=True)
+class _Picked:
+    message_id: int
+    outcome: Outcome
+    campaign_id: int | None
+
+
+def settle_chunk(*, settlement_id: int, most: int = CHUNK) -> bool:
+    """Settle the next messages; return whether more may be waiting (False also where another process is at it)."""
+    with transaction.atomic():
+        running = Settlement.objects.filter(pk=settlement_id, state=Settlement.State.RUNNING)
+        run = running.select_for_update(skip_locked=True).first()
+        if run is None:
+            return False
+        picked = _pick(run, most)
+        if not picked:
+            _finish(run, Settlement.State.COMPLETED)
+            return False
+        states = _lock_campaigns(run, picked)
+        done = [one for one in picked if states.get(one.campaign_id) != Campaign.State.CANCELED]
+        recorded = record([one.outcome for one in done])
+        suppress_what_bounced([one.outcome for one in done], recorded)
+        _note_reopened(run, states, done, recorded)
+        applied = sum(told.was_applied for told in recorded)
+        run.cursor = picked[-1].message_id
+        run.settled += applied
+        run.passed_over += len(picked) - applied
+        run.failures = 0
+        run.save()
+    return True
+
+
+def _pick(run: Settlement, most: int) -> list[_Picked]:
+    if run.act == Settlement.Act.BY_LOG:
+        found = findings_to_apply(run).filter(message_id__gt=run.cursor).order_by("message_id")
+        rows = found.select_related("message")[:most]
+        return [
+            _Picked(row.message_id, consequence_of(row, run), row.message.campaign_id)
+            for row in rows
+        ]
+    found_rows: list[Any] = []
+    for part in _parts(run):
+        ahead = part.filter(pk__gt=run.cursor).order_by("pk")
+        found_rows += ahead.values_list("pk", "settling_fence", "campaign_id")[:most]
+    chosen = sorted(found_rows)[:most]
+    return [_Picked(pk, _outcome(run, pk, fence), campaign) for pk, fence, campaign in chosen]
+
+
+def _outcome(run: Settlement, message_id: int, fence: int) -> Outcome:
+    is_again = run.act == Settlement.Act.AGAIN
+    return Outcome(
+        message_id=message_id,
+        kind=EventKind.REQUEUED if is_again else EventKind.SETTLED,
+        source="person",
+        external_id=f"settlement:{run.pk}:{message_id}",
+        fence=fence,
+        sentence=""
+        if is_again
+        else "A person decided that this message counts as accepted, with many others.",
+        data={"by": run.actor_name, "settlement": run.pk},
+    )
+
+
+def _lock_campaigns(run: Settlement, picked: Sequence[_Picked]) -> dict[int | None, str]:
+    """Lock the campaigns that may be reopened, which come before messages in the order of locks (W6)."""
+    if run.act != Settlement.Act.AGAIN:
+        return {}
+    ids = {one.campaign_id for one in picked if one.campaign_id is not None}
+    locked = Campaign.objects.filter(pk__in=ids).order_by("pk").select_for_update()
+    return dict(locked.values_list("pk", "state"))
+
+
+def _note_reopened(
+    run: Settlement,
+    states: dict[int | None, str],
+    done: Sequence[_Picked],
+    recorded: Iterable[Recorded],
+) -> None:
+    completed = {pk for pk, state in states.items() if pk and state == Campaign.State.COMPLETED}
+    queued = [one.campaign_id for one, told in zip(done, recorded, strict=True) if told.was_applied]
+    for campaign in Campaign.objects.filter(pk__in=completed.intersection(filter(None, queued))):
+        audit(
+            actor=run.created_by,
+            verb="campaign.retry",
+            subject=campaign,
+            before={"state": Campaign.State.COMPLETED},
+            after={"state": campaign.state, "messages": queued.count(campaign.pk)},
+        )
+
+
+def _finish(run: Settlement, state: Settlement.State, *, sentence: str = "") -> None:
+    run.state, run.sentence, run.finished_at = state, sentence, timezone.now()
+    run.save()
+    audit(
+        actor=run.created_by,
+        verb=f"settlement.{'complete' if run.is_completed else 'stop' if run.is_stopped else 'fail'}",
+        subject=run,
+        after={"settled": run.settled, "passed over": run.passed_over},
+    )
+
+
+def stop_settlement(*, run: Settlement, actor: User) -> bool:
+    """Leave what is not settled yet as it is; False where it was over already."""
+    with transaction.atomic():
+        locked = Settlement.objects.select_for_update().get(pk=run.pk)
+        if not locked.is_running:
+            return False
+        _finish(
+            locked,
+            Settlement.State.STOPPED,
+            sentence=f"{actor} stopped it after {locked.settled:,} of {locked.planned:,} messages.",
+        )
+    return True
+
+
+def note_failure(*, settlement_id: int, error: Exception) -> None:
+    """Count a chunk that could not be settled; after a few in a row the act fails and says why."""
+    with transaction.atomic():
+        run = Settlement.objects.select_for_update().filter(pk=settlement_id).first()
+        if run is None or not run.is_running:
+            return
+        run.failures += 1
+        run.detail = f"{type(error).__name__}: {error}"
+        if run.failures >= MAX_FAILURES:
+            _finish(
+                run,
+                Settlement.State.FAILED,
+                sentence=f"The next messages could not be settled in {MAX_FAILURES} tries; "
+                f"the {run.settled:,} before them are.",
+            )
+        run.save()

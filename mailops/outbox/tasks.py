@@ -1,0 +1,62 @@
+"""Celery shells of the ledger: hints that a person's act on many has messages left, or a relay's log lines."""
+
+from time import monotonic
+
+from celery import shared_task
+from django.db import OperationalError
+
+from mailops.outbox import bulk_settling, relay_log_reading
+from mailops.outbox.models import RelayLog, Settlement
+from mailops.outbox.relay_log_taking import forget_old
+
+BUDGET_SECONDS = 6.0  # then the task hands on to a new one, so that none blocks its queue
+LOG_BUDGET_SECONDS = 20.0  # a packed log is unpacked from its beginning by each
+
+
+@shared_task
+def continue_settlement(settlement_id: int) -> None:
+    """Settle chunks for a few seconds; hand on while there are more."""
+    stop_at = monotonic() + BUDGET_SECONDS
+    try:
+        while bulk_settling.settle_chunk(settlement_id=settlement_id):
+            if monotonic() > stop_at:
+                continue_settlement.delay(settlement_id)
+                return
+    except OperationalError:  # the database is away or broke a deadlock: the tick comes again
+        raise
+    except Exception as error:
+        bulk_settling.note_failure(settlement_id=settlement_id, error=error)
+        raise
+
+
+@shared_task
+def continue_relay_log(log_id: int) -> None:
+    """Read chunks of a log for some seconds; hand on while there are more."""
+    stop_at = monotonic() + LOG_BUDGET_SECONDS
+    reading = relay_log_reading.Reading(log_id)
+    try:
+        while reading.read_chunk():
+            if monotonic() > stop_at:
+                continue_relay_log.delay(log_id)
+                return
+    except OperationalError:
+        raise
+    except Exception as error:
+        relay_log_reading.note_failure(log_id=log_id, error=error)
+        raise
+
+
+@shared_task
+def continue_settling() -> None:
+    """Pick up what lost its hint; the row locks keep doubles out."""
+    running = Settlement.State.RUNNING
+    for settlement_id in Settlement.objects.filter(state=running).values_list("pk", flat=True):
+        continue_settlement.delay(settlement_id)
+    for log_id in RelayLog.objects.filter(state=running).values_list("pk", flat=True):
+        continue_relay_log.delay(log_id)
+
+
+@shared_task
+def forget_old_relay_logs() -> None:
+    """Delete what logs said a week ago: they hold people's addresses."""
+    forget_old()
