@@ -7,8 +7,13 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from mailops.accounts.permissions import Act, confirm_password, needs, user_of
-from mailops.campaigns.drafting import NotADraft, delete_campaign, duplicate_campaign
-from mailops.campaigns.forms import ReasonForm, ScheduleForm
+from mailops.campaigns.drafting import (
+    NotADraft,
+    change_hours,
+    delete_campaign,
+    duplicate_campaign,
+)
+from mailops.campaigns.forms import CampaignHoursForm, ReasonForm, ScheduleForm
 from mailops.campaigns.models import Campaign
 from mailops.campaigns.preflight import TooLate
 from mailops.campaigns.tasks import rehearse_soon
@@ -92,6 +97,37 @@ def campaign_schedule(request: HttpRequest, campaign_id: int) -> HttpResponse:
             "form": form,
             "back": reverse("campaigns:detail", args=[campaign.pk]),
         },
+        status=422 if form.errors else 200,
+    )
+
+
+@needs(Act.SEND)
+@confirm_password
+def campaign_hours(request: HttpRequest, campaign_id: int) -> HttpResponse:
+    """Set when its mail may leave, also while it runs: what waits is moved then."""
+    campaign = get_campaign(campaign_id)
+    back = reverse("campaigns:detail", args=[campaign.pk])
+    if not campaign.may_be_canceled:
+        messages.info(request, f"“{campaign}” is {campaign.get_state_display().lower()}.")
+        return redirect(back)
+    form = CampaignHoursForm(request.POST or None, campaign=campaign)
+    if form.is_valid():
+        try:
+            change_hours(
+                campaign=campaign,
+                hours=form.hours,
+                has_own_hours=form.has_own_hours,
+                actor=user_of(request),
+            )
+        except NotADraft as error:
+            messages.info(request, str(error))
+        else:
+            messages.success(request, "The hours are saved.")
+        return redirect(back)
+    return render_page(
+        request,
+        "campaigns/campaign_hours.html",
+        {"campaign": campaign, "form": form, "back": back},
         status=422 if form.errors else 200,
     )
 

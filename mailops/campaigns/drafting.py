@@ -69,6 +69,15 @@ def change_campaign(
 
 def duplicate_campaign(*, campaign: Campaign, actor: User) -> Campaign:
     """Make a draft with the same plan; nothing that happened to the other one comes along."""
+    with transaction.atomic():
+        copy = _copy(campaign, actor)
+        if campaign.has_own_hours:
+            hours = {name: getattr(campaign, name) for name in campaign.HOURS}
+            Campaign.objects.filter(pk=copy.pk).update(has_own_hours=True, **hours)
+    return copy
+
+
+def _copy(campaign: Campaign, actor: User) -> Campaign:
     return add_campaign(
         name=f"Copy of {campaign.name}"[:150],
         audience=campaign.audience,
@@ -78,6 +87,31 @@ def duplicate_campaign(*, campaign: Campaign, actor: User) -> Campaign:
         actor=actor,
         verb="campaign.duplicate",
     )
+
+
+def change_hours(
+    *, campaign: Campaign, hours: dict[str, Any], has_own_hours: bool, actor: User
+) -> None:
+    """Change when its mail may leave; raise NotADraft where it is over.
+
+    What a started campaign owes is moved into the new hours soon after, beside the ticks; `has_own_hours` is about one
+    that has not started: False gives it its stream's.
+    """
+    with transaction.atomic():
+        locked = Campaign.objects.select_for_update(of=("self",)).select_related("stream")
+        found = locked.get(pk=campaign.pk)
+        if not found.may_be_canceled:
+            raise NotADraft(f"This campaign is {found.get_state_display().lower()} by now.")
+        before = found.keeps.hours_facts()
+        for name, value in hours.items():
+            setattr(found, name, value)
+        found.has_own_hours = has_own_hours
+        if found.has_messages:
+            found.time_zone = found.zone_if_unknown
+            found.rehours_from = 0
+        found.save(update_fields=[*hours, "has_own_hours", "rehours_from"])
+        after = found.keeps.hours_facts()
+        audit(actor=actor, verb="campaign.hours", subject=found, before=before, after=after)
 
 
 def delete_campaign(*, campaign: Campaign, actor: User) -> None:

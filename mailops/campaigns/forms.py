@@ -11,6 +11,7 @@ from mailops.audiences.models import Audience
 from mailops.campaigns.models import Campaign
 from mailops.content.models import TemplateVersion
 from mailops.domains.models import Identity
+from mailops.transports.forms.hours import HoursForm
 from mailops.transports.models import Stream
 
 FARTHEST = timedelta(days=365)
@@ -106,6 +107,40 @@ class ScheduleForm(forms.Form):
         if at > timezone.now() + FARTHEST:
             raise forms.ValidationError("That is more than a year ahead.")
         return at
+
+
+class CampaignHoursForm(HoursForm):
+    """The hours of a campaign: its stream's until it starts, or its own."""
+
+    STREAM, OWN = "stream", "own"
+
+    whose = forms.ChoiceField(label="It keeps", widget=forms.RadioSelect)
+    field_order = ["whose"]
+
+    def __init__(self, *args: Any, campaign: Campaign, **kwargs: Any) -> None:
+        stream = campaign.stream
+        whose = self.OWN if campaign.has_own_hours else self.STREAM
+        initial = {**self.initial_of(campaign.keeps), "whose": whose}
+        above = f"{stream.time_zone}, the stream's" if stream.time_zone else ""
+        super().__init__(*args, initial=initial, above=above, **kwargs)
+        if campaign.has_messages:
+            del self.fields["whose"]
+            return
+        self.fields["whose"].choices = [  # type: ignore[attr-defined]
+            (self.STREAM, f"the hours of its stream, {stream}: {stream.hours_in_words}"),
+            (self.OWN, "hours of its own, as below"),
+        ]
+
+    def clean(self) -> dict[str, Any]:
+        if "whose" in self.errors or self.has_own_hours:
+            return super().clean()
+        nothing = self.initial_of(Campaign())
+        self.cleaned_data.update(nothing)
+        return self.cleaned_data
+
+    @property
+    def has_own_hours(self) -> bool:
+        return bool(self.cleaned_data.get("whose", self.OWN) == self.OWN)
 
 
 class ReasonForm(forms.Form):

@@ -52,6 +52,9 @@ class Campaign(KeepsHours, models.Model):
     audience = models.ForeignKey(
         "audiences.Audience", on_delete=models.PROTECT, related_name="campaigns"
     )
+    rehours_from = models.BigIntegerField(
+        null=True
+    )  # the messages behind this id are yet to be moved into changed hours; null: none
     has_own_hours = models.BooleanField(default=False)  # else the stream's, until it starts
     state = models.CharField(max_length=10, choices=State.choices, default=State.DRAFT)
     pause_cause = models.CharField(max_length=20, choices=PauseCause.choices, blank=True)

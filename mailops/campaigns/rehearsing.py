@@ -1,5 +1,6 @@
 """Goes through a campaign's whole audience, in chunks that can be cut off anywhere, and makes each mail without sending it."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from time import monotonic
@@ -34,6 +35,7 @@ class Findings:
     )
     errors: dict[str, Any] = field(default_factory=dict)
     missing: dict[str, Any] = field(default_factory=dict)
+    zones: Counter[str] = field(default_factory=Counter)
 
     def count(self, name: str) -> None:
         self.counts["members"] += 1
@@ -109,6 +111,8 @@ def _rehearse(preflight: Preflight, page: Sequence[Any]) -> tuple[Findings, int]
         else:
             outcome = _render(preflight, compiled, contact, findings)
             findings.count(outcome)
+            if outcome == "sendable":
+                findings.zones[contact.time_zone] += 1
             for name in names:
                 if contact.attributes.get(name) in (None, ""):
                     _note(findings.missing, name, contact.address)
@@ -164,6 +168,7 @@ def _note(notes: dict[str, Any], what: str, address: str) -> None:
 
 
 def _add(preflight: Preflight, findings: Findings) -> None:
+    preflight.zones = dict(Counter(preflight.zones) + findings.zones)
     for name, count in findings.counts.items():
         setattr(preflight, name, getattr(preflight, name) + count)
     for notes, found in (

@@ -12,6 +12,7 @@ from mailops.accounts.permissions import Act, needs, user_of
 from mailops.campaigns import preflight
 from mailops.campaigns.drafting import NotADraft, add_campaign, change_campaign
 from mailops.campaigns.forms import CampaignFilterForm, CampaignForm
+from mailops.campaigns.leaving import leaving
 from mailops.campaigns.models import Campaign
 from mailops.campaigns.tasks import rehearse_soon
 from mailops.lib.csv_export import stream_csv
@@ -196,4 +197,5 @@ def preflight_context(campaign: Campaign) -> dict[str, Any]:
         "stale": preflight.why_stale(latest, campaign),
         "blockers": preflight.blockers(latest).values() if latest.is_completed else [],
         "warnings": preflight.warnings(latest) if latest.is_completed else [],
+        "leaving": leaving(campaign, latest) if latest.is_completed else None,
     }

@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 from mailops.dispatch.claiming import release_claims_of_the_gone
 from mailops.dispatch.models import Worker
 from mailops.lib.locks import session_lock
-from mailops.outbox.keeping_hours import move_closed
+from mailops.outbox.keeping_hours import move_changed, move_closed
 from mailops.outbox.ledger import fetch_dicts
 from mailops.outbox.models import EventKind, QueueEntry
 from mailops.outbox.recording import Outcome, close_where, record_with_retry
@@ -78,10 +78,10 @@ def sweep_expired(*, most: int = 20_000) -> int:
 
 
 def keep_hours_for_a_while(*, seconds: float = KEEPING_SECONDS) -> bool:
-    """Move messages whose hours are over to the next ones, unless another process is at it; return whether to go on."""
+    """Move messages whose hours are over, or were changed, unless another process is at it; return whether to go on."""
     ends_at = time.monotonic() + seconds
     with session_lock("dispatch.keep_hours") as is_ours:
-        while is_ours and move_closed():
+        while is_ours and (move_changed() or move_closed()):
             if time.monotonic() >= ends_at:
                 return True
     return False

@@ -24,7 +24,7 @@ def keep_hours(due: Mapping[int, int]) -> int:
     campaigns = _campaigns(set(due.values()))
     kept = {pk for pk, campaign in campaigns.items() if campaign.hours.are_set}
     ids = [message_id for message_id, campaign_id in due.items() if campaign_id in kept]
-    return _move("e.message_id = ANY(%(ids)s)", {"ids": ids}) if ids else 0
+    return _move("e.message_id = ANY(%(ids)s)", {"ids": ids})[0] if ids else 0
 
 
 def move_closed(*, chunk: int = CHUNK) -> int:
@@ -38,23 +38,47 @@ def move_closed(*, chunk: int = CHUNK) -> int:
         LIMIT %(chunk)s FOR UPDATE OF e SKIP LOCKED
     """
     with transaction.atomic():
-        return _move(where, {"chunk": chunk})
+        return _move(where, {"chunk": chunk})[0]
+
+
+def move_changed(*, chunk: int = CHUNK) -> int:
+    """Move messages of one started campaign whose hours were changed into the new ones; return how many.
+
+    Those that were deferred keep their time where the new hours allow it; the others may leave as soon as these do.
+    """
+    with transaction.atomic():
+        changed = Campaign.objects.exclude(rehours_from=None).select_for_update(
+            of=("self",), skip_locked=True
+        )
+        campaign = changed.order_by("pk").first()
+        if campaign is None:
+            return 0
+        where = """
+            e.campaign_id = %(campaign)s AND e.message_id > %(cursor)s AND e.marked_at IS NULL
+            ORDER BY e.message_id LIMIT %(chunk)s FOR UPDATE OF e
+        """
+        params = {"campaign": campaign.pk, "cursor": campaign.rehours_from, "chunk": chunk}
+        moved, last = _move(where, params, wanted="CASE WHEN e.attempts > 0 THEN e.due_at END")
+        campaign.rehours_from = last if moved == chunk else None
+        campaign.save(update_fields=["rehours_from"])
+    return moved
 
 
 def _campaigns(ids: set[int]) -> dict[int, Campaign]:
     return Campaign.objects.select_related("stream").in_bulk(ids) if ids else {}
 
 
-def _move(where: str, params: dict[str, Any]) -> int:
-    # when each wants to leave, and from when on it only waited for that
+def _move(where: str, params: dict[str, Any], *, wanted: str = "e.due_at") -> tuple[int, int]:
+    """Move the entries that fulfil `where` to their hours at or after `wanted`; return how many, and the last one's id."""
+    # when each wants to leave, and since when it only waits for that
     entries = fetch_dicts(
         f"""
         WITH e AS (
-            SELECT e.message_id, e.campaign_id, e.address_key, e.due_at, e.closes_at
+            SELECT e.message_id, e.campaign_id, e.address_key, e.due_at, e.closes_at, e.attempts
               FROM outbox_queueentry e WHERE {where}
         )
         SELECT e.message_id, e.campaign_id, coalesce(c.time_zone, '') AS zone,
-               greatest(e.due_at, clock_timestamp()) AS wanted_at,
+               greatest({wanted}, clock_timestamp()) AS wanted_at,
                greatest(e.due_at, least(e.closes_at, clock_timestamp())) AS waits_since
           FROM e LEFT JOIN audiences_contact c ON c.address_key = e.address_key
         """,  # noqa: S608 - conditions of our own
@@ -65,7 +89,7 @@ def _move(where: str, params: dict[str, Any]) -> int:
     if moved:
         with connection.cursor() as cursor:
             cursor.execute(_UPDATE, [json.dumps(moved, default=str)])
-    return len(moved)
+    return len(moved), max((entry["message_id"] for entry in entries), default=0)
 
 
 def _moved(entry: dict[str, Any], campaign: Campaign) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 
 from mailops.accounts.permissions import Act, confirm_password, may, needs, user_of
+from mailops.campaigns.leaving import leaving
 from mailops.campaigns.models import Campaign
 from mailops.campaigns.preflight import latest_preflight, warnings
 from mailops.lib.htmx import render_page
@@ -30,6 +31,7 @@ def _context(campaign: Campaign, gates: list[Gate]) -> dict[str, Any]:
         "needs_override": any(not gate.is_open for gate in gates),
         "preflight": preflight if is_done else None,
         "warnings": warnings(preflight) if preflight and is_done else [],
+        "leaving": leaving(campaign, preflight) if preflight and is_done else None,
         "pace": pace_of(campaign.stream, preflight.sendable) if preflight and is_done else "",
     }
 

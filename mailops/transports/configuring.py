@@ -94,6 +94,18 @@ def save_stream(*, stream: Stream, transports: Sequence[Transport], actor: User 
 
 
 @transaction.atomic
+def change_stream_hours(*, stream: Stream, hours: dict[str, Any], actor: User | None) -> None:
+    """Change when mail of the stream's campaigns leaves; those that have started keep the hours they have."""
+    locked = Stream.objects.select_for_update().get(pk=stream.pk)
+    before = locked.hours_facts()
+    for name, value in hours.items():
+        setattr(locked, name, value)
+    locked.save(update_fields=list(hours))
+    before, after = differing(before, locked.hours_facts())
+    audit(actor=actor, verb="stream.hours", subject=locked, before=before, after=after)
+
+
+@transaction.atomic
 def delete_stream(*, stream: Stream, actor: User | None) -> None:
     """Remove a stream nothing was sent through; raise ProtectedError else."""
     if not lock_row(stream):

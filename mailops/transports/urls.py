@@ -43,6 +43,7 @@ urlpatterns = [
     path("streams/add/", streams.stream_add, name="stream-add"),
     path("streams/<int:stream_id>/", streams.stream_detail, name="stream-detail"),
     path("streams/<int:stream_id>/edit/", streams.stream_edit, name="stream-edit"),
+    path("streams/<int:stream_id>/hours/", streams.stream_hours, name="stream-hours"),
     path("streams/<int:stream_id>/delete/", streams.stream_delete, name="stream-delete"),
     path("streams/<int:stream_id>/pause/", streams.stream_pause, name="stream-pause"),
     path("streams/<int:stream_id>/resume/", streams.stream_resume, name="stream-resume"),

@@ -12,8 +12,9 @@ from mailops.domains.models import Domain
 from mailops.lib.confirm import ConfirmForm
 from mailops.lib.csv_export import stream_csv
 from mailops.lib.htmx import render_page
-from mailops.transports.configuring import delete_stream, save_stream
+from mailops.transports.configuring import change_stream_hours, delete_stream, save_stream
 from mailops.transports.durations import show_duration, show_durations
+from mailops.transports.forms.hours import HoursForm
 from mailops.transports.forms.streams import StreamFilterForm, StreamForm
 from mailops.transports.models import PATIENCE, Stream, Transport
 from mailops.transports.models.stream import StreamQuerySet
@@ -94,6 +95,25 @@ def stream_edit(request: HttpRequest, stream_id: int) -> HttpResponse:
     context |= {"has_domain": True, "has_transport": True}
     status = 422 if form.is_bound else 200
     return render_page(request, "transports/stream_form.html", context, status=status)
+
+
+@needs(Act.CONFIGURE)
+def stream_hours(request: HttpRequest, stream_id: int) -> HttpResponse:
+    stream = get_object_or_404(Stream.objects.select_related("domain"), pk=stream_id)
+    if not stream.is_bulk:
+        messages.info(request, "Somebody waits for transactional mail: it leaves at any hour.")
+        return redirect("transports:stream-detail", stream_id)
+    form = HoursForm(request.POST or None, initial=HoursForm.initial_of(stream))
+    if form.is_valid():
+        change_stream_hours(stream=stream, hours=form.hours, actor=user_of(request))
+        messages.success(
+            request,
+            "Saved. Campaigns keep these hours that start from now on and have none of their own.",
+        )
+        return redirect("transports:stream-detail", stream_id)
+    status = 422 if form.errors else 200
+    context = {"form": form, "stream": stream}
+    return render_page(request, "transports/stream_hours.html", context, status=status)
 
 
 @needs(Act.CONFIGURE)
