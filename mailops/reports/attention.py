@@ -76,7 +76,9 @@ def _campaigns() -> Iterator[Matter]:
             f"Campaign {campaign} is paused",
             campaign.pause_sentence,
             resolve("campaigns:detail", campaign.pk),
-            "See why, then resume or cancel it",
+            "See why, then launch or cancel it"
+            if campaign.may_be_launched
+            else "See why, then resume or cancel it",
             "warn",
             campaign.paused_at,
         )

@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -9,13 +10,13 @@ from django.utils import timezone
 from mailops.campaigns.models import Campaign
 from mailops.campaigns.preflight import latest_preflight, speaks_of
 from mailops.campaigns.tasks import rehearse_soon
+from mailops.lib.templatetags.times import duration
 from mailops.rollouts.launching import gates_of
 from mailops.rollouts.models import Checklist, Override
 from mailops.transports.models import PauseCause
 
 ASK_AHEAD = timedelta(minutes=15)  # what a long audience and slow name servers need, and some
 PATIENCE = timedelta(minutes=10)  # for a rehearsal that is still running
-STALE_AFTER = timedelta(hours=1)  # later than this nobody expects it any more
 NAMED = 3  # objections in the sentence; the rest stand behind it
 
 
@@ -58,14 +59,17 @@ def _start(campaign_id: int) -> bool:
     if campaign is None or campaign.scheduled_at is None:
         return False
     late = timezone.now() - campaign.scheduled_at
-    if late > STALE_AFTER:
+    stale_after = timedelta(minutes=settings.MAILOPS_STALE_SCHEDULE_MINUTES)
+    if late > stale_after:
         campaign.pause(
             PauseCause.STALE,
-            f"It was to start at {_at(campaign.scheduled_at)}, but mailops was not running then.",
-            f"{late} late; schedules older than {STALE_AFTER} wait for a person.",
+            f"It was to start at {_at(campaign.scheduled_at)}. Nothing was running then that could start it, and now, "
+            f"{duration(late)} later, nobody may expect it any more. Nothing of it was sent.",
+            f"Schedules that are more than {duration(stale_after)} past wait for a person "
+            "(MAILOPS_STALE_SCHEDULE_MINUTES).",
         )
         return False
-    if late < PATIENCE and not _can_be_asked(campaign):
+    if _is_being_asked(campaign):
         return False
     if objections := _standing_objections(campaign):
         has_more = len(objections) > NAMED
@@ -81,9 +85,14 @@ def _start(campaign_id: int) -> bool:
     return campaign.start(actor=None)
 
 
-def _can_be_asked(campaign: Campaign) -> bool:
+def _is_being_asked(campaign: Campaign) -> bool:
+    """Tell whether to wait for the rehearsal of its time, which is not done; no longer than PATIENCE."""
     latest = latest_preflight(campaign)
-    return _is_asked_anew(campaign) and latest is not None and not latest.is_running
+    assert campaign.scheduled_at is not None
+    if latest is None or not _is_asked_anew(campaign):
+        return timezone.now() - campaign.scheduled_at < PATIENCE
+    began = max(campaign.scheduled_at, latest.created_at)  # late, where mailops was away
+    return latest.is_running and timezone.now() - began < PATIENCE
 
 
 def _standing_objections(campaign: Campaign) -> list[str]:

@@ -1,8 +1,12 @@
 """A scheduled campaign asks its gates again when its time comes; what fails them waits for a person."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from threading import Barrier
 
 import pytest
+from django.conf import settings
+from django.db import connection
 from django.db.models import F
 from django.utils import timezone
 
@@ -11,6 +15,7 @@ from mailops.audiences.models import Contact, Membership
 from mailops.campaigns.models import Campaign, Preflight
 from mailops.campaigns.rehearsing import check_chunk
 from mailops.domains.models import CheckStatus, Domain
+from mailops.outbox.canceling import cancel_campaign
 from mailops.rollouts import starting
 from mailops.rollouts.launching import launch
 from mailops.rollouts.models import Checklist, ChecklistItem, Override
@@ -184,15 +189,83 @@ class TestGates:
 class TestStaleSchedules:
     def test_wait_for_a_person(self, proven, operator):  # noqa: F811
         schedule(proven, operator)
-        come(proven, late=timedelta(minutes=61))
+        come(proven, late=timedelta(hours=62))
         assert start() == 0
-        assert "mailops was not running then" in stopped(proven)
+        assert "2 d 14 h later, nobody may expect it any more" in stopped(proven)
         assert proven.pause_cause == PauseCause.STALE
+        assert start() == 0
+        entry = AuditEntry.objects.get(verb="campaign.pause")
+        assert (entry.actor, entry.reason) == (None, proven.pause_sentence)
 
-    def test_of_less_than_an_hour_start(self, proven, operator):  # noqa: F811
+    @pytest.mark.parametrize(("minutes", "started"), [(5, 1), (119, 1), (121, 0)])
+    def test_of_less_than_two_hours_start(self, proven, operator, minutes, started):  # noqa: F811
         schedule(proven, operator)
-        come(proven, late=timedelta(minutes=5))
-        assert start() == 1
+        come(proven, late=timedelta(minutes=minutes))
+        assert start() == started
+
+    def test_how_long_that_is_is_a_setting(self, proven, operator, settings):  # noqa: F811
+        settings.MAILOPS_STALE_SCHEDULE_MINUTES = 30
+        schedule(proven, operator)
+        come(proven, late=timedelta(minutes=31))
+        assert start() == 0
+        assert "more than 30 min past" in Campaign.objects.get().pause_detail
+
+    def test_stand_among_what_needs_a_person(self, proven, operator, logged_in):  # noqa: F811
+        schedule(proven, operator)
+        come(proven, late=timedelta(hours=62))
+        start()
+        page = logged_in(operator).get("/").text
+        assert f"Campaign {proven} is paused" in page
+        assert "See why, then launch or cancel it" in page
+        page = logged_in(operator).get(f"/campaigns/{proven.pk}/").text
+        assert "A stale schedule stopped it" in page
+        assert "Launch it now or for another time, or cancel it." in page
+
+    def test_are_launched_or_canceled_by_a_person(self, proven, operator, logged_in):  # noqa: F811
+        schedule(proven, operator)
+        come(proven, late=timedelta(hours=62))
+        start()
+        Preflight.objects.update(created_at=timezone.now(), finished_at=timezone.now())
+        client = logged_in(operator)
+        client.post(f"/campaigns/{proven.pk}/resume/")
+        assert stopped(proven)
+        client.post(f"/rollouts/campaigns/{proven.pk}/launch/", {"typed_name": "Spring"})
+        proven.refresh_from_db()
+        assert (proven.is_running, proven.pause_cause) == (True, "")
+
+    def test_may_be_canceled(self, proven, operator, logged_in):  # noqa: F811
+        schedule(proven, operator)
+        come(proven, late=timedelta(hours=62))
+        start()
+        address = f"/campaigns/{proven.pk}/"
+        assert "Cancel" in logged_in(operator).get(address).text
+        cancel_campaign(campaign=proven, actor=operator)
+        proven.refresh_from_db()
+        assert proven.is_canceled
+
+
+class TestSeveralBeats:
+    def test_start_it_once(self, proven, operator):  # noqa: F811
+        schedule(proven, operator)
+        start_due()
+        rehearse()
+        together = Barrier(3)
+
+        def tick():
+            try:
+                together.wait()
+                return start_due()
+            finally:
+                connection.close()
+
+        with ThreadPoolExecutor(3) as beats:
+            assert sum(future.result() for future in [beats.submit(tick) for _ in range(3)]) == 1
+        assert AuditEntry.objects.filter(verb="campaign.start").count() == 1
+
+    def test_come_often_enough_that_none_is_a_minute_late(self):
+        beat = settings.CELERY_BEAT_SCHEDULE["start-campaigns"]
+        rehearsals = settings.CELERY_BEAT_SCHEDULE["continue-preflights"]
+        assert beat["schedule"] + rehearsals["schedule"] < 60
 
 
 class TestWhatToPress:
