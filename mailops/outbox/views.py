@@ -153,7 +153,11 @@ def message_hold(request: HttpRequest, public_id: UUID) -> HttpResponse:
 @needs(Act.OPERATE)
 def message_release(request: HttpRequest, public_id: UUID) -> HttpResponse:
     return _act(
-        request, public_id, settling.release, "Released: it is due now.", "It is not held any more."
+        request,
+        public_id,
+        settling.release,
+        "Released: it may leave again.",
+        "It is not held any more.",
     )
 
 

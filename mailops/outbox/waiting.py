@@ -1,17 +1,20 @@
-"""Counts what waits in streams: what a pause stops, and what runs out if it lasts."""
+"""Counts what waits: in streams, what a pause stops and what runs out if it lasts; in a campaign, what its hours hold."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db.models import Count, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from mailops.outbox.ledger import fetch_dicts
 from mailops.outbox.models import QueueEntry
 from mailops.transports.models import Stream
 
 _SOON_SECONDS = 3600
+COUNTED = 10_000  # at most, so that a page costs the same with a million
+_IN_HOURS = Q(closes_at=None) | Q(closes_at__gt=Now())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +37,7 @@ def count_waiting(streams: Iterable[Stream]) -> list[Waiting]:
         .values("stream_id")
         .annotate(
             owed=Count("pk"),
-            due=Count("pk", filter=Q(due_at__lte=Now(), is_held=False)),
+            due=Count("pk", filter=Q(_IN_HOURS, due_at__lte=Now(), is_held=False)),
             held=Count("pk", filter=Q(is_held=True)),
             expiring=Count("pk", filter=Q(expires_at__lte=soon)),
         )
@@ -45,3 +48,41 @@ def count_waiting(streams: Iterable[Stream]) -> list[Waiting]:
     }
     found = [counted.get(pk) or Waiting(stream=stream) for pk, stream in by_id.items()]
     return sorted(found, key=lambda row: row.stream.name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WaitingForHours:
+    """Messages of a campaign that no try was made for, since their hours are yet to come.
+
+    `n` is counted up to COUNTED; `others` tells whether more may leave now.
+    """
+
+    n: int
+    first_at: datetime
+    last_at: datetime
+    others: bool
+
+    @property
+    def is_bounded(self) -> bool:
+        return self.n >= COUNTED
+
+
+def waiting_for_hours(campaign_id: int) -> WaitingForHours | None:
+    """Return what of a campaign waits for its hours; None where nothing does. One step into an index for each part."""
+    (row,) = fetch_dicts(_WAITING_FOR_HOURS, {"campaign": campaign_id, "most": COUNTED})
+    return WaitingForHours(**row) if row["n"] else None
+
+
+_WAITING_FOR_HOURS = """
+    WITH waiting AS NOT MATERIALIZED (
+        SELECT due_at FROM outbox_queueentry
+         WHERE campaign_id = %(campaign)s AND closes_at IS NOT NULL AND due_at > clock_timestamp() AND attempts = 0
+           AND NOT is_held
+    )
+    SELECT (SELECT count(*) FROM (SELECT FROM waiting LIMIT %(most)s) counted) AS n,
+           (SELECT due_at FROM waiting ORDER BY due_at LIMIT 1) AS first_at,
+           (SELECT due_at FROM waiting ORDER BY due_at DESC LIMIT 1) AS last_at,
+           coalesce((SELECT due_at FROM outbox_queueentry
+                      WHERE campaign_id = %(campaign)s AND closes_at > clock_timestamp() AND NOT is_held
+                      ORDER BY due_at LIMIT 1) <= clock_timestamp(), FALSE) AS others
+"""

@@ -8,6 +8,7 @@ from django.utils import timezone
 from mailops.campaigns.models import Campaign
 from mailops.lib.templatetags.times import duration
 from mailops.outbox.models import OPEN_STATUSES, EventKind, Status
+from mailops.outbox.waiting import WaitingForHours, waiting_for_hours
 from mailops.reports.models import Figure
 from mailops.reports.periods import Period
 
@@ -79,20 +80,47 @@ class Pace:
     per_minute: float
     open: int
     retrying: int = 0  # of the open ones: deferred until their next attempt
+    held: int = 0  # of the open ones: a person must release them
+    hours: WaitingForHours | None = None  # of the open ones: those whose hours are yet to come
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for their hours: counted, or all that wait for nothing else."""
+        if self.hours is None:
+            return 0
+        if self.hours.is_bounded and not self.hours.others:
+            return self.open - self.retrying - self.held
+        return self.hours.n
 
     @property
     def words(self) -> str:
         """Say how fast it goes, and how long it will take where that is known."""
         if self.open and self.retrying == self.open:
             return f"the last {self.open:,} wait for another try"
+        if self.hours is not None and not self.hours.others:
+            return self._waiting_words
         if not self.per_minute:
-            return "waiting for the first answers" if self.open else ""
-        speed = f"{self.per_minute:,.0f} a minute" if self.per_minute >= 1 else "under one a minute"
-        return f"{speed} · {duration(self.seconds_left)} left" if self.open else speed
+            words = "waiting for the first answers" if self.open else ""
+        else:
+            speed = (
+                f"{self.per_minute:,.0f} a minute" if self.per_minute >= 1 else "under one a minute"
+            )
+            words = f"{speed} · {duration(self.seconds_left)} left" if self.open else speed
+        return f"{words} · {self._waiting_words}" if self.hours is not None else words
+
+    @property
+    def _waiting_words(self) -> str:
+        if self.hours is None:
+            return ""
+        more = " or more" if self.hours.is_bounded and self.hours.others else ""
+        wait = "waits for its hours" if self.waiting == 1 else "wait for their hours"
+        until = duration(self.hours.first_at - timezone.now())
+        return f"{self.waiting:,}{more} {wait}, which begin in {until}"
 
     @property
     def seconds_left(self) -> int | None:
-        return round(60 * self.open / self.per_minute) if self.per_minute else None
+        """How long those take that may leave; when the others' hours begin is known better than how long they take."""
+        return round(60 * (self.open - self.waiting) / self.per_minute) if self.per_minute else None
 
 
 def pace(campaign: Campaign, standing: Balance, now: datetime | None = None) -> Pace:
@@ -111,4 +139,6 @@ def pace(campaign: Campaign, standing: Balance, now: datetime | None = None) -> 
     began = max(since, campaign.started_at or since)
     minutes = max((now - began).total_seconds(), 1) / 60
     retrying = standing.by_status.get(Status.DEFERRED, 0)
-    return Pace(answered / minutes, standing.open, retrying)
+    held = standing.by_status.get(Status.HELD, 0)
+    hours = waiting_for_hours(campaign.pk) if campaign.hours.are_set else None
+    return Pace(answered / minutes, standing.open, retrying, held, hours)

@@ -8,8 +8,9 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from mailops.outbox.models import EventKind, Status, Tally
+from mailops.outbox.models import EventKind, QueueEntry, Status, Tally
 from mailops.outbox.recording import Outcome, record
+from mailops.outbox.waiting import COUNTED, WaitingForHours
 from mailops.protocol.reply import Reply
 from mailops.reports.balance import Pace, balance, pace
 from mailops.reports.models import Count, Figure
@@ -190,6 +191,36 @@ class TestBalance:
     def test_says_when_the_rest_waits_for_another_try(self):
         assert Pace(120, open=10, retrying=10).words == "the last 10 wait for another try"
         assert Pace(120, open=20, retrying=10).words == "120 a minute · 10 s left"
+
+    def test_says_that_what_waits_for_its_hours_is_not_stuck(self):
+        campaign = make_campaign(
+            planned=3, state="running", started_at=timezone.now(), window_days=[1, 2]
+        )
+        messages = [
+            counted_message(campaign=campaign, stream=campaign.stream, identity=campaign.identity)
+            for _ in range(3)
+        ]
+        opens = timezone.now() + timedelta(hours=3, minutes=20, seconds=30)
+        QueueEntry.objects.update(due_at=opens, closes_at=opens + timedelta(hours=9))
+        told = pace(campaign, balance(campaign))
+        assert told.words == "3 wait for their hours, which begin in 3 h 20 min"
+        first = QueueEntry.objects.filter(message=messages[0])
+        first.update(due_at=timezone.now())
+        told = pace(campaign, balance(campaign))
+        assert (told.waiting, told.hours.last_at, told.hours.others) == (2, opens, True)
+        assert told.words.startswith("waiting for the first answers · 2 wait for their hours")
+        first.update(attempts=1, due_at=opens)
+        assert pace(campaign, balance(campaign)).waiting == 2
+
+    def test_counts_what_waits_for_its_hours_no_further_than_needed(self):
+        opens = timezone.now() + timedelta(hours=1)
+        waits = {"n": COUNTED, "first_at": opens, "last_at": opens}
+        all_of_it = WaitingForHours(**waits, others=False)
+        told = Pace(0, open=812_000, retrying=10, held=2, hours=all_of_it)
+        assert told.words.startswith("811,988 wait for their hours")
+        some = Pace(600, open=30_000, hours=WaitingForHours(**waits, others=True))
+        assert "10,000 or more wait for their hours" in some.words
+        assert some.seconds_left == 2000
 
     def test_tells_when_one_is_missing(self):
         assert not balance(make_campaign(planned=1)).closes
