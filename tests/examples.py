@@ -17,7 +17,7 @@ from mailops.feedback.models import RawFeedback, WebhookEndpoint
 from mailops.incidents.models import Threshold
 from mailops.outbox import tokens
 from mailops.rollouts.probing import checklists_of
-from mailops.transports.models import Credential
+from mailops.transports.models import Credential, ProviderLimit
 from tests.addresses import Address
 from tests.factories import (
     make_audience,
@@ -69,6 +69,7 @@ MAKERS: dict[str, Callable[[], Any]] = {
     "transport_id": make_transport,
     "credential_id": lambda: Credential.objects.create(transport=make_transport(), label="Key"),
     "stream_id": make_stream,
+    "limit_id": lambda: ProviderLimit.objects.create(mailbox_provider="gmail", max_sessions=5),
     "template_id": lambda: make_version().template,
     "audience_id": lambda: make_audience("ann@example.net", "bob@example.net"),
     "membership_id": make_member,

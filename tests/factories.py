@@ -5,6 +5,7 @@ from datetime import timedelta
 from itertools import count
 from typing import Any
 
+from django.db.models import Func, Value
 from django.utils import timezone
 
 from mailops.audiences.models import Audience, Contact, Membership
@@ -127,6 +128,8 @@ def make_message(*, with_entry: bool = True, **fields: Any) -> Message:
             stream=stream,
             campaign=message.campaign,
             address_key=message.address_key,
+            mailbox_provider=message.mailbox_provider,
+            pool=Func(Value(message.mailbox_provider), function="outbox_pool"),
             due_at=now,
             expires_at=now + timedelta(hours=72),
         )

@@ -1,16 +1,20 @@
 """Claims due entries for a worker, and gives back what it did not speak of."""
 
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
+from django.db import connection, transaction
 
-from mailops.dispatch.limits import give_back, take_allowance
+from mailops.dispatch.limits import close_buckets, open_buckets
+from mailops.dispatch.rules import Rules, read_rules
+from mailops.dispatch.sharing import Gate, share_out
 from mailops.outbox.ledger import fetch_dicts, fetch_prepared
+from mailops.outbox.queues import Queue, due_queues
 
 
 @dataclass(frozen=True)
@@ -18,7 +22,6 @@ class Carrier:
     """A transport that may carry mail now, and the running streams of a lane that go through it."""
 
     transport_id: int
-    rate_per_minute: int | None
     stream_ids: tuple[int, ...]
 
 
@@ -47,6 +50,7 @@ class Job:
     header_from: str
     domain: str
     reply_to: str
+    mailbox_provider: str = ""
 
     @property
     def addr_spec(self) -> str:
@@ -58,7 +62,7 @@ def usable_carriers(lane: str) -> list[Carrier]:
     """Return the transports that may open a session now, each with the running streams whose first route it is."""
     rows = fetch_dicts(
         """
-        SELECT t.id AS transport_id, t.rate_per_minute, array_agg(s.id ORDER BY s.id) AS stream_ids
+        SELECT t.id AS transport_id, array_agg(s.id ORDER BY s.id) AS stream_ids
           FROM transports_stream s
           JOIN LATERAL (SELECT transport_id FROM transports_route r WHERE r.stream_id = s.id
                          ORDER BY r.position LIMIT 1) r ON TRUE
@@ -69,36 +73,40 @@ def usable_carriers(lane: str) -> list[Carrier]:
         """,
         [lane],
     )
-    return [
-        Carrier(row["transport_id"], row["rate_per_minute"], tuple(row["stream_ids"]))
-        for row in rows
-    ]
+    return [Carrier(row["transport_id"], tuple(row["stream_ids"])) for row in rows]
 
 
 _CLAIM = """
-WITH due AS (
-    SELECT e.message_id FROM outbox_queueentry e
-     WHERE e.stream_id = %(stream)s AND e.worker_id IS NULL AND NOT e.is_held
-       AND e.due_at <= clock_timestamp() AND e.expires_at > clock_timestamp()
-       AND (e.closes_at IS NULL OR e.closes_at > clock_timestamp())
-       AND (e.due_at, e.message_id) > (%(after_due)s, %(after_id)s)
-       AND (e.campaign_id IS NULL OR e.campaign_id IN (SELECT id FROM campaigns_campaign WHERE state = 'running'))
-       AND EXISTS (SELECT FROM dispatch_worker w
+WITH ask AS (
+    SELECT * FROM json_to_recordset(%(asks)s::json)
+        AS q(stream bigint, campaign bigint, pool text, after_due timestamptz, after_id bigint, most int)
+), due AS (
+    SELECT f.message_id FROM ask q CROSS JOIN LATERAL (
+        SELECT e.message_id FROM outbox_queueentry e
+         WHERE e.stream_id = q.stream AND coalesce(e.campaign_id, 0) = q.campaign AND e.pool = q.pool
+           AND e.worker_id IS NULL AND NOT e.is_held
+           AND e.due_at <= (SELECT clock_timestamp()) AND e.expires_at > clock_timestamp()
+           AND (e.closes_at IS NULL OR e.closes_at > clock_timestamp())
+           AND (e.due_at, e.message_id) > (q.after_due, q.after_id)
+           AND (e.pool <> '' OR e.mailbox_provider <> ALL(%(apart)s::text[]))
+           AND NOT EXISTS (SELECT FROM suppressions_suppression x
+                            WHERE x.address_key = e.address_key AND (x.stream_id IS NULL OR x.stream_id = e.stream_id)
+                              AND (x.expires_at IS NULL OR x.expires_at > clock_timestamp()))
+         ORDER BY e.due_at, e.message_id LIMIT q.most FOR UPDATE OF e SKIP LOCKED) f
+     WHERE EXISTS (SELECT FROM dispatch_worker w
                     WHERE w.id = %(worker)s AND w.dead_at IS NULL AND w.stopped_at IS NULL)
-       AND NOT EXISTS (SELECT FROM suppressions_suppression x
-                        WHERE x.address_key = e.address_key AND (x.stream_id IS NULL OR x.stream_id = e.stream_id)
-                          AND (x.expires_at IS NULL OR x.expires_at > clock_timestamp()))
-     ORDER BY e.due_at, e.message_id LIMIT %(limit)s FOR UPDATE OF e SKIP LOCKED
+       AND (q.campaign = 0 OR EXISTS (
+            SELECT FROM campaigns_campaign c WHERE c.id = q.campaign AND c.state = 'running'))
 ), taken AS (
     UPDATE outbox_queueentry e
-       SET worker_id = %(worker)s, fence = nextval('outbox_fence'), marked_at = NULL
+       SET worker_id = %(worker)s, fence = nextval('outbox_fence'), marked_at = NULL, transport_id = %(transport)s
       FROM due WHERE e.message_id = due.message_id
-    RETURNING e.message_id, e.fence, e.session_attempts, e.due_at
+    RETURNING e.message_id, e.fence, e.session_attempts, e.due_at, e.pool, e.mailbox_provider
 )
-SELECT t.message_id, %(transport)s AS transport_id, t.fence, t.session_attempts, t.due_at, m.public_id, m.round, m.token_key_id, m.recipient,
+SELECT t.pool, t.message_id, %(transport)s AS transport_id, t.fence, t.session_attempts, t.due_at, m.public_id, m.round, m.token_key_id, m.recipient,
        m.address_key, m.merge_data, m.version_id, m.stream_id, s.name AS stream_name, s.kind = 'bulk' AS is_bulk,
        m.campaign_id, coalesce(c.name, '') AS campaign_name, i.name AS header_from_name,
-       i.local_part || '@' || d.name AS header_from, d.name AS domain, i.reply_to
+       i.local_part || '@' || d.name AS header_from, d.name AS domain, i.reply_to, t.mailbox_provider
   FROM taken t
   JOIN outbox_message m ON m.id = t.message_id
   JOIN transports_stream s ON s.id = m.stream_id
@@ -108,67 +116,137 @@ SELECT t.message_id, %(transport)s AS transport_id, t.fence, t.session_attempts,
  ORDER BY t.due_at, t.message_id
 """
 
-_BEGINNING = ("-infinity", 0)
+POSITION_SECONDS = 5.0
+KNOWN_SECONDS = 0.5  # how long queues and rules are taken to be as they were read
+PASSES = 4  # over the queues in one claim, as long as some have more and others less than was asked of them
+
+
+_BEGINNING = ("-infinity", 0, float("inf"))
+
+
+@dataclass
+class _Known:
+    """What was read of a carrier a moment ago."""
+
+    rules: Rules
+    queues: list[Queue]
+    read_at: float
+    is_spent: bool = False  # a claim found less than it wanted: look again before the next
 
 
 class Claimer:
-    """Claims for one worker; remembers how far it read in each stream, since claimed rows lie thick at the front."""
+    """Claims for one worker; remembers how far it read in each queue, since claimed rows lie thick at the front."""
 
     def __init__(self, worker_id: int) -> None:
         self.worker_id = worker_id
-        self._positions: dict[int, tuple[Any, int]] = {}
+        self._positions: dict[Queue, tuple[Any, int, float]] = {}
+        self._known: dict[Carrier, _Known] = {}
+        self._turn = 0
 
     def claim(self, carrier: Carrier, limit: int) -> list[Job]:
-        """Take up to `limit` due messages of the carrier's streams, as many as the rates allow."""
-        jobs: list[Job] = []
-        allowed = take_allowance(
-            f"transport:{carrier.transport_id}", carrier.rate_per_minute, limit
-        )
-        share = max(1, allowed // max(1, len(carrier.stream_ids)))
-        for turn, stream_id in enumerate(carrier.stream_ids, start=1):
-            want = (
-                allowed - len(jobs)
-                if turn == len(carrier.stream_ids)
-                else min(share, allowed - len(jobs))
+        """Take up to `limit` due messages of the carrier's streams, as many as all limits allow.
+
+        The limits' rows are locked before the claim and written after it, so two workers never exceed one together.
+        """
+        known = self._look(carrier)
+        if not known.queues:
+            known.is_spent = True
+            return []
+        self._turn += 1
+        turned = self._turn % len(known.queues)
+        queues = known.queues[turned:] + known.queues[:turned]
+        limits = {queue: known.rules.limits_of(queue) for queue in queues}
+        with transaction.atomic():
+            buckets = open_buckets(one for some in limits.values() for one in some)
+            gates = {
+                queue: Gate(queue.stream, [buckets[one.key] for one in some])
+                for queue, some in limits.items()
+            }
+            jobs = self._claim_through(carrier, known.rules, gates, limit)
+            close_buckets(buckets)
+        known.is_spent = len(jobs) < limit
+        return sorted(jobs, key=lambda job: (job.due_at, job.message_id))
+
+    def _look(self, carrier: Carrier) -> _Known:
+        known, now = self._known.get(carrier), time.monotonic()
+        if known is None or known.is_spent or now - known.read_at > KNOWN_SECONDS:
+            is_young = known is not None and now - known.read_at < KNOWN_SECONDS
+            rules = known.rules if known and is_young else None
+            known = self._known[carrier] = _Known(
+                rules=rules or read_rules(carrier.transport_id, carrier.stream_ids),
+                queues=due_queues(carrier.stream_ids),
+                read_at=known.read_at if known and is_young else now,
             )
-            if want > 0:
-                jobs += self._claim_stream(carrier.transport_id, stream_id, want)
-        give_back(f"transport:{carrier.transport_id}", carrier.rate_per_minute, allowed - len(jobs))
+        return known
+
+    def _claim_through(
+        self, carrier: Carrier, rules: Rules, gates: dict[Queue, Gate], limit: int
+    ) -> list[Job]:
+        jobs: list[Job] = []
+        for turn in range(PASSES):
+            asks = share_out(limit - len(jobs), gates, rules.transport.shares if not turn else {})
+            if not asks:
+                break
+            claimed = self._claim_queues(carrier, rules, asks)
+            for queue, asked in asks.items():
+                got = claimed[queue]
+                gates[queue].take(len(got) - asked)
+                jobs += got
+                if len(got) < asked:
+                    del gates[queue]
         return jobs
 
-    def _claim_stream(self, transport_id: int, stream_id: int, limit: int) -> list[Job]:
-        rate = stream_rate(stream_id)
-        key = f"stream:{stream_id}"
-        allowed = take_allowance(key, rate, limit)
-        if not allowed:
-            return []
-        after_due, after_id = self._positions.get(stream_id, _BEGINNING)
+    def _claim_queues(
+        self, carrier: Carrier, rules: Rules, asks: dict[Queue, int]
+    ) -> dict[Queue, list[Job]]:
         rows = fetch_dicts(
             _CLAIM,
             {
-                "transport": transport_id,
-                "stream": stream_id,
+                "transport": carrier.transport_id,
                 "worker": self.worker_id,
-                "limit": allowed,
-                "after_due": after_due,
-                "after_id": after_id,
+                "apart": sorted(rules.apart),
+                "asks": json.dumps([self._ask(*ask) for ask in asks.items()], default=str),
             },
         )
-        give_back(key, rate, allowed - len(rows))
-        # Django leaves jsonb in raw cursors as text.
-        jobs = [Job(**{**row, "merge_data": json.loads(row["merge_data"])}) for row in rows]
-        if len(jobs) < allowed:
-            # The end of a pass: the next one begins at the front, where released rows may lie.
-            self._positions.pop(stream_id, None)
-        else:
-            self._positions[stream_id] = (jobs[-1].due_at, jobs[-1].message_id)
-        return jobs
+        claimed: dict[Queue, list[Job]] = {queue: [] for queue in asks}
+        for row in rows:
+            queue = Queue(row["stream_id"], row["campaign_id"] or 0, row.pop("pool"))
+            # Django leaves jsonb in raw cursors as text.
+            claimed[queue].append(Job(**{**row, "merge_data": json.loads(row["merge_data"])}))
+        for queue, asked in asks.items():
+            self._remember(queue, claimed[queue], asked)
+        return claimed
+
+    def _ask(self, queue: Queue, most: int) -> dict[str, object]:
+        after_due, after_id, until = self._positions.get(queue, _BEGINNING)
+        if time.monotonic() > until:
+            after_due, after_id, _ = _BEGINNING
+        return {**queue._asdict(), "after_due": after_due, "after_id": after_id, "most": most}
+
+    def _remember(self, queue: Queue, jobs: list[Job], asked: int) -> None:
+        """Go on behind `jobs`, but for a while only: rows that were released may lie before them."""
+        if len(jobs) < asked:
+            self._positions.pop(queue, None)
+            return
+        now = time.monotonic()
+        _, _, until = self._positions.get(queue, ("", 0, 0.0))
+        until = until if until > now else now + POSITION_SECONDS
+        self._positions[queue] = (jobs[-1].due_at, jobs[-1].message_id, until)
 
 
-def stream_rate(stream_id: int) -> int | None:
-    """Return the stream's limit in messages a minute, None for no limit."""
-    rows = fetch_dicts("SELECT rate_per_minute FROM transports_stream WHERE id = %s", [stream_id])
-    return rows[0]["rate_per_minute"] if rows else None
+# A day's number is given back with the claim that took it: a transport that fails again and again would spend it all.
+# Whoever claims holds allowances and waits for no entry, so the order of these locks can't deadlock with it.
+_GIVE_BACK = """
+), back AS (
+    SELECT key, count(*) AS n
+      FROM freed CROSS JOIN LATERAL (VALUES ('t' || transport_id), ('t' || transport_id || ':' || pool)) AS k(key)
+     GROUP BY key
+), locked AS (
+    SELECT a.key, back.n FROM dispatch_allowance a JOIN back ON back.key = a.key
+     WHERE a.day = (clock_timestamp() AT TIME ZONE 'UTC')::date ORDER BY a.key FOR UPDATE OF a
+)
+UPDATE dispatch_allowance a SET spent = greatest(0, a.spent - locked.n) FROM locked WHERE a.key = locked.key
+"""
 
 
 def release(claims: Sequence[tuple[int, int]]) -> None:
@@ -177,11 +255,14 @@ def release(claims: Sequence[tuple[int, int]]) -> None:
         return
     with connection.cursor() as cursor:
         cursor.execute(
-            """
-            UPDATE outbox_queueentry e SET worker_id = NULL, fence = NULL, marked_at = NULL
-              FROM unnest(%s::bigint[], %s::bigint[]) AS v(message_id, fence)
-             WHERE e.message_id = v.message_id AND e.fence = v.fence
-            """,
+            f"""
+            WITH freed AS (
+                UPDATE outbox_queueentry e SET worker_id = NULL, fence = NULL, marked_at = NULL
+                  FROM unnest(%s::bigint[], %s::bigint[]) AS v(message_id, fence)
+                 WHERE e.message_id = v.message_id AND e.fence = v.fence
+                RETURNING e.transport_id, e.pool
+            {_GIVE_BACK}
+            """,  # noqa: S608 - a constant
             [[message_id for message_id, _ in claims], [fence for _, fence in claims]],
         )
 
@@ -193,12 +274,15 @@ def release_claims_of_the_gone() -> None:
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            """
-            UPDATE outbox_queueentry e SET worker_id = NULL, fence = NULL
-              FROM dispatch_worker w
-             WHERE w.id = e.worker_id AND (w.dead_at IS NOT NULL OR w.stopped_at IS NOT NULL)
-               AND e.marked_at IS NULL
-            """
+            f"""
+            WITH freed AS (
+                UPDATE outbox_queueentry e SET worker_id = NULL, fence = NULL
+                  FROM dispatch_worker w
+                 WHERE w.id = e.worker_id AND (w.dead_at IS NOT NULL OR w.stopped_at IS NOT NULL)
+                   AND e.marked_at IS NULL
+                RETURNING e.transport_id, e.pool
+            {_GIVE_BACK}
+            """,  # noqa: S608 - a constant
         )
 
 

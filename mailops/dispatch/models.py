@@ -39,8 +39,12 @@ class Worker(models.Model):
 
 
 class Allowance(models.Model):
-    """How many messages a rate still lets through now, over all workers; refilled by time as it is taken from."""
+    """What the limits of one key still let through, over all workers; refilled by time as it is taken from."""
 
-    key = models.CharField(max_length=60, primary_key=True)  # "transport:7", "stream:3"
-    level = models.FloatField()
+    key = models.CharField(max_length=140, primary_key=True)  # "t7", "s3", "p:gmail", "t7:gmail"
+    levels = models.JSONField(
+        default=dict
+    )  # messages that may leave now: "" for anybody, a stream's id for it alone
     refilled_at = models.DateTimeField()
+    day = models.DateField()  # of UTC
+    spent = models.PositiveIntegerField(default=0)  # of the day's number

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from django.conf import settings
+from django.db import connection
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
@@ -17,8 +18,10 @@ from mailops.outbox.ledger import fetch_dicts
 from mailops.outbox.models import EventKind, QueueEntry
 from mailops.outbox.recording import Outcome, close_where, record_with_retry
 from mailops.suppressions.models import Suppression
+from mailops.transports.models import ProviderLimit
 
 CHUNK = 1000
+SETTLED = timedelta(minutes=30)
 KEEPING_SECONDS = 2.0  # then the task hands on to a new one
 NEW_FOR = timedelta(
     minutes=2
@@ -32,6 +35,36 @@ def sweep_queue() -> None:
     """
     sweep_suppressed()
     sweep_expired()
+    ends_at = time.monotonic() + KEEPING_SECONDS
+    while move_to_their_pools() and time.monotonic() < ends_at:
+        pass
+
+
+def move_to_their_pools(*, most: int = 50_000) -> int:
+    """Let entries that were queued before their provider had limits of its own wait in its pool; return how many moved.
+
+    Until then no claim takes them.
+    """
+    new = ProviderLimit.objects.filter(moved_at=None)
+    providers = list(new.values_list("mailbox_provider", flat=True))
+    if not providers:
+        return 0
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE outbox_queueentry e SET pool = e.mailbox_provider
+              FROM (SELECT message_id FROM outbox_queueentry
+                     WHERE pool = '' AND mailbox_provider = ANY(%s) AND worker_id IS NULL LIMIT %s
+                       FOR UPDATE SKIP LOCKED) moved
+             WHERE e.message_id = moved.message_id
+            """,
+            [providers, most],
+        )
+        moved = int(cursor.rowcount)
+    if not moved:
+        # Who queued by the rules of before has committed by now, and what was claimed then is done or given back.
+        new.filter(changed_at__lt=Now() - SETTLED).update(moved_at=Now())
+    return moved
 
 
 def sweep_newly_suppressed() -> int:

@@ -1,8 +1,10 @@
 """What every tick does: sweeps and completion, and whom to tell of work: the lanes, and the expansion beside it."""
 
 import logging
+from collections import Counter
 
 from mailops.dispatch.completion import complete_finished
+from mailops.dispatch.models import Worker
 from mailops.dispatch.sweeping import (
     DeathWatch,
     sweep_claims_of_the_gone,
@@ -10,7 +12,9 @@ from mailops.dispatch.sweeping import (
 )
 from mailops.lib.locks import session_lock
 from mailops.outbox.canceling import sweep_canceled
-from mailops.outbox.ledger import fetch_dicts
+from mailops.outbox.models import QueueEntry
+from mailops.outbox.queues import due_queues
+from mailops.transports.models import Stream
 
 logger = logging.getLogger(__name__)
 
@@ -48,17 +52,9 @@ def hearers() -> dict[str, int]:
 
     Work is a due entry, or a claimed one, whose worker may wait for a run to write its result.
     """
-    rows = fetch_dicts(
-        """
-        SELECT lane, greatest(1, (SELECT count(*) FROM dispatch_worker w
-                                   WHERE w.lane = l.lane AND w.dead_at IS NULL AND w.stopped_at IS NULL)) AS workers
-          FROM (VALUES ('transactional'), ('bulk')) AS l(lane)
-         WHERE EXISTS (SELECT FROM transports_stream s JOIN outbox_queueentry e ON e.stream_id = s.id
-                        WHERE s.kind = l.lane AND e.worker_id IS NULL AND NOT e.is_held
-                          AND e.due_at <= clock_timestamp()
-                          AND (e.closes_at IS NULL OR e.closes_at > clock_timestamp()))
-            OR EXISTS (SELECT FROM outbox_queueentry e WHERE e.lane = l.lane AND e.worker_id IS NOT NULL)
-        """,
-        [],
-    )
-    return {row["lane"]: row["workers"] for row in rows}
+    streams = dict(Stream.objects.running().values_list("pk", "kind"))
+    lanes = {streams[queue.stream] for queue in due_queues(list(streams))}
+    claimed = QueueEntry.objects.exclude(worker_id=None).order_by()
+    lanes |= {lane for lane in set(QueueEntry.Lane) - lanes if claimed.filter(lane=lane).exists()}
+    living = Counter(Worker.objects.alive().values_list("lane", flat=True))
+    return {str(lane): max(1, living[lane]) for lane in lanes}

@@ -237,8 +237,9 @@ def write_entries(rows: list[Row]) -> None:
         _execute_rows(
             """
             INSERT INTO outbox_queueentry AS e (message_id, lane, stream_id, campaign_id, address_key,
-                mailbox_provider, due_at, expires_at, attempts, session_attempts, is_held)
+                mailbox_provider, pool, due_at, expires_at, attempts, session_attempts, is_held)
             SELECT v.id, v.lane, v.stream_id, v.campaign_id, v.address_key, v.mailbox_provider,
+                   outbox_pool(v.mailbox_provider),
                    clock_timestamp() + make_interval(secs => v.delay),
                    clock_timestamp() + make_interval(secs => v.expiry_seconds),
                    v.attempts, v.session_attempts, v.is_held

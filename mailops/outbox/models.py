@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from django.contrib.postgres.functions import RandomUUID
 from django.db import models
-from django.db.models.functions import Now
+from django.db.models.functions import Coalesce, Now
 
 
 class Status(models.TextChoices):
@@ -227,6 +227,9 @@ class QueueEntry(models.Model):
     )
     address_key = models.CharField(max_length=320)
     mailbox_provider = models.CharField(max_length=100, blank=True)
+    pool = models.CharField(
+        max_length=100, blank=True, db_default=""
+    )  # by outbox_pool(): the provider where it has limits of its own; all others wait together
     due_at = models.DateTimeField()
     closes_at = models.DateTimeField(
         null=True
@@ -236,16 +239,21 @@ class QueueEntry(models.Model):
     session_attempts = models.SmallIntegerField(default=0)  # sessions lost while it was spoken of
     is_held = models.BooleanField(default=False)
     worker_id = models.BigIntegerField(null=True)  # dispatch.Worker, which lies above
+    transport_id = models.BigIntegerField(null=True)  # through which it was claimed last
     fence = models.BigIntegerField(null=True)  # from outbox_fence, never reused (W8)
     marked_at = models.DateTimeField(null=True)
 
     class Meta:
         indexes: ClassVar = [
             models.Index(
-                fields=["stream", "due_at", "message"],
+                models.F("stream"),
+                Coalesce("campaign", models.Value(0, models.BigIntegerField())),
+                models.F("pool"),
+                models.F("due_at"),
+                models.F("message"),
                 name="entry_due",
                 condition=models.Q(worker_id=None, is_held=False),
-            ),  # the claim, stream by stream in the order of due times
+            ),  # the claim: each stream, campaign and pool waits by itself, in the order of due times
             models.Index(
                 fields=["worker_id"], name="entry_by_worker", condition=~models.Q(worker_id=None)
             ),  # sweeps of dead workers

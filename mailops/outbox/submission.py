@@ -72,9 +72,9 @@ WITH made AS (
     ON CONFLICT (idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
     RETURNING id, public_id
 ), queued AS (
-    INSERT INTO outbox_queueentry (message_id, lane, stream_id, address_key, mailbox_provider, due_at, expires_at,
+    INSERT INTO outbox_queueentry (message_id, lane, stream_id, address_key, mailbox_provider, pool, due_at, expires_at,
            attempts, session_attempts, is_held)
-    SELECT id, %(lane)s, %(stream)s, %(address_key)s, %(provider)s, clock_timestamp(),
+    SELECT id, %(lane)s, %(stream)s, %(address_key)s, %(provider)s, outbox_pool(%(provider)s), clock_timestamp(),
            clock_timestamp() + make_interval(secs => %(expiry)s), 0, 0, FALSE FROM made
 ), counted AS (
     INSERT INTO outbox_tally (bucket_at, measure, kind, reason, stream_id, domain_id, version_id,

@@ -1,9 +1,8 @@
 """The home page, and the live panels that stand on it and on a campaign's page."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
-from django.db.models import Min, OuterRef, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
@@ -12,6 +11,7 @@ from mailops.accounts.permissions import Act, needs
 from mailops.campaigns.models import Campaign
 from mailops.lib.htmx import render_page, wants_fragment
 from mailops.outbox.models import QueueEntry
+from mailops.outbox.queues import oldest_due_at
 from mailops.reports.attention import COUNTED, matters
 from mailops.reports.balance import balance, pace
 from mailops.reports.beginning import steps
@@ -21,7 +21,6 @@ from mailops.reports.models import Figure
 from mailops.reports.outcomes import Outcome
 from mailops.reports.periods import last_days
 from mailops.reports.tiles import tiles
-from mailops.transports.models import Stream
 
 STOP_POLLING = 286
 RUNNING_SHOWN = 5
@@ -90,12 +89,7 @@ def _running() -> dict[str, Any]:
 def _queue() -> dict[str, Any]:
     """Return how many messages wait and since when the oldest is due; counted up to a bound."""
     queued = QueueEntry.objects.all()[:COUNTED].count()
-    first_due = (
-        QueueEntry.objects.filter(stream=OuterRef("pk"), worker_id=None, is_held=False)
-        .order_by("due_at")
-        .values("due_at")[:1]
-    )  # one step into the index for each stream
-    oldest: datetime | None = Stream.objects.aggregate(at=Min(Subquery(first_due)))["at"]
+    oldest = oldest_due_at()
     is_late = oldest is not None and oldest < timezone.now() - LATE
     return {
         "queued": queued,

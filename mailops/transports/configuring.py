@@ -25,6 +25,7 @@ _TRANSPORT_FIELDS = (
     "max_sessions",
     "messages_per_session",
     "rate_per_minute",
+    "daily_quota",
 )
 _STREAM_FIELDS = (
     "name",
@@ -35,6 +36,7 @@ _STREAM_FIELDS = (
     "backoff_seconds",
     "expiry_seconds",
     "rate_per_minute",
+    "reserved_percent",
     "is_sensitive",
 )
 

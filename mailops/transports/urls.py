@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from mailops.transports.views import credentials, streams, transports
+from mailops.transports.views import credentials, limits, streams, transports
 
 app_name = "transports"
 
@@ -38,6 +38,11 @@ urlpatterns = [
         credentials.credential_delete,
         name="credential-delete",
     ),
+    path("providers/", limits.provider_list, name="providers"),
+    path("providers/export/", limits.provider_export, name="provider-export"),
+    path("providers/add/", limits.provider_add, name="provider-add"),
+    path("providers/<int:limit_id>/edit/", limits.provider_edit, name="provider-edit"),
+    path("providers/<int:limit_id>/delete/", limits.provider_delete, name="provider-delete"),
     path("streams/", streams.stream_list, name="streams"),
     path("streams/export/", streams.stream_export, name="stream-export"),
     path("streams/add/", streams.stream_add, name="stream-add"),

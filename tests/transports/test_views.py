@@ -25,6 +25,7 @@ TRANSPORT = {
     "max_sessions": "2",
     "messages_per_session": "100",
     "rate_per_minute": "",
+    "daily_quota": "",
     "spf_include": "spf.example.com",
     "dkim_selectors": "s1, s2",
 }

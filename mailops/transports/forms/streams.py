@@ -13,12 +13,13 @@ from mailops.transports.durations import (
     show_duration,
     show_durations,
 )
-from mailops.transports.models import PATIENCE, RunState, Stream, Transport
+from mailops.transports.models import PATIENCE, RESERVED, RunState, Stream, Transport
 from mailops.transports.models.stream import StreamQuerySet
 
 T = TypeVar("T")
 
 _DAY = 86400
+_MOST_RESERVED = 90
 _ROUTES = ("first_transport", "second_transport", "third_transport")
 
 
@@ -58,18 +59,22 @@ class StreamForm(forms.ModelForm):  # type: ignore[type-arg]
             "owner",
             "guarantee",
             "rate_per_minute",
+            "reserved_percent",
             "is_sensitive",
         ]
         labels: ClassVar = {
             "guarantee": "When it can't be known whether a message was taken",
             "rate_per_minute": "Messages a minute",
+            "reserved_percent": "Reserved, in percent",
             "is_sensitive": "Sensitive: store and show no bodies",
         }
         help_texts: ClassVar = {
             "kind": "Transactional mail is awaited by one person; bulk mail goes to many and can be unsubscribed from.",
             "domain": "Keep bulk and transactional mail on domains of their own, so that one can't spoil the other's name.",
             "owner": "Who answers for its bounces and complaints.",
-            "rate_per_minute": "Empty for no limit.",
+            "rate_per_minute": "Over all processes. Empty for no limit.",
+            "reserved_percent": "Of its transports' sessions, rates and quotas; no other stream may use that part while "
+            f"it is wanted. Empty: {RESERVED['transactional']} for transactional mail, none for bulk.",
         }
 
     field_order = [
@@ -82,6 +87,7 @@ class StreamForm(forms.ModelForm):  # type: ignore[type-arg]
         "backoff",
         "expiry",
         "rate_per_minute",
+        "reserved_percent",
         "is_sensitive",
     ]
 
@@ -119,6 +125,12 @@ class StreamForm(forms.ModelForm):  # type: ignore[type-arg]
         if rate == 0:
             raise forms.ValidationError("At least 1; to stop it, pause the stream.")
         return rate
+
+    def clean_reserved_percent(self) -> int | None:
+        percent: int | None = self.cleaned_data["reserved_percent"]
+        if percent is not None and percent > _MOST_RESERVED:
+            raise forms.ValidationError(f"At most {_MOST_RESERVED}: the others must not starve.")
+        return percent
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data

@@ -64,16 +64,20 @@ class TransportForm(forms.ModelForm):  # type: ignore[type-arg]
             "max_sessions",
             "messages_per_session",
             "rate_per_minute",
+            "daily_quota",
         ]
         labels: ClassVar = {
             "security": "TLS",
             "max_sessions": "Sessions at once",
             "messages_per_session": "Messages a session",
             "rate_per_minute": "Messages a minute",
+            "daily_quota": "Messages a day",
         }
         help_texts: ClassVar = {
             "return_path_host": "Where bounces come back to; empty for the installation's own.",
-            "rate_per_minute": "Empty for no limit.",
+            "max_sessions": "Over all processes.",
+            "rate_per_minute": "Over all processes. Empty for no limit.",
+            "daily_quota": "Over all processes, from midnight to midnight UTC. Empty for no limit.",
         }
 
     own_options: ClassVar[tuple[str, ...]] = ()
@@ -104,6 +108,12 @@ class TransportForm(forms.ModelForm):  # type: ignore[type-arg]
         if rate == 0:
             raise forms.ValidationError("At least 1; to stop it, pause the transport.")
         return rate
+
+    def clean_daily_quota(self) -> int | None:
+        quota: int | None = self.cleaned_data["daily_quota"]
+        if quota == 0:
+            raise forms.ValidationError("At least 1; to stop it, pause the transport.")
+        return quota
 
     def clean_return_path_host(self) -> str:
         return _read_domain(self.cleaned_data["return_path_host"])

@@ -1,17 +1,21 @@
 """How mail leaves: credentials, transports, streams."""
 
 from mailops.transports.models.hours import DAYS, KeepsHours, hours_are_whole
+from mailops.transports.models.limits import PROVIDER_DEFAULT, ProviderLimit
 from mailops.transports.models.pausing import PauseCause, RunState
-from mailops.transports.models.stream import PATIENCE, Patience, Route, Stream
+from mailops.transports.models.stream import PATIENCE, RESERVED, Patience, Route, Stream
 from mailops.transports.models.transport import Credential, Transport
 
 __all__ = [
     "DAYS",
     "PATIENCE",
+    "PROVIDER_DEFAULT",
+    "RESERVED",
     "Credential",
     "KeepsHours",
     "Patience",
     "PauseCause",
+    "ProviderLimit",
     "Route",
     "RunState",
     "Stream",

@@ -33,6 +33,9 @@ PATIENCE: dict[str, Patience] = {
     "demo": Patience((1, 2, 5), 60),
 }
 
+# What is kept of a transport's limits for a stream that says nothing of it: password resets overtake newsletters.
+RESERVED = {"transactional": 30, "bulk": 0}
+
 
 class StreamQuerySet(models.QuerySet["Stream"]):
     def running(self) -> Self:
@@ -80,6 +83,9 @@ class Stream(KeepsHours, Pausable):
     )  # the last one repeats
     expiry_seconds = models.PositiveIntegerField(default=72 * 3600)
     rate_per_minute = models.PositiveIntegerField(null=True, blank=True)
+    reserved_percent = models.PositiveSmallIntegerField(
+        null=True, blank=True
+    )  # of its transports' limits; null: what RESERVED says of its kind
     is_sensitive = models.BooleanField(default=False)  # stores and shows no body
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -120,6 +126,11 @@ class Stream(KeepsHours, Pausable):
         steps = self.backoff_seconds or PATIENCE[self.kind].backoff_seconds
         step = steps[min(max(attempts, 1), len(steps)) - 1]
         return timedelta(seconds=max(random.uniform(min(floor, step), step), retry_after))
+
+    @property
+    def reserved(self) -> int:
+        """The percentage of its transports' limits that no other stream may use."""
+        return RESERVED[self.kind] if self.reserved_percent is None else self.reserved_percent
 
     @property
     def is_bulk(self) -> bool:

@@ -78,6 +78,7 @@ class Transport(Pausable):
     max_sessions = models.PositiveSmallIntegerField(default=4)
     messages_per_session = models.PositiveIntegerField(default=1000)
     rate_per_minute = models.PositiveIntegerField(null=True, blank=True)  # null: no limit
+    daily_quota = models.PositiveIntegerField(null=True, blank=True)  # a day of UTC; null: no limit
     breaker = models.CharField(max_length=10, choices=Breaker.choices, default=Breaker.CLOSED)
     breaker_sentence = models.TextField(blank=True)
     breaker_detail = models.TextField(blank=True)

@@ -1,0 +1,86 @@
+"""The pages of what mailbox providers are sent at most."""
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect
+
+from mailops.accounts.permissions import Act, needs, user_of
+from mailops.lib.csv_export import stream_csv
+from mailops.lib.htmx import render_page
+from mailops.transports.forms.limits import ProviderFilterForm, ProviderLimitForm
+from mailops.transports.limiting import delete_provider_limit, save_provider_limit
+from mailops.transports.models import PROVIDER_DEFAULT, ProviderLimit
+from mailops.transports.models.limits import ProviderLimitQuerySet
+
+PAGE = 50
+
+
+def _filtered(form: ProviderFilterForm) -> ProviderLimitQuerySet:
+    limits = ProviderLimit.objects.by_name()
+    return form.apply(limits) if form.is_valid() else limits
+
+
+@needs(Act.SEE)
+def provider_list(request: HttpRequest) -> HttpResponse:
+    form = ProviderFilterForm(request.GET)
+    page = Paginator(_filtered(form), PAGE).get_page(request.GET.get("page"))
+    context = {
+        "filter_form": form,
+        "page": page,
+        "any": ProviderLimit.objects.exists(),
+        "default": PROVIDER_DEFAULT,
+    }
+    status = 200 if form.is_valid() else 422
+    return render_page(
+        request, "transports/provider_list.html", context, fragment="results", status=status
+    )
+
+
+@needs(Act.SEE)
+def provider_export(request: HttpRequest) -> HttpResponseBase:
+    rows = (
+        (
+            str(limit),
+            limit.max_sessions or "",
+            limit.messages_per_session or "",
+            limit.rate_per_minute or "",
+            limit.note,
+        )
+        for limit in _filtered(ProviderFilterForm(request.GET)).iterator()
+    )
+    header = ["provider", "sessions", "messages_per_session", "rate_per_minute", "note"]
+    return stream_csv("providers.csv", header, rows)
+
+
+@needs(Act.CONFIGURE)
+def provider_add(request: HttpRequest) -> HttpResponse:
+    return _edit(request, ProviderLimit())
+
+
+@needs(Act.CONFIGURE)
+def provider_edit(request: HttpRequest, limit_id: int) -> HttpResponse:
+    return _edit(request, get_object_or_404(ProviderLimit, pk=limit_id))
+
+
+def _edit(request: HttpRequest, limit: ProviderLimit) -> HttpResponse:
+    name = str(limit) if limit.pk else ""
+    form = ProviderLimitForm(request.POST or None, instance=limit)
+    if request.method == "POST" and form.is_valid():
+        save_provider_limit(limit=form.instance, actor=user_of(request))
+        messages.success(request, f"The limits of {form.instance} were saved.")
+        return redirect("transports:providers")
+    status = 422 if request.method == "POST" else 200
+    context = {"form": form, "name": name}
+    return render_page(request, "transports/provider_form.html", context, status=status)
+
+
+@needs(Act.CONFIGURE)
+def provider_delete(request: HttpRequest, limit_id: int) -> HttpResponse:
+    limit = get_object_or_404(ProviderLimit, pk=limit_id)
+    if request.method == "POST":
+        delete_provider_limit(limit=limit, actor=user_of(request))
+        messages.success(request, f"{limit} has no limits of its own any more.")
+        return redirect("transports:providers")
+    context = {"limit": limit, "default": PROVIDER_DEFAULT}
+    return render_page(request, "transports/provider_confirm_delete.html", context)

@@ -1,0 +1,129 @@
+"""The pages of what mailbox providers are sent at most, and the limits on the forms of transports and streams."""
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from mailops.accounts.models import AuditEntry
+from mailops.transports.models import ProviderLimit, Stream
+from tests.factories import make_stream
+
+pytestmark = pytest.mark.django_db
+
+GMAIL = {
+    "mailbox_provider": "Gmail",
+    "max_sessions": "5",
+    "messages_per_session": "",
+    "rate_per_minute": "600",
+    "note": "Their postmaster.",
+}
+URLS = ["providers", "provider-export", "provider-add", "provider-edit", "provider-delete"]
+
+
+@pytest.fixture
+def limit():
+    return ProviderLimit.objects.create(mailbox_provider="outlook", max_sessions=3)
+
+
+def address(name, limit):
+    takes_one = name in {"provider-edit", "provider-delete"}
+    return reverse(f"transports:{name}", args=[limit.pk] if takes_one else [])
+
+
+class TestPages:
+    @pytest.mark.parametrize("name", URLS)
+    def test_open_for_who_may_and_for_nobody_else(self, admin, viewer, logged_in, limit, name):
+        url = address(name, limit)
+        assert logged_in(admin).get(url).status_code == 200
+        assert Client().get(url).status_code == 302
+        is_seen = name in {"providers", "provider-export"}
+        assert logged_in(viewer).get(url).status_code == (200 if is_seen else 403)
+
+    def test_the_viewer_is_shown_no_button(self, viewer, logged_in, limit):
+        page = logged_in(viewer).get(reverse("transports:providers")).content.decode()
+        assert "Outlook" in page
+        assert "/edit/" not in page
+        assert "/add/" not in page
+
+    def test_an_empty_list_says_what_to_do(self, admin, logged_in):
+        page = logged_in(admin).get(reverse("transports:providers"))
+        assert "No limits of their own yet" in page.content.decode()
+
+    def test_the_list_is_searched_by_name_and_answers_with_a_fragment(
+        self, admin, logged_in, limit, django_assert_max_num_queries
+    ):
+        ProviderLimit.objects.create(mailbox_provider="big.example", rate_per_minute=9)
+        client, url = logged_in(admin), reverse("transports:providers")
+        with django_assert_max_num_queries(12):
+            page = client.get(url, {"q": "OUTL"}, headers={"HX-Request": "true"}).content.decode()
+        assert "Outlook" in page
+        assert "big.example" not in page
+        assert "<html" not in page
+
+
+class TestSaving:
+    def save(self, client, *, url="transports:provider-add", args=(), **changes):
+        return client.post(reverse(url, args=args), GMAIL | changes)
+
+    def test_adds_changes_and_deletes_with_a_trail(self, admin, logged_in):
+        client = logged_in(admin)
+        assert self.save(client).status_code == 302
+        limit = ProviderLimit.objects.get()
+        assert (limit.mailbox_provider, limit.max_sessions, limit.rate_per_minute) == (
+            "gmail",
+            5,
+            600,
+        )
+        self.save(client, url="transports:provider-edit", args=[limit.pk], rate_per_minute="60")
+        limit.refresh_from_db()
+        assert limit.rate_per_minute == 60
+        client.post(reverse("transports:provider-delete", args=[limit.pk]))
+        trail = AuditEntry.objects.order_by("pk").values_list("verb", "before", "after")
+        assert [verb for verb, *_ in trail] == [
+            "providerlimit.add",
+            "providerlimit.change",
+            "providerlimit.delete",
+        ]
+        assert trail[1][1:] == ({"rate_per_minute": 600}, {"rate_per_minute": 60})
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"mailbox_provider": ""},
+            {"mailbox_provider": "not a provider"},
+            {"mailbox_provider": "localhost"},
+            {"mailbox_provider": "Outlook"},
+            {"max_sessions": "0"},
+            {"max_sessions": "-1"},
+            {"rate_per_minute": "99999999999"},
+            {"max_sessions": "", "rate_per_minute": ""},
+        ],
+    )
+    def test_keeps_what_was_typed_where_it_is_wrong(self, admin, logged_in, limit, changes):
+        answer = self.save(logged_in(admin), **changes)
+        assert answer.status_code == 422
+        assert "Their postmaster." in answer.content.decode()
+        assert ProviderLimit.objects.count() == 1
+
+    @pytest.mark.parametrize(
+        ("given", "kept"), [("gmx and web.de", "gmx"), ("Bücher.Example", "xn--bcher-kva.example")]
+    )
+    def test_knows_providers_by_name_and_by_domain(self, admin, logged_in, given, kept):
+        self.save(logged_in(admin), mailbox_provider=given)
+        assert ProviderLimit.objects.get().mailbox_provider == kept
+
+
+class TestReserves:
+    def test_are_the_kind_s_where_a_stream_says_nothing(self):
+        assert make_stream(kind="transactional").reserved == 30
+        assert make_stream(kind="bulk").reserved == 0
+        assert make_stream(kind="transactional", reserved_percent=0).reserved == 0
+
+    @pytest.mark.parametrize(("percent", "status"), [("40", 302), ("91", 422), ("x", 422)])
+    def test_are_set_on_the_stream_s_form(self, admin, logged_in, percent, status):
+        stream = make_stream()
+        client, url = logged_in(admin), reverse("transports:stream-edit", args=[stream.pk])
+        form = client.get(url).context["form"]
+        data = {name: form[name].value() or "" for name in form.fields}
+        assert client.post(url, data | {"reserved_percent": percent}).status_code == status
+        assert Stream.objects.get().reserved_percent == (40 if status == 302 else None)
