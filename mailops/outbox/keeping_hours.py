@@ -33,7 +33,7 @@ def move_closed(*, chunk: int = CHUNK) -> int:
     The claim passes them over meanwhile. Safe to run twice at once.
     """
     where = """
-        e.closes_at <= clock_timestamp() AND e.worker_id IS NULL AND NOT e.is_held
+        e.closes_at <= statement_timestamp() AND e.worker_id IS NULL AND NOT e.is_held
         AND e.campaign_id IN (SELECT id FROM campaigns_campaign WHERE state = 'running')
         LIMIT %(chunk)s FOR UPDATE OF e SKIP LOCKED
     """

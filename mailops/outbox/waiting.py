@@ -73,16 +73,17 @@ def waiting_for_hours(campaign_id: int) -> WaitingForHours | None:
     return WaitingForHours(**row) if row["n"] else None
 
 
-_WAITING_FOR_HOURS = """
-    WITH waiting AS NOT MATERIALIZED (
-        SELECT due_at FROM outbox_queueentry
-         WHERE campaign_id = %(campaign)s AND closes_at IS NOT NULL AND due_at > clock_timestamp() AND attempts = 0
-           AND NOT is_held
-    )
-    SELECT (SELECT count(*) FROM (SELECT FROM waiting LIMIT %(most)s) counted) AS n,
-           (SELECT due_at FROM waiting ORDER BY due_at LIMIT 1) AS first_at,
-           (SELECT due_at FROM waiting ORDER BY due_at DESC LIMIT 1) AS last_at,
-           coalesce((SELECT due_at FROM outbox_queueentry
-                      WHERE campaign_id = %(campaign)s AND closes_at > clock_timestamp() AND NOT is_held
-                      ORDER BY due_at LIMIT 1) <= clock_timestamp(), FALSE) AS others
+# The statement's time, and not the clock's: with a time that may change while it runs no index can be asked.
+_WAITING = """
+    FROM outbox_queueentry
+   WHERE campaign_id = %(campaign)s AND closes_at IS NOT NULL AND due_at > statement_timestamp() AND attempts = 0
+     AND NOT is_held
 """
+_WAITING_FOR_HOURS = f"""
+    SELECT (SELECT count(*) FROM (SELECT {_WAITING} ORDER BY due_at LIMIT %(most)s) counted) AS n,
+           (SELECT due_at {_WAITING} ORDER BY due_at LIMIT 1) AS first_at,
+           (SELECT due_at {_WAITING} ORDER BY due_at DESC LIMIT 1) AS last_at,
+           coalesce((SELECT due_at FROM outbox_queueentry
+                      WHERE campaign_id = %(campaign)s AND closes_at > statement_timestamp() AND NOT is_held
+                      ORDER BY due_at LIMIT 1) <= statement_timestamp(), FALSE) AS others
+"""  # noqa: S608 - conditions of our own
