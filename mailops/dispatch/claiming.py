@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -13,7 +13,7 @@ from django.db import connection, transaction
 from mailops.dispatch.limits import close_buckets, open_buckets
 from mailops.dispatch.rules import Rules, read_rules
 from mailops.dispatch.sharing import Gate, share_out
-from mailops.outbox.ledger import fetch_dicts, fetch_prepared
+from mailops.outbox.ledger import fetch_dicts, fetch_rows
 from mailops.outbox.queues import Queue, due_queues
 
 
@@ -25,9 +25,11 @@ class Carrier:
     stream_ids: tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class Job:
-    """One claimed message with all a session needs to make and send it; the database is not asked again."""
+class Job(NamedTuple):
+    """One claimed message with all a session needs to make and send it; the database is not asked again.
+
+    The fields are the columns that `_CLAIM` returns, in its order.
+    """
 
     message_id: int
     transport_id: int
@@ -39,7 +41,6 @@ class Job:
     token_key_id: str
     recipient: str
     address_key: str
-    merge_data: dict[str, Any]
     version_id: int
     stream_id: int
     stream_name: str
@@ -50,7 +51,8 @@ class Job:
     header_from: str
     domain: str
     reply_to: str
-    mailbox_provider: str = ""
+    mailbox_provider: str
+    merge_data: dict[str, Any]
 
     @property
     def addr_spec(self) -> str:
@@ -103,10 +105,11 @@ WITH ask AS (
       FROM due WHERE e.message_id = due.message_id
     RETURNING e.message_id, e.fence, e.session_attempts, e.due_at, e.pool, e.mailbox_provider
 )
-SELECT t.pool, t.message_id, %(transport)s AS transport_id, t.fence, t.session_attempts, t.due_at, m.public_id, m.round, m.token_key_id, m.recipient,
-       m.address_key, m.merge_data, m.version_id, m.stream_id, s.name AS stream_name, s.kind = 'bulk' AS is_bulk,
+SELECT t.message_id, %(transport)s AS transport_id, t.fence, t.session_attempts, t.due_at, m.public_id, m.round, m.token_key_id, m.recipient,
+       m.address_key, m.version_id, m.stream_id, s.name AS stream_name, s.kind = 'bulk' AS is_bulk,
        m.campaign_id, coalesce(c.name, '') AS campaign_name, i.name AS header_from_name,
-       i.local_part || '@' || d.name AS header_from, d.name AS domain, i.reply_to, t.mailbox_provider
+       i.local_part || '@' || d.name AS header_from, d.name AS domain, i.reply_to, t.mailbox_provider,
+       m.merge_data, t.pool
   FROM taken t
   JOIN outbox_message m ON m.id = t.message_id
   JOIN transports_stream s ON s.id = m.stream_id
@@ -199,7 +202,7 @@ class Claimer:
     def _claim_queues(
         self, carrier: Carrier, rules: Rules, asks: dict[Queue, int]
     ) -> dict[Queue, list[Job]]:
-        rows = fetch_dicts(
+        rows = fetch_rows(
             _CLAIM,
             {
                 "transport": carrier.transport_id,
@@ -209,10 +212,10 @@ class Claimer:
             },
         )
         claimed: dict[Queue, list[Job]] = {queue: [] for queue in asks}
-        for row in rows:
-            queue = Queue(row["stream_id"], row["campaign_id"] or 0, row.pop("pool"))
+        for *fields, merge_data, pool in rows:
             # Django leaves jsonb in raw cursors as text.
-            claimed[queue].append(Job(**{**row, "merge_data": json.loads(row["merge_data"])}))
+            job = Job._make([*fields, json.loads(merge_data)])
+            claimed[Queue(job.stream_id, job.campaign_id or 0, pool)].append(job)
         for queue, asked in asks.items():
             self._remember(queue, claimed[queue], asked)
         return claimed
@@ -284,43 +287,3 @@ def release_claims_of_the_gone() -> None:
             {_GIVE_BACK}
             """,  # noqa: S608 - a constant
         )
-
-
-def mark(jobs: Sequence[Job]) -> set[int]:
-    """Mark these as about to send a body; return the message ids that may.
-
-    The last gate (states.md, "Mark"): the claim stands, the worker lives, nothing is suppressed or paused.
-    Must be committed before the first byte of a body.
-    """
-    if not jobs:
-        return set()
-    rows = fetch_prepared(
-        """
-        UPDATE outbox_queueentry e SET marked_at = clock_timestamp()
-          FROM json_to_recordset(%s::json) AS v(message_id bigint, fence bigint, transport_id bigint)
-         WHERE e.message_id = v.message_id AND e.fence = v.fence AND e.marked_at IS NULL AND NOT e.is_held
-           AND EXISTS (SELECT FROM dispatch_worker w
-                        WHERE w.id = e.worker_id AND w.dead_at IS NULL AND w.stopped_at IS NULL)
-           AND EXISTS (SELECT FROM transports_stream s WHERE s.id = e.stream_id AND s.state = 'running')
-           AND EXISTS (SELECT FROM transports_transport t WHERE t.id = v.transport_id AND t.state = 'running')
-           AND (e.campaign_id IS NULL OR EXISTS (
-                SELECT FROM campaigns_campaign c WHERE c.id = e.campaign_id AND c.state = 'running'))
-           AND NOT EXISTS (SELECT FROM suppressions_suppression x
-                            WHERE x.address_key = e.address_key AND (x.stream_id IS NULL OR x.stream_id = e.stream_id)
-                              AND (x.expires_at IS NULL OR x.expires_at > clock_timestamp()))
-        RETURNING e.message_id
-        """,
-        [
-            json.dumps(
-                [
-                    {
-                        "message_id": job.message_id,
-                        "fence": job.fence,
-                        "transport_id": job.transport_id,
-                    }
-                    for job in jobs
-                ]
-            )
-        ],
-    )
-    return {message_id for (message_id,) in rows}

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 
 from django.db import Error, InterfaceError, OperationalError, connection, transaction
 
-from mailops.dispatch.claiming import Job, mark, release
+from mailops.dispatch.claiming import Job, release
+from mailops.dispatch.marking import accept_and_mark, mark
 from mailops.lib.storable import storable
-from mailops.outbox.recording import REPLY_LIMIT, Outcome, Recorded, record
+from mailops.outbox.recording import REPLY_LIMIT, Outcome, Recorded, handovers_of, record
 from mailops.suppressions.models import Suppression
 from mailops.suppressions.suppressing import suppress
 
@@ -38,15 +39,19 @@ class Request:
         default_factory=dict
     )  # message id → address a refusal speaks against
     is_granted: bool = False
-    _decided: threading.Event = field(default_factory=threading.Event)
+    _undecided: threading.Lock = field(default_factory=threading.Lock)  # cheaper than an Event
+
+    def __post_init__(self) -> None:
+        self._undecided.acquire()
 
     def wait(self) -> bool:
-        self._decided.wait()
+        """Wait for the decision, once."""
+        self._undecided.acquire()
         return self.is_granted
 
     def decide(self, *, granted: bool) -> None:
         self.is_granted = granted
-        self._decided.set()
+        self._undecided.release()
 
 
 class Committer:
@@ -112,6 +117,12 @@ class Committer:
     def _write(self, group: list[Request]) -> set[int]:
         """Write results and marks in one transaction: a mark never commits before the result it follows."""
         outcomes = [outcome for request in group for outcome in request.outcomes]
+        marks = [request.mark for request in group if request.mark]
+        handovers = handovers_of(outcomes)
+        if len(handovers) == len(outcomes) and not any(request.releases for request in group):
+            granted = accept_and_mark(handovers, marks)
+            if granted is not None:
+                return granted
         dead = {
             message_id: address
             for request in group
@@ -122,7 +133,7 @@ class Committer:
                 if outcome.message_id in dead and recorded.was_applied:
                     _suppress(dead[outcome.message_id], outcome, recorded)
             release([(job.message_id, job.fence) for request in group for job in request.releases])
-            return mark([request.mark for request in group if request.mark])
+            return mark(marks)
 
     def _write_one_by_one(self, group: list[Request]) -> None:
         """Write each pair of result and mark by itself, so that one bad row takes nobody down with it."""

@@ -37,8 +37,10 @@ def accept_claimed(handovers: Sequence[Handover]) -> dict[int, tuple[str, int]]:
     }
 
 
-_ACCEPT = """
-WITH told AS (
+# What makes a statement accept: common table expressions over one parameter, the handovers as JSON.
+# `picked` are the messages that were accepted.
+ACCEPTING = """
+told AS (
     SELECT * FROM json_to_recordset(%s::json) AS t(message_id bigint, source text, external_id text, fence bigint,
            round smallint, transport_id bigint, reply_code smallint, reply_enhanced_status text, reply_text text,
            reply_command text, transport_message_id text, data jsonb)
@@ -84,5 +86,9 @@ WITH told AS (
       FROM picked CROSS JOIN LATERAL (VALUES (picked.status, -1), ('accepted', 1)) AS moved(kind, n)
      GROUP BY 1, 4, 6, 7, 9, 10
 )
-SELECT p.id, p.status, w.id FROM picked p JOIN written w ON w.message_id = p.id
 """
+
+_ACCEPT = f"""
+WITH {ACCEPTING}
+SELECT p.id, p.status, w.id FROM picked p JOIN written w ON w.message_id = p.id
+"""  # noqa: S608 - our own words

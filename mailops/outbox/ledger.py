@@ -63,6 +63,13 @@ def fetch_dicts(sql: str, params: Sequence[Any] | dict[str, Any]) -> list[dict[s
         return [dict(zip(names, values, strict=True)) for values in cursor.fetchall()]
 
 
+def fetch_rows(sql: str, params: Sequence[Any] | dict[str, Any]) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, params)
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+        return rows
+
+
 def fetch_prepared(sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
     """Run a statement of the hot path and return its rows; it is planned now and then, and not each time.
 

@@ -11,11 +11,11 @@ from django.utils import timezone
 from mailops.campaigns.models import Campaign
 from mailops.dispatch.claiming import (
     Claimer,
-    mark,
     release,
     release_claims_of_the_gone,
     usable_carriers,
 )
+from mailops.dispatch.marking import mark
 from mailops.dispatch.models import Allowance, Worker
 from mailops.dispatch.sweeping import move_to_their_pools
 from mailops.outbox.models import QueueEntry

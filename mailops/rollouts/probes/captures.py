@@ -98,7 +98,6 @@ def _job(stream: Stream, use: InUse) -> Job:
         token_key_id=current_token_key_id(),
         recipient=RECIPIENT,
         address_key=RECIPIENT,
-        merge_data=version.sample,
         version_id=version.pk,
         stream_id=stream.pk,
         stream_name=stream.name,
@@ -109,6 +108,8 @@ def _job(stream: Stream, use: InUse) -> Job:
         header_from=identity.addr_spec,
         domain=identity.domain.name,
         reply_to=identity.reply_to,
+        mailbox_provider="",
+        merge_data=version.sample,
     )
 
 
