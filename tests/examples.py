@@ -34,6 +34,7 @@ from tests.factories import (
     make_transport,
     make_version,
 )
+from tests.outbox.doubts import make_doubtful, make_relay_log, make_settlement
 
 MAIL = b"Subject: Hello\r\nContent-Type: text/html\r\n\r\n<p>Hello</p>\r\n"
 
@@ -86,6 +87,8 @@ MAKERS: dict[str, Callable[[], Any]] = {
     "checklist_id": lambda: checklists_of(make_stream())[0],
     "rollouts:item_id": lambda: checklists_of(make_stream())[0].items.get(number=7),
     "outbox:public_id": lambda: make_message().public_id,
+    "settlement_id": make_settlement,
+    "log_id": lambda: make_relay_log(make_doubtful()),
     "feedback_id": make_feedback,
     "feedback:secret": lambda: WebhookEndpoint.objects.create(transport=make_transport()).secret,
     "feedback:token": make_unsubscribe_token,

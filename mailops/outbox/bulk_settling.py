@@ -51,6 +51,10 @@ class Plan:
     def does(self) -> int:
         return self.chosen - self.forgotten - self.canceled
 
+    @property
+    def is_again(self) -> bool:
+        return self.act == Settlement.Act.AGAIN
+
 
 def plan(
     *,
@@ -145,7 +149,8 @@ def described(run: Settlement) -> dict[str, Any]:
     return {name: value for name, value in said.items() if value}
 
 
-def _choice_of(run: Settlement) -> Choice:
+def choice_of(run: Settlement) -> Choice:
+    """Return which messages an act is about."""
     return Choice(
         campaign=run.campaign,
         stream=run.stream,
@@ -157,7 +162,7 @@ def _choice_of(run: Settlement) -> Choice:
 
 def _parts(run: Settlement) -> list[QuerySet[Message]]:
     parts = _chosen(
-        run.act, _choice_of(run), run.relay_log, until=run.until, fence_until=run.fence_until
+        run.act, choice_of(run), run.relay_log, until=run.until, fence_until=run.fence_until
     )
     return [_sendable(part) for part in parts] if run.act == Settlement.Act.AGAIN else parts
 
@@ -258,12 +263,19 @@ def _note_reopened(
         )
 
 
+_ENDS = {
+    Settlement.State.COMPLETED: "settlement.complete",
+    Settlement.State.STOPPED: "settlement.stop",
+    Settlement.State.FAILED: "settlement.fail",
+}
+
+
 def _finish(run: Settlement, state: Settlement.State, *, sentence: str = "") -> None:
     run.state, run.sentence, run.finished_at = state, sentence, timezone.now()
     run.save()
     audit(
         actor=run.created_by,
-        verb=f"settlement.{'complete' if run.is_completed else 'stop' if run.is_stopped else 'fail'}",
+        verb=_ENDS[state],
         subject=run,
         after={"settled": run.settled, "passed over": run.passed_over},
     )

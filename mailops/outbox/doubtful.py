@@ -74,7 +74,8 @@ def newest(choice: Choice, *, before: int | None, limit: int) -> list[Message]:
     rows: list[Message] = []
     for part in doubtful(choice):
         page = part.filter(pk__lt=before) if before else part
-        rows += page.select_related("stream", "campaign", "transport").order_by("-id")[:limit]
+        related = page.select_related("stream", "campaign", "transport", "identity__domain")
+        rows += related.order_by("-id")[:limit]
     return sorted(rows, key=lambda message: -message.pk)[:limit]
 
 
@@ -149,10 +150,12 @@ def _attempt(event: Event) -> Attempt:
 
 def what_settles(message: Message) -> str:
     """Say what would settle an uncertain message without a person's guess."""
-    if message.transport is None or message.transport.kind == Transport.Kind.SMTP:
-        host = f" of {message.transport.host}" if message.transport else ""
-        return f"A report that carries its token; or the mail log{host}."
-    return f"An event of {message.transport.get_kind_display()} about it, if its webhook is set up."
+    transport = message.transport
+    if transport is None:
+        return "A report that carries its token."
+    if transport.kind == Transport.Kind.SMTP:
+        return f"A report on it, or the log of {transport.host}."
+    return f"An event of {transport.get_kind_display()}, by its webhook."
 
 
 def moment() -> tuple[datetime, int]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from mailops.outbox.fold import RETRIABLE
 from mailops.outbox.ledger import fetch_dicts
+from mailops.outbox.models import Status
 
 MOST = 50
 
@@ -21,6 +22,11 @@ class FailureGroup:
     @property
     def can_be_retried(self) -> bool:
         return self.status in RETRIABLE
+
+    @property
+    def is_doubtful(self) -> bool:
+        # a plain hold has no reason; one that asks a person has that of the doubt
+        return self.status == Status.UNCERTAIN or (self.status == Status.HELD and bool(self.reason))
 
 
 def group_failures(campaign_id: int) -> list[FailureGroup]:

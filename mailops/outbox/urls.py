@@ -2,7 +2,13 @@
 
 from django.urls import path
 
-from mailops.outbox import campaign_views, views, waiting_views
+from mailops.outbox import (
+    campaign_views,
+    doubtful_views,
+    relay_log_views,
+    views,
+    waiting_views,
+)
 
 app_name = "outbox"
 
@@ -10,6 +16,31 @@ urlpatterns = [
     path("", views.message_list, name="list"),
     path("export/", views.message_export, name="export"),
     path("test-send/", views.test_send, name="test-send"),
+    path("uncertain/", doubtful_views.doubtful_list, name="doubtful"),
+    path("uncertain/export/", doubtful_views.doubtful_export, name="doubtful-export"),
+    path("uncertain/settle/", doubtful_views.settle_many, name="settle-many"),
+    path(
+        "uncertain/settlements/<int:settlement_id>/",
+        doubtful_views.settlement_detail,
+        name="settlement",
+    ),
+    path(
+        "uncertain/settlements/<int:settlement_id>/stop/",
+        doubtful_views.settlement_stop,
+        name="settlement-stop",
+    ),
+    path("uncertain/logs/", relay_log_views.relay_log_upload, name="relay-log-upload"),
+    path("uncertain/logs/<int:log_id>/", relay_log_views.relay_log_detail, name="relay-log"),
+    path(
+        "uncertain/logs/<int:log_id>/export/",
+        relay_log_views.relay_log_export,
+        name="relay-log-export",
+    ),
+    path(
+        "uncertain/logs/<int:log_id>/settle/",
+        relay_log_views.relay_log_settle,
+        name="relay-log-settle",
+    ),
     path(
         "campaigns/<int:campaign_id>/cancel/",
         campaign_views.campaign_cancel,

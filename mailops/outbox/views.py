@@ -19,6 +19,7 @@ from mailops.content.models import TemplateVersion
 from mailops.lib.csv_export import stream_csv
 from mailops.lib.htmx import render_page
 from mailops.outbox import settling
+from mailops.outbox.doubtful import attempts, what_settles
 from mailops.outbox.forms import MessageFilterForm, TestSendForm
 from mailops.outbox.models import Message, QueueEntry
 from mailops.outbox.retrying import retry_message
@@ -108,9 +109,14 @@ def message_detail(request: HttpRequest, public_id: UUID) -> HttpResponse:
             "events": message.events.select_related("transport").order_by("occurred_at", "pk"),
             "shown": show_mail(message),
             "may_retry": message.can_be_retried and _may_retry(user_of(request), message),
+            **(_doubt(message) if message.is_doubtful else {}),
         },
         fragment="timeline",
     )
+
+
+def _doubt(message: Message) -> dict[str, object]:
+    return {"attempt": attempts([message]).get(message.pk), "settles": what_settles(message)}
 
 
 def _message(public_id: UUID) -> Message:

@@ -8,6 +8,7 @@ from mailops.campaigns.models import Campaign
 from mailops.domains.models import CheckStatus, Domain
 from mailops.feedback.models import RawFeedback
 from mailops.lib.templatetags.navigation import resolve
+from mailops.outbox.doubtful import count_doubtful
 from mailops.outbox.models import Message, Status
 from mailops.transports.models import RunState, Stream, Transport
 
@@ -86,18 +87,19 @@ def _campaigns() -> Iterator[Matter]:
 
 def _waiting() -> Iterator[Matter]:
     messages = resolve("outbox:list")
-    if held := Message.objects.filter(status=Status.HELD)[:COUNTED].count():
+    plainly_held = Message.objects.filter(status=Status.HELD, settling_fence=None)
+    if held := plainly_held[:COUNTED].count():
         yield Matter(
             f"{_many(held)} held",
             "A held message leaves when a person releases it.",
             f"{messages}?status={Status.HELD}",
             "Look at them",
         )
-    if doubtful := Message.objects.filter(status=Status.UNCERTAIN)[:COUNTED].count():
+    if doubtful := count_doubtful(most=COUNTED):
         yield Matter(
             f"{_many(doubtful)} uncertain",
             "The connection was lost after the body: they were sent or not, and mailops does not guess.",
-            f"{messages}?status={Status.UNCERTAIN}",
+            resolve("outbox:doubtful"),
             "Settle them or send them again",
         )
     if quarantined := RawFeedback.objects.quarantined()[:COUNTED].count():

@@ -1,10 +1,12 @@
 """Messages in doubt, made the way they come about: claimed, marked, and never answered."""
 
 from itertools import count
+from uuid import uuid4
 
 from django.db.models.functions import Now
+from django.utils import timezone
 
-from mailops.outbox.models import EventKind, QueueEntry
+from mailops.outbox.models import EventKind, QueueEntry, RelayLog, RelayLogFinding, Settlement
 from mailops.outbox.recording import Outcome, record
 from tests.factories import make_message, make_stream, make_transport
 
@@ -40,3 +42,31 @@ def doubt(message, transport, *, reason="no_final_reply"):
         ]
     )
     message.refresh_from_db()
+
+
+def make_settlement(**fields):
+    """Make an act on many that is over."""
+    now = timezone.now()
+    return Settlement.objects.create(
+        **{
+            "key": uuid4(), "act": Settlement.Act.ACCEPT, "until": now, "fence_until": 1_000_000, "planned": 3,
+            "settled": 2, "passed_over": 1, "state": Settlement.State.COMPLETED, "finished_at": now, **fields,
+        }
+    )  # fmt: skip
+
+
+def make_relay_log(message, **fields):
+    """Make a log that is read, and knows of a message that it was sent on."""
+    now = timezone.now()
+    log = RelayLog.objects.create(
+        **{
+            "file_name": "mail.log", "size": 2000, "transport": message.transport, "time_zone": "UTC",
+            "state": RelayLog.State.COMPLETED, "lines": 7, "not_understood": 1, "examples": [[3, "<b>what?</b>"]],
+            "mails": 2, "ours": 1, "first_at": now, "last_at": now, **fields,
+        }
+    )  # fmt: skip
+    RelayLogFinding.objects.create(
+        log=log, message=message, settling_fence=message.settling_fence, at=now, queue_id="4B2HlS1wqCz9tNV",
+        verdict=RelayLogFinding.Verdict.SENT, relay="mx.example.net[192.0.2.9]:25", text="250 2.0.0 Ok",
+    )  # fmt: skip
+    return log

@@ -33,6 +33,9 @@ OURS = {
     "worker_lost": "The process that sent it died.",
 }
 
+# where in a session an answer was lost
+PHASES = {"body": "behind the content"}
+
 # who told of an event
 SOURCES = {
     "arf": "complaint report",
@@ -41,6 +44,7 @@ SOURCES = {
     "dsn": "bounce report",
     "outbox": "mailops",
     "person": "a person",
+    "relay_log": "relay’s log",
     "ses": "Amazon SES",
     "unsubscribe": "unsubscribe link",
 }
@@ -72,6 +76,12 @@ def reason_word(reason: str) -> str:
 def reason_sentence(reason: str) -> str:
     """Return what a reason means: "There is no such mailbox."; nothing for none."""
     return MEANINGS[Reason(reason)].sentence if reason in set(Reason) else OURS.get(reason, "")
+
+
+@register.filter
+def phase_words(phase: str) -> str:
+    """Return where in a session something broke."""
+    return PHASES.get(phase, phase)
 
 
 @register.filter

@@ -1,0 +1,171 @@
+"""What the pages of uncertain messages may be asked, and what settling them needs."""
+
+import zoneinfo
+from datetime import datetime, timedelta
+from typing import Any, ClassVar
+
+from django import forms
+from django.core.files.uploadedfile import UploadedFile
+from django.utils import timezone
+
+from mailops.campaigns.models import Campaign
+from mailops.lib.templatetags.words import OURS, reason_sentence
+from mailops.outbox.doubtful import Choice
+from mailops.outbox.forms import LARGEST_ID
+from mailops.outbox.models import Settlement
+from mailops.outbox.relay_log_taking import MAX_FILE_BYTES
+from mailops.transports.models import Stream, Transport
+
+REASONS = ("no_final_reply", "worker_lost")
+PREVIEW_LASTS = timedelta(hours=1)
+
+
+class DoubtFilterForm(forms.Form):
+    """Which of the doubtful messages to show, or to settle."""
+
+    reason = forms.ChoiceField(
+        label="Why",
+        required=False,
+        choices=[("", "Any"), *((reason, OURS[reason].rstrip(".")) for reason in REASONS)],
+    )
+    transport = forms.ModelChoiceField(
+        required=False, queryset=Transport.objects.order_by("name"), empty_label="Any"
+    )
+    stream = forms.ModelChoiceField(
+        required=False, queryset=Stream.objects.order_by("name"), empty_label="Any"
+    )
+    kind = forms.ChoiceField(
+        label="State",
+        required=False,
+        choices=[("", "Any"), ("rest", "At rest as uncertain"), ("ask", "Held to ask a person")],
+    )
+    campaign = forms.ModelChoiceField(
+        required=False, queryset=Campaign.objects.order_by("-id"), widget=forms.HiddenInput
+    )
+    before = forms.IntegerField(
+        required=False, min_value=1, max_value=LARGEST_ID, widget=forms.HiddenInput
+    )
+
+    CHOSEN_BY: ClassVar = ("reason", "transport", "stream", "kind", "campaign")
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """What was chosen, to be handed on."""
+        return {name: self[name].value() for name in self.CHOSEN_BY if self[name].value()}
+
+    @property
+    def choice(self) -> Choice:
+        data = self.cleaned_data
+        return Choice(
+            campaign=data["campaign"],
+            stream=data["stream"],
+            transport=data["transport"],
+            reason=data["reason"],
+            is_asked={"rest": False, "ask": True}.get(data["kind"]),
+        )
+
+
+def words_of(choice: Choice) -> list[str]:
+    """Say which messages are meant, a part each; nothing for all of them."""
+    said = [
+        f"campaign {choice.campaign}" if choice.campaign else "",
+        f"stream {choice.stream}" if choice.stream else "",
+        f"transport {choice.transport}" if choice.transport else "",
+        f"“{reason_sentence(choice.reason)}”" if choice.reason else "",
+        {True: "held to ask a person", False: "at rest as uncertain", None: ""}[choice.is_asked],
+    ]
+    return [word for word in said if word]
+
+
+class _PressedForm(forms.Form):
+    """What a preview hands to the press that follows it: its own key, and the moment it speaks of."""
+
+    key = forms.UUIDField(required=False, widget=forms.HiddenInput)
+    until = forms.DateTimeField(
+        required=False,
+        widget=forms.HiddenInput,
+        input_formats=["%Y-%m-%dT%H:%M:%S.%f%z", "%Y-%m-%dT%H:%M:%S%z"],
+    )
+
+    def __init__(self, *args: Any, is_pressed: bool, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._is_pressed = is_pressed
+
+    def clean(self) -> dict[str, Any]:
+        data: dict[str, Any] = super().clean() or {}
+        if self._is_pressed:
+            until: datetime | None = data.get("until")
+            now = timezone.now()
+            if (
+                not data.get("key")
+                or until is None
+                or not now - PREVIEW_LASTS < until <= now + PREVIEW_LASTS
+            ):
+                raise forms.ValidationError(
+                    "These numbers were too old to act on. Look at the new ones, then press again."
+                )
+        return data
+
+
+class SettleForm(_PressedForm, DoubtFilterForm):
+    """What to do with those chosen."""
+
+    act = forms.ChoiceField(
+        label="What to do with them",
+        required=False,
+        choices=[
+            (Settlement.Act.ACCEPT, "Count them as accepted"),
+            (Settlement.Act.AGAIN, "Send them again"),
+        ],
+        widget=forms.RadioSelect,
+    )
+
+    def clean_act(self) -> str:
+        return self.cleaned_data["act"] or Settlement.Act.ACCEPT
+
+
+class LogSettleForm(_PressedForm):
+    """Whether to do what a log says, or to send again what it has no trace of."""
+
+    act = forms.ChoiceField(
+        required=False,
+        choices=[(act, act.label) for act in (Settlement.Act.BY_LOG, Settlement.Act.AGAIN)],
+        widget=forms.HiddenInput,
+    )
+    trusts_recipients = forms.BooleanField(required=False, widget=forms.HiddenInput)
+
+    def clean_act(self) -> str:
+        return self.cleaned_data["act"] or Settlement.Act.BY_LOG
+
+
+def _zones() -> list[tuple[str, str]]:
+    return [(zone, zone.replace("_", " ")) for zone in sorted(zoneinfo.available_timezones())]
+
+
+class RelayLogForm(forms.Form):
+    file = forms.FileField(
+        label="Log file",
+        help_text="Postfix's mail log, plain or packed by gzip; lines of other programs do no harm.",
+        widget=forms.FileInput(attrs={"accept": ".log,.gz,.txt,text/plain,application/gzip"}),
+        error_messages={"empty": "The file is empty: there is not one line in it."},
+    )
+    transport = forms.ModelChoiceField(
+        label="The log of the relay behind",
+        queryset=Transport.objects.filter(kind=Transport.Kind.SMTP).order_by("name"),
+        empty_label="Choose a transport",
+        help_text="If several machines stand behind it, put their logs into one file.",
+    )
+    time_zone = forms.ChoiceField(
+        label="Time zone of the relay",
+        choices=_zones,
+        initial="UTC",
+        help_text="Only for times that name none, such as “Nov 21 08:59:33”.",
+    )
+
+    def clean_file(self) -> "UploadedFile[Any]":
+        file: UploadedFile[Any] = self.cleaned_data["file"]
+        if (file.size or 0) > MAX_FILE_BYTES:
+            raise forms.ValidationError(
+                f"The file is larger than {MAX_FILE_BYTES // 1024**2} MB. Pack it by gzip, or cut it to the hours in question."
+            )
+        return file

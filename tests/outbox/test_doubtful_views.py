@@ -1,0 +1,321 @@
+"""The pages of uncertain messages: the list, settling many, and a relay's log."""
+
+import gzip
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
+from django.urls import reverse
+from django.utils import timezone
+
+from mailops.outbox import doubtful_forms
+from mailops.outbox.models import Message, RelayLog, Settlement
+from mailops.outbox.tasks import continue_relay_log, continue_settlement, continue_settling
+from tests.factories import make_campaign, make_message, make_stream, make_transport
+from tests.feedback.conftest import receive, report_on, sender_of
+from tests.outbox.doubts import make_doubtful, make_relay_log, make_settlement
+from tests.outbox.test_relay_logs import Log
+
+pytestmark = pytest.mark.django_db
+
+LIST = reverse("outbox:doubtful")
+SETTLE = reverse("outbox:settle-many")
+UPLOAD = reverse("outbox:relay-log-upload")
+
+
+@pytest.fixture(autouse=True)
+def fences(db):
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT setval('outbox_fence', 1000000)")
+
+
+@pytest.fixture
+def press():
+    """Return a function that looks at a preview and presses its button, as a browser would, and works it off."""
+
+    def on(client, url, *, times=1, **chosen):
+        page = client.get(url, chosen)
+        assert page.status_code == 200
+        until = page.context.get("until") or page.context["plan"].until
+        data = {**chosen, "key": page.context["key"], "until": until.isoformat()}
+        for _ in range(times):
+            answer = client.post(url, data)
+        for run in Settlement.objects.all():
+            continue_settlement(run.pk)
+        return answer
+
+    return on
+
+
+class TestList:
+    def test_shows_phase_peer_time_and_what_would_settle_it(self, logged_in, viewer):
+        make_doubtful(transport=make_transport(host="relay.example"))
+        page = logged_in(viewer).get(LIST).content.decode()
+        for words in ("192.0.2.1:25", "behind the content", "the log of relay.example"):
+            assert words in page
+
+    def test_shows_those_that_ask_beside_those_at_rest(self, logged_in, viewer):
+        make_doubtful()
+        make_doubtful(guarantee="ask")
+        make_message()
+        assert logged_in(viewer).get(LIST).context["n"] == 2
+
+    def test_filters(self, logged_in, viewer):
+        campaign = make_campaign()
+        one = make_doubtful(campaign=campaign, stream=campaign.stream)
+        two = make_doubtful(guarantee="ask", reason="worker_lost")
+        client = logged_in(viewer)
+
+        def found(**query):
+            return [row["message"].pk for row in client.get(LIST, query).context["rows"]]
+
+        assert found() == [two.pk, one.pk]
+        assert found(campaign=campaign.pk) == [one.pk]
+        assert found(reason="worker_lost") == [two.pk]
+        assert found(transport=two.transport_id) == [two.pk]
+        assert found(kind="rest") == [one.pk]
+        assert found(stream=two.stream_id, kind="rest") == []
+
+    def test_turns_pages_by_id(self, logged_in, viewer, monkeypatch):
+        monkeypatch.setattr("mailops.outbox.doubtful_views.PAGE", 1)
+        first, second = make_doubtful(), make_doubtful(guarantee="ask")
+        client = logged_in(viewer)
+        page = client.get(LIST)
+        assert [row["message"] for row in page.context["rows"]] == [second]
+        older = client.get(LIST, {"before": page.context["last"]})
+        assert [row["message"] for row in older.context["rows"]] == [first]
+
+    def test_gives_htmx_the_results_only(self, logged_in, viewer):
+        page = logged_in(viewer).get(LIST, headers={"HX-Request": "true"}).content.decode()
+        assert page.lstrip().startswith('<div id="results"')
+
+    @pytest.mark.parametrize(
+        "query", [{"kind": "x"}, {"before": "-1"}, {"campaign": "x"}, {"transport": "9" * 30}]
+    )
+    def test_a_bad_filter_is_422(self, logged_in, viewer, query):
+        client = logged_in(viewer)
+        assert client.get(LIST, query).status_code == 422
+        assert client.get(reverse("outbox:doubtful-export"), query).status_code == 422
+
+    def test_takes_few_queries_however_many_rows(
+        self, logged_in, viewer, django_assert_max_num_queries
+    ):
+        for _ in range(5):
+            make_doubtful()
+        client = logged_in(viewer)
+        with django_assert_max_num_queries(14):
+            client.get(LIST)
+
+    def test_is_exported_with_all_there_is_to_know(self, logged_in, viewer):
+        message = make_doubtful()
+        answer = logged_in(viewer).get(reverse("outbox:doubtful-export"))
+        rows = b"".join(answer.streaming_content).decode().splitlines()
+        assert len(rows) == 2
+        assert message.message_id in rows[1]
+        assert "192.0.2.1:25" in rows[1]
+
+    def test_only_those_who_may_see_the_buttons(self, logged_in, viewer, oncall):
+        make_doubtful()
+        assert SETTLE not in logged_in(viewer).get(LIST).content.decode()
+        assert SETTLE in logged_in(oncall).get(LIST).content.decode()
+
+    def test_is_linked_from_overview_campaign_and_message(self, logged_in, operator):
+        campaign = make_campaign(state="completed", started_at=timezone.now())
+        message = make_doubtful(campaign=campaign, stream=campaign.stream)
+        client = logged_in(operator)
+        assert LIST in client.get(reverse("reports:overview")).content.decode()
+        failures = reverse("outbox:campaign-failures", args=[campaign.pk])
+        assert f"{LIST}?campaign={campaign.pk}" in client.get(failures).content.decode()
+        page = client.get(reverse("outbox:detail", args=[message.public_id])).content.decode()
+        assert LIST in page
+        assert "192.0.2.1:25" in page
+
+
+class TestFeedbackSettlesByItself:
+    @pytest.mark.parametrize(
+        ("fields", "status"),
+        [
+            ({}, "bounced"),
+            ({"action": "delivered", "status": "2.0.0", "diagnostic": "250 ok"}, "delivered"),
+            ({"action": "delayed", "status": "4.2.1", "diagnostic": "450 later"}, "accepted"),
+        ],
+    )
+    @pytest.mark.parametrize("guarantee", ["leave", "ask"])
+    def test_a_report_with_its_token(self, fields, status, guarantee):
+        message = make_doubtful(guarantee=guarantee)
+        receive(report_on(message, **fields), sender_of(message))
+        message.refresh_from_db()
+        assert (message.status, message.is_doubtful) == (status, False)
+
+
+class TestSettleMany:
+    def test_counts_before_anything_happens(self, logged_in, oncall):
+        make_doubtful()
+        page = logged_in(oncall).get(SETTLE, {"act": "again"})
+        assert "Send 1 message again" in page.content.decode()
+        assert Message.objects.get().status == "uncertain"
+
+    @pytest.mark.parametrize(("act", "status"), [("accept", "accepted"), ("again", "queued")])
+    def test_does_it(self, logged_in, oncall, press, act, status):
+        make_doubtful()
+        answer = press(logged_in(oncall), SETTLE, act=act)
+        run = Settlement.objects.get()
+        assert answer["Location"] == reverse("outbox:settlement", args=[run.pk])
+        assert Message.objects.get().status == status
+
+    def test_keeps_to_what_was_chosen(self, logged_in, oncall, press):
+        stream = make_stream(transport=make_transport())
+        make_doubtful(stream=stream)
+        other = make_doubtful()
+        press(logged_in(oncall), SETTLE, act="accept", stream=stream.pk)
+        other.refresh_from_db()
+        assert other.status == "uncertain"
+
+    def test_pressed_twice_is_done_once(self, logged_in, oncall, press):
+        make_doubtful()
+        press(logged_in(oncall), SETTLE, times=3, act="again")
+        assert (Settlement.objects.count(), Message.objects.get().round) == (1, 1)
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            {"until": ""},
+            {"until": "x"},
+            {"until": "2020-01-01T00:00:00+00:00"},
+            {"until": "9999-01-01T00:00:00+00:00"},
+            {"key": ""},
+            {"key": "x"},
+            {"act": "x"},
+            {"stream": "0"},
+        ],
+    )
+    def test_a_preview_that_is_old_or_forged_is_shown_anew(self, logged_in, oncall, wrong):
+        make_doubtful()
+        data = {"act": "accept", "key": uuid4(), "until": timezone.now().isoformat(), **wrong}
+        answer = logged_in(oncall).post(SETTLE, data)
+        assert answer.status_code == 422
+        assert not Settlement.objects.exists()
+
+    def test_what_is_gone_meanwhile_is_said(self, logged_in, oncall):
+        data = {"act": "accept", "key": uuid4(), "until": timezone.now().isoformat()}
+        answer = logged_in(oncall).post(SETTLE, data, follow=True)
+        assert "was settled meanwhile" in answer.content.decode()
+
+    def test_asks_for_the_password_first(self, client, oncall):
+        client.force_login(oncall, backend="allauth.account.auth_backends.AuthenticationBackend")
+        assert "reauthenticate" in client.get(SETTLE)["Location"]
+
+    def test_is_for_those_who_operate(self, client, logged_in, viewer, editor):
+        assert "/accounts/login/" in client.get(SETTLE)["Location"]
+        for user in (viewer, editor):
+            assert logged_in(user).get(SETTLE).status_code == 403
+
+    def test_its_page_follows_it_and_stops(self, logged_in, oncall):
+        run = make_settlement(state="running")
+        client, url = logged_in(oncall), reverse("outbox:settlement", args=[run.pk])
+        hx = {"HX-Request": "true"}
+        assert 'hx-trigger="every 1s"' in client.get(url, headers=hx).content.decode()
+        client.post(reverse("outbox:settlement-stop", args=[run.pk]))
+        answer = client.get(url, headers=hx)
+        assert answer.status_code == 286
+        assert "stopped it after 2 of 3 messages" in answer.content.decode()
+
+    def test_what_lost_its_hint_is_picked_up(self, monkeypatch):
+        run, log = (
+            make_settlement(state="running"),
+            make_relay_log(make_doubtful(), state="running"),
+        )
+        hinted = []
+        for task in ("continue_settlement", "continue_relay_log"):
+            monkeypatch.setattr(f"mailops.outbox.tasks.{task}.delay", hinted.append)
+        continue_settling()
+        assert hinted == [run.pk, log.pk]
+
+
+class TestRelayLog:
+    @pytest.fixture
+    def upload(self):
+        def send(client, content, **fields):
+            data = {"file": SimpleUploadedFile("mail.log", content), "time_zone": "UTC", **fields}
+            answer = client.post(UPLOAD, data)
+            for log in RelayLog.objects.all():
+                continue_relay_log(log.pk)
+            return answer
+
+        return send
+
+    def test_previews_then_settles(self, logged_in, oncall, upload, press):
+        message = make_doubtful()
+        content = bytes(Log().taken(message).told(message, "sent")) + b"nonsense\n"
+        client = logged_in(oncall)
+        at = upload(client, gzip.compress(content), transport=message.transport_id)["Location"]
+        page = client.get(at).content.decode()
+        for words in ("Sent on", "Do as it says for 1", "nonsense", message.recipient):
+            assert words in page
+        press(client, f"{at}settle/")
+        message.refresh_from_db()
+        assert message.status == "accepted"
+        assert "Do as it says" not in client.get(at).content.decode()
+
+    def test_sends_again_what_was_not_taken(self, logged_in, oncall, upload, press):
+        message = make_doubtful()
+        known = make_message(with_entry=False, status="accepted", transport=message.transport)
+        client = logged_in(oncall)
+        at = upload(client, bytes(Log().around(known)), transport=message.transport_id)["Location"]
+        assert "Was not taken: send 1 again" in client.get(at).content.decode()
+        press(client, f"{at}settle/", act="again")
+        message.refresh_from_db()
+        assert (message.status, message.round) == ("queued", 1)
+
+    def test_what_is_no_log_is_422_and_says_why(self, logged_in, oncall, upload):
+        transport = make_transport()
+        answer = upload(logged_in(oncall), b"PK\x03\x04", transport=transport.pk)
+        assert (answer.status_code, RelayLog.objects.count()) == (422, 0)
+        assert "zip or Office file" in answer.content.decode()
+        assert f'value="{transport.pk}" selected' in answer.content.decode()
+
+    @pytest.mark.parametrize("wrong", [{"transport": ""}, {"time_zone": "Mars/Base"}, {"file": ""}])
+    def test_bad_input_is_422(self, logged_in, oncall, upload, wrong):
+        fields = {"transport": make_transport().pk, **wrong}
+        assert upload(logged_in(oncall), b"x\n", **fields).status_code == 422
+
+    def test_a_large_file_is_refused(self, logged_in, oncall, upload, monkeypatch):
+        monkeypatch.setattr(doubtful_forms, "MAX_FILE_BYTES", 10)
+        answer = upload(logged_in(oncall), b"x" * 11, transport=make_transport().pk)
+        assert answer.status_code == 422
+
+    def test_shows_hostile_lines_as_text(self, logged_in, viewer):
+        log = make_relay_log(make_doubtful())
+        page = logged_in(viewer).get(reverse("outbox:relay-log", args=[log.pk])).content.decode()
+        assert "&lt;b&gt;what?&lt;/b&gt;" in page
+
+    def test_takes_few_queries(self, logged_in, viewer, django_assert_max_num_queries):
+        log = make_relay_log(make_doubtful())
+        client = logged_in(viewer)
+        with django_assert_max_num_queries(22):
+            client.get(reverse("outbox:relay-log", args=[log.pk]))
+
+    def test_is_exported(self, logged_in, viewer):
+        message = make_doubtful()
+        log = make_relay_log(message)
+        answer = logged_in(viewer).get(reverse("outbox:relay-log-export", args=[log.pk]))
+        assert message.message_id in b"".join(answer.streaming_content).decode()
+
+    def test_of_a_failed_reading_says_why(self, logged_in, viewer):
+        log = make_relay_log(make_doubtful(), state="failed", sentence="It is cut off.")
+        page = logged_in(viewer).get(reverse("outbox:relay-log", args=[log.pk])).content.decode()
+        assert "It is cut off." in page
+
+    def test_of_long_ago_is_old_to_settle_by(self, logged_in, oncall):
+        message = make_doubtful()
+        log = make_relay_log(message)
+        url = reverse("outbox:relay-log-settle", args=[log.pk])
+        old = (timezone.now() - timedelta(hours=2)).isoformat()
+        answer = logged_in(oncall).post(url, {"act": "by_log", "key": uuid4(), "until": old})
+        assert answer.status_code == 422
+
+    def test_upload_is_for_those_who_operate(self, client, logged_in, viewer):
+        assert "/accounts/login/" in client.get(UPLOAD)["Location"]
+        assert logged_in(viewer).get(UPLOAD).status_code == 403
