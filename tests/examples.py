@@ -11,6 +11,7 @@ from django.db.models import Model
 
 from mailops.accounts.models import User
 from mailops.audiences.models import Import, Membership
+from mailops.dispatch.models import Pressure
 from mailops.domains.models import Requirement
 from mailops.feedback.archiving import archive
 from mailops.feedback.models import RawFeedback, WebhookEndpoint
@@ -94,6 +95,9 @@ MAKERS: dict[str, Callable[[], Any]] = {
     "feedback:token": make_unsubscribe_token,
     "threshold_id": Threshold.objects.first,
     "channel_id": make_channel,
+    "pressure_id": lambda: Pressure.objects.create(
+        transport=make_transport(), rate_per_minute=6, aim=60, sentence="Gmail asked for less."
+    ),
 }
 # parts that are no row: said as they are
 WORDS: dict[str, Any] = {"number": 1, "incidents:kind": "mail"}

@@ -158,7 +158,11 @@ class Claimer:
         self._turn += 1
         turned = self._turn % len(known.queues)
         queues = known.queues[turned:] + known.queues[:turned]
-        limits = {queue: known.rules.limits_of(queue) for queue in queues}
+        limits = {
+            queue: known.rules.limits_of(queue)
+            for queue in queues
+            if not known.rules.is_stopped(queue)
+        }
         with transaction.atomic():
             buckets = open_buckets(one for some in limits.values() for one in some)
             gates = {

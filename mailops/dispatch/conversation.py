@@ -243,7 +243,7 @@ class Conversation:
                 fault=meaning.fault,
                 sentence=meaning.sentence,
                 retry_after=retry_after,
-                data={"phase": phase},
+                data={"phase": phase} | ({"retry_after": retry_after} if retry_after else {}),
             )
         )
 

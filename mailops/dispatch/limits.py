@@ -25,6 +25,11 @@ class Limit:
     per_day: int | None = None
     shares: Mapping[int, float] = field(default_factory=dict)  # stream id → part of the whole
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it lets everything through."""
+        return self.rate_per_minute is None and self.per_day is None
+
     def kept_from(self, stream_id: int) -> float:
         """Return the part that is reserved for streams other than this one."""
         return sum(share for other, share in self.shares.items() if other != stream_id)

@@ -1,8 +1,12 @@
 """The processes that send."""
 
+from datetime import UTC
 from typing import ClassVar
 
 from django.db import models
+from django.db.models.functions import Now, TruncDate
+
+from mailops.lib.mailbox_providers import name_of
 
 
 class WorkerQuerySet(models.QuerySet["Worker"]):
@@ -38,6 +42,12 @@ class Worker(models.Model):
         return self.dead_at is None and self.stopped_at is None
 
 
+class AllowanceQuerySet(models.QuerySet["Allowance"]):
+    def today(self) -> "AllowanceQuerySet":
+        """Keep those that something was taken from in the present day of UTC."""
+        return self.filter(day=TruncDate(Now(), tzinfo=UTC))
+
+
 class Allowance(models.Model):
     """What the limits of one key still let through, over all workers; refilled by time as it is taken from."""
 
@@ -48,3 +58,56 @@ class Allowance(models.Model):
     refilled_at = models.DateTimeField()
     day = models.DateField()  # of UTC
     spent = models.PositiveIntegerField(default=0)  # of the day's number
+
+    objects = AllowanceQuerySet.as_manager()
+
+
+class PressureQuerySet(models.QuerySet["Pressure"]):
+    def with_now(self) -> "PressureQuerySet":
+        """Tell of each whether nothing leaves now (`is_stopped`), by the database's clock."""
+        stopped = models.Q(stopped_until__isnull=False, stopped_until__gt=Now())
+        return self.annotate(is_stopped=models.ExpressionWrapper(stopped, models.BooleanField()))
+
+
+class Pressure(models.Model):
+    """A next hop's or mailbox provider's wish to be sent less through one transport; gone once it is over."""
+
+    transport = models.ForeignKey(
+        "transports.Transport", on_delete=models.CASCADE, related_name="+"
+    )
+    mailbox_provider = models.CharField(max_length=100, blank=True)  # "": all of the transport
+    rate_per_minute = models.FloatField()  # at most, until it is raised or lowered again
+    aim = models.FloatField()  # the rate at which it is over
+    stopped_until = models.DateTimeField(null=True)  # nothing leaves before; then little, to try
+    refusals = models.PositiveIntegerField(default=0)  # in a row, without one that was taken
+    stops = models.PositiveSmallIntegerField(default=0)  # in a row
+    sentence = models.TextField()
+    detail = models.TextField(blank=True)  # the reply
+    since = models.DateTimeField(db_default=Now())
+    changed_at = models.DateTimeField(db_default=Now())  # when the rate was lowered or raised last
+
+    objects = PressureQuerySet.as_manager()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["transport", "mailbox_provider"], name="pressure_once")
+        ]
+
+    @property
+    def place_name(self) -> str:
+        return name_of(self.mailbox_provider) if self.mailbox_provider else "everybody"
+
+    @property
+    def now_at_most(self) -> int:
+        return round(self.rate_per_minute)
+
+    @property
+    def before(self) -> int:
+        return round(self.aim / 2)
+
+
+class PressureScan(models.Model):
+    """How far the ledger was read for such wishes; one row."""
+
+    event_id = models.BigIntegerField(default=0)
+    watched = models.JSONField(default=list)  # places with too few such replies yet, for a minute

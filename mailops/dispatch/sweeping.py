@@ -11,7 +11,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
 from mailops.dispatch.claiming import release_claims_of_the_gone
-from mailops.dispatch.models import Worker
+from mailops.dispatch.models import Pressure, Worker
 from mailops.lib.locks import session_lock
 from mailops.outbox.keeping_hours import move_changed, move_closed
 from mailops.outbox.ledger import fetch_dicts
@@ -46,7 +46,10 @@ def move_to_their_pools(*, most: int = 50_000) -> int:
     Until then no claim takes them.
     """
     new = ProviderLimit.objects.filter(moved_at=None)
-    providers = list(new.values_list("mailbox_provider", flat=True))
+    providers = [
+        *new.values_list("mailbox_provider", flat=True),
+        *Pressure.objects.exclude(mailbox_provider="").values_list("mailbox_provider", flat=True),
+    ]
     if not providers:
         return 0
     with connection.cursor() as cursor:

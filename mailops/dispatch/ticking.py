@@ -5,6 +5,7 @@ from collections import Counter
 
 from mailops.dispatch.completion import complete_finished
 from mailops.dispatch.models import Worker
+from mailops.dispatch.pressure import feel_pressure
 from mailops.dispatch.sweeping import (
     DeathWatch,
     sweep_claims_of_the_gone,
@@ -18,12 +19,13 @@ from mailops.transports.models import Stream
 
 logger = logging.getLogger(__name__)
 
-# Close what must not leave any more, settle what the gone held, complete campaigns.
+# Close what must not leave any more, settle what the gone held, complete campaigns, send less where a reply asks for it.
 STEPS = (
     sweep_canceled,
     sweep_newly_suppressed,
     sweep_claims_of_the_gone,
     complete_finished,
+    feel_pressure,
 )
 
 _death_watch = DeathWatch()

@@ -1,7 +1,12 @@
 """Addresses of the dispatch pages."""
 
-from django.urls import URLPattern, URLResolver
+from django.urls import path
+
+from mailops.dispatch import views
 
 app_name = "dispatch"
 
-urlpatterns: list[URLPattern | URLResolver] = []
+urlpatterns = [
+    path("transports/<int:transport_id>/", views.transport_panel, name="transport-panel"),
+    path("pressures/<int:pressure_id>/end/", views.pressure_end, name="pressure-end"),
+]

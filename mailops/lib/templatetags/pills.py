@@ -62,6 +62,8 @@ PILLS: dict[str, Pill] = {
     "seen": Pill("Seen", "quiet", "eye"),
     "breaker:closed": Pill("Healthy", "ok", "check"),
     "breaker:open": Pill("Not reachable", "bad", "error"),
+    "pressure:stopped": Pill("Waits", "bad", "pause"),
+    "pressure:slowed": Pill("Slowed", "warn", "clock"),
     "breaker:half_open": Pill("Probing", "warn", "retry"),
     # incidents
     "open": Pill("Open", "bad", "stop"),

@@ -1,0 +1,30 @@
+"""Where a transport stands: shown on its page by its address, and on a page of its own."""
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.views.decorators.http import require_POST
+
+from mailops.accounts.permissions import Act, needs, user_of
+from mailops.dispatch.models import Pressure
+from mailops.dispatch.pressure import end_pressure
+from mailops.dispatch.standing import standing_of
+from mailops.lib.htmx import render_page
+from mailops.transports.models import Transport
+
+
+@needs(Act.SEE)
+def transport_panel(request: HttpRequest, transport_id: int) -> HttpResponse:
+    transport = get_object_or_404(Transport, pk=transport_id)
+    context = {"transport": transport, "standing": standing_of(transport)}
+    return render_page(request, "dispatch/transport_standing.html", context, fragment="standing")
+
+
+@needs(Act.OPERATE)
+@require_POST
+def pressure_end(request: HttpRequest, pressure_id: int) -> HttpResponse:
+    """Let mail leave at full speed, before the rate has risen by itself."""
+    pressure = get_object_or_404(Pressure.objects.select_related("transport"), pk=pressure_id)
+    end_pressure(pressure, actor=user_of(request))
+    messages.success(request, f"Mail to {pressure.place_name} leaves at full speed again.")
+    return redirect("transports:detail", pressure.transport_id)
