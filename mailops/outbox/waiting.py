@@ -19,11 +19,12 @@ _IN_HOURS = Q(closes_at=None) | Q(closes_at__gt=Now())
 
 @dataclass(frozen=True, kw_only=True)
 class Waiting:
-    """What one stream owes: all of it, what of that is due now, held, and given up within an hour if nothing moves."""
+    """What one stream owes: all of it, what of that is due now, waits for its hours, is held, and given up within an hour if nothing moves."""
 
     stream: Stream
     owed: int = 0
     due: int = 0
+    early: int = 0
     held: int = 0
     expiring: int = 0
 
@@ -38,13 +39,16 @@ def count_waiting(streams: Iterable[Stream]) -> list[Waiting]:
         .annotate(
             owed=Count("pk"),
             due=Count("pk", filter=Q(_IN_HOURS, due_at__lte=Now(), is_held=False)),
+            early=Count(
+                "pk", filter=Q(due_at__gt=Now(), closes_at__gt=Now(), attempts=0, is_held=False)
+            ),
             held=Count("pk", filter=Q(is_held=True)),
             expiring=Count("pk", filter=Q(expires_at__lte=soon)),
         )
-    ).values_list("stream_id", "owed", "due", "held", "expiring")
+    ).values_list("stream_id", "owed", "due", "early", "held", "expiring")
     counted = {
-        pk: Waiting(stream=by_id[pk], owed=owed, due=due, held=held, expiring=expiring)
-        for pk, owed, due, held, expiring in rows
+        pk: Waiting(stream=by_id[pk], owed=owed, due=due, early=early, held=held, expiring=expiring)
+        for pk, owed, due, early, held, expiring in rows
     }
     found = [counted.get(pk) or Waiting(stream=stream) for pk, stream in by_id.items()]
     return sorted(found, key=lambda row: row.stream.name)

@@ -143,7 +143,7 @@ class TestCampaignPage:
         assert entry.after == {"hours": "Mon–Fri 09:00–18:00", "time_zone": "Europe/Berlin"}
         page = client.get(reverse("campaigns:detail", args=[campaign.pk])).text
         assert "Mon–Fri 09:00–18:00" in page
-        assert "Europe/Berlin where that is not known" in page
+        assert "Europe/Berlin where it is not known" in page
 
     def test_gives_it_the_stream_s_again(self, campaign, url, operator, logged_in):
         client = logged_in(operator)

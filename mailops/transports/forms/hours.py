@@ -14,12 +14,11 @@ _SPANS = {"window": "window", "quiet": "quiet hours"}
 
 
 class ClockField(forms.TimeField):
-    def __init__(self, label: str, help_text: str = "") -> None:
+    def __init__(self, label: str) -> None:
         widget = forms.TimeInput(attrs={"type": "time"}, format="%H:%M")
         super().__init__(
             required=False,
             label=label,
-            help_text=help_text,
             widget=widget,
             input_formats=["%H:%M", "%H:%M:%S"],
         )
@@ -33,17 +32,17 @@ class HoursForm(forms.Form):
     """A window and quiet hours, by the recipient's clock; all empty: at any time."""
 
     window_from = ClockField("Send from")
-    window_to = ClockField("Send until", "A time before the beginning is of the next day.")
+    window_to = ClockField("Send until")
     window_days = forms.TypedMultipleChoiceField(
         label="On these days",
         required=False,
         choices=list(DAYS.items()),
         coerce=int,
         widget=forms.CheckboxSelectMultiple,
-        help_text="None: every day. A window over midnight belongs to the day on which it begins.",
+        help_text="None: every day. A window that goes over midnight belongs to the day on which it begins.",
     )
     quiet_from = ClockField("Quiet from")
-    quiet_to = ClockField("Quiet until", "Nothing leaves in the quiet hours, window or not.")
+    quiet_to = ClockField("Quiet until")
     time_zone = forms.ChoiceField(
         label="Where a recipient's time zone is not known, use", required=False
     )
