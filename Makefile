@@ -7,7 +7,7 @@ COMPILE := $(BIN)/uv pip compile -q --universal --generate-hashes --no-header --
 # the machine's own npm, else the one that a wheel brings into the virtual environment
 export PATH := $(PATH):$(CURDIR)/$(BIN)
 
-.PHONY: up check test test-all format lock bundles bench bench-quick bench-making crash crash-short
+.PHONY: up check test test-all format lock bundles bench bench-quick bench-making crash crash-short soak
 
 up: .venv/.up $(BUNDLES)
 	@exec $(BIN)/python manage.py up
@@ -51,6 +51,11 @@ crash: .venv/.up
 
 crash-short: .venv/.up
 	@$(BIN)/python -m bench.crash --short $(FAULTS)
+
+# An hour of sending beside a million rows and a pg_dump; `make soak MINUTES=10` for less.
+MINUTES ?= 60
+soak: .venv/.up
+	@$(BIN)/python -m bench.crash --soak $(MINUTES)
 
 format: .venv/.dev
 	$(BIN)/ruff check -q --fix .

@@ -64,6 +64,12 @@ def _used(pid: int) -> Usage:
     return Usage(ticks / _TICK, peak / 1024)
 
 
+def resident_megabytes(pid: int) -> float:
+    """Return the memory that one process has now."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
 def spent(before: dict[str, Usage], after: dict[str, Usage]) -> dict[str, float]:
     """Return the processor seconds that each process has used between two readings, where they count."""
     nothing = Usage(0, 0)

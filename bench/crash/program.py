@@ -13,6 +13,7 @@ from bench import audience
 from bench.crash.faults import Fault, load
 from bench.crash.judging import HEAD, Verdict, excuse, judge
 from bench.crash.scene import NotPlayedError, Scene
+from bench.crash.soak import soak
 from bench.stage import BenchError, Stage, staged
 from mailops.content.models import TemplateVersion
 
@@ -23,7 +24,10 @@ def main(arguments: list[str]) -> int:
     faults = load()
     parser = argparse.ArgumentParser(prog="python -m bench.crash", description=__doc__)
     parser.add_argument("names", nargs="*", help=f"which faults: {', '.join(faults)}; else all")
-    parser.add_argument("--short", action="store_true", help="fewer recipients and blows")
+    parser.add_argument("--short", action="store_true", help="fewer faults, recipients and blows")
+    parser.add_argument(
+        "--soak", type=float, metavar="MINUTES", help="break nothing, but send for so long"
+    )
     options = parser.parse_args(arguments)
     if unknown := set(options.names) - set(faults):
         parser.error(f"there are no faults called {', '.join(sorted(unknown))}")
@@ -32,6 +36,8 @@ def main(arguments: list[str]) -> int:
     chosen = [faults[name] for name in options.names] or list(faults.values())
     try:
         with staged() as stage:
+            if options.soak:
+                return 0 if soak(stage, options.soak) else 1
             verdicts = play_all(stage, chosen, is_short=options.short)
     except BenchError as error:
         print(f"Nothing was broken: {error}", file=sys.stderr)

@@ -143,11 +143,11 @@ class Scene:
         campaign.start(actor=None)
         return campaign
 
-    def keep_busy(self) -> None:
+    def keep_busy(self, batch: int = BATCH) -> None:
         """Launch a further campaign where the blows might find nothing left to hit."""
         stream = self.campaigns[0].stream
-        if QueueEntry.objects.filter(stream=stream).count() < BATCH // 2:
-            self.launch(self.good(BATCH), stream=stream)
+        if QueueEntry.objects.filter(stream=stream).count() < batch // 2:
+            self.launch(self.good(batch), stream=stream)
 
     @staticmethod
     def person() -> User:
