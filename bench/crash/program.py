@@ -5,6 +5,7 @@ import json
 import signal
 import sys
 import time
+from datetime import UTC, datetime
 from types import FrameType
 
 from django.db import Error
@@ -14,7 +15,8 @@ from bench.crash.faults import Fault, load
 from bench.crash.judging import HEAD, Verdict, excuse, judge
 from bench.crash.scene import NotPlayedError, Scene
 from bench.crash.soak import soak
-from bench.stage import BenchError, Stage, staged
+from bench.program import machine, revision
+from bench.stage import ROOT, BenchError, Stage, staged
 from mailops.content.models import TemplateVersion
 
 LONGEST = 900  # seconds that one fault may take, whatever it waits for
@@ -33,7 +35,9 @@ def main(arguments: list[str]) -> int:
         parser.error(f"there are no faults called {', '.join(sorted(unknown))}")
     signal.signal(signal.SIGTERM, _stop)
     signal.signal(signal.SIGALRM, _overdue)
-    chosen = [faults[name] for name in options.names] or list(faults.values())
+    chosen = [faults[name] for name in options.names] or [
+        fault for fault in faults.values() if fault.is_quick or not options.short
+    ]
     try:
         with staged() as stage:
             if options.soak:
@@ -45,6 +49,7 @@ def main(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
         return 130
+    keep(verdicts)
     is_ok = all(verdict.is_ok for verdict in verdicts)
     print(json.dumps({"faults": [verdict.figures for verdict in verdicts], "ok": is_ok}))
     return 0 if is_ok else 1
@@ -102,6 +107,17 @@ def tell(fault: Fault, verdict: Verdict, took: float) -> None:
     for finding in verdict.findings:
         print(f"    BROKEN: {finding}")
     sys.stdout.flush()
+
+
+def keep(verdicts: list[Verdict]) -> None:
+    """Write what came of it as a table in Markdown, with the machine and the state of mailops."""
+    rows = [[*HEAD[:-1], "verdict"], ["---"] * len(HEAD), *(verdict.row for verdict in verdicts)]
+    about = ", ".join(f"{name} {value}" for name, value in machine().items())
+    lines = [f"revision {revision()}; {about}", "", *(f"| {' | '.join(row)} |" for row in rows)]
+    file = ROOT / "bench" / "results" / f"crash-{datetime.now(UTC):%Y-%m-%dT%H%M}.md"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("\n".join(lines) + "\n")
+    print(f"Kept in {file.relative_to(ROOT)}")
 
 
 _WIDTHS = (28, 10, 8, 5, 7, 9, 6, 8, 9, 10)

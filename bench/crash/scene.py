@@ -30,10 +30,10 @@ PORT, SECOND_PORT, WEB_PORT, *MORE_PORTS = map(int, os.environ["CRASH_PORTS"].sp
 RECEIVER = Path(__file__).with_name("receiver.py")
 BULK = ("bulk1", "bulk2")
 SESSIONS = 4
-PACE = 0.1  # seconds the receiver thinks on a message: most of the time a body is unanswered
+PACE = 0.06  # seconds the receiver thinks on a message: most of the time a body is unanswered
 SETTLES_IN = 180.0
 FREED_IN = 60.0  # after a worker died, all it held is settled or shown
-BATCH = 200  # recipients of a further campaign, where blows come faster than an end
+BATCH = 800  # recipients of a further campaign: more than one worker claims at a time
 BACKOFF = [1, 1, 2]
 PERSON = "crash@bench.example"
 
@@ -146,7 +146,7 @@ class Scene:
     def keep_busy(self, batch: int = BATCH) -> None:
         """Launch a further campaign where the blows might find nothing left to hit."""
         stream = self.campaigns[0].stream
-        if QueueEntry.objects.filter(stream=stream).count() < batch // 2:
+        if QueueEntry.objects.filter(stream=stream, worker_id=None).count() < batch // 2:
             self.launch(self.good(batch), stream=stream)
 
     @staticmethod

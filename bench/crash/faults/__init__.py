@@ -37,17 +37,20 @@ class Fault:
     play: Play
     short: Extent
     long: Extent
+    is_quick: bool
 
 
 FAULTS: dict[str, Fault] = {}
 
 
-def fault(about: str, *, short: Extent, long: Extent) -> Callable[[Play], Play]:
-    """Put a function on the list; its name is the fault's."""
+def fault(
+    about: str, *, short: Extent, long: Extent, quick: bool = False
+) -> Callable[[Play], Play]:
+    """Put a function on the list; its name is the fault's. The `quick` ones make up a short run."""
 
     def enlist(play: Play) -> Play:
         name = play.__name__
-        FAULTS[name] = Fault(name, about, play, short, long)
+        FAULTS[name] = Fault(name, about, play, short, long, quick)
         return play
 
     return enlist
