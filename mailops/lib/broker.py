@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import psycopg
 from django.db import connection, transaction
 from kombu.transport import TRANSPORT_ALIASES, pgmq
 from pgmq.install import get_embedded_install_sql
@@ -23,6 +24,25 @@ class Channel(pgmq.Channel):
 
     def _maybe_enable_notify(self, queue: str, queue_name: str | None = None) -> None:
         self.connection._register_notify_queue(queue_name or self._queue_name(queue))  # noqa: SLF001
+
+    def basic_ack(self, delivery_tag: str, multiple: bool = False) -> None:
+        """Acknowledge a message, and count it as done also where the database is away: else a worker waits for it.
+
+        Its connections come back by themselves, so nothing would end this channel, whose one place stays taken.
+        The message shows again when its time is up, as any that is lost.
+        """
+        try:
+            super().basic_ack(delivery_tag, multiple)  # type: ignore[no-untyped-call]
+        except psycopg.Error:
+            self.qos.ack(delivery_tag)
+            raise
+
+    def basic_reject(self, delivery_tag: str, requeue: bool = False) -> None:
+        try:
+            super().basic_reject(delivery_tag, requeue)  # type: ignore[no-untyped-call]
+        except psycopg.Error:
+            self.qos.ack(delivery_tag)
+            raise
 
 
 class Transport(pgmq.Transport):

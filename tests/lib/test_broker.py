@@ -1,6 +1,8 @@
 import threading
 import time
+from contextlib import suppress
 
+import psycopg
 import pytest
 from django.conf import settings
 from django.db import connection
@@ -9,6 +11,19 @@ from psycopg.conninfo import conninfo_to_dict
 from mailops.celery import app
 from mailops.feedback.tasks import process_feedback
 from mailops.lib import broker
+
+
+def fail(*_args):
+    raise psycopg.OperationalError("the connection is lost")
+
+
+def drain(reading, arrived, wanted):
+    """Read until so many messages came; fail after some seconds."""
+    ends_at = time.monotonic() + 10
+    while len(arrived) < wanted and time.monotonic() < ends_at:
+        with suppress(TimeoutError):
+            reading.drain_events(timeout=1)
+    assert len(arrived) == wanted
 
 
 class TestConnectionString:
@@ -61,6 +76,31 @@ class TestQueues:
                     reading.drain_events(timeout=20)
                 arrived[0].ack()
                 sender.join()
+
+    @pytest.mark.parametrize("act", ["ack", "reject"])
+    def test_a_worker_goes_on_after_a_database_that_was_away_when_it_was_done(
+        self, act, monkeypatch
+    ):
+        arrived = []
+        with (
+            app.connection_for_read() as reading,
+            app.connection_for_write() as writing,
+            app.connection_for_read() as another,
+        ):
+            queue = app.amqp.queues["transactional"]
+            reading.default_channel.basic_qos(0, 1, False)
+            with reading.Consumer([queue], callbacks=[lambda _, m: arrived.append(m)]):
+                writing.Producer().publish({"number": 1}, routing_key=queue.name)
+                drain(reading, arrived, 1)
+                with monkeypatch.context() as away:
+                    away.setattr(reading.default_channel.pgmq, "delete", fail)
+                    with pytest.raises(psycopg.OperationalError):
+                        getattr(arrived[0], act)()
+                writing.Producer().publish({"number": 2}, routing_key=queue.name)
+                drain(reading, arrived, 2)
+                arrived[1].ack()
+            another.default_channel.queue_purge(queue.name)
+        assert [message.payload["number"] for message in arrived] == [1, 2]
 
     def test_a_process_that_only_sends_hints_does_not_listen(self):
         process_feedback.apply_async(retry=False)
