@@ -205,6 +205,7 @@ CELERY_WORKER_ENABLE_REMOTE_CONTROL = False  # pgmq carries none; the workers' r
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
 CELERY_BEAT_SCHEDULE_FILENAME = str(MAILOPS_HOME / "beat")
+CELERY_BEAT_SCHEDULER = "mailops.lib.beat:Scheduler"
 
 # --- Pages -----------------------------------------------------------------------------------
 
