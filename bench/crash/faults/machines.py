@@ -14,7 +14,7 @@ SPARE = 96 * MEGA  # PostgreSQL keeps its journal in files of 16 MB
 FULL_SECONDS, SHORT_FULL_SECONDS = 30.0, 10.0
 STOPS_IN = 60.0
 GOES_ON_IN = 60.0
-JUMPS = ("+2h", "+0", "-2h", "+0")
+JUMPS = (2, 0, -2, 0)  # hours that the clock is off
 BETWEEN_JUMPS = 10.0
 SQUEEZED_SECONDS = 10.0
 
@@ -69,7 +69,7 @@ def clocks_jumped(scene: Scene) -> None:
             scene.broke()
             scene.launch(scene.good(scene.size // 4), stream=scene.campaigns[0].stream)
             scene.wait_resumed()
-            scene.notes.append(f"{jump}: mail flowed {scene.resumed_in:.1f} s after the launch")
+            scene.notes.append(f"{jump:+} h: mail flowed {scene.resumed_in:.1f} s after the launch")
         scene.bound = 0
         scene.settle()
         pids = [process.pid for process in scene.stage.processes.values()]
