@@ -1,0 +1,76 @@
+"""The gate before a body: what is accepted beside it, and what keeps it shut."""
+
+import pytest
+
+from mailops.dispatch.claiming import Claimer, usable_carriers
+from mailops.dispatch.marking import accept_and_mark
+from mailops.dispatch.models import Worker
+from mailops.outbox.models import EventKind, Message, QueueEntry, Tally
+from mailops.outbox.recording import Outcome, handovers_of
+from mailops.protocol.reply import Reply
+from mailops.suppressions.models import Suppression
+from tests.factories import make_message, make_stream, make_transport
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def jobs():
+    stream = make_stream(transport=make_transport())
+    for name in "abc":
+        make_message(stream=stream, recipient=f"{name}@x.example")
+    worker = Worker.objects.create(lane="bulk", host="test", pid=1)
+    (carrier,) = usable_carriers("bulk")
+    return Claimer(worker.pk).claim(carrier, 10)
+
+
+def handed_over(*jobs):
+    return handovers_of(
+        [
+            Outcome(
+                message_id=job.message_id,
+                kind=EventKind.ACCEPTED,
+                source="dispatch",
+                external_id=f"{job.fence}:reply",
+                fence=job.fence,
+                round=0,
+                transport_id=job.transport_id,
+                reply=Reply(250, "2.0.0 ok", "2.0.0", "."),
+            )
+            for job in jobs
+        ]
+    )
+
+
+def marked():
+    return set(QueueEntry.objects.exclude(marked_at=None).values_list("pk", flat=True))
+
+
+def accepted():
+    return set(Message.objects.filter(status="accepted").values_list("pk", flat=True))
+
+
+def test_accepts_one_and_marks_the_next(jobs):
+    assert accept_and_mark(handed_over(jobs[0]), jobs[1:]) == {job.message_id for job in jobs[1:]}
+    assert accepted() == {jobs[0].message_id}
+    assert marked() == {job.message_id for job in jobs[1:]}
+
+
+def test_marks_without_anything_to_accept(jobs):
+    assert accept_and_mark([], jobs) == marked() == {job.message_id for job in jobs}
+    assert not Tally.objects.filter(kind="accepted").exists()
+
+
+def test_marks_nothing_where_a_reply_needs_more_than_the_quick_way(jobs):
+    QueueEntry.objects.filter(pk=jobs[0].message_id).update(fence=jobs[0].fence + 1000)
+    assert accept_and_mark(handed_over(*jobs[:2]), jobs[2:]) is None
+    assert marked() == set()
+    assert accepted() == {jobs[1].message_id}
+
+
+def test_leaves_out_what_may_not_go_on(jobs):
+    Suppression.objects.create(address="b@x.example", address_key="b@x.example", reason="manual")
+    (held, suppressed, free) = jobs
+    QueueEntry.objects.filter(pk=held.message_id).update(is_held=True)
+    assert suppressed.recipient == "b@x.example"
+    assert accept_and_mark([], jobs) == {free.message_id}
