@@ -36,8 +36,9 @@ def main(messages: int = MESSAGES) -> None:
         for number, context in enumerate(contexts)
     ]
     beyond_ascii = [replace(one, subject=f"Grüße, {one.subject}") for one in letters]
+    without_8bit = [replace(one, takes_8bit=False) for one in letters]
     on_one_line = [replace(one, html=" ".join(one.html.split())) for one in letters]
-    for one in (*letters[:20], *beyond_ascii[:20], *on_one_line[:20]):
+    for one in (*letters[:20], *beyond_ascii[:20], *without_8bit[:20], *on_one_line[:20]):
         if skeleton.assemble(one) != mime.build_content(one):
             sys.exit("The skeleton makes another message than the email package: no figures.")
     size = len(skeleton.assemble(letters[0]))
@@ -49,6 +50,8 @@ def main(messages: int = MESSAGES) -> None:
             "build_content": over(mime.build_content, letters),
             "skeleton, subject beyond ASCII": over(skeleton.assemble, beyond_ascii),
             "build_content, the same": over(mime.build_content, beyond_ascii),
+            "skeleton, 7bit": over(skeleton.assemble, without_8bit),
+            "build_content, 7bit": over(mime.build_content, without_8bit),
             "skeleton, HTML on one line": over(skeleton.assemble, on_one_line),
             "build_content, the same ": over(mime.build_content, on_one_line),
         }
@@ -67,6 +70,7 @@ def letter_of(make: "type[Letter]", number: int, rendered: "Rendered") -> "Lette
         header_from_name=letter.SENDER_NAME,
         header_from=f"{letter.SENDER}@{letter.DOMAIN}",
         reply_to="",
+        takes_8bit=True,
         recipient=letter.address(number),
         subject=rendered.subject,
         text=rendered.text,

@@ -232,7 +232,9 @@ class Delivery:
             session.abandon()
             lane.fault = _our_fault(Phase.CONNECT, error)
             return
-        conversation = Conversation(session, self._committer, self._surroundings(lane))
+        conversation = Conversation(
+            session, self._committer, self._surroundings(lane, takes_8bit=session.can_8bit)
+        )
         try:
             conversation.run()
             session.close()
@@ -244,11 +246,11 @@ class Delivery:
             if not conversation.give_up(repr(error)):
                 lane.fault = _our_fault(Phase.MAIL, error)
 
-    def _surroundings(self, lane: Lane) -> Surroundings:
+    def _surroundings(self, lane: Lane, *, takes_8bit: bool) -> Surroundings:
         host = lane.transport.return_path_host
 
         def prepared(job: Job) -> Prepared:
-            return prepare(job, self._versions[job.version_id], host)
+            return prepare(job, self._versions[job.version_id], host, takes_8bit=takes_8bit)
 
         def lost(job: Job, detail: str) -> None:
             lane.lost_recipients.add(job.address_key)

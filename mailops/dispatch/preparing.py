@@ -33,8 +33,10 @@ class Prepared:
     content: bytes
 
 
-def prepare(job: Job, version: TemplateVersion, return_path_host: str) -> Prepared:
-    """Return the job ready to be spoken of; raise Objection where it can't be."""
+def prepare(
+    job: Job, version: TemplateVersion, return_path_host: str, *, takes_8bit: bool = False
+) -> Prepared:
+    """Return the job ready to be spoken of to a next hop that takes 8-bit octets or not; raise Objection where it can't be."""
     if not job.addr_spec.isascii():
         raise Objection(
             "needs_smtputf8",
@@ -65,6 +67,7 @@ def prepare(job: Job, version: TemplateVersion, return_path_host: str) -> Prepar
                 message_id=tokens.message_id(job.public_id, job.domain),
                 date=datetime.now(UTC),
                 headers=_headers(job, url),
+                takes_8bit=takes_8bit,
             )
         )
     except RenderError as error:

@@ -9,7 +9,7 @@ from email.policy import SMTP, EmailPolicy
 from email.utils import format_datetime
 from uuid import UUID
 
-from mailops.protocol.transfer_encoding import MAX_LINE
+from mailops.protocol.transfer_encoding import MAX_LINE, plain_encoding
 
 
 class _Policy(EmailPolicy):
@@ -25,8 +25,8 @@ class _Policy(EmailPolicy):
         return self.fold(name, value).encode("ascii", "surrogateescape")
 
 
-# 7bit transfer encodings only: what one next hop takes without 8BITMIME, every later one takes too.
 POLICY = _Policy(linesep=SMTP.linesep, max_line_length=MAX_LINE, cte_type="7bit")
+_AS_ENCODED = POLICY.clone(cte_type="8bit")  # each part's encoding is chosen before
 
 # What the email package raises for text it can't serialise; it is this recipient's failure alone.
 FAULTS = (ValueError, TypeError, LookupError, AttributeError, MessageError)
@@ -51,6 +51,7 @@ class Letter:
     message_id: str
     date: datetime
     headers: dict[str, str] = field(default_factory=dict)
+    takes_8bit: bool = False  # whether the next hop does (RFC 6152)
 
 
 def build_content(letter: Letter) -> bytes:
@@ -67,19 +68,33 @@ def build_content(letter: Letter) -> bytes:
         message["Message-ID"] = letter.message_id
         for name, value in letter.headers.items():
             message[name] = value
-        message.set_content(letter.text, charset="utf-8")
+        message.set_content(letter.text, charset="utf-8", cte=_plain(letter, letter.text))
         if letter.html:
-            message.add_alternative(letter.html, subtype="html", charset="utf-8")
+            message.add_alternative(
+                letter.html, subtype="html", charset="utf-8", cte=_plain(letter, letter.html)
+            )
             message.set_boundary(boundary(letter))
-        return message.as_bytes()
+            if holds_8bit(letter):
+                message["Content-Transfer-Encoding"] = "8bit"
+        return message.as_bytes(policy=_AS_ENCODED)
     except FAULTS as error:
         raise UnfitContent(f"The mail can't be made from its parts: {error}") from error
+
+
+def _plain(letter: Letter, text: str) -> str | None:
+    return plain_encoding(text, takes_8bit=letter.takes_8bit)
+
+
+def holds_8bit(letter: Letter) -> bool:
+    """Tell whether a part travels as 8-bit octets, which what contains it must say, too (RFC 2045, 6.4)."""
+    return "8bit" in {_plain(letter, letter.text), _plain(letter, letter.html)}
 
 
 def boundary(letter: Letter) -> str:
     """Return what parts the message: the same for the same letter, and on no line of its parts.
 
-    "=_" is in no base64 and no quoted-printable text, so the sources alone need to be searched.
+    "=_" is in no base64 and no quoted-printable text, and plain text is its source, so the sources alone need to be
+    searched.
     """
     mark = f"=_{letter.public_id.hex}"
     while mark in letter.text or mark in letter.html:

@@ -101,6 +101,8 @@ def _skeleton(
         return None
     for name in encodings:
         content = content.replace(_ENCODING % b"7bit", _ENCODING % b"%%(%b)b" % name, 1)
+    if has_html:  # where the container says that a part has 8-bit octets
+        content = content.replace(b"\r\n\r\n", b"\r\n%(container encoding)b\r\n", 1)
     # once in the Message-ID, and in a boundary's field, its two delimiters and its close
     if content.count(_ID.hex.encode()) != message_id.count(_ID.hex) + (4 if has_html else 0):
         return None
@@ -115,9 +117,12 @@ def _slots(letter: Letter) -> dict[bytes, bytes]:
         b"date": _date_field(letter.date),
         b"unsubscribe": _unsubscribe_field(letter.headers.get("List-Unsubscribe", "")),
     }
-    slots[b"text encoding"], slots[b"text"] = encode_body(letter.text)
+    takes_8bit = letter.takes_8bit
+    slots[b"text encoding"], slots[b"text"] = encode_body(letter.text, takes_8bit=takes_8bit)
     if letter.html:
-        slots[b"html encoding"], slots[b"html"] = encode_body(letter.html)
+        slots[b"html encoding"], slots[b"html"] = encode_body(letter.html, takes_8bit=takes_8bit)
+        is_8bit = b"8bit" in {slots[b"text encoding"], slots[b"html encoding"]}
+        slots[b"container encoding"] = _ENCODING % b"8bit" if is_8bit else b""
     return slots
 
 

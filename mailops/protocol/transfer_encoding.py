@@ -8,7 +8,8 @@ from binascii import b2a_base64
 from email import quoprimime
 from functools import lru_cache
 
-MAX_LINE = 78  # octets, without CRLF (RFC 5322, 2.1.1)
+MAX_LINE = 78  # octets, without CRLF, that a line should have at most (RFC 5322, 2.1.1)
+HARD_LIMIT = 998  # and that it must not exceed
 SNIFFED_LINES = 10  # the first lines choose between quoted-printable and base64
 CACHED_LINES = 8192
 CACHED_LENGTH = 400  # longer lines are not kept: too many of them are one recipient's own
@@ -16,12 +17,27 @@ CACHED_LENGTH = 400  # longer lines are not kept: too many of them are one recip
 _UNSAFE = re.compile(rb"[^ -~\t]+")  # what quoted-printable writes as =XX, beside the "="
 
 
-def encode_body(text: str) -> tuple[bytes, bytes]:
+def plain_encoding(text: str, *, takes_8bit: bool) -> str | None:
+    """Return "7bit" or "8bit" where `text` may travel as it is (RFC 2045, 2.7 and 2.8), None where it must be encoded."""
+    if "\0" in text or not (takes_8bit or text.isascii()):
+        return None
+    octets = text.encode("utf-8", "surrogateescape")
+    if "\r" in text:
+        octets = octets.replace(b"\r", b"\n")
+    if len(octets) > HARD_LIMIT and max(map(len, octets.split(b"\n"))) > HARD_LIMIT:
+        return None
+    return "7bit" if text.isascii() else "8bit"
+
+
+def encode_body(text: str, *, takes_8bit: bool = False) -> tuple[bytes, bytes]:
     """Return the name of the transfer encoding, and `text` in it with CRLF line ends; it is UTF-8 where not ASCII."""
+    plain = plain_encoding(text, takes_8bit=takes_8bit)
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     if not text.endswith("\n"):
         text += "\n"
+    if plain:
+        return plain.encode(), text.replace("\n", "\r\n").encode()
     lines = text.split("\n")
     longest = max(map(len, lines))
     if longest <= MAX_LINE and text.isascii():

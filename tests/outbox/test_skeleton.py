@@ -59,6 +59,7 @@ LETTERS = st.builds(
     message_id=st.builds("<{}@{}>".format, st.just(ID.hex) | st.text(max_size=5), HOSTS),
     date=DATES,
     headers=st.builds(lambda further, leaving: further | leaving, FURTHER, UNSUBSCRIBE),
+    takes_8bit=st.booleans(),
 )
 
 
@@ -115,10 +116,14 @@ class TestAssemble:
     @example("", "")
     @example("\n", "\n\n")
     @example("x" * 78, "x" * 79)
+    @example("x" * 998, "x" * 999)
+    @example("é" * 499, "é" * 500)
+    @example("x" * 900 + "\r" + "y" * 900, "x\0")
     @example("é", "é" * 999)
     @example("From here\n.\n..", "=\n=" * 20)
     def test_encodes_any_body_as_the_email_package_does(self, text, html):
         assert is_same(letter(text=text, html=html))
+        assert is_same(letter(text=text, html=html, takes_8bit=True))
 
     @settings(max_examples=200, deadline=None)
     @given(LINES, ADDRESSES, DATES)
