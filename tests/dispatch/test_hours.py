@@ -1,11 +1,15 @@
 """Messages of campaigns leave inside their hours, by the recipient's clock, and none is lost to its expiry for waiting."""
 
+# ruff: noqa: DTZ001 - Hypothesis takes bounds without a zone
+
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 from django.db.models import F
 from django.utils import timezone
+from hypothesis import assume, example, given, settings
+from hypothesis import strategies as st
 
 from mailops.audiences.models import Contact
 from mailops.campaigns.models import Campaign
@@ -15,10 +19,13 @@ from mailops.dispatch.expansion import expand_running
 from mailops.dispatch.models import Worker
 from mailops.dispatch.sweeping import keep_hours_for_a_while, sweep_expired
 from mailops.dispatch.ticking import hearers
+from mailops.lib.hours import Hours
+from mailops.outbox.keeping_hours import move_closed
 from mailops.outbox.models import EventKind, Message, QueueEntry, Status
 from mailops.outbox.recording import Outcome, record
 from mailops.outbox.retrying import retry_message
 from tests.factories import make_audience, make_campaign, make_message, make_stream
+from tests.lib.test_hours import hours, walked, zones
 
 pytestmark = pytest.mark.django_db
 
@@ -88,12 +95,12 @@ class TestExpansion:
         self, settings
     ):
         settings.MAILOPS_TIME_ZONE = WEST
-        for campaign_zone, stream_zone, hours in (("", "", 4), ("", "UTC", 0), (EAST, "UTC", 18)):
+        for campaign_zone, stream_zone, wait in (("", "", 4), ("", "UTC", 0), (EAST, "UTC", 18)):
             stream = make_stream(time_zone=stream_zone)
             make_running(stream=stream, time_zone=campaign_zone, **around_now())
             expand_running()
             due = QueueEntry.objects.latest("pk").due_at
-            assert about(due, timezone.now() + timedelta(hours=hours))
+            assert about(due, timezone.now() + timedelta(hours=wait))
 
     def test_expiry_counts_from_the_time_it_may_leave(self):
         campaign = make_running(**later())
@@ -260,6 +267,50 @@ class TestDeferrals:
         entry = entry_of("a@x.example")
         assert about(entry.due_at, timezone.now() + timedelta(hours=2))
         assert entry.expires_at > entry.due_at + timedelta(hours=71)
+
+
+def test_every_zone_and_change_of_clocks_moves_a_message_into_its_hours():
+    """Held against a walk over every minute; the moments lie around changes of clocks."""
+    make_running()
+    expand_running()
+    entry = QueueEntry.objects.filter(address_key="a@x.example")
+
+    @settings(max_examples=60, deadline=None)
+    @given(
+        hours(),
+        zones,
+        st.datetimes(datetime(2027, 1, 1), datetime(2027, 12, 31), timezones=st.just(UTC)),
+    )
+    @example(Hours(time(2, 30), time(4)), "Europe/Berlin", datetime(2027, 3, 28, 0, 10, tzinfo=UTC))
+    @example(
+        Hours(time(1, 30), time(1, 45)),
+        "America/New_York",
+        datetime(2027, 11, 7, 5, 50, tzinfo=UTC),
+    )
+    @example(
+        Hours(quiet_from=time(23), quiet_to=time(7)),
+        "Australia/Lord_Howe",
+        datetime(2027, 4, 3, 14, tzinfo=UTC),
+    )
+    def moves(wanted, zone, due_at):
+        opens_at = walked(wanted, zone, due_at, is_open=True)
+        assume(opens_at is not None and wanted.are_set)
+        Campaign.objects.update(
+            window_from=wanted.window_from,
+            window_to=wanted.window_to,
+            window_days=sorted(wanted.days),
+            quiet_from=wanted.quiet_from,
+            quiet_to=wanted.quiet_to,
+        )
+        Contact.objects.update(time_zone=zone)
+        expires_at = due_at + timedelta(hours=72)
+        entry.update(due_at=due_at, closes_at=timezone.now(), expires_at=expires_at)
+        assert move_closed() == 1
+        moved = entry.get()
+        assert moved.due_at == opens_at
+        assert moved.expires_at - expires_at == opens_at - due_at
+
+    moves()
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,26 @@ def test_counts_what_is_owed_due_held_and_running_out(stream, django_assert_num_
     assert (row.owed, row.due, row.held, row.expiring) == (4, 2, 1, 1)
 
 
+def test_what_is_before_or_behind_its_hours_is_not_due(stream):
+    now = timezone.now()
+    ids = list(
+        QueueEntry.objects.filter(due_at__lte=now, is_held=False).values_list("pk", flat=True)
+    )
+    later = {"due_at": now + timedelta(hours=3), "closes_at": now + timedelta(hours=9)}
+    QueueEntry.objects.filter(pk=ids[0]).update(**later)
+    QueueEntry.objects.filter(pk=ids[1]).update(closes_at=now - timedelta(seconds=1))
+    (row,) = count_waiting([stream])
+    assert (row.owed, row.due, row.early) == (4, 0, 1)
+
+
+def test_a_message_says_until_when_it_may_leave(viewer, logged_in):
+    message = make_message()
+    closes_at = timezone.now() + timedelta(hours=9)
+    QueueEntry.objects.filter(pk=message.pk).update(closes_at=closes_at)
+    page = logged_in(viewer).get(reverse("outbox:detail", args=[message.public_id])).text
+    assert "by the hours of its campaign" in page
+
+
 def test_a_stream_that_owes_nothing_is_counted_too():
     (row,) = count_waiting([make_stream()])
     assert row.owed == 0

@@ -50,7 +50,7 @@ class TestFilling:
         assert not differences()
 
         run = Import.objects.get()
-        assert (run.added, run.duplicate, run.rejected) == (MEMBERS, 1, 2)
+        assert (run.added, run.duplicate, run.rejected) == (MEMBERS, 1, 3)
         assert not any(is_simulated(each.address) for each in Suppression.objects.all())
         assert ChecklistItem.objects.filter(state="holds").exists()
         assert ChecklistItem.objects.exclude(state="holds").exists()

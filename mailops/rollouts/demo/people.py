@@ -18,7 +18,7 @@ from mailops.lib.mailbox_providers import provider_of
 from mailops.protocol.address import domain_of
 
 MEMBERS = 2_000
-COLUMNS = ("email", "first_name", "city", "plan", "interests")
+COLUMNS = ("email", "time_zone", "first_name", "city", "plan", "interests")
 
 # mailbox domain → how many of a hundred people have theirs there
 PROVIDERS = {
@@ -98,7 +98,16 @@ LAST_NAMES = [
     "Yilmaz",
     "Zeman",
 ]
-CITIES = ("Lisbon", "Zürich", "Kraków", "Oslo", "Lyon", "Graz", "Porto", "")
+CITIES = {
+    "Lisbon": "Europe/Lisbon",
+    "Zürich": "Europe/Zurich",
+    "Kraków": "Europe/Warsaw",
+    "Oslo": "Europe/Oslo",
+    "Lyon": "Europe/Paris",
+    "Graz": "Europe/Vienna",
+    "Porto": "Europe/Lisbon",
+    "": "",
+}
 INTERESTS = ("tools", "paper", "light", "wood", "garden", "kitchen")
 
 
@@ -117,7 +126,8 @@ def gather_people(*, actor: User) -> Audience:
         header=header,
         mapping={
             "address": 0,
-            "attributes": {name: index for index, name in enumerate(COLUMNS) if index},
+            "time_zone": 1,
+            "attributes": {name: index for index, name in enumerate(COLUMNS) if index > 1},
         },
         consent="Letter form on acme.example",
         actor=actor,
@@ -153,8 +163,9 @@ def _csv(random: Random) -> str:
     rows = [_row(address, random) for address in _addresses(random)]
     writer.writerows(rows)
     writer.writerow([rows[7][0].upper(), *rows[7][1:]])
-    writer.writerow(["ada.at.googly.example", "Ada", "Oslo", "free", "paper"])
-    writer.writerow(["bruno@@outlooky.example", "Bruno", "", "free", "tools"])
+    writer.writerow(["ada.at.googly.example", "", "Ada", "Oslo", "free", "paper"])
+    writer.writerow(["bruno@@outlooky.example", "", "Bruno", "", "free", "tools"])
+    writer.writerow(["chiara@googly.example", "+01:00", "Chiara", "Lyon", "free", "wood"])
     return text.getvalue()
 
 
@@ -185,10 +196,12 @@ def _row(address: str, random: Random) -> list[str]:
     given = address.partition(".")[0]
     first_name = given.capitalize() if not is_simulated(address) else "Sim"
     interests = random.sample(INTERESTS, random.randint(2, 3))
+    city = random.choice(list(CITIES))
     return [
         address,
+        CITIES[city],
         first_name,
-        random.choice(CITIES),
+        city,
         "pro" if random.random() < 0.2 else "free",
         ",".join(interests),
     ]
