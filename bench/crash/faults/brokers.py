@@ -18,7 +18,12 @@ BROKER_PORT, DISTRIBUTION_PORT, MAPPER_PORT = MORE_PORTS[:3]
 BROKER_STARTS_IN = 90.0
 
 
-@fault("all queues of the embedded broker purged", short=Extent(500, 3), long=Extent(2_500, 20))
+@fault(
+    "all queues of the embedded broker purged",
+    short=Extent(500, 3),
+    long=Extent(2_500, 20),
+    quick=True,
+)
 def queues_purged(scene: Scene) -> None:
     scene.start_receiver()
     scene.start_workers()

@@ -20,6 +20,7 @@ SAYS = "The database does not answer"
     "PostgreSQL stopped at once, without a checkpoint, and started again",
     short=Extent(500, 2),
     long=Extent(2_500, 10),
+    quick=True,
 )
 def database_stopped(scene: Scene) -> None:
     _strike_often(scene, lambda: _restart(scene))

@@ -42,7 +42,7 @@ STALLING: dict[str, set[Status]] = {
 }
 
 
-@fault("a server that refuses and drops in each phase", short=Extent(500, 1), long=Extent(5_000, 20))  # fmt: skip
+@fault("a server that refuses and drops in each phase", short=Extent(500, 1), long=Extent(5_000, 20), quick=True)  # fmt: skip
 def faulty_server(scene: Scene) -> None:
     scene.start_receiver(*SESSIONS_FAULTY, pace=PACE / 5)
     scene.start_workers()

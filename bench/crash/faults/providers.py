@@ -29,7 +29,7 @@ FAULTY: dict[str, set[Status]] = {
 PROVIDER = Path(provider.__file__)
 
 
-@fault("a provider's API that is busy, fails, and is silent after it took a mail", short=Extent(200, 1), long=Extent(2_000, 10))  # fmt: skip
+@fault("a provider's API that is busy, fails, and is silent after it took a mail", short=Extent(200, 1), long=Extent(2_000, 10), quick=True)  # fmt: skip
 def faulty_provider(scene: Scene) -> None:
     scene.environment["MAILOPS_SMTP_PATIENCE"] = str(PATIENCE)
     early = scene.stage.logs / f"{scene.name}-early.log"

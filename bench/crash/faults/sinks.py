@@ -64,7 +64,9 @@ def modes() -> Iterator[Mode]:
             yield Mode(option, phase, next(ports))
 
 
-@fault("smtp-sink with each of its faults in each phase", short=Extent(10), long=Extent(40))
+@fault(
+    "smtp-sink with each of its faults in each phase", short=Extent(10), long=Extent(40), quick=True
+)
 def faulty_sinks(scene: Scene) -> None:
     """Play `size` recipients for each of the modes, all at once; then the sinks are replaced by ones that work."""
     program = scene.program("smtp-sink", "postfix")
