@@ -80,7 +80,7 @@ def judge(scene: Scene, seconds: float) -> Verdict:
     findings = [
         *scene.findings,
         *_miscounted(scene, messages.count(), statuses),
-        *_misjudged(statuses, taken),
+        *_misjudged(scene, statuses, taken),
         *_unbalanced(scene),
     ]
     if lost:
@@ -107,6 +107,13 @@ def excuse(scene: Scene, missing: str) -> Verdict:
     return Verdict(scene.name, 0, 0, 0, 0, 0, 0, 0, 0, (), (), missing, may_miss=scene.is_short)
 
 
+def spoil(scene: Scene, why: str) -> Verdict:
+    """Return the verdict on a fault of which nothing is known but that something went wrong."""
+    size = len(scene.recipients)
+    findings, notes = (*scene.findings, why), tuple(scene.notes)
+    return Verdict(scene.name, size, 0, 0, 0, 0, scene.bound, 0, 0, findings, notes)
+
+
 def _is_lost(recipient: str, statuses: dict[str, str], taken: Counter[str], scene: Scene) -> bool:
     """Tell whether nobody owes this recipient anything, and nothing arrived, and it is not said."""
     status = statuses.get(recipient)
@@ -130,13 +137,15 @@ def _miscounted(scene: Scene, rows: int, statuses: dict[str, str]) -> list[str]:
     return findings
 
 
-def _misjudged(statuses: dict[str, str], taken: Counter[str]) -> list[str]:
-    """Name those whose mail was taken while mailops tells of something else than that, or doubt."""
-    wrong = [one for one, status in statuses.items() if taken[one] and status not in _MAY_BE_TAKEN]
+def _misjudged(scene: Scene, statuses: dict[str, str], taken: Counter[str]) -> list[str]:
+    """Name those whose mail was taken while mailops tells of something else than that, or doubt.
+
+    Where all waits for a person, a message that is open is told of as one that may have been taken.
+    """
+    waits = scene.ends_as == Campaign.State.PAUSED
+    allowed = {*SENT, Status.UNCERTAIN, *(OPEN_STATUSES if waits else ())}
+    wrong = [one for one, status in statuses.items() if taken[one] and status not in allowed]
     return [f"taken, but told otherwise: {_some(wrong, statuses)}"] if wrong else []
-
-
-_MAY_BE_TAKEN = {*SENT, Status.UNCERTAIN}
 
 
 def _unbalanced(scene: Scene) -> list[str]:

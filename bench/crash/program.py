@@ -3,6 +3,7 @@
 import argparse
 import json
 import signal
+import subprocess
 import sys
 import time
 from datetime import UTC, datetime
@@ -12,14 +13,16 @@ from django.db import Error
 
 from bench import audience
 from bench.crash.faults import Fault, load
-from bench.crash.judging import HEAD, Verdict, excuse, judge
+from bench.crash.judging import HEAD, Verdict, excuse, judge, spoil
 from bench.crash.scene import NotPlayedError, Scene
 from bench.crash.soak import soak
 from bench.program import machine, revision
 from bench.stage import ROOT, BenchError, Stage, staged
 from mailops.content.models import TemplateVersion
+from mailops.lib.postgres import PostgresError
 
 LONGEST = 900  # seconds that one fault may take, whatever it waits for
+WRONG = (BenchError, PostgresError, Error, OSError, subprocess.SubprocessError)
 
 
 def main(arguments: list[str]) -> int:
@@ -83,18 +86,22 @@ def play(stage: Stage, fault: Fault, version: TemplateVersion, *, is_short: bool
 
 
 def strike(fault: Fault, scene: Scene) -> Verdict:
+    """Play a fault and judge it; what goes wrong with the playing itself is a finding, and the next one has its turn."""
     signal.alarm(LONGEST)
     try:
-        fault.play(scene)
-    except NotPlayedError as missing:
-        return excuse(scene, str(missing))
-    except (BenchError, Error) as error:
-        scene.findings.append(str(error))
+        try:
+            fault.play(scene)
+        except NotPlayedError as missing:
+            return excuse(scene, str(missing))
+        except WRONG as error:
+            scene.findings.append(str(error))
+        seconds = scene.settle()
+        scene.find_the_ended()
+        return judge(scene, seconds)
+    except WRONG as error:
+        return spoil(scene, f"it could not be judged: {error}")
     finally:
         signal.alarm(0)
-    seconds = scene.settle()
-    scene.find_the_ended()
-    return judge(scene, seconds)
 
 
 def tell(fault: Fault, verdict: Verdict, took: float) -> None:

@@ -29,7 +29,8 @@ FAULTY: dict[str, set[Status]] = {
     "content-drop": UNCERTAIN | SENT,  # sent again where the drop came before the last octet had left
     **{f"replied-{action}": SENT for action in ("drop", "reset")},
 }  # fmt: skip
-SESSIONS_FAULTY = ("banner:421", "banner:drop", "ehlo:421", "ehlo:drop", "quit:drop")
+SESSIONS_FAULTY = ("banner:421", "ehlo:drop", "quit:drop", "banner:drop", "ehlo:421")
+SHORT_SESSIONS_FAULTY = 2  # the breaker waits ever longer
 
 PATIENCE = 0.02  # of RFC 5321's times: 6 s for a banner or RCPT, 12 s for the dot
 STALLING: dict[str, set[Status]] = {
@@ -44,7 +45,8 @@ STALLING: dict[str, set[Status]] = {
 
 @fault("a server that refuses and drops in each phase", short=Extent(500, 1), long=Extent(5_000, 20), quick=True)  # fmt: skip
 def faulty_server(scene: Scene) -> None:
-    scene.start_receiver(*SESSIONS_FAULTY, pace=PACE / 5)
+    faulty = SHORT_SESSIONS_FAULTY if scene.is_short else len(SESSIONS_FAULTY)
+    scene.start_receiver(*SESSIONS_FAULTY[:faulty], pace=PACE / 3)
     scene.start_workers()
     scene.launch(mix(scene, FAULTY))
     scene.broke()
