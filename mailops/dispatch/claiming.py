@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -16,6 +16,8 @@ from mailops.dispatch.sharing import Gate, share_out
 from mailops.outbox.ledger import fetch_dicts, fetch_rows
 from mailops.outbox.queues import Queue, due_queues
 
+NOBODY_WAITS: Mapping[str, int] = {}
+
 
 @dataclass(frozen=True)
 class Carrier:
@@ -23,6 +25,8 @@ class Carrier:
 
     transport_id: int
     stream_ids: tuple[int, ...]
+    is_in_trouble: bool = False  # its last sessions failed
+    is_probed: bool = False  # its breaker is not closed: one session over all workers tries it
 
 
 class Job(NamedTuple):
@@ -64,7 +68,8 @@ def usable_carriers(lane: str) -> list[Carrier]:
     """Return the transports that may open a session now, each with the running streams whose first route it is."""
     rows = fetch_dicts(
         """
-        SELECT t.id AS transport_id, array_agg(s.id ORDER BY s.id) AS stream_ids
+        SELECT t.id AS transport_id, array_agg(s.id ORDER BY s.id) AS stream_ids,
+               t.failures > 0 OR t.breaker <> 'closed' AS is_in_trouble, t.breaker <> 'closed' AS is_probed
           FROM transports_stream s
           JOIN LATERAL (SELECT transport_id FROM transports_route r WHERE r.stream_id = s.id
                          ORDER BY r.position LIMIT 1) r ON TRUE
@@ -75,7 +80,7 @@ def usable_carriers(lane: str) -> list[Carrier]:
         """,
         [lane],
     )
-    return [Carrier(row["transport_id"], tuple(row["stream_ids"])) for row in rows]
+    return [Carrier(**{**row, "stream_ids": tuple(row["stream_ids"])}) for row in rows]
 
 
 _CLAIM = """
@@ -121,6 +126,7 @@ SELECT t.message_id, %(transport)s AS transport_id, t.fence, t.session_attempts,
 
 POSITION_SECONDS = 5.0
 KNOWN_SECONDS = 0.5  # how long queues and rules are taken to be as they were read
+WAITING = 50  # claimed messages of a provider whose sessions are limited
 PASSES = 4  # over the queues in one claim, as long as some have more and others less than was asked of them
 
 
@@ -146,10 +152,19 @@ class Claimer:
         self._known: dict[Carrier, _Known] = {}
         self._turn = 0
 
-    def claim(self, carrier: Carrier, limit: int) -> list[Job]:
+    def rules(self, carrier: Carrier) -> Rules:
+        """Return the rules of a carrier as they were read a moment ago."""
+        known = self._known.get(carrier)
+        if known is None or time.monotonic() - known.read_at > KNOWN_SECONDS:
+            known = self._look(carrier)
+        return known.rules
+
+    def claim(
+        self, carrier: Carrier, limit: int, *, waiting: Mapping[str, int] = NOBODY_WAITS
+    ) -> list[Job]:
         """Take up to `limit` due messages of the carrier's streams, as many as all limits allow.
 
-        The limits' rows are locked before the claim and written after it, so two workers never exceed one together.
+        Of a provider whose sessions are limited only so many that `waiting` (provider → claimed already) stays small. The limits' rows are locked before the claim and written after it, so two workers never exceed one together.
         """
         known = self._look(carrier)
         if not known.queues:
@@ -166,7 +181,11 @@ class Claimer:
         with transaction.atomic():
             buckets = open_buckets(one for some in limits.values() for one in some)
             gates = {
-                queue: Gate(queue.stream, [buckets[one.key] for one in some])
+                queue: Gate(
+                    queue.stream,
+                    [buckets[one.key] for one in some],
+                    most=self._most(known.rules, queue, waiting),
+                )
                 for queue, some in limits.items()
             }
             jobs = self._claim_through(carrier, known.rules, gates, limit)
@@ -185,6 +204,11 @@ class Claimer:
                 read_at=known.read_at if known and is_young else now,
             )
         return known
+
+    def _most(self, rules: Rules, queue: Queue, waiting: Mapping[str, int]) -> int | None:
+        if not queue.pool or rules.sessions_of(queue.pool).sessions is None:
+            return None
+        return max(0, WAITING - waiting.get(queue.pool, 0))
 
     def _claim_through(
         self, carrier: Carrier, rules: Rules, gates: dict[Queue, Gate], limit: int

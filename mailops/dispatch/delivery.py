@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -17,9 +17,11 @@ from mailops.dispatch.claiming import Carrier, Claimer, Job, release, usable_car
 from mailops.dispatch.committing import Committer
 from mailops.dispatch.conversation import Conversation, Surroundings, SystemicFault
 from mailops.dispatch.preparing import Prepared, prepare
+from mailops.dispatch.seats import SeatKeeper
+from mailops.dispatch.talks import Talks
 from mailops.dispatch.working import WorkerProcess
 from mailops.transports.kinds import open_session
-from mailops.transports.models import PauseCause, Transport
+from mailops.transports.models import PauseCause, Stream, Transport
 from mailops.transports.sessions import Phase, Session, SessionFault
 
 logger = logging.getLogger(__name__)
@@ -49,19 +51,45 @@ class Lane:
 
     carrier: Carrier
     transport: Transport
+    talks: Talks
+    seats: int = 0  # sessions that this process may have, of all that the transport allows
     jobs: deque[Job] = field(default_factory=deque)
     changed: threading.Condition = field(default_factory=threading.Condition)
     sessions: dict[threading.Thread, None] = field(default_factory=dict)
+    leaving: set[threading.Thread] = field(default_factory=set)  # take nothing more
     is_closing: bool = False
     lost_recipients: set[str] = field(default_factory=set)
     fault: SessionFault | None = None
     had_success: bool = False
 
     def take(self, wait: float) -> Job | None:
+        """Return the next job that the calling session may speak of, waiting for one up to so many seconds."""
+        session = threading.current_thread()
         with self.changed:
-            if not self.jobs and wait and not self.is_closing:
+            if wait and self.talks.rest(session):
+                self.changed.notify_all()  # others may speak of its provider now
+            job = self._choose(session)
+            if job is None and wait and not self.is_closing and session not in self.leaving:
                 self.changed.wait(wait)
-            return self.jobs.popleft() if self.jobs and not self.is_closing else None
+                job = self._choose(session)
+            return job
+
+    def _choose(self, session: threading.Thread) -> Job | None:
+        if self.is_closing or session in self.leaving or self._must_make_room(session):
+            return None
+        job = self.talks.choose(session, self.jobs)
+        if job is None and self.talks.is_used_up(session, self.jobs):
+            self.leaving.add(session)  # a new one may say more
+        return job
+
+    def _must_make_room(self, session: threading.Thread) -> bool:
+        """Let this session be the one that ends, where another process should have its seat."""
+        if len(self.sessions) <= self.seats:
+            return False
+        staying = sum(one.is_alive() and one not in self.leaving for one in self.sessions)
+        if staying > self.seats:
+            self.leaving.add(session)
+        return session in self.leaving
 
     def give_back(self, job: Job) -> None:
         with self.changed:
@@ -82,8 +110,10 @@ class Lane:
         return left
 
     @property
-    def is_in_trouble(self) -> bool:
-        return bool(self.transport.failures) or self.transport.breaker != Transport.Breaker.CLOSED
+    def ready(self) -> int:
+        """How many of the jobs another session could take now."""
+        with self.changed:
+            return self.talks.count_ready(self.jobs)
 
     @property
     def live_sessions(self) -> int:
@@ -105,6 +135,8 @@ class Delivery:
         self._versions: dict[int, TemplateVersion] = {}
         self._faults: deque[SystemicFault] = deque()
         self._claimer: Claimer | None = None
+        self._seats: SeatKeeper | None = None
+        self._talks = Talks()
         self._worker_id = 0
         self._taken = 0
         self._look_at = 0.0
@@ -125,6 +157,7 @@ class Delivery:
                 if now > ends_at:
                     return True
             elif now - idle_since > (LINGER_SECONDS if self._taken else 0.0):
+                self._leave_seats()
                 return False
         self.finish()
         return False
@@ -155,18 +188,25 @@ class Delivery:
         self._worker_id = self._worker.ensure_alive()
         if self._claimer is None or self._claimer.worker_id != self._worker_id:
             self._claimer = Claimer(self._worker_id)
+            self._seats = SeatKeeper(
+                self._worker_id, is_urgent=self._lane_name == Stream.Kind.TRANSACTIONAL
+            )
         carriers = {carrier.transport_id: carrier for carrier in usable_carriers(self._lane_name)}
         for transport_id in set(self._lanes) - set(carriers):
             self._drop(self._lanes[transport_id])
         for carrier in carriers.values():
             lane = self._lane_of(carrier)
-            if lane.is_closing or len(lane.jobs) >= CLAIM // 2:
+            lane.carrier = carrier
+            self._talks.limit_of = self._claimer.rules(carrier).sessions_of
+            if lane.is_closing or lane.ready >= CLAIM // 2:
                 continue
-            jobs = self._claimer.claim(carrier, CLAIM)
+            waiting = Counter(job.mailbox_provider for job in list(lane.jobs))
+            jobs = self._claimer.claim(carrier, CLAIM, waiting=waiting)
             self._load_templates(jobs)
             lane.add(jobs)
             self._taken += len(jobs)
             hungry += len(jobs)
+        self._ask_for_seats()
         # Where nothing was due, look again soon but not in a tight loop; where there is enough to do, less often.
         wait = (
             BUSY_LOOK_SECONDS if any(lane.jobs for lane in self._lanes.values()) else LOOK_SECONDS
@@ -178,7 +218,7 @@ class Delivery:
         if lane is None or (lane.is_closing and not lane.live_sessions):
             if lane is not None:
                 self._drop(lane)
-            lane = Lane(carrier, Transport.objects.get(pk=carrier.transport_id))
+            lane = Lane(carrier, Transport.objects.get(pk=carrier.transport_id), self._talks)
             self._lanes[carrier.transport_id] = lane
         return lane
 
@@ -187,13 +227,49 @@ class Delivery:
         if missing:
             self._versions |= TemplateVersion.objects.in_bulk(missing)
 
+    def _ask_for_seats(self) -> None:
+        """Learn how many sessions this process may have, of transports and for providers whose sessions are limited."""
+        assert self._seats is not None
+        assert self._claimer is not None
+        for lane in self._lanes.values():
+            if lane.is_closing:
+                continue
+            live = lane.live_sessions
+            carrier, rules = lane.carrier, self._claimer.rules(lane.carrier)
+            # While the breaker is not closed, one session over all workers probes whether the transport works again.
+            most = 1 if carrier.is_probed else lane.transport.max_sessions
+            most -= rules.seats_reserved_from(carrier.stream_ids, most)
+            jobs = len(lane.jobs)
+            wanted = min(most, max(live, -(-jobs // MESSAGES_FOR_ANOTHER_SESSION)))
+            lane.seats = self._seats.seats(
+                f"t{carrier.transport_id}", held=live, wanted=wanted, most=most
+            )
+        sessions = self._count_sessions() + sum(lane.seats for lane in self._lanes.values())
+        talked_of = self._talks.providers() | {
+            job.mailbox_provider for lane in self._lanes.values() for job in list(lane.jobs)
+        }
+        self._talks.seats = {
+            provider: self._seats.seats(
+                f"p:{provider}",
+                held=self._talks.held(provider),
+                wanted=min(sessions, limit),
+                most=limit,
+            )
+            for provider in talked_of | set(self._talks.seats)
+            if (limit := self._talks.limit_of(provider).sessions) is not None
+        }
+
+    def _leave_seats(self) -> None:
+        if self._seats is not None:
+            self._seats.forget()
+
     def _open_sessions(self, lane: Lane) -> None:
         if lane.is_closing or not lane.jobs:
             return
-        live = lane.live_sessions
-        if live and len(lane.jobs) < live * MESSAGES_FOR_ANOTHER_SESSION:
+        live, ready = lane.live_sessions, lane.ready
+        if not ready or (live and ready < live * MESSAGES_FOR_ANOTHER_SESSION):
             return
-        if live < self._session_limit(lane):
+        if live < lane.seats:
             try:
                 session = open_session(lane.transport)
             except SessionFault as fault:
@@ -212,13 +288,8 @@ class Delivery:
                 daemon=True,
             )
             lane.sessions = {old: None for old in lane.sessions if old.is_alive()} | {thread: None}
+            lane.leaving &= set(lane.sessions)
             thread.start()
-
-    def _session_limit(self, lane: Lane) -> int:
-        # While the breaker is not closed, one session probes whether the transport works again.
-        return (
-            lane.transport.max_sessions if lane.transport.breaker == Transport.Breaker.CLOSED else 1
-        )
 
     def _talk(self, lane: Lane, session: Session) -> None:
         """Run in a session's thread: open, talk, close; no database here."""
@@ -232,6 +303,12 @@ class Delivery:
             session.abandon()
             lane.fault = _our_fault(Phase.CONNECT, error)
             return
+        try:
+            self._converse(lane, session)
+        finally:
+            self._talks.leave(threading.current_thread())
+
+    def _converse(self, lane: Lane, session: Session) -> None:
         conversation = Conversation(
             session, self._committer, self._surroundings(lane, takes_8bit=session.can_8bit)
         )
@@ -239,7 +316,7 @@ class Delivery:
             conversation.run()
             session.close()
         except Exception as error:
-            # The thread's outermost frame. What it held is settled as truthfully as can be. A message that is charged
+            # All but the thread's outermost frame. What it held is settled as truthfully as can be. A message that is charged
             # counts against the transport as any loss does; an error without one would spin, so the transport backs off.
             logger.exception("a session of %s ended by an error of ours", lane.transport)
             session.abandon()
@@ -283,7 +360,7 @@ class Delivery:
             if lane.fault is not None:
                 self._note_fault(lane, lane.fault)
                 lane.fault = None
-            elif lane.had_success and lane.is_in_trouble:
+            elif lane.had_success and lane.carrier.is_in_trouble:
                 lane.transport.record_success()
                 lane.transport.refresh_from_db()
             lane.had_success = False

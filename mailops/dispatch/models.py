@@ -111,3 +111,21 @@ class PressureScan(models.Model):
 
     event_id = models.BigIntegerField(default=0)
     watched = models.JSONField(default=list)  # places with too few such replies yet, for a minute
+
+
+class Seat(models.Model):
+    """The sessions of one kind that a living worker holds or wants; those of the dead, or not renewed, count no more."""
+
+    key = models.CharField(
+        max_length=140
+    )  # "t7": of a transport, "p:gmail": that speak of a provider
+    worker = models.ForeignKey(Worker, on_delete=models.CASCADE, related_name="+")
+    held = models.PositiveSmallIntegerField(default=0)
+    wanted = models.PositiveSmallIntegerField(default=0)
+    waits_since = models.DateTimeField()
+    renewed_at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["key", "worker"], name="seat_once")
+        ]

@@ -3,14 +3,23 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from django.db.models import Sum
 from django.db.models.functions import Now
 
 from mailops.dispatch.limits import Limit, scaled
 from mailops.dispatch.models import Pressure
 from mailops.outbox.queues import Queue
-from mailops.transports.models import ProviderLimit, Stream, Transport
+from mailops.transports.models import PROVIDER_DEFAULT, ProviderLimit, Stream, Transport
 
 ALL = "*"  # the place of a rule that concerns all of a transport
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLimit:
+    """What sessions mind of a mailbox provider; None: no limit."""
+
+    sessions: int | None = None  # at once, over all workers
+    messages: int | None = None  # in one session
 
 
 @dataclass(frozen=True)
@@ -22,6 +31,8 @@ class Rules:
     providers: dict[str, Limit] = field(default_factory=dict)
     here: dict[str, Limit] = field(default_factory=dict)  # of a provider through this transport
     stopped: frozenset[str] = frozenset()  # providers that are sent nothing now
+    sessions: dict[str, SessionLimit] = field(default_factory=dict)
+    default: SessionLimit = SessionLimit()  # of a provider that is known by name and has no row
     apart: frozenset[str] = frozenset()  # providers with limits: never out of the common pool
 
     def limits_of(self, queue: Queue) -> list[Limit]:
@@ -35,6 +46,18 @@ class Rules:
         ]
         return [limit for limit in found if limit is not None and not limit.is_open]
 
+    def sessions_of(self, provider: str) -> SessionLimit:
+        """Return what sessions mind of a provider."""
+        is_known = bool(provider) and "." not in provider
+        return self.sessions.get(provider) or (self.default if is_known else SessionLimit())
+
+    def seats_reserved_from(self, stream_ids: Iterable[int], most: int) -> int:
+        """Return how many of a transport's sessions are kept for other streams than these; never all."""
+        theirs = sum(
+            share for other, share in self.transport.shares.items() if other not in set(stream_ids)
+        )
+        return min(most - 1, max(1, int(most * theirs))) if theirs else 0
+
     def is_stopped(self, queue: Queue) -> bool:
         """Tell whether a queue may not move through this transport now."""
         return ALL in self.stopped or queue.pool in self.stopped
@@ -42,7 +65,9 @@ class Rules:
 
 def read_rules(transport_id: int, stream_ids: Iterable[int]) -> Rules:
     """Read what stands now for mail of these streams through a transport."""
-    transport = Transport.objects.get(pk=transport_id)
+    transport = Transport.objects.filter(pk=transport_id).first()
+    if transport is None:  # deleted just now
+        return Rules(Limit(f"t{transport_id}"), stopped=frozenset({ALL}))
     streams = {stream.pk: stream for stream in Stream.objects.prefetch_related("routes")}
     reserved = {pk: stream.reserved / 100 for pk, stream in streams.items()}
     routed = {
@@ -52,6 +77,8 @@ def read_rules(transport_id: int, stream_ids: Iterable[int]) -> Rules:
     }
     limits = ProviderLimit.objects.all()
     slowed = _slowed(transport_id)
+    running = Transport.objects.running().aggregate(sessions=Sum("max_sessions"))
+    possible = running["sessions"] or 0
     return Rules(
         transport=Limit(
             key=f"t{transport_id}",
@@ -73,7 +100,18 @@ def read_rules(transport_id: int, stream_ids: Iterable[int]) -> Rules:
             for place, row in slowed.items()
         },
         stopped=_stopped(transport_id),
+        sessions={limit.mailbox_provider: _session_limit(limit, possible) for limit in limits},
+        default=_session_limit(PROVIDER_DEFAULT, possible),
         apart=frozenset({limit.mailbox_provider for limit in limits} | set(slowed)),
+    )
+
+
+def _session_limit(limit: ProviderLimit, possible: int) -> SessionLimit:
+    """Return what a row says; a number of sessions that all transports together don't reach needs no counting."""
+    most = limit.max_sessions
+    return SessionLimit(
+        sessions=most if most is not None and most < possible else None,
+        messages=limit.messages_per_session,
     )
 
 

@@ -8,19 +8,24 @@ from mailops.dispatch.limits import Bucket
 from mailops.outbox.queues import Queue
 
 
-@dataclass(frozen=True)
+@dataclass
 class Gate:
     """What one queue must pass: all of its buckets."""
 
     stream_id: int
     buckets: Sequence[Bucket]
+    most: int | None = None  # whatever they say
 
     def room(self, most: int) -> int:
         """Return how many of `most` messages may pass."""
+        if self.most is not None:
+            most = min(most, self.most)
         return min([most, *(bucket.room(self.stream_id) for bucket in self.buckets)])
 
     def take(self, number: int) -> None:
         """Count messages that pass; a negative number gives back."""
+        if self.most is not None:
+            self.most -= number
         for bucket in self.buckets:
             bucket.take(self.stream_id, number)
 

@@ -11,7 +11,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
 from mailops.dispatch.claiming import release_claims_of_the_gone
-from mailops.dispatch.models import Pressure, Worker
+from mailops.dispatch.models import Pressure, Seat, Worker
 from mailops.lib.locks import session_lock
 from mailops.outbox.keeping_hours import move_changed, move_closed
 from mailops.outbox.ledger import fetch_dicts
@@ -35,6 +35,7 @@ def sweep_queue() -> None:
     """
     sweep_suppressed()
     sweep_expired()
+    Seat.objects.exclude(worker__in=Worker.objects.alive()).delete()
     ends_at = time.monotonic() + KEEPING_SECONDS
     while move_to_their_pools() and time.monotonic() < ends_at:
         pass

@@ -1,0 +1,248 @@
+"""Sessions over all workers: who gets a seat, what providers mind, and what a server on loopback sees of it."""
+
+import contextlib
+import threading
+import time
+from collections import deque
+from types import SimpleNamespace
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from mailops.dispatch.delivery import Delivery
+from mailops.dispatch.models import Seat, Worker
+from mailops.dispatch.rules import SessionLimit, read_rules
+from mailops.dispatch.seats import Claimant, SeatKeeper, seats_for
+from mailops.dispatch.talks import Talks
+from mailops.dispatch.working import WorkerProcess
+from mailops.outbox.models import Message
+from mailops.outbox.tokens import current_token_key_id
+from mailops.transports.models import ProviderLimit
+from tests.factories import make_message, make_stream, make_transport
+from tests.smtp_server import SmtpServer, _Conversation
+
+pytestmark = pytest.mark.django_db
+
+
+def one(held, wanted, *, waiting=0.0, is_urgent=False, worker_id=1):
+    return Claimant(worker_id, is_urgent, held, wanted, waiting)
+
+
+class TestSharing:
+    @pytest.mark.parametrize(
+        ("me", "others", "most", "seats"),
+        [
+            (one(0, 4), [], 4, 4),
+            (one(0, 9), [], 4, 4),
+            (one(0, 4), [one(3, 3)], 4, 1),
+            (one(0, 4), [one(4, 4)], 4, 0),
+            (one(4, 4), [one(0, 2)], 4, 2),  # makes room for an even share
+            (one(4, 4), [one(0, 1)], 4, 3),
+            (one(2, 4), [one(2, 4)], 4, 2),
+            (
+                one(1, 2),
+                [one(2, 2), one(0, 1, waiting=3)],
+                4,
+                1,
+            ),  # the last one is for who has none
+            (one(0, 1), [one(0, 1, waiting=3)], 1, 0),  # who waits for longer comes first
+            (one(0, 1, waiting=5), [one(0, 1, waiting=3)], 1, 1),
+            (one(1, 1), [one(0, 1, is_urgent=True)], 1, 0),  # bulk leaves for transactional mail
+            (one(1, 1, is_urgent=True), [one(0, 1)], 1, 1),
+            (one(3, 3), [], 1, 1),  # a lower limit
+            (one(0, 0), [one(1, 1)], 4, 0),
+        ],
+    )
+    def test_gives_each_what_is_fair(self, me, others, most, seats):
+        assert seats_for(me, others, most) == seats
+
+
+class TestKeeping:
+    @pytest.fixture
+    def keep(self):
+        def make(lane="bulk"):
+            worker = Worker.objects.create(lane=lane, host="test", pid=1)
+            return SeatKeeper(worker.pk, is_urgent=lane == "transactional")
+
+        return make
+
+    def test_two_never_have_more_than_there_are(self, keep):
+        first, second = keep(), keep()
+        assert first.seats("t1", held=0, wanted=3, most=4) == 3
+        assert second.seats("t1", held=0, wanted=3, most=4) == 1
+
+    def test_asks_the_database_once_a_second(self, keep, django_assert_num_queries):
+        keeper = keep()
+        keeper.seats("t1", held=0, wanted=3, most=4)
+        with django_assert_num_queries(0):
+            assert keeper.seats("t1", held=1, wanted=3, most=4) == 3
+
+    @pytest.mark.parametrize("fate", ["dead", "silent", "forgotten"])
+    def test_what_the_gone_held_is_free(self, keep, fate):
+        first, second = keep(), keep()
+        first.seats("t1", held=4, wanted=4, most=4)
+        if fate == "dead":
+            Worker.objects.filter(pk=Seat.objects.get().worker_id).update(dead_at=timezone.now())
+        elif fate == "silent":
+            Seat.objects.update(renewed_at=timezone.now() - timezone.timedelta(seconds=11))
+        else:
+            first.forget()
+        assert second.seats("t1", held=0, wanted=4, most=4) == 4
+
+
+def job(provider):
+    return SimpleNamespace(mailbox_provider=provider)
+
+
+class TestTalks:
+    @pytest.fixture
+    def talks(self):
+        talks = Talks()
+        limits = {"gmail": SessionLimit(1, None), "outlook": SessionLimit(None, 2)}
+        talks.limit_of = lambda provider: limits.get(provider, SessionLimit())
+        talks.seats = {"gmail": 1}
+        return talks
+
+    def test_a_second_session_passes_over_a_provider_that_has_its_one(self, talks):
+        jobs = deque([job("gmail"), job("gmail"), job("other")])
+        assert talks.choose("a", jobs).mailbox_provider == "gmail"
+        assert talks.choose("b", jobs).mailbox_provider == "other"
+        assert talks.choose("b", jobs) is None
+        assert talks.count_ready(jobs) == 0
+        assert talks.choose("a", jobs).mailbox_provider == "gmail"
+
+    def test_a_session_at_rest_makes_room(self, talks):
+        jobs = deque([job("gmail"), job("gmail")])
+        talks.choose("a", jobs)
+        assert talks.rest("a")
+        assert talks.choose("b", jobs) is not None
+
+    def test_a_session_says_only_so_much_to_a_provider(self, talks):
+        jobs = deque(job("outlook") for _ in range(3))
+        assert [talks.choose("a", jobs) is None for _ in range(3)] == [False, False, True]
+        assert talks.is_used_up("a", jobs)
+        assert talks.choose("b", jobs) is not None
+
+
+class ManyAtOnce(SmtpServer):
+    """Talks to each client in a thread of its own, and counts how many there are at once."""
+
+    most = now = 0
+
+    def _run(self):
+        counting, threads = threading.Lock(), []
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                break
+            self.connections += 1
+            self._open.append(client)
+            threads.append(threading.Thread(target=self._serve, args=[client, counting]))
+            threads[-1].start()
+        for thread in threads:
+            thread.join(5)
+
+    def _serve(self, client, counting):
+        with counting:
+            self.now += 1
+            self.most = max(self.most, self.now)
+        with contextlib.suppress(OSError):
+            _Conversation(self, client).run()
+        with counting:
+            self.now -= 1
+
+
+@pytest.fixture
+def server(settings):
+    with ManyAtOnce(extensions=("8BITMIME",)) as server:
+        settings.MAILOPS_TRUSTED_RELAYS = frozenset({("127.0.0.1", server.port)})
+        yield server
+
+
+def deliver(lane="bulk"):
+    worker = WorkerProcess(lane)
+    run = Delivery(worker, lane, should_stop=lambda: False)
+    try:
+        run.run()
+        run.finish()
+        worker.stop()
+    finally:
+        connection.close()
+
+
+@pytest.mark.django_db(transaction=True)
+class TestOnTheWire:
+    @pytest.fixture(autouse=True)
+    def no_heart(self, monkeypatch):
+        monkeypatch.setattr(WorkerProcess, "_beat", lambda self: None)
+
+    def queue(self, stream, number, provider=""):
+        for _ in range(number):
+            make_message(
+                stream=stream, mailbox_provider=provider, token_key_id=current_token_key_id()
+            )
+
+    def deliver_with(self, workers):
+        threads = [threading.Thread(target=deliver) for _ in range(workers)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    def test_three_processes_open_no_more_sessions_than_the_transport_allows(self, server):
+        self.queue(make_stream(transport=make_transport(port=server.port, max_sessions=2)), 60)
+        self.deliver_with(3)
+        assert len(server.messages) == 60
+        assert server.most <= 2
+        assert not Seat.objects.exclude(held=0).exists()
+
+    def test_a_provider_has_its_own_number_of_sessions(self, server):
+        ProviderLimit.objects.create(mailbox_provider="gmail", max_sessions=1)
+        stream = make_stream(transport=make_transport(port=server.port, max_sessions=4))
+        self.queue(stream, 30, "gmail")
+        self.deliver_with(2)
+        assert len(server.messages) == 30
+        assert server.most == 1
+
+    def test_a_session_ends_after_what_a_provider_takes_in_one(self, server):
+        ProviderLimit.objects.create(mailbox_provider="gmail", messages_per_session=5)
+        stream = make_stream(transport=make_transport(port=server.port, max_sessions=1))
+        self.queue(stream, 12, "gmail")
+        deliver()
+        assert set(Message.objects.values_list("status", flat=True)) == {"accepted"}
+        assert server.connections == 3
+
+    def test_one_session_over_all_processes_probes_a_transport_in_trouble(self, server):
+        transport = make_transport(
+            port=server.port,
+            max_sessions=4,
+            breaker="open",
+            failures=4,
+            backoff_until=timezone.now(),
+        )
+        self.queue(make_stream(transport=transport), 3)
+        server.script["MAIL"] = ["250 ok"]
+        self.deliver_with(3)
+        transport.refresh_from_db()
+        assert (transport.breaker, transport.failures) == ("closed", 0)
+        assert len(server.messages) == 3
+
+    def test_a_transactional_message_has_a_seat_while_bulk_has_the_others(self, server):
+        transport = make_transport(port=server.port, max_sessions=2)
+        bulk = make_stream(transport=transport, kind="bulk")
+        urgent = make_stream(transport=transport, kind="transactional")
+        rules = read_rules(transport.pk, [bulk.pk])
+        assert rules.seats_reserved_from([bulk.pk], 2) == 1
+        assert rules.seats_reserved_from([urgent.pk], 2) == 0
+        self.queue(bulk, 60)
+        bulk_worker = threading.Thread(target=deliver)
+        bulk_worker.start()
+        self.queue(urgent, 1)
+        began = time.monotonic()
+        deliver("transactional")
+        assert Message.objects.get(stream=urgent).status == "accepted"
+        assert time.monotonic() - began < 5
+        bulk_worker.join()
+        assert server.most <= 2
