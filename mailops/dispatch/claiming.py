@@ -40,6 +40,7 @@ class Job(NamedTuple):
     fence: int
     session_attempts: int
     due_at: datetime
+    leaves_by: float | None  # the end of its hours, on this process's monotonic clock
     public_id: UUID
     round: int
     token_key_id: str
@@ -108,9 +109,11 @@ WITH ask AS (
     UPDATE outbox_queueentry e
        SET worker_id = %(worker)s, fence = nextval('outbox_fence'), marked_at = NULL, transport_id = %(transport)s
       FROM due WHERE e.message_id = due.message_id
-    RETURNING e.message_id, e.fence, e.session_attempts, e.due_at, e.pool, e.mailbox_provider
+    RETURNING e.message_id, e.fence, e.session_attempts, e.due_at, e.closes_at, e.pool, e.mailbox_provider
 )
-SELECT t.message_id, %(transport)s AS transport_id, t.fence, t.session_attempts, t.due_at, m.public_id, m.round, m.token_key_id, m.recipient,
+SELECT t.message_id, %(transport)s AS transport_id, t.fence, t.session_attempts, t.due_at,
+       %(clock)s::float + extract(epoch FROM t.closes_at - clock_timestamp())::float AS leaves_by,
+       m.public_id, m.round, m.token_key_id, m.recipient,
        m.address_key, m.version_id, m.stream_id, s.name AS stream_name, s.kind = 'bulk' AS is_bulk,
        m.campaign_id, coalesce(c.name, '') AS campaign_name, i.name AS header_from_name,
        i.local_part || '@' || d.name AS header_from, d.name AS domain, i.reply_to, t.mailbox_provider,
@@ -235,6 +238,7 @@ class Claimer:
             {
                 "transport": carrier.transport_id,
                 "worker": self.worker_id,
+                "clock": time.monotonic(),
                 "apart": sorted(rules.apart),
                 "asks": json.dumps([self._ask(*ask) for ask in asks.items()], default=str),
             },

@@ -1,6 +1,7 @@
 """One session's talk: envelope, mark, body, result, message after message, at most one of them unanswered."""
 
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -157,6 +158,9 @@ class Conversation:
     def _take(self, wait: float) -> Prepared | None:
         """Return the next job that can be made into mail; those that can't are recorded as failed."""
         while (job := self._around.take(wait)) is not None:
+            if job.leaves_by is not None and time.monotonic() >= job.leaves_by:
+                self._spare(job)  # the last gate would say the same, and cost a session
+                continue
             self._held[job.message_id] = job
             try:
                 return self._around.prepare(job)

@@ -1,9 +1,12 @@
 """One session's talk against a peer that follows a script, with the real committer and the real ledger."""
 
 import threading
+import time
 from collections import deque
+from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
 from mailops.dispatch.claiming import Claimer, usable_carriers
 from mailops.dispatch.committing import Committer
@@ -189,6 +192,29 @@ class TestReplies:
         Talk(ScriptedSession(can_pipeline=can_pipeline), objections={"b@x.example"}).run()
         assert statuses()["b@x.example"] == "failed"
         assert Message.objects.get(recipient="b@x.example").reason == "render_failed"
+
+
+class TestHours:
+    def test_what_was_claimed_too_long_before_their_end_goes_back(self, three):
+        QueueEntry.objects.update(closes_at=timezone.now() + timedelta(hours=1))
+        session = ScriptedSession()
+        talk = Talk(session)
+        first, *others = talk.jobs
+        assert 3500 < first.leaves_by - time.monotonic() < 3600
+        talk.jobs = deque([first, *(job._replace(leaves_by=time.monotonic()) for job in others)])
+        talk.run()
+        assert statuses()["a@x.example"] == "accepted"
+        assert statuses()["b@x.example"] == "queued"
+        assert claims() == 0
+        assert ("abandon",) not in session.said
+
+    def test_the_last_gate_asks_for_them_too(self, three):
+        talk = Talk(ScriptedSession())
+        QueueEntry.objects.update(closes_at=timezone.now())
+        talk.run()
+        assert set(statuses().values()) == {"queued"}
+        assert talk.session.said[-1] == ("abandon",)
+        assert claims() == 2  # those that nobody spoke of yet
 
 
 class TestLosses:

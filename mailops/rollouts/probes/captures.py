@@ -93,6 +93,7 @@ def _job(stream: Stream, use: InUse) -> Job:
         fence=0,
         session_attempts=0,
         due_at=datetime.now(UTC),
+        leaves_by=None,
         public_id=uuid4(),
         round=0,
         token_key_id=current_token_key_id(),
