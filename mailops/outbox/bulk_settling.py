@@ -4,6 +4,7 @@ A chunk is one transaction: it locks the act's row, takes the next messages that
 records what was decided, and moves cursor and counts. Whoever comes second finds the row locked or the cursor moved.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 
 from mailops.accounts.auditing import audit
@@ -68,13 +69,14 @@ def plan(
     if at is not None:
         until = min(at, until)
     parts = _chosen(act, choice or Choice(), log, until=until, fence_until=fence_until)
-    numbers = {"chosen": sum(part.count() for part in parts)}
+    wanted = {"chosen": Count("pk")}
     if act == Settlement.Act.AGAIN:
-        numbers["forgotten"] = sum(part.filter(_FORGOTTEN).count() for part in parts)
-        numbers["canceled"] = sum(
-            part.exclude(_FORGOTTEN).filter(_CANCELED).count() for part in parts
-        )
-        numbers["waiting"] = sum(_sendable(part).filter(_WAITING).count() for part in parts)
+        wanted["forgotten"] = Count("pk", filter=_FORGOTTEN)
+        wanted["canceled"] = Count("pk", filter=~_FORGOTTEN & _CANCELED)
+        wanted["waiting"] = Count("pk", filter=~_FORGOTTEN & ~_CANCELED & _WAITING)
+    numbers: Counter[str] = Counter()
+    for part in parts:
+        numbers.update(part.aggregate(**wanted))
     return Plan(act=act, until=until, fence_until=fence_until, **numbers)
 
 
