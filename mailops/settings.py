@@ -143,6 +143,13 @@ MAILOPS_HEARTBEAT_SECONDS = env.read(
 MAILOPS_DEAD_AFTER_SECONDS = env.read(
     "MAILOPS_DEAD_AFTER_SECONDS", float, 30.0, fix="give seconds; several heartbeats at least"
 )
+# where workers note how far the database has come; several machines that share it must share the file, too
+MAILOPS_EPOCH_FILE: Path = env.read(
+    "MAILOPS_EPOCH_FILE",
+    parse.file_beside_others,
+    MAILOPS_HOME / "epochs",
+    fix="give a file in a folder that outlives the database and every process",
+)
 # how long a stopping worker waits for the replies to bodies it has sent; `make up` stops in five
 MAILOPS_STOP_GRACE_SECONDS = env.read(
     "MAILOPS_STOP_GRACE_SECONDS", float, 2.5 if MAILOPS_IS_SUPERVISED else 30.0, fix="give seconds"

@@ -33,6 +33,7 @@ WORDS: dict[str, str] = {
     "credential.change": "Credential changed",
     "credential.delete": "Credential deleted",
     "credential.test": "Credential tested",
+    "database.restored": "Restored database dealt with",
     "demo.fill": "Demo filled in",
     "domain.add": "Domain added",
     "domain.delete": "Domain deleted",

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
+from mailops.dispatch.epochs import epoch
 from mailops.dispatch.limits import close_buckets, open_buckets
 from mailops.dispatch.rules import Rules, read_rules
 from mailops.dispatch.sharing import Gate, share_out
@@ -193,6 +194,7 @@ class Claimer:
             }
             jobs = self._claim_through(carrier, known.rules, gates, limit)
             close_buckets(buckets)
+        epoch.note_claim([job.fence for job in jobs])
         known.is_spent = len(jobs) < limit
         return sorted(jobs, key=lambda job: (job.due_at, job.message_id))
 

@@ -2,6 +2,7 @@
 
 from datetime import UTC
 from typing import ClassVar
+from uuid import uuid4
 
 from django.db import models
 from django.db.models.functions import Now, TruncDate
@@ -22,6 +23,7 @@ class Worker(models.Model):
     pid = models.PositiveIntegerField()
     beats = models.PositiveBigIntegerField(default=0)  # moves every 5 s while the process lives
     sessions = models.PositiveSmallIntegerField(default=0)
+    fence = models.BigIntegerField(default=0)  # the highest it claimed, as of its last beat
     started_at = models.DateTimeField(auto_now_add=True)
     stopped_at = models.DateTimeField(null=True)  # it said good-bye itself
     dead_at = models.DateTimeField(null=True)  # a sweeper's verdict, final
@@ -46,6 +48,20 @@ class AllowanceQuerySet(models.QuerySet["Allowance"]):
     def today(self) -> "AllowanceQuerySet":
         """Keep those that something was taken from in the present day of UTC."""
         return self.filter(day=TruncDate(Now(), tzinfo=UTC))
+
+
+class Lineage(models.Model):
+    """Which database this is, through every dump and restore, and what it knew when it was last restored."""
+
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    is_the_one = models.BooleanField(default=True, unique=True)
+    fence = models.BigIntegerField(default=0)
+    restored_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(name="lineage_is_the_one", condition=models.Q(is_the_one=True))
+        ]
 
 
 class Allowance(models.Model):

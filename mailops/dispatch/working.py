@@ -10,6 +10,8 @@ from django.db import Error, connection
 from django.db.models import F
 from django.utils import timezone
 
+from mailops.dispatch import restoring
+from mailops.dispatch.epochs import epoch
 from mailops.dispatch.models import Worker
 
 
@@ -24,11 +26,20 @@ class WorkerProcess:
         self.count_sessions: Callable[[], int] = lambda: 0
 
     def ensure_alive(self) -> int:
-        """Return the id of a living row, making one at the start and after a verdict of death."""
+        """Return the id of a living row, making one at the start and after a verdict of death.
+
+        A database that was restored has no row of this process, or one that knows less than it should.
+        """
         worker_id = self._worker_id
-        if not worker_id or not Worker.objects.alive().filter(pk=worker_id).exists():
+        row_of_mine = Worker.objects.alive().filter(pk=worker_id, pid=os.getpid())
+        fence = row_of_mine.values_list("fence", flat=True).first() if worker_id else None
+        if fence is None or fence < epoch.committed:
+            restoring.look()
             row = Worker.objects.create(
-                lane=self._lane, host=socket.gethostname()[:253], pid=os.getpid()
+                lane=self._lane,
+                host=socket.gethostname()[:253],
+                pid=os.getpid(),
+                fence=epoch.committed,
             )
             self._worker_id = worker_id = row.pk
         if self._heart is None or not self._heart.is_alive():
@@ -40,12 +51,18 @@ class WorkerProcess:
         # A thread of its own with a connection of its own: a long render or a slow commit must not look like death.
         while not self._stopping.wait(settings.MAILOPS_HEARTBEAT_SECONDS):
             try:
-                Worker.objects.alive().filter(pk=self._worker_id).update(
-                    beats=F("beats") + 1, sessions=self.count_sessions()
-                )
+                self.beat()
             except Error:
                 connection.close()
         connection.close()
+
+    def beat(self) -> None:
+        """Say that this process lives and what it has claimed, in the database and then in the file outside of it."""
+        claimed = epoch.claimed
+        mine = Worker.objects.alive().filter(pk=self._worker_id, pid=os.getpid())
+        told = mine.update(beats=F("beats") + 1, sessions=self.count_sessions(), fence=claimed)
+        if told and claimed > epoch.committed:
+            epoch.note_commit(claimed)
 
     def stop(self) -> None:
         """Say good-bye: what this process still holds goes back to the queue with the next sweep."""

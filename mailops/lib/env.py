@@ -155,6 +155,16 @@ def existing_folder(raw: str) -> Path:
     return path
 
 
+def file_beside_others(raw: str) -> Path:
+    """Return the path of a file, there or not, in a folder that is there."""
+    path = Path(raw).expanduser().absolute()
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder")
+    if not path.parent.is_dir():
+        raise ValueError(f"the folder {path.parent} does not exist")
+    return path
+
+
 def certificates(raw: str) -> Path:
     """Return the path of a file of PEM certificates."""
     path = Path(raw)

@@ -16,7 +16,7 @@ from mailops.outbox.models import Settlement
 from mailops.outbox.relay_log_taking import MAX_FILE_BYTES
 from mailops.transports.models import Stream, Transport
 
-REASONS = ("no_final_reply", "worker_lost")
+REASONS = ("no_final_reply", "worker_lost", "restored")
 PREVIEW_LASTS = timedelta(hours=1)
 
 

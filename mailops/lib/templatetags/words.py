@@ -27,6 +27,7 @@ OURS = {
     "expired": "It could not be handed over within the time its stream allows.",
     "internal_error": "mailops itself failed on it.",
     "no_final_reply": "The connection broke after the content was sent and before the server answered.",
+    "restored": "The database was restored from a backup that had it unsent.",
     "session_lost": "The connection was lost.",
     "suppressed": "The address is on the suppression list.",
     "unsubscribe": "The recipient unsubscribed.",

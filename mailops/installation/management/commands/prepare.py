@@ -7,6 +7,7 @@ from django.core.management import call_command, get_commands
 from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError
 
+from mailops.dispatch.restoring import look
 from mailops.installation.first_account import make_first_account
 from mailops.installation.static_files import collect_static_files
 from mailops.lib import broker
@@ -26,6 +27,7 @@ class Command(BaseCommand):
             raise CommandError(f"the database does not answer: {error}") from error
         if settings.CELERY_BROKER_URL.startswith("pgmq"):
             broker.install(settings.CELERY_TASK_QUEUES)
+        look()  # before anything can send
         collect_static_files()
         if settings.MAILOPS_DEMO:
             make_first_account(settings.MAILOPS_HOME)

@@ -1,0 +1,161 @@
+"""Sees that the database was restored from a backup, and lets nothing that may have left already leave by itself."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from zlib import crc32
+
+from django.db import Error, connection, transaction
+from django.db.models import Max
+from django.db.models.functions import Now
+
+from mailops.accounts.auditing import audit
+from mailops.accounts.models import User
+from mailops.audiences.models import Membership
+from mailops.campaigns.models import Campaign
+from mailops.dispatch.epochs import Remembered, epoch
+from mailops.dispatch.models import Lineage, Worker
+from mailops.outbox.doubting import doubt_single_messages
+from mailops.outbox.ledger import fetch_first
+from mailops.outbox.models import QueueEntry
+from mailops.transports.models import PauseCause
+
+logger = logging.getLogger(__name__)
+
+LEAP = 10_000_000  # past all that any process may have drawn from a sequence without a trace here
+SEQUENCES = (
+    "outbox_fence",
+    "outbox_message_id_seq",
+    "outbox_event_id_seq",
+    "dispatch_worker_id_seq",
+)
+
+
+@dataclass
+class Restored:
+    """What was done about a restored database."""
+
+    paused: dict[str, int] = field(default_factory=dict)  # campaign → messages that may go twice
+    stale: list[str] = field(default_factory=list)  # campaigns whose start may have come already
+    doubted: int = 0  # single messages that may have been sent since
+    claims: int | None = None  # handed out since the backup; None: nobody knows
+
+
+def look(*, force: bool = False, actor: User | None = None) -> Restored | None:
+    """Compare the database with this machine's file; act where it is behind, and return what was done.
+
+    `force` acts without asking the file. Whoever sends calls this first, so nothing leaves before it is decided;
+    of several processes one acts and the others wait for it.
+    """
+    with _alone():
+        lineage = _lineage()
+        known = _known(lineage)
+        remembered = epoch.file.remembered(str(lineage.id))
+        (drawn,) = fetch_first("SELECT last_value FROM outbox_fence", [])
+        is_behind = remembered.committed > known or remembered.claimed > drawn
+        done = None
+        if force or is_behind:
+            done = _act(lineage, known, remembered, actor)
+        epoch.begin(str(lineage.id), anew=done is not None)
+    return done
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Wait until no other process looks; a step may be many transactions, so the lock is the session's."""
+    key = crc32(b"dispatch.restoring")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s)", [key])
+        try:
+            yield
+        finally:
+            with suppress(Error):  # a lost connection has released it
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [key])
+
+
+def _lineage() -> Lineage:
+    lineage, _ = Lineage.objects.get_or_create(is_the_one=True)
+    return lineage
+
+
+def _known(lineage: Lineage) -> int:
+    """Return the highest fence that rows of the database know of; unlike sequences they go back with every backup."""
+    workers = Worker.objects.aggregate(fence=Max("fence"))["fence"] or 0
+    return max(workers, lineage.fence)
+
+
+def _act(lineage: Lineage, known: int, remembered: Remembered, actor: User | None) -> Restored:
+    done = Restored(claims=remembered.fence - known if remembered.fence > known else None)
+    logger.error(
+        "this database was restored from a backup (it knows of fence %d, %s of fence %d): "
+        "running campaigns are paused and wait for a person",
+        known,
+        epoch.file.path,
+        remembered.fence,
+    )
+    (fence, *_) = [_leap(name, remembered.fence) for name in SEQUENCES]
+    for campaign in Campaign.objects.running().order_by("pk"):
+        _pause(campaign, done)
+    for campaign in Campaign.objects.due_to_start().order_by("pk"):
+        sentence = (
+            "The database was restored from a backup, and this campaign's time had come by then: "
+            "it may have been sent already."
+        )
+        if campaign.pause(PauseCause.STALE, sentence):
+            done.stale.append(campaign.name)
+    while doubted := doubt_single_messages():
+        done.doubted += doubted
+    # Last: until this is committed, whoever looks finds the database behind and goes on with what is left.
+    with transaction.atomic():
+        Lineage.objects.filter(pk=lineage.pk).update(fence=fence, restored_at=Now())
+        audit(
+            actor=actor,
+            verb="database.restored",
+            after={
+                "campaigns": done.paused,
+                "not started": done.stale,
+                "single messages": done.doubted,
+                "claims since": done.claims,
+            },
+        )
+    return done
+
+
+def _leap(sequence: str, at_least: int) -> int:
+    """Move a sequence past all that was drawn from it before the restore (W8), and return where it is now."""
+    least = at_least if sequence == "outbox_fence" else 0
+    (at,) = fetch_first(
+        f"SELECT setval(%s, greatest(last_value, %s) + %s) FROM {sequence}",  # noqa: S608 - names of our own
+        [sequence, least, LEAP],
+    )
+    return int(at)
+
+
+def _pause(campaign: Campaign, done: Restored) -> None:
+    unsent = QueueEntry.objects.filter(campaign=campaign, is_held=False).count() + _unread(campaign)
+    twice = unsent if done.claims is None else min(unsent, done.claims)
+    sentence = (
+        f"The database was restored from a backup: up to {twice:,} of the {unsent:,} messages that this campaign "
+        "owes may have been sent already, and would be sent twice."
+    )
+    detail = (
+        "Unsubscribes, bounces and changes since the backup are lost, too."
+        if done.claims is None
+        else f"{done.claims:,} claims were handed out after what the database remembers, over all campaigns and streams. "
+        "Unsubscribes, bounces and changes since the backup are lost, too."
+    )
+    if campaign.pause(PauseCause.RESTORED, sentence, detail):
+        done.paused[campaign.name] = twice
+
+
+def _unread(campaign: Campaign) -> int:
+    """Return how many of the audience have no message yet: they may have had one, under another name."""
+    if campaign.expanded_at is not None:
+        return 0
+    rest = Membership.objects.filter(
+        audience=campaign.audience_id, pk__gt=campaign.expansion_cursor
+    )
+    if campaign.expansion_end is not None:
+        rest = rest.filter(pk__lte=campaign.expansion_end)
+    return rest.count()

@@ -1,0 +1,339 @@
+"""A database restored from a backup: seen by the file outside of it, and nothing leaves twice by itself."""
+
+import logging
+import subprocess
+from io import StringIO
+
+import pytest
+from django.conf import settings as django_settings
+from django.core.management import call_command
+from django.db import connection, connections
+
+from mailops.accounts.models import AuditEntry
+from mailops.campaigns.models import Campaign
+from mailops.dispatch import epochs, restoring
+from mailops.dispatch.delivery import Delivery
+from mailops.dispatch.epochs import CLAIMED, COMMITTED, EpochFile, Remembered, epoch
+from mailops.dispatch.models import Lineage, Worker
+from mailops.dispatch.working import WorkerProcess
+from mailops.lib.postgres import Server
+from mailops.outbox.models import Event, Message
+from mailops.outbox.tokens import current_token_key_id
+from tests.factories import make_audience, make_campaign, make_message, make_stream, make_transport
+from tests.smtp_server import SmtpServer
+
+RECIPIENTS = 20
+LONG_AGO = "2026-01-01T00:00Z"
+
+
+@pytest.fixture(autouse=True)
+def machine(monkeypatch, settings, tmp_path):
+    """A machine with a file of its own; its processes beat when a test says so."""
+    settings.MAILOPS_EPOCH_FILE = tmp_path / "epochs"
+    monkeypatch.setattr(WorkerProcess, "_beat", lambda self: None)
+    _restart_process()
+    yield
+    _restart_process()
+
+
+def _restart_process():
+    epoch.__init__()
+
+
+@pytest.fixture
+def server(settings):
+    with SmtpServer(extensions=("8BITMIME",)) as server:
+        settings.MAILOPS_TRUSTED_RELAYS = frozenset({("127.0.0.1", server.port)})
+        yield server
+
+
+def received(server):
+    """Return the recipients of what the receiver took, by its own account."""
+    taken = [
+        line for message in server.messages for line in message.splitlines() if line[:4] == b"To: "
+    ]
+    return [line[4:].decode() for line in taken]
+
+
+def deliver(server, *, until=10**6):
+    """Send in one process, which ends once the receiver has taken `until` messages."""
+    worker = WorkerProcess("bulk")
+    run = Delivery(worker, "bulk", should_stop=lambda: len(server.messages) >= until)
+    run.run()
+    run.finish()
+    if worker._worker_id:
+        worker.beat()
+    worker.stop()
+
+
+def launch(server, **fields):
+    stream = make_stream(transport=make_transport(port=server.port, max_sessions=1), kind="bulk")
+    campaign = make_campaign(
+        stream=stream,
+        **{
+            "state": "running",
+            "started_at": LONG_AGO,
+            "expanded_at": LONG_AGO,
+            "planned": RECIPIENTS,
+            **fields,
+        },
+    )
+    for number in range(RECIPIENTS):
+        make_message(
+            stream=stream,
+            campaign=campaign,
+            recipient=f"r{number}@x.example",
+            token_key_id=current_token_key_id(),
+        )
+    return campaign
+
+
+class Backup:
+    """A real pg_dump of the test's database, and a real restore of it."""
+
+    def __init__(self, folder):
+        self._file = folder / "dump"
+        self._binaries = Server(django_settings.MAILOPS_HOME).binaries
+        database = connection.settings_dict
+        self._name = database["NAME"]
+        self._where = [
+            f"--host={database['HOST']}", f"--username={database['USER']}",
+            *([f"--port={database['PORT']}"] if database["PORT"] else []),
+        ]  # fmt: skip
+
+    def _run(self, program, *arguments):
+        subprocess.run(
+            [self._binaries / program, *self._where, *arguments], check=True, capture_output=True
+        )
+
+    def take(self):
+        self._run("pg_dump", "--format=custom", f"--file={self._file}", self._name)
+
+    def restore(self):
+        connections.close_all()
+        self._run(
+            "psql", "--dbname=postgres", f'--command=DROP DATABASE "{self._name}" WITH (FORCE)'
+        )
+        self._run("psql", "--dbname=postgres", f'--command=CREATE DATABASE "{self._name}"')
+        self._run("pg_restore", f"--dbname={self._name}", self._file)
+        _restart_process()
+
+
+@pytest.mark.django_db(transaction=True)
+class TestRealRestore:
+    @pytest.fixture
+    def backup(self, tmp_path):
+        return Backup(tmp_path)
+
+    def test_in_mid_campaign_it_waits_for_a_person_and_tells_how_many_may_go_twice(
+        self, server, backup
+    ):
+        campaign = launch(server)
+        deliver(server, until=5)
+        backup.take()
+        deliver(server, until=12)
+        before, last_event = len(server.messages), Event.objects.latest("pk").pk
+        (last_fence,) = restoring.fetch_first("SELECT last_value FROM outbox_fence", [])
+        backup.restore()
+
+        deliver(server)
+        assert len(server.messages) == before  # nothing leaves by itself
+        campaign.refresh_from_db()
+        assert (campaign.state, campaign.pause_cause) == ("paused", "restored")
+        told = AuditEntry.objects.get(verb="database.restored").after["campaigns"][campaign.name]
+        assert f"up to {told} of the" in campaign.pause_sentence
+
+        campaign.resume()
+        deliver(server)
+        taken = received(server)
+        doubled = len(taken) - len(set(taken))
+        assert set(taken) == {f"r{number}@x.example" for number in range(RECIPIENTS)}
+        assert 0 < doubled <= told < RECIPIENTS
+        since = Event.objects.filter(pk__gt=last_event)
+        assert since.filter(fence__gt=last_fence).count() == since.count() > 0  # W8
+        assert set(Message.objects.values_list("status", flat=True)) == {"accepted"}
+
+    def test_without_a_restore_nothing_is_seen(self, server):
+        launch(server)
+        for until in (5, 12, 10**6):
+            deliver(server, until=until)
+            _restart_process()
+            assert restoring.look() is None
+        assert len(set(received(server))) == len(received(server)) == RECIPIENTS
+
+    def test_a_dump_whose_sequence_is_younger_than_its_rows_is_seen(self, server, backup):
+        campaign = launch(server)
+        deliver(server, until=5)
+        backup.take()
+        deliver(server, until=12)
+        (last_fence,) = restoring.fetch_first("SELECT last_value FROM outbox_fence", [])
+        backup.restore()
+        restoring.fetch_first("SELECT setval('outbox_fence', %s)", [last_fence])
+        assert restoring.look().paused.keys() == {campaign.name}
+
+    def test_a_process_that_lived_through_it_sees_it_too(self, server, backup):
+        launch(server)
+        worker = WorkerProcess("bulk")
+        worker.ensure_alive()
+        backup.take()
+        epoch.note_claim(restoring.fetch_first("SELECT nextval('outbox_fence')", []))
+        worker.beat()
+        lineage = epoch.lineage
+        backup.restore()
+        epoch.begin(lineage, anew=True)
+        epoch.claimed = epoch.committed = 1  # this process remembers
+        worker.ensure_alive()
+        assert Campaign.objects.get().pause_cause == "restored"
+
+
+@pytest.mark.django_db
+class TestWhatIsDone:
+    def restore(self):
+        """Let the file know more than the database."""
+        restoring.look()
+        epoch.note_commit(Lineage.objects.get().fence + 50)
+        _restart_process()
+        return restoring.look()
+
+    def test_each_running_campaign_is_paused_with_its_number(self, server):
+        campaign = launch(server)
+        done = self.restore()
+        assert done.paused == {campaign.name: RECIPIENTS}
+        assert done.claims == 50
+        campaign.refresh_from_db()
+        assert "up to 20 of the 20 messages" in campaign.pause_sentence
+
+    def test_no_more_than_was_claimed_since_can_go_twice(self, server):
+        campaign = launch(server)
+        restoring.look()
+        epoch.note_commit(3)
+        _restart_process()
+        assert restoring.look().paused == {campaign.name: 3}
+
+    def test_who_of_the_audience_has_no_message_yet_counts(self, server):
+        audience = make_audience("a@x.example", "b@x.example")
+        campaign = launch(server, audience=audience, expanded_at=None, planned=None)
+        assert self.restore().paused == {campaign.name: RECIPIENTS + 2}
+
+    def test_a_campaign_whose_time_came_waits_too(self):
+        campaign = make_campaign(state="scheduled", scheduled_at="2026-01-01T00:00Z")
+        later = make_campaign(state="scheduled", scheduled_at="2126-01-01T00:00Z")
+        assert self.restore().stale == [campaign.name]
+        campaign.refresh_from_db()
+        later.refresh_from_db()
+        assert (campaign.state, later.state) == ("paused", "scheduled")
+        assert "may have been sent already" in campaign.pause_sentence
+
+    @pytest.mark.parametrize(
+        ("guarantee", "status", "round_"),
+        [("leave", "uncertain", 0), ("ask", "held", 0), ("resend", "queued", 1)],
+    )
+    def test_a_single_message_is_in_doubt_as_its_stream_guarantees(self, guarantee, status, round_):
+        stream = make_stream(kind="transactional", guarantee=guarantee)
+        message = make_message(stream=stream)
+        assert self.restore().doubted == 1
+        message.refresh_from_db()
+        assert (message.status, message.round) == (status, round_)
+        assert message.is_doubtful == (guarantee != "resend")
+
+    def test_it_is_done_once(self, server):
+        launch(server)
+        self.restore()
+        Campaign.objects.get().resume()
+        _restart_process()
+        assert restoring.look() is None
+        assert Campaign.objects.get().is_running
+
+    def test_what_was_cut_off_is_done_by_the_next_who_looks(self, server, monkeypatch):
+        campaign = launch(server)
+        single = make_message()
+        with monkeypatch.context() as patched:
+            patched.setattr(restoring, "doubt_single_messages", lambda: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                self.restore()
+        campaign.refresh_from_db()
+        assert campaign.is_paused
+        _restart_process()
+        assert restoring.look().doubted == 1
+        single.refresh_from_db()
+        assert single.is_doubtful
+
+    def test_sequences_leap_past_what_was_used(self):
+        before = [self.at(name) for name in restoring.SEQUENCES]
+        self.restore()
+        assert all(
+            self.at(name) >= old + restoring.LEAP
+            for name, old in zip(restoring.SEQUENCES, before, strict=True)
+        )
+
+    def at(self, sequence):
+        (value,) = restoring.fetch_first(f"SELECT last_value FROM {sequence}", [])
+        return value
+
+    def test_another_database_of_this_machine_is_none_of_its_business(self, server):
+        campaign = launch(server)
+        EpochFile(django_settings.MAILOPS_EPOCH_FILE).append(COMMITTED, "another-one", 10**9)
+        assert restoring.look() is None
+        campaign.refresh_from_db()
+        assert campaign.is_running
+
+    def test_a_dead_workers_successor_does_not_look_like_a_restore(self):
+        worker = WorkerProcess("bulk")
+        worker.ensure_alive()
+        epoch.note_claim(restoring.fetch_first("SELECT nextval('outbox_fence')", []))
+        worker.beat()
+        Worker.objects.update(dead_at="2026-01-01T00:00Z")
+        first, second = worker.ensure_alive(), worker.ensure_alive()
+        assert first == second
+        assert Lineage.objects.get().restored_at is None
+
+
+@pytest.mark.django_db
+class TestCommand:
+    def test_says_what_it_would_do_and_does_nothing(self, server):
+        launch(server)
+        said = StringIO()
+        call_command("after_restore", stdout=said)
+        assert "1 running campaigns would be paused" in said.getvalue()
+        assert Campaign.objects.get().is_running
+
+    def test_does_it_by_hand_where_no_file_tells(self, server):
+        campaign = launch(server)
+        said = StringIO()
+        call_command("after_restore", "--yes", stdout=said)
+        assert f"paused: {campaign.name}; up to 20 messages may be sent twice" in said.getvalue()
+        assert Campaign.objects.get().pause_cause == "restored"
+
+
+class TestFile:
+    @pytest.fixture
+    def file(self, tmp_path):
+        return EpochFile(tmp_path / "some" / "epochs")
+
+    def test_remembers_the_highest_of_each_lineage(self, file):
+        for word, lineage, fence in (
+            (CLAIMED, "a", 7), (COMMITTED, "a", 5), (CLAIMED, "b", 90), (CLAIMED, "a", 3),
+        ):  # fmt: skip
+            file.append(word, lineage, fence)
+        assert file.remembered("a") == Remembered(committed=5, claimed=7)
+        assert file.remembered("c") == Remembered()
+
+    def test_passes_over_what_is_torn_or_nonsense(self, file):
+        file.append(CLAIMED, "a", 7)
+        with file.path.open("a") as torn:
+            torn.write("claimed a x\n\n\0\0\nclaimed a 99999999999999999999\nclaimed a 9")
+        assert file.remembered("a") == Remembered(claimed=7)
+
+    def test_stays_small(self, file, monkeypatch):
+        monkeypatch.setattr(epochs, "MOST_BYTES", 1000)
+        for fence in range(1, 200):
+            file.append(CLAIMED, "a", fence)
+            file.append(COMMITTED, "a", fence)
+        assert file.path.stat().st_size < 1100
+        assert file.remembered("a") == Remembered(committed=199, claimed=199)
+
+    def test_that_cannot_be_written_stops_nothing_and_is_said(self, tmp_path, caplog):
+        (tmp_path / "folder").mkdir()
+        with caplog.at_level(logging.ERROR):
+            EpochFile(tmp_path / "folder").append(COMMITTED, "a", 7)
+        assert "can't be written" in caplog.text
