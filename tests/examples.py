@@ -18,7 +18,7 @@ from mailops.feedback.models import RawFeedback, WebhookEndpoint
 from mailops.incidents.models import Threshold
 from mailops.outbox import tokens
 from mailops.rollouts.probing import checklists_of
-from mailops.transports.models import Credential, ProviderLimit
+from mailops.transports.models import Credential, ProviderLimit, WarmUp
 from tests.addresses import Address
 from tests.factories import (
     make_audience,
@@ -95,6 +95,9 @@ MAKERS: dict[str, Callable[[], Any]] = {
     "feedback:token": make_unsubscribe_token,
     "threshold_id": Threshold.objects.first,
     "channel_id": make_channel,
+    "warm_up_id": lambda: WarmUp.objects.create(
+        transport=make_transport(), mailbox_provider="gmail", started_on="2026-01-05"
+    ),
     "pressure_id": lambda: Pressure.objects.create(
         transport=make_transport(), rate_per_minute=6, aim=60, sentence="Gmail asked for less."
     ),

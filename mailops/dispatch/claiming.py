@@ -14,6 +14,7 @@ from mailops.dispatch.epochs import epoch
 from mailops.dispatch.limits import close_buckets, open_buckets
 from mailops.dispatch.rules import Rules, read_rules
 from mailops.dispatch.sharing import Gate, share_out
+from mailops.dispatch.spilling import spilled
 from mailops.outbox.ledger import fetch_dicts, fetch_rows
 from mailops.outbox.queues import Queue, due_queues
 
@@ -26,6 +27,8 @@ class Carrier:
 
     transport_id: int
     stream_ids: tuple[int, ...]
+    # streams that go through other transports first → those
+    before: tuple[tuple[int, tuple[int, ...]], ...] = ()
     is_in_trouble: bool = False  # its last sessions failed
     is_probed: bool = False  # its breaker is not closed: one session over all workers tries it
 
@@ -67,14 +70,26 @@ class Job(NamedTuple):
 
 
 def usable_carriers(lane: str) -> list[Carrier]:
-    """Return the transports that may open a session now, each with the running streams whose first route it is."""
+    """Return the transports that may open a session now, each with the running streams that go through it.
+
+    Through its first route goes all of a stream's mail; through a later one what those before it may send no more today.
+    """
     rows = fetch_dicts(
         """
         SELECT t.id AS transport_id, array_agg(s.id ORDER BY s.id) AS stream_ids,
+               coalesce(json_object_agg(s.id, r.before) FILTER (WHERE r.before IS NOT NULL), '{}')::text AS before,
                t.failures > 0 OR t.breaker <> 'closed' AS is_in_trouble, t.breaker <> 'closed' AS is_probed
           FROM transports_stream s
-          JOIN LATERAL (SELECT transport_id FROM transports_route r WHERE r.stream_id = s.id
-                         ORDER BY r.position LIMIT 1) r ON TRUE
+          JOIN LATERAL (
+               SELECT r.transport_id, b.ids AS before
+                 FROM transports_route r
+                 CROSS JOIN LATERAL (
+                      SELECT array_agg(o.transport_id) AS ids, bool_and(
+                             t.daily_quota IS NOT NULL OR EXISTS (
+                                 SELECT FROM transports_warmup u WHERE u.transport_id = t.id)) AS may_be_spent
+                        FROM transports_route o JOIN transports_transport t ON t.id = o.transport_id
+                       WHERE o.stream_id = r.stream_id AND o.position < r.position) b
+                WHERE r.stream_id = s.id AND (b.ids IS NULL OR b.may_be_spent)) r ON TRUE
           JOIN transports_transport t ON t.id = r.transport_id
          WHERE s.kind = %s AND s.state = 'running' AND t.state = 'running'
            AND (t.backoff_until IS NULL OR t.backoff_until <= clock_timestamp())
@@ -82,7 +97,18 @@ def usable_carriers(lane: str) -> list[Carrier]:
         """,
         [lane],
     )
-    return [Carrier(**{**row, "stream_ids": tuple(row["stream_ids"])}) for row in rows]
+    return [_carrier(row) for row in rows]
+
+
+def _carrier(row: dict[str, Any]) -> Carrier:
+    before = json.loads(row["before"]).items()
+    return Carrier(
+        transport_id=row["transport_id"],
+        stream_ids=tuple(row["stream_ids"]),
+        before=tuple((int(stream_id), tuple(ids)) for stream_id, ids in before),
+        is_in_trouble=row["is_in_trouble"],
+        is_probed=row["is_probed"],
+    )
 
 
 _CLAIM = """
@@ -177,6 +203,11 @@ class Claimer:
         self._turn += 1
         turned = self._turn % len(known.queues)
         queues = known.queues[turned:] + known.queues[:turned]
+        queues = spilled(
+            queues,
+            dict(carrier.before),
+            lambda transport_id: self.rules(Carrier(transport_id, carrier.stream_ids)),
+        )
         limits = {
             queue: known.rules.limits_of(queue)
             for queue in queues

@@ -4,9 +4,9 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from math import ceil
-from typing import Any
+from typing import Any, cast
 
 from django.db import connection
 
@@ -29,6 +29,10 @@ class Limit:
     def is_open(self) -> bool:
         """Whether it lets everything through."""
         return self.rate_per_minute is None and self.per_day is None
+
+    def of_a_day(self, stream_id: int) -> int:
+        """Return how much of a day's number is open to a stream: the last of it is kept for those who reserved it."""
+        return ceil((self.per_day or 0) * (1 - self.kept_from(stream_id)) - 1e-9)
 
     def kept_from(self, stream_id: int) -> float:
         """Return the part that is reserved for streams other than this one."""
@@ -81,8 +85,7 @@ class Bucket:
             own = self.levels.get(str(stream_id), 0.0)
             rooms.append(int(self.levels[ANYBODY] + 1e-9) + int(own + 1e-9))
         if self.limit.per_day is not None:
-            open_to_it = ceil(self.limit.per_day * (1 - self.limit.kept_from(stream_id)))
-            rooms.append(open_to_it - self.spent)
+            rooms.append(self.limit.of_a_day(stream_id) - self.spent)
         return max(0, min(rooms))
 
     def take(self, stream_id: int, number: int) -> None:
@@ -199,3 +202,18 @@ def scaled(shares: Mapping[int, float]) -> dict[int, float]:
     total = sum(real.values())
     factor = MOST_RESERVED / total if total > MOST_RESERVED else 1.0
     return {stream_id: share * factor for stream_id, share in real.items()}
+
+
+def read_spent(keys: Iterable[str]) -> dict[str, int]:
+    """Return what was taken today under `keys`, without locking anything: it may have grown already."""
+    rows = fetch_dicts(
+        f"SELECT key, spent FROM dispatch_allowance WHERE key = ANY(%s) AND day = {_TODAY}",  # noqa: S608 - a constant
+        [sorted(keys)],
+    )
+    return {row["key"]: row["spent"] for row in rows}
+
+
+def utc_today() -> date:
+    """Return the present day of UTC, by the database's clock."""
+    (row,) = fetch_dicts(f"SELECT {_TODAY} AS today", [])
+    return cast("date", row["today"])

@@ -2,14 +2,15 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import date
 
 from django.db.models import Sum
 from django.db.models.functions import Now
 
-from mailops.dispatch.limits import Limit, scaled
+from mailops.dispatch.limits import Limit, scaled, utc_today
 from mailops.dispatch.models import Pressure
 from mailops.outbox.queues import Queue
-from mailops.transports.models import PROVIDER_DEFAULT, ProviderLimit, Stream, Transport
+from mailops.transports.models import PROVIDER_DEFAULT, ProviderLimit, Stream, Transport, WarmUp
 
 ALL = "*"  # the place of a rule that concerns all of a transport
 
@@ -29,7 +30,8 @@ class Rules:
     transport: Limit
     streams: dict[int, Limit] = field(default_factory=dict)
     providers: dict[str, Limit] = field(default_factory=dict)
-    here: dict[str, Limit] = field(default_factory=dict)  # of a provider through this transport
+    slowed: dict[str, float] = field(default_factory=dict)  # place → messages a minute
+    warming: dict[str, int | None] = field(default_factory=dict)  # place → messages today
     stopped: frozenset[str] = frozenset()  # providers that are sent nothing now
     sessions: dict[str, SessionLimit] = field(default_factory=dict)
     default: SessionLimit = SessionLimit()  # of a provider that is known by name and has no row
@@ -39,12 +41,20 @@ class Rules:
         """Return the limits that say something on a queue."""
         found = [
             self.transport,
-            self.here.get(ALL),
-            self.here.get(queue.pool),
+            Limit(
+                f"{self.transport.key}:{ALL}", self.slowed.get(ALL), shares=self.transport.shares
+            ),
+            self._here(queue.pool),
             self.streams.get(queue.stream),
             self.providers.get(queue.pool),
         ]
         return [limit for limit in found if limit is not None and not limit.is_open]
+
+    def _here(self, pool: str) -> Limit:
+        """Return the limit of a provider through this transport: its pressure, its warm-up."""
+        per_day = self.warming[pool] if pool in self.warming else self.warming.get(ALL)
+        key, shares = f"{self.transport.key}:{pool}", self.transport.shares
+        return Limit(key, self.slowed.get(pool), per_day, shares)
 
     def sessions_of(self, provider: str) -> SessionLimit:
         """Return what sessions mind of a provider."""
@@ -95,10 +105,8 @@ def read_rules(transport_id: int, stream_ids: Iterable[int]) -> Rules:
             )
             for limit in limits
         },
-        here={
-            place: Limit(f"t{transport_id}:{place}", row.rate_per_minute, shares=scaled(routed))
-            for place, row in slowed.items()
-        },
+        slowed={place: row.rate_per_minute for place, row in slowed.items()},
+        warming=_warming(transport_id),
         stopped=_stopped(transport_id),
         sessions={limit.mailbox_provider: _session_limit(limit, possible) for limit in limits},
         default=_session_limit(PROVIDER_DEFAULT, possible),
@@ -118,6 +126,12 @@ def _session_limit(limit: ProviderLimit, possible: int) -> SessionLimit:
 def _slowed(transport_id: int) -> dict[str, Pressure]:
     rows = Pressure.objects.filter(transport_id=transport_id)
     return {row.mailbox_provider or ALL: row for row in rows}
+
+
+def _warming(transport_id: int) -> dict[str, int | None]:
+    rows = list(WarmUp.objects.filter(transport_id=transport_id))
+    today = utc_today() if rows else date.min
+    return {row.mailbox_provider or ALL: row.volume(today) for row in rows}
 
 
 def _stopped(transport_id: int) -> frozenset[str]:

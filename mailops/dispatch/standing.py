@@ -1,11 +1,25 @@
 """Tells where a transport stands: what it may send now, and why that is less than it could."""
 
 from dataclasses import dataclass
+from datetime import date
 
-from django.db.models import F
+from django.db.models import F, Q
 
+from mailops.dispatch.limits import utc_today
 from mailops.dispatch.models import Allowance, Pressure
-from mailops.transports.models import Transport
+from mailops.dispatch.rules import ALL
+from mailops.lib.mailbox_providers import name_of
+from mailops.transports.models import Transport, WarmUp
+
+
+@dataclass(frozen=True)
+class Ramp:
+    """One warm-up, and what it let through today."""
+
+    warm_up: WarmUp
+    day: int
+    volume: int | None  # None: it is warm
+    sent: list[tuple[str, int]]  # provider → messages today, the most first
 
 
 @dataclass(frozen=True)
@@ -15,19 +29,36 @@ class Standing:
     transport: Transport
     sent_today: int  # counted by its quota
     pressures: list[Pressure]
-
-    @property
-    def is_free(self) -> bool:
-        return not self.pressures and self.transport.daily_quota is None
+    ramps: list["Ramp"]
 
 
 def standing_of(transport: Transport) -> Standing:
     """Return where `transport` stands, by the rows that dispatch goes by."""
-    today = Allowance.objects.today().filter(key=f"t{transport.pk}").first()
+    key = f"t{transport.pk}"
+    of_it = Q(key=key) | Q(key__startswith=f"{key}:")
+    spent = dict(Allowance.objects.today().filter(of_it).values_list("key", "spent"))
     stopped_first = F("stopped_until").desc(nulls_last=True)
     pressures = Pressure.objects.filter(transport=transport).with_now()
     return Standing(
         transport=transport,
-        sent_today=today.spent if today else 0,
+        sent_today=spent.pop(key, 0),
         pressures=list(pressures.order_by(stopped_first, "mailbox_provider")),
+        ramps=_ramps(transport, {name.partition(":")[2]: n for name, n in spent.items() if n}),
     )
+
+
+def _ramps(transport: Transport, sent: dict[str, int]) -> list[Ramp]:
+    warm_ups = list(transport.warm_ups.order_by("-mailbox_provider"))
+    today = utc_today() if warm_ups else date.min
+    own = {one.mailbox_provider for one in warm_ups if one.mailbox_provider}
+    ramps = []
+    for one in warm_ups:
+        places = [one.mailbox_provider] if one.mailbox_provider else set(sent) - own - {ALL}
+        numbers = [(_name(place), sent.get(place, 0)) for place in places]
+        most_first = sorted(numbers, key=lambda number: -number[1])
+        ramps.append(Ramp(one, one.day(today), one.volume(today), most_first))
+    return ramps
+
+
+def _name(provider: str) -> str:
+    return name_of(provider) if provider else "other domains"

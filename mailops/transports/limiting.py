@@ -1,4 +1,4 @@
-"""Saves what mailbox providers are sent at most, with the audit trail."""
+"""Saves what mailbox providers are sent at most, and how transports are warmed up, with the audit trail."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
 from mailops.lib.locks import lock_row
 from mailops.transports.configuring import differing
-from mailops.transports.models import ProviderLimit
+from mailops.transports.models import ProviderLimit, WarmUp
 
 _FIELDS = ("mailbox_provider", "max_sessions", "messages_per_session", "rate_per_minute", "note")
 
@@ -31,6 +31,36 @@ def delete_provider_limit(*, limit: ProviderLimit, actor: User | None) -> None:
         return
     audit(actor=actor, verb="providerlimit.delete", subject=limit, before=_facts(limit))
     limit.delete()
+
+
+@transaction.atomic
+def save_warm_up(*, warm_up: WarmUp, actor: User | None) -> None:
+    """Save a ramp, new or edited in memory."""
+    old = WarmUp.objects.select_for_update().filter(pk=warm_up.pk).first()
+    warm_up.save()
+    before, after = differing(_ramp(old) if old else {}, _ramp(warm_up))
+    verb = "transport.change_warm_up" if old else "transport.warm_up"
+    audit(actor=actor, verb=verb, subject=warm_up.transport, before=before, after=after)
+
+
+@transaction.atomic
+def end_warm_up(*, warm_up: WarmUp, actor: User | None) -> None:
+    """Let a transport send as much as its other limits allow."""
+    if not lock_row(warm_up):
+        return
+    verb = "transport.end_warm_up"
+    audit(actor=actor, verb=verb, subject=warm_up.transport, before=_ramp(warm_up))
+    warm_up.delete()
+
+
+def _ramp(warm_up: WarmUp) -> dict[str, Any]:
+    return {
+        "mailbox_provider": warm_up.mailbox_provider,
+        "started_on": warm_up.started_on.isoformat(),
+        "first_day": warm_up.first_day,
+        "growth_percent": warm_up.growth_percent,
+        "full_volume": warm_up.full_volume,
+    }
 
 
 def _facts(limit: ProviderLimit) -> dict[str, Any]:

@@ -1,12 +1,14 @@
-"""Forms about what mailbox providers are sent at most."""
+"""Forms about what mailbox providers are sent at most, and about warming up."""
 
+from datetime import UTC
 from typing import Any, ClassVar
 
 from django import forms
+from django.utils import timezone
 
 from mailops.lib.mailbox_providers import NAMES
 from mailops.protocol.address import InvalidAddress, domain_key
-from mailops.transports.models import ProviderLimit
+from mailops.transports.models import ProviderLimit, WarmUp
 from mailops.transports.models.limits import ProviderLimitQuerySet
 
 _BY_NAME = {name.casefold(): provider for provider, name in NAMES.items()}
@@ -85,3 +87,79 @@ class ProviderFilterForm(forms.Form):
         return limits.filter(mailbox_provider__icontains=text) | limits.filter(
             mailbox_provider__in=named
         )
+
+
+_LONGEST_RAMP = 365  # days
+
+
+class WarmUpForm(forms.ModelForm):  # type: ignore[type-arg]
+    """The ramp of `transport`; a provider that mailops doesn't know by name needs limits of its own first."""
+
+    mailbox_provider = forms.CharField(
+        max_length=100,
+        required=False,
+        help_text="Such as Gmail. Empty: everybody without a ramp of their own, each by itself; "
+        "domains that mailops doesn't know by name together.",
+    )
+
+    class Meta:
+        model = WarmUp
+        fields: ClassVar[list[str]] = [
+            "mailbox_provider",
+            "started_on",
+            "first_day",
+            "growth_percent",
+            "full_volume",
+        ]
+        labels: ClassVar = {
+            "started_on": "First day",
+            "first_day": "Messages on the first day",
+            "growth_percent": "More each day, in percent",
+            "full_volume": "Warm at so many messages a day",
+        }
+        help_texts: ClassVar = {
+            "started_on": "A day goes from midnight to midnight UTC.",
+            "full_volume": "From the day on which that many could leave, nothing is held back.",
+        }
+        widgets: ClassVar = {"started_on": forms.DateInput(attrs={"type": "date"})}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        provider = self.instance.mailbox_provider
+        self.initial["mailbox_provider"] = NAMES.get(provider, provider)
+        self.initial.setdefault("started_on", timezone.now().astimezone(UTC).date())
+        if self.initial["started_on"] is None:
+            self.initial["started_on"] = timezone.now().astimezone(UTC).date()
+
+    def clean_mailbox_provider(self) -> str:
+        text = self.cleaned_data["mailbox_provider"]
+        provider = read_provider(text) if text.strip() else ""
+        if "." in provider and not ProviderLimit.objects.filter(mailbox_provider=provider).exists():
+            raise forms.ValidationError(
+                "mailops doesn't know it by name: give the domain limits of its own first, under Mailbox providers."
+            )
+        others = WarmUp.objects.filter(
+            transport=self.instance.transport, mailbox_provider=provider
+        ).exclude(pk=self.instance.pk)
+        if others.exists():
+            raise forms.ValidationError("This transport has a ramp for it already.")
+        return provider
+
+    def clean_growth_percent(self) -> int:
+        percent: int = self.cleaned_data["growth_percent"]
+        if not 1 <= percent <= 300:
+            raise forms.ValidationError("Between 1 and 300.")
+        return percent
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        first, full = cleaned.get("first_day"), cleaned.get("full_volume")
+        if first is not None and first < 1:
+            self.add_error("first_day", "At least 1; to stop mail, pause the transport.")
+        elif first and full is not None and full <= first:
+            self.add_error("full_volume", "More than on the first day.")
+        elif not self.errors:
+            ramp = WarmUp(**{name: cleaned[name] for name in self.Meta.fields})
+            if ramp.days > _LONGEST_RAMP:
+                self.add_error("growth_percent", f"So it would take {ramp.days} days.")
+        return cleaned

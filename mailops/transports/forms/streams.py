@@ -32,7 +32,7 @@ class StreamForm(forms.ModelForm):  # type: ignore[type-arg]
         label="Second transport",
         required=False,
         empty_label="None",
-        help_text="Stands by.",
+        help_text="Stands by, and takes what the first may not send any more today (quota, warm-up).",
     )
     third_transport = forms.ModelChoiceField(
         Transport.objects.order_by("name"),

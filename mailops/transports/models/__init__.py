@@ -1,7 +1,7 @@
 """How mail leaves: credentials, transports, streams."""
 
 from mailops.transports.models.hours import DAYS, KeepsHours, hours_are_whole
-from mailops.transports.models.limits import PROVIDER_DEFAULT, ProviderLimit
+from mailops.transports.models.limits import PROVIDER_DEFAULT, ProviderLimit, WarmUp
 from mailops.transports.models.pausing import PauseCause, RunState
 from mailops.transports.models.stream import PATIENCE, RESERVED, Patience, Route, Stream
 from mailops.transports.models.transport import Credential, Transport
@@ -20,5 +20,6 @@ __all__ = [
     "RunState",
     "Stream",
     "Transport",
+    "WarmUp",
     "hours_are_whole",
 ]

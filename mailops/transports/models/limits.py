@@ -1,5 +1,7 @@
 """What mailbox providers are spared: limits of their own, over all transports, streams and processes."""
 
+from datetime import date, timedelta
+from math import ceil, log
 from typing import ClassVar, Self
 
 from django.db import models
@@ -44,3 +46,50 @@ class ProviderLimit(models.Model):
 
 # Of each provider that mailops knows by name and that has no row: none of them minds as much.
 PROVIDER_DEFAULT = ProviderLimit(max_sessions=10, messages_per_session=500)
+
+
+class WarmUp(models.Model):
+    """A ramp of what one transport sends a day, to one mailbox provider or to everybody without a row, each by itself."""
+
+    transport = models.ForeignKey(
+        "transports.Transport", on_delete=models.CASCADE, related_name="warm_ups"
+    )
+    mailbox_provider = models.CharField(max_length=100, blank=True)  # "": whoever has no row
+    started_on = models.DateField()  # a day of UTC
+    first_day = models.PositiveIntegerField(default=50)
+    growth_percent = models.PositiveSmallIntegerField(default=50)
+    full_volume = models.PositiveIntegerField(
+        default=50_000
+    )  # a day; from then on nothing is held back
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["transport", "mailbox_provider"], name="warm_up_once")
+        ]
+
+    def __str__(self) -> str:
+        return name_of(self.mailbox_provider) if self.mailbox_provider else "everybody else"
+
+    def day(self, today: date) -> int:
+        """Return which day of the ramp it is, from 1."""
+        return max(0, (today - self.started_on).days) + 1
+
+    def volume(self, today: date) -> int | None:
+        """Return how many messages may leave on a day; None once it is warm."""
+        day = self.day(today)
+        if day > self.days:
+            return None
+        return int(self.first_day * (1 + self.growth_percent / 100) ** (day - 1))
+
+    @property
+    def days(self) -> int:
+        """How many days it lasts."""
+        if self.first_day >= self.full_volume:
+            return 0
+        ratio = log(self.full_volume / self.first_day) / log(1 + self.growth_percent / 100)
+        return ceil(ratio - 1e-9)
+
+    @property
+    def warm_on(self) -> date:
+        """The first day on which nothing is held back."""
+        return self.started_on + timedelta(days=self.days)

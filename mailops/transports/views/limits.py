@@ -1,4 +1,4 @@
-"""The pages of what mailbox providers are sent at most."""
+"""The pages of what mailbox providers are sent at most, and of warm-ups."""
 
 from django.contrib import messages
 from django.core.paginator import Paginator
@@ -8,9 +8,14 @@ from django.shortcuts import get_object_or_404, redirect
 from mailops.accounts.permissions import Act, needs, user_of
 from mailops.lib.csv_export import stream_csv
 from mailops.lib.htmx import render_page
-from mailops.transports.forms.limits import ProviderFilterForm, ProviderLimitForm
-from mailops.transports.limiting import delete_provider_limit, save_provider_limit
-from mailops.transports.models import PROVIDER_DEFAULT, ProviderLimit
+from mailops.transports.forms.limits import ProviderFilterForm, ProviderLimitForm, WarmUpForm
+from mailops.transports.limiting import (
+    delete_provider_limit,
+    end_warm_up,
+    save_provider_limit,
+    save_warm_up,
+)
+from mailops.transports.models import PROVIDER_DEFAULT, ProviderLimit, Transport, WarmUp
 from mailops.transports.models.limits import ProviderLimitQuerySet
 
 PAGE = 50
@@ -84,3 +89,38 @@ def provider_delete(request: HttpRequest, limit_id: int) -> HttpResponse:
         return redirect("transports:providers")
     context = {"limit": limit, "default": PROVIDER_DEFAULT}
     return render_page(request, "transports/provider_confirm_delete.html", context)
+
+
+@needs(Act.CONFIGURE)
+def warm_up_add(request: HttpRequest, transport_id: int) -> HttpResponse:
+    transport = get_object_or_404(Transport, pk=transport_id)
+    return _edit_warm_up(request, WarmUp(transport=transport))
+
+
+@needs(Act.CONFIGURE)
+def warm_up_edit(request: HttpRequest, warm_up_id: int) -> HttpResponse:
+    return _edit_warm_up(
+        request, get_object_or_404(WarmUp.objects.select_related("transport"), pk=warm_up_id)
+    )
+
+
+def _edit_warm_up(request: HttpRequest, warm_up: WarmUp) -> HttpResponse:
+    name = str(warm_up) if warm_up.pk else ""
+    form = WarmUpForm(request.POST or None, instance=warm_up)
+    if request.method == "POST" and form.is_valid():
+        save_warm_up(warm_up=form.instance, actor=user_of(request))
+        messages.success(request, f"{form.instance.transport} is warmed up for {form.instance}.")
+        return redirect("transports:detail", form.instance.transport_id)
+    status = 422 if request.method == "POST" else 200
+    context = {"form": form, "name": name, "transport": warm_up.transport}
+    return render_page(request, "transports/warm_up_form.html", context, status=status)
+
+
+@needs(Act.CONFIGURE)
+def warm_up_end(request: HttpRequest, warm_up_id: int) -> HttpResponse:
+    warm_up = get_object_or_404(WarmUp.objects.select_related("transport"), pk=warm_up_id)
+    if request.method == "POST":
+        end_warm_up(warm_up=warm_up, actor=user_of(request))
+        messages.success(request, f"The warm-up for {warm_up} has ended.")
+        return redirect("transports:detail", warm_up.transport_id)
+    return render_page(request, "transports/warm_up_confirm_end.html", {"warm_up": warm_up})
