@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 
 GROUP = 200  # requests in one transaction: far under the 5 s that one may live
 RETRY_SECONDS = 0.5
+WAIT_SECONDS = 0.05  # for a first request, before looking at what is left to do
 # A group waits for the other sessions as long as they come thick: one commit for all of them costs little more than one.
 GAP_SECONDS = 0.0015
 GATHER_SECONDS = 0.015
@@ -55,15 +56,40 @@ class Request:
 
 
 class Committer:
-    """Owns the process's database connection while sessions run in threads; only `put` may be called from those."""
+    """Writes for the sessions of a process, from a thread of its own once started; only `put` may be called by others.
+
+    Claims have another connection, so that no group waits for one.
+    """
 
     def __init__(self, *, count_sessions: Callable[[], int] = lambda: 1) -> None:
         self._count_sessions = count_sessions
+        self._thread: threading.Thread | None = None
+        self._stopping = threading.Event()
         self._requests: queue.SimpleQueue[Request] = queue.SimpleQueue()
         self._unwritten: list[
             Request
         ] = []  # results that the database did not take yet; nothing is marked meanwhile (W11)
         self._retry_at = 0.0
+
+    def start(self) -> None:
+        """Commit from a thread, if none does yet."""
+        if self._thread is None or not self._thread.is_alive():
+            self._stopping.clear()
+            self._thread = threading.Thread(target=self._work, name="committer", daemon=True)
+            self._thread.start()
+
+    def stop(self, *, patience: float) -> None:
+        """Let the thread write what it was given, and end; wait up to `patience` seconds for it."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join(patience)
+
+    def _work(self) -> None:
+        try:
+            while self.commit_waiting(timeout=WAIT_SECONDS) or not self._stopping.is_set():
+                pass
+        finally:
+            connection.close()
 
     def put(self, request: Request) -> Request:
         self._requests.put(request)
@@ -89,9 +115,9 @@ class Committer:
                 self._write_one_by_one(group)
             else:
                 self._postpone(group)
-        except Error:
+        except Exception:
             logger.exception(
-                "a group of %d results was refused by the database; writing them one by one",
+                "a group of %d results could not be written; writing them one by one",
                 len(group),
             )
             self._write_one_by_one(group)
@@ -143,7 +169,7 @@ class Committer:
                 return
             try:
                 granted = self._write([request])
-            except Error:
+            except Exception:
                 logger.exception(
                     "a result could not be written; it stays in memory and is tried again"
                 )
@@ -175,7 +201,7 @@ class Committer:
         for request in list(self._unwritten):
             try:
                 self._write([request])
-            except Error:
+            except Exception:
                 if not _is_connected():
                     return
                 logger.exception("a result still can't be written")

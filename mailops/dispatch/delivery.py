@@ -1,4 +1,4 @@
-"""Delivers a lane: claims due messages, runs sessions in threads, and commits for all of them (states.md)."""
+"""Delivers a lane: claims due messages, and runs sessions in threads over them (states.md)."""
 
 import logging
 import threading
@@ -37,6 +37,11 @@ LOOK_SECONDS, BUSY_LOOK_SECONDS = (
     0.1,
     0.25,
 )  # how often a lane without jobs, or with some, is looked after
+STEP_SECONDS = (
+    0.02  # how soon a fault is acted on, another session opened, the end of the process seen
+)
+LAST_WRITE_SECONDS = 0.5  # for what was read just before the grace ended
+ALIVE_SECONDS = 1.0  # how often a worker asks whether it lives; claims and marks ask each time
 MESSAGES_FOR_ANOTHER_SESSION = 5
 # What no waiting mends; other faults back off and open the breaker.
 NEEDS_A_PERSON = frozenset(
@@ -57,6 +62,7 @@ class Lane:
     changed: threading.Condition = field(default_factory=threading.Condition)
     sessions: dict[threading.Thread, None] = field(default_factory=dict)
     leaving: set[threading.Thread] = field(default_factory=set)  # take nothing more
+    was_fed: bool = False  # the last claim gave all that was asked for: there is more
     is_closing: bool = False
     lost_recipients: set[str] = field(default_factory=set)
     fault: SessionFault | None = None
@@ -97,6 +103,7 @@ class Lane:
 
     def add(self, jobs: list[Job]) -> None:
         with self.changed:
+            self.was_fed = len(jobs) == CLAIM
             self.jobs.extend(jobs)
             self.changed.notify_all()
 
@@ -116,14 +123,19 @@ class Lane:
             return self.talks.count_ready(self.jobs)
 
     @property
+    def is_hungry(self) -> bool:
+        return not self.is_closing and self.ready < CLAIM // 2
+
+    @property
     def live_sessions(self) -> int:
         return sum(thread.is_alive() for thread in self.sessions)
 
 
 class Delivery:
-    """Delivers one lane for the life of a process, run by run; all but the sessions' talk happens in the caller's thread.
+    """Delivers one lane for the life of a process, run by run.
 
-    Sessions outlive a run: a peer may take ten minutes for its final reply, a run lasts less than one.
+    The caller's thread claims and looks after transports, each session talks in a thread of its own, and the committer's
+    thread writes for all of them. Sessions outlive a run: a peer may take ten minutes for its final reply, a run lasts less than one.
     """
 
     def __init__(
@@ -137,9 +149,8 @@ class Delivery:
         self._claimer: Claimer | None = None
         self._seats: SeatKeeper | None = None
         self._talks = Talks()
-        self._worker_id = 0
         self._taken = 0
-        self._look_at = 0.0
+        self._look_at = self._alive_until = 0.0
         worker.count_sessions = self._count_sessions
 
     def run(self) -> bool:
@@ -147,6 +158,7 @@ class Delivery:
 
         Where the process should stop, finish what is in flight instead.
         """
+        self._committer.start()
         ends_at = time.monotonic() + RUN_SECONDS
         self._taken, idle_since = 0, time.monotonic()
         while not self._should_stop():
@@ -159,6 +171,7 @@ class Delivery:
             elif now - idle_since > (LINGER_SECONDS if self._taken else 0.0):
                 self._leave_seats()
                 return False
+            time.sleep(STEP_SECONDS)
         self.finish()
         return False
 
@@ -171,7 +184,7 @@ class Delivery:
     def _step(self) -> None:
         try:
             self._pause_what_must()
-            if not self._committer.has_unwritten and time.monotonic() >= self._look_at:
+            if not self._committer.has_unwritten and self._must_look():
                 self._claim_more()
             for lane in self._lanes.values():
                 self._open_sessions(lane)
@@ -181,16 +194,10 @@ class Delivery:
             )
             connection.close()
             self._look_at = time.monotonic() + 0.5
-        self._committer.commit_waiting(timeout=0.02)
 
     def _claim_more(self) -> None:
-        hungry = 0
-        self._worker_id = self._worker.ensure_alive()
-        if self._claimer is None or self._claimer.worker_id != self._worker_id:
-            self._claimer = Claimer(self._worker_id)
-            self._seats = SeatKeeper(
-                self._worker_id, is_urgent=self._lane_name == Stream.Kind.TRANSACTIONAL
-            )
+        self._make_sure_of_worker()
+        assert self._claimer is not None
         carriers = {carrier.transport_id: carrier for carrier in usable_carriers(self._lane_name)}
         for transport_id in set(self._lanes) - set(carriers):
             self._drop(self._lanes[transport_id])
@@ -198,20 +205,32 @@ class Delivery:
             lane = self._lane_of(carrier)
             lane.carrier = carrier
             self._talks.limit_of = self._claimer.rules(carrier).sessions_of
-            if lane.is_closing or lane.ready >= CLAIM // 2:
+            if not lane.is_hungry:
                 continue
             waiting = Counter(job.mailbox_provider for job in list(lane.jobs))
             jobs = self._claimer.claim(carrier, CLAIM, waiting=waiting)
             self._load_templates(jobs)
             lane.add(jobs)
             self._taken += len(jobs)
-            hungry += len(jobs)
         self._ask_for_seats()
         # Where nothing was due, look again soon but not in a tight loop; where there is enough to do, less often.
-        wait = (
-            BUSY_LOOK_SECONDS if any(lane.jobs for lane in self._lanes.values()) else LOOK_SECONDS
-        )
-        self._look_at = time.monotonic() + (0.0 if hungry else wait)
+        is_busy = any(lane.jobs for lane in self._lanes.values())
+        self._look_at = time.monotonic() + (BUSY_LOOK_SECONDS if is_busy else LOOK_SECONDS)
+
+    def _must_look(self) -> bool:
+        """Tell whether it is time to look for work; a lane that eats up what it had is looked after at once."""
+        ran_low = any(lane.was_fed and lane.is_hungry for lane in self._lanes.values())
+        return ran_low or time.monotonic() >= self._look_at
+
+    def _make_sure_of_worker(self) -> None:
+        if time.monotonic() < self._alive_until:
+            return
+        worker_id = self._worker.ensure_alive()
+        if self._claimer is None or self._claimer.worker_id != worker_id:
+            self._claimer = Claimer(worker_id)
+            is_urgent = self._lane_name == Stream.Kind.TRANSACTIONAL
+            self._seats = SeatKeeper(worker_id, is_urgent=is_urgent)
+        self._alive_until = time.monotonic() + ALIVE_SECONDS
 
     def _lane_of(self, carrier: Carrier) -> Lane:
         lane = self._lanes.get(carrier.transport_id)
@@ -408,9 +427,8 @@ class Delivery:
         while time.monotonic() < deadline and (
             self._count_sessions() or self._committer.has_unwritten
         ):
-            self._committer.commit_waiting(timeout=0.02)
-        while self._committer.commit_waiting(timeout=0.0):
-            pass
+            time.sleep(STEP_SECONDS)
+        self._committer.stop(patience=max(LAST_WRITE_SECONDS, deadline - time.monotonic()))
         try:
             self._pause_what_must()
             self._give_up([*left, *(job for lane in self._lanes.values() for job in lane.close())])

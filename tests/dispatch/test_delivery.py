@@ -12,13 +12,7 @@ from mailops.transports.models import Transport
 from tests.factories import make_message, make_stream, make_transport
 from tests.smtp_server import SmtpServer
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def no_heart(monkeypatch):
-    """Let the worker live without its thread, whose connection would not see the test's transaction."""
-    monkeypatch.setattr(WorkerProcess, "_beat", lambda self: None)
+pytestmark = pytest.mark.django_db(transaction=True)  # the committer has its own connection
 
 
 @pytest.fixture
