@@ -11,6 +11,7 @@ MODULES = (
     "database",
     "brokers",
     "clocks",
+    "hours",
     "presses",
     "sinks",
     "peers",
