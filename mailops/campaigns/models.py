@@ -106,6 +106,11 @@ class Campaign(KeepsHours, models.Model):
         return self.state == self.State.PAUSED
 
     @property
+    def was_restored(self) -> bool:
+        """Tell whether it waits because the database was restored: what it owes may have been sent."""
+        return self.is_paused and self.pause_cause == PauseCause.RESTORED
+
+    @property
     def is_completed(self) -> bool:
         return self.state == self.State.COMPLETED
 

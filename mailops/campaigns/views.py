@@ -24,7 +24,7 @@ FIXES: dict[str, str] = {
     PauseCause.PERSON: "Ask whoever pressed pause, then resume or cancel.",
     PauseCause.GUARDRAIL: "Look at the bounces and complaints first; resume when their cause is gone.",
     PauseCause.FAULT: "Mend what the sentence names, test the transport, then resume: nobody was suppressed, and what waits is sent.",
-    PauseCause.RESTORED: "Resume if a few people may get the mail twice; else cancel.",
+    PauseCause.RESTORED: "Find out by the relay's log what was sent; or resume if a few people may get the mail twice; else cancel.",
     PauseCause.STALE: "Launch it now or for another time, or cancel it.",
     PauseCause.GATE: "Mend what the sentence names and launch it again; or launch it all the same, with a reason.",
 }

@@ -66,6 +66,9 @@ class EpochFile:
             text = self.path.read_text(errors="replace")
         except FileNotFoundError:
             return {}
+        except OSError as error:
+            _complain(self.path, str(error))
+            return {}
         found: dict[str, dict[str, int]] = {}
         for line in text.splitlines(keepends=True):
             match line.split():
@@ -101,9 +104,9 @@ class EpochFile:
 
 @lru_cache(maxsize=16)
 def _complain(path: Path, reason: str) -> None:
-    """Say once that the file can't be written; mail goes on, since that is worth more."""
+    """Say once that the file is of no use; mail goes on, since that is worth more."""
     logger.error(
-        "%s can't be written (%s): a database that is restored from now on would not be noticed",
+        "%s can't be read or written (%s): a database that is restored would not be noticed",
         path,
         reason,
     )

@@ -19,7 +19,15 @@ from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
 from mailops.campaigns.models import Campaign
 from mailops.outbox.doubtful import Choice, doubtful, doubtful_at, moment
-from mailops.outbox.models import EventKind, Message, RelayLog, Settlement, Status
+from mailops.outbox.doubting import take_into_doubt
+from mailops.outbox.models import (
+    EventKind,
+    Message,
+    QueueEntry,
+    RelayLog,
+    Settlement,
+    Status,
+)
 from mailops.outbox.recording import Outcome, Recorded, record
 from mailops.outbox.relay_log_verdicts import (
     consequence_of,
@@ -170,6 +178,8 @@ def _parts(run: Settlement) -> list[QuerySet[Message]]:
 
 
 def _count(run: Settlement) -> int:
+    if run.act == Settlement.Act.DOUBT:
+        return QueueEntry.objects.filter(campaign=run.campaign, is_held=False).count()
     if run.act == Settlement.Act.BY_LOG:
         return findings_to_apply(run).count()
     return sum(part.count() for part in _parts(run))
@@ -189,6 +199,13 @@ def settle_chunk(*, settlement_id: int, most: int = CHUNK) -> bool:
         run = running.select_for_update(skip_locked=True).first()
         if run is None:
             return False
+        if run.act == Settlement.Act.DOUBT and not _still_waits(run):
+            _finish(
+                run,
+                Settlement.State.STOPPED,
+                sentence="The campaign does not wait any more, so nothing else of it comes into doubt.",
+            )
+            return False
         picked = _pick(run, most)
         if not picked:
             _finish(run, Settlement.State.COMPLETED)
@@ -207,7 +224,17 @@ def settle_chunk(*, settlement_id: int, most: int = CHUNK) -> bool:
     return True
 
 
+def _still_waits(run: Settlement) -> bool:
+    """Lock the campaign, and tell whether it still waits for a person's word after a restore."""
+    if run.campaign_id is None:
+        return False
+    return Campaign.objects.select_for_update().get(pk=run.campaign_id).was_restored
+
+
 def _pick(run: Settlement, most: int) -> list[_Picked]:
+    if run.act == Settlement.Act.DOUBT:
+        outcomes = take_into_doubt(campaign=run.campaign, after=run.cursor, most=most)
+        return [_Picked(outcome.message_id, outcome, run.campaign_id) for outcome in outcomes]
     if run.act == Settlement.Act.BY_LOG:
         found = findings_to_apply(run).filter(message_id__gt=run.cursor).order_by("message_id")
         rows = found.select_related("message")[:most]

@@ -121,8 +121,13 @@ class Attempt:
     marked_at: datetime | None
     phase: str
     peer: str
-    sentence: str
+    reason: str
     detail: str
+
+    @property
+    def was_seen(self) -> bool:
+        """Tell whether somebody saw it begin; of a restored message nobody knows whether there was one."""
+        return self.reason != "restored"
 
 
 def attempts(messages: list[Message]) -> dict[int, Attempt]:
@@ -143,7 +148,7 @@ def _attempt(event: Event) -> Attempt:
         marked_at=parse_datetime(str(data.get("marked_at", ""))),
         phase=str(data.get("phase", "")),
         peer=str(data.get("peer", "")),
-        sentence=event.sentence,
+        reason=event.reason,
         detail=str(data.get("detail", "")),
     )
 
@@ -152,7 +157,7 @@ def what_settles(message: Message) -> str:
     """Say what would settle an uncertain message without a person's guess."""
     transport = message.transport
     if transport is None:
-        return "A report that carries its token."
+        return "A report on it, or the relay's log."
     if transport.kind == Transport.Kind.SMTP:
         return f"A report on it, or the log of {transport.host}."
     return f"An event of {transport.get_kind_display()}, by its webhook."

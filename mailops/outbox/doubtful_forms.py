@@ -77,7 +77,7 @@ def words_of(choice: Choice) -> list[str]:
     return [word for word in said if word]
 
 
-class _PressedForm(forms.Form):
+class PressedForm(forms.Form):
     """What a preview hands to the press that follows it: its own key, and the moment it speaks of."""
 
     key = forms.UUIDField(required=False, widget=forms.HiddenInput)
@@ -107,7 +107,7 @@ class _PressedForm(forms.Form):
         return data
 
 
-class SettleForm(_PressedForm, DoubtFilterForm):
+class SettleForm(PressedForm, DoubtFilterForm):
     """What to do with those chosen."""
 
     act = forms.ChoiceField(
@@ -124,7 +124,7 @@ class SettleForm(_PressedForm, DoubtFilterForm):
         return self.cleaned_data["act"] or Settlement.Act.ACCEPT
 
 
-class LogSettleForm(_PressedForm):
+class LogSettleForm(PressedForm):
     """Whether to do what a log says, or to send again what it has no trace of."""
 
     act = forms.ChoiceField(
@@ -160,6 +160,12 @@ class RelayLogForm(forms.Form):
         choices=_zones,
         initial="UTC",
         help_text="Only for times that name none, such as “Nov 21 08:59:33”.",
+    )
+
+    is_current = forms.BooleanField(
+        label="It is the newest log, just taken",
+        required=False,
+        help_text="Then it speaks up to now, even if the relay has had nothing to write for a while.",
     )
 
     def clean_file(self) -> "UploadedFile[Any]":

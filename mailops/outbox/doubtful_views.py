@@ -12,6 +12,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_POST
 
 from mailops.accounts.permissions import Act, confirm_password, needs, user_of
+from mailops.campaigns.models import Campaign
 from mailops.lib.csv_export import stream_csv
 from mailops.lib.htmx import render_page
 from mailops.outbox.bulk_settling import (
@@ -21,10 +22,18 @@ from mailops.outbox.bulk_settling import (
     start_settlement,
     stop_settlement,
 )
-from mailops.outbox.doubtful import Choice, attempts, count_doubtful, newest, what_settles
-from mailops.outbox.doubtful_forms import DoubtFilterForm, SettleForm, words_of
-from mailops.outbox.models import Message, RelayLog, Settlement
+from mailops.outbox.doubtful import (
+    Choice,
+    attempts,
+    count_doubtful,
+    moment,
+    newest,
+    what_settles,
+)
+from mailops.outbox.doubtful_forms import DoubtFilterForm, PressedForm, SettleForm, words_of
+from mailops.outbox.models import Message, QueueEntry, RelayLog, Settlement
 from mailops.outbox.tasks import continue_settlement
+from mailops.transports.models import Stream
 
 PAGE = 50
 LATELY = 5
@@ -162,6 +171,48 @@ def settlement_detail(request: HttpRequest, settlement_id: int) -> HttpResponse:
         fragment="progress",
         status=STOP_POLLING if is_over else 200,
     )
+
+
+@needs(Act.OPERATE)
+def campaign_doubt(request: HttpRequest, campaign_id: int) -> HttpResponse:
+    """Put what a campaign owes after a restore in doubt, so that the relay's log can tell what was sent."""
+    campaign = get_object_or_404(Campaign.objects.select_related("stream"), pk=campaign_id)
+    if not campaign.was_restored or campaign.stream.guarantee == Stream.Guarantee.RESEND:
+        toasts.info(request, f"“{campaign}” has nothing to find out by a relay's log.")
+        return redirect("campaigns:detail", campaign_id)
+    until, _ = moment()
+    form = PressedForm(
+        request.POST or None, is_pressed=True, initial={"key": uuid4(), "until": until.isoformat()}
+    )
+    if request.method == "POST" and form.is_valid():
+        try:
+            run = start_settlement(
+                key=form.cleaned_data["key"],
+                act=Settlement.Act.DOUBT,
+                actor=user_of(request),
+                until=form.cleaned_data["until"],
+                choice=Choice(campaign=campaign),
+            )
+        except NothingToSettle:
+            toasts.info(request, f"“{campaign}” owes nothing: resume it.")
+            return redirect("campaigns:detail", campaign_id)
+        settle_soon(run)
+        return redirect("outbox:settlement", run.pk)
+    owed = QueueEntry.objects.filter(campaign=campaign, is_held=False).count()
+    return render_page(
+        request,
+        "outbox/campaign_doubt.html",
+        {"campaign": campaign, "form": form, "effects": _effects_of_doubt(owed)},
+        status=422 if form.errors else 200,
+    )
+
+
+def _effects_of_doubt(owed: int) -> list[str]:
+    return [
+        f"{owed:,} messages that this database has not seen leave become uncertain. Nothing is sent.",
+        "Then upload the relay's log: what it took counts as accepted.",
+        "What it did not take can be sent again; it leaves when the campaign is resumed.",
+    ]
 
 
 @require_POST

@@ -1,5 +1,6 @@
 """The ledger: messages owed and what became of them."""
 
+from datetime import datetime
 from typing import ClassVar
 
 from django.contrib.postgres.functions import RandomUUID
@@ -428,6 +429,7 @@ class RelayLog(ChunkedWork):
         "transports.Transport", on_delete=models.CASCADE, related_name="+"
     )  # through which one comes to that relay
     time_zone = models.CharField(max_length=64)  # of times that name none
+    is_current = models.BooleanField(default=False)  # nothing was written behind its last line
     # `cursor` is the byte behind the last line read, unpacked
     lines = models.PositiveBigIntegerField(default=0)
     foreign = models.PositiveBigIntegerField(default=0)  # lines of other programs
@@ -440,6 +442,11 @@ class RelayLog(ChunkedWork):
 
     def __str__(self) -> str:
         return self.file_name
+
+    @property
+    def covers_until(self) -> datetime | None:
+        """The moment up to which its silence says something."""
+        return self.created_at if self.is_current and self.last_at else self.last_at
 
 
 class RelayLogPiece(models.Model):
@@ -514,6 +521,7 @@ class Settlement(ChunkedWork):
         ACCEPT = "accept", "Count as accepted"
         AGAIN = "again", "Send again"
         BY_LOG = "by_log", "As the relay's log says"
+        DOUBT = "doubt", "Put in doubt"  # what a campaign owes after a restore
 
     key = models.UUIDField(unique=True)  # made with the preview, so that two presses are one act
     act = models.CharField(max_length=10, choices=Act.choices)
@@ -547,3 +555,7 @@ class Settlement(ChunkedWork):
 
     def __str__(self) -> str:
         return f"{self.get_act_display()}: {self.planned:,} messages"
+
+    @property
+    def is_doubting(self) -> bool:
+        return self.act == self.Act.DOUBT

@@ -1,5 +1,6 @@
 """Records what happened to messages: events, status, queue entry and tallies in one transaction."""
 
+import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -28,6 +29,8 @@ from mailops.outbox.ledger import (
 )
 from mailops.outbox.models import CountKey, EventKind, QueueEntry, Status
 from mailops.protocol.reply import Reply
+
+logger = logging.getLogger(__name__)
 
 REPLY_LIMIT = 2000  # characters of a reply kept on message and event; servers have sent 100 KB
 
@@ -179,7 +182,11 @@ def _record(batch: Sequence[Outcome], *, locked_campaigns: frozenset[int]) -> li
     events: list[dict[str, Any]] = []
     tallies: Counter[tuple[Any, ...]] = Counter()
     for outcome in batch:
-        row, key = rows[outcome.message_id], (outcome.source, outcome.external_id)
+        row, key = rows.get(outcome.message_id), (outcome.source, outcome.external_id)
+        if row is None:
+            logger.warning("message %d, which a result is of, is not there", outcome.message_id)
+            recorded.append(_nothing_of(outcome))
+            continue
         before = row.standing.status
         if key in known:
             recorded.append(Recorded(row.id, False, False, before, before))
@@ -218,6 +225,11 @@ def _queued_again(rows: Iterable[Row]) -> dict[int, int]:
         and row.standing.entry is not None
         and row.standing.entry.is_released
     }
+
+
+def _nothing_of(outcome: Outcome) -> Recorded:
+    """Return what becomes of a result whose message is gone: a restored database may never have had it."""
+    return Recorded(outcome.message_id, False, False, Status.CANCELED, Status.CANCELED)
 
 
 def _reopen_completed(campaign_ids: set[int]) -> None:

@@ -46,8 +46,13 @@ class Upload(Protocol):
     def seek(self, position: int, /) -> int: ...
 
 
-def take_log(*, file: Upload, transport: Transport, time_zone: str, actor: User) -> RelayLog:
-    """Store `file` to be read; raise NotALog where its beginning tells that it is none."""
+def take_log(
+    *, file: Upload, transport: Transport, time_zone: str, actor: User, is_current: bool = False
+) -> RelayLog:
+    """Store `file` to be read; raise NotALog where its beginning tells that it is none.
+
+    `is_current`: it is the log that the relay writes, and ends where the relay has nothing more to say.
+    """
     file.seek(0)
     head = file.read(PIECE_BYTES)
     _refuse_what_is_no_log(head)
@@ -58,6 +63,7 @@ def take_log(*, file: Upload, transport: Transport, time_zone: str, actor: User)
             is_packed=head.startswith(GZIP),
             transport=transport,
             time_zone=time_zone,
+            is_current=is_current,
             created_by=actor,
         )
         piece, position = head, 0

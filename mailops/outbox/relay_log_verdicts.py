@@ -20,6 +20,7 @@ from mailops.outbox.recording import Outcome, Recorded
 from mailops.protocol.classification import Fault, classify_report, reply_in_report
 from mailops.suppressions.models import Suppression
 from mailops.suppressions.suppressing import suppress
+from mailops.transports.models import Route
 
 Verdict = RelayLogFinding.Verdict
 
@@ -107,17 +108,24 @@ def covers(log: RelayLog) -> bool:
 
 def untraced(messages: QuerySet[Message], log: RelayLog) -> QuerySet[Message]:
     """Keep those sent through the log's transport in a time it covers, which it says nothing of, or that they broke off."""
-    if not covers(log) or log.first_at is None or log.last_at is None:
+    if not covers(log) or log.first_at is None or log.covers_until is None:
         return messages.none()
     traced = RelayLogFinding.objects.filter(log=log, message=OuterRef("pk")).exclude(
         verdict=Verdict.NOT_TAKEN
     )
-    timed = with_times(messages.filter(transport=log.transport))
+    timed = with_times(messages.filter(_through(log)))
     return timed.filter(
         ~Exists(traced),
         began_at__gte=log.first_at + SKEW,
-        ended_at__lte=log.last_at - AFTERWARDS,
+        ended_at__lte=log.covers_until - AFTERWARDS,
     )
+
+
+def _through(log: RelayLog) -> Q:
+    """Fit what went through the log's transport: a restored database may not know, where its stream has others, too."""
+    others = Route.objects.filter(stream=OuterRef("stream")).exclude(transport=log.transport)
+    only = Route.objects.filter(stream=OuterRef("stream"), transport=log.transport)
+    return Q(transport=log.transport) | (Q(transport=None) & Exists(only) & ~Exists(others))
 
 
 def consequence_of(finding: RelayLogFinding, run: Settlement) -> Outcome:

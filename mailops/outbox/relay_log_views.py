@@ -41,6 +41,7 @@ def relay_log_upload(request: HttpRequest) -> HttpResponse:
                 file=form.cleaned_data["file"],
                 transport=form.cleaned_data["transport"],
                 time_zone=form.cleaned_data["time_zone"],
+                is_current=form.cleaned_data["is_current"],
                 actor=user_of(request),
             )
         except NotALog as error:

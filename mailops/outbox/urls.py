@@ -54,6 +54,9 @@ urlpatterns = [
         campaign_views.campaign_failures,
         name="campaign-failures",
     ),
+    path(
+        "campaigns/<int:campaign_id>/doubt/", doubtful_views.campaign_doubt, name="campaign-doubt"
+    ),
     path("streams/<int:stream_id>/waiting/", waiting_views.stream_panel, name="stream-panel"),
     path(
         "transports/<int:transport_id>/waiting/",

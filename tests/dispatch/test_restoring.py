@@ -336,4 +336,5 @@ class TestFile:
         (tmp_path / "folder").mkdir()
         with caplog.at_level(logging.ERROR):
             EpochFile(tmp_path / "folder").append(COMMITTED, "a", 7)
-        assert "can't be written" in caplog.text
+            assert EpochFile(tmp_path / "folder").remembered("a") == Remembered()
+        assert "can't be read or written" in caplog.text

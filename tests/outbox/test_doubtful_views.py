@@ -234,6 +234,68 @@ class TestSettleMany:
         assert hinted == [run.pk, log.pk]
 
 
+class TestCampaignAfterARestore:
+    @pytest.fixture
+    def campaign(self):
+        campaign = make_campaign(
+            state="paused",
+            pause_cause="restored",
+            pause_sentence="Up to 2.",
+            started_at=timezone.now(),
+        )
+        for _ in range(2):
+            make_message(campaign=campaign, stream=campaign.stream)
+        return campaign
+
+    def url(self, campaign):
+        return reverse("outbox:campaign-doubt", args=[campaign.pk])
+
+    def press(self, client, campaign):
+        form = client.get(self.url(campaign)).context["form"]
+        data = {name: form[name].value() for name in ("key", "until")}
+        for _ in range(2):
+            client.post(self.url(campaign), data)
+        for run in Settlement.objects.all():
+            continue_settlement(run.pk)
+
+    def test_what_it_owes_comes_into_doubt_and_the_log_tells(self, logged_in, oncall, campaign):
+        client = logged_in(oncall)
+        page = client.get(reverse("campaigns:detail", args=[campaign.pk])).content.decode()
+        assert self.url(campaign) in page
+        assert "2 messages that this database" in client.get(self.url(campaign)).content.decode()
+        self.press(client, campaign)
+        run = Settlement.objects.get()
+        assert (run.settled, run.planned, run.state) == (2, 2, "completed")
+        assert set(Message.objects.values_list("status", "reason")) == {("uncertain", "restored")}
+
+    def test_stops_where_the_campaign_was_resumed(self, logged_in, oncall, campaign):
+        client = logged_in(oncall)
+        client.get(self.url(campaign))
+        run = make_settlement(
+            act="doubt",
+            state="running",
+            campaign=campaign,
+            settled=0,
+            passed_over=0,
+            finished_at=None,
+        )
+        campaign.resume()
+        continue_settlement(run.pk)
+        run.refresh_from_db()
+        assert (run.state, set(Message.objects.values_list("status", flat=True))) == (
+            "stopped", {"queued"},
+        )  # fmt: skip
+
+    def test_is_only_for_those_that_wait_for_it(self, logged_in, oncall, campaign):
+        campaign.resume()
+        answer = logged_in(oncall).get(self.url(campaign), follow=True)
+        assert "has nothing to find out" in answer.content.decode()
+
+    def test_is_for_those_who_operate(self, client, logged_in, viewer, campaign):
+        assert "/accounts/login/" in client.get(self.url(campaign))["Location"]
+        assert logged_in(viewer).get(self.url(campaign)).status_code == 403
+
+
 class TestRelayLog:
     @pytest.fixture
     def upload(self):

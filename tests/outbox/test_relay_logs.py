@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
+from django.utils import timezone
 
 from mailops.outbox import relay_log_taking, tokens
 from mailops.outbox.bulk_settling import plan, settle_chunk, start_settlement
@@ -27,6 +28,7 @@ from mailops.outbox.relay_log_taking import NotALog, forget_old, take_log
 from mailops.outbox.relay_log_verdicts import account, settling
 from mailops.outbox.settling import send_again
 from mailops.suppressions.models import Suppression
+from mailops.transports.models import Route
 from tests.factories import make_message, make_transport
 from tests.outbox.doubts import doubt, make_doubtful
 from tests.postfix import Postfix
@@ -97,12 +99,13 @@ class Log:
 def read(operator, transport):
     """Return a function that takes a log in and reads all of it."""
 
-    def take(log, *, name="mail.log", time_zone="UTC", lines=20_000, through=None):
+    def take(log, *, name="mail.log", time_zone="UTC", lines=20_000, through=None, **more):
         taken = take_log(
             file=SimpleUploadedFile(name, bytes(log)),
             transport=through or transport,
             time_zone=time_zone,
             actor=operator,
+            **more,
         )
         reading = Reading(taken.pk)
         while reading.read_chunk(lines):
@@ -338,6 +341,21 @@ class TestNoTrace:
         log = Log().around(ours)
         log.lines = [line for line in log.lines if "message-id" not in line]
         assert self.again(read(log)) == 0
+
+    def test_the_newest_log_speaks_up_to_now_though_the_relay_was_idle(self, missing, ours, read):
+        log = Log().around(ours)
+        log.lines.pop()
+        Event.objects.update(occurred_at=timezone.now() - timedelta(minutes=6))
+        assert self.again(read(log)) == 0
+        assert self.again(read(log, is_current=True)) == 1
+
+    def test_a_restored_database_knows_the_way_where_there_is_one_only(
+        self, missing, ours, read, transport
+    ):
+        Message.objects.filter(pk=missing.pk).update(transport=None)
+        assert self.again(read(Log().around(ours))) == 1
+        Route.objects.create(stream=missing.stream, transport=make_transport(), position=1)
+        assert self.again(read(Log().around(ours))) == 0
 
     def test_needs_the_transport_it_went_through(self, missing, ours, read):
         assert self.again(read(Log().around(ours), through=make_transport())) == 0
