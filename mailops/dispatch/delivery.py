@@ -107,6 +107,14 @@ class Lane:
             self.jobs.extend(jobs)
             self.changed.notify_all()
 
+    def remove(self, is_meant: Callable[[Job], bool]) -> list[Job]:
+        """Take out the waiting jobs that are meant."""
+        with self.changed:
+            removed = [job for job in self.jobs if is_meant(job)]
+            if removed:
+                self.jobs = deque(job for job in self.jobs if not is_meant(job))
+        return removed
+
     def close(self) -> list[Job]:
         """Let sessions end after what they speak of now; return the jobs nobody took."""
         with self.changed:
@@ -205,6 +213,7 @@ class Delivery:
             lane = self._lane_of(carrier)
             lane.carrier = carrier
             self._talks.limit_of = self._claimer.rules(carrier).sessions_of
+            self._give_back_what_stopped(lane)
             if not lane.is_hungry:
                 continue
             waiting = Counter(job.mailbox_provider for job in list(lane.jobs))
@@ -232,6 +241,18 @@ class Delivery:
             self._seats = SeatKeeper(worker_id, is_urgent=is_urgent)
         self._alive_until = time.monotonic() + ALIVE_SECONDS
 
+    def _give_back_what_stopped(self, lane: Lane) -> None:
+        """Give back the claims of streams and campaigns that were paused: each would cost a session at the last gate."""
+        campaigns = {job.campaign_id for job in list(lane.jobs) if job.campaign_id is not None}
+        paused = Campaign.objects.filter(pk__in=campaigns).exclude(state=Campaign.State.RUNNING)
+        stopped = set(paused.values_list("pk", flat=True)) if campaigns else set()
+        streams = set(lane.carrier.stream_ids)
+        self._give_up(
+            lane.remove(
+                lambda job: job.campaign_id in stopped or job.stream_id not in streams,
+            )
+        )
+
     def _lane_of(self, carrier: Carrier) -> Lane:
         lane = self._lanes.get(carrier.transport_id)
         if lane is None or (lane.is_closing and not lane.live_sessions):
@@ -256,7 +277,7 @@ class Delivery:
             live = lane.live_sessions
             carrier, rules = lane.carrier, self._claimer.rules(lane.carrier)
             # While the breaker is not closed, one session over all workers probes whether the transport works again.
-            most = 1 if carrier.is_probed else lane.transport.max_sessions
+            most = 1 if carrier.is_probed else rules.max_sessions
             most -= rules.seats_reserved_from(carrier.stream_ids, most)
             jobs = len(lane.jobs)
             wanted = min(most, max(live, -(-jobs // MESSAGES_FOR_ANOTHER_SESSION)))
@@ -290,9 +311,13 @@ class Delivery:
             return
         if live < lane.seats:
             try:
+                lane.transport.refresh_from_db()  # it may have been changed since the last
                 session = open_session(lane.transport)
             except SessionFault as fault:
                 lane.fault = fault
+                return
+            except Transport.DoesNotExist:
+                self._drop(lane)
                 return
             except Error:
                 raise
@@ -404,6 +429,7 @@ class Delivery:
         if fault.stops == "campaign" and fault.campaign_id is not None:
             for campaign in Campaign.objects.filter(pk=fault.campaign_id):
                 campaign.pause(cause=PauseCause.FAULT, sentence=fault.sentence, detail=fault.detail)
+            self._look_at = 0.0  # its other claims go back at once
             return
         for lane in self._lanes.values():
             if lane.transport.pk == fault.transport_id:

@@ -28,6 +28,7 @@ class Rules:
     """The limits of one transport, its streams and the mailbox providers, as they were read from their rows."""
 
     transport: Limit
+    max_sessions: int = 1  # of the transport
     streams: dict[int, Limit] = field(default_factory=dict)
     providers: dict[str, Limit] = field(default_factory=dict)
     slowed: dict[str, float] = field(default_factory=dict)  # place → messages a minute
@@ -96,6 +97,7 @@ def read_rules(transport_id: int, stream_ids: Iterable[int]) -> Rules:
             per_day=transport.daily_quota,
             shares=scaled(routed),
         ),
+        max_sessions=transport.max_sessions,
         streams={
             pk: Limit(f"s{pk}", streams[pk].rate_per_minute) for pk in stream_ids if pk in streams
         },

@@ -1,0 +1,163 @@
+"""What stops a transport or a campaign by itself: within seconds, with the reason, and at nobody's cost."""
+
+import time
+
+import pytest
+from django.utils import timezone
+
+from mailops.accounts.models import AuditEntry
+from mailops.campaigns.models import Campaign
+from mailops.dispatch import delivery
+from mailops.dispatch.delivery import Delivery
+from mailops.dispatch.working import WorkerProcess
+from mailops.outbox.models import Message, QueueEntry
+from mailops.outbox.tokens import current_token_key_id
+from mailops.suppressions.models import Suppression
+from mailops.transports.models import Transport
+from tests.factories import make_campaign, make_message, make_stream, make_transport
+from tests.smtp_server import SmtpServer
+
+pytestmark = pytest.mark.django_db(transaction=True)  # the committer has a connection of its own
+
+
+@pytest.fixture(autouse=True)
+def no_heart(monkeypatch):
+    monkeypatch.setattr(WorkerProcess, "_beat", lambda self: None)
+    monkeypatch.setattr(delivery, "RUN_SECONDS", 3.0)
+
+
+@pytest.fixture
+def server(settings):
+    with SmtpServer(extensions=("8BITMIME",)) as server:
+        settings.MAILOPS_TRUSTED_RELAYS = frozenset({("127.0.0.1", server.port)})
+        yield server
+
+
+def deliver():
+    worker = WorkerProcess("bulk")
+    run = Delivery(worker, "bulk", should_stop=lambda: False)
+    began = time.monotonic()
+    run.run()
+    run.finish()
+    worker.stop()
+    return time.monotonic() - began
+
+
+def queue(stream, number, **fields):
+    for _ in range(number):
+        make_message(stream=stream, token_key_id=current_token_key_id(), **fields)
+
+
+def assert_nobody_paid():
+    """Every message is owed as before, claimed by nobody, and no address is left alone."""
+    assert set(Message.objects.values_list("status", flat=True)) == {"queued"}
+    entries = QueueEntry.objects.values_list(
+        "worker_id", "fence", "marked_at", "attempts", "session_attempts"
+    )
+    assert set(entries) == {(None, None, None, 0, 0)}
+    assert not Suppression.objects.exists()
+
+
+class TestTransport:
+    @pytest.mark.parametrize(
+        ("verb", "answer", "word"),
+        [
+            ("banner", "535 5.7.8 Authentication credentials invalid", "login"),
+            ("MAIL", "530 5.7.0 Authentication required", "login"),
+            ("RCPT", "550 5.7.1 Relaying denied", "relay"),
+            (".", "550 5.4.5 Daily user sending limit exceeded", "quota"),
+            ("RCPT", "452 4.7.0 Your daily sending quota exceeded", "quota"),
+        ],
+    )
+    def test_pauses_at_a_fault_of_ours(self, server, verb, answer, word):
+        transport = make_transport(port=server.port, max_sessions=2)
+        queue(make_stream(transport=transport), 30)
+        server.script[verb] = answer
+        assert deliver() < 15
+        transport.refresh_from_db()
+        if verb == "banner":
+            assert transport.failures
+        else:
+            assert (transport.state, transport.pause_cause) == ("paused", "fault")
+            assert word in transport.pause_sentence.lower()
+            assert answer[4:] in transport.pause_detail
+            assert AuditEntry.objects.filter(verb="transport.pause").count() == 1
+        assert_nobody_paid()
+
+    def test_a_closed_port_backs_off_and_opens_the_breaker(self, server):
+        transport = make_transport(port=server.port)
+        queue(make_stream(transport=transport), 5)
+        server.__exit__()
+        for _ in range(3):
+            Transport.objects.update(backoff_until=timezone.now())
+            deliver()
+        transport.refresh_from_db()
+        assert transport.breaker == "open"
+        assert transport.backoff_until > timezone.now()
+        assert_nobody_paid()
+
+
+class TestCampaign:
+    UNSIGNED = "550 5.7.26 This mail has been blocked because the sender is unauthenticated"
+
+    def test_pauses_alone_at_a_fault_of_its_mail(self, server):
+        transport = make_transport(port=server.port, max_sessions=2)
+        campaign = make_campaign(
+            stream=make_stream(transport=transport), state=Campaign.State.RUNNING
+        )
+        queue(campaign.stream, 30, campaign=campaign)
+        server.script["."] = self.UNSIGNED
+        assert deliver() < 15
+        campaign.refresh_from_db()
+        assert (campaign.state, campaign.pause_cause) == ("paused", "fault")
+        assert "SPF" in campaign.pause_sentence
+        assert "5.7.26" in campaign.pause_detail
+        assert not Transport.objects.get().is_paused
+        assert_nobody_paid()
+        assert server.connections <= 8  # the other claims went back without a session each
+
+    def test_resumed_it_goes_on_where_it_was(self, server):
+        campaign = make_campaign(
+            stream=make_stream(transport=make_transport(port=server.port, max_sessions=1)),
+            state=Campaign.State.RUNNING,
+            started_at=timezone.now(),
+        )
+        queue(campaign.stream, 6, campaign=campaign)
+        server.script["."] = self.UNSIGNED
+        deliver()
+        assert Campaign.objects.get().is_paused
+        del server.script["."]
+        Campaign.objects.get().resume()
+        deliver()
+        assert set(Message.objects.values_list("status", flat=True)) == {"accepted"}
+
+
+def test_a_campaign_that_a_person_pauses_gives_its_claims_back(server):
+    stream = make_stream(transport=make_transport(port=server.port))
+    paused = make_campaign(stream=stream, state=Campaign.State.RUNNING)
+    queue(stream, 8, campaign=paused)
+    worker = WorkerProcess("bulk")
+    run = Delivery(worker, "bulk", should_stop=lambda: False)
+    run._claim_more()
+    assert not QueueEntry.objects.filter(worker_id=None).exists()
+    paused.pause(cause="person")
+    run._claim_more()
+    assert not QueueEntry.objects.exclude(worker_id=None).exists()
+    worker.stop()
+
+
+def test_a_changed_transport_is_heeded_by_the_next_session(server):
+    transport = make_transport(port=server.port, max_sessions=1)
+    stream = make_stream(transport=transport)
+    queue(stream, 1)
+    worker = WorkerProcess("bulk")
+    run = Delivery(worker, "bulk", should_stop=lambda: False)
+    run._claim_more()
+    Transport.objects.update(max_sessions=3, messages_per_session=7)
+    (lane,) = run._lanes.values()
+    run._open_sessions(lane)
+    assert lane.transport.messages_per_session == 7
+    run.run()
+    run.finish()
+    worker.stop()
+    assert Message.objects.get().status == "accepted"
