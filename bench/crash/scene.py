@@ -33,7 +33,10 @@ SESSIONS = 4
 PACE = 0.06  # seconds the receiver thinks on a message: most of the time a body is unanswered
 SETTLES_IN = 180.0
 FREED_IN = 60.0  # after a worker died, all it held is settled or shown
-BATCH = 800  # recipients of a further campaign: more than one worker claims at a time
+BATCH, SHORT_BATCH = (
+    800,
+    400,
+)  # recipients of a further campaign: more than one worker claims at a time
 BACKOFF = [1, 1, 2]
 PERSON = "crash@bench.example"
 
@@ -143,8 +146,9 @@ class Scene:
         campaign.start(actor=None)
         return campaign
 
-    def keep_busy(self, batch: int = BATCH) -> None:
+    def keep_busy(self, batch: int = 0) -> None:
         """Launch a further campaign where the blows might find nothing left to hit."""
+        batch = batch or (SHORT_BATCH if self.is_short else BATCH)
         stream = self.campaigns[0].stream
         if QueueEntry.objects.filter(stream=stream, worker_id=None).count() < batch // 2:
             self.launch(self.good(batch), stream=stream)

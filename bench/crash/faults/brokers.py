@@ -12,7 +12,7 @@ from bench.crash.scene import BULK, MORE_PORTS, Scene
 from bench.stage import HOME, wait_for
 from mailops.lib.supervisor import answers
 
-OUTAGE_SECONDS, SHORT_OUTAGE_SECONDS = 300.0, 10.0
+OUTAGE_SECONDS, BRIEF_OUTAGE_SECONDS, SHORT_OUTAGE_SECONDS = 300.0, 60.0, 10.0
 PURGE = "SELECT pgmq.purge_queue(queue_name) FROM pgmq.list_queues()"
 BROKER_PORT, DISTRIBUTION_PORT, MAPPER_PORT = MORE_PORTS[:3]
 BROKER_STARTS_IN = 90.0
@@ -20,7 +20,7 @@ BROKER_STARTS_IN = 90.0
 
 @fault(
     "all queues of the embedded broker purged",
-    short=Extent(500, 3),
+    short=Extent(500, 2),
     long=Extent(2_500, 20),
     quick=True,
 )
@@ -49,7 +49,11 @@ def queues_purged_asleep(scene: Scene) -> None:
     scene.wait_resumed()
 
 
-@fault("Redis flushed, killed, away and started again", short=Extent(300), long=Extent(2_500))
+@fault(
+    "Redis flushed, killed, five minutes away, and started again",
+    short=Extent(300),
+    long=Extent(2_500),
+)
 def redis_lost(scene: Scene) -> None:
     program = scene.program("redis-server", "redis-server")
     options = ("--bind", "127.0.0.1", "--save", "", "--appendonly", "no")
@@ -61,10 +65,10 @@ def redis_lost(scene: Scene) -> None:
         with redis.Redis(port=BROKER_PORT) as broker:
             broker.flushall()
 
-    _lose(scene, f"redis://127.0.0.1:{BROKER_PORT}/0", start, flush)
+    _lose(scene, f"redis://127.0.0.1:{BROKER_PORT}/0", start, flush, OUTAGE_SECONDS)
 
 
-@fault("RabbitMQ killed with all it held, away and started anew", short=Extent(300), long=Extent(2_500))  # fmt: skip
+@fault("RabbitMQ killed with all it held, a minute away, and started anew", short=Extent(300), long=Extent(2_500))  # fmt: skip
 def rabbitmq_lost(scene: Scene) -> None:
     server = scene.program("rabbitmq-server", "rabbitmq-server")
     if server == "/usr/sbin/rabbitmq-server":  # Debian's changes the user; this is what it runs
@@ -97,10 +101,18 @@ def rabbitmq_lost(scene: Scene) -> None:
 
     # its port mapper, which it would leave running
     scene.stage.start("mapper", mapper, "-port", str(MAPPER_PORT), "-address", "127.0.0.1")
-    _lose(scene, f"amqp://guest:guest@127.0.0.1:{BROKER_PORT}//", start, lambda: None)
+    _lose(
+        scene,
+        f"amqp://guest:guest@127.0.0.1:{BROKER_PORT}//",
+        start,
+        lambda: None,
+        BRIEF_OUTAGE_SECONDS,
+    )
 
 
-def _lose(scene: Scene, url: str, start: Callable[[], None], flush: Callable[[], None]) -> None:
+def _lose(
+    scene: Scene, url: str, start: Callable[[], None], flush: Callable[[], None], seconds: float
+) -> None:
     """Send through this broker, empty it, kill it for a while, and start one that knows nothing."""
     scene.environment["CELERY_BROKER_URL"] = url
     start()
@@ -112,7 +124,7 @@ def _lose(scene: Scene, url: str, start: Callable[[], None], flush: Callable[[],
     flush()
     scene.wait_taken(scene.size // 2)
     scene.kill("broker", signal.SIGKILL)
-    time.sleep(SHORT_OUTAGE_SECONDS if scene.is_short else OUTAGE_SECONDS)
+    time.sleep(SHORT_OUTAGE_SECONDS if scene.is_short else seconds)
     start()
     wait_for(lambda: answers("127.0.0.1", BROKER_PORT), "the broker again", BROKER_STARTS_IN)
     scene.broke()

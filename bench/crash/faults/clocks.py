@@ -34,7 +34,7 @@ def beat_killed(scene: Scene) -> None:
     _expect_one_start(scene, campaign)
 
 
-@fault("three beats at once", short=Extent(300), long=Extent(2_500), quick=True)
+@fault("three beats at once", short=Extent(300), long=Extent(2_500))
 def three_beats(scene: Scene) -> None:
     campaign = _schedule(scene)
     for name in ("beat2", "beat3"):

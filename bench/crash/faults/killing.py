@@ -11,7 +11,7 @@ SLOW = 4 * SHORT_GRACE_SECONDS  # what a receiver thinks that answers nobody wit
 
 @fault(
     "kill -9 of all workers while bodies are on their way",
-    short=Extent(1_000, 3),
+    short=Extent(600, 2),
     long=Extent(10_000, 50),
     quick=True,
 )
@@ -21,7 +21,7 @@ def all_workers_killed(scene: Scene) -> None:
 
 @fault(
     "kill -9 of one worker, while the other goes on",
-    short=Extent(1_000, 3),
+    short=Extent(600, 2),
     long=Extent(10_000, 50),
 )
 def one_worker_killed(scene: Scene) -> None:
@@ -49,7 +49,7 @@ def _kill_often(scene: Scene, names: tuple[str, ...], *, also: str = "") -> None
 
 
 @fault(
-    "SIGTERM to all workers under load, as a deploy does", short=Extent(1_000, 3), long=Extent(2_500, 20), quick=True
+    "SIGTERM to all workers under load, as a deploy does", short=Extent(600, 2), long=Extent(2_500, 20), quick=True
 )  # fmt: skip
 def deployed_under_load(scene: Scene) -> None:
     scene.environment["MAILOPS_STOP_GRACE_SECONDS"] = str(GRACE_SECONDS)

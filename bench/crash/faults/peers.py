@@ -43,7 +43,7 @@ STALLING: dict[str, set[Status]] = {
 }
 
 
-@fault("a server that refuses and drops in each phase", short=Extent(500, 1), long=Extent(5_000, 20), quick=True)  # fmt: skip
+@fault("a server that refuses and drops in each phase", short=Extent(500, 1), long=Extent(3_000, 10), quick=True)  # fmt: skip
 def faulty_server(scene: Scene) -> None:
     faulty = SHORT_SESSIONS_FAULTY if scene.is_short else len(SESSIONS_FAULTY)
     scene.start_receiver(*SESSIONS_FAULTY[:faulty], pace=PACE / 3)
@@ -54,7 +54,7 @@ def faulty_server(scene: Scene) -> None:
     expect_each(scene, FAULTY)
 
 
-@fault("a server that stalls in each phase, a dead one, and one that works", short=Extent(200, 1), long=Extent(2_000, 6))  # fmt: skip
+@fault("a server that stalls in each phase, a dead one, and one that works", short=Extent(200, 1), long=Extent(1_000, 3))  # fmt: skip
 def stalling_server(scene: Scene) -> None:
     scene.environment["MAILOPS_SMTP_PATIENCE"] = str(PATIENCE)
     scene.start_receiver("banner:stall", "ehlo:stall", pace=PACE / 5)
