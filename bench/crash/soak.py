@@ -30,6 +30,7 @@ SAMPLE_SECONDS = 5.0
 SENDERS = ("bulk1", "bulk2", "housekeeping", "beat")
 WARM = 0.25  # of the time, in which caches fill: no slope is taken of it
 LONGEST_CLAIM_MS = 20.0
+STEADY_MINUTES = 10  # less says nothing of a growth
 GROWTH = 0.1  # most that a process may grow in an hour, as a share of what it has
 STUCK_SECONDS = 60  # after which a marked message counts as forgotten
 
@@ -128,7 +129,7 @@ def _tell(reading: Reading, verdict: Verdict, minutes: float) -> bool:
     findings = list(verdict.findings)
     for name, (slope, had) in growth.items():
         print(f"{name}: {had:.0f} MB, {slope:+.1f} MB an hour")
-        if slope > had * GROWTH:
+        if minutes >= STEADY_MINUTES and slope > had * GROWTH:
             findings.append(f"{name} grows by {slope:.1f} MB an hour")
     print(f"claims beside {WAITING:,} rows: {reading.claim_p95_ms:.1f} ms at the 95th percentile")
     print(f"{reading.dumps} dumps; {verdict.accepted:,} mails in {minutes:g} minutes")
