@@ -39,7 +39,7 @@ class Restored:
     paused: dict[str, int] = field(default_factory=dict)  # campaign → messages that may go twice
     stale: list[str] = field(default_factory=list)  # campaigns whose start may have come already
     doubted: int = 0  # single messages that may have been sent since
-    claims: int | None = None  # handed out since the backup; None: nobody knows
+    claims: int | None = None  # open in the backup or made since; None: nobody knows
 
 
 def look(*, force: bool = False, actor: User | None = None) -> Restored | None:
@@ -85,8 +85,16 @@ def _known(lineage: Lineage) -> int:
     return max(workers, lineage.fence)
 
 
+def _claims_since(known: int, remembered: Remembered) -> int | None:
+    """Return the claims whose mail may have left after the backup: those made since, and those open in it."""
+    if remembered.fence <= known:
+        return None
+    open_then = QueueEntry.objects.filter(worker_id__isnull=False, fence__lte=known).count()
+    return remembered.fence - known + open_then
+
+
 def _act(lineage: Lineage, known: int, remembered: Remembered, actor: User | None) -> Restored:
-    done = Restored(claims=remembered.fence - known if remembered.fence > known else None)
+    done = Restored(claims=_claims_since(known, remembered))
     logger.error(
         "this database was restored from a backup (it knows of fence %d, %s of fence %d): "
         "running campaigns are paused and wait for a person",
@@ -142,7 +150,7 @@ def _pause(campaign: Campaign, done: Restored) -> None:
     detail = (
         "Unsubscribes, bounces and changes since the backup are lost, too."
         if done.claims is None
-        else f"{done.claims:,} claims were handed out after what the database remembers, over all campaigns and streams. "
+        else f"{done.claims:,} claims were open in the backup or made since, over all campaigns and streams. "
         "Unsubscribes, bounces and changes since the backup are lost, too."
     )
     if campaign.pause(PauseCause.RESTORED, sentence, detail):

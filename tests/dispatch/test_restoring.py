@@ -17,7 +17,7 @@ from mailops.dispatch.epochs import CLAIMED, COMMITTED, EpochFile, Remembered, e
 from mailops.dispatch.models import Lineage, Worker
 from mailops.dispatch.working import WorkerProcess
 from mailops.lib.postgres import Server
-from mailops.outbox.models import Event, Message
+from mailops.outbox.models import Event, Message, QueueEntry
 from mailops.outbox.tokens import current_token_key_id
 from tests.factories import make_audience, make_campaign, make_message, make_stream, make_transport
 from tests.smtp_server import SmtpServer
@@ -209,6 +209,16 @@ class TestWhatIsDone:
         epoch.note_commit(3)
         _restart_process()
         assert restoring.look().paused == {campaign.name: 3}
+
+    def test_what_was_claimed_before_the_backup_may_have_left_after_it(self, server):
+        campaign = launch(server)
+        worker = Worker.objects.create(lane="bulk", host="h", pid=1, fence=8)
+        for fence, entry in enumerate(QueueEntry.objects.order_by("pk")[:8], start=1):
+            QueueEntry.objects.filter(pk=entry.pk).update(worker_id=worker.pk, fence=fence)
+        restoring.look()
+        epoch.note_commit(11)
+        _restart_process()
+        assert restoring.look().paused == {campaign.name: 11}
 
     def test_who_of_the_audience_has_no_message_yet_counts(self, server):
         audience = make_audience("a@x.example", "b@x.example")
