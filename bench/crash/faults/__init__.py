@@ -18,6 +18,7 @@ MODULES = (
     "providers",
     "machines",
     "people",
+    "restoring",  # the last: what follows would stand on an old database
 )
 
 Play = Callable[[Scene], None]

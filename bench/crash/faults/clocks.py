@@ -18,7 +18,7 @@ MOST_LATE = timedelta(seconds=60)
 @fault(
     "beat killed again and again, before and while a campaign is due",
     short=Extent(300, 2),
-    long=Extent(2_500, 10),
+    long=Extent(2_500, 5),
 )
 def beat_killed(scene: Scene) -> None:
     campaign = _schedule(scene)

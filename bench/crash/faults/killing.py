@@ -29,14 +29,14 @@ def one_worker_killed(scene: Scene) -> None:
 
 
 def _kill_often(scene: Scene, names: tuple[str, ...], *, also: str = "") -> None:
-    """Kill these senders, and another process with them, while each has content on its way."""
-    killed = (*names, also) if also else names
+    """Kill these senders while each has content on its way, and with every fifth blow another process, too."""
     scene.start_receiver()
     scene.start_workers()
     scene.launch()
-    for _ in range(scene.times):
+    for blow in range(scene.times):
         scene.keep_busy()
         scene.wait_sending(*names)
+        killed = (*names, also) if also and blow % 5 == 0 else names
         for name in killed:
             scene.kill(name)
         scene.broke()
@@ -70,7 +70,7 @@ def deployed_under_load(scene: Scene) -> None:
 
 
 @fault(
-    "SIGTERM to all workers, and the receiver is too slow for the grace", short=Extent(1_000, 1), long=Extent(1_500, 5)
+    "SIGTERM to all workers, and the receiver is too slow for the grace", short=Extent(1_000, 1), long=Extent(1_500, 3)
 )  # fmt: skip
 def deployed_while_slow(scene: Scene) -> None:
     scene.environment["MAILOPS_STOP_GRACE_SECONDS"] = str(SHORT_GRACE_SECONDS)

@@ -77,7 +77,7 @@ def clocks_jumped(scene: Scene) -> None:
         scene.expect(f"{dead} workers were declared dead for it", holds=dead == 0)
 
 
-@fault("a worker that gets no more memory", short=Extent(500, 1), long=Extent(3_000, 5))
+@fault("a worker that gets no more memory", short=Extent(500, 1), long=Extent(3_000, 2))
 def memory_spent(scene: Scene) -> None:
     scene.start_receiver()
     scene.start_workers()

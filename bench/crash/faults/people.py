@@ -62,7 +62,7 @@ def suppressed_meanwhile(scene: Scene) -> None:
     scene.expect("nobody was suppressed", holds=messages.exists())
 
 
-@fault("pause and resume in mid-run", short=Extent(500, 2), long=Extent(3_000, 10))
+@fault("pause and resume in mid-run", short=Extent(500, 2), long=Extent(3_000, 5))
 def paused_meanwhile(scene: Scene) -> None:
     scene.start_receiver()
     scene.start_workers()
