@@ -12,6 +12,7 @@ _AHEAD = 8  # days looked at in one go: a week, and the evening before it
 _FARTHEST = (
     10  # times that; a window that falls into the hour that a clock skips is open a week later
 )
+_KEPT = 8  # answers for one zone: those of today, and of when deferred mail is due
 _MIDNIGHT = time()
 EVERY_DAY = frozenset(range(1, 8))
 
@@ -86,22 +87,42 @@ def opening(hours: Hours, zone_name: str, at: datetime) -> Opening:
 
     Raises NeverOpen.
     """
-    # Hours and zones change on whole minutes, so all that is asked within one has the same answer.
-    opens_at, closes_at = _opening(
-        hours, zone_name, at.astimezone(UTC).replace(second=0, microsecond=0)
-    )
-    return Opening(max(opens_at, at), closes_at)
+    known = _known(hours, zone_name)
+    # over a copy: other threads add to it
+    found = next((span for span in tuple(known) if span.holds_at(at)), None)
+    if found is None:
+        found = _span(hours, zone(zone_name), at)
+        known.insert(0, found)
+        del known[_KEPT:]
+    return Opening(max(found.opens_at, at), found.closes_at)
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """The answer that was found for `asked_at`, and is right for all moments from then to its end."""
+
+    asked_at: datetime
+    opens_at: datetime
+    closes_at: datetime | None
+
+    def holds_at(self, at: datetime) -> bool:
+        return self.asked_at <= at and (self.closes_at is None or at < self.closes_at)
 
 
 @lru_cache(maxsize=4096)
-def _opening(hours: Hours, zone_name: str, at: datetime) -> tuple[datetime, datetime | None]:
+def _known(_hours: Hours, _zone_name: str) -> list[_Span]:
+    """Return the answers found so far, the newest first: a chunk of messages asks the same again and again."""
+    return []
+
+
+def _span(hours: Hours, place: tzinfo, at: datetime) -> _Span:
     if not hours.are_set:
-        return at, None
-    place = zone(zone_name)
-    opens_at = at if hours.allow(at.astimezone(place)) else _next(hours, place, at, is_open=True)
+        return _Span(at, at, None)
+    is_open = hours.allow(at.astimezone(place))
+    opens_at = at if is_open else _next(hours, place, at, is_open=True)
     if opens_at is None:
         raise NeverOpen("These hours leave no minute of the week.")
-    return opens_at, _next(hours, place, opens_at, is_open=False)
+    return _Span(at, opens_at, _next(hours, place, opens_at, is_open=False))
 
 
 def _next(hours: Hours, place: tzinfo, after: datetime, *, is_open: bool) -> datetime | None:
