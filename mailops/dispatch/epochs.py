@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 
 from django.conf import settings
 
@@ -119,6 +120,7 @@ class Epoch:
         self.lineage = ""  # empty until the database was looked at: then nothing is written
         self.claimed = 0
         self.committed = 0
+        self._changing = Lock()  # the heart is a thread of its own
 
     @property
     def file(self) -> EpochFile:
@@ -132,8 +134,12 @@ class Epoch:
     def note_claim(self, fences: list[int]) -> None:
         """Write down what was claimed, before anything of it leaves."""
         if fences and self.lineage:
-            self.claimed = max(self.claimed, *fences)
+            self.note_drawn(max(fences))
             self.file.append(CLAIMED, self.lineage, self.claimed)
+
+    def note_drawn(self, fence: int) -> None:
+        with self._changing:
+            self.claimed = max(self.claimed, fence)
 
     def note_commit(self, fence: int) -> None:
         """Write down what the worker's row was told to know, after that is committed."""

@@ -3,7 +3,9 @@
 import logging
 from collections import Counter
 
+from mailops.dispatch import restoring
 from mailops.dispatch.completion import complete_finished
+from mailops.dispatch.epochs import epoch
 from mailops.dispatch.models import Worker
 from mailops.dispatch.pressure import feel_pressure
 from mailops.dispatch.sweeping import (
@@ -33,6 +35,8 @@ _death_watch = DeathWatch()
 
 def tick() -> dict[str, int]:
     """Do one tick's work, unless another process is at it; return who should hear that there is work, as `hearers()`."""
+    if not epoch.lineage:
+        restoring.look()  # before a sweep gives back what was claimed as the backup was made
     _death_watch.look()
     with session_lock("dispatch.tick") as is_ours:
         if is_ours:

@@ -13,6 +13,7 @@ from django.utils import timezone
 from mailops.dispatch import restoring
 from mailops.dispatch.epochs import epoch
 from mailops.dispatch.models import Worker
+from mailops.outbox.ledger import draw_fence
 
 
 class WorkerProcess:
@@ -58,9 +59,12 @@ class WorkerProcess:
 
     def beat(self) -> None:
         """Say that this process lives and what it has claimed, in the database and then in the file outside of it."""
+        sessions = self.count_sessions()
+        if sessions:  # what was claimed before a backup may leave behind it: the fence shows that time went on
+            epoch.note_drawn(draw_fence())
         claimed = epoch.claimed
         mine = Worker.objects.alive().filter(pk=self._worker_id, pid=os.getpid())
-        told = mine.update(beats=F("beats") + 1, sessions=self.count_sessions(), fence=claimed)
+        told = mine.update(beats=F("beats") + 1, sessions=sessions, fence=claimed)
         if told and claimed > epoch.committed:
             epoch.note_commit(claimed)
 

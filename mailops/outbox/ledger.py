@@ -98,6 +98,12 @@ def fetch_first(sql: str, params: Sequence[Any]) -> list[Any]:
         return [first for (first, *_) in cursor.fetchall()]
 
 
+def draw_fence() -> int:
+    """Return a fence that nobody has; they only ever grow (W8)."""
+    (fence,) = fetch_first("SELECT nextval('outbox_fence')", [])
+    return int(fence)
+
+
 def lock_messages(ids: list[int]) -> tuple[dict[int, Row], datetime]:
     """Lock messages, then their entries, each in the order of ids, which every recorder keeps."""
     messages = fetch_dicts(

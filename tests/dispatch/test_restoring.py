@@ -15,6 +15,7 @@ from mailops.dispatch import epochs, restoring
 from mailops.dispatch.delivery import Delivery
 from mailops.dispatch.epochs import CLAIMED, COMMITTED, EpochFile, Remembered, epoch
 from mailops.dispatch.models import Lineage, Worker
+from mailops.dispatch.ticking import tick
 from mailops.dispatch.working import WorkerProcess
 from mailops.lib.postgres import Server
 from mailops.outbox.models import Event, Message, QueueEntry
@@ -219,6 +220,28 @@ class TestWhatIsDone:
         epoch.note_commit(11)
         _restart_process()
         assert restoring.look().paused == {campaign.name: 11}
+
+    def test_a_heart_that_beats_while_mail_leaves_shows_that_time_went_on(self):
+        worker = WorkerProcess("bulk")
+        worker.ensure_alive()
+        worker.count_sessions = lambda: 1
+        for _ in range(2):
+            before = Worker.objects.get().fence
+            worker.beat()
+            assert Worker.objects.get().fence > before
+        worker.count_sessions = lambda: 0
+        before = Worker.objects.get().fence
+        worker.beat()
+        assert Worker.objects.get().fence == before
+
+    def test_the_tick_looks_before_it_sweeps(self, server):
+        campaign = launch(server)
+        restoring.look()
+        epoch.note_commit(50)
+        _restart_process()
+        tick()
+        campaign.refresh_from_db()
+        assert campaign.was_restored
 
     def test_who_of_the_audience_has_no_message_yet_counts(self, server):
         audience = make_audience("a@x.example", "b@x.example")
