@@ -6,9 +6,10 @@ from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_POST
 
 from mailops.accounts.permissions import Act, needs, user_of
+from mailops.campaigns.models import Campaign
 from mailops.dispatch.models import Pressure
 from mailops.dispatch.pressure import end_pressure
-from mailops.dispatch.standing import standing_of
+from mailops.dispatch.standing import holds_of, standing_of
 from mailops.lib.htmx import render_page
 from mailops.transports.models import Transport
 
@@ -18,6 +19,15 @@ def transport_panel(request: HttpRequest, transport_id: int) -> HttpResponse:
     transport = get_object_or_404(Transport, pk=transport_id)
     context = {"transport": transport, "standing": standing_of(transport)}
     return render_page(request, "dispatch/transport_standing.html", context, fragment="standing")
+
+
+@needs(Act.SEE)
+def campaign_panel(request: HttpRequest, campaign_id: int) -> HttpResponse:
+    """Show what holds the mail of a running campaign back; nothing where nothing does."""
+    campaign = get_object_or_404(Campaign.objects.select_related("stream"), pk=campaign_id)
+    holds = holds_of(campaign.stream) if campaign.is_running else []
+    context = {"campaign": campaign, "holds": holds}
+    return render_page(request, "dispatch/campaign_holds.html", context, fragment="holds")
 
 
 @needs(Act.OPERATE)

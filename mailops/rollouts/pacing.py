@@ -10,6 +10,9 @@ def pace_of(stream: Stream, messages: int) -> str:
         f"the stream {stream}": stream.rate_per_minute,
         f"the transport {transport}": transport.rate_per_minute if transport else None,
     }
+    if transport and transport.daily_quota and messages > transport.daily_quota:
+        days = -(-messages // transport.daily_quota)
+        return f"At most {transport.daily_quota:,} a day, by the transport {transport}: {days} days at least."
     known = {name: rate for name, rate in limits.items() if rate}
     if not known or not messages:
         return "No limit is set: it goes as quickly as the next hop takes it."
