@@ -46,10 +46,10 @@ bench-making: .venv/.up
 
 # What becomes of the mail when things break (docs/reliability.md); the receiver's log is the witness.
 # `make crash FAULTS="all_workers_killed beat_killed"` plays some of the faults.
-crash: .venv/.up
+crash: .venv/.up $(BUNDLES)
 	@$(BIN)/python -m bench.crash $(FAULTS)
 
-crash-short: .venv/.up
+crash-short: .venv/.up $(BUNDLES)
 	@$(BIN)/python -m bench.crash --short $(FAULTS)
 
 # An hour of sending beside a million rows and a pg_dump; `make soak MINUTES=10` for less.

@@ -21,7 +21,7 @@ BROKER_STARTS_IN = 90.0
 @fault(
     "all queues of the embedded broker purged",
     short=Extent(500, 2),
-    long=Extent(2_500, 20),
+    long=Extent(1_500, 20),
     quick=True,
 )
 def queues_purged(scene: Scene) -> None:
@@ -36,7 +36,7 @@ def queues_purged(scene: Scene) -> None:
         scene.wait_resumed()
 
 
-@fault("all queues purged while every worker is down", short=Extent(300), long=Extent(2_500))
+@fault("all queues purged while every worker is down", short=Extent(300), long=Extent(1_500))
 def queues_purged_asleep(scene: Scene) -> None:
     scene.start_receiver()
     scene.start_workers()
@@ -52,7 +52,7 @@ def queues_purged_asleep(scene: Scene) -> None:
 @fault(
     "Redis flushed, killed, five minutes away, and started again",
     short=Extent(300),
-    long=Extent(2_500),
+    long=Extent(1_500),
 )
 def redis_lost(scene: Scene) -> None:
     program = scene.program("redis-server", "redis-server")
@@ -68,7 +68,7 @@ def redis_lost(scene: Scene) -> None:
     _lose(scene, f"redis://127.0.0.1:{BROKER_PORT}/0", start, flush, OUTAGE_SECONDS)
 
 
-@fault("RabbitMQ killed with all it held, a minute away, and started anew", short=Extent(300), long=Extent(2_500))  # fmt: skip
+@fault("RabbitMQ killed with all it held, a minute away, and started anew", short=Extent(300), long=Extent(1_500))  # fmt: skip
 def rabbitmq_lost(scene: Scene) -> None:
     server = scene.program("rabbitmq-server", "rabbitmq-server")
     if server == "/usr/sbin/rabbitmq-server":  # Debian's changes the user; this is what it runs

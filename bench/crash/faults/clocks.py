@@ -18,7 +18,7 @@ MOST_LATE = timedelta(seconds=60)
 @fault(
     "beat killed again and again, before and while a campaign is due",
     short=Extent(300, 2),
-    long=Extent(2_500, 5),
+    long=Extent(1_500, 5),
 )
 def beat_killed(scene: Scene) -> None:
     campaign = _schedule(scene)
@@ -34,7 +34,7 @@ def beat_killed(scene: Scene) -> None:
     _expect_one_start(scene, campaign)
 
 
-@fault("three beats at once", short=Extent(300), long=Extent(2_500))
+@fault("three beats at once", short=Extent(300), long=Extent(1_500))
 def three_beats(scene: Scene) -> None:
     campaign = _schedule(scene)
     for name in ("beat2", "beat3"):

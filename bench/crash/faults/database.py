@@ -19,14 +19,14 @@ SAYS = "The database does not answer"
 @fault(
     "PostgreSQL stopped at once, without a checkpoint, and started again",
     short=Extent(500, 2),
-    long=Extent(2_500, 10),
+    long=Extent(1_500, 10),
     quick=True,
 )
 def database_stopped(scene: Scene) -> None:
     _strike_often(scene, lambda: _restart(scene))
 
 
-@fault("all connections to PostgreSQL cut", short=Extent(500, 3), long=Extent(2_500, 10))
+@fault("all connections to PostgreSQL cut", short=Extent(500, 3), long=Extent(1_500, 10))
 def connections_cut(scene: Scene) -> None:
     def cut() -> None:
         scene.stage.query(
@@ -38,7 +38,7 @@ def connections_cut(scene: Scene) -> None:
     _strike_often(scene, cut)
 
 
-@fault("PostgreSQL away for a while, and people at the pages", short=Extent(500), long=Extent(2_500))  # fmt: skip
+@fault("PostgreSQL away for a while, and people at the pages", short=Extent(500), long=Extent(1_500))  # fmt: skip
 def database_away(scene: Scene) -> None:
     pages = Pages(scene)
 

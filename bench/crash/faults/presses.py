@@ -17,7 +17,7 @@ from mailops.rollouts.launching import NotLaunched, launch
 PRESSES = 20
 
 
-@fault("launch, resume and retry, each pressed 20 times at once", short=Extent(400), long=Extent(2_500), quick=True)  # fmt: skip
+@fault("launch, resume and retry, each pressed 20 times at once", short=Extent(400), long=Extent(1_500), quick=True)  # fmt: skip
 def pressed_often(scene: Scene) -> None:
     scene.start_receiver()
     scene.start_workers()
