@@ -71,7 +71,9 @@ MAKERS: dict[str, Callable[[], Any]] = {
     "transport_id": make_transport,
     "credential_id": lambda: Credential.objects.create(transport=make_transport(), label="Key"),
     "stream_id": make_stream,
-    "limit_id": lambda: ProviderLimit.objects.create(mailbox_provider="gmail", max_sessions=5),
+    "limit_id": lambda: ProviderLimit.objects.get_or_create(
+        mailbox_provider="gmail", defaults={"max_sessions": 5}
+    )[0],
     "template_id": lambda: make_version().template,
     "audience_id": lambda: make_audience("ann@example.net", "bob@example.net"),
     "membership_id": make_member,
