@@ -8,7 +8,7 @@ from mailops.outbox.accepting import ACCEPTING, Handover
 from mailops.outbox.ledger import fetch_prepared
 
 # What makes a statement mark: common table expressions over one parameter, the jobs as JSON. `marked` may send a body:
-# the claim stands, the worker lives, its hours are not over, nothing is suppressed or paused.
+# the claim stands, the worker lives, it is in its hours, nothing is suppressed or paused.
 _MARKING = """
 ready AS (
     SELECT * FROM json_to_recordset(%s::json) AS v(message_id bigint, fence bigint, transport_id bigint)
@@ -16,7 +16,7 @@ ready AS (
     UPDATE outbox_queueentry e SET marked_at = clock_timestamp()
       FROM ready v
      WHERE e.message_id = v.message_id AND e.fence = v.fence AND e.marked_at IS NULL AND NOT e.is_held
-       AND (e.closes_at IS NULL OR e.closes_at > clock_timestamp())
+       AND e.due_at <= clock_timestamp() AND (e.closes_at IS NULL OR e.closes_at > clock_timestamp())
        AND EXISTS (SELECT FROM dispatch_worker w
                     WHERE w.id = e.worker_id AND w.dead_at IS NULL AND w.stopped_at IS NULL)
        AND EXISTS (SELECT FROM transports_stream s WHERE s.id = e.stream_id AND s.state = 'running')

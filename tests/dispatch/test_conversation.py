@@ -208,9 +208,14 @@ class TestHours:
         assert claims() == 0
         assert ("abandon",) not in session.said
 
-    def test_the_last_gate_asks_for_them_too(self, three):
+    @pytest.mark.parametrize(
+        "hours",
+        [{"closes_at": timedelta(0)}, {"due_at": timedelta(hours=9)}],
+        ids=["over", "moved"],
+    )
+    def test_the_last_gate_asks_for_them_too(self, three, hours):
         talk = Talk(ScriptedSession())
-        QueueEntry.objects.update(closes_at=timezone.now())
+        QueueEntry.objects.update(**{name: timezone.now() + ahead for name, ahead in hours.items()})
         talk.run()
         assert set(statuses().values()) == {"queued"}
         assert talk.session.said[-1] == ("abandon",)
