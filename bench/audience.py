@@ -17,7 +17,7 @@ from mailops.domains.models import Domain, Identity
 from mailops.outbox.models import Message, QueueEntry, Status
 from mailops.transports.models import Route, RunState, Stream, Transport
 
-SESSIONS = 10  # in each of two processes: as many as smtp-source is given
+SESSIONS = 20  # of all processes together: as many as smtp-source is given
 
 
 def make_identity() -> Identity:

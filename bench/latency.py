@@ -4,7 +4,7 @@ import os
 import sys
 
 from bench import audience
-from bench.contenders import BULK_WORKERS, SESSIONS
+from bench.contenders import SESSIONS
 from bench.end_to_end import Field, Turns
 from bench.receivers import SINK_PORT
 from bench.stage import wait_for
@@ -61,7 +61,7 @@ def measure(field: Field, recipients: int, *, rounds: int) -> list[Share]:
         *(str(SLOW_PORT), str(SINK_PORT), str(LATENCY)),
     )
     wait_for(lambda: answers("127.0.0.1", SLOW_PORT), "the proxy to listen")
-    stream = audience.make_stream("Distant", port=SLOW_PORT, sessions=SESSIONS // len(BULK_WORKERS))
+    stream = audience.make_stream("Distant", port=SLOW_PORT, sessions=SESSIONS)
     distant, source = Distant(field, stream), field.smtp_source
     source.port = SLOW_PORT
     shares = [Share("mailops"), Share("smtp_source")]

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from django.conf import settings
-from django.db import Error, connection
+from django.db import Error, InterfaceError, OperationalError, connection
 
 from mailops.campaigns.models import Campaign
 from mailops.content.models import TemplateVersion
@@ -37,6 +37,7 @@ LOOK_SECONDS, BUSY_LOOK_SECONDS = (
     0.1,
     0.25,
 )  # how often a lane without jobs, or with some, is looked after
+RETRY_SECONDS = 0.5  # after the database refused
 STEP_SECONDS = (
     0.02  # how soon a fault is acted on, another session opened, the end of the process seen
 )
@@ -60,13 +61,22 @@ class Lane:
     seats: int = 0  # sessions that this process may have, of all that the transport allows
     jobs: deque[Job] = field(default_factory=deque)
     changed: threading.Condition = field(default_factory=threading.Condition)
-    sessions: dict[threading.Thread, None] = field(default_factory=dict)
+    sessions: set[threading.Thread] = field(default_factory=set)  # those that live
     leaving: set[threading.Thread] = field(default_factory=set)  # take nothing more
     was_fed: bool = False  # the last claim gave all that was asked for: there is more
     is_closing: bool = False
     lost_recipients: set[str] = field(default_factory=set)
     fault: SessionFault | None = None
     had_success: bool = False
+
+    def enter(self, session: threading.Thread) -> None:
+        with self.changed:
+            self.sessions.add(session)
+
+    def leave(self, session: threading.Thread) -> None:
+        with self.changed:
+            self.sessions.discard(session)
+            self.leaving.discard(session)
 
     def take(self, wait: float) -> Job | None:
         """Return the next job that the calling session may speak of, waiting for one up to so many seconds."""
@@ -92,8 +102,7 @@ class Lane:
         """Let this session be the one that ends, where another process should have its seat."""
         if len(self.sessions) <= self.seats:
             return False
-        staying = sum(one.is_alive() and one not in self.leaving for one in self.sessions)
-        if staying > self.seats:
+        if len(self.sessions - self.leaving) > self.seats:
             self.leaving.add(session)
         return session in self.leaving
 
@@ -136,7 +145,7 @@ class Lane:
 
     @property
     def live_sessions(self) -> int:
-        return sum(thread.is_alive() for thread in self.sessions)
+        return len(self.sessions)
 
 
 class Delivery:
@@ -196,12 +205,18 @@ class Delivery:
                 self._claim_more()
             for lane in self._lanes.values():
                 self._open_sessions(lane)
-        except Error as error:
+        except (OperationalError, InterfaceError) as error:
             logger.warning(
                 "the database is away (%s); nothing new is claimed until it is back", error
             )
-            connection.close()
-            self._look_at = time.monotonic() + 0.5
+            self._look_again_later()
+        except Error:
+            logger.exception("the database refused a question; nothing new is claimed meanwhile")
+            self._look_again_later()
+
+    def _look_again_later(self) -> None:
+        connection.close()
+        self._look_at = time.monotonic() + RETRY_SECONDS
 
     def _claim_more(self) -> None:
         self._make_sure_of_worker()
@@ -331,26 +346,23 @@ class Delivery:
                 name=f"session-{lane.transport.pk}",
                 daemon=True,
             )
-            lane.sessions = {old: None for old in lane.sessions if old.is_alive()} | {thread: None}
-            lane.leaving &= set(lane.sessions)
+            lane.enter(thread)
             thread.start()
 
     def _talk(self, lane: Lane, session: Session) -> None:
         """Run in a session's thread: open, talk, close; no database here."""
         try:
             session.open()
+            self._converse(lane, session)
         except SessionFault as fault:
             lane.fault = fault
-            return
         except Exception as error:
             logger.exception("a session of %s could not be opened", lane.transport)
             session.abandon()
             lane.fault = _our_fault(Phase.CONNECT, error)
-            return
-        try:
-            self._converse(lane, session)
         finally:
             self._talks.leave(threading.current_thread())
+            lane.leave(threading.current_thread())
 
     def _converse(self, lane: Lane, session: Session) -> None:
         conversation = Conversation(

@@ -1,5 +1,6 @@
 """Celery's way in: hints that there is work, never the work itself."""
 
+import gc
 from typing import Any
 
 from celery import shared_task
@@ -12,6 +13,7 @@ from mailops.dispatch.sweeping import keep_hours_for_a_while
 from mailops.dispatch.sweeping import sweep_queue as do_sweep_queue
 from mailops.dispatch.ticking import tick as do_tick
 from mailops.dispatch.working import WorkerProcess
+from mailops.outbox import tokens
 from mailops.outbox.hinting import hint, send
 
 _running: dict[str, tuple[WorkerProcess, Delivery]] = {}
@@ -23,6 +25,8 @@ def _is_stopping() -> bool:
 
 def _delivery_of(lane: str) -> Delivery:
     if lane not in _running:
+        tokens.unsubscribe_path()  # has Django import all addresses, now and not with the first message
+        gc.freeze()  # what was imported for good is not looked through with every collection
         worker = WorkerProcess(lane)
         _running[lane] = (worker, Delivery(worker, lane, should_stop=_is_stopping))
     return _running[lane][1]

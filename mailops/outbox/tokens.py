@@ -56,13 +56,13 @@ def unsubscribe_mail_address(public_id: UUID, key_id: str) -> str:
 
 def unsubscribe_url(public_id: UUID, key_id: str) -> str:
     token = unsubscribe.make_token(public_id, signing_key(key_id))
-    return settings.MAILOPS_BASE_URL.rstrip("/") + _unsubscribe_path().replace(_ANY_TOKEN, token)
+    return settings.MAILOPS_BASE_URL.rstrip("/") + unsubscribe_path().replace(_ANY_TOKEN, token)
 
 
 _ANY_TOKEN = "TOKEN"  # noqa: S105 - no secret, but the place of one
 
 
 @cache
-def _unsubscribe_path() -> str:
-    """Return the path of every unsubscribe page; to reverse one takes Django longer than to sign it."""
+def unsubscribe_path() -> str:
+    """Return the path of every unsubscribe page, with a word where the token stands; to reverse one takes Django longer than to sign it."""
     return reverse("feedback:unsubscribe", args=[_ANY_TOKEN])
