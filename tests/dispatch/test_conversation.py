@@ -6,6 +6,7 @@ from collections import deque
 from datetime import timedelta
 
 import pytest
+from django.db.models import F
 from django.utils import timezone
 
 from mailops.dispatch.claiming import Claimer, usable_carriers
@@ -322,7 +323,7 @@ class TestTheLastGate:
         self.refuse(lambda: Worker.objects.update(dead_at="2026-01-01T00:00Z"), three)
 
     def test_for_a_lost_fence(self, three):
-        self.refuse(lambda: QueueEntry.objects.update(fence=1), three)
+        self.refuse(lambda: QueueEntry.objects.update(fence=F("fence") + 1000), three)
 
     def test_for_a_canceled_message(self, three):
         self.refuse(lambda: QueueEntry.objects.all().delete(), three)
