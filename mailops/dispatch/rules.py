@@ -3,14 +3,12 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
-
-from django.db.models import Sum
-from django.db.models.functions import Now
+from typing import Any
 
 from mailops.dispatch.limits import Limit, scaled, utc_today
-from mailops.dispatch.models import Pressure
+from mailops.outbox.ledger import fetch_dicts
 from mailops.outbox.queues import Queue
-from mailops.transports.models import PROVIDER_DEFAULT, ProviderLimit, Stream, Transport, WarmUp
+from mailops.transports.models import PROVIDER_DEFAULT, ProviderLimit, Stream, WarmUp
 
 ALL = "*"  # the place of a rule that concerns all of a transport
 
@@ -75,31 +73,28 @@ class Rules:
 
 
 def read_rules(transport_id: int, stream_ids: Iterable[int]) -> Rules:
-    """Read what stands now for mail of these streams through a transport."""
-    transport = Transport.objects.filter(pk=transport_id).first()
+    """Read what stands now for mail of these streams through a transport; it is read often, so by few statements."""
+    transport = next(iter(fetch_dicts(_TRANSPORT, [transport_id])), None)
     if transport is None:  # deleted just now
         return Rules(Limit(f"t{transport_id}"), stopped=frozenset({ALL}))
-    streams = {stream.pk: stream for stream in Stream.objects.prefetch_related("routes")}
-    reserved = {pk: stream.reserved / 100 for pk, stream in streams.items()}
-    routed = {
-        pk: reserved[pk]
-        for pk, stream in streams.items()
-        if any(route.transport_id == transport_id for route in stream.routes.all())
-    }
-    limits = ProviderLimit.objects.all()
-    slowed = _slowed(transport_id)
-    running = Transport.objects.running().aggregate(sessions=Sum("max_sessions"))
-    possible = running["sessions"] or 0
+    streams = {row["id"]: row for row in fetch_dicts(_STREAMS, [transport_id])}
+    reserved = {pk: _reserved(row) for pk, row in streams.items()}
+    routed = {pk: share for pk, share in reserved.items() if streams[pk]["is_routed"]}
+    limits = list(ProviderLimit.objects.all())
+    slowed = {row["mailbox_provider"] or ALL: row for row in fetch_dicts(_SLOWED, [transport_id])}
+    possible = transport["possible"]
     return Rules(
         transport=Limit(
             key=f"t{transport_id}",
-            rate_per_minute=transport.rate_per_minute,
-            per_day=transport.daily_quota,
+            rate_per_minute=transport["rate_per_minute"],
+            per_day=transport["daily_quota"],
             shares=scaled(routed),
         ),
-        max_sessions=transport.max_sessions,
+        max_sessions=transport["max_sessions"],
         streams={
-            pk: Limit(f"s{pk}", streams[pk].rate_per_minute) for pk in stream_ids if pk in streams
+            pk: Limit(f"s{pk}", streams[pk]["rate_per_minute"])
+            for pk in stream_ids
+            if pk in streams
         },
         providers={
             limit.mailbox_provider: Limit(
@@ -107,9 +102,9 @@ def read_rules(transport_id: int, stream_ids: Iterable[int]) -> Rules:
             )
             for limit in limits
         },
-        slowed={place: row.rate_per_minute for place, row in slowed.items()},
+        slowed={place: row["rate_per_minute"] for place, row in slowed.items()},
         warming=_warming(transport_id),
-        stopped=_stopped(transport_id),
+        stopped=frozenset(place for place, row in slowed.items() if row["is_stopped"]),
         sessions={limit.mailbox_provider: _session_limit(limit, possible) for limit in limits},
         default=_session_limit(PROVIDER_DEFAULT, possible),
         apart=frozenset({limit.mailbox_provider for limit in limits} | set(slowed)),
@@ -125,19 +120,28 @@ def _session_limit(limit: ProviderLimit, possible: int) -> SessionLimit:
     )
 
 
-def _slowed(transport_id: int) -> dict[str, Pressure]:
-    rows = Pressure.objects.filter(transport_id=transport_id)
-    return {row.mailbox_provider or ALL: row for row in rows}
+_TRANSPORT = """
+SELECT t.rate_per_minute, t.daily_quota, t.max_sessions,
+       (SELECT coalesce(sum(max_sessions), 0) FROM transports_transport WHERE state = 'running') AS possible
+  FROM transports_transport t WHERE t.id = %s
+"""
+_STREAMS = """
+SELECT s.id, s.kind, s.rate_per_minute, s.reserved_percent,
+       EXISTS (SELECT FROM transports_route r WHERE r.stream_id = s.id AND r.transport_id = %s) AS is_routed
+  FROM transports_stream s
+"""
+_SLOWED = """
+SELECT mailbox_provider, rate_per_minute, coalesce(stopped_until > clock_timestamp(), FALSE) AS is_stopped
+  FROM dispatch_pressure WHERE transport_id = %s
+"""
+
+
+def _reserved(row: dict[str, Any]) -> float:
+    stream = Stream(kind=row["kind"], reserved_percent=row["reserved_percent"])
+    return stream.reserved / 100
 
 
 def _warming(transport_id: int) -> dict[str, int | None]:
     rows = list(WarmUp.objects.filter(transport_id=transport_id))
     today = utc_today() if rows else date.min
     return {row.mailbox_provider or ALL: row.volume(today) for row in rows}
-
-
-def _stopped(transport_id: int) -> frozenset[str]:
-    rows = Pressure.objects.filter(transport_id=transport_id, stopped_until__gt=Now())
-    return frozenset(
-        provider or ALL for provider in rows.values_list("mailbox_provider", flat=True)
-    )
