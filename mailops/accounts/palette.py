@@ -15,6 +15,8 @@ ACTIONS = [
     ("Add a stream", "transports:stream-add", Act.CONFIGURE),
     ("Suppress an address", "suppressions:add", Act.SEND),
     ("Invite a user", "accounts:user-new", Act.CONFIGURE),
+    ("Uncertain messages", "outbox:doubtful", Act.SEE),
+    ("Settle by the relay's log", "outbox:relay-log-upload", Act.OPERATE),
     ("Mailbox simulator", "sandbox:simulator", Act.SEE),
     ("Audit trail", "accounts:audit", Act.SEE),
     ("Your profile", "accounts:profile", Act.SEE),
