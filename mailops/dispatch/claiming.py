@@ -170,6 +170,7 @@ class _Known:
     rules: Rules
     queues: list[Queue]
     read_at: float
+    waits_for_rate: bool = False  # something may leave in a moment
     is_spent: bool = False  # a claim found less than it wanted: look again before the next
 
 
@@ -181,6 +182,12 @@ class Claimer:
         self._positions: dict[Queue, tuple[Any, int, float]] = {}
         self._known: dict[Carrier, _Known] = {}
         self._turn = 0
+
+    @property
+    def waits_for_rate(self) -> bool:
+        """Whether a claim of the last seconds left something that may leave in a moment."""
+        since = time.monotonic() - KNOWN_SECONDS
+        return any(one.waits_for_rate and one.read_at > since for one in self._known.values())
 
     def rules(self, carrier: Carrier) -> Rules:
         """Return the rules of a carrier as they were read a moment ago."""
@@ -224,6 +231,7 @@ class Claimer:
                 for queue, some in limits.items()
             }
             jobs = self._claim_through(carrier, known.rules, gates, limit)
+            known.waits_for_rate = any(gate.opens_soon() for gate in gates.values())
             close_buckets(buckets)
         epoch.note_claim([job.fence for job in jobs])
         known.is_spent = len(jobs) < limit

@@ -193,6 +193,8 @@ class Delivery:
         return False
 
     def _is_busy(self) -> bool:
+        if self._claimer is not None and self._claimer.waits_for_rate:
+            return True  # the next message may leave in a moment; a tick may be a second away
         # An idle session that is only kept warm is no work, but one that still talks is.
         return self._committer.has_unwritten or any(
             lane.jobs or lane.live_sessions for lane in self._lanes.values()

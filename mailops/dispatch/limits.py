@@ -88,6 +88,11 @@ class Bucket:
             rooms.append(self.limit.of_a_day(stream_id) - self.spent)
         return max(0, min(rooms))
 
+    def fills_soon(self, stream_id: int) -> bool:
+        """Tell whether only the next seconds are between a stream and its next message."""
+        is_over = self.limit.per_day is not None and self.limit.of_a_day(stream_id) <= self.spent
+        return self.limit.rate_per_minute is not None and not is_over and not self.room(stream_id)
+
     def take(self, stream_id: int, number: int) -> None:
         """Count messages of a stream that pass, what is reserved for it first; a negative number gives back."""
         if not number:

@@ -22,6 +22,11 @@ class Gate:
             most = min(most, self.most)
         return min([most, *(bucket.room(self.stream_id) for bucket in self.buckets)])
 
+    def opens_soon(self) -> bool:
+        """Tell whether nothing may pass now, but in a moment: all that is closed is a rate."""
+        closed = [bucket for bucket in self.buckets if not bucket.room(self.stream_id)]
+        return bool(closed) and all(bucket.fills_soon(self.stream_id) for bucket in closed)
+
     def take(self, number: int) -> None:
         """Count messages that pass; a negative number gives back."""
         if self.most is not None:

@@ -161,3 +161,11 @@ def test_a_changed_transport_is_heeded_by_the_next_session(server):
     run.finish()
     worker.stop()
     assert Message.objects.get().status == "accepted"
+
+
+def test_a_low_rate_is_used_to_the_full(server, monkeypatch):
+    monkeypatch.setattr(delivery, "RUN_SECONDS", 4.0)
+    transport = make_transport(port=server.port, max_sessions=1, rate_per_minute=60)
+    queue(make_stream(transport=transport), 9)
+    deliver()
+    assert 4 <= len(server.messages) <= 5
