@@ -16,7 +16,7 @@ ready AS (
     UPDATE outbox_queueentry e SET marked_at = clock_timestamp()
       FROM ready v
      WHERE e.message_id = v.message_id AND e.fence = v.fence AND e.marked_at IS NULL AND NOT e.is_held
-       AND e.due_at <= clock_timestamp() AND (e.closes_at IS NULL OR e.closes_at > clock_timestamp())
+       AND (e.closes_at IS NULL OR (e.due_at <= clock_timestamp() AND e.closes_at > clock_timestamp()))
        AND EXISTS (SELECT FROM dispatch_worker w
                     WHERE w.id = e.worker_id AND w.dead_at IS NULL AND w.stopped_at IS NULL)
        AND EXISTS (SELECT FROM transports_stream s WHERE s.id = e.stream_id AND s.state = 'running')
