@@ -211,7 +211,10 @@ class TestHours:
 
     @pytest.mark.parametrize(
         "hours",
-        [{"closes_at": timedelta(0)}, {"due_at": timedelta(hours=9)}],
+        [
+            {"closes_at": timedelta(0)},
+            {"due_at": timedelta(hours=9), "closes_at": timedelta(hours=18)},
+        ],
         ids=["over", "moved"],
     )
     def test_the_last_gate_asks_for_them_too(self, three, hours):
@@ -221,6 +224,12 @@ class TestHours:
         assert set(statuses().values()) == {"queued"}
         assert talk.session.said[-1] == ("abandon",)
         assert claims() == 2  # those that nobody spoke of yet
+
+    def test_where_there_are_none_a_clock_that_was_put_back_refuses_nobody(self, three):
+        talk = Talk(ScriptedSession())
+        QueueEntry.objects.update(due_at=timezone.now() + timedelta(hours=2))
+        talk.run()
+        assert set(statuses().values()) == {"accepted"}
 
 
 class TestLosses:
