@@ -21,10 +21,11 @@ logger = logging.getLogger(__name__)
 GROUP = 200  # requests in one transaction: far under the 5 s that one may live
 RETRY_SECONDS = 0.5
 WAIT_SECONDS = 0.05  # for a first request, before looking at what is left to do
-# A group waits for the other sessions as long as they come thick, and for no more than came last: one commit for all of
+# A group waits for the other sessions as long as they come thick, and for no more than came lately: one commit for all of
 # them costs little more than one, but where replies are far apart, waiting only keeps sessions idle.
 GAP_SECONDS = 0.0015
 GATHER_SECONDS = 0.015
+FORGETTING = 0.8  # of how many came, with each group
 
 
 @dataclass
@@ -71,7 +72,7 @@ class Committer:
             Request
         ] = []  # results that the database did not take yet; nothing is marked meanwhile (W11)
         self._retry_at = 0.0
-        self._last_size = 1  # of a group
+        self._expected = 1.0  # requests in a group
 
     def start(self) -> None:
         """Commit from a thread, if none does yet."""
@@ -137,11 +138,12 @@ class Committer:
             group.append(self._requests.get(timeout=timeout))
             most, ends_at = min(GROUP, self._count_sessions()), time.monotonic() + GATHER_SECONDS
             while len(group) < most and time.monotonic() < ends_at:
-                gap = GAP_SECONDS if len(group) < self._last_size else 0.0
+                gap = GAP_SECONDS if len(group) < self._expected else 0.0
                 group.append(self._requests.get(timeout=gap))
         except queue.Empty:
             pass
-        self._last_size = len(group) or self._last_size
+        if group:
+            self._expected = max(len(group), self._expected * FORGETTING)
         return group
 
     def _write(self, group: list[Request]) -> set[int]:
