@@ -2,10 +2,13 @@
 
 import logging
 import subprocess
+from datetime import timedelta
 from io import StringIO
+from uuid import uuid4
 
 import pytest
 from django.conf import settings as django_settings
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import call_command
 from django.db import connection, connections
 
@@ -18,9 +21,15 @@ from mailops.dispatch.models import Lineage, Worker
 from mailops.dispatch.ticking import tick
 from mailops.dispatch.working import WorkerProcess
 from mailops.lib.postgres import Server
-from mailops.outbox.models import Event, Message, QueueEntry
+from mailops.outbox import relay_log_verdicts
+from mailops.outbox.bulk_settling import settle_chunk, start_settlement
+from mailops.outbox.doubtful import Choice, moment
+from mailops.outbox.models import Event, Message, QueueEntry, Settlement
+from mailops.outbox.relay_log_reading import Reading
+from mailops.outbox.relay_log_taking import take_log
 from mailops.outbox.tokens import current_token_key_id
 from tests.factories import make_audience, make_campaign, make_message, make_stream, make_transport
+from tests.postfix import Postfix
 from tests.smtp_server import SmtpServer
 
 RECIPIENTS = 20
@@ -185,6 +194,77 @@ class TestRealRestore:
         epoch.claimed = epoch.committed = 1  # this process remembers
         worker.ensure_alive()
         assert Campaign.objects.get().pause_cause == "restored"
+
+
+@pytest.mark.needs("postfix")
+@pytest.mark.django_db(transaction=True)
+class TestByTheRelaysLog:
+    """With the relay's log a restore costs nobody a mail, and nobody gets one twice."""
+
+    @pytest.fixture
+    def relay(self, settings):
+        with SmtpServer() as next_hop, Postfix(next_hop.port) as relay:
+            settings.MAILOPS_TRUSTED_RELAYS = frozenset({("127.0.0.1", relay.port)})
+            relay.next_hop = next_hop
+            yield relay
+
+    @pytest.fixture(autouse=True)
+    def short_margins(self, monkeypatch):
+        for margin in ("SKEW", "AFTERWARDS"):  # a test has no minutes
+            monkeypatch.setattr(relay_log_verdicts, margin, timedelta())
+
+    def test_nothing_is_lost_and_nothing_doubled(self, relay, tmp_path, operator):
+        campaign = launch(relay)
+        backup = Backup(tmp_path)
+        deliver_through(relay, until=5)
+        backup.take()
+        deliver_through(relay, until=12)
+        backup.restore()
+        deliver_through(relay)
+        campaign.refresh_from_db()
+        assert campaign.was_restored
+
+        act(Settlement.Act.DOUBT, operator, choice=Choice(campaign=campaign))
+        taken = relay.log.count(b"(queue active)")
+        content = relay.log_with(b": removed", taken)
+        log = take_log(
+            file=SimpleUploadedFile("mail.log", content), transport=campaign.stream.transport,
+            time_zone="UTC", actor=operator, is_current=True,
+        )  # fmt: skip
+        reading = Reading(log.pk)
+        while reading.read_chunk():
+            pass
+        log.refresh_from_db()
+        sent_since = act(Settlement.Act.BY_LOG, operator, log=log).settled
+        not_taken = act(Settlement.Act.AGAIN, operator, log=log).settled
+        assert sent_since > 0
+        assert taken + not_taken == RECIPIENTS
+
+        campaign.resume()
+        deliver_through(relay)
+        relay.log_with(b": removed", RECIPIENTS)
+        assert sorted(received(relay.next_hop)) == sorted(
+            f"r{number}@x.example" for number in range(RECIPIENTS)
+        )
+        assert set(Message.objects.values_list("status", flat=True)) == {"accepted"}
+
+
+def deliver_through(relay, *, until=10**6):
+    """Send in one process, which ends once the relay has taken `until` messages."""
+    worker = WorkerProcess("bulk")
+    run = Delivery(worker, "bulk", should_stop=lambda: relay.log.count(b"(queue active)") >= until)
+    run.run()
+    run.finish()
+    worker.stop()
+
+
+def act(kind, actor, **which):
+    until, _ = moment()
+    run = start_settlement(key=uuid4(), act=kind, actor=actor, until=until, **which)
+    while settle_chunk(settlement_id=run.pk):
+        pass
+    run.refresh_from_db()
+    return run
 
 
 @pytest.mark.django_db
