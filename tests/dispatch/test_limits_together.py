@@ -1,0 +1,48 @@
+"""Two sending processes and one set of limits; the receiver's log is the truth."""
+
+import time
+
+import pytest
+
+from mailops.campaigns.models import Campaign
+from mailops.dispatch.models import Allowance
+from mailops.outbox.models import QueueEntry
+from mailops.transports.models import Transport
+from tests.dispatch.test_kill import launch
+from tests.engine import Engine, wait_until
+
+pytestmark = [pytest.mark.whole, pytest.mark.django_db(transaction=True)]
+
+WORKERS, RECIPIENTS, A_MINUTE, A_DAY = ("bulk1", "bulk2"), 120, 600, 80
+
+
+@pytest.fixture
+def engine(tmp_path):
+    engine = Engine(tmp_path)
+    yield engine
+    engine.stop()
+
+
+def test_two_processes_keep_to_one_rate_and_one_quota(engine):
+    campaign = launch(engine, RECIPIENTS)
+    Transport.objects.update(rate_per_minute=A_MINUTE, daily_quota=A_DAY)
+    engine.start_receiver("--no-store")
+    engine.start_housekeeping()
+    for worker in WORKERS:
+        engine.start_worker(worker, "bulk")
+    wait_until(lambda: engine.received().total(), seconds=60, what="the first message")
+    began, first = time.monotonic(), engine.received().total()
+    wait_until(lambda: engine.received().total() >= A_DAY, seconds=60, what="the day's quota")
+    a_second = A_MINUTE / 60
+    assert time.monotonic() - began >= (A_DAY - first - a_second) / a_second - 1
+    assert Allowance.objects.get(key=f"t{campaign.stream.transport.pk}").spent == A_DAY
+    # Nothing is lost of what waits for the next day, and nothing stands still for good.
+    assert QueueEntry.objects.count() == RECIPIENTS - A_DAY
+    Transport.objects.update(daily_quota=None)
+
+    def is_completed():
+        campaign.refresh_from_db()
+        return campaign.state == Campaign.State.COMPLETED
+
+    wait_until(is_completed, seconds=60, what="the campaign to complete once it may")
+    assert engine.received().total() == RECIPIENTS
