@@ -134,6 +134,9 @@ def _is_wish(row: dict[str, Any]) -> bool:
 
 def _that_were_taken(after: int, last: int, places: Iterable[Place]) -> list[Place]:
     """Return those of `places` through which a message was taken."""
+    places = list(places)
+    if not places:
+        return []
     rows = fetch_dicts(
         """
         SELECT p.transport_id, p.mailbox_provider

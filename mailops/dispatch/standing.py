@@ -88,7 +88,7 @@ def _holds(standing: Standing) -> Iterator[Hold]:
         names = [name for name, sent in ramp.sent if ramp.volume and sent >= ramp.volume]
         if names:
             yield Hold(
-                f"{transport} is warmed up: {ramp.volume:,} a day to {_and(names)} at most",
+                f"{transport} is warming up: {ramp.volume:,} a day at most to {_and(names)}",
                 "Today's have left. The rest leaves through the stream's next transport, or waits until midnight UTC.",
             )
     for pressure in standing.pressures:

@@ -169,7 +169,7 @@ class TestHolds:
         with django_assert_max_num_queries(10):
             page = self.page(client, campaign, **{"HX-Request": "true"})
         assert "Relay has sent its 3 of today" in page
-        assert "2 a day to Gmail at most" in page
+        assert "2 a day at most to Gmail" in page
         assert "Relay sends everybody 30 a minute at most" in page
         assert "<html" not in page
 
