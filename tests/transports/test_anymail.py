@@ -1,11 +1,15 @@
 import socket
 import threading
+from datetime import UTC, datetime
+from uuid import UUID
 
 import boto3
 import pytest
 from moto import mock_aws
 
 from mailops.lib.secrets import Secret
+from mailops.outbox.mime import Letter
+from mailops.outbox.skeleton import assemble
 from mailops.protocol.classification import classify
 from mailops.transports.kinds import open_session
 from mailops.transports.kinds.anymail import SesSession, reply_of
@@ -154,6 +158,27 @@ class TestBody:
 
 
 class TestRawMail:
+    def test_goes_out_with_parts_whose_text_is_beyond_ascii(self, session, ses):
+        ses.create_email_identity(EmailIdentity="news@example.com")
+        letter = Letter(
+            public_id=UUID(int=1),
+            header_from_name="News",
+            header_from="news@example.com",
+            reply_to="",
+            recipient="ada@example.net",
+            subject="Grüße",
+            text="Grüße, schöne",
+            html="<p>Grüße, schöne</p>",
+            message_id="<1@example.com>",
+            date=datetime(2026, 1, 1, tzinfo=UTC),
+            headers={},
+            takes_8bit=session.can_8bit,
+        )
+        content = assemble(letter)
+        assert not content.isascii()
+        session.offer(ENVELOPE)
+        assert session.body(content).reply.code == 250
+
     def test_carries_the_mime_as_it_is_but_for_8bit_parts_and_adds_the_token(
         self, session, monkeypatch
     ):

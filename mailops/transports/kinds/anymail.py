@@ -84,7 +84,12 @@ class RawMail(EmailMessage):
             self.esp_extra["EmailTags"] = [{"Name": TAG, "Value": value}]
 
     def message(self, *_: Any, **__: Any) -> Message:  # type: ignore[override]
-        return email.message_from_bytes(self._content)
+        message = email.message_from_bytes(self._content)
+        for part in message.walk():
+            if part.is_multipart():
+                # it only says that there is 8-bit text inside; anymail would recode the whole, which has no text itself
+                del part["Content-Transfer-Encoding"]
+        return message
 
 
 class SesSession(Session):
