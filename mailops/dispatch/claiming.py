@@ -154,7 +154,10 @@ SELECT t.message_id, %(transport)s AS transport_id, t.fence, t.session_attempts,
  ORDER BY t.due_at, t.message_id
 """
 
-POSITION_SECONDS = 5.0
+# Rows that were claimed stay at the front of the index until a vacuum, for hours while an old snapshot is open. To read
+# past them costs the more the more there are, so it is done the more rarely: these are multiples of what it took.
+REST, DEAR_SECONDS = 5, 0.1
+POSITION_SECONDS, POSITION_REST = 5.0, 50
 KNOWN_SECONDS = 0.5  # how long queues and rules are taken to be as they were read
 WAITING = 50  # claimed messages of a provider whose sessions are limited
 PASSES = 4  # over the queues in one claim, as long as some have more and others less than was asked of them
@@ -171,6 +174,7 @@ class _Known:
     queues: list[Queue]
     read_at: float
     waits_for_rate: bool = False  # something may leave in a moment
+    rests_until: float = 0.0  # a dear claim found nothing: none before this
     is_spent: bool = False  # a claim found less than it wanted: look again before the next
 
 
@@ -201,12 +205,23 @@ class Claimer:
     ) -> list[Job]:
         """Take up to `limit` due messages of the carrier's streams, as many as all limits allow.
 
-        Of a provider whose sessions are limited only so many that `waiting` (provider → claimed already) stays small. The limits' rows are locked before the claim and written after it, so two workers never exceed one together.
+        Of a provider whose sessions are limited only so many that `waiting` (provider → claimed already) stays small.
+        The limits' rows are locked before the claim and written after it, so two workers never exceed one together.
         """
-        known = self._look(carrier)
-        if not known.queues:
-            known.is_spent = True
+        began = time.monotonic()
+        if (last := self._known.get(carrier)) and began < last.rests_until:
             return []
+        known = self._look(carrier)
+        jobs = self._claim(carrier, known, limit, waiting) if known.queues else []
+        known.is_spent = len(jobs) < limit
+        took = time.monotonic() - began
+        if not jobs and took > DEAR_SECONDS:
+            known.rests_until = time.monotonic() + REST * took
+        return sorted(jobs, key=lambda job: (job.due_at, job.message_id))
+
+    def _claim(
+        self, carrier: Carrier, known: _Known, limit: int, waiting: Mapping[str, int]
+    ) -> list[Job]:
         self._turn += 1
         turned = self._turn % len(known.queues)
         queues = known.queues[turned:] + known.queues[:turned]
@@ -234,8 +249,7 @@ class Claimer:
             known.waits_for_rate = any(gate.opens_soon() for gate in gates.values())
             close_buckets(buckets)
         epoch.note_claim([job.fence for job in jobs])
-        known.is_spent = len(jobs) < limit
-        return sorted(jobs, key=lambda job: (job.due_at, job.message_id))
+        return jobs
 
     def _look(self, carrier: Carrier) -> _Known:
         known, now = self._known.get(carrier), time.monotonic()
@@ -274,6 +288,7 @@ class Claimer:
     def _claim_queues(
         self, carrier: Carrier, rules: Rules, asks: dict[Queue, int]
     ) -> dict[Queue, list[Job]]:
+        began = time.monotonic()
         rows = fetch_rows(
             _CLAIM,
             {
@@ -284,13 +299,14 @@ class Claimer:
                 "asks": json.dumps([self._ask(*ask) for ask in asks.items()], default=str),
             },
         )
+        good_for = max(POSITION_SECONDS, POSITION_REST * (time.monotonic() - began))
         claimed: dict[Queue, list[Job]] = {queue: [] for queue in asks}
         for *fields, merge_data, pool in rows:
             # Django leaves jsonb in raw cursors as text.
             job = Job._make([*fields, json.loads(merge_data)])
             claimed[Queue(job.stream_id, job.campaign_id or 0, pool)].append(job)
         for queue, asked in asks.items():
-            self._remember(queue, claimed[queue], asked)
+            self._remember(queue, claimed[queue], asked, good_for)
         return claimed
 
     def _ask(self, queue: Queue, most: int) -> dict[str, object]:
@@ -299,14 +315,14 @@ class Claimer:
             after_due, after_id, _ = _BEGINNING
         return {**queue._asdict(), "after_due": after_due, "after_id": after_id, "most": most}
 
-    def _remember(self, queue: Queue, jobs: list[Job], asked: int) -> None:
+    def _remember(self, queue: Queue, jobs: list[Job], asked: int, good_for: float) -> None:
         """Go on behind `jobs`, but for a while only: rows that were released may lie before them."""
         if len(jobs) < asked:
             self._positions.pop(queue, None)
             return
         now = time.monotonic()
         _, _, until = self._positions.get(queue, ("", 0, 0.0))
-        until = until if until > now else now + POSITION_SECONDS
+        until = until if until > now else now + good_for
         self._positions[queue] = (jobs[-1].due_at, jobs[-1].message_id, until)
 
 

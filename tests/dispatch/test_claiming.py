@@ -9,6 +9,7 @@ from django.db import connection
 from django.utils import timezone
 
 from mailops.campaigns.models import Campaign
+from mailops.dispatch import claiming
 from mailops.dispatch.claiming import (
     Claimer,
     release,
@@ -254,3 +255,19 @@ class TestBlocked:
         with django_assert_max_num_queries(3) as seen:
             assert len(claimer.claim(carrier, 5)) == 5
         assert sum("queueentry" in query["sql"] for query in seen) == 1
+
+    def test_a_dear_look_that_found_nothing_is_not_repeated_at_once(self, monkeypatch):
+        monkeypatch.setattr(claiming, "DEAR_SECONDS", 0.0)
+        monkeypatch.setattr(claiming, "REST", 1_000_000)
+        make_message(stream=(stream := make_stream(rate_per_minute=60)))
+        (carrier,) = usable_carriers("bulk")
+        claimer = Claimer(make_worker().pk)
+        assert len(claimer.claim(carrier, 10)) == 1
+        assert claimer.claim(carrier, 10) == []
+        make_message(stream=stream)
+        assert claimer.claim(carrier, 10) == []
+        claimer._known[carrier].rests_until = 0.0
+        stream.rate_per_minute = None
+        stream.save()
+        claimer._known[carrier].read_at = 0.0
+        assert len(claimer.claim(carrier, 10)) == 1
