@@ -31,7 +31,7 @@ RECEIVER = Path(__file__).with_name("receiver.py")
 BULK = ("bulk1", "bulk2")
 SESSIONS = 4
 PACE = 0.04  # seconds the receiver thinks on a message: most of the time a body is unanswered
-SETTLES_IN = 180.0
+SETTLES_IN = 300.0
 FREED_IN = 60.0  # after a worker died, all it held is settled or shown
 BATCH, SHORT_BATCH = (
     800,

@@ -43,7 +43,7 @@ STALLING: dict[str, set[Status]] = {
 }
 
 
-@fault("a server that refuses and drops in each phase", short=Extent(500, 1), long=Extent(2_000, 5), quick=True)  # fmt: skip
+@fault("a server that refuses and drops in each phase", short=Extent(500, 1), long=Extent(2_000, 5))  # fmt: skip
 def faulty_server(scene: Scene) -> None:
     faulty = SHORT_SESSIONS_FAULTY if scene.is_short else len(SESSIONS_FAULTY)
     scene.start_receiver(*SESSIONS_FAULTY[:faulty], pace=PACE / 3)
