@@ -66,14 +66,18 @@ def received(server):
 
 
 def deliver(server, *, until=10**6):
-    """Send in one process, which ends once the receiver has taken `until` messages."""
+    """Send in one process, which finds no more due than brings the whole to `until` messages."""
+    gone = Message.objects.filter(status="accepted").count()
+    due = QueueEntry.objects.order_by("pk").values_list("pk", flat=True)[: max(until - gone, 0)]
+    QueueEntry.objects.exclude(pk__in=list(due)).update(due_at="2126-01-01T00:00Z")
     worker = WorkerProcess("bulk")
-    run = Delivery(worker, "bulk", should_stop=lambda: len(server.messages) >= until)
+    run = Delivery(worker, "bulk", should_stop=lambda: False)
     run.run()
     run.finish()
     if worker._worker_id:
         worker.beat()
     worker.stop()
+    QueueEntry.objects.update(due_at="2026-01-01T00:00Z")
 
 
 def launch(server, **fields):
@@ -216,11 +220,11 @@ class TestByTheRelaysLog:
     def test_nothing_is_lost_and_nothing_doubled(self, relay, tmp_path, operator):
         campaign = launch(relay)
         backup = Backup(tmp_path)
-        deliver_through(relay, until=5)
+        deliver(relay, until=5)
         backup.take()
-        deliver_through(relay, until=12)
+        deliver(relay, until=12)
         backup.restore()
-        deliver_through(relay)
+        deliver(relay)
         campaign.refresh_from_db()
         assert campaign.was_restored
 
@@ -241,21 +245,12 @@ class TestByTheRelaysLog:
         assert taken + not_taken == RECIPIENTS
 
         campaign.resume()
-        deliver_through(relay)
+        deliver(relay)
         relay.log_with(b": removed", RECIPIENTS)
         assert sorted(received(relay.next_hop)) == sorted(
             f"r{number}@x.example" for number in range(RECIPIENTS)
         )
         assert set(Message.objects.values_list("status", flat=True)) == {"accepted"}
-
-
-def deliver_through(relay, *, until=10**6):
-    """Send in one process, which ends once the relay has taken `until` messages."""
-    worker = WorkerProcess("bulk")
-    run = Delivery(worker, "bulk", should_stop=lambda: relay.log.count(b"(queue active)") >= until)
-    run.run()
-    run.finish()
-    worker.stop()
 
 
 def act(kind, actor, **which):
