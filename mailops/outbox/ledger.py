@@ -83,13 +83,15 @@ def fetch_prepared(sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
 
 
 @receiver(connection_created)
-def keep_plans(connection: BaseDatabaseWrapper, **_: Any) -> None:
-    """Let prepared statements keep their plans; Django prepares none, so this is about `fetch_prepared` alone."""
+def allow_prepared(connection: BaseDatabaseWrapper, **_: Any) -> None:
+    """Let `fetch_prepared` prepare; Django binds parameters itself, so nothing of its own is prepared.
+
+    Which plan the server keeps stays its own choice, after five that it made: told to keep the first, it would also keep
+    those of foreign keys, which may be made while a table is empty.
+    """
     connection.connection.prepare_threshold = (
-        0  # None, Django's own choice, forbids what is asked for, too
+        0  # Django's own choice, None, forbids what is asked for
     )
-    with connection.cursor() as cursor:
-        cursor.execute("SET plan_cache_mode = force_generic_plan")
 
 
 def fetch_first(sql: str, params: Sequence[Any]) -> list[Any]:
