@@ -1,0 +1,110 @@
+"""What one transport has to do in this process: claimed jobs, and the sessions that take them."""
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from mailops.dispatch.claiming import Carrier, Job
+from mailops.dispatch.talks import Talks
+from mailops.transports.models import Transport
+from mailops.transports.sessions import SessionFault
+
+CLAIM = 200  # messages claimed at a time for one transport
+
+
+@dataclass
+class Lane:
+    """The claimed jobs of one transport and the sessions that work on them; shared by threads under `changed`."""
+
+    carrier: Carrier
+    transport: Transport
+    talks: Talks
+    seats: int = 0  # sessions that this process may have, of all that the transport allows
+    jobs: deque[Job] = field(default_factory=deque)
+    changed: threading.Condition = field(default_factory=threading.Condition)
+    sessions: set[threading.Thread] = field(default_factory=set)  # those that live
+    leaving: set[threading.Thread] = field(default_factory=set)  # take nothing more
+    was_fed: bool = False  # the last claim gave all that was asked for: there is more
+    is_closing: bool = False
+    lost_recipients: set[str] = field(default_factory=set)
+    fault: SessionFault | None = None
+    had_success: bool = False
+
+    def enter(self, session: threading.Thread) -> None:
+        with self.changed:
+            self.sessions.add(session)
+
+    def leave(self, session: threading.Thread) -> None:
+        with self.changed:
+            self.sessions.discard(session)
+            self.leaving.discard(session)
+
+    def take(self, wait: float) -> Job | None:
+        """Return the next job that the calling session may speak of, waiting for one up to so many seconds."""
+        session = threading.current_thread()
+        with self.changed:
+            if wait and self.talks.rest(session):
+                self.changed.notify_all()  # others may speak of its provider now
+            job = self._choose(session)
+            if job is None and wait and not self.is_closing and session not in self.leaving:
+                self.changed.wait(wait)
+                job = self._choose(session)
+            return job
+
+    def _choose(self, session: threading.Thread) -> Job | None:
+        if self.is_closing or session in self.leaving or self._must_make_room(session):
+            return None
+        job = self.talks.choose(session, self.jobs)
+        if job is None and self.talks.is_used_up(session, self.jobs):
+            self.leaving.add(session)  # a new one may say more
+        return job
+
+    def _must_make_room(self, session: threading.Thread) -> bool:
+        """Let this session be the one that ends, where another process should have its seat."""
+        if len(self.sessions) <= self.seats:
+            return False
+        if len(self.sessions - self.leaving) > self.seats:
+            self.leaving.add(session)
+        return session in self.leaving
+
+    def give_back(self, job: Job) -> None:
+        with self.changed:
+            self.jobs.appendleft(job)
+
+    def add(self, jobs: list[Job]) -> None:
+        with self.changed:
+            self.was_fed = len(jobs) == CLAIM
+            self.jobs.extend(jobs)
+            self.changed.notify_all()
+
+    def remove(self, is_meant: Callable[[Job], bool]) -> list[Job]:
+        """Take out the waiting jobs that are meant."""
+        with self.changed:
+            removed = [job for job in self.jobs if is_meant(job)]
+            if removed:
+                self.jobs = deque(job for job in self.jobs if not is_meant(job))
+        return removed
+
+    def close(self) -> list[Job]:
+        """Let sessions end after what they speak of now; return the jobs nobody took."""
+        with self.changed:
+            self.is_closing = True
+            left = list(self.jobs)
+            self.jobs.clear()
+            self.changed.notify_all()
+        return left
+
+    @property
+    def ready(self) -> int:
+        """How many of the jobs another session could take now."""
+        with self.changed:
+            return self.talks.count_ready(self.jobs)
+
+    @property
+    def is_hungry(self) -> bool:
+        return not self.is_closing and self.ready < CLAIM // 2
+
+    @property
+    def live_sessions(self) -> int:
+        return len(self.sessions)
