@@ -17,7 +17,7 @@ from mailops.domains.models import Domain, Identity
 from mailops.outbox.models import Message, QueueEntry, Status
 from mailops.transports.models import Route, RunState, Stream, Transport
 
-SESSIONS = 20  # of all processes together: as many as smtp-source is given
+SESSIONS = 40  # of all processes together; a receiver like Postfix lets one client have 50
 
 
 def make_identity() -> Identity:
