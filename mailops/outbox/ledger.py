@@ -3,15 +3,13 @@
 import json
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import connection
-from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.backends.signals import connection_created
-from django.dispatch import receiver
-from psycopg import Cursor
+from psycopg import Connection, Cursor
 
 from mailops.outbox.fold import Entry, Standing
 from mailops.outbox.models import CountKey, Evidence, QueueEntry, Status
@@ -73,25 +71,28 @@ def fetch_rows(sql: str, params: Sequence[Any] | dict[str, Any]) -> list[tuple[A
 def fetch_prepared(sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
     """Run a statement of the hot path and return its rows; it is planned now and then, and not each time.
 
-    A plan costs as much as what it plans. The server would make a new one each time, to fit the parameters; the age
-    that stands in the statement has it made anew soon after the tables have grown.
+    A plan costs as much as what it plans. Which one is kept stays the server's choice, after five that it made: told to
+    keep the first, it would also keep those of foreign keys, which may be made while a table is empty. The age that
+    stands in the statement has it choose anew soon after the tables have grown.
     """
     connection.ensure_connection()
     statement = f"/* {time.monotonic() // PLAN_SECONDS:.0f} */ {sql}".encode()
-    with connection.wrap_database_errors, Cursor(connection.connection) as cursor:
+    with (
+        connection.wrap_database_errors,
+        _preparing(connection.connection),
+        Cursor(connection.connection) as cursor,
+    ):
         return cursor.execute(statement, params, prepare=True).fetchall()
 
 
-@receiver(connection_created)
-def allow_prepared(connection: BaseDatabaseWrapper, **_: Any) -> None:
-    """Let `fetch_prepared` prepare; Django binds parameters itself, so nothing of its own is prepared.
-
-    Which plan the server keeps stays its own choice, after five that it made: told to keep the first, it would also keep
-    those of foreign keys, which may be made while a table is empty.
-    """
-    connection.connection.prepare_threshold = (
-        0  # Django's own choice, None, forbids what is asked for
-    )
+@contextmanager
+def _preparing(raw: Connection[Any]) -> Iterator[None]:
+    """Allow prepared statements, which Django forbids; for longer, psycopg would keep Django's last hundred with data."""
+    raw.prepare_threshold = 0
+    try:
+        yield
+    finally:
+        raw.prepare_threshold = None
 
 
 def fetch_first(sql: str, params: Sequence[Any]) -> list[Any]:
