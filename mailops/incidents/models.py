@@ -8,7 +8,8 @@ from django.db import models
 from django.db.models.functions import Now
 
 from mailops.campaigns.models import Campaign
-from mailops.lib.secrets import Place, Secret, is_sealed_by_first_key, seal, unseal
+from mailops.lib.sealed import SealedColumns
+from mailops.lib.secrets import Secret
 from mailops.transports.models import Stream, Transport
 
 
@@ -260,8 +261,10 @@ class IncidentNote(models.Model):
         return "bad" if self.kind in bad else "ok" if self.kind in good else "quiet"
 
 
-class NotificationChannel(models.Model):
+class NotificationChannel(SealedColumns):
     """Where incidents are told of."""
+
+    sealed_columns = ("sealed_url",)
 
     class Kind(models.TextChoices):
         WEBHOOK = "webhook", "Webhook"  # a JSON POST
@@ -296,27 +299,15 @@ class NotificationChannel(models.Model):
     def set_url(self, url: str, host: str) -> None:
         """Keep the webhook's address encrypted; the row must have its id."""
         self.host = host
-        self.sealed_url = seal(Secret(url), self._place())
+        self.seal_into("sealed_url", Secret(url))
 
     def url(self) -> str:
         """Return the webhook's address; raises Unsealable."""
-        return unseal(bytes(self.sealed_url), self._place()).reveal()
+        return self.open_from("sealed_url").reveal()
 
-    def reseal(self) -> bool:
-        """Seal the address by the first key; return whether there was anything to do; raises Unsealable."""
-        if not self.sealed_url or is_sealed_by_first_key(bytes(self.sealed_url)):
-            return False
-        self.set_url(self.url(), self.host)
-        self.save(update_fields=["sealed_url"])
-        return True
-
-    def _place(self) -> Place:
-        return Place(
-            table=self._meta.db_table,
-            column="sealed_url",
-            row=str(self.pk),
-            endpoint=self.host,
-        )
+    @property
+    def sealed_endpoint(self) -> str:
+        return self.host
 
 
 class Notice(models.Model):

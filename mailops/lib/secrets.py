@@ -4,6 +4,7 @@ import base64
 import binascii
 import hashlib
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,9 @@ _VERSION = b"\x01"
 _KEY_ID_SIZE = 4
 _NONCE_SIZE = 12
 _MAX_FILE = 64 * 1024
+_NO_SUCH_FILE = (
+    "There is no file of that name inside MAILOPS_SECRET_FOLDER that can be read as text."
+)
 _ENVIRONMENT_PREFIX = "MAILOPS_SECRET_"
 _NOT_SECRETS_OF_TRANSPORTS = frozenset({"MAILOPS_SECRET_KEYS", "MAILOPS_SECRET_FOLDER"})
 
@@ -124,15 +128,29 @@ def _from_folder(name: str) -> Secret:
     folder = Path(settings.MAILOPS_SECRET_FOLDER).resolve()
     try:
         path = (folder / name).resolve()
-        if not name or not path.is_relative_to(folder) or not path.is_file():
-            raise BadReference("There is no such file inside MAILOPS_SECRET_FOLDER.")
-        with path.open("rb") as file:
-            value = file.read(_MAX_FILE).decode().strip("\r\n")
+        if not name or not path.is_relative_to(folder):
+            raise BadReference(_NO_SUCH_FILE)
+        value = _read_small_file(path).decode().strip("\r\n")
     except (OSError, ValueError, RuntimeError) as error:
-        raise BadReference("The file in MAILOPS_SECRET_FOLDER can't be read as text.") from error
+        raise BadReference(_NO_SUCH_FILE) from error
     if not value:
         raise BadReference("The file in MAILOPS_SECRET_FOLDER is empty.")
+    if not value.isprintable():
+        raise BadReference("The file in MAILOPS_SECRET_FOLDER holds more than one line of text.")
     return Secret(value)
+
+
+def _read_small_file(path: Path) -> bytes:
+    """Return what a plain file holds; what is judged is what was opened, whatever stands at `path` a moment later."""
+    # a link that appears after `path` was resolved is not followed, and a pipe is not waited for
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(handle, "rb") as file:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise BadReference(_NO_SUCH_FILE)
+        octets = file.read(_MAX_FILE + 1)
+    if len(octets) > _MAX_FILE:
+        raise BadReference("The file in MAILOPS_SECRET_FOLDER is too big for a secret.")
+    return octets
 
 
 def _keys() -> list[bytes]:

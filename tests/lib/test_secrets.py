@@ -1,4 +1,6 @@
 import base64
+import copy
+import os
 import pickle
 from dataclasses import replace
 
@@ -70,6 +72,8 @@ class TestSecret:
     def test_does_not_travel(self):
         with pytest.raises(TypeError):
             pickle.dumps(Secret("canary"))
+        with pytest.raises(TypeError):
+            copy.deepcopy(Secret("canary"))
 
 
 class TestFollow:
@@ -95,6 +99,12 @@ class TestFollow:
             "file:empty",
             "file:binary",
             "file:nul\0",
+            "file:pipe",
+            "file:huge",
+            "file:lines",
+            "file:linked/outside",
+            "file:" + "x" * 5000,
+            "file:loop",
         ],
     )
     def test_reads_nothing_else(self, reference, settings, tmp_path, monkeypatch):
@@ -105,6 +115,11 @@ class TestFollow:
         (folder / "link").symlink_to(tmp_path / "outside")
         (folder / "empty").write_text("")
         (folder / "binary").write_bytes(b"\xff\xfe")
+        os.mkfifo(folder / "pipe")
+        (folder / "huge").write_text("x" * (64 * 1024 + 1))
+        (folder / "lines").write_text("user\nsecret")
+        (folder / "linked").symlink_to(tmp_path)
+        (folder / "loop").symlink_to(folder / "loop")
         settings.MAILOPS_SECRET_FOLDER = folder
         with pytest.raises(BadReference):
             secrets.follow(reference)

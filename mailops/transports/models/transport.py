@@ -10,7 +10,8 @@ from django.utils import timezone
 from mailops.accounts.auditing import audit
 from mailops.lib import secrets
 from mailops.lib.egress import is_trusted
-from mailops.lib.secrets import Place, Secret
+from mailops.lib.sealed import SealedColumns
+from mailops.lib.secrets import Secret
 from mailops.transports.models.pausing import Pausable, RunState
 
 BREAKER_BACKOFF = (1, 5, 30, 120, 300, 600)  # seconds; the last one repeats
@@ -209,8 +210,10 @@ class CredentialQuerySet(models.QuerySet["Credential"]):
         return self.order_by("-is_active", "-created_at", "-pk")
 
 
-class Credential(models.Model):
+class Credential(SealedColumns):
     """What a transport logs in with; at most one is active, others stand by for a rotation."""
+
+    sealed_columns = ("secret",)
 
     transport = models.ForeignKey(Transport, on_delete=models.CASCADE, related_name="credentials")
     label = models.CharField(max_length=100)
@@ -244,31 +247,16 @@ class Credential(models.Model):
         return f"{self.label} ({self.transport})"
 
     @property
-    def place(self) -> Place:
-        return Place(
-            table=self._meta.db_table,
-            column="secret",
-            row=str(self.pk),
-            endpoint=self.transport.endpoint,
-        )
+    def sealed_endpoint(self) -> str:
+        return self.transport.endpoint
 
     def reveal(self) -> Secret:
         """Return the secret; raise Unsealable or BadReference. Asks no database."""
-        if self.reference:
-            return secrets.follow(self.reference)
-        return secrets.unseal(bytes(self.secret), self.place)
-
-    def reseal(self) -> bool:
-        """Seal the secret by the first key; return whether there was anything to do. Raise Unsealable."""
-        if not self.secret or secrets.is_sealed_by_first_key(bytes(self.secret)):
-            return False
-        self.secret = secrets.seal(secrets.unseal(bytes(self.secret), self.place), self.place)
-        self.save(update_fields=["secret"])
-        return True
+        return secrets.follow(self.reference) if self.reference else self.open_from("secret")
 
     def set_secret(self, secret: Secret) -> None:
         """Keep `secret`, sealed for this row and its transport's endpoint, instead of what was there."""
-        self.secret = secrets.seal(secret, self.place)
+        self.seal_into("secret", secret)
         self.reference = ""
         value = secret.reveal()
         self.last_four = value[-4:] if len(value) >= 12 else ""  # of a short one four are too many
