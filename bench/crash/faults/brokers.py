@@ -12,7 +12,7 @@ from bench.crash.scene import BULK, MORE_PORTS, Scene
 from bench.stage import HOME, wait_for
 from mailops.lib.supervisor import answers
 
-OUTAGE_SECONDS, BRIEF_OUTAGE_SECONDS, SHORT_OUTAGE_SECONDS = 300.0, 60.0, 10.0
+OUTAGE_SECONDS, SHORT_OUTAGE_SECONDS = 300.0, 10.0
 PURGE = "SELECT pgmq.purge_queue(queue_name) FROM pgmq.list_queues()"
 BROKER_PORT, DISTRIBUTION_PORT, MAPPER_PORT = MORE_PORTS[:3]
 BROKER_STARTS_IN = 90.0
@@ -65,10 +65,14 @@ def redis_lost(scene: Scene) -> None:
         with redis.Redis(port=BROKER_PORT) as broker:
             broker.flushall()
 
-    _lose(scene, f"redis://127.0.0.1:{BROKER_PORT}/0", start, flush, OUTAGE_SECONDS)
+    _lose(scene, f"redis://127.0.0.1:{BROKER_PORT}/0", start, flush)
 
 
-@fault("RabbitMQ killed with all it held, a minute away, and started anew", short=Extent(300), long=Extent(1_500))  # fmt: skip
+@fault(
+    "RabbitMQ killed with all it held, five minutes away, and started anew",
+    short=Extent(300),
+    long=Extent(1_500),
+)
 def rabbitmq_lost(scene: Scene) -> None:
     server = scene.program("rabbitmq-server", "rabbitmq-server")
     if server == "/usr/sbin/rabbitmq-server":  # Debian's changes the user; this is what it runs
@@ -101,18 +105,10 @@ def rabbitmq_lost(scene: Scene) -> None:
 
     # its port mapper, which it would leave running
     scene.stage.start("mapper", mapper, "-port", str(MAPPER_PORT), "-address", "127.0.0.1")
-    _lose(
-        scene,
-        f"amqp://guest:guest@127.0.0.1:{BROKER_PORT}//",
-        start,
-        lambda: None,
-        BRIEF_OUTAGE_SECONDS,
-    )
+    _lose(scene, f"amqp://guest:guest@127.0.0.1:{BROKER_PORT}//", start, lambda: None)
 
 
-def _lose(
-    scene: Scene, url: str, start: Callable[[], None], flush: Callable[[], None], seconds: float
-) -> None:
+def _lose(scene: Scene, url: str, start: Callable[[], None], flush: Callable[[], None]) -> None:
     """Send through this broker, empty it, kill it for a while, and start one that knows nothing."""
     scene.environment["CELERY_BROKER_URL"] = url
     start()
@@ -124,7 +120,7 @@ def _lose(
     flush()
     scene.wait_taken(scene.size // 2)
     scene.kill("broker", signal.SIGKILL)
-    time.sleep(SHORT_OUTAGE_SECONDS if scene.is_short else seconds)
+    time.sleep(SHORT_OUTAGE_SECONDS if scene.is_short else OUTAGE_SECONDS)
     start()
     wait_for(lambda: answers("127.0.0.1", BROKER_PORT), "the broker again", BROKER_STARTS_IN)
     scene.broke()
