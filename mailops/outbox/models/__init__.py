@@ -1,0 +1,34 @@
+"""The ledger: messages owed and what became of them."""
+
+from mailops.outbox.models.chunked_work import ChunkedWork
+from mailops.outbox.models.event import Event
+from mailops.outbox.models.message import Message, QueueEntry
+from mailops.outbox.models.relay_log import RelayLog, RelayLogFinding, RelayLogMail, RelayLogPiece
+from mailops.outbox.models.settlement import Settlement
+from mailops.outbox.models.standing import (
+    CLOSED_STATUSES,
+    OPEN_STATUSES,
+    EventKind,
+    Evidence,
+    Status,
+)
+from mailops.outbox.models.tally import CountKey, Tally
+
+__all__ = [
+    "CLOSED_STATUSES",
+    "OPEN_STATUSES",
+    "ChunkedWork",
+    "CountKey",
+    "Event",
+    "EventKind",
+    "Evidence",
+    "Message",
+    "QueueEntry",
+    "RelayLog",
+    "RelayLogFinding",
+    "RelayLogMail",
+    "RelayLogPiece",
+    "Settlement",
+    "Status",
+    "Tally",
+]

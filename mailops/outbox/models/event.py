@@ -1,0 +1,62 @@
+"""What happened to a message."""
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models.functions import Now
+
+from mailops.outbox.models.message import Message
+from mailops.outbox.models.standing import EventKind
+
+
+class Event(models.Model):
+    """Something that happened to a message; append-only, one for each (source, external id)."""
+
+    message = models.ForeignKey(
+        Message,
+        on_delete=models.CASCADE,
+        related_name="events",
+        db_index=False,  # event_by_message
+    )
+    kind = models.CharField(max_length=15, choices=EventKind.choices)
+    source = models.CharField(
+        max_length=30
+    )  # "dispatch", "dsn", "arf", "webhook:amazon_ses", "unsubscribe", "person", "demo"
+    external_id = models.CharField(max_length=254)
+    occurred_at = models.DateTimeField()  # when it happened, by the one who told
+    recorded_at = models.DateTimeField(db_default=Now())
+    round = models.SmallIntegerField(default=0)
+    fence = models.BigIntegerField(null=True)
+    transport = models.ForeignKey(
+        "transports.Transport",
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        db_index=False,
+        db_constraint=False,
+    )
+    reason = models.CharField(max_length=40, blank=True)
+    fault = models.CharField(max_length=20, blank=True)
+    sentence = models.TextField(blank=True)
+    reply_code = models.SmallIntegerField(null=True)
+    reply_enhanced_status = models.CharField(max_length=12, blank=True)
+    reply_text = models.TextField(blank=True)
+    reply_command = models.CharField(max_length=12, blank=True)
+    was_applied = models.BooleanField(
+        default=True
+    )  # False: told, but not counted (a late reply, an old round)
+    data = models.JSONField(default=dict)  # phase, peer, raw feedback id, who
+
+    @property
+    def reply_line(self) -> str:
+        return (
+            f"{self.reply_code} {self.reply_text}".strip() if self.reply_code else self.reply_text
+        )
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["source", "external_id"], name="event_once")
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["message", "id"], name="event_by_message")
+        ]  # the timeline

@@ -1,0 +1,223 @@
+"""One envelope to one recipient: its place in the ledger, and in the queue while it is open."""
+
+from typing import ClassVar
+
+from django.contrib.postgres.functions import RandomUUID
+from django.db import models
+from django.db.models.functions import Coalesce, Now
+
+from mailops.outbox.models.standing import OPEN_STATUSES, Evidence, Status
+
+# Every index and every constraint of these tables costs each message. Foreign keys have no index but those that a
+# question needs: to delete a stream or a transport reads the tables, which is rare. The queue entry and what is written
+# with a result have no constraints of their own: the message beside them holds the same references.
+
+
+class Message(models.Model):
+    """One envelope to one recipient; written when made and when it settles, hardly between."""
+
+    public_id = models.UUIDField(db_default=RandomUUID(), unique=True)
+    recipient = models.CharField(max_length=320)
+    address_key = models.CharField(max_length=320)
+    stream = models.ForeignKey(
+        "transports.Stream", on_delete=models.PROTECT, related_name="+", db_index=False
+    )
+    campaign = models.ForeignKey(
+        "campaigns.Campaign",
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        db_index=False,  # message_by_campaign
+    )
+    identity = models.ForeignKey(
+        "domains.Identity", on_delete=models.PROTECT, related_name="+", db_index=False
+    )
+    version = models.ForeignKey(
+        "content.TemplateVersion",
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        db_index=False,
+    )
+    merge_data = models.JSONField(
+        default=dict
+    )  # frozen, so that a retry and the page show the mail that was sent
+    idempotency_key = models.CharField(max_length=200, null=True)
+    token_key_id = models.CharField(max_length=16)  # which HMAC key signs its tokens
+
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.QUEUED)
+    evidence = models.SmallIntegerField(choices=Evidence.choices, default=Evidence.NONE)
+    round = models.SmallIntegerField(default=0)
+    positive_from_round = models.SmallIntegerField(
+        default=0
+    )  # positive evidence of earlier rounds no longer counts (W3)
+    reason = models.CharField(
+        max_length=40, blank=True
+    )  # protocol.classification's reason, or ours
+    sentence = models.TextField(blank=True)  # why it stopped, for a person
+    reply_code = models.SmallIntegerField(null=True)
+    reply_enhanced_status = models.CharField(max_length=12, blank=True)
+    reply_text = models.TextField(blank=True)
+    reply_command = models.CharField(max_length=12, blank=True)
+    transport = models.ForeignKey(
+        "transports.Transport",
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        db_index=False,
+        db_constraint=False,
+    )
+    transport_message_id = models.CharField(max_length=254, blank=True)
+    mailbox_provider = models.CharField(max_length=100, blank=True)
+    settling_fence = models.BigIntegerField(
+        null=True
+    )  # the fence through which it became uncertain or held (W1)
+    was_resent = models.BooleanField(default=False)  # `resend` is once ever (W5)
+    created_at = models.DateTimeField(db_default=Now())
+    accepted_at = models.DateTimeField(null=True)
+    settled_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["campaign", "address_key"], name="message_once_a_campaign"
+            ),
+            models.UniqueConstraint(
+                fields=["idempotency_key"],
+                name="message_once_a_key",
+                condition=models.Q(idempotency_key__isnull=False),
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["address_key", "-id"], name="message_by_recipient"
+            ),  # search, feedback without a token
+            models.Index(
+                fields=["campaign", "status", "id"], name="message_by_campaign"
+            ),  # a campaign's failures
+            models.Index(fields=["status", "-id"], name="message_by_status"),  # the list's filter
+            models.Index(
+                fields=["transport_message_id"],
+                name="message_by_transport_id",
+                condition=~models.Q(transport_message_id=""),
+            ),  # feedback by the next hop's id
+        ]
+
+    @property
+    def is_open(self) -> bool:
+        return self.status in OPEN_STATUSES
+
+    @property
+    def is_held(self) -> bool:
+        return self.status == Status.HELD
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Tell whether nobody knows if it was sent: uncertain, or held to ask a person about that."""
+        return self.status == Status.UNCERTAIN or (self.is_held and self.settling_fence is not None)
+
+    @property
+    def can_be_held(self) -> bool:
+        return self.status in {Status.QUEUED, Status.DEFERRED}
+
+    @property
+    def can_be_released(self) -> bool:
+        return self.is_held and self.settling_fence is None
+
+    @property
+    def can_be_retried(self) -> bool:
+        ended_badly = {Status.BOUNCED, Status.FAILED, Status.EXPIRED, Status.CANCELED}
+        return self.is_doubtful or self.status in ended_badly
+
+    @property
+    def message_id(self) -> str:
+        """The Message-ID header: the same in every round."""
+        return f"<{self.public_id.hex}@{self.identity.domain.name}>"
+
+    @property
+    def reply_line(self) -> str:
+        return (
+            f"{self.reply_code} {self.reply_text}".strip() if self.reply_code else self.reply_text
+        )
+
+    def __str__(self) -> str:
+        return f"{self.recipient} ({self.public_id})"
+
+
+class QueueEntry(models.Model):
+    """The hot part of a message, there exactly while the message is open."""
+
+    class Lane(models.TextChoices):
+        TRANSACTIONAL = "transactional", "Transactional"
+        BULK = "bulk", "Bulk"
+
+    message = models.OneToOneField(
+        Message,
+        primary_key=True,
+        on_delete=models.CASCADE,
+        related_name="entry",
+        db_constraint=False,
+    )
+    lane = models.CharField(max_length=15, choices=Lane.choices)
+    stream = models.ForeignKey(
+        "transports.Stream",
+        on_delete=models.PROTECT,
+        related_name="+",
+        db_index=False,
+        db_constraint=False,
+    )
+    campaign = models.ForeignKey(
+        "campaigns.Campaign",
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        db_index=False,  # entry_by_campaign
+        db_constraint=False,
+    )
+    address_key = models.CharField(max_length=320)
+    mailbox_provider = models.CharField(max_length=100, blank=True)
+    pool = models.CharField(
+        max_length=100, blank=True, db_default=""
+    )  # by outbox_pool(): the provider where it has limits of its own; all others wait together
+    due_at = models.DateTimeField()
+    closes_at = models.DateTimeField(
+        null=True
+    )  # the end of the hours in which it may leave; null: at any time
+    expires_at = models.DateTimeField()
+    attempts = models.SmallIntegerField(default=0)  # deferrals
+    session_attempts = models.SmallIntegerField(default=0)  # sessions lost while it was spoken of
+    is_held = models.BooleanField(default=False)
+    worker_id = models.BigIntegerField(null=True)  # dispatch.Worker, which lies above
+    transport_id = models.BigIntegerField(null=True)  # through which it was claimed last
+    fence = models.BigIntegerField(null=True)  # from outbox_fence, never reused (W8)
+    marked_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(
+                models.F("stream"),
+                Coalesce("campaign", models.Value(0, models.BigIntegerField())),
+                models.F("pool"),
+                models.F("due_at"),
+                models.F("message"),
+                name="entry_due",
+                condition=models.Q(worker_id=None, is_held=False),
+            ),  # the claim: each stream, campaign and pool waits by itself, in the order of due times
+            models.Index(
+                fields=["worker_id"], name="entry_by_worker", condition=~models.Q(worker_id=None)
+            ),  # sweeps of dead workers
+            models.Index(
+                fields=["campaign"], name="entry_by_campaign"
+            ),  # is a campaign done; cancel
+            models.Index(fields=["address_key"], name="entry_by_address"),  # suppression sweeps
+            models.Index(
+                fields=["campaign", "due_at"],
+                name="entry_waiting",
+                condition=~models.Q(closes_at=None),
+            ),  # how many wait for their hours, and until when
+            models.Index(
+                fields=["campaign", "closes_at"],
+                name="entry_closed",
+                condition=~models.Q(closes_at=None),
+            ),  # those whose hours are over before they left
+        ]

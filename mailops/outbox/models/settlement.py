@@ -1,0 +1,53 @@
+"""A person's act on many messages."""
+
+from django.db import models
+
+from mailops.outbox.models.chunked_work import ChunkedWork
+from mailops.outbox.models.relay_log import RelayLog
+
+
+class Settlement(ChunkedWork):
+    """A person's act on many uncertain messages; settling them is the job."""
+
+    class Act(models.TextChoices):
+        ACCEPT = "accept", "Count as accepted"
+        AGAIN = "again", "Send again"
+        BY_LOG = "by_log", "As the relay's log says"
+        DOUBT = "doubt", "Put in doubt"  # what a campaign owes after a restore
+
+    key = models.UUIDField(unique=True)  # made with the preview, so that two presses are one act
+    act = models.CharField(max_length=10, choices=Act.choices)
+    # which: those doubtful at `until`, by fences up to `fence_until`, that fit what is given here
+    until = models.DateTimeField()
+    fence_until = models.BigIntegerField()
+    campaign = models.ForeignKey(
+        "campaigns.Campaign", null=True, on_delete=models.CASCADE, related_name="+"
+    )
+    stream = models.ForeignKey(
+        "transports.Stream", null=True, on_delete=models.CASCADE, related_name="+"
+    )
+    transport = models.ForeignKey(
+        "transports.Transport", null=True, on_delete=models.CASCADE, related_name="+"
+    )
+    reason = models.CharField(max_length=40, blank=True)
+    is_asked = models.BooleanField(null=True)  # held to ask a person, or at rest; null: both
+    # as it says; or, to send again, those of which it has no trace
+    relay_log = models.ForeignKey(
+        RelayLog, null=True, on_delete=models.SET_NULL, related_name="settlements"
+    )
+    trusts_recipients = models.BooleanField(
+        default=False
+    )  # also what was found by the address alone
+    # `cursor` is the id of the last message looked at
+    planned = models.PositiveBigIntegerField(default=0)
+    settled = models.PositiveBigIntegerField(default=0)
+    passed_over = models.PositiveBigIntegerField(
+        default=0
+    )  # not doubtful any more, or not to be sent
+
+    def __str__(self) -> str:
+        return f"{self.get_act_display()}: {self.planned:,} messages"
+
+    @property
+    def is_doubting(self) -> bool:
+        return self.act == self.Act.DOUBT
