@@ -32,9 +32,10 @@ def seats_for(me: Claimant, others: Iterable[Claimant], most: int) -> int:
     first; who has more than an even share makes room for who has less, and bulk for transactional mail at once.
     """
     others = [one for one in others if one.wanted or one.held]
-    if me.held > most:
-        return most
-    free = max(0, most - me.held - sum(one.held for one in others))
+    too_many = me.held + sum(one.held for one in others) - most
+    if me.held and too_many > 0:
+        return max(_kept(me, others, most), me.held - too_many)
+    free = max(0, -too_many)
     share = max(1, most // (len(others) + 1))
     poorer = [one for one in others if one.held < min(one.wanted, share)]
     lacking = sum(min(one.wanted, share) - one.held for one in poorer)
@@ -44,6 +45,17 @@ def seats_for(me: Claimant, others: Iterable[Claimant], most: int) -> int:
         return max(0, me.held - 1)
     before_me = sum(not one.held and (bool(me.held) or one.waiting > me.waiting) for one in poorer)
     return min(me.wanted, me.held + max(0, free - before_me)) if me.wanted > me.held else me.held
+
+
+def _kept(me: Claimant, others: Iterable[Claimant], most: int) -> int:
+    """Return how many of its seats `me` keeps in any case where more are taken than there are.
+
+    That is so where there are fewer than there were, and where somebody who was frozen for so long that its seats were
+    given away talks on. Who has more than its part makes room; the parts are those of `most` and no more.
+    """
+    holders = sorted([me.worker_id, *(one.worker_id for one in others if one.held)])
+    each, rest = divmod(most, len(holders))
+    return min(me.held, each + (holders.index(me.worker_id) < rest))
 
 
 class SeatKeeper:

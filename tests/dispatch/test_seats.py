@@ -51,6 +51,13 @@ class TestSharing:
             (one(1, 1), [one(0, 1, is_urgent=True)], 1, 0),  # bulk leaves for transactional mail
             (one(1, 1, is_urgent=True), [one(0, 1)], 1, 1),
             (one(3, 3), [], 1, 1),  # a lower limit
+            (one(2, 2), [one(2, 2, worker_id=2)], 1, 1),  # of two, the first keeps the one
+            (one(2, 2, worker_id=2), [one(2, 2)], 1, 0),
+            (one(4, 4), [one(4, 4, worker_id=2)], 4, 2),  # one was frozen, and its seats given away
+            (one(4, 4), [one(1, 4, worker_id=2)], 4, 3),
+            (one(1, 4, worker_id=2), [one(4, 4)], 4, 1),
+            (one(3, 3), [one(3, 3, worker_id=2), one(0, 3, worker_id=3)], 5, 3),
+            (one(3, 3, worker_id=2), [one(3, 3), one(0, 3, worker_id=3)], 5, 2),
             (one(0, 0), [one(1, 1)], 4, 0),
         ],
     )
@@ -89,6 +96,17 @@ class TestKeeping:
         else:
             first.forget()
         assert second.seats("t1", held=0, wanted=4, most=4) == 4
+
+    def test_who_was_frozen_and_talks_on_shares_what_was_given_away(self, keep):
+        frozen, other = keep(), keep()
+        frozen.seats("t1", held=0, wanted=4, most=4)
+        Seat.objects.update(renewed_at=timezone.now() - timezone.timedelta(seconds=11))
+        assert other.seats("t1", held=0, wanted=4, most=4) == 4
+        held = {frozen: 4, other: 4}
+        for keeper in (frozen, other) * 2:
+            keeper._answers.clear()  # a second later
+            held[keeper] = keeper.seats("t1", held=held[keeper], wanted=4, most=4)
+        assert list(held.values()) == [2, 2]
 
 
 def job(provider):
