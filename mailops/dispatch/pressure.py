@@ -27,10 +27,9 @@ REST = timedelta(seconds=15)  # what was on its way when a rate was lowered does
 STEP = timedelta(minutes=1)  # from one raise to the next
 RAISE, LOWER = 1.25, 0.5
 LEAST = 6.0  # messages a minute: one in ten seconds tells whether it is over
-WISHES_OF_A_DOMAIN = (
-    3  # a small domain's greylisting is no pressure; that of a large provider is one at once
-)
+FAINT_WISHES = 3  # a small domain's greylisting is no pressure, nor the good-bye of a server that is started anew
 WATCH_SECONDS = 60  # in which they must come
+SHORTEST_SECONDS = 10.0  # over which a present rate is measured
 WATCHED = 500  # places at a time
 TROUBLE = 5  # refusals in a row after which nothing is sent for a while
 STOPS = (30, 60, 120, 300, 600)  # seconds; the last one repeats
@@ -48,6 +47,7 @@ class Told:
     """What the events of one reading say of a place."""
 
     wishes: int = 0  # to be sent less
+    is_clear: bool = False  # one of them spoke of us, and not of the server that said it
     refusals: int = 0  # with or without a wish
     taken: bool = False
     wait: int = 0  # the longest Retry-After, in seconds
@@ -111,6 +111,7 @@ def _read(after: int, last: int) -> dict[Place, Told]:
         words = told.setdefault(place, Told())
         words.refusals += 1
         words.wishes += _is_wish(row)
+        words.is_clear |= _is_wish(row) and not _is_good_bye(row)
         words.wait = max(words.wait, row["wait"])
         words.reply = row["detail"] or f"{row['code']} {row['status']} {row['reply_text']}".strip()
     pressed = {Place(p.transport_id, p.mailbox_provider) for p in Pressure.objects.all()}
@@ -121,6 +122,12 @@ def _read(after: int, last: int) -> dict[Place, Told]:
 
 def _is_421(row: dict[str, Any]) -> bool:
     return row["code"] == 421 or (row["detail"] or "").startswith("421")
+
+
+def _is_good_bye(row: dict[str, Any]) -> bool:
+    """Tell whether a 421 only says that the server goes down or can't just now (RFC 3463, 3.4: X.3.z is about the system)."""
+    said = row["status"] or (row["detail"] or "")[4:]
+    return _is_421(row) and not row["wait"] and said.startswith("4.3.")
 
 
 def _is_wish(row: dict[str, Any]) -> bool:
@@ -168,7 +175,7 @@ def _heed_all(told: dict[Place, Told], watched: list[Any]) -> list[Any]:
         wishes, refusals, since = before.pop(place, (0, 0, now))
         words.wishes += wishes
         words.refusals = 0 if words.taken else words.refusals + refusals
-        if words.wishes >= _enough(place) or words.refusals >= TROUBLE:
+        if words.wishes >= _enough(place, words) or words.refusals >= TROUBLE:
             _begin(place, words)
         elif words.wishes or words.refusals:
             before[place] = (words.wishes, words.refusals, since)
@@ -191,13 +198,13 @@ def _heed(row: Pressure, told: Told) -> None:
     row.save()
 
 
-def _enough(place: Place) -> int:
-    is_small = "." in place.mailbox_provider
-    is_small = (
-        is_small
-        and not ProviderLimit.objects.filter(mailbox_provider=place.mailbox_provider).exists()
-    )
-    return WISHES_OF_A_DOMAIN if is_small else 1
+def _enough(place: Place, words: Told) -> int:
+    """Return how many wishes in a minute are heard: of a small domain, or where only servers said good-bye, not the first."""
+    provider = place.mailbox_provider
+    is_small = "." in provider
+    if is_small:
+        is_small = not ProviderLimit.objects.filter(mailbox_provider=provider).exists()
+    return FAINT_WISHES if is_small or not words.is_clear else 1
 
 
 def _begin(place: Place, told: Told) -> None:
@@ -252,21 +259,25 @@ def _explain(row: Pressure, told: Told) -> None:
 
 
 def _present_rate(place: Place) -> float:
-    """Return how many messages a minute leave just now, or may by a limit that is lower."""
+    """Return how many messages a minute leave just now, or may by a limit that is lower.
+
+    It is measured from the first that left in the last minute: a campaign that has just begun is not a slow one.
+    """
     newest = _newest_event()
-    (taken,) = fetch_first(
+    (present,) = fetch_first(
         """
-        SELECT count(*) FROM outbox_event e JOIN outbox_message m ON m.id = e.message_id
+        SELECT count(*) * 60 / greatest(extract(epoch FROM clock_timestamp() - min(e.recorded_at)), %s)::float
+          FROM outbox_event e JOIN outbox_message m ON m.id = e.message_id
          WHERE e.id > %s AND e.transport_id = %s AND e.source = 'dispatch' AND e.kind IN ('accepted', 'deferred')
            AND e.recorded_at > clock_timestamp() - interval '1 minute'
            AND (%s = '' OR m.mailbox_provider = %s)
         """,
-        [newest - 100_000, place.transport_id, place.mailbox_provider, place.mailbox_provider],
+        [SHORTEST_SECONDS, newest - 100_000, place.transport_id, *[place.mailbox_provider] * 2],
     )
     transport = Transport.objects.get(pk=place.transport_id)
     provider = ProviderLimit.objects.filter(mailbox_provider=place.mailbox_provider).first()
     limits = [transport.rate_per_minute, provider.rate_per_minute if provider else None]
-    return float(min([max(taken, 1), *filter(None, limits)]))
+    return float(min([max(present, 1), *filter(None, limits)]))
 
 
 def _raise_rates() -> None:
