@@ -29,6 +29,7 @@ class Carrier:
     stream_ids: tuple[int, ...]
     # streams that go through other transports first → those
     before: tuple[tuple[int, tuple[int, ...]], ...] = ()
+    stands_in_for: frozenset[int] = frozenset()  # streams whose first route is another transport
     is_in_trouble: bool = False  # its last sessions failed
     is_probed: bool = False  # its breaker is not closed: one session over all workers tries it
 
@@ -72,24 +73,30 @@ class Job(NamedTuple):
 def usable_carriers(lane: str) -> list[Carrier]:
     """Return the transports that may open a session now, each with the running streams that go through it.
 
-    Through its first route goes all of a stream's mail; through a later one what those before it may send no more today.
+    Through its first route goes all of a stream's mail. Through a later one goes what those before it may send no more
+    today, and everything while they stand still: a person or a fault of theirs paused them, or their breaker is open. One
+    that a guardrail paused, or that was asked for less, keeps its mail: another address would only spread the trouble.
     """
     rows = fetch_dicts(
         """
         SELECT t.id AS transport_id, array_agg(s.id ORDER BY s.id) AS stream_ids,
                coalesce(json_object_agg(s.id, r.before) FILTER (WHERE r.before IS NOT NULL), '{}')::text AS before,
+               array_agg(s.id) FILTER (WHERE r.stands_in) AS stands_in_for,
                t.failures > 0 OR t.breaker <> 'closed' AS is_in_trouble, t.breaker <> 'closed' AS is_probed
           FROM transports_stream s
           JOIN LATERAL (
-               SELECT r.transport_id, b.ids AS before
+               SELECT r.transport_id, b.ids AS before, b.stands_in
                  FROM transports_route r
                  CROSS JOIN LATERAL (
-                      SELECT array_agg(o.transport_id) AS ids, bool_and(
-                             t.daily_quota IS NOT NULL OR EXISTS (
-                                 SELECT FROM transports_warmup u WHERE u.transport_id = t.id)) AS may_be_spent
-                        FROM transports_route o JOIN transports_transport t ON t.id = o.transport_id
-                       WHERE o.stream_id = r.stream_id AND o.position < r.position) b
-                WHERE r.stream_id = s.id AND (b.ids IS NULL OR b.may_be_spent)) r ON TRUE
+                      SELECT array_agg(o.id) FILTER (WHERE NOT o.stands_still) AS ids, count(*) > 0 AS stands_in,
+                             coalesce(bool_and(o.stands_still OR o.may_be_spent), TRUE) AS is_open
+                        FROM (SELECT t.id, t.daily_quota IS NOT NULL OR EXISTS (
+                                         SELECT FROM transports_warmup u WHERE u.transport_id = t.id) AS may_be_spent,
+                                     t.breaker <> 'closed' OR (t.state = 'paused'
+                                         AND t.pause_cause IN ('person', 'fault')) AS stands_still
+                                FROM transports_route o JOIN transports_transport t ON t.id = o.transport_id
+                               WHERE o.stream_id = r.stream_id AND o.position < r.position) o) b
+                WHERE r.stream_id = s.id AND b.is_open) r ON TRUE
           JOIN transports_transport t ON t.id = r.transport_id
          WHERE s.kind = %s AND s.state = 'running' AND t.state = 'running'
            AND (t.backoff_until IS NULL OR t.backoff_until <= clock_timestamp())
@@ -106,6 +113,7 @@ def _carrier(row: dict[str, Any]) -> Carrier:
         transport_id=row["transport_id"],
         stream_ids=tuple(row["stream_ids"]),
         before=tuple((int(stream_id), tuple(ids)) for stream_id, ids in before),
+        stands_in_for=frozenset(row["stands_in_for"] or ()),
         is_in_trouble=row["is_in_trouble"],
         is_probed=row["is_probed"],
     )
@@ -114,7 +122,7 @@ def _carrier(row: dict[str, Any]) -> Carrier:
 _CLAIM = """
 WITH ask AS (
     SELECT * FROM json_to_recordset(%(asks)s::json)
-        AS q(stream bigint, campaign bigint, pool text, after_due timestamptz, after_id bigint, most int)
+        AS q(stream bigint, campaign bigint, pool text, after_due timestamptz, after_id bigint, most int, stands_in boolean)
 ), due AS (
     SELECT f.message_id FROM ask q CROSS JOIN LATERAL (
         SELECT e.message_id FROM outbox_queueentry e
@@ -124,6 +132,8 @@ WITH ask AS (
            AND (e.closes_at IS NULL OR e.closes_at > clock_timestamp())
            AND (e.due_at, e.message_id) > (q.after_due, q.after_id)
            AND (e.pool <> '' OR e.mailbox_provider <> ALL(%(apart)s::text[]))
+           AND NOT (q.stands_in AND (SELECT m.was_resent AND m.transport_id IS DISTINCT FROM %(transport)s
+                                       FROM outbox_message m WHERE m.id = e.message_id))
            AND NOT EXISTS (SELECT FROM suppressions_suppression x
                             WHERE x.address_key = e.address_key AND (x.stream_id IS NULL OR x.stream_id = e.stream_id)
                               AND (x.expires_at IS NULL OR x.expires_at > clock_timestamp()))
@@ -296,7 +306,13 @@ class Claimer:
                 "worker": self.worker_id,
                 "clock": time.monotonic(),
                 "apart": sorted(rules.apart),
-                "asks": json.dumps([self._ask(*ask) for ask in asks.items()], default=str),
+                "asks": json.dumps(
+                    [
+                        {**self._ask(*ask), "stands_in": ask[0].stream in carrier.stands_in_for}
+                        for ask in asks.items()
+                    ],
+                    default=str,
+                ),
             },
         )
         good_for = max(POSITION_SECONDS, POSITION_REST * (time.monotonic() - began))

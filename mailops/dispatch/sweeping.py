@@ -129,7 +129,7 @@ def sweep_claims_of_the_gone() -> int:
     release_claims_of_the_gone()
     claims = fetch_dicts(
         """
-        SELECT e.message_id, e.fence, w.id AS worker_id, m.round
+        SELECT e.message_id, e.fence, e.transport_id, w.id AS worker_id, m.round
           FROM outbox_queueentry e JOIN dispatch_worker w ON w.id = e.worker_id
           JOIN outbox_message m ON m.id = e.message_id
          WHERE (w.dead_at IS NOT NULL OR w.stopped_at IS NOT NULL) AND e.marked_at IS NOT NULL
@@ -145,6 +145,7 @@ def sweep_claims_of_the_gone() -> int:
             external_id=f"{claim['fence']}:uncertain",
             fence=claim["fence"],
             round=claim["round"],
+            transport_id=claim["transport_id"],
             reason="worker_lost",
             sentence="The sending process ended after it began to send the content and before it had an answer: "
             "the mail may have arrived or not.",

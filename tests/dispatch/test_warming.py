@@ -132,10 +132,10 @@ class TestSpills:
         queue(stream, 3)
         assert list(claim()) == [first.pk]
 
-    def test_nothing_over_a_first_that_is_slowed_or_stands_still(self, ways):
+    def test_nothing_over_a_first_that_a_guardrail_paused(self, ways):
         stream, first, second = ways
         warm(first, "gmail")
-        type(first).objects.filter(pk=first.pk).update(state="paused")
+        first.pause("guardrail")
         queue(stream, 3)
         assert claim() == {second.pk: []}
 

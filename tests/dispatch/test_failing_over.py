@@ -1,0 +1,173 @@
+"""A stream's next transport stands in for one that stands still, and leaves the mail to it once that is well."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from mailops.dispatch.claiming import Claimer, release, usable_carriers
+from mailops.dispatch.models import Pressure, Worker
+from mailops.outbox.models import Event, Message
+from mailops.outbox.tokens import current_token_key_id
+from mailops.transports.models import Route, WarmUp
+from tests.dispatch.test_delivery import deliver
+from tests.factories import make_message, make_stream, make_transport
+from tests.outbox.doubts import doubt
+from tests.smtp_server import SmtpServer
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def ways():
+    first, second = make_transport(), make_transport()
+    stream = make_stream(transport=first)
+    Route.objects.create(stream=stream, transport=second, position=1)
+    return stream, first, second
+
+
+def open_breaker(transport, *, backs_off=True):
+    transport.breaker, transport.failures = "open", 3
+    seconds = 60 if backs_off else -1
+    transport.backoff_until = timezone.now() + timedelta(seconds=seconds)
+    transport.save()
+
+
+def claim():
+    """Claim all there is; return how many messages each transport got."""
+    claimer = Claimer(Worker.objects.create(lane="bulk", host="test", pid=1).pk)
+    jobs = {one.transport_id: claimer.claim(one, 100) for one in usable_carriers("bulk")}
+    release([(job.message_id, job.fence) for some in jobs.values() for job in some])
+    return {transport_id: len(some) for transport_id, some in jobs.items()}
+
+
+class TestStandsIn:
+    def test_for_nobody_who_is_well(self, ways):
+        stream, first, _ = ways
+        make_message(stream=stream)
+        assert claim() == {first.pk: 1}
+
+    @pytest.mark.parametrize("cause", ["person", "fault"])
+    def test_for_one_that_a_person_or_its_own_fault_paused(self, ways, cause):
+        stream, first, second = ways
+        make_message(stream=stream)
+        first.pause(cause, "Out of order.")
+        assert claim() == {second.pk: 1}
+        first.resume()
+        assert claim() == {first.pk: 1}
+
+    def test_for_one_whose_breaker_is_open(self, ways):
+        stream, first, second = ways
+        make_message(stream=stream)
+        open_breaker(first)
+        assert claim() == {second.pk: 1}
+
+    def test_beside_the_session_that_tries_whether_it_is_well_again(self, ways):
+        stream, first, second = ways
+        make_message(stream=stream)
+        open_breaker(first, backs_off=False)
+        assert set(claim()) == {first.pk, second.pk}
+
+    def test_the_next_but_one_where_the_next_stands_still_too(self, ways):
+        stream, first, second = ways
+        third = make_transport()
+        Route.objects.create(stream=stream, transport=third, position=2)
+        make_message(stream=stream)
+        first.pause("person")
+        open_breaker(second)
+        assert claim() == {third.pk: 1}
+
+    def test_for_a_still_one_before_one_whose_day_s_number_is_used_up(self, ways):
+        stream, first, second = ways
+        third = make_transport()
+        Route.objects.create(stream=stream, transport=third, position=2)
+        WarmUp.objects.create(
+            transport=second,
+            started_on="2020-01-01",
+            first_day=1,
+            growth_percent=1,
+            full_volume=100,
+        )
+        WarmUp.objects.update(started_on=timezone.now().date())
+        for _ in range(3):
+            make_message(stream=stream)
+        first.pause("person")
+        assert list(claim().values()) == [1, 2]
+
+    def test_not_where_a_guardrail_stopped_the_mail_itself(self, ways):
+        stream, first, _ = ways
+        make_message(stream=stream)
+        first.pause("guardrail", "Too many bounces.")
+        assert claim() == {}
+
+    def test_not_where_sessions_failed_once_or_less_was_asked_for(self, ways):
+        stream, first, _ = ways
+        make_message(stream=stream)
+        first.record_failure("It did not answer.")
+        assert claim() == {}
+        first.record_success()
+        Pressure.objects.create(
+            transport=first,
+            rate_per_minute=6,
+            aim=60,
+            sentence="It asked.",
+            stopped_until=timezone.now() + timedelta(minutes=1),
+        )
+        assert claim() == {first.pk: 0}
+
+    def test_only_for_its_own_streams(self, ways):
+        stream, first, second = ways
+        other = make_stream(transport=first)
+        make_message(stream=other)
+        make_message(stream=stream)
+        first.pause("person")
+        assert claim() == {second.pk: 1}
+
+
+class TestDoubt:
+    @pytest.fixture
+    def resent(self, ways):
+        stream, first, _ = ways
+        stream.guarantee = "resend"
+        stream.save()
+        message = make_message(stream=stream)
+        doubt(message, first)
+        return message
+
+    def test_what_one_transport_may_have_sent_goes_through_no_other(self, ways, resent):
+        stream, first, second = ways
+        make_message(stream=stream)
+        first.pause("person")
+        assert claim() == {second.pk: 1}
+        first.resume()
+        assert claim() == {first.pk: 2}
+
+    def test_what_the_one_that_stood_in_may_have_sent_may_go_through_it_again(self, ways, resent):
+        _, first, second = ways
+        Message.objects.filter(pk=resent.pk).update(transport=second)
+        first.pause("person")
+        assert claim() == {second.pk: 1}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_goes_on_through_the_next_server_and_says_so_on_the_timeline(settings, ways):
+    stream, first, second = ways
+    with SmtpServer() as dead, SmtpServer() as well:
+        dead.script["banner"] = "421 4.3.2 not now"
+        settings.MAILOPS_TRUSTED_RELAYS = frozenset(
+            {("127.0.0.1", server.port) for server in (dead, well)}
+        )
+        for transport, server in ((first, dead), (second, well)):
+            transport.port = server.port
+            transport.save()
+        messages = [
+            make_message(stream=stream, token_key_id=current_token_key_id()) for _ in range(2)
+        ]
+        first.failures = 2  # rounds of sessions; with the next the breaker opens
+        first.save()
+        deliver()
+        assert len(well.messages) == len(messages)
+    assert set(Message.objects.values_list("status", "transport")) == {("accepted", second.pk)}
+    assert set(Event.objects.values_list("kind", "transport")) == {("accepted", second.pk)}
+    first.refresh_from_db()
+    assert first.breaker == "open"
