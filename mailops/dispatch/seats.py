@@ -125,3 +125,17 @@ def _claimants(key: str) -> list[Claimant]:
         [key, VOID_SECONDS],
     )
     return [Claimant(**row) for row in rows]
+
+
+def count_held(keys: Iterable[str]) -> dict[str, int]:
+    """Return how many seats of each kind living workers hold now; kinds of which none is held are left out."""
+    rows = fetch_dicts(
+        """
+        SELECT s.key, sum(s.held)::int AS held FROM dispatch_seat s JOIN dispatch_worker w ON w.id = s.worker_id
+         WHERE s.key = ANY(%s) AND s.renewed_at > clock_timestamp() - make_interval(secs => %s)
+           AND w.dead_at IS NULL AND w.stopped_at IS NULL
+         GROUP BY s.key
+        """,
+        [list(keys), VOID_SECONDS],
+    )
+    return {row["key"]: row["held"] for row in rows}

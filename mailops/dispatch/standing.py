@@ -1,8 +1,7 @@
-"""Tells where a transport stands: what it may send now, and why that is less than it could."""
+"""Tells where a transport stands: what it has sent today, and what it may send now."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 
 from django.db.models import F, Q
 
@@ -10,18 +9,7 @@ from mailops.dispatch.limits import utc_today
 from mailops.dispatch.models import Allowance, Pressure
 from mailops.dispatch.rules import ALL
 from mailops.lib.mailbox_providers import name_of
-from mailops.transports.models import Stream, Transport, WarmUp
-
-
-@dataclass(frozen=True)
-class Hold:
-    """Something that keeps mail of a stream from leaving as fast as it could."""
-
-    title: str
-    sentence: str
-    detail: str = ""
-    since: datetime | None = None
-    tone: str = "info"
+from mailops.transports.models import Transport, WarmUp
 
 
 @dataclass(frozen=True)
@@ -57,47 +45,6 @@ def standing_of(transport: Transport) -> Standing:
         pressures=list(pressures.order_by(stopped_first, "mailbox_provider")),
         ramps=_ramps(transport, {name.partition(":")[2]: n for name, n in spent.items() if n}),
     )
-
-
-def holds_of(stream: Stream) -> list[Hold]:
-    """Return what holds mail of a stream back now, on its ways out in their order."""
-    routes = stream.routes.select_related("transport").order_by("position")
-    standings = [standing_of(route.transport) for route in routes]
-    return [hold for standing in standings for hold in _holds(standing)]
-
-
-def _holds(standing: Standing) -> Iterator[Hold]:
-    transport, quota = standing.transport, standing.transport.daily_quota
-    if transport.is_paused:
-        yield Hold(
-            f"{transport} is paused",
-            transport.pause_sentence,
-            transport.pause_detail,
-            transport.paused_at,
-            "warn",
-        )
-    elif transport.is_backing_off:
-        title = f"{transport}: {transport.breaker_title}"
-        yield Hold(title, transport.breaker_sentence, transport.breaker_detail, tone="bad")
-    if quota and standing.sent_today >= quota:
-        yield Hold(
-            f"{transport} has sent its {quota:,} of today",
-            "The rest leaves through the stream's next transport, or waits until midnight UTC.",
-        )
-    for ramp in standing.ramps:
-        names = [name for name, sent in ramp.sent if ramp.volume and sent >= ramp.volume]
-        if names:
-            yield Hold(
-                f"{transport} is warming up: {ramp.volume:,} a day at most to {_and(names)}",
-                "Today's have left. The rest leaves through the stream's next transport, or waits until midnight UTC.",
-            )
-    for pressure in standing.pressures:
-        title = f"{transport} sends {pressure.place_name} {pressure.now_at_most:,} a minute at most"
-        yield Hold(title, pressure.sentence, pressure.detail, pressure.since, "warn")
-
-
-def _and(names: list[str]) -> str:
-    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def _ramps(transport: Transport, sent: dict[str, int]) -> list[Ramp]:

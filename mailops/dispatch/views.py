@@ -7,9 +7,10 @@ from django.views.decorators.http import require_POST
 
 from mailops.accounts.permissions import Act, needs, user_of
 from mailops.campaigns.models import Campaign
+from mailops.dispatch.holding import holds_of
 from mailops.dispatch.models import Pressure
 from mailops.dispatch.pressure import end_pressure
-from mailops.dispatch.standing import holds_of, standing_of
+from mailops.dispatch.standing import standing_of
 from mailops.lib.htmx import render_page
 from mailops.transports.models import Transport
 
@@ -25,7 +26,7 @@ def transport_panel(request: HttpRequest, transport_id: int) -> HttpResponse:
 def campaign_panel(request: HttpRequest, campaign_id: int) -> HttpResponse:
     """Show what holds the mail of a running campaign back; nothing where nothing does."""
     campaign = get_object_or_404(Campaign.objects.select_related("stream"), pk=campaign_id)
-    holds = holds_of(campaign.stream) if campaign.is_running else []
+    holds = holds_of(campaign) if campaign.is_running else []
     context = {"campaign": campaign, "holds": holds}
     return render_page(request, "dispatch/campaign_holds.html", context, fragment="holds")
 

@@ -7,15 +7,13 @@ import pytest
 from django.db.models import F
 from django.test import Client
 from django.urls import reverse
-from django.utils import timezone
 
 from mailops.accounts.models import AuditEntry
-from mailops.campaigns.models import Campaign
 from mailops.dispatch.claiming import Claimer, release, usable_carriers
 from mailops.dispatch.limits import utc_today
-from mailops.dispatch.models import Allowance, Pressure, Worker
+from mailops.dispatch.models import Allowance, Worker
 from mailops.transports.models import ProviderLimit, Route, WarmUp
-from tests.factories import make_campaign, make_message, make_stream, make_transport
+from tests.factories import make_message, make_stream, make_transport
 
 pytestmark = pytest.mark.django_db
 
@@ -138,53 +136,6 @@ class TestSpills:
         first.pause("guardrail")
         queue(stream, 3)
         assert claim() == {second.pk: []}
-
-
-class TestHolds:
-    """What a campaign's page says where its mail waits."""
-
-    @pytest.fixture
-    def campaign(self):
-        transport = make_transport(name="Relay", daily_quota=3)
-        stream = make_stream(transport=transport)
-        return make_campaign(stream=stream, state=Campaign.State.RUNNING, started_at=timezone.now())
-
-    def page(self, client, campaign, **headers):
-        url = reverse("dispatch:campaign-panel", args=[campaign.pk])
-        return client.get(url, headers=headers).content.decode()
-
-    def test_names_what_is_used_up_and_who_asks_for_less(
-        self, viewer, logged_in, campaign, django_assert_max_num_queries
-    ):
-        transport = campaign.stream.transport
-        warm(transport, "gmail", first_day=2)
-        for _ in range(5):
-            make_message(stream=campaign.stream, campaign=campaign, mailbox_provider="gmail")
-        queue(campaign.stream, 1, "outlook")
-        claim()
-        Pressure.objects.create(
-            transport=transport, rate_per_minute=30, aim=90, sentence="The next hop asked."
-        )
-        client = logged_in(viewer)
-        with django_assert_max_num_queries(10):
-            page = self.page(client, campaign, **{"HX-Request": "true"})
-        assert "Relay has sent its 3 of today" in page
-        assert "2 a day at most to Gmail" in page
-        assert "Relay sends everybody 30 a minute at most" in page
-        assert "<html" not in page
-
-    def test_says_nothing_where_nothing_does(self, viewer, logged_in, campaign):
-        client = logged_in(viewer)
-        assert "callout" not in self.page(client, campaign, **{"HX-Request": "true"})
-        assert "Nothing: its mail leaves" in self.page(client, campaign)
-
-    def test_a_paused_transport_holds_too(self, viewer, logged_in, campaign):
-        campaign.stream.transport.pause("person", "Looking into it.")
-        assert "Relay is paused" in self.page(logged_in(viewer), campaign)
-
-    def test_stands_on_the_page_of_a_running_campaign(self, viewer, logged_in, campaign):
-        page = logged_in(viewer).get(reverse("campaigns:detail", args=[campaign.pk]))
-        assert reverse("dispatch:campaign-panel", args=[campaign.pk]) in page.content.decode()
 
 
 class TestPages:

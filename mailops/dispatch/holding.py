@@ -1,0 +1,175 @@
+"""Tells why mail of a stream doesn't leave as fast as it could, by the rows that dispatch goes by."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from mailops.campaigns.models import Campaign
+from mailops.dispatch.claiming import usable_carriers
+from mailops.dispatch.limits import Bucket, Limit, utc_now
+from mailops.dispatch.models import Allowance
+from mailops.dispatch.rules import Rules, read_rules
+from mailops.dispatch.seats import count_held
+from mailops.dispatch.standing import Standing, standing_of
+from mailops.lib.mailbox_providers import name_of
+from mailops.outbox.queues import Queue, due_queues
+from mailops.transports.models import PauseCause, Stream, Transport
+
+TAKEN_LATELY = timedelta(seconds=5)  # or as long as two messages take
+
+
+@dataclass(frozen=True)
+class Hold:
+    """Something that keeps mail of a stream from leaving as fast as it could."""
+
+    title: str
+    sentence: str
+    detail: str = ""
+    since: datetime | None = None
+    tone: str = "info"
+
+
+def holds_of(campaign: Campaign) -> list[Hold]:
+    """Return what holds mail of a campaign back now, on its stream's ways out in their order."""
+    stream = campaign.stream
+    routes = stream.routes.select_related("transport").order_by("position")
+    transports = {route.transport_id: route.transport for route in routes}
+    carriers = [one for one in usable_carriers(stream.kind) if stream.pk in one.stream_ids]
+    in_use = {
+        one.transport_id: transports[one.transport_id]
+        for one in carriers
+        if one.transport_id in transports
+    }
+    holds = [
+        hold
+        for one in transports.values()
+        for hold in _stops(standing_of(one), list(in_use.values()))
+    ]
+    queues = [queue for queue in due_queues([stream.pk]) if queue.campaign == campaign.pk]
+    for transport in in_use.values() if queues else ():
+        rules = read_rules(transport.pk, [stream.pk])
+        holds += _rates(stream, transport, rules, queues) or _sessions(transport, rules, queues)
+    return holds
+
+
+def _stops(standing: Standing, in_use: Iterable[Transport]) -> Iterator[Hold]:
+    transport, quota = standing.transport, standing.transport.daily_quota
+    others = _and([str(one) for one in in_use if one != transport])
+    if transport.is_paused:
+        stands_in = others if transport.pause_cause in {PauseCause.PERSON, PauseCause.FAULT} else ""
+        yield Hold(
+            f"{transport} is paused",
+            _with_stand_in(transport.pause_sentence, stands_in),
+            transport.pause_detail,
+            transport.paused_at,
+            "warn",
+        )
+    elif transport.is_backing_off:
+        is_open = transport.breaker != Transport.Breaker.CLOSED
+        yield Hold(
+            f"{transport}: {transport.breaker_title}",
+            _with_stand_in(transport.breaker_sentence, others if is_open else ""),
+            transport.breaker_detail,
+            tone="bad",
+        )
+    if quota and standing.sent_today >= quota:
+        yield Hold(
+            f"{transport} has sent its {quota:,} of today",
+            "The rest leaves through the stream's next transport, or waits until midnight UTC.",
+        )
+    for ramp in standing.ramps:
+        names = [name for name, sent in ramp.sent if ramp.volume and sent >= ramp.volume]
+        if names:
+            yield Hold(
+                f"{transport} is warming up: {ramp.volume:,} a day at most to {_and(names)}",
+                "Today's have left. The rest leaves through the stream's next transport, or waits until midnight UTC.",
+            )
+    for pressure in standing.pressures:
+        title = f"{transport} sends {pressure.place_name} {pressure.now_at_most:,} a minute at most"
+        yield Hold(title, pressure.sentence, pressure.detail, pressure.since, "warn")
+
+
+def _with_stand_in(sentence: str, names: str) -> str:
+    return f"{sentence} Its mail leaves through {names} meanwhile.".strip() if names else sentence
+
+
+def _rates(stream: Stream, transport: Transport, rules: Rules, queues: list[Queue]) -> list[Hold]:
+    """Name the rates that a person set and that are used up as soon as they let something through."""
+    pools = {queue.pool for queue in queues}
+    sayings = [
+        (
+            rules.transport,
+            f"{transport} sends {{rate}} at most",
+            "That is the transport's own limit.",
+        ),
+        (
+            rules.streams.get(stream.pk),
+            f"The stream {stream} sends {{rate}} at most",
+            "That is the stream's own limit.",
+        ),
+        *(
+            (
+                limit,
+                f"{name_of(provider)} is sent {{rate}} at most",
+                "That is the limit for this provider, over all transports.",
+            )
+            for provider, limit in rules.providers.items()
+            if provider in pools
+        ),
+    ]
+    limits = [limit for limit, *_ in sayings if limit is not None and limit.rate_per_minute]
+    used_up = _used_up(limits, stream)
+    return [
+        Hold(title.format(rate=f"{limit.rate_per_minute:,.0f} a minute"), sentence)
+        for limit, title, sentence in sayings
+        if limit is not None and limit.key in used_up
+    ]
+
+
+def _used_up(limits: list[Limit], stream: Stream) -> set[str]:
+    """Return the keys of those that were taken from just now, and had nothing left for the stream."""
+    rows = Allowance.objects.filter(key__in=[limit.key for limit in limits]).in_bulk()
+    now, found = utc_now(), set()
+    for limit in limits:
+        row, rate = rows.get(limit.key), limit.rate_per_minute or 0
+        if row is None or not rate:
+            continue
+        is_fresh = now - row.refilled_at < max(TAKEN_LATELY, timedelta(minutes=2 / rate))
+        rate_alone = Limit(limit.key, rate, shares=limit.shares)
+        if is_fresh and not Bucket(rate_alone, levels=row.levels).room(stream.pk):
+            found.add(limit.key)
+    return found
+
+
+def _sessions(transport: Transport, rules: Rules, queues: list[Queue]) -> list[Hold]:
+    """Name the sessions that are all busy, where nothing else is in the way."""
+    limited = {queue.pool: rules.sessions_of(queue.pool).sessions for queue in queues if queue.pool}
+    most = {f"p:{pool}": number for pool, number in limited.items() if number is not None}
+    held = count_held([f"t{transport.pk}", *most])
+    holds = [
+        Hold(
+            f"{name_of(key[2:])} is spoken to in {_sessions_of(number)} at most, over all transports",
+            "They are busy: its mail leaves as fast as they are answered.",
+        )
+        for key, number in most.items()
+        if held.get(key, 0) >= number
+    ]
+    own = rules.max_sessions - rules.seats_reserved_from(
+        [queue.stream for queue in queues], rules.max_sessions
+    )
+    if held.get(f"t{transport.pk}", 0) >= own:
+        holds.append(
+            Hold(
+                f"{transport} is spoken to in {_sessions_of(own)} at most",
+                "They are busy: mail leaves as fast as its server answers. More sessions, where it allows them, send more.",
+            )
+        )
+    return holds
+
+
+def _sessions_of(number: int) -> str:
+    return f"{number:,} session{'' if number == 1 else 's'}"
+
+
+def _and(names: list[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))

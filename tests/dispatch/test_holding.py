@@ -1,0 +1,147 @@
+"""What a campaign's page says where its mail waits, or leaves slowly."""
+
+from datetime import timedelta
+
+import pytest
+from django.db.models import F
+from django.urls import reverse
+from django.utils import timezone
+
+from mailops.campaigns.models import Campaign
+from mailops.dispatch.claiming import Claimer, usable_carriers
+from mailops.dispatch.limits import utc_today
+from mailops.dispatch.models import Allowance, Pressure, Worker
+from mailops.dispatch.seats import SeatKeeper
+from mailops.transports.models import ProviderLimit, Route, Stream, Transport, WarmUp
+from tests.factories import make_campaign, make_message, make_stream, make_transport
+
+pytestmark = pytest.mark.django_db
+
+
+def claim():
+    """Claim all there is, as a worker does that goes on; return the worker's id."""
+    worker = Worker.objects.create(lane="bulk", host="test", pid=1)
+    claimer = Claimer(worker.pk)
+    for carrier in usable_carriers("bulk"):
+        claimer.claim(carrier, 100)
+    return worker.pk
+
+
+@pytest.fixture
+def campaign():
+    stream = make_stream(name="News", transport=make_transport(name="Relay", max_sessions=2))
+    return make_campaign(stream=stream, state=Campaign.State.RUNNING, started_at=timezone.now())
+
+
+def owe(campaign, number, provider="gmail"):
+    for _ in range(number):
+        make_message(stream=campaign.stream, campaign=campaign, mailbox_provider=provider)
+
+
+@pytest.fixture
+def page(client, viewer, logged_in):
+    client = logged_in(viewer)
+
+    def ask(campaign, **headers):
+        url = reverse("dispatch:campaign-panel", args=[campaign.pk])
+        return client.get(url, headers=headers).content.decode()
+
+    return ask
+
+
+class TestStops:
+    def test_names_what_is_used_up_and_who_asks_for_less(
+        self, page, campaign, django_assert_max_num_queries
+    ):
+        transport = campaign.stream.transport
+        Transport.objects.update(daily_quota=3)
+        WarmUp.objects.create(
+            transport=transport, mailbox_provider="gmail", started_on=utc_today(), first_day=2, growth_percent=50, full_volume=100
+        )  # fmt: skip
+        owe(campaign, 5)
+        owe(campaign, 1, "outlook")
+        claim()
+        Pressure.objects.create(
+            transport=transport, rate_per_minute=30, aim=90, sentence="The next hop asked."
+        )
+        with django_assert_max_num_queries(22):
+            text = page(campaign, **{"HX-Request": "true"})
+        assert "Relay has sent its 3 of today" in text
+        assert "2 a day at most to Gmail" in text
+        assert "Relay sends everybody 30 a minute at most" in text
+        assert "<html" not in text
+
+    def test_says_nothing_where_nothing_does(self, page, campaign):
+        owe(campaign, 1)
+        assert "callout" not in page(campaign, **{"HX-Request": "true"})
+        assert "Nothing: its mail leaves" in page(campaign)
+
+    @pytest.mark.parametrize("cause", ["person", "guardrail"])
+    def test_a_paused_transport_holds_too_and_names_the_one_that_stands_in(
+        self, page, campaign, cause
+    ):
+        Route.objects.create(
+            stream=campaign.stream, transport=make_transport(name="Spare"), position=1
+        )
+        campaign.stream.transport.pause(cause, "Looking into it.")
+        text = page(campaign)
+        assert "Relay is paused" in text
+        assert ("leaves through Spare meanwhile" in text) == (cause == "person")
+
+    def test_stands_on_the_page_of_a_running_campaign(self, viewer, logged_in, campaign):
+        answer = logged_in(viewer).get(reverse("campaigns:detail", args=[campaign.pk]))
+        assert reverse("dispatch:campaign-panel", args=[campaign.pk]) in answer.content.decode()
+
+
+class TestRates:
+    def limit(self, which, rate):
+        if which == "gmail":
+            ProviderLimit.objects.create(mailbox_provider="gmail", rate_per_minute=rate)
+        else:
+            {"relay": Transport, "stream": Stream}[which].objects.update(rate_per_minute=rate)
+
+    @pytest.mark.parametrize(
+        ("which", "sentence"),
+        [
+            ("relay", "Relay sends 2 a minute at most"),
+            ("stream", "The stream News sends 2 a minute at most"),
+            ("gmail", "Gmail is sent 2 a minute at most"),
+        ],
+    )
+    def test_names_the_one_that_holds_it_back(self, page, campaign, which, sentence):
+        self.limit(which, 2)
+        owe(campaign, 3)
+        claim()
+        assert sentence in page(campaign)
+        Allowance.objects.update(refilled_at=F("refilled_at") - timedelta(minutes=3))
+        assert sentence not in page(campaign)  # it was something else that stopped it then
+
+    @pytest.mark.parametrize("which", ["relay", "stream", "gmail"])
+    def test_names_none_that_lets_more_through(self, page, campaign, which):
+        self.limit(which, 6000)
+        owe(campaign, 3)
+        claim()
+        owe(campaign, 3)
+        assert "a minute at most" not in page(campaign)
+
+    def test_names_none_where_nothing_waits(self, page, campaign):
+        self.limit("relay", 2)
+        owe(campaign, 1)
+        claim()
+        assert "a minute at most" not in page(campaign)
+
+
+class TestSessions:
+    def test_says_that_all_are_busy(self, page, campaign):
+        keeper = SeatKeeper(claim(), is_urgent=False)
+        keeper.seats(f"t{campaign.stream.transport.pk}", held=0, wanted=9, most=2)
+        owe(campaign, 3)
+        assert "Relay is spoken to in 2 sessions at most" in page(campaign)
+        keeper.forget()
+        assert "sessions at most" not in page(campaign)
+
+    def test_of_a_provider_too(self, page, campaign):
+        ProviderLimit.objects.create(mailbox_provider="gmail", max_sessions=1)
+        SeatKeeper(claim(), is_urgent=False).seats("p:gmail", held=0, wanted=1, most=1)
+        owe(campaign, 3)
+        assert "Gmail is spoken to in 1 session at most" in page(campaign)
