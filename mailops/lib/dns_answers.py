@@ -1,6 +1,6 @@
 """What DNS said to one question, with silence, failure and absence told apart."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
@@ -11,6 +11,7 @@ class Status(Enum):
     NXDOMAIN = "nxdomain"  # no such name
     TIMEOUT = "timeout"  # nobody answered: nothing is known
     SERVFAIL = "servfail"  # a server answered that it can't tell: nothing is known
+    REFUSED = "refused"  # a server won't answer us: nothing is known
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,8 @@ class Answer:
     status: Status
     values: tuple[str, ...] = ()
     detail: str = ""  # the technical text
+    # for each value the strings that its TXT record is made of
+    pieces: tuple[int, ...] = field(default=(), compare=False)
 
     @property
     def is_found(self) -> bool:

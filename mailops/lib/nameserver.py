@@ -8,11 +8,12 @@ from typing import Any, Self
 import dnslib
 from dnslib.server import DNSHandler, DNSLogger, DNSServer, TCPServer, UDPServer
 
-# name → record type → values in presentation form; a TXT value is given whole and cut here
-Zones = Mapping[str, Mapping[str, Sequence[str]]]
+# name → record type → values in presentation form; a TXT value is given whole and cut here, or as its strings
+Zones = Mapping[str, Mapping[str, Sequence[str | tuple[bytes, ...]]]]
 TTL_SECONDS = 60
 TXT_PIECE = 255  # octets one string of a TXT record may hold (RFC 1035 section 3.3.14)
 UDP_PAYLOAD = 1232
+MAX_ALIASES = 8  # CNAMEs followed
 POLL_SECONDS = 0.05  # how soon a stop is noticed
 
 
@@ -59,27 +60,29 @@ class Nameserver:
         rdtype = str(dnslib.QTYPE[request.q.qtype])
         reply = request.reply()
         reply.header.rcode = dnslib.RCODE.NOERROR if self._is_there(name) else dnslib.RCODE.NXDOMAIN
-        for value in self.zones.get(name, {}).get(rdtype, ()):
-            reply.add_answer(
-                dnslib.RR(
-                    request.q.qname, request.q.qtype, ttl=TTL_SECONDS, rdata=_data(rdtype, value)
-                )
-            )
+        self._answer(reply, name, rdtype)
         return reply
+
+    def _answer(self, reply: Any, name: str, rdtype: str) -> None:
+        """Add the records at `name`; where an alias stands, it and what it leads to."""
+        records = self.zones.get(name, {})
+        kind = "CNAME" if "CNAME" in records and not records.get(rdtype) else rdtype
+        for value in records.get(kind, ()):
+            number, data = getattr(dnslib.QTYPE, kind), _data(kind, value)
+            reply.add_answer(dnslib.RR(name, number, ttl=TTL_SECONDS, rdata=data))
+        if kind != rdtype and len(reply.rr) <= MAX_ALIASES:
+            self._answer(reply, str(records[kind][0]).rstrip(".").lower(), rdtype)
 
     def _is_there(self, name: str) -> bool:
         """Tell whether `name` or a name below it has records (RFC 8020: an empty name in between exists)."""
         return name in self.zones or any(other.endswith("." + name) for other in self.zones)
 
 
-def _data(rdtype: str, value: str) -> Any:
+def _data(rdtype: str, value: str | tuple[bytes, ...]) -> Any:
+    if isinstance(value, tuple):
+        return dnslib.TXT(list(value))
     if rdtype == "TXT":
         octets = value.encode()
         pieces = [octets[i : i + TXT_PIECE] for i in range(0, len(octets), TXT_PIECE)]
         return dnslib.TXT(pieces or [b""])
-    if rdtype == "MX":
-        preference, exchange = value.split()
-        return dnslib.MX(exchange, int(preference))
-    return {"A": dnslib.A, "AAAA": dnslib.AAAA, "CNAME": dnslib.CNAME, "NS": dnslib.NS}[rdtype](
-        value
-    )
+    return dnslib.RDMAP[rdtype].fromZone(value.split())

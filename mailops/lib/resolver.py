@@ -1,8 +1,13 @@
 """Asks DNS through name servers of our own choosing, and tells silence, failure and absence apart."""
 
+import socket
 from collections.abc import Iterable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import lru_cache
+from ipaddress import ip_address
+from threading import Lock
+from time import monotonic
 
 import dns.exception
 import dns.flags
@@ -10,9 +15,11 @@ import dns.message
 import dns.name
 import dns.query
 import dns.rcode
+import dns.rdata
 import dns.rdatatype
 import dns.rdtypes.ANY.TXT
 import dns.resolver
+import dns.rrset
 from django.conf import settings
 
 from mailops.lib.dns_answers import Answer, Asks, Status
@@ -21,6 +28,9 @@ from mailops.lib.mailbox_providers import ProviderCache
 QUERY_SECONDS = 2.0  # for one question to one server
 ATTEMPTS = 2  # rounds over all servers; a lost UDP packet is common, two in a row are not
 UDP_PAYLOAD = 1232  # octets; more may be fragmented and lost on the way
+MAX_ALIASES = 8  # CNAMEs followed
+# what servers say that don't know EDNS (RFC 6891 section 7)
+_NO_EDNS = {dns.rcode.FORMERR, dns.rcode.NOTIMP, dns.rcode.BADVERS}
 
 
 @dataclass(frozen=True)
@@ -30,34 +40,60 @@ class Resolver:
     nameservers: tuple[tuple[str, int], ...]
     query_seconds: float = QUERY_SECONDS
     attempts: int = ATTEMPTS
+    checks_signatures: bool = True  # False: wants what fails DNSSEC, too (RFC 4035 section 3.2.2)
 
     def __call__(self, name: str, rdtype: str) -> Answer:
         try:
-            question = dns.message.make_query(
-                name.rstrip(".") + ".", rdtype, use_edns=0, payload=UDP_PAYLOAD
-            )
+            target = dns.name.from_text(name.rstrip(".") + ".")
         except (dns.exception.DNSException, UnicodeError) as error:
             return Answer(Status.NXDOMAIN, detail=f"{name!r} is not a domain name: {error}")
         if not self.nameservers:
             return Answer(Status.TIMEOUT, detail="No name server is configured.")
+        return self._follow(target, rdtype)
+
+    def _follow(self, target: dns.name.Name, rdtype: str) -> Answer:
+        """Ask for `target`; where a server leaves an alias for us to follow, go on asking."""
+        seen = {target}
+        while True:
+            answer = self._ask_all(target, rdtype)
+            if not isinstance(answer, _Alias):
+                return answer
+            target = answer.target
+            if target in seen or len(seen) > MAX_ALIASES:
+                return Answer(Status.SERVFAIL, detail=f"The alias {target} leads in a circle.")
+            seen.add(target)
+
+    def _ask_all(self, target: dns.name.Name, rdtype: str) -> "Answer | _Alias":
+        question = self._question(target, rdtype)
         failures: list[Answer] = []
         for _ in range(self.attempts):
             for server in self.nameservers:
                 answer = self._ask(question, server)
-                if answer.is_known:
+                if isinstance(answer, _Alias) or answer.is_known:
                     return answer
                 failures.append(answer)
-            if all(answer.status is Status.SERVFAIL for answer in failures):
+            if all(answer.status is not Status.TIMEOUT for answer in failures):
                 break  # they are alive and can't tell; asking again at once changes nothing
-        return max(failures, key=lambda answer: answer.status is Status.SERVFAIL)
+        return max(failures, key=lambda answer: answer.status is not Status.TIMEOUT)
 
-    def _ask(self, question: dns.message.QueryMessage, server: tuple[str, int]) -> Answer:
+    def _question(self, target: dns.name.Name, rdtype: str) -> dns.message.QueryMessage:
+        question = dns.message.make_query(target, rdtype, use_edns=0, payload=UDP_PAYLOAD)
+        if not self.checks_signatures:
+            question.flags |= dns.flags.CD
+        return question
+
+    def _ask(
+        self, question: dns.message.QueryMessage, server: tuple[str, int]
+    ) -> "Answer | _Alias":
         host, port = server
         label = f"{host}:{port}"
         try:
-            response, _ = dns.query.udp_with_fallback(
-                question, host, timeout=self.query_seconds, port=port, ignore_unexpected=True
-            )
+            response = self._exchange(question, host, port)
+            if response.rcode() in _NO_EDNS:
+                plain = dns.message.make_query(
+                    question.question[0].name, question.question[0].rdtype
+                )
+                response = self._exchange(plain, host, port)
             return _read(response, label)
         except dns.exception.Timeout:
             return Answer(
@@ -68,28 +104,61 @@ class Resolver:
         except dns.exception.DNSException as error:
             return Answer(Status.SERVFAIL, detail=f"{label} gave a malformed answer: {error}")
 
+    def _exchange(
+        self, question: dns.message.QueryMessage, host: str, port: int
+    ) -> dns.message.Message:
+        response, _ = dns.query.udp_with_fallback(
+            question, host, timeout=self.query_seconds, port=port, ignore_unexpected=True
+        )
+        return response
 
-def _read(response: dns.message.Message, label: str) -> Answer:
+
+@dataclass(frozen=True)
+class _Alias:
+    """A CNAME whose target the server left to be asked for."""
+
+    target: dns.name.Name
+
+
+def _read(response: dns.message.Message, label: str) -> Answer | _Alias:
     rcode = response.rcode()
     if rcode not in {dns.rcode.NOERROR, dns.rcode.NXDOMAIN}:
-        return Answer(Status.SERVFAIL, detail=f"{label} answered {dns.rcode.to_text(rcode)}.")
+        status = Status.REFUSED if rcode == dns.rcode.REFUSED else Status.SERVFAIL
+        return Answer(status, detail=f"{label} answered {dns.rcode.to_text(rcode)}.")
     if not isinstance(response, dns.message.QueryMessage):
         return Answer(Status.SERVFAIL, detail=f"{label} answered another kind of question.")
-    found = response.resolve_chaining().answer
-    if found is not None:
-        return Answer(Status.FOUND, tuple(sorted(_text(rdata) for rdata in found)))
+    chain = response.resolve_chaining()
+    if chain.answer is not None:
+        return _found(chain.answer)
     if rcode == dns.rcode.NXDOMAIN:
         return Answer(Status.NXDOMAIN, detail=f"{label} answered NXDOMAIN.")
+    if chain.canonical_name != response.question[0].name:
+        return _Alias(chain.canonical_name)
     return Answer(Status.NODATA, detail=f"{label} answered without such a record.")
 
 
+def _found(records: dns.rrset.RRset) -> Answer:
+    found = [(_text(rdata), len(getattr(rdata, "strings", ()))) for rdata in records]
+    if records.rdtype != dns.rdatatype.PTR:
+        found.sort()  # of many names only the first are looked at, so they keep their order
+    values, pieces = zip(*found, strict=True)
+    return Answer(Status.FOUND, values, pieces=pieces if any(pieces) else ())
+
+
 def _text(rdata: dns.rdata.Rdata) -> str:
-    """Return a record's data as text; the strings of a TXT record are joined (RFC 7208 section 3.3)."""
+    """Return a record's data as text; the strings of a TXT record are joined (RFC 7208 section 3.3).
+
+    What is neither UTF-8 nor printable is shown by a stand-in outside ASCII, so that it can't pass for text.
+    """
     if isinstance(rdata, dns.rdtypes.ANY.TXT.TXT):
-        joined = b"".join(rdata.strings).decode("utf-8", "backslashreplace")
-        return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in joined)
+        joined = b"".join(rdata.strings).decode("utf-8", "replace")
+        return "".join(c if c.isprintable() else _stand_in(c) for c in joined)
     text = rdata.to_text()
     return text if text.endswith(" .") else text.rstrip(".")  # "0 ." is a null MX
+
+
+def _stand_in(letter: str) -> str:
+    return chr(0x2400 + ord(letter)) if letter < " " else "\N{REPLACEMENT CHARACTER}"
 
 
 def parse_nameserver(text: str) -> tuple[str, int]:
@@ -105,10 +174,24 @@ def parse_nameserver(text: str) -> tuple[str, int]:
     return host, int(port)
 
 
+def _addresses(host: str) -> list[str]:
+    """Return the addresses of a name server, which may be named; raises ValueError."""
+    try:
+        return [str(ip_address(host))]
+    except ValueError:
+        pass
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_DGRAM)
+    except (OSError, UnicodeError) as error:
+        raise ValueError(f"The name server {host} has no address") from error
+    return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
+
+
 @lru_cache(maxsize=8)
 def _resolver(nameservers: tuple[str, ...]) -> Resolver:
     if nameservers:
-        return Resolver(tuple(parse_nameserver(text) for text in nameservers))
+        named = [parse_nameserver(text) for text in nameservers]
+        return Resolver(tuple((ip, port) for host, port in named for ip in _addresses(host)))
     try:
         system = dns.resolver.Resolver(configure=True)
     except dns.resolver.NoResolverConfiguration:
@@ -127,30 +210,39 @@ def resolve(name: str, rdtype: str) -> Answer:
 
 
 class Memo:
-    """Asks each question once and stops asking when the servers are silent, so that a check can't hang."""
+    """Asks each question once, for many threads; gives up on servers that never answer, and when its time is over."""
 
-    def __init__(self, asks: Asks, *, patience: int = 2) -> None:
+    def __init__(self, asks: Asks, *, patience: int = 2, seconds: float | None = None) -> None:
         self._asks = asks
-        self._answers: dict[tuple[str, str], Answer] = {}
-        self._silences_left = patience
+        self._answers: dict[tuple[str, str], Future[Answer]] = {}
+        self._lock = Lock()
+        self._patience = patience
+        self._silences, self._has_heard = 0, False
+        self._ends_at = monotonic() + seconds if seconds is not None else None
 
     def __call__(self, name: str, rdtype: str) -> Answer:
         key = (name.rstrip(".").lower(), rdtype)
-        if key not in self._answers:
-            self._answers[key] = self._ask(*key)
-        return self._answers[key]
+        with self._lock:
+            is_new = key not in self._answers
+            answer = self._answers.setdefault(key, Future())
+        if is_new:
+            try:
+                answer.set_result(self._ask(*key))
+            except BaseException as error:
+                answer.set_exception(error)
+                raise
+        return answer.result()
 
     def _ask(self, name: str, rdtype: str) -> Answer:
-        if self._silences_left <= 0:
+        if self._ends_at is not None and monotonic() > self._ends_at:
+            return Answer(Status.TIMEOUT, detail="Not asked: the time for this check was over.")
+        if self._silences >= self._patience and not self._has_heard:
             return Answer(Status.TIMEOUT, detail="Not asked: the name servers were silent before.")
         answer = self._asks(name, rdtype)
-        if answer.status is Status.TIMEOUT:
-            self._silences_left -= 1
+        with self._lock:
+            self._silences += answer.status is Status.TIMEOUT
+            self._has_heard |= answer.status is not Status.TIMEOUT
         return answer
-
-    @property
-    def failures(self) -> Iterable[Answer]:
-        return [answer for answer in self._answers.values() if not answer.is_known]
 
 
 _providers = ProviderCache(resolve)

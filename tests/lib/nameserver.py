@@ -10,6 +10,7 @@ class FaultyNameserver(Nameserver):
         super().__init__(zones)
         self.silent, self.failing, self.refusing = set(silent), set(failing), set(refusing)
         self.is_silent = self.is_failing = False
+        self.knows_edns = True
         self.asked = []
 
     def resolve(self, request, handler):
@@ -20,6 +21,10 @@ class FaultyNameserver(Nameserver):
         if self.is_silent or name in self.silent:
             raise dnslib.DNSError("silence")
         reply = super().resolve(request, handler)
+        if request.ar and not self.knows_edns:
+            reply.rr.clear()
+            reply.header.rcode = dnslib.RCODE.FORMERR
+            return reply
         if self.is_failing or name in self.failing or name in self.refusing:
             reply.rr.clear()
             is_refusing = name in self.refusing

@@ -14,7 +14,12 @@ ZONES = {
         "MX": ["20 b.acme.example", "5 a.acme.example"],
     },
     "long.example": {"TXT": [LONG]},
-    "alias.example": {"CNAME": ["acme.example"], "TXT": []},
+    "alias.example": {"CNAME": ["acme.example"]},
+    "away.example": {"CNAME": ["alias.example"]},
+    "round.example": {"CNAME": ["round.example"]},
+    "pieces.example": {"TXT": [(b"v=spf1 ", b"-all")]},
+    "odd.example": {"TXT": [(b"caf\xe9 \t",)]},
+    "1.2.0.192.in-addr.arpa": {"PTR": ["z.example", "a.example"]},
     "a.b.example": {"A": ["127.0.0.1"]},
     "null.example": {"MX": ["0 ."]},
 }
@@ -39,6 +44,34 @@ class TestResolver:
     def test_asks_again_by_tcp_when_an_answer_is_truncated(self, ask, server):
         assert ask("long.example", "TXT").values == (LONG,)
         assert [protocol for protocol, *_ in server.asked] == ["udp", "tcp"]
+
+    def test_follows_aliases(self, ask):
+        assert ask("away.example", "TXT").values == ("hello", "v=spf1 -all")
+        assert ask("away.example", "A").status is Status.NODATA
+        assert not ask("round.example", "TXT").is_known
+
+    def test_asks_for_the_target_where_a_server_leaves_that_to_us(self, ask, server, monkeypatch):
+        monkeypatch.setattr("mailops.lib.nameserver.MAX_ALIASES", 0)
+        assert ask("away.example", "TXT").values == ("hello", "v=spf1 -all")
+        assert len(server.asked) == 3
+
+    def test_joins_strings_and_counts_them(self, ask):
+        answer = ask("pieces.example", "TXT")
+        assert (answer.values, answer.pieces) == (("v=spf1 -all",), (2,))
+
+    def test_what_is_no_text_can_not_pass_for_it(self, ask):
+        assert ask("odd.example", "TXT").values == ("caf\N{REPLACEMENT CHARACTER} \u2409",)
+
+    def test_names_of_an_address_keep_their_order(self, ask):
+        assert ask("1.2.0.192.in-addr.arpa", "PTR").values == ("z.example", "a.example")
+
+    def test_tells_refused_from_failed(self, ask, server):
+        server.refusing = {"acme.example"}
+        assert ask("acme.example", "TXT").status is Status.REFUSED
+
+    def test_asks_without_edns_where_that_is_not_known(self, ask, server):
+        server.knows_edns = False
+        assert ask("acme.example", "TXT").is_found
 
     def test_tells_a_missing_name_from_a_missing_type(self, ask):
         assert ask("nowhere.example", "TXT").status is Status.NXDOMAIN
@@ -106,12 +139,22 @@ class TestParseNameserver:
 class TestMemo:
     def test_asks_once_and_gives_up_on_silence(self, ask, server):
         memo = Memo(ask, patience=1)
-        memo("acme.example", "TXT")
-        memo("ACME.example", "TXT")
-        assert len(server.asked) == 1
         memo("silent.example", "TXT")
         assert memo("other.example", "TXT").detail.startswith("Not asked")
-        assert len(server.asked) == 3
+        assert len(server.asked) == 2
+
+    def test_one_silent_name_does_not_silence_a_server_that_answers(self, ask, server):
+        memo = Memo(ask, patience=1)
+        memo("acme.example", "TXT")
+        memo("ACME.example.", "TXT")
+        assert len(server.asked) == 1
+        memo("silent.example", "TXT")
+        assert memo("other.example", "TXT").status is Status.NXDOMAIN
+
+    def test_stops_when_its_time_is_over(self, ask, server):
+        memo = Memo(ask, seconds=-1)
+        assert "time for this check" in memo("acme.example", "TXT").detail
+        assert server.asked == []
 
 
 class TestProvider:
