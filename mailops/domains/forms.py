@@ -10,7 +10,8 @@ from django.db.models import Q, QuerySet
 from mailops.accounts.models import Role, User
 from mailops.domains.models import CheckStatus, Domain, DomainQuerySet, Identity, Requirement
 from mailops.protocol.address import InvalidAddress, domain_key, parse_address
-from mailops.protocol.dns_records import DMARC_POLICIES, parse_dkim, parse_spf
+from mailops.protocol.dns_records import DMARC_POLICIES, parse_dkim
+from mailops.protocol.spf_record import parse_spf
 
 _SELECTOR = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
 

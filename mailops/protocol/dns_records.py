@@ -1,8 +1,7 @@
-"""Reads the TXT records that mail authentication rests on: SPF (RFC 7208), DKIM keys (RFC 6376), DMARC (RFC 9989)."""
+"""Reads the TXT records that mail authentication rests on: DKIM keys (RFC 6376) and DMARC (RFC 9989)."""
 
 import base64
 import binascii
-import ipaddress
 import re
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,115 +9,6 @@ from functools import cached_property
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_der_public_key
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-
-
-# SPF, RFC 7208
-
-SPF_MECHANISMS = frozenset({"all", "include", "a", "mx", "ptr", "ip4", "ip6", "exists"})
-SPF_ASKING = frozenset({"include", "a", "mx", "ptr", "exists", "redirect"})  # section 4.6.4
-_SPF_TERM = re.compile(r"([+\-~?]?)([a-z][a-z0-9_.-]*)(?:([:=/])(.*))?", re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class SpfTerm:
-    text: str
-    qualifier: str  # one of + - ~ ?
-    name: str
-    value: str  # what follows the colon or equals sign, or begins with a slash
-    is_modifier: bool = False
-
-    @property
-    def asks_dns(self) -> bool:
-        return self.name in SPF_ASKING
-
-    @property
-    def has_macro(self) -> bool:
-        return "%" in self.value
-
-    @property
-    def domain(self) -> str:
-        """The domain it names, without prefix lengths; empty: the record's own."""
-        return re.sub(r"(/\d+)?(//\d+)?$", "", self.value).rstrip(".").lower()
-
-    @property
-    def network(self) -> Network | None:
-        if self.name not in {"ip4", "ip6"}:
-            return None
-        network = ipaddress.ip_network(self.value, strict=False)
-        return network if f"ip{network.version}" == self.name else None
-
-
-@dataclass(frozen=True)
-class Spf:
-    text: str
-    terms: tuple[SpfTerm, ...]
-    problems: tuple[str, ...]  # syntax errors: a receiver answers permerror
-
-    @property
-    def all_qualifier(self) -> str:
-        """The qualifier of `all`; empty when there is none."""
-        return next((term.qualifier for term in self.terms if term.name == "all"), "")
-
-    @property
-    def redirect(self) -> SpfTerm | None:
-        """The redirect, which counts only without an `all` (section 6.1)."""
-        if self.all_qualifier:
-            return None
-        return next((term for term in self.terms if term.name == "redirect"), None)
-
-
-def is_spf(text: str) -> bool:
-    """Tell whether a TXT record is an SPF record (RFC 7208 section 4.5)."""
-    return text.lower() == "v=spf1" or text.lower().startswith("v=spf1 ")
-
-
-def parse_spf(text: str) -> Spf:
-    """Read an SPF record; what can't be read is in `problems`."""
-    terms: list[SpfTerm] = []
-    problems: list[str] = []
-    for word in text.split()[1:]:
-        term = _spf_term(word)
-        if isinstance(term, str):
-            problems.append(term)
-        else:
-            terms.append(term)
-    problems += [
-        f"{name} stands more than once"
-        for name in ("redirect", "exp")
-        if sum(term.name == name for term in terms) > 1
-    ]
-    return Spf(text, tuple(terms), tuple(problems))
-
-
-def _spf_term(word: str) -> SpfTerm | str:
-    match = _SPF_TERM.fullmatch(word)
-    if not match:
-        return f"“{word}” is not an SPF term"
-    qualifier, name, mark, value = match[1], match[2].lower(), match[3] or "", match[4] or ""
-    if mark == "=":
-        if qualifier:
-            return f"“{word}” is not an SPF term"
-        return SpfTerm(word, "+", name, value, is_modifier=True)
-    term = SpfTerm(word, qualifier or "+", name, ("/" if mark == "/" else "") + value)
-    return _spf_mechanism_problem(term) or term
-
-
-def _spf_mechanism_problem(term: SpfTerm) -> str:
-    if term.name not in SPF_MECHANISMS:
-        return f"“{term.text}” is not an SPF mechanism"
-    if term.name in {"include", "exists"} and not term.value.strip("/"):
-        return f"“{term.text}” names no domain"
-    if term.name in {"ip4", "ip6"}:
-        try:
-            network = term.network
-        except ValueError:
-            network = None
-        if network is None:
-            return f"“{term.text}” is not an {term.name} address or network"
-    return ""
-
 
 # Tag lists, as DKIM and DMARC write them
 

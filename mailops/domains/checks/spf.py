@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from mailops.domains.checks.verdict import Problem, Seen, Verdict, unanswered, verdict_of
 from mailops.domains.models import CheckStatus, DnsRecord
 from mailops.lib.dns_answers import Answer, Asks
-from mailops.protocol.dns_records import Network, Spf, SpfTerm, is_spf, parse_spf
+from mailops.protocol.spf_record import Network, Spf, SpfTerm, is_spf, parse_spf
 
 MAX_LOOKUPS = 10  # RFC 7208 section 4.6.4
 MAX_VOIDS = 2
