@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from mailops.dispatch.claiming import Job
 from mailops.dispatch.committing import Committer, Request
 from mailops.dispatch.preparing import Objection, Prepared
+from mailops.domains.signing import CannotSign
 from mailops.outbox.models import EventKind
 from mailops.outbox.recording import Outcome
 from mailops.protocol.classification import classify
@@ -23,11 +24,12 @@ SOURCE = "dispatch"
 class SystemicFault:
     """Ours, not a recipient's: the transport or the campaign must stop until a person mends it."""
 
-    stops: str  # "transport" or "campaign"
+    stops: str  # "transport", "campaign" or "stream"
     transport_id: int
     campaign_id: int | None
     sentence: str
     detail: str
+    stream_id: int | None = None
 
 
 @dataclass(frozen=True)
@@ -174,6 +176,9 @@ class Conversation:
                         fault="message",
                     )
                 )
+            except CannotSign as fault:
+                self._spare(job)
+                self._around.stop_for(self._fault_of_signing(job, fault))
             except Exception:
                 # An error of ours in making one mail must not stop the others of its transport.
                 logger.exception("message %d could not be made", job.message_id)
@@ -187,6 +192,16 @@ class Conversation:
                     )
                 )
         return None
+
+    def _fault_of_signing(self, job: Job, fault: CannotSign) -> SystemicFault:
+        return SystemicFault(
+            "stream",
+            self._around.transport_id,
+            job.campaign_id,
+            fault.sentence,
+            fault.detail,
+            job.stream_id,
+        )
 
     def _leave(self, prepared: Prepared | None) -> None:
         if prepared is not None:

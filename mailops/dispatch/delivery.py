@@ -20,6 +20,7 @@ from mailops.dispatch.preparing import Prepared, prepare
 from mailops.dispatch.seats import SeatKeeper
 from mailops.dispatch.talks import Talks
 from mailops.dispatch.working import WorkerProcess
+from mailops.domains.signing import load_signers
 from mailops.transports.kinds import open_session
 from mailops.transports.models import PauseCause, Stream, Transport
 from mailops.transports.sessions import Phase, Session, SessionFault
@@ -185,6 +186,7 @@ class Delivery:
         missing = {job.version_id for job in jobs} - set(self._versions)
         if missing:
             self._versions |= TemplateVersion.objects.in_bulk(missing)
+        load_signers({job.domain for job in jobs})
 
     def _ask_for_seats(self) -> None:
         """Learn how many sessions this process may have, of transports and for providers whose sessions are limited."""
@@ -284,10 +286,11 @@ class Delivery:
                 lane.fault = _our_fault(Phase.MAIL, error)
 
     def _surroundings(self, lane: Lane, *, takes_8bit: bool) -> Surroundings:
-        host = lane.transport.return_path_host
+        host, signs_here = lane.transport.return_path_host, lane.transport.is_signed_here
 
         def prepared(job: Job) -> Prepared:
-            return prepare(job, self._versions[job.version_id], host, takes_8bit=takes_8bit)
+            version = self._versions[job.version_id]
+            return prepare(job, version, host, takes_8bit=takes_8bit, signs_here=signs_here)
 
         def lost(job: Job, detail: str) -> None:
             lane.lost_recipients.add(job.address_key)
@@ -346,6 +349,11 @@ class Delivery:
             for campaign in Campaign.objects.filter(pk=fault.campaign_id):
                 campaign.pause(cause=PauseCause.FAULT, sentence=fault.sentence, detail=fault.detail)
             self._look_at = 0.0  # its other claims go back at once
+            return
+        if fault.stops == "stream":
+            for stream in Stream.objects.filter(pk=fault.stream_id):
+                stream.pause(cause=PauseCause.FAULT, sentence=fault.sentence, detail=fault.detail)
+            self._look_at = 0.0
             return
         for lane in self._lanes.values():
             if lane.transport.pk == fault.transport_id:

@@ -7,6 +7,7 @@ from mailops.content.models import TemplateVersion
 from mailops.content.rendering import RenderError, compile_version
 from mailops.content.variables import merge_data
 from mailops.dispatch.claiming import Job
+from mailops.domains import signing
 from mailops.outbox import tokens
 from mailops.outbox.mime import Letter, UnfitContent
 from mailops.outbox.skeleton import assemble
@@ -34,15 +35,24 @@ class Prepared:
 
 
 def prepare(
-    job: Job, version: TemplateVersion, return_path_host: str, *, takes_8bit: bool = False
+    job: Job,
+    version: TemplateVersion,
+    return_path_host: str,
+    *,
+    takes_8bit: bool = False,
+    signs_here: bool = False,
 ) -> Prepared:
-    """Return the job ready to be spoken of to a next hop that takes 8-bit octets or not; raise Objection where it can't be."""
+    """Return the job ready to be spoken of to a next hop that takes 8-bit octets or not; raise Objection where it can't be.
+
+    With `signs_here` it is signed with the keys of its domain, if it has any; raise CannotSign where they can't be used.
+    """
     if not job.addr_spec.isascii():
         raise Objection(
             "needs_smtputf8",
             "The address has letters outside ASCII before the @, which this next hop does not accept.",
         )
     url = tokens.unsubscribe_url(job.public_id, job.token_key_id) if job.is_bulk else ""
+    is_signed = signs_here and signing.is_signed(job.domain)
     try:
         rendered = compile_version(version).render(
             merge_data(
@@ -67,7 +77,8 @@ def prepare(
                 message_id=tokens.message_id(job.public_id, job.domain),
                 date=datetime.now(UTC),
                 headers=_headers(job, url),
-                takes_8bit=takes_8bit,
+                # a relay that has to encode anew breaks the signature (RFC 6376 section 5.3)
+                takes_8bit=takes_8bit and not is_signed,
             )
         )
     except RenderError as error:
@@ -80,6 +91,8 @@ def prepare(
         raise Objection(
             "too_big", f"The mail has {len(content):,} octets; the limit is {SIZE_LIMIT:,}."
         )
+    if is_signed:
+        content = signing.sign(content, job.domain)
     envelope = Envelope(
         sender=tokens.envelope_sender(job.public_id, job.round, job.token_key_id, return_path_host),
         recipient=job.addr_spec,

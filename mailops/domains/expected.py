@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
-from mailops.domains.models import Domain, Requirement
+from mailops.domains.models import Domain, Requirement, SigningKey
 from mailops.lib.mailbox_providers import registrable_domain
 from mailops.protocol.dns_records import DMARC_POLICIES
 
 Kind = Requirement.Kind
+SIGNED_HERE = "mailops itself, which signs with it"
 
 
 @dataclass(frozen=True)
@@ -45,18 +46,27 @@ class Expectations:
 
 def expectations_of(domain: Domain) -> Expectations:
     """Return what `domain` should publish, by its requirements."""
-    return expectations(domain.name, domain.requirements.order_by("kind", "host", "value", "id"))
+    return expectations(
+        domain.name,
+        domain.requirements.order_by("kind", "host", "value", "id"),
+        domain.signing_keys.signing().order_by("-algorithm"),
+    )
 
 
-def expectations(name: str, requirements: Iterable[Requirement] = ()) -> Expectations:
-    """Return what the domain `name` should publish, by `requirements` and the installation's return path."""
+def expectations(
+    name: str, requirements: Iterable[Requirement] = (), keys: Iterable[SigningKey] = ()
+) -> Expectations:
+    """Return what the domain `name` should publish, by `requirements`, the `keys` we sign with and the return path."""
     rows = list(requirements)
     return_paths = _return_paths([row for row in rows if row.kind == Kind.RETURN_PATH])
     policies = [row for row in rows if row.kind == Kind.DMARC and row.value in DMARC_POLICIES]
     return Expectations(
         domain=name,
         spf=_spf_hosts(name, rows, return_paths),
-        selectors=_selectors(name, [row for row in rows if row.kind == Kind.DKIM_SELECTOR]),
+        selectors=(
+            *(Selector(key.selector, key.record, SIGNED_HERE) for key in keys),
+            *_selectors(name, [row for row in rows if row.kind == Kind.DKIM_SELECTOR]),
+        ),
         return_paths=return_paths,
         least_policy=max((row.value for row in policies), key=DMARC_POLICIES.index, default="none"),
         policy_needed_by=_needed_by(policies),

@@ -118,6 +118,11 @@ class Transport(Pausable):
         return self.kind == self.Kind.SMTP
 
     @property
+    def is_signed_here(self) -> bool:
+        """Whether mailops signs what leaves here with the domain's own keys: a provider that names selectors signs itself."""
+        return self.is_smtp and not self.options.get("dkim_selectors")
+
+    @property
     def was_tested(self) -> bool:
         return self.last_tested_at is not None
 

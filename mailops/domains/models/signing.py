@@ -1,0 +1,136 @@
+"""The keys that mailops signs with itself, one after another, each overlapping the next."""
+
+from datetime import timedelta
+from typing import ClassVar, Self
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from mailops.lib import secrets
+from mailops.lib.secrets import Place, Secret
+
+STAYS_FOR = timedelta(days=7)  # longer than any queue keeps mail that the old key has signed
+
+
+class SigningKeyQuerySet(models.QuerySet["SigningKey"]):
+    def signing(self) -> Self:
+        return self.filter(state=SigningKey.State.SIGNING)
+
+    def waiting(self) -> Self:
+        """Keys whose record is to be published, or was and is not signed with yet."""
+        return self.filter(state=SigningKey.State.MADE)
+
+    def spent(self) -> Self:
+        """Keys that have signed no more for long enough."""
+        return self.filter(state=SigningKey.State.RETIRING, retires_at__lte=Now())
+
+    def in_order(self) -> Self:
+        """Order by what is in use, then by age."""
+        order = models.Case(
+            *(models.When(state=state, then=models.Value(n)) for n, state in enumerate(_ORDER))
+        )
+        return self.annotate(rank=order).order_by("rank", "-created_at", "-pk")
+
+
+class SigningKey(models.Model):
+    """A DKIM key of a domain: made here, published by a person, signed with, and retired after the next took over."""
+
+    class Algorithm(models.TextChoices):
+        RSA = "rsa", "RSA, 2048 bits"  # what every receiver verifies
+        ED25519 = "ed25519", "Ed25519"  # RFC 8463: beside RSA, never alone
+
+    class State(models.TextChoices):
+        MADE = "made", "To publish"  # its record is not in DNS yet, or nobody has begun to sign
+        SIGNING = "signing", "Signing"  # one of each algorithm at most
+        RETIRING = (
+            "retiring",
+            "Retiring",
+        )  # signs no more; its record stays for the mail that is under way
+        RETIRED = "retired", "Retired"  # the private half is destroyed, the record may go
+
+    domain = models.ForeignKey(
+        "domains.Domain", on_delete=models.CASCADE, related_name="signing_keys"
+    )
+    algorithm = models.CharField(max_length=10, choices=Algorithm.choices)
+    selector = models.CharField(max_length=63)
+    secret = models.BinaryField(default=b"")  # the private half as PEM, sealed by lib.secrets
+    record = models.TextField()  # what is to be published
+    state = models.CharField(max_length=10, choices=State.choices, default=State.MADE)
+    created_at = models.DateTimeField(db_default=Now())
+    asked_at = models.DateTimeField(null=True)  # when DNS was last asked for it
+    is_published = models.BooleanField(default=False)  # what DNS told then
+    published_at = models.DateTimeField(null=True)  # when it was first seen
+    dns_sentence = models.TextField(blank=True)  # why it doesn't count as published
+    signs_since_at = models.DateTimeField(null=True)
+    retires_at = models.DateTimeField(null=True)
+    retired_at = models.DateTimeField(null=True)
+
+    objects = SigningKeyQuerySet.as_manager()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["domain", "selector"], name="signing_selector_once"),
+            models.UniqueConstraint(
+                fields=["domain", "algorithm"],
+                condition=Q(state="signing"),
+                name="one_signing_key_an_algorithm",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.selector}._domainkey.{self.domain}"
+
+    @property
+    def host(self) -> str:
+        return str(self)
+
+    @property
+    def place(self) -> Place:
+        return Place(
+            table=self._meta.db_table,
+            column="secret",
+            row=str(self.pk),
+            endpoint=f"dkim:{self.domain_id}:{self.selector}",
+        )
+
+    def reveal(self) -> Secret:
+        """Return the private half as PEM; raise Unsealable. Asks no database."""
+        return secrets.unseal(bytes(self.secret), self.place)
+
+    def reseal(self) -> bool:
+        """Seal the private half by the first key; return whether there was anything to do. Raise Unsealable."""
+        if not self.secret or secrets.is_sealed_by_first_key(bytes(self.secret)):
+            return False
+        self.secret = secrets.seal(self.reveal(), self.place)
+        self.save(update_fields=["secret"])
+        return True
+
+    @property
+    def is_waiting(self) -> bool:
+        return self.state == self.State.MADE
+
+    @property
+    def is_signing(self) -> bool:
+        return self.state == self.State.SIGNING
+
+    @property
+    def is_retiring(self) -> bool:
+        return self.state == self.State.RETIRING
+
+    @property
+    def is_retired(self) -> bool:
+        return self.state == self.State.RETIRED
+
+    @property
+    def may_sign(self) -> bool:
+        """Tell whether signing with it may begin: a retiring one can be taken back."""
+        return self.is_published and (self.is_waiting or self.is_retiring)
+
+
+_ORDER = (
+    SigningKey.State.SIGNING,
+    SigningKey.State.MADE,
+    SigningKey.State.RETIRING,
+    SigningKey.State.RETIRED,
+)
