@@ -350,7 +350,7 @@ class Delivery:
                 campaign.pause(cause=PauseCause.FAULT, sentence=fault.sentence, detail=fault.detail)
             self._look_at = 0.0  # its other claims go back at once
             return
-        if fault.stops == "stream":
+        if fault.stops == "stream" and fault.stream_id is not None:
             for stream in Stream.objects.filter(pk=fault.stream_id):
                 stream.pause(cause=PauseCause.FAULT, sentence=fault.sentence, detail=fault.detail)
             self._look_at = 0.0

@@ -10,7 +10,6 @@ from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
 from mailops.domains.models import Domain, SigningKey
 from mailops.domains.models.signing import STAYS_FOR
-from mailops.lib import secrets
 from mailops.lib.dns_answers import Asks
 from mailops.lib.resolver import Memo, resolve
 from mailops.lib.secrets import Secret
@@ -47,7 +46,7 @@ def make_key(
         selector=selector,
         record=key_record(load_private_key(pem)),
     )
-    key.secret = secrets.seal(Secret(pem), key.place)
+    key.seal_into("secret", Secret(pem))
     key.save(update_fields=["secret"])
     audit(actor=actor, verb="signing_key.make", subject=key, after={"algorithm": algorithm})
     return key

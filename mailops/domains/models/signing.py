@@ -7,8 +7,8 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from mailops.lib import secrets
-from mailops.lib.secrets import Place, Secret
+from mailops.lib.sealed import SealedColumns
+from mailops.lib.secrets import Secret
 
 STAYS_FOR = timedelta(days=7)  # longer than any queue keeps mail that the old key has signed
 
@@ -33,8 +33,10 @@ class SigningKeyQuerySet(models.QuerySet["SigningKey"]):
         return self.annotate(rank=order).order_by("rank", "-created_at", "-pk")
 
 
-class SigningKey(models.Model):
+class SigningKey(SealedColumns):
     """A DKIM key of a domain: made here, published by a person, signed with, and retired after the next took over."""
+
+    sealed_columns = ("secret",)
 
     class Algorithm(models.TextChoices):
         RSA = "rsa", "RSA, 2048 bits"  # what every receiver verifies
@@ -86,25 +88,12 @@ class SigningKey(models.Model):
         return str(self)
 
     @property
-    def place(self) -> Place:
-        return Place(
-            table=self._meta.db_table,
-            column="secret",
-            row=str(self.pk),
-            endpoint=f"dkim:{self.domain_id}:{self.selector}",
-        )
+    def sealed_endpoint(self) -> str:
+        return f"dkim:{self.domain_id}:{self.selector}"
 
     def reveal(self) -> Secret:
         """Return the private half as PEM; raise Unsealable. Asks no database."""
-        return secrets.unseal(bytes(self.secret), self.place)
-
-    def reseal(self) -> bool:
-        """Seal the private half by the first key; return whether there was anything to do. Raise Unsealable."""
-        if not self.secret or secrets.is_sealed_by_first_key(bytes(self.secret)):
-            return False
-        self.secret = secrets.seal(self.reveal(), self.place)
-        self.save(update_fields=["secret"])
-        return True
+        return self.open_from("secret")
 
     @property
     def is_waiting(self) -> bool:
