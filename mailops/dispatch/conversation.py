@@ -78,12 +78,14 @@ class Conversation:
     def give_up(self, detail: str) -> bool:
         """Settle what this talk holds after an error of ours; return whether a message was charged for it.
 
-        A marked message is uncertain. The one taken last is charged a session attempt, since it may be the cause;
-        the others go back unspent.
+        A marked message is uncertain, unless nothing of it had left: then it is charged a session attempt. So is the one
+        taken last, since it may be the cause; the others go back unspent.
         """
         is_charged = bool(self._held)
-        if self._marked is not None:
+        if self._marked is not None and self._session.may_have_left:
             self._uncertain(self._marked, Phase.BODY, detail)
+        elif self._marked is not None:
+            self._lost(self._marked, Phase.DATA, detail)
         held = list(self._held.values())
         if held:
             self._lost(held.pop(), Phase.MAIL, detail)

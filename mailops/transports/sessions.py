@@ -91,6 +91,7 @@ class Session(ABC):
 
     peer = ""  # "host [address]:port", for events
     can_pipeline = False  # whether an envelope may ride behind a body
+    may_have_left = True  # whether anything of the last body may have; asked where an error of ours, no SessionLost, came
     can_8bit = (
         False  # whether content may have 8-bit octets; if not, body() refuses it with 554 5.6.3
     )

@@ -298,6 +298,15 @@ class TestLosses:
         Talk(ScriptedSession(bodies=[RuntimeError("a bug of ours")])).run()
         assert statuses()["a@x.example"] == "uncertain"
 
+    def test_an_error_of_ours_before_anything_left_is_none(self, three):
+        session = ScriptedSession(bodies=[RuntimeError("a bug of ours")])
+        session.may_have_left = False
+        assert Talk(session).run().was_charged
+        assert set(statuses().values()) == {"queued"}
+        entry = QueueEntry.objects.get(message__recipient="a@x.example")
+        assert (entry.session_attempts, entry.worker_id, entry.marked_at) == (1, None, None)
+        assert Event.objects.get().data["phase"] == "data"
+
 
 class TestTheLastGate:
     """A mark that is refused sends no body: the socket goes down, the claim goes back."""

@@ -1,5 +1,8 @@
+from contextlib import suppress
+
 import pytest
 
+from mailops.transports.kinds import smtp
 from mailops.transports.sessions import Envelope, Phase, SessionLost
 from tests.smtp_server import DROP, EXTENSIONS, RESET, STALL, SmtpServer
 
@@ -252,6 +255,19 @@ class TestBody:
             with pytest.raises(SessionLost) as lost:
                 session.body((b"y" * 70 + b"\r\n") * 300_000)
             assert lost.value.phase == Phase.DATA
+
+    def test_knows_whether_anything_left_before_an_error_of_ours(self, dial, monkeypatch):
+        with SmtpServer() as server:
+            session = dial(server)
+            for is_broken in (False, True):
+                session.offer(ENVELOPE)
+                if is_broken:
+                    monkeypatch.setattr(smtp, "stuff_dots", lambda _: 1 / 0)
+                with suppress(ZeroDivisionError):
+                    session.body(CONTENT)
+                assert session.may_have_left != is_broken
+            session.abandon()
+        assert len(server.messages) == 1
 
     def test_refuses_8bit_content_where_the_server_takes_none(self, dial):
         with SmtpServer(extensions=("PIPELINING",)) as server:

@@ -96,6 +96,7 @@ class SmtpSession(SmtpConnection):
             self.abandon()
 
     def body(self, content: bytes, *, then: Envelope | None = None) -> BodyResult:
+        self.may_have_left = False
         if not self.can_8bit and not content.isascii():
             self.abandon()
             return BodyResult(NO_8BIT)
@@ -116,6 +117,7 @@ class SmtpSession(SmtpConnection):
     def _write_body(self, data: bytes, lines: list[str]) -> Reply | None:
         """Write content, dot and the envelope behind it; return the reply of a server that would not hear the end."""
         self._show(["(content)", ".", *lines])
+        self.may_have_left = True
         try:
             heard = self._live.send_body(data, octets_of(lines), timeout=BLOCK_TIMEOUT)
             detail = "the server spoke before the content had ended"
