@@ -29,7 +29,8 @@ def seats_for(me: Claimant, others: Iterable[Claimant], most: int) -> int:
     """Return how many of `most` seats `me` may have now.
 
     Seats that are taken stay taken until their sessions end. A free one goes to whoever has none, the longest waiting
-    first; who has more than an even share makes room for who has less, and bulk for transactional mail at once.
+    first; who has more than an even share makes room for who has less, and does not take the freed ones again; bulk
+    makes room for transactional mail at once.
     """
     others = [one for one in others if one.wanted or one.held]
     too_many = me.held + sum(one.held for one in others) - most
@@ -44,7 +45,11 @@ def seats_for(me: Claimant, others: Iterable[Claimant], most: int) -> int:
     if not free and not me.is_urgent and any(one.is_urgent and not one.held for one in poorer):
         return max(0, me.held - 1)
     before_me = sum(not one.held and (bool(me.held) or one.waiting > me.waiting) for one in poorer)
-    return min(me.wanted, me.held + max(0, free - before_me)) if me.wanted > me.held else me.held
+    if me.wanted <= me.held:
+        return me.held
+    up_to_share = min(share, me.held + max(0, free - before_me))
+    beyond = me.held + max(0, free - max(lacking, before_me))
+    return min(me.wanted, max(up_to_share, beyond))
 
 
 def _kept(me: Claimant, others: Iterable[Claimant], most: int) -> int:

@@ -59,6 +59,9 @@ class TestSharing:
             (one(3, 3), [one(3, 3, worker_id=2), one(0, 3, worker_id=3)], 5, 3),
             (one(3, 3, worker_id=2), [one(3, 3), one(0, 3, worker_id=3)], 5, 2),
             (one(0, 0), [one(1, 1)], 4, 0),
+            (one(10, 20), [one(6, 20)], 20, 10),  # what it made room with is for the other
+            (one(6, 20), [one(10, 20)], 20, 10),
+            (one(10, 20), [one(0, 4)], 20, 16),  # what nobody lacks is for who wants it
         ],
     )
     def test_gives_each_what_is_fair(self, me, others, most, seats):
