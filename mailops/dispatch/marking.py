@@ -15,7 +15,8 @@ ready AS (
 ), marked AS (
     UPDATE outbox_queueentry e SET marked_at = clock_timestamp()
       FROM ready v
-     WHERE e.message_id = v.message_id AND e.fence = v.fence AND e.marked_at IS NULL AND NOT e.is_held
+     WHERE e.message_id = ANY ((SELECT array_agg(message_id) FROM ready)::bigint[])
+       AND e.message_id = v.message_id AND e.fence = v.fence AND e.marked_at IS NULL AND NOT e.is_held
        AND (e.closes_at IS NULL OR (e.due_at <= clock_timestamp() AND e.closes_at > clock_timestamp()))
        AND EXISTS (SELECT FROM dispatch_worker w
                     WHERE w.id = e.worker_id AND w.dead_at IS NULL AND w.stopped_at IS NULL)
