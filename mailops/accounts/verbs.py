@@ -32,6 +32,8 @@ WORDS: dict[str, str] = {
     "credential.add": "Credential added",
     "credential.change": "Credential changed",
     "credential.delete": "Credential deleted",
+    "credential.fall_back": "Refused credential put back",
+    "credential.roll_back": "Credential rolled back",
     "credential.test": "Credential tested",
     "database.restored": "Restored database dealt with",
     "demo.fill": "Demo filled in",

@@ -32,6 +32,7 @@ class Carrier:
     stands_in_for: frozenset[int] = frozenset()  # streams whose first route is another transport
     is_in_trouble: bool = False  # its last sessions failed
     is_probed: bool = False  # its breaker is not closed: one session over all workers tries it
+    credential_id: int | None = None  # what its sessions log in with
 
 
 class Job(NamedTuple):
@@ -82,7 +83,8 @@ def usable_carriers(lane: str) -> list[Carrier]:
         SELECT t.id AS transport_id, array_agg(s.id ORDER BY s.id) AS stream_ids,
                coalesce(json_object_agg(s.id, r.before) FILTER (WHERE r.before IS NOT NULL), '{}')::text AS before,
                array_agg(s.id) FILTER (WHERE r.stands_in) AS stands_in_for,
-               t.failures > 0 OR t.breaker <> 'closed' AS is_in_trouble, t.breaker <> 'closed' AS is_probed
+               t.failures > 0 OR t.breaker <> 'closed' AS is_in_trouble, t.breaker <> 'closed' AS is_probed,
+               (SELECT c.id FROM transports_credential c WHERE c.transport_id = t.id AND c.is_active) AS credential_id
           FROM transports_stream s
           JOIN LATERAL (
                SELECT r.transport_id, b.ids AS before, b.stands_in
@@ -116,6 +118,7 @@ def _carrier(row: dict[str, Any]) -> Carrier:
         stands_in_for=frozenset(row["stands_in_for"] or ()),
         is_in_trouble=row["is_in_trouble"],
         is_probed=row["is_probed"],
+        credential_id=row["credential_id"],
     )
 
 

@@ -11,13 +11,14 @@ from mailops.dispatch.preparing import Objection, Prepared
 from mailops.domains.signing import CannotSign
 from mailops.outbox.models import EventKind
 from mailops.outbox.recording import Outcome
-from mailops.protocol.classification import classify
+from mailops.protocol.classification import Reason, classify
 from mailops.protocol.reply import Reply
 from mailops.transports.sessions import BodyResult, Offer, Phase, Session, SessionLost
 
 logger = logging.getLogger(__name__)
 
 SOURCE = "dispatch"
+LOGIN_REASONS = frozenset({Reason.LOGIN_FAILED, Reason.LOGIN_REQUIRED})
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class SystemicFault:
     sentence: str
     detail: str
     stream_id: int | None = None
+    credential_id: int | None = None  # what was logged in with, where that may be at fault
 
 
 @dataclass(frozen=True)
@@ -247,6 +249,9 @@ class Conversation:
                     job.campaign_id,
                     f"{meaning.sentence} {meaning.fix}",
                     str(reply),
+                    credential_id=self._session.credential_id
+                    if meaning.reason in LOGIN_REASONS
+                    else None,
                 )
             )
             return

@@ -23,6 +23,7 @@ from mailops.dispatch.working import WorkerProcess
 from mailops.domains.signing import load_signers
 from mailops.transports.kinds import open_session
 from mailops.transports.models import PauseCause, Stream, Transport
+from mailops.transports.rotation import LOGIN_CAUSES, outlives
 from mailops.transports.sessions import Phase, Session, SessionFault
 
 logger = logging.getLogger(__name__)
@@ -72,6 +73,7 @@ class Delivery:
         self._taken = 0
         self._look_at = self._alive_until = 0.0
         worker.count_sessions = self._count_sessions
+        worker.count_logins = self._count_logins
 
     def run(self) -> bool:
         """Deliver until nothing is left to do; return whether there is more, because time was up.
@@ -131,7 +133,7 @@ class Delivery:
             self._drop(self._lanes[transport_id])
         for carrier in carriers.values():
             lane = self._lane_of(carrier)
-            lane.carrier = carrier
+            lane.move_over(carrier)
             self._talks.limit_of = self._claimer.rules(carrier).sessions_of
             self._give_back_what_stopped(lane)
             if not lane.is_hungry:
@@ -252,7 +254,7 @@ class Delivery:
                 name=f"session-{lane.transport.pk}",
                 daemon=True,
             )
-            lane.enter(thread)
+            lane.enter(thread, session.credential_id)
             thread.start()
 
     def _talk(self, lane: Lane, session: Session) -> None:
@@ -261,6 +263,8 @@ class Delivery:
             session.open()
             self._converse(lane, session)
         except SessionFault as fault:
+            if fault.cause in LOGIN_CAUSES:
+                fault.credential_id = session.credential_id
             lane.fault = fault
         except Exception as error:
             logger.exception("a session of %s could not be opened", lane.transport)
@@ -335,7 +339,9 @@ class Delivery:
         """Charge the transport for a session that could not be opened, and nobody else."""
         is_refusal = fault.reply is None or fault.reply.is_permanent
         with suppress(Transport.DoesNotExist):  # it may have been deleted meanwhile
-            if fault.cause in NEEDS_A_PERSON and is_refusal:
+            if is_refusal and outlives(lane.transport, fault):
+                pass  # a rotation is under way, and another credential takes over
+            elif fault.cause in NEEDS_A_PERSON and is_refusal:
                 lane.transport.pause(
                     cause=PauseCause.FAULT, sentence=fault.sentence, detail=fault.detail
                 )
@@ -357,9 +363,10 @@ class Delivery:
             return
         for lane in self._lanes.values():
             if lane.transport.pk == fault.transport_id:
-                lane.transport.pause(
-                    cause=PauseCause.FAULT, sentence=fault.sentence, detail=fault.detail
-                )
+                if not outlives(lane.transport, fault):
+                    lane.transport.pause(
+                        cause=PauseCause.FAULT, sentence=fault.sentence, detail=fault.detail
+                    )
                 self._drop(lane)
 
     def _drop(self, lane: Lane) -> None:
@@ -392,6 +399,10 @@ class Delivery:
     def _count_sessions(self) -> int:
         # A copy, since the heartbeat's thread counts too.
         return sum(lane.live_sessions for lane in list(self._lanes.values()))
+
+    def _count_logins(self) -> dict[int, int]:
+        lanes = list(self._lanes.values())
+        return Counter(login for lane in lanes for login in lane.credentials_in_use())
 
 
 def _our_fault(phase: Phase, error: Exception) -> SessionFault:

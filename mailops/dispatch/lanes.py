@@ -25,20 +25,32 @@ class Lane:
     changed: threading.Condition = field(default_factory=threading.Condition)
     sessions: set[threading.Thread] = field(default_factory=set)  # those that live
     leaving: set[threading.Thread] = field(default_factory=set)  # take nothing more
+    logins: dict[threading.Thread, int | None] = field(default_factory=dict)  # → credential
     was_fed: bool = False  # the last claim gave all that was asked for: there is more
     is_closing: bool = False
     lost_recipients: set[str] = field(default_factory=set)
     fault: SessionFault | None = None
     had_success: bool = False
 
-    def enter(self, session: threading.Thread) -> None:
+    def enter(self, session: threading.Thread, credential_id: int | None = None) -> None:
         with self.changed:
             self.sessions.add(session)
+            self.logins[session] = credential_id
 
     def leave(self, session: threading.Thread) -> None:
         with self.changed:
             self.sessions.discard(session)
             self.leaving.discard(session)
+            self.logins.pop(session, None)
+
+    def move_over(self, carrier: Carrier) -> None:
+        """Let sessions that logged in with another credential than the one in use now end after what they speak of."""
+        with self.changed:
+            self.carrier = carrier
+            old = {one for one, login in self.logins.items() if login != carrier.credential_id}
+            if old - self.leaving:
+                self.leaving |= old
+                self.changed.notify_all()
 
     def take(self, wait: float) -> Job | None:
         """Return the next job that the calling session may speak of, waiting for one up to so many seconds."""
@@ -94,6 +106,10 @@ class Lane:
             self.jobs.clear()
             self.changed.notify_all()
         return left
+
+    def credentials_in_use(self) -> list[int]:
+        with self.changed:
+            return [login for login in self.logins.values() if login is not None]
 
     @property
     def ready(self) -> int:

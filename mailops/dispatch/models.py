@@ -14,6 +14,9 @@ class WorkerQuerySet(models.QuerySet["Worker"]):
     def alive(self) -> "WorkerQuerySet":
         return self.filter(dead_at=None, stopped_at=None)
 
+    def logged_in_with(self, credential_id: int) -> "WorkerQuerySet":
+        return self.alive().filter(logins__has_key=str(credential_id))
+
 
 class Worker(models.Model):
     """One start of one sending process; a dead row is never revived (states.md, W10)."""
@@ -23,6 +26,7 @@ class Worker(models.Model):
     pid = models.PositiveIntegerField()
     beats = models.PositiveBigIntegerField(default=0)  # moves every 5 s while the process lives
     sessions = models.PositiveSmallIntegerField(default=0)
+    logins = models.JSONField(default=dict)  # credential → sessions that logged in with it
     fence = models.BigIntegerField(default=0)  # the highest it claimed, as of its last beat
     started_at = models.DateTimeField(auto_now_add=True)
     stopped_at = models.DateTimeField(null=True)  # it said good-bye itself

@@ -8,6 +8,7 @@ app_name = "dispatch"
 
 urlpatterns = [
     path("transports/<int:transport_id>/", views.transport_panel, name="transport-panel"),
+    path("credentials/<int:credential_id>/", views.credential_panel, name="credential-panel"),
     path("campaigns/<int:campaign_id>/", views.campaign_panel, name="campaign-panel"),
     path("pressures/<int:pressure_id>/end/", views.pressure_end, name="pressure-end"),
 ]

@@ -8,11 +8,11 @@ from django.views.decorators.http import require_POST
 from mailops.accounts.permissions import Act, needs, user_of
 from mailops.campaigns.models import Campaign
 from mailops.dispatch.holding import holds_of
-from mailops.dispatch.models import Pressure
+from mailops.dispatch.models import Pressure, Worker
 from mailops.dispatch.pressure import end_pressure
 from mailops.dispatch.standing import standing_of
 from mailops.lib.htmx import render_page
-from mailops.transports.models import Transport
+from mailops.transports.models import Credential, Transport
 
 
 @needs(Act.SEE)
@@ -20,6 +20,16 @@ def transport_panel(request: HttpRequest, transport_id: int) -> HttpResponse:
     transport = get_object_or_404(Transport, pk=transport_id)
     context = {"transport": transport, "standing": standing_of(transport)}
     return render_page(request, "dispatch/transport_standing.html", context, fragment="standing")
+
+
+@needs(Act.SEE)
+def credential_panel(request: HttpRequest, credential_id: int) -> HttpResponse:
+    """Show which processes hold sessions that logged in with a credential."""
+    credential = get_object_or_404(Credential, pk=credential_id)
+    workers = Worker.objects.logged_in_with(credential_id).order_by("lane", "pk")
+    users = [(worker, worker.logins[str(credential_id)]) for worker in workers]
+    context = {"credential": credential, "users": users}
+    return render_page(request, "dispatch/credential_use.html", context, fragment="use")
 
 
 @needs(Act.SEE)

@@ -25,6 +25,7 @@ class WorkerProcess:
         self._stopping = threading.Event()
         self._heart: threading.Thread | None = None
         self.count_sessions: Callable[[], int] = lambda: 0
+        self.count_logins: Callable[[], dict[int, int]] = dict  # credential → sessions
 
     def ensure_alive(self) -> int:
         """Return the id of a living row, making one at the start and after a verdict of death.
@@ -64,7 +65,9 @@ class WorkerProcess:
             epoch.note_drawn(draw_fence())
         claimed = epoch.claimed
         mine = Worker.objects.alive().filter(pk=self._worker_id, pid=os.getpid())
-        told = mine.update(beats=F("beats") + 1, sessions=sessions, fence=claimed)
+        told = mine.update(
+            beats=F("beats") + 1, sessions=sessions, logins=self.count_logins(), fence=claimed
+        )
         if told and claimed > epoch.committed:
             epoch.note_commit(claimed)
 

@@ -1,9 +1,11 @@
-"""Adds, changes, rotates and removes what transports log in with; every change is on the audit trail, no secret is."""
+"""Adds, changes and removes what transports log in with; every change is on the audit trail, no secret is."""
 
+from datetime import date
 from typing import Any
 
 from django.db import transaction
 from django.db.models import Q
+from django.utils import timezone
 
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
@@ -24,13 +26,19 @@ def add_credential(
     username: str,
     secret: Secret | None = None,
     reference: str = "",
+    expires_on: date | None = None,
     actor: User | None,
 ) -> Credential:
     """Add a credential; a transport's first is active at once, later ones stand by for a rotation."""
     Transport.objects.select_for_update().get(pk=transport.pk)
     is_first = not transport.credentials.exists()
     credential = Credential.objects.create(
-        transport=transport, label=label, username=username, is_active=is_first
+        transport=transport,
+        label=label,
+        username=username,
+        expires_on=expires_on,
+        is_active=is_first,
+        activated_at=timezone.now() if is_first else None,
     )
     _keep(credential, secret, reference)
     _audit("credential.add", credential, actor, after=facts(credential))
@@ -45,33 +53,17 @@ def change_credential(
     username: str,
     secret: Secret | None = None,
     reference: str = "",
+    expires_on: date | None = None,
     actor: User | None,
 ) -> None:
-    """Change label, user name and, where one is given, the secret or reference."""
+    """Change label, user name, expiry and, where one is given, the secret or reference."""
     before = facts(credential)
     credential.label, credential.username = label, username
-    credential.save(update_fields=["label", "username"])
+    credential.expires_on = expires_on
+    credential.save(update_fields=["label", "username", "expires_on"])
     if secret or reference:
         _keep(credential, secret, reference)
     _audit("credential.change", credential, actor, before=before, after=facts(credential))
-
-
-@transaction.atomic
-def activate_credential(*, credential: Credential, actor: User | None) -> Credential | None:
-    """Let the transport log in with `credential` from its next session on; return the one it takes over from.
-
-    To roll back, activate that one again: it keeps its secret until somebody deletes it.
-    """
-    transport = Transport.objects.select_for_update().get(pk=credential.transport_id)
-    old = transport.credentials.filter(is_active=True).exclude(pk=credential.pk).first()
-    transport.credentials.filter(is_active=True).update(is_active=False)
-    Credential.objects.filter(pk=credential.pk).update(is_active=True)
-    credential.refresh_from_db()
-    before = {"active": old.label if old else None}
-    _audit(
-        "credential.activate", credential, actor, before=before, after={"active": credential.label}
-    )
-    return old
 
 
 @transaction.atomic
@@ -99,6 +91,7 @@ def facts(credential: Credential) -> dict[str, Any]:
         "username": credential.username,
         "reference": credential.reference,
         "last_four": credential.last_four,
+        "expires_on": credential.expires_on.isoformat() if credential.expires_on else None,
         "is_active": credential.is_active,
     }
 

@@ -32,6 +32,7 @@ class SessionFault(Exception):
         self, phase: Phase, cause: str, sentence: str, detail: str = "", reply: Reply | None = None
     ) -> None:
         super().__init__(sentence)
+        self.credential_id: int | None = None  # what the session would have logged in with
         self.phase, self.cause, self.sentence, self.detail, self.reply = (
             phase,
             cause,
@@ -90,6 +91,7 @@ class Session(ABC):
     """
 
     peer = ""  # "host [address]:port", for events
+    credential_id: int | None = None  # what it logs in with
     can_pipeline = False  # whether an envelope may ride behind a body
     may_have_left = True  # whether anything of the last body may have; asked where an error of ours, no SessionLost, came
     can_8bit = (

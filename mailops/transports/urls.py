@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from mailops.transports.views import credentials, limits, streams, transports
+from mailops.transports.views import credentials, limits, rotation, streams, transports
 
 app_name = "transports"
 
@@ -17,6 +17,11 @@ urlpatterns = [
     path("<int:transport_id>/pause/", transports.transport_pause, name="pause"),
     path("<int:transport_id>/resume/", transports.transport_resume, name="resume"),
     path("<int:transport_id>/credentials/add/", credentials.credential_add, name="credential-add"),
+    path("<int:transport_id>/rotation/", rotation.rotation, name="rotation"),
+    path("<int:transport_id>/roll-back/", rotation.credential_roll_back, name="roll-back"),
+    path("credentials/", credentials.credential_list, name="credentials"),
+    path("credentials/export/", credentials.credential_export, name="credential-export"),
+    path("credentials/<int:credential_id>/", credentials.credential_detail, name="credential"),
     path(
         "credentials/<int:credential_id>/edit/", credentials.credential_edit, name="credential-edit"
     ),
@@ -30,7 +35,7 @@ urlpatterns = [
     ),
     path(
         "credentials/<int:credential_id>/activate/",
-        credentials.credential_activate,
+        rotation.credential_activate,
         name="credential-activate",
     ),
     path(

@@ -84,6 +84,9 @@ def paths(transport, broken, stream):
         "pause": reverse("transports:pause", args=[transport.pk]),
         "delete": reverse("transports:delete", args=[broken.pk]),
         "credential": reverse("transports:credential-add", args=[transport.pk]),
+        "rotation": reverse("transports:rotation", args=[transport.pk]),
+        "credentials": reverse("transports:credentials"),
+        "credential-detail": reverse("transports:credential", args=[credential.pk]),
         "activate": reverse("transports:credential-activate", args=[credential.pk]),
         "streams": reverse("transports:streams"),
         "stream": reverse("transports:stream-detail", args=[stream.pk]),
@@ -102,7 +105,7 @@ def test_every_page_is_clean_in_both_lights_and_widths(setup, admin, open_page):
 
 def test_empty_pages_are_clean(admin, open_page):
     page = open_page("/", admin)
-    for name in ("list", "streams", "stream-add"):
+    for name in ("list", "credentials", "streams", "stream-add"):
         go_on_to(page, reverse(f"transports:{name}"))
         shoot(page, f"empty-{name}")
         assert_clean(page)

@@ -10,7 +10,7 @@ from mailops.lib.secrets import Secret
 from mailops.transports.credentials import add_credential
 from mailops.transports.models import Credential, Route, Stream, Transport
 from tests.factories import make_domain, make_stream, make_transport
-from tests.smtp_server import EXTENSIONS, SmtpServer
+from tests.smtp_server import EXTENSIONS, CertificateAuthority, SmtpServer
 from tests.transports.conftest import CANARY
 
 pytestmark = pytest.mark.django_db
@@ -44,6 +44,27 @@ def credential(transport):
 
 
 @pytest.fixture
+def client_of_admin(admin, logged_in):
+    return logged_in(admin)
+
+
+@pytest.fixture
+def moving(transport, credential, standby, settings, tmp_path):
+    """The server of the transport, with the secrets that were sealed for it."""
+    authority = CertificateAuthority(tmp_path)
+    settings.MAILOPS_EXTRA_CA_FILE = str(authority.file)
+    secure = (*EXTENSIONS, "STARTTLS")
+    with SmtpServer(extensions=secure, tls=authority.server_context()) as server:
+        settings.MAILOPS_TRUSTED_RELAYS = frozenset({("127.0.0.1", server.port)})
+        transport.host, transport.port = "127.0.0.1", server.port
+        transport.save()
+        for one, secret in ((credential, CANARY), (standby, "x" * 20)):
+            one.transport = transport
+            one.set_secret(Secret(secret))
+        yield server
+
+
+@pytest.fixture
 def standby(transport, credential):
     return add_credential(
         transport=transport, label="April", username="user", secret=Secret("x" * 20), actor=None
@@ -67,6 +88,10 @@ def urls(transport, credential, standby, stream):
         reverse("transports:edit", args=t): "configure",
         reverse("transports:delete", args=t): "configure",
         reverse("transports:pause", args=t): "operate",
+        reverse("transports:rotation", args=t): "see",
+        reverse("transports:credentials"): "see",
+        reverse("transports:credential-export"): "see",
+        reverse("transports:credential", args=c): "see",
         reverse("transports:credential-add", args=t): "configure",
         reverse("transports:credential-edit", args=c): "configure",
         reverse("transports:credential-tested", args=c): "see",
@@ -112,11 +137,22 @@ class TestEveryPage:
         for url in (
             reverse("transports:list"),
             reverse("transports:detail", args=[transport.pk]),
+            reverse("transports:rotation", args=[transport.pk]),
+            reverse("transports:credentials"),
+            reverse("transports:credential", args=[credential.pk]),
             reverse("transports:streams"),
             reverse("transports:stream-detail", args=[stream.pk]),
         ):
             page = client.get(url).content.decode()
-            for word in ("/add/", "/edit/", "/pause/", "/test/", "/delete/"):
+            for word in (
+                "/add/",
+                "/edit/",
+                "/pause/",
+                "/test/",
+                "/delete/",
+                "/activate/",
+                "/roll-back/",
+            ):
                 assert word not in page, (url, word)
 
     def test_never_shows_a_secret(self, admin, logged_in, urls):
@@ -128,21 +164,22 @@ class TestEveryPage:
         self, admin, logged_in, transport, stream, django_assert_max_num_queries
     ):
         for _ in range(20):
-            make_stream()
+            add_credential(transport=make_stream().transport, label="x", username="u", actor=None)
         client = logged_in(admin)
-        for name in ("transports:list", "transports:streams"):
+        for name in ("transports:list", "transports:streams", "transports:credentials"):
             with django_assert_max_num_queries(12):
                 client.get(reverse(name))
 
     def test_answers_htmx_with_the_results_only(self, admin, logged_in, transport, stream):
         client = logged_in(admin)
-        for name in ("transports:list", "transports:streams"):
+        add_credential(transport=transport, label="x", username="u", actor=None)
+        for name in ("transports:list", "transports:streams", "transports:credentials"):
             page = client.get(reverse(name), {"q": "x"}, headers=HTMX).content.decode()
             assert page.lstrip().startswith('<div id="results"')
 
     def test_a_filter_that_makes_no_sense_is_422(self, admin, logged_in, transport, stream):
         client = logged_in(admin)
-        for name in ("transports:list", "transports:streams"):
+        for name in ("transports:list", "transports:streams", "transports:credentials"):
             assert client.get(reverse(name), {"state": "flying"}).status_code == 422
 
     def test_empty_lists_hold_the_first_action(self, admin, logged_in):
@@ -358,13 +395,44 @@ class TestCredentials:
         credential = Credential.objects.get()
         assert (credential.label, credential.reveal().reveal()) == ("May", CANARY)
 
-    def test_rotates_and_rolls_back(self, admin, logged_in, transport, credential, standby):
-        client = logged_in(admin)
+    def test_moves_over_to_what_works_and_rolls_back_by_one_press(
+        self, client_of_admin, moving, credential, standby
+    ):
+        client, transport = client_of_admin, credential.transport
         client.post(reverse("transports:credential-activate", args=[standby.pk]))
         assert transport.active_credential == standby
-        client.post(reverse("transports:credential-activate", args=[credential.pk]))
+        page = client.get(reverse("transports:rotation", args=[transport.pk])).text
+        assert "Roll back to March" in page
+        client.post(reverse("transports:roll-back", args=[transport.pk]))
         assert transport.active_credential == credential
         assert transport.active_credential.reveal().reveal() == CANARY
+        page = client.post(reverse("transports:roll-back", args=[transport.pk]), follow=True).text
+        assert "no credential to go back to" in page
+        verbs = AuditEntry.objects.order_by("id").values_list("verb", flat=True)
+        assert list(verbs)[-2:] == ["credential.activate", "credential.roll_back"]
+
+    def test_stays_where_it_is_when_the_new_one_is_refused(
+        self, client_of_admin, moving, credential, standby
+    ):
+        moving.script["AUTH"] = "535 5.7.8 no"
+        client, transport = client_of_admin, credential.transport
+        url = reverse("transports:credential-activate", args=[standby.pk])
+        response = client.post(url)
+        assert response.status_code == 422
+        assert "535 5.7.8 no" in response.text
+        assert transport.active_credential == credential
+        client.post(url, {"without_test": "on"})
+        assert transport.active_credential == standby
+
+    def test_filters_and_exports_without_a_secret(self, admin, logged_in, credential, standby):
+        client = logged_in(admin)
+        page = client.get(reverse("transports:credentials"), {"state": "standby"}).text
+        assert ("April" in page, "March" in page) == (True, False)
+        sheet = client.get(reverse("transports:credential-export"), {"q": "march"})
+        lines = sheet.getvalue().decode().splitlines()
+        assert len(lines) == 2
+        assert "never tested" in lines[1]
+        assert CANARY not in lines[1]
 
     def test_the_one_in_use_is_not_deleted_while_another_stands_by(
         self, admin, logged_in, credential, standby

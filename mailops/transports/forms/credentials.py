@@ -3,11 +3,13 @@
 from typing import Any, ClassVar
 
 from django import forms
+from django.db.models import Q
 
 from mailops.lib import secrets
 from mailops.lib.secrets import BadReference, Secret
 from mailops.transports.forms.transports import SecretField
 from mailops.transports.models import Credential
+from mailops.transports.models.transport import CredentialQuerySet
 from mailops.transports.providers import Preset
 
 
@@ -24,11 +26,13 @@ class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = Credential
-        fields: ClassVar[list[str]] = ["label", "username"]
+        fields: ClassVar[list[str]] = ["label", "username", "expires_on"]
         labels: ClassVar = {"username": "User name"}
         help_texts: ClassVar = {
             "label": "To tell credentials apart, such as “March 2026”.",
+            "expires_on": "The day from which the provider takes it no more; mailops warns a month before.",
         }
+        widgets: ClassVar = {"expires_on": forms.DateInput(attrs={"type": "date"})}
 
     def __init__(self, *args: Any, preset: Preset | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -72,6 +76,40 @@ class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]
         return {
             "label": self.cleaned_data["label"],
             "username": self.cleaned_data["username"],
+            "expires_on": self.cleaned_data["expires_on"],
             "secret": secret,
             "reference": reference if reference != self.instance.reference else "",
         }
+
+
+class MoveOverForm(forms.Form):
+    without_test = forms.BooleanField(
+        required=False,
+        label="Move over even if the test fails",
+        help_text="For a server that can't be reached just now. A refused log-in goes back by itself.",
+    )
+
+
+class CredentialFilterForm(forms.Form):
+    q = forms.CharField(
+        label="Search",
+        required=False,
+        max_length=254,
+        widget=forms.TextInput(attrs={"type": "search"}),
+    )
+    state = forms.ChoiceField(
+        required=False,
+        choices=[("", "In use or not"), ("active", "In use"), ("standby", "Standing by")],
+    )
+
+    def apply(self, credentials: CredentialQuerySet) -> CredentialQuerySet:
+        """Return those of `credentials` that the filter asks for."""
+        if text := self.cleaned_data.get("q"):
+            credentials = credentials.filter(
+                Q(label__icontains=text)
+                | Q(username__icontains=text)
+                | Q(transport__name__icontains=text)
+            )
+        if state := self.cleaned_data.get("state"):
+            credentials = credentials.filter(is_active=state == "active")
+        return credentials

@@ -20,7 +20,9 @@ def open_session(transport: Transport) -> Session:
     """
     credential = transport.active_credential
     transport.note_use(credential)
-    return session_of(transport, credential)
+    session = session_of(transport, credential)
+    session.credential_id = credential.pk if credential else None
+    return session
 
 
 def session_of(

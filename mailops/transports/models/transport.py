@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar, Self, cast
 
 from django.db import connection, models, transaction
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 
 from mailops.accounts.auditing import audit
@@ -214,6 +214,16 @@ class CredentialQuerySet(models.QuerySet["Credential"]):
         """Order by the one in use, then by age."""
         return self.order_by("-is_active", "-created_at", "-pk")
 
+    def by_urgency(self) -> Self:
+        """Order by what stops mail first: in use and refused, then by expiry, then by transport."""
+        return self.order_by(
+            F("refused_at").desc(nulls_last=True),
+            F("expires_on").asc(nulls_last=True),
+            "transport__name",
+            "-is_active",
+            "-pk",
+        )
+
 
 class Credential(SealedColumns):
     """What a transport logs in with; at most one is active, others stand by for a rotation."""
@@ -232,6 +242,12 @@ class Credential(SealedColumns):
     last_four = models.CharField(max_length=4, blank=True)
     is_active = models.BooleanField(default=False)
     secret_set_at = models.DateTimeField(null=True)
+    expires_on = models.DateField(null=True, blank=True)  # as the provider says; null: never
+    activated_at = models.DateTimeField(null=True)
+    # what it took over from: there the transport goes back to while that stands by
+    replaces = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="+")
+    refused_at = models.DateTimeField(null=True)  # its log-in failed, and the one before took over
+    refusal = models.TextField(blank=True)
     last_used_at = models.DateTimeField(null=True)
     last_tested_at = models.DateTimeField(null=True)
     last_test = models.JSONField(default=dict, blank=True)  # as Transport.last_test

@@ -1,11 +1,16 @@
-"""The pages of credentials: add, change, test, make active, delete; a secret is never shown."""
+"""The pages of credentials: list, detail, add, change, test, delete; a secret is never shown."""
+
+from collections.abc import Iterator
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
+from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from mailops.accounts.auditing import audit
+from mailops.accounts.models import AuditEntry
 from mailops.accounts.permissions import (
     Act,
     confirm_password,
@@ -13,18 +18,97 @@ from mailops.accounts.permissions import (
     needs,
     user_of,
 )
+from mailops.lib.csv_export import stream_csv
 from mailops.lib.htmx import render_page
+from mailops.transports.concerns import concerns_of
 from mailops.transports.credentials import (
     StillActive,
-    activate_credential,
     add_credential,
     change_credential,
     delete_credential,
 )
 from mailops.transports.diagnosis import run_test
-from mailops.transports.forms.credentials import CredentialForm
+from mailops.transports.forms.credentials import CredentialFilterForm, CredentialForm
 from mailops.transports.models import Credential, Transport
+from mailops.transports.models.transport import CredentialQuerySet
 from mailops.transports.providers import PRESETS
+
+PAGE = 50
+_HEADER = [
+    "credential",
+    "transport",
+    "user_name",
+    "is_active",
+    "kept",
+    "set_at",
+    "used_at",
+    "tested_at",
+    "works",
+    "expires_on",
+    "concerns",
+]
+
+
+def _filtered(form: CredentialFilterForm) -> CredentialQuerySet:
+    credentials = Credential.objects.select_related("transport").by_urgency()
+    return form.apply(credentials) if form.is_valid() else credentials
+
+
+@needs(Act.SEE)
+def credential_list(request: HttpRequest) -> HttpResponse:
+    form = CredentialFilterForm(request.GET)
+    page = Paginator(_filtered(form), PAGE).get_page(request.GET.get("page"))
+    now = timezone.now()
+    context = {
+        "filter_form": form,
+        "page": page,
+        "rows": [(credential, concerns_of(credential, now)) for credential in page],
+        "any": Credential.objects.exists(),
+    }
+    status = 200 if form.is_valid() else 422
+    return render_page(
+        request, "transports/credential_list.html", context, fragment="results", status=status
+    )
+
+
+@needs(Act.SEE)
+def credential_export(request: HttpRequest) -> HttpResponseBase:
+    credentials = _filtered(CredentialFilterForm(request.GET))
+    return stream_csv("credentials.csv", _HEADER, _rows(credentials))
+
+
+def _rows(credentials: CredentialQuerySet) -> Iterator[list[object]]:
+    now = timezone.now()
+    for one in credentials.iterator():
+        yield [
+            one.label,
+            one.transport.name,
+            one.username,
+            one.is_active,
+            "reference" if one.reference else "encrypted",
+            one.secret_set_at or "",
+            one.last_used_at or "",
+            one.last_tested_at or "",
+            one.last_test.get("is_ok", "") if one.was_tested else "",
+            one.expires_on or "",
+            "; ".join(concern.title for concern in concerns_of(one, now)),
+        ]
+
+
+@needs(Act.SEE)
+def credential_detail(request: HttpRequest, credential_id: int) -> HttpResponse:
+    credential = _credential(credential_id)
+    trail = AuditEntry.objects.filter(
+        subject_type=Credential._meta.label,  # noqa: SLF001 - Django's public-by-convention API
+        subject_id=str(credential.pk),
+    )
+    context = {
+        "credential": credential,
+        "transport": credential.transport,
+        "concerns": concerns_of(credential, timezone.now()),
+        "trail": trail.order_by("-at", "-id")[:20],
+    }
+    return render_page(request, "transports/credential_detail.html", context)
 
 
 @needs(Act.CONFIGURE)
@@ -41,7 +125,9 @@ def credential_add(request: HttpRequest, transport_id: int) -> HttpResponse:
             else "It stands by: test it, then make it active."
         )
         messages.success(request, f"{added.label} was added. {told}")
-        return redirect("transports:detail", transport_id)
+        return redirect(
+            "transports:rotation" if not added.is_active else "transports:detail", transport_id
+        )
     context = {"form": form, "transport": transport, "preset": preset}
     status = 422 if form.is_bound else 200
     return render_page(request, "transports/credential_form.html", context, status=status)
@@ -58,7 +144,7 @@ def credential_edit(request: HttpRequest, credential_id: int) -> HttpResponse:
             credential=_credential(credential_id), actor=user_of(request), **form.given
         )
         messages.success(request, f"{form.cleaned_data['label']} was saved.")
-        return redirect("transports:detail", transport.pk)
+        return redirect("transports:credential", credential_id)
     context = {"form": form, "transport": transport, "credential": credential, "label": label}
     status = 422 if form.is_bound else 200
     return render_page(request, "transports/credential_form.html", context, status=status)
@@ -86,26 +172,6 @@ def credential_tested(request: HttpRequest, credential_id: int) -> HttpResponse:
         "tested_at": credential.last_tested_at,
     }
     return render_page(request, "transports/credential_tested.html", context)
-
-
-@needs(Act.CONFIGURE)
-@confirm_password
-def credential_activate(request: HttpRequest, credential_id: int) -> HttpResponse:
-    credential = _credential(credential_id)
-    transport = credential.transport
-    if request.method == "POST":
-        old = activate_credential(credential=credential, actor=user_of(request))
-        told = f" To roll back, make {old.label} active again." if old else ""
-        messages.success(
-            request, f"New sessions of {transport} log in with {credential.label}.{told}"
-        )
-        return redirect("transports:detail", transport.pk)
-    context = {
-        "credential": credential,
-        "transport": transport,
-        "active": transport.active_credential,
-    }
-    return render_page(request, "transports/credential_activate.html", context)
 
 
 @needs(Act.CONFIGURE)

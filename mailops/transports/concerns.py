@@ -1,0 +1,93 @@
+"""What should worry somebody about a credential before it stops mail."""
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from mailops.transports.models import Credential
+
+SECRET_LASTS = timedelta(days=365)  # what auditors ask for; keys that leaked unseen end here
+EXPIRY_WARNED = timedelta(days=30)
+EXPIRY_URGENT = timedelta(days=7)
+STANDBY_LASTS = timedelta(days=30)  # an old one kept to go back to is a key that nobody watches
+
+
+@dataclass(frozen=True, slots=True)
+class Concern:
+    title: str
+    fix: str
+    tone: str = "warn"  # or "bad": it stops mail, or will within days
+
+
+def concerns_of(credential: Credential, now: datetime) -> list[Concern]:
+    """Return what is wrong or will be, the worst first."""
+    found = [
+        *_kept(credential),
+        *_refused(credential),
+        *_expiry(credential, now.date()),
+        *_tested(credential),
+        *_age(credential, now),
+    ]
+    return sorted(found, key=lambda concern: concern.tone != "bad")
+
+
+def _kept(credential: Credential) -> list[Concern]:
+    if credential.has_secret:
+        return []
+    return [
+        Concern(
+            "Its secret must be set again",
+            "The endpoint of the transport changed, and the secret was bound to the old one.",
+            "bad",
+        )
+    ]
+
+
+def _refused(credential: Credential) -> list[Concern]:
+    if not credential.refused_at:
+        return []
+    return [
+        Concern(
+            "The server refused it, and mailops went back to the one before",
+            "Make sure that the provider has it switched on, test it, then move over again.",
+            "bad",
+        )
+    ]
+
+
+def _expiry(credential: Credential, today: date) -> list[Concern]:
+    if credential.expires_on is None:
+        return []
+    left = credential.expires_on - today
+    if left > EXPIRY_WARNED:
+        return []
+    fix = "Add its successor, test it and move over while this one still works."
+    if left <= timedelta(0):
+        return [Concern("It has expired", fix, "bad")]
+    days = f"{left.days} day{'s' if left.days > 1 else ''}"
+    return [Concern(f"It expires in {days}", fix, "bad" if left <= EXPIRY_URGENT else "warn")]
+
+
+def _tested(credential: Credential) -> list[Concern]:
+    if not credential.was_tested:
+        return [Concern("It was never tested", "Test it: that logs in and sends nothing.")]
+    if credential.last_test.get("is_ok"):
+        return []
+    tone = "bad" if credential.is_active else "warn"
+    return [Concern("Its last test failed", credential.last_test.get("fix", ""), tone)]
+
+
+def _age(credential: Credential, now: datetime) -> list[Concern]:
+    """Judge how long a secret has been around; that of a reference is not ours to know."""
+    found = []
+    age = now - (credential.secret_set_at or credential.created_at)
+    if age > SECRET_LASTS and not credential.reference:
+        found.append(Concern(f"Its secret is {age.days} days old", "Rotate it: a year is enough."))
+    last = credential.last_used_at or credential.secret_set_at or credential.created_at
+    if not credential.is_active and now - last > STANDBY_LASTS:
+        found.append(
+            Concern(
+                f"It stands by unused for {(now - last).days} days",
+                "Take it away at the provider, then delete it here.",
+            )
+        )
+    return found
