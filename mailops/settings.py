@@ -387,6 +387,7 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
         "schedule": 3600.0,
     },
     "domain-checks": {"task": "mailops.domains.tasks.recheck_domains", "schedule": 15.0},
+    "signing-keys": {"task": "mailops.domains.tasks.watch_signing_keys", "schedule": 30.0},
     "feedback": {"task": "mailops.feedback.tasks.process_feedback", "schedule": 5.0},
     "soft-bounces": {
         "task": "mailops.feedback.tasks.suppress_repeated_soft_bounces",

@@ -12,7 +12,8 @@ from django.db.models import Model
 from mailops.accounts.models import User
 from mailops.audiences.models import Import, Membership
 from mailops.dispatch.models import Pressure
-from mailops.domains.models import Requirement
+from mailops.domains.models import Requirement, SigningKey
+from mailops.domains.signing_keys import make_key
 from mailops.feedback.archiving import archive
 from mailops.feedback.models import RawFeedback, WebhookEndpoint
 from mailops.incidents.models import Threshold
@@ -61,6 +62,10 @@ def make_unsubscribe_token() -> str:
     return tokens.unsubscribe_url(message.public_id, message.token_key_id).split("/")[-2]
 
 
+def make_signing_key() -> SigningKey:
+    return make_key(domain=make_domain(), algorithm="ed25519", selector="mo1")
+
+
 MAKERS: dict[str, Callable[[], Any]] = {
     "user_id": make_user,
     "domain_id": make_domain,
@@ -68,6 +73,7 @@ MAKERS: dict[str, Callable[[], Any]] = {
     "requirement_id": lambda: Requirement.objects.create(
         domain=make_domain(), kind="spf_include", value="_spf.example.net", needed_by="a person"
     ),
+    "key_id": make_signing_key,
     "transport_id": make_transport,
     "credential_id": lambda: Credential.objects.create(transport=make_transport(), label="Key"),
     "stream_id": make_stream,

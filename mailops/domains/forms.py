@@ -8,7 +8,14 @@ from django import forms
 from django.db.models import Q, QuerySet
 
 from mailops.accounts.models import Role, User
-from mailops.domains.models import CheckStatus, Domain, DomainQuerySet, Identity, Requirement
+from mailops.domains.models import (
+    CheckStatus,
+    Domain,
+    DomainQuerySet,
+    Identity,
+    Requirement,
+    SigningKey,
+)
 from mailops.protocol.address import InvalidAddress, domain_key, parse_address
 from mailops.protocol.dns_records import DMARC_POLICIES, parse_dkim
 from mailops.protocol.spf_record import parse_spf
@@ -188,3 +195,27 @@ class RequirementForm(forms.ModelForm):  # type: ignore[type-arg]
         if policy not in DMARC_POLICIES:
             self.add_error("value", f"Give one of {', '.join(DMARC_POLICIES)}.")
         return "", policy
+
+
+class SigningKeyForm(forms.ModelForm):  # type: ignore[type-arg]
+    class Meta:
+        model = SigningKey
+        fields: ClassVar[list[str]] = ["algorithm", "selector"]
+        help_texts: ClassVar = {
+            "algorithm": "Every receiver verifies RSA. Ed25519 is a second signature beside it, never the only one.",
+            "selector": "The name of the key in DNS; no two keys of a domain share one.",
+        }
+
+    def __init__(self, *args: Any, domain: Domain, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.domain = domain
+
+    def clean_selector(self) -> str:
+        selector: str = self.cleaned_data["selector"].strip().lower()
+        if not _SELECTOR.fullmatch(selector):
+            raise forms.ValidationError("A selector is made of letters, digits, hyphens and dots.")
+        if self.domain.signing_keys.filter(selector=selector).exists():
+            raise forms.ValidationError(
+                f"A key of {self.domain} had this selector; choose another."
+            )
+        return selector

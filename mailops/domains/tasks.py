@@ -1,4 +1,4 @@
-"""The tick that checks due domains again."""
+"""The ticks: domains that are due, and keys that somebody publishes or that have retired."""
 
 from datetime import timedelta
 
@@ -6,6 +6,8 @@ from celery import shared_task
 from django.utils import timezone
 
 from mailops.domains.checking import check_due_domains
+from mailops.domains.signing_keys import retire_spent, watch
+from mailops.lib.locks import session_lock
 
 TICK_SECONDS = 45
 
@@ -14,3 +16,11 @@ TICK_SECONDS = 45
 def recheck_domains() -> None:
     """Check what is due; doubled ticks share the work, since each domain is claimed before it is asked for."""
     check_due_domains(until=timezone.now() + timedelta(seconds=TICK_SECONDS))
+
+
+@shared_task
+def watch_signing_keys() -> None:
+    with session_lock("signing-keys") as is_ours:
+        if is_ours:
+            retire_spent()
+            watch(until=timezone.now() + timedelta(seconds=TICK_SECONDS))

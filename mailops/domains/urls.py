@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from mailops.domains import views
+from mailops.domains import key_views, views
 
 app_name = "domains"
 
@@ -12,6 +12,12 @@ urlpatterns = [
     path("add/", views.domain_add, name="add"),
     path("<int:domain_id>/", views.domain_detail, name="detail"),
     path("<int:domain_id>/history/", views.domain_history, name="history"),
+    path("<int:domain_id>/keys/", key_views.key_list, name="keys"),
+    path("<int:domain_id>/keys/make/", key_views.key_make, name="key-make"),
+    path("keys/<int:key_id>/look/", key_views.key_look, name="key-look"),
+    path("keys/<int:key_id>/begin/", key_views.key_begin, name="key-begin"),
+    path("keys/<int:key_id>/stop/", key_views.key_stop, name="key-stop"),
+    path("keys/<int:key_id>/discard/", key_views.key_discard, name="key-discard"),
     path("<int:domain_id>/verify/", views.domain_verify, name="verify"),
     path("<int:domain_id>/edit/", views.domain_edit, name="edit"),
     path("<int:domain_id>/delete/", views.domain_delete, name="delete"),

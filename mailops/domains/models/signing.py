@@ -1,6 +1,7 @@
 """The keys that mailops signs with itself, one after another, each overlapping the next."""
 
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import ClassVar, Self
 
 from django.db import models
@@ -10,7 +11,22 @@ from django.db.models.functions import Now
 from mailops.lib.sealed import SealedColumns
 from mailops.lib.secrets import Secret
 
+PIECE = 255
 STAYS_FOR = timedelta(days=7)  # longer than any queue keeps mail that the old key has signed
+
+
+@dataclass(frozen=True)
+class KeyStep:
+    """One step of a key's life, and when it was taken."""
+
+    title: str
+    at: datetime | None
+    note: str  # what stands there until then
+    is_now: bool = False
+
+    @property
+    def class_name(self) -> str:
+        return "now" if self.is_now else "done" if self.at else "ahead"
 
 
 class SigningKeyQuerySet(models.QuerySet["SigningKey"]):
@@ -96,6 +112,16 @@ class SigningKey(SealedColumns):
         return self.open_from("secret")
 
     @property
+    def in_pieces(self) -> str:
+        """The record as a zone file wants it: strings of 255 octets at most (RFC 1035 section 3.3.14)."""
+        pieces = [self.record[i : i + PIECE] for i in range(0, len(self.record), PIECE)]
+        return " ".join(f'"{piece}"' for piece in pieces)
+
+    @property
+    def is_in_pieces(self) -> bool:
+        return len(self.record) > PIECE
+
+    @property
     def is_waiting(self) -> bool:
         return self.state == self.State.MADE
 
@@ -110,6 +136,30 @@ class SigningKey(SealedColumns):
     @property
     def is_retired(self) -> bool:
         return self.state == self.State.RETIRED
+
+    @property
+    def shown_state(self) -> str:
+        return "published" if self.is_waiting and self.is_published else self.state
+
+    @property
+    def steps(self) -> list[KeyStep]:
+        """Its life so far and what is ahead."""
+        state = self.shown_state
+        return [
+            KeyStep("Made", self.created_at, ""),
+            KeyStep(
+                "Published",
+                self.published_at if self.is_published or not self.is_waiting else None,
+                "waits for DNS",
+                state == "made",
+            ),
+            KeyStep("Signing", self.signs_since_at, "not yet", state == "published"),
+            KeyStep(
+                "Retired",
+                self.retires_at if self.is_retiring else self.retired_at,
+                "when the next one signs",
+            ),
+        ]
 
     @property
     def may_sign(self) -> bool:
