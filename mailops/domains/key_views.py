@@ -86,7 +86,8 @@ def key_begin(request: HttpRequest, key_id: int) -> HttpResponse:
     """Let a key sign; the one before it retires after a wait, and can be taken back until then."""
     key = _key(key_id)
     signing = key.domain.signing_keys.signing().filter(algorithm=key.algorithm)
-    context = {"key": key, "domain": key.domain, "old": signing.exclude(pk=key.pk).first()}
+    old = signing.exclude(pk=key.pk).first()
+    context: dict[str, object] = {"key": key, "domain": key.domain, "old": old}
     if request.method != "POST":
         return render_page(request, "domains/key_begin.html", context)
     try:
