@@ -1,5 +1,6 @@
 """All settings, from the environment through lib.env; every wrong value is reported at start, all at once."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -96,6 +97,28 @@ MAILOPS_SUPPRESSION_IMPORT_DAYS = 90
 MAILOPS_RAW_FEEDBACK_DAYS = env.read(
     "MAILOPS_RAW_FEEDBACK_DAYS", parse.days, 90, fix="give days, 1 or more"
 )
+# who reads your mail with what, in percent; what a finding says it touches
+MAILOPS_CLIENT_SHARES: dict[str, float] = env.read(
+    "MAILOPS_CLIENT_SHARES",
+    parse.shares,
+    {
+        "apple_mail": 48,
+        "gmail": 30,
+        "outlook_windows": 4,
+        "outlook_mac": 1,
+        "outlook_web": 2,
+        "outlook_new": 2,
+        "yahoo": 5,
+        "samsung": 2,
+    },
+    fix="give client=percent,… such as gmail=40,apple_mail=30",
+)
+# draws pictures of mails, light and dark; empty: none are drawn
+MAILOPS_CHROMIUM = env.read(
+    "MAILOPS_CHROMIUM", str, shutil.which("chromium") or "", fix="give the path of Chromium"
+)
+# SpamAssassin's spamd, asked what it thinks of a mail; empty: not asked
+MAILOPS_SPAMD = env.read("MAILOPS_SPAMD", parse.listener, "", fix="give host:port of spamd")
 MAILOPS_EXTRA_CA_FILE: Path | None = env.read(
     "MAILOPS_EXTRA_CA_FILE",
     parse.certificates,

@@ -11,6 +11,7 @@ from django.db.models import Model
 
 from mailops.accounts.models import User
 from mailops.audiences.models import Import, Membership
+from mailops.content.models import Approval
 from mailops.dispatch.models import Pressure
 from mailops.domains.models import Requirement, SigningKey
 from mailops.domains.signing_keys import make_key
@@ -57,6 +58,11 @@ def make_feedback() -> RawFeedback:
     return RawFeedback.objects.latest("id")
 
 
+def make_approval() -> Approval:
+    template = make_version().template
+    return template.approvals.create(content_hash="0" * 64, note="New footer")
+
+
 def make_unsubscribe_token() -> str:
     message = make_message()
     return tokens.unsubscribe_url(message.public_id, message.token_key_id).split("/")[-2]
@@ -80,6 +86,7 @@ MAKERS: dict[str, Callable[[], Any]] = {
     "limit_id": lambda: ProviderLimit.objects.get_or_create(
         mailbox_provider="gmail", defaults={"max_sessions": 5}
     )[0],
+    "approval_id": make_approval,
     "template_id": lambda: make_version().template,
     "audience_id": lambda: make_audience("ann@example.net", "bob@example.net"),
     "membership_id": make_member,

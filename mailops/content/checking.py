@@ -1,36 +1,62 @@
 """Looks a draft over before it is sent: what stops it, and what a person should know."""
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import Any
 
-from mailops.content.rendering import (
-    PART_LABELS,
-    Compiled,
-    Rendered,
-    RenderError,
-    compile_sources,
-    parse,
-)
+from mailops.content.composing import CONTENT, Composed, Uncomposable, compose, without_blocks
+from mailops.content.gates import problems_of
+from mailops.content.gates.finding import Problem, found
+from mailops.content.gates.mail import GMAIL_CUTS_AT, preheader_of
+from mailops.content.gates.page import Page
+from mailops.content.mjml import Mistake
+from mailops.content.models import MailTemplate, Syntax, TemplateVersion
+from mailops.content.rendering import Rendered, RenderError, compile_sources, parse
 from mailops.content.variables import merge_data, names_used, unknown_names
 
-GMAIL_CUTS_AT = 102 * 1024  # octets of HTML; what follows is hidden behind a link
+__all__ = ["GMAIL_CUTS_AT", "Look", "Problem", "Sources", "look_over", "sample_data"]
+
 SAMPLE_EMAIL = "ada@example.com"
 SAMPLE_UNSUBSCRIBE_URL = "https://example.com/unsubscribe/sample"
+_PLACEHOLDER = {
+    Syntax.HTML: "<p>The mail's own words.</p>",
+    Syntax.MJML: "<mj-section><mj-column><mj-text>The mail's own words.</mj-text></mj-column></mj-section>",
+}
 
 
-@dataclass(frozen=True)
-class Problem:
-    sentence: str
-    is_error: bool = False  # an error blocks publishing
-    part: str = ""
-    line: int | None = None
+@dataclass(frozen=True, kw_only=True)
+class Sources:
+    """What a draft or a version is made from, in one language."""
+
+    subject: str = ""
+    html: str = ""
+    text: str = ""
+    syntax: str = Syntax.HTML
+    kind: str = MailTemplate.Kind.MAIL
+    layout: MailTemplate | None = None
 
     @property
-    def place(self) -> str:
-        label = PART_LABELS.get(self.part, "")
-        return f"{label}, line {self.line}" if label and self.line else label
+    def is_mail(self) -> bool:
+        return self.kind == MailTemplate.Kind.MAIL
+
+    @property
+    def standing_alone(self) -> str:
+        """The HTML source as something that can be compiled: a layout needs a content, a block a page."""
+        if self.kind == MailTemplate.Kind.LAYOUT:
+            return CONTENT.sub(lambda _: _PLACEHOLDER[Syntax(self.syntax)], self.html, count=1)
+        if self.kind == MailTemplate.Kind.BLOCK and self.syntax == Syntax.MJML:
+            return _around_block(self.html)
+        return self.html
+
+
+def _around_block(html: str) -> str:
+    head = html.lstrip()[:40]
+    if not head.startswith("<mj-"):
+        html = f"<mj-text>{html}</mj-text>"
+    if not head.startswith(("<mj-section", "<mj-wrapper", "<mj-hero")):
+        inside = html if head.startswith("<mj-column") else f"<mj-column>{html}</mj-column>"
+        html = f"<mj-section>{inside}</mj-section>"
+    return f"<mjml><mj-body>{html}</mj-body></mjml>"
 
 
 @dataclass(frozen=True)
@@ -40,6 +66,9 @@ class Look:
     problems: list[Problem]
     variables: list[str]
     rendered: Rendered | None  # None where an error stops it
+    compiled: str = ""  # the HTML that is rendered, Liquid left
+    parts: list[list[int]] = field(default_factory=list)  # the versions of layout and blocks
+    preheader: str = ""
 
     @property
     def errors(self) -> list[Problem]:
@@ -47,7 +76,11 @@ class Look:
 
     @property
     def warnings(self) -> list[Problem]:
-        return [problem for problem in self.problems if not problem.is_error]
+        return [p for p in self.problems if not (p.is_error or p.is_note)]
+
+    @property
+    def notes(self) -> list[Problem]:
+        return [problem for problem in self.problems if problem.is_note]
 
     @property
     def html_size(self) -> int:
@@ -71,77 +104,96 @@ def sample_data(sample: Mapping[str, Any]) -> dict[str, Any]:
     )
 
 
-def look_over(*, subject: str, html: str, text: str, sample: Mapping[str, Any]) -> Look:
-    """Compile and render a draft with its sample; every problem of every part is found at once."""
-    problems = _syntax_errors(subject=subject, html=html, text=text)
+def look_over(
+    *,
+    sample: Mapping[str, Any],
+    filled_with: Mapping[str, Any] | None = None,
+    replaced: TemplateVersion | None = None,
+    **sources: Any,
+) -> Look:
+    """Compile and render a draft (the fields of `Sources`); every problem of every part is found at once.
+
+    It is rendered with its sample, or with what `filled_with` holds, a contact's attributes.
+    """
+    draft = Sources(**sources)
+    problems = _syntax_errors(draft)
     if problems:
         return Look(problems, [], None)
     try:
-        compiled = compile_sources(subject=subject, html=html, text=text)
-        rendered = compiled.render(sample_data(sample))
+        composed = compose(
+            draft.standing_alone, syntax=draft.syntax, layout=draft.layout, replaced=replaced
+        )
+    except Uncomposable as error:
+        return Look([_of_mistake(mistake) for mistake in error.mistakes], [], None)
+    try:
+        compiled = compile_sources(subject=draft.subject, html=composed.html, text=draft.text)
+        rendered = compiled.render(sample_data(sample if filled_with is None else filled_with))
     except RenderError as error:
-        return Look([_problem(error)], [], None)
+        return Look([_problem(error)], [], None, composed.html, composed.parts)
     names = names_used(compiled.subject, compiled.html, compiled.text)
-    problems = [*_unknown(compiled, sample), *_doubts(rendered, html, names)]
-    return Look(problems, sorted(names), rendered)
+    page = Page(
+        rendered=rendered,
+        source=draft.html,
+        compiled=composed.html,
+        names=names,
+        is_mjml=draft.syntax == Syntax.MJML,
+        is_whole=draft.is_mail,
+    )
+    problems = [*_unknown(draft, composed, sample), *map(_of_mistake, composed.doubts)]
+    problems += problems_of(page)
+    problems.sort(key=lambda problem: (not problem.is_error, problem.is_note))
+    return Look(
+        problems, sorted(names), rendered, composed.html, composed.parts, preheader_of(page)
+    )
 
 
 def _problem(error: RenderError) -> Problem:
     return Problem(error.sentence, is_error=True, part=error.part, line=error.line)
 
 
-def _syntax_errors(**sources: str) -> list[Problem]:
+def _of_mistake(mistake: Mistake) -> Problem:
+    return found("liquid.mjml", mistake.sentence, line=mistake.line, is_error=mistake.is_error)
+
+
+def _syntax_errors(draft: Sources) -> list[Problem]:
     problems = []
-    for part, source in sources.items():
+    own = {"subject": draft.subject, "html": without_blocks(draft.html), "text": draft.text}
+    for part, source in own.items():
         try:
             parse(source, part)
         except RenderError as error:
             problems.append(_problem(error))
-    if not (sources["html"].strip() or sources["text"].strip()):
+    if not (draft.html.strip() or draft.text.strip()):
         problems.append(Problem("There is nothing to send yet: write HTML or text.", is_error=True))
+    if draft.kind == MailTemplate.Kind.LAYOUT and not CONTENT.search(draft.html):
+        sentence = "A layout needs {{ content }}, once, where each mail's own words go."
+        problems.append(Problem(sentence, is_error=True, part="html"))
     return problems
 
 
-def _unknown(compiled: Compiled, sample: Mapping[str, Any]) -> list[Problem]:
+def _unknown(draft: Sources, composed: Composed, sample: Mapping[str, Any]) -> list[Problem]:
+    """Return a problem for each name that is not known, at its line in the author's own source where it has one."""
+    own = compile_own(draft)
+    compiled = parse(composed.html, "html") if composed.html else None
     problems = []
-    parts = {"subject": compiled.subject, "html": compiled.html, "text": compiled.text}
-    if compiled.is_text_derived:
-        del parts["text"]
-    for part, template in parts.items():
-        lines = names_used(template)
+    for part, lines in own.items():
         problems += [
-            Problem(
-                f"“{name}” is neither in the sample nor known to mailops; it would come out empty.",
-                part=part,
-                line=lines[name],
-            )
-            for name in unknown_names(lines, sample)
+            _unknown_name(name, part, lines[name]) for name in unknown_names(lines, sample)
         ]
-    return problems
+    told = {name for lines in own.values() for name in lines}
+    inherited = set(unknown_names(names_used(compiled), sample)) - told - {"content"}
+    return problems + [_unknown_name(name, "html", None) for name in sorted(inherited)]
 
 
-def _doubts(rendered: Rendered, html: str, names: Mapping[str, int]) -> list[Problem]:
-    doubts = []
-    if not rendered.subject:
-        doubts.append(Problem("The subject is empty.", part="subject"))
-    if "unsubscribe_url" not in names:
-        doubts.append(
-            Problem("There is no link to {{ unsubscribe_url }}; mail to many people needs one.")
-        )
-    in_html = Problem("", part="html")
-    if (size := len(rendered.html.encode())) > GMAIL_CUTS_AT:
-        sentence = f"The HTML has {size // 1024} KB; Gmail hides what comes after 102 KB."
-        doubts.append(replace(in_html, sentence=sentence))
-    for pattern, sentence in _MARKUP_DOUBTS:
-        if match := pattern.search(html):
-            line = html.count("\n", 0, match.start()) + 1
-            doubts.append(replace(in_html, sentence=sentence, line=line))
-    return doubts
+def _unknown_name(name: str, part: str, line: int | None) -> Problem:
+    sentence = f"“{name}” is neither in the sample nor known to mailops; it would come out empty."
+    return found("liquid.unknown_name", sentence, part=part, line=line)
 
 
-_MARKUP_DOUBTS = (
-    (re.compile(r"<script\b", re.IGNORECASE), "Mail programs remove scripts."),
-    (re.compile(r"<(?:form|iframe|video|audio)\b", re.IGNORECASE), "Most mail programs don't show forms, frames, video or sound."),
-    (re.compile(r"<img\b(?![^>]*\balt\s*=)[^>]*>", re.IGNORECASE), "This image has no alt text for readers who don't see it."),
-    (re.compile(r"<link\b[^>]*stylesheet", re.IGNORECASE), "Mail programs don't load stylesheets; write the styles inline."),
-)  # fmt: skip
+def compile_own(draft: Sources) -> dict[str, dict[str, int]]:
+    """Return the names that each part of the author's own source uses, with their lines."""
+    parts = {"subject": draft.subject, "html": without_blocks(draft.html), "text": draft.text}
+    names = {part: names_used(parse(source, part)) for part, source in parts.items() if source}
+    if draft.kind == MailTemplate.Kind.LAYOUT:
+        names.get("html", {}).pop("content", None)
+    return names

@@ -1,4 +1,4 @@
-"""Compares two states of a template, line by line."""
+"""Compares two states of a template: source, text, links and variables."""
 
 import difflib
 import re
@@ -6,11 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from mailops.content.checking import sample_data
+from mailops.content.checking import Look, look_over, sample_data
+from mailops.content.gates.links import addresses_of
+from mailops.content.gates.page import Page
 from mailops.content.models import MailTemplate, TemplateVersion
-from mailops.content.rendering import RenderError, compile_sources
+from mailops.content.rendering import Rendered, RenderError, compile_sources, parse
+from mailops.content.variables import names_used
 
 LONG_LINE = 400  # characters; HTML without line breaks is broken between elements
+_NOTHING = Rendered("", "", "")
 
 
 @dataclass(frozen=True)
@@ -19,25 +23,62 @@ class State:
 
     label: str
     subject: str
-    html: str
+    html: str  # as written
     text: str
     sample: dict[str, Any]
+    compiled: str = ""  # what is rendered; empty: the HTML itself
+
+    @classmethod
+    def empty(cls) -> "State":
+        return cls("nothing", "", "", "", {})
 
     @classmethod
     def of_version(cls, version: TemplateVersion) -> "State":
         return cls(
-            f"v{version.number}", version.subject, version.html, version.text, version.sample
+            f"v{version.number}",
+            version.subject,
+            version.source or version.html,
+            version.text,
+            version.sample,
+            version.html,
         )
 
     @classmethod
     def of_draft(cls, template: MailTemplate) -> "State":
+        look = _look(template)
         return cls(
             "draft",
             template.draft_subject,
             template.draft_html,
             template.draft_text,
             template.sample,
+            look.compiled,
         )
+
+    def rendered(self, sample: dict[str, Any]) -> Rendered:
+        compiled = compile_sources(
+            subject=self.subject, html=self.compiled or self.html, text=self.text
+        )
+        return compiled.render(sample_data(sample))
+
+    def variables(self) -> list[str]:
+        sources = {"subject": self.subject, "html": self.compiled or self.html, "text": self.text}
+        try:
+            return sorted(names_used(*(parse(each, part) for part, each in sources.items())))
+        except RenderError:
+            return []
+
+
+def _look(template: MailTemplate) -> Look:
+    return look_over(
+        subject=template.draft_subject,
+        html=template.draft_html,
+        text=template.draft_text,
+        sample=template.sample,
+        syntax=template.syntax,
+        kind=template.kind,
+        layout=template.layout,
+    )
 
 
 @dataclass(frozen=True)
@@ -47,22 +88,35 @@ class Line:
 
 
 def compare(old: State, new: State) -> list[tuple[str, list[Line]]]:
-    """Return the parts that differ, each with its lines; the text is compared as it is rendered."""
+    """Return the parts that differ, each with its lines."""
+    written = [("Subject", old.subject, new.subject), ("Source", old.html, new.html)]
+    differing = [(label, list(_lines(a, b))) for label, a, b in written if a != b]
+    return [*differing, *compare_rendered(old, new)]
+
+
+def compare_rendered(old: State, new: State) -> list[tuple[str, list[Line]]]:
+    """Return what differs in what arrives: both sides are rendered with the newer sample, so that only words differ."""
+    before, after = (_rendered(side, new.sample) for side in (old, new))
     pairs = [
-        ("Subject", old.subject, new.subject),
-        ("HTML", old.html, new.html),
-        ("Text as it arrives", *(_rendered_text(side, new.sample) for side in (old, new))),
+        ("Text as it arrives", before.text, after.text),
+        ("Links", _links(before), _links(after)),
+        ("Variables", "\n".join(old.variables()), "\n".join(new.variables())),
     ]
+    if old.html == new.html:  # the same words in another layout, or around another block
+        pairs.append(("HTML as it is sent", old.compiled, new.compiled))
     return [(label, list(_lines(a, b))) for label, a, b in pairs if a != b]
 
 
-def _rendered_text(state: State, sample: dict[str, Any]) -> str:
-    """Render with the newer sample on both sides, so that only the words differ."""
+def _rendered(state: State, sample: dict[str, Any]) -> Rendered:
     try:
-        compiled = compile_sources(subject="", html=state.html, text=state.text)
-        return compiled.render(sample_data(sample)).text
+        return state.rendered(sample)
     except RenderError as error:
-        return f"(can't be rendered: {error})"
+        return Rendered("", "", f"(can't be rendered: {error})") if state.html else _NOTHING
+
+
+def _links(rendered: Rendered) -> str:
+    page = Page(rendered=rendered, source="", compiled="", names={})
+    return "\n".join(addresses_of(page))
 
 
 def _lines(old: str, new: str) -> Iterator[Line]:

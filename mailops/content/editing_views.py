@@ -15,10 +15,10 @@ from mailops.accounts.models import User
 from mailops.accounts.permissions import Act, needs, user_of
 from mailops.content.checking import Look, Problem, look_over
 from mailops.content.differing import State, compare
+from mailops.content.drafting import DraftConflict, save_draft
 from mailops.content.forms import DraftForm, LookForm
 from mailops.content.framing import framed
 from mailops.content.models import MailTemplate, Preview
-from mailops.content.publishing import DraftConflict, save_draft
 from mailops.content.variables import BUILT_IN
 from mailops.lib.htmx import render_page
 

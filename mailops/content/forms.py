@@ -156,11 +156,57 @@ class DraftForm(forms.Form):
 
 
 class PublishForm(forms.Form):
+    """A release; `seen` stands for the content the person looked at, `nod` for the warnings they saw."""
+
+    seen = forms.CharField(max_length=64, required=False, widget=forms.HiddenInput)
     note = forms.CharField(
         label="What changed",
         max_length=500,
         required=False,
         widget=forms.TextInput({"placeholder": "New footer, shorter subject"}),
+    )
+    nod = forms.BooleanField(required=False)
+
+    def __init__(self, *args: Any, warnings: int, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if warnings:
+            what = "the warning" if warnings == 1 else f"the {warnings} warnings"
+            self.fields["nod"].label = f"I have seen {what} above"
+            self.fields["nod"].required = True
+            self.fields["nod"].error_messages["required"] = (
+                "Mend what is warned of, or say that you have seen it."
+            )
+        else:
+            del self.fields["nod"]
+
+
+class AskForm(forms.Form):
+    """A question for a second person."""
+
+    seen = forms.CharField(max_length=64, required=False, widget=forms.HiddenInput)
+    note = forms.CharField(
+        label="What changed, for who looks at it",
+        max_length=500,
+        required=False,
+        widget=forms.TextInput(),
+    )
+
+
+class DecideForm(forms.Form):
+    decision = forms.ChoiceField(choices=[("approve", "Approve"), ("refuse", "Don't approve")])
+    reason = forms.CharField(label="Why", max_length=500, required=False, widget=forms.TextInput())
+
+    def clean(self) -> dict[str, Any]:
+        if self.cleaned_data.get("decision") == "refuse" and not self.cleaned_data.get("reason"):
+            self.add_error("reason", "Say what has to change.")
+        return self.cleaned_data
+
+
+class OverrideForm(forms.Form):
+    reason = forms.CharField(
+        label="Why nobody else can look at it now",
+        max_length=500,
+        help_text="It stands on the audit trail, beside your name.",
     )
 
 

@@ -21,6 +21,7 @@ from liquid.exceptions import (
     ResourceLimitError,
 )
 
+from mailops.content.hardening import FILTERS
 from mailops.content.output import Buffer, Scope, TextTag, ValueTag
 
 MAX_SOURCE = 256 * 1024  # characters of one part's source
@@ -202,6 +203,7 @@ class BoundedEnvironment(Environment):
         self.add_tag(ValueTag)
         self.add_tag(BoundedFor)
         self.add_tag(BoundedTablerow)
+        self.filters |= FILTERS
         for name in ("include", "render"):  # there are no files to include
             del self.tags[name]
 

@@ -5,7 +5,7 @@ import json
 from typing import Any, ClassVar
 
 from django.db import models
-from django.db.models import OuterRef, Subquery
+from django.db.models import OuterRef, Q, Subquery
 
 
 class MailTemplateQuerySet(models.QuerySet["MailTemplate"]):
@@ -14,6 +14,9 @@ class MailTemplateQuerySet(models.QuerySet["MailTemplate"]):
 
     def archived(self) -> "MailTemplateQuerySet":
         return self.exclude(archived_at=None)
+
+    def mails(self) -> "MailTemplateQuerySet":
+        return self.filter(kind=MailTemplate.Kind.MAIL)
 
     def matching(self, words: str) -> "MailTemplateQuerySet":
         return self.filter(
@@ -32,9 +35,26 @@ class MailTemplateQuerySet(models.QuerySet["MailTemplate"]):
         )
 
 
+class Syntax(models.TextChoices):
+    HTML = "html", "HTML"  # written as it is sent; its styles are inlined
+    MJML = "mjml", "MJML"  # compiled to HTML when it is published
+
+
 class MailTemplate(models.Model):
+    class Kind(models.TextChoices):
+        MAIL = "mail", "Mail"  # what is sent
+        LAYOUT = "layout", "Layout"  # stands around mails, with {{ content }} where each goes
+        BLOCK = "block", "Block"  # a part of mails: {% render 'its name' %}
+
     name = models.CharField(max_length=100, unique=True)
+    kind = models.CharField(max_length=10, choices=Kind.choices, default=Kind.MAIL)
     description = models.TextField(blank=True)
+    syntax = models.CharField(max_length=10, choices=Syntax.choices, default=Syntax.HTML)
+    layout = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="laid_out"
+    )
+    language = models.CharField(max_length=35, blank=True)  # of the draft's own words (BCP 47)
+    needs_approval = models.BooleanField(default=False)  # a second person looks before it is out
     draft_subject = models.CharField(max_length=500, blank=True)
     draft_html = models.TextField(blank=True)
     draft_text = models.TextField(blank=True)  # empty: derived from the HTML
@@ -55,8 +75,18 @@ class MailTemplate(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def hash_of(self, subject: str, html: str, text: str) -> str:
+        """Return what stands for a draft of these sources: what they are written in and laid out by counts."""
+        more: list[object] = []
+        if self.pk:
+            fields = ("language", "also_for", "draft_subject", "draft_html", "draft_text")
+            more = list(self.variants.order_by("language").values_list(*fields))
+        if more or self.layout_id or self.syntax != Syntax.HTML:
+            more = [self.syntax, self.layout_id, self.language, *more]
+        return hash_sources(subject, html, text, *more)
+
     def save(self, *args: Any, **kwargs: Any) -> None:
-        self.draft_hash = hash_sources(self.draft_subject, self.draft_html, self.draft_text)
+        self.draft_hash = self.hash_of(self.draft_subject, self.draft_html, self.draft_text)
         if kwargs.get("update_fields") is not None:
             kwargs["update_fields"] = {*kwargs["update_fields"], "draft_hash"}
         super().save(*args, **kwargs)
@@ -70,6 +100,18 @@ class MailTemplate(models.Model):
         return self.archived_at is not None
 
     @property
+    def is_mail(self) -> bool:
+        return self.kind == self.Kind.MAIL
+
+    @property
+    def is_layout(self) -> bool:
+        return self.kind == self.Kind.LAYOUT
+
+    @property
+    def is_mjml(self) -> bool:
+        return self.syntax == Syntax.MJML
+
+    @property
     def is_empty(self) -> bool:
         return not (self.draft_html.strip() or self.draft_text.strip())
 
@@ -80,12 +122,19 @@ class TemplateVersion(models.Model):
     template = models.ForeignKey(MailTemplate, on_delete=models.PROTECT, related_name="versions")
     number = models.PositiveIntegerField()
     subject = models.CharField(max_length=500)
-    html = models.TextField()
+    html = models.TextField()  # compiled: with its layout and blocks, styles inlined, Liquid left
     text = models.TextField()  # empty: derived from the HTML
+    source = models.TextField(blank=True, db_default="")  # as written; empty: the HTML itself
+    syntax = models.CharField(max_length=10, choices=Syntax.choices, db_default=Syntax.HTML)
+    parts = models.JSONField(default=list, db_default=[])  # layout and blocks: [[template, number]]
+    variants = models.JSONField(default=dict, db_default={})  # language → its subject, html, text …
     sample = models.JSONField(default=dict)
     variables = models.JSONField(default=list)  # names the sources use
-    content_hash = models.CharField(max_length=64)  # SHA-256 of subject, HTML and text
+    content_hash = models.CharField(max_length=64)  # SHA-256 of the sources and the parts
+    findings = models.JSONField(default=list, db_default=[])  # what the gates said, nodded at
     note = models.TextField(blank=True)
+    restores = models.PositiveIntegerField(null=True)  # the version that a rollback brought back
+    override_reason = models.TextField(blank=True, db_default="")  # why nobody approved it
     published_by = models.ForeignKey(
         "accounts.User", null=True, on_delete=models.SET_NULL, related_name="+"
     )
@@ -100,12 +149,32 @@ class TemplateVersion(models.Model):
         return f"{self.template} v{self.number}"
 
 
-class Preview(models.Model):
-    """What a person last saw of a draft: a frame needs an address, and the draft may not be saved yet."""
+class Variant(models.Model):
+    """A draft's words in one more language; versions hold those of their time."""
 
-    template = models.ForeignKey(MailTemplate, on_delete=models.CASCADE, related_name="+")
+    template = models.ForeignKey(MailTemplate, on_delete=models.CASCADE, related_name="variants")
+    language = models.CharField(max_length=35)  # BCP 47, in lower case: "de", "pt-br"
+    also_for = models.CharField(max_length=200, blank=True)  # languages without words of their own
+    draft_subject = models.CharField(max_length=500, blank=True)
+    draft_html = models.TextField(blank=True)
+    draft_text = models.TextField(blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["template", "language"], name="variant_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.template} ({self.language})"
+
+
+class Preview(models.Model):
+    """What a person last typed and saw: kept as they type, so that no word is lost before they save."""
+
+    template = models.ForeignKey(MailTemplate, on_delete=models.CASCADE, related_name="previews")
     user = models.ForeignKey("accounts.User", on_delete=models.CASCADE, related_name="+")
-    html = models.TextField()
+    html = models.TextField()  # as rendered, for the frame
+    typed = models.JSONField(null=True)  # the editor's fields that are not saved; null: all are
     changed_at = models.DateTimeField(auto_now=True)
 
     class Meta:
@@ -114,6 +183,65 @@ class Preview(models.Model):
         ]
 
 
-def hash_sources(subject: str, html: str, text: str) -> str:
-    """Return the SHA-256 that stands for three sources."""
-    return hashlib.sha256(json.dumps([subject, html, text]).encode()).hexdigest()
+class Approval(models.Model):
+    """One person asked for a second look at exactly one content; another one gave it or refused."""
+
+    template = models.ForeignKey(MailTemplate, on_delete=models.CASCADE, related_name="approvals")
+    content_hash = models.CharField(max_length=64)
+    note = models.TextField(blank=True)  # what changed, by who asks
+    asked_by = models.ForeignKey(
+        "accounts.User", null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    asked_at = models.DateTimeField(auto_now_add=True)
+    is_approved = models.BooleanField(null=True)  # null: nobody looked yet
+    reason = models.TextField(blank=True)  # by who decides
+    decided_by = models.ForeignKey(
+        "accounts.User", null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    decided_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                name="nobody_approves_their_own",
+                condition=~Q(is_approved=True, asked_by=models.F("decided_by")),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.template} {self.content_hash[:8]}"
+
+
+class Picture(models.Model):
+    """How one HTML looks in Chromium, in one scheme and width."""
+
+    html_hash = models.CharField(max_length=64)  # SHA-256 of the rendered HTML
+    scheme = models.CharField(max_length=5)
+    width = models.PositiveSmallIntegerField()
+    image = models.BinaryField()
+    image_hash = models.CharField(max_length=64)
+    made_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["html_hash", "scheme", "width"], name="picture_once")
+        ]
+
+
+class RequiredGate(models.Model):
+    """A gate that every mail of a stream must have passed without a warning."""
+
+    stream = models.ForeignKey(
+        "transports.Stream", on_delete=models.CASCADE, related_name="required_gates"
+    )
+    gate = models.CharField(max_length=20)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["stream", "gate"], name="required_gate_once")
+        ]
+
+
+def hash_sources(subject: str, html: str, text: str, *more: object) -> str:
+    """Return the SHA-256 that stands for three sources, and for what else makes them differ."""
+    return hashlib.sha256(json.dumps([subject, html, text, *more]).encode()).hexdigest()

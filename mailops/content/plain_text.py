@@ -9,17 +9,12 @@ from collections.abc import Iterator
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
+from mailops.content.masking import BLOCK, END, MASKED, mask
+
 MAX_DEPTH = 200  # of nested elements; deeper ones are left out
 MAX_UNCLOSED = 2_000  # of elements; the parser takes quadratic time over such a source
 
-_LIQUID = re.compile(
-    r"\{%-?\s*(raw|doc|comment)\b.*?\{%-?\s*end\1\s*-?%\}|\{\{.*?\}\}|\{%.*?%\}", re.DOTALL
-)
-_MARKS = re.compile(r"<!--|-->|<[A-Za-z/]|[>\"']")
-_PRIVATE = re.compile("[\ue000-\ue005]")
-_OUTPUT, _BLOCK = "\ue000", "\ue005"  # begin the mask of {{ … }} and of {% … %}
-_MASKED = re.compile(f"[{_OUTPUT}{_BLOCK}](\\d+)\ue001")
-_BLOCKS_ALONE = re.compile(f"^ *((?:{_BLOCK}\\d+\ue001 *)+)\n", re.MULTILINE)
+_BLOCKS_ALONE = re.compile(f"^ *((?:{BLOCK}\\d+{END} *)+)\n", re.MULTILINE)
 _LINE, _PARAGRAPH, _CELL = "\ue002", "\ue003", "\ue004"  # asked for by elements, laid out later
 
 _UNSEEN = frozenset(
@@ -39,47 +34,18 @@ _SAFE_FILTER = re.compile(r"\|\s*safe\s*(?=[|}-])")
 
 def derive_text(html: str) -> str:
     """Return a Liquid source of plain text that says what the Liquid source `html` says."""
-    tags: list[str] = []
-    masked = _mask(_PRIVATE.sub("", html), tags)
+    masked, tags = mask(html)
     if masked.count("<") - 2 * masked.count("</") - 2 * masked.count("<!--") > MAX_UNCLOSED:
         masked = re.sub(r"<[^>]*>", " ", masked)
     # Begun in the body, so that tags before the doctype and in the head keep their places.
     body = LexborHTMLParser(f"<body>{masked}").body
     words = "".join(_words(body, 0)) if body else ""
-    return _MASKED.sub(lambda match: _plain(tags[int(match[1])]), _laid_out(words))
+    return MASKED.sub(lambda match: _plain(tags[int(match[1])]), _laid_out(words))
 
 
 def tidy_text(text: str) -> str:
     """Collapse the empty lines that tags leave behind in a derived text."""
     return re.sub(r"\n(?:[ \t]*\n){2,}", "\n\n", text).strip() + "\n"
-
-
-def _mask(html: str, tags: list[str]) -> str:
-    """Replace each Liquid tag: by a comment between elements, by a token inside of one."""
-    parts: list[str] = []
-    at, state = 0, ""
-    for match in _LIQUID.finditer(html):
-        literal = html[at : match.start()]
-        state = _state_after(literal, state)
-        token = f"{_OUTPUT if match[0][1] == '{' else _BLOCK}{len(tags)}\ue001"
-        parts += [literal, token if state else f"<!--{token}-->"]
-        tags.append(match[0])
-        at = match.end()
-    return "".join([*parts, html[at:]])
-
-
-def _state_after(literal: str, state: str) -> str:
-    """Return where in HTML `literal` ends: "" between elements, "<" inside a tag, "<!--", or in a quote."""
-    for mark in _MARKS.findall(literal):
-        if state == "":
-            state = "<!--" if mark == "<!--" else "<" if mark[0] == "<" else ""
-        elif state == "<!--":
-            state = "" if mark == "-->" else state
-        elif state == "<":
-            state = "" if mark in {">", "-->"} else mark if mark in {'"', "'"} else state
-        elif mark == state:
-            state = "<"
-    return state
 
 
 def _words(node: LexborNode, depth: int) -> Iterator[str]:
@@ -92,7 +58,7 @@ def _words(node: LexborNode, depth: int) -> Iterator[str]:
         if tag == "-text":
             yield re.sub(r"[ \t\r\n\f]+", " ", child.text_content or "")
         elif tag == "-comment":
-            yield from (match[0] for match in _MASKED.finditer(child.comment_content or ""))
+            yield from (match[0] for match in MASKED.finditer(child.comment_content or ""))
         elif tag not in _UNSEEN and not _HIDDEN.search(child.attributes.get("style") or ""):
             number += tag == "li"
             yield from _element(child, tag, depth, number)

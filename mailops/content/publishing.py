@@ -1,99 +1,230 @@
-"""Saves drafts, publishes them as versions that never change, and brings versions back."""
+"""Publishes drafts as versions that never change, releases older ones anew, and brings them back as drafts."""
 
+import hashlib
+import json
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F, Max
-from django.db.models.functions import Now
+from django.db.models import Max
 
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
-from mailops.content.checking import look_over
-from mailops.content.models import MailTemplate, TemplateVersion, hash_sources
+from mailops.content.checking import Look, look_over
+from mailops.content.drafting import create_template, save_draft
+from mailops.content.languages import language_tags
+from mailops.content.models import MailTemplate, TemplateVersion, Variant
 from mailops.content.rendering import RenderError
 
-
-class DraftConflict(Exception):
-    """Somebody else saved the draft since this person began; nothing was written."""
+__all__ = ["create_template", "publish", "restore", "roll_back", "save_draft"]
 
 
 class NothingToPublish(Exception):
     """The draft says exactly what the newest version says."""
 
 
-def create_template(*, actor: User | None, name: str, **fields: Any) -> MailTemplate:
-    with transaction.atomic():
-        template = MailTemplate.objects.create(name=name, draft_changed_by=actor, **fields)
-        audit(actor=actor, verb="template.create", subject=template, after={"name": name})
-    return template
+class NotNodded(Exception):
+    """There are warnings, and nobody said that they saw them."""
 
 
-def save_draft(
-    *,
+class NotApproved(Exception):
+    """The template asks for a second person, and none approved exactly this content."""
+
+
+class DraftChanged(Exception):
+    """The draft isn't any more what the person saw who publishes it."""
+
+
+REFUSALS = (NothingToPublish, NotNodded, NotApproved, DraftChanged)
+_WORDS: dict[type[Exception], str] = {
+    NothingToPublish: "The draft says exactly what the newest version says.",
+    NotNodded: "Mend what is warned of, or say that you have seen it.",
+    NotApproved: "Nobody else has approved exactly this content yet.",
+    DraftChanged: "Somebody changed the draft, or a part of it, since you looked. Look again.",
+}
+
+
+def words_of(error: Exception) -> str:
+    """Return what a person reads of a refusal."""
+    return _WORDS.get(type(error), str(error))
+
+
+def sources_of(template: MailTemplate) -> dict[str, Any]:
+    """Return the draft as `look_over` takes it."""
+    return {
+        "subject": template.draft_subject,
+        "html": template.draft_html,
+        "text": template.draft_text,
+        "syntax": template.syntax,
+        "kind": template.kind,
+        "layout": template.layout,
+    }
+
+
+def look_at_draft(template: MailTemplate) -> tuple[Look, dict[str, Look]]:
+    """Return the look of the draft, and that of its words in each other language."""
+    main = look_over(**sources_of(template), sample=template.sample)
+    others = {
+        variant.language: look_over(
+            **(sources_of(template) | _words(variant)), sample=template.sample
+        )
+        for variant in template.variants.order_by("language")
+    }
+    return main, others
+
+
+def release_hash(template: MailTemplate, parts: list[list[int]]) -> str:
+    """Return what stands for all that a release of the draft would send: its sources, its sample and its parts."""
+    whole = [template.draft_hash, parts, template.sample, template.draft_subject]
+    return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
+
+
+def publish(
     template: MailTemplate,
-    revision: int,
     actor: User | None,
-    subject: str,
-    html: str,
-    text: str,
-    sample: dict[str, Any],
-) -> None:
-    """Write the draft if it still is at `revision`; raises `DraftConflict`."""
-    with transaction.atomic():
-        written = MailTemplate.objects.filter(pk=template.pk, draft_revision=revision).update(
-            draft_subject=subject,
-            draft_html=html,
-            draft_text=text,
-            sample=sample,
-            draft_hash=hash_sources(subject, html, text),
-            draft_revision=F("draft_revision") + 1,
-            draft_changed_by=actor,
-            draft_changed_at=Now(),
-        )
-        if not written:
-            raise DraftConflict
-        audit(
-            actor=actor,
-            verb="template.save_draft",
-            subject=template,
-            before={"revision": revision, "hash": template.draft_hash},
-            after={"revision": revision + 1, "hash": hash_sources(subject, html, text)},
-        )
-    template.refresh_from_db()
+    note: str = "",
+    *,
+    seen_hash: str | None = None,
+    has_nodded: bool = True,
+    override_reason: str = "",
+) -> TemplateVersion:
+    """Make the draft the next version.
 
-
-def publish(template: MailTemplate, actor: User | None, note: str = "") -> TemplateVersion:
-    """Make the draft the next version; raises `RenderError` or `NothingToPublish`."""
+    Raise RenderError, NothingToPublish, NotNodded, NotApproved or, where the draft isn't `seen_hash` any more,
+    DraftChanged. `override_reason` breaks the glass: it goes out without a second person, and the trail says why.
+    """
     with transaction.atomic():
-        draft = MailTemplate.objects.select_for_update().get(pk=template.pk)
-        sources = _sources(draft)
-        look = look_over(**sources, sample=draft.sample)
-        if look.errors:
-            first = look.errors[0]
-            raise RenderError(first.sentence, first.line, first.part)
+        locked = MailTemplate.objects.select_for_update(of=("self",)).select_related("layout")
+        draft = locked.get(pk=template.pk)
+        look, others = look_at_draft(draft)
+        _refuse_errors(look, others)
+        wanted = release_hash(draft, look.parts)
+        if seen_hash is not None and seen_hash != wanted:
+            raise DraftChanged
         latest = draft.latest_version
-        if latest and latest.content_hash == hash_sources(**sources):
+        if latest and latest.content_hash == draft.draft_hash and latest.parts == look.parts:
             raise NothingToPublish
-        number = (draft.versions.aggregate(last=Max("number"))["last"] or 0) + 1
-        version = TemplateVersion.objects.create(
-            template=draft,
-            number=number,
-            **sources,
-            sample=draft.sample,
-            variables=look.variables,
-            content_hash=hash_sources(**sources),
+        if not has_nodded and any(one.warnings for one in (look, *others.values())):
+            raise NotNodded
+        is_approved = draft.approvals.filter(content_hash=wanted, is_approved=True).exists()
+        if draft.needs_approval and not (is_approved or override_reason):
+            raise NotApproved
+        version = _write(
+            draft, look, others, actor=actor, note=note, override_reason=override_reason
+        )
+        _audit_release(version, latest, actor, note or override_reason)
+    return version
+
+
+def _refuse_errors(look: Look, others: dict[str, Look]) -> None:
+    for language, one in {"": look, **others}.items():
+        if one.errors:
+            first = one.errors[0]
+            said = f"{first.sentence} ({language})" if language else first.sentence
+            raise RenderError(said, first.line, first.part)
+
+
+def _write(
+    draft: MailTemplate,
+    look: Look,
+    others: dict[str, Look],
+    *,
+    actor: User | None,
+    note: str,
+    override_reason: str,
+) -> TemplateVersion:
+    return TemplateVersion.objects.create(
+        template=draft,
+        number=next_number(draft),
+        subject=draft.draft_subject,
+        html=look.compiled if draft.is_mail else draft.draft_html,
+        text=draft.draft_text,
+        source=draft.draft_html,
+        syntax=draft.syntax,
+        parts=look.parts,
+        variants=_variants(draft, others),
+        sample=draft.sample,
+        variables=sorted({name for one in (look, *others.values()) for name in one.variables}),
+        content_hash=draft.draft_hash,
+        findings=[problem.as_json() for problem in look.problems],
+        note=note,
+        override_reason=override_reason,
+        published_by=actor,
+    )
+
+
+def _variants(draft: MailTemplate, looks: dict[str, Look]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for variant in draft.variants.order_by("language"):
+        for tag in language_tags(variant.also_for):
+            found[tag] = {"same_as": variant.language}
+    for variant in draft.variants.order_by("language"):
+        found[variant.language] = {
+            "subject": variant.draft_subject,
+            "html": looks[variant.language].compiled,
+            "text": variant.draft_text,
+            "source": variant.draft_html,
+            "also_for": variant.also_for,
+        }
+    return found
+
+
+def _words(variant: Variant) -> dict[str, str]:
+    return {
+        "subject": variant.draft_subject,
+        "html": variant.draft_html,
+        "text": variant.draft_text,
+    }
+
+
+def next_number(template: MailTemplate) -> int:
+    return (template.versions.aggregate(last=Max("number"))["last"] or 0) + 1
+
+
+def _audit_release(
+    version: TemplateVersion,
+    before: TemplateVersion | None,
+    actor: User | None,
+    reason: str,
+    verb: str = "template.publish",
+) -> None:
+    audit(
+        actor=actor,
+        verb="template.publish_unapproved" if version.override_reason else verb,
+        subject=version.template,
+        before={"version": before.number if before else None},
+        after={"version": version.number, "hash": version.content_hash},
+        reason=reason,
+    )
+
+
+def roll_back(*, version: TemplateVersion, actor: User | None, reason: str = "") -> TemplateVersion:
+    """Release an older version anew, as the newest: what it sends is what it sent then, octet for octet.
+
+    It was looked at and approved when it was first published, so nobody is asked again. The draft stays as it is.
+    """
+    with transaction.atomic():
+        template = MailTemplate.objects.select_for_update().get(pk=version.template_id)
+        latest = template.latest_version
+        if latest is None or latest.pk == version.pk:
+            raise NothingToPublish
+        copied = {
+            name: getattr(version, name)
+            for name in (
+                *("subject", "html", "text", "source", "syntax", "parts", "variants", "sample"),
+                *("variables", "content_hash", "findings"),
+            )
+        }
+        note = f"Rolled back to version {version.number}" + (f": {reason}" if reason else ".")
+        release = TemplateVersion.objects.create(
+            template=template,
+            number=next_number(template),
+            **copied,
             note=note,
+            restores=version.number,
             published_by=actor,
         )
-        audit(
-            actor=actor,
-            verb="template.publish",
-            subject=draft,
-            before={"version": latest.number if latest else None},
-            after={"version": number, "hash": version.content_hash},
-            reason=note,
-        )
-    return version
+        _audit_release(release, latest, actor, note, "template.roll_back")
+    return release
 
 
 def restore(*, version: TemplateVersion, actor: User | None) -> MailTemplate:
@@ -102,9 +233,25 @@ def restore(*, version: TemplateVersion, actor: User | None) -> MailTemplate:
         template = MailTemplate.objects.select_for_update().get(pk=version.template_id)
         before: dict[str, Any] = {"hash": template.draft_hash}
         if not template.versions.filter(content_hash=template.draft_hash).exists():
-            before |= _sources(template)
-        template.draft_subject, template.draft_html = version.subject, version.html
+            before |= {
+                "subject": template.draft_subject,
+                "html": template.draft_html,
+                "text": template.draft_text,
+            }
+        template.variants.all().delete()
+        for language, words in version.variants.items():
+            if "same_as" not in words:
+                template.variants.create(
+                    language=language,
+                    also_for=words["also_for"],
+                    draft_subject=words["subject"],
+                    draft_html=words["source"],
+                    draft_text=words["text"],
+                )
+        template.draft_subject = version.subject
+        template.draft_html = version.source or version.html
         template.draft_text, template.sample = version.text, version.sample
+        template.syntax = version.syntax
         template.draft_revision += 1
         template.draft_changed_by = actor
         template.save()
@@ -116,35 +263,3 @@ def restore(*, version: TemplateVersion, actor: User | None) -> MailTemplate:
             after={"version": version.number, "hash": version.content_hash},
         )
     return template
-
-
-def archive(*, template: MailTemplate, actor: User | None) -> None:
-    """Take the template out of the lists; its versions stay, and what is sent with them goes on."""
-    _set_archived(template, actor, is_archived=True)
-
-
-def unarchive(*, template: MailTemplate, actor: User | None) -> None:
-    _set_archived(template, actor, is_archived=False)
-
-
-def _set_archived(template: MailTemplate, actor: User | None, *, is_archived: bool) -> None:
-    with transaction.atomic():
-        changed = MailTemplate.objects.filter(
-            pk=template.pk, archived_at__isnull=is_archived
-        ).update(archived_at=Now() if is_archived else None)
-        if changed:
-            audit(
-                actor=actor,
-                verb="template.archive" if is_archived else "template.unarchive",
-                subject=template,
-                before={"is_archived": not is_archived},
-                after={"is_archived": is_archived},
-            )
-
-
-def _sources(template: MailTemplate) -> dict[str, str]:
-    return {
-        "subject": template.draft_subject,
-        "html": template.draft_html,
-        "text": template.draft_text,
-    }

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -16,6 +16,7 @@ from liquid.exceptions import (
 )
 
 from mailops.content import limits
+from mailops.content.languages import chain
 from mailops.content.models import TemplateVersion
 from mailops.content.plain_text import derive_text, tidy_text
 from mailops.content.variables import unknown_filter
@@ -68,9 +69,14 @@ class Compiled:
     html: BoundTemplate | None  # None: a mail of text alone
     text: BoundTemplate | None  # None: derived from each rendered HTML
     is_text_derived: bool
+    languages: Mapping[str, "Compiled"] = field(default_factory=dict)  # the words in others
 
     def render(self, data: Mapping[str, Any]) -> Rendered:
         """Render all parts for `data` (see `mailops.content.variables`); raises `RenderError`."""
+        if self.languages:
+            for tag in chain(data):
+                if tag in self.languages:
+                    return self.languages[tag].render(data)
         subject = _single_line(_run(self.subject, data, "subject"))
         html = _run(self.html, data, "html") if self.html else ""
         text = _run(self.text, data, "text") if self.text else derive_text(html)
@@ -79,7 +85,37 @@ class Compiled:
 
 def compile_version(version: TemplateVersion) -> Compiled:
     """Return the compiled form of `version`, kept in this process; raises `RenderError`."""
+    if version.variants:
+        return _compile_all(_Key(version))
     return _compile(version.pk, version.content_hash, version.subject, version.html, version.text)
+
+
+class _Key:
+    """Stands for a version in the cache; its words are not compared."""
+
+    def __init__(self, version: TemplateVersion) -> None:
+        self.version = version
+        self.parts = (version.pk, version.content_hash)
+
+    def __hash__(self) -> int:
+        return hash(self.parts)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Key) and self.parts == other.parts
+
+
+@lru_cache(maxsize=CACHED_VERSIONS)
+def _compile_all(key: _Key) -> Compiled:
+    version = key.version
+    own = compile_sources(subject=version.subject, html=version.html, text=version.text)
+    words = version.variants
+    compiled = {
+        tag: compile_sources(subject=each["subject"], html=each["html"], text=each["text"])
+        for tag, each in words.items()
+        if "same_as" not in each
+    }
+    aliases = {tag: compiled[each["same_as"]] for tag, each in words.items() if "same_as" in each}
+    return replace(own, languages={**aliases, **compiled})
 
 
 @lru_cache(maxsize=CACHED_VERSIONS)

@@ -3,17 +3,21 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from mailops.content.models import Syntax
+
 _FRAME = """<!doctype html>
 <html lang="en">
 <head>
   <meta charset="utf-8">
   <meta name="viewport" content="width=device-width, initial-scale=1">
   <meta name="color-scheme" content="light dark">
+  <title>{title}</title>
   <style>
     body {{ margin: 0; font-family: system-ui, sans-serif; line-height: 1.5; }}
     .page {{ max-width: 600px; margin: 0 auto; padding: 24px; }}
     .button {{ display: inline-block; padding: 10px 16px; border-radius: 6px; background: #1d4ed8; color: #ffffff; }}
     .small {{ font-size: 13px; color: #5b6472; }}
+    .small a {{ color: #1d4ed8; }}
     @media (prefers-color-scheme: dark) {{
       body {{ background: #14171c; color: #e8eaed; }}
       .small, .small a {{ color: #a3abb8; }}
@@ -21,6 +25,7 @@ _FRAME = """<!doctype html>
   </style>
 </head>
 <body>
+  <div style="display: none">{preheader}</div>
   <div class="page">
 {body}
     <p class="small">You get this mail as {{{{ email }}}}. <a href="{{{{ unsubscribe_url }}}}">Unsubscribe</a></p>
@@ -36,6 +41,7 @@ class Starter:
     subject: str = ""
     html: str = ""
     sample: dict[str, Any] = field(default_factory=dict)
+    syntax: str = Syntax.HTML
 
 
 STARTERS = {
@@ -43,9 +49,11 @@ STARTERS = {
         "A letter with a button",
         "Hello {{ first_name | default: 'there' }}",
         _FRAME.format(
+            title="News",
+            preheader="One sentence that makes them open it.",
             body="""    <h1>Hello {{ first_name | default: 'there' }},</h1>
     <p>Write what there is to say.</p>
-    <p><a class="button" href="https://example.com/">Read more</a></p>"""
+    <p><a class="button" href="https://example.com/">Read more</a></p>""",
         ),
         {"first_name": "Ada"},
     ),
@@ -53,18 +61,52 @@ STARTERS = {
         "A receipt with rows",
         "Your order {{ order_number }}",
         _FRAME.format(
+            title="Your order",
+            preheader="What you ordered, and what it costs.",
             body="""    <h1>Thank you, {{ first_name | default: 'friend' }}</h1>
-    <table role="presentation" width="100%">
+    <table width="100%">
+      <tr><th align="left">What</th><th align="right">Price</th></tr>
       {% for item in items %}
       <tr><td>{{ item.name }}</td><td align="right">{{ item.price }}</td></tr>
       {% endfor %}
-    </table>"""
+    </table>""",
         ),
         {
             "first_name": "Ada",
             "order_number": "1042",
             "items": [{"name": "Tea", "price": "3.00"}, {"name": "Honey", "price": "4.50"}],
         },
+    ),
+    "mjml": Starter(
+        "A letter in MJML",
+        "Hello {{ first_name | default: 'there' }}",
+        """<mjml lang="en">
+  <mj-head>
+    <mj-title>News</mj-title>
+    <mj-preview>One sentence that makes them open it.</mj-preview>
+    <mj-attributes>
+      <mj-all font-family="Helvetica, Arial, sans-serif" />
+      <mj-text font-size="16px" line-height="1.5" color="#1f2430" />
+      <mj-button background-color="#1d4ed8" color="#ffffff" border-radius="6px" font-size="16px" />
+    </mj-attributes>
+  </mj-head>
+  <mj-body background-color="#ffffff">
+    <mj-section>
+      <mj-column>
+        <mj-text font-size="28px">Hello {{ first_name | default: 'there' }},</mj-text>
+        <mj-text>Write what there is to say.</mj-text>
+        <mj-button href="https://example.com/">Read more</mj-button>
+        <mj-divider border-width="1px" border-color="#d5d9e0" />
+        <mj-text font-size="13px" color="#5b6472">
+          You get this mail as {{ email }}. <a href="{{ unsubscribe_url }}" style="color: #1d4ed8">Unsubscribe</a>
+        </mj-text>
+      </mj-column>
+    </mj-section>
+  </mj-body>
+</mjml>
+""",
+        {"first_name": "Ada"},
+        Syntax.MJML,
     ),
     "blank": Starter("Nothing"),
 }

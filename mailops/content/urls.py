@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from mailops.content import editing_views, views
+from mailops.content import editing_views, release_views, views
 
 app_name = "content"
 
@@ -14,7 +14,10 @@ urlpatterns = [
     path("<int:template_id>/edit/", editing_views.template_edit, name="edit"),
     path("<int:template_id>/preview/", editing_views.template_preview, name="preview"),
     path("<int:template_id>/preview/html/", editing_views.preview_html, name="preview-html"),
-    path("<int:template_id>/publish/", views.template_publish, name="publish"),
+    path("<int:template_id>/publish/", release_views.template_publish, name="publish"),
+    path("<int:template_id>/ask/", release_views.approval_ask, name="ask"),
+    path("<int:template_id>/override/", release_views.template_override, name="override"),
+    path("approvals/<int:approval_id>/", release_views.approval_detail, name="approval"),
     path("<int:template_id>/archive/", views.template_archive, name="archive"),
     path("<int:template_id>/unarchive/", views.template_unarchive, name="unarchive"),
     path("<int:template_id>/diff/", views.template_diff, name="diff"),
@@ -24,5 +27,15 @@ urlpatterns = [
         "<int:template_id>/versions/<int:number>/restore/",
         views.version_restore,
         name="restore",
+    ),
+    path(
+        "<int:template_id>/versions/<int:number>/roll-back/",
+        release_views.version_roll_back,
+        name="roll-back",
+    ),
+    path(
+        "<int:template_id>/versions/<int:number>/mails/",
+        release_views.version_dependents,
+        name="dependents",
     ),
 ]

@@ -2,28 +2,28 @@
 
 from django.contrib import messages as toasts
 from django.core.paginator import Paginator
-from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import require_POST
 
 from mailops.accounts.auditing import audit
 from mailops.accounts.permissions import Act, needs, user_of
-from mailops.content import publishing
-from mailops.content.checking import look_over, sample_data
+from mailops.content import drafting, publishing
+from mailops.content.checking import sample_data
 from mailops.content.differing import State, compare
 from mailops.content.forms import (
     DiffForm,
     LookForm,
     NewTemplateForm,
-    PublishForm,
     RenameForm,
     TemplateFilterForm,
 )
 from mailops.content.framing import framed
-from mailops.content.models import MailTemplate, TemplateVersion
+from mailops.content.models import MailTemplate
 from mailops.content.plain_text import derive_text
 from mailops.content.rendering import RenderError, compile_version
+from mailops.content.showing import version_or_404
 from mailops.content.starters import STARTERS
 from mailops.lib.htmx import render_page
 
@@ -53,12 +53,13 @@ def template_new(request: HttpRequest) -> HttpResponse:
     form = NewTemplateForm(_posted(request))
     if request.method == "POST" and form.is_valid():
         starter = STARTERS[form.cleaned_data["start"]]
-        template = publishing.create_template(
+        template = drafting.create_template(
             actor=user_of(request),
             name=form.cleaned_data["name"],
             description=form.cleaned_data["description"],
             draft_subject=starter.subject,
             draft_html=starter.html,
+            syntax=starter.syntax,
             sample=starter.sample,
         )
         return redirect("content:edit", template.pk)
@@ -112,42 +113,10 @@ def template_rename(request: HttpRequest, template_id: int) -> HttpResponse:
 
 
 @needs(Act.AUTHOR)
-def template_publish(request: HttpRequest, template_id: int) -> HttpResponse:
-    template = get_object_or_404(MailTemplate, pk=template_id)
-    form = PublishForm(_posted(request))
-    if request.method == "POST" and form.is_valid():
-        try:
-            version = publishing.publish(template, user_of(request), form.cleaned_data["note"])
-        except RenderError as error:
-            form.add_error(None, str(error))
-        except publishing.NothingToPublish:
-            form.add_error(None, "The draft says exactly what the newest version says.")
-        else:
-            toasts.success(request, f"Version {version.number} is published.")
-            return redirect("content:detail", template.pk)
-    latest = template.latest_version
-    draft = State.of_draft(template)
-    look = look_over(subject=draft.subject, html=draft.html, text=draft.text, sample=draft.sample)
-    return render_page(
-        request,
-        "content/template_publish.html",
-        {
-            "template": template,
-            "form": form,
-            "look": look,
-            "latest": latest,
-            "next_number": latest.number + 1 if latest else 1,
-            "parts": compare(State.of_version(latest), draft) if latest else [],
-        },
-        status=422 if form.errors else 200,
-    )
-
-
-@needs(Act.AUTHOR)
 @require_POST
 def template_archive(request: HttpRequest, template_id: int) -> HttpResponse:
     template = get_object_or_404(MailTemplate, pk=template_id)
-    publishing.archive(template=template, actor=user_of(request))
+    drafting.archive(template=template, actor=user_of(request))
     toasts.success(request, f"“{template}” is archived. What is sent with it goes on.")
     return redirect("content:detail", template.pk)
 
@@ -156,14 +125,14 @@ def template_archive(request: HttpRequest, template_id: int) -> HttpResponse:
 @require_POST
 def template_unarchive(request: HttpRequest, template_id: int) -> HttpResponse:
     template = get_object_or_404(MailTemplate, pk=template_id)
-    publishing.unarchive(template=template, actor=user_of(request))
+    drafting.unarchive(template=template, actor=user_of(request))
     toasts.success(request, f"“{template}” is back in the list.")
     return redirect("content:detail", template.pk)
 
 
 @needs(Act.SEE)
 def version_detail(request: HttpRequest, template_id: int, number: int) -> HttpResponse:
-    version = _version(template_id, number)
+    version = version_or_404(template_id, number)
     form = LookForm(request.GET)
     rendered = None
     try:
@@ -179,6 +148,8 @@ def version_detail(request: HttpRequest, template_id: int, number: int) -> HttpR
             "rendered": rendered,
             "look_form": form,
             "text_source": version.text or derive_text(version.html),
+            "written": version.source or version.html,
+            "is_newest": version.template.latest_version == version,
             "previous": number - 1,
         },
     )
@@ -188,7 +159,7 @@ def version_detail(request: HttpRequest, template_id: int, number: int) -> HttpR
 @xframe_options_sameorigin
 def version_html(request: HttpRequest, template_id: int, number: int) -> HttpResponse:
     """Serve a version's HTML, filled with its sample, for a sandboxed frame."""
-    version = _version(template_id, number)
+    version = version_or_404(template_id, number)
     try:
         html = compile_version(version).render(sample_data(version.sample)).html
     except RenderError as error:
@@ -198,7 +169,7 @@ def version_html(request: HttpRequest, template_id: int, number: int) -> HttpRes
 
 @needs(Act.AUTHOR)
 def version_restore(request: HttpRequest, template_id: int, number: int) -> HttpResponse:
-    version = _version(template_id, number)
+    version = version_or_404(template_id, number)
     if request.method == "POST":
         publishing.restore(version=version, actor=user_of(request))
         toasts.success(request, f"The draft is version {number} again; publish it when it's right.")
@@ -244,17 +215,6 @@ def _newest_step(template: MailTemplate, numbers: list[int]) -> dict[str, str]:
     if newest and len(numbers) > 1 and newest.content_hash == template.draft_hash:
         return {"old": str(numbers[1]), "new": str(numbers[0])}
     return {"old": str(numbers[0]) if numbers else "draft", "new": "draft"}
-
-
-def _version(template_id: int, number: int) -> TemplateVersion:
-    version = (
-        TemplateVersion.objects.select_related("template", "published_by")
-        .filter(template=template_id, number=number)
-        .first()
-    )
-    if version is None:
-        raise Http404
-    return version
 
 
 def _posted(request: HttpRequest) -> QueryDict | None:

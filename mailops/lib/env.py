@@ -95,6 +95,17 @@ def minutes(raw: str) -> int:
     return int(raw)
 
 
+def shares(raw: str) -> dict[str, float]:
+    """Return {"gmail": 40.0} for "gmail=40"."""
+    found = {}
+    for part in listed(raw):
+        name, equals, percent = part.partition("=")
+        if not equals or not 0 <= float(percent) <= 100:
+            raise ValueError(f"“{part}” is not name=percent")
+        found[name.strip()] = float(percent)
+    return found
+
+
 def listed(raw: str) -> list[str]:
     """Return the parts of a list written with commas."""
     return [part for part in (part.strip() for part in raw.split(",")) if part]

@@ -20,7 +20,15 @@ from mailops.reports.periods import Period
 LIMIT = 40  # marks on one chart; more can't be told apart
 
 # What can move a rate. Looking, testing and planning can't.
-VERBS = ("template.publish", "credential.", "transport.", "stream.", "campaign.", "identity.")
+VERBS = (
+    "template.publish",
+    "template.roll_back",
+    "credential.",
+    "transport.",
+    "stream.",
+    "campaign.",
+    "identity.",
+)
 STILL = (".test", ".preflight", ".duplicate", ".schedule", ".unschedule", ".complete")
 
 

@@ -136,11 +136,15 @@ class TestRender:
         assert self.render({"name": "a\0b"}).html == "<p>ab</p>"
 
     def test_keeps_compiled_versions(self):
-        version = SimpleNamespace(pk=7, content_hash="h", subject="a", html="b", text="c")
+        version = SimpleNamespace(
+            pk=7, content_hash="h", subject="a", html="b", text="c", variants={}
+        )
         assert compile_version(version) is compile_version(version)
 
     def test_compiles_anew_when_the_content_differs(self):
-        version = SimpleNamespace(pk=7, content_hash="h", subject="a", html="b", text="c")
+        version = SimpleNamespace(
+            pk=7, content_hash="h", subject="a", html="b", text="c", variants={}
+        )
         first = compile_version(version)
         version.content_hash = "other"
         assert compile_version(version) is not first

@@ -106,14 +106,15 @@ def _publish_back_then(
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            INSERT INTO content_templateversion (template_id, number, subject, html, text, sample, variables,
+            INSERT INTO content_templateversion (template_id, number, subject, html, source, text, sample, variables,
                    content_hash, note, published_by_id, published_at)
-            VALUES (%s, %s, %s, %s, '', %s, %s, %s, %s, %s, %s) RETURNING id
+            VALUES (%s, %s, %s, %s, %s, '', %s, %s, %s, %s, %s, %s) RETURNING id
             """,
             [
                 template.pk,
                 number,
                 subject,
+                look.compiled,
                 html,
                 json.dumps(template.sample),
                 json.dumps(look.variables),

@@ -1,0 +1,85 @@
+"""Makes templates and saves their drafts, without one person writing over another's words."""
+
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F
+from django.db.models.functions import Now
+
+from mailops.accounts.auditing import audit
+from mailops.accounts.models import User
+from mailops.content.models import MailTemplate, Preview
+
+
+class DraftConflict(Exception):
+    """Somebody else saved the draft since this person began; nothing was written."""
+
+
+def create_template(*, actor: User | None, name: str, **fields: Any) -> MailTemplate:
+    with transaction.atomic():
+        template = MailTemplate.objects.create(name=name, draft_changed_by=actor, **fields)
+        audit(actor=actor, verb="template.create", subject=template, after={"name": name})
+    return template
+
+
+def save_draft(
+    *,
+    template: MailTemplate,
+    revision: int,
+    actor: User | None,
+    subject: str,
+    html: str,
+    text: str,
+    sample: dict[str, Any],
+    language: str = "",
+) -> None:
+    """Write the draft, or its words in another `language`, if it still is at `revision`; raise DraftConflict."""
+    words = {"draft_subject": subject, "draft_html": html, "draft_text": text}
+    with transaction.atomic():
+        changes: dict[str, Any] = {} if language else words
+        written = MailTemplate.objects.filter(pk=template.pk, draft_revision=revision).update(
+            **changes,
+            sample=sample,
+            draft_revision=F("draft_revision") + 1,
+            draft_changed_by=actor,
+            draft_changed_at=Now(),
+        )
+        if not written:
+            raise DraftConflict
+        if language:
+            template.variants.filter(language=language).update(**words)
+        before = template.draft_hash
+        template.refresh_from_db()
+        template.save(update_fields=["draft_hash"])
+        Preview.objects.filter(template=template, user=actor).update(typed=None)
+        audit(
+            actor=actor,
+            verb="template.save_draft",
+            subject=template,
+            before={"revision": revision, "hash": before},
+            after={"revision": revision + 1, "hash": template.draft_hash, "language": language},
+        )
+
+
+def archive(*, template: MailTemplate, actor: User | None) -> None:
+    """Take the template out of the lists; its versions stay, and what is sent with them goes on."""
+    _set_archived(template, actor, is_archived=True)
+
+
+def unarchive(*, template: MailTemplate, actor: User | None) -> None:
+    _set_archived(template, actor, is_archived=False)
+
+
+def _set_archived(template: MailTemplate, actor: User | None, *, is_archived: bool) -> None:
+    with transaction.atomic():
+        changed = MailTemplate.objects.filter(
+            pk=template.pk, archived_at__isnull=is_archived
+        ).update(archived_at=Now() if is_archived else None)
+        if changed:
+            audit(
+                actor=actor,
+                verb="template.archive" if is_archived else "template.unarchive",
+                subject=template,
+                before={"is_archived": not is_archived},
+                after={"is_archived": is_archived},
+            )

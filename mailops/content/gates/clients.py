@@ -1,0 +1,106 @@
+"""Which mail programs break over what a mail uses, and how many of its readers that is.
+
+The table is ours, from what the programs' makers and users publish; `manage.py import_client_support` puts another one
+in its place. Shares of readers are a setting, MAILOPS_CLIENT_SHARES.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+from django.conf import settings
+
+from mailops.content.gates.finding import Problem, found
+from mailops.content.gates.page import Page
+
+CLIENTS = {
+    "apple_mail": "Apple Mail",
+    "gmail": "Gmail",
+    "outlook_windows": "Outlook on Windows",
+    "outlook_mac": "Outlook on a Mac",
+    "outlook_web": "Outlook on the web",
+    "outlook_new": "the new Outlook",
+    "yahoo": "Yahoo",
+    "samsung": "Samsung Mail",
+}
+IMPORTED = "client_support.json"  # in MAILOPS_HOME
+_OURS = Path(__file__).with_name("client_support.json")
+_MSO = re.compile(r"<!--\[if.*?<!\[endif\]-->", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Feature:
+    feature: str  # "display: flex", "gap", "calc()", "<svg>" or ".webp"
+    breaks: tuple[str, ...]
+    instead: str
+    is_graceful: bool = False  # looks plainer there, and nothing is lost
+    pattern: re.Pattern[str] = field(default=re.compile(""), compare=False)
+
+
+def find(page: Page) -> Iterator[Problem]:
+    html = _MSO.sub("", page.rendered.html)
+    source = page.source
+    for feature in features():
+        used = feature.pattern.search(html)
+        if not used:
+            continue
+        written = feature.pattern.search(source)
+        line = source.count("\n", 0, written.start()) + 1 if written else None
+        if page.is_mjml and not written:
+            continue  # what MJML itself writes has its fallbacks
+        names = ", ".join(CLIENTS[client] for client in feature.breaks if client in CLIENTS)
+        share = sum(settings.MAILOPS_CLIENT_SHARES.get(client, 0) for client in feature.breaks)
+        yield found(
+            "clients.tag" if feature.feature.startswith("<") else "clients.css",
+            f"{feature.feature} does not work in {names}.",
+            line=line,
+            why=f"About {share} % of readers use these.",
+            fix=feature.instead,
+            is_note=feature.is_graceful,
+        )
+
+
+def features() -> list[Feature]:
+    """Return the table: the imported one where there is one."""
+    imported = settings.MAILOPS_HOME / IMPORTED
+    path = imported if imported.exists() else _OURS
+    return _read(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=2)
+def _read(path: Path, _changed: int) -> list[Feature]:
+    table = json.loads(path.read_text())
+    return [
+        Feature(
+            row["feature"],
+            tuple(row["breaks"]),
+            row.get("instead", ""),
+            row.get("is_graceful", False),
+            _pattern(row["feature"]),
+        )
+        for row in table["features"]
+    ]
+
+
+def _pattern(feature: str) -> re.Pattern[str]:
+    """Return what finds a feature in HTML, in a style attribute or a style element."""
+    name = re.escape(feature.strip("<>()"))
+    if feature.startswith("<"):
+        expression = rf"<{name}\b"
+    elif feature.startswith("."):
+        expression = rf"\bsrc=[\"'][^\"'?#]*{name}(?=[\"'?#])"
+    elif feature.endswith("()"):
+        expression = rf"(?<=[\s:,(]){name}a?\("
+    elif feature in {"vw", "vh"}:
+        expression = rf":[^;{{}}\"'<>]*\d{name}\b"
+    elif ":" in feature:
+        prop, _, value = feature.partition(":")
+        expression = (
+            rf"(?<=[\s;{{\"'])(?:{re.escape(prop)})(?:-\w+)?\s*:\s*{re.escape(value.strip())}"
+        )
+    else:
+        expression = rf"(?<=[\s;{{\"']){name}\s*:\s*(?!none|normal|visible)"
+    return re.compile(expression, re.IGNORECASE)

@@ -1,0 +1,133 @@
+"""What every mail needs, whatever it says: subject, preheader, text, an unsubscribe link, sound pictures."""
+
+import re
+from collections.abc import Iterator
+
+from mailops.content.gates.finding import Problem, found
+from mailops.content.gates.page import Element, Page
+
+GMAIL_CUTS_AT = 102 * 1024  # octets of HTML; what follows is hidden behind a link
+SUBJECT_SHOWN = 70  # characters
+FEW_WORDS = 20
+MAX_DATA_IMAGES = 20_000  # characters of base64
+LONGEST_LINE = 998  # octets (RFC 5322, 2.1.1)
+_FORMS = ("form", "iframe", "frame", "video", "audio", "object", "embed", "input", "select")
+_STARTS_POORLY = re.compile(r"(?:view|read|open)\b.{0,30}\b(?:browser|online)", re.IGNORECASE)
+_FONT = re.compile(r"@font-face|@import[^;]{0,80}font|fonts\.googleapis", re.IGNORECASE)
+_CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w-]+)", re.IGNORECASE)
+
+
+def find(page: Page) -> Iterator[Problem]:
+    if page.is_whole:
+        yield from _subject(page)
+        yield from _preheader(page)
+        yield from _text(page)
+        if "unsubscribe_url" not in page.names:
+            yield found("mail.unsubscribe", "There is no link to {{ unsubscribe_url }}.", part="")
+    yield from _size(page)
+    yield from _pictures(page)
+    yield from _active(page)
+    yield from _encoding(page)
+
+
+def _subject(page: Page) -> Iterator[Problem]:
+    subject = page.rendered.subject
+    if not subject:
+        yield found("mail.subject", "The subject is empty.", part="subject")
+    elif len(subject) > SUBJECT_SHOWN:
+        sentence = f"The subject has {len(subject)} characters; inboxes cut it at {SUBJECT_SHOWN}."
+        yield found("mail.subject_cut", sentence, part="subject")
+
+
+def preheader_of(page: Page) -> str:
+    """Return what an inbox shows beside the subject: the hidden line the mail begins with, else its first words."""
+    for element in page.elements:
+        if element.is_hidden and element.words:
+            return re.sub(r"[\s\u034f\u200b-\u200d\u2007\ufeff]+", " ", element.words).strip()
+    return " ".join(page.rendered.text.split())
+
+
+def _preheader(page: Page) -> Iterator[Problem]:
+    if not page.rendered.html:
+        return
+    if not any(element.is_hidden and element.words for element in page.elements):
+        shown = preheader_of(page)
+        if not shown or _STARTS_POORLY.match(shown) or shown == page.rendered.subject:
+            sentence = "There is no preheader, and the first words say nothing of the mail."
+        else:
+            sentence = f"There is no preheader; inboxes show “{shown[:60]}…”."
+        yield found("mail.preheader", sentence, line=page.line_matching("<body|<mj-body"))
+
+
+def _text(page: Page) -> Iterator[Problem]:
+    if not page.rendered.text.strip():
+        yield found("mail.text", "The text part is empty.", part="text")
+
+
+def _size(page: Page) -> Iterator[Problem]:
+    size = len(page.rendered.html.encode())
+    if size > GMAIL_CUTS_AT:
+        sentence = f"The HTML has {size // 1024} KB; Gmail hides what comes after 102 KB."
+        yield found("mail.size", sentence)
+    images = [element for element in page.tagged("img") if not element.is_hidden]
+    words = len(page.rendered.text.split())
+    if page.is_whole and images and words < FEW_WORDS:
+        sentence = f"The mail is {len(images)} pictures and {words} words."
+        yield found("mail.images_only", sentence)
+
+
+def _pictures(page: Page) -> Iterator[Problem]:
+    embedded = 0
+    for image in page.tagged("img"):
+        source = image.get("src")
+        line = _line_of_image(page, image)
+        if "alt" not in image.attributes:
+            yield found("mail.alt", "This picture has no alt text.", line=line)
+        if not (image.get("width") or "width" in image.declarations):
+            yield found("mail.image_size", "This picture has no width.", line=line)
+        if source.startswith("data:"):
+            embedded += len(source)
+            yield found("mail.data_image", "This picture stands in the source.", line=line)
+    if embedded > MAX_DATA_IMAGES:
+        yield found("mail.weight", f"Pictures in the source weigh {embedded // 1024} KB.")
+
+
+def _line_of_image(page: Page, image: Element) -> int | None:
+    # A whole quoted address: "…/a.png" must not find "…/a.png?x"; what Liquid wrote is found by its element.
+    source = image.get("src")[:200]
+    needles = [f'"{source}"', f"'{source}'", source] if source else []
+    return page.line_of(*needles) or page.line_matching(r"<(?:img|mj-image)\b")
+
+
+def _active(page: Page) -> Iterator[Problem]:
+    for element in page.elements:
+        tag = element.tag
+        if tag == "script" or (tag == "meta" and element.get("http-equiv").lower() == "refresh"):
+            line = page.line_matching(rf"<{tag}\b")
+            yield found("mail.script", f"<{tag}> runs something.", line=line, is_error=True)
+        elif tag in _FORMS:
+            line = page.line_matching(rf"<{tag}\b")
+            yield found("mail.form", f"Most mail programs don't show <{tag}>.", line=line)
+        elif tag == "link" and "stylesheet" in element.get("rel").lower():
+            rule = "mail.font" if "font" in element.get("href") else "mail.stylesheet"
+            if not page.is_mjml:
+                yield found(
+                    rule, "A stylesheet is loaded from the net.", line=page.line_matching("<link")
+                )
+        for name in element.attributes:
+            if name.startswith("on") and len(name) > 4:
+                line = page.line_of(f"{name}=")
+                yield found("mail.script", f"{name} runs a script.", line=line, is_error=True)
+    if _FONT.search(page.source):
+        line = page.line_matching(_FONT.pattern)
+        yield found("mail.font", "A font is loaded from the net.", line=line)
+
+
+def _encoding(page: Page) -> Iterator[Problem]:
+    charset = _CHARSET.search(page.rendered.html)
+    if charset and charset[1].lower() not in {"utf-8", "utf8"}:
+        line = page.line_of(charset[0])
+        yield found("mail.charset", f"The mail says it is {charset[1]}.", line=line, is_error=True)
+    for number, line_text in enumerate([] if page.is_mjml else page.source.split("\n"), 1):
+        if len(line_text) > LONGEST_LINE:
+            yield found("mail.long_line", f"The line has {len(line_text)} characters.", line=number)

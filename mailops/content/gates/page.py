@@ -1,0 +1,87 @@
+"""One rendered mail as the gates read it: parsed once, with the way back to a line of the source."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from selectolax.lexbor import LexborHTMLParser, LexborNode
+
+from mailops.content.rendering import Rendered
+
+MAX_ELEMENTS = 20_000  # further ones are not looked at
+MAX_DEPTH = 200
+_HIDDEN = re.compile(
+    r"display\s*:\s*none|visibility\s*:\s*hidden|max-height\s*:\s*0|opacity\s*:\s*0\s*(?:;|$)",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Element:
+    tag: str
+    attributes: Mapping[str, str | None]
+    node: LexborNode
+    depth: int
+
+    def get(self, name: str) -> str:
+        return self.attributes.get(name) or ""
+
+    @cached_property
+    def words(self) -> str:
+        return " ".join((self.node.text(deep=True) or "").split())
+
+    @cached_property
+    def declarations(self) -> dict[str, str]:
+        return declarations(self.get("style"))
+
+    @property
+    def is_hidden(self) -> bool:
+        return bool(_HIDDEN.search(self.get("style")))
+
+
+@dataclass(frozen=True)
+class Page:
+    rendered: Rendered
+    source: str  # as the author wrote it
+    compiled: str  # what was rendered, Liquid left
+    names: Mapping[str, int]  # the variables used
+    is_mjml: bool = False
+    is_whole: bool = True  # a mail, not a block or a layout alone
+
+    @cached_property
+    def elements(self) -> list[Element]:
+        root = LexborHTMLParser(self.rendered.html).root if self.rendered.html.strip() else None
+        return list(_walk(root, 0, [0])) if root else []
+
+    def tagged(self, *tags: str) -> Iterator[Element]:
+        return (element for element in self.elements if element.tag in tags)
+
+    def line_of(self, *needles: str) -> int | None:
+        """Return the line where the source first says one of `needles`; None where a layout or a block says it."""
+        for needle in filter(None, needles):
+            at = self.source.find(needle)
+            if at >= 0:
+                return self.source.count("\n", 0, at) + 1
+        return None
+
+    def line_matching(self, pattern: str) -> int | None:
+        match = re.search(pattern, self.source, re.IGNORECASE)
+        return self.source.count("\n", 0, match.start()) + 1 if match else None
+
+
+def declarations(style: str) -> dict[str, str]:
+    """Return the declarations of a style attribute, the last of each property."""
+    pairs = (part.partition(":") for part in style.split(";"))
+    return {name.strip().lower(): value.strip() for name, colon, value in pairs if colon}
+
+
+def _walk(node: LexborNode, depth: int, seen: list[int]) -> Iterator[Element]:
+    child: LexborNode | None = node
+    while child is not None and seen[0] < MAX_ELEMENTS:
+        if child.tag and not child.tag.startswith("-"):
+            seen[0] += 1
+            yield Element(child.tag, child.attributes, child, depth)
+            if child.child is not None and depth < MAX_DEPTH:
+                yield from _walk(child.child, depth + 1, seen)
+        child = child.next if depth else None

@@ -1,0 +1,128 @@
+"""Writes the rules of a mail's <style> elements into the elements they speak of, and changes nothing else.
+
+css-inline says which declarations each element gets; they are put into the source as it was written, so that Liquid
+tags, conditional comments and everything else stay where they are, octet for octet. A rule inside @media must still
+win over what stands in an element now, so its declarations become !important.
+"""
+
+import re
+
+from mailops.content.child import CompileFault, ask_child
+from mailops.content.masking import mask, unmask
+
+_NAME = "data-mailops-n"
+_SKIPPED = r"<!--.*?-->|<!\[CDATA\[.*?\]\]>|<(style|script|title|textarea)\b.*?</\1\s*>"
+_START = re.compile(
+    rf"{_SKIPPED}|<([a-zA-Z][\w:-]*)((?:[^<>\"']|\"[^\"]*\"|'[^']*')*)>", re.DOTALL | re.IGNORECASE
+)
+_STYLE_ATTRIBUTE = re.compile(
+    r"(?<![\w-])style\s*=\s*(\"[^\"]*\"|'[^']*'|[^\s\"'>]+)", re.IGNORECASE
+)
+_STYLE_ELEMENT = re.compile(r"(<style\b[^>]*>)(.*?)(</style\s*>)", re.DOTALL | re.IGNORECASE)
+_NUMBERED = re.compile(rf"<[a-zA-Z](?:[^<>\"']|\"[^\"]*\"|'[^']*')*?\s{_NAME}=\"(\d+)\"[^<>]*>")
+_UNSTYLED = frozenset({"html", "head", "meta", "link", "base", "title", "style", "script"})
+
+
+def inline_styles(html: str, *, css: str = "", only_given: bool = False) -> str:
+    """Return `html` with its styles inlined, and with those of `css`; raise CompileFault where it can't be done."""
+    if not css and (only_given or "<style" not in html.lower()):
+        return html
+    masked, tags = mask(html)
+    numbered = _numbered(masked)
+    inlined = ask_child("inline given" if only_given else "inline", numbered, css=css)
+    styled = _styled(masked, _styles(inlined))
+    if not only_given:
+        styled = _STYLE_ELEMENT.sub(lambda m: m[1] + _media_wins(m[2]) + m[3], styled)
+    if sorted(tags) != sorted(_tags_in(styled, tags)):
+        raise CompileFault("The styles could not be inlined around the Liquid tags.")
+    return unmask(styled, tags)
+
+
+def _tags_in(masked: str, tags: list[str]) -> list[str]:
+    return mask(unmask(masked, tags))[1]
+
+
+def _is_element(match: re.Match[str]) -> bool:
+    return match[2] is not None and match[2].lower() not in _UNSTYLED
+
+
+def _numbered(masked: str) -> str:
+    """Give each element an attribute that names it."""
+    numbers = iter(range(len(masked)))
+
+    def number(match: re.Match[str]) -> str:
+        if not _is_element(match):
+            return match[0]
+        return f'<{match[2]} {_NAME}="{next(numbers)}"{match[0][1 + len(match[2]) :]}'
+
+    return _START.sub(number, masked)
+
+
+def _styles(inlined: str) -> dict[int, str]:
+    """Return the style attribute's quoted value of each numbered element that has one."""
+    found = {}
+    for match in _NUMBERED.finditer(inlined):
+        if style := _STYLE_ATTRIBUTE.search(match[0]):
+            found[int(match[1])] = style[1]
+    return found
+
+
+def _styled(masked: str, styles: dict[int, str]) -> str:
+    numbers = iter(range(len(masked)))
+
+    def style(match: re.Match[str]) -> str:
+        if not _is_element(match):
+            return match[0]
+        value = styles.get(next(numbers))
+        written = _STYLE_ATTRIBUTE.search(match[0])
+        if value is None or (written and _same(written[1], value)):
+            return match[0]
+        if written:
+            return f"{match[0][: written.start(1)]}{value}{match[0][written.end(1) :]}"
+        end = match.end(2) - match.start()
+        return f"{match[0][:end]} style={value}{match[0][end:]}"
+
+    return _START.sub(style, masked)
+
+
+def _same(written: str, inlined: str) -> bool:
+    return _bare(written) == _bare(inlined)
+
+
+def _bare(style: str) -> str:
+    return re.sub(r"\s*([:;,])\s*", r"\1", style.strip("\"'").strip()).rstrip(";").lower()
+
+
+def _media_wins(css: str) -> str:
+    """Make what stands inside @media important: inlined declarations would win over it."""
+    parts: list[str] = []
+    at = 0
+    for media in re.finditer(r"@media\b[^{}]*\{", css):
+        end = _closing(css, media.end())
+        if media.start() < at or end < 0:
+            continue
+        block = css[media.end() : end]
+        parts += [
+            css[at : media.end()],
+            re.sub(r"\{[^{}]*\}", lambda rules: _important(rules[0]), block),
+        ]
+        at = end
+    return "".join([*parts, css[at:]])
+
+
+def _important(rules: str) -> str:
+    spaced = re.sub(r"(?<![;{\s])(\s*)\}$", r";\1}", rules)
+    return re.sub(
+        r":(?!\s*//)((?:[^;{}\"'()]|\"[^\"]*\"|'[^']*'|\([^()]*\))*?)(\s*!\s*important)?\s*;",
+        lambda m: f":{m[1].rstrip()} !important;",
+        spaced,
+    )
+
+
+def _closing(css: str, at: int) -> int:
+    depth = 1
+    for brace in re.finditer(r"[{}]", css[at:]):
+        depth += 1 if brace[0] == "{" else -1
+        if depth == 0:
+            return at + brace.start()
+    return -1

@@ -1,0 +1,225 @@
+"""Compiles MJML to HTML, with each Liquid tag in its place, and says at which line a source is wrong."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mailops.content.child import CompileFault, ask_child
+from mailops.content.inlining import inline_styles
+from mailops.content.masking import MASKED, mask, unmask
+
+MAX_DEPTH = 60
+_VOID = frozenset(
+    {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"}
+)
+_HEAD = frozenset(
+    [
+        "mj-attributes",
+        "mj-breakpoint",
+        "mj-font",
+        "mj-html-attributes",
+        "mj-preview",
+        "mj-raw",
+        "mj-style",
+        "mj-title",
+    ]
+)
+_CONTENT = frozenset(
+    [
+        "mj-accordion",
+        "mj-button",
+        "mj-carousel",
+        "mj-divider",
+        "mj-image",
+        "mj-navbar",
+        "mj-raw",
+        "mj-social",
+        "mj-spacer",
+        "mj-table",
+        "mj-text",
+    ]
+)
+# What may stand in what; of elements that aren't named here the content is HTML.
+_INSIDE: dict[str, frozenset[str]] = {
+    "": frozenset({"mjml"}),
+    "mjml": frozenset({"mj-head", "mj-body"}),
+    "mj-head": _HEAD,
+    "mj-body": frozenset({"mj-section", "mj-wrapper", "mj-hero", "mj-raw"}),
+    "mj-wrapper": frozenset({"mj-section", "mj-hero", "mj-raw"}),
+    "mj-section": frozenset({"mj-column", "mj-group", "mj-raw"}),
+    "mj-group": frozenset({"mj-column", "mj-raw"}),
+    "mj-column": _CONTENT,
+    "mj-hero": _CONTENT,
+    "mj-social": frozenset({"mj-social-element", "mj-raw"}),
+    "mj-navbar": frozenset({"mj-navbar-link", "mj-raw"}),
+    "mj-accordion": frozenset({"mj-accordion-element", "mj-raw"}),
+    "mj-accordion-element": frozenset({"mj-accordion-title", "mj-accordion-text", "mj-raw"}),
+    "mj-carousel": frozenset({"mj-carousel-image"}),
+    "mj-html-attributes": frozenset({"mj-selector"}),
+    "mj-selector": frozenset({"mj-html-attribute"}),
+}
+_ALL = frozenset().union(*_INSIDE.values()) | {"mj-all", "mj-class", "mj-include"}
+_TOKEN = re.compile(
+    r"<!--.*?-->|<(mj-style|style|script)\b[^>]*>.*?</\1\s*>"
+    r"|<(/?)([a-zA-Z][\w:-]*)((?:[^<>\"']|\"[^\"]*\"|'[^']*')*)>",
+    re.DOTALL,
+)
+_INLINE_STYLE = re.compile(
+    r"<mj-style\b[^>]*\binline\s*=\s*[\"']inline[\"'][^>]*>(.*?)</mj-style\s*>", re.DOTALL
+)
+
+
+@dataclass(frozen=True)
+class Mistake:
+    sentence: str
+    line: int
+    is_error: bool = True
+
+
+class WrongSource(CompileFault):
+    """The source has mistakes, each at its line."""
+
+    def __init__(self, mistakes: list[Mistake]) -> None:
+        super().__init__(mistakes[0].sentence)
+        self.mistakes = mistakes
+
+
+def compile_mjml(source: str) -> str:
+    """Return the HTML that `source` stands for; raise WrongSource or CompileFault."""
+    masked, tags = mask(source)
+    mistakes = [mistake for mistake in find_mistakes(source) if mistake.is_error]
+    if mistakes:
+        raise WrongSource(mistakes)
+    css = "\n".join(match[1] for match in _INLINE_STYLE.finditer(masked))
+    mark = _mark_for(masked)
+    plain = _INLINE_STYLE.sub("", masked)
+    html = _decoded(ask_child("mjml", _made_plain(plain, mark)), mark)
+    kept = {int(match[1]) for match in MASKED.finditer(html)}
+    lost = [
+        Mistake(f"{tag[:40]} stands where MJML drops it.", _line_of_tag(source, number))
+        for number, tag in enumerate(tags)
+        if number not in kept and not tag.startswith(("{% comment", "{%- comment"))
+    ]
+    if lost:
+        raise WrongSource(lost)
+    html = unmask(html, tags)
+    return inline_styles(html, css=css, only_given=True)
+
+
+def find_mistakes(source: str) -> list[Mistake]:
+    """Return what is wrong with the elements of `source`: the compiler itself names no lines, and drops what it doesn't know."""
+    masked, tags = mask(source)
+    return list(_mistakes(masked, [tag.count("\n") for tag in tags]))
+
+
+def _mistakes(masked: str, breaks: list[int]) -> Iterator[Mistake]:
+    inside: list[tuple[str, int]] = []  # the open elements, each with its line
+    at, line = 0, 1
+    for match in _TOKEN.finditer(masked):
+        between = masked[at : match.start()]
+        parent = inside[-1][0] if inside else ""
+        if parent in _INSIDE and re.sub(r"<!--.*?-->|[\ue000\ue005]\d+\ue001", "", between).strip():
+            yield Mistake(
+                f"Words stand between elements in <{parent or 'nothing'}>, where MJML drops them.",
+                line + _breaks(between[: len(between) - len(between.lstrip())], breaks),
+                is_error=parent == "",
+            )
+        line += _breaks(between, breaks)
+        if name := match[3]:
+            if match[2]:
+                yield from _close(name, inside, line)
+            else:
+                yield from _open(name, parent, line)
+                if not match[4].rstrip().endswith("/") and name.lower() not in _VOID:
+                    inside.append((name, line))
+        line += _breaks(match[0], breaks)
+        at = match.end()
+        if len(inside) > MAX_DEPTH:
+            yield Mistake(f"Elements are nested more than {MAX_DEPTH} deep.", line)
+            return
+    for name, opened in inside:
+        yield Mistake(f"<{name}> is opened here and not closed.", opened)
+    if "<mjml" not in masked:
+        yield Mistake("MJML begins with <mjml> and <mj-body>.", 1)
+
+
+def _breaks(text: str, breaks: list[int]) -> int:
+    return text.count("\n") + sum(breaks[int(match[1])] for match in MASKED.finditer(text))
+
+
+def _open(name: str, parent: str, line: int) -> Iterator[Mistake]:
+    if name == "mj-include":
+        yield Mistake("Files can't be included; use {% render 'the name of a block' %}.", line)
+    elif name.startswith("mj") and name not in _ALL:
+        yield Mistake(f"MJML has no element <{name}>.", line)
+    elif (parent in _INSIDE and name not in _INSIDE[parent]) or (
+        name.startswith("mj-") and parent not in _INSIDE and parent != "mj-attributes"
+    ):
+        where = f"in <{parent}>" if parent else "outside of <mjml>"
+        yield Mistake(f"<{name}> may not stand {where}.", line)
+
+
+def _close(name: str, inside: list[tuple[str, int]], line: int) -> Iterator[Mistake]:
+    if name.lower() in _VOID:
+        return
+    names = [opened for opened, _ in inside]
+    if name not in names:
+        yield Mistake(f"</{name}> closes nothing.", line)
+        return
+    while inside:
+        opened, at = inside.pop()
+        if opened == name:
+            return
+        yield Mistake(f"<{opened}> is opened here and not closed before </{name}>.", at)
+
+
+def _mark_for(masked: str) -> str:
+    mark = "xqz"
+    while mark in masked:
+        mark += "z"
+    return mark
+
+
+def _made_plain(masked: str, mark: str) -> str:
+    """Return what the compiler writes as it reads it.
+
+    It takes an HTML element that is never closed for open, and in attributes it writes quotes, backslashes and letters
+    beyond ASCII as Rust would: so the first are closed, and the others stand there as words that begin with `mark`.
+    """
+
+    def plain(match: re.Match[str]) -> str:
+        if match[3] is None:
+            return match[0]
+        is_void = match[3].lower() in _VOID
+        if match[2]:
+            return "" if is_void else match[0]
+        attributes = _QUOTED.sub(lambda value: f'"{_encoded(value[0][1:-1], mark)}"', match[4])
+        is_open = is_void and not attributes.rstrip().endswith("/")
+        return f"<{match[3]}{attributes}{' /' if is_open else ''}>"
+
+    titled = _TITLE.sub(lambda title: title[1] + _encoded(title[2], mark) + title[3], masked)
+    return _TOKEN.sub(plain, titled)
+
+
+_QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
+_TITLE = re.compile(r"(<mj-title>)(.*?)(</mj-title\s*>)", re.DOTALL)  # becomes an attribute, too
+_UNSAFE = re.compile(r"[^\x20-\x7e]|[\\\"']")
+
+
+def _encoded(value: str, mark: str) -> str:
+    return _UNSAFE.sub(lambda letter: f"{mark}{ord(letter[0]):x}_", value)
+
+
+def _decoded(html: str, mark: str) -> str:
+    def letter(match: re.Match[str]) -> str:
+        found = chr(int(match[1], 16))
+        return "&quot;" if found == '"' else found
+
+    return re.sub(rf"{mark}([0-9a-f]+)_", letter, html)
+
+
+def _line_of_tag(source: str, number: int) -> int:
+    at = 0
+    for _ in range(number + 1):
+        at = source.find("{", at) + 1
+    return source.count("\n", 0, at) + 1

@@ -1,0 +1,201 @@
+"""Releases: publishing with its gates and its second person, rolling back, and what a change of a part would change."""
+
+from django.contrib import messages as toasts
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.views.decorators.http import require_POST
+
+from mailops.accounts.permissions import Act, confirm_password, may, needs, user_of
+from mailops.content import approving, dependents, publishing
+from mailops.content.differing import State, compare
+from mailops.content.forms import AskForm, DecideForm, OverrideForm, PublishForm
+from mailops.content.models import Approval, MailTemplate
+from mailops.content.rendering import RenderError
+from mailops.content.showing import version_or_404
+from mailops.lib.htmx import render_page
+
+
+@needs(Act.AUTHOR)
+def template_publish(request: HttpRequest, template_id: int) -> HttpResponse:
+    template = get_object_or_404(MailTemplate.objects.select_related("layout"), pk=template_id)
+    look, others = publishing.look_at_draft(template)
+    all_looks = [look, *others.values()]
+    seen = publishing.release_hash(template, look.parts)
+    form = PublishForm(
+        request.POST if request.method == "POST" else None,
+        initial={"seen": seen},
+        warnings=sum(len(one.warnings) for one in all_looks),
+    )
+    users = dependents.users_of(template)
+    if request.method == "POST" and form.is_valid():
+        try:
+            version = publishing.publish(
+                template,
+                user_of(request),
+                form.cleaned_data["note"],
+                seen_hash=form.cleaned_data["seen"] or None,
+                has_nodded=form.cleaned_data.get("nod", False),
+            )
+        except (RenderError, *publishing.REFUSALS) as error:
+            form.add_error(None, publishing.words_of(error))
+        else:
+            toasts.success(request, f"Version {version.number} is published.")
+            if users:
+                return redirect("content:dependents", template.pk, version.number)
+            return redirect("content:detail", template.pk)
+    latest = template.latest_version
+    draft = State.of_draft(template)
+    return render_page(
+        request,
+        "content/template_publish.html",
+        {
+            "template": template,
+            "form": form,
+            "look": look,
+            "others": others,
+            "has_errors": any(one.errors for one in all_looks),
+            "latest": latest,
+            "next_number": latest.number + 1 if latest else 1,
+            "parts": compare(State.of_version(latest), draft) if latest else [],
+            "users": users,
+            "approval": approving.newest(template, seen),
+            "ask_form": AskForm(initial={"seen": seen}),
+            "is_open_to_override": may(request.user, Act.SIGN),
+        },
+        status=422 if form.errors else 200,
+    )
+
+
+@needs(Act.AUTHOR)
+@require_POST
+def approval_ask(request: HttpRequest, template_id: int) -> HttpResponse:
+    template = get_object_or_404(MailTemplate.objects.select_related("layout"), pk=template_id)
+    form = AskForm(request.POST)
+    if not form.is_valid():
+        toasts.error(request, "The request is not valid.")
+        return redirect("content:publish", template.pk)
+    try:
+        asked = approving.ask(
+            template=template, actor=user_of(request), note=form.cleaned_data["note"]
+        )
+    except RenderError as error:
+        toasts.error(request, str(error))
+        return redirect("content:publish", template.pk)
+    toasts.success(request, "Somebody else can now look at it and approve it.")
+    return redirect("content:approval", asked.pk)
+
+
+@needs(Act.SEE, to_change=Act.AUTHOR)
+def approval_detail(request: HttpRequest, approval_id: int) -> HttpResponse:
+    approval = get_object_or_404(
+        Approval.objects.select_related("template__layout", "asked_by", "decided_by"),
+        pk=approval_id,
+    )
+    template = approval.template
+    form = DecideForm(request.POST if request.method == "POST" else None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            approving.decide(
+                approval=approval,
+                actor=user_of(request),
+                is_approved=form.cleaned_data["decision"] == "approve",
+                reason=form.cleaned_data["reason"],
+            )
+        except approving.NotYours as error:
+            form.add_error(None, str(error))
+        else:
+            return redirect("content:approval", approval.pk)
+    look, others = publishing.look_at_draft(template)
+    latest = template.latest_version
+    draft = State.of_draft(template)
+    is_current = publishing.release_hash(template, look.parts) == approval.content_hash
+    return render_page(
+        request,
+        "content/approval_detail.html",
+        {
+            "approval": approval,
+            "template": template,
+            "form": form,
+            "look": look,
+            "others": others,
+            "latest": latest,
+            "is_current": is_current,
+            "may_decide": is_current
+            and approval.is_approved is None
+            and may(request.user, Act.AUTHOR)
+            and not approving.is_author(approval, user_of(request)),
+            "parts": compare(State.of_version(latest) if latest else State.empty(), draft),
+        },
+        status=422 if form.errors else 200,
+    )
+
+
+@needs(Act.SIGN)
+@confirm_password
+def template_override(request: HttpRequest, template_id: int) -> HttpResponse:
+    """Publish without a second person: for the night when nobody else is there."""
+    template = get_object_or_404(MailTemplate.objects.select_related("layout"), pk=template_id)
+    form = OverrideForm(request.POST if request.method == "POST" else None)
+    if request.method == "POST" and form.is_valid():
+        reason = form.cleaned_data["reason"]
+        try:
+            version = publishing.publish(template, user_of(request), override_reason=reason)
+        except (RenderError, *publishing.REFUSALS) as error:
+            form.add_error(None, publishing.words_of(error))
+        else:
+            toasts.success(request, f"Version {version.number} is published, without approval.")
+            return redirect("content:detail", template.pk)
+    return render_page(
+        request,
+        "content/template_override.html",
+        {"template": template, "form": form},
+        status=422 if form.errors else 200,
+    )
+
+
+@needs(Act.AUTHOR)
+def version_roll_back(request: HttpRequest, template_id: int, number: int) -> HttpResponse:
+    version = version_or_404(template_id, number)
+    template = version.template
+    latest = template.latest_version
+    if request.method == "POST":
+        try:
+            release = publishing.roll_back(version=version, actor=user_of(request))
+        except publishing.NothingToPublish:
+            toasts.error(request, f"Version {number} is the newest already.")
+        else:
+            toasts.success(
+                request, f"Version {release.number} is out: it is what version {number} was."
+            )
+        return redirect("content:detail", template_id)
+    return render_page(
+        request,
+        "content/version_roll_back.html",
+        {
+            "version": version,
+            "template": template,
+            "latest": latest,
+            "parts": compare(State.of_version(latest), State.of_version(version)) if latest else [],
+        },
+    )
+
+
+@needs(Act.AUTHOR)
+def version_dependents(request: HttpRequest, template_id: int, number: int) -> HttpResponse:
+    """Show what a layout's or block's version would change, and publish that where it is wanted."""
+    version = version_or_404(template_id, number)
+    changes = dependents.changes_by(version)
+    if request.method == "POST":
+        chosen = {int(pk) for pk in request.POST.getlist("template") if pk.isdecimal()}
+        made = dependents.republish(
+            version=version,
+            chosen=[change for change in changes if change.template.pk in chosen],
+            actor=user_of(request),
+        )
+        toasts.success(request, f"{made} of {len(chosen)} mails were published anew.")
+        return redirect("content:dependents", template_id, number)
+    return render_page(
+        request,
+        "content/version_dependents.html",
+        {"version": version, "template": version.template, "changes": changes},
+    )

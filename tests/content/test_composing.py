@@ -1,0 +1,186 @@
+"""A mail is put together from its source, its layout and blocks, and nothing of Liquid gets lost on the way."""
+
+import pytest
+
+from mailops.content.checking import look_over
+from mailops.content.child import CompileFault, ask_child
+from mailops.content.composing import Uncomposable, compose
+from mailops.content.hardening import harden
+from mailops.content.inlining import inline_styles
+from mailops.content.mjml import WrongSource, compile_mjml, find_mistakes
+from mailops.content.models import MailTemplate
+from mailops.content.publishing import publish
+from mailops.content.rendering import compile_sources
+from mailops.content.starters import STARTERS
+
+
+def mjml(inside):
+    return (
+        f"<mjml><mj-body><mj-section><mj-column>{inside}</mj-column></mj-section></mj-body></mjml>"
+    )
+
+
+def rendered(html, data):
+    return compile_sources(subject="", html=html, text="x").render(data).html
+
+
+class TestMjml:
+    def test_keeps_liquid_tags_in_tables_attributes_and_between_sections(self):
+        source = (
+            "<mjml><mj-head><mj-title>{{ t }}</mj-title><mj-style>.a { color: {{ c }} }</mj-style></mj-head><mj-body>"
+            "{% for s in rows %}<mj-section><mj-column><mj-table>{% for i in rows %}<tr><td>{{ i }}</td></tr>"
+            '{% endfor %}</mj-table><mj-button href="{{ u | append: "/x" }}">“Go” &amp; see</mj-button>'
+            "</mj-column></mj-section>{% endfor %}</mj-body></mjml>"
+        )
+        html = compile_mjml(source)
+        for tag in ("{{ t }}", "{{ c }}", '"{{ u | append: "/x" }}"', "“Go” &amp; see"):
+            assert tag in html
+        filled = rendered(html, {"rows": ["a", "b"], "u": "https://x.example"})
+        assert filled.count("<tr><td>a</td></tr><tr><td>b</td></tr>") == 2
+
+    def test_writes_quotes_and_letters_of_attributes_as_they_were(self):
+        html = compile_mjml(
+            mjml("<mj-image src='/a.png' alt='Grüße “\u00a0” \"x\" \\' width='50px' />")
+        )
+        assert 'alt="Grüße “\u00a0” &quot;x&quot; \\"' in html
+
+    @pytest.mark.parametrize(
+        ("inside", "words", "line"),
+        [
+            ("\n<mj-txt>a</mj-txt>", "no element <mj-txt>", 2),
+            ("\n\n<mj-section></mj-section>", "may not stand in <mj-column>", 3),
+            ("\n<mj-text>a", "opened here and not closed", 2),
+            ("{% if a %}\n{% endif %}\n<mj-text><b>a</mj-text>", "<b> is opened", 3),
+            ("<mj-text>a</b></mj-text>", "closes nothing", 1),
+            ("<mj-include path='/etc/passwd' />", "can't be included", 1),
+        ],
+    )
+    def test_names_the_line_of_a_mistake(self, inside, words, line):
+        (mistake, *_) = find_mistakes(mjml(inside))
+        assert (words in mistake.sentence, mistake.line) == (True, line)
+        with pytest.raises(WrongSource):
+            compile_mjml(mjml(inside))
+
+    def test_refuses_a_tag_that_would_get_lost(self):
+        with pytest.raises(WrongSource, match="drops it"):
+            compile_mjml(mjml('<mj-text nothing="{{ a }}">x</mj-text>'))
+
+    def test_closes_what_html_never_closes(self):
+        assert "<br" in compile_mjml(mjml("<mj-text>a<br>b <img src='x' alt=''></mj-text>"))
+
+
+class TestInlining:
+    STYLED = (
+        "<style>p { color: red } @media (x) { p { color: blue } }</style>{a}<p class=x>Hi</p>{b}"
+    )
+
+    def test_changes_nothing_but_styles(self):
+        html = "<!doctype html>\n<!--[if mso]><p>x</p><![endif]--><table>{% for a in b %}<tr><td>{{ a }}</table>"
+        source = f"<style>td {{ color: red }}</style>{html}"
+        assert inline_styles(source) == source.replace("<td>", '<td style="color: red;">')
+
+    def test_lets_media_queries_win(self):
+        html = inline_styles(self.STYLED.replace("{a}", "").replace("{b}", ""))
+        assert "p { color: blue !important; }" in html
+        assert '<p style="color: red;" class=x>' in html
+
+    def test_adds_to_a_style_that_is_there(self):
+        html = inline_styles('<style>p{color:red}</style><p style="margin: {{ m }}">x</p>')
+        assert "color:red" in html.replace(" ", "").split("</style>")[1]
+        assert "{{ m }}" in html
+
+    def test_leaves_mail_without_styles_alone(self):
+        assert inline_styles("<p>{{ a }}") == "<p>{{ a }}"
+
+
+class TestHardening:
+    SOURCE = (
+        '<a href="{{ url }}">{{ n }}</a><a href="https://x.example/{{ n }}?q={{ n }}" '
+        'style="color: {{ c }}">x</a><style>.a { color: {{ c }} }</style>'
+    )
+
+    def test_keeps_data_from_breaking_an_address_or_a_style(self):
+        data = {"url": " jaVascript:alert(1)", "n": 'a&b=1#"<', "c": "red;} * {display:none"}
+        html = rendered(harden(self.SOURCE), data)
+        assert 'href="#"' in html
+        assert "https://x.example/a%26b%3D1%23%22%3C?q=a%26b%3D1%23%22%3C" in html
+        assert "color: red * displaynone" in html
+        assert ";" not in html.split('style="color')[1].split('"')[0]
+
+    def test_lets_sound_values_through(self):
+        data = {"url": "https://x.example/?a=1&b=2", "n": "Ada Müller", "c": "#ff0000"}
+        html = rendered(harden(self.SOURCE), data)
+        assert 'href="https://x.example/?a=1&amp;b=2"' in html
+        assert "q=Ada%20M%C3%BCller" in html
+        assert "color: #ff0000" in html
+
+    def test_leaves_what_the_author_encoded(self):
+        source = '<a href="https://x.example/?q={{ n | url_encode }}">{{ unsubscribe_url }}</a>'
+        assert harden(source) == source
+
+
+class TestChild:
+    def test_survives_what_kills_it(self):
+        deep = "<mjml><mj-body>" + "<mj-wrapper>" * 30_000
+        with pytest.raises(CompileFault):
+            ask_child("mjml", deep + "</mj-wrapper>" * 30_000)
+
+
+@pytest.fixture
+def footer(db, editor):
+    block = MailTemplate.objects.create(
+        name="Footer", kind="block", draft_html="<p>Acme Ltd\n{{ city }}</p>"
+    )
+    return publish(block, editor)
+
+
+@pytest.fixture
+def frame(db, editor, footer):
+    layout = MailTemplate.objects.create(
+        name="Frame",
+        kind="layout",
+        draft_html="<html lang='en'><body>\n{{ content }}\n{% render 'Footer' %}</body></html>",
+    )
+    return publish(layout, editor)
+
+
+class TestLayoutsAndBlocks:
+    def test_stand_around_and_in_a_mail(self, frame, footer):
+        composed = compose("<h1>Hi</h1>", layout=frame.template)
+        assert "<body>\n<h1>Hi</h1>\n<p>Acme Ltd" in composed.html
+        assert composed.parts == sorted(
+            [[frame.template_id, frame.number], [footer.template_id, footer.number]]
+        )
+
+    def test_leave_lines_where_the_author_wrote_them(self, frame):
+        look = look_over(
+            subject="x",
+            html="{% render 'Footer' %}\n<p>{{ nope }}</p>\n<img src='/x.png'>",
+            text="",
+            sample={"city": "Lisbon"},
+            layout=frame.template,
+        )
+        lines = {problem.rule: problem.line for problem in look.problems}
+        assert (lines["liquid.unknown_name"], lines["mail.alt"]) == (2, 3)
+
+    @pytest.mark.parametrize("html", ["{% render 'Nothing' %}", "{% render 'Round' %}"])
+    def test_end_with_a_sentence(self, db, editor, html):
+        block = MailTemplate.objects.create(name="Round", kind="block", draft_html="x")
+        version = publish(block, editor)
+        version.source = "{% render 'Round' %}"
+        with pytest.raises(Uncomposable):
+            compose(html, replaced=version)
+
+
+class TestStarters:
+    @pytest.mark.parametrize("name", ["letter", "receipt", "mjml"])
+    def test_have_no_warnings(self, name):
+        starter = STARTERS[name]
+        look = look_over(
+            subject=starter.subject,
+            html=starter.html,
+            text="",
+            sample=starter.sample,
+            syntax=starter.syntax,
+        )
+        assert [problem.sentence for problem in look.warnings + look.errors] == []
