@@ -6,8 +6,11 @@ import time
 from collections.abc import Callable
 
 import redis
+from django.conf import settings
+from kombu.connection import Connection
 
 from bench.crash.faults import Extent, fault
+from bench.crash.faults.database import restart
 from bench.crash.scene import BULK, MORE_PORTS, Scene
 from bench.stage import HOME, wait_for
 from mailops.lib.supervisor import answers
@@ -50,6 +53,24 @@ def queues_purged_asleep(scene: Scene) -> None:
 
 
 @fault(
+    "the embedded broker away for five minutes, with the database it lives in",
+    short=Extent(300),
+    long=Extent(1_500),
+)
+def database_long_away(scene: Scene) -> None:
+    scene.start_receiver()
+    scene.start_workers()
+    scene.launch()
+    scene.wait_taken(scene.size // 2)
+    scene.wait_sending(BULK[0])
+    restart(scene, meanwhile=lambda: time.sleep(_outage(scene)))
+    scene.broke()
+    scene.keep_busy()
+    scene.wait_resumed()
+    scene.bound = 0  # the workers live: replies wait in their memory
+
+
+@fault(
     "Redis flushed, killed, five minutes away, and started again",
     short=Extent(300),
     long=Extent(1_500),
@@ -69,7 +90,7 @@ def redis_lost(scene: Scene) -> None:
 
 
 @fault(
-    "RabbitMQ killed with all it held, five minutes away, and started anew",
+    "RabbitMQ purged, killed with all it held, five minutes away, and started anew",
     short=Extent(300),
     long=Extent(1_500),
 )
@@ -103,9 +124,16 @@ def rabbitmq_lost(scene: Scene) -> None:
             },
         )
 
+    url = f"amqp://guest:guest@127.0.0.1:{BROKER_PORT}//"
+
+    def purge() -> None:
+        with Connection(url) as broker, broker.channel() as channel:  # type: ignore[no-untyped-call]
+            for queue in settings.CELERY_TASK_QUEUES:
+                channel.queue_purge(queue)
+
     # its port mapper, which it would leave running
     scene.stage.start("mapper", mapper, "-port", str(MAPPER_PORT), "-address", "127.0.0.1")
-    _lose(scene, f"amqp://guest:guest@127.0.0.1:{BROKER_PORT}//", start, lambda: None)
+    _lose(scene, url, start, purge)
 
 
 def _lose(scene: Scene, url: str, start: Callable[[], None], flush: Callable[[], None]) -> None:
@@ -120,9 +148,13 @@ def _lose(scene: Scene, url: str, start: Callable[[], None], flush: Callable[[],
     flush()
     scene.wait_taken(scene.size // 2)
     scene.kill("broker", signal.SIGKILL)
-    time.sleep(SHORT_OUTAGE_SECONDS if scene.is_short else OUTAGE_SECONDS)
+    time.sleep(_outage(scene))
     start()
     wait_for(lambda: answers("127.0.0.1", BROKER_PORT), "the broker again", BROKER_STARTS_IN)
     scene.broke()
     scene.launch(scene.good(scene.size))  # the first may have been sent without any hint
     scene.wait_resumed()
+
+
+def _outage(scene: Scene) -> float:
+    return SHORT_OUTAGE_SECONDS if scene.is_short else OUTAGE_SECONDS

@@ -23,7 +23,7 @@ SAYS = "The database does not answer"
     quick=True,
 )
 def database_stopped(scene: Scene) -> None:
-    _strike_often(scene, lambda: _restart(scene))
+    _strike_often(scene, lambda: restart(scene))
 
 
 @fault("all connections to PostgreSQL cut", short=Extent(500, 3), long=Extent(1_500, 10))
@@ -58,7 +58,7 @@ def database_away(scene: Scene) -> None:
         scene.notes.append(f"{more} mails were taken while it was away, {asked} pages said so")
         scene.expect(f"{more} mails left without a mark, {most} may", holds=more <= most)
 
-    _strike_often(scene, lambda: _restart(scene, meanwhile=look))
+    _strike_often(scene, lambda: restart(scene, meanwhile=look))
     for each in ("/healthz/", "/", f"/campaigns/{scene.campaigns[0].pk}/"):
         answer = pages.ask(each)
         scene.expect(f"{each} answers {answer.status} when all is well", holds=answer.status == 200)
@@ -77,7 +77,7 @@ def _strike_often(scene: Scene, strike: Callable[[], None]) -> None:
     scene.bound = 0  # the workers live: replies wait in their memory
 
 
-def _restart(scene: Scene, *, meanwhile: Callable[[], None] | None = None) -> None:
+def restart(scene: Scene, *, meanwhile: Callable[[], None] | None = None) -> None:
     """Let the server die without its last words, and start it on what is on the disk."""
     server = scene.stage.server
     assert server.process is not None
