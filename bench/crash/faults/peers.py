@@ -1,9 +1,9 @@
 """7 and 8: servers that refuse, drop and stall, in each phase."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from itertools import chain, zip_longest
+from itertools import zip_longest
 from socket import create_server, socket
 
 from bench.crash.faults import Extent, fault
@@ -94,10 +94,17 @@ def _expect_flow(scene: Scene, quick: Campaign, slow: Campaign) -> None:
     scene.expect("the stalls held up the other stream", holds=quick.finished_at < slow.finished_at)
 
 
-def mix(scene: Scene, behaviors: Mapping[str, set[Status]]) -> list[str]:
-    """Return the faulty ones, strewn evenly over good ones, and set the bound."""
-    drawn = [scene.drawing(behavior, scene.times) for behavior in behaviors]
-    faulty = list(chain.from_iterable(zip(*drawn, strict=True)))
+def mix(
+    scene: Scene, behaviors: Mapping[str, set[Status]], *, once: Collection[str] = ()
+) -> list[str]:
+    """Return the faulty ones, strewn evenly over good ones, and set the bound.
+
+    Those of `once` come one time only: where a server wishes again and again to be sent less, whatever it is sent, mail
+    rightly leaves ever more slowly.
+    """
+    drawn = [scene.drawing(each, 1 if each in once else scene.times) for each in behaviors]
+    rounds = zip_longest(*drawn)
+    faulty = [one for each in rounds for one in each if one is not None]
     good = scene.good(scene.size - len(faulty))
     step = len(good) // len(faulty)
     groups = [good[at : at + step] for at in range(0, len(good), step)]
