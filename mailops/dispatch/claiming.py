@@ -94,13 +94,13 @@ def usable_carriers(lane: str) -> list[Carrier]:
                              coalesce(bool_and(o.stands_still OR o.may_be_spent), TRUE) AS is_open
                         FROM (SELECT t.id, t.daily_quota IS NOT NULL OR EXISTS (
                                          SELECT FROM transports_warmup u WHERE u.transport_id = t.id) AS may_be_spent,
-                                     t.breaker <> 'closed' OR (t.state = 'paused'
+                                     t.environment <> s.environment OR t.breaker <> 'closed' OR (t.state = 'paused'
                                          AND t.pause_cause IN ('person', 'fault')) AS stands_still
                                 FROM transports_route o JOIN transports_transport t ON t.id = o.transport_id
                                WHERE o.stream_id = r.stream_id AND o.position < r.position) o) b
                 WHERE r.stream_id = s.id AND b.is_open) r ON TRUE
           JOIN transports_transport t ON t.id = r.transport_id
-         WHERE s.kind = %s AND s.state = 'running' AND t.state = 'running'
+         WHERE s.kind = %s AND s.state = 'running' AND t.state = 'running' AND t.environment = s.environment
            AND (t.backoff_until IS NULL OR t.backoff_until <= clock_timestamp())
          GROUP BY t.id
         """,

@@ -48,7 +48,7 @@ def fetch(
     try:
         if parts.scheme == "https":
             connection = _wrapped(connection, host)
-        with _Deadline(connection, seconds) as deadline:
+        with Deadline(connection, seconds) as deadline:
             if isinstance(connection, ssl.SSLSocket):
                 connection.do_handshake()
             answer = _ask(connection, parts, (method, body, headers or {}), max_octets)
@@ -62,7 +62,7 @@ def fetch(
     return answer
 
 
-class _Deadline:
+class Deadline:
     """Cuts a connection when its time is up, however slowly the answer drips."""
 
     def __init__(self, connection: socket.socket, seconds: float) -> None:

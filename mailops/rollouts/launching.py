@@ -14,6 +14,7 @@ from mailops.campaigns.preflight import blockers, latest_preflight, why_stale
 from mailops.dispatch.tasks import tick
 from mailops.rollouts.models import Checklist, ChecklistItem, Override
 from mailops.rollouts.probing import checklists_of, settle
+from mailops.transports.models import Stream
 
 
 class NotLaunched(Exception):
@@ -54,7 +55,10 @@ def gates_of(campaign: Campaign, *, at_start: bool = False) -> list[Gate]:
     minutes old, are no objection then.
     """
     gates = [_rehearsal(campaign, at_start=at_start)]
-    return [*gates, _checklist(campaign)] if campaign.stream.is_bulk else gates
+    if campaign.stream.is_bulk:
+        gates.append(_checklist(campaign))
+    way_out = _way_out(campaign.stream)
+    return gates if way_out.is_open else [*gates, way_out]
 
 
 def _rehearsal(campaign: Campaign, *, at_start: bool) -> Gate:
@@ -78,6 +82,27 @@ def _rehearsal(campaign: Campaign, *, at_start: bool) -> Gate:
         may_be_overridden=is_possible,
         url=url,
         remedy="See the rehearsal",
+    )
+
+
+def _way_out(stream: Stream) -> Gate:
+    """Ask for a transport of the stream's own environment; nothing may override that, since nothing would leave."""
+    routes = stream.routes.select_related("transport")
+    foreign = [r.transport for r in routes if r.transport.environment != stream.environment]
+    kind = stream.get_environment_display().lower()
+    objections = {}
+    if len(foreign) == len(routes):
+        names = ", ".join(f"{one} ({one.get_environment_display().lower()})" for one in foreign)
+        objections["environment"] = (
+            f"{stream} is for {kind}, and none of its transports is: {names}."
+            if foreign
+            else f"{stream} has no transport."
+        )
+    return Gate(
+        title="A way out",
+        objections=objections,
+        url=reverse("transports:stream-edit", args=[stream.pk]),
+        remedy="Choose its transports",
     )
 
 

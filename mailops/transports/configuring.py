@@ -17,6 +17,7 @@ from mailops.transports.requirements import domains_of, require_records
 _TRANSPORT_FIELDS = (
     "name",
     "kind",
+    "environment",
     "host",
     "port",
     "security",
@@ -30,6 +31,8 @@ _TRANSPORT_FIELDS = (
 _STREAM_FIELDS = (
     "name",
     "kind",
+    "environment",
+    "routing",
     "domain_id",
     "owner_id",
     "guarantee",

@@ -28,7 +28,8 @@ from mailops.protocol.classification import classify
 from mailops.protocol.reply import Reply
 from mailops.transports.causes import CAUSES
 from mailops.transports.kinds import session_of
-from mailops.transports.kinds.anymail import SesSession
+from mailops.transports.kinds.http_api import HttpApiSession
+from mailops.transports.kinds.ses import SesSession
 from mailops.transports.kinds.smtp import SmtpSession
 from mailops.transports.models import Credential, Transport
 from mailops.transports.sessions import Envelope, Phase, SessionFault, SessionLost
@@ -174,8 +175,10 @@ def diagnose(
     try:
         if isinstance(session, SmtpSession):
             _try_smtp(session, diagnosis, recipient)
-        else:
+        elif isinstance(session, SesSession):
             _try_ses(session, diagnosis, recorder)
+        else:
+            _try_api(session, diagnosis, recorder)
     except SessionFault as fault:
         cause = CAUSES[fault.cause]
         diagnosis.fail(cause.what, cause.fix, cause=fault.cause, detail=fault.detail)
@@ -277,6 +280,18 @@ def _ask(session: SmtpSession, diagnosis: Diagnosis, recipient: str) -> None:
     meaning = classify(offer.reply, offer.phase.value)
     cause = "sender_refused" if offer.phase is Phase.MAIL else "recipient_refused"
     diagnosis.fail(meaning.sentence, meaning.fix, cause=cause, detail=str(offer.reply))
+
+
+def _try_api(session: HttpApiSession, diagnosis: Diagnosis, recorder: Recorder) -> None:
+    recorder.entered(Phase.CONNECT)
+    session.open()
+    diagnosis.note("connect", f"Connected to {session.peer}.")
+    if session.connection.tls is not None:
+        diagnosis.tls = _describe_tls(session.connection.tls)
+    recorder.finish_step()
+    diagnosis.steps.append(Step(name="account", title=TITLES["account"]))
+    diagnosis.note("account", session.check_account())
+    diagnosis.auth = {"mechanisms": [session.api.key_label], "is_logged_in": True}
 
 
 def _try_ses(session: SesSession, diagnosis: Diagnosis, recorder: Recorder) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from mailops.transports.kinds.apis import APIS, Api
 from mailops.transports.models import Transport
 
 
@@ -19,20 +20,17 @@ class Preset:
     username: str = ""
     spf_include: str = ""
     warning: str = ""
+    daily_quota: int | None = None
+    rate_per_minute: int | None = None
+    limits: str = ""  # what a person should know of them
+    dkim_selectors: tuple[str, ...] = ()
 
 
-_PRESETS = (
+_SMTP = (
     Preset(
         key="smtp",
         name="Any SMTP server",
         login="Host, port, user name and password as your provider names them.",
-    ),
-    Preset(
-        key="ses_api",
-        name="Amazon SES (API)",
-        kind="amazon_ses",
-        login="An IAM access key with the right ses:SendRawEmail and ses:GetAccount; its id is the user name.",
-        spf_include="amazonses.com",
     ),
     Preset(
         key="ses",
@@ -69,6 +67,7 @@ _PRESETS = (
         host="smtp.gmail.com",
         login="Your address, and an app password (it needs two-step verification).",
         spf_include="_spf.google.com",
+        daily_quota=500,
         warning="Gmail lets one account write to 500 recipients a day: it is for people, not for applications.",
     ),
     Preset(
@@ -85,6 +84,24 @@ _PRESETS = (
         login="The user name is the word “apikey”; the API key is the password.",
     ),
 )
+
+
+def _of_api(api: Api) -> Preset:
+    return Preset(
+        key="ses_api" if api.kind == Transport.Kind.SES else f"{api.kind}_api",
+        name=f"{api.name} (API)",
+        kind=api.kind,
+        login=api.login,
+        username="" if api.user_label else "api",
+        spf_include=api.spf_include,
+        dkim_selectors=api.dkim_selectors,
+        rate_per_minute=api.rate_per_minute,
+        limits=api.limits,
+        warning=api.warning,
+    )
+
+
+_PRESETS = (*_SMTP, *(_of_api(api) for api in APIS.values()))
 PRESETS: dict[str, Preset] = {preset.key: preset for preset in _PRESETS}
 
 
@@ -97,8 +114,8 @@ class Advice:
 
 def advise(transport: Transport) -> list[Advice]:
     """Return what a person should know about this transport's endpoint."""
-    if transport.kind != Transport.Kind.SMTP:
-        return []
+    if api := APIS.get(transport.kind):
+        return [Advice(api.name, "info", api.warning)] if api.warning else []
     found = [] if transport.is_trusted_relay else _on_port(transport.port, transport.security)
     if transport.is_trusted_relay:
         found.append(
@@ -112,6 +129,30 @@ def advise(transport: Transport) -> list[Advice]:
     if preset and preset.warning:
         found.append(Advice(preset.name, "warn", preset.warning))
     return found
+
+
+def misfits(transport: Transport) -> dict[str, str]:
+    """Return what of port and TLS its environment does not allow, by field.
+
+    Development may try what it likes; what stands in MAILOPS_TRUSTED_RELAYS is somebody's deliberate choice.
+    """
+    if transport.environment == Transport.Environment.DEVELOPMENT or transport.is_trusted_relay:
+        return {}
+    wrong = {}
+    if not transport.is_smtp:
+        if transport.options.get("sandbox_id") and transport.is_production:
+            wrong["sandbox_id"] = (
+                "A sandbox's mail reaches nobody: choose staging, or leave it out."
+            )
+        return wrong
+    for advice in _on_port(transport.port, transport.security):
+        if advice.tone == "bad":
+            wrong["security"] = advice.sentence
+    if transport.port == 25 and transport.is_production:
+        wrong["port"] = (
+            "Production submits on 587 or 465: port 25 is for mail between servers and blocked by most networks."
+        )
+    return wrong
 
 
 def _on_port(port: int, security: str) -> list[Advice]:

@@ -11,6 +11,7 @@ from mailops.campaigns.rehearsing import check_chunk
 from mailops.rollouts.launching import NotLaunched, gates_of, launch
 from mailops.rollouts.models import ChecklistItem, Override
 from mailops.rollouts.probing import checklists_of
+from mailops.transports.models import Transport
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -50,6 +51,13 @@ class TestGates:
         type(rehearsed.audience).objects.filter(pk=rehearsed.audience_id).update(revision=99)
         rehearsed.refresh_from_db()
         assert "changed" in gates_of(rehearsed)[0].objections["rehearsal"]
+
+    def test_transports_of_another_environment_carry_no_campaign(self, rehearsed, operator):
+        Transport.objects.update(environment="staging")
+        way_out = gates_of(rehearsed)[-1]
+        assert not way_out.may_be_overridden
+        with pytest.raises(NotLaunched, match="is for production, and none of its transports is"):
+            launch(rehearsed, actor=operator, override_reason="I am in a hurry")
 
     def test_bulk_wants_every_item_to_hold(self, rehearsed, operator):
         checklist = gates_of(rehearsed)[1]

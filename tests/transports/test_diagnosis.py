@@ -8,7 +8,7 @@ from moto import mock_aws
 from mailops.lib.secrets import Secret
 from mailops.transports.credentials import add_credential
 from mailops.transports.diagnosis import diagnose, run_test
-from mailops.transports.kinds.anymail import SesSession
+from mailops.transports.kinds.ses import SesSession
 from tests.factories import make_transport
 from tests.smtp_server import EXTENSIONS, STALL, SmtpServer
 from tests.transports.conftest import CANARY

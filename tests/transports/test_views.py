@@ -18,6 +18,7 @@ HTMX = {"HX-Request": "true"}
 
 TRANSPORT = {
     "name": "Relay",
+    "environment": "production",
     "host": "SMTP.example.com.",
     "port": "587",
     "security": "starttls",
@@ -465,6 +466,7 @@ class TestStreams:
             "backoff": "1 min, 5 min, 1 h",
             "expiry": "72 h",
             "rate_per_minute": "",
+            "environment": "production",
             "first_transport": transport.pk,
             **fields,
         }
@@ -508,6 +510,8 @@ class TestStreams:
         [
             {"name": ""},
             {"kind": "spam"},
+            {"environment": "moon"},
+            {"environment": "staging"},  # its transport is for production
             {"domain": "0"},
             {"backoff": "soon"},
             {"backoff": ","},

@@ -84,6 +84,7 @@ class TestTyped:
             "host": host,
             "port": port,
             "security": "tls",
+            "environment": "production",
             "max_sessions": "1",
             "messages_per_session": "1",
         }

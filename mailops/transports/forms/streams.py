@@ -55,6 +55,7 @@ class StreamForm(forms.ModelForm):  # type: ignore[type-arg]
         fields: ClassVar[list[str]] = [
             "name",
             "kind",
+            "environment",
             "domain",
             "owner",
             "guarantee",
@@ -70,6 +71,7 @@ class StreamForm(forms.ModelForm):  # type: ignore[type-arg]
         }
         help_texts: ClassVar = {
             "kind": "Transactional mail is awaited by one person; bulk mail goes to many and can be unsubscribed from.",
+            "environment": "Only transports of the same environment carry its mail.",
             "domain": "Keep bulk and transactional mail on domains of their own, so that one can't spoil the other's name.",
             "owner": "Who answers for its bounces and complaints.",
             "rate_per_minute": "Over all processes. Empty for no limit.",
@@ -80,6 +82,7 @@ class StreamForm(forms.ModelForm):  # type: ignore[type-arg]
     field_order = [
         "name",
         "kind",
+        "environment",
         "domain",
         *_ROUTES,
         "owner",
@@ -141,6 +144,11 @@ class StreamForm(forms.ModelForm):  # type: ignore[type-arg]
                 self.add_error(name, "It is in the list already.")
             elif transport:
                 seen.add(transport)
+                if transport.environment != cleaned.get("environment"):
+                    self.add_error(
+                        name,
+                        f"It is for {transport.get_environment_display().lower()}, the stream is not.",
+                    )
         steps, expiry = cleaned.get("backoff"), cleaned.get("expiry")
         if steps and expiry and steps[0] >= expiry:
             self.add_error("expiry", "This is over before the first wait is.")

@@ -2,6 +2,7 @@
 
 import re
 from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
 from django import forms
 from django.db.models import Q
@@ -9,12 +10,12 @@ from django.db.models import Q
 from mailops.lib.egress import is_trusted
 from mailops.lib.secrets import Secret
 from mailops.protocol.address import InvalidAddress, domain_key
-from mailops.transports.models import RunState, Transport
+from mailops.transports.kinds.apis import APIS, Field
+from mailops.transports.models import RunState, Stream, Transport
 from mailops.transports.models.transport import TransportQuerySet
-from mailops.transports.providers import Preset
+from mailops.transports.providers import Preset, misfits
 
 _SELECTOR = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.IGNORECASE)
-_REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
 _HOST = re.compile(r"[A-Za-z0-9:]([A-Za-z0-9.:_-]{0,251}[A-Za-z0-9:])?")
 
 
@@ -57,6 +58,7 @@ class TransportForm(forms.ModelForm):  # type: ignore[type-arg]
         model = Transport
         fields: ClassVar[list[str]] = [
             "name",
+            "environment",
             "host",
             "port",
             "security",
@@ -74,24 +76,27 @@ class TransportForm(forms.ModelForm):  # type: ignore[type-arg]
             "daily_quota": "Messages a day",
         }
         help_texts: ClassVar = {
+            "environment": "Carries mail of streams of the same environment alone.",
             "return_path_host": "Where bounces come back to; empty for the installation's own.",
             "max_sessions": "Over all processes.",
             "rate_per_minute": "Over all processes. Empty for no limit.",
             "daily_quota": "Over all processes, from midnight to midnight UTC. Empty for no limit.",
         }
 
-    own_options: ClassVar[tuple[str, ...]] = ()
+    own_fields: tuple[Field, ...] = ()  # of the kind, kept in the row's options
 
     def __init__(self, *args: Any, preset: Preset | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.preset = preset
         options = self.instance.options
-        for name in self.own_options:
-            self.fields[name].initial = options.get(name, "")
+        for field in self.own_fields:
+            self.fields[field.name] = _form_field(field, options.get(field.name, ""))
+        self.order_fields(["name", "environment", *(field.name for field in self.own_fields)])
         self.fields["spf_include"].initial = options.get(
             "spf_include", preset.spf_include if preset else ""
         )
-        self.fields["dkim_selectors"].initial = ", ".join(options.get("dkim_selectors", []))
+        known = preset.dkim_selectors if preset and not self.instance.pk else ()
+        self.fields["dkim_selectors"].initial = ", ".join(options.get("dkim_selectors", known))
         self._endpoint = self.instance.endpoint
         self._active = self.instance.active_credential if self.instance.pk else None
         if self._active is None or self._active.reference:
@@ -137,16 +142,32 @@ class TransportForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        self._keep_options(cleaned)
+        return cleaned
+
+    def _keep_options(self, cleaned: dict[str, Any]) -> None:
         options = {**self.instance.options}
-        for name in (*self.own_options, "spf_include", "dkim_selectors"):
+        for name in (*(own.name for own in self.own_fields), "spf_include", "dkim_selectors"):
             options[name] = cleaned.get(name) or ""
         if self.preset and not self.instance.pk:
             options["preset"] = self.preset.key
         self.instance.options = {name: value for name, value in options.items() if value}
-        return cleaned
+
+    def clean_environment(self) -> str:
+        environment: str = self.cleaned_data["environment"]
+        if self.instance.pk:
+            others = Stream.objects.using_transport(self.instance).exclude(environment=environment)
+            if names := ", ".join(others.order_by("name").values_list("name", flat=True)[:3]):
+                raise forms.ValidationError(
+                    f"It carries streams of another environment ({names}): take it out of them first."
+                )
+        return environment
 
     def _post_clean(self) -> None:
         super()._post_clean()  # type: ignore[misc]
+        for name, wrong in misfits(self.instance).items():
+            if not self.errors.get(name):
+                self.add_error(name, wrong)
         if self.errors or "secret" not in self.fields or self.cleaned_data["secret"]:
             return
         if self.instance.endpoint != self._endpoint:
@@ -189,31 +210,74 @@ class SmtpTransportForm(TransportForm):
         return cleaned
 
 
-class SesTransportForm(TransportForm):
-    own_options = ("region", "configuration_set")
-
-    region = forms.CharField(max_length=30, help_text="Such as eu-west-1.")
-    configuration_set = forms.CharField(
-        max_length=64,
-        required=False,
-        help_text="The one whose events come back to mailops; empty for the account's default.",
-    )
-    field_order = ["name", "region", "configuration_set"]
+class ApiTransportForm(TransportForm):
+    """The form of every API kind: its own fields come from the table of `kinds.apis`."""
 
     class Meta(TransportForm.Meta):
         fields: ClassVar[list[str]] = [
             name for name in TransportForm.Meta.fields if name not in {"host", "port", "security"}
         ]
 
-    def clean_region(self) -> str:
-        region: str = self.cleaned_data["region"].strip().lower()
-        if not _REGION.fullmatch(region):
-            raise forms.ValidationError("A region looks like eu-west-1.")
-        return region
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        api = APIS[kwargs["instance"].kind]
+        self.own_fields = api.fields
+        super().__init__(*args, **kwargs)
+        self.fields["return_path_host"].help_text = (
+            f"The return-path (MAIL FROM) domain set up with {api.name}, where it is one of yours: "
+            "SPF aligns by it. Bounces are told by webhook."
+        )
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = self.cleaned_data
+        for field in self.own_fields:
+            value = cleaned.get(field.name)
+            if value and (wrong := _wrong_with(field, value)):
+                self.add_error(field.name, wrong)
+        return super().clean()
+
+
+def _form_field(field: Field, initial: str) -> forms.Field:
+    given: dict[str, Any] = {
+        "initial": initial,
+        "label": field.label,
+        "help_text": field.help_text,
+        "required": field.is_required,
+    }
+    if field.choices:
+        return forms.ChoiceField(choices=field.choices, **given)
+    return forms.CharField(
+        max_length=253, widget=forms.TextInput(attrs={"placeholder": field.example}), **given
+    )
+
+
+def _wrong_with(field: Field, value: str) -> str:
+    if not re.fullmatch(field.shape, value):
+        return f"It looks like {field.example}." if field.example else "It doesn't look like one."
+    if field.is_domain:
+        try:
+            domain_key(value)
+        except InvalidAddress as error:
+            return str(error)
+    if field.is_url and not is_speakable(value):
+        return (
+            "Give an https address; http only where host and port stand in MAILOPS_TRUSTED_RELAYS."
+        )
+    return ""
+
+
+def is_speakable(url: str) -> bool:
+    """Tell whether a key may be sent to this address: by https, or to a trusted relay."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError:
+        return False
+    is_plain = bool(parts.hostname) and not (parts.username or parts.query or parts.fragment)
+    return is_plain and (parts.scheme == "https" or is_trusted(parts.hostname or "", port))
 
 
 def form_of(kind: str) -> type[TransportForm]:
-    return SesTransportForm if kind == Transport.Kind.SES else SmtpTransportForm
+    return ApiTransportForm if kind in APIS else SmtpTransportForm
 
 
 class TransportFilterForm(forms.Form):

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 
 from django.conf import settings
 
-from mailops.transports.kinds.anymail import SesSession
+from mailops.transports.kinds.apis import APIS
+from mailops.transports.kinds.http_api import HttpApiSession
+from mailops.transports.kinds.ses import SesSession
 from mailops.transports.kinds.smtp import SmtpSession
 from mailops.transports.kinds.smtp_connection import TIMEOUTS, Login, Server
 from mailops.transports.models import Credential, Transport
@@ -30,7 +32,7 @@ def session_of(
     credential: Credential | None,
     observer: Observer | None = None,
     timeouts: Mapping[Phase, float] | None = None,
-) -> SmtpSession | SesSession:
+) -> SmtpSession | SesSession | HttpApiSession:
     """Return a session that logs in with `credential`, active or not, and is seen by `observer`."""
     login = None
     if credential is not None:
@@ -38,6 +40,16 @@ def session_of(
         login = Login(username=credential.username, reveal=credential.reveal)
     if transport.kind == Transport.Kind.SES:
         return _ses_session(transport, login)
+    if api := APIS.get(transport.kind):
+        return HttpApiSession(
+            api=api,
+            options=transport.options,
+            login=login,
+            return_path_host=transport.return_path_host,
+            ca_file=str(settings.MAILOPS_EXTRA_CA_FILE or ""),
+            patience=settings.MAILOPS_SMTP_PATIENCE,
+            observer=observer,
+        )
     return SmtpSession(_server_of(transport, login, timeouts), observer)
 
 
@@ -46,6 +58,7 @@ def _ses_session(transport: Transport, login: Login | None) -> SesSession:
         region=transport.options.get("region", ""),
         endpoint_url=transport.options.get("endpoint_url", ""),
         configuration_set=transport.options.get("configuration_set", ""),
+        ca_file=str(settings.MAILOPS_EXTRA_CA_FILE or ""),
         patience=settings.MAILOPS_SMTP_PATIENCE,
         login=login,
     )

@@ -1,24 +1,23 @@
-"""Providers' APIs through django-anymail (Amazon SES v2): one kept connection, one message a call.
+"""What sessions over anymail share: the mail, the backend made from a row and nothing else, the phases of a call.
 
 The only module that calls Django's `get_connection()`.
 """
 
-import email
-import re
+from abc import abstractmethod
 from collections.abc import Mapping
-from email.message import Message
-from typing import Any, ClassVar, cast
-from urllib.parse import urlsplit
+from email import message_from_bytes
+from email.message import EmailMessage as MimeMessage
+from email.policy import SMTP
+from typing import Any, cast
 
-from anymail.backends.amazon_ses import EmailBackend
+from anymail.backends.base import AnymailBaseBackend
 from anymail.exceptions import AnymailAPIError, AnymailError
-from botocore import exceptions as boto
-from django.core.mail import EmailMessage, get_connection
+from django.core.mail import EmailMultiAlternatives, get_connection
 
-from mailops.lib import egress
 from mailops.lib.secrets import BadReference, Unsealable
 from mailops.protocol.reply import Reply, make_reply
-from mailops.transports.causes import sentence_of
+from mailops.transports.causes import CAUSES, sentence_of
+from mailops.transports.kinds.apis import Api
 from mailops.transports.kinds.smtp_connection import Login
 from mailops.transports.kinds.smtp_lines import objection_to
 from mailops.transports.sessions import (
@@ -33,239 +32,124 @@ from mailops.transports.sessions import (
 
 CONNECT_SECONDS = 30
 READ_SECONDS = 60
-TAG = "mailops"  # under which our token travels: a message tag, and X-Metadata
-_OUTSIDE_TAG = re.compile(r"[^A-Za-z0-9_-]")
+TAG = "mailops"  # under which our token travels
 
 _READY = Reply(354, "ready (an API is asked only once)", "", "DATA")
-
-# A server that broke, or one before it that lost the answer, may have taken the mail all the same (RFC 9110, 15.6.1).
-_FATE_UNKNOWN = frozenset({500, 502, 504})
-
-# What SES says, as the SMTP reply that means the same (RFC 5321, 3463), so that one table judges both.
-_MEANING: Mapping[str, tuple[int, str]] = {
-    "TooManyRequestsException": (450, "4.7.28"),
-    "ThrottlingException": (450, "4.7.28"),
-    "Throttling": (450, "4.7.28"),
-    "LimitExceededException": (452, "4.7.28"),
-    "SendingPausedException": (554, "5.7.0"),
-    "AccountSuspendedException": (554, "5.7.0"),
-    "MailFromDomainNotVerifiedException": (553, "5.1.8"),
-    "MessageRejected": (554, "5.6.0"),
-    "BadRequestException": (554, "5.6.0"),
-    "NotFoundException": (554, "5.3.5"),
-}
-# Words that the table of replies knows an account in trouble by: all mail would be refused, so the transport must stop.
-_GLOSS: Mapping[str, str] = {
-    "SendingPausedException": "account paused",
-    "AccountSuspendedException": "account suspended",
-    "NotFoundException": "not allowed to send with this configuration set",
-}
-_THROTTLED_SECONDS = 2  # where SES doesn't say how long
-_NOT_SENT = (  # faults before the request was on its way
-    boto.EndpointConnectionError,
-    boto.ConnectTimeoutError,
-    boto.ProxyConnectionError,
-    boto.SSLError,
-    boto.NoCredentialsError,
-    boto.ParamValidationError,
+# Header fields that an API has parameters for, or makes itself.
+_NOT_EXTRA = frozenset(
+    {"from", "to", "subject", "reply-to", "date", "mime-version", "message-id", "content-type"}
+    | {"content-transfer-encoding", "content-disposition"}
 )
 
 
-class RawMail(EmailMessage):
-    """A message whose MIME is made already; anymail carries it as it is."""
+class AnymailSession(Session):
+    """One kept connection, one message a call; nothing rides behind a call."""
 
-    def __init__(self, envelope: Envelope, content: bytes) -> None:
-        super().__init__(from_email=envelope.sender, to=[envelope.recipient])
-        self._content = content
-        self.metadata = {TAG: envelope.envid} if envelope.envid else {}
-        self.esp_extra: dict[str, Any] = {}
-        if envelope.envid:
-            value = _OUTSIDE_TAG.sub("_", envelope.envid)[:256]
-            self.esp_extra["EmailTags"] = [{"Name": TAG, "Value": value}]
+    can_8bit = True  # a provider encodes the text by itself
 
-    def message(self, *_: Any, **__: Any) -> Message:  # type: ignore[override]
-        message = email.message_from_bytes(self._content)
-        for part in message.walk():
-            if part.is_multipart():
-                # it only says that there is 8-bit text inside; anymail would recode the whole, which has no text itself
-                del part["Content-Transfer-Encoding"]
-        return message
-
-
-class SesSession(Session):
-    can_8bit = True  # anymail recodes the parts
-    _EXTENSIONS: ClassVar[Mapping[str, str]] = {"8BITMIME": "", "SMTPUTF8": "", "SIZE": "40000000"}
-
-    def __init__(
-        self,
-        *,
-        region: str,
-        login: Login | None,
-        endpoint_url: str = "",
-        configuration_set: str = "",
-        patience: float = 1.0,
-    ) -> None:
-        self.region, self.endpoint_url = region, endpoint_url
-        self.configuration_set, self._patience = configuration_set, patience
-        self._login = login
-        self._connection: EmailBackend | None = None
+    def __init__(self, *, api: Api, login: Login | None, patience: float = 1.0) -> None:
+        self.api, self._login, self._patience = api, login, patience
+        self._backend: AnymailBaseBackend | None = None
         self._envelope: Envelope | None = None
-
-    def open(self) -> None:
-        if self._connection is not None:
-            return
-        self._check_endpoint()
-        connection = self._make_connection()
-        try:
-            connection.open()
-        except (boto.BotoCoreError, ValueError) as error:
-            raise _fault(Phase.CONNECT, "api_refused", str(error)) from error
-        self._connection = connection
-        self.peer = urlsplit(connection.client.meta.endpoint_url).netloc
-
-    def _check_endpoint(self) -> None:
-        """Let only a trusted relay stand in for the provider: a key must not go to whoever is named."""
-        if not self.endpoint_url:
-            return
-        parts = urlsplit(self.endpoint_url)
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-        if not egress.is_trusted(parts.hostname or "", port):
-            raise _fault(Phase.RESOLVE, "not_trusted", f"{parts.hostname}:{port}")
-
-    def _make_connection(self) -> EmailBackend:
-        if self._login is None:
-            raise _fault(Phase.AUTH, "auth_required", "the transport has no active credential")
-        try:
-            secret = self._login.reveal()
-        except (BadReference, Unsealable) as error:
-            raise _fault(Phase.AUTH, "credential", str(error)) from error
-        client: dict[str, Any] = {
-            "region_name": self.region,
-            "config": {
-                "connect_timeout": CONNECT_SECONDS * self._patience,
-                "read_timeout": READ_SECONDS * self._patience,
-                # A lost answer may belong to a mail that was taken: only the ledger decides what is sent again.
-                "retries": {"total_max_attempts": 1, "mode": "standard"},
-            },
-        }
-        if self.endpoint_url:
-            client["endpoint_url"] = self.endpoint_url
-        session = {
-            "aws_access_key_id": self._login.username,
-            "aws_secret_access_key": secret.reveal(),
-        }
-        return cast(
-            "EmailBackend",
-            get_connection(
-                "anymail.backends.amazon_ses.EmailBackend",
-                session_params=session,
-                client_params=client,
-                configuration_set_name=self.configuration_set or None,
-            ),
-        )
-
-    def check_account(self) -> Mapping[str, Any]:
-        """Ask the provider who we are and what we may send; raise SessionFault. For the connection test."""
-        assert self._connection is not None
-        try:
-            return cast("Mapping[str, Any]", self._connection.client.get_account())
-        except boto.ClientError as error:
-            reply = reply_of(error.response)
-            cause = "auth_failed" if reply.code == 535 else "api_refused"
-            if reply.is_transient:
-                cause = "unavailable"
-            raise _fault(Phase.AUTH, cause, str(reply), reply) from error
-        except boto.BotoCoreError as error:
-            raise _fault(Phase.CONNECT, "unreachable", str(error)) from error
+        self._extensions = {"8BITMIME": "", "SMTPUTF8": "", "SIZE": str(api.max_megabytes * 10**6)}
 
     def offer(self, envelope: Envelope) -> Offer:
-        if self._connection is None:
+        if self._backend is None:
             raise SessionLost(Phase.MAIL, "the session had ended")
-        refusal = objection_to(envelope, self._EXTENSIONS)
+        refusal = objection_to(envelope, self._extensions)
         self._envelope = None if refusal else envelope
         return refusal or Offer(is_ready=True, reply=_READY, phase=Phase.DATA)
 
     def body(self, content: bytes, *, then: Envelope | None = None) -> BodyResult:  # noqa: ARG002 - nothing rides behind a call
         envelope, self._envelope = self._envelope, None
-        if self._connection is None or envelope is None:
+        if self._backend is None or envelope is None:
             raise SessionLost(Phase.DATA, "the session had ended")
-        mail = RawMail(envelope, content)
+        mail = self._mail_of(envelope, content)
         try:
-            self._connection.send_messages([mail])
+            self._backend.send_messages([mail])
         except AnymailAPIError as error:
             return self._result_of(error)
         except (AnymailError, ValueError) as error:  # refused here, before anything was sent
             return BodyResult(make_reply(554, [f"5.6.0 mailops: {error}"], "POST"))
-        status = mail.anymail_status  # type: ignore[attr-defined]
-        reply = make_reply(250, [f"2.0.0 accepted as {status.message_id}"], "POST")
-        return BodyResult(reply, str(status.message_id or ""))
+        return self._accepted(mail)
 
+    @abstractmethod
+    def _mail_of(self, envelope: Envelope, content: bytes) -> EmailMultiAlternatives:
+        """Return the mail as anymail wants it."""
+
+    @abstractmethod
+    def _accepted(self, mail: EmailMultiAlternatives) -> BodyResult:
+        """Return what a call without an error came to; raise SessionLost where that can't be known."""
+
+    @abstractmethod
     def _result_of(self, error: AnymailAPIError) -> BodyResult:
-        answer = getattr(error, "response", None) or getattr(error.__cause__, "response", None)
-        if isinstance(answer, dict) and _http_status(answer) in _FATE_UNKNOWN:
-            self.abandon()
-            raise SessionLost(Phase.BODY, str(reply_of(answer))) from error
-        if isinstance(answer, dict) and "Error" in answer:
-            reply = reply_of(answer)
-            return BodyResult(reply, retry_after=_retry_after(answer, reply), data=_facts(answer))
-        self.abandon()
-        phase = Phase.DATA if isinstance(error.__cause__, _NOT_SENT) else Phase.BODY
-        raise SessionLost(phase, str(error.__cause__ or error)) from error
+        """Return what the provider refused; raise SessionLost where it can't be known whether it did."""
+
+    def _reveal(self) -> str:
+        if self._login is None:
+            raise fault(Phase.AUTH, "auth_required", "the transport has no active credential")
+        try:
+            return self._login.reveal().reveal()
+        except (BadReference, Unsealable) as error:
+            raise fault(Phase.AUTH, "credential", str(error)) from error
+
+    def _make_backend(self, options: Mapping[str, Any]) -> AnymailBaseBackend:
+        """Return anymail's backend of this kind, made of `options` alone."""
+        path = f"anymail.backends.{self.api.kind}.EmailBackend"
+        return cast("AnymailBaseBackend", get_connection(path, **options))
 
     def abandon(self) -> None:
         self.close()
 
     def close(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
+        backend, self._backend = self._backend, None
+        if backend is not None:
+            backend.close()
 
     @property
     def is_open(self) -> bool:
-        return self._connection is not None
+        return self._backend is not None
 
 
-def reply_of(answer: Mapping[str, Any]) -> Reply:
-    """Return SES's error as the reply that means the same, with SES's own words."""
-    error = answer.get("Error", {})
-    name, words = str(error.get("Code", "")), str(error.get("Message", ""))
-    http_status = _http_status(answer)
-    code, status = _MEANING.get(name) or _meaning_of_status(http_status)
-    if "not verified" in words:
-        code, status = 553, "5.1.8"
-    if "quota" in words.lower() and code // 100 == 4:
-        status = "4.7.0"
-    gloss = f"; {_GLOSS[name]}" if name in _GLOSS else ""
-    return make_reply(code, [f"{status} {name}: {words} (HTTP {http_status}{gloss})"], "POST")
+def parts_of(envelope: Envelope, content: bytes, api: Api) -> EmailMultiAlternatives:
+    """Return the mail `content` in the parts that an API takes, with our token where it carries it."""
+    mime = message_from_bytes(content, policy=SMTP)
+    text, html = _text_of(mime, "plain"), _text_of(mime, "html")
+    mail = EmailMultiAlternatives(
+        subject=str(mime["Subject"] or ""),
+        body=text or "",
+        from_email=_addresses(mime, "From")[0],
+        to=[envelope.recipient],
+        reply_to=_addresses(mime, "Reply-To"),
+        headers=_extra_headers(mime, api),
+    )
+    if html is not None:
+        mail.attach_alternative(html, "text/html")
+    if envelope.envid and api.carries_metadata:
+        mail.metadata = {TAG: envelope.envid}  # type: ignore[attr-defined]
+    elif envelope.envid:
+        mail.tags = [envelope.envid]  # type: ignore[attr-defined]
+    return mail
 
 
-def _meaning_of_status(http_status: int) -> tuple[int, str]:
-    if http_status in {401, 403}:
-        return 535, "5.7.8"
-    if http_status == 429:
-        return 450, "4.7.28"
-    return (554, "5.6.0") if 400 <= http_status < 500 else (451, "4.3.0")
+def _text_of(mime: MimeMessage, subtype: str) -> str | None:
+    part = mime.get_body(preferencelist=(subtype,))
+    return cast("str", part.get_content()) if part is not None else None
 
 
-def _http_status(answer: Mapping[str, Any]) -> int:
-    return int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+def _addresses(mime: MimeMessage, name: str) -> list[str]:
+    header = mime[name]
+    return [str(address) for address in header.addresses] if header is not None else []
 
 
-def _retry_after(answer: Mapping[str, Any], reply: Reply) -> int:
-    headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
-    wish = str(headers.get("retry-after", ""))
-    if wish.isdecimal():
-        return int(wish)
-    return _THROTTLED_SECONDS if reply.enhanced_status == "4.7.28" else 0
+def _extra_headers(mime: MimeMessage, api: Api) -> dict[str, str]:
+    headers = {name: str(value) for name, value in mime.items() if name.lower() not in _NOT_EXTRA}
+    if api.keeps_message_id and mime["Message-ID"]:
+        headers["Message-ID"] = str(mime["Message-ID"])
+        headers |= api.adds_headers
+    return headers
 
 
-def _facts(answer: Mapping[str, Any]) -> dict[str, str]:
-    return {
-        "error": str(answer.get("Error", {}).get("Code", "")),
-        "http_status": str(_http_status(answer)),
-        "request_id": str(answer.get("ResponseMetadata", {}).get("RequestId", "")),
-    }
-
-
-def _fault(phase: Phase, cause: str, detail: str, reply: Reply | None = None) -> SessionFault:
+def fault(phase: Phase, cause: str, detail: str, reply: Reply | None = None) -> SessionFault:
+    cause = cause if cause in CAUSES else "unreachable"
     return SessionFault(phase, cause, sentence_of(cause), detail, reply)

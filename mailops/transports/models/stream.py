@@ -71,12 +71,22 @@ class Stream(KeepsHours, Pausable):
         RESEND = "resend", "Send again, once"  # same Message-ID
         ASK = "ask", "Ask a person"  # held
 
+    class Routing(models.TextChoices):
+        ORDER = "order", "In order"  # the first carries the mail, the others stand by
+        WEIGHT = "weight", "By weight"  # each carries its share; who can't leaves it to the others
+
     name = models.CharField(max_length=100, unique=True)
     kind = models.CharField(max_length=15, choices=Kind.choices, default=Kind.BULK)
     domain = models.ForeignKey("domains.Domain", on_delete=models.PROTECT, related_name="streams")
     owner = models.ForeignKey(
         "accounts.User", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )  # who answers for its bounces and complaints
+    environment = models.CharField(
+        max_length=12,
+        choices=Transport.Environment.choices,
+        default=Transport.Environment.PRODUCTION,
+    )  # only transports of the same one carry its mail
+    routing = models.CharField(max_length=10, choices=Routing.choices, default=Routing.ORDER)
     guarantee = models.CharField(max_length=10, choices=Guarantee.choices, default=Guarantee.LEAVE)
     backoff_seconds = ArrayField(
         models.PositiveIntegerField(), default=list
@@ -133,16 +143,21 @@ class Stream(KeepsHours, Pausable):
         return RESERVED[self.kind] if self.reserved_percent is None else self.reserved_percent
 
     @property
+    def is_weighted(self) -> bool:
+        return self.routing == self.Routing.WEIGHT
+
+    @property
     def is_bulk(self) -> bool:
         return self.kind == self.Kind.BULK
 
 
 class Route(models.Model):
-    """One transport a stream may use; the first in order carries the mail, the others stand by."""
+    """One transport a stream may use: in order the first carries the mail, by weight each its share."""
 
     stream = models.ForeignKey(Stream, on_delete=models.CASCADE, related_name="routes")
     transport = models.ForeignKey(Transport, on_delete=models.PROTECT, related_name="routes")
     position = models.PositiveSmallIntegerField(default=0)
+    weight = models.PositiveSmallIntegerField(default=1)  # its share, where the stream routes so
 
     class Meta:
         constraints: ClassVar = [

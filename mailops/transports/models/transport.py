@@ -54,8 +54,27 @@ class TransportQuerySet(models.QuerySet["Transport"]):
 
 class Transport(Pausable):
     class Kind(models.TextChoices):
+        # but for the first, the names of anymail's backends; `kinds.apis` says all that tells them apart
         SMTP = "smtp", "SMTP"
         SES = "amazon_ses", "Amazon SES"
+        BREVO = "brevo", "Brevo"
+        MAILERSEND = "mailersend", "MailerSend"
+        MAILGUN = "mailgun", "Mailgun"
+        MAILJET = "mailjet", "Mailjet"
+        MAILTRAP = "mailtrap", "Mailtrap"
+        MANDRILL = "mandrill", "Mandrill"
+        POSTAL = "postal", "Postal"
+        POSTMARK = "postmark", "Postmark"
+        RESEND = "resend", "Resend"
+        SCALEWAY = "scaleway", "Scaleway"
+        SENDGRID = "sendgrid", "SendGrid"
+        SPARKPOST = "sparkpost", "SparkPost"
+        UNISENDER_GO = "unisender_go", "Unisender Go"
+
+    class Environment(models.TextChoices):
+        DEVELOPMENT = "development", "Development"  # a developer's own relay or catcher
+        STAGING = "staging", "Staging"  # rehearsals, with a provider's test account
+        PRODUCTION = "production", "Production"  # what reaches recipients
 
     class Security(models.TextChoices):
         STARTTLS = "starttls", "STARTTLS"  # 587
@@ -69,6 +88,9 @@ class Transport(Pausable):
 
     name = models.CharField(max_length=100, unique=True)
     kind = models.CharField(max_length=20, choices=Kind.choices, default=Kind.SMTP)
+    environment = models.CharField(
+        max_length=12, choices=Environment.choices, default=Environment.PRODUCTION
+    )  # carries mail of streams of the same one alone
     host = models.CharField(max_length=253, blank=True)
     port = models.PositiveIntegerField(default=587)
     security = models.CharField(max_length=10, choices=Security.choices, default=Security.STARTTLS)
@@ -111,7 +133,12 @@ class Transport(Pausable):
             return (
                 f"{self.host}:{self.port}, {'no TLS' if is_plain else self.get_security_display()}"
             )
-        return str(self.options.get("region", ""))
+        names = ("endpoint_url", "region", "sender_domain")
+        return ", ".join(str(self.options[name]) for name in names if self.options.get(name))
+
+    @property
+    def is_production(self) -> bool:
+        return self.environment == self.Environment.PRODUCTION
 
     @property
     def is_smtp(self) -> bool:

@@ -27,6 +27,7 @@ from mailops.transports.forms.transports import (
     TransportFilterForm,
     form_of,
 )
+from mailops.transports.kinds.apis import APIS, own_facts
 from mailops.transports.models import Stream, Transport
 from mailops.transports.models.transport import TransportQuerySet
 from mailops.transports.providers import PRESETS, advise
@@ -78,6 +79,8 @@ def _detail(transport: Transport) -> dict[str, Any]:
         .order_by("name"),
         "advice": advise(transport),
         "preset": PRESETS.get(transport.options.get("preset", "")),
+        "api": APIS.get(transport.kind),
+        "own_facts": own_facts(transport.kind, transport.options),
         "test": transport.last_test,
         "tested_at": transport.last_tested_at,
         "test_form": ConnectionTestForm(),
@@ -89,10 +92,18 @@ def _detail(transport: Transport) -> dict[str, Any]:
 def transport_add(request: HttpRequest) -> HttpResponse:
     preset = PRESETS.get(request.GET.get("preset", ""))
     if preset is None:
-        return render_page(
-            request, "transports/transport_choose.html", {"presets": PRESETS.values()}
-        )
-    new = Transport(kind=preset.kind, host=preset.host, port=preset.port, security=preset.security)
+        smtp = [preset for preset in PRESETS.values() if preset.kind == Transport.Kind.SMTP]
+        apis = [preset for preset in PRESETS.values() if preset.kind != Transport.Kind.SMTP]
+        groups = [("By SMTP", smtp), ("By a provider's API", apis)]
+        return render_page(request, "transports/transport_choose.html", {"groups": groups})
+    new = Transport(
+        kind=preset.kind,
+        host=preset.host,
+        port=preset.port,
+        security=preset.security,
+        rate_per_minute=preset.rate_per_minute,
+        daily_quota=preset.daily_quota,
+    )
     form = form_of(preset.kind)(
         request.POST or None, instance=new, preset=preset, initial={"name": preset.name}
     )

@@ -12,7 +12,7 @@ from mailops.outbox.mime import Letter
 from mailops.outbox.skeleton import assemble
 from mailops.protocol.classification import classify
 from mailops.transports.kinds import open_session
-from mailops.transports.kinds.anymail import SesSession, reply_of
+from mailops.transports.kinds.ses import SesSession, reply_of
 from mailops.transports.kinds.smtp_connection import Login
 from mailops.transports.sessions import Envelope, Phase, SessionFault, SessionLost
 from tests.factories import make_transport
@@ -183,7 +183,7 @@ class TestRawMail:
         self, session, monkeypatch
     ):
         sent = {}
-        backend = session._connection
+        backend = session._backend
         monkeypatch.setattr(
             backend.client, "send_email", lambda **params: sent.update(params) or {"MessageId": "1"}
         )

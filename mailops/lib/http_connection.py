@@ -1,0 +1,140 @@
+"""One kept HTTP/1.1 connection to one origin, opened by egress, bounded in time and size, never redirected.
+
+What failed before a request was sent is told apart from an answer that got lost.
+"""
+
+import contextlib
+import http.client
+import select
+import socket
+import ssl
+import time
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from mailops.lib import egress
+from mailops.lib.egress import EgressFault
+from mailops.lib.fetching import Deadline, Fetched
+
+MOST_OCTETS = 1024 * 1024  # of an answer
+IDLE_SECONDS = (
+    20.0  # after which a kept connection isn't trusted: peers close theirs without a word
+)
+
+_VERIFY_CAUSES = {10: "tls_expired", 62: "tls_name", 64: "tls_name"}  # X509_V_ERR numbers
+
+
+class NotSent(Exception):
+    """The peer can't have read the whole request. `cause` is one of EgressFault's, or begins with tls."""
+
+    def __init__(self, cause: str, detail: str) -> None:
+        super().__init__(detail)
+        self.cause, self.detail = cause, detail
+
+
+class AnswerLost(Exception):
+    """The request was sent, and no whole answer came: what it asked for may have been done."""
+
+
+class HttpConnection:
+    """Used by one thread."""
+
+    def __init__(
+        self, url: str, *, connect_seconds: float, answer_seconds: float, ca_file: str = ""
+    ) -> None:
+        parts = urlsplit(url)
+        self.scheme, self.host = parts.scheme, parts.hostname or ""
+        self.port = parts.port or (443 if self.scheme == "https" else 80)
+        self.netloc = parts.netloc
+        self.peer = ""
+        self.tls: ssl.SSLSocket | None = None
+        self._connect_seconds, self._answer_seconds = connect_seconds, answer_seconds
+        self._ca_file = ca_file
+        self._socket: socket.socket | None = None
+        self._used_at = 0.0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the connection is there, quiet and lately used; if not, it is closed."""
+        if self._socket is None:
+            return False
+        is_readable = bool(select.select([self._socket], [], [], 0)[0])
+        if is_readable or time.monotonic() - self._used_at > IDLE_SECONDS:
+            self.close()
+        return self._socket is not None
+
+    def open(self) -> None:
+        """Resolve, check, connect and, for https, verify; raise NotSent."""
+        if self.is_open:
+            return
+        if self.scheme != "https" and not egress.is_trusted(self.host, self.port):
+            raise NotSent("not_trusted", f"{self.host}:{self.port} is not a trusted relay")
+        try:
+            endpoint = egress.resolve(self.host, self.port)
+            connection, address = egress.connect(endpoint, timeout=self._connect_seconds)
+        except EgressFault as fault:
+            raise NotSent(fault.cause, fault.detail) from fault
+        self.peer = f"{self.host} [{address}]:{self.port}"
+        self._socket = self._secured(connection) if self.scheme == "https" else connection
+        self._socket.settimeout(self._answer_seconds)
+        self._used_at = time.monotonic()
+
+    def _secured(self, connection: socket.socket) -> ssl.SSLSocket:
+        context = ssl.create_default_context()
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if self._ca_file:
+            context.load_verify_locations(self._ca_file)
+        try:
+            with Deadline(connection, self._connect_seconds):
+                self.tls = context.wrap_socket(connection, server_hostname=self.host)
+        except ssl.SSLCertVerificationError as error:
+            connection.close()
+            cause = _VERIFY_CAUSES.get(error.verify_code, "tls_issuer")
+            raise NotSent(cause, error.verify_message) from error
+        except OSError as error:
+            connection.close()
+            raise NotSent("tls_failed", str(error)) from error
+        return self.tls
+
+    def ask(
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes | None
+    ) -> Fetched:
+        """Return the answer, whatever its status; raise NotSent or AnswerLost, and be closed then."""
+        self.open()
+        assert self._socket is not None
+        client = http.client.HTTPConnection(self.netloc)
+        client.sock = self._socket
+        with Deadline(self._socket, self._answer_seconds) as deadline:
+            try:
+                client.request(method, target, body=body, headers=dict(headers))
+            except (OSError, http.client.HTTPException, ValueError) as error:
+                self.close()
+                raise NotSent("dropped", f"{self.host}: {error!r}") from error
+            try:
+                answer, is_kept = _read(client)
+            except (OSError, http.client.HTTPException, ValueError) as error:
+                self.close()
+                raise AnswerLost(f"{self.host}: {error!r}") from error
+        if deadline.is_over:
+            self.close()
+            raise AnswerLost(f"{self.host} gave no whole answer in time")
+        self._used_at = time.monotonic()
+        if not is_kept:
+            self.close()
+        return answer
+
+    def close(self) -> None:
+        connection, self._socket, self.tls = self._socket, None, None
+        if connection is not None:
+            with contextlib.suppress(OSError):
+                connection.close()
+
+
+def _read(client: http.client.HTTPConnection) -> tuple[Fetched, bool]:
+    """Return the answer and whether the connection may be used again."""
+    with client.getresponse() as response:
+        content = response.read(MOST_OCTETS + 1)
+        if len(content) > MOST_OCTETS:
+            raise ValueError(f"the answer is longer than {MOST_OCTETS} octets")
+        named = {name.lower(): value for name, value in response.getheaders()}
+        return Fetched(response.status, named, content), not response.will_close

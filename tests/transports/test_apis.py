@@ -1,0 +1,413 @@
+"""Every provider that anymail can send through, with a credential from a row, against a double of its API."""
+
+import pkgutil
+import threading
+
+import anymail.backends
+import pytest
+from django.conf import settings as django_settings
+
+from mailops.lib.secrets import Secret
+from mailops.protocol.classification import classify
+from mailops.transports.credentials import add_credential
+from mailops.transports.kinds import open_session
+from mailops.transports.kinds.apis import APIS, api_url
+from mailops.transports.kinds.http_api import HttpApiSession
+from mailops.transports.kinds.smtp_connection import Login
+from mailops.transports.models import Transport
+from mailops.transports.sessions import Envelope, Phase, SessionFault, SessionLost
+from tests.factories import make_transport
+from tests.transports.api_doubles import OPTIONS, SECRET, USER, Answer, Double, basic
+
+TOKEN = "0123456789abcdef0123456789abcdef.1.abcdefghijklmnop"
+ENVELOPE = Envelope("b+x@bounces.example.com", "ada@example.net", envid=TOKEN)
+UNSUBSCRIBE = "<https://mailops.example.com/u/abc/>"
+CONTENT = (
+    "From: =?utf-8?q?N=C3=A4w=2C?= News <news@example.com>\r\nTo: ada@example.net\r\n"
+    "Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\nReply-To: desk@example.com\r\n"
+    "Message-ID: <0123@example.com>\r\nDate: Thu, 01 Jan 2026 00:00:00 +0000\r\n"
+    f"List-Unsubscribe: {UNSUBSCRIBE}\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
+    'MIME-Version: 1.0\r\nContent-Type: multipart/alternative; boundary="B"\r\n\r\n'
+    "--B\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
+    "Schöne Grüße\r\n--B\r\nContent-Type: text/html; charset=utf-8\r\n"
+    "Content-Transfer-Encoding: 8bit\r\n\r\n<p>Schöne <b>Grüße</b></p>\r\n--B--\r\n"
+).encode()
+
+KINDS = [kind for kind in APIS if kind != Transport.Kind.SES]
+# How each is logged in to: header → value, or the field of its body.
+LOGINS = {
+    "brevo": ("api-key", SECRET),
+    "mailersend": ("authorization", f"Bearer {SECRET}"),
+    "mailgun": ("authorization", basic("api", SECRET)),
+    "mailjet": ("authorization", basic(USER, SECRET)),
+    "mailtrap": ("api-token", SECRET),
+    "mandrill": ("", SECRET),
+    "postal": ("x-server-api-key", SECRET),
+    "postmark": ("x-postmark-server-token", SECRET),
+    "resend": ("authorization", f"Bearer {SECRET}"),
+    "scaleway": ("x-auth-token", SECRET),
+    "sendgrid": ("authorization", f"Bearer {SECRET}"),
+    "sparkpost": ("authorization", SECRET),
+    "unisender_go": ("x-api-key", SECRET),
+}
+
+
+@pytest.fixture(scope="module")
+def double():
+    double = Double()
+    yield double
+    double.close()
+
+
+@pytest.fixture
+def session_of(double, settings):
+    """Return a maker of open sessions that need no row."""
+    settings.MAILOPS_TRUSTED_RELAYS = frozenset({("127.0.0.1", double.port)})
+    opened = []
+
+    def session_of(kind, **options):
+        double.reset(kind)
+        session = HttpApiSession(
+            api=APIS[kind],
+            options=OPTIONS.get(kind, {}) | {"endpoint_url": double.url} | options,
+            login=Login(username=USER, reveal=lambda: Secret(SECRET)),
+        )
+        session.open()
+        opened.append(session)
+        return session
+
+    yield session_of
+    for session in opened:
+        session.close()
+
+
+@pytest.fixture(params=KINDS)
+def session(request, session_of):
+    return session_of(request.param)
+
+
+@pytest.fixture(params=KINDS)
+def row_session(request, db, double, settings):
+    """Return an open session of a transport, with its credential, from the database."""
+    settings.MAILOPS_TRUSTED_RELAYS = frozenset({("127.0.0.1", double.port)})
+    kind = request.param
+    double.reset(kind)
+    options = OPTIONS.get(kind, {}) | {"endpoint_url": double.url}
+    transport = make_transport(kind=kind, host="", options=options)
+    add_credential(
+        transport=transport, label="key", username=USER, secret=Secret(SECRET), actor=None
+    )
+    session = open_session(transport)
+    session.open()
+    yield session
+    session.close()
+
+
+def send(session):
+    assert session.offer(ENVELOPE).is_ready
+    return session.body(CONTENT)
+
+
+def everything(asked):
+    """Return all that a call carried, as one text: providers name the same things differently."""
+    is_form = "form" in asked.headers.get("content-type", "")
+    return repr(asked.form if is_form else asked.json)
+
+
+class TestTable:
+    def test_has_a_row_for_every_backend_of_anymail_and_for_every_kind(self):
+        modules = {module.name for module in pkgutil.iter_modules(anymail.backends.__path__)}
+        ours = {"base", "base_requests", "console", "test", "sendinblue"}  # its old name of Brevo
+        assert set(APIS) == modules - ours
+        assert set(APIS) | {"smtp"} == set(Transport.Kind.values)
+
+    @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "postal"])
+    def test_knows_where_each_api_is(self, kind):
+        url = api_url(APIS[kind], OPTIONS.get(kind, {}))
+        assert url.startswith("https://")
+        assert url.endswith("/")
+
+    def test_nothing_of_a_provider_is_a_global_setting(self):
+        leaks = ("ANYMAIL", *(f"{kind.upper()}_" for kind in APIS))
+        assert not [name for name in dir(django_settings) if name.startswith(leaks)]
+
+
+class TestSend:
+    def test_carries_the_message_with_the_credential_of_the_row(self, row_session, double):
+        result = send(row_session)
+        (asked,) = double.asked
+        header, value = LOGINS[double.kind]
+        said = everything(asked)
+        assert (asked.headers.get(header) if header else asked.json["key"]) == value
+        assert result.reply.code == 250
+        assert result.transport_message_id
+        for wanted in ("ada@example.net", "news@example.com", "Grüße", "<b>Grüße</b>"):
+            assert wanted in said
+        for wanted in (UNSUBSCRIBE, "List-Unsubscribe=One-Click", "desk@example.com", TOKEN):
+            assert wanted in said
+        assert ("<0123@example.com>" in said) is APIS[double.kind].keeps_message_id
+        assert "8bit" not in said
+
+    def test_keeps_one_connection_and_one_account(self, session, double):
+        assert [send(session).reply.code for _ in range(3)] == [250, 250, 250]
+        assert len({asked.headers["host"] for asked in double.asked}) == 1
+
+    def test_gives_own_fields_to_the_provider(self, session_of, double):
+        send(session_of("mailgun"))
+        assert double.asked[0].path == "/api/mg.example.com/messages"
+        send(session_of("postmark"))
+        assert double.asked[0].json["MessageStream"] == "broadcasts"
+        assert {"Name": "X-PM-KeepID", "Value": "true"} in double.asked[0].json["Headers"]
+        send(session_of("sparkpost"))
+        assert double.asked[0].headers["x-msys-subaccount"] == "7"
+        send(session_of("mailtrap", sandbox_id="42"))
+        assert double.asked[0].path == "/api/send/42"
+        send(session_of("unisender_go"))
+        assert double.asked[0].json["message"]["skip_unsubscribe"] == 1
+
+
+class TestOutcome:
+    @pytest.mark.parametrize(
+        ("status", "code", "stops"),
+        [
+            (400, 554, "none"),
+            (401, 535, "transport"),
+            (403, 535, "transport"),
+            (404, 554, "transport"),
+        ],
+    )
+    def test_a_refusal_is_definite_and_stops_what_it_must(
+        self, session, double, status, code, stops
+    ):
+        double.answer = Answer(status, {"message": "account not found, mailbox unknown"})
+        result = send(session)
+        meaning = classify(result.reply, Phase.BODY)
+        assert (result.reply.code, meaning.stops) == (code, stops)
+        assert not meaning.suppress
+        assert session.is_open
+
+    def test_a_wish_to_be_asked_less_waits_as_long_as_it_says(self, session, double):
+        double.answer = Answer(429, {"message": "Too many"}, {"Retry-After": "17"})
+        result = send(session)
+        assert result.reply.is_transient
+        assert result.retry_after == 17
+        assert classify(result.reply, Phase.BODY).reason == "rate_limited"
+
+    def test_a_busy_provider_took_nothing(self, session, double):
+        double.answer = Answer(503, "upstream busy")
+        assert send(session).reply.is_transient
+
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            Answer(500, "oops"),
+            Answer(502, "<html>Bad gateway</html>"),
+            Answer(504, ""),
+            Answer(524, "a timeout occurred"),
+            Answer(is_silent=True),
+        ],
+        ids=["500", "502", "504", "524", "no-answer"],
+    )
+    def test_what_may_have_been_taken_is_uncertain(self, session, double, answer):
+        double.answer = answer
+        with pytest.raises(SessionLost) as lost:
+            send(session)
+        assert lost.value.phase == Phase.BODY
+        assert SECRET not in lost.value.detail
+        assert not session.is_open
+
+    def test_an_answer_that_does_not_come_in_time_is_uncertain(self, session, double):
+        double.hold = threading.Event()
+        session.connection._answer_seconds = 0.05
+        with pytest.raises(SessionLost) as lost:
+            send(session)
+        double.hold.set()
+        assert lost.value.phase == Phase.BODY
+
+    def test_a_redirect_is_not_followed(self, session, double):
+        double.answer = Answer(307, "", {"Location": f"{double.url}elsewhere"})
+        assert send(session).reply.code == 554
+        assert len(double.asked) == 1
+
+
+class TestParticulars:
+    @pytest.mark.parametrize(
+        ("kind", "answer", "reason"),
+        [
+            (
+                "postal",
+                Answer(200, {"status": "error", "data": {"code": "InvalidServerAPIKey"}}),
+                "login_failed",
+            ),
+            (
+                "mandrill",
+                Answer(
+                    500, {"status": "error", "name": "Invalid_Key", "message": "Invalid API key"}
+                ),
+                "login_failed",
+            ),
+            (
+                "mandrill",
+                Answer(
+                    200,
+                    [
+                        {
+                            "email": "ada@example.net",
+                            "status": "rejected",
+                            "reject_reason": "hard-bounce",
+                        }
+                    ],
+                ),
+                "recipient_refuses",
+            ),
+            (
+                "mailgun",
+                Answer(404, {"message": "Domain not found: mg.example.com"}),
+                "account_stopped",
+            ),
+            ("mailgun", Answer(200, "Mailgun Magnificent API"), "bad_message"),
+            (
+                "postmark",
+                Answer(
+                    422,
+                    {
+                        "ErrorCode": 406,
+                        "Message": "You tried to send to a recipient that has been marked as inactive.\nFound inactive addresses: ada@example.net.\nInactive recipients are ones that have generated a hard bounce.",
+                    },
+                ),
+                "recipient_refuses",
+            ),
+            (
+                "postmark",
+                Answer(
+                    422,
+                    {
+                        "ErrorCode": 400,
+                        "Message": "The 'From' address you supplied is not a Sender Signature on your account.",
+                    },
+                ),
+                "sender_refused",
+            ),
+            (
+                "resend",
+                Answer(
+                    403,
+                    {
+                        "name": "validation_error",
+                        "message": "The example.com domain is not verified.",
+                    },
+                ),
+                "sender_refused",
+            ),
+            (
+                "resend",
+                Answer(
+                    429,
+                    {
+                        "name": "daily_quota_exceeded",
+                        "message": "You have reached your daily email quota.",
+                    },
+                ),
+                "quota_spent",
+            ),
+            (
+                "brevo",
+                Answer(402, {"code": "not_enough_credits", "message": "no credits"}),
+                "quota_spent",
+            ),
+            (
+                "sendgrid",
+                Answer(
+                    403,
+                    {
+                        "errors": [
+                            {
+                                "message": "The from address does not match a verified Sender Identity."
+                            }
+                        ]
+                    },
+                ),
+                "sender_refused",
+            ),
+            (
+                "mailersend",
+                Answer(
+                    202,
+                    {
+                        "warnings": [
+                            {
+                                "type": "ALL_SUPPRESSED",
+                                "recipients": [
+                                    {"email": "ada@example.net", "reason": ["hard_bounced"]}
+                                ],
+                            }
+                        ]
+                    },
+                ),
+                "recipient_refuses",
+            ),
+            (
+                "sparkpost",
+                Answer(
+                    422,
+                    {
+                        "errors": [
+                            {
+                                "message": "Invalid domain",
+                                "description": "Unconfigured Sending Domain <example.com>",
+                            }
+                        ]
+                    },
+                ),
+                "sender_refused",
+            ),
+            (
+                "unisender_go",
+                Answer(
+                    200,
+                    {
+                        "status": "success",
+                        "emails": [],
+                        "failed_emails": {"ada@example.net": "temporary_unavailable"},
+                    },
+                ),
+                "server_busy",
+            ),
+        ],
+    )
+    def test_are_told_apart(self, session_of, double, kind, answer, reason):
+        session = session_of(kind)
+        double.answer = answer
+        assert classify(send(session).reply, Phase.BODY).reason == reason
+
+    def test_an_answer_that_names_nobody_is_uncertain(self, session_of, double):
+        session = session_of("scaleway")
+        double.answer = Answer(200, {"emails": []})
+        with pytest.raises(SessionLost):
+            send(session)
+
+
+class TestOpen:
+    def test_a_provider_that_can_not_be_reached_costs_no_message_anything(
+        self, session_of, settings
+    ):
+        settings.MAILOPS_TRUSTED_RELAYS |= {("127.0.0.1", 9)}
+        with pytest.raises(SessionFault) as fault:
+            session_of("brevo", endpoint_url="http://127.0.0.1:9/")
+        assert fault.value.cause == "refused"
+
+    @pytest.mark.parametrize(
+        ("url", "cause"),
+        [("http://127.0.0.1:9/", "not_trusted"), ("https://127.0.0.1:9/", "not_allowed")],
+    )
+    def test_a_key_goes_to_no_address_that_is_not_trusted(self, session_of, url, cause):
+        with pytest.raises(SessionFault) as fault:
+            session_of("postal", endpoint_url=url)
+        assert fault.value.cause == cause
+
+    def test_a_connection_that_its_peer_closed_is_opened_anew_before_anything_is_sent(
+        self, session_of, double
+    ):
+        session = session_of("resend")
+        double.answer = Answer(200, {"id": "1"}, {"Connection": "close"})
+        assert [send(session).reply.code for _ in range(2)] == [250, 250]
