@@ -1,5 +1,6 @@
 """Abuse reports by which mailbox providers pass on complaints, read and written (RFC 5965; RFC 6430 for not-spam)."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from email.message import Message
@@ -8,10 +9,28 @@ from email.policy import SMTP
 from email.utils import format_datetime
 
 from mailops.protocol import verp
-from mailops.protocol.dsn import human_part, returned_headers
-from mailops.protocol.report import Report, blocks, first, open_report
+from mailops.protocol.dsn import human_part, message_id_told, returned_headers
+from mailops.protocol.report import (
+    Fields,
+    Report,
+    Returned,
+    addresses_in,
+    blocks,
+    first,
+    open_report,
+    untyped,
+)
 
-_NO_COMPLAINTS = frozenset({"not-spam", "auth-failure", "virus"})
+_NO_COMPLAINTS = frozenset({"not-spam", "auth-failure", "virus", "dmarc", "dkim"})
+_TYPE_FIELD = re.compile(r"^[ \t]*Feedback-Type[ \t]*:", re.IGNORECASE | re.MULTILINE)
+_ORIGINAL_RECIPIENT = ("x-hmxmroriginalrecipient",)
+_HIDDEN = re.compile(
+    r"redact|hidden|removed|undisclosed|anonym|x{4}|\*{2}|^[0-9a-f]{32,}@", re.IGNORECASE
+)
+_COMPLAINS = re.compile(
+    r"complaint about message|abuse report|spam (?:report|complaint)|junk (?:e-?mail )?report|feedback report|feedback loop",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,27 +57,68 @@ def parse(data: bytes) -> FeedbackReport | None:
 
 
 def from_report(report: Report) -> FeedbackReport | None:
-    part = report.part("message/feedback-report")
-    if part is None:
-        return None
+    text = _fields_text(report)
+    if text is None:
+        return _without_fields(report)
     found = {
-        name: values for group in reversed(blocks(part.text)[:20]) for name, values in group.items()
+        name: values for group in reversed(blocks(text)[:20]) for name, values in group.items()
     }
     returned = report.returned
     sender = first(found, "original-mail-from").strip("<> ")
     return FeedbackReport(
         feedback_type=(first(found, "feedback-type").lower().split() or ["other"])[0][:40],
         user_agent=first(found, "user-agent")[:200],
-        original_recipients=tuple(
-            value.strip("<> ")[:320] for value in found.get("original-rcpt-to", [])[:100]
-        ),
+        original_recipients=_recipients(found, returned),
         original_sender=sender or returned.return_path,
         source_ip=first(found, "source-ip")[:60],
         arrival_date=(first(found, "arrival-date") or first(found, "received-date"))[:60],
-        original_message_id=returned.message_id,
+        original_message_id=returned.message_id or message_id_told(report.told),
         list_unsubscribe=returned.list_unsubscribe,
         token=verp.parse_envelope_sender(sender) or returned.token,
     )
+
+
+def _fields_text(report: Report) -> str | None:
+    """Return the fields of the report: of its own part, or where its type is wrong, of one that begins with them."""
+    part = report.part("message/feedback-report")
+    if part is not None:
+        return part.text
+    texts = (text for text in report.unmarked if _TYPE_FIELD.search(text[:2000]))
+    text = next(texts, None)
+    found = _TYPE_FIELD.search(text) if text else None
+    return text[found.start() :] if text and found else None
+
+
+def _without_fields(report: Report) -> FeedbackReport | None:
+    """Return a complaint that is no ARF: Microsoft's JMRP sends the message back, its recipient in a header."""
+    returned = report.returned
+    to = addresses_in(" ".join(first(returned.headers, name) for name in _ORIGINAL_RECIPIENT))
+    is_jmrp = any(name in returned.headers for name in _ORIGINAL_RECIPIENT)
+    if not is_jmrp and not (returned.headers and _COMPLAINS.search(report.words_of("subject"))):
+        return None
+    return FeedbackReport(
+        feedback_type="abuse",
+        original_recipients=tuple(to) or returned.recipients,
+        original_sender=returned.return_path,
+        original_message_id=returned.message_id,
+        list_unsubscribe=returned.list_unsubscribe,
+        token=returned.token,
+    )
+
+
+def _recipients(found: Fields, returned: Returned) -> tuple[str, ...]:
+    """Return who complained; who hides it in the report may have left it in the message."""
+    names = ("original-rcpt-to", "removal-recipient", "original-recipient")
+    given = [
+        untyped(value).strip("<> ")[:320] for name in names for value in found.get(name, [])[:100]
+    ]
+    given = list(dict.fromkeys(one for one in given if one))
+    plain = [one for one in given if "@" in one and not _HIDDEN.search(one)]
+    if plain:
+        return tuple(plain)
+    marked = addresses_in(" ".join(first(returned.headers, name) for name in _ORIGINAL_RECIPIENT))
+    others = [one for one in [*marked, *returned.recipients] if not _HIDDEN.search(one)]
+    return tuple(others or [one for one in given if "@" in one] or returned.recipients)
 
 
 def write(

@@ -12,12 +12,15 @@ from enum import StrEnum
 from functools import cached_property
 
 from mailops.protocol import verp
-from mailops.protocol.classification import Classification, classify, reply_in_report
+from mailops.protocol.bounce_lines import Telling
+from mailops.protocol.charsets import decode_words
+from mailops.protocol.classification import Classification, Reason, classify, reply_in_report
 from mailops.protocol.reply import Reply
 from mailops.protocol.report import (
     Fields,
     Report,
-    blocks,
+    addresses_in,
+    fields,
     first,
     open_report,
     untyped,
@@ -25,7 +28,23 @@ from mailops.protocol.report import (
 
 MAX_RECIPIENTS = 100
 
-_STATUS = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.])")
+_STATUS = re.compile(r"(?<![\d.])([245]) ?\. ?(\d{1,3}) ?\. ?(\d{1,3})(?![\d.])")
+_STATUS_TYPES = frozenset({"message/delivery-status", "message/global-delivery-status"})
+_FIELD_BEGINS = re.compile(
+    r"^[ \t]{0,8}(?:Reporting-MTA|Original-Recipient|Final-Recipient|Original-Envelope-Id)[ \t]*:",
+    re.IGNORECASE | re.MULTILINE,
+)
+_ABOUT_RECIPIENTS = frozenset(
+    {
+        "original-recipient", "final-recipient", "action", "status", "remote-mta", "diagnostic-code",
+        "last-attempt-date", "will-retry-until", "final-log-id",
+    }
+)  # fmt: skip
+_NAMED_ID = re.compile(
+    r"message[- ]?id[^<\n]{0,30}(<[^<>\s@]{1,250}@[^<>\s]{1,250}>)", re.IGNORECASE
+)
+_XTEXT = re.compile(r"\+([0-9A-F]{2})")
+_LETTERS = re.compile(r"[^a-z]+")
 _HEX = re.compile(r"\\x\{([0-9a-fA-F]{1,6})\}")
 _MUTE = re.compile(r"(?:[245]\.0\.0)?")
 
@@ -58,6 +77,11 @@ class DsnRecipient:
     def reply(self) -> Reply:
         return reply_in_report(self.diagnostic, self.status)
 
+    @property
+    def said_code(self) -> int | None:
+        """The reply's code where one is quoted; a status alone has none."""
+        return self.reply.code if str(self.reply.code) in self.diagnostic else None
+
     @cached_property
     def classification(self) -> Classification:
         return classify(self.reply, "returned")
@@ -72,6 +96,10 @@ class Dsn:
     original_sender: str = ""
     token: verp.Token | None = None  # from the ENVID or the returned headers; not verified yet
 
+    @property
+    def actions(self) -> frozenset[Action]:
+        return frozenset(recipient.action for recipient in self.recipients)
+
 
 def parse(data: bytes) -> Dsn | None:
     """Return the delivery status notification that `data` is, or None; never raises."""
@@ -79,26 +107,44 @@ def parse(data: bytes) -> Dsn | None:
 
 
 def from_report(report: Report) -> Dsn | None:
-    part = report.part("message/delivery-status", "message/global-delivery-status")
-    if part is None:
+    groups = _groups(report)
+    about = [group for group in groups if _is_recipient(group)][:MAX_RECIPIENTS]
+    if not about:
         return None
-    groups = blocks(part.text)[: MAX_RECIPIENTS + 1]
-    human = report.part("text/plain")
-    recipients = tuple(
-        _recipient(group, human.text if human else "") for group in groups if _is_recipient(group)
-    )
-    if not recipients:
-        return None
-    returned = report.returned
     envid = next((first(group, "original-envelope-id") for group in groups), "")
-    return Dsn(
-        recipients=recipients[:MAX_RECIPIENTS],
+    telling = Telling(report.told)
+    instead = _named_elsewhere(report, telling) if len(about) == 1 else ()
+    return make_dsn(
+        report,
+        tuple(_recipient(group, telling, instead) for group in about),
         reporting_mta=untyped(first(groups[0], "reporting-mta")),
         envid=envid,
-        original_message_id=returned.message_id,
+    )
+
+
+def make_dsn(
+    report: Report,
+    recipients: tuple[DsnRecipient, ...],
+    *,
+    reporting_mta: str = "",
+    envid: str = "",
+) -> Dsn:
+    """Return what `report` says of `recipients`, with what its returned message tells."""
+    returned = report.returned
+    return Dsn(
+        recipients=recipients,
+        reporting_mta=reporting_mta,
+        envid=envid,
+        original_message_id=returned.message_id or message_id_told(report.told),
         original_sender=returned.return_path,
         token=verp.parse_token(envid) or returned.token,
     )
+
+
+def message_id_told(text: str) -> str:
+    """Return the Message-ID that a text without headers names, or an empty string."""
+    found = _NAMED_ID.search(text)
+    return found[1] if found else ""
 
 
 def write(
@@ -222,31 +268,115 @@ def _one_ascii_line(text: str) -> str:
     return " ".join(text.encode("ascii", "replace").decode().split())
 
 
+def _groups(report: Report) -> list[Fields]:
+    """Return the groups of fields of all status parts, or of a text that has such fields."""
+    texts = [part.text for part in report.parts if part.content_type in _STATUS_TYPES]
+    if not any(_FIELD_BEGINS.search(text) for text in texts):
+        texts += [found for found in map(_fields_in, report.unmarked) if found]
+    groups: list[Fields] = []
+    for text in texts:
+        for group in _cut_apart(text):
+            if _goes_on(group) and groups and _is_recipient(groups[-1]):
+                groups[-1] = {**group, **groups[-1]}
+            else:
+                groups.append(group)
+    return groups[: 5 * MAX_RECIPIENTS]
+
+
+def _fields_in(text: str) -> str:
+    found = _FIELD_BEGINS.search(text)
+    return text[found.start() :] if found else ""
+
+
+def _cut_apart(text: str) -> list[Fields]:
+    """Return the groups of fields, also where the blank lines between them are missing or fields are indented."""
+    groups: list[list[str]] = [[]]
+    names: set[str] = set()
+    for line in text.splitlines():
+        name = line.partition(":")[0].strip().lower()
+        is_known = name in _ABOUT_RECIPIENTS or name == "reporting-mta"
+        if not line.strip() or (name in names and name.endswith("-recipient")):
+            groups.append([])
+            names = set()
+        if name in _ABOUT_RECIPIENTS:
+            names.add(name)
+        if line.strip():
+            groups[-1].append(line.lstrip() if is_known else line)
+    return [found for group in groups if group and (found := fields("\n".join(group)))]
+
+
+def _goes_on(group: Fields) -> bool:
+    """Tell whether a blank line has parted these fields from their recipient."""
+    return bool(group.keys() & _ABOUT_RECIPIENTS) and not group.keys() & {
+        "final-recipient",
+        "original-recipient",
+    }
+
+
 def _is_recipient(group: Fields) -> bool:
     return bool(group.keys() & {"final-recipient", "original-recipient", "action"})
 
 
-def _recipient(group: Fields, human_text: str) -> DsnRecipient:
+def _named_elsewhere(report: Report, telling: Telling) -> tuple[str, ...]:
+    """Return who may be meant where the one recipient's fields name no address."""
+    return (
+        *addresses_in(report.header("x-failed-recipients")),
+        *(one.address for one in telling.recipients[:1]),
+        *report.returned.recipients[:1],
+    )
+
+
+def _recipient(group: Fields, telling: Telling, instead: tuple[str, ...]) -> DsnRecipient:
     found = _STATUS.search(first(group, "status"))
-    status = found[1] if found else ""
-    final = _address(first(group, "final-recipient"))
-    diagnostic = untyped(first(group, "diagnostic-code"))
-    if not diagnostic and _MUTE.fullmatch(status):
-        diagnostic = _said_in_text(human_text, final)
+    status = ".".join(str(int(number)) for number in found.groups()) if found else ""
+    final, original = _address(first(group, "final-recipient")), _original(group)
+    if "@" not in final + original:
+        final = next(iter([*addresses_in(first(group, "x-actual-recipient")), *instead]), final)
+    action = _action(first(group, "action"), status)
+    diagnostic = decode_words(untyped(" ".join(group.get("diagnostic-code", [])[:5])))
+    if action in {Action.FAILED, Action.DELAYED} and _is_mute(diagnostic, status):
+        said = telling.said_about(original or final)
+        diagnostic = " ".join(part for part in (diagnostic, said) if part)
     return DsnRecipient(
         final_recipient=final,
-        original_recipient=_address(first(group, "original-recipient")),
-        action=_action(first(group, "action"), status),
+        original_recipient=original,
+        action=action,
         status=status,
         diagnostic=diagnostic,
         remote_mta=untyped(first(group, "remote-mta")),
     )
 
 
+def _is_mute(diagnostic: str, status: str) -> bool:
+    """Tell whether the fields leave open why, so that the words for people are asked."""
+    if not diagnostic:
+        return _MUTE.fullmatch(status) is not None or not _is_clear(status)
+    return classify(reply_in_report(diagnostic, status), "returned").reason == Reason.UNEXPLAINED
+
+
+def _is_clear(status: str) -> bool:
+    return classify(reply_in_report("", status), "returned").reason not in {
+        Reason.UNEXPLAINED,
+        Reason.POLICY,
+    }
+
+
+def _original(group: Fields) -> str:
+    """Return the address we wrote to; some hand it back as it stood in the command (RFC 3461, 4)."""
+    original = _address(first(group, "original-recipient"))
+    plain = _XTEXT.sub(lambda found: chr(int(found[1], 16)), original)
+    if plain != original and plain.lower() == _address(first(group, "final-recipient")).lower():
+        return plain
+    return original if "@" in original else ""
+
+
 def _address(value: str) -> str:
     kind = value.partition(";")[0].strip().lower()
-    address = untyped(value).split(" (", 1)[0].strip("<> \t")[:320]
-    return _HEX.sub(_letter, address) if kind == "utf-8" else address
+    address = untyped(value).split(" (", 1)[0].strip("<>\"' \t").removeprefix("mailto:")
+    if " " in address and "@" in address:
+        address = next(iter(addresses_in(address)), address)
+    address = _HEX.sub(_letter, address) if kind == "utf-8" or "\\x{" in address else address
+    return address.strip("<> \t")[:320]
 
 
 def _letter(found: re.Match[str]) -> str:
@@ -255,20 +385,26 @@ def _letter(found: re.Match[str]) -> str:
     return chr(number) if is_letter else "\ufffd"
 
 
+_ACTIONS = {
+    "failure": Action.FAILED,
+    "fail": Action.FAILED,
+    "expired": Action.FAILED,
+    "bounced": Action.FAILED,
+    "rejected": Action.FAILED,
+    "error": Action.FAILED,
+    "delay": Action.DELAYED,
+    "deferred": Action.DELAYED,
+    "delivery": Action.DELIVERED,
+    "deliverable": Action.DELIVERED,
+    "success": Action.DELIVERED,
+    "relay": Action.RELAYED,
+}
+
+
 def _action(said: str, status: str) -> Action:
-    word = (said.lower().split() or [""])[0].strip(";,.")
+    word = next(iter(_LETTERS.split(said.lower().strip(" \t-*"), maxsplit=1)), "")
     if word in set(Action):
         return Action(word)
+    if word in _ACTIONS:
+        return _ACTIONS[word]
     return {"2": Action.DELIVERED, "4": Action.DELAYED}.get(status[:1], Action.FAILED)
-
-
-def _said_in_text(text: str, recipient: str) -> str:
-    # Exim says why only in the human part, indented below the address.
-    if not recipient:
-        return ""
-    lines = iter(text[:20_000].splitlines())
-    for line in lines:
-        if line.strip(" \t<>:").lower() == recipient.lower():
-            following = (following.strip() for following, _ in zip(lines, range(3), strict=False))
-            return " ".join(line for line in following if line)[:500]
-    return ""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mailops.protocol import dsn, verp
 from mailops.protocol.classification import Reason
 from mailops.protocol.dsn import Action
-from mailops.protocol.feedback_mail import FeedbackKind, read
+from mailops.protocol.feedback_mail import FeedbackKind, describe, read
 
 KEY = b"k" * 32
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -217,3 +217,97 @@ class TestAnyBytes:
         begun = time.process_time()
         read(data)
         assert time.process_time() - begun < 1
+
+
+def described(data):
+    found = describe(read(data))
+    return found["type"], [
+        (one["recipient"], one["action"], one["enhanced_status"], one["code"], one["reason"], one["suppress"])
+        for one in found["recipients"]
+    ]  # fmt: skip
+
+
+GONE = ("a@x.example", "failed", "5.1.1", 550, "unknown_mailbox", True)
+
+
+class TestMalformed:
+    """What servers get wrong, and is understood all the same."""
+
+    def test_fields_in_a_part_of_the_wrong_type(self):
+        block = "Reporting-MTA: dns; mx\n\nFinal-Recipient: rfc822; a@x.example\nAction: failed\nStatus: 5.1.1\nDiagnostic-Code: smtp; 550 5.1.1 gone"
+        assert described(by_hand(block, kind="text/plain")) == ("bounce", [GONE])
+        assert described(by_hand(block, kind="application/octet-stream")) == ("bounce", [GONE])
+
+    def test_a_boundary_that_never_comes(self):
+        data = (
+            'From: mailer-daemon@mx\nContent-Type: multipart/report; boundary="nowhere"\n\n--b\n'
+            "Content-Type: message/delivery-status\n\nReporting-MTA: dns; mx\n\nFinal-Recipient: rfc822; a@x.example\n"
+            "Action: failed\nStatus: 5.1.1\nDiagnostic-Code: smtp; 550 5.1.1 gone\n"
+        )
+        assert described(data.encode()) == ("bounce", [GONE])
+
+    def test_no_blank_line_between_recipients(self):
+        block = (
+            "Reporting-MTA: dns; mx\nFinal-Recipient: rfc822; a@x.example\nAction: failed\nStatus: 5.1.1\nDiagnostic-Code: smtp; 550 5.1.1 gone\n"
+            "Final-Recipient: rfc822; b@x.example\nAction: delayed\nStatus: 4.2.2"
+        )
+        assert described(by_hand(block)) == (
+            "bounce",
+            [GONE, ("b@x.example", "delayed", "4.2.2", None, "mailbox_full", False)],
+        )
+
+    def test_a_blank_line_within_a_recipient(self):
+        block = "Final-Recipient: rfc822; a@x.example\n\nAction: failed\nStatus: 5.1.1\n\nDiagnostic-Code: smtp; 550 5.1.1 gone"
+        assert described(by_hand(block)) == ("bounce", [GONE])
+
+    def test_indented_fields(self):
+        block = "    Final-Recipient: rfc822; a@x.example\n    Action: failed\n    Status: 5.1.1\n    Diagnostic-Code: smtp; 550 5.1.1\n         gone"
+        assert described(by_hand(block)) == ("bounce", [GONE])
+
+    def test_a_part_for_each_recipient(self):
+        part = "--b\nContent-Type: message/delivery-status\n\nFinal-Recipient: rfc822; {}@x.example\nAction: failed\nStatus: 5.1.1\n"
+        data = (
+            'Content-Type: multipart/report; boundary="b"\n\n'
+            + part.format("a")
+            + part.format("b")
+            + "--b--\n"
+        )
+        assert [one[0] for one in described(data.encode())[1]] == ["a@x.example", "b@x.example"]
+
+    def test_no_address_but_in_the_returned_message(self):
+        block = "Final-Recipient: rfc822; unknown\nAction: failed\nStatus: 5.2.2"
+        found = described(
+            by_hand(block, returned="Message-ID: <1@d.example>\nTo: A <a@x.example>\n\n")
+        )
+        assert found == (
+            "bounce",
+            [("a@x.example", "failed", "5.2.2", None, "mailbox_full", False)],
+        )
+
+    def test_an_address_as_it_stood_in_the_command(self):
+        block = "Original-Recipient: rfc822;a+2Bb@x.example\nFinal-Recipient: rfc822;a+b@x.example\nAction: failed\nStatus: 5.1.1"
+        assert described(by_hand(block))[1][0][0] == "a+b@x.example"
+
+    def test_a_status_of_no_meaning_is_explained_by_the_words(self):
+        block = "Final-Recipient: rfc822; a@x.example\nAction: failed\nStatus: 5.0.0\nDiagnostic-Code: smtp; 550 permanent failure for one or more recipients"
+        text = "We could not deliver to:\n\n<a@x.example>: mailbox is full\n"
+        assert described(by_hand(block, text=text))[1][0][4] == "mailbox_full"
+
+    def test_a_failure_after_long_trying_is_not_the_recipients(self):
+        block = "Final-Recipient: rfc822; a@x.example\nAction: failed\nStatus: 4.4.1\nDiagnostic-Code: X-Postfix; connect to mx.x.example[192.0.2.1]:25: Connection timed out"
+        assert described(by_hand(block)) == (
+            "bounce",
+            [("a@x.example", "failed", "4.4.1", None, "unreachable", False)],
+        )
+
+    def test_a_diagnostic_in_another_charset(self):
+        block = "Final-Recipient: rfc822; a@x.example\nAction: failed\nStatus: 5.0.0\nDiagnostic-Code: smtp; 550 收件人不存在"
+        data = by_hand(block).decode().encode("gb18030")
+        assert described(
+            data.replace(b"message/delivery-status", b"message/delivery-status; charset=gb2312")
+        )[1][0][4:] == ("unknown_mailbox", True)
+
+    def test_a_read_receipt_proves_delivery(self):
+        block = "Reporting-UA: x\nFinal-Recipient: rfc822;a@x.example\nOriginal-Message-ID: <1@d.example>\nDisposition: manual-action/MDN-sent-manually; displayed"
+        found = describe(read(by_hand(block, kind="message/disposition-notification")))
+        assert (found["type"], found["original_message_id"]) == ("delivered", "<1@d.example>")

@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from mailops.protocol import arf, unsubscribe, verp
-from mailops.protocol.feedback_mail import FeedbackKind, read
+from mailops.protocol.feedback_mail import FeedbackKind, describe, read
 
 KEY = b"k" * 32
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -77,3 +77,61 @@ def test_a_machine_that_writes_to_it_asks_to_leave_too():
     address = unsubscribe.make_mail_address(UUID(int=7), "bounces.example", KEY)
     found = read(b"Auto-Submitted: auto-generated\r\n\r\n", envelope_recipients=(address,))
     assert found.kind == FeedbackKind.UNSUBSCRIBE
+
+
+def reported(fields, returned, *, kind="message/feedback-report", subject="complaint"):
+    data = (
+        f'From: fbl@isp.example\nSubject: {subject}\nContent-Type: multipart/report; report-type=feedback-report; boundary="b"\n\n'
+        f"--b\nContent-Type: text/plain\n\nThis is a report.\n--b\nContent-Type: {kind}\n\n{fields}\n"
+        f"--b\nContent-Type: message/rfc822\n\n{returned}\n--b--\n"
+    )
+    found = describe(read(data.encode()))
+    return (
+        found["type"],
+        [(one["recipient"], one["suppress"]) for one in found["recipients"]],
+        found["original_message_id"],
+    )
+
+
+SENT = "Message-ID: <a@d.example>\nFrom: news@d.example\nTo: Ann <ann@isp.example>\nSubject: Hello\n\nHello\n"
+
+
+class TestComplaintsAsTheyCome:
+    def test_without_the_recipient_it_is_the_returned_messages(self):
+        fields = "Feedback-Type: abuse\nUser-Agent: x/1\nVersion: 1"
+        assert reported(fields, SENT) == ("complaint", [("ann@isp.example", True)], "<a@d.example>")
+
+    def test_a_hidden_recipient_is_looked_for_in_the_message(self):
+        fields = "Feedback-Type: abuse\nOriginal-Rcpt-To: redacted@isp.example"
+        assert reported(fields, SENT)[1] == [("ann@isp.example", True)]
+
+    def test_of_the_wrong_type(self):
+        fields = "Feedback-Type: abuse\nOriginal-Rcpt-To: <ann@isp.example>"
+        assert reported(fields, SENT, kind="text/plain")[:2] == (
+            "complaint",
+            [("ann@isp.example", True)],
+        )
+
+    @pytest.mark.parametrize("feedback_type", ["fraud", "opt-out", "other", "x-grumble", "Abuse;"])
+    def test_of_every_kind_of_unwanted(self, feedback_type):
+        assert reported(f"Feedback-Type: {feedback_type}", SENT)[0] == "complaint"
+
+    @pytest.mark.parametrize("feedback_type", ["not-spam", "auth-failure"])
+    def test_of_no_complaint_suppress_nobody(self, feedback_type):
+        fields = f"Feedback-Type: {feedback_type}\nOriginal-Rcpt-To: ann@isp.example"
+        assert reported(fields, SENT)[:2] == ("other", [])
+
+    def test_of_microsoft_is_no_arf(self):
+        data = (
+            "From: staff@hotmail.com\nSubject: complaint about message from 192.0.2.1\nContent-Type: multipart/mixed; boundary=b\n\n"
+            f"--b\nContent-Type: message/rfc822\n\nX-HmXmrOriginalRecipient: <ann@hotmail.com>\n{SENT}\n--b--\n"
+        )
+        found = describe(read(data.encode()))
+        assert found["type"] == "complaint"
+        assert found["recipients"][0]["recipient"] == "ann@hotmail.com"
+        assert found["original_message_id"] == "<a@d.example>"
+
+
+def test_an_answer_of_a_machine_tells_which_message():
+    data = b"From: a@x.example\nAuto-Submitted: auto-replied\nIn-Reply-To: <a@d.example>\n\nI am away.\n"
+    assert describe(read(data))["original_message_id"] == "<a@d.example>"

@@ -1,6 +1,7 @@
 """Tells what mails say, one JSON line for each file; needs no database."""
 
 import json
+import logging
 import sys
 from argparse import ArgumentParser
 from pathlib import Path
@@ -9,6 +10,9 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from mailops.protocol.feedback_mail import describe, read
+from mailops.protocol.report import MAX_SIZE
+
+logger = logging.getLogger(__name__)
 
 
 class Command(BaseCommand):
@@ -24,9 +28,7 @@ class Command(BaseCommand):
         for name in options["files"]:
             told = _told(name)
             has_failed = has_failed or "error" in told
-            self.stdout.write(
-                json.dumps(told, ensure_ascii=False) if options["json"] else _plain(told)
-            )
+            self.stdout.write(json.dumps(told) if options["json"] else _plain(told))
         if has_failed:
             sys.exit(1)
 
@@ -34,10 +36,22 @@ class Command(BaseCommand):
 def _told(name: str) -> dict[str, Any]:
     nothing = {"type": "other", "original_message_id": "", "recipients": []}
     try:
-        data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+        data = _content(name)
     except (OSError, ValueError) as error:
         return {"file": name, **nothing, "error": str(error)}
-    return {"file": name, **describe(read(data))}
+    try:
+        return {"file": name, **describe(read(data))}
+    except Exception as error:  # one file that mailops fails on must not cost the others their line
+        logger.exception("%s could not be read", name)
+        return {"file": name, **nothing, "error": f"mailops failed to read it: {error!r}"}
+
+
+def _content(name: str) -> bytes:
+    """Return as much of a file as is read of any mail."""
+    if name == "-":
+        return sys.stdin.buffer.read(MAX_SIZE)
+    with Path(name).open("rb") as file:
+        return file.read(MAX_SIZE)
 
 
 def _plain(told: dict[str, Any]) -> str:

@@ -1,0 +1,160 @@
+"""Reads reports that are no delivery status notification: text that a server, or its operator, wrote for people."""
+
+import re
+from dataclasses import dataclass
+
+from mailops.protocol import bounce_words as words
+from mailops.protocol.bounce_lines import MAX_RECIPIENTS, Telling, Told
+from mailops.protocol.classification.folding import fold_letters
+from mailops.protocol.dsn import Action, Dsn, DsnRecipient, make_dsn
+from mailops.protocol.report import Report, addresses_in, first
+
+MAX_READ = 8_000
+
+_ANSWER = re.compile(r"\s*(?:re|fwd?|aw|wg|tr|rv|sv|vs|antw|odp|回复|转发|答复)\s*:")
+_DELAY_WORD = re.compile(r"\bdelay(?:ed)?\b")
+_FINAL = re.compile(
+    r"permanent|giv(?:en|ing) up|failed after|returned to sender|will not be retried|could not be delivered for more than \d+ days"
+)
+_REPLY = re.compile(r"(?<![\d.])5\d\d[ -]|(?<![\d.])[45]\.\d{1,3}\.\d{1,3}(?![.\d])")
+_OWN_STATUS = re.compile(
+    r"^[ \t]{0,8}status[ \t]*:[ \t]*([245]\.\d{1,3}\.\d{1,3})", re.IGNORECASE | re.MULTILINE
+)
+
+
+@dataclass(frozen=True)
+class Impression:
+    """What the look of a mail says of who wrote it and what about; all texts folded."""
+
+    subject: str
+    text: str
+    is_daemon: bool
+    is_report: bool
+    names_failed: bool  # X-Failed-Recipients
+
+    @property
+    def action(self) -> Action | None:
+        """What the mail reports, or None where it is no report of a machine."""
+        if not self._is_machines:
+            return None
+        if words.DELAYED.search(self.subject) or _DELAY_WORD.search(self.subject):
+            return Action.DELAYED
+        if self._says_delivered:
+            return Action.DELIVERED
+        if not (self.names_failed or self._says_failed):
+            return Action.DELAYED if words.DELAYED.search(self.text) else None
+        is_waiting = words.DELAYED.search(self.text) and not _FINAL.search(self.text)
+        return Action.DELAYED if is_waiting else Action.FAILED
+
+    @property
+    def _is_machines(self) -> bool:
+        if words.AUTO_SUBJECT.match(self.subject) and not self.names_failed:
+            return False
+        failed = words.FAILED_SUBJECT.search(self.subject) is not None
+        if words.CHALLENGE.search(self.text) and not (failed and _REPLY.search(self.text)):
+            return False
+        if self.names_failed or self.is_daemon or self.is_report:
+            return True
+        return failed and not _ANSWER.match(self.subject) and self._text_says_failed
+
+    @property
+    def _says_failed(self) -> bool:
+        return words.FAILED_SUBJECT.search(self.subject) is not None or self._text_says_failed
+
+    @property
+    def _text_says_failed(self) -> bool:
+        return bool(
+            words.FAILED_TEXT.search(self.text)
+            or words.FAILED_SUBJECT.search(self.text[:1000])
+            or _REPLY.search(self.text)
+        )
+
+    @property
+    def _says_delivered(self) -> bool:
+        if words.NOT_DELIVERED.search(self.subject) or self.names_failed:
+            return False
+        if words.DELIVERED.search(self.subject):
+            return True
+        return not self._says_failed and words.DELIVERED.search(self.text) is not None
+
+
+def from_report(report: Report) -> Dsn | None:
+    """Return what a free-text report says, in the form of a notification; None where it is none."""
+    action = _impression(report).action
+    if action is None:
+        return None
+    found = _status_lines(report.told)
+    recipients = tuple(
+        DsnRecipient(
+            final_recipient=one.address,
+            original_recipient="",
+            action=action,
+            status=found,
+            diagnostic="" if action == Action.DELIVERED else one.said,
+            remote_mta="",
+        )
+        for one in _spoken_of(report)
+    )
+    return make_dsn(report, recipients)
+
+
+def is_challenge(report: Report) -> bool:
+    """Tell whether a filter asks the sender to prove that they are a person."""
+    return words.CHALLENGE.search(_folded(report.told)) is not None
+
+
+def is_away(report: Report) -> bool:
+    """Tell whether the text itself says that nobody reads it now."""
+    return words.AUTO_TEXT.search(_folded(report.told)) is not None
+
+
+def says_automatic(subject: str) -> bool:
+    return words.AUTO_SUBJECT.match(fold_letters(subject)) is not None
+
+
+def _impression(report: Report) -> Impression:
+    sender = f"{report.words_of('from')} {report.header('sender')}"
+    is_null = report.header("return-path").replace(" ", "") == "<>"
+    subject = fold_letters(report.words_of("subject"))
+    return Impression(
+        subject=subject,
+        text=_folded(report.told),
+        is_daemon=words.DAEMON.search(sender) is not None
+        or (is_null and words.FAILED_SUBJECT.search(subject) is not None),
+        is_report="report-type=delivery-status"
+        in report.header("content-type").replace(" ", "").replace('"', "").lower(),
+        names_failed=bool(report.header("x-failed-recipients")),
+    )
+
+
+def _spoken_of(report: Report) -> list[Told]:
+    """Return whom the report names: in its text, in a header, or else in the message it returns."""
+    own = {one.lower() for name in _OWN for one in addresses_in(report.header(name))}
+    ours = {report.returned.return_path.lower()}
+    ours |= {one.lower() for one in addresses_in(first(report.returned.headers, "from"))}
+    written_to = {one.lower() for one in report.returned.recipients}
+    telling = Telling(report.told, frozenset((own | ours) - written_to))
+    told = telling.recipients
+    known = {one.address.lower() for one in told} | telling.made_from
+    named = [
+        Told(address, telling.said_about(address))
+        for address in addresses_in(report.header("x-failed-recipients"))[:MAX_RECIPIENTS]
+        if address.lower() not in known
+    ]
+    if told or named:
+        return told + named
+    return [
+        Told(address, telling.said_anywhere) for address in report.returned.recipients[:1] or ("",)
+    ]
+
+
+def _status_lines(text: str) -> str:
+    found = _OWN_STATUS.search(text)
+    return found[1] if found else ""
+
+
+def _folded(text: str) -> str:
+    return fold_letters(text[:MAX_READ])
+
+
+_OWN = ("to", "delivered-to", "from", "reply-to", "x-original-to", "sender")

@@ -1,0 +1,61 @@
+"""Decodes text whose charset is declared, declared wrongly, or not at all."""
+
+import codecs
+import re
+from email.errors import HeaderParseError
+from email.header import decode_header
+
+# Codecs that are no charsets of mail, some of them slow by design.
+_NO_CHARSETS = frozenset(
+    {"punycode", "idna", "unicode-escape", "raw-unicode-escape", "undefined", "mbcs", "oem"}
+)
+# Who declares the smaller set often writes the bigger one.
+_WIDER = {
+    "ascii": "utf-8",
+    "gb2312": "gb18030",
+    "gbk": "gb18030",
+    "shift_jis": "cp932",
+    "euc_kr": "cp949",
+    "iso8859-1": "cp1252",
+    "ksc5601": "cp949",
+    "iso2022_jp": "iso2022_jp_ext",
+}
+_ESCAPES_OF_JIS = re.compile(rb"\x1b\$[@B]")
+
+
+def decode(content: bytes, charset: str = "") -> str:
+    """Return the text of `content`, by its declared charset where that holds; never raises."""
+    for name in (_codec(charset), "utf-8"):
+        if name and not (name == "utf-8" and _ESCAPES_OF_JIS.search(content[:20_000])):
+            try:
+                return _clean(content.decode(name))
+            except (UnicodeError, ValueError):
+                continue
+    if _ESCAPES_OF_JIS.search(content[:20_000]):
+        return _clean(content.decode("iso2022_jp_ext", "replace"))
+    return _clean(content.decode(_codec(charset) or "cp1252", "replace"))
+
+
+def decode_words(value: str) -> str:
+    """Return a header's value with its encoded words decoded (RFC 2047), the rest as it is."""
+    if "=?" not in value or len(value) > 10_000:
+        return value
+    try:
+        parts = decode_header(value)
+    except (HeaderParseError, ValueError):
+        return value
+    return "".join(
+        decode(text, charset or "") if isinstance(text, bytes) else text for text, charset in parts
+    )
+
+
+def _codec(charset: str) -> str:
+    try:
+        name = codecs.lookup(charset.strip().strip("\"'")).name if charset else ""
+    except (LookupError, ValueError):
+        return ""
+    return "" if name in _NO_CHARSETS else _WIDER.get(name, name)
+
+
+def _clean(text: str) -> str:
+    return text.replace("\0", "\ufffd")

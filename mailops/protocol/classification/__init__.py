@@ -1,0 +1,30 @@
+"""What a negative reply means (RFC 5321, 4.2; RFC 3463; RFC 7372): why, whose fault, what to do, and what must stop.
+
+One table, in two halves. `meanings` says what follows from a reason; `signs` says by what a reason is known, and
+`tongues` how other languages than English say it. The text of a reply outranks its enhanced status, a subcode outranks
+its class, and what no sign explains is said to be unexplained.
+"""
+
+from mailops.protocol.classification.deciding import classify, classify_report, reply_in_report
+from mailops.protocol.classification.meanings import (
+    MEANINGS,
+    Classification,
+    Fault,
+    Kind,
+    Meaning,
+    Reason,
+    Stops,
+)
+
+__all__ = [
+    "MEANINGS",
+    "Classification",
+    "Fault",
+    "Kind",
+    "Meaning",
+    "Reason",
+    "Stops",
+    "classify",
+    "classify_report",
+    "reply_in_report",
+]

@@ -1,0 +1,119 @@
+"""Reads a negative reply, or the one a report quotes, by the table of signs."""
+
+import re
+from functools import lru_cache
+
+from mailops.protocol.classification.folding import fold_reply
+from mailops.protocol.classification.meanings import (
+    MEANINGS,
+    Classification,
+    Fault,
+    Kind,
+    Reason,
+    Stops,
+)
+from mailops.protocol.classification.signs import BEFORE_ANYONE, STANDING, TEXTS
+from mailops.protocol.classification.tongues import TONGUES
+from mailops.protocol.reply import Reply
+
+_FIRST_STATUS = re.compile(r"(?<![\d.])([45])\.(\d{1,3})\.(\d{1,3})(?![\d.]*\d)")
+_FIRST_CODE = re.compile(r"(?<![\d.\-/:=])([45]\d\d)(?=[ \-:;,]|$)")
+_QUOTED_CODE = re.compile(
+    r"(?:said|says|response|reply|replied|reported|returned|answered|reason|error|server|command\)?|mta|smtp|<<<|\])"
+    r"[^\n]{0,20}?[\s:;>\"'(]([45]\d\d)(?=[ \-:;,])",
+    re.IGNORECASE,
+)
+_MAX_TEXT = 2000
+_VAGUE = frozenset({Reason.POLICY, Reason.SERVER_BUSY, Reason.UNEXPLAINED})
+# What may pass by itself, where a report gives neither code nor status.
+_PASSING = frozenset(
+    {
+        Reason.MAILBOX_FULL,
+        Reason.RECIPIENT_BUSY,
+        Reason.GREYLISTED,
+        Reason.RATE_LIMITED,
+        Reason.SERVER_BUSY,
+        Reason.UNREACHABLE,
+        Reason.GAVE_UP,
+        Reason.UNEXPLAINED,
+    }
+)
+
+
+def classify(reply: Reply, phase: str) -> Classification:
+    """Return what `reply` means in `phase` (a `sessions.Phase`, or "returned" where it came back in a report)."""
+    return _classify(reply.code, reply.enhanced_status, reply.text[:_MAX_TEXT], str(phase))
+
+
+def classify_report(diagnostic: str, status: str) -> Classification:
+    """Return what the diagnostic text and the status of a delivery report mean (RFC 3464, 2.3.4 and 2.3.6)."""
+    reply = reply_in_report(diagnostic, status)
+    return classify(reply, "returned")
+
+
+def explains(text: str, *, vaguely: bool = False) -> bool:
+    """Tell whether the words of `text`, whatever codes stand by it, give a reason; with `vaguely`, even one like “rejected”."""
+    reason = _reason_in(fold_reply(text[:_MAX_TEXT]), "", 0, "returned")
+    return reason is not None and (vaguely or reason not in _VAGUE)
+
+
+def reply_in_report(diagnostic: str, status: str) -> Reply:
+    """Return the reply a report quotes: code and status from its diagnostic, the status field only where it is mute."""
+    text = diagnostic[:_MAX_TEXT].replace("\0", "\ufffd").strip()
+    found = _FIRST_STATUS.search(text)
+    code = _QUOTED_CODE.search(text) or _FIRST_CODE.search(text)
+    said = ".".join(found.groups()) if found else ""
+    if said[2:] in {"", "0.0"} or (code and said[:1] != code[1][0]):
+        said = status if _FIRST_STATUS.fullmatch(status) and said[2:] in {"", "0.0"} else said
+    if code:
+        # as in a session, the text of a reply stands without its code
+        return Reply(int(code[1]), text.removeprefix(code[1]).lstrip(" -"), said)
+    return Reply(int(f"{said[0]}00") if said else 0, text, said)
+
+
+@lru_cache(maxsize=4096)
+def _classify(code: int, enhanced_status: str, text: str, phase: str) -> Classification:
+    plain = fold_reply(text)
+    status = enhanced_status.partition(".")[2]
+    reason = (
+        _reason_in(plain, status, code, phase)
+        or next((one.reason for one in STANDING if one.fits(plain, status, code, phase)), None)
+        or Reason.UNEXPLAINED
+    )
+    kind = _kind(code, enhanced_status, reason)
+    if reason == Reason.SERVER_BUSY and kind == Kind.PERMANENT:
+        reason = Reason.SERVER_FAULT  # busy for good: nothing is tried again
+    return _conclude(reason, kind, phase)
+
+
+def _reason_in(plain: str, status: str, code: int, phase: str) -> Reason | None:
+    if not plain:
+        return None
+    english = (sign.reason for sign in TEXTS if sign.fits(plain, status, code, phase))
+    other = (reason for reason, pattern in TONGUES if pattern.search(plain))
+    return next(english, None) or next(other, None)
+
+
+def _kind(code: int, enhanced_status: str, reason: Reason) -> Kind:
+    first = str(code)[0] if 400 <= code < 600 else enhanced_status[:1]
+    if not first or first not in "45":
+        return Kind.TRANSIENT if reason in _PASSING else Kind.PERMANENT
+    return Kind.PERMANENT if first == "5" else Kind.TRANSIENT
+
+
+def _conclude(reason: Reason, kind: Kind, phase: str) -> Classification:
+    meaning = MEANINGS[reason]
+    is_final = kind == Kind.PERMANENT
+    stops = meaning.stops if is_final or meaning.stops_when_transient else Stops.NONE
+    if is_final and phase in BEFORE_ANYONE and meaning.fault != Fault.MESSAGE:
+        # Nobody has been spoken of yet: whatever is wrong is wrong for every message.
+        stops = stops if reason == Reason.SENDER_REFUSED else Stops.TRANSPORT
+    return Classification(
+        kind=kind,
+        reason=reason,
+        fault=meaning.fault,
+        sentence=meaning.sentence,
+        fix=meaning.fix,
+        suppress=meaning.suppress and is_final and phase not in BEFORE_ANYONE,
+        stops=stops,
+    )
