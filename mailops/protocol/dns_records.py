@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 # Tag lists, as DKIM and DMARC write them
 
 
-def _tags(text: str) -> tuple[list[tuple[str, str]], list[str]]:
+def read_tags(text: str) -> tuple[list[tuple[str, str]], list[str]]:
     """Return a `tag=value; tag=value` list in order, and what couldn't be read (RFC 6376 section 3.2)."""
     tags: list[tuple[str, str]] = []
     problems: list[str] = []
@@ -52,7 +52,7 @@ class DkimKey:
 
 def parse_dkim(text: str) -> DkimKey:
     """Read a DKIM key record; what can't be read is in `problems`."""
-    pairs, problems = _tags(text)
+    pairs, problems = read_tags(text)
     tags = dict(pairs)
     if "v" in tags and (pairs[0][0] != "v" or tags["v"] != "DKIM1"):
         problems.append("v=DKIM1 must stand first")
@@ -116,6 +116,8 @@ _DMARC_CHOICES = {
     "t": ("y", "n"),
     "psd": ("y", "n", "u"),
 }
+_DMARC_URI = re.compile(r"mailto:[^@\s!]+@([^@\s!]+)(![0-9]+[kmgt]?)?", re.IGNORECASE)
+_DMARC_FO = re.compile(r"(?!.*0.*1)(?!.*1.*0)(?!.*([01ds]).*\1)[01ds](:[01ds])*", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,18 @@ class Dmarc:
     def subdomain_policy(self) -> str:
         policy = self.tags.get("sp", "").lower()
         return policy if policy in DMARC_POLICIES else self.policy
+
+    @property
+    def nonexistent_policy(self) -> str:
+        """The policy for a name below that isn't there: np, else sp, else p."""
+        policy = self.tags.get("np", "").lower()
+        return policy if policy in DMARC_POLICIES else self.subdomain_policy
+
+    @property
+    def is_in_force(self) -> bool:
+        """Tell whether receivers act on it at all: a bad p, sp or np is forgiven only where reports are wanted (section 4.10.1)."""
+        policies = (self.tags.get(tag, "none").lower() for tag in ("p", "sp", "np"))
+        return all(policy in DMARC_POLICIES for policy in policies) or bool(self.report_addresses)
 
     @property
     def is_testing(self) -> bool:
@@ -165,25 +179,41 @@ class Dmarc:
 
     @cached_property
     def report_addresses(self) -> tuple[str, ...]:
-        uris = (uri.strip() for uri in self.tags.get("rua", "").split(","))
-        return tuple(uri[7:].split("!")[0] for uri in uris if uri.lower().startswith("mailto:"))
+        """Where aggregate reports go; a size behind an exclamation mark is ignored now."""
+        return self._addresses("rua")
+
+    @cached_property
+    def failure_addresses(self) -> tuple[str, ...]:
+        return self._addresses("ruf")
+
+    @property
+    def has_sizes(self) -> bool:
+        return any("!" in self.tags.get(tag, "") for tag in ("rua", "ruf"))
+
+    def _addresses(self, tag: str) -> tuple[str, ...]:
+        uris = self.tags.get(tag, "").split(",")
+        found = (uri.strip() for uri in uris if _DMARC_URI.fullmatch(uri.strip()))
+        return tuple(uri[7:].partition("!")[0] for uri in found)
 
 
 def is_dmarc(text: str) -> bool:
-    """Tell whether a TXT record is a DMARC record: its first tag is v=DMARC1."""
-    return re.match(r"v\s*=\s*DMARC1\s*(;|$)", text) is not None
+    """Tell whether a TXT record is a DMARC record: its first tag is v=DMARC1, in capitals (RFC 9989 section 4.8)."""
+    return re.match(r"[vV][ \t]*=[ \t]*DMARC1[ \t]*(;|$)", text) is not None
 
 
 def parse_dmarc(text: str) -> Dmarc:
     """Read a DMARC record; what can't be read is in `problems`, tags unknown to RFC 9989 are ignored."""
-    pairs, problems = _tags(text)
+    pairs, problems = read_tags(text)
     tags = dict(pairs)
     for tag, choices in _DMARC_CHOICES.items():
         if tag in tags and tags[tag].lower() not in choices:
             problems.append(f"{tag}={tags[tag]} is not one of {', '.join(choices)}")
-    for uri in filter(None, (uri.strip() for uri in tags.get("rua", "").split(","))):
-        if not re.fullmatch(r"mailto:[^@\s]+@[^@\s]+", uri, re.IGNORECASE):
-            problems.append(f"“{uri[:60]}” in rua is not a mailto: address")
+    if "fo" in tags and not _DMARC_FO.fullmatch(tags["fo"]):
+        problems.append(f"fo={tags['fo']} is not a list of 0 or 1, d and s")
+    for tag in ("rua", "ruf"):
+        for uri in filter(None, (uri.strip() for uri in tags.get(tag, "").split(","))):
+            if not _DMARC_URI.fullmatch(uri):
+                problems.append(f"“{uri[:60]}” in {tag} is not a mailto: address")
     return Dmarc(text, tags, tuple(problems))
 
 

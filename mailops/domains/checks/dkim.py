@@ -1,15 +1,25 @@
 """DKIM: at each selector a key that parses, is long enough and is the one we sign with (RFC 6376, RFC 8301)."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 from mailops.domains.checks.verdict import Problem, Seen, Verdict, unanswered, verdict_of
 from mailops.domains.models import CheckStatus, DnsRecord
-from mailops.lib.dns_answers import Asks
+from mailops.lib.dns_answers import Answer, Asks, Status
 from mailops.protocol.dns_records import DkimKey, parse_dkim
 
 REFUSED_BITS = 1024  # RFC 8301 section 3.2: verifiers must not accept less
 WANTED_BITS = 2048
 RFC = "RFC 6376, RFC 8301"
+ASKERS = 16
+# what providers and manuals propose
+USUAL_SELECTORS = (
+    *("default", "dkim", "mail", "email", "smtp", "mx", "key", "selector", "sel", "test", "google"),
+    *(f"{stem}{n}" for stem in ("s", "sel", "selector", "k", "key", "dkim") for n in (1, 2, 3)),
+    *("fm1", "fm2", "fm3", "mandrill", "pm", "resend", "krs", "mailo", "zoho", "zmail", "sig1"),
+    *("protonmail", "protonmail2", "protonmail3", "turbo-smtp", "mg", "pic", "smtpapi", "brevo1"),
+    *("cm", "hs1", "hs2", "dk", "rsa", "rsa1", "ed25519", "ed1"),
+)
 
 
 def check_dkim(
@@ -42,7 +52,24 @@ def check_dkim(
     key = parse_dkim(answer.values[0])
     problems = list(_problems(host, answer.values, key, parse_dkim(wanted) if wanted else None))
     well = f"The {key.kind.upper() if key.kind == 'rsa' else 'Ed25519'} key at {host} has {key.bits} bits and is valid."
-    return verdict_of(check, problems, well=well, rfc=RFC, evidence=answer.values), seen
+    return verdict_of(check, problems, well=well, rfc=RFC, evidence=_evidence(answer)), seen
+
+
+def _evidence(answer: Answer) -> list[str]:
+    """Return the records, and of how many strings they are made: receivers join those without a space."""
+    strings = [f"{n} strings, joined by receivers" for n in answer.pieces if n > 1]
+    return [*answer.values, *strings]
+
+
+def find_selectors(domain: str, asks: Asks) -> list[str]:
+    """Return those of the usual selectors at which `domain` publishes a key, for a domain of which nothing is known."""
+    if asks(f"_domainkey.{domain}", "TXT").status is Status.NXDOMAIN:
+        return []  # nothing stands below (RFC 8020)
+    hosts = {selector: f"{selector}._domainkey.{domain}" for selector in USUAL_SELECTORS}
+    with ThreadPoolExecutor(ASKERS) as pool:
+        answers = list(pool.map(lambda host: asks(host, "TXT"), hosts.values()))
+    has_key = [any("p=" in value for value in answer.values) for answer in answers]
+    return [selector for selector, found in zip(hosts, has_key, strict=True) if found]
 
 
 def _to_publish(wanted: str, values: tuple[str, ...]) -> str:
@@ -54,6 +81,13 @@ def _to_publish(wanted: str, values: tuple[str, ...]) -> str:
 def _problems(
     host: str, values: tuple[str, ...], key: DkimKey, wanted: DkimKey | None
 ) -> Iterator[Problem]:
+    if len(values) > 1 and any("=" not in value.rstrip("= ") for value in values):
+        yield Problem(
+            CheckStatus.ERROR,
+            f"The key at {host} was cut into {len(values)} records: none of them is a key.",
+            "Publish one record; a long one is made of several strings inside it.",
+        )
+        return
     if len(values) > 1:
         yield Problem(
             CheckStatus.ERROR,

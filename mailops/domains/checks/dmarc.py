@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from mailops.domains.checks.verdict import Problem, Seen, Verdict, unanswered, verdict_of
 from mailops.domains.models import CheckStatus, DnsRecord
-from mailops.lib.dns_answers import Answer, Asks
+from mailops.lib.dns_answers import Answer, Asks, Status
 from mailops.protocol.dns_records import DMARC_POLICIES, Dmarc, is_dmarc, parse_dmarc, tree_walk
 
 RFC = "RFC 9989"
@@ -32,6 +32,7 @@ class TreeWalk:
 
     domain: str
     steps: tuple[Step, ...]
+    is_there: bool = True  # False: the domain itself is NXDOMAIN, so that np counts
 
     @property
     def failure(self) -> Step | None:
@@ -57,15 +58,26 @@ class TreeWalk:
         wanted = self.organizational_domain
         return next(
             (step for step in self.steps if step.record and step.name == wanted),
-            next((step for step in self.steps if step.record), None),
+            next((step for step in self.steps if step.record and step.record.psd == "y"), None),
         )
 
     @property
     def effective_policy(self) -> str:
+        """The policy that is published for the domain; empty without one."""
         step = self.policy_step
-        if step is None or step.record is None:
+        if step is None or step.record is None or not step.record.is_in_force:
             return ""
-        return step.record.policy if step.name == self.domain else step.record.subdomain_policy
+        if step.name == self.domain:
+            return step.record.policy
+        return step.record.subdomain_policy if self.is_there else step.record.nonexistent_policy
+
+    @property
+    def applied_policy(self) -> str:
+        """What receivers act by: in a test (t=y) one level less (section 4.7)."""
+        policy, step = self.effective_policy, self.policy_step
+        if not policy or policy == "none" or not (step and step.record and step.record.is_testing):
+            return policy
+        return DMARC_POLICIES[DMARC_POLICIES.index(policy) - 1]
 
 
 def walk_tree(domain: str, asks: Asks) -> TreeWalk:
@@ -76,7 +88,12 @@ def walk_tree(domain: str, asks: Asks) -> TreeWalk:
         steps.append(step)
         if step.record and step.record.psd in {"y", "n"}:
             break
-    return TreeWalk(domain, tuple(steps))
+    walk = TreeWalk(domain, tuple(steps))
+    found = walk.policy_step
+    if found and found.record and found.name != domain and "np" in found.record.tags:
+        is_there = asks(domain, "MX").status is not Status.NXDOMAIN
+        return TreeWalk(domain, tuple(steps), is_there=is_there)
+    return walk
 
 
 def check_dmarc(
@@ -99,21 +116,32 @@ def check_dmarc(
         name = f"_dmarc.{walk.failure.name}"
         return unanswered("dmarc", name, walk.failure.answer, rfc=RFC), seen
     problems = [*_problems(walk, least), *_report_problems(walk, asks)]
-    record = step.record if step else None
-    well = (
-        f"The policy is {walk.effective_policy}, "
-        f"{f'inherited from {step.name}' if step and is_inherited else 'published by the domain itself'}."
+    origin = (
+        f"inherited from {step.name}" if step and is_inherited else "published by the domain itself"
     )
-    evidence = [
-        *(f"_dmarc.{step.name}: {value}" for step in walk.steps for value in step.records),
-        f"Organizational domain: {walk.organizational_domain}",
-    ]
-    if record:
+    well = f"The policy is {walk.effective_policy}, {origin}."
+    return verdict_of("dmarc", problems, well=well, rfc=RFC, evidence=_evidence(walk)), seen
+
+
+def _evidence(walk: TreeWalk) -> list[str]:
+    lines = [f"_dmarc.{step.name}: {_shown(step)}" for step in walk.steps]
+    lines.append(f"Organizational domain: {walk.organizational_domain}")
+    if record := walk.policy_step.record if walk.policy_step else None:
         modes = ("relaxed", "strict")
-        evidence.append(
+        lines.append(
+            f"Policy: {record.policy}; for subdomains {record.subdomain_policy}; "
+            f"for names that aren't there {record.nonexistent_policy}"
+        )
+        lines.append(
             f"Alignment: SPF {modes[record.is_spf_strict]}, DKIM {modes[record.is_dkim_strict]}"
         )
-    return verdict_of("dmarc", problems, well=well, rfc=RFC, evidence=evidence), seen
+    return lines
+
+
+def _shown(step: Step) -> str:
+    if not step.answer.is_known:
+        return step.answer.detail
+    return " | ".join(step.records) or "no record"
 
 
 def _to_publish(walk: TreeWalk, least: str) -> str:
@@ -135,26 +163,24 @@ def _is_enough(policy: str, least: str) -> bool:
 
 
 def _problems(walk: TreeWalk, least: str) -> Iterator[Problem]:
-    if len(walk.steps[0].records) > 1:
-        yield Problem(
-            CheckStatus.ERROR,
-            f"_dmarc.{walk.domain} has {len(walk.steps[0].records)} DMARC records; receivers then use none of them.",
-            "Delete all but one.",
-        )
-    record = walk.policy_step.record if walk.policy_step else None
-    if record is None:
+    yield from _misread(walk)
+    step = walk.policy_step
+    if step is None or step.record is None:
         yield Problem(
             CheckStatus.ERROR,
             f"No DMARC policy is found for {walk.domain}: Gmail, Yahoo and Microsoft turn bulk mail away.",
             "Publish the record shown under “Records to publish”.",
         )
         return
-    for problem in record.problems:
+    record = step.record
+    if not record.is_in_force:
         yield Problem(
-            CheckStatus.WARNING,
-            f"{problem[0].upper()}{problem[1:]}; receivers ignore that.",
+            CheckStatus.ERROR,
+            f"{'; '.join(record.problems)}, and no address for reports is given: receivers ignore the whole record.",
             "Correct the record.",
         )
+        return
+    yield from _of_record(record)
     if not _is_enough(walk.effective_policy, least):
         yield Problem(
             CheckStatus.ERROR,
@@ -170,8 +196,43 @@ def _problems(walk: TreeWalk, least: str) -> Iterator[Problem]:
     if record.is_testing:
         yield Problem(
             CheckStatus.WARNING,
-            "t=y asks receivers not to act on the policy yet.",
+            f"t=y says that the policy is being tested: receivers act as if it were {walk.applied_policy}.",
             "Remove t=y when your own mail passes.",
+        )
+
+
+def _misread(walk: TreeWalk) -> Iterator[Problem]:
+    """Yield the records that don't count: several at a name, and what only looks like one."""
+    for step in walk.steps:
+        if len(step.records) > 1:
+            is_own = step is walk.steps[0] or walk.policy_step is None
+            yield Problem(
+                CheckStatus.ERROR if is_own else CheckStatus.WARNING,
+                f"_dmarc.{step.name} has {len(step.records)} DMARC records; receivers then use none of them.",
+                "Delete all but one.",
+            )
+    own = walk.steps[0]
+    for value in own.answer.values:
+        if not is_dmarc(value) and value.lstrip(' "').lower().startswith("v=dmarc"):
+            yield Problem(
+                CheckStatus.ERROR if not own.records else CheckStatus.WARNING,
+                f"“{value[:60]}” at _dmarc.{own.name} is not read as a DMARC record.",
+                "Begin it with “v=DMARC1;”, in capitals and with the semicolon.",
+            )
+
+
+def _of_record(record: Dmarc) -> Iterator[Problem]:
+    for problem in record.problems:
+        yield Problem(
+            CheckStatus.WARNING,
+            f"{problem[0].upper()}{problem[1:]}; receivers ignore that.",
+            "Correct the record.",
+        )
+    if "p" not in record.tags:
+        yield Problem(
+            CheckStatus.WARNING,
+            "The record has no p tag, which counts as p=none.",
+            "Add p=none, p=quarantine or p=reject behind v=DMARC1.",
         )
     if record.obsolete:
         tags = ", ".join(record.obsolete)
@@ -180,12 +241,18 @@ def _problems(walk: TreeWalk, least: str) -> Iterator[Problem]:
             f"Tags that RFC 9989 removed are still there and are ignored: {tags}.",
             "Remove them; for a test phase use t=y instead of pct.",
         )
+    if record.has_sizes:
+        yield Problem(
+            CheckStatus.WARNING,
+            "A size behind a report address (“!10m”) was removed by RFC 9989 and is ignored.",
+            "Remove the exclamation mark and what follows it.",
+        )
 
 
 def _report_problems(walk: TreeWalk, asks: Asks) -> Iterator[Problem]:
-    """Yield what is wrong with where reports go (RFC 9990 section 4: another domain must agree to receive them)."""
+    """Yield what is wrong with where reports go (RFC 9990 section 4: another organization must agree to receive them)."""
     step = walk.policy_step
-    if step is None or step.record is None:
+    if step is None or step.record is None or not step.record.is_in_force:
         return
     if not step.record.report_addresses:
         yield Problem(
@@ -193,18 +260,29 @@ def _report_problems(walk: TreeWalk, asks: Asks) -> Iterator[Problem]:
             "No address for aggregate reports is given (rua), so nobody would notice forged or failing mail.",
             f"Add rua=mailto:postmaster@{walk.domain}.",
         )
-    for address in step.record.report_addresses:
-        host = address.rpartition("@")[2].lower()
-        if (
-            host == step.name
-            or host.endswith("." + walk.organizational_domain)
-            or host == walk.organizational_domain
-        ):
-            continue
-        answer = asks(f"{step.name}._report._dmarc.{host}", "TXT")
-        if answer.is_known and not any(is_dmarc(value) for value in answer.values):
-            yield Problem(
-                CheckStatus.WARNING,
-                f"{host} does not say that it takes reports about {step.name}, so none are sent there.",
-                f"Publish “v=DMARC1” as TXT at {step.name}._report._dmarc.{host}, or use an address of your own.",
-            )
+    addresses = (*step.record.report_addresses, *step.record.failure_addresses)
+    for host in dict.fromkeys(address.rpartition("@")[2].lower() for address in addresses):
+        yield from _destination(step.name, host, walk, asks)
+
+
+def _destination(policy_domain: str, host: str, walk: TreeWalk, asks: Asks) -> Iterator[Problem]:
+    if "0 ." in asks(host, "MX").values:
+        yield Problem(
+            CheckStatus.WARNING,
+            f"{host} takes no mail (null MX), so reports that go there are lost.",
+            "Use an address that receives mail.",
+        )
+        return
+    if host == policy_domain or _organization(host, asks) == walk.organizational_domain:
+        return
+    answer = asks(f"{policy_domain}._report._dmarc.{host}", "TXT")
+    if answer.is_known and not any(is_dmarc(value) for value in answer.values):
+        yield Problem(
+            CheckStatus.WARNING,
+            f"{host} does not say that it takes reports about {policy_domain}, so none are sent there.",
+            f"Publish “v=DMARC1” as TXT at {policy_domain}._report._dmarc.{host}, or use an address of your own.",
+        )
+
+
+def _organization(host: str, asks: Asks) -> str:
+    return walk_tree(host, asks).organizational_domain

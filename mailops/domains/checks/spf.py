@@ -7,89 +7,102 @@ from dataclasses import dataclass, field
 from mailops.domains.checks.verdict import Problem, Seen, Verdict, unanswered, verdict_of
 from mailops.domains.models import CheckStatus, DnsRecord
 from mailops.lib.dns_answers import Answer, Asks
+from mailops.protocol.spf import MAX_LOOKUPS, MAX_NAMES, MAX_VOIDS
 from mailops.protocol.spf_record import Network, Spf, SpfTerm, is_spf, parse_spf
 
-MAX_LOOKUPS = 10  # RFC 7208 section 4.6.4
-MAX_VOIDS = 2
-MAX_DEPTH = 10
 RFC = "RFC 7208"
 
 
 @dataclass
 class Walk:
-    """Follows a record's includes and counts what a receiver would have to ask."""
+    """Follows a record's includes and counts what a receiver would have to ask at worst."""
 
     asks: Asks
     lookups: int = 0
     voids: int = 0
     names: set[str] = field(default_factory=set)
     networks: list[Network] = field(default_factory=list)
-    lines: list[str] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)  # the tree, two spaces a level
     problems: list[str] = field(default_factory=list)
     dead: set[str] = field(default_factory=set)  # terms that name a domain without a record
+    open_to_all: list[str] = field(default_factory=list)  # included domains that end with +all
     failure: tuple[str, Answer] | None = None  # a question that DNS didn't answer
 
-    def follow(self, domain: str, record: Spf, depth: int = 0) -> None:
-        self.lines.append(f"{'  ' * depth}{domain}: {record.text}")
+    def follow(self, domain: str, record: Spf, above: tuple[str, ...] = ()) -> None:
+        self.lines.append(f"{'  ' * len(above)}{domain}: {record.text}")
         self.problems += [f"{problem} (in {domain})" for problem in record.problems]
+        if above and record.all_qualifier == "+":
+            self.open_to_all.append(domain)
         for term in self._counted(record):
-            self._step(domain, term, depth)
+            self._step(domain, term, (*above, domain))
 
     @staticmethod
     def _counted(record: Spf) -> Iterator[SpfTerm]:
         """Yield the terms a receiver may come to: nothing behind `all`, a redirect only without it."""
-        for term in record.terms:
-            if term.name == "all":
-                return
-            if not term.is_modifier:
-                yield term
+        yield from record.mechanisms
         if record.redirect:
             yield record.redirect
 
-    def _step(self, domain: str, term: SpfTerm, depth: int) -> None:
+    def _step(self, domain: str, term: SpfTerm, above: tuple[str, ...]) -> None:
+        let_in = len(self.networks), set(self.names)
         if term.network:
             self.networks.append(term.network)
-        if not term.asks_dns:
-            return
+        if term.asks_dns:
+            self._ask_for(domain, term, above)
+        if term.qualifier != "+":  # counted like the others, but it keeps out
+            del self.networks[let_in[0] :]
+            self.names = let_in[1]
+
+    def _ask_for(self, domain: str, term: SpfTerm, above: tuple[str, ...]) -> None:
         self.lookups += 1
-        name = term.domain or domain
         if term.has_macro or self.lookups > MAX_LOOKUPS * 2:
             return
+        name = term.domain or domain
         if term.name in {"include", "redirect"}:
-            self._include(name, term, depth)
+            self._include(name, term, above)
         elif term.name == "a":
-            self._addresses(name)
+            self._addresses(name, term)
         elif term.name == "mx":
-            self._exchanges(name)
+            self._exchanges(name, term)
+        elif term.name == "exists":
+            self._ask(name, "A")
 
-    def _include(self, name: str, term: SpfTerm, depth: int) -> None:
-        if name in self.names or depth >= MAX_DEPTH:
-            return
+    def _include(self, name: str, term: SpfTerm, above: tuple[str, ...]) -> None:
         self.names.add(name)
+        if name in above:
+            self.problems.append(f"{term.text} leads back to {name}, in a circle")
+            return
         answer = self._ask(name, "TXT")
         records = [value for value in answer.values if is_spf(value)]
         if not answer.is_known:
             return
         if len(records) == 1:
-            self.follow(name, parse_spf(records[0]), depth + 1)
+            self.follow(name, parse_spf(records[0]), above)
         elif records:
             self.problems.append(f"{name}, which {term.text} names, has {len(records)} SPF records")
         else:
             self.dead.add(term.text)
             self.problems.append(f"{name}, which {term.text} names, has no SPF record")
 
-    def _addresses(self, name: str) -> None:
+    def _addresses(self, name: str, term: SpfTerm) -> None:
         answers = [self._ask(name, rdtype, may_be_void=False) for rdtype in ("A", "AAAA")]
         if all(answer.is_known and not answer.is_found for answer in answers):
             self.voids += 1
-        for answer in answers:
-            self.networks += [ipaddress.ip_network(value) for value in answer.values]
+        for prefix, answer in zip(term.prefixes, answers, strict=True):
+            for value in answer.values:
+                self.networks.append(ipaddress.ip_network(f"{value}/{prefix}", strict=False))
 
-    def _exchanges(self, name: str) -> None:
-        for value in self._ask(name, "MX").values[:MAX_LOOKUPS]:
+    def _exchanges(self, name: str, term: SpfTerm) -> None:
+        exchanges = self._ask(name, "MX").values
+        if len(exchanges) > MAX_NAMES:
+            self.problems.append(
+                f"{name}, which {term.text} asks, has {len(exchanges)} MX, more than {MAX_NAMES}"
+            )
+            return
+        for value in exchanges:
             exchange = value.partition(" ")[2].rstrip(".")
             if exchange:
-                self._addresses(exchange)
+                self._addresses(exchange, term)
 
     def _ask(self, name: str, rdtype: str, *, may_be_void: bool = True) -> Answer:
         answer = self.asks(name, rdtype)
@@ -130,7 +143,10 @@ def record_with(
     missing: Collection[str], records: Sequence[str], dead: Collection[str] = ()
 ) -> str:
     """Return the one record to publish: what works of those that are there, what is missing, and a closing that refuses others."""
-    there = [word for record in records for word in record.split()[1:] if word not in dead]
+    words = [word for record in records for word in record.split()[1:]]
+    there = [
+        word for word in words if word not in dead and not parse_spf(f"v=spf1 {word}").problems
+    ]
     closings = [word for word in there if word.lstrip("+-~?").lower() == "all"]
     terms = [word for word in there if word not in closings] + [term_for(need) for need in missing]
     closing = next((word for word in closings if word[0] in "-~"), "~all")
@@ -146,7 +162,7 @@ def check_spf(
     answer = asks(host, "TXT")
     records = tuple(value for value in answer.values if is_spf(value))
     parsed = parse_spf(records[0]) if records else None
-    walk = Walk(asks, names={host})
+    walk = Walk(asks)
     for record in records:
         walk.follow(host, parse_spf(record))
     missing = [need for need in needs if not walk.lets_in(need)]
@@ -163,7 +179,10 @@ def check_spf(
     )
     if not answer.is_known:
         return unanswered(check, f"the SPF record of {host}", answer, rfc=RFC), seen
-    problems = list(_problems(host, records, parsed, walk, missing))
+    problems = [
+        *_misread(host, answer.values),
+        *_problems(host, records, parsed, walk, missing),
+    ]
     evidence = [
         *walk.lines,
         f"{walk.lookups} of {MAX_LOOKUPS} lookups, {walk.voids} of {MAX_VOIDS} without an answer",
@@ -174,6 +193,16 @@ def check_spf(
         ), seen
     well = f"One SPF record with {walk.lookups} of {MAX_LOOKUPS} lookups lets in all that send for {host}."
     return verdict_of(check, problems, well=well, rfc=RFC, evidence=evidence), seen
+
+
+def _misread(host: str, values: Sequence[str]) -> Iterator[Problem]:
+    for value in values:
+        if not is_spf(value) and value.lstrip(' "').lower().startswith("v=spf1"):
+            yield Problem(
+                CheckStatus.WARNING,
+                f"“{value[:60]}” at {host} is not read as an SPF record.",
+                "Begin it with “v=spf1” and a space, without quotes.",
+            )
 
 
 def _problems(
@@ -205,6 +234,12 @@ def _problems(
             CheckStatus.ERROR,
             f"The record does not let in {terms}.",
             f"Add {terms} before the closing “all”.",
+        )
+    for domain in walk.open_to_all:
+        yield Problem(
+            CheckStatus.ERROR,
+            f"{domain}, which the record includes, ends with “+all”: everybody in the world can send as this domain.",
+            f"Remove {domain} from the record, or have its owner correct it.",
         )
     yield from _limits(walk)
     yield from _closing(parsed)
@@ -251,7 +286,7 @@ def _closing(parsed: Spf) -> Iterator[Problem]:
                 "The record has no closing “all”, which counts as “?all”.",
                 "Add “~all” or “-all” at its end.",
             )
-    if any(term.name == "ptr" for term in parsed.terms):
+    if any(term.name == "ptr" and not term.is_modifier for term in parsed.terms):
         yield Problem(
             CheckStatus.WARNING,
             "“ptr” is slow and must not be used any more (section 5.5).",
