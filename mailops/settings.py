@@ -73,6 +73,19 @@ MAILOPS_NAMESERVERS: list[str] = env.read(
     [MAILOPS_DEMO_NAMESERVER] if MAILOPS_DEMO else [],
     fix="give host:port,…, or leave it out to ask the system's",
 )
+# lists of spam senders that are asked about sending addresses and about sender domains
+MAILOPS_ADDRESS_DNSBLS: list[str] = env.read(
+    "MAILOPS_ADDRESS_DNSBLS",
+    parse.host_names,
+    ["zen.spamhaus.org", "bl.spamcop.net"],
+    fix="give the zones of lists, such as zen.spamhaus.org, or the word none",
+)
+MAILOPS_DOMAIN_DNSBLS: list[str] = env.read(
+    "MAILOPS_DOMAIN_DNSBLS",
+    parse.host_names,
+    ["dbl.spamhaus.org"],
+    fix="give the zones of lists, such as dbl.spamhaus.org, or the word none",
+)
 # where hours are given without a place: of recipients whose time zone is unknown
 MAILOPS_TIME_ZONE: str = env.read(
     "MAILOPS_TIME_ZONE", zone_name, "UTC", fix="give an IANA name such as Europe/Berlin"

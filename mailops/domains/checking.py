@@ -1,7 +1,6 @@
 """Checks a domain: asks DNS for everything it should publish, then writes down what was seen and what it means."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -11,17 +10,13 @@ from django.utils import timezone
 
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
-from mailops.domains.checks.alignment import check_alignment
-from mailops.domains.checks.dkim import check_dkim
-from mailops.domains.checks.dmarc import check_dmarc, walk_tree
-from mailops.domains.checks.exchange import check_mx, check_return_path
-from mailops.domains.checks.spf import check_spf
-from mailops.domains.checks.verdict import Problem, Seen, Verdict, verdict_of
-from mailops.domains.expected import Expectations, expectations_of
-from mailops.domains.models import SEVERITY, CheckStatus, Domain, Finding, FindingChange
+from mailops.domains.checks.verdict import Verdict
+from mailops.domains.examining import NOT_OURS_TO_KNOW, examine, worst
+from mailops.domains.expected import expectations_of
+from mailops.domains.models import CheckStatus, Domain, Finding, FindingChange
 from mailops.domains.observing import observe
 from mailops.lib.dns_answers import Asks
-from mailops.lib.resolver import Memo, resolve
+from mailops.lib.resolver import resolve
 
 # slower while all is well, sooner while somebody may be mending it
 RECHECK_AFTER = {
@@ -30,72 +25,6 @@ RECHECK_AFTER = {
     CheckStatus.ERROR: timedelta(minutes=15),
     CheckStatus.UNKNOWN: timedelta(minutes=5),
 }
-
-
-@dataclass(frozen=True)
-class Examination:
-    """What one look at DNS gave, the most important finding last to none."""
-
-    verdicts: tuple[Verdict, ...]
-    seen: tuple[Seen, ...]
-
-    @property
-    def status(self) -> CheckStatus:
-        return worst(verdict.status for verdict in self.verdicts)
-
-
-def worst(statuses: Iterable[CheckStatus]) -> CheckStatus:
-    """Return the most serious of `statuses`; not known when there is none."""
-    return max(statuses, key=lambda status: SEVERITY[status], default=CheckStatus.UNKNOWN)
-
-
-def examine(expected: Expectations, asks: Asks) -> Examination:
-    """Look at all that `expected` names, through `asks`; touches no database."""
-    asks = Memo(asks)
-    walk = walk_tree(expected.domain, asks)
-    dmarc = check_dmarc(
-        walk, asks, least=expected.least_policy, needed_by=expected.policy_needed_by
-    )
-    spf = {
-        item.host: check_spf(
-            item.host,
-            item.needs,
-            asks,
-            check="spf" if item.host == expected.domain else f"spf:{item.host}",
-            needed_by=item.needed_by,
-        )
-        for item in expected.spf
-    }
-    dkim = [
-        check_dkim(expected.domain, item.name, item.record, asks, needed_by=item.needed_by)
-        for item in expected.selectors
-    ]
-    paths = [
-        check_return_path(item.host, item.exchange, asks, needed_by=item.needed_by)
-        for item in expected.return_paths
-    ]
-    alignment = check_alignment(
-        walk,
-        [path.host for path in expected.return_paths],
-        {host: verdict for host, (verdict, _) in spf.items()},
-        [verdict for verdict, _ in dkim],
-        asks,
-    )
-    looks = [*spf.values(), *dkim, dmarc, *paths, check_mx(expected.domain, asks)]
-    unsigned = [] if dkim else [_no_selector(expected.domain)]
-    return Examination(
-        verdicts=(alignment, *unsigned, *(verdict for verdict, _ in looks)),
-        seen=tuple(seen for _, seen in looks),
-    )
-
-
-def _no_selector(domain: str) -> Verdict:
-    problem = Problem(
-        CheckStatus.WARNING,
-        f"No DKIM selector is named for {domain}, so no key can be checked; Gmail and Yahoo demand DKIM of bulk senders.",
-        "Name the selector your transport signs with, under “Also expect”.",
-    )
-    return verdict_of("dkim", [problem], well="", rfc="RFC 6376")
 
 
 def check_domain(
@@ -149,9 +78,11 @@ def _write_one(domain: Domain, finding: Finding | None, verdict: Verdict, now: d
 
 def _settle(domain: Domain, findings: Sequence[Finding], now: datetime) -> None:
     """Write the domain's status, the worst of its findings, and when to look again."""
-    status = worst(CheckStatus(finding.status) for finding in findings)
+    status = worst((finding.check_name, CheckStatus(finding.status)) for finding in findings)
     is_silent = any(
-        finding.is_stale or finding.status == CheckStatus.UNKNOWN for finding in findings
+        finding.is_stale or finding.status == CheckStatus.UNKNOWN
+        for finding in findings
+        if finding.check_name not in NOT_OURS_TO_KNOW
     )
     if status is not CheckStatus.ERROR:
         domain.broken_since_at = None

@@ -140,6 +140,11 @@ def host_name(raw: str) -> str:
     return ".".join(labels)
 
 
+def host_names(raw: str) -> list[str]:
+    """Return a list of host names; the word none means that there is none."""
+    return [] if raw == "none" else [host_name(part) for part in listed(raw)]
+
+
 def base_url(raw: str) -> str:
     """Return the address without a slash at its end; http is let through for this machine only."""
     parts = urlsplit(raw)

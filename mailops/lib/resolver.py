@@ -41,6 +41,7 @@ class Resolver:
     query_seconds: float = QUERY_SECONDS
     attempts: int = ATTEMPTS
     checks_signatures: bool = True  # False: wants what fails DNSSEC, too (RFC 4035 section 3.2.2)
+    is_recursive: bool = True  # False: asks servers for what they themselves are responsible for
 
     def __call__(self, name: str, rdtype: str) -> Answer:
         try:
@@ -80,6 +81,8 @@ class Resolver:
         question = dns.message.make_query(target, rdtype, use_edns=0, payload=UDP_PAYLOAD)
         if not self.checks_signatures:
             question.flags |= dns.flags.CD
+        if not self.is_recursive:
+            question.flags &= ~dns.flags.RD
         return question
 
     def _ask(
@@ -94,6 +97,8 @@ class Resolver:
                     question.question[0].name, question.question[0].rdtype
                 )
                 response = self._exchange(plain, host, port)
+            if not self.is_recursive and not response.flags & dns.flags.AA:
+                return Answer(Status.SERVFAIL, detail=f"{label} is not responsible for that name.")
             return _read(response, label)
         except dns.exception.Timeout:
             return Answer(

@@ -6,6 +6,7 @@ from django.utils import timezone
 from mailops.accounts.models import AuditEntry
 from mailops.domains.checking import check_domain, check_due_domains
 from mailops.domains.demo_zones import DEMO_INCLUDE, DEMO_KEY_RECORD
+from mailops.domains.examining import ASKERS
 from mailops.domains.history import history
 from mailops.domains.models import DnsObservation, Domain, Finding
 from tests.factories import make_domain
@@ -57,7 +58,7 @@ class TestCheckDomain:
     def test_a_silent_resolver_costs_few_questions(self, acme, asks, good):
         good.is_silent = True
         check_domain(acme, asks=asks)
-        assert len(good.asked) == 4  # two names, each asked twice
+        assert len(good.asked) <= 2 * ASKERS  # those on their way, each asked twice
 
     def test_a_domain_never_known_is_not_known(self, acme, asks, good):
         good.is_failing = True

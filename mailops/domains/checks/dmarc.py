@@ -36,7 +36,10 @@ class TreeWalk:
 
     @property
     def failure(self) -> Step | None:
-        return next((step for step in self.steps if not step.answer.is_known), None)
+        """The first question that wasn't answered; not that of a top-level domain, once a record is found below."""
+        is_found = any(step.record for step in self.steps)
+        silent = (step for step in self.steps if not step.answer.is_known)
+        return next((step for step in silent if "." in step.name or not is_found), None)
 
     @property
     def organizational_domain(self) -> str:

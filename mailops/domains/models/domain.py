@@ -164,6 +164,14 @@ CHECK_LABELS = {
     "dmarc": "DMARC",
     "return_path": "Return path",
     "mx": "MX",
+    "ptr": "Reverse DNS",
+    "dnsbl": "Lists of spam senders",
+    "mta_sts": "MTA-STS",
+    "tls_rpt": "TLS-RPT",
+    "bimi": "BIMI",
+    "dnssec": "DNSSEC",
+    "authority": "Name servers",
+    "bulk_senders": "Rules for bulk senders",
 }
 
 

@@ -3,15 +3,19 @@
 import json
 import sys
 from argparse import ArgumentParser
+from dataclasses import replace
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import Error as DatabaseError
 
-from mailops.domains.checking import Examination, examine
+from mailops.domains.checks.dkim import find_selectors
 from mailops.domains.checks.verdict import Verdict
-from mailops.domains.expected import expectations
+from mailops.domains.examining import NOT_OURS_TO_KNOW, Examination, examine
+from mailops.domains.expected import Expectations, expectations, expectations_of
 from mailops.domains.models import SEVERITY, CheckStatus, Domain, Requirement
-from mailops.lib.resolver import the_resolver
+from mailops.lib.dns_answers import Asks
+from mailops.lib.resolver import Memo, resolve, the_resolver
 from mailops.protocol.address import domain_key
 
 WELL, FINDINGS, COULD_NOT_CHECK = 0, 1, 2
@@ -19,36 +23,71 @@ WELL, FINDINGS, COULD_NOT_CHECK = 0, 1, 2
 
 class Command(BaseCommand):
     help = "Check what a sender domain publishes in DNS; the domain needn't be known to mailops."
+    requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("name", metavar="NAME")
-        parser.add_argument("--nameserver", metavar="HOST:PORT", action="append")
-        parser.add_argument("--selector", action="append", default=[], help="a DKIM selector")
+        parser.add_argument(
+            "--nameserver",
+            metavar="HOST:PORT",
+            action="append",
+            help="asked instead of the configured ones; may be given more than once",
+        )
+        parser.add_argument(
+            "--selector",
+            action="append",
+            default=[],
+            help="a DKIM selector; without any, and for a domain unknown to mailops, the usual ones are tried",
+        )
         parser.add_argument("--json", action="store_true")
         parser.add_argument("--fail-on", choices=["warning", "error"], default="error")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             name = domain_key(options["name"])
-            asks = the_resolver(options["nameserver"])
+            asks = the_resolver(options["nameserver"]) if options["nameserver"] else resolve
         except ValueError as error:
             raise CommandError(str(error), returncode=COULD_NOT_CHECK) from error
-        domain = Domain.objects.filter(name=name).first()
-        extra = [
-            Requirement(kind=Requirement.Kind.DKIM_SELECTOR, host=selector, needed_by="--selector")
-            for selector in options["selector"]
-        ]
-        known = list(domain.requirements.all()) if domain else []
-        examination = examine(expectations(name, [*known, *extra]), asks)
+        expected = _expected(name, options["selector"], asks)
+        examination = examine(expected, asks)
         self.stdout.write(_as_json(name, examination) if options["json"] else _as_text(examination))
         sys.exit(_exit_code(examination, CheckStatus(options["fail_on"])))
 
 
+def _expected(name: str, selectors: list[str], asks: Asks) -> Expectations:
+    """Return what `name` should publish: by what we know of it, else by what it publishes itself."""
+    known = _known(name)
+    if known is None:
+        named = selectors or find_selectors(name, Memo(asks))
+        return replace(_expectations(name, named), return_paths=())
+    extra = _expectations(name, selectors).selectors
+    return replace(known, selectors=tuple(dict.fromkeys([*known.selectors, *extra])))
+
+
+def _expectations(name: str, selectors: list[str]) -> Expectations:
+    kind = Requirement.Kind.DKIM_SELECTOR
+    return expectations(
+        name, [Requirement(kind=kind, host=host, needed_by="--selector") for host in selectors]
+    )
+
+
+def _known(name: str) -> Expectations | None:
+    """Return what the database says of `name`; a database that is away knows nothing."""
+    try:
+        domain = Domain.objects.filter(name=name).first()
+        return expectations_of(domain) if domain else None
+    except DatabaseError:
+        return None
+
+
 def _exit_code(examination: Examination, fail_on: CheckStatus) -> int:
-    statuses = [verdict.status for verdict in examination.verdicts]
-    if any(SEVERITY[status] >= SEVERITY[fail_on] for status in statuses):
+    if any(SEVERITY[verdict.status] >= SEVERITY[fail_on] for verdict in examination.verdicts):
         return FINDINGS
-    return COULD_NOT_CHECK if CheckStatus.UNKNOWN in statuses else WELL
+    is_unknown = any(
+        verdict.status is CheckStatus.UNKNOWN and verdict.check not in NOT_OURS_TO_KNOW
+        for verdict in examination.verdicts
+    )
+    return COULD_NOT_CHECK if is_unknown else WELL
 
 
 def _as_json(name: str, examination: Examination) -> str:
