@@ -61,6 +61,21 @@ def look(*, force: bool = False, actor: User | None = None) -> Restored | None:
     return done
 
 
+class Memory:
+    """What a process saw of the database, by which one that lives through a restore notices it before it sweeps.
+
+    Its sweeps would give back what was claimed as the backup was made, and nobody could count that any more.
+    """
+
+    def __init__(self) -> None:
+        self._fence = 0
+
+    def went_back(self) -> bool:
+        """Tell whether the rows know less than they did when this was asked last."""
+        before, self._fence = self._fence, _known(_lineage())
+        return self._fence < before
+
+
 @contextmanager
 def _alone() -> Iterator[None]:
     """Wait until no other process looks; a step may be many transactions, so the lock is the session's."""

@@ -31,11 +31,12 @@ STEPS = (
 )
 
 _death_watch = DeathWatch()
+_memory = restoring.Memory()
 
 
 def tick() -> dict[str, int]:
     """Do one tick's work, unless another process is at it; return who should hear that there is work, as `hearers()`."""
-    if not epoch.lineage:
+    if _memory.went_back() or not epoch.lineage:
         restoring.look()  # before a sweep gives back what was claimed as the backup was made
     _death_watch.look()
     with session_lock("dispatch.tick") as is_ours:

@@ -318,6 +318,19 @@ class TestWhatIsDone:
         campaign.refresh_from_db()
         assert campaign.was_restored
 
+    def test_a_tick_that_lived_through_it_looks_before_it_sweeps(self, server):
+        campaign = launch(server)
+        worker = Worker.objects.create(lane="bulk", host="h", pid=1, fence=8)
+        tick()
+        epoch.note_commit(8)
+        Worker.objects.update(fence=6, stopped_at=LONG_AGO)  # as it was when the backup was made
+        for fence, entry in enumerate(QueueEntry.objects.order_by("pk")[:6], start=1):
+            QueueEntry.objects.filter(pk=entry.pk).update(worker_id=worker.pk, fence=fence)
+        tick()
+        campaign.refresh_from_db()
+        assert "up to 8 of the 20 messages" in campaign.pause_sentence
+        assert not QueueEntry.objects.exclude(worker_id=None).exists()
+
     def test_who_of_the_audience_has_no_message_yet_counts(self, server):
         audience = make_audience("a@x.example", "b@x.example")
         campaign = launch(server, audience=audience, expanded_at=None, planned=None)
