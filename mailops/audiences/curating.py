@@ -158,9 +158,10 @@ COUNT_ATTRIBUTES = """
 def count_attributes(*, audience_id: int) -> None:
     """Count which attributes the members have; the audience's page shows it."""
     with transaction.atomic(), connection.cursor() as cursor:
+        of = Membership.objects.filter(audience=audience_id).count()
         cursor.execute(COUNT_ATTRIBUTES, [audience_id])
         found = {
-            name: {"members": members, "example": example}
+            name: {"members": members, "example": example, "of": of}
             for name, members, example in cursor.fetchall()
         }
         Audience.objects.filter(pk=audience_id).update(

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from mailops.audiences.models import Audience
 from mailops.campaigns.models import Campaign
-from mailops.content.models import TemplateVersion
+from mailops.content.models import MailTemplate, TemplateVersion
 from mailops.domains.models import Identity
 from mailops.transports.forms.hours import HoursForm
 from mailops.transports.models import Stream
@@ -77,7 +77,9 @@ def _versions(campaign: Campaign | None) -> Any:
         .annotate(newest=Max("number"))
         .values("newest")
     )
-    wanted = Q(number=Subquery(newest), template__archived_at=None)
+    wanted = Q(
+        number=Subquery(newest), template__archived_at=None, template__kind=MailTemplate.Kind.MAIL
+    )
     if campaign is not None:
         wanted |= Q(pk=campaign.version_id)
     return (

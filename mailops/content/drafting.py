@@ -8,7 +8,7 @@ from django.db.models.functions import Now
 
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
-from mailops.content.models import MailTemplate, Preview
+from mailops.content.models import MailTemplate, Preview, Variant
 
 
 class DraftConflict(Exception):
@@ -59,6 +59,42 @@ def save_draft(
             before={"revision": revision, "hash": before},
             after={"revision": revision + 1, "hash": template.draft_hash, "language": language},
         )
+
+
+class HasLanguage(Exception):
+    """The template speaks that language already."""
+
+
+def add_language(
+    *, template: MailTemplate, language: str, also_for: str, actor: User | None
+) -> Variant:
+    """Begin the draft's words in one more language with those it has; raise HasLanguage."""
+    if language == template.language or template.variants.filter(language=language).exists():
+        raise HasLanguage(f"It has words in {language} already.")
+    with transaction.atomic():
+        variant = template.variants.create(
+            language=language,
+            also_for=also_for,
+            draft_subject=template.draft_subject,
+            draft_html=template.draft_html,
+            draft_text=template.draft_text,
+        )
+        _note_languages(template, actor, {"added": language, "also_for": also_for})
+    return variant
+
+
+def remove_language(*, template: MailTemplate, language: str, actor: User | None) -> None:
+    with transaction.atomic():
+        deleted, _ = template.variants.filter(language=language).delete()
+        if deleted:
+            _note_languages(template, actor, {"removed": language})
+
+
+def _note_languages(template: MailTemplate, actor: User | None, after: dict[str, str]) -> None:
+    template.draft_revision += 1
+    template.draft_changed_by = actor
+    template.save()
+    audit(actor=actor, verb="template.settings", subject=template, after=after)
 
 
 def archive(*, template: MailTemplate, actor: User | None) -> None:

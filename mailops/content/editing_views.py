@@ -1,68 +1,88 @@
 """The editor: the draft, its preview as one types, and the frame the preview stands in."""
 
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 from django.contrib import messages as toasts
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
-from django.utils import timezone
+from django.urls import reverse
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import require_POST
 
-from mailops.accounts.models import User
 from mailops.accounts.permissions import Act, needs, user_of
-from mailops.content.checking import Look, Problem, look_over
+from mailops.content import desk
+from mailops.content.checking import Look, Problem, Sources, look_over
 from mailops.content.differing import State, compare
 from mailops.content.drafting import DraftConflict, save_draft
-from mailops.content.forms import DraftForm, LookForm
+from mailops.content.forms import DraftForm, FillForm, LookForm
 from mailops.content.framing import framed
 from mailops.content.models import MailTemplate, Preview
+from mailops.content.people import Person, lacking, the_people
+from mailops.content.publishing import sources_of
+from mailops.content.rendering import RenderError
+from mailops.content.testing import version_for_test
 from mailops.content.variables import BUILT_IN
 from mailops.lib.htmx import render_page
-
-PREVIEWS_KEPT = timedelta(hours=12)
 
 
 @needs(Act.AUTHOR)
 def template_edit(request: HttpRequest, template_id: int) -> HttpResponse:
-    template = get_object_or_404(
-        MailTemplate.objects.select_related("draft_changed_by"), pk=template_id
-    )
+    template = _template(template_id)
     if request.method != "POST":
-        form = DraftForm(initial=DraftForm.initial_for(template))
-        draft = {
-            "subject": template.draft_subject,
-            "html": template.draft_html,
-            "text": template.draft_text,
-            "sample": template.sample,
-        }
-        return _page(request, template, form, draft)
+        language = _known_language(template, request.GET.get("language", ""))
+        initial = DraftForm.initial_for(template, language)
+        kept = desk.unsaved(template, user_of(request), language)
+        form = DraftForm(kept or initial)
+        form.is_valid()
+        return _page(request, template, form, kept=kept)
     form = DraftForm(request.POST)
     if form.is_valid():
+        language = _known_language(template, form.cleaned_data["language"])
         try:
             save_draft(
                 template=template,
                 revision=form.cleaned_data["revision"],
                 actor=user_of(request),
-                **form.draft,
+                **form.draft | {"language": language},
             )
         except DraftConflict:
             return _conflict(request, template, form)
+        if "test" in request.POST:
+            return _to_test(request, template)
         toasts.success(request, "The draft is saved.")
-        return redirect("content:edit", template.pk)
-    return _page(request, template, form, form.draft, status=422)
+        return redirect(_address(template, language))
+    return _page(request, template, form, status=422)
 
 
 @needs(Act.AUTHOR)
 @require_POST
 def template_preview(request: HttpRequest, template_id: int) -> HttpResponse:
-    """Show what was typed, saved or not; a lint of all parts comes with it."""
-    template = get_object_or_404(MailTemplate, pk=template_id)
+    """Show what was typed, saved or not, and keep it; a lint of all parts comes with it."""
+    template = _template(template_id)
     form = DraftForm(request.POST)
     form.is_valid()
-    return _page(request, template, form, form.draft, is_strict=True)
+    language = _known_language(template, form.cleaned_data.get("language", ""))
+    desk.keep_typed(template, user_of(request), language, request.POST)
+    return _page(request, template, form, is_strict=True)
+
+
+@needs(Act.AUTHOR)
+@require_POST
+def template_discard(request: HttpRequest, template_id: int) -> HttpResponse:
+    """Throw away what this person typed and did not save."""
+    template = _template(template_id)
+    language = _known_language(template, request.POST.get("language", ""))
+    desk.discard(template, user_of(request))
+    toasts.success(request, "This is the draft as it was saved last.")
+    return redirect(_address(template, language))
+
+
+@needs(Act.AUTHOR)
+@require_POST
+def template_test(request: HttpRequest, template_id: int) -> HttpResponse:
+    """Go on to send the saved draft as a test, the way a stream's mail goes."""
+    return _to_test(request, _template(template_id))
 
 
 @needs(Act.AUTHOR)
@@ -75,24 +95,60 @@ def preview_html(request: HttpRequest, template_id: int) -> HttpResponse:
     return framed(preview.html, LookForm(request.GET))
 
 
+def _template(template_id: int) -> MailTemplate:
+    found = MailTemplate.objects.select_related("draft_changed_by", "layout")
+    return get_object_or_404(found, pk=template_id)
+
+
+def _known_language(template: MailTemplate, language: str) -> str:
+    """Return `language` where the draft has words in it, "" for the template's own; 404 for others."""
+    if language and not template.variants.filter(language=language).exists():
+        raise Http404
+    return language
+
+
+def _address(template: MailTemplate, language: str) -> str:
+    address = reverse("content:edit", args=[template.pk])
+    return f"{address}?language={language}" if language else address
+
+
+def _to_test(request: HttpRequest, template: MailTemplate) -> HttpResponse:
+    try:
+        version = version_for_test(template, user_of(request))
+    except RenderError as error:
+        toasts.error(request, f"It can't be sent yet. {error}")
+        return redirect("content:edit", template.pk)
+    # The pages of sending lie above the templates: only their address is known here.
+    return redirect(f"{reverse('outbox:test-send')}?version={version.pk}")
+
+
 def _page(
     request: HttpRequest,
     template: MailTemplate,
     form: DraftForm,
-    draft: dict[str, Any],
     *,
     status: int = 200,
     is_strict: bool = False,
     **more: Any,
 ) -> HttpResponse:
     """Show the editor; where `is_strict`, an error in the draft makes it 422 as an error in the form does."""
-    look = look_over(**draft)
+    draft = form.draft
+    fill_form = FillForm(request.POST if "filled" in request.POST else {"filled": FillForm.SAMPLE})
+    sources = sources_of(template) | {name: draft[name] for name in ("subject", "html", "text")}
+    look = look_over(**sources, sample=draft["sample"])
+    person, refusal = _person(fill_form, look)
+    if person is not None:
+        look = _filled(look, sources, draft["sample"], person)
+    if look.rendered is not None and template.is_mail:
+        look.problems.extend(lacking(Sources(**sources)))
     refused = [
         Problem(str(error), is_error=True, part=name)
         for name, errors in form.errors.items()
         for error in errors
     ]
     look = replace(look, problems=[*refused, *look.problems])
+    user = user_of(request)
+    language = draft["language"]
     return render_page(
         request,
         "content/template_edit.html",
@@ -101,8 +157,15 @@ def _page(
             "form": form,
             "look": look,
             "look_form": _look_form(request),
-            "preview": _keep(template, user_of(request), look),
-            "editor": _editor_facts(look, draft["sample"]),
+            "fill_form": fill_form,
+            "person": person,
+            "refusal": refusal,
+            "language": language,
+            "variants": template.variants.order_by("language"),
+            "others": desk.others_at(template, user),
+            "behind": desk.behind(template, user, form["revision"].value()),
+            "preview": desk.keep_rendered(template, user, look),
+            "editor": _editor_facts(template, look, draft["sample"]),
             "built_in": BUILT_IN,
             **more,
         },
@@ -116,45 +179,67 @@ def _look_form(request: HttpRequest) -> LookForm:
     return form if form.is_bound else LookForm({"width": "desktop", "scheme": "light"})
 
 
-def _keep(template: MailTemplate, user: User, look: Look) -> Preview | None:
-    """Keep the rendered HTML for the frame; a draft that can't be rendered leaves the last one standing."""
-    if look.rendered is None:
-        return Preview.objects.filter(template=template, user=user).first()
-    Preview.objects.filter(changed_at__lt=timezone.now() - PREVIEWS_KEPT).delete()
-    preview, _ = Preview.objects.update_or_create(
-        template=template, user=user, defaults={"html": look.rendered.html}
-    )
-    return preview
+def _person(form: FillForm, look: Look) -> tuple[Person | None, str]:
+    """Return the contact that the preview is filled with, or why there is none."""
+    people = the_people()
+    asked = form.cleaned_data["filled"] if form.is_valid() else FillForm.SAMPLE
+    if asked not in {FillForm.EMPTIEST, FillForm.CONTACT} or people is None:
+        return None, ""
+    if asked == FillForm.EMPTIEST:
+        person = people.emptiest(look.variables)
+        return person, "" if person else "There are no contacts yet."
+    address = form.cleaned_data["contact"]
+    person = people.person(address) if address else None
+    return person, "" if person or not address else f"There is no contact {address}."
 
 
-def _editor_facts(look: Look, sample: dict[str, Any]) -> dict[str, Any]:
+def _filled(look: Look, sources: dict[str, Any], sample: Any, person: Person) -> Look:
+    """Return `look` rendered with a contact's data; the findings stay those of the sample."""
+    data = {**person.data, "email": person.address}
+    filled = look_over(**sources, sample=sample, filled_with=data)
+    problems = look.problems if filled.rendered else [*filled.errors, *look.problems]
+    return replace(filled, problems=problems)
+
+
+def _editor_facts(template: MailTemplate, look: Look, sample: dict[str, Any]) -> dict[str, Any]:
     """Return what the editor marks and completes."""
+    people = the_people()
+    attributes = people.attributes() if people else []
+    blocks = MailTemplate.objects.current().filter(kind=MailTemplate.Kind.BLOCK)
     return {
         "problems": [
             {
                 "part": problem.part,
                 "line": problem.line,
-                "severity": "error" if problem.is_error else "warning",
-                "message": problem.sentence,
+                "severity": problem.severity,
+                "message": " ".join(filter(None, [problem.sentence, problem.fix])),
             }
             for problem in look.problems
             if problem.part
         ],
-        "variables": [*BUILT_IN, *map(str, sample)],
+        "variables": list(dict.fromkeys([*BUILT_IN, *map(str, sample), *attributes])),
+        "blocks": [] if template.kind == MailTemplate.Kind.LAYOUT else _names(blocks),
+        "syntax": template.syntax,
     }
+
+
+def _names(blocks: Any) -> list[str]:
+    return list(blocks.order_by("name").values_list("name", flat=True)[:200])
 
 
 def _conflict(request: HttpRequest, template: MailTemplate, form: DraftForm) -> HttpResponse:
     """Show both drafts; saving again, now from the newer revision, is a decision and not an accident."""
     template.refresh_from_db()
-    typed = State(label="yours", **form.draft)
+    language = form.draft["language"]
+    theirs = DraftForm.initial_for(template, language)
+    saved = State("saved", theirs["subject"], theirs["html"], theirs["text"], template.sample)
+    draft = {name: form.draft[name] for name in ("subject", "html", "text", "sample")}
     again = DraftForm({**request.POST.dict(), "revision": template.draft_revision})
     again.is_valid()
     return _page(
         request,
         template,
         again,
-        form.draft,
         status=422,
-        conflict=compare(State.of_draft(template), typed),
+        conflict=compare(saved, State(label="yours", **draft)),
     )

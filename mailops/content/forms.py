@@ -5,6 +5,7 @@ from typing import Any
 
 from django import forms
 
+from mailops.content.languages import language_tags
 from mailops.content.limits import MAX_SOURCE
 from mailops.content.models import MailTemplate
 from mailops.content.starters import STARTERS
@@ -32,15 +33,72 @@ class NewTemplateForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = MailTemplate
-        fields = ("name", "description")
-        widgets = {"description": forms.TextInput()}
+        fields = ("name", "kind", "description")
+        labels = {"kind": "What it is"}
+        widgets = {"description": forms.TextInput(), "kind": forms.RadioSelect()}
 
 
-class RenameForm(forms.ModelForm):  # type: ignore[type-arg]
+class SettingsForm(forms.ModelForm):  # type: ignore[type-arg]
+    """What a template is called, written in and laid out by, and whether a second person looks."""
+
     class Meta:
         model = MailTemplate
-        fields = ("name", "description")
+        fields = ("name", "description", "syntax", "layout", "language", "needs_approval")
         widgets = {"description": forms.TextInput()}
+        labels = {
+            "syntax": "Written in",
+            "language": "Its own language",
+            "needs_approval": "A second person has to approve each version",
+        }
+        help_texts = {
+            "layout": "It stands around the mail, which goes where its {{ content }} is.",
+            "language": "Such as en or pt-BR. Readers without words of their own language get these.",
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not self.instance.is_mail:
+            del self.fields["layout"]
+            return
+        layouts = MailTemplate.objects.current().filter(kind=MailTemplate.Kind.LAYOUT)
+        self.fields["layout"].queryset = layouts.order_by("name")  # type: ignore[attr-defined]
+        self.fields["layout"].empty_label = "None: the mail brings its own"  # type: ignore[attr-defined]
+
+    def clean_language(self) -> str:
+        return _language_tag(self.cleaned_data["language"])
+
+    def clean(self) -> dict[str, Any]:
+        layout = self.cleaned_data.get("layout")
+        if layout and layout.syntax != self.cleaned_data.get("syntax"):
+            self.add_error("layout", f"This layout is written in {layout.get_syntax_display()}.")
+        return self.cleaned_data
+
+
+class VariantForm(forms.Form):
+    language = forms.CharField(max_length=35, help_text="Such as de or pt-BR.")
+    also_for = forms.CharField(
+        max_length=200,
+        required=False,
+        label="Also for",
+        help_text="Languages without words of their own that get these: gl, ca.",
+    )
+
+    def clean_language(self) -> str:
+        return _language_tag(self.cleaned_data["language"])
+
+    def clean_also_for(self) -> str:
+        written = self.cleaned_data["also_for"]
+        tags = [_language_tag(part) for part in written.split(",") if part.strip()]
+        return ", ".join(tags)
+
+
+def _language_tag(written: str) -> str:
+    if not written.strip():
+        return ""
+    tags = language_tags(written)
+    if len(tags) != 1:
+        raise forms.ValidationError(f"“{written.strip()}” is no language tag such as de or pt-BR.")
+    return tags[0]
 
 
 class LookForm(forms.Form):
@@ -53,6 +111,28 @@ class LookForm(forms.Form):
         choices=SCHEMES, required=False, initial="light", widget=forms.RadioSelect
     )
     images = forms.BooleanField(label="Load pictures from the net", required=False)
+
+
+class FillForm(forms.Form):
+    """Whose values a preview is filled with."""
+
+    SAMPLE, EMPTIEST, CONTACT = "sample", "emptiest", "contact"
+
+    filled = forms.ChoiceField(
+        choices=[
+            (SAMPLE, "The sample"),
+            (EMPTIEST, "The emptiest contact"),
+            (CONTACT, "The contact"),
+        ],
+        required=False,
+        initial=SAMPLE,
+        widget=forms.RadioSelect,
+    )
+    contact = forms.CharField(
+        max_length=320,
+        required=False,
+        widget=forms.EmailInput({"aria-label": "Address of the contact", "placeholder": "ada@…"}),
+    )
 
 
 class SampleField(forms.CharField):
@@ -111,11 +191,12 @@ def _code(rows: int, **attributes: str) -> forms.Textarea:
 
 class DraftForm(forms.Form):
     revision = forms.IntegerField(min_value=0, widget=forms.HiddenInput)
+    language = forms.CharField(max_length=35, required=False, widget=forms.HiddenInput)
     subject = forms.CharField(
         max_length=500, required=False, widget=forms.TextInput({"data-editor": "subject"})
     )
     html = forms.CharField(
-        label="HTML",
+        label="Source",
         max_length=MAX_SOURCE,
         required=False,
         strip=False,
@@ -138,12 +219,14 @@ class DraftForm(forms.Form):
     )
 
     @classmethod
-    def initial_for(cls, template: MailTemplate) -> dict[str, Any]:
+    def initial_for(cls, template: MailTemplate, language: str = "") -> dict[str, Any]:
+        words = template.variants.get(language=language) if language else template
         return {
             "revision": template.draft_revision,
-            "subject": template.draft_subject,
-            "html": template.draft_html,
-            "text": template.draft_text,
+            "language": language,
+            "subject": words.draft_subject,
+            "html": words.draft_html,
+            "text": words.draft_text,
             "sample": json.dumps(template.sample, indent=2, ensure_ascii=False),
         }
 
@@ -152,7 +235,8 @@ class DraftForm(forms.Form):
         """Return the sources and the sample as they were given, the sample {} where it is invalid."""
         given = getattr(self, "cleaned_data", {})
         sources = {name: given.get(name, "") for name in ("subject", "html", "text")}
-        return {**sources, "sample": given.get("sample", {})}
+        language = given.get("language", "")
+        return {**sources, "sample": given.get("sample", {}), "language": language}
 
 
 class PublishForm(forms.Form):

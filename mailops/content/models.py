@@ -10,10 +10,10 @@ from django.db.models import OuterRef, Q, Subquery
 
 class MailTemplateQuerySet(models.QuerySet["MailTemplate"]):
     def current(self) -> "MailTemplateQuerySet":
-        return self.filter(archived_at=None)
+        return self.filter(archived_at=None, test_of=None)
 
     def archived(self) -> "MailTemplateQuerySet":
-        return self.exclude(archived_at=None)
+        return self.filter(test_of=None).exclude(archived_at=None)
 
     def mails(self) -> "MailTemplateQuerySet":
         return self.filter(kind=MailTemplate.Kind.MAIL)
@@ -54,6 +54,9 @@ class MailTemplate(models.Model):
         "self", null=True, blank=True, on_delete=models.PROTECT, related_name="laid_out"
     )
     language = models.CharField(max_length=35, blank=True)  # of the draft's own words (BCP 47)
+    test_of = models.OneToOneField(
+        "self", null=True, blank=True, on_delete=models.CASCADE, related_name="tests"
+    )  # holds what was sent as a test of that template's draft; never in a list
     needs_approval = models.BooleanField(default=False)  # a second person looks before it is out
     draft_subject = models.CharField(max_length=500, blank=True)
     draft_html = models.TextField(blank=True)

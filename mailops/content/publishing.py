@@ -9,10 +9,11 @@ from django.db.models import Max
 
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
-from mailops.content.checking import Look, look_over
+from mailops.content.checking import Look, Sources, look_over
 from mailops.content.drafting import create_template, save_draft
 from mailops.content.languages import language_tags
 from mailops.content.models import MailTemplate, TemplateVersion, Variant
+from mailops.content.people import lacking
 from mailops.content.rendering import RenderError
 
 __all__ = ["create_template", "publish", "restore", "roll_back", "save_draft"]
@@ -63,6 +64,8 @@ def sources_of(template: MailTemplate) -> dict[str, Any]:
 def look_at_draft(template: MailTemplate) -> tuple[Look, dict[str, Look]]:
     """Return the look of the draft, and that of its words in each other language."""
     main = look_over(**sources_of(template), sample=template.sample)
+    if main.rendered is not None and template.is_mail:
+        main.problems.extend(lacking(Sources(**sources_of(template))))
     others = {
         variant.language: look_over(
             **(sources_of(template) | _words(variant)), sample=template.sample
@@ -115,6 +118,19 @@ def publish(
     return version
 
 
+def publish_as_test(
+    template: MailTemplate, holder: MailTemplate, actor: User | None
+) -> TemplateVersion:
+    """Write the draft down as a version of `holder`, which nobody sees; raise RenderError."""
+    look, others = look_at_draft(template)
+    _refuse_errors(look, others)
+    latest = holder.latest_version
+    whole = (template.draft_hash, look.parts, template.sample)
+    if latest and (latest.content_hash, latest.parts, latest.sample) == whole:
+        return latest
+    return _write(template, look, others, actor=actor, note="A test.", holder=holder)
+
+
 def _refuse_errors(look: Look, others: dict[str, Look]) -> None:
     for language, one in {"": look, **others}.items():
         if one.errors:
@@ -130,11 +146,12 @@ def _write(
     *,
     actor: User | None,
     note: str,
-    override_reason: str,
+    override_reason: str = "",
+    holder: MailTemplate | None = None,
 ) -> TemplateVersion:
     return TemplateVersion.objects.create(
-        template=draft,
-        number=next_number(draft),
+        template=holder or draft,
+        number=next_number(holder or draft),
         subject=draft.draft_subject,
         html=look.compiled if draft.is_mail else draft.draft_html,
         text=draft.draft_text,

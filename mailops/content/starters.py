@@ -109,4 +109,5 @@ STARTERS = {
         Syntax.MJML,
     ),
     "blank": Starter("Nothing"),
+    "blank_mjml": Starter("Nothing, in MJML", syntax=Syntax.MJML),
 }

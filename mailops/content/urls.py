@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from mailops.content import editing_views, release_views, views
+from mailops.content import editing_views, language_views, release_views, views
 
 app_name = "content"
 
@@ -10,10 +10,18 @@ urlpatterns = [
     path("", views.template_list, name="list"),
     path("new/", views.template_new, name="new"),
     path("<int:template_id>/", views.template_detail, name="detail"),
-    path("<int:template_id>/name/", views.template_rename, name="rename"),
+    path("<int:template_id>/settings/", views.template_settings, name="settings"),
     path("<int:template_id>/edit/", editing_views.template_edit, name="edit"),
     path("<int:template_id>/preview/", editing_views.template_preview, name="preview"),
     path("<int:template_id>/preview/html/", editing_views.preview_html, name="preview-html"),
+    path("<int:template_id>/discard/", editing_views.template_discard, name="discard"),
+    path("<int:template_id>/test/", editing_views.template_test, name="test"),
+    path("<int:template_id>/languages/", language_views.variant_list, name="languages"),
+    path(
+        "<int:template_id>/languages/<str:language>/delete/",
+        language_views.variant_delete,
+        name="language-delete",
+    ),
     path("<int:template_id>/publish/", release_views.template_publish, name="publish"),
     path("<int:template_id>/ask/", release_views.approval_ask, name="ask"),
     path("<int:template_id>/override/", release_views.template_override, name="override"),

@@ -16,7 +16,7 @@ from mailops.content.forms import (
     DiffForm,
     LookForm,
     NewTemplateForm,
-    RenameForm,
+    SettingsForm,
     TemplateFilterForm,
 )
 from mailops.content.framing import framed
@@ -56,6 +56,7 @@ def template_new(request: HttpRequest) -> HttpResponse:
         template = drafting.create_template(
             actor=user_of(request),
             name=form.cleaned_data["name"],
+            kind=form.cleaned_data["kind"],
             description=form.cleaned_data["description"],
             draft_subject=starter.subject,
             draft_html=starter.html,
@@ -89,25 +90,27 @@ def template_detail(request: HttpRequest, template_id: int) -> HttpResponse:
 
 
 @needs(Act.AUTHOR)
-def template_rename(request: HttpRequest, template_id: int) -> HttpResponse:
+def template_settings(request: HttpRequest, template_id: int) -> HttpResponse:
     template = get_object_or_404(MailTemplate, pk=template_id)
-    before = {"name": template.name, "description": template.description}
-    form = RenameForm(_posted(request), instance=template)
+    name = template.name
+    fields = SettingsForm.Meta.fields
+    before = {field: str(getattr(template, field) or "") for field in fields}
+    form = SettingsForm(_posted(request), instance=template)
     if request.method == "POST" and form.is_valid():
-        form.instance.save(update_fields=["name", "description"])
+        form.save()
         audit(
             actor=user_of(request),
-            verb="template.rename",
+            verb="template.settings",
             subject=template,
             before=before,
-            after=form.cleaned_data,
+            after={field: str(value or "") for field, value in form.cleaned_data.items()},
         )
         toasts.success(request, "Saved.")
         return redirect("content:detail", template.pk)
     return render_page(
         request,
-        "content/template_rename.html",
-        {"form": form, "name": before["name"], "template_id": template_id},
+        "content/template_settings.html",
+        {"form": form, "name": name, "template_id": template_id},
         status=422 if form.errors else 200,
     )
 

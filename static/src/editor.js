@@ -8,20 +8,23 @@ import { theme } from "./editor/theme.js";
 
 const form = document.getElementById("draft");
 const editors = new Map();
-let saved = "";
+let kept = ""; // what the server has: each preview keeps what was typed
 const SAVED = new Set(["subject", "html", "text", "sample"]);
 
 if (form) {
   for (const textarea of form.querySelectorAll("textarea[data-editor]")) cover(textarea);
-  saved = typed();
+  kept = typed();
   readFacts();
   document.addEventListener("htmx:afterSettle", (event) => {
     if (event.target.id === "preview") readFacts();
   });
+  form.addEventListener("htmx:afterRequest", (event) => {
+    if (event.detail.requestConfig.path === form.getAttribute("hx-post")) kept = sentWith(event);
+  });
   document.addEventListener("keydown", saveByKey);
   window.addEventListener("beforeunload", keepUnsaved);
   form.addEventListener("submit", (event) => {
-    if (!event.submitter?.hasAttribute("formaction")) saved = typed();
+    if (!event.submitter?.hasAttribute("formaction")) kept = typed();
   });
 }
 
@@ -34,7 +37,7 @@ function cover(textarea) {
     extensions: [
       EditorView.cspNonce.of(form.dataset.nonce),
       basicSetup,
-      language.of(languageOf(kind, [])),
+      language.of(languageOf(kind)),
       theme,
       EditorView.lineWrapping,
       EditorView.contentAttributes.of({
@@ -61,11 +64,11 @@ function readFacts() {
   const element = document.getElementById("editor-facts");
   if (!element) return;
   const facts = JSON.parse(element.textContent);
-  const names = facts.variables.join(" ");
+  const names = [facts.syntax, ...facts.variables, ...facts.blocks].join("\n");
   for (const [part, editor] of editors) {
     if (editor.names !== names) {
       editor.names = names;
-      const language = languageOf(editor.kind, facts.variables);
+      const language = languageOf(editor.kind, facts);
       editor.view.dispatch({ effects: editor.language.reconfigure(language) });
     }
     mark(editor.view, facts.problems.filter((problem) => problem.part === part));
@@ -86,7 +89,11 @@ function typed() {
   return JSON.stringify([...new FormData(form)].filter(([name]) => SAVED.has(name)));
 }
 
-
+function sentWith(event) {
+  if (event.detail.failed && event.detail.xhr.status !== 422) return kept;
+  const sent = event.detail.requestConfig.formData ?? new FormData(form);
+  return JSON.stringify([...sent].filter(([name]) => SAVED.has(name)));
+}
 
 function saveByKey(event) {
   if (event.key !== "s" || !(event.ctrlKey || event.metaKey) || event.altKey) return;
@@ -95,5 +102,5 @@ function saveByKey(event) {
 }
 
 function keepUnsaved(event) {
-  if (typed() !== saved) event.preventDefault();
+  if (typed() !== kept) event.preventDefault();
 }

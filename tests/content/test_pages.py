@@ -7,8 +7,10 @@ from django.db import DatabaseError, transaction
 from django.urls import reverse
 
 from mailops.accounts.models import AuditEntry
+from mailops.audiences.models import Audience, Contact
 from mailops.content.models import MailTemplate, Preview, TemplateVersion
 from mailops.content.publishing import publish
+from mailops.content.rendering import compile_version
 
 HTML = '<p>Hello {{ first_name }}</p><a href="{{ unsubscribe_url }}">Unsubscribe</a>'
 
@@ -46,7 +48,7 @@ def url(name, template, *args):
 
 
 SEEN = ["detail", "diff"]
-AUTHORED = ["edit", "rename", "publish"]
+AUTHORED = ["edit", "settings", "publish"]
 
 
 class TestAccess:
@@ -101,13 +103,16 @@ class TestList:
 class TestNew:
     def test_begins_with_a_starter_that_publishes(self, logged_in, editor):
         for start in ("letter", "receipt"):
-            logged_in(editor).post(reverse("content:new"), {"name": start, "start": start})
+            logged_in(editor).post(
+                reverse("content:new"), {"name": start, "kind": "mail", "start": start}
+            )
             made = MailTemplate.objects.get(name=start)
             assert publish(made, editor).number == 1
 
     def test_keeps_what_was_typed_when_the_name_is_taken(self, logged_in, editor, template):
         response = logged_in(editor).post(
-            reverse("content:new"), {"name": "Spring", "description": "kept", "start": "blank"}
+            reverse("content:new"),
+            {"name": "Spring", "description": "kept", "kind": "mail", "start": "blank"},
         )
         assert response.status_code == 422
         assert "kept" in response.content.decode()
@@ -331,3 +336,178 @@ class TestDiff:
     def test_refuses_sides_that_do_not_exist(self, logged_in, viewer, template):
         response = logged_in(viewer).get(url("diff", template), {"old": "9", "new": "x"})
         assert response.status_code == 422
+
+
+class TestTwoEditors:
+    """Two people at one draft: both are told, and nobody loses a word."""
+
+    def type_(self, client, template, **changes):
+        return client.post(
+            url("preview", template), draft(template, **changes), headers={"HX-Request": "true"}
+        ).content.decode()
+
+    def test_finds_unsaved_words_again(self, logged_in, editor, template):
+        client = logged_in(editor)
+        self.type_(client, template, html="<p>half a thou")
+        page = client.get(url("edit", template)).content.decode()
+        assert "&lt;p&gt;half a thou" in page
+        assert "not saved as the team" in page
+        client.post(url("discard", template))
+        assert "half a thou" not in client.get(url("edit", template)).content.decode()
+
+    def test_tells_each_of_the_other_while_they_write(self, logged_in, editor, operator, template):
+        assert "is writing" not in self.type_(logged_in(editor), template, html="<p>mine</p>")
+        page = self.type_(logged_in(operator), template, html="<p>theirs</p>")
+        assert "Editor is writing on this draft too" in page
+
+    def test_says_so_as_soon_as_the_other_saved(self, logged_in, editor, operator, template):
+        mine = draft(template, html="<p>mine</p>")
+        logged_in(operator).post(url("edit", template), draft(template, html="<p>theirs</p>"))
+        page = logged_in(editor).post(
+            url("preview", template), mine, headers={"HX-Request": "true"}
+        )
+        assert "was saved meanwhile" in page.content.decode()
+        assert "mine" in logged_in(editor).get(url("edit", template)).content.decode()
+
+
+class TestFilling:
+    def filled(self, client, template, **how):
+        client.post(url("preview", template), {**draft(template), **how})
+        return client.get(url("preview-html", template)).content.decode()
+
+    def test_shows_the_mail_of_a_contact_and_of_the_emptiest(self, logged_in, editor, template):
+        for address, attributes in {
+            "bea@x.example": {"first_name": "Bea"},
+            "none@x.example": {},
+        }.items():
+            Contact.objects.create(address=address, address_key=address, attributes=attributes)
+        client = logged_in(editor)
+        shown = self.filled(client, template, filled="contact", contact="bea@x.example")
+        assert "Hello Bea" in shown
+        assert "Hello </p>" in self.filled(client, template, filled="emptiest")
+
+    def test_counts_whom_a_value_is_missing_for(self, logged_in, editor, template):
+        Audience.objects.create(
+            name="News", attributes={"first_name": {"members": 7, "of": 10, "example": "Ada"}}
+        )
+        page = logged_in(editor).get(url("edit", template)).content.decode()
+        assert "missing for 3 of 10 contacts of “News”" in page
+        template.draft_html = template.draft_html.replace("first_name", "first_name | default: 'x'")
+        template.draft_subject = "Hi"
+        template.save()
+        assert "missing for" not in logged_in(editor).get(url("edit", template)).content.decode()
+
+
+class TestLanguages:
+    def test_are_published_and_sent_as_one_version(self, logged_in, editor, template):
+        client = logged_in(editor)
+        client.post(url("languages", template), {"language": "pt", "also_for": "gl"})
+        template.refresh_from_db()
+        words = draft(template, language="pt", subject="Olá {{ first_name }}")
+        assert client.post(url("edit", template), words).status_code == 302
+        template.refresh_from_db()
+        compiled = compile_version(publish(template, editor))
+        subjects = {
+            language: compiled.render({"first_name": "Ada", "language": language}).subject
+            for language in ("", "en", "pt", "pt-BR", "gl_ES", "de")
+        }
+        own, other = "Hi Ada", "Olá Ada"
+        assert subjects == {
+            "": own,
+            "en": own,
+            "pt": other,
+            "pt-BR": other,
+            "gl_ES": other,
+            "de": own,
+        }
+
+    def test_come_back_with_a_version(self, logged_in, editor, template):
+        client = logged_in(editor)
+        client.post(url("languages", template), {"language": "pt", "also_for": ""})
+        template.refresh_from_db()
+        version = publish(template, editor)
+        client.post(reverse("content:language-delete", args=[template.pk, "pt"]))
+        assert not template.variants.exists()
+        client.post(url("restore", template, version.number))
+        assert template.variants.get().language == "pt"
+        template.refresh_from_db()
+        assert template.draft_hash == version.content_hash
+
+
+class TestReleases:
+    def test_a_roll_back_sends_again_what_was_sent(self, logged_in, editor, template, version):
+        template.draft_html = HTML.replace("Hello", "Bye")
+        template.save()
+        publish(template, editor)
+        logged_in(editor).post(url("roll-back", template, 1))
+        newest = template.latest_version
+        assert (newest.number, newest.restores, newest.html) == (3, 1, version.html)
+        assert AuditEntry.objects.latest("pk").verb == "template.roll_back"
+
+    def test_a_second_person_approves_exactly_one_content(
+        self, logged_in, editor, operator, template
+    ):
+        MailTemplate.objects.filter(pk=template.pk).update(
+            needs_approval=True, draft_changed_by=editor
+        )
+        author, reviewer = logged_in(editor), logged_in(operator)
+        nod = {"nod": "on"}
+        assert author.post(url("publish", template), nod).status_code == 422
+        author.post(url("ask", template), {"note": "new words"})
+        page = reverse("content:approval", args=[template.approvals.get().pk])
+        assert author.post(page, {"decision": "approve"}).status_code == 422
+        assert reviewer.post(page, {"decision": "approve"}).status_code == 302
+        MailTemplate.objects.filter(pk=template.pk).update(draft_subject="Changed")
+        template.refresh_from_db()
+        template.save()
+        assert author.post(url("publish", template), nod).status_code == 422
+        MailTemplate.objects.filter(pk=template.pk).update(draft_subject="Hi {{ first_name }}")
+        template.refresh_from_db()
+        template.save()
+        assert author.post(url("publish", template), nod).status_code == 302
+
+    def test_breaking_the_glass_needs_a_reason_and_a_role(
+        self, logged_in, editor, operator, template
+    ):
+        MailTemplate.objects.filter(pk=template.pk).update(needs_approval=True)
+        assert logged_in(editor).get(url("override", template)).status_code == 403
+        client = logged_in(operator)
+        assert client.post(url("override", template), {"reason": ""}).status_code == 422
+        client.post(url("override", template), {"reason": "Everybody is asleep"})
+        assert template.latest_version.override_reason == "Everybody is asleep"
+        assert AuditEntry.objects.latest("pk").verb == "template.publish_unapproved"
+
+    def test_is_refused_where_the_draft_is_not_what_was_seen(self, logged_in, editor, template):
+        response = logged_in(editor).post(url("publish", template), {"nod": "on", "seen": "0" * 64})
+        assert response.status_code == 422
+        assert not template.versions.exists()
+
+    def test_a_blocks_change_shows_and_publishes_the_mails_it_changes(
+        self, logged_in, editor, template
+    ):
+        block = MailTemplate.objects.create(name="Foot", kind="block", draft_html="<p>old</p>")
+        publish(block, editor)
+        template.draft_html = HTML + "{% render 'Foot' %}"
+        template.save()
+        publish(template, editor)
+        template.draft_html = "<p>a draft that is not ready</p>"
+        template.save()
+        block.draft_html = "<p>new</p>"
+        block.save()
+        client = logged_in(editor)
+        assert "Spring v1" in client.get(url("publish", block)).content.decode()
+        client.post(url("publish", block), {"nod": "on"})
+        page = reverse("content:dependents", args=[block.pk, 2])
+        assert "Spring" in client.get(page).content.decode()
+        client.post(page, {"template": [template.pk]})
+        newest = template.latest_version
+        assert newest.number == 2
+        assert newest.html == (HTML + "<p>new</p>")
+
+    def test_a_draft_is_tested_without_being_published(self, logged_in, editor, template):
+        response = logged_in(editor).post(url("edit", template), {**draft(template), "test": "1"})
+        trial = TemplateVersion.objects.get()
+        assert response.url.endswith(f"?version={trial.pk}")
+        assert trial.template.test_of == template
+        assert "Draft of" not in logged_in(editor).get(reverse("content:list")).content.decode()
+        assert not template.versions.exists()

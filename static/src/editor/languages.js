@@ -2,9 +2,23 @@
 import { html } from "@codemirror/lang-html";
 import { json } from "@codemirror/lang-json";
 import { liquid } from "@codemirror/lang-liquid";
+import { MJML } from "./mjml.js";
 
-export function languageOf(kind, names) {
+export function languageOf(kind, { variables = [], blocks = [], syntax = "html" } = {}) {
   if (kind === "json") return json();
-  const variables = names.map((label) => ({ label, type: "variable" }));
-  return liquid({ variables, base: html() });
+  const named = variables.map((label) => ({ label, type: "variable" }));
+  const tags = blocks.map((name) => ({
+    label: `render '${name}'`,
+    apply: ` render '${name}' %}`,
+    type: "function",
+    detail: "block",
+  }));
+  const base = syntax === "mjml" ? html({ extraTags: MJML, selfClosingTags: true }) : html();
+  return liquid({ variables: named, tags: [...STANDARD_TAGS, ...tags], base });
 }
+
+const STANDARD_TAGS = [
+  ...["if", "elsif", "else", "endif", "unless", "endunless", "case", "when", "endcase"],
+  ...["for", "endfor", "break", "continue", "assign", "capture", "endcapture", "cycle"],
+  ...["tablerow", "endtablerow", "comment", "endcomment", "raw", "endraw", "echo", "liquid"],
+].map((label) => ({ label, type: "keyword" }));

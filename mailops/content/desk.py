@@ -1,0 +1,65 @@
+"""What each person has on their desk: words they typed and did not save, and who else is at the same draft."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from mailops.accounts.models import User
+from mailops.content.checking import Look
+from mailops.content.forms import DraftForm
+from mailops.content.models import MailTemplate, Preview
+
+KEPT = timedelta(days=30)
+PRESENT = timedelta(minutes=2)  # since somebody's last key
+_FIELDS = ("revision", "language", "subject", "html", "text", "sample")
+
+
+def keep_typed(template: MailTemplate, user: User, language: str, typed: Mapping[str, Any]) -> None:
+    """Keep what `user` typed, unless it is what is saved; nothing that can't be stored gets here (SoundRequest)."""
+    words = {name: str(typed.get(name, "")) for name in _FIELDS}
+    saved = {name: str(value) for name, value in DraftForm.initial_for(template, language).items()}
+    is_saved = all(_same(words[name], saved[name]) for name in _FIELDS if name != "revision")
+    Preview.objects.update_or_create(
+        template=template, user=user, defaults={"typed": None if is_saved else words}
+    )
+
+
+def _same(one: str, other: str) -> bool:
+    return one.replace("\r\n", "\n").strip() == other.replace("\r\n", "\n").strip()
+
+
+def unsaved(template: MailTemplate, user: User, language: str) -> dict[str, Any] | None:
+    """Return the editor's fields as `user` left them without saving; None where all is saved."""
+    preview = Preview.objects.filter(template=template, user=user).first()
+    typed: dict[str, Any] | None = preview.typed if preview else None
+    return {**typed, "at": preview.changed_at} if typed and typed["language"] == language else None  # type: ignore[union-attr]
+
+
+def discard(template: MailTemplate, user: User) -> None:
+    Preview.objects.filter(template=template, user=user).update(typed=None)
+
+
+def others_at(template: MailTemplate, user: User) -> list[Preview]:
+    """Return who else has words of this draft in hand that are not saved, the latest first."""
+    found = template.previews.exclude(user=user).exclude(typed=None)
+    lately = found.filter(changed_at__gt=timezone.now() - PRESENT)
+    return list(lately.select_related("user").order_by("-changed_at")[:5])
+
+
+def behind(template: MailTemplate, user: User, revision: Any) -> bool:
+    """Tell whether somebody saved the draft since the revision that `user` began with."""
+    began = int(revision) if str(revision).isdecimal() else template.draft_revision
+    return began < template.draft_revision and template.draft_changed_by_id != user.pk
+
+
+def keep_rendered(template: MailTemplate, user: User, look: Look) -> Preview | None:
+    """Keep the rendered HTML for the frame; a draft that can't be rendered leaves the last one standing."""
+    if look.rendered is None:
+        return Preview.objects.filter(template=template, user=user).exclude(html="").first()
+    Preview.objects.filter(changed_at__lt=timezone.now() - KEPT).delete()
+    preview, _ = Preview.objects.update_or_create(
+        template=template, user=user, defaults={"html": look.rendered.html}
+    )
+    return preview
