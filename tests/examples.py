@@ -20,7 +20,7 @@ from mailops.feedback.models import RawFeedback, WebhookEndpoint
 from mailops.incidents.models import Threshold
 from mailops.outbox import tokens
 from mailops.rollouts.probing import checklists_of
-from mailops.transports.models import Credential, ProviderLimit, WarmUp
+from mailops.transports.models import Credential, OAuthGrant, ProviderLimit, WarmUp
 from tests.addresses import Address
 from tests.factories import (
     make_audience,
@@ -45,6 +45,11 @@ MAIL = b"Subject: Hello\r\nContent-Type: text/html\r\n\r\n<p>Hello</p>\r\n"
 def make_user() -> User:
     email = f"example{User.objects.count()}@example.com"
     return User.objects.create_user(email, name="Example", role="viewer")
+
+
+def make_grant() -> OAuthGrant:
+    credential = Credential.objects.create(transport=make_transport(), label="Mailbox")
+    return OAuthGrant.objects.create(credential=credential, provider="google", client_id="app")
 
 
 def make_member() -> Membership:
@@ -82,6 +87,7 @@ MAKERS: dict[str, Callable[[], Any]] = {
     "key_id": make_signing_key,
     "transport_id": make_transport,
     "credential_id": lambda: Credential.objects.create(transport=make_transport(), label="Key"),
+    "grant_id": make_grant,
     "stream_id": make_stream,
     "limit_id": lambda: ProviderLimit.objects.get_or_create(
         mailbox_provider="gmail", defaults={"max_sessions": 5}

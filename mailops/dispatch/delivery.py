@@ -47,7 +47,15 @@ ALIVE_SECONDS = 1.0  # how often a worker asks whether it lives; claims and mark
 MESSAGES_FOR_ANOTHER_SESSION = 5
 # What no waiting mends; other faults back off and open the breaker.
 NEEDS_A_PERSON = frozenset(
-    {"auth_failed", "auth_required", "auth_not_offered", "clear_text_auth", "not_allowed"}
+    {
+        "auth_failed",
+        "auth_required",
+        "auth_not_offered",
+        "clear_text_auth",
+        "not_allowed",
+        "oauth_not_offered",
+        "oauth_revoked",
+    }
 )
 LOST_RECIPIENTS = 3  # distinct recipients whose session broke, without a success between, speak against the transport
 

@@ -89,6 +89,22 @@ CAUSES: dict[str, Cause] = {
         "The server wants a log-in first.",
         "Add a credential, and check that endpoint and TLS are the ones the provider names.",
     ),
+    "oauth_refused": Cause(
+        "The server refused the access token.",
+        "Check that the user name is the mailbox that signed in, and that it may send by SMTP: Microsoft 365 has a switch for authenticated SMTP on each mailbox.",
+    ),
+    "oauth_revoked": Cause(
+        "The permission to send as this mailbox is gone.",
+        "Sign in again on the credential's page; the provider's words are below.",
+    ),
+    "oauth_away": Cause(
+        "There is no access token just now: the provider could not be asked for one.",
+        "It is asked again by itself; see the credential's page for its last answer.",
+    ),
+    "oauth_not_offered": Cause(
+        "The server offers no log-in by OAuth 2.0 (XOAUTH2).",
+        "Check the host, or use a credential with a password.",
+    ),
     "auth_busy": Cause(
         "The server could not check the log-in just now.",
         "Nothing needs to be changed; it is tried again.",

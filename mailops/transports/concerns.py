@@ -22,6 +22,7 @@ def concerns_of(credential: Credential, now: datetime) -> list[Concern]:
     """Return what is wrong or will be, the worst first."""
     found = [
         *_kept(credential),
+        *_permitted(credential),
         *_refused(credential),
         *_expiry(credential, now.date()),
         *_tested(credential),
@@ -31,7 +32,7 @@ def concerns_of(credential: Credential, now: datetime) -> list[Concern]:
 
 
 def _kept(credential: Credential) -> list[Concern]:
-    if credential.has_secret:
+    if credential.has_secret or credential.oauth:
         return []
     return [
         Concern(
@@ -40,6 +41,19 @@ def _kept(credential: Credential) -> list[Concern]:
             "bad",
         )
     ]
+
+
+def _permitted(credential: Credential) -> list[Concern]:
+    grant = credential.oauth
+    if grant is None:
+        return []
+    if grant.is_refused:
+        return [Concern("The permission to send is gone", grant.sentence, "bad")]
+    if not grant.is_given:
+        return [Concern("Nobody has signed in", "Sign in as the mailbox that sends.", "bad")]
+    if grant.failures:
+        return [Concern("The provider gives no new token", grant.sentence)]
+    return []
 
 
 def _refused(credential: Credential) -> list[Concern]:
@@ -80,7 +94,7 @@ def _age(credential: Credential, now: datetime) -> list[Concern]:
     """Judge how long a secret has been around; that of a reference is not ours to know."""
     found = []
     age = now - (credential.secret_set_at or credential.created_at)
-    if age > SECRET_LASTS and not credential.reference:
+    if age > SECRET_LASTS and not credential.reference and not credential.oauth:
         found.append(Concern(f"Its secret is {age.days} days old", "Rotate it: a year is enough."))
     last = credential.last_used_at or credential.secret_set_at or credential.created_at
     if not credential.is_active and now - last > STANDBY_LASTS:

@@ -1,5 +1,6 @@
 """Adds, changes and removes what transports log in with; every change is on the audit trail, no secret is."""
 
+from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
@@ -11,7 +12,7 @@ from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
 from mailops.lib.locks import lock_row
 from mailops.lib.secrets import Secret
-from mailops.transports.models import Credential, Transport
+from mailops.transports.models import Credential, OAuthGrant, Transport
 
 
 class StillActive(Exception):
@@ -43,6 +44,45 @@ def add_credential(
     _keep(credential, secret, reference)
     _audit("credential.add", credential, actor, after=facts(credential))
     return credential
+
+
+@transaction.atomic
+def add_grant(
+    *,
+    transport: Transport,
+    credential: Mapping[str, Any],
+    grant: Mapping[str, Any],
+    client_secret: Secret | None,
+    actor: User | None,
+) -> OAuthGrant:
+    """Add a credential that logs in by OAuth 2.0; it sends once somebody has signed in."""
+    added = add_credential(transport=transport, actor=actor, **credential)
+    made = OAuthGrant.objects.create(credential=added, **grant)
+    if client_secret:
+        made.seal_into("client_secret", client_secret)
+        made.save(update_fields=["client_secret"])
+    return made
+
+
+@transaction.atomic
+def change_grant(
+    *,
+    grant: OAuthGrant,
+    credential: Mapping[str, Any],
+    changed: Mapping[str, Any],
+    client_secret: Secret | None,
+    actor: User | None,
+) -> None:
+    """Change what an app is known by; a new client or endpoint forgets the tokens, which were given to the old."""
+    old = grant.token_url, grant.client_id
+    change_credential(credential=grant.credential, actor=actor, **credential)
+    for name, value in changed.items():
+        setattr(grant, name, value)
+    if (grant.token_url, grant.client_id) != old:
+        grant.forget()
+    if client_secret:
+        grant.seal_into("client_secret", client_secret)
+    grant.save()
 
 
 @transaction.atomic
@@ -82,6 +122,8 @@ def delete_credential(*, credential: Credential, actor: User | None) -> None:
 def forget_secrets(*, transport: Transport) -> None:
     """Wipe what was sealed for an endpoint the transport has no more: none of it would open."""
     transport.credentials.exclude(secret=b"").update(secret=b"", last_four="", secret_set_at=None)
+    for grant in OAuthGrant.objects.filter(credential__transport=transport):
+        grant.forget()
 
 
 def facts(credential: Credential) -> dict[str, Any]:

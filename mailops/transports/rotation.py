@@ -11,7 +11,9 @@ from mailops.accounts.models import User
 from mailops.transports.models import Credential, PauseCause, Transport
 
 FALL_BACK_WITHIN = timedelta(hours=24)  # of a change; later the new one has proven itself
-LOGIN_CAUSES = frozenset({"auth_failed", "auth_required", "credential", "oauth_revoked"})
+LOGIN_CAUSES = frozenset(
+    {"auth_failed", "auth_required", "credential", "oauth_refused", "oauth_revoked"}
+)
 
 
 class NothingToGoBackTo(Exception):

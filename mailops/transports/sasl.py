@@ -1,4 +1,7 @@
-"""The log-ins mailops knows (RFC 4954): what each says, challenge by challenge."""
+"""The log-ins mailops knows (RFC 4954): what each says, challenge by challenge.
+
+XOAUTH2 is Google's, and Microsoft speaks it too: no RFC, but both describe it as it stands here.
+"""
 
 import base64
 import binascii
@@ -39,6 +42,11 @@ def _cram_md5(username: str, secret: Secret) -> Steps:
     yield _encode(f"{username} {digest}".encode())
 
 
+def _xoauth2(username: str, token: Secret) -> Steps:
+    yield _encode(f"user={username}\1auth=Bearer {token.reveal()}\1\1".encode())
+    yield ""  # a refusal comes as a challenge first, and its reply only after an empty answer
+
+
 # In order of preference: under TLS, the simplest that everyone has got right.
 _MECHANISMS = (
     Mechanism("PLAIN", _plain),
@@ -47,16 +55,20 @@ _MECHANISMS = (
 )
 
 
-def choose(offered: str) -> Mechanism | None:
-    """Return the mechanism to use of those an EHLO reply lists, None if it has none we know."""
+_FOR_TOKENS = (Mechanism("XOAUTH2", _xoauth2),)
+
+
+def usable(offered: str, *, is_token: bool = False) -> list[Mechanism]:
+    """Return those mechanisms of an EHLO reply that we know, the one to use first."""
     names = offered.upper().split()
-    return next((mechanism for mechanism in _MECHANISMS if mechanism.name in names), None)
+    known = _FOR_TOKENS if is_token else _MECHANISMS
+    return [mechanism for mechanism in known if mechanism.name in names]
 
 
 def spellings(username: str, secret: Secret) -> list[str]:
     """Return the forms in which a server might echo the secret, for masking."""
-    plain = next(_plain(username, secret))
-    return [plain, _encode(secret.reveal().encode()), secret.reveal()]
+    whole = [next(_plain(username, secret)), next(_xoauth2(username, secret))]
+    return [*whole, _encode(secret.reveal().encode()), secret.reveal()]
 
 
 def _encode(octets: bytes) -> str:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from mailops.transports.views import credentials, limits, rotation, streams, transports
+from mailops.transports.views import credentials, limits, oauth, rotation, streams, transports
 
 app_name = "transports"
 
@@ -17,6 +17,10 @@ urlpatterns = [
     path("<int:transport_id>/pause/", transports.transport_pause, name="pause"),
     path("<int:transport_id>/resume/", transports.transport_resume, name="resume"),
     path("<int:transport_id>/credentials/add/", credentials.credential_add, name="credential-add"),
+    path("<int:transport_id>/credentials/add-oauth/", oauth.oauth_add, name="oauth-add"),
+    path("oauth/<int:grant_id>/", oauth.oauth_edit, name="oauth-edit"),
+    path("oauth/<int:grant_id>/sign-in/", oauth.oauth_sign_in, name="oauth-sign-in"),
+    path("oauth/signed-in/", oauth.oauth_callback, name="oauth-callback"),
     path("<int:transport_id>/rotation/", rotation.rotation, name="rotation"),
     path("<int:transport_id>/roll-back/", rotation.credential_roll_back, name="roll-back"),
     path("credentials/", credentials.credential_list, name="credentials"),

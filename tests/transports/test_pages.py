@@ -11,6 +11,7 @@ from mailops.transports.credentials import add_credential
 from mailops.transports.diagnosis import run_test
 from mailops.transports.models import Route
 from tests.browser import assert_clean, go_on_to
+from tests.examples import make_grant
 from tests.factories import make_domain, make_stream, make_transport
 from tests.smtp_server import EXTENSIONS, CertificateAuthority, SmtpServer
 
@@ -87,6 +88,8 @@ def paths(transport, broken, stream):
         "rotation": reverse("transports:rotation", args=[transport.pk]),
         "credentials": reverse("transports:credentials"),
         "credential-detail": reverse("transports:credential", args=[credential.pk]),
+        "oauth": reverse("transports:oauth-add", args=[transport.pk]) + "?provider=microsoft",
+        "sign-in": reverse("transports:oauth-sign-in", args=[make_grant().pk]),
         "activate": reverse("transports:credential-activate", args=[credential.pk]),
         "streams": reverse("transports:streams"),
         "stream": reverse("transports:stream-detail", args=[stream.pk]),

@@ -1,16 +1,20 @@
 """The kinds of transports: each gives sessions of its own."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 
 from django.conf import settings
 
+from mailops.lib.secrets import Secret, Unsealable
+from mailops.transports.causes import sentence_of
 from mailops.transports.kinds.apis import APIS
 from mailops.transports.kinds.http_api import HttpApiSession
 from mailops.transports.kinds.ses import SesSession
 from mailops.transports.kinds.smtp import SmtpSession
 from mailops.transports.kinds.smtp_connection import TIMEOUTS, Login, Server
 from mailops.transports.models import Credential, Transport
-from mailops.transports.sessions import Phase, Session
+from mailops.transports.oauth import NotGranted, usable_token
+from mailops.transports.sessions import Phase, Session, SessionFault
 from mailops.transports.wire import Observer
 
 
@@ -37,7 +41,7 @@ def session_of(
     login = None
     if credential is not None:
         credential.transport = transport  # as it is in memory, so that revealing asks no database
-        login = Login(username=credential.username, reveal=credential.reveal)
+        login = _login_of(credential)
     if transport.kind == Transport.Kind.SES:
         return _ses_session(transport, login)
     if api := APIS.get(transport.kind):
@@ -51,6 +55,38 @@ def session_of(
             observer=observer,
         )
     return SmtpSession(_server_of(transport, login, timeouts), observer)
+
+
+def _login_of(credential: Credential) -> Login:
+    """Return what a session logs in with; for a token this asks the database, and the provider if it must."""
+    grant = credential.oauth
+    if grant is None:
+        return Login(username=credential.username, reveal=credential.reveal)
+    grant.credential = credential
+    try:
+        token = usable_token(grant, is_doubted=credential.transport.failures > 0)
+    except (NotGranted, Unsealable) as error:
+        reveal = _never(error)
+    else:
+        reveal = partial(_same, token)
+    return Login(username=credential.username, reveal=reveal, is_token=True)
+
+
+def _same(token: Secret) -> Secret:
+    return token
+
+
+def _never(error: NotGranted | Unsealable) -> Callable[[], Secret]:
+    """Return what tells the session, when it logs in, why there is no token."""
+
+    def reveal() -> Secret:
+        if isinstance(error, Unsealable):
+            raise error
+        cause = "oauth_revoked" if error.is_final else "oauth_away"
+        detail = f"{error.sentence} {error.detail}".strip()
+        raise SessionFault(Phase.AUTH, cause, sentence_of(cause), detail)
+
+    return reveal
 
 
 def _ses_session(transport: Transport, login: Login | None) -> SesSession:

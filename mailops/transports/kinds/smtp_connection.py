@@ -27,13 +27,15 @@ TIMEOUTS: Mapping[Phase, float] = {
     Phase.BODY: 600,
     Phase.QUIT: 5,
 }
+_NOT_THIS_MECHANISM = frozenset({504, 534})  # RFC 4954, 6: another may be let in
 BLOCK_TIMEOUT = 180  # for each block that is written
 
 
 @dataclass(frozen=True, kw_only=True)
 class Login:
     username: str
-    reveal: Callable[[], Secret]  # raises Unsealable or BadReference
+    reveal: Callable[[], Secret]  # raises Unsealable, BadReference or SessionFault
+    is_token: bool = False  # the secret is an access token of OAuth 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,18 +156,21 @@ class SmtpConnection(Session, ABC):
         if self._live.tls is None:
             raise _fault(Phase.AUTH, "clear_text_auth", "nothing was sent")
         offered = self.extensions.get("AUTH", "")
-        mechanism = sasl.choose(offered)
-        if mechanism is None:
-            raise _fault(Phase.AUTH, "auth_not_offered", f"AUTH offers: {offered or 'nothing'}")
+        mechanisms = sasl.usable(offered, is_token=login.is_token)
+        if not mechanisms:
+            cause = "oauth_not_offered" if login.is_token else "auth_not_offered"
+            raise _fault(Phase.AUTH, cause, f"AUTH offers: {offered or 'nothing'}")
         try:
             secret = login.reveal()
         except (BadReference, Unsealable) as error:
             raise _fault(Phase.AUTH, "credential", str(error)) from error
         self._live.hide(sasl.spellings(login.username, secret))
-        reply = self._exchange(mechanism, mechanism.steps(login.username, secret))
+        for mechanism in mechanisms:
+            reply = self._exchange(mechanism, mechanism.steps(login.username, secret))
+            if reply.code not in _NOT_THIS_MECHANISM:
+                break
         if reply.code // 100 != 2:
-            cause = "auth_busy" if reply.is_transient else "auth_failed"
-            raise _fault(Phase.AUTH, cause, str(reply), reply)
+            raise _fault(Phase.AUTH, _cause_of(reply, login), str(reply), reply)
         self.is_logged_in = True
 
     def _exchange(self, mechanism: sasl.Mechanism, steps: sasl.Steps) -> Reply:
@@ -258,6 +263,12 @@ def octets_of(lines: list[str]) -> bytes:
 
 def _fault(phase: Phase, cause: str, detail: str, reply: Reply | None = None) -> SessionFault:
     return SessionFault(phase, cause, sentence_of(cause), detail, reply)
+
+
+def _cause_of(reply: Reply, login: Login) -> str:
+    if reply.is_transient:
+        return "auth_busy"
+    return "oauth_refused" if login.is_token else "auth_failed"
 
 
 def _flaw_of(error: ssl.SSLCertVerificationError) -> str:

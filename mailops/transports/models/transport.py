@@ -1,7 +1,7 @@
 """A way out, and what it logs in with."""
 
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 from django.db import connection, models, transaction
 from django.db.models import F, Q
@@ -13,6 +13,9 @@ from mailops.lib.egress import is_trusted
 from mailops.lib.sealed import SealedColumns
 from mailops.lib.secrets import Secret
 from mailops.transports.models.pausing import Pausable, RunState
+
+if TYPE_CHECKING:
+    from mailops.transports.models.oauth import OAuthGrant
 
 BREAKER_BACKOFF = (1, 5, 30, 120, 300, 600)  # seconds; the last one repeats
 BREAKER_THRESHOLD = 3  # rounds of failing sessions until only one at a time may probe
@@ -165,7 +168,7 @@ class Transport(Pausable):
 
     @property
     def active_credential(self) -> "Credential | None":
-        return self.credentials.filter(is_active=True).first()
+        return self.credentials.filter(is_active=True).select_related("grant").first()
 
     def note_use(self, credential: "Credential | None") -> None:
         """Write down that sessions are opened with `credential`, once a minute at most: rows are read often."""
@@ -239,11 +242,12 @@ class Transport(Pausable):
 class CredentialQuerySet(models.QuerySet["Credential"]):
     def newest_first(self) -> Self:
         """Order by the one in use, then by age."""
-        return self.order_by("-is_active", "-created_at", "-pk")
+        rows = self.select_related("grant")
+        return rows.order_by("-is_active", "-created_at", "-pk")
 
     def by_urgency(self) -> Self:
         """Order by what stops mail first: in use and refused, then by expiry, then by transport."""
-        return self.order_by(
+        return self.select_related("transport", "grant").order_by(
             F("refused_at").desc(nulls_last=True),
             F("expires_on").asc(nulls_last=True),
             "transport__name",
@@ -326,4 +330,9 @@ class Credential(SealedColumns):
 
     @property
     def has_secret(self) -> bool:
-        return bool(self.secret or self.reference)
+        return bool(self.secret or self.reference) or bool(self.oauth and self.oauth.is_given)
+
+    @property
+    def oauth(self) -> "OAuthGrant | None":
+        """The permission it logs in by, instead of a secret."""
+        return getattr(self, "grant", None)

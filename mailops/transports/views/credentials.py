@@ -50,7 +50,7 @@ _HEADER = [
 
 
 def _filtered(form: CredentialFilterForm) -> CredentialQuerySet:
-    credentials = Credential.objects.select_related("transport").by_urgency()
+    credentials = Credential.objects.by_urgency()
     return form.apply(credentials) if form.is_valid() else credentials
 
 
@@ -137,6 +137,8 @@ def credential_add(request: HttpRequest, transport_id: int) -> HttpResponse:
 @confirm_password_keep_nothing
 def credential_edit(request: HttpRequest, credential_id: int) -> HttpResponse:
     credential = _credential(credential_id)
+    if credential.oauth:
+        return redirect("transports:oauth-edit", credential.oauth.pk)
     transport, label = credential.transport, credential.label
     form = CredentialForm(request.POST or None, instance=credential)
     if request.method == "POST" and form.is_valid():
@@ -192,4 +194,6 @@ def credential_delete(request: HttpRequest, credential_id: int) -> HttpResponse:
 
 
 def _credential(credential_id: int) -> Credential:
-    return get_object_or_404(Credential.objects.select_related("transport"), pk=credential_id)
+    return get_object_or_404(
+        Credential.objects.select_related("transport", "grant"), pk=credential_id
+    )

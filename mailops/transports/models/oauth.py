@@ -1,0 +1,131 @@
+"""What a mailbox's owner permitted: tokens that stand in for a password (RFC 6749)."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Self
+
+from django.db import models
+from django.db.models import Q
+
+from mailops.lib.sealed import SealedColumns
+from mailops.transports.models.transport import ClockTimestamp, Credential
+
+REFRESH_AHEAD = timedelta(minutes=10)  # of an hour, as both providers give
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """Where to ask for tokens; `{tenant}` stands for Microsoft's directory."""
+
+    name: str
+    authorize_url: str
+    token_url: str
+    scope: str
+    parameters: tuple[tuple[str, str], ...] = ()  # of the sign-in page
+
+
+PROVIDERS: dict[str, Provider] = {
+    "google": Provider(
+        "Google (Gmail)",
+        "https://accounts.google.com/o/oauth2/v2/auth",
+        "https://oauth2.googleapis.com/token",
+        "https://mail.google.com/",
+        (("access_type", "offline"), ("prompt", "consent")),  # else it gives no refresh token again
+    ),
+    "microsoft": Provider(
+        "Microsoft 365",
+        "https://login.microsoftonline.com/{tenant}/oauth2/v2.0/authorize",
+        "https://login.microsoftonline.com/{tenant}/oauth2/v2.0/token",
+        "https://outlook.office.com/SMTP.Send offline_access",
+    ),
+    "other": Provider("Another provider", "", "", ""),
+}
+
+
+class GrantQuerySet(models.QuerySet["OAuthGrant"]):
+    def due(self) -> Self:
+        """Keep those whose access token runs out soon and that nobody refreshes just now."""
+        now = ClockTimestamp()
+        return self.filter(
+            Q(access_expires_at=None) | Q(access_expires_at__lte=now + REFRESH_AHEAD),
+            Q(retry_at=None) | Q(retry_at__lte=now),
+            state=OAuthGrant.State.GIVEN,
+        ).idle()
+
+    def idle(self) -> Self:
+        return self.filter(Q(refreshing_until=None) | Q(refreshing_until__lte=ClockTimestamp()))
+
+
+class OAuthGrant(SealedColumns):
+    """The permission to send as a mailbox; its access token is what sessions log in with."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "Not signed in yet"  # nobody has given consent
+        GIVEN = "given", "Given"  # tokens come and are refreshed
+        REFUSED = "refused", "Withdrawn"  # the provider refuses for good: a person must sign in
+
+    sealed_columns = ("client_secret", "refresh_token", "access_token")
+
+    credential = models.OneToOneField(Credential, on_delete=models.CASCADE, related_name="grant")
+    provider = models.CharField(
+        max_length=10, choices=[(key, provider.name) for key, provider in PROVIDERS.items()]
+    )
+    tenant = models.CharField(max_length=100, blank=True)  # Microsoft's directory
+    client_id = models.CharField(max_length=254)
+    own_authorize_url = models.CharField(max_length=500, blank=True)  # of another provider
+    own_token_url = models.CharField(max_length=500, blank=True)
+    own_scope = models.CharField(max_length=500, blank=True)
+    client_secret = models.BinaryField(blank=True, default=b"")
+    refresh_token = models.BinaryField(blank=True, default=b"")
+    access_token = models.BinaryField(blank=True, default=b"")
+    access_expires_at = models.DateTimeField(null=True)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.WAITING)
+    sentence = models.TextField(blank=True)  # what is wrong, and what to do
+    detail = models.TextField(blank=True)
+    refreshed_at = models.DateTimeField(null=True)
+    failures = models.PositiveIntegerField(default=0)  # in a row
+    retry_at = models.DateTimeField(null=True)
+    refreshing_until = models.DateTimeField(null=True)  # a process asks for a token until then
+
+    objects = GrantQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return f"{self.get_provider_display()} for {self.credential}"
+
+    @property
+    def sealed_endpoint(self) -> str:
+        """Tokens go to the token endpoint and to the transport's, and nowhere else."""
+        return f"{self.token_url} {self.credential.transport.endpoint}"
+
+    @property
+    def token_url(self) -> str:
+        return self.own_token_url or self._table.token_url.format(tenant=self.tenant or "common")
+
+    @property
+    def authorize_url(self) -> str:
+        url = self.own_authorize_url or self._table.authorize_url
+        return url.format(tenant=self.tenant or "common") if not self.own_authorize_url else url
+
+    @property
+    def scope(self) -> str:
+        return self.own_scope or self._table.scope
+
+    @property
+    def _table(self) -> Provider:
+        return PROVIDERS[self.provider]
+
+    @property
+    def is_given(self) -> bool:
+        return self.state == self.State.GIVEN
+
+    @property
+    def is_refused(self) -> bool:
+        return self.state == self.State.REFUSED
+
+    def forget(self) -> None:
+        """Wipe what was sealed for an endpoint that is no more; somebody must sign in again."""
+        for column in self.sealed_columns:
+            setattr(self, column, b"")
+        self.state, self.access_expires_at = self.State.WAITING, None
+        self.sentence = self.detail = ""
+        self.save()

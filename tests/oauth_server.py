@@ -1,0 +1,79 @@
+"""A token endpoint on loopback: gives tokens, knows which it gave, and says what it is told to say."""
+
+import base64
+import hashlib
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs
+
+
+class OAuthServer:
+    """`refuse` is (status, error) for each request; `refresh_tokens` are those that still hold."""
+
+    def __init__(self):
+        self.refresh_tokens = {"refresh-1"}
+        self.access_tokens = {}  # → when it was given, by number
+        self.codes = {}  # code → its challenge
+        self.asked = []
+        self.refuse = None
+        self.lasts = 3600
+        self.gate = None  # an event that each request waits for
+        self.rotates = False
+
+    def __enter__(self):
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+                form = {name: values[0] for name, values in parse_qs(body).items()}
+                server.asked.append(form)
+                if server.gate:
+                    server.gate.wait(5)
+                status, answer = server.answer(form)
+                octets = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(octets)))
+                self.end_headers()
+                self.wfile.write(octets)
+
+            def log_message(self, *_):
+                pass
+
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port = self._http.server_port
+        self.token_url = f"http://127.0.0.1:{self.port}/token"
+        self._thread = threading.Thread(target=self._http.serve_forever, args=[0.02], daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._http.shutdown()
+        self._http.server_close()
+        self._thread.join(5)
+
+    def answer(self, form):
+        if self.refuse:
+            status, error = self.refuse
+            if isinstance(error, bytes):
+                return status, error
+            words = f"said back: {form.get('refresh_token', '')} {form.get('client_secret', '')}"
+            return status, {"error": error, "error_description": words}
+        if form["grant_type"] == "authorization_code":
+            digest = hashlib.sha256(form["code_verifier"].encode()).digest()
+            challenge = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+            if self.codes.pop(form["code"], None) != challenge:
+                return 400, {"error": "invalid_grant"}
+        elif form["refresh_token"] not in self.refresh_tokens:
+            return 400, {"error": "invalid_grant"}
+        number = len(self.access_tokens) + 1
+        access = f"access-token-{number}"
+        self.access_tokens[access] = number
+        answer = {"access_token": access, "expires_in": self.lasts, "token_type": "Bearer"}
+        if form["grant_type"] == "authorization_code":
+            answer["refresh_token"] = "refresh-1"
+        elif self.rotates:
+            self.refresh_tokens = {f"refresh-{number}"}
+            answer["refresh_token"] = f"refresh-{number}"
+        return 200, answer
