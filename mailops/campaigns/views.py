@@ -80,6 +80,8 @@ def campaign_export(request: HttpRequest) -> HttpResponseBase:
             "scheduled_at",
             "started_at",
             "finished_at",
+            "hours",
+            "time_zone",
         ],
         (
             [
@@ -93,6 +95,8 @@ def campaign_export(request: HttpRequest) -> HttpResponseBase:
                 when(each.scheduled_at),
                 when(each.started_at),
                 when(each.finished_at),
+                each.keeps.hours_in_words,
+                each.zone_if_unknown,
             ]
             for each in _filtered(CampaignFilterForm(request.GET)).iterator(chunk_size=500)
         ),

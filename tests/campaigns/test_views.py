@@ -105,6 +105,23 @@ class TestList:
         assert "New campaign" in logged_in(operator).get(url("list")).text
         assert "New campaign" not in logged_in(viewer).get(url("list")).text
 
+    def test_list_and_export_tell_the_hours(self, viewer, logged_in):
+        make_campaign(name="Always")
+        make_campaign(
+            name="Mornings",
+            has_own_hours=True,
+            window_from="09:00",
+            window_to="11:30",
+            window_days=[1, 2, 3, 4, 5],
+            time_zone="Europe/Paris",
+        )
+        client = logged_in(viewer)
+        assert client.get(url("list")).content.decode().count("Mon–Fri 09:00–11:30") == 1
+        rows = client.get(url("export")).getvalue().decode().splitlines()
+        assert rows[0].endswith(",hours,time_zone")
+        ends = sorted(row.split(",", 10)[10] for row in rows[1:])
+        assert ends == ["Mon–Fri 09:00–11:30,Europe/Paris", "at any time,UTC"]
+
     def test_exports_what_is_filtered(self, viewer, logged_in):
         make_campaign(name="=1+1", state="draft")
         make_campaign(name="Other", state="completed")
