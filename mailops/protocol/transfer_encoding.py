@@ -24,9 +24,20 @@ def plain_encoding(text: str, *, takes_8bit: bool) -> str | None:
     octets = text.encode("utf-8", "surrogateescape")
     if "\r" in text:
         octets = octets.replace(b"\r", b"\n")
-    if len(octets) > HARD_LIMIT and max(map(len, octets.split(b"\n"))) > HARD_LIMIT:
+    if _has_long_line(octets):
         return None
     return "7bit" if text.isascii() else "8bit"
+
+
+def _has_long_line(octets: bytes) -> bool:
+    """Tell whether a line exceeds the hard limit; reads only the ends of as few lines as show it."""
+    start, last = 0, len(octets) - HARD_LIMIT
+    while start < last:
+        end = octets.rfind(b"\n", start, start + HARD_LIMIT + 1)
+        if end < 0:
+            return True
+        start = end + 1
+    return False
 
 
 def encode_body(text: str, *, takes_8bit: bool = False) -> tuple[bytes, bytes]:
@@ -37,11 +48,11 @@ def encode_body(text: str, *, takes_8bit: bool = False) -> tuple[bytes, bytes]:
     if not text.endswith("\n"):
         text += "\n"
     if plain:
-        return plain.encode(), text.replace("\n", "\r\n").encode()
+        return plain.encode(), text.encode().replace(b"\n", b"\r\n")
     lines = text.split("\n")
     longest = max(map(len, lines))
     if longest <= MAX_LINE and text.isascii():
-        return b"7bit", text.replace("\n", "\r\n").encode()
+        return b"7bit", text.encode().replace(b"\n", b"\r\n")
     quote = _quoted if longest <= CACHED_LENGTH else _quoted_any
     sniffed = lines[: min(SNIFFED_LINES, len(lines) - 1)]
     quoted = list(map(quote, sniffed))
