@@ -37,6 +37,8 @@ def check_domain(
         domain = Domain.objects.select_for_update().get(pk=domain.pk)
         observe(domain, examination.seen, now=now)
         findings = _write(domain, examination.verdicts, now)
+        if examination.facts:
+            domain.dmarc_facts = examination.facts.as_values()
         _settle(domain, findings, now)
         if actor:
             audit(
@@ -90,7 +92,9 @@ def _settle(domain: Domain, findings: Sequence[Finding], now: datetime) -> None:
         domain.broken_since_at = now
     domain.status, domain.checked_at = status, now
     domain.next_check_at = now + RECHECK_AFTER[CheckStatus.UNKNOWN if is_silent else status]
-    domain.save(update_fields=["status", "checked_at", "next_check_at", "broken_since_at"])
+    domain.save(
+        update_fields=["status", "checked_at", "next_check_at", "broken_since_at", "dmarc_facts"]
+    )
 
 
 def check_due_domains(*, until: datetime) -> int:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from django.conf import settings
 
-from mailops.domains.checks.alignment import check_alignment
+from mailops.domains.checks.alignment import Facts, check_alignment, facts_of
 from mailops.domains.checks.authority import Difference, check_authority
 from mailops.domains.checks.bimi import check_bimi
 from mailops.domains.checks.bulk_senders import check_bulk_senders
@@ -44,6 +44,7 @@ class Examination:
     verdicts: tuple[Verdict, ...]
     seen: tuple[Seen, ...]
     differences: tuple[Difference, ...] = ()  # between the domain's own name servers and ours
+    facts: Facts | None = None  # of DMARC; None where DNS didn't answer
 
     @property
     def status(self) -> CheckStatus:
@@ -83,6 +84,7 @@ def examine(
         verdicts=(*verdicts, check_bulk_senders(expected.domain, verdicts)),
         seen=tuple(seen),
         differences=authority.differences if authority else (),
+        facts=looks.facts(),
     )
 
 
@@ -162,13 +164,12 @@ class _Looks:
         ]
 
     def _alignment(self) -> Verdict:
-        return check_alignment(
-            self._walk.result(),
-            [path.host for path in self.expected.return_paths] or [self.expected.domain],
-            {host: look.result()[0] for host, look in self._spf.items()},
-            [look.result()[0] for look in self._dkim],
-            self.asks,
-        )
+        looks = [look.result()[0] for look in (*self._spf.values(), *self._dkim)]
+        verdicts = {verdict.check: verdict for verdict in looks}
+        return check_alignment(self.expected.domain, self.expected.ways, self.facts(), verdicts)
+
+    def facts(self) -> Facts | None:
+        return facts_of(self._walk.result(), self.expected.ways, self.asks)
 
     def seen(self) -> list[Seen]:
         return [seen for _, seen in self._all()]

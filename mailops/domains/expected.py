@@ -10,6 +10,7 @@ from mailops.lib.mailbox_providers import registrable_domain
 from mailops.protocol.dns_records import DMARC_POLICIES
 
 Kind = Requirement.Kind
+TRANSPORT = "transport: "  # what transports write down begins so
 SIGNED_HERE = "mailops itself, which signs with it"
 
 
@@ -35,6 +36,16 @@ class ReturnPath:
 
 
 @dataclass(frozen=True)
+class Way:
+    """One way in which mail of the domain leaves, as far as DMARC sees it."""
+
+    name: str  # "transport: Relay"
+    return_path: str  # empty: the provider's own
+    selectors: tuple[str, ...]
+    signs_here: bool
+
+
+@dataclass(frozen=True)
 class Expectations:
     domain: str
     spf: tuple[SpfHost, ...]
@@ -42,6 +53,7 @@ class Expectations:
     return_paths: tuple[ReturnPath, ...]
     least_policy: str
     policy_needed_by: str
+    ways: tuple[Way, ...]
 
 
 def expectations_of(domain: Domain) -> Expectations:
@@ -57,20 +69,50 @@ def expectations(
     name: str, requirements: Iterable[Requirement] = (), keys: Iterable[SigningKey] = ()
 ) -> Expectations:
     """Return what the domain `name` should publish, by `requirements`, the `keys` we sign with and the return path."""
-    rows = list(requirements)
-    return_paths = _return_paths([row for row in rows if row.kind == Kind.RETURN_PATH])
+    rows, keys = list(requirements), list(keys)
+    return_paths = _return_paths(_of_kind(rows, Kind.RETURN_PATH))
     policies = [row for row in rows if row.kind == Kind.DMARC and row.value in DMARC_POLICIES]
     return Expectations(
         domain=name,
         spf=_spf_hosts(name, rows, return_paths),
         selectors=(
             *(Selector(key.selector, key.record, SIGNED_HERE) for key in keys),
-            *_selectors(name, [row for row in rows if row.kind == Kind.DKIM_SELECTOR]),
+            *_selectors(name, _of_kind(rows, Kind.DKIM_SELECTOR)),
         ),
         return_paths=return_paths,
         least_policy=max((row.value for row in policies), key=DMARC_POLICIES.index, default="none"),
         policy_needed_by=_needed_by(policies),
+        ways=_ways(name, rows, [key.selector for key in keys]),
     )
+
+
+def _ways(name: str, rows: list[Requirement], keys: list[str]) -> tuple[Way, ...]:
+    """Return how each transport sends; selectors that people name may be any transport's."""
+    of_transports = [row for row in rows if row.needed_by.startswith(TRANSPORT)]
+    of_people = [row for row in rows if row not in of_transports]
+    anywhere = _named(name, of_people)
+    found = []
+    for needed_by in dict.fromkeys(row.needed_by for row in of_transports):
+        own = [row for row in of_transports if row.needed_by == needed_by]
+        signs_here = any(row.value == Requirement.SIGNED_HERE for row in _of_kind(own, Kind.SENDS))
+        paths = [row.host.lower() for row in own if row.kind == Kind.RETURN_PATH]
+        selectors = [*(keys if signs_here else []), *_named(name, own), *anywhere]
+        found.append(
+            Way(needed_by, *(paths[:1] or [""]), tuple(dict.fromkeys(selectors)), signs_here)
+        )
+    if found:
+        return tuple(found)
+    paths = [path.host for path in _return_paths(_of_kind(rows, Kind.RETURN_PATH))]
+    selectors = [*keys, *anywhere]
+    return tuple(Way("this installation", path, tuple(selectors), True) for path in paths)
+
+
+def _named(name: str, rows: list[Requirement]) -> list[str]:
+    return [_selector(row.host, name) for row in _of_kind(rows, Kind.DKIM_SELECTOR)]
+
+
+def _of_kind(rows: list[Requirement], kind: str) -> list[Requirement]:
+    return [row for row in rows if row.kind == kind]
 
 
 def _return_paths(rows: list[Requirement]) -> tuple[ReturnPath, ...]:

@@ -2,7 +2,15 @@
 
 from django.urls import path
 
-from mailops.transports.views import credentials, limits, oauth, rotation, streams, transports
+from mailops.transports.views import (
+    alignment,
+    credentials,
+    limits,
+    oauth,
+    rotation,
+    streams,
+    transports,
+)
 
 app_name = "transports"
 
@@ -55,6 +63,7 @@ urlpatterns = [
     path("providers/add/", limits.provider_add, name="provider-add"),
     path("providers/<int:limit_id>/edit/", limits.provider_edit, name="provider-edit"),
     path("providers/<int:limit_id>/delete/", limits.provider_delete, name="provider-delete"),
+    path("alignment/<int:domain_id>/", alignment.domain_panel, name="alignment"),
     path("streams/", streams.stream_list, name="streams"),
     path("streams/export/", streams.stream_export, name="stream-export"),
     path("streams/add/", streams.stream_add, name="stream-add"),

@@ -19,7 +19,7 @@ def acme(good):
     domain = make_domain(name="acme.example")
     needs = [("spf_include", "", DEMO_INCLUDE), ("dkim_selector", "s1", DEMO_KEY_RECORD)]
     for kind, host, value in needs:
-        domain.requirements.create(kind=kind, host=host, value=value, needed_by="transport: T")
+        domain.requirements.create(kind=kind, host=host, value=value, needed_by="a person")
     return domain
 
 
@@ -116,7 +116,7 @@ class TestAlignment:
         check_domain(acme, asks=asks)
         finding = Finding.objects.get(domain=acme, check_name="alignment")
         assert finding.status == "error"
-        assert "another domain" in finding.sentence
+        assert "belongs to another organization" in finding.sentence
 
     def test_dkim_alone_is_enough(self, acme, asks, good, settings):
         settings.MAILOPS_RETURN_PATH_HOST = "bounces.other.example"

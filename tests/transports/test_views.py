@@ -283,6 +283,7 @@ class TestEditTransport:
         assert [(row.kind, row.host, row.value, row.needed_by) for row in rows] == [
             ("dkim_selector", "s2", "", "transport: Renamed"),
             ("return_path", "back.example.com", "", "transport: Renamed"),
+            ("sends", "", "signed by the provider", "transport: Renamed"),
             ("spf_include", "", "spf.example.com", "transport: Renamed"),
         ]
 

@@ -1,14 +1,26 @@
 """Alignment: whether mail from the domain can pass DMARC, and by which leg (RFC 9989 section 4.4)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Self
 
 from mailops.domains.checks.dmarc import TreeWalk, walk_tree
 from mailops.domains.checks.verdict import Problem, Verdict, verdict_of
+from mailops.domains.expected import TRANSPORT, Way
 from mailops.domains.models import CheckStatus
 from mailops.lib.dns_answers import Asks
+from mailops.protocol.alignment import (
+    Alignment,
+    Author,
+    Identifier,
+    Leg,
+    Result,
+    align,
+    change_to_make,
+)
 
 RFC = "RFC 9989 section 4.4"
-WORKS = {CheckStatus.OK, CheckStatus.WARNING}
+WORKS = {CheckStatus.OK: True, CheckStatus.WARNING: True, CheckStatus.ERROR: False}
 
 
 def is_aligned(walk: TreeWalk, other: str, asks: Asks, *, is_strict: bool) -> bool:
@@ -18,75 +30,120 @@ def is_aligned(walk: TreeWalk, other: str, asks: Asks, *, is_strict: bool) -> bo
     return walk_tree(other, asks).organizational_domain == walk.organizational_domain
 
 
-def check_alignment(
-    walk: TreeWalk,
-    return_paths: Sequence[str],
-    spf: dict[str, Verdict],
-    dkim: Sequence[Verdict],
-    asks: Asks,
-) -> Verdict:
-    """Check that a leg of DMARC holds; `spf` is by host, `dkim` are the verdicts of this domain's selectors."""
+@dataclass(frozen=True)
+class Facts:
+    """What alignment rests on beside the records themselves; kept on the domain."""
+
+    organizations: Mapping[str, str] = field(default_factory=dict)  # host → its organization
+    is_spf_strict: bool = False
+    is_dkim_strict: bool = False
+    policy: str = ""  # in force; empty: none is published
+
+    @classmethod
+    def kept(cls, values: Mapping[str, Any]) -> Self:
+        return cls(**values)
+
+    def as_values(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def facts_of(walk: TreeWalk, ways: Sequence[Way], asks: Asks) -> Facts | None:
+    """Return what `walk` found, and whose the return paths are; None where DNS didn't answer."""
+    if walk.failure:
+        return None
     record = walk.policy_step.record if walk.policy_step else None
-    is_strict = record is not None and record.is_spf_strict
-    aligned = [host for host in return_paths if is_aligned(walk, host, asks, is_strict=is_strict)]
-    spf_verdicts = [spf[host] for host in aligned if host in spf]
-    by_spf = len(aligned) == len(return_paths) and _all_work(spf_verdicts)
-    by_dkim = _all_work(dkim)
+    hosts = {way.return_path for way in ways if way.return_path} - {walk.domain}
+    walks = {host: walk_tree(host, asks) for host in hosts}
+    return Facts(
+        organizations={walk.domain: walk.organizational_domain}
+        | {host: "" if its.failure else its.organizational_domain for host, its in walks.items()},
+        is_spf_strict=record is not None and record.is_spf_strict,
+        is_dkim_strict=record is not None and record.is_dkim_strict,
+        policy=walk.effective_policy,
+    )
+
+
+def align_way(
+    domain: str, way: Way, facts: Facts, works: Callable[[str], bool | None]
+) -> Alignment:
+    """Return what DMARC makes of mail that leaves by `way`; `works` tells of a check by its name."""
+    whose = facts.organizations
+    author = Author(domain, whose.get(domain, ""), facts.is_spf_strict, facts.is_dkim_strict)
+    envelope = None
+    if host := way.return_path:
+        check = "spf" if host == domain else f"spf:{host}"
+        envelope = Identifier(host, whose.get(host, ""), works(check), host)
+    signatures = [
+        Identifier(domain, author.organization, works(f"dkim:{name}"), name)
+        for name in way.selectors
+    ]
+    return align(author, envelope, signatures)
+
+
+def check_alignment(
+    domain: str, ways: Sequence[Way], facts: Facts | None, verdicts: Mapping[str, Verdict]
+) -> Verdict:
+    """Check that mail passes DMARC whichever way it leaves; `verdicts` are those of SPF and DKIM, by check."""
+    if facts is None:
+        return _unknown([])
+
+    def works(check: str) -> bool | None:
+        return WORKS.get(verdicts[check].status) if check in verdicts else None
+
+    found = {way: align_way(domain, way, facts, works) for way in ways}
     evidence = [
-        f"From domain {walk.domain}, organizational domain {walk.organizational_domain}",
-        *(
-            f"Return path {host}: {'aligned' if host in aligned else 'not aligned'} ({'strict' if is_strict else 'relaxed'})"
-            for host in return_paths
-        ),
-        *(f"{verdict.check}: {verdict.status.label}" for verdict in (*spf_verdicts, *dkim)),
+        f"From domain {domain}, organizational domain {facts.organizations[domain]}",
+        *(line for way, alignment in found.items() for line in _lines(way, alignment)),
     ]
-    legs = [name for name, holds in (("SPF", by_spf), ("DKIM", by_dkim)) if holds]
-    if legs:
-        well = f"Mail from {walk.domain} can pass DMARC by {' and by '.join(legs)}."
-        return verdict_of(
-            "alignment", _lonely(by_dkim=by_dkim), well=well, rfc=RFC, evidence=evidence
-        )
-    if walk.failure or any(v.status is CheckStatus.UNKNOWN for v in (*spf_verdicts, *dkim)):
-        return Verdict(
-            check="alignment",
-            status=CheckStatus.UNKNOWN,
-            sentence="Whether mail can pass DMARC isn't known, since DNS could not be asked for everything.",
-            rfc=RFC,
-            evidence=tuple(evidence),
-        )
-    return verdict_of(
-        "alignment", [_broken(walk.domain, aligned, dkim)], well="", rfc=RFC, evidence=evidence
+    results = {alignment.result for alignment in found.values()}
+    if Result.UNKNOWN in results and Result.FAIL not in results:
+        return _unknown(evidence)
+    problems = [problem for way, one in found.items() if (problem := _problem(domain, way, one))]
+    legs = sorted({leg for one in found.values() for leg in one.passes_by}, reverse=True)
+    well = f"Mail from {domain} passes DMARC by {' and by '.join(legs)}."
+    return verdict_of("alignment", problems, well=well, rfc=RFC, evidence=evidence)
+
+
+def _unknown(evidence: Sequence[str]) -> Verdict:
+    return Verdict(
+        check="alignment",
+        status=CheckStatus.UNKNOWN,
+        sentence="Whether mail can pass DMARC isn't known, since DNS could not be asked for everything.",
+        rfc=RFC,
+        evidence=tuple(evidence),
     )
 
 
-def _all_work(verdicts: Sequence[Verdict]) -> bool:
-    return bool(verdicts) and all(verdict.status in WORKS for verdict in verdicts)
+def _lines(way: Way, alignment: Alignment) -> list[str]:
+    return [_line(way, leg) for leg in alignment.legs] or [f"{way.name}: neither leg is there"]
 
 
-def _lonely(*, by_dkim: bool) -> list[Problem]:
-    if by_dkim:
-        return []  # DKIM alone is enough and survives forwarding
-    return [
-        Problem(
+def _line(way: Way, leg: Leg) -> str:
+    what = "return path" if leg.name == "SPF" else "DKIM key"
+    mode = "strict" if leg.is_strict else "relaxed"
+    state = "aligned" if leg.is_aligned else "not aligned"
+    works = {True: "works", False: "does not work", None: "not known"}[leg.identifier.works]
+    return f"{way.name}, {what} {leg.identifier.label}: {state} ({mode}), {works}"
+
+
+def _problem(domain: str, way: Way, alignment: Alignment) -> Problem | None:
+    change = change_to_make(alignment, signs_here=way.signs_here)
+    through = f" through {way.name}" if way.name.startswith(TRANSPORT) else ""
+    if alignment.result is Result.FAIL:
+        why = " and ".join(
+            leg.sentence
+            for leg in alignment.legs
+            if not leg.is_aligned or leg.identifier.works is False
+        )
+        unsigned = "" if alignment.dkim else "it carries no signature of the domain"
+        reasons = ", and ".join(filter(None, [why, unsigned]))
+        return Problem(
+            CheckStatus.ERROR, f"Mail from {domain}{through} can't pass DMARC: {reasons}.", change
+        )
+    if alignment.passes_by == ("SPF",):
+        return Problem(
             CheckStatus.WARNING,
-            "Mail passes DMARC only by SPF, which breaks when it is forwarded.",
-            "Let the transport sign with a DKIM key of this domain, and name its selector here.",
+            f"Mail from {domain}{through} passes DMARC only by SPF, which breaks when it is forwarded.",
+            change.removeprefix("Only SPF holds, and it breaks when mail is forwarded. "),
         )
-    ]
-
-
-def _broken(domain: str, aligned: Sequence[str], dkim: Sequence[Verdict]) -> Problem:
-    spf = (
-        "SPF does not pass"
-        if aligned
-        else "the return path belongs to another domain, so SPF does not count"
-    )
-    signed = "no DKIM key works" if dkim else "no DKIM selector is known"
-    fix = (
-        "Mend the SPF record or the DKIM key below."
-        if aligned or dkim
-        else f"Name a DKIM selector of {domain}, or use a return path under it."
-    )
-    return Problem(
-        CheckStatus.ERROR, f"Mail from {domain} can't pass DMARC: {spf}, and {signed}.", fix
-    )
+    return None

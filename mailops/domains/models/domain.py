@@ -49,6 +49,11 @@ class Domain(models.Model):
     checked_at = models.DateTimeField(null=True)
     next_check_at = models.DateTimeField(null=True)
     broken_since_at = models.DateTimeField(null=True)
+    dmarc_facts = models.JSONField(default=dict)  # checks.alignment.Facts, as last known
+    grace_hours = models.PositiveSmallIntegerField(
+        default=72
+    )  # how long authentication may be broken before bulk mail stops
+    bulk_stopped_at = models.DateTimeField(null=True)  # when it was stopped for that
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -112,6 +117,10 @@ class Requirement(models.Model):
             "Return path",
         )  # host: the return-path host; value: the MX it must have
         DMARC = "dmarc", "DMARC policy"  # value: the least policy
+        SENDS = "sends", "Mail"  # value: who signs it
+
+    SIGNED_HERE = "signed by mailops"  # with whatever keys the domain has
+    SIGNED_THERE = "signed by the provider"
 
     domain = models.ForeignKey(Domain, on_delete=models.CASCADE, related_name="requirements")
     kind = models.CharField(max_length=20, choices=Kind.choices)

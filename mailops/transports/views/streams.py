@@ -12,6 +12,7 @@ from mailops.domains.models import Domain
 from mailops.lib.confirm import ConfirmForm
 from mailops.lib.csv_export import stream_csv
 from mailops.lib.htmx import render_page
+from mailops.transports.alignment import crossings_of
 from mailops.transports.configuring import change_stream_hours, delete_stream, save_stream
 from mailops.transports.durations import show_duration, show_durations
 from mailops.transports.forms.hours import HoursForm
@@ -58,6 +59,7 @@ def stream_detail(request: HttpRequest, stream_id: int) -> HttpResponse:
         "routes": stream.routes.select_related("transport").order_by("position"),
         "backoff": show_durations(stream.backoff_seconds),
         "expiry": show_duration(stream.expiry_seconds),
+        "rows": crossings_of(stream.domain, [stream]),
     }
     return render_page(request, "transports/stream_detail.html", context)
 
