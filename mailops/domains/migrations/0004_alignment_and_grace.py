@@ -4,30 +4,39 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('domains', '0003_signing_keys'),
+        ("domains", "0003_signing_keys"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='domain',
-            name='bulk_stopped_at',
+            model_name="domain",
+            name="bulk_stopped_at",
             field=models.DateTimeField(null=True),
         ),
         migrations.AddField(
-            model_name='domain',
-            name='dmarc_facts',
+            model_name="domain",
+            name="dmarc_facts",
             field=models.JSONField(default=dict),
         ),
         migrations.AddField(
-            model_name='domain',
-            name='grace_hours',
+            model_name="domain",
+            name="grace_hours",
             field=models.PositiveSmallIntegerField(default=72),
         ),
         migrations.AlterField(
-            model_name='requirement',
-            name='kind',
-            field=models.CharField(choices=[('spf_include', 'SPF include'), ('spf_address', 'SPF address'), ('dkim_selector', 'DKIM key'), ('return_path', 'Return path'), ('dmarc', 'DMARC policy'), ('sends', 'Mail')], max_length=20),
+            model_name="requirement",
+            name="kind",
+            field=models.CharField(
+                choices=[
+                    ("spf_include", "SPF include"),
+                    ("spf_address", "SPF address"),
+                    ("dkim_selector", "DKIM key"),
+                    ("return_path", "Return path"),
+                    ("dmarc", "DMARC policy"),
+                    ("sends", "Mail"),
+                ],
+                max_length=20,
+            ),
         ),
     ]
