@@ -97,14 +97,15 @@ def _ways(name: str, rows: list[Requirement], keys: list[str]) -> tuple[Way, ...
         signs_here = any(row.value == Requirement.SIGNED_HERE for row in _of_kind(own, Kind.SENDS))
         paths = [row.host.lower() for row in own if row.kind == Kind.RETURN_PATH]
         selectors = [*(keys if signs_here else []), *_named(name, own), *anywhere]
-        found.append(
-            Way(needed_by, *(paths[:1] or [""]), tuple(dict.fromkeys(selectors)), signs_here)
-        )
+        path = next(iter(paths), "")
+        found.append(Way(needed_by, path, tuple(dict.fromkeys(selectors)), signs_here))
     if found:
         return tuple(found)
     paths = [path.host for path in _return_paths(_of_kind(rows, Kind.RETURN_PATH))]
     selectors = [*keys, *anywhere]
-    return tuple(Way("this installation", path, tuple(selectors), True) for path in paths)
+    return tuple(
+        Way("this installation", path, tuple(selectors), signs_here=True) for path in paths
+    )
 
 
 def _named(name: str, rows: list[Requirement]) -> list[str]:
