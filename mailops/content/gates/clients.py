@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 
@@ -104,3 +105,47 @@ def _pattern(feature: str) -> re.Pattern[str]:
     else:
         expression = rf"(?<=[\s;{{\"']){name}\s*:\s*(?!none|normal|visible)"
     return re.compile(expression, re.IGNORECASE)
+
+
+_FAMILIES = {
+    ("apple-mail", "macos"): "apple_mail",
+    ("apple-mail", "ios"): "apple_mail",
+    ("gmail", "desktop-webmail"): "gmail",
+    ("gmail", "ios"): "gmail",
+    ("gmail", "android"): "gmail",
+    ("outlook", "windows"): "outlook_windows",
+    ("outlook", "windows-mail"): "outlook_windows",
+    ("outlook", "macos"): "outlook_mac",
+    ("outlook", "outlook-com"): "outlook_web",
+    ("yahoo", "desktop-webmail"): "yahoo",
+    ("yahoo", "ios"): "yahoo",
+    ("yahoo", "android"): "yahoo",
+    ("samsung-email", "android"): "samsung",
+}
+_TITLES = re.compile(
+    r"(?P<element><[a-z]+>|\.[a-z]{3,4}\b)|(?P<pair>[a-z-]+\s?:\s?[a-z-]+)|(?P<function>[a-z-]+\(\))|^(?P<name>[a-z-]+)"
+)
+
+
+def from_caniemail(read: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return our form of the table that caniemail publishes: what the newest version of a program doesn't do."""
+    rows = []
+    for entry in read["data"]:
+        if entry.get("category") not in {"css", "html", "image"}:
+            continue
+        named = _TITLES.search(str(entry["title"]).lower())
+        if not named:
+            continue
+        breaks = {
+            client
+            for (family, platform), client in _FAMILIES.items()
+            if _newest(entry["stats"].get(family, {}).get(platform, {})).startswith("n")
+        }
+        if breaks:
+            note = f"See {entry['url']}." if entry.get("url") else ""
+            rows.append({"feature": named[0], "breaks": sorted(breaks), "instead": note})
+    return rows
+
+
+def _newest(versions: dict[str, str] | list[Any]) -> str:
+    return str(list(versions.values())[-1]) if isinstance(versions, dict) and versions else ""

@@ -1,0 +1,318 @@
+"""Writes templates as files, and reads them back as drafts, so that a team can keep them in git.
+
+Each template is a folder: template.yaml (what it is), source.html or source.mjml, text.txt where it is written by hand,
+sample.yaml, and source.de.html, text.de.txt for further languages. File names are ours, so no file can lead elsewhere.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from django.db import transaction
+from django.forms import ValidationError
+from django.utils.text import slugify
+
+from mailops.accounts.auditing import audit
+from mailops.accounts.models import User
+from mailops.content.forms import SampleField
+from mailops.content.languages import language_tags
+from mailops.content.limits import MAX_SOURCE
+from mailops.content.models import MailTemplate, Syntax
+
+MAX_META = 256 * 1024  # octets of a YAML file
+MAX_FOLDERS = 2_000
+_META, _SAMPLE = "template.yaml", "sample.yaml"
+_ENDINGS = {Syntax.HTML.value: "html", Syntax.MJML.value: "mjml"}
+
+
+class BadFile(Exception):
+    """A file can't be read as a template's; the text names it and says why."""
+
+
+@dataclass
+class Filed:
+    """One template as its files say it."""
+
+    name: str
+    kind: str = MailTemplate.Kind.MAIL
+    description: str = ""
+    syntax: str = Syntax.HTML
+    layout: str = ""
+    language: str = ""
+    needs_approval: bool = False
+    subject: str = ""
+    source: str = ""
+    text: str = ""
+    sample: dict[str, Any] = field(default_factory=dict)
+    languages: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, template: MailTemplate) -> "Filed":
+        return cls(
+            name=template.name,
+            kind=template.kind,
+            description=template.description,
+            syntax=template.syntax,
+            layout=template.layout.name if template.layout else "",
+            language=template.language,
+            needs_approval=template.needs_approval,
+            subject=template.draft_subject,
+            source=template.draft_html,
+            text=template.draft_text,
+            sample=template.sample,
+            languages={
+                each.language: {
+                    "also_for": each.also_for,
+                    "subject": each.draft_subject,
+                    "source": each.draft_html,
+                    "text": each.draft_text,
+                }
+                for each in template.variants.order_by("language")
+            },
+        )
+
+
+@dataclass(frozen=True)
+class Change:
+    """What an import does to one template."""
+
+    filed: Filed
+    template: MailTemplate | None  # None: it is new
+    fields: list[str]  # that differ
+
+    @property
+    def word(self) -> str:
+        return "new" if self.template is None else "changed" if self.fields else "the same"
+
+
+def export_templates(folder: Path) -> list[Path]:
+    """Write every template that isn't archived below `folder`; return their folders."""
+    written = []
+    templates = MailTemplate.objects.current().select_related("layout").order_by("pk")
+    taken: set[str] = set()
+    for template in templates:
+        slug = slugify(template.name) or f"template-{template.pk}"
+        slug = slug if slug not in taken else f"{slug}-{template.pk}"
+        taken.add(slug)
+        _write(Filed.of(template), folder / slug)
+        written.append(folder / slug)
+    return written
+
+
+def _write(filed: Filed, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    ending = _ENDINGS[filed.syntax]
+    files = {f"source.{ending}": filed.source, "text.txt": filed.text}
+    for language, words in filed.languages.items():
+        files[f"source.{language}.{ending}"] = words["source"]
+        files[f"text.{language}.txt"] = words["text"]
+    meta = {
+        name: value
+        for name, value in filed.__dict__.items()
+        if name not in {"source", "text", "sample", "languages"}
+    }
+    if filed.languages:
+        meta["languages"] = {
+            language: {"subject": words["subject"], "also_for": words["also_for"]}
+            for language, words in filed.languages.items()
+        }
+    files[_META] = _as_yaml(meta)
+    files[_SAMPLE] = _as_yaml(filed.sample)
+    for old in (*folder.glob("source.*"), *folder.glob("text.*")):
+        if old.name not in files:
+            old.unlink()
+    for name, content in files.items():
+        path = folder / name
+        if content or name in {_META, f"source.{ending}"}:
+            path.write_text(content, encoding="utf-8", newline="")
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _as_yaml(value: Any) -> str:
+    return yaml.safe_dump(value, allow_unicode=True, sort_keys=False, width=100)
+
+
+def read_templates(folder: Path) -> list[Filed]:
+    """Return what the folders below `folder` say; raise BadFile."""
+    if not folder.is_dir():
+        raise BadFile(f"{folder} is no folder.")
+    root = folder.resolve()
+    if (root / _META).exists():
+        return [read_template(root, root)]
+    found = sorted(path.parent for path in root.glob(f"*/{_META}"))[:MAX_FOLDERS]
+    filed = [read_template(path, root) for path in found]
+    names = [one.name for one in filed]
+    if doubled := {name for name in names if names.count(name) > 1}:
+        raise BadFile(f"Two folders say they are “{doubled.pop()}”.")
+    return filed
+
+
+def read_template(folder: Path, root: Path) -> Filed:
+    meta = _yaml_of(folder / _META, root)
+    known = {name: kind for name, kind in Filed.__annotations__.items() if name != "languages"}
+    for name, value in meta.items():
+        if name == "languages":
+            continue
+        if name not in known or name in {"source", "text", "sample"}:
+            raise BadFile(f"{folder.name}/{_META}: there is no field “{name}”.")
+        if not isinstance(value, bool if name == "needs_approval" else str):
+            raise BadFile(f"{folder.name}/{_META}: “{name}” has to be text.")
+    filed = Filed(**{name: value for name, value in meta.items() if name != "languages"})
+    _refuse_nonsense(filed, folder)
+    ending = _ENDINGS[filed.syntax]
+    filed.source = _text_of(folder / f"source.{ending}", root)
+    filed.text = _text_of(folder / "text.txt", root)
+    filed.sample = _sample_of(folder / _SAMPLE, root)
+    for language, words in _languages(meta, folder):
+        filed.languages[language] = {
+            "subject": str(words.get("subject", "")),
+            "also_for": str(words.get("also_for", "")),
+            "source": _text_of(folder / f"source.{language}.{ending}", root),
+            "text": _text_of(folder / f"text.{language}.txt", root),
+        }
+    return filed
+
+
+def _languages(meta: dict[str, Any], folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    languages = meta.get("languages") or {}
+    if not isinstance(languages, dict):
+        raise BadFile(f"{folder.name}/{_META}: “languages” has to name each with its subject.")
+    for language, words in languages.items():
+        if language_tags(str(language)) != [language] or not isinstance(words, dict):
+            raise BadFile(f"{folder.name}/{_META}: “{language}” is no language tag such as pt-br.")
+        yield language, words
+
+
+def _refuse_nonsense(filed: Filed, folder: Path) -> None:
+    if not filed.name.strip() or len(filed.name) > 100:
+        raise BadFile(f"{folder.name}/{_META}: a name has 1 to 100 characters.")
+    if filed.kind not in MailTemplate.Kind.values or filed.syntax not in Syntax.values:
+        raise BadFile(f"{folder.name}/{_META}: kind is mail, layout or block, syntax html or mjml.")
+    if len(filed.subject) > 500:
+        raise BadFile(f"{folder.name}/{_META}: the subject is longer than 500 characters.")
+
+
+def _text_of(path: Path, root: Path) -> str:
+    if not path.exists():
+        return ""
+    if not path.resolve().is_relative_to(root) or not path.is_file():
+        raise BadFile(f"{path.name} in {path.parent.name} leads out of the folder.")
+    if path.stat().st_size > 4 * MAX_SOURCE:
+        raise BadFile(f"{path.parent.name}/{path.name} is longer than {MAX_SOURCE // 1024} KB.")
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            text = file.read()
+    except UnicodeDecodeError as error:
+        raise BadFile(f"{path.parent.name}/{path.name} is not UTF-8.") from error
+    if len(text) > MAX_SOURCE or "\0" in text:
+        raise BadFile(f"{path.parent.name}/{path.name} is too long, or has a NUL in it.")
+    return text
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads plain YAML; without aliases, which can make a small file endless."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("aliases are not taken")
+        return super().compose_node(parent, index)
+
+
+def _yaml_of(path: Path, root: Path) -> dict[str, Any]:
+    where = f"{path.parent.name}/{path.name}"
+    written = _text_of(path, root)
+    if len(written) > MAX_META:
+        raise BadFile(f"{where} is longer than {MAX_META // 1024} KB.")
+    try:
+        read = yaml.load(written, _Loader)  # noqa: S506 - a SafeLoader
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise BadFile(f"{where} is not YAML: {str(error)[:200]}") from error
+    if not isinstance(read or {}, dict):
+        raise BadFile(f"{where} has to name fields.")
+    return read or {}
+
+
+def _sample_of(path: Path, root: Path) -> dict[str, Any]:
+
+    try:
+        sample: dict[str, Any] = SampleField(required=False).clean(
+            json.dumps(_yaml_of(path, root), default=str)
+        )
+    except ValidationError as error:
+        raise BadFile(f"{path.parent.name}/{path.name}: {error.messages[0]}") from error
+    return sample
+
+
+def changes_of(filed: list[Filed]) -> list[Change]:
+    """Return what importing would do, template by template."""
+    known = {
+        template.name: template
+        for template in MailTemplate.objects.current()
+        .filter(name__in=[one.name for one in filed])
+        .select_related("layout")
+    }
+    return [_change(one, known.get(one.name)) for one in filed]
+
+
+def _change(filed: Filed, template: MailTemplate | None) -> Change:
+    if template is None:
+        return Change(filed, None, [])
+    now = Filed.of(template).__dict__
+    return Change(
+        filed, template, [name for name, value in filed.__dict__.items() if now[name] != value]
+    )
+
+
+def import_templates(filed: list[Filed], *, actor: User | None) -> list[Change]:
+    """Write what differs into the drafts, making templates that are new; nothing is published. Raise BadFile."""
+    with transaction.atomic():
+        changes = changes_of(filed)
+        for change in sorted(changes, key=lambda each: each.filed.kind == MailTemplate.Kind.MAIL):
+            if change.template is None or change.fields:
+                _apply(change, actor)
+    return changes
+
+
+def _apply(change: Change, actor: User | None) -> None:
+    filed = change.filed
+    template = change.template or MailTemplate(name=filed.name)
+    if change.template is None and MailTemplate.objects.filter(name=filed.name).exists():
+        raise BadFile(f"“{filed.name}” is archived; bring it back, or give the file another name.")
+    template.layout = _layout(filed)
+    for name in ("kind", "description", "syntax", "language", "needs_approval", "sample"):
+        setattr(template, name, getattr(filed, name))
+    template.draft_subject, template.draft_html = filed.subject, filed.source
+    template.draft_text = filed.text
+    template.draft_revision += 1
+    template.draft_changed_by = actor
+    template.save()
+    template.variants.all().delete()
+    for language, words in filed.languages.items():
+        template.variants.create(
+            language=language,
+            also_for=words["also_for"],
+            draft_subject=words["subject"],
+            draft_html=words["source"],
+            draft_text=words["text"],
+        )
+    template.save(update_fields=["draft_hash"])
+    audit(
+        actor=actor,
+        verb="template.import",
+        subject=template,
+        after={"fields": change.fields or ["all"], "hash": template.draft_hash},
+    )
+
+
+def _layout(filed: Filed) -> MailTemplate | None:
+    if not filed.layout:
+        return None
+    layouts = MailTemplate.objects.current().filter(kind=MailTemplate.Kind.LAYOUT)
+    found = layouts.filter(name=filed.layout, syntax=filed.syntax).first()
+    if found is None:
+        raise BadFile(f"“{filed.name}” asks for the layout “{filed.layout}”, which isn't there.")
+    return found

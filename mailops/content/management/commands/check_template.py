@@ -1,0 +1,74 @@
+"""Asks a template's gates in CI: exit code 0 (passed), 1 (a finding that fails it), 2 (could not check)."""
+
+import json
+import sys
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+from xml.etree.ElementTree import Element, ElementTree, SubElement
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import Error as DatabaseFault
+
+from mailops.content.asking import Asked, Unreadable, look_at, read_asked
+from mailops.content.checking import Look
+from mailops.content.gates.finding import Problem
+
+PASSED, FAILED, COULD_NOT_CHECK = 0, 1, 2
+
+
+class Command(BaseCommand):
+    help = "Check a template: a file, a folder of export_templates, or the name of a template here."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("template", metavar="FILE|NAME")
+        parser.add_argument("--sample", type=Path, metavar="FILE", help="JSON or YAML")
+        parser.add_argument("--subject", default="", help="of a file; else its <title>")
+        parser.add_argument("--json", action="store_true")
+        parser.add_argument("--junit", type=Path, metavar="FILE")
+        parser.add_argument("--fail-on", choices=("warning", "error"), default="error")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            asked = read_asked(options["template"], options["sample"], subject=options["subject"])
+            look = look_at(asked)
+        except (Unreadable, OSError, DatabaseFault) as error:
+            raise CommandError(str(error), returncode=COULD_NOT_CHECK) from error
+        failing = look.errors + (look.warnings if options["fail_on"] == "warning" else [])
+        self.stdout.write(_as_json(asked, look) if options["json"] else _as_text(look))
+        if options["junit"]:
+            ElementTree(_as_junit(asked, look, failing)).write(
+                options["junit"], encoding="utf-8", xml_declaration=True
+            )
+        sys.exit(FAILED if failing else PASSED)
+
+
+def _as_json(asked: Asked, look: Look) -> str:
+    findings = [problem.as_json() for problem in look.problems]
+    return json.dumps({"template": asked.name, "findings": findings}, indent=2)
+
+
+def _as_text(look: Look) -> str:
+    said = [
+        f"{problem.severity:8}{problem.rule:26}{_place(problem)}{problem.sentence} {problem.fix}".rstrip()
+        for problem in look.problems
+    ]
+    counts = f"{len(look.errors)} errors, {len(look.warnings)} warnings, {len(look.notes)} notes"
+    return "\n".join([*said, counts])
+
+
+def _place(problem: Problem) -> str:
+    return f"{problem.place}: " if problem.place else ""
+
+
+def _as_junit(asked: Asked, look: Look, failing: list[Problem]) -> Element:
+    count = str(max(len(look.problems), 1))
+    suite = Element("testsuite", name=asked.name, tests=count, failures=str(len(failing)))
+    for problem in look.problems:
+        case = SubElement(suite, "testcase", classname=asked.name, name=problem.rule)
+        if problem in failing:
+            said = f"{_place(problem)}{problem.sentence} {problem.why} {problem.fix}"
+            SubElement(case, "failure", message=problem.sentence, type=problem.severity).text = said
+    if not look.problems:
+        SubElement(suite, "testcase", classname=asked.name, name="gates")
+    return suite

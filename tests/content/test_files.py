@@ -1,0 +1,140 @@
+"""Templates as files: out, in again, and what a file may not do."""
+
+import json
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from mailops.content.filing import (
+    BadFile,
+    changes_of,
+    export_templates,
+    import_templates,
+    read_templates,
+)
+from mailops.content.models import MailTemplate
+
+
+@pytest.fixture
+def templates(db):
+    layout = MailTemplate.objects.create(
+        name="Frame", kind="layout", draft_html="<html>{{ content }}</html>"
+    )
+    mail = MailTemplate.objects.create(
+        name="Spring/../news",
+        layout=layout,
+        draft_subject="Hi: {{ x }} – “ü”",
+        draft_html="<p>\r\n{{ x }}</p>\n",
+        draft_text="Hi\n",
+        sample={"x": "yes", "n": [1, {"a": None}]},
+        needs_approval=True,
+    )
+    mail.variants.create(
+        language="pt-br", also_for="gl", draft_subject="Olá", draft_html="<p>Olá</p>"
+    )
+    mail.save()
+    return [layout, mail]
+
+
+class TestFiles:
+    def test_come_back_as_they_were(self, templates, tmp_path):
+        export_templates(tmp_path)
+        filed = read_templates(tmp_path)
+        assert {change.word for change in changes_of(filed)} == {"the same"}
+        hashes = {t.name: t.draft_hash for t in MailTemplate.objects.all()}
+        MailTemplate.objects.filter(layout__isnull=False).delete()
+        MailTemplate.objects.all().delete()
+        changes = import_templates(filed, actor=None)
+        assert {change.word for change in changes} == {"new"}
+        made = MailTemplate.objects.get(name="Spring/../news")
+        assert (made.draft_html, made.sample["n"]) == ("<p>\r\n{{ x }}</p>\n", [1, {"a": None}])
+        assert made.variants.get().language == "pt-br"
+        assert set(hashes) == {"Frame", "Spring/../news"}
+
+    def test_a_dry_run_changes_nothing(self, templates, tmp_path, capsys):
+        export_templates(tmp_path)
+        (tmp_path / "frame" / "source.html").write_text("<html>new {{ content }}</html>")
+        call_command("import_templates", str(tmp_path), "--dry-run")
+        assert "changed  Frame: source" in capsys.readouterr().out
+        assert "new" not in MailTemplate.objects.get(name="Frame").draft_html
+        call_command("import_templates", str(tmp_path))
+        assert "new" in MailTemplate.objects.get(name="Frame").draft_html
+
+    @pytest.mark.parametrize(
+        "meta",
+        [
+            "name: x\nsource: ../../etc/passwd",
+            "name: x\nsyntax: jinja",
+            "name: [x]",
+            "- x",
+            "name: ''",
+            "name: &a x\ndescription: *a",
+            "name: !!python/object/apply:os.system [ls]",
+            "name: x\nlanguages: {../../x: {subject: a}}",
+            "a: " + "[" * 5000,
+        ],
+    )
+    def test_refuse_what_they_may_not_say(self, tmp_path, meta):
+        (tmp_path / "x").mkdir()
+        (tmp_path / "x" / "template.yaml").write_text(meta)
+        with pytest.raises(BadFile):
+            read_templates(tmp_path)
+
+    def test_refuse_links_that_lead_out(self, tmp_path):
+        inside = tmp_path / "in" / "x"
+        inside.mkdir(parents=True)
+        (tmp_path / "secret").write_text("secret")
+        (inside / "template.yaml").write_text("name: x")
+        (inside / "source.html").symlink_to(tmp_path / "secret")
+        with pytest.raises(BadFile, match="leads out"):
+            read_templates(tmp_path / "in")
+
+
+class TestCommands:
+    def run(self, *arguments):
+        with pytest.raises(SystemExit) as ended:
+            call_command("check_template", *arguments)
+        return ended.value.code
+
+    def test_check_exits_with_what_ci_needs(self, tmp_path, capsys):
+        file = tmp_path / "mail.html"
+        file.write_text("<title>News</title><p>{{ nope }}</p>")
+        assert self.run(str(file), "--json") == 0
+        findings = json.loads(capsys.readouterr().out)["findings"]
+        assert {"rule", "severity", "line", "why", "fix"} <= set(findings[0])
+        assert self.run(str(file), "--fail-on", "warning") == 1
+        file.write_text("{% if %}")
+        report = tmp_path / "report.xml"
+        assert self.run(str(file), "--junit", str(report)) == 1
+        assert "<failure" in report.read_text()
+
+    def test_check_says_2_where_it_could_not(self, db, tmp_path):
+        with pytest.raises(CommandError) as refused:
+            call_command("check_template", "No such template")
+        assert refused.value.returncode == 2
+
+    def test_render_writes_one_part(self, tmp_path, capsys):
+        file = tmp_path / "mail.mjml"
+        file.write_text(
+            "<mjml><mj-head><mj-title>Hi {{ x }}</mj-title></mj-head><mj-body><mj-section><mj-column>"
+            "<mj-text>Hello {{ x }}</mj-text></mj-column></mj-section></mj-body></mjml>"
+        )
+        sample = tmp_path / "sample.yaml"
+        sample.write_text("x: Ada")
+        for part, words in (("subject", "Hi Ada"), ("text", "Hello Ada"), ("html", ">Hello Ada<")):
+            call_command("render_template", str(file), "--sample", str(sample), "--part", part)
+            assert words in capsys.readouterr().out
+
+    def test_a_table_of_caniemail_takes_the_place_of_ours(self, tmp_path, settings, capsys):
+        settings.MAILOPS_HOME = tmp_path
+        no = {"windows": {"2019": "n"}}
+        entry = {"title": "border-radius", "category": "css", "stats": {"outlook": no}}
+        file = tmp_path / "data.json"
+        file.write_text(json.dumps({"data": [entry]}))
+        call_command("import_client_support", str(file))
+        assert "1 features" in capsys.readouterr().out
+        file.write_text('{"features": [{"nope": 1}]}')
+        with pytest.raises(CommandError):
+            call_command("import_client_support", str(file))
+        call_command("import_client_support", "--remove")
+        assert "1 features" not in capsys.readouterr().out
