@@ -63,13 +63,15 @@ def _evidence(answer: Answer) -> list[str]:
 
 def find_selectors(domain: str, asks: Asks) -> list[str]:
     """Return those of the usual selectors at which `domain` publishes a key, for a domain of which nothing is known."""
-    if asks(f"_domainkey.{domain}", "TXT").status is Status.NXDOMAIN:
-        return []  # nothing stands below (RFC 8020)
+    below = asks(f"_domainkey.{domain}", "TXT")
+    if below.status is Status.NXDOMAIN or not below.is_known:
+        return []  # nothing stands below (RFC 8020), or nobody answers
     hosts = {selector: f"{selector}._domainkey.{domain}" for selector in USUAL_SELECTORS}
     with ThreadPoolExecutor(ASKERS) as pool:
         answers = list(pool.map(lambda host: asks(host, "TXT"), hosts.values()))
-    has_key = [any("p=" in value for value in answer.values) for answer in answers]
-    return [selector for selector, found in zip(hosts, has_key, strict=True) if found]
+    found = dict(zip(hosts, answers, strict=True))
+    keys = [name for name, told in found.items() if any("p=" in value for value in told.values)]
+    return keys or [name for name, told in found.items() if not told.is_known][:1]
 
 
 def _to_publish(wanted: str, values: tuple[str, ...]) -> str:

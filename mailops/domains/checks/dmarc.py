@@ -135,6 +135,7 @@ def _evidence(walk: TreeWalk) -> list[str]:
             f"Policy: {record.policy}; for subdomains {record.subdomain_policy}; "
             f"for names that aren't there {record.nonexistent_policy}"
         )
+        lines.append(f"In force for {walk.domain}: {walk.effective_policy or 'nothing'}")
         lines.append(
             f"Alignment: SPF {modes[record.is_spf_strict]}, DKIM {modes[record.is_dkim_strict]}"
         )

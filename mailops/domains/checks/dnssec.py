@@ -20,14 +20,12 @@ def check_dnssec(domain: str, asks: Asks, unchecked: Asks | None = None) -> Verd
 
     `unchecked` asks for answers that fail validation: what only it is told is what receivers don't see.
     """
-    zone, silent = _zone_of(domain, asks)
-    if silent is None:
-        delegation, keys = asks(zone, "DS"), asks(zone, "DNSKEY")
-        silent = next((answer for answer in (delegation, keys) if not answer.is_known), None)
-    if silent is not None:
-        if silent.status is Status.SERVFAIL and unchecked and unchecked(domain, "SOA").is_known:
-            return _bogus(zone, silent)
-        return unanswered("dnssec", f"the keys of {zone}", silent, rfc=RFC)
+    zone = _zone_of(domain, asks)
+    told = {rdtype: asks(zone, rdtype) for rdtype in ("SOA", "DS", "DNSKEY")}
+    for rdtype, answer in told.items():
+        if not answer.is_known:
+            return _silent(zone, rdtype, answer, unchecked)
+    delegation, keys = told["DS"], told["DNSKEY"]
     if not delegation.values:
         signed = "signed, but its parent does not say so" if keys.values else "not signed"
         well = f"The zone {zone} is {signed} (DNSSEC is optional)."
@@ -41,17 +39,22 @@ def check_dnssec(domain: str, asks: Asks, unchecked: Asks | None = None) -> Verd
     return verdict_of("dnssec", problems, well=well, rfc=RFC, evidence=evidence)
 
 
-def _zone_of(domain: str, asks: Asks) -> tuple[str, Answer | None]:
-    """Return the zone that holds `domain`, and the answer that kept us from finding it."""
+def _zone_of(domain: str, asks: Asks) -> str:
+    """Return the zone that holds `domain`; where DNS won't tell, as far as it told."""
     labels = domain.split(".")
     for start in range(len(labels) - 1):
         name = ".".join(labels[start:])
         answer = asks(name, "SOA")
-        if not answer.is_known:
-            return name, answer
-        if answer.is_found:
-            return name, None
-    return domain, None
+        if answer.is_found or not answer.is_known:
+            return name
+    return domain
+
+
+def _silent(zone: str, rdtype: str, answer: Answer, unchecked: Asks | None) -> Verdict:
+    is_failing = answer.status is Status.SERVFAIL
+    if is_failing and unchecked and unchecked(zone, rdtype).is_known:
+        return _bogus(zone, answer)
+    return unanswered("dnssec", f"the keys of {zone}", answer, rfc=RFC)
 
 
 def _bogus(zone: str, silent: Answer) -> Verdict:
