@@ -14,6 +14,7 @@ class OAuthServer:
     def __init__(self):
         self.refresh_tokens = {"refresh-1"}
         self.access_tokens = {}  # → when it was given, by number
+        self.mailbox = "sender@example.com"
         self.codes = {}  # code → its challenge
         self.asked = []
         self.refuse = None
@@ -38,11 +39,24 @@ class OAuthServer:
                 self.end_headers()
                 self.wfile.write(octets)
 
+            def do_GET(self):
+                """Tell whose an access token is, as servers that are given one ask."""
+                token = self.path.partition("=")[2]
+                is_known = token in server.access_tokens
+                answer = {"email": server.mailbox} if is_known else {"error": "invalid_token"}
+                octets = json.dumps(answer).encode()
+                self.send_response(200 if is_known else 401)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(octets)))
+                self.end_headers()
+                self.wfile.write(octets)
+
             def log_message(self, *_):
                 pass
 
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.port = self._http.server_port
+        self.info_url = f"http://127.0.0.1:{self.port}/info?access_token="
         self.token_url = f"http://127.0.0.1:{self.port}/token"
         self._thread = threading.Thread(target=self._http.serve_forever, args=[0.02], daemon=True)
         self._thread.start()

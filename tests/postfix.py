@@ -1,11 +1,13 @@
 """A private Postfix: its own folder, port and log, so that tests read what the real thing writes."""
 
+import contextlib
 import os
 import shutil
 import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
@@ -62,17 +64,30 @@ smtp_host_lookup = native
 """
 
 
+def free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        probes = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [probe.getsockname()[1] for probe in probes]
+
+
 class Postfix:
     """A relay on loopback that hands everything to `next_hop`; needs root, as Postfix does."""
 
-    def __init__(self, next_hop: int, **options: str) -> None:
-        self._next_hop, self._options = next_hop, options
+    def __init__(
+        self,
+        next_hop: int,
+        *,
+        services: Mapping[str, Mapping[str, str]] | None = None,
+        **options: str,
+    ) -> None:
+        """Give `services` for more listeners, each with options of its own; `ports` has theirs."""
+        self._next_hop, self._options, self._services = next_hop, options, services or {}
 
     def __enter__(self) -> Self:
         self._home = Path(tempfile.mkdtemp(prefix="postfix", dir="/var/tmp"))
         self._home.chmod(0o755)
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.port = probe.getsockname()[1]
+        self.port, *others = free_ports(1 + len(self._services))
+        self.ports = dict(zip(self._services, others, strict=True))
         config = self._home / "config"
         for folder in (config, self._home / "spool", self._home / "data"):
             folder.mkdir()
@@ -81,13 +96,18 @@ class Postfix:
         (config / "main.cf").write_text(
             MAIN.format(home=self._home, next_hop=self._next_hop, more=more)
         )
-        (config / "master.cf").write_text(MASTER.format(port=self.port))
+        lines = [self._service(name) for name in self._services]
+        (config / "master.cf").write_text(MASTER.format(port=self.port) + "".join(lines))
         self._run("start")
         return self
 
     def __exit__(self, *_: object) -> None:
         self._run("stop")
         shutil.rmtree(self._home, ignore_errors=True)
+
+    def _service(self, name: str) -> str:
+        options = "".join(f"\n  -o {key}={value}" for key, value in self._services[name].items())
+        return f"127.0.0.1:{self.ports[name]} inet n - n - - smtpd{options}\n"
 
     def _run(self, verb: str) -> None:
         subprocess.run(

@@ -57,6 +57,14 @@ CAUSES: dict[str, Cause] = {
         "The server's certificate was not issued by an authority this machine trusts.",
         "For a relay of your own, name its authority's file in MAILOPS_EXTRA_CA_FILE; for a provider, something on the way may be listening.",
     ),
+    "tls_self_signed": Cause(
+        "The server's certificate vouches for itself alone.",
+        "For a relay of your own, name the certificate's file in MAILOPS_EXTRA_CA_FILE; a provider never has one, so something on the way may be listening.",
+    ),
+    "tls_old": Cause(
+        "The server speaks only versions of TLS that are no longer safe.",
+        "Whoever runs the server must switch on TLS 1.2 or later; until then send through another.",
+    ),
     "needs_implicit_tls": Cause(
         "The server does not greet in clear text: port 465 speaks TLS from the first octet.",
         "Choose implicit TLS for port 465, or port 587 with STARTTLS.",

@@ -28,6 +28,8 @@ TIMEOUTS: Mapping[Phase, float] = {
     Phase.QUIT: 5,
 }
 _NOT_THIS_MECHANISM = frozenset({504, 534})  # RFC 4954, 6: another may be let in
+_FLAWS = {10: "tls_expired", 18: "tls_self_signed", 62: "tls_name", 64: "tls_name"}
+_OLD_TLS = frozenset({"TLSV1_ALERT_PROTOCOL_VERSION", "UNSUPPORTED_PROTOCOL"})
 BLOCK_TIMEOUT = 180  # for each block that is written
 
 
@@ -149,7 +151,8 @@ class SmtpConnection(Session, ABC):
         except WireLost as lost:
             raise _fault(Phase.TLS, lost.cause, lost.detail) from lost
         except OSError as error:
-            raise _fault(Phase.TLS, "tls_failed", str(error)) from error
+            is_old = isinstance(error, ssl.SSLError) and error.reason in _OLD_TLS
+            raise _fault(Phase.TLS, "tls_old" if is_old else "tls_failed", str(error)) from error
 
     def _log_in(self, login: Login) -> None:
         self._enter(Phase.AUTH)
@@ -273,7 +276,7 @@ def _cause_of(reply: Reply, login: Login) -> str:
 
 def _flaw_of(error: ssl.SSLCertVerificationError) -> str:
     """Return the cause that OpenSSL's X509_V_ERR number stands for."""
-    return {10: "tls_expired", 62: "tls_name", 64: "tls_name"}.get(error.verify_code, "tls_issuer")
+    return _FLAWS.get(error.verify_code, "tls_issuer")
 
 
 def _refused(phase: Phase, reply: Reply) -> SessionFault:
