@@ -50,6 +50,7 @@ class HttpConnection:
         self.tls: ssl.SSLSocket | None = None
         self._connect_seconds, self._answer_seconds = connect_seconds, answer_seconds
         self._ca_file = ca_file
+        self.requests = 0  # of which something may have left
         self._socket: socket.socket | None = None
         self._used_at = 0.0
 
@@ -105,6 +106,7 @@ class HttpConnection:
         client = http.client.HTTPConnection(self.netloc)
         client.sock = self._socket
         with Deadline(self._socket, self._answer_seconds) as deadline:
+            self.requests += 1
             try:
                 client.request(method, target, body=body, headers=dict(headers))
             except (OSError, http.client.HTTPException, ValueError) as error:

@@ -224,6 +224,29 @@ class TestOutcome:
         double.hold.set()
         assert lost.value.phase == Phase.BODY
 
+    def test_knows_whether_anything_left_before_an_error_of_ours(self, session_of, double):
+        session = session_of("postmark")
+        send(session)
+        assert session.may_have_left
+        session._mail_of = lambda *_: 1 / 0
+        with pytest.raises(ZeroDivisionError):
+            send(session)
+        assert not session.may_have_left
+        assert len(double.asked) == 1
+
+    def test_a_value_that_can_not_be_made_ready_is_refused(self, session_of):
+        session = session_of("postmark")
+        session._backend.build_message_payload = lambda *_: int("x")
+        assert send(session).reply.code == 554
+
+    def test_a_value_of_the_answer_that_can_not_be_read_is_uncertain(self, session_of):
+        session = session_of("postmark")
+        session._backend.parse_recipient_status = lambda *_: int("x")
+        with pytest.raises(SessionLost) as lost:
+            send(session)
+        assert lost.value.phase == Phase.BODY
+        assert not session.is_open
+
     def test_a_redirect_is_not_followed(self, session, double):
         double.answer = Answer(307, "", {"Location": f"{double.url}elsewhere"})
         assert send(session).reply.code == 554

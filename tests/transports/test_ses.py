@@ -83,6 +83,7 @@ class TestBody:
             result = session.body(CONTENT)
             assert result.reply.code == 250
             assert result.transport_message_id
+            assert session.may_have_left
 
     def test_a_refusal_comes_back_in_the_providers_words(self, session):
         session.offer(ENVELOPE)

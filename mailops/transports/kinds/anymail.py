@@ -14,6 +14,7 @@ from anymail.backends.base import AnymailBaseBackend
 from anymail.exceptions import AnymailAPIError, AnymailError
 from django.core.mail import EmailMultiAlternatives, get_connection
 
+from mailops.lib.http_connection import HttpConnection
 from mailops.lib.secrets import BadReference, Unsealable
 from mailops.protocol.reply import Reply, make_reply
 from mailops.transports.causes import CAUSES, sentence_of
@@ -46,6 +47,7 @@ class AnymailSession(Session):
     """One kept connection, one message a call; nothing rides behind a call."""
 
     can_8bit = True  # a provider encodes the text by itself
+    connection: HttpConnection  # made by open() at the latest
 
     def __init__(self, *, api: Api, login: Login | None, patience: float = 1.0) -> None:
         self.api, self._login, self._patience = api, login, patience
@@ -64,13 +66,20 @@ class AnymailSession(Session):
         envelope, self._envelope = self._envelope, None
         if self._backend is None or envelope is None:
             raise SessionLost(Phase.DATA, "the session had ended")
-        mail = self._mail_of(envelope, content)
+        asked_before = self.connection.requests
+        self.may_have_left = False
         try:
+            mail = self._mail_of(envelope, content)
             self._backend.send_messages([mail])
         except AnymailAPIError as error:
             return self._result_of(error)
-        except (AnymailError, ValueError) as error:  # refused here, before anything was sent
-            return BodyResult(make_reply(554, [f"5.6.0 mailops: {error}"], "POST"))
+        except (AnymailError, ValueError) as error:
+            if self.connection.requests == asked_before:
+                return BodyResult(make_reply(554, [f"5.6.0 mailops: {error}"], "POST"))
+            self.abandon()  # its answer can't be read: the mail may have been taken
+            raise SessionLost(Phase.BODY, repr(error)) from error
+        finally:
+            self.may_have_left = self.connection.requests > asked_before
         return self._accepted(mail)
 
     @abstractmethod

@@ -108,7 +108,7 @@ class SesSession(AnymailSession):
         except (boto.BotoCoreError, ValueError) as error:
             raise fault(Phase.CONNECT, "api_refused", str(error)) from error
         self._backend = connection
-        self._connect_by_egress(connection.client)
+        self.connection = self._connect_by_egress(connection.client)
         self.peer = urlsplit(connection.client.meta.endpoint_url).netloc
 
     def _check_endpoint(self) -> None:
