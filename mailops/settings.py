@@ -424,6 +424,7 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     },
     "oauth-tokens": {"task": "mailops.transports.tasks.refresh_tokens", "schedule": 60.0},
     "domain-checks": {"task": "mailops.domains.tasks.recheck_domains", "schedule": 15.0},
+    "domain-grace": {"task": "mailops.transports.tasks.keep_grace", "schedule": 20.0},
     "signing-keys": {"task": "mailops.domains.tasks.watch_signing_keys", "schedule": 30.0},
     "feedback": {"task": "mailops.feedback.tasks.process_feedback", "schedule": 5.0},
     "soft-bounces": {

@@ -23,6 +23,9 @@ from mailops.protocol.spf_record import parse_spf
 _SELECTOR = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
 
 
+LONGEST_GRACE = 720  # hours; thirty days of refused mail are what a name does not survive
+
+
 def _read_domain(text: str) -> str:
     try:
         return domain_key(text)
@@ -33,20 +36,33 @@ def _read_domain(text: str) -> str:
 class OwnerForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Domain
-        fields: ClassVar[list[str]] = ["owner"]
-        help_texts: ClassVar = {"owner": "Who mends its records when a check fails."}
+        fields: ClassVar[list[str]] = ["owner", "grace_hours"]
+        labels: ClassVar = {"grace_hours": "Hours of grace"}
+        help_texts: ClassVar = {
+            "owner": "Who mends its records when a check fails.",
+            "grace_hours": "How long SPF, DKIM or DMARC may be broken before bulk mail from it stops; transactional mail goes on.",
+        }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         people = User.objects.filter(is_active=True).exclude(role=Role.NONE).order_by("name")
         self.fields["owner"].queryset = people  # type: ignore[attr-defined]
         self.fields["owner"].empty_label = "Nobody yet"  # type: ignore[attr-defined]
+        self.fields["grace_hours"].required = False
+
+    def clean_grace_hours(self) -> int:
+        hours = self.cleaned_data["grace_hours"]
+        if hours is None:
+            return int(self.instance.grace_hours)
+        if not 1 <= hours <= LONGEST_GRACE:
+            raise forms.ValidationError(f"Give 1 to {LONGEST_GRACE} hours.")
+        return int(hours)
 
 
 class DomainForm(OwnerForm):
     class Meta(OwnerForm.Meta):
-        fields: ClassVar[list[str]] = ["name", "owner"]
-        labels: ClassVar = {"name": "Domain"}
+        fields: ClassVar[list[str]] = ["name", "owner", "grace_hours"]
+        labels: ClassVar = {**OwnerForm.Meta.labels, "name": "Domain"}
         help_texts: ClassVar = {
             **OwnerForm.Meta.help_texts,
             "name": "The part after the @ in the From address, such as news.example.com.",

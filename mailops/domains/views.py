@@ -9,7 +9,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_POST
 
 from mailops.accounts.auditing import audit
-from mailops.accounts.permissions import Act, needs, user_of
+from mailops.accounts.permissions import Act, confirm_password, needs, user_of
 from mailops.domains.checking import check_domain
 from mailops.domains.forms import (
     DomainFilterForm,
@@ -18,6 +18,7 @@ from mailops.domains.forms import (
     OwnerForm,
     RequirementForm,
 )
+from mailops.domains.grace import grace_of
 from mailops.domains.history import history
 from mailops.domains.models import Domain, DomainQuerySet, Identity, Requirement
 from mailops.lib.confirm import ConfirmForm
@@ -71,7 +72,8 @@ def domain_add(request: HttpRequest) -> HttpResponse:
 
 @needs(Act.SEE)
 def domain_detail(request: HttpRequest, domain_id: int) -> HttpResponse:
-    domain = get_object_or_404(Domain.objects.select_related("owner"), pk=domain_id)
+    domains = Domain.objects.select_related("owner").with_grace()
+    domain = get_object_or_404(domains, pk=domain_id)
     return render_page(request, "domains/domain_detail.html", _detail(domain))
 
 
@@ -83,6 +85,7 @@ def _detail(domain: Domain) -> dict[str, object]:
         "identities": domain.identities.order_by("name", "id"),
         "requirements": domain.requirements.order_by("kind", "host", "value", "id"),
         "streams": domain.streams.order_by("name"),
+        "grace": grace_of(domain),
     }
 
 
@@ -110,24 +113,30 @@ def domain_verify(request: HttpRequest, domain_id: int) -> HttpResponse:
 
 
 @needs(Act.CONFIGURE)
+@confirm_password
 def domain_edit(request: HttpRequest, domain_id: int) -> HttpResponse:
     domain = get_object_or_404(Domain, pk=domain_id)
-    before = str(domain.owner or "")
+    before = _facts(domain)
     form = OwnerForm(request.POST if request.method == "POST" else None, instance=domain)
     if request.method != "POST" or not form.is_valid():
         status = 422 if form.is_bound else 200
         context = {"form": form, "domain": domain}
         return render_page(request, "domains/domain_form.html", context, status=status)
     form.save()
+    after = _facts(domain)
     audit(
         actor=user_of(request),
         verb="domain.edit",
         subject=domain,
-        before={"owner": before},
-        after={"owner": str(domain.owner or "")},
+        before={name: value for name, value in before.items() if after[name] != value},
+        after={name: value for name, value in after.items() if before[name] != value},
     )
-    messages.success(request, f"The owner of {domain} is {domain.owner or 'nobody'} now.")
+    messages.success(request, f"{domain} was saved.")
     return redirect("domains:detail", domain.pk)
+
+
+def _facts(domain: Domain) -> dict[str, object]:
+    return {"owner": str(domain.owner or ""), "grace_hours": domain.grace_hours}
 
 
 @needs(Act.CONFIGURE)

@@ -2,10 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+
+from django.db.models import Exists, OuterRef
+from django.utils.timezone import localtime, now
 
 from mailops.campaigns.models import Campaign
-from mailops.domains.models import CheckStatus, Domain
+from mailops.domains.grace import grace_of
+from mailops.domains.models import CheckStatus, Domain, Finding, FindingChange
 from mailops.feedback.models import RawFeedback
 from mailops.lib.templatetags.navigation import resolve
 from mailops.outbox.doubtful import count_doubtful
@@ -13,6 +17,7 @@ from mailops.outbox.models import Message, Status
 from mailops.transports.models import RunState, Stream, Transport
 
 SHOWN = 10  # of each sort; the lists hold the others
+LATELY = timedelta(days=7)  # a warning that has stood for longer is known
 COUNTED = 10_000  # what a page counts at most, so that it costs the same with a million
 
 
@@ -28,7 +33,7 @@ class Matter:
 
 def matters() -> list[Matter]:
     """Return what needs a person: the bad before the doubtful."""
-    found = [*_transports(), *_streams(), *_domains(), *_campaigns(), *_waiting()]
+    found = [*_transports(), *_streams(), *_domains(), *_worsened(), *_campaigns(), *_waiting()]
     return sorted(found, key=lambda matter: matter.tone != "bad")
 
 
@@ -60,14 +65,48 @@ def _streams() -> Iterator[Matter]:
 
 
 def _domains() -> Iterator[Matter]:
-    for domain in Domain.objects.filter(status=CheckStatus.ERROR).order_by("name")[:SHOWN]:
+    broken = Domain.objects.with_grace().filter(status=CheckStatus.ERROR).order_by("name")
+    for domain in broken[:SHOWN]:
         yield Matter(
             f"Domain {domain} is broken",
-            "A record that mail from it needs is missing or wrong.",
+            _what_breaks(domain),
             resolve("domains:detail", domain.pk),
             "See which record to mend",
             "bad",
             domain.broken_since_at,
+        )
+
+
+def _what_breaks(domain: Domain) -> str:
+    """Say what is broken, and when that stops bulk mail."""
+    errors = domain.findings.filter(status=CheckStatus.ERROR).order_by("since_at")
+    names = ", ".join(dict.fromkeys(finding.label for finding in errors))
+    grace = grace_of(domain)
+    if grace is None:
+        return f"{names}: a record that mail from it needs is missing or wrong."
+    if grace.has_stopped:
+        return f"{names}: broken for longer than its grace, so its bulk mail has stopped."
+    ends_at = localtime(grace.ends_at)
+    return f"{names}. Bulk mail from it stops on {ends_at:%d %b at %H:%M} unless it is mended."
+
+
+def _worsened() -> Iterator[Matter]:
+    """Name what was well and is no more, though mail still passes."""
+    changes = FindingChange.objects.filter(
+        before=CheckStatus.OK, after=CheckStatus.WARNING, at__gt=now() - LATELY
+    )
+    still = Finding.objects.filter(
+        Exists(changes.filter(domain=OuterRef("domain"), check_name=OuterRef("check_name"))),
+        status=CheckStatus.WARNING,
+    )
+    for finding in still.select_related("domain").order_by("domain__name", "check_name")[:SHOWN]:
+        yield Matter(
+            f"{finding.label} of {finding.domain} has worsened",
+            finding.sentence,
+            resolve("domains:detail", finding.domain_id),
+            "See what changed",
+            "warn",
+            finding.since_at,
         )
 
 

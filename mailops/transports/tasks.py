@@ -1,10 +1,11 @@
-"""Celery shells of the transports."""
+"""The tick that stops and resumes the bulk mail of broken domains."""
 
 from celery import shared_task
 
-from mailops.transports.oauth import refresh_due
+from mailops.transports import gracing
 
 
-@shared_task(queue="housekeeping")
-def refresh_tokens() -> None:
-    refresh_due()
+@shared_task
+def keep_grace() -> None:
+    """Safe to run doubled: each domain is settled under its lock."""
+    gracing.keep_grace()

@@ -145,7 +145,8 @@ class TestVerify:
 
 class TestEditAndDelete:
     def test_an_owner_is_named(self, logged_in, admin, operator, acme):
-        logged_in(admin).post(f"/domains/{acme.pk}/edit/", {"owner": operator.pk})
+        data = {"owner": operator.pk, "grace_hours": 72}
+        logged_in(admin).post(f"/domains/{acme.pk}/edit/", data)
         acme.refresh_from_db()
         assert acme.owner == operator
         assert AuditEntry.objects.get().after == {"owner": "Operator"}

@@ -1,10 +1,11 @@
 """Sender domains: the records we expect, what DNS shows, how that changed."""
 
 import re
+from datetime import timedelta
 from typing import ClassVar, Self
 
 from django.db import models
-from django.db.models import Case, OuterRef, Q, Subquery, Value, When
+from django.db.models import Case, ExpressionWrapper, F, Min, OuterRef, Q, Subquery, Value, When
 from django.db.models.functions import Lower, Now
 from django.utils import timezone
 
@@ -26,7 +27,23 @@ SEVERITY = {
 }
 
 
+# What receivers authenticate by: broken for long, it costs the domain its name.
+_BREAKS_BULK = r"^(alignment|spf|dkim|dmarc)(:|$)"
+
+
 class DomainQuerySet(models.QuerySet["Domain"]):
+    def with_grace(self) -> Self:
+        """Annotate `failing_since_at`, when what is broken now of authentication broke, and `bulk_stops_at`."""
+        broken = Q(findings__status=CheckStatus.ERROR, findings__check_name__regex=_BREAKS_BULK)
+        hours = ExpressionWrapper(
+            F("grace_hours") * Value(timedelta(hours=1)), output_field=models.DurationField()
+        )
+        return self.annotate(failing_since_at=Min("findings__since_at", filter=broken)).annotate(
+            bulk_stops_at=ExpressionWrapper(
+                F("failing_since_at") + hours, output_field=models.DateTimeField()
+            )
+        )
+
     def due(self) -> Self:
         """Domains whose re-check is due; one that was never checked is."""
         return self.filter(Q(next_check_at__lte=Now()) | Q(next_check_at=None))
@@ -148,6 +165,10 @@ class Requirement(models.Model):
 
 
 class FindingQuerySet(models.QuerySet["Finding"]):
+    def breaking_bulk(self) -> Self:
+        """Keep what makes bulk mail stop once its domain's grace is over."""
+        return self.filter(status=CheckStatus.ERROR, check_name__regex=_BREAKS_BULK)
+
     def worst_first(self) -> Self:
         severity = Case(*(When(status=status, then=Value(-n)) for status, n in SEVERITY.items()))
         return self.annotate(severity=severity).order_by("severity", "check_name")

@@ -20,6 +20,7 @@ class PauseCause(models.TextChoices):
     FAULT = "fault", "A fault"  # our authentication, policy or quota
     RESTORED = "restored", "A restore"  # the database was restored from a backup
     STALE = "stale_schedule", "A stale schedule"  # its time is long past
+    DOMAIN = "domain", "A broken domain"  # it has not authenticated for longer than its grace
     GATE = "gate", "A gate"  # what held at the launch holds no more at the start
 
 
