@@ -5,10 +5,12 @@ from typing import Any
 
 from django import forms
 
+from mailops.content.gates import GATES
 from mailops.content.languages import language_tags
 from mailops.content.limits import MAX_SOURCE
 from mailops.content.models import MailTemplate
 from mailops.content.starters import STARTERS
+from mailops.transports.models import Stream
 
 MAX_SAMPLE = 64 * 1024
 MAX_SAMPLE_DEPTH = 50  # far beyond any mail's data, far below what Python can walk
@@ -292,6 +294,11 @@ class OverrideForm(forms.Form):
         max_length=500,
         help_text="It stands on the audit trail, beside your name.",
     )
+
+
+class GatesForm(forms.Form):
+    stream = forms.ModelChoiceField(Stream.objects.all())
+    gates = forms.MultipleChoiceField(choices=list(GATES.items()), required=False)
 
 
 class DiffForm(forms.Form):

@@ -6,19 +6,24 @@ from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_POST
 
 from mailops.accounts.permissions import Act, confirm_password, may, needs, user_of
-from mailops.content import approving, dependents, publishing
+from mailops.content import approving, dependents, gating, publishing
 from mailops.content.differing import State, compare
-from mailops.content.forms import AskForm, DecideForm, OverrideForm, PublishForm
+from mailops.content.forms import AskForm, DecideForm, GatesForm, OverrideForm, PublishForm
+from mailops.content.gates import GATES
+from mailops.content.gates.spam import ask_spamd
 from mailops.content.models import Approval, MailTemplate
 from mailops.content.rendering import RenderError
 from mailops.content.showing import version_or_404
 from mailops.lib.htmx import render_page
+from mailops.transports.models import Stream
 
 
 @needs(Act.AUTHOR)
 def template_publish(request: HttpRequest, template_id: int) -> HttpResponse:
     template = get_object_or_404(MailTemplate.objects.select_related("layout"), pk=template_id)
     look, others = publishing.look_at_draft(template)
+    more = ask_spamd(look.rendered) if look.rendered and template.is_mail else []
+    look.problems.extend(more)
     all_looks = [look, *others.values()]
     seen = publishing.release_hash(template, look.parts)
     form = PublishForm(
@@ -35,6 +40,7 @@ def template_publish(request: HttpRequest, template_id: int) -> HttpResponse:
                 form.cleaned_data["note"],
                 seen_hash=form.cleaned_data["seen"] or None,
                 has_nodded=form.cleaned_data.get("nod", False),
+                more=more,
             )
         except (RenderError, *publishing.REFUSALS) as error:
             form.add_error(None, publishing.words_of(error))
@@ -62,6 +68,25 @@ def template_publish(request: HttpRequest, template_id: int) -> HttpResponse:
             "ask_form": AskForm(initial={"seen": seen}),
             "is_open_to_override": may(request.user, Act.SIGN),
         },
+        status=422 if form.errors else 200,
+    )
+
+
+@needs(Act.SEE, to_change=Act.SIGN)
+def gate_list(request: HttpRequest) -> HttpResponse:
+    """Show which gates each stream requires, and take a new choice for one of them."""
+    streams = Stream.objects.select_related("domain").order_by("name")
+    form = GatesForm(request.POST if request.method == "POST" else None)
+    if request.method == "POST" and form.is_valid():
+        stream = form.cleaned_data["stream"]
+        gating.require(stream=stream, gates=form.cleaned_data["gates"], actor=user_of(request))
+        toasts.success(request, f"Saved for {stream}.")
+        return redirect("content:gates")
+    rows = [(stream, gating.required_of(stream)) for stream in streams]
+    return render_page(
+        request,
+        "content/gate_list.html",
+        {"form": form, "rows": rows, "gates": GATES},
         status=422 if form.errors else 200,
     )
 

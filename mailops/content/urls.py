@@ -25,6 +25,7 @@ urlpatterns = [
     path("<int:template_id>/publish/", release_views.template_publish, name="publish"),
     path("<int:template_id>/ask/", release_views.approval_ask, name="ask"),
     path("<int:template_id>/override/", release_views.template_override, name="override"),
+    path("gates/", release_views.gate_list, name="gates"),
     path("approvals/<int:approval_id>/", release_views.approval_detail, name="approval"),
     path("<int:template_id>/archive/", views.template_archive, name="archive"),
     path("<int:template_id>/unarchive/", views.template_unarchive, name="unarchive"),

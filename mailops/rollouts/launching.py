@@ -11,6 +11,7 @@ from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
 from mailops.campaigns.models import Campaign
 from mailops.campaigns.preflight import blockers, latest_preflight, why_stale
+from mailops.content.gating import objections, required_of
 from mailops.dispatch.tasks import tick
 from mailops.rollouts.models import Checklist, ChecklistItem, Override
 from mailops.rollouts.probing import checklists_of, settle
@@ -54,7 +55,7 @@ def gates_of(campaign: Campaign, *, at_start: bool = False) -> list[Gate]:
     It is asked again `at_start`, when its time has come: people who joined or left since the rehearsal, which is
     minutes old, are no objection then.
     """
-    gates = [_rehearsal(campaign, at_start=at_start)]
+    gates = [_rehearsal(campaign, at_start=at_start), *_template(campaign)]
     if campaign.stream.is_bulk:
         gates.append(_checklist(campaign))
     way_out = _way_out(campaign.stream)
@@ -104,6 +105,22 @@ def _way_out(stream: Stream) -> Gate:
         url=reverse("transports:stream-edit", args=[stream.pk]),
         remedy="Choose its transports",
     )
+
+
+def _template(campaign: Campaign) -> list[Gate]:
+    """Return the gates of the template that the stream requires; none where it requires none."""
+    if not required_of(campaign.stream):
+        return []
+    version = campaign.version
+    return [
+        Gate(
+            title="Template",
+            objections=objections(version, campaign.stream),
+            may_be_overridden=True,
+            url=reverse("content:version", args=[version.template_id, version.number]),
+            remedy="See the version",
+        )
+    ]
 
 
 def _checklist(campaign: Campaign) -> Gate:

@@ -1,0 +1,50 @@
+"""Which gates the mails of a stream must have passed, and whether a version has."""
+
+from collections.abc import Iterable
+
+from django.db import transaction
+
+from mailops.accounts.auditing import audit
+from mailops.accounts.models import User
+from mailops.content.gates import GATES
+from mailops.content.models import RequiredGate, TemplateVersion
+from mailops.transports.models import Stream
+
+
+def required_of(stream: Stream) -> list[str]:
+    """Return the gates that `stream` requires, in their order."""
+    chosen = set(RequiredGate.objects.filter(stream=stream).values_list("gate", flat=True))
+    return [gate for gate in GATES if gate in chosen]
+
+
+def require(*, stream: Stream, gates: Iterable[str], actor: User | None) -> None:
+    wanted = {gate for gate in gates if gate in GATES}
+    with transaction.atomic():
+        Stream.objects.select_for_update().get(pk=stream.pk)
+        before = required_of(stream)
+        RequiredGate.objects.filter(stream=stream).exclude(gate__in=wanted).delete()
+        RequiredGate.objects.bulk_create(
+            [RequiredGate(stream=stream, gate=gate) for gate in wanted - set(before)]
+        )
+        if wanted != set(before):
+            audit(
+                actor=actor,
+                verb="template.require_gates",
+                subject=stream,
+                before={"gates": before},
+                after={"gates": sorted(wanted)},
+            )
+
+
+def objections(version: TemplateVersion, stream: Stream) -> dict[str, str]:
+    """Return for each gate that `stream` requires and `version` has not passed, why not."""
+    said: dict[str, str] = {}
+    for gate in required_of(stream):
+        of_gate = [each for each in version.findings if str(each["rule"]).startswith(f"{gate}.")]
+        failing = [each for each in of_gate if each["severity"] != "info"]
+        if failing:
+            more = f" and {len(failing) - 1} more" if len(failing) > 1 else ""
+            said[gate] = f"{version}, {GATES[gate]}: {failing[0]['sentence']}{more}"
+        elif gate == "spam" and not of_gate:
+            said[gate] = f"{version} was published without asking a spam filter."
+    return said
