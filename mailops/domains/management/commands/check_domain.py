@@ -12,7 +12,7 @@ from django.db import Error as DatabaseError
 from mailops.domains.checks.dkim import find_selectors
 from mailops.domains.checks.verdict import Verdict
 from mailops.domains.examining import NOT_OURS_TO_KNOW, Examination, examine
-from mailops.domains.expected import Expectations, expectations, expectations_of
+from mailops.domains.expected import Expectations, Way, expectations, expectations_of
 from mailops.domains.models import SEVERITY, CheckStatus, Domain, Requirement
 from mailops.lib.dns_answers import Asks
 from mailops.lib.resolver import Memo, resolve, the_resolver
@@ -58,17 +58,26 @@ def _expected(name: str, selectors: list[str], asks: Asks) -> Expectations:
     """Return what `name` should publish: by what we know of it, else by what it publishes itself."""
     known = _known(name)
     if known is None:
-        named = selectors or find_selectors(name, Memo(asks))
-        return replace(_expectations(name, named), return_paths=())
+        return _of_stranger(name, selectors or find_selectors(name, Memo(asks)))
     extra = _expectations(name, selectors).selectors
     return replace(known, selectors=tuple(dict.fromkeys([*known.selectors, *extra])))
 
 
+def _of_stranger(name: str, selectors: list[str]) -> Expectations:
+    """Return what a domain should publish that nothing of ours sends for: its mail may have its own return path."""
+    expected = _expectations(name, selectors)
+    return replace(
+        expected,
+        spf=tuple(item for item in expected.spf if item.host == name),
+        return_paths=(),
+        ways=(Way("mail of the domain itself", name, tuple(selectors), signs_here=False),),
+    )
+
+
 def _expectations(name: str, selectors: list[str]) -> Expectations:
     kind = Requirement.Kind.DKIM_SELECTOR
-    return expectations(
-        name, [Requirement(kind=kind, host=host, needed_by="--selector") for host in selectors]
-    )
+    rows = [Requirement(kind=kind, host=host, needed_by="--selector") for host in selectors]
+    return expectations(name, rows)
 
 
 def _known(name: str) -> Expectations | None:
