@@ -22,6 +22,11 @@ urlpatterns = [
     path("<int:transport_id>/edit/", transports.transport_edit, name="edit"),
     path("<int:transport_id>/delete/", transports.transport_delete, name="delete"),
     path("<int:transport_id>/test/", transports.transport_test, name="test"),
+    path(
+        "<int:transport_id>/test/steps/",
+        transports.transport_test_steps,
+        name="test-steps",
+    ),
     path("<int:transport_id>/pause/", transports.transport_pause, name="pause"),
     path("<int:transport_id>/resume/", transports.transport_resume, name="resume"),
     path("<int:transport_id>/credentials/add/", credentials.credential_add, name="credential-add"),

@@ -25,6 +25,24 @@ def basic(user: str, password: str) -> str:
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
+# How each is logged in to: header → value, or the field of its body.
+LOGINS = {
+    "brevo": ("api-key", SECRET),
+    "mailersend": ("authorization", f"Bearer {SECRET}"),
+    "mailgun": ("authorization", basic("api", SECRET)),
+    "mailjet": ("authorization", basic(USER, SECRET)),
+    "mailtrap": ("api-token", SECRET),
+    "mandrill": ("", SECRET),
+    "postal": ("x-server-api-key", SECRET),
+    "postmark": ("x-postmark-server-token", SECRET),
+    "resend": ("authorization", f"Bearer {SECRET}"),
+    "scaleway": ("x-auth-token", SECRET),
+    "sendgrid": ("authorization", f"Bearer {SECRET}"),
+    "sparkpost": ("authorization", SECRET),
+    "unisender_go": ("x-api-key", SECRET),
+}
+
+
 @dataclass
 class Asked:
     method: str

@@ -3,14 +3,20 @@ from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.urls import reverse
 from moto import mock_aws
 
+from mailops.lib import egress
+from mailops.lib.egress import EgressFault
 from mailops.lib.secrets import Secret
 from mailops.transports.credentials import add_credential
 from mailops.transports.diagnosis import diagnose, run_test
+from mailops.transports.kinds.apis import APIS
 from mailops.transports.kinds.ses import SesSession
 from tests.factories import make_transport
 from tests.smtp_server import EXTENSIONS, STALL, SmtpServer
+from tests.transports.api_doubles import LOGINS, Answer
+from tests.transports.api_doubles import SECRET as API_SECRET
 from tests.transports.conftest import CANARY
 
 pytestmark = pytest.mark.django_db
@@ -96,7 +102,7 @@ class TestDiagnose:
         assert found.fix
 
     def test_ends_in_time_when_the_server_is_silent(self, relay, monkeypatch):
-        monkeypatch.setattr("mailops.transports.diagnosis.STEP_SECONDS", 0.2)
+        monkeypatch.setattr("mailops.transports.findings.STEP_SECONDS", 0.2)
         with SmtpServer(script={"banner": STALL}) as server:
             found = diagnose(relay(server, security="none", with_credential=False))
         assert (found.is_ok, found.cause) == (False, "timeout")
@@ -146,20 +152,142 @@ class TestRunTest:
         assert second.last_test["credential"]["label"] == "Second"
 
 
+class TestAddresses:
+    def test_are_each_tried_where_a_name_has_several(self, relay, monkeypatch, settings):
+        connect = egress.connect
+
+        def connect_to(endpoint, *, timeout):
+            if endpoint.addresses == ("192.0.2.9",):
+                raise EgressFault("refused", "connection refused")
+            return connect(endpoint, timeout=timeout)
+
+        monkeypatch.setattr(egress, "connect", connect_to)
+        monkeypatch.setattr(egress, "_addresses_of", lambda _: ["127.0.0.1", "192.0.2.9"])
+        with SmtpServer() as server:
+            transport = relay(server, security="none", with_credential=False)
+            settings.MAILOPS_TRUSTED_RELAYS = frozenset({("relay.test", server.port)})
+            transport.host = "relay.test"
+            found = diagnose(transport)
+        assert [one["status"] for one in found.addresses] == ["ok", "warning"]
+        step = next(step for step in found.steps if step.name == "connect")
+        assert step.status == "warning"
+        assert "192.0.2.9" in step.sentence
+
+
+class TestLive:
+    def test_shows_each_step_while_it_runs(self, relay):
+        seen = []
+        with SmtpServer() as server:
+            transport = relay(server, security="none", with_credential=False)
+            diagnose(
+                transport,
+                watch=lambda found: seen.append((found.steps[-1].name, found.steps[-1].status)),
+            )
+        assert seen == [(name, "running") for name in ("resolve", "connect", "banner", "ehlo")]
+
+    def test_the_page_asks_for_the_steps_so_far(self, relay, admin, logged_in):
+        with SmtpServer() as server:
+            transport = relay(server, security="none", with_credential=False)
+        step = {"title": "Look up the name", "status": "running", "seconds": 0.0, "sentence": ""}
+        transport.live_test = {"steps": [step]}
+        transport.save()
+        url = reverse("transports:test-steps", args=[transport.pk])
+        client = logged_in(admin)
+        page = client.get(url, {"n": "0"}, headers={"HX-Request": "true"})
+        assert page.status_code == 200
+        assert "Look up the name" in page.text
+        assert "n=1" in page.text
+        assert client.get(url, {"n": "99"}, headers={"HX-Request": "true"}).status_code == 286
+        assert client.get(url, {"n": "x"}, headers={"HX-Request": "true"}).status_code == 286
+        assert client.get(url).status_code == 302
+
+    def test_nothing_of_it_is_left_behind(self, relay):
+        with SmtpServer() as server:
+            transport = relay(server, security="none", with_credential=False)
+            run_test(transport)
+        transport.refresh_from_db()
+        assert transport.live_test == {}
+
+
+class TestApis:
+    @pytest.mark.parametrize("kind", [kind for kind in APIS if kind != "amazon_ses"])
+    def test_prove_the_log_in_by_a_call_that_sends_nothing(self, double, api_transport, kind):
+        api = APIS[kind]
+        transport = api_transport(kind)
+        double.answer = Answer(
+            422 if api.probe.is_empty_send else 200, {"name": "Ann", "status": "success"}
+        )
+        found = diagnose(transport)
+        assert found.is_ok, found.detail
+        assert [step.name for step in found.steps] == ["connect", "account"]
+        (asked,) = double.asked
+        assert API_SECRET not in found.transcript
+        header, value = LOGINS[kind]
+        assert (asked.headers[header] if header else asked.json["key"]) == value
+        if api.probe.is_empty_send:
+            assert b"@" not in asked.body
+
+    @pytest.mark.parametrize(
+        ("kind", "answer", "cause"),
+        [
+            ("brevo", Answer(401, {"message": "Key not found"}), "auth_failed"),
+            ("resend", Answer(401, {"name": "restricted_api_key"}), ""),
+            (
+                "postal",
+                Answer(200, {"status": "error", "data": {"code": "InvalidServerAPIKey"}}),
+                "auth_failed",
+            ),
+            ("postal", Answer(200, {"status": "error", "data": {"code": "MessageNotFound"}}), ""),
+            ("mandrill", Answer(500, {"status": "error", "name": "Invalid_Key"}), "auth_failed"),
+            ("mailgun", Answer(401, "Forbidden"), "auth_failed"),
+            ("mailersend", Answer(503, "later"), "unavailable"),
+        ],
+    )
+    def test_name_the_cause(self, double, api_transport, kind, answer, cause):
+        transport = api_transport(kind)
+        double.answer = answer
+        found = diagnose(transport)
+        assert (found.is_ok, found.cause) == (not cause, cause)
+        assert API_SECRET not in json.dumps(found.as_json())
+
+
 class TestCheckTransport:
-    def test_prints_json_and_succeeds(self, relay):
+    def check(self, *options):
         out = StringIO()
+        with pytest.raises(SystemExit) as ended:
+            call_command("check_transport", "Relay", *options, stdout=out)
+        return ended.value.code, out.getvalue()
+
+    def test_prints_json_and_succeeds(self, relay):
         with SmtpServer() as server:
             relay(server, security="none", with_credential=False)
-            call_command("check_transport", "Relay", "--json", stdout=out)
-        assert json.loads(out.getvalue())["is_ok"] is True
+            code, text = self.check("--json")
+        assert code == 0
+        assert json.loads(text)["is_ok"] is True
 
     def test_fails_with_cause_and_fix(self, relay):
         with SmtpServer(script={"banner": "554 5.7.1 blocked"}) as server:
             relay(server, security="none", with_credential=False)
-            with pytest.raises(CommandError, match="refused to talk"):
-                call_command("check_transport", "Relay", stdout=StringIO())
+            code, text = self.check()
+        assert code == 1
+        assert "refused to talk" in text
+
+    def test_may_fail_on_a_warning_too(self, relay, authority):
+        with SmtpServer(extensions=SECURE, tls=authority.server_context(days=5)) as server:
+            relay(server)
+            assert self.check()[0] == 0
+            assert self.check("--fail-on", "warning")[0] == 1
+
+    def test_says_that_it_could_not_check(self, relay, monkeypatch):
+        def fail(_):
+            raise EgressFault("dns_silent", "no name server answered")
+
+        monkeypatch.setattr(egress, "_look_up", fail)
+        with SmtpServer() as server:
+            relay(server, security="none", with_credential=False)
+            assert self.check()[0] == 2
 
     def test_says_when_there_is_no_such_transport(self):
-        with pytest.raises(CommandError, match="no transport"):
+        with pytest.raises(CommandError, match="no transport") as error:
             call_command("check_transport", "Nothing")
+        assert error.value.returncode == 2

@@ -7,7 +7,7 @@ from django.urls import reverse
 
 from mailops.lib import resolver
 from mailops.lib.resolver import Resolver
-from mailops.transports import diagnosis
+from mailops.transports import diagnosis, findings
 from mailops.transports.sessions import Phase
 from tests.factories import make_transport
 
@@ -25,7 +25,7 @@ def silent(settings):
     ("security", "step"), [("none", "banner"), ("starttls", "banner"), ("tls", "tls")]
 )
 def test_the_page_names_the_step_and_the_cause(silent, security, step, browser, monkeypatch):
-    monkeypatch.setattr(diagnosis, "STEP_SECONDS", 0.2)
+    monkeypatch.setattr(findings, "STEP_SECONDS", 0.2)
     transport = make_transport(port=silent, security=security)
     page = browser.post(reverse("transports:test", args=[transport.pk]), follow=True)
     assert page.status_code == 200
@@ -54,7 +54,7 @@ def test_silent_name_servers_are_named_and_not_waited_for_twice(dns, browser, mo
 def test_all_steps_together_take_no_more_than_twenty_seconds(monkeypatch):
     now = [1000.0]
     monkeypatch.setattr(diagnosis.time, "monotonic", lambda: now[0])
-    budget = diagnosis.Budget(diagnosis.LIMIT_SECONDS)
+    budget = findings.Budget(diagnosis.LIMIT_SECONDS)
     for phase in Phase:  # each waits as long as it may
         now[0] += budget[phase]
     assert now[0] - 1000.0 <= 20

@@ -46,6 +46,7 @@ PILLS: dict[str, Pill] = {
     "draft": Pill("Draft", "quiet", "edit"),
     "scheduled": Pill("Scheduled", "busy", "clock"),
     "running": Pill("Running", "busy", "play"),
+    "skipped": Pill("Skipped", "quiet", "clock"),
     "paused": Pill("Paused", "warn", "pause"),
     "completed": Pill("Completed", "ok", "check"),
     "mapping": Pill("Choose columns", "warn", "edit"),

@@ -306,6 +306,12 @@ class ConnectionTestForm(forms.Form):
     )
 
 
+class PollForm(forms.Form):
+    """How often a page has asked already."""
+
+    n = forms.IntegerField(min_value=0, max_value=1000)
+
+
 class PauseForm(forms.Form):
     reason = forms.CharField(
         label="Why",

@@ -70,6 +70,12 @@ _BY_WORDS: tuple[tuple[re.Pattern[str], int, str, str], ...] = (
         "5.7.1",
         "blocked by the recipient's earlier bounce, complaint or unsubscribe",
     ),
+    (
+        re.compile(r"magnificent api"),  # Mailgun's answer to whoever asks beside its API
+        554,
+        "5.3.5",
+        "not allowed to send: there is no such address of the API",
+    ),
     (re.compile(r"temporary_unavailable|temporar"), 451, "4.3.0", "not now"),
 )
 # By the HTTP status (RFC 9110), where no words told more.
@@ -122,7 +128,7 @@ def _meaning(status: int, words: str) -> tuple[int, str, str]:
         return 554, "5.3.5", "not allowed to send: the API's address leads elsewhere"
     if known := _BY_STATUS.get(status):
         return known
-    return 554, "5.6.0", "the message was refused"
+    return 554, "5.6.0", "this mail was not taken"
 
 
 def retry_after(headers: Mapping[str, str], reply: Reply) -> int:

@@ -112,6 +112,7 @@ class Transport(Pausable):
     backoff_until = models.DateTimeField(null=True)
     last_tested_at = models.DateTimeField(null=True)
     last_test = models.JSONField(default=dict, blank=True)  # the last diagnosis, secrets masked
+    live_test = models.JSONField(default=dict, blank=True)  # the diagnosis under way, else empty
     last_used_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(auto_now_add=True)
 

@@ -24,6 +24,7 @@ from mailops.transports.configuring import add_transport, change_transport, dele
 from mailops.transports.diagnosis import run_test
 from mailops.transports.forms.transports import (
     ConnectionTestForm,
+    PollForm,
     TransportFilterForm,
     form_of,
 )
@@ -34,6 +35,7 @@ from mailops.transports.providers import PRESETS, advise
 from mailops.transports.views.pausing import pause, resume
 
 PAGE = 50
+MOST_POLLS = 60  # of a test's steps, twice a second
 
 
 def _filtered(form: TransportFilterForm) -> TransportQuerySet:
@@ -172,6 +174,26 @@ def transport_test(request: HttpRequest, transport_id: int) -> HttpResponse:
         context,
         fragment="connection-test",
         status=200 if is_valid else 422,
+    )
+
+
+@needs(Act.SEE)
+def transport_test_steps(request: HttpRequest, transport_id: int) -> HttpResponse:
+    """Show how far the connection test that is under way has come, to a page that asks again and again."""
+    transport = get_object_or_404(Transport, pk=transport_id)
+    if not wants_fragment(request):
+        return redirect("transports:detail", transport_id)
+    form = PollForm(request.GET)
+    asked = form.cleaned_data["n"] + 1 if form.is_valid() else MOST_POLLS
+    context = _detail(transport) | {"asked": asked, "live": transport.live_test}
+    return render_page(
+        request,
+        "transports/transport_detail.html",
+        context,
+        fragment="test-live",
+        status=286
+        if asked >= MOST_POLLS
+        else 200,  # the test itself puts its result in place of all this
     )
 
 
