@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from django.db import connection
@@ -76,13 +77,19 @@ def fetch_prepared(sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
     stands in the statement has it choose anew soon after the tables have grown.
     """
     connection.ensure_connection()
-    statement = f"/* {time.monotonic() // PLAN_SECONDS:.0f} */ {sql}".encode()
+    statement = _aged(sql, int(time.monotonic() // PLAN_SECONDS))
     with (
         connection.wrap_database_errors,
         _preparing(connection.connection),
         Cursor(connection.connection) as cursor,
     ):
         return cursor.execute(statement, params, prepare=True).fetchall()
+
+
+@lru_cache(maxsize=16)
+def _aged(sql: str, age: int) -> bytes:
+    """Return `sql` on one line, which keeps it short: psycopg reads what has over 4,096 octets anew each time."""
+    return f"/* {age} */ {' '.join(sql.split())}".encode()
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """The gate before a body: what is accepted beside it, and what keeps it shut."""
 
 import pytest
+from psycopg._queries import _query2pg
 
 from mailops.dispatch.claiming import Claimer, usable_carriers
 from mailops.dispatch.marking import accept_and_mark
@@ -74,3 +75,10 @@ def test_leaves_out_what_may_not_go_on(jobs):
     QueueEntry.objects.filter(pk=held.message_id).update(is_held=True)
     assert suppressed.recipient == "b@x.example"
     assert accept_and_mark([], jobs) == {free.message_id}
+
+
+def test_the_statement_of_each_group_is_read_once(jobs):
+    _query2pg.cache_clear()
+    for _ in range(3):
+        accept_and_mark(handed_over(jobs[0]), [jobs[1]])
+    assert _query2pg.cache_info().hits >= 2
