@@ -131,7 +131,9 @@ WORDS: dict[str, str] = {
     "user.webauthn_added": "Passkey added",
     "user.webauthn_removed": "Passkey removed",
     "webhook.confirm": "Webhook confirmed",
+    "webhook.key": "Webhook key changed",
     "webhook.make": "Webhook address made",
+    "webhook.renew": "Webhook address renewed",
 }
 
 

@@ -43,5 +43,20 @@ class KeysetForm(forms.Form):
     before = forms.IntegerField(required=False, min_value=1, max_value=2**63 - 1)
 
 
+class WebhookKeyForm(forms.Form):
+    key = forms.CharField(
+        max_length=2000,
+        help_text="Kept encrypted and never shown again.",
+        widget=forms.Textarea(attrs={"rows": 3, "autocomplete": "off", "spellcheck": "false"}),
+    )
+
+    def clean_key(self) -> str:
+        """Return the key as calls are checked with it: every provider's is printable ASCII."""
+        key: str = self.cleaned_data["key"].strip()
+        if not key.isascii() or any(ord(letter) < 32 and letter not in "\r\n" for letter in key):
+            raise forms.ValidationError("That is no key: it has other letters than ASCII in it.")
+        return key
+
+
 class LeaveForm(forms.Form):
     scope = forms.ChoiceField(required=False, choices=[("stream", "stream"), ("all", "all")])

@@ -11,6 +11,8 @@ from django.db import models
 from django.db.models.functions import Now
 from django.urls import reverse
 
+from mailops.lib.sealed import SealedColumns
+from mailops.lib.secrets import Unsealable
 from mailops.transports.models import Transport
 
 MAX_CONTENT = 20_000_000  # octets; what is unpacked of an archived row, whatever it says of itself
@@ -63,7 +65,20 @@ class RawFeedback(models.Model):
 
     class Source(models.TextChoices):
         MAIL = "smtp", "Mail"
+        IMAP = "imap", "Mailbox"
         SES = "webhook:amazon_ses", "Amazon SES webhook"
+        BREVO = "webhook:brevo", "Brevo webhook"
+        MAILERSEND = "webhook:mailersend", "MailerSend webhook"
+        MAILGUN = "webhook:mailgun", "Mailgun webhook"
+        MAILJET = "webhook:mailjet", "Mailjet webhook"
+        MAILTRAP = "webhook:mailtrap", "Mailtrap webhook"
+        MANDRILL = "webhook:mandrill", "Mandrill webhook"
+        POSTAL = "webhook:postal", "Postal webhook"
+        POSTMARK = "webhook:postmark", "Postmark webhook"
+        RESEND = "webhook:resend", "Resend webhook"
+        SENDGRID = "webhook:sendgrid", "SendGrid webhook"
+        SPARKPOST = "webhook:sparkpost", "SparkPost webhook"
+        UNISENDER_GO = "webhook:unisender_go", "Unisender Go webhook"
 
     received_at = models.DateTimeField(db_default=Now())
     source = models.CharField(max_length=30, choices=Source.choices)
@@ -134,7 +149,7 @@ class RawFeedback(models.Model):
 
     @property
     def is_mail(self) -> bool:
-        return self.source == self.Source.MAIL
+        return self.source in {self.Source.MAIL, self.Source.IMAP}
 
     @property
     def is_webhook(self) -> bool:
@@ -161,17 +176,22 @@ def _secret() -> str:
     return secrets.token_hex(20)
 
 
-class WebhookEndpoint(models.Model):
+class WebhookEndpoint(SealedColumns):
     """The address at which one transport's provider tells what became of its mail."""
+
+    sealed_columns = ("key",)
 
     transport = models.OneToOneField(
         "transports.Transport", on_delete=models.CASCADE, related_name="+"
     )
     secret = models.CharField(max_length=40, unique=True, default=_secret)  # in the address
+    # what its calls are proven by: the provider's signing key, or the password we made; sealed
+    key = models.BinaryField(blank=True, default=b"")
     topics = ArrayField(
         models.CharField(max_length=300), default=list
     )  # SNS topics a person let in
-    last_heard_at = models.DateTimeField(null=True)
+    last_heard_at = models.DateTimeField(null=True)  # anything, proven or not
+    last_proven_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     def __str__(self) -> str:
@@ -182,3 +202,10 @@ class WebhookEndpoint(models.Model):
         """The whole address, to be pasted at the provider."""
         path = reverse("feedback:webhook", args=[self.secret])
         return f"{settings.MAILOPS_BASE_URL.rstrip('/')}{path}"
+
+    def revealed_key(self) -> str:
+        """Return what proves its calls, or an empty string where there is none or it can't be opened."""
+        try:
+            return self.open_from("key").reveal() if self.key else ""
+        except Unsealable:
+            return ""

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 
 from django.db import OperationalError, transaction
 from django.db.models import F
+from django.db.models.functions import Greatest
 from django.utils import timezone
 
 from mailops.feedback.findings import Consequence, Finding, NotYet
-from mailops.feedback.models import RawFeedback
+from mailops.feedback.models import RawFeedback, WebhookEndpoint
 from mailops.feedback.providers import read_webhook
 from mailops.feedback.reading_mail import read_mail
 from mailops.outbox.recording import Recorded, record
@@ -93,6 +94,9 @@ def _conclude(row: RawFeedback, finding: Finding) -> None:
     row.state, row.kind, row.reason = finding.state, finding.kind, finding.reason
     row.is_verified, row.message, row.result = finding.is_verified, finding.message, finding.result
     row.processed_at = timezone.now()
+    if row.is_webhook and row.is_verified:
+        heard = WebhookEndpoint.objects.filter(transport=row.transport)
+        heard.update(last_proven_at=Greatest("last_proven_at", row.received_at))
     row.save(
         update_fields=[
             "state", "kind", "reason", "is_verified", "message", "result", "processed_at",

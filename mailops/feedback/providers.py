@@ -1,16 +1,17 @@
 """Reads what providers tell by webhook: proven by us, normalised by anymail, matched to our messages."""
 
 import json
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 from anymail.exceptions import AnymailError
-from anymail.signals import AnymailTrackingEvent, EventType, tracking
+from anymail.signals import AnymailTrackingEvent, EventType, RejectReason, tracking
 from anymail.webhooks.amazon_ses import AmazonSESTrackingWebhookView
-from django.core.exceptions import ImproperlyConfigured
+from django.core.exceptions import ImproperlyConfigured, SuspiciousOperation
 from django.dispatch import receiver
 
-from mailops.feedback import matching, sns, sns_fetching
+from mailops.feedback import calls, matching, sns, sns_fetching
 from mailops.feedback.findings import (
     Consequence,
     Finding,
@@ -25,9 +26,15 @@ from mailops.feedback.models import RawFeedback, WebhookEndpoint
 from mailops.outbox.models import EventKind
 from mailops.outbox.recording import Outcome
 from mailops.protocol import verp
-from mailops.protocol.classification import Classification, classify_report, reply_in_report
+from mailops.protocol.classification import (
+    Classification,
+    Reason,
+    classify_report,
+    reply_in_report,
+)
 
-MAX_EVENTS = 1000
+MAX_EVENTS = 10_000  # in one call; no provider sends more
+SHOWN = 100  # events of one call on its page
 TAG = "mailops"  # under which a message carries our token
 PATIENCE = [timedelta(minutes=minutes) for minutes in (1, 5, 30, 120)]  # for a certificate
 
@@ -39,6 +46,8 @@ _NOT_READ = (
     TypeError,
     AttributeError,
     RecursionError,
+    AssertionError,
+    SuspiciousOperation,  # more form fields than Django reads
 )
 _EVENTS = {
     EventType.DELIVERED: EventKind.DELIVERED,
@@ -62,6 +71,16 @@ class _Ses(AmazonSESTrackingWebhookView):  # type: ignore[misc]
 def read_webhook(row: RawFeedback) -> Finding:
     """Return what the archived call came to; raise NotYet where Amazon can't be asked for its certificate."""
     endpoint = WebhookEndpoint.objects.filter(transport=row.transport).first()
+    if row.source == RawFeedback.Source.SES:
+        return _read_ses(row, endpoint)
+    try:
+        calls.check(row, endpoint)
+    except sns.Unverified as refused:
+        return quarantined(refused.sentence, kind=RawFeedback.Kind.WEBHOOK)
+    return _read_events(row, lambda: calls.events_of(row, endpoint))
+
+
+def _read_ses(row: RawFeedback, endpoint: WebhookEndpoint | None) -> Finding:
     try:
         notice = sns.verify(
             row.raw, received_at=row.received_at, certificate_at=sns_fetching.certificate_at
@@ -74,7 +93,7 @@ def read_webhook(row: RawFeedback) -> Finding:
     except sns_fetching.FetchFailed as failed:
         return _not_proven(row, str(failed))
     if notice.is_notification:
-        return _read_events(row, notice)
+        return _read_events(row, lambda: _normalised(notice))
     return quarantined(
         f"Amazon ended the subscription of {notice.topic}: no more events will come.",
         kind=RawFeedback.Kind.SUBSCRIPTION,
@@ -100,19 +119,25 @@ def _not_proven(row: RawFeedback, why: str) -> Finding:
     )
 
 
-def _read_events(row: RawFeedback, notice: sns.Notice) -> Finding:
+def _read_events(row: RawFeedback, read: Callable[[], list[AnymailTrackingEvent]]) -> Finding:
     try:
-        events = _normalised(notice)
+        events = read()
     except _NOT_READ as error:
         # anymail reads the provider's JSON trustingly; what doesn't fit its form is kept for a person.
         return quarantined(
-            f"It is proven to be Amazon's, but its form is unknown ({error!r:.200}).",
+            f"It is proven to be the provider's, but its form is unknown ({error!r:.200}).",
+            kind=RawFeedback.Kind.WEBHOOK,
+            is_verified=True,
+        )
+    if len(events) > MAX_EVENTS:
+        return quarantined(
+            f"It holds {len(events)} events, more than any provider sends at once.",
             kind=RawFeedback.Kind.WEBHOOK,
             is_verified=True,
         )
     told: list[Consequence | None] = []
-    for event in events[:MAX_EVENTS]:
-        answers = tracking.send(sender=_Ses, event=event, esp_name=_Ses.esp_name, row=row)
+    for event in events:
+        answers = tracking.send(sender=_Ses, event=event, esp_name=row.source, row=row)
         told += [answer for _, found in answers for answer in found]
     return _conclude(events, [one for one in told if one])
 
@@ -145,7 +170,7 @@ def _delay(
 
 
 def _conclude(events: list[AnymailTrackingEvent], consequences: list[Consequence]) -> Finding:
-    result = {"events": [_shown(event) for event in events[:MAX_EVENTS]]}
+    result = {"events": [_shown(event) for event in events[:SHOWN]]}
     if consequences:
         kinds = ", ".join(dict.fromkeys(one.outcome.kind.label for one in consequences))
         return processed(
@@ -164,7 +189,7 @@ def _conclude(events: list[AnymailTrackingEvent], consequences: list[Consequence
             result=result,
         )
     return quarantined(
-        "It is proven to be Amazon's, but speaks of no message of this transport.",
+        "It is proven to be the provider's, but speaks of no message of this transport.",
         kind=RawFeedback.Kind.WEBHOOK,
         is_verified=True,
         result=result,
@@ -186,12 +211,12 @@ def on_tracking(
         return [leaving(match.message, way="webhook", data={"raw_feedback": row.pk})]
     meaning = _meaning(event)
     is_refusal = kind in {EventKind.RETURNED, EventKind.DELAYED}
-    reply = reply_in_report(event.mta_response or "", _status(event))
+    reply = reply_in_report(_said(event) if is_refusal else "", _status(event))
     outcome = Outcome(
         message_id=match.message.pk,
         kind=kind,
         source=row.source,
-        external_id=f"{event.event_id}:{match.message.pk}:{kind}"[:254],
+        external_id=_external_id(event, row, match.message.pk, kind),
         occurred_at=event.timestamp or row.received_at,
         round=match.round,
         reply=reply if reply.code or reply.text else None,
@@ -212,6 +237,14 @@ def on_tracking(
     return [Consequence(outcome=outcome, message=match.message)]
 
 
+def _external_id(
+    event: AnymailTrackingEvent, row: RawFeedback, message_id: int, kind: EventKind
+) -> str:
+    """Return what tells this event from others; who numbers none tells when it happened."""
+    number = event.event_id or (event.timestamp and event.timestamp.isoformat()) or row.sha256
+    return f"{str(number)[:150]}:{message_id}:{kind}"
+
+
 def _match(event: AnymailTrackingEvent, row: RawFeedback) -> matching.Match | None:
     return matching.by_token(_tokens(event)) or matching.by_transport_message_id(
         event.message_id or "", transport_id=row.transport_id, recipient=event.recipient or ""
@@ -220,26 +253,49 @@ def _match(event: AnymailTrackingEvent, row: RawFeedback) -> matching.Match | No
 
 def _tokens(event: AnymailTrackingEvent) -> list[verp.Token | None]:
     """Return the tokens a message carried in metadata, or as a tag, in which SES allows no dots."""
-    tags = event.esp_event.get("mail", {}).get("tags", {}).get(TAG, [])
-    carried = [str((event.metadata or {}).get(TAG, "")), *(tag.replace("_", ".") for tag in tags)]
-    return [verp.parse_token(text) for text in carried[:3]]
+    tags = [*_ses_mail(event).get("tags", {}).get(TAG, []), *(event.tags or [])]
+    metadata = event.metadata if isinstance(event.metadata, dict) else {}
+    carried = [str(metadata.get(TAG, "")), *(str(tag).replace("_", ".") for tag in tags)]
+    return [verp.parse_token(text) for text in carried[:5]]
 
 
 def _meaning(event: AnymailTrackingEvent) -> Classification:
-    return classify_report(event.mta_response or event.description or "", _status(event))
+    text = _said(event)
+    meaning = classify_report(text, _status(event))
+    if meaning.reason == Reason.UNEXPLAINED and event.reject_reason == RejectReason.INVALID:
+        return classify_report(text, "5.1.3")  # the provider calls the address invalid
+    return meaning
+
+
+def _said(event: AnymailTrackingEvent) -> str:
+    """Return what the receiver answered, else the provider's own words for it."""
+    if event.mta_response:
+        return str(event.mta_response)
+    told = event.esp_event if isinstance(event.esp_event, dict) else {}
+    words = [event.description, told.get("error"), told.get("comment")]
+    return ": ".join(dict.fromkeys(word for word in words if isinstance(word, str) and word))
 
 
 def _status(event: AnymailTrackingEvent) -> str:
-    bounced = event.esp_event.get("bounce") or event.esp_event.get("deliveryDelay") or {}
-    recipients = bounced.get("bouncedRecipients") or bounced.get("delayedRecipients") or []
-    found = [one for one in recipients if one.get("emailAddress") == event.recipient]
-    return str(found[0].get("status", "")) if found else ""
+    told = event.esp_event if isinstance(event.esp_event, dict) else {}
+    bounced = told.get("bounce") or told.get("deliveryDelay") or {}
+    if isinstance(bounced, dict):
+        recipients = bounced.get("bouncedRecipients") or bounced.get("delayedRecipients") or []
+        for one in recipients:
+            if one.get("emailAddress") == event.recipient:
+                return str(one.get("status", ""))
+    return calls.status_in(told)
+
+
+def _ses_mail(event: AnymailTrackingEvent) -> dict[str, Any]:
+    mail = event.esp_event.get("mail") if isinstance(event.esp_event, dict) else None
+    return mail if isinstance(mail, dict) else {}
 
 
 def _shown(event: AnymailTrackingEvent) -> dict[str, Any]:
     return {
-        "recipient": event.recipient or "",
+        "recipient": (event.recipient or "")[:320],
         "action": event.event_type,
-        "diagnostic": (event.mta_response or event.description or "")[:1000],
+        "diagnostic": _said(event)[:1000],
         "enhanced_status": _status(event),
     }

@@ -13,11 +13,15 @@ from mailops.feedback.archiving import archive
 from mailops.feedback.forms import LeaveForm
 from mailops.feedback.leaving import has_left, leave
 from mailops.feedback.models import RawFeedback, WebhookEndpoint
+from mailops.feedback.proving import BASIC, PROOFS, worth_of
 from mailops.feedback.tasks import nudge
 from mailops.protocol import unsubscribe
 
-MAX_WEBHOOK = 1_000_000  # octets; SNS sends 256 KB at most
-_KEPT_HEADERS = ("Content-Type", "User-Agent", "X-Amz-Sns-Message-Type", "X-Amz-Sns-Topic-Arn")
+MAX_WEBHOOK = 2_000_000  # octets; SNS sends 256 KB at most, the others a thousand events
+_KEPT_HEADERS = (
+    "Content-Type", "User-Agent", "X-Amz-Sns-Message-Type", "X-Amz-Sns-Topic-Arn",
+    *(name for proof in PROOFS.values() for name in proof.headers),
+)  # fmt: skip
 _NO_INDEX = {"X-Robots-Tag": "noindex, nofollow", "Referrer-Policy": "no-referrer"}
 
 
@@ -49,28 +53,37 @@ def unsubscribe_page(request: HttpRequest, token: str) -> HttpResponse:
 
 @for_anyone  # the secret in the address lets it be stored; only a provider's signature lets it count
 @csrf_exempt
-@require_http_methods(["HEAD", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def webhook(request: HttpRequest, secret: str) -> HttpResponse:
-    endpoint = WebhookEndpoint.objects.filter(secret=secret).first()
-    if endpoint is None:
+    endpoint = WebhookEndpoint.objects.select_related("transport").filter(secret=secret).first()
+    source = f"webhook:{endpoint.transport.kind}" if endpoint else ""
+    if endpoint is None or source not in RawFeedback.Source.values:
         raise Http404
-    if request.method == "HEAD":
-        return HttpResponse()
-    if (
-        int(request.META.get("CONTENT_LENGTH") or 0) > MAX_WEBHOOK
-        or len(request.body) > MAX_WEBHOOK
-    ):
+    if request.method != "POST":
+        return HttpResponse()  # some look whether somebody is there before they register an address
+    declared = request.META.get("CONTENT_LENGTH") or "0"
+    if not declared.isdecimal() or int(declared) > MAX_WEBHOOK or len(request.body) > MAX_WEBHOOK:
         return HttpResponse(status=413)
     archive(
-        source=RawFeedback.Source.SES,
+        source=RawFeedback.Source(source),
         content=request.body,
         peer=request.META.get("REMOTE_ADDR", ""),
-        headers={name: request.headers[name] for name in _KEPT_HEADERS if name in request.headers},
+        headers=_kept(request, endpoint),
         transport_id=endpoint.transport_id,
     )
     WebhookEndpoint.objects.filter(pk=endpoint.pk).update(last_heard_at=Now())
     nudge()
     return HttpResponse("Stored.\n", content_type="text/plain")
+
+
+def _kept(request: HttpRequest, endpoint: WebhookEndpoint) -> dict[str, str]:
+    """Return the headers that are archived; of a password, only what it was worth."""
+    kept = {name: request.headers[name] for name in _KEPT_HEADERS if name in request.headers}
+    proof = PROOFS.get(endpoint.transport.kind)
+    if proof and proof.is_password:
+        given = request.headers.get("Authorization", "")
+        kept[BASIC] = worth_of(given, endpoint.revealed_key())
+    return kept
 
 
 def _masked(address: str) -> str:

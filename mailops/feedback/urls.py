@@ -14,7 +14,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("<int:feedback_id>/replay/", views.feedback_replay, name="replay"),
     path("<int:feedback_id>/confirm/", views.feedback_confirm, name="confirm"),
     path("webhooks/", views.webhook_list, name="webhooks"),
-    path("webhooks/of/<int:transport_id>/", views.webhook_make, name="webhook-make"),
+    path("webhooks/of/<int:transport_id>/", views.webhook_detail, name="webhook-of"),
+    path("webhooks/of/<int:transport_id>/key/", views.webhook_key, name="webhook-key"),
+    path("webhooks/of/<int:transport_id>/renew/", views.webhook_renew, name="webhook-renew"),
     path("webhooks/<str:secret>/", public_views.webhook, name="webhook"),
     path("unsubscribe/<str:token>/", public_views.unsubscribe_page, name="unsubscribe"),
 ]

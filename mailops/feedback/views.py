@@ -10,15 +10,24 @@ from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_POST
 
 from mailops.accounts.permissions import Act, confirm_password, may, needs, user_of
-from mailops.feedback.confirming import ConfirmationFailed, confirm_subscription, make_endpoint
-from mailops.feedback.forms import FeedbackFilterForm, KeysetForm
+from mailops.feedback.confirming import (
+    ConfirmationFailed,
+    confirm_subscription,
+    make_endpoint,
+    renew_endpoint,
+    set_key,
+)
+from mailops.feedback.forms import FeedbackFilterForm, KeysetForm, WebhookKeyForm
 from mailops.feedback.models import RawFeedback, WebhookEndpoint, return_path_hosts
+from mailops.feedback.proving import PROOFS, USER
 from mailops.feedback.replaying import replay
 from mailops.lib.csv_export import stream_csv
 from mailops.lib.htmx import render_page
+from mailops.transports.kinds.apis import APIS
 from mailops.transports.models import Transport
 
 PAGE = 50
+TELLING = [kind for kind, api in APIS.items() if api.has_webhook]  # kinds whose providers call
 SHOWN = 200_000  # octets of source on a page; the download has all
 EXPORTED = 100_000
 
@@ -126,22 +135,14 @@ def feedback_confirm(request: HttpRequest, feedback_id: int) -> HttpResponse:
 
 @needs(Act.SEE)
 def webhook_list(request: HttpRequest) -> HttpResponse:
-    transports = Transport.objects.filter(kind=Transport.Kind.SES).order_by("name")
-    endpoints = {
-        endpoint.transport_id: endpoint
-        for endpoint in WebhookEndpoint.objects.filter(transport__in=transports)
-    }
-    shows_addresses = may(request.user, Act.CONFIGURE)
+    transports = Transport.objects.filter(kind__in=TELLING).order_by("name")
+    endpoints = {one.transport_id: one for one in WebhookEndpoint.objects.all()}
     mail = RawFeedback.objects.light().filter(source=RawFeedback.Source.MAIL)
     return render_page(
         request,
         "feedback/webhook_list.html",
         {
-            "webhooks": [
-                (one, endpoint, endpoint.url if endpoint and shows_addresses else "")
-                for one in transports
-                for endpoint in [endpoints.get(one.pk)]
-            ],
+            "webhooks": [(one, endpoints.get(one.pk)) for one in transports],
             "hosts": sorted(return_path_hosts()),
             "listener": settings.MAILOPS_FEEDBACK_LISTENER,
             "last_mail": mail.order_by("-id").first(),
@@ -149,9 +150,66 @@ def webhook_list(request: HttpRequest) -> HttpResponse:
     )
 
 
+@needs(Act.SEE, to_change=Act.CONFIGURE)
+def webhook_detail(request: HttpRequest, transport_id: int) -> HttpResponse:
+    transport = get_object_or_404(Transport, id=transport_id, kind__in=TELLING)
+    if request.method == "POST":
+        make_endpoint(transport=transport, actor=user_of(request))
+        return redirect("feedback:webhook-of", transport_id)
+    return _webhook_page(request, transport, WebhookKeyForm())
+
+
 @needs(Act.CONFIGURE)
+@confirm_password
 @require_POST
-def webhook_make(request: HttpRequest, transport_id: int) -> HttpResponse:
-    transport = get_object_or_404(Transport, id=transport_id, kind=Transport.Kind.SES)
-    make_endpoint(transport=transport, actor=user_of(request))
-    return redirect("feedback:webhooks")
+def webhook_key(request: HttpRequest, transport_id: int) -> HttpResponse:
+    endpoint = get_object_or_404(
+        WebhookEndpoint.objects.select_related("transport"), transport_id=transport_id
+    )
+    form = WebhookKeyForm(request.POST)
+    if not form.is_valid():
+        return _webhook_page(request, endpoint.transport, form, status=422)
+    set_key(endpoint=endpoint, key=form.cleaned_data["key"], actor=user_of(request))
+    toasts.success(request, "Kept. Calls that came before can be read again from their pages.")
+    return redirect("feedback:webhook-of", transport_id)
+
+
+@needs(Act.CONFIGURE)
+@confirm_password
+def webhook_renew(request: HttpRequest, transport_id: int) -> HttpResponse:
+    endpoint = get_object_or_404(
+        WebhookEndpoint.objects.select_related("transport"), transport_id=transport_id
+    )
+    if request.method == "POST":
+        renew_endpoint(endpoint=endpoint, actor=user_of(request))
+        toasts.success(request, "The address is new. Register it at the provider now.")
+        return redirect("feedback:webhook-of", transport_id)
+    return render_page(request, "feedback/webhook_renew.html", {"endpoint": endpoint})
+
+
+def _webhook_page(
+    request: HttpRequest, transport: Transport, form: WebhookKeyForm, *, status: int = 200
+) -> HttpResponse:
+    endpoint = WebhookEndpoint.objects.filter(transport=transport).first()
+    proof, is_shown = PROOFS.get(transport.kind), may(request.user, Act.CONFIGURE)
+    if proof and proof.key_label:
+        form.fields["key"].label = proof.key_label[:1].upper() + proof.key_label[1:]
+    rows = RawFeedback.objects.light().filter(transport=transport).order_by("-id")
+    return render_page(
+        request,
+        "feedback/webhook_detail.html",
+        {
+            "transport": transport,
+            "endpoint": endpoint,
+            "api": APIS[transport.kind],
+            "proof": proof,
+            "form": form,
+            "url": endpoint.url if endpoint and is_shown else "",
+            "password": endpoint.revealed_key()
+            if endpoint and is_shown and proof and proof.is_password
+            else "",
+            "user": USER,
+            "rows": list(rows[:10]),
+        },
+        status=status,
+    )

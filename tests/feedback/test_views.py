@@ -193,21 +193,57 @@ class TestUnsubscribe:
 
 
 class TestWebhookPage:
-    def test_gives_each_provider_an_address_that_only_admins_see(self, admin, viewer, logged_in):
-        transport = make_transport(kind="amazon_ses")
+    @pytest.mark.parametrize("kind", ["amazon_ses", "brevo", "mailgun"])
+    def test_gives_each_provider_an_address_that_only_admins_see(
+        self, kind, admin, viewer, logged_in
+    ):
+        url = reverse("feedback:webhook-of", args=[make_transport(kind=kind).pk])
         client = logged_in(admin)
-        client.post(reverse("feedback:webhook-make", args=[transport.pk]))
-        client.post(reverse("feedback:webhook-make", args=[transport.pk]))
-        secret = WebhookEndpoint.objects.get().secret
+        client.post(url)
+        client.post(url)
+        endpoint = WebhookEndpoint.objects.get()
         assert AuditEntry.objects.get().verb == "webhook.make"
-        assert secret in client.get("/feedback/webhooks/").content.decode()
-        assert secret not in logged_in(viewer).get("/feedback/webhooks/").content.decode()
+        page, seen = client.get(url).content.decode(), logged_in(viewer).get(url).content.decode()
+        assert endpoint.secret in page
+        assert endpoint.secret not in seen
+        if kind == "brevo":
+            assert endpoint.revealed_key() in page
+            assert endpoint.revealed_key() not in seen
+        assert url in client.get("/feedback/webhooks/").content.decode()
 
     def test_is_made_by_admins(self, operator, logged_in):
-        url = reverse("feedback:webhook-make", args=[make_transport(kind="amazon_ses").pk])
+        url = reverse("feedback:webhook-of", args=[make_transport(kind="amazon_ses").pk])
         client = logged_in(operator)
         assert client.post(url).status_code == 403
-        assert url not in client.get("/feedback/webhooks/").content.decode()
+        assert '<button class="button primary"' not in client.get(url).content.decode()
+
+    def test_a_key_is_kept_and_never_shown(self, admin, logged_in):
+        transport = make_transport(kind="mailgun")
+        client = logged_in(admin)
+        client.post(reverse("feedback:webhook-of", args=[transport.pk]))
+        url = reverse("feedback:webhook-key", args=[transport.pk])
+        assert client.post(url, {"key": ""}).status_code == 422
+        assert client.post(url, {"key": "schlüssel"}).status_code == 422
+        client.post(url, {"key": " very-secret-key "})
+        assert WebhookEndpoint.objects.get().revealed_key() == "very-secret-key"
+        page = client.get(reverse("feedback:webhook-of", args=[transport.pk])).content.decode()
+        assert "very-secret-key" not in page
+
+    def test_a_new_address_makes_the_old_one_worthless(self, admin, logged_in):
+        transport = make_transport(kind="brevo")
+        client = logged_in(admin)
+        client.post(reverse("feedback:webhook-of", args=[transport.pk]))
+        old = WebhookEndpoint.objects.get()
+        renew = reverse("feedback:webhook-renew", args=[transport.pk])
+        assert old.secret not in client.get(renew).content.decode()
+        client.post(renew)
+        new = WebhookEndpoint.objects.get()
+        assert (new.secret, new.revealed_key()) != (old.secret, old.revealed_key())
+        assert client.post(reverse("feedback:webhook", args=[old.secret])).status_code == 404
+
+    def test_a_transport_without_webhooks_has_no_page(self, admin, logged_in):
+        url = reverse("feedback:webhook-of", args=[make_transport().pk])
+        assert logged_in(admin).get(url).status_code == 404
 
 
 def test_a_complaint_page_shows_who_complained(sent, viewer, logged_in):

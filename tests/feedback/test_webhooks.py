@@ -331,14 +331,15 @@ class TestAddress:
         assert client.post("/feedback/webhooks/guess/", b"{}", content_type="text/plain").status_code == 404  # fmt: skip
         assert not RawFeedback.objects.exists()
 
-    def test_a_get_is_refused(self, client, endpoint):
+    def test_who_only_looks_whether_it_is_there_keeps_nothing(self, client, endpoint):
         url = reverse("feedback:webhook", args=[endpoint.secret])
-        assert client.get(url).status_code == 405
+        assert client.get(url).status_code == 200
         assert client.head(url).status_code == 200
+        assert not RawFeedback.objects.exists()
 
     def test_too_big_a_body_is_refused(self, client, endpoint):
         url = reverse("feedback:webhook", args=[endpoint.secret])
-        response = client.post(url, b"x" * 1_000_001, content_type="text/plain")
+        response = client.post(url, b"x" * 2_000_001, content_type="text/plain")
         assert response.status_code == 413
         assert not RawFeedback.objects.exists()
 

@@ -1,0 +1,200 @@
+"""Every provider's calls count once, in any order, and only with proof; what proves nothing changes nothing."""
+
+import time
+
+import pytest
+from django.urls import reverse
+
+from mailops.feedback import proving
+from mailops.feedback.confirming import make_endpoint, set_key
+from mailops.feedback.models import RawFeedback
+from mailops.feedback.processing import process_pending
+from mailops.outbox.models import Event, EventKind, Status
+from mailops.outbox.tokens import envid
+from mailops.suppressions.models import Suppression
+from tests.factories import make_transport
+from tests.feedback.conftest import make_sent
+from tests.feedback.esp_calls import ID, KEYS, MESSAGE_IDS, PAYLOADS, now, signed
+
+STATE = RawFeedback.State
+
+
+class Provider:
+    """One transport with its webhook, and a message it took."""
+
+    def __init__(self, kind, client, admin):
+        self.kind, self.client = kind, client
+        self.transport = make_transport(kind=kind)
+        self.endpoint = make_endpoint(transport=self.transport, actor=admin)
+        if kind in KEYS:
+            set_key(endpoint=self.endpoint, key=KEYS[kind], actor=admin)
+        self.sent = make_sent(
+            transport=self.transport, transport_message_id=MESSAGE_IDS.get(kind, ID)
+        )
+
+    def call(self, what, *, at=None, proven=True, read=True):
+        body = what if not isinstance(what, str) else PAYLOADS[self.kind](what, at or now())
+        password = self.endpoint.revealed_key() if self.kind not in KEYS else ""
+        text, headers = signed(self.kind, body, self.endpoint.url, password)
+        return self.post(text, headers if proven else {}, read=read)
+
+    def post(self, text, headers, *, read=True):
+        form = self.kind == "mandrill" and "=" in text[:40]
+        response = self.client.post(
+            reverse("feedback:webhook", args=[self.endpoint.secret]),
+            text,
+            content_type="application/x-www-form-urlencoded" if form else "application/json",
+            headers=headers,
+        )
+        assert response.status_code == 200
+        while read and process_pending():
+            pass
+        return RawFeedback.objects.latest("id")
+
+    @property
+    def state(self):
+        self.sent.refresh_from_db()
+        kinds = sorted(self.sent.events.values_list("kind", flat=True))
+        reasons = list(Suppression.objects.values_list("reason", flat=True))
+        return self.sent.status, kinds, reasons
+
+
+@pytest.fixture
+def provider(client, admin):
+    return lambda kind: Provider(kind, client, admin)
+
+
+@pytest.mark.parametrize("kind", PAYLOADS)
+class TestEveryProvider:
+    def test_a_bounce_settles_and_suppresses(self, kind, provider):
+        told = provider(kind)
+        row = told.call("bounced")
+        assert (row.state, row.is_verified, row.message) == (STATE.PROCESSED, True, told.sent), row.reason  # fmt: skip
+        assert told.state == (Status.BOUNCED, [EventKind.RETURNED], ["hard_bounce"])
+        told.endpoint.refresh_from_db()
+        assert told.endpoint.last_proven_at
+
+    def test_once_three_times_and_shuffled_end_the_same(self, kind, provider):
+        ends = set()
+        at = now()
+        whats = ["delivered", "bounced"] if kind == "postal" else ["delivered", "bounced", "complained"]  # fmt: skip
+        for order in (whats, [*whats * 2, *whats[::-1]], whats[::-1]):
+            Event.objects.all().delete()
+            Suppression.objects.all().delete()
+            RawFeedback.objects.all().delete()
+            told = provider(kind)
+            for what in order:
+                told.call(what, at=at + whats.index(what), read=False)
+            while process_pending():
+                pass
+            ends.add(str(told.state))
+            told.sent.delete()
+            told.transport.delete()
+        assert len(ends) == 1, ends
+
+    def test_without_proof_changes_nothing(self, kind, provider):
+        told = provider(kind)
+        if kind in {"mailgun", "unisender_go"}:  # their proof is in the body
+            at = now()
+            body, _ = signed(kind, PAYLOADS[kind]("bounced", at), told.endpoint.url)
+            row = told.post(body.replace(f'"token": "bounced-{at}"', '"token": "x"').replace('"auth": "', '"auth": "0')[:-1] + "}", {})  # fmt: skip
+        else:
+            row = told.call("bounced", proven=False)
+        assert (row.state, row.is_verified) == (STATE.QUARANTINED, False)
+        assert row.reason
+        assert told.state == (Status.ACCEPTED, [], [])
+
+    def test_proven_but_nonsense_is_kept_for_a_person(self, kind, provider):
+        told = provider(kind)
+        if kind == "mailgun":
+            body = PAYLOADS[kind]("bounced", now()) | {"event-data": []}
+        else:
+            body = {"auth": "AUTH", "x": [[[1]]]}
+        row = told.call(body)
+        assert row.state == STATE.QUARANTINED or "nothing that mailops records" in row.reason
+        assert told.state == (Status.ACCEPTED, [], [])
+
+    def test_of_another_transports_message_changes_nothing(self, kind, provider):
+        told = provider(kind)
+        told.sent.transport = make_transport(kind=kind, name="another")
+        told.sent.save()
+        row = told.call("bounced")
+        assert row.state == STATE.QUARANTINED
+        assert told.state == (Status.ACCEPTED, [], [])
+
+
+class TestProof:
+    def test_a_key_that_is_missing_is_asked_for_and_replay_then_reads_it(self, provider, admin):
+        told = provider("mailtrap")
+        told.endpoint.key = b""
+        told.endpoint.save()
+        row = told.call("bounced")
+        assert "enter the signature key" in row.reason
+        set_key(endpoint=told.endpoint, key=KEYS["mailtrap"], actor=admin)
+        from mailops.feedback.replaying import replay
+
+        replay(row=row, actor=admin)
+        assert told.state[0] == Status.BOUNCED
+
+    def test_a_password_is_never_archived(self, provider):
+        told = provider("brevo")
+        row = told.call("bounced")
+        assert told.endpoint.revealed_key() not in str(row.headers)
+        assert row.headers[proving.BASIC] == "right"
+
+    def test_a_note_of_ours_can_not_be_brought_along(self, provider):
+        told = provider("postmark")
+        body, _ = signed("postmark", PAYLOADS["postmark"]("bounced", now()), "", "")
+        row = told.post(body, {proving.BASIC: "right"})
+        assert row.state == STATE.QUARANTINED
+
+    def test_an_old_signature_is_a_replay(self, provider):
+        told = provider("mailgun")
+        row = told.call("bounced", at=now() - 3 * 86400)
+        assert "replay" in row.reason
+        assert told.state == (Status.ACCEPTED, [], [])
+
+    def test_a_token_of_ours_in_the_metadata_names_the_message(self, provider):
+        told = provider("postmark")
+        token = envid(told.sent.public_id, told.sent.round, told.sent.token_key_id)
+        body = PAYLOADS["postmark"]("bounced", now())
+        row = told.call({**body, "MessageID": "unknown", "Metadata": {"mailops": token}})
+        assert row.message == told.sent
+
+    def test_a_foreign_token_names_nothing(self, provider):
+        told = provider("postmark")
+        token = f"{told.sent.public_id.hex}.0.{'a' * 20}"
+        body = PAYLOADS["postmark"]("bounced", now())
+        row = told.call({**body, "MessageID": "unknown", "Metadata": {"mailops": token}})
+        assert row.state == STATE.QUARANTINED
+
+
+class TestBombs:
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "[" + "{}," * 100_000 + "{}]",
+            "[" * 500_000,
+            '{"a":' * 100_000,
+            "9" * 1_000_000,
+            '[{"event": "bounce"}' + ',{"event": "bounce", "email": "a@b.example"}' * 40_000 + "]",
+            "\x00" * 1_000_000,
+        ],
+        ids=range(6),
+    )
+    def test_are_put_away_quickly(self, text, provider):
+        told = provider("brevo")
+        _, headers = signed("brevo", {}, "", told.endpoint.revealed_key())
+        begun = time.process_time()
+        row = told.post(text, headers)
+        assert row.state in {STATE.QUARANTINED, STATE.PROCESSED}
+        assert not row.result.get("events", [])[100:]
+        assert time.process_time() - begun < 2
+        assert told.state == (Status.ACCEPTED, [], [])
+
+    def test_too_big_a_body_is_refused(self, provider):
+        told = provider("brevo")
+        address = reverse("feedback:webhook", args=[told.endpoint.secret])
+        answer = told.client.post(address, "x" * 10_000_000, content_type="application/json")
+        assert answer.status_code == 413
+        assert not RawFeedback.objects.exists()
