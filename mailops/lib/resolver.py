@@ -112,9 +112,18 @@ class Resolver:
     def _exchange(
         self, question: dns.message.QueryMessage, host: str, port: int
     ) -> dns.message.Message:
-        response, _ = dns.query.udp_with_fallback(
-            question, host, timeout=self.query_seconds, port=port, ignore_unexpected=True
-        )
+        kind = socket.AF_INET6 if ":" in host else socket.AF_INET
+        with socket.socket(kind, socket.SOCK_DGRAM) as udp:
+            udp.setblocking(False)
+            udp.connect((host, port))  # so that nobody else can answer, and a closed port says so
+            response, _ = dns.query.udp_with_fallback(
+                question,
+                host,
+                timeout=self.query_seconds,
+                port=port,
+                ignore_unexpected=True,
+                udp_sock=udp,
+            )
         return response
 
 

@@ -126,7 +126,8 @@ class _Check:
         """Evaluate the record of `domain` (section 4)."""
         if "." not in domain.removesuffix(".") or not is_askable(domain) or domain.startswith("["):
             return _Outcome(Result.NONE, f"“{domain}” is not a domain name with a record.", domain)
-        records = [text for text in self._known(domain, "TXT", domain).values if is_spf(text)]
+        texts = self._known(_presented(domain), "TXT", domain).values
+        records = [text for text in texts if is_spf(text)]
         if not records:
             return _Outcome(Result.NONE, f"{domain} publishes no SPF record.", domain)
         if len(records) > 1:
@@ -167,7 +168,7 @@ class _Check:
         if term.name == "ptr":
             return self._is_named_below(target)
         # a name that no server can have matches nothing (section 4.8)
-        return is_askable(target) and self._is_found(target, term, domain, record)
+        return is_askable(target) and self._is_found(_presented(target), term, domain, record)
 
     def _is_found(self, target: str, term: SpfTerm, domain: str, record: Spf) -> bool:
         if term.name == "exists":
@@ -252,7 +253,7 @@ class _Check:
             return ""
         self.is_explaining = True
         target = self._target(term, outcome.domain)
-        texts = self._ask(target, "TXT").values if is_askable(target) else ()
+        texts = self._ask(_presented(target), "TXT").values if is_askable(target) else ()
         if len(texts) != 1 or not is_explanation(texts[0]):
             return ""
         return expand(texts[0], self._values(outcome.domain))
@@ -285,9 +286,14 @@ class _Check:
         return answer
 
     def _ask(self, name: str, rdtype: str) -> Told:
-        answer = self.asks(name.replace("\\", "\\\\"), rdtype)
+        answer = self.asks(name, rdtype)
         self.questions.append(f"{rdtype} {name}: {', '.join(answer.values) or answer.detail}")
         return answer
+
+
+def _presented(name: str) -> str:
+    """Return a name of our own making as zone files write it; those from DNS come so."""
+    return name.replace("\\", "\\\\")
 
 
 def _is_below(name: str, domain: str) -> bool:

@@ -99,7 +99,12 @@ class TestEvaluateSpf:
 
     @pytest.mark.parametrize(
         "more",
-        [["--ip", "1.2.3"], ["--nameserver", "x:y"], ["--nameserver", "a..b:53"]],
+        [
+            ["--ip", "1.2.3"],
+            ["--ip", "fe80::1%lo"],
+            ["--nameserver", "x:y"],
+            ["--nameserver", "a..b:53"],
+        ],
     )
     def test_nonsense_is_2(self, server, more):
         with pytest.raises(CommandError) as error:

@@ -102,6 +102,7 @@ class TestResolver:
         server.__exit__(None, None, None)
         answer = Resolver((("127.0.0.1", port),), query_seconds=0.2)("acme.example", "TXT")
         assert answer.status is Status.TIMEOUT
+        assert "can't be reached" in answer.detail
         server.__init__(ZONES)
         server.__enter__()
 

@@ -64,8 +64,10 @@ def _evidence(answer: Answer) -> list[str]:
 def find_selectors(domain: str, asks: Asks) -> list[str]:
     """Return those of the usual selectors at which `domain` publishes a key, for a domain of which nothing is known."""
     below = asks(f"_domainkey.{domain}", "TXT")
-    if below.status is Status.NXDOMAIN or not below.is_known:
-        return []  # nothing stands below (RFC 8020), or nobody answers
+    if below.status is Status.NXDOMAIN:
+        return []  # nothing stands below (RFC 8020)
+    if not below.is_known:
+        return [USUAL_SELECTORS[0]]  # so that what isn't known is not told as missing
     hosts = {selector: f"{selector}._domainkey.{domain}" for selector in USUAL_SELECTORS}
     with ThreadPoolExecutor(ASKERS) as pool:
         answers = list(pool.map(lambda host: asks(host, "TXT"), hosts.values()))

@@ -31,7 +31,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            ip = ipaddress.ip_address(options["ip"])
+            ip = ipaddress.ip_address(options["ip"].strip())
+            if "%" in str(ip):
+                raise ValueError(f"{ip} is an address of one link only")  # noqa: TRY301
             asks = Memo(the_resolver(options["nameserver"]), seconds=SECONDS)
         except ValueError as error:
             raise CommandError(str(error), returncode=NONSENSE) from error
