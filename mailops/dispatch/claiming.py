@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -15,6 +15,7 @@ from mailops.dispatch.limits import close_buckets, open_buckets
 from mailops.dispatch.rules import Rules, read_rules
 from mailops.dispatch.sharing import Gate, share_out
 from mailops.dispatch.spilling import spilled
+from mailops.dispatch.standing_in import unable
 from mailops.outbox.ledger import fetch_dicts, fetch_rows
 from mailops.outbox.queues import Queue, due_queues
 
@@ -77,6 +78,7 @@ def usable_carriers(lane: str) -> list[Carrier]:
     Through its first route goes all of a stream's mail. Through a later one goes what those before it may send no more
     today, and everything while they stand still: a person or a fault of theirs paused them, or their breaker is open. One
     that a guardrail paused, or that was asked for less, keeps its mail: another address would only spread the trouble.
+    Nobody stands in through whom the stream's From would not pass DMARC.
     """
     rows = fetch_dicts(
         """
@@ -106,7 +108,8 @@ def usable_carriers(lane: str) -> list[Carrier]:
         """,
         [lane],
     )
-    return [_carrier(row) for row in rows]
+    carriers = [_without_the_unable(_carrier(row)) for row in rows]
+    return [carrier for carrier in carriers if carrier.stream_ids]
 
 
 def _carrier(row: dict[str, Any]) -> Carrier:
@@ -119,6 +122,18 @@ def _carrier(row: dict[str, Any]) -> Carrier:
         is_in_trouble=row["is_in_trouble"],
         is_probed=row["is_probed"],
         credential_id=row["credential_id"],
+    )
+
+
+def _without_the_unable(carrier: Carrier) -> Carrier:
+    left_out = unable(carrier.transport_id, carrier.stands_in_for)
+    if not left_out:
+        return carrier
+    return replace(
+        carrier,
+        stream_ids=tuple(pk for pk in carrier.stream_ids if pk not in left_out),
+        before=tuple(pair for pair in carrier.before if pair[0] not in left_out),
+        stands_in_for=carrier.stands_in_for - left_out,
     )
 
 

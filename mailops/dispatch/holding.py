@@ -11,6 +11,7 @@ from mailops.dispatch.models import Allowance
 from mailops.dispatch.rules import Rules, read_rules
 from mailops.dispatch.seats import count_held
 from mailops.dispatch.standing import Standing, standing_of
+from mailops.dispatch.standing_in import able
 from mailops.lib.mailbox_providers import name_of
 from mailops.outbox.queues import Queue, due_queues
 from mailops.transports.models import PauseCause, Stream, Transport
@@ -45,6 +46,8 @@ def holds_of(campaign: Campaign) -> list[Hold]:
         for one in transports.values()
         for hold in _stops(standing_of(one), list(in_use.values()))
     ]
+    if not in_use:
+        holds += _unable(stream, list(transports.values())[1:])
     queues = [queue for queue in due_queues([stream.pk]) if queue.campaign == campaign.pk]
     for transport in in_use.values() if queues else ():
         rules = read_rules(transport.pk, [stream.pk])
@@ -87,6 +90,18 @@ def _stops(standing: Standing, in_use: Iterable[Transport]) -> Iterator[Hold]:
     for pressure in standing.pressures:
         title = f"{transport} sends {pressure.place_name} {pressure.now_at_most:,} a minute at most"
         yield Hold(title, pressure.sentence, pressure.detail, pressure.since, "warn")
+
+
+def _unable(stream: Stream, transports: list[Transport]) -> Iterator[Hold]:
+    """Name the transports that run and must not stand in for the first."""
+    allowed = able(stream)
+    for transport in transports:
+        if transport.pk not in allowed and not transport.is_paused:
+            yield Hold(
+                f"{transport} does not stand in",
+                f"Mail from {stream.domain} would not pass DMARC through it; the stream's page tells what to change.",
+                tone="warn",
+            )
 
 
 def _with_stand_in(sentence: str, names: str) -> str:

@@ -1,21 +1,31 @@
 """A stream's next transport stands in for one that stands still, and leaves the mail to it once that is well."""
 
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
+from django.urls import reverse
 from django.utils import timezone
 
+from mailops.dispatch import standing_in
 from mailops.dispatch.claiming import Claimer, release, usable_carriers
 from mailops.dispatch.models import Pressure, Worker
 from mailops.outbox.models import Event, Message
 from mailops.outbox.tokens import current_token_key_id
+from mailops.protocol.alignment import Result
+from mailops.transports.alignment import Crossing
 from mailops.transports.models import Route, WarmUp
 from tests.dispatch.test_delivery import deliver
-from tests.factories import make_message, make_stream, make_transport
+from tests.factories import make_campaign, make_message, make_stream, make_transport
 from tests.outbox.doubts import doubt
 from tests.smtp_server import SmtpServer
 
 pytestmark = pytest.mark.django_db
+FOUND = {
+    "unknown": None,
+    "pass": SimpleNamespace(result=Result.PASS),
+    "fail": SimpleNamespace(result=Result.FAIL),
+}
 
 
 @pytest.fixture
@@ -122,6 +132,50 @@ class TestStandsIn:
         make_message(stream=stream)
         first.pause("person")
         assert claim() == {second.pk: 1}
+
+
+class TestAligned:
+    @pytest.fixture
+    def results(self, monkeypatch, ways):
+        """Return a function that says what DMARC makes of mail by the first and by the second route."""
+        stream, first, second = ways
+
+        def say(by_first, by_second):
+            crossings = [
+                Crossing(stream, first, True, FOUND[by_first], ""),
+                Crossing(stream, second, False, FOUND[by_second], ""),
+            ]
+            monkeypatch.setattr(standing_in, "crossings_of", lambda *_: crossings)
+
+        return say
+
+    @pytest.mark.parametrize(
+        ("by_first", "by_second", "may"),
+        [
+            ("pass", "pass", True),
+            ("pass", "fail", False),
+            ("pass", "unknown", False),
+            ("unknown", "unknown", True),
+            ("unknown", "fail", False),
+            ("fail", "pass", True),
+        ],
+    )
+    def test_only_where_the_from_passes(self, ways, results, by_first, by_second, may):
+        stream, first, second = ways
+        make_message(stream=stream)
+        results(by_first, by_second)
+        first.pause("person")
+        assert claim() == ({second.pk: 1} if may else {})
+
+    def test_the_campaign_s_page_says_who_must_not(self, ways, results, viewer, logged_in):
+        stream, first, second = ways
+        campaign = make_campaign(stream=stream, state="running", started_at=timezone.now())
+        results("pass", "fail")
+        first.pause("person")
+        panel = reverse("dispatch:campaign-panel", args=[campaign.pk])
+        page = logged_in(viewer).get(panel).content.decode()
+        assert f"{second} does not stand in" in page
+        assert "meanwhile" not in page
 
 
 class TestDoubt:
