@@ -13,12 +13,13 @@ from mailops.accounts.models import User
 from mailops.domains.checks.verdict import Verdict
 from mailops.domains.examining import NOT_OURS_TO_KNOW, examine, worst
 from mailops.domains.expected import expectations_of
-from mailops.domains.models import CheckStatus, Domain, Finding, FindingChange
+from mailops.domains.models import BY_SCHEDULE, CheckStatus, Domain, Finding, FindingChange
 from mailops.domains.observing import observe
 from mailops.lib.dns_answers import Asks
 from mailops.lib.resolver import resolve
 
-# slower while all is well, sooner while somebody may be mending it
+SOONEST = timedelta(minutes=15)  # after a change, which may be one of several
+# slower the longer all is well, up to this; sooner while somebody may be mending it
 RECHECK_AFTER = {
     CheckStatus.OK: timedelta(hours=6),
     CheckStatus.WARNING: timedelta(hours=6),
@@ -35,9 +36,18 @@ def check_domain(
     now = timezone.now()
     with transaction.atomic():
         domain = Domain.objects.select_for_update().get(pk=domain.pk)
-        observe(domain, examination.seen, now=now)
-        findings = _write(domain, examination.verdicts, now)
-        if examination.facts:
+        noticed_by = actor.email if actor else BY_SCHEDULE
+        is_changed = observe(
+            domain,
+            examination.seen,
+            now=now,
+            noticed_by=noticed_by,
+            differences=examination.differences if examination.asked_authority else None,
+        )
+        findings = _write(domain, examination.verdicts, now, noticed_by)
+        is_changed |= domain.finding_changes.from_known().filter(at__gte=Now()).exists()
+        domain.changed_at = now if is_changed else domain.changed_at
+        if examination.facts.is_whole:
             domain.dmarc_facts = examination.facts.as_values()
         _settle(domain, findings, now)
         if actor:
@@ -47,14 +57,18 @@ def check_domain(
     return findings
 
 
-def _write(domain: Domain, verdicts: Sequence[Verdict], now: datetime) -> list[Finding]:
+def _write(
+    domain: Domain, verdicts: Sequence[Verdict], now: datetime, noticed_by: str
+) -> list[Finding]:
     known = {finding.check_name: finding for finding in domain.findings.all()}
-    findings = [_write_one(domain, known.pop(v.check, None), v, now) for v in verdicts]
+    findings = [_write_one(domain, known.pop(v.check, None), v, now, noticed_by) for v in verdicts]
     domain.findings.filter(check_name__in=known).delete()  # nothing of ours needs them any more
     return findings
 
 
-def _write_one(domain: Domain, finding: Finding | None, verdict: Verdict, now: datetime) -> Finding:
+def _write_one(
+    domain: Domain, finding: Finding | None, verdict: Verdict, now: datetime, noticed_by: str
+) -> Finding:
     if finding and verdict.status is CheckStatus.UNKNOWN and finding.status != CheckStatus.UNKNOWN:
         finding.unknown_since_at = finding.unknown_since_at or now
         finding.unknown_sentence = " ".join([verdict.sentence, *verdict.evidence])
@@ -70,6 +84,7 @@ def _write_one(domain: Domain, finding: Finding | None, verdict: Verdict, now: d
             before=before,
             after=verdict.status,
             sentence=verdict.sentence,
+            noticed_by=noticed_by,
         )
     finding.status, finding.sentence, finding.fix = verdict.status, verdict.sentence, verdict.fix
     finding.rfc, finding.evidence, finding.checked_at = verdict.rfc, list(verdict.evidence), now
@@ -91,9 +106,18 @@ def _settle(domain: Domain, findings: Sequence[Finding], now: datetime) -> None:
     elif domain.broken_since_at is None:
         domain.broken_since_at = now
     domain.status, domain.checked_at = status, now
-    domain.next_check_at = now + RECHECK_AFTER[CheckStatus.UNKNOWN if is_silent else status]
+    longest = RECHECK_AFTER[CheckStatus.UNKNOWN if is_silent else status]
+    quiet_for = now - domain.changed_at if domain.changed_at else longest
+    domain.next_check_at = now + min(longest, max(SOONEST, quiet_for))
     domain.save(
-        update_fields=["status", "checked_at", "next_check_at", "broken_since_at", "dmarc_facts"]
+        update_fields=[
+            "status",
+            "checked_at",
+            "next_check_at",
+            "broken_since_at",
+            "dmarc_facts",
+            "changed_at",
+        ]
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from django.conf import settings
 
@@ -22,6 +22,7 @@ from mailops.domains.checks.transport_security import (
     check_mta_sts,
     check_tls_rpt,
     fetch_policy,
+    see_tls_rpt,
 )
 from mailops.domains.checks.verdict import Problem, Seen, Verdict, verdict_of
 from mailops.domains.expected import Expectations
@@ -44,7 +45,8 @@ class Examination:
     verdicts: tuple[Verdict, ...]
     seen: tuple[Seen, ...]
     differences: tuple[Difference, ...] = ()  # between the domain's own name servers and ours
-    facts: Facts | None = None  # of DMARC; None where DNS didn't answer
+    facts: Facts = field(default_factory=Facts)  # of DMARC
+    asked_authority: bool = False  # whether the domain's own name servers told anything
 
     @property
     def status(self) -> CheckStatus:
@@ -76,7 +78,7 @@ def examine(
             pool.submit(check_dnssec, expected.domain, asks, unchecked),
         ]
         verdicts = [*looks.verdicts(), *(future.result() for future in alone)]
-        seen = looks.seen()
+        seen = [*looks.seen(), see_tls_rpt(expected.domain, asks)]
         authority = check_authority(expected.domain, seen, asks) if asks_ours else None
     if authority:
         verdicts.append(authority.verdict)
@@ -85,6 +87,7 @@ def examine(
         seen=tuple(seen),
         differences=authority.differences if authority else (),
         facts=looks.facts(),
+        asked_authority=authority is not None and authority.is_told,
     )
 
 
@@ -168,7 +171,7 @@ class _Looks:
         verdicts = {verdict.check: verdict for verdict in looks}
         return check_alignment(self.expected.domain, self.expected.ways, self.facts(), verdicts)
 
-    def facts(self) -> Facts | None:
+    def facts(self) -> Facts:
         return facts_of(self._walk.result(), self.expected.ways, self.asks)
 
     def seen(self) -> list[Seen]:

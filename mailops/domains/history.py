@@ -6,7 +6,7 @@ from datetime import datetime
 from heapq import merge
 from itertools import groupby
 
-from mailops.domains.models import DnsObservation, Domain
+from mailops.domains.models import BY_SCHEDULE, DnsObservation, Domain
 from mailops.domains.words import Word, difference
 
 LIMIT = 1000  # of each; older ones stay in the database
@@ -19,6 +19,11 @@ class Entry:
     status: str
     sentence: str = ""
     words: tuple[Word, ...] = ()
+    noticed_by: str = ""
+
+    @property
+    def by_a_person(self) -> str:
+        return "" if self.noticed_by == BY_SCHEDULE else self.noticed_by
 
 
 def history(domain: Domain) -> list[Entry]:
@@ -30,7 +35,9 @@ def history(domain: Domain) -> list[Entry]:
 
 def _status_changes(domain: Domain) -> Iterator[Entry]:
     for change in domain.finding_changes.order_by("-at")[:LIMIT]:
-        yield Entry(change.at, change.told, change.after, change.sentence)
+        yield Entry(
+            change.at, change.told, change.after, change.sentence, noticed_by=change.noticed_by
+        )
 
 
 def _record_changes(domain: Domain) -> Iterator[Entry]:
@@ -48,6 +55,7 @@ def _record_changes(domain: Domain) -> Iterator[Entry]:
                 title=f"{record} {_what_happened(version, before)}",
                 status="changed" if before else "seen",
                 words=tuple(difference(before.values if before else [], version.values)),
+                noticed_by=version.noticed_by,
             )
 
 

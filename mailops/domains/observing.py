@@ -3,22 +3,48 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from mailops.domains.checks.authority import Difference
 from mailops.domains.checks.verdict import Seen
-from mailops.domains.models import DnsObservation, DnsRecord, Domain
+from mailops.domains.models import BY_SCHEDULE, DnsObservation, DnsRecord, Domain
 
 
-def observe(domain: Domain, seen: Sequence[Seen], *, now: datetime) -> None:
-    """Write down what DNS showed at `now`; where it didn't answer, the last version stays as it was."""
-    kept = []
+def observe(
+    domain: Domain,
+    seen: Sequence[Seen],
+    *,
+    now: datetime,
+    noticed_by: str = BY_SCHEDULE,
+    differences: Sequence[Difference] | None = None,
+) -> bool:
+    """Write down what DNS showed at `now`, and return whether that was new; what didn't answer stays as it was.
+
+    `differences` are those between the domain's own name servers and the resolver, None where they were not asked.
+    """
+    kept, is_new = [], False
     for look in seen:
         record = _record_of(domain, look)
         for name, value in _fields(look, now).items():
             setattr(record, name, value)
+        record.by_server = _by_server(look, differences)
         record.save()
         kept.append(record.pk)
         if look.answer.is_known:
-            _note_version(record, sorted(look.values), now)
+            is_new |= _note_version(record, sorted(look.values), now, noticed_by)
     domain.records.exclude(pk__in=kept).update(is_expected=False)
+    return is_new
+
+
+def _by_server(look: Seen, differences: Sequence[Difference] | None) -> dict[str, list[str]] | None:
+    if differences is None:
+        return None
+    kind = look.values[0].split("=")[0].lower() if look.values else ""
+    return {
+        server: sorted(v for v in values if v.lower().startswith(kind) or look.rtype != "TXT")
+        for one in differences
+        if (one.host, one.rtype) == (look.host, look.rtype)
+        for server, values in one.by_server.items()
+        if sorted(values) != sorted(look.answer.values)
+    }
 
 
 def _record_of(domain: Domain, look: Seen) -> DnsRecord:
@@ -44,10 +70,14 @@ def _fields(look: Seen, now: datetime) -> dict[str, object]:
     }
 
 
-def _note_version(record: DnsRecord, values: list[str], now: datetime) -> None:
+def _note_version(record: DnsRecord, values: list[str], now: datetime, noticed_by: str) -> bool:
+    """Prolong the newest version or begin another; return whether it took the place of one."""
     newest = record.observations.order_by("-first_seen_at").first()
     if newest and newest.values == values:
         newest.last_seen_at = now
         newest.save(update_fields=["last_seen_at"])
-        return
-    DnsObservation.objects.create(record=record, values=values, first_seen_at=now, last_seen_at=now)
+        return False
+    DnsObservation.objects.create(
+        record=record, values=values, first_seen_at=now, last_seen_at=now, noticed_by=noticed_by
+    )
+    return newest is not None

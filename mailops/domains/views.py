@@ -78,10 +78,14 @@ def domain_detail(request: HttpRequest, domain_id: int) -> HttpResponse:
 
 
 def _detail(domain: Domain) -> dict[str, object]:
+    findings = list(domain.findings.worst_first())
+    records = list(domain.records.expected().with_shown())
     return {
         "domain": domain,
-        "findings": domain.findings.worst_first(),
-        "records": domain.records.expected().with_shown(),
+        "findings": [one for one in findings if not one.is_well],
+        "well": [one for one in findings if one.is_well],
+        "records": [one for one in records if one.needs_somebody],
+        "fine_records": [one for one in records if not one.needs_somebody],
         "identities": domain.identities.order_by("name", "id"),
         "requirements": domain.requirements.order_by("kind", "host", "value", "id"),
         "streams": domain.streams.order_by("name"),

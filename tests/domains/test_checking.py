@@ -1,10 +1,13 @@
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from django.utils import timezone
 
 from mailops.accounts.models import AuditEntry
+from mailops.domains import checking
 from mailops.domains.checking import check_domain, check_due_domains
+from mailops.domains.checks.authority import Difference
 from mailops.domains.demo_zones import DEMO_INCLUDE, DEMO_KEY_RECORD
 from mailops.domains.examining import ASKERS
 from mailops.domains.history import history
@@ -45,7 +48,8 @@ class TestCheckDomain:
         assert acme.status == "ok"
         assert all(finding.is_stale for finding in findings if finding.check_name != "alignment")
         assert acme.next_check_at < timezone.now() + timedelta(minutes=6)
-        assert DnsObservation.objects.filter(record__domain=acme, values=[]).count() == 0
+        nothing = DnsObservation.objects.filter(record__domain=acme, values=[])
+        assert set(nothing.values_list("record__purpose", flat=True)) == {"tls_rpt"}  # never there
 
     def test_a_silent_resolver_does_not_heal_either(self, acme, asks, good):
         del good.zones["_dmarc.acme.example"]
@@ -188,3 +192,36 @@ class TestSubdomain:
         evidence = news.findings.get(check_name="alignment").evidence
         assert any("bounces.acme.example: aligned" in line for line in evidence)
         assert news.records.get(purpose="dmarc").host == "_dmarc.acme.example"
+
+
+class TestVersions:
+    def test_tell_who_noticed_and_bring_the_next_look_forward(self, acme, asks, good, oncall):
+        check_domain(acme, asks=asks)
+        good.zones["_dmarc.acme.example"]["TXT"] = ["v=DMARC1; p=none; rua=mailto:d@acme.example"]
+        check_domain(acme, asks=asks, actor=oncall)
+        acme.refresh_from_db()
+        assert acme.next_check_at < timezone.now() + timedelta(minutes=16)
+        changed = [entry for entry in history(acme) if entry.by_a_person]
+        assert {entry.by_a_person for entry in changed} == {oncall.email}
+        assert any("_dmarc.acme.example changed" in entry.title for entry in changed)
+
+    def test_the_looks_grow_rarer_the_longer_nothing_changes(self, acme, asks):
+        Domain.objects.filter(pk=acme.pk).update(changed_at=timezone.now() - timedelta(hours=2))
+        check_domain(acme, asks=asks)
+        acme.refresh_from_db()
+        wait = acme.next_check_at - timezone.now()
+        assert timedelta(hours=1, minutes=50) < wait < timedelta(hours=2, minutes=10)
+
+    def test_what_the_domains_own_servers_show_is_kept_beside(self, acme, asks, monkeypatch):
+        host = "_dmarc.acme.example"
+        differs = Difference(
+            host, "TXT", ("v=DMARC1; p=reject",), {"ns1.acme.example": ("v=DMARC1; p=none",)}
+        )
+        real = checking.examine
+        monkeypatch.setattr(
+            checking, "examine",
+            lambda *of: replace(real(*of), differences=(differs,), asked_authority=True),
+        )  # fmt: skip
+        check_domain(acme, asks=asks)
+        assert acme.records.get(host=host).by_server == {"ns1.acme.example": ["v=DMARC1; p=none"]}
+        assert acme.records.get(purpose="mx").servers_agree

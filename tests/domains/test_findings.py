@@ -175,7 +175,7 @@ CASES = {
     ),
     "silent policy": (
         {"_dmarc.a.test": "silent"},
-        {"dmarc": "unknown", "alignment": "unknown", "bulk_senders": "unknown"},
+        {"dmarc": "unknown", "bulk_senders": "unknown"},
     ),
     # MX and reverse DNS
     "null mx": (

@@ -38,6 +38,9 @@ class Facts:
     is_spf_strict: bool = False
     is_dkim_strict: bool = False
     policy: str = ""  # in force; empty: none is published
+    is_whole: bool = (
+        True  # False: DNS didn't answer, and only the very same domain is known to be aligned
+    )
 
     @classmethod
     def kept(cls, values: Mapping[str, Any]) -> Self:
@@ -47,10 +50,10 @@ class Facts:
         return asdict(self)
 
 
-def facts_of(walk: TreeWalk, ways: Sequence[Way], asks: Asks) -> Facts | None:
-    """Return what `walk` found, and whose the return paths are; None where DNS didn't answer."""
+def facts_of(walk: TreeWalk, ways: Sequence[Way], asks: Asks) -> Facts:
+    """Return what `walk` found, and whose the return paths are."""
     if walk.failure:
-        return None
+        return Facts(is_whole=False)
     record = walk.policy_step.record if walk.policy_step else None
     hosts = {way.return_path for way in ways if way.return_path} - {walk.domain}
     walks = {host: walk_tree(host, asks) for host in hosts}
@@ -81,22 +84,21 @@ def align_way(
 
 
 def check_alignment(
-    domain: str, ways: Sequence[Way], facts: Facts | None, verdicts: Mapping[str, Verdict]
+    domain: str, ways: Sequence[Way], facts: Facts, verdicts: Mapping[str, Verdict]
 ) -> Verdict:
     """Check that mail passes DMARC whichever way it leaves; `verdicts` are those of SPF and DKIM, by check."""
-    if facts is None:
-        return _unknown([])
 
     def works(check: str) -> bool | None:
         return WORKS.get(verdicts[check].status) if check in verdicts else None
 
     found = {way: align_way(domain, way, facts, works) for way in ways}
     evidence = [
-        f"From domain {domain}, organizational domain {facts.organizations[domain]}",
+        f"From domain {domain}, organizational domain {facts.organizations.get(domain, 'not known')}",
         *(line for way, alignment in found.items() for line in _lines(way, alignment)),
     ]
     results = {alignment.result for alignment in found.values()}
-    if Result.UNKNOWN in results and Result.FAIL not in results:
+    is_open = Result.UNKNOWN in results and Result.FAIL not in results
+    if is_open or (not facts.is_whole and results != {Result.PASS}):
         return _unknown(evidence)
     problems = [problem for way, one in found.items() if (problem := _problem(domain, way, one))]
     legs = sorted({leg for one in found.values() for leg in one.passes_by}, reverse=True)

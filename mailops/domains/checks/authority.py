@@ -45,6 +45,10 @@ class Authority:
     verdict: Verdict
     differences: tuple[Difference, ...]
 
+    @property
+    def is_told(self) -> bool:
+        return self.verdict.status is not CheckStatus.UNKNOWN
+
 
 def _shown(values: Iterable[str]) -> str:
     return " | ".join(values) or "nothing"

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterator
 
-from mailops.domains.checks.verdict import Problem, Verdict, unanswered, verdict_of
-from mailops.domains.models import CheckStatus
+from mailops.domains.checks.verdict import Problem, Seen, Verdict, unanswered, verdict_of
+from mailops.domains.models import CheckStatus, DnsRecord
 from mailops.lib.dns_answers import Asks
 from mailops.lib.egress import EgressFault
 from mailops.lib.fetching import Fetched, fetch
@@ -137,6 +137,23 @@ def check_tls_rpt(domain: str, asks: Asks) -> Verdict:
     problems = list(_tls_rpt_problems(host, records))
     well = "Reports on TLS go where the record says."
     return verdict_of("tls_rpt", problems, well=well, rfc=TLS_RPT_RFC, evidence=records)
+
+
+def see_tls_rpt(domain: str, asks: Asks) -> Seen:
+    """Return what DNS shows of the record that asks for reports on TLS, and one to begin with."""
+    host = f"_smtp._tls.{domain}"
+    answer = asks(host, "TXT")
+    records = tuple(value for value in answer.values if value.lower().startswith("v=tlsrptv1"))
+    usable = len(records) == 1 and not list(_tls_rpt_problems(host, list(records)))
+    return Seen(
+        purpose=DnsRecord.Purpose.TLS_RPT,
+        host=host,
+        rtype="TXT",
+        answer=answer,
+        values=records,
+        to_publish=records[0] if usable else f"v=TLSRPTv1; rua=mailto:postmaster@{domain}",
+        needed_by="reports of those who could not send to it by TLS",
+    )
 
 
 def _tls_rpt_problems(host: str, records: list[str]) -> Iterator[Problem]:

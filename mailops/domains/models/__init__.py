@@ -1,6 +1,7 @@
 """Sender domains: the records we expect, what DNS shows, how that changed, and the keys that sign."""
 
 from mailops.domains.models.domain import (
+    BY_SCHEDULE,
     SEVERITY,
     CheckStatus,
     DnsObservation,
@@ -15,6 +16,7 @@ from mailops.domains.models.domain import (
 from mailops.domains.models.signing import SigningKey
 
 __all__ = [
+    "BY_SCHEDULE",
     "SEVERITY",
     "CheckStatus",
     "DnsObservation",

@@ -31,6 +31,9 @@ SEVERITY = {
 _BREAKS_BULK = r"^(alignment|spf|dkim|dmarc)(:|$)"
 
 
+BY_SCHEDULE = "schedule"
+
+
 class DomainQuerySet(models.QuerySet["Domain"]):
     def with_grace(self) -> Self:
         """Annotate `failing_since_at`, when what is broken now of authentication broke, and `bulk_stops_at`."""
@@ -71,6 +74,7 @@ class Domain(models.Model):
         default=72
     )  # how long authentication may be broken before bulk mail stops
     bulk_stopped_at = models.DateTimeField(null=True)  # when it was stopped for that
+    changed_at = models.DateTimeField(null=True)  # when a record or an answer last was another
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -231,6 +235,10 @@ class Finding(ChecksSomething):
         return self.status in {CheckStatus.WARNING, CheckStatus.ERROR}
 
     @property
+    def is_well(self) -> bool:
+        return self.status == CheckStatus.OK and not self.is_stale
+
+    @property
     def is_stale(self) -> bool:
         """Tell whether the status is only the last one known, since DNS doesn't answer."""
         return self.unknown_since_at is not None
@@ -258,6 +266,7 @@ class FindingChange(ChecksSomething):
     before = models.CharField(max_length=10, choices=CheckStatus.choices)
     after = models.CharField(max_length=10, choices=CheckStatus.choices)
     sentence = models.TextField()
+    noticed_by = models.CharField(max_length=254, default=BY_SCHEDULE)  # or who pressed
     at = models.DateTimeField(db_default=Now())
 
     class Meta:
@@ -297,6 +306,7 @@ class DnsRecord(models.Model):
         DMARC = "dmarc", "DMARC"
         RETURN_PATH = "return_path", "Return path"
         MX = "mx", "MX"
+        TLS_RPT = "tls_rpt", "TLS reports"
 
     class State(models.TextChoices):
         UNKNOWN = "unknown", "Not known"  # not looked for yet, or DNS didn't answer
@@ -316,6 +326,9 @@ class DnsRecord(models.Model):
     state = models.CharField(max_length=10, choices=State.choices, default=State.UNKNOWN)
     asked_at = models.DateTimeField(null=True)
     failure = models.TextField(blank=True)  # why DNS couldn't tell when it was last asked
+    by_server = models.JSONField(
+        null=True
+    )  # the domain's own name servers that show something else → their values; null: not asked
 
     class Meta:
         constraints: ClassVar = [
@@ -329,6 +342,24 @@ class DnsRecord(models.Model):
         """Say what needs it: "for transport Relay"."""
         words = re.sub(r"\b(?:person: |(transport): )", r"\1 ", self.needed_by).strip()
         return words if not words or words.startswith("inherited") else f"for {words}"
+
+    @property
+    def is_optional(self) -> bool:
+        """Whether mail passes without it."""
+        return self.purpose == self.Purpose.TLS_RPT
+
+    @property
+    def shown_state(self) -> str:
+        is_missing = self.state == self.State.MISSING
+        return "optional" if is_missing and self.is_optional else self.state
+
+    @property
+    def needs_somebody(self) -> bool:
+        return self.shown_state in {"missing", "differs", "unknown"}
+
+    @property
+    def servers_agree(self) -> bool:
+        return self.by_server == {}
 
     @property
     def differs(self) -> bool:
@@ -351,6 +382,7 @@ class DnsObservation(models.Model):
     values = models.JSONField(default=list)  # sorted; empty: the record wasn't there
     first_seen_at = models.DateTimeField()
     last_seen_at = models.DateTimeField()
+    noticed_by = models.CharField(max_length=254, default=BY_SCHEDULE)  # or who pressed
 
     class Meta:
         indexes: ClassVar = [

@@ -58,6 +58,7 @@ PILLS: dict[str, Pill] = {
     "warning": Pill("Warning", "warn", "warning"),
     "error": Pill("Broken", "bad", "error"),
     "matches": Pill("As it should be", "ok", "check"),
+    "optional": Pill("Optional", "quiet", "minus"),
     "differs": Pill("Differs", "warn", "warning"),
     "changed": Pill("Changed", "busy", "edit"),
     "seen": Pill("Seen", "quiet", "eye"),
