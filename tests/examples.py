@@ -4,6 +4,7 @@ An address joins as soon as all its parts have a line here. A part is named as i
 where two apps use the same name for different rows.
 """
 
+import base64
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,7 @@ from django.db.models import Model
 
 from mailops.accounts.models import User
 from mailops.audiences.models import Import, Membership
-from mailops.content.models import Approval
+from mailops.content.models import Approval, Picture
 from mailops.dispatch.models import Pressure
 from mailops.domains.models import Requirement, SigningKey
 from mailops.domains.signing_keys import make_key
@@ -39,6 +40,9 @@ from tests.factories import (
 )
 from tests.outbox.doubts import make_doubtful, make_relay_log, make_settlement
 
+PIXEL = base64.b64decode(
+    b"iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
 MAIL = b"Subject: Hello\r\nContent-Type: text/html\r\n\r\n<p>Hello</p>\r\n"
 
 
@@ -93,6 +97,10 @@ MAKERS: dict[str, Callable[[], Any]] = {
         mailbox_provider="gmail", defaults={"max_sessions": 5}
     )[0],
     "approval_id": make_approval,
+    "picture_id": lambda: Picture.objects.create(
+        html_hash="0" * 64, scheme="light", width=600, image=PIXEL, image_hash="0" * 64
+    ),
+    "content:language": lambda: "pt",
     "template_id": lambda: make_version().template,
     "audience_id": lambda: make_audience("ann@example.net", "bob@example.net"),
     "membership_id": make_member,

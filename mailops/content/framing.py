@@ -21,15 +21,19 @@ def framed(html: str, look: LookForm) -> HttpResponse:
     Only what the mail itself says about schemes is decided, so a mail without a dark side stays as it is.
     """
     asked = look.cleaned_data if look.is_valid() else {}
-    scheme = asked.get("scheme") or "light"
-    html = _ASKED_SCHEME.sub(
-        lambda match: "(min-width: 0)" if match[1].lower() == scheme else "(max-width: 0)", html
-    )
     return HttpResponse(
-        _OFFERED_SCHEMES.sub(rf"\g<1>{scheme}", html),
+        in_scheme(html, asked.get("scheme") or "light"),
         headers={
             "Content-Security-Policy": CSP.format(" https:" if asked.get("images") else ""),
             "Referrer-Policy": "no-referrer",
             "Cache-Control": "no-store",
         },
     )
+
+
+def in_scheme(html: str, scheme: str) -> str:
+    """Return `html` as a program in one color scheme takes it, whatever the browser's own is."""
+    html = _ASKED_SCHEME.sub(
+        lambda match: "(min-width: 0)" if match[1].lower() == scheme else "(max-width: 0)", html
+    )
+    return _OFFERED_SCHEMES.sub(rf"\g<1>{scheme}", html)

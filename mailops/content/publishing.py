@@ -5,6 +5,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import Max
 
@@ -16,6 +17,7 @@ from mailops.content.languages import language_tags
 from mailops.content.models import MailTemplate, TemplateVersion, Variant
 from mailops.content.people import lacking
 from mailops.content.rendering import RenderError
+from mailops.content.tasks import have_drawn
 
 __all__ = ["create_template", "publish", "restore", "roll_back", "save_draft"]
 
@@ -118,6 +120,8 @@ def publish(
             draft, look, others, actor=actor, note=note, override_reason=override_reason
         )
         _audit_release(version, latest, actor, note or override_reason)
+        if draft.is_mail and settings.MAILOPS_CHROMIUM:
+            have_drawn(version_id=version.pk)
     return version
 
 

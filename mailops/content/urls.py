@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from mailops.content import editing_views, language_views, release_views, views
+from mailops.content import editing_views, language_views, picture_views, release_views, views
 
 app_name = "content"
 
@@ -25,6 +25,8 @@ urlpatterns = [
     path("<int:template_id>/publish/", release_views.template_publish, name="publish"),
     path("<int:template_id>/ask/", release_views.approval_ask, name="ask"),
     path("<int:template_id>/override/", release_views.template_override, name="override"),
+    path("<int:template_id>/pictures/", picture_views.template_pictures, name="pictures"),
+    path("pictures/<int:picture_id>.png", picture_views.picture, name="picture"),
     path("gates/", release_views.gate_list, name="gates"),
     path("approvals/<int:approval_id>/", release_views.approval_detail, name="approval"),
     path("<int:template_id>/archive/", views.template_archive, name="archive"),

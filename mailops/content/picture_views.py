@@ -1,0 +1,82 @@
+"""Two states of a mail side by side as pictures, and the pictures themselves."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.urls import reverse
+from django.views.decorators.cache import cache_control
+
+from mailops.accounts.permissions import Act, needs
+from mailops.content import picturing, tasks
+from mailops.content.differing import State
+from mailops.content.forms import DiffForm
+from mailops.content.models import MailTemplate, Picture
+from mailops.content.showing import version_or_404
+from mailops.lib.htmx import render_page
+
+DONE = 286  # htmx polls no more
+
+
+@needs(Act.SEE, to_change=Act.AUTHOR)
+def template_pictures(request: HttpRequest, template_id: int) -> HttpResponse:
+    """Show what is drawn of two states; a POST has drawn what is missing."""
+    template = get_object_or_404(MailTemplate.objects.select_related("layout"), pk=template_id)
+    numbers = list(template.versions.order_by("-number").values_list("number", flat=True))
+    chosen = request.GET if "old" in request.GET else _newest_step(numbers)
+    form = DiffForm(chosen, numbers=numbers)
+    if not form.is_valid():
+        return render_page(
+            request,
+            "content/template_pictures.html",
+            {"template": template, "form": form},
+            fragment="pictures",
+            status=422,
+        )
+    sides = [form.cleaned_data[name] for name in ("old", "new")]
+    if request.method == "POST":
+        for side in sides:
+            _have_drawn(template, side)
+        address = reverse("content:pictures", args=[template.pk])
+        return redirect(f"{address}?old={sides[0]}&new={sides[1]}&drawing=1")
+    states = [_state(template, side) for side in sides]
+    htmls = [picturing.html_of(state, states[1].sample) for state in states]
+    pairs = picturing.pairs(*htmls)
+    is_whole = all(pair.is_whole for pair in pairs)
+    return render_page(
+        request,
+        "content/template_pictures.html",
+        {
+            "template": template,
+            "form": form,
+            "old": states[0],
+            "new": states[1],
+            "pairs": pairs,
+            "is_whole": is_whole,
+            "is_drawing": "drawing" in request.GET and not is_whole,
+        },
+        fragment="pictures",
+        status=DONE if is_whole and request.headers.get("HX-Request") else 200,
+    )
+
+
+def _newest_step(numbers: list[int]) -> dict[str, str]:
+    return {"old": str(numbers[0]) if numbers else "draft", "new": "draft"}
+
+
+def _state(template: MailTemplate, side: str) -> State:
+    if side == "draft":
+        return State.of_draft(template)
+    return State.of_version(version_or_404(template.pk, int(side)))
+
+
+def _have_drawn(template: MailTemplate, side: str) -> None:
+    if side == "draft":
+        tasks.have_drawn(template_id=template.pk)
+    else:
+        tasks.have_drawn(version_id=version_or_404(template.pk, int(side)).pk)
+
+
+@needs(Act.SEE)
+@cache_control(private=True, immutable=True, max_age=31_536_000)
+def picture(request: HttpRequest, picture_id: int) -> HttpResponse:
+    found = get_object_or_404(Picture, pk=picture_id)
+    return HttpResponse(bytes(found.image), content_type="image/png")
