@@ -77,6 +77,6 @@ def _have_drawn(template: MailTemplate, side: str) -> None:
 
 @needs(Act.SEE)
 @cache_control(private=True, immutable=True, max_age=31_536_000)
-def picture(request: HttpRequest, picture_id: int) -> HttpResponse:
+def picture(_request: HttpRequest, picture_id: int) -> HttpResponse:
     found = get_object_or_404(Picture, pk=picture_id)
     return HttpResponse(bytes(found.image), content_type="image/png")

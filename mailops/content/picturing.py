@@ -121,7 +121,6 @@ def _screenshot(html: str, scheme: str, width: int) -> bytes:
             *("--headless", "--disable-gpu", "--hide-scrollbars", "--no-first-run"),
             *("--disable-background-networking", "--disable-extensions", "--disable-sync"),
             "--host-resolver-rules=MAP * ~NOTFOUND",
-            "--blink-settings=scriptEnabled=false",
             f"--user-data-dir={folder}/profile",
             f"--window-size={width},{HEIGHT}",
             f"--screenshot={target}",
