@@ -22,7 +22,6 @@ from mailops.domains.checks.transport_security import (
     check_mta_sts,
     check_tls_rpt,
     fetch_policy,
-    see_tls_rpt,
 )
 from mailops.domains.checks.verdict import Problem, Seen, Verdict, verdict_of
 from mailops.domains.expected import Expectations
@@ -71,14 +70,10 @@ def examine(
     unchecked = _unchecked(asks)
     asks = Memo(asks, seconds=SECONDS)
     with ThreadPoolExecutor(ASKERS) as pool:
-        looks = _Looks(expected, asks, pool)
-        alone = [
-            pool.submit(check_mta_sts, expected.domain, asks, fetches),
-            pool.submit(check_tls_rpt, expected.domain, asks),
-            pool.submit(check_dnssec, expected.domain, asks, unchecked),
-        ]
-        verdicts = [*looks.verdicts(), *(future.result() for future in alone)]
-        seen = [*looks.seen(), see_tls_rpt(expected.domain, asks)]
+        looks = _Looks(expected, asks, pool, fetches)
+        dnssec = pool.submit(check_dnssec, expected.domain, asks, unchecked)
+        verdicts = [*looks.verdicts(), dnssec.result()]
+        seen = looks.seen()
         authority = check_authority(expected.domain, seen, asks) if asks_ours else None
     if authority:
         verdicts.append(authority.verdict)
@@ -100,7 +95,9 @@ def _unchecked(asks: Asks) -> Asks | None:
 class _Looks:
     """The checks of one domain, begun at once."""
 
-    def __init__(self, expected: Expectations, asks: Asks, pool: ThreadPoolExecutor) -> None:
+    def __init__(
+        self, expected: Expectations, asks: Asks, pool: ThreadPoolExecutor, fetches: Fetches
+    ) -> None:
         self.expected, self.asks = expected, asks
         domain = expected.domain
         self._walk = pool.submit(walk_tree, domain, asks)
@@ -126,7 +123,11 @@ class _Looks:
         self._mx = pool.submit(check_mx, domain, asks)
         self._sending = pool.submit(self._check_addresses)
         self._dmarc = pool.submit(self._check_dmarc)
-        self._bimi = pool.submit(lambda: check_bimi(self._walk.result(), asks))
+        self._optional = [
+            pool.submit(lambda: check_bimi(self._walk.result(), asks)),
+            pool.submit(check_mta_sts, domain, asks, fetches),
+            pool.submit(check_tls_rpt, domain, asks),
+        ]
 
     def _check_dmarc(self) -> Look:
         return check_dmarc(
@@ -153,6 +154,7 @@ class _Looks:
             self._dmarc,
             *self._paths,
             self._mx,
+            *self._optional,
         ]
         return [future.result() for future in futures]
 
@@ -163,7 +165,6 @@ class _Looks:
             *unsigned,
             *(verdict for verdict, _ in self._all()),
             *self._sending.result(),
-            self._bimi.result(),
         ]
 
     def _alignment(self) -> Verdict:

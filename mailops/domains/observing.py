@@ -23,6 +23,8 @@ def observe(
     kept, is_new = [], False
     for look in seen:
         record = _record_of(domain, look)
+        if look.is_optional and not look.values and record.pk is None:
+            continue  # never published, and needn't be
         for name, value in _fields(look, now).items():
             setattr(record, name, value)
         record.by_server = _by_server(look, differences)
@@ -59,10 +61,12 @@ def _record_of(domain: Domain, look: Seen) -> DnsRecord:
 
 
 def _fields(look: Seen, now: datetime) -> dict[str, object]:
-    fields: dict[str, object] = {"rtype": look.rtype, "asked_at": now, "is_expected": True}
+    fields: dict[str, object] = {"rtype": look.rtype, "asked_at": now}
     if not look.answer.is_known:
-        return fields | {"failure": look.answer.detail}
+        kept = {} if look.is_optional else {"is_expected": True}
+        return fields | kept | {"failure": look.answer.detail}
     return fields | {
+        "is_expected": bool(look.values) or not look.is_optional,
         "failure": "",
         "state": look.state,
         "to_publish": look.to_publish,

@@ -148,6 +148,23 @@ class TestAlignment:
         assert statuses(acme)["alignment"] == "error"
 
 
+class TestOptionalRecords:
+    def test_have_versions_from_when_they_are_published_until_they_are_gone(self, acme, asks, good):
+        check_domain(acme, asks=asks)
+        assert not acme.records.filter(purpose="mta_sts").exists()
+        good.zones["_mta-sts.acme.example"] = {"TXT": ["v=STSv1; id=1"]}
+        check_domain(acme, asks=asks)
+        assert acme.records.get(purpose="mta_sts").state == "matches"
+        good.is_failing = True
+        check_domain(acme, asks=asks)
+        assert acme.records.get(purpose="mta_sts").is_expected
+        good.is_failing = False
+        del good.zones["_mta-sts.acme.example"]
+        check_domain(acme, asks=asks)
+        record = acme.records.get(purpose="mta_sts")
+        assert (record.is_expected, record.observations.count()) == (False, 2)
+
+
 class TestReturnPath:
     def test_must_have_the_mx_that_is_needed(self, acme, asks, good):
         acme.requirements.create(

@@ -42,7 +42,8 @@ class TestMtaSts:
                 raise body
             return Fetched(status, {"content-type": kind}, body.encode())
 
-        return check_mta_sts("a.test", asks_of(self.ZONE | zones.get("more", {})), fetches)
+        asks = asks_of(self.ZONE | zones.get("more", {}))
+        return check_mta_sts("a.test", asks, fetches)[0]
 
     def test_a_policy_that_names_every_mx_is_well(self):
         verdict = self.check()

@@ -3,28 +3,36 @@
 from collections.abc import Iterator
 
 from mailops.domains.checks.dmarc import TreeWalk
-from mailops.domains.checks.verdict import Problem, Verdict, unanswered, verdict_of
-from mailops.domains.models import CheckStatus
+from mailops.domains.checks.verdict import (
+    Problem,
+    Seen,
+    Verdict,
+    seen_if_any,
+    unanswered,
+    verdict_of,
+)
+from mailops.domains.models import CheckStatus, DnsRecord
 from mailops.lib.dns_answers import Asks
 from mailops.protocol.dns_records import read_tags
 
 RFC = "BIMI (draft-brand-indicators)"
 
 
-def check_bimi(walk: TreeWalk, asks: Asks) -> Verdict:
+def check_bimi(walk: TreeWalk, asks: Asks) -> tuple[Verdict, Seen]:
     """Check the record of the default selector, where there is one, at the domain or its organizational domain."""
     for domain in dict.fromkeys((walk.domain, walk.organizational_domain)):
         host = f"default._bimi.{domain}"
         answer = asks(host, "TXT")
-        if not answer.is_known:
-            return unanswered("bimi", host, answer, rfc=RFC)
         records = [value for value in answer.values if value.lower().startswith("v=bimi")]
+        seen = seen_if_any(DnsRecord.Purpose.BIMI, host, answer, records)
+        if not answer.is_known:
+            return unanswered("bimi", host, answer, rfc=RFC), seen
         if records:
             problems = list(_problems(host, records, walk))
             well = f"The record at {host} can be used."
-            return verdict_of("bimi", problems, well=well, rfc=RFC, evidence=records)
+            return verdict_of("bimi", problems, well=well, rfc=RFC, evidence=records), seen
     well = f"{walk.domain} publishes no logo (BIMI), which is optional."
-    return verdict_of("bimi", [], well=well, rfc=RFC)
+    return verdict_of("bimi", [], well=well, rfc=RFC), seen
 
 
 def _problems(host: str, records: list[str], walk: TreeWalk) -> Iterator[Problem]:

@@ -2,9 +2,16 @@
 
 from collections.abc import Callable, Iterator
 
-from mailops.domains.checks.verdict import Problem, Seen, Verdict, unanswered, verdict_of
+from mailops.domains.checks.verdict import (
+    Problem,
+    Seen,
+    Verdict,
+    seen_if_any,
+    unanswered,
+    verdict_of,
+)
 from mailops.domains.models import CheckStatus, DnsRecord
-from mailops.lib.dns_answers import Asks
+from mailops.lib.dns_answers import Answer, Asks
 from mailops.lib.egress import EgressFault
 from mailops.lib.fetching import Fetched, fetch
 from mailops.protocol.dns_records import read_tags
@@ -24,20 +31,21 @@ def fetch_policy(url: str) -> Fetched:
     return fetch(url, seconds=POLICY_SECONDS, max_octets=POLICY_OCTETS)
 
 
-def check_mta_sts(domain: str, asks: Asks, fetches: Fetches = fetch_policy) -> Verdict:
+def check_mta_sts(domain: str, asks: Asks, fetches: Fetches = fetch_policy) -> tuple[Verdict, Seen]:
     """Check that the policy, where one is announced, can be fetched, is valid and lets in every MX."""
     host = f"_mta-sts.{domain}"
     answer = asks(host, "TXT")
-    if not answer.is_known:
-        return unanswered("mta_sts", host, answer, rfc=STS_RFC)
     records = [value for value in answer.values if is_sts(value)]
+    seen = seen_if_any(DnsRecord.Purpose.MTA_STS, host, answer, records)
+    if not answer.is_known:
+        return unanswered("mta_sts", host, answer, rfc=STS_RFC), seen
     if not records:
         well = f"{domain} announces no MTA-STS policy, which is optional."
-        return verdict_of("mta_sts", [], well=well, rfc=STS_RFC)
+        return verdict_of("mta_sts", [], well=well, rfc=STS_RFC), seen
     problems = list(_record_problems(host, records))
     if problems:
-        return verdict_of("mta_sts", problems, well="", rfc=STS_RFC, evidence=records)
-    return _check_policy(domain, records[0], asks, fetches)
+        return verdict_of("mta_sts", problems, well="", rfc=STS_RFC, evidence=records), seen
+    return _check_policy(domain, records[0], asks, fetches), seen
 
 
 def _record_problems(host: str, records: list[str]) -> Iterator[Problem]:
@@ -124,33 +132,32 @@ def _policy_problems(
             )
 
 
-def check_tls_rpt(domain: str, asks: Asks) -> Verdict:
+def check_tls_rpt(domain: str, asks: Asks) -> tuple[Verdict, Seen]:
     """Check that the record that asks for reports on TLS, where there is one, can be used."""
     host = f"_smtp._tls.{domain}"
     answer = asks(host, "TXT")
-    if not answer.is_known:
-        return unanswered("tls_rpt", host, answer, rfc=TLS_RPT_RFC)
     records = [value for value in answer.values if value.lower().startswith("v=tlsrptv1")]
+    seen = _seen_tls_rpt(domain, answer, records)
+    if not answer.is_known:
+        return unanswered("tls_rpt", host, answer, rfc=TLS_RPT_RFC), seen
     if not records:
         well = f"{domain} asks for no reports on TLS, which are optional."
-        return verdict_of("tls_rpt", [], well=well, rfc=TLS_RPT_RFC)
+        return verdict_of("tls_rpt", [], well=well, rfc=TLS_RPT_RFC), seen
     problems = list(_tls_rpt_problems(host, records))
     well = "Reports on TLS go where the record says."
-    return verdict_of("tls_rpt", problems, well=well, rfc=TLS_RPT_RFC, evidence=records)
+    return verdict_of("tls_rpt", problems, well=well, rfc=TLS_RPT_RFC, evidence=records), seen
 
 
-def see_tls_rpt(domain: str, asks: Asks) -> Seen:
+def _seen_tls_rpt(domain: str, answer: Answer, records: list[str]) -> Seen:
     """Return what DNS shows of the record that asks for reports on TLS, and one to begin with."""
     host = f"_smtp._tls.{domain}"
-    answer = asks(host, "TXT")
-    records = tuple(value for value in answer.values if value.lower().startswith("v=tlsrptv1"))
-    usable = len(records) == 1 and not list(_tls_rpt_problems(host, list(records)))
+    usable = len(records) == 1 and not list(_tls_rpt_problems(host, records))
     return Seen(
         purpose=DnsRecord.Purpose.TLS_RPT,
         host=host,
         rtype="TXT",
         answer=answer,
-        values=records,
+        values=tuple(records),
         to_publish=records[0] if usable else f"v=TLSRPTv1; rua=mailto:postmaster@{domain}",
         needed_by="reports of those who could not send to it by TLS",
     )

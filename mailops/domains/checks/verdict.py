@@ -28,16 +28,32 @@ class Seen:
     values: tuple[str, ...]  # those of `answer` that serve this purpose
     to_publish: str
     needed_by: str = ""
+    is_optional: bool = False  # nothing is wrong where it is not there
 
     @property
     def state(self) -> DnsRecord.State:
         if not self.answer.is_known:
             return DnsRecord.State.UNKNOWN
         if not self.values:
-            return DnsRecord.State.MISSING
+            return DnsRecord.State.MATCHES if self.is_optional else DnsRecord.State.MISSING
         is_there = self.to_publish in self.values if self.to_publish else True
         is_alone = self.rtype != "TXT" or len(self.values) == 1
         return DnsRecord.State.MATCHES if is_there and is_alone else DnsRecord.State.DIFFERS
+
+
+def seen_if_any(
+    purpose: DnsRecord.Purpose, host: str, answer: Answer, values: Iterable[str]
+) -> Seen:
+    """Return what was seen of a TXT record that needn't be there."""
+    return Seen(
+        purpose=purpose,
+        host=host,
+        rtype="TXT",
+        answer=answer,
+        values=tuple(values),
+        to_publish="",
+        is_optional=True,
+    )
 
 
 @dataclass(frozen=True)

@@ -307,6 +307,8 @@ class DnsRecord(models.Model):
         RETURN_PATH = "return_path", "Return path"
         MX = "mx", "MX"
         TLS_RPT = "tls_rpt", "TLS reports"
+        MTA_STS = "mta_sts", "MTA-STS"
+        BIMI = "bimi", "BIMI"
 
     class State(models.TextChoices):
         UNKNOWN = "unknown", "Not known"  # not looked for yet, or DNS didn't answer
