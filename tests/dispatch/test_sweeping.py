@@ -136,6 +136,7 @@ class TestSweeps:
         claim(claimed, worker)
         claim(marked, worker, fence=8, marked=True)
         claim(living, other, fence=9, marked=True)
+        QueueEntry.objects.filter(pk=marked.pk).update(transport_id=marked.stream.transport.pk)
         take_steps()
         assert (status(claimed), status(marked), status(living)) == (
             "queued",
@@ -144,6 +145,8 @@ class TestSweeps:
         )
         assert QueueEntry.objects.get(pk=claimed.pk).fence is None
         assert QueueEntry.objects.get(pk=living.pk).fence == 9
+        marked.refresh_from_db()
+        assert marked.transport == marked.stream.transport  # whose log may tell what became of it
 
     @pytest.mark.django_db(transaction=True)
     def test_a_mark_that_commits_beside_the_sweep_is_kept_and_becomes_uncertain(self):
