@@ -22,6 +22,7 @@ home = os.environ["MAILOPS_TEST_HOME"]
 os.environ.update(
     MAILOPS_HOME=home,
     MAILOPS_DEMO="0",
+    MAILOPS_NAMESERVERS="127.0.0.1:9",  # nobody: a test that asks DNS brings its own
     SECRET_KEY="only-for-tests-" * 4,
     MAILOPS_SECRET_KEYS=b64encode(b"s" * 32).decode(),
     MAILOPS_TOKEN_KEYS=f"k1:{b64encode(b't' * 32).decode()}",
