@@ -16,6 +16,7 @@ from mailops.dispatch.rules import Rules, read_rules
 from mailops.dispatch.sharing import Gate, share_out
 from mailops.dispatch.spilling import spilled
 from mailops.dispatch.standing_in import unable
+from mailops.dispatch.weighing import EVERYTHING, Share, shares_of
 from mailops.outbox.ledger import fetch_dicts, fetch_rows
 from mailops.outbox.queues import Queue, due_queues
 
@@ -30,6 +31,8 @@ class Carrier:
     stream_ids: tuple[int, ...]
     # streams that go through other transports first → those
     before: tuple[tuple[int, tuple[int, ...]], ...] = ()
+    # streams that route by weight → their transports, each with its weight
+    weights: tuple[tuple[int, tuple[tuple[int, int], ...]], ...] = ()
     stands_in_for: frozenset[int] = frozenset()  # streams whose first route is another transport
     is_in_trouble: bool = False  # its last sessions failed
     is_probed: bool = False  # its breaker is not closed: one session over all workers tries it
@@ -78,18 +81,20 @@ def usable_carriers(lane: str) -> list[Carrier]:
     Through its first route goes all of a stream's mail. Through a later one goes what those before it may send no more
     today, and everything while they stand still: a person or a fault of theirs paused them, or their breaker is open. One
     that a guardrail paused, or that was asked for less, keeps its mail: another address would only spread the trouble.
-    Nobody stands in through whom the stream's From would not pass DMARC.
+    By weight each carries its share, but for those that stand still. Nobody stands in, or has a share beside the first,
+    through whom the stream's From would not pass DMARC.
     """
     rows = fetch_dicts(
         """
         SELECT t.id AS transport_id, array_agg(s.id ORDER BY s.id) AS stream_ids,
                coalesce(json_object_agg(s.id, r.before) FILTER (WHERE r.before IS NOT NULL), '{}')::text AS before,
+               coalesce(json_object_agg(s.id, r.weights) FILTER (WHERE r.weights IS NOT NULL), '{}')::text AS weights,
                array_agg(s.id) FILTER (WHERE r.stands_in) AS stands_in_for,
                t.failures > 0 OR t.breaker <> 'closed' AS is_in_trouble, t.breaker <> 'closed' AS is_probed,
                (SELECT c.id FROM transports_credential c WHERE c.transport_id = t.id AND c.is_active) AS credential_id
           FROM transports_stream s
           JOIN LATERAL (
-               SELECT r.transport_id, b.ids AS before, b.stands_in
+               SELECT r.transport_id, b.ids AS before, b.stands_in, NULL::json AS weights
                  FROM transports_route r
                  CROSS JOIN LATERAL (
                       SELECT array_agg(o.id) FILTER (WHERE NOT o.stands_still) AS ids, count(*) > 0 AS stands_in,
@@ -100,7 +105,16 @@ def usable_carriers(lane: str) -> list[Carrier]:
                                          AND t.pause_cause IN ('person', 'fault')) AS stands_still
                                 FROM transports_route o JOIN transports_transport t ON t.id = o.transport_id
                                WHERE o.stream_id = r.stream_id AND o.position < r.position) o) b
-                WHERE r.stream_id = s.id AND b.is_open) r ON TRUE
+                WHERE r.stream_id = s.id AND s.routing = 'order' AND b.is_open
+               UNION ALL
+               SELECT r.transport_id, NULL, r.position > 0, w.weights
+                 FROM transports_route r
+                 CROSS JOIN LATERAL (
+                      SELECT coalesce(json_agg(json_build_array(t.id, o.weight, o.position > 0) ORDER BY o.position), '[]') AS weights
+                        FROM transports_route o JOIN transports_transport t ON t.id = o.transport_id
+                       WHERE o.stream_id = s.id AND t.environment = s.environment AND t.breaker = 'closed'
+                         AND NOT (t.state = 'paused' AND t.pause_cause IN ('person', 'fault'))) w
+                WHERE r.stream_id = s.id AND s.routing = 'weight') r ON TRUE
           JOIN transports_transport t ON t.id = r.transport_id
          WHERE s.kind = %s AND s.state = 'running' AND t.state = 'running' AND t.environment = s.environment
            AND (t.backoff_until IS NULL OR t.backoff_until <= clock_timestamp())
@@ -118,10 +132,22 @@ def _carrier(row: dict[str, Any]) -> Carrier:
         transport_id=row["transport_id"],
         stream_ids=tuple(row["stream_ids"]),
         before=tuple((int(stream_id), tuple(ids)) for stream_id, ids in before),
+        weights=tuple(
+            (int(stream_id), _able(int(stream_id), some))
+            for stream_id, some in json.loads(row["weights"]).items()
+        ),
         stands_in_for=frozenset(row["stands_in_for"] or ()),
         is_in_trouble=row["is_in_trouble"],
         is_probed=row["is_probed"],
         credential_id=row["credential_id"],
+    )
+
+
+def _able(stream_id: int, weights: list[tuple[int, int, bool]]) -> tuple[tuple[int, int], ...]:
+    return tuple(
+        (one, weight)
+        for one, weight, stands_in in weights
+        if not (stands_in and unable(one, [stream_id]))
     )
 
 
@@ -133,6 +159,7 @@ def _without_the_unable(carrier: Carrier) -> Carrier:
         carrier,
         stream_ids=tuple(pk for pk in carrier.stream_ids if pk not in left_out),
         before=tuple(pair for pair in carrier.before if pair[0] not in left_out),
+        weights=tuple(pair for pair in carrier.weights if pair[0] not in left_out),
         stands_in_for=carrier.stands_in_for - left_out,
     )
 
@@ -140,7 +167,8 @@ def _without_the_unable(carrier: Carrier) -> Carrier:
 _CLAIM = """
 WITH ask AS (
     SELECT * FROM json_to_recordset(%(asks)s::json)
-        AS q(stream bigint, campaign bigint, pool text, after_due timestamptz, after_id bigint, most int, stands_in boolean)
+        AS q(stream bigint, campaign bigint, pool text, after_due timestamptz, after_id bigint, most int, stands_in boolean,
+             low int, high int, total int)
 ), due AS (
     SELECT f.message_id FROM ask q CROSS JOIN LATERAL (
         SELECT e.message_id FROM outbox_queueentry e
@@ -150,6 +178,9 @@ WITH ask AS (
            AND (e.closes_at IS NULL OR e.closes_at > clock_timestamp())
            AND (e.due_at, e.message_id) > (q.after_due, q.after_id)
            AND (e.pool <> '' OR e.mailbox_provider <> ALL(%(apart)s::text[]))
+           AND (q.total = 0 OR e.message_id %% q.total BETWEEN q.low AND q.high
+                OR (SELECT m.was_resent AND m.transport_id = %(transport)s
+                      FROM outbox_message m WHERE m.id = e.message_id))
            AND NOT (q.stands_in AND (SELECT m.was_resent AND m.transport_id IS DISTINCT FROM %(transport)s
                                        FROM outbox_message m WHERE m.id = e.message_id))
            AND NOT EXISTS (SELECT FROM suppressions_suppression x
@@ -211,7 +242,8 @@ class Claimer:
 
     def __init__(self, worker_id: int) -> None:
         self.worker_id = worker_id
-        self._positions: dict[Queue, tuple[Any, int, float]] = {}
+        # by transport too: where a stream routes by weight, each reads past what is the others'
+        self._positions: dict[tuple[int, Queue], tuple[Any, int, float]] = {}
         self._known: dict[Carrier, _Known] = {}
         self._turn = 0
 
@@ -258,6 +290,12 @@ class Claimer:
             dict(carrier.before),
             lambda transport_id: self.rules(Carrier(transport_id, carrier.stream_ids)),
         )
+        shares = shares_of(
+            queues,
+            carrier.transport_id,
+            dict(carrier.weights),
+            lambda transport_id: self.rules(Carrier(transport_id, carrier.stream_ids)),
+        )
         limits = {
             queue: known.rules.limits_of(queue)
             for queue in queues
@@ -273,7 +311,7 @@ class Claimer:
                 )
                 for queue, some in limits.items()
             }
-            jobs = self._claim_through(carrier, known.rules, gates, limit)
+            jobs = self._claim_through(carrier, known.rules, gates, limit, shares)
             known.waits_for_rate = any(gate.opens_soon() for gate in gates.values())
             close_buckets(buckets)
         epoch.note_claim([job.fence for job in jobs])
@@ -297,14 +335,19 @@ class Claimer:
         return max(0, WAITING - waiting.get(queue.pool, 0))
 
     def _claim_through(
-        self, carrier: Carrier, rules: Rules, gates: dict[Queue, Gate], limit: int
+        self,
+        carrier: Carrier,
+        rules: Rules,
+        gates: dict[Queue, Gate],
+        limit: int,
+        shares: Mapping[Queue, Share],
     ) -> list[Job]:
         jobs: list[Job] = []
         for turn in range(PASSES):
             asks = share_out(limit - len(jobs), gates, rules.transport.shares if not turn else {})
             if not asks:
                 break
-            claimed = self._claim_queues(carrier, rules, asks)
+            claimed = self._claim_queues(carrier, rules, asks, shares)
             for queue, asked in asks.items():
                 got = claimed[queue]
                 gates[queue].take(len(got) - asked)
@@ -314,7 +357,11 @@ class Claimer:
         return jobs
 
     def _claim_queues(
-        self, carrier: Carrier, rules: Rules, asks: dict[Queue, int]
+        self,
+        carrier: Carrier,
+        rules: Rules,
+        asks: dict[Queue, int],
+        shares: Mapping[Queue, Share],
     ) -> dict[Queue, list[Job]]:
         began = time.monotonic()
         rows = fetch_rows(
@@ -326,8 +373,12 @@ class Claimer:
                 "apart": sorted(rules.apart),
                 "asks": json.dumps(
                     [
-                        {**self._ask(*ask), "stands_in": ask[0].stream in carrier.stands_in_for}
-                        for ask in asks.items()
+                        {
+                            **self._ask(carrier, queue, most),
+                            **shares.get(queue, EVERYTHING)._asdict(),
+                            "stands_in": queue in shares or queue.stream in carrier.stands_in_for,
+                        }
+                        for queue, most in asks.items()
                     ],
                     default=str,
                 ),
@@ -340,24 +391,27 @@ class Claimer:
             job = Job._make([*fields, json.loads(merge_data)])
             claimed[Queue(job.stream_id, job.campaign_id or 0, pool)].append(job)
         for queue, asked in asks.items():
-            self._remember(queue, claimed[queue], asked, good_for)
+            self._remember((carrier.transport_id, queue), claimed[queue], asked, good_for)
         return claimed
 
-    def _ask(self, queue: Queue, most: int) -> dict[str, object]:
-        after_due, after_id, until = self._positions.get(queue, _BEGINNING)
+    def _ask(self, carrier: Carrier, queue: Queue, most: int) -> dict[str, object]:
+        place = carrier.transport_id, queue
+        after_due, after_id, until = self._positions.get(place, _BEGINNING)
         if time.monotonic() > until:
             after_due, after_id, _ = _BEGINNING
         return {**queue._asdict(), "after_due": after_due, "after_id": after_id, "most": most}
 
-    def _remember(self, queue: Queue, jobs: list[Job], asked: int, good_for: float) -> None:
+    def _remember(
+        self, place: tuple[int, Queue], jobs: list[Job], asked: int, good_for: float
+    ) -> None:
         """Go on behind `jobs`, but for a while only: rows that were released may lie before them."""
         if len(jobs) < asked:
-            self._positions.pop(queue, None)
+            self._positions.pop(place, None)
             return
         now = time.monotonic()
-        _, _, until = self._positions.get(queue, ("", 0, 0.0))
+        _, _, until = self._positions.get(place, ("", 0, 0.0))
         until = until if until > now else now + good_for
-        self._positions[queue] = (jobs[-1].due_at, jobs[-1].message_id, until)
+        self._positions[place] = (jobs[-1].due_at, jobs[-1].message_id, until)
 
 
 # A day's number is given back with the claim that took it: a transport that fails again and again would spend it all.

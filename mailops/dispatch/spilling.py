@@ -18,21 +18,27 @@ def spilled(
     """
     if not before:
         return list(queues)
+    first = {queue: before.get(queue.stream, ()) for queue in queues}
+    spent = used_up(first, rules_of)
+    return [queue for queue in queues if all((queue, one) in spent for one in first[queue])]
+
+
+def used_up(
+    transports: Mapping[Queue, Sequence[int]], rules_of: Callable[[int], Rules]
+) -> set[tuple[Queue, int]]:
+    """Return the pairs of a queue and one of its `transports` that may send no more of it today."""
     numbers = {
-        queue: [_of_a_day(rules_of(one), queue) for one in before.get(queue.stream, ())]
-        for queue in queues
+        (queue, one): _of_a_day(rules_of(one), queue)
+        for queue, some in transports.items()
+        for one in some
     }
-    keys = {limit.key for each in numbers.values() for limits in each for limit in limits}
-    spent = read_spent(keys)
-
-    def is_used_up(limit: Limit, queue: Queue) -> bool:
-        return spent.get(limit.key, 0) >= limit.of_a_day(queue.stream)
-
-    return [
-        queue
-        for queue in queues
-        if all(any(is_used_up(limit, queue) for limit in limits) for limits in numbers[queue])
-    ]
+    keys = {limit.key for limits in numbers.values() for limit in limits}
+    spent = read_spent(keys) if keys else {}
+    return {
+        pair
+        for pair, limits in numbers.items()
+        if any(spent.get(limit.key, 0) >= limit.of_a_day(pair[0].stream) for limit in limits)
+    }
 
 
 def _of_a_day(rules: Rules, queue: Queue) -> list[Limit]:

@@ -10,7 +10,10 @@ from django.conf import settings
 from mailops.lib import resolver
 from mailops.lib.dns_answers import Status
 
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052
+# A network's own NAT64 (RFC 8215): what it embeds and where is its business, so nothing in it is taken for public.
+_LOCAL_NAT64 = ipaddress.ip_network("64:ff9b:1::/48")
+_TEREDO = ipaddress.ip_network("2001::/32")  # RFC 4380: tunnels to an IPv4 address that it hides
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -107,6 +110,8 @@ def _asked_for(host: str) -> list[str]:
 
 
 def _is_public(address: IPAddress) -> bool:
+    if address in _LOCAL_NAT64 or address in _TEREDO:
+        return False
     inner = _embedded(address)
     if inner is not None:
         return _is_public(inner)

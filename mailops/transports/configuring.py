@@ -81,16 +81,24 @@ def delete_transport(*, transport: Transport, actor: User | None) -> None:
 
 
 @transaction.atomic
-def save_stream(*, stream: Stream, transports: Sequence[Transport], actor: User | None) -> None:
-    """Save a stream, new or edited in memory, with its ways out in order."""
+def save_stream(
+    *,
+    stream: Stream,
+    transports: Sequence[Transport],
+    actor: User | None,
+    weights: Sequence[int] = (),
+) -> None:
+    """Save a stream, new or edited in memory, with its ways out in order; `weights` are their shares, 1 each if left out."""
     old = Stream.objects.select_for_update().filter(pk=stream.pk).first()
     before = stream_facts(old) if old else {}
     domains = {stream.domain_id: stream.domain} | ({old.domain_id: old.domain} if old else {})
     stream.save()
     stream.routes.all().delete()
     Route.objects.bulk_create(
-        Route(stream=stream, transport=transport, position=position)
-        for position, transport in enumerate(transports)
+        Route(stream=stream, transport=transport, position=position, weight=weight)
+        for position, (transport, weight) in enumerate(
+            zip(transports, [*weights, *[1] * len(transports)], strict=False)
+        )
     )
     require_records(domains.values())
     before, after = differing(before, stream_facts(stream))
@@ -126,8 +134,10 @@ def transport_facts(transport: Transport) -> dict[str, Any]:
 
 
 def stream_facts(stream: Stream) -> dict[str, Any]:
-    routes = stream.routes.order_by("position").values_list("transport__name", flat=True)
-    return {name: getattr(stream, name) for name in _STREAM_FIELDS} | {"routes": list(routes)}
+    routes = stream.routes.order_by("position").values_list("transport__name", "weight")
+    facts = {name: getattr(stream, name) for name in _STREAM_FIELDS}
+    facts["routes"] = [name for name, _ in routes]
+    return facts | ({"weights": dict(routes)} if stream.is_weighted else {})
 
 
 def differing(

@@ -36,6 +36,10 @@ class TestResolve:
             "::ffff:127.0.0.1",
             "64:ff9b::7f00:1",
             "2002:7f00:1::",
+            "64:ff9b:1::7f00:1",
+            "2001:0:7f00:1::",
+            "::7f00:1",
+            "::ffff:0:7f00:1",
         ],
     )
     def test_refuses_what_is_not_public_and_does_not_say_where_it_leads(self, address, names):
@@ -61,6 +65,25 @@ class TestResolve:
         assert egress.resolve("127.0.0.1", 2525).addresses == ("127.0.0.1",)
         with pytest.raises(EgressFault):
             egress.resolve("127.0.0.1", 2526)
+
+    @pytest.mark.parametrize("host", ["2130706433", "0x7f000001"])
+    def test_is_not_fooled_by_other_spellings_of_an_address(self, host):
+        with pytest.raises(EgressFault):
+            egress.resolve(host, 443)
+
+    def test_a_name_that_changes_its_mind_is_not_asked_again(self, monkeypatch):
+        answers = iter([["93.184.215.14"], ["127.0.0.1"]])
+        monkeypatch.setattr(egress, "_addresses_of", lambda _: next(answers))
+        tried = []
+
+        def refuse(address, timeout):
+            tried.append(address)
+            raise ConnectionRefusedError
+
+        monkeypatch.setattr(socket, "create_connection", refuse)
+        with pytest.raises(EgressFault):
+            egress.connect(egress.resolve("rebinding.example", 443), timeout=1)
+        assert tried == [("93.184.215.14", 443)]
 
 
 class TestConnect:

@@ -468,6 +468,7 @@ class TestStreams:
             "expiry": "72 h",
             "rate_per_minute": "",
             "environment": "production",
+            "routing": "order",
             "first_transport": transport.pk,
             **fields,
         }
@@ -499,6 +500,26 @@ class TestStreams:
         logged_in(admin).post(reverse("transports:stream-edit", args=[stream.pk]), data)
         assert Stream.objects.get().transport == second
 
+    def test_routes_by_weight(self, admin, logged_in, transport, stream):
+        second = make_transport(name="Second")
+        weights = {"first_weight": "3", "second_weight": "1"}
+        data = self.data(transport, second_transport=second.pk, routing="weight", **weights)
+        client = logged_in(admin)
+        client.post(reverse("transports:stream-edit", args=[stream.pk]), data)
+        assert list(stream.routes.order_by("position").values_list("weight", flat=True)) == [3, 1]
+        page = client.get(reverse("transports:stream-detail", args=[stream.pk])).text
+        assert "weight 3" in page
+        page = client.get(reverse("transports:stream-edit", args=[stream.pk])).text
+        assert 'name="first_weight" value="3"' in page
+        assert AuditEntry.objects.get().after["weights"] == {transport.name: 3, "Second": 1}
+
+    def test_says_which_ways_out_are_closed(self, admin, logged_in, transport, stream):
+        Route.objects.create(
+            stream=stream, transport=make_transport(environment="staging"), position=2
+        )
+        page = logged_in(admin).get(reverse("transports:stream-detail", args=[stream.pk])).text
+        assert "It is for staging, the stream for production" in page
+
     @pytest.mark.parametrize("kind", ["transactional", "bulk", "demo"])
     def test_presets_fill_in_the_policy(self, admin, logged_in, transport, kind):
         make_domain()
@@ -511,6 +532,8 @@ class TestStreams:
         [
             {"name": ""},
             {"kind": "spam"},
+            {"routing": "dice"},
+            {"routing": "weight", "first_weight": "0"},
             {"environment": "moon"},
             {"environment": "staging"},  # its transport is for production
             {"domain": "0"},

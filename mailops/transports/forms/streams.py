@@ -21,6 +21,11 @@ T = TypeVar("T")
 _DAY = 86400
 _MOST_RESERVED = 90
 _ROUTES = ("first_transport", "second_transport", "third_transport")
+_WEIGHTS = ("first_weight", "second_weight", "third_weight")
+
+
+def _weight(label: str) -> forms.IntegerField:
+    return forms.IntegerField(label=label, required=False, min_value=1, max_value=1000, initial=1)
 
 
 class StreamForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -32,15 +37,19 @@ class StreamForm(forms.ModelForm):  # type: ignore[type-arg]
         label="Second transport",
         required=False,
         empty_label="None",
-        help_text="Stands by, and takes what the first may not send any more today (quota, warm-up).",
+        help_text="In order: stands in while the first is paused by a fault or not reachable, and takes what it may not "
+        "send any more today (quota, warm-up).",
     )
     third_transport = forms.ModelChoiceField(
         Transport.objects.order_by("name"),
         label="Third transport",
         required=False,
         empty_label="None",
-        help_text="Stands by.",
+        help_text="The same, after the second.",
     )
+    first_weight = _weight("Its weight")
+    second_weight = _weight("Second weight")
+    third_weight = _weight("Third weight")
     backoff = forms.CharField(
         label="Try again after",
         max_length=200,
@@ -56,6 +65,7 @@ class StreamForm(forms.ModelForm):  # type: ignore[type-arg]
             "name",
             "kind",
             "environment",
+            "routing",
             "domain",
             "owner",
             "guarantee",
@@ -71,6 +81,7 @@ class StreamForm(forms.ModelForm):  # type: ignore[type-arg]
         }
         help_texts: ClassVar = {
             "kind": "Transactional mail is awaited by one person; bulk mail goes to many and can be unsubscribed from.",
+            "routing": "In order, the first carries the mail. By weight, each carries its share, by the weights below.",
             "environment": "Only transports of the same environment carry its mail.",
             "domain": "Keep bulk and transactional mail on domains of their own, so that one can't spoil the other's name.",
             "owner": "Who answers for its bounces and complaints.",
@@ -84,7 +95,8 @@ class StreamForm(forms.ModelForm):  # type: ignore[type-arg]
         "kind",
         "environment",
         "domain",
-        *_ROUTES,
+        "routing",
+        *(name for pair in zip(_ROUTES, _WEIGHTS, strict=True) for name in pair),
         "owner",
         "guarantee",
         "backoff",
@@ -106,8 +118,9 @@ class StreamForm(forms.ModelForm):  # type: ignore[type-arg]
         self.initial.setdefault("backoff", show_durations(steps))
         self.initial.setdefault("expiry", show_duration(expiry))
         if self.instance.pk:
-            routed = self.instance.routes.order_by("position").values_list("transport", flat=True)
-            self.initial.update(zip(_ROUTES, routed, strict=False))
+            routes = list(self.instance.routes.order_by("position"))
+            self.initial.update(zip(_ROUTES, (r.transport_id for r in routes), strict=False))
+            self.initial.update(zip(_WEIGHTS, (r.weight for r in routes), strict=False))
 
     def clean_backoff(self) -> list[int]:
         steps = _read(parse_durations, self.cleaned_data["backoff"])
@@ -155,6 +168,11 @@ class StreamForm(forms.ModelForm):  # type: ignore[type-arg]
         self.instance.backoff_seconds = steps or []
         self.instance.expiry_seconds = expiry or 0
         return cleaned
+
+    @property
+    def weights(self) -> list[int]:
+        pairs = zip(_ROUTES, _WEIGHTS, strict=True)
+        return [self.cleaned_data[w] or 1 for name, w in pairs if self.cleaned_data[name]]
 
     @property
     def transports(self) -> list[Transport]:

@@ -46,10 +46,12 @@ class StreamQuerySet(models.QuerySet["Stream"]):
         return self.filter(routes__transport=transport).distinct()
 
     def carried_by(self, transport: Transport) -> Self:
-        """Keep the streams whose mail goes through `transport` now: it is their first route."""
+        """Keep the streams whose mail goes through `transport` now: it is their first route, or has a share."""
         routes = Route.objects.filter(stream=models.OuterRef("pk")).order_by("position")
         first = models.Subquery(routes.values("transport")[:1])
-        return self.annotate(first_transport=first).filter(first_transport=transport.pk)
+        has_share = Q(routing=Stream.Routing.WEIGHT, routes__transport=transport)
+        carried = self.annotate(first_transport=first)
+        return carried.filter(has_share | Q(first_transport=transport.pk)).distinct()
 
     def broken_first(self) -> Self:
         """Order by what needs somebody: paused, then by name."""
@@ -168,3 +170,8 @@ class Route(models.Model):
                 deferrable=models.Deferrable.DEFERRED,
             ),
         ]
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether its transport is of another environment than its stream, and so carries nothing of it."""
+        return self.transport.environment != self.stream.environment

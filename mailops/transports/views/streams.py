@@ -56,7 +56,7 @@ def stream_detail(request: HttpRequest, stream_id: int) -> HttpResponse:
     stream = get_object_or_404(Stream.objects.select_related("domain", "owner"), pk=stream_id)
     context = {
         "stream": stream,
-        "routes": stream.routes.select_related("transport").order_by("position"),
+        "routes": stream.routes.select_related("transport", "stream").order_by("position"),
         "backoff": show_durations(stream.backoff_seconds),
         "expiry": show_duration(stream.expiry_seconds),
         "rows": crossings_of(stream.domain, [stream]),
@@ -70,7 +70,12 @@ def stream_add(request: HttpRequest) -> HttpResponse:
     preset = kind if kind in PATIENCE else Stream.Kind.BULK
     form = StreamForm(request.POST or None, instance=Stream.preset(preset))
     if request.method == "POST" and form.is_valid():
-        save_stream(stream=form.instance, transports=form.transports, actor=user_of(request))
+        save_stream(
+            stream=form.instance,
+            transports=form.transports,
+            weights=form.weights,
+            actor=user_of(request),
+        )
         messages.success(request, f"{form.instance} was added.")
         return redirect("transports:stream-detail", form.instance.pk)
     context = {
@@ -90,7 +95,12 @@ def stream_edit(request: HttpRequest, stream_id: int) -> HttpResponse:
     name = stream.name
     form = StreamForm(request.POST or None, instance=stream)
     if request.method == "POST" and form.is_valid():
-        save_stream(stream=form.instance, transports=form.transports, actor=user_of(request))
+        save_stream(
+            stream=form.instance,
+            transports=form.transports,
+            weights=form.weights,
+            actor=user_of(request),
+        )
         messages.success(request, f"{form.instance} was saved.")
         return redirect("transports:stream-detail", stream_id)
     context = {"form": form, "stream": stream, "name": name}
