@@ -1,12 +1,11 @@
 import json
-from dataclasses import replace
 from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
 
 from mailops.lib.resolver import the_resolver
-from tests.domains.zones import dns_server  # noqa: F401 - a fixture
+from tests.domains.zones import dns_server, patient  # noqa: F401 - a fixture
 
 ZONES = {
     "plain.test": {"TXT": ["v=spf1 ip4:192.0.2.0/24 -all"]},
@@ -25,9 +24,12 @@ ZONES = {
 
 @pytest.fixture
 def server(dns_server, monkeypatch):  # noqa: F811
-    hurried = lambda given: replace(the_resolver(given), query_seconds=0.5, attempts=1)  # noqa: E731
+    def ask(nameservers):
+        the_resolver(nameservers)  # says what is no name server
+        return patient(dns_server)
+
     command = "mailops.domains.management.commands.evaluate_spf"
-    monkeypatch.setattr(f"{command}.the_resolver", hurried)
+    monkeypatch.setattr(f"{command}.the_resolver", ask)
     monkeypatch.setattr(dns_server, "zones", ZONES)
     monkeypatch.setattr(dns_server, "silent", {"silent.test"})
     monkeypatch.setattr(dns_server, "failing", {"bad.test"})

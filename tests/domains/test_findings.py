@@ -1,14 +1,14 @@
 """Whole zones on a loopback name server: each finding appears where it should, and nowhere else."""
 
 import json
-from dataclasses import replace
 from io import StringIO
 
 import pytest
 from django.core.management import call_command
 
 from mailops.domains.demo_zones import DEMO_KEY, DEMO_KEY_RECORD
-from mailops.lib.resolver import Resolver, the_resolver
+from mailops.lib.resolver import Resolver
+from tests.domains.zones import patient
 
 pytestmark = pytest.mark.django_db
 
@@ -254,9 +254,8 @@ CASES = {
 @pytest.fixture
 def serve(dns, monkeypatch):
     """Serve the good zone with changes: a name's records, None for no name, or how it fails."""
-    hurried = lambda given: replace(the_resolver(given), query_seconds=0.5, attempts=1)  # noqa: E731
     command = "mailops.domains.management.commands.check_domain"
-    monkeypatch.setattr(f"{command}.the_resolver", hurried)
+    monkeypatch.setattr(f"{command}.the_resolver", lambda _: patient(dns))
 
     def serve(changes):
         zones = AROUND | GOOD | {n: c for n, c in changes.items() if not isinstance(c, str)}
@@ -343,7 +342,7 @@ class TestExit:
 
     def test_a_port_nobody_listens_on_is_2(self, serve, monkeypatch):
         server = serve({})
-        dead = Resolver((("127.0.0.1", 1),), query_seconds=0.5, attempts=1)
+        dead = Resolver((("127.0.0.1", 1),))
         command = "mailops.domains.management.commands.check_domain"
         monkeypatch.setattr(f"{command}.the_resolver", lambda _: dead)
         assert findings(server)[0] == 2

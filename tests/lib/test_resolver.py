@@ -5,6 +5,7 @@ import pytest
 from mailops.lib.dns_answers import Answer, Status
 from mailops.lib.mailbox_providers import ASKERS, ProviderCache, provider_of, registrable_domain
 from mailops.lib.resolver import Memo, Resolver, parse_nameserver, resolve
+from tests.domains.zones import patient
 from tests.lib.nameserver import FaultyNameserver
 
 LONG = "v=DKIM1; k=rsa; p=" + "A" * 3000
@@ -33,7 +34,7 @@ def server():
 
 @pytest.fixture
 def ask(server):
-    return Resolver(((server.host, server.port),), query_seconds=0.2)
+    return patient(server)
 
 
 class TestResolver:
@@ -94,13 +95,13 @@ class TestResolver:
     def test_goes_on_to_the_next_server(self, server):
         with FaultyNameserver({}) as dead:
             dead.is_failing = True
-            ask = Resolver(((dead.host, dead.port), (server.host, server.port)), query_seconds=0.2)
+            ask = Resolver(((dead.host, dead.port), (server.host, server.port)))
             assert ask("acme.example", "TXT").is_found
 
     def test_a_port_nobody_listens_on_is_silence_and_not_absence(self, server):
         port = server.port
         server.__exit__(None, None, None)
-        answer = Resolver((("127.0.0.1", port),), query_seconds=0.2)("acme.example", "TXT")
+        answer = Resolver((("127.0.0.1", port),))("acme.example", "TXT")
         assert answer.status is Status.TIMEOUT
         assert "can't be reached" in answer.detail
         server.__init__(ZONES)
