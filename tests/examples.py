@@ -20,6 +20,7 @@ from mailops.feedback.archiving import archive
 from mailops.feedback.models import RawFeedback, WebhookEndpoint
 from mailops.incidents.models import Threshold
 from mailops.outbox import tokens
+from mailops.rollouts.models import MailProbe
 from mailops.rollouts.probing import checklists_of
 from mailops.transports.models import Credential, OAuthGrant, ProviderLimit, WarmUp
 from tests.addresses import Address
@@ -77,6 +78,13 @@ def make_unsubscribe_token() -> str:
     return tokens.unsubscribe_url(message.public_id, message.token_key_id).split("/")[-2]
 
 
+def make_mail_probe() -> MailProbe:
+    stream = make_stream()
+    return MailProbe.objects.create(
+        stream=stream, transport=stream.transport, recipient="p@sandbox.example", message_id="<1@x>"
+    )
+
+
 def make_signing_key() -> SigningKey:
     return make_key(domain=make_domain(), algorithm="ed25519", selector="mo1")
 
@@ -89,6 +97,7 @@ MAKERS: dict[str, Callable[[], Any]] = {
         domain=make_domain(), kind="spf_include", value="_spf.example.net", needed_by="a person"
     ),
     "key_id": make_signing_key,
+    "probe_id": make_mail_probe,
     "transport_id": make_transport,
     "credential_id": lambda: Credential.objects.create(transport=make_transport(), label="Key"),
     "grant_id": make_grant,
@@ -112,6 +121,7 @@ MAKERS: dict[str, Callable[[], Any]] = {
     "suppression_id": make_suppression,
     "suppressions:run_id": make_suppression_import,
     "inbox_id": lambda: make_captured(MAIL).inbox,
+    "captured_id": lambda: make_captured(MAIL),
     "sandbox:message_id": lambda: make_captured(MAIL),
     "incident_id": make_incident,
     "checklist_id": lambda: checklists_of(make_stream())[0],

@@ -26,6 +26,7 @@ WORDS: dict[str, str] = {
     "channel.delete": "Notification deleted",
     "channel.test": "Notification tested",
     "checklist.probe": "Checklist probed",
+    "mail_probe.send": "Probe message sent",
     "checklist.sign": "Checklist item signed",
     "contact.change": "Person's attributes changed",
     "credential.activate": "Credential taken into use",

@@ -7,7 +7,9 @@ from django import forms
 from django.utils import timezone
 
 from mailops.lib.confirm import ConfirmForm
+from mailops.protocol.address import InvalidAddress, parse_address
 from mailops.rollouts.items import Item
+from mailops.transports.models import Stream, Transport
 
 LEAST_NOTE = 10  # letters; less says nothing to whoever reads it later
 FARTHEST = timedelta(days=365)  # a start farther ahead is a slip of the pen
@@ -67,3 +69,31 @@ class LaunchForm(ConfirmForm):
         if at is not None and not timezone.now() < at < timezone.now() + FARTHEST:
             raise forms.ValidationError("Give a time in the next year, or leave it empty.")
         return at
+
+
+class ProbeForm(forms.Form):
+    """Which way out to try, and where the copy is to be captured."""
+
+    transport = forms.ModelChoiceField(Transport.objects.none())
+    recipient = forms.CharField(
+        label="To a sandbox inbox",
+        max_length=320,
+        help_text="Whatever the sandbox receiver takes. Behind a real provider: an address of a domain whose MX is this sandbox.",
+    )
+
+    def __init__(self, *args: Any, stream: Stream, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field: Any = self.fields["transport"]
+        field.queryset = Transport.objects.filter(routes__stream=stream).order_by(
+            "routes__position"
+        )
+        field.empty_label = None
+
+    def clean_recipient(self) -> str:
+        try:
+            address = parse_address(self.cleaned_data["recipient"])
+        except InvalidAddress as error:
+            raise forms.ValidationError(str(error)) from error
+        if not address.addr_spec.isascii():
+            raise forms.ValidationError("Give an address in ASCII.")
+        return address.addr_spec

@@ -182,3 +182,47 @@ class Override(models.Model):
     @property
     def technical_text(self) -> str:
         return "\n".join(self.objections)
+
+
+class MailProbe(models.Model):
+    """A message sent through one transport of a stream to see what a receiver makes of it."""
+
+    class Result(models.TextChoices):
+        WAITING = "waiting", "On its way"  # not captured yet
+        PASS = "pass", "DMARC passes"
+        FAIL = "fail", "DMARC fails"
+        UNKNOWN = "unknown", "Not known"  # DNS could not be asked
+        REFUSED = "refused", "Not sent"  # the transport refused it
+
+    stream = models.ForeignKey(
+        "transports.Stream", on_delete=models.CASCADE, related_name="mail_probes"
+    )
+    transport = models.ForeignKey(
+        "transports.Transport", on_delete=models.CASCADE, related_name="+"
+    )
+    recipient = models.CharField(max_length=320)
+    message_id = models.CharField(max_length=254)
+    result = models.CharField(max_length=10, choices=Result.choices, default=Result.WAITING)
+    sentence = models.TextField(blank=True)  # what the transport said
+    captured = models.ForeignKey(
+        "sandbox.CapturedMessage", null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    verdict = models.JSONField(default=dict)  # domains.proving.Verdict
+    sent_by = models.CharField(max_length=254)
+    sent_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(fields=["stream", "-id"], name="mail_probe_newest")  # the stream's probes
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.stream} through {self.transport}"
+
+    @property
+    def is_waiting(self) -> bool:
+        return self.result == self.Result.WAITING
+
+    @property
+    def was_refused(self) -> bool:
+        return self.result == self.Result.REFUSED

@@ -61,6 +61,7 @@ class CapturedMessage(models.Model):
 
     inbox = models.ForeignKey(Inbox, on_delete=models.CASCADE, related_name="captured")
     session = models.CharField(max_length=32)  # which conversation with the receiver
+    client = models.GenericIPAddressField(null=True)  # who connected; null: not known
     helo = models.CharField(max_length=253, blank=True)
     envelope_sender = models.CharField(max_length=320, blank=True)  # empty: the null sender
     recipient = models.CharField(max_length=320)

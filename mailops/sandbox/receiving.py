@@ -139,6 +139,7 @@ class Mailboxes:
         content = envelope.original_content or b""
         received = Received(
             session=server.number,
+            client=_address_of(session.peer),
             helo=session.host_name or "",
             envelope_sender=(envelope.mail_from or "").removeprefix("<>"),
             envid=envelope.envid,
@@ -245,6 +246,12 @@ class Receiver(smtp_listener.Conversation):
         """Hang up in the middle of an answer; never returns."""
         self.hang_up()
         await asyncio.get_running_loop().create_future()
+
+
+def _address_of(peer: object) -> str:
+    """Return the address in a socket's peer name, without an IPv6 zone; nothing for another kind of socket."""
+    host = peer[0] if isinstance(peer, tuple) else ""
+    return str(host).partition("%")[0]
 
 
 def _let_in(*_: object) -> AuthResult:

@@ -50,6 +50,7 @@ class Received:
     """One message for its recipients, as the receiver took it."""
 
     session: str
+    client: str = ""  # the address that connected
     helo: str
     envelope_sender: str
     envid: str
@@ -122,6 +123,7 @@ def _rows(received: Received, inboxes: dict[tuple[str, str], Inbox]) -> list[Cap
         CapturedMessage(
             inbox=inboxes[_inbox_of(one.address)],
             session=received.session,
+            client=received.client or None,
             helo=_plain(received.helo, 253),
             envelope_sender=_plain(received.envelope_sender, 320),
             recipient=_plain(one.address, 320),

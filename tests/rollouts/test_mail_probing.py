@@ -1,0 +1,128 @@
+"""Alignment proven: a real message to the sandbox's receiver, and what is made of the copy."""
+
+import pytest
+
+from mailops.accounts.models import AuditEntry
+from mailops.domains import signing
+from mailops.domains.signing_keys import begin_signing, make_key
+from mailops.rollouts.mail_probing import send_probe, settle_probe, verdict_on
+from mailops.rollouts.models import MailProbe
+from tests.factories import make_captured
+
+TO = "probe+alignment@sandbox.example"
+
+
+@pytest.fixture(autouse=True)
+def no_signers():
+    signing.forget_signers()
+    yield
+    signing.forget_signers()
+
+
+@pytest.fixture
+def key(acme, good, operator):
+    key = make_key(domain=acme, algorithm="rsa", selector="mo1")
+    good.zones[key.host] = {"TXT": [key.record]}
+    begin_signing(key=key, actor=operator)
+    return key
+
+
+def prove(stream, actor, transport=None):
+    probe = send_probe(
+        stream=stream, transport=transport or stream.transport, recipient=TO, actor=actor
+    )
+    return settle_probe(probe)
+
+
+def test_a_signed_probe_passes_by_both_legs(stream, key, operator):
+    probe = prove(stream, operator)
+    assert probe.result == "pass", probe.verdict
+    assert probe.verdict["sentence"] == "DMARC passes by SPF and by DKIM."
+    spf, dkim = probe.verdict["signs"]
+    assert (spf["result"], spf["domain"], spf["is_aligned"]) == (
+        "pass",
+        "bounces.acme.example",
+        True,
+    )
+    assert (dkim["name"], dkim["result"], dkim["is_aligned"]) == ("DKIM mo1", "pass", True)
+    assert AuditEntry.objects.filter(verb="mail_probe.send").count() == 1
+
+
+def test_a_return_path_elsewhere_without_a_signature_fails(stream, operator, good):
+    transport = stream.transport
+    transport.return_path_host = "bounces.other.example"
+    transport.save()
+    probe = prove(stream, operator, transport)
+    assert probe.result == "fail"
+    assert "nothing that authenticates it is aligned" in probe.verdict["sentence"]
+
+
+def test_a_revoked_key_shows_and_a_silent_one_is_told_apart(stream, key, operator, good):
+    good.zones["bounces.acme.example"]["TXT"] = []
+    good.zones[key.host] = {"TXT": ["v=DKIM1; k=rsa; p="]}
+    probe = prove(stream, operator)
+    assert probe.result == "fail"
+    good.failing = {key.host}
+    again = verdict_on(probe.captured)
+    assert (again.result, again.signs[1].result) == ("unknown", "temperror")
+
+
+def test_a_transport_that_refuses_says_why(stream, operator, settings):
+    settings.MAILOPS_TRUSTED_RELAYS = frozenset()
+    probe = prove(stream, operator)
+    assert probe.was_refused
+    assert probe.sentence
+
+
+def test_what_can_not_be_signed_is_not_sent(stream, key, operator, settings):
+    settings.MAILOPS_SECRET_KEYS = ["QUFB" * 10 + "QUE="]
+    signing.forget_signers()
+    assert "can't be signed" in prove(stream, operator).sentence
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"From: a@a.example\r\nFrom: b@b.example\r\n\r\nx",
+        b"From: nobody\r\nDKIM-Signature: v=1; a=x\r\n\r\nx",
+        b"From: a@acme.example\r\nDKIM-Signature: \xff\xfe\r\n\r\nx",
+        b"From: a@acme.example\r\nDKIM-Signature: v=1; a=rsa-sha256; d=acme.example; s=s1; h=from; bh=x; b=y\r\n\r\nx",
+    ],
+)
+def test_odd_mail_is_judged_and_never_passes(good, content):
+    assert verdict_on(make_captured(content, client="192.0.2.9")).result == "fail"
+
+
+class TestPages:
+    def test_a_person_sends_one_and_sees_the_verdict(self, stream, key, logged_in, oncall):
+        client, url = logged_in(oncall), f"/rollouts/streams/{stream.pk}/prove/"
+        assert client.get(url).status_code == 200
+        data = {"transport": stream.transport.pk, "recipient": TO}
+        page = client.post(url, data, follow=True).content.decode()
+        assert "DMARC passes by SPF and by DKIM." in page
+        captured = MailProbe.objects.get().captured
+        panel = f"/rollouts/captured/{captured.pk}/"
+        assert panel in client.get(f"/sandbox/messages/{captured.pk}/").content.decode()
+        verdict = client.get(panel, headers={"HX-Request": "true"}).content.decode()
+        assert "<html" not in verdict
+        assert "DKIM mo1" in verdict
+
+    @pytest.mark.parametrize("data", [{"recipient": "x"}, {"transport": 0, "recipient": TO}, {}])
+    def test_nonsense_is_422(self, stream, logged_in, oncall, data):
+        data = {"transport": stream.transport.pk} | data
+        url = f"/rollouts/streams/{stream.pk}/prove/"
+        if "transport" in data and len(data) == 1:
+            data = {"recipient": ""}
+        assert logged_in(oncall).post(url, data).status_code == 422
+        assert not MailProbe.objects.exists()
+
+    def test_a_viewer_may_look_and_not_send(self, stream, logged_in, viewer, client):
+        probe = MailProbe.objects.create(
+            stream=stream, transport=stream.transport, recipient=TO, message_id="<1@x>"
+        )
+        url = f"/rollouts/probes/{probe.pk}/"
+        assert "On its way" in logged_in(viewer).get(url).content.decode()
+        assert logged_in(viewer).get(f"/rollouts/streams/{stream.pk}/prove/").status_code == 403
+        assert client.get(url).status_code == 302
