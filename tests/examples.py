@@ -79,9 +79,12 @@ def make_unsubscribe_token() -> str:
 
 
 def make_mail_probe() -> MailProbe:
-    stream = make_stream()
+    transport = make_transport()
     return MailProbe.objects.create(
-        stream=stream, transport=stream.transport, recipient="p@sandbox.example", message_id="<1@x>"
+        stream=make_stream(transport=transport),
+        transport=transport,
+        recipient="p@sandbox.example",
+        message_id="<1@x>",
     )
 
 
