@@ -19,7 +19,8 @@ from mailops.lib.postgres import Server
 from tests.browser import chromium, open_page  # noqa: F401 - fixtures
 
 # Debian keeps servers where a plain user's PATH does not look
-PROGRAM_PATH = f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin:/usr/lib/dovecot"
+UNPACKED = "/opt/mail-servers/exim/usr/sbin:/opt/mail-servers/opensmtpd/usr/sbin"  # by .ci/run
+PROGRAM_PATH = f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin:/usr/lib/dovecot:{UNPACKED}"
 PASSWORD = "correct horse battery staple"
 
 
