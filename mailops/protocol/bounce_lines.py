@@ -139,10 +139,23 @@ class Telling:
         if number < 0:
             return self.said_anywhere
         paragraph = self._below(address, number, _beside(self.lines[number], address))
+        if paragraph and not any(_REPLY.search(line) for line in paragraph):
+            # in words for people; the reply itself may stand further down, for administrators
+            paragraph = self._replied(address, number) or paragraph
         if paragraph:
             return _short("\n".join(paragraph))
         quoted = next((one for one in self._lines_with(address) if _REPLY.search(one)), "")
         return _short(quoted) or self.said_anywhere
+
+    def _replied(self, address: str, after: int) -> list[str]:
+        """Return what stands by a later mention of the address, where that quotes a reply."""
+        wanted = address.lower()
+        for number, line in list(enumerate(self.lines))[after + 1 :]:
+            if wanted in line.lower() and not _is_ours(line) and _is_meant(line, address):
+                paragraph = self._below(address, number, _beside(line, address))
+                if any(_REPLY.search(one) for one in paragraph):
+                    return paragraph
+        return []
 
     def _below(self, address: str, number: int, beside: str) -> list[str]:
         """Return the first paragraph, from the address's own line on, that says why; none where another comes first."""

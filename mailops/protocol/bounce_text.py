@@ -100,7 +100,8 @@ def from_report(report: Report) -> Dsn | None:
 
 def is_challenge(report: Report) -> bool:
     """Tell whether a filter asks the sender to prove that they are a person."""
-    return words.CHALLENGE.search(_folded(report.told)) is not None
+    said = f"{report.words_of('subject')}\n{report.told}"
+    return words.CHALLENGE.search(_folded(said)) is not None
 
 
 def is_away(report: Report) -> bool:

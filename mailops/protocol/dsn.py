@@ -80,7 +80,8 @@ class DsnRecipient:
     @property
     def said_code(self) -> int | None:
         """The reply's code where one is quoted; a status alone has none."""
-        return self.reply.code if str(self.reply.code) in self.diagnostic else None
+        is_quoted = self.reply.code >= 200 and str(self.reply.code) in self.diagnostic
+        return self.reply.code if is_quoted else None
 
     @cached_property
     def classification(self) -> Classification:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from mailops.protocol.classification.meanings import Reason
 
 BEFORE_ANYONE = frozenset({"connect", "tls", "banner", "ehlo", "auth", "mail"})
+_IN_SESSION = BEFORE_ANYONE | {"rcpt", "data", "body"}
 _UP_TO_LOGIN = frozenset({"connect", "tls", "banner", "ehlo", "auth"})
 
 
@@ -186,12 +187,12 @@ TEXTS: tuple[Sign, ...] = (
     ),
     _says(
         Reason.RECIPIENT_REFUSES,
-        r"(?:not|isn't|aren't|is not|are not) (?:\w+ ){0,2}(?:allowed|permitted|authori[sz]ed) (?:to )?(?:send|post|write|mail|e-?mail|contact|deliver)(?: \S+){0,4} (?:to|recipient|group|list|user|this)|restricted (?:recipient|group|list|address|to)|allowed[- ]senders? list|(?:only|just) (?:accepts?|allows?|members|subscribers|internal|authenticated)|(?:rejected|refused|blocked|denied|declined) (?:by|at) (?:the )?(?:recipient|user|addressee|owner|receiver|end user)|sender (?:is |was |has been )?(?:blocked|rejected|denied) by|(?:recipient|user|addressee|owner)(?: \S+){0,3} (?:has )?(?:blocked|block|refused|declined|rejected) (?:mail|e-?mail|message|your|you|this|the sender|messages)|resolver\.rst\.(?:not|auth|sender)|notauthorized(?:for)?|senderrestriction|authrequired|not a (?:list )?(?:member|subscriber)|members? only|post(?:ing)?s? (?:to|from) .{0,30}(?:not allowed|restricted|denied)|moderat(?:ed|or)|(?:does not|doesn't|not) accept(?:ing)? (?:mail|messages|e-?mail) from (?:you|this|your|unknown|external|outside|the internet|non)|don't accept|not accepting (?:mail|messages)|user (?:filter|rule)|sender (?:\S+ )?not (?:on|in) (?:\w+ )?(?:list|whitelist)",
+        r"recipient(?:'s)? preferences?|(?:not|isn't|aren't|is not|are not) (?:\w+ ){0,2}(?:allowed|permitted|authori[sz]ed) (?:to )?(?:send|post|write|mail|e-?mail|contact|deliver)(?: \S+){0,4} (?:to|recipient|group|list|user|this)|restricted (?:recipient|group|list|address|to)|allowed[- ]senders? list|(?:only|just) (?:accepts?|allows?|members|subscribers|internal|authenticated)|(?:rejected|refused|blocked|denied|declined) (?:by|at) (?:the )?(?:recipient|user|addressee|owner|receiver|end user)|sender (?:is |was |has been )?(?:blocked|rejected|denied) by|(?:recipient|user|addressee|owner)(?: \S+){0,3} (?:has )?(?:blocked|block|refused|declined|rejected) (?:mail|e-?mail|message|your|you|this|the sender|messages)|resolver\.rst\.(?:not|auth|sender)|notauthorized(?:for)?|senderrestriction|authrequired|not a (?:list )?(?:member|subscriber)|members? only|post(?:ing)?s? (?:to|from) .{0,30}(?:not allowed|restricted|denied)|moderat(?:ed|or)|(?:does not|doesn't|not) accept(?:ing)? (?:mail|messages|e-?mail) from (?:you|this|your|unknown|external|outside|the internet|non)|don't accept|not accepting (?:mail|messages)|user (?:filter|rule)|sender (?:\S+ )?not (?:on|in) (?:\w+ )?(?:list|whitelist)",
         r"(?:recipient|user|mailbox) (?:\w+ ){0,4}(?:does(?: not|n't) (?:want|wish|accept)|refuse[sd]?|only accepts|rejects)|blocked by (?:the )?(?:recipient|user)|(?:recipient|user)(?:'s)? (?:block|deny|personal) ?(?:list|rule)|sender not (?:on|in) (?:the )?(?:allow|white)|delivery restrictions|restricted to authenticated",
     ),
     _says(
         Reason.BAD_ADDRESS,
-        r"(?:address|recipient|mailbox|local part|user ?name)(?: \S+){0,3} (?:syntax|malformed|is not rfc|contains? (?:illegal|invalid|bad)|illegal|format)|(?:illegal|invalid|bad|improper|wrong) (?:\w+ )?(?:character|format|syntax)(?: \S+){0,3} (?:address|recipient|mailbox|local)|mailbox name not allowed|(?:illegal|bad|missing) (?:address|domain) (?:syntax|format|literal)|syntax (?:error|problem) in (?:\w+ )?(?:parameters|mailbox|recipient|address)|must contain a domain|missing (?:domain|@)|fully[- ]qualified (?:address|recipient)|ambiguous (?:recipient|address|user|mailbox)|(?:recipient|address|mailbox)(?: \S+){0,3} ambiguous|adr\.\w*invalid\w*|non ?unique",
+        r"(?:address|recipient|mailbox|local part|user ?name)(?: \S+){0,3} (?:syntax|malformed|is not rfc|contains? (?:illegal|invalid|bad)|illegal|format)|(?:illegal|invalid|bad|improper|wrong) (?:\w+ )?(?:character|format|syntax)(?: \S+){0,3} (?:address|recipient|mailbox|local)|mailbox name not allowed|(?:illegal|bad|missing) (?:address|domain) (?:syntax|format|literal)|syntax (?:error|problem) in (?:\w+ )?(?:parameters|mailbox|recipient|address)|must contain a domain|missing (?:domain|@)|fully[- ]qualified (?:address|recipient)|ambiguous (?:recipient|address|user|mailbox)|(?:recipient|address|mailbox)(?: \S+){0,3} ambiguous|adr\.\w*invalid\w*|(?:non ?|not )unique",
         r"(?:bad|invalid|malformed) (?:\w+ )?address syntax|syntax error in (?:\w+ )?address|malformed address|address (?:\w+ ){0,2}not rfc|not a valid rfc",
     ),
     # About the way.
@@ -289,5 +290,6 @@ STANDING: tuple[Sign, ...] = (
     _is(Reason.TOO_BIG, 552, phases=frozenset({"mail", "body", "data"})),
     _is(Reason.MAILBOX_FULL, 552, 452, phases=frozenset({"rcpt", "returned"})),
     _is(Reason.SERVER_BUSY, 421, 450, 451, 452, 454),
-    _is(Reason.NOT_UNDERSTOOD, 500, 501, 502, 503, 504, 555, 455),
+    _is(Reason.NOT_UNDERSTOOD, 501, 502, 503, 504, 555, 455),
+    _is(Reason.NOT_UNDERSTOOD, 500, phases=_IN_SESSION),  # a report's 5.0.0 says nothing
 )
