@@ -473,6 +473,7 @@ _secrets = [
     quote(_database_password),
     password_in(CELERY_BROKER_URL),
 ]
+DEFAULT_EXCEPTION_REPORTER_FILTER = "mailops.lib.error_reports.NothingSecret"
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

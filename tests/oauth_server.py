@@ -21,6 +21,7 @@ class OAuthServer:
         self.lasts = 3600
         self.gate = None  # an event that each request waits for
         self.rotates = False
+        self.name_token = lambda number: f"access-token-{number}"
 
     def __enter__(self):
         server = self
@@ -82,7 +83,7 @@ class OAuthServer:
         elif form["refresh_token"] not in self.refresh_tokens:
             return 400, {"error": "invalid_grant"}
         number = len(self.access_tokens) + 1
-        access = f"access-token-{number}"
+        access = self.name_token(number)
         self.access_tokens[access] = number
         answer = {"access_token": access, "expires_in": self.lasts, "token_type": "Bearer"}
         if form["grant_type"] == "authorization_code":

@@ -114,13 +114,20 @@ class ThresholdForm(forms.ModelForm):  # type: ignore[type-arg]
         return given
 
 
+class WriteOnlyURLInput(forms.URLInput):
+    """Shows nothing of what was typed: the address is a secret, and no page tells it again."""
+
+    def format_value(self, value: Any) -> str:  # noqa: ARG002 - Django's signature
+        return ""
+
+
 class ChannelForm(forms.ModelForm):  # type: ignore[type-arg]
     url = forms.CharField(
         label="Webhook address",
         required=False,
         max_length=2000,
         help_text="https://…; kept encrypted, since such addresses hold a token.",
-        widget=forms.URLInput(attrs={"autocomplete": "off"}),
+        widget=WriteOnlyURLInput(attrs={"autocomplete": "off"}),
     )
 
     class Meta:

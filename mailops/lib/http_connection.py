@@ -9,7 +9,8 @@ import select
 import socket
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from mailops.lib import egress
@@ -53,6 +54,11 @@ class HttpConnection:
         self.requests = 0  # of which something may have left
         self._socket: socket.socket | None = None
         self._used_at = 0.0
+        self._hidden: list[bytes] = []
+
+    def hide(self, texts: Iterable[str]) -> None:
+        """Mask `texts` in all that is answered from now on: some servers quote what they were told."""
+        self._hidden += [text.encode() for text in texts if text]
 
     @property
     def is_open(self) -> bool:
@@ -123,7 +129,13 @@ class HttpConnection:
         self._used_at = time.monotonic()
         if not is_kept:
             self.close()
-        return answer
+        return self._masked(answer)
+
+    def _masked(self, answer: Fetched) -> Fetched:
+        body = answer.body
+        for hidden in self._hidden:
+            body = body.replace(hidden, b"****")
+        return replace(answer, body=body)
 
     def close(self) -> None:
         connection, self._socket, self.tls = self._socket, None, None

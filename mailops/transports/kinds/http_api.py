@@ -1,5 +1,6 @@
 """Providers' HTTP APIs through anymail, over one kept connection of our own opening."""
 
+import base64
 import json
 from collections.abc import Mapping
 from email.message import Message
@@ -56,7 +57,9 @@ class HttpApiSession(AnymailSession):
         """Connect for real, so that a provider that can't be reached costs no message anything."""
         if self._backend is not None:
             return
-        backend = self._make_backend(self._backend_options(self._reveal()))
+        secret = self._reveal()
+        backend = self._make_backend(self._backend_options(secret))
+        self.connection.hide(self._spellings(secret))
         try:
             self.connection.open()
         except NotSent as error:
@@ -65,6 +68,12 @@ class HttpApiSession(AnymailSession):
         self.peer = self.connection.peer
         backend.session = _Session(self.connection)
         self._backend = backend
+
+    def _spellings(self, secret: str) -> list[str]:
+        """Return the forms in which an answer might quote the secret."""
+        users = {"", "api", self._login.username if self._login else ""}
+        basic = [base64.b64encode(f"{user}:{secret}".encode()).decode() for user in users]
+        return [*basic, base64.b64encode(secret.encode()).decode(), secret]
 
     def _backend_options(self, secret: str) -> dict[str, Any]:
         options: dict[str, Any] = {
