@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from django.conf import settings
 
 from mailops.lib import resolver
-from mailops.lib.dns_answers import Status
+from mailops.lib.dns_answers import Asks, Status
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052
 # A network's own NAT64 (RFC 8215): what it embeds and where is its business, so nothing in it is taken for public.
@@ -40,13 +40,13 @@ def is_trusted(host: str, port: int) -> bool:
     return (host.lower().rstrip("."), port) in settings.MAILOPS_TRUSTED_RELAYS
 
 
-def resolve(host: str, port: int) -> Endpoint:
-    """Return the addresses of `host` that may be spoken to; raise EgressFault.
+def resolve(host: str, port: int, *, asks: Asks | None = None) -> Endpoint:
+    """Return the addresses of `host` that may be spoken to, as `asks` tells them if it is given; raise EgressFault.
 
     Private, loopback, link-local and other special ranges are refused but for MAILOPS_TRUSTED_RELAYS. The fault
     never says which address a name led to, so that nobody can map our network through it.
     """
-    addresses = _look_up(host)
+    addresses = _look_up(host, asks)
     if not addresses:
         raise EgressFault("not_found", f"the name {host} has no address")
     if not is_trusted(host, port):
@@ -80,10 +80,19 @@ def _fault_of(error: OSError, address: str, port: int) -> EgressFault:
     return EgressFault("unreachable", f"{where}: {error.strerror or error}")
 
 
-def _look_up(host: str) -> list[IPAddress]:
+def _look_up(host: str, asks: Asks | None) -> list[IPAddress]:
     with contextlib.suppress(ValueError):
         return [ipaddress.ip_address(host)]
-    return [ipaddress.ip_address(text) for text in _addresses_of(host)]
+    texts = _addresses_by(asks, host) if asks else _addresses_of(host)
+    return [ipaddress.ip_address(text) for text in texts]
+
+
+def _addresses_by(asks: Asks, host: str) -> list[str]:
+    answers = [asks(host, rdtype) for rdtype in ("A", "AAAA")]
+    found = [text for answer in answers for text in answer.values]
+    if not found and not all(answer.is_known for answer in answers):
+        raise EgressFault("dns_silent", f"no name server answered for {host}")
+    return found
 
 
 def _addresses_of(host: str) -> list[str]:

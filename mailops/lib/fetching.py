@@ -11,6 +11,7 @@ from typing import Self
 from urllib.parse import SplitResult, urlsplit
 
 from mailops.lib import egress
+from mailops.lib.dns_answers import Asks
 from mailops.lib.egress import EgressFault
 
 _AGENT = "mailops"
@@ -32,6 +33,7 @@ def fetch(
     headers: Mapping[str, str] | None = None,
     seconds: float = 10.0,
     max_octets: int = 256 * 1024,
+    asks: Asks | None = None,
 ) -> Fetched:
     """Return the answer to one request, whatever its status; raise EgressFault.
 
@@ -40,7 +42,7 @@ def fetch(
     """
     parts, port = _split(url)
     host = parts.hostname or ""
-    endpoint = egress.resolve(host, port)
+    endpoint = egress.resolve(host, port, asks=asks)
     try:
         connection, _ = egress.connect(endpoint, timeout=seconds)
     except EgressFault as fault:

@@ -222,6 +222,10 @@ CASES = {
         txt("_mta-sts.a.test", "v=STSv1; id=20260101"),
         {"mta_sts": ("warning", "has no address")},
     ),
+    "sts at a host that is not public": (
+        txt("_mta-sts.a.test", "v=STSv1; id=20260101") | {"mta-sts.a.test": {"A": ["127.0.0.1"]}},
+        {"mta_sts": ("warning", "not public")},
+    ),
     "tls-rpt": (txt("_smtp._tls.a.test", "v=TLSRPTv1; rua=mailto:t@a.test"), {}),
     "tls-rpt without address": (
         txt("_smtp._tls.a.test", "v=TLSRPTv1;"),

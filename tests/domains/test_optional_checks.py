@@ -36,7 +36,7 @@ class TestMtaSts:
     }
 
     def check(self, body=POLICY, status=200, kind="text/plain; charset=utf-8", **zones):
-        def fetches(url):
+        def fetches(url, asks):
             assert url == "https://mta-sts.a.test/.well-known/mta-sts.txt"
             if isinstance(body, EgressFault):
                 raise body

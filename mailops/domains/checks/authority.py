@@ -62,7 +62,7 @@ def check_authority(
     if not names:
         return None
     with ThreadPoolExecutor(ASKERS) as pool:
-        ways = pool.map(lambda name: _reach(name, port, domain), names)
+        ways = pool.map(lambda name: _reach(name, port, domain, asks), names)
         reached = dict(zip(names, ways, strict=True))
         servers = {name: server for name, server in reached.items() if isinstance(server, Resolver)}
         below = [look for look in seen if _is_below(look.host, domain) and look.answer.is_known]
@@ -94,10 +94,10 @@ def _servers_of(domain: str, asks: Asks) -> list[str]:
     return []
 
 
-def _reach(name: str, port: int, domain: str) -> Resolver | str:
+def _reach(name: str, port: int, domain: str, asks: Asks) -> Resolver | str:
     """Return what asks the server `name` about `domain`, or why it may or can not be asked."""
     try:
-        endpoint = egress.resolve(name, port)
+        endpoint = egress.resolve(name, port, asks=asks)
     except EgressFault as fault:
         return fault.detail
     addresses = tuple((address, port) for address in endpoint.addresses[:2])

@@ -23,12 +23,12 @@ POLICY_SECONDS = 5.0
 # what keeps us from the policy and says nothing of what others get
 NOT_OURS_TO_JUDGE = {"timeout", "unreachable", "dns_silent", "refused"}
 
-Fetches = Callable[[str], Fetched]
+Fetches = Callable[[str, Asks], Fetched]
 
 
-def fetch_policy(url: str) -> Fetched:
-    """Return what is at `url`; raise EgressFault."""
-    return fetch(url, seconds=POLICY_SECONDS, max_octets=POLICY_OCTETS)
+def fetch_policy(url: str, asks: Asks) -> Fetched:
+    """Return what is at `url`, whose host is where `asks` says; raise EgressFault."""
+    return fetch(url, seconds=POLICY_SECONDS, max_octets=POLICY_OCTETS, asks=asks)
 
 
 def check_mta_sts(domain: str, asks: Asks, fetches: Fetches = fetch_policy) -> tuple[Verdict, Seen]:
@@ -72,7 +72,7 @@ def _check_policy(domain: str, record: str, asks: Asks, fetches: Fetches) -> Ver
             return unanswered("mta_sts", host, silent, rfc=STS_RFC)
         return _broken(record, f"{host} has no address, so nobody can fetch the policy.", url)
     try:
-        fetched = fetches(url)
+        fetched = fetches(url, asks)
     except EgressFault as fault:
         if fault.cause in NOT_OURS_TO_JUDGE:
             return Verdict(
