@@ -22,7 +22,12 @@ IDLE_SECONDS = (
     20.0  # after which a kept connection isn't trusted: peers close theirs without a word
 )
 
-_VERIFY_CAUSES = {10: "tls_expired", 62: "tls_name", 64: "tls_name"}  # X509_V_ERR numbers
+_VERIFY_CAUSES = {  # X509_V_ERR numbers
+    10: "tls_expired",
+    18: "tls_self_signed",
+    62: "tls_name",
+    64: "tls_name",
+}
 
 
 class NotSent(Exception):

@@ -27,8 +27,15 @@ def concerns_of(credential: Credential, now: datetime) -> list[Concern]:
         *_expiry(credential, now.date()),
         *_tested(credential),
         *_age(credential, now),
+        *_standby(credential, now),
     ]
     return sorted(found, key=lambda concern: concern.tone != "bad")
+
+
+def concerns_of_secret(credential: Credential, now: datetime) -> list[Concern]:
+    """Return what must be mended before a checklist holds: a secret that is missing, gone, old or at its end."""
+    expiry = [concern for concern in _expiry(credential, now.date()) if concern.tone == "bad"]
+    return [*_kept(credential), *_permitted(credential), *expiry, *_age(credential, now)]
 
 
 def _kept(credential: Credential) -> list[Concern]:
@@ -92,16 +99,19 @@ def _tested(credential: Credential) -> list[Concern]:
 
 def _age(credential: Credential, now: datetime) -> list[Concern]:
     """Judge how long a secret has been around; that of a reference is not ours to know."""
-    found = []
     age = now - (credential.secret_set_at or credential.created_at)
     if age > SECRET_LASTS and not credential.reference and not credential.oauth:
-        found.append(Concern(f"Its secret is {age.days} days old", "Rotate it: a year is enough."))
+        return [Concern(f"Its secret is {age.days} days old", "Rotate it: a year is enough.")]
+    return []
+
+
+def _standby(credential: Credential, now: datetime) -> list[Concern]:
     last = credential.last_used_at or credential.secret_set_at or credential.created_at
     if not credential.is_active and now - last > STANDBY_LASTS:
-        found.append(
+        return [
             Concern(
                 f"It stands by unused for {(now - last).days} days",
                 "Take it away at the provider, then delete it here.",
             )
-        )
-    return found
+        ]
+    return []

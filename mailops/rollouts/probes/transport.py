@@ -8,10 +8,10 @@ from django.utils import timezone
 
 from mailops.rollouts.captured import in_use
 from mailops.rollouts.probes.proof import Proof
+from mailops.transports.concerns import concerns_of_secret
 from mailops.transports.diagnosis import run_test
 from mailops.transports.models import Credential, Stream, Transport
 
-SECRET_LASTS = timedelta(days=365)
 TEST_LASTS = timedelta(hours=23)  # a little less than its proof, so that it never goes stale
 FAILED_TEST_LASTS = timedelta(minutes=5)  # it may have been mended
 LEAST_DAYS = 14  # of a certificate
@@ -26,7 +26,7 @@ def _transports(stream: Stream) -> list[Transport]:
 
 
 def credentials(stream: Stream) -> Proof:
-    """Check that the secrets of all transports of `stream` are encrypted rows or references, and not too old."""
+    """Check that the secrets of all transports of `stream` are encrypted rows or references, neither old nor expired."""
     transports = _transports(stream)
     problems = [problem for transport in transports for problem in _exposed(transport)]
     return Proof.over(
@@ -41,6 +41,8 @@ def _kept(credential: Credential | None) -> str:
         return "no secret"
     if credential.reference:
         return f"reference {credential.reference.partition(':')[0]}"
+    if credential.oauth:
+        return "OAuth tokens, encrypted" if credential.oauth.is_given else "no token"
     return "encrypted row" if credential.secret else "empty"
 
 
@@ -50,17 +52,8 @@ def _exposed(transport: Transport) -> Iterator[tuple[str, str]]:
         if not transport.is_trusted_relay:
             yield f"{transport} has no credential.", f"Add one on the page of {transport}."
         return
-    if not credential.reference and not credential.secret:
-        yield f"The credential of {transport} is empty.", f"Set it on the page of {transport}."
-    elif not credential.reference and _age(credential) > SECRET_LASTS:
-        yield (
-            f"The secret of {transport} is {_age(credential).days} days old.",
-            f"Rotate it on the page of {transport}.",
-        )
-
-
-def _age(credential: Credential) -> timedelta:
-    return timezone.now() - (credential.secret_set_at or credential.created_at)
+    for concern in concerns_of_secret(credential, timezone.now()):
+        yield f"The credential of {transport}: {concern.title.lower()}.", concern.fix
 
 
 def transports(stream: Stream) -> Proof:
