@@ -7,6 +7,7 @@ from typing import Any
 from mailops.feedback.models import RawFeedback
 from mailops.outbox.models import EventKind, Message
 from mailops.outbox.recording import Outcome
+from mailops.protocol.aggregate_report import DmarcReport, TlsReport
 from mailops.protocol.classification import Classification
 from mailops.suppressions.models import Suppression
 
@@ -35,6 +36,7 @@ class Finding:
     message: Message | None = None
     result: dict[str, Any] = field(default_factory=dict)
     consequences: tuple[Consequence, ...] = ()
+    aggregate: DmarcReport | TlsReport | None = None  # to be kept with its domain
 
 
 class NotYet(Exception):

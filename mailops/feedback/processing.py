@@ -8,6 +8,7 @@ from django.db.models import F
 from django.db.models.functions import Greatest
 from django.utils import timezone
 
+from mailops.feedback.domain_reports import keep_report
 from mailops.feedback.findings import Consequence, Finding, NotYet
 from mailops.feedback.models import RawFeedback, WebhookEndpoint
 from mailops.feedback.providers import read_webhook
@@ -91,6 +92,8 @@ def _suppress(consequence: Consequence, told: Recorded) -> None:
 
 
 def _conclude(row: RawFeedback, finding: Finding) -> None:
+    if finding.aggregate is not None:
+        keep_report(finding.aggregate, row)
     row.state, row.kind, row.reason = finding.state, finding.kind, finding.reason
     row.is_verified, row.message, row.result = finding.is_verified, finding.message, finding.result
     row.processed_at = timezone.now()

@@ -1,5 +1,6 @@
 """Reads a mail that came to the return-path host: bounce, delay, delivery, complaint, unsubscribe, or none of them."""
 
+from mailops.domains.models import Domain
 from mailops.feedback import matching
 from mailops.feedback.findings import (
     UNMATCHED,
@@ -17,6 +18,7 @@ from mailops.feedback.models import RawFeedback
 from mailops.outbox.models import EventKind
 from mailops.outbox.recording import Outcome
 from mailops.protocol import unsubscribe, verp
+from mailops.protocol.aggregate_report import DmarcReport, TlsReport
 from mailops.protocol.dsn import Action, Dsn, DsnRecipient
 from mailops.protocol.feedback_mail import FeedbackKind, FeedbackMail, describe, read
 
@@ -36,7 +38,21 @@ def read_mail(row: RawFeedback) -> Finding:
         return _read_complaint(row, mail)
     if mail.kind == FeedbackKind.UNSUBSCRIBE:
         return _read_unsubscribe(row, mail)
+    if mail.aggregate is not None:
+        return _read_aggregate(mail.aggregate)
     return _read_other(row, mail)
+
+
+def _read_aggregate(report: DmarcReport | TlsReport) -> Finding:
+    kind = RawFeedback.Kind.DMARC if isinstance(report, DmarcReport) else RawFeedback.Kind.TLS
+    if not Domain.objects.filter(name=report.domain).exists():
+        return quarantined(f"It reports on {report.domain}, which is no domain of ours.", kind=kind)
+    span = f"{report.begins_at:%d %b} to {report.ends_at:%d %b %Y}"
+    return processed(
+        f"Kept: what {report.organization or 'a receiver'} saw of {report.domain} from {span}.",
+        kind=kind,
+        aggregate=report,
+    )
 
 
 def _read_dsn(row: RawFeedback, mail: FeedbackMail, dsn: Dsn) -> Finding:
@@ -186,7 +202,7 @@ def _read_other(row: RawFeedback, mail: FeedbackMail) -> Finding:
             "A machine answered for a person; nothing to record.", kind=mail.kind, **found
         )
     return quarantined(
-        "It is no report that mailops can read; a person should look at it.",
+        mail.flaw or "It is no report that mailops can read; a person should look at it.",
         kind=mail.kind,
         **found,
     )

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from mailops.feedback import public_views, views
+from mailops.feedback import public_views, report_views, views
 
 app_name = "feedback"
 
@@ -13,6 +13,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("<int:feedback_id>/source", views.feedback_source, name="source"),
     path("<int:feedback_id>/replay/", views.feedback_replay, name="replay"),
     path("<int:feedback_id>/confirm/", views.feedback_confirm, name="confirm"),
+    path("reports/", report_views.report_list, name="reports"),
+    path("reports/<int:domain_id>/", report_views.report_detail, name="reports-of"),
     path("webhooks/", views.webhook_list, name="webhooks"),
     path("webhooks/of/<int:transport_id>/", views.webhook_detail, name="webhook-of"),
     path("webhooks/of/<int:transport_id>/key/", views.webhook_key, name="webhook-key"),

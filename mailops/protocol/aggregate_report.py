@@ -15,7 +15,7 @@ from mailops.protocol.unpacking import TooBig, unpack
 MAX_RECORDS = 20_000
 MAX_DEPTH = 12
 MAX_VALUE = 500
-MAX_ELEMENTS = 1_000_000
+MAX_ELEMENTS = 500_000
 
 _ARCHIVES = frozenset(
     {

@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from mailops.protocol import arf, bounce_text, receipts, unsubscribe
+from mailops.protocol import aggregate_report, arf, bounce_text, receipts, unsubscribe
 from mailops.protocol import dsn as notifications
+from mailops.protocol.aggregate_report import DmarcReport, TlsReport
 from mailops.protocol.arf import FeedbackReport
 from mailops.protocol.classification import Fault
 from mailops.protocol.classification.folding import fold_letters
@@ -35,6 +36,8 @@ class FeedbackMail:
     original_message_id: str = ""
     dsn: Dsn | None = None
     complaint: FeedbackReport | None = None
+    aggregate: DmarcReport | TlsReport | None = None
+    flaw: str = ""  # why an aggregate report can't be read
 
 
 MAX_DEPTH = 3  # reports forwarded within mails
@@ -78,11 +81,22 @@ def _read(report: Report, envelope_recipients: tuple[str, ...], *, depth: int) -
     )
     if notification is not None:
         return FeedbackMail(_kind_of(notification), dsn=notification)
+    aggregate = None if leaves else _aggregate(report)
+    if aggregate is not None:
+        return aggregate
     if not leaves and is_auto_reply(report):
         return FeedbackMail(FeedbackKind.AUTO_REPLY)
     if leaves or asks_to_leave(report):
         return FeedbackMail(FeedbackKind.UNSUBSCRIBE)
     return _forwarded(report, depth) or FeedbackMail(FeedbackKind.OTHER)
+
+
+def _aggregate(report: Report) -> FeedbackMail | None:
+    try:
+        found = aggregate_report.find(report)
+    except aggregate_report.NotAReport as refused:
+        return FeedbackMail(FeedbackKind.OTHER, flaw=str(refused))
+    return FeedbackMail(FeedbackKind.OTHER, aggregate=found) if found else None
 
 
 def _forwarded(report: Report, depth: int) -> FeedbackMail | None:
