@@ -1,6 +1,5 @@
 """Rendering: what a recipient gets, and what a hostile template can't do."""
 
-import time
 from contextlib import suppress
 from types import SimpleNamespace
 
@@ -8,64 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailops.content import limits
 from mailops.content.rendering import RenderError, compile_sources, compile_version, parse
-
-LOOP = "{% for i in (1..10000) %}"
-HOSTILE = {
-    "nested loops": LOOP + "{% for j in (1..10000) %}x{% endfor %}{% endfor %}",
-    "one loop after another": (LOOP + "{% endfor %}") * 5000,
-    "a loop over much source": LOOP + "{% if 1 %}{% endif %}" * 9000 + "{% endfor %}",
-    "a huge range": "{% for i in (1..1000000000000) %}{% endfor %}",
-    "a huge range, reversed": "{% for i in (1..1000000000) reversed %}{% endfor %}",
-    "a search in a huge range": '{% if (1..10000000000000) contains "a" %}{% endif %}',
-    "searches in ranges": '{% if (1..10000) contains "a" %}{% endif %}' * 5000,
-    "a string that doubles": '{% assign a = "aaaaaaaa" %}' + "{% assign a = a | append: a %}" * 60,
-    "a string that replaces itself": '{% assign a = "aaaaaaaa" %}'
-    + '{% assign a = a | replace: "a", a %}' * 9,
-    "a string with its gaps replaced": '{% assign a = "aaaaaaaa" %}'
-    + '{% assign a = a | replace: "", a %}' * 9,
-    "a long separator": "{% capture s %}"
-    + "x" * 5000
-    + "{% endcapture %}{{ (1..10000) | join: s }}",
-    "a list of one long string": "{% capture s %}"
-    + "x" * 40000
-    + '{% endcapture %}{% assign l = s | split: "," %}'
-    + "{% assign l = l | concat: l %}" * 20
-    + "{{ l }}",
-    "a number that squares": "{% assign a = 9 %}" + "{% assign a = a | times: a %}" * 60,
-    "a number of a billion digits": '{% assign x = "1E+999999999" | split: "," | sum %}'
-    "{% for i in (1..x) %}{% endfor %}",
-    "comparing each with each": "{{ (1..10000) | uniq | size }}" * 5,
-    "captures in captures": LOOP
-    + "{% capture a %}{{ a }}xxxxxxxxxxxxxxxx{{ a }}{% endcapture %}{% endfor %}",
-    "a wall of text": "{% for i in (1..10000) %}" + "x" * 200 + "{% endfor %}",
-    "unclosed raw": "{% raw %}" * 28000,
-    "unclosed doc": "{% doc %}" * 28000,
-    "unclosed outputs": "{{" * 100_000,
-    "unclosed tags": "{% if a %}" * 20_000,
-    "a gap without end": "{% if " + " " * 100_000 + "%}",
-    "nested brackets": "{{ " + "a[" * 3000 + "}}",
-    "deep nesting": "{% if a %}" * 31 + "{% endif %}" * 31,
-    "much logic": "{% if " + "a and " * 1300 + "a %}{% endif %}",
-    "too long a source": "x" * (limits.MAX_SOURCE + 1),
-    "an include": "{% include 'settings.py' %}",
-    "a render": "{% render 'settings.py' %}",
-    "an unknown filter": "{{ a | nope }}",
-    "a date out of range": '{{ "99999999999999999999999" | date: "%d" }}',
-    "bad base64": '{{ "////" | base64_decode }}',
-}
 
 
 class TestHostileTemplates:
-    @pytest.mark.parametrize("source", HOSTILE.values(), ids=HOSTILE.keys())
-    def test_end_with_a_sentence_within_seconds(self, source):
-        start = time.process_time()
-        with pytest.raises(RenderError) as caught:
-            compile_sources(subject="", html=source, text="x").render({"a": 1})
-        assert caught.value.sentence.endswith(".")
-        assert time.process_time() - start < 5
-
     def test_a_width_in_a_date_format_does_not_pad_without_bound(self):
         rendered = compile_sources(
             subject="", html='{{ "now" | date: "%1000000000d" }}', text="x"

@@ -1,0 +1,112 @@
+"""Templates that a security tester would try, and a program that looks each over and says what came of it."""
+
+import json
+import resource
+import sys
+import time
+
+LOOP = "{% for i in (1..10000) %}"
+LIQUID = {
+    "nested loops": LOOP + "{% for j in (1..10000) %}x{% endfor %}{% endfor %}",
+    "one loop after another": (LOOP + "{% endfor %}") * 5000,
+    "a loop over much source": LOOP + "{% if 1 %}{% endif %}" * 9000 + "{% endfor %}",
+    "a huge range": "{% for i in (1..1000000000000) %}{% endfor %}",
+    "a huge range, reversed": "{% for i in (1..1000000000) reversed %}{% endfor %}",
+    "a search in a huge range": '{% if (1..10000000000000) contains "a" %}{% endif %}',
+    "searches in ranges": '{% if (1..10000) contains "a" %}{% endif %}' * 5000,
+    "a string that doubles": '{% assign a = "aaaaaaaa" %}' + "{% assign a = a | append: a %}" * 60,
+    "a string that replaces itself": '{% assign a = "aaaaaaaa" %}'
+    + '{% assign a = a | replace: "a", a %}' * 9,
+    "a string with its gaps replaced": '{% assign a = "aaaaaaaa" %}'
+    + '{% assign a = a | replace: "", a %}' * 9,
+    "a long separator": "{% capture s %}"
+    + "x" * 5000
+    + "{% endcapture %}{{ (1..10000) | join: s }}",
+    "a list of one long string": "{% capture s %}"
+    + "x" * 40000
+    + '{% endcapture %}{% assign l = s | split: "," %}'
+    + "{% assign l = l | concat: l %}" * 20
+    + "{{ l }}",
+    "a number that squares": "{% assign a = 9 %}" + "{% assign a = a | times: a %}" * 60,
+    "a number of a billion digits": '{% assign x = "1E+999999999" | split: "," | sum %}'
+    "{% for i in (1..x) %}{% endfor %}",
+    "comparing each with each": "{{ (1..10000) | uniq | size }}" * 5,
+    "captures in captures": LOOP
+    + "{% capture a %}{{ a }}xxxxxxxxxxxxxxxx{{ a }}{% endcapture %}{% endfor %}",
+    "a wall of text": "{% for i in (1..10000) %}" + "x" * 200 + "{% endfor %}",
+    "unclosed raw": "{% raw %}" * 28000,
+    "unclosed doc": "{% doc %}" * 28000,
+    "unclosed outputs": "{{" * 100_000,
+    "unclosed tags": "{% if a %}" * 20_000,
+    "a gap without end": "{% if " + " " * 100_000 + "%}",
+    "nested brackets": "{{ " + "a[" * 3000 + "}}",
+    "deep nesting": "{% if a %}" * 31 + "{% endif %}" * 31,
+    "much logic": "{% if " + "a and " * 1300 + "a %}{% endif %}",
+    "too long a source": "x" * (256 * 1024 + 1),
+    "an include": "{% include 'settings.py' %}",
+    "an unknown filter": "{{ a | nope }}",
+    "a date out of range": '{{ "99999999999999999999999" | date: "%d" }}',
+    "bad base64": '{{ "////" | base64_decode }}',
+}
+DEEP = "<mj-wrapper>" * 15_000
+MARKUP = {
+    "a script": "<p>x</p><script>alert(1)</script>",
+    "an event handler": "<img src=x alt='' width=1 onerror=alert(1)>",
+    "a link that runs a script": "<a href='java&#115;cript:alert(1)'>x</a>",
+    "a name that looks like another": "<a href='https://pаypal.com/'>x</a>",
+    "a host behind a user": "<a href='https://paypal.com@evil.example/'>x</a>",
+    "a refresh": "<meta http-equiv=refresh content='0;url=https://evil.example'>",
+    "another charset": "<meta charset=utf-7>+ADw-script+AD4-",
+}
+MJML = {
+    "wrappers without end": f"<mjml><mj-body>{DEEP}",
+    "wrappers in wrappers": f"<mjml><mj-body>{DEEP}{DEEP.replace('<', '</')}</mj-body></mjml>",
+    "an included file": "<mjml><mj-body><mj-include path='/etc/passwd' /></mj-body></mjml>",
+}
+STYLED = {
+    "many selectors over many elements": "<style>"
+    + "".join(
+        f"div div:nth-child({n}) div ~ div > *:not(.a{n}) {{ color: red }}" for n in range(900)
+    )
+    + "</style>"
+    + "<div>" * 900
+    + "<div></div>" * 9000,
+    "elements in elements": "<style>div { color: red }</style>" + "<div>" * 40_000,
+    "a style that never ends": "<style>" + "a{" * 60_000,
+    "attributes without end": "<style>p{color:red}</style><p " + "a='" * 50_000,
+}
+INJECTED = {
+    "a header through data": ("Hi {{ a }}", "<p>x</p>", "x\r\nBcc: all@example.com\r\n\r\nbody"),
+    "a parameter through data": ("x", "<a href='https://x.example/?q={{ a }}'>x</a>", "1&admin=1"),
+    "a declaration through data": ("x", "<p style='color: {{ a }}'>x</p>", "red;display:none"),
+    "an element through data": ("x", "<p>{{ a }}</p>", "</p><script>alert(1)</script>"),
+    "an attribute through data": ("x", "<img alt='{{ a }}' src='/x.png'>", "' onerror='alert(1)"),
+    "an address that runs a script": ("x", "<a href='{{ a }}'>x</a>", "javascript:alert(1)"),
+}
+
+
+def main():
+    import django
+
+    django.setup()
+    from mailops.content.checking import look_over
+
+    said = {}
+    sources = {name: {"html": html} for name, html in {**LIQUID, **MARKUP, **STYLED}.items()}
+    sources |= {name: {"html": html, "syntax": "mjml"} for name, html in MJML.items()}
+    for name, source in sources.items():
+        start = time.process_time()
+        look = look_over(subject="x", text="x", sample={"a": 1}, **source)
+        seconds = time.process_time() - start
+        said[name] = [[one.sentence for one in look.errors], seconds, look.rendered is not None]
+    filled = {}
+    for name, (subject, html, value) in INJECTED.items():
+        look = look_over(subject=subject, html=html, text="x", sample={"a": value})
+        filled[name] = [look.rendered.subject, look.rendered.html]
+    ours = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    child = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    json.dump({"said": said, "filled": filled, "kilobytes": [ours, child]}, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()
