@@ -25,11 +25,11 @@ check: .venv/.dev
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	$(BIN)/mypy mailops tests bench
 
-test: .venv/.dev $(BUNDLES)
+test: .venv/.dev $(BUNDLES) tests/node/node_modules/.made
 	$(BIN)/pytest -q -n 2 -m "not whole"
 
 # The tests that start a whole mailops come one after another: two at once would measure each other.
-test-all: .venv/.dev $(BUNDLES)
+test-all: .venv/.dev $(BUNDLES) tests/node/node_modules/.made
 	$(BIN)/pytest -q -n 2 -m "not whole" --nothing-skips
 	$(BIN)/pytest -q -m whole --nothing-skips
 
@@ -92,6 +92,11 @@ bench/.venv/.made: requirements-bench.txt | .venv/bin/python
 node_modules/.made: package-lock.json requirements-node.txt | .venv/.up
 	@command -v npm > /dev/null || $(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-node.txt
 	@npm ci --loglevel=error --ignore-scripts
+	@touch $@
+
+# mail templates of other projects, which tests compile
+tests/node/node_modules/.made: tests/node/package-lock.json node_modules/.made
+	@cd tests/node && npm ci --loglevel=error --ignore-scripts
 	@touch $@
 
 $(BUNDLES): node_modules/.made package.json $(shell find static/src -name '*.js')

@@ -10,6 +10,7 @@ import re
 from mailops.content.child import CompileFault, ask_child
 from mailops.content.masking import mask, unmask
 
+MAX_UNCLOSED = 4_000  # elements; parsing them takes quadratic time
 _NAME = "data-mailops-n"
 _SKIPPED = r"<!--.*?-->|<!\[CDATA\[.*?\]\]>|<(style|script|title|textarea)\b.*?</\1\s*>"
 _START = re.compile(
@@ -28,6 +29,8 @@ def inline_styles(html: str, *, css: str = "", only_given: bool = False) -> str:
     if not css and (only_given or "<style" not in html.lower()):
         return html
     masked, tags = mask(html)
+    if masked.count("<") - 2 * masked.count("</") - 2 * masked.count("<!--") > MAX_UNCLOSED:
+        raise CompileFault("More elements are left open than any mail has.")
     numbered = _numbered(masked)
     inlined = ask_child("inline given" if only_given else "inline", numbered, css=css)
     styled = _styled(masked, _styles(inlined))

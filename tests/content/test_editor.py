@@ -1,0 +1,110 @@
+"""The editor in a real browser, from the first mistake to the roll-back."""
+
+import pytest
+from django.conf import settings as django_settings
+
+from mailops.content import picturing
+from mailops.content.models import MailTemplate, Picture
+from mailops.outbox.models import Message
+from tests.browser import assert_clean
+from tests.content.test_pages import url
+from tests.factories import make_identity, make_stream
+
+GOOD = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Spring</title>
+<meta name="color-scheme" content="light dark">
+<style>p { color: #222222; background: #ffffff }
+@media (prefers-color-scheme: dark) { p { color: #eeeeee; background: #111111 } }</style></head>
+<body><div style="display: none">What is new</div>
+<p>Hello {{ first_name | default: 'there' }}</p>
+<p><a href="{{ unsubscribe_url }}">Unsubscribe</a></p></body></html>"""
+
+
+def write(page, source):
+    """Put `source` into the code editor, and wait until the server has looked at it."""
+    with page.expect_response(lambda response: response.url.endswith("/preview/")):
+        page.locator(".code-editor-html .cm-content").fill(source)
+    page.wait_for_function("!document.querySelector('.htmx-request')")
+
+
+@pytest.mark.needs("chromium")
+@pytest.mark.django_db(transaction=True)
+class TestEditor:
+    def test_from_a_mistake_to_a_roll_back(self, open_page, editor, operator, settings):
+        settings.MAILOPS_CHROMIUM = ""  # pictures are drawn below, not by a worker
+        stream = make_stream()
+        identity = make_identity(domain=stream.domain)
+        template = MailTemplate.objects.create(
+            name="Spring", draft_subject="Spring is here", needs_approval=True
+        )
+        page = open_page(url("edit", template), editor)
+
+        write(page, GOOD.replace("{{ unsubscribe_url }}", "{% if x %}{{ unsubscribe_url }}"))
+        page.wait_for_selector(".code-editor-html .cm-lintRange-error, .cm-lintPoint-error")
+        marked = page.locator(".code-editor-html .cm-gutter-lint .cm-lint-marker-error")
+        assert marked.count() == 1
+        assert "HTML, line 7" in page.locator("#preview").inner_text()
+
+        write(page, GOOD)
+        page.wait_for_selector(".code-editor-html .cm-lintRange-error", state="detached")
+        frame = page.frame_locator("#preview iframe")
+        assert "Hello there" in frame.locator("body").inner_text()
+        light = frame.locator("p").first.evaluate("e => getComputedStyle(e).color")
+        with page.expect_response(lambda response: "scheme=dark" in response.url):
+            page.get_by_label("Dark").check()
+        frame.locator("p").first.wait_for()
+        dark = frame.locator("p").first.evaluate("e => getComputedStyle(e).color")
+        assert (light, dark) == ("rgb(34, 34, 34)", "rgb(238, 238, 238)")
+
+        page.get_by_role("button", name="Save and send a test").click()
+        page.get_by_label("Recipient").fill("accept+spring@inbox.example")
+        page.get_by_label("Stream").select_option(str(stream.pk))
+        page.get_by_label("From").select_option(str(identity.pk))
+        page.get_by_role("button", name="Send").click()
+        page.wait_for_url("**/messages/**")
+        assert Message.objects.get().version.template.test_of == template
+
+        page.goto(url("publish", template))
+        page.get_by_role("button", name="Ask for approval").click()
+        approval = page.url.removeprefix(page.url.split("/templates")[0])
+        reviewer = open_page(approval, operator)
+        reviewer.get_by_role("button", name="Approve exactly this").click()
+        reviewer.get_by_text("approved it").wait_for()
+        page.goto(url("publish", template))
+        if page.get_by_label("I have seen").count():
+            page.get_by_label("I have seen").check()
+        page.get_by_role("button", name="Publish").click()
+        page.get_by_role("heading", name="Version 1").wait_for()
+
+        page.goto(url("edit", template))
+        write(page, GOOD.replace("Hello", "Good morning"))
+        page.get_by_role("button", name="Save draft").click()
+        page.wait_for_url("**/edit/")
+        settings.MAILOPS_CHROMIUM = django_settings.MAILOPS_CHROMIUM or "chromium"
+        self.draw(template)
+        page.goto(f"{url('pictures', template)}?old=1&new=draft")
+        assert page.get_by_text("they differ").count() == 2
+        assert_clean(page)
+        settings.MAILOPS_CHROMIUM = ""
+
+        page.set_viewport_size({"width": 1440, "height": 900})
+        MailTemplate.objects.filter(pk=template.pk).update(needs_approval=False)
+        page.goto(url("publish", template))
+        if page.get_by_label("I have seen").count():
+            page.get_by_label("I have seen").check()
+        page.get_by_role("button", name="Publish").click()
+        page.get_by_role("heading", name="Version 2").wait_for()
+        page.goto(url("roll-back", template, 1))
+        page.get_by_role("button", name="Roll back").click()
+        page.get_by_role("heading", name="Version 3").wait_for()
+        assert template.latest_version.restores == 1
+        assert page.complaints == []
+
+    def draw(self, template):
+        """Draw two shapes of both states as a worker would; four shapes are four starts of Chromium."""
+        shapes, picturing.SHAPES = picturing.SHAPES, [("light", 600), ("dark", 375)]
+        try:
+            picturing.draw_version(template.latest_version.pk)
+            picturing.draw_draft(template.pk)
+        finally:
+            picturing.SHAPES = shapes
+        assert Picture.objects.count() == 4
