@@ -6,7 +6,7 @@ import sys
 from functools import lru_cache
 from pathlib import Path
 
-PATIENCE = 10  # seconds; the child's own limit is five of processor time
+PATIENCE = 30  # seconds; the child's own limit is five of processor time
 _CHILD = Path(__file__).with_name("compiler_child.py")
 
 

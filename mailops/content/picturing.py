@@ -19,7 +19,7 @@ from mailops.lib.locks import advisory_lock
 
 SHAPES = [("light", 600), ("dark", 600), ("light", 375), ("dark", 375)]
 HEIGHT = 1200  # pixels; what is below is left out
-PATIENCE = 20  # seconds for one picture
+PATIENCE = 60  # seconds for one picture, which takes one where nothing else runs
 MAX_IMAGE = 8_000_000  # octets
 # It may run nothing and reach nothing; pictures that stand in the mail itself are shown.
 _POLICY = "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'; font-src data:\">"

@@ -1,7 +1,7 @@
 // CodeMirror over the plain textareas of a template's editor. Without it the textareas do all the work.
 import { Compartment } from "@codemirror/state";
 import { EditorView } from "@codemirror/view";
-import { setDiagnostics } from "@codemirror/lint";
+import { lintGutter, setDiagnostics } from "@codemirror/lint";
 import { basicSetup } from "codemirror";
 import { languageOf } from "./editor/languages.js";
 import { theme } from "./editor/theme.js";
@@ -40,6 +40,9 @@ function cover(textarea) {
       language.of(languageOf(kind)),
       theme,
       EditorView.lineWrapping,
+      lintGutter(),
+      // not classList: the editor writes its class anew whenever it is configured
+      EditorView.editorAttributes.of({ class: `code-editor code-editor-${kind}` }),
       EditorView.contentAttributes.of({
         "aria-label": label?.firstChild.textContent.trim() ?? kind,
         "aria-describedby": textarea.getAttribute("aria-describedby") ?? "",
@@ -51,7 +54,6 @@ function cover(textarea) {
       }),
     ],
   });
-  view.dom.classList.add("code-editor", `code-editor-${kind}`);
   view.scrollDOM.tabIndex = 0; // scrolls by keyboard, too
   textarea.after(view.dom);
   textarea.hidden = true;
