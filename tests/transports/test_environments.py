@@ -119,3 +119,27 @@ class TestDispatch:
         second = make_transport()
         Route.objects.create(stream=stream, transport=second, position=1)
         assert [one.transport_id for one in usable_carriers("bulk")] == [second.pk]
+
+
+@pytest.mark.django_db
+class TestCredentials:
+    @pytest.mark.parametrize(
+        ("kind", "label", "has_user"),
+        [("brevo", "API key", False), ("mailjet", "Secret key", True)],
+    )
+    def test_ask_for_what_the_provider_calls_them(self, admin, logged_in, kind, label, has_user):
+        transport = make_transport(kind=kind, host="", options={"preset": f"{kind}_api"})
+        url = reverse("transports:credential-add", args=[transport.pk])
+        client = logged_in(admin)
+        page = client.get(url).text
+        assert label in page
+        assert ('type="hidden" name="username"' in page) is not has_user
+        given = {"label": "Key", "secret": "a-long-secret", "username": "api"}
+        assert client.post(url, given).status_code == 302
+        assert transport.active_credential.reveal().reveal() == "a-long-secret"
+
+    def test_a_page_says_how_to_register_the_webhook(self, admin, logged_in):
+        transport = make_transport(kind="resend", host="")
+        page = logged_in(admin).get(reverse("transports:detail", args=[transport.pk])).text
+        assert "copy the signing secret" in page
+        assert reverse("feedback:webhook-of", args=[transport.pk]) in page

@@ -61,10 +61,23 @@ def setup(settings, tmp_path):
             breaker_sentence="The connection was refused.",
         )
         stream = make_stream(
-            name="Newsletter", transport=transport, domain=make_domain(name="news.example.com")
+            routing="weight",
+            name="Newsletter",
+            transport=transport,
+            domain=make_domain(name="news.example.com"),
         )
         Route.objects.create(stream=stream, transport=broken, position=1)
         yield transport, broken, stream
+
+
+def make_api():
+    return make_transport(
+        name="Mailgun EU",
+        kind="mailgun",
+        host="",
+        environment="staging",
+        options={"preset": "mailgun_api", "sender_domain": "mg.example.com", "region": "eu"},
+    )
 
 
 def shoot(page, name):
@@ -79,6 +92,8 @@ def paths(transport, broken, stream):
         "choose": reverse("transports:add"),
         "form": reverse("transports:add") + "?preset=gmail",
         "ses": reverse("transports:add") + "?preset=ses_api",
+        "api-form": reverse("transports:add") + "?preset=mailgun_api",
+        "api": reverse("transports:detail", args=[make_api().pk]),
         "edit": reverse("transports:edit", args=[transport.pk]),
         "detail": reverse("transports:detail", args=[transport.pk]),
         "broken": reverse("transports:detail", args=[broken.pk]),

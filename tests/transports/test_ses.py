@@ -12,6 +12,7 @@ from mailops.outbox.mime import Letter
 from mailops.outbox.skeleton import assemble
 from mailops.protocol.classification import classify
 from mailops.transports.kinds import open_session
+from mailops.transports.kinds.aws_http import EgressHttpSession
 from mailops.transports.kinds.ses import SesSession, reply_of
 from mailops.transports.kinds.smtp_connection import Login
 from mailops.transports.sessions import Envelope, Phase, SessionFault, SessionLost
@@ -245,6 +246,16 @@ class TestReplyOf:
 
 
 class TestOpen:
+    def test_connects_by_egress_alone_whatever_the_machine_is_set_to(self, moto, monkeypatch):
+        for name in ("AWS_ENDPOINT_URL", "HTTPS_PROXY", "AWS_ENDPOINT_URL_SESV2"):
+            monkeypatch.setenv(name, "http://203.0.113.9:9")
+        session = SesSession(region="eu-west-1", login=LOGIN)
+        session.open()
+        endpoint = session._backend.client._endpoint
+        assert isinstance(endpoint.http_session, EgressHttpSession)
+        assert session.peer == "email.eu-west-1.amazonaws.com"
+        session.close()
+
     def test_a_key_goes_to_no_endpoint_that_is_not_trusted(self):
         session = SesSession(region="eu-west-1", login=LOGIN, endpoint_url="http://127.0.0.1:9")
         with pytest.raises(SessionFault) as fault:

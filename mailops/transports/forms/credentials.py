@@ -8,6 +8,7 @@ from django.db.models import Q
 from mailops.lib import secrets
 from mailops.lib.secrets import BadReference, Secret
 from mailops.transports.forms.transports import SecretField
+from mailops.transports.kinds.apis import APIS, Api
 from mailops.transports.models import Credential
 from mailops.transports.models.transport import CredentialQuerySet
 from mailops.transports.providers import Preset
@@ -40,9 +41,20 @@ class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]
         self.fields["username"].required = True
         if preset and not self.instance.pk:
             self.fields["username"].initial = preset.username
+        kind = preset.kind if preset else self.instance.transport.kind if self.instance.pk else ""
+        if api := APIS.get(kind):
+            self.fields["secret"].label = api.key_label
+            self._name_user(api)
         if self.instance.pk:
             self.fields["reference"].initial = self.instance.reference
             self.fields["secret"].help_text = "Leave empty to keep the stored one."
+
+    def _name_user(self, api: Api) -> None:
+        """Ask for what an API calls a user name, or for none where it knows only keys."""
+        field = self.fields["username"]
+        field.label = api.user_label
+        if not api.user_label:
+            field.required, field.widget = False, forms.HiddenInput()
 
     def clean_username(self) -> str:
         username: str = self.cleaned_data["username"]
