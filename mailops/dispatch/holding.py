@@ -115,18 +115,18 @@ def _rates(stream: Stream, transport: Transport, rules: Rules, queues: list[Queu
         (
             rules.transport,
             f"{transport} sends {{rate}} at most",
-            "That is the transport's own limit.",
+            "That is its own limit, set on its page.",
         ),
         (
             rules.streams.get(stream.pk),
             f"The stream {stream} sends {{rate}} at most",
-            "That is the stream's own limit.",
+            "That is its own limit, set on its page.",
         ),
         *(
             (
                 limit,
                 f"{name_of(provider)} is sent {{rate}} at most",
-                "That is the limit for this provider, over all transports.",
+                "That is the limit for this provider over all transports, set beside them.",
             )
             for provider, limit in rules.providers.items()
             if provider in pools
