@@ -183,6 +183,6 @@ def _no_selector(domain: str) -> Verdict:
     problem = Problem(
         CheckStatus.WARNING,
         f"No DKIM selector is named for {domain}, so no key can be checked; Gmail and Yahoo demand DKIM of bulk senders.",
-        "Name the selector your transport signs with, under “Also expect”.",
+        "Name the selector your transport signs with, under “Also expect”, or by --selector in a shell.",
     )
     return verdict_of("dkim", [problem], well="", rfc="RFC 6376")

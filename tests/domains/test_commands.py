@@ -64,7 +64,9 @@ class TestCheckDomainCommand:
         )
         assert check("acme.example")[0] == 1
 
-    @pytest.mark.parametrize("arguments", [["no domain"], ["a.example", "--nameserver", "x:y"]])
+    @pytest.mark.parametrize(
+        "arguments", [["no domain"], [""], ["."], ["a.example", "--nameserver", "x:y"]]
+    )
     def test_nonsense_is_2(self, arguments):
         with pytest.raises(CommandError) as error:
             call_command("check_domain", *arguments)

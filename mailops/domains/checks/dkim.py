@@ -44,7 +44,7 @@ def check_dkim(
         problem = Problem(
             CheckStatus.ERROR,
             f"There is no DKIM key at {host}, so no signature of this selector can be verified.",
-            "Publish the record shown under “Records to publish”."
+            f"Publish “{wanted}” as TXT at {host}."
             if wanted
             else "Publish the key that your provider shows for this selector.",
         )

@@ -173,7 +173,7 @@ def _problems(walk: TreeWalk, least: str) -> Iterator[Problem]:
         yield Problem(
             CheckStatus.ERROR,
             f"No DMARC policy is found for {walk.domain}: Gmail, Yahoo and Microsoft turn bulk mail away.",
-            "Publish the record shown under “Records to publish”.",
+            f"Publish “{_to_publish(walk, least)}” as TXT at _dmarc.{walk.domain}.",
         )
         return
     record = step.record

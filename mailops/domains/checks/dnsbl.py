@@ -70,7 +70,10 @@ def check_dnsbl(
             rfc=RFC,
             evidence=tuple(evidence),
         )
-    well = f"None of the {len({look.zone for look in told})} lists that answered names it."
+    count = len({look.zone for look in told})
+    well = (
+        f"{count} {'list' if count == 1 else 'lists'} of spam senders answered, and none names it."
+    )
     return verdict_of("dnsbl", _problems(listed), well=well, rfc=RFC, evidence=evidence)
 
 

@@ -37,7 +37,7 @@ def check_return_path(
             Problem(
                 CheckStatus.ERROR,
                 f"{host} has no MX, so bounces of mail sent with this return path are lost.",
-                "Publish the MX shown under “Records to publish”."
+                f"Publish the MX “10 {wanted}” at {host}."
                 if wanted
                 else f"Publish an MX at {host} that points to the host where mailops listens for bounces.",
             )
@@ -47,7 +47,7 @@ def check_return_path(
             Problem(
                 CheckStatus.ERROR,
                 f"The MX of {host} is {', '.join(_exchanges(answer))} and not {wanted}: bounces go elsewhere.",
-                "Replace the MX by the one shown under “Records to publish”.",
+                f"Replace the MX of {host} by “10 {wanted}”.",
             )
         )
     well = f"Bounces to {host} go to {', '.join(_exchanges(answer))}."

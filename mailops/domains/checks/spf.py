@@ -161,27 +161,27 @@ def check_spf(
     """Check the SPF record at `host`, which must let in each of `needs`."""
     answer = asks(host, "TXT")
     records = tuple(value for value in answer.values if is_spf(value))
-    parsed = parse_spf(records[0]) if records else None
     walk = Walk(asks)
     for record in records:
         walk.follow(host, parse_spf(record))
     missing = [need for need in needs if not walk.lets_in(need)]
+    to_publish = (
+        record_with(missing, records, walk.dead) if answer.is_known else record_with(needs, ())
+    )
     seen = Seen(
         purpose=DnsRecord.Purpose.SPF,
         host=host,
         rtype="TXT",
         answer=answer,
         values=records,
-        to_publish=record_with(missing, records, walk.dead)
-        if answer.is_known
-        else record_with(needs, ()),
+        to_publish=to_publish,
         needed_by=needed_by,
     )
     if not answer.is_known:
         return unanswered(check, f"the SPF record of {host}", answer, rfc=RFC), seen
     problems = [
         *_misread(host, answer.values),
-        *_problems(host, records, parsed, walk, missing),
+        *_problems(host, records, walk, missing, to_publish),
     ]
     evidence = [
         *walk.lines,
@@ -206,20 +206,20 @@ def _misread(host: str, values: Sequence[str]) -> Iterator[Problem]:
 
 
 def _problems(
-    host: str, records: Sequence[str], parsed: Spf | None, walk: Walk, missing: Sequence[str]
+    host: str, records: Sequence[str], walk: Walk, missing: Sequence[str], to_publish: str
 ) -> Iterator[Problem]:
-    if parsed is None:
+    if not records:
         yield Problem(
             CheckStatus.ERROR,
             f"{host} has no SPF record, so receivers can't tell who may send for it.",
-            "Publish the record shown under “Records to publish”.",
+            f"Publish “{to_publish}” as TXT at {host}.",
         )
         return
     if len(records) > 1:
         yield Problem(
             CheckStatus.ERROR,
             f"{host} has {len(records)} SPF records; receivers then use none of them (permerror).",
-            "Join them into one, as shown under “Records to publish”, and delete the others.",
+            f"Join them into one, “{to_publish}”, and delete the others.",
         )
         return
     for problem in walk.problems:
@@ -242,7 +242,7 @@ def _problems(
             f"Remove {domain} from the record, or have its owner correct it.",
         )
     yield from _limits(walk)
-    yield from _closing(parsed)
+    yield from _closing(parse_spf(records[0]))
 
 
 def _limits(walk: Walk) -> Iterator[Problem]:

@@ -43,6 +43,10 @@ class Command(BaseCommand):
         parser.add_argument("--fail-on", choices=["warning", "error"], default="error")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if not options["name"].strip(" ."):
+            raise CommandError(
+                "Give a domain name, such as example.com.", returncode=COULD_NOT_CHECK
+            )
         try:
             name = domain_key(options["name"])
             asks = the_resolver(options["nameserver"]) if options["nameserver"] else resolve
