@@ -143,11 +143,19 @@ def _spf_hosts(
         own = [
             row
             for row in senders
-            if row.host.lower() == host or (not row.host and host in {name, *inside})
+            if row.host.lower() == host
+            or (not row.host and (host == name or (host in inside and _uses(rows, row, host))))
         ]
         needs = tuple(dict.fromkeys(row.value.lower() for row in own))
         found.append(SpfHost(host, needs, _needed_by(own)))
     return tuple(found)
+
+
+def _uses(rows: list[Requirement], row: Requirement, path: str) -> bool:
+    """Tell whether whoever wrote `row` sends with the return path `path`; people's rows are for all."""
+    own = [other for other in rows if other.needed_by == row.needed_by]
+    paths = {other.host.lower() for other in _of_kind(own, Kind.RETURN_PATH)}
+    return path in paths or (not paths and not _of_kind(own, Kind.SENDS))
 
 
 def _selectors(name: str, rows: list[Requirement]) -> tuple[Selector, ...]:

@@ -27,6 +27,7 @@ from mailops.lib.htmx import render_page
 from mailops.lib.locks import lock_row
 
 PAGE = 50
+FINE = {"matches", "optional"}  # records to leave as they are
 
 
 def _filtered(form: DomainFilterForm) -> DomainQuerySet:
@@ -79,13 +80,17 @@ def domain_detail(request: HttpRequest, domain_id: int) -> HttpResponse:
 
 def _detail(domain: Domain) -> dict[str, object]:
     findings = list(domain.findings.worst_first())
-    records = list(domain.records.expected().with_shown())
+    broken = {one.check_name for one in findings if one.is_broken}
+    records = [
+        (record, record.state_beside(broken))
+        for record in domain.records.expected().with_shown().select_related("domain")
+    ]
     return {
         "domain": domain,
         "findings": [one for one in findings if not one.is_well],
         "well": [one for one in findings if one.is_well],
-        "records": [one for one in records if one.needs_somebody],
-        "fine_records": [one for one in records if not one.needs_somebody],
+        "records": [one for one in records if one[1] not in FINE],
+        "fine_records": [one for one in records if one[1] in FINE],
         "identities": domain.identities.order_by("name", "id"),
         "requirements": domain.requirements.order_by("kind", "host", "value", "id"),
         "streams": domain.streams.order_by("name"),

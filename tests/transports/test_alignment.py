@@ -50,6 +50,15 @@ class TestCrossings:
         assert is_aligned_through(acme, stream.transport)
         assert not is_aligned_through(acme, make_transport(name="Stranger"))
 
+    def test_what_another_transport_lacks_in_spf_is_not_held_against_this_one(self, acme, stream):
+        provider = stream.routes.get(position=1).transport
+        provider.options = {"spf_include": "_spf.other.example"}
+        provider.save()
+        require_records([acme])
+        check_domain(acme)
+        assert acme.findings.get(check_name="spf").status == "error"
+        assert told(acme, stream)[0] == ("Relay", "pass", "SPF")
+
     def test_a_domain_that_was_never_checked_is_not_known(self):
         stream = make_stream()
         assert told(stream.domain, stream) == [(stream.transport.name, "unknown", "")]

@@ -117,7 +117,11 @@ def _unknown(evidence: Sequence[str]) -> Verdict:
 
 
 def _lines(way: Way, alignment: Alignment) -> list[str]:
-    return [_line(way, leg) for leg in alignment.legs] or [f"{way.name}: neither leg is there"]
+    return [_line(way, leg) for leg in alignment.legs] or [f"{_short(way)}: neither leg is there"]
+
+
+def _short(way: Way) -> str:
+    return way.name.removeprefix(TRANSPORT)
 
 
 def _line(way: Way, leg: Leg) -> str:
@@ -125,12 +129,12 @@ def _line(way: Way, leg: Leg) -> str:
     mode = "strict" if leg.is_strict else "relaxed"
     state = "aligned" if leg.is_aligned else "not aligned"
     works = {True: "works", False: "does not work", None: "not known"}[leg.identifier.works]
-    return f"{way.name}, {what} {leg.identifier.label}: {state} ({mode}), {works}"
+    return f"{_short(way)}, {what} {leg.identifier.label}: {state} ({mode}), {works}"
 
 
 def _problem(domain: str, way: Way, alignment: Alignment) -> Problem | None:
     change = change_to_make(alignment, signs_here=way.signs_here)
-    through = f" through {way.name}" if way.name.startswith(TRANSPORT) else ""
+    through = f" through {_short(way)}" if way.name.startswith(TRANSPORT) else ""
     if alignment.result is Result.FAIL:
         why = " and ".join(
             leg.sentence

@@ -1,6 +1,7 @@
 """Sender domains: the records we expect, what DNS shows, how that changed."""
 
 import re
+from collections.abc import Collection
 from datetime import timedelta
 from typing import ClassVar, Self
 
@@ -235,6 +236,10 @@ class Finding(ChecksSomething):
         return self.status in {CheckStatus.WARNING, CheckStatus.ERROR}
 
     @property
+    def is_broken(self) -> bool:
+        return self.status == CheckStatus.ERROR
+
+    @property
     def is_well(self) -> bool:
         return self.status == CheckStatus.OK and not self.is_stale
 
@@ -351,13 +356,21 @@ class DnsRecord(models.Model):
         return self.purpose == self.Purpose.TLS_RPT
 
     @property
-    def shown_state(self) -> str:
-        is_missing = self.state == self.State.MISSING
-        return "optional" if is_missing and self.is_optional else self.state
+    def check_name(self) -> str:
+        """The check that reads it."""
+        of = {
+            self.Purpose.SPF: "" if self.host == self.domain.name else self.host,
+            self.Purpose.DKIM: self.host.partition("._domainkey")[0],
+            self.Purpose.RETURN_PATH: self.host,
+        }.get(self.Purpose(self.purpose), "")
+        return f"{self.purpose}:{of}" if of else self.purpose
 
-    @property
-    def needs_somebody(self) -> bool:
-        return self.shown_state in {"missing", "differs", "unknown"}
+    def state_beside(self, broken: Collection[str]) -> str:
+        """Return the state to show, where the checks named in `broken` say that mail fails."""
+        if self.state == self.State.MISSING and self.is_optional:
+            return "optional"
+        is_broken = self.state == self.State.MATCHES and self.check_name in broken
+        return CheckStatus.ERROR if is_broken else self.state
 
     @property
     def servers_agree(self) -> bool:

@@ -155,9 +155,10 @@ class SigningKey(SealedColumns):
             ),
             KeyStep("Signing", self.signs_since_at, "not yet", state == "published"),
             KeyStep(
-                "Retired",
+                "Retires" if self.is_retiring else "Retired",
                 self.retires_at if self.is_retiring else self.retired_at,
                 "when the next one signs",
+                self.is_retiring,
             ),
         ]
 
