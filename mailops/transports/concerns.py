@@ -83,9 +83,10 @@ def _expiry(credential: Credential, today: date) -> list[Concern]:
         return []
     fix = "Add its successor, test it and move over while this one still works."
     if left <= timedelta(0):
-        return [Concern("It has expired", fix, "bad")]
+        return [Concern("It has expired", fix, "bad" if credential.is_active else "warn")]
+    is_urgent = left <= EXPIRY_URGENT and credential.is_active
     days = f"{left.days} day{'s' if left.days > 1 else ''}"
-    return [Concern(f"It expires in {days}", fix, "bad" if left <= EXPIRY_URGENT else "warn")]
+    return [Concern(f"It expires in {days}", fix, "bad" if is_urgent else "warn")]
 
 
 def _tested(credential: Credential) -> list[Concern]:

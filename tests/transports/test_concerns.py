@@ -43,6 +43,7 @@ def said(credential):
         (made(expires_on=dt.date(2026, 12, 21)), [("It expires in 30 days", "warn")]),
         (made(expires_on=dt.date(2026, 11, 22)), [("It expires in 1 day", "bad")]),
         (made(expires_on=dt.date(2026, 11, 21)), [("It has expired", "bad")]),
+        (made(expires_on=dt.date(2026, 11, 1), is_active=False), [("It has expired", "warn")]),
         (made(last_tested_at=None), [("It was never tested", "warn")]),
         (made(last_test={"is_ok": False}), [("Its last test failed", "bad")]),
         (made(last_test={"is_ok": False}, is_active=False), [("Its last test failed", "warn")]),
