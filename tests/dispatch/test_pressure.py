@@ -17,6 +17,7 @@ from mailops.outbox.models import Event, EventKind
 from mailops.outbox.recording import Outcome, record
 from mailops.protocol.classification import classify
 from mailops.protocol.reply import Reply
+from mailops.transports.models.transport import ClockTimestamp
 from tests.factories import make_message, make_stream, make_transport
 
 pytestmark = pytest.mark.django_db
@@ -31,7 +32,8 @@ def stream():
 
 
 def said(stream, reply, *, provider="gmail", times=1, phase="rcpt", **data):
-    """Let the ledger say that messages got `reply`, a while ago."""
+    """Let the ledger say that messages got `reply`, five seconds ago, however long it takes to write them."""
+    known = list(Event.objects.values_list("pk", flat=True))
     for _ in range(times):
         message = make_message(stream=stream, mailbox_provider=provider)
         meaning = classify(reply, phase)
@@ -51,7 +53,8 @@ def said(stream, reply, *, provider="gmail", times=1, phase="rcpt", **data):
                 )
             ]
         )
-    Event.objects.update(recorded_at=F("recorded_at") - timedelta(seconds=5))
+    age(seconds=5)
+    Event.objects.exclude(pk__in=known).update(recorded_at=ClockTimestamp() - timedelta(seconds=5))
     feel_pressure()
 
 

@@ -119,7 +119,7 @@ def publish():
     template = MailTemplate.objects.create(
         name="T", draft_subject="Hi", draft_html="<p>Hi</p>", sample={}
     )
-    return at("content:publish", template.pk), {"note": "first"}
+    return at("content:publish", template.pk), {"note": "first", "nod": "on"}
 
 
 def delete_of(name, make, label=str):
