@@ -1,12 +1,14 @@
 """The pages in a real browser: light and dark, wide and narrow, with and without JavaScript."""
 
 import os
+import socket
 
 import pytest
 from django.urls import reverse
 
 from mailops.domains.models import Domain
 from mailops.lib.secrets import Secret
+from mailops.transports import diagnosis, findings
 from mailops.transports.credentials import add_credential
 from mailops.transports.diagnosis import run_test
 from mailops.transports.models import Route
@@ -137,6 +139,25 @@ def test_the_connection_test_shows_its_result_in_place(setup, admin, open_page):
     assert "AUTH PLAIN ****" in page.locator("#connection-test pre").inner_text()
     assert page.complaints == []
     shoot(page, "tested")
+
+
+def test_the_steps_of_a_connection_test_show_while_it_runs(settings, monkeypatch, admin, open_page):
+    monkeypatch.setattr(findings, "STEP_SECONDS", 60)
+    monkeypatch.setattr(diagnosis, "LIMIT_SECONDS", 60)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        settings.MAILOPS_TRUSTED_RELAYS = frozenset({("127.0.0.1", port)})
+        transport = make_transport(host="127.0.0.1", port=port, security="none")
+        page = open_page(reverse("transports:detail", args=[transport.pk]), admin)
+        page.get_by_role("button", name="Test the connection").click()
+        live = page.locator("#test-live")
+        live.get_by_text("Hear the greeting").wait_for()
+        assert live.get_by_text("Running").is_visible()
+        connection, _ = silent.accept()
+        connection.close()
+        page.locator("#connection-test .callout").wait_for()
+        assert live.get_by_text("Running").count() == 0
+    assert page.complaints == []
 
 
 def test_all_of_it_works_without_javascript(setup, admin, open_page):

@@ -183,6 +183,22 @@ class Transport(Pausable):
     def is_backing_off(self) -> bool:
         return self.breaker != self.Breaker.CLOSED or self.failures > 0
 
+    @property
+    def is_broken(self) -> bool:
+        """Whether its breaker is open: then one session at a time may try it."""
+        return self.breaker == self.Breaker.OPEN
+
+    @property
+    def next_try_at(self) -> datetime | None:
+        """When it has rested; None where it has."""
+        return (
+            self.backoff_until if (self.backoff_until or timezone.now()) > timezone.now() else None
+        )
+
+    @property
+    def is_probing(self) -> bool:
+        return self.breaker == self.Breaker.HALF_OPEN
+
     def _on_resume(self) -> dict[str, Any]:
         return _BREAKER_RESET
 
