@@ -10,10 +10,12 @@ from django.utils.timezone import localtime, now
 from mailops.campaigns.models import Campaign
 from mailops.domains.grace import grace_of
 from mailops.domains.models import CheckStatus, Domain, Finding, FindingChange
+from mailops.feedback import silence
 from mailops.feedback.models import RawFeedback
 from mailops.lib.templatetags.navigation import resolve
 from mailops.outbox.doubtful import count_doubtful
-from mailops.outbox.models import Message, Status
+from mailops.outbox.models import EventKind, Message, Status
+from mailops.reports.models import Figure
 from mailops.transports.models import RunState, Stream, Transport
 
 SHOWN = 10  # of each sort; the lists hold the others
@@ -33,7 +35,10 @@ class Matter:
 
 def matters() -> list[Matter]:
     """Return what needs a person: the bad before the doubtful."""
-    found = [*_transports(), *_streams(), *_domains(), *_worsened(), *_campaigns(), *_waiting()]
+    found = [
+        *_transports(), *_silent(), *_streams(), *_domains(), *_worsened(), *_campaigns(),
+        *_waiting(),
+    ]  # fmt: skip
     return sorted(found, key=lambda matter: matter.tone != "bad")
 
 
@@ -50,6 +55,23 @@ def _transports() -> Iterator[Matter]:
             title = f"Transport {transport} can't be reached"
             sentence, since = transport.breaker_sentence, None
         yield Matter(title, sentence, url, "See why, then resume it", "bad", since)
+
+
+def _silent() -> Iterator[Matter]:
+    """Name what sends and hears nothing of what became of it."""
+    begin, end = now() - silence.WINDOW, now() - silence.PATIENCE
+    events = Figure.objects.events(EventKind.ACCEPTED)
+    accepted = events.filter(bucket_at__gte=begin, bucket_at__lt=end).summed("transport_id")
+    told = {transport: n for transport, n in accepted if transport is not None}
+    for one in silence.silences(told)[:SHOWN]:
+        yield Matter(
+            f"Nothing is heard of what {one.transport} sends",
+            one.sentence,
+            resolve("feedback:webhook-of", one.transport.pk)
+            if one.is_called
+            else resolve("feedback:webhooks"),
+            "See where it should come in",
+        )
 
 
 def _streams() -> Iterator[Matter]:
