@@ -1,6 +1,6 @@
 """Checks a domain: asks DNS for everything it should publish, then writes down what was seen and what it means."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -11,7 +11,7 @@ from django.utils import timezone
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
 from mailops.domains.checks.verdict import Verdict
-from mailops.domains.examining import NOT_OURS_TO_KNOW, examine, worst
+from mailops.domains.examining import NOT_OURS_TO_KNOW, Examination, examine, worst
 from mailops.domains.expected import expectations_of
 from mailops.domains.models import BY_SCHEDULE, CheckStatus, Domain, Finding, FindingChange
 from mailops.domains.observing import observe
@@ -44,7 +44,7 @@ def check_domain(
             noticed_by=noticed_by,
             differences=examination.differences if examination.asked_authority else None,
         )
-        findings = _write(domain, examination.verdicts, now, noticed_by)
+        findings = _write(domain, examination, now, noticed_by)
         is_changed |= domain.finding_changes.from_known().filter(at__gte=Now()).exists()
         domain.changed_at = now if is_changed else domain.changed_at
         if examination.facts.is_whole:
@@ -58,12 +58,25 @@ def check_domain(
 
 
 def _write(
-    domain: Domain, verdicts: Sequence[Verdict], now: datetime, noticed_by: str
+    domain: Domain, examination: Examination, now: datetime, noticed_by: str
 ) -> list[Finding]:
     known = {finding.check_name: finding for finding in domain.findings.all()}
+    verdicts = [*examination.verdicts, *_unasked(known, examination)]
     findings = [_write_one(domain, known.pop(v.check, None), v, now, noticed_by) for v in verdicts]
     domain.findings.filter(check_name__in=known).delete()  # nothing of ours needs them any more
     return findings
+
+
+def _unasked(known: Iterable[str], examination: Examination) -> Iterator[Verdict]:
+    """Yield a verdict for each known finding whose subject may be gone, or may only not have been told of."""
+    looked_at = {verdict.check for verdict in examination.verdicts}
+    for check in known:
+        if check.partition(":")[0] in examination.silent_kinds and check not in looked_at:
+            yield Verdict(
+                check=check,
+                status=CheckStatus.UNKNOWN,
+                sentence="DNS could not be asked which addresses send for the domain.",
+            )
 
 
 def _write_one(

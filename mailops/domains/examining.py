@@ -45,6 +45,8 @@ class Examination:
     seen: tuple[Seen, ...]
     differences: tuple[Difference, ...] = ()  # between the domain's own name servers and ours
     facts: Facts = field(default_factory=Facts)  # of DMARC
+    # kinds of checks of which it isn't known what there is to check
+    silent_kinds: frozenset[str] = frozenset()
     asked_authority: bool = False  # whether the domain's own name servers told anything
 
     @property
@@ -82,6 +84,7 @@ def examine(
         seen=tuple(seen),
         differences=authority.differences if authority else (),
         facts=looks.facts(),
+        silent_kinds=frozenset() if looks.has_addresses else frozenset({"ptr"}),
         asked_authority=authority is not None and authority.is_told,
     )
 
@@ -146,6 +149,11 @@ class _Looks:
         lists = Lists(settings.MAILOPS_ADDRESS_DNSBLS, settings.MAILOPS_DOMAIN_DNSBLS)
         listed = check_dnsbl(self.expected.domain, addresses, lists, self.asks)
         return [*named, listed] if listed else named
+
+    @property
+    def has_addresses(self) -> bool:
+        """Tell whether DNS told which addresses send."""
+        return all(look.result()[1].answer.is_known for look in self._spf.values())
 
     def _all(self) -> list[Look]:
         futures: list[Future[Look]] = [

@@ -51,6 +51,17 @@ class TestCheckDomain:
         nothing = DnsObservation.objects.filter(record__domain=acme, values=[])
         assert set(nothing.values_list("record__purpose", flat=True)) == {"tls_rpt"}  # never there
 
+    def test_a_silent_resolver_takes_no_finding_away(self, acme, asks, good):
+        spf = good.zones["acme.example"]["TXT"][1].replace(" -all", " ip4:198.51.100.7 -all")
+        good.zones["acme.example"]["TXT"] = [spf]
+        check_domain(acme, asks=asks)
+        before = statuses(acme)
+        assert before["ptr:198.51.100.7"] == "warning"
+        good.is_failing = True
+        check_domain(acme, asks=asks)
+        assert statuses(acme) == before
+        assert acme.findings.get(check_name="ptr:198.51.100.7").is_stale
+
     def test_a_silent_resolver_does_not_heal_either(self, acme, asks, good):
         del good.zones["_dmarc.acme.example"]
         check_domain(acme, asks=asks)

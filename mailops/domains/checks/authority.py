@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from mailops.domains.checks.verdict import Problem, Seen, Verdict, verdict_of
+from mailops.domains.checks.verdict import Problem, Seen, Verdict, unanswered, verdict_of
 from mailops.domains.models import CheckStatus
 from mailops.lib import egress
 from mailops.lib.dns_answers import Answer, Asks
@@ -58,7 +58,10 @@ def check_authority(
     domain: str, seen: Sequence[Seen], asks: Asks, *, port: int = PORT
 ) -> Authority | None:
     """Ask the name servers of `domain` for what was `seen`; nothing where none is named."""
-    names = _servers_of(domain, asks)
+    told_of = _name_servers(domain, asks)
+    if not told_of.is_known:
+        return Authority(unanswered("authority", f"the NS of {domain}", told_of, rfc=RFC), ())
+    names = told_of.values[:MAX_SERVERS]
     if not names:
         return None
     with ThreadPoolExecutor(ASKERS) as pool:
@@ -85,13 +88,14 @@ def check_authority(
     return Authority(_verdict(domain, names, differences, evidence, is_told=is_told), differences)
 
 
-def _servers_of(domain: str, asks: Asks) -> list[str]:
+def _name_servers(domain: str, asks: Asks) -> Answer:
+    """Return the NS of the zone that holds `domain`."""
     labels = domain.split(".")
-    for start in range(len(labels) - 1):
+    for start in range(max(1, len(labels) - 1)):
         answer = asks(".".join(labels[start:]), "NS")
         if answer.is_found or not answer.is_known:
-            return list(answer.values[:MAX_SERVERS])
-    return []
+            break
+    return answer
 
 
 def _reach(name: str, port: int, domain: str, asks: Asks) -> Resolver | str:
