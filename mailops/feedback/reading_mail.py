@@ -21,6 +21,7 @@ from mailops.protocol import unsubscribe, verp
 from mailops.protocol.aggregate_report import DmarcReport, TlsReport
 from mailops.protocol.dsn import Action, Dsn, DsnRecipient
 from mailops.protocol.feedback_mail import FeedbackKind, FeedbackMail, describe, read
+from mailops.protocol.report import addresses_in
 
 _EVENTS = {
     Action.FAILED: EventKind.RETURNED,
@@ -174,16 +175,15 @@ def _read_unsubscribe(row: RawFeedback, mail: FeedbackMail) -> Finding:
     match = next(
         (found for token in tokens if (found := matching.by_unsubscribe_token(token))), None
     )
+    # Who answers a mail with “unsubscribe” names it by our token in their answer's address, or by its Message-ID.
+    match = match or matching.by_token(_tokens(row))
+    match = match or matching.by_message_id(mail.original_message_id, addresses_in(mail.sender))
     if match is None:
-        return quarantined(
-            "The token in its address was not signed by us, or its message is gone.",
-            kind=mail.kind,
-            result=describe(mail),
-        )
+        return quarantined(_why_unmatched(row), kind=mail.kind, result=describe(mail))
     return processed(
         sentence_of(EventKind.UNSUBSCRIBED, match.message),
         kind=mail.kind,
-        is_verified=True,
+        is_verified=match.is_signed,
         message=match.message,
         result=describe(mail),
         consequences=(leaving(match.message, way="mail", data={"raw_feedback": row.pk}),),
@@ -213,6 +213,6 @@ def _tokens(row: RawFeedback) -> list[verp.Token | None]:
 
 
 def _why_unmatched(row: RawFeedback) -> str:
-    if any(_tokens(row)):
+    if any(_tokens(row)) or any(map(unsubscribe.parse_mail_address, row.envelope_recipients)):
         return "The token in its address was not signed by us, or its message is gone."
     return UNMATCHED

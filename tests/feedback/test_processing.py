@@ -185,6 +185,29 @@ class TestForgeries:
         self.quarantined(content, sender)
 
 
+class TestAnswers:
+    """A person answers a mail with one word, as people do."""
+
+    def answer(self, message, sender):
+        found = headers_of(message).decode().splitlines()[0].partition(": ")[2]
+        return f"From: {sender}\r\nSubject: Unsubscribe\r\nIn-Reply-To: {found}\r\n\r\n".encode()
+
+    def test_to_the_envelope_sender_leaves_the_stream(self, sent):
+        row = receive(b"From: a@b.example\r\nSubject: unsubscribe\r\n\r\n", sender_of(sent))
+        assert (row.state, row.is_verified) == (STATE.PROCESSED, True), row.reason
+        assert Suppression.objects.get().stream == sent.stream
+
+    def test_that_names_the_message_and_comes_from_its_recipient_leaves_it_too(self, sent):
+        row = receive(self.answer(sent, f"Bob <{sent.recipient}>"), "news@bounces.example")
+        assert (row.state, row.is_verified) == (STATE.PROCESSED, False), row.reason
+        assert Suppression.objects.get().reason == Suppression.Reason.UNSUBSCRIBE
+
+    def test_of_somebody_else_changes_nothing(self, sent):
+        row = receive(self.answer(sent, "eve@example.net"), "news@bounces.example")
+        assert row.state == STATE.QUARANTINED
+        assert not Suppression.objects.exists()
+
+
 class TestReplay:
     def test_changes_nothing_that_was_right(self, sent):
         row = receive(report_on(sent), sender_of(sent))

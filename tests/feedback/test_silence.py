@@ -65,6 +65,7 @@ def test_of_smtp_is_one_only_where_no_mail_comes_at_all(db):
 def test_is_among_what_needs_a_person(transport):
     at = timezone.now() - timedelta(hours=5)
     Tally.objects.create(
-        bucket_at=at, cohort_at=at, measure=Tally.Measure.EVENT, kind=EventKind.ACCEPTED, stream_id=1, transport_id=transport.pk, n=500
+        bucket_at=at, cohort_at=at, measure=Tally.Measure.EVENT, kind=EventKind.ACCEPTED, stream_id=1,
+        domain_id=1, transport_id=transport.pk, n=500
     )  # fmt: skip
     assert "Nothing is heard of what postmark sends" in [one.title for one in matters()]
