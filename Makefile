@@ -99,6 +99,6 @@ tests/node/node_modules/.made: tests/node/package-lock.json node_modules/.made
 	@cd tests/node && npm ci --loglevel=error --ignore-scripts
 	@touch $@
 
-$(BUNDLES): node_modules/.made package.json $(shell find static/src -name '*.js')
+$(BUNDLES): node_modules/.made package.json $(shell find static/src -name '*.js' -o -name '*.css')
 	@npm run --silent build
 	@touch $@

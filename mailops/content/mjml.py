@@ -86,6 +86,7 @@ class WrongSource(CompileFault):
 
 def compile_mjml(source: str) -> str:
     """Return the HTML that `source` stands for; raise WrongSource or CompileFault."""
+    source = source.replace("\r\n", "\n").replace("\r", "\n")  # the compiler takes CR for a word
     masked, tags = mask(source)
     mistakes = [mistake for mistake in find_mistakes(source) if mistake.is_error]
     if mistakes:

@@ -84,20 +84,15 @@ STARTERS = {
   <mj-head>
     <mj-title>News</mj-title>
     <mj-preview>One sentence that makes them open it.</mj-preview>
-    <mj-attributes>
-      <mj-all font-family="Helvetica, Arial, sans-serif" />
-      <mj-text font-size="16px" line-height="1.5" color="#1f2430" />
-      <mj-button background-color="#1d4ed8" color="#ffffff" border-radius="6px" font-size="16px" />
-    </mj-attributes>
   </mj-head>
   <mj-body background-color="#ffffff">
     <mj-section>
       <mj-column>
-        <mj-text font-size="28px">Hello {{ first_name | default: 'there' }},</mj-text>
-        <mj-text>Write what there is to say.</mj-text>
-        <mj-button href="https://example.com/">Read more</mj-button>
+        <mj-text font-family="Helvetica, Arial, sans-serif" font-size="28px" line-height="1.3" color="#1f2430">Hello {{ first_name | default: 'there' }},</mj-text>
+        <mj-text font-family="Helvetica, Arial, sans-serif" font-size="16px" line-height="1.5" color="#1f2430">Write what there is to say.</mj-text>
+        <mj-button href="https://example.com/" font-family="Helvetica, Arial, sans-serif" font-size="16px" background-color="#1d4ed8" color="#ffffff" border-radius="6px">Read more</mj-button>
         <mj-divider border-width="1px" border-color="#d5d9e0" />
-        <mj-text font-size="13px" color="#5b6472">
+        <mj-text font-family="Helvetica, Arial, sans-serif" font-size="14px" line-height="1.5" color="#5b6472">
           You get this mail as {{ email }}. <a href="{{ unsubscribe_url }}" style="color: #1d4ed8">Unsubscribe</a>
         </mj-text>
       </mj-column>

@@ -2,7 +2,14 @@
 
 from django.urls import path
 
-from mailops.content import editing_views, language_views, picture_views, release_views, views
+from mailops.content import (
+    editing_views,
+    language_views,
+    picture_views,
+    release_views,
+    views,
+    visual_views,
+)
 
 app_name = "content"
 
@@ -15,6 +22,7 @@ urlpatterns = [
     path("<int:template_id>/preview/", editing_views.template_preview, name="preview"),
     path("<int:template_id>/preview/html/", editing_views.preview_html, name="preview-html"),
     path("<int:template_id>/discard/", editing_views.template_discard, name="discard"),
+    path("<int:template_id>/visual/", visual_views.template_visual, name="visual"),
     path("<int:template_id>/test/", editing_views.template_test, name="test"),
     path("<int:template_id>/languages/", language_views.variant_list, name="languages"),
     path(

@@ -65,6 +65,10 @@ class TestMjml:
         with pytest.raises(WrongSource, match="drops it"):
             compile_mjml(mjml('<mj-text nothing="{{ a }}">x</mj-text>'))
 
+    def test_takes_the_line_ends_of_a_form(self):
+        source = STARTERS["mjml"].html
+        assert compile_mjml(source.replace("\n", "\r\n")) == compile_mjml(source)
+
     def test_closes_what_html_never_closes(self):
         assert "<br" in compile_mjml(mjml("<mj-text>a<br>b <img src='x' alt=''></mj-text>"))
 
