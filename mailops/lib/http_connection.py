@@ -5,7 +5,6 @@ What failed before a request was sent is told apart from an answer that got lost
 
 import contextlib
 import http.client
-import select
 import socket
 import ssl
 import time
@@ -70,10 +69,22 @@ class HttpConnection:
         """Whether the connection is there, quiet and lately used; if not, it is closed."""
         if self._socket is None:
             return False
-        is_readable = bool(select.select([self._socket], [], [], 0)[0])
-        if is_readable or time.monotonic() - self._used_at > IDLE_SECONDS:
+        if time.monotonic() - self._used_at > IDLE_SECONDS or not self._is_quiet(self._socket):
             self.close()
         return self._socket is not None
+
+    def _is_quiet(self, connection: socket.socket) -> bool:
+        """Tell whether nothing came unasked, the peer's farewell included; what TLS itself sends is read past."""
+        connection.setblocking(False)
+        try:
+            connection.recv(1)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return True
+        except OSError:
+            return False
+        finally:
+            connection.settimeout(self._answer_seconds)
+        return False
 
     def open(self) -> None:
         """Resolve, check, connect and, for https, verify; raise NotSent."""
@@ -96,17 +107,21 @@ class HttpConnection:
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         if self._ca_file:
             context.load_verify_locations(self._ca_file)
+        secured = context.wrap_socket(
+            connection, server_hostname=self.host, do_handshake_on_connect=False
+        )
         try:
-            with Deadline(connection, self._connect_seconds):
-                self.tls = context.wrap_socket(connection, server_hostname=self.host)
+            with Deadline(secured, self._connect_seconds):
+                secured.do_handshake()
         except ssl.SSLCertVerificationError as error:
-            connection.close()
+            secured.close()
             cause = _VERIFY_CAUSES.get(error.verify_code, "tls_issuer")
             raise NotSent(cause, error.verify_message) from error
         except OSError as error:
-            connection.close()
+            secured.close()
             raise NotSent("tls_failed", str(error)) from error
-        return self.tls
+        self.tls = secured
+        return secured
 
     def ask(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes | None

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import ssl
 import threading
 from dataclasses import dataclass, field
 from email import message_from_bytes
@@ -79,7 +80,8 @@ class Answer:
 class Double:
     """One origin for every provider; a test says how it answers, else as `accepting` says."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self.connections: set[tuple[str, int]] = set()
         self.asked: list[Asked] = []
         self.answer: Answer | None = None
         self.kind = ""
@@ -94,6 +96,7 @@ class Double:
                 named = {name.lower(): value for name, value in self.headers.items()}
                 asked = Asked(self.command, self.path, named, self.rfile.read(length))
                 double.asked.append(asked)
+                double.connections.add(self.client_address)
                 if double.hold is not None:
                     double.hold.wait(10)
                 answer = double.answer or accepting(double.kind, asked)
@@ -116,16 +119,20 @@ class Double:
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
+        self.scheme = "https" if tls else "http"
+        if tls:
+            self.server.socket = tls.wrap_socket(self.server.socket, server_side=True)
         self.port = int(self.server.server_address[1])
         self.thread = threading.Thread(target=self.server.serve_forever, args=[0.02], daemon=True)
         self.thread.start()
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/api/"
+        return f"{self.scheme}://127.0.0.1:{self.port}/api/"
 
     def reset(self, kind: str) -> None:
         self.asked, self.answer, self.kind, self.hold = [], None, kind, None
+        self.connections = set()
 
     def close(self) -> None:
         self.server.shutdown()

@@ -15,7 +15,7 @@ from mailops.transports.kinds.http_api import HttpApiSession
 from mailops.transports.kinds.smtp_connection import Login
 from mailops.transports.models import Transport
 from mailops.transports.sessions import Envelope, Phase, SessionFault, SessionLost
-from tests.transports.api_doubles import LOGINS, OPTIONS, SECRET, USER, Answer
+from tests.transports.api_doubles import LOGINS, OPTIONS, SECRET, USER, Answer, Double
 
 TOKEN = "0123456789abcdef0123456789abcdef.1.abcdefghijklmnop"
 ENVELOPE = Envelope("b+x@bounces.example.com", "ada@example.net", envid=TOKEN)
@@ -117,7 +117,8 @@ class TestSend:
 
     def test_keeps_one_connection_and_one_account(self, session, double):
         assert [send(session).reply.code for _ in range(3)] == [250, 250, 250]
-        assert len({asked.headers["host"] for asked in double.asked}) == 1
+        assert len(double.connections) == 1
+        assert {asked.headers["accept-encoding"] for asked in double.asked} == {"identity"}
 
     def test_gives_own_fields_to_the_provider(self, session_of, double):
         send(session_of("mailgun"))
@@ -131,6 +132,55 @@ class TestSend:
         assert double.asked[0].path == "/api/send/42"
         send(session_of("unisender_go"))
         assert double.asked[0].json["message"]["skip_unsubscribe"] == 1
+
+
+class TestTls:
+    @pytest.fixture
+    def secure(self, authority, settings):
+        """Return a maker of sessions of a provider that speaks TLS, and the provider."""
+        doubles = []
+
+        def secure(*, ca_file, **certificate):
+            double = Double(authority.server_context(**certificate))
+            double.reset("resend")
+            doubles.append(double)
+            settings.MAILOPS_TRUSTED_RELAYS = frozenset({("127.0.0.1", double.port)})
+            session = HttpApiSession(
+                api=APIS["resend"],
+                options={"endpoint_url": double.url},
+                login=Login(username="", reveal=lambda: Secret(SECRET)),
+                ca_file=ca_file,
+            )
+            return session, double
+
+        yield secure
+        for double in doubles:
+            double.close()
+
+    def test_is_verified_and_its_connection_kept(self, secure, authority):
+        session, double = secure(ca_file=str(authority.file))
+        session.open()
+        assert [send(session).reply.code for _ in range(3)] == [250, 250, 250]
+        assert len(double.connections) == 1
+        assert session.connection.tls.version() == "TLSv1.3"
+        session.close()
+
+    @pytest.mark.parametrize(
+        ("certificate", "is_known", "cause"),
+        [
+            ({}, False, "tls_issuer"),
+            ({"days": -1}, True, "tls_expired"),
+            ({"name": "other.example"}, True, "tls_name"),
+        ],
+    )
+    def test_a_key_goes_to_nobody_who_is_not_who_it_claims(
+        self, secure, authority, certificate, is_known, cause
+    ):
+        session, double = secure(ca_file=str(authority.file) if is_known else "", **certificate)
+        with pytest.raises(SessionFault) as fault:
+            session.open()
+        assert (fault.value.phase, fault.value.cause) == (Phase.TLS, cause)
+        assert double.asked == []
 
 
 class TestOutcome:

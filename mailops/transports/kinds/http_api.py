@@ -202,6 +202,7 @@ class _Session(requests.Session):
         super().__init__()
         self.trust_env = False
         self.headers["User-Agent"] = "mailops"
+        self.headers["Accept-Encoding"] = "identity"  # answers are read as they are
         adapter = _Adapter(connection)
         for scheme in ("https://", "http://"):
             self.mount(scheme, adapter)
