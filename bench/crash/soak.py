@@ -149,8 +149,8 @@ def _tell(reading: Reading, verdict: Verdict, minutes: float) -> bool:
         if minutes >= STEADY_MINUTES and slope > had * GROWTH:
             findings.append(f"{name} grows by {slope:.1f} MB an hour")
     print(
-        f"claims beside {WAITING:,} rows: {reading.claim_p95_ms:.1f} ms at the 95th percentile,"
-        f" {reading.claim_work_p95_ms:.1f} ms of it work"
+        f"claims beside {WAITING:,} rows: {reading.claim_p95_ms:.1f} ms by the clock at the 95th percentile,"
+        f" {reading.claim_work_p95_ms:.1f} ms of a core"
     )
     print(f"{reading.dumps} dumps; {verdict.accepted:,} mails in {minutes:g} minutes")
     if reading.claim_p95_ms > LONGEST_CLAIM_MS:
