@@ -143,6 +143,7 @@ def _derived(html: str) -> BoundTemplate | None:
         return None
 
 
+@lru_cache(maxsize=16)  # a preview asks several times for each of its parts
 def parse(source: str, part: str) -> BoundTemplate:
     """Parse one part's source; raises `RenderError` with the line."""
     if len(source) > limits.MAX_SOURCE:

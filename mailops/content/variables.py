@@ -5,6 +5,7 @@ are given by mailops itself and win over an attribute of the same name.
 """
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from liquid import BoundTemplate
@@ -42,7 +43,7 @@ def names_used(*templates: BoundTemplate | None) -> dict[str, int]:
     """Return each name that must be given from outside, dotted, with the first line that uses it."""
     names: dict[str, int] = {}
     for template in filter(None, templates):
-        for uses in template.analyze(include_partials=False).globals.values():
+        for uses in _analysis(template).globals.values():
             for use in uses:
                 line = _line_of(template, use.span.index)
                 names.setdefault(".".join(map(str, use.segments)), line)
@@ -62,9 +63,14 @@ def unknown_names(names: Iterable[str], given: Iterable[str]) -> list[str]:
     )
 
 
+@lru_cache(maxsize=16)
+def _analysis(template: BoundTemplate) -> Any:
+    return template.analyze(include_partials=False)
+
+
 def unknown_filter(template: BoundTemplate) -> tuple[str, int] | None:
     """Return the first filter that doesn't exist, with its line."""
-    for name, spans in template.analyze(include_partials=False).filters.items():
+    for name, spans in _analysis(template).filters.items():
         if name not in template.env.filters:
             return name, _line_of(template, spans[0].index)
     return None

@@ -36,7 +36,9 @@ def _headings(page: Page) -> Iterator[Problem]:
     for heading in page.tagged("h1", "h2", "h3", "h4", "h5", "h6"):
         level = int(heading.tag[1])
         if level > last + 1 and last:
-            line = page.line_of(heading.words[:40]) or page.line_matching(rf"<{heading.tag}\b")
+            line = page.line_of(f">{heading.words[:40]}") or page.line_matching(
+                rf"<{heading.tag}\b"
+            )
             sentence = f"<{heading.tag}> follows <h{last}>; a level is left out."
             yield found("accessibility.headings", sentence, line=line)
         last = level

@@ -4,6 +4,7 @@ import colorsys
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from mailops.content.child import CompileFault
 from mailops.content.gates.finding import Problem, found
@@ -51,6 +52,7 @@ class _Ground:
     is_large: bool = False
     is_told: bool = True  # the colors are the mail's own, not the program's
     has_picture: bool = False  # behind it; its color can't be known
+    is_plain_link: bool = False  # in the program's own color, which suits its dark mode
 
 
 def find(page: Page) -> Iterator[Problem]:
@@ -66,6 +68,7 @@ def find(page: Page) -> Iterator[Problem]:
     yield from _logos(page, dark)
 
 
+@lru_cache(maxsize=1024)
 def contrast(one: Color, other: Color) -> float:
     """Return the contrast ratio of two colors (WCAG 2, 1.4.3): 1 to 21."""
     light, dark = sorted((_luminance(one), _luminance(other)), reverse=True)
@@ -79,6 +82,7 @@ def _luminance(color: Color) -> float:
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
+@lru_cache(maxsize=1024)
 def color_of(value: str) -> Color | None:
     """Return the color that a CSS value or an attribute names; None where it names none that is known."""
     value = value.strip().lower()
@@ -92,6 +96,7 @@ def color_of(value: str) -> Color | None:
     return next((_NAMED[word] for word in re.findall(r"[a-z]+", value) if word in _NAMED), None)
 
 
+@lru_cache(maxsize=1024)
 def inverted(color: Color, *, is_back: bool) -> Color:
     """Return what programs make of a color that asks for no dark mode: light grounds get dark, dark text light."""
     hue, lightness, saturation = colorsys.rgb_to_hls(*color)
@@ -144,6 +149,8 @@ def _poor(
         words = _own_words(element)
         if not words or now.has_picture or len(told) >= MAX_FOUND:
             continue
+        if is_inverted and now.is_plain_link:
+            continue
         text, back = now.text, now.back
         if is_inverted:
             text, back = inverted(text, is_back=False), inverted(back, is_back=True)
@@ -161,6 +168,18 @@ def _poor(
 
 def _ground_of(element: Element, above: _Ground) -> _Ground:
     style = element.declarations
+    if not style and element.tag not in {
+        "a",
+        "font",
+        "h1",
+        "h2",
+        "table",
+        "td",
+        "th",
+        "tr",
+        "body",
+    }:
+        return above
     back = color_of(style.get("background-color") or style.get("background") or "")
     back = back or color_of(element.get("bgcolor"))
     text = color_of(style.get("color") or (element.get("color") if element.tag == "font" else ""))
@@ -169,9 +188,13 @@ def _ground_of(element: Element, above: _Ground) -> _Ground:
         has_picture = True
     size = re.match(r"(\d+)", style.get("font-size", ""))
     is_large = int(size[1]) >= 24 if size else above.is_large or element.tag in {"h1", "h2"}
+    is_plain_link = above.is_plain_link and text is None
     if element.tag == "a" and text is None and "href" in element.attributes:
+        is_plain_link = True
         text = above.text if not above.is_told or above.back != WHITE else (0.0, 0.0, 0.93)
-    return _Ground(text or above.text, back or above.back, is_large, above.is_told, has_picture)
+    return _Ground(
+        text or above.text, back or above.back, is_large, above.is_told, has_picture, is_plain_link
+    )
 
 
 def _own_words(element: Element) -> str:
@@ -180,6 +203,7 @@ def _own_words(element: Element) -> str:
     return visible if any(letter.isalnum() for letter in visible) else ""
 
 
+@lru_cache(maxsize=1024)
 def _written(color: Color) -> str:
     return "#" + "".join(f"{round(part * 255):02x}" for part in color)
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
@@ -32,7 +32,7 @@ class Element:
         return " ".join((self.node.text(deep=True) or "").split())
 
     @cached_property
-    def declarations(self) -> dict[str, str]:
+    def declarations(self) -> Mapping[str, str]:
         return declarations(self.get("style"))
 
     @property
@@ -52,7 +52,7 @@ class Page:
     @cached_property
     def elements(self) -> list[Element]:
         root = LexborHTMLParser(self.rendered.html).root if self.rendered.html.strip() else None
-        return list(_walk(root, 0, [0])) if root else []
+        return list(_walk(root)) if root else []
 
     def tagged(self, *tags: str) -> Iterator[Element]:
         return (element for element in self.elements if element.tag in tags)
@@ -70,18 +70,25 @@ class Page:
         return self.source.count("\n", 0, match.start()) + 1 if match else None
 
 
-def declarations(style: str) -> dict[str, str]:
+@lru_cache(maxsize=1024)
+def declarations(style: str) -> Mapping[str, str]:
     """Return the declarations of a style attribute, the last of each property."""
     pairs = (part.partition(":") for part in style.split(";"))
     return {name.strip().lower(): value.strip() for name, colon, value in pairs if colon}
 
 
-def _walk(node: LexborNode, depth: int, seen: list[int]) -> Iterator[Element]:
-    child: LexborNode | None = node
-    while child is not None and seen[0] < MAX_ELEMENTS:
-        if child.tag and not child.tag.startswith("-"):
-            seen[0] += 1
-            yield Element(child.tag, child.attributes, child, depth)
-            if child.child is not None and depth < MAX_DEPTH:
-                yield from _walk(child.child, depth + 1, seen)
-        child = child.next if depth else None
+def _walk(root: LexborNode) -> Iterator[Element]:
+    """Yield the elements below and with `root` in the order of the source."""
+    waiting: list[tuple[LexborNode, int]] = [(root, 0)]
+    seen = 0
+    while waiting and seen < MAX_ELEMENTS:
+        node, depth = waiting.pop()
+        if depth and node.next is not None:
+            waiting.append((node.next, depth))
+        tag = node.tag
+        if not tag or tag.startswith("-"):
+            continue
+        seen += 1
+        yield Element(tag, node.attributes, node, depth)
+        if node.child is not None and depth < MAX_DEPTH:
+            waiting.append((node.child, depth + 1))

@@ -1,0 +1,99 @@
+"""What the gates find in a mail, at which line, and what they leave alone."""
+
+import pytest
+
+from mailops.content.checking import look_over
+from mailops.content.gates.colors import color_of, contrast
+
+FRAME = (
+    '<html lang="en"><body>\n{}\n<a href="{{{{ unsubscribe_url }}}}">Unsubscribe</a></body></html>'
+)
+
+
+def rules(inside, *, frame=FRAME, subject="News", text="", **more):
+    look = look_over(
+        subject=subject, html=frame.format(inside), text=text, sample=more.pop("sample", {}), **more
+    )
+    return {problem.rule: problem for problem in look.problems}
+
+
+class TestGates:
+    @pytest.mark.parametrize(
+        ("inside", "rule", "severity"),
+        [
+            ("<img src='/a.png' width='10'>", "mail.alt", "warning"),
+            ("<img src='/a.png' alt='x'>", "mail.image_size", "warning"),
+            ("<img src='data:image/png;base64,AA' alt='' width='1'>", "mail.data_image", "warning"),
+            ("<form action='/x'></form>", "mail.form", "warning"),
+            ("<script>x</script>", "mail.script", "error"),
+            ("<p onclick='x()'>x</p>", "mail.script", "error"),
+            ("<style>@font-face { src: url(x) }</style>", "mail.font", "warning"),
+            (f"<p>{'x' * 1000}</p>", "mail.long_line", "warning"),
+            ("<a href='http://shop.example/'>x</a>", "links.http", "warning"),
+            ("<a href='shop.example'>x</a>", "links.bad", "warning"),
+            ("<a href='mailto:nobody'>x</a>", "links.bad", "warning"),
+            ("<a href='https://192.0.2.1/'>x</a>", "links.host", "warning"),
+            ("<a href='https://evil.example/'>bank.example</a>", "links.lookalike", "warning"),
+            (
+                "<a href='https://shop.example/'>click here</a>",
+                "accessibility.link_words",
+                "warning",
+            ),
+            ("<h1>a</h1><h3>b</h3>", "accessibility.headings", "warning"),
+            ("<table><tr><td>x</td></tr></table>", "accessibility.table", "warning"),
+            ("<p style='color: #999999'>Pale words</p>", "accessibility.contrast", "warning"),
+            ("<div style='display: grid'>x</div>", "clients.css", "warning"),
+            ("<div style='border-radius: 3px'>x</div>", "clients.css", "info"),
+            ("<svg></svg>", "clients.tag", "warning"),
+        ],
+    )
+    def test_find_it_in_its_line(self, inside, rule, severity):
+        problem = rules(inside)[rule]
+        assert (problem.severity, problem.line) == (severity, 2)
+        assert problem.why
+        assert problem.fix
+
+    @pytest.mark.parametrize(
+        "inside",
+        [
+            "<a href='https://shop.example/a?b=1#c'>www.shop.example</a>",
+            "<a href='mailto:ada@example.com?subject=x'>write</a><a href='tel:+351210000000'>call</a>",
+            "<img src='https://shop.example/a.png' alt='' width='1' height='1'>",
+            "<table role='presentation'><tr><td>x</td></tr></table>",
+            "<p style='color: #333333; background: white'>Clear words</p>",
+            "<!--[if mso]><table style='display: grid'><![endif]-->",
+        ],
+    )
+    def test_leave_sound_things_alone(self, inside):
+        assert set(rules(inside)) <= {"mail.preheader", "mail.images_only"}
+
+    def test_find_what_a_mail_lacks(self):
+        found = rules("<p></p>", frame="<html>{}</html>", subject="x" * 90)
+        assert {"mail.subject_cut", "mail.text", "mail.unsubscribe", "accessibility.lang"} <= set(
+            found
+        )
+
+    def test_see_dark_mode_as_the_mail_asks_for_it(self):
+        asks = (
+            (
+                "<style>@media (prefers-color-scheme: dark) {{ .a {{ color: #222222 }} }}</style>"
+                "<p class='a' style='color: #000000'>Words</p>"
+            )
+            .replace("{{", "{")
+            .replace("}}", "}")
+        )
+        assert "dark.contrast" in rules(asks)
+        assert "dark.contrast" not in rules(asks.replace("#222222", "#dddddd"))
+
+    def test_see_a_logo_that_vanishes(self):
+        logo = "<meta name='color-scheme' content='light dark'><img src='/logo.png' alt='Acme' width='9'>"
+        assert "dark.logo" in rules(logo)
+
+
+class TestContrast:
+    @pytest.mark.parametrize(
+        ("one", "other", "ratio"),
+        [("#000", "#fff", 21), ("#777777", "white", 4.48), ("red", "red", 1)],
+    )
+    def test_is_counted_as_wcag_does(self, one, other, ratio):
+        assert contrast(color_of(one), color_of(other)) == pytest.approx(ratio, abs=0.01)
