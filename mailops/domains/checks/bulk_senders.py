@@ -57,7 +57,7 @@ def _problems(demands: Sequence[_Demand]) -> Iterator[Problem]:
     if unmet:
         yield Problem(
             CheckStatus.ERROR,
-            f"Gmail, Yahoo and Microsoft turn bulk mail away without {', '.join(demand.words for demand in unmet)}.",
+            f"Gmail, Yahoo and Microsoft turn bulk mail away without {' and '.join(demand.words for demand in unmet)}.",
             "Mend what the other checks name.",
         )
     nameless = [

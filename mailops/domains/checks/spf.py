@@ -239,7 +239,7 @@ def _problems(
         yield Problem(
             CheckStatus.ERROR,
             f"{domain}, which the record includes, ends with “+all”: everybody in the world can send as this domain.",
-            f"Remove {domain} from the record, or have its owner correct it.",
+            f"Remove the include that leads to {domain}, or have its owner correct it.",
         )
     yield from _limits(walk)
     yield from _closing(parse_spf(records[0]))
