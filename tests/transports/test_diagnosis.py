@@ -279,10 +279,10 @@ class TestCheckTransport:
             assert self.check("--fail-on", "warning")[0] == 1
 
     def test_says_that_it_could_not_check(self, relay, monkeypatch):
-        def fail(_):
+        def fail(*_, **__):
             raise EgressFault("dns_silent", "no name server answered")
 
-        monkeypatch.setattr(egress, "_look_up", fail)
+        monkeypatch.setattr(egress, "resolve", fail)
         with SmtpServer() as server:
             relay(server, security="none", with_credential=False)
             assert self.check()[0] == 2
