@@ -247,14 +247,14 @@ class TestGoesWrong:
         assert "535" in found.detail
 
     def test_a_host_that_never_answers(self, tapped, monkeypatch):
-        monkeypatch.setattr("mailops.transports.diagnosis.STEP_SECONDS", 0.3)
+        monkeypatch.setattr("mailops.transports.findings.STEP_SECONDS", 1.0)
         with socket.create_server(("127.0.0.1", 0)) as silent:
             found = diagnose(tapped(silent.getsockname()[1]))
         assert (found.cause, found.steps[-1].name) == ("timeout", "banner")
 
     def test_a_port_of_tls_greeted_as_if_it_spoke_first(self, tapped, monkeypatch):
         """465 waits for TLS and we for its greeting; only the port tells why."""
-        monkeypatch.setattr("mailops.transports.diagnosis.STEP_SECONDS", 0.3)
+        monkeypatch.setattr("mailops.transports.findings.STEP_SECONDS", 1.0)
         assert diagnose(tapped("tls")).cause == "timeout"
 
     def test_mail_without_a_log_in(self, tapped):
