@@ -58,9 +58,22 @@ def transport_list(request: HttpRequest) -> HttpResponse:
 @needs(Act.SEE)
 def transport_export(request: HttpRequest) -> HttpResponseBase:
     transports = _filtered(TransportFilterForm(request.GET))
-    header = ["transport", "kind", "host", "port", "tls", "state", "breaker", "tested_at"]
+    header = [
+        "transport",
+        "kind",
+        "environment",
+        "host",
+        "port",
+        "tls",
+        "state",
+        "breaker",
+        "tested_at",
+    ]
     rows = (
-        (t.name, t.kind, t.host, t.port, t.security, t.state, t.breaker, t.last_tested_at or "")
+        (
+            *(t.name, t.kind, t.environment, t.host, t.port, t.security, t.state, t.breaker),
+            t.last_tested_at or "",
+        )
         for t in transports.iterator()
     )
     return stream_csv("transports.csv", header, rows)
