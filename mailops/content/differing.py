@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mailops.content.checking import Look, look_over, sample_data
-from mailops.content.gates.links import addresses_of
-from mailops.content.gates.page import Page
+from mailops.content.gates.links import addresses_in
 from mailops.content.models import MailTemplate, TemplateVersion
 from mailops.content.rendering import Rendered, RenderError, compile_sources, parse
 from mailops.content.variables import names_used
@@ -115,8 +114,7 @@ def _rendered(state: State, sample: dict[str, Any]) -> Rendered:
 
 
 def _links(rendered: Rendered) -> str:
-    page = Page(rendered=rendered, source="", compiled="", names={})
-    return "\n".join(addresses_of(page))
+    return "\n".join(addresses_in(rendered))
 
 
 def _lines(old: str, new: str) -> Iterator[Line]:

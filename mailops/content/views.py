@@ -71,7 +71,8 @@ def template_new(request: HttpRequest) -> HttpResponse:
 
 @needs(Act.SEE)
 def template_detail(request: HttpRequest, template_id: int) -> HttpResponse:
-    template = get_object_or_404(MailTemplate, pk=template_id)
+    found = MailTemplate.objects.select_related("layout", "draft_changed_by")
+    template = get_object_or_404(found, pk=template_id)
     versions = template.versions.select_related("published_by").order_by("-number")
     latest = versions.first()
     return render_page(
@@ -80,6 +81,8 @@ def template_detail(request: HttpRequest, template_id: int) -> HttpResponse:
         {
             "template": template,
             "latest": latest,
+            "variants": template.variants.order_by("language"),
+            "waiting": template.approvals.filter(is_approved=None).order_by("-pk").first(),
             "page": Paginator(versions.defer("html", "text"), PAGE).get_page(
                 request.GET.get("page")
             ),

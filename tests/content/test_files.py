@@ -108,6 +108,16 @@ class TestCommands:
         assert self.run(str(file), "--junit", str(report)) == 1
         assert "<failure" in report.read_text()
 
+    def test_check_asks_for_links_only_where_told(self, tmp_path, capsys):
+        file = tmp_path / "mail.html"
+        file.write_text("<title>News</title>\n<a href='https://127.0.0.1:1/gone'>Our shop</a>")
+        self.run(str(file), "--json")
+        assert "links.dead" not in capsys.readouterr().out
+        self.run(str(file), "--json", "--links")
+        findings = json.loads(capsys.readouterr().out)["findings"]
+        (dead,) = (each for each in findings if each["rule"] == "links.dead")
+        assert (dead["line"], "not public" in dead["sentence"]) == (2, True)
+
     def test_check_says_2_where_it_could_not(self, db, tmp_path):
         with pytest.raises(CommandError) as refused:
             call_command("check_template", "No such template")

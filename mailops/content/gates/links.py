@@ -8,6 +8,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from mailops.content.gates.finding import Problem, found
 from mailops.content.gates.page import Element, Page
+from mailops.content.rendering import Rendered
 from mailops.protocol.address import InvalidAddress, parse_address
 
 _SCHEMES = frozenset({"https", "http", "mailto", "tel", "sms"})
@@ -28,6 +29,11 @@ def addresses_of(page: Page) -> list[str]:
     """Return the pages that the mail links to, each once."""
     hrefs = (link.get("href").strip() for link in page.tagged("a", "area"))
     return list(dict.fromkeys(href for href in hrefs if href.startswith(("https:", "http:"))))
+
+
+def addresses_in(rendered: Rendered) -> list[str]:
+    """Return the pages that a rendered mail links to, each once."""
+    return addresses_of(Page(rendered=rendered, source="", compiled="", names={}))
 
 
 def _link(page: Page, link: Element) -> Iterator[Problem]:

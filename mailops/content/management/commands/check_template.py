@@ -13,6 +13,8 @@ from django.db import Error as DatabaseFault
 from mailops.content.asking import Asked, Unreadable, look_at, read_asked
 from mailops.content.checking import Look
 from mailops.content.gates.finding import Problem
+from mailops.content.gates.links import addresses_in
+from mailops.content.reaching import dead_links
 
 PASSED, FAILED, COULD_NOT_CHECK = 0, 1, 2
 
@@ -26,6 +28,7 @@ class Command(BaseCommand):
         parser.add_argument("--subject", default="", help="of a file; else its <title>")
         parser.add_argument("--json", action="store_true")
         parser.add_argument("--junit", type=Path, metavar="FILE")
+        parser.add_argument("--links", action="store_true", help="ask whether they are there")
         parser.add_argument("--fail-on", choices=("warning", "error"), default="error")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -34,6 +37,9 @@ class Command(BaseCommand):
             look = look_at(asked)
         except (Unreadable, OSError, DatabaseFault) as error:
             raise CommandError(str(error), returncode=COULD_NOT_CHECK) from error
+        if options["links"] and look.rendered:
+            links = addresses_in(look.rendered)
+            look.problems.extend(dead_links(links, source=asked.sources["html"]))
         failing = look.errors + (look.warnings if options["fail_on"] == "warning" else [])
         self.stdout.write(_as_json(asked, look) if options["json"] else _as_text(look))
         if options["junit"]:
