@@ -56,7 +56,7 @@ def test_ten_kills_lose_nothing_and_double_nothing(engine):
     for kill in range(1, KILLS + 1):
         wait_until(
             lambda kill=kill: engine.received().total() >= kill * step,
-            seconds=60,
+            seconds=180,
             what=f"progress before kill {kill}",
         )
         for worker in WORKERS:
@@ -67,7 +67,7 @@ def test_ten_kills_lose_nothing_and_double_nothing(engine):
         campaign.refresh_from_db()
         return campaign.state == Campaign.State.COMPLETED
 
-    wait_until(is_completed, seconds=90, what="the campaign to complete by itself")
+    wait_until(is_completed, seconds=300, what="the campaign to complete by itself")
     received = engine.received()
     statuses = dict(Message.objects.values_list("recipient", "status"))
     uncertain = {recipient for recipient, status in statuses.items() if status == "uncertain"}
