@@ -447,6 +447,21 @@ def release(claims: Sequence[tuple[int, int]]) -> None:
         )
 
 
+def release_claims_since(fence: int, *, worker_id: int) -> None:
+    """Give back what a worker claimed after `fence` and has not marked: the answer to that claim never reached it."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            WITH freed AS (
+                UPDATE outbox_queueentry SET worker_id = NULL, fence = NULL
+                 WHERE worker_id = %s AND fence > %s AND marked_at IS NULL
+                RETURNING transport_id, pool
+            {_GIVE_BACK}
+            """,  # noqa: S608 - a constant
+            [worker_id, fence],
+        )
+
+
 def release_claims_of_the_gone() -> None:
     """Give back what dead or stopped workers claimed and never marked.
 

@@ -12,8 +12,15 @@ from django.db import Error, InterfaceError, OperationalError, connection
 
 from mailops.campaigns.models import Campaign
 from mailops.content.models import TemplateVersion
-from mailops.dispatch.claiming import Carrier, Claimer, Job, release, usable_carriers
-from mailops.dispatch.committing import Committer
+from mailops.dispatch.claiming import (
+    Carrier,
+    Claimer,
+    Job,
+    release,
+    release_claims_since,
+    usable_carriers,
+)
+from mailops.dispatch.committing import Committer, Request
 from mailops.dispatch.conversation import Conversation, Surroundings, SystemicFault
 from mailops.dispatch.lanes import CLAIM, Lane
 from mailops.dispatch.preparing import Prepared, prepare
@@ -79,6 +86,8 @@ class Delivery:
         self._seats: SeatKeeper | None = None
         self._talks = Talks()
         self._taken = 0
+        self._known_fence = 0  # the highest of the claims that reached a lane
+        self._may_have_lost_claims = False
         self._look_at = self._alive_until = 0.0
         worker.count_sessions = self._count_sessions
         worker.count_logins = self._count_logins
@@ -108,10 +117,10 @@ class Delivery:
     def _is_busy(self) -> bool:
         if self._claimer is not None and self._claimer.waits_for_rate:
             return True  # the next message may leave in a moment; a tick may be a second away
+        if self._committer.has_unwritten or self._may_have_lost_claims:
+            return True
         # An idle session that is only kept warm is no work, but one that still talks is.
-        return self._committer.has_unwritten or any(
-            lane.jobs or lane.live_sessions for lane in self._lanes.values()
-        )
+        return any(lane.jobs or lane.live_sessions for lane in self._lanes.values())
 
     def _step(self) -> None:
         try:
@@ -131,11 +140,15 @@ class Delivery:
 
     def _look_again_later(self) -> None:
         connection.close()
+        self._may_have_lost_claims = True
         self._look_at = time.monotonic() + RETRY_SECONDS
 
     def _claim_more(self) -> None:
         self._make_sure_of_worker()
         assert self._claimer is not None
+        if self._may_have_lost_claims:
+            release_claims_since(self._known_fence, worker_id=self._claimer.worker_id)
+            self._may_have_lost_claims = False
         carriers = {carrier.transport_id: carrier for carrier in usable_carriers(self._lane_name)}
         for transport_id in set(self._lanes) - set(carriers):
             self._drop(self._lanes[transport_id])
@@ -150,6 +163,7 @@ class Delivery:
             jobs = self._claimer.claim(carrier, CLAIM, waiting=waiting)
             self._load_templates(jobs)
             lane.add(jobs)
+            self._known_fence = max([self._known_fence, *(job.fence for job in jobs)])
             self._taken += len(jobs)
         self._ask_for_seats()
         # Where nothing was due, look again soon but not in a tight loop; where there is enough to do, less often.
@@ -382,8 +396,9 @@ class Delivery:
         self._give_up(lane.close())
 
     def _give_up(self, jobs: list[Job]) -> None:
+        """Have claims given back by the committer, which keeps them in memory while the database is away."""
         if jobs:
-            release([(job.message_id, job.fence) for job in jobs])
+            self._committer.put(Request(releases=jobs))
 
     def finish(self) -> None:
         """Let bodies in flight get their replies within the grace; write everything that was read, give back the rest."""
@@ -396,7 +411,8 @@ class Delivery:
         self._committer.stop(patience=max(LAST_WRITE_SECONDS, deadline - time.monotonic()))
         try:
             self._pause_what_must()
-            self._give_up([*left, *(job for lane in self._lanes.values() for job in lane.close())])
+            left += [job for lane in self._lanes.values() for job in lane.close()]
+            release([(job.message_id, job.fence) for job in left])
         except Error as error:
             logger.warning(
                 "claims could not be given back (%s); the sweep does it when this worker is gone",

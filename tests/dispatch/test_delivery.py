@@ -1,8 +1,10 @@
 """Runs of a delivery: real sessions to a server on loopback, the real ledger, and what must not stop the others."""
 
 import pytest
+from django.db import OperationalError
 
 from mailops.dispatch import delivery
+from mailops.dispatch.claiming import Claimer
 from mailops.dispatch.delivery import Delivery
 from mailops.dispatch.working import WorkerProcess
 from mailops.outbox.models import Message, QueueEntry
@@ -101,3 +103,23 @@ def test_a_lost_transport_row_does_not_end_the_run(server, monkeypatch):
     deliver()
     assert Message.objects.get().status == "queued"
     assert QueueEntry.objects.get().worker_id is None
+
+
+@pytest.mark.parametrize("step", ["claim", "_load_templates"])
+def test_a_claim_whose_answer_was_lost_is_given_back_and_claimed_again(server, monkeypatch, step):
+    made = Claimer if step == "claim" else Delivery
+    real, calls = getattr(made, step), []
+
+    def cut_once(*args, **kwargs):
+        result = real(*args, **kwargs)
+        calls.append(step)
+        if len(calls) == 1:
+            assert QueueEntry.objects.filter(worker_id__isnull=False).exists()
+            raise OperationalError("the connection was cut")
+        return result
+
+    monkeypatch.setattr(made, step, cut_once)
+    make_due(make_stream_to(server.port), "a@x.example")
+    deliver()
+    assert Message.objects.get().status == "accepted"
+    assert len(server.messages) == 1

@@ -142,6 +142,7 @@ def test_a_campaign_that_a_person_pauses_gives_its_claims_back(server):
     assert not QueueEntry.objects.filter(worker_id=None).exists()
     paused.pause(cause="person")
     run._claim_more()
+    run._committer.commit_waiting(timeout=0)
     assert not QueueEntry.objects.exclude(worker_id=None).exists()
     worker.stop()
 

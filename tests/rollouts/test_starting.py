@@ -158,7 +158,7 @@ class TestGates:
         items.filter(number=8).update(state="failed", sentence="No second transport.")
         assert start() == 0
         assert "No second transport." in stopped(proven)
-        assert "7 " not in proven.pause_sentence
+        assert "Dark mode" not in proven.pause_sentence
 
     def test_an_override_ends_with_the_next_launch(self, proven, operator):  # noqa: F811
         items = ChecklistItem.objects.filter(checklist__plan="production", number=7)
