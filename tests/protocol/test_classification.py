@@ -31,6 +31,7 @@ REPLIES = [
     ("rcpt", 452, "4.2.2 The email account that you tried to reach is over quota.", Reason.MAILBOX_FULL),
     ("rcpt", 552, "5.2.2 user over quota", Reason.MAILBOX_FULL),
     ("rcpt", 550, "5.4.1 Recipient address rejected: Access denied.", Reason.UNKNOWN_MAILBOX),
+    ("rcpt", 554, "5.7.1 <a@b.example>: Recipient address rejected: Access denied", Reason.POLICY),
     ("rcpt", 550, "Requested action not taken: mailbox unavailable", Reason.UNKNOWN_MAILBOX),
     ("rcpt", 550, "5.7.1 Requested action not taken: mailbox unavailable", Reason.POLICY),
     ("rcpt", 550, "Requested action not taken: mailbox unavailable (e.g., mailbox not found, no access, or command rejected for policy reasons)", Reason.UNEXPLAINED),

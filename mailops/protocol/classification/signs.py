@@ -175,6 +175,12 @@ TEXTS: tuple[Sign, ...] = (
         r"nullmx|does(?: not|n't) (?:handle|receive|take|want) (?:e-?mail|mail)|(?:domain|host|server)(?: \S+){0,2} (?:does(?: not|n't)|will not|won't) (?:accept|receive|handle|take)(?: any)? (?:e-?mail|mail|messages)|mx .{0,20}(?:is )?(?:localhost|0\.0\.0\.0|\. |empty)|recipient address has null",
         r"null ?mx|domain (?:\S+ )?(?:does not|doesn't) accept (?:e-?)?mail|host (?:does not|never) accepts? mail",
     ),
+    # Exchange Online's word for nobody there; with another status it is Postfix's for somebody we may not write to.
+    Sign(
+        Reason.UNKNOWN_MAILBOX,
+        text=re.compile("recipient address rejected: access denied"),
+        statuses=frozenset({"4.1", "1.1"}),
+    ),
     _says(
         Reason.UNKNOWN_MAILBOX,
         r"(?:recip(?:ient)?notfound|adr\.\w*notfound|mapi_e_not_found|useraddressunknown)|unknown (?:user|recipient|mailbox|address|account|e-?mail|local|alias|member|receiver|to address)|(?:user|recipient|mailbox|address|account|addressee|local[- ]part|alias|receiver|e-?mail)(?: name)?[:,-]? ?(?:is |was )?(?:unknown|un-?known|not known|undefined|unrecogni[sz]ed|invalid|not found|nonexistent|non-existent|does(?: not|n't) exist|not exist|doesnt exist|isn't valid|not valid|no such)",
@@ -183,7 +189,7 @@ TEXTS: tuple[Sign, ...] = (
         r"(?:no such|unknown|invalid|non-?existent|unrecogni[sz]ed|bad|undeliverable) (?:local |virtual |destination |delivery |e-?mail )?(?:user|mailbox|recipient|person|account|address|local part|alias)",
         r"(?:user|mailbox|recipient|account|address|inbox|person|alias)(?: \S+){0,6} (?:is |was )?(?:unknown|invalid|nonexistent|not (?:a )?(?:known|found|exist\w*|valid|listed|registered|local|here|in (?:our|the) \w+)|does(?: not|n't) (?:exist|have)|can(?:not|'t) be found|couldn't be found|could not be found|not exist)",
         r"(?:user|recipient|mailbox|address|account)(?: \S+){0,4} (?:doesn't|does not|didn't) (?:exist|have an?)|no mailbox (?:here|by that|found)|not our customer|not a (?:valid )?(?:user|mailbox|recipient)|no (?:valid )?recipients?\b(?! limit)|user(?:name)? not (?:found|known)|unable to find recipient|recipient not found",
-        r"recipient address rejected: (?:access denied|undeliverable|user unknown|unverified)|address(?: \S+)? unknown|mailbox (?:unavailable|not available) or (?:does|not)|who are you looking for",
+        r"recipient address rejected: (?:undeliverable|user unknown|unverified)|address(?: \S+)? unknown|mailbox (?:unavailable|not available) or (?:does|not)|who are you looking for",
     ),
     _says(
         Reason.RECIPIENT_REFUSES,
