@@ -16,8 +16,8 @@ from tests.engine import wait_until
 pytestmark = pytest.mark.whole
 
 ROOT = Path(settings.BASE_DIR)
-# what no other test plays: kills are in tests/dispatch/test_kill.py, presses in tests/wrong_input
-PLAYED = ("deployed_under_load", "database_stopped", "queues_purged", "faulty_provider")
+# what no other test plays: kills are in tests/dispatch/test_kill.py, presses in tests/wrong_input, and ticks send hints anew
+PLAYED = ("deployed_under_load", "database_stopped", "faulty_provider")
 LONGEST_SECONDS = 1200  # on a busy machine; three minutes on an idle one
 
 
@@ -68,7 +68,7 @@ def test_nothing_is_lost_and_nothing_doubled():
     assert not offspring()
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 def test_a_run_that_is_stopped_leaves_nothing_running(how):
     run = start("--short", "all_workers_killed")
     try:
