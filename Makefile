@@ -26,7 +26,7 @@ check: .venv/.dev
 	$(BIN)/mypy mailops tests bench
 
 test: .venv/.dev $(BUNDLES) tests/node/node_modules/.made
-	$(BIN)/pytest -q -n 2 -m "not whole"
+	$(BIN)/pytest -q -n 2 -m "not whole and not broad"
 
 # The tests that start a whole mailops come one after another: two at once would measure each other.
 test-all: .venv/.dev $(BUNDLES) tests/node/node_modules/.made

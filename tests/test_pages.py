@@ -70,6 +70,7 @@ class TestEveryAddress:
         assert client.get(path, nonsense).status_code < 500
 
 
+@pytest.mark.broad
 @pytest.mark.needs("chromium")
 class TestInTheBrowser:
     @pytest.mark.parametrize("some", A_FEW_EACH)

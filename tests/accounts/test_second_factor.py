@@ -58,6 +58,7 @@ class TestAuthenticatorApp:
         assert client.post("/accounts/2fa/authenticate/", {"code": code})["Location"] == "/"
 
 
+@pytest.mark.broad
 @pytest.mark.needs("chromium")
 class TestLogInPages:
     def test_are_clean_for_the_anonymous(self, open_page):

@@ -26,6 +26,7 @@ def write(page, source):
     page.wait_for_function("!document.querySelector('.htmx-request')")
 
 
+@pytest.mark.broad
 @pytest.mark.needs("chromium")
 @pytest.mark.django_db(transaction=True)
 class TestEditor:

@@ -38,6 +38,7 @@ class TestWhatItTakes:
         assert words in why_not(template(LETTER.html.replace(old, new, 1)))
 
 
+@pytest.mark.broad
 @pytest.mark.needs("chromium")
 @pytest.mark.django_db(transaction=True)
 class TestInTheBrowser:

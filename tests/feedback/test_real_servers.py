@@ -34,6 +34,9 @@ EXPECTED = {
 }
 
 
+pytestmark = pytest.mark.broad
+
+
 @pytest.fixture(scope="module")
 def far():
     """A server for each way to refuse, and one that the bounces come home to."""

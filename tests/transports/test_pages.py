@@ -17,7 +17,11 @@ from tests.examples import make_grant
 from tests.factories import make_domain, make_stream, make_transport
 from tests.smtp_server import EXTENSIONS, CertificateAuthority, SmtpServer
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.needs("chromium")]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.needs("chromium"),
+    pytest.mark.broad,
+]
 
 
 @pytest.fixture
