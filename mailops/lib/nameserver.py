@@ -15,10 +15,16 @@ TXT_PIECE = 255  # octets one string of a TXT record may hold (RFC 1035 section 
 UDP_PAYLOAD = 1232
 MAX_ALIASES = 8  # CNAMEs followed
 POLL_SECONDS = 0.05  # how soon a stop is noticed
+PORT_TRIES = 20  # where any port will do
 
 
 class _Handler(DNSHandler):  # type: ignore[misc]
     udplen = UDP_PAYLOAD
+
+
+def _server(resolver: "Nameserver", host: str, port: int, kind: type) -> Any:
+    quiet = DNSLogger("-request,-reply,-truncated,-error")
+    return DNSServer(resolver, address=host, port=port, handler=_Handler, logger=quiet, server=kind)
 
 
 class Nameserver:
@@ -26,14 +32,17 @@ class Nameserver:
 
     def __init__(self, zones: Zones, *, host: str = "127.0.0.1", port: int = 0) -> None:
         self.zones = {name.rstrip(".").lower(): records for name, records in zones.items()}
-        quiet = DNSLogger("-request,-reply,-truncated,-error")
-        self._udp = DNSServer(
-            self, address=host, port=port, handler=_Handler, logger=quiet, server=UDPServer
-        )
-        self.host, self.port = host, int(self._udp.server.server_address[1])
-        self._tcp = DNSServer(
-            self, address=host, port=self.port, handler=_Handler, logger=quiet, server=TCPServer
-        )
+        for tries_left in reversed(range(PORT_TRIES if port == 0 else 1)):
+            self._udp = _server(self, host, port, UDPServer)
+            self.host, self.port = host, int(self._udp.server.server_address[1])
+            try:
+                self._tcp = _server(self, host, self.port, TCPServer)
+            except OSError:  # a port free for UDP is taken for TCP
+                self._udp.server.server_close()
+                if not tries_left:
+                    raise
+            else:
+                break
 
     @property
     def address(self) -> str:

@@ -2,6 +2,7 @@ from threading import Event
 
 import pytest
 
+from mailops.lib import nameserver
 from mailops.lib.dns_answers import Answer, Status
 from mailops.lib.mailbox_providers import ASKERS, ProviderCache, provider_of, registrable_domain
 from mailops.lib.resolver import Memo, Resolver, parse_nameserver, resolve
@@ -235,3 +236,17 @@ class TestProviderCache:
         answered.wait()
         assert cache.providers(["slow.example"], within=0) == {"slow.example": "gmail"}
         assert asked == ["slow.example"]
+
+
+def test_the_name_server_takes_another_port_where_one_is_free_for_udp_only(monkeypatch):
+    real, taken = nameserver._server, []
+
+    def busy_once(resolver, host, port, kind):
+        if kind is nameserver.TCPServer and not taken:
+            taken.append(port)
+            raise OSError("in use")
+        return real(resolver, host, port, kind)
+
+    monkeypatch.setattr(nameserver, "_server", busy_once)
+    with nameserver.Nameserver({}) as server:
+        assert server.port not in taken
