@@ -23,7 +23,8 @@ LAYERS = [
 ]
 HEIGHT = {name: height for height, layer in enumerate(LAYERS) for name in layer}
 OUR_MODELS = [model for model in apps.get_models() if model.__module__.startswith("mailops.")]
-LOCKS = ["requirements.txt", "requirements-dev.txt", "requirements-node.txt", "package-lock.json"]
+LOCKS = ["requirements.txt", "requirements-dev.txt", "requirements-node.txt"]
+LOCKS += ["package-lock.json", "tests/node/package-lock.json"]
 SOURCES = [*(ROOT / "mailops").rglob("*.py"), *(ROOT / "tests").rglob("*.py")]
 
 
