@@ -4,7 +4,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 
 from django.db import Error, InterfaceError, OperationalError, connection, transaction
@@ -52,8 +52,9 @@ class Request:
         self._undecided.acquire()
         return self.is_granted
 
-    def decide(self, *, granted: bool) -> None:
-        self.is_granted = granted
+    def decide(self, granted: Container[int]) -> None:
+        """Answer it, where these messages may go on."""
+        self.is_granted = self.mark is not None and self.mark.message_id in granted
         self._undecided.release()
 
 
@@ -126,9 +127,7 @@ class Committer:
             self._write_one_by_one(group)
         else:
             for request in group:
-                request.decide(
-                    granted=request.mark is not None and request.mark.message_id in granted
-                )
+                request.decide(granted)
         return len(group)
 
     def _gather(self, timeout: float) -> list[Request]:
@@ -181,9 +180,7 @@ class Committer:
                 )
                 self._postpone([request])
             else:
-                request.decide(
-                    granted=request.mark is not None and request.mark.message_id in granted
-                )
+                request.decide(granted)
 
     def _postpone(self, group: list[Request]) -> None:
         """Keep results in memory. An unconfirmed mark counts as refused: no body goes out, its claim is given back (W9)."""
@@ -197,7 +194,7 @@ class Committer:
                 waiting.releases.append(request.mark)
             if waiting.outcomes or waiting.releases:
                 self._unwritten.append(waiting)
-            request.decide(granted=False)
+            request.decide(())
         self._retry_at = time.monotonic() + RETRY_SECONDS
 
     def _write_unwritten(self) -> None:
