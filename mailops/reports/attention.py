@@ -16,7 +16,8 @@ from mailops.lib.templatetags.navigation import resolve
 from mailops.outbox.doubtful import count_doubtful
 from mailops.outbox.models import EventKind, Message, Status
 from mailops.reports.models import Figure
-from mailops.transports.models import RunState, Stream, Transport
+from mailops.transports.concerns import likely_pressing, pressing
+from mailops.transports.models import Credential, RunState, Stream, Transport
 
 SHOWN = 10  # of each sort; the lists hold the others
 LATELY = timedelta(days=7)  # a warning that has stood for longer is known
@@ -36,7 +37,7 @@ class Matter:
 def matters() -> list[Matter]:
     """Return what needs a person: the bad before the doubtful."""
     found = [
-        *_transports(), *_silent(), *_streams(), *_domains(), *_worsened(), *_campaigns(),
+        *_transports(), *_credentials(), *_silent(), *_streams(), *_domains(), *_worsened(), *_campaigns(),
         *_waiting(),
     ]  # fmt: skip
     return sorted(found, key=lambda matter: matter.tone != "bad")
@@ -55,6 +56,20 @@ def _transports() -> Iterator[Matter]:
             title = f"Transport {transport} can't be reached"
             sentence, since = transport.breaker_sentence, None
         yield Matter(title, sentence, url, "See why, then resume it", "bad", since)
+
+
+def _credentials() -> Iterator[Matter]:
+    """Name what transports log in with and soon can't, or should no more."""
+    likely = Credential.objects.select_related("transport", "grant").filter(likely_pressing(now()))
+    for credential, concern in pressing(likely.order_by("transport__name", "pk"), now())[:SHOWN]:
+        yield Matter(
+            f"Credential {credential.label} of {credential.transport}: {concern.title[0].lower()}{concern.title[1:]}",
+            concern.fix,
+            resolve("transports:credential", credential.pk),
+            "See it, and rotate it" if not credential.oauth else "See it, and sign in again",
+            concern.tone,
+            credential.refused_at,
+        )
 
 
 def _silent() -> Iterator[Matter]:

@@ -1,9 +1,12 @@
 """What should worry somebody about a credential before it stops mail."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from mailops.transports.models import Credential
+from django.db.models import Q
+
+from mailops.transports.models import Credential, OAuthGrant
 
 SECRET_LASTS = timedelta(days=365)  # what auditors ask for; keys that leaked unseen end here
 EXPIRY_WARNED = timedelta(days=30)
@@ -36,6 +39,37 @@ def concerns_of_secret(credential: Credential, now: datetime) -> list[Concern]:
     """Return what must be mended before a checklist holds: a secret that is missing, gone, old or at its end."""
     expiry = [concern for concern in _expiry(credential, now.date()) if concern.tone == "bad"]
     return [*_kept(credential), *_permitted(credential), *expiry, *_age(credential, now)]
+
+
+def pressing(credentials: Iterable[Credential], now: datetime) -> list[tuple[Credential, Concern]]:
+    """Return what has stopped mail or will, and what is past its time, the worst first: one concern for each credential.
+
+    That one was never tested, or stands by for long, can wait until somebody looks at its page.
+    """
+    found = [(one, concern) for one in credentials if (concern := _pressing_of(one, now))]
+    return sorted(found, key=lambda pair: pair[1].tone != "bad")
+
+
+def _pressing_of(credential: Credential, now: datetime) -> Concern | None:
+    found = _refused(credential)
+    if credential.is_active:
+        found = [*found, *_kept(credential), *_permitted(credential)]
+        found += [*_expiry(credential, now.date()), *_age(credential, now)]
+    return min(found, key=lambda concern: concern.tone != "bad", default=None)
+
+
+def likely_pressing(now: datetime) -> Q:
+    """Return what the database can tell of them, so that nobody reads the others."""
+    is_old = Q(secret_set_at__lt=now - SECRET_LASTS) | Q(
+        secret_set_at=None, created_at__lt=now - SECRET_LASTS
+    )
+    in_use = (
+        Q(expires_on__lte=now.date() + EXPIRY_WARNED)
+        | Q(grant=None) & (Q(secret=b"", reference="") | Q(reference="") & is_old)
+        | Q(grant__isnull=False)
+        & (~Q(grant__state=OAuthGrant.State.GIVEN) | Q(grant__failures__gt=0))
+    )
+    return Q(refused_at__isnull=False) | Q(is_active=True) & in_use
 
 
 def _kept(credential: Credential) -> list[Concern]:

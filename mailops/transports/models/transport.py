@@ -339,6 +339,7 @@ class Credential(SealedColumns):
     def _save_secret(self) -> None:
         self.secret_set_at = timezone.now()
         self.last_test, self.last_tested_at = {}, None
+        self.refused_at, self.refusal = None, ""  # that was said of the old one
         self.save()
 
     @property

@@ -4,9 +4,10 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.db.models import ProtectedError
+from django.db.models import Prefetch, ProtectedError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
+from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from mailops.accounts.auditing import audit
@@ -20,6 +21,7 @@ from mailops.accounts.permissions import (
 from mailops.lib.confirm import ConfirmForm
 from mailops.lib.csv_export import stream_csv
 from mailops.lib.htmx import render_page, wants_fragment
+from mailops.transports.concerns import pressing
 from mailops.transports.configuring import add_transport, change_transport, delete_transport
 from mailops.transports.diagnosis import run_test
 from mailops.transports.forms.transports import (
@@ -29,7 +31,7 @@ from mailops.transports.forms.transports import (
     form_of,
 )
 from mailops.transports.kinds.apis import APIS, own_facts
-from mailops.transports.models import Stream, Transport
+from mailops.transports.models import Credential, Stream, Transport
 from mailops.transports.models.transport import TransportQuerySet
 from mailops.transports.providers import PRESETS, advise
 from mailops.transports.views.pausing import pause, resume
@@ -46,9 +48,16 @@ def _filtered(form: TransportFilterForm) -> TransportQuerySet:
 @needs(Act.SEE)
 def transport_list(request: HttpRequest) -> HttpResponse:
     form = TransportFilterForm(request.GET)
-    transports = _filtered(form).prefetch_related("routes__stream", "credentials")
+    credentials = Prefetch("credentials", Credential.objects.newest_first())
+    transports = _filtered(form).prefetch_related("routes__stream", credentials)
     page = Paginator(transports, PAGE).get_page(request.GET.get("page"))
-    context = {"filter_form": form, "page": page, "any": Transport.objects.exists()}
+    now = timezone.now()
+    context = {
+        "filter_form": form,
+        "page": page,
+        "rows": [(one, pressing(one.credentials.all(), now)) for one in page],
+        "any": Transport.objects.exists(),
+    }
     status = 200 if form.is_valid() else 422
     return render_page(
         request, "transports/transport_list.html", context, fragment="results", status=status
@@ -86,9 +95,11 @@ def transport_detail(request: HttpRequest, transport_id: int) -> HttpResponse:
 
 
 def _detail(transport: Transport) -> dict[str, Any]:
+    credentials = list(transport.credentials.newest_first())
     return {
         "transport": transport,
-        "credentials": list(transport.credentials.newest_first()),
+        "credentials": credentials,
+        "pressing": pressing(credentials, timezone.now()),
         "streams": Stream.objects.using_transport(transport)
         .select_related("domain")
         .order_by("name"),
