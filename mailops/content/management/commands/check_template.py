@@ -21,6 +21,7 @@ PASSED, FAILED, COULD_NOT_CHECK = 0, 1, 2
 
 class Command(BaseCommand):
     help = "Check a template: a file, a folder of export_templates, or the name of a template here."
+    requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("template", metavar="FILE|NAME")

@@ -11,6 +11,7 @@ from mailops.content.filing import export_templates
 
 class Command(BaseCommand):
     help = "Write the drafts of all templates below a folder, to be kept in git."
+    requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("folder", metavar="DIR", type=Path)

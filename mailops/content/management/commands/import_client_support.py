@@ -13,6 +13,7 @@ from mailops.content.gates.clients import IMPORTED, features, from_caniemail
 
 class Command(BaseCommand):
     help = "Read which mail programs support what from a JSON file; --remove goes back to our own table."
+    requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", metavar="FILE", type=Path, nargs="?")

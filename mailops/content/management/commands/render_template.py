@@ -14,6 +14,7 @@ class Command(BaseCommand):
     help = (
         "Render a template: a file, a folder of export_templates, or the name of a template here."
     )
+    requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("template", metavar="FILE|NAME")

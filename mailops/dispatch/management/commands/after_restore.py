@@ -15,6 +15,7 @@ class Command(BaseCommand):
         "Pause what may have been sent already, after the database was restored from a backup. mailops does so by "
         "itself where its epoch file tells; run this where that file is gone, or on a machine that never had it."
     )
+    requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(

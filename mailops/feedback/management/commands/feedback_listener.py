@@ -13,6 +13,7 @@ from mailops.feedback import listening
 
 class Command(BaseCommand):
     help = "Take bounces, complaints and unsubscribe mails at the return-path host."
+    requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         host, _, port = settings.MAILOPS_FEEDBACK_LISTENER.rpartition(":")

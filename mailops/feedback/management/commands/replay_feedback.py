@@ -16,6 +16,7 @@ from mailops.feedback.replaying import replay_all
 
 class Command(BaseCommand):
     help = "Read archived feedback again; what was recorded of it already stays as it is."
+    requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         states = RawFeedback.State.values

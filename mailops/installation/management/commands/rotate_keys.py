@@ -16,6 +16,7 @@ class Command(BaseCommand):
         " and restart every process; put it in front and restart again; run this; then take the old one away."
         " It may run beside everything else and be stopped at any time: the next run goes on where it was."
     )
+    requires_system_checks = []
 
     def handle(self, *args: Any, **options: Any) -> None:
         resealed = lost = 0

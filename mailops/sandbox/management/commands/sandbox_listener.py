@@ -22,6 +22,7 @@ from mailops.sandbox.storing import Received
 
 class Command(BaseCommand):
     help = "Receive mail into the sandbox's test inboxes."
+    requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(

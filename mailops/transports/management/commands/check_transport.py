@@ -17,6 +17,7 @@ NOT_THE_TRANSPORTS = frozenset({"dns_silent"})  # what says nothing about the tr
 
 class Command(BaseCommand):
     help = "Tries a transport step by step: resolve, connect, TLS, log-in; nothing is sent."
+    requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("name", metavar="NAME", help="the transport's name")
