@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 
 GROUP = 200  # requests in one transaction: far under the 5 s that one may live
 RETRY_SECONDS = 0.5
+TELL_SECONDS = 60
 WAIT_SECONDS = 0.05  # for a first request, before looking at what is left to do
 # A group waits for the other sessions as long as they come thick, and for no more than came lately: one commit for all of
 # them costs little more than one, but where replies are far apart, waiting only keeps sessions idle.
@@ -73,6 +74,7 @@ class Committer:
             Request
         ] = []  # results that the database did not take yet; nothing is marked meanwhile (W11)
         self._retry_at = 0.0
+        self._tell_at = 0.0
         self._expected = 1.0  # requests in a group
 
     def start(self) -> None:
@@ -174,6 +176,10 @@ class Committer:
                 return
             try:
                 granted = self._write([request])
+            except (OperationalError, InterfaceError) as error:
+                self._postpone(group[number:])
+                self._tell(error)
+                return
             except Exception:
                 logger.exception(
                     "a result could not be written; it stays in memory and is tried again"
@@ -204,12 +210,26 @@ class Committer:
         for request in list(self._unwritten):
             try:
                 self._write([request])
+            except (OperationalError, InterfaceError) as error:  # trouble of the database's own
+                if _is_connected():
+                    self._tell(error)
+                self._unwritten.remove(request)
+                self._unwritten.append(request)  # the next try begins with another
+                return
             except Exception:
-                if not _is_connected():
-                    return
                 logger.exception("a result still can't be written")
             else:
                 self._unwritten.remove(request)
+
+    def _tell(self, error: Exception) -> None:
+        """Say that a database that answers writes nothing (a full disk, say): once a minute, not for each result."""
+        if time.monotonic() >= self._tell_at:
+            self._tell_at = time.monotonic() + TELL_SECONDS
+            logger.error(
+                "PostgreSQL takes no results; %d wait in memory, and nothing is sent until it does: %s",
+                len(self._unwritten),
+                str(error).strip(),
+            )
 
 
 def _suppress(address: str, outcome: Outcome, recorded: Recorded) -> None:

@@ -1,0 +1,92 @@
+"""Results that PostgreSQL doesn't take: kept, told of once, written when it takes them again."""
+
+import logging
+
+import pytest
+from django.db import connection
+
+from mailops.dispatch.claiming import Claimer, usable_carriers
+from mailops.dispatch.committing import Committer, Request
+from mailops.dispatch.models import Worker
+from mailops.outbox.models import EventKind, Message
+from mailops.outbox.recording import Outcome
+from mailops.protocol.reply import Reply
+from tests.factories import make_message, make_stream, make_transport
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+ANSWERED = 5
+
+
+@pytest.fixture
+def requests():
+    """Return what sessions ask that were answered 250, and of one that asks for a mark only."""
+    stream = make_stream(transport=make_transport())
+    for number in range(ANSWERED + 1):
+        make_message(stream=stream, recipient=f"r{number}@x.example")
+    worker = Worker.objects.create(lane="bulk", host="test", pid=1)
+    (carrier,) = usable_carriers("bulk")
+    *answered, fresh = Claimer(worker.pk).claim(carrier, 10)
+    return [
+        *(Request(outcomes=[accepted(job)]) for job in answered),
+        Request(mark=fresh),
+    ]
+
+
+def accepted(job):
+    return Outcome(
+        message_id=job.message_id,
+        kind=EventKind.ACCEPTED,
+        source="dispatch",
+        external_id=f"{job.fence}:reply",
+        fence=job.fence,
+        round=0,
+        transport_id=job.transport_id,
+        reply=Reply(250, "2.0.0 ok", "2.0.0", "."),
+    )
+
+
+@pytest.fixture
+def full_disk():
+    """Let PostgreSQL refuse every new event as it does without room (SQLSTATE 53100); yield what mends it."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN RAISE EXCEPTION 'No space left on device' USING ERRCODE = '53100'; END $$;
+            CREATE TRIGGER no_room BEFORE INSERT ON outbox_event
+            FOR EACH STATEMENT EXECUTE FUNCTION no_room()
+            """
+        )
+
+    def mend():
+        with connection.cursor() as cursor:
+            cursor.execute("DROP FUNCTION IF EXISTS no_room CASCADE")
+
+    yield mend
+    mend()
+
+
+def commit_all(committer, times=1):
+    for _ in range(times):
+        committer._retry_at = 0.0
+        committer.commit_waiting(timeout=0)
+
+
+def test_keeps_results_on_a_full_disk_and_writes_them_when_there_is_room(
+    requests, full_disk, caplog
+):
+    committer = Committer(count_sessions=lambda: len(requests))
+    for request in requests:
+        committer.put(request)
+    with caplog.at_level(logging.ERROR):
+        commit_all(committer, times=8)
+    (told,) = caplog.records
+    assert "No space left on device" in told.getMessage()
+    assert told.exc_info is None
+    assert not any(request.wait() for request in requests)  # nothing leaves unmarked
+    assert committer.has_unwritten
+    full_disk()
+    commit_all(committer)
+    assert not committer.has_unwritten
+    assert Message.objects.filter(status="accepted").count() == ANSWERED
