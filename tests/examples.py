@@ -130,6 +130,7 @@ MAKERS: dict[str, Callable[[], Any]] = {
     "checklist_id": lambda: checklists_of(make_stream())[0],
     "rollouts:item_id": lambda: checklists_of(make_stream())[0].items.get(number=7),
     "outbox:public_id": lambda: make_message().public_id,
+    "dispatch:public_id": lambda: make_message().public_id,
     "settlement_id": make_settlement,
     "log_id": lambda: make_relay_log(make_doubtful()),
     "feedback_id": make_feedback,

@@ -42,7 +42,7 @@ class Carrier:
 class Job(NamedTuple):
     """One claimed message with all a session needs to make and send it; the database is not asked again.
 
-    The fields are the columns that `_CLAIM` returns, in its order.
+    The fields but the last are the columns that `_CLAIM` returns, in its order.
     """
 
     message_id: int
@@ -68,6 +68,7 @@ class Job(NamedTuple):
     reply_to: str
     mailbox_provider: str
     merge_data: dict[str, Any]
+    detour: Mapping[str, str] | None = None  # what is unusual about its way, for its event
 
     @property
     def addr_spec(self) -> str:
@@ -388,7 +389,7 @@ class Claimer:
         claimed: dict[Queue, list[Job]] = {queue: [] for queue in asks}
         for *fields, merge_data, pool in rows:
             # Django leaves jsonb in raw cursors as text.
-            job = Job._make([*fields, json.loads(merge_data)])
+            job = Job._make([*fields, json.loads(merge_data), None])
             claimed[Queue(job.stream_id, job.campaign_id or 0, pool)].append(job)
         for queue, asked in asks.items():
             self._remember((carrier.transport_id, queue), claimed[queue], asked, good_for)

@@ -307,6 +307,8 @@ class Conversation:
         self._held.pop(job.message_id, None)
         # One reply and one loss at most for each claim: the fence is the name of the fact (W1).
         data = {"peer": self._session.peer, **fields.pop("data", {})}  # type: ignore[dict-item]
+        if job.detour:
+            data |= job.detour
         return Outcome(
             message_id=job.message_id,
             kind=kind,

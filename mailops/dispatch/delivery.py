@@ -22,6 +22,7 @@ from mailops.dispatch.claiming import (
 )
 from mailops.dispatch.committing import Committer, Request
 from mailops.dispatch.conversation import Conversation, Surroundings, SystemicFault
+from mailops.dispatch.detours import Detours
 from mailops.dispatch.lanes import CLAIM, Lane
 from mailops.dispatch.preparing import Prepared, prepare
 from mailops.dispatch.seats import SeatKeeper
@@ -85,6 +86,7 @@ class Delivery:
         self._claimer: Claimer | None = None
         self._seats: SeatKeeper | None = None
         self._talks = Talks()
+        self._detours = Detours()
         self._taken = 0
         self._known_fence = 0  # the highest of the claims that reached a lane
         self._may_have_lost_claims = False
@@ -162,7 +164,7 @@ class Delivery:
             waiting = Counter(job.mailbox_provider for job in list(lane.jobs))
             jobs = self._claimer.claim(carrier, CLAIM, waiting=waiting)
             self._load_templates(jobs)
-            lane.add(jobs)
+            lane.add(self._detours.name(carrier, jobs))
             self._known_fence = max([self._known_fence, *(job.fence for job in jobs)])
             self._taken += len(jobs)
         self._ask_for_seats()

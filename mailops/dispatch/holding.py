@@ -13,6 +13,7 @@ from mailops.dispatch.seats import count_held
 from mailops.dispatch.standing import Standing, standing_of
 from mailops.dispatch.standing_in import able
 from mailops.lib.mailbox_providers import name_of
+from mailops.outbox.models import Message
 from mailops.outbox.queues import Queue, due_queues
 from mailops.transports.models import PauseCause, Stream, Transport
 
@@ -32,7 +33,21 @@ class Hold:
 
 def holds_of(campaign: Campaign) -> list[Hold]:
     """Return what holds mail of a campaign back now, on its stream's ways out in their order."""
-    stream = campaign.stream
+    return _holds(campaign.stream, campaign.pk)
+
+
+def holds_of_message(message: Message) -> list[Hold]:
+    """Return what holds an open message back now; what waits for a person or a due time says so itself."""
+    stream, campaign = message.stream, message.campaign
+    paused = [
+        Hold(f"{what} is paused", one.pause_sentence, one.pause_detail, one.paused_at, "warn")
+        for what, one in ((f"The stream {stream}", stream), (f"The campaign {campaign}", campaign))
+        if one is not None and one.is_paused
+    ]
+    return [*paused, *_holds(stream, message.campaign_id or 0)]
+
+
+def _holds(stream: Stream, campaign_id: int) -> list[Hold]:
     routes = stream.routes.select_related("transport").order_by("position")
     transports = {route.transport_id: route.transport for route in routes}
     carriers = [one for one in usable_carriers(stream.kind) if stream.pk in one.stream_ids]
@@ -48,7 +63,7 @@ def holds_of(campaign: Campaign) -> list[Hold]:
     ]
     if not in_use:
         holds += _unable(stream, list(transports.values())[1:])
-    queues = [queue for queue in due_queues([stream.pk]) if queue.campaign == campaign.pk]
+    queues = [queue for queue in due_queues([stream.pk]) if queue.campaign == campaign_id]
     for transport in in_use.values() if queues else ():
         rules = read_rules(transport.pk, [stream.pk])
         holds += _rates(stream, transport, rules, queues) or _sessions(transport, rules, queues)

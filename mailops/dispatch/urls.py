@@ -10,5 +10,6 @@ urlpatterns = [
     path("transports/<int:transport_id>/", views.transport_panel, name="transport-panel"),
     path("credentials/<int:credential_id>/", views.credential_panel, name="credential-panel"),
     path("campaigns/<int:campaign_id>/", views.campaign_panel, name="campaign-panel"),
+    path("messages/<uuid:public_id>/", views.message_panel, name="message-panel"),
     path("pressures/<int:pressure_id>/end/", views.pressure_end, name="pressure-end"),
 ]

@@ -1,5 +1,7 @@
 """Where a transport stands: shown on its page by its address, and on a page of its own."""
 
+from uuid import UUID
+
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
@@ -7,11 +9,12 @@ from django.views.decorators.http import require_POST
 
 from mailops.accounts.permissions import Act, needs, user_of
 from mailops.campaigns.models import Campaign
-from mailops.dispatch.holding import holds_of
+from mailops.dispatch.holding import holds_of, holds_of_message
 from mailops.dispatch.models import Pressure, Worker
 from mailops.dispatch.pressure import end_pressure
 from mailops.dispatch.standing import standing_of
 from mailops.lib.htmx import render_page
+from mailops.outbox.models import Message
 from mailops.transports.models import Credential, Transport
 
 
@@ -39,6 +42,16 @@ def campaign_panel(request: HttpRequest, campaign_id: int) -> HttpResponse:
     holds = holds_of(campaign) if campaign.is_running else []
     context = {"campaign": campaign, "holds": holds}
     return render_page(request, "dispatch/campaign_holds.html", context, fragment="holds")
+
+
+@needs(Act.SEE)
+def message_panel(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """Show what holds an open message back; nothing where nothing does."""
+    related = Message.objects.select_related("stream__domain", "campaign")
+    message = get_object_or_404(related, public_id=public_id)
+    holds = holds_of_message(message) if message.is_open and not message.is_held else []
+    context = {"message": message, "holds": holds}
+    return render_page(request, "dispatch/message_holds.html", context, fragment="holds")
 
 
 @needs(Act.OPERATE)

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from mailops.dispatch import standing_in
 from mailops.dispatch.claiming import Claimer, release, usable_carriers
+from mailops.dispatch.detours import Detours, detours_of
 from mailops.dispatch.models import Pressure, Worker
 from mailops.outbox.models import Event, Message
 from mailops.outbox.tokens import current_token_key_id
@@ -204,7 +205,9 @@ class TestDoubt:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_goes_on_through_the_next_server_and_says_so_on_the_timeline(settings, ways):
+def test_goes_on_through_the_next_server_and_says_so_on_the_timeline(
+    settings, ways, viewer, logged_in
+):
     stream, first, second = ways
     with SmtpServer() as dead, SmtpServer() as well:
         dead.script["banner"] = "421 4.3.2 not now"
@@ -225,3 +228,83 @@ def test_goes_on_through_the_next_server_and_says_so_on_the_timeline(settings, w
     assert set(Event.objects.values_list("kind", "transport")) == {("accepted", second.pk)}
     first.refresh_from_db()
     assert first.breaker == "open"
+    page = logged_in(viewer).get(f"/messages/{messages[0].public_id}/").content.decode()
+    assert f"Carried by {second}, because the breaker of {first} was open: " in page
+
+
+class TestDetours:
+    """What the events of messages say of their way."""
+
+    def said(self):
+        found = {}
+        for carrier in usable_carriers("bulk"):
+            if detours := detours_of(carrier):
+                found[carrier.transport_id] = detours
+        return found
+
+    def test_nothing_of_the_usual_one_and_asks_nothing(self, ways, django_assert_num_queries):
+        stream, *_ = ways
+        make_message(stream=stream)
+        assert self.said() == {}
+        (carrier,) = usable_carriers("bulk")
+        jobs = Claimer(Worker.objects.create(lane="bulk", host="test", pid=1).pk).claim(carrier, 9)
+        with django_assert_num_queries(0):
+            assert Detours().name(carrier, jobs) == jobs
+        assert [job.detour for job in jobs] == [None]
+
+    def test_names_who_was_paused_and_why(self, ways):
+        stream, first, second = ways
+        third = make_transport()
+        Route.objects.create(stream=stream, transport=third, position=2)
+        first.pause("person", "Maintenance.")
+        second.pause("fault", "The server refused the log-in.")
+        told = (
+            f"{first} was paused: Maintenance; and "
+            f"{second} was paused: The server refused the log-in."
+        )
+        assert self.said() == {third.pk: {stream.pk: {"stood_in": told}}}
+
+    def test_names_whose_number_of_the_day_is_spent(self, ways):
+        stream, first, second = ways
+        first.daily_quota = 1
+        first.save()
+        told = {"stood_in": f"{first} had sent its number of the day."}
+        assert self.said() == {second.pk: {stream.pk: told}}
+
+    def test_names_who_has_no_share_any_more(self, ways):
+        stream, first, second = ways
+        stream.routing = "weight"
+        stream.save()
+        assert self.said() == {}
+        first.pause("person", "Maintenance.")
+        told = {"stood_in": f"{first} was paused: Maintenance."}
+        assert self.said() == {second.pk: {stream.pk: told}}
+
+    def test_names_the_session_that_tries_whether_it_works_again(self, ways):
+        stream, first, second = ways
+        open_breaker(first, backs_off=False)
+        first.breaker_sentence = "It did not answer."
+        first.save()
+        told = self.said()
+        assert told[first.pk] == {stream.pk: {"probed": "It did not answer."}}
+        assert told[second.pk] == {
+            stream.pk: {"stood_in": f"the breaker of {first} was open: It did not answer."}
+        }
+
+    def test_a_message_that_waits_says_what_holds_it_back(self, ways, viewer, logged_in):
+        stream, first, second = ways
+        message = make_message(stream=stream)
+        client = logged_in(viewer)
+        panel = reverse("dispatch:message-panel", args=[message.public_id])
+        assert panel in client.get(f"/messages/{message.public_id}/").content.decode()
+        assert "Nothing: it leaves when it is due" in client.get(panel).content.decode()
+        for one in (first, second, stream):
+            one.pause("person", "Maintenance.")
+        page = client.get(panel, headers={"HX-Request": "true"}).content.decode()
+        for words in (
+            f"{first} is paused",
+            f"{second} is paused",
+            f"The stream {stream} is paused",
+        ):
+            assert words in page
+        assert "<html" not in page
