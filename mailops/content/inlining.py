@@ -6,6 +6,7 @@ win over what stands in an element now, so its declarations become !important.
 """
 
 import re
+from functools import lru_cache
 
 from mailops.content.child import CompileFault, ask_child
 from mailops.content.masking import mask, unmask
@@ -92,6 +93,7 @@ def _same(written: str, inlined: str) -> bool:
     return _bare(written) == _bare(inlined)
 
 
+@lru_cache(maxsize=1024)
 def _bare(style: str) -> str:
     return re.sub(r"\s*([:;,])\s*", r"\1", style.strip("\"'").strip()).rstrip(";").lower()
 

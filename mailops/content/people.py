@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from mailops.content.checking import Sources
 from mailops.content.gates.finding import Problem, found
+from mailops.content.lines import line_at
 from mailops.content.masking import LIQUID
 from mailops.content.variables import BUILT_IN
 
@@ -80,4 +81,4 @@ def _bare_names(sources: Sources) -> Iterator[tuple[str, tuple[str, int]]]:
             if not match or "default" in (match[2] or "") or match[1] in given:
                 continue
             if not re.search(rf"\b{match[1]}\b", asked):
-                yield match[1], (part, source.count("\n", 0, tag.start()) + 1)
+                yield match[1], (part, line_at(source, tag.start()))

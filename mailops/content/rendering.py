@@ -17,6 +17,7 @@ from liquid.exceptions import (
 
 from mailops.content import limits
 from mailops.content.languages import chain
+from mailops.content.lines import line_at
 from mailops.content.models import TemplateVersion
 from mailops.content.plain_text import derive_text, tidy_text
 from mailops.content.variables import unknown_filter
@@ -168,7 +169,7 @@ def _unclosed(environment: Environment, source: str, part: str) -> RenderError |
         return None
     for name, spans in unclosed.items():
         sentence = f"“{name}” is opened here and has no “end{name}”."
-        return RenderError(sentence, _line(source, spans[0].index), part)
+        return RenderError(sentence, line_at(source, spans[0].index), part)
     return None
 
 
@@ -194,10 +195,10 @@ def _check_closed(source: str, part: str) -> None:
                 sentence = (
                     f"“{name}” is closed more than {MAX_TAG:,} characters on, or after a long gap."
                 )
-                raise RenderError(sentence, _line(source, opening.start()), part)
+                raise RenderError(sentence, line_at(source, opening.start()), part)
         if end < 0:
             raise RenderError(
-                f"“{name}” is opened here and not closed.", _line(source, opening.start()), part
+                f"“{name}” is opened here and not closed.", line_at(source, opening.start()), part
             )
         at = end
 
@@ -224,12 +225,8 @@ def _explained(error: Exception, source: str, part: str) -> RenderError:
     token = getattr(error, "token", None)
     line = None
     if token is not None and token.start_index >= 0:
-        line = _line(source or token.source, token.start_index)
+        line = line_at(source or token.source, token.start_index)
     return RenderError(_sentence(error), line, part)
-
-
-def _line(source: str, index: int) -> int:
-    return source.count("\n", 0, index) + 1
 
 
 def _sentence(error: Exception) -> str:

@@ -10,6 +10,8 @@ from typing import Any
 
 from liquid import BoundTemplate
 
+from mailops.content.lines import line_at
+
 BUILT_IN = {
     "email": "the recipient's address",
     "unsubscribe_url": "the recipient's own unsubscribe page",
@@ -79,4 +81,4 @@ def unknown_filter(template: BoundTemplate) -> tuple[str, int] | None:
 def _line_of(template: BoundTemplate, index: int) -> int:
     if not template.nodes:
         return 1
-    return template.nodes[0].token.source.count("\n", 0, max(index, 0)) + 1
+    return line_at(template.nodes[0].token.source, max(index, 0))

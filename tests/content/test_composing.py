@@ -2,6 +2,7 @@
 
 import pytest
 
+from mailops.content import child
 from mailops.content.checking import look_over
 from mailops.content.child import CompileFault, ask_child
 from mailops.content.composing import Uncomposable, compose
@@ -128,6 +129,20 @@ class TestChild:
         deep = "<mjml><mj-body>" + "<mj-wrapper>" * 30_000
         with pytest.raises(CompileFault):
             ask_child("mjml", deep + "</mj-wrapper>" * 30_000)
+
+    def test_is_kept_for_the_next(self):
+        pids = []
+        for number in range(2):
+            ask_child("inline", f"<style>p {{ margin: {number}px }}</style><p>x</p>")
+            pids.append(child._idle[-1].process.pid)
+        assert pids[0] == pids[1]
+
+    def test_that_died_while_it_waited_is_nobodys_fault(self):
+        ask_child("inline", "<style>p { color: red }</style><p>one</p>")
+        for idle in child._idle:
+            idle.process.kill()
+            idle.process.wait()
+        assert "two" in ask_child("inline", "<style>p { color: red }</style><p>two</p>")
 
 
 @pytest.fixture

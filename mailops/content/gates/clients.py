@@ -16,6 +16,7 @@ from django.conf import settings
 
 from mailops.content.gates.finding import Problem, found
 from mailops.content.gates.page import Page
+from mailops.content.lines import line_at
 
 CLIENTS = {
     "apple_mail": "Apple Mail",
@@ -39,17 +40,17 @@ class Feature:
     instead: str
     is_graceful: bool = False  # looks plainer there, and nothing is lost
     pattern: re.Pattern[str] = field(default=re.compile(""), compare=False)
+    word: str = ""  # stands in whatever the pattern finds, and is looked for quicker
 
 
 def find(page: Page) -> Iterator[Problem]:
-    html = _MSO.sub("", page.rendered.html)
+    html = _MSO.sub("", page.rendered.html).lower()
     source = page.source
     for feature in features():
-        used = feature.pattern.search(html)
-        if not used:
+        if feature.word not in html or not feature.pattern.search(html):
             continue
         written = feature.pattern.search(source)
-        line = source.count("\n", 0, written.start()) + 1 if written else None
+        line = line_at(source, written.start()) if written else None
         if page.is_mjml and not written:
             continue  # what MJML itself writes has its fallbacks
         names = ", ".join(CLIENTS[client] for client in feature.breaks if client in CLIENTS)
@@ -81,6 +82,7 @@ def _read(path: Path, _changed: int) -> list[Feature]:
             row.get("instead", ""),
             row.get("is_graceful", False),
             _pattern(row["feature"]),
+            row["feature"].partition(":")[0].strip("<>() ").lower(),
         )
         for row in table["features"]
     ]

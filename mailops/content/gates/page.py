@@ -7,6 +7,7 @@ from functools import cached_property, lru_cache
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
+from mailops.content.lines import line_at
 from mailops.content.rendering import Rendered
 
 MAX_ELEMENTS = 20_000  # further ones are not looked at
@@ -62,12 +63,12 @@ class Page:
         for needle in filter(None, needles):
             at = self.source.find(needle)
             if at >= 0:
-                return self.source.count("\n", 0, at) + 1
+                return line_at(self.source, at)
         return None
 
     def line_matching(self, pattern: str) -> int | None:
         match = re.search(pattern, self.source, re.IGNORECASE)
-        return self.source.count("\n", 0, match.start()) + 1 if match else None
+        return line_at(self.source, match.start()) if match else None
 
 
 @lru_cache(maxsize=1024)
