@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import end_to_end, growth, latency, overtaking
+from bench import end_to_end, growth, latency, overtaking, rendering
 from bench.end_to_end import Course, Field
 from bench.receivers import program
 from bench.stage import ROOT, BenchError, Stage, staged
@@ -23,13 +23,13 @@ SIZES = (10_000, 100_000)
 MILLION = 1_000_000
 OVERTAKEN_RECIPIENTS = 10_000
 # the million comes last: what of it is not sent lies in the way of whatever follows
-ORDER = ["a", "b", "c", "e", "d"]
+ORDER = ["f", "a", "b", "c", "e", "d"]
 
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument(
-        "parts", nargs="*", metavar="quick|a|b|c|d|e", help="which figures; all but quick"
+        "parts", nargs="*", metavar="quick|a|b|c|d|e|f", help="which figures; all but quick"
     )
     parser.add_argument(
         "--million", action="store_true", help="send the million of (d) to its end, for (c)"
@@ -67,11 +67,14 @@ def quick(stage: Stage) -> None:
 
 def whole(stage: Stage, parts: list[str], options: argparse.Namespace) -> None:
     """Take the figures of each part; what was taken is kept even where a later part fails."""
-    field = Field(stage)
     figures: dict[str, Any] = {"revision": revision(), "machine": machine()}
     try:
-        for part in sorted(set(parts), key=ORDER.index):
-            figures |= TAKERS[part](field, options)
+        if "f" in parts:
+            figures |= take_rendering()
+        if others := sorted(set(parts) - {"f"}, key=ORDER.index):
+            field = Field(stage)
+            for part in others:
+                figures |= TAKERS[part](field, options)
     finally:
         keep(figures)
 
@@ -117,6 +120,15 @@ def take_overtaking(field: Field, options: argparse.Namespace) -> dict[str, Any]
     taken = overtaking.measure(field.mailops, scaled(OVERTAKEN_RECIPIENTS, options), rounds=ROUNDS)
     tell("(e) Transactional mail beside a campaign", overtaking.HEAD, [taken.row])
     return {"overtaking": taken.figures}
+
+
+def take_rendering() -> dict[str, Any]:
+    """Take what needs no other process; it comes first, while nothing else runs."""
+    renders, of_renders = rendering.measure_renders()
+    tell("(f) Rendering a mail: subject, HTML and text, on one core", rendering.HEAD, renders)
+    times, of_times = rendering.measure_times()
+    tell("(f) What an author waits for", rendering.TIMES_HEAD, times)
+    return {"rendering": {"us_a_mail": of_renders, "ms": of_times}}
 
 
 TAKERS = {
