@@ -69,6 +69,14 @@ TEXTS: tuple[Sign, ...] = (
         Reason.TLS_REQUIRED,
         r"must issue (?:a )?starttls|starttls (?:is )?(?:required|first)|tls (?:is )?required|requires? (?:a )?tls|encryption (?:is )?required|without (?:using )?tls|insecure connection",
     ),
+    # RFC 4954 (6) and RFC 5248 give these codes to nothing but the log-in, so they speak of it wherever they stand.
+    Sign(Reason.LOGIN_FAILED, codes=frozenset({525, 534, 535})),
+    Sign(Reason.LOGIN_FAILED, codes=frozenset({432}), statuses=frozenset({"7.12"})),
+    Sign(
+        Reason.LOGIN_REQUIRED,
+        text=re.compile(r"authenticat|authori[sz]ation required|log(?:ged)?[ -]?in\b"),
+        codes=frozenset({530}),
+    ),
     _says(
         Reason.LOGIN_FAILED,
         r"authentication (?:credentials )?(?:failed|invalid|unsuccessful|rejected|failure)|invalid (?:login|credential|user ?name|api key|password)",
@@ -77,15 +85,15 @@ TEXTS: tuple[Sign, ...] = (
     ),
     _says(
         Reason.LOGIN_REQUIRED,
-        r"authentication (?:is )?(?:required|needed)|must (?:be )?authenticate|(?:not|un)[ -]?authenticated (?:user|session)|client (?:was|is) not authenticated|(?:please )?log ?in first",
-        phases=BEFORE_ANYONE | {"rcpt"},
+        r"authentication (?:is )?(?:required|needed)|must (?:be )?authenticate|(?:not|un)[ -]?authenticated (?:user|session)|client (?:was |is )?not authenticated|(?:please )?log ?in first|not logged in|\bauth(?:enticate)? first",
+        phases=BEFORE_ANYONE | {"rcpt", "data"},
     ),
     _says(
         Reason.SENDER_REFUSED,
         r"(?:return|envelope|mail) ?(?:from|sender|address)(?: \S+){0,3} (?:does(?: not|n't) exist|is invalid|not valid|rejected)|(?:invalid|bad|unknown|unresolvable|fake|forged) (?:sender|from|return)|sender (?:domain |address )?(?:must|does(?: not|n't)|could not|couldn't|cannot|has no|denied|rejected|refused|blocked)|address matches? (?:the )?(?:recipient|local)|callout verification|sender callback|from:? (?:header|address|field) (?:\w+ ){0,3}(?:invalid|missing|not)|5321\.mailfrom|rfc ?5322 (?:from|address)",
         r"sender address rejected|sender (?:verif\w+|domain) (?:failed|error)|sender verify|could not verify sender|sender (?:is )?(?:unknown|invalid|not (?:allowed|verified|found))",
         r"(?:from|sender)(?: address| identity)? (?:\w+ ){0,4}not (?:been )?verified|address is not verified|not (?:a )?verified (?:sender|identity|domain)|identities failed the check",
-        r"not (?:owned|allowed to send (?:as|from))|send ?as ?denied|(?:mail from|return.path|sender) domain (?:\w+ ){0,4}(?:not exist|not found|not resolve|no valid|no mx)|domain of sender",
+        r"permissions? to send (?:as|on behalf)|not (?:owned|allowed to send (?:as|from))|send ?as ?denied|(?:mail from|return.path|sender) domain (?:\w+ ){0,4}(?:not exist|not found|not resolve|no valid|no mx)|domain of sender",
     ),
     _says(
         Reason.NO_REVERSE_DNS,
@@ -250,13 +258,18 @@ TEXTS: tuple[Sign, ...] = (
 
 # What the enhanced status and the code say, where no text says more.
 STANDING: tuple[Sign, ...] = (
+    # What only the log-in and TLS are answered with, whatever status stands by it: 530 5.7.0 is no policy.
+    _has(Reason.TLS_REQUIRED, "7.10", "7.11"),
+    _is(Reason.LOGIN_FAILED, 525, 534, 535),
+    _is(Reason.LOGIN_REQUIRED, 530),
+    _is(Reason.TLS_REQUIRED, 523, 524, 538),
     # Subcodes (the two numbers after the class).
     _has(Reason.LOGIN_REQUIRED, "7.0", "7.1", "5.1", phases=frozenset({"auth"})),
     _has(Reason.UNKNOWN_MAILBOX, "1.1"),
     _has(Reason.UNKNOWN_DOMAIN, "1.2"),
     _has(Reason.BAD_ADDRESS, "1.3"),
     _has(Reason.MAILBOX_MOVED, "1.6"),
-    _has(Reason.SENDER_REFUSED, "1.7", "1.8"),
+    _has(Reason.SENDER_REFUSED, "1.7", "1.8", "7.60"),
     _has(Reason.NO_MAIL_DOMAIN, "1.10"),
     _has(Reason.MAILBOX_DISABLED, "2.1"),
     _has(Reason.MAILBOX_FULL, "2.2"),
@@ -274,7 +287,6 @@ STANDING: tuple[Sign, ...] = (
     _has(Reason.BAD_MESSAGE, "6.0", "6.1", "6.2", "6.3", "6.4", "6.5", "6.6"),
     _has(Reason.LOGIN_FAILED, "7.8", "7.9", "7.12", "7.13", "7.14", phases=_UP_TO_LOGIN),
     _has(Reason.LOGIN_REQUIRED, "7.57"),
-    _has(Reason.TLS_REQUIRED, "7.10", "7.11"),
     _has(Reason.DKIM_FAILED, "7.20", "7.21", "7.22"),
     _has(Reason.SPF_FAILED, "7.23", "7.24"),
     _has(Reason.NO_REVERSE_DNS, "7.25"),
@@ -285,9 +297,6 @@ STANDING: tuple[Sign, ...] = (
     _has(Reason.RECIPIENT_REFUSES, "7.2", "7.12", "7.13", "7.17"),
     _has(Reason.POLICY, "7.0", "7.1"),
     # Codes, where no status was given or it says nothing.
-    _is(Reason.LOGIN_FAILED, 535, 534),
-    _is(Reason.LOGIN_REQUIRED, 530),
-    _is(Reason.TLS_REQUIRED, 538, 523),
     _is(Reason.SERVER_BUSY, 454, 421, phases=_UP_TO_LOGIN),
     _is(Reason.LOW_REPUTATION, 554, phases=frozenset({"connect", "banner"})),
     _is(Reason.NO_MAIL_DOMAIN, 521, 556),
