@@ -1,12 +1,16 @@
 """Counts, folded from the outbox's tallies."""
 
 from collections import defaultdict
+from decimal import Decimal
 from typing import Any, ClassVar
 
 from django.db import models
 from django.db.models import Sum
+from django.db.models.functions import Now
 
+from mailops.lib.templatetags.times import duration
 from mailops.outbox.models import CountKey, EventKind
+from mailops.outbox.slots import SECONDS
 from mailops.reports.periods import Period
 
 
@@ -71,3 +75,38 @@ class Figure(CountKey):
     class Meta:
         managed = False
         db_table = "reports_figure"
+
+
+class QueueSample(models.Model):
+    """How much waited in a stream in a quarter of an hour, from samples taken all along."""
+
+    bucket_at = models.DateTimeField()
+    stream_id = models.BigIntegerField()
+    samples = models.IntegerField()
+    depth_sum = models.BigIntegerField()  # messages owed; by the samples it gives the mean
+    depth_max = models.BigIntegerField()
+    held_max = models.BigIntegerField()  # of those, a person must release them
+    age_sum = models.BigIntegerField()  # seconds that the oldest due one had waited
+    age_max = models.BigIntegerField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["stream_id", "bucket_at"], name="sample_once")
+        ]
+        indexes: ClassVar = [models.Index(fields=["bucket_at"], name="sample_by_time")]
+
+
+class Objective(models.Model):
+    """What a stream promises: so much of its mail is accepted within so many seconds."""
+
+    stream = models.OneToOneField(
+        "transports.Stream", on_delete=models.CASCADE, related_name="+", primary_key=True
+    )
+    percent = models.DecimalField(max_digits=5, decimal_places=2, default=Decimal(99))
+    seconds = models.PositiveIntegerField(
+        default=60, choices=[(one, duration(one)) for one in SECONDS]
+    )
+    created_at = models.DateTimeField(db_default=Now())
+
+    def __str__(self) -> str:
+        return f"{self.percent.normalize():f} % accepted in {duration(self.seconds)}"

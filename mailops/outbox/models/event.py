@@ -45,6 +45,10 @@ class Event(models.Model):
     was_applied = models.BooleanField(
         default=True
     )  # False: told, but not counted (a late reply, an old round)
+    # in milliseconds: what an acceptance took since the message was owed, a delivery since the acceptance; and how long
+    # the accepted attempt had waited in the queue
+    took_ms = models.IntegerField(null=True)
+    waited_ms = models.IntegerField(null=True)
     data = models.JSONField(default=dict)  # phase, peer, raw feedback id, who
 
     @property

@@ -180,6 +180,9 @@ class QueueEntry(models.Model):
         max_length=100, blank=True, db_default=""
     )  # by outbox_pool(): the provider where it has limits of its own; all others wait together
     due_at = models.DateTimeField()
+    owed_at = models.DateTimeField(
+        db_default=Now()
+    )  # when it was first due in its round; attempts don't move it, hours do
     closes_at = models.DateTimeField(
         null=True
     )  # the end of the hours in which it may leave; null: at any time

@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 
@@ -14,6 +15,10 @@ class CountKey(models.Model):
             "status",
             "Status",
         )  # `kind` is a Status; n is signed, the sum is how many are in it now
+        # latencies: `kind` is a slot of outbox.slots; of all versions, and of domains without a name together
+        ACCEPT = "accept", "Time to accept"  # owed → accepted
+        ARRIVE = "arrive", "Time to deliver"  # accepted → delivered
+        QUEUE = "queue", "Wait in the queue"  # due → its body began to go out
 
     KEY: ClassVar = [
         "bucket_at",
@@ -50,3 +55,7 @@ class CountKey(models.Model):
 
 class Tally(CountKey):
     """A count's delta, written in the transaction that inserts the events; folded and deleted by reports."""
+
+    # The slots of its events' latencies, in any order: one row counts a whole group, however different they are.
+    took = ArrayField(models.SmallIntegerField(), null=True)
+    waited = ArrayField(models.SmallIntegerField(), null=True)

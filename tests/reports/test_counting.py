@@ -1,0 +1,112 @@
+"""What the pages ask of the counts."""
+
+import random
+from datetime import timedelta
+from statistics import quantiles
+
+import pytest
+from django.utils import timezone
+
+from mailops.outbox.models import QueueEntry, Tally
+from mailops.outbox.slots import BOUNDS, SECONDS, slot_of
+from mailops.protocol.classification import Fault
+from mailops.reports.counting import by_fault, by_reason, fault_of, latency, latency_series, total
+from mailops.reports.latencies import Histogram, Which, middle_of
+from mailops.reports.models import QueueSample
+from mailops.reports.periods import last_hours
+from mailops.reports.sampling import queue_samples, sample_queues
+from tests.factories import make_message
+
+
+def spread(milliseconds):
+    return Histogram.of((slot_of(one), 1) for one in milliseconds)
+
+
+class TestHistogram:
+    def test_tells_percentiles_to_five_percent(self):
+        dice = random.Random(3)
+        times = sorted(int(dice.lognormvariate(7, 2)) for _ in range(5000))
+        told = spread(times)
+        for percent in (10, 50, 90, 95, 99):
+            truth = times[-(-percent * len(times) // 100) - 1] / 1000
+            assert told.percentile(percent) == pytest.approx(truth, rel=0.05)
+        assert quantiles(times, n=2)[0] / 1000 == pytest.approx(told.percentile(50), rel=0.05)
+
+    def test_no_slot_is_further_from_its_middle(self):
+        for slot in range(1, len(BOUNDS)):
+            low, high = BOUNDS[slot - 1] / 1000, (BOUNDS[slot] - 1) / 1000
+            assert low / 1.05 <= middle_of(slot) <= high * 1.05
+            assert middle_of(slot) == pytest.approx(low, rel=0.05)
+            assert middle_of(slot) == pytest.approx(high, rel=0.05)
+
+    def test_adds_up_to_the_histogram_of_both(self):
+        dice = random.Random(4)
+        one, other = ([dice.randrange(10**6) for _ in range(200)] for _ in range(2))
+        assert spread(one) + spread(other) == spread(one + other)
+
+    @pytest.mark.parametrize("seconds", SECONDS)
+    def test_counts_exactly_what_an_objective_speaks_of(self, seconds):
+        told = spread([1000 * seconds - 1, 1000 * seconds, 0])
+        assert told.within(seconds) == 2
+
+    def test_of_nothing_tells_nothing(self):
+        assert Histogram().percentile(50) is None
+        assert Histogram().within(60) == 0
+
+    def test_keeps_what_took_for_ever(self):
+        assert spread([2**31 - 1]).percentile(50) == pytest.approx(2**31 / 1000, rel=0.1)
+
+
+def count(kind, n=1, **more):
+    at = timezone.now().replace(minute=0, second=0, microsecond=0)
+    fields = {"measure": "event", "stream_id": 1, "domain_id": 1, **more}
+    Tally.objects.create(bucket_at=at, cohort_at=at, kind=kind, n=n, **fields)
+
+
+@pytest.mark.django_db
+class TestCounting:
+    def test_sums_up_reasons_and_faults(self):
+        period = last_hours(timezone.now(), 24, timezone.get_current_timezone())
+        count("accepted", 90)
+        count("bounced", 7, reason="unknown_mailbox")
+        count("returned", 2, reason="mailbox_full")
+        count("bounced", 1, reason="blocklisted")
+        count("bounced", 50, reason="blocklisted", stream_id=2)
+        assert total(period, {"stream_id": 1}).answered == 98
+        assert by_reason(period, {"stream_id": 1}) == {
+            "unknown_mailbox": 7,
+            "mailbox_full": 2,
+            "blocklisted": 1,
+        }
+        assert by_fault(period, {"stream_id": 1}) == {Fault.RECIPIENT: 9, Fault.REPUTATION: 1}
+
+    def test_takes_reasons_of_ours_for_the_messages(self):
+        assert (fault_of("too_wide_a_template"), fault_of("")) == (Fault.MESSAGE, Fault.UNKNOWN)
+
+    def test_tells_latencies_of_each_step(self):
+        period = last_hours(timezone.now(), 24, timezone.get_current_timezone())
+        count(str(slot_of(2000)), 3, measure="accept")
+        assert latency(period, {}, Which.ACCEPT).total == 3
+        assert [one.total for _, one in latency_series(period, {}, Which.ACCEPT)] == [0] * 23 + [3]
+        assert latency(period, {}, Which.QUEUE).total == 0
+
+
+@pytest.mark.django_db
+class TestSamples:
+    def test_tell_depth_and_age(self):
+        message = make_message()
+        QueueEntry.objects.update(due_at=timezone.now() - timedelta(minutes=5))
+        count("queued", measure="status", stream_id=message.stream_id)
+        sample_queues()
+        sample_queues()
+        period = last_hours(timezone.now(), 24, timezone.get_current_timezone())
+        (*_, (_, told)) = queue_samples(period, message.stream_id)
+        assert (told.samples, told.most, told.mean_depth) == (2, 1, 1)
+        assert 300 <= told.oldest <= 310
+        assert queue_samples(period, [])[-1][1].samples == 0
+
+    def test_fold_into_quarter_hours(self):
+        message = make_message()
+        for _ in range(3):
+            sample_queues()
+        assert QueueSample.objects.get(stream_id=message.stream_id).samples == 3
