@@ -13,6 +13,7 @@ from uuid import UUID
 from mailops.outbox.mime import (
     FAULTS,
     POLICY,
+    Enclosure,
     Letter,
     boundary,
     build_content,
@@ -20,14 +21,18 @@ from mailops.outbox.mime import (
     checked_subject,
     header_field,
 )
-from mailops.protocol.transfer_encoding import MAX_LINE, encode_body
+from mailops.protocol.transfer_encoding import MAX_LINE, encode_body, encode_octets
 
 CACHED_SKELETONS = 256
+CACHED_FILES = 32  # encoded once for all who get them
 
 _ID = UUID("8f1d7c52-9b0e-4d36-a5c4-6e2f80b79d13")  # of no message: marks places in a skeleton
 _RECIPIENT, _SUBJECT = "recipient@skeleton.example", "The subject of the skeleton"
 _UNSUBSCRIBE = "<https://skeleton.example/unsubscribe>"
-_TEXT, _HTML = "The text of the skeleton", "The HTML of the skeleton"
+_TEXT, _HTML = (
+    "The täxt of the skeleton",
+    "The HTML of the skëleton",
+)  # 8-bit, as their containers say
 _ENCODING = b"Content-Transfer-Encoding: %b\r\n"
 _DATE = datetime(2001, 2, 3, 4, 5, 6, tzinfo=UTC)
 
@@ -48,12 +53,23 @@ def assemble(letter: Letter) -> bytes:
                 for name, value in letter.headers.items()
             ),
             has_html=bool(letter.html),
+            files=tuple((file.name, file.content_type, file.cid) for file in _carried(letter)),
         )
-        if skeleton is not None and boundary(letter) == f"=_{letter.public_id.hex}":
+        if skeleton is not None and _has_plain_boundaries(letter):
             return skeleton % _slots(letter)
     except FAULTS:
         pass  # build_content says it better
     return build_content(letter)
+
+
+def _has_plain_boundaries(letter: Letter) -> bool:
+    marks = ("", "r", "m") if letter.files else ("",)
+    return all(boundary(letter, mark) == f"=_{mark}{letter.public_id.hex}" for mark in marks)
+
+
+def _carried(letter: Letter) -> list[Enclosure]:
+    """Return the files in the order in which they stand in the message."""
+    return [*letter.inline, *letter.attached]
 
 
 @lru_cache(maxsize=CACHED_SKELETONS)
@@ -65,23 +81,29 @@ def _skeleton(
     headers: tuple[tuple[str, str], ...],
     *,
     has_html: bool,
+    files: tuple[tuple[str, str, str], ...] = (),
 ) -> bytes | None:
     """Return a message with places to fill in by %; None where they can't be told apart from the rest."""
-    content = build_content(
-        Letter(
-            public_id=_ID,
-            header_from_name=header_from_name,
-            header_from=header_from,
-            reply_to=reply_to,
-            recipient=_RECIPIENT,
-            subject=_SUBJECT,
-            text=_TEXT,
-            html=_HTML if has_html else "",
-            message_id=message_id,
-            date=_DATE,
-            headers=dict(headers),
-        )
-    ).replace(b"%", b"%%")
+    bodies = [b"File %d of the skeleton" % number for number in range(len(files))]
+    letter = Letter(
+        public_id=_ID,
+        header_from_name=header_from_name,
+        header_from=header_from,
+        reply_to=reply_to,
+        recipient=_RECIPIENT,
+        subject=_SUBJECT,
+        text=_TEXT,
+        html=_HTML if has_html else "",
+        message_id=message_id,
+        date=_DATE,
+        headers=dict(headers),
+        takes_8bit=True,
+        files=tuple(
+            Enclosure(name=name, content_type=content_type, cid=cid, content=body)
+            for (name, content_type, cid), body in zip(files, bodies, strict=True)
+        ),
+    )
+    content = build_content(letter).replace(b"%", b"%%")
     marks = {
         b"to": header_field("To", _RECIPIENT),
         b"subject": header_field("Subject", _SUBJECT),
@@ -92,21 +114,33 @@ def _skeleton(
         marks[b"unsubscribe"] = header_field("List-Unsubscribe", _UNSUBSCRIBE)
     if has_html:
         marks[b"html"] = f"{_HTML}\r\n".encode()
+    marks |= {b"file %d" % number: encode_octets(body) for number, body in enumerate(bodies)}
     for name, mark in marks.items():
         if content.count(mark) != 1:
             return None
         content = content.replace(mark, b"%%(%b)b" % name)
-    encodings = [b"text encoding", b"html encoding"][: 1 + has_html]
-    if content.count(_ENCODING % b"7bit") != len(encodings):
+    encodings = _encodings(letter)
+    if content.count(_ENCODING % b"8bit") != len(encodings):
         return None
     for name in encodings:
-        content = content.replace(_ENCODING % b"7bit", _ENCODING % b"%%(%b)b" % name, 1)
-    if has_html:  # where the container says that a part has 8-bit octets
-        content = content.replace(b"\r\n\r\n", b"\r\n%(container encoding)b\r\n", 1)
-    # once in the Message-ID, and in a boundary's field, its two delimiters and its close
-    if content.count(_ID.hex.encode()) != message_id.count(_ID.hex) + (4 if has_html else 0):
+        content = content.replace(_ENCODING % b"8bit", b"%%(%b encoding)b" % name, 1)
+    if content.count(_ID.hex.encode()) != message_id.count(_ID.hex) + _boundaries(letter):
         return None
     return content.replace(_ID.hex.encode(), b"%(id)b")
+
+
+def _encodings(letter: Letter) -> list[bytes]:
+    """Return what says how it is encoded, in the order of the message: containers of 8-bit parts, too."""
+    outer = [b"container"] * (bool(letter.attached) + bool(letter.html))
+    html = [*([b"related"] if letter.inline else []), b"html"] if letter.html else []
+    return [*outer, b"text", *html]
+
+
+def _boundaries(letter: Letter) -> int:
+    """Return how often the boundaries stand there: of each container in its field, before each part, and at its close."""
+    parts = [2] if letter.html else []
+    parts += [1 + len(each) for each in (letter.inline, letter.attached) if each]
+    return sum(count + 2 for count in parts)
 
 
 def _slots(letter: Letter) -> dict[bytes, bytes]:
@@ -117,13 +151,24 @@ def _slots(letter: Letter) -> dict[bytes, bytes]:
         b"date": _date_field(letter.date),
         b"unsubscribe": _unsubscribe_field(letter.headers.get("List-Unsubscribe", "")),
     }
-    takes_8bit = letter.takes_8bit
-    slots[b"text encoding"], slots[b"text"] = encode_body(letter.text, takes_8bit=takes_8bit)
+    texts = {b"text": letter.text} | ({b"html": letter.html} if letter.html else {})
+    eight = {}
+    for name, text in texts.items():
+        encoding, slots[name] = encode_body(text, takes_8bit=letter.takes_8bit)
+        slots[name + b" encoding"] = _ENCODING % encoding
+        eight[name] = _ENCODING % encoding if encoding == b"8bit" else b""
     if letter.html:
-        slots[b"html encoding"], slots[b"html"] = encode_body(letter.html, takes_8bit=takes_8bit)
-        is_8bit = b"8bit" in {slots[b"text encoding"], slots[b"html encoding"]}
-        slots[b"container encoding"] = _ENCODING % b"8bit" if is_8bit else b""
+        slots[b"related encoding"] = eight[b"html"]
+    if letter.html or letter.files:
+        slots[b"container encoding"] = eight[b"text"] or eight.get(b"html", b"")
+    for number, file in enumerate(_carried(letter)):
+        slots[b"file %d" % number] = _file(file.content)
     return slots
+
+
+@lru_cache(maxsize=CACHED_FILES)
+def _file(content: bytes) -> bytes:
+    return encode_octets(content)
 
 
 def _to_field(recipient: str) -> bytes:

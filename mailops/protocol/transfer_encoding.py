@@ -60,12 +60,13 @@ def encode_body(text: str, *, takes_8bit: bool = False) -> tuple[bytes, bytes]:
     quoted_size = len(head) - head.count("\r") + 1  # the library counts these line ends as one
     octets = len("\r\n".join(sniffed).encode()) + 2
     if quoted_size > (octets + 2) // 3 * 4 + 1:
-        return b"base64", _base64(text.replace("\n", "\r\n").encode())
+        return b"base64", encode_octets(text.replace("\n", "\r\n").encode())
     quoted += map(quote, lines[len(quoted) :])
     return b"quoted-printable", "\r\n".join(quoted).encode()
 
 
-def _base64(octets: bytes) -> bytes:
+def encode_octets(octets: bytes) -> bytes:
+    """Return `octets` as base64, in lines with CRLF ends."""
     encoded = b2a_base64(octets, newline=False)
     width = MAX_LINE // 4 * 4
     return b"".join([encoded[at : at + width] + b"\r\n" for at in range(0, len(encoded), width)])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mailops.content.rendering import compile_sources
 from mailops.content.starters import STARTERS
 from mailops.outbox import skeleton
-from mailops.outbox.mime import Letter, UnfitContent, build_content
+from mailops.outbox.mime import Enclosure, Letter, UnfitContent, build_content
 from mailops.outbox.skeleton import assemble
 from mailops.protocol.unsubscribe import header_values
 from mailops.rollouts.demo.writing import ADDED, LETTER, MAILS, ORDER
@@ -46,6 +46,29 @@ UNSUBSCRIBE = st.sampled_from(
     [{}, header_values(URL), header_values(URL, "u+x@bounces.example"), header_values(URL + "é=?")]
 )
 
+FILES = st.lists(
+    st.builds(
+        Enclosure,
+        name=st.sampled_from(
+            [
+                "logo.png",
+                "Grüße aus München.pdf",
+                "100%.csv",
+                "a b;c\"d'.txt",
+                "x" * 90 + ".png",
+                "雪" * 40,
+                "=_r" + ID.hex,
+                "%(id)b",
+                "a\r\nBcc: eve@example.com",
+            ]
+        ),
+        content_type=st.sampled_from(["image/png", "application/pdf", "text/csv"]),
+        content=st.binary(min_size=1, max_size=200) | st.just(b"File 0 of the skeleton"),
+        cid=st.sampled_from(["", "", "0123456789abcdef0123456789abcdef@mailops", "a@b"]),
+    ),
+    max_size=4,
+).map(tuple)
+
 LETTERS = st.builds(
     Letter,
     public_id=st.just(ID) | st.uuids(),
@@ -60,6 +83,7 @@ LETTERS = st.builds(
     date=DATES,
     headers=st.builds(lambda further, leaving: further | leaving, FURTHER, UNSUBSCRIBE),
     takes_8bit=st.booleans(),
+    files=st.just(()) | FILES,
 )
 
 
@@ -137,6 +161,27 @@ class TestAssemble:
         self, subject, recipient, date
     ):
         assert is_same(letter(subject=subject, recipient=recipient, date=date))
+
+    @settings(max_examples=30, deadline=None)
+    @given(FILES, st.sampled_from(["Hello", "Grüße", f"--=_m{ID.hex}", "x" * 999]), st.booleans())
+    def test_carries_files_as_the_email_package_does(self, files, text, takes_8bit):
+        for html in ("", "<p>Hello</p>", f"<p>é</p>\n--=_r{ID.hex}"):
+            assert is_same(letter(files=files, text=text, html=html, takes_8bit=takes_8bit))
+
+    def test_has_a_quick_way_for_letters_with_files(self, quick):
+        files = (
+            Enclosure(name="logo.png", content_type="image/png", content=b"1", cid="1@mailops"),
+            Enclosure(name="Größe.pdf", content_type="application/pdf", content=b"2" * 9_000),
+        )
+        letters = [
+            letter(files=files, html=html, takes_8bit=takes_8bit)
+            for html in ("", "<p>é</p>")
+            for takes_8bit in (True, False)
+        ]
+        wanted = [build_content(each) for each in letters]
+        assert [assemble(each) for each in letters] == wanted  # makes their skeletons
+        quick()
+        assert [assemble(each) for each in letters] == wanted
 
     @pytest.mark.parametrize("starter", STARTERS)
     def test_makes_the_starters(self, starter):

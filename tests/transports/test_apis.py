@@ -1,5 +1,6 @@
 """Every provider that anymail can send through, with a credential from a row, against a double of its API."""
 
+import base64
 import pkgutil
 import threading
 
@@ -15,6 +16,7 @@ from mailops.transports.kinds.http_api import HttpApiSession
 from mailops.transports.kinds.smtp_connection import Login
 from mailops.transports.models import Transport
 from mailops.transports.sessions import Envelope, Phase, SessionFault, SessionLost
+from tests.outbox.test_mime import LOGO, TERMS, content_with
 from tests.transports.api_doubles import LOGINS, OPTIONS, SECRET, USER, Answer, Double
 
 TOKEN = "0123456789abcdef0123456789abcdef.1.abcdefghijklmnop"
@@ -31,6 +33,7 @@ CONTENT = (
     "Content-Transfer-Encoding: 8bit\r\n\r\n<p>Schöne <b>Grüße</b></p>\r\n--B--\r\n"
 ).encode()
 
+WITHOUT_INLINE = {"brevo", "postal", "scaleway"}
 KINDS = [kind for kind in APIS if kind != Transport.Kind.SES]
 
 
@@ -114,6 +117,23 @@ class TestSend:
             assert wanted in said
         assert ("<0123@example.com>" in said) is APIS[double.kind].keeps_message_id
         assert "8bit" not in said
+
+    def test_carries_files_or_says_what_the_provider_does_not_take(self, session, double):
+        session.offer(ENVELOPE)
+        assert session.body(content_with(TERMS)).reply.code == 250
+        attached = double.asked[-1].body
+        assert base64.b64encode(TERMS.content) in attached or TERMS.content in attached
+        assert b"Gesch" in attached
+        session.offer(ENVELOPE)
+        reply = session.body(content_with(TERMS, LOGO)).reply
+        if double.kind in WITHOUT_INLINE:
+            assert reply.code == 554
+            assert "inline attachments" in reply.text
+        else:
+            assert reply.code == 250
+            shown = double.asked[-1].body
+            assert base64.b64encode(LOGO.content) in shown or LOGO.content in shown
+            assert LOGO.cid.encode() in shown
 
     def test_keeps_one_connection_and_one_account(self, session, double):
         assert [send(session).reply.code for _ in range(3)] == [250, 250, 250]

@@ -17,6 +17,7 @@ from mailops.transports.kinds.ses import SesSession, reply_of
 from mailops.transports.kinds.smtp_connection import Login
 from mailops.transports.sessions import Envelope, Phase, SessionFault, SessionLost
 from tests.factories import make_transport
+from tests.outbox.test_mime import LOGO, TERMS, content_with
 
 ENVELOPE = Envelope("b+x@bounces.example.com", "ada@example.net", envid="b+1.1.abc")
 CONTENT = (
@@ -179,6 +180,12 @@ class TestRawMail:
         content = assemble(letter)
         assert not content.isascii()
         session.offer(ENVELOPE)
+        assert session.body(content).reply.code == 250
+
+    def test_goes_out_with_files(self, session, ses):
+        ses.create_email_identity(EmailIdentity="news@example.com")
+        session.offer(ENVELOPE)
+        content = content_with(TERMS, LOGO, header_from="news@example.com")
         assert session.body(content).reply.code == 250
 
     def test_carries_the_mime_as_it_is_but_for_8bit_parts_and_adds_the_token(

@@ -4,9 +4,11 @@ The only module that calls Django's `get_connection()`.
 """
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from email import message_from_bytes
+from email.encoders import encode_base64
 from email.message import EmailMessage as MimeMessage
+from email.mime.base import MIMEBase
 from email.policy import SMTP
 from typing import Any, cast
 
@@ -134,6 +136,8 @@ def parts_of(envelope: Envelope, content: bytes, api: Api) -> EmailMultiAlternat
     )
     if html is not None:
         mail.attach_alternative(html, "text/html")
+    for part in _files_of(mime):
+        mail.attach(part)
     if envelope.envid and api.carries_metadata:
         mail.metadata = {TAG: envelope.envid}  # type: ignore[attr-defined]
     elif envelope.envid:
@@ -144,6 +148,22 @@ def parts_of(envelope: Envelope, content: bytes, api: Api) -> EmailMultiAlternat
 def _text_of(mime: MimeMessage, subtype: str) -> str | None:
     part = mime.get_body(preferencelist=(subtype,))
     return cast("str", part.get_content()) if part is not None else None
+
+
+def _files_of(mime: MimeMessage) -> Iterator[MIMEBase]:
+    """Yield what is attached, and the pictures that the HTML shows, as anymail takes them apart."""
+    for part in mime.walk():
+        disposition = part.get_content_disposition()
+        if part.is_multipart() or disposition not in {"inline", "attachment"}:
+            continue
+        file = MIMEBase(part.get_content_maintype(), part.get_content_subtype())
+        file.set_payload(part.get_payload(decode=True))
+        encode_base64(file)
+        name = ("utf-8", "", part.get_filename() or "file")
+        file.add_header("Content-Disposition", disposition, filename=name)
+        if part["Content-ID"]:
+            file["Content-ID"] = str(part["Content-ID"])
+        yield file
 
 
 def _addresses(mime: MimeMessage, name: str) -> list[str]:
