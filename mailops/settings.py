@@ -86,6 +86,16 @@ MAILOPS_DOMAIN_DNSBLS: list[str] = env.read(
     ["dbl.spamhaus.org"],
     fix="give the zones of lists, such as dbl.spamhaus.org, or the word none",
 )
+# the keys of the root that DNSSEC begins with (RFC 9718): those of 2017 and of 2024
+MAILOPS_TRUST_ANCHORS: list[str] = env.read(
+    "MAILOPS_TRUST_ANCHORS",
+    parse.trust_anchors,
+    [
+        ". 20326 8 2 E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D",
+        ". 38696 8 2 683D2D0ACB8C9B712A1948B27F741219298D0A450D612C483AF444A4C0FB2B16",
+    ],
+    fix="give zone, key tag, algorithm, digest type and digest, one after another by commas, or the word none",
+)
 # where hours are given without a place: of recipients whose time zone is unknown
 MAILOPS_TIME_ZONE: str = env.read(
     "MAILOPS_TIME_ZONE", zone_name, "UTC", fix="give an IANA name such as Europe/Berlin"

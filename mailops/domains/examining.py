@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from time import time
 
 from django.conf import settings
 
@@ -13,7 +14,7 @@ from mailops.domains.checks.bulk_senders import check_bulk_senders
 from mailops.domains.checks.dkim import check_dkim
 from mailops.domains.checks.dmarc import check_dmarc, walk_tree
 from mailops.domains.checks.dnsbl import Lists, check_dnsbl
-from mailops.domains.checks.dnssec import check_dnssec
+from mailops.domains.checks.dnssec import AsksSigned, check_dnssec, read_anchors
 from mailops.domains.checks.exchange import check_mx, check_return_path
 from mailops.domains.checks.reverse import check_ptr, sending_addresses
 from mailops.domains.checks.spf import check_spf
@@ -31,8 +32,9 @@ from mailops.lib.resolver import Memo, Resolver, resolve, the_resolver
 
 SECONDS = 15  # after which nothing more is asked
 ASKERS = 16
-# what lists, web servers and others' name servers won't tell us says nothing of the domain
-NOT_OURS_TO_KNOW = {"dnsbl", "mta_sts", "authority"}
+# what lists, web servers and others' name servers won't tell us says nothing of the domain; nor do name servers
+# of ours that leave out signatures
+NOT_OURS_TO_KNOW = {"dnsbl", "mta_sts", "authority", "dnssec"}
 
 Look = tuple[Verdict, Seen]
 
@@ -69,12 +71,12 @@ def examine(
 ) -> Examination:
     """Look at all that `expected` names, through `asks`; policies are fetched by `fetches`."""
     asks_ours = asks is resolve
-    unchecked = _unchecked(asks)
+    signed = _signed(asks)
     asks = Memo(asks, seconds=SECONDS)
     with ThreadPoolExecutor(ASKERS) as pool:
         looks = _Looks(expected, asks, pool, fetches)
-        dnssec = pool.submit(check_dnssec, expected.domain, asks, unchecked)
-        verdicts = [*looks.verdicts(), dnssec.result()]
+        dnssec = [pool.submit(_check_dnssec, expected, asks, signed)] if signed else []
+        verdicts = [*looks.verdicts(), *(future.result() for future in dnssec)]
         seen = looks.seen()
         authority = check_authority(expected.domain, seen, asks) if asks_ours else None
     if authority:
@@ -89,10 +91,22 @@ def examine(
     )
 
 
-def _unchecked(asks: Asks) -> Asks | None:
-    """Return what asks the same servers for answers that fail DNSSEC, too."""
+def _signed(asks: Asks) -> AsksSigned | None:
+    """Return what asks the same servers for signatures, too."""
     resolver = the_resolver() if asks is resolve else asks
-    return replace(resolver, checks_signatures=False) if isinstance(resolver, Resolver) else None
+    return resolver.signed if isinstance(resolver, Resolver) else None
+
+
+def _check_dnssec(expected: Expectations, asks: Asks, signed: AsksSigned) -> Verdict:
+    return check_dnssec(
+        expected.domain,
+        asks,
+        signed,
+        anchors=read_anchors(settings.MAILOPS_TRUST_ANCHORS),
+        now=time(),
+        selectors=[selector.name for selector in expected.selectors],
+        seconds=SECONDS,
+    )
 
 
 class _Looks:

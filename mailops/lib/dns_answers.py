@@ -14,6 +14,9 @@ class Status(Enum):
     REFUSED = "refused"  # a server won't answer us: nothing is known
 
 
+KNOWN = frozenset({Status.FOUND, Status.NODATA, Status.NXDOMAIN})  # DNS has told
+
+
 @dataclass(frozen=True)
 class Answer:
     """What DNS said to one question; `values` are in presentation form, without a trailing dot."""
@@ -31,7 +34,7 @@ class Answer:
     @property
     def is_known(self) -> bool:
         """Tell whether DNS answered at all; if not, nothing may be concluded from it."""
-        return self.status in {Status.FOUND, Status.NODATA, Status.NXDOMAIN}
+        return self.status in KNOWN
 
 
 class Asks(Protocol):

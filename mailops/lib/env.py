@@ -145,6 +145,18 @@ def host_names(raw: str) -> list[str]:
     return [] if raw == "none" else [host_name(part) for part in listed(raw)]
 
 
+def trust_anchors(raw: str) -> list[str]:
+    """Return lines of a zone and the DS of a key of it; the word none means that there is none."""
+    lines = [] if raw == "none" else listed(raw)
+    for line in lines:
+        _, *fields = [*line.split(), ""]
+        numbers, digest = fields[:3], "".join(fields[3:])
+        is_digest = len(digest) >= 40 and set(digest.lower()) <= set("0123456789abcdef")
+        if not is_digest or not all(number.isdigit() for number in numbers):
+            raise ValueError(f"“{line[:60]}” is not a trust anchor")
+    return lines
+
+
 def base_url(raw: str) -> str:
     """Return the address without a slash at its end; http is let through for this machine only."""
     parts = urlsplit(raw)

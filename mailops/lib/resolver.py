@@ -1,13 +1,14 @@
 """Asks DNS through name servers of our own choosing, and tells silence, failure and absence apart."""
 
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import ip_address
 from threading import Lock
 from time import monotonic
+from typing import Protocol, TypeVar
 
 import dns.exception
 import dns.flags
@@ -24,6 +25,7 @@ from django.conf import settings
 
 from mailops.lib.dns_answers import Answer, Asks, Status
 from mailops.lib.mailbox_providers import ProviderCache
+from mailops.lib.signed_answers import SignedAnswer, read_signed
 
 QUERY_SECONDS = 2.0  # for one question to one server
 ATTEMPTS = 2  # rounds over all servers; a lost UDP packet is common, two in a row are not
@@ -33,6 +35,18 @@ MAX_ALIASES = 8  # CNAMEs followed
 _NO_EDNS = {dns.rcode.FORMERR, dns.rcode.NOTIMP, dns.rcode.BADVERS}
 
 
+class _Told(Protocol):
+    """What a server's response was read as."""
+
+    @property
+    def status(self) -> Status: ...
+    @property
+    def is_known(self) -> bool: ...
+
+
+T = TypeVar("T", bound=_Told)
+
+
 @dataclass(frozen=True)
 class Resolver:
     """Asks `nameservers` in order, by UDP and, where an answer is truncated, by TCP."""
@@ -40,7 +54,6 @@ class Resolver:
     nameservers: tuple[tuple[str, int], ...]
     query_seconds: float = QUERY_SECONDS
     attempts: int = ATTEMPTS
-    checks_signatures: bool = True  # False: wants what fails DNSSEC, too (RFC 4035 section 3.2.2)
     is_recursive: bool = True  # False: asks servers for what they themselves are responsible for
 
     def __call__(self, name: str, rdtype: str) -> Answer:
@@ -52,25 +65,40 @@ class Resolver:
             return Answer(Status.TIMEOUT, detail="No name server is configured.")
         return self._follow(target, rdtype)
 
+    def signed(self, name: dns.name.Name, rdtype: str) -> SignedAnswer:
+        """Ask for records and what signs them, even where a server finds that the signatures don't hold."""
+        if not self.nameservers:
+            return SignedAnswer(Status.TIMEOUT, detail="No name server is configured.")
+        question = dns.message.make_query(name, rdtype, payload=UDP_PAYLOAD, want_dnssec=True)
+        question.flags |= dns.flags.CD  # we verify ourselves (RFC 4035 section 3.2.2)
+        answer = self._ask_all(question, read_signed)
+        if isinstance(answer, Answer):
+            return SignedAnswer(answer.status, detail=answer.detail)
+        return answer
+
     def _follow(self, target: dns.name.Name, rdtype: str) -> Answer:
         """Ask for `target`; where a server leaves an alias for us to follow, go on asking."""
         seen = {target}
         while True:
-            answer = self._ask_all(target, rdtype)
-            if not isinstance(answer, _Alias):
+            answer = self._ask_all(self._question(target, rdtype), _read)
+            if isinstance(answer, Answer):
                 return answer
             target = answer.target
             if target in seen or len(seen) > MAX_ALIASES:
                 return Answer(Status.SERVFAIL, detail=f"The alias {target} leads in a circle.")
             seen.add(target)
 
-    def _ask_all(self, target: dns.name.Name, rdtype: str) -> "Answer | _Alias":
-        question = self._question(target, rdtype)
-        failures: list[Answer] = []
+    def _ask_all(
+        self,
+        question: dns.message.QueryMessage,
+        read: Callable[[dns.message.QueryMessage, str], T | Answer],
+    ) -> T | Answer:
+        """Return the first response that tells something, as `read` reads it; else why none did."""
+        failures: list[T | Answer] = []
         for _ in range(self.attempts):
             for server in self.nameservers:
-                answer = self._ask(question, server)
-                if isinstance(answer, _Alias) or answer.is_known:
+                answer = self._ask(question, server, read)
+                if answer.is_known:
                     return answer
                 failures.append(answer)
             if all(answer.status is not Status.TIMEOUT for answer in failures):
@@ -79,15 +107,16 @@ class Resolver:
 
     def _question(self, target: dns.name.Name, rdtype: str) -> dns.message.QueryMessage:
         question = dns.message.make_query(target, rdtype, use_edns=0, payload=UDP_PAYLOAD)
-        if not self.checks_signatures:
-            question.flags |= dns.flags.CD
         if not self.is_recursive:
             question.flags &= ~dns.flags.RD
         return question
 
     def _ask(
-        self, question: dns.message.QueryMessage, server: tuple[str, int]
-    ) -> "Answer | _Alias":
+        self,
+        question: dns.message.QueryMessage,
+        server: tuple[str, int],
+        read: Callable[[dns.message.QueryMessage, str], T | Answer],
+    ) -> T | Answer:
         host, port = server
         label = f"{host}:{port}"
         try:
@@ -99,7 +128,9 @@ class Resolver:
                 response = self._exchange(plain, host, port)
             if not self.is_recursive and not response.flags & dns.flags.AA:
                 return Answer(Status.SERVFAIL, detail=f"{label} is not responsible for that name.")
-            return _read(response, label)
+            if not isinstance(response, dns.message.QueryMessage):
+                return Answer(Status.SERVFAIL, detail=f"{label} answered another kind of question.")
+            return _failure(response, label) or read(response, label)
         except dns.exception.Timeout:
             return Answer(
                 Status.TIMEOUT, detail=f"{label} did not answer within {self.query_seconds:g} s."
@@ -132,19 +163,23 @@ class _Alias:
     """A CNAME whose target the server left to be asked for."""
 
     target: dns.name.Name
+    status: Status = Status.FOUND
+    is_known: bool = True
 
 
-def _read(response: dns.message.Message, label: str) -> Answer | _Alias:
+def _failure(response: dns.message.Message, label: str) -> Answer | None:
     rcode = response.rcode()
     if rcode not in {dns.rcode.NOERROR, dns.rcode.NXDOMAIN}:
         status = Status.REFUSED if rcode == dns.rcode.REFUSED else Status.SERVFAIL
         return Answer(status, detail=f"{label} answered {dns.rcode.to_text(rcode)}.")
-    if not isinstance(response, dns.message.QueryMessage):
-        return Answer(Status.SERVFAIL, detail=f"{label} answered another kind of question.")
+    return None
+
+
+def _read(response: dns.message.QueryMessage, label: str) -> Answer | _Alias:
     chain = response.resolve_chaining()
     if chain.answer is not None:
         return _found(chain.answer)
-    if rcode == dns.rcode.NXDOMAIN:
+    if response.rcode() == dns.rcode.NXDOMAIN:
         return Answer(Status.NXDOMAIN, detail=f"{label} answered NXDOMAIN.")
     if chain.canonical_name != response.question[0].name:
         return _Alias(chain.canonical_name)

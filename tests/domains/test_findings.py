@@ -250,7 +250,7 @@ CASES = {
             "a.test": GOOD["a.test"]
             | {"SOA": ["ns.a.test h.a.test 1 2 3 4 5"], "DS": ["1 8 2 " + "00" * 32]}
         },
-        {"dnssec": ("error", "it has no key")},
+        {"dnssec": ("error", "it shows none (DNSKEY)")},
     ),
 }
 

@@ -1,13 +1,9 @@
 """The checks that need more than a zone: policies from the web, keys, lists, and the domain's own name servers."""
 
-import dns.dnssec
-import dns.name
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from mailops.domains.checks.authority import check_authority
 from mailops.domains.checks.dnsbl import Lists, check_dnsbl
-from mailops.domains.checks.dnssec import check_dnssec
 from mailops.domains.checks.reverse import check_ptr, sending_addresses
 from mailops.domains.checks.spf import check_spf
 from mailops.domains.checks.transport_security import check_mta_sts
@@ -17,7 +13,6 @@ from mailops.lib.fetching import Fetched
 
 POLICY = "version: STSv1\nmode: enforce\nmx: *.a.test\nmax_age: 604800\n"
 SILENT = Answer(Status.TIMEOUT, detail="silence")
-FAILS = Answer(Status.SERVFAIL, detail="SERVFAIL")
 
 
 def asks_of(zones):
@@ -82,44 +77,6 @@ class TestMtaSts:
 
     def test_mode_none_asks_for_nothing(self):
         assert self.check(body="version: STSv1\nmode: none\nmax_age: 60\n").status == "ok"
-
-
-class TestDnssec:
-    @pytest.fixture
-    def signed(self):
-        public = ed25519.Ed25519PrivateKey.generate().public_key()
-        key = dns.dnssec.make_dnskey(public, dns.dnssec.Algorithm.ED25519)
-        vouched = dns.dnssec.make_ds(dns.name.from_text("a.test"), key, "SHA256")
-        return {
-            ("a.test", "SOA"): ["ns h 1 2 3 4 5"],
-            ("a.test", "DS"): [vouched.to_text()],
-            ("a.test", "DNSKEY"): [key.to_text()],
-        }
-
-    def test_a_key_that_the_parent_vouches_for_is_well(self, signed):
-        assert "vouches for its key" in check_dnssec("a.test", asks_of(signed)).sentence
-
-    def test_a_subdomain_is_judged_by_its_zone(self, signed):
-        assert "The zone a.test is signed" in check_dnssec("b.a.test", asks_of(signed)).sentence
-
-    def test_another_key_is_an_error(self, signed):
-        wrong = signed[("a.test", "DS")][0][:-4] + "0000"
-        verdict = check_dnssec("a.test", asks_of(signed | {("a.test", "DS"): [wrong]}))
-        assert verdict.status == "error"
-        assert "none of its keys fits" in verdict.sentence
-
-    def test_what_only_fails_validation_is_an_error(self, signed):
-        failing = dict.fromkeys(signed, FAILS)
-        verdict = check_dnssec("a.test", asks_of(failing), asks_of(signed))
-        assert verdict.status == "error"
-        assert "signatures" in verdict.sentence
-
-    def test_what_fails_anyhow_is_not_known(self, signed):
-        failing = asks_of(dict.fromkeys(signed, FAILS))
-        assert check_dnssec("a.test", failing, failing).status == "unknown"
-
-    def test_an_unsigned_zone_is_well(self):
-        assert check_dnssec("a.test", asks_of({})).status == "ok"
 
 
 class TestDnsbl:
