@@ -134,6 +134,10 @@ class Conversation:
                 prepared = self._take(wait=self.IDLE_SECONDS)
                 if prepared is None:
                     return None, None
+                if not self._session.is_open:
+                    # Peers end idle sessions as they like: whoever comes next has no part in it.
+                    self._return(prepared)
+                    return None, None
             try:
                 self._spoken += 1
                 return prepared, self._session.offer(prepared.envelope)
@@ -155,11 +159,15 @@ class Conversation:
         if prepared is None:
             return None
         if prepared.job.session_attempts:
-            self._held.pop(prepared.job.message_id, None)
-            self._around.give_back(prepared.job)
+            self._return(prepared)
             return None
         self._spoken += 1
         return prepared
+
+    def _return(self, prepared: Prepared) -> None:
+        """Let another session of this process take it."""
+        self._held.pop(prepared.job.message_id, None)
+        self._around.give_back(prepared.job)
 
     def _take(self, wait: float) -> Prepared | None:
         """Return the next job that can be made into mail; those that can't are recorded as failed."""

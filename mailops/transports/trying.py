@@ -143,20 +143,26 @@ def _ask(session: SmtpSession, diagnosis: Diagnosis, recipient: str) -> None:
 def try_api(session: HttpApiSession, diagnosis: Diagnosis, recorder: Recorder) -> None:
     recorder.entered(Phase.CONNECT)
     session.open()
-    diagnosis.note("connect", f"Connected to {session.peer}.")
-    if session.connection.tls is not None:
-        diagnosis.tls = _describe_tls(session.connection.tls)
-        recorder.begin("tls")
-        _judge_tls(diagnosis, diagnosis.tls)
+    _describe_api(session, diagnosis, recorder)
     recorder.begin("account")
     diagnosis.note("account", session.check_account())
     diagnosis.auth = {"mechanisms": [session.api.key_label], "is_logged_in": True}
 
 
+def _describe_api(
+    session: HttpApiSession | SesSession, diagnosis: Diagnosis, recorder: Recorder
+) -> None:
+    diagnosis.note("connect", f"Connected to {session.peer}.")
+    if session.connection.tls is not None:
+        diagnosis.tls = _describe_tls(session.connection.tls)
+        recorder.begin("tls")
+        _judge_tls(diagnosis, diagnosis.tls)
+
+
 def try_ses(session: SesSession, diagnosis: Diagnosis, recorder: Recorder) -> None:
     recorder.entered(Phase.CONNECT)
     session.open()
-    diagnosis.note("connect", f"Speaks to {session.peer}.")
+    _describe_api(session, diagnosis, recorder)
     recorder.begin("account")
     account = session.check_account()
     diagnosis.auth = {"mechanisms": ["AWS4-HMAC-SHA256"], "is_logged_in": True}

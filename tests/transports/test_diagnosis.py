@@ -17,6 +17,7 @@ from tests.factories import make_transport
 from tests.smtp_server import EXTENSIONS, STALL, SmtpServer
 from tests.transports.api_doubles import LOGINS, Answer
 from tests.transports.api_doubles import SECRET as API_SECRET
+from tests.transports.aws_double import AmazonDouble
 from tests.transports.conftest import CANARY
 
 pytestmark = pytest.mark.django_db
@@ -116,13 +117,15 @@ class TestDiagnose:
             ({"SendingEnabled": False, "ProductionAccessEnabled": True}, False, "failed"),
         ],
     )
-    def test_asks_amazon_for_the_account(self, monkeypatch, account, is_ok, status):
+    def test_asks_amazon_for_the_account(self, monkeypatch, settings, account, is_ok, status):
         monkeypatch.setattr(SesSession, "check_account", lambda _: account)
-        transport = make_transport(kind="amazon_ses", options={"region": "eu-west-1"})
-        add_credential(
-            transport=transport, label="Key", username="AKIA", secret=Secret(CANARY), actor=None
-        )
-        with mock_aws():
+        with mock_aws(), AmazonDouble() as amazon:
+            settings.MAILOPS_TRUSTED_RELAYS = frozenset({("127.0.0.1", amazon.port)})
+            options = {"region": "eu-west-1", "endpoint_url": amazon.url}
+            transport = make_transport(kind="amazon_ses", options=options)
+            add_credential(
+                transport=transport, label="Key", username="AKIA", secret=Secret(CANARY), actor=None
+            )
             found = diagnose(transport)
         assert found.is_ok is is_ok
         assert (found.steps[-1].name, found.steps[-1].status) == ("account", status)

@@ -7,6 +7,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from mailops.lib import egress, http_connection
 from mailops.lib.secrets import Secret
 from mailops.outbox.mime import Letter
 from mailops.outbox.skeleton import assemble
@@ -18,6 +19,7 @@ from mailops.transports.kinds.smtp_connection import Login
 from mailops.transports.sessions import Envelope, Phase, SessionFault, SessionLost
 from tests.factories import make_transport
 from tests.outbox.test_mime import LOGO, TERMS, content_with
+from tests.transports.aws_double import AmazonDouble
 
 ENVELOPE = Envelope("b+x@bounces.example.com", "ada@example.net", envid="b+1.1.abc")
 CONTENT = (
@@ -43,8 +45,15 @@ def trust(settings):
 
 
 @pytest.fixture
-def session(moto):
-    session = SesSession(region="eu-west-1", login=LOGIN)
+def amazon(moto, trust):
+    with AmazonDouble() as amazon:
+        trust(amazon.url)
+        yield amazon
+
+
+@pytest.fixture
+def session(amazon):
+    session = SesSession(region="eu-west-1", login=LOGIN, endpoint_url=amazon.url)
     session.open()
     yield session
     session.close()
@@ -102,11 +111,34 @@ class TestBody:
         assert lost.value.phase == Phase.BODY
         assert not session.is_open
 
-    def test_a_provider_that_can_not_be_reached_took_nothing(self, trust):
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            url = f"http://127.0.0.1:{server.getsockname()[1]}"
+    def test_one_connection_carries_all_of_a_session(self, session, amazon, ses):
+        ses.create_email_identity(EmailIdentity="news@example.com")
+        for _ in range(5):
+            session.offer(ENVELOPE)
+            assert session.body(CONTENT).reply.code == 250
+        assert amazon.connections == 1
+        assert amazon.asked == ["/v2/email/outbound-emails"] * 5
+
+    def test_one_that_its_peer_closed_or_that_idled_is_opened_anew(
+        self, session, amazon, ses, monkeypatch
+    ):
+        ses.create_email_identity(EmailIdentity="news@example.com")
+        for close in (
+            lambda: session.connection._socket.shutdown(socket.SHUT_RDWR),
+            lambda: monkeypatch.setattr(http_connection, "IDLE_SECONDS", -1),
+        ):
+            close()
+            assert session.is_open
+            session.offer(ENVELOPE)
+            assert session.body(CONTENT).reply.code == 250
+        assert amazon.connections == 3
+
+    def test_a_provider_that_is_gone_meanwhile_took_nothing(self, trust):
+        server = socket.create_server(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
         session = SesSession(region="eu-west-1", login=LOGIN, endpoint_url=trust(url))
         session.open()
+        server.close()  # with it goes the connection that nobody took yet
         session.offer(ENVELOPE)
         with pytest.raises(SessionLost) as lost:
             session.body(CONTENT)
@@ -256,12 +288,32 @@ class TestOpen:
     def test_connects_by_egress_alone_whatever_the_machine_is_set_to(self, moto, monkeypatch):
         for name in ("AWS_ENDPOINT_URL", "HTTPS_PROXY", "AWS_ENDPOINT_URL_SESV2"):
             monkeypatch.setenv(name, "http://203.0.113.9:9")
+        asked = []
+
+        def resolve(host, port):
+            asked.append((host, port))
+            raise egress.EgressFault("not_found", host)
+
+        monkeypatch.setattr(egress, "resolve", resolve)
         session = SesSession(region="eu-west-1", login=LOGIN)
-        session.open()
-        endpoint = session._backend.client._endpoint
-        assert isinstance(endpoint.http_session, EgressHttpSession)
-        assert session.peer == "email.eu-west-1.amazonaws.com"
-        session.close()
+        with pytest.raises(SessionFault) as fault:
+            session.open()
+        assert asked == [("email.eu-west-1.amazonaws.com", 443)]
+        assert fault.value.cause == "not_found"
+        assert not session.is_open
+
+    def test_boto_speaks_over_that_connection(self, session):
+        assert isinstance(session._backend.client._endpoint.http_session, EgressHttpSession)
+        assert session.peer.startswith("127.0.0.1 [127.0.0.1]:")
+
+    def test_a_provider_that_can_not_be_reached_costs_no_message_anything(self, trust):
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        session = SesSession(region="eu-west-1", login=LOGIN, endpoint_url=trust(url))
+        with pytest.raises(SessionFault) as fault:
+            session.open()
+        assert (fault.value.phase, fault.value.cause) == (Phase.CONNECT, "refused")
+        assert not session.is_open
 
     def test_a_key_goes_to_no_endpoint_that_is_not_trusted(self):
         session = SesSession(region="eu-west-1", login=LOGIN, endpoint_url="http://127.0.0.1:9")

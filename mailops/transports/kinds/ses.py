@@ -12,7 +12,7 @@ from botocore import exceptions as boto
 from django.core.mail import EmailMultiAlternatives
 
 from mailops.lib import egress
-from mailops.lib.http_connection import HttpConnection
+from mailops.lib.http_connection import HttpConnection, NotSent
 from mailops.protocol.reply import Reply, make_reply
 from mailops.transports.kinds.anymail import (
     CONNECT_SECONDS,
@@ -98,18 +98,25 @@ class SesSession(AnymailSession):
         self.configuration_set, self._ca_file = configuration_set, ca_file
 
     def open(self) -> None:
+        """Connect for real, so that an Amazon that can't be reached costs no message anything."""
         if self._backend is not None:
             return
         self._check_endpoint()
         secret = self._reveal()
-        connection = self._make_backend(self._options(secret))
+        backend = self._make_backend(self._options(secret))
         try:
-            connection.open()
+            backend.open()
         except (boto.BotoCoreError, ValueError) as error:
             raise fault(Phase.CONNECT, "api_refused", str(error)) from error
-        self._backend = connection
-        self.connection = self._connect_by_egress(connection.client)
-        self.peer = urlsplit(connection.client.meta.endpoint_url).netloc
+        self.connection = self._connect_by_egress(backend.client)
+        try:
+            self.connection.open()
+        except NotSent as error:
+            backend.close()
+            phase = Phase.TLS if error.cause.startswith("tls") else Phase.CONNECT
+            raise fault(phase, error.cause, error.detail) from error
+        self.peer = self.connection.peer
+        self._backend = backend
 
     def _check_endpoint(self) -> None:
         """Let only a trusted relay stand in for the provider: a key must not go to whoever is named."""
