@@ -457,6 +457,7 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
         "task": "mailops.rollouts.tasks.start_due_campaigns",
         "schedule": 5.0,
     },
+    "count-replies": {"task": "mailops.outbox.tasks.count_replies", "schedule": 2.0},
     "continue-settling": {"task": "mailops.outbox.tasks.continue_settling", "schedule": 20.0},
     "old-relay-logs": {"task": "mailops.outbox.tasks.forget_old_relay_logs", "schedule": 3600.0},
     "continue-preflights": {

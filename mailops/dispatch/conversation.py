@@ -11,6 +11,7 @@ from mailops.dispatch.preparing import Objection, Prepared
 from mailops.domains.signing import CannotSign
 from mailops.outbox.models import EventKind
 from mailops.outbox.recording import Outcome
+from mailops.outbox.taught import understood
 from mailops.protocol.classification import Reason, classify
 from mailops.protocol.reply import Reply
 from mailops.transports.sessions import BodyResult, Offer, Phase, Session, SessionLost
@@ -246,8 +247,8 @@ class Conversation:
             self._refused_at(prepared.job, reply, phase)
 
     def _refused_at(self, job: Job, reply: Reply, phase: Phase, retry_after: int = 0) -> None:
-        """Note a negative reply: what it means is decided in `protocol.classification` alone."""
-        meaning = classify(reply, phase)
+        """Note a negative reply: what it means is decided in `protocol.classification`, and by what people taught."""
+        meaning = understood(classify(reply, phase), reply, phase, recipient=job.address_key)
         if meaning.stops in {"transport", "campaign"}:
             self._spare(job)
             self._around.stop_for(

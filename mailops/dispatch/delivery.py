@@ -29,6 +29,7 @@ from mailops.dispatch.seats import SeatKeeper
 from mailops.dispatch.talks import Talks
 from mailops.dispatch.working import WorkerProcess
 from mailops.domains.signing import load_signers
+from mailops.outbox.taught import load_taught
 from mailops.transports.kinds import open_session
 from mailops.transports.models import PauseCause, Stream, Transport
 from mailops.transports.rotation import LOGIN_CAUSES, outlives
@@ -213,6 +214,7 @@ class Delivery:
         if missing:
             self._versions |= TemplateVersion.objects.in_bulk(missing)
         load_signers({job.domain for job in jobs})
+        load_taught()
 
     def _ask_for_seats(self) -> None:
         """Learn how many sessions this process may have, of transports and for providers whose sessions are limited."""

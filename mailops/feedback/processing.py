@@ -14,6 +14,7 @@ from mailops.feedback.models import RawFeedback, WebhookEndpoint
 from mailops.feedback.providers import read_webhook
 from mailops.feedback.reading_mail import read_mail
 from mailops.outbox.recording import Recorded, record
+from mailops.outbox.taught import load_taught
 from mailops.suppressions.suppressing import suppress
 
 logger = logging.getLogger(__name__)
@@ -63,6 +64,7 @@ def _process_alone(row: RawFeedback) -> None:
 
 
 def _process(rows: Sequence[RawFeedback]) -> None:
+    load_taught(anew=True)
     read: list[tuple[RawFeedback, Finding]] = []
     for row in rows:
         try:

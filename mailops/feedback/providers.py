@@ -25,6 +25,7 @@ from mailops.feedback.leaving import leaving
 from mailops.feedback.models import RawFeedback, WebhookEndpoint
 from mailops.outbox.models import EventKind
 from mailops.outbox.recording import Outcome
+from mailops.outbox.taught import understood
 from mailops.protocol import verp
 from mailops.protocol.classification import (
     Classification,
@@ -209,9 +210,9 @@ def on_tracking(
         return []
     if kind == EventKind.UNSUBSCRIBED:
         return [leaving(match.message, way="webhook", data={"raw_feedback": row.pk})]
-    meaning = _meaning(event)
     is_refusal = kind in {EventKind.RETURNED, EventKind.DELAYED}
     reply = reply_in_report(_said(event) if is_refusal else "", _status(event))
+    meaning = understood(_meaning(event), reply, "returned", recipient=match.message.address_key)
     outcome = Outcome(
         message_id=match.message.pk,
         kind=kind,

@@ -17,6 +17,7 @@ from mailops.feedback.matching import Match, keys_of
 from mailops.feedback.models import RawFeedback
 from mailops.outbox.models import EventKind
 from mailops.outbox.recording import Outcome
+from mailops.outbox.taught import understood
 from mailops.protocol import unsubscribe, verp
 from mailops.protocol.aggregate_report import DmarcReport, TlsReport
 from mailops.protocol.dsn import Action, Dsn, DsnRecipient
@@ -103,7 +104,13 @@ def _consequence(
     kind = _EVENTS.get(recipient.action)
     if kind is None:
         return None
-    meaning, is_good = recipient.classification, kind == EventKind.DELIVERED
+    is_good = kind == EventKind.DELIVERED
+    meaning = understood(
+        recipient.classification,
+        recipient.reply,
+        "returned",
+        recipient=match.message.address_key,
+    )
     outcome = Outcome(
         message_id=match.message.pk,
         kind=kind,

@@ -35,6 +35,7 @@ from mailops.outbox.relay_log_verdicts import (
     suppress_what_bounced,
     untraced,
 )
+from mailops.outbox.taught import load_taught
 
 CHUNK = 500
 MAX_FAILURES = 5
@@ -236,6 +237,7 @@ def _pick(run: Settlement, most: int) -> list[_Picked]:
         outcomes = take_into_doubt(campaign=run.campaign, after=run.cursor, most=most)
         return [_Picked(outcome.message_id, outcome, run.campaign_id) for outcome in outcomes]
     if run.act == Settlement.Act.BY_LOG:
+        load_taught()
         found = findings_to_apply(run).filter(message_id__gt=run.cursor).order_by("message_id")
         rows = found.select_related("message")[:most]
         return [

@@ -250,6 +250,7 @@ RULES: dict[EventKind, Rule] = {
     EventKind.EXPIRED: _stop(Status.EXPIRED),
     EventKind.CANCELED: _stop(Status.CANCELED),
     EventKind.LATE: _only_told,
+    EventKind.RECLASSIFIED: _only_told,
 }
 
 

@@ -183,7 +183,8 @@ def insert_events(events: list[dict[str, Any]]) -> dict[tuple[str, str], int]:
         SELECT {", ".join(names)} FROM jsonb_to_recordset(%s::jsonb) AS v(
             message_id bigint, kind text, source text, external_id text, occurred_at timestamptz, round smallint,
             fence bigint, transport_id bigint, reason text, fault text, sentence text, reply_code smallint,
-            reply_enhanced_status text, reply_text text, reply_command text, was_applied boolean, data jsonb)
+            reply_enhanced_status text, reply_text text, reply_command text, was_applied boolean, data jsonb,
+            signature_id bigint)
         RETURNING id, source, external_id
         """,  # noqa: S608 - column names of our own
         [json.dumps(events, default=str)],
@@ -218,6 +219,7 @@ def write_messages(rows: list[Row]) -> None:
                 "forgets": row.columns["is_sensitive"] and standing.entry is None,
                 "shows": "settled_at" in row.shown,
                 "tells_id": "transport_message_id" in row.shown,
+                "signature_id": row.shown.get("signature_id"),
                 **{name: row.shown.get(name) for name in _SHOWN},
             }
         )
@@ -235,13 +237,14 @@ def write_messages(rows: list[Row]) -> None:
             reply_text = CASE WHEN v.shows THEN v.reply_text ELSE m.reply_text END,
             reply_command = CASE WHEN v.shows THEN v.reply_command ELSE m.reply_command END,
             settled_at = CASE WHEN v.shows THEN v.settled_at ELSE m.settled_at END,
-            transport_message_id = CASE WHEN v.tells_id THEN v.transport_message_id ELSE m.transport_message_id END
+            transport_message_id = CASE WHEN v.tells_id THEN v.transport_message_id ELSE m.transport_message_id END,
+            signature_id = coalesce(v.signature_id, m.signature_id)
           FROM jsonb_to_recordset(%s::jsonb) AS v(
             id bigint, status text, evidence smallint, round smallint, positive_from_round smallint,
             settling_fence bigint, was_resent boolean, transport_id bigint, accepted_at timestamptz,
             forgets boolean, shows boolean, tells_id boolean, reason text, sentence text, reply_code smallint,
             reply_enhanced_status text, reply_text text, reply_command text, transport_message_id text,
-            settled_at timestamptz)
+            settled_at timestamptz, signature_id bigint)
          WHERE m.id = v.id
         """,
         values,

@@ -28,6 +28,7 @@ from mailops.outbox.ledger import (
     write_tallies,
 )
 from mailops.outbox.models import CountKey, EventKind, QueueEntry, Status
+from mailops.outbox.sightings import Sightings, signature_id_of
 from mailops.protocol.reply import Reply
 
 logger = logging.getLogger(__name__)
@@ -181,6 +182,7 @@ def _record(batch: Sequence[Outcome], *, locked_campaigns: frozenset[int]) -> li
     recorded: list[Recorded] = []
     events: list[dict[str, Any]] = []
     tallies: Counter[tuple[Any, ...]] = Counter()
+    sightings = Sightings()
     for outcome in batch:
         row, key = rows.get(outcome.message_id), (outcome.source, outcome.external_id)
         if row is None:
@@ -195,10 +197,22 @@ def _record(batch: Sequence[Outcome], *, locked_campaigns: frozenset[int]) -> li
         occurred_at = outcome.occurred_at or now
         event_round = row.standing.round if outcome.round is None else outcome.round
         applied = fold(row.standing, Told(outcome.kind, outcome.round, outcome.fence))
-        events.append(_event(outcome, row, occurred_at, event_round, applied=applied))
+        signature_id = signature_id_of(outcome.kind, outcome.reply, row.columns["address_key"])
+        event = _event(outcome, row, occurred_at, event_round, applied=applied)
+        events.append({**event, "signature_id": signature_id})
         if applied:
             _show(row, outcome, occurred_at, before)
             _tally(tallies, row, outcome, occurred_at, before)
+            if signature_id is not None:
+                row.shown["signature_id"] = signature_id
+                sightings.note(
+                    signature_id=signature_id,
+                    kind=outcome.kind,
+                    at=occurred_at,
+                    bucket=bucket_of(occurred_at),
+                    columns=row.columns,
+                    transport_id=row.columns["transport_id"],
+                )
         recorded.append(Recorded(row.id, True, applied, before, row.standing.status))
     reopened = {r.columns["campaign_id"] for r in rows.values() if r.standing.was_reopened} - {None}
     if reopened - locked_campaigns:
@@ -208,6 +222,7 @@ def _record(batch: Sequence[Outcome], *, locked_campaigns: frozenset[int]) -> li
     write_entries([row for row in rows.values() if row.is_touched])
     keep_hours(_queued_again(rows.values()))
     write_tallies(tallies)
+    sightings.write()
     if reopened:
         _reopen_completed(reopened)
     return [

@@ -17,6 +17,7 @@ from mailops.outbox.models import (
     Status,
 )
 from mailops.outbox.recording import Outcome, Recorded
+from mailops.outbox.taught import understood
 from mailops.protocol.classification import Fault, classify_report, reply_in_report
 from mailops.suppressions.models import Suppression
 from mailops.suppressions.suppressing import suppress
@@ -155,14 +156,20 @@ def consequence_of(finding: RelayLogFinding, run: Settlement) -> Outcome:
 
 
 def _bounce(finding: RelayLogFinding, verdict: Verdict, given: dict[str, Any]) -> Outcome:
-    meaning = classify_report(finding.text, finding.enhanced_status)
+    reply = reply_in_report(finding.text, finding.enhanced_status)
+    meaning = understood(
+        classify_report(finding.text, finding.enhanced_status),
+        reply,
+        "returned",
+        recipient=finding.message.address_key,
+    )
     has_reply = verdict in {Verdict.BOUNCED, Verdict.REFUSED, Verdict.EXPIRED} and finding.text
     is_unheard = verdict == Verdict.DELETED or not finding.text
     return Outcome(
         **given,
         kind=EventKind.RETURNED,
         round=finding.message.round,
-        reply=reply_in_report(finding.text, finding.enhanced_status) if has_reply else None,
+        reply=reply if has_reply else None,
         reason="" if is_unheard else meaning.reason,
         fault=Fault.UNKNOWN if is_unheard else meaning.fault,
         sentence=SENTENCES.get(verdict, meaning.sentence),
@@ -174,10 +181,14 @@ def suppress_what_bounced(outcomes: Sequence[Outcome], recorded: Iterable[Record
     for outcome, told in zip(outcomes, recorded, strict=True):
         if outcome.kind != EventKind.RETURNED or outcome.reply is None or not told.was_applied:
             continue
-        if not classify_report(str(outcome.reply), outcome.reply.enhanced_status).suppress:
+        message = Message.objects.only("recipient", "address_key").get(pk=outcome.message_id)
+        reading = classify_report(str(outcome.reply), outcome.reply.enhanced_status)
+        if not understood(
+            reading, outcome.reply, "returned", recipient=message.address_key
+        ).suppress:
             continue
         suppress(
-            address=Message.objects.values_list("recipient", flat=True).get(pk=outcome.message_id),
+            address=message.recipient,
             stream=None,
             reason=Suppression.Reason.HARD_BOUNCE,
             evidence_text=str(outcome.reply),

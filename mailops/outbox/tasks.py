@@ -8,6 +8,7 @@ from django.db import OperationalError
 from mailops.outbox import bulk_settling, relay_log_reading
 from mailops.outbox.models import RelayLog, Settlement
 from mailops.outbox.relay_log_taking import forget_old
+from mailops.outbox.sightings import fold_sightings
 
 BUDGET_SECONDS = 6.0  # then the task hands on to a new one, so that none blocks its queue
 LOG_BUDGET_SECONDS = 20.0  # a packed log is unpacked from its beginning by each
@@ -60,3 +61,9 @@ def continue_settling() -> None:
 def forget_old_relay_logs() -> None:
     """Delete what logs said a week ago: they hold people's addresses."""
     forget_old()
+
+
+@shared_task
+def count_replies() -> None:
+    """Fold what was noted of replies into the counts of their signatures."""
+    fold_sightings()

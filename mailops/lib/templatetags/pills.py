@@ -42,6 +42,7 @@ PILLS: dict[str, Pill] = {
     "session_lost": Pill("Session lost", "warn", "warning"),
     "late": Pill("Late reply", "quiet", "info"),
     "settled": Pill("Settled", "ok", "user"),
+    "reclassified": Pill("Understood anew", "quiet", "user"),
     # campaigns, transports, streams, imports, templates
     "draft": Pill("Draft", "quiet", "edit"),
     "scheduled": Pill("Scheduled", "busy", "clock"),

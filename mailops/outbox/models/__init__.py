@@ -5,6 +5,13 @@ from mailops.outbox.models.event import Event
 from mailops.outbox.models.message import Message, QueueEntry
 from mailops.outbox.models.relay_log import RelayLog, RelayLogFinding, RelayLogMail, RelayLogPiece
 from mailops.outbox.models.settlement import Settlement
+from mailops.outbox.models.signature import (
+    OWNER_OF_FAULT,
+    Sighting,
+    SightingKey,
+    Signature,
+    SignatureCount,
+)
 from mailops.outbox.models.standing import (
     CLOSED_STATUSES,
     OPEN_STATUSES,
@@ -17,6 +24,7 @@ from mailops.outbox.models.tally import CountKey, Tally
 __all__ = [
     "CLOSED_STATUSES",
     "OPEN_STATUSES",
+    "OWNER_OF_FAULT",
     "ChunkedWork",
     "CountKey",
     "Event",
@@ -29,6 +37,10 @@ __all__ = [
     "RelayLogMail",
     "RelayLogPiece",
     "Settlement",
+    "Sighting",
+    "SightingKey",
+    "Signature",
+    "SignatureCount",
     "Status",
     "Tally",
 ]

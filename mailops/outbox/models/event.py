@@ -42,6 +42,7 @@ class Event(models.Model):
     reply_enhanced_status = models.CharField(max_length=12, blank=True)
     reply_text = models.TextField(blank=True)
     reply_command = models.CharField(max_length=12, blank=True)
+    signature_id = models.BigIntegerField(null=True)  # of a negative reply: outbox.Signature
     was_applied = models.BooleanField(
         default=True
     )  # False: told, but not counted (a late reply, an old round)
@@ -62,5 +63,10 @@ class Event(models.Model):
             models.UniqueConstraint(fields=["source", "external_id"], name="event_once")
         ]
         indexes: ClassVar = [
-            models.Index(fields=["message", "id"], name="event_by_message")
-        ]  # the timeline
+            models.Index(fields=["message", "id"], name="event_by_message"),  # the timeline
+            models.Index(
+                fields=["signature_id", "id"],
+                name="event_by_signature",
+                condition=~models.Q(signature_id=None),
+            ),  # what a lesson reclassifies
+        ]

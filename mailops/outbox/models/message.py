@@ -59,6 +59,9 @@ class Message(models.Model):
     reply_enhanced_status = models.CharField(max_length=12, blank=True)
     reply_text = models.TextField(blank=True)
     reply_command = models.CharField(max_length=12, blank=True)
+    signature_id = models.BigIntegerField(
+        null=True
+    )  # outbox.Signature of the last negative reply, whatever came after it
     transport = models.ForeignKey(
         "transports.Transport",
         null=True,
@@ -101,6 +104,11 @@ class Message(models.Model):
                 name="message_by_transport_id",
                 condition=~models.Q(transport_message_id=""),
             ),  # feedback by the next hop's id
+            models.Index(
+                fields=["signature_id", "-id"],
+                name="message_by_signature",
+                condition=~models.Q(signature_id=None),
+            ),  # the list's filter, and the retry of those
         ]
 
     @property

@@ -52,4 +52,5 @@ class EventKind(models.TextChoices):
     CLICKED = "clicked", "Clicked"
     SESSION_LOST = "session_lost", "Session lost"  # spends a session attempt, nothing else
     LATE = "late", "Late reply"  # a reply read after the claim was lost: told, not acted on
+    RECLASSIFIED = "reclassified", "Understood anew"  # a person taught what its reply means
     SETTLED = "settled", "Settled"  # a person settled an uncertain message as accepted

@@ -15,6 +15,7 @@ from mailops.protocol.classification.meanings import (
     Reason,
     Stops,
 )
+from mailops.protocol.classification.taught import Taught, as_taught, understand
 
 __all__ = [
     "MEANINGS",
@@ -24,7 +25,10 @@ __all__ = [
     "Meaning",
     "Reason",
     "Stops",
+    "Taught",
+    "as_taught",
     "classify",
     "classify_report",
     "reply_in_report",
+    "understand",
 ]

@@ -83,7 +83,7 @@ def _classify(code: int, enhanced_status: str, text: str, phase: str) -> Classif
     kind = _kind(code, enhanced_status, reason)
     if reason == Reason.SERVER_BUSY and kind == Kind.PERMANENT:
         reason = Reason.SERVER_FAULT  # busy for good: nothing is tried again
-    return _conclude(reason, kind, phase)
+    return conclude(reason, kind, phase)
 
 
 def _reason_in(plain: str, status: str, code: int, phase: str) -> Reason | None:
@@ -101,7 +101,8 @@ def _kind(code: int, enhanced_status: str, reason: Reason) -> Kind:
     return Kind.PERMANENT if first == "5" else Kind.TRANSIENT
 
 
-def _conclude(reason: Reason, kind: Kind, phase: str) -> Classification:
+def conclude(reason: Reason, kind: Kind, phase: str) -> Classification:
+    """Return what follows from a reason and a kind in `phase`."""
     meaning = MEANINGS[reason]
     is_final = kind == Kind.PERMANENT
     stops = meaning.stops if is_final or meaning.stops_when_transient else Stops.NONE
