@@ -16,6 +16,12 @@ from mailops.lib.egress import EgressFault
 
 _AGENT = "mailops"
 _PORTS = {"https": 443, "http": 80}
+_CERTIFICATE_FAULTS = {  # X509_V_ERR numbers
+    10: "its certificate has expired",
+    18: "its certificate is signed by nobody but itself",
+    62: "its certificate is for another name",
+    64: "its certificate is for another name",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +44,8 @@ def fetch(
     """Return the answer to one request, whatever its status; raise EgressFault.
 
     Private and other special ranges are refused but for MAILOPS_TRUSTED_RELAYS. A redirect is an answer like any other
-    and not followed. That nothing answered is all that is said of a host: which of its ports are open is not told.
+    and not followed. That nothing answered is all that is said of a host, or what is wrong with its certificate: which
+    of its ports are open is not told.
     """
     parts, port = _split(url)
     host = parts.hostname or ""
@@ -47,6 +54,7 @@ def fetch(
         connection, _ = egress.connect(endpoint, timeout=seconds)
     except EgressFault as fault:
         raise EgressFault("unreachable", f"{host} could not be reached") from fault
+    deadline = None
     try:
         if parts.scheme == "https":
             connection = _wrapped(connection, host)
@@ -54,14 +62,24 @@ def fetch(
             if isinstance(connection, ssl.SSLSocket):
                 connection.do_handshake()
             answer = _ask(connection, parts, (method, body, headers or {}), max_octets)
+    except ssl.SSLCertVerificationError as error:
+        why = _CERTIFICATE_FAULTS.get(
+            error.verify_code, "its certificate is by an authority that is not trusted"
+        )
+        raise EgressFault("tls", f"{host} can't be trusted, since {why}") from error
     except (OSError, http.client.HTTPException, ValueError) as error:
-        kind = "tls" if isinstance(error, ssl.SSLCertVerificationError) else "unreachable"
-        raise EgressFault(kind, f"{host} gave no answer that could be read") from error
+        if deadline and deadline.is_over:
+            raise _late(host) from error
+        raise EgressFault("unreachable", f"{host} gave no answer that could be read") from error
     finally:
         connection.close()
     if deadline.is_over:  # what came until it was cut may look whole
-        raise EgressFault("timeout", f"{host} gave no whole answer in time")
+        raise _late(host)
     return answer
+
+
+def _late(host: str) -> EgressFault:
+    return EgressFault("timeout", f"{host} gave no whole answer in time")
 
 
 class Deadline:
