@@ -11,6 +11,7 @@ from mailops.lib.locks import lock_row
 from mailops.lib.secrets import Secret
 from mailops.transports.credentials import facts as credential_facts
 from mailops.transports.credentials import forget_secrets
+from mailops.transports.gracing import keep_stream, lock_domains
 from mailops.transports.models import Route, Stream, Transport
 from mailops.transports.requirements import domains_of, require_records
 
@@ -89,6 +90,8 @@ def save_stream(
     weights: Sequence[int] = (),
 ) -> None:
     """Save a stream, new or edited in memory, with its ways out in order; `weights` are their shares, 1 each if left out."""
+    was = Stream.objects.filter(pk=stream.pk).values_list("domain_id", flat=True)
+    lock_domains({stream.domain_id, *was})
     old = Stream.objects.select_for_update().filter(pk=stream.pk).first()
     before = stream_facts(old) if old else {}
     domains = {stream.domain_id: stream.domain} | ({old.domain_id: old.domain} if old else {})
@@ -104,6 +107,7 @@ def save_stream(
     before, after = differing(before, stream_facts(stream))
     verb = "stream.change" if old else "stream.add"
     audit(actor=actor, verb=verb, subject=stream, before=before, after=after)
+    keep_stream(stream=stream, old=old)
 
 
 @transaction.atomic

@@ -1,5 +1,7 @@
 """Stops bulk mail from domains whose grace is over, and lets it go on once they authenticate again."""
 
+from collections.abc import Iterable
+
 from django.db import transaction
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -31,9 +33,8 @@ def _stop(pk: int) -> bool:
     if grace is None or not grace.is_over or grace.has_stopped:
         return False
     sentence = _sentence(grace)
-    detail = "\n".join(f"{finding.label}: {finding.sentence}" for finding in grace.findings)
     streams = domain.streams.filter(kind=Stream.Kind.BULK, state=RunState.RUNNING)
-    names = [s.name for s in streams if s.pause(PauseCause.DOMAIN, sentence, detail)]
+    names = [stream.name for stream in streams if _pause(stream, grace)]
     Domain.objects.filter(pk=pk).update(bulk_stopped_at=timezone.now())
     audit(
         actor=None,
@@ -43,6 +44,35 @@ def _stop(pk: int) -> bool:
         reason=sentence,
     )
     return True
+
+
+def _pause(stream: Stream, grace: Grace) -> bool:
+    detail = "\n".join(f"{finding.label}: {finding.sentence}" for finding in grace.findings)
+    return stream.pause(PauseCause.DOMAIN, _sentence(grace), detail)
+
+
+def lock_domains(domain_ids: Iterable[int]) -> None:
+    """Keep others from stopping these domains or letting them go on until the transaction ends."""
+    rows = Domain.objects.select_for_update(no_key=True).filter(pk__in=list(domain_ids))
+    list(rows.order_by("pk").values_list("pk", flat=True))
+
+
+def keep_stream(*, stream: Stream, old: Stream | None) -> None:
+    """Let a stream that came to its domain, or became bulk, stand still or go on like the others there.
+
+    One that stays as it was is left alone: who resumed it by hand has decided. The domain must be locked.
+    """
+    if old and (old.domain_id, old.kind) == (stream.domain_id, stream.kind):
+        return
+    domain = Domain.objects.with_grace().get(pk=stream.domain_id)
+    grace = grace_of(domain)
+    is_stopped = stream.is_bulk and grace is not None and grace.is_over and grace.has_stopped
+    if is_stopped and grace is not None:
+        _pause(stream, grace)
+    elif stream.is_paused and stream.pause_cause == PauseCause.DOMAIN:
+        stream.resume(
+            reason=f"It sends {stream.get_kind_display().lower()} mail from {domain} now."
+        )
 
 
 def _sentence(grace: Grace) -> str:

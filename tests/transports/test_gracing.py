@@ -6,8 +6,10 @@ from django.utils import timezone
 from mailops.accounts.models import AuditEntry
 from mailops.domains.models import Domain, Finding
 from mailops.reports.attention import matters
+from mailops.transports.configuring import save_stream
 from mailops.transports.gracing import keep_grace
-from tests.factories import make_campaign, make_domain, make_stream
+from mailops.transports.models import Stream
+from tests.factories import make_campaign, make_domain, make_stream, make_transport
 
 pytestmark = pytest.mark.django_db
 
@@ -96,6 +98,60 @@ class TestKeepGrace:
         finding.delete()
         keep_grace()
         assert states(bulk, other) == ["running", "paused"]
+
+
+class TestKeepStream:
+    """A bulk stream that is made on, or moved to, a domain that has stopped."""
+
+    @pytest.fixture
+    def stopped(self, acme, bulk):
+        break_for(acme, 73)
+        keep_grace()
+        return acme
+
+    def save(self, stream):
+        save_stream(stream=stream, transports=[make_transport()], actor=None)
+        stream.refresh_from_db()
+        return stream
+
+    def new(self, domain, kind="bulk"):
+        return Stream(name="New", domain=domain, kind=kind, backoff_seconds=[60])
+
+    def test_a_new_one_stands_still_with_the_others_and_goes_on_with_them(self, stopped):
+        stream = self.save(self.new(stopped))
+        assert stream.state == "paused"
+        assert "broken for more than 72 hours" in stream.pause_sentence
+        Finding.objects.update(status="ok")
+        keep_grace()
+        assert states(stream) == ["running"]
+
+    def test_one_that_is_moved_there_stands_still_and_moved_away_goes_on(self, stopped):
+        stream = make_stream(kind="bulk")
+        elsewhere, stream.domain = stream.domain, stopped
+        assert self.save(stream).state == "paused"
+        stream.domain = elsewhere
+        assert self.save(stream).state == "running"
+
+    def test_one_that_becomes_bulk_stands_still(self, stopped, awaited):
+        awaited.kind = "bulk"
+        assert self.save(awaited).state == "paused"
+        awaited.kind = "transactional"
+        assert self.save(awaited).state == "running"
+
+    def test_transactional_mail_goes_on(self, stopped):
+        assert self.save(self.new(stopped, "transactional")).state == "running"
+
+    def test_who_resumed_one_by_hand_keeps_it_so_through_an_edit(self, stopped, bulk, operator):
+        bulk.refresh_from_db()
+        bulk.resume(actor=operator)
+        bulk.name = "Letters, again"
+        assert self.save(bulk).state == "running"
+
+    def test_a_person_who_paused_one_is_not_overruled_by_a_move(self, stopped, operator):
+        stream = make_stream(kind="bulk")
+        stream.pause("person", "Not now.", actor=operator)
+        stream.domain = stopped
+        assert self.save(stream).pause_cause == "person"
 
 
 class TestPages:
