@@ -437,6 +437,7 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "domain-grace": {"task": "mailops.transports.tasks.keep_grace", "schedule": 20.0},
     "signing-keys": {"task": "mailops.domains.tasks.watch_signing_keys", "schedule": 30.0},
     "feedback": {"task": "mailops.feedback.tasks.process_feedback", "schedule": 5.0},
+    "mailboxes": {"task": "mailops.feedback.tasks.read_mailboxes", "schedule": 60.0},
     "soft-bounces": {
         "task": "mailops.feedback.tasks.suppress_repeated_soft_bounces",
         "schedule": 15.0,

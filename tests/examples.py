@@ -17,7 +17,7 @@ from mailops.dispatch.models import Pressure
 from mailops.domains.models import Requirement, SigningKey
 from mailops.domains.signing_keys import make_key
 from mailops.feedback.archiving import archive
-from mailops.feedback.models import RawFeedback, WebhookEndpoint
+from mailops.feedback.models import Mailbox, RawFeedback, WebhookEndpoint
 from mailops.incidents.models import Threshold
 from mailops.outbox import tokens
 from mailops.rollouts.models import MailProbe
@@ -55,6 +55,12 @@ def make_user() -> User:
 def make_grant() -> OAuthGrant:
     credential = Credential.objects.create(transport=make_transport(), label="Mailbox")
     return OAuthGrant.objects.create(credential=credential, provider="google", client_id="app")
+
+
+def make_mailbox() -> Mailbox:
+    return Mailbox.objects.create(
+        name=f"Bounces {Mailbox.objects.count()}", host="imap.example.com", username="bounces"
+    )
 
 
 def make_member() -> Membership:
@@ -104,6 +110,7 @@ MAKERS: dict[str, Callable[[], Any]] = {
     "transport_id": make_transport,
     "credential_id": lambda: Credential.objects.create(transport=make_transport(), label="Key"),
     "grant_id": make_grant,
+    "mailbox_id": make_mailbox,
     "stream_id": make_stream,
     "limit_id": lambda: ProviderLimit.objects.get_or_create(
         mailbox_provider="gmail", defaults={"max_sessions": 5}

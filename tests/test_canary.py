@@ -36,7 +36,7 @@ from mailops.transports.credentials import add_credential, add_grant
 from mailops.transports.models import Credential, OAuthGrant, Transport
 from mailops.transports.rotation import activate_credential
 from mailops.transports.wire import Wire
-from tests.examples import make_grant
+from tests.examples import make_grant, make_mailbox
 from tests.factories import make_channel, make_domain, make_message, make_stream, make_transport
 from tests.oauth_server import OAuthServer
 from tests.smtp_server import CertificateAuthority, SmtpServer
@@ -187,7 +187,11 @@ def browser(admin, logged_in):
 def planted(canaries, servers, settings, monkeypatch, tmp_path):
     """A canary in each sealed column there is, in each kind's credential, and in what references lead to."""
     mail, tokens, _ = servers
-    own = {"NotificationChannel": make_channel, "OAuthGrant": make_grant}
+    own = {
+        "NotificationChannel": make_channel,
+        "OAuthGrant": make_grant,
+        "Mailbox": make_mailbox,
+    }
     for model in sealed_models():
         maker = own.get(model.__name__)
         row = maker() if maker else _any_row(model)

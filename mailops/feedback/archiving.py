@@ -18,12 +18,14 @@ def archive(
     envelope_recipients: list[str] | None = None,
     headers: dict[str, str] | None = None,
     transport_id: int | None = None,
+    mailbox_id: int | None = None,
 ) -> None:
     """Store one piece of feedback, once; raises DatabaseError where it could not be kept."""
     recipients = [storable(address, 320) for address in envelope_recipients or []]
     row = RawFeedback(
         source=source,
         transport_id=transport_id,
+        mailbox_id=mailbox_id,
         peer=peer[:100],
         envelope_sender=storable(envelope_sender, 320),
         envelope_recipients=recipients,

@@ -33,7 +33,8 @@ def silences(accepted: Mapping[int, int]) -> list[Silence]:
             "transport_id", flat=True
         )
     )
-    mail = RawFeedback.objects.filter(source=RawFeedback.Source.MAIL)
+    by_mail = [RawFeedback.Source.MAIL, RawFeedback.Source.IMAP]
+    mail = RawFeedback.objects.filter(source__in=by_mail)
     is_mail_heard = mail.filter(received_at__gt=Now() - MAIL_WINDOW).exists()
     found = []
     for transport in sending:
@@ -44,7 +45,7 @@ def silences(accepted: Mapping[int, int]) -> list[Silence]:
                     Silence(transport, _of_webhook(n, endpoints.get(transport.pk)), is_called=True)
                 )
         elif transport.kind == Transport.Kind.SMTP and n >= LEAST_MAILED and not is_mail_heard:
-            sentence = f"It took {n:,} messages in a day, and no mail at all has come to the return-path host for a week: does its MX lead here?"
+            sentence = f"It took {n:,} messages in a day, and no mail at all has come to the return-path host or a mailbox for a week: does its MX lead here?"
             found.append(Silence(transport, sentence, is_called=False))
     return found
 

@@ -1,12 +1,14 @@
 """Celery's hints to read what came in."""
 
 import logging
+from typing import Any
 
 import psycopg
 from celery import shared_task
 from kombu.exceptions import OperationalError
 
-from mailops.feedback import forgetting, processing, soft_bounces
+from mailops.feedback import forgetting, mailbox_reading, processing, soft_bounces
+from mailops.feedback.models import Mailbox
 
 logger = logging.getLogger(__name__)
 
@@ -38,9 +40,33 @@ def forget_old_feedback() -> None:
     forget_old_feedback.delay()
 
 
+@shared_task
+def read_mailboxes() -> None:
+    """Hint that mailboxes are due, one task each: a server that doesn't answer holds up its own alone."""
+    for mailbox_id in Mailbox.objects.due().values_list("pk", flat=True):
+        read_mailbox.delay(mailbox_id)
+
+
+@shared_task
+def read_mailbox(mailbox_id: int) -> None:
+    """Read one mailbox for less than a minute; hand on while there is more."""
+    has_more = mailbox_reading.read_mailbox(mailbox_id)
+    nudge()
+    if has_more:
+        read_mailbox.delay(mailbox_id)
+
+
+def read_mailbox_soon(mailbox_id: int) -> None:
+    _hint(read_mailbox, mailbox_id)
+
+
 def nudge() -> None:
     """Hint that something waits; where the broker is away, the next tick finds it."""
+    _hint(process_feedback)
+
+
+def _hint(task: Any, *arguments: int) -> None:
     try:
-        process_feedback.apply_async(retry=False)
+        task.apply_async(arguments, retry=False)
     except (OperationalError, psycopg.Error, OSError) as error:
         logger.info("no hint could be sent, the next tick reads what waits: %s", error)

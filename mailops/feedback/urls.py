@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from mailops.feedback import public_views, report_views, views
+from mailops.feedback import mailbox_views, public_views, report_views, views
 
 app_name = "feedback"
 
@@ -15,6 +15,12 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("<int:feedback_id>/confirm/", views.feedback_confirm, name="confirm"),
     path("reports/", report_views.report_list, name="reports"),
     path("reports/<int:domain_id>/", report_views.report_detail, name="reports-of"),
+    path("mailboxes/", mailbox_views.mailbox_list, name="mailboxes"),
+    path("mailboxes/add/", mailbox_views.mailbox_add, name="mailbox-add"),
+    path("mailboxes/<int:mailbox_id>/", mailbox_views.mailbox_detail, name="mailbox"),
+    path("mailboxes/<int:mailbox_id>/edit/", mailbox_views.mailbox_edit, name="mailbox-edit"),
+    path("mailboxes/<int:mailbox_id>/test/", mailbox_views.mailbox_test, name="mailbox-test"),
+    path("mailboxes/<int:mailbox_id>/delete/", mailbox_views.mailbox_delete, name="mailbox-delete"),
     path("webhooks/", views.webhook_list, name="webhooks"),
     path("webhooks/of/<int:transport_id>/", views.webhook_detail, name="webhook-of"),
     path("webhooks/of/<int:transport_id>/key/", views.webhook_key, name="webhook-key"),

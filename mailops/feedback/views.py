@@ -18,7 +18,7 @@ from mailops.feedback.confirming import (
     set_key,
 )
 from mailops.feedback.forms import FeedbackFilterForm, KeysetForm, WebhookKeyForm
-from mailops.feedback.models import RawFeedback, WebhookEndpoint, return_path_hosts
+from mailops.feedback.models import Mailbox, RawFeedback, WebhookEndpoint, return_path_hosts
 from mailops.feedback.proving import PROOFS, USER
 from mailops.feedback.replaying import replay
 from mailops.lib.csv_export import stream_csv
@@ -51,6 +51,9 @@ def feedback_list(request: HttpRequest) -> HttpResponse:
             "next": page[PAGE - 1].pk if len(page) > PAGE else None,
             "is_filtered": any(request.GET.values()),
             "quarantined": RawFeedback.objects.quarantined().count(),
+            "tab": "quarantine"
+            if form["state"].value() == RawFeedback.State.QUARANTINED
+            else "list",
         },
         fragment="results",
         status=200 if is_valid else 422,
@@ -146,6 +149,7 @@ def webhook_list(request: HttpRequest) -> HttpResponse:
             "hosts": sorted(return_path_hosts()),
             "listener": settings.MAILOPS_FEEDBACK_LISTENER,
             "last_mail": mail.order_by("-id").first(),
+            "mailboxes": Mailbox.objects.broken_first(),
         },
     )
 

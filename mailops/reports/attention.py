@@ -11,7 +11,8 @@ from mailops.campaigns.models import Campaign
 from mailops.domains.grace import grace_of
 from mailops.domains.models import CheckStatus, Domain, Finding, FindingChange
 from mailops.feedback import silence
-from mailops.feedback.models import RawFeedback
+from mailops.feedback.mailbox_causes import cause_of
+from mailops.feedback.models import Mailbox, RawFeedback
 from mailops.lib.templatetags.navigation import resolve
 from mailops.outbox.doubtful import count_doubtful
 from mailops.outbox.models import EventKind, Message, Status
@@ -37,8 +38,8 @@ class Matter:
 def matters() -> list[Matter]:
     """Return what needs a person: the bad before the doubtful."""
     found = [
-        *_transports(), *_credentials(), *_silent(), *_streams(), *_domains(), *_worsened(), *_campaigns(),
-        *_waiting(),
+        *_transports(), *_credentials(), *_silent(), *_mailboxes(), *_streams(), *_domains(),
+        *_worsened(), *_campaigns(), *_waiting(),
     ]  # fmt: skip
     return sorted(found, key=lambda matter: matter.tone != "bad")
 
@@ -86,6 +87,19 @@ def _silent() -> Iterator[Matter]:
             if one.is_called
             else resolve("feedback:webhooks"),
             "See where it should come in",
+        )
+
+
+def _mailboxes() -> Iterator[Matter]:
+    """Name the mailboxes whose bounces are not heard."""
+    for mailbox in Mailbox.objects.broken().order_by("name")[:SHOWN]:
+        yield Matter(
+            f"Mailbox {mailbox} can't be read",
+            cause_of(mailbox.cause).sentence,
+            resolve("feedback:mailbox", mailbox.pk),
+            "See why, then test it",
+            "bad",
+            mailbox.failing_since_at,
         )
 
 

@@ -48,6 +48,9 @@ ALLOWED = {
     "content/gates/spam.py": ({"create_connection"}, "asks the spam filter that a setting names"),
 }
 
+# file → a client that it brings in, and why that is no way out
+BROUGHT = {"lib/imap.py": "speaks over a socket that egress connected"}
+
 
 def calls_in(tree: ast.AST) -> Iterator[str]:
     for node in ast.walk(tree):
@@ -89,7 +92,7 @@ class TestWaysOut:
         found = {
             name: brought
             for name, tree in trees.items()
-            if name not in ALLOWED and (brought := FORBIDDEN & set(imports_in(tree)))
+            if name not in ALLOWED | BROUGHT and (brought := FORBIDDEN & set(imports_in(tree)))
         }
         assert found == {}
 

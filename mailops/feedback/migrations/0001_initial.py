@@ -3,7 +3,7 @@
 import django.contrib.postgres.fields
 import django.db.models.deletion
 import django.db.models.functions.datetime
-import mailops.feedback.models
+import mailops.feedback.models.webhooks
 from django.db import migrations, models
 
 
@@ -28,7 +28,7 @@ class Migration(migrations.Migration):
                 (
                     "secret",
                     models.CharField(
-                        default=mailops.feedback.models._secret, max_length=40, unique=True
+                        default=mailops.feedback.models.webhooks._secret, max_length=40, unique=True
                     ),
                 ),
                 (

@@ -117,6 +117,10 @@ PILLS: dict[str, Pill] = {
     "feedback:pending": Pill("Waiting", "quiet", "clock"),
     "feedback:processed": Pill("Read", "ok", "check"),
     "feedback:quarantined": Pill("Quarantined", "warn", "warning"),
+    "mailbox:read": Pill("Read", "ok", "check"),
+    "mailbox:waiting": Pill("Not read yet", "quiet", "clock"),
+    "mailbox:failing": Pill("Can't be read", "bad", "error"),
+    "mailbox:off": Pill("Off", "quiet", "minus"),
     "feedback:failed": Pill("Unreadable", "bad", "error"),
     # people, processes, keys
     "active": Pill("Active", "ok", "check"),

@@ -1,7 +1,6 @@
 """What came back, as it came: mail at the return-path host and providers' webhooks."""
 
 import hashlib
-import secrets
 import zlib
 from typing import ClassVar
 
@@ -11,8 +10,6 @@ from django.db import models
 from django.db.models.functions import Now
 from django.urls import reverse
 
-from mailops.lib.sealed import SealedColumns
-from mailops.lib.secrets import Unsealable
 from mailops.transports.models import Transport
 
 MAX_CONTENT = 20_000_000  # octets; what is unpacked of an archived row, whatever it says of itself
@@ -87,6 +84,9 @@ class RawFeedback(models.Model):
     transport = models.ForeignKey(
         "transports.Transport", null=True, on_delete=models.SET_NULL, related_name="+"
     )  # whose webhook it came to
+    mailbox = models.ForeignKey(
+        "feedback.Mailbox", null=True, on_delete=models.SET_NULL, related_name="+"
+    )  # where it was read
     peer = models.CharField(max_length=100, blank=True)
     envelope_sender = models.CharField(max_length=320, blank=True)
     envelope_recipients = ArrayField(models.CharField(max_length=320), default=list)
@@ -127,6 +127,11 @@ class RawFeedback(models.Model):
                 fields=["transport", "-id"], name="raw_feedback_by_transport"
             ),  # last heard
             models.Index(
+                fields=["mailbox", "-id"],
+                name="raw_feedback_by_mailbox",
+                condition=models.Q(mailbox__isnull=False),
+            ),  # what a mailbox held
+            models.Index(
                 fields=["message"], name="raw_feedback_by_message"
             ),  # a message's evidence
         ]
@@ -166,98 +171,3 @@ class RawFeedback(models.Model):
     def raw(self) -> bytes:
         """What came, octet for octet."""
         return zlib.decompressobj().decompress(bytes(self.content), MAX_CONTENT)
-
-
-class AggregateReport(models.Model):
-    """What one receiver tells of a domain's mail in a span of time: who sent it (DMARC), or how TLS went."""
-
-    class Kind(models.TextChoices):
-        DMARC = "dmarc", "DMARC"
-        TLS = "tls", "TLS"
-
-    kind = models.CharField(max_length=5, choices=Kind.choices)
-    organization = models.CharField(max_length=200)
-    report_id = models.CharField(max_length=200)
-    domain = models.ForeignKey("domains.Domain", on_delete=models.CASCADE, related_name="+")
-    policy = models.CharField(max_length=20, blank=True)
-    begins_at = models.DateTimeField()
-    ends_at = models.DateTimeField()
-    succeeded = models.BigIntegerField(default=0)  # TLS sessions
-    failed = models.BigIntegerField(default=0)
-    failures = models.JSONField(default=list)  # their types, the most frequent first
-    raw = models.ForeignKey(RawFeedback, null=True, on_delete=models.SET_NULL, related_name="+")
-
-    class Meta:
-        constraints: ClassVar = [
-            models.UniqueConstraint(
-                fields=["kind", "domain", "organization", "report_id"], name="aggregate_report_once"
-            )
-        ]
-        indexes: ClassVar = [
-            models.Index(fields=["domain", "ends_at"], name="aggregate_report_by_domain")
-        ]  # a domain's last month
-
-    def __str__(self) -> str:
-        return f"{self.get_kind_display()} report of {self.organization}"
-
-
-class ReportedSource(models.Model):
-    """One address that sent in a domain's name, as one report counts it."""
-
-    report = models.ForeignKey(AggregateReport, on_delete=models.CASCADE, related_name="sources")
-    source_ip = models.CharField(max_length=45)
-    count = models.BigIntegerField()
-    passes = models.BooleanField()  # DMARC: SPF or DKIM, aligned
-    dkim_aligned = models.BooleanField()
-    spf_aligned = models.BooleanField()
-    disposition = models.CharField(max_length=20, blank=True)
-    override = models.CharField(max_length=30, blank=True)  # forwarded, mailing_list …
-    header_from = models.CharField(max_length=253, blank=True)
-    dkim_domain = models.CharField(max_length=253, blank=True)
-    dkim_selector = models.CharField(max_length=63, blank=True)
-    spf_domain = models.CharField(max_length=253, blank=True)
-
-
-class SoftBounceScan(models.Model):
-    """How far the ledger was read for mailboxes that refuse one message after another; one row."""
-
-    event_id = models.BigIntegerField(default=0)  # outbox.Event
-
-
-def _secret() -> str:
-    return secrets.token_hex(20)
-
-
-class WebhookEndpoint(SealedColumns):
-    """The address at which one transport's provider tells what became of its mail."""
-
-    sealed_columns = ("key",)
-
-    transport = models.OneToOneField(
-        "transports.Transport", on_delete=models.CASCADE, related_name="+"
-    )
-    secret = models.CharField(max_length=40, unique=True, default=_secret)  # in the address
-    # what its calls are proven by: the provider's signing key, or the password we made; sealed
-    key = models.BinaryField(blank=True, default=b"")
-    topics = ArrayField(
-        models.CharField(max_length=300), default=list
-    )  # SNS topics a person let in
-    last_heard_at = models.DateTimeField(null=True)  # anything, proven or not
-    last_proven_at = models.DateTimeField(null=True)
-    created_at = models.DateTimeField(auto_now_add=True)
-
-    def __str__(self) -> str:
-        return f"Webhook of {self.transport}"
-
-    @property
-    def url(self) -> str:
-        """The whole address, to be pasted at the provider."""
-        path = reverse("feedback:webhook", args=[self.secret])
-        return f"{settings.MAILOPS_BASE_URL.rstrip('/')}{path}"
-
-    def revealed_key(self) -> str:
-        """Return what proves its calls, or an empty string where there is none or it can't be opened."""
-        try:
-            return self.open_from("key").reveal() if self.key else ""
-        except Unsealable:
-            return ""

@@ -1,0 +1,162 @@
+"""IMAP mailboxes that bounces come to, where no return-path host of ours can."""
+
+from datetime import timedelta
+from typing import ClassVar, Self
+
+from django.db import models
+from django.db.models import F, Q
+from django.urls import reverse
+from django.utils import timezone
+
+from mailops.lib.sealed import SealedColumns
+from mailops.transports.models.transport import ClockTimestamp
+
+# Minutes after a reading that failed; the longer, the less a provider takes us for somebody who guesses.
+BACKOFF_MINUTES = (1, 5, 15, 60)
+EVERY = timedelta(seconds=55)  # between readings that went well; the task comes each minute
+LEASE = timedelta(seconds=120)  # longer than a reading may take
+
+
+class MailboxQuerySet(models.QuerySet["Mailbox"]):
+    def due(self) -> Self:
+        """Keep those that are to be read now and that nobody reads, by the database's clock."""
+        now = ClockTimestamp()
+        return self.filter(Q(due_at=None) | Q(due_at__lte=now), is_enabled=True).idle()
+
+    def idle(self) -> Self:
+        return self.filter(Q(reading_until=None) | Q(reading_until__lte=ClockTimestamp()))
+
+    def broken(self) -> Self:
+        return self.filter(is_enabled=True).exclude(cause="")
+
+    def broken_first(self) -> Self:
+        return self.order_by("-is_enabled", "-failures", "name")
+
+
+class Mailbox(SealedColumns):
+    """One folder of one mailbox, and how far it was read."""
+
+    class Security(models.TextChoices):
+        TLS = "tls", "Implicit TLS"  # 993
+        STARTTLS = "starttls", "STARTTLS"  # 143
+        NONE = "none", "None"  # only for an exact pair in MAILOPS_TRUSTED_RELAYS
+
+    class Then(models.TextChoices):
+        FLAG = "flag", "Mark it as read"
+        MOVE = "move", "Move it to another folder"
+        DELETE = "delete", "Delete it"
+
+    sealed_columns = ("password",)
+
+    name = models.CharField(max_length=100, unique=True)
+    host = models.CharField(max_length=253)
+    port = models.PositiveIntegerField(default=993)
+    security = models.CharField(max_length=10, choices=Security.choices, default=Security.TLS)
+    username = models.CharField(max_length=254)
+    password = models.BinaryField(blank=True, default=b"")  # sealed, bound to row and endpoint
+    # instead of a password: the permission that this mailbox's owner gave for sending
+    grant = models.ForeignKey(
+        "transports.OAuthGrant",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+    )
+    folder = models.CharField(max_length=250, default="INBOX")
+    then = models.CharField(max_length=10, choices=Then.choices, default=Then.FLAG)
+    target = models.CharField(max_length=250, blank=True)  # the folder that mails are moved to
+    is_enabled = models.BooleanField(default=True)
+    uid_validity = models.BigIntegerField(null=True)  # numbers count only while it stays the same
+    last_uid = models.BigIntegerField(default=0)  # up to here all is stored and dealt with
+    cause = models.CharField(max_length=30, blank=True)  # why it can't be read, empty where it can
+    detail = models.TextField(blank=True)
+    failures = models.PositiveIntegerField(default=0)  # in a row
+    failing_since_at = models.DateTimeField(null=True)
+    due_at = models.DateTimeField(null=True)
+    reading_until = models.DateTimeField(null=True)  # a process reads it until then
+    last_read_at = models.DateTimeField(null=True)  # without a fault
+    last_mail_at = models.DateTimeField(null=True)  # something new was in it
+    taken = models.BigIntegerField(default=0)  # mails stored, each once
+    known = models.BigIntegerField(default=0)  # met again: after a crash, or numbered anew
+    cut = models.BigIntegerField(default=0)  # larger than what is read of one
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = MailboxQuerySet.as_manager()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["host", "username", "folder"], name="mailbox_folder_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("feedback:mailbox", args=[self.pk])
+
+    @property
+    def sealed_endpoint(self) -> str:
+        """The password opens for this host, port and TLS alone."""
+        return f"imap:{self.host.lower()}:{self.port}:{self.security}"
+
+    @property
+    def address(self) -> str:
+        return f"{self.host}:{self.port}, {'no TLS' if self.security == self.Security.NONE else self.get_security_display()}"
+
+    @property
+    def is_broken(self) -> bool:
+        return self.is_enabled and bool(self.cause)
+
+    @property
+    def state(self) -> str:
+        if not self.is_enabled:
+            return "off"
+        if self.cause:
+            return "failing"
+        return "waiting" if self.last_read_at is None else "read"
+
+    def lease(self) -> bool:
+        """Tell whether this process may read it now; no lock is held while the server is spoken to."""
+        free = type(self).objects.filter(pk=self.pk, is_enabled=True).idle()
+        return bool(free.update(reading_until=ClockTimestamp() + LEASE))
+
+    def begin_anew(self, uid_validity: int) -> None:
+        """Forget how far it was read: its mails have other numbers now. What was stored is known by its octets."""
+        self.uid_validity, self.last_uid = uid_validity, 0
+        self.save(update_fields=["uid_validity", "last_uid"])
+
+    def advance(self, uid: int, *, taken: int, known: int, cut: int) -> None:
+        """Note that everything up to `uid` is stored and dealt with."""
+        rows = type(self).objects.filter(pk=self.pk, uid_validity=self.uid_validity)
+        rows.update(
+            last_uid=uid, taken=F("taken") + taken, known=F("known") + known, cut=F("cut") + cut
+        )
+        if taken:
+            rows.update(last_mail_at=ClockTimestamp())
+        self.last_uid = uid
+
+    def record_reading(self, *, is_done: bool) -> None:
+        """Note that it could be read; it comes again at once where there is more."""
+        type(self).objects.filter(pk=self.pk).update(
+            cause="",
+            detail="",
+            failures=0,
+            failing_since_at=None,
+            due_at=ClockTimestamp() + EVERY if is_done else None,
+            reading_until=None,
+            last_read_at=ClockTimestamp(),
+        )
+
+    def record_failure(self, cause: str, detail: str) -> None:
+        """Note why it could not be read, and let it rest the longer the more often that was."""
+        minutes = BACKOFF_MINUTES[min(self.failures, len(BACKOFF_MINUTES) - 1)]
+        type(self).objects.filter(pk=self.pk).update(
+            cause=cause,
+            detail=detail,
+            failures=F("failures") + 1,
+            failing_since_at=self.failing_since_at or timezone.now(),
+            due_at=ClockTimestamp() + timedelta(minutes=minutes),
+            reading_until=None,
+        )
