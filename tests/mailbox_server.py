@@ -111,7 +111,7 @@ class MailboxServer:
         found = {}
         for name in names:
             _, (count,) = client.select(name, readonly=True)
-            _, told = client.fetch("1:*", "(FLAGS)") if int(count) else ("", [])
+            _, told = client.fetch("1:*", "(FLAGS)") if int(count or 0) else ("", [])
             found[name] = [one.decode().partition("FLAGS ")[2].strip("()") for one in told]
         client.logout()
         return found
