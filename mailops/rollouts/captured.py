@@ -62,7 +62,18 @@ def _sent_lately(stream: Stream) -> list[InUse]:
 
 
 def newest_of_stream(stream: Stream) -> CapturedMessage | None:
-    """Return the newest captured mail that `stream` really sent."""
+    """Return the newest captured mail that `stream` really sent, a probe of it included."""
+    found = [one for one in (_newest_sent(stream), _newest_probe(stream)) if one]
+    return max(found, key=lambda captured: captured.pk, default=None)
+
+
+def _newest_probe(stream: Stream) -> CapturedMessage | None:
+    probes = stream.mail_probes.exclude(captured=None).select_related("captured")
+    probe = probes.order_by("-id").first()
+    return probe.captured if probe else None
+
+
+def _newest_sent(stream: Stream) -> CapturedMessage | None:
     captured: dict[UUID, CapturedMessage] = {}
     rows = CapturedMessage.objects.light().exclude(message_id="").order_by("-id")[:LOOKED_AT]
     for row in rows:

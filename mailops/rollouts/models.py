@@ -9,6 +9,7 @@ from django.db.models.functions import Now
 
 from mailops.campaigns.models import Campaign
 from mailops.rollouts.items import PRODUCTION, TWO_WEEKS, Item
+from mailops.transports.models import Stream
 
 
 class ChecklistQuerySet(models.QuerySet["Checklist"]):
@@ -184,8 +185,17 @@ class Override(models.Model):
         return "\n".join(self.objections)
 
 
+class MailProbeQuerySet(models.QuerySet["MailProbe"]):
+    def newest_of(self, stream: Stream) -> Self:
+        """Keep the last probe through each transport that `stream` still uses."""
+        used = self.filter(stream=stream, transport__routes__stream=stream)
+        return used.order_by("transport", "-id").distinct("transport")
+
+
 class MailProbe(models.Model):
     """A message sent through one transport of a stream to see what a receiver makes of it."""
+
+    objects = MailProbeQuerySet.as_manager()
 
     class Result(models.TextChoices):
         WAITING = "waiting", "On its way"  # not captured yet

@@ -53,6 +53,16 @@ def probe_detail(request: HttpRequest, probe_id: int) -> HttpResponse:
 
 
 @needs(Act.SEE)
+def stream_probes(request: HttpRequest, stream_id: int) -> HttpResponse:
+    """Show what a receiver made of the newest probe through each transport of a stream."""
+    stream = get_object_or_404(Stream.objects.select_related("domain"), pk=stream_id)
+    newest = MailProbe.objects.newest_of(stream).select_related("stream", "transport")
+    probes = sorted((settle_probe(probe) for probe in newest), key=lambda probe: -probe.pk)
+    context = {"stream": stream, "probes": probes}
+    return render_page(request, "rollouts/stream_probes.html", context, fragment="stream-probes")
+
+
+@needs(Act.SEE)
 def captured_verdict(request: HttpRequest, captured_id: int) -> HttpResponse:
     captured = get_object_or_404(CapturedMessage, pk=captured_id)
     context = {"captured": captured, "verdict": verdict_on(captured).as_values()}

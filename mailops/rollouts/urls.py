@@ -15,6 +15,7 @@ urlpatterns = [
     path("items/<int:item_id>/sign/", views.item_sign, name="sign"),
     path("domains/<int:domain_id>/panel/", views.domain_panel, name="domain-panel"),
     path("streams/<int:stream_id>/prove/", proof_views.probe_send, name="prove"),
+    path("streams/<int:stream_id>/probes/", proof_views.stream_probes, name="stream-probes"),
     path("probes/<int:probe_id>/", proof_views.probe_detail, name="mail-probe"),
     path("captured/<int:captured_id>/", proof_views.captured_verdict, name="captured-verdict"),
     path("campaigns/<int:campaign_id>/launch/", launch_views.campaign_launch, name="launch"),

@@ -7,6 +7,7 @@ from mailops.domains import signing
 from mailops.domains.signing_keys import begin_signing, make_key
 from mailops.rollouts.mail_probing import send_probe, settle_probe, verdict_on
 from mailops.rollouts.models import MailProbe
+from mailops.rollouts.probes.authentication import authentication
 from tests.factories import make_captured
 
 TO = "probe+alignment@sandbox.example"
@@ -95,7 +96,45 @@ def test_odd_mail_is_judged_and_never_passes(good, content):
     assert verdict_on(make_captured(content, client="192.0.2.9")).result == "fail"
 
 
+class TestChecklist:
+    def test_a_captured_probe_that_passes_holds(self, stream, key, operator):
+        prove(stream, operator)
+        proof = authentication(stream)
+        assert proof.is_ok, proof
+        assert "the newest captured mail passes DMARC" in proof.sentence
+
+    def test_one_that_a_receiver_would_refuse_says_by_what(self, stream, operator, good):
+        transport = stream.transport
+        transport.return_path_host = "bounces.other.example"
+        transport.save()
+        prove(stream, operator, transport)
+        proof = authentication(stream)
+        assert proof.is_ok is False
+        assert "fails DMARC: SPF of bounces.other.example: none, not aligned" in proof.sentence
+
+    def test_silence_says_nothing(self, stream, operator, good):
+        captured = prove(stream, operator).captured
+        good.is_failing = True
+        assert verdict_on(captured).result == "unknown"
+        assert authentication(stream).is_ok
+
+
 class TestPages:
+    def test_the_stream_shows_the_newest_probe_through_each_transport(
+        self, stream, key, logged_in, oncall, viewer
+    ):
+        client, panel = logged_in(viewer), f"/rollouts/streams/{stream.pk}/probes/"
+        assert panel in client.get(f"/transports/streams/{stream.pk}/").content.decode()
+        assert "No probe was sent yet" in client.get(panel).content.decode()
+        first, last = prove(stream, oncall), prove(stream, oncall)
+        page = client.get(panel, headers={"HX-Request": "true"}).content.decode()
+        assert "<html" not in page
+        assert "DKIM mo1" in page
+        assert f"/rollouts/probes/{last.pk}/" in page
+        assert f"/rollouts/probes/{first.pk}/" not in page
+        assert "Send a probe" not in page
+        assert "Send a probe" in logged_in(oncall).get(panel).content.decode()
+
     def test_a_person_sends_one_and_sees_the_verdict(self, stream, key, logged_in, oncall):
         client, url = logged_in(oncall), f"/rollouts/streams/{stream.pk}/prove/"
         assert client.get(url).status_code == 200

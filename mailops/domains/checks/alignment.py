@@ -23,13 +23,6 @@ RFC = "RFC 9989 section 4.4"
 WORKS = {CheckStatus.OK: True, CheckStatus.WARNING: True, CheckStatus.ERROR: False}
 
 
-def is_aligned(walk: TreeWalk, other: str, asks: Asks, *, is_strict: bool) -> bool:
-    """Tell whether `other`, a return-path host or a DKIM domain, is aligned with the header From's domain."""
-    if other == walk.domain or is_strict:
-        return other == walk.domain
-    return walk_tree(other, asks).organizational_domain == walk.organizational_domain
-
-
 @dataclass(frozen=True)
 class Facts:
     """What alignment rests on beside the records themselves; kept on the domain."""

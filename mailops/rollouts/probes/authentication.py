@@ -3,15 +3,13 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
-import dkim
 from django.utils import timezone
 
-from mailops.domains.checks.alignment import is_aligned
-from mailops.domains.checks.dmarc import walk_tree
 from mailops.domains.models import CheckStatus, Domain, Finding
-from mailops.lib.dns_answers import Asks
-from mailops.lib.resolver import Memo, resolve
+from mailops.domains.proving import Sign
+from mailops.protocol.alignment import Result
 from mailops.rollouts.captured import newest_of_stream
+from mailops.rollouts.mail_probing import verdict_on
 from mailops.rollouts.probes.proof import Proof
 from mailops.sandbox.models import CapturedMessage
 from mailops.transports.models import Stream
@@ -39,7 +37,7 @@ def authentication(stream: Stream) -> Proof:
     captured = newest_of_stream(stream)
     problems = [*_broken(findings), *_misaligned(domain, captured)]
     data["captured message"] = captured.pk if captured else None
-    seen = "the newest captured mail is aligned" if captured else "alignment was computed"
+    seen = "the newest captured mail passes DMARC" if captured else "alignment was computed"
     well = f"The checks of {domain} hold, and {seen}."
     return Proof.over(problems, well=well, data=data)
 
@@ -56,7 +54,7 @@ def _broken(findings: list[Finding]) -> Iterator[tuple[str, str]]:
 
 
 def _misaligned(domain: Domain, captured: CapturedMessage | None) -> Iterator[tuple[str, str]]:
-    """Yield why DMARC would not pass for what was captured: neither its return path nor a signature is aligned."""
+    """Yield why what was captured would not pass at a receiver."""
     if captured is None:
         return
     header_domain = captured.header_from.rpartition("@")[2].strip("<> ").lower()
@@ -65,35 +63,18 @@ def _misaligned(domain: Domain, captured: CapturedMessage | None) -> Iterator[tu
             f"The newest captured mail says it is from {header_domain}.",
             f"Use an identity of {domain}.",
         )
-    asks = Memo(resolve)
-    walk = walk_tree(domain.name, asks)
-    record = walk.policy_step.record if walk.policy_step else None
-    sender = captured.envelope_sender.rpartition("@")[2].lower()
-    by_spf = is_aligned(walk, sender, asks, is_strict=bool(record and record.is_spf_strict))
-    signer = signing_domain(captured.content, asks)
-    by_dkim = bool(signer) and is_aligned(
-        walk, signer, asks, is_strict=bool(record and record.is_dkim_strict)
-    )
-    if walk.failure is None and not by_spf and not by_dkim:
+    verdict = verdict_on(captured)
+    if verdict.result == Result.FAIL:
+        signs = "; ".join(_told(sign) for sign in verdict.signs)
         yield (
-            f"The newest captured mail has the return path {sender}, which is not aligned with {domain}, and no aligned signature that verifies.",
-            f"Use a return path under {domain}, or let the transport sign with a key of {domain}.",
+            f"The newest captured mail fails DMARC: {signs or verdict.sentence}.",
+            f"Use a return path under {domain} whose SPF lets the transport in, or let the transport sign with a key of {domain}.",
         )
 
 
-def signing_domain(content: bytes, asks: Asks) -> str:
-    """Return the d= of the mail's DKIM signature where it verifies, else nothing."""
-
-    def fetch(name: bytes, timeout: float = 0) -> bytes | None:  # noqa: ARG001 - dkimpy gives both
-        values = asks(name.decode("ascii", "replace"), "TXT").values
-        return values[0].encode() if values else None
-
-    signature = dkim.DKIM(content)
-    try:
-        verifies = signature.verify(dnsfunc=fetch)
-    except (dkim.DKIMException, ValueError, KeyError):
-        return ""  # an odd signature is none
-    return str(signature.domain.decode("ascii", "replace")).lower() if verifies else ""
+def _told(sign: Sign) -> str:
+    aligned = "aligned" if sign.is_aligned else "not aligned"
+    return f"{sign.name} of {sign.domain}: {sign.result}, {aligned}"
 
 
 def active_domains(stream: Stream) -> Proof:  # noqa: ARG001 - the whole installation's domains
