@@ -12,6 +12,7 @@ MODULES = (
     "brokers",
     "clocks",
     "hours",
+    "rotation",
     "presses",
     "sinks",
     "peers",
