@@ -24,8 +24,15 @@ class Preset:
     rate_per_minute: int | None = None
     limits: str = ""  # what a person should know of them
     dkim_selectors: tuple[str, ...] = ()
+    unconfirmed: frozenset[str] = frozenset()  # facts that no documentation was found for
 
 
+_UNCONFIRMED = (
+    "mailops could not compare these settings with the provider's own documentation: "
+    "check host, port and log-in there, then test the connection."
+)
+
+# Compared with the providers' documentation in November 2026, but for what is named `unconfirmed`.
 _SMTP = (
     Preset(
         key="smtp",
@@ -51,7 +58,7 @@ _SMTP = (
         key="postmark",
         name="Postmark",
         host="smtp.postmarkapp.com",
-        login="The server token is both the user name and the password.",
+        login="The server token is both the user name and the password. Broadcast streams have a host of their own, smtp-broadcasts.postmarkapp.com; there is no port 465.",
         spf_include="spf.mtasv.net",
     ),
     Preset(
@@ -68,13 +75,15 @@ _SMTP = (
         login="Your address, and an app password (it needs two-step verification).",
         spf_include="_spf.google.com",
         daily_quota=500,
-        warning="Gmail lets one account write to 500 recipients a day: it is for people, not for applications.",
+        warning="Gmail lets one account write to 500 recipients a day (2,000 with Workspace): it is for people, not for applications.",
     ),
     Preset(
         key="sendpigeon",
         name="SendPigeon",
         host="smtp.sendpigeon.dev",
         login="The API key is the password.",
+        warning=_UNCONFIRMED,
+        unconfirmed=frozenset({"host", "port", "login"}),
     ),
     Preset(
         key="getmailer",
@@ -82,6 +91,8 @@ _SMTP = (
         host="smtp.getmailer.com",
         username="apikey",
         login="The user name is the word “apikey”; the API key is the password.",
+        warning=_UNCONFIRMED,
+        unconfirmed=frozenset({"host", "port", "login"}),
     ),
 )
 
@@ -98,6 +109,7 @@ def _of_api(api: Api) -> Preset:
         rate_per_minute=api.rate_per_minute,
         limits=api.limits,
         warning=api.warning,
+        unconfirmed=api.unconfirmed,
     )
 
 

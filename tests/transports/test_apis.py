@@ -1,6 +1,7 @@
 """Every provider that anymail can send through, with a credential from a row, against a double of its API."""
 
 import base64
+import dataclasses
 import pkgutil
 import threading
 
@@ -14,6 +15,7 @@ from mailops.transports.kinds import open_session
 from mailops.transports.kinds.apis import APIS, api_url
 from mailops.transports.kinds.http_api import HttpApiSession
 from mailops.transports.kinds.smtp_connection import Login
+from mailops.transports.kinds.smtp_lines import objection_to
 from mailops.transports.models import Transport
 from mailops.transports.sessions import Envelope, Phase, SessionFault, SessionLost
 from tests.outbox.test_mime import LOGO, TERMS, content_with
@@ -471,3 +473,28 @@ class TestOpen:
         session = session_of("resend")
         double.answer = Answer(200, {"id": "1"}, {"Connection": "close"})
         assert [send(session).reply.code for _ in range(2)] == [250, 250]
+
+
+class TestFacts:
+    def test_what_is_not_confirmed_is_named_and_nothing_else(self):
+        for api in APIS.values():
+            assert api.unconfirmed <= {field.name for field in dataclasses.fields(api)}
+            for name in api.unconfirmed:
+                assert getattr(api, name), (api.kind, name)
+
+    def test_no_mail_is_refused_by_a_limit_that_is_not_confirmed(self):
+        assert APIS["postmark"].size_limit == 10_000_000
+        assert APIS["mandrill"].size_limit is None
+        large = Envelope("a@x.example", "b@y.example", size=300_000_000)
+        for api in APIS.values():
+            extensions = {"8BITMIME": "", "SMTPUTF8": "", "SIZE": str(api.size_limit or "")}
+            assert (objection_to(large, extensions) is None) == (api.size_limit is None)
+
+    @pytest.mark.django_db
+    def test_pages_say_so(self, admin, logged_in):
+        def page(preset):
+            return logged_in(admin).get("/transports/add/", {"preset": preset}).content.decode()
+
+        assert "compare it with what MailerSend" in page("mailersend_api")
+        assert "could not confirm" not in page("postmark_api")
+        assert "could not compare these settings" in page("getmailer")

@@ -55,7 +55,7 @@ class AnymailSession(Session):
         self.api, self._login, self._patience = api, login, patience
         self._backend: AnymailBaseBackend | None = None
         self._envelope: Envelope | None = None
-        self._extensions = {"8BITMIME": "", "SMTPUTF8": "", "SIZE": str(api.max_megabytes * 10**6)}
+        self._extensions = {"8BITMIME": "", "SMTPUTF8": "", "SIZE": str(api.size_limit or "")}
 
     def offer(self, envelope: Envelope) -> Offer:
         if self._backend is None:
