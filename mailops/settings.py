@@ -142,6 +142,44 @@ MAILOPS_CHROMIUM = env.read(
 )
 # SpamAssassin's spamd, asked what it thinks of a mail; empty: not asked
 MAILOPS_SPAMD = env.read("MAILOPS_SPAMD", parse.listener, "", fix="give host:port of spamd")
+# ClamAV's clamd, asked whether a file is infected before a template has it; empty: nobody is asked
+MAILOPS_CLAMAV: str = env.read(
+    "MAILOPS_CLAMAV",
+    parse.listener_or_socket,
+    "",
+    fix="give host:port or the path of clamd's socket",
+)
+if MAILOPS_CLAMAV and not MAILOPS_CLAMAV.startswith("/"):
+    MAILOPS_TRUSTED_RELAYS |= {parse.host_and_port(MAILOPS_CLAMAV)}  # whoever names it trusts it
+# MB of a file that goes with a mail, and of all of them: on the way they grow by 37 %, and a mail of 10 MB is too big
+MAILOPS_FILE_MB: int = env.read(
+    "MAILOPS_FILE_MB", parse.mail_megabytes, 5, fix="give MB, 1 to 7; link to what is larger"
+)
+MAILOPS_FILES_MB: int = env.read(
+    "MAILOPS_FILES_MB", parse.mail_megabytes, 7, fix="give MB, 1 to 7; link to what is larger"
+)
+MAILOPS_FILE_TYPES: list[str] = env.read(
+    "MAILOPS_FILE_TYPES",
+    parse.file_endings,
+    [
+        "png",
+        "jpg",
+        "jpeg",
+        "gif",
+        "webp",
+        "pdf",
+        "txt",
+        "csv",
+        "ics",
+        "vcf",
+        "docx",
+        "xlsx",
+        "pptx",
+        "odt",
+        "ods",
+    ],
+    fix="give endings, without dots, such as png,jpg,pdf",
+)
 MAILOPS_EXTRA_CA_FILE: Path | None = env.read(
     "MAILOPS_EXTRA_CA_FILE",
     parse.certificates,
@@ -459,6 +497,7 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
         "schedule": 5.0,
     },
     "count-replies": {"task": "mailops.outbox.tasks.count_replies", "schedule": 2.0},
+    "unused-files": {"task": "mailops.content.tasks.drop_unused_files", "schedule": 3600.0},
     "continue-settling": {"task": "mailops.outbox.tasks.continue_settling", "schedule": 20.0},
     "old-relay-logs": {"task": "mailops.outbox.tasks.forget_old_relay_logs", "schedule": 3600.0},
     "continue-preflights": {

@@ -82,6 +82,7 @@ def _of_filed(filed: Filed) -> Asked:
         "syntax": filed.syntax,
         "kind": filed.kind,
         "layout": layouts.first() if filed.layout else None,
+        "files": filed.files,
     }
     return Asked(filed.name, sources, filed.sample)
 

@@ -1,11 +1,13 @@
 """Looks a draft over before it is sent: what stops it, and what a person should know."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from mailops.content.composing import CONTENT, Composed, Uncomposable, compose, without_blocks
+from mailops.content.files import File
 from mailops.content.gates import problems_of
+from mailops.content.gates.files import missing_files
 from mailops.content.gates.finding import Problem, found
 from mailops.content.gates.mail import GMAIL_CUTS_AT, preheader_of
 from mailops.content.gates.page import Page
@@ -34,6 +36,7 @@ class Sources:
     syntax: str = Syntax.HTML
     kind: str = MailTemplate.Kind.MAIL
     layout: MailTemplate | None = None
+    files: Sequence[File] = ()
 
     @property
     def is_mail(self) -> bool:
@@ -69,6 +72,8 @@ class Look:
     compiled: str = ""  # the HTML that is rendered, Liquid left
     parts: list[list[int]] = field(default_factory=list)  # the versions of layout and blocks
     preheader: str = ""
+    files: list[File] = field(default_factory=list)  # what goes with it
+    shown: set[str] = field(default_factory=set)  # its own files that the source shows
 
     @property
     def errors(self) -> list[Problem]:
@@ -121,7 +126,11 @@ def look_over(
         return Look(problems, [], None)
     try:
         composed = compose(
-            draft.standing_alone, syntax=draft.syntax, layout=draft.layout, replaced=replaced
+            draft.standing_alone,
+            syntax=draft.syntax,
+            layout=draft.layout,
+            replaced=replaced,
+            files=draft.files,
         )
     except Uncomposable as error:
         return Look([_of_mistake(mistake) for mistake in error.mistakes], [], None)
@@ -140,10 +149,17 @@ def look_over(
         is_whole=draft.is_mail,
     )
     problems = [*_unknown(draft, composed, sample), *map(_of_mistake, composed.doubts)]
-    problems += problems_of(page)
+    problems += [*missing_files(composed.missing), *problems_of(page)]
     problems.sort(key=lambda problem: (not problem.is_error, problem.is_note))
     return Look(
-        problems, sorted(names), rendered, composed.html, composed.parts, preheader_of(page)
+        problems,
+        sorted(names),
+        rendered,
+        composed.html,
+        composed.parts,
+        preheader_of(page),
+        composed.files,
+        composed.shown,
     )
 
 

@@ -1,10 +1,11 @@
 """Puts a mail together from its own source, its layout and its blocks, and compiles that to the HTML that is rendered."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from mailops.content.child import CompileFault
+from mailops.content.files import File, Reference, merged, of_part, resolve
 from mailops.content.hardening import harden
 from mailops.content.inlining import inline_styles
 from mailops.content.limits import MAX_SOURCE
@@ -30,6 +31,29 @@ class Composed:
     html: str  # compiled, Liquid left
     parts: list[list[int]] = field(default_factory=list)  # [template, number] of layout and blocks
     doubts: list[Mistake] = field(default_factory=list)
+    files: list[File] = field(default_factory=list)  # its own, and those of layout and blocks
+    shown: set[str] = field(default_factory=set)  # its own files that its source shows
+    missing: list[Reference] = field(default_factory=list)  # what it shows and doesn't have
+
+
+@dataclass
+class _Parts:
+    """The layout and the blocks met so far, and the files they bring."""
+
+    replaced: TemplateVersion | None
+    uses: dict[int, int] = field(default_factory=dict)
+    files: list[File] = field(default_factory=list)
+
+    def source_of(self, version: TemplateVersion) -> str:
+        self.uses[version.template_id] = version.number
+        files = of_part(version)
+        self.files += files
+        return resolve(version.source or version.html, files).html
+
+    def newest(self, template: MailTemplate) -> TemplateVersion | None:
+        if self.replaced is not None and self.replaced.template_id == template.pk:
+            return self.replaced
+        return template.latest_version
 
 
 @dataclass
@@ -60,20 +84,24 @@ def compose(
     syntax: str = Syntax.HTML,
     layout: MailTemplate | None = None,
     replaced: TemplateVersion | None = None,
+    files: Sequence[File] = (),
 ) -> Composed:
-    """Return what is rendered for a mail whose own source is `html`; raise Uncomposable.
+    """Return what is rendered for a mail whose own source is `html` and which has `files`; raise Uncomposable.
 
     `replaced` stands for the newest version of its template: what a change of a layout or block would make of the mail.
     """
-    uses: dict[int, int] = {}
+    own = resolve(html, files)
+    met = _Parts(replaced)
     page = _Page()
-    for text, line, is_own in _laid_out(html, layout, uses, replaced):
+    for text, line, is_own in _laid_out(own.html, layout, met):
         page.add(text, line, counts=is_own)
     if len(page.text) > 2 * MAX_SOURCE:
         raise Uncomposable([Mistake("With its layout and blocks the mail is too long.", 1)])
-    parts = [[template, number] for template, number in sorted(uses.items())]
+    parts = [[template, number] for template, number in sorted(met.uses.items())]
+    composed = Composed("", parts, files=merged([*files, *met.files]))
+    composed.shown, composed.missing = own.used, own.missing
     if not html.strip():
-        return Composed("", parts)
+        return composed
     try:
         compiled = compile_mjml(page.text) if syntax == Syntax.MJML else inline_styles(page.text)
     except WrongSource as error:
@@ -81,7 +109,9 @@ def compose(
     except CompileFault as error:
         raise Uncomposable([Mistake(_sentence(error), 1)]) from error
     doubts = find_mistakes(page.text) if syntax == Syntax.MJML else []
-    return Composed(harden(compiled), parts, [_at_home(doubt, page) for doubt in doubts])
+    composed.html = harden(compiled)
+    composed.doubts = [_at_home(doubt, page) for doubt in doubts]
+    return composed
 
 
 def _at_home(mistake: Mistake, page: _Page) -> Mistake:
@@ -94,58 +124,46 @@ def _sentence(error: CompileFault) -> str:
 
 
 def _laid_out(
-    html: str, layout: MailTemplate | None, uses: dict[int, int], replaced: TemplateVersion | None
+    html: str, layout: MailTemplate | None, met: _Parts
 ) -> Iterator[tuple[str, int, bool]]:
     """Yield stretches of source, each with its line in the mail's own source, and whether they are its own."""
     if layout is None:
-        yield from _expanded(html, uses, replaced)
+        yield from _expanded(html, met)
         return
-    version = _newest(layout, replaced)
+    version = met.newest(layout)
     if version is None:
         raise Uncomposable([Mistake(f"The layout “{layout}” is not published yet.", 1)])
-    uses[layout.pk] = version.number
-    frame = version.source or version.html
+    frame = met.source_of(version)
     place = CONTENT.search(frame)
     if place is None:
         raise Uncomposable([Mistake(f"The layout “{layout}” has no {{{{ content }}}}.", 1)])
-    for text, _, _ in _expanded(frame[: place.start()], uses, replaced):
+    for text, _, _ in _expanded(frame[: place.start()], met):
         yield text, 1, False
-    yield from _expanded(html, uses, replaced)
+    yield from _expanded(html, met)
     last = html.count("\n") + 1
-    for text, _, _ in _expanded(frame[place.end() :], uses, replaced):
+    for text, _, _ in _expanded(frame[place.end() :], met):
         yield text, last, False
 
 
-def _expanded(
-    source: str, uses: dict[int, int], replaced: TemplateVersion | None, depth: int = 0
-) -> Iterator[tuple[str, int, bool]]:
+def _expanded(source: str, met: _Parts, depth: int = 0) -> Iterator[tuple[str, int, bool]]:
     at, line = 0, 1
     for match in RENDER.finditer(source):
         before = source[at : match.start()]
         yield before, line, depth == 0
         line += before.count("\n")
-        for text, _, _ in _block(match[2], line, uses, replaced, depth):
+        for text, _, _ in _block(match[2], line, met, depth):
             yield text, line, False
         line += match[0].count("\n")
         at = match.end()
     yield source[at:], line, depth == 0
 
 
-def _block(
-    name: str, line: int, uses: dict[int, int], replaced: TemplateVersion | None, depth: int
-) -> Iterator[tuple[str, int, bool]]:
+def _block(name: str, line: int, met: _Parts, depth: int) -> Iterator[tuple[str, int, bool]]:
     block = MailTemplate.objects.filter(name=name, kind=MailTemplate.Kind.BLOCK).first()
-    version = _newest(block, replaced) if block else None
+    version = met.newest(block) if block else None
     if block is None or version is None:
         what = "There is no block" if block is None else "Not published yet is the block"
         raise Uncomposable([Mistake(f"{what} “{name}”.", line)])
-    if depth >= MAX_DEPTH or len(uses) >= MAX_PARTS:
+    if depth >= MAX_DEPTH or len(met.uses) >= MAX_PARTS:
         raise Uncomposable([Mistake(f"Blocks in blocks do not end at “{name}”.", line)])
-    uses[block.pk] = version.number
-    yield from _expanded(version.source or version.html, uses, replaced, depth + 1)
-
-
-def _newest(template: MailTemplate, replaced: TemplateVersion | None) -> TemplateVersion | None:
-    if replaced is not None and replaced.template_id == template.pk:
-        return replaced
-    return template.latest_version
+    yield from _expanded(met.source_of(version), met, depth + 1)

@@ -10,6 +10,7 @@ from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
 from mailops.content.checking import Look, look_over
 from mailops.content.differing import Line, State, compare_rendered
+from mailops.content.files import merged, own_files
 from mailops.content.models import MailTemplate, TemplateVersion
 from mailops.content.publishing import next_number
 
@@ -73,6 +74,7 @@ def _sources(version: TemplateVersion) -> dict[str, Any]:
         "syntax": version.syntax,
         "kind": version.template.kind,
         "layout": version.template.layout,
+        "files": own_files(version),
     }
 
 
@@ -105,6 +107,7 @@ def _republish(
         else words
         for language, words in latest.variants.items()
     }
+    files = [file for look in (change.look, *change.variants.values()) for file in look.files]
     note = f"With {part}."
     release = TemplateVersion.objects.create(
         template=template,
@@ -116,6 +119,7 @@ def _republish(
         syntax=latest.syntax,
         parts=change.look.parts,
         variants=variants,
+        files=[file.as_json() for file in merged(files)],
         sample=latest.sample,
         variables=change.look.variables,
         content_hash=latest.content_hash,

@@ -2,11 +2,12 @@
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from mailops.content.checking import Look, look_over, sample_data
+from mailops.content.files import File, files_of_draft, files_of_version
 from mailops.content.gates.links import addresses_in
 from mailops.content.models import MailTemplate, TemplateVersion
 from mailops.content.rendering import Rendered, RenderError, compile_sources, parse
@@ -26,6 +27,7 @@ class State:
     text: str
     sample: dict[str, Any]
     compiled: str = ""  # what is rendered; empty: the HTML itself
+    files: Sequence[File] = ()
 
     @classmethod
     def empty(cls) -> "State":
@@ -40,6 +42,7 @@ class State:
             version.text,
             version.sample,
             version.html,
+            files_of_version(version),
         )
 
     @classmethod
@@ -52,6 +55,7 @@ class State:
             template.draft_text,
             template.sample,
             look.compiled,
+            look.files or files_of_draft(template),
         )
 
     def rendered(self, sample: dict[str, Any]) -> Rendered:
@@ -77,6 +81,7 @@ def _look(template: MailTemplate) -> Look:
         syntax=template.syntax,
         kind=template.kind,
         layout=template.layout,
+        files=files_of_draft(template),
     )
 
 
@@ -98,6 +103,7 @@ def compare_rendered(old: State, new: State) -> list[tuple[str, list[Line]]]:
     before, after = (_rendered(side, new.sample) for side in (old, new))
     pairs = [
         ("Text as it arrives", before.text, after.text),
+        ("Files", _files(old), _files(new)),
         ("Links", _links(before), _links(after)),
         ("Variables", "\n".join(old.variables()), "\n".join(new.variables())),
     ]
@@ -115,6 +121,10 @@ def _rendered(state: State, sample: dict[str, Any]) -> Rendered:
 
 def _links(rendered: Rendered) -> str:
     return "\n".join(addresses_in(rendered))
+
+
+def _files(state: State) -> str:
+    return "\n".join(sorted(file.line for file in state.files))
 
 
 def _lines(old: str, new: str) -> Iterator[Line]:

@@ -15,8 +15,10 @@ from mailops.content import desk
 from mailops.content.checking import Look, Problem, Sources, look_over
 from mailops.content.differing import State, compare
 from mailops.content.drafting import DraftConflict, save_draft
+from mailops.content.files import shown_elsewhere
 from mailops.content.forms import DraftForm, FillForm, LookForm
 from mailops.content.framing import framed
+from mailops.content.gates.files import doubtful_files
 from mailops.content.models import MailTemplate, Preview
 from mailops.content.people import Person, lacking, the_people
 from mailops.content.publishing import sources_of
@@ -139,8 +141,10 @@ def _page(
     person, refusal = _person(fill_form, look)
     if person is not None:
         look = _filled(look, sources, draft["sample"], person)
-    if look.rendered is not None and template.is_mail:
-        look.problems.extend(lacking(Sources(**sources)))
+    if look.rendered is not None:
+        look.problems.extend(lacking(Sources(**sources)) if template.is_mail else [])
+        shown = look.shown.union(*shown_elsewhere(template, draft["language"]))
+        look.problems.extend(doubtful_files(template, shown))
     refused = [
         Problem(str(error), is_error=True, part=name)
         for name, errors in form.errors.items()

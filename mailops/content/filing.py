@@ -1,9 +1,11 @@
 """Writes templates as files, and reads them back as drafts, so that a team can keep them in git.
 
 Each template is a folder: template.yaml (what it is), source.html or source.mjml, text.txt where it is written by hand,
-sample.yaml, and source.de.html, text.de.txt for further languages. File names are ours, so no file can lead elsewhere.
+sample.yaml, and source.de.html, text.de.txt for further languages; what goes with the mail is in files/. File names are
+ours, or those that mailops would give an upload, so no file can lead elsewhere.
 """
 
+import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,12 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from django.conf import settings
 from django.db import transaction
 from django.forms import ValidationError
 from django.utils.text import slugify
 
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
+from mailops.content.enclosing import MAX_FILES, RefusedFile, examine, keep, put_in
+from mailops.content.file_types import clean_name
+from mailops.content.files import File, contents_of, files_of_draft
 from mailops.content.forms import SampleField
 from mailops.content.languages import language_tags
 from mailops.content.limits import MAX_SOURCE
@@ -24,8 +30,12 @@ from mailops.content.models import MailTemplate, Syntax
 
 MAX_META = 256 * 1024  # octets of a YAML file
 MAX_FOLDERS = 2_000
-_META, _SAMPLE = "template.yaml", "sample.yaml"
+_META, _SAMPLE, _FILES = "template.yaml", "sample.yaml", "files"
+_SHOWN, _ATTACHED = "shown", "attached"
 _ENDINGS = {Syntax.HTML.value: "html", Syntax.MJML.value: "mjml"}
+
+
+_NOT_META = frozenset({"languages", "files", "contents"})
 
 
 class BadFile(Exception):
@@ -48,6 +58,8 @@ class Filed:
     text: str = ""
     sample: dict[str, Any] = field(default_factory=dict)
     languages: dict[str, dict[str, str]] = field(default_factory=dict)
+    files: list[File] = field(default_factory=list)
+    contents: dict[str, bytes] = field(default_factory=dict, compare=False)  # by their hashes
 
     @classmethod
     def of(cls, template: MailTemplate) -> "Filed":
@@ -72,6 +84,7 @@ class Filed:
                 }
                 for each in template.variants.order_by("language")
             },
+            files=files_of_draft(template),
         )
 
 
@@ -97,7 +110,9 @@ def export_templates(folder: Path) -> list[Path]:
         slug = slugify(template.name) or f"template-{template.pk}"
         slug = slug if slug not in taken else f"{slug}-{template.pk}"
         taken.add(slug)
-        _write(Filed.of(template), folder / slug)
+        filed = Filed.of(template)
+        filed.contents = contents_of(filed.files)
+        _write(filed, folder / slug)
         written.append(folder / slug)
     return written
 
@@ -112,8 +127,10 @@ def _write(filed: Filed, folder: Path) -> None:
     meta = {
         name: value
         for name, value in filed.__dict__.items()
-        if name not in {"source", "text", "sample", "languages"}
+        if name not in {"source", "text", "sample", *_NOT_META}
     }
+    if filed.files:
+        meta["files"] = {f.name: _SHOWN if f.is_inline else _ATTACHED for f in filed.files}
     if filed.languages:
         meta["languages"] = {
             language: {"subject": words["subject"], "also_for": words["also_for"]}
@@ -130,6 +147,17 @@ def _write(filed: Filed, folder: Path) -> None:
             path.write_text(content, encoding="utf-8", newline="")
         else:
             path.unlink(missing_ok=True)
+    _write_files(filed, folder / _FILES)
+
+
+def _write_files(filed: Filed, folder: Path) -> None:
+    names = {file.name for file in filed.files}
+    for old in folder.iterdir() if folder.is_dir() else ():
+        if old.is_file() and old.name not in names:
+            old.unlink()
+    for file in filed.files:
+        folder.mkdir(exist_ok=True)
+        (folder / file.name).write_bytes(filed.contents[file.sha256])
 
 
 def _as_yaml(value: Any) -> str:
@@ -153,15 +181,15 @@ def read_templates(folder: Path) -> list[Filed]:
 
 def read_template(folder: Path, root: Path) -> Filed:
     meta = _yaml_of(folder / _META, root)
-    known = {name: kind for name, kind in Filed.__annotations__.items() if name != "languages"}
+    known = {name for name in Filed.__annotations__ if name not in _NOT_META}
     for name, value in meta.items():
-        if name == "languages":
+        if name in {"languages", "files"}:
             continue
         if name not in known or name in {"source", "text", "sample"}:
             raise BadFile(f"{folder.name}/{_META}: there is no field “{name}”.")
         if not isinstance(value, bool if name == "needs_approval" else str):
             raise BadFile(f"{folder.name}/{_META}: “{name}” has to be text.")
-    filed = Filed(**{name: value for name, value in meta.items() if name != "languages"})
+    filed = Filed(**{name: value for name, value in meta.items() if name not in _NOT_META})
     _refuse_nonsense(filed, folder)
     ending = _ENDINGS[filed.syntax]
     filed.source = _text_of(folder / f"source.{ending}", root)
@@ -174,7 +202,31 @@ def read_template(folder: Path, root: Path) -> Filed:
             "source": _text_of(folder / f"source.{language}.{ending}", root),
             "text": _text_of(folder / f"text.{language}.txt", root),
         }
+    _read_files(filed, meta.get("files") or {}, folder, root)
     return filed
+
+
+def _read_files(filed: Filed, listed: Any, folder: Path, root: Path) -> None:
+    if not isinstance(listed, dict) or len(listed) > MAX_FILES:
+        raise BadFile(f"{folder.name}/{_META}: “files” has to say of each whether it is shown.")
+    for name, how in sorted(listed.items(), key=str):
+        where = f"{folder.name}/{_FILES}/{name}"
+        if clean_name(str(name)) != name or how not in {_SHOWN, _ATTACHED}:
+            raise BadFile(f"{where}: the name can't be kept, or it is neither shown nor attached.")
+        path = folder / _FILES / name
+        if not path.resolve().is_relative_to(root) or not path.is_file():
+            raise BadFile(f"{where} isn't there, or leads out of the folder.")
+        if path.stat().st_size > settings.MAILOPS_FILE_MB * 1_000_000:
+            raise BadFile(f"{where} is larger than {settings.MAILOPS_FILE_MB} MB.")
+        content = path.read_bytes()
+        try:
+            measured = examine(name, content)
+        except RefusedFile as error:
+            raise BadFile(f"{where}: {error}") from error
+        sha256 = hashlib.sha256(content).hexdigest()
+        is_inline = how == _SHOWN and measured.is_picture
+        filed.files.append(File(name, sha256, len(content), is_inline))
+        filed.contents[sha256] = content
 
 
 def _languages(meta: dict[str, Any], folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -263,7 +315,13 @@ def _change(filed: Filed, template: MailTemplate | None) -> Change:
         return Change(filed, None, [])
     now = Filed.of(template).__dict__
     return Change(
-        filed, template, [name for name, value in filed.__dict__.items() if now[name] != value]
+        filed,
+        template,
+        [
+            name
+            for name, value in filed.__dict__.items()
+            if now[name] != value and name != "contents"
+        ],
     )
 
 
@@ -299,6 +357,7 @@ def _apply(change: Change, actor: User | None) -> None:
             draft_html=words["source"],
             draft_text=words["text"],
         )
+    _take_files(template, filed, actor)
     template.save(update_fields=["draft_hash"])
     audit(
         actor=actor,
@@ -306,6 +365,19 @@ def _apply(change: Change, actor: User | None) -> None:
         subject=template,
         after={"fields": change.fields or ["all"], "hash": template.draft_hash},
     )
+
+
+def _take_files(template: MailTemplate, filed: Filed, actor: User | None) -> None:
+    if files_of_draft(template) == filed.files:
+        return
+    kept = {}
+    for file in filed.files:
+        content = filed.contents[file.sha256]
+        try:
+            kept[file.sha256] = keep(content, examine(file.name, content))
+        except RefusedFile as error:
+            raise BadFile(f"{filed.name}, {file.name}: {error}") from error
+    put_in(template, [(file, kept[file.sha256]) for file in filed.files], actor)
 
 
 def _layout(filed: Filed) -> MailTemplate | None:

@@ -4,6 +4,7 @@ import re
 
 from django.http import HttpResponse
 
+from mailops.content.embedding import embedded
 from mailops.content.forms import LookForm
 
 # It may run nothing and reach nothing of ours; pictures of the net only where the viewer asked.
@@ -22,7 +23,7 @@ def framed(html: str, look: LookForm) -> HttpResponse:
     """
     asked = look.cleaned_data if look.is_valid() else {}
     return HttpResponse(
-        in_scheme(html, asked.get("scheme") or "light"),
+        embedded(in_scheme(html, asked.get("scheme") or "light")),
         headers={
             "Content-Security-Policy": CSP.format(" https:" if asked.get("images") else ""),
             "Referrer-Policy": "no-referrer",

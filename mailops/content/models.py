@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+from functools import cached_property
 from typing import Any, ClassVar
 
 from django.db import models
 from django.db.models import OuterRef, Q, Subquery
+from django.db.models.functions import Lower, Now
 
 
 class MailTemplateQuerySet(models.QuerySet["MailTemplate"]):
@@ -84,6 +86,9 @@ class MailTemplate(models.Model):
         if self.pk:
             fields = ("language", "also_for", "draft_subject", "draft_html", "draft_text")
             more = list(self.variants.order_by("language").values_list(*fields))
+            files = self.files.filter(removed_at=None).order_by("name")
+            enclosed = list(files.values_list("name", "content__sha256", "is_inline"))
+            more += [["files", *enclosed]] if enclosed else []
         if more or self.layout_id or self.syntax != Syntax.HTML:
             more = [self.syntax, self.layout_id, self.language, *more]
         return hash_sources(subject, html, text, *more)
@@ -131,9 +136,10 @@ class TemplateVersion(models.Model):
     syntax = models.CharField(max_length=10, choices=Syntax.choices, db_default=Syntax.HTML)
     parts = models.JSONField(default=list, db_default=[])  # layout and blocks: [[template, number]]
     variants = models.JSONField(default=dict, db_default={})  # language → its subject, html, text …
+    files = models.JSONField(default=list, db_default=[])  # what goes with it: content.files.File
     sample = models.JSONField(default=dict)
     variables = models.JSONField(default=list)  # names the sources use
-    content_hash = models.CharField(max_length=64)  # SHA-256 of the sources and the parts
+    content_hash = models.CharField(max_length=64)  # SHA-256 of the sources, files and parts
     findings = models.JSONField(default=list, db_default=[])  # what the gates said, nodded at
     note = models.TextField(blank=True)
     restores = models.PositiveIntegerField(null=True)  # the version that a rollback brought back
@@ -150,6 +156,72 @@ class TemplateVersion(models.Model):
 
     def __str__(self) -> str:
         return f"{self.template} v{self.number}"
+
+    @cached_property
+    def contents(self) -> dict[str, bytes]:
+        """The octets of its files by their hashes, read once; where there are none, nothing is asked."""
+        hashes = {file["sha256"] for file in self.files}
+        found = FileContent.objects.filter(sha256__in=hashes) if hashes else []
+        return {each.sha256: bytes(each.content) for each in found}
+
+
+class FileContent(models.Model):
+    """The octets of a file, kept once however many drafts and versions have it; a trigger refuses to change them."""
+
+    sha256 = models.CharField(max_length=64, unique=True)
+    content = models.BinaryField()
+    size = models.PositiveIntegerField()
+    width = models.PositiveIntegerField(null=True)  # of a picture, in points
+    height = models.PositiveIntegerField(null=True)
+    scanned_at = models.DateTimeField(null=True)  # by the virus scanner; null: it gave no verdict
+    signature = models.CharField(max_length=200, blank=True)  # what it found
+    seen_at = models.DateTimeField(db_default=Now())  # uploaded last
+
+    def __str__(self) -> str:
+        return self.sha256[:12]
+
+    @property
+    def is_scanned(self) -> bool:
+        return self.scanned_at is not None
+
+
+class TemplateFileQuerySet(models.QuerySet["TemplateFile"]):
+    def there(self) -> "TemplateFileQuerySet":
+        """Leave out those that were removed, and the octets of the others."""
+        return self.filter(removed_at=None).light()
+
+    def light(self) -> "TemplateFileQuerySet":
+        return self.select_related("content").defer("content__content")
+
+
+class TemplateFile(models.Model):
+    """A file of a draft, under its name there; versions hold those of their time."""
+
+    template = models.ForeignKey(MailTemplate, on_delete=models.CASCADE, related_name="files")
+    content = models.ForeignKey(FileContent, on_delete=models.PROTECT, related_name="uses")
+    name = models.CharField(max_length=100)
+    is_inline = models.BooleanField()  # a picture that the source shows by cid:, else attached
+    added_by = models.ForeignKey(
+        "accounts.User", null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    added_at = models.DateTimeField(db_default=Now())
+    removed_at = models.DateTimeField(null=True)  # for a while it can be brought back
+
+    objects = TemplateFileQuerySet.as_manager()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                "template", Lower("name"), name="file_name_once", condition=Q(removed_at=None)
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def is_picture(self) -> bool:
+        return self.content.width is not None
 
 
 class Variant(models.Model):

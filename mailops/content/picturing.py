@@ -12,6 +12,7 @@ from django.conf import settings
 from django.db import transaction
 
 from mailops.content.differing import State
+from mailops.content.embedding import embedded
 from mailops.content.framing import in_scheme
 from mailops.content.models import MailTemplate, Picture, TemplateVersion
 from mailops.content.rendering import RenderError
@@ -111,7 +112,7 @@ def _screenshot(html: str, scheme: str, width: int) -> bytes:
         raise NoPicture("There is no Chromium here; MAILOPS_CHROMIUM names one.")
     doctype = _DOCTYPE.match(html)
     rest = html[doctype.end() :] if doctype else html
-    page = f"{doctype[0] if doctype else ''}{_POLICY}{in_scheme(rest, scheme)}"
+    page = f"{doctype[0] if doctype else ''}{_POLICY}{embedded(in_scheme(rest, scheme))}"
     with tempfile.TemporaryDirectory(prefix="mailops-picture-") as folder:
         source, target = Path(folder, "mail.html"), Path(folder, "mail.png")
         source.write_text(f"<meta charset=utf-8>{page}" if not doctype else page, encoding="utf-8")

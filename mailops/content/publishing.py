@@ -13,6 +13,9 @@ from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
 from mailops.content.checking import Look, Problem, Sources, look_over
 from mailops.content.drafting import create_template, save_draft
+from mailops.content.enclosing import take_over
+from mailops.content.files import files_of_draft, merged
+from mailops.content.gates.files import doubtful_files
 from mailops.content.languages import language_tags
 from mailops.content.models import MailTemplate, TemplateVersion, Variant
 from mailops.content.people import lacking
@@ -61,6 +64,7 @@ def sources_of(template: MailTemplate) -> dict[str, Any]:
         "syntax": template.syntax,
         "kind": template.kind,
         "layout": template.layout,
+        "files": files_of_draft(template),
     }
 
 
@@ -75,6 +79,8 @@ def look_at_draft(template: MailTemplate) -> tuple[Look, dict[str, Look]]:
         )
         for variant in template.variants.order_by("language")
     }
+    shown = main.shown.union(*(look.shown for look in others.values()))
+    main.problems.extend(doubtful_files(template, shown))
     return main, others
 
 
@@ -166,6 +172,7 @@ def _write(
         syntax=draft.syntax,
         parts=look.parts,
         variants=_variants(draft, others),
+        files=_files(look, others),
         sample=draft.sample,
         variables=sorted({name for one in (look, *others.values()) for name in one.variables}),
         content_hash=draft.draft_hash,
@@ -174,6 +181,13 @@ def _write(
         override_reason=override_reason,
         published_by=actor,
     )
+
+
+def _files(look: Look, others: dict[str, Look]) -> list[dict[str, Any]]:
+    return [
+        file.as_json()
+        for file in merged([f for each in (look, *others.values()) for f in each.files])
+    ]
 
 
 def _variants(draft: MailTemplate, looks: dict[str, Look]) -> dict[str, Any]:
@@ -235,7 +249,7 @@ def roll_back(*, version: TemplateVersion, actor: User | None, reason: str = "")
             name: getattr(version, name)
             for name in (
                 *("subject", "html", "text", "source", "syntax", "parts", "variants", "sample"),
-                *("variables", "content_hash", "findings"),
+                *("files", "variables", "content_hash", "findings"),
             )
         }
         note = f"Rolled back to version {version.number}" + (f": {reason}" if reason else ".")
@@ -262,6 +276,7 @@ def restore(*, version: TemplateVersion, actor: User | None) -> MailTemplate:
                 "html": template.draft_html,
                 "text": template.draft_text,
             }
+        take_over(template, version)
         template.variants.all().delete()
         for language, words in version.variants.items():
             if "same_as" not in words:

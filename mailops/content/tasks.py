@@ -3,7 +3,7 @@
 from celery import shared_task
 from django.db import transaction
 
-from mailops.content import picturing
+from mailops.content import enclosing, picturing
 
 
 @shared_task
@@ -14,6 +14,11 @@ def draw_version(version_id: int) -> None:
 @shared_task
 def draw_draft(template_id: int) -> None:
     picturing.draw_draft(template_id)
+
+
+@shared_task
+def drop_unused_files() -> None:
+    enclosing.drop_unused()
 
 
 def have_drawn(*, template_id: int | None = None, version_id: int | None = None) -> None:

@@ -212,7 +212,10 @@ class Delivery:
     def _load_templates(self, jobs: list[Job]) -> None:
         missing = {job.version_id for job in jobs} - set(self._versions)
         if missing:
-            self._versions |= TemplateVersion.objects.in_bulk(missing)
+            loaded = TemplateVersion.objects.in_bulk(missing)
+            for version in loaded.values():
+                _ = version.contents  # read here: the sessions' threads have no database
+            self._versions |= loaded
         load_signers({job.domain for job in jobs})
         load_taught()
 

@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from mailops.content.files import files_of_version
 from mailops.content.models import TemplateVersion
 from mailops.content.rendering import RenderError, compile_version
 from mailops.content.variables import merge_data
 from mailops.dispatch.claiming import Job
 from mailops.domains import signing
 from mailops.outbox import tokens
-from mailops.outbox.mime import Letter, UnfitContent
+from mailops.outbox.mime import Enclosure, Letter, UnfitContent
 from mailops.outbox.skeleton import assemble
 from mailops.protocol import unsubscribe
 from mailops.transports.sessions import Envelope
@@ -79,6 +80,7 @@ def prepare(
                 headers=_headers(job, url),
                 # a relay that has to encode anew breaks the signature (RFC 6376 section 5.3)
                 takes_8bit=takes_8bit and not is_signed,
+                files=_files(version, rendered.html),
             )
         )
     except RenderError as error:
@@ -101,6 +103,20 @@ def prepare(
         is_8bit=not content.isascii(),
     )
     return Prepared(job, envelope, content)
+
+
+def _files(version: TemplateVersion, html: str) -> tuple[Enclosure, ...]:
+    """Return what is attached, and the pictures that this recipient's HTML shows."""
+    return tuple(
+        Enclosure(
+            name=file.name,
+            content_type=file.content_type,
+            content=version.contents[file.sha256],
+            cid=file.cid if file.is_inline else "",
+        )
+        for file in files_of_version(version)
+        if not file.is_inline or file.cid in html
+    )
 
 
 def _headers(job: Job, url: str) -> dict[str, str]:

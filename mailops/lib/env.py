@@ -124,6 +124,25 @@ def listener(raw: str) -> str:
     return raw.lower()
 
 
+def listener_or_socket(raw: str) -> str:
+    """Return host:port, or the path of a Unix socket."""
+    return raw if raw.startswith("/") else listener(raw)
+
+
+def mail_megabytes(raw: str) -> int:
+    if not (raw.isascii() and raw.isdigit() and 1 <= int(raw) <= 7):
+        raise ValueError(f"“{raw}” is no number of megabytes from 1 to 7")
+    return int(raw)
+
+
+def file_endings(raw: str) -> list[str]:
+    endings = [part.lower().lstrip(".") for part in listed(raw)]
+    for ending in endings:
+        if not (ending.isascii() and ending.isalnum()):
+            raise ValueError(f"“{ending}” is no ending of a file name")
+    return endings
+
+
 def listeners(raw: str) -> list[str]:
     return [listener(part) for part in listed(raw)]
 

@@ -5,6 +5,7 @@ import json
 import pytest
 from django.core.management import CommandError, call_command
 
+from mailops.content.enclosing import add_file, remove_file, show_or_attach
 from mailops.content.filing import (
     BadFile,
     changes_of,
@@ -13,6 +14,7 @@ from mailops.content.filing import (
     read_templates,
 )
 from mailops.content.models import MailTemplate
+from tests.content.some_files import PDF, png
 
 
 @pytest.fixture
@@ -50,6 +52,50 @@ class TestFiles:
         assert (made.draft_html, made.sample["n"]) == ("<p>\r\n{{ x }}</p>\n", [1, {"a": None}])
         assert made.variants.get().language == "pt-br"
         assert set(hashes) == {"Frame", "Spring/../news"}
+
+    def test_bring_what_goes_with_the_mail(self, templates, tmp_path):
+        mail = templates[1]
+        for name, content in {"logo.png": png(), "Größe.pdf": PDF, "sign.png": png(5, 5)}.items():
+            file = add_file(template=mail, name=name, content=content, actor=None)
+        show_or_attach(file=file, is_inline=False, actor=None)
+        export_templates(tmp_path)
+        folder = tmp_path / "springnews"
+        assert (folder / "files" / "Größe.pdf").read_bytes() == PDF
+        assert {change.word for change in changes_of(read_templates(tmp_path))} == {"the same"}
+        mail.refresh_from_db()
+        before = mail.draft_hash
+        remove_file(file=file, actor=None)
+        (change,) = (c for c in import_templates(read_templates(tmp_path), actor=None) if c.fields)
+        assert change.fields == ["files"]
+        mail.refresh_from_db()
+        assert mail.draft_hash == before
+        remove_file(file=mail.files.there().get(name="sign.png"), actor=None)
+        export_templates(tmp_path)
+        assert sorted(path.name for path in (folder / "files").iterdir()) == [
+            "Größe.pdf",
+            "logo.png",
+        ]
+
+    @pytest.mark.parametrize(
+        ("listed", "words"),
+        [
+            ("{logo.png: shown}", "isn't there"),
+            ("{../x.png: shown}", "can't be kept"),
+            ("{a.png: often}", "can't be kept"),
+            ("[a.png]", "has to say"),
+            ("{fake.png: shown}", "something else"),
+            ("{link.png: shown}", "leads out"),
+        ],
+    )
+    def test_refuse_files_that_no_mail_should_carry(self, tmp_path, listed, words):
+        files = tmp_path / "in" / "x" / "files"
+        files.mkdir(parents=True)
+        (files.parent / "template.yaml").write_text(f"name: x\nfiles: {listed}")
+        (files / "fake.png").write_text("<script>alert(1)</script>")
+        (tmp_path / "secret.png").write_bytes(png())
+        (files / "link.png").symlink_to(tmp_path / "secret.png")
+        with pytest.raises(BadFile, match=words):
+            read_templates(tmp_path / "in")
 
     def test_a_dry_run_changes_nothing(self, templates, tmp_path, capsys):
         export_templates(tmp_path)

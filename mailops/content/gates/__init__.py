@@ -8,6 +8,7 @@ from mailops.content.gates.page import Page
 
 GATES: dict[str, str] = {
     "liquid": "Liquid and MJML",
+    "files": "Files",
     "mail": "Mail",
     "links": "Links",
     "clients": "Mail programs",

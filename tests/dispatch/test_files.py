@@ -1,0 +1,73 @@
+"""Letters with files on their way: made from a published version, signed, and taken apart by who gets them."""
+
+from email import message_from_bytes
+from email.policy import SMTP
+
+import dkim
+import pytest
+
+from mailops.content import enclosing
+from mailops.content.models import MailTemplate
+from mailops.content.publishing import publish
+from mailops.domains import signing
+from mailops.sandbox.reading import read
+from tests.content.some_files import PDF, png
+from tests.dispatch.test_delivery import deliver, make_due, make_stream_to
+from tests.dispatch.test_signing import sign_with, verified
+from tests.smtp_server import SmtpServer
+
+pytestmark = pytest.mark.django_db(transaction=True)  # the committer has its own connection
+HTML = """<p>Hello {{ first_name }}</p>{% if vip %}<img src="cid:gold medal.png" alt="">{% endif %}
+<img src='cid:logo.png' alt="Acme">"""
+
+
+@pytest.fixture
+def server(settings):
+    with SmtpServer(extensions=("8BITMIME",)) as server:
+        settings.MAILOPS_TRUSTED_RELAYS = frozenset({("127.0.0.1", server.port)})
+        yield server
+
+
+@pytest.fixture
+def version(settings):
+    settings.MAILOPS_CHROMIUM = ""  # no pictures are drawn
+    template = MailTemplate.objects.create(name="Spring", draft_subject="Hi", draft_html=HTML)
+    files = {"logo.png": png(), "gold medal.png": png(9, 9), "Prüfung.pdf": PDF}
+    for name, content in files.items():
+        enclosing.add_file(template=template, name=name, content=content, actor=None)
+    return publish(template, None)
+
+
+def test_each_recipient_gets_what_is_attached_and_what_their_html_shows(server, version):
+    stream = make_stream_to(server.port)
+    for name, data in {"ada": {"vip": True}, "bob": {"first_name": "Björn"}}.items():
+        make_due(stream, f"{name}@x.example", version=version, merge_data=data)
+    deliver()
+    received = {}
+    for octets in server.messages:
+        message = message_from_bytes(octets, policy=SMTP)
+        inside = message.get_body(("related",))
+        pictures = [part for part in inside.walk() if part.get_content_maintype() == "image"]
+        html = message.get_body(("html",)).get_content()
+        assert all(f"cid:{part['Content-ID'].strip('<>')}" in html for part in pictures)
+        attached = [
+            (part.get_filename(), part.get_content()) for part in message.iter_attachments()
+        ]
+        assert attached == [("Prüfung.pdf", PDF)]
+        received[message["To"]] = [part.get_content() for part in pictures]
+        shown = read(octets)  # as a test inbox shows it
+        assert "cid:" not in shown.html
+        assert shown.html.count("data:image/png") == len(pictures)
+    assert received == {"ada@x.example": [png(9, 9), png()], "bob@x.example": [png()]}
+
+
+def test_signatures_cover_the_files(server, version):
+    signing.forget_signers()
+    stream = make_stream_to(server.port)
+    sign_with(stream, "rsa", "ed25519")
+    make_due(stream, "ada@x.example", version=version)
+    deliver()
+    signing.forget_signers()
+    assert verified(server.messages[0]) == {"rsa", "ed25519"}
+    with pytest.raises(dkim.ValidationError):
+        verified(server.messages[0].replace(b"JVBERi", b"JVBERj"))  # in the PDF
