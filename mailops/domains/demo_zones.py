@@ -2,6 +2,7 @@
 
 from django.conf import settings
 
+from mailops.domains.models import SigningKey
 from mailops.lib.nameserver import Zones
 
 # the private half was thrown away: nothing is signed with it
@@ -14,7 +15,7 @@ DEMO_KEY = (
     "mGfkUQIDAQAB"
 )
 DEMO_KEY_RECORD = f"v=DKIM1; k=rsa; p={DEMO_KEY}"
-DEMO_SELECTOR = "s1"
+DEMO_SELECTOR = "s1"  # of the keys that each demo makes for itself
 DEMO_INCLUDE = "_spf.sandbox.example"  # what the demo's streams need in an SPF record
 DEMO_EXCHANGE = "mail.acme.example"
 
@@ -31,12 +32,17 @@ MAILBOX_EXCHANGES = {
 
 
 def _sender(name: str, *, spf: str) -> dict[str, dict[str, list[str]]]:
-    """Return the zone of a sender domain that is as it should be."""
+    """Return the zone of a sender domain that is as it should be, but for its keys."""
     return {
         name: {"TXT": [spf], "MX": [f"10 {DEMO_EXCHANGE}"], "A": ["127.0.0.1"]},
         f"bounces.{name}": {"TXT": [spf], "MX": [f"10 {DEMO_EXCHANGE}"]},
-        f"{DEMO_SELECTOR}._domainkey.{name}": {"TXT": [DEMO_KEY_RECORD]},
     }
+
+
+def made_keys() -> Zones:
+    """Return the keys that were made here, as if somebody had published each at once."""
+    keys = SigningKey.objects.exclude(state=SigningKey.State.RETIRED).select_related("domain")
+    return {key.host: {"TXT": [key.record]} for key in keys}
 
 
 def demo_zones() -> Zones:

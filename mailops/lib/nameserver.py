@@ -31,7 +31,7 @@ class Nameserver:
     """Answers for `zones` over UDP and TCP: NXDOMAIN for a name that isn't there, NODATA for a type."""
 
     def __init__(self, zones: Zones, *, host: str = "127.0.0.1", port: int = 0) -> None:
-        self.zones = {name.rstrip(".").lower(): records for name, records in zones.items()}
+        self.answer_for(zones)
         for tries_left in reversed(range(PORT_TRIES if port == 0 else 1)):
             self._udp = _server(self, host, port, UDPServer)
             self.host, self.port = host, int(self._udp.server.server_address[1])
@@ -43,6 +43,10 @@ class Nameserver:
                     raise
             else:
                 break
+
+    def answer_for(self, zones: Zones) -> None:
+        """Serve these zones and no others from now on."""
+        self.zones = {name.rstrip(".").lower(): records for name, records in zones.items()}
 
     @property
     def address(self) -> str:

@@ -1,6 +1,7 @@
 from random import Random
 from stat import S_IMODE
 
+import dkim
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
@@ -12,6 +13,9 @@ from mailops.audiences.models import Import
 from mailops.campaigns.models import Campaign
 from mailops.campaigns.preflight import blockers, why_stale
 from mailops.content.rendering import compile_version
+from mailops.domains import signing as domain_signing
+from mailops.domains.demo_zones import made_keys
+from mailops.domains.models import SigningKey
 from mailops.outbox.models import Message, QueueEntry, Status, Tally
 from mailops.reports.verifying import differences
 from mailops.rollouts.demo.cast import CAST, hire_cast, password_file
@@ -21,8 +25,14 @@ from mailops.rollouts.demo.writing import LETTER, ORDER, write_mail
 from mailops.rollouts.models import ChecklistItem
 from mailops.sandbox.simulating import BEHAVIORS
 from mailops.suppressions.models import Suppression
+from mailops.transports.models import Stream, Transport
 
 pytestmark = pytest.mark.django_db
+
+
+def shown(name):
+    """Answer as the demo's name server would."""
+    return made_keys()[name.decode().rstrip(".")]["TXT"][0].encode()
 
 
 class TestFilling:
@@ -54,6 +64,17 @@ class TestFilling:
         assert not any(is_simulated(each.address) for each in Suppression.objects.all())
         assert ChecklistItem.objects.filter(state="holds").exists()
         assert ChecklistItem.objects.exclude(state="holds").exists()
+
+        signing = SigningKey.objects.signing()
+        domains = {stream.domain_id for stream in Stream.objects.all()}
+        assert set(signing.values_list("domain_id", flat=True)) == domains
+        assert all(transport.is_signed_here for transport in Transport.objects.all())
+        domain_signing.forget_signers()
+        for key in signing.select_related("domain"):
+            domain_signing.load_signers([key.domain.name])
+            mail = f"From: a@{key.domain}\r\nTo: b@googly.example\r\n\r\nHello\r\n".encode()
+            signed = domain_signing.sign(mail, key.domain.name)
+            assert dkim.verify(signed, dnsfunc=lambda name, **_: shown(name))
 
         before = Message.objects.count(), AuditEntry.objects.count(), User.objects.count()
         assert not fill_demo(home=tmp_path)

@@ -13,7 +13,7 @@ from mailops.campaigns.drafting import add_campaign
 from mailops.campaigns.models import Campaign
 from mailops.campaigns.preflight import start_preflight
 from mailops.campaigns.rehearsing import check_chunk
-from mailops.domains.models import Domain, Identity
+from mailops.domains.models import Domain, Identity, SigningKey
 from mailops.lib.locks import advisory_lock
 from mailops.reports.rollup import fold_tallies
 from mailops.rollouts.demo.cast import hire_cast
@@ -84,6 +84,7 @@ def _set_back(at: datetime, *, audits_after: int) -> None:
     AuditEntry.objects.filter(pk__gt=audits_after).update(at=at)
     for model in (Domain, Identity, Transport, Stream, Audience):
         model._default_manager.update(created_at=at)  # noqa: SLF001 - Django's documented name
+    SigningKey.objects.update(created_at=at, published_at=at, signs_since_at=at)
     Contact.objects.update(created_at=at, updated_at=at)
     Membership.objects.update(added_at=at)
     Audience.objects.update(attributes_counted_at=at)

@@ -64,7 +64,13 @@ def _expected(name: str, selectors: list[str], asks: Asks) -> Expectations:
     if known is None:
         return _of_stranger(name, selectors or find_selectors(name, Memo(asks)))
     extra = _expectations(name, selectors).selectors
-    return replace(known, selectors=tuple(dict.fromkeys([*known.selectors, *extra])))
+    names = [selector.name for selector in extra]
+    ways = (
+        replace(way, selectors=tuple(dict.fromkeys([*way.selectors, *names]))) for way in known.ways
+    )
+    return replace(
+        known, selectors=tuple(dict.fromkeys([*known.selectors, *extra])), ways=tuple(ways)
+    )
 
 
 def _of_stranger(name: str, selectors: list[str]) -> Expectations:
