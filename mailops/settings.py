@@ -328,6 +328,7 @@ INSTALLED_APPS = [
     "mailops.dispatch",
     "mailops.feedback",
     "mailops.reports",
+    "mailops.signatures",
     "mailops.incidents",
     "mailops.rollouts",
     "mailops.installation",

@@ -23,6 +23,7 @@ urlpatterns = [
     path("domains/", include("mailops.domains.urls")),
     path("transports/", include("mailops.transports.urls")),
     path("messages/", include("mailops.outbox.urls")),
+    path("signatures/", include("mailops.signatures.urls")),
     path("dispatch/", include("mailops.dispatch.urls")),
     path("suppressions/", include("mailops.suppressions.urls")),
     path("incidents/", include("mailops.incidents.urls")),

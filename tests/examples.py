@@ -39,6 +39,7 @@ from tests.factories import (
     make_transport,
     make_version,
 )
+from tests.outbox.answers import make_refused, make_resending
 from tests.outbox.doubts import make_doubtful, make_relay_log, make_settlement
 
 PIXEL = base64.b64decode(
@@ -139,6 +140,8 @@ MAKERS: dict[str, Callable[[], Any]] = {
     "outbox:public_id": lambda: make_message().public_id,
     "dispatch:public_id": lambda: make_message().public_id,
     "settlement_id": make_settlement,
+    "resending_id": lambda: make_resending(make_refused()),
+    "signature_id": lambda: make_refused().signature_id,
     "log_id": lambda: make_relay_log(make_doubtful()),
     "feedback_id": make_feedback,
     "feedback:secret": lambda: WebhookEndpoint.objects.create(transport=make_transport()).secret,

@@ -1,18 +1,21 @@
 """What the message pages may be asked, and what a test send needs."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from django import forms
 
 from mailops.accounts.models import User
+from mailops.campaigns.models import Campaign
 from mailops.content.models import TemplateVersion
 from mailops.domains.models import Identity
+from mailops.lib.mailbox_providers import name_of
 from mailops.lib.templatetags.words import OURS, reason_sentence, reason_word
 from mailops.outbox.fold import RETRIABLE
-from mailops.outbox.models import Status
+from mailops.outbox.models import Signature, Status
 from mailops.protocol.address import InvalidAddress, parse_address
 from mailops.protocol.classification import Reason
-from mailops.transports.models import Stream
+from mailops.transports.models import Stream, Transport
 
 LARGEST_ID = 2**63 - 1
 
@@ -36,9 +39,51 @@ class MessageFilterForm(forms.Form):
         required=False, min_value=1, max_value=LARGEST_ID, widget=forms.HiddenInput
     )
     reason = forms.CharField(required=False, max_length=40, widget=forms.HiddenInput)
+    signature = forms.IntegerField(
+        required=False, min_value=0, max_value=LARGEST_ID, widget=forms.HiddenInput
+    )
+    transport = forms.IntegerField(
+        required=False, min_value=1, max_value=LARGEST_ID, widget=forms.HiddenInput
+    )
+    mailbox_provider = forms.CharField(required=False, max_length=100, widget=forms.HiddenInput)
     before = forms.IntegerField(
         required=False, min_value=1, max_value=LARGEST_ID, widget=forms.HiddenInput
     )
+
+    CHOSEN_BY: ClassVar = (
+        "q", "status", "stream", "campaign", "reason", "signature", "transport", "mailbox_provider",
+    )  # fmt: skip
+
+    @property
+    def given(self) -> dict[str, str]:
+        """What was chosen, to be handed on."""
+        return {
+            name: str(value)
+            for name in self.CHOSEN_BY
+            if (value := self[name].value()) not in {None, ""}
+        }
+
+
+def words_of(data: Mapping[str, Any]) -> list[str]:
+    """Say which messages a filter, validated, stands for, a part each; nothing for all."""
+    signature = _row(Signature, data["signature"])
+    campaign = _row(Campaign, data["campaign"])
+    transport = _row(Transport, data["transport"])
+    said = [
+        f"“{signature.title}”" if signature else "",
+        f"campaign {campaign}" if campaign else "",
+        f"stream {data['stream']}" if data["stream"] else "",
+        f"transport {transport}" if transport else "",
+        name_of(data["mailbox_provider"]) if data["mailbox_provider"] else "",
+        reason_word(data["reason"]).lower() if data["reason"] else "",
+        f"{data['status']}" if data["status"] else "",
+        f"“{data['q']}”" if data["q"] else "",
+    ]
+    return [word for word in said if word]
+
+
+def _row(model: Any, pk: int | None) -> Any:
+    return None if pk is None else model.objects.filter(pk=pk).first()
 
 
 class RetryForm(forms.Form):

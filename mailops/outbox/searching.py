@@ -1,6 +1,8 @@
 """Finds messages by what a person has at hand."""
 
 import re
+from collections.abc import Mapping
+from typing import Any
 from uuid import UUID
 
 from django.db.models import Q, QuerySet
@@ -9,6 +11,18 @@ from mailops.outbox.models import OPEN_STATUSES, Message
 from mailops.protocol.address import InvalidAddress, address_key
 
 _HEX = re.compile(r"[0-9a-f]{32}")
+
+
+FILTERS = ("stream", "campaign", "reason", "transport", "mailbox_provider")
+
+
+def chosen_by(data: Mapping[str, Any]) -> QuerySet[Message]:
+    """Return the messages that the list's filter, validated, stands for."""
+    found = with_status(search_messages(Message.objects.all(), data["q"]), data["status"])
+    given = {name: data[name] for name in FILTERS if data[name]}
+    if data["signature"] is not None:
+        given["signature_id"] = data["signature"]
+    return found.filter(**given)
 
 
 def search_messages(messages: QuerySet[Message], text: str) -> QuerySet[Message]:

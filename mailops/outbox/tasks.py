@@ -5,8 +5,8 @@ from time import monotonic
 from celery import shared_task
 from django.db import OperationalError
 
-from mailops.outbox import bulk_settling, relay_log_reading
-from mailops.outbox.models import RelayLog, Settlement
+from mailops.outbox import bulk_settling, relay_log_reading, resending
+from mailops.outbox.models import RelayLog, Resending, Settlement
 from mailops.outbox.relay_log_taking import forget_old
 from mailops.outbox.sightings import fold_sightings
 
@@ -27,6 +27,22 @@ def continue_settlement(settlement_id: int) -> None:
         raise
     except Exception as error:
         bulk_settling.note_failure(settlement_id=settlement_id, error=error)
+        raise
+
+
+@shared_task
+def continue_resending(resending_id: int) -> None:
+    """Queue chunks for a few seconds; hand on while there are more."""
+    stop_at = monotonic() + BUDGET_SECONDS
+    try:
+        while resending.resend_chunk(resending_id=resending_id):
+            if monotonic() > stop_at:
+                continue_resending.delay(resending_id)
+                return
+    except OperationalError:
+        raise
+    except Exception as error:
+        resending.note_failure(resending_id=resending_id, error=error)
         raise
 
 
@@ -53,6 +69,8 @@ def continue_settling() -> None:
     running = Settlement.State.RUNNING
     for settlement_id in Settlement.objects.filter(state=running).values_list("pk", flat=True):
         continue_settlement.delay(settlement_id)
+    for resending_id in Resending.objects.filter(state=running).values_list("pk", flat=True):
+        continue_resending.delay(resending_id)
     for log_id in RelayLog.objects.filter(state=running).values_list("pk", flat=True):
         continue_relay_log.delay(log_id)
 

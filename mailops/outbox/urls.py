@@ -6,6 +6,7 @@ from mailops.outbox import (
     campaign_views,
     doubtful_views,
     relay_log_views,
+    resending_views,
     views,
     waiting_views,
 )
@@ -16,6 +17,13 @@ urlpatterns = [
     path("", views.message_list, name="list"),
     path("export/", views.message_export, name="export"),
     path("test-send/", views.test_send, name="test-send"),
+    path("send-again/", resending_views.resend, name="resend"),
+    path("send-again/<int:resending_id>/", resending_views.resending_detail, name="resending"),
+    path(
+        "send-again/<int:resending_id>/stop/",
+        resending_views.resending_stop,
+        name="resending-stop",
+    ),
     path("uncertain/", doubtful_views.doubtful_list, name="doubtful"),
     path("uncertain/export/", doubtful_views.doubtful_export, name="doubtful-export"),
     path("uncertain/settle/", doubtful_views.settle_many, name="settle-many"),

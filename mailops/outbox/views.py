@@ -5,7 +5,6 @@ from uuid import UUID
 
 from django.contrib import messages as toasts
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.clickjacking import xframe_options_sameorigin
@@ -20,10 +19,10 @@ from mailops.lib.csv_export import stream_csv
 from mailops.lib.htmx import render_page
 from mailops.outbox import settling
 from mailops.outbox.doubtful import attempts, what_settles
-from mailops.outbox.forms import MessageFilterForm, TestSendForm
+from mailops.outbox.forms import MessageFilterForm, TestSendForm, words_of
 from mailops.outbox.models import Message, QueueEntry
 from mailops.outbox.retrying import retry_message
-from mailops.outbox.searching import search_messages, with_status
+from mailops.outbox.searching import chosen_by
 from mailops.outbox.showing import show_mail
 from mailops.outbox.submission import RefusedSubmission, submit
 
@@ -46,7 +45,7 @@ def message_list(request: HttpRequest) -> HttpResponse:
     form = MessageFilterForm(request.GET)
     found = Message.objects.none()
     if form.is_valid():
-        found = _filtered(form).select_related("stream", "campaign").order_by("-id")
+        found = chosen_by(form.cleaned_data).select_related("stream", "campaign").order_by("-id")
         if before := form.cleaned_data["before"]:
             found = found.filter(pk__lt=before)
     rows = list(found[: PAGE + 1])
@@ -57,6 +56,7 @@ def message_list(request: HttpRequest) -> HttpResponse:
             "form": form,
             "rows": rows[:PAGE],
             "last": rows[PAGE - 1].pk if len(rows) > PAGE else None,
+            "chosen": words_of(form.cleaned_data) if form.is_valid() else [],
             "is_filtered": any(request.GET.get(name) for name in form.fields),
         },
         fragment="results",
@@ -64,21 +64,16 @@ def message_list(request: HttpRequest) -> HttpResponse:
     )
 
 
-def _filtered(form: MessageFilterForm) -> QuerySet[Message]:
-    data = form.cleaned_data
-    found = with_status(search_messages(Message.objects.all(), data["q"]), data["status"])
-    for name in ("stream", "campaign", "reason"):
-        if data[name]:
-            found = found.filter(**{name: data[name]})
-    return found
-
-
 @needs(Act.SEE)
 def message_export(request: HttpRequest) -> HttpResponseBase:
     form = MessageFilterForm(request.GET)
     if not form.is_valid():
         return HttpResponse("The filter is not valid.", status=422, content_type="text/plain")
-    found = _filtered(form).select_related("stream", "campaign", "identity__domain").order_by("-id")
+    found = (
+        chosen_by(form.cleaned_data)
+        .select_related("stream", "campaign", "identity__domain")
+        .order_by("-id")
+    )
     return stream_csv("messages.csv", CSV_HEADER, _csv_rows(found.iterator(chunk_size=2000)))
 
 

@@ -17,41 +17,12 @@ from mailops.outbox.models import (
 )
 from mailops.outbox.recording import Outcome, record
 from mailops.outbox.sightings import fold_sightings
-from mailops.protocol.classification import classify
 from mailops.protocol.reply import Reply
 from mailops.protocol.signature import OTHER, signature_of
 from tests.factories import make_message, make_stream
-
-NO_SUCH = Reply(550, "5.1.1 No such user", "5.1.1", "RCPT")
-BUSY = Reply(451, "4.3.2 Come back in 17 seconds", "4.3.2", "RCPT")
-OK = Reply(250, "2.0.0 queued", "2.0.0", "DATA")
+from tests.outbox.answers import BUSY, NO_SUCH, OK, answer
 
 pytestmark = pytest.mark.django_db
-
-
-def answer(message, reply, kind=EventKind.BOUNCED, **given):
-    """Record what a server answered to a claimed message."""
-    fence = draw_fence()
-    QueueEntry.objects.filter(message=message).update(fence=fence, worker_id=0)
-    meaning = classify(reply, "rcpt")
-    details = {} if reply.is_positive else {"reason": meaning.reason, "fault": meaning.fault}
-    (recorded,) = record(
-        [
-            Outcome(
-                message_id=message.pk,
-                kind=kind,
-                source="dispatch",
-                external_id=f"{fence}:reply",
-                fence=fence,
-                round=message.round,
-                reply=reply,
-                transport_id=1,
-                **details,
-                **given,
-            )
-        ]
-    )
-    return recorded
 
 
 def recount():

@@ -43,6 +43,9 @@ PILLS: dict[str, Pill] = {
     "late": Pill("Late reply", "quiet", "info"),
     "settled": Pill("Settled", "ok", "user"),
     "reclassified": Pill("Understood anew", "quiet", "user"),
+    # signatures of replies
+    "new": Pill("New", "busy", "flag"),
+    "taught": Pill("Taught", "ok", "user"),
     # campaigns, transports, streams, imports, templates
     "draft": Pill("Draft", "quiet", "edit"),
     "scheduled": Pill("Scheduled", "busy", "clock"),

@@ -4,6 +4,7 @@ from mailops.outbox.models.chunked_work import ChunkedWork
 from mailops.outbox.models.event import Event
 from mailops.outbox.models.message import Message, QueueEntry
 from mailops.outbox.models.relay_log import RelayLog, RelayLogFinding, RelayLogMail, RelayLogPiece
+from mailops.outbox.models.resending import Resending
 from mailops.outbox.models.settlement import Settlement
 from mailops.outbox.models.signature import (
     OWNER_OF_FAULT,
@@ -36,6 +37,7 @@ __all__ = [
     "RelayLogFinding",
     "RelayLogMail",
     "RelayLogPiece",
+    "Resending",
     "Settlement",
     "Sighting",
     "SightingKey",

@@ -1,0 +1,283 @@
+"""Sends again what a filter chose, in chunks that can be cut off anywhere and doubled by nobody.
+
+Only what certainly did not arrive is sent again: refused, failed or given up messages begin a new round, deferred ones
+are due at once. What is in doubt is left to a person (`outbox.bulk_settling`), and nobody who is suppressed gets anything.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.utils import timezone
+
+from mailops.accounts.auditing import audit
+from mailops.accounts.models import User
+from mailops.campaigns.models import Campaign
+from mailops.outbox.doubtful import moment
+from mailops.outbox.forms import MessageFilterForm
+from mailops.outbox.keeping_hours import keep_hours
+from mailops.outbox.ledger import fetch_first
+from mailops.outbox.models import EventKind, Message, Resending, Status
+from mailops.outbox.recording import Outcome, record
+from mailops.outbox.searching import chosen_by
+from mailops.suppressions.models import Suppression
+
+CHUNK = 500
+MAX_FAILURES = 5
+AGAIN = (Status.BOUNCED, Status.FAILED, Status.EXPIRED)  # certainly not there
+SOONER = Status.DEFERRED
+
+_CANCELED = Q(campaign__isnull=False, campaign__state=Campaign.State.CANCELED)
+_WAITING = Q(campaign__isnull=False, campaign__state=Campaign.State.PAUSED) | Q(
+    stream__state="paused"
+)
+_FORGOTTEN = Q(stream__is_sensitive=True) & ~Q(status=SOONER)
+_SUPPRESSED = Exists(
+    Suppression.objects.active().filter(
+        Q(stream=None) | Q(stream=OuterRef("stream")), address_key=OuterRef("address_key")
+    )
+)
+
+
+class NothingToResend(Exception):
+    """No message of the filter can be sent again any more; the text says so."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What sending again would do, before anything happens."""
+
+    until: datetime
+    again: int = 0  # in a new round
+    sooner: int = 0  # deferred ones, at once
+    waiting: int = 0  # of those, by campaigns or streams that are paused
+    suppressed: int = 0  # left out, as all below
+    forgotten: int = 0
+    canceled: int = 0
+    uncertain: int = 0
+    elsewhere: int = 0  # on their way, arrived, held, or stopped by a person
+
+    @property
+    def does(self) -> int:
+        return self.again + self.sooner
+
+
+def plan(chosen: Mapping[str, Any]) -> Plan:
+    """Return what would happen to the messages that a filter, validated, stands for now."""
+    until, _ = moment()
+    numbers: Counter[str] = Counter()
+    found = chosen_by(chosen)
+    for part in _parts(found, until=until):
+        marked = part.annotate(is_suppressed=_SUPPRESSED)
+        free = ~_CANCELED & ~_FORGOTTEN
+        numbers.update(
+            marked.aggregate(
+                again=Count("pk", filter=free & Q(is_suppressed=False) & ~Q(status=SOONER)),
+                sooner=Count("pk", filter=free & Q(is_suppressed=False, status=SOONER)),
+                waiting=Count("pk", filter=free & _WAITING & Q(is_suppressed=False)),
+                suppressed=Count("pk", filter=free & Q(is_suppressed=True)),
+                forgotten=Count("pk", filter=~_CANCELED & _FORGOTTEN),
+                canceled=Count("pk", filter=_CANCELED),
+            )
+        )
+    others = found.exclude(status__in=[*AGAIN, SOONER])
+    doubtful = Q(status=Status.UNCERTAIN) | Q(status=Status.HELD, settling_fence__isnull=False)
+    numbers.update(
+        others.aggregate(
+            uncertain=Count("pk", filter=doubtful), elsewhere=Count("pk", filter=~doubtful)
+        )
+    )
+    return Plan(until=until, **numbers)
+
+
+def _parts(found: QuerySet[Message], *, until: datetime) -> list[QuerySet[Message]]:
+    """Return what is meant of `found`, a part for each status, so that each is read along an index."""
+    ended = [found.filter(status=status, settled_at__lte=until) for status in AGAIN]
+    return [*ended, found.filter(status=SOONER, created_at__lte=until)]
+
+
+def _sendable(found: QuerySet[Message], *, until: datetime) -> list[QuerySet[Message]]:
+    parts = _parts(found, until=until)
+    return [part.exclude(_CANCELED).exclude(_FORGOTTEN).exclude(_SUPPRESSED) for part in parts]
+
+
+def start_resending(
+    *, key: UUID, chosen: dict[str, str], until: datetime, words: list[str], actor: User
+) -> Resending:
+    """Begin to send again what the filter `chosen` stood for at `until`; the same key begins it once.
+
+    Raise NothingToResend where that is nothing.
+    """
+    with transaction.atomic():
+        known = Resending.objects.filter(key=key).first()
+        if known is not None:
+            return known
+        found = chosen_by(_validated(chosen))
+        planned = sum(part.count() for part in _sendable(found, until=until))
+        if not planned:
+            raise NothingToResend(
+                "Nothing here can be sent again any more: it is on its way, or has arrived."
+            )
+        given = {"chosen": chosen, "until": until, "planned": planned, "created_by": actor}
+        run, is_new = Resending.objects.get_or_create(key=key, defaults=given)
+        if is_new:
+            audit(
+                actor=actor,
+                verb="resending.start",
+                subject=run,
+                after={"messages": planned, "which": ", ".join(words) or "all"},
+            )
+    return run
+
+
+def _validated(chosen: Mapping[str, str]) -> dict[str, Any]:
+    form = MessageFilterForm(chosen)
+    if not form.is_valid():  # a stream of it was deleted since
+        raise NothingToResend("What the filter named is gone.")
+    return form.cleaned_data
+
+
+def resend_chunk(*, resending_id: int, most: int = CHUNK) -> bool:
+    """Queue the next messages again; return whether more may be waiting (False also where another process is at it)."""
+    with transaction.atomic():
+        running = Resending.objects.filter(pk=resending_id, state=Resending.State.RUNNING)
+        run = running.select_for_update(skip_locked=True).first()
+        if run is None:
+            return False
+        ids = _next(run, most)
+        if not ids:
+            _finish(run, Resending.State.COMPLETED)
+            return False
+        states = _lock_campaigns(ids)
+        messages = _lock(ids, states)
+        run.queued += _queue_again(run, messages, states)
+        run.hastened += _hasten([one for one in messages if one.status == SOONER])
+        run.passed_over = run.passed_over + len(ids) - len(messages)
+        run.cursor, run.failures = ids[-1], 0
+        run.save()
+    return True
+
+
+def _next(run: Resending, most: int) -> list[int]:
+    found = chosen_by(_validated(run.chosen)).filter(pk__gt=run.cursor)
+    ids: list[int] = []
+    for part in _sendable(found, until=run.until):
+        ids += part.order_by("pk").values_list("pk", flat=True)[:most]
+    return sorted(ids)[:most]
+
+
+def _lock_campaigns(ids: list[int]) -> dict[int, str]:
+    """Lock the campaigns that are reopened, which come before messages in the order of locks (W6)."""
+    campaigns = fetch_first(
+        "SELECT DISTINCT campaign_id FROM outbox_message WHERE id = ANY(%s)", [ids]
+    )
+    locked = Campaign.objects.filter(pk__in=[pk for pk in campaigns if pk is not None])
+    return dict(locked.order_by("pk").select_for_update().values_list("pk", "state"))
+
+
+def _lock(ids: list[int], states: Mapping[int, str]) -> list[Message]:
+    """Lock the messages, and return those that are still as they were chosen: never one that is in doubt by now."""
+    rows = Message.objects.filter(pk__in=ids).order_by("pk").select_for_update(of=("self",))
+    return [
+        one
+        for one in rows.only("pk", "status", "round", "campaign_id")
+        if one.status in {*AGAIN, SOONER}
+        and states.get(one.campaign_id or 0) != Campaign.State.CANCELED
+    ]
+
+
+def _queue_again(run: Resending, messages: list[Message], states: Mapping[int, str]) -> int:
+    ended = [one for one in messages if one.status != SOONER]
+    recorded = record(
+        Outcome(
+            message_id=one.pk,
+            kind=EventKind.REQUEUED,
+            source="person",
+            external_id=f"resending:{run.pk}:{one.pk}",
+            data={"by": run.actor_name, "resending": run.pk},
+        )
+        for one in ended
+    )
+    applied = [one for one, told in zip(ended, recorded, strict=True) if told.was_applied]
+    queued = Counter(one.campaign_id for one in applied)
+    completed = [pk for pk, state in states.items() if state == Campaign.State.COMPLETED]
+    for campaign in Campaign.objects.filter(pk__in=[pk for pk in completed if queued[pk]]):
+        audit(
+            actor=run.created_by,
+            verb="campaign.retry",
+            subject=campaign,
+            before={"state": Campaign.State.COMPLETED},
+            after={"state": campaign.state, "messages": queued[campaign.pk]},
+        )
+    return len(applied)
+
+
+def _hasten(messages: list[Message]) -> int:
+    """Let deferred messages be due at once, within their campaigns' hours; return how many were not claimed already."""
+    if not messages:
+        return 0
+    due = fetch_first(
+        """
+        UPDATE outbox_queueentry SET due_at = least(due_at, clock_timestamp())
+         WHERE message_id = ANY(%s) AND worker_id IS NULL AND NOT is_held RETURNING message_id
+        """,
+        [[one.pk for one in messages]],
+    )
+    campaigns = {one.pk: one.campaign_id for one in messages if one.campaign_id}
+    keep_hours({pk: campaigns[pk] for pk in due if pk in campaigns})
+    return len(messages)
+
+
+_ENDS = {
+    Resending.State.COMPLETED: "resending.complete",
+    Resending.State.STOPPED: "resending.stop",
+    Resending.State.FAILED: "resending.fail",
+}
+
+
+def _finish(run: Resending, state: Resending.State, *, sentence: str = "") -> None:
+    run.state, run.sentence, run.finished_at = state, sentence, timezone.now()
+    run.save()
+    audit(
+        actor=run.created_by,
+        verb=_ENDS[state],
+        subject=run,
+        after={"queued": run.queued, "hastened": run.hastened, "passed over": run.passed_over},
+    )
+
+
+def stop_resending(*, run: Resending, actor: User) -> bool:
+    """Leave what is not queued yet as it is; False where it was over already."""
+    with transaction.atomic():
+        locked = Resending.objects.select_for_update().get(pk=run.pk)
+        if not locked.is_running:
+            return False
+        _finish(
+            locked,
+            Resending.State.STOPPED,
+            sentence=f"{actor} stopped it after {locked.looked_at:,} of {locked.planned:,} messages.",
+        )
+    return True
+
+
+def note_failure(*, resending_id: int, error: Exception) -> None:
+    """Count a chunk that could not be queued; after a few in a row it fails and says why."""
+    with transaction.atomic():
+        run = Resending.objects.select_for_update().filter(pk=resending_id).first()
+        if run is None or not run.is_running:
+            return
+        run.failures += 1
+        run.detail = f"{type(error).__name__}: {error}"
+        if run.failures >= MAX_FAILURES:
+            _finish(
+                run,
+                Resending.State.FAILED,
+                sentence=f"The next messages could not be queued in {MAX_FAILURES} tries; "
+                f"the {run.queued:,} before them are.",
+            )
+        run.save()

@@ -1,0 +1,156 @@
+"""What the pages of signatures may be asked."""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils import timezone
+
+from mailops.campaigns.models import Campaign
+from mailops.domains.models import Domain
+from mailops.lib.templatetags.words import reason_word
+from mailops.protocol.classification import Reason
+from mailops.reports.periods import DAY, HOUR, Period, last_days, last_hours, midnight
+from mailops.transports.models import Stream, Transport
+
+HOURS = {"1h": 1, "6h": 6, "24h": 24}
+DAYS = {"7d": 7, "14d": 14, "30d": 30, "90d": 90, "365d": 365}
+RANGES = [
+    ("1h", "Last hour"),
+    ("6h", "Last 6 hours"),
+    ("24h", "Last 24 hours"),
+    ("7d", "Last 7 days"),
+    ("14d", "Last 14 days"),
+    ("30d", "Last 30 days"),
+    ("90d", "Last 90 days"),
+    ("365d", "Last year"),
+]
+DEFAULT_RANGE = "14d"
+LONGEST = timedelta(days=732)
+QUARTER = timedelta(minutes=15)  # what counts are kept by
+BY_HOURS = timedelta(days=3)  # what is shorter is drawn by hours
+
+
+class MomentField(forms.Field):
+    """A day or a moment of an address, as the reports write it: 2026-11-21, or with a time and its offset."""
+
+    widget = forms.HiddenInput
+
+    def to_python(self, value: Any) -> datetime | None:
+        text = str(value or "").strip().replace(" ", "+")  # a plus sign that an address lost
+        if not text:
+            return None
+        try:
+            if len(text) <= 10:
+                return midnight(date.fromisoformat(text), timezone.get_current_timezone())
+            found = datetime.fromisoformat(text)
+            local = found if found.tzinfo else timezone.make_aware(found)
+            local = local.astimezone(UTC)
+        except (ValueError, OverflowError) as error:
+            raise ValidationError("Write a day, or a day and a time: 2026-11-21T14:00.") from error
+        if not 2000 <= local.year <= 2100:
+            raise ValidationError("Choose a day from 2000 on.")
+        return local
+
+
+class SignatureFilterForm(forms.Form):
+    """Which replies are meant; a report's address, handed on, says the same here."""
+
+    q = forms.CharField(
+        label="Search",
+        required=False,
+        max_length=200,
+        widget=forms.TextInput(attrs={"type": "search", "placeholder": "Words of the reply"}),
+    )
+    range = forms.CharField(
+        label="Time",
+        required=False,
+        max_length=10,
+        widget=forms.Select(choices=RANGES),
+    )
+    stream = forms.ModelChoiceField(
+        required=False, queryset=Stream.objects.order_by("name"), empty_label="Any"
+    )
+    transport = forms.ModelChoiceField(
+        required=False, queryset=Transport.objects.order_by("name"), empty_label="Any"
+    )
+    mailbox_provider = forms.CharField(label="Mailbox provider", required=False, max_length=100)
+    reason = forms.ChoiceField(required=False)
+    domain = forms.ModelChoiceField(
+        required=False, queryset=Domain.objects.order_by("name"), widget=forms.HiddenInput
+    )
+    campaign = forms.ModelChoiceField(
+        required=False, queryset=Campaign.objects.order_by("-id"), widget=forms.HiddenInput
+    )
+    since = MomentField(required=False)
+    until = MomentField(required=False)
+
+    def __init__(self, data: Any) -> None:
+        given = {name: value for name, value in data.items() if value}
+        super().__init__({"range": DEFAULT_RANGE, **given})
+        words = sorted((reason_word(reason), str(reason)) for reason in Reason)
+        choices = [("", "Any"), *((reason, word) for word, reason in words)]
+        self.fields["reason"].choices = choices  # type: ignore[attr-defined]
+        self.given = {name: value for name, value in given.items() if name in self.fields}
+
+    def clean_range(self) -> str:
+        """Take a range that other pages have and this one hasn't, such as a whole campaign, for the usual one."""
+        asked = str(self.cleaned_data["range"])
+        return asked if asked in HOURS or asked in DAYS else DEFAULT_RANGE
+
+    def clean(self) -> dict[str, Any]:
+        data: dict[str, Any] = super().clean() or {}
+        since, until = data.get("since"), data.get("until")
+        if since and not self.errors:
+            end = until or timezone.now()
+            if end <= since:
+                self.add_error(None, "The end lies before the beginning.")
+            elif end - since > LONGEST:
+                self.add_error(None, "Choose at most two years.")
+        return data
+
+    def period(self) -> Period:
+        zone, now = timezone.get_current_timezone(), timezone.now()
+        if since := self.cleaned_data["since"]:
+            return _between(since, self.cleaned_data["until"] or now)
+        asked = self.cleaned_data["range"]
+        if asked in HOURS:
+            return last_hours(now, HOURS[asked], zone)
+        return last_days(now, DAYS[asked], zone)
+
+    @property
+    def choices(self) -> dict[str, Any]:
+        """Return the columns of a count that are chosen, as the reports name them."""
+        data = self.cleaned_data
+        named = ("stream", "transport", "domain", "campaign")
+        chosen: dict[str, Any] = {f"{name}_id": data[name].pk for name in named if data[name]}
+        if data["mailbox_provider"]:
+            chosen["mailbox_provider"] = data["mailbox_provider"].strip().lower()
+        return chosen
+
+    def query(self, **changed: str) -> str:
+        """Return the query string of the same choice, with some values changed; "" takes one out."""
+        left = {name: value for name, value in {**self.given, **changed}.items() if value}
+        return f"?{urlencode(left)}" if left else ""
+
+    @property
+    def ranges(self) -> list[tuple[str, str, bool]]:
+        """Return the ready-made times: query string, words, and whether it is this one."""
+        now = "" if self.given.get("since") else self.cleaned_data["range"]
+        return [
+            (self.query(range=value, since="", until=""), words, value == now)
+            for value, words in RANGES
+        ]
+
+
+def _between(start: datetime, end: datetime) -> Period:
+    """Return the quarter hours that both lie in and those between, drawn by hours or, where they are many, by days."""
+    first, last = _quarter_of(start), _quarter_of(end - timedelta(microseconds=1)) + QUARTER
+    step = HOUR if last - first <= BY_HOURS else DAY
+    return Period(first, last, timezone.get_current_timezone(), step)
+
+
+def _quarter_of(moment: datetime) -> datetime:
+    return moment.replace(minute=moment.minute // 15 * 15, second=0, microsecond=0)

@@ -1,0 +1,15 @@
+"""Addresses of the pages of signatures."""
+
+from django.urls import path
+
+from mailops.signatures import views
+
+app_name = "signatures"
+
+urlpatterns = [
+    path("", views.signature_list, name="list"),
+    path("export/", views.signature_export, name="export"),
+    path("panel/", views.signature_panel, name="panel"),
+    path("<int:signature_id>/", views.signature_detail, name="detail"),
+    path("<int:signature_id>/export/", views.signature_history, name="history"),
+]

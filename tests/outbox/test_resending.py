@@ -1,0 +1,202 @@
+"""Sending again exactly what a filter chose, once."""
+
+from uuid import uuid4
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from mailops.accounts.models import AuditEntry
+from mailops.campaigns.models import Campaign
+from mailops.outbox import resending
+from mailops.outbox.models import Event, EventKind, Message, QueueEntry, Resending, Status
+from mailops.outbox.resending import (
+    NothingToResend,
+    note_failure,
+    plan,
+    resend_chunk,
+    start_resending,
+)
+from tests.factories import make_campaign, make_message, make_stream, make_suppression
+from tests.outbox.answers import BUSY, NO_SUCH, ODD, answer, make_refused
+from tests.outbox.doubts import make_doubtful
+
+pytestmark = pytest.mark.django_db
+
+
+def chosen_of(message):
+    message.refresh_from_db()
+    return {"signature": str(message.signature_id)}
+
+
+def start(actor, chosen, **given):
+    return start_resending(
+        **{
+            "key": uuid4(),
+            "chosen": chosen,
+            "until": timezone.now(),
+            "words": ["a reply"],
+            "actor": actor,
+            **given,
+        }
+    )
+
+
+def finish(run):
+    while resend_chunk(resending_id=run.pk):
+        pass
+    run.refresh_from_db()
+    return run
+
+
+def planned(chosen):
+    form = resending.MessageFilterForm(chosen)
+    assert form.is_valid()
+    return plan(form.cleaned_data)
+
+
+class TestPlan:
+    def test_tells_apart_what_is_sent_again_and_what_stays(self):
+        stream = make_stream()
+        first = make_refused(stream=stream)
+        make_suppression(address=make_refused(stream=stream).recipient)
+        paused = make_campaign(stream=stream, state="paused", pause_cause="person")
+        make_refused(stream=stream, campaign=paused)
+        gone = make_campaign(stream=stream, state="canceled")
+        make_refused(stream=stream, campaign=gone)
+        make_refused(stream=make_stream(is_sensitive=True))
+        late = make_message(stream=stream)
+        answer(late, NO_SUCH, EventKind.DEFERRED)
+        doubtful = make_doubtful()
+        Message.objects.filter(pk=doubtful.pk).update(signature_id=first.signature_id)
+        found = planned(chosen_of(first))
+        assert (found.again, found.sooner, found.waiting) == (2, 1, 1)
+        assert (found.suppressed, found.canceled, found.forgotten) == (1, 1, 1)
+        assert (found.uncertain, found.elsewhere) == (1, 0)
+
+    def test_leaves_out_what_has_another_signature(self):
+        first = make_refused()
+        make_refused(ODD)
+        assert planned(chosen_of(first)).does == 1
+
+
+class TestResending:
+    def test_queues_exactly_those(self, operator):
+        ours, other = make_refused(), make_refused(ODD)
+        run = finish(start(operator, chosen_of(ours)))
+        ours.refresh_from_db()
+        other.refresh_from_db()
+        assert (ours.status, ours.round, other.status) == (Status.QUEUED, 1, Status.BOUNCED)
+        assert (run.state, run.queued, run.planned) == ("completed", 1, 1)
+        event = Event.objects.get(message=ours, kind=EventKind.REQUEUED)
+        assert event.data["by"] == operator.email
+
+    def test_pressed_twice_is_done_once(self, operator):
+        ours, key = make_refused(), uuid4()
+        first = finish(start(operator, chosen_of(ours), key=key))
+        assert start(operator, chosen_of(ours), key=key) == first
+        finish(first)
+        assert Event.objects.filter(message=ours, kind=EventKind.REQUEUED).count() == 1
+        assert AuditEntry.objects.filter(verb="resending.start").count() == 1
+
+    def test_of_two_people_the_second_finds_nothing(self, operator, admin):
+        ours = make_refused()
+        finish(start(operator, chosen_of(ours)))
+        with pytest.raises(NothingToResend):
+            start(admin, chosen_of(ours))
+
+    def test_leaves_out_what_ended_after_the_numbers_were_seen(self, operator):
+        ours, before = make_refused(), timezone.now()
+        late = make_refused()
+        run = finish(start(operator, chosen_of(ours), until=before))
+        late.refresh_from_db()
+        assert (run.queued, late.status) == (1, Status.BOUNCED)
+
+    def test_never_sends_again_what_came_into_doubt_meanwhile(self, operator, monkeypatch):
+        ours = make_refused()
+        run = start(operator, chosen_of(ours))
+        monkeypatch.setattr(resending, "_next", lambda run, _: [ours.pk] if not run.cursor else [])
+        Message.objects.filter(pk=ours.pk).update(status=Status.UNCERTAIN)
+        run = finish(run)
+        ours.refresh_from_db()
+        assert (ours.status, run.queued, run.passed_over) == (Status.UNCERTAIN, 0, 1)
+
+    def test_tries_deferred_ones_at_once_without_a_new_round(self, operator):
+        message = make_message()
+        answer(message, BUSY, EventKind.DEFERRED)
+        assert QueueEntry.objects.get(message=message).due_at > timezone.now()
+        run = finish(start(operator, chosen_of(message)))
+        message.refresh_from_db()
+        assert QueueEntry.objects.get(message=message).due_at <= timezone.now()
+        assert (message.status, message.round, run.hastened) == (Status.DEFERRED, 0, 1)
+
+    def test_reopens_a_completed_campaign_as_a_recorded_act(self, operator):
+        campaign = make_campaign(state="completed", finished_at=timezone.now(), planned=1)
+        ours = make_refused(stream=campaign.stream, campaign=campaign)
+        finish(start(operator, chosen_of(ours)))
+        campaign.refresh_from_db()
+        assert campaign.state == Campaign.State.RUNNING
+        assert AuditEntry.objects.filter(verb="campaign.retry").count() == 1
+
+    def test_goes_on_where_it_was_cut_off(self, operator):
+        stream = make_stream()
+        ours = [make_refused(stream=stream) for _ in range(5)]
+        run = start(operator, chosen_of(ours[0]))
+        assert resend_chunk(resending_id=run.pk, most=2)  # and then the process was killed
+        run = finish(run)
+        assert (run.queued, run.passed_over) == (5, 0)
+        assert Event.objects.filter(kind=EventKind.REQUEUED).count() == 5
+
+    def test_gives_up_after_some_failures_and_says_why(self, operator):
+        run = start(operator, chosen_of(make_refused()))
+        for _ in range(resending.MAX_FAILURES):
+            note_failure(resending_id=run.pk, error=ValueError("no"))
+        run.refresh_from_db()
+        assert run.has_failed
+        assert "no" in run.detail
+
+
+class TestPages:
+    def test_shows_the_numbers_and_sends_on_the_press(self, operator, logged_in):
+        ours, client = make_refused(), logged_in(operator)
+        url = reverse("outbox:resend")
+        page = client.get(url, chosen_of(ours))
+        assert b"Send 1 message again" in page.content
+        press = {"key": page.context["key"], "until": page.context["plan"].until.isoformat()}
+        for _ in range(2):
+            answered = client.post(url, press | chosen_of(ours))
+        run = Resending.objects.get()
+        assert answered["Location"] == reverse("outbox:resending", args=[run.pk])
+        assert client.get(answered["Location"]).status_code == 200
+
+    def test_refuses_a_press_whose_numbers_are_old(self, operator, logged_in):
+        ours = make_refused()
+        old = {"key": uuid4(), "until": "2026-01-01T00:00:00+00:00"}
+        answered = logged_in(operator).post(reverse("outbox:resend"), old | chosen_of(ours))
+        assert answered.status_code == 422
+        assert not Resending.objects.exists()
+
+    def test_wants_a_filter(self, operator, logged_in):
+        assert logged_in(operator).get(reverse("outbox:resend")).status_code == 422
+
+    def test_is_not_for_those_who_may_not_send(self, viewer, logged_in, client):
+        ours = make_refused()
+        url = reverse("outbox:resend")
+        assert logged_in(viewer).get(url, chosen_of(ours)).status_code == 403
+        assert client.get(url).status_code == 302
+        page = logged_in(viewer).get(reverse("outbox:list"), chosen_of(ours))
+        assert ours.recipient in page.text
+        assert "Send these again" not in page.text
+
+    def test_stops(self, operator, logged_in):
+        run = start(operator, chosen_of(make_refused()))
+        logged_in(operator).post(reverse("outbox:resending-stop", args=[run.pk]))
+        run.refresh_from_db()
+        assert run.is_stopped
+        assert not resend_chunk(resending_id=run.pk)
+
+    def test_list_is_filtered_by_a_signature(self, viewer, logged_in):
+        ours, other = make_refused(), make_refused(ODD)
+        page = logged_in(viewer).get(reverse("outbox:list"), chosen_of(ours)).text
+        assert ours.recipient in page
+        assert other.recipient not in page
