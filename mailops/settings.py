@@ -96,6 +96,8 @@ MAILOPS_TRUST_ANCHORS: list[str] = env.read(
     ],
     fix="give zone, key tag, algorithm, digest type and digest, one after another by commas, or the word none",
 )
+# what runs here, for the charts; empty: git's commit, where this is a checkout
+MAILOPS_REVISION: str = env.read("MAILOPS_REVISION", str, "", fix="give a tag or a commit")
 # where hours are given without a place: of recipients whose time zone is unknown
 MAILOPS_TIME_ZONE: str = env.read(
     "MAILOPS_TIME_ZONE", zone_name, "UTC", fix="give an IANA name such as Europe/Berlin"

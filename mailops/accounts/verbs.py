@@ -40,6 +40,7 @@ WORDS: dict[str, str] = {
     "credential.test": "Credential tested",
     "database.restored": "Restored database dealt with",
     "demo.fill": "Demo filled in",
+    "deploy.start": "Deployed",
     "domain.add": "Domain added",
     "domain.delete": "Domain deleted",
     "domain.edit": "Domain's owner or grace changed",

@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError
 
 from mailops.dispatch.restoring import look
+from mailops.installation.deploys import record_deploy
 from mailops.installation.first_account import make_first_account
 from mailops.installation.static_files import collect_static_files
 from mailops.lib import broker
@@ -28,6 +29,7 @@ class Command(BaseCommand):
         if settings.CELERY_BROKER_URL.startswith("pgmq"):
             broker.install(settings.CELERY_TASK_QUEUES)
         look()  # before anything can send
+        record_deploy()
         collect_static_files()
         if settings.MAILOPS_DEMO:
             make_first_account(settings.MAILOPS_HOME)
