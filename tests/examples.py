@@ -112,6 +112,7 @@ MAKERS: dict[str, Callable[[], Any]] = {
     "credential_id": lambda: Credential.objects.create(transport=make_transport(), label="Key"),
     "grant_id": make_grant,
     "mailbox_id": make_mailbox,
+    "mailbox_provider": lambda: "gmail",
     "stream_id": make_stream,
     "limit_id": lambda: ProviderLimit.objects.get_or_create(
         mailbox_provider="gmail", defaults={"max_sessions": 5}

@@ -13,10 +13,13 @@ class IncidentsConfig(AppConfig):
     def ready(self) -> None:
         # after each migrate, not in one migration: a threshold that a later version brings comes the same way
         post_migrate.connect(_add_missing_thresholds, sender=self)
+        from mailops.incidents.lines import threshold_lines  # noqa: PLC0415 - models are ready only now
         from mailops.incidents.spans import incident_spans  # noqa: PLC0415 - models are ready only now
         from mailops.reports.marks import register_spans  # noqa: PLC0415
+        from mailops.reports.threshold_lines import register_limits  # noqa: PLC0415
 
         register_spans(incident_spans)
+        register_limits(threshold_lines)
 
 
 def _add_missing_thresholds(using: str, **_: Any) -> None:

@@ -1,120 +1,131 @@
-"""Draws outcomes over time, as the chart reads them and as the table beside it."""
+"""A chart as data: as the browser draws it, as the table beside it, and as CSV."""
 
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models.functions import TruncDay
+from mailops.lib.templatetags.times import duration
+from mailops.reports.outcomes import Thresholds
+from mailops.reports.periods import Period
 
-from mailops.reports.models import FigureQuerySet
-from mailops.reports.outcomes import (
-    BOUNCE_THRESHOLDS,
-    COMPLAINT_THRESHOLDS,
-    KINDS,
-    Outcome,
-)
-from mailops.reports.periods import DAY, Period
-
-Series = list[tuple[datetime, Outcome]]
+BEFORE = "The period before"
+Value = float | None
 
 
-def series(figures: FigureQuerySet, period: Period) -> Series:
-    """Return the outcome of each step's cohort, with the empty steps."""
-    chosen = figures.events(*KINDS).of_cohorts(period)
-    if period.step == DAY:
-        chosen = chosen.annotate(at=TruncDay("cohort_at", tzinfo=period.zone))
-        rows = chosen.summed("at", "kind")
-    else:
-        rows = chosen.summed("cohort_at", "kind")
-    found: dict[datetime, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-    for at, kind, n in rows:
-        found[period.step_of(at)][kind] += n
-    return [(step, Outcome.of(found.get(step, {}))) for step in period.steps()]
+@dataclass(frozen=True)
+class Line:
+    """One series: a value for each step; a rate has its counts, too."""
+
+    name: str
+    values: Sequence[Value]
+    tone: str = ""
+    counts: Sequence[tuple[int, int]] = ()
+    is_before: bool = False  # of the period before, laid beside
+
+    @property
+    def is_empty(self) -> bool:
+        return not any(value is not None and (value or self.counts) for value in self.values)
 
 
-def total(figures: FigureQuerySet, period: Period) -> Outcome:
-    """Return the outcome of the whole period's cohort."""
-    return Outcome.of(figures.events(*KINDS).of_cohorts(period).by_kind())
+@dataclass(frozen=True)
+class Chart:
+    key: str
+    title: str
+    period: Period
+    lines: Sequence[Line]
+    unit: str = "count"  # or percent, seconds
+    kind: str = "line"  # or bar
+    empty: str = ""  # what will be here
+    summary: str = ""  # the one number of it
+    note: str = ""
+    thresholds: Thresholds = ()
+    top: float | None = None  # of the scale
+    csv_url: str = ""
 
+    @property
+    def is_empty(self) -> bool:
+        return all(line.is_empty for line in self.lines if not line.is_before)
 
-def volume_chart(points: Series, period: Period, marks: dict[str, Any]) -> dict[str, Any]:
-    columns: list[tuple[str, str, Callable[[Outcome], int]]] = [
-        ("Accepted", "ok", lambda o: o.stayed),
-        ("Bounced", "bad", lambda o: o.all_bounced),
-        ("Failed", "warn", lambda o: o.failed),
-    ]
-    return {
-        "type": "bar",
-        "stacked": True,
-        "unit": "count",
-        "series": [
-            {"name": name, "tone": tone, "points": [[at.isoformat(), of(o)] for at, o in points]}
-            for name, tone, of in columns
-        ],
-        "zone": str(period.zone),
-        "table": {
-            "header": ["Time", *(name for name, _, _ in columns), "Acceptance"],
-            "rows": [
-                [period.label_of(at), *(f"{of(o):,}" for _, _, of in columns), said(o.acceptance)]
-                for at, o in points
+    @property
+    def drawn(self) -> dict[str, Any]:
+        """Return what the browser draws; the steps stand once on the page, for all charts."""
+        return {
+            "type": self.kind,
+            "stacked": self.kind == "bar",
+            "unit": self.unit,
+            "top": self.top,
+            "series": [
+                {
+                    "name": line.name,
+                    "values": list(line.values),
+                    **({"tone": line.tone} if line.tone else {}),
+                    **({"counts": line.counts} if line.counts else {}),
+                    **({"before": True} if line.is_before else {}),
+                }
+                for line in self.lines
             ],
-        },
-        **marks,
-    }
-
-
-def bounce_chart(points: Series, period: Period, marks: dict[str, Any]) -> dict[str, Any]:
-    chart = _rate_chart(
-        "Bounced", points, period, BOUNCE_THRESHOLDS, lambda o: (o.all_bounced, o.answered)
-    )
-    return chart | marks
-
-
-def complaint_chart(points: Series, period: Period, marks: dict[str, Any]) -> dict[str, Any]:
-    chart = _rate_chart(
-        "Complained", points, period, COMPLAINT_THRESHOLDS, lambda o: (o.complained, o.accepted)
-    )
-    return chart | marks
-
-
-def _rate_chart(
-    name: str,
-    points: Series,
-    period: Period,
-    thresholds: Sequence[tuple[float, str, str]],
-    of: Callable[[Outcome], tuple[int, int]],
-) -> dict[str, Any]:
-    counts = [of(outcome) for _, outcome in points]
-    rates = [round(100 * part / whole, 4) if whole else None for part, whole in counts]
-    steps = [at for at, _ in points]
-    return {
-        "type": "line",
-        "unit": "percent",
-        "series": [
-            {
-                "name": name,
-                "points": [[at.isoformat(), rate] for at, rate in zip(steps, rates, strict=True)],
-                "counts": [list(pair) for pair in counts],
-            }
-        ],
-        "thresholds": [
-            {"value": value, "label": words, "tone": tone} for value, words, tone in thresholds
-        ],
-        "zone": str(period.zone),
-        "table": {
-            "header": ["Time", name, "Of", "Rate"],
-            "rows": [
-                [period.label_of(at), f"{part:,}", f"{whole:,}", said(rate)]
-                for at, (part, whole), rate in zip(steps, counts, rates, strict=True)
+            "thresholds": [
+                {"value": value, "label": words, "tone": tone}
+                for value, words, tone in self.thresholds
             ],
-        },
-    }
+        }
+
+    @property
+    def table(self) -> dict[str, Any]:
+        """Return the same numbers for people; steps without any are left out."""
+        return {
+            "header": ["Time", *(name for line in self.lines for name in _columns(line))],
+            "rows": [
+                [
+                    self.period.label_of(at),
+                    *(cell for line in self.lines for cell in self._cells(line, n)),
+                ]
+                for n, at in self._told()
+            ],
+        }
+
+    def _told(self) -> Iterator[tuple[int, datetime]]:
+        for n, at in enumerate(self.period.steps()):
+            if any(line.values[n] for line in self.lines) or any(
+                line.counts and line.counts[n][1] for line in self.lines
+            ):
+                yield n, at
+
+    def _cells(self, line: Line, n: int) -> list[str]:
+        value = said(line.values[n], self.unit)
+        return [*(f"{count:,}" for count in line.counts[n]), value] if line.counts else [value]
+
+    @property
+    def csv_header(self) -> list[str]:
+        return ["time", *(name.lower() for line in self.lines for name in _columns(line))]
+
+    def csv_rows(self) -> Iterator[list[Any]]:
+        for n, at in enumerate(self.period.steps()):
+            cells = (
+                cell
+                for line in self.lines
+                for cell in (*(line.counts[n] if line.counts else ()), line.values[n])
+            )
+            yield [at.astimezone(self.period.zone).isoformat(), *cells]
 
 
-def said(rate: float | None) -> str:
-    """Write a rate with as many digits as one needs to act on it."""
-    if rate is None:
+def _columns(line: Line) -> list[str]:
+    return [line.name, "Of", f"{line.name}, rate"] if line.counts else [line.name]
+
+
+def axis(period: Period) -> dict[str, Any]:
+    """Return the steps that all charts of a page share."""
+    return {"steps": [at.isoformat() for at in period.edges], "zone": str(period.zone)}
+
+
+def said(value: Value, unit: str = "percent") -> str:
+    """Write a number with as many digits as one needs to act on it."""
+    if value is None:
         return "–"
-    digits = 0 if rate == 0 else 3 if rate < 0.1 else 2 if rate < 1 else 1
-    return f"{rate:.{digits}f} %"
+    if unit == "count":
+        return f"{value:,.0f}"
+    if unit == "seconds":
+        return f"{value:.2g} s" if value < 1 else f"{value:.1f} s" if value < 60 else duration(value)  # fmt: skip
+    digits = 0 if value == 0 else 3 if value < 0.1 else 2 if value < 1 else 1
+    return f"{value:.{digits}f} %"

@@ -1,26 +1,57 @@
 """The query strings of the report pages; each filter lives in the address and nowhere else."""
 
-from datetime import date, timedelta, tzinfo
+from datetime import date, datetime, timedelta, tzinfo
 from typing import Any
+from urllib.parse import urlencode
 
 from django import forms
+from django.core.exceptions import ValidationError
 from django.db.models import Model, QuerySet
 from django.utils import timezone
 
 from mailops.campaigns.models import Campaign
 from mailops.domains.models import Domain
-from mailops.reports.periods import Period, from_to, last_days, last_hours
+from mailops.lib.templatetags.words import OURS, reason_word
+from mailops.protocol.classification import Reason
+from mailops.reports.charts import CHARTS
+from mailops.reports.periods import (
+    Period,
+    Step,
+    between,
+    fitting_step,
+    last_days,
+    midnight,
+)
+from mailops.reports.subjects import Subject
 from mailops.transports.models import Stream, Transport
 
-LONGEST = 366  # days
+LONGEST = timedelta(days=732)
+MOST_STEPS = 400  # of one's own choice
+EARLIEST, LATEST = date(2000, 1, 1), date(2100, 1, 1)
+LARGEST_ID = 2**63 - 1
 CAMPAIGNS = 200  # offered, the newest
+HOURS = {"1h": 1, "6h": 6, "24h": 24}
+DAYS = {"7d": 7, "14d": 14, "30d": 30, "90d": 90, "365d": 365}
+WHOLE = "all"  # of a campaign
+AFTERWARDS = timedelta(days=3)  # bounces and complaints still come for a campaign that has left
 RANGES = [
-    ("24h", "Last 24 hours"),
-    ("7d", "Last 7 days"),
-    ("14d", "Last 14 days"),
-    ("30d", "Last 30 days"),
-    ("90d", "Last 90 days"),
-    ("days", "Chosen days"),
+    ("1h", "1 hour"),
+    ("6h", "6 hours"),
+    ("24h", "24 hours"),
+    ("7d", "7 days"),
+    ("14d", "14 days"),
+    ("30d", "30 days"),
+    ("90d", "90 days"),
+    ("365d", "1 year"),
+]
+STEPS = [
+    ("", "Fitting"),
+    (Step.QUARTER, "Quarter hours"),
+    (Step.HOUR, "Hours"),
+    (Step.THREE_HOURS, "3 hours"),
+    (Step.SIX_HOURS, "6 hours"),
+    (Step.DAY, "Days"),
+    (Step.WEEK, "Weeks"),
 ]
 DIMENSIONS = [
     ("mailbox_provider", "Mailbox provider"),
@@ -28,80 +59,241 @@ DIMENSIONS = [
     ("stream", "Stream"),
     ("transport", "Transport"),
     ("campaign", "Campaign"),
+    ("version", "Template version"),
 ]
 DEFAULT_RANGE, DEFAULT_DIMENSION = "14d", "mailbox_provider"
+IDS = ("domain", "stream", "transport", "campaign", "version")
+
+
+class MomentField(forms.Field):
+    """A day, or a day and a time of the viewer's zone (or of the offset it names), as in ISO 8601."""
+
+    widget = forms.DateTimeInput({"type": "datetime-local", "step": 900}, "%Y-%m-%dT%H:%M")
+
+    def to_python(self, value: Any) -> date | datetime | None:
+        text = str(value or "").strip().replace(" ", "+")  # a plus sign that an address lost
+        if not text:
+            return None
+        try:
+            found = date.fromisoformat(text) if len(text) <= 10 else datetime.fromisoformat(text)
+        except ValueError as error:
+            raise ValidationError(
+                "Write a day, or a day and a time: 2026-11-21 or 2026-11-21T14:00."
+            ) from error
+        day = found.date() if isinstance(found, datetime) else found
+        if not EARLIEST <= day <= LATEST:
+            raise ValidationError(f"Choose a day from {EARLIEST.year} on.")
+        return found
+
+    def prepare_value(self, value: Any) -> Any:
+        """Show what an address says in the one way that the browser's field understands."""
+        try:
+            found = self.to_python(value)
+        except ValidationError:
+            return value
+        if found is None:
+            return ""
+        if not isinstance(found, datetime):
+            return f"{found:%Y-%m-%d}T00:00"
+        local = timezone.localtime(found) if found.tzinfo else found
+        return f"{local:%Y-%m-%dT%H:%M}"
 
 
 class ReportForm(forms.Form):
-    range = forms.ChoiceField(label="Time", choices=RANGES, required=False)
-    first = forms.DateField(
-        label="First chosen day",
-        required=False,
-        widget=forms.DateInput({"type": "date"}, "%Y-%m-%d"),
+    range = forms.ChoiceField(
+        choices=[*RANGES, (WHOLE, "Whole campaign")], required=False, widget=forms.HiddenInput
     )
-    last = forms.DateField(
-        label="Last chosen day",
-        required=False,
-        widget=forms.DateInput({"type": "date"}, "%Y-%m-%d"),
-    )
+    since = MomentField(label="From", required=False)
+    until = MomentField(label="To", required=False)
+    step = forms.ChoiceField(label="Steps", choices=STEPS, required=False)
     domain = forms.ChoiceField(required=False)
     stream = forms.ChoiceField(required=False)
     transport = forms.ChoiceField(required=False)
     campaign = forms.ChoiceField(required=False)
     mailbox_provider = forms.CharField(label="Mailbox provider", max_length=100, required=False)
+    reason = forms.ChoiceField(label="Reason of bounces", required=False)
     by = forms.ChoiceField(label="Split by", choices=DIMENSIONS, required=False)
+    version = forms.IntegerField(
+        min_value=1, max_value=LARGEST_ID, required=False, widget=forms.HiddenInput
+    )
+    chart = forms.ChoiceField(
+        choices=[(key, key) for key in CHARTS], required=False, widget=forms.HiddenInput
+    )
 
-    def __init__(self, data: Any) -> None:
-        given = {
-            "range": DEFAULT_RANGE,
-            "by": DEFAULT_DIMENSION,
-            **{name: value for name, value in data.items() if value},
-        }
-        super().__init__(given)
+    def __init__(self, data: Any, subject: Subject | None = None) -> None:
+        self.subject = subject
+        given = {name: value for name, value in data.items() if value}
+        default_range = WHOLE if self._campaign_start else DEFAULT_RANGE
+        super().__init__({"range": default_range, "by": self._default_dimension, **given})
+        self.given = given
         _offer(self.fields["domain"], Domain.objects.order_by("name"))
         _offer(self.fields["stream"], Stream.objects.order_by("name"))
         _offer(self.fields["transport"], Transport.objects.order_by("name"))
         campaigns = Campaign.objects.order_by("-id").only("id", "name")
         asked = str(given.get("campaign", ""))
         _offer(self.fields["campaign"], campaigns[:CAMPAIGNS], keep=asked, among=campaigns)
+        reasons = sorted((reason_word(reason), reason) for reason in {*map(str, Reason), *OURS})
+        self._choices("reason", [("", "All"), *((reason, word) for word, reason in reasons)])
+        if subject:
+            del self.fields[subject.sort.filter_name]
+            own = subject.sort.filter_name
+            self._choices("by", [one for one in DIMENSIONS if one[0] != own])
+
+    def _choices(self, name: str, choices: list[tuple[str, str]]) -> None:
+        self.fields[name].choices = choices  # type: ignore[attr-defined]
+
+    @property
+    def _default_dimension(self) -> str:
+        is_provider = self.subject and self.subject.sort.filter_name == DEFAULT_DIMENSION
+        return "stream" if is_provider else DEFAULT_DIMENSION
+
+    @property
+    def _campaign_start(self) -> datetime | None:
+        start: datetime | None = getattr(self.subject and self.subject.row, "started_at", None)
+        return start
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
-        first, last = cleaned.get("first"), cleaned.get("last")
-        if cleaned.get("range") == "days" and not self.errors:
-            if not first or not last:
-                self.add_error("first", "Give the first and the last day.")
-            elif last < first:
-                self.add_error("last", "The last day lies before the first.")
-            elif last - first > timedelta(days=LONGEST) or first < date(2000, 1, 1):
-                self.add_error("last", f"Choose at most {LONGEST} days.")
+        if self.errors:
+            return cleaned
+        since, until = cleaned.get("since"), cleaned.get("until")
+        if until and not since:
+            self.add_error("since", "Say from when.")
+        elif since:
+            self._clean_times(since, until)
+        if not self.errors and self._steps() > MOST_STEPS:
+            self.add_error("step", "These are too many steps for one chart; choose longer ones.")
         return cleaned
 
-    def period(self, zone: tzinfo) -> Period:
+    def _clean_times(self, since: date, until: date | None) -> None:
+        start, end = self._start(since), self._end(until)
+        if end <= start:
+            field = "until" if until else "since"
+            self.add_error(
+                field, "The end lies before the beginning." if until else "This is yet to come."
+            )
+        elif end - start > LONGEST:
+            self.add_error("until" if until else "since", "Choose at most two years.")
+
+    def _start(self, since: date) -> datetime:
+        zone = timezone.get_current_timezone()
+        return since_of(since, zone)
+
+    def _end(self, until: date | None) -> datetime:
+        zone = timezone.get_current_timezone()
+        if until is None:
+            return timezone.now()
+        if isinstance(until, datetime):
+            return since_of(until, zone)
+        return midnight(until + timedelta(days=1), zone)
+
+    def _steps(self) -> float:
+        period = self._period(timezone.get_current_timezone())
+        return (period.end - period.start) / period.step.length
+
+    def period(self) -> Period:
+        return self._period(timezone.get_current_timezone())
+
+    def _period(self, zone: tzinfo) -> Period:
         now = timezone.now()
+        step = Step(self.cleaned_data["step"]) if self.cleaned_data.get("step") else None
+        if since := self.cleaned_data.get("since"):
+            return between(self._start(since), self._end(self.cleaned_data.get("until")), zone, step)  # fmt: skip
         chosen = self.cleaned_data["range"]
-        if chosen == "days":
-            return from_to(self.cleaned_data["first"], self.cleaned_data["last"], zone)
-        if chosen == "24h":
-            return last_hours(now, 24, zone)
-        return last_days(now, int(chosen.removesuffix("d")), zone)
+        if chosen == WHOLE:
+            return self._whole_campaign(now, zone, step)
+        if hours := HOURS.get(chosen):
+            return between(now - timedelta(hours=hours), now, zone, step)
+        days = last_days(now, DAYS[chosen], zone)
+        return Period(days.start, days.end, zone, step or fitting_step(days.start, days.end))
+
+    def _whole_campaign(self, now: datetime, zone: tzinfo, step: Step | None) -> Period:
+        """Return the time from the campaign's launch until what comes back later has come."""
+        start = self._campaign_start or now - timedelta(days=14)
+        finished = getattr(self.subject and self.subject.row, "finished_at", None)
+        end = min(now, finished + AFTERWARDS) if finished else now
+        end = max(end, start + timedelta(hours=1))
+        return between(max(start, end - LONGEST), end, zone, step)
 
     @property
-    def choices(self) -> dict[str, Any]:
-        """Return the chosen columns of a count, with their values."""
-        ids = {
+    def filters(self) -> dict[str, Any]:
+        """Return the columns of a count that are filtered by, the subject's own among them."""
+        chosen = {
             f"{name}_id": int(self.cleaned_data[name])
-            for name in ("domain", "stream", "transport", "campaign")
-            if self.cleaned_data[name]
+            for name in IDS
+            if self.cleaned_data.get(name)
         }
-        provider = self.cleaned_data["mailbox_provider"]
-        return ids | ({"mailbox_provider": provider} if provider else {})
+        if provider := self.cleaned_data.get("mailbox_provider"):
+            chosen["mailbox_provider"] = provider
+        return chosen | (self.subject.choices if self.subject else {})
+
+    @property
+    def chosen_reason(self) -> str:
+        return str(self.cleaned_data.get("reason", ""))
 
     @property
     def dimension(self) -> str:
         """Return the column that splits the table."""
         by = self.cleaned_data["by"]
         return str(by) if by == "mailbox_provider" else f"{by}_id"
+
+    def query(self, **changed: str) -> str:
+        """Return the query string with some values changed; "" takes one out."""
+        left = {name: value for name, value in {**self.given, **changed}.items() if value}
+        return f"?{urlencode(left)}"
+
+    @property
+    def ranges(self) -> list[tuple[str, str, bool]]:
+        """Return the ready-made ranges: words, query string, and whether it is this one."""
+        offered = [(WHOLE, "Whole campaign"), *RANGES] if self._campaign_start else RANGES
+        now = "" if self.given.get("since") else self["range"].value()
+        return [
+            (words, self.query(range=value, since="", until="", step=""), value == now)
+            for value, words in offered
+        ]
+
+    def narrowed(self, start: datetime, end: datetime) -> str:
+        """Return the query string of the same page at another time."""
+        return self.query(range="", step="", **moments(start, end))
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Tell whether one of the filters behind “more” is set."""
+        names = (*IDS, "mailbox_provider", "reason", "step")
+        return any(self.given.get(name) for name in names)
+
+    @property
+    def first_fields(self) -> list[forms.BoundField]:
+        return [self[name] for name in ("since", "until", "by")]
+
+    @property
+    def more_fields(self) -> list[forms.BoundField]:
+        names = ("step", "stream", "transport", "domain", "campaign", "mailbox_provider", "reason")
+        return [self[name] for name in names if name in self.fields]
+
+    def export_query(self, **changed: str) -> str:
+        """Return the query string of the same numbers as CSV, of any subject."""
+        own = self.subject.query if self.subject else {}
+        times: dict[str, str] = {}
+        if self.cleaned_data.get("range") == WHOLE and not self.given.get("since"):
+            period = self.period()
+            times = moments(period.start, period.end)
+        return self.query(**own, **times, **changed)
+
+
+def since_of(given: date, zone: tzinfo) -> datetime:
+    """Return the moment that a day begins, or that a time of `zone` is."""
+    if not isinstance(given, datetime):
+        return midnight(given, zone)
+    return given if given.tzinfo else datetime.combine(given.date(), given.time(), zone)
+
+
+def moments(start: datetime, end: datetime) -> dict[str, str]:
+    """Return `since` and `until` as an address says them: with the offset, since some times are told twice a year."""
+    return {
+        name: timezone.localtime(at).isoformat(timespec="minutes")
+        for name, at in (("since", start), ("until", end))
+    }
 
 
 def _offer(

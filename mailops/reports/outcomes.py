@@ -1,7 +1,7 @@
 """What became of mail: numbers of one set of messages, and the rates that thresholds speak of."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from mailops.outbox.models import EventKind
 
@@ -14,15 +14,28 @@ KINDS = (
     EventKind.UNSUBSCRIBED,
     EventKind.DEFERRED,
     EventKind.FAILED,
+    EventKind.EXPIRED,
+    EventKind.UNCERTAIN,
 )
+REFUSALS = (EventKind.BOUNCED, EventKind.RETURNED, EventKind.FAILED)  # each has a reason
 
-# Percent: (value, word, tone). Mail providers act on these; the first tells, the last must never be reached.
+Thresholds = tuple[tuple[float, str, str], ...]  # (percent, words, tone), the lowest first
+
+# Mail providers act on these; the first tells, the last must never be reached.
 BOUNCE_THRESHOLDS = (
     (2.0, "warn at 2 %", "warn"),
     (5.0, "act at 5 %", "bad"),
     (10.0, "stop at 10 %", "bad"),
 )
 COMPLAINT_THRESHOLDS = ((0.08, "warn at 0.08 %", "warn"), (0.1, "act at 0.1 %", "bad"), (0.3, "never above 0.3 %", "bad"))  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The thresholds that are drawn into charts."""
+
+    bounces: Thresholds = BOUNCE_THRESHOLDS
+    complaints: Thresholds = COMPLAINT_THRESHOLDS
 
 
 @dataclass(frozen=True)
@@ -37,18 +50,21 @@ class Outcome:
     unsubscribed: int = 0
     deferred: int = 0
     failed: int = 0
+    expired: int = 0
+    uncertain: int = 0
+    bounced_otherwise: int = 0  # for other reasons than the one that is looked for: answered, too
 
     @classmethod
     def of(cls, kinds: Mapping[str, int]) -> "Outcome":
-        return cls(**{kind.value: kinds.get(kind, 0) for kind in KINDS})
+        return cls(**{name: kinds.get(name, 0) for name in _NAMES})
 
     def __add__(self, other: "Outcome") -> "Outcome":
-        return Outcome(**{kind.value: getattr(self, kind) + getattr(other, kind) for kind in KINDS})
+        return Outcome(**{name: getattr(self, name) + getattr(other, name) for name in _NAMES})
 
     @property
     def answered(self) -> int:
         """How many got a final answer; what came back later was accepted first and counts once."""
-        return self.accepted + self.bounced
+        return self.accepted + self.bounced + self.bounced_otherwise
 
     @property
     def all_bounced(self) -> int:
@@ -71,12 +87,17 @@ class Outcome:
         return percent(self.complained, self.accepted)
 
 
+_NAMES = tuple(field.name for field in fields(Outcome))
+
+
 def percent(part: int, whole: int) -> float | None:
     return 100 * part / whole if whole else None
 
 
-def state_of(rate: float | None, thresholds: tuple[tuple[float, str, str], ...]) -> tuple[str, str]:
+def state_of(rate: float | None, thresholds: Thresholds) -> tuple[str, str]:
     """Return the tone of `rate` and the words for it: the highest threshold it reached, or the first one it is under."""
+    if not thresholds:
+        return "", ""
     reached = [(words, tone) for value, words, tone in thresholds if (rate or 0) >= value]
     if reached:
         words, tone = reached[-1]

@@ -15,31 +15,25 @@ from mailops.outbox.queues import oldest_due_at
 from mailops.reports.attention import COUNTED, matters
 from mailops.reports.balance import balance, pace
 from mailops.reports.beginning import steps
-from mailops.reports.charting import bounce_chart, series, total
-from mailops.reports.marks import marks
-from mailops.reports.models import Figure
-from mailops.reports.outcomes import Outcome
-from mailops.reports.periods import last_days
-from mailops.reports.tiles import tiles
+from mailops.reports.charts import SHORT
+from mailops.reports.composing import compose, numbers_of
+from mailops.reports.periods import Step, last_days
 
 STOP_POLLING = 286
 RUNNING_SHOWN = 5
 DAYS = 7
+STEP = Step.THREE_HOURS
 LATE = timedelta(minutes=1)  # due for longer is told: what is due just now is about to leave
 
 
 @needs(Act.SEE)
 def overview(request: HttpRequest) -> HttpResponse:
-    period = last_days(timezone.now(), DAYS, timezone.get_current_timezone())
-    figures = Figure.objects.all()
-    points = series(figures, period)
-    now = sum((outcome for _, outcome in points), Outcome())
+    period = last_days(timezone.now(), DAYS, timezone.get_current_timezone(), STEP)
     return render_page(
         request,
         "reports/overview.html",
         {
-            "tiles": tiles(now, total(figures, period.previous)),
-            "chart": bounce_chart(points, period, marks(period, {})),
+            **compose(numbers_of({}, period), {}, SHORT),
             "matters": matters(),
             "steps": steps(),
             "days": DAYS,

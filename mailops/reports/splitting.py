@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from mailops.campaigns.models import Campaign
+from mailops.content.models import TemplateVersion
 from mailops.domains.models import Domain
 from mailops.lib.mailbox_providers import name_of
 from mailops.lib.templatetags.words import reason_sentence, reason_word
-from mailops.outbox.models import EventKind
+from mailops.reports.gathering import Numbers
 from mailops.reports.models import FigureQuerySet
 from mailops.reports.outcomes import KINDS, Outcome
 from mailops.reports.periods import Period
@@ -22,6 +23,7 @@ _NAMED: dict[str, Any] = {
     "stream_id": Stream,
     "transport_id": Transport,
     "campaign_id": Campaign,
+    "version_id": TemplateVersion,
 }
 
 
@@ -56,7 +58,10 @@ def split(figures: FigureQuerySet, period: Period, dimension: str) -> list[Share
 def _labels(dimension: str, values: list[Any]) -> dict[Any, str]:
     if dimension == "mailbox_provider":
         return {value: name_of(value) for value in values}
-    rows = _NAMED[dimension].objects.filter(pk__in=[value for value in values if value is not None])
+    rows = _NAMED[dimension].objects.all()
+    if dimension == "version_id":
+        rows = rows.select_related("template")
+    rows = rows.filter(pk__in=[value for value in values if value is not None])
     missing = {value: f"deleted ({value})" for value in values if value is not None}
     return missing | {row.pk: str(row) for row in rows}
 
@@ -68,11 +73,10 @@ class Why:
     label: str
     sentence: str
     n: int
+    reason: str = ""
 
 
-def reasons(figures: FigureQuerySet, period: Period) -> list[Why]:
+def reasons(numbers: Numbers) -> list[Why]:
     """Return why mail bounced or failed, the commonest reason first."""
-    kinds = (EventKind.BOUNCED, EventKind.RETURNED, EventKind.FAILED)
-    rows = figures.events(*kinds).of_cohorts(period).summed("reason")
-    whys = [Why(reason_word(reason), reason_sentence(reason), n) for reason, n in rows if n]
-    return sorted(whys, key=lambda why: (-why.n, why.label))[:REASONS]
+    sums = ((reason, sum(steps)) for reason, steps in numbers.refusals.items())
+    return [Why(reason_word(why), reason_sentence(why), n, why) for why, n in sums if n][:REASONS]

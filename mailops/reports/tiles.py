@@ -3,13 +3,7 @@
 from dataclasses import dataclass
 
 from mailops.reports.charting import said
-from mailops.reports.outcomes import (
-    BOUNCE_THRESHOLDS,
-    COMPLAINT_THRESHOLDS,
-    Outcome,
-    percent,
-    state_of,
-)
+from mailops.reports.outcomes import Limits, Outcome, Thresholds, percent, state_of
 
 NOISE = 0.05  # of the rate before; a smaller change is told, but is neither good nor bad
 
@@ -26,7 +20,7 @@ class Tile:
     threshold_state: str = ""
 
 
-def tiles(now: Outcome, before: Outcome) -> list[Tile]:
+def tiles(now: Outcome, before: Outcome, limits: Limits) -> list[Tile]:
     return [
         Tile(
             "Accepted",
@@ -39,14 +33,14 @@ def tiles(now: Outcome, before: Outcome) -> list[Tile]:
             said(now.bounce_rate),
             f"{now.all_bounced:,} of {now.answered:,}",
             *_trend(now.bounce_rate, before.bounce_rate, up_is_good=False),
-            *_threshold(now.bounce_rate, BOUNCE_THRESHOLDS),
+            *_threshold(now.bounce_rate, limits.bounces),
         ),
         Tile(
             "Complained",
             said(now.complaint_rate),
             f"{now.complained:,} of {now.accepted:,}",
             *_trend(now.complaint_rate, before.complaint_rate, up_is_good=False),
-            *_threshold(now.complaint_rate, COMPLAINT_THRESHOLDS),
+            *_threshold(now.complaint_rate, limits.complaints),
         ),
         Tile("Sent", f"{now.answered:,}", *_volume(now.answered, before.answered)),
     ]
@@ -64,9 +58,7 @@ def _trend(now: float | None, before: float | None, *, up_is_good: bool) -> tupl
     return f"{abs(change):.{digits}f} points", "up" if change > 0 else "down", tone
 
 
-def _threshold(
-    rate: float | None, thresholds: tuple[tuple[float, str, str], ...]
-) -> tuple[str, str]:
+def _threshold(rate: float | None, thresholds: Thresholds) -> tuple[str, str]:
     if rate is None:
         return "", ""
     tone, words = state_of(rate, thresholds)

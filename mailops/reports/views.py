@@ -1,63 +1,82 @@
-"""The reports: outcomes over time and their split, as charts, tables and CSV; and the search."""
+"""The numbers of all mail, and of one domain, stream, transport, campaign or mailbox provider: one view for all of them."""
 
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.urls import reverse
 from django.utils import timezone
 
 from mailops.accounts.permissions import Act, needs
 from mailops.lib.csv_export import stream_csv
 from mailops.lib.htmx import render_page
-from mailops.reports.charting import bounce_chart, complaint_chart, series, total, volume_chart
-from mailops.reports.forms import DIMENSIONS, ReportForm, SearchForm
-from mailops.reports.marks import marks
+from mailops.reports.charts import SHORT, draw
+from mailops.reports.composing import compose, numbers_of
+from mailops.reports.forms import DIMENSIONS, ReportForm
+from mailops.reports.gathering import Numbers
 from mailops.reports.models import Figure
 from mailops.reports.outcomes import Outcome
-from mailops.reports.searching import search as find
+from mailops.reports.periods import HOUR, QUARTER, Period, last_days
 from mailops.reports.splitting import Share, reasons, split
-from mailops.reports.tiles import tiles
+from mailops.reports.subjects import find_subject, page_of
 
-COLUMNS = ("accepted", "delivered", "bounced", "returned", "complained", "unsubscribed", "failed")
+COLUMNS = (
+    "accepted", "delivered", "bounced", "returned", "complained", "unsubscribed", "deferred", "failed",
+    "expired", "uncertain",
+)  # fmt: skip
+PANEL_DAYS = 7
 
 
 @needs(Act.SEE)
-def reports(request: HttpRequest) -> HttpResponse:
-    form = ReportForm(request.GET)
-    context: dict[str, Any] = {"form": form}
+def report(request: HttpRequest, /, **column_and_value: Any) -> HttpResponse:
+    subject = find_subject(column_and_value) if column_and_value else None
+    form = ReportForm(request.GET, subject)
+    context: dict[str, Any] = {"form": form, "subject": subject}
     if not form.is_valid():
         return render_page(request, "reports/reports.html", context, status=422)
-    zone = timezone.get_current_timezone()
-    period = form.period(zone)
-    figures = Figure.objects.filter(**form.choices)
-    points = series(figures, period)
-    beside = marks(period, form.choices)
-    before = total(figures, period.previous)
+    numbers = _numbers(form)
+    context |= _linked(form, compose(numbers, form.filters))
+    period = numbers.period
     context |= {
-        "volume": volume_chart(points, period, beside),
-        "bounces": bounce_chart(points, period, beside),
-        "complaints": complaint_chart(points, period, beside),
-        "tiles": tiles(sum((outcome for _, outcome in points), Outcome()), before),
-        "shares": [
-            (share, _narrowed(request, share)) for share in split(figures, period, form.dimension)
-        ],
-        "reasons": reasons(figures, period),
+        "shares": _shares(form, period),
+        "reasons": [(why, form.query(reason=why.reason)) for why in reasons(numbers)],
         "dimension": dict(DIMENSIONS)[form.cleaned_data["by"]],
-        "period": period,
+        "earlier": form.narrowed(period.previous.start, period.start),
+        "later": form.narrowed(period.next_.start, period.next_.end)
+        if period.end <= timezone.now()
+        else "",
     }
     return render_page(request, "reports/reports.html", context, fragment="report")
 
 
 @needs(Act.SEE)
+def panel(request: HttpRequest, /, **column_and_value: Any) -> HttpResponse:
+    """Show the numbers of the last days on the page of the thing itself."""
+    subject = find_subject(column_and_value)
+    period = last_days(timezone.now(), PANEL_DAYS, timezone.get_current_timezone())
+    context = {
+        "subject": subject,
+        "days": PANEL_DAYS,
+        **compose(numbers_of(subject.choices, period), subject.choices, SHORT),
+    }
+    return render_page(request, "reports/panel.html", context, fragment="numbers")
+
+
+@needs(Act.SEE)
 def export(request: HttpRequest) -> HttpResponseBase:
-    """Send the numbers over time of the chosen report."""
+    """Send the numbers over time of the chosen report, or those of one of its charts."""
     form = ReportForm(request.GET)
     if not form.is_valid():
         return render_page(request, "reports/reports.html", {"form": form}, status=422)
-    period = form.period(timezone.get_current_timezone())
-    points = series(Figure.objects.filter(**form.choices), period)
+    numbers = _numbers(form)
+    if key := form.cleaned_data["chart"]:
+        (chart,) = draw(numbers, [key])
+        return stream_csv(f"report-{key}.csv", chart.csv_header, chart.csv_rows())
     rows: Iterator[list[Any]] = (
-        [at.astimezone(period.zone).isoformat(), *_cells(outcome)] for at, outcome in points
+        [at.astimezone(numbers.period.zone).isoformat(), *_cells(outcome)]
+        for at, outcome in zip(numbers.steps, numbers.now, strict=True)
     )
     return stream_csv("report.csv", ["time", *COLUMNS], rows)
 
@@ -68,45 +87,50 @@ def export_split(request: HttpRequest) -> HttpResponseBase:
     form = ReportForm(request.GET)
     if not form.is_valid():
         return render_page(request, "reports/reports.html", {"form": form}, status=422)
-    period = form.period(timezone.get_current_timezone())
-    shares = split(Figure.objects.filter(**form.choices), period, form.dimension)
+    shares = split(Figure.objects.filter(**form.filters), form.period(), form.dimension)
     rows: Iterator[list[Any]] = ([share.label, *_cells(share.outcome)] for share in shares)
     return stream_csv("report-split.csv", [form.cleaned_data["by"], *COLUMNS], rows)
 
 
-def _narrowed(request: HttpRequest, share: Share) -> str:
-    """Return the query string that shows `share` alone."""
-    query = request.GET.copy()
-    query[share.dimension.removesuffix("_id")] = share.value
-    return f"?{query.urlencode()}"
+def _numbers(form: ReportForm) -> Numbers:
+    return numbers_of(form.filters, form.period(), reason=form.chosen_reason)
+
+
+def _linked(form: ReportForm, context: dict[str, Any]) -> dict[str, Any]:
+    """Let charts, their points and what changed lead on."""
+    period: Period = context["period"]
+    context["charts"] = [
+        replace(chart, csv_url=reverse("reports:export") + form.export_query(chart=chart.key))
+        for chart in context["charts"]
+    ]
+    context["axis"]["opens"] = _openings(form, period)
+    context["changes"] = [
+        (change, form.narrowed(change.at - HOUR.length, change.at + 2 * HOUR.length))
+        for change, _ in context["changes"]
+    ]
+    return context
+
+
+def _openings(form: ReportForm, period: Period) -> list[str]:
+    """Return where each step leads: to the same page of that time alone."""
+    if period.step == QUARTER and len(period.edges) == 2:
+        return []
+    return [form.narrowed(*times) for times in pairwise(period.edges)]
+
+
+def _shares(form: ReportForm, period: Period) -> list[tuple[Share, str]]:
+    """Return the split, each with the address that shows it alone."""
+    shares = split(Figure.objects.filter(**form.filters), period, form.dimension)
+    return [(share, _alone(form, share)) for share in shares]
+
+
+def _alone(form: ReportForm, share: Share) -> str:
+    """Return the page of a share's own numbers, of the same time; of a page about something already, a filter of it."""
+    name = share.dimension.removesuffix("_id")
+    if form.subject is None and (page := page_of(share.dimension, share.value)):
+        return page + form.query(by="", **{name: ""})
+    return form.query(by="", **{name: share.value})
 
 
 def _cells(outcome: Outcome) -> list[int]:
     return [getattr(outcome, name) for name in COLUMNS]
-
-
-@needs(Act.SEE)
-def search(request: HttpRequest) -> HttpResponse:
-    form = SearchForm(request.GET)
-    found = find(form.cleaned_data["q"]) if form.is_valid() else []
-    return render_page(
-        request,
-        "reports/search.html",
-        {"form": form, "found": found},
-        fragment="found",
-        status=200 if form.is_valid() else 422,
-    )
-
-
-@needs(Act.SEE)
-def search_json(request: HttpRequest) -> HttpResponseBase:
-    """Answer the palette."""
-    form = SearchForm(request.GET)
-    if not form.is_valid():
-        return JsonResponse({"results": []}, status=422)
-    results = [
-        {"label": one.label, "url": one.url, "kind": one.kind}
-        for one in find(form.cleaned_data["q"])
-        if one.url
-    ]
-    return JsonResponse({"results": results})

@@ -5,32 +5,51 @@ import {
 } from "echarts/components";
 import * as echarts from "echarts/core";
 import { SVGRenderer } from "echarts/renderers";
+import { keys } from "./charts/keys.js";
 import { option } from "./charts/option.js";
 import { palette } from "./charts/palette.js";
+import { pressing } from "./charts/pressing.js";
+import { read } from "./charts/reading.js";
 
 echarts.use([
   AriaComponent, BarChart, DataZoomComponent, GridComponent, LegendComponent, LineChart, MarkAreaComponent, MarkLineComponent, MarkPointComponent, SVGRenderer, TitleComponent, TooltipComponent,
 ]);
 
+const PAPER = 680; // pixels between the margins of a printed page
 const drawn = new Map();
+const paper = matchMedia("print");
 
 function draw(element) {
-  const source = document.getElementById(element.dataset.chart);
-  if (!source) return;
+  const data = read(element);
+  if (!data) return;
   const chart = drawn.get(element) ?? begin(element);
-  const data = JSON.parse(source.textContent);
   const label = element.getAttribute("aria-label");
-  chart.setOption(option(data, palette(), { label, isNarrow: element.clientWidth < 520 }), { notMerge: true });
+  chart.resize(paper.matches ? { width: Math.min(PAPER, element.clientWidth || PAPER), silent: true } : { width: "auto", silent: true });
+  const width = chart.getWidth();
+  chart.setOption(option(data, palette({ onPaper: paper.matches }), { label, isNarrow: width < 520 }), { notMerge: true });
   element.setAttribute("aria-label", label);
 }
 
 function begin(element) {
   const chart = echarts.init(element, null, { renderer: "svg" });
-  const resized = new ResizeObserver(() => chart.resize());
+  const resized = new ResizeObserver(() => paper.matches || chart.resize());
   resized.observe(element);
-  chart.on("click", ({ data }) => data?.url && location.assign(data.url));
+  const way = { data: () => read(element), open };
+  keys(element, chart, way);
+  pressing(chart, way);
   drawn.set(element, chart);
   return chart;
+}
+
+// A change is told on the page itself, in a part that may be closed.
+function open(url) {
+  if (!url) return;
+  if (url.startsWith("#")) reveal(document.getElementById(url.slice(1)));
+  location.assign(url);
+}
+
+function reveal(element) {
+  for (let part = element?.closest("details"); part; part = part.parentElement.closest("details")) part.open = true;
 }
 
 function drawAll() {
@@ -43,6 +62,8 @@ function drawAll() {
 }
 
 drawAll();
+if (location.hash.startsWith("#change-")) open(location.hash);
 document.addEventListener("htmx:afterSettle", drawAll);
 document.addEventListener("themechange", drawAll);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
+paper.addEventListener("change", drawAll);

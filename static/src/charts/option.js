@@ -1,17 +1,12 @@
 // Turns our own format into ECharts' option.
-import { asIfUtc, words } from "./times.js";
-
-const number = new Intl.NumberFormat("en-US", { maximumFractionDigits: 2 });
-const short = new Intl.NumberFormat("en-US", { notation: "compact", maximumFractionDigits: 1 });
+import { overlays, crowdedTop } from "./overlays.js";
+import { axisLabel, points, told } from "./words.js";
 
 export function option(data, colors, { label, isNarrow }) {
-  const zone = data.zone ?? Intl.DateTimeFormat().resolvedOptions().timeZone;
-  const at = (iso) => asIfUtc(iso, zone);
-  const isPercent = data.unit === "percent";
-  const step = stepOf(data, at);
-  const series = data.series.map((one, n) => drawnSeries(one, n, data, colors, at));
-  const isEmpty = !data.series.some(({ points }) => points.some(([, value]) => (data.type === "bar" ? value : value != null)));
-  if (series.length) Object.assign(series[0], overlays(data, colors, at));
+  const series = data.series.map((one, n) => drawnSeries(one, n, data, colors));
+  const isEmpty = !data.series.some((one) => one.points.some(([, value]) => (data.type === "bar" ? value : value != null)));
+  if (series.length) Object.assign(series[0], overlays(data, colors));
+  const hasLegend = data.series.length > 1;
   return {
     useUTC: true,
     animation: false,
@@ -19,73 +14,50 @@ export function option(data, colors, { label, isNarrow }) {
     textStyle: { fontFamily: colors.font, color: colors.text },
     title: { show: isEmpty, text: "Nothing to draw in this time", left: "center", top: "middle", textStyle: { color: colors.muted, fontSize: 13, fontWeight: 400 } },
     aria: { enabled: true, label: { description: label } },
-    grid: { left: 8, right: isNarrow ? 8 : 16, top: data.series.length > 1 ? 36 : 12, bottom: zooms(data) ? 44 : 8, outerBoundsMode: "same", outerBoundsContain: "axisLabel" },
-    legend: { show: data.series.length > 1, top: 0, right: isNarrow ? "auto" : 0, left: isNarrow ? 0 : "auto", icon: "roundRect", itemWidth: 10, itemHeight: 10, itemGap: 16, textStyle: { color: colors.text, fontSize: 12 }, inactiveColor: colors["line-strong"], type: "scroll" },
-    tooltip: tooltip(data, colors, step, isPercent, at),
+    grid: { left: 8, right: isNarrow ? 8 : 16, top: crowdedTop(data), bottom: zooms(data) ? 44 : 8, outerBoundsMode: "same", outerBoundsContain: "axisLabel" },
+    legend: { show: hasLegend, top: 0, right: isNarrow ? "auto" : 0, left: isNarrow ? 0 : "auto", itemWidth: 12, itemHeight: 10, itemGap: 16, textStyle: { color: colors.text, fontSize: 12 }, inactiveColor: colors["line-strong"], type: "scroll", pageIconColor: colors.text, pageIconInactiveColor: colors["line-strong"], pageTextStyle: { color: colors.muted } },
+    tooltip: tooltip(data, colors),
     dataZoom: zooms(data) ? zoom(colors) : [],
     xAxis: {
       type: "time",
       axisLine: { lineStyle: { color: colors.line } },
       axisTick: { show: false },
-      axisLabel: { color: colors.muted, hideOverlap: true, fontSize: 11 },
-      splitNumber: isNarrow ? 3 : 8,
+      axisLabel: { color: colors.muted, hideOverlap: true, fontSize: 11, formatter: { year: "{yyyy}", month: "{MMM}", day: "{d} {MMM}", hour: "{HH}:{mm}", minute: "{HH}:{mm}" } },
+      splitNumber: isNarrow ? 3 : 6,
     },
     yAxis: {
-      type: "value",
-      min: 0,
-      max: ceiling(data),
-      minInterval: isPercent ? 0 : 1,
-      axisLabel: { color: colors.muted, fontSize: 11, showMaxLabel: !data.thresholds?.length, formatter: (n) => (isPercent ? `${number.format(n)} %` : short.format(n)) },
+      ...scale(data),
+      axisLabel: { color: colors.muted, fontSize: 11, showMaxLabel: !data.thresholds?.length, formatter: (n) => axisLabel(n, data.unit) },
       splitLine: { lineStyle: { color: colors.line } },
     },
     series,
   };
 }
 
-function drawnSeries(one, n, data, colors, at) {
-  const color = colors[one.tone] ?? colors.series[n % colors.series.length];
-  const points = one.points.map(([iso, value]) => [at(iso), value]);
-  const isLonely = points.filter(([, value]) => value != null).length < 3;
-  if (data.type === "bar") {
-    return { name: one.name, type: "bar", data: points, itemStyle: { color }, stack: data.stacked ? "all" : undefined, barMaxWidth: 28 };
+function drawnSeries(one, n, data, colors) {
+  const drawn = points(one, data.zone);
+  if (one.before) {
+    return {
+      name: one.name, type: "line", data: drawn, showSymbol: false, symbol: "none", z: 1, silent: true, emphasis: { disabled: true },
+      lineStyle: { color: colors["line-strong"], width: 1.5, type: "dashed" }, itemStyle: { color: colors["line-strong"] },
+    };
   }
+  const color = colors[one.tone] ?? colors.series[n % colors.series.length];
+  if (data.type === "bar") {
+    return { name: one.name, type: "bar", data: drawn, itemStyle: { color }, stack: data.stacked ? "all" : undefined, barMaxWidth: 28, barMinWidth: 1, cursor: data.opens ? "pointer" : "default" };
+  }
+  const isLonely = drawn.filter(([, value]) => value != null).length < 3 || drawn.some(([, value], at) => value != null && drawn[at - 1]?.[1] == null && drawn[at + 1]?.[1] == null);
   return {
-    name: one.name, type: "line", data: points, showSymbol: isLonely, symbolSize: 5, symbol: "circle", connectNulls: false,
-    lineStyle: { color, width: 2 }, itemStyle: { color }, areaStyle: n === 0 ? { color, opacity: 0.1 } : undefined, emphasis: { disabled: true },
+    name: one.name, type: "line", data: drawn, showSymbol: isLonely, symbolSize: 5, symbol: "circle", connectNulls: false,
+    lineStyle: { color, width: 2 }, itemStyle: { color }, areaStyle: n === 0 && !data.top ? { color, opacity: 0.1 } : undefined, emphasis: { disabled: true },
   };
 }
 
-function overlays(data, colors, at) {
-  const below = crowded(data);
-  const thresholds = (data.thresholds ?? []).map(({ value, label, tone }) => ({
-    yAxis: value,
-    name: label,
-    lineStyle: { color: colors[tone ?? "bad"], type: "dashed", width: 1 },
-    label: { formatter: label, position: below.has(value) ? "insideEndBottom" : "insideEndTop", backgroundColor: colors.surface, padding: [1, 4], borderRadius: 3, color: colors[tone ?? "bad"], fontSize: 11 },
-  }));
-  const changes = (data.marks ?? []).map((mark) => ({
-    xAxis: at(mark.at), name: mark.label, url: mark.url, lineStyle: { color: colors["line-strong"], type: "dotted", width: 1 }, label: { show: false },
-  }));
-  const spans = (data.spans ?? []).map(({ from, to, label, tone }) => [
-    { xAxis: at(from), name: label, itemStyle: { color: colors[tone ?? "bad"], opacity: 0.12 }, label: { show: false } }, // spans overlap: the tooltip and the list below name them
-    { xAxis: to ? at(to) : "max" },
-  ]);
-  const pins = (data.marks ?? []).map((mark) => ({
-    coord: [at(mark.at), 0], name: mark.label, url: mark.url, symbol: "triangle", symbolSize: 9, symbolOffset: [0, -4], itemStyle: { color: colors.accent }, label: { show: false }, cursor: mark.url ? "pointer" : "default",
-  }));
-  return {
-    markLine: { symbol: "none", silent: true, animation: false, data: [...thresholds, ...changes] },
-    markArea: { silent: true, animation: false, data: spans },
-    markPoint: { animation: false, data: pins },
-  };
-}
-
-// A threshold close under another one says its name below its line, not on top of the other's.
-function crowded(data) {
-  const limits = (data.thresholds ?? []).map(({ value }) => value).sort((a, b) => a - b);
-  const values = data.series.flatMap(({ points }) => points.map(([, value]) => value ?? 0));
-  const top = Math.max(...limits.slice(-1), ...values, 0);
-  return new Set(limits.filter((limit, n) => n + 1 < limits.length && limits[n + 1] - limit < 0.12 * top));
+// Times lie between a millisecond and days; shares of what should be whole are looked at from the top.
+function scale(data) {
+  if (data.unit === "seconds") return { type: "log" };
+  if (data.top) return { type: "value", max: data.top, min: ({ min }) => (Number.isFinite(min) ? Math.max(0, Math.floor((min - 1) / 5) * 5) : 0) };
+  return { type: "value", min: 0, max: ceiling(data), minInterval: data.unit === "count" ? 1 : 0 };
 }
 
 // The scale reaches the next threshold above the data: the distance to it is what one looks for.
@@ -98,8 +70,9 @@ function ceiling(data) {
   };
 }
 
+// Where a point opens its own time, the page is the zoom.
 function zooms(data) {
-  return Math.max(0, ...data.series.map(({ points }) => points.length)) > 40;
+  return !data.opens && Math.max(0, ...data.series.map((one) => one.points.length)) > 40;
 }
 
 function zoom(colors) {
@@ -110,16 +83,7 @@ function zoom(colors) {
   ];
 }
 
-function stepOf(data, at) {
-  const points = data.series[0]?.points ?? [];
-  return points.length > 1 ? at(points[1][0]) - at(points[0][0]) : 86400000;
-}
-
-function tooltip(data, colors, step, isPercent, at) {
-  const changes = [
-    ...(data.marks ?? []).map(({ at: iso, label }) => ({ from: at(iso), to: at(iso), label })),
-    ...(data.spans ?? []).map(({ from, to, label }) => ({ from: at(from), to: to ? at(to) : Infinity, label })),
-  ];
+function tooltip(data, colors) {
   return {
     trigger: "axis",
     renderMode: "richText", // the CSP lets no HTML tooltip set its styles
@@ -130,16 +94,13 @@ function tooltip(data, colors, step, isPercent, at) {
     axisPointer: { lineStyle: { color: colors["line-strong"] } },
     formatter: (items) => {
       if (!items.length) return "";
-      const time = items[0].value[0];
-      const lines = items.filter(({ value }) => value[1] != null).map((item) => `${item.marker} ${item.seriesName}: ${said(data.series[item.seriesIndex], item, isPercent)}`);
-      const near = changes.filter(({ from, to }) => from < time + step && to >= time).map(({ label }) => `{note|${label.replace(/[{}|]/g, " ")}}`);
-      return [`{title|${words(time, step)}}`, ...lines, ...new Set(near)].join("\n");
+      const { time, lines, beside } = told(data, items[0].dataIndex);
+      const markers = new Map(items.map(({ seriesIndex, marker }) => [seriesIndex, marker]));
+      return [
+        `{title|${time}}`,
+        ...lines.map(({ index, text }) => `${markers.get(index) ?? ""} ${text}`),
+        ...beside.map((one) => `{note|${one.replace(/[{}|]/g, " ")}}`),
+      ].join("\n");
     },
   };
-}
-
-function said(series, item, isPercent) {
-  const value = isPercent ? `${number.format(item.value[1])} %` : number.format(item.value[1]);
-  const counts = series.counts?.[item.dataIndex];
-  return counts ? `${value} · ${number.format(counts[0])} of ${number.format(counts[1])}` : value;
 }

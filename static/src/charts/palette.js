@@ -2,9 +2,11 @@
 
 const NAMES = ["text", "muted", "line", "line-strong", "raised", "surface", "accent", "ok", "warn", "bad", "quiet-soft"];
 
-export function palette() {
+// Paper is light, whatever the screen is.
+export function palette({ onPaper }) {
   const probe = document.createElement("span");
   probe.hidden = true;
+  if (onPaper) probe.style.colorScheme = "light";
   document.body.append(probe);
   const read = (name) => {
     probe.style.color = `var(--${name})`;

@@ -1,0 +1,167 @@
+"""The charts of every report, in the order in which one looks at them: the one table of them."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from mailops.lib.templatetags.words import reason_word
+from mailops.protocol.classification import MEANINGS, Fault, Reason
+from mailops.reports.charting import BEFORE, Chart, Line, said
+from mailops.reports.gathering import ByReason, Numbers
+from mailops.reports.outcomes import Outcome, Thresholds
+
+REASONS = 6  # drawn; more colors can't be told apart
+
+FAULT_WORDS = {
+    Fault.RECIPIENT: "The recipient's",
+    Fault.MESSAGE: "The message's",
+    Fault.AUTHENTICATION: "Our authentication",
+    Fault.REPUTATION: "Our reputation",
+    Fault.SETUP: "Our set-up",
+    Fault.OUTAGE: "Their outage",
+    Fault.UNKNOWN: "Not said",
+}
+
+
+def volume(numbers: Numbers) -> Chart:
+    sums: list[tuple[str, str, Callable[[Outcome], int]]] = [
+        ("Accepted", "ok", lambda o: o.stayed),
+        ("Bounced", "bad", lambda o: o.all_bounced),
+        ("Failed", "warn", lambda o: o.failed),
+        ("Expired", "", lambda o: o.expired),
+        ("Uncertain", "", lambda o: o.uncertain),
+    ]
+    lines = [Line(name, [of(o) for o in numbers.now], tone) for name, tone, of in sums]
+    before = [sum(of(o) for _, _, of in sums) for o in numbers.before]
+    return Chart(
+        "volume", "Volume", numbers.period,
+        [*(line for line in lines if line.tone or not line.is_empty), _before(before)],
+        kind="bar",
+        summary=f"{numbers.total.answered:,} answered, {numbers.total_before.answered:,} in the period before",
+        empty="How much left and what became of it: accepted, bounced, failed.",
+    )  # fmt: skip
+
+
+def acceptance(numbers: Numbers) -> Chart:
+    return _rate(
+        "acceptance", "Acceptance", "Accepted", numbers,
+        lambda o: (o.accepted, o.answered), tone="ok", top=100,
+        empty="The share of answered mail that the next server took.",
+    )  # fmt: skip
+
+
+def bounces(numbers: Numbers) -> Chart:
+    return _rate(
+        "bounces", "Bounce rate", "Bounced", numbers, lambda o: (o.all_bounced, o.answered),
+        thresholds=numbers.limits.bounces, empty="The share that bounced, against its thresholds.",
+    )  # fmt: skip
+
+
+def complaints(numbers: Numbers) -> Chart:
+    return _rate(
+        "complaints", "Complaint rate", "Complained", numbers,
+        lambda o: (o.complained, o.accepted), thresholds=numbers.limits.complaints,
+        empty="The share that recipients called unwanted. It needs a feedback loop or a provider's webhook.",
+    )  # fmt: skip
+
+
+def reasons(numbers: Numbers) -> Chart:
+    lines = _largest(numbers.refusals, reason_word)
+    return Chart(
+        "reasons", "Bounces and failures, by reason", numbers.period, lines, kind="bar",
+        summary=_leading(lines), empty="Nothing bounced or failed. Why mail does, as the replies say it.",
+    )  # fmt: skip
+
+
+def faults(numbers: Numbers) -> Chart:
+    by_fault: dict[Fault, list[int]] = {}
+    for reason, values in numbers.refusals.items():
+        fault = fault_of(reason)
+        by_fault[fault] = [a + b for a, b in zip(by_fault.get(fault, [0] * len(values)), values, strict=True)]  # fmt: skip
+    lines = [Line(FAULT_WORDS[fault], by_fault[fault]) for fault in Fault if fault in by_fault]
+    return Chart(
+        "faults", "Bounces and failures, by whose fault", numbers.period, lines, kind="bar",
+        summary=_leading(lines),
+        empty="Nothing bounced or failed. Whose fault it is: only the recipient's suppresses an address.",
+    )  # fmt: skip
+
+
+def deferrals(numbers: Numbers) -> Chart:
+    lines = _largest(numbers.deferrals, reason_word)
+    before = [o.deferred for o in numbers.before]
+    return Chart(
+        "deferrals", "Deferrals, by reason", numbers.period,
+        [*lines, _before(before)] if lines else [],
+        kind="bar",
+        summary=f"{numbers.total.deferred:,}, {numbers.total_before.deferred:,} in the period before",
+        empty="Nothing was put off. Refusals for now, after which a message is tried again.",
+    )  # fmt: skip
+
+
+CHARTS: Mapping[str, Callable[[Numbers], Chart]] = {
+    chart.__name__: chart
+    for chart in (volume, acceptance, bounces, complaints, reasons, faults, deferrals)
+}
+SHORT = ("volume", "bounces")  # of a panel
+
+
+def draw(numbers: Numbers, keys: Iterable[str] = CHARTS) -> list[Chart]:
+    return [CHARTS[key](numbers) for key in keys]
+
+
+def fault_of(reason: str) -> Fault:
+    """Return whose fault a reason is; one of ours, such as a template that can't be rendered, is the message's."""
+    if reason in set(Reason):
+        return MEANINGS[Reason(reason)].fault
+    return Fault.MESSAGE if reason else Fault.UNKNOWN
+
+
+def _rate(
+    key: str,
+    title: str,
+    name: str,
+    numbers: Numbers,
+    of: Callable[[Outcome], tuple[int, int]],
+    *,
+    thresholds: Thresholds = (),
+    empty: str,
+    tone: str = "",
+    top: float | None = None,
+) -> Chart:
+    counts = [of(outcome) for outcome in numbers.now]
+    lines = [
+        Line(name, [_percent(*pair) for pair in counts], tone, counts),
+        _before([_percent(*of(outcome)) for outcome in numbers.before]),
+    ]
+    part, whole = of(numbers.total)
+    summary = f"{said(_percent(part, whole))} · {part:,} of {whole:,}" if whole else ""
+    before = _percent(*of(numbers.total_before))
+    if summary and before is not None:
+        summary += f", {said(before)} in the period before"
+    return Chart(
+        key, title, numbers.period, lines, "percent", empty=empty, summary=summary,
+        thresholds=thresholds, top=top,
+    )  # fmt: skip
+
+
+def _percent(part: int, whole: int) -> float | None:
+    return round(100 * part / whole, 4) if whole else None
+
+
+def _before(values: Sequence[float | None]) -> Line:
+    return Line(BEFORE, values, is_before=True)
+
+
+def _largest(by_reason: ByReason, word: Callable[[str], str]) -> list[Line]:
+    """Return a line for each of the commonest reasons, and one for all others."""
+    shown = list(by_reason.items())
+    rest = shown[REASONS:] if len(shown) > REASONS + 1 else []
+    lines = [Line(word(reason), values) for reason, values in shown[: len(shown) - len(rest)]]
+    if rest:
+        others = [sum(step) for step in zip(*(values for _, values in rest), strict=True)]
+        lines.append(Line(f"Others ({len(rest)})", others))
+    return lines
+
+
+def _leading(lines: Sequence[Line]) -> str:
+    sums = sorted(((sum(v or 0 for v in line.values), line.name) for line in lines), reverse=True)
+    whole = sum(n for n, _ in sums)
+    return f"Mostly {sums[0][1].lower()}: {sums[0][0]:,.0f} of {whole:,.0f}" if whole else ""

@@ -1,0 +1,33 @@
+"""Puts together what every page of numbers shows: its tiles, its charts, and what changed beside them."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from mailops.reports.charting import axis
+from mailops.reports.charts import CHARTS, draw
+from mailops.reports.gathering import Numbers, gather
+from mailops.reports.marks import beside
+from mailops.reports.models import Figure
+from mailops.reports.periods import Period
+from mailops.reports.threshold_lines import limits_of
+from mailops.reports.tiles import tiles
+
+
+def numbers_of(choices: Mapping[str, Any], period: Period, *, reason: str = "") -> Numbers:
+    """Count the mail of `choices`, columns of a count with their values."""
+    figures = Figure.objects.filter(**choices)
+    return gather(figures, period, reason=reason, limits=limits_of(choices))
+
+
+def compose(
+    numbers: Numbers, choices: Mapping[str, Any], keys: Iterable[str] = CHARTS
+) -> dict[str, Any]:
+    """Return the charts, and what they share: steps, marks, and the changes that the marks open."""
+    found = beside(numbers.period, choices)
+    return {
+        "tiles": tiles(numbers.total, numbers.total_before, numbers.limits),
+        "charts": draw(numbers, keys),
+        "axis": axis(numbers.period) | found.drawn,
+        "changes": [(change, "") for change in found.changes],
+        "period": numbers.period,
+    }

@@ -1,0 +1,48 @@
+// What is drawn over a chart's numbers: thresholds, changes, incidents.
+import { asIfUtc } from "./times.js";
+
+const TRIANGLE = 9;
+
+export function crowdedTop(data) {
+  return (data.series.length > 1 ? 30 : 6) + (data.marks?.length ? TRIANGLE + 2 : 6);
+}
+
+export function overlays(data, colors) {
+  const at = (iso) => asIfUtc(iso, data.zone);
+  const places = crowded(data) ? ["insideStartTop", "insideMiddleTop", "insideEndTop"] : ["insideEndTop"];
+  const thresholds = (data.thresholds ?? []).map(({ value, label, tone }, n) => ({
+    yAxis: value,
+    name: label,
+    lineStyle: { color: colors[tone ?? "bad"], type: "dashed", width: 1 },
+    label: { formatter: label, position: places[n % places.length], backgroundColor: colors.surface, padding: [1, 4], borderRadius: 3, color: colors[tone ?? "bad"], fontSize: 11 },
+  }));
+  const changes = (data.marks ?? []).map((mark) => ({
+    xAxis: at(mark.at), name: mark.label, lineStyle: { color: colors["line-strong"], type: "dotted", width: 1 }, label: { show: false },
+  }));
+  const spans = (data.spans ?? []).map(({ from, to, label, tone }) => [
+    { xAxis: Math.max(at(from), beginning(data, at)), name: label, itemStyle: { color: colors[tone ?? "bad"], opacity: 0.12 }, label: { show: false } }, // spans overlap: the tooltip and the list below name them
+    { xAxis: to ? at(to) : "max" },
+  ]);
+  const pins = (data.marks ?? []).map((mark) => ({
+    coord: [at(mark.at), 1], y: crowdedTop(data) - TRIANGLE / 2, name: mark.label, symbol: "triangle", symbolRotate: 180, symbolSize: TRIANGLE,
+    itemStyle: { color: mark.kind === "incident" ? colors.bad : colors.accent }, label: { show: false }, cursor: mark.url ? "pointer" : "default",
+  }));
+  return {
+    markLine: { symbol: "none", silent: true, animation: false, data: [...thresholds, ...changes] },
+    markArea: { silent: true, animation: false, data: spans },
+    markPoint: { animation: false, data: pins },
+  };
+}
+
+function beginning(data, at) {
+  const first = data.series[0]?.points[0]?.[0];
+  return first ? at(first) : -Infinity;
+}
+
+// Thresholds close to each other say their names side by side.
+function crowded(data) {
+  const limits = (data.thresholds ?? []).map(({ value }) => value).sort((a, b) => a - b);
+  const values = data.series.flatMap(({ points }) => points.map(([, value]) => value ?? 0));
+  const top = Math.max(...limits.slice(-1), ...values, 0);
+  return limits.some((limit, n) => n + 1 < limits.length && limits[n + 1] - limit < 0.12 * top);
+}

@@ -1,0 +1,43 @@
+// Says numbers and times of a chart, for its axes, its tooltip and a screen reader.
+import { asIfUtc, words } from "./times.js";
+
+const number = new Intl.NumberFormat("en-US", { maximumFractionDigits: 2 });
+const short = new Intl.NumberFormat("en-US", { notation: "compact", maximumFractionDigits: 1 });
+const DAY = 86400000;
+
+export function points(one, zone) {
+  return one.points.map(([iso, value]) => [asIfUtc(iso, zone), value]);
+}
+
+export function axisLabel(n, unit) {
+  return unit === "percent" ? `${number.format(n)} %` : unit === "seconds" ? seconds(n) : short.format(n);
+}
+
+// A point in words: its time, a line for each series that has a value there, and what happened meanwhile.
+export function told(data, index) {
+  const drawn = points(data.series[0], data.zone);
+  const time = drawn[index][0];
+  const end = drawn[index + 1]?.[0] ?? (data.end ? asIfUtc(data.end, data.zone) : time + (time - (drawn[index - 1]?.[0] ?? time - DAY)));
+  const lines = data.series
+    .map((one, n) => ({ index: n, value: one.points[index]?.[1], one }))
+    .filter(({ value, one }) => value != null && (value || data.type !== "bar" || one.before))
+    .map(({ index: n, value, one }) => ({ index: n, text: `${one.name}: ${said(value, data.unit, one.counts?.[index])}` }));
+  const happened = [
+    ...(data.marks ?? []).map(({ at, label }) => ({ from: asIfUtc(at, data.zone), to: asIfUtc(at, data.zone), label })),
+    ...(data.spans ?? []).map(({ from, to, label }) => ({ from: asIfUtc(from, data.zone), to: to ? asIfUtc(to, data.zone) : Infinity, label })),
+  ];
+  const beside = happened.filter(({ from, to }) => from < end && to >= time).map(({ label }) => label);
+  return { time: words(time, end - time), lines, beside: [...new Set(beside)] };
+}
+
+function said(value, unit, counts) {
+  const text = unit === "percent" ? `${number.format(value)} %` : unit === "seconds" ? seconds(value) : number.format(value);
+  return counts ? `${text} · ${number.format(counts[0])} of ${number.format(counts[1])}` : text;
+}
+
+function seconds(n) {
+  if (n < 1) return `${number.format(n * 1000)} ms`;
+  if (n < 60) return `${number.format(n)} s`;
+  if (n < 3600) return `${number.format(Math.round(n / 6) / 10)} min`;
+  return `${number.format(Math.round(n / 360) / 10)} h`;
+}

@@ -1,0 +1,86 @@
+"""What changed, beside the numbers."""
+
+from datetime import UTC, timedelta
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from mailops.accounts.auditing import audit
+from mailops.accounts.verbs import WORDS
+from mailops.domains.models import DnsObservation, DnsRecord
+from mailops.reports.changes import KIND_OF, Kind
+from mailops.reports.marks import beside
+from mailops.reports.periods import last_days
+from tests.factories import make_campaign, make_domain, make_stream, make_transport, make_version
+
+pytestmark = pytest.mark.django_db
+
+
+def found(**choices):
+    return beside(last_days(timezone.now(), 7, UTC), choices).changes
+
+
+class TestChanges:
+    def test_tell_who_when_and_what_was_before(self, admin, logged_in, viewer):
+        transport = make_transport(name="Relay")
+        audit(
+            actor=admin,
+            verb="transport.change",
+            subject=transport,
+            before={"rate_per_minute": 100},
+            after={"rate_per_minute": 5},
+            reason="Asked to.",
+        )
+        (change,) = found()
+        assert (change.kind, change.who) == (Kind.LIMITS, admin.email)
+        page = logged_in(viewer).get(reverse("reports:reports")).content.decode()
+        assert f'id="change-{change.key}"' in page
+        assert f'"url": "#change-{change.key}"' in page
+        for words in ("Asked to.", "rate per minute", ">100<", ">5<", "Transport changed: Relay"):
+            assert words in page
+
+    def test_of_routes_are_of_routing(self, admin):
+        stream = make_stream()
+        audit(actor=admin, verb="stream.change", subject=stream, after={"routes": ["b"], "rate_per_minute": 3})  # fmt: skip
+        assert [change.kind for change in found()] == [Kind.ROUTING]
+
+    def test_leave_out_what_moves_nothing(self, admin):
+        for verb in ("transport.test", "campaign.schedule", "user.invite"):
+            audit(actor=admin, verb=verb, subject=make_stream())
+        assert not found()
+
+    def test_are_of_what_is_chosen_and_what_it_hangs_on(self, admin):
+        stream, other = make_stream(), make_stream()
+        transport, domain = stream.routes.get().transport, stream.domain
+        campaign = make_campaign(stream=stream)
+        for row in (stream, transport, campaign, other):
+            audit(actor=admin, verb=f"{row._meta.model_name}.pause", subject=row)
+        audit(actor=admin, verb="template.publish", subject=make_version().template)
+        audit(actor=None, verb="deploy.start", after={"revision": "abc"})
+        assert len(found()) == 6
+        assert {change.label.partition(":")[0] for change in found(stream_id=other.pk)} == {
+            "Stream paused", "Template published", "Deployed",
+        }  # fmt: skip
+        for choices in ({"transport_id": transport.pk}, {"domain_id": domain.pk}, {"stream_id": stream.pk}):  # fmt: skip
+            labels = {change.label for change in found(**choices)}
+            assert f"Stream paused: {stream}" in labels
+            assert f"Stream paused: {other}" not in labels
+            assert f"Transport paused: {transport}" in labels
+        assert not any(change.kind == Kind.TEMPLATE for change in found(campaign_id=campaign.pk))
+
+    def test_of_a_record_show_what_dns_showed_before(self):
+        domain = make_domain(name="example.com")
+        record = DnsRecord.objects.create(domain=domain, purpose="spf", host="example.com", rtype="TXT")  # fmt: skip
+        now = timezone.now()
+        for days, values in ((3, ["v=spf1 -all"]), (1, ["v=spf1 +all"])):
+            at = now - timedelta(days=days)
+            DnsObservation.objects.create(record=record, values=values, first_seen_at=at, last_seen_at=at)  # fmt: skip
+        (change,) = found(domain_id=domain.pk)
+        assert change.label == "example.com: SPF record changed"
+        (field,) = change.fields
+        assert (field.before, field.after) == ("v=spf1 -all", "v=spf1 +all")
+        assert not found(domain_id=make_domain(name="other.example").pk)
+
+    def test_have_words_for_every_verb(self):
+        assert set(KIND_OF) <= set(WORDS)
