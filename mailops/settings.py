@@ -142,8 +142,16 @@ MAILOPS_CLIENT_SHARES: dict[str, float] = env.read(
 MAILOPS_CHROMIUM = env.read(
     "MAILOPS_CHROMIUM", str, shutil.which("chromium") or "", fix="give the path of Chromium"
 )
-# SpamAssassin's spamd, asked what it thinks of a mail; empty: not asked
+# spam filters, asked what they think of a mail; empty: not asked. They speak no TLS and mostly stand beside us.
 MAILOPS_SPAMD = env.read("MAILOPS_SPAMD", parse.listener, "", fix="give host:port of spamd")
+MAILOPS_RSPAMD = env.read(
+    "MAILOPS_RSPAMD", parse.listener, "", fix="give host:port of rspamd's normal worker"
+)
+MAILOPS_TRUSTED_RELAYS |= {
+    parse.host_and_port(each) for each in (MAILOPS_SPAMD, MAILOPS_RSPAMD) if each
+}
+# whether the pages that a mail links to are asked for, before it is published; never those of one recipient
+MAILOPS_FETCH_LINKS = env.read("MAILOPS_FETCH_LINKS", parse.flag, False, fix="set it to 1 or 0")
 # ClamAV's clamd, asked whether a file is infected before a template has it; empty: nobody is asked
 MAILOPS_CLAMAV: str = env.read(
     "MAILOPS_CLAMAV",

@@ -12,7 +12,7 @@ from mailops.content.checking import Look, look_over
 from mailops.content.differing import Line, State, compare_rendered
 from mailops.content.files import merged, own_files
 from mailops.content.models import MailTemplate, TemplateVersion
-from mailops.content.publishing import next_number
+from mailops.content.publishing import findings_of, next_number
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def _republish(
         sample=latest.sample,
         variables=change.look.variables,
         content_hash=latest.content_hash,
-        findings=[problem.as_json() for problem in change.look.problems],
+        findings=findings_of(change.look, change.variants),
         note=note,
         published_by=actor,
     )

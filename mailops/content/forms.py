@@ -115,6 +115,12 @@ class LookForm(forms.Form):
     images = forms.BooleanField(label="Load pictures from the net", required=False)
 
 
+class AskingForm(forms.Form):
+    """How often somebody who waits for an answer has looked already."""
+
+    asking = forms.IntegerField(min_value=1, max_value=1000, required=False)
+
+
 class FillForm(forms.Form):
     """Whose values a preview is filled with."""
 

@@ -10,6 +10,9 @@ from mailops.content.gates import GATES
 from mailops.content.models import RequiredGate, TemplateVersion
 from mailops.transports.models import Stream
 
+# Gates that ask others, and say so: where they said nothing they were not asked.
+_NEVER_SILENT = {"spam": "a spam filter", "reach": "whether its links lead anywhere"}
+
 
 def required_of(stream: Stream) -> list[str]:
     """Return the gates that `stream` requires, in their order."""
@@ -44,7 +47,8 @@ def objections(version: TemplateVersion, stream: Stream) -> dict[str, str]:
         failing = [each for each in of_gate if each["severity"] != "info"]
         if failing:
             more = f" and {len(failing) - 1} more" if len(failing) > 1 else ""
-            said[gate] = f"{version}, {GATES[gate]}: {failing[0]['sentence']}{more}"
-        elif gate == "spam" and not of_gate:
-            said[gate] = f"{version} was published without asking a spam filter."
+            of = f" ({failing[0]['language']})" if failing[0].get("language") else ""
+            said[gate] = f"{version}, {GATES[gate]}{of}: {failing[0]['sentence']}{more}"
+        elif gate in _NEVER_SILENT and not of_gate:
+            said[gate] = f"{version} was published without asking {_NEVER_SILENT[gate]}."
     return said

@@ -303,6 +303,21 @@ class Picture(models.Model):
         ]
 
 
+class LinkAnswer(models.Model):
+    """What came of asking for one page that a mail links to; kept for a while."""
+
+    address_hash = models.CharField(max_length=64, unique=True)
+    address = models.TextField()
+    status = models.PositiveSmallIntegerField(null=True)  # of the last answer; null: there was none
+    leads_to = models.TextField(blank=True)  # where redirects ended
+    fault = models.CharField(max_length=200, blank=True)
+    is_dead = models.BooleanField(default=False)
+    asked_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.address
+
+
 class RequiredGate(models.Model):
     """A gate that every mail of a stream must have passed without a warning."""
 

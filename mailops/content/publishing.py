@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from django.conf import settings
@@ -74,14 +75,27 @@ def look_at_draft(template: MailTemplate) -> tuple[Look, dict[str, Look]]:
     if main.rendered is not None and template.is_mail:
         main.problems.extend(lacking(Sources(**sources_of(template))))
     others = {
-        variant.language: look_over(
-            **(sources_of(template) | _words(variant)), sample=template.sample
-        )
+        variant.language: _look_at_language(template, variant)
         for variant in template.variants.order_by("language")
     }
     shown = main.shown.union(*(look.shown for look in others.values()))
     main.problems.extend(doubtful_files(template, shown))
     return main, others
+
+
+def _look_at_language(template: MailTemplate, variant: Variant) -> Look:
+    sources = sources_of(template) | _words(variant)
+    look = look_over(**sources, sample=template.sample)
+    if look.rendered is not None and template.is_mail:
+        look.problems.extend(lacking(Sources(**sources)))
+    return replace(
+        look, problems=[replace(one, language=variant.language) for one in look.problems]
+    )
+
+
+def findings_of(look: Look, others: Mapping[str, Look]) -> list[dict[str, object]]:
+    """Return what the gates said of all languages, as a version keeps it."""
+    return [problem.as_json() for one in (look, *others.values()) for problem in one.problems]
 
 
 def release_hash(template: MailTemplate, parts: list[list[int]]) -> str:
@@ -176,7 +190,7 @@ def _write(
         sample=draft.sample,
         variables=sorted({name for one in (look, *others.values()) for name in one.variables}),
         content_hash=draft.draft_hash,
-        findings=[problem.as_json() for problem in look.problems],
+        findings=findings_of(look, others),
         note=note,
         override_reason=override_reason,
         published_by=actor,

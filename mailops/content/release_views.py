@@ -10,8 +10,9 @@ from mailops.content import approving, dependents, gating, publishing
 from mailops.content.differing import State, compare
 from mailops.content.forms import AskForm, DecideForm, GatesForm, OverrideForm, PublishForm
 from mailops.content.gates import GATES
-from mailops.content.gates.spam import ask_spamd
+from mailops.content.link_views import context_of
 from mailops.content.models import Approval, MailTemplate
+from mailops.content.outside import ask_outside
 from mailops.content.rendering import RenderError
 from mailops.content.showing import version_or_404
 from mailops.lib.htmx import render_page
@@ -22,8 +23,8 @@ from mailops.transports.models import Stream
 def template_publish(request: HttpRequest, template_id: int) -> HttpResponse:
     template = get_object_or_404(MailTemplate.objects.select_related("layout"), pk=template_id)
     look, others = publishing.look_at_draft(template)
-    more = ask_spamd(look.rendered) if look.rendered and template.is_mail else []
-    look.problems.extend(more)
+    outside = ask_outside(template, look, others, is_final=request.method == "POST")
+    look.problems.extend(outside.problems)
     all_looks = [look, *others.values()]
     seen = publishing.release_hash(template, look.parts)
     form = PublishForm(
@@ -40,7 +41,7 @@ def template_publish(request: HttpRequest, template_id: int) -> HttpResponse:
                 form.cleaned_data["note"],
                 seen_hash=form.cleaned_data["seen"] or None,
                 has_nodded=form.cleaned_data.get("nod", False),
-                more=more,
+                more=outside.problems,
             )
         except (RenderError, *publishing.REFUSALS) as error:
             form.add_error(None, publishing.words_of(error))
@@ -55,6 +56,7 @@ def template_publish(request: HttpRequest, template_id: int) -> HttpResponse:
         request,
         "content/template_publish.html",
         {
+            **context_of(template, outside.links, begins=True),
             "template": template,
             "form": form,
             "look": look,
@@ -131,6 +133,7 @@ def approval_detail(request: HttpRequest, approval_id: int) -> HttpResponse:
         else:
             return redirect("content:approval", approval.pk)
     look, others = publishing.look_at_draft(template)
+    look.problems.extend(ask_outside(template, look, others).problems)
     latest = template.latest_version
     draft = State.of_draft(template)
     is_current = publishing.release_hash(template, look.parts) == approval.content_hash
@@ -164,7 +167,10 @@ def template_override(request: HttpRequest, template_id: int) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         reason = form.cleaned_data["reason"]
         try:
-            version = publishing.publish(template, user_of(request), override_reason=reason)
+            asked = ask_outside(template, *publishing.look_at_draft(template), is_final=True)
+            version = publishing.publish(
+                template, user_of(request), override_reason=reason, more=asked.problems
+            )
         except (RenderError, *publishing.REFUSALS) as error:
             form.add_error(None, publishing.words_of(error))
         else:

@@ -3,7 +3,7 @@
 from celery import shared_task
 from django.db import transaction
 
-from mailops.content import enclosing, picturing
+from mailops.content import enclosing, link_answers, picturing
 
 
 @shared_task
@@ -19,6 +19,12 @@ def draw_draft(template_id: int) -> None:
 @shared_task
 def drop_unused_files() -> None:
     enclosing.drop_unused()
+
+
+@shared_task
+def ask_links(addresses: list[str]) -> None:
+    if left := link_answers.ask_and_keep(addresses):
+        ask_links.delay(left)
 
 
 def have_drawn(*, template_id: int | None = None, version_id: int | None = None) -> None:

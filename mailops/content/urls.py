@@ -5,6 +5,7 @@ from django.urls import path
 from mailops.content import (
     editing_views,
     language_views,
+    link_views,
     picture_views,
     release_views,
     views,
@@ -31,6 +32,7 @@ urlpatterns = [
         name="language-delete",
     ),
     path("<int:template_id>/publish/", release_views.template_publish, name="publish"),
+    path("<int:template_id>/links/", link_views.template_links, name="links"),
     path("<int:template_id>/ask/", release_views.approval_ask, name="ask"),
     path("<int:template_id>/override/", release_views.template_override, name="override"),
     path("<int:template_id>/pictures/", picture_views.template_pictures, name="pictures"),

@@ -158,10 +158,10 @@ class TestCommands:
         file = tmp_path / "mail.html"
         file.write_text("<title>News</title>\n<a href='https://127.0.0.1:1/gone'>Our shop</a>")
         self.run(str(file), "--json")
-        assert "links.dead" not in capsys.readouterr().out
+        assert "reach.dead" not in capsys.readouterr().out
         self.run(str(file), "--json", "--links")
         findings = json.loads(capsys.readouterr().out)["findings"]
-        (dead,) = (each for each in findings if each["rule"] == "links.dead")
+        (dead,) = (each for each in findings if each["rule"] == "reach.dead")
         assert (dead["line"], "not public" in dead["sentence"]) == (2, True)
 
     def test_check_says_2_where_it_could_not(self, db, tmp_path):

@@ -1,8 +1,6 @@
 """The template pages."""
 
 import json
-import socket
-import threading
 
 import pytest
 from django.db import DatabaseError, transaction
@@ -10,10 +8,9 @@ from django.urls import reverse
 
 from mailops.accounts.models import AuditEntry
 from mailops.audiences.models import Audience, Contact
-from mailops.content.gates.spam import ask_spamd
 from mailops.content.models import MailTemplate, Preview, TemplateVersion
 from mailops.content.publishing import publish
-from mailops.content.rendering import Rendered, compile_version
+from mailops.content.rendering import compile_version
 from mailops.rollouts.launching import gates_of
 from tests.factories import make_campaign, make_stream
 
@@ -539,32 +536,3 @@ class TestRequiredGates:
     def test_refuse_nonsense(self, logged_in, operator, db):
         response = logged_in(operator).post(reverse("content:gates"), {"gates": ["nope"]})
         assert response.status_code == 422
-
-
-class TestSpam:
-    def test_names_the_rules_with_their_points(self, settings):
-        answer = (
-            b"SPAMD/1.5 0 EX_OK\r\nSpam: True ; 7.1 / 5.0\r\n\r\n"
-            b" 3.5 BAYES_99   Bayes says so\n-0.1 GOOD_ONE   fine\n 2.0 HTML_ONLY   nothing but HTML\n"
-        )
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            settings.MAILOPS_SPAMD = f"127.0.0.1:{server.getsockname()[1]}"
-
-            def serve():
-                connection, _ = server.accept()
-                with connection:
-                    while connection.recv(8192):
-                        pass
-                    connection.sendall(answer)
-
-            thread = threading.Thread(target=serve)
-            thread.start()
-            (problem,) = ask_spamd(Rendered("Hi", "<p>x</p>", "x"))
-            thread.join()
-        assert "7.1 points of 5.0: BAYES_99 3.5, HTML_ONLY 2.0." in problem.sentence
-        assert problem.severity == "warning"
-
-    def test_says_so_where_it_is_away(self, settings):
-        settings.MAILOPS_SPAMD = "127.0.0.1:1"
-        (problem,) = ask_spamd(Rendered("Hi", "", "x"))
-        assert "can't be asked" in problem.sentence

@@ -11,6 +11,7 @@ GATES: dict[str, str] = {
     "files": "Files",
     "mail": "Mail",
     "links": "Links",
+    "reach": "Links reachable",
     "clients": "Mail programs",
     "dark": "Dark mode",
     "accessibility": "Accessibility",

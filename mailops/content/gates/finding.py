@@ -15,6 +15,7 @@ class Problem:
     why: str = ""
     fix: str = ""
     is_note: bool = False  # worth knowing; nobody needs to nod at it
+    language: str = ""  # whose words it is about; empty: the template's own
 
     @property
     def gate(self) -> str:
@@ -34,6 +35,7 @@ class Problem:
             "rule": self.rule,
             "severity": self.severity,
             "part": self.part,
+            "language": self.language,
             "line": self.line,
             "sentence": self.sentence,
             "why": self.why,
@@ -73,7 +75,9 @@ RULES: dict[str, tuple[str, str]] = {
     "links.http": ("Browsers warn of it, and anybody on the way can read and change it.", "Use https:."),
     "links.lookalike": ("Filters and people take it for phishing.", "Let the words and the address name the same host."),
     "links.host": ("Filters trust such addresses little.", "Link to a name of your own."),
-    "links.dead": ("Readers would find nothing there.", "Mend the address."),
+    "reach.dead": ("Readers would find nothing there.", "Mend the address, or the page."),
+    "reach.unasked": ("A link that leads nowhere is only seen by who asks for it.", "Wait until they are asked, or say that you have seen this."),
+    "reach.asked": ("", ""),
     "clients.css": ("", ""),
     "clients.tag": ("", ""),
     "dark.contrast": ("In dark mode the text can hardly be read.", "Set color and background together, also within @media (prefers-color-scheme: dark)."),
@@ -83,6 +87,7 @@ RULES: dict[str, tuple[str, str]] = {
     "accessibility.table": ("Screen readers read a table for layout cell by cell.", 'Add role="presentation".'),
     "accessibility.contrast": ("Text needs a contrast of 4.5 to its ground (WCAG 1.4.3), large text 3.", "Take a darker or a lighter color."),
     "accessibility.link_words": ("Heard alone, it says nothing of where it leads.", "Name what is behind the link."),
+    "spam.unasked": ("Nobody knows what a filter thinks of it.", "See to the filter and look again, or say that you have seen this."),
     "spam.score": ("Mailbox providers run filters like this one.", "Mend what it names."),
 }  # fmt: skip
 

@@ -13,8 +13,8 @@ from django.db import Error as DatabaseFault
 from mailops.content.asking import Asked, Unreadable, look_at, read_asked
 from mailops.content.checking import Look
 from mailops.content.gates.finding import Problem
-from mailops.content.gates.links import addresses_in
-from mailops.content.reaching import dead_links
+from mailops.content.link_answers import problem_of
+from mailops.content.reaching import ask_all, links_in
 
 PASSED, FAILED, COULD_NOT_CHECK = 0, 1, 2
 
@@ -39,8 +39,7 @@ class Command(BaseCommand):
         except (Unreadable, OSError, DatabaseFault) as error:
             raise CommandError(str(error), returncode=COULD_NOT_CHECK) from error
         if options["links"] and look.rendered:
-            links = addresses_in(look.rendered)
-            look.problems.extend(dead_links(links, source=asked.sources["html"]))
+            look.problems.extend(_dead_links(look, asked))
         failing = look.errors + (look.warnings if options["fail_on"] == "warning" else [])
         self.stdout.write(_as_json(asked, look) if options["json"] else _as_text(look))
         if options["junit"]:
@@ -48,6 +47,12 @@ class Command(BaseCommand):
                 options["junit"], encoding="utf-8", xml_declaration=True
             )
         sys.exit(FAILED if failing else PASSED)
+
+
+def _dead_links(look: Look, asked: Asked) -> list[Problem]:
+    links = links_in(look.compiled, asked.sources["text"])
+    answers = ask_all([link.address for link in links if not link.is_own])
+    return [problem_of(one, asked.sources["html"]) for one in answers if one.is_dead]
 
 
 def _as_json(asked: Asked, look: Look) -> str:
