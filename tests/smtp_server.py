@@ -83,6 +83,8 @@ class SmtpServer:
 
     def answer(self, verb):
         answer = self.script.get(verb, DEFAULTS.get(verb, "502 5.5.2 no such command"))
+        if verb == "STARTTLS" and self.tls is None and verb not in self.script:
+            return "502 5.5.1 no TLS here"
         if isinstance(answer, list):
             return answer.pop(0) if len(answer) > 1 else answer[0]
         if verb == "EHLO" and "EHLO" not in self.script:

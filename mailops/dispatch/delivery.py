@@ -61,6 +61,7 @@ NEEDS_A_PERSON = frozenset(
         "auth_required",
         "auth_not_offered",
         "clear_text_auth",
+        "needs_oauth",
         "not_allowed",
         "oauth_not_offered",
         "oauth_revoked",

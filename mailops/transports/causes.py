@@ -45,6 +45,11 @@ CAUSES: dict[str, Cause] = {
         "Use port 587 with STARTTLS or port 465 with implicit TLS; if it offered it yesterday, "
         "something on the way may be removing it. Nothing was sent in clear text.",
     ),
+    "tls_stripped": Cause(
+        "The server takes STARTTLS, but its offer does not arrive: something on the way removes it.",
+        "A firewall that inspects SMTP does that, and so does somebody who listens: have the inspection switched off, "
+        "or use port 465 with implicit TLS, which can't be talked out of TLS. Nothing was sent in clear text.",
+    ),
     "tls_expired": Cause(
         "The server's certificate has expired.",
         "Whoever runs the server must renew it; if the provider says it is valid, check this machine's clock.",
@@ -66,8 +71,8 @@ CAUSES: dict[str, Cause] = {
         "Whoever runs the server must switch on TLS 1.2 or later; until then send through another.",
     ),
     "needs_implicit_tls": Cause(
-        "The server does not greet in clear text: port 465 speaks TLS from the first octet.",
-        "Choose implicit TLS for port 465, or port 587 with STARTTLS.",
+        "The server does not greet in clear text: this port speaks TLS from the first octet, as 465 does.",
+        "Choose implicit TLS for this port, or port 587 with STARTTLS.",
     ),
     "needs_starttls": Cause(
         "The server greets in clear text, so implicit TLS can't begin.",
@@ -88,6 +93,10 @@ CAUSES: dict[str, Cause] = {
     "auth_not_offered": Cause(
         "The server offers no log-in that mailops knows (PLAIN, LOGIN, CRAM-MD5).",
         "Check the port: 587 and 465 are for logging in, 25 is between servers.",
+    ),
+    "needs_oauth": Cause(
+        "The server takes no passwords, only log-ins by OAuth 2.0 (XOAUTH2).",
+        "Add a credential that signs in by OAuth 2.0 instead.",
     ),
     "auth_failed": Cause(
         "The server refused the log-in.",

@@ -11,8 +11,8 @@ from mailops.transports.kinds import session_of
 from mailops.transports.kinds.ses import SesSession
 from mailops.transports.kinds.smtp import SmtpSession
 from mailops.transports.models import Credential, Transport
-from mailops.transports.sessions import SessionFault, SessionLost
-from mailops.transports.trying import try_addresses, try_api, try_ses, try_smtp
+from mailops.transports.sessions import Phase, SessionFault, SessionLost
+from mailops.transports.trying import greets_in_tls, try_addresses, try_api, try_ses, try_smtp
 
 LIMIT_SECONDS = 18.0  # for the whole test: a person waits
 _TRANSCRIPT_SIZE = 40_000
@@ -52,8 +52,9 @@ def diagnose(
         else:
             try_api(session, diagnosis, recorder)
     except SessionFault as fault:
-        cause = CAUSES[fault.cause]
-        diagnosis.fail(cause.what, cause.fix, cause=fault.cause, detail=fault.detail)
+        name = _cause_of(fault, transport)
+        cause = CAUSES[name]
+        diagnosis.fail(cause.what, cause.fix, cause=name, detail=fault.detail)
     except SessionLost as lost:
         cause = CAUSES["dropped"]
         diagnosis.fail(cause.what, cause.fix, cause="dropped", detail=lost.detail)
@@ -66,6 +67,14 @@ def diagnose(
     diagnosis.transcript = "\n".join(recorder.lines)[:_TRANSCRIPT_SIZE]
     diagnosis.seconds = round(time.monotonic() - began, 3)
     return diagnosis
+
+
+def _cause_of(fault: SessionFault, transport: Transport) -> str:
+    """Return the fault's cause, or what a further try finds behind a server that only keeps silent."""
+    is_mute = fault.cause == "timeout" and fault.phase is Phase.BANNER
+    if is_mute and transport.security == Transport.Security.STARTTLS:
+        return "needs_implicit_tls" if greets_in_tls(transport.host, transport.port) else "timeout"
+    return fault.cause
 
 
 def run_test(

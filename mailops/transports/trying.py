@@ -10,14 +10,16 @@ from typing import Any
 from django.utils import timezone
 
 from mailops.lib import egress
-from mailops.protocol.classification import classify
+from mailops.protocol.classification import Reason, classify
 from mailops.transports.causes import CAUSES
 from mailops.transports.findings import Diagnosis, Recorder
 from mailops.transports.kinds.http_api import HttpApiSession
 from mailops.transports.kinds.ses import SesSession
 from mailops.transports.kinds.smtp import SmtpSession
 from mailops.transports.sessions import Envelope, Phase
+from mailops.transports.wire import Wire, WireLost
 
+_WANTS_LOGIN = frozenset({Reason.LOGIN_REQUIRED, Reason.RELAYING_DENIED})
 LEAST_DAYS = 14  # a certificate with less than this left is a warning
 MOST_ADDRESSES, ADDRESS_SECONDS = 6, 3.0
 
@@ -54,6 +56,24 @@ def _try_address(endpoint: egress.Endpoint, address: str) -> dict[str, Any]:
             status, sentence = "skipped", "This machine has no way to IPv6 addresses."
     seconds = round(time.monotonic() - began, 3)
     return {"address": address, "status": status, "seconds": seconds, "sentence": sentence}
+
+
+def greets_in_tls(host: str, port: int) -> bool:
+    """Tell whether a server that says nothing in clear text answers a TLS handshake; its certificate doesn't matter."""
+    try:
+        connection, _ = egress.connect(egress.resolve(host, port), timeout=ADDRESS_SECONDS)
+    except egress.EgressFault:
+        return False
+    wire = Wire(connection)
+    try:
+        wire.start_tls(ssl.create_default_context(), host, timeout=ADDRESS_SECONDS)
+    except ssl.SSLCertVerificationError:
+        return True
+    except (WireLost, OSError):
+        return False
+    finally:
+        wire.close()
+    return True
 
 
 def try_smtp(session: SmtpSession, diagnosis: Diagnosis, recipient: str) -> None:
@@ -137,6 +157,8 @@ def _ask(session: SmtpSession, diagnosis: Diagnosis, recipient: str) -> None:
         return
     meaning = classify(offer.reply, offer.phase.value)
     cause = "sender_refused" if offer.phase is Phase.MAIL else "recipient_refused"
+    if meaning.reason in _WANTS_LOGIN and not session.is_logged_in:
+        cause = "auth_required"
     diagnosis.fail(meaning.sentence, meaning.fix, cause=cause, detail=str(offer.reply))
 
 

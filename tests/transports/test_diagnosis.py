@@ -93,12 +93,20 @@ class TestDiagnose:
         assert found.is_ok
         assert [step.name for step in found.steps][-2:] == ["mail", "rcpt"]
 
-    def test_explains_a_refused_recipient_by_the_one_table_of_replies(self, relay):
-        with SmtpServer(script={"RCPT": "550 5.7.1 relaying denied"}) as server:
+    @pytest.mark.parametrize(
+        ("reply", "cause"),
+        [
+            ("550 5.7.1 relaying denied", "auth_required"),
+            ("530 5.7.0 Authentication required", "auth_required"),
+            ("550 5.1.1 no such user", "recipient_refused"),
+        ],
+    )
+    def test_explains_a_refused_recipient_by_the_one_table_of_replies(self, relay, reply, cause):
+        with SmtpServer(script={"RCPT": reply}) as server:
             found = diagnose(
                 relay(server, security="none", with_credential=False), recipient="ada@example.net"
             )
-        assert (found.is_ok, found.cause) == (False, "recipient_refused")
+        assert (found.is_ok, found.cause) == (False, cause)
         assert found.what
         assert found.fix
 

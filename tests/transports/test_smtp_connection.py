@@ -95,11 +95,20 @@ class TestTls:
             assert session.wire.tls.version() == "TLSv1.3"
             session.close()
 
-    def test_a_stripped_starttls_is_a_fault_and_nothing_is_said_in_clear_text(self, dial, login):
+    def test_a_missing_starttls_is_a_fault_and_nothing_is_said_in_clear_text(self, dial, login):
         with SmtpServer() as server:
             fault = fault_of(dial, server, security="starttls", login=login)
-            assert server.verbs == ["EHLO"]
+            assert server.verbs == ["EHLO", "STARTTLS"]
         assert (fault.phase, fault.cause) == (Phase.TLS, "no_tls")
+
+    @pytest.mark.parametrize("offers", [(), ("XXXXXXXA",)])
+    def test_a_stripped_starttls_is_a_fault_of_its_own(self, dial, login, authority, offers):
+        """A server that takes it though it isn't offered, or an offer that was crossed out."""
+        context = None if offers else authority.server_context()
+        with SmtpServer(extensions=offers, tls=context) as server:
+            fault = fault_of(dial, server, security="starttls", login=login)
+            assert not {"AUTH", "MAIL"} & set(server.verbs)
+        assert (fault.phase, fault.cause) == (Phase.TLS, "tls_stripped")
 
     def test_a_refused_starttls_is_a_fault(self, dial, login):
         with SmtpServer(extensions=STARTTLS, script={"STARTTLS": "454 4.7.0 later"}) as server:
@@ -197,9 +206,16 @@ class TestAuth:
         fault = self.fault_with(dial, authority, login, "PLAIN", {"AUTH": answer}, timeout=0.5)
         assert (fault.phase, fault.cause) == (Phase.AUTH, cause)
 
-    @pytest.mark.parametrize("mechanisms", ["", "XOAUTH2 GSSAPI"])
-    def test_no_log_in_that_we_know_is_a_fault(self, dial, authority, login, mechanisms):
-        assert self.fault_with(dial, authority, login, mechanisms).cause == "auth_not_offered"
+    @pytest.mark.parametrize(
+        ("mechanisms", "cause"),
+        [
+            ("", "auth_not_offered"),
+            ("GSSAPI", "auth_not_offered"),
+            ("XOAUTH2 GSSAPI", "needs_oauth"),
+        ],
+    )
+    def test_no_log_in_that_we_know_is_a_fault(self, dial, authority, login, mechanisms, cause):
+        assert self.fault_with(dial, authority, login, mechanisms).cause == cause
 
     def test_a_log_in_is_never_said_in_clear_text(self, dial, login):
         with SmtpServer() as server:

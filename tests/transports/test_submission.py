@@ -213,7 +213,7 @@ class TestGoesWrong:
             ("only-login", {"password": "wrong-2f61d0aa"}, "auth_failed"),
             ("only-cram-md5", {"password": "wrong-2f61d0aa"}, "auth_failed"),
             ("dovecot-starttls", {"password": "wrong-2f61d0aa"}, "auth_failed"),
-            ("only-xoauth2", {}, "auth_not_offered"),
+            ("only-xoauth2", {}, "needs_oauth"),
             ("only-login", {"token": True}, "oauth_not_offered"),
             ("no-login", {}, "auth_not_offered"),
             ("expired", {}, "tls_expired"),
@@ -222,8 +222,8 @@ class TestGoesWrong:
             ("wrong-name", {}, "tls_name"),
             ("tls-1.0", {}, "tls_old"),
             ("no-tls", {}, "no_tls"),
-            ("starttls", {"strips_starttls": True}, "no_tls"),
-            ("dovecot-starttls", {"strips_starttls": True}, "no_tls"),
+            ("starttls", {"strips_starttls": True}, "tls_stripped"),
+            ("dovecot-starttls", {"strips_starttls": True}, "tls_stripped"),
             ("starttls", {"security": "tls"}, "needs_starttls"),
             ("starttls", {"security": "none"}, "clear_text_auth"),
             ("dovecot-starttls", {"security": "none"}, "clear_text_auth"),
@@ -253,11 +253,11 @@ class TestGoesWrong:
         assert (found.cause, found.steps[-1].name) == ("timeout", "banner")
 
     def test_a_port_of_tls_greeted_as_if_it_spoke_first(self, tapped, monkeypatch):
-        """465 waits for TLS and we for its greeting; only the port tells why."""
+        """It waits for TLS and we for its greeting: a second try tells why."""
         monkeypatch.setattr("mailops.transports.findings.STEP_SECONDS", 1.0)
-        assert diagnose(tapped("tls")).cause == "timeout"
+        assert diagnose(tapped("tls")).cause == "needs_implicit_tls"
 
     def test_mail_without_a_log_in(self, tapped):
         found = diagnose(tapped("starttls", password=""), recipient="b@example.net")
-        assert found.cause == "recipient_refused"
+        assert found.cause == "auth_required"
         assert "credential" in found.fix

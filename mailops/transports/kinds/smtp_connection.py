@@ -1,5 +1,6 @@
 """An SMTP connection from the name look-up to the log-in (RFC 5321, 3207, 4954); every fault here charges no message."""
 
+import re
 import ssl
 from abc import ABC
 from collections.abc import Callable, Mapping
@@ -30,6 +31,7 @@ TIMEOUTS: Mapping[Phase, float] = {
 _NOT_THIS_MECHANISM = frozenset({504, 534})  # RFC 4954, 6: another may be let in
 _FLAWS = {10: "tls_expired", 18: "tls_self_signed", 62: "tls_name", 64: "tls_name"}
 _OLD_TLS = frozenset({"TLSV1_ALERT_PROTOCOL_VERSION", "UNSUPPORTED_PROTOCOL"})
+_CROSSED_OUT = re.compile(r"X{4,}[A-Z]?")  # as firewalls do that inspect SMTP
 BLOCK_TIMEOUT = 180  # for each block that is written
 
 
@@ -129,7 +131,8 @@ class SmtpConnection(Session, ABC):
         self._enter(Phase.TLS)
         if "STARTTLS" not in self.extensions:
             offered = " ".join(self.extensions) or "nothing"
-            raise _fault(Phase.TLS, "no_tls", f"EHLO offers: {offered}")
+            cause = "tls_stripped" if self._takes_starttls_all_the_same() else "no_tls"
+            raise _fault(Phase.TLS, cause, f"EHLO offers: {offered}")
         reply = self._ask(Phase.TLS, "STARTTLS")
         if reply.code != 220:
             raise _fault(Phase.TLS, "no_tls", str(reply), reply)
@@ -137,6 +140,15 @@ class SmtpConnection(Session, ABC):
             raise _fault(Phase.TLS, "protocol", "the server spoke on before TLS began")
         self._start_tls()
         self._say_hello()
+
+    def _takes_starttls_all_the_same(self) -> bool:
+        """Tell whether the server has STARTTLS and something on the way took the offer out, or crossed it out."""
+        if any(_CROSSED_OUT.fullmatch(name) for name in self.extensions):
+            return True
+        try:
+            return self._ask(Phase.TLS, "STARTTLS").code == 220
+        except SessionFault:
+            return False
 
     def _start_tls(self) -> None:
         context = ssl.create_default_context()
@@ -161,7 +173,9 @@ class SmtpConnection(Session, ABC):
         offered = self.extensions.get("AUTH", "")
         mechanisms = sasl.usable(offered, is_token=login.is_token)
         if not mechanisms:
-            cause = "oauth_not_offered" if login.is_token else "auth_not_offered"
+            wants_token = bool(sasl.usable(offered, is_token=True))
+            cause = "needs_oauth" if wants_token else "auth_not_offered"
+            cause = "oauth_not_offered" if login.is_token else cause
             raise _fault(Phase.AUTH, cause, f"AUTH offers: {offered or 'nothing'}")
         try:
             secret = login.reveal()
