@@ -17,7 +17,7 @@ pytestmark = pytest.mark.whole
 
 ROOT = Path(settings.BASE_DIR)
 # what no other test plays: kills are in tests/dispatch/test_kill.py, presses in tests/wrong_input, and ticks send hints anew
-PLAYED = ("deployed_under_load", "database_stopped", "faulty_provider")
+PLAYED = ("deployed_under_load", "database_stopped", "faulty_provider", "webhook_storm")
 LONGEST_SECONDS = 1200  # on a busy machine; three minutes on an idle one
 
 

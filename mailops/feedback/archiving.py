@@ -1,6 +1,7 @@
 """Archives feedback as it came, before anything reads it."""
 
 import zlib
+from typing import Any
 
 from mailops.feedback.models import RawFeedback, content_hash
 from mailops.lib.storable import storable
@@ -9,7 +10,7 @@ HEADERS_KEPT = 60
 VALUE_KEPT = 1000
 
 
-def archive(
+def row_of(
     *,
     source: RawFeedback.Source,
     content: bytes,
@@ -19,10 +20,10 @@ def archive(
     headers: dict[str, str] | None = None,
     transport_id: int | None = None,
     mailbox_id: int | None = None,
-) -> None:
-    """Store one piece of feedback, once; raises DatabaseError where it could not be kept."""
+) -> RawFeedback:
+    """Return the row of one piece of feedback, not stored yet."""
     recipients = [storable(address, 320) for address in envelope_recipients or []]
-    row = RawFeedback(
+    return RawFeedback(
         source=source,
         transport_id=transport_id,
         mailbox_id=mailbox_id,
@@ -37,5 +38,9 @@ def archive(
         size=len(content),
         sha256=content_hash(recipients, content),
     )
+
+
+def archive(**feedback: Any) -> None:
+    """Store one piece of feedback, given as `row_of` takes it, once; raises DatabaseError where it could not be kept."""
     # Told twice is told once: a sender whose connection broke before our 250 comes again.
-    RawFeedback.objects.bulk_create([row], ignore_conflicts=True)
+    RawFeedback.objects.bulk_create([row_of(**feedback)], ignore_conflicts=True)

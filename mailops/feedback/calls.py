@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from django.test import RequestFactory
 from django.utils.module_loading import import_string
 
-from mailops.feedback.models import RawFeedback, WebhookEndpoint
+from mailops.feedback.models import MAX_TOKEN, RawFeedback, UsedToken, WebhookEndpoint
 from mailops.feedback.proving import Call, prove
 from mailops.feedback.sns import Unverified
 
@@ -40,7 +40,7 @@ def check(row: RawFeedback, endpoint: WebhookEndpoint | None) -> None:
     """Raise Unverified unless the archived call is proven to be of the transport's provider."""
     if endpoint is None:
         raise Unverified("The webhook it came to is gone.")
-    prove(
+    token = prove(
         kind_of(row),
         Call(
             body=row.raw,
@@ -50,6 +50,21 @@ def check(row: RawFeedback, endpoint: WebhookEndpoint | None) -> None:
             received_at=row.received_at,
         ),
     )
+    if token:
+        _spend(token, row, endpoint)
+
+
+def _spend(token: str, row: RawFeedback, endpoint: WebhookEndpoint) -> None:
+    """Note that this call said the token; raise Unverified where another did."""
+    if len(token) > MAX_TOKEN:
+        raise Unverified("Its token is longer than any of the provider's.")
+    used, _ = UsedToken.objects.get_or_create(
+        transport_id=endpoint.transport_id, token=token, defaults={"raw": row}
+    )
+    if used.raw_id != row.pk:
+        raise Unverified(
+            "Its token was said before, with another content: it may be a replay of a call that somebody saw."
+        )
 
 
 def events_of(row: RawFeedback, endpoint: WebhookEndpoint | None) -> list[AnymailTrackingEvent]:

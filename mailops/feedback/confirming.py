@@ -9,6 +9,7 @@ from mailops.accounts.models import User
 from mailops.feedback import sns_fetching
 from mailops.feedback.models import RawFeedback, WebhookEndpoint
 from mailops.feedback.proving import PROOFS
+from mailops.feedback.taking import forget_doors
 from mailops.lib.secrets import Secret
 from mailops.transports.models import Transport
 
@@ -50,6 +51,7 @@ def renew_endpoint(*, endpoint: WebhookEndpoint, actor: User) -> None:
     if proof and proof.is_password:
         endpoint.seal_into("key", Secret(secrets.token_urlsafe(24)))
     endpoint.save(update_fields=["secret", "key"])
+    forget_doors()
     audit(actor=actor, verb="webhook.renew", subject=endpoint)
 
 

@@ -21,4 +21,5 @@ def forget_old() -> int:
     first = RawFeedback.objects.filter(state__in=concluded).order_by("id")[:CHUNK]
     age = timedelta(days=settings.MAILOPS_RAW_FEEDBACK_DAYS)
     old = RawFeedback.objects.filter(pk__in=first.values("pk"), received_at__lt=Now() - age)
-    return old.delete()[0]
+    _, by_model = old.delete()
+    return by_model.get(RawFeedback._meta.label, 0)  # noqa: SLF001 - Django's public-by-convention API

@@ -47,20 +47,26 @@ class Proof:
     key_label: str  # what a person pastes; empty where we make a password
     check: Callable[[Call], None]  # raises Unverified
     headers: tuple[str, ...] = ()  # what of the call's headers it needs
+    # what is signed in place of the content, and so may be said once only
+    token: Callable[[Call], str] | None = None
 
     @property
     def is_password(self) -> bool:
         return not self.key_label
 
 
-def prove(kind: str, call: Call) -> None:
-    """Raise Unverified, with a sentence, unless the call is proven to be of the provider."""
+def prove(kind: str, call: Call) -> str:
+    """Raise Unverified, with a sentence, unless the call is proven to be of the provider.
+
+    Returns the token that must not have been said with another content, empty where the content itself is signed.
+    """
     proof = PROOFS[kind]
     if not call.key:
         raise Unverified(
             f"Nothing proves it yet: enter the {proof.key_label or 'password'} of this transport’s webhook, then read it again."
         )
     proof.check(call)
+    return proof.token(call) if proof.token else ""
 
 
 def _body_signed(header: str) -> Callable[[Call], None]:
@@ -73,15 +79,22 @@ def _body_signed(header: str) -> Callable[[Call], None]:
 
 def _mailgun(call: Call) -> None:
     """Mailgun signs a token and the time, not the body (documentation: Securing webhooks)."""
-    try:
-        fields = _json(call)["signature"] if _is_json(call) else dict(parse_qsl(call.body.decode()))
-        timestamp, token = str(fields["timestamp"]), str(fields["token"])
-        signature = str(fields["signature"])
-    except (KeyError, TypeError, ValueError, UnicodeError):
-        raise Unverified(_UNREADABLE) from None
+    timestamp, token, signature = _mailgun_fields(call)
     expected = hmac.new(call.key.encode(), f"{timestamp}{token}".encode(), "sha256").hexdigest()
     _compare(signature, expected)
     _check_age(timestamp, call.received_at)
+
+
+def _mailgun_fields(call: Call) -> tuple[str, str, str]:
+    try:
+        fields = _json(call)["signature"] if _is_json(call) else dict(parse_qsl(call.body.decode()))
+        return str(fields["timestamp"]), str(fields["token"]), str(fields["signature"])
+    except (KeyError, TypeError, ValueError, UnicodeError):
+        raise Unverified(_UNREADABLE) from None
+
+
+def _mailgun_token(call: Call) -> str:
+    return _mailgun_fields(call)[1]
 
 
 def _mandrill(call: Call) -> None:
@@ -158,7 +171,7 @@ PROOFS: Mapping[str, Proof] = {
     "mailersend": Proof(
         key_label="signing secret", check=_body_signed("signature"), headers=("Signature",)
     ),
-    "mailgun": Proof(key_label="HTTP webhook signing key", check=_mailgun),
+    "mailgun": Proof(key_label="HTTP webhook signing key", check=_mailgun, token=_mailgun_token),
     "mailjet": Proof(key_label="", check=_password),
     "mailtrap": Proof(
         key_label="signature key",

@@ -1,7 +1,6 @@
 """What the public may call: the unsubscribe page and providers' webhooks; both prove themselves by their address."""
 
-from django.db.models.functions import Now
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
@@ -9,12 +8,11 @@ from django.views.decorators.http import require_http_methods
 
 from mailops.accounts.permissions import for_anyone
 from mailops.feedback import matching
-from mailops.feedback.archiving import archive
 from mailops.feedback.forms import LeaveForm
 from mailops.feedback.leaving import has_left, leave
-from mailops.feedback.models import RawFeedback, WebhookEndpoint
+from mailops.feedback.models import WebhookEndpoint
 from mailops.feedback.proving import BASIC, PROOFS, worth_of
-from mailops.feedback.tasks import nudge
+from mailops.feedback.taking import door_of, take
 from mailops.protocol import unsubscribe
 
 MAX_WEBHOOK = 2_000_000  # octets; SNS sends 256 KB at most, the others a thousand events
@@ -55,24 +53,20 @@ def unsubscribe_page(request: HttpRequest, token: str) -> HttpResponse:
 @csrf_exempt
 @require_http_methods(["GET", "HEAD", "POST"])
 def webhook(request: HttpRequest, secret: str) -> HttpResponse:
-    endpoint = WebhookEndpoint.objects.select_related("transport").filter(secret=secret).first()
-    source = f"webhook:{endpoint.transport.kind}" if endpoint else ""
-    if endpoint is None or source not in RawFeedback.Source.values:
-        raise Http404
+    door = door_of(secret)
+    if door is None:
+        return HttpResponse("There is no webhook here.\n", content_type="text/plain", status=404)
     if request.method != "POST":
         return HttpResponse()  # some look whether somebody is there before they register an address
     declared = request.META.get("CONTENT_LENGTH") or "0"
     if not declared.isdecimal() or int(declared) > MAX_WEBHOOK or len(request.body) > MAX_WEBHOOK:
         return HttpResponse(status=413)
-    archive(
-        source=RawFeedback.Source(source),
+    take(
+        door,
         content=request.body,
         peer=request.META.get("REMOTE_ADDR", ""),
-        headers=_kept(request, endpoint),
-        transport_id=endpoint.transport_id,
+        headers=_kept(request, door.endpoint),
     )
-    WebhookEndpoint.objects.filter(pk=endpoint.pk).update(last_heard_at=Now())
-    nudge()
     return HttpResponse("Stored.\n", content_type="text/plain")
 
 

@@ -8,7 +8,7 @@ from django.urls import reverse
 from mailops.feedback import proving
 from mailops.feedback.confirming import make_endpoint, set_key
 from mailops.feedback.models import RawFeedback
-from mailops.feedback.processing import process_pending
+from mailops.feedback.processing import process_one, process_pending
 from mailops.outbox.models import Event, EventKind, Status
 from mailops.outbox.tokens import envid
 from mailops.suppressions.models import Suppression
@@ -153,6 +153,22 @@ class TestProof:
         row = told.call("bounced", at=now() - 3 * 86400)
         assert "replay" in row.reason
         assert told.state == (Status.ACCEPTED, [], [])
+
+    def test_a_token_that_somebody_saw_proves_no_other_content(self, provider):
+        """Mailgun signs the token and not the content, so it may be said once (Securing webhooks)."""
+        told = provider("mailgun")
+        seen = PAYLOADS["mailgun"]("delivered", now())
+        first = told.call(seen)
+        assert told.call(seen) == first  # a retry of the same call
+        forged = {**seen, "event-data": PAYLOADS["mailgun"]("bounced", now())["event-data"]}
+        row = told.call(forged)
+        assert (row.state, row.is_verified) == (STATE.QUARANTINED, False)
+        assert "said before" in row.reason
+        assert told.state == (Status.DELIVERED, ["delivered"], [])
+        for one in (first, row):  # reading both again changes nothing
+            process_one(one)
+            one.refresh_from_db()
+        assert (first.state, row.state) == (STATE.PROCESSED, STATE.QUARANTINED)
 
     def test_a_token_of_ours_in_the_metadata_names_the_message(self, provider):
         told = provider("postmark")

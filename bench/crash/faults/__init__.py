@@ -19,6 +19,7 @@ MODULES = (
     "providers",
     "machines",
     "people",
+    "storms",
     "restoring",  # the last: what follows would stand on an old database
 )
 

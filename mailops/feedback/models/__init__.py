@@ -10,16 +10,18 @@ from mailops.feedback.models.raw_feedback import (
     return_path_hosts,
 )
 from mailops.feedback.models.soft_bounces import SoftBounceScan
-from mailops.feedback.models.webhooks import WebhookEndpoint
+from mailops.feedback.models.webhooks import MAX_TOKEN, UsedToken, WebhookEndpoint
 
 __all__ = [
     "MAX_CONTENT",
+    "MAX_TOKEN",
     "AggregateReport",
     "Mailbox",
     "RawFeedback",
     "RawFeedbackQuerySet",
     "ReportedSource",
     "SoftBounceScan",
+    "UsedToken",
     "WebhookEndpoint",
     "content_hash",
     "return_path_hosts",

@@ -1,6 +1,7 @@
 """The addresses at which providers tell what became of mail."""
 
 import secrets
+from typing import ClassVar
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
@@ -9,6 +10,8 @@ from django.urls import reverse
 
 from mailops.lib.sealed import SealedColumns
 from mailops.lib.secrets import Unsealable
+
+MAX_TOKEN = 200
 
 
 def _secret() -> str:
@@ -48,3 +51,21 @@ class WebhookEndpoint(SealedColumns):
             return self.open_from("key").reveal() if self.key else ""
         except Unsealable:
             return ""
+
+
+class UsedToken(models.Model):
+    """A token that a provider signed instead of a call's content: whoever saw it could send another content with it."""
+
+    transport = models.ForeignKey(
+        "transports.Transport", on_delete=models.CASCADE, related_name="+"
+    )
+    token = models.CharField(max_length=MAX_TOKEN)
+    raw = models.ForeignKey("feedback.RawFeedback", on_delete=models.CASCADE, related_name="+")
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["transport", "token"], name="used_token_once")
+        ]
+
+    def __str__(self) -> str:
+        return self.token

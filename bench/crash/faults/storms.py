@@ -1,0 +1,174 @@
+"""A provider that tells everything at once, three times, with garbage in between."""
+
+import hmac
+import json
+import random
+import sys
+import time
+from pathlib import Path
+
+from django.db.models import Count
+
+from bench.crash import storm
+from bench.crash.faults import Extent, fault
+from bench.crash.pages import Answer, Pages
+from bench.crash.scene import WEB_PORT, Scene
+from mailops.feedback.models import RawFeedback, WebhookEndpoint
+from mailops.lib.secrets import Secret
+from mailops.outbox.models import Event, Message, Status
+from mailops.outbox.tokens import envid
+from mailops.suppressions.models import Suppression
+from mailops.transports.models import Transport
+
+STORM = Path(storm.__file__)
+RATE = 500  # calls a second
+CONNECTIONS = 64
+TOLD = 3  # times that each event is told
+GARBAGE = 0.01  # of all calls
+COMPLAIN = 20  # one in so many messages is complained about instead of delivered
+KEY = "storm-key-0123456789"
+ANSWER_SECONDS, PAGE_SECONDS = 0.5, 1.0  # at the 99th and the 95th percentile
+PAGES = ("/", "/messages/", "/feedback/", "/campaigns/")
+LOOK_EVERY = 0.5
+READ_WITHIN = 300.0
+SOURCE = RawFeedback.Source.MAILGUN
+JUNK = (b"{", b"[]", b"null", b"\xff\xfe not text", b'{"signature": 3}', b"[" * 2000, b'{"signature": {"timestamp": "x", "token": "y", "signature": "z"}}')  # fmt: skip
+
+
+@fault(
+    "500 webhook calls a second, every event three times, 1 % of it garbage",
+    short=Extent(330, 2),
+    long=Extent(9_900, 60),
+    quick=True,
+)
+def webhook_storm(scene: Scene) -> None:
+    scene.start_receiver(pace=0)
+    scene.start_workers()
+    campaign = scene.launch(sessions=8)
+    scene.settle()
+    pages = Pages(scene)
+    messages = list(Message.objects.filter(campaign=campaign, status=Status.ACCEPTED))
+    endpoint = _make_endpoint(scene)
+    calls, junk = _calls(scene, messages, endpoint)
+    scene.broke()
+    looks = _let_loose(scene, calls, pages)
+    _await_reading(scene)
+    _expect_once(scene, messages, junk)
+    _expect_quick(scene, looks)
+
+
+def _make_endpoint(scene: Scene) -> WebhookEndpoint:
+    transport = Transport.objects.create(name=f"{scene.name} provider", kind=Transport.Kind.MAILGUN)
+    endpoint = WebhookEndpoint.objects.create(transport=transport)
+    endpoint.seal_into("key", Secret(KEY))
+    endpoint.save()
+    return endpoint
+
+
+def _calls(
+    scene: Scene, messages: list[Message], endpoint: WebhookEndpoint
+) -> tuple[list[bytes], int]:
+    """Return the calls in the order they are made, a line each, and how much junk is to be archived."""
+    path = f"/feedback/webhooks/{endpoint.secret}/"
+    now = int(time.time())
+    told = [f"{path}\t{_body(one, n, now)}".encode() for n, one in enumerate(messages)]
+    wanted = RATE * scene.times
+    junk = [
+        path.encode() + b"\t" + b" " * n + JUNK[n % len(JUNK)]
+        for n in range(round(wanted * GARBAGE / 2))
+    ]
+    lost = [b"/feedback/webhooks/nobody/\t{}"] * round(wanted * GARBAGE / 2)
+    calls = [*told * TOLD, *junk, *lost]
+    random.shuffle(calls)
+    return calls, len(junk)
+
+
+def _body(message: Message, number: int, now: int) -> str:
+    """Return what Mailgun tells of a message: delivered, or of some of them complained about."""
+    token = f"{number:050}"
+    signature = hmac.new(KEY.encode(), f"{now}{token}".encode(), "sha256").hexdigest()
+    event = "delivered" if number % COMPLAIN else "complained"
+    return json.dumps(
+        {
+            "signature": {"timestamp": str(now), "token": token, "signature": signature},
+            "event-data": {
+                "event": event,
+                "id": f"{event}-{number}",
+                "timestamp": now,
+                "recipient": message.recipient,
+                "message": {"headers": {"message-id": "storm", "to": message.recipient}},
+                "user-variables": {
+                    "mailops": envid(message.public_id, message.round, message.token_key_id)
+                },
+                "tags": [],
+            },
+        }
+    )
+
+
+def _let_loose(scene: Scene, calls: list[bytes], pages: Pages) -> list[Answer]:
+    """Make the calls, and look at pages meanwhile."""
+    written, answers = (scene.stage.logs / f"{scene.name}.{name}" for name in ("calls", "answers"))
+    written.write_bytes(b"\n".join(calls) + b"\n")
+    answers.unlink(missing_ok=True)
+    scene.stage.start(
+        "storm", sys.executable, "-IS", str(STORM), str(WEB_PORT), str(written), str(RATE),
+        str(CONNECTIONS), str(answers),
+    )  # fmt: skip
+    looks: list[Answer] = []
+    while scene.stage.processes["storm"].poll() is None:
+        looks.append(pages.ask(PAGES[len(looks) % len(PAGES)]))
+        time.sleep(LOOK_EVERY)
+    del scene.stage.processes["storm"]
+    told = json.loads(answers.read_text())
+    scene.notes.append(
+        f"{told['calls']:,} calls in {told['seconds']:.1f} s; answered in {told['median'] * 1000:.0f} ms"
+        f" (median), {told['p99'] * 1000:.0f} ms (99 %), {told['longest'] * 1000:.0f} ms at the longest;"
+        f" statuses {told['statuses']}, broken connections {sum(told['failures'].values())}"
+    )
+    scene.expect(f"{told['given_up']} calls got no answer", holds=not told["given_up"])
+    # a short run shares its machine with a test run, whose load decides how long anything takes
+    scene.expect(
+        f"the 99th percentile of the answers was {told['p99']:.2f} s",
+        holds=scene.is_short or told["p99"] < ANSWER_SECONDS,
+    )
+    return looks
+
+
+def _await_reading(scene: Scene) -> None:
+    """Wait until the workers have read all of it, and note how long they took."""
+    waiting = RawFeedback.objects.filter(source=SOURCE, state=RawFeedback.State.PENDING)
+    scene.wait(lambda: not waiting.exists(), "the calls to be read", READ_WITHIN)
+    scene.notes.append(f"all was read {time.monotonic() - scene.broken_at:.1f} s after it began")
+
+
+def _expect_once(scene: Scene, messages: list[Message], junk: int) -> None:
+    """Expect an event of each message and no more, each complaint suppressed, and the garbage in quarantine."""
+    rows = RawFeedback.objects.filter(source=SOURCE)
+    states = dict(rows.values_list("state").annotate(Count("pk")))
+    wanted = {"processed": len(messages), "quarantined": junk}
+    scene.expect(f"archived {states} instead of {wanted}", holds=states == wanted)
+    told = Event.objects.filter(source=SOURCE, message__in=[one.pk for one in messages])
+    once = told.values("message").annotate(n=Count("pk"))
+    lost, doubled = len(messages) - len(once), once.filter(n__gt=1).count()
+    scene.expect(f"{lost} events were lost", holds=not lost)
+    scene.expect(f"{doubled} messages have an event twice", holds=not doubled)
+    complained = len(messages[::COMPLAIN])
+    found = Suppression.objects.filter(reason=Suppression.Reason.COMPLAINT).count()
+    scene.expect(
+        f"{found} addresses were suppressed, {complained} complained", holds=found == complained
+    )
+    scene.notes.append(
+        f"{len(messages):,} events, each told {TOLD} times, {junk} pieces of garbage"
+    )
+
+
+def _expect_quick(scene: Scene, looks: list[Answer]) -> None:
+    wrong = [one for one in looks if one.status != 200]
+    scene.expect(f"{len(wrong)} of {len(looks)} pages were no pages", holds=not wrong)
+    took = sorted(one.seconds for one in looks)
+    slow = took[len(took) * 95 // 100]
+    scene.notes.append(
+        f"{len(looks)} pages meanwhile: {took[len(took) // 2] * 1000:.0f} ms (median), {slow * 1000:.0f} ms (95 %)"
+    )
+    scene.expect(f"pages took {slow:.2f} s", holds=scene.is_short or slow < PAGE_SECONDS)
