@@ -18,7 +18,8 @@ from bench.crash.judging import Verdict, judge
 from bench.crash.scene import Scene
 from bench.processes import resident_megabytes
 from bench.stage import Stage
-from mailops.dispatch.claiming import Claimer, usable_carriers
+from mailops.dispatch.carriers import usable_carriers
+from mailops.dispatch.claiming import Claimer
 from mailops.dispatch.models import Worker
 from mailops.outbox.ledger import fetch_first
 from mailops.outbox.models import QueueEntry

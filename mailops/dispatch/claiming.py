@@ -1,42 +1,26 @@
-"""Claims due entries for a worker, and gives back what it did not speak of."""
+"""Claims due entries for a worker."""
 
 import json
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import transaction
 
+from mailops.dispatch.carriers import Carrier
 from mailops.dispatch.epochs import epoch
 from mailops.dispatch.limits import close_buckets, open_buckets
 from mailops.dispatch.rules import Rules, read_rules
 from mailops.dispatch.sharing import Gate, share_out
 from mailops.dispatch.spilling import spilled
-from mailops.dispatch.standing_in import unable
 from mailops.dispatch.weighing import EVERYTHING, Share, shares_of
-from mailops.outbox.ledger import fetch_dicts, fetch_rows
+from mailops.outbox.ledger import fetch_rows
 from mailops.outbox.queues import Queue, due_queues
 
 NOBODY_WAITS: Mapping[str, int] = {}
-
-
-@dataclass(frozen=True)
-class Carrier:
-    """A transport that may carry mail now, and the running streams of a lane that go through it."""
-
-    transport_id: int
-    stream_ids: tuple[int, ...]
-    # streams that go through other transports first → those
-    before: tuple[tuple[int, tuple[int, ...]], ...] = ()
-    # streams that route by weight → their transports, each with its weight
-    weights: tuple[tuple[int, tuple[tuple[int, int], ...]], ...] = ()
-    stands_in_for: frozenset[int] = frozenset()  # streams whose first route is another transport
-    is_in_trouble: bool = False  # its last sessions failed
-    is_probed: bool = False  # its breaker is not closed: one session over all workers tries it
-    credential_id: int | None = None  # what its sessions log in with
 
 
 class Job(NamedTuple):
@@ -74,95 +58,6 @@ class Job(NamedTuple):
     def addr_spec(self) -> str:
         """The recipient as it goes on the wire: the local part as given, the domain in A-labels."""
         return f"{self.recipient.rpartition('@')[0]}@{self.address_key.rpartition('@')[2]}"
-
-
-def usable_carriers(lane: str) -> list[Carrier]:
-    """Return the transports that may open a session now, each with the running streams that go through it.
-
-    Through its first route goes all of a stream's mail. Through a later one goes what those before it may send no more
-    today, and everything while they stand still: a person or a fault of theirs paused them, or their breaker is open. One
-    that a guardrail paused, or that was asked for less, keeps its mail: another address would only spread the trouble.
-    By weight each carries its share, but for those that stand still. Nobody stands in, or has a share beside the first,
-    through whom the stream's From would not pass DMARC.
-    """
-    rows = fetch_dicts(
-        """
-        SELECT t.id AS transport_id, array_agg(s.id ORDER BY s.id) AS stream_ids,
-               coalesce(json_object_agg(s.id, r.before) FILTER (WHERE r.before IS NOT NULL), '{}')::text AS before,
-               coalesce(json_object_agg(s.id, r.weights) FILTER (WHERE r.weights IS NOT NULL), '{}')::text AS weights,
-               array_agg(s.id) FILTER (WHERE r.stands_in) AS stands_in_for,
-               t.failures > 0 OR t.breaker <> 'closed' AS is_in_trouble, t.breaker <> 'closed' AS is_probed,
-               (SELECT c.id FROM transports_credential c WHERE c.transport_id = t.id AND c.is_active) AS credential_id
-          FROM transports_stream s
-          JOIN LATERAL (
-               SELECT r.transport_id, b.ids AS before, b.stands_in, NULL::json AS weights
-                 FROM transports_route r
-                 CROSS JOIN LATERAL (
-                      SELECT array_agg(o.id) FILTER (WHERE NOT o.stands_still) AS ids, count(*) > 0 AS stands_in,
-                             coalesce(bool_and(o.stands_still OR o.may_be_spent), TRUE) AS is_open
-                        FROM (SELECT t.id, t.daily_quota IS NOT NULL OR EXISTS (
-                                         SELECT FROM transports_warmup u WHERE u.transport_id = t.id) AS may_be_spent,
-                                     t.environment <> s.environment OR t.breaker <> 'closed' OR (t.state = 'paused'
-                                         AND t.pause_cause IN ('person', 'fault')) AS stands_still
-                                FROM transports_route o JOIN transports_transport t ON t.id = o.transport_id
-                               WHERE o.stream_id = r.stream_id AND o.position < r.position) o) b
-                WHERE r.stream_id = s.id AND s.routing = 'order' AND b.is_open
-               UNION ALL
-               SELECT r.transport_id, NULL, r.position > 0, w.weights
-                 FROM transports_route r
-                 CROSS JOIN LATERAL (
-                      SELECT coalesce(json_agg(json_build_array(t.id, o.weight, o.position > 0) ORDER BY o.position), '[]') AS weights
-                        FROM transports_route o JOIN transports_transport t ON t.id = o.transport_id
-                       WHERE o.stream_id = s.id AND t.environment = s.environment AND t.breaker = 'closed'
-                         AND NOT (t.state = 'paused' AND t.pause_cause IN ('person', 'fault'))) w
-                WHERE r.stream_id = s.id AND s.routing = 'weight') r ON TRUE
-          JOIN transports_transport t ON t.id = r.transport_id
-         WHERE s.kind = %s AND s.state = 'running' AND t.state = 'running' AND t.environment = s.environment
-           AND (t.backoff_until IS NULL OR t.backoff_until <= clock_timestamp())
-         GROUP BY t.id
-        """,
-        [lane],
-    )
-    carriers = [_without_the_unable(_carrier(row)) for row in rows]
-    return [carrier for carrier in carriers if carrier.stream_ids]
-
-
-def _carrier(row: dict[str, Any]) -> Carrier:
-    before = json.loads(row["before"]).items()
-    return Carrier(
-        transport_id=row["transport_id"],
-        stream_ids=tuple(row["stream_ids"]),
-        before=tuple((int(stream_id), tuple(ids)) for stream_id, ids in before),
-        weights=tuple(
-            (int(stream_id), _able(int(stream_id), some))
-            for stream_id, some in json.loads(row["weights"]).items()
-        ),
-        stands_in_for=frozenset(row["stands_in_for"] or ()),
-        is_in_trouble=row["is_in_trouble"],
-        is_probed=row["is_probed"],
-        credential_id=row["credential_id"],
-    )
-
-
-def _able(stream_id: int, weights: list[tuple[int, int, bool]]) -> tuple[tuple[int, int], ...]:
-    return tuple(
-        (one, weight)
-        for one, weight, stands_in in weights
-        if not (stands_in and unable(one, [stream_id]))
-    )
-
-
-def _without_the_unable(carrier: Carrier) -> Carrier:
-    left_out = unable(carrier.transport_id, carrier.stands_in_for)
-    if not left_out:
-        return carrier
-    return replace(
-        carrier,
-        stream_ids=tuple(pk for pk in carrier.stream_ids if pk not in left_out),
-        before=tuple(pair for pair in carrier.before if pair[0] not in left_out),
-        weights=tuple(pair for pair in carrier.weights if pair[0] not in left_out),
-        stands_in_for=carrier.stands_in_for - left_out,
-    )
 
 
 _CLAIM = """
@@ -413,70 +308,3 @@ class Claimer:
         _, _, until = self._positions.get(place, ("", 0, 0.0))
         until = until if until > now else now + good_for
         self._positions[place] = (jobs[-1].due_at, jobs[-1].message_id, until)
-
-
-# A day's number is given back with the claim that took it: a transport that fails again and again would spend it all.
-# Whoever claims holds allowances and waits for no entry, so the order of these locks can't deadlock with it.
-_GIVE_BACK = """
-), back AS (
-    SELECT key, count(*) AS n
-      FROM freed CROSS JOIN LATERAL (VALUES ('t' || transport_id), ('t' || transport_id || ':' || pool)) AS k(key)
-     GROUP BY key
-), locked AS (
-    SELECT a.key, back.n FROM dispatch_allowance a JOIN back ON back.key = a.key
-     WHERE a.day = (clock_timestamp() AT TIME ZONE 'UTC')::date ORDER BY a.key FOR UPDATE OF a
-)
-UPDATE dispatch_allowance a SET spent = greatest(0, a.spent - locked.n) FROM locked WHERE a.key = locked.key
-"""
-
-
-def release(claims: Sequence[tuple[int, int]]) -> None:
-    """Give back claims as (message id, fence), unspent; by fence alone, so a mark that may have landed is cleared (W9)."""
-    if not claims:
-        return
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""
-            WITH freed AS (
-                UPDATE outbox_queueentry e SET worker_id = NULL, fence = NULL, marked_at = NULL
-                  FROM unnest(%s::bigint[], %s::bigint[]) AS v(message_id, fence)
-                 WHERE e.message_id = v.message_id AND e.fence = v.fence
-                RETURNING e.transport_id, e.pool
-            {_GIVE_BACK}
-            """,  # noqa: S608 - a constant
-            [[message_id for message_id, _ in claims], [fence for _, fence in claims]],
-        )
-
-
-def release_claims_since(fence: int, *, worker_id: int) -> None:
-    """Give back what a worker claimed after `fence` and has not marked: the answer to that claim never reached it."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""
-            WITH freed AS (
-                UPDATE outbox_queueentry SET worker_id = NULL, fence = NULL
-                 WHERE worker_id = %s AND fence > %s AND marked_at IS NULL
-                RETURNING transport_id, pool
-            {_GIVE_BACK}
-            """,  # noqa: S608 - a constant
-            [worker_id, fence],
-        )
-
-
-def release_claims_of_the_gone() -> None:
-    """Give back what dead or stopped workers claimed and never marked.
-
-    One statement: a mark that commits beside it is seen under the row's lock, and stays for the sweep to settle.
-    """
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""
-            WITH freed AS (
-                UPDATE outbox_queueentry e SET worker_id = NULL, fence = NULL
-                  FROM dispatch_worker w
-                 WHERE w.id = e.worker_id AND (w.dead_at IS NOT NULL OR w.stopped_at IS NOT NULL)
-                   AND e.marked_at IS NULL
-                RETURNING e.transport_id, e.pool
-            {_GIVE_BACK}
-            """,  # noqa: S608 - a constant
-        )

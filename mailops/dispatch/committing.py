@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 
 from django.db import Error, InterfaceError, OperationalError, connection, transaction
 
-from mailops.dispatch.claiming import Job, release
+from mailops.dispatch.claiming import Job
 from mailops.dispatch.marking import accept_and_mark, mark
+from mailops.dispatch.releasing import release
 from mailops.lib.storable import storable
 from mailops.outbox.recording import REPLY_LIMIT, Outcome, Recorded, handovers_of, record
 from mailops.suppressions.models import Suppression

@@ -12,19 +12,14 @@ from django.db import Error, InterfaceError, OperationalError, connection
 
 from mailops.campaigns.models import Campaign
 from mailops.content.models import TemplateVersion
-from mailops.dispatch.claiming import (
-    Carrier,
-    Claimer,
-    Job,
-    release,
-    release_claims_since,
-    usable_carriers,
-)
+from mailops.dispatch.carriers import Carrier, usable_carriers
+from mailops.dispatch.claiming import Claimer, Job
 from mailops.dispatch.committing import Committer, Request
 from mailops.dispatch.conversation import Conversation, Surroundings, SystemicFault
 from mailops.dispatch.detours import Detours
 from mailops.dispatch.lanes import CLAIM, Lane
 from mailops.dispatch.preparing import Prepared, prepare
+from mailops.dispatch.releasing import release, release_claims_since
 from mailops.dispatch.seats import SeatKeeper
 from mailops.dispatch.talks import Talks
 from mailops.dispatch.working import WorkerProcess

@@ -4,7 +4,8 @@ import time
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 
-from mailops.dispatch.claiming import Carrier, Job
+from mailops.dispatch.carriers import Carrier
+from mailops.dispatch.claiming import Job
 from mailops.transports.models import Route, Transport
 
 KNOWN_SECONDS = 5.0

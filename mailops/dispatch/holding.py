@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from mailops.campaigns.models import Campaign
-from mailops.dispatch.claiming import usable_carriers
+from mailops.dispatch.carriers import usable_carriers
 from mailops.dispatch.limits import Bucket, Limit, utc_now
 from mailops.dispatch.models import Allowance
 from mailops.dispatch.rules import Rules, read_rules

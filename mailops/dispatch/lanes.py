@@ -5,7 +5,8 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from mailops.dispatch.claiming import Carrier, Job
+from mailops.dispatch.carriers import Carrier
+from mailops.dispatch.claiming import Job
 from mailops.dispatch.talks import Talks
 from mailops.transports.models import Transport
 from mailops.transports.sessions import SessionFault

@@ -10,8 +10,8 @@ from django.db import connection
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
-from mailops.dispatch.claiming import release_claims_of_the_gone
 from mailops.dispatch.models import Pressure, Seat, Worker
+from mailops.dispatch.releasing import release_claims_of_the_gone
 from mailops.lib.locks import session_lock
 from mailops.outbox.keeping_hours import move_changed, move_closed
 from mailops.outbox.ledger import fetch_dicts

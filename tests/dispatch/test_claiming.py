@@ -10,14 +10,11 @@ from django.utils import timezone
 
 from mailops.campaigns.models import Campaign
 from mailops.dispatch import claiming
-from mailops.dispatch.claiming import (
-    Claimer,
-    release,
-    release_claims_of_the_gone,
-    usable_carriers,
-)
+from mailops.dispatch.carriers import usable_carriers
+from mailops.dispatch.claiming import Claimer
 from mailops.dispatch.marking import mark
 from mailops.dispatch.models import Allowance, Worker
+from mailops.dispatch.releasing import release, release_claims_of_the_gone
 from mailops.dispatch.sweeping import move_to_their_pools
 from mailops.outbox.models import QueueEntry
 from mailops.transports.models import ProviderLimit

@@ -5,7 +5,8 @@ import logging
 import pytest
 from django.db import connection
 
-from mailops.dispatch.claiming import Claimer, usable_carriers
+from mailops.dispatch.carriers import usable_carriers
+from mailops.dispatch.claiming import Claimer
 from mailops.dispatch.committing import Committer, Request
 from mailops.dispatch.models import Worker
 from mailops.outbox.models import EventKind, Message

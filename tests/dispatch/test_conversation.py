@@ -9,7 +9,8 @@ import pytest
 from django.db.models import F
 from django.utils import timezone
 
-from mailops.dispatch.claiming import Claimer, usable_carriers
+from mailops.dispatch.carriers import usable_carriers
+from mailops.dispatch.claiming import Claimer
 from mailops.dispatch.committing import Committer
 from mailops.dispatch.conversation import Conversation, Surroundings
 from mailops.dispatch.models import Worker

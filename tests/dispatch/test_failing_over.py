@@ -8,9 +8,11 @@ from django.urls import reverse
 from django.utils import timezone
 
 from mailops.dispatch import standing_in
-from mailops.dispatch.claiming import Claimer, release, usable_carriers
+from mailops.dispatch.carriers import usable_carriers
+from mailops.dispatch.claiming import Claimer
 from mailops.dispatch.detours import Detours, detours_of
 from mailops.dispatch.models import Pressure, Worker
+from mailops.dispatch.releasing import release
 from mailops.outbox.models import Event, Message
 from mailops.outbox.tokens import current_token_key_id
 from mailops.protocol.alignment import Result

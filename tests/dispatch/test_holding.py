@@ -8,7 +8,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from mailops.campaigns.models import Campaign
-from mailops.dispatch.claiming import Claimer, usable_carriers
+from mailops.dispatch.carriers import usable_carriers
+from mailops.dispatch.claiming import Claimer
 from mailops.dispatch.limits import utc_today
 from mailops.dispatch.models import Allowance, Pressure, Worker
 from mailops.dispatch.seats import SeatKeeper

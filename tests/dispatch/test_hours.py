@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from mailops.audiences.models import Contact
 from mailops.campaigns.models import Campaign
 from mailops.dispatch import sweeping
-from mailops.dispatch.claiming import Claimer, usable_carriers
+from mailops.dispatch.carriers import usable_carriers
+from mailops.dispatch.claiming import Claimer
 from mailops.dispatch.expansion import expand_running
 from mailops.dispatch.models import Worker
 from mailops.dispatch.sweeping import keep_hours_for_a_while, sweep_expired

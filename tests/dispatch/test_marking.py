@@ -3,7 +3,8 @@
 import pytest
 from psycopg._queries import _query2pg
 
-from mailops.dispatch.claiming import Claimer, usable_carriers
+from mailops.dispatch.carriers import usable_carriers
+from mailops.dispatch.claiming import Claimer
 from mailops.dispatch.marking import accept_and_mark
 from mailops.dispatch.models import Worker
 from mailops.outbox.models import EventKind, Message, QueueEntry, Tally

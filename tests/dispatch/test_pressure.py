@@ -9,7 +9,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from mailops.accounts.models import AuditEntry
-from mailops.dispatch.claiming import Claimer, usable_carriers
+from mailops.dispatch.carriers import usable_carriers
+from mailops.dispatch.claiming import Claimer
 from mailops.dispatch.models import Pressure, PressureScan, Worker
 from mailops.dispatch.pressure import LEAST, feel_pressure
 from mailops.dispatch.sweeping import move_to_their_pools

@@ -9,9 +9,11 @@ from django.test import Client
 from django.urls import reverse
 
 from mailops.accounts.models import AuditEntry
-from mailops.dispatch.claiming import Claimer, release, usable_carriers
+from mailops.dispatch.carriers import usable_carriers
+from mailops.dispatch.claiming import Claimer
 from mailops.dispatch.limits import utc_today
 from mailops.dispatch.models import Allowance, Worker
+from mailops.dispatch.releasing import release
 from mailops.transports.models import ProviderLimit, Route, WarmUp
 from tests.factories import make_message, make_stream, make_transport
 

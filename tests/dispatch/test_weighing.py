@@ -4,8 +4,9 @@ from collections import Counter
 
 import pytest
 
-from mailops.dispatch import claiming
-from mailops.dispatch.claiming import Claimer, usable_carriers
+from mailops.dispatch import carriers
+from mailops.dispatch.carriers import usable_carriers
+from mailops.dispatch.claiming import Claimer
 from mailops.dispatch.models import Worker
 from mailops.dispatch.weighing import EVERYTHING, Share, _share
 from mailops.outbox.models import Message, QueueEntry
@@ -104,7 +105,7 @@ class TestClaim:
     def test_no_share_where_mail_would_not_pass_dmarc(self, three, messages, monkeypatch):
         first, second, third = ids(three)
         monkeypatch.setattr(
-            claiming, "unable", lambda one, streams: set(streams) if one == second else set()
+            carriers, "unable", lambda one, streams: set(streams) if one == second else set()
         )
         assert set(claim()) == {first, third}
         assert not QueueEntry.objects.filter(worker_id=None).exists()

@@ -16,7 +16,8 @@ from email.policy import SMTP as SMTP_POLICY
 import pytest
 from django.db import InterfaceError, OperationalError, connection, transaction
 
-from mailops.dispatch.claiming import Claimer, usable_carriers
+from mailops.dispatch.carriers import usable_carriers
+from mailops.dispatch.claiming import Claimer
 from mailops.dispatch.models import Worker
 from mailops.dispatch.preparing import prepare
 from mailops.feedback import listening

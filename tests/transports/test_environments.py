@@ -3,7 +3,7 @@
 import pytest
 from django.urls import reverse
 
-from mailops.dispatch.claiming import usable_carriers
+from mailops.dispatch.carriers import usable_carriers
 from mailops.transports.forms.transports import form_of
 from mailops.transports.kinds.apis import APIS
 from mailops.transports.models import Route, Transport

@@ -7,7 +7,8 @@ from django.utils.html import escape
 
 from mailops.audiences.importing import import_chunk
 from mailops.audiences.models import Import
-from mailops.dispatch.claiming import Claimer, usable_carriers
+from mailops.dispatch.carriers import usable_carriers
+from mailops.dispatch.claiming import Claimer
 from mailops.dispatch.expansion import expand_running
 from mailops.dispatch.models import Worker
 from mailops.dispatch.sweeping import sweep_suppressed

@@ -8,7 +8,8 @@ import pytest
 from django.urls import reverse
 
 from mailops.content.models import MailTemplate, TemplateVersion
-from mailops.dispatch.claiming import Claimer, usable_carriers
+from mailops.dispatch.carriers import usable_carriers
+from mailops.dispatch.claiming import Claimer
 from mailops.dispatch.models import Worker
 from mailops.dispatch.preparing import Objection, prepare
 from mailops.domains.models import Identity

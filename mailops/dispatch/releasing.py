@@ -1,0 +1,71 @@
+"""Gives back what was claimed and not spoken of."""
+
+from collections.abc import Sequence
+
+from django.db import connection
+
+# A day's number is given back with the claim that took it: a transport that fails again and again would spend it all.
+# Whoever claims holds allowances and waits for no entry, so the order of these locks can't deadlock with it.
+_GIVE_BACK = """
+), back AS (
+    SELECT key, count(*) AS n
+      FROM freed CROSS JOIN LATERAL (VALUES ('t' || transport_id), ('t' || transport_id || ':' || pool)) AS k(key)
+     GROUP BY key
+), locked AS (
+    SELECT a.key, back.n FROM dispatch_allowance a JOIN back ON back.key = a.key
+     WHERE a.day = (clock_timestamp() AT TIME ZONE 'UTC')::date ORDER BY a.key FOR UPDATE OF a
+)
+UPDATE dispatch_allowance a SET spent = greatest(0, a.spent - locked.n) FROM locked WHERE a.key = locked.key
+"""
+
+
+def release(claims: Sequence[tuple[int, int]]) -> None:
+    """Give back claims as (message id, fence), unspent; by fence alone, so a mark that may have landed is cleared (W9)."""
+    if not claims:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            WITH freed AS (
+                UPDATE outbox_queueentry e SET worker_id = NULL, fence = NULL, marked_at = NULL
+                  FROM unnest(%s::bigint[], %s::bigint[]) AS v(message_id, fence)
+                 WHERE e.message_id = v.message_id AND e.fence = v.fence
+                RETURNING e.transport_id, e.pool
+            {_GIVE_BACK}
+            """,  # noqa: S608 - a constant
+            [[message_id for message_id, _ in claims], [fence for _, fence in claims]],
+        )
+
+
+def release_claims_since(fence: int, *, worker_id: int) -> None:
+    """Give back what a worker claimed after `fence` and has not marked: the answer to that claim never reached it."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            WITH freed AS (
+                UPDATE outbox_queueentry SET worker_id = NULL, fence = NULL
+                 WHERE worker_id = %s AND fence > %s AND marked_at IS NULL
+                RETURNING transport_id, pool
+            {_GIVE_BACK}
+            """,  # noqa: S608 - a constant
+            [worker_id, fence],
+        )
+
+
+def release_claims_of_the_gone() -> None:
+    """Give back what dead or stopped workers claimed and never marked.
+
+    One statement: a mark that commits beside it is seen under the row's lock, and stays for the sweep to settle.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            WITH freed AS (
+                UPDATE outbox_queueentry e SET worker_id = NULL, fence = NULL
+                  FROM dispatch_worker w
+                 WHERE w.id = e.worker_id AND (w.dead_at IS NOT NULL OR w.stopped_at IS NOT NULL)
+                   AND e.marked_at IS NULL
+                RETURNING e.transport_id, e.pool
+            {_GIVE_BACK}
+            """,  # noqa: S608 - a constant
+        )
