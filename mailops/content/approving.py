@@ -5,8 +5,9 @@ from django.db.models.functions import Now
 
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
+from mailops.content.looking import look_at_draft
 from mailops.content.models import Approval, MailTemplate
-from mailops.content.publishing import look_at_draft, release_hash
+from mailops.content.publishing import release_hash
 from mailops.content.rendering import RenderError
 
 

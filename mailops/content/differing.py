@@ -1,14 +1,16 @@
 """Compares two states of a template: source, text, links and variables."""
 
 import difflib
+import json
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from mailops.content.checking import Look, look_over, sample_data
+from mailops.content.checking import Look, sample_data
 from mailops.content.files import File, files_of_draft, files_of_version
 from mailops.content.gates.links import addresses_in
+from mailops.content.looking import look_at_draft
 from mailops.content.models import MailTemplate, TemplateVersion
 from mailops.content.rendering import Rendered, RenderError, compile_sources, parse
 from mailops.content.variables import names_used
@@ -28,6 +30,9 @@ class State:
     sample: dict[str, Any]
     compiled: str = ""  # what is rendered; empty: the HTML itself
     files: Sequence[File] = ()
+    languages: Mapping[str, "State"] = field(default_factory=dict)  # its words in others
+    also_for: str = ""  # languages without words of their own that get these
+    parts: Sequence[Sequence[int]] = ()  # the versions of layout and blocks: [[template, number]]
 
     @classmethod
     def empty(cls) -> "State":
@@ -43,11 +48,17 @@ class State:
             version.sample,
             version.html,
             files_of_version(version),
+            {tag: _language(tag, words) for tag, words in _written(version.variants)},
+            parts=version.parts,
         )
 
     @classmethod
-    def of_draft(cls, template: MailTemplate) -> "State":
-        look = _look(template)
+    def of_draft(
+        cls, template: MailTemplate, looks: tuple[Look, dict[str, Look]] | None = None
+    ) -> "State":
+        """Return the draft's side; `looks` are those of `look_at_draft`, where somebody looked already."""
+        look, others = looks or look_at_draft(template)
+        variants = {each.language: each for each in template.variants.order_by("language")}
         return cls(
             "draft",
             template.draft_subject,
@@ -56,6 +67,19 @@ class State:
             template.sample,
             look.compiled,
             look.files or files_of_draft(template),
+            {
+                tag: cls(
+                    tag,
+                    words.draft_subject,
+                    words.draft_html,
+                    words.draft_text,
+                    {},
+                    others[tag].compiled,
+                    also_for=words.also_for,
+                )
+                for tag, words in variants.items()
+            },
+            parts=look.parts,
         )
 
     def rendered(self, sample: dict[str, Any]) -> Rendered:
@@ -72,17 +96,14 @@ class State:
             return []
 
 
-def _look(template: MailTemplate) -> Look:
-    return look_over(
-        subject=template.draft_subject,
-        html=template.draft_html,
-        text=template.draft_text,
-        sample=template.sample,
-        syntax=template.syntax,
-        kind=template.kind,
-        layout=template.layout,
-        files=files_of_draft(template),
-    )
+def _written(variants: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, str]]]:
+    return ((tag, words) for tag, words in sorted(variants.items()) if "same_as" not in words)
+
+
+def _language(tag: str, words: Mapping[str, str]) -> State:
+    source = words["source"] or words["html"]
+    also_for = words.get("also_for", "")
+    return State(tag, words["subject"], source, words["text"], {}, words["html"], also_for=also_for)
 
 
 @dataclass(frozen=True)
@@ -91,25 +112,55 @@ class Line:
     text: str
 
 
-def compare(old: State, new: State) -> list[tuple[str, list[Line]]]:
-    """Return the parts that differ, each with its lines."""
-    written = [("Subject", old.subject, new.subject), ("Source", old.html, new.html)]
-    differing = [(label, list(_lines(a, b))) for label, a, b in written if a != b]
-    return [*differing, *compare_rendered(old, new)]
+Parts = list[tuple[str, list[Line]]]
 
 
-def compare_rendered(old: State, new: State) -> list[tuple[str, list[Line]]]:
+def compare(old: State, new: State) -> Parts:
+    """Return the parts that differ, each with its lines; those of further languages say so."""
+    differing = _compare_words(old, new, new.sample)
+    differing += _differing([("Sample data", _sample(old), _sample(new))])
+    nothing = State.empty()
+    for tag in sorted({*old.languages, *new.languages}):
+        sides = (old.languages.get(tag, nothing), new.languages.get(tag, nothing))
+        found = _compare_words(*sides, new.sample)
+        found += _differing([("Also for", sides[0].also_for, sides[1].also_for)])
+        differing += [(f"{label} in {tag}", lines) for label, lines in found]
+    return differing
+
+
+def _compare_words(old: State, new: State, sample: dict[str, Any]) -> Parts:
+    written = [
+        ("Subject", old.subject, new.subject),
+        ("Source", old.html, new.html),
+        ("Text, written by hand", old.text, new.text),
+    ]
+    return [*_differing(written), *_compare_rendered(old, new, sample)]
+
+
+def compare_rendered(old: State, new: State) -> Parts:
     """Return what differs in what arrives: both sides are rendered with the newer sample, so that only words differ."""
-    before, after = (_rendered(side, new.sample) for side in (old, new))
+    return _compare_rendered(old, new, new.sample)
+
+
+def _compare_rendered(old: State, new: State, sample: dict[str, Any]) -> Parts:
+    before, after = (_rendered(side, sample) for side in (old, new))
     pairs = [
         ("Text as it arrives", before.text, after.text),
         ("Files", _files(old), _files(new)),
         ("Links", _links(before), _links(after)),
         ("Variables", "\n".join(old.variables()), "\n".join(new.variables())),
     ]
-    if old.html == new.html:  # the same words in another layout, or around another block
+    if old.html == new.html or list(old.parts) != list(new.parts):  # another layout or block
         pairs.append(("HTML as it is sent", old.compiled, new.compiled))
+    return _differing(pairs)
+
+
+def _differing(pairs: Sequence[tuple[str, str, str]]) -> Parts:
     return [(label, list(_lines(a, b))) for label, a, b in pairs if a != b]
+
+
+def _sample(state: State) -> str:
+    return json.dumps(state.sample, indent=2, ensure_ascii=False) if state.sample else ""
 
 
 def _rendered(state: State, sample: dict[str, Any]) -> Rendered:
@@ -131,6 +182,8 @@ def _lines(old: str, new: str) -> Iterator[Line]:
     kinds = {"-": "del", "+": "ins", " ": "span"}
     unified = difflib.unified_diff(_split(old), _split(new), lineterm="", n=3)
     for line in list(unified)[2:]:
+        if re.match(r"@@ -[01]\b", line):
+            continue  # nothing is left out before it
         if line.startswith("@@"):
             yield Line("span", "⋯")
         else:

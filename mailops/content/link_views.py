@@ -10,8 +10,8 @@ from django.shortcuts import get_object_or_404, redirect, render
 from mailops.accounts.permissions import Act, needs
 from mailops.content.forms import AskingForm
 from mailops.content.link_answers import Shown, links_of
+from mailops.content.looking import look_at_draft
 from mailops.content.models import MailTemplate
-from mailops.content.publishing import look_at_draft
 from mailops.content.tasks import ask_links
 from mailops.lib.htmx import render_page
 

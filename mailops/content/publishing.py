@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from django.conf import settings
@@ -12,18 +11,25 @@ from django.db.models import Max
 
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
-from mailops.content.checking import Look, Problem, Sources, look_over
+from mailops.content.checking import Look, Problem
 from mailops.content.drafting import create_template, save_draft
 from mailops.content.enclosing import take_over
-from mailops.content.files import files_of_draft, merged
-from mailops.content.gates.files import doubtful_files
+from mailops.content.files import merged
 from mailops.content.languages import language_tags
-from mailops.content.models import MailTemplate, TemplateVersion, Variant
-from mailops.content.people import lacking
+from mailops.content.looking import look_at_draft, sources_of
+from mailops.content.models import MailTemplate, TemplateVersion
 from mailops.content.rendering import RenderError
 from mailops.content.tasks import have_drawn
 
-__all__ = ["create_template", "publish", "restore", "roll_back", "save_draft"]
+__all__ = [
+    "create_template",
+    "look_at_draft",
+    "publish",
+    "restore",
+    "roll_back",
+    "save_draft",
+    "sources_of",
+]
 
 
 class NothingToPublish(Exception):
@@ -54,43 +60,6 @@ _WORDS: dict[type[Exception], str] = {
 def words_of(error: Exception) -> str:
     """Return what a person reads of a refusal."""
     return _WORDS.get(type(error), str(error))
-
-
-def sources_of(template: MailTemplate) -> dict[str, Any]:
-    """Return the draft as `look_over` takes it."""
-    return {
-        "subject": template.draft_subject,
-        "html": template.draft_html,
-        "text": template.draft_text,
-        "syntax": template.syntax,
-        "kind": template.kind,
-        "layout": template.layout,
-        "files": files_of_draft(template),
-    }
-
-
-def look_at_draft(template: MailTemplate) -> tuple[Look, dict[str, Look]]:
-    """Return the look of the draft, and that of its words in each other language."""
-    main = look_over(**sources_of(template), sample=template.sample)
-    if main.rendered is not None and template.is_mail:
-        main.problems.extend(lacking(Sources(**sources_of(template))))
-    others = {
-        variant.language: _look_at_language(template, variant)
-        for variant in template.variants.order_by("language")
-    }
-    shown = main.shown.union(*(look.shown for look in others.values()))
-    main.problems.extend(doubtful_files(template, shown))
-    return main, others
-
-
-def _look_at_language(template: MailTemplate, variant: Variant) -> Look:
-    sources = sources_of(template) | _words(variant)
-    look = look_over(**sources, sample=template.sample)
-    if look.rendered is not None and template.is_mail:
-        look.problems.extend(lacking(Sources(**sources)))
-    return replace(
-        look, problems=[replace(one, language=variant.language) for one in look.problems]
-    )
 
 
 def findings_of(look: Look, others: Mapping[str, Look]) -> list[dict[str, object]]:
@@ -218,14 +187,6 @@ def _variants(draft: MailTemplate, looks: dict[str, Look]) -> dict[str, Any]:
             "also_for": variant.also_for,
         }
     return found
-
-
-def _words(variant: Variant) -> dict[str, str]:
-    return {
-        "subject": variant.draft_subject,
-        "html": variant.draft_html,
-        "text": variant.draft_text,
-    }
 
 
 def next_number(template: MailTemplate) -> int:

@@ -51,7 +51,7 @@ def template_publish(request: HttpRequest, template_id: int) -> HttpResponse:
                 return redirect("content:dependents", template.pk, version.number)
             return redirect("content:detail", template.pk)
     latest = template.latest_version
-    draft = State.of_draft(template)
+    draft = State.of_draft(template, (look, others))
     return render_page(
         request,
         "content/template_publish.html",
@@ -135,7 +135,7 @@ def approval_detail(request: HttpRequest, approval_id: int) -> HttpResponse:
     look, others = publishing.look_at_draft(template)
     look.problems.extend(ask_outside(template, look, others).problems)
     latest = template.latest_version
-    draft = State.of_draft(template)
+    draft = State.of_draft(template, (look, others))
     is_current = publishing.release_hash(template, look.parts) == approval.content_hash
     return render_page(
         request,
