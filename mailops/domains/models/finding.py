@@ -1,0 +1,129 @@
+"""What the checks of a domain say, and when that changed."""
+
+from typing import ClassVar, Self
+
+from django.db import models
+from django.db.models import Case, Value, When
+from django.db.models.functions import Now
+
+from mailops.domains.models.domain import Domain
+from mailops.domains.models.status import BREAKS_BULK, BY_SCHEDULE, SEVERITY, CheckStatus
+
+
+class FindingQuerySet(models.QuerySet["Finding"]):
+    def breaking_bulk(self) -> Self:
+        """Keep what makes bulk mail stop once its domain's grace is over."""
+        return self.filter(status=CheckStatus.ERROR, check_name__regex=BREAKS_BULK)
+
+    def worst_first(self) -> Self:
+        severity = Case(*(When(status=status, then=Value(-n)) for status, n in SEVERITY.items()))
+        return self.annotate(severity=severity).order_by("severity", "check_name")
+
+
+class ChecksSomething(models.Model):
+    check_name = models.CharField(max_length=320)  # "spf", "dkim:s1", "return_path:bounces.x"
+
+    class Meta:
+        abstract = True
+
+    @property
+    def label(self) -> str:
+        """The check's name for people: “DKIM s1”."""
+        kind, _, of = self.check_name.partition(":")
+        return f"{CHECK_LABELS.get(kind, kind)} {of}".strip()
+
+
+CHECK_LABELS = {
+    "alignment": "DMARC alignment",
+    "spf": "SPF",
+    "dkim": "DKIM",
+    "dmarc": "DMARC",
+    "return_path": "Return path",
+    "mx": "MX",
+    "ptr": "Reverse DNS",
+    "dnsbl": "Lists of spam senders",
+    "mta_sts": "MTA-STS",
+    "tls_rpt": "TLS-RPT",
+    "bimi": "BIMI",
+    "dnssec": "DNSSEC",
+    "authority": "Name servers",
+    "bulk_senders": "Rules for bulk senders",
+}
+
+
+class Finding(ChecksSomething):
+    """What one check says of a domain; a resolver that fails leaves the last known status standing."""
+
+    objects = FindingQuerySet.as_manager()
+
+    domain = models.ForeignKey(Domain, on_delete=models.CASCADE, related_name="findings")
+    status = models.CharField(max_length=10, choices=CheckStatus.choices)  # the last one known
+    sentence = models.TextField()
+    fix = models.TextField(blank=True)
+    rfc = models.CharField(max_length=60, blank=True)
+    evidence = models.JSONField(default=list)  # lines of technical text
+    since_at = models.DateTimeField()  # when this status began
+    checked_at = models.DateTimeField()  # when DNS last told
+    unknown_since_at = models.DateTimeField(null=True)  # DNS hasn't told since then
+    unknown_sentence = models.TextField(blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["domain", "check_name"], name="finding_once_a_check")
+        ]
+
+    @property
+    def needs_mending(self) -> bool:
+        return self.status in {CheckStatus.WARNING, CheckStatus.ERROR}
+
+    @property
+    def is_broken(self) -> bool:
+        return self.status == CheckStatus.ERROR
+
+    @property
+    def is_well(self) -> bool:
+        return self.status == CheckStatus.OK and not self.is_stale
+
+    @property
+    def is_stale(self) -> bool:
+        """Tell whether the status is only the last one known, since DNS doesn't answer."""
+        return self.unknown_since_at is not None
+
+    @property
+    def technical_text(self) -> str:
+        return "\n".join(self.evidence)
+
+    def __str__(self) -> str:
+        return f"{self.domain}: {self.label}"
+
+
+class FindingChangeQuerySet(models.QuerySet["FindingChange"]):
+    def from_known(self) -> Self:
+        """Those of an answer that was known before: the first look at a domain changes nothing."""
+        return self.exclude(before=CheckStatus.UNKNOWN)
+
+
+class FindingChange(ChecksSomething):
+    """A check's status changed: the history of a domain."""
+
+    objects = FindingChangeQuerySet.as_manager()
+
+    domain = models.ForeignKey(Domain, on_delete=models.CASCADE, related_name="finding_changes")
+    before = models.CharField(max_length=10, choices=CheckStatus.choices)
+    after = models.CharField(max_length=10, choices=CheckStatus.choices)
+    sentence = models.TextField()
+    noticed_by = models.CharField(max_length=254, default=BY_SCHEDULE)  # or who pressed
+    at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(fields=["domain", "-at"], name="finding_change_by_domain")  # the history
+        ]
+
+    @property
+    def told(self) -> str:
+        """Say the change in words: "SPF: OK → Broken", or what the first look found."""
+        after = self.get_after_display()
+        if self.before == CheckStatus.UNKNOWN:
+            return f"{self.label}: {after} at the first look"
+        return f"{self.label}: {self.get_before_display()} → {after}"
