@@ -128,26 +128,32 @@ class Dmarc:
 
     @property
     def policy(self) -> str:
-        """The policy for the domain itself; a record without a valid one counts as none."""
-        policy = self.tags.get("p", "").lower()
-        return policy if policy in DMARC_POLICIES else "none"
+        """The policy for the domain itself."""
+        return self._policy_of("p")
 
     @property
     def subdomain_policy(self) -> str:
-        policy = self.tags.get("sp", "").lower()
-        return policy if policy in DMARC_POLICIES else self.policy
+        return self._policy_of("sp", "p")
 
     @property
     def nonexistent_policy(self) -> str:
-        """The policy for a name below that isn't there: np, else sp, else p."""
-        policy = self.tags.get("np", "").lower()
-        return policy if policy in DMARC_POLICIES else self.subdomain_policy
+        """The policy for a name below that isn't there."""
+        return self._policy_of("np", "sp", "p")
+
+    def _policy_of(self, *tags: str) -> str:
+        """Return what the first of `tags` that is there says; with a bad one anywhere, all are none (section 4.10.1)."""
+        said = (self.tags[tag].lower() for tag in tags if tag in self.tags)
+        return next(said, "none") if self.has_sound_policies else "none"
+
+    @property
+    def has_sound_policies(self) -> bool:
+        policies = (self.tags.get(tag, "none").lower() for tag in ("p", "sp", "np"))
+        return all(policy in DMARC_POLICIES for policy in policies)
 
     @property
     def is_in_force(self) -> bool:
         """Tell whether receivers act on it at all: a bad p, sp or np is forgiven only where reports are wanted (section 4.10.1)."""
-        policies = (self.tags.get(tag, "none").lower() for tag in ("p", "sp", "np"))
-        return all(policy in DMARC_POLICIES for policy in policies) or bool(self.report_addresses)
+        return self.has_sound_policies or bool(self.report_addresses)
 
     @property
     def is_testing(self) -> bool:

@@ -2,7 +2,7 @@ import pytest
 
 from mailops.domains.checks.dmarc import check_dmarc, walk_tree
 from mailops.domains.models import CheckStatus
-from mailops.protocol.dns_records import tree_walk
+from mailops.protocol.dns_records import parse_dmarc, tree_walk
 
 RUA = "rua=mailto:d@a.example"
 
@@ -58,6 +58,27 @@ class TestTreeWalk:
             b_a_example=["v=DMARC1; p=none", "v=DMARC1; p=reject"], a_example="v=DMARC1; p=reject"
         )
         assert walk_tree("b.a.example", asks).organizational_domain == "a.example"
+
+
+class TestBadPolicies:
+    """RFC 9989 section 4.10.1: forgiven where reports are wanted, and then all of them are none."""
+
+    @pytest.mark.parametrize("bad", ["p=rejct", "p=reject; sp=x", "p=reject; sp=reject; np=x"])
+    def test_one_makes_all_of_them_none(self, bad):
+        record = parse_dmarc(f"v=DMARC1; {bad}; {RUA}")
+        assert record.is_in_force
+        policies = record.policy, record.subdomain_policy, record.nonexistent_policy
+        assert policies == ("none", "none", "none")
+        assert not parse_dmarc(f"v=DMARC1; {bad}").is_in_force
+
+    def test_a_missing_one_counts_as_none_and_others_stand(self):
+        record = parse_dmarc("v=DMARC1; np=reject")
+        assert record.is_in_force
+        assert (record.policy, record.nonexistent_policy) == ("none", "reject")
+
+    def test_the_page_says_so(self, publish, check):
+        publish(a_example=f"v=DMARC1; p=reject; sp=x; {RUA}")
+        assert "take all of p, sp and np for none" in check()[0].sentence
 
 
 class TestCheckDmarc:

@@ -232,6 +232,12 @@ def _of_record(record: Dmarc) -> Iterator[Problem]:
             f"{problem[0].upper()}{problem[1:]}; receivers ignore that.",
             "Correct the record.",
         )
+    if not record.has_sound_policies:
+        yield Problem(
+            CheckStatus.WARNING,
+            "With one bad policy, receivers take all of p, sp and np for none.",
+            "Write each as none, quarantine or reject.",
+        )
     if "p" not in record.tags:
         yield Problem(
             CheckStatus.WARNING,
