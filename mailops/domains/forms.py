@@ -225,6 +225,10 @@ class SigningKeyForm(forms.ModelForm):  # type: ignore[type-arg]
     def __init__(self, *args: Any, domain: Domain, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.domain = domain
+        self.fields["algorithm"] = forms.ChoiceField(
+            choices=SigningKey.Algorithm.choices,  # RSA, which stands first, unless one says otherwise
+            help_text=self.fields["algorithm"].help_text,
+        )
 
     def clean_selector(self) -> str:
         selector: str = self.cleaned_data["selector"].strip().lower()
