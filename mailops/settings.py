@@ -122,6 +122,8 @@ MAILOPS_SUPPRESSION_IMPORT_DAYS = 90
 MAILOPS_RAW_FEEDBACK_DAYS = env.read(
     "MAILOPS_RAW_FEEDBACK_DAYS", parse.days, 90, fix="give days, 1 or more"
 )
+# days in which counts may still change and be counted anew: a quarter, since hardly a report comes later; then they are sealed
+MAILOPS_COUNT_DAYS = env.read("MAILOPS_COUNT_DAYS", parse.days, 92, fix="give days, 1 or more")
 # who reads your mail with what, in percent; what a finding says it touches
 MAILOPS_CLIENT_SHARES: dict[str, float] = env.read(
     "MAILOPS_CLIENT_SHARES",
@@ -473,6 +475,9 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "dispatch-sweep": {"task": "dispatch.sweep_queue", "schedule": 15.0},
     "dispatch-hours": {"task": "dispatch.keep_hours", "schedule": 5.0},
     "reports-rollup": {"task": "reports.rollup", "schedule": 2.0},
+    "reports-roll-up": {"task": "reports.roll_up", "schedule": 10.0},
+    "reports-sample": {"task": "reports.sample", "schedule": 15.0},
+    "reports-seal": {"task": "reports.seal", "schedule": 3600.0},
     "suppression-imports": {
         "task": "mailops.suppressions.tasks.continue_suppression_imports",
         "schedule": 15.0,

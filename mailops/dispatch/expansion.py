@@ -211,9 +211,9 @@ WITH member AS (
     RETURNING id, address_key, mailbox_provider
 ), queued AS (
     INSERT INTO outbox_queueentry (message_id, lane, stream_id, campaign_id, address_key, mailbox_provider, pool, due_at,
-           closes_at, expires_at, attempts, session_attempts, is_held)
+           owed_at, closes_at, expires_at, attempts, session_attempts, is_held)
     SELECT id, %(lane)s, %(stream)s, %(campaign)s, address_key, mailbox_provider, outbox_pool(mailbox_provider),
-           due_at, closes_at, due_at + make_interval(secs => %(expiry)s), 0, 0, FALSE
+           due_at, due_at, closes_at, due_at + make_interval(secs => %(expiry)s), 0, 0, FALSE
       FROM {due}
 ), counted AS (
     INSERT INTO outbox_tally (bucket_at, measure, kind, reason, stream_id, campaign_id, domain_id, version_id,

@@ -46,7 +46,8 @@ told AS (
            round smallint, transport_id bigint, reply_code smallint, reply_enhanced_status text, reply_text text,
            reply_command text, transport_message_id text, data jsonb)
 ), locked AS (
-    SELECT m.id, m.status, m.stream_id, m.campaign_id, m.version_id, m.identity_id, m.mailbox_provider, t.*
+    SELECT m.id, m.status, m.stream_id, m.campaign_id, m.version_id, m.identity_id, m.mailbox_provider,
+           e.owed_at, e.due_at, e.marked_at, t.*
       FROM told t
       JOIN outbox_message m ON m.id = t.message_id
       JOIN outbox_queueentry e ON e.message_id = t.message_id
@@ -54,8 +55,9 @@ told AS (
        AND e.fence = t.fence AND m.evidence < 2 AND m.accepted_at IS NULL AND t.round >= m.positive_from_round
      ORDER BY m.id FOR UPDATE OF m, e
 ), picked AS (
-    SELECT l.*, i.domain_id, s.is_sensitive, now.at,
-           date_bin('15 minutes', now.at, TIMESTAMPTZ '2000-01-01 00:00Z') AS bucket
+    SELECT l.*, i.domain_id, s.is_sensitive, now.at, outbox_ms(now.at - owed_at) AS took,
+           outbox_ms(marked_at - due_at) AS waited,
+           date_bin('15 minutes', now.at, '2000-01-01 00:00Z') AS bucket
       FROM locked l
       JOIN domains_identity i ON i.id = l.identity_id
       JOIN transports_stream s ON s.id = l.stream_id
@@ -72,20 +74,22 @@ told AS (
       FROM picked p WHERE m.id = p.id
 ), written AS (
     INSERT INTO outbox_event (message_id, kind, source, external_id, occurred_at, round, fence, transport_id, reason,
-           fault, sentence, reply_code, reply_enhanced_status, reply_text, reply_command, was_applied, data)
+           fault, sentence, reply_code, reply_enhanced_status, reply_text, reply_command, was_applied, took_ms, waited_ms,
+           data)
     SELECT id, 'accepted', source, external_id, at, round, fence, transport_id, '', '', '', reply_code,
-           reply_enhanced_status, reply_text, reply_command, TRUE, data
+           reply_enhanced_status, reply_text, reply_command, TRUE, took, waited, data
       FROM picked
     RETURNING id, message_id
 ), tallied AS (
     INSERT INTO outbox_tally (bucket_at, cohort_at, measure, kind, reason, stream_id, campaign_id, transport_id,
-           domain_id, version_id, mailbox_provider, n)
+           domain_id, version_id, mailbox_provider, n, took, waited)
     SELECT bucket, bucket, 'event', 'accepted', '', stream_id, campaign_id, transport_id, domain_id, version_id,
-           mailbox_provider, count(*)
+           mailbox_provider, count(*), array_agg(outbox_slot(took)), array_agg(outbox_slot(waited))
       FROM picked GROUP BY 1, 2, 6, 7, 8, 9, 10, 11
     UNION ALL
-    SELECT bucket, NULL, 'status', moved.kind, '', stream_id, campaign_id, NULL, domain_id, version_id, '', sum(n)
-      FROM picked CROSS JOIN LATERAL (VALUES (picked.status, -1), ('accepted', 1)) AS moved(kind, n)
+    SELECT bucket, NULL, 'status', moved.kind, '', stream_id, campaign_id, NULL, domain_id, version_id, '', sum(n),
+           NULL, NULL
+      FROM picked p, LATERAL (VALUES (p.status, -1), ('accepted', 1)) moved(kind, n)
      GROUP BY 1, 4, 6, 7, 9, 10
 )
 """

@@ -105,7 +105,8 @@ def _moved(entry: dict[str, Any], campaign: Campaign) -> dict[str, Any]:
 
 _UPDATE = """
     UPDATE outbox_queueentry e
-       SET due_at = v.due_at, closes_at = v.closes_at, expires_at = e.expires_at + make_interval(secs => v.waits)
+       SET due_at = v.due_at, closes_at = v.closes_at, owed_at = e.owed_at + make_interval(secs => v.waits),
+           expires_at = e.expires_at + make_interval(secs => v.waits)
       FROM json_to_recordset(%s::json) AS v(id bigint, due_at timestamptz, closes_at timestamptz, waits float)
      WHERE e.message_id = v.id
 """

@@ -24,10 +24,13 @@ class Row:
     """A locked message with its standing, and the evidence that its columns will show."""
 
     def __init__(
-        self, columns: dict[str, Any], entry: Entry | None, marked_at: datetime | None = None
+        self, columns: dict[str, Any], entry: Entry | None, times: dict[str, Any] | None = None
     ) -> None:
         self.columns = columns
-        self.marked_at = marked_at  # when its content began to go out
+        times = times or {}
+        self.owed_at: datetime | None = times.get("owed_at")
+        self.due_at: datetime | None = times.get("due_at")
+        self.marked_at: datetime | None = times.get("marked_at")  # its content began to go out
         self.standing = Standing(
             status=Status(columns["status"]),
             evidence=Evidence(columns["evidence"]),
@@ -88,8 +91,11 @@ def fetch_prepared(sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
 
 @lru_cache(maxsize=16)
 def _aged(sql: str, age: int) -> bytes:
-    """Return `sql` on one line, which keeps it short: psycopg reads what has over 4,096 octets anew each time."""
-    return f"/* {age} */ {' '.join(sql.split())}".encode()
+    """Return `sql` on one line, which keeps it short: psycopg reads what has over 4,096 octets anew each time.
+
+    No literal of it may have a comma before a space.
+    """
+    return f"/* {age} */ {' '.join(sql.split()).replace(', ', ',')}".encode()
 
 
 @contextmanager
@@ -131,15 +137,19 @@ def lock_messages(ids: list[int]) -> tuple[dict[int, Row], datetime]:
     )
     entries = fetch_dicts(
         """
-        SELECT message_id, fence, marked_at IS NOT NULL AS is_marked, is_held, attempts, session_attempts, marked_at
+        SELECT message_id, fence, marked_at IS NOT NULL AS is_marked, is_held, attempts, session_attempts, marked_at,
+               owed_at, due_at
           FROM outbox_queueentry WHERE message_id = ANY(%s) ORDER BY message_id FOR UPDATE
         """,
         [ids],
     )
-    marks = {entry["message_id"]: entry.pop("marked_at") for entry in entries}
+    times = {
+        entry["message_id"]: {name: entry.pop(name) for name in ("marked_at", "owed_at", "due_at")}
+        for entry in entries
+    }
     by_message = {entry.pop("message_id"): Entry(**entry) for entry in entries}
     (now,) = fetch_first("SELECT clock_timestamp()", [])
-    rows = (Row(row, by_message.get(row["id"]), marks.get(row["id"])) for row in messages)
+    rows = (Row(row, by_message.get(row["id"]), times.get(row["id"])) for row in messages)
     return {row.id: row for row in rows}, now
 
 
@@ -151,18 +161,28 @@ def status_key(columns: dict[str, Any], bucket: datetime, status: str) -> tuple[
     )  # fmt: skip
 
 
-def write_tallies(tallies: Counter[tuple[Any, ...]]) -> None:
-    """Insert count deltas, in the caller's transaction; deltas of zero leave no row."""
-    names = CountKey.KEY
-    rows = [{**dict(zip(names, key, strict=True)), "n": n} for key, n in tallies.items() if n]
+Slots = dict[tuple[Any, ...], dict[str, list[int]]]
+
+
+def write_tallies(tallies: Counter[tuple[Any, ...]], slots: Slots | None = None) -> None:
+    """Insert count deltas, in the caller's transaction; deltas of zero leave no row.
+
+    `slots` are the latencies of each key's events, {"took": […], "waited": […]}.
+    """
+    names, slots = CountKey.KEY, slots or {}
+    rows = [
+        {**dict(zip(names, key, strict=True)), "n": n, **slots.get(key, {})}
+        for key, n in tallies.items()
+        if n
+    ]
     if rows:
         _execute_rows(
             f"""
-            INSERT INTO outbox_tally ({", ".join(names)}, n)
-            SELECT {", ".join(names)}, n FROM jsonb_to_recordset(%s::jsonb) AS v(
+            INSERT INTO outbox_tally ({", ".join(names)}, n, took, waited)
+            SELECT {", ".join(names)}, n, took, waited FROM jsonb_to_recordset(%s::jsonb) AS v(
                 bucket_at timestamptz, cohort_at timestamptz, measure text, kind text, reason text, stream_id bigint,
                 campaign_id bigint, transport_id bigint, domain_id bigint, version_id bigint,
-                mailbox_provider text, n bigint)
+                mailbox_provider text, n bigint, took smallint[], waited smallint[])
             """,  # noqa: S608 - column names of our own
             rows,
         )
@@ -181,10 +201,11 @@ def insert_events(events: list[dict[str, Any]]) -> dict[tuple[str, str], int]:
         f"""
         INSERT INTO outbox_event ({", ".join(names)})
         SELECT {", ".join(names)} FROM jsonb_to_recordset(%s::jsonb) AS v(
-            message_id bigint, kind text, source text, external_id text, occurred_at timestamptz, round smallint,
+            message_id bigint, kind text, source text, external_id text, occurred_at timestamptz,
+            recorded_at timestamptz, round smallint,
             fence bigint, transport_id bigint, reason text, fault text, sentence text, reply_code smallint,
-            reply_enhanced_status text, reply_text text, reply_command text, was_applied boolean, data jsonb,
-            signature_id bigint)
+            reply_enhanced_status text, reply_text text, reply_command text, was_applied boolean, took_ms int,
+            waited_ms int, data jsonb, signature_id bigint)
         RETURNING id, source, external_id
         """,  # noqa: S608 - column names of our own
         [json.dumps(events, default=str)],
@@ -263,16 +284,17 @@ def write_entries(rows: list[Row]) -> None:
         _execute_rows(
             """
             INSERT INTO outbox_queueentry AS e (message_id, lane, stream_id, campaign_id, address_key,
-                mailbox_provider, pool, due_at, expires_at, attempts, session_attempts, is_held)
+                mailbox_provider, pool, due_at, owed_at, expires_at, attempts, session_attempts, is_held)
             SELECT v.id, v.lane, v.stream_id, v.campaign_id, v.address_key, v.mailbox_provider,
                    outbox_pool(v.mailbox_provider),
-                   clock_timestamp() + make_interval(secs => v.delay),
+                   clock_timestamp() + make_interval(secs => v.delay), clock_timestamp(),
                    clock_timestamp() + make_interval(secs => v.expiry_seconds),
                    v.attempts, v.session_attempts, v.is_held
               FROM jsonb_to_recordset(%s::jsonb) AS v(id bigint, lane text, stream_id bigint, campaign_id bigint,
                    address_key text, mailbox_provider text, delay float, expiry_seconds int, attempts smallint,
                    session_attempts smallint, is_held boolean)
             ON CONFLICT (message_id) DO UPDATE SET
+                owed_at = CASE WHEN e.is_held AND NOT EXCLUDED.is_held THEN EXCLUDED.owed_at ELSE e.owed_at END,
                 due_at = EXCLUDED.due_at, attempts = EXCLUDED.attempts, is_held = EXCLUDED.is_held,
                 session_attempts = EXCLUDED.session_attempts, worker_id = NULL, fence = NULL, marked_at = NULL
             """,

@@ -4,9 +4,10 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db import OperationalError, connection, transaction
 from django.db.models import QuerySet
 
@@ -17,6 +18,7 @@ from mailops.outbox.fold import Told, fold
 from mailops.outbox.keeping_hours import keep_hours
 from mailops.outbox.ledger import (
     Row,
+    Slots,
     bucket_of,
     fetch_dicts,
     fetch_first,
@@ -29,6 +31,7 @@ from mailops.outbox.ledger import (
 )
 from mailops.outbox.models import CountKey, EventKind, QueueEntry, Status
 from mailops.outbox.sightings import Sightings, signature_id_of
+from mailops.outbox.slots import LONGEST, slot_of
 from mailops.protocol.reply import Reply
 
 logger = logging.getLogger(__name__)
@@ -182,6 +185,7 @@ def _record(batch: Sequence[Outcome], *, locked_campaigns: frozenset[int]) -> li
     recorded: list[Recorded] = []
     events: list[dict[str, Any]] = []
     tallies: Counter[tuple[Any, ...]] = Counter()
+    slots: Slots = {}
     sightings = Sightings()
     for outcome in batch:
         row, key = rows.get(outcome.message_id), (outcome.source, outcome.external_id)
@@ -198,11 +202,21 @@ def _record(batch: Sequence[Outcome], *, locked_campaigns: frozenset[int]) -> li
         event_round = row.standing.round if outcome.round is None else outcome.round
         applied = fold(row.standing, Told(outcome.kind, outcome.round, outcome.fence))
         signature_id = signature_id_of(outcome.kind, outcome.reply, row.columns["address_key"])
+        took, waited = _latencies(row, outcome, occurred_at) if applied else (None, None)
         event = _event(outcome, row, occurred_at, event_round, applied=applied)
-        events.append({**event, "signature_id": signature_id})
+        events.append(
+            {
+                **event,
+                "recorded_at": now,
+                "took_ms": took,
+                "waited_ms": waited,
+                "signature_id": signature_id,
+            }
+        )
         if applied:
             _show(row, outcome, occurred_at, before)
-            _tally(tallies, row, outcome, occurred_at, before)
+            key = _tally(tallies, row, outcome, occurred_at, before, open_since=now - _open_span())
+            _note_slots(slots, key, took=took, waited=waited)
             if signature_id is not None:
                 row.shown["signature_id"] = signature_id
                 sightings.note(
@@ -221,7 +235,7 @@ def _record(batch: Sequence[Outcome], *, locked_campaigns: frozenset[int]) -> li
     write_messages([row for row in rows.values() if row.is_touched])
     write_entries([row for row in rows.values() if row.is_touched])
     keep_hours(_queued_again(rows.values()))
-    write_tallies(tallies)
+    write_tallies(tallies, slots)
     sightings.write()
     if reopened:
         _reopen_completed(reopened)
@@ -340,23 +354,59 @@ def _tally(
     outcome: Outcome,
     occurred_at: datetime,
     before: Status,
-) -> None:
-    columns, bucket = row.columns, bucket_of(occurred_at)
-    cohort = bucket_of(columns["accepted_at"]) if columns["accepted_at"] else bucket
+    *,
+    open_since: datetime,
+) -> tuple[Any, ...]:
+    """Count the event, and the message where it moved; return the event's key.
+
+    What happened before counts were still open, or to mail that was accepted before, counts as of then.
+    """
+    columns, bucket = row.columns, bucket_of(max(occurred_at, open_since))
+    accepted_at = columns["accepted_at"]
+    cohort = bucket_of(max(accepted_at, open_since)) if accepted_at else bucket
     transport = (
         outcome.transport_id if outcome.transport_id is not None else columns["transport_id"]
     )
-    tallies[
-        (
-            bucket, cohort, CountKey.Measure.EVENT, outcome.kind, outcome.reason, columns["stream_id"],
-            columns["campaign_id"], transport, columns["domain_id"], columns["version_id"],
-            columns["mailbox_provider"],
-        )
-    ] += 1  # fmt: skip
+    key = (
+        bucket, cohort, CountKey.Measure.EVENT, outcome.kind, outcome.reason, columns["stream_id"],
+        columns["campaign_id"], transport, columns["domain_id"], columns["version_id"],
+        columns["mailbox_provider"],
+    )  # fmt: skip
+    tallies[key] += 1
     after = row.standing.status
     if after != before:
         for status, n in ((before, -1), (after, 1)):
             tallies[status_key(columns, bucket, status)] += n
+    return key
+
+
+def _open_span() -> timedelta:
+    """Return how long counts stay open."""
+    return timedelta(days=settings.MAILOPS_COUNT_DAYS)
+
+
+def _latencies(row: Row, outcome: Outcome, occurred_at: datetime) -> tuple[int | None, int | None]:
+    """Return how many milliseconds it took, and how long the attempt had waited, of a first acceptance or a delivery."""
+    if outcome.kind == EventKind.DELIVERED:
+        return _milliseconds(row.columns["accepted_at"], occurred_at), None
+    if outcome.kind != EventKind.ACCEPTED:
+        return None, None
+    took = _milliseconds(row.owed_at, occurred_at)
+    waited = _milliseconds(row.due_at, row.marked_at)
+    row.owed_at = row.due_at = None  # told again, it was accepted before
+    return took, waited
+
+
+def _milliseconds(since: datetime | None, until: datetime | None) -> int | None:
+    if since is None or until is None:
+        return None
+    return min(max(round((until - since).total_seconds() * 1000), 0), LONGEST)
+
+
+def _note_slots(slots: Slots, key: tuple[Any, ...], **milliseconds: int | None) -> None:
+    for name, found in milliseconds.items():
+        if found is not None:
+            slots.setdefault(key, {}).setdefault(name, []).append(slot_of(found))
 
 
 _STATUS_OF_SET = {
@@ -401,6 +451,7 @@ def record_where(
                 "reason": reason,
                 "sentence": sentence,
                 "limit": limit,
+                "open": _open_span(),
                 **{f"p{number}": value for number, value in enumerate(params)},
             },
         )
@@ -436,7 +487,8 @@ WITH picked AS (
 ), tallied AS (
     INSERT INTO outbox_tally (bucket_at, cohort_at, measure, kind, reason, stream_id, campaign_id, transport_id,
            domain_id, version_id, mailbox_provider, n)
-    SELECT bucket, coalesce(date_bin('15 minutes', accepted_at, TIMESTAMPTZ '2000-01-01 00:00Z'), bucket), 'event',
+    SELECT bucket, coalesce(date_bin('15 minutes', CASE WHEN accepted_at IS NOT NULL
+           THEN greatest(accepted_at, statement_timestamp() - %(open)s) END, TIMESTAMPTZ '2000-01-01 00:00Z'), bucket), 'event',
            %(kind)s, %(reason)s, stream_id, campaign_id, transport_id, domain_id, version_id, mailbox_provider,
            count(*)
       FROM counted GROUP BY 1, 2, 6, 7, 8, 9, 10, 11

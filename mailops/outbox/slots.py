@@ -1,4 +1,7 @@
-"""The slots of latencies: a slot's number is how many of these bounds, in milliseconds, a latency has reached."""
+"""The slots of latencies: a slot's number is how many of these bounds, in milliseconds, a latency has reached.
+
+The numbers are in every count of the past and in a function of the database, so the bounds can't be changed.
+"""
 
 from bisect import bisect_right
 

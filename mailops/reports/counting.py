@@ -5,38 +5,24 @@ Everything speaks of the mail that was accepted, or refused, in a period: a boun
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 from mailops.outbox.models import CountKey, EventKind
 from mailops.protocol.classification import MEANINGS, Fault, Reason
 from mailops.reports.latencies import Histogram, Which
-from mailops.reports.models import Figure, FigureQuerySet
+from mailops.reports.models import FigureQuerySet
 from mailops.reports.outcomes import KINDS, Outcome
 from mailops.reports.periods import Period
+from mailops.reports.sources import Choices, figures
 
-Choices = Mapping[str, Any]
 WENT_WRONG = (EventKind.BOUNCED, EventKind.RETURNED, EventKind.FAILED)
-
-
-def figures(
-    choices: Choices,
-    edges: Iterable[datetime],  # noqa: ARG001
-    *,
-    by: str = "",  # noqa: ARG001
-) -> FigureQuerySet:
-    """Return the counts that `choices` choose, to be summed by cohort between `edges`, and perhaps `by` another column.
-
-    Sums over any other times, or grouped by other columns, are not what they say: ask with those.
-    """
-    return Figure.objects.filter(**choices)
 
 
 def series(period: Period, choices: Choices) -> list[tuple[datetime, Outcome]]:
     """Return the outcome of each step of `period`, with the empty ones."""
     found: dict[datetime, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-    for at, kind, n in _chosen(period, choices).events(*KINDS).summed("cohort_at", "kind"):
+    for at, kind, n in _stepwise(period, choices).events(*KINDS).summed("cohort_at", "kind"):
         found[period.step_of(at)][kind] += n
     return [(step, Outcome.of(found.get(step, {}))) for step in period.steps()]
 
@@ -74,7 +60,7 @@ def fault_of(reason: str) -> Fault:
 
 def latency(period: Period, choices: Choices, which: Which) -> Histogram:
     """Return how long it took, as a histogram that percentiles can be asked of."""
-    return Histogram.of(_latencies(period, choices, which).summed("kind"))
+    return Histogram.of(_latencies(_chosen(period, choices), which).summed("kind"))
 
 
 def latency_series(
@@ -82,7 +68,7 @@ def latency_series(
 ) -> list[tuple[datetime, Histogram]]:
     """Return the histogram of each step of `period`, with the empty ones."""
     found: dict[datetime, list[tuple[str, int]]] = defaultdict(list)
-    for at, slot, n in _latencies(period, choices, which).summed("cohort_at", "kind"):
+    for at, slot, n in _latencies(_stepwise(period, choices), which).summed("cohort_at", "kind"):
         found[period.step_of(at)].append((slot, n))
     return [(step, Histogram.of(found.get(step, []))) for step in period.steps()]
 
@@ -96,8 +82,12 @@ def percentiles(
 
 
 def _chosen(period: Period, choices: Choices) -> FigureQuerySet:
+    return figures(choices, (period.start, period.end)).of_cohorts(period)
+
+
+def _stepwise(period: Period, choices: Choices) -> FigureQuerySet:
     return figures(choices, (*period.steps(), period.end)).of_cohorts(period)
 
 
-def _latencies(period: Period, choices: Choices, which: Which) -> FigureQuerySet:
-    return _chosen(period, choices).filter(measure=CountKey.Measure(which.value))
+def _latencies(found: FigureQuerySet, which: Which) -> FigureQuerySet:
+    return found.filter(measure=CountKey.Measure(which.value))

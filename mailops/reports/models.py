@@ -13,6 +13,8 @@ from mailops.outbox.models import CountKey, EventKind
 from mailops.outbox.slots import SECONDS
 from mailops.reports.periods import Period
 
+LATENCIES = (CountKey.Measure.ACCEPT, CountKey.Measure.ARRIVE, CountKey.Measure.QUEUE)
+
 
 class Count(CountKey):
     """How often something happened in a quarter of an hour; the sum of all tallies of that key."""
@@ -39,10 +41,73 @@ class Count(CountKey):
                 condition=models.Q(measure=CountKey.Measure.STATUS),
                 name="count_balance",
             ),  # a campaign's balance
+            models.Index(
+                fields=["mailbox_provider", "cohort_at"],
+                condition=models.Q(measure=CountKey.Measure.EVENT),
+                name="count_by_provider",
+            ),  # a provider without a name, by its domain
+            models.Index(
+                fields=["campaign_id", "cohort_at"],
+                condition=models.Q(measure=CountKey.Measure.EVENT, campaign_id__isnull=False),
+                name="count_by_campaign",
+            ),  # a campaign by anything else
+            models.Index(
+                fields=["measure", "stream_id", "cohort_at"],
+                condition=models.Q(measure__in=LATENCIES),
+                name="count_latencies",
+            ),
         ]
 
 
-class FigureQuerySet(models.QuerySet["Figure"]):
+class Delta(CountKey):
+    """What was added to a count and is not rolled up yet."""
+
+
+class Rollup(models.Model):
+    """Counts of one column alone, or of two, in longer steps: what a chart reads, however much was sent.
+
+    `at` is the cohort. Providers without a name of their own are one, "". Latencies stand under one column only.
+    """
+
+    step = models.SmallIntegerField()  # minutes: 15, 60, 1440
+    dimension = models.CharField(max_length=40)  # "", "stream_id", "stream_id mailbox_provider" …
+    value = models.CharField(max_length=100)
+    other = models.CharField(max_length=100)  # of the second column
+    at = models.DateTimeField()
+    measure = models.CharField(max_length=6)
+    kind = models.CharField(max_length=15)
+    reason = models.CharField(max_length=40)
+    n = models.BigIntegerField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=[
+                    "dimension",
+                    "measure",
+                    "step",
+                    "value",
+                    "at",
+                    "other",
+                    "kind",
+                    "reason",
+                ],
+                name="rollup_once",
+            )
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["dimension", "measure", "step", "at"], name="rollup_by_time"
+            ),  # a split of everything
+            models.Index(
+                fields=["dimension", "measure", "step", "other", "at"],
+                condition=~models.Q(other=""),
+                name="rollup_by_other",
+            ),
+        ]
+
+
+class FigureQuerySet(models.QuerySet[Any]):
     def events(self, *kinds: EventKind) -> "FigureQuerySet":
         found = self.filter(measure=CountKey.Measure.EVENT)
         return found.filter(kind__in=kinds) if kinds else found
@@ -75,6 +140,26 @@ class Figure(CountKey):
     class Meta:
         managed = False
         db_table = "reports_figure"
+
+
+class RolledFigure(models.Model):
+    """A view: every rollup, and what is not rolled up yet as if it were."""
+
+    step = models.SmallIntegerField()
+    dimension = models.CharField(max_length=40)
+    value = models.CharField(max_length=100)
+    other = models.CharField(max_length=100)
+    cohort_at = models.DateTimeField()
+    measure = models.CharField(max_length=6)
+    kind = models.CharField(max_length=15)
+    reason = models.CharField(max_length=40)
+    n = models.BigIntegerField()
+
+    objects = FigureQuerySet.as_manager()
+
+    class Meta:
+        managed = False
+        db_table = "reports_rolledfigure"
 
 
 class QueueSample(models.Model):
@@ -110,3 +195,13 @@ class Objective(models.Model):
 
     def __str__(self) -> str:
         return f"{self.percent.normalize():f} % accepted in {duration(self.seconds)}"
+
+
+class Seal(models.Model):
+    """A day whose counts are final: coarser, and never changed again; `digest` is of what they were."""
+
+    day = models.DateField(primary_key=True)  # in UTC, by when things happened
+    rows = models.BigIntegerField()
+    total = models.BigIntegerField()
+    digest = models.CharField(max_length=32)
+    sealed_at = models.DateTimeField(db_default=Now())

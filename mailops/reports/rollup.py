@@ -1,4 +1,7 @@
-"""Folds the outbox's tallies into counts: each tally is deleted in the statement that counts it, so exactly once."""
+"""Folds the outbox's tallies into counts: each tally is deleted in the statement that counts it, so exactly once.
+
+What was added waits as a delta for being rolled up (`reports.rolling`).
+"""
 
 from django.db import connection
 
@@ -9,13 +12,32 @@ CHUNK = 5_000  # tallies in one transaction, a fraction of a second
 CHUNKS = 40  # in one tick
 
 _KEY = ", ".join(CountKey.KEY)
+# A status has no time: its deltas of all quarter hours are one number.
+_WITHOUT_TIME = _KEY.replace(
+    "bucket_at",
+    "CASE measure WHEN 'status' THEN TIMESTAMPTZ '2000-01-01 00:00Z' ELSE bucket_at END AS bucket_at",
+    1,
+)
+# Latencies are counted for named providers only, and for all versions together.
+_LATENCY = """
+    SELECT bucket_at, cohort_at, {measure}, slot::text, '', stream_id, campaign_id, transport_id, domain_id, NULL::bigint,
+           CASE WHEN strpos(mailbox_provider, '.') = 0 THEN mailbox_provider ELSE '' END, 1
+      FROM gone CROSS JOIN unnest({slots}) slot
+"""
 _FOLD = f"""
 WITH gone AS (
     DELETE FROM outbox_tally WHERE id IN (SELECT id FROM outbox_tally ORDER BY id LIMIT %s)
-    RETURNING {_KEY}, n
+    RETURNING {_KEY}, n, took, waited
+), told AS (
+    SELECT {_WITHOUT_TIME}, n FROM gone
+    UNION ALL {_LATENCY.format(measure="CASE kind WHEN 'delivered' THEN 'arrive' ELSE 'accept' END", slots="took")}
+    UNION ALL {_LATENCY.format(measure="'queue'", slots="waited")}
+), summed AS (
+    SELECT {_KEY}, sum(n) AS n FROM told GROUP BY {_KEY}
+), staged AS (
+    INSERT INTO reports_delta ({_KEY}, n) SELECT {_KEY}, n FROM summed WHERE measure <> 'status'
 ), folded AS (
-    INSERT INTO reports_count AS c ({_KEY}, n)
-    SELECT {_KEY}, sum(n) FROM gone GROUP BY {_KEY}
+    INSERT INTO reports_count AS c ({_KEY}, n) SELECT {_KEY}, n FROM summed
     ON CONFLICT ON CONSTRAINT count_key_once DO UPDATE SET n = c.n + EXCLUDED.n
 )
 SELECT count(*) FROM gone

@@ -1,13 +1,16 @@
 """The quick way of accepting gives exactly what the fold gives, and leaves to the fold what is not its own."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.utils import timezone
 
+from mailops.dispatch.marking import _ACCEPT_AND_MARK
 from mailops.outbox import recording
+from mailops.outbox.ledger import _aged, fetch_first
 from mailops.outbox.models import CountKey, Event, EventKind, Message, QueueEntry, Tally
 from mailops.outbox.recording import Outcome, record
+from mailops.outbox.slots import BOUNDS, LONGEST, slot_of
 from mailops.protocol.reply import Reply
 from tests.factories import make_message, make_stream, make_transport
 
@@ -71,11 +74,14 @@ def handed_over(message, told_round, transport, **fields):
     )
 
 
+MEASURED = {"took_ms", "waited_ms", "took", "waited"}
+
+
 def plain(rows, *without):
-    """Return rows without what differs between any two messages, times as whether they are set."""
+    """Return rows without what differs between any two messages, times and latencies as whether they are set."""
     return [
         {
-            name: (value is not None if isinstance(value, datetime) else value)
+            name: (value is not None if isinstance(value, datetime) or name in MEASURED else value)
             for name, value in row.items()
             if name not in NAMED_BY_ROW | {"recipient", "address_key", "identity_id", "version_id"}
             and name not in without
@@ -168,3 +174,35 @@ def test_many_are_tallied_together():
     assert list(events.values_list("mailbox_provider", "n")) == [("gmail", 2), ("gmx", 1)]
     statuses = Tally.objects.filter(measure=CountKey.Measure.STATUS).order_by("kind")
     assert list(statuses.values_list("kind", "n")) == [("accepted", 3), ("queued", -3)]
+
+
+@pytest.mark.parametrize("is_quick", [True, False])
+def test_tells_how_long_it_took_since_the_message_was_owed(is_quick, monkeypatch):
+    if not is_quick:
+        monkeypatch.setattr(recording, "accept_claimed", lambda handovers: {})
+    message, told_round = make(make_stream(), "as usual")
+    now = timezone.now()
+    QueueEntry.objects.filter(message=message).update(
+        owed_at=now - timedelta(minutes=10),
+        due_at=now - timedelta(seconds=70),
+        marked_at=now - timedelta(seconds=10),
+    )
+    record([handed_over(message, told_round, make_transport())])
+    event = Event.objects.get(message=message)
+    assert event.took_ms == pytest.approx(600_000, abs=5_000)
+    assert event.waited_ms == 60_000
+    tally = Tally.objects.get(measure="event")
+    assert (tally.took, tally.waited) == ([slot_of(event.took_ms)], [slot_of(60_000)])
+
+
+def test_the_database_counts_slots_like_python():
+    probes = sorted({near for bound in BOUNDS for near in (bound - 1, bound, bound + 1)})
+    probes = [one for one in probes if one <= LONGEST]
+    found = fetch_first("SELECT outbox_slot(ms) FROM unnest(%s::int[]) ms", [probes])
+    assert found == [slot_of(one) for one in probes]
+    longest = fetch_first("SELECT outbox_ms(v) FROM unnest(%s::interval[]) v", [["90 days", "-1s"]])
+    assert longest == [LONGEST, 0]
+
+
+def test_statement_of_the_hot_path_is_short_enough_to_be_read_once():
+    assert len(_aged(_ACCEPT_AND_MARK, 10**9)) <= 4096

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.db import connection
 from django.db.models import Sum
+from django.utils import timezone
 
 from mailops.campaigns.models import Campaign
 from mailops.outbox.ledger import bucket_of
@@ -153,7 +154,16 @@ class TestRecord:
         assert message.reply_text.startswith("no\ufffd?")
         assert len(message.reply_text) == 2000
 
-    def test_history_is_counted_when_it_happened(self):
+    def test_what_comes_when_counts_are_sealed_is_counted_in_the_first_that_are_not(self, settings):
+        message, now = claimed(), timezone.now()
+        open_since = bucket_of(now - timedelta(days=settings.MAILOPS_COUNT_DAYS))
+        record([result(message, EventKind.ACCEPTED, occurred_at=now - timedelta(days=500))])
+        tally = Tally.objects.get(measure="event")
+        assert open_since <= tally.bucket_at <= open_since + timedelta(minutes=15)
+        assert tally.cohort_at == tally.bucket_at
+
+    def test_history_is_counted_when_it_happened(self, settings):
+        settings.MAILOPS_COUNT_DAYS = 10_000
         message = claimed()
         then = datetime(2026, 3, 29, 1, 44, tzinfo=UTC)
         record([result(message, EventKind.ACCEPTED, occurred_at=then)])

@@ -1,20 +1,58 @@
 """`manage.py verify_counts`: recount from events and messages; exits with 1 where the counts differ."""
 
+from datetime import UTC, datetime, time
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils.dateparse import parse_date, parse_datetime
 
-from mailops.reports.verifying import differences
+from mailops.reports.sealing import sealed_until
+from mailops.reports.verifying import EVER, broken_seals, differences, rollup_differences
 
 
 class Command(BaseCommand):
-    help = "Recount from events and messages, and compare with the counts that the charts read."
-    requires_system_checks = []
+    help = (
+        "Recount from events and messages, and compare with the counts that the charts read, and those with their "
+        "rollups and seals. Exits with 1 where something differs."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--since", help="a day or a moment, as 2026-11-01 or 2026-11-01T12:00Z")
+        parser.add_argument("--until", help="the same; not in it")
+        parser.add_argument(
+            "--limit", type=int, default=100, help="how many differences are told at most"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        found = differences()
+        given = {name: _moment(options[name], name) for name in ("since", "until")}
+        found = [
+            *differences(options["limit"], **given),
+            *rollup_differences(options["limit"], **given),
+            *broken_seals(options["limit"], **given),
+        ]
         for difference in found:
             self.stderr.write(str(difference))
         if found:
             raise CommandError(f"{len(found)} counts or more differ from what happened.")
-        self.stdout.write("The counts agree with the events and messages.")
+        sealed = sealed_until()
+        note = (
+            f" Before {sealed:%Y-%m-%d} they are sealed, and as they were."
+            if sealed > EVER[0]
+            else ""
+        )
+        self.stdout.write(f"The counts agree with the events and messages.{note}")
+
+
+def _moment(given: str | None, name: str) -> datetime | None:
+    if not given:
+        return None
+    try:
+        moment = parse_datetime(given)
+        day = parse_date(given) if moment is None else None
+    except ValueError as error:
+        raise CommandError(f"--{name} {given}: there is no such moment.") from error
+    if day is not None:
+        return datetime.combine(day, time(), UTC)
+    if moment is None:
+        raise CommandError(f"--{name} {given}: give a day or a moment, as 2026-11-01T12:00Z.")
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
