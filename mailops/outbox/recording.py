@@ -451,7 +451,7 @@ def record_where(
                 "reason": reason,
                 "sentence": sentence,
                 "limit": limit,
-                "open": _open_span(),
+                "open": settings.MAILOPS_COUNT_DAYS,
                 **{f"p{number}": value for number, value in enumerate(params)},
             },
         )
@@ -487,8 +487,8 @@ WITH picked AS (
 ), tallied AS (
     INSERT INTO outbox_tally (bucket_at, cohort_at, measure, kind, reason, stream_id, campaign_id, transport_id,
            domain_id, version_id, mailbox_provider, n)
-    SELECT bucket, coalesce(date_bin('15 minutes', CASE WHEN accepted_at IS NOT NULL
-           THEN greatest(accepted_at, statement_timestamp() - %(open)s) END, TIMESTAMPTZ '2000-01-01 00:00Z'), bucket), 'event',
+    SELECT bucket, CASE WHEN accepted_at IS NULL THEN bucket ELSE date_bin('15 minutes', greatest(accepted_at,
+               statement_timestamp() - make_interval(days => %(open)s)), TIMESTAMPTZ '2000-01-01 00:00Z') END, 'event',
            %(kind)s, %(reason)s, stream_id, campaign_id, transport_id, domain_id, version_id, mailbox_provider,
            count(*)
       FROM counted GROUP BY 1, 2, 6, 7, 8, 9, 10, 11

@@ -30,12 +30,10 @@ def figures(choices: Choices, edges: Iterable[datetime], *, by: str = "") -> Fig
         return Figure.objects.filter(**choices)
     columns = dict(zip(dimension.split(" "), ("value", "other"), strict=False))
     chosen = {columns[name]: str(value) for name, value in choices.items()}
-    rolled = RolledFigure.objects.filter(
+    rolled: FigureQuerySet = RolledFigure.objects.filter(
         _between(sorted(set(edges))), dimension=dimension, **chosen
     )
-    if by:
-        return rolled.annotate(**{by: _as_column(by, columns[by])})
-    return rolled
+    return rolled.annotate(**{by: _as_column(by, columns[by])}) if by else rolled
 
 
 def _dimension(choices: Choices, by: str) -> str | None:
