@@ -12,7 +12,8 @@ from django.db.models import Model
 
 from mailops.accounts.models import User
 from mailops.audiences.models import Import, Membership
-from mailops.content.models import Approval, Picture
+from mailops.content.enclosing import add_file
+from mailops.content.models import Approval, Picture, TemplateFile
 from mailops.dispatch.models import Pressure
 from mailops.domains.models import Requirement, SigningKey
 from mailops.domains.signing_keys import make_key
@@ -80,6 +81,11 @@ def make_approval() -> Approval:
     return template.approvals.create(content_hash="0" * 64, note="New footer")
 
 
+def make_file() -> TemplateFile:
+    template = make_version().template
+    return add_file(template=template, name="dot.png", content=PIXEL, actor=None)
+
+
 def make_unsubscribe_token() -> str:
     message = make_message()
     return tokens.unsubscribe_url(message.public_id, message.token_key_id).split("/")[-2]
@@ -122,6 +128,8 @@ MAKERS: dict[str, Callable[[], Any]] = {
         html_hash="0" * 64, scheme="light", width=600, image=PIXEL, image_hash="0" * 64
     ),
     "content:language": lambda: "pt",
+    "file_id": make_file,
+    "content:sha256": lambda: make_file().content.sha256,
     "template_id": lambda: make_version().template,
     "audience_id": lambda: make_audience("ann@example.net", "bob@example.net"),
     "membership_id": make_member,

@@ -7,6 +7,7 @@ from django.contrib import messages as toasts
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
+from django.utils.functional import SimpleLazyObject
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import require_POST
 
@@ -15,7 +16,9 @@ from mailops.content import desk
 from mailops.content.checking import Look, Problem, Sources, look_over
 from mailops.content.differing import State, compare
 from mailops.content.drafting import DraftConflict, save_draft
-from mailops.content.files import shown_elsewhere
+from mailops.content.file_forms import FilesForm
+from mailops.content.file_listing import panel_of
+from mailops.content.files import files_of_draft, shown_elsewhere
 from mailops.content.forms import DraftForm, FillForm, LookForm
 from mailops.content.framing import framed
 from mailops.content.gates.files import doubtful_files
@@ -171,6 +174,8 @@ def _page(
             "preview": desk.keep_rendered(template, user, look),
             "editor": _editor_facts(template, look, draft["sample"]),
             "built_in": BUILT_IN,
+            "files_form": FilesForm(),
+            "panel": SimpleLazyObject(lambda: panel_of(template)),  # the preview alone has none
             **more,
         },
         fragment="preview",
@@ -222,6 +227,7 @@ def _editor_facts(template: MailTemplate, look: Look, sample: dict[str, Any]) ->
             if problem.part
         ],
         "variables": list(dict.fromkeys([*BUILT_IN, *map(str, sample), *attributes])),
+        "files": [file.name for file in files_of_draft(template) if file.is_inline],
         "blocks": [] if template.kind == MailTemplate.Kind.LAYOUT else _names(blocks),
         "syntax": template.syntax,
     }

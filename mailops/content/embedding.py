@@ -10,6 +10,7 @@ from django.db.models import Q
 from mailops.content.models import FileContent
 
 _CID = re.compile(r"cid:([0-9a-f]{32})@mailops")
+_LOST = re.compile(r"([\"'=(]\s{0,20})cid:[^\"'<>()\s]{0,400}", re.IGNORECASE)
 MOST = 50  # pictures in one mail
 _TYPES = {
     b"\x89PNG": "image/png",
@@ -20,10 +21,14 @@ _TYPES = {
 
 
 def embedded(html: str) -> str:
-    """Return `html` with each picture that is kept here as a data: URL."""
+    """Return `html` with each picture that is kept here as a data: URL, and without the addresses of others."""
     hashes = sorted(set(_CID.findall(html)))[:MOST]
-    if not hashes:
-        return html
+    if hashes:
+        html = _with_pictures(html, hashes)
+    return _LOST.sub(r"\1data:,", html)
+
+
+def _with_pictures(html: str, hashes: list[str]) -> str:
     wanted = reduce(or_, (Q(sha256__startswith=each) for each in hashes))
     found = FileContent.objects.filter(wanted).values_list("sha256", "content")
     urls = {sha256[:32]: _data_url(bytes(content)) for sha256, content in found}

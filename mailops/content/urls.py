@@ -4,6 +4,7 @@ from django.urls import path
 
 from mailops.content import (
     editing_views,
+    file_views,
     language_views,
     link_views,
     picture_views,
@@ -31,6 +32,11 @@ urlpatterns = [
         language_views.variant_delete,
         name="language-delete",
     ),
+    path("<int:template_id>/files/", file_views.file_list, name="files"),
+    path("<int:template_id>/files/scan/", file_views.file_scan, name="files-scan"),
+    path("<int:template_id>/files/<int:file_id>/", file_views.file_change, name="file"),
+    path("files/<slug:sha256>/", file_views.file_download, name="file-download"),
+    path("files/<slug:sha256>/picture/", file_views.file_picture, name="file-picture"),
     path("<int:template_id>/publish/", release_views.template_publish, name="publish"),
     path("<int:template_id>/links/", link_views.template_links, name="links"),
     path("<int:template_id>/ask/", release_views.approval_ask, name="ask"),

@@ -23,6 +23,10 @@ if (form) {
   });
   document.addEventListener("keydown", saveByKey);
   window.addEventListener("beforeunload", keepUnsaved);
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest?.("[data-insert]");
+    if (button) insert(button.dataset.insert);
+  });
   form.addEventListener("submit", (event) => {
     if (!event.submitter?.hasAttribute("formaction")) kept = typed();
   });
@@ -66,7 +70,7 @@ function readFacts() {
   const element = document.getElementById("editor-facts");
   if (!element) return;
   const facts = JSON.parse(element.textContent);
-  const names = [facts.syntax, ...facts.variables, ...facts.blocks].join("\n");
+  const names = [facts.syntax, ...facts.variables, ...facts.blocks, ...facts.files].join("\n");
   for (const [part, editor] of editors) {
     if (editor.names !== names) {
       editor.names = names;
@@ -85,6 +89,24 @@ function mark(view, problems) {
   });
   diagnostics.sort((a, b) => a.from - b.from);
   view.dispatch(setDiagnostics(view.state, diagnostics));
+}
+
+// What shows a file, where the cursor is.
+function insert(words) {
+  const view = editors.get("html")?.view;
+  if (!view) return;
+  if (view.state.selection.main.to === 0) view.dispatch({ selection: { anchor: endOfBody(view.state.doc.toString()) } });
+  view.dispatch(view.state.replaceSelection(words), { scrollIntoView: true });
+  view.focus();
+}
+
+// Where something goes for which nobody has chosen a place.
+function endOfBody(source) {
+  for (const closing of ["</mj-column>", "</body>"]) {
+    const at = source.lastIndexOf(closing);
+    if (at >= 0) return at;
+  }
+  return source.length;
 }
 
 function typed() {

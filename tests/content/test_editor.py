@@ -7,6 +7,7 @@ from mailops.content import picturing
 from mailops.content.models import MailTemplate, Picture
 from mailops.outbox.models import Message
 from tests.browser import assert_clean
+from tests.content.some_files import png
 from tests.content.test_pages import url
 from tests.factories import make_identity, make_stream
 
@@ -113,3 +114,51 @@ class TestEditor:
         finally:
             picturing.SHAPES = shapes
         assert Picture.objects.count() == 2
+
+
+@pytest.mark.broad
+@pytest.mark.needs("chromium")
+@pytest.mark.django_db(transaction=True)
+class TestFiles:
+    def test_are_added_shown_removed_and_brought_back(self, open_page, editor):
+        template = MailTemplate.objects.create(
+            name="Spring", draft_subject="Spring is here", draft_html=GOOD
+        )
+        page = open_page(url("edit", template), editor)
+        panel = page.locator("#files")
+        panel.locator("summary").click()
+        page.set_input_files(
+            "#id_file", {"name": "logo.png", "mimeType": "", "buffer": png(40, 30)}
+        )
+        panel.get_by_text("nowhere shown yet").wait_for()
+        with page.expect_response(lambda response: response.url.endswith("/preview/")):
+            panel.get_by_role("button", name="Insert").click()
+        shown = page.frame_locator("#preview iframe").locator("img")
+        shown.wait_for()
+        assert shown.evaluate("e => e.naturalWidth") == 40
+        page.get_by_role("button", name="Save draft").click()
+        page.wait_for_url("**/edit/")
+        template.refresh_from_db()
+        assert '<img src="cid:logo.png" alt="" width="40"></body>' in template.draft_html
+        panel.locator("summary").click()
+        assert panel.get_by_text("shown in it").is_visible()
+        assert_clean(page)
+        page.set_viewport_size({"width": 1440, "height": 900})
+        panel.get_by_role("button", name="Remove").click()
+        page.locator("#preview").get_by_text("There is no file “logo.png”").wait_for()
+        with page.expect_response(lambda response: response.url.endswith("/preview/")):
+            panel.get_by_role("button", name="Undo").click()
+        page.locator("#preview").get_by_text("There is no file").wait_for(state="detached")
+
+    def test_are_added_without_script_and_no_word_is_lost(self, open_page, editor):
+        template = MailTemplate.objects.create(name="Spring", draft_html="<p>Saved</p>")
+        page = open_page(url("edit", template), editor, javascript=False)
+        page.locator("textarea[name=html]").fill("<p>Not saved</p>")
+        page.locator("#files summary").click()
+        page.set_input_files("#id_file", {"name": "logo.png", "mimeType": "", "buffer": png()})
+        page.get_by_role("button", name="Add", exact=True).click()
+        assert page.locator("textarea[name=html]").input_value() == "<p>Not saved</p>"
+        page.locator("#files summary").click()
+        page.get_by_role("button", name="Remove").click()
+        assert template.files.get().removed_at
+        assert page.locator("textarea[name=html]").input_value() == "<p>Not saved</p>"

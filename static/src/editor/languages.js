@@ -4,7 +4,7 @@ import { json } from "@codemirror/lang-json";
 import { liquid } from "@codemirror/lang-liquid";
 import { MJML } from "./mjml.js";
 
-export function languageOf(kind, { variables = [], blocks = [], syntax = "html" } = {}) {
+export function languageOf(kind, { variables = [], blocks = [], files = [], syntax = "html" } = {}) {
   if (kind === "json") return json();
   const named = variables.map((label) => ({ label, type: "variable" }));
   const tags = blocks.map((name) => ({
@@ -13,7 +13,9 @@ export function languageOf(kind, { variables = [], blocks = [], syntax = "html" 
     type: "function",
     detail: "block",
   }));
-  const base = syntax === "mjml" ? html({ extraTags: MJML, selfClosingTags: true }) : html();
+  const extraGlobalAttributes = { src: files.map((name) => `cid:${encodeURIComponent(name)}`) };
+  const extra = syntax === "mjml" ? { extraTags: MJML, selfClosingTags: true } : {};
+  const base = html({ ...extra, extraGlobalAttributes });
   return liquid({ variables: named, tags: [...STANDARD_TAGS, ...tags], base });
 }
 
