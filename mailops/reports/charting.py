@@ -41,6 +41,7 @@ class Chart:
     note: str = ""
     thresholds: Thresholds = ()
     top: float | None = None  # of the scale
+    is_log: bool = False
     csv_url: str = ""
 
     @property
@@ -55,6 +56,7 @@ class Chart:
             "stacked": self.kind == "bar",
             "unit": self.unit,
             "top": self.top,
+            "log": self.is_log,
             "series": [
                 {
                     "name": line.name,

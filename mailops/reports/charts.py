@@ -2,11 +2,15 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from mailops.lib.templatetags.times import duration
 from mailops.lib.templatetags.words import reason_word
-from mailops.protocol.classification import MEANINGS, Fault, Reason
+from mailops.protocol.classification import Fault
 from mailops.reports.charting import BEFORE, Chart, Line, said
+from mailops.reports.counting import fault_of
 from mailops.reports.gathering import ByReason, Numbers
+from mailops.reports.latencies import Histogram, Which
 from mailops.reports.outcomes import Outcome, Thresholds
+from mailops.reports.sampling import Waiting
 
 REASONS = 6  # drawn; more colors can't be told apart
 
@@ -96,22 +100,63 @@ def deferrals(numbers: Numbers) -> Chart:
     )  # fmt: skip
 
 
+def time_to_accept(numbers: Numbers) -> Chart:
+    return _times(
+        "time_to_accept", "Time to accept", numbers, Which.ACCEPT, thresholds=numbers.limits.to_accept,
+        empty="How long it takes from the moment a message is owed until the next server has it, retries and all.",
+    )  # fmt: skip
+
+
+def time_to_deliver(numbers: Numbers) -> Chart:
+    return _times(
+        "time_to_deliver", "Time to deliver", numbers, Which.DELIVER,
+        empty="How long it takes from there until the final server confirms it, where a provider or a report says so.",
+    )  # fmt: skip
+
+
+def queue_depth(numbers: Numbers) -> Chart:
+    lines = [
+        Line("Most that waited", [_if_seen(w, w.most) for w in numbers.queue]),
+        Line("On average", [_if_seen(w, round(w.mean_depth, 1)) for w in numbers.queue]),
+        Line("Held for a person", [_if_seen(w, w.most_held) for w in numbers.queue], "warn"),
+    ]
+    most = max((waiting.most for waiting in numbers.queue), default=0)
+    return Chart(
+        "queue_depth", "Queue depth", numbers.period, lines if numbers.queue else [],
+        summary=f"At most {most:,} waited",
+        empty="How many messages wait, looked at every minute. A queue is a stream's, not a mailbox provider's.",
+    )  # fmt: skip
+
+
+def queue_age(numbers: Numbers) -> Chart:
+    lines = [
+        Line("Oldest due message", [_if_seen(w, w.oldest) for w in numbers.queue]),
+        Line("On average", [_if_seen(w, round(w.mean_age, 1)) for w in numbers.queue]),
+    ]
+    oldest = max((waiting.oldest for waiting in numbers.queue), default=0)
+    return Chart(
+        "queue_age", "Queue age", numbers.period, lines if numbers.queue else [], "seconds",
+        summary=f"The oldest due message had waited {duration(oldest)}",
+        empty="How long the oldest message has been due. Where it grows, mail is stuck or sent too slowly.",
+    )  # fmt: skip
+
+
+def _if_seen(waiting: Waiting, value: float) -> float | None:
+    return value if waiting.samples else None
+
+
 CHARTS: Mapping[str, Callable[[Numbers], Chart]] = {
     chart.__name__: chart
-    for chart in (volume, acceptance, bounces, complaints, reasons, faults, deferrals)
-}
-SHORT = ("volume", "bounces")  # of a panel
+    for chart in (
+        volume, bounces, acceptance, reasons, faults, complaints, deferrals, time_to_accept,
+        time_to_deliver, queue_depth, queue_age,
+    )
+}  # fmt: skip
+SHORT = ("volume", "bounces", "time_to_accept", "queue_age")  # of a panel
 
 
 def draw(numbers: Numbers, keys: Iterable[str] = CHARTS) -> list[Chart]:
     return [CHARTS[key](numbers) for key in keys]
-
-
-def fault_of(reason: str) -> Fault:
-    """Return whose fault a reason is; one of ours, such as a template that can't be rendered, is the message's."""
-    if reason in set(Reason):
-        return MEANINGS[Reason(reason)].fault
-    return Fault.MESSAGE if reason else Fault.UNKNOWN
 
 
 def _rate(
@@ -139,6 +184,32 @@ def _rate(
     return Chart(
         key, title, numbers.period, lines, "percent", empty=empty, summary=summary,
         thresholds=thresholds, top=top,
+    )  # fmt: skip
+
+
+def _times(
+    key: str,
+    title: str,
+    numbers: Numbers,
+    which: Which,
+    *,
+    empty: str,
+    thresholds: Thresholds = (),
+) -> Chart:
+    now, before = numbers.took(which)
+    lines = [
+        Line("Median", [one.percentile(50) for one in now]),
+        Line("95th percentile", [one.percentile(95) for one in now]),
+        Line(f"Median, {BEFORE[0].lower()}{BEFORE[1:]}", [one.percentile(50) for one in before], is_before=True),
+    ]  # fmt: skip
+    whole = sum(now, Histogram())
+    summary = (
+        f"Median {said(whole.percentile(50), 'seconds')}, 95 % within {said(whole.percentile(95), 'seconds')},"
+        f" of {whole.total:,}"
+    )
+    return Chart(
+        key, title, numbers.period, lines, "seconds", empty=empty, summary=summary, thresholds=thresholds,
+        is_log=True,
     )  # fmt: skip
 
 

@@ -1,13 +1,15 @@
 """Puts together what every page of numbers shows: its tiles, its charts, and what changed beside them."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
+from mailops.lib.templatetags.times import duration
 from mailops.reports.charting import axis
 from mailops.reports.charts import CHARTS, draw
 from mailops.reports.gathering import Numbers, gather
 from mailops.reports.marks import beside
-from mailops.reports.models import Figure
+from mailops.reports.objectives import objective_of
 from mailops.reports.periods import Period
 from mailops.reports.threshold_lines import limits_of
 from mailops.reports.tiles import tiles
@@ -15,8 +17,11 @@ from mailops.reports.tiles import tiles
 
 def numbers_of(choices: Mapping[str, Any], period: Period, *, reason: str = "") -> Numbers:
     """Count the mail of `choices`, columns of a count with their values."""
-    figures = Figure.objects.filter(**choices)
-    return gather(figures, period, reason=reason, limits=limits_of(choices))
+    limits = limits_of(choices)
+    if (stream := choices.get("stream_id")) and (promised := objective_of(stream)):
+        words = f"{promised.percent.normalize():f} % within {duration(promised.seconds)}"
+        limits = replace(limits, to_accept=((promised.seconds, words, "bad"),))
+    return gather(choices, period, reason=reason, limits=limits)
 
 
 def compose(

@@ -5,13 +5,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from typing import Any
 
 from django.db.models import F, Func, IntegerField, Value
 
-from mailops.outbox.models import EventKind
+from mailops.outbox.models import CountKey, EventKind
+from mailops.reports.counting import figures
+from mailops.reports.latencies import Histogram, Which
 from mailops.reports.models import FigureQuerySet
 from mailops.reports.outcomes import KINDS, REFUSALS, Limits, Outcome
 from mailops.reports.periods import Period
+from mailops.reports.relating import related
+from mailops.reports.sampling import Waiting, queue_samples
 
 WITH_REASON = {*REFUSALS, EventKind.DEFERRED}
 ByReason = Mapping[str, list[int]]
@@ -26,10 +31,18 @@ class Numbers:
     refusals: ByReason = field(default_factory=dict)  # bounced and failed, by step
     deferrals: ByReason = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
+    times: Mapping[Which, list[Histogram]] = field(default_factory=dict)  # of both periods, by step
+    queue: list[Waiting] = field(default_factory=list)  # of the streams concerned; none by provider
 
     @property
     def steps(self) -> tuple[datetime, ...]:
         return self.period.edges[:-1]
+
+    def took(self, which: Which) -> tuple[list[Histogram], list[Histogram]]:
+        """Return how long it took in each step, and in those of the period before."""
+        size = len(self.steps)
+        found = self.times.get(which) or [Histogram()] * (2 * size)
+        return found[size:], found[:size]
 
     @cached_property
     def total(self) -> Outcome:
@@ -41,17 +54,19 @@ class Numbers:
 
 
 def gather(
-    figures: FigureQuerySet, period: Period, *, reason: str = "", limits: Limits | None = None
+    choices: Mapping[str, Any], period: Period, *, reason: str = "", limits: Limits | None = None
 ) -> Numbers:
-    """Count what became of the mail of `period`, and of the one before, in one query.
+    """Count what became of the mail of `period`, and of the one before, in as many queries whatever is asked.
+
+    `choices` are columns of a count with their values.
 
     With a `reason` only bounces, failures and deferrals of that reason are told; rates still speak of all mail.
     """
     edges = (*period.previous.edges, *period.edges[1:])
-    whole = Period(edges[0], edges[-1], period.zone)
-    chosen = figures.events(*KINDS).of_cohorts(whole).annotate(at=_step("cohort_at", edges))
+    counted = figures(choices, edges).of_cohorts(Period(edges[0], edges[-1], period.zone))
+    stepwise = counted.annotate(at=_step("cohort_at", edges))
     found: dict[int, Kinds] = defaultdict(lambda: defaultdict(lambda: defaultdict(int)))
-    for at, kind, why, n in chosen.summed("at", "kind", "reason"):
+    for at, kind, why, n in stepwise.events(*KINDS).summed("at", "kind", "reason"):
         found[at - 1][kind][why] += n
     size = len(period.edges) - 1
     outcomes = [_outcome(found.get(at, {}), reason) for at in range(2 * size)]
@@ -63,7 +78,30 @@ def gather(
         refusals=_by_reason(steps, REFUSALS, reason),
         deferrals=_by_reason(steps, (EventKind.DEFERRED,), reason),
         limits=limits or Limits(),
+        times=_times(stepwise, 2 * size),
+        queue=_queue(choices, period),
     )
+
+
+def _times(stepwise: FigureQuerySet, size: int) -> dict[Which, list[Histogram]]:
+    measures = [CountKey.Measure(which.value) for which in Which]
+    slots: dict[str, dict[int, list[tuple[str, int]]]] = defaultdict(lambda: defaultdict(list))
+    for at, measure, slot, n in stepwise.filter(measure__in=measures).summed("at", "measure", "kind"):  # fmt: skip
+        slots[measure][at - 1].append((slot, n))
+    return {
+        which: [Histogram.of(slots[which.value].get(at, [])) for at in range(size)]
+        for which in Which
+        if which.value in slots
+    }
+
+
+def _queue(choices: Mapping[str, Any], period: Period) -> list[Waiting]:
+    """Return what waited in the streams that `choices` concern; a queue is a stream's."""
+    chosen = related(choices)
+    if choices.get("mailbox_provider"):
+        return []
+    streams = list(chosen.streams.values_list("pk", flat=True)) if chosen else None
+    return [waiting for _, waiting in queue_samples(period, streams)]
 
 
 def _step(column: str, edges: Iterable[datetime]) -> Func:

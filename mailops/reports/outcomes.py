@@ -36,6 +36,7 @@ class Limits:
 
     bounces: Thresholds = BOUNCE_THRESHOLDS
     complaints: Thresholds = COMPLAINT_THRESHOLDS
+    to_accept: Thresholds = ()  # in seconds: what a stream promises
 
 
 @dataclass(frozen=True)

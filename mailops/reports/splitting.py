@@ -1,6 +1,7 @@
 """Splits outcomes by domain, stream, transport, campaign or mailbox provider, and bounces by reason."""
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,8 +10,8 @@ from mailops.content.models import TemplateVersion
 from mailops.domains.models import Domain
 from mailops.lib.mailbox_providers import name_of
 from mailops.lib.templatetags.words import reason_sentence, reason_word
+from mailops.reports.counting import figures
 from mailops.reports.gathering import Numbers
-from mailops.reports.models import FigureQuerySet
 from mailops.reports.outcomes import KINDS, Outcome
 from mailops.reports.periods import Period
 from mailops.transports.models import Stream, Transport
@@ -37,10 +38,11 @@ class Share:
     dimension: str
 
 
-def split(figures: FigureQuerySet, period: Period, dimension: str) -> list[Share]:
+def split(choices: Mapping[str, Any], period: Period, dimension: str) -> list[Share]:
     """Return the largest shares and what the others sum to."""
     found: dict[Any, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-    for value, kind, n in figures.events(*KINDS).of_cohorts(period).summed(dimension, "kind"):
+    counted = figures(choices, (period.start, period.end), by=dimension).of_cohorts(period)
+    for value, kind, n in counted.events(*KINDS).summed(dimension, "kind"):
         found[value][kind] += n
     outcomes = sorted(
         ((value, Outcome.of(kinds)) for value, kinds in found.items()),

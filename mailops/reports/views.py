@@ -12,11 +12,11 @@ from django.utils import timezone
 from mailops.accounts.permissions import Act, needs
 from mailops.lib.csv_export import stream_csv
 from mailops.lib.htmx import render_page
+from mailops.lib.templatetags.navigation import resolve
 from mailops.reports.charts import SHORT, draw
 from mailops.reports.composing import compose, numbers_of
 from mailops.reports.forms import DIMENSIONS, ReportForm
 from mailops.reports.gathering import Numbers
-from mailops.reports.models import Figure
 from mailops.reports.outcomes import Outcome
 from mailops.reports.periods import HOUR, QUARTER, Period, last_days
 from mailops.reports.splitting import Share, reasons, split
@@ -43,6 +43,9 @@ def report(request: HttpRequest, /, **column_and_value: Any) -> HttpResponse:
         "shares": _shares(form, period),
         "reasons": [(why, form.query(reason=why.reason)) for why in reasons(numbers)],
         "dimension": dict(DIMENSIONS)[form.cleaned_data["by"]],
+        "signatures_url": resolve("signatures:list"),
+        "signatures_panel_url": resolve("signatures:panel"),
+        "handed_on": form.export_query(chart="", by="", step="", version=""),
         "earlier": form.narrowed(period.previous.start, period.start),
         "later": form.narrowed(period.next_.start, period.next_.end)
         if period.end <= timezone.now()
@@ -87,7 +90,7 @@ def export_split(request: HttpRequest) -> HttpResponseBase:
     form = ReportForm(request.GET)
     if not form.is_valid():
         return render_page(request, "reports/reports.html", {"form": form}, status=422)
-    shares = split(Figure.objects.filter(**form.filters), form.period(), form.dimension)
+    shares = split(form.filters, form.period(), form.dimension)
     rows: Iterator[list[Any]] = ([share.label, *_cells(share.outcome)] for share in shares)
     return stream_csv("report-split.csv", [form.cleaned_data["by"], *COLUMNS], rows)
 
@@ -120,7 +123,7 @@ def _openings(form: ReportForm, period: Period) -> list[str]:
 
 def _shares(form: ReportForm, period: Period) -> list[tuple[Share, str]]:
     """Return the split, each with the address that shows it alone."""
-    shares = split(Figure.objects.filter(**form.filters), period, form.dimension)
+    shares = split(form.filters, period, form.dimension)
     return [(share, _alone(form, share)) for share in shares]
 
 

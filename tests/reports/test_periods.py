@@ -7,7 +7,6 @@ import pytest
 
 from mailops.outbox.models import Tally
 from mailops.reports.gathering import gather
-from mailops.reports.models import Figure
 from mailops.reports.periods import from_to, last_days, last_hours
 
 BERLIN, KATHMANDU = ZoneInfo("Europe/Berlin"), ZoneInfo("Asia/Kathmandu")
@@ -57,12 +56,12 @@ class TestSeries:
             accept(period.start - timedelta(minutes=15), 100)
             accept(period.end, 100)
             around = from_to(day - timedelta(days=1), day + timedelta(days=1), zone)
-            numbers = gather(Figure.objects.all(), around)
+            numbers = gather({}, around)
             assert [outcome.accepted for outcome in numbers.now] == [100, 2, 100]
 
     def test_keeps_both_hours_apart_when_clocks_go_back(self):
         now = datetime(2026, 10, 25, 5, 30, tzinfo=UTC)
         accept(datetime(2026, 10, 25, 0, 30, tzinfo=UTC))  # 02:30 summer time
         accept(datetime(2026, 10, 25, 1, 30, tzinfo=UTC))  # 02:30 winter time
-        numbers = gather(Figure.objects.all(), last_hours(now, 24, BERLIN))
+        numbers = gather({}, last_hours(now, 24, BERLIN))
         assert [outcome.accepted for outcome in numbers.now if outcome.accepted] == [1, 1]

@@ -8,11 +8,12 @@ from django.urls import reverse
 from django.utils import timezone
 
 from mailops.incidents.models import SubjectKind, Threshold
-from mailops.protocol.classification import Fault
+from mailops.outbox.slots import slot_of
 from mailops.reports.charting import BEFORE, Chart, Line
-from mailops.reports.charts import CHARTS, draw, fault_of
+from mailops.reports.charts import CHARTS, draw
 from mailops.reports.composing import numbers_of
-from mailops.reports.periods import Step, between, fitting_step, hour_of, last_days
+from mailops.reports.models import Objective, QueueSample
+from mailops.reports.periods import Step, between, fitting_step, hour_of, last_days, quarter_of
 from tests.factories import make_campaign, make_domain, make_stream, make_transport
 from tests.reports.test_pages import count
 
@@ -73,7 +74,7 @@ class TestEach:
                 count("accepted", 5, days_ago=day, stream_id=stream.pk, mailbox_provider=f"p{n}")
                 count("bounced", 1, days_ago=day, stream_id=stream.pk, reason=f"r{n}")
         client = logged_in(viewer)
-        with django_assert_max_num_queries(17):
+        with django_assert_max_num_queries(21):
             client.get(reverse("reports:stream", args=[stream.pk]))
 
     def test_of_a_campaign_begins_with_its_launch(self, logged_in, viewer):
@@ -156,9 +157,36 @@ class TestCharts:
         assert len(lines) == 1 + 7 * 8
         assert sum(",1,1235,0.081," in line for line in lines) == 1
 
-    def test_say_whose_fault_a_reason_of_ours_is(self):
-        assert fault_of("internal_error") == Fault.MESSAGE
-        assert fault_of("") == Fault.UNKNOWN
+    def test_tell_how_long_it_took_and_what_was_promised(self):
+        stream = make_stream()
+        Objective.objects.create(stream=stream, seconds=60)
+        for seconds, n in ((2, 90), (600, 10)):
+            count(str(slot_of(seconds * 1000)), n, measure="accept", stream_id=stream.pk)
+        count(str(slot_of(3000)), 5, measure="accept", stream_id=stream.pk, days_ago=7)
+        chart = self.charts(stream_id=stream.pk)["time_to_accept"]
+        median, longest, before = (line.values[-1] for line in chart.lines)
+        assert (round(median), round(longest, -2), round(before)) == (2, 600, 3)
+        assert chart.thresholds == ((60, "99 % within 1 min", "bad"),)
+        assert "of 100" in chart.summary
+
+    def test_tell_what_waits_in_the_streams_concerned(self):
+        stream, other = make_stream(), make_stream()
+        for one, depth, age in ((stream, 7, 90), (other, 5, 3000)):
+            QueueSample.objects.create(
+                bucket_at=quarter_of(timezone.now()), stream_id=one.pk, samples=2, depth_sum=depth,
+                depth_max=depth, held_max=1, age_sum=age, age_max=age,
+            )  # fmt: skip
+        for choices, depth, age in (
+            ({}, 12, 3000),
+            ({"stream_id": stream.pk}, 7, 90),
+            ({"domain_id": other.domain_id}, 5, 3000),
+            ({"transport_id": stream.routes.get().transport_id}, 7, 90),
+        ):
+            charts = self.charts(**choices)
+            assert charts["queue_depth"].lines[0].values[-1] == depth
+            assert charts["queue_age"].lines[0].values[-1] == age
+            assert charts["queue_age"].lines[0].values[0] is None
+        assert self.charts(mailbox_provider="gmail")["queue_depth"].is_empty
 
 
 class TestTimes:

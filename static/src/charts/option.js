@@ -55,7 +55,7 @@ function drawnSeries(one, n, data, colors) {
 
 // Times lie between a millisecond and days; shares of what should be whole are looked at from the top.
 function scale(data) {
-  if (data.unit === "seconds") return { type: "log" };
+  if (data.log) return { type: "log" };
   if (data.top) return { type: "value", max: data.top, min: ({ min }) => (Number.isFinite(min) ? Math.max(0, Math.floor((min - 1) / 5) * 5) : 0) };
   return { type: "value", min: 0, max: ceiling(data), minInterval: data.unit === "count" ? 1 : 0 };
 }
