@@ -1,7 +1,9 @@
 """Puts together what every page of numbers shows: its tiles, its charts, and what changed beside them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 from mailops.lib.templatetags.times import duration
@@ -36,3 +38,8 @@ def compose(
         "changes": [(change, "") for change in found.changes],
         "period": numbers.period,
     }
+
+
+def openings(period: Period, address: Callable[[datetime, datetime], str]) -> list[str]:
+    """Return where each step of the charts leads: to the numbers of its own time."""
+    return [address(*times) for times in pairwise(period.edges)]

@@ -33,7 +33,6 @@ CAMPAIGNS = 200  # offered, the newest
 HOURS = {"1h": 1, "6h": 6, "24h": 24}
 DAYS = {"7d": 7, "14d": 14, "30d": 30, "90d": 90, "365d": 365}
 WHOLE = "all"  # of a campaign
-AFTERWARDS = timedelta(days=3)  # bounces and complaints still come for a campaign that has left
 RANGES = [
     ("1h", "1 hour"),
     ("6h", "6 hours"),
@@ -123,7 +122,7 @@ class ReportForm(forms.Form):
     def __init__(self, data: Any, subject: Subject | None = None) -> None:
         self.subject = subject
         given = {name: value for name, value in data.items() if value}
-        default_range = WHOLE if self._campaign_start else DEFAULT_RANGE
+        default_range = WHOLE if self._has_lifetime else DEFAULT_RANGE
         super().__init__({"range": default_range, "by": self._default_dimension, **given})
         self.given = given
         _offer(self.fields["domain"], Domain.objects.order_by("name"))
@@ -148,9 +147,8 @@ class ReportForm(forms.Form):
         return "stream" if is_provider else DEFAULT_DIMENSION
 
     @property
-    def _campaign_start(self) -> datetime | None:
-        start: datetime | None = getattr(self.subject and self.subject.row, "started_at", None)
-        return start
+    def _has_lifetime(self) -> bool:
+        return bool(self.subject and self.subject.lifetime(timezone.now()))
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
@@ -201,19 +199,15 @@ class ReportForm(forms.Form):
             return between(self._start(since), self._end(self.cleaned_data.get("until")), zone, step)  # fmt: skip
         chosen = self.cleaned_data["range"]
         if chosen == WHOLE:
-            return self._whole_campaign(now, zone, step)
+            return between(*self._lifetime(now), zone, step)
         if hours := HOURS.get(chosen):
             return between(now - timedelta(hours=hours), now, zone, step)
         days = last_days(now, DAYS[chosen], zone)
         return Period(days.start, days.end, zone, step or fitting_step(days.start, days.end))
 
-    def _whole_campaign(self, now: datetime, zone: tzinfo, step: Step | None) -> Period:
-        """Return the time from the campaign's launch until what comes back later has come."""
-        start = self._campaign_start or now - timedelta(days=14)
-        finished = getattr(self.subject and self.subject.row, "finished_at", None)
-        end = min(now, finished + AFTERWARDS) if finished else now
-        end = max(end, start + timedelta(hours=1))
-        return between(max(start, end - LONGEST), end, zone, step)
+    def _lifetime(self, now: datetime) -> tuple[datetime, datetime]:
+        start, end = (self.subject and self.subject.lifetime(now)) or (now - timedelta(days=14), now)  # fmt: skip
+        return max(start, end - LONGEST), end
 
     @property
     def filters(self) -> dict[str, Any]:
@@ -245,7 +239,7 @@ class ReportForm(forms.Form):
     @property
     def ranges(self) -> list[tuple[str, str, bool]]:
         """Return the ready-made ranges: words, query string, and whether it is this one."""
-        offered = [(WHOLE, "Whole campaign"), *RANGES] if self._campaign_start else RANGES
+        offered = [(WHOLE, "Whole campaign"), *RANGES] if self._has_lifetime else RANGES
         now = "" if self.given.get("since") else self["range"].value()
         return [
             (words, self.query(range=value, since="", until="", step=""), value == now)
@@ -294,6 +288,11 @@ def moments(start: datetime, end: datetime) -> dict[str, str]:
         name: timezone.localtime(at).isoformat(timespec="minutes")
         for name, at in (("since", start), ("until", end))
     }
+
+
+def at_times(start: datetime, end: datetime) -> str:
+    """Return the query string of a report of this time, of nothing else."""
+    return f"?{urlencode(moments(start, end))}"
 
 
 def _offer(

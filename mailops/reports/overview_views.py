@@ -5,6 +5,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
+from django.urls import reverse
 from django.utils import timezone
 
 from mailops.accounts.permissions import Act, needs
@@ -16,7 +17,8 @@ from mailops.reports.attention import COUNTED, matters
 from mailops.reports.balance import balance, pace
 from mailops.reports.beginning import steps
 from mailops.reports.charts import SHORT
-from mailops.reports.composing import compose, numbers_of
+from mailops.reports.composing import compose, numbers_of, openings
+from mailops.reports.forms import at_times
 from mailops.reports.periods import Step, last_days
 
 STOP_POLLING = 286
@@ -29,11 +31,14 @@ LATE = timedelta(minutes=1)  # due for longer is told: what is due just now is a
 @needs(Act.SEE)
 def overview(request: HttpRequest) -> HttpResponse:
     period = last_days(timezone.now(), DAYS, timezone.get_current_timezone(), STEP)
+    composed = compose(numbers_of({}, period), {}, SHORT)
+    reports = reverse("reports:reports")
+    composed["axis"]["opens"] = openings(period, lambda *times: reports + at_times(*times))
     return render_page(
         request,
         "reports/overview.html",
         {
-            **compose(numbers_of({}, period), {}, SHORT),
+            **composed,
             "matters": matters(),
             "steps": steps(),
             "days": DAYS,

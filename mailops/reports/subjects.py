@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import Model, QuerySet
@@ -14,6 +15,8 @@ from mailops.domains.models import Domain
 from mailops.lib.mailbox_providers import name_of
 from mailops.lib.templatetags.navigation import resolve
 from mailops.transports.models import Stream, Transport
+
+AFTERWARDS = timedelta(days=3)  # bounces and complaints still come for a campaign that has left
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,15 @@ class Subject:
     @property
     def list_url(self) -> str:
         return resolve(self.sort.list_page)
+
+    def lifetime(self, now: datetime) -> tuple[datetime, datetime] | None:
+        """Return when a campaign was launched, and until when what comes back later has come; None for all else."""
+        start: datetime | None = getattr(self.row, "started_at", None)
+        if start is None:
+            return None
+        finished: datetime | None = getattr(self.row, "finished_at", None)
+        end = min(now, finished + AFTERWARDS) if finished else now
+        return start, max(end, start + timedelta(hours=1))
 
     @property
     def is_paused(self) -> bool:

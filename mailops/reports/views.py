@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import pairwise
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
@@ -14,13 +13,13 @@ from mailops.lib.csv_export import stream_csv
 from mailops.lib.htmx import render_page
 from mailops.lib.templatetags.navigation import resolve
 from mailops.reports.charts import SHORT, draw
-from mailops.reports.composing import compose, numbers_of
-from mailops.reports.forms import DIMENSIONS, ReportForm
+from mailops.reports.composing import compose, numbers_of, openings
+from mailops.reports.forms import DIMENSIONS, ReportForm, at_times
 from mailops.reports.gathering import Numbers
 from mailops.reports.outcomes import Outcome
-from mailops.reports.periods import HOUR, QUARTER, Period, last_days
+from mailops.reports.periods import HOUR, QUARTER, Period, Step, between, last_days
 from mailops.reports.splitting import Share, reasons, split
-from mailops.reports.subjects import find_subject, page_of
+from mailops.reports.subjects import Subject, find_subject, page_of
 
 COLUMNS = (
     "accepted", "delivered", "bounced", "returned", "complained", "unsubscribed", "deferred", "failed",
@@ -58,12 +57,10 @@ def report(request: HttpRequest, /, **column_and_value: Any) -> HttpResponse:
 def panel(request: HttpRequest, /, **column_and_value: Any) -> HttpResponse:
     """Show the numbers of the last days on the page of the thing itself."""
     subject = find_subject(column_and_value)
-    period = last_days(timezone.now(), PANEL_DAYS, timezone.get_current_timezone())
-    context = {
-        "subject": subject,
-        "days": PANEL_DAYS,
-        **compose(numbers_of(subject.choices, period), subject.choices, SHORT),
-    }
+    period = _lately(subject)
+    composed = compose(numbers_of(subject.choices, period), subject.choices, SHORT)
+    composed["axis"]["opens"] = openings(period, lambda *times: subject.url + at_times(*times))
+    context = {"subject": subject, **composed}
     return render_page(request, "reports/panel.html", context, fragment="numbers")
 
 
@@ -95,6 +92,14 @@ def export_split(request: HttpRequest) -> HttpResponseBase:
     return stream_csv("report-split.csv", [form.cleaned_data["by"], *COLUMNS], rows)
 
 
+def _lately(subject: Subject) -> Period:
+    """Return the whole time of a campaign, the last days of all else."""
+    now, zone = timezone.now(), timezone.get_current_timezone()
+    if lifetime := subject.lifetime(now):
+        return between(*lifetime, zone)
+    return last_days(now, PANEL_DAYS, zone, Step.THREE_HOURS)
+
+
 def _numbers(form: ReportForm) -> Numbers:
     return numbers_of(form.filters, form.period(), reason=form.chosen_reason)
 
@@ -106,19 +111,13 @@ def _linked(form: ReportForm, context: dict[str, Any]) -> dict[str, Any]:
         replace(chart, csv_url=reverse("reports:export") + form.export_query(chart=chart.key))
         for chart in context["charts"]
     ]
-    context["axis"]["opens"] = _openings(form, period)
+    is_finest = period.step == QUARTER and len(period.edges) == 2
+    context["axis"]["opens"] = [] if is_finest else openings(period, form.narrowed)
     context["changes"] = [
         (change, form.narrowed(change.at - HOUR.length, change.at + 2 * HOUR.length))
         for change, _ in context["changes"]
     ]
     return context
-
-
-def _openings(form: ReportForm, period: Period) -> list[str]:
-    """Return where each step leads: to the same page of that time alone."""
-    if period.step == QUARTER and len(period.edges) == 2:
-        return []
-    return [form.narrowed(*times) for times in pairwise(period.edges)]
 
 
 def _shares(form: ReportForm, period: Period) -> list[tuple[Share, str]]:

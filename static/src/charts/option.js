@@ -49,7 +49,7 @@ function drawnSeries(one, n, data, colors) {
   const isLonely = drawn.filter(([, value]) => value != null).length < 3 || drawn.some(([, value], at) => value != null && drawn[at - 1]?.[1] == null && drawn[at + 1]?.[1] == null);
   return {
     name: one.name, type: "line", data: drawn, showSymbol: isLonely, symbolSize: 5, symbol: "circle", connectNulls: false,
-    lineStyle: { color, width: 2 }, itemStyle: { color }, areaStyle: n === 0 && !data.top ? { color, opacity: 0.1 } : undefined, emphasis: { disabled: true },
+    lineStyle: { color, width: 2 }, itemStyle: { color }, areaStyle: n === 0 && data.unit !== "seconds" && !data.top ? { color, opacity: 0.1 } : undefined, emphasis: { disabled: true },
   };
 }
 
