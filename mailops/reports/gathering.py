@@ -10,13 +10,13 @@ from typing import Any
 from django.db.models import F, Func, IntegerField, Value
 
 from mailops.outbox.models import CountKey, EventKind
-from mailops.reports.counting import figures
 from mailops.reports.latencies import Histogram, Which
 from mailops.reports.models import FigureQuerySet
 from mailops.reports.outcomes import KINDS, REFUSALS, Limits, Outcome
 from mailops.reports.periods import Period
 from mailops.reports.relating import related
 from mailops.reports.sampling import Waiting, queue_samples
+from mailops.reports.sources import figures
 
 WITH_REASON = {*REFUSALS, EventKind.DEFERRED}
 ByReason = Mapping[str, list[int]]

@@ -10,10 +10,10 @@ from mailops.content.models import TemplateVersion
 from mailops.domains.models import Domain
 from mailops.lib.mailbox_providers import name_of
 from mailops.lib.templatetags.words import reason_sentence, reason_word
-from mailops.reports.counting import figures
 from mailops.reports.gathering import Numbers
 from mailops.reports.outcomes import KINDS, Outcome
 from mailops.reports.periods import Period
+from mailops.reports.sources import figures
 from mailops.transports.models import Stream, Transport
 
 TOP = 20
