@@ -16,14 +16,11 @@ import dns.message
 import dns.name
 import dns.query
 import dns.rcode
-import dns.rdata
-import dns.rdatatype
-import dns.rdtypes.ANY.TXT
 import dns.resolver
-import dns.rrset
 from django.conf import settings
 
 from mailops.lib.dns_answers import Answer, Asks, Status
+from mailops.lib.dns_reading import failure_of, read_answer
 from mailops.lib.mailbox_providers import ProviderCache
 from mailops.lib.signed_answers import SignedAnswer, read_signed
 
@@ -80,7 +77,7 @@ class Resolver:
         """Ask for `target`; where a server leaves an alias for us to follow, go on asking."""
         seen = {target}
         while True:
-            answer = self._ask_all(self._question(target, rdtype), _read)
+            answer = self._ask_all(self._question(target, rdtype), read_answer)
             if isinstance(answer, Answer):
                 return answer
             target = answer.target
@@ -130,7 +127,7 @@ class Resolver:
                 return Answer(Status.SERVFAIL, detail=f"{label} is not responsible for that name.")
             if not isinstance(response, dns.message.QueryMessage):
                 return Answer(Status.SERVFAIL, detail=f"{label} answered another kind of question.")
-            return _failure(response, label) or read(response, label)
+            return failure_of(response, label) or read(response, label)
         except dns.exception.Timeout:
             return Answer(
                 Status.TIMEOUT, detail=f"{label} did not answer within {self.query_seconds:g} s."
@@ -156,58 +153,6 @@ class Resolver:
                 udp_sock=udp,
             )
         return response
-
-
-@dataclass(frozen=True)
-class _Alias:
-    """A CNAME whose target the server left to be asked for."""
-
-    target: dns.name.Name
-    status: Status = Status.FOUND
-    is_known: bool = True
-
-
-def _failure(response: dns.message.Message, label: str) -> Answer | None:
-    rcode = response.rcode()
-    if rcode not in {dns.rcode.NOERROR, dns.rcode.NXDOMAIN}:
-        status = Status.REFUSED if rcode == dns.rcode.REFUSED else Status.SERVFAIL
-        return Answer(status, detail=f"{label} answered {dns.rcode.to_text(rcode)}.")
-    return None
-
-
-def _read(response: dns.message.QueryMessage, label: str) -> Answer | _Alias:
-    chain = response.resolve_chaining()
-    if chain.answer is not None:
-        return _found(chain.answer)
-    if response.rcode() == dns.rcode.NXDOMAIN:
-        return Answer(Status.NXDOMAIN, detail=f"{label} answered NXDOMAIN.")
-    if chain.canonical_name != response.question[0].name:
-        return _Alias(chain.canonical_name)
-    return Answer(Status.NODATA, detail=f"{label} answered without such a record.")
-
-
-def _found(records: dns.rrset.RRset) -> Answer:
-    found = [(_text(rdata), len(getattr(rdata, "strings", ()))) for rdata in records]
-    if records.rdtype != dns.rdatatype.PTR:
-        found.sort()  # of many names only the first are looked at, so they keep their order
-    values, pieces = zip(*found, strict=True)
-    return Answer(Status.FOUND, values, pieces=pieces if any(pieces) else ())
-
-
-def _text(rdata: dns.rdata.Rdata) -> str:
-    """Return a record's data as text; the strings of a TXT record are joined (RFC 7208 section 3.3).
-
-    What is neither UTF-8 nor printable is shown by a stand-in outside ASCII, so that it can't pass for text.
-    """
-    if isinstance(rdata, dns.rdtypes.ANY.TXT.TXT):
-        joined = b"".join(rdata.strings).decode("utf-8", "replace")
-        return "".join(c if c.isprintable() else _stand_in(c) for c in joined)
-    text = rdata.to_text()
-    return text if text.endswith(" .") else text.rstrip(".")  # "0 ." is a null MX
-
-
-def _stand_in(letter: str) -> str:
-    return chr(0x2400 + ord(letter)) if letter < " " else "\N{REPLACEMENT CHARACTER}"
 
 
 def parse_nameserver(text: str) -> tuple[str, int]:

@@ -106,6 +106,13 @@ class TestCheckDmarc:
         assert words in verdict.sentence
         assert verdict.fix
 
+    def test_a_record_of_nothing_but_faults_is_told_in_a_few_words(self, publish, check):
+        bad = "; ".join(f"t{n}=1; t{n}=1" for n in range(800))
+        publish(a_example=f"v=DMARC1; p=reject; {RUA}; {bad}")
+        sentence = check()[0].sentence
+        assert "And 788 more." in sentence
+        assert len(sentence) < 2000
+
     def test_no_policy_anywhere(self, dns, check):
         verdict, seen = check()
         assert verdict.status is CheckStatus.ERROR

@@ -1,9 +1,14 @@
 from threading import Event
 
+import dns.flags
+import dns.message
+import dns.rcode
+import dns.rrset
 import pytest
 
 from mailops.lib import nameserver
 from mailops.lib.dns_answers import Answer, Status
+from mailops.lib.dns_reading import failure_of
 from mailops.lib.mailbox_providers import ASKERS, ProviderCache, provider_of, registrable_domain
 from mailops.lib.resolver import Memo, Resolver, parse_nameserver, resolve
 from tests.domains.zones import patient
@@ -250,3 +255,46 @@ def test_the_name_server_takes_another_port_where_one_is_free_for_udp_only(monke
     monkeypatch.setattr(nameserver, "_server", busy_once)
     with nameserver.Nameserver({}) as server:
         assert server.port not in taken
+
+
+class TestFailureOf:
+    """What answers nothing, although it says NOERROR."""
+
+    def response(self, *, answer=(), authority=(), flags=0, rcode="NOERROR"):
+        query = dns.message.make_query("a.example", "TXT")
+        made = dns.message.make_response(query)
+        made.set_rcode(dns.rcode.from_text(rcode))
+        made.flags |= flags
+        made.answer = [dns.rrset.from_text(*of) for of in answer]
+        made.authority = [dns.rrset.from_text(*of) for of in authority]
+        return made
+
+    SOA = ("example.", 60, "IN", "SOA", "ns.example. h.example. 1 2 3 4 5")
+    NS = ("example.", 60, "IN", "NS", "ns.example.")
+
+    @pytest.mark.parametrize(
+        ("parts", "words"),
+        [
+            ({"flags": dns.flags.TC}, "cut its answer short"),
+            ({"answer": [("b.example.", 60, "IN", "TXT", "x")]}, "about another name"),
+            ({"authority": [NS]}, "names other servers"),
+            ({"rcode": "NOTAUTH"}, "NOTAUTH"),
+        ],
+    )
+    def test_says_why(self, parts, words):
+        failure = failure_of(self.response(**parts), "server")
+        assert words in failure.detail
+        assert not failure.is_known
+
+    @pytest.mark.parametrize(
+        "parts",
+        [
+            {},
+            {"authority": [SOA]},
+            {"authority": [NS], "flags": dns.flags.AA},
+            {"authority": [NS], "rcode": "NXDOMAIN"},
+            {"answer": [("a.example.", 60, "IN", "CNAME", "b.example.")], "authority": [NS]},
+        ],
+    )
+    def test_is_none_where_something_is_told(self, parts):
+        assert failure_of(self.response(**parts), "server") is None

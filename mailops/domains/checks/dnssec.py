@@ -104,7 +104,8 @@ class Chain:
         if monotonic() > self._ends_at:
             raise _Silent("Not asked: the time for this check was over.")
         answer = self._asks(name, rdtype)
-        if not answer.is_known:
+        is_refused = self.is_adrift and answer.status is Status.REFUSED  # a name it does not serve
+        if not answer.is_known and not is_refused:
             raise _Silent(f"{rdtype} of {shown(name)}: {answer.detail}")
         return answer
 
@@ -112,13 +113,13 @@ class Chain:
         """Return the anchor's keys; where name servers show nothing of it, there is only what stands below."""
         if self.is_adrift:
             return None
-        answer = self._asks(self.start, "DNSKEY")
-        if answer.status is Status.REFUSED or (answer.is_known and answer.records is None):
-            self.is_adrift = True
+        self.is_adrift = True
+        shown_keys = self._ask(self.start, "DNSKEY").records
+        if shown_keys is None:
             self.lines.append(f"The name servers asked show no key of {shown(self.start)}.")
             return None
-        shown_keys = self._ask(self.start, "DNSKEY").records
-        if shown_keys is None or not shown_keys.signatures:
+        self.is_adrift = False
+        if not shown_keys.signatures:
             raise _Silent("The name servers asked leave out signatures, so they can't be verified.")
         try:
             keys = keys_vouched_for(self.start, usable(self._anchor), shown_keys, self._now)
@@ -132,8 +133,6 @@ class Chain:
     def _step(self, name: dns.name.Name, above: Keys | None) -> Keys | None:
         """Return the keys of the zone that holds `name`, which `above` holds if it is no zone of its own."""
         self.at = name
-        if self.is_adrift and above is None and self._asks(name, "DS").status is Status.REFUSED:
-            return None
         answer = self._ask(name, "DS")
         if answer.records is None:
             return self._without_ds(name, answer, above) if above else None
@@ -175,9 +174,12 @@ def check_dnssec(
     seconds: float = 15,
 ) -> Verdict:
     """Follow the chain of trust from one of `anchors` to what `domain` publishes; `signed` asks without others' validation."""
-    zone = _zone_of(domain, asks)
     name = dns.name.from_text(domain)
     chain = Chain(name, signed, anchors, now=now, seconds=seconds)
+    authority = asks(domain, "SOA")
+    if authority.status is Status.TIMEOUT:
+        return _indeterminate(domain, chain, authority.detail)
+    zone = _zone_of(domain, asks)
     try:
         keys = chain.keys_of(name)
         if keys is None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from mailops.domains.models import SEVERITY, CheckStatus, DnsRecord
 from mailops.lib.dns_answers import Answer
 
+MOST_TOLD = 12  # problems of one check; a record may be made of nothing else
+
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
@@ -79,12 +81,14 @@ def verdict_of(
         return Verdict(
             check=check, status=CheckStatus.OK, sentence=well, rfc=rfc, evidence=tuple(evidence)
         )
-    worst, *others = ranked
+    sentences = list(dict.fromkeys(problem.sentence for problem in ranked))
+    more = len(sentences) - MOST_TOLD
+    fixes = dict.fromkeys(problem.fix for problem in ranked[:MOST_TOLD] if problem.fix)
     return Verdict(
         check=check,
-        status=worst.status,
-        sentence=" ".join([worst.sentence, *(other.sentence for other in others)]),
-        fix=" ".join(problem.fix for problem in ranked if problem.fix),
+        status=ranked[0].status,
+        sentence=" ".join([*sentences[:MOST_TOLD], *([f"And {more} more."] if more > 0 else [])]),
+        fix=" ".join(fixes),
         rfc=rfc,
         evidence=tuple(evidence),
     )
