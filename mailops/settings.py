@@ -515,6 +515,7 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "count-replies": {"task": "mailops.outbox.tasks.count_replies", "schedule": 2.0},
     "unused-files": {"task": "mailops.content.tasks.drop_unused_files", "schedule": 3600.0},
     "continue-settling": {"task": "mailops.outbox.tasks.continue_settling", "schedule": 20.0},
+    "continue-lessons": {"task": "mailops.signatures.tasks.continue_lessons", "schedule": 20.0},
     "old-relay-logs": {"task": "mailops.outbox.tasks.forget_old_relay_logs", "schedule": 3600.0},
     "continue-preflights": {
         "task": "mailops.campaigns.tasks.continue_preflights",

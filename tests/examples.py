@@ -7,6 +7,7 @@ where two apps use the same name for different rows.
 import base64
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
 from django.db.models import Model
 
@@ -21,8 +22,11 @@ from mailops.feedback.archiving import archive
 from mailops.feedback.models import Mailbox, RawFeedback, WebhookEndpoint
 from mailops.incidents.models import Threshold
 from mailops.outbox import tokens
+from mailops.outbox.models import Signature
 from mailops.rollouts.models import MailProbe
 from mailops.rollouts.probing import checklists_of
+from mailops.signatures.models import Lesson
+from mailops.signatures.teaching import Word, teach
 from mailops.transports.models import Credential, OAuthGrant, ProviderLimit, WarmUp
 from tests.addresses import Address
 from tests.factories import (
@@ -101,6 +105,15 @@ def make_mail_probe() -> MailProbe:
     )
 
 
+def make_lesson() -> Lesson:
+    signature = Signature.objects.get(pk=make_refused().signature_id or 0)
+    word = Word(name="Gone", reason="mailbox_disabled")
+    teacher = make_user()
+    return teach(
+        key=uuid4(), signature=signature, word=word, revision=signature.revision, actor=teacher
+    )
+
+
 def make_signing_key() -> SigningKey:
     return make_key(domain=make_domain(), algorithm="ed25519", selector="mo1")
 
@@ -151,6 +164,7 @@ MAKERS: dict[str, Callable[[], Any]] = {
     "settlement_id": make_settlement,
     "resending_id": lambda: make_resending(make_refused()),
     "signature_id": lambda: make_refused().signature_id,
+    "lesson_id": make_lesson,
     "log_id": lambda: make_relay_log(make_doubtful()),
     "feedback_id": make_feedback,
     "feedback:secret": lambda: WebhookEndpoint.objects.create(transport=make_transport()).secret,

@@ -12,7 +12,7 @@ from mailops.domains.signing import CannotSign
 from mailops.outbox.models import EventKind
 from mailops.outbox.recording import Outcome
 from mailops.outbox.taught import understood
-from mailops.protocol.classification import Reason, classify
+from mailops.protocol.classification import OUR_FAULTS, Reason, classify
 from mailops.protocol.reply import Reply
 from mailops.transports.sessions import BodyResult, Offer, Phase, Session, SessionLost
 
@@ -346,5 +346,4 @@ class Conversation:
 
 def _kind_of_refusal(fault: str) -> EventKind:
     """Tell a refusal of the message, or an unknown one, from one that is ours to mend."""
-    ours = {"authentication", "reputation", "setup"}
-    return EventKind.FAILED if fault in ours else EventKind.BOUNCED
+    return EventKind.FAILED if fault in OUR_FAULTS else EventKind.BOUNCED

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from mailops.signatures import views
+from mailops.signatures import teaching_views, views
 
 app_name = "signatures"
 
@@ -12,4 +12,7 @@ urlpatterns = [
     path("panel/", views.signature_panel, name="panel"),
     path("<int:signature_id>/", views.signature_detail, name="detail"),
     path("<int:signature_id>/export/", views.signature_history, name="history"),
+    path("<int:signature_id>/teach/", teaching_views.signature_teach, name="teach"),
+    path("lessons/<int:lesson_id>/", teaching_views.lesson_detail, name="lesson"),
+    path("lessons/<int:lesson_id>/undo/", teaching_views.lesson_undo, name="lesson-undo"),
 ]

@@ -104,6 +104,9 @@ def signature_detail(request: HttpRequest, signature_id: int) -> HttpResponse:
             (one, [(place, form.query(**{one.filter_name: place.value})) for place in one.places])
             for one in splits(found)
         ],
+        "lessons": signature.lessons.select_related("created_by", "signature").order_by(
+            "-revision"
+        )[:NEWEST],
         "newest": messages.select_related("stream", "campaign")[:NEWEST],
         "query": form.query(),
         "ranges": form.ranges,

@@ -58,6 +58,11 @@ class Event(models.Model):
             f"{self.reply_code} {self.reply_text}".strip() if self.reply_code else self.reply_text
         )
 
+    @property
+    def came_too_late(self) -> bool:
+        """Tell whether it was told and not counted; what a person says of an event is not counted either, nor late."""
+        return not self.was_applied and self.kind != EventKind.RECLASSIFIED
+
     class Meta:
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["source", "external_id"], name="event_once")

@@ -8,6 +8,7 @@ its class, and what no sign explains is said to be unexplained.
 from mailops.protocol.classification.deciding import classify, classify_report, reply_in_report
 from mailops.protocol.classification.meanings import (
     MEANINGS,
+    OUR_FAULTS,
     Classification,
     Fault,
     Kind,
@@ -19,6 +20,7 @@ from mailops.protocol.classification.taught import Taught, as_taught, understand
 
 __all__ = [
     "MEANINGS",
+    "OUR_FAULTS",
     "Classification",
     "Fault",
     "Kind",

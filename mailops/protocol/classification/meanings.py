@@ -19,6 +19,10 @@ class Fault(StrEnum):
     UNKNOWN = "unknown"  # the reply doesn't say
 
 
+# What we must mend ourselves: such a refusal is no bounce of the recipient's.
+OUR_FAULTS = frozenset({Fault.AUTHENTICATION, Fault.REPUTATION, Fault.SETUP})
+
+
 class Stops(StrEnum):
     NONE = "none"  # it concerns this message alone
     CAMPAIGN = "campaign"  # every message like it would be refused

@@ -1,0 +1,52 @@
+"""What people taught of replies, and how far the past is understood by it."""
+
+from typing import Any, ClassVar
+
+from django.db import models
+
+from mailops.outbox.models import ChunkedWork
+
+
+class Lesson(ChunkedWork):
+    """What a person said of a signature; understanding its past replies anew is the job."""
+
+    key = models.UUIDField(unique=True)  # made with the preview, so that two presses are one act
+    signature = models.ForeignKey(
+        "outbox.Signature", on_delete=models.CASCADE, related_name="lessons"
+    )
+    revision = models.IntegerField()  # of the signature, which this lesson made
+    before = models.JSONField()  # what was said of it until then: signatures.teaching.Word
+    after = models.JSONField()
+    undoes = models.ForeignKey("self", null=True, on_delete=models.CASCADE, related_name="+")
+    # `cursor` is the id of the last event looked at
+    newest_event = models.BigIntegerField(default=0)  # when it began
+    rechecked_at = models.DateTimeField(
+        null=True
+    )  # what was being recorded while it began was looked at once more
+    planned = models.PositiveBigIntegerField(default=0)  # events
+    looked_at = models.PositiveBigIntegerField(default=0)
+    changed = models.PositiveBigIntegerField(default=0)  # events that mean something else now
+    moved = models.PositiveBigIntegerField(default=0)  # messages of another status now
+    suppressed = models.PositiveBigIntegerField(default=0)  # addresses
+    withdrawn = models.PositiveBigIntegerField(default=0)  # suppressions
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["signature", "revision"], name="lesson_once_a_revision")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.signature}"
+
+    @property
+    def is_newest(self) -> bool:
+        return self.signature.revision == self.revision
+
+    @property
+    def changes(self) -> list[tuple[str, Any, Any]]:
+        """What it changed, each by name, before and after."""
+        return [
+            (name, self.before.get(name, ""), said)
+            for name, said in self.after.items()
+            if said != self.before.get(name, "")
+        ]
