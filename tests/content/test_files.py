@@ -13,6 +13,7 @@ from mailops.content.filing import (
     import_templates,
     read_templates,
 )
+from mailops.content.gates.clients import features
 from mailops.content.models import MailTemplate
 from tests.content.some_files import PDF, png
 
@@ -183,14 +184,35 @@ class TestCommands:
 
     def test_a_table_of_caniemail_takes_the_place_of_ours(self, tmp_path, settings, capsys):
         settings.MAILOPS_HOME = tmp_path
-        no = {"windows": {"2019": "n"}}
-        entry = {"title": "border-radius", "category": "css", "stats": {"outlook": no}}
+
+        def entry(title, category="css", **stats):
+            stats = {name: {**each} for name, each in stats.items()}
+            return {"title": title, "category": category, "url": "/features/x/", "stats": stats}
+
+        data = [
+            entry("border-radius", outlook={"windows": {"2016": "y", "2019": "n #1"}}),
+            entry("left, right", outlook={"outlook-com": {"2023-12": "n"}}),
+            entry("display:flex", gmail={"ios": {"2019-10": "n"}}, outlook={"windows": {}}),
+            entry("`<video>` element", "html", gmail={"ios": {"2019-10": "n"}}),
+            entry("margin", gmail={"ios": {"2019-10": "a #1"}}),
+            entry("calc()", outlook={"windows": {"2013": "n", "2019": "y"}}),
+            entry("HTML5 doctype", "html", gmail={"ios": {"2019-10": "n"}}),
+            entry("BIMI", "others", gmail={"ios": {"2019-10": "n"}}),
+        ]
         file = tmp_path / "data.json"
-        file.write_text(json.dumps({"data": [entry]}))
+        file.write_text(json.dumps({"api_version": "1.0.0", "data": data}))
         call_command("import_client_support", str(file))
-        assert "1 features" in capsys.readouterr().out
+        assert "5 features" in capsys.readouterr().out
+        assert {feature.feature: feature.breaks for feature in features()} == {
+            "border-radius": ("outlook_windows",),
+            "left": ("outlook_new", "outlook_web"),
+            "right": ("outlook_new", "outlook_web"),
+            "display:flex": ("gmail",),
+            "<video>": ("gmail",),
+        }
+        assert "https://www.caniemail.com/features/x/" in features()[0].instead
         file.write_text('{"features": [{"nope": 1}]}')
         with pytest.raises(CommandError):
             call_command("import_client_support", str(file))
         call_command("import_client_support", "--remove")
-        assert "1 features" not in capsys.readouterr().out
+        assert "5 features" not in capsys.readouterr().out

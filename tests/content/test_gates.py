@@ -45,6 +45,15 @@ class TestGates:
             ("<div style='display: grid'>x</div>", "clients.css", "warning"),
             ("<div style='border-radius: 3px'>x</div>", "clients.css", "info"),
             ("<svg></svg>", "clients.tag", "warning"),
+            ("<p style='color: #11223380'>x</p>", "clients.css", "warning"),
+            ("<p style='margin: 2rem'>x</p>", "clients.css", "warning"),
+            (
+                "<style>@container (width > 9px) { p { margin: 0 } }</style>",
+                "clients.css",
+                "warning",
+            ),
+            ("<style>a:hover { margin: 0 }</style>", "clients.css", "info"),
+            ("<img src='https://a.example/a.heic' alt='' width='1'>", "clients.css", "warning"),
         ],
     )
     def test_find_it_in_its_line(self, inside, rule, severity):
@@ -62,6 +71,7 @@ class TestGates:
             "<table role='presentation'><tr><td>x</td></tr></table>",
             "<p style='color: #333333; background: white'>Clear words</p>",
             "<!--[if mso]><table style='display: grid'><![endif]-->",
+            "<p style='color: #112233' title='rem: 3 rem; @layer, a:hover'>outline: 3; gap: 4; rem: min(3) max-height: 5</p>",
         ],
     )
     def test_leave_sound_things_alone(self, inside):
