@@ -19,6 +19,7 @@ from mailops.transports.models import Stream, Transport
 TOP = 20
 REASONS = 12
 OTHERS, NONE = "Others", "None"
+UNNAMED = "Providers without a name"  # each a company's own server; the counts hold them together
 _NAMED: dict[str, Any] = {
     "domain_id": Domain,
     "stream_id": Stream,
@@ -59,7 +60,7 @@ def split(choices: Mapping[str, Any], period: Period, dimension: str) -> list[Sh
 
 def _labels(dimension: str, values: list[Any]) -> dict[Any, str]:
     if dimension == "mailbox_provider":
-        return {value: name_of(value) for value in values}
+        return {value: name_of(value) if value else UNNAMED for value in values}
     rows = _NAMED[dimension].objects.all()
     if dimension == "version_id":
         rows = rows.select_related("template")

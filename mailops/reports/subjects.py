@@ -16,8 +16,6 @@ from mailops.lib.mailbox_providers import name_of
 from mailops.lib.templatetags.navigation import resolve
 from mailops.transports.models import Stream, Transport
 
-AFTERWARDS = timedelta(days=3)  # bounces and complaints still come for a campaign that has left
-
 
 @dataclass(frozen=True)
 class Sort:
@@ -80,13 +78,15 @@ class Subject:
         return resolve(self.sort.list_page)
 
     def lifetime(self, now: datetime) -> tuple[datetime, datetime] | None:
-        """Return when a campaign was launched, and until when what comes back later has come; None for all else."""
+        """Return when a campaign was launched and when its last mail left; None for all else.
+
+        What comes back later counts for the time at which its mail was sent.
+        """
         start: datetime | None = getattr(self.row, "started_at", None)
         if start is None:
             return None
         finished: datetime | None = getattr(self.row, "finished_at", None)
-        end = min(now, finished + AFTERWARDS) if finished else now
-        return start, max(end, start + timedelta(hours=1))
+        return start, max(finished or now, start + timedelta(hours=1))
 
     @property
     def is_paused(self) -> bool:

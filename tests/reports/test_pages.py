@@ -69,10 +69,10 @@ class TestReports:
 
     def test_sums_all_but_the_largest_twenty(self, logged_in, viewer):
         for n in range(30):
-            count("accepted", 100 - n, mailbox_provider=f"provider{n:02}.example")
+            count("accepted", 100 - n, mailbox_provider=f"provider{n:02}")
         page = logged_in(viewer).get(reverse("reports:reports")).content.decode()
-        assert "provider19.example" in page
-        assert "provider20.example" not in page.split('id="split-title"')[1].split("</table>")[0]
+        assert "provider19" in page
+        assert "provider20" not in page.split('id="split-title"')[1].split("</table>")[0]
         assert "Others (10)" in page
 
     @pytest.mark.parametrize("by", ["domain", "stream", "transport", "campaign"])
@@ -148,7 +148,7 @@ class TestReports:
         fold_tallies()
         assert Count.objects.count() == 200
         client = logged_in(viewer)
-        with django_assert_max_num_queries(16):
+        with django_assert_max_num_queries(20):
             client.get(reverse("reports:reports"))
 
 
