@@ -86,6 +86,8 @@ WORDS: dict[str, str] = {
     "signature.reclassify": "Past replies understood anew",
     "signature.teach": "Meaning of replies taught",
     "signature.undo": "Meaning of replies taken back",
+    "objective.set": "Objective set",
+    "objective.remove": "Objective taken back",
     "signing_key.discard": "DKIM key discarded",
     "signing_key.make": "DKIM key made",
     "signing_key.retire": "DKIM key retired",

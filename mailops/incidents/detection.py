@@ -10,6 +10,7 @@ from django.db.models import Max
 from mailops.accounts.models import AuditEntry
 from mailops.campaigns.models import Campaign
 from mailops.incidents import evidence
+from mailops.incidents.burning import burning
 from mailops.incidents.measuring import Rate, rates
 from mailops.incidents.models import (
     Incident,
@@ -70,6 +71,11 @@ def read(threshold: Threshold, now: datetime) -> dict[int, Reading]:
     """Return a reading of each subject that the threshold finds in trouble."""
     if threshold.is_rate:
         return _read_rates(threshold, now)
+    if threshold.measure == Threshold.Measure.BURN:
+        return {
+            one.stream.pk: Reading(one.stream, one.level, one.sentence, one.since)
+            for one in burning(threshold, now)
+        }
     transports = Transport.objects.order_by("id")
     if threshold.measure == Threshold.Measure.FAULT:
         stopped = transports.filter(state="paused", pause_cause=PauseCause.FAULT)

@@ -53,6 +53,7 @@ class Threshold(models.Model):
         COMPLAINTS = "complaints", "Complaint rate"  # complained of all that was accepted
         FAULT = "fault", "Stopped by a fault"  # our log-in, policy or quota; of a transport
         BREAKER = "breaker", "Not reachable"  # the breaker of a transport is open
+        BURN = "burn", "Objective in danger"  # the error budget of a stream burns too fast
 
     measure = models.CharField(max_length=12, choices=Measure.choices)
     subject_kind = models.CharField(max_length=10, choices=SubjectKind.choices)

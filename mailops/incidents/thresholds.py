@@ -46,6 +46,13 @@ DEFAULTS: dict[tuple[Threshold.Measure, SubjectKind], dict[str, Any]] = {
             "A refused log-in, a policy or a quota stops all mail of a transport: no rate is needed to know."
         ),
     },
+    (Threshold.Measure.BURN, SubjectKind.STREAM): {
+        "sample_floor": 20,
+        "why": (
+            "Of streams that promise something. 14.4 times too fast over an hour spends 2 % of the budget of 28 days: "
+            "act; 6 times over six hours spends 5 %: warn. The last quarter hour, or hour, must still be as bad."
+        ),
+    },
     (Threshold.Measure.BREAKER, SubjectKind.TRANSPORT): {
         "why": "Sessions failed one after the other: mail waits until the server can be reached again.",
     },

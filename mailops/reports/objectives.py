@@ -1,8 +1,150 @@
-"""What streams promise, and how much of that is left: error budgets and how fast they burn."""
+"""What streams promise, and how much of that is left: error budgets, and how fast they burn.
 
+What counts is mail that was accepted, and mail that never will be through no fault of its recipient: it failed or
+expired. Refusals of a recipient speak of the recipient. What is overdue and still waits counts as broken at once, else a
+standstill would be seen only when the first mail expires.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from django.db import connection, transaction
+
+from mailops.accounts.auditing import audit
+from mailops.accounts.models import User
+from mailops.outbox.models import EventKind
+from mailops.reports.latencies import Histogram, Which
 from mailops.reports.models import Objective
+from mailops.reports.sources import figures
+from mailops.transports.models import Stream
+
+BUDGET = timedelta(days=28)
+LOOKED_AT = 20_000  # waiting messages of a stream, at most
+QUARTER = timedelta(minutes=15)
+
+
+@dataclass(frozen=True)
+class Score:
+    """How many of how many kept the promise."""
+
+    kept: int
+    whole: int
+    allowed: float  # the share that may break it
+
+    @property
+    def broken(self) -> int:
+        return self.whole - self.kept
+
+    @property
+    def percent(self) -> float | None:
+        return 100 * self.kept / self.whole if self.whole else None
+
+    @property
+    def burn(self) -> float:
+        """How fast the budget goes: at 1 it lasts exactly as long as it is for."""
+        return self.broken / self.whole / self.allowed if self.whole else 0.0
+
+    @property
+    def left(self) -> float:
+        """The share of the budget that is left; negative when more was spent."""
+        return 1 - self.burn
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where an objective stands: over all of its budget, and of late."""
+
+    objective: Objective
+    budget: Score
+    hour: Score
+    six_hours: Score
+
+    @property
+    def tone(self) -> str:
+        if self.budget.left <= 0:
+            return "bad"
+        return "warn" if self.budget.left < 0.25 or self.hour.burn > 1 else "ok"
+
+    @property
+    def percent_left(self) -> float:
+        return 100 * max(self.budget.left, 0)
 
 
 def objective_of(stream_id: int) -> Objective | None:
     """Return what a stream promises, or None where it promises nothing."""
-    return Objective.objects.filter(pk=stream_id).first()
+    return Objective.objects.select_related("stream").filter(pk=stream_id).first()
+
+
+def standing(objective: Objective, now: datetime) -> Standing:
+    """Return how much of the objective's budget is left, and how fast it burns."""
+    overdue = count_overdue(objective)
+    scores = [
+        score(objective, now - span, now, overdue=overdue)
+        for span in (BUDGET, timedelta(hours=1), timedelta(hours=6))
+    ]
+    return Standing(objective, *scores)
+
+
+def score(objective: Objective, since: datetime, until: datetime, *, overdue: int = 0) -> Score:
+    """Return how many of the stream's messages kept the promise, in the quarter hours that the span lies in."""
+    edges = (_quarter(since), _quarter(until) + QUARTER)
+    found = figures({"stream_id": objective.stream_id}, edges)
+    slots = found.filter(measure=Which.ACCEPT.value).summed("kind")
+    took = Histogram.of(slots)
+    lost = found.events(EventKind.FAILED, EventKind.EXPIRED).by_kind()
+    return Score(
+        kept=took.within(objective.seconds),
+        whole=took.total + sum(lost.values()) + overdue,
+        allowed=float(1 - objective.percent / 100),
+    )
+
+
+def count_overdue(objective: Objective) -> int:
+    """Return how many of the stream's waiting messages are owed for longer than it promises, of a bounded number."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT count(*) FILTER (WHERE owed_at < clock_timestamp() - make_interval(secs => %s))
+              FROM (SELECT e.owed_at FROM outbox_queueentry e LEFT JOIN campaigns_campaign c ON c.id = e.campaign_id
+                     WHERE e.stream_id = %s AND NOT e.is_held AND (c.id IS NULL OR c.state = 'running') LIMIT %s) waiting
+            """,
+            [objective.seconds, objective.stream_id, LOOKED_AT],
+        )
+        (overdue,) = cursor.fetchone()
+    return int(overdue)
+
+
+@transaction.atomic
+def promise(*, stream: Stream, percent: Decimal, seconds: int, actor: User) -> Objective:
+    """Write down what `stream` promises from now on; what was sent before is judged by it too."""
+    before = Objective.objects.select_for_update().filter(pk=stream.pk).first()
+    objective, _ = Objective.objects.update_or_create(
+        stream=stream, defaults={"percent": percent, "seconds": seconds}
+    )
+    objective.refresh_from_db()
+    audit(
+        actor=actor,
+        verb="objective.set",
+        subject=stream,
+        before={"objective": str(before)} if before else {},
+        after={"objective": str(objective)},
+    )
+    return objective
+
+
+@transaction.atomic
+def take_back(*, stream: Stream, actor: User) -> bool:
+    """Let `stream` promise nothing; return whether it did."""
+    objective = Objective.objects.select_for_update().filter(pk=stream.pk).first()
+    if objective is None:
+        return False
+    audit(
+        actor=actor, verb="objective.remove", subject=stream, before={"objective": str(objective)}
+    )
+    objective.delete()
+    return True
+
+
+def _quarter(moment: datetime) -> datetime:
+    return moment.replace(minute=moment.minute // 15 * 15, second=0, microsecond=0)

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from mailops.reports import overview_views, search_views, views
+from mailops.reports import objective_views, overview_views, search_views, views
 
 app_name = "reports"
 
@@ -25,6 +25,17 @@ urlpatterns = [
         "reports/campaigns/<int:campaign_id>/progress/",
         overview_views.campaign_progress,
         name="campaign-progress",
+    ),
+    path("reports/objectives/", objective_views.objectives, name="objectives"),
+    path(
+        "reports/streams/<int:stream_id>/objective/",
+        objective_views.objective_form,
+        name="objective",
+    ),
+    path(
+        "reports/streams/<int:stream_id>/objective/panel/",
+        objective_views.objective_panel,
+        name="objective-panel",
     ),
     path("search/", search_views.search, name="search"),
     path("search.json", search_views.search_json, name="search-json"),
