@@ -53,10 +53,12 @@ def _transports() -> Iterator[Matter]:
         if transport.state == RunState.PAUSED:
             title = f"Transport {transport} is paused"
             sentence, since = transport.pause_sentence, transport.paused_at
+            action = "See why, then resume it"
         else:
             title = f"Transport {transport} can't be reached"
             sentence, since = transport.breaker_sentence, None
-        yield Matter(title, sentence, url, "See why, then resume it", "bad", since)
+            action = "See why, and test it"
+        yield Matter(title, sentence, url, action, "bad", since)
 
 
 def _credentials() -> Iterator[Matter]:

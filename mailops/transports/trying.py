@@ -80,7 +80,7 @@ def try_smtp(session: SmtpSession, diagnosis: Diagnosis, recipient: str) -> None
     try:
         session.open()
     finally:
-        diagnosis.extensions = sorted(session.extensions)
+        _describe_talk(session, diagnosis)
         mechanisms = session.extensions.get("AUTH", "").split()
         diagnosis.auth = {"mechanisms": mechanisms, "is_logged_in": session.is_logged_in}
     _describe(session, diagnosis)
@@ -88,10 +88,17 @@ def try_smtp(session: SmtpSession, diagnosis: Diagnosis, recipient: str) -> None
         _ask(session, diagnosis, recipient)
 
 
+def _describe_talk(session: SmtpSession, diagnosis: Diagnosis) -> None:
+    """Note what was heard before the log-in, even where it ended early."""
+    diagnosis.extensions = sorted(session.extensions)
+    if session.peer:
+        diagnosis.note("connect", f"Connected to {session.peer}.")
+    if session.banner:
+        diagnosis.note("banner", session.banner)
+        diagnosis.note("ehlo", "Offers " + (", ".join(diagnosis.extensions) or "nothing") + ".")
+
+
 def _describe(session: SmtpSession, diagnosis: Diagnosis) -> None:
-    diagnosis.note("connect", f"Connected to {session.peer}.")
-    diagnosis.note("banner", session.banner)
-    diagnosis.note("ehlo", "Offers " + (", ".join(diagnosis.extensions) or "nothing") + ".")
     if session.is_logged_in:
         diagnosis.note("auth", "The log-in was accepted.")
     elif "AUTH" in session.extensions:

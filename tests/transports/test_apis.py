@@ -495,6 +495,6 @@ class TestFacts:
         def page(preset):
             return logged_in(admin).get("/transports/add/", {"preset": preset}).content.decode()
 
-        assert "compare it with what MailerSend" in page("mailersend_api")
+        assert "Compare it with what MailerSend shows" in page("mailersend_api")
         assert "could not confirm" not in page("postmark_api")
         assert "could not compare these settings" in page("getmailer")

@@ -18,7 +18,7 @@ from mailops.transports.providers import Preset, misfits
 _SELECTOR = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.IGNORECASE)
 _HOST = re.compile(r"[A-Za-z0-9:]([A-Za-z0-9.:_-]{0,251}[A-Za-z0-9:])?")
 
-_COMPARE = "mailops could not confirm it: compare it with what {} shows for your domain."
+_COMPARE = "Compare it with what {} shows for your domain: mailops could not confirm it."
 
 
 class SecretField(forms.CharField):
@@ -101,7 +101,9 @@ class TransportForm(forms.ModelForm):  # type: ignore[type-arg]
         self.fields["dkim_selectors"].initial = ", ".join(options.get("dkim_selectors", known))
         for name in ("spf_include", "dkim_selectors"):
             if preset and name in preset.unconfirmed and self.fields[name].initial:
-                self.fields[name].help_text += f" {_COMPARE.format(preset.name)}"
+                self.fields[
+                    name
+                ].help_text += f" {_COMPARE.format(preset.name.removesuffix(' (API)'))}"
         self._endpoint = self.instance.endpoint
         self._active = self.instance.active_credential if self.instance.pk else None
         if self._active is None or self._active.reference:

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 from django.db import connection, models, transaction
-from django.db.models import F, Q
+from django.db.models import Case, F, Q, When
 from django.utils import timezone
 
 from mailops.accounts.auditing import audit
@@ -262,9 +262,12 @@ class CredentialQuerySet(models.QuerySet["Credential"]):
         rows = self.select_related("grant")
         return rows.order_by("-is_active", "-created_at", "-pk")
 
-    def by_urgency(self) -> Self:
-        """Order by what stops mail first: in use and refused, then by expiry, then by transport."""
+    def by_urgency(self, presses: Q) -> Self:
+        """Order by what stops mail first: what `presses`, then whose test failed; by expiry, then by transport."""
+        failed = Q(last_test__is_ok=False)
+        rank = Case(When(presses, then=0), When(failed, then=1), default=2)
         return self.select_related("transport", "grant").order_by(
+            rank,
             F("refused_at").desc(nulls_last=True),
             F("expires_on").asc(nulls_last=True),
             "transport__name",

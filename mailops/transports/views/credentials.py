@@ -20,7 +20,7 @@ from mailops.accounts.permissions import (
 )
 from mailops.lib.csv_export import stream_csv
 from mailops.lib.htmx import render_page
-from mailops.transports.concerns import concerns_of
+from mailops.transports.concerns import concerns_of, likely_pressing
 from mailops.transports.credentials import (
     StillActive,
     add_credential,
@@ -50,7 +50,7 @@ _HEADER = [
 
 
 def _filtered(form: CredentialFilterForm) -> CredentialQuerySet:
-    credentials = Credential.objects.by_urgency()
+    credentials = Credential.objects.by_urgency(likely_pressing(timezone.now()))
     return form.apply(credentials) if form.is_valid() else credentials
 
 
