@@ -33,9 +33,7 @@ def read_signed(response: dns.message.QueryMessage, label: str) -> SignedAnswer:
     """Return what `response`, of the server `label`, says and how it is signed."""
     question = response.question[0]
     asked = response.get_rrset(response.answer, question.name, dns.rdataclass.IN, question.rdtype)
-    alias = response.get_rrset(
-        response.answer, question.name, dns.rdataclass.IN, dns.rdatatype.CNAME
-    )
+    alias = _alias(response)
     if asked:
         return SignedAnswer(Status.FOUND, _signed(asked, response.answer))
     if alias:
@@ -51,6 +49,15 @@ def read_signed(response: dns.message.QueryMessage, label: str) -> SignedAnswer:
         proofs=tuple(proofs),
         detail=f"{label} answered without such a record.",
     )
+
+
+def _alias(response: dns.message.QueryMessage) -> dns.rrset.RRset | None:
+    """Return the CNAME at the name or, where it was made from a DNAME above, that: it alone is signed (RFC 6672)."""
+    name = response.question[0].name
+    for rrset in response.answer:
+        if rrset.rdtype == dns.rdatatype.DNAME and name.is_subdomain(rrset.name):
+            return rrset
+    return response.get_rrset(response.answer, name, dns.rdataclass.IN, dns.rdatatype.CNAME)
 
 
 def _signed(records: dns.rrset.RRset, section: list[dns.rrset.RRset]) -> SignedSet:

@@ -5,6 +5,7 @@ import time
 from io import StringIO
 
 import dns.dnssec
+import dns.message
 import dns.name
 import dns.rdata
 import dns.rdatatype
@@ -14,6 +15,7 @@ from django.core.management import call_command
 
 from mailops.domains.checks.dnssec import check_dnssec, read_anchors
 from mailops.lib.resolver import Memo, Resolver
+from mailops.lib.signed_answers import read_signed
 from tests.lib.signed_zones import NOW, WEEK, SignedNameserver, SignedZone
 
 RECORDS = {
@@ -177,6 +179,15 @@ class TestBogus:
                 rdataset.add(signature)
         self.expect(check(zones), "an algorithm that is not known")
 
+    def test_a_providers_zone_that_an_alias_leads_to_is_its_to_mend(self, zones):
+        zones.zones[dns.name.from_text("provider.test")] = provider = SignedZone(
+            "provider.test", {"s2.provider.test.": {"TXT": ['"v=DKIM1; p="']}}
+        )
+        assert check(zones.sign()).status == "ok"
+        provider.until = NOW - 60
+        provider.since = NOW - WEEK
+        self.expect(check(zones.sign()), "DNSKEY of provider.test expired", "operator of provider")
+
     def test_a_denial_that_nothing_proves(self, zones):
         zones["a.test"].is_signed = False
         zones.sign().is_plain = True
@@ -185,6 +196,16 @@ class TestBogus:
     def test_above_the_domain_is_its_operators_to_mend(self, zones):
         zones["test"].vouched = [zones["test"].ds()[:-4] + "0000"]
         self.expect(check(zones.sign()), "none of the 1 keys", "operator of test")
+
+
+class TestReadSigned:
+    def test_a_dname_stands_for_the_alias_that_was_made_from_it(self):
+        response = dns.message.make_response(dns.message.make_query("s1.old.a.test", "TXT"))
+        response.answer = [
+            dns.rrset.from_text("old.a.test.", 60, "IN", "DNAME", "a.test."),
+            dns.rrset.from_text("s1.old.a.test.", 60, "IN", "CNAME", "s1.a.test."),
+        ]
+        assert str(read_signed(response, "server").alias) == "DNAME of old.a.test"
 
 
 class TestIndeterminate:

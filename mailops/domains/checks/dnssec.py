@@ -7,6 +7,7 @@ import dns.name
 import dns.rdata
 import dns.rdataclass
 import dns.rdatatype
+import dns.rdtypes.ANY.CNAME
 
 from mailops.domains.checks.verdict import Problem, Verdict, verdict_of
 from mailops.domains.models import CheckStatus
@@ -26,7 +27,9 @@ from mailops.protocol.dnssec import (
     why_no_ds,
 )
 
+CNAME = dns.rdtypes.ANY.CNAME.CNAME
 RFC = "RFC 4035"
+MAX_ALIASES = 4  # followed; keys are often kept by the provider who signs
 
 AsksSigned = Callable[[dns.name.Name, str], SignedAnswer]
 Anchors = dict[dns.name.Name, list[DS]]
@@ -82,13 +85,18 @@ class Chain:
 
     def verify(self, name: dns.name.Name, rdtype: str) -> None:
         """Look whether what stands at `name`, if anything does, is signed as it must be; raise Bogus or _Silent."""
-        keys = self.keys_of(name)
-        if keys is None:
-            return
-        self.at = keys.zone
-        answer = self._ask(name, rdtype)
-        if found := answer.records or answer.alias:
-            self._note(found, keys)
+        for _ in range(MAX_ALIASES):
+            keys = self.keys_of(name)
+            if keys is None:
+                return
+            self.at = keys.zone
+            answer = self._ask(name, rdtype)
+            if found := answer.records or answer.alias:
+                self._note(found, keys)
+            target = _target(answer.alias, name)
+            if target is None or not target.is_subdomain(self.start):
+                return
+            name = target
 
     def shows_keys(self, zone: dns.name.Name) -> bool:
         """Tell whether `zone` has keys, whoever vouches for them; raise _Silent."""
@@ -161,6 +169,14 @@ class Chain:
             f"{shown(above.zone)} delegates {shown(name)} without a DS, and signs that."
         )
         return None
+
+
+def _target(alias: SignedSet | None, name: dns.name.Name) -> dns.name.Name | None:
+    """Return where a CNAME at `name` leads."""
+    if alias is None or alias.name != name:
+        return None
+    record = alias.records[0]
+    return record.target if isinstance(record, CNAME) else None
 
 
 def check_dnssec(
@@ -236,11 +252,9 @@ def _unsigned(zone: str, chain: Chain) -> Verdict:
 
 
 def _bogus(domain: str, zone: str, chain: Chain, problem: Bogus) -> Verdict:
-    broken = chain.at
-    is_above = broken != dns.name.from_text(zone) and dns.name.from_text(zone).is_subdomain(broken)
-    fix = (
-        f"Tell the operator of {shown(broken)}, who alone can mend it." if is_above else problem.fix
-    )
+    is_ours = chain.at.is_subdomain(dns.name.from_text(zone))
+    operator = f"Tell the operator of {shown(chain.at)}, who alone can mend it."
+    fix = problem.fix if is_ours else operator
     found = Problem(
         CheckStatus.ERROR,
         f"DNSSEC of {domain} does not hold: {problem}. Receivers that validate see none of its records.",
