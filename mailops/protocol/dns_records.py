@@ -15,19 +15,19 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 def read_tags(text: str) -> tuple[list[tuple[str, str]], list[str]]:
     """Return a `tag=value; tag=value` list in order, and what couldn't be read (RFC 6376 section 3.2)."""
-    tags: list[tuple[str, str]] = []
-    problems: list[str] = []
+    tags: dict[str, str] = {}
+    problems: dict[str, None] = {}  # each once
     for piece in (piece.strip() for piece in text.split(";")):
         name, equals, value = piece.partition("=")
         if not piece:
             continue
         if not equals or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name.strip()):
-            problems.append(f"“{piece[:60]}” is not a tag")
-        elif name.strip() in dict(tags):
-            problems.append(f"the tag {name.strip()} stands more than once")
+            problems[f"“{piece[:60]}” is not a tag"] = None
+        elif name.strip() in tags:
+            problems[f"the tag {name.strip()} stands more than once"] = None
         else:
-            tags.append((name.strip(), value.strip()))
-    return tags, problems
+            tags[name.strip()] = value.strip()
+    return list(tags.items()), list(problems)
 
 
 # DKIM keys, RFC 6376 section 3.6.1, RFC 8463 for Ed25519
