@@ -113,6 +113,25 @@ def find_mistakes(source: str) -> list[Mistake]:
     return list(_mistakes(masked, [tag.count("\n") for tag in tags]))
 
 
+def element_at(source: str, at: int) -> str:
+    """Return the innermost element that is open at `at`; empty outside of all, and "<" within a tag."""
+    before = source[:at]
+    inside: list[str] = []
+    end = 0
+    for match in _TOKEN.finditer(before):
+        end = match.end()
+        name = match[3]
+        if not name or name.lower() in _VOID or match[4].rstrip().endswith("/"):
+            continue
+        if not match[2]:
+            inside.append(name)
+        elif name in inside:
+            del inside[len(inside) - 1 - inside[::-1].index(name) :]
+    if re.search(r"<[a-zA-Z/!][^>]*\Z", before[end:]):
+        return "<"
+    return inside[-1] if inside else ""
+
+
 def _mistakes(masked: str, breaks: list[int]) -> Iterator[Mistake]:
     inside: list[tuple[str, int]] = []  # the open elements, each with its line
     at, line = 0, 1

@@ -19,6 +19,7 @@ const NAMES = {
   "open-layers": "Layers",
   "open-blocks": "Parts",
 };
+const BOX = /<(mj-section|mj-column|mj-text)\b[^<>]*css-class="mailops-part-(\d+)"[^<>]*>[^]*?<\/\1>/g;
 const LIQUID = /\{\{[^]*?\}\}|\{%[^]*?%\}/g;
 
 if (form) open(form.elements.html);
@@ -35,23 +36,34 @@ function open(textarea) {
     pluginsOpts: { [mjml]: { resetDevices: true } },
   });
   const source = textarea.defaultValue;
+  const facts = JSON.parse(document.getElementById("visual-facts").textContent);
+  const told = document.getElementById("visual-told");
+  const tell = (words) => {
+    told.textContent = words;
+    told.hidden = false;
+  };
+  let unread = []; // what it couldn't read: then nothing is saved
   editor.on("load", () => {
     name(editor);
-    editor.setComponents(withoutHead(source));
+    editor.AssetManager.add(Object.keys(facts.pictures));
+    editor.setComponents(withoutHead(facts.source));
+    // What is as it is by default it leaves out, which says something only where the head has other defaults.
+    const idle = source.includes("<mj-attributes") ? new Set() : defaults(editor);
+    unread = left(tokens(withoutHead(facts.source)), tokens(editor.getHtml())).filter((one) => !idle.has(one));
+    if (unread.length) tell(`The visual editor can't express ${shown(unread)}, so it saves nothing here. Edit the source.`);
+    form.dataset.ready = "yes";
   });
-  const told = document.getElementById("visual-told");
   form.addEventListener("submit", (event) => {
-    const made = withHead(editor.getHtml(), source);
+    const body = written(editor.getHtml(), facts);
+    const made = facts.is_fragment ? body.replace(/^<mj-body\b[^>]*>|<\/mj-body\s*>$/g, "") : withHead(body, source);
     const lost = missing(source, made);
-    if (lost.length) {
+    if (lost.length || unread.length) {
       event.preventDefault();
-      told.textContent = `Not saved: the visual editor lost ${lost.slice(0, 3).join(", ")}. Write it into a text again, or edit the source.`;
-      told.hidden = false;
+      if (lost.length) tell(`Not saved: the visual editor lost ${shown(lost)}. Write it into a text again, or edit the source.`);
       return;
     }
     textarea.value = made;
   });
-  form.dataset.ready = "yes";
 }
 
 // The head is left alone: the browser's parser, which GrapesJS reads with, knows no elements that close themselves.
@@ -59,9 +71,16 @@ function withoutHead(source) {
   return source.replace(HEAD, "").replace(SELF_CLOSED, "<$1$2></$1>");
 }
 
-function withHead(made, source) {
+// The body as it stands in the source: with Liquid where boxes are, and pictures by their names.
+function written(made, { parts, pictures }) {
+  let body = made.match(/<mj-body\b[^]*<\/mj-body\s*>/)?.[0] ?? "<mj-body></mj-body>";
+  body = body.replace(BOX, (_box, _element, number) => parts[number]);
+  for (const [address, cid] of Object.entries(pictures)) body = body.replaceAll(`"${address}"`, `"${cid}"`);
+  return body;
+}
+
+function withHead(body, source) {
   const opened = source.match(OPENED)?.[0] ?? "<mjml>";
-  const body = made.match(/<mj-body\b[^]*<\/mj-body\s*>/)?.[0] ?? "<mj-body></mj-body>";
   const head = source.match(HEAD)?.[0] ?? "";
   return `${opened}\n${head}\n${body}\n</mjml>\n`;
 }
@@ -77,15 +96,44 @@ function name(editor) {
 
 // The Liquid tags that stood in the source and don't stand in what was made.
 function missing(before, after) {
+  const body = before.replace(HEAD, "");
+  return left((body.match(LIQUID) ?? []).map(plain), (after.replace(HEAD, "").match(LIQUID) ?? []).map(plain));
+}
+
+// The elements, attributes and words of a source, however they are written.
+function tokens(source) {
+  const found = [];
+  const words = source.replace(/<([a-z][\w-]*)((?:[^<>"']|"[^"]*"|'[^']*')*)>|<\/[^>]*>/gi, (_tag, element, attributes) => {
+    if (!element || element === "mjml") return " ";
+    found.push(`<${element}>`);
+    for (const [, name, value] of attributes.matchAll(/([\w:-]+)\s*=\s*("[^"]*"|'[^']*')/g)) {
+      found.push(`${name}="${plain(value.slice(1, -1)).replace(/\s+|;\s*$/g, "")}"`);
+    }
+    return " ";
+  });
+  return [...found, ...plain(words).split(/\s+/).filter(Boolean)];
+}
+
+function defaults(editor) {
+  const all = editor.Components.getTypes().map(({ model }) => model.prototype.defaults?.["style-default"] ?? {});
+  return new Set(all.flatMap((style) => Object.entries(style).map(([name, value]) => `${name}="${String(value).replace(/\s+/g, "")}"`)));
+}
+
+// What is in `before` more often than in `after`.
+function left(before, after) {
   const counts = new Map();
-  for (const tag of after.match(LIQUID) ?? []) counts.set(plain(tag), (counts.get(plain(tag)) ?? 0) + 1);
-  return (before.match(LIQUID) ?? []).filter((tag) => {
-    const left = counts.get(plain(tag)) ?? 0;
-    counts.set(plain(tag), left - 1);
-    return left < 1;
+  for (const one of after) counts.set(one, (counts.get(one) ?? 0) + 1);
+  return before.filter((one) => {
+    const rest = counts.get(one) ?? 0;
+    counts.set(one, rest - 1);
+    return rest < 1;
   });
 }
 
+function shown(lost) {
+  return lost.slice(0, 3).join(", ");
+}
+
 function plain(tag) {
-  return tag.replaceAll("&quot;", '"').replaceAll("&#39;", "'").replaceAll("&gt;", ">").replaceAll("&lt;", "<").replaceAll("&amp;", "&");
+  return tag.replaceAll("&quot;", '"').replaceAll("&#39;", "'").replaceAll("&#x27;", "'").replaceAll("&gt;", ">").replaceAll("&lt;", "<").replaceAll("&amp;", "&");
 }

@@ -1,41 +1,93 @@
 """The visual editor: what it takes, what it refuses, and that its own policy holds."""
 
+import re
+
 import pytest
 
 from mailops.content.checking import look_over
+from mailops.content.enclosing import add_file
 from mailops.content.models import MailTemplate
 from mailops.content.starters import STARTERS
-from mailops.content.visual_views import why_not
-from tests.browser import assert_clean
+from mailops.content.visual import Inexpressible, open_visually
+from tests.browser import assert_clean, go_on_to
+from tests.content.some_files import png
 from tests.content.test_pages import url
 
 LETTER = STARTERS["mjml"]
 
 
-def template(html=LETTER.html):
-    return MailTemplate(name="Spring", syntax="mjml", draft_html=html)
+FRAME = """<mjml lang="en"><mj-head><mj-attributes><mj-all color="#112233" /></mj-attributes></mj-head>
+<mj-body>
+  <mj-section><mj-column><mj-image src="cid:logo.png" alt="Acme" /></mj-column></mj-section>
+  {{ content }}
+  {% render 'Foot' %}
+</mj-body></mjml>
+"""
+WORDS = "<mj-section><mj-column><mj-text>Dear {{ name }}, <b>hello</b></mj-text></mj-column></mj-section>"
+
+
+def template(html=LETTER.html, **fields):
+    return MailTemplate(name="Spring", syntax="mjml", draft_html=html, **fields)
+
+
+def refusal(html):
+    with pytest.raises(Inexpressible) as error:
+        open_visually(template(html))
+    return str(error.value)
 
 
 def look(source):
     return look_over(subject="x", html=source, text="", sample=LETTER.sample, syntax="mjml")
 
 
+@pytest.mark.django_db
 class TestWhatItTakes:
     def test_is_a_letter_with_values_in_texts_and_addresses(self):
-        assert why_not(template()) == ""
+        draft = template()
+        draft.save()
+        assert open_visually(draft).source == LETTER.html
 
     @pytest.mark.parametrize(
         ("old", "new", "words"),
         [
             ("<mj-column>", "<mj-column>\n{% if a %}", "In line 9 a Liquid tag"),
             ("<mj-column>", "<mj-column><mj-raw><b>x</b></mj-raw>", "raw HTML"),
-            ("<mj-column>", "<mj-column>{% render 'Footer' %}", "blocks"),
-            ("<mj-column>", "<mj-colum>", "errors"),
-            ("</mj-head>", "<mj-attributes></mj-attributes></mj-head>", "defaults"),
+            ("<mj-column>", "<mj-column><mj-table><tr><td>1</td></tr></mj-table>", "a table"),
+            ("<mj-colum", "<mj-colun", "errors"),
         ],
     )
     def test_is_nothing_that_it_would_lose(self, old, new, words):
-        assert words in why_not(template(LETTER.html.replace(old, new, 1)))
+        assert words in refusal(LETTER.html.replace(old, new, 1))
+
+    def test_is_nothing_but_mjml_made_of_sections(self):
+        assert "made of sections" in refusal("<mj-text>Hello</mj-text>")
+        with pytest.raises(Inexpressible, match="written in MJML"):
+            open_visually(MailTemplate(name="x", draft_html="<p>"))
+
+    def test_leaves_the_head_alone_and_says_so(self):
+        draft = template(
+            LETTER.html.replace("</mj-head>", "<!-- x --><mj-attributes></mj-attributes></mj-head>")
+        )
+        draft.save()
+        (note,) = open_visually(draft).notes
+        assert "mj-attributes" in note
+
+    def test_shows_a_layouts_content_and_blocks_as_boxes(self):
+        draft = template(FRAME, kind="layout")
+        draft.save()
+        opened = open_visually(draft)
+        assert opened.parts == ["{{ content }}", "{% render 'Foot' %}"]
+        assert "{" not in opened.source
+        assert opened.source.count("css-class") == 2
+        assert "left alone" in opened.notes[0]
+
+    def test_leaves_liquid_in_texts_as_text(self):
+        draft = template(WORDS.replace("{{ name }}", "{% render 'Name' %}"))
+        draft.save()
+        opened = open_visually(draft)
+        assert opened.is_fragment
+        assert opened.parts == []
+        assert "{% render 'Name' %}" in opened.source
 
 
 @pytest.mark.broad
@@ -62,3 +114,44 @@ class TestInTheBrowser:
         assert '<a href="{{ unsubscribe_url }}"' in draft.draft_html
         assert draft.draft_revision == 1
         assert_clean(page)
+
+    def test_opens_layouts_and_what_stands_in_them(self, open_page, editor):
+        layout = template(FRAME, kind="layout")
+        layout.save()
+        add_file(template=layout, name="logo.png", content=png(40, 30), actor=None)
+        page = open_page(url("visual", layout), editor)
+        canvas = page.frame_locator("#visual-canvas iframe.gjs-frame")
+        canvas.get_by_text("The block “Foot”").wait_for()
+        canvas.get_by_text("The mail's own words go here.").wait_for()
+        picture = canvas.locator("img[alt=Acme]").first
+        assert picture.evaluate("e => e.naturalWidth") == 40
+        page.get_by_role("button", name="Save draft").click()
+        page.wait_for_url("**/edit/")
+        layout.refresh_from_db()
+        assert plain(layout.draft_html) == plain(FRAME)
+        mail = MailTemplate.objects.create(
+            name="Mail", syntax="mjml", draft_html=WORDS, layout=layout
+        )
+        go_on_to(page, url("visual", mail))
+        canvas.get_by_text("Dear").wait_for()
+        assert page.get_by_text("It stands in the layout").is_visible()
+        page.get_by_role("button", name="Save draft").click()
+        page.wait_for_url("**/edit/")
+        mail.refresh_from_db()
+        assert mail.draft_html.strip() == WORDS
+
+    def test_saves_nothing_where_it_could_not_read_all(self, open_page, editor):
+        draft = template(LETTER.html.replace("Write what", "<td>Write</td> what"))
+        draft.save()
+        page = open_page(url("visual", draft), editor)
+        page.get_by_text("The visual editor can't express <td>").wait_for()
+        page.get_by_role("button", name="Save draft").click()
+        assert page.url.endswith("/visual/")
+        draft.refresh_from_db()
+        assert draft.draft_revision == 0
+
+
+def plain(source):
+    """Return a source without what says nothing: space between elements, and how empty ones are closed."""
+    source = re.sub(r"<(mj-[a-z]+)([^<>]*[^/<> ])></\1>", r"<\1\2 />", source)
+    return re.sub(r"(?<=[>}])\s+|\s+(?=[<{])", "", source)
