@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from mailops.content.closing import left_open
 from mailops.content.composing import CONTENT, Composed, Uncomposable, compose, without_blocks
 from mailops.content.files import File
 from mailops.content.gates import problems_of
@@ -139,6 +140,10 @@ def look_over(
         rendered = compiled.render(sample_data(sample if filled_with is None else filled_with))
     except RenderError as error:
         return Look([_problem(error)], [], None, composed.html, composed.parts)
+    if opened := left_open(rendered.html):
+        sentence = f"Rendered, “{opened[0]}” is opened and not closed."
+        problem = Problem(sentence, is_error=True, part="html")
+        return Look([problem], [], None, composed.html, composed.parts)
     names = names_used(compiled.subject, compiled.html, compiled.text)
     page = Page(
         rendered=rendered,

@@ -5,10 +5,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from mailops.content.child import CompileFault
+from mailops.content.closing import left_open
 from mailops.content.files import File, Reference, merged, of_part, resolve
 from mailops.content.hardening import harden
 from mailops.content.inlining import inline_styles
 from mailops.content.limits import MAX_SOURCE
+from mailops.content.masking import MASKED, mask
 from mailops.content.mjml import Mistake, WrongSource, compile_mjml, find_mistakes
 from mailops.content.models import MailTemplate, Syntax, TemplateVersion
 
@@ -102,6 +104,8 @@ def compose(
     composed.shown, composed.missing = own.used, own.missing
     if not html.strip():
         return composed
+    if opened := _left_open(page.text):
+        raise Uncomposable([_at_home(opened, page)])
     try:
         compiled = compile_mjml(page.text) if syntax == Syntax.MJML else inline_styles(page.text)
     except WrongSource as error:
@@ -112,6 +116,18 @@ def compose(
     composed.html = harden(compiled)
     composed.doubts = [_at_home(doubt, page) for doubt in doubts]
     return composed
+
+
+def _left_open(source: str) -> Mistake | None:
+    masked, tags = mask(source)
+    opened = left_open(masked)
+    if opened is None:
+        return None
+    what, at = opened
+    before = masked[:at]
+    inside = sum(tag.count("\n") for tag in tags[: len(MASKED.findall(before))])
+    line = before.count("\n") + inside + 1
+    return Mistake(f"“{what}” is opened here and not closed.", line)
 
 
 def _at_home(mistake: Mistake, page: _Page) -> Mistake:

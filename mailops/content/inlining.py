@@ -9,6 +9,7 @@ import re
 from functools import lru_cache
 
 from mailops.content.child import CompileFault, ask_child
+from mailops.content.closing import left_open, stretches
 from mailops.content.masking import mask, unmask
 
 MAX_UNCLOSED = 4_000  # elements; parsing them takes quadratic time
@@ -20,8 +21,10 @@ _START = re.compile(
 _STYLE_ATTRIBUTE = re.compile(
     r"(?<![\w-])style\s*=\s*(\"[^\"]*\"|'[^']*'|[^\s\"'>]+)", re.IGNORECASE
 )
-_STYLE_ELEMENT = re.compile(r"(<style\b[^>]*>)(.*?)(</style\s*>)", re.DOTALL | re.IGNORECASE)
+_STYLE_OPENS = re.compile(r"<style\b[^<>]*>", re.IGNORECASE)
+_STYLE_CLOSES = re.compile(r"</style\s*>", re.IGNORECASE)
 _NUMBERED = re.compile(rf"<[a-zA-Z](?:[^<>\"']|\"[^\"]*\"|'[^']*')*?\s{_NAME}=\"(\d+)\"[^<>]*>")
+_BRACE = re.compile(r"[{}]")
 _UNSTYLED = frozenset({"html", "head", "meta", "link", "base", "title", "style", "script"})
 
 
@@ -32,11 +35,13 @@ def inline_styles(html: str, *, css: str = "", only_given: bool = False) -> str:
     masked, tags = mask(html)
     if masked.count("<") - 2 * masked.count("</") - 2 * masked.count("<!--") > MAX_UNCLOSED:
         raise CompileFault("More elements are left open than any mail has.")
+    if opened := left_open(masked):
+        raise CompileFault(f"“{opened[0]}” is opened and not closed.")
     numbered = _numbered(masked)
     inlined = ask_child("inline given" if only_given else "inline", numbered, css=css)
     styled = _styled(masked, _styles(inlined))
     if not only_given:
-        styled = _STYLE_ELEMENT.sub(lambda m: m[1] + _media_wins(m[2]) + m[3], styled)
+        styled = _with_media(styled)
     if sorted(tags) != sorted(_tags_in(styled, tags)):
         raise CompileFault("The styles could not be inlined around the Liquid tags.")
     return unmask(styled, tags)
@@ -98,14 +103,25 @@ def _bare(style: str) -> str:
     return re.sub(r"\s*([:;,])\s*", r"\1", style.strip("\"'").strip()).rstrip(";").lower()
 
 
+def _with_media(html: str) -> str:
+    parts, at = [], 0
+    for opening, closing in stretches(html, _STYLE_OPENS, _STYLE_CLOSES):
+        css = html[opening.end() : closing.start()]
+        parts += [html[at : opening.end()], _media_wins(css), closing[0]]
+        at = closing.end()
+    return "".join([*parts, html[at:]])
+
+
 def _media_wins(css: str) -> str:
     """Make what stands inside @media important: inlined declarations would win over it."""
     parts: list[str] = []
     at = 0
-    for media in re.finditer(r"@media\b[^{}]*\{", css):
-        end = _closing(css, media.end())
-        if media.start() < at or end < 0:
+    for media in re.finditer(r"@media\b[^{}@]*\{", css):
+        if media.start() < at:
             continue
+        end = closing_brace(css, media.end())
+        if end < 0:
+            break
         block = css[media.end() : end]
         parts += [
             css[at : media.end()],
@@ -124,10 +140,11 @@ def _important(rules: str) -> str:
     )
 
 
-def _closing(css: str, at: int) -> int:
+def closing_brace(css: str, at: int) -> int:
+    """Return where the block ends that begins at `at`; -1 where it doesn't."""
     depth = 1
-    for brace in re.finditer(r"[{}]", css[at:]):
+    for brace in _BRACE.finditer(css, at):
         depth += 1 if brace[0] == "{" else -1
         if depth == 0:
-            return at + brace.start()
+            return brace.start()
     return -1

@@ -36,7 +36,7 @@ def derive_text(html: str) -> str:
     """Return a Liquid source of plain text that says what the Liquid source `html` says."""
     masked, tags = mask(html)
     if masked.count("<") - 2 * masked.count("</") - 2 * masked.count("<!--") > MAX_UNCLOSED:
-        masked = re.sub(r"<[^>]*>", " ", masked)
+        masked = re.sub(r"<[^<>]*>", " ", masked)
     # Begun in the body, so that tags before the doctype and in the head keep their places.
     body = LexborHTMLParser(f"<body>{masked}").body
     words = "".join(_words(body, 0)) if body else ""

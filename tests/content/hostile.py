@@ -59,9 +59,38 @@ MARKUP = {
     "a refresh": "<meta http-equiv=refresh content='0;url=https://evil.example'>",
     "another charset": "<meta charset=utf-7>+ADw-script+AD4-",
 }
+
+
+def again(words):
+    """Repeat `words` until they are nearly as long as a source may be."""
+    return words * (250_000 // len(words))
+
+
+# What a pattern that looks for an end would search to the end of the source, again and again.
+OPEN = {
+    "comments without end": again("<!--"),
+    "comments without end beside a style": "<style>p{color:red}</style>" + again("<!--"),
+    "conditions without end": again("<!--[if"),
+    "conditions that never say what": "<p>x</p>" + again("@media "),
+    "dark conditions without end": f"<style>{again('@media prefers-color-scheme ')}</style>",
+    "conditions in conditions": f"<style>{'@media x{' * 20_000}{'}' * 20_000}</style>",
+    "schemes without end": again("color-scheme:"),
+    "colons before a unit": f"<style>p{{{again(':')} vw rem}}</style>",
+    "tags without end": again("<a "),
+    "quotes without end": again("<a '</a '"),
+    "styles without end in comments": again("<!-- <style> -->"),
+    "styles that end wrongly": again("<style></style x "),
+    "angles": again("<"),
+    "a picture again and again": again("<img src='/a.png'>"),
+    "comments that a loop opens": "{% for i in (1..10000) %}<!-- {% endfor %}",
+    "styles that a loop opens": "{% for i in (1..9000) %}<style><!--{% endfor %}",
+    "a date as wide as can be": '{{ "now" | date: "%99999999d" }}',
+    "a table of one column": f"{{% tablerow i in (1..10000) cols:1 %}}{'x' * 999}{{% endtablerow %}}",
+}
 MJML = {
     "wrappers without end": f"<mjml><mj-body>{DEEP}",
     "wrappers in wrappers": f"<mjml><mj-body>{DEEP}{DEEP.replace('<', '</')}</mj-body></mjml>",
+    "comments without end in MJML": "<mjml><mj-body>" + again("<!--"),
     "an included file": "<mjml><mj-body><mj-include path='/etc/passwd' /></mj-body></mjml>",
 }
 STYLED = {
@@ -100,7 +129,9 @@ def main():
     from mailops.content.checking import look_over
 
     said = {}
-    sources = {name: {"html": html} for name, html in {**LIQUID, **MARKUP, **STYLED}.items()}
+    sources = {
+        name: {"html": html} for name, html in {**LIQUID, **MARKUP, **STYLED, **OPEN}.items()
+    }
     sources |= {name: {"html": html, "syntax": "mjml"} for name, html in MJML.items()}
     for name, source in sources.items():
         start = time.process_time()

@@ -32,8 +32,8 @@ class TestHostileTemplates:
         assert all(sentence.endswith(".") for sentence in errors)
         assert seconds < 5
 
-    @pytest.mark.parametrize("name", hostile.STYLED)
-    def test_end_where_styles_are_inlined(self, outcome, name):
+    @pytest.mark.parametrize("name", [*hostile.STYLED, *hostile.OPEN])
+    def test_end_where_patterns_look_for_an_end(self, outcome, name):
         errors, seconds, is_rendered = outcome["said"][name]
         assert errors or is_rendered
         assert seconds < 5

@@ -1,10 +1,14 @@
 """What is asked of a mail before it may be published: each gate finds problems in one rendered mail."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from mailops.content.gates import accessibility, clients, colors, links, mail
 from mailops.content.gates.finding import Problem
 from mailops.content.gates.page import Page
+
+MAX_OF_ONE_RULE = 20
 
 GATES: dict[str, str] = {
     "liquid": "Liquid and MJML",
@@ -27,5 +31,18 @@ _FINDERS: list[Callable[[Page], Iterator[Problem]]] = [
 
 
 def problems_of(page: Page) -> list[Problem]:
-    """Return what all gates find in `page`, errors first, then by line."""
-    return [problem for find in _FINDERS for problem in find(page)]
+    """Return what all gates find in `page`; of what is found again and again, the first ones and how many there are."""
+    return list(_first([problem for find in _FINDERS for problem in find(page)]))
+
+
+def _first(problems: list[Problem]) -> Iterator[Problem]:
+    counts = Counter(problem.rule for problem in problems)
+    told: Counter[str] = Counter()
+    for problem in problems:
+        told[problem.rule] += 1
+        left = counts[problem.rule] - MAX_OF_ONE_RULE
+        if told[problem.rule] < MAX_OF_ONE_RULE or left <= 0:
+            yield problem
+        elif told[problem.rule] == MAX_OF_ONE_RULE:
+            sentence = f"{problem.sentence} This is found {left:,} times more."
+            yield replace(problem, sentence=sentence)

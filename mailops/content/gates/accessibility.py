@@ -50,7 +50,7 @@ def _tables(page: Page) -> Iterator[Problem]:
     for table in page.tagged("table"):
         if table.get("role") or _holds_data(table):
             continue
-        line = page.line_matching(r"<table(?![^>]*\brole\s*=)")
+        line = page.line_matching(r"<table(?![^<>]{0,2000}\brole\s{0,9}=)")
         sentence = "A table for layout doesn't say that it is one."
         yield found("accessibility.table", sentence, line=line)
         return

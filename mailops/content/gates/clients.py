@@ -14,6 +14,7 @@ from typing import Any
 
 from django.conf import settings
 
+from mailops.content.closing import stretches
 from mailops.content.gates.finding import Problem, found
 from mailops.content.gates.page import Page
 from mailops.content.lines import line_at
@@ -31,11 +32,12 @@ CLIENTS = {
 IMPORTED = "client_support.json"  # in MAILOPS_HOME
 _UNITS = frozenset({"vw", "vh", "vmin", "vmax", "rem"})
 _OURS = Path(__file__).with_name("client_support.json")
-_STYLES = re.compile(
-    r"(?<=style)\s*=\s*(?:\"[^\"]*\"|'[^']*')|(?<=<style)\b[^>]*>.*?</style|(?<=<mj-style)\b[^>]*>.*?</mj-style",
-    re.DOTALL | re.IGNORECASE,
+_STYLE_ATTRIBUTE = re.compile(r"(?<=style)\s{0,9}=\s{0,9}(?:\"[^\"]*\"|'[^']*')", re.IGNORECASE)
+_STYLE_ELEMENT = (
+    re.compile(r"<(?:mj-)?style\b[^<>]*>", re.IGNORECASE),
+    re.compile(r"</(?:mj-)?style\s*>", re.IGNORECASE),
 )
-_MSO = re.compile(r"<!--\[if.*?<!\[endif\]-->", re.DOTALL)
+_CONDITION = (re.compile(r"<!--\[if"), re.compile(r"<!\[endif\]-->"))
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class Feature:
 
 
 def find(page: Page) -> Iterator[Problem]:
-    html = _MSO.sub("", page.rendered.html).lower()
+    html = _without_conditions(page.rendered.html).lower()
     css, source_css = _css_of(html), _css_of(page.source)
     for feature in features():
         used, source = (css, source_css) if feature.is_css else (html, page.source)
@@ -77,12 +79,24 @@ def find(page: Page) -> Iterator[Problem]:
 
 def _css_of(html: str) -> str:
     """Return `html` with nothing left of it but its styles, each at its place: elsewhere "gap: 3" is just words."""
+    spans = [match.span() for match in _STYLE_ATTRIBUTE.finditer(html)]
+    spans += [(one.end(), two.start()) for one, two in stretches(html, *_STYLE_ELEMENT)]
     parts: list[str] = []
     at = 0
-    for style in _STYLES.finditer(html):
-        parts += [_blank(html[at : style.start()]), style[0]]
-        at = style.end()
+    for start, end in sorted(spans):
+        if start >= at:
+            parts += [_blank(html[at:start]), html[start:end]]
+            at = end
     return "".join([*parts, _blank(html[at:])])
+
+
+def _without_conditions(html: str) -> str:
+    """Leave out what only Outlook on Windows reads."""
+    parts, at = [], 0
+    for opening, closing in stretches(html, *_CONDITION):
+        parts.append(html[at : opening.start()])
+        at = closing.end()
+    return "".join([*parts, html[at:]])
 
 
 def _blank(text: str) -> str:
@@ -126,17 +140,17 @@ def _pattern(feature: str) -> re.Pattern[str]:
     if feature.startswith("<"):
         expression = rf"<{name}\b"
     elif feature.startswith("@"):
-        expression = rf"{name}\b(?=[^;{{}}\"']*\{{)"
+        expression = rf"{name}\b(?=[^;{{}}\"'@]{{0,300}}\{{)"
     elif feature.startswith(":"):
-        expression = rf"(?<=[\w\])*]){name}\b(?=[^;{{}}\"'<>]*\{{)"
+        expression = rf"(?<=[\w\])*]){name}\b(?=[^;{{}}\"'<>]{{0,300}}\{{)"
     elif feature == "#rrggbbaa":
-        expression = r":[^;{}\"'<>]*#[0-9a-f]{8}\b"
+        expression = r":[^:;{}\"'<>]{0,200}#[0-9a-f]{8}\b"
     elif feature.startswith("."):
-        expression = rf"\bsrc=[\"'][^\"'?#]*{name}(?=[\"'?#])"
+        expression = rf"\bsrc=[\"'][^\"'?#]{{0,2000}}{name}(?=[\"'?#])"
     elif feature.endswith("()"):
         expression = rf"(?<=[\s:,(]){name}a?\("
     elif feature in _UNITS:
-        expression = rf":[^;{{}}\"'<>]*\d{name}\b"
+        expression = rf":[^:;{{}}\"'<>]{{0,200}}\d{name}\b"
     elif ":" in feature:
         prop, _, value = feature.partition(":")
         expression = (

@@ -9,7 +9,7 @@ from functools import lru_cache
 from mailops.content.child import CompileFault
 from mailops.content.gates.finding import Problem, found
 from mailops.content.gates.page import Element, Page
-from mailops.content.inlining import inline_styles
+from mailops.content.inlining import closing_brace, inline_styles
 from mailops.content.rendering import Rendered
 
 Color = tuple[float, float, float]
@@ -36,9 +36,11 @@ _NAMED = {
 }
 _HEX = re.compile(r"#([0-9a-f]{6}|[0-9a-f]{3})\b", re.IGNORECASE)
 _RGB = re.compile(r"rgba?\(\s*(\d+)[\s,]+(\d+)[\s,]+(\d+)")
-_ASKS_DARK = re.compile(r"@media[^{]*prefers-color-scheme\s*:\s*dark[^{]*\{", re.IGNORECASE)
+_ASKS_DARK = re.compile(
+    r"@media[^{}@]{0,300}prefers-color-scheme\s{0,9}:\s{0,9}dark[^{}@]{0,300}\{", re.IGNORECASE
+)
 _SUPPORTS_DARK = re.compile(
-    r"color-scheme[\"']?\s*(?:content=[\"']?|:)[^;\"'}>]*dark", re.IGNORECASE
+    r"color-scheme[\"']?\s{0,9}(?:content=[\"']?|:)[^;\"'}>]{0,60}dark", re.IGNORECASE
 )
 _UNSEEN = frozenset({"head", "style", "script", "title", "template", "noscript"})
 
@@ -119,13 +121,13 @@ def _dark_side(page: Page) -> Page | None:
 
 
 def _blocks(html: str) -> Iterator[str]:
-    for match in _ASKS_DARK.finditer(html):
-        depth = 1
-        for brace in re.finditer(r"[{}]", html[match.end() :]):
-            depth += 1 if brace[0] == "{" else -1
-            if depth == 0:
-                yield html[match.end() : match.end() + brace.start()]
-                break
+    at = 0
+    while match := _ASKS_DARK.search(html, at):
+        end = closing_brace(html, match.end())
+        if end < 0:
+            return
+        yield html[match.end() : end]
+        at = end
 
 
 def _poor(
