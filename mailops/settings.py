@@ -482,6 +482,10 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
         "task": "mailops.suppressions.tasks.continue_suppression_imports",
         "schedule": 15.0,
     },
+    "provider-lists": {
+        "task": "mailops.suppressions.tasks.keep_lists_in_step",
+        "schedule": 60.0,
+    },
     "suppression-import-accounts": {
         "task": "mailops.suppressions.tasks.forget_old_accounts",
         "schedule": 3600.0,

@@ -27,7 +27,8 @@ from mailops.rollouts.models import MailProbe
 from mailops.rollouts.probing import checklists_of
 from mailops.signatures.models import Lesson
 from mailops.signatures.teaching import Word, teach
-from mailops.transports.models import Credential, OAuthGrant, ProviderLimit, WarmUp
+from mailops.suppressions.keeping_in_step import begin
+from mailops.transports.models import Credential, OAuthGrant, ProviderLimit, Transport, WarmUp
 from tests.addresses import Address
 from tests.factories import (
     make_audience,
@@ -64,8 +65,9 @@ def make_grant() -> OAuthGrant:
 
 
 def make_mailbox() -> Mailbox:
+    number = Mailbox.objects.count()
     return Mailbox.objects.create(
-        name=f"Bounces {Mailbox.objects.count()}", host="imap.example.com", username="bounces"
+        name=f"Bounces {number}", host="imap.example.com", username=f"bounces{number}"
     )
 
 
@@ -114,6 +116,12 @@ def make_lesson() -> Lesson:
     )
 
 
+def make_synced() -> Transport:
+    transport = make_transport(kind="postmark")
+    begin(transport=transport, actor=None)
+    return transport
+
+
 def make_signing_key() -> SigningKey:
     return make_key(domain=make_domain(), algorithm="ed25519", selector="mo1")
 
@@ -153,6 +161,8 @@ MAKERS: dict[str, Callable[[], Any]] = {
     "campaign_id": make_campaign,
     "suppression_id": make_suppression,
     "suppressions:run_id": make_suppression_import,
+    "suppressions:transport_id": make_synced,
+    "feedback:transport_id": lambda: make_transport(kind="postmark"),
     "inbox_id": lambda: make_captured(MAIL).inbox,
     "captured_id": lambda: make_captured(MAIL),
     "sandbox:message_id": lambda: make_captured(MAIL),

@@ -177,3 +177,58 @@ class ImportedRow(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["run", "outcome", "id"], name="imported_row_by_outcome"),
         ]
+
+
+class ProviderSync(models.Model):
+    """That a provider's own suppression list is kept in step with ours, and how far that is."""
+
+    transport = models.OneToOneField(
+        "transports.Transport", on_delete=models.CASCADE, related_name="+"
+    )
+    list_number = models.SmallIntegerField(default=0)  # of the provider's lists, the one walked now
+    cursor = models.TextField(blank=True)  # the provider's own word for the next page
+    begun_at = models.DateTimeField(null=True)  # the walk under way
+    since = models.DateTimeField(null=True)  # when the last whole walk began; null: everything
+    in_step_at = models.DateTimeField(null=True)  # when the last whole walk ended
+    came = models.BigIntegerField(default=0)  # addresses that the provider knew and we did not
+    went = models.BigIntegerField(
+        default=0
+    )  # taken off the provider's list, since a person took them off ours
+    sentence = models.TextField(blank=True)  # what is wrong and what to do; empty where nothing is
+    detail = models.TextField(blank=True)
+    failures = models.PositiveIntegerField(default=0)  # in a row
+    due_at = models.DateTimeField(db_default=Now())
+    running_until = models.DateTimeField(null=True)  # a process is at it until then
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return f"Suppression list of {self.transport}"
+
+    @property
+    def is_failing(self) -> bool:
+        return bool(self.sentence)
+
+
+class ProviderRemoval(models.Model):
+    """An address that a person took off our list: it leaves the provider's too, and what stood there until then stays off ours."""
+
+    sync = models.ForeignKey(ProviderSync, on_delete=models.CASCADE, related_name="removals")
+    address = models.CharField(max_length=320)
+    address_key = models.CharField(max_length=320)
+    asked_at = models.DateTimeField(db_default=Now())
+    done_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["sync", "address_key"], name="provider_removal_once")
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["sync", "id"],
+                name="provider_removal_waiting",
+                condition=models.Q(done_at=None),
+            )
+        ]  # what is still to be told
+
+    def __str__(self) -> str:
+        return self.address

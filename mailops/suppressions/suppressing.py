@@ -10,6 +10,7 @@ from mailops.accounts.models import User
 from mailops.lib.locks import lock_row
 from mailops.protocol.address import address_key
 from mailops.suppressions.models import Suppression
+from mailops.suppressions.provider_removals import note_removal
 from mailops.transports.models import Stream
 
 
@@ -64,7 +65,8 @@ def suppress(
 def unsuppress(*, suppression: Suppression, reason: str, actor: User | None = None) -> None:
     """Let mail reach the address of `suppression` again, because of `reason`; raises RemovalRefused.
 
-    What a recipient asked for, an unsubscribe or a complaint, only a person takes back.
+    What a recipient asked for, an unsubscribe or a complaint, only a person takes back. Providers whose lists are kept
+    in step with ours are told.
     """
     if not reason.strip():
         raise RemovalRefused("Say why this address may be written to again.")
@@ -82,3 +84,4 @@ def unsuppress(*, suppression: Suppression, reason: str, actor: User | None = No
         reason=reason.strip(),
     )
     suppression.delete()
+    note_removal(address=suppression.address, address_key=suppression.address_key)

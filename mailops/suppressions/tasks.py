@@ -3,10 +3,11 @@
 from time import monotonic
 
 from celery import shared_task
+from django.db.models.functions import Now
 
-from mailops.suppressions import importing
+from mailops.suppressions import importing, keeping_in_step
 from mailops.suppressions.importing import import_chunk
-from mailops.suppressions.models import SuppressionImport
+from mailops.suppressions.models import ProviderSync, SuppressionImport
 
 BUDGET_SECONDS = 6.0  # then the task hands on to a new one, so that none blocks its queue
 
@@ -33,3 +34,17 @@ def continue_suppression_imports() -> None:
 def forget_old_accounts() -> None:
     """Drop the rows of imports that are too old to be asked after."""
     importing.forget_old_accounts()
+
+
+@shared_task
+def keep_lists_in_step() -> None:
+    """Hint that providers' lists are due, one task each: a provider that doesn't answer holds up its own alone."""
+    for sync_id in ProviderSync.objects.filter(due_at__lte=Now()).values_list("pk", flat=True):
+        continue_sync.delay(sync_id)
+
+
+@shared_task
+def continue_sync(sync_id: int) -> None:
+    """Go on with one provider's list for half a minute; hand on while there is more."""
+    if keeping_in_step.run(sync_id):
+        continue_sync.delay(sync_id)

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from mailops.suppressions import views
+from mailops.suppressions import sync_views, views
 
 app_name = "suppressions"
 
@@ -11,6 +11,11 @@ urlpatterns = [
     path("export/", views.suppression_export, name="export"),
     path("add/", views.suppression_add, name="add"),
     path("<int:suppression_id>/remove/", views.suppression_remove, name="remove"),
+    path("providers/", sync_views.sync_list, name="syncs"),
+    path("providers/<int:transport_id>/", sync_views.sync_panel, name="sync"),
+    path("providers/<int:transport_id>/begin/", sync_views.sync_begin, name="sync-begin"),
+    path("providers/<int:transport_id>/now/", sync_views.sync_now, name="sync-now"),
+    path("providers/<int:transport_id>/end/", sync_views.sync_end, name="sync-end"),
     path("imports/", views.import_new, name="imports"),
     path("imports/<int:run_id>/", views.import_detail, name="import"),
     path("imports/<int:run_id>/export/", views.import_export, name="import-export"),

@@ -1,0 +1,192 @@
+"""Keeps providers' suppression lists and ours in step: what is new there comes in, what a person took off ours leaves there."""
+
+import time
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import F, Q
+from django.utils import timezone
+
+from mailops.accounts.auditing import audit
+from mailops.accounts.models import User
+from mailops.lib.storable import storable
+from mailops.protocol.address import InvalidAddress, address_key
+from mailops.suppressions.asking import AskingFailed, Provider
+from mailops.suppressions.models import ProviderSync, Suppression
+from mailops.suppressions.provider_lists import LISTS, Entry, ListOf, ProviderLists, Round
+from mailops.suppressions.suppressing import suppress
+from mailops.transports.kinds.apis import APIS
+from mailops.transports.models import Transport
+from mailops.transports.models.transport import ClockTimestamp
+
+EVERY = timedelta(minutes=15)
+RUN_SECONDS = 30.0
+LEASE = timedelta(seconds=120)  # longer than a run may take
+BACKOFF_MINUTES = (1, 5, 30, 120)
+MOST_REMOVALS = 100  # a run
+
+
+@transaction.atomic
+def begin(*, transport: Transport, actor: User | None) -> ProviderSync:
+    """Keep the provider's list and ours in step from now on; all of it comes in first."""
+    sync, is_new = ProviderSync.objects.get_or_create(transport=transport)
+    if is_new:
+        audit(actor=actor, verb="suppression.sync_begin", subject=transport)
+    return sync
+
+
+@transaction.atomic
+def end(*, sync: ProviderSync, actor: User | None) -> None:
+    """Ask the provider no more; what came from its list stays on ours."""
+    audit(actor=actor, verb="suppression.sync_end", subject=sync.transport)
+    sync.delete()
+
+
+@transaction.atomic
+def ask_again(*, sync: ProviderSync, actor: User | None) -> None:
+    """Let it be asked at once, whatever went wrong before."""
+    ProviderSync.objects.filter(pk=sync.pk).update(due_at=ClockTimestamp())
+    audit(actor=actor, verb="suppression.sync_now", subject=sync.transport)
+
+
+def run(sync_id: int) -> bool:
+    """Go on with one list for half a minute; return whether there is more to do at once."""
+    now = ClockTimestamp()
+    free = Q(running_until=None) | Q(running_until__lte=now)
+    rows = ProviderSync.objects.filter(free, pk=sync_id, due_at__lte=now)
+    if not rows.update(running_until=now + LEASE):
+        return False
+    sync = ProviderSync.objects.select_related("transport").get(pk=sync_id)
+    known = LISTS[sync.transport.kind]
+    try:
+        with Provider(sync.transport, known.right) as provider:
+            is_done = _remove(sync, provider, known) and _walk(sync, provider, known)
+    except AskingFailed as failed:
+        _put_off(sync, failed)
+        return False
+    _rest(sync, is_done=is_done)
+    return not is_done
+
+
+def _walk(sync: ProviderSync, provider: Provider, known: ProviderLists) -> bool:
+    """Take in page after page, each with the place of the next in one transaction; return whether all was seen."""
+    until = time.monotonic() + RUN_SECONDS
+    if sync.begun_at is None:
+        sync.begun_at = timezone.now()
+        sync.save(update_fields=["begun_at"])
+    while sync.list_number < len(known.lists):
+        if time.monotonic() > until:
+            return False
+        _take_page(sync, provider, known.lists[sync.list_number])
+    sync.since, sync.begun_at, sync.list_number, sync.cursor = sync.begun_at, None, 0, ""
+    sync.in_step_at = timezone.now()
+    sync.save(update_fields=["since", "begun_at", "list_number", "cursor", "in_step_at"])
+    return True
+
+
+def _take_page(sync: ProviderSync, provider: Provider, one: ListOf) -> None:
+    round_ = Round(options=sync.transport.options, since=sync.since, today=timezone.now().date())
+    answer = provider.ask(one.ask(round_, sync.cursor))
+    try:
+        page = one.read(answer, sync.cursor)
+        keyed = _keyed(page.entries)
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError, OSError) as error:
+        raise provider.misread(f"{one.name}: {error!r:.200}") from error
+    if page.cursor and page.cursor == sync.cursor:
+        raise provider.misread(f"{one.name}: its next page is the same")
+    with transaction.atomic():
+        came = _take_in(sync, one, keyed)
+        sync.cursor = page.cursor
+        if not page.cursor:
+            sync.list_number += 1
+        sync.save(update_fields=["cursor", "list_number"])
+        ProviderSync.objects.filter(pk=sync.pk).update(came=F("came") + came)
+
+
+def _keyed(entries: Sequence[Entry]) -> dict[str, Entry]:
+    """Return the entries by the keys of their addresses, without those that are no addresses."""
+    keyed: dict[str, Entry] = {}
+    for entry in entries:
+        try:
+            keyed.setdefault(address_key(entry.address, allow_utf8=True), entry)
+        except InvalidAddress:
+            continue
+    return keyed
+
+
+def _take_in(sync: ProviderSync, one: ListOf, keyed: dict[str, Entry]) -> int:
+    """Suppress what is new, for all streams: the provider would refuse it in each; return how many were not known."""
+    entries = Suppression.objects.filter(address_key__in=keyed, stream=None)
+    ours = {entry.address_key: entry for entry in entries}
+    taken_off = dict(
+        sync.removals.filter(address_key__in=keyed).values_list("address_key", "asked_at")
+    )
+    came = 0
+    for key, entry in keyed.items():
+        if _is_taken_back(entry, taken_off.get(key)):
+            continue
+        standing = ours.get(key)
+        if standing is not None and not standing.has_expired and not _is_stronger(entry, standing):
+            continue
+        suppress(
+            address=entry.address,
+            stream=None,
+            reason=entry.reason,
+            evidence_text=_evidence(sync, one, entry),
+        )
+        came += standing is None or standing.has_expired
+    return came
+
+
+def _is_taken_back(entry: Entry, asked_at: datetime | None) -> bool:
+    """Tell whether a person took the address off after the provider had put it on its list."""
+    return asked_at is not None and (entry.since is None or entry.since <= asked_at)
+
+
+def _is_stronger(entry: Entry, standing: Suppression) -> bool:
+    ranks = Suppression.STRENGTH
+    return ranks.index(entry.reason) > ranks.index(Suppression.Reason(standing.reason))
+
+
+def _evidence(sync: ProviderSync, one: ListOf, entry: Entry) -> str:
+    name = APIS[sync.transport.kind].name
+    since = f" since {entry.since:%d %b %Y, %H:%M} UTC" if entry.since else ""
+    words = f": {entry.words}" if entry.words else ""
+    return storable(f"On {name}’s list “{one.name}” ({sync.transport}){since}{words}", 500)
+
+
+def _remove(sync: ProviderSync, provider: Provider, known: ProviderLists) -> bool:
+    """Take off the provider's lists what was taken off ours; return whether that was all."""
+    waiting = sync.removals.filter(done_at=None).order_by("pk")[:MOST_REMOVALS]
+    for removal in waiting:
+        for one in known.lists:
+            provider.ask(one.remove(sync.transport.options, removal.address))
+        asked = sync.removals.filter(pk=removal.pk, asked_at=removal.asked_at)
+        if asked.update(done_at=ClockTimestamp()):
+            ProviderSync.objects.filter(pk=sync.pk).update(went=F("went") + 1)
+    return len(waiting) < MOST_REMOVALS
+
+
+def _rest(sync: ProviderSync, *, is_done: bool) -> None:
+    now = ClockTimestamp()
+    ProviderSync.objects.filter(pk=sync.pk).update(
+        sentence="",
+        detail="",
+        failures=0,
+        running_until=None,
+        due_at=now + EVERY if is_done else now,
+    )
+
+
+def _put_off(sync: ProviderSync, failed: AskingFailed) -> None:
+    """Write down what is wrong; where it stopped it goes on later."""
+    minutes = BACKOFF_MINUTES[min(sync.failures, len(BACKOFF_MINUTES) - 1)]
+    wait = max(failed.wait or timedelta(), timedelta(minutes=minutes))
+    ProviderSync.objects.filter(pk=sync.pk).update(
+        sentence=failed.sentence,
+        detail=failed.detail,
+        failures=F("failures") + 1,
+        running_until=None,
+        due_at=ClockTimestamp() + wait,
+    )

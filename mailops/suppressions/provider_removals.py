@@ -1,0 +1,19 @@
+"""Notes what providers' suppression lists are to be told: a person took an address off ours."""
+
+from django.utils import timezone
+
+from mailops.suppressions.models import ProviderRemoval, ProviderSync, Suppression
+
+
+def note_removal(*, address: str, address_key: str) -> None:
+    """Note that an address may be written to again; where another entry still stops it, providers may stop it too."""
+    if Suppression.objects.active().filter(address_key=address_key).exists():
+        return
+    now = timezone.now()
+    for sync in ProviderSync.objects.all():
+        ProviderRemoval.objects.update_or_create(
+            sync=sync,
+            address_key=address_key,
+            defaults={"address": address, "asked_at": now, "done_at": None},
+        )
+    ProviderSync.objects.filter(sentence="", due_at__gt=now).update(due_at=now)

@@ -1,0 +1,304 @@
+"""Providers' lists and ours are kept in step: what is new there comes, what a person takes off here leaves there."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.utils import timezone
+
+from mailops.accounts.models import AuditEntry
+from mailops.lib.secrets import Secret
+from mailops.suppressions import keeping_in_step, provider_lists
+from mailops.suppressions.keeping_in_step import begin, run
+from mailops.suppressions.models import ProviderRemoval, ProviderSync, Suppression
+from mailops.suppressions.provider_lists import LISTS, NO_LIST
+from mailops.suppressions.suppressing import suppress, unsuppress
+from mailops.suppressions.tasks import continue_sync
+from mailops.transports.credentials import add_credential
+from mailops.transports.kinds.apis import APIS
+from tests.factories import make_stream, make_transport
+from tests.suppressions.list_doubles import Lists
+
+KEY = "canary-list-key-0123456789"
+OPTIONS = {"mailgun": {"sender_domain": "mg.example.com"}, "amazon_ses": {"region": "eu-west-1"}}
+# provider → its lists, each with the words by which it says why
+WORDS = {
+    "amazon_ses": {"list": ("BOUNCE", "hard_bounce")},
+    "brevo": {"list": ("hardBounce", "hard_bounce")},
+    "mailgun": {
+        "bounces": ("No such mailbox", "hard_bounce"),
+        "complaints": ("", "complaint"),
+        "unsubscribes": ("", "unsubscribe"),
+    },
+    "postmark": {"outbound": ("HardBounce", "hard_bounce")},
+    "sendgrid": {
+        "suppression/bounces": ("550 unknown", "hard_bounce"),
+        "suppression/spam_reports": ("", "complaint"),
+        "suppression/unsubscribes": ("", "unsubscribe"),
+    },
+    "sparkpost": {"list": ("Bounce Rule", "hard_bounce")},
+}
+OTHER_WORDS = [
+    ("amazon_ses", "COMPLAINT", "complaint"),
+    ("brevo", "contactFlaggedAsSpam", "complaint"),
+    ("brevo", "adminBlocked", "manual"),
+    ("postmark", "SpamComplaint", "complaint"),
+    ("postmark", "ManualSuppression", "unsubscribe"),
+    ("sparkpost", "Spam Complaint", "complaint"),
+    ("sparkpost", "List Unsubscribe", "unsubscribe"),
+    ("sparkpost", "Manually Added", "manual"),
+]
+
+
+@pytest.fixture
+def step(db, settings, monkeypatch):
+    """Return a function that makes a transport whose provider is a double, kept in step."""
+    opened = []
+    monkeypatch.setattr(provider_lists, "PAGE", 2)
+    monkeypatch.setattr(provider_lists, "_BREVO_PAGE", 2)
+
+    def make(kind):
+        double = Lists(kind)
+        opened.append(double)
+        settings.MAILOPS_TRUSTED_RELAYS |= {("127.0.0.1", double.port)}
+        options = {"endpoint_url": double.url, **OPTIONS.get(kind, {})}
+        transport = make_transport(kind=kind, options=options)
+        add_credential(
+            transport=transport, label="x", username="user", secret=Secret(KEY), actor=None
+        )
+        return double, begin(transport=transport, actor=None)
+
+    yield make
+    for double in opened:
+        double.close()
+
+
+def walk(sync):
+    """Ask at once, whatever the schedule says, until nothing is left."""
+    ProviderSync.objects.filter(pk=sync.pk).update(due_at=timezone.now() - timedelta(minutes=1))
+    while run(sync.pk):
+        pass
+    sync.refresh_from_db()
+    return sync
+
+
+def test_every_provider_has_a_list_or_says_why_not():
+    assert set(LISTS) | set(NO_LIST) == set(APIS)
+    assert not set(LISTS) & set(NO_LIST)
+    assert set(WORDS) == set(LISTS)
+
+
+@pytest.mark.parametrize("kind", LISTS)
+class TestEveryProvider:
+    def test_what_is_new_there_comes_with_its_evidence_page_by_page(self, kind, step):
+        double, sync = step(kind)
+        wanted = {}
+        for name, (words, reason) in WORDS[kind].items():
+            for n in range(5):
+                address = f"{reason}{n}@example.net"
+                double.put(name, address, words)
+                wanted[address] = reason
+        assert walk(sync).sentence == "", sync.detail
+        assert dict(Suppression.objects.values_list("address", "reason")) == wanted
+        entry = Suppression.objects.earliest("id")
+        assert (entry.stream, entry.created_by) == (None, "mailops")
+        assert APIS[kind].name in entry.evidence_text
+        assert "01 May 2026" in entry.evidence_text
+        assert (sync.came, sync.went) == (len(wanted), 0)
+        assert sync.in_step_at
+        walk(sync)
+        assert sync.came == len(wanted)
+
+    def test_what_a_person_takes_off_leaves_there_and_stays_away(self, kind, step, operator):
+        double, sync = step(kind)
+        for name, (words, _) in WORDS[kind].items():
+            double.put(name, "Bob+1@example.net", words)
+            double.put(name, "eve@example.net", words)
+        walk(sync)
+        entry = Suppression.objects.get(address_key="bob+1@example.net")
+        unsuppress(suppression=entry, reason="It was a mistake.", actor=operator)
+        kept = {name: dict(one) for name, one in double.entries.items()}
+        assert walk(sync).went == 1
+        assert double.addresses() == {"eve@example.net"}
+        assert ProviderRemoval.objects.get().done_at
+        double.entries = kept  # a copy that lags behind still shows it
+        walk(sync)
+        assert not Suppression.objects.filter(address_key="bob+1@example.net").exists()
+        name, (words, _) = next(iter(WORDS[kind].items()))
+        double.put(name, "Bob+1@example.net", words, when=datetime.now(UTC) + timedelta(hours=1))
+        walk(sync)
+        assert Suppression.objects.filter(address_key="bob+1@example.net").exists()
+
+    def test_of_an_address_that_was_not_there_nothing_is_wrong(self, kind, step, operator):
+        _, sync = step(kind)
+        entry = suppress(address="new@example.net", stream=None, reason="manual")
+        unsuppress(suppression=entry, reason="A mistake.", actor=operator)
+        assert (walk(sync).went, sync.sentence) == (1, "")
+
+    def test_a_key_that_may_not_is_named_with_what_to_give_it(self, kind, step):
+        double, sync = step(kind)
+        double.fail = [(403, {"message": f"no {KEY}"}, {})]
+        assert LISTS[kind].right in walk(sync).sentence
+        assert "HTTP 403" in sync.detail
+        assert KEY not in sync.detail
+        assert (sync.failures, sync.in_step_at) == (1, None)
+
+    @pytest.mark.parametrize("answer", [[], {}, "<html>", [{"email": 3}], {"items": 3}, "", {"results": [{}]}, "[" * 9999])  # fmt: skip
+    def test_an_answer_of_another_form_changes_nothing(self, answer, kind, step):
+        double, sync = step(kind)
+        double.fail = [(200, answer, {})]
+        walk(sync)
+        assert not Suppression.objects.exists()
+        assert sync.sentence == "" or "a form that mailops doesn't know" in sync.sentence
+
+
+@pytest.mark.parametrize(("kind", "words", "reason"), OTHER_WORDS)
+def test_each_reason_is_understood(kind, words, reason, step):
+    double, sync = step(kind)
+    double.put(next(iter(WORDS[kind])), "ann@example.net", words)
+    walk(sync)
+    assert Suppression.objects.get().reason == reason
+
+
+class TestWalk:
+    def test_a_walk_that_was_cut_goes_on_where_it_was(self, step):
+        double, sync = step("sparkpost")
+        for n in range(6):
+            double.put("list", f"a{n}@example.net", "Bounce Rule")
+        ok = double.sparkpost("GET", "", {"cursor": "initial"}, None)
+        double.fail = [(*ok, {}), (500, {}, {})]
+        assert "is busy or failed" in walk(sync).sentence
+        assert (Suppression.objects.count(), sync.cursor) == (2, "2")
+        walk(sync)
+        assert Suppression.objects.count() == 6
+        cursors = [query["cursor"] for _, _, query, _ in double.asked]
+        assert cursors == ["initial", "2", "2", "4"]
+        assert (sync.sentence, sync.failures) == ("", 0)
+
+    def test_time_is_up_after_a_while_and_the_next_task_goes_on(self, step, monkeypatch):
+        double, sync = step("sparkpost")
+        for n in range(6):
+            double.put("list", f"a{n}@example.net", "Bounce Rule")
+        clock = iter(range(0, 10_000, 20))
+        monkeypatch.setattr(keeping_in_step.time, "monotonic", lambda: next(clock))
+        assert run(sync.pk)
+        assert Suppression.objects.count() == 2
+
+    def test_later_walks_ask_for_what_is_new(self, step):
+        double, sync = step("sendgrid")
+        since = walk(sync).since
+        double.asked.clear()
+        walk(sync)
+        begun = {query.get("start_time") for _, _, query, _ in double.asked}
+        assert begun == {str(int((since - timedelta(days=1)).timestamp()))}
+
+    def test_a_busy_provider_is_left_alone_as_long_as_it_asks(self, step):
+        double, sync = step("postmark")
+        double.fail = [(429, {}, {"Retry-After": "1800"})]
+        walk(sync)
+        assert sync.due_at > timezone.now() + timedelta(minutes=29)
+        assert not run(sync.pk)
+
+    def test_a_host_that_is_away_is_said_so(self, step, settings):
+        double, sync = step("postmark")
+        transport = sync.transport
+        transport.options = {"endpoint_url": double.url.replace(str(double.port), "1")}
+        transport.save()
+        settings.MAILOPS_TRUSTED_RELAYS |= {("127.0.0.1", 1)}
+        credential = transport.active_credential
+        credential.set_secret(Secret(KEY))  # it was bound to the address that changed
+        assert "connection was refused" in walk(sync).sentence
+
+    def test_two_processes_never_walk_one_list_at_once(self, step):
+        _, sync = step("postmark")
+        ProviderSync.objects.update(running_until=timezone.now() + timedelta(minutes=1))
+        continue_sync(sync.pk)
+        sync.refresh_from_db()
+        assert sync.in_step_at is None
+
+    def test_nothing_weaker_and_nothing_known_is_touched(self, step, operator):
+        double, sync = step("postmark")
+        left = suppress(address="bob@example.net", stream=None, reason="unsubscribe")
+        suppress(address="ann@example.net", stream=None, reason="soft_bounces")
+        double.put("outbound", "bob@example.net", "HardBounce")
+        double.put("outbound", "ann@example.net", "HardBounce")
+        double.put("outbound", "not an address", "HardBounce")
+        assert walk(sync).came == 0
+        left.refresh_from_db()
+        assert left.reason == "unsubscribe"
+        assert Suppression.objects.get(address="ann@example.net").reason == "hard_bounce"
+
+    def test_a_removal_in_one_stream_tells_nobody_while_another_entry_stands(self, step, operator):
+        _, sync = step("postmark")
+        entry = suppress(address="bob@example.net", stream=make_stream(), reason="manual")
+        suppress(address="bob@example.net", stream=None, reason="manual")
+        unsuppress(suppression=entry, reason="Only this stream.", actor=operator)
+        assert not sync.removals.exists()
+
+    def test_the_key_is_said_to_the_provider_alone_and_as_it_wants_it(self, step):
+        for kind, header in (("mailgun", "Authorization"), ("brevo", "api-key"), ("amazon_ses", "Authorization")):  # fmt: skip
+            double, sync = step(kind)
+            walk(sync)
+            said = double.asked[0][3][header]
+            assert (KEY in said) is (kind == "brevo")
+        assert said.startswith("AWS4-HMAC-SHA256 Credential=user/")
+
+
+class TestPages:
+    def test_an_admin_switches_it_on_and_off(self, admin, operator, logged_in):
+        transport = make_transport(kind="postmark")
+        at = f"/suppressions/providers/{transport.pk}/"
+        assert logged_in(operator).post(f"{at}begin/").status_code == 403
+        client = logged_in(admin)
+        assert "Keep it in step" in client.get(at).content.decode()
+        client.post(f"{at}begin/")
+        page = client.get(at).content.decode()
+        assert "first walk" in page
+        assert "Ask now" in page
+        client.post(f"{at}end/")
+        assert not ProviderSync.objects.exists()
+        verbs = list(AuditEntry.objects.order_by("id").values_list("verb", flat=True))
+        assert verbs == ["suppression.sync_begin", "suppression.sync_end"]
+
+    def test_what_is_wrong_is_shown_with_its_fix_and_asked_again(self, oncall, viewer, logged_in):
+        transport = make_transport(kind="sendgrid")
+        sync = begin(transport=transport, actor=None)
+        ProviderSync.objects.update(
+            sentence="The key may not.", detail="HTTP 403", due_at=timezone.now() + timedelta(hours=1)
+        )  # fmt: skip
+        at = f"/suppressions/providers/{transport.pk}/"
+        seen = logged_in(viewer).get(at).content.decode()
+        assert "The key may not." in seen
+        assert "Ask now" not in seen
+        assert "Behind" in logged_in(viewer).get("/suppressions/providers/").content.decode()
+        assert logged_in(viewer).post(f"{at}now/").status_code == 403
+        logged_in(oncall).post(f"{at}now/")
+        sync.refresh_from_db()
+        assert sync.due_at <= timezone.now()
+
+    def test_who_has_no_list_says_why(self, admin, logged_in, client):
+        transport = make_transport(kind="resend")
+        at = f"/suppressions/providers/{transport.pk}/"
+        assert client.get(at).status_code == 302
+        client = logged_in(admin)
+        assert "Resend has no API" in client.get(at).content.decode()
+        assert "Resend has no API" in client.get("/suppressions/providers/").content.decode()
+        assert client.post(f"{at}begin/").status_code == 404
+        smtp = make_transport()
+        assert client.get(f"/suppressions/providers/{smtp.pk}/").status_code == 404
+
+    def test_the_panel_is_a_fragment_on_the_transports_page(self, viewer, logged_in):
+        transport = make_transport(kind="postmark")
+        client = logged_in(viewer)
+        at = f"/suppressions/providers/{transport.pk}/"
+        assert at in client.get(f"/transports/{transport.pk}/").content.decode()
+        part = client.get(at, headers={"HX-Request": "true"}).content.decode()
+        assert part.strip().startswith('<div id="provider-list"')
+
+    def test_the_number_of_queries_is_fixed(self, viewer, logged_in, django_assert_max_num_queries):
+        for kind in ("postmark", "sendgrid", "resend"):
+            transport = make_transport(kind=kind)
+            begin(transport=transport, actor=None)
+        client = logged_in(viewer)
+        for url in ("/suppressions/providers/", f"/suppressions/providers/{transport.pk}/"):
+            with django_assert_max_num_queries(6):
+                client.get(url)
