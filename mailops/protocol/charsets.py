@@ -7,7 +7,23 @@ from email.header import decode_header
 
 # Codecs that are no charsets of mail, some of them slow by design.
 _NO_CHARSETS = frozenset(
-    {"punycode", "idna", "unicode-escape", "raw-unicode-escape", "undefined", "mbcs", "oem"}
+    [
+        "punycode",
+        "idna",
+        "unicode-escape",
+        "raw-unicode-escape",
+        "undefined",
+        "mbcs",
+        "oem",
+        "base64",
+        "bz2",
+        "hex",
+        "quopri",
+        "rot13",
+        "rot-13",
+        "uu",
+        "zlib",
+    ]
 )
 # Who declares the smaller set often writes the bigger one.
 _WIDER = {
