@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -22,8 +23,9 @@ from mailops.feedback.findings import (
     quarantined,
 )
 from mailops.feedback.leaving import leaving
+from mailops.feedback.machines import why_no_person
 from mailops.feedback.models import RawFeedback, WebhookEndpoint
-from mailops.outbox.models import EventKind
+from mailops.outbox.models import EventKind, Message
 from mailops.outbox.recording import Outcome
 from mailops.outbox.taught import understood
 from mailops.protocol import verp
@@ -61,6 +63,17 @@ _EVENTS = {
     EventType.OPENED: EventKind.OPENED,
     EventType.CLICKED: EventKind.CLICKED,
 }
+
+
+_LOOKS = (EventKind.OPENED, EventKind.CLICKED)
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A look at a mail that is not kept."""
+
+    message: Message
+    why: str
 
 
 class _Ses(AmazonSESTrackingWebhookView):  # type: ignore[misc]
@@ -136,11 +149,12 @@ def _read_events(row: RawFeedback, read: Callable[[], list[AnymailTrackingEvent]
             kind=RawFeedback.Kind.WEBHOOK,
             is_verified=True,
         )
-    told: list[Consequence | None] = []
+    told: list[Consequence | LeftOut] = []
     for event in events:
         answers = tracking.send(sender=_Ses, event=event, esp_name=row.source, row=row)
         told += [answer for _, found in answers for answer in found]
-    return _conclude(events, [one for one in told if one])
+    left_out = [one for one in told if isinstance(one, LeftOut)]
+    return _conclude(events, [one for one in told if isinstance(one, Consequence)], left_out)
 
 
 def _normalised(notice: sns.Notice) -> list[AnymailTrackingEvent]:
@@ -170,17 +184,30 @@ def _delay(
     )
 
 
-def _conclude(events: list[AnymailTrackingEvent], consequences: list[Consequence]) -> Finding:
+def _conclude(
+    events: list[AnymailTrackingEvent],
+    consequences: list[Consequence],
+    left_out: list[LeftOut],
+) -> Finding:
     result = {"events": [_shown(event) for event in events[:SHOWN]]}
+    why = "; ".join(dict.fromkeys(one.why for one in left_out[:SHOWN]))
     if consequences:
         kinds = ", ".join(dict.fromkeys(one.outcome.kind.label for one in consequences))
         return processed(
-            f"Recorded: {kinds}.",
+            f"Recorded: {kinds}.{f' Left out: {why}.' if why else ''}",
             kind=RawFeedback.Kind.WEBHOOK,
             is_verified=True,
             message=consequences[0].message,
             result=result,
             consequences=tuple(consequences),
+        )
+    if left_out:
+        return processed(
+            f"Left out: {why}.",
+            kind=RawFeedback.Kind.WEBHOOK,
+            is_verified=True,
+            message=left_out[0].message,
+            result=result,
         )
     if not any(event.event_type in _EVENTS for event in events):
         return processed(
@@ -200,7 +227,7 @@ def _conclude(events: list[AnymailTrackingEvent], consequences: list[Consequence
 @receiver(tracking)
 def on_tracking(
     *, event: AnymailTrackingEvent, row: RawFeedback | None = None, **_: Any
-) -> list[Consequence]:
+) -> list[Consequence | LeftOut]:
     """Return what one normalised event means for our messages; what wasn't archived first means nothing."""
     kind = _EVENTS.get(event.event_type)
     if row is None or kind is None:
@@ -210,6 +237,8 @@ def on_tracking(
         return []
     if kind == EventKind.UNSUBSCRIBED:
         return [leaving(match.message, way="webhook", data={"raw_feedback": row.pk})]
+    if kind in _LOOKS and (why := _why_left_out(event, kind, match.message)):
+        return [LeftOut(match.message, why)]
     is_refusal = kind in {EventKind.RETURNED, EventKind.DELAYED}
     reply = reply_in_report(_said(event) if is_refusal else "", _status(event))
     meaning = understood(_meaning(event), reply, "returned", recipient=match.message.address_key)
@@ -233,9 +262,23 @@ def on_tracking(
     )
     if kind == EventKind.RETURNED:
         return [bounce(outcome, match.message, meaning)]
-    if kind == EventKind.COMPLAINED:
-        return [complaint(outcome, match.message)]
-    return [Consequence(outcome=outcome, message=match.message)]
+    is_complaint = kind == EventKind.COMPLAINED
+    plain = Consequence(outcome=outcome, message=match.message)
+    return [complaint(outcome, match.message) if is_complaint else plain]
+
+
+def _why_left_out(event: AnymailTrackingEvent, kind: EventKind, message: Message) -> str:
+    """Return why an open or click isn't kept: its stream doesn't ask for it, or it was no person's."""
+    stream, is_open = message.stream, kind == EventKind.OPENED
+    if not (stream.counts_opens if is_open else stream.counts_clicks):
+        return f"{'opens' if is_open else 'clicks'} are not kept of “{stream}”"
+    why = why_no_person(
+        user_agent=event.user_agent or "",
+        told=event.esp_event if isinstance(event.esp_event, dict) else {},
+        happened_at=event.timestamp,
+        accepted_at=message.accepted_at,
+    )
+    return f"{'an open' if is_open else 'a click'}, since {why}" if why else ""
 
 
 def _external_id(

@@ -37,6 +37,8 @@ _STREAM_FIELDS = (
     "domain_id",
     "owner_id",
     "guarantee",
+    "counts_opens",
+    "counts_clicks",
     "backoff_seconds",
     "expiry_seconds",
     "rate_per_minute",

@@ -6,46 +6,85 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('suppressions', '0004_by_time'),
-        ('transports', '0012_say_who_signs'),
+        ("suppressions", "0004_by_time"),
+        ("transports", "0012_say_who_signs"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='ProviderSync',
+            name="ProviderSync",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('list_number', models.SmallIntegerField(default=0)),
-                ('cursor', models.TextField(blank=True)),
-                ('begun_at', models.DateTimeField(null=True)),
-                ('since', models.DateTimeField(null=True)),
-                ('in_step_at', models.DateTimeField(null=True)),
-                ('came', models.BigIntegerField(default=0)),
-                ('went', models.BigIntegerField(default=0)),
-                ('sentence', models.TextField(blank=True)),
-                ('detail', models.TextField(blank=True)),
-                ('failures', models.PositiveIntegerField(default=0)),
-                ('due_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('running_until', models.DateTimeField(null=True)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('transport', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='transports.transport')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("list_number", models.SmallIntegerField(default=0)),
+                ("cursor", models.TextField(blank=True)),
+                ("begun_at", models.DateTimeField(null=True)),
+                ("since", models.DateTimeField(null=True)),
+                ("in_step_at", models.DateTimeField(null=True)),
+                ("came", models.BigIntegerField(default=0)),
+                ("went", models.BigIntegerField(default=0)),
+                ("sentence", models.TextField(blank=True)),
+                ("detail", models.TextField(blank=True)),
+                ("failures", models.PositiveIntegerField(default=0)),
+                (
+                    "due_at",
+                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now()),
+                ),
+                ("running_until", models.DateTimeField(null=True)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "transport",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="transports.transport",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='ProviderRemoval',
+            name="ProviderRemoval",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('address', models.CharField(max_length=320)),
-                ('address_key', models.CharField(max_length=320)),
-                ('asked_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('done_at', models.DateTimeField(null=True)),
-                ('sync', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='removals', to='suppressions.providersync')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("address", models.CharField(max_length=320)),
+                ("address_key", models.CharField(max_length=320)),
+                (
+                    "asked_at",
+                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now()),
+                ),
+                ("done_at", models.DateTimeField(null=True)),
+                (
+                    "sync",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="removals",
+                        to="suppressions.providersync",
+                    ),
+                ),
             ],
             options={
-                'indexes': [models.Index(condition=models.Q(('done_at', None)), fields=['sync', 'id'], name='provider_removal_waiting')],
-                'constraints': [models.UniqueConstraint(fields=('sync', 'address_key'), name='provider_removal_once')],
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("done_at", None)),
+                        fields=["sync", "id"],
+                        name="provider_removal_waiting",
+                    )
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("sync", "address_key"), name="provider_removal_once"
+                    )
+                ],
             },
         ),
     ]

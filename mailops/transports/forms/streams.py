@@ -72,18 +72,24 @@ class StreamForm(forms.ModelForm):  # type: ignore[type-arg]
             "rate_per_minute",
             "reserved_percent",
             "is_sensitive",
+            "counts_opens",
+            "counts_clicks",
         ]
         labels: ClassVar = {
             "guarantee": "When it can't be known whether a message was taken",
             "rate_per_minute": "Messages a minute",
             "reserved_percent": "Reserved, in percent",
             "is_sensitive": "Sensitive: store and show no bodies",
+            "counts_opens": "Keep opens that providers tell of",
+            "counts_clicks": "Keep clicks that providers tell of",
         }
         help_texts: ClassVar = {
             "kind": "Transactional mail is awaited by one person; bulk mail goes to many and can be unsubscribed from.",
             "routing": "In order, the first carries the mail. By weight, each carries its share, by the weights below.",
             "environment": "Only transports of the same environment carry its mail.",
             "domain": "Keep bulk and transactional mail on domains of their own, so that one can't spoil the other's name.",
+            "counts_opens": "mailops puts no pictures of its own into mail; what scanners open is left out.",
+            "counts_clicks": "mailops changes no links; what scanners follow is left out.",
             "owner": "Who answers for its bounces and complaints.",
             "rate_per_minute": "Over all processes. Empty for no limit.",
             "reserved_percent": "Of its transports' sessions, rates and quotas; no other stream may use that part while "
@@ -104,6 +110,8 @@ class StreamForm(forms.ModelForm):  # type: ignore[type-arg]
         "rate_per_minute",
         "reserved_percent",
         "is_sensitive",
+        "counts_opens",
+        "counts_clicks",
     ]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -99,6 +99,9 @@ class Stream(KeepsHours, Pausable):
         null=True, blank=True
     )  # of its transports' limits; null: what RESERVED says of its kind
     is_sensitive = models.BooleanField(default=False)  # stores and shows no body
+    # what its providers tell of people is only kept where somebody decided so
+    counts_opens = models.BooleanField(default=False)
+    counts_clicks = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = StreamQuerySet.as_manager()
