@@ -13,9 +13,11 @@ import dns.rrset
 import pytest
 from django.core.management import call_command
 
+from mailops.domains.checking import check_domain
 from mailops.domains.checks.dnssec import check_dnssec, read_anchors
 from mailops.lib.resolver import Memo, Resolver
 from mailops.lib.signed_answers import read_signed
+from tests.factories import make_domain
 from tests.lib.signed_zones import NOW, WEEK, SignedNameserver, SignedZone
 
 RECORDS = {
@@ -258,7 +260,10 @@ class TestFromAShell:
         checks = {one["check"]: one for one in json.loads(out.getvalue())["checks"]}
         return ended.value.code, checks["dnssec"]
 
-    def test_anchors_come_from_the_settings(self, zones, settings):
+    def test_anchors_come_from_the_settings(self, zones, settings, monkeypatch):
+        command = "mailops.domains.management.commands.check_domain"
+        patient = Resolver((("127.0.0.1", zones.port),), query_seconds=10)
+        monkeypatch.setattr(f"{command}.the_resolver", lambda _: patient)
         later = time.time() + WEEK
         for zone in zones.zones.values():
             zone.until = later
@@ -269,6 +274,28 @@ class TestFromAShell:
         code, found = self.run(zones.sign())
         assert (code, found["status"]) == (1, "error")
         assert "expired" in found["finding"]
+
+    def test_what_can_not_be_followed_flips_nothing(self, zones, settings):
+        domain = make_domain(name="a.test")
+        patient = Resolver((("127.0.0.1", zones.port),), query_seconds=10)
+        settings.MAILOPS_TRUST_ANCHORS = [zones["."].anchor()]
+
+        def finding():
+            check_domain(domain, asks=patient)
+            return domain.findings.get(check_name="dnssec")
+
+        for zone in zones.zones.values():
+            zone.until = time.time() + WEEK
+        zones.sign()
+        assert finding().is_well
+        zones.strips = True
+        assert (finding().status, finding().is_stale) == ("ok", True)
+        zones.strips = False
+        zones["a.test"].until = time.time() - 60
+        zones.sign()
+        assert finding().is_broken
+        zones.strips = True
+        assert (finding().status, finding().is_stale) == ("error", True)
 
     def test_the_roots_are_those_that_iana_published(self, settings):
         anchors = read_anchors(settings.MAILOPS_TRUST_ANCHORS)[dns.name.root]
