@@ -108,9 +108,9 @@ def _step(column: str, edges: Iterable[datetime]) -> Func:
     """Return the number of the step that `column` lies in, from 1; exact for days of 23 hours, too."""
     return Func(
         F(column),
-        Value(list(edges)),
+        # read once: as a plain parameter its text would be read again for each row
+        Func(Value(list(edges)), template="(SELECT %(expressions)s::timestamptz[])"),
         function="width_bucket",
-        template="%(function)s(%(expressions)s::timestamptz[])",
         output_field=IntegerField(),
     )
 

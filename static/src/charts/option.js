@@ -1,5 +1,6 @@
 // Turns our own format into ECharts' option.
 import { overlays, crowdedTop } from "./overlays.js";
+import { asIfUtc } from "./times.js";
 import { axisLabel, points, told } from "./words.js";
 
 export function option(data, colors, { label, isNarrow }) {
@@ -20,6 +21,7 @@ export function option(data, colors, { label, isNarrow }) {
     dataZoom: zooms(data) ? zoom(colors) : [],
     xAxis: {
       type: "time",
+      ...ends(data),
       axisLine: { lineStyle: { color: colors.line } },
       axisTick: { show: false },
       axisLabel: { color: colors.muted, hideOverlap: true, fontSize: 11, formatter: { year: "{yyyy}", month: "{MMM}", day: "{d} {MMM}", hour: "{HH}:{mm}", minute: "{HH}:{mm}" } },
@@ -68,6 +70,13 @@ function ceiling(data) {
     const next = limits.find((limit) => limit >= max) ?? limits.at(-1) ?? 0;
     return max > next ? undefined : next ? next * 1.2 : undefined;
   };
+}
+
+// All of the asked time, so that what changed just now is on it; the first bar stands around its beginning.
+function ends(data) {
+  if (!data.end) return {};
+  const [first, second] = [...points(data.series[0], data.zone).map(([time]) => time), asIfUtc(data.end, data.zone)];
+  return { min: first - (second - first) / 2, max: asIfUtc(data.end, data.zone) };
 }
 
 // Where a point opens its own time, the page is the zoom.

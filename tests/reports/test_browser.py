@@ -1,0 +1,77 @@
+"""Charts in a real browser: a change is opened by its mark, a point opens its own time, and all of it prints."""
+
+import re
+
+import pytest
+
+from mailops.accounts.auditing import audit
+from tests.browser import assert_clean
+from tests.factories import make_transport
+from tests.reports.test_pages import count
+
+# where the charts' triangles are: small shapes of the accent's color
+MARKS = """() => {
+  const probe = document.createElement("span");
+  probe.style.color = "var(--accent)";
+  document.body.append(probe);
+  const accent = getComputedStyle(probe).color;
+  probe.remove();
+  return [...document.querySelectorAll(".chart svg path")].filter((path) => getComputedStyle(path).fill === accent)
+    .map((path) => path.getBoundingClientRect()).filter(({ width }) => width > 4 && width < 16)
+    .map(({ x, y, width, height }) => [x + width / 2, y + height / 2]);
+}"""
+
+
+@pytest.mark.needs("chromium")
+class TestCharts:
+    def test_lead_on(self, open_page, admin, viewer):
+        transport = make_transport(name="Relay")
+        count("accepted", 90, transport_id=transport.pk)
+        count("bounced", 10, transport_id=transport.pk, reason="policy")
+        audit(
+            actor=admin,
+            verb="transport.change",
+            subject=transport,
+            before={"rate_per_minute": 100},
+            after={"rate_per_minute": 5},
+        )
+        page = open_page(f"/reports/transports/{transport.pk}/?range=6h", viewer)
+        page.wait_for_selector("#volume + .chart svg")
+        told = page.locator(".change-told")
+        assert not told.is_visible()
+        x, y = page.evaluate(MARKS)[0]
+        page.mouse.move(x, y)
+        page.mouse.click(x, y)
+        told.wait_for(state="visible", timeout=10_000)
+        assert admin.email in told.inner_text()
+        assert page.url.endswith(f"#{told.get_attribute('id')}")
+        assert_clean(page)
+
+        page.emulate_media(media="print", color_scheme="dark")
+        page.set_viewport_size({"width": 1024, "height": 900})
+        assert not page.locator(".side").is_visible()
+        assert not page.locator(".filters").first.is_visible()
+        widths = page.evaluate(
+            "[...document.querySelectorAll('.chart svg')].map((svg) => svg.clientWidth)"
+        )
+        assert all(0 < width <= 680 for width in widths)
+
+        page.emulate_media(media="screen")
+        chart = page.locator("#bounces + .chart")
+        chart.focus()
+        for _ in range(30):
+            chart.press("ArrowLeft")
+            if "10 of 100" in page.locator("#bounces ~ [aria-live]").inner_text():
+                break
+        with page.expect_navigation():
+            chart.press("Enter")
+        assert re.search(r"since=.*&until=", page.url)
+        assert "10 of 100" in page.locator(".stats").inner_text()
+        assert page.complaints == []
+
+    def test_are_a_table_without_script(self, open_page, viewer):
+        count("accepted", 90)
+        page = open_page("/reports/?range=6h", viewer, javascript=False, width=375)
+        assert not page.locator(".chart").first.is_visible()
+        page.get_by_text("The same numbers as a table").first.click()
+        assert "90" in page.locator("figure table").first.inner_text()
