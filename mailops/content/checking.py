@@ -147,7 +147,7 @@ def look_over(
     names = names_used(compiled.subject, compiled.html, compiled.text)
     page = Page(
         rendered=rendered,
-        source=draft.html,
+        source=composed.source,
         compiled=composed.html,
         names=names,
         is_mjml=draft.syntax == Syntax.MJML,

@@ -32,6 +32,9 @@ class Uncomposable(Exception):
 class Composed:
     html: str  # compiled, Liquid left
     parts: list[list[int]] = field(default_factory=list)  # [template, number] of layout and blocks
+    source: str = (
+        ""  # its own, with Content-IDs for the names of files: what was compiled says the same
+    )
     doubts: list[Mistake] = field(default_factory=list)
     files: list[File] = field(default_factory=list)  # its own, and those of layout and blocks
     shown: set[str] = field(default_factory=set)  # its own files that its source shows
@@ -100,7 +103,7 @@ def compose(
     if len(page.text) > 2 * MAX_SOURCE:
         raise Uncomposable([Mistake("With its layout and blocks the mail is too long.", 1)])
     parts = [[template, number] for template, number in sorted(met.uses.items())]
-    composed = Composed("", parts, files=merged([*files, *met.files]))
+    composed = Composed("", parts, own.html, files=merged([*files, *met.files]))
     composed.shown, composed.missing = own.used, own.missing
     if not html.strip():
         return composed

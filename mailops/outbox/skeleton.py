@@ -34,6 +34,8 @@ _TEXT, _HTML = (
     "The HTML of the skëleton",
 )  # 8-bit, as their containers say
 _ENCODING = b"Content-Transfer-Encoding: %b\r\n"
+_FIELDS = {name: _ENCODING % name for name in (b"7bit", b"8bit", b"quoted-printable", b"base64")}
+_OF_CONTAINERS = {name: _FIELDS[name] if name == b"8bit" else b"" for name in _FIELDS}
 _DATE = datetime(2001, 2, 3, 4, 5, 6, tzinfo=UTC)
 
 _ATOMS = r"[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*"
@@ -53,7 +55,9 @@ def assemble(letter: Letter) -> bytes:
                 for name, value in letter.headers.items()
             ),
             has_html=bool(letter.html),
-            files=tuple((file.name, file.content_type, file.cid) for file in _carried(letter)),
+            files=tuple((file.name, file.content_type, file.cid) for file in _carried(letter))
+            if letter.files
+            else (),
         )
         if skeleton is not None and _has_plain_boundaries(letter):
             return skeleton % _slots(letter)
@@ -63,8 +67,10 @@ def assemble(letter: Letter) -> bytes:
 
 
 def _has_plain_boundaries(letter: Letter) -> bool:
-    marks = ("", "r", "m") if letter.files else ("",)
-    return all(boundary(letter, mark) == f"=_{mark}{letter.public_id.hex}" for mark in marks)
+    name = letter.public_id.hex
+    if boundary(letter) != f"=_{name}":
+        return False
+    return not letter.files or all(boundary(letter, part) == f"=_{part}{name}" for part in "rm")
 
 
 def _carried(letter: Letter) -> list[Enclosure]:
@@ -151,18 +157,18 @@ def _slots(letter: Letter) -> dict[bytes, bytes]:
         b"date": _date_field(letter.date),
         b"unsubscribe": _unsubscribe_field(letter.headers.get("List-Unsubscribe", "")),
     }
-    texts = {b"text": letter.text} | ({b"html": letter.html} if letter.html else {})
-    eight = {}
-    for name, text in texts.items():
-        encoding, slots[name] = encode_body(text, takes_8bit=letter.takes_8bit)
-        slots[name + b" encoding"] = _ENCODING % encoding
-        eight[name] = _ENCODING % encoding if encoding == b"8bit" else b""
+    takes_8bit = letter.takes_8bit
+    encoding, slots[b"text"] = encode_body(letter.text, takes_8bit=takes_8bit)
+    slots[b"text encoding"] = _FIELDS[encoding]
+    slots[b"container encoding"] = _OF_CONTAINERS[encoding]
     if letter.html:
-        slots[b"related encoding"] = eight[b"html"]
-    if letter.html or letter.files:
-        slots[b"container encoding"] = eight[b"text"] or eight.get(b"html", b"")
-    for number, file in enumerate(_carried(letter)):
-        slots[b"file %d" % number] = _file(file.content)
+        encoding, slots[b"html"] = encode_body(letter.html, takes_8bit=takes_8bit)
+        slots[b"html encoding"] = _FIELDS[encoding]
+        slots[b"related encoding"] = _OF_CONTAINERS[encoding]
+        slots[b"container encoding"] = slots[b"container encoding"] or _OF_CONTAINERS[encoding]
+    if letter.files:
+        for number, file in enumerate(_carried(letter)):
+            slots[b"file %d" % number] = _file(file.content)
     return slots
 
 

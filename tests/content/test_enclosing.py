@@ -13,6 +13,7 @@ from mailops.content.framing import framed
 from mailops.content.models import FileContent, MailTemplate, TemplateFile
 from mailops.content.publishing import look_at_draft, publish
 from tests.content.some_files import PDF, png
+from tests.factories import make_transport
 
 BODY = '<html lang="en"><body><div style="display:none">New</div><p>Hi</p>{}</body></html>'
 LOGO = '<img src="cid:logo.png" alt="Acme" width="2">'
@@ -112,6 +113,20 @@ class TestGates:
     def test_leave_words_about_cid_alone(self, template):
         template.draft_html = "<p>Write cid: before it, as in cid:logo.png</p>"
         assert "files.missing" not in rules(look_at_draft(template)[0])
+
+    def test_find_the_line_of_a_picture_that_is_there(self, template):
+        add(template)
+        template.draft_html = "<p>Hi</p>\n<p><img src='https://example.com/a.png' alt=''></p>\n<p><img src='cid:logo.png'></p>"
+        assert rules(look_at_draft(template)[0])["mail.alt"].line == 3
+
+    def test_warn_of_a_provider_that_takes_no_mail_so_large(self, template):
+        make_transport(kind="scaleway")
+        add(template, "a.pdf", PDF + b"x" * 1_000_000)
+        assert "files.too_much" not in rules(look_at_draft(template)[0])
+        add(template, "b.pdf", PDF + b"y" * 600_000)
+        problem = rules(look_at_draft(template)[0])["files.too_much"]
+        assert "Scaleway takes no mail of more than 2 MB" in problem.sentence
+        assert not problem.is_error
 
     def test_warn_of_a_picture_that_no_language_shows(self, template):
         add(template)
