@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import messages as toasts
 from django.core.paginator import Paginator
@@ -107,6 +109,7 @@ def _detail(request: HttpRequest, incident: Incident, **refused: Form) -> HttpRe
         "evidence": incident.evidence,
         "stoppable": stoppable,
         "subject_url": _subject_url(incident) if stoppable else "",
+        "signatures_url": _signatures_url(incident),
         "timeline": incident.notes.order_by("-id"),
         "notices": incident.notices.select_related("channel")
         .prefetch_related("attempts")
@@ -123,6 +126,15 @@ def _detail(request: HttpRequest, incident: Incident, **refused: Form) -> HttpRe
         fragment="incident",
         status=422 if refused else 200,
     )
+
+
+def _signatures_url(incident: Incident) -> str:
+    """Return the address of what servers answered in the window that opened it, and until it was closed."""
+    since = incident.opened_at - timedelta(minutes=incident.threshold.window_minutes)
+    asked = {incident.subject_kind: incident.subject_id, "since": since.isoformat()}
+    if incident.closed_at:
+        asked["until"] = incident.closed_at.isoformat()
+    return f"{reverse('signatures:panel')}?{urlencode(asked)}"
 
 
 _PAGES = {

@@ -12,7 +12,7 @@ from mailops.campaigns.models import Campaign
 from mailops.domains.models import Domain
 from mailops.lib.templatetags.words import reason_word
 from mailops.protocol.classification import Reason
-from mailops.reports.periods import DAY, HOUR, Period, last_days, last_hours, midnight
+from mailops.reports.periods import Period, between, fitting_step, last_days, midnight
 from mailops.transports.models import Stream, Transport
 
 HOURS = {"1h": 1, "6h": 6, "24h": 24}
@@ -29,8 +29,6 @@ RANGES = [
 ]
 DEFAULT_RANGE = "14d"
 LONGEST = timedelta(days=732)
-QUARTER = timedelta(minutes=15)  # what counts are kept by
-BY_HOURS = timedelta(days=3)  # what is shorter is drawn by hours
 
 
 class MomentField(forms.Field):
@@ -114,11 +112,12 @@ class SignatureFilterForm(forms.Form):
     def period(self) -> Period:
         zone, now = timezone.get_current_timezone(), timezone.now()
         if since := self.cleaned_data["since"]:
-            return _between(since, self.cleaned_data["until"] or now)
+            return between(since, self.cleaned_data["until"] or now, zone)
         asked = self.cleaned_data["range"]
         if asked in HOURS:
-            return last_hours(now, HOURS[asked], zone)
-        return last_days(now, DAYS[asked], zone)
+            return between(now - timedelta(hours=HOURS[asked]), now, zone)
+        days = last_days(now, DAYS[asked], zone)
+        return Period(days.start, days.end, zone, fitting_step(days.start, days.end))
 
     @property
     def choices(self) -> dict[str, Any]:
@@ -143,14 +142,3 @@ class SignatureFilterForm(forms.Form):
             (self.query(range=value, since="", until=""), words, value == now)
             for value, words in RANGES
         ]
-
-
-def _between(start: datetime, end: datetime) -> Period:
-    """Return the quarter hours that both lie in and those between, drawn by hours or, where they are many, by days."""
-    first, last = _quarter_of(start), _quarter_of(end - timedelta(microseconds=1)) + QUARTER
-    step = HOUR if last - first <= BY_HOURS else DAY
-    return Period(first, last, timezone.get_current_timezone(), step)
-
-
-def _quarter_of(moment: datetime) -> datetime:
-    return moment.replace(minute=moment.minute // 15 * 15, second=0, microsecond=0)

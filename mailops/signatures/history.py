@@ -1,13 +1,15 @@
 """How often replies of a signature came over time, as the chart reads it and as the table beside it."""
 
 from collections import defaultdict
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django.db.models import QuerySet, Sum
 
 from mailops.outbox.models import EventKind, SignatureCount
-from mailops.reports.marks import marks
+from mailops.reports.charting import axis
+from mailops.reports.marks import Beside
 from mailops.reports.periods import Period
 
 KINDS: tuple[tuple[str, str, frozenset[str]], ...] = (
@@ -30,27 +32,30 @@ def over_time(
     return sorted(steps.items())
 
 
-def chart(
-    found: QuerySet[SignatureCount], period: Period, choices: dict[str, Any]
-) -> dict[str, Any]:
-    """Return the chart of replies over time, with what changed beside them."""
+@dataclass(frozen=True)
+class History:
+    """The chart of one signature, and what it shares with the page around it."""
+
+    chart: dict[str, Any]
+    axis: dict[str, Any]
+
+
+def history(
+    found: QuerySet[SignatureCount], period: Period, beside: Beside, opens: list[str]
+) -> History:
+    """Return the chart of replies over time; what changed stands on its axis, and each step of it leads on."""
     points = over_time(found, period)
     sums = [
         (at, [sum(kinds.get(kind, 0) for kind in of) for _, _, of in KINDS]) for at, kinds in points
     ]
-    return {
+    chart = {
         "type": "bar",
         "stacked": True,
         "unit": "count",
         "series": [
-            {
-                "name": name,
-                "tone": tone,
-                "points": [[at.isoformat(), numbers[place]] for at, numbers in sums],
-            }
+            {"name": name, "tone": tone, "values": [numbers[place] for _, numbers in sums]}
             for place, (name, tone, _) in enumerate(KINDS)
         ],
-        "zone": str(period.zone),
         "table": {
             "header": ["Time", *(name for name, _, _ in KINDS)],
             "rows": [
@@ -58,5 +63,5 @@ def chart(
                 for at, numbers in sums
             ],
         },
-        **marks(period, choices),
     }
+    return History(chart, axis(period) | beside.drawn | {"opens": opens})

@@ -3,9 +3,11 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from django.db.models import Q, QuerySet, Sum
+from django.utils import timezone
 
 from mailops.campaigns.models import Campaign
 from mailops.lib.mailbox_providers import name_of
@@ -14,6 +16,8 @@ from mailops.reports.periods import Period
 from mailops.transports.models import Stream, Transport
 
 TOP = 12
+SAMPLE = 5  # replies; what changed from fewer says little
+NEW_FOR = timedelta(days=2)
 Choices = Mapping[str, Any]
 
 
@@ -24,17 +28,17 @@ class Line:
     signature: Signature
     n: int
     before: int  # in the period before
-    is_new: bool  # its first reply ever lies in the period
+    is_new: bool  # its first reply ever lies in the period, and not long before its end
 
     @property
     def trend(self) -> str:
         """Say how much oftener or rarer it came than before; nothing where that says little."""
-        if self.is_new or not self.before:
+        if self.is_new or self.before < SAMPLE:
             return ""
         times = self.n / self.before
         if times >= 2:
-            return f"{times:.0f} times as often as before" if times < 1000 else "far oftener"
-        return "half as often as before, or less" if times <= 0.5 else ""
+            return f"{times:.0f} times as often"
+        return "half as often, or less" if times <= 0.5 else ""
 
 
 def counts_in(period: Period, choices: Choices) -> QuerySet[SignatureCount]:
@@ -80,8 +84,9 @@ def lines(ranks: Sequence[tuple[int, int]], period: Period, choices: Choices) ->
     known = Signature.objects.in_bulk(ids)
     before = counts_in(period.previous, choices).filter(signature_id__in=ids)
     earlier = dict(before.order_by().values_list("signature_id").annotate(total=Sum("n")))
+    new_since = max(period.start, min(period.end, timezone.now()) - NEW_FOR)
     return [
-        Line(row, n, earlier.get(pk, 0), row.first_at >= period.start and not row.is_other)
+        Line(row, n, earlier.get(pk, 0), row.first_at >= new_since and not row.is_other)
         for pk, n in ranks
         if (row := known.get(pk)) is not None
     ]

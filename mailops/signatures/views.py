@@ -12,9 +12,12 @@ from mailops.lib.csv_export import stream_csv
 from mailops.lib.htmx import render_page
 from mailops.outbox.models import EventKind, Message, Signature
 from mailops.outbox.sightings import SIGNED
+from mailops.reports.composing import openings
+from mailops.reports.forms import moments
+from mailops.reports.marks import beside
 from mailops.reports.periods import Period
 from mailops.signatures.forms import SignatureFilterForm
-from mailops.signatures.history import chart, over_time
+from mailops.signatures.history import history, over_time
 from mailops.signatures.listing import Choices, counts_in, lines, ranked, splits, top
 
 PAGE = 50
@@ -97,9 +100,12 @@ def signature_detail(request: HttpRequest, signature_id: int) -> HttpResponse:
     period, choices = form.period(), form.choices
     found = counts_in(period, choices).filter(signature_id=signature.pk)
     messages = Message.objects.filter(signature_id=signature.pk).order_by("-id")
+    around = beside(period, choices)
+    opens = openings(period, lambda start, end: form.query(range="", **moments(start, end)))
     context |= {
         "period": period,
-        "chart": chart(found, period, choices),
+        "drawn": history(found, period, around, opens),
+        "changes": [(change, "") for change in around.changes],
         "splits": [
             (one, [(place, form.query(**{one.filter_name: place.value})) for place in one.places])
             for one in splits(found)

@@ -41,6 +41,7 @@ class TestList:
             ({"reason": "unknown_mailbox"}, 1),
             ({"mailbox_provider": "gmail"}, 1),
             ({"range": "1h"}, 2),
+            ({"range": "365d"}, 2),
             ({"range": "all"}, 2),
             ({"since": "2020-01-01", "until": "2020-01-02"}, 0),
             ({"since": "2026-11-01T10:00 01:00", "until": "2026-11-01T12:00+01:00"}, 0),
@@ -127,9 +128,12 @@ class TestDetail:
         page = client.get(
             reverse("signatures:detail", args=[message.signature_id]), {"range": "7d"}
         )
-        points = page.context["chart"]["series"][0]["points"]
-        assert sum(n for _, n in points) == 1
-        assert points[-4][1] == 1
+        drawn = page.context["drawn"]
+        values = drawn.chart["series"][0]["values"]
+        assert sum(values) == 1
+        assert len(values) == len(drawn.axis["opens"]) == len(drawn.axis["steps"]) - 1
+        then = [at for at, n in zip(drawn.axis["steps"], values, strict=False) if n]
+        assert then[0] <= (timezone.now() - timedelta(days=3)).isoformat()
 
     def test_shows_whatever_a_server_said_as_text(self, client):
         message = make_refused(Reply(550, "5.0.0 <script>x</script> \u202eevil \0 " + "y" * 99_000))

@@ -15,6 +15,7 @@ from mailops.campaigns.preflight import start_preflight
 from mailops.campaigns.rehearsing import check_chunk
 from mailops.domains.models import Domain, Identity, SigningKey
 from mailops.lib.locks import advisory_lock
+from mailops.outbox.sightings import fold_sightings
 from mailops.reports.rollup import fold_tallies
 from mailops.rollouts.demo.cast import hire_cast
 from mailops.rollouts.demo.history import CAMPAIGNS, tell_campaign, tell_orders
@@ -47,7 +48,7 @@ def fill_demo(*, home: Path) -> bool:
         actor = hire_cast(home)
         campaign = _fill(actor=actor, now=timezone.now())
         audit(actor=actor, verb=DONE, subject=campaign)
-    while fold_tallies():
+    while fold_tallies() or fold_sightings():
         pass
     return True
 
@@ -63,6 +64,7 @@ def _fill(*, actor: User, now: datetime) -> Campaign:
         tell_campaign(
             past, audience=audience, sending=sending, versions=letters, actor=actor, now=now
         )
+    _tell_what_changed(sending.transport, actor=actor, now=now)
     tell_orders(audience=audience, sending=sending, versions=orders, now=now)
     campaign = add_campaign(
         name=WAITING,
@@ -77,6 +79,20 @@ def _fill(*, actor: User, now: datetime) -> Campaign:
         pass
     _sign_half(sending.news, actor=actor)
     return campaign
+
+
+def _tell_what_changed(transport: Transport, *, actor: User, now: datetime) -> None:
+    """Tell of the change that stands right before yesterday's refusals, on every chart."""
+    entry = audit(
+        actor=actor,
+        verb="transport.change",
+        subject=transport,
+        before={"max_sessions": 2},
+        after={"max_sessions": transport.max_sessions},
+        reason="More at once, for the workshops.",
+    )
+    at = (now - timedelta(days=1)).replace(hour=10, minute=20, second=0, microsecond=0)
+    AuditEntry.objects.filter(pk=entry.pk).update(at=at)
 
 
 def _set_back(at: datetime, *, audits_after: int) -> None:

@@ -17,7 +17,7 @@ from mailops.outbox.ledger import bucket_of, fetch_first, status_key, write_tall
 from mailops.outbox.models import EventKind, Message, QueueEntry, Status
 from mailops.outbox.recording import Outcome, record
 from mailops.outbox.tokens import current_token_key_id
-from mailops.protocol.classification import classify
+from mailops.protocol.classification import Reason, classify
 from mailops.protocol.reply import Reply
 from mailops.rollouts.demo.people import is_simulated, provider_of_mailbox
 from mailops.rollouts.demo.sending import Sending
@@ -28,9 +28,18 @@ BATCH = 500
 SECONDS_A_MESSAGE = 0.05
 OK = Reply(250, "2.0.0 Queued", "2.0.0", "DATA")
 GREYLISTED = Reply(451, "4.7.1 Greylisted, please try again", "4.7.1", "RCPT")
-NO_MAILBOX = Reply(550, "5.1.1 No such mailbox here", "5.1.1", "RCPT")
 FULL = Reply(552, "5.2.2 Mailbox full", "5.2.2", "RCPT")
-BLOCKED = Reply(550, "5.7.1 Message refused by local policy", "5.7.1", "DATA")
+# How each provider says that it has no such mailbox, and refuses a sender: no two of its replies are the same text.
+NO_MAILBOX = {
+    "gmail": "5.1.1 The account that you tried to reach does not exist. See https://support.googly.example/?p=NoSuchUser {id} - gsmtp",
+    "outlook": "5.1.10 Recipient not found: <{recipient}>. [{id}.prod.outlooky.example {time}]",
+    "yahoo": "5.1.1 This user doesn't have an account here ({recipient}) [0]; id={id}",
+    "": "5.1.1 <{recipient}>: Recipient address rejected: User unknown in virtual mailbox table",
+}
+BLOCKED = {
+    "yahoo": "5.7.1 [TSS09] Message refused by local policy; see https://postmaster.yahooish.example/tss09?id={id}",
+    "outlook": "5.7.1 Message refused by policy (Q7712). [{id}.prod.outlooky.example {time}]",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +52,8 @@ class Past:
     version: int  # 0: the older one
     readers: float  # of today's ordinary members
     bounced: float = 0.009
-    blocked_at: str = ""  # a provider that refused most of it
+    blocked_at: str = ""  # a provider that refused much of it
+    blocked: float = 0.4  # how much
     shares: dict[EventKind, float] = field(
         default_factory=lambda: {
             EventKind.DEFERRED: 0.02,
@@ -69,7 +79,15 @@ CAMPAIGNS = (
     ),
     Past(name="Workshop in Graz", days_ago=4, hour=14, version=1, readers=0.12),
     Past(name="Letter: mended, not replaced", days_ago=3, hour=10, version=1, readers=0.97),
-    Past(name="Workshop in Porto", days_ago=1, hour=11, version=1, readers=0.1),
+    Past(
+        name="Workshop in Porto",
+        days_ago=1,
+        hour=11,
+        version=1,
+        readers=0.1,
+        blocked_at="outlook",
+        blocked=0.9,
+    ),
 )
 ORDERS_A_DAY = 36
 
@@ -238,27 +256,43 @@ def _fate(
     past: Past, ledger: Ledger, message: Message, at: datetime, random: Random
 ) -> Iterator[Outcome]:
     """Yield what happened to one message of a campaign."""
-    if message.mailbox_provider == past.blocked_at and random.random() < 0.4:
-        yield ledger.outcome(message, EventKind.BOUNCED, at, BLOCKED)
+    if message.mailbox_provider == past.blocked_at and random.random() < past.blocked:
+        refusal = _said(BLOCKED[past.blocked_at], message, at, random, status="5.7.1")
+        yield ledger.outcome(message, EventKind.BOUNCED, at, refusal)
         return
     if random.random() < past.bounced:
-        yield ledger.outcome(
-            message, EventKind.BOUNCED, at, FULL if random.random() < 0.2 else NO_MAILBOX
-        )
+        no_mailbox = _no_mailbox(message, at, random)
+        reply = FULL if random.random() < 0.2 else no_mailbox
+        yield ledger.outcome(message, EventKind.BOUNCED, at, reply)
         return
     if random.random() < past.shares[EventKind.DEFERRED]:
         yield ledger.outcome(message, EventKind.DEFERRED, at, GREYLISTED)
         at += timedelta(seconds=random.uniform(1, 40))
     yield ledger.outcome(message, EventKind.ACCEPTED, at, OK)
     if random.random() < past.shares[EventKind.RETURNED]:
-        yield ledger.outcome(
-            message, EventKind.RETURNED, at + timedelta(minutes=random.uniform(1, 30)), NO_MAILBOX
-        )
+        later = at + timedelta(minutes=random.uniform(1, 30))
+        no_mailbox = _no_mailbox(message, later, random)
+        yield ledger.outcome(message, EventKind.RETURNED, later, no_mailbox)
     for kind in (EventKind.COMPLAINED, EventKind.UNSUBSCRIBED):
         if random.random() < past.shares[kind]:
             yield ledger.outcome(
                 message, kind, at + timedelta(minutes=random.expovariate(1 / 240) + 3)
             )
+
+
+def _no_mailbox(message: Message, at: datetime, random: Random) -> Reply:
+    """Return how the provider of a message says that there is no such mailbox."""
+    text = NO_MAILBOX.get(message.mailbox_provider, NO_MAILBOX[""])
+    return _said(text, message, at, random, status=text.partition(" ")[0])
+
+
+def _said(text: str, message: Message, at: datetime, random: Random, *, status: str) -> Reply:
+    filled = text.format(
+        id=f"{random.getrandbits(48):012x}",
+        recipient=message.recipient,
+        time=at.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+    )
+    return Reply(550, filled, status, "RCPT")
 
 
 _SUPPRESSING = {
@@ -272,7 +306,7 @@ def _suppress(outcomes: Sequence[Outcome], messages: Sequence[Message], stream: 
     by_id = {message.pk: message for message in messages}
     for outcome in outcomes:
         reason, text = _SUPPRESSING.get(outcome.kind, ("", ""))
-        if outcome.reply == NO_MAILBOX and outcome.kind != EventKind.ACCEPTED:
+        if outcome.reason == Reason.UNKNOWN_MAILBOX:
             reason, text = Suppression.Reason.HARD_BOUNCE, str(outcome.reply)
         if not reason:
             continue

@@ -1,0 +1,116 @@
+"""One spike, followed in a browser: chart, mark of the change, signature of the replies, messages, exactly those again."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from mailops.accounts.auditing import audit
+from mailops.accounts.models import AuditEntry
+from mailops.outbox.models import EventKind, Message, Resending, Status
+from mailops.outbox.sightings import fold_sightings
+from mailops.outbox.tasks import continue_resending
+from mailops.protocol.reply import Reply
+from mailops.reports.rollup import fold_tallies
+from tests.browser import assert_clean
+from tests.factories import make_message, make_stream
+from tests.outbox.answers import NO_SUCH, OK, answer
+
+pytestmark = [pytest.mark.needs("chromium"), pytest.mark.django_db(transaction=True)]
+
+REFUSED = "5.7.1 Message refused by policy (Q7712). [{}.prod.outlooky.example 2026-11-21T10:00:00Z]"
+
+
+def blocked(number):
+    return Reply(550, REFUSED.format(f"am{number}eur"), "5.7.1", "DATA")
+
+
+@pytest.fixture
+def spike(admin):
+    """Make a stream whose mail went well until its transport was changed, an hour ago."""
+    stream = make_stream(name="Letters")
+    transport = stream.routes.get().transport
+    now = timezone.now()
+    for number in range(6):
+        message = make_message(stream=stream, mailbox_provider="outlook", transport=transport)
+        answer(message, OK, EventKind.ACCEPTED, at=now - timedelta(hours=3, minutes=number))
+    entry = audit(
+        actor=admin,
+        verb="transport.change",
+        subject=transport,
+        before={"max_sessions": 2},
+        after={"max_sessions": 40},
+        reason="Faster.",
+    )
+    AuditEntry.objects.filter(pk=entry.pk).update(at=now - timedelta(minutes=50))
+    for number in range(5):
+        message = make_message(stream=stream, mailbox_provider="outlook", transport=transport)
+        answer(message, blocked(number), at=now - timedelta(minutes=20))
+    stranger = make_message(stream=stream, mailbox_provider="outlook", transport=transport)
+    answer(stranger, NO_SUCH, at=now - timedelta(minutes=20))
+    fold_sightings()
+    fold_tallies()
+    return stream
+
+
+def test_leads_from_the_chart_to_the_retry_of_exactly_those(spike, operator, open_page):
+    page = open_page(f"/reports/?range=24h&stream={spike.pk}", operator)
+    rows = page.locator("#signatures tbody tr")
+    rows.first.wait_for()  # the last part of the page, so that nothing moves from here on
+
+    # the mark of the change, on the axis of every chart, opens it
+    change = press_the_mark(page)
+    assert "Transport changed" in change
+    assert "max sessions" in change.lower()
+
+    # what servers answered in that time, the spike's reply first
+    assert rows.count() == 2
+    assert "5" in rows.nth(0).locator("td.number").inner_text()
+    rows.nth(0).get_by_role("link").click()
+    assert (
+        page.get_by_role("heading", level=1)
+        .inner_text()
+        .startswith("550 5.7.1 message refused by policy")
+    )
+    page.wait_for_selector("[data-chart] svg")
+    assert_clean(page)
+    page.set_viewport_size({"width": 1440, "height": 900})
+
+    # its messages, and no other
+    page.get_by_role("link", name="All of them").click()
+    assert page.locator("#results tbody tr").count() == 5
+
+    # exactly those again: the numbers first, the button pressed twice
+    page.get_by_role("link", name="Send these again").click()
+    assert "5 refused, failed or expired" in page.locator("#chosen").inner_text()
+    page.get_by_role("button", name="Send 5 messages again").dblclick()
+    page.wait_for_url("**/messages/send-again/*/")
+    run = Resending.objects.get()
+    continue_resending(run.pk)
+    page.get_by_text("Completed").wait_for()
+    assert "5 of 5" in page.locator("#progress").inner_text()
+    assert page.complaints == []
+    statuses = Message.objects.values_list("reason", "status", "round").distinct()
+    assert sorted(statuses) == [
+        ("", Status.ACCEPTED, 0),
+        ("", Status.QUEUED, 1),
+        ("unknown_mailbox", Status.BOUNCED, 0),
+    ]
+
+
+def press_the_mark(page):
+    """Press the triangle over the first chart, as a hand would, and return what it opens."""
+    chart = page.locator("[data-chart]").first
+    x, y = chart.evaluate(
+        """element => {
+            const drawn = [...element.querySelectorAll("svg path")].map(path => path.getBoundingClientRect());
+            const isTriangle = ({width, height}) => Math.abs(width - 9) < 0.8 && Math.abs(height - 9) < 0.8;
+            const {left, top, width, height} = drawn.find(isTriangle);
+            const box = element.getBoundingClientRect();
+            return [left + width / 2 - box.left, top + height / 2 - box.top];
+        }"""
+    )
+    chart.click(position={"x": x, "y": y})
+    told = page.locator(".change-told:visible")
+    told.wait_for()
+    return told.locator("xpath=..").inner_text()
