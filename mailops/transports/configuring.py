@@ -12,7 +12,7 @@ from mailops.lib.secrets import Secret
 from mailops.transports.credentials import facts as credential_facts
 from mailops.transports.credentials import forget_secrets
 from mailops.transports.gracing import keep_stream, lock_domains
-from mailops.transports.models import Route, Stream, Transport
+from mailops.transports.models import PAUSING, Route, Stream, Transport
 from mailops.transports.requirements import domains_of, require_records
 
 _TRANSPORT_FIELDS = (
@@ -97,6 +97,8 @@ def save_stream(
     old = Stream.objects.select_for_update().filter(pk=stream.pk).first()
     before = stream_facts(old) if old else {}
     domains = {stream.domain_id: stream.domain} | ({old.domain_id: old.domain} if old else {})
+    if old:  # somebody may have paused it since it was read
+        stream.refresh_from_db(fields=PAUSING)
     stream.save()
     stream.routes.all().delete()
     Route.objects.bulk_create(

@@ -147,6 +147,14 @@ class TestKeepStream:
         bulk.name = "Letters, again"
         assert self.save(bulk).state == "running"
 
+    def test_an_edit_that_began_before_the_stop_does_not_undo_it(self, acme, bulk):
+        begun = Stream.objects.get(pk=bulk.pk)
+        break_for(acme, 73)
+        keep_grace()
+        begun.name = "Letters, again"
+        assert self.save(begun).state == "paused"
+        assert begun.pause_sentence
+
     def test_a_person_who_paused_one_is_not_overruled_by_a_move(self, stopped, operator):
         stream = make_stream(kind="bulk")
         stream.pause("person", "Not now.", actor=operator)

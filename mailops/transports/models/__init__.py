@@ -3,13 +3,14 @@
 from mailops.transports.models.hours import DAYS, KeepsHours, hours_are_whole
 from mailops.transports.models.limits import PROVIDER_DEFAULT, ProviderLimit, WarmUp
 from mailops.transports.models.oauth import OAuthGrant
-from mailops.transports.models.pausing import PauseCause, RunState
+from mailops.transports.models.pausing import PAUSING, PauseCause, RunState
 from mailops.transports.models.stream import PATIENCE, RESERVED, Patience, Route, Stream
 from mailops.transports.models.transport import Credential, Transport
 
 __all__ = [
     "DAYS",
     "PATIENCE",
+    "PAUSING",
     "PROVIDER_DEFAULT",
     "RESERVED",
     "Credential",

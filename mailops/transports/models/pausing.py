@@ -24,6 +24,9 @@ class PauseCause(models.TextChoices):
     GATE = "gate", "A gate"  # what held at the launch holds no more at the start
 
 
+PAUSING = ("state", "pause_cause", "pause_sentence", "pause_detail", "paused_at")
+
+
 class Pausable(models.Model):
     """Something mail passes through that a person, a guardrail or a fault can stop."""
 
