@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +25,23 @@ class Asked:
     name: str
     sources: dict[str, Any]
     sample: dict[str, Any]
+    languages: dict[str, dict[str, str]] = field(default_factory=dict)  # its words in others
+    is_here: bool = False  # a template of this installation, whose audiences can be asked
 
 
 def look_at(asked: Asked) -> Look:
     return look_over(**asked.sources, sample=asked.sample)
+
+
+def look_at_languages(asked: Asked) -> dict[str, Look]:
+    """Return the looks of its words in each other language, the findings tagged with it."""
+    looks = {}
+    for language, words in asked.languages.items():
+        own = {"subject": words["subject"], "html": words["source"], "text": words["text"]}
+        look = look_over(**asked.sources | own, sample=asked.sample)
+        problems = [replace(problem, language=language) for problem in look.problems]
+        looks[language] = replace(look, problems=problems)
+    return looks
 
 
 def read_asked(named: str, sample_file: Path | None, *, subject: str = "") -> Asked:
@@ -45,7 +58,7 @@ def read_asked(named: str, sample_file: Path | None, *, subject: str = "") -> As
         raise Unreadable(str(error)) from error
     if sample_file is None:
         return asked
-    return Asked(asked.name, asked.sources, _read_sample(sample_file))
+    return replace(asked, sample=_read_sample(sample_file))
 
 
 def _of_file(path: Path, subject: str) -> Asked:
@@ -70,7 +83,7 @@ def _of_name(name: str) -> Asked:
     template = MailTemplate.objects.current().filter(name=name).select_related("layout").first()
     if template is None:
         raise Unreadable(f"There is no file and no template “{name}”.")
-    return _of_filed(Filed.of(template))
+    return replace(_of_filed(Filed.of(template)), is_here=True)
 
 
 def _of_filed(filed: Filed) -> Asked:
@@ -84,7 +97,7 @@ def _of_filed(filed: Filed) -> Asked:
         "layout": layouts.first() if filed.layout else None,
         "files": filed.files,
     }
-    return Asked(filed.name, sources, filed.sample)
+    return Asked(filed.name, sources, filed.sample, filed.languages)
 
 
 def _read_sample(path: Path) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from mailops.content.files import files_of_draft, shown_elsewhere
 from mailops.content.forms import DraftForm, FillForm, LookForm
 from mailops.content.framing import framed
 from mailops.content.gates.files import doubtful_files
+from mailops.content.link_answers import known_dead
 from mailops.content.models import MailTemplate, Preview
 from mailops.content.people import Person, lacking, the_people
 from mailops.content.publishing import sources_of
@@ -145,6 +146,7 @@ def _page(
     if person is not None:
         look = _filled(look, sources, draft["sample"], person)
     if look.rendered is not None:
+        look.problems.extend(known_dead(look, sources["html"]))
         look.problems.extend(lacking(Sources(**sources)) if template.is_mail else [])
         shown = look.shown.union(*shown_elsewhere(template, draft["language"]))
         look.problems.extend(doubtful_files(template, shown))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from django.conf import settings
 from django.db import transaction
 
 from mailops.accounts.auditing import audit
@@ -12,6 +13,16 @@ from mailops.transports.models import Stream
 
 # Gates that ask others, and say so: where they said nothing they were not asked.
 _NEVER_SILENT = {"spam": "a spam filter", "reach": "whether its links lead anywhere"}
+
+
+def silent_gates() -> list[str]:
+    """Return the gates that can't say anything here, so that no version passes them, each as a sentence."""
+    said = []
+    if not settings.MAILOPS_FETCH_LINKS:
+        said.append("Links are not asked for here; MAILOPS_FETCH_LINKS=1 lets mailops do it.")
+    if not (settings.MAILOPS_SPAMD or settings.MAILOPS_RSPAMD):
+        said.append("No spam filter is named here; MAILOPS_SPAMD or MAILOPS_RSPAMD names one.")
+    return said
 
 
 def required_of(stream: Stream) -> list[str]:

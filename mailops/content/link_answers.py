@@ -136,6 +136,15 @@ def findings(shown: Sequence[Shown], source: str, *, is_final: bool = False) -> 
     return problems
 
 
+def known_dead(look: Look, source: str) -> list[Problem]:
+    """Return what is known of the links of what somebody writes just now; nothing is asked for."""
+    if not (settings.MAILOPS_FETCH_LINKS and look.compiled):
+        return []
+    links = [link for link in links_in(look.compiled) if not link.is_own]
+    known = _known([link.address for link in links])
+    return findings([Shown(link, known.get(_hash(link.address))) for link in links], source)
+
+
 def problem_of(reached: Reached, source: str) -> Problem:
     at = source.find(reached.address)
     line = line_at(source, at) if at >= 0 else None

@@ -88,7 +88,7 @@ def gate_list(request: HttpRequest) -> HttpResponse:
     return render_page(
         request,
         "content/gate_list.html",
-        {"form": form, "rows": rows, "gates": GATES},
+        {"form": form, "rows": rows, "gates": GATES, "silent": gating.silent_gates()},
         status=422 if form.errors else 200,
     )
 

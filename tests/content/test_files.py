@@ -165,6 +165,20 @@ class TestCommands:
         (dead,) = (each for each in findings if each["rule"] == "reach.dead")
         assert (dead["line"], "not public" in dead["sentence"]) == (2, True)
 
+    def test_check_looks_at_each_language_and_asks_the_filters(self, db, capsys, settings):
+        settings.MAILOPS_SPAMD = "127.0.0.1:1"
+        template = MailTemplate.objects.create(
+            name="T", draft_subject="Hi", draft_html="<p>Hi {{ email }}</p>"
+        )
+        template.variants.create(language="de", draft_subject="Hallo", draft_html="<p>{% if %}</p>")
+        assert self.run("T", "--json") == 1
+        findings = json.loads(capsys.readouterr().out)["findings"]
+        told = {(each["language"], each["rule"], each["severity"]) for each in findings}
+        assert ("de", "liquid.syntax", "error") in told
+        assert ("", "spam.unasked", "warning") in told
+        self.run("T")
+        assert "de, HTML, line 1:" in capsys.readouterr().out
+
     def test_check_says_2_where_it_could_not(self, db, tmp_path):
         with pytest.raises(CommandError) as refused:
             call_command("check_template", "No such template")

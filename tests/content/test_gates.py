@@ -34,6 +34,13 @@ class TestGates:
             ("<a href='mailto:nobody'>x</a>", "links.bad", "warning"),
             ("<a href='https://192.0.2.1/'>x</a>", "links.host", "warning"),
             ("<a href='https://evil.example/'>bank.example</a>", "links.lookalike", "warning"),
+            ("<a href='https://p\u0430ypal.example/'>x</a>", "links.lookalike", "error"),
+            (
+                "<a href='https://\u0430\u0440\u0440\u04cf\u0435.example/'>x</a>",
+                "links.lookalike",
+                "warning",
+            ),
+            ("<a href='https://xn--80ak6aa92e.example/'>x</a>", "links.lookalike", "warning"),
             (
                 "<a href='https://shop.example/'>click here</a>",
                 "accessibility.link_words",
@@ -66,6 +73,7 @@ class TestGates:
         "inside",
         [
             "<a href='https://shop.example/a?b=1#c'>www.shop.example</a>",
+            "<a href='https://\u0430\u0440\u0440\u04cf\u0435.\u0440\u0444/'>x</a><a href='https://123.example/'>x</a>",
             "<a href='mailto:ada@example.com?subject=x'>write</a><a href='tel:+351210000000'>call</a>",
             "<img src='https://shop.example/a.png' alt='' width='1' height='1'>",
             "<table role='presentation'><tr><td>x</td></tr></table>",

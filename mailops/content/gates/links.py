@@ -16,6 +16,14 @@ _SHORTENERS = frozenset(
     {"bit.ly", "goo.gl", "is.gd", "ow.ly", "rebrand.ly", "t.co", "tiny.cc", "tinyurl.com"}
 )
 _HOST_IN_WORDS = re.compile(r"^(?:https?://)?((?:[\w-]+\.)+[a-z]{2,})(?:[/?#].*)?$", re.IGNORECASE)
+_LATIN = re.compile(r"(?!xn--)[a-z-]+")
+# Cyrillic and Greek letters that look like Latin ones, alone and with digits
+_POSES = re.compile(
+    "(?=.*[^\\x00-\\x7f])["
+    "\u0430\u0430\u0432\u0435\u04bb\u0456\u0458\u043a\u04cf\u043c\u043d\u043e\u0440\u051b\u0441"
+    "\u0455\u0442\u0501\u0443\u0475\u051d\u0445\u03bf\u03b1\u03bd\u03b9\u03ba\u03c1\u03c4\u03c5\u03c7"
+    "0-9-]+"
+)
 _HOST = re.compile(r"^(?:[\w-]{1,63}\.)+[\w-]{2,63}$")
 
 
@@ -76,9 +84,12 @@ def _web(parts: SplitResult, link: Element, said: str, line: int | None) -> Iter
     if parts.username or "@" in parts.netloc:
         sentence = f"“{said}” hides its host behind a user name."
         yield found("links.lookalike", sentence, line=line, is_error=True)
-    if _is_lookalike(host):
+    if _mixes_alphabets(host):
         sentence = f"{host} mixes alphabets, as a forged name does."
         yield found("links.lookalike", sentence, line=line, is_error=True)
+    elif _poses(host):
+        sentence = f"{host} is all letters that look like Latin ones, as a forged name may be."
+        yield found("links.lookalike", sentence, line=line)
     if _is_ip(host) or host in _SHORTENERS:
         yield found("links.host", f"{host} says nothing of who is behind it.", line=line)
     shown = _HOST_IN_WORDS.match(link.words)
@@ -95,16 +106,25 @@ def _is_ip(host: str) -> bool:
     return True
 
 
-def _is_lookalike(host: str) -> bool:
-    """Tell whether a label mixes Latin with Cyrillic or Greek, or is all of them in a shape that reads as Latin."""
+def _mixes_alphabets(host: str) -> bool:
+    """Tell whether a label mixes Latin with Cyrillic or Greek."""
     for label in host.split("."):
-        shown = _decoded(label)
         scripts = {
-            unicodedata.name(letter, "").split(" ")[0] for letter in shown if letter.isalpha()
+            unicodedata.name(letter, "").split(" ")[0]
+            for letter in _decoded(label)
+            if letter.isalpha()
         }
         if len(scripts & {"LATIN", "CYRILLIC", "GREEK"}) > 1:
             return True
     return False
+
+
+def _poses(host: str) -> bool:
+    """Tell whether a label below a Latin ending, such as .com, is all letters that read as Latin ones."""
+    *labels, ending = host.split(".")
+    return bool(_LATIN.fullmatch(ending)) and any(
+        _POSES.fullmatch(_decoded(label)) for label in labels
+    )
 
 
 def _decoded(label: str) -> str:

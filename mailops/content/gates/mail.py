@@ -72,7 +72,8 @@ def _size(page: Page) -> Iterator[Problem]:
     images = [element for element in page.tagged("img") if not element.is_hidden]
     words = len(page.rendered.text.split())
     if page.is_whole and images and words < FEW_WORDS:
-        sentence = f"The mail is {len(images)} pictures and {words} words."
+        pictures = f"{len(images)} picture{'' if len(images) == 1 else 's'}"
+        sentence = f"The mail is {pictures} and {words} word{'' if words == 1 else 's'}."
         yield found("mail.images_only", sentence)
 
 

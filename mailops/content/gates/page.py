@@ -60,11 +60,15 @@ class Page:
 
     def line_of(self, *needles: str) -> int | None:
         """Return the line where the source first says one of `needles`; None where a layout or a block says it."""
-        for needle in filter(None, needles):
-            at = self.source.find(needle)
-            if at >= 0:
-                return line_at(self.source, at)
-        return None
+        if needles not in self._lines_found:
+            places = (self.source.find(needle) for needle in needles if needle)
+            at = next((place for place in places if place >= 0), -1)
+            self._lines_found[needles] = line_at(self.source, at) if at >= 0 else None
+        return self._lines_found[needles]
+
+    @cached_property
+    def _lines_found(self) -> dict[tuple[str, ...], int | None]:
+        return {}
 
     def line_matching(self, pattern: str) -> int | None:
         match = re.search(pattern, self.source, re.IGNORECASE)

@@ -3,6 +3,7 @@
 import json
 import sys
 from argparse import ArgumentParser
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element, ElementTree, SubElement
@@ -10,10 +11,12 @@ from xml.etree.ElementTree import Element, ElementTree, SubElement
 from django.core.management.base import BaseCommand, CommandError
 from django.db import Error as DatabaseFault
 
-from mailops.content.asking import Asked, Unreadable, look_at, read_asked
-from mailops.content.checking import Look
+from mailops.content.asking import Asked, Unreadable, look_at, look_at_languages, read_asked
+from mailops.content.checking import Look, Sources
 from mailops.content.gates.finding import Problem
+from mailops.content.gates.spam import ask_filters
 from mailops.content.link_answers import problem_of
+from mailops.content.people import lacking
 from mailops.content.reaching import ask_all, links_in
 
 PASSED, FAILED, COULD_NOT_CHECK = 0, 1, 2
@@ -36,10 +39,18 @@ class Command(BaseCommand):
         try:
             asked = read_asked(options["template"], options["sample"], subject=options["subject"])
             look = look_at(asked)
+            others = look_at_languages(asked)
+            if asked.is_here and look.rendered:
+                look.problems.extend(lacking(Sources(**asked.sources)))
         except (Unreadable, OSError, DatabaseFault) as error:
             raise CommandError(str(error), returncode=COULD_NOT_CHECK) from error
-        if options["links"] and look.rendered:
-            look.problems.extend(_dead_links(look, asked))
+        for language, one in {"": look, **others}.items():
+            if one.rendered:
+                spam = ask_filters(one.rendered, language=language)
+                one.problems.extend(replace(problem, language=language) for problem in spam)
+        if options["links"]:
+            look.problems.extend(_dead_links([look, *others.values()], asked))
+        look.problems.extend(problem for one in others.values() for problem in one.problems)
         failing = look.errors + (look.warnings if options["fail_on"] == "warning" else [])
         self.stdout.write(_as_json(asked, look) if options["json"] else _as_text(look))
         if options["junit"]:
@@ -49,9 +60,10 @@ class Command(BaseCommand):
         sys.exit(FAILED if failing else PASSED)
 
 
-def _dead_links(look: Look, asked: Asked) -> list[Problem]:
-    links = links_in(look.compiled, asked.sources["text"])
-    answers = ask_all([link.address for link in links if not link.is_own])
+def _dead_links(looks: list[Look], asked: Asked) -> list[Problem]:
+    found = [links_in(look.compiled) for look in looks] + [links_in("", asked.sources["text"])]
+    links = dict.fromkeys(link for each in found for link in each if not link.is_own)
+    answers = ask_all([link.address for link in links])
     return [problem_of(one, asked.sources["html"]) for one in answers if one.is_dead]
 
 
@@ -70,7 +82,8 @@ def _as_text(look: Look) -> str:
 
 
 def _place(problem: Problem) -> str:
-    return f"{problem.place}: " if problem.place else ""
+    place = ", ".join(filter(None, [problem.language, problem.place]))
+    return f"{place}: " if place else ""
 
 
 def _as_junit(asked: Asked, look: Look, failing: list[Problem]) -> Element:
