@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import end_to_end, growth, latency, overtaking, rendering
+from bench import charts, end_to_end, growth, latency, overtaking, rendering
 from bench.end_to_end import Course, Field
 from bench.receivers import program
 from bench.stage import ROOT, BenchError, Stage, staged
@@ -22,8 +22,9 @@ DISTANT_RECIPIENTS = 8_000
 SIZES = (10_000, 100_000)
 MILLION = 1_000_000
 OVERTAKEN_RECIPIENTS = 10_000
-# the million comes last: what of it is not sent lies in the way of whatever follows
-ORDER = ["f", "a", "b", "c", "e", "d"]
+CHART_SIZES = (100_000, 1_000_000)  # messages behind the pages
+# the million comes last of what is sent: what of it is not lies in the way of whatever follows
+ORDER = ["a", "b", "c", "e", "d", "f"]
 
 
 def main(arguments: list[str]) -> int:
@@ -131,12 +132,17 @@ def take_rendering() -> dict[str, Any]:
     return {"rendering": {"us_a_mail": of_renders, "ms": of_times}}
 
 
+def take_charts(field: Field, options: argparse.Namespace) -> dict[str, Any]:  # noqa: ARG001
+    return {"charts": charts.take([scaled(size, options) for size in CHART_SIZES])}
+
+
 TAKERS = {
     "a": take_end_to_end,
     "b": take_latency,
     "c": take_growth,
     "d": take_million,
     "e": take_overtaking,
+    "f": take_charts,
 }
 
 

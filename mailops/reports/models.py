@@ -4,6 +4,7 @@ from collections import defaultdict
 from decimal import Decimal
 from typing import Any, ClassVar
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Sum
 from django.db.models.functions import Now
@@ -66,7 +67,7 @@ class Delta(CountKey):
 class Rollup(models.Model):
     """Counts of one column alone, or of two, in longer steps: what a chart reads, however much was sent.
 
-    `at` is the cohort. Providers without a name of their own are one, "". Latencies stand under one column only.
+    `at` is the cohort. Providers without a name of their own are one, "". Latencies have a table of their own.
     """
 
     step = models.SmallIntegerField()  # minutes: 15, 60, 1440
@@ -104,6 +105,28 @@ class Rollup(models.Model):
                 condition=~models.Q(other=""),
                 name="rollup_by_other",
             ),
+        ]
+
+
+class RolledHistogram(models.Model):
+    """A rollup's latencies: the slots that have any, and how many."""
+
+    step = models.SmallIntegerField()
+    dimension = models.CharField(max_length=40)
+    value = models.CharField(max_length=100)
+    at = models.DateTimeField()
+    measure = models.CharField(max_length=6)
+    slots = ArrayField(models.SmallIntegerField())
+    counts = ArrayField(models.BigIntegerField())
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["dimension", "measure", "step", "value", "at"], name="histogram_once"
+            )
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["dimension", "measure", "step", "at"], name="histogram_by_time")
         ]
 
 

@@ -1,6 +1,7 @@
 """Folds the outbox's tallies into counts: each tally is deleted in the statement that counts it, so exactly once.
 
-What was added waits as a delta for being rolled up (`reports.rolling`).
+What was added waits as a delta for being rolled up (`reports.rolling`). What would change a day that is sealed, such as
+a reply of then that is understood otherwise now, is left out.
 """
 
 from django.db import connection
@@ -33,7 +34,10 @@ WITH gone AS (
     UNION ALL {_LATENCY.format(measure="CASE kind WHEN 'delivered' THEN 'arrive' ELSE 'accept' END", slots="took")}
     UNION ALL {_LATENCY.format(measure="'queue'", slots="waited")}
 ), summed AS (
-    SELECT {_KEY}, sum(n) AS n FROM told GROUP BY {_KEY}
+    SELECT {_KEY}, sum(n) AS n FROM told
+     WHERE measure = 'status' OR bucket_at >= coalesce(((SELECT max(day) FROM reports_seal) + 1)::timestamp
+                                                       AT TIME ZONE 'UTC', '-infinity')
+     GROUP BY {_KEY}
 ), staged AS (
     INSERT INTO reports_delta ({_KEY}, n) SELECT {_KEY}, n FROM summed WHERE measure <> 'status'
 ), folded AS (

@@ -89,9 +89,11 @@ def _seal(day: date) -> bool:
             return False
         cursor.execute(_COARSEN, span)
         cursor.execute(_COARSEN_SAMPLES, span)
-        cursor.execute(
-            "DELETE FROM reports_rollup WHERE step = 15 AND at >= %(day)s AND at < %(end)s", span
-        )
+        for table in ("reports_rollup", "reports_rolledhistogram"):
+            cursor.execute(
+                f"DELETE FROM {table} WHERE step = 15 AND at >= %(day)s AND at < %(end)s",  # noqa: S608
+                span,
+            )
         rows, total, digest = _digest_of(day)
         Seal.objects.create(day=day, rows=rows, total=total, digest=digest)
     return True

@@ -11,7 +11,7 @@ from django.db.models import Max, Min
 
 from mailops.outbox.models import CountKey
 from mailops.reports.dimensions import EXPANDED
-from mailops.reports.models import Count, Rollup
+from mailops.reports.models import Count, RolledHistogram, Rollup
 from mailops.reports.sealing import differing_seals, sealed_until
 
 _KEY = ", ".join(CountKey.KEY)
@@ -94,7 +94,7 @@ WITH counted AS (
 ), both_sides AS (
     SELECT step, dimension, value, other, at, measure, kind, reason, n AS recount, 0 AS count FROM counted
     UNION ALL
-    SELECT step, dimension, value, other, at, measure, kind, reason, 0, n FROM reports_rollup
+    SELECT step, dimension, value, other, at, measure, kind, reason, 0, n FROM reports_rolled
      WHERE at >= %(since)s AND at < %(until)s
 )
 SELECT step, dimension, value, other, at, measure, kind, reason, sum(recount)::bigint AS recount,
@@ -170,6 +170,7 @@ def _days(since: datetime, until: datetime) -> Iterator[datetime]:
             first=Min("cohort_at"), last=Max("cohort_at")
         ),
         Rollup.objects.aggregate(first=Min("at"), last=Max("at")),
+        RolledHistogram.objects.aggregate(first=Min("at"), last=Max("at")),
     ]
     known = [row for row in rows if row["first"] is not None]
     if not known:

@@ -239,6 +239,14 @@ class TestSealing:
         Tally.objects.create(bucket_at=late, cohort_at=late, measure="event", kind="accepted", stream_id=1, domain_id=1, n=1)  # fmt: skip
         assert seal_old_counts(now + timedelta(days=9)) == 0
 
+    def test_leaves_out_what_would_change_it(self, sealed):
+        assert sealed
+        Tally.objects.create(bucket_at=BEGIN, cohort_at=BEGIN, measure="event", kind="accepted", stream_id=1, domain_id=1, n=1)  # fmt: skip
+        before = Count.objects.count()
+        assert fold_tallies() == 1
+        assert Count.objects.count() == before
+        assert broken_seals() == []
+
     def test_refuses_changes(self, sealed):
         assert sealed
         old = Count.objects.filter(bucket_at__lt=sealed_until(), measure="event").first()
