@@ -1,6 +1,7 @@
 """A real clamd of the tests' own, with a database of one signature: the EICAR test string."""
 
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -19,34 +20,47 @@ Foreground true
 MaxThreads 2
 StreamMaxLength {most}
 """
+TRIES = 3
 PATIENCE = 30  # seconds until it listens, on a busy machine
 
 
 class Clamd:
     """Runs while the context is open; `socket` and `address` are what MAILOPS_CLAMAV may be."""
 
-    def __init__(self, port: int, *, most: str = "10M") -> None:
+    def __init__(self, *, most: str = "10M") -> None:
+        self._most = most
         self.home = Path(tempfile.mkdtemp(prefix="clamd-"))
-        self.socket, self.address = f"{self.home}/clamd.socket", f"127.0.0.1:{port}"
+        self.socket = f"{self.home}/clamd.socket"
         (self.home / "db").mkdir()
         # name:target type:offset:hex
         signature = f"Eicar-Test:0:*:{EICAR.hex()}\n"
         (self.home / "db" / "tests.ndb").write_text(signature)
-        configuration = CONFIGURATION.format(home=self.home, port=port, most=most)
-        (self.home / "clamd.conf").write_text(configuration)
 
     def __enter__(self) -> Self:
-        command = [shutil.which("clamd", path="/usr/sbin:/usr/bin") or "clamd"]
+        for _ in range(TRIES):
+            if self._listens():
+                return self
+        raise AssertionError((self.home / "clamd.log").read_text())
+
+    def _listens(self) -> bool:
+        """Start it on a free port, which somebody else may take before it does."""
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        self.address = f"127.0.0.1:{port}"
+        configuration = CONFIGURATION.format(home=self.home, port=port, most=self._most)
+        (self.home / "clamd.conf").write_text(configuration)
+        command = shutil.which("clamd", path="/usr/sbin:/usr/bin") or "clamd"
         self._process = subprocess.Popen(
-            [*command, f"--config-file={self.home}/clamd.conf"],
+            [command, f"--config-file={self.home}/clamd.conf"],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
         until = time.monotonic() + PATIENCE
         while not Path(self.socket).exists() and time.monotonic() < until:
-            assert self._process.poll() is None, (self.home / "clamd.log").read_text()
+            if self._process.poll() is not None:
+                return False
             time.sleep(0.05)
-        return self
+        return True
 
     def __exit__(self, *_: object) -> None:
         self._process.terminate()

@@ -17,14 +17,15 @@ class NotYours(Exception):
 
 def ask(*, template: MailTemplate, actor: User | None, note: str = "") -> Approval:
     """Ask for a second look at the draft as it is; raise RenderError where it can't be published anyway."""
-    look, others = look_at_draft(template)
-    for one in (look, *others.values()):
-        if one.errors:
-            first = one.errors[0]
-            raise RenderError(first.sentence, first.line, first.part)
-    content_hash = release_hash(template, look.parts)
     with transaction.atomic():
-        MailTemplate.objects.select_for_update().get(pk=template.pk)
+        locked = MailTemplate.objects.select_for_update(of=("self",)).select_related("layout")
+        template = locked.get(pk=template.pk)
+        look, others = look_at_draft(template)
+        for one in (look, *others.values()):
+            if one.errors:
+                first = one.errors[0]
+                raise RenderError(first.sentence, first.line, first.part)
+        content_hash = release_hash(template, look.parts)
         waiting = template.approvals.filter(content_hash=content_hash, is_approved=None).first()
         if waiting:
             return waiting

@@ -17,9 +17,7 @@ from tests.content.some_files import PDF, png
 
 @pytest.fixture(scope="module")
 def clamd():
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    with Clamd(port, most="1M") as running:
+    with Clamd(most="1M") as running:
         yield running
 
 
