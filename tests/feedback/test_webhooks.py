@@ -3,6 +3,7 @@
 import json
 from base64 import b64encode
 from datetime import UTC, datetime, timedelta
+from itertools import permutations
 
 import pytest
 from cryptography import x509
@@ -154,6 +155,30 @@ class TestProven:
             call(client, endpoint, body)
         assert (RawFeedback.objects.count(), Event.objects.count()) == (1, 1)
         assert amazon["asked"] == [CERTIFICATE]
+
+    @pytest.mark.usefixtures("amazon")
+    def test_in_any_order_and_three_times_it_ends_the_same(self, key, client, endpoint, transport):
+        ends = set()
+        for number, order in enumerate(permutations(["Delivery", "Bounce", "Complaint"])):
+            who, esp_id = f"bob{number}@example.net", f"0100-{number}"
+            sent = make_sent(transport=transport, transport_message_id=esp_id, recipient=who)
+            told = {
+                "Delivery": ses("Delivery", recipients=[who], smtpResponse="250 ok"),
+                "Bounce": bounce(emailAddress=who),
+                "Complaint": ses("Complaint", complainedRecipients=[{"emailAddress": who}]),
+            }
+            bodies = [
+                signed(key, Message=told[kind].replace("0100-abc", esp_id), MessageId=f"{kind}{number}")
+                for kind in order
+            ]  # fmt: skip
+            for body in bodies * 3:
+                call(client, endpoint, body)
+            sent.refresh_from_db()
+            reason = Suppression.objects.get(address=who).reason
+            ends.add(
+                (sent.status, tuple(sorted(sent.events.values_list("kind", flat=True))), reason)
+            )
+        assert ends == {(Status.BOUNCED, ("complained", "delivered", "returned"), "complaint")}
 
     def test_a_delivery_delivers(self, key, amazon, client, endpoint, sent):
         message = ses("Delivery", recipients=["bob@example.net"], smtpResponse="250 ok")
