@@ -118,6 +118,10 @@ class TestFolding:
 class TestTooMany:
     """A server may answer with another text each time."""
 
+    @pytest.fixture(autouse=True)
+    def _room_is_made_at_any_time(self, monkeypatch):
+        monkeypatch.setattr(sightings, "ROOM_SECONDS", 0)
+
     def flood(self, n, start=0):
         stream, message = make_stream(), make_message()
         with connection.cursor() as cursor:
@@ -151,6 +155,19 @@ class TestTooMany:
         assert Signature.objects.count() <= 21
         assert Signature.objects.filter(pk__in=[7, signature_of(NO_SUCH).id]).count() == 2
         assert Signature.objects.get(pk=OTHER).title == "All other replies"
+
+    def test_makes_room_only_now_and_then(self, monkeypatch):
+        monkeypatch.setattr(sightings, "ROOM_SECONDS", 3600)
+        monkeypatch.setattr(sightings, "_made_room_at", None)
+        self.flood(60)
+        while fold_sightings(chunk=10, most=20):
+            pass
+        kept = set(Signature.objects.exclude(pk=OTHER).values_list("pk", flat=True))
+        self.flood(60, start=60)
+        while fold_sightings(chunk=10, most=20):
+            pass
+        assert kept == set(Signature.objects.exclude(pk=OTHER).values_list("pk", flat=True))
+        assert counted() == recount()
 
     def test_counts_the_rest_as_others_and_loses_none(self):
         self.flood(60)
