@@ -47,8 +47,8 @@ class Watched:
     """Keeps the sessions that a delivery opens, and which threads each was used by."""
 
     def __init__(self, monkeypatch):
-        self.sessions, self.threads, self.most = [], defaultdict(set), 0
-        self.closed = []
+        self.sessions, self.threads, self.closed = [], defaultdict(set), []
+        self.open, self.most = set(), 0  # kept here: to ask a session would read from its socket
         monkeypatch.setattr(delivery, "open_session", self.open_session)
 
     def open_session(self, transport):
@@ -64,10 +64,15 @@ class Watched:
         def done(*args, **kwargs):
             self.threads[id(session)].add(threading.get_ident())
             if verb == "open":
-                self.most = max(self.most, sum(one.is_open for one in self.sessions) + 1)
+                self.open.add(id(session))
+                self.most = max(self.most, len(self.open))
             if verb == "close":
                 self.closed.append(session)
-            return does(*args, **kwargs)
+            try:
+                return does(*args, **kwargs)
+            finally:
+                if verb in {"close", "abandon"}:
+                    self.open.discard(id(session))
 
         setattr(session, verb, done)
 
