@@ -18,7 +18,7 @@ from mailops.reports.balance import balance, pace
 from mailops.reports.beginning import steps
 from mailops.reports.charts import SHORT
 from mailops.reports.composing import compose, numbers_of, openings
-from mailops.reports.forms import at_times
+from mailops.reports.moments import at_times
 from mailops.reports.periods import Step, last_days
 
 STOP_POLLING = 286

@@ -25,7 +25,6 @@ class Sort:
     word: str
     rows: "QuerySet[Any, Model] | None"  # None: a name that no row stands for
     page: str  # the thing's own page
-    list_page: str
 
     @property
     def filter_name(self) -> str:
@@ -40,11 +39,11 @@ class Sort:
 SORTS = {
     sort.column: sort
     for sort in (
-        Sort("mailbox_provider", "mailbox provider", None, "", "transports:providers"),
-        Sort("domain_id", "domain", Domain.objects.all(), "domains:detail", "domains:list"),
-        Sort("stream_id", "stream", Stream.objects.all(), "transports:stream-detail", "transports:streams"),
-        Sort("transport_id", "transport", Transport.objects.all(), "transports:detail", "transports:list"),
-        Sort("campaign_id", "campaign", Campaign.objects.all(), "campaigns:detail", "campaigns:list"),
+        Sort("mailbox_provider", "mailbox provider", None, ""),
+        Sort("domain_id", "domain", Domain.objects.all(), "domains:detail"),
+        Sort("stream_id", "stream", Stream.objects.all(), "transports:stream-detail"),
+        Sort("transport_id", "transport", Transport.objects.all(), "transports:detail"),
+        Sort("campaign_id", "campaign", Campaign.objects.all(), "campaigns:detail"),
     )
 }  # fmt: skip
 
@@ -74,8 +73,10 @@ class Subject:
         return resolve(self.sort.page, self.value) if self.sort.page else ""
 
     @property
-    def list_url(self) -> str:
-        return resolve(self.sort.list_page)
+    def objective_url(self) -> str:
+        """Return the panel of what a stream promises; nothing else promises anything."""
+        is_stream = self.sort.column == "stream_id"
+        return resolve("reports:objective-panel", self.value) if is_stream else ""
 
     def lifetime(self, now: datetime) -> tuple[datetime, datetime] | None:
         """Return when a campaign was launched and when its last mail left; None for all else.

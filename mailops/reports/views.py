@@ -14,8 +14,9 @@ from mailops.lib.htmx import render_page
 from mailops.lib.templatetags.navigation import resolve
 from mailops.reports.charts import SHORT, draw
 from mailops.reports.composing import compose, numbers_of, openings
-from mailops.reports.forms import DIMENSIONS, ReportForm, at_times
+from mailops.reports.forms import DIMENSIONS, ReportForm
 from mailops.reports.gathering import Numbers
+from mailops.reports.moments import at_times
 from mailops.reports.outcomes import Outcome
 from mailops.reports.periods import HOUR, QUARTER, Period, Step, between, last_days
 from mailops.reports.splitting import Share, reasons, split
