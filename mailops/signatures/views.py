@@ -13,8 +13,8 @@ from mailops.lib.htmx import render_page
 from mailops.outbox.models import EventKind, Message, Signature
 from mailops.outbox.sightings import SIGNED
 from mailops.reports.composing import openings
-from mailops.reports.moments import moments
 from mailops.reports.marks import beside
+from mailops.reports.moments import moments
 from mailops.reports.periods import Period
 from mailops.signatures.forms import SignatureFilterForm
 from mailops.signatures.history import history, over_time
