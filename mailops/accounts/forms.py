@@ -9,7 +9,9 @@ from django.core.validators import RegexValidator
 from django.db.models import Q, QuerySet
 
 from mailops.accounts.models import AuditEntry, Role, User
-from mailops.accounts.verbs import words_of
+from mailops.accounts.verbs import WORDS, words_of
+
+VERBS_OF = 5_000  # entries
 
 
 class InviteForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable at run time
@@ -74,7 +76,10 @@ class AuditFilter(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        verbs = AuditEntry.objects.order_by("verb").values_list("verb", flat=True).distinct()
+        # of the newest entries, and the one that is asked for: the whole trail only grows
+        newest = AuditEntry.objects.order_by("-id").values_list("verb", flat=True)[:VERBS_OF]
+        asked = self.data.get("verb", "")
+        verbs = {*newest, *([asked] if asked in WORDS else [])}
         choices = [
             ("", "Any"),
             *sorted(((verb, words_of(verb)) for verb in verbs), key=itemgetter(1)),
