@@ -162,3 +162,33 @@ class TestFiles:
         page.get_by_role("button", name="Remove").click()
         assert template.files.get().removed_at
         assert page.locator("textarea[name=html]").input_value() == "<p>Not saved</p>"
+
+    def test_two_people_at_one_draft_lose_no_word(self, open_page, editor, operator, settings):
+        settings.MAILOPS_CHROMIUM = ""
+        template = MailTemplate.objects.create(name="Spring", draft_subject="Spring is here")
+        hers, his = (open_page(url("edit", template), user) for user in (editor, operator))
+        write(hers, GOOD.replace("Hello", "Hers"))
+        write(his, GOOD.replace("Hello", "His"))
+        assert "is writing on this draft too" in his.locator("#preview").inner_text()
+        hers.get_by_role("button", name="Save draft").click()
+        hers.get_by_text("The draft is saved.").wait_for()
+
+        write(his, GOOD.replace("Hello", "His own"))
+        assert "This draft was saved meanwhile" in his.locator("#preview").inner_text()
+        his.get_by_role("button", name="Save draft").click()
+        his.get_by_text("Somebody else saved this draft meanwhile").wait_for()
+        differing = his.locator("pre.diff").first.inner_text()
+        assert "Hers" in differing
+        assert "His own" in differing
+        template.refresh_from_db()
+        assert "Hers" in template.draft_html
+        assert "His own" in his.locator(".code-editor-html .cm-content").inner_text()
+
+        write(his, GOOD.replace("Hello", "Hers and his"))
+        his.get_by_role("button", name="Save draft").click()
+        his.get_by_text("The draft is saved.").wait_for()
+        template.refresh_from_db()
+        assert "Hers and his" in template.draft_html
+        # Chromium's console tells of the 422 that the conflict answers with, and of nothing else
+        assert hers.complaints == []
+        assert all("422" in complaint for complaint in his.complaints)

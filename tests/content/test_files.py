@@ -1,6 +1,7 @@
 """Templates as files: out, in again, and what a file may not do."""
 
 import json
+from xml.etree.ElementTree import parse as parse_xml
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -178,6 +179,17 @@ class TestCommands:
         assert ("", "spam.unasked", "warning") in told
         self.run("T")
         assert "de, HTML, line 1:" in capsys.readouterr().out
+
+    def test_check_writes_a_report_that_reads_as_xml(self, tmp_path):
+        file, report = tmp_path / "mail.html", tmp_path / "report.xml"
+        file.write_text("<title>x</title><a href='java\x0bscript:\x01'>l</a>")
+        assert self.run(str(file), "--junit", str(report), "--fail-on", "warning") == 1
+        suite = parse_xml(report).getroot()
+        assert int(suite.get("failures")) == len(suite.findall("testcase/failure"))
+        assert int(suite.get("tests")) == len(suite.findall("testcase"))
+        with pytest.raises(CommandError) as refused:
+            self.run(str(file), "--junit", str(tmp_path / "no" / "report.xml"))
+        assert refused.value.returncode == 2
 
     def test_check_says_2_where_it_could_not(self, db, tmp_path):
         with pytest.raises(CommandError) as refused:

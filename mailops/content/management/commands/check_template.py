@@ -1,6 +1,7 @@
 """Asks a template's gates in CI: exit code 0 (passed), 1 (a finding that fails it), 2 (could not check)."""
 
 import json
+import re
 import sys
 from argparse import ArgumentParser
 from dataclasses import replace
@@ -19,6 +20,7 @@ from mailops.content.link_answers import problem_of
 from mailops.content.people import lacking
 from mailops.content.reaching import ask_all, links_in
 
+_UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")  # for XML
 PASSED, FAILED, COULD_NOT_CHECK = 0, 1, 2
 
 
@@ -54,9 +56,11 @@ class Command(BaseCommand):
         failing = look.errors + (look.warnings if options["fail_on"] == "warning" else [])
         self.stdout.write(_as_json(asked, look) if options["json"] else _as_text(look))
         if options["junit"]:
-            ElementTree(_as_junit(asked, look, failing)).write(
-                options["junit"], encoding="utf-8", xml_declaration=True
-            )
+            report = ElementTree(_as_junit(asked, look, failing))
+            try:
+                report.write(options["junit"], encoding="utf-8", xml_declaration=True)
+            except OSError as error:
+                raise CommandError(str(error), returncode=COULD_NOT_CHECK) from error
         sys.exit(FAILED if failing else PASSED)
 
 
@@ -93,7 +97,10 @@ def _as_junit(asked: Asked, look: Look, failing: list[Problem]) -> Element:
         case = SubElement(suite, "testcase", classname=asked.name, name=problem.rule)
         if problem in failing:
             said = f"{_place(problem)}{problem.sentence} {problem.why} {problem.fix}"
-            SubElement(case, "failure", message=problem.sentence, type=problem.severity).text = said
+            failure = SubElement(
+                case, "failure", message=_UNFIT.sub("�", problem.sentence), type=problem.severity
+            )
+            failure.text = _UNFIT.sub("�", said)
     if not look.problems:
         SubElement(suite, "testcase", classname=asked.name, name="gates")
     return suite
