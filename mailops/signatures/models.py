@@ -1,10 +1,12 @@
 """What people taught of replies, and how far the past is understood by it."""
 
-from typing import Any, ClassVar
+from collections.abc import Callable
+from typing import ClassVar
 
 from django.db import models
 
-from mailops.outbox.models import ChunkedWork
+from mailops.lib.templatetags.words import fault_words, reason_word
+from mailops.outbox.models import ChunkedWork, Signature
 
 
 class Lesson(ChunkedWork):
@@ -43,10 +45,30 @@ class Lesson(ChunkedWork):
         return self.signature.revision == self.revision
 
     @property
-    def changes(self) -> list[tuple[str, Any, Any]]:
-        """What it changed, each by name, before and after."""
+    def changes(self) -> list[tuple[str, str, str]]:
+        """What it changed, each by name, before and after, in words."""
         return [
-            (name, self.before.get(name, ""), said)
-            for name, said in self.after.items()
-            if said != self.before.get(name, "")
+            (name, words(self.before.get(key, "")), words(self.after.get(key, "")))
+            for key, (name, words) in _SHOWN.items()
+            if self.before.get(key, "") != self.after.get(key, "")
         ]
+
+
+def _owner_words(owner: str) -> str:
+    return str(Signature.Owner(owner).label)
+
+
+def _reason_words(reason: str) -> str:
+    return reason_word(reason) if reason else "As mailops reads it"
+
+
+_KINDS = {"": "As its code says", "permanent": "Final", "transient": "Passes"}
+_SHOWN: dict[str, tuple[str, Callable[[str], str]]] = {
+    "name": ("Name", str),
+    "cause": ("Cause", str),
+    "fix": ("Fix", str),
+    "owner": ("Whose business", _owner_words),
+    "reason": ("Reason", _reason_words),
+    "kind": ("Kind", lambda kind: _KINDS[kind]),
+    "fault": ("Fault", lambda fault: fault_words(fault).capitalize()),
+}

@@ -407,6 +407,8 @@ class TestPages:
         page = client.get(pressed["Location"]).text
         assert "&lt;b&gt;They" in page
         assert "Take it back" in page
+        assert "As mailops reads it" in page
+        assert "Mailbox disabled" in page
 
     def test_let_one_change_what_was_said(self, operator, logged_in):
         page = logged_in(operator).post(self.url, {**self.given, "key": uuid4(), "edit": "1"})
