@@ -80,9 +80,9 @@ def _regions(label: str, *regions: tuple[str, str], help_text: str = "") -> Fiel
     return Field(name="region", label=label, choices=regions, help_text=help_text)
 
 
-# Compared with what the providers and users of theirs published, in November 2026: addresses of the APIs and how to log
-# in (all), sizes, SPF includes and selectors but for those named `unconfirmed`. Where in a console webhooks are found
-# could not be looked at without an account, so pages call it a hint.
+# Compared with what the providers and users of theirs published, in November 2026: how to log in, sizes, SPF includes and
+# selectors but for those named `unconfirmed`; addresses of the APIs, where they are not anymail's own default. Where in
+# a console webhooks are found could not be looked at without an account, so pages call it a hint.
 _APIS = (
     Api(
         kind="amazon_ses",

@@ -331,7 +331,8 @@ class Credential(SealedColumns):
         self.seal_into("secret", secret)
         self.reference = ""
         value = secret.reveal()
-        self.last_four = value[-4:] if len(value) >= 12 else ""  # of a short one four are too many
+        # its end tells two apart; of what people choose themselves, mostly shorter, it would tell too much
+        self.last_four = value[-4:] if len(value) >= 16 else ""
         self._save_secret()
 
     def set_reference(self, reference: str) -> None:
