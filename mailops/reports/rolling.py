@@ -10,7 +10,7 @@ from mailops.lib.locks import advisory_lock
 from mailops.outbox.models import CountKey
 from mailops.reports.dimensions import EXPANDED
 
-CHUNK = 10_000  # deltas in one transaction
+CHUNK = 4_000  # deltas in one transaction: each is up to 48 rollups
 
 _KEY = ", ".join(CountKey.KEY)
 _ROLL_UP = f"""
@@ -39,7 +39,7 @@ SELECT count(*) FROM gone
 """  # noqa: S608 - names of our own
 
 
-def roll_up(*, chunk: int = CHUNK, chunks: int = 10) -> int:
+def roll_up(*, chunk: int = CHUNK, chunks: int = 5) -> int:
     """Roll up what waits, at most `chunks` times `chunk`; return how many deltas. Passes where another is at the counts."""
     total = 0
     for _ in range(chunks):
