@@ -3,16 +3,26 @@
 import random
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from itertools import combinations, pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 
 from mailops.outbox.models import Tally
 from mailops.reports.counting import series, total
 from mailops.reports.dimensions import DIMENSIONS
-from mailops.reports.models import Count, Delta, Figure, QueueSample, RolledFigure, Rollup, Seal
+from mailops.reports.models import (
+    Count,
+    Delta,
+    Figure,
+    QueueSample,
+    RolledFigure,
+    RolledHistogram,
+    Rollup,
+    Seal,
+)
 from mailops.reports.periods import Period, from_to
 from mailops.reports.rolling import roll_up
 from mailops.reports.rollup import fold_tallies
@@ -187,6 +197,22 @@ class TestRollUp:
             assert rollup_differences() == []
         assert not Delta.objects.exists()
         assert Rollup.objects.filter(dimension="", step=1440, measure="event").count() > 3
+
+    def test_takes_up_what_was_counted_before_there_were_rollups(self):
+        fill(random.Random(17), 60)
+        fold_tallies()
+        for model in (Delta, Rollup, RolledHistogram):
+            model.objects.all().delete()
+        assert rollup_differences() != []
+        (staging,) = import_module(
+            "mailops.reports.migrations.0006_roll_up_what_was"
+        ).Migration.operations
+        for _ in range(2):
+            with connection.cursor() as cursor:
+                cursor.execute(staging.sql)
+        assert rollup_differences() == []
+        roll_up()
+        assert rollup_differences() == []
 
     def test_finds_a_rollup_that_is_wrong(self):
         fill(random.Random(15), 30)
