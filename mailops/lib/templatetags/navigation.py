@@ -33,6 +33,9 @@ PLACES = [
     Place("Settings", "accounts:settings", "settings", "s"),
 ]
 
+# apps without a place of their own, and the one that their pages are reached from
+WITHIN = {"signatures": "reports:reports", "feedback": "outbox:list"}
+
 
 @dataclass(frozen=True)
 class Link:
@@ -64,8 +67,8 @@ def links(request: HttpRequest) -> list[Link]:
 def _is_current(place: Place, app: str, here: str, path: str, url: str) -> bool:
     if "/campaigns/" in path:
         return place.url_name == "campaigns:list"  # launching and retrying belong to a campaign
-    if app == "signatures":
-        return place.url_name == "reports:reports"
+    if app in WITHIN:
+        return place.url_name == WITHIN[app]
     if place.url_name.startswith("reports:"):
         return here == place.url_name or (url != "/" and path.startswith(url))
     if place.url_name == "accounts:settings" and path.startswith("/accounts/"):
