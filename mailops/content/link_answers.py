@@ -12,6 +12,7 @@ from django.utils import timezone
 from mailops.content.checking import Look
 from mailops.content.gates.finding import Problem, found
 from mailops.content.lines import line_at
+from mailops.content.looking import look_at_draft
 from mailops.content.models import LinkAnswer, MailTemplate, hash_sources
 from mailops.content.reaching import AT_ONCE, Link, Reached, ask_all, links_in
 from mailops.lib.locks import session_lock
@@ -85,6 +86,16 @@ def _known(addresses: Sequence[str]) -> dict[str, LinkAnswer]:
 
 def _hash(address: str) -> str:
     return hash_sources(address, "", "")
+
+
+def ask_for_draft(template_id: int) -> bool:
+    """Ask for the links of a draft of which nothing is known; tell whether half a minute was too short for all."""
+    template = MailTemplate.objects.select_related("layout").filter(pk=template_id).first()
+    if template is None:
+        return False
+    look, others = look_at_draft(template)
+    links = links_of(template, [look, *others.values()])
+    return bool(ask_and_keep([each.link.address for each in links if each.is_open]))
 
 
 def ask_and_keep(addresses: Sequence[str]) -> list[str]:

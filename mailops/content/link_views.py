@@ -26,9 +26,8 @@ def template_links(request: HttpRequest, template_id: int) -> HttpResponse:
     links = links_of(template, [look, *others.values()])
     is_htmx = bool(request.headers.get("HX-Request"))
     if request.method == "POST":
-        still_open = [each.link.address for each in links if each.is_open]
-        if settings.MAILOPS_FETCH_LINKS and still_open:
-            ask_links.delay(still_open)
+        if settings.MAILOPS_FETCH_LINKS and any(each.is_open for each in links):
+            ask_links.delay(template.pk)
         if not is_htmx:
             return redirect("content:links", template.pk)
         return render(request, "content/_links.html", context_of(template, links, asking=1))

@@ -22,9 +22,9 @@ def drop_unused_files() -> None:
 
 
 @shared_task
-def ask_links(addresses: list[str]) -> None:
-    if left := link_answers.ask_and_keep(addresses):
-        ask_links.delay(left)
+def ask_links(template_id: int) -> None:
+    if link_answers.ask_for_draft(template_id):
+        ask_links.delay(template_id)
 
 
 def have_drawn(*, template_id: int | None = None, version_id: int | None = None) -> None:

@@ -15,6 +15,8 @@ from mailops.protocol.classification import (
     MEANINGS,
     OUR_FAULTS,
     Classification,
+    Fault,
+    Kind,
     Reason,
     as_taught,
     classify,
@@ -57,10 +59,17 @@ def word_of(signature: Signature) -> Word:
 def say(signature: Signature, word: Word) -> None:
     """Set what is said of it, saving nothing."""
     signature.name, signature.cause, signature.fix = word.name, word.cause, word.fix
-    signature.owner, signature.taught_reason = word.owner, word.reason
-    signature.taught_kind = word.kind if word.reason else ""
-    usual = MEANINGS[Reason(word.reason)].fault if word.reason else ""
-    signature.taught_fault = (word.fault or usual) if word.reason else ""
+    signature.owner = word.owner
+    reason = word.reason if _is_known(word) else ""
+    signature.taught_reason = reason
+    signature.taught_kind = word.kind if reason else ""
+    signature.taught_fault = (word.fault or MEANINGS[Reason(reason)].fault) if reason else ""
+
+
+def _is_known(word: Word) -> bool:
+    """Tell whether this version knows what was said; another one may have had more reasons."""
+    kinds, faults = {"", *Kind}, {"", *Fault}
+    return word.reason in {*Reason} and word.kind in kinds and word.fault in faults
 
 
 def teach(

@@ -45,7 +45,7 @@ ALLOWED = {
         "plays providers towards the installation's own receivers",
     ),
     "rollouts/probes/captures.py": ({"SMTP"}, "hands a probe to the installation's own sandbox"),
-    "content/gates/spam.py": ({"create_connection"}, "asks the spam filter that a setting names"),
+    "content/scanning.py": ({"socket"}, "asks the virus scanner of this machine, by a Unix socket"),
 }
 
 # file → a client that it brings in, and why that is no way out
