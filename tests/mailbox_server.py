@@ -118,8 +118,7 @@ class MailboxServer:
 
     def number_anew(self, user: str) -> None:
         """Make the server forget the numbers of all mails, as a restored or moved mailbox does."""
-        for name in ("dovecot-uidlist", "dovecot-uidvalidity"):
+        # the last validity stays: without it the new one is the time, in seconds, which may be the old one
+        for name in ("dovecot-uidlist", "dovecot.index"):
             for path in (self.home / "mail" / user).glob(f"{name}*"):
                 path.unlink()
-        for path in (self.home / "mail" / user).glob("dovecot.index*"):
-            path.unlink()
