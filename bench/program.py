@@ -150,7 +150,8 @@ def tell_launches(title: str, launches: list[growth.Launch]) -> None:
     tell(title, growth.HEAD, [launch.row for launch in launches])
     print("  Megabytes after the last, rows and indexes:")
     for name, (table, index) in launches[-1].megabytes.items():
-        print(f"    {name}: {table:,.1f} and {index:,.1f}")
+        if table + index >= 1:
+            print(f"    {name}: {table:,.1f} and {index:,.1f}")
 
 
 def summary(courses: dict[str, Course]) -> dict[str, float]:
