@@ -62,13 +62,16 @@ def keep_secrets(port: int) -> None:
     for channel in NotificationChannel.objects.filter(kind="webhook"):
         channel.set_url(f"https://hooks.example/{CANARY}?key={CANARY}", "hooks.example")
         channel.save()
-    make_transport()
+    relay = make_transport()
     Transport.objects.update(port=port, security="starttls")
-    for transport in Transport.objects.all():
-        credential = add_credential(
+    credentials = {
+        transport.pk: add_credential(
             transport=transport, label="x", username="user", secret=Secret(CANARY), actor=None
         )
-    found = run_test(transport, credential)
+        for transport in Transport.objects.all()
+    }
+    relay.refresh_from_db()
+    found = run_test(relay, credentials[relay.pk])
     assert found.cause == "auth_failed"
     assert "535 5.7.8" in found.transcript
 
