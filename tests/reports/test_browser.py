@@ -22,6 +22,7 @@ MARKS = """() => {
 }"""
 
 
+@pytest.mark.broad
 @pytest.mark.needs("chromium")
 class TestCharts:
     def test_lead_on(self, open_page, admin, viewer):

@@ -16,7 +16,11 @@ from tests.browser import assert_clean
 from tests.factories import make_message, make_stream
 from tests.outbox.answers import NO_SUCH, OK, answer
 
-pytestmark = [pytest.mark.needs("chromium"), pytest.mark.django_db(transaction=True)]
+pytestmark = [
+    pytest.mark.broad,
+    pytest.mark.needs("chromium"),
+    pytest.mark.django_db(transaction=True),
+]
 
 REFUSED = "5.7.1 Message refused by policy (Q7712). [{}.prod.outlooky.example 2026-11-21T10:00:00Z]"
 

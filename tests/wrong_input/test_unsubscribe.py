@@ -41,7 +41,7 @@ def forgeries(message):
         "with an empty signature": f"{public_id}.",
         "twice": f"{whole}{whole}",
         "of a return path": verp.make_token(message.public_id, 0, KEY),
-        "of other letters": whole.replace("a", "\uff41"),
+        "of other letters": chr(ord(whole[0]) + 0xFEE0) + whole[1:],  # its full-width form
         "of a path": "../../etc/passwd",
     }
 
