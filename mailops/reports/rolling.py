@@ -4,11 +4,9 @@ What was added to counts waits as deltas, which readers add: a rollup may come l
 statement that rolls it up.
 """
 
-from django.db import connection
-
-from mailops.lib.locks import advisory_lock
 from mailops.outbox.models import CountKey
 from mailops.reports.dimensions import EXPANDED
+from mailops.reports.rollup import work_off
 
 CHUNK = 4_000  # deltas in one transaction: each is up to 48 rollups
 
@@ -41,15 +39,4 @@ SELECT count(*) FROM gone
 
 def roll_up(*, chunk: int = CHUNK, chunks: int = 5) -> int:
     """Roll up what waits, at most `chunks` times `chunk`; return how many deltas. Passes where another is at the counts."""
-    total = 0
-    for _ in range(chunks):
-        with advisory_lock("reports.rollup") as is_ours:
-            if not is_ours:
-                return total
-            with connection.cursor() as cursor:
-                cursor.execute(_ROLL_UP, [chunk])
-                rolled = int(cursor.fetchone()[0])
-        total += rolled
-        if rolled < chunk:
-            return total
-    return total
+    return work_off(_ROLL_UP, chunk=chunk, chunks=chunks)

@@ -50,15 +50,23 @@ SELECT count(*) FROM gone
 
 def fold_tallies(*, chunk: int = CHUNK, chunks: int = CHUNKS) -> int:
     """Fold what waits, at most `chunks` times `chunk`; return how many tallies were. Passes where another folds."""
+    return work_off(_FOLD, chunk=chunk, chunks=chunks)
+
+
+def work_off(statement: str, *, chunk: int, chunks: int) -> int:
+    """Run a statement that takes at most `chunk` rows and says how many, until fewer are left; return their sum.
+
+    One process at a time is at the counts; where another is, this one leaves the rest to it.
+    """
     total = 0
     for _ in range(chunks):
         with advisory_lock("reports.rollup") as is_ours:
             if not is_ours:
                 return total
             with connection.cursor() as cursor:
-                cursor.execute(_FOLD, [chunk])
-                folded = int(cursor.fetchone()[0])
-        total += folded
-        if folded < chunk:
+                cursor.execute(statement, [chunk])
+                taken = int(cursor.fetchone()[0])
+        total += taken
+        if taken < chunk:
             return total
     return total
