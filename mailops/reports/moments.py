@@ -16,7 +16,9 @@ EARLIEST, LATEST = date(2000, 1, 1), date(2100, 1, 1)
 class MomentField(forms.Field):
     """A day, or a day and a time of the viewer's zone (or of the offset it names), as in ISO 8601."""
 
-    widget = forms.DateTimeInput({"type": "datetime-local", "step": 900}, "%Y-%m-%dT%H:%M")
+    widget: type[forms.Widget] | forms.Widget = forms.DateTimeInput(
+        {"type": "datetime-local", "step": 900}, "%Y-%m-%dT%H:%M"
+    )
 
     def to_python(self, value: Any) -> date | datetime | None:
         text = str(value or "").strip().replace(" ", "+")  # a plus sign that an address lost

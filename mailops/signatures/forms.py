@@ -1,18 +1,18 @@
 """What the pages of signatures may be asked."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
 from django import forms
-from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from mailops.campaigns.models import Campaign
 from mailops.domains.models import Domain
 from mailops.lib.templatetags.words import reason_word
 from mailops.protocol.classification import Reason
-from mailops.reports.periods import Period, between, fitting_step, last_days, midnight
+from mailops.reports.moments import MomentField, since_of
+from mailops.reports.periods import Period, between, fitting_step, last_days
 from mailops.transports.models import Stream, Transport
 
 HOURS = {"1h": 1, "6h": 6, "24h": 24}
@@ -31,26 +31,17 @@ DEFAULT_RANGE = "14d"
 LONGEST = timedelta(days=732)
 
 
-class MomentField(forms.Field):
-    """A day or a moment of an address, as the reports write it: 2026-11-21, or with a time and its offset."""
+class HandedMoment(MomentField):
+    """A day or a moment that a report's address handed on; it is handed on as it came."""
 
     widget = forms.HiddenInput
 
     def to_python(self, value: Any) -> datetime | None:
-        text = str(value or "").strip().replace(" ", "+")  # a plus sign that an address lost
-        if not text:
-            return None
-        try:
-            if len(text) <= 10:
-                return midnight(date.fromisoformat(text), timezone.get_current_timezone())
-            found = datetime.fromisoformat(text)
-            local = found if found.tzinfo else timezone.make_aware(found)
-            local = local.astimezone(UTC)
-        except (ValueError, OverflowError) as error:
-            raise ValidationError("Write a day, or a day and a time: 2026-11-21T14:00.") from error
-        if not 2000 <= local.year <= 2100:
-            raise ValidationError("Choose a day from 2000 on.")
-        return local
+        found = super().to_python(value)
+        return since_of(found, timezone.get_current_timezone()) if found else None
+
+    def prepare_value(self, value: Any) -> Any:
+        return value
 
 
 class SignatureFilterForm(forms.Form):
@@ -82,8 +73,8 @@ class SignatureFilterForm(forms.Form):
     campaign = forms.ModelChoiceField(
         required=False, queryset=Campaign.objects.order_by("-id"), widget=forms.HiddenInput
     )
-    since = MomentField(required=False)
-    until = MomentField(required=False)
+    since = HandedMoment(required=False)
+    until = HandedMoment(required=False)
 
     def __init__(self, data: Any) -> None:
         given = {name: value for name, value in data.items() if value}
