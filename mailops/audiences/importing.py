@@ -16,6 +16,7 @@ from mailops.accounts.models import User
 from mailops.audiences.models import Import, ImportedAddress, ImportPiece
 from mailops.audiences.settling import StagedRow, settle
 from mailops.audiences.uploading import records_of, start_of_text
+from mailops.lib.chunks import MAX_FAILURES, count_failure
 from mailops.lib.csv_reading import Record
 from mailops.lib.storable import storable
 from mailops.lib.time_zones import UnknownZone, zone_name
@@ -23,7 +24,6 @@ from mailops.protocol.address import InvalidAddress, address_key
 
 CHUNK_ROWS = 5_000  # about half a second of work
 CHUNK_BYTES = 8 * 1024 * 1024  # of the file, where the rows are long
-MAX_FAILURES = 5
 
 
 class WrongState(Exception):
@@ -89,22 +89,18 @@ def import_chunk(*, run_id: int, rows: int = CHUNK_ROWS) -> bool:
         return run.is_running
 
 
-def note_failure(*, run_id: int, error: Exception) -> None:
+def note_failure(run_id: int, error: Exception) -> None:
     """Count a chunk that could not be imported; after a few in a row the import fails and says why."""
-    with transaction.atomic():
-        run = Import.objects.select_for_update().filter(pk=run_id).first()
-        if run is None or not run.is_running:
-            return
-        run.failures += 1
-        run.detail = f"{type(error).__name__}: {error}"
-        if run.failures >= MAX_FAILURES:
-            _finish(
-                run,
-                Import.State.FAILED,
-                f"The rows from line {run.line:,} on could not be imported, in {MAX_FAILURES} tries. "
-                f"The {run.rows:,} rows before them are in.",
-            )
-        run.save()
+    count_failure(Import.objects.all(), run_id, error, give_up=_give_up)
+
+
+def _give_up(run: Import) -> None:
+    _finish(
+        run,
+        Import.State.FAILED,
+        f"The rows from line {run.line:,} on could not be imported, in {MAX_FAILURES} tries. "
+        f"The {run.rows:,} rows before them are in.",
+    )
 
 
 def _next_records(run: Import, rows: int) -> tuple[list[Record], bool]:

@@ -1,34 +1,26 @@
 """Celery shells of the audiences: hints that an import has rows to read."""
 
-from time import monotonic
+from functools import partial
 
 from celery import shared_task
-from django.db import OperationalError, transaction
+from django.db import transaction
 
 from mailops.audiences import curating, importing, uploading
 from mailops.audiences.models import Import
-
-BUDGET_SECONDS = 6.0  # then the task hands on to a new one, so that none blocks its queue
+from mailops.lib.chunks import go_on
 
 
 @shared_task
 def continue_import(run_id: int) -> None:
     """Import chunks for a few seconds; hand on while there are more."""
-    stop_at = monotonic() + BUDGET_SECONDS
-    try:
-        while importing.import_chunk(run_id=run_id):
-            if monotonic() > stop_at:
-                continue_import.delay(run_id)
-                return
+    is_over = go_on(
+        partial(importing.import_chunk, run_id=run_id),
+        hand_on=partial(continue_import.delay, run_id),
+        note_failure=partial(importing.note_failure, run_id),
+    )
+    if is_over:
         for run in Import.objects.filter(pk=run_id, state=Import.State.COMPLETED):
             count_attributes.delay(run.audience_id)
-    except (
-        OperationalError
-    ):  # the database is away or chose a deadlock's victim: the tick comes again
-        raise
-    except Exception as error:
-        importing.note_failure(run_id=run_id, error=error)
-        raise
 
 
 @shared_task

@@ -15,11 +15,11 @@ from mailops.audiences.models import Membership
 from mailops.campaigns.models import Preflight
 from mailops.content.rendering import Compiled, RenderError, compile_version
 from mailops.content.variables import BUILT_IN, CLOCK, merge_data
+from mailops.lib.chunks import MAX_FAILURES, count_failure
 from mailops.suppressions.models import Suppression
 
 CHUNK_MEMBERS = 500
 CHUNK_SECONDS = 2.0  # of rendering, then the chunk is stored: a slow template must not hold a lock
-MAX_FAILURES = 5
 MAX_KINDS = 25  # different errors that are told apart
 MAX_EXAMPLES = 3
 
@@ -65,18 +65,15 @@ def check_chunk(*, preflight_id: int, members: int = CHUNK_MEMBERS) -> bool:
         return preflight.is_running
 
 
-def note_failure(*, preflight_id: int, error: Exception) -> None:
+def note_failure(preflight_id: int, error: Exception) -> None:
     """Count a chunk that failed; after a few in a row the rehearsal fails and says so."""
-    with transaction.atomic():
-        preflight = Preflight.objects.select_for_update().filter(pk=preflight_id).first()
-        if preflight is None or not preflight.is_running:
-            return
-        preflight.failures += 1
-        preflight.detail = f"{type(error).__name__}: {error}"
-        if preflight.failures >= MAX_FAILURES:
-            preflight.state, preflight.finished_at = Preflight.State.FAILED, timezone.now()
-            preflight.sentence = f"The rehearsal broke off {MAX_FAILURES} times at the same place."
-        preflight.save()
+    count_failure(Preflight.objects.all(), preflight_id, error, give_up=_give_up)
+
+
+def _give_up(preflight: Preflight) -> None:
+    preflight.state, preflight.finished_at = Preflight.State.FAILED, timezone.now()
+    preflight.sentence = f"The rehearsal broke off {MAX_FAILURES} times at the same place."
+    preflight.save()
 
 
 def _next_members(preflight: Preflight, members: int) -> list[Membership]:

@@ -1,32 +1,25 @@
 """Celery shells of the campaigns: hints that a campaign is due or a rehearsal has members to read."""
 
-from time import monotonic
+from functools import partial
 
 from celery import shared_task
-from django.db import OperationalError, transaction
+from django.db import transaction
 
 from mailops.accounts.models import User
 from mailops.campaigns import rehearsing
 from mailops.campaigns.models import Campaign, Preflight
 from mailops.campaigns.preflight import start_preflight
-
-BUDGET_SECONDS = 6.0  # then the task hands on to a new one, so that none blocks its queue
+from mailops.lib.chunks import go_on
 
 
 @shared_task
 def continue_preflight(preflight_id: int) -> None:
     """Rehearse chunks for a few seconds; hand on while there are more."""
-    stop_at = monotonic() + BUDGET_SECONDS
-    try:
-        while rehearsing.check_chunk(preflight_id=preflight_id):
-            if monotonic() > stop_at:
-                continue_preflight.delay(preflight_id)
-                return
-    except OperationalError:  # the database is away: the tick comes again
-        raise
-    except Exception as error:
-        rehearsing.note_failure(preflight_id=preflight_id, error=error)
-        raise
+    go_on(
+        partial(rehearsing.check_chunk, preflight_id=preflight_id),
+        hand_on=partial(continue_preflight.delay, preflight_id),
+        note_failure=partial(rehearsing.note_failure, preflight_id),
+    )
 
 
 @shared_task

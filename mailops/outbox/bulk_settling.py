@@ -18,6 +18,7 @@ from django.utils import timezone
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
 from mailops.campaigns.models import Campaign
+from mailops.lib.chunks import MAX_FAILURES, count_failure
 from mailops.outbox.doubtful import Choice, doubtful, doubtful_at, moment
 from mailops.outbox.doubting import take_into_doubt
 from mailops.outbox.models import (
@@ -38,7 +39,6 @@ from mailops.outbox.relay_log_verdicts import (
 from mailops.outbox.taught import load_taught
 
 CHUNK = 500
-MAX_FAILURES = 5
 
 
 class NothingToSettle(Exception):
@@ -326,19 +326,14 @@ def stop_settlement(*, run: Settlement, actor: User) -> bool:
     return True
 
 
-def note_failure(*, settlement_id: int, error: Exception) -> None:
+def note_failure(settlement_id: int, error: Exception) -> None:
     """Count a chunk that could not be settled; after a few in a row the act fails and says why."""
-    with transaction.atomic():
-        run = Settlement.objects.select_for_update().filter(pk=settlement_id).first()
-        if run is None or not run.is_running:
-            return
-        run.failures += 1
-        run.detail = f"{type(error).__name__}: {error}"
-        if run.failures >= MAX_FAILURES:
-            _finish(
-                run,
-                Settlement.State.FAILED,
-                sentence=f"The next messages could not be settled in {MAX_FAILURES} tries; "
-                f"the {run.settled:,} before them are.",
-            )
-        run.save()
+    count_failure(Settlement.objects.all(), settlement_id, error, give_up=_give_up)
+
+
+def _give_up(run: Settlement) -> None:
+    sentence = (
+        f"The next messages could not be settled in {MAX_FAILURES} tries; "
+        f"the {run.settled:,} before them are."
+    )
+    _finish(run, Settlement.State.FAILED, sentence=sentence)

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from django.db import transaction
 from django.utils import timezone
 
+from mailops.lib.chunks import MAX_FAILURES, count_failure
 from mailops.lib.storable import storable
 from mailops.outbox.doubtful import with_times
 from mailops.outbox.models import (
@@ -37,7 +38,6 @@ from mailops.protocol.postfix_log import Status as Told
 Verdict = RelayLogFinding.Verdict
 
 CHUNK_LINES = 20_000  # under half a second of work
-MAX_FAILURES = 5
 EXAMPLES = 10  # lines not understood that are shown
 EXAMPLE_LENGTH = 300
 LATEST_BEGINNING = timedelta(
@@ -135,20 +135,16 @@ def fail(*, log_id: int, sentence: str) -> None:
             log.findings.all().delete()
 
 
-def note_failure(*, log_id: int, error: Exception) -> None:
+def note_failure(log_id: int, error: Exception) -> None:
     """Count a chunk that could not be read; after a few in a row the reading fails and says why."""
-    with transaction.atomic():
-        log = RelayLog.objects.select_for_update().filter(pk=log_id).first()
-        if log is None or not log.is_running:
-            return
-        log.failures += 1
-        log.detail = f"{type(error).__name__}: {error}"
-        log.save()
-    if log.failures >= MAX_FAILURES:
-        fail(
-            log_id=log_id,
-            sentence=f"The lines from {log.lines + 1:,} on could not be read in {MAX_FAILURES} tries.",
-        )
+    count_failure(RelayLog.objects.all(), log_id, error, give_up=_give_up)
+
+
+def _give_up(log: RelayLog) -> None:
+    fail(
+        log_id=log.pk,
+        sentence=f"The lines from {log.lines + 1:,} on could not be read in {MAX_FAILURES} tries.",
+    )
 
 
 def _take_in(log: RelayLog, raw: Sequence[bytes]) -> None:

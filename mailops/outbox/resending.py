@@ -18,6 +18,7 @@ from django.utils import timezone
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
 from mailops.campaigns.models import Campaign
+from mailops.lib.chunks import MAX_FAILURES, count_failure
 from mailops.outbox.doubtful import moment
 from mailops.outbox.forms import MessageFilterForm
 from mailops.outbox.keeping_hours import keep_hours
@@ -28,7 +29,6 @@ from mailops.outbox.searching import chosen_by
 from mailops.suppressions.models import Suppression
 
 CHUNK = 500
-MAX_FAILURES = 5
 AGAIN = (Status.BOUNCED, Status.FAILED, Status.EXPIRED)  # certainly not there
 SOONER = Status.DEFERRED
 
@@ -265,19 +265,14 @@ def stop_resending(*, run: Resending, actor: User) -> bool:
     return True
 
 
-def note_failure(*, resending_id: int, error: Exception) -> None:
+def note_failure(resending_id: int, error: Exception) -> None:
     """Count a chunk that could not be queued; after a few in a row it fails and says why."""
-    with transaction.atomic():
-        run = Resending.objects.select_for_update().filter(pk=resending_id).first()
-        if run is None or not run.is_running:
-            return
-        run.failures += 1
-        run.detail = f"{type(error).__name__}: {error}"
-        if run.failures >= MAX_FAILURES:
-            _finish(
-                run,
-                Resending.State.FAILED,
-                sentence=f"The next messages could not be queued in {MAX_FAILURES} tries; "
-                f"the {run.queued:,} before them are.",
-            )
-        run.save()
+    count_failure(Resending.objects.all(), resending_id, error, give_up=_give_up)
+
+
+def _give_up(run: Resending) -> None:
+    sentence = (
+        f"The next messages could not be queued in {MAX_FAILURES} tries; "
+        f"the {run.queued:,} before them are."
+    )
+    _finish(run, Resending.State.FAILED, sentence=sentence)

@@ -1,66 +1,48 @@
 """Celery shells of the ledger: hints that a person's act on many has messages left, or a relay's log lines."""
 
-from time import monotonic
+from functools import partial
 
 from celery import shared_task
-from django.db import OperationalError
 
+from mailops.lib.chunks import go_on
 from mailops.outbox import bulk_settling, relay_log_reading, resending
 from mailops.outbox.models import RelayLog, Resending, Settlement
 from mailops.outbox.relay_log_taking import forget_old
 from mailops.outbox.sightings import fold_sightings
 
-BUDGET_SECONDS = 6.0  # then the task hands on to a new one, so that none blocks its queue
 LOG_BUDGET_SECONDS = 20.0  # a packed log is unpacked from its beginning by each
 
 
 @shared_task
 def continue_settlement(settlement_id: int) -> None:
     """Settle chunks for a few seconds; hand on while there are more."""
-    stop_at = monotonic() + BUDGET_SECONDS
-    try:
-        while bulk_settling.settle_chunk(settlement_id=settlement_id):
-            if monotonic() > stop_at:
-                continue_settlement.delay(settlement_id)
-                return
-    except OperationalError:  # the database is away or broke a deadlock: the tick comes again
-        raise
-    except Exception as error:
-        bulk_settling.note_failure(settlement_id=settlement_id, error=error)
-        raise
+    go_on(
+        partial(bulk_settling.settle_chunk, settlement_id=settlement_id),
+        hand_on=partial(continue_settlement.delay, settlement_id),
+        note_failure=partial(bulk_settling.note_failure, settlement_id),
+    )
 
 
 @shared_task
 def continue_resending(resending_id: int) -> None:
     """Queue chunks for a few seconds; hand on while there are more."""
-    stop_at = monotonic() + BUDGET_SECONDS
-    try:
-        while resending.resend_chunk(resending_id=resending_id):
-            if monotonic() > stop_at:
-                continue_resending.delay(resending_id)
-                return
-    except OperationalError:
-        raise
-    except Exception as error:
-        resending.note_failure(resending_id=resending_id, error=error)
-        raise
+    go_on(
+        partial(resending.resend_chunk, resending_id=resending_id),
+        hand_on=partial(continue_resending.delay, resending_id),
+        note_failure=partial(resending.note_failure, resending_id),
+    )
 
 
 @shared_task
 def continue_relay_log(log_id: int) -> None:
     """Read chunks of a log for some seconds; hand on while there are more."""
-    stop_at = monotonic() + LOG_BUDGET_SECONDS
     reading = relay_log_reading.Reading(log_id)
-    try:
-        while reading.read_chunk():
-            if monotonic() > stop_at:
-                continue_relay_log.delay(log_id)
-                return
-    except OperationalError:
-        raise
-    except Exception as error:
-        relay_log_reading.note_failure(log_id=log_id, error=error)
-        raise
+    go_on(
+        reading.read_chunk,
+        hand_on=partial(continue_relay_log.delay, log_id),
+        note_failure=partial(relay_log_reading.note_failure, log_id),
+        seconds=LOG_BUDGET_SECONDS,
+    )
 
 
 @shared_task

@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import AuditEntry
+from mailops.lib.chunks import MAX_FAILURES, count_failure
 from mailops.lib.templatetags.words import reason_word
 from mailops.outbox.ledger import (
     Row,
@@ -41,7 +42,6 @@ from mailops.suppressions.models import Suppression
 from mailops.suppressions.suppressing import suppress, unsuppress
 
 CHUNK = 300  # events
-MAX_FAILURES = 5
 SETTLED = timedelta(
     seconds=45
 )  # by then every process knows the lesson, and has committed what it had
@@ -425,22 +425,17 @@ def _finish(lesson: Lesson, state: Lesson.State, *, sentence: str = "") -> None:
     )
 
 
-def note_failure(*, lesson_id: int, error: Exception) -> None:
+def note_failure(lesson_id: int, error: Exception) -> None:
     """Count a chunk that could not be understood anew; after a few in a row the lesson fails and says why."""
-    with transaction.atomic():
-        lesson = Lesson.objects.select_for_update().filter(pk=lesson_id).first()
-        if lesson is None or not lesson.is_running:
-            return
-        lesson.failures += 1
-        lesson.detail = f"{type(error).__name__}: {error}"
-        lesson.save()
-        if lesson.failures >= MAX_FAILURES:
-            _finish(
-                lesson,
-                Lesson.State.FAILED,
-                sentence=f"The next replies could not be understood anew in {MAX_FAILURES} tries; "
-                f"the {lesson.looked_at:,} before them are. New ones mean what was taught.",
-            )
+    count_failure(Lesson.objects.all(), lesson_id, error, give_up=_give_up)
+
+
+def _give_up(lesson: Lesson) -> None:
+    sentence = (
+        f"The next replies could not be understood anew in {MAX_FAILURES} tries; "
+        f"the {lesson.looked_at:,} before them are. New ones mean what was taught."
+    )
+    _finish(lesson, Lesson.State.FAILED, sentence=sentence)
 
 
 def _execute(sql: str, params: list[Any]) -> None:

@@ -8,7 +8,6 @@ from django.utils import timezone
 from mailops.accounts.models import AuditEntry
 from mailops.audiences import importing
 from mailops.audiences.importing import (
-    MAX_FAILURES,
     WrongState,
     import_chunk,
     note_failure,
@@ -24,6 +23,7 @@ from mailops.audiences.models import (
     Membership,
 )
 from mailops.audiences.uploading import PIECE_BYTES, drop_forgotten
+from mailops.lib.chunks import MAX_FAILURES
 from mailops.suppressions.models import Suppression
 from tests.audiences.uploads import account_of, import_all, start, upload
 from tests.factories import make_audience, make_stream

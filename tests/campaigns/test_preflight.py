@@ -8,6 +8,7 @@ from mailops.audiences.models import Contact
 from mailops.campaigns import preflight, rehearsing
 from mailops.campaigns.models import Preflight
 from mailops.campaigns.preflight import TooLate, latest_preflight, start_preflight, why_stale
+from mailops.lib.chunks import MAX_FAILURES
 from mailops.suppressions.models import Suppression
 from tests.factories import make_audience, make_campaign, make_stream, make_version
 
@@ -172,7 +173,7 @@ class TestBeginning:
 
     def test_fails_with_a_sentence_after_a_few_failures(self):
         begun = start_preflight(campaign=make_campaign(), actor=None)
-        for _ in range(rehearsing.MAX_FAILURES):
+        for _ in range(MAX_FAILURES):
             rehearsing.note_failure(preflight_id=begun.pk, error=RuntimeError("boom"))
         begun.refresh_from_db()
         assert begun.has_failed

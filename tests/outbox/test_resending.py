@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from mailops.accounts.models import AuditEntry
 from mailops.campaigns.models import Campaign
+from mailops.lib.chunks import MAX_FAILURES
 from mailops.outbox import resending
 from mailops.outbox.models import Event, EventKind, Message, QueueEntry, Resending, Status
 from mailops.outbox.resending import (
@@ -149,7 +150,7 @@ class TestResending:
 
     def test_gives_up_after_some_failures_and_says_why(self, operator):
         run = start(operator, chosen_of(make_refused()))
-        for _ in range(resending.MAX_FAILURES):
+        for _ in range(MAX_FAILURES):
             note_failure(resending_id=run.pk, error=ValueError("no"))
         run.refresh_from_db()
         assert run.has_failed

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from mailops.accounts.models import AuditEntry
 from mailops.dispatch import conversation
+from mailops.lib.chunks import MAX_FAILURES
 from mailops.outbox import taught
 from mailops.outbox.models import (
     Event,
@@ -360,7 +361,7 @@ class TestTwoPeople:
 
     def test_gives_up_after_some_failures(self, operator):
         lesson = say(operator, make_refused(ODD))
-        for _ in range(reclassifying.MAX_FAILURES):
+        for _ in range(MAX_FAILURES):
             note_failure(lesson_id=lesson.pk, error=ValueError("no"))
         lesson.refresh_from_db()
         assert lesson.has_failed

@@ -1,0 +1,48 @@
+"""Work in chunks of one transaction each: how a task goes on with it, and what becomes of it when chunks fail."""
+
+from collections.abc import Callable
+from time import monotonic
+from typing import Any
+
+from django.db import OperationalError, transaction
+from django.db.models import QuerySet
+
+BUDGET_SECONDS = 6.0  # then a task hands on to a new one, so that none blocks its queue
+MAX_FAILURES = 5  # chunks in a row
+
+
+def go_on(
+    chunk: Callable[[], bool],
+    *,
+    hand_on: Callable[[], object],
+    note_failure: Callable[[Exception], None],
+    seconds: float = BUDGET_SECONDS,
+) -> bool:
+    """Do chunks for some seconds, each telling whether there are more; hand on then. Tell whether nothing is left."""
+    stop_at = monotonic() + seconds
+    try:
+        while chunk():
+            if monotonic() > stop_at:
+                hand_on()
+                return False
+    except OperationalError:  # the database is away, or broke a deadlock: the tick comes again
+        raise
+    except Exception as error:
+        note_failure(error)
+        raise
+    return True
+
+
+def count_failure(
+    runs: QuerySet[Any], pk: int, error: Exception, *, give_up: Callable[[Any], None]
+) -> None:
+    """Count a chunk of the run that failed, with the technical text; after a few in a row `give_up` ends it."""
+    with transaction.atomic():
+        run = runs.select_for_update().filter(pk=pk).first()
+        if run is None or not run.is_running:
+            return
+        run.failures += 1
+        run.detail = f"{type(error).__name__}: {error}"
+        run.save()
+        if run.failures >= MAX_FAILURES:
+            give_up(run)
