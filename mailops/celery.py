@@ -3,6 +3,8 @@
 import os
 
 from celery import Celery
+from celery.signals import task_prerun
+from django.db import close_old_connections
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mailops.settings")
 # a worker shows no pages: `prepare` checks them, and importing them is half of a worker's start
@@ -11,3 +13,7 @@ os.environ.setdefault("CELERY_SKIP_CHECKS", "true")
 app = Celery("mailops")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+# Celery would open a connection for each task (settings.CELERY_DB_REUSE_MAX); here it is kept as for a request: up to
+# CONN_MAX_AGE, no longer than it works, and asked first whether it does.
+task_prerun.connect(close_old_connections)

@@ -1,6 +1,7 @@
 """All settings, from the environment through lib.env; every wrong value is reported at start, all at once."""
 
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -306,6 +307,9 @@ CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False  # pgmq carries none; the workers' rows tell who lives
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+# Celery doesn't end connections after each task: see mailops.celery. Opened anew, with all catalogs to be read again, one
+# costs several milliseconds, which is more than most ticks.
+CELERY_DB_REUSE_MAX = sys.maxsize
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
 CELERY_BEAT_SCHEDULE_FILENAME = str(MAILOPS_HOME / "beat")
 CELERY_BEAT_SCHEDULER = "mailops.lib.beat:Scheduler"
@@ -474,8 +478,8 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "dispatch-tick": {"task": "dispatch.tick", "schedule": 1.0},
     "dispatch-sweep": {"task": "dispatch.sweep_queue", "schedule": 15.0},
     "dispatch-hours": {"task": "dispatch.keep_hours", "schedule": 5.0},
-    "reports-rollup": {"task": "reports.rollup", "schedule": 2.0},
-    "reports-roll-up": {"task": "reports.roll_up", "schedule": 10.0},
+    "reports-rollup": {"task": "reports.rollup", "schedule": 5.0},
+    "reports-roll-up": {"task": "reports.roll_up", "schedule": 20.0},
     "reports-sample": {"task": "reports.sample", "schedule": 15.0},
     "reports-seal": {"task": "reports.seal", "schedule": 3600.0},
     "suppression-imports": {
