@@ -90,7 +90,7 @@ REPLIES = [
     ("mail", 454, "Throttling failure: Daily message quota exceeded.", Reason.QUOTA_SPENT),
     ("mail", 454, "Throttling failure: Maximum sending rate exceeded.", Reason.RATE_LIMITED),
     ("auth", 451, "Maximum credits exceeded", Reason.QUOTA_SPENT),
-    ("body", 421, "4.7.28 Our system has detected an unusual rate of email from your IP address", Reason.LOW_REPUTATION),
+    ("body", 421, "4.7.28 Our system has detected an unusual rate of email from your IP address", Reason.RATE_LIMITED),
     ("rcpt", 451, "4.7.1 Greylisting in action, please come back later", Reason.GREYLISTED),
     ("rcpt", 450, "4.2.0 <a@b.example>: Recipient address rejected: Greylisted", Reason.GREYLISTED),
     ("connect", 421, "4.7.0 Too many connections from your address", Reason.RATE_LIMITED),

@@ -1,9 +1,12 @@
 """Reads a negative reply, or the one a report quotes, by the table of signs."""
 
 import re
+from dataclasses import dataclass
 from functools import lru_cache
 
+from mailops.protocol.classification.exact import EXACT
 from mailops.protocol.classification.folding import fold_reply
+from mailops.protocol.classification.marks import reason_of
 from mailops.protocol.classification.meanings import (
     MEANINGS,
     Classification,
@@ -12,8 +15,16 @@ from mailops.protocol.classification.meanings import (
     Reason,
     Stops,
 )
-from mailops.protocol.classification.signs import BEFORE_ANYONE, STANDING, TEXTS
-from mailops.protocol.classification.tongues import TONGUES
+from mailops.protocol.classification.signs import (
+    BEFORE_ANYONE,
+    CODES,
+    GENERAL,
+    LOGIN_CODES,
+    SUBCODES,
+    Sign,
+)
+from mailops.protocol.classification.texts import LOOSE, TEXTS
+from mailops.protocol.classification.tongues import LOOSE_TONGUES, TONGUES
 from mailops.protocol.reply import Reply
 
 _FIRST_STATUS = re.compile(r"(?<![\d.])([45])\.(\d{1,3})\.(\d{1,3})(?![\d.]*\d)")
@@ -53,7 +64,8 @@ def classify_report(diagnostic: str, status: str) -> Classification:
 
 def explains(text: str, *, vaguely: bool = False) -> bool:
     """Tell whether the words of `text`, whatever codes stand by it, give a reason; with `vaguely`, even one like “rejected”."""
-    reason = _reason_in(fold_reply(text[:_MAX_TEXT]), "", 0, "returned")
+    said = Said(fold_reply(text[:_MAX_TEXT]), text[:_MAX_TEXT], "", 0, "returned")
+    reason = said.clear_reason or (said.vague_reason if vaguely else None)
     return reason is not None and (vaguely or reason not in _VAGUE)
 
 
@@ -73,25 +85,61 @@ def reply_in_report(diagnostic: str, status: str) -> Reply:
 
 @lru_cache(maxsize=4096)
 def _classify(code: int, enhanced_status: str, text: str, phase: str) -> Classification:
-    plain = fold_reply(text)
-    status = enhanced_status.partition(".")[2]
-    reason = (
-        _reason_in(plain, status, code, phase)
-        or next((one.reason for one in STANDING if one.fits(plain, status, code, phase)), None)
-        or Reason.UNEXPLAINED
-    )
+    is_quoted = bool(enhanced_status) and enhanced_status in text
+    said = Said(fold_reply(text), text, enhanced_status.partition(".")[2], code, phase)
+    reason = said.reason(is_quoted=is_quoted) or Reason.UNEXPLAINED
     kind = _kind(code, enhanced_status, reason)
     if reason == Reason.SERVER_BUSY and kind == Kind.PERMANENT:
         reason = Reason.SERVER_FAULT  # busy for good: nothing is tried again
     return conclude(reason, kind, phase)
 
 
-def _reason_in(plain: str, status: str, code: int, phase: str) -> Reason | None:
-    if not plain:
-        return None
-    english = (sign.reason for sign in TEXTS if sign.fits(plain, status, code, phase))
-    other = (reason for reason, pattern in TONGUES if pattern.search(plain))
-    return next(english, None) or next(other, None)
+@dataclass(frozen=True, slots=True)
+class Said:
+    """All that a reply says, and in what order it is believed."""
+
+    plain: str
+    text: str
+    status: str  # the last two numbers
+    code: int
+    phase: str
+
+    def reason(self, *, is_quoted: bool) -> Reason | None:
+        """Return what the reply means: words, a documented code, the subcode, vague words, and the bare code last.
+
+        A subcode that stands in the reply itself outranks its vague words; one that another server filled in doesn't.
+        """
+        return (
+            self._by(EXACT)
+            or self._by(TEXTS)
+            or self._in(TONGUES)
+            or reason_of(self.text)
+            or self._by(LOGIN_CODES)
+            or (self._by(SUBCODES) if is_quoted else None)
+            or self.vague_reason
+            or self._by(SUBCODES)
+            or self._by(GENERAL)
+            or self._by(CODES)
+        )
+
+    @property
+    def clear_reason(self) -> Reason | None:
+        return self._by(EXACT) or self._by(TEXTS) or self._in(TONGUES)
+
+    @property
+    def vague_reason(self) -> Reason | None:
+        return self._by(LOOSE) or self._in(LOOSE_TONGUES)
+
+    def _by(self, signs: tuple[Sign, ...]) -> Reason | None:
+        fits = (
+            sign.reason
+            for sign in signs
+            if sign.fits(self.plain, self.status, self.code, self.phase)
+        )
+        return next(fits, None)
+
+    def _in(self, tongues: tuple[tuple[Reason, re.Pattern[str]], ...]) -> Reason | None:
+        return next((reason for reason, pattern in tongues if pattern.search(self.plain)), None)
 
 
 def _kind(code: int, enhanced_status: str, reason: Reason) -> Kind:

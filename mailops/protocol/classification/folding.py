@@ -8,6 +8,12 @@ _ADDRESSES_AND_LINKS = re.compile(
 )
 _SPACES = re.compile(r"\s+")
 _LINE_CODE = re.compile(r"(?:^|\n)\s*(?:[245]\d\d[ -])?\s*(?:[245]\.\d{1,3}\.\d{1,3})\s+")
+# What a relay writes around the reply it got: its own “host” and “error” are no signs.
+_AROUND = re.compile(
+    r"\b(?:remote )?host (?:\S{1,255} )?(?:\[[^\]\s]{1,60}\] ?)?(?:said|says):? ?|\(in reply to [^()\n]{1,60}\)"
+    r"|smtp error from remote (?:mail ?server|mailer|server|mail server) after [^:\n]{1,60}:(?: (?:host \S{1,255} \[[^\]\s]{1,60}\]:)?)?"
+    r"|remote server returned(?: an error)?(?: ->|:)|the (?:error|response) (?:that the other server returned|from the remote server) was:"
+)
 _ACCENTS = re.compile("[\u0300-\u036f]")
 
 
@@ -22,4 +28,5 @@ def fold_letters(text: str) -> str:
 def fold_reply(text: str) -> str:
     """Return the words of a reply, without its codes, addresses and links: `spam@…` is no sign of spam."""
     text = _LINE_CODE.sub(" ", fold_letters(text))
-    return _SPACES.sub(" ", _ADDRESSES_AND_LINKS.sub("", text)).strip()
+    text = _SPACES.sub(" ", _ADDRESSES_AND_LINKS.sub("", text))
+    return (_AROUND.sub(" ", text) if "said" in text or "remote" in text else text).strip()

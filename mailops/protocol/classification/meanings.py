@@ -60,6 +60,7 @@ class Reason(StrEnum):
     ACCOUNT_STOPPED = "account_stopped"
     NO_REVERSE_DNS = "no_reverse_dns"
     TLS_REQUIRED = "tls_required"
+    TLS_FAILED = "tls_failed"
     NOT_UNDERSTOOD = "not_understood"
     GREYLISTED = "greylisted"
     SERVER_BUSY = "server_busy"
@@ -267,6 +268,11 @@ MEANINGS: dict[Reason, Meaning] = {
         "The server wants TLS first.",
         "Set the transport to STARTTLS on 587 or implicit TLS on 465, test it, then resume.",
         stops=Stops.TRANSPORT,
+    ),
+    Reason.TLS_FAILED: Meaning(
+        Fault.OUTAGE,
+        "No secure connection to the recipient's server could be made: TLS is missing there, or its certificate is wrong.",
+        "Wait and retry; if it lasts, tell its postmaster what the technical text says.",
     ),
     Reason.NOT_UNDERSTOOD: Meaning(
         Fault.SETUP,

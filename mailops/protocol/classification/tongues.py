@@ -106,17 +106,21 @@ TONGUES: tuple[tuple[Reason, re.Pattern[str]], ...] = (
         ),
     ),
     (
-        Reason.POLICY,
-        _pattern(
-            "richtlinie verletzt|richtlinien|aus richtlinien|durch richtlinie|politique de sécurité|raisons de sécurité|règle de sécurité|política de|políticas de|por política|motivi di sicurezza|politica di|beleid|polityka bezpieczeństwa|политик",
-            "策略拒绝|安全策略|被拒收|拒收|拒绝接收|被拒绝|拒絕接收|ポリシー|受信を拒否|受信拒否|정책|수신 거부|수신거부",
-        ),
-    ),
-    (
         Reason.UNREACHABLE,
         _pattern(
             "verbindung abgelehnt|verbindung fehlgeschlagen|nicht erreichbar|zeitüberschreitung|connexion refusée|délai dépassé|injoignable|conexión rechazada|tiempo de espera|connessione rifiutata|conexão recusada|tempo esgotado",
             "verbinding geweigerd|соединение не установлено|превышено время|连接超时|连接失败|连接被拒绝|無法連線|无法连接|接続できません|タイムアウト|연결할 수 없|응답하지 않",
+        ),
+    ),
+)
+
+# What says little: read only where nothing else does.
+LOOSE_TONGUES: tuple[tuple[Reason, re.Pattern[str]], ...] = (
+    (
+        Reason.POLICY,
+        _pattern(
+            "richtlinie verletzt|richtlinien|aus richtlinien|durch richtlinie|politique de sécurité|raisons de sécurité|règle de sécurité|política de|políticas de|por política|motivi di sicurezza|politica di|beleid|polityka bezpieczeństwa|политик",
+            "策略拒绝|安全策略|被拒收|拒收|拒绝接收|被拒绝|拒絕接收|ポリシー|受信を拒否|受信拒否|정책|수신 거부|수신거부",
         ),
     ),
 )
