@@ -55,6 +55,12 @@ MAILOPS_BASE_URL = env.read(
     f"http://127.0.0.1:{MAILOPS_PORT}",
     fix="give the public https address; unsubscribe links and webhooks begin with it",
 )
+MAILOPS_TRACKING_URL = env.read(
+    "MAILOPS_TRACKING_URL",
+    parse.base_url,
+    MAILOPS_BASE_URL,
+    fix="give the public https address that links in tracked mail begin with, or leave it out for MAILOPS_BASE_URL",
+)
 MAILOPS_RETURN_PATH_HOST = env.read(
     "MAILOPS_RETURN_PATH_HOST",
     parse.host_name,
@@ -123,6 +129,10 @@ MAILOPS_SUPPRESSION_IMPORT_DAYS = 90
 MAILOPS_RAW_FEEDBACK_DAYS = env.read(
     "MAILOPS_RAW_FEEDBACK_DAYS", parse.days, 90, fix="give days, 1 or more"
 )
+# days that calls of pictures and links in mail are kept as they came: to see why one was taken for a machine's
+MAILOPS_HIT_DAYS = env.read("MAILOPS_HIT_DAYS", parse.days, 7, fix="give days, 1 or more")
+# days it is known who looked at which mail; older mail is not looked after any more, and only counts stay
+MAILOPS_LOOK_DAYS = env.read("MAILOPS_LOOK_DAYS", parse.days, 92, fix="give days, 1 or more")
 # days in which counts may still change and be counted anew: a quarter, since hardly a report comes later; then they are sealed
 MAILOPS_COUNT_DAYS = env.read("MAILOPS_COUNT_DAYS", parse.days, 92, fix="give days, 1 or more")
 # who reads your mail with what, in percent; what a finding says it touches
@@ -341,6 +351,7 @@ INSTALLED_APPS = [
     "mailops.audiences",
     "mailops.campaigns",
     "mailops.outbox",
+    "mailops.tracking",
     "mailops.dispatch",
     "mailops.feedback",
     "mailops.reports",
@@ -353,6 +364,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "mailops.tracking.cookies.NoCookiesMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -387,6 +399,7 @@ _is_https = MAILOPS_BASE_URL.startswith("https://")
 _more_hosts: list[str] = env.read("MAILOPS_ALLOWED_HOSTS", parse.listed, [], fix="give host,…")
 ALLOWED_HOSTS = [
     urlsplit(MAILOPS_BASE_URL).hostname or "",
+    urlsplit(MAILOPS_TRACKING_URL).hostname or "",
     "127.0.0.1",
     "localhost",
     "[::1]",
@@ -508,6 +521,8 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
         "task": "mailops.feedback.tasks.forget_old_feedback",
         "schedule": 3600.0,
     },
+    "looks": {"task": "mailops.tracking.tasks.read_hits", "schedule": 5.0},
+    "old-looks": {"task": "mailops.tracking.tasks.forget_old_looks", "schedule": 3600.0},
     "incident-detection": {"task": "mailops.incidents.tasks.detect", "schedule": 10.0},
     "incident-notices": {"task": "mailops.incidents.tasks.notify", "schedule": 10.0},
     "checklist-probes": {"task": "mailops.rollouts.tasks.probe_checklists", "schedule": 30.0},

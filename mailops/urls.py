@@ -31,6 +31,7 @@ urlpatterns = [
     path("sandbox/", include("mailops.sandbox.urls")),
     path("feedback/", include("mailops.feedback.urls")),
     path("settings/", include("mailops.accounts.urls")),
+    path("", include("mailops.tracking.urls")),
     path("", include("mailops.installation.urls")),
 ]
 

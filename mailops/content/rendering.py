@@ -18,6 +18,7 @@ from liquid.exceptions import (
 from mailops.content import limits
 from mailops.content.languages import chain
 from mailops.content.lines import line_at
+from mailops.content.link_marks import Marks, mark_links
 from mailops.content.models import TemplateVersion
 from mailops.content.plain_text import derive_text, tidy_text
 from mailops.content.variables import unknown_filter
@@ -62,6 +63,7 @@ class Rendered:
     subject: str
     html: str
     text: str
+    marks: Marks | None = None  # of the links in `html`, where it was asked for them
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,7 @@ class Compiled:
     text: BoundTemplate | None  # None: derived from each rendered HTML
     is_text_derived: bool
     languages: Mapping[str, "Compiled"] = field(default_factory=dict)  # the words in others
+    marks: Marks | None = None  # of the links in `html`
 
     def render(self, data: Mapping[str, Any]) -> Rendered:
         """Render all parts for `data` (see `mailops.content.variables`); raises `RenderError`."""
@@ -80,8 +83,12 @@ class Compiled:
                     return self.languages[tag].render(data)
         subject = _single_line(_run(self.subject, data, "subject"))
         html = _run(self.html, data, "html") if self.html else ""
-        text = _run(self.text, data, "text") if self.text else derive_text(html)
-        return Rendered(subject, html, tidy_text(text) if self.is_text_derived else text)
+        if self.text:
+            text = _run(self.text, data, "text")
+        else:
+            text = derive_text(self.marks.strip(html) if self.marks else html)
+        text = tidy_text(text) if self.is_text_derived else text
+        return Rendered(subject, html, text, self.marks)
 
 
 def compile_version(version: TemplateVersion) -> Compiled:
@@ -117,6 +124,41 @@ def _compile_all(key: _Key) -> Compiled:
     }
     aliases = {tag: compiled[each["same_as"]] for tag, each in words.items() if "same_as" in each}
     return replace(own, languages={**aliases, **compiled})
+
+
+def compile_marked(version: TemplateVersion) -> Compiled:
+    """Return the compiled form of `version` with its links marked; where that is too much of it, without marks."""
+    return _compile_marked(_Key(version))
+
+
+@lru_cache(maxsize=CACHED_VERSIONS)
+def _compile_marked(key: _Key) -> Compiled:
+    version, own = key.version, compile_version(key.version)
+    sources = {tag: version.variants[_wordy(version, tag)]["html"] for tag in own.languages}
+    languages = {tag: _marked(each, sources[tag]) for tag, each in own.languages.items()}
+    return replace(_marked(own, version.html), languages=languages)
+
+
+def links_of(version: TemplateVersion) -> list[str]:
+    """Return the links of `version` that can be followed through us, as its template writes them in any language."""
+    compiled = compile_marked(version)
+    every = [compiled, *compiled.languages.values()]
+    return [link.written for one in every if one.marks for link in one.marks.links]
+
+
+def _wordy(version: TemplateVersion, tag: str) -> str:
+    """Return the language whose words `tag` has: its own, or those it is the same as."""
+    return str(version.variants[tag].get("same_as", tag))
+
+
+def _marked(compiled: Compiled, html: str) -> Compiled:
+    if compiled.html is None:
+        return compiled
+    marks = mark_links(html)
+    try:
+        return replace(compiled, html=parse(marks.source, "html"), marks=marks)
+    except RenderError:
+        return compiled
 
 
 @lru_cache(maxsize=CACHED_VERSIONS)

@@ -26,7 +26,7 @@ NOBODY_WAITS: Mapping[str, int] = {}
 class Job(NamedTuple):
     """One claimed message with all a session needs to make and send it; the database is not asked again.
 
-    The fields but the last are the columns that `_CLAIM` returns, in its order.
+    The fields but the last ones are the columns that `_CLAIM` returns, in its order.
     """
 
     message_id: int
@@ -53,6 +53,8 @@ class Job(NamedTuple):
     mailbox_provider: str
     merge_data: dict[str, Any]
     detour: Mapping[str, str] | None = None  # what is unusual about its way, for its event
+    tracks_opens: bool = False
+    tracks_clicks: bool = False
 
     @property
     def addr_spec(self) -> str:
@@ -99,7 +101,7 @@ SELECT t.message_id, %(transport)s AS transport_id, t.fence, t.session_attempts,
        m.address_key, m.version_id, m.stream_id, s.name AS stream_name, s.kind = 'bulk' AS is_bulk,
        m.campaign_id, coalesce(c.name, '') AS campaign_name, i.name AS header_from_name,
        i.local_part || '@' || d.name AS header_from, d.name AS domain, i.reply_to, t.mailbox_provider,
-       m.merge_data, t.pool
+       m.merge_data, t.pool, s.tracks_opens, s.tracks_clicks
   FROM taken t
   JOIN outbox_message m ON m.id = t.message_id
   JOIN transports_stream s ON s.id = m.stream_id
@@ -282,9 +284,9 @@ class Claimer:
         )
         good_for = max(POSITION_SECONDS, POSITION_REST * (time.monotonic() - began))
         claimed: dict[Queue, list[Job]] = {queue: [] for queue in asks}
-        for *fields, merge_data, pool in rows:
+        for *fields, merge_data, pool, tracks_opens, tracks_clicks in rows:
             # Django leaves jsonb in raw cursors as text.
-            job = Job._make([*fields, json.loads(merge_data), None])
+            job = Job._make([*fields, json.loads(merge_data), None, tracks_opens, tracks_clicks])
             claimed[Queue(job.stream_id, job.campaign_id or 0, pool)].append(job)
         for queue, asked in asks.items():
             self._remember((carrier.transport_id, queue), claimed[queue], asked, good_for)

@@ -2,16 +2,18 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from mailops.content.files import files_of_version
 from mailops.content.models import TemplateVersion
-from mailops.content.rendering import RenderError, compile_version
+from mailops.content.rendering import Rendered, RenderError, compile_marked, compile_version
 from mailops.content.variables import merge_data
 from mailops.dispatch.claiming import Job
 from mailops.domains import signing
 from mailops.outbox import tokens
 from mailops.outbox.mime import Enclosure, Letter, UnfitContent
 from mailops.outbox.skeleton import assemble
+from mailops.outbox.tracked import track
 from mailops.protocol import unsubscribe
 from mailops.transports.sessions import Envelope
 
@@ -55,16 +57,18 @@ def prepare(
     url = tokens.unsubscribe_url(job.public_id, job.token_key_id) if job.is_bulk else ""
     is_signed = signs_here and signing.is_signed(job.domain)
     try:
-        rendered = compile_version(version).render(
-            merge_data(
-                job.merge_data,
-                email=job.recipient,
-                unsubscribe_url=url,
-                campaign_name=job.campaign_name,
-                sender_name=job.header_from_name,
-                sender_email=job.header_from,
-            )
+        data = merge_data(
+            job.merge_data,
+            email=job.recipient,
+            unsubscribe_url=url,
+            campaign_name=job.campaign_name,
+            sender_name=job.header_from_name,
+            sender_email=job.header_from,
         )
+        if job.tracks_opens or job.tracks_clicks:
+            rendered = _tracked(job, version, data)
+        else:
+            rendered = compile_version(version).render(data)
         content = assemble(
             Letter(
                 public_id=job.public_id,
@@ -103,6 +107,21 @@ def prepare(
         is_8bit=not content.isascii(),
     )
     return Prepared(job, envelope, content)
+
+
+def _tracked(job: Job, version: TemplateVersion, data: dict[str, Any]) -> Rendered:
+    """Return the mail with our links and picture; where marks are too much for the limits of a mail, without them."""
+    try:
+        marked = compile_marked(version).render(data)
+    except RenderError:
+        return compile_version(version).render(data)
+    return track(
+        marked,
+        public_id=job.public_id,
+        key_id=job.token_key_id,
+        opens=job.tracks_opens,
+        clicks=job.tracks_clicks,
+    )
 
 
 def _files(version: TemplateVersion, html: str) -> tuple[Enclosure, ...]:

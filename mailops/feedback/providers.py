@@ -23,7 +23,6 @@ from mailops.feedback.findings import (
     quarantined,
 )
 from mailops.feedback.leaving import leaving
-from mailops.feedback.machines import why_no_person
 from mailops.feedback.models import RawFeedback, WebhookEndpoint
 from mailops.outbox.models import EventKind, Message
 from mailops.outbox.recording import Outcome
@@ -35,6 +34,7 @@ from mailops.protocol.classification import (
     classify_report,
     reply_in_report,
 )
+from mailops.tracking.machines import why_no_person
 
 MAX_EVENTS = 10_000  # in one call; no provider sends more
 SHOWN = 100  # events of one call on its page

@@ -10,6 +10,12 @@ from mailops.protocol import signing
 ONE_CLICK = "List-Unsubscribe=One-Click"  # the form field of a one-click POST (RFC 8058, 3.2)
 MAIL_PREFIX = "u+"
 
+# how addresses of pages to leave by are called
+_LEAVING = re.compile(
+    r"unsubscri|opt[-_]?out|e?mail[-_]?preferences|preference[-_]?cent|abmeld|abbestell|austrag|d[ée]sabonn|d[ée]sinscri"
+    r"|desuscri|dar[-_]?(?:se[-_]?)?de[-_]?baja|descadastr|disiscri|afmeld|uitschrijv|avregistr|avmeld|wypis|отпис",
+    re.IGNORECASE,
+)
 _TOKEN = re.compile(rf"([0-9a-f]{{32}})\.([a-z2-7]{{{signing.LENGTH}}})", re.ASCII)
 
 
@@ -62,3 +68,8 @@ def header_values(url: str, mail_address: str = "") -> dict[str, str]:
 def is_one_click(fields: Mapping[str, str]) -> bool:
     """Tell whether a form's fields are the one-click POST of a mailbox provider (RFC 8058, 3.2)."""
     return fields.get("List-Unsubscribe", "").lower() == "one-click"
+
+
+def leads_to_leaving(address: str) -> bool:
+    """Tell whether the address of a page sounds as if one leaves there, so that nobody may stand in its way."""
+    return _LEAVING.search(address) is not None

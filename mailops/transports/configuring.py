@@ -39,6 +39,8 @@ _STREAM_FIELDS = (
     "guarantee",
     "counts_opens",
     "counts_clicks",
+    "tracks_opens",
+    "tracks_clicks",
     "backoff_seconds",
     "expiry_seconds",
     "rate_per_minute",

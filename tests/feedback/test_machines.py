@@ -7,10 +7,10 @@ import pytest
 from django.urls import reverse
 
 from mailops.feedback.confirming import make_endpoint
-from mailops.feedback.machines import why_no_person
 from mailops.feedback.models import RawFeedback
 from mailops.feedback.processing import process_pending
 from mailops.outbox.models import Event, EventKind
+from mailops.tracking.machines import why_no_person
 from tests.factories import make_transport
 from tests.feedback.conftest import make_sent
 from tests.feedback.esp_calls import signed

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar
 
 from django import forms
+from django.conf import settings
 from django.db.models import Q
 
 from mailops.accounts.models import Role, User
@@ -74,6 +75,8 @@ class StreamForm(forms.ModelForm):  # type: ignore[type-arg]
             "is_sensitive",
             "counts_opens",
             "counts_clicks",
+            "tracks_opens",
+            "tracks_clicks",
         ]
         labels: ClassVar = {
             "guarantee": "When it can't be known whether a message was taken",
@@ -82,14 +85,22 @@ class StreamForm(forms.ModelForm):  # type: ignore[type-arg]
             "is_sensitive": "Sensitive: store and show no bodies",
             "counts_opens": "Keep opens that providers tell of",
             "counts_clicks": "Keep clicks that providers tell of",
+            "tracks_opens": "Put a picture of our own into HTML mail, and count opens by it",
+            "tracks_clicks": "Lead links in HTML mail through mailops, and count clicks",
         }
         help_texts: ClassVar = {
             "kind": "Transactional mail is awaited by one person; bulk mail goes to many and can be unsubscribed from.",
             "routing": "In order, the first carries the mail. By weight, each carries its share, by the weights below.",
             "environment": "Only transports of the same environment carry its mail.",
             "domain": "Keep bulk and transactional mail on domains of their own, so that one can't spoil the other's name.",
-            "counts_opens": "mailops puts no pictures of its own into mail; what scanners open is left out.",
-            "counts_clicks": "mailops changes no links; what scanners follow is left out.",
+            "counts_opens": "What scanners and mail programs open by themselves is counted apart.",
+            "counts_clicks": "What scanners follow is counted apart.",
+            "tracks_opens": "Leave it off where the provider puts one in, too: a mail needs one picture at most. Kept of a "
+            "reader: that and when the mail was opened, and by what kind of program; no address. Forgotten after "
+            f"{settings.MAILOPS_LOOK_DAYS} days, the call itself after {settings.MAILOPS_HIT_DAYS}. Who unsubscribed, or "
+            "sends “Do Not Track” or “Global Privacy Control”, isn't counted. You may need your readers' consent.",
+            "tracks_clicks": "Leave it off where the provider changes links, too. What is kept is as above, and which link. Links to "
+            'unsubscribe and those with data-track="off" stay as they are; so does all of the text part.',
             "owner": "Who answers for its bounces and complaints.",
             "rate_per_minute": "Over all processes. Empty for no limit.",
             "reserved_percent": "Of its transports' sessions, rates and quotas; no other stream may use that part while "
@@ -112,6 +123,8 @@ class StreamForm(forms.ModelForm):  # type: ignore[type-arg]
         "is_sensitive",
         "counts_opens",
         "counts_clicks",
+        "tracks_opens",
+        "tracks_clicks",
     ]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -170,6 +183,10 @@ class StreamForm(forms.ModelForm):  # type: ignore[type-arg]
                         name,
                         f"It is for {transport.get_environment_display().lower()}, the stream is not.",
                     )
+        for name in ("tracks_opens", "tracks_clicks"):
+            if cleaned.get("is_sensitive") and cleaned.get(name):
+                # the links of such mail are keys: nobody else may see them, not even in a log of addresses
+                self.add_error(name, "Links in sensitive mail stay with its recipient.")
         steps, expiry = cleaned.get("backoff"), cleaned.get("expiry")
         if steps and expiry and steps[0] >= expiry:
             self.add_error("expiry", "This is over before the first wait is.")

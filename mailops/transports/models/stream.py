@@ -102,6 +102,9 @@ class Stream(KeepsHours, Pausable):
     # what its providers tell of people is only kept where somebody decided so
     counts_opens = models.BooleanField(default=False)
     counts_clicks = models.BooleanField(default=False)
+    # a picture and links of our own in the HTML part
+    tracks_opens = models.BooleanField(default=False, db_default=False)
+    tracks_clicks = models.BooleanField(default=False, db_default=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = StreamQuerySet.as_manager()
@@ -150,6 +153,25 @@ class Stream(KeepsHours, Pausable):
     @property
     def is_weighted(self) -> bool:
         return self.routing == self.Routing.WEIGHT
+
+    @property
+    def looks_in_words(self) -> str:
+        """What is kept of people who look at its mail, and who tells."""
+        told = {
+            "opens, as providers tell of them": self.counts_opens,
+            "opens, by a picture of our own": self.tracks_opens,
+            "clicks, as providers tell of them": self.counts_clicks,
+            "clicks, by links through mailops": self.tracks_clicks,
+        }
+        return "; ".join(words for words, is_on in told.items() if is_on) or "not kept"
+
+    @property
+    def keeps_opens(self) -> bool:
+        return self.counts_opens or self.tracks_opens
+
+    @property
+    def keeps_clicks(self) -> bool:
+        return self.counts_clicks or self.tracks_clicks
 
     @property
     def is_bulk(self) -> bool:
