@@ -54,7 +54,9 @@ def prepare(
             "needs_smtputf8",
             "The address has letters outside ASCII before the @, which this next hop does not accept.",
         )
-    url = tokens.unsubscribe_url(job.public_id, job.token_key_id) if job.is_bulk else ""
+    page = "" if job.campaign_id else tokens.leaving_page(job.merge_data)
+    is_left = job.is_bulk or page
+    url = tokens.unsubscribe_url(job.public_id, job.token_key_id, page) if is_left else ""
     is_signed = signs_here and signing.is_signed(job.domain)
     try:
         data = merge_data(
@@ -81,7 +83,7 @@ def prepare(
                 html=rendered.html,
                 message_id=tokens.message_id(job.public_id, job.domain),
                 date=datetime.now(UTC),
-                headers=_headers(job, url),
+                headers=_headers(job, url, by_mail=not page),
                 # a relay that has to encode anew breaks the signature (RFC 6376 section 5.3)
                 takes_8bit=takes_8bit and not is_signed,
                 files=_files(version, rendered.html),
@@ -138,12 +140,15 @@ def _files(version: TemplateVersion, html: str) -> tuple[Enclosure, ...]:
     )
 
 
-def _headers(job: Job, url: str) -> dict[str, str]:
+def _headers(job: Job, url: str, *, by_mail: bool) -> dict[str, str]:
+    """Return the fields of bulk mail; a mail to unsubscribe leaves the stream, so it is offered only where the link does."""
     # Google reads Feedback-ID from the right: the last part is the sender, the others are what to group complaints by.
     headers = {
         "Feedback-ID": f"c{job.campaign_id or 0}:v{job.version_id}:s{job.stream_id}:{job.domain}"
     }
     if url:
-        mail_address = tokens.unsubscribe_mail_address(job.public_id, job.token_key_id)
+        mail_address = (
+            tokens.unsubscribe_mail_address(job.public_id, job.token_key_id) if by_mail else ""
+        )
         headers |= unsubscribe.header_values(url, mail_address)
     return headers

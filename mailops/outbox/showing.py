@@ -22,11 +22,9 @@ def show_mail(message: Message) -> Shown:
         return Shown(None, "This stream is sensitive: it stores and shows no content.")
     if message.version is None:
         return Shown(None, "This message was not made from a template.")
-    url = (
-        tokens.unsubscribe_url(message.public_id, message.token_key_id)
-        if message.stream.is_bulk
-        else ""
-    )
+    page = "" if message.campaign_id else tokens.leaving_page(message.merge_data)
+    is_left = message.stream.is_bulk or page
+    url = tokens.unsubscribe_url(message.public_id, message.token_key_id, page) if is_left else ""
     data = merge_data(
         message.merge_data,
         email=message.recipient,

@@ -1,7 +1,9 @@
 """Signs what lets feedback find its message: envelope senders, ENVIDs, Message-IDs and unsubscribe links."""
 
 from base64 import b64decode
+from collections.abc import Mapping
 from functools import cache, lru_cache
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -54,15 +56,29 @@ def unsubscribe_mail_address(public_id: UUID, key_id: str) -> str:
     return unsubscribe.make_mail_address(public_id, host, signing_key(key_id))
 
 
-def unsubscribe_url(public_id: UUID, key_id: str) -> str:
+_STREAMS_PAGE = "feedback:unsubscribe"  # leaves the message's stream
+LEAVING_PAGE = (
+    "leaving_page"  # in the data of a single message: which other page its recipient leaves at
+)
+_OTHER_PAGES = frozenset({"digests:leave"})
+
+
+def leaving_page(merge_data: Mapping[str, Any]) -> str:
+    """Return the page of its own at which the recipient of a single message leaves, or "" where it has none."""
+    page = merge_data.get(LEAVING_PAGE)
+    return page if isinstance(page, str) and page in _OTHER_PAGES else ""
+
+
+def unsubscribe_url(public_id: UUID, key_id: str, page: str = "") -> str:
     token = unsubscribe.make_token(public_id, signing_key(key_id))
-    return settings.MAILOPS_BASE_URL.rstrip("/") + unsubscribe_path().replace(_ANY_TOKEN, token)
+    path = unsubscribe_path(page) if page else unsubscribe_path()
+    return settings.MAILOPS_BASE_URL.rstrip("/") + path.replace(_ANY_TOKEN, token)
 
 
 _ANY_TOKEN = "TOKEN"  # noqa: S105 - no secret, but the place of one
 
 
 @cache
-def unsubscribe_path() -> str:
+def unsubscribe_path(page: str = _STREAMS_PAGE) -> str:
     """Return the path of every unsubscribe page, with a word where the token stands; to reverse one takes Django longer than to sign it."""
-    return reverse("feedback:unsubscribe", args=[_ANY_TOKEN])
+    return reverse(page, args=[_ANY_TOKEN])
