@@ -1,6 +1,9 @@
-"""What has stopped or waits for a person, worst first, with why and where to press."""
+"""What has stopped or waits for a person, worst first, with why and where to press.
 
-from collections.abc import Iterator
+What lies above the reports registers a source here when its app is ready.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -35,12 +38,22 @@ class Matter:
     since: datetime | None = None
 
 
+MatterSource = Callable[[], Iterable[Matter]]
+_sources: list[MatterSource] = []
+
+
+def register_matters(source: MatterSource) -> None:
+    """Add a source of what needs a person."""
+    _sources.append(source)
+
+
 def matters() -> list[Matter]:
     """Return what needs a person: the bad before the doubtful."""
     found = [
         *_transports(), *_credentials(), *_silent(), *_mailboxes(), *_streams(), *_domains(),
         *_worsened(), *_campaigns(), *_waiting(),
     ]  # fmt: skip
+    found += [matter for source in _sources for matter in source()]
     return sorted(found, key=lambda matter: matter.tone != "bad")
 
 
