@@ -357,6 +357,7 @@ INSTALLED_APPS = [
     "mailops.reports",
     "mailops.signatures",
     "mailops.incidents",
+    "mailops.digests",
     "mailops.rollouts",
     "mailops.installation",
 ]
@@ -524,6 +525,7 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "looks": {"task": "mailops.tracking.tasks.read_hits", "schedule": 5.0},
     "old-looks": {"task": "mailops.tracking.tasks.forget_old_looks", "schedule": 3600.0},
     "incident-detection": {"task": "mailops.incidents.tasks.detect", "schedule": 10.0},
+    "weekly-digests": {"task": "mailops.digests.tasks.send_digests", "schedule": 60.0},
     "incident-notices": {"task": "mailops.incidents.tasks.notify", "schedule": 10.0},
     "checklist-probes": {"task": "mailops.rollouts.tasks.probe_checklists", "schedule": 30.0},
     "forgotten-uploads": {

@@ -27,6 +27,7 @@ urlpatterns = [
     path("dispatch/", include("mailops.dispatch.urls")),
     path("suppressions/", include("mailops.suppressions.urls")),
     path("incidents/", include("mailops.incidents.urls")),
+    path("digest/", include("mailops.digests.urls")),
     path("rollouts/", include("mailops.rollouts.urls")),
     path("sandbox/", include("mailops.sandbox.urls")),
     path("feedback/", include("mailops.feedback.urls")),

@@ -6,6 +6,7 @@ where two apps use the same name for different rows.
 
 import base64
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 from uuid import uuid4
 
@@ -15,6 +16,7 @@ from mailops.accounts.models import User
 from mailops.audiences.models import Import, Membership
 from mailops.content.enclosing import add_file
 from mailops.content.models import Approval, Picture, TemplateFile
+from mailops.digests.models import Digest
 from mailops.dispatch.models import Pressure
 from mailops.domains.models import Requirement, SigningKey
 from mailops.domains.signing_keys import make_key
@@ -90,6 +92,13 @@ def make_approval() -> Approval:
 def make_file() -> TemplateFile:
     template = make_version().template
     return add_file(template=template, name="dot.png", content=PIXEL, actor=None)
+
+
+def make_digest_token() -> str:
+    message = make_message(with_entry=False, status="accepted")
+    Digest.objects.create(user=make_user(), week_on=date(2026, 11, 9), message=message)
+    url = tokens.unsubscribe_url(message.public_id, message.token_key_id, "digests:leave")
+    return url.split("/")[-2]
 
 
 def make_unsubscribe_token() -> str:
@@ -179,6 +188,7 @@ MAKERS: dict[str, Callable[[], Any]] = {
     "feedback_id": make_feedback,
     "feedback:secret": lambda: WebhookEndpoint.objects.create(transport=make_transport()).secret,
     "feedback:token": make_unsubscribe_token,
+    "digests:token": make_digest_token,
     "threshold_id": Threshold.objects.first,
     "channel_id": make_channel,
     "warm_up_id": lambda: WarmUp.objects.create(

@@ -19,6 +19,7 @@ ACTIONS = [
     ("Settle by the relay's log", "outbox:relay-log-upload", Act.OPERATE),
     ("Mailbox simulator", "sandbox:simulator", Act.SEE),
     ("Audit trail", "accounts:audit", Act.SEE),
+    ("Weekly digest", "digests:mine", Act.SEE),
     ("Your profile", "accounts:profile", Act.SEE),
 ]
 

@@ -34,7 +34,11 @@ PLACES = [
 ]
 
 # apps without a place of their own, and the one that their pages are reached from
-WITHIN = {"signatures": "reports:reports", "feedback": "outbox:list"}
+WITHIN = {
+    "signatures": "reports:reports",
+    "feedback": "outbox:list",
+    "digests": "reports:reports",
+}
 
 
 @dataclass(frozen=True)

@@ -100,6 +100,10 @@ PILLS: dict[str, Pill] = {
     "severity:info": Pill("Info", "quiet", "info"),
     "severity:warning": Pill("Warning", "warn", "warning"),
     "severity:critical": Pill("Critical", "bad", "stop"),
+    # weekly digests
+    "digest:waiting": Pill("Tried again", "warn", "retry"),
+    "digest:failed": Pill("Not sent", "bad", "error"),
+    "digest:dropped": Pill("Left out", "quiet", "minus"),
     # checklists
     "holds": Pill("Holds", "ok", "check"),
     "passed": Pill("Passed", "ok", "check"),

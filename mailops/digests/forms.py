@@ -1,0 +1,85 @@
+"""What the pages of the digest may be asked and given."""
+
+from datetime import date, timedelta
+from typing import Any
+
+from django import forms
+from django.utils import timezone
+
+from mailops.digests.weeks import last_whole_week, monday_of
+from mailops.domains.models import Identity
+from mailops.transports.models import Stream
+
+LONGEST = timedelta(days=732)  # as far as the reports go back
+
+
+class SwitchForm(forms.Form):
+    on = forms.TypedChoiceField(
+        choices=[("1", "On"), ("0", "Off")], coerce=lambda value: value == "1"
+    )
+    back = forms.ChoiceField(
+        choices=[("digests:mine", ""), ("accounts:profile", "")], required=False
+    )
+
+    @property
+    def page(self) -> str:
+        """Return the name of the page to go back to."""
+        return str(self.cleaned_data.get("back") or "digests:mine")
+
+
+class WeekForm(forms.Form):
+    """Which week a preview shows, in the viewer's zone: any day of it, the last whole one where none is given."""
+
+    week = forms.DateField(
+        label="Any day of the week",
+        required=False,
+        widget=forms.DateInput(attrs={"type": "date"}),
+        error_messages={"invalid": "Write a day, such as 2026-11-09."},
+    )
+
+    def clean_week(self) -> date:
+        zone = timezone.get_current_timezone()
+        last = last_whole_week(timezone.now(), zone)
+        given: date | None = self.cleaned_data["week"]
+        if given is None:
+            return last
+        if given.year < 2000 or last - given > LONGEST:
+            raise forms.ValidationError("Choose a week of the last two years.")
+        monday = monday_of(given)
+        if monday > last:
+            raise forms.ValidationError("This week is not over yet: a digest tells of a whole one.")
+        return monday
+
+    @property
+    def monday(self) -> date:
+        found: date = self.cleaned_data["week"]
+        return found
+
+    @property
+    def is_last(self) -> bool:
+        return self.monday == last_whole_week(timezone.now(), timezone.get_current_timezone())
+
+
+class WayForm(forms.Form):
+    stream = forms.ModelChoiceField(
+        Stream.objects.none(),
+        help_text="A transactional one, best over another transport than your campaigns: the digest should arrive when they stand still.",
+    )
+    identity = forms.ModelChoiceField(
+        Identity.objects.none(),
+        label="From",
+        help_text="Whom the mail says it is from, of the stream's domain.",
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["stream"].queryset = Stream.objects.order_by("-kind", "name")  # type: ignore[attr-defined]
+        identities = Identity.objects.select_related("domain").order_by("name")
+        self.fields["identity"].queryset = identities  # type: ignore[attr-defined]
+
+    def clean(self) -> dict[str, Any]:
+        given = super().clean() or {}
+        stream, identity = given.get("stream"), given.get("identity")
+        if stream and identity and identity.domain_id != stream.domain_id:
+            self.add_error("identity", f"Choose one of the stream's domain, {stream.domain}.")
+        return given

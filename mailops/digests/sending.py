@@ -1,0 +1,202 @@
+"""Makes each person's digest when it is due, and sends it once: queued in the transaction that says so."""
+
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from mailops.accounts.auditing import audit
+from mailops.accounts.models import User
+from mailops.accounts.permissions import Act, may
+from mailops.content.rendering import RenderError
+from mailops.digests.letter import as_data
+from mailops.digests.models import Digest, Subscription
+from mailops.digests.telling import tell
+from mailops.digests.template import current_version
+from mailops.digests.way import NoWay, usable_way
+from mailops.digests.weeks import last_due, last_whole_week, week_before, week_of
+from mailops.lib.locks import advisory_lock
+from mailops.lib.time_zones import zone as zone_of
+from mailops.outbox.models import Message
+from mailops.outbox.submission import RefusedSubmission, submit
+from mailops.outbox.tokens import LEAVING_PAGE
+
+BATCH = 50  # of one tick; the next comes in a minute
+LATE = timedelta(days=2)  # a digest of Monday that comes later is noise
+LEASE = timedelta(seconds=120)  # one whose worker died is due again after it
+PATIENCE = [timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 240)]  # the last one repeats
+MAX_ATTEMPTS = 12  # about a day and a half
+AHEAD = timedelta(hours=1)  # a clock that is put right may go back by so much without harm
+PAGE = "digests:leave"
+PRESSED_LATELY = timedelta(minutes=1)
+
+
+def make_due(*, now: datetime | None = None) -> int:
+    """Make a row for each person whose digest is due and has none; one that is far too late says so and is not sent."""
+    with advisory_lock("weekly digests") as is_ours:
+        if not is_ours:
+            return 0
+        now = now or _database_clock()
+        weekly = Digest.objects.filter(occasion=Digest.Occasion.WEEK)
+        weekly.filter(scheduled_at__gt=now + AHEAD).update(occasion=Digest.Occasion.ASTRAY)
+        made = set(
+            weekly.filter(week_on__gt=now.date() - timedelta(days=30)).values_list(
+                "user", "week_on"
+            )
+        )
+        wanted = Subscription.objects.filter(is_on=True, user__is_active=True)
+        rows = [
+            digest
+            for subscription in wanted.select_related("user")
+            if (digest := _due(subscription, now)) is not None
+            and (digest.user_id, digest.week_on) not in made
+        ]
+        Digest.objects.bulk_create(rows, ignore_conflicts=True)
+    return len(rows)
+
+
+def _database_clock() -> datetime:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        (now,) = cursor.fetchone()
+    found: datetime = now
+    return found
+
+
+def _due(subscription: Subscription, now: datetime) -> Digest | None:
+    """Return the digest of the last Monday, if it was asked for by then and the person may see its numbers."""
+    user = subscription.user
+    due = last_due(now, zone_of(user.time_zone))
+    if subscription.since_at > due or not may(user, Act.SEE):
+        return None
+    digest = Digest(
+        user=user, week_on=week_before(due), time_zone=user.time_zone, scheduled_at=due, due_at=due
+    )
+    if now - due > LATE:
+        digest.done_at, digest.has_failed = now, True
+        digest.result = "mailops did not run on Monday, and its digest would have come days late: it was left out."
+    return digest
+
+
+def deliver_due() -> int:
+    """Send what is due; return how many were tried."""
+    tried = 0
+    while tried < BATCH and (digest_id := _claim()) is not None:
+        deliver(digest_id)
+        tried += 1
+    return tried
+
+
+@transaction.atomic
+def _claim() -> int | None:
+    """Take one that is due: it is due again after the lease, so whoever breaks over it holds up nobody else."""
+    locked = Digest.objects.due().select_for_update(skip_locked=True)
+    digest = locked.order_by("due_at", "id").first()
+    if digest is None:
+        return None
+    digest.attempts += 1
+    digest.due_at = _database_clock() + LEASE
+    digest.result = digest.result or "mailops broke off while it was made."
+    if digest.attempts > MAX_ATTEMPTS:
+        digest.done_at, digest.has_failed = _database_clock(), True
+    digest.save(update_fields=["attempts", "due_at", "result", "done_at", "has_failed"])
+    return digest.pk
+
+
+def deliver(digest_id: int) -> Digest:
+    """Queue the digest as a message, or note why not; what was queued or given up stays as it is."""
+    try:
+        return _queue(digest_id)
+    except (NoWay, RefusedSubmission, RenderError) as failure:
+        return _note_failure(digest_id, str(failure))
+
+
+@transaction.atomic
+def _queue(digest_id: int) -> Digest:
+    digest = Digest.objects.select_for_update(of=("self",)).select_related("user").get(pk=digest_id)
+    if not digest.is_waiting:
+        return digest
+    if why := _unwanted(digest):
+        return _finish(digest, result=why)
+    return _finish(digest, message=_submit(digest), result="")
+
+
+def _unwanted(digest: Digest) -> str:
+    """Say why the person gets it no more, if so: what held when it was made may not hold now."""
+    user = digest.user
+    if not user.is_active:
+        return "The account was deactivated."
+    if not may(user, Act.SEE):
+        return "The account has no role that may see the numbers."
+    is_on = Subscription.objects.filter(user=user, is_on=True).exists()
+    return "" if is_on or digest.was_asked_for else "It was switched off."
+
+
+def _submit(digest: Digest) -> Message:
+    way = usable_way()
+    return submit(
+        stream=way.stream,
+        identity=way.identity,
+        recipient=digest.user.email,
+        version=current_version(),
+        merge_data={**data_of(digest.week_on, digest.time_zone), LEAVING_PAGE: PAGE},
+        idempotency_key=f"weekly-digest-{digest.pk}",
+    )
+
+
+def data_of(week_on: date, zone_name: str) -> dict[str, Any]:
+    """Return what the mail of the week that begins on Monday `week_on` says, in the words of a zone."""
+    zone = zone_of(zone_name)
+    now = _database_clock()
+    with timezone.override(zone):
+        return as_data(tell(week_of(week_on, zone), now), now, zone_name)
+
+
+def _finish(digest: Digest, *, result: str, message: Message | None = None) -> Digest:
+    digest.done_at, digest.result, digest.message = _database_clock(), result, message
+    digest.save(update_fields=["done_at", "result", "message"])
+    return digest
+
+
+@transaction.atomic
+def _note_failure(digest_id: int, result: str) -> Digest:
+    """Try again later, within bounds; what was asked for by a press was answered with the reason, and is not tried again."""
+    digest = Digest.objects.select_for_update().get(pk=digest_id)
+    if digest.is_waiting:
+        digest.result = result
+        if digest.was_asked_for or digest.attempts >= MAX_ATTEMPTS:
+            digest.done_at, digest.has_failed = _database_clock(), not digest.was_asked_for
+        pause = PATIENCE[min(max(digest.attempts, 1), len(PATIENCE)) - 1]
+        digest.due_at = _database_clock() + pause
+        digest.save(update_fields=["result", "done_at", "has_failed", "due_at"])
+    return digest
+
+
+class JustSent(Exception):
+    """One was asked for less than a minute ago."""
+
+
+@transaction.atomic
+def send_one_now(user: User) -> Digest:
+    """Send the digest of the last whole week at once; raise JustSent where that was pressed a moment ago."""
+    User.objects.select_for_update().get(pk=user.pk)  # of two presses one waits for the other
+    asked = Digest.objects.filter(user=user, occasion=Digest.Occasion.ASKED)
+    if asked.filter(created_at__gt=Now() - PRESSED_LATELY, message__isnull=False).exists():
+        raise JustSent
+    asked.filter(message=None).delete()  # the newest answer to a press is enough
+    now = _database_clock()
+    digest = Digest.objects.create(
+        user=user,
+        occasion=Digest.Occasion.ASKED,
+        week_on=last_whole_week(now, zone_of(user.time_zone)),
+        time_zone=user.time_zone,
+        due_at=now + LEASE,  # the tick leaves it to this press
+    )
+    done = deliver(digest.pk)
+    if done.message:
+        audit(
+            actor=user, verb="digest.send_now", subject=user, after={"week_on": str(done.week_on)}
+        )
+    return done
