@@ -1,7 +1,8 @@
 """Reads calls of providers' webhooks other than Amazon's: proven by us, then normalised by anymail."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from anymail.signals import AnymailTrackingEvent
@@ -36,44 +37,71 @@ _STATUS_PATHS = (
 )
 
 
-def check(row: RawFeedback, endpoint: WebhookEndpoint | None) -> None:
-    """Raise Unverified unless the archived call is proven to be of the transport's provider."""
-    if endpoint is None:
+@dataclass(frozen=True)
+class Line:
+    """What is asked of an endpoint for each call that came to it, asked once for all of them."""
+
+    transport_id: int
+    topics: Sequence[str]
+    url: str
+    key: str
+
+
+def lines_of(rows: Iterable[RawFeedback]) -> dict[int | None, Line]:
+    """Return the line of each transport that was called."""
+    called = {row.transport_id for row in rows if row.transport_id is not None}
+    return {
+        one.transport_id: Line(one.transport_id, one.topics, one.url, one.revealed_key())
+        for one in WebhookEndpoint.objects.filter(transport__in=called)
+    }
+
+
+def check(row: RawFeedback, line: Line | None) -> str:
+    """Raise Unverified unless the archived call is proven to be of the transport's provider.
+
+    Returns the token that must not have been said by another call, empty where there is none.
+    """
+    if line is None:
         raise Unverified("The webhook it came to is gone.")
     token = prove(
         kind_of(row),
         Call(
             body=row.raw,
             headers={name.lower(): value for name, value in row.headers.items()},
-            url=endpoint.url,
-            key=endpoint.revealed_key(),
+            url=line.url,
+            key=line.key,
             received_at=row.received_at,
         ),
     )
-    if token:
-        _spend(token, row, endpoint)
-
-
-def _spend(token: str, row: RawFeedback, endpoint: WebhookEndpoint) -> None:
-    """Note that this call said the token; raise Unverified where another did."""
     if len(token) > MAX_TOKEN:
         raise Unverified("Its token is longer than any of the provider's.")
-    used, _ = UsedToken.objects.get_or_create(
-        transport_id=endpoint.transport_id, token=token, defaults={"raw": row}
+    return token
+
+
+def spend(tokens: Sequence[tuple[RawFeedback, str]]) -> set[int]:
+    """Note which calls said these tokens, each given in order; return those whose token another call had said."""
+    if not tokens:
+        return set()
+    # sorted, so that two at once wait for each other in one order only; of two that say the same the first one said it
+    said = sorted((row.transport_id, token, row.pk) for row, token in tokens if row.transport_id)
+    UsedToken.objects.bulk_create(
+        [UsedToken(transport_id=one[0], token=one[1], raw_id=one[2]) for one in said],
+        ignore_conflicts=True,
     )
-    if used.raw_id != row.pk:
-        raise Unverified(
-            "Its token was said before, with another content: it may be a replay of a call that somebody saw."
-        )
+    kept = UsedToken.objects.filter(
+        transport__in={one[0] for one in said}, token__in={one[1] for one in said}
+    ).values_list("transport_id", "token", "raw_id")
+    sayers = {(transport_id, token): raw_id for transport_id, token, raw_id in kept}
+    return {raw_id for transport_id, token, raw_id in said if sayers[transport_id, token] != raw_id}
 
 
-def events_of(row: RawFeedback, endpoint: WebhookEndpoint | None) -> list[AnymailTrackingEvent]:
+def events_of(row: RawFeedback, line: Line | None) -> list[AnymailTrackingEvent]:
     """Return the events of a call that was proven, as anymail understands them; raises what it raises."""
     cls = import_string(f"anymail.webhooks.{_VIEWS[kind_of(row)]}")
     # Made without its settings: what they are for, its check of who calls, is ours.
     view = cls.__new__(cls)
     view.track_initial_open_as_opened = False  # SparkPost's one setting that its reading asks for
-    events: list[AnymailTrackingEvent] = list(view.parse_events(_request(row, endpoint)))
+    events: list[AnymailTrackingEvent] = list(view.parse_events(_request(row, line)))
     return [event for event in events if isinstance(event, AnymailTrackingEvent)]
 
 
@@ -92,8 +120,8 @@ def status_in(told: Mapping[str, Any]) -> str:
     return ""
 
 
-def _request(row: RawFeedback, endpoint: WebhookEndpoint | None) -> HttpRequest:
+def _request(row: RawFeedback, line: Line | None) -> HttpRequest:
     headers = {name.lower(): value for name, value in row.headers.items()}
-    path = endpoint.url if endpoint else "/"
+    path = line.url if line else "/"
     content_type = headers.pop("content-type", "application/json")
     return RequestFactory(headers=headers).generic("POST", path, row.raw, content_type=content_type)

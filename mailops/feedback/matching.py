@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from uuid import UUID
 
 from django.db.models import QuerySet
 
@@ -30,10 +31,78 @@ def by_token(tokens: Iterable[verp.Token | None]) -> Match | None:
         if token is None:
             continue
         message = _messages().filter(public_id=token.public_id).first()
-        key = token_key(message.token_key_id) if message else None
-        if message and key and token.is_signed_by(key):
+        if message and _is_ours(token, message):
             return Match(message, token.round)
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What one event of a provider says to name its message."""
+
+    tokens: tuple[verp.Token, ...]
+    transport_message_id: str
+    transport_id: int | None
+    recipient: str
+
+
+def find_told(told: Iterable[Told]) -> list[Match | None]:
+    """Return the message of each: by a token that bears our signature, else by the id that the provider gave it.
+
+    It asks once for each of the two, however many there are.
+    """
+    told = list(told)
+    named = _by_public_id({token.public_id for one in told for token in one.tokens})
+    signed = [_signed(one, named) for one in told]
+    known = _by_provider([one for one, match in zip(told, signed, strict=True) if match is None])
+    return [match or _known(one, known) for one, match in zip(told, signed, strict=True)]
+
+
+_Numbered = dict[tuple[int, str, str], Message]
+
+
+def _signed(one: Told, named: dict[UUID, Message]) -> Match | None:
+    for token in one.tokens:
+        message = named.get(token.public_id)
+        if message and _is_ours(token, message):
+            return Match(message, token.round)
+    return None
+
+
+def _known(one: Told, known: _Numbered) -> Match | None:
+    if one.transport_id is None:
+        return None
+    for key in keys_of([one.recipient]):
+        if message := known.get((one.transport_id, one.transport_message_id, key)):
+            return Match(message, is_signed=False)
+    return None
+
+
+def _by_public_id(ids: set[UUID]) -> dict[UUID, Message]:
+    if not ids:
+        return {}
+    return {message.public_id: message for message in _brief().filter(public_id__in=ids)}
+
+
+def _by_provider(told: list[Told]) -> _Numbered:
+    numbered = [one for one in told if one.transport_message_id and one.transport_id is not None]
+    if not numbered:
+        return {}
+    found = _brief().filter(
+        transport_id__in={one.transport_id for one in numbered},
+        transport_message_id__in={one.transport_message_id for one in numbered},
+        address_key__in=keys_of(one.recipient for one in numbered),
+    )
+    return {
+        (message.transport_id, message.transport_message_id, message.address_key): message
+        for message in found.order_by("-pk")  # so the first of several stays
+        if message.transport_id is not None
+    }
+
+
+def _is_ours(token: verp.Token, message: Message) -> bool:
+    key = token_key(message.token_key_id)
+    return key is not None and token.is_signed_by(key)
 
 
 def by_unsubscribe_token(token: unsubscribe.UnsubscribeToken | None) -> Match | None:
@@ -62,17 +131,6 @@ def by_message_id(message_id: str, recipients: Iterable[str]) -> Match | None:
     return Match(message, is_signed=False)
 
 
-def by_transport_message_id(
-    transport_message_id: str, *, transport_id: int | None, recipient: str
-) -> Match | None:
-    """Return the message that this transport's provider knows by its own id."""
-    if not transport_message_id or transport_id is None:
-        return None
-    found = _messages().filter(transport_message_id=transport_message_id, transport_id=transport_id)
-    message = found.filter(address_key__in=keys_of([recipient])).first()
-    return Match(message, is_signed=False) if message else None
-
-
 def keys_of(addresses: Iterable[str]) -> set[str]:
     """Return the keys of those addresses that have one."""
     keys = set()
@@ -82,6 +140,14 @@ def keys_of(addresses: Iterable[str]) -> set[str]:
         except InvalidAddress:
             continue
     return keys
+
+
+def _brief() -> QuerySet[Message]:
+    """Return messages with what a provider's event asks of them."""
+    return Message.objects.only(
+        "public_id", "token_key_id", "round", "recipient", "address_key", "accepted_at", "stream",
+        "transport", "transport_message_id",
+    ).prefetch_related("stream")  # fmt: skip
 
 
 def _messages() -> QuerySet[Message]:

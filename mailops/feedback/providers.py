@@ -1,29 +1,22 @@
-"""Reads what providers tell by webhook: proven by us, normalised by anymail, matched to our messages."""
+"""Says what the events that providers tell by webhook mean for our messages."""
 
-import json
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
-from anymail.exceptions import AnymailError
 from anymail.signals import AnymailTrackingEvent, EventType, RejectReason, tracking
-from anymail.webhooks.amazon_ses import AmazonSESTrackingWebhookView
-from django.core.exceptions import ImproperlyConfigured, SuspiciousOperation
 from django.dispatch import receiver
 
-from mailops.feedback import calls, matching, sns, sns_fetching
+from mailops.feedback import calls, matching
 from mailops.feedback.findings import (
     Consequence,
     Finding,
-    NotYet,
     bounce,
     complaint,
     processed,
     quarantined,
 )
 from mailops.feedback.leaving import leaving
-from mailops.feedback.models import RawFeedback, WebhookEndpoint
+from mailops.feedback.models import RawFeedback
 from mailops.outbox.models import EventKind, Message
 from mailops.outbox.recording import Outcome
 from mailops.outbox.taught import understood
@@ -36,22 +29,8 @@ from mailops.protocol.classification import (
 )
 from mailops.tracking.machines import why_no_person
 
-MAX_EVENTS = 10_000  # in one call; no provider sends more
 SHOWN = 100  # events of one call on its page
 TAG = "mailops"  # under which a message carries our token
-PATIENCE = [timedelta(minutes=minutes) for minutes in (1, 5, 30, 120)]  # for a certificate
-
-_NOT_READ = (
-    AnymailError,
-    ImproperlyConfigured,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    RecursionError,
-    AssertionError,
-    SuspiciousOperation,  # more form fields than Django reads
-)
 _EVENTS = {
     EventType.DELIVERED: EventKind.DELIVERED,
     EventType.BOUNCED: EventKind.RETURNED,
@@ -76,112 +55,20 @@ class LeftOut:
     why: str
 
 
-class _Ses(AmazonSESTrackingWebhookView):  # type: ignore[misc]
-    """anymail's reading of SES events alone: the address is secret and the signature checked by us."""
-
-    warn_if_no_basic_auth = False
-
-
-def read_webhook(row: RawFeedback) -> Finding:
-    """Return what the archived call came to; raise NotYet where Amazon can't be asked for its certificate."""
-    endpoint = WebhookEndpoint.objects.filter(transport=row.transport).first()
-    if row.source == RawFeedback.Source.SES:
-        return _read_ses(row, endpoint)
-    try:
-        calls.check(row, endpoint)
-    except sns.Unverified as refused:
-        return quarantined(refused.sentence, kind=RawFeedback.Kind.WEBHOOK)
-    return _read_events(row, lambda: calls.events_of(row, endpoint))
-
-
-def _read_ses(row: RawFeedback, endpoint: WebhookEndpoint | None) -> Finding:
-    try:
-        notice = sns.verify(
-            row.raw, received_at=row.received_at, certificate_at=sns_fetching.certificate_at
-        )
-        if notice.asks_to_subscribe:
-            return _asked(notice)
-        sns.check_topic(notice, endpoint.topics if endpoint else [])
-    except sns.Unverified as refused:
-        return quarantined(refused.sentence, kind=RawFeedback.Kind.WEBHOOK)
-    except sns_fetching.FetchFailed as failed:
-        return _not_proven(row, str(failed))
-    if notice.is_notification:
-        return _read_events(row, lambda: _normalised(notice))
-    return quarantined(
-        f"Amazon ended the subscription of {notice.topic}: no more events will come.",
-        kind=RawFeedback.Kind.SUBSCRIPTION,
-        result={"topic": notice.topic},
-    )
-
-
-def _asked(notice: sns.Notice) -> Finding:
-    return quarantined(
-        f"The topic {notice.topic} asks to send its events here. Confirm it only if it is yours.",
-        kind=RawFeedback.Kind.SUBSCRIPTION,
-        is_verified=True,
-        result={"topic": notice.topic, "subscribe_url": notice.subscribe_url},
-    )
-
-
-def _not_proven(row: RawFeedback, why: str) -> Finding:
-    if row.attempts < len(PATIENCE):
-        raise NotYet(f"Amazon's certificate could not be fetched: {why}.", PATIENCE[row.attempts])
-    return quarantined(
-        f"Amazon's certificate could not be fetched, so nothing proves it: {why}. Replay it later.",
-        kind=RawFeedback.Kind.WEBHOOK,
-    )
-
-
-def _read_events(row: RawFeedback, read: Callable[[], list[AnymailTrackingEvent]]) -> Finding:
-    try:
-        events = read()
-    except _NOT_READ as error:
-        # anymail reads the provider's JSON trustingly; what doesn't fit its form is kept for a person.
-        return quarantined(
-            f"It is proven to be the provider's, but its form is unknown ({error!r:.200}).",
-            kind=RawFeedback.Kind.WEBHOOK,
-            is_verified=True,
-        )
-    if len(events) > MAX_EVENTS:
-        return quarantined(
-            f"It holds {len(events)} events, more than any provider sends at once.",
-            kind=RawFeedback.Kind.WEBHOOK,
-            is_verified=True,
-        )
+def weigh(
+    row: RawFeedback,
+    events: list[AnymailTrackingEvent],
+    matches: list[matching.Match | None],
+) -> Finding:
+    """Return what a proven call came to, by the message that each of its events speaks of."""
     told: list[Consequence | LeftOut] = []
-    for event in events:
-        answers = tracking.send(sender=_Ses, event=event, esp_name=row.source, row=row)
+    for event, match in zip(events, matches, strict=True):
+        answers = tracking.send(
+            sender=RawFeedback, event=event, esp_name=row.source, row=row, match=match
+        )
         told += [answer for _, found in answers for answer in found]
     left_out = [one for one in told if isinstance(one, LeftOut)]
     return _conclude(events, [one for one in told if isinstance(one, Consequence)], left_out)
-
-
-def _normalised(notice: sns.Notice) -> list[AnymailTrackingEvent]:
-    ses_event = json.loads(notice.message)
-    ses_event.setdefault("eventType", ses_event.get("notificationType", ""))
-    if ses_event["eventType"] == "DeliveryDelay":  # newer than anymail's table
-        return [
-            _delay(ses_event, notice, one)
-            for one in ses_event["deliveryDelay"]["delayedRecipients"]
-        ]
-    return list(_Ses().esp_to_anymail_events(ses_event, notice.fields))
-
-
-def _delay(
-    ses_event: dict[str, Any], notice: sns.Notice, recipient: dict[str, Any]
-) -> AnymailTrackingEvent:
-    return AnymailTrackingEvent(
-        event_type=EventType.DEFERRED,
-        event_id=notice.message_id,
-        message_id=ses_event["mail"]["messageId"],
-        recipient=recipient["emailAddress"],
-        mta_response=recipient.get("diagnosticCode"),
-        timestamp=None,
-        metadata={},
-        tags=[],
-        esp_event=ses_event,
-    )
 
 
 def _conclude(
@@ -226,14 +113,15 @@ def _conclude(
 
 @receiver(tracking)
 def on_tracking(
-    *, event: AnymailTrackingEvent, row: RawFeedback | None = None, **_: Any
+    *,
+    event: AnymailTrackingEvent,
+    row: RawFeedback | None = None,
+    match: matching.Match | None = None,
+    **_: Any,
 ) -> list[Consequence | LeftOut]:
     """Return what one normalised event means for our messages; what wasn't archived first means nothing."""
     kind = _EVENTS.get(event.event_type)
-    if row is None or kind is None:
-        return []
-    match = _match(event, row)
-    if match is None:
+    if row is None or kind is None or match is None:
         return []
     if kind == EventKind.UNSUBSCRIBED:
         return [leaving(match.message, way="webhook", data={"raw_feedback": row.pk})]
@@ -289,9 +177,12 @@ def _external_id(
     return f"{str(number)[:150]}:{message_id}:{kind}"
 
 
-def _match(event: AnymailTrackingEvent, row: RawFeedback) -> matching.Match | None:
-    return matching.by_token(_tokens(event)) or matching.by_transport_message_id(
-        event.message_id or "", transport_id=row.transport_id, recipient=event.recipient or ""
+def told_by(event: AnymailTrackingEvent, row: RawFeedback) -> matching.Told:
+    return matching.Told(
+        tokens=tuple(token for token in _tokens(event) if token),
+        transport_message_id=event.message_id or "",
+        transport_id=row.transport_id,
+        recipient=event.recipient or "",
     )
 
 

@@ -46,9 +46,10 @@ def suppress(
         address_key=address_key(address, allow_utf8=True), stream=stream, defaults=given
     )
     before = None if is_new else entry.as_json()
-    if not is_new and not entry.strengthen(Suppression(**given)):
-        return entry
-    entry.save()
+    if not is_new:
+        if not entry.strengthen(Suppression(**given)):
+            return entry
+        entry.save()
     if actor is not None:  # an entry made by a bounce is its own record, with its evidence
         audit(
             actor=actor,

@@ -13,6 +13,7 @@ from bench.crash import storm
 from bench.crash.faults import Extent, fault
 from bench.crash.pages import Answer, Pages
 from bench.crash.scene import WEB_PORT, Scene
+from bench.processes import usage_of
 from mailops.feedback.models import RawFeedback, WebhookEndpoint
 from mailops.lib.secrets import Secret
 from mailops.outbox.models import Event, Message, Status
@@ -31,6 +32,7 @@ ANSWER_SECONDS, PAGE_SECONDS = 0.5, 1.0  # at the 99th and the 95th percentile
 PAGES = ("/", "/messages/", "/feedback/", "/campaigns/")
 LOOK_EVERY = 0.5
 READ_WITHIN = 300.0
+LEAST_TOLD = 0.005  # milliseconds of a call
 SOURCE = RawFeedback.Source.MAILGUN
 JUNK = (b"{", b"[]", b"null", b"\xff\xfe not text", b'{"signature": 3}', b"[" * 2000, b'{"signature": {"timestamp": "x", "token": "y", "signature": "z"}}')  # fmt: skip
 
@@ -51,8 +53,10 @@ def webhook_storm(scene: Scene) -> None:
     endpoint = _make_endpoint(scene)
     calls, junk = _calls(scene, messages, endpoint)
     scene.broke()
+    before = _seconds(scene)
     looks = _let_loose(scene, calls, pages)
     _await_reading(scene)
+    _tell_what_it_cost(scene, before, len(calls))
     _expect_once(scene, messages, junk)
     _expect_quick(scene, looks)
 
@@ -133,6 +137,20 @@ def _let_loose(scene: Scene, calls: list[bytes], pages: Pages) -> list[Answer]:
         holds=scene.is_short or told["p99"] < ANSWER_SECONDS,
     )
     return looks
+
+
+def _seconds(scene: Scene) -> dict[str, float]:
+    return {name: used.seconds for name, used in usage_of(scene.stage).items()}
+
+
+def _tell_what_it_cost(scene: Scene, before: dict[str, float], calls: int) -> None:
+    """Note the processor time of each process for a call, from the first one on until all was read, pages included."""
+    spent = {name: seconds - before[name] for name, seconds in _seconds(scene).items()}
+    each = sorted(((seconds / calls * 1000, name) for name, seconds in spent.items()), reverse=True)
+    told = ", ".join(f"{name} {ms:.2f}" for ms, name in each if ms >= LEAST_TOLD)
+    scene.notes.append(
+        f"processor time of a call, ms: {told}; {sum(ms for ms, _ in each):.2f} in all"
+    )
 
 
 def _await_reading(scene: Scene) -> None:
