@@ -50,7 +50,7 @@ class Impression:
     def _is_machines(self) -> bool:
         if words.AUTO_SUBJECT.match(self.subject) and not self.names_failed:
             return False
-        failed = words.FAILED_SUBJECT.search(self.subject) is not None
+        failed = self._subject_says_failed
         if words.CHALLENGE.search(self.text) and not (failed and _REPLY.search(self.text)):
             return False
         if self.names_failed or self.is_daemon or self.is_report:
@@ -59,7 +59,13 @@ class Impression:
 
     @property
     def _says_failed(self) -> bool:
-        return words.FAILED_SUBJECT.search(self.subject) is not None or self._text_says_failed
+        return self._subject_says_failed or self._text_says_failed
+
+    @property
+    def _subject_says_failed(self) -> bool:
+        return any(
+            said.search(self.subject) for said in (words.FAILED_SUBJECT, words.NEUTRAL_SUBJECT)
+        )
 
     @property
     def _text_says_failed(self) -> bool:
@@ -71,7 +77,7 @@ class Impression:
 
     @property
     def _says_delivered(self) -> bool:
-        if words.NOT_DELIVERED.search(self.subject) or self.names_failed:
+        if self.names_failed or words.FAILED_SUBJECT.search(self.subject):
             return False
         if words.DELIVERED.search(self.subject):
             return True
@@ -121,7 +127,10 @@ def _impression(report: Report) -> Impression:
         subject=subject,
         text=_folded(report.told),
         is_daemon=words.DAEMON.search(sender) is not None
-        or (is_null and words.FAILED_SUBJECT.search(subject) is not None),
+        or (
+            is_null
+            and any(said.search(subject) for said in (words.FAILED_SUBJECT, words.NEUTRAL_SUBJECT))
+        ),
         is_report="report-type=delivery-status"
         in report.header("content-type").replace(" ", "").replace('"', "").lower(),
         names_failed=bool(report.header("x-failed-recipients")),

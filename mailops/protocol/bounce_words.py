@@ -2,33 +2,37 @@
 
 import re
 
-from mailops.protocol.classification.folding import fold_letters
+from mailops.protocol.classification.folding import any_of
 
 
 def _any(*tongues: str) -> re.Pattern[str]:
     """Return a pattern of phrases parted by `|`; a space stands for any blank space or nothing but blank space."""
-    phrases = [phrase.strip() for tongue in tongues for phrase in tongue.split("|")]
-    folded = (re.escape(fold_letters(one)).replace(r"\ ", r"\s+") for one in phrases if one)
-    return re.compile("|".join(folded))
+    phrases = (phrase for tongue in tongues for phrase in tongue.split("|"))
+    return re.compile(any_of(phrases, gap=r"\s+"))
 
 
 # What a subject says of mail that failed.
 FAILED_SUBJECT = _any(
-    "undeliver|non-deliver|nondeliver|not delivered|delivery failed|delivery failure|delivery has failed|failure notice|delivery error|delivery problem|failed delivery|mail failure|mail delivery fail|message not deliver|message failed|could not be delivered|couldn't be delivered|cannot be delivered|can't be delivered|unable to deliver|returned mail|returned to sender|return to sender|mail returned|returned message|message returned|returned email|delivery status notification (failure|delivery status notification(failure|delivery notification|delivery report|mail system error|mail error|error sending|delivery status notification|rejected mail|mail rejected|message rejected|message blocked|user unknown|unknown user|bounced|undelivered|wasn't delivered|was not delivered|address not found|failed mail|send failed|sending failed|message could not|delivery attempts|mail could not|nondeliverable|mail status report|notification d'etat|ndn:|delivery unsuccessful|unsuccessful delivery|permanent error|failed message|recipient problem|problem delivering|problems delivering",
-    "unzustellbar|nicht zustellbar|zustellung fehlgeschlagen|unzustellbare|konnte nicht zugestellt|nicht zugestellt|zustellungsfehler|zustellfehler|übermittlung fehlgeschlagen|benachrichtigung zum übermittlungsstatus|rückläufer|fehler bei der zustellung|unzustellbarkeit",
-    "non remis|échec de la remise|échec de remise|non distribué|non-distribué|non délivré|échec de livraison|échec de la livraison|impossible de remettre|échec de distribution|échec d'envoi|n'a pas pu être remis|n'a pas été remis|n'a pu être|courrier non remis|notification d'état de remise|retour de courrier|message retourné|non remise",
-    "no se puede entregar|no se pudo entregar|no se ha podido entregar|no entregado|error de entrega|error en la entrega|fallo en la entrega|fallo de entrega|correo devuelto|mensaje devuelto|no entregable|no entregada|imposible entregar|notificación de estado de entrega|mensaje no entregado|envío fallido|error al enviar",
-    "mancato recapito|recapito non riuscito|non recapitabile|impossibile recapitare|non consegnato|errore di consegna|mancata consegna|consegna fallita|non recapitato|notifica sullo stato del recapito|messaggio respinto|posta restituita|mancato invio",
-    "não entregue|não foi possível entregar|falha na entrega|falha de entrega|não pôde ser entregue|erro de entrega|erro na entrega|mensagem devolvida|e-mail devolvido|não é possível entregar|não foi entregue|notificação de status de entrega|retorno de mensagem|impossível entregar|não entregável",
+    "undeliver|non-deliver|nondeliver|not delivered|delivery failed|delivery failure|delivery has failed|failure notice|delivery error|delivery problem|failed delivery|mail failure|mail delivery fail|message not deliver|message failed|could not be delivered|couldn't be delivered|cannot be delivered|can't be delivered|unable to deliver|returned mail|returned to sender|return to sender|mail returned|returned message|message returned|returned email|delivery status notification (failure|delivery status notification(failure|mail system error|mail error|error sending|rejected mail|mail rejected|message rejected|message blocked|user unknown|unknown user|bounced|undelivered|wasn't delivered|was not delivered|address not found|failed mail|send failed|sending failed|message could not|delivery attempts|mail could not|nondeliverable|ndn:|delivery unsuccessful|unsuccessful delivery|permanent error|failed message|recipient problem|problem delivering|problems delivering",
+    "unzustellbar|nicht zustellbar|zustellung fehlgeschlagen|unzustellbare|konnte nicht zugestellt|nicht zugestellt|zustellungsfehler|zustellfehler|übermittlung fehlgeschlagen|rückläufer|fehler bei der zustellung|unzustellbarkeit",
+    "non remis|échec de la remise|échec de remise|non distribué|non-distribué|non délivré|échec de livraison|échec de la livraison|impossible de remettre|échec de distribution|échec d'envoi|n'a pas pu être remis|n'a pas été remis|n'a pu être|courrier non remis|retour de courrier|message retourné|non remise",
+    "no se puede entregar|no se pudo entregar|no se ha podido entregar|no entregado|error de entrega|error en la entrega|fallo en la entrega|fallo de entrega|correo devuelto|mensaje devuelto|no entregable|no entregada|imposible entregar|mensaje no entregado|envío fallido|error al enviar",
+    "mancato recapito|recapito non riuscito|non recapitabile|impossibile recapitare|non consegnato|errore di consegna|mancata consegna|consegna fallita|non recapitato|messaggio respinto|posta restituita|mancato invio",
+    "não entregue|não foi possível entregar|falha na entrega|falha de entrega|não pôde ser entregue|erro de entrega|erro na entrega|mensagem devolvida|e-mail devolvido|não é possível entregar|não foi entregue|retorno de mensagem|impossível entregar|não entregável",
     "onbestelbaar|niet bezorgd|kan niet worden bezorgd|bezorging mislukt|aflevering mislukt|niet afgeleverd|kon niet worden|niet te bezorgen|mislukte bezorging",
-    "niedostarczalne|nie dostarczono|nie można dostarczyć|niedostarczona|zwrot poczty|nie dostarczona|niepowodzenie dostarczenia|błąd dostarczenia|niedostarczenie|nieudane dostarczenie|nedoručitelné|nedoručená|nedoručeno|nelze doručit|nepodařilo se doručit|nedoručiteľné|kézbesíthetetlen|nem kézbesíthető|sikertelen kézbesítés|nelivrat|nu poate fi livrat|nu s-a putut livra|neisporuč",
-    "kunde inte levereras|inte levererat|går inte att leverera|ej levererat|olevererbart|leveransfel|kan ikke leveres|kunne ikke leveres|ikke leveret|ikke levert|leveringsfejl|leveringsfeil|toimitus epäonnistui|ei voitu toimittaa|ei voi toimittaa|toimittamatta|ei toimitettu|teslim edilemedi|iletilemedi|teslim edilemeyen|gönderilemedi|teslim edilemez",
-    "не удалось доставить|не доставлено|не доставлен|недоставлен|не может быть доставлен|невозможно доставить|ошибка доставки|сбой доставки|возврат почты|недоставка|недоставленное|недоставляемое|не было доставлено|сообщение не доставлено|сообщение о недоставке|не вдалося доставити|не доставлено|недоставлен|не може бути доставлен|не може да бъде доставен",
+    "niedostarczalne|nie dostarczono|nie można dostarczyć|niedostarczona|zwrot poczty|nie dostarczona|niepowodzenie dostarczenia|błąd dostarczenia|niedostarczenie|nieudane dostarczenie|nedoručitelné|nedoručená|nedoručeno|nelze doručit|nepodařilo se doručit|nedoručiteľné|kézbesíthetetlen|nem kézbesíthető|sikertelen kézbesítés|nelivrat|nu poate fi livrat|nu s-a putut livra|imposibil de livrat|livrarea a eșuat|nu a putut fi livrat|neisporuč",
+    "kunde inte levereras|kan inte levereras|inte att leverera|levering mislykkedes|levering til mislyktes|inte levererat|går inte att leverera|ej levererat|olevererbart|leveransfel|kan ikke leveres|kunne ikke leveres|ikke leveret|ikke levert|leveringsfejl|leveringsfeil|toimitus epäonnistui|ei voitu toimittaa|ei voi toimittaa|toimittamatta|ei toimitettu|teslim edilemedi|iletilemedi|teslim edilemeyen|gönderilemedi|teslim edilemez",
+    "не удалось доставить|недоставлено|не доставляется|ошибка отправки|не доставлено|не доставлен|недоставлен|не может быть доставлен|невозможно доставить|ошибка доставки|сбой доставки|возврат почты|недоставка|недоставленное|недоставляемое|не было доставлено|сообщение не доставлено|сообщение о недоставке|не вдалося доставити|не доставлено|недоставлен|не може бути доставлен|не може да бъде доставен",
     "αδυναμία παράδοσης|δεν παραδόθηκε|μη παραδοτέο|αποτυχία παράδοσης|δεν ήταν δυνατή η παράδοση",
-    "配信不能|配信できません|配信できませんでした|配信に失敗|配信エラー|配信失敗|配達不能|配達できません|送信できませんでした|送信エラー|不達|届きません|届けられません|メールエラー|エラーメール|返送|未配達|配信不可|未達",
+    "配信不能|配信に失敗|配信できません|配信できませんでした|配信に失敗|配信エラー|配信失敗|配達不能|配達できません|送信できませんでした|送信エラー|不達|届きません|届けられません|メールエラー|エラーメール|返送|未配達|配信不可|未達",
     "退信|退回|无法投递|未送达|投递失败|发送失败|无法送达|无法传递|未能送达|无法发送|被退回|傳遞失敗|無法傳遞|無法投遞|未送達|投遞失敗|傳送失敗|寄送失敗|系统退信|投递被拒|被拒收",
     "배달되지 않|배달할 수 없|전송 실패|전송실패|전송되지 않|발송 실패|발송실패|반송|배달 실패|전달되지 않|전달할 수 없|배달 못",
-    "تعذر تسليم|تعذر التسليم|لم يتم التسليم|لم يتم تسليم|فشل التسليم|غير قابل للتسليم|לא ניתן למסור|לא נמסר|מסירה נכשלה|כשל במסירה|không thể gửi|không gửi được|không thể chuyển|gửi thất bại|tidak terkirim|tidak dapat dikirim|gagal dikirim|pengiriman gagal|tidak dapat disampaikan|ส่งไม่สำเร็จ|ไม่สามารถส่ง|ไม่สามารถจัดส่ง|डिलीवर नहीं|वितरित नहीं",
+    "تعذر تسليم|تعذر التسليم|لم يتم التسليم|لم يتم تسليم|فشل التسليم|غير قابل للتسليم|לא ניתן למסור|המסירה נכשלה|לא נמסר|מסירה נכשלה|כשל במסירה|không thể gửi|không gửi được|không thể chuyển|gửi thất bại|tidak terkirim|tidak dapat dikirim|gagal dikirim|pengiriman gagal|tidak dapat disampaikan|ส่งไม่สำเร็จ|ไม่สามารถส่ง|ไม่สามารถจัดส่ง|डिलीवर नहीं|वितरित नहीं",
+)
+
+# What a subject says of any report, good or bad.
+NEUTRAL_SUBJECT = _any(
+    "delivery status notification|delivery notification|delivery report|mail status report|notification d'etat|benachrichtigung zum übermittlungsstatus|notification d'état de remise|notificación de estado de entrega|notifica sullo stato del recapito|notificação de status de entrega"
 )
 
 # What a text says of it, beside the words of a subject.
@@ -45,11 +49,7 @@ DELAYED = _any(
 )
 
 DELIVERED = _any(
-    "successful mail delivery|successfully delivered|delivery status notification (success|delivered successfully|was delivered to|has been delivered to|were delivered to|successful delivery|message delivered|mail delivered|delivery successful|delivery confirmation|return receipt|successfully relayed|been relayed|was relayed|relayed:|delivered:|delivery to these recipients or groups is complete|erfolgreich zugestellt|wurde zugestellt|zugestellt:|remis :|a été remis|a bien été|entregado:|se ha entregado|entregado correctamente|consegnato:|recapitato|è stato consegnato|entregue:|foi entregue|entrega bem|afgeleverd:|bezorgd:|dostarczono|doručeno|levererat|leveret|levert|доставлено:|успешно доставлен|配信されました|配信しました|配信完了|已送达|已成功|投递成功|전송 완료|배달됨",
-)
-
-NOT_DELIVERED = _any(
-    "not delivered|undelivered|nicht zugestellt|no entregado|non remis|не доставлено|nie dostarczono"
+    "successful mail delivery|successfully delivered|delivery status notification (success|delivered successfully|was delivered to|has been delivered to|were delivered to|successful delivery|message delivered|mail delivered|delivery successful|delivery confirmation|return receipt|successfully relayed|been relayed|was relayed|relayed:|delivered:|delivery to these recipients or groups is complete|erfolgreich zugestellt|wurde zugestellt|zugestellt:|remis :|a été remis|a bien été|entregado:|se ha entregado|entregado correctamente|consegnato:|recapitato|è stato consegnato|entregue:|foi entregue|entrega bem|afgeleverd:|bezorgd:|dostarczono|doručeno|har levererats|er leveret|er levert|доставлено:|успешно доставлен|配信されました|配信しました|配信完了|已送达|已成功|投递成功|전송 완료|배달됨",
 )
 
 AUTO_SUBJECT = re.compile(

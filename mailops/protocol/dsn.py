@@ -13,8 +13,10 @@ from functools import cached_property
 
 from mailops.protocol import verp
 from mailops.protocol.bounce_lines import Telling
+from mailops.protocol.bounce_words import DELAYED
 from mailops.protocol.charsets import decode_words
 from mailops.protocol.classification import Classification, Reason, classify, reply_in_report
+from mailops.protocol.classification.folding import fold_letters
 from mailops.protocol.reply import Reply
 from mailops.protocol.report import (
     Fields,
@@ -27,6 +29,7 @@ from mailops.protocol.report import (
 )
 
 MAX_RECIPIENTS = 100
+MAX_TOLD = 8_000
 
 _STATUS = re.compile(r"(?<![\d.])([245]) ?\. ?(\d{1,3}) ?\. ?(\d{1,3})(?![\d.])")
 _STATUS_TYPES = frozenset({"message/delivery-status", "message/global-delivery-status"})
@@ -120,6 +123,7 @@ def from_report(report: Report) -> Dsn | None:
         tuple(_recipient(group, telling, instead) for group in about),
         reporting_mta=untyped(first(groups[0], "reporting-mta")),
         envid=envid,
+        message_id=_message_id_in(groups),
     )
 
 
@@ -129,6 +133,7 @@ def make_dsn(
     *,
     reporting_mta: str = "",
     envid: str = "",
+    message_id: str = "",
 ) -> Dsn:
     """Return what `report` says of `recipients`, with what its returned message tells."""
     returned = report.returned
@@ -136,10 +141,17 @@ def make_dsn(
         recipients=recipients,
         reporting_mta=reporting_mta,
         envid=envid,
-        original_message_id=returned.message_id or message_id_told(report.told),
+        original_message_id=returned.message_id or message_id or message_id_told(report.told),
         original_sender=returned.return_path,
         token=verp.parse_token(envid) or returned.token,
     )
+
+
+def _message_id_in(groups: list[Fields]) -> str:
+    """Return the Message-ID that the status fields themselves name, as some servers do."""
+    names = ("x-original-message-id", "original-message-id", "x-message-id")
+    values = (first(group, name) for group in groups[:10] for name in names)
+    return next((value for value in values if value.startswith("<")), "")[:998]
 
 
 def message_id_told(text: str) -> str:
@@ -333,8 +345,10 @@ def _recipient(group: Fields, telling: Telling, instead: tuple[str, ...]) -> Dsn
     final, original = _address(first(group, "final-recipient")), _original(group)
     if "@" not in final + original:
         final = next(iter([*addresses_in(first(group, "x-actual-recipient")), *instead]), final)
-    action = _action(first(group, "action"), status)
     diagnostic = decode_words(untyped(" ".join(group.get("diagnostic-code", [])[:5])))
+    action = _action(first(group, "action"), status)
+    if action == Action.DELAYED and _is_final(group, status, diagnostic, telling):
+        action = Action.FAILED
     if action in {Action.FAILED, Action.DELAYED} and _is_mute(diagnostic, status):
         said = telling.said_about(original or final)
         diagnostic = " ".join(part for part in (diagnostic, said) if part)
@@ -345,6 +359,17 @@ def _recipient(group: Fields, telling: Telling, instead: tuple[str, ...]) -> Dsn
         status=status,
         diagnostic=diagnostic,
         remote_mta=untyped(first(group, "remote-mta")),
+    )
+
+
+def _is_final(group: Fields, status: str, diagnostic: str, telling: Telling) -> bool:
+    """Tell whether all but the word for it says that nothing is tried any more (RFC 3464, 2.3.4)."""
+    reply = reply_in_report(diagnostic, status)
+    return (
+        status.startswith("5")
+        and (reply.is_permanent or not diagnostic)
+        and not first(group, "will-retry-until")
+        and not DELAYED.search(fold_letters(telling.text[:MAX_TOLD]))
     )
 
 

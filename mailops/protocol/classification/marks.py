@@ -15,7 +15,7 @@ MARKS: tuple[tuple[Reason, re.Pattern[str]], ...] = (
     _marks(Reason.LOW_REPUTATION, r"\[TSS?\d\d\]", r"\((?:RLY|DYN|CON|SCC):\w{1,4}\)", r"#\d{3}(?:rly|dyn|con)\w{1,3}\b"),
     _marks(Reason.NO_REVERSE_DNS, r"\(RTR:(?:RD|DU)\)", r"\[GL01-RDNS\]"),
     _marks(Reason.BLOCKLISTED, r"\[BL\d\d\]", r"\(RTR:\w{1,4}\)", r"#\d{3}rtr\w{1,3}\b"),
-    _marks(Reason.CONTENT_REFUSED, r"\[PH\d\d\]", r"\[UP\d?\]", r"\(HVU:\w{1,4}\)", r"#\d{3}hvu\w{1,3}\b", r"Message not allowed - "),
+    _marks(Reason.CONTENT_REFUSED, r"\bMCSpamSignature\b", r"\[PH\d\d\]", r"\[UP\d?\]", r"\(HVU:\w{1,4}\)", r"#\d{3}hvu\w{1,3}\b", r"Message not allowed - "),
     _marks(Reason.DMARC_FAILED, r"\(AU0\d\)", r"\[AU0\d\]"),
     # Outlook.com
     _marks(Reason.BLOCKLISTED, r"\((?:S3140|S3150)\)", r"sender\.office\.com"),
