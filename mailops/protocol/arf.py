@@ -92,8 +92,14 @@ def _fields_text(report: Report) -> str | None:
 def _without_fields(report: Report) -> FeedbackReport | None:
     """Return a complaint that is no ARF: Microsoft's JMRP sends the message back, its recipient in a header."""
     returned = report.returned
-    to = addresses_in(" ".join(first(returned.headers, name) for name in _ORIGINAL_RECIPIENT))
-    is_jmrp = any(name in returned.headers for name in _ORIGINAL_RECIPIENT)
+    marks = [
+        first(headers, name)
+        for headers in (returned.headers, report.headers)
+        for name in _ORIGINAL_RECIPIENT
+        if name in headers
+    ]
+    to = addresses_in(" ".join(marks))
+    is_jmrp = bool(marks)
     if not is_jmrp and not (returned.headers and _COMPLAINS.search(report.words_of("subject"))):
         return None
     return FeedbackReport(

@@ -38,6 +38,10 @@ _THEIRS = re.compile(
     r"\b(?:to|recipients?|rcpt|address(?:es|ee)?|mailbox|user|failed|an|empfanger|adresse|a|destinataires?|destinatari[oa]s?|para|direccion|indirizzo|endereco|aan|ontvanger|geadresseerde|do|adresat|odbiorca|komu|prijemce|till|mottagare|til|modtager|mottaker|vastaanottaja|kime|alici|cimzett|catre)\b|"
     r"收件人|收件者|收信人|接收|宛先|宛て|あて先|受信者|送信先|받는|수신|кому|получател|адресат|παραληπτη"
 )
+_FOR_HELP = re.compile(
+    r"contact|forward|report|assist|help|question|complain|support|unblock|delist|whitelist|removal",
+    re.IGNORECASE,
+)
 _SESSION = re.compile(r"^\s*(?:<<<|<--|<-|<=|s:|<)\s*(?=[2345]\d\d)", re.IGNORECASE)
 _COMMAND = re.compile(r"^\s*(?:>>>|-->|->|c:)\s", re.IGNORECASE)
 
@@ -215,7 +219,7 @@ def _is_meant(line: str, address: str) -> bool:
     after = line.partition(address)[2].strip(_SEPARATORS)
     if not after and len(before) < 90 and _NAMED.match(plain):
         return True
-    if _RCPT.search(before) or _REPLY.search(before):
+    if _RCPT.search(before) or (_REPLY.search(before) and not _FOR_HELP.search(before[-80:])):
         return True
     key = _KEY.match(line)
     return key is not None and _THEIRS.search(fold_letters(key[1])) is not None

@@ -47,6 +47,10 @@ class Impression:
         return Action.DELAYED if is_waiting else Action.FAILED
 
     @property
+    def is_surely_machines(self) -> bool:
+        return self.names_failed or self.is_daemon or self.is_report
+
+    @property
     def _is_machines(self) -> bool:
         if words.AUTO_SUBJECT.match(self.subject) and not self.names_failed:
             return False
@@ -86,9 +90,13 @@ class Impression:
 
 def from_report(report: Report) -> Dsn | None:
     """Return what a free-text report says, in the form of a notification; None where it is none."""
-    action = _impression(report).action
+    impression = _impression(report)
+    action = impression.action
     if action is None:
         return None
+    spoken_of = _spoken_of(report)
+    if not (impression.is_surely_machines or any(one.address for one in spoken_of)):
+        return None  # a person, or a newsletter, that writes about bounces
     found = _status_lines(report.told)
     recipients = tuple(
         DsnRecipient(
@@ -99,7 +107,7 @@ def from_report(report: Report) -> Dsn | None:
             diagnostic="" if action == Action.DELIVERED else one.said,
             remote_mta="",
         )
-        for one in _spoken_of(report)
+        for one in spoken_of
     )
     return make_dsn(report, recipients)
 

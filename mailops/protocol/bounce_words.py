@@ -58,7 +58,7 @@ AUTO_SUBJECT = re.compile(
     r"|abwesenheit|abwesend|automatische|antwort automatisch|nicht im (?:buro|haus)|urlaub|reponse automatique|message automatique|absence|absent|conges|respuesta automatica|fuera de (?:la )?oficina|ausente|ausencia|vacaciones"
     r"|risposta automatica|fuori (?:sede|ufficio)|assenza|in ferie|resposta automatica|fora do escritorio|ausencia|ferias|autosvar|automatisk|automaattinen|poissa|fravaer|franvaro|automatisch antwoord|afwezig"
     r"|automatyczna odpowiedz|autoodpowiedz|odpowiedz automatyczna|nieobecnosc|poza biurem|automaticka odpoved|nepritomnost|automatikus valasz|raspuns automat|otomatik (?:yanit|cevap)|ofis disinda|αυτοματη"
-    r"|автоответ|автоматический ответ|автоматическии ответ|вне офиса|в отпуске|автовідповідь|自動応答|自動返信|不在|自动回复|自動回覆|自动答复|外出|休假|자동 ?(?:회신|응답|답장)|부재|الرد التلقائي|رد تلقائي|תשובה אוטומטית|tra loi tu dong|balasan otomatis|ตอบกลับอัตโนมัติ)",
+    r"|автоответ|автоматический ответ|автоматическии ответ|вне офиса|в отпуске|автовідповідь|автоматична відповідь|自動応答|自動返信|不在|自动回复|自動回覆|自动答复|外出|休假|자동 ?(?:회신|응답|답장)|부재|الرد التلقائي|رد تلقائي|תשובה אוטומטית|tra loi tu dong|balasan otomatis|ตอบกลับอัตโนมัติ)",
     re.IGNORECASE,
 )
 

@@ -138,7 +138,7 @@ def test_what_servers_say_in_any_tongue_and_charset_is_understood():
 @pytest.mark.parametrize(
     "text",
     [
-        "Please contact the recipient on Saturday; this challenge may be invalid in the hotel.",
+        "Please contact the hotel on Saturday; the users of this challenge were told.",
         "The message was queued at the destination.",
     ],
 )

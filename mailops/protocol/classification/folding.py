@@ -8,7 +8,9 @@ _ADDRESSES_AND_LINKS = re.compile(
     r"<[^<>\s]{0,320}>|[^\s<>\"'(]{1,64}@[^\s<>\"'):;,]{1,255}|https?://\S{1,500}"
 )
 _SPACES = re.compile(r"\s+")
-_LINE_CODE = re.compile(r"(?:^|\n)\s*(?:[245]\d\d[ -])?\s*(?:[245]\.\d{1,3}\.\d{1,3})\s+")
+_LINE_CODE = re.compile(
+    r"(?:^|\n)[ \t]{0,8}(?:[245]\d\d[ -])?[ \t]{0,8}(?:[245]\.\d{1,3}\.\d{1,3})\s"
+)
 # What a relay writes around the reply it got: its own “host” and “error” are no signs.
 _AROUND = re.compile(
     r"\b(?:remote )?host (?:\S{1,255} )?(?:\[[^\]\s]{1,60}\] ?)?(?:said|says):? ?|\(in reply to [^()\n]{1,60}\)"
@@ -16,6 +18,7 @@ _AROUND = re.compile(
     r"|remote server returned(?: an error)?(?: ->|:)|the (?:error|response) (?:that the other server returned|from the remote server) was:"
 )
 _ACCENTS = re.compile("[\u0300-\u036f]")
+_STROKES = str.maketrans({"đ": "d", "ł": "l", "ø": "o", "ı": "i", "æ": "ae", "œ": "oe", "’": "'"})
 
 
 def fold_letters(text: str) -> str:
@@ -23,7 +26,7 @@ def fold_letters(text: str) -> str:
     if text.isascii():
         return text.lower()
     text = _ACCENTS.sub("", unicodedata.normalize("NFKD", text.casefold()))
-    return unicodedata.normalize("NFC", text.replace("\u2019", "'"))
+    return unicodedata.normalize("NFC", text.translate(_STROKES))
 
 
 def fold_reply(text: str) -> str:
