@@ -15,7 +15,7 @@ from mailops.dispatch.releasing import release_claims_of_the_gone
 from mailops.lib.locks import session_lock
 from mailops.outbox.keeping_hours import move_changed, move_closed
 from mailops.outbox.ledger import fetch_dicts
-from mailops.outbox.models import EventKind, QueueEntry
+from mailops.outbox.models import EventKind, Message, QueueEntry
 from mailops.outbox.recording import Outcome, close_where, record_with_retry
 from mailops.suppressions.models import Suppression
 from mailops.transports.models import ProviderLimit
@@ -74,7 +74,9 @@ def move_to_their_pools(*, most: int = 50_000) -> int:
 def sweep_newly_suppressed() -> int:
     """Close open messages whose address was suppressed lately, without reading the whole queue."""
     lately = Suppression.objects.filter(created_at__gt=Now() - NEW_FOR)
-    return sweep_suppressed(QueueEntry.objects.filter(address_key__in=lately.values("address_key")))
+    # by the messages, which have an index of addresses: one of the queue's own would cost each claim, too
+    theirs = Message.objects.filter(address_key__in=lately.values("address_key"))
+    return sweep_suppressed(QueueEntry.objects.filter(message__in=theirs))
 
 
 def sweep_suppressed(entries: QuerySet[QueueEntry] | None = None, *, most: int = 20_000) -> int:

@@ -58,17 +58,27 @@ def submit(
     if public_id is not None:
         hint_after_commit(stream.kind)
         return Message.objects.get(public_id=public_id)
-    return Message.objects.get(idempotency_key=idempotency_key)
+    if idempotency_key and (
+        known := Message.objects.filter(idempotency_key=idempotency_key).first()
+    ):
+        return known
+    raise RefusedSubmission(
+        "The stream, the sender or the template was deleted at this very moment."
+    )
 
 
-# Message, queue entry and tally are one statement; a known idempotency key inserts none of them.
+# Message, queue entry and tally are one statement; a known idempotency key inserts none of them. What the message refers
+# to is locked, since nothing else keeps it from being deleted meanwhile.
 _SUBMIT = """
 WITH made AS (
     INSERT INTO outbox_message (recipient, address_key, stream_id, identity_id, version_id, merge_data,
            idempotency_key, token_key_id, status, evidence, round, positive_from_round, reason, sentence,
            reply_enhanced_status, reply_text, reply_command, transport_message_id, mailbox_provider, was_resent)
-    VALUES (%(recipient)s, %(address_key)s, %(stream)s, %(identity)s, %(version)s, %(merge_data)s::jsonb,
-           %(key)s, %(token_key)s, 'queued', 0, 0, 0, '', '', '', '', '', '', %(provider)s, FALSE)
+    SELECT %(recipient)s, %(address_key)s, s.id, i.id, v.id, %(merge_data)s::jsonb,
+           %(key)s, %(token_key)s, 'queued', 0, 0, 0, '', '', '', '', '', '', %(provider)s, FALSE
+      FROM transports_stream s, domains_identity i, content_templateversion v
+     WHERE s.id = %(stream)s AND i.id = %(identity)s AND v.id = %(version)s
+       FOR KEY SHARE
     ON CONFLICT (idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
     RETURNING id, public_id
 ), queued AS (

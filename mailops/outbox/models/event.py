@@ -17,6 +17,7 @@ class Event(models.Model):
         on_delete=models.CASCADE,
         related_name="events",
         db_index=False,  # event_by_message
+        db_constraint=False,  # who writes one has locked the message, and none is ever deleted
     )
     kind = models.CharField(max_length=15, choices=EventKind.choices)
     source = models.CharField(
