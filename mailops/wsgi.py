@@ -1,4 +1,4 @@
-"""The WSGI entry point."""
+"""The WSGI entry point: webhook calls are answered before Django, which answers all else."""
 
 import os
 
@@ -6,4 +6,8 @@ from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mailops.settings")
 
-application = get_wsgi_application()
+_django = get_wsgi_application()
+
+from mailops.feedback.front_door import FrontDoor  # noqa: E402 - its models need Django set up
+
+application = FrontDoor(_django)

@@ -18,7 +18,8 @@ ANSWER_SECONDS = 30.0
 
 class Storm:
     def __init__(self, port: int, calls: list[bytes], rate: float) -> None:
-        self._port, self._calls, self._rate = port, calls, rate
+        self._port, self._rate = port, rate
+        self._calls = [_request(port, call) for call in calls]  # before the clock runs
         self._next = 0
         self._begins_at = time.monotonic() + 0.5
         self.took: list[float] = []
@@ -36,10 +37,10 @@ class Storm:
             number, self._next = self._next, self._next + 1
             due_at = self._begins_at + number / self._rate
             await asyncio.sleep(max(0.0, due_at - time.monotonic()))
-            path, _, body = self._calls[number].partition(b"\t")
             for _ in range(TRIES):
                 try:
-                    status = await asyncio.wait_for(line.post(path.decode(), body), ANSWER_SECONDS)
+                    async with asyncio.timeout(ANSWER_SECONDS):
+                        status = await line.send(self._calls[number])
                 except (OSError, asyncio.IncompleteReadError, TimeoutError, ValueError) as error:
                     self.failures[type(error).__name__] += 1
                     line.close()
@@ -66,15 +67,11 @@ class _Line:
             self._writer.close()
         self._writer = None
 
-    async def post(self, path: str, body: bytes) -> int:
+    async def send(self, request: bytes) -> int:
         if self._writer is None or self._reader.at_eof():
             self.close()
             self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port)
-        head = (
-            f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{self._port}\r\n"
-            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-        )
-        self._writer.write(head.encode() + body)
+        self._writer.write(request)
         answer = await self._reader.readuntil(b"\r\n\r\n")
         fields = answer.decode("latin-1").lower().split("\r\n")
         named = dict(field.partition(":")[::2] for field in fields[1:])
@@ -82,6 +79,15 @@ class _Line:
         if named.get("connection", "").strip() == "close":
             self.close()
         return int(fields[0].split()[1])
+
+
+def _request(port: int, call: bytes) -> bytes:
+    path, _, body = call.partition(b"\t")
+    head = (
+        f"POST {path.decode()} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
 
 
 def main() -> None:

@@ -9,17 +9,18 @@ from django.views.decorators.http import require_http_methods
 from mailops.accounts.permissions import for_anyone
 from mailops.feedback import matching
 from mailops.feedback.forms import LeaveForm
+from mailops.feedback.intake import (
+    MAX_WEBHOOK,
+    NOT_HERE,
+    TOO_LARGE,
+    Answer,
+    declared_size,
+    receive,
+)
 from mailops.feedback.leaving import has_left, leave
-from mailops.feedback.models import WebhookEndpoint
-from mailops.feedback.proving import BASIC, PROOFS, worth_of
-from mailops.feedback.taking import door_of, take
+from mailops.feedback.taking import door_of
 from mailops.protocol import unsubscribe
 
-MAX_WEBHOOK = 2_000_000  # octets; SNS sends 256 KB at most, the others a thousand events
-_KEPT_HEADERS = (
-    "Content-Type", "User-Agent", "X-Amz-Sns-Message-Type", "X-Amz-Sns-Topic-Arn",
-    *(name for proof in PROOFS.values() for name in proof.headers),
-)  # fmt: skip
 _NO_INDEX = {"X-Robots-Tag": "noindex, nofollow", "Referrer-Policy": "no-referrer"}
 
 
@@ -53,31 +54,16 @@ def unsubscribe_page(request: HttpRequest, token: str) -> HttpResponse:
 @csrf_exempt
 @require_http_methods(["GET", "HEAD", "POST"])
 def webhook(request: HttpRequest, secret: str) -> HttpResponse:
-    door = door_of(secret)
-    if door is None:
-        return HttpResponse("There is no webhook here.\n", content_type="text/plain", status=404)
     if request.method != "POST":
-        return HttpResponse()  # some look whether somebody is there before they register an address
-    declared = request.META.get("CONTENT_LENGTH") or "0"
-    if not declared.isdecimal() or int(declared) > MAX_WEBHOOK or len(request.body) > MAX_WEBHOOK:
-        return HttpResponse(status=413)
-    take(
-        door,
-        content=request.body,
-        peer=request.META.get("REMOTE_ADDR", ""),
-        headers=_kept(request, door.endpoint),
-    )
-    return HttpResponse("Stored.\n", content_type="text/plain")
+        # some look whether somebody is there before they register an address
+        return HttpResponse() if door_of(secret) else _plain(NOT_HERE)
+    if (declared := declared_size(request.META)) is None or declared > MAX_WEBHOOK:
+        return _plain(TOO_LARGE)
+    return _plain(receive(secret, request.body, request.META))
 
 
-def _kept(request: HttpRequest, endpoint: WebhookEndpoint) -> dict[str, str]:
-    """Return the headers that are archived; of a password, only what it was worth."""
-    kept = {name: request.headers[name] for name in _KEPT_HEADERS if name in request.headers}
-    proof = PROOFS.get(endpoint.transport.kind)
-    if proof and proof.is_password:
-        given = request.headers.get("Authorization", "")
-        kept[BASIC] = worth_of(given, endpoint.revealed_key())
-    return kept
+def _plain(answer: Answer) -> HttpResponse:
+    return HttpResponse(answer.text, content_type="text/plain", status=answer.status)
 
 
 def _masked(address: str) -> str:

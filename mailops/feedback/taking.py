@@ -13,12 +13,14 @@ from dataclasses import dataclass, field
 from django.db import Error
 
 from mailops.feedback.archiving import row_of
-from mailops.feedback.models import RawFeedback, WebhookEndpoint
+from mailops.feedback.models import RawFeedback, WebhookEndpoint, content_hash
 from mailops.feedback.tasks import nudge
 from mailops.outbox.ledger import fetch_prepared
 
 KNOWN_SECONDS = 1.0  # for which an address is taken for what it was
-NUDGE_SECONDS = 0.3  # what arrives together is announced together; the tick reads what comes after
+NUDGE_SECONDS = 0.5  # what arrives together is announced together; the tick reads what comes after
+TOLD_SECONDS = 60.0  # for which a stored call is known again without asking: providers tell twice within seconds
+MOST_TOLD = 20_000  # some 4 MB
 _MOST_KNOWN = 1000
 
 # Of calls told twice, at once or long ago, one is kept. The endpoint's row is written once a second, however many call.
@@ -80,6 +82,28 @@ class Doors:
         self._known.clear()
 
 
+class Told:
+    """Remembers for a minute which calls are committed, so that one told again costs neither packing nor a statement."""
+
+    def __init__(self) -> None:
+        self._new: set[tuple[int, str]] = set()
+        self._old: set[tuple[int, str]] = set()
+        self._until = 0.0
+
+    def has(self, endpoint_id: int, sha256: str) -> bool:
+        told = (endpoint_id, sha256)
+        return time.monotonic() < self._until and (told in self._new or told in self._old)
+
+    def note(self, endpoint_id: int, sha256: str) -> None:
+        """Remember a call that is committed."""
+        now = time.monotonic()
+        if now >= self._until or len(self._new) >= MOST_TOLD // 2:
+            is_fresh = now < self._until
+            self._old, self._new = (self._new if is_fresh else set()), set()
+            self._until = now + TOLD_SECONDS
+        self._new.add((endpoint_id, sha256))
+
+
 class Group:
     """Threads that wait for a commit: one of them writes for all, and whoever came meanwhile is written next."""
 
@@ -101,7 +125,7 @@ class Group:
             raise own.error
 
 
-_doors, _group = Doors(), Group()
+_doors, _told, _group = Doors(), Told(), Group()
 _nudged_at = 0.0
 
 
@@ -116,6 +140,9 @@ def forget_doors() -> None:
 def take(door: Door, *, content: bytes, peer: str, headers: dict[str, str]) -> None:
     """Store one call; raise DatabaseError where it could not be kept."""
     global _nudged_at  # noqa: PLW0603 - of this process
+    sha256 = content_hash([], content)
+    if _told.has(door.endpoint.pk, sha256):
+        return
     row = row_of(
         source=door.source,
         content=content,
@@ -124,6 +151,7 @@ def take(door: Door, *, content: bytes, peer: str, headers: dict[str, str]) -> N
         transport_id=door.endpoint.transport_id,
     )
     _group.store(row)
+    _told.note(door.endpoint.pk, sha256)
     if time.monotonic() - _nudged_at > NUDGE_SECONDS:
         _nudged_at = time.monotonic()
         nudge()

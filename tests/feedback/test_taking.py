@@ -8,7 +8,7 @@ from django.db import DataError, connection
 from mailops.feedback import taking
 from mailops.feedback.archiving import row_of
 from mailops.feedback.models import RawFeedback, WebhookEndpoint
-from mailops.feedback.taking import Door, Doors, Group
+from mailops.feedback.taking import TOLD_SECONDS, Door, Doors, Group, Told
 from tests.factories import make_transport
 
 
@@ -108,3 +108,42 @@ def test_a_call_costs_one_statement_and_one_look_a_second(door, client, django_a
         assert client.post(url, '{"a": 1}', content_type="application/json").status_code == 200
     assert len(connection.queries_log) == before
     assert RawFeedback.objects.count() == 2
+
+
+def test_a_call_told_again_within_a_minute_costs_no_statement(door, client, monkeypatch):
+    url = f"/feedback/webhooks/{door.endpoint.secret}/"
+    stored = []
+    store = taking._store
+    monkeypatch.setattr(taking, "_store", lambda rows: (stored.append(len(rows)), store(rows)))
+    for _ in range(3):
+        assert client.post(url, "{}", content_type="application/json").status_code == 200
+    assert stored == [1]
+
+
+def test_what_could_not_be_stored_is_not_taken_for_told(door, monkeypatch):
+    def fail(_):
+        raise DataError("not this one")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(taking, "_store", fail)
+        with pytest.raises(DataError):
+            taking.take(door, content=b"again", peer="", headers={})
+    taking.take(door, content=b"again", peer="", headers={})
+    assert RawFeedback.objects.count() == 1
+
+
+def test_what_was_told_is_remembered_for_a_while_and_never_by_too_many(monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(taking.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(taking, "MOST_TOLD", 20)
+    told = Told()
+    told.note(1, "a")
+    assert told.has(1, "a")
+    assert not told.has(2, "a")
+    clock[0] += TOLD_SECONDS + 1
+    assert not told.has(1, "a")
+    for n in range(100):
+        told.note(1, str(n))
+    assert told.has(1, "99")
+    assert not told.has(1, "0")
+    assert len(told._new) + len(told._old) <= 24

@@ -1,0 +1,64 @@
+"""Takes one call of a webhook, whoever carries it here: Django's view, or the door before Django."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mailops.feedback.models import WebhookEndpoint
+from mailops.feedback.proving import BASIC, PROOFS, worth_of
+from mailops.feedback.taking import door_of, take
+
+MAX_WEBHOOK = 2_000_000  # octets; SNS sends 256 KB at most, the others a thousand events
+_NAMES = (
+    "Content-Type", "User-Agent", "X-Amz-Sns-Message-Type", "X-Amz-Sns-Topic-Arn",
+    *(name for proof in PROOFS.values() for name in proof.headers),
+)  # fmt: skip
+# as WSGI calls the headers that are archived (PEP 3333)
+_KEPT = {
+    name if name == "CONTENT_TYPE" else f"HTTP_{name}": header
+    for header in _NAMES
+    for name in [header.upper().replace("-", "_")]
+}
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    text: str = ""
+
+
+STORED = Answer(200, "Stored.\n")
+NOT_HERE = Answer(404, "There is no webhook here.\n")
+TOO_LARGE = Answer(413)
+
+
+def declared_size(environ: Mapping[str, Any]) -> int | None:
+    """Return how many octets a call says that it has, 0 where it doesn't say; None where that is no number."""
+    declared = environ.get("CONTENT_LENGTH") or "0"
+    return int(declared) if declared.isascii() and declared.isdecimal() else None
+
+
+def receive(secret: str, content: bytes, environ: Mapping[str, Any]) -> Answer:
+    """Store a call as it came and return what to answer; raises DatabaseError where it could not be kept."""
+    door = door_of(secret)
+    if door is None:
+        return NOT_HERE
+    if len(content) > MAX_WEBHOOK:
+        return TOO_LARGE
+    take(
+        door,
+        content=content,
+        peer=environ.get("REMOTE_ADDR", ""),
+        headers=_kept(environ, door.endpoint),
+    )
+    return STORED
+
+
+def _kept(environ: Mapping[str, Any], endpoint: WebhookEndpoint) -> dict[str, str]:
+    """Return the headers that are archived; of a password, only what it was worth."""
+    kept = {header: environ[name] for name, header in _KEPT.items() if environ.get(name)}
+    proof = PROOFS.get(endpoint.transport.kind)
+    if proof and proof.is_password:
+        given = environ.get("HTTP_AUTHORIZATION", "")
+        kept[BASIC] = worth_of(given, endpoint.revealed_key())
+    return kept
