@@ -202,7 +202,7 @@ def _times(
         Line("95th percentile", [one.percentile(95) for one in now]),
         Line(f"Median, {BEFORE[0].lower()}{BEFORE[1:]}", [one.percentile(50) for one in before], is_before=True),
     ]  # fmt: skip
-    whole = sum(now, Histogram())
+    whole = Histogram.sum(now)
     summary = (
         f"Median {said(whole.percentile(50), 'seconds')}, 95 % within {said(whole.percentile(95), 'seconds')},"
         f" of {whole.total:,}"

@@ -60,17 +60,18 @@ def fault_of(reason: str) -> Fault:
 
 def latency(period: Period, choices: Choices, which: Which) -> Histogram:
     """Return how long it took, as a histogram that percentiles can be asked of."""
-    return Histogram.of(_latencies(_chosen(period, choices), which).summed("kind"))
+    found = _latencies(_chosen(period, choices), which).histograms("measure")
+    return Histogram.sum(Histogram(dict(zip(*row[1:], strict=True))) for row in found)
 
 
 def latency_series(
     period: Period, choices: Choices, which: Which
 ) -> list[tuple[datetime, Histogram]]:
     """Return the histogram of each step of `period`, with the empty ones."""
-    found: dict[datetime, list[tuple[str, int]]] = defaultdict(list)
-    for at, slot, n in _latencies(_stepwise(period, choices), which).summed("cohort_at", "kind"):
-        found[period.step_of(at)].append((slot, n))
-    return [(step, Histogram.of(found.get(step, []))) for step in period.steps()]
+    found: dict[datetime, list[Histogram]] = defaultdict(list)
+    for at, slots, counts in _latencies(_stepwise(period, choices), which).histograms("cohort_at"):
+        found[period.step_of(at)].append(Histogram(dict(zip(slots, counts, strict=True))))
+    return [(step, Histogram.sum(found[step])) for step in period.steps()]
 
 
 def percentiles(

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from mailops.campaigns.models import Campaign
 from mailops.domains.models import Domain
+from mailops.lib.quick_select import QuickSelect
 from mailops.lib.templatetags.words import OURS, reason_word
 from mailops.protocol.classification import Reason
 from mailops.reports.charts import CHARTS
@@ -70,14 +71,14 @@ class ReportForm(forms.Form):
     )
     since = MomentField(label="From", required=False)
     until = MomentField(label="To", required=False)
-    step = forms.ChoiceField(label="Steps", choices=STEPS, required=False)
-    domain = forms.ChoiceField(required=False)
-    stream = forms.ChoiceField(required=False)
-    transport = forms.ChoiceField(required=False)
-    campaign = forms.ChoiceField(required=False)
+    step = forms.ChoiceField(label="Steps", choices=STEPS, required=False, widget=QuickSelect)
+    domain = forms.ChoiceField(required=False, widget=QuickSelect)
+    stream = forms.ChoiceField(required=False, widget=QuickSelect)
+    transport = forms.ChoiceField(required=False, widget=QuickSelect)
+    campaign = forms.ChoiceField(required=False, widget=QuickSelect)
     mailbox_provider = forms.CharField(label="Mailbox provider", max_length=100, required=False)
-    reason = forms.ChoiceField(label="Reason of bounces", required=False)
-    by = forms.ChoiceField(label="Split by", choices=DIMENSIONS, required=False)
+    reason = forms.ChoiceField(label="Reason of bounces", required=False, widget=QuickSelect)
+    by = forms.ChoiceField(label="Split by", choices=DIMENSIONS, required=False, widget=QuickSelect)
     version = forms.IntegerField(
         min_value=1, max_value=LARGEST_ID, required=False, widget=forms.HiddenInput
     )

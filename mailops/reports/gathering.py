@@ -85,14 +85,11 @@ def gather(
 
 def _times(stepwise: FigureQuerySet, size: int) -> dict[Which, list[Histogram]]:
     measures = [CountKey.Measure(which.value) for which in Which]
-    slots: dict[str, dict[int, list[tuple[str, int]]]] = defaultdict(lambda: defaultdict(list))
-    for at, measure, slot, n in stepwise.filter(measure__in=measures).summed("at", "measure", "kind"):  # fmt: skip
-        slots[measure][at - 1].append((slot, n))
-    return {
-        which: [Histogram.of(slots[which.value].get(at, [])) for at in range(size)]
-        for which in Which
-        if which.value in slots
-    }
+    found: dict[str, list[Histogram]] = {}
+    for at, measure, slots, counts in stepwise.filter(measure__in=measures).histograms("at", "measure"):  # fmt: skip
+        steps = found.setdefault(measure, [Histogram()] * size)
+        steps[at - 1] = Histogram(dict(zip(slots, counts, strict=True)))
+    return {which: found[which.value] for which in Which if which.value in found}
 
 
 def _queue(choices: Mapping[str, Any], period: Period) -> list[Waiting]:

@@ -30,6 +30,10 @@ class Histogram:
             slots[int(slot)] += n
         return cls(dict(slots))
 
+    @classmethod
+    def sum(cls, histograms: Iterable["Histogram"]) -> "Histogram":
+        return cls.of(pair for one in histograms for pair in one.slots.items())
+
     @property
     def total(self) -> int:
         return sum(self.slots.values())

@@ -1,11 +1,13 @@
 """Counts, folded from the outbox's tallies."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, ClassVar
 
 from django.contrib.postgres.fields import ArrayField
-from django.db import models
+from django.core.exceptions import EmptyResultSet
+from django.db import connections, models
 from django.db.models import Sum
 from django.db.models.functions import Now
 
@@ -130,6 +132,12 @@ class RolledHistogram(models.Model):
         ]
 
 
+class _Total(Sum):
+    """A sum of numbers that stays one: the server would make a decimal of it."""
+
+    template = f"{Sum.template}::bigint"
+
+
 class FigureQuerySet(models.QuerySet[Any]):
     def events(self, *kinds: EventKind) -> "FigureQuerySet":
         found = self.filter(measure=CountKey.Measure.EVENT)
@@ -147,7 +155,27 @@ class FigureQuerySet(models.QuerySet[Any]):
 
     def summed(self, *columns: str) -> list[tuple[Any, ...]]:
         """Return each combination of `columns` with its sum last."""
-        return list(self.order_by().values_list(*columns).annotate(total=Sum("n")))
+        return self._fetched(columns, "{sums}")
+
+    def histograms(self, *columns: str) -> list[tuple[Any, ...]]:
+        """Return each combination of `columns` with the slots that have any, which are sorted, and how many each."""
+        names = ", ".join(f"c{number}" for number in range(len(columns)))
+        return self._fetched(
+            (*columns, "kind"),
+            f"SELECT {names}, array_agg(slot::int ORDER BY slot::int), array_agg(n ORDER BY slot::int)"  # noqa: S608
+            f" FROM ({{sums}}) sums ({names}, slot, n) GROUP BY {names}",
+        )
+
+    def _fetched(self, columns: Sequence[str], statement: str) -> list[tuple[Any, ...]]:
+        """Return the rows of `statement` over the sums, as the server gives them: Django would look at each cell."""
+        try:
+            sums, given = self.order_by().values_list(*columns).annotate(total=_Total("n")).query.sql_with_params()  # fmt: skip
+        except EmptyResultSet:
+            return []
+        with connections[self.db].cursor() as cursor:
+            cursor.execute(statement.format(sums=sums), given)
+            rows: list[tuple[Any, ...]] = cursor.fetchall()
+        return rows
 
     def by_kind(self) -> dict[str, int]:
         totals: dict[str, int] = defaultdict(int)
