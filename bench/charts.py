@@ -34,7 +34,7 @@ INSERT INTO outbox_message (public_id, recipient, address_key, stream_id, campai
        token_key_id, status, evidence, round, positive_from_round, reason, sentence, reply_code, reply_enhanced_status,
        reply_text, reply_command, transport_id, transport_message_id, mailbox_provider, was_resent, created_at,
        accepted_at, settled_at)
-SELECT gen_random_uuid(), 'p' || n || '@' || domain, 'p' || n || '@' || domain, s.stream, s.campaign, s.identity,
+SELECT gen_random_uuid(), 'p' || n + %(there)s || '@' || domain, 'p' || n + %(there)s || '@' || domain, s.stream, s.campaign, s.identity,
        s.version, '{}', 'bench', CASE WHEN fate < 0.97 THEN 'accepted' ELSE 'bounced' END,
        CASE WHEN fate < 0.97 THEN 2 ELSE 1 END, 0, 0, CASE WHEN fate < 0.97 THEN '' ELSE 'unknown_mailbox' END, '',
        CASE WHEN fate < 0.97 THEN 250 ELSE 550 END, '', 'ok', '.', s.transport, 't' || n, provider, FALSE, at,
@@ -181,7 +181,7 @@ def grow_to(size: int) -> float:
     sources, there = make_sources(), int(fetch("SELECT count(*) FROM outbox_message"))
     given = {
         "begin": now - timedelta(days=DAYS), "span": timedelta(days=DAYS), "sources": sources, "whole": size - there,
-        "named": list(NAMED), "entries": 20_000,
+        "named": list(NAMED), "entries": 20_000, "there": there,
     }  # fmt: skip
     if not there:
         execute(_AUDIT, given)
@@ -341,7 +341,8 @@ def measure() -> list[Cost]:
             asked = len(queries)
         read = rows_read() - before
         turns = [_turn(client, address) for _ in range(TURNS)]
-        found.append(Cost(name, *map(statistics.median, zip(*turns, strict=True)), read, asked))
+        python, server, elapsed = map(statistics.median, zip(*turns, strict=True))
+        found.append(Cost(name, python, server, elapsed, read, asked))
     return found
 
 

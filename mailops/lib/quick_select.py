@@ -1,6 +1,7 @@
 """A `<select>` that is written in one go: Django renders a template for each option, a second for a thousand."""
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, cast
 
 from django import forms
 from django.forms.utils import flatatt
@@ -23,6 +24,6 @@ class QuickSelect(forms.Select):
         options = "".join(
             f'<option value="{conditional_escape(key)}"{" selected" if str(key) in chosen else ""}>'
             f"{conditional_escape(label)}</option>"
-            for key, label in self.choices
+            for key, label in cast("Iterable[tuple[Any, Any]]", self.choices)
         )
         return mark_safe(f"<select{own}>{options}</select>")  # noqa: S308 - all of it is escaped
