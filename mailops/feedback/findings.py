@@ -10,6 +10,7 @@ from mailops.outbox.recording import Outcome
 from mailops.protocol.aggregate_report import DmarcReport, TlsReport
 from mailops.protocol.classification import Classification
 from mailops.suppressions.models import Suppression
+from mailops.tracking.counting import NewLook
 
 UNMATCHED = (
     "It names no message of ours: there is neither a token that we signed, "
@@ -25,6 +26,7 @@ class Consequence:
     message: Message
     suppression: str = ""  # a Suppression.Reason
     in_stream_only: bool = False
+    looks: tuple[NewLook, ...] = ()  # to be counted, the first time
 
 
 @dataclass(frozen=True, kw_only=True)

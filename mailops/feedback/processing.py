@@ -18,6 +18,7 @@ from mailops.feedback.reading_webhooks import read_webhooks
 from mailops.outbox.recording import Recorded, record
 from mailops.outbox.taught import load_taught
 from mailops.suppressions.suppressing import suppress
+from mailops.tracking.counting import note_looks
 
 logger = logging.getLogger(__name__)
 
@@ -101,6 +102,7 @@ def _process(rows: Sequence[RawFeedback]) -> None:
     recorded = record([one.outcome for one in consequences])
     for consequence, told in zip(consequences, recorded, strict=True):
         _suppress(consequence, told)
+    note_looks([look for one in consequences for look in one.looks])
     _conclude(read)
 
 

@@ -1,6 +1,7 @@
 """Says what the events that providers tell by webhook mean for our messages."""
 
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
 from anymail.signals import AnymailTrackingEvent, EventType, RejectReason, tracking
@@ -27,7 +28,11 @@ from mailops.protocol.classification import (
     classify_report,
     reply_in_report,
 )
-from mailops.tracking.machines import why_no_person
+from mailops.protocol.looks import link_number
+from mailops.tracking.counting import NewLook
+from mailops.tracking.machines import judge
+from mailops.tracking.models import Look
+from mailops.tracking.reading import outcome_of, who_left
 
 SHOWN = 100  # events of one call on its page
 TAG = "mailops"  # under which a message carries our token
@@ -59,12 +64,13 @@ def weigh(
     row: RawFeedback,
     events: list[AnymailTrackingEvent],
     matches: list[matching.Match | None],
+    left: Collection[str] = (),
 ) -> Finding:
-    """Return what a proven call came to, by the message that each of its events speaks of."""
+    """Return what a proven call came to, by the message that each of its events speaks of, `left` being who asked for no more mail."""
     told: list[Consequence | LeftOut] = []
     for event, match in zip(events, matches, strict=True):
         answers = tracking.send(
-            sender=RawFeedback, event=event, esp_name=row.source, row=row, match=match
+            sender=RawFeedback, event=event, esp_name=row.source, row=row, match=match, left=left
         )
         told += [answer for _, found in answers for answer in found]
     left_out = [one for one in told if isinstance(one, LeftOut)]
@@ -117,6 +123,7 @@ def on_tracking(
     event: AnymailTrackingEvent,
     row: RawFeedback | None = None,
     match: matching.Match | None = None,
+    left: Collection[str] = (),
     **_: Any,
 ) -> list[Consequence | LeftOut]:
     """Return what one normalised event means for our messages; what wasn't archived first means nothing."""
@@ -125,8 +132,8 @@ def on_tracking(
         return []
     if kind == EventKind.UNSUBSCRIBED:
         return [leaving(match.message, way="webhook", data={"raw_feedback": row.pk})]
-    if kind in _LOOKS and (why := _why_left_out(event, kind, match.message)):
-        return [LeftOut(match.message, why)]
+    if kind in _LOOKS:
+        return [_look(event, kind, match.message, row, left)]
     is_refusal = kind in {EventKind.RETURNED, EventKind.DELAYED}
     reply = reply_in_report(_said(event) if is_refusal else "", _status(event))
     meaning = understood(_meaning(event), reply, "returned", recipient=match.message.address_key)
@@ -155,18 +162,44 @@ def on_tracking(
     return [complaint(outcome, match.message) if is_complaint else plain]
 
 
-def _why_left_out(event: AnymailTrackingEvent, kind: EventKind, message: Message) -> str:
-    """Return why an open or click isn't kept: its stream doesn't ask for it, or it was no person's."""
+def left_among(told: Iterable[tuple[AnymailTrackingEvent, matching.Match | None]]) -> set[str]:
+    """Return who of those that looked at their mail asked for no more of it; nobody else is asked after."""
+    keys = {
+        match.message.address_key
+        for event, match in told
+        if match and _EVENTS.get(event.event_type) in _LOOKS and match.message.stream.keeps_looks
+    }
+    return who_left(keys) if keys else set()
+
+
+def _look(
+    event: AnymailTrackingEvent,
+    kind: EventKind,
+    message: Message,
+    row: RawFeedback,
+    left: Collection[str],
+) -> Consequence | LeftOut:
+    """Return what an open or click means: one event for each kind of looker, or why it isn't kept."""
     stream, is_open = message.stream, kind == EventKind.OPENED
+    words = "opens" if is_open else "clicks"
     if not (stream.counts_opens if is_open else stream.counts_clicks):
-        return f"{'opens' if is_open else 'clicks'} are not kept of “{stream}”"
-    why = why_no_person(
+        return LeftOut(message, f"{words} are not kept of “{stream}”")
+    if message.address_key in left:
+        return LeftOut(message, f"{words} are not kept of people who unsubscribed")
+    at = event.timestamp or row.received_at
+    verdict = judge(
+        is_open=is_open,
         user_agent=event.user_agent or "",
         told=event.esp_event if isinstance(event.esp_event, dict) else {},
         happened_at=event.timestamp,
         accepted_at=message.accepted_at,
     )
-    return f"{'an open' if is_open else 'a click'}, since {why}" if why else ""
+    link = "" if is_open else str(event.click_url or "").partition("?")[0].partition("#")[0][:300]
+    look = NewLook(message, Look.Kind.OPEN if is_open else Look.Kind.CLICK, 0, verdict, at)
+    of_link = (replace(look, link=link_number(link), written=link),) if link else ()
+    outcome = outcome_of(look, raw_feedback=row.pk, provider=row.source)
+    outcome.transport_id = row.transport_id
+    return Consequence(outcome=outcome, message=message, looks=(look, *of_link))
 
 
 def _external_id(

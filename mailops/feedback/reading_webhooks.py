@@ -14,7 +14,7 @@ from django.core.exceptions import ImproperlyConfigured, SuspiciousOperation
 from mailops.feedback import calls, matching, sns, sns_fetching
 from mailops.feedback.findings import Finding, NotYet, quarantined
 from mailops.feedback.models import RawFeedback
-from mailops.feedback.providers import told_by, weigh
+from mailops.feedback.providers import left_among, told_by, weigh
 
 MAX_EVENTS = 10_000  # in one call; no provider sends more
 PATIENCE = [timedelta(minutes=minutes) for minutes in (1, 5, 30, 120)]  # for a certificate
@@ -66,9 +66,11 @@ def read_webhooks(rows: Sequence[RawFeedback]) -> list[Finding | NotYet]:
     replayed = calls.spend(said)
     heard = [_hear(one, replayed) if isinstance(one, _Proven) else one for one in proven]
     telling = [(one, event) for one in heard if isinstance(one, _Heard) for event in one.events]
-    matches = iter(matching.find_told(told_by(event, one.row) for one, event in telling))
+    found = list(matching.find_told(told_by(event, one.row) for one, event in telling))
+    left = left_among(zip((event for _, event in telling), found, strict=True))
+    matches = iter(found)
     return [
-        weigh(one.row, one.events, [next(matches) for _ in one.events])
+        weigh(one.row, one.events, [next(matches) for _ in one.events], left)
         if isinstance(one, _Heard)
         else one
         for one in heard

@@ -8,7 +8,7 @@ from django.urls import reverse
 
 from mailops.content.link_marks import MarkedLink, address_in
 from mailops.content.rendering import Rendered
-from mailops.outbox.tokens import current_token_key_id, signing_key, token_key, unsubscribe_path
+from mailops.outbox.tokens import current_token_key_id, signing_key, token_key
 from mailops.protocol import looks
 from mailops.protocol.unsubscribe import leads_to_leaving
 
@@ -51,12 +51,9 @@ def _page(value: str) -> tuple[bytes, bytes] | None:
     return target, looks.encode(target)
 
 
-def _own_addresses() -> tuple[str, ...]:
-    """Return how addresses begin that must stay: to leave with one press, and what is led through us already."""
-    leaving = settings.MAILOPS_BASE_URL.rstrip("/") + unsubscribe_path().replace(
-        _ANY_TOKEN + "/", ""
-    )
-    return (leaving, *_addresses(settings.MAILOPS_TRACKING_URL))
+def _own_addresses() -> tuple[str, str]:
+    """Return how addresses of ours begin: to leave with one press, and what is led through us already, must stay."""
+    return f"{settings.MAILOPS_BASE_URL}/", f"{settings.MAILOPS_TRACKING_URL}/"
 
 
 @cache

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from mailops.lib.templatetags.times import duration
 from mailops.lib.templatetags.words import reason_word
+from mailops.outbox.models import EventKind
 from mailops.protocol.classification import Fault
 from mailops.reports.charting import BEFORE, Chart, Line, said
 from mailops.reports.counting import fault_of
@@ -114,6 +115,14 @@ def time_to_deliver(numbers: Numbers) -> Chart:
     )  # fmt: skip
 
 
+def opens(numbers: Numbers) -> Chart:
+    return _looks("opens", "Opened", EventKind.OPENED, numbers)
+
+
+def clicks(numbers: Numbers) -> Chart:
+    return _looks("clicks", "Clicked", EventKind.CLICKED, numbers)
+
+
 def queue_depth(numbers: Numbers) -> Chart:
     lines = [
         Line("Most that waited", [_if_seen(w, w.most) for w in numbers.queue]),
@@ -149,7 +158,7 @@ CHARTS: Mapping[str, Callable[[Numbers], Chart]] = {
     chart.__name__: chart
     for chart in (
         volume, bounces, acceptance, reasons, faults, complaints, deferrals, time_to_accept,
-        time_to_deliver, queue_depth, queue_age,
+        time_to_deliver, opens, clicks, queue_depth, queue_age,
     )
 }  # fmt: skip
 SHORT = ("volume", "bounces", "time_to_accept", "queue_age")  # of a panel
@@ -157,6 +166,18 @@ SHORT = ("volume", "bounces", "time_to_accept", "queue_age")  # of a panel
 
 def draw(numbers: Numbers, keys: Iterable[str] = CHARTS) -> list[Chart]:
     return [CHARTS[key](numbers) for key in keys]
+
+
+WHO = (("", "People", "ok"), ("mail_program", "Mail programs, maybe people", ""), ("machine", "Scanners", ""))  # fmt: skip
+
+
+def _looks(key: str, title: str, kind: EventKind, numbers: Numbers) -> Chart:
+    found = numbers.looks.get(kind, {})
+    lines = [Line(name, found[reason], tone) for reason, name, tone in WHO if reason in found]
+    people, accepted = sum(found.get("", ())), numbers.total.accepted
+    summary = f"By people {said(_percent(people, accepted))} · {people:,} of {accepted:,}"
+    # without words for its being empty: where nobody asked for looks, none are shown
+    return Chart(key, title, numbers.period, lines, kind="bar", summary=summary if accepted else "")
 
 
 def _rate(

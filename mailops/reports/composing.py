@@ -33,7 +33,7 @@ def compose(
     found = beside(numbers.period, choices)
     return {
         "tiles": tiles(numbers.total, numbers.total_before, numbers.limits),
-        "charts": draw(numbers, keys),
+        "charts": [chart for chart in draw(numbers, keys) if chart.empty or not chart.is_empty],
         "axis": axis(numbers.period) | found.drawn,
         "changes": [(change, "") for change in found.changes],
         "period": numbers.period,

@@ -18,6 +18,7 @@ from mailops.reports.relating import related
 from mailops.reports.sampling import Waiting, queue_samples
 from mailops.reports.sources import figures
 
+LOOKS = (EventKind.OPENED, EventKind.CLICKED)  # once for each message and kind of looker
 WITH_REASON = {*REFUSALS, EventKind.DEFERRED}
 ByReason = Mapping[str, list[int]]
 Kinds = dict[str, dict[str, int]]  # kind → reason → how many
@@ -30,6 +31,7 @@ class Numbers:
     before: list[Outcome]  # the same steps of the period before
     refusals: ByReason = field(default_factory=dict)  # bounced and failed, by step
     deferrals: ByReason = field(default_factory=dict)
+    looks: Mapping[EventKind, ByReason] = field(default_factory=dict)  # opened, clicked: by whom
     limits: Limits = field(default_factory=Limits)
     times: Mapping[Which, list[Histogram]] = field(default_factory=dict)  # of both periods, by step
     queue: list[Waiting] = field(default_factory=list)  # of the streams concerned; none by provider
@@ -66,7 +68,7 @@ def gather(
     counted = figures(choices, edges).of_cohorts(Period(edges[0], edges[-1], period.zone))
     stepwise = counted.annotate(at=_step("cohort_at", edges))
     found: dict[int, Kinds] = defaultdict(lambda: defaultdict(lambda: defaultdict(int)))
-    for at, kind, why, n in stepwise.events(*KINDS).summed("at", "kind", "reason"):
+    for at, kind, why, n in stepwise.events(*KINDS, *LOOKS).summed("at", "kind", "reason"):
         found[at - 1][kind][why] += n
     size = len(period.edges) - 1
     outcomes = [_outcome(found.get(at, {}), reason) for at in range(2 * size)]
@@ -77,6 +79,7 @@ def gather(
         before=outcomes[:size],
         refusals=_by_reason(steps, REFUSALS, reason),
         deferrals=_by_reason(steps, (EventKind.DEFERRED,), reason),
+        looks={kind: _by_reason(steps, (kind,), "") for kind in LOOKS},
         limits=limits or Limits(),
         times=_times(stepwise, 2 * size),
         queue=_queue(choices, period),

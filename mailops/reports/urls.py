@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from mailops.reports import objective_views, overview_views, search_views, views
+from mailops.reports import look_views, objective_views, overview_views, search_views, views
 
 app_name = "reports"
 
@@ -26,6 +26,8 @@ urlpatterns = [
         overview_views.campaign_progress,
         name="campaign-progress",
     ),
+    path("reports/campaigns/<int:campaign_id>/looks/", look_views.looks, name="campaign-looks"),
+    path("reports/streams/<int:stream_id>/looks/", look_views.looks, name="stream-looks"),
     path("reports/objectives/", objective_views.objectives, name="objectives"),
     path(
         "reports/streams/<int:stream_id>/objective/",

@@ -58,7 +58,7 @@ def report(request: HttpRequest, /, **column_and_value: Any) -> HttpResponse:
 def panel(request: HttpRequest, /, **column_and_value: Any) -> HttpResponse:
     """Show the numbers of the last days on the page of the thing itself."""
     subject = find_subject(column_and_value)
-    period = _lately(subject)
+    period = lately(subject)
     composed = compose(numbers_of(subject.choices, period), subject.choices, SHORT)
     composed["axis"]["opens"] = openings(period, lambda *times: subject.url + at_times(*times))
     context = {"subject": subject, **composed}
@@ -93,7 +93,7 @@ def export_split(request: HttpRequest) -> HttpResponseBase:
     return stream_csv("report-split.csv", [form.cleaned_data["by"], *COLUMNS], rows)
 
 
-def _lately(subject: Subject) -> Period:
+def lately(subject: Subject) -> Period:
     """Return the whole time of a campaign, the last days of all else."""
     now, zone = timezone.now(), timezone.get_current_timezone()
     if lifetime := subject.lifetime(now):

@@ -5,9 +5,9 @@ whose stream doesn't ask any more, of mail that is too old, and of people who un
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 from django.conf import settings
@@ -32,19 +32,18 @@ REASONS = {Look.Who.PERSON: "", Look.Who.PROXY: "mail_program", Look.Who.MACHINE
 _KINDS = {Look.Kind.OPEN: EventKind.OPENED, Look.Kind.CLICK: EventKind.CLICKED}
 
 
-def outcome_of(
-    message: Message, kind: Look.Kind, verdict: Verdict, at: datetime, **more: object
-) -> Outcome:
+def outcome_of(look: NewLook, **more: object) -> Outcome:
     """Return the event of a first look: however often, and by whomever it is told, it is one for each kind of looker."""
+    who = look.verdict.who
     return Outcome(
-        message_id=message.pk,
-        kind=_KINDS[kind],
+        message_id=look.message.pk,
+        kind=_KINDS[look.kind],
         source=SOURCE,
-        external_id=f"{message.public_id.hex}:{kind}:{verdict.who}",
-        occurred_at=at,
-        reason=REASONS[verdict.who],
-        sentence=_sentence(verdict),
-        data={"who": verdict.who, **more},
+        external_id=f"{look.message.public_id.hex}:{look.kind}:{who}",
+        occurred_at=look.at,
+        reason=REASONS[who],
+        sentence=_sentence(look.verdict),
+        data={"who": who, **more},
     )
 
 
@@ -99,7 +98,7 @@ def _read(hits: Sequence[Hit]) -> None:
         for link in dict.fromkeys((0, one.hit.link))
     ]
     first = [look for look in note_looks(found) if look.link == 0]
-    record([outcome_of(look.message, look.kind, look.verdict, look.at) for look in first])
+    record([outcome_of(look) for look in first])
 
 
 def _judged(hit: Hit, message: Message, beside: Sequence[Beside]) -> _Judged | None:
@@ -125,16 +124,18 @@ def _messages(public_ids: set[UUID]) -> Mapping[UUID, Message]:
     since = timedelta(days=settings.MAILOPS_LOOK_DAYS)
     found = Message.objects.filter(public_id__in=public_ids, created_at__gt=Now() - since)
     found = found.select_related("stream", "version").defer("merge_data", "reply_text")
+    # locked before their looks are written, as all who record do: to lock more of a row later would be a deadlock
+    found = found.order_by("pk").select_for_update(of=("self",))
     messages = {message.public_id: message for message in found}
-    left = set(
-        Suppression.objects.active()
-        .filter(
-            address_key__in={message.address_key for message in messages.values()},
-            reason__in=[Suppression.Reason.UNSUBSCRIBE, Suppression.Reason.COMPLAINT],
-        )
-        .values_list("address_key", flat=True)
-    )
+    left = who_left({message.address_key for message in messages.values()})
     return {key: message for key, message in messages.items() if message.address_key not in left}
+
+
+def who_left(address_keys: Collection[str]) -> set[str]:
+    """Return which of these people asked for no more mail of some kind: they aren't looked after any more."""
+    asked = [Suppression.Reason.UNSUBSCRIBE, Suppression.Reason.COMPLAINT]
+    found = Suppression.objects.active().filter(address_key__in=address_keys, reason__in=asked)
+    return set(found.values_list("address_key", flat=True))
 
 
 def _beside(

@@ -1,4 +1,4 @@
-"""Opens and clicks are kept where a stream asks for them, and scanners' are left out and said to be."""
+"""Opens and clicks that providers tell of are kept where a stream asks for them, and scanners' are said to be."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -9,9 +9,10 @@ from django.urls import reverse
 from mailops.feedback.confirming import make_endpoint
 from mailops.feedback.models import RawFeedback
 from mailops.feedback.processing import process_pending
-from mailops.outbox.models import Event, EventKind
+from mailops.outbox.models import Event, EventKind, Message
+from mailops.tracking.counting import LinkFigure, look_differences, top_links
 from mailops.tracking.machines import why_no_person
-from tests.factories import make_transport
+from tests.factories import make_suppression, make_transport
 from tests.feedback.conftest import make_sent
 from tests.feedback.esp_calls import signed
 
@@ -94,7 +95,22 @@ class TestKept:
         assert "are not kept" in look("Click").reason
         assert Event.objects.get().kind == EventKind.OPENED
 
-    def test_a_scanners_is_left_out_and_said_so(self, look):
-        row = look("Click", counts_clicks=True, minutes=0)
-        assert row.reason.startswith("Left out: a click, since it came 0 s after")
+    def test_a_scanners_is_kept_as_one_and_said_so(self, look):
+        assert "Recorded" in look("Click", counts_clicks=True, minutes=0).reason
+        event = Event.objects.get()
+        assert (event.reason, event.data["who"]) == ("machine", "machine")
+        assert event.sentence.startswith("By a machine, since it came 0 s after")
+
+    def test_what_is_told_often_is_one(self, look):
+        for minutes in (5, 6, 7):
+            look("Click", counts_clicks=True, minutes=minutes)
+        assert Event.objects.get().reason == ""
+        (link,) = top_links()
+        assert link == LinkFigure("https://example.com/", people=1, machines=0)
+        assert look_differences() == []
+
+    def test_of_who_unsubscribed_none_is_kept(self, look):
+        key = Message.objects.get().address_key
+        make_suppression(address=key, address_key=key, reason="unsubscribe")
+        assert "of people who unsubscribed" in look("Open", counts_opens=True).reason
         assert not Event.objects.exists()

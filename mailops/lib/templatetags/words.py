@@ -26,6 +26,8 @@ OURS = {
     "complaint": "The recipient called it unwanted.",
     "expired": "It could not be handed over within the time its stream allows.",
     "internal_error": "mailops itself failed on it.",
+    "machine": "A machine did it, as far as can be told.",
+    "mail_program": "A mail program did it for its user, maybe before anybody read.",
     "no_final_reply": "The connection broke after the content was sent and before the server answered.",
     "restored": "The database was restored from a backup that had it unsent.",
     "session_lost": "The connection was lost.",
@@ -47,6 +49,7 @@ SOURCES = {
     "person": "a person",
     "relay_log": "relay’s log",
     "ses": "Amazon SES",
+    "tracking": "pictures and links",
     "unsubscribe": "unsubscribe link",
 }
 

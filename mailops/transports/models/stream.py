@@ -166,12 +166,9 @@ class Stream(KeepsHours, Pausable):
         return "; ".join(words for words, is_on in told.items() if is_on) or "not kept"
 
     @property
-    def keeps_opens(self) -> bool:
-        return self.counts_opens or self.tracks_opens
-
-    @property
-    def keeps_clicks(self) -> bool:
-        return self.counts_clicks or self.tracks_clicks
+    def keeps_looks(self) -> bool:
+        """Whether opens or clicks are kept, whoever tells of them."""
+        return self.counts_opens or self.tracks_opens or self.counts_clicks or self.tracks_clicks
 
     @property
     def is_bulk(self) -> bool:

@@ -8,6 +8,7 @@ from django.utils.dateparse import parse_date, parse_datetime
 
 from mailops.reports.sealing import sealed_until
 from mailops.reports.verifying import EVER, broken_seals, differences, rollup_differences
+from mailops.tracking.counting import look_differences
 
 
 class Command(BaseCommand):
@@ -29,6 +30,7 @@ class Command(BaseCommand):
             *differences(options["limit"], **given),
             *rollup_differences(options["limit"], **given),
             *broken_seals(options["limit"], **given),
+            *look_differences(options["limit"]),
         ]
         for difference in found:
             self.stderr.write(str(difference))
