@@ -208,7 +208,9 @@ def _beside(line: str, address: str) -> str:
         return ""
     if _REPLY.search(before):
         return line.strip()
-    return "" if _DATE.match(rest) or not rest.strip(_SEPARATORS) else rest
+    if not rest.strip(_SEPARATORS):
+        return line.strip() if explains(before[:600]) else ""
+    return "" if _DATE.match(rest) else rest
 
 
 def _is_meant(line: str, address: str) -> bool:
