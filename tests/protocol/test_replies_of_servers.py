@@ -520,6 +520,204 @@ recipient_refuses||550 5.7.1 Message rejected by the user's personal filter
 recipient_refuses||550 Posting to this list is restricted to members
 recipient_refuses||550 Mail from your country not wanted by recipient
 """,
+    "the recipient's fault is not assumed": """
+policy||550 5.7.1 <u@x.example>: Recipient address rejected: Message rejected due to policy
+low_reputation||521 5.2.1 : AOL will not accept delivery of this message.
+sender_refused||550 5.1.0 <n@d.example> sender rejected
+sender_refused||550 Sender address <n@d.example> does not exist
+sender_refused||550 Invalid sender domain
+sender_refused||553 5.1.7 <n@d>: Sender address rejected: unverified address
+sender_refused||550 5.1.7 Sender mailbox does not exist
+sender_refused||550 unknown sender
+sender_refused||550-Sender verify failed 550 Unrouteable address
+sender_refused||550 MAIL FROM domain has no valid MX
+sender_refused||550 return path address does not exist
+sender_refused||550 5.7.1 Sender not allowed
+blocklisted||550 5.7.1 Mail from 192.0.2.1 has been rejected: your address is listed
+blocklisted||554 5.7.1 The IP address [192.0.2.1] of your server was found in the DNS blacklist
+blocklisted||550 Your mail server is on our local blacklist
+blocklisted||550 rejected because 192.0.2.1 is in a black list at zen.spamhaus.org
+blocklisted||550 5.7.1 192.0.2.1 has been blocked by Spamhaus
+blocklisted||550 Domain d.example is blacklisted
+blocklisted||571 Email from 192.0.2.1 is currently blocked by Verizon Online's anti-spam system
+blocklisted||550 Sending IP blocked
+blocklisted||554 Access denied - your host is blacklisted
+low_reputation||550 5.7.1 Your message was rejected because your server has a poor reputation
+low_reputation||554 5.7.1 Client host rejected: dynamic IP address
+low_reputation||421 4.7.0 Your IP has sent too much spam
+low_reputation||550 Mail from dynamic/residential IP addresses is not accepted
+low_reputation||550 DUL: we don't accept mail from dialup hosts
+no_reverse_dns||550 5.7.1 Client host rejected: cannot find your hostname, [192.0.2.1]
+no_reverse_dns||554 Your IP has no PTR
+no_reverse_dns||550 Access denied, reverse DNS lookup failed
+no_reverse_dns||450 4.7.25 Client host rejected: cannot find your hostname
+no_reverse_dns||501 5.5.4 HELO requires a valid hostname
+no_reverse_dns||550 Helo name contains an ip address
+content_refused||550 5.7.1 Message rejected: contains spam-like URLs
+content_refused||554 5.7.1 Message scored too high on spam scale
+content_refused||550 blocked by content filter
+content_refused||552 5.7.0 message content rejected due to suspected spam
+content_refused||554 Message considered junk
+content_refused||550 Your email contains a URL listed on SURBL
+content_refused||550 5.7.1 Rejected by bayesian filter
+content_refused||550 This message contains a URL listed in dbl.spamhaus.org
+malware||550 5.7.1 Your message contains a dangerous attachment
+malware||554 Executable attachments not permitted
+malware||550 message contains malware (Win.Trojan)
+malware||554 5.7.1 The file attachment was blocked
+too_big||552 Message size exceeds maximum permitted
+too_big||552 5.2.3 Your message size (12345 KB) exceeds the recipient's limit
+too_big||554 message too large
+too_big||550 Mail size limit exceeded
+too_big||552 exceeded mailsize limit
+too_big||552 maximum message length exceeded
+rate_limited||450 4.7.1 You have sent too many messages; slow down
+rate_limited||421 4.4.5 too many concurrent sessions
+rate_limited||452 Too many recipients received this hour
+rate_limited||450 You are sending too fast
+rate_limited||451 rate limit exceeded
+rate_limited||421 too many messages in this connection
+rate_limited||452 4.5.3 Your message has too many recipients
+rate_limited||550 Too many invalid recipients
+greylisted||451 4.7.1 Please try again in 5 minutes
+greylisted||450 4.7.1 Greylisting in effect, retry in 300 seconds
+greylisted||451 You are not yet authorized to deliver mail here, try again in 60 seconds
+mailbox_full||552 5.2.2 This message is larger than the current system limit or the recipient's mailbox is full
+mailbox_full||550 5.2.2 over quota
+mailbox_full||452 4.2.2 Mailbox full
+mailbox_full||554 5.2.2 mailbox exceeded
+mailbox_full||550 User has exceeded its storage quota
+mailbox_full||550 The mailbox has reached its quota
+mailbox_full||452 insufficient storage for this user
+mailbox_full||422 The recipient's mailbox is over its storage limit
+mailbox_full||552 5.3.1 User's disk quota exceeded
+mailbox_full||550 mailbox for u@x.example is full
+mailbox_full||422 user mailbox exceeds allowed size
+mailbox_full||552 5.2.2 Message would exceed quota for <u@x.example>
+mailbox_full||550 not enough space in mailbox
+mailbox_full||550 recipient storage full, try again later
+mailbox_disabled||550 5.2.1 Mailbox not active
+mailbox_disabled||550 5.2.1 This account is temporarily unavailable
+mailbox_disabled||554 5.2.1 The user has been suspended
+mailbox_disabled||550 Account inactive
+mailbox_disabled||550 The email account has been deactivated
+mailbox_disabled||550 User account is expired
+mailbox_disabled||550 The recipient's account was closed
+mailbox_disabled||550 Mailbox is frozen
+mailbox_disabled||550 user is locked
+mailbox_disabled||550 User suspended
+mailbox_disabled||550 This account is not allowed to receive mail
+unknown_mailbox||550 5.1.1 sorry, no such user here
+unknown_mailbox||550 u@x.example... User unknown, please check the address
+unknown_mailbox||550 5.1.1 unknown or illegal alias: u@x.example
+unknown_mailbox||511 5.1.1 the recipient address rejected here
+unknown_mailbox||550 5.1.1 Address does not exist
+unknown_mailbox||550 Non-existent email address
+unknown_mailbox||550 user not local
+unknown_mailbox||550 Invalid mailbox
+unknown_mailbox||554 5.1.1 no such recipient
+unknown_mailbox||553 VS10-RT Possible forgery or deactivated due to abuse (#5.1.1) user does not exist
+unknown_mailbox||550 Mailbox u@x.example unknown
+unknown_mailbox||550 No mailbox found
+unknown_mailbox||550 Cuenta no existe
+unknown_mailbox||550 user does not live here
+unknown_mailbox||550 5.1.1 no mailbox by that name is currently available
+unknown_mailbox||554 5.1.1 <u@x.example>: email address could not be found, or was misspelled
+unknown_mailbox||550 5.1.1 <u@x.example>: Email address could not be found, or was misspelled (G8)
+unknown_mailbox||550 5.4.1 no such address here
+unknown_mailbox||550 Delivery is not allowed to this address, user unknown
+unknown_mailbox||550 no user here by that name
+unknown_mailbox||554 Recipient address is not valid
+unknown_mailbox||550 5.1.1 is not a valid mailbox
+unknown_mailbox||550 5.1.6 recipient does not exist
+unknown_mailbox||450 recipient unknown
+unknown_mailbox||550 This user was not found: u
+unknown_domain||550 5.1.2 Host unknown
+unknown_domain||550 x.example: domain not found
+unknown_domain||512 5.1.2 bad destination system address
+unknown_domain||Name server: x.example: host not found
+unknown_domain||550 No MX record found for domain x.example
+unknown_domain||The domain name x.example could not be resolved
+unknown_domain||553 5.1.2 We weren't able to find the recipient domain. Please check for any spelling errors
+unknown_domain||Unable to resolve domain x.example
+unknown_domain||Domain x.example has no MX or A record
+no_mail_domain||550 5.1.10 recipient address has null mx
+no_mail_domain||521 5.3.2 host does not accept mail
+no_mail_domain||550 This domain does not accept mail
+relaying_denied||550 5.7.1 relaying not allowed
+relaying_denied||553 5.7.1 Relaying to <u@x.example> denied (authentication required)
+relaying_denied||550 5.7.1 you are not allowed to relay here
+relaying_denied||554 5.7.1 Relay access denied; please authenticate
+relaying_denied||551 we do not relay
+relaying_denied||550 we do not accept mail for that domain
+relaying_denied||550-You must authenticate before relaying
+unreachable||421 4.4.1 unable to connect to destination
+unreachable||SMTP connection timed out
+unreachable||mx.x.example: connection reset by peer
+unreachable||Connection to host failed; network unreachable
+unreachable||No answer from host
+unreachable||451 4.4.2 Timeout - closing connection
+unreachable||DNS server returned SERVFAIL
+unreachable||host x.example is not responding
+gave_up||Delivery time expired
+gave_up||message expired after 3 days
+gave_up||I have been trying to deliver this for 5 days, giving up
+gave_up||Exceeded maximum retry attempts
+gave_up||Unable to deliver message after multiple retries, giving up.
+loop||554 5.4.6 mail loop detected
+loop||Mail loop: too many hops
+loop||routing loop detected -- too many Received headers
+server_fault||451 4.3.5 Server configuration problem
+server_fault||554 5.3.0 internal software error
+server_fault||550 5.3.5 System incorrectly configured
+server_busy||421 Service not available, closing transmission channel
+server_busy||451 4.3.2 Please try again later
+server_busy||450 4.3.2 system not accepting network messages
+server_busy||451 temporarily unable to process your request
+server_busy||421 server too busy
+server_busy||421 4.3.2 system shutting down
+server_busy||451 Requested action aborted: local error in processing
+server_busy||451 4.3.0 Mail server temporarily rejected message
+spf_failed||550 5.7.1 SPF fail: 192.0.2.1 not permitted for d.example
+spf_failed||550 5.7.23 SPF hard fail
+spf_failed||554 5.7.1 domain owner discourages use of this host: SPF
+dkim_failed||550 5.7.1 DKIM verification failed
+dkim_failed||554 DKIM signature invalid
+dmarc_failed||550 5.7.1 Rejected due to DMARC
+dmarc_failed||550 5.7.26 message failed DMARC evaluation
+unauthenticated||550 5.7.26 Email failed both SPF and DKIM
+unauthenticated||550 message not authenticated
+tls_required||530 5.7.0 Must issue STARTTLS first
+tls_required||550 5.7.10 Encryption needed
+login_required||530 Authentication required
+recipient_refuses||550 5.7.1 Sender is not authorized to send to this recipient
+recipient_refuses||550 Message rejected by recipient
+recipient_refuses||550 recipient does not accept mail from you
+recipient_refuses||550 5.7.1 user only accepts mail from known senders
+recipient_refuses||554 5.7.1 the recipient has refused your mail
+recipient_refuses||550 sender blacklisted by recipient
+recipient_refuses||550 5.2.1 recipient blocks mail from n@d.example
+bad_address||553 5.1.3 invalid address syntax
+bad_address||501 5.1.3 Malformed recipient address
+bad_address||553 mailbox name not allowed: contains illegal characters
+bad_message||554 5.6.0 Malformed MIME
+bad_message||550 5.6.0 mail contains bare LF
+bad_message||550 Message headers fail syntax check
+bad_message||550 5.7.1 header contains non-ASCII characters
+bad_message||554 Missing Date header
+policy||550 5.7.1 Message blocked due to policy
+policy||550 Administrative prohibition
+policy||571 Delivery not authorized, message refused
+policy||554 5.7.1 delivery not permitted
+quota_spent||550 5.4.5 Daily sending quota exceeded
+quota_spent||454 4.7.0 You have exceeded your hourly sending limit
+account_stopped||550 5.1.8 Access denied, bad outbound sender
+unexplained||550 permanent failure
+unexplained||Delivery failed
+unexplained||550 Requested action not taken
+unexplained||554 delivery error
+unexplained||Undeliverable
+""",
 }  # fmt: skip
 
 
@@ -532,3 +730,85 @@ def test_what_a_system_writes_has_its_reason(system):
         if found != reason:
             wrong.append((found, reason, text))
     assert wrong == []
+
+
+# IANA's registry of enhanced status codes: the two numbers after the class, and what they say where nothing else speaks.
+SUBCODES = {
+    "unexplained": "0.0 1.0 1.5 1.9 2.0 3.6 5.0 7.9 7.14 7.19",
+    "unknown_mailbox": "1.1",
+    "unknown_domain": "1.2",
+    "bad_address": "1.3 1.4",
+    "mailbox_moved": "1.6",
+    "sender_refused": "1.7 1.8 7.27",
+    "no_mail_domain": "1.10",
+    "mailbox_disabled": "2.1",
+    "mailbox_full": "2.2",
+    "too_big": "2.3 3.4 7.16",
+    "server_fault": "2.4 3.3 3.5",
+    "server_busy": "3.0 3.1 3.2 7.15",
+    "unreachable": "4.0 4.1 4.2 4.3 4.4",
+    "rate_limited": "4.5 5.3 7.28",
+    "loop": "4.6",
+    "gave_up": "4.7",
+    "not_understood": "5.1 5.2 5.4 5.5 5.6",
+    "bad_message": "6.0 6.1 6.2 6.3 6.4 6.5 6.6 7.7",
+    "needs_smtputf8": "6.7 6.8 6.9 6.10",
+    "policy": "7.0 7.1",
+    "recipient_refuses": "7.2 7.12 7.13 7.17 7.18",
+    "tls_failed": "7.3 7.4 7.5 7.6 7.30",
+    "tls_required": "7.10 7.11",
+    "login_failed": "7.8",
+    "dkim_failed": "7.20 7.21 7.22",
+    "spf_failed": "7.23 7.24",
+    "no_reverse_dns": "7.25",
+    "unauthenticated": "7.26 7.29",
+}
+CODES = {
+    "server_busy": "421 450 451 454",
+    "mailbox_full": "452 552",
+    "not_understood": "455 501 502 503 504 555",
+    "no_mail_domain": "521 556",
+    "tls_required": "523 524 538",
+    "login_failed": "525 534 535",
+    "login_required": "530",
+    "relaying_denied": "551",
+    "unexplained": "500 550 553 554",
+}
+
+
+def test_every_registered_subcode_has_its_reason():
+    wrong = []
+    for reason, numbers in SUBCODES.items():
+        for number in numbers.split():
+            found = classify_report("", f"4.{number}")
+            if (found.reason, found.suppress) != (reason, False):
+                wrong.append((number, str(found.reason)))
+    assert wrong == []
+
+
+def test_every_code_has_its_reason_where_nothing_stands_by_it():
+    wrong = []
+    for reason, codes in CODES.items():
+        for code in codes.split():
+            found = str(classify_report(f"{code} x", "").reason)
+            if found != reason:
+                wrong.append((code, found))
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "550 5.7.1 Access denied",
+        "550 Sender mailbox does not exist",
+        "550 5.1.8 sender address rejected: domain not found",
+        "554 5.7.1 Client host [192.0.2.1] blocked using zen.spamhaus.org; user unknown on this list",
+        "550 Requested action not taken: mailbox unavailable (e.g., mailbox not found, no access)",
+        "550 relay not permitted for unknown users",
+        "521 5.2.1 : AOL will not accept delivery of this message.",
+        "550 permanent failure",
+        "552 message too big for the recipient",
+    ],
+)
+def test_what_is_not_the_recipients_fault_suppresses_nobody(text):
+    assert not classify_report(text, "5.0.0").suppress

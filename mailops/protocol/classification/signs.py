@@ -89,6 +89,8 @@ SUBCODES: tuple[Sign, ...] = (
 GENERAL: tuple[Sign, ...] = (
     has(Reason.LOGIN_REQUIRED, "7.0", "7.1", phases=_AUTH),
     has(Reason.SERVER_BUSY, "3.0"),
+    has(Reason.UNREACHABLE, "4.0"),
+    has(Reason.LOGIN_FAILED, "7.8"),
     has(Reason.POLICY, "7.0", "7.1"),
 )
 
