@@ -7,10 +7,14 @@ import time
 import pytest
 from allauth.account.authentication import AUTHENTICATION_METHODS_SESSION_KEY
 from django.conf import settings
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.sessions.backends.db import SessionStore
 from django.db import connection
 from django.db.backends.postgresql.operations import DatabaseOperations
+from django.template.base import Template
 from django.test import Client
 from kombu import pools
+from whitenoise.middleware import WhiteNoiseMiddleware
 
 from mailops.accounts.models import Role, User
 from mailops.celery import app
@@ -97,6 +101,38 @@ def quick_flush():
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def files_found_once():
+    """Look for static files once: each test client makes the middleware anew, which would look at all of them."""
+    find = WhiteNoiseMiddleware.add_files_from_finders
+    found = {}
+
+    def add_files_from_finders(self):
+        if not found:
+            find(self)
+            found.update(self.files)
+        self.files.update(found)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(WhiteNoiseMiddleware, "add_files_from_finders", add_files_from_finders)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def widgets_untold(django_test_environment):
+    """Keep Django from noting for each response which templates its widgets used, and with what: nobody asks."""
+    tell = Template._render
+
+    def render(self, context):
+        if (self.name or "").startswith("django/forms/"):
+            return self.nodelist.render(context)
+        return tell(self, context)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Template, "_render", render)
+        yield
+
+
 def _user(role: str, name: str) -> User:
     return User.objects.create_user(f"{name}@example.com", PASSWORD, name=name.title(), role=role)
 
@@ -136,12 +172,19 @@ def logged_in():
     """Return a function that gives a client logged in as a user, with its password just confirmed."""
 
     def log_in(user: User) -> Client:
+        session = SessionStore()
+        session.update(
+            {
+                SESSION_KEY: str(user.pk),
+                BACKEND_SESSION_KEY: "allauth.account.auth_backends.AuthenticationBackend",
+                HASH_SESSION_KEY: user.get_session_auth_hash(),
+                AUTHENTICATION_METHODS_SESSION_KEY: [{"method": "password", "at": time.time()}],
+                "account_authentication_methods_user": str(user.pk),
+            }
+        )
+        session.create()
         client = Client()
-        client.force_login(user, backend="allauth.account.auth_backends.AuthenticationBackend")
-        session = client.session
-        session[AUTHENTICATION_METHODS_SESSION_KEY] = [{"method": "password", "at": time.time()}]
-        session["account_authentication_methods_user"] = str(user.pk)
-        session.save()
+        client.cookies[settings.SESSION_COOKIE_NAME] = session.session_key
         return client
 
     return log_in
