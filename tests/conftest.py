@@ -184,7 +184,7 @@ def logged_in():
         )
         session.create()
         client = Client()
-        client.cookies[settings.SESSION_COOKIE_NAME] = session.session_key
+        client.cookies[settings.SESSION_COOKIE_NAME] = session.session_key or ""
         return client
 
     return log_in
