@@ -17,6 +17,8 @@ from mailops.domains import signing as domain_signing
 from mailops.domains.demo_zones import made_keys
 from mailops.domains.models import SigningKey
 from mailops.outbox.models import Message, QueueEntry, Status, Tally
+from mailops.reports.models import Figure, Objective, QueueSample
+from mailops.reports.objectives import standing
 from mailops.reports.verifying import differences
 from mailops.rollouts.demo.cast import CAST, hire_cast, password_file
 from mailops.rollouts.demo.filling import WAITING, fill_demo
@@ -58,6 +60,13 @@ class TestFilling:
         assert not Message.objects.filter(created_at__gt=timezone.now()).exists()
         assert not Tally.objects.exists()
         assert not differences()
+        times = Figure.objects.filter(measure="accept")
+        assert not times.filter(kind="0").exists()  # each took its time
+        samples = QueueSample.objects.all()
+        assert samples.filter(depth_max__gt=100).exists()
+        assert not samples.filter(bucket_at__gt=timezone.now()).exists()
+        promised = standing(Objective.objects.get(), timezone.now())
+        assert 0 < promised.budget.left < 1
 
         run = Import.objects.get()
         assert (run.added, run.duplicate, run.rejected) == (MEMBERS, 1, 3)

@@ -20,6 +20,7 @@ from mailops.reports.rollup import fold_tallies
 from mailops.rollouts.demo.cast import hire_cast
 from mailops.rollouts.demo.history import CAMPAIGNS, tell_campaign, tell_orders
 from mailops.rollouts.demo.people import gather_people
+from mailops.rollouts.demo.queues import tell_queues
 from mailops.rollouts.demo.sending import set_up_sending
 from mailops.rollouts.demo.writing import LETTER, ORDER, write_mail
 from mailops.rollouts.models import Checklist
@@ -66,6 +67,7 @@ def _fill(*, actor: User, now: datetime) -> Campaign:
         )
     _tell_what_changed(sending.transport, actor=actor, now=now)
     tell_orders(audience=audience, sending=sending, versions=orders, now=now)
+    tell_queues(now=now)
     campaign = add_campaign(
         name=WAITING,
         audience=audience,

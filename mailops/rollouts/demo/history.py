@@ -137,6 +137,7 @@ class Ledger:
                 address_key=message.address_key,
                 mailbox_provider=message.mailbox_provider,
                 due_at=at,
+                owed_at=at,
                 expires_at=at + timedelta(seconds=self.stream.expiry_seconds),
                 fence=fence,
                 worker_id=0,  # nobody's: it is settled in this very transaction
@@ -354,11 +355,12 @@ def tell_orders(
             if random.random() < 0.015:
                 outcomes.append(ledger.outcome(message, EventKind.BOUNCED, at, FULL))
                 continue
+            took = random.triangular(0.4, 9, 1.2)
             if random.random() < 0.03:
                 outcomes.append(ledger.outcome(message, EventKind.DEFERRED, at, GREYLISTED))
-            outcomes.append(
-                ledger.outcome(message, EventKind.ACCEPTED, at + timedelta(seconds=4), OK)
-            )
+                took += random.triangular(20, 60)
+            accepted_at = at + timedelta(seconds=took)
+            outcomes.append(ledger.outcome(message, EventKind.ACCEPTED, accepted_at, OK))
         record(outcomes)
 
 

@@ -1,6 +1,7 @@
 """The demo's ways out: domains good and broken, two transports to the sandbox, two streams, their senders."""
 
 from dataclasses import dataclass
+from decimal import Decimal
 
 from django.conf import settings
 from django.utils import timezone
@@ -11,6 +12,7 @@ from mailops.domains.demo_zones import DEMO_INCLUDE, DEMO_SELECTOR
 from mailops.domains.models import Domain, Identity, SigningKey
 from mailops.domains.signing_keys import make_key
 from mailops.lib.env import host_and_port
+from mailops.reports.objectives import promise
 from mailops.transports.configuring import add_transport, save_stream
 from mailops.transports.models import Stream, Transport
 from mailops.transports.models.stream import PATIENCE
@@ -35,6 +37,7 @@ def set_up_sending(*, actor: User) -> Sending:
     transport, standby = (_add_transport(name, actor) for name in ("Sandbox", "Sandbox, standby"))
     news = _add_stream("Letters", Stream.Kind.BULK, news_domain, [transport, standby], actor)
     orders = _add_stream("Orders", Stream.Kind.TRANSACTIONAL, acme, [transport, standby], actor)
+    promise(stream=orders, percent=Decimal(99), seconds=60, actor=actor)
     Identity.objects.create(domain=shop, name="Acme shop", local_part="shop")
     return Sending(
         transport=transport,
