@@ -26,7 +26,7 @@ function draw(element) {
   const label = element.getAttribute("aria-label");
   chart.resize(paper.matches ? { width: Math.min(PAPER, element.clientWidth || PAPER), silent: true } : { width: "auto", silent: true });
   const width = chart.getWidth();
-  chart.setOption(option(data, palette({ onPaper: paper.matches }), { label, isNarrow: width < 520 }), { notMerge: true });
+  chart.setOption(option(data, palette({ onPaper: paper.matches }), { label, isNarrow: width < 520, height: chart.getHeight() }), { notMerge: true });
   element.setAttribute("aria-label", label);
 }
 

@@ -1,12 +1,17 @@
 // Turns our own format into ECharts' option.
 import { overlays, crowdedTop } from "./overlays.js";
 import { asIfUtc } from "./times.js";
-import { axisLabel, points, told } from "./words.js";
+import { axisLabel, places, told } from "./words.js";
 
-export function option(data, colors, { label, isNarrow }) {
-  const series = data.series.map((one, n) => drawnSeries(one, n, data, colors));
+const QUICKEST = 0.001; // seconds; a logarithmic scale has no zero
+const TIMES = [QUICKEST, 0.01, 0.1, 1, 10, 60, 600, 3600, 21600, 86400, 604800, 2592000]; // marks of such a scale
+
+export function option(data, colors, { label, isNarrow, height }) {
+  const times = data.series.length ? places(data) : [];
+  const series = data.series.map((one, n) => drawnSeries(one, n, times, data, colors));
   const isEmpty = !data.series.some((one) => one.points.some(([, value]) => (data.type === "bar" ? value : value != null)));
-  if (series.length) Object.assign(series[0], overlays(data, colors));
+  if (series.length) Object.assign(series[0], overlays(data, colors, height));
+  const { customValues, ...vertical } = scale(data);
   const hasLegend = data.series.length > 1;
   return {
     useUTC: true,
@@ -28,16 +33,16 @@ export function option(data, colors, { label, isNarrow }) {
       splitNumber: isNarrow ? 3 : 6,
     },
     yAxis: {
-      ...scale(data),
-      axisLabel: { color: colors.muted, fontSize: 11, showMaxLabel: !data.thresholds?.length, formatter: (n) => axisLabel(n, data.unit) },
+      ...vertical,
+      axisLabel: { color: colors.muted, fontSize: 11, customValues, showMaxLabel: data.log || !data.thresholds?.length, formatter: (n) => axisLabel(n, data.unit) },
       splitLine: { lineStyle: { color: colors.line } },
     },
     series,
   };
 }
 
-function drawnSeries(one, n, data, colors) {
-  const drawn = points(one, data.zone);
+function drawnSeries(one, n, times, data, colors) {
+  const drawn = one.points.map(([, value], at) => [times[at], value != null && data.log ? Math.max(value, QUICKEST) : value]);
   if (one.before) {
     return {
       name: one.name, type: "line", data: drawn, showSymbol: false, symbol: "none", z: 1, silent: true, emphasis: { disabled: true },
@@ -46,20 +51,30 @@ function drawnSeries(one, n, data, colors) {
   }
   const color = colors[one.tone] ?? colors.series[n % colors.series.length];
   if (data.type === "bar") {
-    return { name: one.name, type: "bar", data: drawn, itemStyle: { color }, stack: data.stacked ? "all" : undefined, barMaxWidth: 28, barMinWidth: 1, cursor: data.opens ? "pointer" : "default" };
+    return { name: one.name, type: "bar", data: drawn, itemStyle: { color }, stack: data.stacked ? "all" : undefined, barMaxWidth: 80, barMinWidth: 1, cursor: data.opens ? "pointer" : "default" };
   }
-  const isLonely = drawn.filter(([, value]) => value != null).length < 3 || drawn.some(([, value], at) => value != null && drawn[at - 1]?.[1] == null && drawn[at + 1]?.[1] == null);
+  const isLonely = (at) => drawn[at - 1]?.[1] == null && drawn[at + 1]?.[1] == null; // no line leads to it
   return {
-    name: one.name, type: "line", data: drawn, showSymbol: isLonely, symbolSize: 5, symbol: "circle", connectNulls: false,
+    name: one.name, type: "line", data: drawn, showSymbol: true, showAllSymbol: true, symbolSize: (_, { dataIndex }) => (isLonely(dataIndex) ? 7 : 0), symbol: "circle", connectNulls: false,
     lineStyle: { color, width: 2 }, itemStyle: { color }, areaStyle: n === 0 && data.unit !== "seconds" && !data.top ? { color, opacity: 0.1 } : undefined, emphasis: { disabled: true },
   };
 }
 
 // Times lie between a millisecond and days; shares of what should be whole are looked at from the top.
 function scale(data) {
-  if (data.log) return { type: "log" };
+  if (data.log) return spans(data);
   if (data.top) return { type: "value", max: data.top, min: ({ min }) => (Number.isFinite(min) ? Math.max(0, Math.floor((min - 1) / 5) * 5) : 0) };
   return { type: "value", min: 0, max: ceiling(data), minInterval: data.unit === "count" ? 1 : 0 };
+}
+
+// From the mark of time below all values to the one above them.
+function spans(data) {
+  const values = [...data.series.flatMap((one) => one.points.map(([, value]) => value)), ...(data.thresholds ?? []).map(({ value }) => value)].filter((value) => value != null);
+  const least = Math.max(Math.min(...values), QUICKEST);
+  const min = TIMES.findLast((time) => time <= least) ?? QUICKEST;
+  const max = TIMES.find((time) => time > min && time >= Math.max(...values)) ?? TIMES.at(-1);
+  const marks = TIMES.filter((time) => time >= min && time <= max);
+  return { type: "log", min, max, axisTick: { show: false, customValues: marks }, customValues: marks };
 }
 
 // The scale reaches the next threshold above the data: the distance to it is what one looks for.
@@ -72,11 +87,10 @@ function ceiling(data) {
   };
 }
 
-// All of the asked time, so that what changed just now is on it; the first bar stands around its beginning.
+// All of the asked time, so that what changed just now is on it.
 function ends(data) {
   if (!data.end) return {};
-  const [first, second] = [...points(data.series[0], data.zone).map(([time]) => time), asIfUtc(data.end, data.zone)];
-  return { min: first - (second - first) / 2, max: asIfUtc(data.end, data.zone) };
+  return { min: asIfUtc(data.series[0].points[0][0], data.zone), max: asIfUtc(data.end, data.zone) };
 }
 
 // Where a point opens its own time, the page is the zoom.

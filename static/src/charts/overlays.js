@@ -2,14 +2,16 @@
 import { asIfUtc } from "./times.js";
 
 const TRIANGLE = 9;
+const LINE = 18; // pixels of a threshold's words
+const FRAME = 70; // pixels of a chart that are no scale
 
 export function crowdedTop(data) {
   return (data.series.length > 1 ? 30 : 6) + (data.marks?.length ? TRIANGLE + 2 : 6);
 }
 
-export function overlays(data, colors) {
+export function overlays(data, colors, height) {
   const at = (iso) => asIfUtc(iso, data.zone);
-  const places = crowded(data) ? ["insideStartTop", "insideMiddleTop", "insideEndTop"] : ["insideEndTop"];
+  const places = crowded(data, height) ? ["insideStartTop", "insideMiddleTop", "insideEndTop"] : ["insideEndTop"];
   const thresholds = (data.thresholds ?? []).map(({ value, label, tone }, n) => ({
     yAxis: value,
     name: label,
@@ -40,9 +42,9 @@ function beginning(data, at) {
 }
 
 // Thresholds close to each other say their names side by side.
-function crowded(data) {
+function crowded(data, height) {
   const limits = (data.thresholds ?? []).map(({ value }) => value).sort((a, b) => a - b);
   const values = data.series.flatMap(({ points }) => points.map(([, value]) => value ?? 0));
   const top = Math.max(...limits.slice(-1), ...values, 0);
-  return limits.some((limit, n) => n + 1 < limits.length && limits[n + 1] - limit < 0.12 * top);
+  return limits.some((limit, n) => n + 1 < limits.length && limits[n + 1] - limit < (LINE / (height - FRAME)) * top);
 }

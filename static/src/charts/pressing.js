@@ -1,7 +1,7 @@
 // A press on a chart opens the change whose triangle is there, else the time of the nearest point.
 import { crowdedTop } from "./overlays.js";
 import { asIfUtc } from "./times.js";
-import { points } from "./words.js";
+import { places } from "./words.js";
 
 const REACH = 10; // pixels around a triangle; a fingertip is no needle
 
@@ -27,7 +27,7 @@ function markAt(chart, drawn, x, y) {
 }
 
 function nearest(chart, drawn, x) {
-  const away = points(drawn.series[0], drawn.zone).map(([time]) => Math.abs(pixel(chart, time) - x));
+  const away = places(drawn).map((time) => Math.abs(pixel(chart, time) - x));
   return away.indexOf(Math.min(...away));
 }
 

@@ -9,6 +9,14 @@ export function points(one, zone) {
   return one.points.map(([iso, value]) => [asIfUtc(iso, zone), value]);
 }
 
+// Where each point is drawn: in the middle of its own time, so that what caused it stands before it.
+export function places(data) {
+  const starts = points(data.series[0], data.zone).map(([time]) => time);
+  if (!data.end) return starts;
+  const end = asIfUtc(data.end, data.zone);
+  return starts.map((time, n) => (time + (starts[n + 1] ?? end)) / 2);
+}
+
 export function axisLabel(n, unit) {
   return unit === "percent" ? `${number.format(n)} %` : unit === "seconds" ? seconds(n) : short.format(n);
 }
@@ -36,8 +44,8 @@ function said(value, unit, counts) {
 }
 
 function seconds(n) {
-  if (n < 1) return `${number.format(n * 1000)} ms`;
-  if (n < 60) return `${number.format(n)} s`;
+  if (n && n < 1) return `${number.format(n * 1000)} ms`;
+  if (n < 60 || (n < 120 && n % 60)) return `${number.format(n)} s`;
   if (n < 3600) return `${number.format(Math.round(n / 6) / 10)} min`;
   return `${number.format(Math.round(n / 360) / 10)} h`;
 }
