@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from mailops.lib.templatetags.numbers import NBSP, bar, count, percent, rate_of, units
 from mailops.lib.templatetags.pills import PILLS, pill
-from mailops.lib.templatetags.times import absolute, ago, duration, relative
+from mailops.lib.templatetags.times import absolute, ago, duration, relative, relative_due
 
 NOW = dt.datetime(2026, 11, 21, 12, 0, tzinfo=dt.UTC)
 STATUS_FIELDS = {"status", "state", "breaker", "severity"}
@@ -52,6 +52,18 @@ class TestAgo:
     )
     def test_says_it_relative_to_now(self, seconds, words):
         assert relative(NOW - dt.timedelta(seconds=seconds), NOW) == words
+
+    @pytest.mark.parametrize(
+        ("seconds", "words"),
+        [
+            (-7200, "in 2 hours"),
+            (-10, "due now"),
+            (10, "due now"),
+            (180, "overdue by 3 minutes"),
+        ],
+    )
+    def test_what_should_have_happened_is_overdue(self, seconds, words):
+        assert relative_due(NOW - dt.timedelta(seconds=seconds), NOW) == words
 
     def test_shows_the_viewers_zone_and_utc(self):
         with timezone.override("Asia/Tokyo"):

@@ -55,6 +55,20 @@ def ago(value: dt.datetime | None, never: str = "never") -> SafeString | str:
     return _time(value, relative(value, timezone.now()), "relative") if value else never
 
 
+def relative_due(value: dt.datetime, now: dt.datetime) -> str:
+    """Return "in 2 hours", "due now" or "overdue by 3 minutes"."""
+    words = relative(value, now)
+    if words in {"just now", "in a moment"}:
+        return "due now"
+    return f"overdue by {words.removesuffix(' ago')}" if words.endswith(" ago") else words
+
+
+@register.filter
+def due(value: dt.datetime | None, never: str = "due now") -> SafeString | str:
+    """Return when something is to happen, kept fresh by app.js: what should have happened is overdue, not past."""
+    return _time(value, relative_due(value, timezone.now()), "relative due") if value else never
+
+
 @register.filter
 def at(value: dt.datetime | None, never: str = "—") -> SafeString | str:
     """Return the time as a date and time of day in the viewer's zone."""

@@ -18,9 +18,16 @@ export function relative(then, now) {
   return seconds > 0 ? `${words} ago` : `in ${words}`;
 }
 
+function relativeDue(then, now) {
+  const words = relative(then, now);
+  if (words === "just now" || words === "in a moment") return "due now";
+  return words.endsWith(" ago") ? `overdue by ${words.slice(0, -4)}` : words;
+}
+
 function refresh() {
   for (const time of document.querySelectorAll("time.relative")) {
-    const words = relative(new Date(time.dateTime), Date.now());
+    const told = time.classList.contains("due") ? relativeDue : relative;
+    const words = told(new Date(time.dateTime), Date.now());
     if (time.textContent !== words) time.textContent = words;
   }
 }
