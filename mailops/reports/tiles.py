@@ -1,4 +1,4 @@
-"""The three numbers one looks at first, each against the period before and its thresholds."""
+"""The numbers one looks at first, each against the period before and its thresholds."""
 
 from dataclasses import dataclass
 
@@ -43,6 +43,25 @@ def tiles(now: Outcome, before: Outcome, limits: Limits) -> list[Tile]:
             *_threshold(now.complaint_rate, limits.complaints),
         ),
         Tile("Sent", f"{now.answered:,}", *_volume(now.answered, before.answered)),
+        *_given_up(now),
+    ]
+
+
+def _given_up(now: Outcome) -> list[Tile]:
+    """Tell of mail that nobody answered for: no rate of what was answered shows it."""
+    lost = {"expired": now.expired, "failed": now.failed}
+    n = sum(lost.values())
+    if not n:
+        return []
+    owed = now.answered + n
+    return [
+        Tile(
+            "Given up",
+            said(percent(n, owed)),
+            f"{n:,} of {owed:,}",
+            threshold=", ".join(f"{few:,} {word}" for word, few in lost.items() if few),
+            threshold_state="bad",
+        )
     ]
 
 
@@ -50,7 +69,7 @@ def _trend(now: float | None, before: float | None, *, up_is_good: bool) -> tupl
     if now is None or before is None:
         return "", "", ""
     change = now - before
-    digits = 1 if abs(change) >= 0.1 else 3
+    digits = 1 if abs(change) >= 0.0995 else 3
     if not round(change, digits):
         return "as before", "", ""
     is_noise = abs(change) < NOISE * before

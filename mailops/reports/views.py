@@ -9,10 +9,12 @@ from django.urls import reverse
 from django.utils import timezone
 
 from mailops.accounts.permissions import Act, needs
+from mailops.campaigns.models import Campaign
 from mailops.lib.csv_export import stream_csv
 from mailops.lib.htmx import render_page
 from mailops.lib.templatetags.navigation import resolve
 from mailops.reports.charts import SHORT, draw
+from mailops.reports.comparing import Compared, beside_earlier
 from mailops.reports.composing import compose, numbers_of, openings
 from mailops.reports.forms import DIMENSIONS, ReportForm
 from mailops.reports.gathering import Numbers
@@ -36,6 +38,7 @@ def report(request: HttpRequest, /, **column_and_value: Any) -> HttpResponse:
     context: dict[str, Any] = {"form": form, "subject": subject}
     if not form.is_valid():
         return render_page(request, "reports/reports.html", context, status=422)
+    context["beside"] = _beside(subject)
     numbers = _numbers(form)
     context |= _linked(form, compose(numbers, form.filters))
     period = numbers.period
@@ -61,7 +64,7 @@ def panel(request: HttpRequest, /, **column_and_value: Any) -> HttpResponse:
     period = lately(subject)
     composed = compose(numbers_of(subject.choices, period), subject.choices, SHORT)
     composed["axis"]["opens"] = openings(period, lambda *times: subject.url + at_times(*times))
-    context = {"subject": subject, **composed}
+    context = {"subject": subject, "beside": _beside(subject), **composed}
     return render_page(request, "reports/panel.html", context, fragment="numbers")
 
 
@@ -91,6 +94,11 @@ def export_split(request: HttpRequest) -> HttpResponseBase:
     shares = split(form.filters, form.period(), form.dimension)
     rows: Iterator[list[Any]] = ([share.label, *_cells(share.outcome)] for share in shares)
     return stream_csv("report-split.csv", [form.cleaned_data["by"], *COLUMNS], rows)
+
+
+def _beside(subject: Subject | None) -> list[Compared]:
+    """Return what a campaign is compared with."""
+    return beside_earlier(subject.row) if subject and isinstance(subject.row, Campaign) else []
 
 
 def lately(subject: Subject) -> Period:

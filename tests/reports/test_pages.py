@@ -67,6 +67,39 @@ class TestReports:
         page = logged_in(viewer).get(reverse("reports:reports")).content.decode()
         assert "9.0\N{NO-BREAK SPACE}points" in page
 
+    def test_tells_of_mail_that_nobody_answered_for(self, logged_in, viewer):
+        count("accepted", 90)
+        count("expired", 8)
+        count("failed", 2)
+        page = logged_in(viewer).get(reverse("reports:reports")).content.decode()
+        assert "10 of 100" in page
+        assert "8 expired, 2 failed" in page
+
+    def test_says_nothing_of_mail_given_up_where_there_is_none(self, logged_in, viewer):
+        count("accepted", 90)
+        assert "Given up" not in logged_in(viewer).get(reverse("reports:reports")).content.decode()
+
+    def test_lays_a_campaign_beside_those_before_it(self, logged_in, viewer):
+        stream, now = make_stream(), timezone.now()
+        for n, name in enumerate(("Spring", "Summer", "Autumn")):
+            campaign = make_campaign(
+                name=name, stream=stream, started_at=now - timedelta(days=9 - n)
+            )
+            key = {"campaign_id": campaign.pk, "stream_id": stream.pk, "days_ago": 9 - n}
+            count("accepted", 100 * (n + 1), **key)
+            count("unsubscribed", n, **key)
+        summer = reverse("reports:campaign", args=[campaign.pk - 1])
+        page = logged_in(viewer).get(summer).content.decode()
+        beside = page.split('id="beside-title"')[1].split("</table>")[0]
+        assert "Autumn" not in beside
+        assert beside.index("Summer") < beside.index("Spring")
+        assert "0.50\N{NO-BREAK SPACE}%" in beside
+
+    def test_a_first_campaign_is_beside_nothing(self, logged_in, viewer):
+        campaign = make_campaign(started_at=timezone.now())
+        page = logged_in(viewer).get(reverse("reports:campaign", args=[campaign.pk]))
+        assert b"beside-title" not in page.content
+
     def test_sums_all_but_the_largest_twenty(self, logged_in, viewer):
         for n in range(30):
             count("accepted", 100 - n, mailbox_provider=f"provider{n:02}")
