@@ -70,6 +70,10 @@ class Standing:
     def percent_left(self) -> float:
         return 100 * max(self.budget.left, 0)
 
+    @property
+    def left_words(self) -> str:
+        return f"{self.percent_left:.0f} % left"
+
 
 def objective_of(stream_id: int) -> Objective | None:
     """Return what a stream promises, or None where it promises nothing."""

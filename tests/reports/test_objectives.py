@@ -130,7 +130,7 @@ class TestPages:
             page = client.get(address, headers={"HX-Request": "true"}).content.decode()
         assert page.strip().startswith('<div id="objective"')
         assert "99.00 %" in page
-        assert "1.0 times" in page
+        assert "1.0 in the last hour" in page
         listed = client.get(reverse("reports:objectives")).content.decode()
         assert str(promised.stream) in listed
 
