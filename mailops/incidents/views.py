@@ -12,15 +12,18 @@ from django.forms import Form
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from mailops.accounts.permissions import Act, needs, user_of
 from mailops.incidents import handling
+from mailops.incidents.evidence import LOOK_BACK
 from mailops.incidents.forms import CloseForm, FilterForm, NoteForm, OwnerForm
 from mailops.incidents.handling import NotPossible
 from mailops.incidents.models import Incident, IncidentQuerySet, SubjectKind
 from mailops.lib.csv_export import stream_csv
 from mailops.lib.htmx import render_page
+from mailops.reports.moments import at_times
 
 PAGE = 50
 
@@ -109,6 +112,7 @@ def _detail(request: HttpRequest, incident: Incident, **refused: Form) -> HttpRe
         "evidence": incident.evidence,
         "stoppable": stoppable,
         "subject_url": _subject_url(incident) if stoppable else "",
+        "charts_url": _charts_url(incident),
         "signatures_url": _signatures_url(incident),
         "timeline": incident.notes.order_by("-id"),
         "notices": incident.notices.select_related("channel")
@@ -135,6 +139,14 @@ def _signatures_url(incident: Incident) -> str:
     if incident.closed_at:
         asked["until"] = incident.closed_at.isoformat()
     return f"{reverse('signatures:panel')}?{urlencode(asked)}"
+
+
+def _charts_url(incident: Incident) -> str:
+    """Return the numbers of what it is about: its window, and as far back as a change may be the cause."""
+    window = timedelta(minutes=incident.threshold.window_minutes)
+    report = reverse(f"reports:{incident.subject_kind}", args=[incident.subject_id])
+    until = incident.closed_at or timezone.now()
+    return report + at_times(incident.opened_at - window - LOOK_BACK, until)
 
 
 _PAGES = {

@@ -1,4 +1,5 @@
 from decimal import Decimal
+from html import unescape
 
 import pytest
 from django.urls import reverse
@@ -6,6 +7,7 @@ from django.urls import reverse
 from mailops.accounts.models import AuditEntry
 from mailops.incidents import handling
 from mailops.incidents.detection import detect
+from mailops.incidents.evidence import LOOK_BACK
 from mailops.incidents.models import Incident, Notice, NotificationChannel, Threshold
 from tests.factories import make_identity, make_stream
 from tests.incidents.conftest import count
@@ -122,6 +124,17 @@ class TestList:
 
 
 class TestDetail:
+    def test_leads_to_the_charts_of_its_time(self, incident, viewer, logged_in):
+        client = logged_in(viewer)
+        page = client.get(url("detail", incident.pk)).content.decode()
+        report = reverse("reports:stream", args=[incident.subject_id])
+        address = unescape(page.split(f'href="{report}?')[1].split('"')[0])
+        charts = client.get(f"{report}?{address}")
+        assert charts.status_code == 200
+        period = charts.context["period"]
+        assert period.start <= incident.opened_at - LOOK_BACK
+        assert period.end >= incident.opened_at
+
     def test_shows_what_broke_and_the_evidence(self, incident, oncall, logged_in):
         page = logged_in(oncall).get(url("detail", incident.pk)).content.decode()
         for words in [incident.sentence, "gmail.com", "6 of 100", "Pause News", "Acknowledge"]:
