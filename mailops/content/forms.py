@@ -197,18 +197,23 @@ def _code(rows: int, **attributes: str) -> forms.Textarea:
     )
 
 
+NEEDED = {"aria-required": "true"}  # a draft may lack it, what is published may not
+
+
 class DraftForm(forms.Form):
     revision = forms.IntegerField(min_value=0, widget=forms.HiddenInput)
     language = forms.CharField(max_length=35, required=False, widget=forms.HiddenInput)
     subject = forms.CharField(
-        max_length=500, required=False, widget=forms.TextInput({"data-editor": "subject"})
+        max_length=500,
+        required=False,
+        widget=forms.TextInput({"data-editor": "subject", **NEEDED}),
     )
     html = forms.CharField(
         label="Source",
         max_length=MAX_SOURCE,
         required=False,
         strip=False,
-        widget=_code(24, **{"data-editor": "html"}),
+        widget=_code(24, **{"data-editor": "html", **NEEDED}),
     )
     text = forms.CharField(
         label="Text",
