@@ -20,7 +20,7 @@ from mailops.lib.htmx import render_page
 from mailops.outbox import settling
 from mailops.outbox.doubtful import attempts, what_settles
 from mailops.outbox.forms import MessageFilterForm, TestSendForm, words_of
-from mailops.outbox.models import Message, QueueEntry
+from mailops.outbox.models import Message, QueueEntry, Signature
 from mailops.outbox.retrying import retry_message
 from mailops.outbox.searching import chosen_by
 from mailops.outbox.showing import show_mail
@@ -103,11 +103,19 @@ def message_detail(request: HttpRequest, public_id: UUID) -> HttpResponse:
             "entry": QueueEntry.objects.filter(pk=message.pk).first(),
             "events": message.events.select_related("transport").order_by("occurred_at", "pk"),
             "shown": show_mail(message),
+            "signature": _signature(message),
             "may_retry": message.can_be_retried and _may_retry(user_of(request), message),
             **(_doubt(message) if message.is_doubtful else {}),
         },
         fragment="timeline",
     )
+
+
+def _signature(message: Message) -> Signature | None:
+    """Return what its last negative reply means, with the fix."""
+    if message.signature_id is None:
+        return None
+    return Signature.objects.filter(pk=message.signature_id).first()
 
 
 def _doubt(message: Message) -> dict[str, object]:
