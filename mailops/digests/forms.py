@@ -32,17 +32,17 @@ class WeekForm(forms.Form):
 
     week = forms.DateField(
         label="Any day of the week",
-        required=False,
         widget=forms.DateInput(attrs={"type": "date"}),
         error_messages={"invalid": "Write a day, such as 2026-11-09."},
     )
 
+    def __init__(self, data: Any) -> None:
+        self.last = last_whole_week(timezone.now(), timezone.get_current_timezone())
+        super().__init__({"week": data.get("week") or self.last})
+
     def clean_week(self) -> date:
-        zone = timezone.get_current_timezone()
-        last = last_whole_week(timezone.now(), zone)
-        given: date | None = self.cleaned_data["week"]
-        if given is None:
-            return last
+        given: date = self.cleaned_data["week"]
+        last = self.last
         if given.year < 2000 or last - given > LONGEST:
             raise forms.ValidationError("Choose a week of the last two years.")
         monday = monday_of(given)
@@ -57,7 +57,7 @@ class WeekForm(forms.Form):
 
     @property
     def is_last(self) -> bool:
-        return self.monday == last_whole_week(timezone.now(), timezone.get_current_timezone())
+        return self.monday == self.last
 
 
 class WayForm(forms.Form):

@@ -105,7 +105,7 @@ def _finished(value: Any, name: str = "") -> Any:
 
 def _subject(told: Told) -> str:
     """Say the week in numbers; no name of anything stands in a subject."""
-    when = told.week.words
+    when = told.week.words.replace("–", "to")  # not all programs show more than ASCII in a list
     if told.is_quiet:
         return f"mailops: nothing happened, {when}"
     parts = [f"{told.total.answered:,} sent"] if told.total.answered else ["nothing sent"]

@@ -59,7 +59,9 @@ class DigestQuerySet(models.QuerySet["Digest"]):
         newer = Digest.objects.filter(
             user=models.OuterRef("user"), pk__gt=models.OuterRef("pk"), message__isnull=False
         )
-        told = self.filter(created_at__gt=Now() - LATELY).exclude(models.Exists(newer))
+        told = self.filter(created_at__gt=Now() - LATELY, user__is_active=True).exclude(
+            models.Exists(newer)
+        )
         return told.filter(
             Q(has_failed=True)
             | Q(done_at=None, attempts__gte=DOUBTS)

@@ -1,6 +1,7 @@
 """Makes each person's digest when it is due, and sends it once: queued in the transaction that says so."""
 
 from datetime import date, datetime, timedelta
+from time import monotonic
 from typing import Any
 
 from django.db import connection, transaction
@@ -23,7 +24,7 @@ from mailops.outbox.models import Message
 from mailops.outbox.submission import RefusedSubmission, submit
 from mailops.outbox.tokens import LEAVING_PAGE
 
-BATCH = 50  # of one tick; the next comes in a minute
+BUDGET_SECONDS = 30.0  # of one tick; the next comes in a minute
 LATE = timedelta(days=2)  # a digest of Monday that comes later is noise
 LEASE = timedelta(seconds=120)  # one whose worker died is due again after it
 PATIENCE = [timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 240)]  # the last one repeats
@@ -81,12 +82,25 @@ def _due(subscription: Subscription, now: datetime) -> Digest | None:
 
 
 def deliver_due() -> int:
-    """Send what is due; return how many were tried."""
-    tried = 0
-    while tried < BATCH and (digest_id := _claim()) is not None:
-        deliver(digest_id)
+    """Send what is due, for at most BUDGET_SECONDS; return how many were tried."""
+    tried, stop_at, weeks = 0, monotonic() + BUDGET_SECONDS, Weeks()
+    while monotonic() < stop_at and (digest_id := _claim()) is not None:
+        deliver(digest_id, weeks)
         tried += 1
     return tried
+
+
+class Weeks:
+    """Gathers each week once a zone, however many read it at the same time."""
+
+    def __init__(self) -> None:
+        self._gathered: dict[tuple[date, str], dict[str, Any]] = {}
+
+    def data(self, digest: Digest) -> dict[str, Any]:
+        key = (digest.week_on, digest.time_zone)
+        if key not in self._gathered:
+            self._gathered[key] = data_of(*key)
+        return self._gathered[key]
 
 
 @transaction.atomic
@@ -105,22 +119,22 @@ def _claim() -> int | None:
     return digest.pk
 
 
-def deliver(digest_id: int) -> Digest:
+def deliver(digest_id: int, weeks: Weeks) -> Digest:
     """Queue the digest as a message, or note why not; what was queued or given up stays as it is."""
     try:
-        return _queue(digest_id)
+        return _queue(digest_id, weeks)
     except (NoWay, RefusedSubmission, RenderError) as failure:
         return _note_failure(digest_id, str(failure))
 
 
 @transaction.atomic
-def _queue(digest_id: int) -> Digest:
+def _queue(digest_id: int, weeks: Weeks) -> Digest:
     digest = Digest.objects.select_for_update(of=("self",)).select_related("user").get(pk=digest_id)
     if not digest.is_waiting:
         return digest
     if why := _unwanted(digest):
         return _finish(digest, result=why)
-    return _finish(digest, message=_submit(digest), result="")
+    return _finish(digest, message=_submit(digest, weeks), result="")
 
 
 def _unwanted(digest: Digest) -> str:
@@ -134,14 +148,14 @@ def _unwanted(digest: Digest) -> str:
     return "" if is_on or digest.was_asked_for else "It was switched off."
 
 
-def _submit(digest: Digest) -> Message:
+def _submit(digest: Digest, weeks: Weeks) -> Message:
     way = usable_way()
     return submit(
         stream=way.stream,
         identity=way.identity,
         recipient=digest.user.email,
         version=current_version(),
-        merge_data={**data_of(digest.week_on, digest.time_zone), LEAVING_PAGE: PAGE},
+        merge_data={**weeks.data(digest), LEAVING_PAGE: PAGE},
         idempotency_key=f"weekly-digest-{digest.pk}",
     )
 
@@ -194,7 +208,7 @@ def send_one_now(user: User) -> Digest:
         time_zone=user.time_zone,
         due_at=now + LEASE,  # the tick leaves it to this press
     )
-    done = deliver(digest.pk)
+    done = deliver(digest.pk, Weeks())
     if done.message:
         audit(
             actor=user, verb="digest.send_now", subject=user, after={"week_on": str(done.week_on)}

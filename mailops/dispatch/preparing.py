@@ -67,7 +67,8 @@ def prepare(
             sender_name=job.header_from_name,
             sender_email=job.header_from,
         )
-        if job.tracks_opens or job.tracks_clicks:
+        # a mail of mailops to its own people is no campaign: whether they open it is nobody's business
+        if (job.tracks_opens or job.tracks_clicks) and not page:
             rendered = _tracked(job, version, data)
         else:
             rendered = compile_version(version).render(data)

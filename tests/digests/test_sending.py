@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from django.conf import settings
 from django.utils import timezone
 
 from mailops.accounts.models import AuditEntry, Role
@@ -273,6 +274,13 @@ class TestMail:
         assert f"/digest/leave/{message.public_id.hex}." in field
         assert "mailto:" not in field
         assert "/feedback/unsubscribe/" not in mail
+
+    def test_is_tracked_by_nobody(self, way, viewer):
+        message = send_one_now(viewer).message
+        job = job_of(message, tracks_opens=True, tracks_clicks=True)
+        mail = prepare(job, message.version, "bounces.example.com").content.decode()
+        assert "<img" not in mail
+        assert f"{settings.MAILOPS_BASE_URL}/digest/" in mail
 
     def test_of_a_campaign_can_not_choose_where_it_is_left(self, way, viewer):
         message = send_one_now(viewer).message
