@@ -1,7 +1,7 @@
 """Says a week in words: the data that the digest's template is filled in with, all of it bounded and on one line each."""
 
 import unicodedata
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -105,15 +105,22 @@ def _finished(value: Any, name: str = "") -> Any:
 
 def _subject(told: Told) -> str:
     """Say the week in numbers; no name of anything stands in a subject."""
-    when = told.week.words.replace("–", "to")  # not all programs show more than ASCII in a list
+    when = _days(told.week)
     if told.is_quiet:
-        return f"mailops: nothing happened, {when}"
+        return f"mailops, {when}: nothing happened"
     parts = [f"{told.total.answered:,} sent"] if told.total.answered else ["nothing sent"]
     if told.total.all_bounced:
         parts.append(f"{said(told.total.bounce_rate)} bounced")
     if told.matters:
         parts.append(f"{len(told.matters)} need{'s' if len(told.matters) == 1 else ''} you")
-    return f"mailops: {', '.join(parts)} ({when})"
+    return f"mailops, {when}: {', '.join(parts)}"
+
+
+def _days(week: Period) -> str:
+    """Return "9-15 Nov", short and in ASCII, since inboxes cut a subject."""
+    first, last = (at.astimezone(week.zone) for at in (week.start, week.end - timedelta(minutes=1)))
+    is_one_month = first.month == last.month
+    return f"{first:%-d}{'' if is_one_month else f' {first:%b}'}-{last:%-d %b}"
 
 
 def numbers(told: Told) -> list[dict[str, str]]:
@@ -183,7 +190,8 @@ def _stream(stream: StreamTold, told: Told, range_: str) -> dict[str, str]:
         "url": reverse("reports:stream", args=[stream.pk]) + range_,
         "numbers": numbers_said,
         "promise": promise,
-        "tone": "bad" if "bad" in {tone, promise_tone} else tone or promise_tone,
+        "tone": tone,
+        "promise_tone": promise_tone,
     }
 
 

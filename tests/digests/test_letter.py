@@ -2,7 +2,7 @@
 
 import csv
 import io
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import AuditEntry
-from mailops.digests.letter import one_line
+from mailops.digests.letter import _days, one_line
 from mailops.digests.sending import data_of
 from mailops.digests.stopping import stops
 from mailops.digests.telling import tell
@@ -112,10 +112,14 @@ class TestWords:
     def test_a_week_in_which_nothing_happened_is_one_line(self, week):
         AuditEntry.objects.all().delete()
         mail = mail_of(week)
-        assert mail.subject == f"mailops: nothing happened, {week.words.replace('–', 'to')}"
+        assert mail.subject == f"mailops, {_days(week)}: nothing happened"
         assert "Nothing was sent, nothing changed and nothing needs you." in mail.html
         assert "FIRST" not in mail.text
-        assert "<table" not in mail.html
+        assert '<table class="numbers' not in mail.html
+
+    def test_the_subject_names_the_days_in_short(self):
+        found = [_days(week_of(date(2026, *day), zone("UTC"))) for day in ((11, 9), (10, 26))]
+        assert found == ["9-15 Nov", "26 Oct-1 Nov"]
 
     def test_say_what_stands_still_before_all_else(self, stream, week):
         count(stream, "accepted", 10, week.start)
