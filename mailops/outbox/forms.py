@@ -1,15 +1,18 @@
 """What the message pages may be asked, and what a test send needs."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, ClassVar
 
 from django import forms
+from django.utils import timezone
 
 from mailops.accounts.models import User
 from mailops.campaigns.models import Campaign
 from mailops.content.models import TemplateVersion
-from mailops.domains.models import Identity
+from mailops.domains.models import Domain, Identity
 from mailops.lib.mailbox_providers import name_of
+from mailops.lib.moments import MomentField, since_of
 from mailops.lib.templatetags.words import OURS, reason_sentence, reason_word
 from mailops.outbox.fold import RETRIABLE
 from mailops.outbox.models import Signature, Status
@@ -18,6 +21,14 @@ from mailops.protocol.classification import Reason
 from mailops.transports.models import Stream, Transport
 
 LARGEST_ID = 2**63 - 1
+
+
+class AnsweredMoment(MomentField):
+    """A day or a moment at which messages were accepted, or ended otherwise."""
+
+    def to_python(self, value: Any) -> datetime | None:
+        found = super().to_python(value)
+        return since_of(found, timezone.get_current_timezone()) if found else None
 
 
 class MessageFilterForm(forms.Form):
@@ -46,13 +57,26 @@ class MessageFilterForm(forms.Form):
         required=False, min_value=1, max_value=LARGEST_ID, widget=forms.HiddenInput
     )
     mailbox_provider = forms.CharField(required=False, max_length=100, widget=forms.HiddenInput)
+    domain = forms.IntegerField(
+        required=False, min_value=1, max_value=LARGEST_ID, widget=forms.HiddenInput
+    )
+    answered_since = AnsweredMoment(label="Answered from", required=False)
+    answered_until = AnsweredMoment(label="To", required=False)
     before = forms.IntegerField(
         required=False, min_value=1, max_value=LARGEST_ID, widget=forms.HiddenInput
     )
 
     CHOSEN_BY: ClassVar = (
         "q", "status", "stream", "campaign", "reason", "signature", "transport", "mailbox_provider",
+        "domain", "answered_since", "answered_until",
     )  # fmt: skip
+
+    def clean(self) -> dict[str, Any]:
+        data: dict[str, Any] = super().clean() or {}
+        since, until = data.get("answered_since"), data.get("answered_until")
+        if since and until and until <= since:
+            self.add_error("answered_until", "The end lies before the beginning.")
+        return data
 
     @property
     def given(self) -> dict[str, str]:
@@ -69,6 +93,7 @@ def words_of(data: Mapping[str, Any]) -> list[str]:
     signature = _row(Signature, data["signature"])
     campaign = _row(Campaign, data["campaign"])
     transport = _row(Transport, data["transport"])
+    domain = _row(Domain, data["domain"])
     said = [
         f"“{signature.title}”" if signature else "",
         f"campaign {campaign}" if campaign else "",
@@ -76,10 +101,17 @@ def words_of(data: Mapping[str, Any]) -> list[str]:
         f"transport {transport}" if transport else "",
         name_of(data["mailbox_provider"]) if data["mailbox_provider"] else "",
         reason_word(data["reason"]).lower() if data["reason"] else "",
+        f"domain {domain}" if domain else "",
         f"{data['status']}" if data["status"] else "",
+        *_times(data),
         f"“{data['q']}”" if data["q"] else "",
     ]
     return [word for word in said if word]
+
+
+def _times(data: Mapping[str, Any]) -> list[str]:
+    told = (("from", data["answered_since"]), ("until", data["answered_until"]))
+    return [f"answered {word} {timezone.localtime(at):%-d %b %Y %H:%M}" for word, at in told if at]
 
 
 def _row(model: Any, pk: int | None) -> Any:

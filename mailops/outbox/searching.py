@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
-from mailops.outbox.models import OPEN_STATUSES, Message
+from mailops.outbox.models import ANSWERED_AT, OPEN_STATUSES, Message
 from mailops.protocol.address import InvalidAddress, address_key
 
 _HEX = re.compile(r"[0-9a-f]{32}")
@@ -22,7 +23,21 @@ def chosen_by(data: Mapping[str, Any]) -> QuerySet[Message]:
     given = {name: data[name] for name in FILTERS if data[name]}
     if data["signature"] is not None:
         given["signature_id"] = data["signature"]
+    if data["domain"]:
+        given["identity__domain"] = data["domain"]
+    if data["answered_since"] or data["answered_until"]:
+        found = _answered(found, data["answered_since"], data["answered_until"])
     return found.filter(**given)
+
+
+def _answered(
+    found: QuerySet[Message], since: datetime | None, until: datetime | None
+) -> QuerySet[Message]:
+    """Keep what was accepted, or ended otherwise, from one moment on and before another."""
+    found = found.annotate(answered_at=ANSWERED_AT).exclude(answered_at=None)
+    if since:
+        found = found.filter(answered_at__gte=since)
+    return found.filter(answered_at__lt=until) if until else found
 
 
 def search_messages(messages: QuerySet[Message], text: str) -> QuerySet[Message]:

@@ -20,13 +20,13 @@ from mailops.lib.htmx import render_page
 from mailops.outbox import settling
 from mailops.outbox.doubtful import attempts, what_settles
 from mailops.outbox.forms import MessageFilterForm, TestSendForm, words_of
+from mailops.outbox.listing import Page, read_page
 from mailops.outbox.models import Message, QueueEntry, Signature
 from mailops.outbox.retrying import retry_message
 from mailops.outbox.searching import chosen_by
 from mailops.outbox.showing import show_mail
 from mailops.outbox.submission import RefusedSubmission, submit
 
-PAGE = 50
 CSV_HEADER = [
     "recipient",
     "status",
@@ -43,19 +43,13 @@ CSV_HEADER = [
 @needs(Act.SEE)
 def message_list(request: HttpRequest) -> HttpResponse:
     form = MessageFilterForm(request.GET)
-    found = Message.objects.none()
-    if form.is_valid():
-        found = chosen_by(form.cleaned_data).select_related("stream", "campaign").order_by("-id")
-        if before := form.cleaned_data["before"]:
-            found = found.filter(pk__lt=before)
-    rows = list(found[: PAGE + 1])
+    page = read_page(form.cleaned_data) if form.is_valid() else Page([])
     return render_page(
         request,
         "outbox/message_list.html",
         {
             "form": form,
-            "rows": rows[:PAGE],
-            "last": rows[PAGE - 1].pk if len(rows) > PAGE else None,
+            "page": page,
             "chosen": words_of(form.cleaned_data) if form.is_valid() else [],
             "is_filtered": any(request.GET.get(name) for name in form.fields),
         },

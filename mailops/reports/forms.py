@@ -11,11 +11,12 @@ from django.utils import timezone
 
 from mailops.campaigns.models import Campaign
 from mailops.domains.models import Domain
+from mailops.lib.moments import MomentField, since_of
 from mailops.lib.quick_select import QuickSelect
 from mailops.lib.templatetags.words import OURS, reason_word
 from mailops.protocol.classification import Reason
 from mailops.reports.charts import CHARTS
-from mailops.reports.moments import MomentField, moments, since_of
+from mailops.reports.moments import moments
 from mailops.reports.periods import (
     Period,
     Step,

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
+from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import reverse
@@ -18,7 +19,7 @@ from mailops.reports.comparing import Compared, beside_earlier
 from mailops.reports.composing import compose, numbers_of, openings
 from mailops.reports.forms import DIMENSIONS, ReportForm
 from mailops.reports.gathering import Numbers
-from mailops.reports.moments import at_times
+from mailops.reports.moments import at_times, moments
 from mailops.reports.outcomes import Outcome
 from mailops.reports.periods import HOUR, QUARTER, Period, Step, between, last_days
 from mailops.reports.splitting import Share, reasons, split
@@ -48,6 +49,7 @@ def report(request: HttpRequest, /, **column_and_value: Any) -> HttpResponse:
         "dimension": dict(DIMENSIONS)[form.cleaned_data["by"]],
         "signatures_url": resolve("signatures:list"),
         "signatures_panel_url": resolve("signatures:panel"),
+        "messages_url": _messages(form, period),
         "handed_on": form.export_query(chart="", by="", step="", version=""),
         "earlier": form.narrowed(period.previous.start, period.start),
         "later": form.narrowed(period.next_.start, period.next_.end)
@@ -133,6 +135,15 @@ def _shares(form: ReportForm, period: Period) -> list[tuple[Share, str]]:
     """Return the split, each with the address that shows it alone."""
     shares = split(form.filters, period, form.dimension)
     return [(share, _alone(form, share)) for share in shares]
+
+
+def _messages(form: ReportForm, period: Period) -> str:
+    """Return the list of the messages that the report speaks of; a message's page tells its version, no list does."""
+    chosen = {name.removesuffix("_id"): value for name, value in form.filters.items()}
+    times = {f"answered_{name}": at for name, at in moments(period.start, period.end).items()}
+    reason = {"reason": form.chosen_reason} if form.chosen_reason else {}
+    chosen.pop("version", None)
+    return f"{reverse('outbox:list')}?{urlencode({**chosen, **reason, **times})}"
 
 
 def _alone(form: ReportForm, share: Share) -> str:

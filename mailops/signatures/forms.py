@@ -1,6 +1,6 @@
 """What the pages of signatures may be asked."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -9,9 +9,9 @@ from django.utils import timezone
 
 from mailops.campaigns.models import Campaign
 from mailops.domains.models import Domain
+from mailops.lib.moments import HandedMoment
 from mailops.lib.templatetags.words import reason_word
 from mailops.protocol.classification import Reason
-from mailops.reports.moments import MomentField, since_of
 from mailops.reports.periods import Period, between, fitting_step, last_days
 from mailops.transports.models import Stream, Transport
 
@@ -29,19 +29,6 @@ RANGES = [
 ]
 DEFAULT_RANGE = "14d"
 LONGEST = timedelta(days=732)
-
-
-class HandedMoment(MomentField):
-    """A day or a moment that a report's address handed on; it is handed on as it came."""
-
-    widget = forms.HiddenInput
-
-    def to_python(self, value: Any) -> datetime | None:
-        found = super().to_python(value)
-        return since_of(found, timezone.get_current_timezone()) if found else None
-
-    def prepare_value(self, value: Any) -> Any:
-        return value
 
 
 class SignatureFilterForm(forms.Form):

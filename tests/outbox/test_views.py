@@ -5,10 +5,11 @@ from django.urls import reverse
 
 from mailops.accounts.models import AuditEntry
 from mailops.campaigns.models import Campaign
+from mailops.outbox import listing
 from mailops.outbox.models import EventKind, Message, QueueEntry, Status
 from mailops.outbox.recording import Outcome, record
 from mailops.protocol.reply import Reply
-from tests.factories import make_campaign, make_message, make_stream, make_version
+from tests.factories import make_campaign, make_message, make_stream, make_transport, make_version
 
 pytestmark = pytest.mark.django_db
 
@@ -63,7 +64,7 @@ class TestList:
     def found(self, client, **query):
         response = client.get(reverse("outbox:list"), query)
         assert response.status_code == 200
-        return [message.recipient for message in response.context["rows"]]
+        return [message.recipient for message in response.context["page"].rows]
 
     def test_shows_the_newest_first(self, logged_in, viewer):
         assert self.found(logged_in(viewer)) == ["bob@y.example", "Ada@x.example"]
@@ -85,7 +86,15 @@ class TestList:
         assert self.found(logged_in(viewer), before=self.bob.pk) == ["Ada@x.example"]
 
     @pytest.mark.parametrize(
-        "query", [{"status": "nonsense"}, {"before": "x"}, {"stream": "9999999999999999999999"}]
+        "query",
+        [
+            {"status": "nonsense"},
+            {"before": "x"},
+            {"answered_since": "soon"},
+            {"answered_since": "2026-03-02", "answered_until": "2026-03-01"},
+            {"domain": "x"},
+            {"stream": "9999999999999999999999"},
+        ],
     )
     def test_refuses_a_bad_filter(self, logged_in, viewer, query):
         assert logged_in(viewer).get(reverse("outbox:list"), query).status_code == 422
@@ -102,6 +111,86 @@ class TestList:
         client = logged_in(viewer)
         with django_assert_max_num_queries(6):
             client.get(reverse("outbox:list"))
+
+    def test_finds_what_was_answered_in_a_time(self, logged_in, viewer):
+        client = logged_in(viewer)
+        Message.objects.filter(pk=self.bob.pk).update(settled_at="2026-03-01T10:00Z")
+        Message.objects.filter(pk=self.ada.pk).update(
+            accepted_at="2026-03-01T12:00Z", settled_at="2026-03-05T12:00Z"
+        )
+        for since, until, expected in [
+            ("2026-03-01T10:00Z", "2026-03-01T12:00Z", ["bob@y.example"]),
+            ("2026-03-01", "2026-03-02", ["Ada@x.example", "bob@y.example"]),
+            ("2026-03-05", "", []),
+            ("", "2026-03-01T12:00Z", ["bob@y.example"]),
+        ]:
+            assert self.found(client, answered_since=since, answered_until=until) == expected
+        rest = self.found(client, answered_since="2026-03-01", before=self.ada.pk)
+        assert rest == ["bob@y.example"]
+        page = client.get(reverse("outbox:list"), {"answered_since": "2026-03-01T10:00Z"})
+        assert "answered from 1 Mar 2026 10:00" in page.content.decode()
+
+    def test_is_read_on_page_by_page_by_time(self, logged_in, viewer, monkeypatch):
+        monkeypatch.setattr(listing, "PAGE", 2)
+        ids = [make_message().pk for _ in range(5)]
+        Message.objects.filter(pk__in=ids).update(accepted_at="2026-03-01T10:00Z")
+        client, shown, before = logged_in(viewer), [], ""
+        while True:
+            query = {"answered_until": "2026-03-02", "before": before}
+            page = client.get(reverse("outbox:list"), query).context["page"]
+            shown += [message.pk for message in page.rows]
+            if not (before := page.before):
+                break
+        assert shown == sorted(ids, reverse=True)
+
+    @pytest.mark.parametrize(
+        "chosen", ["stream", "reason", "mailbox_provider", "domain", "transport"]
+    )
+    def test_looks_at_a_bounded_number_at_once(self, logged_in, viewer, monkeypatch, chosen):
+        monkeypatch.setattr(listing, "LOOKED_AT", 4)
+        odd = make_message(stream=make_stream(name="Odd"))
+        transport = make_transport(name="Odd one")
+        Message.objects.filter(pk=odd.pk).update(
+            reason="policy", mailbox_provider="odd.example", transport=transport
+        )
+        for _ in range(9):
+            make_message()
+        wanted = {
+            "stream": odd.stream_id,
+            "reason": "policy",
+            "mailbox_provider": "odd.example",
+            "domain": odd.identity.domain_id,
+            "transport": transport.pk,
+        }
+        client, before, shown = logged_in(viewer), "", []
+        for _ in range(4):
+            answer = client.get(reverse("outbox:list"), {chosen: wanted[chosen], "before": before})
+            page = answer.context["page"]
+            shown += [message.pk for message in page.rows]
+            if not page.before:
+                break
+            assert "messages were looked at" in answer.content.decode()
+            before = page.before
+        assert not page.before
+        assert odd.pk in shown
+        assert len(shown) == len(set(shown))
+
+    def test_of_a_campaign_is_in_order_whatever_became_of_them(
+        self, logged_in, viewer, monkeypatch
+    ):
+        monkeypatch.setattr(listing, "PAGE", 2)
+        campaign = make_campaign()
+        made = [make_message(campaign=campaign, recipient=f"p{n}@x.example") for n in range(5)]
+        bounce(made[1])
+        bounce(made[3])
+        client, shown, before = logged_in(viewer), [], ""
+        while True:
+            query = {"campaign": campaign.pk, "before": before}
+            page = client.get(reverse("outbox:list"), query).context["page"]
+            shown += [message.pk for message in page.rows]
+            if not (before := page.before):
+                break
+        assert shown == [message.pk for message in reversed(made)]
 
     def test_exports_what_is_filtered_with_formulas_disarmed(self, logged_in, viewer):
         make_message(recipient="=cmd@z.example")

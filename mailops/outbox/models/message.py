@@ -13,6 +13,10 @@ from mailops.outbox.models.standing import OPEN_STATUSES, Evidence, Status
 # with a result have no constraints of their own: the message beside them holds the same references.
 
 
+# when a message was accepted, or ended otherwise: the time by which charts place it
+ANSWERED_AT = Coalesce("accepted_at", "settled_at")
+
+
 class Message(models.Model):
     """One envelope to one recipient; written when made and when it settles, hardly between.
 
@@ -123,6 +127,12 @@ class Message(models.Model):
                 name="message_by_signature",
                 condition=~models.Q(signature_id=None),
             ),  # the list's filter, and the retry of those
+            models.Index(
+                ANSWERED_AT.desc(),
+                models.F("id").desc(),
+                name="message_by_answer",
+                condition=models.Q(accepted_at__isnull=False) | models.Q(settled_at__isnull=False),
+            ),  # the list of a time; nothing of it is written before the answer, and then at its end
         ]
 
     @property

@@ -1,0 +1,88 @@
+"""Reads one page of the message list, at the same cost however many messages there are.
+
+Newest first; by the time of their answer where a time is chosen. What no index finds is looked for among a bounded
+number of messages at once: a page may hold few of them, or none, and still lead on.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connection
+from django.db.models import Max, Min, Q, QuerySet
+
+from mailops.outbox.models import ANSWERED_AT, Message, Status
+from mailops.outbox.searching import chosen_by
+
+PAGE = 50
+LOOKED_AT = 100_000  # messages, for one page of what no index finds
+WITHOUT_INDEX = ("stream", "reason", "transport", "mailbox_provider", "domain")
+
+
+@dataclass(frozen=True)
+class Page:
+    rows: list[Message]
+    before: int | None = None  # the id that the next page is read below, where there may be one
+    looked_at: int | None = None  # how many were looked at, where that ended the page
+
+
+def read_page(data: Mapping[str, Any]) -> Page:
+    """Return the messages that the list's filter, validated, stands for, below the one it says."""
+    found = chosen_by(data).select_related("stream", "campaign")
+    if data["answered_since"] or data["answered_until"]:
+        return _by_answer(found, data["before"])
+    if data["before"]:
+        found = found.filter(pk__lt=data["before"])
+    if not data["q"] and data["signature"] is None and any(data[name] for name in WITHOUT_INDEX):
+        return _bounded(found, data["before"])
+    if data["campaign"] and not data["status"] and not data["q"]:
+        return _page(_newest(found, _of_campaign(data["campaign"], data["before"])))
+    return _page(list(found.order_by("-pk")[: PAGE + 1]))
+
+
+def _page(rows: list[Message]) -> Page:
+    return Page(rows[:PAGE], rows[PAGE - 1].pk if len(rows) > PAGE else None)
+
+
+def _newest(found: QuerySet[Message], ids: list[int]) -> list[Message]:
+    return list(found.filter(pk__in=ids).order_by("-pk")[: PAGE + 1])
+
+
+def _of_campaign(campaign_id: int, before: int | None) -> list[int]:
+    """Return the newest messages of a campaign, whose index has them by status: the newest of each, then of all."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT id FROM unnest(%(statuses)s::text[]) AS s(status) CROSS JOIN LATERAL (
+                   SELECT id FROM outbox_message m WHERE campaign_id = %(campaign)s AND m.status = s.status
+                      AND (%(before)s::bigint IS NULL OR id < %(before)s) ORDER BY id DESC LIMIT %(most)s) newest
+             ORDER BY id DESC LIMIT %(most)s
+            """,
+            {"statuses": list(map(str, Status)), "campaign": campaign_id, "before": before, "most": PAGE + 1},
+        )  # fmt: skip
+        return [pk for (pk,) in cursor.fetchall()]
+
+
+def _bounded(found: QuerySet[Message], before: int | None) -> Page:
+    ends = Message.objects.aggregate(first=Min("pk"), last=Max("pk"))
+    if ends["first"] is None:
+        return Page([])
+    top = min(before or ends["last"] + 1, ends["last"] + 1)
+    bottom = top - LOOKED_AT
+    rows = list(found.filter(pk__gte=bottom).order_by("-pk")[: PAGE + 1])
+    if len(rows) > PAGE or bottom <= ends["first"]:
+        return _page(rows)
+    return Page(rows, bottom, LOOKED_AT)
+
+
+def _by_answer(found: QuerySet[Message], before: int | None) -> Page:
+    """Return those answered in a time, the latest answer first; `before` is the last that was shown."""
+    if before:
+        last = Message.objects.filter(pk=before).only("accepted_at", "settled_at").first()
+        at = last and (last.accepted_at or last.settled_at)
+        if at is None:  # it waits again since
+            return Page([])
+        found = found.alias(at=ANSWERED_AT).filter(
+            Q(at__lt=at) | Q(at=at, pk__lt=before), at__lte=at
+        )
+    return _page(list(found.order_by(ANSWERED_AT.desc(), "-pk")[: PAGE + 1]))
