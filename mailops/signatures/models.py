@@ -29,6 +29,7 @@ class Lesson(ChunkedWork):
     looked_at = models.PositiveBigIntegerField(default=0)
     changed = models.PositiveBigIntegerField(default=0)  # events that mean something else now
     moved = models.PositiveBigIntegerField(default=0)  # messages of another status now
+    sealed = models.PositiveBigIntegerField(default=0)  # of those changed: their counts stay
     suppressed = models.PositiveBigIntegerField(default=0)  # addresses
     withdrawn = models.PositiveBigIntegerField(default=0)  # suppressions
 

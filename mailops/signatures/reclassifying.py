@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
@@ -37,6 +38,7 @@ from mailops.protocol.classification import (
     classify,
 )
 from mailops.protocol.reply import Reply
+from mailops.reports.sealing import sealed_until
 from mailops.signatures.models import Lesson
 from mailops.suppressions.models import Suppression
 from mailops.suppressions.suppressing import suppress, unsuppress
@@ -161,13 +163,13 @@ def _told(signature_id: int, ids: list[int]) -> list[dict[str, Any]]:
                (SELECT a.occurred_at FROM outbox_event a
                  WHERE a.message_id = e.message_id AND a.kind = 'accepted' AND a.was_applied AND a.id <= e.id
                  ORDER BY a.id LIMIT 1) AS accepted_at,
-               m.recipient, m.round = e.round AND NOT EXISTS (
+               e.recorded_at - %s AS open_since, m.recipient, m.round = e.round AND NOT EXISTS (
                    SELECT 1 FROM outbox_event l
                     WHERE l.message_id = e.message_id AND l.was_applied AND l.kind = ANY(%s) AND l.id > e.id) AS is_last
           FROM outbox_event e JOIN outbox_message m ON m.id = e.message_id
          WHERE e.id = ANY(%s) AND e.signature_id = %s ORDER BY e.id
         """,
-        [[str(kind) for kind in SIGNED], ids, signature_id],
+        [_open_span(), [str(kind) for kind in SIGNED], ids, signature_id],
     )
     return [{**row, "data": json.loads(row["data"])} for row in rows]
 
@@ -207,7 +209,8 @@ def _write(lesson: Lesson, changed: list[_Change]) -> None:
     is_taught = bool(lesson.after.get("reason"))
     _update_events(changed, is_taught=is_taught)
     _update_messages([one for one in changed if one.is_shown])
-    _move_counts([one for one in changed if one.event["was_applied"]], lesson.signature_id)
+    applied = [one for one in changed if one.event["was_applied"]]
+    lesson.sealed += _move_counts(applied, lesson.signature_id)
     insert_events([_evidence(lesson, one) for one in changed])
     lesson.changed += len(changed)
     lesson.moved += sum(one.moves for one in changed)
@@ -255,14 +258,20 @@ def _update_messages(changed: Iterable[_Change]) -> None:
     )
 
 
-def _move_counts(changed: Iterable[_Change], signature_id: int) -> None:
-    """Take each event out of the counts as it was, and put it in as it is."""
+def _move_counts(changed: Iterable[_Change], signature_id: int) -> int:
+    """Take each event out of the counts as it was, and put it in as it is; return how many stay, since they are sealed.
+
+    What was told when its time was closed already was counted as of the earliest that was open then.
+    """
     tallies: Counter[tuple[Any, ...]] = Counter()
     sightings = Sightings()
+    sealed, stay = sealed_until(), 0
     for one in changed:
         event, columns = one.event, one.row.columns
-        bucket = bucket_of(event["occurred_at"])
-        cohort = bucket_of(event["accepted_at"] or event["occurred_at"])
+        bucket = bucket_of(max(event["occurred_at"], event["open_since"]))
+        cohort = bucket_of(max(event["accepted_at"] or event["occurred_at"], event["open_since"]))
+        is_sealed = bucket < sealed
+        stay += is_sealed
         for kind, reason, n in ((event["kind"], event["reason"], -1), (one.kind, one.reason, 1)):
             place = {
                 "bucket_at": bucket,
@@ -272,12 +281,13 @@ def _move_counts(changed: Iterable[_Change], signature_id: int) -> None:
                 "reason": reason,
                 "transport_id": event["transport_id"],
             }
-            tallies[tuple(place.get(name, columns.get(name)) for name in CountKey.KEY)] += n
+            if not is_sealed:
+                tallies[tuple(place.get(name, columns.get(name)) for name in CountKey.KEY)] += n
             sightings.note(
                 signature_id=signature_id,
                 kind=kind,
                 at=event["occurred_at"],
-                bucket=bucket,
+                bucket=bucket_of(event["occurred_at"]),
                 columns=columns,
                 transport_id=event["transport_id"],
                 n=n,
@@ -287,6 +297,12 @@ def _move_counts(changed: Iterable[_Change], signature_id: int) -> None:
             tallies[status_key(columns, bucket, _STATUS[EventKind(one.kind)])] += 1
     write_tallies(tallies)
     sightings.write()
+    return stay
+
+
+def _open_span() -> timedelta:
+    """Return how long counts stay open."""
+    return timedelta(days=settings.MAILOPS_COUNT_DAYS)
 
 
 def _evidence(lesson: Lesson, one: _Change) -> dict[str, Any]:

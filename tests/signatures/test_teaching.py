@@ -4,7 +4,6 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
-from django.db.models import Count
 from django.urls import reverse
 from django.utils import timezone
 
@@ -24,8 +23,10 @@ from mailops.outbox.models import (
 from mailops.outbox.sightings import fold_sightings
 from mailops.outbox.taught import forget_taught, load_taught, understood
 from mailops.protocol.classification import classify
+from mailops.reports.models import Figure, Seal
 from mailops.reports.rollup import fold_tallies
 from mailops.reports.verifying import differences
+from mailops.reports.verifying_replies import reply_differences
 from mailops.signatures import reclassifying, tasks
 from mailops.signatures.models import Lesson
 from mailops.signatures.reclassifying import note_failure, recheck_settled, reclassify_chunk
@@ -97,15 +98,7 @@ def assert_counts_are_true():
         pass
     # a message that a test made was never counted as queued
     assert [one for one in differences() if one.key["kind"] != "queued"] == []
-    told = Event.objects.filter(was_applied=True, signature_id__isnull=False)
-    recount = {
-        (pk, kind): n
-        for pk, kind, n in told.values_list("signature_id", "kind").annotate(n=Count("pk"))
-    }
-    counted = {}
-    for pk, kind, n in SignatureCount.objects.values_list("signature_id", "kind", "n"):
-        counted[pk, kind] = counted.get((pk, kind), 0) + n
-    assert {key: n for key, n in counted.items() if n} == recount
+    assert reply_differences() == []
 
 
 class TestFuture:
@@ -154,6 +147,37 @@ class TestPast:
         message.refresh_from_db()
         assert (message.status, message.reason, lesson.moved) == ("failed", "low_reputation", 1)
         assert message.events.get(source="dispatch").kind == EventKind.FAILED
+        assert_counts_are_true()
+
+    def test_of_sealed_days_is_understood_anew_and_their_counts_stay(
+        self, operator, logged_in, viewer
+    ):
+        message = make_refused(ODD)
+        assert_counts_are_true()
+        before = Figure.objects.events().summed("kind", "reason")
+        today = timezone.now().date()
+        Seal.objects.create(day=today, rows=1, total=1, digest="")
+        lesson = learn(operator, message, OURS)
+        fold_tallies()
+        assert (lesson.changed, lesson.sealed) == (1, 1)
+        assert Figure.objects.events().summed("kind", "reason") == before
+        assert Figure.objects.statuses().by_kind()["failed"] == 1
+        page = logged_in(viewer).get(reverse("signatures:lesson", args=[lesson.pk]))
+        assert "charts of those days stay as they were" in page.content.decode()
+
+    def test_is_missed_where_its_count_is_not_what_happened(self):
+        make_refused(ODD)
+        assert reply_differences() == []
+        SignatureCount.objects.update(n=5)
+        (found,) = reply_differences()
+        assert (found.recount, found.count) == (1, 5)
+
+    def test_told_long_after_it_happened_is_moved_where_it_was_counted(self, operator):
+        message = make_message()
+        answer(message, ODD, at=timezone.now() - timedelta(days=120))
+        fold_sightings()
+        message.refresh_from_db()
+        assert learn(operator, message, OURS).changed == 1
         assert_counts_are_true()
 
     def test_leaves_the_status_of_what_went_on_since(self, operator):

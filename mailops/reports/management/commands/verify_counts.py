@@ -8,13 +8,14 @@ from django.utils.dateparse import parse_date, parse_datetime
 
 from mailops.reports.sealing import sealed_until
 from mailops.reports.verifying import EVER, broken_seals, differences, rollup_differences
+from mailops.reports.verifying_replies import reply_differences
 from mailops.tracking.counting import look_differences
 
 
 class Command(BaseCommand):
     help = (
-        "Recount from events and messages, and compare with the counts that the charts read, and those with their "
-        "rollups and seals. Exits with 1 where something differs."
+        "Recount from events and messages, and compare with the counts that the charts read, those with their "
+        "rollups and seals, and the counts of replies with the replies. Exits with 1 where something differs."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -29,6 +30,7 @@ class Command(BaseCommand):
         found = [
             *differences(options["limit"], **given),
             *rollup_differences(options["limit"], **given),
+            *reply_differences(options["limit"], **given),
             *broken_seals(options["limit"], **given),
             *look_differences(options["limit"]),
         ]
