@@ -47,15 +47,18 @@ def make_due(*, now: datetime | None = None) -> int:
                 "user", "week_on"
             )
         )
-        wanted = Subscription.objects.filter(is_on=True, user__is_active=True)
-        rows = [
-            digest
-            for subscription in wanted.select_related("user")
-            if (digest := _due(subscription, now)) is not None
-            and (digest.user_id, digest.week_on) not in made
-        ]
-        Digest.objects.bulk_create(rows, ignore_conflicts=True)
-    return len(rows)
+        due = [digest for digest in _all_due(now) if (digest.user_id, digest.week_on) not in made]
+        Digest.objects.bulk_create(due, ignore_conflicts=True)
+    return len(due)
+
+
+def _all_due(now: datetime) -> list[Digest]:
+    """Return the digests of the last Monday; who may not see the numbers starts anew when that changes."""
+    on = Subscription.objects.filter(is_on=True).select_related("user")
+    due = [digest for one in on if (digest := _due(one, now)) is not None]
+    barred = [digest.user_id for digest in due if not may(digest.user, Act.SEE)]
+    Subscription.objects.filter(user__in=barred).update(since_at=now)
+    return [digest for digest in due if digest.user_id not in barred]
 
 
 def _database_clock() -> datetime:
@@ -67,10 +70,10 @@ def _database_clock() -> datetime:
 
 
 def _due(subscription: Subscription, now: datetime) -> Digest | None:
-    """Return the digest of the last Monday, if it was asked for by then and the person may see its numbers."""
+    """Return the digest of the last Monday, if it was asked for by then."""
     user = subscription.user
     due = last_due(now, zone_of(user.time_zone))
-    if subscription.since_at > due or not may(user, Act.SEE):
+    if subscription.since_at > due:
         return None
     digest = Digest(
         user=user, week_on=week_before(due), time_zone=user.time_zone, scheduled_at=due, due_at=due

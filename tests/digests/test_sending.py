@@ -124,6 +124,17 @@ class TestPermissions:
         assert (digest.is_waiting, digest.has_failed, digest.pill) == (False, False, "dropped")
         assert digest.result
 
+    def test_who_comes_back_begins_anew_and_misses_nothing(self, way, viewer):
+        subscribe(viewer)
+        viewer.is_active = False
+        viewer.save()
+        assert make_due(now=on_time(viewer)) == 0
+        viewer.is_active = True
+        viewer.save()
+        assert make_due(now=on_time(viewer) + timedelta(days=2)) == 0
+        assert not list(troubles())
+        assert make_due(now=next_due(on_time(viewer), zone("UTC"))) == 1
+
     def test_who_switched_it_off_meanwhile_gets_none(self, way, viewer):
         subscribe(viewer)
         make_due(now=on_time(viewer))
