@@ -95,7 +95,7 @@ def from_report(report: Report) -> Dsn | None:
     if action is None:
         return None
     spoken_of = _spoken_of(report)
-    if not (impression.is_surely_machines or any(one.address for one in spoken_of)):
+    if not (any(one.address for one in spoken_of) or _is_about_a_message(report, impression)):
         return None  # a person, or a newsletter, that writes about bounces
     found = _status_lines(report.told)
     recipients = tuple(
@@ -110,6 +110,17 @@ def from_report(report: Report) -> Dsn | None:
         for one in spoken_of
     )
     return make_dsn(report, recipients)
+
+
+def _is_about_a_message(report: Report, impression: Impression) -> bool:
+    """Tell whether a machine that names nobody speaks of one message all the same."""
+    return impression.is_surely_machines and bool(
+        impression.names_failed
+        or impression.is_report
+        or report.returned.headers
+        or report.header("in-reply-to")
+        or _REPLY.search(impression.text)
+    )
 
 
 def is_challenge(report: Report) -> bool:

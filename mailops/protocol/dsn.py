@@ -44,7 +44,7 @@ _ABOUT_RECIPIENTS = frozenset(
     }
 )  # fmt: skip
 _NAMED_ID = re.compile(
-    r"message[- ]?id[^<\n]{0,30}(<[^<>\s@]{1,250}@[^<>\s]{1,250}>)", re.IGNORECASE
+    r"(?:message|nachrichten)[- ]?id[^<\n]{0,30}(<[^<>\s@]{1,250}@[^<>\s]{1,250}>)", re.IGNORECASE
 )
 _XTEXT = re.compile(r"\+([0-9A-F]{2})")
 _LETTERS = re.compile(r"[^a-z]+")
@@ -398,8 +398,11 @@ def _original(group: Fields) -> str:
 
 def _address(value: str) -> str:
     kind = value.partition(";")[0].strip().lower()
-    address = untyped(value).split(" (", 1)[0].strip("<>\"' \t").removeprefix("mailto:")
-    if " " in address and "@" in address:
+    address = untyped(value).split(" (", 1)[0].strip("<> \t")
+    if address[:1] == address[-1:] and address[:1] in {'"', "'"}:
+        address = address[1:-1]
+    address = address.removeprefix("mailto:")
+    if " " in address and "@" in address and not address.startswith('"'):
         address = next(iter(addresses_in(address)), address)
     address = _HEX.sub(_letter, address) if kind == "utf-8" or "\\x{" in address else address
     return address.strip("<> \t")[:320]

@@ -40,7 +40,7 @@ _RETURNED = frozenset(
 )
 _MESSAGE_ID = re.compile(r"<[^<>\s]{1,990}>")
 _ADDRESS = re.compile(
-    r"[^\s<>()\[\]{}\"',;:|=&\\@\u3000-\u3002\uff00-\uffef]{1,250}@"
+    r"[^\s<>()\[\]{}\"',;:|=&\\@\u3000-\u3002\uff00-\uffef][^\s<>()\[\]{}\",;:|=&\\@\u3000-\u3002\uff00-\uffef]{0,249}@"
     r"(?:[^\W_](?:[\w-]{0,62})\.){1,10}[^\W\d_][\w-]{1,62}"
 )
 _QUOTED = re.compile(r"^>[ \t]?", re.MULTILINE)
@@ -152,7 +152,11 @@ class Report:
         if copied:
             marked.append(Returned(fields(_head_of(copied))))
         named = (one for one in marked if one.message_id or one.recipients)
-        return next(named, None) or next((one for one in marked if one.headers), Returned())
+        return (
+            next(named, None)
+            or self._unmarked_copy
+            or next((one for one in marked if one.headers), Returned())
+        )
 
     @property
     def unmarked(self) -> list[str]:
@@ -163,6 +167,15 @@ class Report:
             for part in self.parts[:20]
             if part.content_type not in known and not part.content_type.startswith(_MEDIA)
         ]
+
+    @property
+    def _unmarked_copy(self) -> Returned | None:
+        """The returned message, where its part says nothing of what it is."""
+        parts = (
+            part for part in self.parts[1:20] if part.content_type == "application/octet-stream"
+        )
+        copies = (read_returned(part.content) for part in parts)
+        return next((one for one in copies if one.message_id and "from" in one.headers), None)
 
     @cached_property
     def _told_and_copied(self) -> tuple[str, str]:
