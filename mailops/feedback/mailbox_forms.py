@@ -45,7 +45,7 @@ class MailboxForm(forms.ModelForm):  # type: ignore[type-arg]
         help_texts: ClassVar = {
             "host": "Such as imap.example.com.",
             "port": "993 with implicit TLS, 143 with STARTTLS.",
-            "grant": "The permission of a credential that signed in; for Microsoft 365 its scope must cover IMAP.",
+            "grant": "The permission of a credential that signed in; for Microsoft 365 one that says that bounces are read, too.",
             "folder": "All mail in it is read and stored, so give one that bounces alone are filed into.",
             "target": "Only where mails are moved; it must be there.",
         }
@@ -117,6 +117,8 @@ class MailboxForm(forms.ModelForm):  # type: ignore[type-arg]
             self.add_error("password", "Give a password or choose who signed in, not both.")
         elif (known := _SERVERS.get(grant.provider)) and cleaned["host"] not in known:
             self.add_error("grant", f"Its token is for {known[0]} alone.")
+        elif not grant.reads_mail:
+            self.add_error("grant", "It permits sending alone: change that credential, tick that bounces are read too, and sign in again.")  # fmt: skip
 
     def _check_target(self, cleaned: dict[str, Any]) -> None:
         if cleaned["then"] != Mailbox.Then.MOVE:

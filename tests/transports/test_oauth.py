@@ -414,6 +414,25 @@ class TestPages:
         assert asked["login_hint"] == [MAILBOX]
         assert asked["access_type" if provider == "google" else "response_type"]
 
+    def test_microsoft_is_asked_for_reading_only_where_bounces_are_read(self, admin, logged_in):
+        client = logged_in(admin)
+        url = reverse("transports:oauth-add", args=[make_transport().pk]) + "?provider=microsoft"
+        form = {"label": "x", "username": MAILBOX, "client_id": "app", "tenant": ""}
+        page = client.post(url, {**form, "reads_mail": "on"}, follow=True)
+        asked = parse_qs(urlsplit(page.context["url"]).query)["scope"][0].split()
+        assert {one.rpartition("/")[2] for one in asked} == {"IMAP.AccessAsUser.All", "SMTP.Send", "offline_access"}  # fmt: skip
+        grant = OAuthGrant.objects.get()
+        assert grant.reads_mail
+        edit = reverse("transports:oauth-edit", args=[grant.pk])
+        assert client.get(edit).context["form"]["reads_mail"].value() is True
+        OAuthGrant.objects.update(state=OAuthGrant.State.GIVEN)
+        assert client.post(edit, {**form, "reads_mail": "on"}).url.endswith(
+            f"/credentials/{grant.credential_id}/"
+        )
+        assert "sign-in" in client.post(edit, form).url  # less is asked for than was permitted
+        grant.refresh_from_db()
+        assert not grant.reads_mail
+
     def test_only_who_may_configure_signs_in(self, operator, logged_in, grant):
         client = logged_in(operator)
         for name in ("oauth-edit", "oauth-sign-in"):

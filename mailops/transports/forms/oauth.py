@@ -9,7 +9,7 @@ from mailops.lib.egress import is_trusted
 from mailops.lib.secrets import Secret
 from mailops.transports.forms.transports import SecretField
 from mailops.transports.models import Credential, OAuthGrant
-from mailops.transports.models.oauth import PROVIDERS
+from mailops.transports.models.oauth import MICROSOFT_READING, PROVIDERS
 
 _OWN = ("own_authorize_url", "own_token_url", "own_scope")
 
@@ -36,6 +36,11 @@ class GrantForm(forms.ModelForm):  # type: ignore[type-arg]
     refresh_token = SecretField(
         required=False, help_text="Only if you have one already; else sign in on the next page."
     )
+    reads_mail = forms.BooleanField(
+        required=False,
+        label="Bounces are read from this mailbox too, by IMAP",
+        help_text="Asks for IMAP.AccessAsUser.All beside SMTP.Send; then somebody must sign in again.",
+    )
     expires_on = forms.DateField(
         required=False,
         widget=forms.DateInput(attrs={"type": "date"}),
@@ -50,6 +55,7 @@ class GrantForm(forms.ModelForm):  # type: ignore[type-arg]
         "client_secret",
         "expires_on",
         *_OWN,
+        "reads_mail",
         "refresh_token",
     ]
 
@@ -72,6 +78,10 @@ class GrantForm(forms.ModelForm):  # type: ignore[type-arg]
             del self.fields[name]
         if provider == "google":
             del self.fields["tenant"]
+        if provider != "microsoft":
+            del self.fields["reads_mail"]
+        elif self.instance.pk:
+            self.fields["reads_mail"].initial = self.instance.reads_mail
         for name in _OWN:
             if name in self.fields:
                 self.fields[name].required = name != "own_scope"
@@ -106,7 +116,16 @@ class GrantForm(forms.ModelForm):  # type: ignore[type-arg]
     @property
     def of_grant(self) -> dict[str, Any]:
         own = {name: self.cleaned_data[name] for name in self.Meta.fields if name in self.fields}
-        return {"provider": self.provider, **own}
+        return {"provider": self.provider, **own, **self._wider_scope}
+
+    @property
+    def _wider_scope(self) -> dict[str, str]:
+        if "reads_mail" not in self.fields:
+            return {}
+        sending = PROVIDERS[self.provider].scope
+        return {
+            "own_scope": f"{MICROSOFT_READING} {sending}" if self.cleaned_data["reads_mail"] else ""
+        }
 
     @property
     def new_client_secret(self) -> Secret | None:

@@ -24,6 +24,9 @@ class Provider:
     parameters: tuple[tuple[str, str], ...] = ()  # of the sign-in page
 
 
+# Microsoft gives IMAP and submission apart, Google's one scope covers both
+MICROSOFT_READING = "https://outlook.office.com/IMAP.AccessAsUser.All"
+
 PROVIDERS: dict[str, Provider] = {
     "google": Provider(
         "Google (Gmail)",
@@ -109,6 +112,11 @@ class OAuthGrant(SealedColumns):
     @property
     def scope(self) -> str:
         return self.own_scope or self._table.scope
+
+    @property
+    def reads_mail(self) -> bool:
+        """Whether what is asked for covers reading the mailbox by IMAP; of another provider only a person knows."""
+        return self.provider != "microsoft" or MICROSOFT_READING.lower() in self.scope.lower()
 
     @property
     def _table(self) -> Provider:

@@ -69,6 +69,7 @@ def oauth_edit(request: HttpRequest, grant_id: int) -> HttpResponse:
     form = GrantForm(request.POST or None, instance=grant, provider=grant.provider)
     if request.method == "POST" and form.is_valid():
         grant = _grant(grant_id)  # as it is stored: the form has changed its own
+        scope = grant.scope
         change_grant(
             grant=grant,
             credential=form.of_credential,
@@ -76,7 +77,7 @@ def oauth_edit(request: HttpRequest, grant_id: int) -> HttpResponse:
             client_secret=form.new_client_secret,
             actor=user_of(request),
         )
-        return _go_on(request, grant, form)
+        return _go_on(request, grant, form, asks_anew=grant.scope != scope)
     context = {
         "form": form,
         "transport": grant.credential.transport,
@@ -89,11 +90,13 @@ def oauth_edit(request: HttpRequest, grant_id: int) -> HttpResponse:
     return render_page(request, "transports/oauth_form.html", context, status=status)
 
 
-def _go_on(request: HttpRequest, grant: OAuthGrant, form: GrantForm) -> HttpResponse:
-    """Try a refresh token that was given; without one somebody must sign in."""
+def _go_on(
+    request: HttpRequest, grant: OAuthGrant, form: GrantForm, *, asks_anew: bool = False
+) -> HttpResponse:
+    """Try a refresh token that was given; without one, or where more is asked for than was given, somebody must sign in."""
     if form.new_refresh_token is None:
         messages.success(request, f"{grant.credential.label} was saved.")
-        if grant.is_given:
+        if grant.is_given and not asks_anew:
             return redirect("transports:credential", grant.credential_id)
         return redirect("transports:oauth-sign-in", grant.pk)
     try:
