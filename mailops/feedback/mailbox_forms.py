@@ -40,7 +40,7 @@ class MailboxForm(forms.ModelForm):  # type: ignore[type-arg]
             "grant": "Or log in by OAuth 2.0 as",
             "then": "What to do with a mail once it is stored",
             "target": "Folder to move to",
-            "is_enabled": "Read it each minute",
+            "is_enabled": "Read it, as mail comes where the server tells of it, else each minute",
         }
         help_texts: ClassVar = {
             "host": "Such as imap.example.com.",

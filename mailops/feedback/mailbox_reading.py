@@ -55,12 +55,13 @@ def read_mailbox(mailbox_id: int) -> bool:
     except DatabaseError:
         raise  # the lease runs out by itself
     mailbox.record_reading(is_done=is_done)
-    return not is_done
+    mailbox.refresh_from_db(fields=["due_at"])
+    return mailbox.due_at is None
 
 
 def look(mailbox: Mailbox) -> Look:
     """Log in and look, changing nothing; raise ImapFault."""
-    with imap.conversation(_server_of(mailbox), seconds=LOOK_SECONDS) as talk:
+    with imap.conversation(server_of(mailbox), seconds=LOOK_SECONDS) as talk:
         if mailbox.then == Mailbox.Then.MOVE and not talk.has(mailbox.target):
             raise ImapFault("target_missing", mailbox.target)
         folder = talk.open(mailbox.folder, is_look=True)
@@ -78,7 +79,7 @@ def look(mailbox: Mailbox) -> Look:
 def _read(mailbox: Mailbox) -> bool:
     """Read until nothing is left, or time is up; return whether nothing is left."""
     until = time.monotonic() + READ_SECONDS - 5
-    with imap.conversation(_server_of(mailbox), seconds=READ_SECONDS) as talk:
+    with imap.conversation(server_of(mailbox), seconds=READ_SECONDS) as talk:
         folder = talk.open(mailbox.folder)
         if folder.uid_validity != mailbox.uid_validity:
             mailbox.begin_anew(folder.uid_validity)
@@ -139,7 +140,8 @@ def _conclude(mailbox: Mailbox, talk: imap.Conversation, uids: list[int]) -> Non
         talk.flag(uids)
 
 
-def _server_of(mailbox: Mailbox) -> imap.Server:
+def server_of(mailbox: Mailbox) -> imap.Server:
+    """Return where and how to log in; raise ImapFault where there is nothing to log in with."""
     return imap.Server(
         host=mailbox.host,
         port=mailbox.port,

@@ -38,7 +38,7 @@ def change_mailbox(
     if _place_of(mailbox) != place:
         mailbox.uid_validity, mailbox.last_uid = None, 0
     mailbox.cause, mailbox.detail, mailbox.failures = "", "", 0
-    mailbox.failing_since_at = mailbox.due_at = None
+    mailbox.failing_since_at = mailbox.due_at = mailbox.idle_refused_until = None
     mailbox.save()
     _seal(mailbox, password)
     after = facts(mailbox) | ({"password": "given anew"} if password else {})

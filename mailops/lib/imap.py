@@ -6,7 +6,9 @@ what was read is deleted, and what each fault is called.
 
 import contextlib
 import imaplib
+import io
 import re
+import select
 import socket
 import ssl
 import time
@@ -67,6 +69,9 @@ class Fetched:
     @property
     def is_cut(self) -> bool:
         return self.size > MOST_OCTETS
+
+
+_LINE_SECONDS = 30.0  # for the rest of a line that has begun, and for an answer to DONE
 
 
 class _Client(imaplib.IMAP4):
@@ -165,6 +170,59 @@ class Conversation:
         self.flag(uids, r"\Deleted")
         if "UIDPLUS" in self._client.capabilities:
             self._client.uid("EXPUNGE", _set(uids))
+
+    @property
+    def can_idle(self) -> bool:
+        return "IDLE" in self._client.capabilities
+
+    def idle(self, *, seconds: float, waker: socket.socket) -> bool:
+        """Let the server tell of new mail (RFC 2177), for so long, or until `waker` can be read; return whether it did.
+
+        Raises ImapFault where the server refuses.
+        """
+        client = self._client
+        client.sock.settimeout(_LINE_SECONDS)
+        tag = client._command("IDLE")  # noqa: SLF001
+        while client._get_response() is not None:  # noqa: SLF001
+            if client.tagged_commands[tag]:
+                raise ImapFault("idle_refused", repr(client.tagged_commands.pop(tag)))
+        self._wait(time.monotonic() + seconds, waker)
+        client.send(b"DONE\r\n")
+        self._box.consume_until_tagged_response(tag)  # with which it may still tell of mail
+        return client.untagged_responses.pop("EXISTS", None) is not None
+
+    def _wait(self, until: float, waker: socket.socket) -> None:
+        """Return once the server says EXISTS, the time is up, or somebody wakes us."""
+        poll, sock = select.poll(), self._client.sock
+        poll.register(sock, select.POLLIN)
+        poll.register(waker, select.POLLIN)
+        is_readable = False
+        while "EXISTS" not in self._client.untagged_responses:
+            while self._has_begun(is_end=is_readable):
+                self._client._get_response()  # noqa: SLF001
+                is_readable = False
+            left = until - time.monotonic()
+            if "EXISTS" in self._client.untagged_responses or left <= 0:
+                return
+            events = dict(poll.poll(left * 1000))
+            if waker.fileno() in events:
+                return
+            is_readable = sock.fileno() in events
+
+    def _has_begun(self, *, is_end: bool) -> bool:
+        """Tell whether some of a line is here, in our buffer or TLS's; where nothing is and `is_end`, the server left."""
+        # newer versions of Python call it by another name
+        file: io.BufferedReader = getattr(self._client, "_file", None) or self._client.file  # type: ignore[assignment]
+        self._client.sock.settimeout(0)
+        try:
+            begun = bool(file.peek(1))
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return False
+        finally:
+            self._client.sock.settimeout(_LINE_SECONDS)
+        if is_end and not begun:
+            raise self._client.abort("the server closed the connection")
+        return begun
 
     def _told(self, name: str) -> int | None:
         _, answer = self._client.response(name)

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import ClassVar, Self
 
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Case, F, Q, When
 from django.urls import reverse
 from django.utils import timezone
 
@@ -15,16 +15,35 @@ from mailops.transports.models.transport import ClockTimestamp
 BACKOFF_MINUTES = (1, 5, 15, 60)
 EVERY = timedelta(seconds=55)  # between readings that went well; the task comes each minute
 LEASE = timedelta(seconds=120)  # longer than a reading may take
+EVERY_WHILE_IDLING = timedelta(
+    minutes=10
+)  # where the server tells of new mail, in case it forgets to
+IDLING_LEASE = timedelta(seconds=60)  # renewed every 20
 
 
 class MailboxQuerySet(models.QuerySet["Mailbox"]):
     def due(self) -> Self:
         """Keep those that are to be read now and that nobody reads, by the database's clock."""
         now = ClockTimestamp()
-        return self.filter(Q(due_at=None) | Q(due_at__lte=now), is_enabled=True).idle()
+        is_time = Q(due_at__lte=now) & ~Q(idling_until__gt=now)
+        is_long_ago = Q(due_at__lte=now - (EVERY_WHILE_IDLING - EVERY))
+        was_cut_off = Q(reading_until__lte=now)
+        return self.filter(
+            Q(due_at=None) | is_time | is_long_ago | was_cut_off, is_enabled=True
+        ).idle()
 
     def idle(self) -> Self:
         return self.filter(Q(reading_until=None) | Q(reading_until__lte=ClockTimestamp()))
+
+    def to_idle(self) -> Self:
+        """Keep those whose server may be asked to tell of new mail: they can be read, and it did not refuse lately."""
+        now = ClockTimestamp()
+        return self.filter(
+            Q(idle_refused_until=None) | Q(idle_refused_until__lte=now),
+            is_enabled=True,
+            cause="",
+            last_read_at__isnull=False,
+        )
 
     def broken(self) -> Self:
         return self.filter(is_enabled=True).exclude(cause="")
@@ -79,6 +98,9 @@ class Mailbox(SealedColumns):
     taken = models.BigIntegerField(default=0)  # mails stored, each once
     known = models.BigIntegerField(default=0)  # met again: after a crash, or numbered anew
     cut = models.BigIntegerField(default=0)  # larger than what is read of one
+    idling_until = models.DateTimeField(null=True)  # its server tells a process of new mail
+    heard_at = models.DateTimeField(null=True)  # the server told of mail, or that it is still there
+    idle_refused_until = models.DateTimeField(null=True)  # it doesn't tell, so it isn't asked again
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = MailboxQuerySet.as_manager()
@@ -117,10 +139,21 @@ class Mailbox(SealedColumns):
             return "failing"
         return "waiting" if self.last_read_at is None else "read"
 
+    @property
+    def is_idling(self) -> bool:
+        """Whether its server tells of new mail by itself."""
+        return self.idling_until is not None and self.idling_until > timezone.now()
+
+    @property
+    def refuses_to_idle(self) -> bool:
+        return self.idle_refused_until is not None and self.idle_refused_until > timezone.now()
+
     def lease(self) -> bool:
         """Tell whether this process may read it now; no lock is held while the server is spoken to."""
         free = type(self).objects.filter(pk=self.pk, is_enabled=True).idle()
-        return bool(free.update(reading_until=ClockTimestamp() + LEASE))
+        now = ClockTimestamp()
+        # who hears of mail from now on makes it due again, and that outlasts this reading
+        return bool(free.update(reading_until=now + LEASE, due_at=now))
 
     def begin_anew(self, uid_validity: int) -> None:
         """Forget how far it was read: its mails have other numbers now. What was stored is known by its octets."""
@@ -138,13 +171,14 @@ class Mailbox(SealedColumns):
         self.last_uid = uid
 
     def record_reading(self, *, is_done: bool) -> None:
-        """Note that it could be read; it comes again at once where there is more."""
+        """Note that it could be read; it comes again at once where there is more, or came more meanwhile."""
+        later = ClockTimestamp() + EVERY
         type(self).objects.filter(pk=self.pk).update(
             cause="",
             detail="",
             failures=0,
             failing_since_at=None,
-            due_at=ClockTimestamp() + EVERY if is_done else None,
+            due_at=Case(When(due_at=None, then=None), default=later) if is_done else None,
             reading_until=None,
             last_read_at=ClockTimestamp(),
         )

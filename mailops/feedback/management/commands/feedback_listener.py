@@ -1,7 +1,8 @@
-"""Runs the SMTP server of the return-path host, until SIGTERM."""
+"""Runs the SMTP server of the return-path host, and listens to mailboxes, until SIGTERM."""
 
 import asyncio
 import signal
+import threading
 from argparse import ArgumentParser
 from typing import Any
 
@@ -9,10 +10,14 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from mailops.feedback import listening
+from mailops.feedback.idling import Listening
+from mailops.feedback.tasks import read_mailbox_soon
+
+STOP_SECONDS = 2.0  # for mailboxes to be hung up on
 
 
 class Command(BaseCommand):
-    help = "Take bounces, complaints and unsubscribe mails at the return-path host."
+    help = "Take bounces, complaints and unsubscribe mails at the return-path host, and listen to mailboxes."
     requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -32,9 +37,16 @@ class Command(BaseCommand):
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        await listening.serve(
-            host=host,
-            port=port,
-            stop=stop,
-            ready=lambda port: self.stdout.write(f"feedback is taken at {host}:{port}"),
-        )
+        mailboxes = Listening(read_mailbox_soon)
+        thread = threading.Thread(target=mailboxes.run, name="mailboxes", daemon=True)
+        thread.start()
+        try:
+            await listening.serve(
+                host=host,
+                port=port,
+                stop=stop,
+                ready=lambda port: self.stdout.write(f"feedback is taken at {host}:{port}"),
+            )
+        finally:
+            mailboxes.stop()
+            thread.join(STOP_SECONDS)
