@@ -1,15 +1,18 @@
 """Names who runs a recipient's mailbox, by the MX of its domain."""
 
+import logging
 import time
 from collections import OrderedDict
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor, wait
 from functools import lru_cache
-from threading import Lock
+from threading import Lock, Thread
 
 from publicsuffixlist import PublicSuffixList
 
 from mailops.lib.dns_answers import Answer, Asks, Status
+
+logger = logging.getLogger(__name__)
 
 # the end of an MX host's name → the provider's word in counts and charts
 PROVIDER_BY_EXCHANGE = {
@@ -49,6 +52,35 @@ PROVIDER_BY_EXCHANGE = {
     "mailgun.org": "mailgun",
     "amazonaws.com": "amazon",
 }
+# domains whose mailboxes everybody knows: who runs them is known before DNS was asked, or where it doesn't answer
+PROVIDER_BY_DOMAIN = {
+    "gmail.com": "gmail",
+    "googlemail.com": "gmail",
+    "outlook.com": "outlook",
+    "hotmail.com": "outlook",
+    "live.com": "outlook",
+    "msn.com": "outlook",
+    "yahoo.com": "yahoo",
+    "ymail.com": "yahoo",
+    "aol.com": "yahoo",
+    "icloud.com": "icloud",
+    "me.com": "icloud",
+    "mac.com": "icloud",
+    "gmx.de": "gmx",
+    "gmx.net": "gmx",
+    "web.de": "gmx",
+    "proton.me": "protonmail",
+    "protonmail.com": "protonmail",
+    "mail.ru": "mailru",
+    "yandex.ru": "yandex",
+    "qq.com": "qq",
+    "163.com": "netease",
+    "comcast.net": "comcast",
+    "t-online.de": "t-online",
+    "orange.fr": "orange",
+    "laposte.net": "laposte",
+    "seznam.cz": "seznam",
+}
 # the words above as people write them; whoever isn't here is called by its domain
 NAMES = {
     "amazon": "Amazon SES",
@@ -82,6 +114,8 @@ CACHED_DOMAINS = 100_000
 QUIET_AFTER = 5  # silences in a row, so that a dead resolver doesn't cost every domain its time-out
 QUIET_SECONDS = 30
 ASKERS = 16
+BEHIND = 2  # threads that ask for what was wanted at once
+WANTED = 1_000  # domains that wait for them; what else is wanted is asked for another time
 
 
 @lru_cache(maxsize=1)
@@ -131,12 +165,47 @@ class ProviderCache:
         self._known: OrderedDict[str, tuple[float, str]] = OrderedDict()  # (good until, provider)
         self._silences = 0
         self._quiet_until = 0.0
+        self._wanted: dict[str, None] = {}
+        self._behind = 0
 
     def provider(self, domain: str) -> str:
         """Return the provider of `domain`, asking DNS where it isn't remembered."""
         key = _key(domain)
         provider, is_good = self._recall(key)
         return provider if is_good else self._remember(key, self._asks(key, "MX"), provider)
+
+    def provider_at_hand(self, domain: str) -> str:
+        """Return the provider of `domain` as far as it is known, at once; what isn't is asked for, for the next time."""
+        key = _key(domain)
+        provider, is_good = self._recall(key)
+        if not is_good:
+            self._ask_behind(key)
+        return provider
+
+    def _ask_behind(self, key: str) -> None:
+        with self._lock:
+            if len(self._wanted) < WANTED:
+                self._wanted[key] = None
+            if self._behind >= BEHIND:
+                return
+            self._behind += 1
+        Thread(target=self._ask_for_wanted, name="mailbox-providers", daemon=True).start()
+
+    def _ask_for_wanted(self) -> None:
+        while (key := self._next_wanted()) is not None:
+            try:
+                self.provider(key)
+            except Exception:
+                logger.exception("the provider of %s could not be asked for", key)
+
+    def _next_wanted(self) -> str | None:
+        with self._lock:
+            if not self._wanted:
+                self._behind -= 1
+                return None
+            key = next(iter(self._wanted))
+            del self._wanted[key]
+            return key
 
     def providers(self, domains: Iterable[str], *, within: float | None = None) -> dict[str, str]:
         """Return the provider of each of `domains`, asking for many at a time.
@@ -163,7 +232,7 @@ class ProviderCache:
         """Return what is known of a domain, and whether that is good enough not to ask."""
         now = time.monotonic()
         with self._lock:
-            good_until, provider = self._known.get(key, (0.0, key))
+            good_until, provider = self._known.get(key, (0.0, PROVIDER_BY_DOMAIN.get(key, key)))
             return provider, now < good_until or now < self._quiet_until
 
     def _remember(self, key: str, answer: Answer, before: str) -> str:

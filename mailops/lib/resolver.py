@@ -247,6 +247,11 @@ def mailbox_provider(domain: str) -> str:
     return _providers.provider(domain)
 
 
+def mailbox_provider_at_hand(domain: str) -> str:
+    """Return `mailbox_provider` of `domain` as far as it is known, waiting for nobody."""
+    return _providers.provider_at_hand(domain)
+
+
 def mailbox_providers(domains: Iterable[str], *, within: float | None = None) -> dict[str, str]:
     """Return `mailbox_provider` of each of `domains`, for a chunk of recipients grouped by domain.
 

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from mailops.content.models import TemplateVersion
 from mailops.domains.models import Identity
+from mailops.lib.resolver import mailbox_provider_at_hand
 from mailops.outbox.hinting import hint_after_commit
 from mailops.outbox.ledger import fetch_dicts
 from mailops.outbox.models import Message
@@ -43,7 +44,7 @@ def submit(
         {
             "recipient": recipient.strip(),
             "address_key": address.key,
-            "provider": address.domain,
+            "provider": mailbox_provider_at_hand(address.domain),
             "stream": stream.pk,
             "lane": stream.kind,
             "expiry": stream.expiry_seconds,

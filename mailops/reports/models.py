@@ -50,6 +50,11 @@ class Count(CountKey):
                 name="count_by_provider",
             ),  # a provider without a name, by its domain
             models.Index(
+                fields=["cohort_at"],
+                condition=models.Q(measure=CountKey.Measure.EVENT, mailbox_provider__contains="."),
+                name="count_unnamed",
+            ),  # all of those, told apart
+            models.Index(
                 fields=["campaign_id", "cohort_at"],
                 condition=models.Q(measure=CountKey.Measure.EVENT, campaign_id__isnull=False),
                 name="count_by_campaign",

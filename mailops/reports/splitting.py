@@ -11,6 +11,7 @@ from mailops.domains.models import Domain
 from mailops.lib.mailbox_providers import name_of
 from mailops.lib.templatetags.words import reason_sentence, reason_word
 from mailops.reports.gathering import Numbers
+from mailops.reports.models import Figure
 from mailops.reports.outcomes import KINDS, Outcome
 from mailops.reports.periods import Period
 from mailops.reports.sources import figures
@@ -19,7 +20,8 @@ from mailops.transports.models import Stream, Transport
 TOP = 20
 REASONS = 12
 OTHERS, NONE = "Others", "None"
-UNNAMED = "Providers without a name"  # each a company's own server; the counts hold them together
+UNNAMED = "Providers without a name"  # each a company's own server; rollups hold them together
+TOLD_APART = 20_000  # events of theirs, at most: they are read from the counts
 _NAMED: dict[str, Any] = {
     "domain_id": Domain,
     "stream_id": Stream,
@@ -45,6 +47,8 @@ def split(choices: Mapping[str, Any], period: Period, dimension: str) -> list[Sh
     counted = figures(choices, (period.start, period.end), by=dimension).of_cohorts(period)
     for value, kind, n in counted.events(*KINDS).summed(dimension, "kind"):
         found[value][kind] += n
+    if dimension == "mailbox_provider" and 0 < sum(found.get("", {}).values()) <= TOLD_APART:
+        _tell_apart(found, choices, period)
     outcomes = sorted(
         ((value, Outcome.of(kinds)) for value, kinds in found.items()),
         key=lambda pair: (-pair[1].answered, str(pair[0])),
@@ -56,6 +60,19 @@ def split(choices: Mapping[str, Any], period: Period, dimension: str) -> list[Sh
         others = sum((outcome for _, outcome in rest), Outcome())
         shares.append(Share(f"{OTHERS} ({len(rest):,})", "", others, dimension))
     return shares
+
+
+def _tell_apart(
+    found: dict[Any, dict[str, int]], choices: Mapping[str, Any], period: Period
+) -> None:
+    """Move what providers without a name have together to each by its domain; what none is known of stays."""
+    counted = Figure.objects.filter(**choices).of_cohorts(period).events(*KINDS)
+    unnamed = counted.filter(mailbox_provider__contains=".")
+    for domain, kind, n in unnamed.summed("mailbox_provider", "kind"):
+        found[domain][kind] += n
+        found[""][kind] -= n
+    if not any(found[""].values()):
+        del found[""]
 
 
 def _labels(dimension: str, values: list[Any]) -> dict[Any, str]:

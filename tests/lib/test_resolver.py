@@ -1,3 +1,4 @@
+import threading
 from threading import Event
 
 import dns.flags
@@ -224,6 +225,40 @@ class TestProviderCache:
         assert first == {domain: domain for domain in domains} | {"quick.example": "gmail"}
         may_answer.set()
         assert set(cache.providers(domains).values()) == {"gmail"}
+
+    def test_says_at_once_what_is_at_hand_and_asks_behind(self):
+        may_answer, asked = Event(), []
+
+        def ask(name, rdtype):
+            asked.append(name)
+            may_answer.wait()
+            return Answer(Status.FOUND, ("5 aspmx.l.google.com",))
+
+        cache = ProviderCache(ask)
+        for _ in range(20):
+            assert cache.provider_at_hand("Slow.example") == "slow.example"
+        assert cache.provider_at_hand("gmail.com") == "gmail"  # before anybody was asked
+        may_answer.set()
+        for thread in threading.enumerate():
+            if thread.name == "mailbox-providers":
+                thread.join()
+        assert cache.provider_at_hand("slow.example") == "gmail"
+        assert set(asked) == {"slow.example", "gmail.com"}
+
+    def test_goes_on_asking_behind_where_one_question_fails(self):
+        def ask(name, rdtype):
+            if name == "odd.example":
+                raise ValueError(name)
+            return Answer(Status.FOUND, ("5 aspmx.l.google.com",))
+
+        cache = ProviderCache(ask)
+        cache._wanted = {"odd.example": None}
+        cache.provider_at_hand("x.example")
+        for thread in threading.enumerate():
+            if thread.name == "mailbox-providers":
+                thread.join()
+        assert cache.provider_at_hand("x.example") == "gmail"
+        assert cache._behind == 0
 
     def test_an_answer_after_the_wait_needs_no_second_question(self):
         may_answer, answered, asked = Event(), Event(), []

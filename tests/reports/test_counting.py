@@ -10,11 +10,15 @@ from django.utils import timezone
 from mailops.outbox.models import QueueEntry, Tally
 from mailops.outbox.slots import BOUNDS, SECONDS, slot_of
 from mailops.protocol.classification import Fault
+from mailops.reports import splitting
 from mailops.reports.counting import by_fault, by_reason, fault_of, latency, latency_series, total
 from mailops.reports.latencies import Histogram, Which, middle_of
 from mailops.reports.models import QueueSample
 from mailops.reports.periods import last_hours
+from mailops.reports.rolling import roll_up
+from mailops.reports.rollup import fold_tallies
 from mailops.reports.sampling import queue_samples, sample_queues
+from mailops.reports.splitting import UNNAMED, split
 from tests.factories import make_message
 
 
@@ -110,3 +114,37 @@ class TestSamples:
         for _ in range(3):
             sample_queues()
         assert QueueSample.objects.get(stream_id=message.stream_id).samples == 3
+
+
+@pytest.mark.django_db
+class TestSplit:
+    @pytest.fixture
+    def period(self):
+        now = timezone.now()
+        return last_hours(now, 6, now.tzinfo)
+
+    @staticmethod
+    def shares(period, choices=None):
+        found = split(choices or {}, period, "mailbox_provider")
+        return {share.label: (share.outcome.accepted, share.value) for share in found}
+
+    def test_calls_providers_without_a_name_by_their_domain(self, period):
+        for provider, n in {"gmail": 5, "one.example": 3, "two.example": 2, "": 1}.items():
+            count("accepted", n, mailbox_provider=provider)
+        count("accepted", 4, mailbox_provider="one.example", stream_id=2)
+        fold_tallies()
+        roll_up()
+        expected = {
+            "Gmail": (5, "gmail"),
+            "one.example": (7, "one.example"),
+            "two.example": (2, "two.example"),
+            UNNAMED: (1, ""),
+        }
+        assert self.shares(period) == expected
+        assert self.shares(period, {"stream_id": 2}) == {"one.example": (4, "one.example")}
+
+    def test_holds_them_together_where_they_are_too_many(self, period, monkeypatch):
+        monkeypatch.setattr(splitting, "TOLD_APART", 4)
+        count("accepted", 3, mailbox_provider="one.example")
+        count("accepted", 2, mailbox_provider="two.example")
+        assert self.shares(period) == {UNNAMED: (5, "")}
