@@ -13,6 +13,7 @@ from mailops.campaigns.drafting import add_campaign
 from mailops.campaigns.models import Campaign
 from mailops.campaigns.preflight import start_preflight
 from mailops.campaigns.rehearsing import check_chunk
+from mailops.digests.way import choose_way
 from mailops.domains.models import Domain, Identity, SigningKey
 from mailops.lib.locks import advisory_lock
 from mailops.outbox.sightings import fold_sightings
@@ -58,6 +59,7 @@ def _fill(*, actor: User, now: datetime) -> Campaign:
     before = AuditEntry.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
     sending = set_up_sending(actor=actor)
     audience = gather_people(actor=actor)
+    choose_way(stream=sending.orders, identity=sending.orders_sender, actor=actor)
     _set_back(now - timedelta(days=15), audits_after=before)
     letters = write_mail(LETTER, actor=actor, now=now)
     orders = write_mail(ORDER, actor=actor, now=now)
