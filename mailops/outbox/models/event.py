@@ -64,6 +64,11 @@ class Event(models.Model):
         """Tell whether it was told and not counted; what a person says of an event is not counted either, nor late."""
         return not self.was_applied and self.kind != EventKind.RECLASSIFIED
 
+    @property
+    def is_machines(self) -> bool:
+        """Tell whether it is a look at the mail that no person is known to have taken."""
+        return self.data.get("who", "person") != "person"
+
     class Meta:
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["source", "external_id"], name="event_once")
