@@ -1,5 +1,6 @@
 """Says what the events that providers tell by webhook mean for our messages."""
 
+import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -194,12 +195,22 @@ def _look(
         happened_at=event.timestamp,
         accepted_at=message.accepted_at,
     )
-    link = "" if is_open else str(event.click_url or "").partition("?")[0].partition("#")[0][:300]
+    link = "" if is_open else _page(event.click_url)
     look = NewLook(message, Look.Kind.OPEN if is_open else Look.Kind.CLICK, 0, verdict, at)
     of_link = (replace(look, link=link_number(link), written=link),) if link else ()
     outcome = outcome_of(look, raw_feedback=row.pk, provider=row.source)
     outcome.transport_id = row.transport_id
     return Consequence(outcome=outcome, message=message, looks=(look, *of_link))
+
+
+_ONES_OWN = re.compile(r"[0-9a-fA-F-]{8,}|[0-9]{4,}|[^/]{30,}")
+
+
+def _page(url: object) -> str:
+    """Return where a click led, as far as it is the same for all: what may be one recipient's is left out."""
+    before, slashes, behind = re.split(r"[?#]", str(url or ""), maxsplit=1)[0].partition("://")
+    host, _, path = behind.partition("/")
+    return f"{before}{slashes}{host}/{_ONES_OWN.sub('…', path)}"[:300] if host else ""
 
 
 def _external_id(

@@ -67,17 +67,17 @@ class TestKept:
         endpoint = make_endpoint(transport=transport, actor=admin)
         sent = make_sent(transport=transport, transport_message_id="m1", accepted_at=ACCEPTED)
 
-        def look(kind, *, user_agent=PERSON, minutes=5, **asks):
+        def look(kind, *, user_agent=PERSON, minutes=5, url="https://example.com/", **asks):
             type(sent.stream).objects.filter(pk=sent.stream_id).update(**asks)
             at = (ACCEPTED + timedelta(minutes=minutes)).isoformat()
             body = {
                 "RecordType": kind, "MessageID": "m1", "Recipient": sent.recipient, "ReceivedAt": at,
-                "UserAgent": user_agent, "OriginalLink": "https://example.com/", "FirstOpen": True,
+                "UserAgent": user_agent, "OriginalLink": url, "FirstOpen": True,
                 "Metadata": {}, "Tag": "", "Client": {}, "OS": {}, "Geo": {},
             }  # fmt: skip
             _, headers = signed("postmark", body, endpoint.url, endpoint.revealed_key())
-            url = reverse("feedback:webhook", args=[endpoint.secret])
-            client.post(url, json.dumps(body), content_type="application/json", headers=headers)
+            door = reverse("feedback:webhook", args=[endpoint.secret])
+            client.post(door, json.dumps(body), content_type="application/json", headers=headers)
             process_pending()
             return RawFeedback.objects.latest("id")
 
@@ -108,6 +108,15 @@ class TestKept:
         (link,) = top_links()
         assert link == LinkFigure("https://example.com/", people=1, machines=0)
         assert look_differences() == []
+
+    def test_a_page_of_ones_own_is_counted_as_everybodys(self, look):
+        look(
+            "Click",
+            counts_clicks=True,
+            url="https://example.com/shop/u/8f14e45fceea167a/12345?t=secret#x",
+        )
+        (link,) = top_links()
+        assert link.written == "https://example.com/shop/u/…/…"
 
     def test_of_who_unsubscribed_none_is_kept(self, look):
         key = Message.objects.get().address_key

@@ -67,7 +67,7 @@ class Event(models.Model):
     @property
     def is_machines(self) -> bool:
         """Tell whether it is a look at the mail that no person is known to have taken."""
-        return self.data.get("who", "person") != "person"
+        return bool(self.data.get("who", "person") != "person")
 
     class Meta:
         constraints: ClassVar = [
