@@ -3,9 +3,9 @@
 A mark is a control character and a number drawn at random with each compilation, which no recipient's value can
 contain; what is left of marks after rendering is taken out, and the mail is what it would be without them.
 
-Left alone are links that are marked `data-track="off"`, in comments (but in Outlook's conditional ones, which it shows),
-in Liquid's `raw` and `capture`, and all that can't become an http or https address. Plain text has no marks: there a
-reader sees the address itself, and a long one of ours in its place would only look like fraud.
+Left alone are links that are marked `data-track="off"` or `rel="no-track"`, in comments (but in Outlook's conditional
+ones, which it shows), in Liquid's `raw` and `capture`, and all that can't become an http or https address. Plain text
+has no marks: there a reader sees the address itself, and a long one of ours in its place would only look like fraud.
 """
 
 import re
@@ -173,6 +173,13 @@ def _read(source: str) -> tuple[list[_Place], int]:
     return places, closing
 
 
+def _is_off(name: str, value: str) -> bool:
+    """Tell whether an attribute asks to leave the link alone; MJML's buttons keep `rel`, and no data of their own."""
+    if name == "rel":
+        return "no-track" in value.lower().split()
+    return name == "data-track" and value.strip().lower() in _OFF
+
+
 def _fill(match: re.Match[str]) -> str:
     return _FILLER * len(match[0])
 
@@ -211,8 +218,8 @@ def _read_tag(shadow: str, at: int, tag: str) -> tuple[int, list[_Place]]:
         if name == "href" and kind:
             quote = {"double": '"', "single": "'"}.get(kind, "")
             places.append(_Place(attribute.start(kind), attribute.end(kind), quote))
-        elif name == "data-track" and kind:
-            is_off = is_off or attribute[kind].strip().lower() in _OFF
+        elif kind:
+            is_off = is_off or _is_off(name, attribute[kind])
         if attribute.end() == at:
             at += 1
         else:

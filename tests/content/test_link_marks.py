@@ -59,7 +59,7 @@ class TestFound:
             '<textarea><a href="https://a/"></textarea>', '<link href="https://a/"><base href="https://a/">',
             '<a data-href="https://a/">', '<img src="https://a/">', '<form action="https://a/">',
             '<a href="https://a/" data-track="off">', "<a DATA-TRACK=Off href=https://a/>", "<a data-track='0' href='https://a/'>",
-            '<a href="https://a/', '<a title="never closed href="https://a/">', '<a href="https://a/"',
+            '<a href="https://a/" rel="noopener No-Track">', '<a href="https://a/', '<a title="never closed href="https://a/">', '<a href="https://a/"',
             '<abbr href="https://a/">', '</a href="https://a/">', '{% raw %}<a href="https://a/">{% endraw %}',
             '{% comment %}<a href="https://a/">{% endcomment %}', '{% capture x %}<a href="https://a/">{% endcapture %}{{ x }}',
             '<a href="{{ unsubscribe_url }}">', '<a {{ name }}="https://a/">',

@@ -100,7 +100,7 @@ class StreamForm(forms.ModelForm):  # type: ignore[type-arg]
             f"{settings.MAILOPS_LOOK_DAYS} days, the call itself after {settings.MAILOPS_HIT_DAYS}. Who unsubscribed, or "
             "sends “Do Not Track” or “Global Privacy Control”, isn't counted. You may need your readers' consent.",
             "tracks_clicks": "Leave it off where the provider changes links, too. What is kept is as above, and which link. Links to "
-            'unsubscribe and those with data-track="off" stay as they are; so does all of the text part.',
+            'unsubscribe and those with data-track="off" or rel="no-track" stay as they are; so does all of the text part.',
             "owner": "Who answers for its bounces and complaints.",
             "rate_per_minute": "Over all processes. Empty for no limit.",
             "reserved_percent": "Of its transports' sessions, rates and quotas; no other stream may use that part while "
