@@ -28,42 +28,63 @@ def chromium():
         del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
 
 
+@pytest.fixture(scope="module")
+def windows(chromium):
+    """The windows that no test has open, at most one with JavaScript and one without: a new one costs a second."""
+    return {}
+
+
 @pytest.fixture
-def open_page(chromium, live_server, logged_in):
+def open_page(chromium, windows, live_server, logged_in):
     """Return a function that opens a path of the live server, as a user or as nobody."""
     if not BUNDLE.exists():
         pytest.skip("needs the bundles in static/dist")
-    contexts = []
+    opened = []
 
     def open_(path, user=None, *, theme="light", width=1440, javascript=True):
-        context = chromium.new_context(
-            base_url=live_server.url,
-            color_scheme=theme,
-            viewport={"width": width, "height": 900 if width > 500 else 760},
-            java_script_enabled=javascript,
-        )
-        contexts.append(context)
+        page = windows.pop(javascript, None)
+        if page is None:
+            page = _open_window(chromium, live_server.url, javascript=javascript)
+        opened.append((javascript, page))
         if user:
             session = logged_in(user).cookies[settings.SESSION_COOKIE_NAME].value
             cookie = {"name": settings.SESSION_COOKIE_NAME, "value": session}
-            context.add_cookies([{**cookie, "url": live_server.url}])
-        page = context.new_page()
-        page.complaints = []
-        page.on("console", lambda message: _note(page, message))
-        page.on("pageerror", lambda error: page.complaints.append(f"error: {error}"))
-        page.on("request", lambda request: _note_foreign(page, request.url))
-        page.goto(path, wait_until="load")
+            page.context.add_cookies([{**cookie, "url": live_server.url}])
+        go_on_to(page, path, theme=theme, width=width)
         return page
 
     yield open_
-    for context in contexts:
-        context.close()
+    for javascript, page in opened:
+        if javascript in windows:
+            page.context.close()
+        else:
+            _leave(page)
+            windows[javascript] = page
 
 
-def go_on_to(page, path):
-    """Open another path in the window of `page`, as wide and light as the first was: quicker than a new one."""
-    page.emulate_media(color_scheme="light")
-    page.set_viewport_size({"width": 1440, "height": 900})
+def _open_window(chromium, url, *, javascript):
+    page = chromium.new_context(base_url=url, java_script_enabled=javascript).new_page()
+    page.complaints = []
+    page.on("console", lambda message: _note(page, message))
+    page.on("pageerror", lambda error: page.complaints.append(f"error: {error}"))
+    page.on("request", lambda request: _note_foreign(page, request.url))
+    return page
+
+
+def _leave(page):
+    """Forget all that a test left in the window, and ask its server nothing more."""
+    for other in page.context.pages:
+        if other is not page:
+            other.close()
+    page.evaluate("localStorage.clear(); sessionStorage.clear()")
+    page.goto("about:blank")
+    page.context.clear_cookies()
+
+
+def go_on_to(page, path, *, theme="light", width=1440):
+    """Open another path in the window of `page`: quicker than a new one."""
+    page.emulate_media(color_scheme=theme)
+    page.set_viewport_size({"width": width, "height": 900 if width > 500 else 760})
     page.complaints.clear()
     page.goto(path, wait_until="load")
 
