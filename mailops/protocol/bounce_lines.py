@@ -28,7 +28,9 @@ _REPLY = re.compile(
 _DATE = re.compile(
     r"^\s*(?:on|am|le|el|il|em|op)\s+\w{2,12}[., ].{0,60}?\d{1,2}[:.]\d\d.*$", re.IGNORECASE
 )
-_GENERATED = re.compile(r"generated from\s+(\S+@\S+?)\)?\s*$", re.IGNORECASE)
+_GENERATED = re.compile(
+    r"(?:generated|expanded) from:?\s{1,8}<?([^\s<>()]{1,250}@[^\s<>()]{1,250})", re.IGNORECASE
+)
 _KEY = re.compile(r"^[\s>*•|-]*([^:：=@]{1,40})[:：=]")
 _OURS = re.compile(
     r"(?:original[- ])?(?:from|sender|reply-to|return-path|message-?id|von|absender|expediteur|de|remitente|mittente|da|remetente|van|afzender|od|nadawca|fran|fra|kimden|contact|postmaster|mailto|errors-to|"
@@ -39,7 +41,8 @@ _THEIRS = re.compile(
     r"收件人|收件者|收信人|接收|宛先|宛て|あて先|受信者|送信先|받는|수신|кому|получател|адресат|παραληπτη"
 )
 _FOR_HELP = re.compile(
-    r"contact|forward|report|assist|help|question|complain|support|unblock|delist|whitelist|removal",
+    r"contact|forward|report|assist|help|question|complain|support|unblock|delist|whitelist|removal|reply to"
+    r"|please (?:send|write|mail|e-?mail)",
     re.IGNORECASE,
 )
 _SESSION = re.compile(r"^\s*(?:<<<|<--|<-|<=|s:|<)\s*(?=[2345]\d\d)", re.IGNORECASE)
@@ -131,7 +134,7 @@ class Telling:
         """Address in the text → the address it was made from, which is the one written to (Exim)."""
         found: dict[str, str] = {}
         for address, number in self._meant.items():
-            for line in self.lines[number + 1 : number + 3]:
+            for line in self.lines[number : number + 3]:
                 if alias := _GENERATED.search(line):
                     found[address] = alias[1].strip("<>()")
         return found
@@ -219,9 +222,10 @@ def _is_meant(line: str, address: str) -> bool:
     if plain in {"", "<", "mailto:"}:
         return True
     after = line.partition(address)[2].strip(_SEPARATORS)
-    if not after and len(before) < 90 and _NAMED.match(plain):
+    if _RCPT.search(before):
         return True
-    if _RCPT.search(before) or (_REPLY.search(before) and not _FOR_HELP.search(before[-80:])):
+    is_named = not after and len(before) < 90 and _NAMED.match(plain) is not None
+    if (is_named or _REPLY.search(before)) and not _FOR_HELP.search(before[-80:]):
         return True
     key = _KEY.match(line)
     return key is not None and _THEIRS.search(fold_letters(key[1])) is not None

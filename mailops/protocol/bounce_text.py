@@ -4,7 +4,8 @@ import re
 from dataclasses import dataclass
 
 from mailops.protocol import bounce_words as words
-from mailops.protocol.bounce_lines import MAX_RECIPIENTS, Telling, Told
+from mailops.protocol.bounce_lines import MAX_RECIPIENTS, MAX_SAID, Telling, Told
+from mailops.protocol.classification.deciding import explains
 from mailops.protocol.classification.folding import fold_letters
 from mailops.protocol.dsn import Action, Dsn, DsnRecipient, make_dsn
 from mailops.protocol.report import Report, addresses_in, first
@@ -98,13 +99,14 @@ def from_report(report: Report) -> Dsn | None:
     if not (any(one.address for one in spoken_of) or _is_about_a_message(report, impression)):
         return None  # a person, or a newsletter, that writes about bounces
     found = _status_lines(report.told)
+    in_subject = report.words_of("subject")[:MAX_SAID] if explains(impression.subject) else ""
     recipients = tuple(
         DsnRecipient(
             final_recipient=one.address,
             original_recipient="",
             action=action,
             status=found,
-            diagnostic="" if action == Action.DELIVERED else one.said,
+            diagnostic="" if action == Action.DELIVERED else one.said or in_subject,
             remote_mta="",
         )
         for one in spoken_of
