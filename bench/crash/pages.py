@@ -10,7 +10,7 @@ from django.test import Client
 
 from bench.crash.scene import WEB_PORT, Scene
 from bench.stage import wait_for
-from mailops.installation.processes import WEB_THREADS
+from mailops.installation.processes import WEB_THREADS, WEB_WORKER
 from mailops.lib.supervisor import answers
 
 PATIENCE = 20.0  # seconds until an answer counts as none
@@ -33,7 +33,7 @@ class Pages:
         scene.stage.start(
             "web",
             *(sys.executable, "-m", "gunicorn", "mailops.wsgi", f"--bind=127.0.0.1:{WEB_PORT}"),
-            *("--worker-class=gthread", f"--threads={WEB_THREADS}", "--graceful-timeout=2"),
+            *(f"--worker-class={WEB_WORKER}", f"--threads={WEB_THREADS}", "--graceful-timeout=2"),
             *("--config=python:mailops.installation.gunicorn", "--log-level=warning"),
         )
         wait_for(lambda: answers("127.0.0.1", WEB_PORT), "the web process to listen")

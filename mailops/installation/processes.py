@@ -22,6 +22,7 @@ from mailops.lib.supervisor import Process, answers, check_free
 
 # the web's threads, for slow clients; each may hold a database connection
 WEB_THREADS = 8
+WEB_WORKER = "mailops.installation.patient_worker.PatientWorker"
 
 # queue, and the pool its worker runs tasks in: a sending one does its own concurrency
 WORKERS = {
@@ -73,7 +74,7 @@ def _web() -> Process:
 def _serve() -> None:
     sys.argv = [
         *("gunicorn", "mailops.wsgi", f"--bind={settings.MAILOPS_BIND}"),
-        *("--worker-class=gthread", f"--threads={WEB_THREADS}", "--graceful-timeout=2"),
+        *(f"--worker-class={WEB_WORKER}", f"--threads={WEB_THREADS}", "--graceful-timeout=2"),
         *("--config=python:mailops.installation.gunicorn", "--log-level=warning"),
     ]
     WSGIApplication().run()
@@ -133,7 +134,7 @@ def preload() -> None:
         "celery.bin.celery",
     ):
         import_module(name)
-    import_module("gunicorn.workers.gthread")
+    import_module("mailops.installation.patient_worker")
     current_app.loader.import_default_modules()
     current_app.finalize()
     get_resolver().url_patterns  # noqa: B018

@@ -1,0 +1,133 @@
+"""Slow clients hold no thread of the web: a request has one once it is here."""
+
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+from contextlib import ExitStack
+
+import pytest
+
+from mailops.installation.patient_worker import LARGE, missing_in
+from mailops.lib.supervisor import answers
+from tests.postfix import free_ports
+
+HEAD = b"POST /x HTTP/1.1\r\nHost: h\r\n"
+PATIENCE = 30
+
+
+class TestWhatHasCome:
+    @pytest.mark.parametrize(
+        "whole",
+        [
+            b"GET / HTTP/1.1\r\n\r\n",
+            HEAD + b"Content-Length: 3\r\n\r\nabc",
+            HEAD + b"CONTENT-LENGTH:3\r\nX: y\r\n\r\nabcGET / HTTP/1.1\r\n",
+            HEAD + b"Content-Length: 99999999\r\nExpect: 100-continue\r\n\r\n",
+            HEAD + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+            b"x" * LARGE,
+            HEAD + b"Content-Length: 9999999\r\n\r\n" + b"x" * LARGE,
+        ],
+    )
+    def test_is_to_be_read_where_it_is_whole_or_large(self, whole):
+        assert missing_in(whole) == 0
+
+    @pytest.mark.parametrize(
+        ("part", "looks_again_at"),
+        [
+            (b"G", 2),
+            (HEAD, len(HEAD) + 1),
+            (HEAD + b"Content-Length: 3\r\n\r\nab", len(HEAD) + 24),
+            (HEAD + b"Content-Length: 9999999\r\n\r\nab", LARGE),
+            (HEAD + b"Transfer-Encoding: chunked\r\n\r\n3\r\nab", len(HEAD) + 36),
+        ],
+    )
+    def test_is_waited_for_where_some_is_missing(self, part, looks_again_at):
+        assert missing_in(part) == looks_again_at
+
+
+@pytest.fixture(scope="module")
+def port(tmp_path_factory):
+    """A web of two threads that says how long a body was."""
+    folder = tmp_path_factory.mktemp("web")
+    (folder / "echo.py").write_text(
+        textwrap.dedent("""
+            def app(environ, start_response):
+                size = len(environ["wsgi.input"].read())
+                start_response("200 OK", [("Content-Length", str(len(str(size))))])
+                return [str(size).encode()]
+        """)
+    )
+    (port,) = free_ports(1)
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "gunicorn", "echo:app", f"--bind=127.0.0.1:{port}"),
+            *("--worker-class=mailops.installation.patient_worker.PatientWorker", "--threads=2"),
+            *(f"--pythonpath={folder},.", "--worker-connections=140", "--log-level=warning"),
+        ]
+    )
+    try:
+        while not answers("127.0.0.1", port):
+            assert process.poll() is None
+            time.sleep(0.05)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(PATIENCE)
+
+
+@pytest.fixture
+def slow(port):
+    """Return a function that opens connections which say that much and then wait."""
+    with ExitStack() as stack:
+
+        def connect(number, said):
+            opened = [
+                stack.enter_context(socket.create_connection(("127.0.0.1", port), PATIENCE))
+                for _ in range(number)
+            ]
+            for one in opened:
+                one.sendall(said)
+            return opened
+
+        yield connect
+
+
+def ask(port, body=b"abc"):
+    with socket.create_connection(("127.0.0.1", port), PATIENCE) as connection:
+        head = HEAD + b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(body)
+        connection.sendall(head + body)
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    return answer.rpartition(b"\r\n\r\n")[2]
+
+
+class TestSlowClients:
+    @pytest.mark.parametrize(
+        "said", [b"", HEAD, HEAD + b"Content-Length: 1000\r\n\r\nab", HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\na"]
+    )  # fmt: skip
+    def test_hold_up_nobody(self, said, port, slow):
+        slow(8, said)
+        assert ask(port) == b"3"
+
+    def test_that_are_too_many_make_room(self, port, slow):
+        slow(150, b"")
+        assert ask(port) == b"3"
+
+    def test_are_answered_once_they_have_said_all(self, port, slow):
+        (one,) = slow(1, HEAD)
+        for part in (b"Content-", b"Length: 5\r\n", b"\r\nab", b"cde"):
+            one.sendall(part)
+        assert one.recv(65536).endswith(b"5")
+        one.sendall(HEAD + b"Content-Length: 2\r\n\r\n")  # and again over the same connection
+        one.sendall(b"xy")
+        assert one.recv(65536).endswith(b"2")
+
+    def test_with_large_bodies_are_read_as_these_come(self, port):
+        assert ask(port, b"x" * 3_000_000) == b"3000000"
+
+    def test_two_requests_at_once_have_both_answers(self, port, slow):
+        (one,) = slow(1, (HEAD + b"Content-Length: 2\r\n\r\nab") * 2)
+        answered = b""
+        while answered.count(b"HTTP/1.1 200") < 2:
+            answered += one.recv(65536)
