@@ -104,6 +104,22 @@ PLAIN = [  # tongue and case, charset, subject, text, reason
  ("hi unk","utf-8","Undeliverable","user@rcpt.example: उपयोगकर्ता मौजूद नहीं है।","unknown_mailbox"),
  ("ca full","utf-8","Undeliverable","user@rcpt.example: la bústia del destinatari és plena.","mailbox_full"),
 
+    ("mailbox_full 0", "utf-8", "Undeliverable", "<user@rcpt.example>: La cassetta postale del destinatario è piena.", "mailbox_full"),
+    ("mailbox_full 1", "utf-8", "Undeliverable", "<user@rcpt.example>: Mottagarens postlåda är full.", "mailbox_full"),
+    ("too_big 0", "utf-8", "Undeliverable", "<user@rcpt.example>: El mensaje es demasiado grande.", "too_big"),
+    ("too_big 1", "utf-8", "Undeliverable", "<user@rcpt.example>: Сообщение слишком большое.", "too_big"),
+    ("recipient_refuses 0", "utf-8", "Undeliverable", "<user@rcpt.example>: Sie sind nicht berechtigt, an diesen Empfänger zu senden.", "recipient_refuses"),
+    ("recipient_refuses 1", "utf-8", "Undeliverable", "<user@rcpt.example>: Vous n'avez pas l'autorisation d'envoyer à ce destinataire.", "recipient_refuses"),
+    ("recipient_refuses 2", "utf-8", "Undeliverable", "<user@rcpt.example>: 您无权向此收件人发送邮件。", "recipient_refuses"),
+    ("content_refused 0", "utf-8", "Undeliverable", "<user@rcpt.example>: Ihre Nachricht wurde als Spam eingestuft.", "content_refused"),
+    ("content_refused 1", "utf-8", "Undeliverable", "<user@rcpt.example>: スパムと判定されました。", "content_refused"),
+    ("mailbox_disabled 0", "utf-8", "Undeliverable", "<user@rcpt.example>: Le compte a été désactivé.", "mailbox_disabled"),
+    ("mailbox_disabled 1", "utf-8", "Undeliverable", "<user@rcpt.example>: Учетная запись пользователя отключена.", "mailbox_disabled"),
+    ("unknown_domain 0", "utf-8", "Undeliverable", "<user@rcpt.example>: Die Domain existiert nicht.", "unknown_domain"),
+    ("unknown_domain 1", "utf-8", "Undeliverable", "<user@rcpt.example>: 域名不存在", "unknown_domain"),
+    ("sender_refused 0", "utf-8", "Undeliverable", "<user@rcpt.example>: Absender unbekannt", "sender_refused"),
+    ("sender_refused 1", "utf-8", "Undeliverable", "<user@rcpt.example>: 发件人不存在", "sender_refused"),
+    ("gave_up 0", "utf-8", "Undeliverable", "<user@rcpt.example>: Die Zustellung wurde nach mehreren Versuchen abgebrochen.", "gave_up"),
 ]  # fmt: skip
 
 

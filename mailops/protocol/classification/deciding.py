@@ -72,8 +72,11 @@ def explains(text: str, *, vaguely: bool = False) -> bool:
 def reply_in_report(diagnostic: str, status: str) -> Reply:
     """Return the reply a report quotes: code and status from its diagnostic, the status field only where it is mute."""
     text = diagnostic[:_MAX_TEXT].replace("\0", "\ufffd").strip()
-    found = _FIRST_STATUS.search(text)
-    code = _QUOTED_CODE.search(text) or _FIRST_CODE.search(text)
+    quoted = _QUOTED_CODE.search(text)
+    code = quoted or _FIRST_CODE.search(text)
+    # the status of the reply that is quoted, rather than one that a relay put before it
+    found = quoted and _FIRST_STATUS.search(text, quoted.end(1))
+    found = found or _FIRST_STATUS.search(text)
     said = ".".join(found.groups()) if found else ""
     if said[2:] in {"", "0.0"} or (code and said[:1] != code[1][0]):
         said = status if _FIRST_STATUS.fullmatch(status) and said[2:] in {"", "0.0"} else said

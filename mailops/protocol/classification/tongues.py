@@ -29,8 +29,8 @@ def _near(things: str, troubles: str, *phrases: str) -> re.Pattern[str]:
 
 
 _MAILBOX = _stems(
-    "postfach|mailbox|speicher|kontingent|boîte|messagerie|espace|buzón|bandeja|casilla|cuota|quota|cota|casella|spazio|caixa|espaço|postvak|postbus|brievenbus|quotum",
-    "skrzynk|schránk|schránok|postafiók|postaláda|fiók|inkorg|brevlåd|postkass|postboks|innboks|indbakke|postilaatik|kiintiö|postkast|pastkast|dėžut|căsuț|bústia|sanduč|predal",
+    "postfach|mailbox|speicher|kontingent|boîte|messagerie|espace|buzón|bandeja|casilla|cuota|quota|cota|casella|cassetta|spazio|caixa|correio|espaço|postvak|postbus|brievenbus|quotum",
+    "skrzynk|schránk|schránok|postafiók|postaláda|fiók|inkorg|postlåd|brevlåd|postkass|postboks|innboks|indbakke|postilaatik|kiintiö|postkast|pastkast|dėžut|căsuț|bústia|sanduč|predal",
     "ящик|квота|квоту|скриньк|кутия|сандуче|kutusu|kotası|kota$|γραμματοκιβ|θυρίδα|εισερχομ",
     "邮箱|信箱|郵箱|收件箱|空间|空間|容量|配额|メールボックス|受信箱|受信トレイ|受信者|메일함|편지함|사서함|용량|صندوق|علبة|حصة|תיבת|התיבה|תיבה|กล่อง|hộp thư|dung lượng|kotak|peti$|मेलबॉक्स",
 )
@@ -73,7 +73,11 @@ _MESSAGE = _stems(
 )
 _TOO_BIG = _stems(
     "zu groß|zu gross|größer als|überschreitet|größe überschritten|trop volumineu|trop gros|trop grand|trop lourd|dépasse|demasiado grande|tamaño supera|tamaño excede|troppo grande|dimensioni superano|muito grande|grande demais|te groot|za duż|zbyt duż|przekracza|příliš velk|překračuje|príliš veľk|túl nagy|prea mare|för stor|överskrider|for stor|overskrider|liian suur",
-    "слишком больш|слишком велик|превышает допустим|превышает макс|завелик|перевищує|çok büyük|πολύ μεγάλ|过大|太大|過大|大きすぎ|サイズ超過|サイズを超|너무 크|크기 초과|크기가 초과|كبيرة جد|גדול מדי|ใหญ่เกิน|quá lớn|terlalu besar|超过大小|超過大小|超过限制",
+    "слишком больш|слишком велик|превышает допустим|превышает макс|завелик|перевищує|çok büyük|πολύ μεγάλ|过大|太大|過大|大きすぎ|サイズ超過|サイズを超|너무 크|너무 큽|크기 초과|크기가 초과|كبيرة جد|גדול מדי|ใหญ่เกิน|quá lớn|terlalu besar|超过大小|超過大小|超过限制",
+)
+_PERMISSION = _stems(
+    "nicht berechtigt|keine berechtigung|pas l'autorisation|pas autorisé|tiene permiso|no autorizad|dell'autorizzazione|non autorizzat|tem permissão|não autorizad|geen toestemming|uprawnień|nemáte oprávnění|inte behörighet|ikke tilladelse|ikke tillatelse|ei oikeutta",
+    "нет разрешения|нет прав|немає дозволу|izniniz yok|権限がありません|无权|無權|没有权限|沒有權限|권한이 없",
 )
 _TOO_MANY = _stems(
     "zu viele|trop de|demasiad|troppi|troppe|muitos|muitas|te veel|zbyt wiele|příliš mnoho|túl sok|prea multe|för många|for mange|liian monta|слишком много|забагато|çok fazla|过多|太多|過多|频繁|頻繁|多すぎ|너무 많|過於",
@@ -91,9 +95,9 @@ TONGUES: tuple[tuple[Reason, re.Pattern[str]], ...] = (
         ),
     ),
     (Reason.MALWARE, _pattern("вирус|вірус|病毒|ウイルス|ウィルス|바이러스|wirus|فيروس|וירוס|ไวรัส|ιός")),
-    (Reason.RATE_LIMITED, _near(_TOO_MANY, _TRAFFIC)),
     (Reason.MAILBOX_FULL, _near(_MAILBOX, _FULL, "speichergrenze überschritten|límite de almacenamiento|容量オーバー|容量超過|容量制限")),
     (Reason.TOO_BIG, _near(_MESSAGE, _TOO_BIG)),
+    (Reason.RATE_LIMITED, _near(_TOO_MANY, _TRAFFIC)),
     (Reason.SENDER_REFUSED, _near(_SENDER, _MISSING)),
     (Reason.UNKNOWN_DOMAIN, _near(_DOMAIN, _MISSING)),
     (Reason.MAILBOX_DISABLED, _near(_SOMEBODY, _OFF)),
@@ -105,11 +109,18 @@ TONGUES: tuple[tuple[Reason, re.Pattern[str]], ...] = (
             "kein solcher benutzer|kein postfach|geen gebruiker|nie ma takiego|нет такого|такого пользователя|宛先不明|あて先不明|使われておりません|查无此人|查無此人|无此用户|無此使用者|無此收件|无此收件|해당 사용자|böyle bir kullanıcı|böyle bir adres",
         ),
     ),
+    (Reason.RECIPIENT_REFUSES, _near(_SOMEBODY, _PERMISSION)),
     (
         Reason.CONTENT_REFUSED,
         _pattern(
             "als spam|spam-verdacht|spamverdacht|comme spam|comme indésirable|courrier indésirable|pourriel|como spam|correo no deseado|posta indesiderata|come spam|é spam|lixo eletrônico|als ongewenst|jako spam|za spam|som skräppost|som spam|roskaposti|kéretlen|nevyžádan",
             "спам|нежелательн|垃圾邮件|垃圾郵件|迷惑メール|スパム|스팸|istenmeyen|spam olarak|ανεπιθύμητ",
+        ),
+    ),
+    (
+        Reason.GAVE_UP,
+        _pattern(
+            "mehreren versuchen|nach mehr als tagen|plusieurs tentatives|varios intentos|vari tentativi|várias tentativas|meerdere pogingen|wielu próbach|několika pokusech|нескольких попыток|多次尝试|多次嘗試|여러 번 시도"
         ),
     ),
     (
