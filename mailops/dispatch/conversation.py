@@ -99,13 +99,15 @@ class Conversation:
 
     def _send(self, current: Prepared) -> tuple[Prepared | None, Offer | None]:
         """Mark, send the body with the next envelope behind it, and note the reply; return what rode along."""
-        if not self._flush(mark=current.job):
+        mark = self._ask(mark=current.job)
+        following = self._rider()  # made while the mark is being committed
+        if not mark.wait():
             # Refused at the last gate: a dot now would deliver an empty mail, so the socket goes down instead.
             self._session.abandon()
             self._spare(current.job)
+            self._leave(following)
             return None, None
         self._marked = current.job
-        following = self._rider()
         try:
             result = self._session.body(
                 current.content, then=following.envelope if following else None
@@ -330,10 +332,13 @@ class Conversation:
             **fields,  # type: ignore[arg-type]
         )
 
-    def _flush(self, mark: Job | None = None) -> bool:
-        """Commit what is pending, together with `mark`; return whether the mark is committed."""
-        if not (self._pending or self._unspent or mark):
-            return False
+    def _flush(self) -> None:
+        """Commit what is pending."""
+        if self._pending or self._unspent:
+            self._ask().wait()
+
+    def _ask(self, mark: Job | None = None) -> Request:
+        """Have what is pending committed, together with `mark`; the request is to be waited for."""
         request = Request(
             outcomes=self._pending,
             mark=mark,
@@ -341,7 +346,7 @@ class Conversation:
             dead_addresses=self._dead_addresses,
         )
         self._pending, self._unspent, self._dead_addresses = [], [], {}
-        return self._committer.put(request).wait()
+        return self._committer.put(request)
 
 
 def _kind_of_refusal(fault: str) -> EventKind:

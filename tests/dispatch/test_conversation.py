@@ -19,6 +19,7 @@ from mailops.outbox.models import Event, Message, QueueEntry
 from mailops.protocol.reply import Reply
 from mailops.suppressions.models import Suppression
 from mailops.transports.sessions import BodyResult, Envelope, Offer, Phase, Session, SessionLost
+from tests.engine import wait_until
 from tests.factories import make_message, make_stream, make_transport
 
 pytestmark = pytest.mark.django_db
@@ -117,6 +118,9 @@ class Talk:
     def run(self, between=None):
         thread = threading.Thread(target=self._converse)
         thread.start()
+        return self.finish(thread, between)
+
+    def finish(self, thread, between=None):
         while thread.is_alive():
             if self.committer.commit_waiting(timeout=0.01) and between:
                 between()
@@ -312,8 +316,8 @@ class TestLosses:
 class TestTheLastGate:
     """A mark that is refused sends no body: the socket goes down, the claim goes back."""
 
-    def refuse(self, change, three):
-        session = ScriptedSession()
+    def refuse(self, change, three, *, can_pipeline=False):
+        session = ScriptedSession(can_pipeline=can_pipeline)
         talk = Talk(session)
         change()
         talk.run()
@@ -332,6 +336,10 @@ class TestTheLastGate:
 
     def test_for_a_paused_stream(self, three, stream):
         self.refuse(lambda: type(stream).objects.update(state="paused"), three)
+
+    def test_what_would_have_ridden_behind_goes_back_too(self, three, stream):
+        self.refuse(lambda: type(stream).objects.update(state="paused"), three, can_pipeline=True)
+        assert claims() == 1  # the third, which nobody took
 
     def test_for_a_paused_transport(self, three, stream):
         self.refuse(
@@ -353,6 +361,18 @@ def test_a_session_ends_after_its_share_of_messages(three):
     talk = Talk(session, per_session=2).run()
     assert len(talk.jobs) == 1
     assert sorted(statuses().values()) == ["accepted", "accepted", "queued"]
+
+
+def test_the_next_mail_is_made_while_a_mark_is_committed(three):
+    talk = Talk(ScriptedSession(can_pipeline=True))
+    thread = threading.Thread(target=talk.conversation.run)
+    thread.start()
+    try:
+        wait_until(lambda: len(talk.jobs) == 1, seconds=30, what="the second mail")
+        assert "body" not in {said[0] for said in talk.session.said}
+        assert claims() == 3
+    finally:
+        talk.finish(thread)
 
 
 def test_at_most_one_message_is_marked_and_unanswered(three):
