@@ -168,12 +168,13 @@ def draw(numbers: Numbers, keys: Iterable[str] = CHARTS) -> list[Chart]:
     return [CHARTS[key](numbers) for key in keys]
 
 
-WHO = (("", "People", "ok"), ("mail_program", "Mail programs, maybe people", ""), ("machine", "Scanners", ""))  # fmt: skip
+# in this order, so that who has no line takes no color from the others: mail programs follow no links
+WHO = {"": "People", "machine": "Scanners", "mail_program": "Mail programs, maybe people"}
 
 
 def _looks(key: str, title: str, kind: EventKind, numbers: Numbers) -> Chart:
     found = numbers.looks.get(kind, {})
-    lines = [Line(name, found[reason], tone) for reason, name, tone in WHO if reason in found]
+    lines = [Line(name, found[reason]) for reason, name in WHO.items() if reason in found]
     people, accepted = sum(found.get("", ())), numbers.total.accepted
     summary = f"By people {said(_percent(people, accepted))} · {people:,} of {accepted:,}"
     # without words for its being empty: where nobody asked for looks, none are shown
