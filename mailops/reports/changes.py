@@ -154,7 +154,7 @@ def _audited(period: Period, chosen: Related | None) -> Iterator[Changed]:
             key=f"audit-{entry.pk}",
             kind=kind_of(entry),
             at=entry.at,
-            label=": ".join(filter(None, (words_of(entry.verb), entry.subject_label))),
+            label=": ".join(filter(None, (words_of(entry.verb), _about(entry)))),
             who=entry.actor_label,
             fields=entry.changes,
             reason=entry.reason,
@@ -164,6 +164,11 @@ def _audited(period: Period, chosen: Related | None) -> Iterator[Changed]:
             if trail and entry.subject_type
             else trail,
         )
+
+
+def _about(entry: AuditEntry) -> str:
+    """Return what was changed; of a deploy, what runs since."""
+    return entry.subject_label or str(entry.after.get("revision", ""))
 
 
 def kind_of(entry: AuditEntry) -> Kind:

@@ -59,6 +59,7 @@ class TestChanges:
         audit(actor=admin, verb="template.publish", subject=make_version().template)
         audit(actor=None, verb="deploy.start", after={"revision": "abc"})
         assert len(found()) == 6
+        assert "Deployed: abc" in {change.label for change in found()}
         assert {change.label.partition(":")[0] for change in found(stream_id=other.pk)} == {
             "Stream paused", "Template published", "Deployed",
         }  # fmt: skip
