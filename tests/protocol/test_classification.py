@@ -103,6 +103,8 @@ REPLIES = [
     ("returned", 554, "5.4.6 Too many hops", Reason.LOOP),
     ("body", 555, "5.6.7 SMTPUTF8 is required but not offered", Reason.NEEDS_SMTPUTF8),
     ("mail", 501, "5.5.4 Syntax error", Reason.NOT_UNDERSTOOD),
+    ("body", 554, "5.3.5 not allowed to send: there is no such address of the API", Reason.ACCOUNT_STOPPED),
+    ("body", 550, "5.2.0 Sending quota exceeded", Reason.QUOTA_SPENT),
 ]  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from mailops.protocol.classification.signs import BEFORE_ANYONE, Sign, has, says
 
 EXACT: tuple[Sign, ...] = (
     # Names that Exchange gives to what went wrong
-    says(Reason.QUOTA_SPENT, r"submissionquota|submission quota|(?:daily|hourly|monthly) (?:\w+ ){0,3}(?:limit|quota)"),
+    says(Reason.QUOTA_SPENT, r"submissionquota|submission quota|(?:sending|outbound|bulk) quota|(?:daily|hourly|monthly) (?:\w+ ){0,3}(?:limit|quota)"),
     says(Reason.LOGIN_REQUIRED, r"\bauth(?:enticate)? first|log ?in first"),
     says(Reason.RELAYING_DENIED, r"(?:unable|not permitted|not allowed) to relay|relay(?:ing)? (?:access )?(?:is )?(?:denied|not permitted|not allowed|prohibited)"),
     says(Reason.RECIPIENT_BUSY, r"rst\.reciplimit|limit for the number of messages (?:they|it|that)|recipientthread|recipient thread limit"),
@@ -77,7 +77,7 @@ EXACT: tuple[Sign, ...] = (
     says(Reason.ACCOUNT_STOPPED, r"(?:your|sending|sender'?s?) account (?:\w+ ){0,4}(?:suspended|disabled|blocked|paused|banned|closed)"),
     says(Reason.MAILBOX_DISABLED, r"(?:account|mailbox|user)(?: \S+){0,3} suspended (?:for|due to) (?:inactivity|non-?payment)|inactivity|never logged|inactive (?:e-?mail )?account|not (?:allowed|able|permitted|authori[sz]ed) to receive"),
     # Nobody there, in words that the broad phrases take for something else
-    says(Reason.UNKNOWN_MAILBOX, r"not (?:present|in) (?:the |our |this )?(?:\w+ )?(?:directory|route list|recipient list|user list)|rcpt verification failed|user does not live here|(?:recipient|rcpt) (?:address )?not allowed|invalid mailbox\. .{0,80}user not found|no such (?:address|person|user|mailbox|recipient)"),
+    says(Reason.UNKNOWN_MAILBOX, r"not (?:present|in) (?:the |our |this )?(?:\w+ )?(?:directory|route list|recipient list|user list)|rcpt verification failed|user does not live here|(?:recipient|rcpt) (?:address )?not allowed|invalid mailbox\. .{0,80}user not found"),
     has(Reason.UNKNOWN_MAILBOX, "1.0", "1.1", text=r"(?:address|recipient) rejected(?!: (?:greylist|policy))"),
     has(Reason.UNKNOWN_MAILBOX, "4.1", "1.1", text=r"recipient address(?:es)? rejected ?: ?access denied"),
     # What came of a long wait
