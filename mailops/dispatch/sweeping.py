@@ -13,10 +13,11 @@ from django.db.models.functions import Now
 from mailops.dispatch.models import Pressure, Seat, Worker
 from mailops.dispatch.releasing import release_claims_of_the_gone
 from mailops.lib.locks import session_lock
+from mailops.outbox.closing import close_all
 from mailops.outbox.keeping_hours import move_changed, move_closed
 from mailops.outbox.ledger import fetch_dicts
 from mailops.outbox.models import EventKind, Message, QueueEntry
-from mailops.outbox.recording import Outcome, close_where, record_with_retry
+from mailops.outbox.recording import Outcome, record_with_retry
 from mailops.suppressions.models import Suppression
 from mailops.transports.models import ProviderLimit
 
@@ -86,7 +87,7 @@ def sweep_suppressed(entries: QuerySet[QueueEntry] | None = None, *, most: int =
         Q(expires_at=None) | Q(expires_at__gt=Now()),
         address_key=OuterRef("address_key"),
     )
-    return close_where(
+    return close_all(
         most=most,
         kind=EventKind.SUPPRESSED,
         entries=(QueueEntry.objects.all() if entries is None else entries).filter(
@@ -104,7 +105,7 @@ def sweep_expired(*, most: int = 20_000) -> int:
     One whose hours are over waits for the next ones: it is moved there, with the time it may take.
     """
     in_hours = Q(closes_at=None) | Q(closes_at__gt=Now())
-    return close_where(
+    return close_all(
         most=most,
         kind=EventKind.EXPIRED,
         entries=QueueEntry.objects.filter(

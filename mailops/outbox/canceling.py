@@ -7,8 +7,8 @@ from django.utils import timezone
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
 from mailops.campaigns.models import Campaign
+from mailops.outbox.closing import close_all
 from mailops.outbox.models import EventKind, QueueEntry
-from mailops.outbox.recording import close_where
 
 CANCELABLE = frozenset(set(Campaign.State) - {Campaign.State.COMPLETED, Campaign.State.CANCELED})
 
@@ -48,7 +48,7 @@ def sweep_canceled(*, campaign_ids: list[int] | None = None, most: int = 10_000)
     unfinished = list(canceled.values_list("pk", flat=True))
     if not unfinished:
         return 0
-    return close_where(
+    return close_all(
         most=most,
         kind=EventKind.CANCELED,
         entries=QueueEntry.objects.filter(campaign__in=unfinished, marked_at=None),

@@ -8,9 +8,10 @@ from django.db.models import Sum
 from django.utils import timezone
 
 from mailops.campaigns.models import Campaign
+from mailops.outbox.closing import close_set
 from mailops.outbox.ledger import bucket_of
 from mailops.outbox.models import CountKey, Event, EventKind, Message, QueueEntry, Status, Tally
-from mailops.outbox.recording import Outcome, record, record_where
+from mailops.outbox.recording import Outcome, record
 from mailops.protocol.reply import Reply
 from tests.factories import make_campaign, make_message, make_stream
 
@@ -201,9 +202,9 @@ class TestRecord:
             record([result(m, EventKind.ACCEPTED, fence=n) for n, m in enumerate(messages) if n])
 
 
-class TestRecordWhere:
+class TestClosingASet:
     def close(self, kind=EventKind.CANCELED, **filters):
-        return record_where(
+        return close_set(
             kind=kind,
             entries=QueueEntry.objects.filter(**filters),
             source="outbox",

@@ -1,0 +1,101 @@
+"""Closes open messages set by set, in one statement: canceled, suppressed or expired."""
+
+from typing import Any
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import QuerySet
+
+from mailops.outbox.models import EventKind, QueueEntry, Status
+
+_STATUS_OF_SET = {
+    EventKind.CANCELED: Status.CANCELED,
+    EventKind.SUPPRESSED: Status.SUPPRESSED,
+    EventKind.EXPIRED: Status.EXPIRED,
+}
+
+
+def close_all(*, most: int, **what: Any) -> int:
+    """Close like `close_set()`, set by set, until nothing is left or `most` were closed; return how many were."""
+    done = 0
+    while done < most and (closed := close_set(**what)):
+        done += closed
+    return done
+
+
+def close_set(
+    *,
+    kind: EventKind,
+    entries: QuerySet[QueueEntry],
+    source: str,
+    reason: str,
+    sentence: str,
+    limit: int = 2000,
+) -> int:
+    """Close up to `limit` open messages of `entries` as canceled, suppressed or expired; return how many were.
+
+    Marked entries are passed over (W4), claimed ones are not: deleting the entry is the fence. Rows that somebody
+    else has locked are skipped and met again by the next sweep, so a sweep waits for nobody.
+    """
+    chosen, params = entries.order_by().values("message_id").query.sql_with_params()
+    for number in range(len(params)):
+        chosen = chosen.replace("%s", f"%(p{number})s", 1)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            _CLOSE_SET.format(chosen=chosen),
+            {
+                "kind": kind,
+                "status": _STATUS_OF_SET[kind],
+                "source": source,
+                "reason": reason,
+                "sentence": sentence,
+                "limit": limit,
+                "open": settings.MAILOPS_COUNT_DAYS,
+                **{f"p{number}": value for number, value in enumerate(params)},
+            },
+        )
+        (closed,) = cursor.fetchone()
+    return int(closed)
+
+
+# One statement: events, statuses, entries and tallies of the whole set agree or none is written.
+_CLOSE_SET = """
+WITH picked AS (
+    SELECT m.id, m.status, m.round, m.stream_id, m.campaign_id, m.version_id, m.transport_id,
+           m.mailbox_provider, m.accepted_at, m.identity_id, clock_timestamp() AS at
+      FROM outbox_message m JOIN outbox_queueentry e ON e.message_id = m.id
+     WHERE e.marked_at IS NULL AND m.id IN ({chosen})
+     LIMIT %(limit)s FOR UPDATE OF m, e SKIP LOCKED
+), gone AS (
+    DELETE FROM outbox_queueentry e USING picked p WHERE e.message_id = p.id
+), closed AS (
+    UPDATE outbox_message m SET status = %(status)s, reason = %(reason)s, sentence = %(sentence)s,
+           settled_at = p.at,
+           merge_data = CASE WHEN s.is_sensitive THEN '{{}}'::jsonb ELSE m.merge_data END
+      FROM picked p JOIN transports_stream s ON s.id = p.stream_id WHERE m.id = p.id
+), told AS (
+    INSERT INTO outbox_event (message_id, kind, source, external_id, occurred_at, round, transport_id, reason,
+           fault, sentence, reply_enhanced_status, reply_text, reply_command, was_applied, data)
+    SELECT id, %(kind)s, %(source)s, id || ':' || round || ':' || %(kind)s, at, round, transport_id, %(reason)s,
+           '', %(sentence)s, '', '', '', TRUE, '{{}}'::jsonb
+      FROM picked
+    ON CONFLICT (source, external_id) DO NOTHING
+), counted AS (
+    SELECT p.*, i.domain_id, date_bin('15 minutes', p.at, TIMESTAMPTZ '2000-01-01 00:00Z') AS bucket
+      FROM picked p JOIN domains_identity i ON i.id = p.identity_id
+), tallied AS (
+    INSERT INTO outbox_tally (bucket_at, cohort_at, measure, kind, reason, stream_id, campaign_id, transport_id,
+           domain_id, version_id, mailbox_provider, n)
+    SELECT bucket, CASE WHEN accepted_at IS NULL THEN bucket ELSE date_bin('15 minutes', greatest(accepted_at,
+               statement_timestamp() - make_interval(days => %(open)s)), TIMESTAMPTZ '2000-01-01 00:00Z') END, 'event',
+           %(kind)s, %(reason)s, stream_id, campaign_id, transport_id, domain_id, version_id, mailbox_provider,
+           count(*)
+      FROM counted GROUP BY 1, 2, 6, 7, 8, 9, 10, 11
+    UNION ALL
+    SELECT bucket, NULL, 'status', kind, '', stream_id, campaign_id, NULL, domain_id, version_id, '', sum(n)
+      FROM (SELECT *, status AS kind, -1 AS n FROM counted
+            UNION ALL SELECT *, %(status)s, 1 FROM counted) moved
+     GROUP BY 1, 4, 6, 7, 9, 10
+)
+SELECT count(*) FROM picked
+"""
