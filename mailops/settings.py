@@ -15,6 +15,7 @@ from mailops.lib.installation_keys import KEY_NAMES, kept_keys
 from mailops.lib.logs import AsJson, Masking, password_in
 from mailops.lib.postgres import socket_folder
 from mailops.lib.time_zones import zone_name
+from mailops.schedule import EVERY
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -323,6 +324,11 @@ CELERY_DB_REUSE_MAX = sys.maxsize
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
 CELERY_BEAT_SCHEDULE_FILENAME = str(MAILOPS_HOME / "beat")
 CELERY_BEAT_SCHEDULER = "mailops.lib.beat:Scheduler"
+CELERY_BEAT_SCHEDULE: dict[str, Any] = {
+    # stale hints are dropped: after an outage of the workers, a minute of ticks is enough
+    task: {"task": task, "schedule": seconds, "options": {"expires": 60}}
+    for task, seconds in EVERY.items()
+}
 
 # --- Pages -----------------------------------------------------------------------------------
 
@@ -485,71 +491,6 @@ STORAGES = {
         else "django.contrib.staticfiles.storage.StaticFilesStorage"
     },
 }
-
-# --- Periodic work: hints on a clock; each is safe to run doubled, and stale ones are dropped --
-
-CELERY_BEAT_SCHEDULE: dict[str, Any] = {
-    "dispatch-tick": {"task": "dispatch.tick", "schedule": 1.0},
-    "dispatch-sweep": {"task": "dispatch.sweep_queue", "schedule": 15.0},
-    "dispatch-hours": {"task": "dispatch.keep_hours", "schedule": 5.0},
-    "reports-rollup": {"task": "reports.rollup", "schedule": 5.0},
-    "reports-roll-up": {"task": "reports.roll_up", "schedule": 20.0},
-    "reports-sample": {"task": "reports.sample", "schedule": 15.0},
-    "reports-seal": {"task": "reports.seal", "schedule": 3600.0},
-    "suppression-imports": {
-        "task": "mailops.suppressions.tasks.continue_suppression_imports",
-        "schedule": 15.0,
-    },
-    "provider-lists": {
-        "task": "mailops.suppressions.tasks.keep_lists_in_step",
-        "schedule": 60.0,
-    },
-    "suppression-import-accounts": {
-        "task": "mailops.suppressions.tasks.forget_old_accounts",
-        "schedule": 3600.0,
-    },
-    "oauth-tokens": {"task": "mailops.transports.tasks.refresh_tokens", "schedule": 60.0},
-    "domain-checks": {"task": "mailops.domains.tasks.recheck_domains", "schedule": 15.0},
-    "domain-grace": {"task": "mailops.transports.tasks.keep_grace", "schedule": 20.0},
-    "signing-keys": {"task": "mailops.domains.tasks.watch_signing_keys", "schedule": 30.0},
-    "feedback": {"task": "mailops.feedback.tasks.process_feedback", "schedule": 5.0},
-    "mailboxes": {"task": "mailops.feedback.tasks.read_mailboxes", "schedule": 60.0},
-    "soft-bounces": {
-        "task": "mailops.feedback.tasks.suppress_repeated_soft_bounces",
-        "schedule": 15.0,
-    },
-    "old-feedback": {
-        "task": "mailops.feedback.tasks.forget_old_feedback",
-        "schedule": 3600.0,
-    },
-    "looks": {"task": "mailops.tracking.tasks.read_hits", "schedule": 5.0},
-    "old-looks": {"task": "mailops.tracking.tasks.forget_old_looks", "schedule": 3600.0},
-    "incident-detection": {"task": "mailops.incidents.tasks.detect", "schedule": 10.0},
-    "weekly-digests": {"task": "mailops.digests.tasks.send_digests", "schedule": 60.0},
-    "incident-notices": {"task": "mailops.incidents.tasks.notify", "schedule": 10.0},
-    "checklist-probes": {"task": "mailops.rollouts.tasks.probe_checklists", "schedule": 30.0},
-    "forgotten-uploads": {
-        "task": "mailops.audiences.tasks.drop_forgotten_uploads",
-        "schedule": 3600.0,
-    },
-    "continue-imports": {"task": "mailops.audiences.tasks.continue_imports", "schedule": 20.0},
-    "start-campaigns": {
-        "task": "mailops.rollouts.tasks.start_due_campaigns",
-        "schedule": 5.0,
-    },
-    "count-replies": {"task": "mailops.outbox.tasks.count_replies", "schedule": 2.0},
-    "unused-files": {"task": "mailops.content.tasks.drop_unused_files", "schedule": 3600.0},
-    "continue-settling": {"task": "mailops.outbox.tasks.continue_settling", "schedule": 20.0},
-    "continue-lessons": {"task": "mailops.signatures.tasks.continue_lessons", "schedule": 20.0},
-    "old-relay-logs": {"task": "mailops.outbox.tasks.forget_old_relay_logs", "schedule": 3600.0},
-    "continue-preflights": {
-        "task": "mailops.campaigns.tasks.continue_preflights",
-        "schedule": 20.0,
-    },
-}
-for _entry in CELERY_BEAT_SCHEDULE.values():
-    # after an outage of the workers, a minute of ticks is enough
-    _entry["options"] = {"expires": 60}
 
 # --- Logs ------------------------------------------------------------------------------------
 

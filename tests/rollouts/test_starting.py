@@ -5,7 +5,6 @@ from datetime import timedelta
 from threading import Barrier
 
 import pytest
-from django.conf import settings
 from django.db import connection
 from django.db.models import F
 from django.utils import timezone
@@ -20,6 +19,7 @@ from mailops.rollouts import starting
 from mailops.rollouts.launching import launch
 from mailops.rollouts.models import Checklist, ChecklistItem, Override
 from mailops.rollouts.starting import start_due
+from mailops.schedule import EVERY
 from mailops.transports.models import PauseCause
 from tests.factories import make_campaign
 from tests.rollouts.test_launching import campaign, proven, rehearsed  # noqa: F401 - fixtures
@@ -263,9 +263,9 @@ class TestSeveralBeats:
         assert AuditEntry.objects.filter(verb="campaign.start").count() == 1
 
     def test_come_often_enough_that_none_is_a_minute_late(self):
-        beat = settings.CELERY_BEAT_SCHEDULE["start-campaigns"]
-        rehearsals = settings.CELERY_BEAT_SCHEDULE["continue-preflights"]
-        assert beat["schedule"] + rehearsals["schedule"] < 60
+        starts = EVERY["mailops.rollouts.tasks.start_due_campaigns"]
+        rehearsals = EVERY["mailops.campaigns.tasks.continue_preflights"]
+        assert starts + rehearsals < 60
 
 
 class TestWhatToPress:
