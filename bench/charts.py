@@ -20,6 +20,7 @@ from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from bench.__main__ import surround
 
@@ -283,6 +284,13 @@ def pages() -> Iterator[tuple[str, str]]:
     yield "messages, bounced", f"{messages}?status=bounced"
     yield "messages of a campaign", f"{messages}?campaign={campaign.pk}"
     yield "messages of a campaign, bounced", f"{messages}?campaign={campaign.pk}&status=bounced"
+    yield "messages of a provider", f"{messages}?mailbox_provider=d7.example"
+    day = timezone.now().date() - timedelta(days=DAYS // 2)
+    yield (
+        "messages of a day",
+        f"{messages}?answered_since={day}&answered_until={day + timedelta(days=1)}",
+    )
+    yield "messages, a recipient's beginning", f"{messages}?q={message.recipient[:5]}"
     yield "messages, a recipient", f"{messages}?q={message.recipient}"
     yield "message", reverse("outbox:detail", args=[message.public_id])
     yield "uncertain messages", reverse("outbox:doubtful")

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
-from mailops.outbox.models import ANSWERED_AT, OPEN_STATUSES, Message
+from mailops.outbox.models import ANSWERED_AT, IS_ANSWERED, OPEN_STATUSES, Message
 from mailops.protocol.address import InvalidAddress, address_key
 
 _HEX = re.compile(r"[0-9a-f]{32}")
@@ -34,7 +34,7 @@ def _answered(
     found: QuerySet[Message], since: datetime | None, until: datetime | None
 ) -> QuerySet[Message]:
     """Keep what was accepted, or ended otherwise, from one moment on and before another."""
-    found = found.annotate(answered_at=ANSWERED_AT).exclude(answered_at=None)
+    found = found.filter(IS_ANSWERED).alias(answered_at=ANSWERED_AT)
     if since:
         found = found.filter(answered_at__gte=since)
     return found.filter(answered_at__lt=until) if until else found
@@ -53,9 +53,15 @@ def search_messages(messages: QuerySet[Message], text: str) -> QuerySet[Message]
             return messages.filter(address_key=address_key(wanted.strip("<>"), allow_utf8=True))
         except InvalidAddress:
             return messages.none()
-    return messages.filter(
-        Q(transport_message_id=wanted) | Q(address_key__startswith=wanted.lower())
-    )
+    return messages.filter(Q(transport_message_id=wanted) | _begins(wanted.lower()))
+
+
+def _begins(text: str) -> Q:
+    """Keep recipients that begin so; as a range, which an index of any collation finds."""
+    found, last = Q(address_key__startswith=text), text[-1]
+    if last < "\ud7ff":  # what follows is a letter, too
+        found &= Q(address_key__gte=text, address_key__lt=text[:-1] + chr(ord(last) + 1))
+    return found
 
 
 def with_status(messages: QuerySet[Message], status: str) -> QuerySet[Message]:

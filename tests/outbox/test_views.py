@@ -1,17 +1,24 @@
 """The message pages, and what the ledger adds to a campaign's."""
 
+from datetime import UTC, datetime
+
 import pytest
+from django.db import connection
 from django.urls import reverse
 
 from mailops.accounts.models import AuditEntry
 from mailops.campaigns.models import Campaign
 from mailops.outbox import listing
+from mailops.outbox.forms import MessageFilterForm
 from mailops.outbox.models import EventKind, Message, QueueEntry, Status
 from mailops.outbox.recording import Outcome, record
+from mailops.outbox.searching import chosen_by
 from mailops.protocol.reply import Reply
 from tests.factories import make_campaign, make_message, make_stream, make_transport, make_version
 
 pytestmark = pytest.mark.django_db
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 def bounce(message, text="5.1.1 No such user", code=550):
@@ -129,6 +136,26 @@ class TestList:
         assert rest == ["bob@y.example"]
         page = client.get(reverse("outbox:list"), {"answered_since": "2026-03-01T10:00Z"})
         assert "answered from 1 Mar 2026 10:00" in page.content.decode()
+
+    @pytest.mark.parametrize(
+        ("given", "index"),
+        [
+            ({"answered_since": NOON}, "message_by_answer"),
+            ({"answered_until": NOON}, "message_by_answer"),
+            ({"q": "bo"}, "message_by_recipient"),
+        ],
+    )
+    def test_is_found_along_an_index(self, given, index):
+        chosen = dict.fromkeys(MessageFilterForm.CHOSEN_BY) | {"q": "", "status": ""} | given
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL enable_seqscan = off")
+        assert index in chosen_by(chosen).order_by().explain()
+
+    def test_finds_addresses_of_any_letters(self, logged_in, viewer):
+        client = logged_in(viewer)
+        for text in ("\ud7ff", "\U0010ffff", "ß", "ada@x.example\U0010ffff", "~"):
+            assert self.found(client, q=text) == []
+        assert self.found(client, q="ada") == ["Ada@x.example"]
 
     def test_is_read_on_page_by_page_by_time(self, logged_in, viewer, monkeypatch):
         monkeypatch.setattr(listing, "PAGE", 2)

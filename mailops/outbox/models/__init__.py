@@ -2,7 +2,7 @@
 
 from mailops.outbox.models.chunked_work import ChunkedWork
 from mailops.outbox.models.event import Event
-from mailops.outbox.models.message import ANSWERED_AT, Message, QueueEntry
+from mailops.outbox.models.message import ANSWERED_AT, IS_ANSWERED, Message, QueueEntry
 from mailops.outbox.models.relay_log import RelayLog, RelayLogFinding, RelayLogMail, RelayLogPiece
 from mailops.outbox.models.resending import Resending
 from mailops.outbox.models.settlement import Settlement
@@ -25,6 +25,7 @@ from mailops.outbox.models.tally import CountKey, Tally
 __all__ = [
     "ANSWERED_AT",
     "CLOSED_STATUSES",
+    "IS_ANSWERED",
     "OPEN_STATUSES",
     "OWNER_OF_FAULT",
     "ChunkedWork",

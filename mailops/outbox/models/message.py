@@ -15,6 +15,7 @@ from mailops.outbox.models.standing import OPEN_STATUSES, Evidence, Status
 
 # when a message was accepted, or ended otherwise: the time by which charts place it
 ANSWERED_AT = Coalesce("accepted_at", "settled_at")
+IS_ANSWERED = models.Q(accepted_at__isnull=False) | models.Q(settled_at__isnull=False)
 
 
 class Message(models.Model):
@@ -131,8 +132,8 @@ class Message(models.Model):
                 ANSWERED_AT.desc(),
                 models.F("id").desc(),
                 name="message_by_answer",
-                condition=models.Q(accepted_at__isnull=False) | models.Q(settled_at__isnull=False),
-            ),  # the list of a time; nothing of it is written before the answer, and then at its end
+                condition=IS_ANSWERED,
+            ),  # the list of a time, which must say the same condition; nothing of it is written before the answer, and then at its end
         ]
 
     @property
