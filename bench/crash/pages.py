@@ -30,13 +30,19 @@ class Pages:
         client.force_login(scene.person(), backend=BACKEND)
         name = settings.SESSION_COOKIE_NAME
         self._cookie = f"{name}={client.cookies[name].value}"
-        scene.stage.start(
+        self._stage = scene.stage
+        self.serve()
+
+    def serve(self) -> None:
+        """Start the web process, again where it was killed."""
+        self._stage.start(
             "web",
             *(sys.executable, "-m", "gunicorn", "mailops.wsgi", f"--bind=127.0.0.1:{WEB_PORT}"),
             *(f"--worker-class={WEB_WORKER}", f"--threads={WEB_THREADS}", "--graceful-timeout=2"),
             *("--config=python:mailops.installation.gunicorn", "--log-level=warning"),
         )
         wait_for(lambda: answers("127.0.0.1", WEB_PORT), "the web process to listen")
+        wait_for(lambda: self.ask("/healthz/").status == 200, "the web process to be up")
 
     def ask(self, path: str) -> Answer:
         began_at = time.monotonic()
