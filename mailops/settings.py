@@ -12,7 +12,7 @@ from mailops.lib import broker
 from mailops.lib import env as parse
 from mailops.lib.env import Environment
 from mailops.lib.installation_keys import KEY_NAMES, kept_keys
-from mailops.lib.logs import AsJson, Masking, password_in
+from mailops.lib.logs import logging_of, password_in
 from mailops.lib.postgres import socket_folder
 from mailops.lib.time_zones import zone_name
 from mailops.schedule import EVERY
@@ -497,7 +497,6 @@ STORAGES = {
 MAILOPS_LOG = env.read(
     "MAILOPS_LOG", parse.word_of("readable", "json"), "readable", fix="set it to readable or json"
 )
-_log_time = "" if MAILOPS_IS_SUPERVISED else "%(asctime)s "
 _database_password = DATABASES["default"].get("PASSWORD", "")
 _secrets = [
     SECRET_KEY,
@@ -508,31 +507,11 @@ _secrets = [
     password_in(CELERY_BROKER_URL),
 ]
 DEFAULT_EXCEPTION_REPORTER_FILTER = "mailops.lib.error_reports.NothingSecret"
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {
-        "readable": {
-            "()": Masking,
-            "secrets": _secrets,
-            "fmt": f"{_log_time}%(levelname)-7s %(name)s: %(message)s",
-            "datefmt": "%H:%M:%S",
-        },
-        "json": {"()": AsJson, "secrets": _secrets},
-    },
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": MAILOPS_LOG}},
-    "root": {"handlers": ["console"], "level": "INFO"},
-    "loggers": {
-        "django": {"handlers": [], "level": "INFO", "propagate": True},
-        "django.server": {"handlers": [], "propagate": True},
-        "celery.worker.strategy": {"level": "WARNING"},  # a line a task is two a second
-        "celery.worker.request": {"level": "WARNING"},  # hints that expired while a run was on
-        "celery.app.trace": {"level": "WARNING"},
-        "celery.beat": {"level": "WARNING"},
-        "celery.worker.consumer.connection": {"level": "WARNING"},
-        "mail.log": {"level": "WARNING"},  # aiosmtpd tells every command
-        "pgmq": {"level": "WARNING"},
-    },
-}
+LOGGING = logging_of(
+    form=MAILOPS_LOG,
+    secrets=_secrets,
+    # under `make up` all processes write into one log, which dates the lines of all alike
+    is_dated=not MAILOPS_IS_SUPERVISED,
+)
 
 env.finish()

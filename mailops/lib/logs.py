@@ -49,3 +49,34 @@ class AsJson(Masking):
 def password_in(url: str) -> str:
     """Return the password of a URL, as it is written there, or nothing."""
     return urlsplit(url).password or ""
+
+
+def logging_of(*, form: str, secrets: list[str], is_dated: bool) -> dict[str, Any]:
+    """Return Django's LOGGING: everything to the console, "readable" or as "json", without these secrets."""
+    time = "%(asctime)s " if is_dated else ""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "readable": {
+                "()": Masking,
+                "secrets": secrets,
+                "fmt": f"{time}%(levelname)-7s %(name)s: %(message)s",
+                "datefmt": "%H:%M:%S",
+            },
+            "json": {"()": AsJson, "secrets": secrets},
+        },
+        "handlers": {"console": {"class": "logging.StreamHandler", "formatter": form}},
+        "root": {"handlers": ["console"], "level": "INFO"},
+        "loggers": {
+            "django": {"handlers": [], "level": "INFO", "propagate": True},
+            "django.server": {"handlers": [], "propagate": True},
+            "celery.worker.strategy": {"level": "WARNING"},  # a line a task is two a second
+            "celery.worker.request": {"level": "WARNING"},  # hints that expired while a run was on
+            "celery.app.trace": {"level": "WARNING"},
+            "celery.beat": {"level": "WARNING"},
+            "celery.worker.consumer.connection": {"level": "WARNING"},
+            "mail.log": {"level": "WARNING"},  # aiosmtpd tells every command
+            "pgmq": {"level": "WARNING"},
+        },
+    }
