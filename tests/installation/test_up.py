@@ -156,26 +156,26 @@ class TestUp:
         assert (tmp_path / "admin-password").read_text() == password
         second.end(signal.SIGTERM)
 
-    def test_every_process_comes_back_after_kill_9(self, lasting):
+    def test_every_process_comes_back_after_kill_9(self, up, tmp_path):
+        mailops = up(MAILOPS_DEMO="0")
+        mailops.wait_for("^mailops is ready")
         for name in (
             "web",
             "beat",
             *WORKERS,
             *(command.partition("_")[0] for command in LISTENERS),
         ):
-            for number in running(lasting.home, name)[:1]:
+            for number in running(tmp_path, name)[:1]:
                 os.kill(number, signal.SIGKILL)
-                lasting.wait_for(rf"{name} .*died \(SIGKILL\); starts again in 1 s")
-        self._until_well(lasting)
-
-    def test_the_database_comes_back_after_kill_9(self, up, tmp_path):
-        mailops = up(MAILOPS_DEMO="0")
-        mailops.wait_for("^mailops is ready")
-        postmaster = (tmp_path / "postgres" / "data" / "postmaster.pid").read_text().split()[0]
-        os.kill(int(postmaster), signal.SIGKILL)
-        mailops.wait_for(r"postgres .*died \(SIGKILL\)")
-        mailops.wait_for("ready to accept connections")
+                mailops.wait_for(rf"{name} .*died \(SIGKILL\); starts again in 1 s")
         self._until_well(mailops)
+
+    def test_the_database_comes_back_after_kill_9(self, lasting):
+        postmaster = (lasting.home / "postgres" / "data" / "postmaster.pid").read_text().split()[0]
+        os.kill(int(postmaster), signal.SIGKILL)
+        lasting.wait_for(r"postgres .*died \(SIGKILL\)")
+        lasting.wait_for("ready to accept connections")
+        self._until_well(lasting)
 
     @staticmethod
     def _until_well(mailops):
