@@ -25,3 +25,10 @@ class TestWords:
     def test_our_own_reasons_have_a_sentence_and_nonsense_has_none(self):
         assert reason_sentence("no_final_reply")
         assert reason_sentence("nonsense") == ""
+
+
+def test_acronyms_stay_acronyms():
+    assert reason_word("tls_failed") == "TLS failed"
+    assert reason_word("no_reverse_dns") == "No reverse DNS"
+    assert reason_word("mailbox_full") == "Mailbox full"
+    assert reason_word("") == "No reason given"

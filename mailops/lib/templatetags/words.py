@@ -70,10 +70,18 @@ def source_word(source: str) -> str:
     return SOURCES.get(source, source)
 
 
+ACRONYMS = {
+    name.lower(): name for name in ("SPF", "DKIM", "DMARC", "TLS", "DNS", "MX", "IP", "SMTPUTF8")
+}
+
+
 @register.filter
 def reason_word(reason: str) -> str:
     """Return a reason as a short name: "Unknown mailbox"."""
-    return reason.replace("_", " ").capitalize() if reason else "No reason given"
+    if not reason:
+        return "No reason given"
+    first, *others = (ACRONYMS.get(word, word) for word in reason.split("_"))
+    return " ".join([first[0].upper() + first[1:], *others])
 
 
 @register.filter
