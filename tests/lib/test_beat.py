@@ -28,14 +28,14 @@ class TestScheduler:
         time_machine.move_to(began_at + HOURS, tick=False)
         for _ in scheduler.schedule:
             scheduler.tick()
-        assert "dispatch-tick" in scheduler.sent
+        assert "dispatch.tick" in scheduler.sent
         scheduler.sent.clear()
         time_machine.move_to(began_at, tick=False)
         scheduler.tick()
         time_machine.move_to(began_at + timedelta(seconds=2), tick=False)
         for _ in range(3):
             scheduler.tick()
-        assert "dispatch-tick" in scheduler.sent
+        assert "dispatch.tick" in scheduler.sent
 
     def test_waits_as_long_as_always_where_nothing_was_put(self, scheduler, time_machine):
         time_machine.move_to(app.now(), tick=False)
