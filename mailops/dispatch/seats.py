@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from django.db import connection, transaction
 
-from mailops.dispatch.models import Seat
+from mailops.dispatch.models import Seat, Worker
 from mailops.outbox.ledger import fetch_dicts
+from mailops.outbox.models import QueueEntry
 
 ASK_SECONDS = 0.2  # from a refused wish to the next
 VOID_SECONDS = 10  # after a kill, long before the worker is declared dead
@@ -99,7 +100,11 @@ class SeatKeeper:
         known = claimants.pop(self._worker_id, None)
         waiting = known.waiting if known and not known.held else 0.0
         me = Claimant(self._worker_id, self._is_urgent, held, wanted, waiting)
-        given = seats_for(me, claimants.values(), most)
+        others = [*claimants.values()]
+        if not held:
+            # Whoever comes first leaves the others of its lane theirs; what they don't ask for it has a moment later.
+            others += self._silent(claimants, most)
+        given = seats_for(me, others, most)
         with connection.cursor() as cursor:
             cursor.execute(
                 """
@@ -117,6 +122,13 @@ class SeatKeeper:
                 },
             )
         return given
+
+    def _silent(self, claimants: Iterable[int], most: int) -> list[Claimant]:
+        """Return the living workers of this lane that have not asked yet."""
+        lane = QueueEntry.Lane.TRANSACTIONAL if self._is_urgent else QueueEntry.Lane.BULK
+        peers = Worker.objects.alive().filter(lane=lane)
+        silent = peers.exclude(pk__in=[self._worker_id, *claimants]).values_list("pk", flat=True)
+        return [Claimant(pk, self._is_urgent, 0, most, 0.0) for pk in silent]
 
 
 def _claimants(key: str) -> list[Claimant]:

@@ -68,6 +68,13 @@ class TestSharing:
         assert seats_for(me, others, most) == seats
 
 
+def settled(keeper, *, wanted, most=4):
+    """Return the seats that a worker has once all others had their time to ask."""
+    held = keeper.seats("t1", held=0, wanted=wanted, most=most)
+    keeper._answers.clear()
+    return keeper.seats("t1", held=held, wanted=wanted, most=most)
+
+
 class TestKeeping:
     @pytest.fixture
     def keep(self):
@@ -79,8 +86,20 @@ class TestKeeping:
 
     def test_two_never_have_more_than_there_are(self, keep):
         first, second = keep(), keep()
-        assert first.seats("t1", held=0, wanted=3, most=4) == 3
-        assert second.seats("t1", held=0, wanted=3, most=4) == 1
+        assert settled(first, wanted=3) == 3
+        assert settled(second, wanted=3) == 1
+
+    def test_who_comes_first_leaves_the_others_of_its_lane_their_part(self, keep):
+        first, second = keep(), keep()
+        keep("transactional")
+        assert first.seats("t1", held=0, wanted=4, most=4) == 2
+        assert second.seats("t1", held=0, wanted=4, most=4) == 2
+
+    def test_what_the_others_do_not_ask_for_it_has_a_moment_later(self, keep):
+        first, _ = keep(), keep()
+        assert first.seats("t1", held=0, wanted=4, most=4) == 2
+        first._answers.clear()  # a moment later
+        assert first.seats("t1", held=2, wanted=4, most=4) == 4
 
     def test_asks_the_database_once_a_second(self, keep, django_assert_num_queries):
         keeper = keep()
@@ -98,13 +117,13 @@ class TestKeeping:
             Seat.objects.update(renewed_at=timezone.now() - timezone.timedelta(seconds=11))
         else:
             first.forget()
-        assert second.seats("t1", held=0, wanted=4, most=4) == 4
+        assert settled(second, wanted=4) == 4
 
     def test_who_was_frozen_and_talks_on_shares_what_was_given_away(self, keep):
         frozen, other = keep(), keep()
-        frozen.seats("t1", held=0, wanted=4, most=4)
+        assert settled(frozen, wanted=4) == 4
         Seat.objects.update(renewed_at=timezone.now() - timezone.timedelta(seconds=11))
-        assert other.seats("t1", held=0, wanted=4, most=4) == 4
+        assert settled(other, wanted=4) == 4
         held = {frozen: 4, other: 4}
         for keeper in (frozen, other) * 2:
             keeper._answers.clear()  # a second later
