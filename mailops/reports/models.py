@@ -45,10 +45,10 @@ class Count(CountKey):
                 name="count_balance",
             ),  # a campaign's balance
             models.Index(
-                fields=["mailbox_provider", "cohort_at"],
+                fields=["mailbox_provider", "stream_id", "cohort_at"],
                 condition=models.Q(measure=CountKey.Measure.EVENT),
                 name="count_by_provider",
-            ),  # a provider without a name, by its domain
+            ),  # a provider without a name, by its domain; a provider by more than one other thing
             models.Index(
                 fields=["cohort_at"],
                 condition=models.Q(measure=CountKey.Measure.EVENT, mailbox_provider__contains="."),
