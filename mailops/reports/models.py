@@ -60,10 +60,10 @@ class Count(CountKey):
                 name="count_by_campaign",
             ),  # a campaign by anything else
             models.Index(
-                fields=["measure", "stream_id", "cohort_at"],
+                fields=["measure", "stream_id", "mailbox_provider", "cohort_at"],
                 condition=models.Q(measure__in=LATENCIES),
                 name="count_latencies",
-            ),
+            ),  # times by more than two things
         ]
 
 
