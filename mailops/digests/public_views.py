@@ -1,16 +1,15 @@
 """The link in a digest that switches it off; its signature proves that the mail was read, so no log-in is asked for."""
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
 from mailops.accounts.permissions import for_anyone
 from mailops.digests.subscribing import digest_by_token, is_on, switch
+from mailops.lib.public_pages import render_public
 from mailops.protocol.unsubscribe import is_one_click
-
-_NO_INDEX = {"X-Robots-Tag": "noindex, nofollow", "Referrer-Policy": "no-referrer"}
 
 
 @for_anyone  # the signed token in the address proves who asks; so a mailbox provider may post for its user
@@ -21,19 +20,10 @@ def leave(request: HttpRequest, token: str) -> HttpResponseBase:
     """Switch the digest off by POST, in one click (RFC 8058) or on the page; to look changes nothing."""
     digest = digest_by_token(token)
     if digest is None:
-        return _public(request, "feedback/unsubscribe_unknown.html", {}, status=404)
+        return render_public(request, "feedback/unsubscribe_unknown.html", {}, status=404)
     if request.method != "POST":
-        return _public(request, "digests/leave.html", {"is_on": is_on(digest.user)})
+        return render_public(request, "digests/leave.html", {"is_on": is_on(digest.user)})
     switch(user=digest.user, on=False, by_mail=True)
     if is_one_click(request.POST.dict()):
         return HttpResponse("Unsubscribed.\n", content_type="text/plain")
     return redirect("digests:leave", token)
-
-
-def _public(
-    request: HttpRequest, template: str, context: dict[str, object], *, status: int = 200
-) -> HttpResponse:
-    response = render(request, template, context, status=status)
-    for name, value in _NO_INDEX.items():
-        response[name] = value
-    return response

@@ -1,7 +1,7 @@
 """What the public may call: the unsubscribe page and providers' webhooks; both prove themselves by their address."""
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
@@ -19,9 +19,8 @@ from mailops.feedback.intake import (
 )
 from mailops.feedback.leaving import has_left, leave
 from mailops.feedback.taking import door_of
+from mailops.lib.public_pages import render_public
 from mailops.protocol import unsubscribe
-
-_NO_INDEX = {"X-Robots-Tag": "noindex, nofollow", "Referrer-Policy": "no-referrer"}
 
 
 @for_anyone  # the signed token in the address proves who asks; so a mailbox provider may post for its user
@@ -31,7 +30,7 @@ _NO_INDEX = {"X-Robots-Tag": "noindex, nofollow", "Referrer-Policy": "no-referre
 def unsubscribe_page(request: HttpRequest, token: str) -> HttpResponse:
     match = matching.by_unsubscribe_token(unsubscribe.parse_token(token))
     if match is None:
-        return _public(request, "feedback/unsubscribe_unknown.html", {}, status=404)
+        return render_public(request, "feedback/unsubscribe_unknown.html", {}, status=404)
     message, is_one_click = match.message, unsubscribe.is_one_click(request.POST.dict())
     if request.method != "POST":
         left_stream, left_all = has_left(message)
@@ -41,7 +40,7 @@ def unsubscribe_page(request: HttpRequest, token: str) -> HttpResponse:
             "left_stream": left_stream,
             "left_all": left_all,
         }
-        return _public(request, "feedback/unsubscribe.html", context)
+        return render_public(request, "feedback/unsubscribe.html", context)
     form = LeaveForm(request.POST)
     from_all = form.is_valid() and form.cleaned_data["scope"] == "all"
     leave(message, way="one-click" if is_one_click else "page", from_all=from_all)
@@ -70,12 +69,3 @@ def _masked(address: str) -> str:
     """Return the address as its owner knows it and a stranger with a forwarded mail doesn't learn it."""
     local_part, _, domain = address.rpartition("@")
     return f"{local_part[:1]}…@{domain}"
-
-
-def _public(
-    request: HttpRequest, template: str, context: dict[str, object], *, status: int = 200
-) -> HttpResponse:
-    response = render(request, template, context, status=status)
-    for name, value in _NO_INDEX.items():
-        response[name] = value
-    return response
