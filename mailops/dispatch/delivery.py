@@ -255,6 +255,8 @@ class Delivery:
         if lane.is_closing or not lane.jobs:
             return
         live, ready = lane.live_sessions, lane.ready
+        if lane.fault is not None:  # noted before its session left: that one gets no successor
+            return
         if not ready or (live and ready < live * MESSAGES_FOR_ANOTHER_SESSION):
             return
         if live < lane.seats:
