@@ -20,7 +20,7 @@ from django.core.management import call_command
 from django.db import connections
 from psycopg import sql
 
-from mailops.installation.processes import WORKERS
+from mailops.installation.processes import worker_command
 from mailops.lib.postgres import LEASH, NAME, Server
 
 ROOT = Path(settings.BASE_DIR)
@@ -87,14 +87,12 @@ class Stage:
         environment: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         """Start a Celery worker as `make up` does, or one that writes its profile as it ends."""
-        self.start(
-            name,
-            *(sys.executable, "-m", "bench.profiled" if profile else "celery"),
-            *("--quiet", "-A", "mailops", "worker"),
-            *(f"--queues={queue}", f"--hostname={name}@bench", *WORKERS[queue]),
-            *("--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel=INFO"),
-            environment={**environment, **({"BENCH_PROFILE": str(profile)} if profile else {})},
-        )
+        command = worker_command(queue, name=f"{name}@bench")
+        if profile:
+            # in threads of the system's: the profiler does not see where gevent's take turns
+            command = [sys.executable, "-m", "bench.profiled", *command[command.index("--quiet") :]]
+            environment = {**environment, "BENCH_PROFILE": str(profile)}
+        self.start(name, *command, environment=environment)
 
     def start_beat(
         self, name: str = "beat", *, environment: Mapping[str, str] = MappingProxyType({})

@@ -14,6 +14,7 @@ from urllib.parse import quote
 from django.conf import settings
 from django.db import connection
 
+from mailops.installation.processes import worker_command
 from mailops.rollouts.probes.captures import RECIPIENT as PROBED
 
 ROOT = Path(settings.BASE_DIR)
@@ -97,22 +98,8 @@ class Engine:
         )
 
     def start_worker(self, name: str, queue: str) -> None:
-        pool = ["--pool=threads", "-c", "4"] if queue == "housekeeping" else ["--pool=solo"]
-        quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat", "-l", "WARNING"]
-        self.start(
-            name,
-            "-m",
-            "celery",
-            "-A",
-            "mailops",
-            "worker",
-            "-Q",
-            queue,
-            "-n",
-            f"{name}@test",
-            *pool,
-            *quiet,
-        )
+        _, *command = worker_command(queue, name=f"{name}@test", level="WARNING")
+        self.start(name, *command)
 
     def start_beat(self) -> None:
         self.start(
