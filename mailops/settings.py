@@ -379,6 +379,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "mailops.lib.sound_requests.SoundRequestMiddleware",  # below those its error pages need
     "mailops.lib.gone_rows.GoneRowMiddleware",
+    "mailops.lib.wrong_methods.WrongMethodMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
