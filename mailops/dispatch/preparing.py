@@ -84,7 +84,7 @@ def prepare(
                 html=rendered.html,
                 message_id=tokens.message_id(job.public_id, job.domain),
                 date=datetime.now(UTC),
-                headers=_headers(job, url, by_mail=not page),
+                headers=_headers(job, url, is_ours=bool(page)),
                 # a relay that has to encode anew breaks the signature (RFC 6376 section 5.3)
                 takes_8bit=takes_8bit and not is_signed,
                 files=_files(version, rendered.html),
@@ -141,15 +141,20 @@ def _files(version: TemplateVersion, html: str) -> tuple[Enclosure, ...]:
     )
 
 
-def _headers(job: Job, url: str, *, by_mail: bool) -> dict[str, str]:
-    """Return the fields of bulk mail; a mail to unsubscribe leaves the stream, so it is offered only where the link does."""
+def _headers(job: Job, url: str, *, is_ours: bool) -> dict[str, str]:
+    """Return the fields of bulk mail, or of a mail of mailops to its own people (RFC 3834 section 5).
+
+    A mail to unsubscribe leaves the stream, so it is offered only where the link does.
+    """
     # Google reads Feedback-ID from the right: the last part is the sender, the others are what to group complaints by.
     headers = {
         "Feedback-ID": f"c{job.campaign_id or 0}:v{job.version_id}:s{job.stream_id}:{job.domain}"
     }
+    if is_ours:
+        headers["Auto-Submitted"] = "auto-generated"
     if url:
         mail_address = (
-            tokens.unsubscribe_mail_address(job.public_id, job.token_key_id) if by_mail else ""
+            "" if is_ours else tokens.unsubscribe_mail_address(job.public_id, job.token_key_id)
         )
         headers |= unsubscribe.header_values(url, mail_address)
     return headers

@@ -285,6 +285,7 @@ class TestMail:
         message = send_one_now(viewer).message
         mail = prepare(job_of(message), message.version, "bounces.example.com").content.decode()
         assert "List-Unsubscribe-Post: List-Unsubscribe=One-Click" in mail
+        assert "Auto-Submitted: auto-generated" in mail
         field = mail.split("List-Unsubscribe: ")[1].partition("\r\nList")[0]
         assert f"/digest/leave/{message.public_id.hex}." in field
         assert "mailto:" not in field
