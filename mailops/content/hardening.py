@@ -84,4 +84,4 @@ def _text(value: Any) -> str:
     return str(to_liquid_string(value, autoescape=False))
 
 
-FILTERS = {"in_url": in_url, "safe_url": safe_url, "in_style": in_style}
+GUARDS = {"in_url": in_url, "safe_url": safe_url, "in_style": in_style}

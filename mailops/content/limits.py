@@ -21,7 +21,7 @@ from liquid.exceptions import (
     ResourceLimitError,
 )
 
-from mailops.content.hardening import FILTERS
+from mailops.content.hardening import GUARDS
 from mailops.content.output import Buffer, Scope, TextTag, ValueTag
 
 MAX_SOURCE = 256 * 1024  # characters of one part's source
@@ -78,6 +78,13 @@ class Context(RenderContext):
         if self.locals_size > MAX_LOCALS:
             raise LocalNamespaceLimitError("local namespace limit reached", token=None)
         self.locals[key] = val
+
+    def charged(self, guard: Callable[[str], str], value: str) -> str:
+        """Return a value guarded, between the same checks as other filters (`_apply`)."""
+        self.spend(_bounded(value) // 4 + 20)
+        result = guard(value)
+        self.spend(_bounded(result) // 4)
+        return result
 
     def filter(self, name: str, token: Any) -> Callable[..., object]:
         return partial(_apply, self, name, super().filter(name, token))
@@ -203,7 +210,7 @@ class BoundedEnvironment(Environment):
         self.add_tag(ValueTag)
         self.add_tag(BoundedFor)
         self.add_tag(BoundedTablerow)
-        self.filters |= FILTERS
+        self.filters |= GUARDS
         for name in ("include", "render"):  # there are no files to include
             del self.tags[name]
 

@@ -1,5 +1,6 @@
 """Quick forms of what a render does most: write text, look a name up, write a value; each writes what the library's does."""
 
+from collections.abc import Callable
 from typing import Any
 
 from liquid import RenderContext, escape
@@ -9,6 +10,8 @@ from liquid.builtin.output import Output, OutputNode
 from liquid.exceptions import OutputStreamLimitError
 from liquid.stringify import to_liquid_string
 from liquid.utils import ReadOnlyChainMap
+
+from mailops.content.hardening import GUARDS
 
 _NOTHING = object()
 
@@ -56,29 +59,45 @@ class TextNode(ContentNode):
 
 
 class ValueNode(OutputNode):
-    """`{{ … }}`; a name without filters is looked up at once."""
+    """`{{ … }}`; a name without filters, or with nothing but a guard, is looked up at once."""
 
-    __slots__ = ("name", "names")
+    __slots__ = ("guard", "name", "names")
 
     def __init__(self, token: Any, expression: Any) -> None:
         super().__init__(token, expression)
         self.names: list[object] | None = None
-        if type(expression) is FilteredExpression and not expression.filters:
+        self.guard: Callable[[str], str] | None = None
+        if type(expression) is FilteredExpression and _is_quick(expression.filters):
             self.name = expression.left
             if type(self.name) is Path and all(type(name) is str for name in self.name.path):
                 self.names = list(self.name.path)
+                self.guard = GUARDS[expression.filters[0].name] if expression.filters else None
 
     def render(self, context: RenderContext, buffer: Any) -> int:
         if self.names is None:
             value = self.expression.evaluate(context)
         else:
             value = context.get(self.names, token=self.name.token)
+            if self.guard is not None:
+                value = self._guarded(value, context)
         if type(value) is not str:
             value = to_liquid_string(value, context.autoescape)
         elif context.autoescape:
             value = escape(value)
         written: int = buffer.write(value)
         return written
+
+    def _guarded(self, value: object, context: Any) -> object:
+        return (
+            context.charged(self.guard, value)
+            if type(value) is str
+            else self.expression.evaluate(context)
+        )
+
+
+def _is_quick(filters: Any) -> bool:
+    """Tell whether there are no filters, or one that guards a value and takes nothing else."""
+    return not filters or (len(filters) == 1 and filters[0].name in GUARDS and not filters[0].args)
 
 
 class TextTag(Literal):

@@ -7,6 +7,7 @@ from liquid import Environment
 from liquid.exceptions import LiquidError, OutputStreamLimitError
 
 from mailops.content import limits
+from mailops.content.hardening import GUARDS
 from mailops.content.output import Buffer
 
 PIECES = [
@@ -19,6 +20,7 @@ PIECES = [
     *["{% for p in a %}{{ p }}{{ p[0] }}{{ p.first }}{{ p.last }}{% endfor %}", "{% if z %}{{ z }}{% endif %}"],
     *["{% if t %}{% assign b = 'set' %}{% endif %}", "{% if a.b %}{{ a.b }}{% endif %}", "{% cycle 'x', b %}"],
     *["{% tablerow r in l %}{{ r.b }}{{ tablerowloop.col }}{% endtablerow %}", "{{- b -}}", "{% raw %}{{ b }}{% endraw %}"],
+    *["{{ b | in_url }}", "{{ a.b | safe_url }}", "{{ l[1].b | in_style }}", "{{ b | upcase | in_url }}", "{{ z | in_url }}"],
     *["{{ partial }}", "{% liquid echo b\necho a.b %}", "{% comment %}{{ b }}{% endcomment %}"],
 ]  # fmt: skip
 SCALARS = st.sampled_from(["", "b", "<A & 'B'>", "é", "c", 0, 1.5, True, False, None, "x\r\ny"])
@@ -48,7 +50,24 @@ class TestNodes:
     def test_write_what_the_librarys_own_write(self, autoescape, source, data):
         ours = limits.HTML if autoescape else limits.PLAIN
         library = Environment(autoescape=autoescape)
+        library.filters |= GUARDS
         assert rendered(ours, source, data) == rendered(library, source, data)
+
+    @pytest.mark.parametrize("name", GUARDS)
+    @pytest.mark.parametrize(
+        "value", ["", "a b", "é" * 1000, "x" * 30_000, "é" * 30_000, "x" * 100_001]
+    )
+    def test_a_guard_is_bound_and_charged_as_any_filter(self, name, value):
+        def work(source):
+            template = limits.HTML.from_string(source)
+            context = limits.Context(template, globals={"a": value})
+            try:
+                template.render_with_context(context, context.get_buffer())
+            except LiquidError as error:
+                return type(error), str(error.message)
+            return context.work
+
+        assert work("{{ a | " + name + " }}") == work("{% echo a | " + name + " %}")
 
 
 class TestBuffer:
