@@ -1,16 +1,20 @@
 """The times that a report's address says, so that other pages lead to it."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
 from django.utils import timezone
 
 
 def moments(start: datetime, end: datetime) -> dict[str, str]:
-    """Return `since` and `until` as an address says them: with the offset, since some times are told twice a year."""
+    """Return `since` and `until` as an address says them, the minutes that both lie in included.
+
+    With the offset, since some times are told twice a year.
+    """
+    last = end + timedelta(minutes=1, microseconds=-1)
     return {
         name: timezone.localtime(at).isoformat(timespec="minutes")
-        for name, at in (("since", start), ("until", end))
+        for name, at in (("since", start), ("until", last))
     }
 
 

@@ -1,14 +1,17 @@
+from datetime import timedelta
 from decimal import Decimal
 from html import unescape
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
 from mailops.accounts.models import AuditEntry
 from mailops.incidents import handling
 from mailops.incidents.detection import detect
 from mailops.incidents.evidence import LOOK_BACK
 from mailops.incidents.models import Incident, Notice, NotificationChannel, Threshold
+from mailops.reports.periods import QUARTER_HOUR, quarter_of
 from tests.factories import make_identity, make_stream
 from tests.incidents.conftest import count
 
@@ -124,16 +127,28 @@ class TestList:
 
 
 class TestDetail:
-    def test_leads_to_the_charts_of_its_time(self, incident, viewer, logged_in):
-        client = logged_in(viewer)
+    def period_of_charts(self, incident, client):
         page = client.get(url("detail", incident.pk)).content.decode()
         report = reverse("reports:stream", args=[incident.subject_id])
         address = unescape(page.split(f'href="{report}?')[1].split('"')[0])
         charts = client.get(f"{report}?{address}")
         assert charts.status_code == 200
-        period = charts.context["period"]
+        return charts.context["period"]
+
+    def test_leads_to_the_charts_of_its_time(self, incident, viewer, logged_in):
+        period = self.period_of_charts(incident, logged_in(viewer))
         assert period.start <= incident.opened_at - LOOK_BACK
         assert period.end >= incident.opened_at
+
+    def test_leads_to_the_charts_of_a_quarter_hour_that_has_just_begun(
+        self, incident, viewer, logged_in
+    ):
+        began = quarter_of(timezone.now())
+        Incident.objects.update(
+            opened_at=began + timedelta(seconds=3), closed_at=began + timedelta(seconds=9)
+        )
+        period = self.period_of_charts(incident, logged_in(viewer))
+        assert period.end == began + QUARTER_HOUR
 
     def test_shows_what_broke_and_the_evidence(self, incident, oncall, logged_in):
         page = logged_in(oncall).get(url("detail", incident.pk)).content.decode()
