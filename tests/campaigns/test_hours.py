@@ -1,6 +1,7 @@
 """The hours of campaigns and streams: set on their pages, told before the launch, moved when they are changed."""
 
 from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.db import IntegrityError, transaction
@@ -26,6 +27,7 @@ OFFICE = {"window_from": time(9), "window_to": time(18), "window_days": [1, 2, 3
 FRIDAY = datetime(
     2026, 11, 20, 16, tzinfo=UTC
 )  # five in the afternoon in Berlin, one at night in Tokyo
+BERLIN = ZoneInfo("Europe/Berlin")
 FORM = {
     "whose": "own",
     "window_from": "09:00",
@@ -239,12 +241,14 @@ class TestChangedWhileItRuns:
     def test_lets_what_is_due_wait_for_new_hours(self, running, url, operator, logged_in):
         logged_in(operator).post(url, self.OPEN)
         keep_hours_for_a_while()
-        tomorrow = str(timezone.now().isoweekday() % 7 + 1)
+        today = timezone.localdate(timezone=BERLIN)
+        tomorrow = str(today.isoweekday() % 7 + 1)
         logged_in(operator).post(url, {**self.OPEN, "window_days": [tomorrow]})
         keep_hours_for_a_while()
         entry = QueueEntry.objects.get()
-        assert entry.due_at > timezone.now()
-        assert entry.closes_at == entry.due_at + timedelta(days=1)
+        opens, closes = (at.astimezone(BERLIN) for at in (entry.due_at, entry.closes_at))
+        midnights = [today + timedelta(days=days) for days in (1, 2)]
+        assert [opens, closes] == [datetime.combine(day, time(), BERLIN) for day in midnights]
 
     def test_moves_a_large_one_in_chunks(self, operator, monkeypatch):
         from mailops.outbox import keeping_hours

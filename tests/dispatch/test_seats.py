@@ -165,13 +165,22 @@ class TestTalks:
         assert talks.choose("b", jobs) is not None
 
 
-class ManyAtOnce(SmtpServer):
-    """Talks to each client in a thread of its own, and counts how many there are at once."""
+class _Counted(_Conversation):
+    """Has gone once it is told to, not only when its thread is at its end: a client may come back before that."""
 
-    most = now = 0
+    def _hear(self, line):
+        if line.upper() == "QUIT":
+            self.server.present.discard(self)
+        super()._hear(line)
+
+
+class ManyAtOnce(SmtpServer):
+    """Talks to each client in a thread of its own, and knows how many there were at once."""
+
+    most = 0
 
     def _run(self):
-        counting, threads = threading.Lock(), []
+        self.present, counting, threads = set(), threading.Lock(), []
         while True:
             try:
                 client, _ = self._listener.accept()
@@ -185,13 +194,13 @@ class ManyAtOnce(SmtpServer):
             thread.join(5)
 
     def _serve(self, client, counting):
+        conversation = _Counted(self, client)
         with counting:
-            self.now += 1
-            self.most = max(self.most, self.now)
+            self.present.add(conversation)
+            self.most = max(self.most, len(self.present))
         with contextlib.suppress(OSError):
-            _Conversation(self, client).run()
-        with counting:
-            self.now -= 1
+            conversation.run()
+        self.present.discard(conversation)
 
 
 @pytest.fixture
