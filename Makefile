@@ -33,9 +33,11 @@ test test-all: export PYTHONDONTWRITEBYTECODE :=
 test: .venv/.dev $(BUNDLES) tests/node/node_modules/.made
 	$(BIN)/pytest -q $(SPREAD) -m "not whole and not broad"
 
-# The tests that start a whole mailops come one after another: two at once would measure each other.
+# The tests that start a whole mailops come one after another: two at once would measure each other. What sending workers
+# run is tested a second time with gevent's threads, in which they run it.
 test-all: .venv/.dev $(BUNDLES) tests/node/node_modules/.made
 	$(BIN)/pytest -q $(SPREAD) -m "not whole" --nothing-skips
+	$(BIN)/python -m gevent.monkey --module pytest -q -m "not whole and not broad" --nothing-skips tests/dispatch tests/transports
 	$(BIN)/pytest -q -m whole --nothing-skips
 
 # How fast it sends, next to its peers (docs/performance.md); the quick one takes a minute.
