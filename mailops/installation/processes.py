@@ -26,7 +26,7 @@ WEB_THREADS = 8
 WEB_WORKER = "mailops.installation.patient_worker.PatientWorker"
 
 # A sending worker does its own concurrency: one task, whose sessions talk in threads. gevent's in the place of the
-# system's save a fifth of what a message costs there; they must come before any other import, so the process is no fork.
+# system's save an eighth of what a message costs there; they must come before any other import: the process is no fork.
 _SENDING = (("gevent.monkey", "--module", "celery"), ("--pool=solo",))
 
 # queue → the module its worker runs, and the pool it runs tasks in
