@@ -10,17 +10,13 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
 from mailops.accounts.permissions import for_anyone
+from mailops.lib.public_pages import kept_private
 from mailops.outbox.tokens import token_key
 from mailops.protocol import looks
 from mailops.tracking.models import Hit
 from mailops.tracking.taking import intake
 
 _PICTURE = b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
-_HEADERS = {
-    "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",  # or the page would learn the address that is this message's
-    "X-Robots-Tag": "noindex, nofollow",
-}
 _AHEAD = ("Sec-Purpose", "Purpose", "X-Purpose", "X-Moz")
 
 
@@ -72,6 +68,5 @@ def _note(request: HttpRequest, found: looks.LookToken, kind: Hit.Kind) -> None:
 
 
 def _with_headers(response: HttpResponse) -> HttpResponse:
-    for name, value in _HEADERS.items():
-        response[name] = value
-    return response
+    response["Cache-Control"] = "no-store"
+    return kept_private(response)
