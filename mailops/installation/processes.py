@@ -25,16 +25,16 @@ from mailops.lib.supervisor import Process, answers, check_free
 WEB_THREADS = 8
 WEB_WORKER = "mailops.installation.patient_worker.PatientWorker"
 
-# A sending worker does its own concurrency: one task, whose sessions talk in threads. gevent's in the place of the
-# system's save an eighth of what a message costs there; they must come before any other import: the process is no fork.
-_SENDING = (("gevent.monkey", "--module", "celery"), ("--pool=solo",))
-
-# queue → the module its worker runs, and the pool it runs tasks in
+# queue, and the pool its worker runs tasks in: a sending one does its own concurrency
 WORKERS = {
-    "transactional": _SENDING,
-    "bulk": _SENDING,
-    "housekeeping": (("celery",), ("--pool=threads", "--concurrency=4")),
+    "transactional": ("--pool=solo",),
+    "bulk": ("--pool=solo",),
+    "housekeeping": ("--pool=threads", "--concurrency=4"),
 }
+
+# The sessions of these talk in threads. gevent's in the place of the system's save an eighth of what a message costs
+# there; they must come before any other import: the process is no fork.
+SENDING = frozenset({"transactional", "bulk"})
 
 # Celery warns root of pickled tasks, of which there are none here: hints are JSON
 AS_ROOT = "You're running the worker"
@@ -99,23 +99,22 @@ def _is_well(host: str, port: int) -> bool:
 
 def worker_command(queue: str, *, name: str, level: str = "INFO") -> list[str]:
     """Return the command of a worker of `queue`; mailops must be on its path."""
-    module, _ = WORKERS[queue]
+    module = ("gevent.monkey", "--module", "celery") if queue in SENDING else ("celery",)
     program = (sys.executable, "-W", f"ignore:{AS_ROOT}", "-m", *module, "--quiet", "-A", "mailops")
     return [*program, *_worker_arguments(queue, name, level)]
 
 
 def _worker_arguments(queue: str, name: str, level: str) -> list[str]:
-    _, pool = WORKERS[queue]
     quiet = ("--without-gossip", "--without-mingle", "--without-heartbeat", f"--loglevel={level}")
-    return ["worker", f"--queues={queue}", f"--hostname={name}", *pool, *quiet]
+    return ["worker", f"--queues={queue}", f"--hostname={name}", *WORKERS[queue], *quiet]
 
 
 def _workers() -> Iterable[Process]:
     path = os.pathsep.join(filter(None, [str(settings.BASE_DIR), os.environ.get("PYTHONPATH")]))
-    for queue, how in WORKERS.items():
+    for queue in WORKERS:
         worker = partial(Process, name=queue, ready_words=" ready.")
         name = f"{queue}@%h"
-        if how is _SENDING:
+        if queue in SENDING:
             command = worker_command(queue, name=name)
             yield worker(command=command, environment={**os.environ, "PYTHONPATH": path})
         else:
