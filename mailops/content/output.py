@@ -88,11 +88,9 @@ class ValueNode(OutputNode):
         return written
 
     def _guarded(self, value: object, context: Any) -> object:
-        return (
-            context.charged(self.guard, value)
-            if type(value) is str
-            else self.expression.evaluate(context)
-        )
+        if type(value) is str:
+            return context.charged(self.guard, value)
+        return self.expression.filters[0].evaluate(value, context)
 
 
 def _is_quick(filters: Any) -> bool:
