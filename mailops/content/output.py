@@ -61,17 +61,20 @@ class TextNode(ContentNode):
 class ValueNode(OutputNode):
     """`{{ … }}`; a name without filters, or with nothing but a guard, is looked up at once."""
 
-    __slots__ = ("guard", "name", "names")
+    __slots__ = ("filter", "guard", "name", "names")
 
     def __init__(self, token: Any, expression: Any) -> None:
         super().__init__(token, expression)
         self.names: list[object] | None = None
+        self.filter: Any = None
         self.guard: Callable[[str], str] | None = None
         if type(expression) is FilteredExpression and _is_quick(expression.filters):
             self.name = expression.left
             if type(self.name) is Path and all(type(name) is str for name in self.name.path):
                 self.names = list(self.name.path)
-                self.guard = GUARDS[expression.filters[0].name] if expression.filters else None
+                if expression.filters:
+                    (self.filter,) = expression.filters
+                    self.guard = GUARDS[self.filter.name]
 
     def render(self, context: RenderContext, buffer: Any) -> int:
         if self.names is None:
@@ -90,7 +93,7 @@ class ValueNode(OutputNode):
     def _guarded(self, value: object, context: Any) -> object:
         if type(value) is str:
             return context.charged(self.guard, value)
-        return self.expression.filters[0].evaluate(value, context)
+        return self.filter.evaluate(value, context)
 
 
 def _is_quick(filters: Any) -> bool:
