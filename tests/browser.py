@@ -1,5 +1,6 @@
 """A real browser for page tests: Chromium against the live server, with what every page must hold."""
 
+import contextlib
 import os
 import shutil
 from urllib.parse import urlsplit
@@ -8,10 +9,25 @@ import pytest
 from axe_playwright_python.base import AxeResults
 from axe_playwright_python.sync_playwright import Axe
 from django.conf import settings
+from playwright.sync_api import TimeoutError as TookTooLong
 from playwright.sync_api import sync_playwright
 
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 BUNDLE = settings.BASE_DIR / "static" / "dist" / "app.js"
+PRESSES = 5
+# The middle of the first change's triangle in a chart, as soon as that is drawn in its full size.
+TRIANGLE = """async element => {
+    const isTriangle = ({width, height}) => Math.abs(width - 9) < 0.8 && Math.abs(height - 9) < 0.8;
+    for (let frame = 0; frame < 300; frame++) {
+        const drawn = [...element.querySelectorAll("svg path")].map(path => path.getBoundingClientRect()).find(isTriangle);
+        if (drawn) {
+            const box = element.getBoundingClientRect();
+            return [drawn.left + drawn.width / 2 - box.left, drawn.top + drawn.height / 2 - box.top];
+        }
+        await new Promise(requestAnimationFrame);
+    }
+    throw new Error("this chart shows no change");
+}"""
 AXE = {"resultTypes": ["violations"], "iframes": False}  # mail in a frame is not ours to mend
 
 
@@ -118,3 +134,18 @@ def _assert_clean_now(page):
     assert page.complaints == [], page.url
     wide, seen = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
     assert wide <= seen, f"{page.url} is {wide} px wide in a window of {seen}"
+
+
+def press_the_mark(page):
+    """Press the triangle over the first chart, as a hand would, and return what it opens.
+
+    As a hand would, too, once more where the chart was drawn anew between the look and the press.
+    """
+    chart, told = page.locator("[data-chart]").first, page.locator(".change-told:visible")
+    for _ in range(PRESSES):
+        x, y = chart.evaluate(TRIANGLE)
+        chart.click(position={"x": x, "y": y})
+        with contextlib.suppress(TookTooLong):
+            told.wait_for(timeout=3000)
+            break
+    return told.locator("xpath=..").inner_text()

@@ -5,21 +5,9 @@ import re
 import pytest
 
 from mailops.accounts.auditing import audit
-from tests.browser import assert_clean
+from tests.browser import assert_clean, press_the_mark
 from tests.factories import make_transport
 from tests.reports.test_pages import count
-
-# where the charts' triangles are: small shapes of the accent's color
-MARKS = """() => {
-  const probe = document.createElement("span");
-  probe.style.color = "var(--accent)";
-  document.body.append(probe);
-  const accent = getComputedStyle(probe).color;
-  probe.remove();
-  return [...document.querySelectorAll(".chart svg path")].filter((path) => getComputedStyle(path).fill === accent)
-    .map((path) => path.getBoundingClientRect()).filter(({ width }) => width > 4 && width < 16)
-    .map(({ x, y, width, height }) => [x + width / 2, y + height / 2]);
-}"""
 
 
 @pytest.mark.broad
@@ -40,11 +28,7 @@ class TestCharts:
         page.wait_for_selector("#volume + .chart svg")
         told = page.locator(".change-told")
         assert not told.is_visible()
-        x, y = page.evaluate(MARKS)[0]
-        page.mouse.move(x, y)
-        page.mouse.click(x, y)
-        told.wait_for(state="visible", timeout=10_000)
-        assert admin.email in told.inner_text()
+        assert admin.email in press_the_mark(page)
         assert page.url.endswith(f"#{told.get_attribute('id')}")
         assert_clean(page)
 

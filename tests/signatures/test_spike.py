@@ -1,11 +1,9 @@
 """One spike, followed in a browser: chart, mark of the change, signature of the replies, messages, exactly those again."""
 
-import contextlib
 from datetime import timedelta
 
 import pytest
 from django.utils import timezone
-from playwright.sync_api import TimeoutError as TookTooLong
 
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import AuditEntry
@@ -14,7 +12,7 @@ from mailops.outbox.sightings import fold_sightings
 from mailops.outbox.tasks import continue_resending
 from mailops.protocol.reply import Reply
 from mailops.reports.rollup import fold_tallies
-from tests.browser import assert_clean
+from tests.browser import assert_clean, press_the_mark
 from tests.factories import make_message, make_stream
 from tests.outbox.answers import NO_SUCH, OK, answer
 
@@ -25,16 +23,6 @@ pytestmark = [
 ]
 
 REFUSED = "5.7.1 Message refused by policy (Q7712). [{}.prod.outlooky.example 2026-11-21T10:00:00Z]"
-
-
-PRESSES = 5
-TRIANGLE = """element => {
-    const drawn = [...element.querySelectorAll("svg path")].map(path => path.getBoundingClientRect());
-    const isTriangle = ({width, height}) => Math.abs(width - 9) < 0.8 && Math.abs(height - 9) < 0.8;
-    const {left, top, width, height} = drawn.find(isTriangle);
-    const box = element.getBoundingClientRect();
-    return [left + width / 2 - box.left, top + height / 2 - box.top];
-}"""
 
 
 def blocked(number):
@@ -112,18 +100,3 @@ def test_leads_from_the_chart_to_the_retry_of_exactly_those(spike, operator, ope
         ("", Status.QUEUED, 1),
         ("unknown_mailbox", Status.BOUNCED, 0),
     ]
-
-
-def press_the_mark(page):
-    """Press the triangle over the first chart, as a hand would, and return what it opens.
-
-    As a hand would, too, once more where the chart was drawn anew between the look and the press.
-    """
-    chart, told = page.locator("[data-chart]").first, page.locator(".change-told:visible")
-    for _ in range(PRESSES):
-        x, y = chart.evaluate(TRIANGLE)
-        chart.click(position={"x": x, "y": y})
-        with contextlib.suppress(TookTooLong):
-            told.wait_for(timeout=3000)
-            break
-    return told.locator("xpath=..").inner_text()
