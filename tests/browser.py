@@ -15,11 +15,11 @@ from playwright.sync_api import sync_playwright
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 BUNDLE = settings.BASE_DIR / "static" / "dist" / "app.js"
 PRESSES = 5
-# The middle of the first change's triangle in a chart, as soon as that is drawn in its full size.
+# The middle of the first change's triangle in a chart, as soon as that is drawn. It is known by its outline: it grows
+# under the mouse, and what stands in legends is no larger.
 TRIANGLE = """async element => {
-    const isTriangle = ({width, height}) => Math.abs(width - 9) < 0.8 && Math.abs(height - 9) < 0.8;
     for (let frame = 0; frame < 300; frame++) {
-        const drawn = [...element.querySelectorAll("svg path")].map(path => path.getBoundingClientRect()).find(isTriangle);
+        const drawn = element.querySelector("svg path[d='M0 -1L1 1L-1 1Z']")?.getBoundingClientRect();
         if (drawn) {
             const box = element.getBoundingClientRect();
             return [drawn.left + drawn.width / 2 - box.left, drawn.top + drawn.height / 2 - box.top];
