@@ -187,8 +187,7 @@ class Delivery:
     def _give_back_what_stopped(self, lane: Lane) -> None:
         """Give back the claims of streams and campaigns that were paused: each would cost a session at the last gate."""
         campaigns = {job.campaign_id for job in list(lane.jobs) if job.campaign_id is not None}
-        paused = Campaign.objects.filter(pk__in=campaigns).exclude(state=Campaign.State.RUNNING)
-        stopped = set(paused.values_list("pk", flat=True)) if campaigns else set()
+        stopped = _not_running(campaigns) if campaigns else set()
         streams = set(lane.carrier.stream_ids)
         self._give_up(
             lane.remove(
@@ -432,6 +431,11 @@ class Delivery:
     def _count_logins(self) -> dict[int, int]:
         lanes = list(self._lanes.values())
         return Counter(login for lane in lanes for login in lane.credentials_in_use())
+
+
+def _not_running(campaigns: set[int]) -> set[int]:
+    stopped = Campaign.objects.filter(pk__in=campaigns).exclude(state=Campaign.State.RUNNING)
+    return set(stopped.values_list("pk", flat=True))
 
 
 def _our_fault(phase: Phase, error: Exception) -> SessionFault:
