@@ -47,21 +47,18 @@ class TestEditor:
         write(page, GOOD.replace("{{ unsubscribe_url }}", "{% if x %}{{ unsubscribe_url }}"))
         page.wait_for_selector(".code-editor-html .cm-lintRange-error")
         marked = page.locator(".code-editor-html .cm-gutter-lint .cm-lint-marker-error")
-        assert marked.count() == 1
-        assert "HTML, line 7" in page.locator("#preview").inner_text()
+        expect(marked).to_have_count(1)
+        expect(page.locator("#preview")).to_contain_text("HTML, line 7")
 
         page.complaints.clear()  # Chromium's console tells of the 422
 
         write(page, GOOD)
         page.wait_for_selector(".code-editor-html .cm-lintRange-error", state="detached")
         frame = page.frame_locator("#preview iframe")
-        assert "Hello there" in frame.locator("body").inner_text()
-        light = frame.locator("p").first.evaluate("e => getComputedStyle(e).color")
-        with page.expect_response(lambda response: "scheme=dark" in response.url):
-            page.get_by_label("Dark").check()
-        frame.locator("p").first.wait_for()
-        dark = frame.locator("p").first.evaluate("e => getComputedStyle(e).color")
-        assert (light, dark) == ("rgb(34, 34, 34)", "rgb(238, 238, 238)")
+        expect(frame.locator("body")).to_contain_text("Hello there")
+        expect(frame.locator("p").first).to_have_css("color", "rgb(34, 34, 34)")
+        page.get_by_label("Dark").check()
+        expect(frame.locator("p").first).to_have_css("color", "rgb(238, 238, 238)")
 
         page.get_by_role("button", name="Save and send a test").click()
         page.get_by_label("Recipient").fill("accept+spring@inbox.example")
@@ -72,7 +69,8 @@ class TestEditor:
         assert Message.objects.get().version.template.test_of == template
 
         page.goto(url("publish", template))
-        page.get_by_role("button", name="Ask for approval").click()
+        with page.expect_navigation():
+            page.get_by_role("button", name="Ask for approval").click()
         approval = page.url.removeprefix(page.url.split("/templates")[0])
         reviewer = open_page(approval, operator)
         reviewer.get_by_role("button", name="Approve exactly this").click()
@@ -85,8 +83,8 @@ class TestEditor:
 
         page.goto(url("edit", template))
         write(page, GOOD.replace("Hello", "Good morning"))
-        page.get_by_role("button", name="Save draft").click()
-        page.wait_for_url("**/edit/")
+        with page.expect_navigation():
+            page.get_by_role("button", name="Save draft").click()
         settings.MAILOPS_CHROMIUM = django_settings.MAILOPS_CHROMIUM or "chromium"
         self.draw(template)
         page.goto(f"{url('pictures', template)}?old=1&new=draft")
@@ -136,14 +134,13 @@ class TestFiles:
         with page.expect_response(lambda response: response.url.endswith("/preview/")):
             panel.get_by_role("button", name="Insert").click()
         shown = page.frame_locator("#preview iframe").locator("img")
-        shown.wait_for()
-        assert shown.evaluate("e => e.naturalWidth") == 40
-        page.get_by_role("button", name="Save draft").click()
-        page.wait_for_url("**/edit/")
+        expect(shown).to_have_js_property("naturalWidth", 40)
+        with page.expect_navigation():
+            page.get_by_role("button", name="Save draft").click()
         template.refresh_from_db()
         assert '<img src="cid:logo.png" alt="" width="40"></body>' in template.draft_html
         panel.locator("summary").click()
-        assert panel.get_by_text("shown in it").is_visible()
+        expect(panel.get_by_text("shown in it")).to_be_visible()
         assert_clean(page)
         page.set_viewport_size({"width": 1440, "height": 900})
         panel.get_by_role("button", name="Remove").click()
@@ -158,10 +155,12 @@ class TestFiles:
         page.locator("textarea[name=html]").fill("<p>Not saved</p>")
         page.locator("#files summary").click()
         page.set_input_files("#id_file", {"name": "logo.png", "mimeType": "", "buffer": png()})
-        page.get_by_role("button", name="Add", exact=True).click()
+        with page.expect_navigation():
+            page.get_by_role("button", name="Add", exact=True).click()
         assert page.locator("textarea[name=html]").input_value() == "<p>Not saved</p>"
         page.locator("#files summary").click()
-        page.get_by_role("button", name="Remove").click()
+        with page.expect_navigation():
+            page.get_by_role("button", name="Remove").click()
         assert template.files.get().removed_at
         assert page.locator("textarea[name=html]").input_value() == "<p>Not saved</p>"
 

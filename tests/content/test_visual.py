@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from playwright.sync_api import expect
 
 from mailops.content.checking import look_over
 from mailops.content.enclosing import add_file
@@ -124,7 +125,7 @@ class TestInTheBrowser:
         canvas.get_by_text("The block “Foot”").wait_for()
         canvas.get_by_text("The mail's own words go here.").wait_for()
         picture = canvas.locator("img[alt=Acme]").first
-        assert picture.evaluate("e => e.naturalWidth") == 40
+        expect(picture).to_have_js_property("naturalWidth", 40)
         page.get_by_role("button", name="Save draft").click()
         page.wait_for_url("**/edit/")
         layout.refresh_from_db()
@@ -134,7 +135,7 @@ class TestInTheBrowser:
         )
         go_on_to(page, url("visual", mail))
         canvas.get_by_text("Dear").wait_for()
-        assert page.get_by_text("It stands in the layout").is_visible()
+        expect(page.get_by_text("It stands in the layout")).to_be_visible()
         page.get_by_role("button", name="Save draft").click()
         page.wait_for_url("**/edit/")
         mail.refresh_from_db()

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from django.utils import timezone
+from playwright.sync_api import expect
 
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import AuditEntry
@@ -68,25 +69,22 @@ def test_leads_from_the_chart_to_the_retry_of_exactly_those(spike, operator, ope
     assert "max sessions" in change.lower()
 
     # what servers answered in that time, the spike's reply first
-    assert rows.count() == 2
+    expect(rows).to_have_count(2)
     assert "5" in rows.nth(0).locator("td.number").inner_text()
     rows.nth(0).get_by_role("link").click()
-    assert (
-        page.get_by_role("heading", level=1)
-        .inner_text()
-        .startswith("550 5.7.1 message refused by policy")
-    )
+    refused = page.get_by_role("heading", level=1)
+    expect(refused).to_contain_text("550 5.7.1 message refused by policy")
     page.wait_for_selector("[data-chart] svg")
     assert_clean(page)
     page.set_viewport_size({"width": 1440, "height": 900})
 
     # its messages, and no other
     page.get_by_role("link", name="All of them").click()
-    assert page.locator("#results tbody tr").count() == 5
+    expect(page.locator("#results tbody tr")).to_have_count(5)
 
     # exactly those again: the numbers first, the button pressed twice
     page.get_by_role("link", name="Send these again").click()
-    assert "5 refused, failed or expired" in page.locator("#chosen").inner_text()
+    expect(page.locator("#chosen")).to_contain_text("5 refused, failed or expired")
     page.get_by_role("button", name="Send 5 messages again").dblclick()
     page.wait_for_url("**/messages/send-again/*/")
     run = Resending.objects.get()

@@ -5,6 +5,7 @@ import socket
 
 import pytest
 from django.urls import reverse
+from playwright.sync_api import expect
 
 from mailops.domains.models import Domain
 from mailops.lib.secrets import Secret
@@ -156,11 +157,11 @@ def test_the_steps_of_a_connection_test_show_while_it_runs(settings, monkeypatch
         page.get_by_role("button", name="Test the connection").click()
         live = page.locator("#test-live")
         live.get_by_text("Hear the greeting").wait_for()
-        assert live.get_by_text("Running").is_visible()
+        expect(live.get_by_text("Running")).to_be_visible()
         connection, _ = silent.accept()
         connection.close()
         page.locator("#connection-test .callout").wait_for()
-        assert live.get_by_text("Running").count() == 0
+        expect(live.get_by_text("Running")).to_have_count(0)
     assert page.complaints == []
 
 
@@ -168,7 +169,7 @@ def test_all_of_it_works_without_javascript(setup, admin, open_page):
     transport = setup[0]
     page = open_page(reverse("transports:detail", args=[transport.pk]), admin, javascript=False)
     page.get_by_role("button", name="Test again").click()
-    assert page.get_by_text("The log-in was accepted.").is_visible()
+    expect(page.get_by_text("The log-in was accepted.")).to_be_visible()
     page.get_by_role("link", name="Pause").click()
     page.get_by_label("Why").fill("A look at it.")
     page.get_by_role("button", name="Pause").click()
