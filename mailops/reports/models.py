@@ -17,6 +17,7 @@ from mailops.outbox.slots import SECONDS
 from mailops.reports.periods import Period
 
 LATENCIES = (CountKey.Measure.ACCEPT, CountKey.Measure.ARRIVE, CountKey.Measure.QUEUE)
+_UNNAMED = models.Q(measure=CountKey.Measure.EVENT, mailbox_provider__contains=".")
 
 
 class Count(CountKey):
@@ -50,10 +51,15 @@ class Count(CountKey):
                 name="count_by_provider",
             ),  # a provider without a name, by its domain; a provider by more than one other thing
             models.Index(
-                fields=["cohort_at"],
-                condition=models.Q(measure=CountKey.Measure.EVENT, mailbox_provider__contains="."),
-                name="count_unnamed",
+                fields=["stream_id", "cohort_at"],
+                condition=_UNNAMED,
+                name="count_unnamed_of_stream",
             ),  # all of those, told apart
+            models.Index(
+                fields=["campaign_id", "cohort_at"],
+                condition=_UNNAMED & models.Q(campaign_id__isnull=False),
+                name="count_unnamed_of_campaign",
+            ),
             models.Index(
                 fields=["campaign_id", "cohort_at"],
                 condition=models.Q(measure=CountKey.Measure.EVENT, campaign_id__isnull=False),

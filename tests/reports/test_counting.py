@@ -5,6 +5,8 @@ from datetime import timedelta
 from statistics import quantiles
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from mailops.outbox.models import QueueEntry, Tally
@@ -148,3 +150,30 @@ class TestSplit:
         count("accepted", 3, mailbox_provider="one.example")
         count("accepted", 2, mailbox_provider="two.example")
         assert self.shares(period) == {UNNAMED: (5, "")}
+
+    @pytest.mark.parametrize(
+        ("choices", "index"),
+        [
+            ({"campaign_id": 7}, "count_unnamed_of_campaign"),
+            ({"stream_id": 7}, "count_unnamed_of_stream"),
+        ],
+    )
+    def test_reads_what_was_chosen_and_not_all_providers_without_a_name(
+        self, period, choices, index
+    ):
+        (chosen,) = choices
+        key = {"cohort_at": period.start, "bucket_at": period.start, "measure": "event", "n": 1}
+        Tally.objects.bulk_create(
+            Tally(**{**key, "kind": "accepted", "stream_id": 1, "domain_id": 1, chosen: number % 100},
+                  mailbox_provider=f"d{number}.example")
+            for number in range(2_000)
+        )  # fmt: skip
+        fold_tallies()
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE reports_count")
+            with CaptureQueriesContext(connection) as asked:
+                assert sum(n for n, _ in self.shares(period, choices).values()) == 20
+            (told_apart,) = [one["sql"] for one in asked if "LIKE" in one["sql"]]
+            cursor.execute(f"EXPLAIN {told_apart}")
+            plan = "\n".join(line for (line,) in cursor.fetchall())
+        assert f"using {index}" in plan or f"on {index}" in plan
