@@ -24,10 +24,12 @@ RETRY_SECONDS = 0.5
 TELL_SECONDS = 60
 WAIT_SECONDS = 0.05  # for a first request, before looking at what is left to do
 # A group waits for the other sessions as long as they come thick, and for no more than came lately: one commit for all of
-# them costs little more than one, but where replies are far apart, waiting only keeps sessions idle.
+# them costs little more than one, but where requests are far apart, waiting only keeps sessions idle.
 GAP_SECONDS = 0.0015
+FAR_SECONDS = 2 * GAP_SECONDS  # from one request to the next
 GATHER_SECONDS = 0.015
 FORGETTING = 0.8  # of how many came, with each group
+LEARNING = 0.1  # of how far apart they came
 
 
 @dataclass
@@ -77,6 +79,8 @@ class Committer:
         self._retry_at = 0.0
         self._tell_at = 0.0
         self._expected = 1.0  # requests in a group
+        self._apart = 0.0  # seconds from one request to the next
+        self._gathered_at = 0.0
 
     def start(self) -> None:
         """Commit from a thread, if none does yet."""
@@ -140,13 +144,22 @@ class Committer:
             group.append(self._requests.get(timeout=timeout))
             most, ends_at = min(GROUP, self._count_sessions()), time.monotonic() + GATHER_SECONDS
             while len(group) < most and time.monotonic() < ends_at:
-                gap = GAP_SECONDS if len(group) < self._expected else 0.0
+                come_thick = len(group) < self._expected and self._apart < FAR_SECONDS
+                gap = GAP_SECONDS if come_thick else 0.0
                 group.append(self._requests.get(timeout=gap))
         except queue.Empty:
             pass
         if group:
-            self._expected = max(len(group), self._expected * FORGETTING)
+            self._learn(len(group))
         return group
+
+    def _learn(self, came: int) -> None:
+        """Learn from a group how many requests come together, and how far apart."""
+        now = time.monotonic()
+        apart = min(now - self._gathered_at, WAIT_SECONDS) / came
+        self._apart += LEARNING * (apart - self._apart)
+        self._gathered_at = now
+        self._expected = max(came, self._expected * FORGETTING)
 
     def _write(self, group: list[Request]) -> set[int]:
         """Write results and marks in one transaction: a mark never commits before the result it follows."""

@@ -100,7 +100,7 @@ class Conversation:
     def _send(self, current: Prepared) -> tuple[Prepared | None, Offer | None]:
         """Mark, send the body with the next envelope behind it, and note the reply; return what rode along."""
         mark = self._ask(mark=current.job)
-        following = self._rider()  # made while the mark is being committed
+        following = self._rider()  # made ahead, else while the mark is being committed
         if not mark.wait():
             # Refused at the last gate: a dot now would deliver an empty mail, so the socket goes down instead.
             self._session.abandon()

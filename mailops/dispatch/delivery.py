@@ -18,7 +18,7 @@ from mailops.dispatch.committing import Committer, Request
 from mailops.dispatch.conversation import Conversation, Surroundings, SystemicFault
 from mailops.dispatch.detours import Detours
 from mailops.dispatch.lanes import CLAIM, Lane
-from mailops.dispatch.preparing import Prepared, prepare
+from mailops.dispatch.making import Maker
 from mailops.dispatch.releasing import release, release_claims_since
 from mailops.dispatch.seats import SeatKeeper
 from mailops.dispatch.talks import Talks
@@ -301,9 +301,9 @@ class Delivery:
             lane.leave(threading.current_thread())
 
     def _converse(self, lane: Lane, session: Session) -> None:
-        conversation = Conversation(
-            session, self._committer, self._surroundings(lane, takes_8bit=session.can_8bit)
-        )
+        maker = Maker(lane, self._versions, takes_8bit=session.can_8bit)
+        session.meanwhile = maker.make_ahead
+        conversation = Conversation(session, self._committer, self._surroundings(lane, maker))
         try:
             conversation.run()
             session.close()
@@ -315,13 +315,7 @@ class Delivery:
             if not conversation.give_up(repr(error)):
                 lane.fault = _our_fault(Phase.MAIL, error)
 
-    def _surroundings(self, lane: Lane, *, takes_8bit: bool) -> Surroundings:
-        host, signs_here = lane.transport.return_path_host, lane.transport.is_signed_here
-
-        def prepared(job: Job) -> Prepared:
-            version = self._versions[job.version_id]
-            return prepare(job, version, host, takes_8bit=takes_8bit, signs_here=signs_here)
-
+    def _surroundings(self, lane: Lane, maker: Maker) -> Surroundings:
         def lost(job: Job, detail: str) -> None:
             lane.lost_recipients.add(job.address_key)
             if len(lane.lost_recipients) >= LOST_RECIPIENTS:
@@ -342,7 +336,7 @@ class Delivery:
             messages_per_session=lane.transport.messages_per_session,
             take=lane.take,
             give_back=lane.give_back,
-            prepare=prepared,
+            prepare=maker.make,
             stop_for=self._faults.append,
             note_loss=lost,
             note_success=succeeded,

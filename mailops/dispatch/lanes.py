@@ -4,14 +4,24 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from mailops.dispatch.carriers import Carrier
 from mailops.dispatch.claiming import Job
+from mailops.dispatch.preparing import Prepared
 from mailops.dispatch.talks import Talks
 from mailops.transports.models import Transport
 from mailops.transports.sessions import SessionFault
 
 CLAIM = 200  # messages claimed at a time for one transport
+
+
+class Way(NamedTuple):
+    """What mail is made for, besides its job."""
+
+    return_path_host: str
+    takes_8bit: bool
+    signs_here: bool
 
 
 @dataclass
@@ -32,6 +42,8 @@ class Lane:
     lost_recipients: set[str] = field(default_factory=set)
     fault: SessionFault | None = None
     had_success: bool = False
+    is_light: bool = True  # its last mail was small
+    made: dict[tuple[int, Way], Prepared] = field(default_factory=dict)  # ahead of turn, by fence
 
     def enter(self, session: threading.Thread, credential_id: int | None = None) -> None:
         with self.changed:
@@ -80,6 +92,13 @@ class Lane:
         if len(self.sessions - self.leaving) > self.seats:
             self.leaving.add(session)
         return session in self.leaving
+
+    def next_unmade(self, way: Way) -> Job | None:
+        """Return the next job whose mail was not made ahead."""
+        with self.changed:
+            if len(self.made) > 2 * len(self.sessions):
+                self.made.clear()  # some are of jobs that were given back
+            return next((job for job in self.jobs if (job.fence, way) not in self.made), None)
 
     def give_back(self, job: Job) -> None:
         with self.changed:

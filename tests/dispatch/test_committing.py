@@ -1,10 +1,12 @@
-"""Results that PostgreSQL doesn't take: kept, told of once, written when it takes them again."""
+"""Groups, and results that PostgreSQL does not take: kept, told of once, written when it takes them again."""
 
 import logging
+import queue
 
 import pytest
 from django.db import connection
 
+from mailops.dispatch import committing
 from mailops.dispatch.carriers import usable_carriers
 from mailops.dispatch.claiming import Claimer
 from mailops.dispatch.committing import Committer, Request
@@ -91,3 +93,31 @@ def test_keeps_results_on_a_full_disk_and_writes_them_when_there_is_room(
     commit_all(committer)
     assert not committer.has_unwritten
     assert Message.objects.filter(status="accepted").count() == ANSWERED
+
+
+class Waits:
+    """A queue of one request, which remembers how long it was waited for more."""
+
+    def __init__(self, request):
+        self.requests, self.timeouts = [request], []
+
+    def get(self, timeout):
+        self.timeouts.append(timeout)
+        if not self.requests:
+            raise queue.Empty
+        return self.requests.pop()
+
+
+@pytest.mark.parametrize(
+    ("seconds_apart", "waits"), [(0.0005, committing.GAP_SECONDS), (0.006, 0.0)]
+)
+def test_waits_for_other_sessions_only_where_requests_come_thick(monkeypatch, seconds_apart, waits):
+    committer = Committer(count_sessions=lambda: 10)
+    clock = 0.0
+    monkeypatch.setattr(committing.time, "monotonic", lambda: clock)
+    for _ in range(50):
+        clock += 4 * seconds_apart
+        committer._learn(4)
+    committer._requests = Waits(Request())
+    committer._gather(timeout=1)
+    assert committer._requests.timeouts == [1, waits]

@@ -106,6 +106,8 @@ class SmtpSession(SmtpConnection):
         early = self._write_body(stuff_dots(content) + b".\r\n", lines)
         if early is not None:
             return BodyResult(early)
+        if self.meanwhile is not None:
+            self.meanwhile()
         try:
             reply = self._hear(Phase.BODY, ".")
         except WireLost as lost:

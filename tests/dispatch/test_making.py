@@ -1,0 +1,126 @@
+"""Mail that is made ahead, while a session waits for a reply."""
+
+from collections import Counter
+
+import pytest
+
+from mailops.dispatch import making
+from mailops.dispatch.carriers import usable_carriers
+from mailops.dispatch.claiming import Claimer
+from mailops.dispatch.lanes import Lane
+from mailops.dispatch.making import Maker
+from mailops.dispatch.models import Worker
+from mailops.dispatch.preparing import Objection, Prepared
+from mailops.dispatch.talks import Talks
+from mailops.outbox.models import Message
+from mailops.transports.models import Transport
+from mailops.transports.sessions import Envelope
+from tests.dispatch.test_delivery import deliver, make_due, make_stream_to
+from tests.factories import make_message, make_stream, make_transport
+from tests.smtp_server import SmtpServer
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def made(monkeypatch):
+    """Make mail that is nothing but its recipient, and count how often each was made."""
+    count = Counter()
+
+    def prepare(job, version, host, **way):
+        count[job.recipient] += 1
+        if job.recipient.startswith("bad"):
+            raise Objection("render_failed", "No name.")
+        octets = 200_000 if job.recipient.startswith("large") else 1
+        return Prepared(job, Envelope(host, job.recipient), b"x" * octets)
+
+    monkeypatch.setattr(making, "prepare", prepare)
+    return count
+
+
+def make_lane(*recipients):
+    stream = make_stream(transport=make_transport())
+    for recipient in recipients:
+        make_message(stream=stream, recipient=recipient)
+    worker = Worker.objects.create(lane="bulk", host="test", pid=1)
+    (carrier,) = usable_carriers("bulk")
+    lane = Lane(carrier, Transport.objects.get(), Talks())
+    lane.enter("a session")
+    lane.add(Claimer(worker.pk).claim(carrier, 10))
+    return lane
+
+
+def maker_of(lane, *, takes_8bit=True):
+    return Maker(lane, dict.fromkeys(job.version_id for job in lane.jobs), takes_8bit=takes_8bit)
+
+
+def test_whoever_takes_a_job_finds_its_mail_made(made):
+    lane = make_lane("one@x.example", "two@x.example")
+    maker, another = maker_of(lane), maker_of(lane)
+    maker.make_ahead()
+    another.make_ahead()
+    maker.make_ahead()  # nothing is left to make
+    one, two = list(lane.jobs)
+    assert [another.make(one).job, maker.make(two).job] == [one, two]
+    assert made == {"one@x.example": 1, "two@x.example": 1}
+    assert not lane.made
+
+
+def test_what_was_made_for_8_bit_octets_goes_to_no_server_that_takes_none(made):
+    lane = make_lane("one@x.example")
+    maker_of(lane).make_ahead()
+    maker_of(lane, takes_8bit=False).make(lane.jobs[0])
+    assert made["one@x.example"] == 2
+
+
+def test_an_objection_is_raised_when_the_job_is_taken(made):
+    lane = make_lane("bad@x.example")
+    maker = maker_of(lane)
+    maker.make_ahead()
+    with pytest.raises(Objection):
+        maker.make(lane.jobs[0])
+
+
+def test_large_mail_is_made_when_it_is_its_turn(made):
+    lane = make_lane("large1@x.example", "large2@x.example", "three@x.example")
+    maker = maker_of(lane)
+    large, _, small = list(lane.jobs)
+    maker.make(large)
+    maker.make_ahead()
+    assert not lane.made
+    maker.make(small)
+    maker.make_ahead()
+    assert len(lane.made) == 1
+
+
+def test_what_was_made_for_jobs_that_went_back_is_forgotten(made):
+    lane = make_lane(*(f"r{number}@x.example" for number in range(5)))
+    maker = maker_of(lane)
+    for _ in range(3):
+        maker.make_ahead()
+    assert len(lane.made) == 3
+    lane.remove(lambda job: True)
+    maker.make_ahead()
+    assert not lane.made
+
+
+def test_each_mail_of_a_session_is_made_once_and_sent_once(settings, monkeypatch):
+    made = Counter()
+    really = making.prepare
+
+    def prepare(job, *version, **way):
+        made[job.recipient] += 1
+        return really(job, *version, **way)
+
+    monkeypatch.setattr(making, "prepare", prepare)
+    with SmtpServer(extensions=("8BITMIME", "PIPELINING")) as server:
+        settings.MAILOPS_TRUSTED_RELAYS = frozenset({("127.0.0.1", server.port)})
+        stream = make_stream_to(server.port)
+        recipients = [f"r{number}@x.example" for number in range(8)]
+        for recipient in recipients:
+            make_due(stream, recipient)
+        deliver()
+    assert made == dict.fromkeys(recipients, 1)
+    told = [line for mail in server.messages for line in mail.splitlines() if line[:3] == b"To:"]
+    assert sorted(told) == [f"To: {one}".encode() for one in recipients]
+    assert set(Message.objects.values_list("status", flat=True)) == {"accepted"}
