@@ -99,6 +99,13 @@ class _Ended(Exception):
     pass
 
 
+class _Secured(ssl.SSLSocket):
+    """Closes itself: where a client leaves while it is being wrapped, `wrap_socket` raises and drops it open."""
+
+    def __del__(self):
+        self.close()
+
+
 class _Conversation:
     def __init__(self, server, connection):
         self.server, self.connection = server, connection
@@ -117,7 +124,7 @@ class _Conversation:
         self.connection.close()
 
     def _secure(self):
-        self.connection.getpeername()  # raises where the client is gone: wrapping would leave a socket open
+        self.server.tls.sslsocket_class = _Secured
         self.connection = self.server.tls.wrap_socket(self.connection, server_side=True)
         self.server._open.append(self.connection)
         self.file = self.connection.makefile("rb")
