@@ -17,7 +17,8 @@ from mailops.outbox.slots import SECONDS
 from mailops.reports.periods import Period
 
 LATENCIES = (CountKey.Measure.ACCEPT, CountKey.Measure.ARRIVE, CountKey.Measure.QUEUE)
-_UNNAMED = models.Q(measure=CountKey.Measure.EVENT, mailbox_provider__contains=".")
+_UNNAMED = models.Q(mailbox_provider__contains=".")  # a provider is called by its domain then
+_UNNAMED_EVENTS = _UNNAMED & models.Q(measure=CountKey.Measure.EVENT)
 
 
 class Count(CountKey):
@@ -52,12 +53,12 @@ class Count(CountKey):
             ),  # a provider without a name, by its domain; a provider by more than one other thing
             models.Index(
                 fields=["stream_id", "cohort_at"],
-                condition=_UNNAMED,
+                condition=_UNNAMED_EVENTS,
                 name="count_unnamed_of_stream",
             ),  # all of those, told apart
             models.Index(
                 fields=["campaign_id", "cohort_at"],
-                condition=_UNNAMED & models.Q(campaign_id__isnull=False),
+                condition=_UNNAMED_EVENTS & models.Q(campaign_id__isnull=False),
                 name="count_unnamed_of_campaign",
             ),
             models.Index(
@@ -156,6 +157,10 @@ class FigureQuerySet(models.QuerySet[Any]):
 
     def statuses(self) -> "FigureQuerySet":
         return self.filter(measure=CountKey.Measure.STATUS)
+
+    def unnamed(self) -> "FigureQuerySet":
+        """Keep what went to mailbox providers without a name."""
+        return self.filter(_UNNAMED)
 
     def of_cohorts(self, period: Period) -> "FigureQuerySet":
         """Keep what became of the mail that was accepted, or refused, in `period`."""

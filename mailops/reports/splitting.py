@@ -66,8 +66,7 @@ def _tell_apart(
     found: dict[Any, dict[str, int]], choices: Mapping[str, Any], period: Period
 ) -> None:
     """Move what providers without a name have together to each by its domain; what none is known of stays."""
-    counted = Figure.objects.filter(**choices).of_cohorts(period).events(*KINDS)
-    unnamed = counted.filter(mailbox_provider__contains=".")
+    unnamed = Figure.objects.filter(**choices).of_cohorts(period).events(*KINDS).unnamed()
     for domain, kind, n in unnamed.summed("mailbox_provider", "kind"):
         found[domain][kind] += n
         found[""][kind] -= n
