@@ -95,9 +95,7 @@ class Session(ABC):
     credential_id: int | None = None  # what it logs in with
     can_pipeline = False  # whether an envelope may ride behind a body
     may_have_left = True  # whether anything of the last body may have; asked where an error of ours, no SessionLost, came
-    meanwhile: Callable[[], None] | None = (
-        None  # short work, done before a body's reply is waited for
-    )
+    meanwhile: Callable[[], None] | None = None  # done before a body's reply is waited for
     can_8bit = (
         False  # whether content may have 8-bit octets; if not, body() refuses it with 554 5.6.3
     )
