@@ -15,11 +15,12 @@ from playwright.sync_api import sync_playwright
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 BUNDLE = settings.BASE_DIR / "static" / "dist" / "app.js"
 PRESSES = 5
-# The middle of the first change's triangle in a chart, as soon as that is drawn. It is known by its outline: it grows
-# under the mouse, and what stands in legends is no larger.
-TRIANGLE = """async element => {
+MARK = "svg path[d='M0 -1L1 1L-1 1Z']"  # the triangle of a change
+# Its middle in a chart, as soon as it is drawn: 9 pixels wide and high, and a tenth more under the mouse.
+TRIANGLE = """async (element, mark) => {
+    const isTriangle = ({width, height}) => Math.abs(width - 9) < 1 && Math.abs(height - 9) < 1;
     for (let frame = 0; frame < 300; frame++) {
-        const drawn = element.querySelector("svg path[d='M0 -1L1 1L-1 1Z']")?.getBoundingClientRect();
+        const drawn = [...element.querySelectorAll(mark)].map(path => path.getBoundingClientRect()).find(isTriangle);
         if (drawn) {
             const box = element.getBoundingClientRect();
             return [drawn.left + drawn.width / 2 - box.left, drawn.top + drawn.height / 2 - box.top];
@@ -143,7 +144,7 @@ def press_the_mark(page):
     """
     chart, told = page.locator("[data-chart]").first, page.locator(".change-told:visible")
     for _ in range(PRESSES):
-        x, y = chart.evaluate(TRIANGLE)
+        x, y = chart.evaluate(TRIANGLE, MARK)
         chart.click(position={"x": x, "y": y})
         with contextlib.suppress(TookTooLong):
             told.wait_for(timeout=3000)

@@ -57,7 +57,8 @@ class TestEditor:
         frame = page.frame_locator("#preview iframe")
         expect(frame.locator("body")).to_contain_text("Hello there")
         expect(frame.locator("p").first).to_have_css("color", "rgb(34, 34, 34)")
-        page.get_by_label("Dark").check()
+        with page.expect_response(lambda response: "scheme=dark" in response.url):
+            page.get_by_label("Dark").check()
         expect(frame.locator("p").first).to_have_css("color", "rgb(238, 238, 238)")
 
         page.get_by_role("button", name="Save and send a test").click()
@@ -83,7 +84,7 @@ class TestEditor:
 
         page.goto(url("edit", template))
         write(page, GOOD.replace("Hello", "Good morning"))
-        with page.expect_navigation():
+        with page.expect_navigation(url="**/edit/"):
             page.get_by_role("button", name="Save draft").click()
         settings.MAILOPS_CHROMIUM = django_settings.MAILOPS_CHROMIUM or "chromium"
         self.draw(template)
@@ -134,8 +135,9 @@ class TestFiles:
         with page.expect_response(lambda response: response.url.endswith("/preview/")):
             panel.get_by_role("button", name="Insert").click()
         shown = page.frame_locator("#preview iframe").locator("img")
+        expect(shown).to_be_visible()
         expect(shown).to_have_js_property("naturalWidth", 40)
-        with page.expect_navigation():
+        with page.expect_navigation(url="**/edit/"):
             page.get_by_role("button", name="Save draft").click()
         template.refresh_from_db()
         assert '<img src="cid:logo.png" alt="" width="40"></body>' in template.draft_html

@@ -3,11 +3,21 @@
 import re
 
 import pytest
+from playwright.sync_api import expect
 
 from mailops.accounts.auditing import audit
-from tests.browser import assert_clean, press_the_mark
+from tests.browser import MARK, assert_clean, press_the_mark
 from tests.factories import make_transport
 from tests.reports.test_pages import count
+
+ACCENT = """() => {
+  const probe = document.createElement("span");
+  probe.style.color = "var(--accent)";
+  document.body.append(probe);
+  const accent = getComputedStyle(probe).color;
+  probe.remove();
+  return accent;
+}"""
 
 
 @pytest.mark.broad
@@ -28,7 +38,9 @@ class TestCharts:
         page.wait_for_selector("#volume + .chart svg")
         told = page.locator(".change-told")
         assert not told.is_visible()
-        assert admin.email in press_the_mark(page)
+        press_the_mark(page)
+        assert admin.email in told.inner_text()
+        expect(page.locator(MARK).first).to_have_css("fill", page.evaluate(ACCENT))
         assert page.url.endswith(f"#{told.get_attribute('id')}")
         assert_clean(page)
 
