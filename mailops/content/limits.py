@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, TextIO
 
 from liquid import BoundTemplate, Environment, RenderContext
-from liquid.ast import BlockNode
+from liquid.ast import BlockNode, Node
 from liquid.builtin.expressions.primitive import RangeLiteral
 from liquid.builtin.tags.for_tag import ForNode, ForTag
 from liquid.builtin.tags.tablerow_tag import TablerowNode, TablerowTag
@@ -22,7 +22,7 @@ from liquid.exceptions import (
 )
 
 from mailops.content.hardening import GUARDS
-from mailops.content.output import Buffer, Scope, TextTag, ValueTag
+from mailops.content.output import Buffer, Scope, TextTag, ValueTag, fuse
 
 MAX_SOURCE = 256 * 1024  # characters of one part's source
 MAX_OUTPUT = 1024 * 1024  # bytes of one rendered part; Gmail cuts at 102 KB
@@ -41,6 +41,7 @@ class Context(RenderContext):
     """Keeps the account of one render."""
 
     __slots__ = ("locals_size", "work")
+    scope: Scope
 
     def __init__(self, template: BoundTemplate, **options: Any) -> None:
         super().__init__(template, **options)
@@ -54,14 +55,9 @@ class Context(RenderContext):
             raise OutOfBounds("endless or far too much work", token=None)
 
     def get(self, path: list[Any], *, token: Any, **options: Any) -> object:
-        # What is simply there, one mapping in another, is taken at once; else the library looks.
-        names = iter(path)
-        value: Any = None
         try:
-            value = self.scope[next(names)]
-            for name in names:
-                value = value[name] if type(value) is dict else None
-        except (KeyError, TypeError):
+            value = self.scope.find(path)
+        except TypeError:  # a name that is no text, but a list
             value = None
         if value is None:
             value = super().get(path, token=token, **options)
@@ -161,10 +157,10 @@ class MeteredBlock(BlockNode):
         super().__init__(block.token, block.nodes)
         self.weight = 16 + len(str(block))
 
-    def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
+    def render(self, context: RenderContext, buffer: TextIO) -> int:
         if isinstance(context, Context):
             context.spend(self.weight)
-        return super().render_to_output(context, buffer)
+        return super().render(context, buffer)
 
 
 class MeteredFor(ForNode):
@@ -189,6 +185,14 @@ class BoundedTablerow(TablerowTag):
 
 class Template(BoundTemplate):
     context_class = Context
+
+    def __init__(self, env: Environment, nodes: list[Node], *args: Any, **options: Any) -> None:
+        super().__init__(env, nodes, *args, **options)
+        self.nodes = fuse(nodes, self.context_class(self))
+
+    def render(self, *args: Any, **kwargs: Any) -> str:
+        text = super().render(*args, **kwargs)
+        return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
     def make_globals(self, render_args: Mapping[str, object]) -> Mapping[str, object]:
         return {**self.globals, **self.matter, **render_args}

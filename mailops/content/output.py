@@ -1,19 +1,23 @@
 """Quick forms of what a render does most: write text, look a name up, write a value; each writes what the library's does."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
 from typing import Any
 
 from liquid import RenderContext, escape
+from liquid.ast import BlockNode, Node
 from liquid.builtin.content import ContentNode, Literal
 from liquid.builtin.expressions import FilteredExpression, Path
 from liquid.builtin.output import Output, OutputNode
-from liquid.exceptions import OutputStreamLimitError
+from liquid.exceptions import LiquidError, OutputStreamLimitError
 from liquid.stringify import to_liquid_string
 from liquid.utils import ReadOnlyChainMap
 
 from mailops.content.hardening import GUARDS
 
 _NOTHING = object()
+_SPECIAL = re.compile("[&<>'\"]")  # what is escaped for HTML
 
 
 class Buffer:
@@ -26,15 +30,26 @@ class Buffer:
         self._parts: list[str] = []
 
     def write(self, text: str) -> int:
-        self.room -= len(text) if text.isascii() else len(text.encode())
-        if self.room < 0:
-            raise OutputStreamLimitError("output stream limit reached", token=None)
+        self.take(octets_of(text))
         self._parts.append(text)
         return len(text)
 
+    def take(self, octets: int) -> None:
+        """Make sure that so much fits in."""
+        self.room -= octets
+        if self.room < 0:
+            raise OutputStreamLimitError("output stream limit reached", token=None)
+
+    def extend(self, parts: list[str]) -> None:
+        """Add parts for which room was taken."""
+        self._parts += parts
+
     def getvalue(self) -> str:
-        text = "".join(self._parts)
-        return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+        return "".join(self._parts)
+
+
+def octets_of(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())
 
 
 class Scope(ReadOnlyChainMap):
@@ -46,6 +61,20 @@ class Scope(ReadOnlyChainMap):
             if value is not _NOTHING:
                 return value
         raise KeyError(key)
+
+    def find(self, path: Sequence[Any]) -> object:
+        """Return what is simply there, one mapping in another; None where it isn't."""
+        value: Any = _NOTHING
+        for mapping in self._maps:
+            value = mapping.get(path[0], _NOTHING)
+            if value is not _NOTHING:
+                break
+        if len(path) > 1:
+            for name in path[1:]:
+                if type(value) is not dict:
+                    return None
+                value = value.get(name)
+        return None if value is _NOTHING else value
 
 
 class TextNode(ContentNode):
@@ -77,18 +106,22 @@ class ValueNode(OutputNode):
                     self.guard = GUARDS[self.filter.name]
 
     def render(self, context: RenderContext, buffer: Any) -> int:
+        written: int = buffer.write(self.text(context))
+        return written
+
+    def text(self, context: Any) -> str:
+        """Return what is to be written."""
         if self.names is None:
             value = self.expression.evaluate(context)
         else:
             value = context.get(self.names, token=self.name.token)
             if self.guard is not None:
                 value = self._guarded(value, context)
+        if type(value) is int:
+            return str(value)
         if type(value) is not str:
-            value = to_liquid_string(value, context.autoescape)
-        elif context.autoescape:
-            value = escape(value)
-        written: int = buffer.write(value)
-        return written
+            return to_liquid_string(value, context.autoescape)
+        return escape(value) if context.autoescape and _SPECIAL.search(value) else value
 
     def _guarded(self, value: object, context: Any) -> object:
         if type(value) is str:
@@ -99,6 +132,62 @@ class ValueNode(OutputNode):
 def _is_quick(filters: Any) -> bool:
     """Tell whether there are no filters, or one that guards a value and takes nothing else."""
     return not filters or (len(filters) == 1 and filters[0].name in GUARDS and not filters[0].args)
+
+
+class Passage(Node):
+    """Texts and values that follow one another, written in one go."""
+
+    __slots__ = ("_octets", "_parts", "_values", "nodes")
+
+    def __init__(self, nodes: list[Node]) -> None:
+        super().__init__(nodes[0].token)
+        self.nodes = nodes
+        self.blank = False
+        self._parts = [node.text if isinstance(node, TextNode) else "" for node in nodes]
+        self._octets = sum(map(octets_of, self._parts))
+        self._values = [(at, node) for at, node in enumerate(nodes) if isinstance(node, ValueNode)]
+
+    def __str__(self) -> str:
+        return "".join(map(str, self.nodes))
+
+    def children(self, *_: Any, **__: Any) -> Iterable[Node]:
+        return self.nodes
+
+    def render(self, context: RenderContext, buffer: Any) -> int:
+        parts = self._parts.copy()
+        node: Node = self
+        try:
+            buffer.take(self._octets)
+            for at, node in self._values:
+                text = parts[at] = node.text(context)
+                buffer.take(octets_of(text))
+        except LiquidError as error:
+            context.env.error(error, token=node.token)
+        buffer.extend(parts)
+        return len(parts)
+
+    render_to_output = render
+
+
+def fuse(nodes: list[Node], context: RenderContext) -> list[Node]:
+    """Return `nodes` with passages in the place of values and what stands around them, in all blocks below, too."""
+    fused: list[Node] = []
+    for is_plain, alike in groupby(nodes, key=lambda node: isinstance(node, TextNode | ValueNode)):
+        run = list(alike)
+        has_value = any(isinstance(node, ValueNode) for node in run)
+        fused += [Passage(run)] if is_plain and has_value else run
+    for node in fused:
+        if not isinstance(node, Passage):
+            _fuse_below(node, context)
+    return fused
+
+
+def _fuse_below(node: Node, context: RenderContext) -> None:
+    for child in node.children(context):
+        if isinstance(child, BlockNode):
+            child.nodes = fuse(child.nodes, context)
+        else:
+            _fuse_below(child, context)
 
 
 class TextTag(Literal):

@@ -21,6 +21,8 @@ PIECES = [
     *["{% if t %}{% assign b = 'set' %}{% endif %}", "{% if a.b %}{{ a.b }}{% endif %}", "{% cycle 'x', b %}"],
     *["{% tablerow r in l %}{{ r.b }}{{ tablerowloop.col }}{% endtablerow %}", "{{- b -}}", "{% raw %}{{ b }}{% endraw %}"],
     *["{{ b | in_url }}", "{{ a.b | safe_url }}", "{{ l[1].b | in_style }}", "{{ b | upcase | in_url }}", "{{ z | in_url }}"],
+    *["{% if t %}{% capture b %}a{{ b }}c{% endcapture %}{% endif %}", "{% case n %}{% when 0 %}0{{ b }}{% else %}{{ b }}1{% endcase %}"],
+    *["{% for b in l %} {% if b %}{% break %}{% endif %} {% else %}{{ a }}{% endfor %}", "{{ b | upcase: 1 }}", "{% if a contains 'b' %} {% endif %}"],
     *["{{ partial }}", "{% liquid echo b\necho a.b %}", "{% comment %}{{ b }}{% endcomment %}"],
 ]  # fmt: skip
 SCALARS = st.sampled_from(["", "b", "<A & 'B'>", "é", "c", 0, 1.5, True, False, None, "x\r\ny"])
@@ -53,6 +55,15 @@ class TestNodes:
         library.filters |= GUARDS
         assert rendered(ours, source, data) == rendered(library, source, data)
 
+    def test_an_output_that_grows_too_large_is_placed_where_it_did(self):
+        source = "a{{ b }}\n{% if b %}\n{{ b }} and\n{{ b }}{% endif %}"
+        with pytest.raises(OutputStreamLimitError) as caught:
+            limits.PLAIN.from_string(source).render({"b": "x" * (limits.MAX_OUTPUT // 3)})
+        assert caught.value.token.start_index == source.rindex("{{ b }}")
+
+    def test_a_mail_has_one_kind_of_line_end(self):
+        assert limits.PLAIN.from_string("a\r\nb\r\n").render() == "a\nb\n"
+
     @pytest.mark.parametrize("name", GUARDS)
     @pytest.mark.parametrize(
         "value", ["", "a b", "é" * 1000, "x" * 30_000, "é" * 30_000, "x" * 100_001]
@@ -71,9 +82,6 @@ class TestNodes:
 
 
 class TestBuffer:
-    def test_has_one_kind_of_line_end(self):
-        assert limits.PLAIN.from_string("a\r\nb\r\n").render() == "a\nb\n"
-
     def test_counts_bytes_not_letters(self):
         buffer = Buffer(4)
         buffer.write("éé")
