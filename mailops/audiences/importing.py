@@ -17,6 +17,7 @@ from mailops.audiences.models import Import, ImportedAddress, ImportPiece
 from mailops.audiences.settling import StagedRow, settle
 from mailops.audiences.uploading import records_of, start_of_text
 from mailops.lib.chunks import MAX_FAILURES, count_failure
+from mailops.lib.csv_export import unescape
 from mailops.lib.csv_reading import Record
 from mailops.lib.storable import storable
 from mailops.lib.time_zones import UnknownZone, zone_name
@@ -137,11 +138,11 @@ def _understand(run: Import, records: list[Record]) -> Iterator[StagedRow]:
     for record in records:
         if not any(record.cells):
             continue
-        refusal = record.problem or _refusal(record.cells, len(run.header))
+        cells = [unescape(cell) for cell in record.cells]
+        refusal = record.problem or _refusal(cells, len(run.header))
         if refusal:
-            yield StagedRow(record.line, [storable(cell) for cell in record.cells], refusal=refusal)
+            yield StagedRow(record.line, [storable(cell) for cell in cells], refusal=refusal)
             continue
-        cells = record.cells
         address, zone = _cell(cells, at), _cell(cells, run.mapping.get("time_zone"))
         try:
             key = address_key(address) if address else ""

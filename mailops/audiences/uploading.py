@@ -15,6 +15,7 @@ from django.db.models.functions import Now
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
 from mailops.audiences.models import Audience, Import, ImportPiece
+from mailops.lib.csv_export import unescape
 from mailops.lib.csv_reading import (
     SAMPLE_BYTES,
     Record,
@@ -139,7 +140,7 @@ def look(run: Import) -> tuple[list[str], list[list[str]]]:
     rows = sample(
         first_bytes(run), encoding=run.encoding, delimiter=run.delimiter, count=SAMPLE_ROWS + 1
     )
-    cells = [[cell.strip() for cell in row.cells] for row in rows if not row.problem]
+    cells = [[unescape(cell).strip() for cell in row.cells] for row in rows if not row.problem]
     if run.has_header and cells:
         return [name or f"Column {index}" for index, name in enumerate(cells[0], 1)], cells[1:]
     width = max(map(len, cells), default=0)

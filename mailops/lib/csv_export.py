@@ -23,7 +23,17 @@ def escape(cell: Any) -> Any:
     if cell is None or isinstance(cell, int | float | Decimal):
         return cell
     text = str(cell)  # of a row too, which may be named by a person
-    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
+    return f"'{text}" if _wants_apostrophe(text) else text
+
+
+def unescape(cell: str) -> str:
+    """Return what `escape` made `cell` of: whatever text is escaped and read again is the same text."""
+    return cell[1:] if cell.startswith("'") and _wants_apostrophe(cell) else cell
+
+
+def _wants_apostrophe(text: str) -> bool:
+    # one that has apostrophes already gets one more, which makes the way back exact
+    return text.lstrip("'").startswith(FORMULA_STARTS)
 
 
 def _lines(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:

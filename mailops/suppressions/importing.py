@@ -13,6 +13,7 @@ from django.db.models.functions import Now
 
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
+from mailops.lib.csv_export import unescape
 from mailops.lib.csv_reading import NotReadable, read_file
 from mailops.lib.storable import storable
 from mailops.protocol.address import InvalidAddress, address_key
@@ -22,7 +23,6 @@ from mailops.transports.models import Stream
 CHUNK = 2000  # rows in one transaction, well under a second
 ADDRESS_COLUMNS = frozenset({"address", "email", "e-mail", "email address", "recipient", "mail"})
 NOTE_COLUMNS = frozenset({"note", "comment", "evidence"})
-_FORMULA_STARTS = ("'=", "'+", "'-", "'@")
 _COPY = (
     "COPY suppressions_importedrow (run_id, line, address, address_key, note, outcome, why) "
     "FROM STDIN"
@@ -95,11 +95,7 @@ def _columns(cells: list[str]) -> tuple[int, int, bool]:
 
 
 def _cell(cells: list[str], at: int) -> str:
-    if not 0 <= at < len(cells):
-        return ""
-    cell = cells[at].strip()
-    # our own export puts an apostrophe before what a spreadsheet would run as a formula
-    return cell[1:] if cell.startswith(_FORMULA_STARTS) else cell
+    return unescape(cells[at].strip()) if 0 <= at < len(cells) else ""
 
 
 def _staged(row: Row) -> Iterator[str | int]:

@@ -22,7 +22,7 @@ from mailops.audiences.models import (
     ImportRemark,
     Membership,
 )
-from mailops.audiences.uploading import PIECE_BYTES, drop_forgotten
+from mailops.audiences.uploading import PIECE_BYTES, drop_forgotten, look
 from mailops.lib.chunks import MAX_FAILURES
 from mailops.suppressions.models import Suppression
 from tests.audiences.uploads import account_of, import_all, start, upload
@@ -143,6 +143,28 @@ class TestTheAccount:
         run.refresh_from_db()
         assert account_of(run) == {"added": 1, "rejected": 1}
         assert "no text in the chosen encoding" in run.remarks.get().reason
+
+
+class TestWhatWasExported:
+    def test_makes_nobody_else_of_a_person(self, operator):
+        audience = make_audience("+tag@example.com")
+        run = import_all(
+            "email,phone\n'+tag@example.com,'+49 30 1\n",
+            actor=operator,
+            audience=audience,
+            phone=1,
+        )
+        assert account_of(run) == {"updated": 1}
+        contact = Contact.objects.get()
+        assert (contact.address, contact.attributes) == ("+tag@example.com", {"phone": "+49 30 1"})
+
+    def test_an_apostrophe_of_ones_own_stays(self, operator):
+        import_all("email,city\na@example.com,'s-Hertogenbosch\n", actor=operator, city=1)
+        assert Contact.objects.get().attributes == {"city": "'s-Hertogenbosch"}
+
+    def test_the_columns_are_shown_as_they_are_imported(self, operator):
+        run = upload("email,'+phone\na@example.com,'+49 30 1\n", actor=operator)
+        assert look(run) == (["email", "+phone"], [["a@example.com", "+49 30 1"]])
 
 
 class TestEncodings:

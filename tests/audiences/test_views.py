@@ -447,6 +447,18 @@ class TestRejectedRows:
         assert lines[0] == "email,city,line,reason"
         assert lines[1].startswith("broken,Oslo,4,")
 
+    def test_can_be_mended_and_imported_again(self, operator, viewer, logged_in):
+        run = import_all(
+            "email,phone\n+tag@example,+49 30 1\n'-x@example,'=1\n", actor=operator, phone=1
+        )
+        url = reverse("audiences:import-remarks", args=[run.pk])
+        file = logged_in(viewer).get(url, {"outcome": "rejected"}).getvalue()
+        import_all(file.replace(b"@example", b"@example.com"), actor=operator, phone=1)
+        assert set(Contact.objects.values_list("address", "attributes__phone")) == {
+            ("+tag@example.com", "+49 30 1"),
+            ("-x@example.com", "=1"),
+        }
+
     def test_a_nonsense_outcome_is_422(self, audience, viewer, logged_in):
         url = reverse("audiences:import-remarks", args=[Import.objects.get().pk])
         assert logged_in(viewer).get(url, {"outcome": "lost"}).status_code == 422

@@ -3,7 +3,7 @@ import io
 
 import pytest
 
-from mailops.lib.csv_export import escape, stream_csv
+from mailops.lib.csv_export import escape, stream_csv, unescape
 from mailops.transports.models import Stream
 
 
@@ -40,3 +40,16 @@ class TestEscape:
 
     def test_defuses_a_row_that_a_person_named(self):
         assert escape(Stream(name="=SUM(A1)")) == "'=SUM(A1)"
+
+
+class TestUnescape:
+    @pytest.mark.parametrize("start", ["", "'", "''"])
+    @pytest.mark.parametrize(
+        "rest", ["", "=1+1", "+49 30 1", "-5", "@home", "\tx", "\rx", "Ann", "'"]
+    )
+    def test_is_the_way_back(self, start, rest):
+        assert unescape(escape(start + rest)) == start + rest
+
+    @pytest.mark.parametrize("cell", ["", "'", "'s-Hertogenbosch", "+49 30 1", "O'Hara", "''"])
+    def test_leaves_what_was_never_escaped(self, cell):
+        assert unescape(cell) == cell
