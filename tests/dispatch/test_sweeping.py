@@ -24,9 +24,11 @@ from mailops.lib.mailbox_providers import ProviderCache
 from mailops.outbox.canceling import cancel_campaign
 from mailops.outbox.models import EventKind, Message, QueueEntry, Status, Tally
 from mailops.outbox.recording import Outcome, record
+from mailops.outbox.settling import hold, release, send_again
 from mailops.suppressions.models import Suppression
 from tests.engine import database_url, wait_until
 from tests.factories import make_audience, make_campaign, make_message
+from tests.outbox.doubts import make_doubtful
 
 pytestmark = pytest.mark.django_db
 
@@ -121,6 +123,21 @@ class TestSweeps:
         Message.objects.filter(pk=held.pk).update(status=Status.HELD)
         sweep_queue()
         assert (status(late), status(held)) == (Status.EXPIRED, Status.HELD)
+
+    def test_what_a_person_lets_go_has_its_stream_s_time_anew(self, operator):
+        held, doubtful = make_message(), make_doubtful(guarantee="ask")
+        hold(message=held, actor=operator)
+        QueueEntry.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+        assert release(message=held, actor=operator)
+        assert send_again(message=doubtful, actor=operator)
+        sweep_queue()
+        assert (status(held), status(doubtful)) == (Status.QUEUED, Status.QUEUED)
+
+    def test_a_hold_by_itself_moves_no_expiry(self, operator):
+        message = make_message()
+        before = QueueEntry.objects.get().expires_at
+        hold(message=message, actor=operator)
+        assert QueueEntry.objects.get().expires_at == before
 
     def test_spares_what_is_marked(self):
         message = make_message()

@@ -1,9 +1,12 @@
 """A person's act on many uncertain messages: what was seen is what is done, once."""
 
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
 from django.db import connection
+from django.db.models.functions import Now
+from django.utils import timezone
 
 from mailops.accounts.models import AuditEntry
 from mailops.campaigns.models import Campaign
@@ -103,6 +106,12 @@ class TestAgain:
         message.refresh_from_db()
         assert (message.status, message.round, message.message_id) == ("queued", 1, before)
         assert QueueEntry.objects.filter(pk=message.pk).exists()
+
+    def test_gives_those_that_were_held_to_ask_their_stream_s_time_anew(self, settle):
+        make_doubtful(guarantee="ask")
+        QueueEntry.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+        settle(ACT.AGAIN)
+        assert QueueEntry.objects.filter(expires_at__gt=Now()).exists()
 
     def test_reopens_a_completed_campaign_and_says_so(self, settle):
         campaign = make_campaign(state="completed")
