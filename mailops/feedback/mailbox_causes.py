@@ -58,6 +58,11 @@ _OWN: Mapping[str, Cause] = {
         "The folder that mails are moved to is missing or can't be written.",
         "Make it in the mailbox, or choose another. What was read is stored; nothing is lost and nothing counts twice.",
     ),
+    "mail_refused": Cause(
+        "The server does not hand out a mail that it holds.",
+        "It is tried again; what came before that mail is stored, what came after it waits. If it stays so, find the"
+        " mail by the UID in the technical text, and mend, move or delete it in the mailbox.",
+    ),
     "read_only": Cause(
         "The folder may be read but not changed.",
         "Give the user the right to mark and delete mails in it.",

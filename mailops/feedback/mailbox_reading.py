@@ -91,15 +91,28 @@ def _read(mailbox: Mailbox) -> bool:
 
 
 def _take(mailbox: Mailbox, talk: imap.Conversation, uids: list[int]) -> None:
-    taken = known = cut = 0
+    """Store these mails and deal with them; where one isn't handed out, those before it, and raise ImapFault."""
+    stored: list[int] = []
+    taken = known = cut = passed = 0
+    refused: ImapFault | None = None
     for uid in uids:
-        mail = talk.fetch(uid)
+        try:
+            mail = talk.fetch(uid)
+        except ImapFault as fault:
+            refused = fault
+            break
+        passed = uid
         if mail is None:
             continue  # somebody deleted it meanwhile
         is_new = _keep(mailbox, mail)
+        stored.append(uid)
         taken, known, cut = taken + is_new, known + (not is_new), cut + (mail.is_cut and is_new)
-    _conclude(mailbox, talk, uids)
-    mailbox.advance(uids[-1], taken=taken, known=known, cut=cut)
+    if stored:
+        _conclude(mailbox, talk, stored)
+    if passed:
+        mailbox.advance(passed, taken=taken, known=known, cut=cut)
+    if refused:
+        raise refused
 
 
 def _keep(mailbox: Mailbox, mail: imap.Fetched) -> bool:

@@ -135,10 +135,15 @@ class Conversation:
         return []
 
     def fetch(self, uid: int) -> Fetched | None:
-        """Return a mail, its first MOST_OCTETS where it is larger; None where it is gone. Nothing is marked as seen."""
-        _, answer = self._client.uid(
+        """Return a mail, its first MOST_OCTETS where it is larger; None where it is gone. Nothing is marked as seen.
+
+        Raises ImapFault where the server has it but doesn't hand it out.
+        """
+        status, answer = self._client.uid(
             "FETCH", str(uid), f"(RFC822.SIZE BODY.PEEK[]<0.{MOST_OCTETS}>)"
         )
+        if status != "OK":  # what is gone is an OK without data (RFC 3501, 6.4.8)
+            raise ImapFault("mail_refused", f"UID {uid}: {answer!r}")
         heads = [one for one in answer if isinstance(one, bytes)]
         for one in answer:
             if isinstance(one, tuple) and b"BODY[]" in one[0].upper():

@@ -1,5 +1,6 @@
 """Mailboxes are read from a real Dovecot: each mail stored once, then dealt with, whatever breaks in between."""
 
+import imaplib
 import socket
 import threading
 from types import SimpleNamespace
@@ -212,11 +213,40 @@ class TestCrashes:
         assert RawFeedback.objects.count() == stored + 1
         assert mailbox.known == stored
 
+    @pytest.mark.parametrize("then", ["flag", "delete"])
+    def test_a_mail_that_is_not_handed_out_is_not_passed_over(self, then, box, server, monkeypatch):
+        mailbox = box(then=then)
+        server.dovecot.deliver(mailbox.username, *(HELLO + b"%d" % n for n in range(3)))
+        with monkeypatch.context() as patched:
+            _refuse_to_fetch(patched, "2", ("NO", [b"[SERVERBUG] Internal error occurred."]))
+            assert (read(mailbox).cause, mailbox.last_uid, mailbox.taken) == ("mail_refused", 1, 1)
+        left = server.dovecot.folders(mailbox.username, "INBOX")["INBOX"]
+        assert left == ([r"\Seen", "", ""] if then == "flag" else ["", ""])
+        assert (read(mailbox).cause, mailbox.last_uid, mailbox.taken) == ("", 3, 3)
+
+    def test_a_mail_that_brought_nothing_is_not_deleted(self, box, server, monkeypatch):
+        mailbox = box(then="delete")
+        server.dovecot.deliver(mailbox.username, HELLO, HELLO + b"2")
+        with monkeypatch.context() as patched:
+            _refuse_to_fetch(patched, "1", ("OK", [None]))
+            assert (read(mailbox).taken, mailbox.last_uid) == (1, 2)
+        assert len(server.dovecot.folders(mailbox.username, "INBOX")["INBOX"]) == 1
+
     def test_two_processes_never_read_one_mailbox_at_once(self, box):
         mailbox = box()
         assert mailbox.lease()
         assert not mailbox.lease()
         assert not Mailbox.objects.due().exists()
+
+
+def _refuse_to_fetch(patched, uid, answer):
+    asked = imaplib.IMAP4.uid
+
+    def answered(self, command, *args):
+        is_it = command == "FETCH" and args[0] == uid
+        return answer if is_it else asked(self, command, *args)
+
+    patched.setattr(imaplib.IMAP4, "uid", answered)
 
 
 class TestFaults:
