@@ -69,32 +69,58 @@ def add_language(
     *, template: MailTemplate, language: str, also_for: str, actor: User | None
 ) -> Variant:
     """Begin the draft's words in one more language with those it has; raise HasLanguage."""
-    if language == template.language or template.variants.filter(language=language).exists():
-        raise HasLanguage(f"It has words in {language} already.")
     with transaction.atomic():
-        variant = template.variants.create(
+        draft = _locked(template)
+        if language == draft.language or draft.variants.filter(language=language).exists():
+            raise HasLanguage(f"It has words in {language} already.")
+        variant = draft.variants.create(
             language=language,
             also_for=also_for,
-            draft_subject=template.draft_subject,
-            draft_html=template.draft_html,
-            draft_text=template.draft_text,
+            draft_subject=draft.draft_subject,
+            draft_html=draft.draft_html,
+            draft_text=draft.draft_text,
         )
-        _note_languages(template, actor, {"added": language, "also_for": also_for})
+        _note_languages(draft, actor, {"added": language, "also_for": also_for})
     return variant
 
 
 def remove_language(*, template: MailTemplate, language: str, actor: User | None) -> None:
     with transaction.atomic():
-        deleted, _ = template.variants.filter(language=language).delete()
+        draft = _locked(template)
+        deleted, _ = draft.variants.filter(language=language).delete()
         if deleted:
-            _note_languages(template, actor, {"removed": language})
+            _note_languages(draft, actor, {"removed": language})
 
 
-def _note_languages(template: MailTemplate, actor: User | None, after: dict[str, str]) -> None:
-    template.draft_revision += 1
-    template.draft_changed_by = actor
-    template.save()
-    audit(actor=actor, verb="template.settings", subject=template, after=after)
+def _note_languages(draft: MailTemplate, actor: User | None, after: dict[str, str]) -> None:
+    draft.draft_revision += 1
+    draft.draft_changed_by = actor
+    draft.save(update_fields=["draft_revision", "draft_changed_by", "draft_changed_at"])
+    audit(actor=actor, verb="template.settings", subject=draft, after=after)
+
+
+def change_settings(*, template: MailTemplate, changes: dict[str, Any], actor: User | None) -> None:
+    """Write the fields in `changes`, and none of the draft's words, which somebody may be saving."""
+    if not changes:
+        return
+    with transaction.atomic():
+        draft = _locked(template)
+        before = {field: str(getattr(draft, field) or "") for field in changes}
+        for field, value in changes.items():
+            setattr(draft, field, value)
+        draft.save(update_fields=[*changes])
+        audit(
+            actor=actor,
+            verb="template.settings",
+            subject=draft,
+            before=before,
+            after={field: str(value or "") for field, value in changes.items()},
+        )
+
+
+def _locked(template: MailTemplate) -> MailTemplate:
+    """Hold the template, as it is now, until the transaction ends."""
+    return MailTemplate.objects.select_for_update().get(pk=template.pk)
 
 
 def archive(*, template: MailTemplate, actor: User | None) -> None:

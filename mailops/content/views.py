@@ -7,7 +7,6 @@ from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import require_POST
 
-from mailops.accounts.auditing import audit
 from mailops.accounts.permissions import Act, needs, user_of
 from mailops.content import drafting, publishing
 from mailops.content.checking import sample_data
@@ -96,18 +95,10 @@ def template_detail(request: HttpRequest, template_id: int) -> HttpResponse:
 def template_settings(request: HttpRequest, template_id: int) -> HttpResponse:
     template = get_object_or_404(MailTemplate, pk=template_id)
     name = template.name
-    fields = SettingsForm.Meta.fields
-    before = {field: str(getattr(template, field) or "") for field in fields}
     form = SettingsForm(_posted(request), instance=template)
     if request.method == "POST" and form.is_valid():
-        form.save()
-        audit(
-            actor=user_of(request),
-            verb="template.settings",
-            subject=template,
-            before=before,
-            after={field: str(value or "") for field, value in form.cleaned_data.items()},
-        )
+        changes = {field: form.cleaned_data[field] for field in form.changed_data}
+        drafting.change_settings(template=template, changes=changes, actor=user_of(request))
         toasts.success(request, "Saved.")
         return redirect("content:detail", template.pk)
     return render_page(

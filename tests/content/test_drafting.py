@@ -1,0 +1,93 @@
+"""What is changed of a template while somebody saves its draft."""
+
+import pytest
+
+from mailops.accounts.models import AuditEntry
+from mailops.content.drafting import DraftConflict, HasLanguage, add_language, remove_language
+from mailops.content.drafting import save_draft as save
+from mailops.content.forms import SettingsForm
+from mailops.content.models import MailTemplate
+from tests.content.test_pages import url
+
+pytestmark = pytest.mark.django_db
+SETTINGS = {"name": "Spring", "syntax": "html", "needs_approval": "on"}
+
+
+@pytest.fixture
+def template():
+    return MailTemplate.objects.create(name="Spring", draft_subject="Hi", needs_approval=True)
+
+
+def save_draft(template, *, actor=None, html="<p>theirs</p>", **changes):
+    """Save `html` as a colleague does who has the newest draft open."""
+    revision = MailTemplate.objects.get(pk=template.pk).draft_revision
+    words = {"revision": revision, "subject": "Theirs", "html": html, "text": "", "sample": {}}
+    save(template=MailTemplate(pk=template.pk), actor=actor, **words | changes)
+
+
+def loaded(template):
+    return MailTemplate.objects.get(pk=template.pk)
+
+
+class TestLanguage:
+    def test_that_is_added_leaves_what_was_saved_meanwhile(self, template, editor):
+        stale = loaded(template)
+        save_draft(template)
+        variant = add_language(template=stale, language="pt", also_for="", actor=editor)
+        now = loaded(template)
+        assert (now.draft_html, now.draft_revision) == ("<p>theirs</p>", 2)
+        assert now.draft_hash == now.hash_of("Theirs", "<p>theirs</p>", "")
+        assert variant.draft_html == "<p>theirs</p>"
+
+    def test_that_is_removed_leaves_what_was_saved_meanwhile(self, template, editor):
+        add_language(template=template, language="pt", also_for="", actor=editor)
+        stale = loaded(template)
+        save_draft(template)
+        remove_language(template=stale, language="pt", actor=editor)
+        now = loaded(template)
+        assert (now.draft_html, now.draft_revision) == ("<p>theirs</p>", 3)
+        assert now.draft_hash == now.hash_of("Theirs", "<p>theirs</p>", "")
+
+    def test_moves_the_draft_on_for_who_has_it_open(self, template, editor):
+        stale = loaded(template)
+        save_draft(template)
+        add_language(template=stale, language="pt", also_for="", actor=editor)
+        with pytest.raises(DraftConflict):
+            save_draft(template, revision=1)
+
+    def test_that_somebody_else_added_is_there_already(self, template, editor):
+        stale = loaded(template)
+        add_language(template=template, language="pt", also_for="gl", actor=editor)
+        with pytest.raises(HasLanguage):
+            add_language(template=stale, language="pt", also_for="", actor=editor)
+
+
+class TestSettings:
+    @pytest.fixture
+    def theirs(self, template, monkeypatch):
+        """Have a colleague save the draft between the form's reading of the template and the writing."""
+        is_valid = SettingsForm.is_valid
+
+        def save_and_ask(form):
+            save_draft(template)
+            return is_valid(form)
+
+        monkeypatch.setattr(SettingsForm, "is_valid", save_and_ask)
+
+    @pytest.mark.usefixtures("theirs")
+    def test_leave_what_was_saved_meanwhile(self, logged_in, editor, template):
+        changed = SETTINGS | {"name": "Summer", "syntax": "mjml"}
+        assert logged_in(editor).post(url("settings", template), changed).status_code == 302
+        now = loaded(template)
+        assert (now.name, now.syntax) == ("Summer", "mjml")
+        assert (now.draft_html, now.draft_revision) == ("<p>theirs</p>", 1)
+        assert now.draft_hash == now.hash_of("Theirs", "<p>theirs</p>", "")
+
+    def test_tell_what_was_changed_alone(self, logged_in, editor, template):
+        logged_in(editor).post(url("settings", template), SETTINGS | {"name": "Summer"})
+        entry = AuditEntry.objects.get()
+        assert (entry.before, entry.after) == ({"name": "Spring"}, {"name": "Summer"})
+
+    def test_that_stay_leave_no_trail(self, logged_in, editor, template):
+        assert logged_in(editor).post(url("settings", template), SETTINGS).status_code == 302
+        assert not AuditEntry.objects.exists()
