@@ -10,7 +10,7 @@ from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
 from mailops.audiences.models import Audience, Contact, Import, Membership
 from mailops.lib.locks import lock_row
-from mailops.protocol.address import address_key
+from mailops.protocol.address import address_key, trimmed
 
 
 class StillNeeded(Exception):
@@ -71,7 +71,7 @@ def add_member(
         contact, is_new = Contact.objects.get_or_create(
             address_key=key,
             defaults={
-                "address": address,
+                "address": trimmed(address),
                 "attributes": dict(attributes),
                 "time_zone": time_zone,
             },

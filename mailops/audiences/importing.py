@@ -21,7 +21,7 @@ from mailops.lib.csv_export import unescape
 from mailops.lib.csv_reading import Record
 from mailops.lib.storable import storable
 from mailops.lib.time_zones import UnknownZone, zone_name
-from mailops.protocol.address import InvalidAddress, address_key
+from mailops.protocol.address import InvalidAddress, address_key, trimmed
 
 CHUNK_ROWS = 5_000  # about half a second of work
 CHUNK_BYTES = 8 * 1024 * 1024  # of the file, where the rows are long
@@ -143,7 +143,7 @@ def _understand(run: Import, records: list[Record]) -> Iterator[StagedRow]:
         if refusal:
             yield StagedRow(record.line, [storable(cell) for cell in cells], refusal=refusal)
             continue
-        address, zone = _cell(cells, at), _cell(cells, run.mapping.get("time_zone"))
+        address, zone = trimmed(_cell(cells, at)), _cell(cells, run.mapping.get("time_zone"))
         try:
             key = address_key(address) if address else ""
             zone = zone_name(zone) if zone else ""

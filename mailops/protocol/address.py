@@ -9,6 +9,7 @@ import idna
 MAX_LOCAL_PART = 64  # octets (RFC 5321, 4.5.3.1.1)
 MAX_ADDRESS = 254  # octets (RFC 5321, 4.5.3.1.3, less the angle brackets)
 MAX_DOMAIN = 253
+MAX_GIVEN = 320  # characters, as typed: with quoted pairs, letters outside ASCII, a dot at the end
 
 _ATEXT = r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
@@ -55,13 +56,18 @@ class Address:
         return f"{_fold(self.local_part)}@{self.domain}"
 
 
+def trimmed(address: str) -> str:
+    """Return `address` without the blanks, some of them invisible, that came along when it was typed or pasted."""
+    return address.strip(_TYPED_SPACE)
+
+
 def address_key(address: str, *, allow_utf8: bool = False) -> str:
     """Return what `address` is matched by on contacts, messages and suppressions.
 
     The domain is in A-labels, and both parts are case-folded. Raise InvalidAddress where it can't be written to;
     NeedsSmtputf8 where the local part is not ASCII, unless `allow_utf8`.
     """
-    given = address.strip(_TYPED_SPACE)
+    given = trimmed(address)
     key = given.lower()
     if _PLAIN.fullmatch(key) and len(key) <= MAX_ADDRESS and given.isascii():
         local_part, _, domain = key.partition("@")
@@ -72,7 +78,7 @@ def address_key(address: str, *, allow_utf8: bool = False) -> str:
 
 def parse_address(address: str, *, allow_utf8: bool = False) -> Address:
     """Return the parts of one bare address; raise InvalidAddress as `address_key` does."""
-    given = address.strip(_TYPED_SPACE)
+    given = trimmed(address)
     _refuse_what_no_address_holds(given)
     local_part, domain = _split(given)
     parsed = Address(_canonical_local_part(local_part), _canonical_domain(domain))
@@ -95,7 +101,7 @@ def domain_of(key: str) -> str:
 
 def domain_key(domain: str) -> str:
     """Return a domain name as A-labels in lower case, without its trailing dot; raise InvalidAddress."""
-    return _canonical_domain(domain.strip(_TYPED_SPACE))
+    return _canonical_domain(trimmed(domain))
 
 
 def _with_whole_labels(key: str, domain: str) -> str:
@@ -109,7 +115,7 @@ def _with_whole_labels(key: str, domain: str) -> str:
 def _refuse_what_no_address_holds(given: str) -> None:
     if not given:
         raise InvalidAddress("The address is empty.", "empty")
-    if len(given) > 4 * MAX_ADDRESS:
+    if len(given) > MAX_GIVEN:
         raise InvalidAddress(f"The address is longer than {MAX_ADDRESS} characters.", "too_long")
     if _CONTROL.search(given):
         raise InvalidAddress("The address has a control character in it.", "control")

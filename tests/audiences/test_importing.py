@@ -1,5 +1,6 @@
 import codecs
 from datetime import timedelta
+from importlib import import_module
 
 import pytest
 from django.db import connection, transaction
@@ -165,6 +166,30 @@ class TestWhatWasExported:
     def test_the_columns_are_shown_as_they_are_imported(self, operator):
         run = upload("email,'+phone\na@example.com,'+49 30 1\n", actor=operator)
         assert look(run) == (["email", "+phone"], [["a@example.com", "+49 30 1"]])
+
+
+class TestBlanksAroundAnAddress:
+    @pytest.mark.parametrize("blank", ["\u200b", "\ufeff", "\u00a0", "\u200b" * 330])
+    def test_are_not_imported(self, operator, blank):
+        run = import_all(f"email\n{blank}John@example.com{blank}\n", actor=operator)
+        assert account_of(run) == {"added": 1}
+        assert Contact.objects.get().address == "John@example.com"
+
+    def test_are_no_address(self, operator):
+        run = import_all("email,city\n\u200b,Rome\n", actor=operator)
+        assert run.remarks.get().reason == "There is no address in this row."
+
+    def test_of_stored_ones_are_taken_off(self):
+        for name, address in (("a", "\u200ba@example.com\ufeff"), ("b", "b@example.com")):
+            Contact.objects.create(address=address, address_key=f"{name}@example.com")
+        migration = import_module("mailops.audiences.migrations.0004_trim_addresses").Migration
+        with connection.cursor() as cursor:
+            for sql, blanks in migration.operations[0].sql:
+                cursor.execute(sql, blanks)
+        assert set(Contact.objects.values_list("address", flat=True)) == {
+            "a@example.com",
+            "b@example.com",
+        }
 
 
 class TestEncodings:

@@ -193,6 +193,13 @@ class TestMembers:
         assert "already" in response.text
         assert audience.memberships.count() == 2
 
+    def test_adding_leaves_out_what_nobody_sees(self, audience, operator, logged_in):
+        url = reverse("audiences:member-add", args=[audience.pk])
+        logged_in(operator).post(
+            url, {"address": "\u200bnew@example.com\ufeff", "consent": "phone"}
+        )
+        assert Contact.objects.get(address_key="new@example.com").address == "new@example.com"
+
     def test_adding_takes_attributes(self, audience, operator, logged_in):
         url = reverse("audiences:member-add", args=[audience.pk])
         form = {

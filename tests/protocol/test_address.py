@@ -48,6 +48,7 @@ def test_knows_one_mailbox_by_every_spelling(address, key):
         ("b\u200bob@example.com", "control"),
         ("b" * 65 + "@example.com", "too_long"),
         ("bob@" + "a." * 130 + "com", "too_long"),
+        ('"' + "\\b" * 64 + '"@' + "a." * 93 + "com.", "too_long"),
         ("bob@" + "a" * 64 + ".com", "bad_domain"),
         ("bob@example." + "c" * 64, "bad_domain"),
         ("bob@-a.com", "bad_domain"),
