@@ -124,10 +124,10 @@ def _quarter(moment: datetime) -> datetime:
 
 
 def _fresh_starts(threshold: Threshold, ids: list[int]) -> dict[int, datetime]:
-    """Return when measuring begins anew: the quarter hour after an incident was closed or the subject resumed."""
+    """Return when measuring begins anew: the quarter hour after a person closed an incident or the subject resumed."""
     if not ids:
         return {}
-    closed = Incident.objects.filter(threshold=threshold, subject_id__in=ids, state="closed")
+    closed = Incident.objects.filter(threshold=threshold, subject_id__in=ids).closed_by_people()
     starts = dict(closed.values_list("subject_id").annotate(Max("closed_at")))
     resumed = AuditEntry.objects.filter(
         subject_type=_KINDS[threshold.subject_kind]._meta.label,  # noqa: SLF001 - Django's documented name

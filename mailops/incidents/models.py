@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 from django.db import models
 from django.db.models.functions import Now
 
+from mailops.accounts.auditing import SYSTEM
 from mailops.campaigns.models import Campaign
 from mailops.lib.sealed import SealedColumns
 from mailops.lib.secrets import Secret
@@ -120,6 +121,13 @@ class IncidentQuerySet(models.QuerySet["Incident"]):
     def open(self) -> Self:
         """Keep those nobody and nothing has closed."""
         return self.exclude(state=Incident.State.CLOSED)
+
+    def closed_by_people(self) -> Self:
+        """Keep those that somebody judged; one that closed because its trouble was no longer seen is judged by nobody."""
+        closes = IncidentNote.objects.filter(
+            incident=models.OuterRef("pk"), kind=IncidentNote.Kind.CLOSED
+        )
+        return self.filter(models.Exists(closes.exclude(author_label=SYSTEM)))
 
     def worst_first(self) -> Self:
         """Order by: not closed, not acknowledged, highest level, newest."""
@@ -248,7 +256,7 @@ class IncidentNote(models.Model):
     author = models.ForeignKey(
         "accounts.User", null=True, on_delete=models.SET_NULL, related_name="+"
     )  # null: mailops
-    author_label = models.CharField(max_length=254, default="mailops")
+    author_label = models.CharField(max_length=254, default=SYSTEM)  # stays when the user is gone
     at = models.DateTimeField(db_default=Now())
 
     class Meta:

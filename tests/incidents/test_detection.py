@@ -247,6 +247,18 @@ class TestClosing:
         assert detect() == 1
         assert Incident.objects.count() == 2
 
+    def test_by_itself_judges_nothing(self, stream):
+        bounce(stream, 3, 100)
+        detect()
+        Tally.objects.all().delete()
+        detect()
+        self.later(calm_since_at=timezone.now() - timedelta(minutes=31))
+        assert detect() == 0
+        bounce(stream, 5000, 5000)
+        assert detect() == 1
+        stream.refresh_from_db()
+        assert stream.is_paused
+
     def test_closes_what_is_about_something_deleted(self, stream):
         transport = make_transport()
         transport.pause(PauseCause.FAULT, "The password was refused.")
