@@ -114,7 +114,9 @@ def _read_rates(threshold: Threshold, now: datetime) -> dict[int, Reading]:
 
 
 def _level(threshold: Threshold, rate: Rate) -> Level | None:
-    return threshold.level_of(rate.percent) if rate.whole >= threshold.sample_floor else None
+    if rate.whole < threshold.sample_floor:
+        return None
+    return threshold.level_of(rate.bad, rate.whole)
 
 
 def _quarter(moment: datetime) -> datetime:

@@ -107,14 +107,14 @@ class Threshold(models.Model):
     def stop_shown(self) -> str:
         return _percent(self.stop)
 
-    def level_of(self, percent: float) -> Level | None:
-        """Return the highest level that `percent` reaches."""
+    def level_of(self, bad: int, whole: int) -> Level | None:
+        """Return the highest level that `bad` of `whole` reach; counted exactly, since a rate may be the limit itself."""
         reached = [
             level
             for level in Level
-            if (limit := getattr(self, level.value)) is not None and percent >= limit
+            if (limit := getattr(self, level.value)) is not None and 100 * bad >= limit * whole
         ]
-        return reached[-1] if reached else None
+        return reached[-1] if reached and whole else None
 
 
 class IncidentQuerySet(models.QuerySet["Incident"]):

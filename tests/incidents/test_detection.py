@@ -104,6 +104,13 @@ class TestOpening:
         bounce(stream, 50, 100)
         assert detect() == 0
 
+    def test_sees_a_rate_that_is_exactly_the_limit(self, stream, complaints):
+        count(stream, "accepted", 1000)
+        count(stream, "complained", 3)
+        detect()
+        stream.refresh_from_db()
+        assert (the_incident().level, stream.is_paused) == ("stop", True)
+
     def test_sees_complaints(self, stream, complaints):
         count(stream, "accepted", 2000)
         count(stream, "complained", 2)

@@ -23,11 +23,23 @@ class TestAddMissing:
 
 class TestLevels:
     @pytest.mark.parametrize(
-        ("percent", "level"),
-        [(1.99, None), (2, "warn"), (4.99, "warn"), (5, "act"), (10, "stop"), (90, "stop")],
+        ("bad", "whole", "level"),
+        [
+            (199, 10_000, None),
+            (2, 100, "warn"),
+            (499, 10_000, "warn"),
+            (1, 20, "act"),
+            (10, 100, "stop"),
+            (90, 100, "stop"),
+            (0, 0, None),
+        ],
     )
-    def test_are_reached_from_their_number_on(self, percent, level):
-        assert (
-            Threshold.objects.get(measure="bounces", subject_kind="stream").level_of(percent)
-            == level
-        )
+    def test_are_reached_from_their_number_on(self, bad, whole, level):
+        bounces = Threshold.objects.get(measure="bounces", subject_kind="stream")
+        assert bounces.level_of(bad, whole) == level
+
+    @pytest.mark.parametrize("whole", range(1000, 8000, 1000))
+    def test_are_reached_exactly(self, whole):
+        complaints = Threshold.objects.get(measure="complaints", subject_kind="stream")
+        assert complaints.level_of(3 * whole // 1000, whole) == "stop"
+        assert complaints.level_of(3 * whole // 1000 - 1, whole) != "stop"
