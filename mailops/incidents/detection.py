@@ -1,5 +1,6 @@
 """Compares windows of counts with thresholds: opens incidents, keeps them up to date, closes them, may pause."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -131,14 +132,28 @@ def _fresh_starts(threshold: Threshold, ids: list[int]) -> dict[int, datetime]:
         return {}
     closed = Incident.objects.filter(threshold=threshold, subject_id__in=ids).closed_by_people()
     starts = dict(closed.values_list("subject_id").annotate(Max("closed_at")))
-    resumed = AuditEntry.objects.filter(
-        subject_type=_KINDS[threshold.subject_kind]._meta.label,  # noqa: SLF001 - Django's documented name
-        subject_id__in=[str(pk) for pk in ids],
-        verb=f"{threshold.subject_kind}.resume",
-    )
-    for subject_id, at in resumed.values_list("subject_id").annotate(Max("at")):
-        starts[int(subject_id)] = max(at, starts.get(int(subject_id), at))
+    for pk, at in _resumed(threshold, ids):
+        starts[pk] = max(at, starts.get(pk, at))
     return {pk: _quarter(at) + QUARTER for pk, at in starts.items()}
+
+
+def _resumed(threshold: Threshold, ids: list[int]) -> Iterator[tuple[int, datetime]]:
+    """Yield when each subject was resumed last, and when the stream that is paused in a campaign's place was."""
+    kind = SubjectKind(threshold.subject_kind)
+    yield from _last_resumes(kind, ids).items()
+    if kind is SubjectKind.CAMPAIGN:
+        streams = dict(Campaign.objects.filter(pk__in=ids).values_list("pk", "stream_id"))
+        resumes = _last_resumes(SubjectKind.STREAM, streams.values())
+        yield from ((pk, resumes[stream]) for pk, stream in streams.items() if stream in resumes)
+
+
+def _last_resumes(kind: SubjectKind, ids: Iterable[int]) -> dict[int, datetime]:
+    found = AuditEntry.objects.filter(
+        subject_type=_KINDS[kind]._meta.label,  # noqa: SLF001 - Django's documented name
+        subject_id__in=[str(pk) for pk in ids],
+        verb=f"{kind}.resume",
+    )
+    return {int(pk): at for pk, at in found.values_list("subject_id").annotate(Max("at"))}
 
 
 def _sentence(threshold: Threshold, subject: Any, rate: Rate, level: Level) -> str:

@@ -199,6 +199,18 @@ class TestPausing:
         stream.refresh_from_db()
         assert not stream.is_paused
 
+    def test_does_not_stop_again_what_a_person_resumed_because_of_a_campaign(self, stream, oncall):
+        Threshold.objects.update(is_enabled=False)
+        Threshold.objects.filter(measure="bounces", subject_kind="campaign").update(
+            is_enabled=True, pauses=True
+        )
+        bounce(stream, 10, 100, campaign_id=make_campaign(stream=stream).pk)
+        detect()
+        handling.resume(incident=the_incident(), actor=oncall)
+        detect()
+        stream.refresh_from_db()
+        assert not stream.is_paused
+
     def test_stops_again_when_it_goes_on_after_that(self, stream, oncall):
         bounce(stream, 10, 100)
         detect()
