@@ -57,7 +57,8 @@ def detect() -> int:
         if is_ours:
             now = _clock()
             for threshold in Threshold.objects.filter(is_enabled=True).order_by("id"):
-                _settle(threshold, read(threshold, now), now)
+                _look(threshold, now)
+            _let_go()
         return Incident.objects.open().count()
 
 
@@ -164,9 +165,11 @@ def _sentence(threshold: Threshold, subject: Any, rate: Rate, level: Level) -> s
     )
 
 
-def _settle(threshold: Threshold, readings: dict[int, Reading], now: datetime) -> None:
-    unsettled = {one.subject_id: one for one in threshold.incidents.open().select_for_update()}
-    for subject_id, reading in readings.items():
+def _look(threshold: Threshold, now: datetime) -> None:
+    """Bring the threshold's incidents up to date; they are locked first, so that no close falls into the reading."""
+    locked = threshold.incidents.open().select_for_update(no_key=True)  # notes may be written still
+    unsettled = {one.subject_id: one for one in locked}
+    for subject_id, reading in read(threshold, now).items():
         incident = unsettled.pop(subject_id, None)
         if incident is None:
             incident = _open(threshold, reading)
@@ -176,6 +179,13 @@ def _settle(threshold: Threshold, readings: dict[int, Reading], now: datetime) -
             _pause(incident, reading)
     for incident in unsettled.values():
         _calm(threshold, incident, now)
+
+
+def _let_go() -> None:
+    """Close the incidents of thresholds that are switched off: nothing would ever find them calm."""
+    orphans = Incident.objects.open().filter(threshold__is_enabled=False)
+    for incident in orphans.select_for_update(of=("self",), no_key=True):
+        close_by_itself(incident, "Its threshold was switched off.")
 
 
 def _open(threshold: Threshold, reading: Reading) -> Incident:

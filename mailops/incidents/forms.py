@@ -73,6 +73,7 @@ class ThresholdForm(forms.ModelForm):  # type: ignore[type-arg]
             "why": "Why these numbers",
         }
         help_texts = {
+            "is_enabled": "Switched off, it closes its open incidents; what is paused stays paused.",
             "window_minutes": "15 minutes to 7 days; counts come in quarter hours.",
             "sample_floor": "Fewer messages in the window say nothing.",
             "warn": "Empty: this level is never reached.",

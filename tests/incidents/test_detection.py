@@ -1,7 +1,8 @@
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 from mailops.accounts.models import AuditEntry
@@ -257,6 +258,22 @@ class TestClosing:
         handling.close(incident=the_incident(), reason="a bad list, removed", actor=oncall)
         assert detect() == 0
 
+    @pytest.mark.django_db(transaction=True)
+    def test_by_a_person_waits_for_a_look_that_judges_it(self, stream, bounces, monkeypatch):
+        Threshold.objects.exclude(pk=bounces.pk).update(is_enabled=False)
+        bounce(stream, 6, 100)
+        detect()
+        held, read = [], detection.read
+
+        def read_beside_a_person(*asked):
+            with ThreadPoolExecutor(1) as person:
+                held.append(person.submit(_is_held).result())
+            return read(*asked)
+
+        monkeypatch.setattr(detection, "read", read_beside_a_person)
+        detect()
+        assert held == [True]
+
     def test_by_a_person_lets_a_new_one_open_when_it_goes_on(self, stream, oncall):
         bounce(stream, 6, 100)
         detect()
@@ -286,6 +303,38 @@ class TestClosing:
         detect()
         self.later(calm_since_at=timezone.now() - timedelta(hours=1))
         assert detect() == 0
+
+
+def _is_held():
+    """Tell, over a connection of its own, whether the incident's row is locked."""
+    try:
+        with transaction.atomic():
+            return not list(Incident.objects.select_for_update(skip_locked=True))
+    finally:
+        connection.close()
+
+
+class TestSwitchingOff:
+    def test_closes_what_nobody_looks_at_any_more(self, stream, bounces):
+        bounce(stream, 10, 100)
+        detect()
+        Threshold.objects.filter(pk=bounces.pk).update(is_enabled=False)
+        assert detect() == 0
+        assert the_incident().close_reason == "Its threshold was switched off."
+
+    def test_closes_a_fault_that_is_still_there(self, db):
+        make_transport().pause(PauseCause.FAULT, "The password was refused.")
+        detect()
+        Threshold.objects.update(is_enabled=False)
+        assert detect() == 0
+
+    def test_judges_nothing_for_when_it_is_on_again(self, stream, bounces):
+        bounce(stream, 6, 100)
+        detect()
+        for is_enabled in (False, True):
+            Threshold.objects.filter(pk=bounces.pk).update(is_enabled=is_enabled)
+            detect()
+        assert sorted(one.state for one in Incident.objects.all()) == ["closed", "open"]
 
 
 class TestTransports:
