@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
+from mailops.lib.storable import storable
 from mailops.transports.models import KeepsHours, PauseCause, hours_are_whole
 
 
@@ -194,12 +195,12 @@ class Campaign(KeepsHours, models.Model):
             {
                 "state": self.State.PAUSED,
                 "pause_cause": PauseCause(cause),
-                "pause_sentence": sentence,
-                "pause_detail": detail,
+                "pause_sentence": storable(sentence),
+                "pause_detail": storable(detail),
                 "paused_at": timezone.now(),
             },
             actor=actor,
-            reason=sentence,
+            reason=storable(sentence),
         )
 
     def resume(self, *, actor: User | None = None, reason: str = "") -> bool:

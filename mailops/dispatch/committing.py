@@ -5,7 +5,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Container
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from django.db import Error, InterfaceError, OperationalError, connection, transaction
 
@@ -14,6 +14,7 @@ from mailops.dispatch.marking import accept_and_mark, mark
 from mailops.dispatch.releasing import release
 from mailops.lib.storable import storable
 from mailops.outbox.recording import REPLY_LIMIT, Outcome, Recorded, handovers_of, record
+from mailops.protocol.reply import Reply
 from mailops.suppressions.models import Suppression
 from mailops.suppressions.suppressing import suppress
 
@@ -30,6 +31,7 @@ FAR_SECONDS = 2 * GAP_SECONDS  # from one request to the next
 GATHER_SECONDS = 0.015
 FORGETTING = 0.8  # of how many came, with each group
 LEARNING = 0.1  # of how far apart they came
+LEFT_OUT = "(The database refused these words; mailops' log has the error.)"
 
 
 @dataclass
@@ -189,7 +191,7 @@ class Committer:
                 self._postpone(group[number:])
                 return
             try:
-                granted = self._write([request])
+                granted = self._write_at_least_what_counts(request)
             except (OperationalError, InterfaceError) as error:
                 self._postpone(group[number:])
                 self._tell(error)
@@ -201,6 +203,24 @@ class Committer:
                 self._postpone([request])
             else:
                 request.decide(granted)
+
+    def _write_at_least_what_counts(self, request: Request) -> set[int]:
+        """Write one request; where the database refuses what came with a result, the result without that."""
+        try:
+            return self._write([request])
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception:
+            if not request.outcomes:
+                raise
+            logger.exception("what came with a result could not be written; it is left out")
+            bare = Request(
+                outcomes=[_bare(outcome) for outcome in request.outcomes],
+                mark=request.mark,
+                releases=request.releases,
+                dead_addresses=request.dead_addresses,
+            )
+            return self._write([bare])
 
     def _postpone(self, group: list[Request]) -> None:
         """Keep results in memory. An unconfirmed mark counts as refused: no body goes out, its claim is given back (W9)."""
@@ -223,7 +243,7 @@ class Committer:
         self._retry_at = time.monotonic() + RETRY_SECONDS
         for request in list(self._unwritten):
             try:
-                self._write([request])
+                self._write_at_least_what_counts(request)
             except (OperationalError, InterfaceError) as error:  # trouble of the database's own
                 if _is_connected():
                     self._tell(error)
@@ -244,6 +264,17 @@ class Committer:
                 len(self._unwritten),
                 str(error).strip(),
             )
+
+
+def _bare(outcome: Outcome) -> Outcome:
+    """Return an outcome without what came from outside: the fact that counts, and the code of the reply."""
+    reply = outcome.reply
+    return replace(
+        outcome,
+        reply=reply and Reply(reply.code, LEFT_OUT, reply.enhanced_status, reply.command),
+        transport_message_id="",
+        data={"detail": LEFT_OUT},
+    )
 
 
 def _suppress(address: str, outcome: Outcome, recorded: Recorded) -> None:

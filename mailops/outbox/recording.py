@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import OperationalError, transaction
 
 from mailops.campaigns.models import Campaign
-from mailops.lib.storable import storable
+from mailops.lib.storable import storable, storable_json
 from mailops.outbox.accepting import Handover, accept_claimed
 from mailops.outbox.fold import Told, fold
 from mailops.outbox.keeping_hours import keep_hours
@@ -163,7 +163,7 @@ def _handover(outcome: Outcome) -> Handover | None:
         "reply_text": storable(reply.text, REPLY_LIMIT),
         "reply_command": reply.command[:12],
         "transport_message_id": storable(outcome.transport_message_id, 254),
-        "data": outcome.data,
+        "data": storable_json(outcome.data),
     }
 
 
@@ -323,8 +323,8 @@ def _data(outcome: Outcome, row: Row) -> dict[str, Any]:
     # The entry, which knows when the content began to go out, is deleted with its mark: a relay's log is asked for
     # that time later.
     if outcome.kind == EventKind.UNCERTAIN and row.marked_at is not None:
-        return {"marked_at": row.marked_at.isoformat(), **outcome.data}
-    return outcome.data
+        return {"marked_at": row.marked_at.isoformat(), **storable_json(outcome.data)}
+    return storable_json(outcome.data)
 
 
 def _show(row: Row, outcome: Outcome, occurred_at: datetime, before: Status) -> None:

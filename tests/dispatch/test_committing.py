@@ -11,7 +11,7 @@ from mailops.dispatch.carriers import usable_carriers
 from mailops.dispatch.claiming import Claimer
 from mailops.dispatch.committing import Committer, Request
 from mailops.dispatch.models import Worker
-from mailops.outbox.models import EventKind, Message
+from mailops.outbox.models import Event, EventKind, Message
 from mailops.outbox.recording import Outcome
 from mailops.protocol.reply import Reply
 from tests.factories import make_message, make_stream, make_transport
@@ -121,3 +121,45 @@ def test_waits_for_other_sessions_only_where_requests_come_thick(monkeypatch, se
     committer._requests = Waits(Request())
     committer._gather(timeout=1)
     assert committer._requests.timeouts == [1, waits]
+
+
+@pytest.fixture
+def no_words():
+    """Let PostgreSQL refuse every event that comes with data, as it would for one it can't store."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            CREATE FUNCTION no_words() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN RAISE EXCEPTION 'invalid' USING ERRCODE = '22P05'; END $$;
+            CREATE TRIGGER no_words BEFORE INSERT ON outbox_event
+            FOR EACH ROW WHEN (NEW.data ? 'peer') EXECUTE FUNCTION no_words()
+            """
+        )
+    yield
+    with connection.cursor() as cursor:
+        cursor.execute("DROP FUNCTION no_words CASCADE")
+
+
+def test_what_can_not_be_stored_of_a_result_is_left_out_and_stops_nobody(requests, no_words):
+    requests[0].outcomes[0].data = {"peer": "mx.example"}
+    committer = Committer(count_sessions=lambda: len(requests))
+    for request in requests:
+        committer.put(request)
+    commit_all(committer)
+    assert not committer.has_unwritten
+    assert requests[-1].wait(), "the mark of another was refused"
+    assert Message.objects.filter(status="accepted").count() == ANSWERED
+    (event,) = Event.objects.filter(data__has_key="detail")
+    assert (event.reply_code, event.reply_text) == (250, committing.LEFT_OUT)
+
+
+def test_a_nul_and_half_a_character_are_written_as_what_replaces_them(requests):
+    outcome = requests[0].outcomes[0]
+    outcome.kind, outcome.reason, outcome.reply = EventKind.UNCERTAIN, "no_final_reply", None
+    outcome.data = {"detail": "HTTP 502: \x1f\0", "more": ["\ud800", {"\0": 1}]}
+    committer = Committer()
+    committer.put(requests[0])
+    commit_all(committer)
+    assert not committer.has_unwritten
+    event = Event.objects.get(kind=EventKind.UNCERTAIN)
+    assert event.data == {"detail": "HTTP 502: \x1f\ufffd", "more": ["?", {"\ufffd": 1}]}

@@ -7,6 +7,7 @@ from django.db.models.functions import Now
 
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
+from mailops.lib.storable import storable
 
 
 class RunState(models.TextChoices):
@@ -57,12 +58,12 @@ class Pausable(models.Model):
             {
                 "state": RunState.PAUSED,
                 "pause_cause": PauseCause(cause),
-                "pause_sentence": sentence,
-                "pause_detail": detail,
+                "pause_sentence": storable(sentence),
+                "pause_detail": storable(detail),
                 "paused_at": Now(),
             },
             actor=actor,
-            reason=sentence,
+            reason=storable(sentence),
         )
 
     def resume(self, *, actor: User | None = None, reason: str = "") -> bool:

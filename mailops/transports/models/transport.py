@@ -12,6 +12,7 @@ from mailops.lib import secrets
 from mailops.lib.egress import is_trusted
 from mailops.lib.sealed import SealedColumns
 from mailops.lib.secrets import Secret
+from mailops.lib.storable import storable
 from mailops.transports.models.pausing import Pausable, RunState
 
 if TYPE_CHECKING:
@@ -233,7 +234,7 @@ class Transport(Pausable):
         opens = row.failures >= BREAKER_THRESHOLD
         was_open = row.breaker != self.Breaker.CLOSED
         row.breaker = self.Breaker.OPEN if opens or probed else self.Breaker.CLOSED
-        row.breaker_sentence, row.breaker_detail = sentence, detail
+        row.breaker_sentence, row.breaker_detail = storable(sentence), storable(detail)
         row.save(update_fields=_BREAKER_FIELDS)
         self.refresh_from_db(fields=_BREAKER_FIELDS)
         if opens and not was_open:
