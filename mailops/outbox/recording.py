@@ -322,9 +322,10 @@ def _event(
 def _data(outcome: Outcome, row: Row) -> dict[str, Any]:
     # The entry, which knows when the content began to go out, is deleted with its mark: a relay's log is asked for
     # that time later.
+    data: dict[str, Any] = storable_json(outcome.data)
     if outcome.kind == EventKind.UNCERTAIN and row.marked_at is not None:
-        return {"marked_at": row.marked_at.isoformat(), **storable_json(outcome.data)}
-    return storable_json(outcome.data)
+        data = {"marked_at": row.marked_at.isoformat(), **data}
+    return data
 
 
 def _show(row: Row, outcome: Outcome, occurred_at: datetime, before: Status) -> None:
