@@ -43,7 +43,8 @@ class Lane:
     fault: SessionFault | None = None
     had_success: bool = False
     is_light: bool = True  # its last mail was small
-    made: dict[tuple[int, Way], Prepared] = field(default_factory=dict)  # ahead of turn, by fence
+    # ahead of turn, by fence; None: that failed
+    made: dict[tuple[int, Way], Prepared | None] = field(default_factory=dict)
 
     def enter(self, session: threading.Thread, credential_id: int | None = None) -> None:
         with self.changed:
@@ -94,11 +95,19 @@ class Lane:
         return session in self.leaving
 
     def next_unmade(self, way: Way) -> Job | None:
-        """Return the next job whose mail was not made ahead."""
+        """Return the next job that the calling session may take and whose mail was not made; None where enough were."""
+        most = 2 * len(self.sessions)
         with self.changed:
-            if len(self.made) > 2 * len(self.sessions):
-                self.made.clear()  # some are of jobs that were given back
-            return next((job for job in self.jobs if (job.fence, way) not in self.made), None)
+            if len(self.made) > most:
+                waiting = {job.fence for job in self.jobs}
+                for key in [key for key in list(self.made) if key[0] not in waiting]:
+                    self.made.pop(key, None)  # was given back
+            if len(self.made) > most:
+                return None
+            return self.talks.first(
+                threading.current_thread(),
+                (job for job in self.jobs if (job.fence, way) not in self.made),
+            )
 
     def give_back(self, job: Job) -> None:
         with self.changed:

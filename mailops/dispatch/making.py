@@ -30,8 +30,10 @@ class Maker:
         """Make the mail that is next in the lane, if that has any."""
         time.sleep(0)  # gevent's threads change only here: others have their bodies to write first
         if self._lane.is_light and (job := self._lane.next_unmade(self._way)):
+            made = None
             with suppress(Exception):  # whoever takes the job meets it again, and tells it
-                self._lane.made[job.fence, self._way] = self._make(job)
+                made = self._make(job)
+            self._lane.made[job.fence, self._way] = made
 
     def _make(self, job: Job) -> Prepared:
         host, takes_8bit, signs_here = self._way

@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 
 from mailops.dispatch.claiming import Job
 from mailops.dispatch.rules import SessionLimit
@@ -32,6 +32,11 @@ class Talks:
                     self._note(session, job.mailbox_provider)
                     return job
         return None
+
+    def first(self, session: Hashable, jobs: Iterable[Job]) -> Job | None:
+        """Return the first of `jobs` that `session` may speak of now."""
+        with self._lock:
+            return next((job for job in jobs if self._may(session, job.mailbox_provider)), None)
 
     def is_used_up(self, session: Hashable, jobs: deque[Job]) -> bool:
         """Tell whether another session could take one of `jobs`, and only its own past is in this one's way."""

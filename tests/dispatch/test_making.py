@@ -1,5 +1,6 @@
 """Mail that is made ahead, while a session waits for a reply."""
 
+import threading
 from collections import Counter
 
 import pytest
@@ -11,6 +12,7 @@ from mailops.dispatch.lanes import Lane
 from mailops.dispatch.making import Maker
 from mailops.dispatch.models import Worker
 from mailops.dispatch.preparing import Objection, Prepared
+from mailops.dispatch.rules import SessionLimit
 from mailops.dispatch.talks import Talks
 from mailops.outbox.models import Message
 from mailops.transports.models import Transport
@@ -41,12 +43,13 @@ def made(monkeypatch):
 def make_lane(*recipients):
     stream = make_stream(transport=make_transport())
     for recipient in recipients:
-        make_message(stream=stream, recipient=recipient)
+        provider = "google" if recipient.endswith("@gmail.com") else "x.example"
+        make_message(stream=stream, recipient=recipient, mailbox_provider=provider)
     worker = Worker.objects.create(lane="bulk", host="test", pid=1)
     (carrier,) = usable_carriers("bulk")
     lane = Lane(carrier, Transport.objects.get(), Talks())
-    lane.enter("a session")
-    lane.add(Claimer(worker.pk).claim(carrier, 10))
+    lane.enter(threading.current_thread())
+    lane.add(Claimer(worker.pk).claim(carrier, 20))
     return lane
 
 
@@ -79,6 +82,32 @@ def test_an_objection_is_raised_when_the_job_is_taken(made):
     maker.make_ahead()
     with pytest.raises(Objection):
         maker.make(lane.jobs[0])
+
+
+def test_what_can_not_be_made_holds_up_nothing_behind_it(made):
+    lane = make_lane("bad@x.example", "two@x.example")
+    maker = maker_of(lane)
+    maker.make_ahead()
+    maker.make_ahead()
+    assert made == {"bad@x.example": 1, "two@x.example": 1}
+
+
+@pytest.mark.parametrize("blocked", [2, 10])
+def test_nothing_is_made_ahead_that_no_session_may_take(made, blocked):
+    lane = make_lane(
+        *(f"blocked{number}@gmail.com" for number in range(blocked)),
+        *(f"free{number}@x.example" for number in range(5)),
+    )
+    lane.talks.limit_of = lambda provider: SessionLimit(
+        sessions=1 if provider == "google" else None
+    )
+    lane.talks.seats = {"google": 0}
+    lane.seats = 1
+    maker = maker_of(lane)
+    while job := lane.take(0):
+        maker.make(job)
+        maker.make_ahead()
+    assert made == {f"free{number}@x.example": 1 for number in range(5)}
 
 
 def test_large_mail_is_made_when_it_is_its_turn(made):
