@@ -47,6 +47,7 @@ class Surroundings:
     stop_for: Callable[[SystemicFault], None]
     note_loss: Callable[[Job, str], None]
     note_success: Callable[[], None]
+    is_stopping: Callable[[], bool]  # the process ends: no body may begin any more
 
 
 class Conversation:
@@ -69,7 +70,10 @@ class Conversation:
         """Talk until the session ends or nothing is left; everything read is committed on return."""
         current, offer = self._next_offer()
         while current is not None and offer is not None:
-            if offer.is_ready:
+            if offer.is_ready and self._around.is_stopping():
+                self._break_off(current)
+                current, offer = None, None
+            elif offer.is_ready:
                 current, offer = self._send(current)
             else:
                 self._refused(current, offer.reply, offer.phase)
@@ -101,10 +105,8 @@ class Conversation:
         """Mark, send the body with the next envelope behind it, and note the reply; return what rode along."""
         mark = self._ask(mark=current.job)
         following = self._rider()  # made ahead, else while the mark is being committed
-        if not mark.wait():
-            # Refused at the last gate: a dot now would deliver an empty mail, so the socket goes down instead.
-            self._session.abandon()
-            self._spare(current.job)
+        if not mark.wait():  # refused at the last gate
+            self._break_off(current)
             self._leave(following)
             return None, None
         self._marked = current.job
@@ -127,6 +129,11 @@ class Conversation:
             self._leave(following)
             return None, None
         return following, result.next_offer
+
+    def _break_off(self, prepared: Prepared) -> None:
+        """Spare a message that was let in: a dot now would deliver an empty mail, so the socket goes down instead."""
+        self._session.abandon()
+        self._spare(prepared.job)
 
     def _next_offer(self) -> tuple[Prepared | None, Offer | None]:
         """Take jobs until one is offered and answered; (None, None) when the talk is over."""

@@ -49,6 +49,7 @@ STEP_SECONDS = (
 LAST_WRITE_SECONDS = 0.5  # for what was read just before the grace ended
 ALIVE_SECONDS = 1.0  # how often a worker asks whether it lives; claims and marks ask each time
 MESSAGES_FOR_ANOTHER_SESSION = 5
+VERSION_SECONDS = 600.0  # how long a template's version is kept for the next job
 # What no waiting mends; other faults back off and open the breaker.
 NEEDS_A_PERSON = frozenset(
     {
@@ -77,8 +78,10 @@ class Delivery:
     ) -> None:
         self._worker, self._lane_name, self._should_stop = worker, lane, should_stop
         self._committer = Committer(count_sessions=self._count_sessions)
-        self._lanes: dict[int, Lane] = {}
+        self._lanes: dict[int, Lane] = {}  # transport → its jobs and sessions
+        self._closed: list[Lane] = []  # whose last sessions still talk; others took their place
         self._versions: dict[int, TemplateVersion] = {}
+        self._wanted_at: dict[int, float] = {}  # version → when a job of it was claimed last
         self._faults: deque[SystemicFault] = deque()
         self._claimer: Claimer | None = None
         self._seats: SeatKeeper | None = None
@@ -119,7 +122,7 @@ class Delivery:
         if self._committer.has_unwritten or self._may_have_lost_claims:
             return True
         # An idle session that is only kept warm is no work, but one that still talks is.
-        return any(lane.jobs or lane.live_sessions for lane in self._lanes.values())
+        return any(lane.jobs or lane.live_sessions for lane in self._every_lane())
 
     def _step(self) -> None:
         try:
@@ -197,22 +200,42 @@ class Delivery:
 
     def _lane_of(self, carrier: Carrier) -> Lane:
         lane = self._lanes.get(carrier.transport_id)
-        if lane is None or (lane.is_closing and not lane.live_sessions):
+        if lane is None or lane.is_closing:
+            transport = Transport.objects.get(pk=carrier.transport_id)
             if lane is not None:
                 self._drop(lane)
-            lane = Lane(carrier, Transport.objects.get(pk=carrier.transport_id), self._talks)
-            self._lanes[carrier.transport_id] = lane
+                self._closed.append(lane)  # one of its sessions may wait ten minutes for a reply
+            lane = self._lanes[carrier.transport_id] = Lane(carrier, transport, self._talks)
         return lane
 
+    def _every_lane(self) -> list[Lane]:
+        return [*self._lanes.values(), *self._closed]
+
+    def _still_talking(self, transport_id: int) -> int:
+        """Return how many sessions of a transport's closed lanes still talk."""
+        return sum(lane.live_sessions for lane in self._closed if lane.transport.pk == transport_id)
+
     def _load_templates(self, jobs: list[Job]) -> None:
-        missing = {job.version_id for job in jobs} - set(self._versions)
+        wanted = {job.version_id for job in jobs}
+        missing = wanted - set(self._versions)
         if missing:
+            self._forget_versions()
             loaded = TemplateVersion.objects.in_bulk(missing)
             for version in loaded.values():
                 _ = version.contents  # read here: the sessions' threads have no database
             self._versions |= loaded
+        self._wanted_at |= dict.fromkeys(wanted, time.monotonic())
         load_signers({job.domain for job in jobs})
         load_taught()
+
+    def _forget_versions(self) -> None:
+        """Give back the memory of versions that no job was claimed of for a while; files hang on them."""
+        waiting = {job.version_id for lane in self._every_lane() for job in list(lane.jobs)}
+        since = time.monotonic() - VERSION_SECONDS
+        for pk, wanted_at in list(self._wanted_at.items()):
+            if wanted_at < since and pk not in waiting:
+                del self._wanted_at[pk]
+                self._versions.pop(pk, None)
 
     def _ask_for_seats(self) -> None:
         """Learn how many sessions this process may have, of transports and for providers whose sessions are limited."""
@@ -221,16 +244,18 @@ class Delivery:
         for lane in self._lanes.values():
             if lane.is_closing:
                 continue
-            live = lane.live_sessions
             carrier, rules = lane.carrier, self._claimer.rules(lane.carrier)
+            old = self._still_talking(carrier.transport_id)
+            live = lane.live_sessions + old
             # While the breaker is not closed, one session over all workers probes whether the transport works again.
-            most = 1 if carrier.is_probed else rules.max_sessions
+            most = min(1 + old, rules.max_sessions) if carrier.is_probed else rules.max_sessions
             most -= rules.seats_reserved_from(carrier.stream_ids, most)
             jobs = len(lane.jobs)
-            wanted = min(most, max(live, -(-jobs // MESSAGES_FOR_ANOTHER_SESSION)))
-            lane.seats = self._seats.seats(
+            wanted = min(most, max(live, old - (-jobs // MESSAGES_FOR_ANOTHER_SESSION)))
+            seats = self._seats.seats(
                 f"t{carrier.transport_id}", held=live, wanted=wanted, most=most
             )
+            lane.seats = max(0, seats - old)
         sessions = self._count_sessions() + sum(lane.seats for lane in self._lanes.values())
         talked_of = self._talks.providers() | {
             job.mailbox_provider for lane in self._lanes.values() for job in list(lane.jobs)
@@ -340,17 +365,20 @@ class Delivery:
             stop_for=self._faults.append,
             note_loss=lost,
             note_success=succeeded,
+            is_stopping=self._should_stop,
         )
 
     def _pause_what_must(self) -> None:
-        for lane in list(self._lanes.values()):
+        for lane in self._every_lane():
             if lane.fault is not None:
                 self._note_fault(lane, lane.fault)
                 lane.fault = None
             elif lane.had_success and lane.carrier.is_in_trouble:
-                lane.transport.record_success()
-                lane.transport.refresh_from_db()
+                with suppress(Transport.DoesNotExist):
+                    lane.transport.record_success()
+                    lane.transport.refresh_from_db()
             lane.had_success = False
+        self._closed = [lane for lane in self._closed if lane.live_sessions or lane.fault]
         while self._faults:
             self._stop_for(self._faults[0])
             self._faults.popleft()
@@ -401,7 +429,7 @@ class Delivery:
     def finish(self) -> None:
         """Let bodies in flight get their replies within the grace; write everything that was read, give back the rest."""
         deadline = time.monotonic() + settings.MAILOPS_STOP_GRACE_SECONDS
-        left = [job for lane in self._lanes.values() for job in lane.close()]
+        left = [job for lane in self._every_lane() for job in lane.close()]
         while time.monotonic() < deadline and (
             self._count_sessions() or self._committer.has_unwritten
         ):
@@ -409,7 +437,7 @@ class Delivery:
         self._committer.stop(patience=max(LAST_WRITE_SECONDS, deadline - time.monotonic()))
         try:
             self._pause_what_must()
-            left += [job for lane in self._lanes.values() for job in lane.close()]
+            left += [job for lane in self._every_lane() for job in lane.close()]
             release([(job.message_id, job.fence) for job in left])
         except Error as error:
             logger.warning(
@@ -417,13 +445,14 @@ class Delivery:
                 error,
             )
         self._lanes.clear()
+        self._closed.clear()
 
     def _count_sessions(self) -> int:
         # A copy, since the heartbeat's thread counts too.
-        return sum(lane.live_sessions for lane in list(self._lanes.values()))
+        return sum(lane.live_sessions for lane in self._every_lane())
 
     def _count_logins(self) -> dict[int, int]:
-        lanes = list(self._lanes.values())
+        lanes = self._every_lane()
         return Counter(login for lane in lanes for login in lane.credentials_in_use())
 
 

@@ -85,6 +85,7 @@ class Talk:
 
     def __init__(self, session, *, per_session=1000, objections=(), broken=()):
         self.session, self.faults, self.losses = session, [], []
+        self.is_stopping = False
         self.objections, self.broken = objections, broken
         worker = Worker.objects.create(lane="bulk", host="test", pid=1)
         (carrier,) = usable_carriers("bulk")
@@ -98,6 +99,7 @@ class Talk:
             prepare=self.prepare,
             stop_for=self.faults.append,
             note_loss=lambda job, detail: self.losses.append(job.recipient),
+            is_stopping=lambda: self.is_stopping,
             note_success=lambda: None,
         )
         self.conversation = Conversation(session, self.committer, around)
@@ -156,6 +158,21 @@ class TestReplies:
         assert not QueueEntry.objects.exists()
         riders = [said[2] for said in session.said if said[0] == "body"]
         assert riders == (["b@x.example", "c@x.example", None] if can_pipeline else [None] * 3)
+
+    def test_no_body_begins_once_the_process_is_to_end(self, three, can_pipeline):
+        talk = Talk(ScriptedSession(can_pipeline=can_pipeline))
+        body = talk.session.body
+
+        def last_body(content, *, then=None):
+            talk.is_stopping = True
+            return body(content, then=then)
+
+        talk.session.body = last_body
+        talk.run()
+        assert list(statuses().values()) == ["accepted", "queued", "queued"]
+        assert talk.session.said[-1] == ("abandon",)
+        assert QueueEntry.objects.filter(marked_at=None, session_attempts=0).count() == 2
+        assert not talk.losses
 
     def test_a_refused_recipient_costs_only_itself(self, three, can_pipeline):
         session = ScriptedSession(offers=[GO, NO_MAILBOX, GO], can_pipeline=can_pipeline)

@@ -13,8 +13,9 @@ from mailops.dispatch.working import WorkerProcess
 from mailops.outbox.models import Message, QueueEntry
 from mailops.outbox.tokens import current_token_key_id
 from mailops.suppressions.models import Suppression
-from mailops.transports.models import Transport
-from tests.factories import make_campaign, make_message, make_stream, make_transport
+from mailops.transports.configuring import delete_transport
+from mailops.transports.models import Route, Transport
+from tests.factories import make_campaign, make_message, make_stream, make_transport, make_version
 from tests.smtp_server import SmtpServer
 
 pytestmark = pytest.mark.django_db(transaction=True)  # the committer has a connection of its own
@@ -145,6 +146,62 @@ def test_a_campaign_that_a_person_pauses_gives_its_claims_back(server):
     run._committer.commit_waiting(timeout=0)
     assert not QueueEntry.objects.exclude(worker_id=None).exists()
     worker.stop()
+
+
+@pytest.fixture
+def run(monkeypatch):
+    """Return a delivery that opens no session by itself."""
+    monkeypatch.setattr(Delivery, "_open_sessions", lambda self, lane: None)
+    worker = WorkerProcess("bulk")
+    run = Delivery(worker, "bulk", should_stop=lambda: False)
+    yield run
+    run.finish()
+    worker.stop()
+
+
+def test_a_session_that_waits_for_its_last_reply_keeps_no_new_ones_out(run):
+    transport = make_transport(max_sessions=3)
+    queue(make_stream(transport=transport), 30)
+    run._claim_more()
+    old = run._lanes[transport.pk]
+    old.enter("a thread that waits")
+    run._drop(old)
+    run._committer.commit_waiting(timeout=0)
+    run._claim_more()
+    new = run._lanes[transport.pk]
+    assert (new is not old, len(new.jobs), new.seats) == (True, 30, 2)
+    assert run._count_sessions() == 1
+    old.leave("a thread that waits")
+    run._pause_what_must()
+    assert run._every_lane() == [new]
+
+
+def test_a_transport_that_was_deleted_while_it_worked_again_stops_nobody(run):
+    transport = make_transport(failures=1)
+    queue(make_stream(transport=transport), 1)
+    queue(make_stream(transport=make_transport()), 1)
+    run._claim_more()
+    lane = run._lanes[transport.pk]
+    lane.had_success = True
+    Route.objects.filter(transport=transport).delete()
+    delete_transport(transport=transport, actor=None)
+    run._step()
+    assert not lane.had_success
+
+
+def test_versions_that_nobody_sends_any_more_are_forgotten(run, monkeypatch):
+    stream = make_stream(transport=make_transport())
+    queue(stream, 1)
+    run._claim_more()
+    (old,) = run._versions
+    monkeypatch.setattr(delivery, "VERSION_SECONDS", -1.0)
+    run._load_templates([])
+    assert set(run._versions) == {old}, "a job of it waits"
+    run._lanes[stream.routes.get().transport_id].jobs.clear()
+    queue(stream, 1, version=make_version())
+    run._claim_more()
+    assert old not in run._versions
+    assert len(run._versions) == 1
 
 
 def test_a_changed_transport_is_heeded_by_the_next_session(server):
