@@ -9,10 +9,17 @@ from mailops.campaigns.models import Campaign
 from mailops.lib.confirm import ConfirmForm
 from mailops.lib.htmx import render_page
 from mailops.outbox.canceling import cancel_campaign
+from mailops.outbox.doubtful import moment
 from mailops.outbox.failures import group_failures
 from mailops.outbox.forms import RetryForm
-from mailops.outbox.models import Message, QueueEntry, Status
-from mailops.outbox.retrying import NothingToRetry, retriable, retry_campaign
+from mailops.outbox.models import QueueEntry, Status
+from mailops.outbox.retrying import (
+    MoreThanCounted,
+    NothingToRetry,
+    retriable,
+    retry_campaign,
+    unchanged_since,
+)
 
 
 @needs(Act.SEND)
@@ -44,32 +51,50 @@ def campaign_cancel(request: HttpRequest, campaign_id: int) -> HttpResponse:
 def campaign_retry(request: HttpRequest, campaign_id: int) -> HttpResponse:
     """Show what a retry would send again, with its number; send exactly those on POST."""
     campaign = get_object_or_404(Campaign, pk=campaign_id)
-    form = RetryForm(request.POST or request.GET or {"status": Status.FAILED})
-    chosen = Message.objects.none()
-    if form.is_valid():
-        chosen = Message.objects.filter(campaign=campaign, status=form.cleaned_data["status"])
-        if reason := form.cleaned_data["reason"]:
-            chosen = chosen.filter(reason=reason)
-    if request.method == "POST" and form.is_valid():
-        try:
-            queued = retry_campaign(campaign=campaign, messages=chosen, actor=user_of(request))
-        except NothingToRetry as nothing:
-            toasts.error(request, str(nothing))
-        else:
-            toasts.success(request, f"{queued:,} messages are queued again.")
+    is_pressed = request.method == "POST"
+    given = request.POST or request.GET or {"status": Status.FAILED}
+    form = RetryForm(given, is_pressed=is_pressed)
+    if form.is_valid() and is_pressed and _retry(request, campaign, form):
         return redirect("campaigns:detail", campaign_id)
+    until, _ = moment()  # an old preview is shown anew, with what was chosen
     return render_page(
         request,
         "outbox/campaign_retry.html",
         {
             "campaign": campaign,
             "form": form,
-            "n": retriable(chosen).count(),
-            "is_doubtful": form.is_valid() and form.cleaned_data["status"] == Status.UNCERTAIN,
+            "n": retriable(unchanged_since(form.chosen_of(campaign), until)).count(),
+            "until": until,
+            "is_doubtful": form.cleaned_data.get("status") == Status.UNCERTAIN,
         },
         fragment="chosen",
         status=422 if form.errors else 200,
     )
+
+
+def _retry(request: HttpRequest, campaign: Campaign, form: RetryForm) -> bool:
+    """Queue what was counted again and say what came of it; False where the numbers must be looked at anew."""
+    counted = form.cleaned_data["counted"] or 0
+    try:
+        queued = retry_campaign(
+            campaign=campaign,
+            messages=unchanged_since(form.chosen_of(campaign), form.cleaned_data["until"]),
+            actor=user_of(request),
+            most=counted,
+        )
+    except MoreThanCounted:
+        form.add_error(None, "There are more than you saw. Look at the numbers, then press again.")
+        return False
+    except NothingToRetry as nothing:
+        toasts.error(request, str(nothing))
+        return True
+    toasts.success(request, _told(queued, counted - queued))
+    return True
+
+
+def _told(queued: int, left: int) -> str:
+    said = f"{queued:,} {'message is' if queued == 1 else 'messages are'} queued again."
+    return f"{said} {left:,} that you saw changed meanwhile and stay as they are." if left else said
 
 
 @needs(Act.SEE)

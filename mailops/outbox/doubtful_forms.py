@@ -1,23 +1,20 @@
 """What the pages of uncertain messages may be asked, and what settling them needs."""
 
 import zoneinfo
-from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from django import forms
 from django.core.files.uploadedfile import UploadedFile
-from django.utils import timezone
 
 from mailops.campaigns.models import Campaign
 from mailops.lib.templatetags.words import OURS, reason_sentence
 from mailops.outbox.doubtful import Choice
-from mailops.outbox.forms import LARGEST_ID
+from mailops.outbox.forms import LARGEST_ID, PressedForm
 from mailops.outbox.models import Settlement
 from mailops.outbox.relay_log_taking import MAX_FILE_BYTES
 from mailops.transports.models import Stream, Transport
 
 REASONS = ("no_final_reply", "worker_lost", "restored")
-PREVIEW_LASTS = timedelta(hours=1)
 
 
 class DoubtFilterForm(forms.Form):
@@ -75,36 +72,6 @@ def words_of(choice: Choice) -> list[str]:
         {True: "held to ask a person", False: "at rest as uncertain", None: ""}[choice.is_asked],
     ]
     return [word for word in said if word]
-
-
-class PressedForm(forms.Form):
-    """What a preview hands to the press that follows it: its own key, and the moment it speaks of."""
-
-    key = forms.UUIDField(required=False, widget=forms.HiddenInput)
-    until = forms.DateTimeField(
-        required=False,
-        widget=forms.HiddenInput,
-        input_formats=["%Y-%m-%dT%H:%M:%S.%f%z", "%Y-%m-%dT%H:%M:%S%z"],
-    )
-
-    def __init__(self, *args: Any, is_pressed: bool, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._is_pressed = is_pressed
-
-    def clean(self) -> dict[str, Any]:
-        data: dict[str, Any] = super().clean() or {}
-        if self._is_pressed:
-            until: datetime | None = data.get("until")
-            now = timezone.now()
-            if (
-                not data.get("key")
-                or until is None
-                or not now - PREVIEW_LASTS < until <= now + PREVIEW_LASTS
-            ):
-                raise forms.ValidationError(
-                    "These numbers were too old to act on. Look at the new ones, then press again."
-                )
-        return data
 
 
 class SettleForm(PressedForm, DoubtFilterForm):

@@ -30,7 +30,8 @@ from mailops.outbox.doubtful import (
     newest,
     what_settles,
 )
-from mailops.outbox.doubtful_forms import DoubtFilterForm, PressedForm, SettleForm, words_of
+from mailops.outbox.doubtful_forms import DoubtFilterForm, SettleForm, words_of
+from mailops.outbox.forms import PressedForm
 from mailops.outbox.models import Message, QueueEntry, RelayLog, Settlement
 from mailops.outbox.tasks import continue_settlement
 from mailops.transports.models import Stream

@@ -1,10 +1,11 @@
 """What the message pages may be asked, and what a test send needs."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from django import forms
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from mailops.accounts.models import User
@@ -13,14 +14,16 @@ from mailops.content.models import TemplateVersion
 from mailops.domains.models import Domain, Identity
 from mailops.lib.mailbox_providers import name_of
 from mailops.lib.moments import MomentField, since_of
+from mailops.lib.storable import storable
 from mailops.lib.templatetags.words import OURS, reason_sentence, reason_word
 from mailops.outbox.fold import RETRIABLE
-from mailops.outbox.models import Signature, Status
+from mailops.outbox.models import Message, Signature, Status
 from mailops.protocol.address import InvalidAddress, parse_address
 from mailops.protocol.classification import Reason
 from mailops.transports.models import Stream, Transport
 
 LARGEST_ID = 2**63 - 1
+PREVIEW_LASTS = timedelta(hours=1)
 
 
 class AnsweredMoment(MomentField):
@@ -118,7 +121,43 @@ def _row(model: Any, pk: int | None) -> Any:
     return None if pk is None else model.objects.filter(pk=pk).first()
 
 
-class RetryForm(forms.Form):
+class SeenForm(forms.Form):
+    """What a preview hands to the press that follows it: the moment it speaks of."""
+
+    until = forms.DateTimeField(
+        required=False,
+        widget=forms.HiddenInput,
+        input_formats=["%Y-%m-%dT%H:%M:%S.%f%z", "%Y-%m-%dT%H:%M:%S%z"],
+    )
+
+    def __init__(self, *args: Any, is_pressed: bool, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._is_pressed = is_pressed
+
+    def clean(self) -> dict[str, Any]:
+        data: dict[str, Any] = super().clean() or {}
+        if self._is_pressed and not self._was_seen(data):
+            raise forms.ValidationError(
+                "These numbers were too old to act on. Look at the new ones, then press again."
+            )
+        return data
+
+    def _was_seen(self, data: Mapping[str, Any]) -> bool:
+        until: datetime | None = data.get("until")
+        now = timezone.now()
+        return until is not None and now - PREVIEW_LASTS < until <= now + PREVIEW_LASTS
+
+
+class PressedForm(SeenForm):
+    """What a preview hands to the press that begins an act: its own key, too."""
+
+    key = forms.UUIDField(required=False, widget=forms.HiddenInput)
+
+    def _was_seen(self, data: Mapping[str, Any]) -> bool:
+        return bool(data.get("key")) and super()._was_seen(data)
+
+
+class RetryForm(SeenForm):
     """Which of a campaign's messages to send again: those of one status, or of one reason within it."""
 
     status = forms.ChoiceField(
@@ -126,16 +165,24 @@ class RetryForm(forms.Form):
         choices=[(status, status.label) for status in Status if status in RETRIABLE],
     )
     reason = forms.ChoiceField(label="Only where", required=False)
+    counted = forms.IntegerField(required=False, min_value=0, max_value=LARGEST_ID)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        given = str(self.data.get("reason", ""))[
-            :40
-        ]  # one that has no words yet can be chosen, too
+        # one that has no words yet can be chosen, too
+        given = storable(str(self.data.get("reason", "")), 40)
         known = {*Reason, *OURS, given} - {""}
         words = sorted((reason_sentence(one) or reason_word(one), one) for one in known)
         choices = [("", "for any reason"), *((one, word) for word, one in words)]
         self.fields["reason"].choices = choices  # type: ignore[attr-defined]
+
+    def chosen_of(self, campaign: Campaign) -> QuerySet[Message]:
+        """Return the campaign's messages that are meant; none where the form doesn't say which."""
+        if not {"status", "reason"} <= set(self.cleaned_data):
+            return Message.objects.none()
+        chosen = Message.objects.filter(campaign=campaign, status=self.cleaned_data["status"])
+        reason = self.cleaned_data["reason"]
+        return chosen.filter(reason=reason) if reason else chosen
 
 
 class TestSendForm(forms.Form):

@@ -12,8 +12,7 @@ from django.views.decorators.http import require_POST
 
 from mailops.accounts.permissions import Act, confirm_password, needs, user_of
 from mailops.lib.htmx import render_page
-from mailops.outbox.doubtful_forms import PressedForm
-from mailops.outbox.forms import MessageFilterForm, words_of
+from mailops.outbox.forms import MessageFilterForm, PressedForm, words_of
 from mailops.outbox.models import Resending
 from mailops.outbox.resending import NothingToResend, plan, start_resending, stop_resending
 from mailops.outbox.tasks import continue_resending

@@ -1,16 +1,16 @@
 """Sends again what did not get through, as a person's recorded act."""
 
-from collections.abc import Iterable
+from datetime import datetime
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Case, Exists, F, OuterRef, QuerySet, When
 
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
 from mailops.campaigns.models import Campaign
 from mailops.outbox.fold import RETRIABLE
-from mailops.outbox.models import EventKind, Message, Status
-from mailops.outbox.recording import Outcome, Recorded, record_with_retry
+from mailops.outbox.models import Event, EventKind, Message, Status
+from mailops.outbox.recording import Outcome, Recorded, record, record_with_retry
 
 CHUNK = 500
 
@@ -19,30 +19,46 @@ class NothingToRetry(Exception):
     """None of the chosen messages can be sent again; the text says why."""
 
 
+class MoreThanCounted(Exception):
+    """More messages stand as they stood than the person saw counted."""
+
+
 def retriable(messages: QuerySet[Message]) -> QuerySet[Message]:
     """Return those of `messages` that may be sent again; a sensitive stream keeps no content to send."""
     return messages.filter(status__in=RETRIABLE, stream__is_sensitive=False)
 
 
-def retry_campaign(*, campaign: Campaign, messages: QuerySet[Message], actor: User) -> int:
+def unchanged_since(messages: QuerySet[Message], moment: datetime) -> QuerySet[Message]:
+    """Keep those that stood at `moment` as they stand now: a new doubt, too, is a change."""
+    changes = Event.objects.filter(message=OuterRef("pk"), recorded_at__gt=moment, was_applied=True)
+    return messages.filter(~Exists(changes))
+
+
+def retry_campaign(
+    *, campaign: Campaign, messages: QuerySet[Message], actor: User, most: int | None = None
+) -> int:
     """Queue exactly `messages` of the campaign again and let it run; return how many were queued.
 
-    Pressed twice, the second press finds nothing left to queue. Raise NothingToRetry if there is none.
+    Raise NothingToRetry if there is none, MoreThanCounted if there are more than `most`.
     """
-    ids = list(retriable(messages.filter(campaign=campaign)).values_list("pk", flat=True))
     with transaction.atomic():
         locked = Campaign.objects.select_for_update().get(pk=campaign.pk)
+        # chosen under the lock, so that a press beside this one is seen
+        chosen = _standings(retriable(messages.filter(campaign=campaign)))
+        if most is not None and len(chosen) > most:
+            raise MoreThanCounted
         before = locked.state
         if locked.state in {Campaign.State.COMPLETED, Campaign.State.CANCELED}:
             _stop_expansion_of(locked)
             locked.state, locked.finished_at = Campaign.State.RUNNING, None
             locked.save()
         queued = sum(
-            _requeue(ids[start : start + CHUNK], actor) for start in range(0, len(ids), CHUNK)
+            _applied(record(_requeued(*one, actor) for one in chosen[start : start + CHUNK]))
+            for start in range(0, len(chosen), CHUNK)
         )
         if not queued:
             raise NothingToRetry(
-                "Nothing here can be sent again: every message is on its way or has arrived."
+                "Nothing is queued: all that you saw is on its way, has arrived or changed meanwhile."
             )
         audit(
             actor=actor,
@@ -79,27 +95,27 @@ def retry_message(*, message: Message, actor: User) -> bool:
         and message.status != Status.HELD
     ):
         return False
-    done = bool(_requeue([message.pk], actor))
+    doubt = message.settling_fence if message.is_doubtful else None
+    done = bool(_applied(record_with_retry([_requeued(message.pk, message.round, doubt, actor)])))
     if done:
         audit(actor=actor, verb="message.retry", subject=message)
     return done
 
 
-def _requeue(ids: Iterable[int], actor: User) -> int:
-    rounds = dict(
-        Message.objects.filter(pk__in=list(ids)).order_by("pk").values_list("pk", "round")
-    )
-    return _applied(
-        record_with_retry(
-            Outcome(
-                message_id=pk,
-                kind=EventKind.REQUEUED,
-                source="person",
-                external_id=f"{pk}:{number}:requeued",
-                data={"by": actor.email},
-            )
-            for pk, number in rounds.items()
-        )
+def _standings(messages: QuerySet[Message]) -> list[tuple[int, int, int | None]]:
+    """Return id, round and, where it is in doubt, the doubt's fence of each, in the order in which all lock them."""
+    doubt = Case(When(status=Status.UNCERTAIN, then=F("settling_fence")))
+    return list(messages.annotate(doubt=doubt).order_by("pk").values_list("pk", "round", "doubt"))
+
+
+def _requeued(message_id: int, number: int, doubt: int | None, actor: User) -> Outcome:
+    return Outcome(
+        message_id=message_id,
+        kind=EventKind.REQUEUED,
+        source="person",
+        external_id=f"{message_id}:{number}:requeued",
+        fence=doubt,
+        data={"by": actor.email},
     )
 
 

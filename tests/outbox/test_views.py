@@ -1,6 +1,9 @@
 """The message pages, and what the ledger adds to a campaign's."""
 
+import html
+import re
 from datetime import UTC, datetime
+from itertools import count
 
 import pytest
 from django.db import connection
@@ -10,7 +13,7 @@ from mailops.accounts.models import AuditEntry
 from mailops.campaigns.models import Campaign
 from mailops.outbox import listing
 from mailops.outbox.forms import MessageFilterForm
-from mailops.outbox.models import EventKind, Message, QueueEntry, Status
+from mailops.outbox.models import Event, EventKind, Message, QueueEntry, Status
 from mailops.outbox.recording import Outcome, record
 from mailops.outbox.searching import chosen_by
 from mailops.protocol.reply import Reply
@@ -18,10 +21,11 @@ from tests.factories import make_campaign, make_message, make_stream, make_trans
 
 pytestmark = pytest.mark.django_db
 
+_fences = count(7)
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
-def bounce(message, text="5.1.1 No such user", code=550):
+def bounce(message, text="5.1.1 No such user", code=550, at=None):
     record(
         [
             Outcome(
@@ -29,6 +33,7 @@ def bounce(message, text="5.1.1 No such user", code=550):
                 kind=EventKind.RETURNED,
                 source="dsn",
                 external_id=str(message.pk),
+                occurred_at=at,
                 reply=Reply(code, text, "5.1.1", "RCPT"),
                 reason="unknown_mailbox",
                 sentence="There is no such mailbox.",
@@ -38,8 +43,9 @@ def bounce(message, text="5.1.1 No such user", code=550):
 
 
 def uncertain(message):
+    fence = next(_fences)
     QueueEntry.objects.filter(pk=message.pk).update(
-        worker_id=1, fence=7, marked_at="2026-01-01T00:00Z"
+        worker_id=1, fence=fence, marked_at="2026-01-01T00:00Z"
     )
     record(
         [
@@ -47,8 +53,8 @@ def uncertain(message):
                 message_id=message.pk,
                 kind=EventKind.UNCERTAIN,
                 source="dispatch",
-                external_id="7:uncertain",
-                fence=7,
+                external_id=f"{fence}:uncertain",
+                fence=fence,
             )
         ]
     )
@@ -352,7 +358,7 @@ class TestCampaign:
             "Send 1 message again"
             in client.get(self.address("retry", campaign), chosen).content.decode()
         )
-        client.post(self.address("retry", campaign), chosen)
+        self.press_retry(client, campaign, **chosen)
         one.refresh_from_db()
         campaign.refresh_from_db()
         assert (one.status, one.round, campaign.state) == ("queued", 1, Campaign.State.RUNNING)
@@ -362,9 +368,103 @@ class TestCampaign:
     def test_a_second_press_retries_nothing(self, campaign, logged_in, operator):
         bounce(Message.objects.first())
         client = logged_in(operator)
+        seen = self.seen(client, campaign, status="bounced")
         for _ in range(2):
-            client.post(self.address("retry", campaign), {"status": "bounced"})
+            client.post(self.address("retry", campaign), seen)
         assert AuditEntry.objects.filter(verb="campaign.retry").count() == 1
+
+    def seen(self, client, campaign, **chosen):
+        """Return what the button of the page as it is now would send."""
+        page = client.get(self.address("retry", campaign), chosen).content.decode()
+        form = page[page.index('<form method="post"') :]
+        fields = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', form))
+        return {name: html.unescape(value) for name, value in fields.items()}
+
+    def press_retry(self, client, campaign, **chosen):
+        return client.post(
+            self.address("retry", campaign), self.seen(client, campaign, **chosen), follow=True
+        )
+
+    def test_a_late_press_queues_no_doubt_that_came_since(self, campaign, logged_in, operator):
+        one, *others = Message.objects.order_by("pk")
+        uncertain(one)
+        client = logged_in(operator)
+        seen = self.seen(client, campaign, status="uncertain")
+        for other in others:
+            uncertain(other)
+        page = client.post(self.address("retry", campaign), seen, follow=True)
+        assert "1 message is queued again." in page.content.decode()
+        statuses = Message.objects.order_by("pk").values_list("status", flat=True)
+        assert list(statuses) == ["queued", "uncertain", "uncertain"]
+
+    def test_a_stale_page_sends_no_second_doubt_of_a_message_again(
+        self, campaign, logged_in, operator
+    ):
+        for message in Message.objects.all():
+            uncertain(message)
+        client = logged_in(operator)
+        first = self.seen(client, campaign, status="uncertain")
+        stale = self.seen(client, campaign, status="uncertain")
+        client.post(self.address("retry", campaign), first)
+        for message in Message.objects.all():
+            uncertain(message)
+        page = client.post(self.address("retry", campaign), stale, follow=True)
+        assert "Nothing is queued: all that you saw" in page.content.decode()
+        assert set(Message.objects.values_list("status", "round")) == {("uncertain", 1)}
+
+    def test_says_how_many_changed_meanwhile(self, campaign, logged_in, operator):
+        one, two, _ = Message.objects.order_by("pk")
+        uncertain(one)
+        uncertain(two)
+        client = logged_in(operator)
+        seen = self.seen(client, campaign, status="uncertain")
+        bounce(two)
+        page = client.post(self.address("retry", campaign), seen, follow=True).content.decode()
+        assert "1 message is queued again. 1 that you saw changed meanwhile" in page
+
+    def test_a_bounce_of_an_earlier_hour_that_is_told_later_was_not_counted(
+        self, campaign, logged_in, operator
+    ):
+        one, two, _ = Message.objects.order_by("pk")
+        bounce(one)
+        client = logged_in(operator)
+        seen = self.seen(client, campaign, status="bounced")
+        bounce(two, at=NOON)
+        client.post(self.address("retry", campaign), seen)
+        two.refresh_from_db()
+        assert (two.status, two.round) == ("bounced", 0)
+
+    def test_more_than_was_counted_is_looked_at_anew(self, campaign, logged_in, operator):
+        one, two, _ = Message.objects.order_by("pk")
+        bounce(one)
+        client = logged_in(operator)
+        seen = self.seen(client, campaign, status="bounced")
+        bounce(two)  # as if it had been committed late
+        Event.objects.filter(message=two).update(recorded_at=NOON)
+        page = client.post(self.address("retry", campaign), seen)
+        assert page.status_code == 422
+        assert "There are more than you saw." in page.content.decode()
+        assert "Send 2 messages again" in page.content.decode()
+        assert set(Message.objects.values_list("round", flat=True)) == {0}
+
+    @pytest.mark.parametrize(
+        "change", [{"until": NOON.isoformat()}, {"until": ""}, {"until": "x"}, {"counted": ""}]
+    )
+    def test_an_old_preview_is_shown_anew(self, campaign, logged_in, operator, change):
+        bounce(Message.objects.first())
+        client = logged_in(operator)
+        seen = self.seen(client, campaign, status="bounced")
+        page = client.post(self.address("retry", campaign), {**seen, **change})
+        assert page.status_code == 422
+        assert "then press again." in page.content.decode()
+        assert "Send 1 message again" in page.content.decode()
+        assert not AuditEntry.objects.filter(verb="campaign.retry").exists()
+
+    @pytest.mark.parametrize("reason", ["\0", "a\0b", "\0" * 50])
+    def test_a_reason_that_no_row_can_have_is_422(self, campaign, logged_in, operator, reason):
+        chosen = {"status": "failed", "reason": reason}
+        page = logged_in(operator).get(self.address("retry", campaign), chosen)
+        assert page.status_code == 422
 
 
 class TestTestSend:

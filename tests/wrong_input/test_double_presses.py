@@ -80,7 +80,9 @@ def cancel_campaign():
 
 def retry_campaign():
     campaign = campaign_with(EventKind.RETURNED, "completed")
-    return at("outbox:campaign-retry", campaign.pk), {"status": "bounced"}
+    return at("outbox:campaign-retry", campaign.pk), {
+        "status": "bounced", "until": timezone.now().isoformat(), "counted": 1,
+    }  # fmt: skip
 
 
 def unschedule_campaign():
