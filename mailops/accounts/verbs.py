@@ -127,6 +127,7 @@ WORDS: dict[str, str] = {
     "template.scan_file": "File of a template scanned",
     "template.save_draft": "Template draft saved",
     "template.unarchive": "Template taken out of the archive",
+    "template.waive_approval": "Template needs no second person any more",
     "threshold.change": "Threshold changed",
     "transport.add": "Transport added",
     "transport.breaker_close": "Transport reachable again",

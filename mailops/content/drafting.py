@@ -109,9 +109,10 @@ def change_settings(*, template: MailTemplate, changes: dict[str, Any], actor: U
         for field, value in changes.items():
             setattr(draft, field, value)
         draft.save(update_fields=[*changes])
+        is_waived = changes.get("needs_approval") is False
         audit(
             actor=actor,
-            verb="template.settings",
+            verb="template.waive_approval" if is_waived else "template.settings",
             subject=draft,
             before=before,
             after={field: str(value or "") for field, value in changes.items()},

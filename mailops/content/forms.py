@@ -57,8 +57,12 @@ class SettingsForm(forms.ModelForm):  # type: ignore[type-arg]
             "language": "Such as en or pt-BR. Readers without words of their own language get these.",
         }
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, may_waive: bool, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if not may_waive:
+            approval = self.fields["needs_approval"]
+            approval.disabled = self.instance.needs_approval
+            approval.help_text = "Only operators and admins can switch it off."
         if not self.instance.is_mail:
             del self.fields["layout"]
             return

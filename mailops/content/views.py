@@ -7,7 +7,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import require_POST
 
-from mailops.accounts.permissions import Act, needs, user_of
+from mailops.accounts.permissions import Act, may, needs, user_of
 from mailops.content import drafting, publishing
 from mailops.content.checking import sample_data
 from mailops.content.differing import State, compare
@@ -95,7 +95,8 @@ def template_detail(request: HttpRequest, template_id: int) -> HttpResponse:
 def template_settings(request: HttpRequest, template_id: int) -> HttpResponse:
     template = get_object_or_404(MailTemplate, pk=template_id)
     name = template.name
-    form = SettingsForm(_posted(request), instance=template)
+    may_waive = may(request.user, Act.SIGN)  # as who overrides it once
+    form = SettingsForm(_posted(request), instance=template, may_waive=may_waive)
     if request.method == "POST" and form.is_valid():
         changes = {field: form.cleaned_data[field] for field in form.changed_data}
         drafting.change_settings(template=template, changes=changes, actor=user_of(request))

@@ -88,6 +88,29 @@ class TestSettings:
         entry = AuditEntry.objects.get()
         assert (entry.before, entry.after) == ({"name": "Spring"}, {"name": "Summer"})
 
+    def test_let_nobody_waive_the_second_person_who_only_writes(self, logged_in, editor, template):
+        client = logged_in(editor)
+        assert (
+            "Only operators and admins can switch it off"
+            in client.get(url("settings", template)).content.decode()
+        )
+        without = {name: value for name, value in SETTINGS.items() if name != "needs_approval"}
+        client.post(url("settings", template), without | {"name": "Summer"})
+        now = loaded(template)
+        assert (now.name, now.needs_approval) == ("Summer", True)
+
+    def test_let_who_writes_ask_for_a_second_person(self, logged_in, editor, template):
+        MailTemplate.objects.update(needs_approval=False)
+        logged_in(editor).post(url("settings", template), SETTINGS)
+        assert loaded(template).needs_approval
+
+    def test_tell_who_waived_the_second_person(self, logged_in, operator, template):
+        without = {name: value for name, value in SETTINGS.items() if name != "needs_approval"}
+        logged_in(operator).post(url("settings", template), without)
+        assert not loaded(template).needs_approval
+        entry = AuditEntry.objects.get()
+        assert (entry.verb, entry.actor) == ("template.waive_approval", operator)
+
     def test_that_stay_leave_no_trail(self, logged_in, editor, template):
         assert logged_in(editor).post(url("settings", template), SETTINGS).status_code == 302
         assert not AuditEntry.objects.exists()
