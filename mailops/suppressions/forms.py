@@ -1,5 +1,6 @@
 """What the suppression pages may be asked and given."""
 
+from datetime import timedelta
 from typing import Any
 
 from django import forms
@@ -12,6 +13,7 @@ from mailops.transports.models import Stream
 
 Reason = Suppression.Reason
 BY_HAND = [Reason.MANUAL, Reason.UNSUBSCRIBE, Reason.COMPLAINT, Reason.HARD_BOUNCE]
+FARTHEST = timedelta(days=3653)
 FILE_LIMIT = 200 * 1024 * 1024  # octets; some three million addresses
 
 
@@ -70,6 +72,10 @@ class AddForm(forms.Form):
         expires_at = self.cleaned_data["expires_at"]
         if expires_at and expires_at <= timezone.now():
             raise forms.ValidationError("Give a time that is yet to come.")
+        if expires_at and expires_at > timezone.now() + FARTHEST:
+            raise forms.ValidationError(
+                "That is more than ten years ahead: leave it empty for good."
+            )
         return expires_at
 
 

@@ -5,7 +5,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 from django.utils import timezone
 
-from mailops.accounts.models import AuditEntry
+from mailops.accounts.models import AuditEntry, User
 from mailops.suppressions.importing import import_chunk
 from mailops.suppressions.models import Suppression, SuppressionImport
 from mailops.suppressions.suppressing import suppress
@@ -144,14 +144,26 @@ class TestAdd:
             {"stream": "77"},
             {"expires_at": "2001-01-01T00:00"},
             {"expires_at": "soon"},
+            {"expires_at": "9999-12-31T23:30"},
+            {"expires_at": "9999-12-31"},
+            {"expires_at": "0001-01-01T00:00"},
         ],
     )
-    def test_says_what_is_wrong_and_keeps_what_was_typed(self, wrong, operator, logged_in):
+    @pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Tokyo"])
+    def test_says_what_is_wrong_and_keeps_what_was_typed(self, wrong, zone, operator, logged_in):
+        User.objects.update(time_zone=zone)
         response = logged_in(operator).post(url("add"), {**self.GIVEN, **wrong})
         assert response.status_code == 422
         assert not Suppression.objects.exists()
         if "evidence_text" not in wrong:
             assert "by phone" in response.content.decode()
+
+    def test_ends_within_ten_years(self, operator, logged_in):
+        client = logged_in(operator)
+        for years, status in ((11, 422), (9, 302)):
+            until = f"{timezone.now() + timedelta(days=366 * years):%Y-%m-%dT%H:%M}"
+            given = {**self.GIVEN, "expires_at": until}
+            assert client.post(url("add"), given).status_code == status
 
     def test_pressed_twice_makes_one_entry(self, operator, logged_in):
         client = logged_in(operator)

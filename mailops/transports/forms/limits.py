@@ -1,6 +1,6 @@
 """Forms about what mailbox providers are sent at most, and about warming up."""
 
-from datetime import UTC
+from datetime import UTC, date, timedelta
 from typing import Any, ClassVar
 
 from django import forms
@@ -90,6 +90,7 @@ class ProviderFilterForm(forms.Form):
 
 
 _LONGEST_RAMP = 365  # days
+_FARTHEST = timedelta(days=365)
 
 
 class WarmUpForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -144,6 +145,12 @@ class WarmUpForm(forms.ModelForm):  # type: ignore[type-arg]
         if others.exists():
             raise forms.ValidationError("This transport has a ramp for it already.")
         return provider
+
+    def clean_started_on(self) -> date:
+        first: date = self.cleaned_data["started_on"]
+        if first > timezone.now().astimezone(UTC).date() + _FARTHEST:
+            raise forms.ValidationError("That is more than a year ahead.")
+        return first
 
     def clean_growth_percent(self) -> int:
         percent: int = self.cleaned_data["growth_percent"]
