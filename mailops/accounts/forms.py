@@ -1,15 +1,18 @@
 """All validation of what people type on the accounts pages."""
 
 import zoneinfo
+from datetime import timedelta
 from operator import itemgetter
 from typing import Any
 
 from django import forms
 from django.core.validators import RegexValidator
 from django.db.models import Q, QuerySet
+from django.utils import timezone
 
 from mailops.accounts.models import AuditEntry, Role, User
 from mailops.accounts.verbs import WORDS, words_of
+from mailops.lib.moments import check_day, since_of
 
 VERBS_OF = 5_000  # entries
 
@@ -63,10 +66,16 @@ class AuditFilter(forms.Form):
     )
     verb = forms.ChoiceField(label="Act", required=False)
     since = forms.DateField(
-        label="From", required=False, widget=forms.DateInput(attrs={"type": "date"})
+        label="From",
+        required=False,
+        widget=forms.DateInput(attrs={"type": "date"}),
+        validators=[check_day],
     )
     until = forms.DateField(
-        label="To", required=False, widget=forms.DateInput(attrs={"type": "date"})
+        label="To",
+        required=False,
+        widget=forms.DateInput(attrs={"type": "date"}),
+        validators=[check_day],
     )
     subject = forms.CharField(
         required=False,
@@ -87,7 +96,8 @@ class AuditFilter(forms.Form):
         self.fields["verb"].choices = choices  # type: ignore[attr-defined]
 
     def entries(self) -> QuerySet[AuditEntry]:
-        """Return what the query string asks for, newest first."""
+        """Return what the query string asks for, newest first; its days are the viewer's."""
+        zone = timezone.get_current_timezone()
         found = AuditEntry.objects.order_by("-id")
         given = {name: value for name, value in self.cleaned_data.items() if value}
         if "q" in given:
@@ -101,9 +111,9 @@ class AuditFilter(forms.Form):
         if "verb" in given:
             found = found.filter(verb=given["verb"])
         if "since" in given:
-            found = found.filter(at__date__gte=given["since"])
+            found = found.filter(at__gte=since_of(given["since"], zone))
         if "until" in given:
-            found = found.filter(at__date__lte=given["until"])
+            found = found.filter(at__lt=since_of(given["until"] + timedelta(days=1), zone))
         if "subject" in given:
             model, _, pk = given["subject"].partition(":")
             found = found.filter(subject_type=model, subject_id=pk)

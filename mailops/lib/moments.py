@@ -10,6 +10,12 @@ from django.utils import timezone
 EARLIEST, LATEST = date(2000, 1, 1), date(2100, 1, 1)
 
 
+def check_day(day: date) -> None:
+    """Refuse a day so far off that the hours of a zone could lead out of the calendar."""
+    if not EARLIEST <= day <= LATEST:
+        raise ValidationError(f"Choose a day between {EARLIEST.year} and {LATEST.year}.")
+
+
 class MomentField(forms.Field):
     """A day, or a day and a time of the viewer's zone (or of the offset it names), as in ISO 8601."""
 
@@ -27,9 +33,7 @@ class MomentField(forms.Field):
             raise ValidationError(
                 "Write a day, or a day and a time: 2026-11-21 or 2026-11-21T14:00."
             ) from error
-        day = found.date() if isinstance(found, datetime) else found
-        if not EARLIEST <= day <= LATEST:
-            raise ValidationError(f"Choose a day from {EARLIEST.year} on.")
+        check_day(found.date() if isinstance(found, datetime) else found)
         return found
 
     def prepare_value(self, value: Any) -> Any:

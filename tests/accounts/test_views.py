@@ -136,7 +136,14 @@ class TestAuditTrail:
 
     @pytest.mark.parametrize(
         "query",
-        [{"since": "yesterday"}, {"subject": "'; drop"}, {"before": "x"}, {"verb": "nothing"}],
+        [
+            {"since": "yesterday"},
+            {"subject": "'; drop"},
+            {"before": "x"},
+            {"verb": "nothing"},
+            {"since": "0001-01-01"},
+            {"until": "9999-12-31"},
+        ],
     )
     def test_refuses_nonsense_in_the_query_string(self, query, viewer, logged_in):
         assert logged_in(viewer).get(reverse("accounts:audit"), query).status_code == 422
@@ -152,6 +159,20 @@ class TestAuditTrail:
         first = client.get(reverse("accounts:audit"))
         older = client.get(reverse("accounts:audit"), {"before": first.context["older"]})
         assert len(older.context["entries"]) == 1
+
+    def test_counts_days_in_the_viewers_zone_on_the_page_and_in_the_export(self, viewer, logged_in):
+        User.objects.update(time_zone="Pacific/Auckland")  # thirteen hours ahead in January
+        for at in ("10T10:59", "10T11:00", "11T10:59", "11T11:00"):
+            audit(actor=None, verb="campaign.pause", reason=at)
+            AuditEntry.objects.filter(reason=at).update(at=f"2026-01-{at}Z")
+        query = {"since": "2026-01-11", "until": "2026-01-11"}
+        client = logged_in(viewer)
+        page = client.get(reverse("accounts:audit"), query)
+        shown = [entry.reason for entry in page.context["entries"]]
+        assert shown == ["11T10:59", "10T11:00"]
+        export = client.get(reverse("accounts:audit-csv"), query)
+        lines = b"".join(export.streaming_content).decode().splitlines()[1:]
+        assert [line.rpartition(",")[2] for line in lines] == shown
 
     def test_exports_what_the_filter_shows_and_defuses_formulas(self, entries, viewer, logged_in):
         query = {"verb": "campaign.pause"}
