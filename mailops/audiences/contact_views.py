@@ -8,7 +8,12 @@ from django.urls import reverse
 from django.utils import timezone
 
 from mailops.accounts.permissions import Act, needs, user_of
-from mailops.audiences.curating import add_member, change_contact, remove_member
+from mailops.audiences.curating import (
+    ChangedMeanwhile,
+    add_member,
+    change_contact,
+    remove_member,
+)
 from mailops.audiences.forms import ContactForm, MemberForm
 from mailops.audiences.models import Audience, Contact, Membership
 from mailops.audiences.tasks import count_soon
@@ -35,20 +40,37 @@ def contact_detail(request: HttpRequest, contact_id: int) -> HttpResponse:
 @needs(Act.SEND)
 def contact_edit(request: HttpRequest, contact_id: int) -> HttpResponse:
     contact = get_object_or_404(Contact, pk=contact_id)
-    initial = {"attributes": contact.attributes, "time_zone": contact.time_zone}
-    form = ContactForm(request.POST or None, initial=initial)
+    form = ContactForm.of(contact, request.POST or None)
     if request.method == "POST" and form.is_valid():
-        change_contact(contact=contact, **form.cleaned_data, actor=user_of(request))
+        try:
+            change_contact(contact=contact, **form.cleaned_data, actor=user_of(request))
+        except ChangedMeanwhile:
+            return _conflict(request, contact)
         for membership in contact.memberships.all():
             count_soon(membership.audience_id)
         messages.success(request, "Saved.")
         return redirect("audiences:contact", contact.pk)
-    return render_page(
-        request,
-        "audiences/contact_form.html",
-        {"contact": contact, "form": form, "back": reverse("audiences:contact", args=[contact.pk])},
-        status=422 if form.errors else 200,
-    )
+    return _contact_form(request, contact, form, status=422 if form.errors else 200)
+
+
+def _conflict(request: HttpRequest, contact: Contact) -> HttpResponse:
+    """Show what is known by now beside what was typed; whoever saves again has seen it."""
+    contact.refresh_from_db()
+    again = ContactForm.of(contact, {**request.POST.dict(), "revision": contact.revision})
+    return _contact_form(request, contact, again, status=422, known=ContactForm.of(contact))
+
+
+def _contact_form(
+    request: HttpRequest,
+    contact: Contact,
+    form: ContactForm,
+    *,
+    status: int,
+    known: ContactForm | None = None,
+) -> HttpResponse:
+    back = reverse("audiences:contact", args=[contact.pk])
+    context = {"contact": contact, "form": form, "known": known, "back": back}
+    return render_page(request, "audiences/contact_form.html", context, status=status)
 
 
 @needs(Act.SEND)

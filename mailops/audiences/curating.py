@@ -17,6 +17,10 @@ class StillNeeded(Exception):
     """The audience can't be deleted; the text says who needs it."""
 
 
+class ChangedMeanwhile(Exception):
+    """Something else changed the contact since it was shown."""
+
+
 def add_audience(*, name: str, description: str, actor: User) -> Audience:
     with transaction.atomic():
         audience = Audience.objects.create(name=name, description=description)
@@ -68,7 +72,7 @@ def add_member(
     """Add one person, known already or not; return the membership and whether it is new. Raise InvalidAddress."""
     key = address_key(address)
     with transaction.atomic():
-        contact, is_new = Contact.objects.get_or_create(
+        contact, is_new = Contact.objects.select_for_update().get_or_create(
             address_key=key,
             defaults={
                 "address": trimmed(address),
@@ -77,8 +81,8 @@ def add_member(
             },
         )
         if (attributes or time_zone) and not is_new:
-            change_contact(
-                contact=contact,
+            _replace(
+                contact,
                 attributes={**contact.attributes, **attributes},
                 time_zone=time_zone or contact.time_zone,
                 actor=actor,
@@ -113,32 +117,46 @@ def remove_member(*, membership: Membership, actor: User) -> None:
 
 
 def change_contact(
-    *, contact: Contact, attributes: Mapping[str, str], time_zone: str, actor: User
+    *,
+    contact: Contact,
+    attributes: Mapping[str, str],
+    time_zone: str,
+    revision: str,
+    actor: User,
 ) -> None:
-    """Replace what is known of a contact."""
+    """Replace what was known of a contact at `revision`; raise ChangedMeanwhile where more is known by now."""
     with transaction.atomic():
         locked = Contact.objects.select_for_update().get(pk=contact.pk)
-        before, after = dict(locked.attributes), dict(attributes)
-        if locked.time_zone != time_zone:
-            # an attribute's name has no blank
-            before["time zone"], after["time zone"] = locked.time_zone, time_zone
-        if before == after:
-            return
-        locked.attributes, locked.time_zone = dict(attributes), time_zone
-        locked.save(update_fields=["attributes", "time_zone", "updated_at"])
-        for audience_id in (
-            Membership.objects.filter(contact=locked)
-            .order_by("audience_id")
-            .values_list("audience_id", flat=True)
-        ):
-            _raise_revision(audience_id)
-        audit(
-            actor=actor,
-            verb="contact.change",
-            subject=locked,
-            before=before,
-            after=after,
-        )
+        is_known = (locked.attributes, locked.time_zone) == (attributes, time_zone)
+        if locked.revision != revision and not is_known:
+            raise ChangedMeanwhile
+        _replace(locked, attributes=attributes, time_zone=time_zone, actor=actor)
+
+
+def _replace(
+    locked: Contact, *, attributes: Mapping[str, str], time_zone: str, actor: User
+) -> None:
+    before, after = dict(locked.attributes), dict(attributes)
+    if locked.time_zone != time_zone:
+        # an attribute's name has no blank
+        before["time zone"], after["time zone"] = locked.time_zone, time_zone
+    if before == after:
+        return
+    locked.attributes, locked.time_zone = dict(attributes), time_zone
+    locked.save(update_fields=["attributes", "time_zone", "updated_at"])
+    for audience_id in (
+        Membership.objects.filter(contact=locked)
+        .order_by("audience_id")
+        .values_list("audience_id", flat=True)
+    ):
+        _raise_revision(audience_id)
+    audit(
+        actor=actor,
+        verb="contact.change",
+        subject=locked,
+        before=before,
+        after=after,
+    )
 
 
 def _raise_revision(audience_id: int) -> None:

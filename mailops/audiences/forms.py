@@ -1,11 +1,12 @@
 """What people type about audiences and their members."""
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from django import forms
 
-from mailops.audiences.models import Audience
+from mailops.audiences.models import Audience, Contact
 from mailops.audiences.naming import problem_of_name
 from mailops.lib.time_zones import zone_names
 from mailops.protocol.address import InvalidAddress, address_key
@@ -33,13 +34,19 @@ class MemberFilterForm(forms.Form):
 
 
 ATTRIBUTES_HELP = (
-    "One a line, as <code>name: value</code>; a line break in a value is <code>\\n</code>."
+    r"One a line, as <code>name: value</code>; a line break in a value is <code>\n</code>, "
+    r"a backslash <code>\\</code>."
 )
-LINE_BREAK = re.compile(r"\\n")
+WRITTEN = {"\n": r"\n", "\r": r"\r", "\\": r"\\"}
+MEANT = {written: char for char, written in WRITTEN.items()}
 
 
 def _in_one_line(value: Any) -> str:
-    return re.sub(r"\r\n|\r|\n", r"\\n", str(value))
+    return re.sub(r"[\n\r\\]", lambda found: WRITTEN[found.group()], str(value))
+
+
+def _as_meant(text: str) -> str:
+    return re.sub(r"\\[nr\\]", lambda found: MEANT[found.group()], text)
 
 
 class PlaceForm(forms.Form):
@@ -49,7 +56,7 @@ class PlaceForm(forms.Form):
 
 
 class AttributesField(forms.CharField):
-    r"""Attributes as lines of `name: value`; a line break in a value is written as \n."""
+    r"""Attributes as lines of `name: value`; a line break in a value is written as \n, a backslash as \\."""
 
     widget = forms.Textarea(attrs={"rows": 8, "class": "code", "spellcheck": "false"})
 
@@ -67,7 +74,7 @@ class AttributesField(forms.CharField):
             problem = problem_of_name(name.strip()) if colon else "Write “name: value”."
             if problem:
                 raise forms.ValidationError(f"“{line[:60]}”: {problem}")
-            attributes[name.strip()] = LINE_BREAK.sub("\n", text.strip().replace("\0", ""))
+            attributes[name.strip()] = _as_meant(text.strip().replace("\0", ""))
         return attributes
 
 
@@ -91,6 +98,13 @@ def _zones() -> list[tuple[str, str]]:
 class ContactForm(forms.Form):
     time_zone = ZoneField()
     attributes = AttributesField(required=False, help_text=ATTRIBUTES_HELP)
+    revision = forms.CharField(max_length=64, required=False, widget=forms.HiddenInput)
+
+    @classmethod
+    def of(cls, contact: Contact, data: Mapping[str, str] | None = None) -> "ContactForm":
+        """Return the form that shows `contact`, filled with `data` if there is any."""
+        known = {name: getattr(contact, name) for name in ("time_zone", "attributes", "revision")}
+        return cls(data, initial=known)
 
 
 class MemberForm(forms.Form):

@@ -20,6 +20,11 @@ class Contact(models.Model):
     def __str__(self) -> str:
         return self.address
 
+    @property
+    def revision(self) -> str:
+        """What tells its present state from those before and after."""
+        return self.updated_at.isoformat()
+
 
 class Audience(models.Model):
     name = models.CharField(max_length=100, unique=True)

@@ -1,5 +1,6 @@
 import pytest
 
+from mailops.audiences.forms import AttributesField
 from mailops.audiences.naming import MAX_NAME, free_name, liquid_name, problem_of_name
 
 
@@ -25,3 +26,17 @@ class TestLiquidName:
     def test_gives_each_column_a_name_of_its_own(self):
         taken: set[str] = set()
         assert [free_name("name", taken) for _ in range(3)] == ["name", "name_2", "name_3"]
+
+
+class TestAttributesField:
+    @pytest.mark.parametrize(
+        "value",
+        [r"C:\new", "one\ntwo", "one\r\ntwo", "\\\n", r"\\n", "a\\", "a: b", "\rx", "'", "\ttab"],
+    )
+    def test_what_is_shown_is_what_was_known(self, value):
+        field = AttributesField()
+        known = {"note": f"x{value}", "more": "y"}
+        assert field.clean(field.prepare_value(known)) == known
+
+    def test_a_line_break_may_be_typed(self):
+        assert AttributesField().clean(r"note: a\nb\c") == {"note": "a\nb\\c"}

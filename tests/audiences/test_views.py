@@ -242,7 +242,8 @@ class TestMembers:
         assert "not known: a campaign" in client.get(page).text
         url = reverse("audiences:contact-edit", args=[contact.pk])
         revision = audience.revision
-        client.post(url, {"attributes": "city: Rome", "time_zone": "Europe/Rome"})
+        form = {"attributes": "city: Rome", "time_zone": "Europe/Rome"}
+        client.post(url, {**form, "revision": contact.revision})
         assert "Europe/Rome" in client.get(page).text
         assert 'value="Europe/Rome" selected' in client.get(url).text
         entry = AuditEntry.objects.get(verb="contact.change")
@@ -271,10 +272,48 @@ class TestMembers:
     def test_editing_a_contact_is_audited(self, audience, operator, logged_in):
         contact = Contact.objects.get(address="ann@example.com")
         url = reverse("audiences:contact-edit", args=[contact.pk])
-        logged_in(operator).post(url, {"attributes": "city: Pisa"})
+        form = {"attributes": "city: Pisa", "revision": contact.revision}
+        logged_in(operator).post(url, form)
         contact.refresh_from_db()
         assert contact.attributes == {"city": "Pisa"}
         assert AuditEntry.objects.get(verb="contact.change").before == {"city": "Rome"}
+
+
+class TestContactThatChangedMeanwhile:
+    @pytest.fixture
+    def open_form(self, audience, operator, logged_in):
+        """Return the form of Ann as it was before an import told her plan, with another city typed into it."""
+        contact = Contact.objects.get(address="ann@example.com")
+        page = logged_in(operator).get(reverse("audiences:contact-edit", args=[contact.pk]))
+        import_all("email,plan\nann@example.com,gold\n", actor=operator, audience=audience, plan=1)
+        revision = page.context["form"]["revision"].value()
+        return {"attributes": "city: Bern", "time_zone": "", "revision": revision}
+
+    def test_keeps_what_came_and_what_was_typed(self, open_form, operator, logged_in):
+        contact = Contact.objects.get(address="ann@example.com")
+        url = reverse("audiences:contact-edit", args=[contact.pk])
+        response = logged_in(operator).post(url, open_form)
+        assert response.status_code == 422
+        assert "changed while you wrote" in response.text
+        assert "plan: gold" in response.text
+        assert "city: Bern" in response.text
+        contact.refresh_from_db()
+        assert contact.attributes == {"city": "Rome", "plan": "gold"}
+
+    def test_is_saved_by_who_has_seen_it(self, open_form, operator, logged_in):
+        contact = Contact.objects.get(address="ann@example.com")
+        url = reverse("audiences:contact-edit", args=[contact.pk])
+        again = logged_in(operator).post(url, open_form).context["form"]["revision"].value()
+        assert logged_in(operator).post(url, {**open_form, "revision": again}).status_code == 302
+        contact.refresh_from_db()
+        assert contact.attributes == {"city": "Bern"}
+
+    def test_is_no_matter_where_both_say_the_same(self, open_form, operator, logged_in):
+        contact = Contact.objects.get(address="ann@example.com")
+        url = reverse("audiences:contact-edit", args=[contact.pk])
+        same = {**open_form, "attributes": "plan: gold\ncity: Rome"}
+        assert logged_in(operator).post(url, same).status_code == 302
+        assert not AuditEntry.objects.filter(verb="contact.change").exists()
 
 
 class TestUpload:

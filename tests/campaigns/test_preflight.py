@@ -130,10 +130,12 @@ class TestStale:
         campaign = make_campaign(audience=make_audience("a@example.com"))
         found = rehearse(campaign)
         assert why_stale(found, campaign) == ""
+        contact = Contact.objects.get()
         change_contact(
-            contact=Contact.objects.get(),
+            contact=contact,
             attributes={"first_name": "Ada"},
             time_zone="",
+            revision=contact.revision,
             actor=operator,
         )
         campaign.audience.refresh_from_db()
