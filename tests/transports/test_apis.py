@@ -424,6 +424,22 @@ class TestParticulars:
                 "sender_refused",
             ),
             (
+                "sparkpost",
+                Answer(
+                    400,
+                    {
+                        "errors": [
+                            {
+                                "message": "Message generation rejected",
+                                "description": "recipient address suppressed due to customer policy",
+                                "code": "1902",
+                            }
+                        ]
+                    },
+                ),
+                "recipient_refuses",
+            ),
+            (
                 "unisender_go",
                 Answer(
                     200,
@@ -441,6 +457,36 @@ class TestParticulars:
         session = session_of(kind)
         double.answer = answer
         assert classify(send(session).reply, Phase.BODY).reason == reason
+
+    @pytest.mark.parametrize(
+        ("kind", "told", "reason"),
+        [
+            ("mailersend", (403, "Your account is inactive."), "account_stopped"),
+            ("sparkpost", (400, "Subaccount is inactive"), "account_stopped"),
+            ("brevo", (403, "No recipient: your account is inactive."), "account_stopped"),
+            ("postmark", (422, "The stream: broadcast is archived/inactive."), "account_stopped"),
+            ("mailjet", (403, "Your API key is inactive"), "login_failed"),
+            ("mailjet", (403, "Inactive"), "login_failed"),
+            ("mailgun", (400, "domain is inactive"), "sender_refused"),
+            ("brevo", (400, "sender is inactive"), "sender_refused"),
+            ("mailjet", (400, "The suppression list could not be loaded"), "bad_message"),
+        ],
+    )
+    def test_what_is_inactive_of_ours_is_laid_on_no_recipient(
+        self, session_of, double, kind, told, reason
+    ):
+        session = session_of(kind)
+        status, words = told
+        double.answer = Answer(status, {"message": words})
+        meaning = classify(send(session).reply, Phase.BODY)
+        assert (meaning.reason, meaning.suppress) == (reason, False)
+
+    @pytest.mark.parametrize("told", ["unsigned", "invalid-sender"])
+    def test_a_sender_that_mandrill_rejects_is_laid_on_no_recipient(self, session_of, double, told):
+        session = session_of("mandrill")
+        rejected = {"email": "ada@example.net", "status": "rejected", "reject_reason": told}
+        double.answer = Answer(200, [rejected])
+        assert classify(send(session).reply, Phase.BODY).reason == "sender_refused"
 
     def test_an_answer_that_names_nobody_is_uncertain(self, session_of, double):
         session = session_of("scaleway")

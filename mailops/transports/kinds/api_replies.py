@@ -14,12 +14,15 @@ from mailops.protocol.reply import Reply, make_reply
 THROTTLED_SECONDS = 2  # where a provider doesn't say how long
 _MOST_SECONDS = 86_400
 _MOST_WORDS = 300
+# What may stand between a recipient and what is said of it: nothing that is ours.
+_NOT_OURS = r"(?:(?!\b(?:your|account|key|domain|sender|server|stream)\b).){0,60}"
 
 # By words that providers use, whatever the HTTP status: SMTP code, enhanced status, our sentence.
 _BY_WORDS: tuple[tuple[re.Pattern[str], int, str, str], ...] = (
     (
         re.compile(
             r"invalid[_ ]?(?:server[_ ]?)?(?:api[_ ]?)?key|apiaccessdenied|invalid (?:api )?token"
+            r"|\b(?:key|token) (?:\w+ ){0,3}(?:inactive|deactivated|disabled|revoked|expired)"
         ),
         535,
         "5.7.8",
@@ -36,7 +39,7 @@ _BY_WORDS: tuple[tuple[re.Pattern[str], int, str, str], ...] = (
     ),
     (
         re.compile(
-            r"account (?:\w+ ){0,4}(?:suspended|disabled|paused|blocked|pending|under review|not (?:yet )?(?:approved|activated))"
+            r"account (?:\w+ ){0,4}(?:suspended|disabled|inactive|deactivated|paused|blocked|pending|under review|not (?:yet )?(?:approved|activated))"
         ),
         554,
         "5.7.0",
@@ -63,12 +66,31 @@ _BY_WORDS: tuple[tuple[re.Pattern[str], int, str, str], ...] = (
         "the sender is not verified there",
     ),
     (
+        # Each of these is said of a recipient alone; “inactive” and “suppressed” are said of what is ours as well.
         re.compile(
-            r"permanent_unavailable|unsubscribed|reject_reason|suppress|hard_bounced|inactive"
+            r"permanent_unavailable|unsubscribed|hard_bounced|(?:all|some)_suppressed"
+            r"|\"reject_reason\"\s*:\s*\"(?:hard-bounce|soft-bounce|spam|unsub|custom|invalid)\""
+            r"|\"errorcode\"\s*:\s*406\b|\"code\"\s*:\s*\"?1902\b"
+            rf"|(?:recipient|rcpt|\bto address){_NOT_OURS}(?:inactive|suppress)"
+            r"|\b(?:inactive|suppressed) (?:recipient|rcpt|to address)"
         ),
         550,
         "5.7.1",
         "blocked by the recipient's earlier bounce, complaint or unsubscribe",
+    ),
+    (
+        re.compile(
+            r"(?:domain|sender|from|identity|signature)\b.{0,80}\b(?:inactive|suppressed)|invalid-sender|\"unsigned\""
+        ),
+        553,
+        "5.1.8",
+        "the sender is not active there",
+    ),
+    (
+        re.compile(r"\b(?:stream|server|project)\b.{0,80}\b(?:inactive|archived)"),
+        554,
+        "5.3.5",
+        "not allowed to send: what it sends through is not active there",
     ),
     (
         re.compile(r"magnificent api"),  # Mailgun's answer to whoever asks beside its API
