@@ -9,6 +9,7 @@ from email.policy import SMTP
 from email.utils import format_datetime
 
 from mailops.protocol import verp
+from mailops.protocol.charsets import decode_words
 from mailops.protocol.dsn import human_part, message_id_told, returned_headers
 from mailops.protocol.report import (
     Fields,
@@ -31,6 +32,7 @@ _COMPLAINS = re.compile(
     r"complaint about message|abuse report|spam (?:report|complaint)|junk (?:e-?mail )?report|feedback report|feedback loop",
     re.IGNORECASE,
 )
+_COLON = re.compile("[:\uff1a]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +59,10 @@ def parse(data: bytes) -> FeedbackReport | None:
 
 
 def from_report(report: Report) -> FeedbackReport | None:
+    """Return what the report's own fields tell; None where it has none."""
     text = _fields_text(report)
     if text is None:
-        return _without_fields(report)
+        return None
     found = {
         name: values for group in reversed(blocks(text)[:20]) for name, values in group.items()
     }
@@ -89,8 +92,11 @@ def _fields_text(report: Report) -> str | None:
     return text[found.start() :] if text and found else None
 
 
-def _without_fields(report: Report) -> FeedbackReport | None:
-    """Return a complaint that is no ARF: Microsoft's JMRP sends the message back, its recipient in a header."""
+def without_fields(report: Report) -> FeedbackReport | None:
+    """Return a complaint that is no ARF: Microsoft's JMRP sends the message back, its recipient in a header.
+
+    A bounce may look the same, so ask for one first.
+    """
     returned = report.returned
     marks = [
         first(headers, name)
@@ -99,8 +105,7 @@ def _without_fields(report: Report) -> FeedbackReport | None:
         if name in headers
     ]
     to = addresses_in(" ".join(marks))
-    is_jmrp = bool(marks)
-    if not is_jmrp and not (returned.headers and _COMPLAINS.search(report.words_of("subject"))):
+    if not marks and not (returned.headers and _subject_complains(report)):
         return None
     return FeedbackReport(
         feedback_type="abuse",
@@ -110,6 +115,13 @@ def _without_fields(report: Report) -> FeedbackReport | None:
         list_unsubscribe=returned.list_unsubscribe,
         token=returned.token,
     )
+
+
+def _subject_complains(report: Report) -> bool:
+    """Tell whether the subject speaks of a complaint itself: after a colon, or in our own subject, it is our mail that does."""
+    own = decode_words(first(report.returned.headers, "subject"))
+    said = _COLON.split(report.words_of("subject"))[0]
+    return _COMPLAINS.search(said) is not None and _COMPLAINS.search(own) is None
 
 
 def _recipients(found: Fields, returned: Returned) -> tuple[str, ...]:

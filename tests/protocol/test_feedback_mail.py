@@ -135,3 +135,96 @@ class TestComplaintsAsTheyCome:
 def test_an_answer_of_a_machine_tells_which_message():
     data = b"From: a@x.example\nAuto-Submitted: auto-replied\nIn-Reply-To: <a@d.example>\n\nI am away.\n"
     assert describe(read(data))["original_message_id"] == "<a@d.example>"
+
+
+def as_mail(subject, text):
+    return f"From: jo@x.example\nSubject: {subject}\n\n{text}\n".encode()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Unsubscribe", "UNSUBSCRIBE!!!", "please remove me", "Remove me, please.", "Please unsubscribe me from this list.",
+        "unsubscribe jo@x.example", "Unsubscribe <jo@x.example>", "Opt-out", "Unsubscribe me from all your mailing lists, thanks",
+        "Abmelden bitte", "Bitte austragen aus dem Verteiler", "Abmeldung vom Newsletter", "Désabonnement, s'il vous plaît",
+        "désinscription de votre newsletter", "Baja de la lista, gracias", "Cancellami dalla lista", "Descadastrar por favor",
+        "Uitschrijven van de nieuwsbrief aub", "Wypisz mnie z listy", "Отписаться от рассылки", "配信停止", "配信停止をお願いします",
+        "退订，谢谢".replace("，", ", "), "수신거부 부탁드립니다",
+    ],
+)  # fmt: skip
+def test_a_person_who_wants_no_more_mail_is_understood(said):
+    assert read(as_mail("Re: Hello", said)).kind == FeedbackKind.UNSUBSCRIBE
+    assert read(as_mail(said, "")).kind == FeedbackKind.UNSUBSCRIBE
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Remove line 3 of the invoice please, then send it again.", "Remove the second guest from the booking.",
+        "Unsubscribe button is broken, can you fix it?", "Unsubscribe Bob, but keep me", "Remove me and I will sue", "Removed",
+        "Remove it please", "Opt-out rates for March", "Abmeldung von Herrn Müller zur Prüfung", "Baja de temperatura mañana",
+        "Cancellazione dell'ordine 15", "Wypisz fakturę", "退会手続きについて質問があります", "Отписка по заявке 17",
+    ],
+)  # fmt: skip
+def test_a_person_who_asks_for_something_else_stays(said):
+    assert read(as_mail("Re: Your invoice", said)).kind == FeedbackKind.OTHER
+
+
+def test_a_long_row_of_courtesies_costs_no_time():
+    assert read(as_mail("Unsubscribe" + " a@b.me.me" * 180 + " x", "")).kind == FeedbackKind.OTHER
+
+
+class TestOurOwnSubject:
+    """What we wrote ourselves makes no bounce, delay or vacation notice a complaint."""
+
+    OURS = "Message-ID: <a@d.example>\nFrom: news@d.example\nTo: ann@isp.example\nSubject: {}\n\nHello\n"
+
+    def kind(self, subject, own, *fields, told="Hello.", status=""):
+        notice = f"--b\nContent-Type: message/delivery-status\n\n{status}\n" if status else ""
+        return read(
+            "\n".join(
+                [
+                    "From: x@isp.example", f"Subject: {subject}", *fields, "Content-Type: multipart/mixed; boundary=b", "",
+                    f"--b\nContent-Type: text/plain\n\n{told}\n{notice}--b\nContent-Type: message/rfc822\n\n{self.OURS.format(own)}\n--b--\n",
+                ]
+            ).encode()
+        ).kind  # fmt: skip
+
+    STATUS = "Reporting-MTA: dns; mx.isp.example\n\nFinal-Recipient: rfc822; ann@isp.example\nAction: {}\nStatus: {}\n"
+
+    @pytest.mark.parametrize(
+        ("action", "status", "kind"),
+        [("failed", "5.1.1", FeedbackKind.BOUNCE), ("delayed", "4.2.2", FeedbackKind.DELAY)],
+    )
+    def test_a_notification_is_what_it_says(self, action, status, kind):
+        subject = "Undeliverable - feedback report for March"
+        notice = self.STATUS.format(action, status)
+        assert self.kind(subject, "x", status=notice) == kind
+
+    def test_a_bounce_in_words_stays_one(self):
+        told = "Delivery failed: <ann@isp.example>: 550 5.1.1 no such user"
+        own = "Your feedback report"
+        kind = self.kind(own, own, "Sender: MAILER-DAEMON@isp.example", told=told)
+        assert kind == FeedbackKind.BOUNCE
+
+    @pytest.mark.parametrize(
+        "subject",
+        ["Automatic reply: Your spam report is ready", "Abwesend: Your spam report is ready"],
+    )
+    @pytest.mark.parametrize("own", ["Your spam report is ready", ""])
+    def test_a_vacation_notice_stays_one(self, subject, own):
+        kind = self.kind(subject, own, "Auto-Submitted: auto-replied", told="I am away.")
+        assert kind == FeedbackKind.AUTO_REPLY
+
+    @pytest.mark.parametrize("subject", ["Re: abuse report", "Your abuse report"])
+    def test_a_persons_answer_complains_of_nothing(self, subject):
+        assert self.kind(subject, "Your abuse report") == FeedbackKind.OTHER
+
+    @pytest.mark.parametrize(
+        "subject",
+        ["complaint about message from 192.0.2.1", "Abuse report: Hello", "Spam complaint"],
+    )
+    def test_who_speaks_of_a_complaint_themselves_complains(self, subject):
+        assert (
+            self.kind(subject, "Hello", "Auto-Submitted: auto-generated") == FeedbackKind.COMPLAINT
+        )
