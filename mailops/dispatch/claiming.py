@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -91,7 +91,8 @@ WITH ask AS (
             SELECT FROM campaigns_campaign c WHERE c.id = q.campaign AND c.state = 'running'))
 ), taken AS (
     UPDATE outbox_queueentry e
-       SET worker_id = %(worker)s, fence = nextval('outbox_fence'), marked_at = NULL, transport_id = %(transport)s
+       SET worker_id = %(worker)s, fence = nextval('outbox_fence'), marked_at = NULL, transport_id = %(transport)s,
+           claimed_on = %(day)s
       FROM due WHERE e.message_id = due.message_id
     RETURNING e.message_id, e.fence, e.session_attempts, e.due_at, e.closes_at, e.pool, e.mailbox_provider
 )
@@ -241,11 +242,12 @@ class Claimer:
         shares: Mapping[Queue, Share],
     ) -> list[Job]:
         jobs: list[Job] = []
+        day = _day_of(gates)
         for turn in range(PASSES):
             asks = share_out(limit - len(jobs), gates, rules.transport.shares if not turn else {})
             if not asks:
                 break
-            claimed = self._claim_queues(carrier, rules, asks, shares)
+            claimed = self._claim_queues(carrier, rules, asks, shares, day=day)
             for queue, asked in asks.items():
                 got = claimed[queue]
                 gates[queue].take(len(got) - asked)
@@ -260,6 +262,8 @@ class Claimer:
         rules: Rules,
         asks: dict[Queue, int],
         shares: Mapping[Queue, Share],
+        *,
+        day: date | None,
     ) -> dict[Queue, list[Job]]:
         began = time.monotonic()
         rows = fetch_rows(
@@ -268,6 +272,7 @@ class Claimer:
                 "transport": carrier.transport_id,
                 "worker": self.worker_id,
                 "clock": time.monotonic(),
+                "day": day,
                 "apart": sorted(rules.apart),
                 "asks": json.dumps(
                     [
@@ -310,3 +315,9 @@ class Claimer:
         _, _, until = self._positions.get(place, ("", 0, 0.0))
         until = until if until > now else now + good_for
         self._positions[place] = (jobs[-1].due_at, jobs[-1].message_id, until)
+
+
+def _day_of(gates: Mapping[Queue, Gate]) -> date | None:
+    """Return the day whose numbers are taken from, the earlier one at midnight; None where nothing is counted."""
+    days = {bucket.day for gate in gates.values() for bucket in gate.buckets}
+    return min(filter(None, days), default=None)

@@ -53,8 +53,10 @@ class Bucket:
         levels: Mapping[str, float],
         spent: int = 0,
         at: datetime | None = None,
+        day: date | None = None,
     ) -> None:
         self.limit, self.spent, self.at, self.is_touched = limit, spent, at, False
+        self.day = day  # of UTC, whose number `spent` is
         self._capacity = _capacity(limit)
         self._common: Counter[int] = Counter()  # stream id → what it took that anybody may have
         self.levels = {
@@ -146,8 +148,8 @@ def open_buckets(limits: Iterable[Limit]) -> dict[str, Bucket]:
 
 def _bucket(limit: Limit, row: dict[str, Any]) -> Bucket:
     # Django leaves jsonb in raw cursors as text.
-    levels, spent = json.loads(row["levels"]), row["spent"] if row["is_today"] else 0
-    bucket = Bucket(limit, levels=levels, spent=spent, at=row["now"])
+    levels, spent = json.loads(row["levels"]), row["spent"] if row["day"] == row["today"] else 0
+    bucket = Bucket(limit, levels=levels, spent=spent, at=row["now"], day=row["today"])
     seconds = (row["now"] - row["refilled_at"]).total_seconds()
     bucket.refill(seconds)
     # The database's clock was set back: begin anew from where it stands.
@@ -161,7 +163,7 @@ _TODAY = "(clock_timestamp() AT TIME ZONE 'UTC')::date"
 def _locked(keys: list[str]) -> list[dict[str, Any]]:
     return fetch_dicts(
         f"""
-        SELECT key, levels, refilled_at, spent, day = {_TODAY} AS is_today, clock_timestamp() AS now
+        SELECT key, levels, refilled_at, spent, day, {_TODAY} AS today, clock_timestamp() AS now
           FROM dispatch_allowance WHERE key = ANY(%s) ORDER BY key FOR UPDATE
         """,  # noqa: S608 - a constant
         [keys],
@@ -183,7 +185,13 @@ def _make(keys: list[str]) -> None:
 def close_buckets(buckets: Mapping[str, Bucket]) -> None:
     """Write what was taken, in the transaction that opened them."""
     values = [
-        {"key": key, "levels": bucket.levels, "spent": bucket.spent, "at": bucket.at}
+        {
+            "key": key,
+            "levels": bucket.levels,
+            "spent": bucket.spent,
+            "day": bucket.day,
+            "at": bucket.at,
+        }
         for key, bucket in buckets.items()
         if bucket.is_touched
     ]
@@ -191,12 +199,13 @@ def close_buckets(buckets: Mapping[str, Bucket]) -> None:
         return
     with connection.cursor() as cursor:
         cursor.execute(
-            f"""
+            """
             UPDATE dispatch_allowance a
-               SET levels = v.levels, spent = v.spent, day = {_TODAY}, refilled_at = v.at
-              FROM json_to_recordset(%s::json) AS v(key text, levels jsonb, spent int, at timestamptz)
+               SET levels = v.levels, spent = v.spent, day = v.day, refilled_at = v.at
+              FROM json_to_recordset(%s::json)
+                AS v(key text, levels jsonb, spent int, day date, at timestamptz)
              WHERE a.key = v.key
-            """,  # noqa: S608 - a constant
+            """,
             [json.dumps(values, default=str)],
         )
 

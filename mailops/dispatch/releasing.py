@@ -5,15 +5,16 @@ from collections.abc import Sequence
 from django.db import connection
 
 # A day's number is given back with the claim that took it: a transport that fails again and again would spend it all.
+# Another day's is over: what it had counted doesn't lower that of the next.
 # Whoever claims holds allowances and waits for no entry, so the order of these locks can't deadlock with it.
 _GIVE_BACK = """
 ), back AS (
-    SELECT key, count(*) AS n
+    SELECT key, claimed_on, count(*) AS n
       FROM freed CROSS JOIN LATERAL (VALUES ('t' || transport_id), ('t' || transport_id || ':' || pool)) AS k(key)
-     GROUP BY key
+     GROUP BY key, claimed_on
 ), locked AS (
-    SELECT a.key, back.n FROM dispatch_allowance a JOIN back ON back.key = a.key
-     WHERE a.day = (clock_timestamp() AT TIME ZONE 'UTC')::date ORDER BY a.key FOR UPDATE OF a
+    SELECT a.key, back.n FROM dispatch_allowance a JOIN back ON back.key = a.key AND back.claimed_on = a.day
+     ORDER BY a.key FOR UPDATE OF a
 )
 UPDATE dispatch_allowance a SET spent = greatest(0, a.spent - locked.n) FROM locked WHERE a.key = locked.key
 """
@@ -30,7 +31,7 @@ def release(claims: Sequence[tuple[int, int]]) -> None:
                 UPDATE outbox_queueentry e SET worker_id = NULL, fence = NULL, marked_at = NULL
                   FROM unnest(%s::bigint[], %s::bigint[]) AS v(message_id, fence)
                  WHERE e.message_id = v.message_id AND e.fence = v.fence
-                RETURNING e.transport_id, e.pool
+                RETURNING e.transport_id, e.pool, e.claimed_on
             {_GIVE_BACK}
             """,  # noqa: S608 - a constant
             [[message_id for message_id, _ in claims], [fence for _, fence in claims]],
@@ -45,7 +46,7 @@ def release_claims_since(fence: int, *, worker_id: int) -> None:
             WITH freed AS (
                 UPDATE outbox_queueentry SET worker_id = NULL, fence = NULL
                  WHERE worker_id = %s AND fence > %s AND marked_at IS NULL
-                RETURNING transport_id, pool
+                RETURNING transport_id, pool, claimed_on
             {_GIVE_BACK}
             """,  # noqa: S608 - a constant
             [worker_id, fence],
@@ -65,7 +66,7 @@ def release_claims_of_the_gone() -> None:
                   FROM dispatch_worker w
                  WHERE w.id = e.worker_id AND (w.dead_at IS NOT NULL OR w.stopped_at IS NOT NULL)
                    AND e.marked_at IS NULL
-                RETURNING e.transport_id, e.pool
+                RETURNING e.transport_id, e.pool, e.claimed_on
             {_GIVE_BACK}
             """,  # noqa: S608 - a constant
         )

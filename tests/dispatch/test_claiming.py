@@ -9,12 +9,12 @@ from django.db import connection
 from django.utils import timezone
 
 from mailops.campaigns.models import Campaign
-from mailops.dispatch import claiming
+from mailops.dispatch import claiming, limits
 from mailops.dispatch.carriers import usable_carriers
 from mailops.dispatch.claiming import Claimer
 from mailops.dispatch.marking import mark
 from mailops.dispatch.models import Allowance, Worker
-from mailops.dispatch.releasing import release, release_claims_of_the_gone
+from mailops.dispatch.releasing import release, release_claims_of_the_gone, release_claims_since
 from mailops.dispatch.sweeping import move_to_their_pools
 from mailops.outbox.models import QueueEntry
 from mailops.transports.models import ProviderLimit
@@ -166,6 +166,30 @@ class TestLimits:
         Worker.objects.update(dead_at=timezone.now())
         release_claims_of_the_gone()
         assert len(claim()) == 3
+
+    @pytest.mark.parametrize(
+        "give_back",
+        [
+            lambda jobs, _: release([(job.message_id, job.fence) for job in jobs]),
+            lambda jobs, worker: release_claims_since(jobs[0].fence - 1, worker_id=worker),
+            lambda *_: release_claims_of_the_gone(),
+        ],
+        ids=["unspent", "lost", "of-the-gone"],
+    )
+    def test_what_an_earlier_day_had_counted_is_not_given_back_to_the_next(
+        self, give_back, monkeypatch
+    ):
+        make_many(6, make_stream(transport=make_transport(daily_quota=3)))
+        (carrier,) = usable_carriers("bulk")
+        gone, other = make_worker(), make_worker()
+        with monkeypatch.context() as earlier:
+            earlier.setattr(limits, "_TODAY", f"{limits._TODAY} - 1")
+            before = Claimer(gone.pk).claim(carrier, 3)
+        assert len(Claimer(other.pk).claim(carrier, 3)) == 3
+        Worker.objects.filter(pk=gone.pk).update(dead_at=timezone.now())
+        give_back(before, gone.pk)
+        assert Allowance.objects.get().spent == 3
+        assert QueueEntry.objects.filter(worker_id=None).count() == 3
 
     def test_the_last_of_a_quota_is_kept_for_who_reserved_it(self):
         transport = make_transport(daily_quota=10)

@@ -6,6 +6,7 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
+from mailops.dispatch import limits
 from mailops.dispatch.limits import Bucket, Limit, close_buckets, open_buckets, scaled
 from mailops.dispatch.models import Allowance
 
@@ -111,4 +112,14 @@ class TestRows:
         assert self.take(10, rate=None, per_day=5) == 5
         assert self.take(10, rate=None, per_day=5) == 0
         Allowance.objects.update(day=timezone.now() - timedelta(days=1))
+        assert self.take(10, rate=None, per_day=5) == 5
+
+    def test_what_was_taken_over_midnight_leaves_the_new_day_its_number(self, monkeypatch):
+        monkeypatch.setattr(limits, "_TODAY", "DATE '2026-03-01'")
+        self.take(3, rate=None, per_day=5)
+        with transaction.atomic():
+            buckets = open_buckets([Limit("t1", None, 5)])
+            buckets["t1"].take(NEWS, 1)
+            monkeypatch.setattr(limits, "_TODAY", "DATE '2026-03-02'")
+            close_buckets(buckets)
         assert self.take(10, rate=None, per_day=5) == 5

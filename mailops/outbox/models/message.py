@@ -225,6 +225,9 @@ class QueueEntry(models.Model):
     is_held = models.BooleanField(default=False)
     worker_id = models.BigIntegerField(null=True)  # dispatch.Worker, which lies above
     transport_id = models.BigIntegerField(null=True)  # through which it was claimed last
+    claimed_on = models.DateField(
+        null=True
+    )  # the day of UTC whose numbers that claim was taken from
     fence = models.BigIntegerField(null=True)  # from outbox_fence, never reused (W8)
     marked_at = models.DateTimeField(null=True)
 
