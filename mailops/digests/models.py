@@ -1,19 +1,14 @@
 """The weekly digest: who gets it, which way it goes, and what became of each."""
 
-from datetime import timedelta
 from typing import ClassVar, Self
 
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from mailops.outbox.models import Status
+from mailops.incidents.models import LATELY, NOT_ARRIVED
 
-LATELY = timedelta(days=8)  # until the next one came, one that failed is news
 DOUBTS = 3  # tries; who waits for longer than these is told
-NOT_ARRIVED = (
-    Status.BOUNCED, Status.FAILED, Status.SUPPRESSED, Status.EXPIRED, Status.UNCERTAIN, Status.CANCELED,
-)  # fmt: skip
 
 
 class Way(models.Model):

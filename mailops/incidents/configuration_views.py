@@ -44,9 +44,8 @@ def threshold_edit(request: HttpRequest, threshold_id: int) -> HttpResponseBase:
 @needs(Act.SEE)
 def channel_list(request: HttpRequest) -> HttpResponse:
     channels = NotificationChannel.objects.select_related("stream").order_by("name")
-    notices = Notice.objects.select_related("channel", "incident__threshold").prefetch_related(
-        "attempts"
-    )
+    related = ("channel", "incident__threshold", "message")
+    notices = Notice.objects.select_related(*related).prefetch_related("attempts")
     context = {"channels": channels, "notices": notices.order_by("-id")[:30]}
     return render_page(request, "incidents/channel_list.html", context, fragment="notices")
 

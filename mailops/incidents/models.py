@@ -11,7 +11,13 @@ from mailops.accounts.auditing import SYSTEM
 from mailops.campaigns.models import Campaign
 from mailops.lib.sealed import SealedColumns
 from mailops.lib.secrets import Secret
+from mailops.outbox.models import Status
 from mailops.transports.models import Stream, Transport
+
+LATELY = timedelta(days=8)  # an alert that failed earlier is no news
+NOT_ARRIVED = (
+    Status.BOUNCED, Status.FAILED, Status.SUPPRESSED, Status.EXPIRED, Status.UNCERTAIN, Status.CANCELED,
+)  # fmt: skip
 
 
 class SubjectKind(models.TextChoices):
@@ -319,6 +325,23 @@ class NotificationChannel(SealedColumns):
         return self.host
 
 
+class NoticeQuerySet(models.QuerySet["Notice"]):
+    def not_arrived(self) -> Self:
+        """Keep those that were given up, and those whose mail went astray."""
+        return self.filter(
+            models.Q(done_at__isnull=False, has_succeeded=False)
+            | models.Q(message__status__in=NOT_ARRIVED)
+        )
+
+    def in_trouble(self) -> Self:
+        """Keep those of late that did not reach a channel in use; what has reached it since shows that it is heard."""
+        later = Notice.objects.filter(
+            channel=models.OuterRef("channel"), pk__gt=models.OuterRef("pk"), has_succeeded=True
+        ).exclude(message__status__in=NOT_ARRIVED)
+        late = self.not_arrived().filter(created_at__gt=Now() - LATELY, channel__is_enabled=True)
+        return late.exclude(models.Exists(later))
+
+
 class Notice(models.Model):
     """One occasion to tell one channel, tried until it is told or given up."""
 
@@ -338,8 +361,13 @@ class Notice(models.Model):
     level = models.CharField(max_length=5, choices=Level.choices, default=Level.WARN)
     due_at = models.DateTimeField(db_default=Now())
     done_at = models.DateTimeField(null=True)  # told, or given up
-    has_succeeded = models.BooleanField(default=False)
+    has_succeeded = models.BooleanField(default=False)  # the webhook took it, or it is a message
+    message = models.ForeignKey(
+        "outbox.Message", null=True, on_delete=models.SET_NULL, related_name="+"
+    )  # of a mail channel: what became of it is told there
     created_at = models.DateTimeField(db_default=Now())
+
+    objects = NoticeQuerySet.as_manager()
 
     class Meta:
         constraints: ClassVar = [
@@ -350,12 +378,30 @@ class Notice(models.Model):
         indexes: ClassVar = [
             models.Index(
                 fields=["due_at"], name="notice_due", condition=models.Q(done_at=None)
-            )  # the tick's pull
+            ),  # the tick's pull
+            models.Index(fields=["-created_at"], name="notice_by_time"),  # what failed of late
         ]
 
     @property
     def is_waiting(self) -> bool:
         return self.done_at is None
+
+    @property
+    def pill(self) -> str:
+        """Return what its pill says: how its message stands, or what the webhook made of it."""
+        if self.message is not None:
+            return str(self.message.status)
+        if self.is_waiting:
+            return "pending"
+        return "told" if self.has_succeeded else "failed"
+
+    @property
+    def sentence(self) -> str:
+        """Say why it did not arrive, or nothing."""
+        if self.message is not None:
+            return self.message.sentence if self.message.status in NOT_ARRIVED else ""
+        last = None if self.has_succeeded else self.attempts.order_by("-id").first()
+        return last.result if last else ""
 
 
 class NoticeAttempt(models.Model):

@@ -1,7 +1,9 @@
 """Tells channels of incidents: a webhook, or a mail over a transport other than the one in trouble."""
 
 import json
+from dataclasses import dataclass
 from datetime import timedelta
+from time import monotonic
 from typing import Any
 
 from django.conf import settings
@@ -15,11 +17,12 @@ from mailops.incidents.models import Incident, Level, Notice, NotificationChanne
 from mailops.lib.egress import EgressFault
 from mailops.lib.fetching import fetch
 from mailops.lib.secrets import Unsealable
+from mailops.outbox.models import Message
 from mailops.outbox.submission import RefusedSubmission, submit
 from mailops.transports.models import Stream, Transport
 
-BATCH = 10
-TIMEOUT = 5.0  # seconds to connect, and then to answer; ten slow webhooks still fit in a task
+BUDGET_SECONDS = 30.0  # of one tick; the next comes in ten
+TIMEOUT = 5.0  # seconds to connect, and then to answer
 LEASE = timedelta(seconds=120)  # a notice whose worker died is due again after it
 PATIENCE = [timedelta(seconds=seconds) for seconds in (15, 60, 300, 900)]  # the last one repeats
 MAX_ATTEMPTS = 12  # two hours and a half
@@ -56,26 +59,36 @@ def announce(incident: Incident, occasion: Notice.Occasion) -> None:
 
 
 def deliver_due() -> int:
-    """Tell the channels whose notices are due, and return how many were tried."""
-    claimed = _claim()
-    for notice in claimed:
-        try:
-            result = _tell(notice)
-        except NotTold as failure:
-            _note_failure(notice, str(failure))
-        else:
-            notice.attempts.create(has_succeeded=True, result=result)
-            Notice.objects.filter(pk=notice.pk).update(done_at=Now(), has_succeeded=True)
-    return len(claimed)
+    """Tell the channels whose notices are due, for at most BUDGET_SECONDS; return how many were tried."""
+    tried, stop_at = 0, monotonic() + BUDGET_SECONDS
+    while monotonic() < stop_at and (notice := _claim()) is not None:
+        _deliver(notice)
+        tried += 1
+    return tried
 
 
-def _claim() -> list[Notice]:
+def _deliver(notice: Notice) -> None:
+    try:
+        told = _tell(notice)
+    except NotTold as failure:
+        _note_failure(notice, str(failure))
+    else:
+        notice.attempts.create(has_succeeded=True, result=told.result)
+        Notice.objects.filter(pk=notice.pk).update(
+            done_at=Now(), has_succeeded=True, message=told.message
+        )
+
+
+def _claim() -> Notice | None:
+    """Take one that is due, leased from now on: however slow the others are, its lease is its own."""
     with transaction.atomic():
-        due = Notice.objects.filter(done_at=None, due_at__lte=Now()).order_by("due_at")
-        ids = list(due.select_for_update(skip_locked=True).values_list("id", flat=True)[:BATCH])
-        Notice.objects.filter(id__in=ids).update(due_at=Now() + LEASE)
-    found = Notice.objects.filter(id__in=ids).order_by("id")
-    return list(found.select_related("channel__stream", "channel__identity", "incident__threshold"))
+        due = Notice.objects.filter(done_at=None, due_at__lte=Now()).order_by("due_at", "id")
+        notice_id = due.select_for_update(skip_locked=True).values_list("id", flat=True).first()
+        if notice_id is None:
+            return None
+        Notice.objects.filter(id=notice_id).update(due_at=Now() + LEASE)
+    related = ("channel__stream", "channel__identity", "incident__threshold")
+    return Notice.objects.select_related(*related).filter(id=notice_id).first()
 
 
 def _note_failure(notice: Notice, result: str) -> None:
@@ -88,9 +101,17 @@ def _note_failure(notice: Notice, result: str) -> None:
     Notice.objects.filter(pk=notice.pk).update(due_at=Now() + pause)
 
 
-def _tell(notice: Notice) -> str:
+@dataclass(frozen=True)
+class Told:
+    """What a channel answered; or that a message is queued, of which the ledger tells what became."""
+
+    result: str
+    message: Message | None = None
+
+
+def _tell(notice: Notice) -> Told:
     if notice.channel.is_webhook:
-        return _post(notice.channel, _facts(notice))
+        return Told(_post(notice.channel, _facts(notice)))
     return _mail(notice)
 
 
@@ -136,7 +157,7 @@ def _post(channel: NotificationChannel, facts: dict[str, Any]) -> str:
     return f"{channel.host} answered {answer.status}."
 
 
-def _mail(notice: Notice) -> str:
+def _mail(notice: Notice) -> Told:
     channel = notice.channel
     stream, identity = channel.stream, channel.identity
     if stream is None or identity is None:
@@ -153,7 +174,7 @@ def _mail(notice: Notice) -> str:
         )
     except RefusedSubmission as refused:
         raise NotTold(str(refused)) from refused
-    return f"Queued as message {message.public_id} over {stream.transport}."
+    return Told(f"Queued as message {message.public_id} over {stream.transport}.", message)
 
 
 def _refuse_trouble(stream: Stream, incident: Incident | None) -> None:

@@ -115,7 +115,7 @@ def _detail(request: HttpRequest, incident: Incident, **refused: Form) -> HttpRe
         "charts_url": _charts_url(incident),
         "signatures_url": _signatures_url(incident),
         "timeline": incident.notes.order_by("-id"),
-        "notices": incident.notices.select_related("channel")
+        "notices": incident.notices.select_related("channel", "message")
         .prefetch_related("attempts")
         .order_by("id"),
         "note_form": NoteForm(),

@@ -7,10 +7,19 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 from django.utils import timezone
 
+from mailops.incidents import configuring, notifying
 from mailops.incidents.detection import detect
-from mailops.incidents.models import Incident, Notice, NoticeAttempt, NotificationChannel
+from mailops.incidents.models import (
+    NOT_ARRIVED,
+    Incident,
+    Notice,
+    NoticeAttempt,
+    NotificationChannel,
+)
 from mailops.incidents.notifying import deliver_due
+from mailops.incidents.trouble import troubles
 from mailops.outbox.models import Message
+from mailops.reports.attention import matters
 from mailops.transports.models import PauseCause
 from tests.factories import make_identity, make_stream, make_transport
 from tests.incidents.conftest import count
@@ -111,6 +120,8 @@ class TestWebhook:
         assert not notice.is_waiting
         assert not notice.has_succeeded
         assert notice.attempts.count() == 12
+        (trouble,) = troubles()
+        assert trouble.sentence.endswith("127.0.0.1 answered 500.")
 
     def test_reaches_no_private_address(self, settings, stream):
         with hook(settings) as (url, posts):
@@ -120,6 +131,13 @@ class TestWebhook:
             deliver_due()
         assert posts == []
         assert "not public" in result()
+
+    def test_waits_for_the_next_tick_when_time_is_up(self, stream, monkeypatch):
+        monkeypatch.setattr(notifying, "BUDGET_SECONDS", 0.0)
+        make_webhook("https://hooks.example.com/")
+        open_incident(stream)
+        assert deliver_due() == 0
+        assert Notice.objects.get().due_at <= timezone.now()
 
     def test_keeps_its_address_secret(self, settings, stream):
         channel = make_webhook("https://hooks.example.com/T0/secret")
@@ -150,6 +168,32 @@ class TestMail:
         Notice.objects.update(done_at=None, due_at=timezone.now())
         deliver_due()
         assert Message.objects.count() == 1
+
+    @pytest.mark.parametrize("status", NOT_ARRIVED)
+    def test_that_does_not_arrive_needs_a_person(self, status, stream, logged_in, viewer):
+        channel = make_mail_channel(make_stream())
+        open_incident(stream)
+        deliver_due()
+        assert not list(troubles())
+        Message.objects.update(status=status, sentence="There is no such mailbox.")
+        (trouble,) = troubles()
+        assert trouble in matters()
+        assert trouble.sentence == "Opened: Bounce rate: News. There is no such mailbox."
+        page = logged_in(viewer).get(trouble.url).text
+        assert "There is no such mailbox." in page
+        assert f"/messages/{Message.objects.get().public_id}/" in page
+        NotificationChannel.objects.filter(pk=channel.pk).update(is_enabled=False)
+        assert not list(troubles())
+
+    def test_that_arrives_later_ends_the_trouble(self, stream, admin):
+        channel = make_mail_channel(make_stream())
+        open_incident(stream)
+        deliver_due()
+        Message.objects.update(status="suppressed")
+        assert len(list(troubles())) == 1
+        configuring.test_channel(channel=channel, actor=admin)
+        deliver_due()
+        assert not list(troubles())
 
     def test_does_not_take_the_transport_in_trouble(self, stream):
         transport = stream.transport

@@ -100,6 +100,7 @@ PILLS: dict[str, Pill] = {
     "severity:info": Pill("Info", "quiet", "info"),
     "severity:warning": Pill("Warning", "warn", "warning"),
     "severity:critical": Pill("Critical", "bad", "stop"),
+    "told": Pill("Told", "ok", "check"),
     # weekly digests
     "digest:waiting": Pill("Tried again", "warn", "retry"),
     "digest:failed": Pill("Not sent", "bad", "error"),
