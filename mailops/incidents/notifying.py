@@ -125,10 +125,11 @@ def _facts(notice: Notice) -> dict[str, Any]:
             "sentence": f"The channel {notice.channel} works.",
             "url": settings.MAILOPS_BASE_URL + reverse("incidents:channels"),
         }
+    is_over = notice.occasion == Notice.Occasion.CLOSED
     return {
         "occasion": notice.get_occasion_display(),
         "title": str(incident),
-        "sentence": incident.close_reason or incident.sentence,
+        "sentence": incident.close_reason if is_over else incident.sentence,
         "url": settings.MAILOPS_BASE_URL + reverse("incidents:detail", args=[incident.pk]),
         "incident": incident.pk,
         "level": incident.level,

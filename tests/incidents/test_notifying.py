@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 from django.utils import timezone
 
-from mailops.incidents import configuring, notifying
+from mailops.incidents import configuring, handling, notifying
 from mailops.incidents.detection import detect
 from mailops.incidents.models import (
     NOT_ARRIVED,
@@ -138,6 +138,15 @@ class TestWebhook:
         open_incident(stream)
         assert deliver_due() == 0
         assert Notice.objects.get().due_at <= timezone.now()
+
+    def test_is_told_of_the_opening_even_after_the_close(self, settings, stream, oncall):
+        with hook(settings) as (url, posts):
+            make_webhook(url)
+            incident = open_incident(stream)
+            handling.close(incident=incident, reason="It was a full disk.", actor=oncall)
+            deliver_due()
+        told = {post["occasion"]: post["sentence"] for _, post in posts}
+        assert told == {"Opened": incident.sentence, "Closed": "It was a full disk."}
 
     def test_keeps_its_address_secret(self, settings, stream):
         channel = make_webhook("https://hooks.example.com/T0/secret")
