@@ -31,6 +31,13 @@ MAILOPS_PORT = env.read("PORT", parse.port_number, 8000, fix="give a free port, 
 MAILOPS_BIND = env.read(
     "MAILOPS_BIND", parse.listener, f"127.0.0.1:{MAILOPS_PORT}", fix="give host:port for the pages"
 )
+# how many proxies of ours a request comes through, each of which adds to X-Forwarded-For whom it saw
+MAILOPS_TRUSTED_PROXIES = env.read(
+    "MAILOPS_TRUSTED_PROXIES",
+    parse.proxies,
+    0,
+    fix="give how many proxies of yours a request comes through, 0 to 9",
+)
 # `make up` runs everything, in one log that dates the lines of all processes alike.
 MAILOPS_IS_SUPERVISED = env.has("MAILOPS_SUPERVISED")
 # The embedded installation: our own PostgreSQL, keys made once, a demo to look at.

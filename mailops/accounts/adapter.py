@@ -7,11 +7,15 @@ from django.http import HttpRequest
 
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
+from mailops.lib.client_address import client_address
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     def is_open_for_signup(self, request: HttpRequest) -> bool:  # noqa: ARG002
         return False
+
+    def get_client_ip(self, request: HttpRequest) -> str:
+        return client_address(request.META) or str(super().get_client_ip(request))
 
     def is_safe_url(self, url: str | None) -> bool:
         """Tell whether to go on to `url`: a place of ours. One that is no URL, which the library can't parse, is none."""

@@ -7,6 +7,7 @@ from typing import Any
 from mailops.feedback.models import WebhookEndpoint
 from mailops.feedback.proving import BASIC, PROOFS, worth_of
 from mailops.feedback.taking import door_of, take
+from mailops.lib.client_address import client_address
 
 MAX_WEBHOOK = 2_000_000  # octets; SNS sends 256 KB at most, the others a thousand events
 _NAMES = (
@@ -48,7 +49,7 @@ def receive(secret: str, content: bytes, environ: Mapping[str, Any]) -> Answer:
     take(
         door,
         content=content,
-        peer=environ.get("REMOTE_ADDR", ""),
+        peer=client_address(environ),
         headers=_kept(environ, door.endpoint),
     )
     return STORED

@@ -95,6 +95,12 @@ def minutes(raw: str) -> int:
     return int(raw)
 
 
+def proxies(raw: str) -> int:
+    if not (raw.isascii() and raw.isdigit() and len(raw) == 1):
+        raise ValueError(f"“{raw}” is no number of proxies")
+    return int(raw)
+
+
 def shares(raw: str) -> dict[str, float]:
     """Return {"gmail": 40.0} for "gmail=40"."""
     found = {}

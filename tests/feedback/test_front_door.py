@@ -90,6 +90,11 @@ class TestACall:
         endpoint.refresh_from_db()
         assert endpoint.last_heard_at
 
+    def test_is_from_whom_our_proxy_saw(self, call, endpoint, settings):
+        settings.MAILOPS_TRUSTED_PROXIES = 1
+        call(endpoint.secret, HTTP_X_FORWARDED_FOR="198.51.100.9, 203.0.113.9")
+        assert RawFeedback.objects.get().peer == "203.0.113.9"
+
     def test_told_three_times_is_stored_once_and_answered_three_times(self, call, endpoint):
         assert {call(endpoint.secret, b"same")[0] for _ in range(3)} == {200}
         assert RawFeedback.objects.count() == 1

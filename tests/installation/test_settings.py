@@ -37,6 +37,7 @@ class TestSettings:
             DATABASE_URL="mysql://u:hunter2@h/d",
             MAILOPS_BASE_URL="http://mail.example.com",
             SECRET_KEY="short",
+            MAILOPS_TRUSTED_PROXIES="-1",
         )
         assert ended.returncode == 1
         told = ended.stderr
@@ -48,6 +49,7 @@ class TestSettings:
             "MAILOPS_BASE_URL",
             "SECRET_KEY",
             "MAILOPS_SECRET_KEYS",
+            "MAILOPS_TRUSTED_PROXIES",
         ):
             assert f"- {name}" in told
         assert told.count("Fix: ") == told.count("\n- ")

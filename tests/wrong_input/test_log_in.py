@@ -62,6 +62,18 @@ class TestPasswords:
         log_in()
         assert "_auth_user_id" not in client.session
 
+    def test_many_wrong_ones_of_a_stranger_stop_nobody_else_behind_the_same_proxy(
+        self, log_in, client, settings
+    ):
+        settings.MAILOPS_TRUSTED_PROXIES = 1
+        settings.ACCOUNT_RATE_LIMITS = {"login_failed": "2/h/ip"}
+        for n in range(3):
+            stranger = {"X-Forwarded-For": f"198.51.100.{n}, 203.0.113.7"}  # the first is a lie
+            refused = log_in(email=f"nobody{n}@example.com", headers=stranger)
+        assert "too many" in refused.text.lower()
+        log_in(headers={"X-Forwarded-For": "203.0.113.8"})
+        assert "_auth_user_id" in client.session
+
     @pytest.mark.parametrize("password", ["", "\0", "x" * 100_000, "\U0001f600", b"\xed\xa0\x80"])
     def test_nonsense_is_a_wrong_one(self, log_in, password, client):
         assert log_in(password=password).status_code < 500
