@@ -173,9 +173,20 @@ COUNT_ATTRIBUTES = """
 """
 
 
+def audiences_to_count() -> list[int]:
+    """Return the ids of audiences that changed since their attributes were counted; none while an import changes more."""
+    if Import.objects.running().exists():
+        return []
+    changed = Audience.objects.exclude(attributes_revision=F("revision"))
+    return list(changed.order_by("pk").values_list("pk", flat=True))
+
+
 def count_attributes(*, audience_id: int) -> None:
     """Count which attributes the members have; the audience's page shows it."""
     with transaction.atomic(), connection.cursor() as cursor:
+        audience = Audience.objects.filter(pk=audience_id).first()
+        if audience is None or audience.attributes_revision == audience.revision:
+            return
         of = Membership.objects.filter(audience=audience_id).count()
         cursor.execute(COUNT_ATTRIBUTES, [audience_id])
         found = {
@@ -183,7 +194,9 @@ def count_attributes(*, audience_id: int) -> None:
             for name, members, example in cursor.fetchall()
         }
         Audience.objects.filter(pk=audience_id).update(
-            attributes=found, attributes_counted_at=timezone.now()
+            attributes=found,
+            attributes_counted_at=timezone.now(),
+            attributes_revision=audience.revision,  # read first: what changes meanwhile is counted next
         )
 
 

@@ -36,6 +36,9 @@ class Audience(models.Model):
         default=dict
     )  # attribute → how many members have it, and an example; counted after changes
     attributes_counted_at = models.DateTimeField(null=True)
+    attributes_revision = models.PositiveBigIntegerField(
+        null=True
+    )  # the revision they were counted of
     created_at = models.DateTimeField(auto_now_add=True)
 
     def __str__(self) -> str:

@@ -19,15 +19,20 @@ def continue_import(run_id: int) -> None:
         note_failure=partial(importing.note_failure, run_id),
     )
     if is_over:
-        for run in Import.objects.filter(pk=run_id, state=Import.State.COMPLETED):
-            count_attributes.delay(run.audience_id)
+        _count_changed()
 
 
 @shared_task
 def continue_imports() -> None:
-    """Pick up imports whose hint was lost; the import's row lock keeps doubles out."""
+    """Pick up imports whose hint was lost (the import's row lock keeps doubles out), then count what they changed."""
     for run_id in Import.objects.running().values_list("pk", flat=True):
         continue_import.delay(run_id)
+    _count_changed()
+
+
+def _count_changed() -> None:
+    for audience_id in curating.audiences_to_count():
+        count_attributes.delay(audience_id)
 
 
 @shared_task
