@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import messages
-from django.db.models import Count, OuterRef, Subquery
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.db.models import Count, Func, OuterRef, Subquery
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.utils.text import slugify
@@ -122,15 +122,17 @@ def _with_suppressions(page: list[Membership]) -> list[tuple[Membership, str]]:
 
 
 @needs(Act.SEE)
-def audience_export(request: HttpRequest, audience_id: int) -> StreamingHttpResponse:
+def audience_export(request: HttpRequest, audience_id: int) -> HttpResponseBase:
     audience = get_object_or_404(Audience, pk=audience_id)
     form = MemberFilterForm(request.GET)
-    search = form.cleaned_data["search"] if form.is_valid() else ""
-    names = list(audience.attributes)
-    members = _members(audience, search).select_related("contact").order_by("pk")
+    if not form.is_valid():
+        return HttpResponse("The filter is not valid.", status=422, content_type="text/plain")
+    members = _members(audience, form.cleaned_data["search"])
+    names = _attribute_names(members)
 
     def rows() -> Iterator[list[Any]]:
-        for each in members.iterator(chunk_size=2000):
+        found = members.select_related("contact").order_by("pk")
+        for each in found.iterator(chunk_size=2000):
             values = each.contact.attributes
             yield [
                 each.contact.address,
@@ -145,6 +147,12 @@ def audience_export(request: HttpRequest, audience_id: int) -> StreamingHttpResp
         ["address", *names, "time_zone", "consent", "added_at"],
         rows(),
     )
+
+
+def _attribute_names(members: Any) -> list[str]:
+    """Return the names of all attributes that any of `members` has, whatever was counted of the audience."""
+    name = Func("contact__attributes", function="jsonb_object_keys", set_returning=True)
+    return sorted(members.values_list(name, flat=True).distinct())
 
 
 @needs(Act.SEND)

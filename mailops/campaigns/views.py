@@ -64,6 +64,10 @@ def _filtered(form: CampaignFilterForm) -> Any:
 
 @needs(Act.SEE)
 def campaign_export(request: HttpRequest) -> HttpResponseBase:
+    form = CampaignFilterForm(request.GET)
+    if not form.is_valid():
+        return HttpResponse("The filter is not valid.", status=422, content_type="text/plain")
+
     def when(value: Any) -> str:
         return value.isoformat(timespec="seconds") if value else ""
 
@@ -98,7 +102,7 @@ def campaign_export(request: HttpRequest) -> HttpResponseBase:
                 each.keeps.hours_in_words,
                 each.zone_if_unknown,
             ]
-            for each in _filtered(CampaignFilterForm(request.GET)).iterator(chunk_size=500)
+            for each in _filtered(form).iterator(chunk_size=500)
         ),
     )
 

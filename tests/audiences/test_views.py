@@ -156,15 +156,34 @@ class TestAudience:
         text = logged_in(viewer).get(reverse("audiences:detail", args=[audience.pk])).text
         assert "Complaint" in text
 
-    def test_export_holds_every_member_with_the_attributes_found(self, audience, viewer, logged_in):
-        from mailops.audiences.curating import count_attributes
-
-        count_attributes(audience_id=audience.pk)
+    def test_export_holds_every_member_with_the_attributes_they_have(
+        self, audience, viewer, logged_in
+    ):
         response = logged_in(viewer).get(reverse("audiences:export", args=[audience.pk]))
         lines = response.getvalue().decode("utf-8-sig").splitlines()
         assert lines[0] == "address,city,time_zone,consent,added_at"
         assert lines[1].startswith("ann@example.com,Rome,")
         assert len(lines) == 3
+
+    def test_export_tells_what_was_imported_elsewhere(self, audience, operator, viewer, logged_in):
+        import_all("email,plan\nbob@example.net,gold\n", actor=operator, plan=1)
+        response = logged_in(viewer).get(reverse("audiences:export", args=[audience.pk]))
+        header, ann, bob = response.getvalue().decode("utf-8-sig").splitlines()
+        assert header.startswith("address,city,plan,")
+        assert ann.startswith("ann@example.com,Rome,,")
+        assert bob.startswith("bob@example.net,Bern,gold,")
+
+    def test_export_holds_whom_the_page_shows(self, audience, viewer, logged_in):
+        url = reverse("audiences:export", args=[audience.pk])
+        lines = logged_in(viewer).get(url, {"search": "@Example.NET"}).getvalue().splitlines()
+        assert len(lines) == 2
+
+    def test_export_by_a_filter_that_is_none_holds_nobody(self, audience, viewer, logged_in):
+        for name in ("detail", "export"):
+            url = reverse(f"audiences:{name}", args=[audience.pk])
+            response = logged_in(viewer).get(url, {"search": "x" * 321})
+            assert response.status_code == 422
+            assert "ann@example.com" not in response.text
 
     def test_delete_wants_the_name_and_says_what_it_touches(self, audience, operator, logged_in):
         url = reverse("audiences:delete", args=[audience.pk])
