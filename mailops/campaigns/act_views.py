@@ -86,8 +86,12 @@ def campaign_schedule(request: HttpRequest, campaign_id: int) -> HttpResponse:
         return redirect("campaigns:detail", campaign.pk)
     form = ScheduleForm(request.POST or None, initial={"at": campaign.scheduled_at})
     if form.is_valid():
-        campaign.schedule(form.cleaned_data["at"], actor=user_of(request))
-        messages.success(request, "The new time is set.")
+        if campaign.reschedule(form.cleaned_data["at"], actor=user_of(request)):
+            messages.success(request, "The new time is set.")
+        else:
+            campaign.refresh_from_db()
+            state = campaign.get_state_display().lower()
+            messages.error(request, f"The time was not changed: “{campaign}” is {state} by now.")
         return redirect("campaigns:detail", campaign.pk)
     return render_page(
         request,

@@ -149,13 +149,17 @@ class Campaign(KeepsHours, models.Model):
         return not (self.is_completed or self.is_canceled)
 
     def schedule(self, at: datetime, *, actor: User | None) -> bool:
-        """Let it start at `at`, or move that time; return False where it started already."""
+        """Let it start at `at`; return False where it is scheduled or started already. Whoever calls this asked the gates."""
         return self._change(
             "schedule",
-            self._YET_TO_START,
+            self._YET_TO_START - {self.State.SCHEDULED},
             {"state": self.State.SCHEDULED, "scheduled_at": at, **self._UNPAUSED},
             actor=actor,
         )
+
+    def reschedule(self, at: datetime, *, actor: User | None) -> bool:
+        """Move the time at which it starts; return False where it doesn't wait for one any more."""
+        return self._change("schedule", {self.State.SCHEDULED}, {"scheduled_at": at}, actor=actor)
 
     def unschedule(self, *, actor: User | None) -> bool:
         """Make a campaign that was to start a draft again; return False where it wasn't, or has."""

@@ -23,14 +23,15 @@ class TestVerbs:
         ("act", "allowed", "becomes"),
         [
             (lambda c: c.start(actor=None), {"draft", "scheduled"}, "running"),
-            (lambda c: c.schedule(timezone.now(), actor=None), {"draft", "scheduled"}, "scheduled"),
+            (lambda c: c.schedule(timezone.now(), actor=None), {"draft"}, "scheduled"),
+            (lambda c: c.reschedule(timezone.now(), actor=None), {"scheduled"}, "scheduled"),
             (lambda c: c.unschedule(actor=None), {"scheduled"}, "draft"),
             (lambda c: c.pause(PauseCause.FAULT, "x"), {"running"}, "paused"),
             (lambda c: c.pause(PauseCause.STALE, "x"), {"scheduled"}, "paused"),
             (lambda c: c.pause(PauseCause.GATE, "x"), {"scheduled"}, "paused"),
             (lambda c: c.resume(), {"paused"}, "running"),
         ],
-        ids=["start", "schedule", "unschedule", "pause", "stale", "gate", "resume"],
+        ids=["start", "schedule", "reschedule", "unschedule", "pause", "stale", "gate", "resume"],
     )
     @pytest.mark.parametrize("state", Campaign.State.values)
     def test_change_only_from_the_states_they_are_for(self, act, allowed, becomes, state):

@@ -6,6 +6,7 @@ from django.utils import timezone
 
 from mailops.accounts.models import AuditEntry
 from mailops.campaigns import rehearsing
+from mailops.campaigns.forms import ScheduleForm
 from mailops.campaigns.models import Campaign
 from tests.factories import (
     make_audience,
@@ -128,6 +129,9 @@ class TestList:
         text = logged_in(viewer).get(url("export"), {"state": "draft"}).getvalue().decode()
         assert "'=1+1" in text
         assert "Other" not in text
+
+    def test_exports_nothing_by_a_filter_that_is_none(self, viewer, logged_in):
+        assert logged_in(viewer).get(url("export"), {"state": "asleep"}).status_code == 422
 
 
 class TestDraft:
@@ -314,6 +318,25 @@ class TestSchedule:
         campaign = make_campaign()
         response = logged_in(operator).get(url("schedule", campaign), follow=True)
         assert "not scheduled" in response.text
+
+    @pytest.mark.parametrize("verb", ["start", "unschedule"])
+    def test_says_so_where_it_left_that_state_meanwhile(
+        self, operator, logged_in, monkeypatch, verb
+    ):
+        campaign = make_campaign(state="scheduled", scheduled_at=timezone.now())
+        is_valid = ScheduleForm.is_valid
+
+        def leave_and_ask(form):
+            getattr(Campaign.objects.get(), verb)(actor=None)
+            return is_valid(form)
+
+        monkeypatch.setattr(ScheduleForm, "is_valid", leave_and_ask)
+        at = f"{timezone.now() + timedelta(days=30):%Y-%m-%dT10:00}"
+        response = logged_in(operator).post(url("schedule", campaign), {"at": at}, follow=True)
+        left = Campaign.objects.get()
+        assert left.state == {"start": "running", "unschedule": "draft"}[verb]
+        assert f"is {left.state} by now" in response.text
+        assert "The new time is set" not in response.text
 
     def test_goes_back_to_draft(self, operator, logged_in):
         campaign = make_campaign(state="scheduled", scheduled_at=timezone.now())
