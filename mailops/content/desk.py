@@ -9,21 +9,26 @@ from django.utils import timezone
 from mailops.accounts.models import User
 from mailops.content.checking import Look
 from mailops.content.forms import DraftForm
-from mailops.content.models import MailTemplate, Preview
+from mailops.content.models import MailTemplate, Preview, Variant
 
 KEPT = timedelta(days=30)
 PRESENT = timedelta(minutes=2)  # since somebody's last key
 _FIELDS = ("revision", "language", "subject", "html", "text", "sample")
 
 
-def keep_typed(template: MailTemplate, user: User, language: str, typed: Mapping[str, Any]) -> None:
+def keep_typed(template: MailTemplate, user: User, typed: Mapping[str, Any]) -> None:
     """Keep what `user` typed, unless it is what is saved; nothing that can't be stored gets here (SoundRequest)."""
     words = {name: str(typed.get(name, "")) for name in _FIELDS}
-    saved = {name: str(value) for name, value in DraftForm.initial_for(template, language).items()}
-    is_saved = all(_same(words[name], saved[name]) for name in _FIELDS if name != "revision")
-    Preview.objects.update_or_create(
-        template=template, user=user, defaults={"typed": None if is_saved else words}
-    )
+    kept = None if _is_saved(template, words) else words
+    Preview.objects.update_or_create(template=template, user=user, defaults={"typed": kept})
+
+
+def _is_saved(template: MailTemplate, words: Mapping[str, str]) -> bool:
+    try:
+        saved = DraftForm.initial_for(template, words["language"])
+    except Variant.DoesNotExist:  # somebody removed the language
+        return False
+    return all(_same(words[name], str(saved[name])) for name in _FIELDS if name != "revision")
 
 
 def _same(one: str, other: str) -> bool:
@@ -32,9 +37,19 @@ def _same(one: str, other: str) -> bool:
 
 def unsaved(template: MailTemplate, user: User, language: str) -> dict[str, Any] | None:
     """Return the editor's fields as `user` left them without saving; None where all is saved."""
+    left = _left(template, user)
+    return left if left and left["language"] == language else None
+
+
+def stranded(template: MailTemplate, user: User) -> str:
+    """Return the language that `user` left unsaved words in and somebody removed since; "" where there is none."""
+    language: str = _left(template, user).get("language", "")
+    return "" if template.speaks(language) else language
+
+
+def _left(template: MailTemplate, user: User) -> dict[str, Any]:
     preview = Preview.objects.filter(template=template, user=user).first()
-    typed: dict[str, Any] | None = preview.typed if preview else None
-    return {**typed, "at": preview.changed_at} if typed and typed["language"] == language else None  # type: ignore[union-attr]
+    return {**preview.typed, "at": preview.changed_at} if preview and preview.typed else {}
 
 
 def discard(template: MailTemplate, user: User) -> None:

@@ -12,7 +12,7 @@ from mailops.content.models import MailTemplate, Preview, Variant
 
 
 class DraftConflict(Exception):
-    """Somebody else saved the draft since this person began; nothing was written."""
+    """Somebody else saved the draft, or removed its language, since this person began; nothing was written."""
 
 
 def create_template(*, actor: User | None, name: str, **fields: Any) -> MailTemplate:
@@ -46,8 +46,8 @@ def save_draft(
         )
         if not written:
             raise DraftConflict
-        if language:
-            template.variants.filter(language=language).update(**words)
+        if language and not template.variants.filter(language=language).update(**words):
+            raise DraftConflict
         before = template.draft_hash
         template.refresh_from_db()
         template.save(update_fields=["draft_hash"])

@@ -23,7 +23,7 @@ from mailops.content.forms import DraftForm, FillForm, LookForm
 from mailops.content.framing import framed
 from mailops.content.gates.files import doubtful_files
 from mailops.content.link_answers import known_dead
-from mailops.content.models import MailTemplate, Preview
+from mailops.content.models import MailTemplate, Preview, Variant
 from mailops.content.people import Person, lacking, the_people
 from mailops.content.publishing import sources_of
 from mailops.content.rendering import RenderError
@@ -36,21 +36,16 @@ from mailops.lib.htmx import render_page
 def template_edit(request: HttpRequest, template_id: int) -> HttpResponse:
     template = _template(template_id)
     if request.method != "POST":
-        language = _known_language(template, request.GET.get("language", ""))
-        initial = DraftForm.initial_for(template, language)
-        kept = desk.unsaved(template, user_of(request), language)
-        form = DraftForm(kept or initial)
-        form.is_valid()
-        return _page(request, template, form, kept=kept)
+        return _opened(request, template)
     form = DraftForm(request.POST)
     if form.is_valid():
-        language = _known_language(template, form.cleaned_data["language"])
+        language = form.cleaned_data["language"]
         try:
             save_draft(
                 template=template,
                 revision=form.cleaned_data["revision"],
                 actor=user_of(request),
-                **form.draft | {"language": language},
+                **form.draft,
             )
         except DraftConflict:
             return _conflict(request, template, form)
@@ -58,7 +53,20 @@ def template_edit(request: HttpRequest, template_id: int) -> HttpResponse:
             return _to_test(request, template)
         toasts.success(request, "The draft is saved.")
         return redirect(_address(template, language))
+    desk.keep_typed(template, user_of(request), request.POST)
     return _page(request, template, form, status=422)
+
+
+def _opened(request: HttpRequest, template: MailTemplate) -> HttpResponse:
+    """Show the draft with what this person typed and did not save, also where its language was removed since."""
+    user = user_of(request)
+    language = request.GET.get("language", "")
+    kept = desk.unsaved(template, user, language)
+    if kept is None and not template.speaks(language):
+        raise Http404
+    form = DraftForm(kept or DraftForm.initial_for(template, language))
+    form.is_valid()
+    return _page(request, template, form, kept=kept, stranded=desk.stranded(template, user))
 
 
 @needs(Act.AUTHOR)
@@ -68,8 +76,7 @@ def template_preview(request: HttpRequest, template_id: int) -> HttpResponse:
     template = _template(template_id)
     form = DraftForm(request.POST)
     form.is_valid()
-    language = _known_language(template, form.cleaned_data.get("language", ""))
-    desk.keep_typed(template, user_of(request), language, request.POST)
+    desk.keep_typed(template, user_of(request), request.POST)
     return _page(request, template, form, is_strict=True)
 
 
@@ -78,10 +85,10 @@ def template_preview(request: HttpRequest, template_id: int) -> HttpResponse:
 def template_discard(request: HttpRequest, template_id: int) -> HttpResponse:
     """Throw away what this person typed and did not save."""
     template = _template(template_id)
-    language = _known_language(template, request.POST.get("language", ""))
+    language = request.POST.get("language", "")
     desk.discard(template, user_of(request))
     toasts.success(request, "This is the draft as it was saved last.")
-    return redirect(_address(template, language))
+    return redirect(_address(template, language if template.speaks(language) else ""))
 
 
 @needs(Act.AUTHOR)
@@ -104,13 +111,6 @@ def preview_html(request: HttpRequest, template_id: int) -> HttpResponse:
 def _template(template_id: int) -> MailTemplate:
     found = MailTemplate.objects.select_related("draft_changed_by", "layout")
     return get_object_or_404(found, pk=template_id)
-
-
-def _known_language(template: MailTemplate, language: str) -> str:
-    """Return `language` where the draft has words in it, "" for the template's own; 404 for others."""
-    if language and not template.variants.filter(language=language).exists():
-        raise Http404
-    return language
 
 
 def _address(template: MailTemplate, language: str) -> str:
@@ -137,7 +137,7 @@ def _page(
     is_strict: bool = False,
     **more: Any,
 ) -> HttpResponse:
-    """Show the editor; where `is_strict`, an error in the draft makes it 422 as an error in the form does."""
+    """Show the editor; where `is_strict`, what keeps the draft from being sent makes it 422 as an error in the form does."""
     draft = form.draft
     fill_form = FillForm(request.POST if "filled" in request.POST else {"filled": FillForm.SAMPLE})
     sources = sources_of(template) | {name: draft[name] for name in ("subject", "html", "text")}
@@ -158,6 +158,7 @@ def _page(
     look = replace(look, problems=[*refused, *look.problems])
     user = user_of(request)
     language = draft["language"]
+    is_removed = not template.speaks(language)
     return render_page(
         request,
         "content/template_edit.html",
@@ -170,6 +171,7 @@ def _page(
             "person": person,
             "refusal": refusal,
             "language": language,
+            "is_removed": is_removed,
             "variants": template.variants.order_by("language"),
             "others": desk.others_at(template, user),
             "behind": desk.behind(template, user, form["revision"].value()),
@@ -181,7 +183,7 @@ def _page(
             **more,
         },
         fragment="preview",
-        status=422 if is_strict and look.errors else status,
+        status=422 if is_strict and (look.errors or is_removed) else status,
     )
 
 
@@ -241,9 +243,12 @@ def _names(blocks: Any) -> list[str]:
 
 def _conflict(request: HttpRequest, template: MailTemplate, form: DraftForm) -> HttpResponse:
     """Show both drafts; saving again, now from the newer revision, is a decision and not an accident."""
+    desk.keep_typed(template, user_of(request), request.POST)
     template.refresh_from_db()
-    language = form.draft["language"]
-    theirs = DraftForm.initial_for(template, language)
+    try:
+        theirs = DraftForm.initial_for(template, form.draft["language"])
+    except Variant.DoesNotExist:  # their words were removed: the page says so
+        return _page(request, template, form, status=422)
     saved = State("saved", theirs["subject"], theirs["html"], theirs["text"], template.sample)
     draft = {name: form.draft[name] for name in ("subject", "html", "text", "sample")}
     again = DraftForm({**request.POST.dict(), "revision": template.draft_revision})

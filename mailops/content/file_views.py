@@ -99,12 +99,12 @@ def _octets_of(upload: Any) -> bytes:
 def _keep_words(request: HttpRequest, template: MailTemplate) -> None:
     """Keep what was typed in the editor and comes along where there is no script."""
     if "html" in request.POST:
-        desk.keep_typed(template, user_of(request), _language(request, template), request.POST)
+        desk.keep_typed(template, user_of(request), request.POST)
 
 
 def _language(request: HttpRequest, template: MailTemplate) -> str:
     language = request.POST.get("language", "")
-    return language if template.variants.filter(language=language).exists() else ""
+    return language if template.speaks(language) else ""
 
 
 def _changed(request: HttpRequest, template: MailTemplate) -> HttpResponse:

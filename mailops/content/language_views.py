@@ -15,7 +15,10 @@ from mailops.lib.htmx import render_page
 @needs(Act.AUTHOR)
 def variant_list(request: HttpRequest, template_id: int) -> HttpResponse:
     template = get_object_or_404(MailTemplate, pk=template_id)
-    form = VariantForm(request.POST if request.method == "POST" else None)
+    form = VariantForm(
+        request.POST if request.method == "POST" else None,
+        initial={"language": request.GET.get("language", "")},
+    )
     if request.method == "POST" and form.is_valid():
         try:
             variant = drafting.add_language(

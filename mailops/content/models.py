@@ -9,6 +9,8 @@ from django.db import models
 from django.db.models import OuterRef, Q, Subquery
 from django.db.models.functions import Lower, Now
 
+from mailops.lib.storable import storable
+
 
 class MailTemplateQuerySet(models.QuerySet["MailTemplate"]):
     def current(self) -> "MailTemplateQuerySet":
@@ -98,6 +100,10 @@ class MailTemplate(models.Model):
         if kwargs.get("update_fields") is not None:
             kwargs["update_fields"] = {*kwargs["update_fields"], "draft_hash"}
         super().save(*args, **kwargs)
+
+    def speaks(self, language: str) -> bool:
+        """Tell whether the draft has words in `language`; "" are its own."""
+        return not language or self.variants.filter(language=storable(language)).exists()
 
     @property
     def latest_version(self) -> "TemplateVersion | None":
