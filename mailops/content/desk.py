@@ -10,6 +10,7 @@ from mailops.accounts.models import User
 from mailops.content.checking import Look
 from mailops.content.forms import DraftForm
 from mailops.content.models import MailTemplate, Preview, Variant
+from mailops.lib.storable import storable
 
 KEPT = timedelta(days=30)
 PRESENT = timedelta(minutes=2)  # since somebody's last key
@@ -17,8 +18,8 @@ _FIELDS = ("revision", "language", "subject", "html", "text", "sample")
 
 
 def keep_typed(template: MailTemplate, user: User, typed: Mapping[str, Any]) -> None:
-    """Keep what `user` typed, unless it is what is saved; nothing that can't be stored gets here (SoundRequest)."""
-    words = {name: str(typed.get(name, "")) for name in _FIELDS}
+    """Keep what `user` typed, as it can be stored, unless it is what is saved."""
+    words = {name: storable(str(typed.get(name, ""))) for name in _FIELDS}
     kept = None if _is_saved(template, words) else words
     Preview.objects.update_or_create(template=template, user=user, defaults={"typed": kept})
 

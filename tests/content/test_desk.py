@@ -4,7 +4,7 @@ import pytest
 
 from mailops.content import desk
 from mailops.content.drafting import DraftConflict, add_language, remove_language, save_draft
-from mailops.content.models import MailTemplate
+from mailops.content.models import MailTemplate, Preview
 from tests.content.test_pages import draft, url
 
 pytestmark = pytest.mark.django_db
@@ -97,3 +97,20 @@ class TestRemovedLanguage:
 
     def test_that_never_was_is_not_found(self, logged_in, editor, template):
         assert opened(logged_in(editor), template, "pt").status_code == 404
+
+
+class TestNul:
+    @pytest.mark.parametrize("name", ["revision", "language", "subject", "html", "text", "sample"])
+    def test_in_what_is_typed_is_kept_as_a_replacement(self, logged_in, editor, template, name):
+        words = draft(template, html="<p>palavras</p>")
+        response = preview(logged_in(editor), template, words | {name: "a\0b"})
+        assert response.status_code == 422
+        assert Preview.objects.get().typed[name] == "a\ufffdb"
+
+    def test_is_no_language(self, logged_in, editor, template):
+        client = logged_in(editor)
+        words = draft(template, language="\0")
+        assert opened(client, template, "\0").status_code == 404
+        assert client.post(url("edit", template), words).status_code == 422
+        assert client.post(url("discard", template), words).status_code == 302
+        assert client.post(url("files-scan", template), words).status_code == 422
