@@ -375,6 +375,7 @@ INSTALLED_APPS = [
     "mailops.installation",
 ]
 MIDDLEWARE = [
+    "mailops.installation.views.HealthMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",

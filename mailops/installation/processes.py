@@ -32,6 +32,9 @@ WORKERS = {
     "housekeeping": ("--pool=threads", "--concurrency=4"),
 }
 
+# where to call what listens at every address of this machine
+_ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
+
 # The sessions of these talk in threads. gevent's in the place of the system's save an eighth of what a message costs
 # there; they must come before any other import: the process is no fork.
 SENDING = frozenset({"transactional", "bulk"})
@@ -75,8 +78,9 @@ def _postgres(server: Server) -> Process:
 
 def _web() -> Process:
     host, port = host_and_port(settings.MAILOPS_BIND)
-    reachable = "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104
-    return Process(name="web", work=_serve, is_ready=partial(_is_well, reachable, port))
+    return Process(
+        name="web", work=_serve, is_ready=partial(_is_well, _ANYWHERE.get(host, host), port)
+    )
 
 
 def _serve() -> None:
@@ -88,10 +92,14 @@ def _serve() -> None:
     WSGIApplication().run()
 
 
+# whatever proxy the environment names knows nothing of this machine's own addresses
+_DIRECTLY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
 def _is_well(host: str, port: int) -> bool:
     address = f"[{host}]" if ":" in host else host
     try:
-        with urllib.request.urlopen(f"http://{address}:{port}/healthz/", timeout=0.5) as answer:
+        with _DIRECTLY.open(f"http://{address}:{port}/healthz/", timeout=0.5) as answer:
             return bool(answer.status == 200)
     except (URLError, OSError):
         return False

@@ -1,4 +1,11 @@
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
+
+import pytest
 from django.db import OperationalError, connection
+
+from mailops.installation import processes
+from mailops.installation.processes import _web
 
 
 class TestHealth:
@@ -7,6 +14,15 @@ class TestHealth:
         assert (response.status_code, response.content) == (200, b"well\n")
         assert "no-store" in response["Cache-Control"]
 
+    @pytest.mark.parametrize("host", ["10.1.2.3:8000", "[2001:db8::1]", "web-0.internal", "_"])
+    def test_is_told_by_whatever_name_it_is_asked(self, client, db, host):
+        assert client.get("/healthz/", headers={"Host": host}).status_code == 200
+        assert client.get("/accounts/login/", headers={"Host": host}).status_code == 400
+
+    def test_is_told_to_who_asks_for_it_only(self, client, db):
+        assert client.head("/healthz/").status_code == 200
+        assert client.post("/healthz/", headers={"Host": "10.1.2.3"}).status_code == 400
+
     def test_is_503_without_a_database(self, client, db, monkeypatch):
         def away():
             raise OperationalError("away")
@@ -14,6 +30,48 @@ class TestHealth:
         with monkeypatch.context() as patch:
             patch.setattr(connection, "cursor", away)
             assert client.get("/healthz/").status_code == 503
+
+
+class Well(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200 if self.path == "/healthz/" else 404)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.mark.usefixtures("socket_enabled")
+class TestTheSupervisor:
+    def test_asks_the_pages_where_they_listen_and_no_proxy(self, settings, monkeypatch):
+        monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+        monkeypatch.delenv("no_proxy", raising=False)
+        with HTTPServer(("0.0.0.0", 0), Well) as server:
+            Thread(target=server.serve_forever, daemon=True).start()
+            settings.MAILOPS_BIND = f"0.0.0.0:{server.server_port}"
+            assert any(_web().is_ready() for _ in range(60))  # one has half a second
+            server.shutdown()
+
+    @pytest.mark.parametrize(
+        ("bind", "asked"),
+        [
+            ("10.1.2.3:80", "http://10.1.2.3:80/healthz/"),
+            ("0.0.0.0:80", "http://127.0.0.1:80/healthz/"),
+            ("[::]:80", "http://[::1]:80/healthz/"),
+            ("[2001:db8::1]:80", "http://[2001:db8::1]:80/healthz/"),
+        ],
+    )
+    def test_asks_at_an_address_that_can_be_called(self, settings, monkeypatch, bind, asked):
+        called = []
+
+        def refuse(url, **_):
+            called.append(url)
+            raise OSError
+
+        monkeypatch.setattr(processes._DIRECTLY, "open", refuse)
+        settings.MAILOPS_BIND = bind
+        assert not _web().is_ready()
+        assert called == [asked]
 
 
 class TestEveryAnswer:
