@@ -96,6 +96,74 @@ class TestCheckSpf:
         verdict, _ = check("v=spf1 include:b.example -all", b="v=spf1 include:a.example -all")
         assert verdict.status in {"ok", "error"}
 
+    def test_what_a_macro_lets_in_is_asked_for_as_a_receiver_does(self, check, dns):
+        dns.zones["9.113.0.203.in-addr.a.example.spf.has.example"] = {
+            "TXT": ["v=spf1 ip4:203.0.113.9 -all"]
+        }
+        dns.zones["203.0.113.7.who.example"] = {"A": ["127.0.0.2"]}
+        record = "v=spf1 include:%{ir}.%{v}.%{d}.spf.has.example exists:%{i}.who.example ~all"
+        for record_of, needs in [
+            (record, ["203.0.113.9"]),
+            ("v=spf1 exists:%{i}.who.example ~all", ["203.0.113.7"]),
+        ]:
+            verdict, seen = check(record_of, needs=needs)
+            assert verdict.status is CheckStatus.OK
+            assert seen.to_publish == record_of
+
+    @pytest.mark.parametrize("need", ["203.0.113.0/24", "b.example", "198.51.100.1"])
+    def test_what_a_macro_may_let_in_is_no_error(self, check, need):
+        verdict, _ = check("v=spf1 exists:%{i}.%{l}.who.example ~all", needs=[need])
+        assert verdict.status is CheckStatus.WARNING
+        assert "asks anew for each mail" in verdict.sentence
+
+    def test_a_macro_that_is_silent_proves_nothing(self, check, dns):
+        dns.silent = {"203.0.113.9.who.example"}
+        verdict, _ = check("v=spf1 exists:%{i}.who.example -all", needs=["203.0.113.9"])
+        assert verdict.status is CheckStatus.UNKNOWN
+
+    @pytest.mark.parametrize(
+        ("record", "status"),
+        [
+            ("v=spf1 ip4:203.0.113.0/25 ip4:203.0.113.128/25 -all", "ok"),
+            ("v=spf1 ip4:203.0.112.0/22 -all", "ok"),
+            ("v=spf1 ip4:203.0.113.0/25 -ip4:203.0.113.0/24", "error"),
+            ("v=spf1 ip4:203.0.113.0/25 ip4:203.0.113.192/26 -all", "error"),
+            ("v=spf1 -ip4:203.0.113.9 ip4:203.0.113.0/24 -all", "error"),
+            ("v=spf1 ip4:203.0.113.0/24 -ip4:203.0.113.9 -all", "ok"),
+        ],
+    )
+    def test_a_network_is_let_in_where_all_its_parts_are(self, check, record, status):
+        assert check(record, needs=["203.0.113.0/24"])[0].status == status
+
+    def test_what_is_refused_before_it_is_let_in_is_not_let_in(self, check):
+        verdict, seen = check(
+            "v=spf1 -ip4:203.0.113.9 include:b.example -all",
+            needs=["203.0.113.9"],
+            b="v=spf1 ip4:203.0.113.0/24 -all",
+        )
+        assert verdict.status is CheckStatus.ERROR
+        assert "since “-ip4:203.0.113.9” comes first" in verdict.sentence
+        assert seen.to_publish == "v=spf1 ip4:203.0.113.9 -ip4:203.0.113.9 include:b.example -all"
+
+    def test_what_an_include_refuses_may_be_let_in_behind_it(self, check):
+        verdict, _ = check(
+            "v=spf1 include:b.example ip4:203.0.113.9 -all",
+            needs=["203.0.113.9"],
+            b="v=spf1 -ip4:203.0.113.9 ip4:203.0.113.0/24 -all",
+        )
+        assert verdict.status is CheckStatus.OK
+
+    def test_what_only_all_lets_in_stands_in_the_record_to_publish(self, check):
+        _, seen = check("v=spf1 +all", needs=["203.0.113.9"])
+        assert seen.to_publish == "v=spf1 ip4:203.0.113.9 ~all"
+
+    def test_what_a_broken_record_lets_in_is_not_missing(self, check):
+        verdict, seen = check(
+            "v=spf1 ip4:203.0.113.9 inculde:b.example -all", needs=["203.0.113.9"]
+        )
+        assert "does not let in" not in verdict.sentence
+        assert seen.to_publish == "v=spf1 ip4:203.0.113.9 -all"
+
     def test_an_include_that_is_silent_proves_nothing(self, check, dns):
         dns.silent = {"b.example"}
         verdict, _ = check("v=spf1 include:b.example -all", needs=["c.example"])

@@ -4,6 +4,7 @@ import ipaddress
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from mailops.domains.checks.spf_needs import Needs, network_of
 from mailops.domains.checks.verdict import Problem, Seen, Verdict, unanswered, verdict_of
 from mailops.domains.models import CheckStatus, DnsRecord
 from mailops.lib.dns_answers import Answer, Asks
@@ -21,11 +22,13 @@ class Walk:
     lookups: int = 0
     voids: int = 0
     names: set[str] = field(default_factory=set)
-    networks: list[Network] = field(default_factory=list)
+    networks: list[Network] = field(default_factory=list)  # let in
+    named: list[Network] = field(default_factory=list)  # let in or kept out
     lines: list[str] = field(default_factory=list)  # the tree, two spaces a level
     problems: list[str] = field(default_factory=list)
     dead: set[str] = field(default_factory=set)  # terms that name a domain without a record
     open_to_all: list[str] = field(default_factory=list)  # included domains that end with +all
+    asks_the_sender: list[str] = field(default_factory=list)  # terms that ask by who sends
     failure: tuple[str, Answer] | None = None  # a question that DNS didn't answer
 
     def follow(self, domain: str, record: Spf, above: tuple[str, ...] = ()) -> None:
@@ -46,12 +49,18 @@ class Walk:
     def _step(self, domain: str, term: SpfTerm, above: tuple[str, ...]) -> None:
         let_in = len(self.networks), set(self.names)
         if term.network:
-            self.networks.append(term.network)
+            self._name(term.network)
+        if term.has_macro or term.name in {"exists", "ptr"}:
+            self.asks_the_sender.append(term.text)
         if term.asks_dns:
             self._ask_for(domain, term, above)
         if term.qualifier != "+":  # counted like the others, but it keeps out
             del self.networks[let_in[0] :]
             self.names = let_in[1]
+
+    def _name(self, network: Network) -> None:
+        self.networks.append(network)
+        self.named.append(network)
 
     def _ask_for(self, domain: str, term: SpfTerm, above: tuple[str, ...]) -> None:
         self.lookups += 1
@@ -90,7 +99,7 @@ class Walk:
             self.voids += 1
         for prefix, answer in zip(term.prefixes, answers, strict=True):
             for value in answer.values:
-                self.networks.append(ipaddress.ip_network(f"{value}/{prefix}", strict=False))
+                self._name(ipaddress.ip_network(f"{value}/{prefix}", strict=False))
 
     def _exchanges(self, name: str, term: SpfTerm) -> None:
         exchanges = self._ask(name, "MX").values
@@ -112,27 +121,16 @@ class Walk:
             self.voids += 1
         return answer
 
-    def lets_in(self, need: str) -> bool:
-        """Tell whether `need`, an include's domain or an address, is let in by the record."""
-        network = _network(need)
-        if network is None:
-            return need in self.names
-        return any(
-            known.version == network.version and network.subnet_of(known)  # type: ignore[arg-type]
-            for known in self.networks
-        )
-
-
-def _network(text: str) -> Network | None:
-    try:
-        return ipaddress.ip_network(text, strict=False)
-    except ValueError:
-        return None
+    @property
+    def is_explained(self) -> bool:
+        """Tell whether it was seen here why receivers answer permerror."""
+        too_many = self.lookups > MAX_LOOKUPS or self.voids > MAX_VOIDS
+        return bool(self.problems) or too_many
 
 
 def term_for(need: str) -> str:
     """Return the SPF term that lets `need` in: an include's domain, an address or a network."""
-    network = _network(need)
+    network = network_of(need)
     if network is None:
         return f"include:{need}"
     is_single = network.num_addresses == 1
@@ -140,15 +138,23 @@ def term_for(need: str) -> str:
 
 
 def record_with(
-    missing: Collection[str], records: Sequence[str], dead: Collection[str] = ()
+    missing: Collection[str],
+    records: Sequence[str],
+    dead: Collection[str] = (),
+    refusing: Collection[str] = (),
 ) -> str:
-    """Return the one record to publish: what works of those that are there, what is missing, and a closing that refuses others."""
+    """Return the one record to publish: what works of those that are there, what is missing, and a closing that refuses others.
+
+    What is missing stands before the `refusing` terms, which would keep it out.
+    """
     words = [word for record in records for word in record.split()[1:]]
     there = [
         word for word in words if word not in dead and not parse_spf(f"v=spf1 {word}").problems
     ]
     closings = [word for word in there if word.lstrip("+-~?").lower() == "all"]
-    terms = [word for word in there if word not in closings] + [term_for(need) for need in missing]
+    terms = [word for word in there if word not in closings]
+    place = next((n for n, word in enumerate(terms) if word in refusing), len(terms))
+    terms[place:place] = [term_for(need) for need in missing]
     closing = next((word for word in closings if word[0] in "-~"), "~all")
     if not closings and any(word.lower().startswith("redirect=") for word in terms):
         closing = ""
@@ -164,9 +170,13 @@ def check_spf(
     walk = Walk(asks)
     for record in records:
         walk.follow(host, parse_spf(record))
-    missing = [need for need in needs if not walk.lets_in(need)]
+    sought = Needs(host, asks, walk.named, walk.networks, walk.names)
+    sought.look_for(needs)
+    walk.failure = walk.failure or sought.failure
     to_publish = (
-        record_with(missing, records, walk.dead) if answer.is_known else record_with(needs, ())
+        record_with(sought.missing, records, walk.dead, sought.refusing)
+        if answer.is_known
+        else record_with(needs, ())
     )
     seen = Seen(
         purpose=DnsRecord.Purpose.SPF,
@@ -181,7 +191,7 @@ def check_spf(
         return unanswered(check, f"the SPF record of {host}", answer, rfc=RFC), seen
     problems = [
         *_misread(host, answer.values),
-        *_problems(host, records, walk, missing, to_publish),
+        *_problems(host, records, walk, sought, to_publish),
     ]
     evidence = [
         *walk.lines,
@@ -206,7 +216,7 @@ def _misread(host: str, values: Sequence[str]) -> Iterator[Problem]:
 
 
 def _problems(
-    host: str, records: Sequence[str], walk: Walk, missing: Sequence[str], to_publish: str
+    host: str, records: Sequence[str], walk: Walk, sought: Needs, to_publish: str
 ) -> Iterator[Problem]:
     if not records:
         yield Problem(
@@ -228,13 +238,15 @@ def _problems(
             f"{problem[0].upper()}{problem[1:]}: receivers answer permerror.",
             "Correct or remove that term.",
         )
-    if missing and not walk.failure:
-        terms = ", ".join(map(term_for, missing))
-        yield Problem(
-            CheckStatus.ERROR,
-            f"The record does not let in {terms}.",
-            f"Add {terms} before the closing “all”.",
-        )
+    if sought.missing and not walk.failure:
+        yield _missing(walk, sought)
+    if not walk.is_explained:
+        for reason in sorted(sought.permerrors):
+            yield Problem(
+                CheckStatus.WARNING,
+                f"Receivers may answer permerror: {reason}",
+                "Remove the terms that name hosts which are gone, and those that no longer send for you.",
+            )
     for domain in walk.open_to_all:
         yield Problem(
             CheckStatus.ERROR,
@@ -243,6 +255,23 @@ def _problems(
         )
     yield from _limits(walk)
     yield from _closing(parse_spf(records[0]))
+
+
+def _missing(walk: Walk, sought: Needs) -> Problem:
+    terms = ", ".join(map(term_for, sought.missing))
+    if walk.asks_the_sender:
+        asking = ", ".join(f"“{text}”" for text in walk.asks_the_sender[:3])
+        return Problem(
+            CheckStatus.WARNING,
+            f"Whether the record lets in {terms} isn't known: {asking} asks anew for each mail.",
+            f"Look at the SPF result of a mail that arrived; if it is not “pass”, add {terms} before the closing “all”.",
+        )
+    refusing = " and ".join(f"“{text}”" for text in sorted(sought.refusing))
+    return Problem(
+        CheckStatus.ERROR,
+        f"The record does not let in {terms}{f', since {refusing} comes first' if refusing else ''}.",
+        f"Add {terms} before {refusing or 'the closing “all”'}.",
+    )
 
 
 def _limits(walk: Walk) -> Iterator[Problem]:
