@@ -12,7 +12,7 @@ from django.db import transaction
 
 from mailops.dispatch.carriers import Carrier
 from mailops.dispatch.epochs import epoch
-from mailops.dispatch.limits import close_buckets, open_buckets
+from mailops.dispatch.limits import Limit, close_buckets, open_buckets
 from mailops.dispatch.rules import Rules, read_rules
 from mailops.dispatch.sharing import Gate, share_out
 from mailops.dispatch.spilling import spilled
@@ -20,7 +20,8 @@ from mailops.dispatch.weighing import EVERYTHING, Share, shares_of
 from mailops.outbox.ledger import fetch_rows
 from mailops.outbox.queues import Queue, due_queues
 
-NOBODY_WAITS: Mapping[str, int] = {}
+Waiting = Mapping[tuple[int, str], int]  # (stream, mailbox provider) → claimed, and not taken yet
+NOBODY_WAITS: Waiting = {}
 
 
 class Job(NamedTuple):
@@ -159,12 +160,10 @@ class Claimer:
             known = self._look(carrier)
         return known.rules
 
-    def claim(
-        self, carrier: Carrier, limit: int, *, waiting: Mapping[str, int] = NOBODY_WAITS
-    ) -> list[Job]:
+    def claim(self, carrier: Carrier, limit: int, *, waiting: Waiting = NOBODY_WAITS) -> list[Job]:
         """Take up to `limit` due messages of the carrier's streams, as many as all limits allow.
 
-        Of a provider whose sessions are limited only so many that `waiting` (provider → claimed already) stays small.
+        Where sessions or a rate are limited, only so many that what is `waiting` already stays little.
         The limits' rows are locked before the claim and written after it, so two workers never exceed one together.
         """
         began = time.monotonic()
@@ -178,9 +177,7 @@ class Claimer:
             known.rests_until = time.monotonic() + REST * took
         return sorted(jobs, key=lambda job: (job.due_at, job.message_id))
 
-    def _claim(
-        self, carrier: Carrier, known: _Known, limit: int, waiting: Mapping[str, int]
-    ) -> list[Job]:
+    def _claim(self, carrier: Carrier, known: _Known, limit: int, waiting: Waiting) -> list[Job]:
         self._turn += 1
         turned = self._turn % len(known.queues)
         queues = known.queues[turned:] + known.queues[:turned]
@@ -206,7 +203,7 @@ class Claimer:
                 queue: Gate(
                     queue.stream,
                     [buckets[one.key] for one in some],
-                    most=self._most(known.rules, queue, waiting),
+                    most=_most(known.rules, queue, waiting),
                 )
                 for queue, some in limits.items()
             }
@@ -227,11 +224,6 @@ class Claimer:
                 read_at=known.read_at if known and is_young else now,
             )
         return known
-
-    def _most(self, rules: Rules, queue: Queue, waiting: Mapping[str, int]) -> int | None:
-        if not queue.pool or rules.sessions_of(queue.pool).sessions is None:
-            return None
-        return max(0, WAITING - waiting.get(queue.pool, 0))
 
     def _claim_through(
         self,
@@ -321,3 +313,32 @@ def _day_of(gates: Mapping[Queue, Gate]) -> date | None:
     """Return the day whose numbers are taken from, the earlier one at midnight; None where nothing is counted."""
     days = {bucket.day for gate in gates.values() for bucket in gate.buckets}
     return min(filter(None, days), default=None)
+
+
+def _most(rules: Rules, queue: Queue, waiting: Waiting) -> int | None:
+    """Return how many more of a queue may lie claimed; None: whatever the limits let through.
+
+    Of a rate no more than a second's worth: where sessions stall, what lies there leaves at once when they go on.
+    """
+    mosts = [
+        limit.of_a_second - _under(limit, rules, waiting)
+        for limit in rules.limits_of(queue)
+        if limit.rate_per_minute is not None
+    ]
+    if queue.pool and rules.sessions_of(queue.pool).sessions is not None:
+        mosts.append(WAITING - sum(n for (_, pool), n in waiting.items() if pool == queue.pool))
+    return max(0, min(mosts)) if mosts else None
+
+
+def _under(limit: Limit, rules: Rules, waiting: Waiting) -> int:
+    """Return how much of what waits is under a limit."""
+    return sum(
+        number
+        for (stream, provider), number in waiting.items()
+        if any(
+            limit.key == one.key
+            for one in rules.limits_of(
+                Queue(stream, 0, provider if provider in rules.apart else "")
+            )
+        )
+    )

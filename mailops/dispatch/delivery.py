@@ -161,7 +161,7 @@ class Delivery:
             self._give_back_what_stopped(lane)
             if not lane.is_hungry:
                 continue
-            waiting = Counter(job.mailbox_provider for job in list(lane.jobs))
+            waiting = Counter((job.stream_id, job.mailbox_provider) for job in list(lane.jobs))
             jobs = self._claimer.claim(carrier, CLAIM, waiting=waiting)
             self._load_templates(jobs)
             lane.add(self._detours.name(carrier, jobs))

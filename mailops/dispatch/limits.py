@@ -30,6 +30,11 @@ class Limit:
         """Whether it lets everything through."""
         return self.rate_per_minute is None and self.per_day is None
 
+    @property
+    def of_a_second(self) -> int:
+        """Return what a rate lets through in a second, and one message at least."""
+        return max(1, ceil((self.rate_per_minute or 0) / 60))
+
     def of_a_day(self, stream_id: int) -> int:
         """Return how much of a day's number is open to a stream: the last of it is kept for those who reserved it."""
         return ceil((self.per_day or 0) * (1 - self.kept_from(stream_id)) - 1e-9)

@@ -130,6 +130,23 @@ class TestLimits:
         claimer = Claimer(make_worker().pk)
         assert sum(len(claimer.claim(carrier, 50)) for carrier in usable_carriers("bulk")) == 2
 
+    @pytest.mark.parametrize("which", ["transport", "stream", "provider"])
+    def test_no_more_than_a_second_of_a_rate_lies_claimed(self, which):
+        """Sessions that stalled would send all of it at once."""
+        transport = make_transport(rate_per_minute=300 if which == "transport" else None)
+        stream = make_stream(
+            transport=transport, rate_per_minute=300 if which == "stream" else None
+        )
+        if which == "provider":
+            ProviderLimit.objects.create(mailbox_provider="gmail", rate_per_minute=300)
+        make_many(9, stream, "gmail")
+        (carrier,) = usable_carriers("bulk")
+        claimer = Claimer(make_worker().pk)
+        gmail, others = (stream.pk, "gmail"), (stream.pk, "small.example")
+        assert claimer.claim(carrier, 50, waiting={gmail: 5}) == []
+        elsewhere = {others: 9} if which == "provider" else {}
+        assert len(claimer.claim(carrier, 50, waiting={gmail: 3, **elsewhere})) == 2
+
     def test_a_provider_that_is_sent_enough_stops_nobody_else(self):
         ProviderLimit.objects.create(mailbox_provider="gmail", rate_per_minute=60)
         stream = make_stream()
