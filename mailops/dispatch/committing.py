@@ -11,7 +11,7 @@ from django.db import Error, InterfaceError, OperationalError, connection, trans
 
 from mailops.dispatch.claiming import Job
 from mailops.dispatch.marking import accept_and_mark, mark
-from mailops.dispatch.releasing import release
+from mailops.dispatch.releasing import release, release_behind
 from mailops.lib.storable import storable
 from mailops.outbox.recording import REPLY_LIMIT, Outcome, Recorded, handovers_of, record
 from mailops.protocol.reply import Reply
@@ -36,7 +36,7 @@ LEFT_OUT = "(The database refused these words; mailops' log has the error.)"
 
 @dataclass
 class Request:
-    """What a session asks to be made durable: results, then perhaps a mark; unspent claims go back.
+    """What a session asks to be made durable: results, then perhaps a mark; unspent claims go back, some behind others.
 
     `wait()` returns once it is decided; `is_granted` tells whether the mark is committed.
     """
@@ -44,6 +44,7 @@ class Request:
     outcomes: list[Outcome] = field(default_factory=list)
     mark: Job | None = None
     releases: list[Job] = field(default_factory=list)
+    setbacks: list[Job] = field(default_factory=list)
     dead_addresses: dict[int, str] = field(
         default_factory=dict
     )  # message id → address a refusal speaks against
@@ -168,7 +169,8 @@ class Committer:
         outcomes = [outcome for request in group for outcome in request.outcomes]
         marks = [request.mark for request in group if request.mark]
         handovers = handovers_of(outcomes)
-        if len(handovers) == len(outcomes) and not any(request.releases for request in group):
+        gives_back = any(request.releases or request.setbacks for request in group)
+        if len(handovers) == len(outcomes) and not gives_back:
             granted = accept_and_mark(handovers, marks)
             if granted is not None:
                 return granted
@@ -182,6 +184,9 @@ class Committer:
                 if outcome.message_id in dead and recorded.was_applied:
                     _suppress(dead[outcome.message_id], outcome, recorded)
             release([(job.message_id, job.fence) for request in group for job in request.releases])
+            release_behind(
+                [(job.message_id, job.fence) for request in group for job in request.setbacks]
+            )
             return mark(marks)
 
     def _write_one_by_one(self, group: list[Request]) -> None:
@@ -218,6 +223,7 @@ class Committer:
                 outcomes=[_bare(outcome) for outcome in request.outcomes],
                 mark=request.mark,
                 releases=request.releases,
+                setbacks=request.setbacks,
                 dead_addresses=request.dead_addresses,
             )
             return self._write([bare])
@@ -228,11 +234,12 @@ class Committer:
             waiting = Request(
                 outcomes=request.outcomes,
                 releases=[*request.releases],
+                setbacks=request.setbacks,
                 dead_addresses=request.dead_addresses,
             )
             if request.mark is not None:
                 waiting.releases.append(request.mark)
-            if waiting.outcomes or waiting.releases:
+            if waiting.outcomes or waiting.releases or waiting.setbacks:
                 self._unwritten.append(waiting)
             request.decide(())
         self._retry_at = time.monotonic() + RETRY_SECONDS

@@ -12,7 +12,7 @@ from mailops.domains.signing import CannotSign
 from mailops.outbox.models import EventKind
 from mailops.outbox.recording import Outcome
 from mailops.outbox.taught import understood
-from mailops.protocol.classification import OUR_FAULTS, Reason, classify
+from mailops.protocol.classification import OUR_FAULTS, Classification, Reason, Stops, classify
 from mailops.protocol.reply import Reply
 from mailops.transports.sessions import BodyResult, Offer, Phase, Session, SessionLost
 
@@ -46,6 +46,7 @@ class Surroundings:
     prepare: Callable[[Job], Prepared]
     stop_for: Callable[[SystemicFault], None]
     note_loss: Callable[[Job, str], None]
+    note_refusal: Callable[[Job], bool]  # of our mail; whether several recipients said so
     note_success: Callable[[], None]
     is_stopping: Callable[[], bool]  # the process ends: no body may begin any more
 
@@ -61,6 +62,7 @@ class Conversation:
             Outcome
         ] = []  # the result of the last body, not written yet; rides with the next mark
         self._unspent: list[Job] = []
+        self._set_back: list[Job] = []  # unspent too, and not to be the next again
         self._dead_addresses: dict[int, str] = {}
         self._held: dict[int, Job] = {}  # taken, and neither decided nor given back
         self._marked: Job | None = None
@@ -258,26 +260,26 @@ class Conversation:
     def _refused_at(self, job: Job, reply: Reply, phase: Phase, retry_after: int = 0) -> None:
         """Note a negative reply: what it means is decided in `protocol.classification`, and by what people taught."""
         meaning = understood(classify(reply, phase), reply, phase, recipient=job.address_key)
-        if meaning.stops in {"transport", "campaign"}:
-            self._spare(job)
+        stops = self._stopped_by(meaning, job)
+        if stops:
+            self._held.pop(job.message_id, None)
+            self._set_back.append(job)
             self._around.stop_for(
                 SystemicFault(
-                    meaning.stops,
+                    stops,
                     self._around.transport_id,
                     job.campaign_id,
                     f"{meaning.sentence} {meaning.fix}",
                     str(reply),
-                    credential_id=self._session.credential_id
-                    if meaning.reason in LOGIN_REASONS
-                    else None,
+                    job.stream_id,
+                    self._session.credential_id if meaning.reason in LOGIN_REASONS else None,
                 )
             )
             return
         if meaning.suppress:
             self._dead_addresses[job.message_id] = job.recipient
-        kind = (
-            EventKind.DEFERRED if meaning.kind == "transient" else _kind_of_refusal(meaning.fault)
-        )
+        is_deferred = meaning.kind == "transient" or meaning.stops != Stops.NONE
+        kind = EventKind.DEFERRED if is_deferred else _kind_of_refusal(meaning.fault)
         self._pending.append(
             self._outcome(
                 job,
@@ -290,6 +292,15 @@ class Conversation:
                 data={"phase": phase} | ({"retry_after": retry_after} if retry_after else {}),
             )
         )
+
+    def _stopped_by(self, meaning: Classification, job: Job) -> str:
+        """Return what a refusal stops, "" where nothing.
+
+        One recipient's server speaks for a campaign, whose mail is alike. Of single messages several must say so.
+        """
+        if meaning.stops == Stops.CAMPAIGN and job.campaign_id is None:
+            return "stream" if self._around.note_refusal(job) else ""
+        return "" if meaning.stops == Stops.NONE else str(meaning.stops)
 
     def _lost(self, job: Job, phase: Phase, detail: str) -> None:
         """Charge a session attempt to the message that was being spoken of; it was certainly not taken."""
@@ -341,7 +352,7 @@ class Conversation:
 
     def _flush(self) -> None:
         """Commit what is pending."""
-        if self._pending or self._unspent:
+        if self._pending or self._unspent or self._set_back:
             self._ask().wait()
 
     def _ask(self, mark: Job | None = None) -> Request:
@@ -350,9 +361,10 @@ class Conversation:
             outcomes=self._pending,
             mark=mark,
             releases=self._unspent,
+            setbacks=self._set_back,
             dead_addresses=self._dead_addresses,
         )
-        self._pending, self._unspent, self._dead_addresses = [], [], {}
+        self._pending, self._unspent, self._set_back, self._dead_addresses = [], [], [], {}
         return self._committer.put(request)
 
 

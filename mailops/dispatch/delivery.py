@@ -63,7 +63,9 @@ NEEDS_A_PERSON = frozenset(
         "oauth_revoked",
     }
 )
-LOST_RECIPIENTS = 3  # distinct recipients whose session broke, without a success between, speak against the transport
+# Distinct recipients, without a success between them:
+LOST_RECIPIENTS = 3  # whose session broke, speak against the transport
+REFUSED_RECIPIENTS = 3  # who refuse our single messages for what we are, speak against the stream
 
 
 class Delivery:
@@ -352,8 +354,13 @@ class Delivery:
                     detail,
                 )
 
+        def refused(job: Job) -> bool:
+            lane.refused_recipients.add(job.address_key)
+            return len(lane.refused_recipients) >= REFUSED_RECIPIENTS
+
         def succeeded() -> None:
             lane.lost_recipients.clear()
+            lane.refused_recipients.clear()
             lane.had_success = True
 
         return Surroundings(
@@ -364,6 +371,7 @@ class Delivery:
             prepare=maker.make,
             stop_for=self._faults.append,
             note_loss=lost,
+            note_refusal=refused,
             note_success=succeeded,
             is_stopping=self._should_stop,
         )

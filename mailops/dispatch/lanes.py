@@ -40,6 +40,7 @@ class Lane:
     was_fed: bool = False  # the last claim gave all that was asked for: there is more
     is_closing: bool = False
     lost_recipients: set[str] = field(default_factory=set)
+    refused_recipients: set[str] = field(default_factory=set)
     fault: SessionFault | None = None
     had_success: bool = False
     is_light: bool = True  # its last mail was small

@@ -38,6 +38,22 @@ def release(claims: Sequence[tuple[int, int]]) -> None:
         )
 
 
+def release_behind(claims: Sequence[tuple[int, int]]) -> None:
+    """Give back claims as `release` does, behind all that is due: what stopped the others must not be the next again."""
+    if not claims:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE outbox_queueentry e SET due_at = greatest(e.due_at, clock_timestamp())
+              FROM unnest(%s::bigint[], %s::bigint[]) AS v(message_id, fence)
+             WHERE e.message_id = v.message_id AND e.fence = v.fence
+            """,
+            [[message_id for message_id, _ in claims], [fence for _, fence in claims]],
+        )
+    release(claims)
+
+
 def release_claims_since(fence: int, *, worker_id: int) -> None:
     """Give back what a worker claimed after `fence` and has not marked: the answer to that claim never reached it."""
     with connection.cursor() as cursor:

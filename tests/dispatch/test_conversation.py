@@ -28,6 +28,11 @@ OK = Reply(250, "2.0.0 Ok: queued", "2.0.0", ".")
 GO = Offer(True, Reply(354, "go", "", "DATA"), Phase.DATA)
 NO_MAILBOX = Offer(False, Reply(550, "5.1.1 No such user", "5.1.1", "RCPT"), Phase.RCPT)
 BUSY = Offer(False, Reply(451, "4.3.0 later", "4.3.0", "RCPT"), Phase.RCPT)
+BLOCKLISTED = Offer(
+    False,
+    Reply(550, "5.7.1 Service unavailable; client host blocked using rbl.example", "5.7.1", "RCPT"),
+    Phase.RCPT,
+)
 NOT_AUTHENTICATED = Offer(
     False, Reply(530, "5.7.0 Authentication required", "5.7.0", "MAIL"), Phase.MAIL
 )
@@ -85,7 +90,7 @@ class Talk:
 
     def __init__(self, session, *, per_session=1000, objections=(), broken=()):
         self.session, self.faults, self.losses = session, [], []
-        self.is_stopping = False
+        self.is_stopping = self.is_refused_by_several = False
         self.objections, self.broken = objections, broken
         worker = Worker.objects.create(lane="bulk", host="test", pid=1)
         (carrier,) = usable_carriers("bulk")
@@ -99,6 +104,7 @@ class Talk:
             prepare=self.prepare,
             stop_for=self.faults.append,
             note_loss=lambda job, detail: self.losses.append(job.recipient),
+            note_refusal=lambda job: self.is_refused_by_several,
             is_stopping=lambda: self.is_stopping,
             note_success=lambda: None,
         )
@@ -201,6 +207,22 @@ class TestReplies:
         Talk(ScriptedSession(bodies=[OK, refused, OK], can_pipeline=can_pipeline)).run()
         assert statuses()["b@x.example"] in {"bounced", "failed"}
         assert statuses()["c@x.example"] == "accepted"
+
+    def test_one_recipient_s_own_block_list_stops_no_single_mail(self, three, can_pipeline):
+        talk = Talk(ScriptedSession(offers=[BLOCKLISTED, GO, GO], can_pipeline=can_pipeline)).run()
+        assert list(statuses().values()) == ["deferred", "accepted", "accepted"]
+        assert not talk.faults
+        assert not Suppression.objects.exists()
+
+    def test_several_recipients_who_refuse_what_we_are_stop_the_stream(self, three, can_pipeline):
+        talk = Talk(ScriptedSession(offers=[BLOCKLISTED, GO, GO], can_pipeline=can_pipeline))
+        talk.is_refused_by_several = True
+        talk.run()
+        (fault,) = talk.faults
+        assert (fault.stops, fault.stream_id) == ("stream", three[0].stream_id)
+        assert list(statuses().values()) == ["queued", "accepted", "accepted"]
+        (entry,) = QueueEntry.objects.all()
+        assert (entry.worker_id, entry.attempts) == (None, 0)
 
     def test_our_fault_stops_the_transport_and_costs_nobody_anything(self, three, can_pipeline):
         talk = Talk(

@@ -148,6 +148,35 @@ def test_a_campaign_that_a_person_pauses_gives_its_claims_back(server):
     worker.stop()
 
 
+def test_a_resume_gets_past_the_message_that_stopped_its_campaign(server):
+    stream = make_stream(transport=make_transport(port=server.port, max_sessions=1))
+    campaign = make_campaign(stream=stream, state=Campaign.State.RUNNING, started_at=timezone.now())
+    queue(stream, 4, campaign=campaign)
+    server.script["RCPT"] = [TestCampaign.UNSIGNED, "250 2.1.5 ok"]
+    deliver()
+    assert Campaign.objects.get().is_paused
+    stopping = Message.objects.order_by("pk").first()
+    (last,) = QueueEntry.objects.order_by("-due_at", "-pk")[:1]
+    assert last.message_id == stopping.pk
+    Campaign.objects.get().resume()
+    while QueueEntry.objects.exists() and Campaign.objects.get().state == Campaign.State.RUNNING:
+        deliver()
+    assert set(Message.objects.values_list("status", flat=True)) == {"accepted"}
+
+
+@pytest.mark.parametrize(("refused", "state"), [(2, "running"), (3, "paused")])
+def test_several_recipients_speak_against_a_stream_of_single_messages(server, refused, state):
+    stream = make_stream(transport=make_transport(port=server.port, max_sessions=1))
+    queue(stream, refused)
+    server.script["RCPT"] = TestCampaign.UNSIGNED
+    deliver()
+    stream.refresh_from_db()
+    assert stream.state == state
+    assert not Transport.objects.get().is_paused
+    owed = {(row.attempts, row.worker_id) for row in QueueEntry.objects.all()}
+    assert owed == ({(1, None)} if refused == 2 else {(1, None), (0, None)})
+
+
 @pytest.fixture
 def run(monkeypatch):
     """Return a delivery that opens no session by itself."""
