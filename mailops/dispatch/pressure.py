@@ -89,7 +89,8 @@ def _last_settled(after: int) -> int:
 
 _REFUSALS = """
 SELECT e.transport_id, m.mailbox_provider, e.reply_code AS code, e.reply_enhanced_status AS status,
-       e.reply_text, e.reason, e.data ->> 'phase' AS phase, coalesce((e.data ->> 'retry_after')::int, 0) AS wait,
+       e.reply_text, e.reason, e.data ->> 'phase' AS phase,
+       least(coalesce(substring(e.data ->> 'retry_after' FROM '^[0-9]+$')::numeric, 0), 86400)::int AS wait,
        e.data ->> 'detail' AS detail, e.kind, t.kind <> 'smtp' AS is_provider
   FROM outbox_event e
   JOIN outbox_message m ON m.id = e.message_id

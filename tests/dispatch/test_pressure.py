@@ -143,6 +143,15 @@ class TestLowers:
         assert row.stopped_until > timezone.now() + timedelta(seconds=100)
         assert claim() == []
 
+    @pytest.mark.parametrize(
+        ("said_to_wait", "waits"),
+        [(10**12, True), ("7", True), ("soon", False), (-5, False), (None, False)],
+    )
+    def test_takes_any_wait_that_an_event_may_name(self, stream, said_to_wait, waits):
+        said(stream, BUSY, retry_after=said_to_wait)
+        row = Pressure.objects.get()
+        assert (row.stopped_until is not None) == waits
+
     def test_a_small_domain_must_say_so_more_than_once(self, stream):
         said(stream, BUSY, provider="small.example")
         said(stream, BUSY, provider="small.example")

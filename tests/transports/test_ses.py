@@ -160,6 +160,17 @@ class TestBody:
         assert session.may_have_left
         session.close()
 
+    def test_waits_a_day_at_most_whatever_it_says(self, trust):
+        raw = (
+            b"HTTP/1.1 429 Too Many\r\nRetry-After: 99999999999\r\nContent-Length: 2\r\n"
+            b"x-amzn-ErrorType: TooManyRequestsException\r\n\r\n{}"
+        )
+        session = SesSession(region="eu-west-1", login=LOGIN, endpoint_url=trust(answering(raw)))
+        session.open()
+        session.offer(ENVELOPE)
+        assert session.body(CONTENT).retry_after == 86_400
+        session.close()
+
     @pytest.mark.parametrize("status", [b"500 Broken", b"502 Bad Gateway", b"504 Too Late"])
     def test_a_server_that_broke_may_have_taken_it(self, trust, status):
         raw = b"HTTP/1.1 %s\r\nContent-Length: 2\r\n\r\n{}" % status

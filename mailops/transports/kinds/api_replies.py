@@ -154,10 +154,10 @@ def _meaning(status: int, words: str) -> tuple[int, str, str]:
 
 
 def retry_after(headers: Mapping[str, str], reply: Reply) -> int:
-    """Return the seconds a provider asked for (RFC 9110, 10.2.3), some where it is merely too fast, else 0."""
+    """Return the seconds a provider asked for (RFC 9110, 10.2.3), a day at most; some where it is merely too fast, else 0."""
     wish = headers.get("retry-after", "").strip()
     if wish.isdecimal():
-        return min(int(wish), _MOST_SECONDS)
+        return int(min(float(wish), _MOST_SECONDS))  # int() refuses thousands of digits
     if wish:
         return min(_until(wish), _MOST_SECONDS)
     return THROTTLED_SECONDS if reply.enhanced_status == "4.7.28" else 0
@@ -166,7 +166,7 @@ def retry_after(headers: Mapping[str, str], reply: Reply) -> int:
 def _until(date: str) -> int:
     try:
         at = email.utils.parsedate_to_datetime(date)
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0
     at = at if at.tzinfo else at.replace(tzinfo=UTC)
     return max(0, round((at - datetime.now(UTC)).total_seconds()))

@@ -21,6 +21,7 @@ from mailops.transports.kinds.anymail import (
     AnymailSession,
     fault,
 )
+from mailops.transports.kinds.api_replies import retry_after
 from mailops.transports.kinds.apis import APIS
 from mailops.transports.kinds.aws_http import EgressHttpSession
 from mailops.transports.kinds.smtp_connection import Login
@@ -50,7 +51,6 @@ _GLOSS: Mapping[str, str] = {
     "AccountSuspendedException": "account suspended",
     "NotFoundException": "not allowed to send with this configuration set",
 }
-_THROTTLED_SECONDS = 2  # where SES doesn't say how long
 _NOT_SENT = (  # faults before the request was on its way
     boto.EndpointConnectionError,
     boto.ConnectTimeoutError,
@@ -191,7 +191,8 @@ class SesSession(AnymailSession):
             raise SessionLost(Phase.BODY, str(reply_of(answer))) from error
         if isinstance(answer, dict) and "Error" in answer:
             reply = reply_of(answer)
-            return BodyResult(reply, retry_after=_retry_after(answer, reply), data=_facts(answer))
+            wish = retry_after(_http_headers(answer), reply)
+            return BodyResult(reply, retry_after=wish, data=_facts(answer))
         self.abandon()
         phase = Phase.DATA if isinstance(error.__cause__, _NOT_SENT) else Phase.BODY
         raise SessionLost(phase, str(error.__cause__ or error)) from error
@@ -223,12 +224,9 @@ def _http_status(answer: Mapping[str, Any]) -> int:
     return int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
-def _retry_after(answer: Mapping[str, Any], reply: Reply) -> int:
-    headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
-    wish = str(headers.get("retry-after", ""))
-    if wish.isdecimal():
-        return int(wish)
-    return _THROTTLED_SECONDS if reply.enhanced_status == "4.7.28" else 0
+def _http_headers(answer: Mapping[str, Any]) -> Mapping[str, str]:
+    headers: Mapping[str, str] = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    return headers
 
 
 def _facts(answer: Mapping[str, Any]) -> dict[str, str]:
