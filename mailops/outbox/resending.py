@@ -155,9 +155,11 @@ def resend_chunk(*, resending_id: int, most: int = CHUNK) -> bool:
             return False
         states = _lock_campaigns(ids)
         messages = _lock(ids, states)
-        run.queued += _queue_again(run, messages, states)
-        run.hastened += _hasten([one for one in messages if one.status == SOONER])
-        run.passed_over = run.passed_over + len(ids) - len(messages)
+        queued = _queue_again(run, messages, states)
+        hastened = _hasten([one for one in messages if one.status == SOONER])
+        run.queued += queued
+        run.hastened += hastened
+        run.passed_over += len(ids) - queued - hastened
         run.cursor, run.failures = ids[-1], 0
         run.save()
     return True
@@ -218,7 +220,7 @@ def _queue_again(run: Resending, messages: list[Message], states: Mapping[int, s
 
 
 def _hasten(messages: list[Message]) -> int:
-    """Let deferred messages be due at once, within their campaigns' hours; return how many were not claimed already."""
+    """Let deferred messages be due at once, within their campaigns' hours; return how many: not what a worker has."""
     if not messages:
         return 0
     due = fetch_first(
@@ -230,7 +232,7 @@ def _hasten(messages: list[Message]) -> int:
     )
     campaigns = {one.pk: one.campaign_id for one in messages if one.campaign_id}
     keep_hours({pk: campaigns[pk] for pk in due if pk in campaigns})
-    return len(messages)
+    return len(due)
 
 
 _ENDS = {

@@ -131,6 +131,15 @@ class TestResending:
         assert QueueEntry.objects.get(message=message).due_at <= timezone.now()
         assert (message.status, message.round, run.hastened) == (Status.DEFERRED, 0, 1)
 
+    @pytest.mark.parametrize("change", [{"worker_id": 1}, {"is_held": True}])
+    def test_counts_only_those_that_it_made_due(self, operator, change):
+        first, taken = make_message(), make_message()
+        for message in (first, taken):
+            answer(message, BUSY, EventKind.DEFERRED)
+        QueueEntry.objects.filter(message=taken).update(**change)
+        run = finish(start(operator, chosen_of(first)))
+        assert (run.planned, run.hastened, run.passed_over, run.looked_at) == (2, 1, 1, 2)
+
     def test_reopens_a_completed_campaign_as_a_recorded_act(self, operator):
         campaign = make_campaign(state="completed", finished_at=timezone.now(), planned=1)
         ours = make_refused(stream=campaign.stream, campaign=campaign)

@@ -17,7 +17,9 @@ class Resending(ChunkedWork):
     planned = models.PositiveBigIntegerField(default=0)
     queued = models.PositiveBigIntegerField(default=0)  # in a new round
     hastened = models.PositiveBigIntegerField(default=0)  # deferred ones, due at once
-    passed_over = models.PositiveBigIntegerField(default=0)  # changed meanwhile
+    passed_over = models.PositiveBigIntegerField(
+        default=0
+    )  # changed meanwhile, or in a worker's hands
 
     def __str__(self) -> str:
         return f"Send again: {self.planned:,} messages"
