@@ -11,6 +11,7 @@ from mailops.content.checking import Look
 from mailops.content.forms import DraftForm
 from mailops.content.models import MailTemplate, Preview, Variant
 from mailops.lib.storable import storable
+from mailops.lib.whole_numbers import whole_number
 
 KEPT = timedelta(days=30)
 PRESENT = timedelta(minutes=2)  # since somebody's last key
@@ -66,8 +67,9 @@ def others_at(template: MailTemplate, user: User) -> list[Preview]:
 
 def behind(template: MailTemplate, user: User, revision: Any) -> bool:
     """Tell whether somebody saved the draft since the revision that `user` began with."""
-    began = int(revision) if str(revision).isdecimal() else template.draft_revision
-    return began < template.draft_revision and template.draft_changed_by_id != user.pk
+    began = whole_number(str(revision))
+    is_older = began is not None and began < template.draft_revision
+    return is_older and template.draft_changed_by_id != user.pk
 
 
 def keep_rendered(template: MailTemplate, user: User, look: Look) -> Preview | None:

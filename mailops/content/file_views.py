@@ -21,6 +21,7 @@ from mailops.content.file_listing import panel_of
 from mailops.content.file_types import clean_name, content_type_of, is_picture
 from mailops.content.models import FileContent, MailTemplate, TemplateFile, TemplateVersion
 from mailops.lib.htmx import render_page, wants_fragment
+from mailops.lib.whole_numbers import whole_number
 
 BESIDE = 2_000_000  # octets of a form beside its files: the draft's words
 TOO_LARGE = 413
@@ -49,8 +50,8 @@ def most() -> int:
 
 
 def _length_of(request: HttpRequest) -> int:
-    said = request.META.get("CONTENT_LENGTH") or "0"
-    return int(said) if said.isdecimal() and len(said) < 19 else most() + 1
+    said = whole_number(request.META.get("CONTENT_LENGTH") or "0")
+    return most() + 1 if said is None else said
 
 
 @csrf_protect

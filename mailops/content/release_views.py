@@ -16,6 +16,7 @@ from mailops.content.outside import ask_outside
 from mailops.content.rendering import RenderError
 from mailops.content.showing import version_or_404
 from mailops.lib.htmx import render_page
+from mailops.lib.whole_numbers import whole_number
 from mailops.transports.models import Stream
 
 
@@ -217,7 +218,7 @@ def version_dependents(request: HttpRequest, template_id: int, number: int) -> H
     version = version_or_404(template_id, number)
     changes = dependents.changes_by(version)
     if request.method == "POST":
-        chosen = {int(pk) for pk in request.POST.getlist("template") if pk.isdecimal()}
+        chosen = {whole_number(pk) for pk in request.POST.getlist("template")} - {None}
         made = dependents.republish(
             version=version,
             chosen=[change for change in changes if change.template.pk in chosen],

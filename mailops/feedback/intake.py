@@ -8,6 +8,7 @@ from mailops.feedback.models import WebhookEndpoint
 from mailops.feedback.proving import BASIC, PROOFS, worth_of
 from mailops.feedback.taking import door_of, take
 from mailops.lib.client_address import client_address
+from mailops.lib.whole_numbers import whole_number
 
 MAX_WEBHOOK = 2_000_000  # octets; SNS sends 256 KB at most, the others a thousand events
 _NAMES = (
@@ -35,8 +36,7 @@ TOO_LARGE = Answer(413)
 
 def declared_size(environ: Mapping[str, Any]) -> int | None:
     """Return how many octets a call says that it has, 0 where it doesn't say; None where that is no number."""
-    declared = environ.get("CONTENT_LENGTH") or "0"
-    return int(declared) if declared.isascii() and declared.isdecimal() else None
+    return whole_number(environ.get("CONTENT_LENGTH") or "0")
 
 
 def receive(secret: str, content: bytes, environ: Mapping[str, Any]) -> Answer:

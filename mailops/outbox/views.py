@@ -17,6 +17,7 @@ from mailops.content.framing import framed
 from mailops.content.models import TemplateVersion
 from mailops.lib.csv_export import stream_csv
 from mailops.lib.htmx import render_page
+from mailops.lib.whole_numbers import whole_number
 from mailops.outbox import settling
 from mailops.outbox.doubtful import attempts, what_settles
 from mailops.outbox.forms import MessageFilterForm, TestSendForm, words_of
@@ -220,7 +221,7 @@ def test_send(request: HttpRequest) -> HttpResponse:
 
 
 def _asked_version(request: HttpRequest) -> TemplateVersion:
-    asked = request.GET.get("version", "")
-    if not asked.isdecimal() or len(asked) > 18:
+    asked = whole_number(request.GET.get("version", ""))
+    if asked is None:
         raise Http404("No such version.")
     return get_object_or_404(TemplateVersion.objects.select_related("template"), pk=asked)

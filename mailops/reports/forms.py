@@ -14,6 +14,7 @@ from mailops.domains.models import Domain
 from mailops.lib.moments import MomentField, since_of
 from mailops.lib.quick_select import QuickSelect
 from mailops.lib.templatetags.words import OURS, reason_word
+from mailops.lib.whole_numbers import whole_number
 from mailops.protocol.classification import Reason
 from mailops.reports.charts import CHARTS
 from mailops.reports.moments import moments
@@ -262,8 +263,9 @@ def _offer(
     """Offer `rows`, and the row whose id is `keep` even if it is not one of them."""
     assert isinstance(field, forms.ChoiceField)
     offered: dict[str, Model] = {str(row.pk): row for row in rows}
-    if among is not None and keep.isdecimal() and len(keep) < 19 and keep not in offered:
-        offered |= {str(row.pk): row for row in among.filter(pk=int(keep))[:1]}
+    kept = whole_number(keep)
+    if among is not None and kept is not None and keep not in offered:
+        offered |= {str(row.pk): row for row in among.filter(pk=kept)[:1]}
     field.choices = [("", "All"), *((key, str(row)) for key, row in offered.items())]
 
 

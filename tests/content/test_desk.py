@@ -114,3 +114,16 @@ class TestNul:
         assert client.post(url("edit", template), words).status_code == 422
         assert client.post(url("discard", template), words).status_code == 302
         assert client.post(url("files-scan", template), words).status_code == 422
+
+
+class TestRevision:
+    def test_of_thousands_of_digits_is_none(self, logged_in, editor, template):
+        words = draft(template, html="<p>palavras</p>", revision="1" * 5000)
+        client = logged_in(editor)
+        assert preview(client, template, words).status_code == 422
+        assert client.post(url("edit", template), words).status_code == 422
+        assert "&lt;p&gt;palavras&lt;/p&gt;" in opened(client, template).content.decode()
+
+    def test_larger_than_any_is_a_conflict(self, logged_in, editor, template):
+        words = draft(template, html="<p>palavras</p>", revision="1" * 18)
+        assert logged_in(editor).post(url("edit", template), words).status_code == 422

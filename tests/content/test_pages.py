@@ -501,7 +501,7 @@ class TestReleases:
         client.post(url("publish", block), {"nod": "on"})
         page = reverse("content:dependents", args=[block.pk, 2])
         assert "Spring" in client.get(page).content.decode()
-        client.post(page, {"template": [template.pk]})
+        client.post(page, {"template": ["1" * 5000, "ten", template.pk]})
         newest = template.latest_version
         assert newest.number == 2
         assert newest.html == (HTML + "<p>new</p>")

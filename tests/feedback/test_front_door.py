@@ -115,6 +115,7 @@ class TestACall:
             ({"CONTENT_LENGTH": str(MAX_WEBHOOK + 1)}, 413),
             ({"CONTENT_LENGTH": "ten"}, 413),
             ({"CONTENT_LENGTH": "²"}, 413),
+            ({"CONTENT_LENGTH": "1" * 5000}, 413),
             ({"CONTENT_LENGTH": "3"}, 400),  # the connection broke after two
         ],
     )
