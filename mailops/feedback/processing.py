@@ -15,6 +15,7 @@ from mailops.feedback.findings import Consequence, Finding, NotYet
 from mailops.feedback.models import RawFeedback, WebhookEndpoint
 from mailops.feedback.reading_mail import read_mail
 from mailops.feedback.reading_webhooks import read_webhooks
+from mailops.lib.storable import storable, storable_json
 from mailops.outbox.recording import Recorded, record
 from mailops.outbox.taught import load_taught
 from mailops.suppressions.suppressing import suppress
@@ -122,7 +123,7 @@ def _suppress(consequence: Consequence, told: Recorded) -> None:
         address=message.recipient,
         stream=message.stream if consequence.in_stream_only else None,
         reason=consequence.suppression,
-        evidence_text=str(outcome.reply) if outcome.reply else outcome.sentence,
+        evidence_text=storable(str(outcome.reply) if outcome.reply else outcome.sentence),
         evidence_event_id=told.event_id,
     )
 
@@ -136,10 +137,10 @@ def _conclude(read: Sequence[tuple[RawFeedback, Finding]]) -> None:
             "id": row.pk,
             "state": finding.state,
             "kind": finding.kind,
-            "reason": finding.reason,
+            "reason": storable(finding.reason),
             "is_verified": finding.is_verified,
             "message_id": finding.message.pk if finding.message else None,
-            "result": finding.result,
+            "result": storable_json(finding.result),
         }
         for row, finding in read
     ]

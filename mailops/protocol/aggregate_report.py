@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 from xml.parsers import expat  # refuses what defusedxml would: document types, by our handler
 
+from mailops.protocol.charsets import clean
 from mailops.protocol.report import Report
 from mailops.protocol.unpacking import TooBig, unpack
 
@@ -207,19 +208,23 @@ def read_tls(content: bytes) -> TlsReport:
         span = told["date-range"]
         summaries = [one.get("summary", {}) for one in policies]
         details = [each for one in policies for each in one.get("failure-details", [])[:1000]]
-        types = [(-_number(each.get("failed-session-count")), str(each.get("result-type"))) for each in details]  # fmt: skip
+        types = [(-_number(each.get("failed-session-count")), _text(each.get("result-type"), 60)) for each in details]  # fmt: skip
         return TlsReport(
-            organization=str(told.get("organization-name", ""))[:200],
-            report_id=str(told.get("report-id", ""))[:200],
-            domain=str(policies[0]["policy"]["policy-domain"]).lower()[:253],
+            organization=_text(told.get("organization-name", ""), 200),
+            report_id=_text(told.get("report-id", ""), 200),
+            domain=_text(str(policies[0]["policy"]["policy-domain"]).lower(), 253),
             begins_at=_moment(str(span["start-datetime"])),
             ends_at=_moment(str(span["end-datetime"])),
             succeeded=sum(_number(one.get("total-successful-session-count")) for one in summaries),
             failed=sum(_number(one.get("total-failure-session-count")) for one in summaries),
-            failures=tuple(dict.fromkeys(name[:60] for _, name in sorted(types)))[:20],
+            failures=tuple(dict.fromkeys(name for _, name in sorted(types)))[:20],
         )
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise NotAReport(f"Its JSON is no TLS report ({error!r:.100}).") from None
+
+
+def _text(value: Any, limit: int) -> str:
+    return clean(str(value))[:limit]
 
 
 def _number(value: Any) -> int:

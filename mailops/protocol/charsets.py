@@ -36,6 +36,7 @@ _WIDER = {
     "ksc5601": "cp949",
     "iso2022_jp": "iso2022_jp_ext",
 }
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")
 _ESCAPES_OF_JIS = re.compile(rb"\x1b\$[@B]")
 
 
@@ -44,12 +45,12 @@ def decode(content: bytes, charset: str = "") -> str:
     for name in (_codec(charset), "utf-8"):
         if name and not (name == "utf-8" and _ESCAPES_OF_JIS.search(content[:20_000])):
             try:
-                return _clean(content.decode(name))
+                return clean(content.decode(name))
             except (UnicodeError, ValueError):
                 continue
     if _ESCAPES_OF_JIS.search(content[:20_000]):
-        return _clean(content.decode("iso2022_jp_ext", "replace"))
-    return _clean(content.decode(_codec(charset) or "cp1252", "replace"))
+        return clean(content.decode("iso2022_jp_ext", "replace"))
+    return clean(content.decode(_codec(charset) or "cp1252", "replace"))
 
 
 def decode_words(value: str) -> str:
@@ -73,5 +74,6 @@ def _codec(charset: str) -> str:
     return "" if name in _NO_CHARSETS else _WIDER.get(name, name)
 
 
-def _clean(text: str) -> str:
-    return text.replace("\0", "\ufffd")
+def clean(text: str) -> str:
+    """Return `text` without what no text has: NULs, and the half characters that some charsets and JSON can write."""
+    return _NO_TEXT.sub("\ufffd", text)

@@ -56,6 +56,13 @@ class TestBounce:
             receive(report_on(sent), sender_of(sent))
         assert events_of(sent) == [EventKind.RETURNED]
 
+    @pytest.mark.parametrize("word", ["=?utf-7?Q?+2AA-?=", "=?utf-7?Q?+AAA-?="])
+    def test_with_half_a_character_is_read_like_any(self, word, sent):
+        content = report_on(sent).replace(b"No such mailbox", f"No such mailbox {word}".encode())
+        row = receive(content, sender_of(sent))
+        assert (row.state, row.reason[:8]) == (STATE.PROCESSED, "Recorded")
+        assert events_of(sent) == [EventKind.RETURNED]
+
     def test_of_the_same_octets_is_archived_once(self, sent):
         content = report_on(sent)
         receive(content, sender_of(sent))

@@ -127,6 +127,12 @@ class TestTls:
         assert (found.domain, found.succeeded, found.failed) == ("d.example", 90, 10)
         assert found.failures == ("validation-failure", "certificate-expired")
 
+    @pytest.mark.parametrize("half", ["\0", "\ud800"])
+    def test_of_half_characters_is_text_all_the_same(self, half):
+        told = {**self.REPORT, "organization-name": f"I{half}sp", "report-id": half}
+        found = read_tls(json.dumps(told).encode())
+        assert (found.organization, found.report_id) == ("I\ufffdsp", "\ufffd")
+
     @pytest.mark.parametrize("content", [b"{}", b'{"policies": []}', b'{"policies": [1]}', b"[" * 100_000, b"\xff"])  # fmt: skip
     def test_that_is_broken_says_so(self, content):
         with pytest.raises(NotAReport):
