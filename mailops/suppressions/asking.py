@@ -34,6 +34,10 @@ class AskingFailed(Exception):
         self.sentence, self.detail, self.wait = sentence, detail, wait
 
 
+class Refused(AskingFailed):
+    """The provider understood and refuses what was asked for; asked again, it says the same."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Login:
     user: str
@@ -77,7 +81,7 @@ class Provider:
         self._connection.close()
 
     def ask(self, request: Request) -> Any:
-        """Return the JSON of the answer, None where it is empty or there is nothing; raise AskingFailed."""
+        """Return the JSON of the answer, None where it is empty or there is nothing; raise AskingFailed or Refused."""
         url = urljoin(self._url, request.path)
         if request.query:
             url += f"?{urlencode(request.query)}"
@@ -102,7 +106,9 @@ class Provider:
         if request.method == "DELETE" and status in _GONE:
             return None  # it was not on the list
         if status in {401, 403}:
-            raise AskingFailed(
+            # of one address the key may be right, and the answer final
+            fault = AskingFailed if status == 401 else Refused
+            raise fault(
                 f"{self._api.name} doesn't let this key see or change its suppression list. {self._right}",
                 detail,
             )
@@ -110,7 +116,8 @@ class Provider:
             sentence = f"{self._api.name} is busy or failed; it is asked again."
             raise AskingFailed(sentence, detail, timedelta(seconds=_wait_of(headers)))
         if status >= 300:
-            raise AskingFailed(
+            fault = AskingFailed if status < 400 else Refused
+            raise fault(
                 f"{self._api.name} refused the request for its suppression list. {self._right}",
                 detail,
             )

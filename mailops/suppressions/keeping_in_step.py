@@ -12,12 +12,12 @@ from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
 from mailops.lib.storable import storable
 from mailops.protocol.address import InvalidAddress, address_key
-from mailops.suppressions.asking import AskingFailed, Provider
+from mailops.suppressions.asking import AskingFailed, Provider, Refused
 from mailops.suppressions.models import ProviderSync, Suppression
 from mailops.suppressions.provider_lists import LISTS, Entry, ListOf, ProviderLists, Round
 from mailops.suppressions.suppressing import suppress
 from mailops.transports.kinds.apis import APIS
-from mailops.transports.models import Transport
+from mailops.transports.models import Stream, Transport
 from mailops.transports.models.transport import ClockTimestamp
 
 EVERY = timedelta(minutes=15)
@@ -45,7 +45,8 @@ def end(*, sync: ProviderSync, actor: User | None) -> None:
 
 @transaction.atomic
 def ask_again(*, sync: ProviderSync, actor: User | None) -> None:
-    """Let it be asked at once, whatever went wrong before."""
+    """Let it be asked at once, whatever went wrong before, and told again what it refused."""
+    sync.removals.exclude(refusal="").update(done_at=None, refusal="")
     ProviderSync.objects.filter(pk=sync.pk).update(due_at=ClockTimestamp())
     audit(actor=actor, verb="suppression.sync_now", subject=sync.transport)
 
@@ -61,12 +62,22 @@ def run(sync_id: int) -> bool:
     known = LISTS[sync.transport.kind]
     try:
         with Provider(sync.transport, known.right) as provider:
-            is_done = _remove(sync, provider, known) and _walk(sync, provider, known)
+            is_done = _go_on(sync, provider, known)
     except AskingFailed as failed:
         _put_off(sync, failed)
         return False
     _rest(sync, is_done=is_done)
     return not is_done
+
+
+def _go_on(sync: ProviderSync, provider: Provider, known: ProviderLists) -> bool:
+    """Take off and take in, the latter even where the former fails; return whether all was done; raise AskingFailed."""
+    try:
+        is_all_off = _remove(sync, provider, known)
+    except AskingFailed:
+        _walk(sync, provider, known)
+        raise
+    return is_all_off and _walk(sync, provider, known)
 
 
 def _walk(sync: ProviderSync, provider: Provider, known: ProviderLists) -> bool:
@@ -116,9 +127,14 @@ def _keyed(entries: Sequence[Entry]) -> dict[str, Entry]:
 
 
 def _take_in(sync: ProviderSync, one: ListOf, keyed: dict[str, Entry]) -> int:
-    """Suppress what is new, for all streams: the provider would refuse it in each; return how many were not known."""
-    entries = Suppression.objects.filter(address_key__in=keyed, stream=None)
-    ours = {entry.address_key: entry for entry in entries}
+    """Suppress what is new; return how many were not known.
+
+    What is true of an address holds for all streams. Who unsubscribed left what this transport carries, no more.
+    """
+    streams = list(Stream.objects.filter(routes__transport=sync.transport))
+    ours: dict[str, list[Suppression]] = {}
+    for known in Suppression.objects.active().filter(address_key__in=keyed):
+        ours.setdefault(known.address_key, []).append(known)
     taken_off = dict(
         sync.removals.filter(address_key__in=keyed).values_list("address_key", "asked_at")
     )
@@ -126,16 +142,19 @@ def _take_in(sync: ProviderSync, one: ListOf, keyed: dict[str, Entry]) -> int:
     for key, entry in keyed.items():
         if _is_taken_back(entry, taken_off.get(key)):
             continue
-        standing = ours.get(key)
-        if standing is not None and not standing.has_expired and not _is_stronger(entry, standing):
+        scope: list[Stream | None] = [*streams] if entry.is_of_some_mail else [None]
+        covering = {None, *(stream.pk for stream in scope if stream)}
+        standing = [one for one in ours.get(key, []) if one.stream_id in covering]
+        if any(not _is_stronger(entry, one) for one in standing):
             continue
-        suppress(
-            address=entry.address,
-            stream=None,
-            reason=entry.reason,
-            evidence_text=_evidence(sync, one, entry),
-        )
-        came += standing is None or standing.has_expired
+        for stream in scope:
+            suppress(
+                address=entry.address,
+                stream=stream,
+                reason=entry.reason,
+                evidence_text=_evidence(sync, one, entry),
+            )
+        came += bool(scope) and not standing
     return came
 
 
@@ -160,12 +179,23 @@ def _remove(sync: ProviderSync, provider: Provider, known: ProviderLists) -> boo
     """Take off the provider's lists what was taken off ours; return whether that was all."""
     waiting = sync.removals.filter(done_at=None).order_by("pk")[:MOST_REMOVALS]
     for removal in waiting:
-        for one in known.lists:
-            provider.ask(one.remove(sync.transport.options, removal.address))
+        refusals = [_take_off(sync, provider, one, removal.address) for one in known.lists]
+        refusal = storable("; ".join(filter(None, refusals)), 500)
         asked = sync.removals.filter(pk=removal.pk, asked_at=removal.asked_at)
-        if asked.update(done_at=ClockTimestamp()):
+        if asked.update(done_at=ClockTimestamp(), refusal=refusal) and not refusal:
             ProviderSync.objects.filter(pk=sync.pk).update(went=F("went") + 1)
     return len(waiting) < MOST_REMOVALS
+
+
+def _take_off(sync: ProviderSync, provider: Provider, one: ListOf, address: str) -> str:
+    """Take an address off one list; return why the provider keeps it there, empty where it is off; raise AskingFailed."""
+    try:
+        why = one.refusal(provider.ask(one.remove(sync.transport.options, address)))
+    except Refused as refused:
+        why = refused.detail
+    except (LookupError, TypeError, AttributeError) as error:
+        raise provider.misread(f"{one.name}: {error!r:.200}") from error
+    return f"{one.name}: {why}" if why else ""
 
 
 def _rest(sync: ProviderSync, *, is_done: bool) -> None:

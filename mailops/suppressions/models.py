@@ -217,6 +217,9 @@ class ProviderRemoval(models.Model):
     address_key = models.CharField(max_length=320)
     asked_at = models.DateTimeField(db_default=Now())
     done_at = models.DateTimeField(null=True)
+    refusal = models.TextField(
+        blank=True, db_default=""
+    )  # why the provider keeps it on its list all the same
 
     class Meta:
         constraints: ClassVar = [

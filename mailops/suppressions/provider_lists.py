@@ -33,6 +33,11 @@ class Entry:
     since: datetime | None
     words: str = ""
 
+    @property
+    def is_of_some_mail(self) -> bool:
+        """Whether the recipient left what they got of us there; a bounce or a complaint holds for all mail."""
+        return self.reason == Reason.UNSUBSCRIBE
+
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
@@ -57,6 +62,7 @@ class ListOf:
     ask: Callable[[Round, str], Request]  # the page at a cursor
     read: Callable[[Any, str], Page]  # the answer to it; raises LookupError, TypeError, ValueError
     remove: Callable[[Mapping[str, str], str], Request]
+    refusal: Callable[[Any], str] = lambda _: ""  # why it was not removed; raises as `read` does
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +102,8 @@ def _sendgrid(name: str, path: str, reason: Reason, removal: str) -> ListOf:
 
 # --- Mailgun: of one domain, in the order of addresses, by the link to the next page ---
 
+_EVERY_TAG = "*"  # who left a tag alone still gets what bears others, and ours bear none
+
 
 def _mailgun(name: str, reason: Reason) -> ListOf:
     def ask(round_: Round, cursor: str) -> Request:
@@ -113,11 +121,12 @@ def _mailgun(name: str, reason: Reason) -> ListOf:
                 words=" ".join(filter(None, [str(one.get("code", "")), one.get("error", "")])),
             )
             for one in answer["items"]
+            if _EVERY_TAG in one.get("tags", [_EVERY_TAG])
         ]
         # of its link only the place is taken: where to ask is for us to say
         told = parse_qs(urlsplit(answer.get("paging", {}).get("next", "")).query)
         place = told.get("address", [""])[0]
-        return Page(entries=entries, cursor=place if entries else "")
+        return Page(entries=entries, cursor=place if answer["items"] else "")
 
     def remove(options: Mapping[str, str], address: str) -> Request:
         path = f"{options['sender_domain']}/{name}/{quote(address, safe='')}"
@@ -162,6 +171,12 @@ def _postmark_remove(options: Mapping[str, str], address: str) -> Request:
         method="POST",
         body={"Suppressions": [{"EmailAddress": address}]},
     )
+
+
+def _postmark_refusal(answer: Any) -> str:
+    """Return why an address stays, which an answer of 200 may say."""
+    kept = [one for one in answer["Suppressions"] if one["Status"] != "Deleted"]
+    return "; ".join(str(one.get("Message") or one["Status"]) for one in kept)
 
 
 # --- SparkPost: by the time of the last change, by cursor ---
@@ -270,8 +285,8 @@ def _ses_remove(_: Mapping[str, str], address: str) -> Request:
     return Request(path=path, method="DELETE")
 
 
-def _one(name: str, ask: Any, read: Any, remove: Any) -> tuple[ListOf, ...]:
-    return (ListOf(name=name, ask=ask, read=read, remove=remove),)
+def _one(name: str, ask: Any, read: Any, remove: Any, **more: Any) -> tuple[ListOf, ...]:
+    return (ListOf(name=name, ask=ask, read=read, remove=remove, **more),)
 
 
 LISTS: Mapping[str, ProviderLists] = {
@@ -292,7 +307,9 @@ LISTS: Mapping[str, ProviderLists] = {
         right="A domain's sending key may only send: give the transport an API key of the account.",
     ),
     "postmark": ProviderLists(
-        lists=_one("suppressions", _postmark_ask, _postmark_read, _postmark_remove),
+        lists=_one(
+            "suppressions", _postmark_ask, _postmark_read, _postmark_remove, refusal=_postmark_refusal
+        ),
         right="Check that the server's token is current.",
     ),
     "sendgrid": ProviderLists(

@@ -14,6 +14,6 @@ def note_removal(*, address: str, address_key: str) -> None:
         ProviderRemoval.objects.update_or_create(
             sync=sync,
             address_key=address_key,
-            defaults={"address": address, "asked_at": now, "done_at": None},
+            defaults={"address": address, "asked_at": now, "done_at": None, "refusal": ""},
         )
     ProviderSync.objects.filter(sentence="", due_at__gt=now).update(due_at=now)

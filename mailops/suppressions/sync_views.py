@@ -13,6 +13,8 @@ from mailops.suppressions.provider_lists import LISTS, NO_LIST
 from mailops.transports.kinds.apis import APIS
 from mailops.transports.models import Transport
 
+SHOWN = 20  # refused removals on the page
+
 
 @needs(Act.SEE)
 def sync_list(request: HttpRequest) -> HttpResponse:
@@ -36,6 +38,7 @@ def sync_panel(request: HttpRequest, transport_id: int) -> HttpResponse:
         else [],
         "right": LISTS[transport.kind].right if transport.kind in LISTS else "",
         "waiting": ProviderRemoval.objects.filter(sync=sync, done_at=None).count() if sync else 0,
+        "refused": _refused(sync) if sync else [],
     }
     return render_page(request, "suppressions/sync_panel.html", context, fragment="provider-list")
 
@@ -72,6 +75,11 @@ def sync_end(request: HttpRequest, transport_id: int) -> HttpResponse:
         toasts.success(request, f"The suppression list of {sync.transport} is left alone.")
         return redirect("suppressions:sync", transport_id)
     return render_page(request, "suppressions/sync_confirm_end.html", {"sync": sync})
+
+
+def _refused(sync: ProviderSync) -> list[ProviderRemoval]:
+    """Return the latest addresses that the provider keeps on its list, though a person took them off ours."""
+    return list(sync.removals.exclude(refusal="").order_by("-done_at")[:SHOWN])
 
 
 def _transport(transport_id: int) -> Transport:

@@ -15,6 +15,7 @@ from mailops.suppressions.suppressing import suppress, unsuppress
 from mailops.suppressions.tasks import continue_sync
 from mailops.transports.credentials import add_credential
 from mailops.transports.kinds.apis import APIS
+from mailops.transports.models import Stream
 from tests.factories import make_stream, make_transport
 from tests.suppressions.list_doubles import Lists
 
@@ -62,6 +63,7 @@ def step(db, settings, monkeypatch):
         settings.MAILOPS_TRUSTED_RELAYS |= {("127.0.0.1", double.port)}
         options = {"endpoint_url": double.url, **OPTIONS.get(kind, {})}
         transport = make_transport(kind=kind, options=options)
+        make_stream(transport=transport)
         add_credential(
             transport=transport, label="x", username="user", secret=Secret(KEY), actor=None
         )
@@ -157,6 +159,118 @@ def test_each_reason_is_understood(kind, words, reason, step):
     double.put(next(iter(WORDS[kind])), "ann@example.net", words)
     walk(sync)
     assert Suppression.objects.get().reason == reason
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "words"),
+    [
+        ("sparkpost", "list", "List Unsubscribe"),
+        ("postmark", "outbound", "ManualSuppression"),
+        ("mailgun", "unsubscribes", ""),
+        ("sendgrid", "suppression/unsubscribes", ""),
+    ],
+)
+class TestWhoUnsubscribedThere:
+    def test_left_the_streams_of_that_transport_and_no_other(self, kind, name, words, step):
+        double, sync = step(kind)
+        own = Stream.objects.get()
+        make_stream()
+        double.put(name, "ann@example.net", words)
+        assert walk(sync).came == 1
+        assert [one.stream for one in Suppression.objects.all()] == [own]
+
+    def test_is_not_taken_out_of_a_second_stream_where_it_is_known(self, kind, name, words, step):
+        double, sync = step(kind)
+        own = Stream.objects.get()
+        make_stream(transport=sync.transport)
+        suppress(address="ann@example.net", stream=own, reason="unsubscribe")
+        double.put(name, "ann@example.net", words)
+        assert walk(sync).came == 0
+        assert [one.stream for one in Suppression.objects.all()] == [own]
+
+
+def test_who_left_a_tag_of_mailguns_still_gets_other_mail(step):
+    double, sync = step("mailgun")
+    for n in range(5):
+        double.put("unsubscribes", f"a{n}@example.net", "")
+    real = double.mailgun
+
+    def tagged(*asked):
+        status, answer = real(*asked)
+        for one in answer["items"]:
+            one["tags"] = ["*"] if one["address"].startswith("a4") else ["newsletter"]
+        return status, answer
+
+    double.mailgun = tagged
+    walk(sync)
+    assert Suppression.objects.get().address == "a4@example.net"
+
+
+class TestRefusedRemovals:
+    """A provider that keeps an address says why; everything else goes on."""
+
+    COMPLIANCE = (403, {"message": "could not be removed - Compliance"}, {"Retry-After": "1"})
+
+    @pytest.fixture
+    def taken_off(self, step, operator):
+        def make(kind, name, words):
+            double, sync = step(kind)
+            double.put(name, "bob@example.net", words)
+            walk(sync)
+            entry = Suppression.objects.get()
+            unsuppress(suppression=entry, reason="A mistake.", actor=operator)
+            double.put(name, "new@example.net", words, when=datetime.now(UTC))
+            return double, sync
+
+        return make
+
+    @pytest.mark.parametrize("status", [400, 403, 409, 422])
+    def test_one_stops_neither_the_others_nor_the_walk(self, status, taken_off, operator):
+        double, sync = taken_off("sparkpost", "list", "Bounce Rule")
+        entry = suppress(address="eve@example.net", stream=None, reason="manual")
+        unsuppress(suppression=entry, reason="A mistake.", actor=operator)
+        double.fail = [(status, self.COMPLIANCE[1], {})]
+        assert (walk(sync).sentence, sync.went) == ("", 1)
+        assert "Compliance" in ProviderRemoval.objects.get(address="bob@example.net").refusal
+        assert Suppression.objects.get().address == "new@example.net"
+
+    def test_an_answer_of_200_may_refuse_too(self, taken_off):
+        double, sync = taken_off("postmark", "outbound", "SpamComplaint")
+        real = double.postmark
+
+        def postmark(method, path, query, body):
+            status, answer = real(method, path, query, body)
+            for one in answer["Suppressions"] if method == "POST" else []:
+                one |= {"Status": "Failed", "Message": "You may not change this suppression."}
+            return status, answer
+
+        double.postmark = postmark
+        assert (walk(sync).went, sync.sentence) == (0, "")
+        removal = ProviderRemoval.objects.get()
+        assert (bool(removal.done_at), removal.refusal) == (
+            True,
+            "suppressions: You may not change this suppression.",
+        )
+
+    def test_a_provider_that_fails_at_one_is_walked_all_the_same(self, taken_off):
+        double, sync = taken_off("sparkpost", "list", "Bounce Rule")
+        double.fail = [(500, {}, {})]
+        assert "is busy or failed" in walk(sync).sentence
+        assert Suppression.objects.get().address == "new@example.net"
+        assert not ProviderRemoval.objects.get().done_at
+        assert (walk(sync).sentence, sync.went) == ("", 1)
+
+    def test_it_is_shown_and_told_again_when_somebody_asks(self, taken_off, oncall, logged_in):
+        double, sync = taken_off("sparkpost", "list", "Bounce Rule")
+        double.fail = [self.COMPLIANCE]
+        walk(sync)
+        at = f"/suppressions/providers/{sync.transport_id}/"
+        page = logged_in(oncall).get(at).content.decode()
+        assert "bob@example.net" in page
+        assert "Compliance" in page
+        logged_in(oncall).post(f"{at}now/")
+        assert walk(sync).went == 1
+        assert "Compliance" not in logged_in(oncall).get(at).content.decode()
 
 
 class TestWalk:
