@@ -74,6 +74,9 @@ def change_grant(
     actor: User | None,
 ) -> None:
     """Change what an app is known by; a new client or endpoint forgets the tokens, which were given to the old."""
+    if not lock_row(grant.credential.transport) or not lock_row(grant):
+        return
+    grant.refresh_from_db()  # a refresh may have written its tokens since it was read
     old = grant.token_url, grant.client_id
     change_credential(credential=grant.credential, actor=actor, **credential)
     for name, value in changed.items():
@@ -122,7 +125,8 @@ def delete_credential(*, credential: Credential, actor: User | None) -> None:
 def forget_secrets(*, transport: Transport) -> None:
     """Wipe what was sealed for an endpoint the transport has no more: none of it would open."""
     transport.credentials.exclude(secret=b"").update(secret=b"", last_four="", secret_set_at=None)
-    for grant in OAuthGrant.objects.filter(credential__transport=transport):
+    grants = OAuthGrant.objects.filter(credential__transport=transport)
+    for grant in grants.select_for_update(of=("self",)):
         grant.forget()
 
 

@@ -22,6 +22,7 @@ from mailops.lib import fetching
 from mailops.lib.egress import EgressFault
 from mailops.lib.secrets import Secret, Unsealable
 from mailops.transports.models import OAuthGrant, PauseCause, Transport
+from mailops.transports.models.oauth import GrantQuerySet
 from mailops.transports.models.transport import ClockTimestamp
 
 ASK_SECONDS = 8.0
@@ -111,12 +112,21 @@ def accept_refresh_token(grant: OAuthGrant, refresh_token: Secret, *, actor: Use
 @transaction.atomic
 def _accept(grant: OAuthGrant, tokens: Tokens, actor: User | None) -> None:
     was_refused = grant.is_refused
-    transport = Transport.objects.select_for_update().get(pk=grant.credential.transport_id)
-    _store(grant, tokens)
+    transports = Transport.objects.filter(pk=grant.credential.transport_id)
+    transport = transports.select_for_update().first()
+    stored = OAuthGrant.objects.select_for_update().filter(pk=grant.pk).first()
+    if transport is None or stored is None or _app(stored) != _app(grant):
+        raise NotGranted("The app or its transport was changed meanwhile. Sign in again.")
+    _store(grant, tokens, OAuthGrant.objects.filter(pk=grant.pk))
     audit(actor=actor, verb="credential.sign_in", subject=grant.credential)
     is_its_fault = transport.is_paused and transport.pause_cause == PauseCause.FAULT
     if was_refused and grant.credential.is_active and is_its_fault:
         transport.resume(actor=actor)
+
+
+def _app(grant: OAuthGrant) -> tuple[str, str]:
+    """Return what tokens are given to, and where they may be said."""
+    return grant.client_id, grant.sealed_endpoint
 
 
 def refresh_due() -> int:
@@ -133,22 +143,26 @@ def refresh_due() -> int:
 def refresh(grant_id: int, *, anew: bool = False) -> bool:
     """Refresh one access token if it is due (or `anew`) and nobody else does; return whether this process did.
 
-    The lease is a time on the row: no lock and no transaction is held while the provider is asked.
+    The lease is a time on the row: no lock and no transaction is held while the provider is asked. What it answers counts
+    only while the row holds what it was asked with: somebody may have signed in, or changed the app, meanwhile.
     """
     rows = OAuthGrant.objects.filter(pk=grant_id)
     free = rows.filter(state=OAuthGrant.State.GIVEN).idle() if anew else rows.due()
     if not free.update(refreshing_until=ClockTimestamp() + _LEASE):
         return False
     grant = rows.select_related("credential__transport").get()
+    unchanged = rows.filter(
+        refresh_token=bytes(grant.refresh_token), client_secret=bytes(grant.client_secret)
+    )
     try:
         tokens = _ask(grant, _refresh_form(grant.open_from("refresh_token")))
     except Unsealable as error:
-        _refuse(grant, NotGranted(str(error), is_final=True))
+        _refuse(grant, NotGranted(str(error), is_final=True), unchanged)
     except NotGranted as fault:
-        _refuse(grant, fault) if fault.is_final else _postpone(grant, fault)
+        write = _refuse if fault.is_final else _postpone
+        write(grant, fault, unchanged)
     else:
-        _store(grant, tokens)
-        return True
+        return _store(grant, tokens, unchanged)
     return False
 
 
@@ -243,12 +257,12 @@ def _seconds(told: Any) -> int:
         return _USUAL_LIFE
 
 
-def _store(grant: OAuthGrant, tokens: Tokens) -> None:
-    """Keep tokens; a provider that gives no new refresh token means the old one to go on."""
+def _store(grant: OAuthGrant, tokens: Tokens, rows: GrantQuerySet) -> bool:
+    """Keep tokens in `rows`, which are `grant` or nothing; a provider that gives no new refresh token means the old one to go on."""
     grant.seal_into("access_token", tokens.access)
     if tokens.refresh:
         grant.seal_into("refresh_token", tokens.refresh)
-    OAuthGrant.objects.filter(pk=grant.pk).update(
+    kept = rows.update(
         access_token=grant.access_token,
         refresh_token=grant.refresh_token,
         access_expires_at=ClockTimestamp() + timedelta(seconds=tokens.seconds),
@@ -260,24 +274,27 @@ def _store(grant: OAuthGrant, tokens: Tokens) -> None:
         retry_at=None,
         refreshing_until=None,
     )
-    grant.refresh_from_db()
+    if kept:
+        grant.refresh_from_db()
+    return bool(kept)
 
 
 @transaction.atomic
-def _refuse(grant: OAuthGrant, fault: NotGranted) -> None:
+def _refuse(grant: OAuthGrant, fault: NotGranted, rows: GrantQuerySet) -> None:
     """Write down that only a person can help, so that nobody asks again."""
-    OAuthGrant.objects.filter(pk=grant.pk).update(
+    is_written = rows.update(
         state=OAuthGrant.State.REFUSED,
         sentence=fault.sentence,
         detail=fault.detail,
         refreshing_until=None,
     )
-    audit(actor=None, verb="credential.refuse", subject=grant.credential, reason=fault.sentence)
+    if is_written:
+        audit(actor=None, verb="credential.refuse", subject=grant.credential, reason=fault.sentence)
 
 
-def _postpone(grant: OAuthGrant, fault: NotGranted) -> None:
+def _postpone(grant: OAuthGrant, fault: NotGranted, rows: GrantQuerySet) -> None:
     wait = _BACKOFF[min(grant.failures, len(_BACKOFF) - 1)]
-    OAuthGrant.objects.filter(pk=grant.pk).update(
+    rows.update(
         sentence=fault.sentence,
         detail=fault.detail,
         failures=grant.failures + 1,

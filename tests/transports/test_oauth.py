@@ -14,7 +14,7 @@ from django.utils import timezone
 from mailops.accounts.models import AuditEntry
 from mailops.lib.secrets import Secret, Unsealable
 from mailops.transports import oauth
-from mailops.transports.credentials import add_grant
+from mailops.transports.credentials import add_grant, change_grant
 from mailops.transports.diagnosis import diagnose
 from mailops.transports.kinds import open_session
 from mailops.transports.models import Credential, OAuthGrant
@@ -193,6 +193,98 @@ class TestRefresh:
         for thread in threads:
             thread.join(10)
         assert len(tokens.asked) == 1
+
+
+def as_stored(grant):
+    return OAuthGrant.objects.select_related("credential__transport").get(pk=grant.pk)
+
+
+@pytest.fixture
+def meanwhile(monkeypatch):
+    """Return what takes an act to be done while the provider's next answer is on its way."""
+    fetch, acts = oauth.fetching.fetch, []
+
+    def fetch_slowly(*given, **named):
+        answer = fetch(*given, **named)
+        if acts:
+            acts.pop()()
+        return answer
+
+    monkeypatch.setattr(oauth.fetching, "fetch", fetch_slowly)
+    return acts.append
+
+
+class TestWhatAnAnswerFinds:
+    """Somebody signs in, or changes the app, while a token is asked for."""
+
+    @pytest.fixture
+    def sign_in(self, grant, tokens):
+        def sign_in():
+            tokens.refuse, tokens.refresh_tokens = None, {"refresh-2"}
+            oauth.accept_refresh_token(as_stored(grant), Secret("refresh-2"), actor=None)
+
+        return sign_in
+
+    @pytest.fixture
+    def change(self, grant):
+        def change(**changed):
+            secret = changed.pop("client_secret", None)
+            own = {"label": "Gmail", "username": MAILBOX}
+            change_grant(
+                grant=as_stored(grant),
+                credential=own,
+                changed=changed,
+                client_secret=secret,
+                actor=None,
+            )
+
+        return change
+
+    @pytest.mark.parametrize("refusal", [None, (400, "invalid_grant"), (503, "busy")])
+    def test_a_new_sign_in_stands(self, grant, tokens, meanwhile, sign_in, refusal):
+        age(grant, 1)
+        tokens.refuse = refusal
+        meanwhile(sign_in)
+        assert not refresh(grant.pk)
+        stored = as_stored(grant)
+        assert stored.open_from("refresh_token").reveal() == "refresh-2"
+        assert stored.open_from("access_token").reveal() == max(tokens.access_tokens)
+        assert (stored.state, stored.sentence, stored.failures) == ("given", "", 0)
+        assert not AuditEntry.objects.filter(verb="credential.refuse").exists()
+
+    @pytest.mark.parametrize("refusal", [None, (400, "invalid_grant")])
+    def test_forgotten_tokens_stay_forgotten(self, grant, tokens, meanwhile, change, refusal):
+        age(grant, 1)
+        tokens.refuse = refusal
+        meanwhile(lambda: change(client_id="another"))
+        assert not refresh(grant.pk)
+        stored = as_stored(grant)
+        assert (stored.state, bytes(stored.refresh_token)) == ("waiting", b"")
+        assert bytes(stored.access_token) == b""
+
+    def test_a_new_client_secret_is_not_refused_for_the_old_one(
+        self, grant, tokens, meanwhile, change
+    ):
+        age(grant, 1)
+        tokens.refuse = (400, "invalid_client")
+        meanwhile(lambda: change(client_secret=Secret("another")))
+        refresh(grant.pk)
+        assert as_stored(grant).is_given
+
+    def test_a_sign_in_with_the_app_of_before_is_none(self, grant, meanwhile, change):
+        meanwhile(lambda: change(client_id="another"))
+        with pytest.raises(oauth.NotGranted, match="changed meanwhile"):
+            oauth.accept_refresh_token(as_stored(grant), Secret("refresh-1"), actor=None)
+        assert as_stored(grant).state == "waiting"
+
+    def test_a_change_of_the_app_keeps_tokens_that_came_since_it_was_read(self, grant, tokens):
+        read = as_stored(grant)
+        tokens.rotates = True
+        age(grant, 1)
+        assert refresh(grant.pk)
+        own = {"label": "Gmail", "username": MAILBOX}
+        change_grant(grant=read, credential=own, changed={}, client_secret=None, actor=None)
+        assert as_stored(grant).open_from("refresh_token").reveal() == "refresh-2"
 
 
 class TestUsableToken:
