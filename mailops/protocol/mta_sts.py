@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 MODES = ("enforce", "testing", "none")
 LONGEST_SECONDS = 31_557_600  # section 3.2
+_AGE = re.compile(r"[0-9]{1,10}")  # section 3.2
 _ID = re.compile(r"[A-Za-z0-9]{1,32}", re.ASCII)
 _RECORD = re.compile(r"v[ \t]*=[ \t]*STSv1[ \t]*(;|$)")
 _PATTERN = re.compile(r"(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)+", re.IGNORECASE)
@@ -45,7 +46,7 @@ def parse_policy(text: str) -> StsPolicy:
     fields = dict(reversed(pairs))  # the first of several counts
     exchanges = tuple(value.lower() for name, value in pairs if name == "mx")
     mode, age = fields.get("mode", ""), fields.get("max_age", "")
-    is_age = age.isascii() and age.isdigit() and int(age[:12]) <= LONGEST_SECONDS
+    is_age = bool(_AGE.fullmatch(age)) and int(age) <= LONGEST_SECONDS
     problems = [
         *(["it has no “version: STSv1”"] if fields.get("version") != "STSv1" else []),
         *([f"its mode “{mode[:40]}” is none of {', '.join(MODES)}"] if mode not in MODES else []),

@@ -15,6 +15,7 @@ from django.conf import settings
 
 from mailops.lib.http_connection import AnswerLost, HttpConnection, NotSent
 from mailops.lib.secrets import BadReference, Unsealable
+from mailops.lib.whole_numbers import whole_number
 from mailops.suppressions.provider_lists import Request
 from mailops.transports.causes import CAUSES
 from mailops.transports.kinds.apis import APIS, api_url
@@ -167,5 +168,5 @@ class Provider:
 
 
 def _wait_of(headers: Mapping[str, str]) -> int:
-    told = headers.get("retry-after", "")
-    return min(int(told), _MOST_WAIT) if told.isdecimal() else _USUAL_WAIT
+    told = whole_number(headers.get("retry-after", ""))
+    return _USUAL_WAIT if told is None else min(told, _MOST_WAIT)

@@ -115,3 +115,8 @@ class TestContrast:
     )
     def test_is_counted_as_wcag_does(self, one, other, ratio):
         assert contrast(color_of(one), color_of(other)) == pytest.approx(ratio, abs=0.01)
+
+    @pytest.mark.parametrize("color", ["rgb({}, 0, 0)", "#fff; font-size: {}px"])
+    def test_of_a_number_of_thousands_of_digits_breaks_nothing(self, color):
+        style = f"background: white; color: {color.format('9' * 5000)}"
+        assert "mail.images_only" not in rules(f"<p style='{style}'>Words</p>")

@@ -53,6 +53,7 @@ class TestMtaSts:
             ({"body": POLICY.replace("enforce", "strict")}, "mode “strict”"),
             ({"body": POLICY.replace("604800", "soon")}, "max_age"),
             ({"body": POLICY.replace("604800", "99999999")}, "max_age"),
+            ({"body": POLICY.replace("604800", "0" * 5000)}, "max_age"),
             ({"body": POLICY.replace("STSv1", "STSv2")}, "version"),
             ({"body": "version: STSv1\nmode: enforce\nmax_age: 1"}, "names no MX"),
             ({"body": "<html>"}, "version"),

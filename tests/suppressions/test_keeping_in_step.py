@@ -312,6 +312,12 @@ class TestWalk:
         assert sync.due_at > timezone.now() + timedelta(minutes=29)
         assert not run(sync.pk)
 
+    def test_a_wait_of_thousands_of_digits_is_none(self, step):
+        double, sync = step("postmark")
+        double.fail = [(429, {}, {"Retry-After": "1" * 5000})]
+        assert "asked again" in walk(sync).sentence
+        assert sync.due_at < timezone.now() + timedelta(minutes=30)
+
     def test_a_host_that_is_away_is_said_so(self, step, settings):
         double, sync = step("postmark")
         transport = sync.transport

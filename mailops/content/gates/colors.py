@@ -35,7 +35,7 @@ _NAMED = {
     "maroon": (0.5, 0.0, 0.0),
 }
 _HEX = re.compile(r"#([0-9a-f]{6}|[0-9a-f]{3})\b", re.IGNORECASE)
-_RGB = re.compile(r"rgba?\(\s*(\d+)[\s,]+(\d+)[\s,]+(\d+)")
+_RGB = re.compile(r"rgba?\(\s*(\d{1,9})[\s,]+(\d{1,9})[\s,]+(\d{1,9})")
 _ASKS_DARK = re.compile(
     r"@media[^{}@]{0,300}prefers-color-scheme\s{0,9}:\s{0,9}dark[^{}@]{0,300}\{", re.IGNORECASE
 )
@@ -188,8 +188,8 @@ def _ground_of(element: Element, above: _Ground) -> _Ground:
     has_picture = above.has_picture and back is None
     if "url(" in (style.get("background", "") + style.get("background-image", "")):
         has_picture = True
-    size = re.match(r"(\d+)", style.get("font-size", ""))
-    is_large = int(size[1]) >= 24 if size else above.is_large or element.tag in {"h1", "h2"}
+    size = re.match(r"\d{1,9}", style.get("font-size", ""))
+    is_large = int(size[0]) >= 24 if size else above.is_large or element.tag in {"h1", "h2"}
     is_plain_link = above.is_plain_link and text is None
     if element.tag == "a" and text is None and "href" in element.attributes:
         is_plain_link = True
