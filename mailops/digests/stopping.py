@@ -19,7 +19,9 @@ _PAIRS = (
     ("campaign.pause", "campaign.resume", "Campaign {} was paused"),
     ("domain.stop_bulk", "domain.go_on", "Bulk mail from {} was stopped"),
 )
-_ENDS = {end: begin for begin, end, _ in _PAIRS} | {"campaign.cancel": "campaign.pause"}
+# what ends the pause of a campaign besides: it is canceled or, paused before its start, launched anew or a draft again
+_OTHER_ENDS = ("campaign.cancel", "campaign.start", "campaign.schedule", "campaign.unschedule")
+_ENDS = {end: begin for begin, end, _ in _PAIRS} | dict.fromkeys(_OTHER_ENDS, "campaign.pause")
 _WORDS = {begin: words for begin, _, words in _PAIRS}
 _PAGES = {
     "transport": "transports:detail",

@@ -218,6 +218,14 @@ class TestStops:
         assert not found[f"Bulk mail from {stream.domain} was stopped"].is_over
         assert len(found) == 3
 
+    @pytest.mark.parametrize("verb", ["start", "schedule", "unschedule", "cancel"])
+    def test_end_for_a_campaign_that_was_paused_before_its_start(self, verb, stream, week):
+        campaign, hour = make_campaign(stream=stream), timedelta(hours=1)
+        self.entry("campaign.pause", campaign, week.start + hour)
+        self.entry(f"campaign.{verb}", campaign, week.start + 3 * hour)
+        (stop,) = stops(week)
+        assert (stop.lasted, stop.is_over) == (2 * hour, True)
+
 
 def test_asks_as_many_questions_however_much_was_sent(stream, week, django_assert_max_num_queries):
     for n in range(30):
