@@ -27,12 +27,13 @@ _OPEN = [
 
 @dataclass(frozen=True)
 class InUse:
-    """A template version that a stream sends, and as whom."""
+    """A template version that a stream sends, or is to send by a draft, and as whom."""
 
     version: TemplateVersion
     identity: Identity
     campaign_id: int | None = None
     campaign_name: str = ""
+    is_draft: bool = False  # of drafts alone, which send nothing yet
 
 
 def in_use(stream: Stream) -> list[InUse]:
@@ -41,11 +42,20 @@ def in_use(stream: Stream) -> list[InUse]:
     chosen = list(campaigns.filter(state__in=_OPEN).order_by("-id")) or list(
         campaigns.order_by("-id")[:1]
     )
+    drafts_first = sorted(chosen, key=lambda campaign: not campaign.is_draft)
     found = {
-        campaign.version_id: InUse(campaign.version, campaign.identity, campaign.pk, campaign.name)
-        for campaign in chosen
+        campaign.version_id: InUse(
+            campaign.version, campaign.identity, campaign.pk, campaign.name, campaign.is_draft
+        )
+        for campaign in drafts_first
     }
     return list(found.values()) or _sent_lately(stream)
+
+
+def versions_sent(stream: Stream) -> list[int]:
+    """Return the ids of the versions in use but for those of drafts; theirs too where there is nothing else."""
+    uses = in_use(stream)
+    return sorted(use.version.pk for use in [use for use in uses if not use.is_draft] or uses)
 
 
 def _sent_lately(stream: Stream) -> list[InUse]:

@@ -14,7 +14,7 @@ from mailops.campaigns.preflight import blockers, latest_preflight, why_stale
 from mailops.content.gating import objections, required_of
 from mailops.dispatch.tasks import tick
 from mailops.rollouts.models import Checklist, ChecklistItem, Override
-from mailops.rollouts.probing import checklists_of, settle
+from mailops.rollouts.probing import checklists_of, lacking, settle
 from mailops.transports.models import Stream
 
 
@@ -129,11 +129,11 @@ def _checklist(campaign: Campaign) -> Gate:
     with transaction.atomic():
         checklist = Checklist.objects.select_for_update().get(pk=production.pk)
         settle(checklist)  # what has expired, or is of another version, holds no more
-    lacking = checklist.items.exclude(state=ChecklistItem.State.HOLDS).order_by("number")
     return Gate(
         title="Production checklist",
         objections={
-            f"item {item.number}": _objection(item) for item in lacking.select_related("checklist")
+            f"item {item.number}": _objection(item)
+            for item in lacking(checklist, campaign.version_id)
         },
         may_be_overridden=True,
         url=reverse("rollouts:detail", args=[stream.pk]),

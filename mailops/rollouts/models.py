@@ -1,5 +1,6 @@
 """What must hold before a stream goes live: checklists, what proves them, and who let mail go without."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import ClassVar, Self
 
@@ -128,6 +129,9 @@ class Evidence(models.Model):
     )
     signed_label = models.CharField(max_length=254, blank=True)  # kept when the user is gone
     versions = models.JSONField(default=list)  # ids of the template versions it speaks of
+    failing = models.JSONField(
+        default=list
+    )  # those of them it says no of; none: of whatever is sent
 
     class Meta:
         indexes: ClassVar = [
@@ -141,6 +145,11 @@ class Evidence(models.Model):
     @property
     def technical_text(self) -> str:
         return "\n".join(f"{name}: {value}" for name, value in self.data.items())
+
+    def is_ok_for(self, versions: Iterable[int]) -> bool:
+        """Tell whether it says yes of `versions`, whatever it says of others."""
+        spared = set(self.versions) - set(self.failing)
+        return self.is_ok or (bool(self.failing) and spared.issuperset(versions))
 
     def is_expired(self, now: datetime) -> bool:
         return self.expires_at is not None and self.expires_at <= now

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
-from mailops.rollouts.captured import in_use
+from mailops.rollouts.captured import in_use, versions_sent
 from mailops.rollouts.models import Checklist, ChecklistItem, Evidence, StateChange
 from mailops.rollouts.probes import PROBES
 from mailops.rollouts.probes.proof import Proof
@@ -104,11 +104,11 @@ def _keep(item: ChecklistItem, proof: Proof) -> None:
     now, lasts = timezone.now(), item.asked.proof_lasts
     expires_at = now + lasts if lasts else None
     newest = item.evidence.exclude(probe="").order_by("-last_at", "-id").first()
-    versions = sorted(proof.versions)
+    versions, failing = sorted(proof.versions), sorted(proof.failing)
     if (
         newest
-        and (newest.is_ok, newest.sentence, newest.versions)
-        == (proof.is_ok, proof.sentence, versions)
+        and (newest.is_ok, newest.sentence, newest.versions, newest.failing)
+        == (proof.is_ok, proof.sentence, versions, failing)
         and not newest.is_expired(now)
     ):
         newest.last_at, newest.expires_at, newest.data = now, expires_at, proof.data
@@ -125,6 +125,7 @@ def _keep(item: ChecklistItem, proof: Proof) -> None:
         data=proof.data,
         probe=item.asked.probe,
         versions=versions,
+        failing=failing,
     )
 
 
@@ -133,7 +134,7 @@ def settle(checklist: Checklist, *, unproven: dict[int, Proof] | None = None) ->
 
     `unproven` are the proofs just tried, whose sentences say why nothing could be found out.
     """
-    now, versions = timezone.now(), sorted(use.version.pk for use in in_use(checklist.stream))
+    now, versions = timezone.now(), versions_sent(checklist.stream)
     changed = []
     items = _items(checklist)
     for item in items:
@@ -154,6 +155,17 @@ def settle(checklist: Checklist, *, unproven: dict[int, Proof] | None = None) ->
             total=len(items),
             sentence="; ".join(changed),
         )
+
+
+def lacking(checklist: Checklist, version_id: int) -> list[ChecklistItem]:
+    """Return the items that do not hold for mail of one version, judged by it alone and not saved.
+
+    The versions of the stream's other campaigns and drafts, proven or not, are no concern of it.
+    """
+    now, items = timezone.now(), _items(checklist)
+    for item in items:
+        item.state, item.sentence, item.fix = _judge(item, None, [version_id], now)
+    return [item for item in items if not item.holds]
 
 
 Verdict = tuple[str, str, str]  # state, sentence, fix
@@ -181,11 +193,13 @@ def _of_probe(
     why, fix = (proof.sentence, proof.fix) if proof else ("Not proven yet.", "Press “Probe now”.")
     if newest is None:
         return State.MISSING, why, fix
-    if item.asked.by_version and newest.versions != versions:
+    if item.asked.by_version and not set(versions) <= set(newest.versions):
         return State.STALE, f"Another version is in use now. {why}", fix
     if newest.is_expired(now):
         return State.STALE, f"The proof is too old. {why}", fix
-    return (State.HOLDS if newest.is_ok else State.FAILED), newest.sentence, newest.fix
+    if newest.is_ok or not newest.is_ok_for(versions):
+        return (State.HOLDS if newest.is_ok else State.FAILED), newest.sentence, newest.fix
+    return State.HOLDS, f"It holds for what is sent, not for a draft: {newest.sentence}", newest.fix
 
 
 def _of_signature(

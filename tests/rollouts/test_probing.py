@@ -5,7 +5,15 @@ from django.utils import timezone
 
 from mailops.accounts.models import AuditEntry
 from mailops.rollouts.models import Checklist, ChecklistItem, Evidence
-from mailops.rollouts.probing import checklists_of, ensure_all, probe, probe_due, settle, sign
+from mailops.rollouts.probing import (
+    checklists_of,
+    ensure_all,
+    lacking,
+    probe,
+    probe_due,
+    settle,
+    sign,
+)
 from tests.factories import make_campaign, make_domain, make_stream, make_version
 from tests.rollouts.conftest import HTML, TEXT
 
@@ -99,11 +107,30 @@ class TestVersions:
         sign(checklist.items.get(number=7), actor=operator, note="Looked.", lasts=timedelta(days=9))
         assert states(checklist)[7] == "holds"
         other = make_version(html=HTML, text=TEXT, sample={"first_name": "Bob"})
-        make_campaign(stream=stream, version=other)
+        make_campaign(stream=stream, version=other, state="scheduled")
         settle(checklist)
         assert (states(checklist)[6], states(checklist)[7]) == ("stale", "stale")
         probe(checklist)
         assert states(checklist)[6] == "holds"
+
+    def test_one_of_a_draft_is_proven_but_says_nothing_of_what_is_sent(self, checklist, stream):
+        stream.campaigns.update(state="running")
+        broken = make_version(html=HTML + '<a href="/nowhere">Hello</a>', text=TEXT)
+        draft = make_campaign(stream=stream, version=broken)
+        probe(checklist)
+        item = checklist.items.get(number=6)
+        assert item.state == "holds"
+        assert item.sentence.startswith("It holds for what is sent, not for a draft: ")
+        assert {6, 8} <= {one.number for one in lacking(checklist, draft.version_id)}
+        sent = stream.campaigns.get(state="running").version_id
+        assert 6 not in {one.number for one in lacking(checklist, sent)}
+
+    def test_without_a_second_transport_there_is_no_way_back_for_any(self, checklist, stream):
+        stream.campaigns.update(state="running")
+        make_campaign(stream=stream, version=make_version())
+        stream.routes.filter(position=1).delete()
+        probe(checklist)
+        assert states(checklist)[8] == "failed"
 
 
 class TestSign:

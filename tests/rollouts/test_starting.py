@@ -18,10 +18,11 @@ from mailops.outbox.canceling import cancel_campaign
 from mailops.rollouts import starting
 from mailops.rollouts.launching import launch
 from mailops.rollouts.models import Checklist, ChecklistItem, Override
+from mailops.rollouts.probing import checklists_of, probe, sign
 from mailops.rollouts.starting import start_due
 from mailops.schedule import EVERY
 from mailops.transports.models import PauseCause
-from tests.factories import make_campaign
+from tests.factories import make_campaign, make_version
 from tests.rollouts.test_launching import campaign, proven, rehearsed  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -118,6 +119,27 @@ class TestGates:
         assert proven.pause_cause == PauseCause.GATE
         entry = AuditEntry.objects.get(verb="campaign.pause")
         assert (entry.actor, entry.reason) == (None, proven.pause_sentence)
+
+    @pytest.mark.parametrize("is_probed", [False, True])
+    def test_a_draft_of_somebody_else_does_not(
+        self,
+        rehearsed,  # noqa: F811
+        operator,
+        heard,
+        watched,
+        is_probed,
+    ):
+        checklist = checklists_of(rehearsed.stream)[0]
+        probe(checklist)
+        for number in (7, 8):
+            item = checklist.items.get(number=number)
+            sign(item, actor=operator, note="Looked.", lasts=timedelta(days=9))
+        schedule(rehearsed, operator)
+        broken = make_version(html='<a href="/nowhere">Hello</a>')
+        make_campaign(stream=rehearsed.stream, version=broken)
+        if is_probed:
+            probe(checklist)
+        assert start() == 1
 
     def test_an_item_that_holds_no_more_stops_it(self, proven, operator):  # noqa: F811
         schedule(proven, operator)

@@ -39,6 +39,7 @@ def captures(stream: Stream) -> Proof:
             fix="Make a campaign or send a message; its template is then sent to a test inbox by itself.",
         )
     problems: list[tuple[str, str]] = []
+    failing: list[int] = []
     data: dict[str, object] = {}
     for use in uses:
         look = _look_at(stream, use)
@@ -46,11 +47,13 @@ def captures(stream: Stream) -> Proof:
             return Proof(is_ok=None, sentence=look.failure, fix=look.fix)
         data[str(use.version)] = {"captured message": look.captured_id}
         problems += [(f"{use.version}: {what}", fix) for what, fix in look.problems]
+        failing += [use.version.pk] if look.problems else []
     return Proof.over(
         problems,
         well="Each version in use arrived in a test inbox with subject, text, HTML, links and what unsubscribing needs.",
         data=data,
         versions=tuple(use.version.pk for use in uses),
+        failing=tuple(failing),
     )
 
 

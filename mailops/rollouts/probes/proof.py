@@ -14,6 +14,7 @@ class Proof:
     fix: str = ""
     data: dict[str, Any] = field(default_factory=dict)
     versions: tuple[int, ...] = ()  # ids of the template versions it speaks of
+    failing: tuple[int, ...] = ()  # those of them it says no of; none: of whatever is sent
 
     @classmethod
     def over(cls, problems: Iterable[tuple[str, str]], *, well: str, **more: Any) -> Self:

@@ -154,6 +154,7 @@ def way_back(stream: Stream) -> Proof:
     """Check that an earlier published version and a second route are there to fall back on."""
     found = _transports(stream)
     versions = [use.version for use in in_use(stream)]
+    first = [version for version in versions if version.number < 2]
     problems = []
     if len(found) < 2:
         problems.append(
@@ -164,8 +165,7 @@ def way_back(stream: Stream) -> Proof:
             f"{version} has no earlier version.",
             "Publish the template again, so that there is one to go back to.",
         )
-        for version in versions
-        if version.number < 2
+        for version in first
     ]
     if not versions:
         problems.append(("This stream uses no template yet.", "Make a campaign or send a message."))
@@ -176,4 +176,6 @@ def way_back(stream: Stream) -> Proof:
             "transports": [transport.name for transport in found],
             "versions": [str(version) for version in versions],
         },
+        versions=tuple(version.pk for version in versions),
+        failing=tuple(version.pk for version in first) if len(found) >= 2 else (),
     )
