@@ -133,7 +133,7 @@ def queue_depth(numbers: Numbers) -> Chart:
     return Chart(
         "queue_depth", "Queue depth", numbers.period, lines if numbers.queue else [],
         summary=f"At most {most:,} waited",
-        empty="How many messages wait, looked at every minute. A queue is a stream's, not a mailbox provider's.",
+        empty="How many messages wait, looked at every 15 seconds. A queue is a stream's, not a mailbox provider's.",
     )  # fmt: skip
 
 

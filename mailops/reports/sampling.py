@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import connection
-from django.db.models import Max, Sum
+from django.db.models import F, FloatField, Max, Sum
+from django.db.models.functions import Cast
 
 from mailops.lib.locks import advisory_lock
 from mailops.reports.models import QueueSample
@@ -30,7 +31,8 @@ def queue_samples(
 ) -> list[tuple[datetime, Waiting]]:
     """Return what waited in each step of `period`, in one stream, some of them (a transport's), or all together.
 
-    Of several streams the depths add up, peaks too, which then is the most it can have been; the oldest is the oldest.
+    Of several streams the depths add up, peaks too, which then is the most it can have been; ages don't: the oldest is
+    the oldest, and in each quarter hour the greatest of the streams' means counts.
     """
     chosen = QueueSample.objects.filter(bucket_at__gte=period.start, bucket_at__lt=period.end)
     if stream_id is not None:
@@ -38,8 +40,8 @@ def queue_samples(
         chosen = chosen.filter(stream_id__in=ids)
     found: dict[datetime, list[_Quarter]] = defaultdict(list)
     for at, *numbers in chosen.values_list("bucket_at").annotate(
-        Max("samples"), Sum("depth_sum"), Sum("depth_max"), Sum("held_max"), Sum("age_sum"),
-        Max("age_max"),
+        Max("samples"), Sum("depth_sum"), Sum("depth_max"), Sum("held_max"),
+        Max("age_max"), mean_age=Max(Cast("age_sum", FloatField()) / F("samples")),
     ):  # fmt: skip
         found[period.step_of(at)].append(_Quarter(*numbers))
     return [(step, _merged(found.get(step, []))) for step in period.steps()]
@@ -51,8 +53,8 @@ class _Quarter:
     depth_sum: int
     depth_max: int
     held_max: int
-    age_sum: int
     age_max: int
+    mean_age: float
 
 
 def _merged(quarters: Sequence[_Quarter]) -> Waiting:
@@ -64,7 +66,7 @@ def _merged(quarters: Sequence[_Quarter]) -> Waiting:
         mean_depth=sum(one.depth_sum for one in quarters) / samples,
         most=max(one.depth_max for one in quarters),
         most_held=max(one.held_max for one in quarters),
-        mean_age=sum(one.age_sum for one in quarters) / samples,
+        mean_age=sum(one.mean_age * one.samples for one in quarters) / samples,
         oldest=max(one.age_max for one in quarters),
     )
 

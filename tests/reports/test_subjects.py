@@ -14,6 +14,7 @@ from mailops.reports.charts import CHARTS, draw
 from mailops.reports.composing import numbers_of
 from mailops.reports.models import Objective, QueueSample
 from mailops.reports.periods import Step, between, fitting_step, hour_of, last_days, quarter_of
+from mailops.schedule import EVERY
 from tests.factories import make_campaign, make_domain, make_stream, make_transport
 from tests.reports.test_pages import count
 
@@ -187,6 +188,21 @@ class TestCharts:
             assert charts["queue_age"].lines[0].values[-1] == age
             assert charts["queue_age"].lines[0].values[0] is None
         assert self.charts(mailbox_provider="gmail")["queue_depth"].is_empty
+
+    def test_add_up_what_waits_but_not_for_how_long(self):
+        at = quarter_of(timezone.now())
+        for n, (samples, age) in enumerate(((60, 10), (60, 30), (20, 20))):
+            QueueSample.objects.create(
+                bucket_at=at, stream_id=n, samples=samples, depth_sum=2 * samples,
+                depth_max=2, held_max=0, age_sum=age * samples, age_max=age + 5,
+            )  # fmt: skip
+        charts = self.charts()
+        oldest, mean = (
+            [value for value in line.values if value is not None]
+            for line in charts["queue_age"].lines
+        )
+        assert (oldest, mean) == ([35], [30])
+        assert f"looked at every {EVERY['reports.sample']} seconds" in charts["queue_depth"].empty
 
 
 class TestTimes:
