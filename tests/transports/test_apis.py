@@ -10,6 +10,7 @@ import pytest
 from django.conf import settings as django_settings
 
 from mailops.lib.secrets import Secret
+from mailops.lib.storable import storable
 from mailops.protocol.classification import classify
 from mailops.transports.kinds import open_session
 from mailops.transports.kinds.apis import APIS, api_url
@@ -254,6 +255,22 @@ class TestOutcome:
         assert lost.value.phase == Phase.BODY
         assert SECRET not in lost.value.detail
         assert not session.is_open
+
+    def test_what_it_says_can_be_kept_whatever_octets_it_is_of(self, session_of, double):
+        session = session_of("postmark")
+        double.answer = Answer(422, "no\0way")
+        result = send(session)
+        assert result.data["answer"] == "no\ufffdway"
+        assert "\0" not in result.reply.text
+        double.answer = Answer(500, "oops\0")
+        with pytest.raises(SessionLost) as lost:
+            send(session)
+        assert lost.value.detail.endswith("oops\ufffd")
+
+    def test_an_id_that_it_gives_can_be_kept(self, session_of, double):
+        session = session_of("resend")
+        double.answer = Answer(200, {"id": "id\0\ud800"})
+        assert send(session).transport_message_id == storable("id\0\ud800")
 
     def test_an_answer_that_does_not_come_in_time_is_uncertain(self, session, double):
         double.hold = threading.Event()

@@ -9,6 +9,7 @@ from moto import mock_aws
 
 from mailops.lib import egress, http_connection
 from mailops.lib.secrets import Secret
+from mailops.lib.storable import storable
 from mailops.outbox.mime import Letter
 from mailops.outbox.skeleton import assemble
 from mailops.protocol.classification import classify
@@ -170,6 +171,18 @@ class TestBody:
         session.offer(ENVELOPE)
         assert session.body(CONTENT).retry_after == 86_400
         session.close()
+
+    def test_what_it_says_can_be_kept_whatever_characters_it_is_of(self, trust):
+        said = rb'{"__type":"Odd\u0000Exception","message":"no\u0000\ud800"}'
+        raw = b"HTTP/1.1 400 No\r\nContent-Length: %d\r\n\r\n%s" % (len(said), said)
+        session = SesSession(region="eu-west-1", login=LOGIN, endpoint_url=trust(answering(raw)))
+        session.open()
+        session.offer(ENVELOPE)
+        result = session.body(CONTENT)
+        session.close()
+        for text in (result.reply.text, *result.data.values()):
+            assert text == storable(text)
+        assert result.data["error"] == storable("Odd\0Exception")
 
     @pytest.mark.parametrize("status", [b"500 Broken", b"502 Bad Gateway", b"504 Too Late"])
     def test_a_server_that_broke_may_have_taken_it(self, trust, status):

@@ -14,6 +14,7 @@ from requests.adapters import BaseAdapter
 
 from mailops.lib.fetching import Fetched
 from mailops.lib.http_connection import AnswerLost, HttpConnection, NotSent
+from mailops.lib.storable import storable
 from mailops.protocol.reply import make_reply
 from mailops.transports.kinds.anymail import (
     CONNECT_SECONDS,
@@ -99,7 +100,7 @@ class HttpApiSession(AnymailSession):
     def _accepted(self, mail: EmailMultiAlternatives) -> BodyResult:
         told = mail.anymail_status  # type: ignore[attr-defined]
         states = told.status or set()
-        message_id = str(told.message_id or "")
+        message_id = storable(str(told.message_id or ""))
         answer = _answer_of(told.esp_response)
         if states & _TAKEN or (states == {"unknown"} and message_id):
             reply = make_reply(250, [f"2.0.0 accepted as {message_id or 'asked'}"], "POST")
@@ -253,7 +254,7 @@ def _answer_of(response: requests.Response) -> Fetched:
 
 
 def _words(answer: Fetched) -> str:
-    return answer.body[:1000].decode(errors="replace")
+    return storable(answer.body[:1000].decode(errors="replace"))
 
 
 def _shown(answer: Fetched) -> str:
@@ -264,7 +265,7 @@ def _shown(answer: Fetched) -> str:
         told = {}
     names = ("companyName", "Name", "name", "email", "username", "quota")
     found = [str(told[key]) for key in names if isinstance(told, dict) and told.get(key)]
-    return f"The key works{': ' + found[0][:100] if found else ''}."
+    return f"The key works{': ' + storable(found[0], 100) if found else ''}."
 
 
 def _filled(path: str, options: Mapping[str, str]) -> str:

@@ -13,6 +13,7 @@ from django.core.mail import EmailMultiAlternatives
 
 from mailops.lib import egress
 from mailops.lib.http_connection import HttpConnection, NotSent
+from mailops.lib.storable import storable
 from mailops.protocol.reply import Reply, make_reply
 from mailops.transports.kinds.anymail import (
     CONNECT_SECONDS,
@@ -181,8 +182,9 @@ class SesSession(AnymailSession):
 
     def _accepted(self, mail: EmailMultiAlternatives) -> BodyResult:
         status = mail.anymail_status  # type: ignore[attr-defined]
-        reply = make_reply(250, [f"2.0.0 accepted as {status.message_id}"], "POST")
-        return BodyResult(reply, str(status.message_id or ""))
+        message_id = storable(str(status.message_id or ""))
+        reply = make_reply(250, [f"2.0.0 accepted as {message_id}"], "POST")
+        return BodyResult(reply, message_id)
 
     def _result_of(self, error: AnymailAPIError) -> BodyResult:
         answer = getattr(error, "response", None) or getattr(error.__cause__, "response", None)
@@ -201,7 +203,7 @@ class SesSession(AnymailSession):
 def reply_of(answer: Mapping[str, Any]) -> Reply:
     """Return SES's error as the reply that means the same, with SES's own words."""
     error = answer.get("Error", {})
-    name, words = str(error.get("Code", "")), str(error.get("Message", ""))
+    name, words = storable(str(error.get("Code", ""))), storable(str(error.get("Message", "")))
     http_status = _http_status(answer)
     code, status = _MEANING.get(name) or _meaning_of_status(http_status)
     if "not verified" in words:
@@ -230,8 +232,9 @@ def _http_headers(answer: Mapping[str, Any]) -> Mapping[str, str]:
 
 
 def _facts(answer: Mapping[str, Any]) -> dict[str, str]:
-    return {
-        "error": str(answer.get("Error", {}).get("Code", "")),
-        "http_status": str(_http_status(answer)),
-        "request_id": str(answer.get("ResponseMetadata", {}).get("RequestId", "")),
+    facts = {
+        "error": answer.get("Error", {}).get("Code", ""),
+        "http_status": _http_status(answer),
+        "request_id": answer.get("ResponseMetadata", {}).get("RequestId", ""),
     }
+    return {name: storable(str(value)) for name, value in facts.items()}
