@@ -30,6 +30,11 @@ def test_counts_what_is_owed_due_held_and_running_out(stream, django_assert_num_
     assert (row.owed, row.due, row.held, row.expiring) == (4, 2, 1, 1)
 
 
+def test_what_a_person_holds_does_not_run_out(stream):
+    QueueEntry.objects.filter(is_held=True).update(expires_at=timezone.now())
+    assert count_waiting([stream])[0].expiring == 1
+
+
 def test_what_is_before_or_behind_its_hours_is_not_due(stream):
     now = timezone.now()
     ids = list(
