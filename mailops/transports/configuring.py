@@ -10,7 +10,7 @@ from mailops.accounts.models import User
 from mailops.lib.locks import lock_row
 from mailops.lib.secrets import Secret
 from mailops.transports.credentials import facts as credential_facts
-from mailops.transports.credentials import forget_secrets
+from mailops.transports.credentials import forget_secrets, keep_secret
 from mailops.transports.gracing import keep_stream, lock_domains
 from mailops.transports.models import PAUSING, Route, Stream, Transport
 from mailops.transports.requirements import domains_of, require_records
@@ -56,21 +56,24 @@ def add_transport(*, transport: Transport, actor: User | None) -> None:
 
 
 @transaction.atomic
-def change_transport(*, transport: Transport, secret: Secret | None, actor: User | None) -> None:
-    """Save a transport that was edited in memory; a new endpoint forgets all secrets but the one given anew."""
+def change_transport(
+    *, transport: Transport, secret: Secret | None, reference: str = "", actor: User | None
+) -> None:
+    """Save a transport that was edited in memory; a new endpoint forgets all secrets and references but the one given anew."""
     old = Transport.objects.select_for_update().get(pk=transport.pk)
     is_moved = old.endpoint != transport.endpoint
     transport.save(update_fields=[*_TRANSPORT_FIELDS])
     active = transport.active_credential
     if is_moved:
         forget_secrets(transport=transport)
-    if secret and active:
+    is_given = bool(active and (secret or reference))
+    if active and is_given:
         active.refresh_from_db()
         active.transport = transport
-        active.set_secret(secret)
+        keep_secret(active, secret, reference)
     require_records(domains_of(transport))
     before, after = differing(transport_facts(old), transport_facts(transport))
-    if secret and active:
+    if active and is_given:
         after["secret"] = credential_facts(active)
     audit(actor=actor, verb="transport.change", subject=transport, before=before, after=after)
 

@@ -41,7 +41,7 @@ def add_credential(
         is_active=is_first,
         activated_at=timezone.now() if is_first else None,
     )
-    _keep(credential, secret, reference)
+    keep_secret(credential, secret, reference)
     _audit("credential.add", credential, actor, after=facts(credential))
     return credential
 
@@ -105,7 +105,7 @@ def change_credential(
     credential.expires_on = expires_on
     credential.save(update_fields=["label", "username", "expires_on"])
     if secret or reference:
-        _keep(credential, secret, reference)
+        keep_secret(credential, secret, reference)
     _audit("credential.change", credential, actor, before=before, after=facts(credential))
 
 
@@ -123,8 +123,9 @@ def delete_credential(*, credential: Credential, actor: User | None) -> None:
 
 
 def forget_secrets(*, transport: Transport) -> None:
-    """Wipe what was sealed for an endpoint the transport has no more: none of it would open."""
-    transport.credentials.exclude(secret=b"").update(secret=b"", last_four="", secret_set_at=None)
+    """Wipe what was kept for an endpoint the transport has no more: no secret would open, no reference may follow."""
+    kept = transport.credentials.exclude(secret=b"", reference="")
+    kept.update(secret=b"", reference="", last_four="", secret_set_at=None)
     grants = OAuthGrant.objects.filter(credential__transport=transport)
     for grant in grants.select_for_update(of=("self",)):
         grant.forget()
@@ -142,7 +143,8 @@ def facts(credential: Credential) -> dict[str, Any]:
     }
 
 
-def _keep(credential: Credential, secret: Secret | None, reference: str) -> None:
+def keep_secret(credential: Credential, secret: Secret | None, reference: str) -> None:
+    """Keep a secret, or only where it is read."""
     if reference:
         credential.set_reference(reference)
     elif secret:

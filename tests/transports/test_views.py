@@ -7,8 +7,8 @@ from django.urls import reverse
 from mailops.accounts.models import AuditEntry
 from mailops.domains.models import Requirement
 from mailops.lib.secrets import Secret
-from mailops.transports.credentials import add_credential
-from mailops.transports.models import Credential, Route, Stream, Transport
+from mailops.transports.credentials import add_credential, add_grant
+from mailops.transports.models import Credential, OAuthGrant, Route, Stream, Transport
 from tests.factories import make_domain, make_stream, make_transport
 from tests.smtp_server import EXTENSIONS, CertificateAuthority, SmtpServer
 from tests.transports.conftest import CANARY
@@ -271,6 +271,48 @@ class TestEditTransport:
         standby.refresh_from_db()
         assert credential.reveal().reveal() == "anew"
         assert not standby.has_secret
+
+    def test_a_reference_follows_no_host_unasked(self, admin, logged_in, transport, monkeypatch):
+        monkeypatch.setenv("MAILOPS_SECRET_RELAY", CANARY)
+        given = {"username": "user", "reference": "env:MAILOPS_SECRET_RELAY", "actor": None}
+        credential, standby = (
+            add_credential(transport=transport, label=label, **given)
+            for label in ("March", "April")
+        )
+        client, moved = logged_in(admin), {"host": "smtp.evil.example"}
+        assert self.edit(client, transport, rate_per_minute="5").status_code == 302
+        for wrong in ({}, {"reference": "env:PATH"}, {"secret": "x"}):
+            answer = self.edit(client, transport, **moved, **wrong)
+            assert answer.status_code == 422
+            assert "reference" in answer.context["form"].errors
+        transport.refresh_from_db()
+        assert transport.host == "smtp.example.com"
+        answer = self.edit(client, transport, **moved, reference="env:MAILOPS_SECRET_RELAY")
+        assert answer.status_code == 302
+        credential.refresh_from_db()
+        standby.refresh_from_db()
+        assert credential.reveal().reveal() == CANARY
+        assert not standby.has_secret
+
+    def test_another_endpoint_of_a_permission_asks_for_no_secret(self, admin, logged_in, transport):
+        grant = add_grant(
+            transport=transport,
+            credential={"label": "Gmail", "username": "sender@example.com"},
+            grant={"provider": "google", "client_id": "app"},
+            client_secret=None,
+            actor=None,
+        )
+        OAuthGrant.objects.update(state="given")
+        client, moved = logged_in(admin), {"host": "smtp.other.example"}
+        page = client.get(reverse("transports:edit", args=[transport.pk]))
+        assert "secret" not in page.context["form"].fields
+        assert "somebody must sign in again" in page.text
+        page = self.edit(client, transport, **moved, secret="typed for nothing")
+        assert page.url == reverse("transports:oauth-edit", args=[grant.pk])
+        assert "sign in again" in client.get(page.url).text
+        grant.refresh_from_db()
+        assert grant.state == "waiting"
+        assert not Credential.objects.get().secret
 
     def test_renaming_renames_what_domains_must_publish(
         self, admin, logged_in, transport, stream, settings

@@ -5,9 +5,8 @@ from typing import Any, ClassVar
 from django import forms
 from django.db.models import Q
 
-from mailops.lib import secrets
-from mailops.lib.secrets import BadReference, Secret
-from mailops.transports.forms.transports import SecretField
+from mailops.lib.secrets import Secret
+from mailops.transports.forms.transports import ReferenceField, SecretField
 from mailops.transports.kinds.apis import APIS, Api
 from mailops.transports.models import Credential
 from mailops.transports.models.transport import CredentialQuerySet
@@ -18,7 +17,7 @@ class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]
     """Takes a secret or a reference to one; with `is_optional` neither, where the stored one may stay."""
 
     secret = SecretField(required=False, help_text="Stored encrypted; it is never shown again.")
-    reference = forms.CharField(
+    reference = ReferenceField(
         required=False,
         max_length=254,
         label="Or where to read it",
@@ -61,15 +60,6 @@ class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]
         if any(not c.isprintable() for c in username):
             raise forms.ValidationError("A user name has no control characters in it.")
         return username
-
-    def clean_reference(self) -> str:
-        reference: str = self.cleaned_data["reference"].strip()
-        if reference:
-            try:
-                secrets.follow(reference)
-            except BadReference as error:
-                raise forms.ValidationError(str(error)) from error
-        return reference
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data

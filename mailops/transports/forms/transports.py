@@ -7,17 +7,22 @@ from urllib.parse import urlsplit
 from django import forms
 from django.db.models import Q
 
+from mailops.lib import secrets
 from mailops.lib.egress import is_trusted
-from mailops.lib.secrets import Secret
+from mailops.lib.secrets import BadReference, Secret
 from mailops.protocol.address import InvalidAddress, domain_key
 from mailops.transports.kinds.apis import APIS, Field
-from mailops.transports.models import RunState, Stream, Transport
+from mailops.transports.models import OAuthGrant, RunState, Stream, Transport
 from mailops.transports.models.transport import TransportQuerySet
 from mailops.transports.providers import Preset, misfits
 
 _SELECTOR = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.IGNORECASE)
 _HOST = re.compile(r"[A-Za-z0-9:]([A-Za-z0-9.:_-]{0,251}[A-Za-z0-9:])?")
 
+_ANEW = {
+    "secret": "The endpoint changes: give the secret anew, the stored one does not open there.",
+    "reference": "The endpoint changes: say anew where the secret is read, so that it goes there by your word alone.",
+}
 _COMPARE = "Compare it with what {} shows for your domain: mailops could not confirm it."
 
 
@@ -35,8 +40,21 @@ class SecretField(forms.CharField):
         return Secret(text)
 
 
+class ReferenceField(forms.CharField):
+    """Where a secret is read, outside of mailops; there must be one."""
+
+    def clean(self, value: Any) -> Any:
+        reference = super().clean(value)
+        if reference:
+            try:
+                secrets.follow(reference)
+            except BadReference as error:
+                raise forms.ValidationError(str(error)) from error
+        return reference
+
+
 class TransportForm(forms.ModelForm):  # type: ignore[type-arg]
-    """What both kinds share; `secret` is wanted when the endpoint changes, since it is bound to it."""
+    """What both kinds share; what the active credential holds is wanted when the endpoint changes, since it is bound to it."""
 
     spf_include = forms.CharField(
         label="SPF include",
@@ -54,6 +72,12 @@ class TransportForm(forms.ModelForm):  # type: ignore[type-arg]
         label="Secret of the active credential",
         required=False,
         help_text="Only needed when the endpoint (host, port, TLS, region) changes: the stored secret is bound to it.",
+    )
+    reference = ReferenceField(
+        label="Where to read the active credential's secret",
+        required=False,
+        max_length=254,
+        help_text="Only needed when the endpoint (host, port, TLS, region) changes: say it anew.",
     )
 
     class Meta:
@@ -106,8 +130,23 @@ class TransportForm(forms.ModelForm):  # type: ignore[type-arg]
                 ].help_text += f" {_COMPARE.format(preset.name.removesuffix(' (API)'))}"
         self._endpoint = self.instance.endpoint
         self._active = self.instance.active_credential if self.instance.pk else None
-        if self._active is None or self._active.reference:
-            del self.fields["secret"]
+        for name in {"secret", "reference"} - {self._wanted_anew}:
+            del self.fields[name]
+        if self._grant and "host" in self.fields:
+            self.fields[
+                "host"
+            ].help_text = "If host, port or TLS change, somebody must sign in again."
+
+    @property
+    def _grant(self) -> OAuthGrant | None:
+        return self._active.oauth if self._active else None
+
+    @property
+    def _wanted_anew(self) -> str:
+        """The field that a change of the endpoint wants; empty where nothing that is typed would help."""
+        if self._active is None or self._grant:
+            return ""
+        return "reference" if self._active.reference else "secret"
 
     def clean_max_sessions(self) -> int:
         return self._at_least_one("max_sessions")
@@ -175,17 +214,26 @@ class TransportForm(forms.ModelForm):  # type: ignore[type-arg]
         for name, wrong in misfits(self.instance).items():
             if not self.errors.get(name):
                 self.add_error(name, wrong)
-        if self.errors or "secret" not in self.fields or self.cleaned_data["secret"]:
-            return
-        if self.instance.endpoint != self._endpoint:
-            self.add_error(
-                "secret",
-                "The endpoint changes: give the secret anew, the stored one does not open there.",
-            )
+        name = self._wanted_anew
+        if name and self._is_moved and not self.errors and not self.cleaned_data[name]:
+            self.add_error(name, _ANEW[name])
+
+    @property
+    def _is_moved(self) -> bool:
+        return bool(self.instance.endpoint != self._endpoint)
 
     @property
     def new_secret(self) -> Secret | None:
         return self.cleaned_data.get("secret") or None
+
+    @property
+    def new_reference(self) -> str:
+        return self.cleaned_data.get("reference") or ""
+
+    @property
+    def grant_to_renew(self) -> OAuthGrant | None:
+        """The permission that saving forgets, since it was given for another endpoint."""
+        return self._grant if self._is_moved else None
 
 
 class SmtpTransportForm(TransportForm):

@@ -153,7 +153,19 @@ def transport_edit(request: HttpRequest, transport_id: int) -> HttpResponse:
         name = Transport.objects.values_list("name", flat=True).get(pk=transport_id)
         context = {"form": form, "preset": preset, "transport": transport, "name": name}
         return render_page(request, "transports/transport_form.html", context, status=status)
-    change_transport(transport=form.instance, secret=form.new_secret, actor=user_of(request))
+    change_transport(
+        transport=form.instance,
+        secret=form.new_secret,
+        reference=form.new_reference,
+        actor=user_of(request),
+    )
+    if grant := form.grant_to_renew:
+        messages.warning(
+            request,
+            f"{form.instance} was saved, and has no permission to send at its new endpoint. Give the client secret anew, if "
+            "the app has one, and sign in again.",
+        )
+        return redirect("transports:oauth-edit", grant.pk)
     messages.success(request, f"{form.instance} was saved. Test it before mail depends on it.")
     return redirect("transports:detail", transport_id)
 
