@@ -13,11 +13,11 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from html import unescape
 from html.entities import html5
 from typing import NamedTuple
 
 from mailops.content.masking import LIQUID
+from mailops.protocol.html_text import unescape
 
 MAX_LINKS = 1000  # of one mail; those behind are left alone
 MAX_WRITTEN = 300  # characters of a link's name

@@ -13,6 +13,7 @@ _BREAK = re.compile(
 _CELL = re.compile(r"</t[dh]\s*>", re.IGNORECASE)
 _TAG = re.compile(r"</?[a-zA-Z!][^<>@]{0,2000}>|<[a-zA-Z][^<>]{0,2000}>")
 _SPACES = re.compile(r"[ \t\xa0]+")
+_ENDLESS = re.compile(r"&#[0-9]{1000,};?")  # int() refuses thousands of digits
 
 
 def to_text(source: str) -> str:
@@ -22,8 +23,13 @@ def to_text(source: str) -> str:
         text = _cut_out(text, begin, end)
     text = _SPACES.sub(" ", text.replace("\r", "").replace("\n", " "))
     text = _CELL.sub(" ", _BREAK.sub("\n", text))
-    text = html.unescape(_tags_out(text))
+    text = unescape(_tags_out(text))
     return "\n".join(line.strip() for line in text.replace("\xa0", " ").split("\n"))
+
+
+def unescape(text: str) -> str:
+    """Return `text` with characters for its references (HTML, 13.2.5.80), of however many digits."""
+    return html.unescape(_ENDLESS.sub("\ufffd", text))
 
 
 def _cut_out(text: str, begin: str, end: str) -> str:

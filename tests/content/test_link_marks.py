@@ -156,6 +156,14 @@ _PIECES = st.sampled_from(
 )  # fmt: skip
 
 
+class TestAddress:
+    @pytest.mark.parametrize("digits", ["9" * 5000, "0" * 5000])
+    def test_with_a_reference_of_thousands_of_digits_is_read(self, digits):
+        value = f"https://a.example/?a=&#{digits};&amp;b"
+        assert address_in(value) == "https://a.example/?a=\ufffd&b"
+        assert [link.quote for link in mark_links(f'<a href="{value}">x</a>').links] == ['"']
+
+
 class TestAnyHtml:
     @checks(max_examples=120, deadline=None)
     @given(st.lists(_PIECES, max_size=30).map("".join))
