@@ -9,6 +9,7 @@ from django.urls import reverse
 
 from mailops.audiences.models import Audience, Import, Membership
 from mailops.campaigns.models import Campaign
+from mailops.dispatch.models import Worker
 from mailops.outbox.models import Message, Tally
 from mailops.reports.balance import balance
 from mailops.suppressions.models import Suppression
@@ -94,6 +95,7 @@ def test_from_a_csv_to_the_counts(engine, operator, logged_in):
     engine.start_feedback_listener()
     engine.start_housekeeping()
     engine.start_worker("bulk", "bulk")
+    wait_until(Worker.objects.exists, seconds=60, what="the worker")
     audience = Audience.objects.create(name="People")
     run = import_people(logged_in(operator), audience)
     people = sum(MAILBOXES.values())
@@ -107,7 +109,7 @@ def test_from_a_csv_to_the_counts(engine, operator, logged_in):
         security="none",
         max_sessions=4,
     )
-    stream = make_stream(transport=transport, backoff_seconds=[1], expiry_seconds=8)
+    stream = make_stream(transport=transport, backoff_seconds=[1], expiry_seconds=20)
     version = make_version(
         html="<p>Hello {{ first_name }}</p><a href='{{ unsubscribe_url }}'>out</a>"
     )
@@ -128,11 +130,10 @@ def test_from_a_csv_to_the_counts(engine, operator, logged_in):
     def reasons():
         return Counter(Suppression.objects.values_list("reason", flat=True))
 
-    wait_until(
-        lambda: reasons() == wanted,
-        seconds=60,
-        what=f"suppressions {wanted}, last seen {reasons()}",
-    )
+    try:
+        wait_until(lambda: reasons() == wanted, seconds=60, what=f"suppressions {wanted}")
+    except AssertionError as error:
+        raise AssertionError(f"{error}; last seen {reasons()}") from error
 
     messages = list(Message.objects.all())
     assert campaign.planned == len(messages) == people

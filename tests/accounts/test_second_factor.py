@@ -1,4 +1,5 @@
 import re
+from urllib.parse import urlsplit
 
 import pytest
 from allauth.account.models import EmailAddress
@@ -78,12 +79,12 @@ class TestLogInPages:
         page = open_page("/accounts/login/")
         page.get_by_label("Email").fill(admin.email)
         page.get_by_label("Password").fill(PASSWORD)
-        page.get_by_role("button", name="Log in", exact=True).click()
-        page.wait_for_url("**/")
+        with page.expect_navigation():
+            page.get_by_role("button", name="Log in", exact=True).click()
         page.goto("/accounts/reauthenticate/")
         page.get_by_label("Password").fill(PASSWORD)
-        page.get_by_role("button", name="Confirm").click()
-        page.wait_for_url("**/")
+        with page.expect_navigation():
+            page.get_by_role("button", name="Confirm").click()
         for path in (
             "/accounts/logout/",
             "/accounts/reauthenticate/",
@@ -94,4 +95,5 @@ class TestLogInPages:
             "/accounts/2fa/webauthn/add/",
         ):
             go_on_to(page, path)
+            assert urlsplit(page.url).path == path
             assert_clean(page)

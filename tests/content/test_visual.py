@@ -146,7 +146,12 @@ class TestInTheBrowser:
         draft.save()
         page = open_page(url("visual", draft), editor)
         page.get_by_text("The visual editor can't express <td>").wait_for()
+        page.locator("form[data-ready]").wait_for(state="attached")
+        said = []
+        page.on("request", lambda request: said.append(request.method))
         page.get_by_role("button", name="Save draft").click()
+        page.evaluate("fetch('/healthz/')")  # whatever the press sent left before this
+        assert said == ["GET"]
         assert page.url.endswith("/visual/")
         draft.refresh_from_db()
         assert draft.draft_revision == 0

@@ -2,7 +2,6 @@
 
 import contextlib
 import threading
-import time
 from collections import deque
 from types import SimpleNamespace
 
@@ -19,6 +18,7 @@ from mailops.dispatch.working import WorkerProcess
 from mailops.outbox.models import Message
 from mailops.outbox.tokens import current_token_key_id
 from mailops.transports.models import ProviderLimit
+from tests.engine import wait_until
 from tests.factories import make_message, make_stream, make_transport
 from tests.smtp_server import SmtpServer, _Conversation
 
@@ -286,12 +286,20 @@ class TestOnTheWire:
         assert rules.seats_reserved_from([bulk.pk], 2) == 1
         assert rules.seats_reserved_from([urgent.pk], 2) == 0
         self.queue(bulk, 60)
+        told, firsts, answer = threading.Event(), iter([True]), server.answer
+
+        def hold_the_first(verb):
+            if verb == "." and next(firsts, False):
+                told.wait(60)
+            return answer(verb)
+
+        server.answer = hold_the_first  # bulk's session waits
         bulk_worker = threading.Thread(target=deliver)
         bulk_worker.start()
+        wait_until(lambda: server.messages, seconds=30, what="bulk's first message")
         self.queue(urgent, 1)
-        began = time.monotonic()
         deliver("transactional")
         assert Message.objects.get(stream=urgent).status == "accepted"
-        assert time.monotonic() - began < 5
+        told.set()
         bulk_worker.join()
         assert server.most <= 2

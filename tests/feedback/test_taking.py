@@ -9,6 +9,7 @@ from mailops.feedback import taking
 from mailops.feedback.archiving import row_of
 from mailops.feedback.models import RawFeedback, WebhookEndpoint
 from mailops.feedback.taking import TOLD_SECONDS, Door, Doors, Group, Told
+from tests.engine import wait_until
 from tests.factories import make_transport
 
 
@@ -43,17 +44,16 @@ def test_who_comes_while_another_writes_is_written_next_by_one_statement(door, m
         groups.append([bytes(one.content) for one in rows])
         if len(groups) == 1:
             begun.set()
-            go_on.wait(10)
+            assert go_on.wait(30)
 
     monkeypatch.setattr(taking, "_store", store)
     rows = [row(door, b"%d" % n) for n in range(6)]
     threads = [threading.Thread(target=group.store, args=(one,)) for one in rows]
     threads[0].start()
-    begun.wait(10)
+    assert begun.wait(30)
     for thread in threads[1:]:
         thread.start()
-    while len(group._waiting) < 5:
-        pass
+    wait_until(lambda: len(group._waiting) == 5, seconds=30, what="the five that come meanwhile")
     go_on.set()
     for thread in threads:
         thread.join(10)

@@ -115,10 +115,16 @@ class TestQueues:
         assert [message.payload["number"] for message in arrived] == [1, 2]
 
     def test_a_process_that_only_sends_hints_does_not_listen(self):
+        before = listeners()
         process_feedback.apply_async(retry=False)
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT count(*) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND query LIKE 'LISTEN%'"
-            )
-            assert cursor.fetchone() == (0,)
+        assert listeners() <= before  # the server notices a little later that one left
+
+
+def listeners():
+    """Return the numbers of the server's processes that listen for this database's clients."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pid FROM pg_stat_activity"
+            " WHERE datname = current_database() AND query LIKE 'LISTEN%'"
+        )
+        return {pid for (pid,) in cursor.fetchall()}

@@ -241,7 +241,7 @@ class TestProviderCache:
         may_answer.set()
         for thread in threading.enumerate():
             if thread.name == "mailbox-providers":
-                thread.join()
+                thread.join(10)
         assert cache.provider_at_hand("slow.example") == "gmail"
         assert set(asked) == {"slow.example", "gmail.com"}
 

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from mailops.lib import supervisor
 from mailops.lib.supervisor import Process, StartError, Supervisor, check_free
 
 
@@ -103,6 +104,7 @@ class TestStopping:
         deaf = [python(f"deaf{number}", DEAF, ready_words="up") for number in range(3)]
         run = Run([python("db", DEAF, ready_words="up")], deaf, until=ready)
         assert len(run.said("did not stop in time and is killed")) == 4
+        assert supervisor.STOP_SECONDS < 5  # for all of them together
 
     def test_what_others_stand_on_goes_last(self):
         told = "import signal, sys\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(print('bye')))\nprint('up'); signal.pause()"

@@ -151,9 +151,9 @@ class TestHostileLines:
         ids=range(6),
     )
     def test_no_line_takes_long(self, text):
-        began = time.perf_counter()
+        began = time.process_time()
         parse((HEAD + text)[:MAX_LINE])
-        assert time.perf_counter() - began < 0.25
+        assert time.process_time() - began < 0.25
 
 
 @pytest.mark.needs("postfix")
