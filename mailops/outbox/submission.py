@@ -11,7 +11,7 @@ from mailops.outbox.hinting import hint_after_commit
 from mailops.outbox.ledger import fetch_dicts
 from mailops.outbox.models import Message
 from mailops.outbox.tokens import current_token_key_id
-from mailops.protocol.address import InvalidAddress, parse_address
+from mailops.protocol.address import InvalidAddress, parse_address, trimmed
 from mailops.transports.models import Stream
 
 
@@ -42,7 +42,7 @@ def submit(
         )
     public_id = _insert(
         {
-            "recipient": recipient.strip(),
+            "recipient": trimmed(recipient),
             "address_key": address.key,
             "provider": mailbox_provider_at_hand(address.domain),
             "stream": stream.pk,

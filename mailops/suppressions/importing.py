@@ -16,7 +16,7 @@ from mailops.accounts.models import User
 from mailops.lib.csv_export import unescape
 from mailops.lib.csv_reading import NotReadable, read_file
 from mailops.lib.storable import storable
-from mailops.protocol.address import InvalidAddress, address_key
+from mailops.protocol.address import InvalidAddress, address_key, trimmed
 from mailops.suppressions.models import ImportedRow, Suppression, SuppressionImport
 from mailops.transports.models import Stream
 
@@ -99,7 +99,7 @@ def _cell(cells: list[str], at: int) -> str:
 
 
 def _staged(row: Row) -> Iterator[str | int]:
-    address = storable(row.address, 320)
+    address = storable(trimmed(row.address), 320)
     key, why = "", row.problem
     if not why:
         try:

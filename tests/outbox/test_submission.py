@@ -31,6 +31,10 @@ class TestSubmission:
         assert QueueEntry.objects.filter(message=message, stream=given["stream"]).exists()
         assert Tally.objects.count() == 1
 
+    def test_takes_no_invisible_blanks_with_the_address(self, given):
+        message = submit(**(given | {"recipient": " \u200bAda@Example.com\ufeff"}))
+        assert message.recipient == "Ada@Example.com"
+
     def test_returns_the_first_message_of_an_idempotency_key(self, given):
         first = submit(**given, idempotency_key="order-1")
         again = submit(**(given | {"recipient": "eve@example.com"}), idempotency_key="order-1")
