@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 from django.db import OperationalError, connection, transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.db.models.functions import Greatest
 from django.utils import timezone
 
@@ -14,7 +14,7 @@ from mailops.feedback.domain_reports import keep_report
 from mailops.feedback.findings import Consequence, Finding, NotYet
 from mailops.feedback.models import RawFeedback, WebhookEndpoint
 from mailops.feedback.reading_mail import read_mail
-from mailops.feedback.reading_webhooks import read_webhooks
+from mailops.feedback.reading_webhooks import fetch_proofs, read_webhooks
 from mailops.lib.storable import storable, storable_json
 from mailops.outbox.recording import Recorded, record
 from mailops.outbox.taught import load_taught
@@ -38,10 +38,15 @@ UPDATE feedback_rawfeedback r SET
 """
 
 
-@transaction.atomic
 def process_pending(limit: int = BATCH) -> int:
     """Read up to `limit` waiting pieces and return how many were taken; two may run at once."""
     due = RawFeedback.objects.due().order_by("id")
+    fetch_proofs(due.filter(source=RawFeedback.Source.SES).only("source", "content")[:limit])
+    return _process_due(due, limit)
+
+
+@transaction.atomic
+def _process_due(due: QuerySet[RawFeedback], limit: int) -> int:
     rows = _together(due.select_for_update(skip_locked=True)[:limit])
     try:
         with transaction.atomic():
@@ -57,6 +62,7 @@ def process_pending(limit: int = BATCH) -> int:
 
 def process_one(row: RawFeedback) -> None:
     """Read one piece now, whatever its state."""
+    fetch_proofs([row])
     with transaction.atomic():
         locked = RawFeedback.objects.select_for_update().get(pk=row.pk)
         _process_alone(locked)

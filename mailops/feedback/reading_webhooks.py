@@ -1,7 +1,7 @@
 """Reads archived webhook calls: proven by us, normalised by anymail, matched to our messages."""
 
 import json
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -55,8 +55,14 @@ class _Heard:
     events: list[AnymailTrackingEvent]
 
 
+def fetch_proofs(rows: Iterable[RawFeedback]) -> None:
+    """Fetch what proves these calls and isn't known yet; call it before the transaction that reads them."""
+    bodies = (row.raw for row in rows if row.source == RawFeedback.Source.SES)
+    sns_fetching.fetch_certificates(filter(None, map(sns.certificate_address, bodies)))
+
+
 def read_webhooks(rows: Sequence[RawFeedback]) -> list[Finding | NotYet]:
-    """Return what each archived call came to; NotYet where Amazon can't be asked for its certificate.
+    """Return what each archived call came to; NotYet where Amazon's certificate could not be fetched before.
 
     What is asked of the database is asked once for all of them: they come in storms.
     """

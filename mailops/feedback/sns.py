@@ -65,7 +65,7 @@ class Notice:
 
 
 def verify(body: bytes, *, received_at: datetime, certificate_at: Callable[[str], bytes]) -> Notice:
-    """Return the notice that `body` is; raise Unverified. `certificate_at` fetches a PEM from its pinned address."""
+    """Return the notice that `body` is; raise Unverified. `certificate_at` returns the PEM of a pinned address."""
     fields = _fields(body)
     signed = _SIGNED_FIELDS.get(str(fields.get("Type", "")))
     if signed is None:
@@ -82,6 +82,15 @@ def verify(body: bytes, *, received_at: datetime, certificate_at: Callable[[str]
         message=str(fields.get("Message", "")),
         fields=fields,
     )
+
+
+def certificate_address(body: bytes) -> str:
+    """Return where the certificate of a call stands, an empty string where that is no address of Amazon SNS."""
+    try:
+        url = str(_fields(body).get("SigningCertURL", ""))
+    except Unverified:
+        return ""
+    return url if is_certificate_address(url) else ""
 
 
 def check_topic(notice: Notice, topics: Collection[str]) -> None:

@@ -1,6 +1,8 @@
 """Asks Amazon SNS, over https and only it, for certificates and confirmations."""
 
 import time
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from mailops.feedback.sns import is_sns_address
 from mailops.lib.egress import EgressFault
@@ -8,24 +10,53 @@ from mailops.lib.fetching import fetch
 
 MAX_BODY = 64_000
 TIMEOUT = 5.0
-CERTIFICATE_SECONDS = 24 * 3600.0
+CERTIFICATE_SECONDS = 24 * 3600.0  # for which one is remembered
+FAILURE_SECONDS = 60.0  # for which it is remembered that there was none
+MOST_AT_ONCE = 3  # of addresses never asked before; Amazon signs with one certificate a region
 
-_certificates: dict[str, tuple[float, bytes]] = {}
+
+@dataclass(frozen=True)
+class _Known:
+    until: float
+    pem: bytes = b""
+    why: str = ""  # there is none
+
+
+_certificates: dict[str, _Known] = {}
 
 
 class FetchFailed(Exception):
     """Amazon could not be asked; the text says why."""
 
 
-def certificate_at(url: str) -> bytes:
-    """Return the PEM at `url`, remembered for a day; raise FetchFailed."""
-    until, pem = _certificates.get(url, (0.0, b""))
-    if time.monotonic() > until:
-        pem = get(url)
+def fetch_certificates(urls: Iterable[str]) -> None:
+    """Ask Amazon for those certificates that aren't known; call it before a transaction, since it may take seconds."""
+    now = time.monotonic()
+    for url in [url for url in dict.fromkeys(urls) if not _is_known(url, now)][:MOST_AT_ONCE]:
         if len(_certificates) > 50:
             _certificates.clear()
-        _certificates[url] = (time.monotonic() + CERTIFICATE_SECONDS, pem)
-    return pem
+        _certificates[url] = _fetched(url)
+
+
+def certificate_at(url: str) -> bytes:
+    """Return the PEM at `url` as it was fetched; raise FetchFailed where it was not."""
+    if not _is_known(url, time.monotonic()):
+        raise FetchFailed("it was not asked for yet")
+    known = _certificates[url]
+    if known.why:
+        raise FetchFailed(known.why)
+    return known.pem
+
+
+def _is_known(url: str, now: float) -> bool:
+    return url in _certificates and now < _certificates[url].until
+
+
+def _fetched(url: str) -> _Known:
+    try:
+        return _Known(time.monotonic() + CERTIFICATE_SECONDS, get(url))
+    except FetchFailed as failed:
+        return _Known(time.monotonic() + FAILURE_SECONDS, why=str(failed))
 
 
 def get(url: str) -> bytes:

@@ -10,12 +10,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.x509.oid import NameOID
+from django.db import connection
 from django.urls import reverse
 
 from mailops.accounts.models import AuditEntry
-from mailops.feedback import sns_fetching
+from mailops.feedback import sns_fetching, taking
 from mailops.feedback.models import RawFeedback, WebhookEndpoint
-from mailops.feedback.processing import process_pending
+from mailops.feedback.processing import process_one, process_pending
 from mailops.outbox.models import Event, EventKind, Status
 from mailops.outbox.tokens import envid
 from mailops.suppressions.models import Suppression
@@ -127,14 +128,18 @@ def bounce(**recipient):
 
 
 def call(client, endpoint, body):
+    post(client, endpoint, body)
+    process_pending()
+    return RawFeedback.objects.latest("id")
+
+
+def post(client, endpoint, body):
     response = client.post(
         reverse("feedback:webhook", args=[endpoint.secret]),
         body if isinstance(body, (str, bytes)) else json.dumps(body),
         content_type="text/plain; charset=utf-8",
     )
     assert response.status_code == 200
-    process_pending()
-    return RawFeedback.objects.latest("id")
 
 
 class TestProven:
@@ -298,10 +303,51 @@ class TestAmazonAway:
         assert (row.state, row.attempts) == (STATE.PENDING, 1)
         assert "no route to Amazon" in row.reason
         amazon[CERTIFICATE] = pem
+        sns_fetching._certificates.clear()  # as after a minute
         RawFeedback.objects.update(due_at=row.received_at)
         process_pending()
         row.refresh_from_db()
         assert row.state == STATE.PROCESSED
+
+    def test_it_is_asked_once_for_all_and_before_any_transaction(
+        self, key, amazon, client, endpoint, monkeypatch
+    ):
+        outside, inside = list(connection.savepoint_ids), []
+        amazon.pop(CERTIFICATE)
+        get = sns_fetching.get
+
+        def noted(url):
+            inside.append(list(connection.savepoint_ids))
+            return get(url)
+
+        monkeypatch.setattr(sns_fetching, "get", noted)
+        monkeypatch.setattr(taking, "nudge", lambda: None)
+        for n in range(5):
+            post(client, endpoint, signed(key, Message=bounce(), MessageId=str(n)))
+        assert process_pending() == 5
+        assert set(RawFeedback.objects.values_list("state", "attempts")) == {(STATE.PENDING, 1)}
+        process_one(RawFeedback.objects.earliest("id"))
+        assert inside == [outside]
+
+    def test_a_failure_is_forgotten_after_a_minute(self, amazon, monkeypatch):
+        clock = [1000.0]
+        monkeypatch.setattr(sns_fetching.time, "monotonic", lambda: clock[0])
+        pem = amazon.pop(CERTIFICATE)
+        for _ in range(2):
+            sns_fetching.fetch_certificates([CERTIFICATE, CERTIFICATE])
+            with pytest.raises(sns_fetching.FetchFailed, match="no route"):
+                sns_fetching.certificate_at(CERTIFICATE)
+        assert amazon["asked"] == [CERTIFICATE]
+        clock[0] += sns_fetching.FAILURE_SECONDS + 1
+        amazon[CERTIFICATE] = pem
+        with pytest.raises(sns_fetching.FetchFailed, match="not asked"):
+            sns_fetching.certificate_at(CERTIFICATE)
+        sns_fetching.fetch_certificates([CERTIFICATE])
+        assert sns_fetching.certificate_at(CERTIFICATE) == pem
+
+    def test_many_addresses_are_not_asked_at_once(self, amazon):
+        sns_fetching.fetch_certificates(CERTIFICATE.replace("c3d", f"{n:x}") for n in range(30))
+        assert len(amazon["asked"]) == sns_fetching.MOST_AT_ONCE
 
     def test_patience_ends(self, key, amazon, client, endpoint, sent):
         amazon.pop(CERTIFICATE)
