@@ -28,6 +28,11 @@ class Consequence:
     in_stream_only: bool = False
     looks: tuple[NewLook, ...] = ()  # to be counted, the first time
 
+    @property
+    def was_asked_for(self) -> bool:
+        """Whether the recipient wants no more mail, whichever round of the message made them say so."""
+        return Suppression(reason=self.suppression).was_asked_for
+
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:

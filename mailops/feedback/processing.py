@@ -122,7 +122,10 @@ def _answers(rows: Sequence[RawFeedback]) -> Iterator[tuple[RawFeedback, Finding
 
 def _suppress(consequence: Consequence, told: Recorded) -> None:
     # What was known already changes nothing: a replay never undoes what a person took off the list since.
-    if not (consequence.suppression and told.is_new and told.was_applied):
+    if not (consequence.suppression and told.is_new):
+        return
+    # a bounce of an earlier round is void; what a recipient asked for is not
+    if not (told.was_applied or consequence.was_asked_for):
         return
     message, outcome = consequence.message, consequence.outcome
     suppress(

@@ -118,6 +118,17 @@ class TestOtherReports:
         )  # fmt: skip
         assert Suppression.objects.get().reason == Suppression.Reason.COMPLAINT
 
+    def test_a_complaint_about_an_earlier_round_suppresses_too_and_settles_nothing(self, sent):
+        content, sender = complaint_about(sent), sender_of(sent)
+        sent.round = sent.positive_from_round = 1
+        sent.status = Status.UNCERTAIN
+        sent.save()
+        row = receive(content, sender)
+        sent.refresh_from_db()
+        assert (row.state, events_of(sent)) == (STATE.PROCESSED, [EventKind.COMPLAINED])
+        assert sent.status == Status.UNCERTAIN
+        assert Suppression.objects.get().reason == Suppression.Reason.COMPLAINT
+
     def test_a_complaint_is_known_by_the_unsubscribe_link_it_gives_back(self, sent):
         from mailops.outbox.tokens import unsubscribe_url
 
