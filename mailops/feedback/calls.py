@@ -102,7 +102,14 @@ def events_of(row: RawFeedback, line: Line | None) -> list[AnymailTrackingEvent]
     view = cls.__new__(cls)
     view.track_initial_open_as_opened = False  # SparkPost's one setting that its reading asks for
     events: list[AnymailTrackingEvent] = list(view.parse_events(_request(row, line)))
-    return [event for event in events if isinstance(event, AnymailTrackingEvent)]
+    told = [event for event in events if isinstance(event, AnymailTrackingEvent)]
+    return [event for event in told if not _is_echo(event.esp_event)]
+
+
+def _is_echo(told: Any) -> bool:
+    """Tell whether Postmark only says that a bounce or complaint put an address on its list: it tells of that itself, with why."""
+    is_change = isinstance(told, Mapping) and told.get("RecordType") == "SubscriptionChange"
+    return is_change and told.get("SuppressionReason") in {"HardBounce", "SpamComplaint"}
 
 
 def kind_of(row: RawFeedback) -> str:

@@ -18,18 +18,21 @@ from mailops.feedback.findings import (
     quarantined,
 )
 from mailops.feedback.leaving import leaving
-from mailops.feedback.models import RawFeedback
+from mailops.feedback.models import RawFeedback, content_hash
 from mailops.outbox.models import EventKind, Message
 from mailops.outbox.recording import Outcome
 from mailops.outbox.taught import understood
 from mailops.protocol import verp
 from mailops.protocol.classification import (
     Classification,
+    Kind,
     Reason,
     classify_report,
     reply_in_report,
 )
+from mailops.protocol.classification.deciding import conclude
 from mailops.protocol.looks import link_number
+from mailops.suppressions.models import Suppression
 from mailops.tracking.counting import NewLook
 from mailops.tracking.machines import judge
 from mailops.tracking.models import Look
@@ -51,6 +54,18 @@ _EVENTS = {
 
 
 _LOOKS = (EventKind.OPENED, EventKind.CLICKED)
+
+# What providers write of mail that their own list kept from leaving: the recipient said or did so before.
+_LISTED = {
+    # SendGrid, Event Webhook: dropped
+    "unsubscribed address": Suppression.Reason.UNSUBSCRIBE,
+    "spam reporting address": Suppression.Reason.COMPLAINT,
+    "bounced address": Suppression.Reason.HARD_BOUNCE,
+    # Mailgun, Events: failed
+    "suppress-unsubscribe": Suppression.Reason.UNSUBSCRIBE,
+    "suppress-complaint": Suppression.Reason.COMPLAINT,
+    "suppress-bounce": Suppression.Reason.HARD_BOUNCE,
+}
 
 
 @dataclass(frozen=True)
@@ -157,7 +172,13 @@ def on_tracking(
         data={"raw_feedback": row.pk, "description": (event.description or "")[:500]},
     )
     if kind == EventKind.RETURNED:
-        return [bounce(outcome, match.message, meaning)]
+        listed = Consequence(
+            outcome=outcome,
+            message=match.message,
+            suppression=_listed_for(event),
+            in_stream_only=_listed_for(event) == Suppression.Reason.UNSUBSCRIBE,
+        )
+        return [listed if listed.suppression else bounce(outcome, match.message, meaning)]
     is_complaint = kind == EventKind.COMPLAINED
     plain = Consequence(outcome=outcome, message=match.message)
     return [complaint(outcome, match.message) if is_complaint else plain]
@@ -217,7 +238,8 @@ def _external_id(
     event: AnymailTrackingEvent, row: RawFeedback, message_id: int, kind: EventKind
 ) -> str:
     """Return what tells this event from others; who numbers none tells when it happened."""
-    number = event.event_id or (event.timestamp and event.timestamp.isoformat()) or row.sha256
+    at = event.timestamp and event.timestamp.isoformat()
+    number = event.event_id or at or content_hash([], row.raw)
     return f"{str(number)[:150]}:{message_id}:{kind}"
 
 
@@ -238,8 +260,20 @@ def _tokens(event: AnymailTrackingEvent) -> list[verp.Token | None]:
     return [verp.parse_token(text) for text in carried[:5]]
 
 
+def _listed_for(event: AnymailTrackingEvent) -> str:
+    """Return for what the provider had the address on its list, so that it dropped the message; else an empty string."""
+    told = event.esp_event if isinstance(event.esp_event, dict) else {}
+    told = told.get("event-data", told)  # Mailgun's
+    reason = told.get("reason") if isinstance(told, dict) else None
+    return _LISTED.get(reason.lower(), "") if isinstance(reason, str) else ""
+
+
 def _meaning(event: AnymailTrackingEvent) -> Classification:
-    text = _said(event)
+    text, listed = _said(event), _listed_for(event)
+    if listed:
+        is_gone = listed == Suppression.Reason.HARD_BOUNCE
+        reason = Reason.MAILBOX_DISABLED if is_gone else Reason.RECIPIENT_REFUSES
+        return conclude(reason, Kind.PERMANENT, "returned")
     meaning = classify_report(text, _status(event))
     if meaning.reason == Reason.UNEXPLAINED and event.reject_reason == RejectReason.INVALID:
         return classify_report(text, "5.1.3")  # the provider calls the address invalid
@@ -251,7 +285,7 @@ def _said(event: AnymailTrackingEvent) -> str:
     if event.mta_response:
         return str(event.mta_response)
     told = event.esp_event if isinstance(event.esp_event, dict) else {}
-    words = [event.description, told.get("error"), told.get("comment")]
+    words = [event.description, *(told.get(name) for name in ("error", "comment", "reason"))]
     return ": ".join(dict.fromkeys(word for word in words if isinstance(word, str) and word))
 
 
