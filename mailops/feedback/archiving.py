@@ -1,6 +1,7 @@
 """Archives feedback as it came, before anything reads it."""
 
 import zlib
+from collections.abc import Sequence
 from typing import Any
 
 from mailops.feedback.models import RawFeedback, content_hash
@@ -20,8 +21,9 @@ def row_of(
     headers: dict[str, str] | None = None,
     transport_id: int | None = None,
     mailbox_id: int | None = None,
+    proofs: Sequence[str] = (),
 ) -> RawFeedback:
-    """Return the row of one piece of feedback, not stored yet."""
+    """Return the row of one piece of feedback, not stored yet; a call with other `proofs` is another one."""
     recipients = [storable(address, 320) for address in envelope_recipients or []]
     return RawFeedback(
         source=source,
@@ -36,8 +38,15 @@ def row_of(
         },
         content=zlib.compress(content),
         size=len(content),
-        sha256=content_hash(recipients, content),
+        sha256=content_hash(
+            recipients if transport_id is None else called(transport_id, proofs), content
+        ),
     )
+
+
+def called(transport_id: int, proofs: Sequence[str]) -> list[str]:
+    """Return to whom and how a call came: the same words elsewhere, or with another proof, are another call."""
+    return [f"transport {transport_id}", *proofs]
 
 
 def archive(**feedback: Any) -> None:

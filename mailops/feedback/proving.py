@@ -199,6 +199,13 @@ PROOFS: Mapping[str, Proof] = {
 }
 
 
+def proofs_in(kind: str, headers: Mapping[str, str]) -> list[str]:
+    """Return what of a call's archived headers may prove it, so that a call without may come again with it."""
+    proof = PROOFS.get(kind)
+    names = (BASIC, *proof.headers) if proof else ()
+    return [f"{name}: {headers[name]}" for name in names if name in headers]
+
+
 def worth_of(authorization: str, password: str) -> str:
     """Return what is noted of a call's basic authentication (RFC 7617): right, wrong or missing."""
     scheme, _, given = authorization.partition(" ")

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 
 from django.db import Error
 
-from mailops.feedback.archiving import row_of
+from mailops.feedback.archiving import called, row_of
 from mailops.feedback.models import RawFeedback, WebhookEndpoint, content_hash
+from mailops.feedback.proving import proofs_in
 from mailops.feedback.tasks import nudge
 from mailops.outbox.ledger import fetch_prepared
 
@@ -140,7 +141,9 @@ def forget_doors() -> None:
 def take(door: Door, *, content: bytes, peer: str, headers: dict[str, str]) -> None:
     """Store one call; raise DatabaseError where it could not be kept."""
     global _nudged_at  # noqa: PLW0603 - of this process
-    sha256 = content_hash([], content)
+    transport = door.endpoint.transport
+    proofs = proofs_in(transport.kind, headers)
+    sha256 = content_hash(called(transport.pk, proofs), content)
     if _told.has(door.endpoint.pk, sha256):
         return
     row = row_of(
@@ -148,7 +151,8 @@ def take(door: Door, *, content: bytes, peer: str, headers: dict[str, str]) -> N
         content=content,
         peer=peer,
         headers=headers,
-        transport_id=door.endpoint.transport_id,
+        transport_id=transport.pk,
+        proofs=proofs,
     )
     _group.store(row)
     _told.note(door.endpoint.pk, sha256)

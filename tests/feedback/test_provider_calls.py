@@ -14,7 +14,7 @@ from mailops.outbox.tokens import envid
 from mailops.suppressions.models import Suppression
 from tests.factories import make_transport
 from tests.feedback.conftest import make_sent
-from tests.feedback.esp_calls import ID, KEYS, MESSAGE_IDS, PAYLOADS, now, signed
+from tests.feedback.esp_calls import ID, KEYS, MESSAGE_IDS, PAYLOADS, TO, now, signed
 
 STATE = RawFeedback.State
 
@@ -123,7 +123,82 @@ class TestEveryProvider:
         assert told.state == (Status.ACCEPTED, [], [])
 
 
+def dropped(reason):
+    return [{"email": TO, "timestamp": now(), "smtp-id": "<x>", "anymail_id": ID, "event": "dropped", "sg_event_id": "d1", "sg_message_id": "y", "reason": reason}]  # fmt: skip
+
+
+class TestProvidersOwnLists:
+    """What a provider drops because of its own list was said or done before: no new complaint, but a reason."""
+
+    CASES = (
+        ("Unsubscribed Address", "suppress-unsubscribe", "unsubscribe", "recipient_refuses"),
+        ("Spam Reporting Address", "suppress-complaint", "complaint", "recipient_refuses"),
+        ("Bounced Address", "suppress-bounce", "hard_bounce", "mailbox_disabled"),
+    )
+
+    @pytest.mark.parametrize(("reason", "_", "suppression", "meaning"), CASES)
+    def test_of_sendgrid(self, reason, _, suppression, meaning, provider):
+        told = provider("sendgrid")
+        told.call(dropped(reason))
+        self.has_bounced(told, suppression, meaning)
+
+    @pytest.mark.parametrize(("_", "reason", "suppression", "meaning"), CASES)
+    def test_of_mailgun(self, _, reason, suppression, meaning, provider):
+        told = provider("mailgun")
+        body = PAYLOADS["mailgun"]("bounced", now())
+        said = {"code": 605, "message": "Not delivering to this address", "description": ""}
+        body["event-data"] |= {"reason": reason, "delivery-status": said}
+        told.call(body)
+        self.has_bounced(told, suppression, meaning)
+
+    def has_bounced(self, told, suppression, meaning):
+        assert told.state == (Status.BOUNCED, [EventKind.RETURNED], [suppression])
+        assert (told.sent.reason, told.sent.reply_text != "") == (meaning, True)
+        stream = told.sent.stream if suppression == "unsubscribe" else None
+        assert Suppression.objects.get().stream == stream
+
+    def test_other_words_are_shown_as_they_are(self, provider):
+        told = provider("sendgrid")
+        told.call(dropped("Some new reason"))
+        assert told.state == (Status.BOUNCED, [EventKind.RETURNED], [])
+        assert "Some new reason" in told.sent.reply_text
+
+    @pytest.mark.parametrize(
+        ("what", "why"), [("bounced", "HardBounce"), ("complained", "SpamComplaint")]
+    )
+    def test_postmarks_word_that_it_listed_an_address_counts_nothing_twice(
+        self, what, why, provider
+    ):
+        told = provider("postmark")
+        told.call(what)
+        before = (told.state, told.sent.reason)
+        row = told.call(self.changed(why))
+        assert "nothing that mailops records" in row.reason
+        assert (told.state, told.sent.reason) == before
+
+    def test_postmarks_word_that_somebody_left_counts(self, provider):
+        told = provider("postmark")
+        told.call(self.changed("ManualSuppression"))
+        assert told.state == (Status.ACCEPTED, [EventKind.UNSUBSCRIBED], ["unsubscribe"])
+
+    def changed(self, why):
+        return {"RecordType": "SubscriptionChange", "MessageID": ID, "Recipient": TO, "ChangedAt": "2026-05-01T12:00:01Z", "Origin": "Recipient", "SuppressSending": True, "SuppressionReason": why, "Metadata": {}, "Tag": ""}  # fmt: skip
+
+
 class TestProof:
+    @pytest.mark.parametrize("kind", ["brevo", "mailjet", "postmark", "sparkpost", "resend"])
+    def test_a_call_that_comes_again_with_its_proof_counts(self, kind, provider):
+        told, at = provider(kind), now()
+        assert told.call("bounced", at=at, proven=False).state == STATE.QUARANTINED
+        assert told.call("bounced", at=at).state == STATE.PROCESSED
+        assert told.state == (Status.BOUNCED, [EventKind.RETURNED], ["hard_bounce"])
+
+    def test_the_same_words_to_two_transports_are_two_calls(self, provider):
+        first, second = provider("postmark"), provider("postmark")
+        at = now()
+        rows = [told.call("bounced", at=at) for told in (first, second)]
+        assert [row.message for row in rows] == [first.sent, second.sent]
+
     def test_a_key_that_is_missing_is_asked_for_and_replay_then_reads_it(self, provider, admin):
         told = provider("mailtrap")
         told.endpoint.key = b""

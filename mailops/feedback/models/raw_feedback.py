@@ -15,9 +15,9 @@ from mailops.transports.models import Transport
 MAX_CONTENT = 20_000_000  # octets; what is unpacked of an archived row, whatever it says of itself
 
 
-def content_hash(recipients: list[str], content: bytes) -> str:
-    """Return what tells one piece of feedback from another: to whom it came and what it says."""
-    envelope = "\n".join(recipients).encode("utf-8", "replace")
+def content_hash(came: list[str], content: bytes) -> str:
+    """Return what tells one piece of feedback from another: to whom and how it came, and what it says."""
+    envelope = "\n".join(came).encode("utf-8", "replace")
     return hashlib.sha256(envelope + b"\0" + content).hexdigest()
 
 
