@@ -328,11 +328,18 @@ def _change(filed: Filed, template: MailTemplate | None) -> Change:
 def import_templates(filed: list[Filed], *, actor: User | None) -> list[Change]:
     """Write what differs into the drafts, making templates that are new; nothing is published. Raise BadFile."""
     with transaction.atomic():
+        _hold([one.name for one in filed])
         changes = changes_of(filed)
         for change in sorted(changes, key=lambda each: each.filed.kind == MailTemplate.Kind.MAIL):
             if change.template is None or change.fields:
                 _apply(change, actor)
     return changes
+
+
+def _hold(names: list[str]) -> None:
+    """Let nobody save these templates until the transaction ends."""
+    held = MailTemplate.objects.select_for_update().filter(name__in=names).order_by("pk")
+    list(held.values_list("pk"))
 
 
 def _apply(change: Change, actor: User | None) -> None:

@@ -1,11 +1,14 @@
 """Templates as files: out, in again, and what a file may not do."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from xml.etree.ElementTree import parse as parse_xml
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import OperationalError, connection, transaction
 
+from mailops.content import filing
 from mailops.content.enclosing import add_file, remove_file, show_or_attach
 from mailops.content.filing import (
     BadFile,
@@ -38,6 +41,34 @@ def templates(db):
     )
     mail.save()
     return [layout, mail]
+
+
+def is_held(name):
+    """Tell, over a connection of its own, whether somebody who saves this template would wait."""
+    try:
+        with transaction.atomic():
+            MailTemplate.objects.select_for_update(nowait=True).get(name=name)
+    except OperationalError:
+        return True
+    finally:
+        connection.close()
+    return False
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_draft_is_saved_while_files_are_compared_with_it(tmp_path, monkeypatch):
+    MailTemplate.objects.create(name="Spring", draft_html="<p>Hi</p>")
+    export_templates(tmp_path)
+    found = []
+
+    def compare(filed):
+        with ThreadPoolExecutor(1) as pool:
+            found.append(pool.submit(is_held, "Spring").result())
+        return changes_of(filed)
+
+    monkeypatch.setattr(filing, "changes_of", compare)
+    import_templates(read_templates(tmp_path), actor=None)
+    assert found == [True]
 
 
 class TestFiles:
