@@ -5,6 +5,7 @@ declaration to a style. Each such value goes through a filter; whoever wrote one
 """
 
 import re
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
@@ -14,11 +15,12 @@ from mailops.content.masking import MASKED, OUTPUT, mask, unmask
 from mailops.content.variables import BUILT_IN
 
 _START = re.compile(
-    r"<!--(?:(?!-->).)*-->|<[a-zA-Z][\w:-]*(?:[^<>\"']|\"[^\"]*\"|'[^']*')*>"
-    r"|(?<=>)[^<]*(?=</style)",
+    r"<!--(?:(?!-->).)*+-->|<[a-zA-Z][\w:-]*+(?:[^<>\"']|\"[^\"]*\"|'[^']*')*+>",
     re.DOTALL | re.IGNORECASE,
 )
-_ATTRIBUTE = re.compile(r"([\w:-]+)(\s*=\s*)(\"[^\"]*\"|'[^']*'|[^\s\"'>]+)")
+_STYLE_OPENS = re.compile(r"<style\b", re.IGNORECASE)
+_STYLE_CLOSES = re.compile("</style", re.IGNORECASE)
+_ATTRIBUTE = re.compile(r"(?<![\w:-])([\w:-]++)(\s*+=\s*+)(\"[^\"]*\"|'[^']*'|[^\s\"'>]+)")
 _ADDRESSES = frozenset({"href", "src", "background", "action", "poster", "cite", "srcset"})
 _ENCODES = re.compile(r"\|\s*(?:url_encode|in_url|safe_url|in_style|base64_url_safe_encode)\b")
 _SCHEMES = ("http:", "https:", "mailto:", "tel:", "sms:", "cid:")
@@ -31,28 +33,29 @@ def harden(html: str) -> str:
     """Return a Liquid source of HTML whose values in addresses and styles are guarded."""
     masked, tags = mask(html)
     guarded = list(tags)
-
-    def guard(value: str, *, is_style: bool) -> None:
+    for value, is_style in _guarded_places(masked):
+        begins, at = True, 0
         for match in MASKED.finditer(value):
-            number = int(match[1])
-            if match[0][0] != OUTPUT:
-                continue
-            begins = not MASKED.sub("", value[: match.start()]).strip("\"' \t\n")
-            name = "in_style" if is_style else "safe_url" if begins else "in_url"
-            guarded[number] = _filtered(tags[number], name)
+            begins = begins and not value[at : match.start()].strip("\"' \t\n")
+            at = match.end()
+            if match[0][0] == OUTPUT:
+                name = "in_style" if is_style else "safe_url" if begins else "in_url"
+                guarded[int(match[1])] = _filtered(tags[int(match[1])], name)
+    return unmask(masked, guarded)
 
+
+def _guarded_places(masked: str) -> Iterator[tuple[str, bool]]:
+    """Yield what is an address or a style, and whether it is a style."""
     for element in _START.finditer(masked):
         if element[0].startswith("<!--"):
             continue
-        if not element[0].startswith("<"):
-            guard(element[0], is_style=True)
-            continue
         for attribute in _ATTRIBUTE.finditer(element[0]):
-            if attribute[1].lower() in _ADDRESSES:
-                guard(attribute[3], is_style=False)
-            elif attribute[1].lower() == "style":
-                guard(attribute[3], is_style=True)
-    return unmask(masked, guarded)
+            name = attribute[1].lower()
+            if name == "style" or name in _ADDRESSES:
+                yield attribute[3], name == "style"
+        if _STYLE_OPENS.match(element[0]):
+            ends = _STYLE_CLOSES.search(masked, element.end())
+            yield masked[element.end() : ends.start() if ends else len(masked)], True
 
 
 def _filtered(tag: str, name: str) -> str:

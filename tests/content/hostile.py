@@ -43,6 +43,9 @@ LIQUID = {
     "nested brackets": "{{ " + "a[" * 3000 + "}}",
     "deep nesting": "{% if a %}" * 31 + "{% endif %}" * 31,
     "much logic": "{% if " + "a and " * 1300 + "a %}{% endif %}",
+    "dates of short texts": LOOP
+    + '{% assign d = "1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 " | append: i | date: "%Y" %}{% endfor %}'
+    * 9,
     "too long a source": "x" * (256 * 1024 + 1),
     "an include": "{% include 'settings.py' %}",
     "an unknown filter": "{{ a | nope }}",
@@ -85,6 +88,14 @@ OPEN = {
     "comments that a loop opens": "{% for i in (1..10000) %}<!-- {% endfor %}",
     "styles that a loop opens": "{% for i in (1..9000) %}<style><!--{% endfor %}",
     "a date as wide as can be": '{{ "now" | date: "%99999999d" }}',
+    "dates of long texts": "{% capture x %}"
+    + "1." * 40_000
+    + "{% endcapture %}{% for i in (1..200) %}"
+    + '{% assign z = x | append: i | date: "%Y" %}{% endfor %}',
+    "an attribute without end": "<p>hi</p><a " + "x" * 90_000 + ">hi</a>",
+    "attributes without values": "<a " + "x " * 45_000 + ">hi</a>",
+    "ends without an element": "<p>x</p>" + again(">"),
+    "values one after another": "<a href='" + "{{ a }}" * 12_000 + "'>hi</a>",
     "a table of one column": f"{{% tablerow i in (1..10000) cols:1 %}}{'x' * 999}{{% endtablerow %}}",
 }
 MJML = {
