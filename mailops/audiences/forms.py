@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django import forms
+from django.utils.safestring import mark_safe
 
 from mailops.audiences.models import Audience, Contact
 from mailops.audiences.naming import problem_of_name
@@ -33,7 +34,7 @@ class MemberFilterForm(forms.Form):
         return search.strip().lower().replace("\0", "")
 
 
-ATTRIBUTES_HELP = (
+ATTRIBUTES_HELP = mark_safe(
     r"One a line, as <code>name: value</code>; a line break in a value is <code>\n</code>, "
     r"a backslash <code>\\</code>."
 )

@@ -1,6 +1,6 @@
 import pytest
 
-from mailops.audiences.forms import AttributesField
+from mailops.audiences.forms import AttributesField, ContactForm
 from mailops.audiences.naming import MAX_NAME, free_name, liquid_name, problem_of_name
 
 
@@ -40,3 +40,7 @@ class TestAttributesField:
 
     def test_a_line_break_may_be_typed(self):
         assert AttributesField().clean(r"note: a\nb\c") == {"note": "a\nb\\c"}
+
+
+def test_the_help_on_attributes_shows_what_is_typed_as_code():
+    assert "<code>name: value</code>" in ContactForm()["attributes"].as_field_group()

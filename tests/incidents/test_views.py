@@ -350,6 +350,11 @@ class TestChannels:
     def test_have_two_kinds(self, admin, logged_in):
         assert logged_in(admin).get(url("channel-add", "pigeon")).status_code == 404
 
+    def test_show_a_strange_host_as_text(self, channel, admin, logged_in):
+        NotificationChannel.objects.update(host="a<img", sealed_url=b"sealed")
+        page = logged_in(admin).get(url("channel", channel.pk)).text
+        assert "https://a&lt;img/…; empty: stays as it is." in page
+
     def test_are_tested_by_who_is_on_call(self, channel, oncall, logged_in):
         logged_in(oncall).post(url("channel-test", channel.pk))
         assert Notice.objects.filter(occasion="test", incident=None).count() == 1
