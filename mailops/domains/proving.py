@@ -2,7 +2,7 @@
 
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from email.errors import MessageError
 from email.parser import BytesHeaderParser
@@ -16,9 +16,14 @@ from mailops.domains.checks.dmarc import walk_tree
 from mailops.lib.dns_answers import Answer, Asks
 from mailops.protocol import spf
 from mailops.protocol.alignment import Author, Identifier, Result, align
+from mailops.protocol.dns_records import parse_dkim
 from mailops.protocol.spf_envelope import Envelope
 
 MOST_SIGNATURES = 8  # of one mail; more is no mail of ours
+_UNREADABLE = (
+    "It can't be read as mail: its header has a line that is no header field. Receivers refuse such mail, or find no"
+    " signature in it."
+)
 _TAG = re.compile(r"(?:^|;)\s*([a-z]+)\s*=\s*([^;]*)")
 
 
@@ -63,6 +68,8 @@ def judge(
     if not domain:
         sentence = "It has no single From address, so no domain answers for it."
         return Verdict(Result.FAIL, sentence, "", "", ())
+    if not _is_readable(content):
+        return Verdict(Result.FAIL, _UNREADABLE, domain, "", ())
     walk = walk_tree(domain, asks)
     record = walk.policy_step.record if walk.policy_step else None
     author = Author(
@@ -115,6 +122,14 @@ def _author(content: bytes) -> str:
     return parseaddr(text)[1].rpartition("@")[2].strip().lower()
 
 
+def _is_readable(content: bytes) -> bool:
+    try:
+        dkim.DKIM(content)
+    except (dkim.DKIMException, IndexError):  # the latter of a first line that goes on with none
+        return False
+    return True
+
+
 def _domain_of(envelope_sender: str, helo: str) -> str:
     return (envelope_sender.rpartition("@")[2] or helo).lower()
 
@@ -154,21 +169,37 @@ def _signatures(content: bytes, asks: Asks) -> Iterator[_Signature]:
         try:
             if dkim.DKIM(content).verify(idx=number, dnsfunc=fetch):
                 result, sentence = "pass", "The signature matches the key in DNS."
-        except (dkim.DKIMException, ValueError, KeyError, AttributeError) as error:
+        except (dkim.DKIMException, ValueError, LookupError, AttributeError, TypeError) as error:
             sentence = f"The signature can't be verified: {error}."
+        if result != "pass":
+            sentence = fetch.problem or sentence
         if fetch.failure:
             result, sentence = "temperror", f"Its key could not be asked for: {fetch.failure}"
         yield _Signature(tags.get("d", "").lower(), tags.get("s", ""), result, sentence)
 
 
 class _Fetch:
-    """Asks for a key as dkimpy wants it, and remembers that DNS was silent."""
+    """Asks for a key as dkimpy wants it, and remembers that DNS was silent or what is wrong with the key."""
 
     def __init__(self, asks: Asks) -> None:
-        self._asks, self.failure = asks, ""
+        self._asks, self.failure, self.problem = asks, "", ""
 
     def __call__(self, name: bytes, timeout: float = 0) -> bytes | None:  # noqa: ARG002 - dkimpy gives it
-        answer: Answer = self._asks(name.decode("ascii", "replace"), "TXT")
+        host = name.decode("ascii", "replace").rstrip(".")
+        answer: Answer = self._asks(host, "TXT")
         if not answer.is_known:
             self.failure = answer.detail
+        self.problem = _problem_of(host, answer.values)
         return answer.values[0].encode() if answer.values else None
+
+
+def _problem_of(host: str, records: Sequence[str]) -> str:
+    """Return why no signature can match the key at `host`; nothing where one can."""
+    if not records:
+        return f"There is no key at {host}."
+    key = parse_dkim(records[0])
+    if key.is_revoked:
+        return f"The key at {host} is revoked (its p tag is empty)."
+    if key.problems:
+        return f"The key at {host} can't be used: {'; '.join(key.problems)}."
+    return "" if key.signs_mail else f"The key at {host} isn't meant for mail (its s tag)."

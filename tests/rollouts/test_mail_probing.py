@@ -63,9 +63,39 @@ def test_a_revoked_key_shows_and_a_silent_one_is_told_apart(stream, key, operato
     good.zones[key.host] = {"TXT": ["v=DKIM1; k=rsa; p="]}
     probe = prove(stream, operator)
     assert probe.result == "fail"
+    assert "is revoked" in probe.verdict["signs"][1]["sentence"]
     good.failing = {key.host}
     again = verdict_on(probe.captured)
     assert (again.result, again.signs[1].result) == ("unknown", "temperror")
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        ([], "There is no key at mo1._domainkey.acme.example."),
+        (["v=DKIM1; k=rsa; p=MIIB"], "can't be used: the key can't be read"),
+        (["v=DKIM1; k=rsa"], "can't be used: there is no p tag"),
+        (["v=DKIM1; s=tlsrpt; p=QUFB"], "at mo1._domainkey.acme.example can't be used"),
+    ],
+)
+def test_a_key_that_is_not_there_or_can_not_be_read_is_named(stream, key, operator, good, told):
+    records, words = told
+    good.zones[key.host] = {"TXT": records}
+    _, dkim = prove(stream, operator).verdict["signs"]
+    assert dkim["result"] == "fail"
+    assert words in dkim["sentence"]
+
+
+def test_a_key_of_another_service_is_named(stream, key, operator, good):
+    good.zones[key.host] = {"TXT": [f"{key.record}; s=tlsrpt"]}
+    _, dkim = prove(stream, operator).verdict["signs"]
+    assert "isn't meant for mail" in dkim["sentence"]
+
+
+def test_a_mail_that_was_changed_does_not_match_its_key(stream, key, operator):
+    captured = prove(stream, operator).captured
+    changed = make_captured(captured.content.replace(b"Subject: Probe", b"Subject: Changed"))
+    assert verdict_on(changed).signs[1].sentence == "The signature does not match what arrived."
 
 
 def test_a_transport_that_refuses_says_why(stream, operator, settings):
@@ -88,12 +118,23 @@ def test_what_can_not_be_signed_is_not_sent(stream, key, operator, settings):
         b"",
         b"From: a@a.example\r\nFrom: b@b.example\r\n\r\nx",
         b"From: nobody\r\nDKIM-Signature: v=1; a=x\r\n\r\nx",
+        b"From: a@acme.example\r\nFoo\xff: a\r\n\r\nx",
+        b" From: a@acme.example\r\nFrom: a@acme.example\r\n\r\nx",
+        b"From: a@acme.example\r\nDKIM-Signature: v=1; a=rsa-sha256; d=acme..example; s=s\xff; h=from; bh=eA==; b=eA==\r\n\r\nx",
         b"From: a@acme.example\r\nDKIM-Signature: \xff\xfe\r\n\r\nx",
         b"From: a@acme.example\r\nDKIM-Signature: v=1; a=rsa-sha256; d=acme.example; s=s1; h=from; bh=x; b=y\r\n\r\nx",
     ],
 )
 def test_odd_mail_is_judged_and_never_passes(good, content):
     assert verdict_on(make_captured(content, client="192.0.2.9")).result == "fail"
+
+
+@pytest.mark.parametrize("line", [b"Foo\xff: a\r\n", b"Foo\r\n"])
+def test_the_page_of_a_mail_that_can_not_be_read_says_so(stream, logged_in, oncall, good, line):
+    captured = make_captured(b"From: a@acme.example\r\n" + line + b"\r\nx", client="192.0.2.9")
+    page = logged_in(oncall).get(f"/rollouts/captured/{captured.pk}/")
+    assert page.status_code == 200
+    assert "can&#x27;t be read as mail" in page.text
 
 
 class TestChecklist:
