@@ -83,12 +83,13 @@ class MessageFilterForm(forms.Form):
 
     @property
     def given(self) -> dict[str, str]:
-        """What was chosen, to be handed on."""
-        return {
-            name: str(value)
-            for name in self.CHOSEN_BY
-            if (value := self[name].value()) not in {None, ""}
-        }
+        """What was chosen, to be handed on; its moments name their offset, so that they mean the same in any zone."""
+        told = {name: self._told(name) for name in self.CHOSEN_BY}
+        return {name: str(value) for name, value in told.items() if value not in {None, ""}}
+
+    def _told(self, name: str) -> Any:
+        read = getattr(self, "cleaned_data", {}).get(name)
+        return read.isoformat() if isinstance(read, datetime) else self[name].value()
 
 
 def words_of(data: Mapping[str, Any]) -> list[str]:

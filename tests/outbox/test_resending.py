@@ -1,12 +1,14 @@
 """Sending again exactly what a filter chose, once."""
 
+import html
+import re
 from uuid import uuid4
 
 import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from mailops.accounts.models import AuditEntry
+from mailops.accounts.models import AuditEntry, User
 from mailops.campaigns.models import Campaign
 from mailops.lib.chunks import MAX_FAILURES
 from mailops.outbox import resending
@@ -54,6 +56,23 @@ def planned(chosen):
     form = resending.MessageFilterForm(chosen)
     assert form.is_valid()
     return plan(form.cleaned_data)
+
+
+class TestTimes:
+    def test_mean_in_a_worker_what_they_meant_to_the_person(self, operator, logged_in):
+        User.objects.update(time_zone="Pacific/Auckland")  # thirteen hours ahead in January
+        for at in ("10T10:59", "10T11:00", "11T10:59", "11T11:00", "11T12:00"):
+            message = make_refused(idempotency_key=at)
+            Message.objects.filter(pk=message.pk).update(settled_at=f"2026-01-{at}Z")
+        client, url = logged_in(operator), reverse("outbox:resend")
+        chosen = {"answered_since": "2026-01-11T00:00", "answered_until": "2026-01-12T00:00"}
+        page = client.get(url, chosen)
+        assert page.context["plan"].does == 2
+        fields = re.findall(r'name="(\w+)" value="([^"]+)"', page.content.decode())
+        client.post(url, {**chosen, **{name: html.unescape(value) for name, value in fields}})
+        finish(Resending.objects.get())
+        queued = Message.objects.filter(status="queued").order_by("pk")
+        assert list(queued.values_list("idempotency_key", flat=True)) == ["10T11:00", "11T10:59"]
 
 
 class TestPlan:
