@@ -41,7 +41,7 @@ UPDATE feedback_rawfeedback r SET
 def process_pending(limit: int = BATCH) -> int:
     """Read up to `limit` waiting pieces and return how many were taken; two may run at once."""
     due = RawFeedback.objects.due().order_by("id")
-    fetch_proofs(due.filter(source=RawFeedback.Source.SES).only("source", "content")[:limit])
+    fetch_proofs(RawFeedback.objects.filter(pk__in=due.values("pk")[:limit]).signed_by_amazon())
     return _process_due(due, limit)
 
 

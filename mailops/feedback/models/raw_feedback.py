@@ -32,6 +32,10 @@ class RawFeedbackQuerySet(models.QuerySet["RawFeedback"]):
         """Keep what waits to be read, by the database's clock."""
         return self.filter(state=RawFeedback.State.PENDING, due_at__lte=Now())
 
+    def signed_by_amazon(self) -> "RawFeedbackQuerySet":
+        """Keep calls that a certificate of Amazon's proves, with no more than is needed to see which."""
+        return self.filter(source=RawFeedback.Source.SES).only("source", "content")
+
     def quarantined(self) -> "RawFeedbackQuerySet":
         return self.filter(state=RawFeedback.State.QUARANTINED)
 
