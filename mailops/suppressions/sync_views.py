@@ -1,6 +1,7 @@
 """The pages on providers' own suppression lists: which are kept in step with ours, and what is wrong."""
 
 from django.contrib import messages as toasts
+from django.db.models import Count, Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_POST
@@ -19,7 +20,8 @@ SHOWN = 20  # refused removals on the page
 @needs(Act.SEE)
 def sync_list(request: HttpRequest) -> HttpResponse:
     transports = Transport.objects.exclude(kind=Transport.Kind.SMTP).order_by("name")
-    syncs = {one.transport_id: one for one in ProviderSync.objects.all()}
+    refused = Count("removals", filter=~Q(removals__refusal=""))
+    syncs = {one.transport_id: one for one in ProviderSync.objects.annotate(refused=refused)}
     rows = [(one, syncs.get(one.pk), NO_LIST.get(one.kind, "")) for one in transports]
     return render_page(request, "suppressions/sync_list.html", {"rows": rows})
 

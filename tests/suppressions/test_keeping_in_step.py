@@ -268,6 +268,8 @@ class TestRefusedRemovals:
         page = logged_in(oncall).get(at).content.decode()
         assert "bob@example.net" in page
         assert "Compliance" in page
+        listed = logged_in(oncall).get("/suppressions/providers/").content.decode()
+        assert "1 address it does not let go of" in listed
         logged_in(oncall).post(f"{at}now/")
         assert walk(sync).went == 1
         assert "Compliance" not in logged_in(oncall).get(at).content.decode()
