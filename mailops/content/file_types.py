@@ -199,7 +199,6 @@ _KINDS = {
     "ods": _Kind(f"{_OPEN}.spreadsheet", _holds("mimetype"), is_packed=True),
     "zip": _Kind("application/zip", _starts(b"PK\x03\x04"), is_packed=True),
 }
-KNOWN_ENDINGS = tuple(_KINDS)
 
 
 def _guess(content: bytes) -> str:

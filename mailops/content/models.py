@@ -118,10 +118,6 @@ class MailTemplate(models.Model):
         return self.kind == self.Kind.MAIL
 
     @property
-    def is_layout(self) -> bool:
-        return self.kind == self.Kind.LAYOUT
-
-    @property
     def is_mjml(self) -> bool:
         return self.syntax == Syntax.MJML
 

@@ -15,6 +15,7 @@ from mailops.outbox.mime import Enclosure, Letter, UnfitContent
 from mailops.outbox.skeleton import assemble
 from mailops.outbox.tracked import track
 from mailops.protocol import unsubscribe
+from mailops.protocol.message_id import make_message_id
 from mailops.transports.sessions import Envelope
 
 SIZE_LIMIT = 10_000_000  # octets; larger mail is refused nearly everywhere
@@ -82,7 +83,7 @@ def prepare(
                 subject=rendered.subject,
                 text=rendered.text,
                 html=rendered.html,
-                message_id=tokens.message_id(job.public_id, job.domain),
+                message_id=make_message_id(job.public_id, job.domain),
                 date=datetime.now(UTC),
                 headers=_headers(job, url, is_ours=bool(page)),
                 # a relay that has to encode anew breaks the signature (RFC 6376 section 5.3)

@@ -17,7 +17,6 @@ from mailops.outbox.models import CountKey, Evidence, QueueEntry, Status
 from mailops.transports.models import Stream
 
 PLAN_SECONDS = 30
-BUCKET = timedelta(minutes=15)  # every time zone's days begin on a quarter hour
 
 
 class Row:

@@ -40,11 +40,6 @@ def envid(public_id: UUID, round: int, key_id: str) -> str:  # noqa: A002
     return verp.make_token(public_id, round, signing_key(key_id))
 
 
-def message_id(public_id: UUID, domain: str) -> str:
-    """Return the Message-ID, with its angle brackets: the same in every round."""
-    return f"<{public_id.hex}@{domain}>"
-
-
 def unsubscribe_mail_address(public_id: UUID, key_id: str) -> str:
     """Return the address to which a mail unsubscribes; empty where no mail from outside can come (RFC 6761, 6.3).
 

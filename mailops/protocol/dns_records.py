@@ -104,9 +104,6 @@ def _key_bits(kind: str, key: str) -> tuple[int, str]:
 
 DMARC_POLICIES = ("none", "quarantine", "reject")  # from the least to the most
 DMARC_OBSOLETE = ("pct", "rf", "ri")  # RFC 9989 appendix: removed
-DMARC_TAGS = frozenset(
-    {"v", "p", "sp", "np", "adkim", "aspf", "fo", "rua", "ruf", "t", "psd", *DMARC_OBSOLETE}
-)
 _DMARC_CHOICES = {
     "p": DMARC_POLICIES,
     "sp": DMARC_POLICIES,

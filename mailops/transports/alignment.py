@@ -67,9 +67,3 @@ def crossings_of(domain: Domain, streams: Iterable[Stream]) -> list[Crossing]:
         is_first = not found or found[-1].stream != route.stream
         found.append(Crossing(route.stream, route.transport, is_first, alignment, change))
     return found
-
-
-def is_aligned_through(domain: Domain, transport: Transport) -> bool:
-    """Tell whether mail from `domain` is known to pass DMARC through `transport`."""
-    _, alignment = alignments_of(domain).get(way_name(transport), (None, None))
-    return alignment is not None and alignment.result is Result.PASS

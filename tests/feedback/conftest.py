@@ -11,6 +11,7 @@ from mailops.outbox import tokens
 from mailops.outbox.models import Evidence, Status
 from mailops.protocol import arf, dsn
 from mailops.protocol.dsn import Action
+from mailops.protocol.message_id import make_message_id
 from tests.factories import make_message
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -39,7 +40,7 @@ def sender_of(message):
 
 
 def headers_of(message):
-    message_id = tokens.message_id(message.public_id, message.identity.domain.name)
+    message_id = make_message_id(message.public_id, message.identity.domain.name)
     return f"Message-ID: {message_id}\r\nTo: {message.recipient}\r\n\r\n".encode()
 
 

@@ -2,7 +2,7 @@ import pytest
 
 from mailops.domains.checking import check_domain
 from mailops.domains.signing_keys import begin_signing, make_key
-from mailops.transports.alignment import crossings_of, is_aligned_through
+from mailops.transports.alignment import crossings_of
 from mailops.transports.models import Route
 from mailops.transports.requirements import require_records
 from tests.domains.zones import asks, dns, dns_server, good  # noqa: F401 - fixtures
@@ -47,8 +47,6 @@ class TestCrossings:
         begin_signing(key=key, actor=None)
         check_domain(acme)
         assert told(acme, stream) == [("Relay", "pass", "SPF and DKIM"), ("ESP", "fail", "")]
-        assert is_aligned_through(acme, stream.transport)
-        assert not is_aligned_through(acme, make_transport(name="Stranger"))
 
     def test_what_another_transport_lacks_in_spf_is_not_held_against_this_one(self, acme, stream):
         provider = stream.routes.get(position=1).transport

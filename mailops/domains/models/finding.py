@@ -73,10 +73,6 @@ class Finding(ChecksSomething):
         ]
 
     @property
-    def needs_mending(self) -> bool:
-        return self.status in {CheckStatus.WARNING, CheckStatus.ERROR}
-
-    @property
     def is_broken(self) -> bool:
         return self.status == CheckStatus.ERROR
 

@@ -91,7 +91,6 @@ PILLS: dict[str, Pill] = {
     "breaker:open": Pill("Not reachable", "bad", "error"),
     "pressure:stopped": Pill("Waits", "bad", "pause"),
     "pressure:slowed": Pill("Slowed", "warn", "clock"),
-    "breaker:half_open": Pill("Probing", "warn", "retry"),
     # incidents
     "open": Pill("Open", "bad", "stop"),
     "acknowledged": Pill("Acknowledged", "warn", "eye"),

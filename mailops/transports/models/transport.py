@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 BREAKER_BACKOFF = (1, 5, 30, 120, 300, 600)  # seconds; the last one repeats
 BREAKER_THRESHOLD = 3  # rounds of failing sessions until only one at a time may probe
-_PROBE_SECONDS = 60  # after which a probe is taken for dead
 
 _BREAKER_RESET: dict[str, Any] = {
     "breaker": "closed",
@@ -87,8 +86,7 @@ class Transport(Pausable):
 
     class Breaker(models.TextChoices):
         CLOSED = "closed", "Closed"  # sessions open as usual
-        OPEN = "open", "Open"  # no session until backoff_until
-        HALF_OPEN = "half_open", "Half open"  # one session probes
+        OPEN = "open", "Open"  # no session until backoff_until, then one that tries
 
     name = models.CharField(max_length=100, unique=True)
     kind = models.CharField(max_length=20, choices=Kind.choices, default=Kind.SMTP)
@@ -196,26 +194,8 @@ class Transport(Pausable):
             self.backoff_until if (self.backoff_until or timezone.now()) > timezone.now() else None
         )
 
-    @property
-    def is_probing(self) -> bool:
-        return self.breaker == self.Breaker.HALF_OPEN
-
     def _on_resume(self) -> dict[str, Any]:
         return _BREAKER_RESET
-
-    def admit_session(self) -> bool:
-        """Tell whether a session may be opened now, asking the database's row and clock.
-
-        While the breaker is open one caller at a time gets True to probe; it then calls `record_success` or
-        `record_failure`, or another may probe after a minute.
-        """
-        same = type(self).objects.running().filter(pk=self.pk)
-        rested = Q(backoff_until=None) | Q(backoff_until__lte=ClockTimestamp())
-        if same.filter(rested, breaker=self.Breaker.CLOSED).exists():
-            return True
-        probing = same.filter(rested).exclude(breaker=self.Breaker.CLOSED)
-        lease = ClockTimestamp() + timedelta(seconds=_PROBE_SECONDS)
-        return bool(probing.update(breaker=self.Breaker.HALF_OPEN, backoff_until=lease))
 
     @transaction.atomic
     def record_failure(self, sentence: str, detail: str = "") -> bool:
@@ -225,15 +205,14 @@ class Transport(Pausable):
         """
         row = type(self).objects.select_for_update().get(pk=self.pk)
         now = _read_clock()
-        probed = row.breaker == self.Breaker.HALF_OPEN
-        if row.backoff_until and row.backoff_until > now and not probed:
+        if row.backoff_until and row.backoff_until > now:
             return False
         row.failures += 1
         wait = BREAKER_BACKOFF[min(row.failures, len(BREAKER_BACKOFF)) - 1]
         row.backoff_until = now + timedelta(seconds=wait)
         opens = row.failures >= BREAKER_THRESHOLD
         was_open = row.breaker != self.Breaker.CLOSED
-        row.breaker = self.Breaker.OPEN if opens or probed else self.Breaker.CLOSED
+        row.breaker = self.Breaker.OPEN if opens else self.Breaker.CLOSED
         row.breaker_sentence, row.breaker_detail = storable(sentence), storable(detail)
         row.save(update_fields=_BREAKER_FIELDS)
         self.refresh_from_db(fields=_BREAKER_FIELDS)
