@@ -77,9 +77,7 @@ def _versions(campaign: Campaign | None) -> Any:
         .annotate(newest=Max("number"))
         .values("newest")
     )
-    wanted = Q(
-        number=Subquery(newest), template__archived_at=None, template__kind=MailTemplate.Kind.MAIL
-    )
+    wanted = Q(number=Subquery(newest), template__in=MailTemplate.objects.current().mails())
     if campaign is not None:
         wanted |= Q(pk=campaign.version_id)
     return (

@@ -35,7 +35,7 @@ def users_of(part: MailTemplate) -> list[TemplateVersion]:
     if part.is_mail or not part.pk:
         return []
     newest = (
-        TemplateVersion.objects.filter(template__archived_at=None)
+        TemplateVersion.objects.filter(template__in=MailTemplate.objects.current())
         .order_by("template_id", "-number")
         .distinct("template_id")
         .select_related("template__layout")

@@ -135,9 +135,10 @@ def unarchive(*, template: MailTemplate, actor: User | None) -> None:
 
 def _set_archived(template: MailTemplate, actor: User | None, *, is_archived: bool) -> None:
     with transaction.atomic():
-        changed = MailTemplate.objects.filter(
+        found = MailTemplate.objects.written().filter(
             pk=template.pk, archived_at__isnull=is_archived
-        ).update(archived_at=Now() if is_archived else None)
+        )
+        changed = found.update(archived_at=Now() if is_archived else None)
         if changed:
             audit(
                 actor=actor,

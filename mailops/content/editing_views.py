@@ -109,7 +109,7 @@ def preview_html(request: HttpRequest, template_id: int) -> HttpResponse:
 
 
 def _template(template_id: int) -> MailTemplate:
-    found = MailTemplate.objects.select_related("draft_changed_by", "layout")
+    found = MailTemplate.objects.written().select_related("draft_changed_by", "layout")
     return get_object_or_404(found, pk=template_id)
 
 

@@ -36,7 +36,7 @@ _HARMLESS = {
 @needs(Act.SEE, to_change=Act.AUTHOR)
 def file_list(request: HttpRequest, template_id: int) -> HttpResponse:
     """Show a template's files; a POST adds some."""
-    template = get_object_or_404(MailTemplate, pk=template_id)
+    template = get_object_or_404(MailTemplate.objects.written(), pk=template_id)
     if request.method == "POST" and _length_of(request) > most():
         form = FilesForm()
         sentence = f"That is more than {settings.MAILOPS_FILES_MB} MB, which no mail can carry. Link to it instead."
@@ -146,7 +146,7 @@ def _panel(
 @require_POST
 def file_change(request: HttpRequest, template_id: int, file_id: int) -> HttpResponse:
     """Remove a file or bring it back, show it or attach it."""
-    template = get_object_or_404(MailTemplate, pk=template_id)
+    template = get_object_or_404(MailTemplate.objects.written(), pk=template_id)
     file = get_object_or_404(template.files.light(), pk=file_id)
     _keep_words(request, template)
     form = FileActForm(request.POST)
@@ -175,7 +175,7 @@ _ACTS: dict[str, Callable[[TemplateFile, Any], None]] = {
 @require_POST
 def file_scan(request: HttpRequest, template_id: int) -> HttpResponse:
     """Ask the virus scanner about the files that it has not judged."""
-    template = get_object_or_404(MailTemplate, pk=template_id)
+    template = get_object_or_404(MailTemplate.objects.written(), pk=template_id)
     _keep_words(request, template)
     if not scanning.is_configured():
         refusal = "No virus scanner is configured (MAILOPS_CLAMAV)."

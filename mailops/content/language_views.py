@@ -14,7 +14,7 @@ from mailops.lib.htmx import render_page
 
 @needs(Act.AUTHOR)
 def variant_list(request: HttpRequest, template_id: int) -> HttpResponse:
-    template = get_object_or_404(MailTemplate, pk=template_id)
+    template = get_object_or_404(MailTemplate.objects.written(), pk=template_id)
     form = VariantForm(
         request.POST if request.method == "POST" else None,
         initial={"language": request.GET.get("language", "")},
@@ -44,7 +44,7 @@ def variant_list(request: HttpRequest, template_id: int) -> HttpResponse:
 @needs(Act.AUTHOR)
 @require_POST
 def variant_delete(request: HttpRequest, template_id: int, language: str) -> HttpResponse:
-    template = get_object_or_404(MailTemplate, pk=template_id)
+    template = get_object_or_404(MailTemplate.objects.written(), pk=template_id)
     drafting.remove_language(template=template, language=language, actor=user_of(request))
     toasts.success(request, "Its words are gone from the draft; versions keep theirs.")
     return redirect("content:languages", template.pk)

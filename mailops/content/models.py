@@ -13,11 +13,15 @@ from mailops.lib.storable import storable
 
 
 class MailTemplateQuerySet(models.QuerySet["MailTemplate"]):
+    def written(self) -> "MailTemplateQuerySet":
+        """Leave out those that only hold what was sent as a test: nobody looked it over."""
+        return self.filter(test_of=None)
+
     def current(self) -> "MailTemplateQuerySet":
-        return self.filter(archived_at=None, test_of=None)
+        return self.written().filter(archived_at=None)
 
     def archived(self) -> "MailTemplateQuerySet":
-        return self.filter(test_of=None).exclude(archived_at=None)
+        return self.written().exclude(archived_at=None)
 
     def mails(self) -> "MailTemplateQuerySet":
         return self.filter(kind=MailTemplate.Kind.MAIL)

@@ -22,7 +22,8 @@ from mailops.transports.models import Stream
 
 @needs(Act.AUTHOR)
 def template_publish(request: HttpRequest, template_id: int) -> HttpResponse:
-    template = get_object_or_404(MailTemplate.objects.select_related("layout"), pk=template_id)
+    found = MailTemplate.objects.written().select_related("layout")
+    template = get_object_or_404(found, pk=template_id)
     look, others = publishing.look_at_draft(template)
     outside = ask_outside(template, look, others, is_final=request.method == "POST")
     look.problems.extend(outside.problems)
@@ -97,7 +98,8 @@ def gate_list(request: HttpRequest) -> HttpResponse:
 @needs(Act.AUTHOR)
 @require_POST
 def approval_ask(request: HttpRequest, template_id: int) -> HttpResponse:
-    template = get_object_or_404(MailTemplate.objects.select_related("layout"), pk=template_id)
+    found = MailTemplate.objects.written().select_related("layout")
+    template = get_object_or_404(found, pk=template_id)
     form = AskForm(request.POST)
     if not form.is_valid():
         toasts.error(request, "The request is not valid.")
@@ -163,7 +165,8 @@ def approval_detail(request: HttpRequest, approval_id: int) -> HttpResponse:
 @confirm_password
 def template_override(request: HttpRequest, template_id: int) -> HttpResponse:
     """Publish without a second person: for the night when nobody else is there."""
-    template = get_object_or_404(MailTemplate.objects.select_related("layout"), pk=template_id)
+    found = MailTemplate.objects.written().select_related("layout")
+    template = get_object_or_404(found, pk=template_id)
     form = OverrideForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         reason = form.cleaned_data["reason"]

@@ -93,7 +93,7 @@ def template_detail(request: HttpRequest, template_id: int) -> HttpResponse:
 
 @needs(Act.AUTHOR)
 def template_settings(request: HttpRequest, template_id: int) -> HttpResponse:
-    template = get_object_or_404(MailTemplate, pk=template_id)
+    template = get_object_or_404(MailTemplate.objects.written(), pk=template_id)
     name = template.name
     may_waive = may(request.user, Act.SIGN)  # as who overrides it once
     form = SettingsForm(_posted(request), instance=template, may_waive=may_waive)
@@ -113,7 +113,7 @@ def template_settings(request: HttpRequest, template_id: int) -> HttpResponse:
 @needs(Act.AUTHOR)
 @require_POST
 def template_archive(request: HttpRequest, template_id: int) -> HttpResponse:
-    template = get_object_or_404(MailTemplate, pk=template_id)
+    template = get_object_or_404(MailTemplate.objects.written(), pk=template_id)
     drafting.archive(template=template, actor=user_of(request))
     toasts.success(request, f"“{template}” is archived. What is sent with it goes on.")
     return redirect("content:detail", template.pk)
@@ -122,7 +122,7 @@ def template_archive(request: HttpRequest, template_id: int) -> HttpResponse:
 @needs(Act.AUTHOR)
 @require_POST
 def template_unarchive(request: HttpRequest, template_id: int) -> HttpResponse:
-    template = get_object_or_404(MailTemplate, pk=template_id)
+    template = get_object_or_404(MailTemplate.objects.written(), pk=template_id)
     drafting.unarchive(template=template, actor=user_of(request))
     toasts.success(request, f"“{template}” is back in the list.")
     return redirect("content:detail", template.pk)

@@ -17,7 +17,8 @@ from mailops.lib.htmx import render_page
 @csp_update({"style-src": ["'unsafe-inline'"], "font-src": ["data:"]})  # type: ignore[arg-type]
 def template_visual(request: HttpRequest, template_id: int) -> HttpResponse:
     """Open the draft's MJML in GrapesJS, or say what of it that can't express; saving is the editor's own address."""
-    template = get_object_or_404(MailTemplate.objects.select_related("layout"), pk=template_id)
+    found = MailTemplate.objects.written().select_related("layout")
+    template = get_object_or_404(found, pk=template_id)
     opened, refusal = None, ""
     try:
         opened = open_visually(template)

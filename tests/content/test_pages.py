@@ -8,6 +8,8 @@ from django.urls import reverse
 
 from mailops.accounts.models import AuditEntry
 from mailops.audiences.models import Audience, Contact
+from mailops.campaigns.forms import CampaignForm
+from mailops.content.drafting import unarchive
 from mailops.content.models import MailTemplate, Preview, TemplateVersion
 from mailops.content.publishing import publish
 from mailops.content.rendering import compile_version
@@ -513,6 +515,20 @@ class TestReleases:
         assert trial.template.test_of == template
         assert "Draft of" not in logged_in(editor).get(reverse("content:list")).content.decode()
         assert not template.versions.exists()
+
+    def test_a_tested_draft_becomes_no_template(self, logged_in, editor, template):
+        client = logged_in(editor)
+        client.post(url("test", template))
+        trial = TemplateVersion.objects.get()
+        assert client.get(url("detail", trial.template)).status_code == 200
+        for name in ("edit", "settings", "publish", "languages"):
+            assert client.get(url(name, trial.template)).status_code == 404
+        assert client.post(url("unarchive", trial.template)).status_code == 404
+        unarchive(template=trial.template, actor=editor)
+        trial.template.refresh_from_db()
+        assert trial.template.is_archived
+        MailTemplate.objects.filter(pk=trial.template_id).update(archived_at=None)
+        assert trial not in CampaignForm().fields["version"].queryset
 
 
 class TestRequiredGates:
