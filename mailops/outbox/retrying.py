@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import Case, Exists, F, OuterRef, QuerySet, When
+from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, When
 
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
@@ -24,8 +24,10 @@ class MoreThanCounted(Exception):
 
 
 def retriable(messages: QuerySet[Message]) -> QuerySet[Message]:
-    """Return those of `messages` that may be sent again; a sensitive stream keeps no content to send."""
-    return messages.filter(status__in=RETRIABLE, stream__is_sensitive=False)
+    """Return those of `messages` that may be sent again; once they are closed, a sensitive stream keeps no content to send."""
+    closed = Q(status__in=RETRIABLE, stream__is_sensitive=False)
+    asks = Q(status=Status.HELD, settling_fence__isnull=False)
+    return messages.filter(closed | asks)
 
 
 def unchanged_since(messages: QuerySet[Message], moment: datetime) -> QuerySet[Message]:
@@ -90,10 +92,7 @@ def retry_message(*, message: Message, actor: User) -> bool:
             )
         except NothingToRetry:
             return False
-    if (
-        not retriable(Message.objects.filter(pk=message.pk)).exists()
-        and message.status != Status.HELD
-    ):
+    if not retriable(Message.objects.filter(pk=message.pk)).exists():
         return False
     doubt = message.settling_fence if message.is_doubtful else None
     done = bool(_applied(record_with_retry([_requeued(message.pk, message.round, doubt, actor)])))
@@ -104,7 +103,7 @@ def retry_message(*, message: Message, actor: User) -> bool:
 
 def _standings(messages: QuerySet[Message]) -> list[tuple[int, int, int | None]]:
     """Return id, round and, where it is in doubt, the doubt's fence of each, in the order in which all lock them."""
-    doubt = Case(When(status=Status.UNCERTAIN, then=F("settling_fence")))
+    doubt = Case(When(status__in=[Status.UNCERTAIN, Status.HELD], then=F("settling_fence")))
     return list(messages.annotate(doubt=doubt).order_by("pk").values_list("pk", "round", "doubt"))
 
 

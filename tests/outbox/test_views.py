@@ -15,7 +15,9 @@ from mailops.outbox import listing
 from mailops.outbox.forms import MessageFilterForm
 from mailops.outbox.models import Event, EventKind, Message, QueueEntry, Status
 from mailops.outbox.recording import Outcome, record
+from mailops.outbox.retrying import retry_message
 from mailops.outbox.searching import chosen_by
+from mailops.outbox.settling import hold
 from mailops.protocol.reply import Reply
 from tests.factories import make_campaign, make_message, make_stream, make_transport, make_version
 
@@ -304,6 +306,23 @@ class TestActs:
         assert client.post(at("retry", bounced)).status_code == 403
         doubtful.refresh_from_db()
         assert (doubtful.status, doubtful.round) == (Status.QUEUED, 1)
+
+    @pytest.mark.parametrize("is_sensitive", [False, True])
+    def test_sends_again_what_is_held_to_ask_in_a_campaign_too(
+        self, logged_in, oncall, is_sensitive
+    ):
+        stream = make_stream(guarantee="ask", is_sensitive=is_sensitive)
+        campaign = make_campaign(stream=stream, state=Campaign.State.RUNNING)
+        asking, held = (make_message(stream=stream, campaign=campaign) for _ in range(2))
+        uncertain(asking)
+        hold(message=held, actor=oncall)
+        client = logged_in(oncall)
+        assert client.post(at("retry", asking)).status_code == 302
+        asking.refresh_from_db()
+        assert (asking.status, asking.round) == (Status.QUEUED, 1)
+        retry_message(message=held, actor=oncall)
+        held.refresh_from_db()
+        assert (held.status, held.round) == (Status.HELD, 0)
 
     def test_buttons_are_shown_to_those_who_may(self, logged_in, viewer, oncall):
         message = make_message()
