@@ -1,22 +1,31 @@
 """Four eyes: one asks, another one looks and approves exactly that content."""
 
 from django.db import transaction
+from django.db.models import Min, Q
 from django.db.models.functions import Now
 
 from mailops.accounts.auditing import audit
-from mailops.accounts.models import User
+from mailops.accounts.models import AuditEntry, User
 from mailops.content.looking import look_at_draft
 from mailops.content.models import Approval, MailTemplate
-from mailops.content.publishing import release_hash
+from mailops.content.publishing import DraftChanged, release_hash
 from mailops.content.rendering import RenderError
+
+_WRITING = ("save_draft", "restore", "import", "add_file", "change_file", "remove_file")
+_OF_CONTENT = ("syntax", "layout", "language", "added", "removed", "also_for")  # among the settings
 
 
 class NotYours(Exception):
     """Somebody else has to decide it; the text says why."""
 
 
-def ask(*, template: MailTemplate, actor: User | None, note: str = "") -> Approval:
-    """Ask for a second look at the draft as it is; raise RenderError where it can't be published anyway."""
+def ask(
+    *, template: MailTemplate, actor: User | None, note: str = "", seen_hash: str | None = None
+) -> Approval:
+    """Ask for a second look at the draft as it is.
+
+    Raise RenderError where it can't be published anyway and, where it isn't `seen_hash` any more, DraftChanged.
+    """
     with transaction.atomic():
         locked = MailTemplate.objects.select_for_update(of=("self",)).select_related("layout")
         template = locked.get(pk=template.pk)
@@ -26,6 +35,8 @@ def ask(*, template: MailTemplate, actor: User | None, note: str = "") -> Approv
                 first = one.errors[0]
                 raise RenderError(first.sentence, first.line, first.part)
         content_hash = release_hash(template, look.parts)
+        if seen_hash is not None and seen_hash != content_hash:
+            raise DraftChanged
         waiting = template.approvals.filter(content_hash=content_hash, is_approved=None).first()
         if waiting:
             return waiting
@@ -40,15 +51,26 @@ def ask(*, template: MailTemplate, actor: User | None, note: str = "") -> Approv
     return approval
 
 
-def newest(template: MailTemplate, content_hash: str) -> Approval | None:
-    """Return what was last asked or decided about exactly this content."""
-    found = template.approvals.filter(content_hash=content_hash)
-    return found.select_related("asked_by", "decided_by").order_by("-pk").first()
-
-
 def is_author(approval: Approval, user: User) -> bool:
-    """Tell whether `user` asked, or wrote what is asked about."""
-    return user.pk in {approval.asked_by_id, approval.template.draft_changed_by_id}
+    """Tell whether `user` asked, or wrote any of what is asked about."""
+    template = approval.template
+    return user.pk in {approval.asked_by_id, template.draft_changed_by_id, *_writers(template)}
+
+
+def _writers(template: MailTemplate) -> set[int | None]:
+    """Return who changed the draft since what is published now was first published."""
+    written = AuditEntry.objects.filter(
+        Q(verb__in=[f"template.{name}" for name in _WRITING])
+        | Q(verb__in=["template.settings", "template.waive_approval"])
+        & Q(after__has_any_keys=_OF_CONTENT),
+        subject_type=MailTemplate._meta.label,  # noqa: SLF001 - as `audit` names it
+        subject_id=str(template.pk),
+    )
+    latest = template.latest_version
+    if latest:
+        same = template.versions.filter(content_hash=latest.content_hash)
+        written = written.filter(at__gte=same.aggregate(first=Min("published_at"))["first"])
+    return set(written.values_list("actor_id", flat=True))
 
 
 def decide(*, approval: Approval, actor: User, is_approved: bool, reason: str = "") -> None:

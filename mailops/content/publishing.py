@@ -17,7 +17,7 @@ from mailops.content.enclosing import take_over
 from mailops.content.files import merged
 from mailops.content.languages import language_tags
 from mailops.content.looking import look_at_draft, sources_of
-from mailops.content.models import MailTemplate, TemplateVersion
+from mailops.content.models import Approval, MailTemplate, TemplateVersion
 from mailops.content.rendering import RenderError
 from mailops.content.tasks import have_drawn
 
@@ -102,7 +102,8 @@ def publish(
             raise NothingToPublish
         if not has_nodded and any(one.warnings for one in (look, *others.values())):
             raise NotNodded
-        is_approved = draft.approvals.filter(content_hash=wanted, is_approved=True).exists()
+        approval = newest_approval(draft, wanted)
+        is_approved = approval is not None and approval.is_approved
         if draft.needs_approval and not (is_approved or override_reason):
             raise NotApproved
         version = _write(
@@ -112,6 +113,12 @@ def publish(
         if draft.is_mail and settings.MAILOPS_CHROMIUM:
             have_drawn(version_id=version.pk)
     return version
+
+
+def newest_approval(template: MailTemplate, content_hash: str) -> Approval | None:
+    """Return what was last asked or decided about exactly this content; earlier answers don't count any more."""
+    found = template.approvals.filter(content_hash=content_hash)
+    return found.select_related("asked_by", "decided_by").order_by("-pk").first()
 
 
 def publish_as_test(

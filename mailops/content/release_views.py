@@ -68,7 +68,7 @@ def template_publish(request: HttpRequest, template_id: int) -> HttpResponse:
             "next_number": latest.number + 1 if latest else 1,
             "parts": compare(State.of_version(latest), draft) if latest else [],
             "users": users,
-            "approval": approving.newest(template, seen),
+            "approval": publishing.newest_approval(template, seen),
             "ask_form": AskForm(initial={"seen": seen}),
             "is_open_to_override": may(request.user, Act.SIGN),
         },
@@ -106,10 +106,13 @@ def approval_ask(request: HttpRequest, template_id: int) -> HttpResponse:
         return redirect("content:publish", template.pk)
     try:
         asked = approving.ask(
-            template=template, actor=user_of(request), note=form.cleaned_data["note"]
+            template=template,
+            actor=user_of(request),
+            note=form.cleaned_data["note"],
+            seen_hash=form.cleaned_data["seen"] or None,
         )
-    except RenderError as error:
-        toasts.error(request, str(error))
+    except (RenderError, publishing.DraftChanged) as error:
+        toasts.error(request, publishing.words_of(error))
         return redirect("content:publish", template.pk)
     toasts.success(request, "Somebody else can now look at it and approve it.")
     return redirect("content:approval", asked.pk)
