@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from mailops.content.child import CompileFault
 from mailops.content.closing import left_open
 from mailops.content.files import File, Reference, merged, of_part, resolve
-from mailops.content.hardening import harden
+from mailops.content.hardening import Unguarded, harden
 from mailops.content.inlining import inline_styles
 from mailops.content.limits import MAX_SOURCE
+from mailops.content.lines import line_at
 from mailops.content.masking import MASKED, mask
 from mailops.content.mjml import Mistake, WrongSource, compile_mjml, find_mistakes
 from mailops.content.models import MailTemplate, Syntax, TemplateVersion
@@ -116,7 +117,11 @@ def compose(
     except CompileFault as error:
         raise Uncomposable([Mistake(_sentence(error), 1)]) from error
     doubts = find_mistakes(page.text) if syntax == Syntax.MJML else []
-    composed.html = harden(compiled)
+    try:
+        composed.html = harden(compiled)
+    except Unguarded as error:
+        line = line_at(page.text, max(page.text.find(error.tag), 0))
+        raise Uncomposable([_at_home(Mistake(error.sentence, line), page)]) from error
     composed.doubts = [_at_home(doubt, page) for doubt in doubts]
     return composed
 

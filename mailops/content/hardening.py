@@ -11,11 +11,11 @@ from urllib.parse import quote
 
 from liquid.stringify import to_liquid_string
 
-from mailops.content.masking import MASKED, OUTPUT, mask, unmask
+from mailops.content.masking import MASKED, mask, unmask
 from mailops.content.variables import BUILT_IN
 
 _START = re.compile(
-    r"<!--(?:(?!-->).)*+-->|<[a-zA-Z][\w:-]*+(?:[^<>\"']|\"[^\"]*\"|'[^']*')*+>",
+    r"<!--(?:\[if\b[^\]>]*+\]>|-?>|(?:(?!-->).)*+-->)|<[a-zA-Z][\w:-]*+(?:[^<>\"']|\"[^\"]*\"|'[^']*')*+>",
     re.DOTALL | re.IGNORECASE,
 )
 _STYLE_OPENS = re.compile(r"<style\b", re.IGNORECASE)
@@ -24,13 +24,32 @@ _ATTRIBUTE = re.compile(r"(?<![\w:-])([\w:-]++)(\s*+=\s*+)(\"[^\"]*\"|'[^']*'|[^
 _ADDRESSES = frozenset({"href", "src", "background", "action", "poster", "cite", "srcset"})
 _ENCODES = re.compile(r"\|\s*(?:url_encode|in_url|safe_url|in_style|base64_url_safe_encode)\b")
 _SCHEMES = ("http:", "https:", "mailto:", "tel:", "sms:", "cid:")
-_SCHEME = re.compile(r"[\x00-\x20]*([a-zA-Z][a-zA-Z0-9+.-]*:)")
+_SCHEME = re.compile(r"[\x00-\x20]*([a-zA-Z0-9+.-]*:)")  # or its end, where it began before
+_UNSEEN = re.compile(r"[\t\r\n]")  # a browser takes them out of an address (WHATWG URL, 4.4)
+_BESIDE = 40  # characters behind a value in which a scheme may end
+_WRITES = re.compile(
+    r"\{%-?\s*(?:(echo)\b|liquid\b.*\b(?:echo|cycle)\b"
+    r"|cycle\b(?:\"[^\"]*\"|'[^']*'|[^\"'])*?[,:\s](?:[^\W\d]|\[))",
+    re.DOTALL,
+)
 _UNSTYLISH = re.compile(r"[;{}<>()\"'\\:@/]|[\x00-\x1f]")
 _PLAIN = frozenset(name for name in BUILT_IN if "email" not in name and "name" not in name)
 
 
+class Unguarded(ValueError):
+    """A tag that writes values into an address or a style, where they can't be guarded."""
+
+    def __init__(self, tag: str) -> None:
+        super().__init__(tag)
+        self.tag = tag
+        self.sentence = (
+            f"“{' '.join(tag.split())[:60]}” writes a value into an address or a style, where it can't be guarded. "
+            "Write {{ … }} in its place."
+        )
+
+
 def harden(html: str) -> str:
-    """Return a Liquid source of HTML whose values in addresses and styles are guarded."""
+    """Return a Liquid source of HTML whose values in addresses and styles are guarded; raise Unguarded."""
     masked, tags = mask(html)
     guarded = list(tags)
     for value, is_style in _guarded_places(masked):
@@ -38,10 +57,25 @@ def harden(html: str) -> str:
         for match in MASKED.finditer(value):
             begins = begins and not value[at : match.start()].strip("\"' \t\n")
             at = match.end()
-            if match[0][0] == OUTPUT:
-                name = "in_style" if is_style else "safe_url" if begins else "in_url"
-                guarded[int(match[1])] = _filtered(tags[int(match[1])], name)
+            tag = tags[int(match[1])]
+            if _is_value(tag):
+                beginning = _of_beginning(value[at : at + _BESIDE]) if begins else "in_url"
+                guarded[int(match[1])] = _filtered(tag, "in_style" if is_style else beginning)
     return unmask(masked, guarded)
+
+
+def _is_value(tag: str) -> bool:
+    """Tell whether `tag` writes one value; raise Unguarded where it writes values in a way that takes no filter."""
+    writes = _WRITES.match(tag)
+    if writes and not writes[1]:
+        raise Unguarded(tag)
+    return bool(writes) or tag.startswith("{{")
+
+
+def _of_beginning(behind: str) -> str:
+    """Return the guard of a value that an address begins with, and that `behind` may end the scheme of."""
+    scheme = _SCHEME.match(MASKED.sub("", behind))
+    return f"safe_url: '{scheme[1]}'" if scheme else "safe_url"
 
 
 def _guarded_places(masked: str) -> Iterator[tuple[str, bool]]:
@@ -60,7 +94,7 @@ def _guarded_places(masked: str) -> Iterator[tuple[str, bool]]:
 
 def _filtered(tag: str, name: str) -> str:
     inner = tag[2:-2].strip("-").strip()
-    if inner in _PLAIN or _ENCODES.search(inner) or " if " in inner:
+    if inner in _PLAIN or _ENCODES.search(inner):
         return tag
     end = tag[-3:] if tag[-3] == "-" else tag[-2:]
     return f"{tag[: -len(end)].rstrip()} | {name} {end}"
@@ -71,10 +105,13 @@ def in_url(value: Any) -> str:
     return quote(_text(value), safe="/,%~!*")
 
 
-def safe_url(value: Any) -> str:
-    """Return `value` as a whole address, "#" where it would run a script or open something of the reader's."""
-    text = _text(value).strip()
-    scheme = _SCHEME.match(text)
+def safe_url(value: Any, behind: str = "") -> str:
+    """Return `value` as a whole address, or all that stands before `behind`.
+
+    It is "#" where it would run a script or open something of the reader's.
+    """
+    text = _UNSEEN.sub("", _text(value)).strip()
+    scheme = _SCHEME.match(f"{text}{behind}")
     return "#" if scheme and scheme[1].lower() not in _SCHEMES else text
 
 

@@ -123,6 +123,67 @@ class TestHardening:
         source = '<a href="https://x.example/?q={{ n | url_encode }}">{{ unsubscribe_url }}</a>'
         assert harden(source) == source
 
+    @pytest.mark.parametrize(
+        "source",
+        [
+            '<a href="{{ u }}">x</a>',
+            '<a href="{% echo u %}">x</a>',
+            '<a href="{%- echo u -%}">x</a>',
+            '<a href="{{ a }}{{ b }}">x</a>',
+            '<a href="{{ a }}:alert(1)">x</a>',
+            '<a href="{{ c }}{{ d }}:alert(1)">x</a>',
+            '<a href="{{ t }}">x</a>',
+            '<!--[if mso]><v:rect href="{{ u }}"></v:rect><![endif]-->',
+            '<!--[if !mso]><!--><a href="{{ u }}">x</a><!--<![endif]-->',
+            """<a href="{{ u | default: 'ask if unsure' }}">x</a>""",
+            '<a href="{% if u %}{{ u }}{% else %}{{ t }}{% endif %}">x</a>',
+        ],
+    )
+    def test_keeps_scripts_out_however_a_value_is_written(self, source):
+        data = {
+            "u": "javascript:alert(1)",
+            "t": "java\tscr\nipt:alert(1)",
+            "a": "javascript",
+            "b": ":alert(1)",
+            "c": "java",
+            "d": "script",
+        }
+        assert "javascript:" not in rendered(harden(source), data).replace("\t", "")
+
+    @pytest.mark.parametrize(
+        "source",
+        [
+            '<a href="https://x.example/?q={% echo n %}">x</a>',
+            '<!--[if mso]><v:roundrect href="https://x.example/?q={{ n }}"><![endif]-->',
+            """<a href="https://x.example/?q={{ n | default: 'ask if unsure' }}">x</a>""",
+        ],
+    )
+    def test_keeps_parameters_out_however_a_value_is_written(self, source):
+        assert "?q=a%26b%3D1" in rendered(harden(source), {"n": "a&b=1"})
+
+    def test_lets_an_address_be_put_together(self):
+        source = (
+            '<a href="{{ s }}://{{ h }}:8080/{{ p }}">x</a><a href="{{ o }}:8080/{{ p }}">x</a>'
+        )
+        data = {"s": "https", "h": "x.example", "o": "https://x.example", "p": "a b"}
+        assert rendered(harden(source), data).count('"https://x.example:8080/a%20b"') == 2
+
+    @pytest.mark.parametrize(
+        "tag", ["{% liquid echo u %}", "{%- liquid\n echo u\n-%}", "{% cycle 'a', u %}"]
+    )
+    def test_refuses_what_takes_no_guard(self, tag):
+        html = f"<p>Hi</p>\n<a href='{{{{ s }}}}'>x</a>\n<a href='{tag}'>x</a>"
+        look = look_over(subject="x", html=html, text="", sample={"u": 1, "s": 1})
+        (error,) = look.errors
+        assert "can't be guarded" in error.sentence
+        assert error.line == 3
+
+    def test_lets_written_words_take_turns(self):
+        source = (
+            """<p style="{% liquid assign a = 1 %}color: {% cycle 'red', 'dark blue' %}">x</p>"""
+        )
+        assert harden(source) == source
+
 
 class TestChild:
     def test_survives_what_kills_it(self):
