@@ -14,6 +14,7 @@ OPENERS = {
     "open_connection",
     "create_connection_async",
     "urlopen",
+    "build_opener",
     "SMTP",
     "SMTP_SSL",
     "LMTP",
@@ -37,7 +38,7 @@ ALLOWED = {
         "asks children of its own whether they listen",
     ),
     "installation/processes.py": (
-        {"urlopen"},
+        {"build_opener"},
         "asks the web process of its own whether it answers",
     ),
     "sandbox/reacting.py": (
