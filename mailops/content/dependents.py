@@ -38,7 +38,7 @@ def users_of(part: MailTemplate) -> list[TemplateVersion]:
         TemplateVersion.objects.filter(template__in=MailTemplate.objects.current())
         .order_by("template_id", "-number")
         .distinct("template_id")
-        .select_related("template__layout")
+        .select_related("template")
     )
     using = [one for one in newest if any(pk == part.pk for pk, _ in one.parts)]
     return sorted(using, key=lambda one: one.template.name)
@@ -73,9 +73,15 @@ def _sources(version: TemplateVersion) -> dict[str, Any]:
         "text": version.text,
         "syntax": version.syntax,
         "kind": version.template.kind,
-        "layout": version.template.layout,
+        "layout": _layout_of(version),
         "files": own_files(version),
     }
+
+
+def _layout_of(version: TemplateVersion) -> MailTemplate | None:
+    """Return the layout that `version` was published with; the draft may have another one by now."""
+    layouts = MailTemplate.objects.filter(kind=MailTemplate.Kind.LAYOUT)
+    return layouts.filter(pk__in=[pk for pk, _ in version.parts]).first()
 
 
 def republish(*, version: TemplateVersion, chosen: Sequence[Change], actor: User | None) -> int:

@@ -9,6 +9,7 @@ from django.urls import reverse
 from mailops.accounts.models import AuditEntry
 from mailops.audiences.models import Audience, Contact
 from mailops.campaigns.forms import CampaignForm
+from mailops.content.dependents import changes_by, republish
 from mailops.content.drafting import unarchive
 from mailops.content.models import MailTemplate, Preview, TemplateVersion
 from mailops.content.publishing import publish
@@ -507,6 +508,28 @@ class TestReleases:
         newest = template.latest_version
         assert newest.number == 2
         assert newest.html == (HTML + "<p>new</p>")
+
+    @pytest.mark.parametrize("is_laid_out", [True, False])
+    def test_a_blocks_change_publishes_no_other_layout(self, editor, template, is_laid_out):
+        block = MailTemplate.objects.create(name="Foot", kind="block", draft_html="<p>old</p>")
+        frame = MailTemplate.objects.create(
+            name="Frame", kind="layout", draft_html="<main>{{ content }}</main>"
+        )
+        publish(block, editor)
+        publish(frame, editor)
+        template.draft_html = "<p>words</p>{% render 'Foot' %}"
+        template.layout = frame if is_laid_out else None
+        template.save()
+        publish(template, editor)
+        template.layout = None if is_laid_out else frame  # nobody has published that
+        template.save()
+        block.draft_html = "<p>new</p>"
+        block.save()
+        version = publish(block, editor)
+        republish(version=version, chosen=changes_by(version), actor=editor)
+        words = "<p>words</p><p>new</p>"
+        assert template.latest_version.number == 2
+        assert template.latest_version.html == (f"<main>{words}</main>" if is_laid_out else words)
 
     def test_a_draft_is_tested_without_being_published(self, logged_in, editor, template):
         response = logged_in(editor).post(url("edit", template), {**draft(template), "test": "1"})
