@@ -1,13 +1,15 @@
 """What each person has on their desk: words they typed and did not save, and who else is at the same draft."""
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
+from django.db import transaction
 from django.utils import timezone
 
 from mailops.accounts.models import User
 from mailops.content.checking import Look
+from mailops.content.drafting import discard
 from mailops.content.forms import DraftForm
 from mailops.content.models import MailTemplate, Preview, Variant
 from mailops.lib.storable import storable
@@ -19,10 +21,16 @@ _FIELDS = ("revision", "language", "subject", "html", "text", "sample")
 
 
 def keep_typed(template: MailTemplate, user: User, typed: Mapping[str, Any]) -> None:
-    """Keep what `user` typed, as it can be stored, unless it is what is saved."""
+    """Keep what `user` typed in one language, as it can be stored, unless it is what is saved."""
     words = {name: storable(str(typed.get(name, ""))) for name in _FIELDS}
-    kept = None if _is_saved(template, words) else words
-    Preview.objects.update_or_create(template=template, user=user, defaults={"typed": kept})
+    if _is_saved(template, words):
+        discard(template, user, words["language"])
+        return
+    with transaction.atomic():
+        preview, _ = Preview.objects.select_for_update().get_or_create(template=template, user=user)
+        kept = {**words, "at": timezone.now().isoformat()}
+        preview.typed = {**(preview.typed or {}), words["language"]: kept}
+        preview.save(update_fields=["typed", "changed_at"])
 
 
 def _is_saved(template: MailTemplate, words: Mapping[str, str]) -> bool:
@@ -39,23 +47,19 @@ def _same(one: str, other: str) -> bool:
 
 def unsaved(template: MailTemplate, user: User, language: str) -> dict[str, Any] | None:
     """Return the editor's fields as `user` left them without saving; None where all is saved."""
-    left = _left(template, user)
-    return left if left and left["language"] == language else None
+    words = _left(template, user).get(storable(language))
+    return {**words, "at": datetime.fromisoformat(words["at"])} if words else None
 
 
 def stranded(template: MailTemplate, user: User) -> str:
-    """Return the language that `user` left unsaved words in and somebody removed since; "" where there is none."""
-    language: str = _left(template, user).get("language", "")
-    return "" if template.speaks(language) else language
+    """Return a language that `user` left unsaved words in and somebody removed since; "" where there is none."""
+    left = sorted(_left(template, user))
+    return next((language for language in left if not template.speaks(language)), "")
 
 
-def _left(template: MailTemplate, user: User) -> dict[str, Any]:
+def _left(template: MailTemplate, user: User) -> dict[str, dict[str, str]]:
     preview = Preview.objects.filter(template=template, user=user).first()
-    return {**preview.typed, "at": preview.changed_at} if preview and preview.typed else {}
-
-
-def discard(template: MailTemplate, user: User) -> None:
-    Preview.objects.filter(template=template, user=user).update(typed=None)
+    return (preview and preview.typed) or {}
 
 
 def others_at(template: MailTemplate, user: User) -> list[Preview]:

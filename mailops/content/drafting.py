@@ -9,6 +9,7 @@ from django.db.models.functions import Now
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
 from mailops.content.models import MailTemplate, Preview, Variant
+from mailops.lib.storable import storable
 
 
 class DraftConflict(Exception):
@@ -51,7 +52,8 @@ def save_draft(
         before = template.draft_hash
         template.refresh_from_db()
         template.save(update_fields=["draft_hash"])
-        Preview.objects.filter(template=template, user=actor).update(typed=None)
+        if actor is not None:
+            discard(template, actor, language)
         audit(
             actor=actor,
             verb="template.save_draft",
@@ -59,6 +61,16 @@ def save_draft(
             before={"revision": revision, "hash": before},
             after={"revision": revision + 1, "hash": template.draft_hash, "language": language},
         )
+
+
+def discard(template: MailTemplate, user: User, language: str) -> None:
+    """Forget what `user` typed in `language` and did not save; what was typed in others stays."""
+    with transaction.atomic():
+        kept = Preview.objects.select_for_update().filter(template=template, user=user).first()
+        if kept is not None and kept.typed is not None:
+            kept.typed.pop(storable(language), None)
+            kept.typed = kept.typed or None
+            kept.save(update_fields=["typed", "changed_at"])
 
 
 class HasLanguage(Exception):

@@ -15,7 +15,7 @@ from mailops.accounts.permissions import Act, needs, user_of
 from mailops.content import desk
 from mailops.content.checking import Look, Problem, Sources, look_over
 from mailops.content.differing import State, compare
-from mailops.content.drafting import DraftConflict, save_draft
+from mailops.content.drafting import DraftConflict, discard, save_draft
 from mailops.content.file_forms import FilesForm
 from mailops.content.file_listing import panel_of
 from mailops.content.files import files_of_draft, shown_elsewhere
@@ -86,7 +86,7 @@ def template_discard(request: HttpRequest, template_id: int) -> HttpResponse:
     """Throw away what this person typed and did not save."""
     template = _template(template_id)
     language = request.POST.get("language", "")
-    desk.discard(template, user_of(request))
+    discard(template, user_of(request), language)
     toasts.success(request, "This is the draft as it was saved last.")
     return redirect(_address(template, language if template.speaks(language) else ""))
 

@@ -255,7 +255,9 @@ class Preview(models.Model):
     template = models.ForeignKey(MailTemplate, on_delete=models.CASCADE, related_name="previews")
     user = models.ForeignKey("accounts.User", on_delete=models.CASCADE, related_name="+")
     html = models.TextField()  # as rendered, for the frame
-    typed = models.JSONField(null=True)  # the editor's fields that are not saved; null: all are
+    typed = models.JSONField(
+        null=True
+    )  # language → the editor's fields that are not saved, and when; null: all are
     changed_at = models.DateTimeField(auto_now=True)
 
     class Meta:

@@ -99,13 +99,40 @@ class TestRemovedLanguage:
         assert opened(logged_in(editor), template, "pt").status_code == 404
 
 
+class TestLanguages:
+    @pytest.fixture
+    def speaking(self, template, operator, editor):
+        add_language(template=template, language="de", also_for="", actor=operator)
+        template.refresh_from_db()
+        desk.keep_typed(template, editor, draft(template, language="", html="<p>mine</p>"))
+        return template
+
+    def test_unchanged_take_no_words_of_others(self, logged_in, editor, speaking):
+        preview(logged_in(editor), speaking, draft(speaking, language="de"))
+        assert desk.unsaved(speaking, editor, "")["html"] == "<p>mine</p>"
+        assert desk.unsaved(speaking, editor, "de") is None
+        assert "&lt;p&gt;mine&lt;/p&gt;" in opened(logged_in(editor), speaking).content.decode()
+
+    def test_are_kept_saved_and_discarded_one_by_one(self, logged_in, editor, speaking):
+        client = logged_in(editor)
+        words = draft(speaking, language="de", html="<p>Worte</p>")
+        preview(client, speaking, words)
+        assert desk.unsaved(speaking, editor, "de")["html"] == "<p>Worte</p>"
+        assert client.post(url("edit", speaking), words).status_code == 302
+        assert desk.unsaved(speaking, editor, "de") is None
+        assert desk.unsaved(speaking, editor, "")["html"] == "<p>mine</p>"
+        client.post(url("discard", speaking), {"language": ""})
+        assert Preview.objects.get().typed is None
+
+
 class TestNul:
     @pytest.mark.parametrize("name", ["revision", "language", "subject", "html", "text", "sample"])
     def test_in_what_is_typed_is_kept_as_a_replacement(self, logged_in, editor, template, name):
         words = draft(template, html="<p>palavras</p>")
         response = preview(logged_in(editor), template, words | {name: "a\0b"})
         assert response.status_code == 422
-        assert Preview.objects.get().typed[name] == "a\ufffdb"
+        (words,) = Preview.objects.get().typed.values()
+        assert words[name] == "a\ufffdb"
 
     def test_is_no_language(self, logged_in, editor, template):
         client = logged_in(editor)

@@ -72,7 +72,7 @@ class TestAdding:
         assert desk.unsaved(template, editor, "")["html"] == "<p>Not saved yet</p>"
         bad = upload(client, template, ("a.exe", b"MZ"), **words | {"html": "<p>More</p>"})
         assert bad.status_code == 422
-        assert Preview.objects.get().typed["html"] == "<p>More</p>"
+        assert Preview.objects.get().typed[""]["html"] == "<p>More</p>"
 
     def test_takes_what_is_good_and_says_what_is_not(self, client, template):
         response = upload(client, template, ("logo.png", png()), ("x.png", b"<html><script>"))
