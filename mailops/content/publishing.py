@@ -247,17 +247,32 @@ def roll_back(*, version: TemplateVersion, actor: User | None, reason: str = "")
     return release
 
 
+def _whole_draft(template: MailTemplate) -> dict[str, Any]:
+    return {
+        "subject": template.draft_subject,
+        "html": template.draft_html,
+        "text": template.draft_text,
+        "sample": template.sample,
+        "variants": {
+            variant.language: {
+                "subject": variant.draft_subject,
+                "html": variant.draft_html,
+                "text": variant.draft_text,
+                "also_for": variant.also_for,
+            }
+            for variant in template.variants.order_by("language")
+        },
+    }
+
+
 def restore(*, version: TemplateVersion, actor: User | None) -> MailTemplate:
     """Make `version` the draft again; a draft that was never published stays in the audit trail."""
     with transaction.atomic():
         template = MailTemplate.objects.select_for_update().get(pk=version.template_id)
         before: dict[str, Any] = {"hash": template.draft_hash}
-        if not template.versions.filter(content_hash=template.draft_hash).exists():
-            before |= {
-                "subject": template.draft_subject,
-                "html": template.draft_html,
-                "text": template.draft_text,
-            }
+        said = template.versions.filter(content_hash=template.draft_hash, sample=template.sample)
+        if not said.exists():
+            before |= _whole_draft(template)
         take_over(template, version)
         template.variants.all().delete()
         for language, words in version.variants.items():

@@ -10,9 +10,9 @@ from mailops.accounts.models import AuditEntry
 from mailops.audiences.models import Audience, Contact
 from mailops.campaigns.forms import CampaignForm
 from mailops.content.dependents import changes_by, republish
-from mailops.content.drafting import unarchive
+from mailops.content.drafting import add_language, unarchive
 from mailops.content.models import MailTemplate, Preview, TemplateVersion
-from mailops.content.publishing import publish
+from mailops.content.publishing import publish, restore
 from mailops.content.rendering import compile_version
 from mailops.rollouts.launching import gates_of
 from tests.factories import make_campaign, make_stream
@@ -311,6 +311,22 @@ class TestVersion:
         assert template.draft_html == HTML
         entry = AuditEntry.objects.get(verb="template.restore")
         assert entry.before["html"] == "<p>never published</p>"
+
+    def test_leaves_all_of_an_unpublished_draft_on_the_trail(self, editor, template, version):
+        add_language(template=template, language="de", also_for="nl", actor=editor)
+        template.variants.update(draft_html="<p>Nie gedruckt</p>")
+        MailTemplate.objects.filter(pk=template.pk).update(sample={"first_name": "Grace"})
+        restore(version=version, actor=editor)
+        before = AuditEntry.objects.get(verb="template.restore").before
+        assert before["variants"]["de"]["html"] == "<p>Nie gedruckt</p>"
+        assert before["variants"]["de"]["also_for"] == "nl"
+        assert before["sample"] == {"first_name": "Grace"}
+
+    def test_leaves_a_sample_alone_on_the_trail(self, editor, template, version):
+        MailTemplate.objects.filter(pk=template.pk).update(sample={"first_name": "Grace"})
+        restore(version=version, actor=editor)
+        before = AuditEntry.objects.get(verb="template.restore").before
+        assert before["sample"] == {"first_name": "Grace"}
 
     def test_that_does_not_exist_is_not_found(self, logged_in, viewer, template):
         assert logged_in(viewer).get(url("version", template, 7)).status_code == 404
