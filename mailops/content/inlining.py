@@ -24,6 +24,8 @@ _STYLE_ATTRIBUTE = re.compile(
 _STYLE_OPENS = re.compile(r"<style\b[^<>]*>", re.IGNORECASE)
 _STYLE_CLOSES = re.compile(r"</style\s*>", re.IGNORECASE)
 _NUMBERED = re.compile(rf"<[a-zA-Z](?:[^<>\"']|\"[^\"]*\"|'[^']*')*?\s{_NAME}=\"(\d+)\"[^<>]*>")
+_SEPARATOR = re.compile(r"(?<!\s)\s*+([:;,])\s*+")
+_DECLARED = re.compile(r":(?!\s*+//)((?:[^;{}\"'()]|\"[^\"]*\"|'[^']*'|\([^()]*\))*+)(;?)")
 _BRACE = re.compile(r"[{}]")
 _UNSTYLED = frozenset({"html", "head", "meta", "link", "base", "title", "style", "script"})
 
@@ -100,7 +102,7 @@ def _same(written: str, inlined: str) -> bool:
 
 @lru_cache(maxsize=1024)
 def _bare(style: str) -> str:
-    return re.sub(r"\s*([:;,])\s*", r"\1", style.strip("\"'").strip()).rstrip(";").lower()
+    return _SEPARATOR.sub(r"\1", style.strip("\"'").strip()).rstrip(";").lower()
 
 
 def _with_media(html: str) -> str:
@@ -133,11 +135,16 @@ def _media_wins(css: str) -> str:
 
 def _important(rules: str) -> str:
     spaced = re.sub(r"(?<![;{\s])(\s*)\}$", r";\1}", rules)
-    return re.sub(
-        r":(?!\s*//)((?:[^;{}\"'()]|\"[^\"]*\"|'[^']*'|\([^()]*\))*?)(\s*!\s*important)?\s*;",
-        lambda m: f":{m[1].rstrip()} !important;",
-        spaced,
-    )
+    return _DECLARED.sub(_importantly, spaced)
+
+
+def _importantly(declared: re.Match[str]) -> str:
+    if not declared[2]:
+        return declared[0]
+    value, _, mark = declared[1].rpartition("!")
+    if mark.strip().lower() != "important":
+        value = declared[1]
+    return f":{value.rstrip()} !important;"
 
 
 def closing_brace(css: str, at: int) -> int:

@@ -113,6 +113,9 @@ STYLED = {
     + "<div>" * 900
     + "<div></div>" * 9000,
     "elements in elements": "<style>div { color: red }</style>" + "<div>" * 40_000,
+    "a gap in a declaration": f"<style>@media x{{p{{color:red{' ' * 200_000}x}}}}</style><p>x</p>",
+    "a gap in a style": f"<style>p{{color:red}}</style><p style='color:red{' ' * 90_000}x'>x</p>",
+    "colons before a bracket": f"<style>@media x{{p{{a{':' * 90_000}(;}}}}</style><p>x</p>",
     "a style that never ends": "<style>" + "a{" * 60_000,
     "attributes without end": "<style>p{color:red}</style><p " + "a='" * 50_000,
 }
