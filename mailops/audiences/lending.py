@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from mailops.audiences.models import Audience, Contact
 from mailops.content.people import Lack, Person
+from mailops.protocol.address import InvalidAddress, address_key
 
 NEWEST = 2_000  # contacts among which the emptiest is looked for
 AUDIENCES = 200
@@ -18,7 +19,11 @@ class Lender:
         return [name for name, _ in counts.most_common(300)]
 
     def person(self, address: str) -> Person | None:
-        contact = Contact.objects.filter(address_key=address.strip().lower()).first()
+        try:
+            key = address_key(address, allow_utf8=True)
+        except InvalidAddress:
+            return None
+        contact = Contact.objects.filter(address_key=key).first()
         return Person(contact.address, contact.attributes) if contact else None
 
     def emptiest(self, names: Iterable[str]) -> Person | None:

@@ -164,12 +164,6 @@ def between(start: datetime, end: datetime, zone: tzinfo, step: Step | None = No
     return Period(first, last, zone, step or fitting_step(first, last))
 
 
-def last_hours(now: datetime, hours: int, zone: tzinfo, step: Step = HOUR) -> Period:
-    """Return the last `hours`, the running one included."""
-    end = hour_of(now, zone) + timedelta(hours=1)
-    return Period(end - timedelta(hours=hours), end, zone, step)
-
-
 def last_days(now: datetime, days: int, zone: tzinfo, step: Step = DAY) -> Period:
     """Return the last `days`, today included."""
     today = now.astimezone(zone).date()

@@ -13,10 +13,10 @@ from mailops.outbox.models import QueueEntry, Tally
 from mailops.outbox.slots import BOUNDS, SECONDS, slot_of
 from mailops.protocol.classification import Fault
 from mailops.reports import splitting
-from mailops.reports.counting import by_fault, by_reason, fault_of, latency, latency_series, total
-from mailops.reports.latencies import Histogram, Which, middle_of
+from mailops.reports.counting import by_reason, fault_of, total
+from mailops.reports.latencies import Histogram, middle_of
 from mailops.reports.models import QueueSample
-from mailops.reports.periods import last_hours
+from mailops.reports.periods import between
 from mailops.reports.rolling import roll_up
 from mailops.reports.rollup import fold_tallies
 from mailops.reports.sampling import queue_samples, sample_queues
@@ -63,6 +63,12 @@ class TestHistogram:
         assert spread([2**31 - 1]).percentile(50) == pytest.approx(2**31 / 1000, rel=0.1)
 
 
+def of_a_day():
+    """Return the period of the last day."""
+    now = timezone.now()
+    return between(now - timedelta(days=1), now, timezone.get_current_timezone())
+
+
 def count(kind, n=1, **more):
     at = timezone.now().replace(minute=0, second=0, microsecond=0)
     fields = {"measure": "event", "stream_id": 1, "domain_id": 1, **more}
@@ -72,7 +78,7 @@ def count(kind, n=1, **more):
 @pytest.mark.django_db
 class TestCounting:
     def test_sums_up_reasons_and_faults(self):
-        period = last_hours(timezone.now(), 24, timezone.get_current_timezone())
+        period = of_a_day()
         count("accepted", 90)
         count("bounced", 7, reason="unknown_mailbox")
         count("returned", 2, reason="mailbox_full")
@@ -84,17 +90,10 @@ class TestCounting:
             "mailbox_full": 2,
             "blocklisted": 1,
         }
-        assert by_fault(period, {"stream_id": 1}) == {Fault.RECIPIENT: 9, Fault.REPUTATION: 1}
 
     def test_takes_reasons_of_ours_for_the_messages(self):
+        assert fault_of("mailbox_full") == Fault.RECIPIENT
         assert (fault_of("too_wide_a_template"), fault_of("")) == (Fault.MESSAGE, Fault.UNKNOWN)
-
-    def test_tells_latencies_of_each_step(self):
-        period = last_hours(timezone.now(), 24, timezone.get_current_timezone())
-        count(str(slot_of(2000)), 3, measure="accept")
-        assert latency(period, {}, Which.ACCEPT).total == 3
-        assert [one.total for _, one in latency_series(period, {}, Which.ACCEPT)] == [0] * 23 + [3]
-        assert latency(period, {}, Which.QUEUE).total == 0
 
 
 @pytest.mark.django_db
@@ -105,7 +104,7 @@ class TestSamples:
         count("queued", measure="status", stream_id=message.stream_id)
         sample_queues()
         sample_queues()
-        period = last_hours(timezone.now(), 24, timezone.get_current_timezone())
+        period = of_a_day()
         (*_, (_, told)) = queue_samples(period, message.stream_id)
         assert (told.samples, told.most, told.mean_depth) == (2, 1, 1)
         assert 300 <= told.oldest <= 310
@@ -122,8 +121,7 @@ class TestSamples:
 class TestSplit:
     @pytest.fixture
     def period(self):
-        now = timezone.now()
-        return last_hours(now, 6, now.tzinfo)
+        return of_a_day()
 
     @staticmethod
     def shares(period, choices=None):

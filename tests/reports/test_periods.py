@@ -7,7 +7,7 @@ import pytest
 
 from mailops.outbox.models import Tally
 from mailops.reports.gathering import gather
-from mailops.reports.periods import from_to, last_days, last_hours
+from mailops.reports.periods import between, from_to, last_days
 
 BERLIN, KATHMANDU = ZoneInfo("Europe/Berlin"), ZoneInfo("Asia/Kathmandu")
 
@@ -29,14 +29,6 @@ class TestPeriod:
         week = from_to(date(2026, 3, 28), date(2026, 4, 3), BERLIN)
         assert week.previous.start == datetime(2026, 3, 20, 23, tzinfo=UTC)
         assert week.previous.end == week.start
-
-    def test_of_hours_begins_with_the_zones_hour(self):
-        now = datetime(2026, 5, 1, 12, 20, tzinfo=UTC)
-        period = last_hours(now, 24, KATHMANDU)  # +05:45
-        steps = list(period.steps())
-        assert len(steps) == 24
-        assert steps[0].minute == 15
-        assert steps[-1] <= now < period.end
 
     def test_of_the_last_days_ends_with_today(self):
         now = datetime(2026, 5, 1, 23, 30, tzinfo=UTC)
@@ -63,5 +55,5 @@ class TestSeries:
         now = datetime(2026, 10, 25, 5, 30, tzinfo=UTC)
         accept(datetime(2026, 10, 25, 0, 30, tzinfo=UTC))  # 02:30 summer time
         accept(datetime(2026, 10, 25, 1, 30, tzinfo=UTC))  # 02:30 winter time
-        numbers = gather({}, last_hours(now, 24, BERLIN))
+        numbers = gather({}, between(now - timedelta(days=1), now, BERLIN))
         assert [outcome.accepted for outcome in numbers.now if outcome.accepted] == [1, 1]

@@ -261,7 +261,7 @@ def _shown(answer: Fetched) -> str:
     """Return an account's name, if the answer has one, for a person to see that it is the right one."""
     try:
         told = json.loads(answer.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         told = {}
     names = ("companyName", "Name", "name", "email", "username", "quota")
     found = [str(told[key]) for key in names if isinstance(told, dict) and told.get(key)]

@@ -101,8 +101,9 @@ def _go_on(
         return redirect("transports:oauth-sign-in", grant.pk)
     try:
         accept_refresh_token(grant, form.new_refresh_token, actor=user_of(request))
-    except NotGranted as fault:
-        messages.error(request, f"It was saved, but the refresh token gave none. {fault.sentence}")
+    except (NotGranted, Unsealable) as fault:
+        sentence = fault.sentence if isinstance(fault, NotGranted) else str(fault)
+        messages.error(request, f"It was saved, but the refresh token gave none. {sentence}")
         return redirect("transports:oauth-sign-in", grant.pk)
     messages.success(request, f"{grant.credential.label} was saved, and its token works.")
     return redirect("transports:credential", grant.credential_id)
