@@ -89,6 +89,7 @@ class Delivery:
         self._seats: SeatKeeper | None = None
         self._talks = Talks()
         self._detours = Detours()
+        self._is_ending = False
         self._taken = 0
         self._known_fence = 0  # the highest of the claims that reached a lane
         self._may_have_lost_claims = False
@@ -102,6 +103,7 @@ class Delivery:
         Where the process should stop, finish what is in flight instead.
         """
         self._committer.start()
+        self._is_ending = False
         ends_at = time.monotonic() + RUN_SECONDS
         self._taken, idle_since = 0, time.monotonic()
         while not self._should_stop():
@@ -373,7 +375,7 @@ class Delivery:
             note_loss=lost,
             note_refusal=refused,
             note_success=succeeded,
-            is_stopping=self._should_stop,
+            is_stopping=lambda: self._is_ending,
         )
 
     def _pause_what_must(self) -> None:
@@ -436,6 +438,7 @@ class Delivery:
 
     def finish(self) -> None:
         """Let bodies in flight get their replies within the grace; write everything that was read, give back the rest."""
+        self._is_ending = True  # the sessions see it, and let no body begin
         deadline = time.monotonic() + settings.MAILOPS_STOP_GRACE_SECONDS
         left = [job for lane in self._every_lane() for job in lane.close()]
         while time.monotonic() < deadline and (
