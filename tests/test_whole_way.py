@@ -9,7 +9,6 @@ from django.urls import reverse
 
 from mailops.audiences.models import Audience, Import, Membership
 from mailops.campaigns.models import Campaign
-from mailops.dispatch.models import Worker
 from mailops.outbox.models import Message, Tally
 from mailops.reports.balance import balance
 from mailops.suppressions.models import Suppression
@@ -95,7 +94,6 @@ def test_from_a_csv_to_the_counts(engine, operator, logged_in):
     engine.start_feedback_listener()
     engine.start_housekeeping()
     engine.start_worker("bulk", "bulk")
-    wait_until(Worker.objects.exists, seconds=60, what="the worker")
     audience = Audience.objects.create(name="People")
     run = import_people(logged_in(operator), audience)
     people = sum(MAILBOXES.values())
