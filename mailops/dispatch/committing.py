@@ -49,7 +49,9 @@ class Request:
         default_factory=dict
     )  # message id → address a refusal speaks against
     is_granted: bool = False
-    _undecided: threading.Lock = field(default_factory=threading.Lock)  # cheaper than an Event
+    _undecided: threading.Lock = field(
+        init=False, default_factory=threading.Lock
+    )  # cheaper than an Event
 
     def __post_init__(self) -> None:
         self._undecided.acquire()
@@ -219,26 +221,14 @@ class Committer:
             if not request.outcomes:
                 raise
             logger.exception("what came with a result could not be written; it is left out")
-            bare = Request(
-                outcomes=[_bare(outcome) for outcome in request.outcomes],
-                mark=request.mark,
-                releases=request.releases,
-                setbacks=request.setbacks,
-                dead_addresses=request.dead_addresses,
-            )
-            return self._write([bare])
+            outcomes = [_bare(outcome) for outcome in request.outcomes]
+            return self._write([replace(request, outcomes=outcomes)])
 
     def _postpone(self, group: list[Request]) -> None:
         """Keep results in memory. An unconfirmed mark counts as refused: no body goes out, its claim is given back (W9)."""
         for request in group:
-            waiting = Request(
-                outcomes=request.outcomes,
-                releases=[*request.releases],
-                setbacks=request.setbacks,
-                dead_addresses=request.dead_addresses,
-            )
-            if request.mark is not None:
-                waiting.releases.append(request.mark)
+            unmarked = [request.mark] if request.mark else []
+            waiting = replace(request, mark=None, releases=[*request.releases, *unmarked])
             if waiting.outcomes or waiting.releases or waiting.setbacks:
                 self._unwritten.append(waiting)
             request.decide(())
