@@ -15,7 +15,7 @@ from mailops.audiences.curating import StillNeeded, add_audience, change_audienc
 from mailops.audiences.forms import AudienceForm, MemberFilterForm, PlaceForm
 from mailops.audiences.models import Audience, Import, Membership
 from mailops.lib.confirm import ConfirmForm
-from mailops.lib.csv_export import stream_csv
+from mailops.lib.csv_export import stream_csv, wrong_filter
 from mailops.lib.htmx import render_page
 from mailops.suppressions.models import Suppression
 
@@ -126,7 +126,7 @@ def audience_export(request: HttpRequest, audience_id: int) -> HttpResponseBase:
     audience = get_object_or_404(Audience, pk=audience_id)
     form = MemberFilterForm(request.GET)
     if not form.is_valid():
-        return HttpResponse("The filter is not valid.", status=422, content_type="text/plain")
+        return wrong_filter()
     members = _members(audience, form.cleaned_data["search"])
     names = _attribute_names(members)
 

@@ -15,7 +15,7 @@ from mailops.campaigns.forms import CampaignFilterForm, CampaignForm
 from mailops.campaigns.leaving import leaving
 from mailops.campaigns.models import Campaign
 from mailops.campaigns.tasks import rehearse_soon
-from mailops.lib.csv_export import stream_csv
+from mailops.lib.csv_export import stream_csv, wrong_filter
 from mailops.lib.htmx import render_page
 from mailops.transports.models import PauseCause
 
@@ -66,7 +66,7 @@ def _filtered(form: CampaignFilterForm) -> Any:
 def campaign_export(request: HttpRequest) -> HttpResponseBase:
     form = CampaignFilterForm(request.GET)
     if not form.is_valid():
-        return HttpResponse("The filter is not valid.", status=422, content_type="text/plain")
+        return wrong_filter()
 
     def when(value: Any) -> str:
         return value.isoformat(timespec="seconds") if value else ""

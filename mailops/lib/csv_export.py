@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
-from django.http import StreamingHttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
 
 # a spreadsheet takes a cell beginning with one of these for a formula (CSV injection)
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -52,3 +52,8 @@ def stream_csv(
     response["Content-Disposition"] = f'attachment; filename="{filename}"'
     response["X-Content-Type-Options"] = "nosniff"
     return response
+
+
+def wrong_filter() -> HttpResponse:
+    """Return the answer to a filter that can't be read: an export of everything would be the wrong one."""
+    return HttpResponse("The filter is not valid.", status=422, content_type="text/plain")

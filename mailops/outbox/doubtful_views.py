@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST
 
 from mailops.accounts.permissions import Act, confirm_password, needs, user_of
 from mailops.campaigns.models import Campaign
-from mailops.lib.csv_export import stream_csv
+from mailops.lib.csv_export import stream_csv, wrong_filter
 from mailops.lib.htmx import render_page
 from mailops.outbox.bulk_settling import (
     NothingToSettle,
@@ -83,7 +83,7 @@ def _with_attempts(rows: list[Message]) -> list[dict[str, Any]]:
 def doubtful_export(request: HttpRequest) -> HttpResponseBase:
     form = DoubtFilterForm(request.GET)
     if not form.is_valid():
-        return HttpResponse("The filter is not valid.", status=422, content_type="text/plain")
+        return wrong_filter()
     return stream_csv("uncertain.csv", CSV_HEADER, _csv_rows(form.choice))
 
 

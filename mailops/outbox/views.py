@@ -15,7 +15,7 @@ from mailops.accounts.permissions import Act, confirm_password, may, needs, user
 from mailops.content.forms import LookForm
 from mailops.content.framing import framed
 from mailops.content.models import TemplateVersion
-from mailops.lib.csv_export import stream_csv
+from mailops.lib.csv_export import stream_csv, wrong_filter
 from mailops.lib.htmx import render_page
 from mailops.lib.whole_numbers import whole_number
 from mailops.outbox import settling
@@ -63,7 +63,7 @@ def message_list(request: HttpRequest) -> HttpResponse:
 def message_export(request: HttpRequest) -> HttpResponseBase:
     form = MessageFilterForm(request.GET)
     if not form.is_valid():
-        return HttpResponse("The filter is not valid.", status=422, content_type="text/plain")
+        return wrong_filter()
     found = (
         chosen_by(form.cleaned_data)
         .select_related("stream", "campaign", "identity__domain")
