@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from mailops.dispatch.claiming import Job
 from mailops.outbox.accepting import ACCEPTING, Handover
-from mailops.outbox.ledger import fetch_prepared
+from mailops.outbox.ledger import fetch_by_index
 
 # What makes a statement mark: common table expressions over one parameter, the jobs as JSON. `marked` may send a body:
 # the claim stands, the worker lives, it is in its hours, nothing is suppressed or paused.
@@ -43,7 +43,7 @@ def mark(jobs: Sequence[Job]) -> set[int]:
     """Mark these as about to send a body; return the message ids that may."""
     if not jobs:
         return set()
-    return {message_id for (message_id,) in fetch_prepared(_MARK, [_told(jobs)])}
+    return {message_id for (message_id,) in fetch_by_index(_MARK, [_told(jobs)])}
 
 
 def accept_and_mark(handovers: Sequence[Handover], jobs: Sequence[Job]) -> set[int] | None:
@@ -52,7 +52,7 @@ def accept_and_mark(handovers: Sequence[Handover], jobs: Sequence[Job]) -> set[i
     None where a handover does not qualify for the quick way: the others are accepted, nothing is marked, and all of
     them may be recorded again.
     """
-    ((accepted, marked),) = fetch_prepared(
+    ((accepted, marked),) = fetch_by_index(
         _ACCEPT_AND_MARK, [json.dumps(handovers, default=str), _told(jobs)]
     )
     return set(marked) if accepted == len(handovers) else None

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
+from weakref import WeakSet
 
 from django.db import connection
 from psycopg import Connection, Cursor
@@ -69,6 +70,23 @@ def fetch_rows(sql: str, params: Sequence[Any] | dict[str, Any]) -> list[tuple[A
         cursor.execute(sql, params)
         rows: list[tuple[Any, ...]] = cursor.fetchall()
         return rows
+
+
+_BY_INDEX: WeakSet[Connection[Any]] = WeakSet()  # connections that read no table whole where an index leads to its rows
+
+
+def fetch_by_index(sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """Do what `fetch_prepared` does for a statement that names its rows, and never read a whole table to find them.
+
+    Else a plan made while the queue is short would do so for as long as it is kept, however long the queue gets.
+    """
+    connection.ensure_connection()
+    raw = connection.connection
+    if raw not in _BY_INDEX and not connection.in_atomic_block:  # a rollback would undo it
+        with connection.cursor() as cursor:
+            cursor.execute("SET enable_seqscan = off")
+        _BY_INDEX.add(raw)
+    return fetch_prepared(sql, params)
 
 
 def fetch_prepared(sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:

@@ -1,6 +1,7 @@
 """The gate before a body: what is accepted beside it, and what keeps it shut."""
 
 import pytest
+from django.db import connection
 from psycopg._queries import _query2pg
 
 from mailops.dispatch.carriers import usable_carriers
@@ -61,6 +62,29 @@ def test_accepts_one_and_marks_the_next(jobs):
 def test_marks_without_anything_to_accept(jobs):
     assert accept_and_mark([], jobs) == marked() == {job.message_id for job in jobs}
     assert not Tally.objects.filter(kind="accepted").exists()
+
+
+def scans_of_the_queue():
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT seq_scan, idx_scan FROM pg_stat_xact_user_tables WHERE relname = 'outbox_queueentry'"
+        )
+        return cursor.fetchone()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_finds_its_rows_by_index_while_the_queue_is_short(jobs):
+    # the server keeps such a plan, so a queue that grew would be read whole with each group
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE outbox_queueentry")
+    accept_and_mark([], jobs[:1])
+    try:
+        whole, by_index = scans_of_the_queue()
+        accept_and_mark(handed_over(jobs[0]), jobs[1:])
+        assert scans_of_the_queue()[0] == whole
+        assert scans_of_the_queue()[1] > by_index
+    finally:
+        connection.close()  # no other test's plans are to be bound by it
 
 
 def test_marks_nothing_where_a_reply_needs_more_than_the_quick_way(jobs):
