@@ -19,14 +19,23 @@ _UNSAFE = re.compile(rb"[^ -~\t]+")  # what quoted-printable writes as =XX, besi
 
 def plain_encoding(text: str, *, takes_8bit: bool) -> str | None:
     """Return "7bit" or "8bit" where `text` may travel as it is (RFC 2045, 2.7 and 2.8), None where it must be encoded."""
-    if "\0" in text or not (takes_8bit or text.isascii()):
+    plain = _plain(text, takes_8bit=takes_8bit, errors="surrogateescape")
+    return plain and plain[0].decode()
+
+
+def _plain(text: str, *, takes_8bit: bool, errors: str = "strict") -> tuple[bytes, bytes] | None:
+    """Return the name of the encoding and the octets, with LF line ends, where `text` may travel as it is."""
+    is_ascii = text.isascii()
+    if "\0" in text or not (takes_8bit or is_ascii):
         return None
-    octets = text.encode("utf-8", "surrogateescape")
-    if "\r" in text:
-        octets = octets.replace(b"\r", b"\n")
+    octets = _with_line_feeds(text).encode(errors=errors)
     if _has_long_line(octets):
         return None
-    return "7bit" if text.isascii() else "8bit"
+    return b"7bit" if is_ascii else b"8bit", octets
+
+
+def _with_line_feeds(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
 def _has_long_line(octets: bytes) -> bool:
@@ -42,13 +51,14 @@ def _has_long_line(octets: bytes) -> bool:
 
 def encode_body(text: str, *, takes_8bit: bool = False) -> tuple[bytes, bytes]:
     """Return the name of the transfer encoding, and `text` in it with CRLF line ends; it is UTF-8 where not ASCII."""
-    plain = plain_encoding(text, takes_8bit=takes_8bit)
-    if "\r" in text:
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if plain := _plain(text, takes_8bit=takes_8bit):
+        encoding, body = plain
+        if not body.endswith(b"\n"):
+            body += b"\n"
+        return encoding, body.replace(b"\n", b"\r\n")
+    text = _with_line_feeds(text)
     if not text.endswith("\n"):
         text += "\n"
-    if plain:
-        return plain.encode(), text.encode().replace(b"\n", b"\r\n")
     lines = text.split("\n")
     longest = max(map(len, lines))
     if longest <= MAX_LINE and text.isascii():

@@ -67,12 +67,8 @@ def envelope_lines(envelope: Envelope, extensions: Extensions) -> list[str]:
 
 def stuff_dots(content: bytes) -> bytes:
     """Return `content` with CRLF lines, an end of line at its end, and dots doubled (RFC 5321, 2.3.8 and 4.5.2)."""
-    line_feeds = content.count(b"\n")
-    if not line_feeds == content.count(b"\r\n") == content.count(b"\r"):
-        content = re.sub(rb"\r\n|\r|\n", b"\r\n", content)
-    if not content.endswith(b"\r\n"):
-        content += b"\r\n"
-    content = content.replace(b"\r\n.", b"\r\n..")
+    lines = content.splitlines() or [b""]
+    content = b"\r\n".join([*lines, b""]).replace(b"\r\n.", b"\r\n..")
     return b"." + content if content.startswith(b".") else content
 
 
