@@ -8,7 +8,9 @@ MAX_BROKEN = 100  # tags that another one begins in
 _OPENING = re.compile(
     r"<!--|<!\[CDATA\[|<(style|script|title|textarea|mj-style|mj-title)\b|</?[a-z]", re.IGNORECASE
 )
-_TAG = re.compile(r"(?:[^<>\"']|\"[^\"]*\"|'[^']*')*+")
+# The inside of a tag, without going back. No possessive group: before Python 3.11.5 one that fails eats what it tried.
+INSIDE = r"(?>[^<>\"']*(?:(?:\"[^\"]*\"|'[^']*')[^<>\"']*)*)"
+_TAG = re.compile(INSIDE)
 
 
 def left_open(html: str) -> tuple[str, int] | None:

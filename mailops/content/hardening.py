@@ -11,11 +11,12 @@ from urllib.parse import quote
 
 from liquid.stringify import to_liquid_string
 
+from mailops.content.closing import INSIDE
 from mailops.content.masking import MASKED, mask, unmask
 from mailops.content.variables import BUILT_IN
 
 _START = re.compile(
-    r"<!--(?:\[if\b[^\]>]*+\]>|-?>|(?:(?!-->).)*+-->)|<[a-zA-Z][\w:-]*+(?:[^<>\"']|\"[^\"]*\"|'[^']*')*+>",
+    rf"<!--(?:\[if\b[^\]>]*+\]>|-?>|.*?-->)|<[a-zA-Z][\w:-]*+{INSIDE}>",
     re.DOTALL | re.IGNORECASE,
 )
 _STYLE_OPENS = re.compile(r"<style\b", re.IGNORECASE)

@@ -25,7 +25,7 @@ _STYLE_OPENS = re.compile(r"<style\b[^<>]*>", re.IGNORECASE)
 _STYLE_CLOSES = re.compile(r"</style\s*>", re.IGNORECASE)
 _NUMBERED = re.compile(rf"<[a-zA-Z](?:[^<>\"']|\"[^\"]*\"|'[^']*')*?\s{_NAME}=\"(\d+)\"[^<>]*>")
 _SEPARATOR = re.compile(r"(?<!\s)\s*+([:;,])\s*+")
-_DECLARED = re.compile(r":(?!\s*+//)((?:[^;{}\"'()]|\"[^\"]*\"|'[^']*'|\([^()]*\))*+)(;?)")
+_DECLARED = re.compile(r":(?!\s*+//)((?>(?:[^;{}\"'()]|\"[^\"]*\"|'[^']*'|\([^()]*\))*))(;?)")
 _BRACE = re.compile(r"[{}]")
 _UNSTYLED = frozenset({"html", "head", "meta", "link", "base", "title", "style", "script"})
 

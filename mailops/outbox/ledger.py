@@ -72,7 +72,8 @@ def fetch_rows(sql: str, params: Sequence[Any] | dict[str, Any]) -> list[tuple[A
         return rows
 
 
-_BY_INDEX: WeakSet[Connection[Any]] = WeakSet()  # connections that read no table whole where an index leads to its rows
+# connections that read no table whole where an index leads to its rows
+_BY_INDEX: WeakSet[Connection[Any]] = WeakSet()
 
 
 def fetch_by_index(sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:

@@ -33,7 +33,7 @@ _ADDRESS = r"[^\s<>@]{1,64}@[^\s<>@]{1,255}"
 _LISTS = rf"{_any(_FROM)}(?:\s+{_any(_WHOSE)})*\s+{_any(_LIST)}"
 _ADDED = rf"(?>(?:{_any(_COURTESY)}|{_any(_WHO)}|{_LISTS}|{_ADDRESS})(?!\w))"
 _WISH = re.compile(
-    rf"{_BETWEEN}(?:{_any(_COURTESY)}{_BETWEEN})?{_any(_LEAVE)}(?:{_BETWEEN}{_ADDED})*+{_BETWEEN}"
+    rf"{_BETWEEN}(?:{_any(_COURTESY)}{_BETWEEN})?{_any(_LEAVE)}(?>(?:{_BETWEEN}{_ADDED})*){_BETWEEN}"
 )
 
 
