@@ -55,7 +55,7 @@ def take_steps() -> None:
 
 
 def hearers() -> dict[str, int]:
-    """Return each lane that has work, with how many workers live there, but at least one: the first has no row yet.
+    """Return each lane that has work, with how many workers live there and one more: a new one has no row yet.
 
     Work is a due entry, or a claimed one, whose worker may wait for a run to write its result.
     """
@@ -64,4 +64,4 @@ def hearers() -> dict[str, int]:
     claimed = QueueEntry.objects.exclude(worker_id=None).order_by()
     lanes |= {lane for lane in set(QueueEntry.Lane) - lanes if claimed.filter(lane=lane).exists()}
     living = Counter(Worker.objects.alive().values_list("lane", flat=True))
-    return {str(lane): max(1, living[lane]) for lane in lanes}
+    return {str(lane): living[lane] + 1 for lane in lanes}
