@@ -280,28 +280,17 @@ class Delivery:
             self._seats.forget()
 
     def _open_sessions(self, lane: Lane) -> None:
+        """Open another session where there is work for it; all that there is work for, once one could be opened."""
         if lane.is_closing or not lane.jobs:
             return
         live, ready = lane.live_sessions, lane.ready
         if lane.fault is not None:  # noted before its session left: that one gets no successor
             return
-        if not ready or (live and ready < live * MESSAGES_FOR_ANOTHER_SESSION):
-            return
-        if live < lane.seats:
-            try:
-                lane.transport.refresh_from_db()  # it may have been changed since the last
-                session = open_session(lane.transport)
-            except SessionFault as fault:
-                lane.fault = fault
-                return
-            except Transport.DoesNotExist:
-                self._drop(lane)
-                return
-            except Error:
-                raise
-            except Exception as error:
-                logger.exception("no session of %s could be made", lane.transport)
-                lane.fault = _our_fault(Phase.CONNECT, error)
+        useful = min(lane.seats, ready // MESSAGES_FOR_ANOTHER_SESSION + 1) if ready else 0
+        lacking = useful - live
+        for _ in range(lacking if lane.could_open else min(lacking, 1)):
+            session = self._session_of(lane)
+            if session is None:
                 return
             thread = threading.Thread(
                 target=self._talk,
@@ -312,10 +301,27 @@ class Delivery:
             lane.enter(thread, session.credential_id)
             thread.start()
 
+    def _session_of(self, lane: Lane) -> Session | None:
+        """Return a session to be opened; where none can be made, note why and return None."""
+        try:
+            lane.transport.refresh_from_db()  # it may have been changed since the last
+            return open_session(lane.transport)
+        except SessionFault as fault:
+            lane.fault = fault
+        except Transport.DoesNotExist:
+            self._drop(lane)
+        except Error:
+            raise
+        except Exception as error:
+            logger.exception("no session of %s could be made", lane.transport)
+            lane.fault = _our_fault(Phase.CONNECT, error)
+        return None
+
     def _talk(self, lane: Lane, session: Session) -> None:
         """Run in a session's thread: open, talk, close; no database here."""
         try:
             session.open()
+            lane.could_open = True
             self._converse(lane, session)
         except SessionFault as fault:
             if fault.cause in LOGIN_CAUSES:
@@ -382,7 +388,7 @@ class Delivery:
         for lane in self._every_lane():
             if lane.fault is not None:
                 self._note_fault(lane, lane.fault)
-                lane.fault = None
+                lane.fault, lane.could_open = None, False
             elif lane.had_success and lane.carrier.is_in_trouble:
                 with suppress(Transport.DoesNotExist):
                     lane.transport.record_success()

@@ -41,6 +41,7 @@ class Lane:
     is_closing: bool = False
     lost_recipients: set[str] = field(default_factory=set)
     refused_recipients: set[str] = field(default_factory=set)
+    could_open: bool = False  # a session of it
     fault: SessionFault | None = None
     had_success: bool = False
     is_light: bool = True  # its last mail was small

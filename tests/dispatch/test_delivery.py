@@ -51,6 +51,23 @@ def test_delivers_what_is_due(server):
     assert not QueueEntry.objects.exists()
 
 
+def test_opens_sessions_one_by_one_until_one_could_be_opened_and_then_all(server, monkeypatch):
+    stream = make_stream(transport=make_transport(port=server.port, max_sessions=5), kind="bulk")
+    for number in range(40):
+        make_due(stream, f"r{number}@x.example")
+    monkeypatch.setattr(Delivery, "_talk", lambda *_: None)  # a session that is still being opened
+    worker = WorkerProcess("bulk")
+    run = Delivery(worker, "bulk", should_stop=lambda: False)
+    counts = []
+    for could_open in (False, False, True):
+        for lane in run._lanes.values():
+            lane.could_open = could_open
+        run._step()
+        counts += [lane.live_sessions for lane in run._lanes.values()]
+    worker.stop()
+    assert counts == [1, 2, 5]
+
+
 def test_speaks_an_international_domain_in_a_labels(server):
     make_due(
         make_stream_to(server.port), "Ada@bücher.example", address_key="ada@xn--bcher-kva.example"

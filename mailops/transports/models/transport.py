@@ -173,9 +173,11 @@ class Transport(Pausable):
     def note_use(self, credential: "Credential | None") -> None:
         """Write down that sessions are opened with `credential`, once a minute at most: rows are read often."""
         now = timezone.now()
-        stale = Q(last_used_at=None) | Q(last_used_at__lt=now - timedelta(minutes=1))
-        type(self).objects.filter(stale, pk=self.pk).update(last_used_at=now)
-        if credential is not None:
+        long_ago = now - timedelta(minutes=1)
+        stale = Q(last_used_at=None) | Q(last_used_at__lt=long_ago)
+        if self.last_used_at is None or self.last_used_at < long_ago:
+            Transport.objects.filter(stale, pk=self.pk).update(last_used_at=now)
+        if credential and (credential.last_used_at is None or credential.last_used_at < long_ago):
             Credential.objects.filter(stale, pk=credential.pk).update(last_used_at=now)
 
     @property
