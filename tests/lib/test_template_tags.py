@@ -6,7 +6,7 @@ from django.db import models
 from django.template import Context, Template
 from django.utils import timezone
 
-from mailops.lib.templatetags.numbers import NBSP, bar, count, percent, rate_of, units
+from mailops.lib.templatetags.numbers import NBSP, count, percent, rate_of, units
 from mailops.lib.templatetags.pills import PILLS, pill
 from mailops.lib.templatetags.times import absolute, ago, duration, relative, relative_due
 
@@ -93,11 +93,6 @@ class TestNumbers:
 
     def test_groups_thousands(self):
         assert count(1_234_567) == "1,234,567"
-
-    def test_draws_a_bar_without_a_style(self):
-        drawn = bar([("Accepted", 3, "ok"), ("Bounced", 1, "bad")], "Messages")
-        assert 'width="750.00"' in drawn
-        assert "style" not in drawn
 
     def test_says_a_duration_in_two_units(self):
         assert duration(250) == "4 min 10 s"

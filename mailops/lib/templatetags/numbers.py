@@ -1,11 +1,8 @@
-"""Numbers as people read them, and the bar that shows how they share a whole."""
+"""Numbers as people read them."""
 
 import re
-from collections.abc import Iterable
 
 from django import template
-from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
 
 register = template.Library()
 
@@ -49,25 +46,3 @@ def rate_of(part: float | None, whole: float | None) -> str:
     if not whole:
         return "— · 0 of 0"
     return f"{percent(part, whole)} · {count(part or 0)} of {count(whole)}"
-
-
-@register.simple_tag
-def bar(shares: Iterable[tuple[str, int, str]], label: str) -> SafeString:
-    """Return a bar for (word, number, tone) shares; drawn as SVG, since the CSP allows no style attribute."""
-    known = list(shares)
-    total = sum(n for _, n, _ in known)
-    rects, x = [], 0.0
-    for word, n, tone in known:
-        width = 1000 * n / total if total else 0
-        rects.append((f"{x:.2f}", f"{width:.2f}", tone, word, count(n)))
-        x += width
-    return format_html(
-        '<svg class="bar" viewBox="0 0 1000 10" preserveAspectRatio="none" role="img" aria-label="{}: {}">{}</svg>',
-        label,
-        ", ".join(f"{word} {count(n)}" for word, n, _ in known if n),
-        format_html_join(
-            "",
-            '<rect x="{}" y="0" width="{}" height="10" class="{}"><title>{} {}</title></rect>',
-            rects,
-        ),
-    )
