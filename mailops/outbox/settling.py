@@ -29,11 +29,6 @@ def settle_as_accepted(*, message: Message, actor: User) -> bool:
     )
 
 
-def send_again(*, message: Message, actor: User) -> bool:
-    """Send an uncertain message again with the same Message-ID; the recipient may get it twice."""
-    return _tell(message, EventKind.REQUEUED, "message.send_again", actor)
-
-
 def _tell(message: Message, kind: EventKind, verb: str, actor: User, sentence: str = "") -> bool:
     # A double press finds the first one's event: the number is that of the message's history as it was seen.
     seen = Event.objects.filter(message=message).count()

@@ -24,7 +24,8 @@ from mailops.lib.mailbox_providers import ProviderCache
 from mailops.outbox.canceling import cancel_campaign
 from mailops.outbox.models import EventKind, Message, QueueEntry, Status, Tally
 from mailops.outbox.recording import Outcome, record
-from mailops.outbox.settling import hold, release, send_again
+from mailops.outbox.retrying import retry_message
+from mailops.outbox.settling import hold, release
 from mailops.suppressions.models import Suppression
 from tests.engine import database_url, wait_until
 from tests.factories import make_audience, make_campaign, make_message
@@ -129,7 +130,7 @@ class TestSweeps:
         hold(message=held, actor=operator)
         QueueEntry.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
         assert release(message=held, actor=operator)
-        assert send_again(message=doubtful, actor=operator)
+        assert retry_message(message=doubtful, actor=operator)
         sweep_queue()
         assert (status(held), status(doubtful)) == (Status.QUEUED, Status.QUEUED)
 

@@ -20,7 +20,8 @@ from mailops.outbox.bulk_settling import (
 )
 from mailops.outbox.doubtful import Choice, count_doubtful
 from mailops.outbox.models import Event, Message, QueueEntry, Settlement, Tally
-from mailops.outbox.settling import send_again, settle_as_accepted
+from mailops.outbox.retrying import retry_message
+from mailops.outbox.settling import settle_as_accepted
 from tests.factories import make_campaign, make_stream, make_transport
 from tests.outbox.doubts import doubt, make_doubtful
 
@@ -189,7 +190,7 @@ class TestWhatWasSeenIsDone:
         message = make_doubtful()
         until = plan(act=ACT.AGAIN).until
         run = start_settlement(key=uuid4(), act=ACT.AGAIN, actor=operator, until=until)
-        send_again(message=message, actor=operator)
+        retry_message(message=message, actor=operator)
         doubt(message, message.transport)
         while settle_chunk(settlement_id=run.pk):
             pass

@@ -26,7 +26,7 @@ from mailops.outbox.models import (
 from mailops.outbox.relay_log_reading import Reading
 from mailops.outbox.relay_log_taking import NotALog, forget_old, take_log
 from mailops.outbox.relay_log_verdicts import account, settling
-from mailops.outbox.settling import send_again
+from mailops.outbox.retrying import retry_message
 from mailops.suppressions.models import Suppression
 from mailops.transports.models import Route
 from tests.factories import make_message, make_transport
@@ -466,6 +466,6 @@ def test_a_second_doubt_is_not_settled_by_what_a_log_said_of_the_first(
 ):
     message = make_doubtful(transport=transport)
     log = read(Log().taken(message).told(message, "sent"))
-    send_again(message=message, actor=operator)
+    retry_message(message=message, actor=operator)
     doubt(message, transport)
     assert not settling(log, trusts_recipients=True).exists()
