@@ -5,16 +5,6 @@ from django.conf import settings
 from mailops.domains.models import SigningKey
 from mailops.lib.nameserver import Zones
 
-# the private half was thrown away: nothing is signed with it
-DEMO_KEY = (
-    "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAqdTJWuYvi63nbKz5PBUKbdssQ5oY8nG3"
-    "vE/ZWC0HMvpcY7MP8+kR1Y8tEjxMblKmEvqSOv0Wm6uWoAmTCRRxOlyp6oKUIGHEnANU9MQHvuRO"
-    "wLhdG4MUKAsEHld0k9UiMb0pW+ykXR279IQsZeIDtCH71i3h3MKYapBgPb4w4qZBPpfUu/OwD6Ib"
-    "tNeyDKke0hwjKPC0ojUxM+jbco6Tz0bC4IS4yE4pp7f087k4+tAa10MqvpARv1MshWlQxyAS7oTu"
-    "APEVbmyoJSJo754l3tsBc+MfprMYKafJAn6stKzMpnX73Kw3buMG8Iw5X7w2VT5K5trQHT1WNBBI"
-    "mGfkUQIDAQAB"
-)
-DEMO_KEY_RECORD = f"v=DKIM1; k=rsa; p={DEMO_KEY}"
 DEMO_SELECTOR = "s1"  # of the keys that each demo makes for itself
 DEMO_INCLUDE = "_spf.sandbox.example"  # what the demo's streams need in an SPF record
 DEMO_EXCHANGE = "mail.acme.example"

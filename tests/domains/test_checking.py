@@ -8,10 +8,11 @@ from mailops.accounts.models import AuditEntry
 from mailops.domains import checking
 from mailops.domains.checking import check_domain, check_due_domains
 from mailops.domains.checks.authority import Difference
-from mailops.domains.demo_zones import DEMO_INCLUDE, DEMO_KEY_RECORD
+from mailops.domains.demo_zones import DEMO_INCLUDE
 from mailops.domains.examining import ASKERS
 from mailops.domains.history import history
 from mailops.domains.models import DnsObservation, Domain, Finding
+from tests.domains.zones import KEY_RECORD
 from tests.factories import make_domain
 
 pytestmark = pytest.mark.django_db
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def acme(good):
     domain = make_domain(name="acme.example")
-    needs = [("spf_include", "", DEMO_INCLUDE), ("dkim_selector", "s1", DEMO_KEY_RECORD)]
+    needs = [("spf_include", "", DEMO_INCLUDE), ("dkim_selector", "s1", KEY_RECORD)]
     for kind, host, value in needs:
         domain.requirements.create(kind=kind, host=host, value=value, needed_by="a person")
     return domain

@@ -5,8 +5,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
 from mailops.domains.checks.dkim import check_dkim
-from mailops.domains.demo_zones import DEMO_KEY, DEMO_KEY_RECORD
 from mailops.domains.models import CheckStatus
+from tests.domains.zones import KEY, KEY_RECORD
 
 
 def rsa_record(bits):
@@ -28,13 +28,13 @@ def check(dns, asks):
 
 class TestCheckDkim:
     def test_a_key_of_2048_bits_that_is_ours_is_well(self, check):
-        verdict, seen = check(DEMO_KEY_RECORD, wanted=DEMO_KEY_RECORD)
+        verdict, seen = check(KEY_RECORD, wanted=KEY_RECORD)
         assert verdict.status is CheckStatus.OK
         assert "2048 bits" in verdict.sentence
         assert seen.state == "matches"
 
     def test_the_same_key_spelled_otherwise_is_ours_too(self, check):
-        _, seen = check(f"p={DEMO_KEY}; v=DKIM1", wanted=DEMO_KEY_RECORD)
+        _, seen = check(f"p={KEY}; v=DKIM1", wanted=KEY_RECORD)
         assert seen.state == "matches"
 
     def test_ed25519_is_read(self, check):
@@ -53,14 +53,14 @@ class TestCheckDkim:
         [
             ("v=DKIM1; k=rsa; p=", "error", "revoked"),
             ("v=DKIM1; k=rsa", "error", "no p tag"),
-            (f"v=DKIM1; p={DEMO_KEY[:200]}", "error", "cut or changed"),
+            (f"v=DKIM1; p={KEY[:200]}", "error", "cut or changed"),
             ("v=DKIM1; p=***", "error", "not base64"),
             ("v=DKIM1; k=ed25519; p=AAAA", "error", "32 octets"),
-            (f"v=DKIM1; k=dsa; p={DEMO_KEY}", "error", "not known"),
-            (f"v=DKIM1; t=y; p={DEMO_KEY}", "warning", "tested"),
-            (f"v=DKIM1; h=sha1; p={DEMO_KEY}", "error", "SHA-1"),
-            (f"v=DKIM1; s=tlsrpt; p={DEMO_KEY}", "error", "meant for mail"),
-            (f"k=rsa; v=DKIM1; p={DEMO_KEY}", "error", "must stand first"),
+            (f"v=DKIM1; k=dsa; p={KEY}", "error", "not known"),
+            (f"v=DKIM1; t=y; p={KEY}", "warning", "tested"),
+            (f"v=DKIM1; h=sha1; p={KEY}", "error", "SHA-1"),
+            (f"v=DKIM1; s=tlsrpt; p={KEY}", "error", "meant for mail"),
+            (f"k=rsa; v=DKIM1; p={KEY}", "error", "must stand first"),
         ],
     )
     def test_says_what_is_wrong(self, check, record, status, words):
@@ -70,15 +70,15 @@ class TestCheckDkim:
         assert verdict.fix
 
     def test_another_key_than_ours(self, check):
-        verdict, seen = check(rsa_record(2048), wanted=DEMO_KEY_RECORD)
+        verdict, seen = check(rsa_record(2048), wanted=KEY_RECORD)
         assert "not the one we sign with" in verdict.sentence
         assert seen.state == "differs"
-        assert seen.to_publish == DEMO_KEY_RECORD
+        assert seen.to_publish == KEY_RECORD
 
     def test_no_key_and_two_keys(self, check):
         assert "no DKIM key" in check()[0].sentence
-        assert "2 records" in check(DEMO_KEY_RECORD, rsa_record(2048))[0].sentence
+        assert "2 records" in check(KEY_RECORD, rsa_record(2048))[0].sentence
 
     def test_silence_is_not_absence(self, check, dns):
         dns.is_failing = True
-        assert check(DEMO_KEY_RECORD)[0].status is CheckStatus.UNKNOWN
+        assert check(KEY_RECORD)[0].status is CheckStatus.UNKNOWN

@@ -6,9 +6,8 @@ from io import StringIO
 import pytest
 from django.core.management import call_command
 
-from mailops.domains.demo_zones import DEMO_KEY, DEMO_KEY_RECORD
 from mailops.lib.resolver import Resolver
-from tests.domains.zones import patient
+from tests.domains.zones import KEY, KEY_RECORD, patient
 
 pytestmark = pytest.mark.django_db
 
@@ -25,7 +24,7 @@ AROUND = {
 }
 GOOD = {
     "a.test": {"TXT": ["a note", SPF], "MX": ["10 mx.relay.test"], "A": [ADDRESS]},
-    "s1._domainkey.a.test": {"TXT": [DEMO_KEY_RECORD]},
+    "s1._domainkey.a.test": {"TXT": [KEY_RECORD]},
     "_dmarc.a.test": {"TXT": [DMARC]},
 }
 ALL_WELL = {
@@ -117,16 +116,16 @@ CASES = {
         {"dkim:s1": ("error", "revoked"), "alignment": "warning"} | BULK,
     ),
     "cut key": (
-        dkim(f"v=DKIM1; p={DEMO_KEY[:200]}"),
+        dkim(f"v=DKIM1; p={KEY[:200]}"),
         {"dkim:s1": ("error", "cut or changed"), "alignment": "warning"} | BULK,
     ),
     "cut into records": (
-        dkim(f"v=DKIM1; k=rsa; p={DEMO_KEY[:200]}", DEMO_KEY[200:]),
+        dkim(f"v=DKIM1; k=rsa; p={KEY[:200]}", KEY[200:]),
         {"dkim:s1": ("error", "cut into 2 records"), "alignment": "warning"} | BULK,
     ),
-    "testing": (dkim(f"v=DKIM1; t=y; p={DEMO_KEY}"), {"dkim:s1": ("warning", "t=y")}),
+    "testing": (dkim(f"v=DKIM1; t=y; p={KEY}"), {"dkim:s1": ("warning", "t=y")}),
     "several strings": (
-        dkim((DEMO_KEY_RECORD[:200].encode(), DEMO_KEY_RECORD[200:].encode())),
+        dkim((KEY_RECORD[:200].encode(), KEY_RECORD[200:].encode())),
         {},
     ),
     "no selector": (

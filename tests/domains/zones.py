@@ -2,11 +2,20 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from mailops.domains.demo_zones import DEMO_INCLUDE, DEMO_KEY_RECORD
+from mailops.domains.demo_zones import DEMO_INCLUDE
 from mailops.lib.resolver import Resolver
 from tests.lib.nameserver import FaultyNameserver
 
-GOOD_SPF = "v=spf1 ip4:192.0.2.1 -all"
+# the private half was thrown away: nothing is signed with it
+KEY = (
+    "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAqdTJWuYvi63nbKz5PBUKbdssQ5oY8nG3"
+    "vE/ZWC0HMvpcY7MP8+kR1Y8tEjxMblKmEvqSOv0Wm6uWoAmTCRRxOlyp6oKUIGHEnANU9MQHvuRO"
+    "wLhdG4MUKAsEHld0k9UiMb0pW+ykXR279IQsZeIDtCH71i3h3MKYapBgPb4w4qZBPpfUu/OwD6Ib"
+    "tNeyDKke0hwjKPC0ojUxM+jbco6Tz0bC4IS4yE4pp7f087k4+tAa10MqvpARv1MshWlQxyAS7oTu"
+    "APEVbmyoJSJo754l3tsBc+MfprMYKafJAn6stKzMpnX73Kw3buMG8Iw5X7w2VT5K5trQHT1WNBBI"
+    "mGfkUQIDAQAB"
+)
+KEY_RECORD = f"v=DKIM1; k=rsa; p={KEY}"
 
 
 @pytest.fixture(scope="session")
@@ -58,7 +67,7 @@ def good(dns, settings):
             DEMO_INCLUDE: {"TXT": ["v=spf1 ip4:127.0.0.1 -all"]},
             "acme.example": {"TXT": ["a note", spf], "MX": ["10 mail.acme.example"]},
             "bounces.acme.example": {"TXT": [spf], "MX": ["10 mail.acme.example"]},
-            "s1._domainkey.acme.example": {"TXT": [DEMO_KEY_RECORD]},
+            "s1._domainkey.acme.example": {"TXT": [KEY_RECORD]},
             "_dmarc.acme.example": {"TXT": ["v=DMARC1; p=reject; rua=mailto:dmarc@acme.example"]},
         }
     )

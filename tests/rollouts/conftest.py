@@ -6,11 +6,11 @@ import pytest
 from django.utils import timezone
 
 from mailops.domains.checking import check_domain
-from mailops.domains.demo_zones import DEMO_INCLUDE, DEMO_KEY_RECORD
+from mailops.domains.demo_zones import DEMO_INCLUDE
 from mailops.incidents.models import Threshold
 from mailops.sandbox.storing import store
 from mailops.transports.models import Route
-from tests.domains.zones import asks, dns, dns_server, good  # noqa: F401 - fixtures
+from tests.domains.zones import KEY_RECORD, asks, dns, dns_server, good  # noqa: F401 - fixtures
 from tests.factories import (
     make_audience,
     make_campaign,
@@ -40,9 +40,7 @@ def inbox(transactional_db, settings):
 def acme(good, db):  # noqa: F811
     domain = make_domain(name="acme.example")
     domain.requirements.create(kind="spf_include", value=DEMO_INCLUDE, needed_by="x")
-    domain.requirements.create(
-        kind="dkim_selector", host="s1", value=DEMO_KEY_RECORD, needed_by="x"
-    )
+    domain.requirements.create(kind="dkim_selector", host="s1", value=KEY_RECORD, needed_by="x")
     check_domain(domain)
     return domain
 
