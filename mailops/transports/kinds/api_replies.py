@@ -114,8 +114,6 @@ _BY_STATUS: Mapping[int, tuple[int, str, str]] = {
     429: (450, "4.7.28", "too many requests"),
     503: (451, "4.3.2", "the service is not available"),
 }
-# A fault of the server's own, or of one before it that lost the answer, may have taken the mail all the same.
-_MAY_HAVE_BEEN_TAKEN = range(500, 600)
 _IS_REFUSAL = re.compile(
     r'"status"\s*:\s*"(?:error|parameter-error)"|"success"\s*:\s*false|magnificent api'
 )
@@ -123,6 +121,7 @@ _IS_REFUSAL = re.compile(
 
 def is_definite(status: int, words: str) -> bool:
     """Tell whether an answer that is not a plain success says for sure that nothing was taken."""
+    # Another 5xx is a fault of the server's own, or of one before it that lost the answer: the mail may have been taken.
     if status == 503 or 300 <= status < 500:
         return True
     # Some say what is wrong with HTTP 200 (Postal) or 500 (Mandrill), in an error of their own making.
