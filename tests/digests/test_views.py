@@ -14,7 +14,7 @@ from mailops.outbox import tokens
 from mailops.outbox.models import Event, Message
 from mailops.protocol import unsubscribe
 from mailops.suppressions.models import Suppression
-from tests.digests.conftest import count, subscribe
+from tests.digests.conftest import NOW, count, subscribe
 from tests.factories import make_identity, make_message, make_stream
 
 pytestmark = pytest.mark.django_db
@@ -85,7 +85,8 @@ class TestNow:
 
 
 class TestPreview:
-    def test_shows_both_parts_in_any_week(self, logged_in, viewer, stream, week):
+    def test_shows_both_parts_in_any_week(self, logged_in, viewer, stream, week, time_machine):
+        time_machine.move_to(NOW, tick=False)
         count(stream, "accepted", 1234, week.start)
         client = logged_in(viewer)
         page = text_of(client.get(PREVIEW))
