@@ -1,11 +1,10 @@
 """The processes that send."""
 
-from datetime import UTC
 from typing import ClassVar
 from uuid import uuid4
 
 from django.db import models
-from django.db.models.functions import Now, TruncDate
+from django.db.models.functions import Now
 
 from mailops.lib.mailbox_providers import name_of
 
@@ -48,12 +47,6 @@ class Worker(models.Model):
         return self.dead_at is None and self.stopped_at is None
 
 
-class AllowanceQuerySet(models.QuerySet["Allowance"]):
-    def today(self) -> "AllowanceQuerySet":
-        """Keep those that something was taken from in the present day of UTC."""
-        return self.filter(day=TruncDate(Now(), tzinfo=UTC))
-
-
 class Lineage(models.Model):
     """Which database this is, through every dump and restore, and what it knew when it was last restored."""
 
@@ -78,8 +71,6 @@ class Allowance(models.Model):
     refilled_at = models.DateTimeField()
     day = models.DateField()  # of UTC
     spent = models.PositiveIntegerField(default=0)  # of the day's number
-
-    objects = AllowanceQuerySet.as_manager()
 
 
 class PressureQuerySet(models.QuerySet["Pressure"]):

@@ -36,20 +36,22 @@ def standing_of(transport: Transport) -> Standing:
     """Return where `transport` stands, by the rows that dispatch goes by."""
     key = f"t{transport.pk}"
     of_it = Q(key=key) | Q(key__startswith=f"{key}:")
-    spent = dict(Allowance.objects.today().filter(of_it).values_list("key", "spent"))
+    today = utc_today()
+    spent = dict(Allowance.objects.filter(of_it, day=today).values_list("key", "spent"))
+    sent_today = spent.pop(key, 0)
+    sent = {name.partition(":")[2]: number for name, number in spent.items() if number}
     stopped_first = F("stopped_until").desc(nulls_last=True)
     pressures = Pressure.objects.filter(transport=transport).with_now()
     return Standing(
         transport=transport,
-        sent_today=spent.pop(key, 0),
+        sent_today=sent_today,
         pressures=list(pressures.order_by(stopped_first, "mailbox_provider")),
-        ramps=_ramps(transport, {name.partition(":")[2]: n for name, n in spent.items() if n}),
+        ramps=_ramps(transport, today, sent),
     )
 
 
-def _ramps(transport: Transport, sent: dict[str, int]) -> list[Ramp]:
+def _ramps(transport: Transport, today: date, sent: dict[str, int]) -> list[Ramp]:
     warm_ups = list(transport.warm_ups.order_by("-mailbox_provider"))
-    today = utc_today() if warm_ups else date.min
     own = {one.mailbox_provider for one in warm_ups if one.mailbox_provider}
     ramps = []
     for one in warm_ups:
