@@ -3,6 +3,7 @@
 import pytest
 from django.db import connection
 from django.db.models import Count, Sum
+from django.utils import timezone
 
 from mailops.outbox import sightings
 from mailops.outbox.ledger import draw_fence
@@ -87,9 +88,9 @@ class TestFolding:
         assert row.n == 1
 
     def test_adds_up_what_comes_later_by_place(self):
-        stream = make_stream()
+        stream, at = make_stream(), timezone.now()  # one moment, so one quarter hour
         for _ in range(3):
-            answer(make_message(stream=stream, mailbox_provider="gmail"), NO_SUCH)
+            answer(make_message(stream=stream, mailbox_provider="gmail"), NO_SUCH, at=at)
         fold_sightings(chunk=1)
         answer(make_message(mailbox_provider="yahoo"), NO_SUCH)
         fold_sightings()
