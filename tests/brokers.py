@@ -7,7 +7,8 @@ import subprocess
 from contextlib import contextmanager
 
 from tests.conftest import PROGRAM_PATH
-from tests.engine import free_port, is_listening, wait_until
+from tests.engine import is_listening, wait_until
+from tests.ports import free_port, free_ports
 
 RABBITMQ = "/usr/lib/rabbitmq/bin/rabbitmq-server"  # the one on PATH changes user
 
@@ -25,7 +26,7 @@ def redis(folder):
 @contextmanager
 def rabbitmq(folder):
     """Run a RabbitMQ node of its own, with its own port mapper; yield its URL."""
-    port, distribution, mapper = free_port(), free_port(), free_port()
+    port, distribution, mapper = free_ports(3)
     environment = {
         "HOME": str(folder),
         "RABBITMQ_NODENAME": f"mailops{port}@localhost",

@@ -1,12 +1,13 @@
 """A real clamd of the tests' own, with a database of one signature: the EICAR test string."""
 
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
 from pathlib import Path
 from typing import Self
+
+from tests.ports import free_port
 
 # in two halves, so that no scanner takes this file for an infected one
 EICAR = rb"X5O!P%@AP[4\PZX54(P^)7CC)7}" + rb"$EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
@@ -44,8 +45,7 @@ class Clamd:
 
     def _listens(self) -> bool:
         """Start it on a free port, which somebody else may take before it does."""
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
+        port = free_port()
         self.address = f"127.0.0.1:{port}"
         configuration = CONFIGURATION.format(home=self.home, port=port, most=self._most)
         (self.home / "clamd.conf").write_text(configuration)

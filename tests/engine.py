@@ -16,15 +16,9 @@ from django.db import connection
 
 from mailops.installation.processes import worker_command
 from mailops.rollouts.probes.captures import RECIPIENT as PROBED
+from tests.ports import free_ports
 
 ROOT = Path(settings.BASE_DIR)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def wait_until(condition, *, seconds: float, what: str):
@@ -52,7 +46,7 @@ class Engine:
 
     def __init__(self, home: Path, *, broker_url: str = "", **environment: str) -> None:
         self.home = home
-        self.receiver_port, self.feedback_port = free_port(), free_port()
+        self.receiver_port, self.feedback_port = free_ports(2)
         self.receiver_log = home / "receiver.log"
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self.environment = {

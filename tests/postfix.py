@@ -1,15 +1,15 @@
 """A private Postfix: its own folder, port and log, so that tests read what the real thing writes."""
 
-import contextlib
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
+
+from tests.ports import free_ports
 
 MASTER = """\
 127.0.0.1:{port} inet n - n - - smtpd
@@ -62,12 +62,6 @@ smtp_destination_concurrency_limit = 1
 smtp_host_lookup = native
 {more}
 """
-
-
-def free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        probes = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [probe.getsockname()[1] for probe in probes]
 
 
 class Postfix:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-from tests.postfix import free_ports
+from tests.ports import free_ports
 
 CONFIG = """\
 base_dir = {home}/run

@@ -13,7 +13,7 @@ from aiosmtpd.controller import Controller
 from mailops.content.checking import look_over
 from mailops.outbox.mime import Letter
 from mailops.outbox.skeleton import assemble
-from tests.engine import free_port
+from tests.ports import free_port
 
 NODE = Path(__file__).parents[1] / "node" / "node_modules"
 HTML = [

@@ -23,6 +23,7 @@ from mailops.content.publishing import look_at_draft, publish
 from mailops.content.rendering import Rendered
 from tests.conftest import PROGRAM_PATH
 from tests.factories import make_stream
+from tests.ports import free_port
 
 SPAM = Rendered(
     "CHEAP VIAGRA!!! ACT NOW", "<p>Buy Viagra now, cheap.</p>", "Buy Viagra now, cheap."
@@ -48,12 +49,6 @@ lua = "{0}/rules.lua"; logging {{ type = "console"; level = "error"; }}
 actions {{ reject = 15; add_header = 6; greylist = 4; }}
 worker "normal" {{ bind_socket = "127.0.0.1:{1}"; count = 1; }}
 """
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import pytest
 
 from mailops.installation.patient_worker import LARGE, missing_in
 from mailops.lib.supervisor import answers
-from tests.postfix import free_ports
+from tests.ports import free_port
 
 HEAD = b"POST /x HTTP/1.1\r\nHost: h\r\n"
 PATIENCE = 30
@@ -59,7 +59,7 @@ def port(tmp_path_factory):
                 return [str(size).encode()]
         """)
     )
-    (port,) = free_ports(1)
+    port = free_port()
     process = subprocess.Popen(
         [
             *(sys.executable, "-m", "gunicorn", "echo:app", f"--bind=127.0.0.1:{port}"),

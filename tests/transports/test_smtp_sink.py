@@ -8,6 +8,7 @@ import time
 import pytest
 
 from mailops.transports.sessions import Envelope, Phase, SessionFault, SessionLost
+from tests.ports import free_port
 
 pytestmark = pytest.mark.needs("smtp-sink")
 ENVELOPE = Envelope("s@example.com", "r@example.net", size=100)
@@ -19,8 +20,7 @@ def sink(dial, settings):
     processes = []
 
     def start(*options):
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            port = probe.getsockname()[1]
+        port = free_port()
         program = shutil.which("smtp-sink", path="/usr/sbin:/usr/bin:/sbin:/bin")
         command = [program, "-u", "nobody", *options, f"127.0.0.1:{port}", "100"]
         if subprocess.run(["id", "-u"], capture_output=True, check=True).stdout != b"0\n":
