@@ -11,7 +11,7 @@ from mailops.incidents.models import Level, Notice, NotificationChannel, Thresho
 from mailops.lib.locks import lock_row
 
 _CHANNEL_FIELDS = ("name", "kind", "is_enabled", "least_level", "host", "recipient", "stream_id")
-_THRESHOLD_FIELDS = (
+THRESHOLD_FIELDS = (  # what people set
     "is_enabled",
     "window_minutes",
     "sample_floor",
@@ -26,7 +26,7 @@ _THRESHOLD_FIELDS = (
 @transaction.atomic
 def change_threshold(*, threshold: Threshold, actor: User) -> None:
     """Write down a changed `threshold`."""
-    before = _values(Threshold.objects.select_for_update().get(pk=threshold.pk), _THRESHOLD_FIELDS)
+    before = _values(Threshold.objects.select_for_update().get(pk=threshold.pk), THRESHOLD_FIELDS)
     threshold.save()
     threshold.refresh_from_db()
     audit(
@@ -34,7 +34,7 @@ def change_threshold(*, threshold: Threshold, actor: User) -> None:
         verb="threshold.change",
         subject=threshold,
         before=before,
-        after=_values(threshold, _THRESHOLD_FIELDS),
+        after=_values(threshold, THRESHOLD_FIELDS),
     )
 
 

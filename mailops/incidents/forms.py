@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from mailops.accounts.models import User
 from mailops.accounts.permissions import MATRIX, Act
 from mailops.domains.models import Identity
+from mailops.incidents.configuring import THRESHOLD_FIELDS
 from mailops.incidents.models import Incident, Level, NotificationChannel, SubjectKind, Threshold
 from mailops.lib import egress
 from mailops.protocol.address import InvalidAddress, parse_address
@@ -52,16 +53,7 @@ class OwnerForm(forms.Form):
 class ThresholdForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Threshold
-        fields = (
-            "is_enabled",
-            "window_minutes",
-            "sample_floor",
-            "warn",
-            "act",
-            "stop",
-            "pauses",
-            "why",
-        )
+        fields = THRESHOLD_FIELDS
         labels = {
             "is_enabled": "Watch this",
             "window_minutes": "Window, in minutes",
