@@ -1,6 +1,5 @@
 """The form of a mailbox that bounces are read from."""
 
-import re
 from typing import Any, ClassVar
 
 from django import forms
@@ -8,10 +7,9 @@ from django import forms
 from mailops.feedback.models import Mailbox
 from mailops.lib.egress import is_trusted
 from mailops.lib.secrets import Secret
-from mailops.transports.forms.transports import SecretField
+from mailops.transports.forms.transports import EndpointForm, SecretField
 from mailops.transports.models import OAuthGrant
 
-_HOST = re.compile(r"[a-z0-9:]([a-z0-9.:-]{0,251}[a-z0-9:])?")
 # A token is said to its provider's own server and to no other.
 _SERVERS = {
     "google": ("imap.gmail.com", "imap.googlemail.com"),
@@ -19,7 +17,7 @@ _SERVERS = {
 }
 
 
-class MailboxForm(forms.ModelForm):  # type: ignore[type-arg]
+class MailboxForm(EndpointForm):
     password = SecretField(
         required=False, help_text="Stored encrypted; it is never shown again. Empty with OAuth 2.0."
     )
@@ -64,18 +62,6 @@ class MailboxForm(forms.ModelForm):  # type: ignore[type-arg]
         self._endpoint = self.instance.sealed_endpoint
         if self.instance.password:
             self.fields["password"].help_text = "Leave empty to keep the stored one."
-
-    def clean_host(self) -> str:
-        host: str = self.cleaned_data["host"].strip().lower()
-        if not _HOST.fullmatch(host):
-            raise forms.ValidationError("That is no host name.")
-        return host
-
-    def clean_port(self) -> int:
-        port: int = self.cleaned_data["port"]
-        if not 0 < port < 65536:
-            raise forms.ValidationError("A port is a number from 1 to 65535.")
-        return port
 
     def clean_username(self) -> str:
         return self._line("username")

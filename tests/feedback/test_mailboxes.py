@@ -358,6 +358,11 @@ class TestPages:
         assert AuditEntry.objects.get().verb == "mailbox.add"
         assert PASSWORD not in str(AuditEntry.objects.values_list())
 
+    def test_a_host_is_written_as_that_of_a_transport_is(self, admin, logged_in):
+        given = {**self.FORM, "host": "IMAP_1.example.com."}
+        assert logged_in(admin).post("/feedback/mailboxes/add/", given).status_code == 302
+        assert Mailbox.objects.get().host == "imap_1.example.com"
+
     def test_a_password_is_asked_for_again_where_the_endpoint_changes(self, admin, logged_in):
         client = logged_in(admin)
         client.post("/feedback/mailboxes/add/", self.FORM)

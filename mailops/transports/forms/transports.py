@@ -26,6 +26,22 @@ _ANEW = {
 _COMPARE = "Compare it with what {} shows for your domain: mailops could not confirm it."
 
 
+class EndpointForm(forms.ModelForm):  # type: ignore[type-arg]
+    """Asks for the host and port of a server."""
+
+    def clean_host(self) -> str:
+        host: str = self.cleaned_data["host"].strip().rstrip(".").lower()
+        if not _HOST.fullmatch(host):
+            raise forms.ValidationError("A host is a name such as mail.example.com.")
+        return host
+
+    def clean_port(self) -> int:
+        port: int = self.cleaned_data["port"]
+        if not 0 < port < 65536:
+            raise forms.ValidationError("A port is a number from 1 to 65535.")
+        return port
+
+
 class SecretField(forms.CharField):
     """Write-only: it is never filled in again, and becomes a `Secret` at once."""
 
@@ -236,22 +252,10 @@ class TransportForm(forms.ModelForm):  # type: ignore[type-arg]
         return self._grant if self._is_moved else None
 
 
-class SmtpTransportForm(TransportForm):
+class SmtpTransportForm(EndpointForm, TransportForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["host"].required = True
-
-    def clean_host(self) -> str:
-        host: str = self.cleaned_data["host"].strip().rstrip(".").lower()
-        if not _HOST.fullmatch(host):
-            raise forms.ValidationError("A host is a name such as smtp.example.com.")
-        return host
-
-    def clean_port(self) -> int:
-        port: int = self.cleaned_data["port"]
-        if not 0 < port < 65536:
-            raise forms.ValidationError("A port is a number from 1 to 65535.")
-        return port
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
