@@ -16,7 +16,7 @@ from mailops.outbox.models import QueueEntry, Status
 from mailops.outbox.retrying import (
     MoreThanCounted,
     NothingToRetry,
-    retriable,
+    plan_retry,
     retry_campaign,
     unchanged_since,
 )
@@ -63,7 +63,7 @@ def campaign_retry(request: HttpRequest, campaign_id: int) -> HttpResponse:
         {
             "campaign": campaign,
             "form": form,
-            "n": retriable(unchanged_since(form.chosen_of(campaign), until)).count(),
+            "plan": plan_retry(unchanged_since(form.chosen_of(campaign), until)),
             "until": until,
             "is_doubtful": form.cleaned_data.get("status") == Status.UNCERTAIN,
         },

@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 
 from mailops.accounts.auditing import audit
@@ -25,8 +25,8 @@ from mailops.outbox.keeping_hours import keep_hours
 from mailops.outbox.ledger import fetch_first
 from mailops.outbox.models import EventKind, Message, Resending, Status
 from mailops.outbox.recording import Outcome, record
+from mailops.outbox.retrying import IS_SUPPRESSED
 from mailops.outbox.searching import chosen_by
-from mailops.suppressions.models import Suppression
 
 CHUNK = 500
 AGAIN = (Status.BOUNCED, Status.FAILED, Status.EXPIRED)  # certainly not there
@@ -37,11 +37,6 @@ _WAITING = Q(campaign__isnull=False, campaign__state=Campaign.State.PAUSED) | Q(
     stream__state="paused"
 )
 _FORGOTTEN = Q(stream__is_sensitive=True) & ~Q(status=SOONER)
-_SUPPRESSED = Exists(
-    Suppression.objects.active().filter(
-        Q(stream=None) | Q(stream=OuterRef("stream")), address_key=OuterRef("address_key")
-    )
-)
 
 
 class NothingToResend(Exception):
@@ -73,7 +68,7 @@ def plan(chosen: Mapping[str, Any]) -> Plan:
     numbers: Counter[str] = Counter()
     found = chosen_by(chosen)
     for part in _parts(found, until=until):
-        marked = part.annotate(is_suppressed=_SUPPRESSED)
+        marked = part.annotate(is_suppressed=IS_SUPPRESSED)
         free = ~_CANCELED & ~_FORGOTTEN
         numbers.update(
             marked.aggregate(
@@ -103,7 +98,7 @@ def _parts(found: QuerySet[Message], *, until: datetime) -> list[QuerySet[Messag
 
 def _sendable(found: QuerySet[Message], *, until: datetime) -> list[QuerySet[Message]]:
     parts = _parts(found, until=until)
-    return [part.exclude(_CANCELED).exclude(_FORGOTTEN).exclude(_SUPPRESSED) for part in parts]
+    return [part.exclude(_CANCELED).exclude(_FORGOTTEN).exclude(IS_SUPPRESSED) for part in parts]
 
 
 def start_resending(

@@ -1,9 +1,10 @@
 """Sends again what did not get through, as a person's recorded act."""
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, When
+from django.db.models import Case, Count, Exists, F, OuterRef, Q, QuerySet, When
 
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
@@ -11,8 +12,16 @@ from mailops.campaigns.models import Campaign
 from mailops.outbox.fold import RETRIABLE
 from mailops.outbox.models import Event, EventKind, Message, Status
 from mailops.outbox.recording import Outcome, Recorded, record, record_with_retry
+from mailops.suppressions.models import Suppression
 
 CHUNK = 500
+
+# of a message: somebody or something says that its recipient must not be written to
+IS_SUPPRESSED = Exists(Suppression.objects.covering(OuterRef("address_key"), OuterRef("stream")))
+_ENDED = Q(status__in=RETRIABLE)
+_FORGOTTEN = _ENDED & Q(stream__is_sensitive=True)
+_ASKS = Q(status=Status.HELD, settling_fence__isnull=False)
+_CAN_BE_MADE = (_ENDED & ~_FORGOTTEN) | _ASKS
 
 
 class NothingToRetry(Exception):
@@ -23,11 +32,32 @@ class MoreThanCounted(Exception):
     """More messages stand as they stood than the person saw counted."""
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What a retry would do, before anything happens."""
+
+    does: int
+    suppressed: int = 0  # left out, as all below
+    forgotten: int = 0
+
+
+def plan_retry(messages: QuerySet[Message]) -> Plan:
+    """Return what would become of `messages`, were they retried now."""
+    return Plan(
+        **messages.annotate(is_suppressed=IS_SUPPRESSED).aggregate(
+            does=Count("pk", filter=_CAN_BE_MADE & Q(is_suppressed=False)),
+            suppressed=Count("pk", filter=_CAN_BE_MADE & Q(is_suppressed=True)),
+            forgotten=Count("pk", filter=_FORGOTTEN),
+        )
+    )
+
+
 def retriable(messages: QuerySet[Message]) -> QuerySet[Message]:
-    """Return those of `messages` that may be sent again; once they are closed, a sensitive stream keeps no content to send."""
-    closed = Q(status__in=RETRIABLE, stream__is_sensitive=False)
-    asks = Q(status=Status.HELD, settling_fence__isnull=False)
-    return messages.filter(closed | asks)
+    """Return those of `messages` that may be sent again.
+
+    Who is suppressed gets nothing; once they are closed, a sensitive stream keeps no content to send.
+    """
+    return messages.filter(_CAN_BE_MADE).exclude(IS_SUPPRESSED)
 
 
 def unchanged_since(messages: QuerySet[Message], moment: datetime) -> QuerySet[Message]:

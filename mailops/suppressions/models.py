@@ -19,7 +19,9 @@ class SuppressionQuerySet(models.QuerySet["Suppression"]):
         """Keep those whose address has `text` in it."""
         return self.filter(address_key__contains=text.strip().lower()) if text.strip() else self
 
-    def covering(self, address_key: str, stream: Stream | None) -> "SuppressionQuerySet":
+    def covering(
+        self, address_key: str | models.OuterRef, stream: Stream | models.OuterRef | None
+    ) -> "SuppressionQuerySet":
         """Keep what stops mail to `address_key` in `stream` now: its own entry, and the one for all streams."""
         return self.active().filter(
             models.Q(stream=None) | models.Q(stream=stream), address_key=address_key

@@ -15,11 +15,18 @@ from mailops.outbox import listing
 from mailops.outbox.forms import MessageFilterForm
 from mailops.outbox.models import Event, EventKind, Message, QueueEntry, Status
 from mailops.outbox.recording import Outcome, record
-from mailops.outbox.retrying import retry_message
+from mailops.outbox.retrying import Plan, retry_message
 from mailops.outbox.searching import chosen_by
 from mailops.outbox.settling import hold
 from mailops.protocol.reply import Reply
-from tests.factories import make_campaign, make_message, make_stream, make_transport, make_version
+from tests.factories import (
+    make_campaign,
+    make_message,
+    make_stream,
+    make_suppression,
+    make_transport,
+    make_version,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -324,6 +331,15 @@ class TestActs:
         held.refresh_from_db()
         assert (held.status, held.round) == (Status.HELD, 0)
 
+    def test_a_message_to_a_suppressed_address_stays_as_it_is(self, logged_in, operator):
+        message = make_message()
+        bounce(message)
+        make_suppression(address=message.recipient)
+        page = logged_in(operator).post(at("retry", message), follow=True)
+        assert "its address is suppressed" in page.content.decode()
+        message.refresh_from_db()
+        assert (message.status, message.round) == (Status.BOUNCED, 0)
+
     def test_buttons_are_shown_to_those_who_may(self, logged_in, viewer, oncall):
         message = make_message()
         assert "Hold" not in logged_in(viewer).get(at("detail", message)).content.decode()
@@ -383,6 +399,31 @@ class TestCampaign:
         assert (one.status, one.round, campaign.state) == ("queued", 1, Campaign.State.RUNNING)
         two.refresh_from_db()
         assert two.round == 0
+
+    def test_leaves_who_is_suppressed_as_they_are(self, campaign, logged_in, operator):
+        one, *others = Message.objects.order_by("pk")
+        for message in (one, *others):
+            bounce(message)
+        for entry in ({"stream": None}, {"stream": campaign.stream}):
+            make_suppression(address=others.pop().recipient, **entry)
+        make_suppression(address=one.recipient, expires_at=NOON)
+        client = logged_in(operator)
+        page = client.get(self.address("retry", campaign), {"status": "bounced"})
+        assert page.context["plan"] == Plan(does=1, suppressed=2)
+        assert "2 must not be written to" in page.content.decode()
+        done = self.press_retry(client, campaign, status="bounced").content.decode()
+        assert "1 message is queued again." in done
+        assert "changed meanwhile" not in done
+        statuses = Message.objects.order_by("pk").values_list("status", flat=True)
+        assert list(statuses) == ["queued", "bounced", "bounced"]
+
+    def test_says_that_a_sensitive_stream_kept_no_content(self, campaign, logged_in, operator):
+        campaign.stream.is_sensitive = True
+        campaign.stream.save()
+        bounce(Message.objects.first())
+        page = logged_in(operator).get(self.address("retry", campaign), {"status": "bounced"})
+        assert page.context["plan"] == Plan(does=0, forgotten=1)
+        assert "No message can be sent again." in page.content.decode()
 
     def test_a_second_press_retries_nothing(self, campaign, logged_in, operator):
         bounce(Message.objects.first())
