@@ -18,7 +18,7 @@ from mailops.domains.models import (
 )
 from mailops.protocol.address import InvalidAddress, domain_key, parse_address
 from mailops.protocol.dns_records import DMARC_POLICIES, parse_dkim
-from mailops.protocol.spf_record import parse_spf
+from mailops.protocol.spf_record import included_domain, parse_spf
 
 _SELECTOR = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
 
@@ -190,14 +190,11 @@ class RequirementForm(forms.ModelForm):  # type: ignore[type-arg]
         return selector, record
 
     def _read_include(self, value: str, _: str) -> tuple[str, str]:
-        name = value.removeprefix("include:")
-        if (
-            problems := parse_spf(f"v=spf1 include:{name}").problems
-            or " " in name
-            or "." not in name
-        ):
-            self.add_error("value", "Give the domain of the include, such as _spf.provider.com.")
-        return "", "" if problems else name
+        try:
+            return "", included_domain(value)
+        except ValueError as error:
+            self.add_error("value", str(error))
+            return "", ""
 
     def _read_address(self, value: str, _: str) -> tuple[str, str]:
         address = value.removeprefix("ip4:").removeprefix("ip6:")

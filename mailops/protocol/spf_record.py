@@ -5,6 +5,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from mailops.protocol.address import MAX_DOMAIN, domain_key, trimmed
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 MECHANISMS = frozenset({"all", "include", "a", "mx", "ptr", "ip4", "ip6", "exists"})
@@ -26,6 +28,8 @@ _MECHANISM = re.compile(
 )
 _IS_MACRO_STRING = re.compile(_MACRO_STRING, re.IGNORECASE | re.ASCII)
 _IS_DOMAIN_SPEC = re.compile(_DOMAIN_SPEC, re.IGNORECASE | re.ASCII)
+_INCLUDED_LABEL = rf"(?:[a-z0-9_-]|{_EXPAND}){{1,63}}"
+_IS_INCLUDED = re.compile(rf"{_INCLUDED_LABEL}(?:\.{_INCLUDED_LABEL})+", re.IGNORECASE | re.ASCII)
 _IS_EXPLANATION = re.compile(rf"(?:{_EXPAND}|[\x20-\x24\x26-\x7e])*", re.IGNORECASE | re.ASCII)
 _HOST = re.compile(rf"(?::({_DOMAIN_SPEC}))?{_DUAL_PREFIX}", re.IGNORECASE | re.ASCII)
 _QNUM = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
@@ -117,6 +121,19 @@ def parse_spf(text: str) -> Spf:
         if sum(term.is_modifier and term.name == name for term in terms) > 1
     ]
     return Spf(text, tuple(terms), tuple(problems))
+
+
+def included_domain(text: str) -> str:
+    """Return the domain that an include names, as `SpfTerm.domain` does, with or without “include:” before it.
+
+    It is a name of DNS, not of a host: underscores may stand in it (RFC 8552), and macros. Raise ValueError.
+    """
+    name = trimmed(text).lower().removeprefix("include:").removesuffix(".")
+    name = name if name.isascii() else domain_key(name)
+    is_name = _IS_INCLUDED.fullmatch(name) is not None and len(name) <= MAX_DOMAIN
+    if not is_name or parse_spf(f"v=spf1 include:{name}").problems:
+        raise ValueError("Give the domain of the include, such as _spf.provider.com.")
+    return name
 
 
 def _term(word: str) -> SpfTerm:

@@ -7,6 +7,7 @@ import pytest
 from mailops.lib.dns_answers import Answer, Status
 from mailops.protocol.spf import evaluate
 from mailops.protocol.spf_envelope import Envelope
+from mailops.protocol.spf_record import included_domain
 
 CLIENT = "192.0.2.10"
 CLIENT6 = "2001:db8::cb01"
@@ -284,6 +285,40 @@ class TestRecord:
         assert said.reason == "192.0.2.10 matches “include:yes.test” of sender.test."
         assert said.lookups == 1
         assert said.questions[0].startswith("TXT sender.test: v=spf1")
+
+
+class TestIncludedDomain:
+    @pytest.mark.parametrize(
+        ("text", "domain"),
+        [
+            ("amazonses.com", "amazonses.com"),
+            (" Include:_SPF.Google.com. ", "_spf.google.com"),
+            ("%{ir}.%{v}.%{d}.spf.has.example.com", "%{ir}.%{v}.%{d}.spf.has.example.com"),
+            ("spf.bücher.example", "spf.xn--bcher-kva.example"),
+        ],
+    )
+    def test_is_a_name_of_dns(self, text, domain):
+        assert included_domain(text) == domain
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "",
+            "com",
+            "a..example",
+            "not a domain",
+            "spf.example.com ~all",
+            "https://spf.example.com",
+            "spf.example.com/24",
+            "%{x}.example.com",
+            f"{'a' * 64}.example.com",
+            f"{'a.' * 130}com",
+            "_spf.bücher.example/",
+        ],
+    )
+    def test_is_nothing_else(self, text):
+        with pytest.raises(ValueError, match=r"."):
+            included_domain(text)
 
 
 class TestIdentity:

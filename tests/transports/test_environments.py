@@ -9,6 +9,7 @@ from mailops.transports.kinds.apis import APIS
 from mailops.transports.models import Route, Transport
 from mailops.transports.providers import PRESETS, misfits
 from tests.factories import make_stream, make_transport
+from tests.wrong_input.reading_forms import forms_of
 
 COMMON = {
     "name": "One",
@@ -100,6 +101,24 @@ class TestForms:
         for preset in PRESETS.values():
             assert preset.name in choices
             assert client.get(reverse("transports:add"), {"preset": preset.key}).status_code == 200
+
+    @pytest.mark.parametrize("preset", PRESETS.values(), ids=lambda preset: preset.key)
+    def test_every_preset_can_be_saved_as_it_is_filled_in_and_again(self, admin, logged_in, preset):
+        client = logged_in(admin)
+
+        def save_untouched(url, **typed):
+            shown = forms_of(client.get(url).text, url)[-1].values
+            response = client.post(url, shown | typed)
+            assert response.status_code == 302, response.context["form"].errors
+
+        typed = GOOD.get(preset.kind, {})
+        if preset.key == "smtp":
+            typed = {"name": "One", "host": "smtp.example.com"}
+        save_untouched(f"{reverse('transports:add')}?preset={preset.key}", **typed)
+        added = Transport.objects.values().get()
+        assert added["options"].get("spf_include", "") == preset.spf_include
+        save_untouched(reverse("transports:edit", args=[added["id"]]))
+        assert Transport.objects.values().get() == added
 
     def test_a_preset_fills_in_the_provider_s_limits(self, admin, logged_in):
         page = logged_in(admin).get(reverse("transports:add"), {"preset": "gmail"}).text

@@ -1,6 +1,7 @@
 """Forms about transports: their endpoint, their test, pausing them, finding them."""
 
 import re
+from collections.abc import Callable
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -11,6 +12,7 @@ from mailops.lib import secrets
 from mailops.lib.egress import is_trusted
 from mailops.lib.secrets import BadReference, Secret
 from mailops.protocol.address import InvalidAddress, domain_key
+from mailops.protocol.spf_record import included_domain
 from mailops.transports.kinds.apis import APIS, Field
 from mailops.transports.models import OAuthGrant, RunState, Stream, Transport
 from mailops.transports.models.transport import TransportQuerySet
@@ -183,10 +185,10 @@ class TransportForm(forms.ModelForm):  # type: ignore[type-arg]
         return quota
 
     def clean_return_path_host(self) -> str:
-        return _read_domain(self.cleaned_data["return_path_host"])
+        return _read_name(domain_key, self.cleaned_data["return_path_host"])
 
     def clean_spf_include(self) -> str:
-        return _read_domain(self.cleaned_data["spf_include"])
+        return _read_name(included_domain, self.cleaned_data["spf_include"])
 
     def clean_dkim_selectors(self) -> list[str]:
         names = [part.strip() for part in self.cleaned_data["dkim_selectors"].split(",")]
@@ -381,10 +383,10 @@ class PauseForm(forms.Form):
     )
 
 
-def _read_domain(text: str) -> str:
+def _read_name(read: Callable[[str], str], text: str) -> str:
     if not text.strip():
         return ""
     try:
-        return domain_key(text)
-    except InvalidAddress as error:
+        return read(text)
+    except ValueError as error:
         raise forms.ValidationError(str(error)) from error
