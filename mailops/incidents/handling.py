@@ -27,26 +27,27 @@ def _locked(incident: Incident) -> Incident:
 
 @transaction.atomic
 def acknowledge(*, incident: Incident, actor: User) -> None:
-    """Tell the others that somebody is on it; who does so owns it, if nobody did."""
+    """Tell the others that somebody is on it; who does so takes it over."""
     locked = _locked(incident)
     if locked.is_acknowledged:
         raise NotPossible("It is acknowledged already.")
-    before = locked.state
+    before = {"state": locked.state, "owner": _name(locked.owner)}
+    taken_over = f" It was {locked.owner}’s." if locked.owner not in {None, actor} else ""
     locked.state, locked.acknowledged_at = Incident.State.ACKNOWLEDGED, Now()
-    locked.owner = locked.owner or actor
+    locked.owner = actor
     locked.save(update_fields=["state", "acknowledged_at", "owner"])
-    _note(locked, actor, IncidentNote.Kind.ACKNOWLEDGED, f"{actor} is on it.")
-    _tell(actor, "incident.acknowledge", locked, before={"state": before})
+    _note(locked, actor, IncidentNote.Kind.ACKNOWLEDGED, f"{actor} is on it.{taken_over}")
+    after = {"state": str(locked.state), "owner": str(actor)}
+    _tell(actor, "incident.acknowledge", locked, before=before, after=after)
 
 
 @transaction.atomic
 def assign(*, incident: Incident, owner: User | None, actor: User) -> None:
     """Make `owner` answer for it."""
     locked = _locked(incident)
-    before = str(locked.owner) if locked.owner else None
+    before, name = _name(locked.owner), _name(owner)
     locked.owner = owner
     locked.save(update_fields=["owner"])
-    name = str(owner) if owner else None
     _note(locked, actor, IncidentNote.Kind.ASSIGNED, f"Owner: {name or 'nobody'}.")
     _tell(actor, "incident.assign", locked, before={"owner": before}, after={"owner": name})
 
@@ -89,6 +90,10 @@ def close(*, incident: Incident, reason: str, actor: User) -> None:
     _note(locked, actor, IncidentNote.Kind.CLOSED, reason)
     _tell(actor, "incident.close", locked, before={"state": before}, reason=reason)
     announce(locked, Notice.Occasion.CLOSED)
+
+
+def _name(person: User | None) -> str | None:
+    return str(person) if person else None
 
 
 def _stoppable(incident: Incident) -> Stream | Transport:

@@ -30,11 +30,14 @@ class TestAcknowledge:
         assert kinds(incident) == ["opened", "acknowledged"]
         assert AuditEntry.objects.get().verb == "incident.acknowledge"
 
-    def test_leaves_another_owner(self, incident, oncall, operator):
+    def test_takes_it_over_from_another_owner(self, incident, oncall, operator):
         handling.assign(incident=incident, owner=operator, actor=oncall)
         handling.acknowledge(incident=incident, actor=oncall)
         incident.refresh_from_db()
-        assert incident.owner == operator
+        assert incident.owner == oncall
+        assert incident.notes.latest("id").text == f"{oncall} is on it. It was {operator}’s."
+        told = AuditEntry.objects.get(verb="incident.acknowledge")
+        assert (told.before["owner"], told.after["owner"]) == (str(operator), str(oncall))
 
     def test_is_possible_once(self, incident, oncall):
         handling.acknowledge(incident=incident, actor=oncall)
