@@ -2,7 +2,11 @@
 
 import os
 import secrets
+import shlex
 from pathlib import Path
+
+from django.conf import settings
+from django.db import DatabaseError, connection
 
 from mailops.accounts.models import User
 
@@ -23,3 +27,23 @@ def make_first_account(home: Path) -> None:
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         file.write(f"{password}\n")
     User.objects.create_superuser(EMAIL, password, name="Admin")
+
+
+def is_without_account() -> bool:
+    """Tell whether nobody can log in yet; leaves no connection to those who are forked later."""
+    try:
+        return not User.objects.exists()
+    except DatabaseError:  # it is only told, and mailops runs
+        return False
+    finally:
+        connection.close()
+
+
+def how_to_make_one() -> str:
+    """Return what to type in another shell, so that the account comes into this installation and no other."""
+    command = ".venv/bin/python manage.py createsuperuser"
+    if not settings.MAILOPS_IS_EMBEDDED:
+        return f"{command}, with the same variables set as here"
+    if settings.MAILOPS_HOME == settings.BASE_DIR / ".mailops":
+        return command
+    return f"MAILOPS_HOME={shlex.quote(str(settings.MAILOPS_HOME))} {command}"

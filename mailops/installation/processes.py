@@ -32,6 +32,8 @@ WORKERS = {
     "housekeeping": ("--pool=threads", "--concurrency=4"),
 }
 
+PREPARING = ", which makes the tables of the database and, where there is a demo, fills it once: minutes on a slow machine"
+
 # where to call what listens at every address of this machine
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 
@@ -53,7 +55,9 @@ LISTENERS = {
 def stages(server: Server | None) -> list[list[Process]]:
     """Return the database where it is ours, then the migrations, then all the rest together."""
     first = [[_postgres(server)]] if server else []
-    prepare = Process(name="prepare", work=partial(call_command, "prepare"), runs_once=True)
+    prepare = Process(
+        name="prepare", work=partial(call_command, "prepare"), runs_once=True, purpose=PREPARING
+    )
     return [*first, [prepare], [_web(), *_listeners(), *_workers(), _beat()]]
 
 

@@ -21,6 +21,7 @@ LONGEST_BACKOFF = 30.0
 STOP_SECONDS = 4.2
 FOUNDATION_SECONDS = 1.3  # of them kept for the first stage, on which the others stand
 TICK_SECONDS = 0.1
+LONG = 15.0  # seconds of waiting after which it is told for what
 
 
 class StartError(Exception):
@@ -33,6 +34,7 @@ class Process:
 
     `ready_words` in its output or `is_ready()` tell that it is; with neither, it is when it runs.
     A process that runs once is ready when it ended well, and its failure ends everything.
+    `purpose` goes on after the name, for those who wait: ", which …".
     """
 
     name: str
@@ -40,6 +42,7 @@ class Process:
     work: Callable[[], object] | None = None
     is_ready: Callable[[], bool] | None = None
     ready_words: str = ""
+    purpose: str = ""
     runs_once: bool = False
     stop_signal: int = signal.SIGTERM
     environment: Mapping[str, str] | None = None
@@ -122,9 +125,11 @@ class Supervisor:
             self._start(child)
         elif child.handle is not None and not child.is_up:
             child.is_up = self._is_up(child)
-            if now - self._waits_since > 15:
+            if now - self._waits_since > LONG:
                 self._waits_since = now
-                waits = ", ".join(c.process.name for c in self._children if not c.is_up)
+                waits = ", ".join(
+                    c.process.name + c.process.purpose for c in self._children if not c.is_up
+                )
                 self.say("mailops", f"still waiting for {waits}")
         return True
 

@@ -55,6 +55,12 @@ class TestStarting:
         assert run.lines[:3] == ["first: well", "second: up", "mailops: ready"]
         assert run.code == 0
 
+    def test_says_in_words_what_it_waits_for(self, monkeypatch):
+        monkeypatch.setattr(supervisor, "LONG", 0.0)
+        slow = python("prepare", SLEEPER, runs_once=True, purpose=", which fills the demo")
+        run = Run([slow], until=lambda lines: "still waiting" in lines[-1])
+        assert run.said("still waiting for prepare, which fills the demo")
+
     def test_what_runs_once_is_done_before_the_next_begins(self):
         once = python("prepare", "print('done')", runs_once=True)
         run = Run([once], [python("web", SLEEPER, ready_words="up")], until=ready)

@@ -12,7 +12,12 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from mailops.installation import processes
-from mailops.installation.first_account import EMAIL, password_file
+from mailops.installation.first_account import (
+    EMAIL,
+    how_to_make_one,
+    is_without_account,
+    password_file,
+)
 from mailops.installation.log import Log
 from mailops.lib.postgres import PostgresError, Server
 from mailops.lib.supervisor import StartError, Supervisor
@@ -47,8 +52,10 @@ class Command(BaseCommand):
 def _ready_line(home: Path) -> str:
     ready = f"mailops is ready at {settings.MAILOPS_BASE_URL}"
     path = password_file(home)
+    if is_without_account():
+        return f"{ready} – there is no account yet; make the first: {how_to_make_one()}"
     if not path.exists():
-        return f"{ready} – log in with an account of yours (manage.py createsuperuser makes one)"
+        return f"{ready} – log in with an account of yours"
     shown = os.path.relpath(path)
     return f"{ready} – log in as {EMAIL} (password in {path if shown.startswith('..') else shown})"
 
