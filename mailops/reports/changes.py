@@ -1,11 +1,13 @@
 """What changed, and may have moved the numbers: by the audit trail, by DNS, and by incidents."""
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from django.apps import apps
 from django.db.models import Exists, OuterRef, Subquery
 
 from mailops.accounts.models import AuditEntry, Change
@@ -106,16 +108,16 @@ LIMIT_FIELDS = {
 }  # fmt: skip
 ROUTE_FIELDS = {"routes", "weights", "routing", "host", "port", "security", "kind"}
 
-# where the thing that changed is shown
-_PAGES = {
-    "transports.Transport": ("transports:detail", "The transport"),
-    "transports.Stream": ("transports:stream-detail", "The stream"),
-    "domains.Domain": ("domains:history", "The domain's history"),
-    "domains.SigningKey": ("domains:key-look", "The key"),
-    "campaigns.Campaign": ("campaigns:detail", "The campaign"),
-    "content.MailTemplate": ("content:detail", "The template"),
-}
 _HISTORY = "The domain's history"
+# where the thing that changed is shown: the page, its words, and the column that the address names
+_PAGES = {
+    "transports.Transport": ("transports:detail", "The transport", "pk"),
+    "transports.Stream": ("transports:stream-detail", "The stream", "pk"),
+    "domains.Domain": ("domains:history", _HISTORY, "pk"),
+    "domains.SigningKey": ("domains:keys", "The domain's keys", "domain_id"),
+    "campaigns.Campaign": ("campaigns:detail", "The campaign", "pk"),
+    "content.MailTemplate": ("content:detail", "The template", "pk"),
+}
 
 
 @dataclass(frozen=True)
@@ -147,9 +149,10 @@ def _audited(period: Period, chosen: Related | None) -> Iterator[Changed]:
     if chosen:
         entries = entries.filter(chosen.subjects)
     trail = resolve("accounts:audit")
-    for entry in entries.order_by("-at")[:LIMIT]:
-        page, words = _PAGES.get(entry.subject_type, ("", ""))
-        is_gone = entry.verb.endswith(".delete")
+    newest = list(entries.order_by("-at")[:LIMIT])
+    pages = _pages_of(newest)
+    for entry in newest:
+        url, words = pages.get(entry.subject_key, ("", ""))
         yield Changed(
             key=f"audit-{entry.pk}",
             kind=kind_of(entry),
@@ -158,12 +161,26 @@ def _audited(period: Period, chosen: Related | None) -> Iterator[Changed]:
             who=entry.actor_label,
             fields=entry.changes,
             reason=entry.reason,
-            url=resolve(page, entry.subject_id) if page and not is_gone else "",
+            url=url,
             url_words=words,
             trail_url=f"{trail}?subject={entry.subject_key}"
             if trail and entry.subject_type
             else trail,
         )
+
+
+def _pages_of(entries: Iterable[AuditEntry]) -> dict[str, tuple[str, str]]:
+    """Return the address and the words of each subject's page; what is gone has none."""
+    ids: dict[str, set[str]] = defaultdict(set)
+    for entry in entries:
+        ids[entry.subject_type].add(entry.subject_id)
+    found = {}
+    for label in ids.keys() & _PAGES.keys():
+        page, words, column = _PAGES[label]
+        rows = apps.get_model(label)._default_manager.filter(pk__in=ids[label])  # noqa: SLF001 - Django's documented name
+        for pk, value in rows.values_list("pk", column):
+            found[f"{label}:{pk}"] = (resolve(page, value), words)
+    return found
 
 
 def _about(entry: AuditEntry) -> str:

@@ -9,16 +9,39 @@ from django.utils import timezone
 from mailops.accounts.auditing import audit
 from mailops.accounts.verbs import WORDS
 from mailops.domains.models import DnsObservation, DnsRecord
-from mailops.reports.changes import KIND_OF, Kind
+from mailops.reports.changes import _PAGES, KIND_OF, Kind
 from mailops.reports.marks import beside
 from mailops.reports.periods import last_days
-from tests.factories import make_campaign, make_domain, make_stream, make_transport, make_version
+from tests.examples import make_signing_key
+from tests.factories import (
+    make_campaign,
+    make_domain,
+    make_incident,
+    make_stream,
+    make_transport,
+    make_version,
+)
 
 pytestmark = pytest.mark.django_db
 
 
 def found(**choices):
     return beside(last_days(timezone.now(), 7, UTC), choices).changes
+
+
+def _a_verb_of(subject):
+    """Return any act upon it that is told."""
+    sort = {"mailtemplate": "template", "signingkey": "signing_key"}
+    name = sort.get(subject._meta.model_name, subject._meta.model_name)
+    verb = f"{name}.pause"
+    return verb if verb in KIND_OF else next(one for one in KIND_OF if one.startswith(f"{name}."))
+
+
+def record_of(domain):
+    record, _ = DnsRecord.objects.get_or_create(
+        domain=domain, purpose="spf", defaults={"host": domain.name, "rtype": "TXT"}
+    )
+    return record
 
 
 class TestChanges:
@@ -69,6 +92,29 @@ class TestChanges:
             assert f"Stream paused: {other}" not in labels
             assert f"Transport paused: {transport}" in labels
         assert not any(change.kind == Kind.TEMPLATE for change in found(campaign_id=campaign.pk))
+
+    def test_lead_to_pages_that_are_there(self, admin, logged_in):
+        key = make_signing_key()
+        gone = make_stream()
+        subjects = (make_transport(), make_stream(), gone, key.domain, key, make_campaign(), make_version().template)  # fmt: skip
+        for subject in subjects:
+            audit(actor=admin, verb=_a_verb_of(subject), subject=subject)
+        assert {type(subject)._meta.label for subject in subjects} == set(_PAGES)
+        for hours in (2, 1):
+            at = timezone.now() - timedelta(hours=hours)
+            DnsObservation.objects.create(
+                record=record_of(key.domain), values=[str(hours)], first_seen_at=at, last_seen_at=at
+            )
+        make_incident()
+        gone.routes.all().delete()
+        gone.delete()
+        told = found()
+        client = logged_in(admin)
+        without = [change.label for change in told if not change.url]
+        assert without == [f"Stream paused: {gone}"]
+        for change in told:
+            for url in filter(None, (change.url, change.trail_url)):
+                assert client.get(url).status_code == 200, url
 
     def test_of_a_record_show_what_dns_showed_before(self):
         domain = make_domain(name="example.com")
