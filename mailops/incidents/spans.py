@@ -5,23 +5,23 @@ from typing import Any
 from django.db.models import Q
 from django.urls import reverse
 
-from mailops.incidents.models import Incident
+from mailops.campaigns.models import Campaign
+from mailops.incidents.models import Incident, SubjectKind
 from mailops.reports.marks import Span
 from mailops.reports.periods import Period
+from mailops.transports.models import Stream
 
 LIMIT = 20  # on one chart; more can't be told apart
 
 
 def incident_spans(period: Period, choices: dict[str, Any]) -> list[Span]:
-    """Return the incidents of `period`; of what is chosen only, where a stream, transport or campaign is."""
+    """Return the incidents of `period`; of what is chosen only, and of a domain's streams and their campaigns."""
     found = Incident.objects.filter(
         Q(closed_at=None) | Q(closed_at__gte=period.start), opened_at__lt=period.end
     )
-    chosen = Q()
-    for kind in ("stream", "transport", "campaign"):
-        if subject_id := choices.get(f"{kind}_id"):
-            chosen |= Q(subject_kind=kind, subject_id=subject_id)
-    newest = found.filter(chosen).select_related("threshold").order_by("-opened_at")[:LIMIT]
+    newest = (
+        found.filter(_chosen(choices)).select_related("threshold").order_by("-opened_at")[:LIMIT]
+    )
     return [
         Span(
             incident.opened_at,
@@ -32,3 +32,19 @@ def incident_spans(period: Period, choices: dict[str, Any]) -> list[Span]:
         )
         for incident in newest
     ]
+
+
+def _chosen(choices: dict[str, Any]) -> Q:
+    chosen = Q()
+    for kind in SubjectKind:
+        if subject_id := choices.get(f"{kind}_id"):
+            chosen |= Q(subject_kind=kind, subject_id=subject_id)
+    domain = choices.get("domain_id")
+    return _of_domain(domain) if domain and not chosen else chosen
+
+
+def _of_domain(domain: int) -> Q:
+    streams = Stream.objects.filter(domain=domain)
+    campaigns = Campaign.objects.filter(stream__domain=domain)
+    of_streams = Q(subject_kind=SubjectKind.STREAM, subject_id__in=streams.values("pk"))
+    return of_streams | Q(subject_kind=SubjectKind.CAMPAIGN, subject_id__in=campaigns.values("pk"))

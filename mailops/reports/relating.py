@@ -8,8 +8,9 @@ from django.db.models import CharField, Model, Q, QuerySet
 from django.db.models.functions import Cast
 
 from mailops.campaigns.models import Campaign
-from mailops.content.models import MailTemplate
+from mailops.content.models import MailTemplate, TemplateVersion
 from mailops.domains.models import Domain, SigningKey
+from mailops.reports.models import Figure
 from mailops.transports.models import Credential, ProviderLimit, Stream, Transport
 
 _CHOSEN = {
@@ -59,16 +60,31 @@ def related(choices: Mapping[str, Any]) -> Related | None:
     transports = Transport.objects.filter(routes__stream__in=streams)
     domains = Domain.objects.filter(pk__in=streams.values("domain"))
     campaigns = Campaign.objects.filter(stream__in=streams)
-    templates = MailTemplate.objects.all()
     if transport := choices.get("transport_id"):
         transports = Transport.objects.filter(pk=transport)
     if domain := choices.get("domain_id"):
         domains = Domain.objects.filter(pk=domain)
     if campaign := choices.get("campaign_id"):
         campaigns = Campaign.objects.filter(pk=campaign)
-        templates = templates.filter(versions__campaigns=campaign)
+    templates = _used(campaigns, streams, alone=not choices.get("campaign_id"))
     provider = str(choices.get("mailbox_provider") or "")
     return Related(streams, transports, domains, campaigns, templates, provider)
+
+
+def _used(
+    campaigns: QuerySet[Campaign], streams: QuerySet[Stream], *, alone: bool
+) -> QuerySet[MailTemplate]:
+    """Return the templates of `campaigns`, and those of the streams' single messages where such count `alone`, too.
+
+    The counts of statuses tell those: one row for each status, stream, campaign and version, however many messages.
+    """
+    versions = TemplateVersion.objects.filter(pk__in=campaigns.values("version"))
+    if alone:
+        single = Figure.objects.statuses().filter(
+            campaign_id=None, stream_id__in=streams.values("pk")
+        )
+        versions |= TemplateVersion.objects.filter(pk__in=single.values("version_id"))
+    return MailTemplate.objects.filter(pk__in=versions.values("template"))
 
 
 def _as_text(rows: "QuerySet[Any, Model]") -> "QuerySet[Any, Any]":

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from mailops.incidents.spans import incident_spans
 from mailops.reports.periods import last_days
-from tests.factories import make_incident, make_stream
+from tests.factories import make_campaign, make_domain, make_incident, make_stream
 
 pytestmark = pytest.mark.django_db
 
@@ -30,6 +30,18 @@ class TestIncidentSpans:
         period = last_days(timezone.now(), 7, UTC)
         assert incident_spans(period, {"stream_id": incident.subject_id})
         assert not incident_spans(period, {"stream_id": make_stream().pk})
+
+    def test_of_a_domain_are_of_its_streams_and_their_campaigns(self):
+        campaign = make_campaign()
+        stream, other = campaign.stream, make_stream()
+        period = last_days(timezone.now(), 7, UTC)
+        make_incident(stream=stream)
+        make_incident(stream=stream, subject_kind="campaign", subject_id=campaign.pk)
+        assert len(incident_spans(period, {"domain_id": stream.domain_id})) == 2
+        assert not incident_spans(period, {"domain_id": other.domain_id})
+        assert not incident_spans(period, {"domain_id": make_domain().pk})
+        both = {"domain_id": stream.domain_id, "stream_id": other.pk}
+        assert not incident_spans(period, both)
 
     def test_stand_on_the_page(self, logged_in, viewer):
         incident = make_incident()

@@ -21,6 +21,7 @@ from tests.factories import (
     make_transport,
     make_version,
 )
+from tests.reports.test_pages import count
 
 pytestmark = pytest.mark.django_db
 
@@ -84,7 +85,7 @@ class TestChanges:
         assert len(found()) == 6
         assert "Deployed: abc" in {change.label for change in found()}
         assert {change.label.partition(":")[0] for change in found(stream_id=other.pk)} == {
-            "Stream paused", "Template published", "Deployed",
+            "Stream paused", "Deployed",
         }  # fmt: skip
         for choices in ({"transport_id": transport.pk}, {"domain_id": domain.pk}, {"stream_id": stream.pk}):  # fmt: skip
             labels = {change.label for change in found(**choices)}
@@ -92,6 +93,20 @@ class TestChanges:
             assert f"Stream paused: {other}" not in labels
             assert f"Transport paused: {transport}" in labels
         assert not any(change.kind == Kind.TEMPLATE for change in found(campaign_id=campaign.pk))
+
+    def test_of_templates_are_of_what_the_mail_was_made_of(self, admin):
+        campaign, stream, version = make_campaign(), make_stream(), make_version()
+        count("accepted", 1, measure="status", stream_id=stream.pk, version_id=version.pk)
+        for one in (campaign.version, version, make_version()):
+            audit(actor=admin, verb="template.publish", subject=one.template)
+        for chosen, used in ((campaign.stream, campaign.version), (stream, version)):
+            transport = chosen.routes.get().transport
+            for choices in ({"stream_id": chosen.pk}, {"transport_id": transport.pk}, {"domain_id": chosen.domain_id}):  # fmt: skip
+                (change,) = found(**choices)
+                assert change.label == f"Template published: {used.template}"
+        assert len(found(campaign_id=campaign.pk)) == 1
+        for row, column in ((make_stream(), "stream_id"), (make_transport(), "transport_id"), (make_domain(), "domain_id")):  # fmt: skip
+            assert not found(**{column: row.pk})
 
     def test_lead_to_pages_that_are_there(self, admin, logged_in):
         key = make_signing_key()
