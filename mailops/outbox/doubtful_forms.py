@@ -88,7 +88,10 @@ class SettleForm(PressedForm, DoubtFilterForm):
     )
 
     def clean_act(self) -> str:
-        return self.cleaned_data["act"] or Settlement.Act.ACCEPT
+        act: str = self.cleaned_data["act"]
+        if self._is_pressed and not act:
+            raise forms.ValidationError("Nothing was done: choose first what to do with them.")
+        return act
 
 
 class LogSettleForm(PressedForm):

@@ -131,8 +131,9 @@ def settle_many(request: HttpRequest) -> HttpResponse:
         settle_soon(run)
         return redirect("outbox:settlement", run.pk)
     # an old preview is shown anew, with what was chosen
-    choice = form.choice if "campaign" in form.cleaned_data and not _field_errors(form) else None
-    planned = plan(act=form.cleaned_data["act"], choice=choice) if choice else None
+    choice = None if _field_errors(form) else form.choice
+    act = form.cleaned_data.get("act")
+    planned = plan(act=act, choice=choice) if act and choice else None
     return render_page(
         request,
         "outbox/settle_many.html",

@@ -157,6 +157,19 @@ class TestSettleMany:
         assert "Send 1 message again" in page.content.decode()
         assert Message.objects.get().status == "uncertain"
 
+    def test_does_nothing_that_was_not_chosen(self, logged_in, oncall):
+        message, client = make_doubtful(), logged_in(oncall)
+        chosen = {"reason": "no_final_reply", "stream": message.stream_id}
+        page = client.get(SETTLE, chosen)
+        assert (page.status_code, page.context["plan"]) == (200, None)
+        assert "You see the numbers before anything happens." in page.content.decode()
+        seen = {"key": uuid4(), "until": timezone.now().isoformat()}
+        page = client.post(SETTLE, {**chosen, **seen})
+        assert (page.status_code, page.context["plan"]) == (422, None)
+        assert "choose first what to do with them" in page.content.decode()
+        assert page.context["form"].given == {name: str(value) for name, value in chosen.items()}
+        assert not Settlement.objects.exists()
+
     @pytest.mark.parametrize(("act", "status"), [("accept", "accepted"), ("again", "queued")])
     def test_does_it(self, logged_in, oncall, press, act, status):
         make_doubtful()
