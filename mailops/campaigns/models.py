@@ -13,6 +13,8 @@ from mailops.accounts.models import User
 from mailops.lib.storable import storable
 from mailops.transports.models import KeepsHours, PauseCause, hours_are_whole
 
+LATE_COUNTS = timedelta(minutes=1)  # after a campaign's end its last answers are counted by then
+
 
 class CampaignQuerySet(models.QuerySet["Campaign"]):
     def running(self) -> "CampaignQuerySet":
@@ -118,6 +120,18 @@ class Campaign(KeepsHours, models.Model):
     @property
     def is_canceled(self) -> bool:
         return self.state == self.State.CANCELED
+
+    @property
+    def stage(self) -> str:
+        """How far it got, as text; as long as that stays, so does all that a page shows of the campaign but its figures."""
+        return f"{self.state}-{'' if self.planned is None else self.planned}"
+
+    @property
+    def is_followed(self) -> bool:
+        """Tell whether a page that shows it looks again: it isn't over, or the last answers may not be counted yet."""
+        if self.finished_at is not None:
+            return timezone.now() - self.finished_at < LATE_COUNTS
+        return self.is_running or self.is_paused
 
     @property
     def has_messages(self) -> bool:

@@ -13,7 +13,7 @@ from mailops.dispatch.holding import holds_of, holds_of_message
 from mailops.dispatch.models import Pressure, Worker
 from mailops.dispatch.pressure import end_pressure
 from mailops.dispatch.standing import standing_of
-from mailops.lib.htmx import render_page
+from mailops.lib.htmx import polled_status, render_page
 from mailops.outbox.models import Message
 from mailops.transports.models import Credential, Transport
 
@@ -41,7 +41,10 @@ def campaign_panel(request: HttpRequest, campaign_id: int) -> HttpResponse:
     campaign = get_object_or_404(Campaign.objects.select_related("stream"), pk=campaign_id)
     holds = holds_of(campaign) if campaign.is_running else []
     context = {"campaign": campaign, "holds": holds}
-    return render_page(request, "dispatch/campaign_holds.html", context, fragment="holds")
+    status = polled_status(request, goes_on=campaign.is_followed)
+    return render_page(
+        request, "dispatch/campaign_holds.html", context, fragment="holds", status=status
+    )
 
 
 @needs(Act.SEE)

@@ -8,6 +8,8 @@ from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.utils.cache import patch_vary_headers
 
+STOP_POLLING = 286  # htmx's own status: it asks no more
+
 
 def wants_fragment(request: HttpRequest) -> bool:
     """Tell whether htmx asks for a part of the page (not a boosted visit, not a restored history entry)."""
@@ -17,6 +19,11 @@ def wants_fragment(request: HttpRequest) -> bool:
         and headers.get("HX-Boosted") != "true"
         and headers.get("HX-History-Restore-Request") != "true"
     )
+
+
+def polled_status(request: HttpRequest, *, goes_on: bool) -> int:
+    """Return the status of a part of a page that asks for itself again and again, as long as something `goes_on`."""
+    return 200 if goes_on or not wants_fragment(request) else STOP_POLLING
 
 
 def path_of_page(request: HttpRequest) -> str:

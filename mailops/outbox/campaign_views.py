@@ -7,7 +7,7 @@ from django.shortcuts import get_object_or_404, redirect
 from mailops.accounts.permissions import Act, confirm_password, needs, user_of
 from mailops.campaigns.models import Campaign
 from mailops.lib.confirm import ConfirmForm
-from mailops.lib.htmx import render_page
+from mailops.lib.htmx import polled_status, render_page
 from mailops.outbox.canceling import cancel_campaign
 from mailops.outbox.doubtful import moment
 from mailops.outbox.failures import group_failures
@@ -105,4 +105,5 @@ def campaign_failures(request: HttpRequest, campaign_id: int) -> HttpResponse:
         "outbox/campaign_failures.html",
         {"campaign": campaign, "groups": group_failures(campaign_id)},
         fragment="failures",
+        status=polled_status(request, goes_on=campaign.is_followed),
     )

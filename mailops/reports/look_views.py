@@ -6,7 +6,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 
 from mailops.accounts.permissions import Act, needs
-from mailops.lib.htmx import render_page
+from mailops.lib.htmx import polled_status, render_page
 from mailops.reports.looking import looked
 from mailops.reports.subjects import find_subject
 from mailops.reports.views import lately
@@ -25,4 +25,5 @@ def looks(request: HttpRequest, /, **column_and_value: Any) -> HttpResponse:
         "looks": looked(period, subject.choices),
         "links": top_links(since=since, **column_and_value),
     }
-    return render_page(request, "reports/looks.html", context, fragment="looks")
+    status = polled_status(request, goes_on=not subject.is_over)
+    return render_page(request, "reports/looks.html", context, fragment="looks", status=status)

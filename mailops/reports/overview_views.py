@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from mailops.accounts.permissions import Act, needs
 from mailops.campaigns.models import Campaign
-from mailops.lib.htmx import render_page, wants_fragment
+from mailops.lib.htmx import polled_status, render_page
 from mailops.outbox.models import QueueEntry
 from mailops.outbox.queues import oldest_due_at
 from mailops.reports.attention import COUNTED, matters
@@ -21,7 +21,6 @@ from mailops.reports.composing import compose, numbers_of, openings
 from mailops.reports.moments import at_times
 from mailops.reports.periods import Step, last_days
 
-STOP_POLLING = 286
 RUNNING_SHOWN = 5
 DAYS = 7
 STEP = Step.THREE_HOURS
@@ -52,23 +51,24 @@ def overview(request: HttpRequest) -> HttpResponse:
 def running(request: HttpRequest) -> HttpResponse:
     """Show the running campaigns and the queue; htmx asks again until nothing runs."""
     context = {**_running(), **_queue()}
-    is_done = not (context["running"] or context["queued"])
-    status = STOP_POLLING if is_done and wants_fragment(request) else 200
+    status = polled_status(request, goes_on=bool(context["running"] or context["queued"]))
     return render_page(request, "reports/running.html", context, fragment="running", status=status)
 
 
 @needs(Act.SEE)
 def campaign_progress(request: HttpRequest, campaign_id: int) -> HttpResponse:
+    """Show where a campaign's messages are; what else shows the campaign is told when it got on from what was `seen`."""
     campaign = get_object_or_404(Campaign, pk=campaign_id)
-    is_done = not (campaign.is_running or campaign.is_paused)
-    status = STOP_POLLING if is_done and wants_fragment(request) else 200
-    return render_page(
+    response = render_page(
         request,
         "reports/campaign_progress.html",
-        {"campaign": campaign, "is_done": is_done, **_progress(campaign)},
+        {"campaign": campaign, **_progress(campaign)},
         fragment="progress",
-        status=status,
+        status=polled_status(request, goes_on=campaign.is_followed),
     )
+    if request.GET.get("seen", campaign.stage) != campaign.stage:
+        response["HX-Trigger"] = "campaign-moved"
+    return response
 
 
 def _progress(campaign: Campaign) -> dict[str, Any]:

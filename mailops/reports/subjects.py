@@ -78,6 +78,11 @@ class Subject:
         is_stream = self.sort.column == "stream_id"
         return resolve("reports:objective-panel", self.value) if is_stream else ""
 
+    @property
+    def is_over(self) -> bool:
+        """Tell whether it is a campaign that nothing is sent for any more; all else goes on."""
+        return isinstance(self.row, Campaign) and not self.row.is_followed
+
     def lifetime(self, now: datetime) -> tuple[datetime, datetime] | None:
         """Return when a campaign was launched and when its last mail left; None for all else.
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 from mailops.accounts.permissions import Act, needs
 from mailops.campaigns.models import Campaign
 from mailops.lib.csv_export import stream_csv
-from mailops.lib.htmx import render_page
+from mailops.lib.htmx import polled_status, render_page
 from mailops.lib.templatetags.navigation import resolve
 from mailops.reports.charts import SHORT, draw
 from mailops.reports.comparing import Compared, beside_earlier
@@ -68,7 +68,8 @@ def panel(request: HttpRequest, /, **column_and_value: Any) -> HttpResponse:
     composed = compose(numbers_of(subject.choices, period), subject.choices, SHORT)
     composed["axis"]["opens"] = openings(period, lambda *times: subject.url + at_times(*times))
     context = {"subject": subject, "beside": _beside(subject), **composed}
-    return render_page(request, "reports/panel.html", context, fragment="numbers")
+    status = polled_status(request, goes_on=not subject.is_over)
+    return render_page(request, "reports/panel.html", context, fragment="numbers", status=status)
 
 
 @needs(Act.SEE)

@@ -7,6 +7,7 @@ import { shortcuts } from "./app/shortcuts.js";
 import { themeToggle } from "./app/theme.js";
 import { freshTimes } from "./app/times.js";
 import { toasts } from "./app/toasts.js";
+import { waitForReaders } from "./app/waiting.js";
 
 themeToggle();
 copyButtons();
@@ -14,4 +15,5 @@ toasts();
 freshTimes();
 sendOnce();
 confirmFirst();
+waitForReaders();
 shortcuts(palette());

@@ -343,3 +343,41 @@ class TestSchedule:
         logged_in(operator).post(url("unschedule", campaign))
         campaign.refresh_from_db()
         assert (campaign.state, campaign.scheduled_at) == ("draft", None)
+
+
+class TestFollowing:
+    PANELS = ("reports:campaign-progress", "reports:campaign-panel", "outbox:campaign-failures")
+
+    def progress(self, client, campaign, **query):
+        return client.get(
+            reverse("reports:campaign-progress", args=[campaign.pk]), query, headers=HTMX
+        )
+
+    def test_the_page_is_told_when_its_campaign_got_on(self, viewer, logged_in):
+        campaign, client = (
+            make_campaign(state="running", started_at=timezone.now()),
+            logged_in(viewer),
+        )
+        seen = campaign.stage
+        assert "HX-Trigger" not in self.progress(client, campaign)
+        assert "HX-Trigger" not in self.progress(client, campaign, seen=seen)
+        Campaign.objects.update(planned=3)
+        assert self.progress(client, campaign, seen=seen)["HX-Trigger"] == "campaign-moved"
+
+    @pytest.mark.parametrize(
+        ("ended", "status"), [(None, 200), (timedelta(seconds=-20), 200), (timedelta(hours=1), 286)]
+    )
+    def test_it_asks_until_the_last_answers_are_counted(self, ended, status, viewer, logged_in):
+        now = timezone.now()
+        end = (
+            {"state": "running"}
+            if ended is None
+            else {"state": "completed", "finished_at": now - ended}
+        )
+        campaign = make_campaign(started_at=now - timedelta(hours=2), **end)
+        client = logged_in(viewer)
+        for name in self.PANELS:
+            asked = client.get(reverse(name, args=[campaign.pk]), headers=HTMX)
+            assert asked.status_code == status, name
+        is_followed = "every 10s" in client.get(url("detail", campaign)).text
+        assert is_followed is (status == 200)
