@@ -18,6 +18,7 @@ from mailops.outbox.retrying import (
     NothingToRetry,
     plan_retry,
     retry_campaign,
+    status_to_begin_with,
     unchanged_since,
 )
 
@@ -36,7 +37,7 @@ def campaign_cancel(request: HttpRequest, campaign_id: int) -> HttpResponse:
     effects = [
         f"{waiting:,} messages that have not left will not be sent.",
         "What is being sent at this moment still goes out: at most one message for each open session.",
-        "It can't be resumed; its unsent messages can be sent again one retry at a time.",
+        "It can't be resumed; of its unsent messages you can send again those that you choose.",
     ]
     return render_page(
         request,
@@ -52,7 +53,7 @@ def campaign_retry(request: HttpRequest, campaign_id: int) -> HttpResponse:
     """Show what a retry would send again, with its number; send exactly those on POST."""
     campaign = get_object_or_404(Campaign, pk=campaign_id)
     is_pressed = request.method == "POST"
-    given = request.POST or request.GET or {"status": Status.FAILED}
+    given = request.POST or request.GET or {"status": status_to_begin_with(campaign)}
     form = RetryForm(given, is_pressed=is_pressed)
     if form.is_valid() and is_pressed and _retry(request, campaign, form):
         return redirect("campaigns:detail", campaign_id)

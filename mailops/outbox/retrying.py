@@ -21,6 +21,9 @@ IS_SUPPRESSED = Exists(Suppression.objects.covering(OuterRef("address_key"), Out
 _ENDED = Q(status__in=RETRIABLE)
 _FORGOTTEN = _ENDED & Q(stream__is_sensitive=True)
 _ASKS = Q(status=Status.HELD, settling_fence__isnull=False)
+_BY_PROOF = (  # what certainly did not arrive first
+    Status.FAILED, Status.BOUNCED, Status.EXPIRED, Status.CANCELED, Status.UNCERTAIN,
+)  # fmt: skip
 _CAN_BE_MADE = (_ENDED & ~_FORGOTTEN) | _ASKS
 
 
@@ -58,6 +61,16 @@ def retriable(messages: QuerySet[Message]) -> QuerySet[Message]:
     Who is suppressed gets nothing; once they are closed, a sensitive stream keeps no content to send.
     """
     return messages.filter(_CAN_BE_MADE).exclude(IS_SUPPRESSED)
+
+
+def status_to_begin_with(campaign: Campaign) -> Status:
+    """Return a status of which the campaign has messages that may be sent again, or else some at all."""
+    found = Message.objects.filter(campaign=campaign)
+    for chosen in (retriable(found), found):
+        for status in _BY_PROOF:
+            if chosen.filter(status=status).exists():
+                return status
+    return _BY_PROOF[0]
 
 
 def unchanged_since(messages: QuerySet[Message], moment: datetime) -> QuerySet[Message]:

@@ -425,6 +425,24 @@ class TestCampaign:
         assert page.context["plan"] == Plan(does=0, forgotten=1)
         assert "No message can be sent again." in page.content.decode()
 
+    def test_begins_with_what_can_be_sent_again(self, campaign, logged_in, operator):
+        client, address = logged_in(operator), self.address("retry", campaign)
+
+        def begins_with():
+            return client.get(address).context["form"]["status"].value()
+
+        first, second, _ = Message.objects.order_by("pk")
+        assert begins_with() == Status.FAILED
+        bounce(first)
+        make_suppression(address=first.recipient)
+        assert begins_with() == Status.BOUNCED  # which says why it stays
+        uncertain(second)
+        assert begins_with() == Status.UNCERTAIN
+        bounce(second)
+        page = client.get(address)
+        assert page.context["form"]["status"].value() == Status.BOUNCED
+        assert page.context["plan"] == Plan(does=1, suppressed=1)
+
     def test_a_second_press_retries_nothing(self, campaign, logged_in, operator):
         bounce(Message.objects.first())
         client = logged_in(operator)
