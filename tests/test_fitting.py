@@ -1,0 +1,61 @@
+"""What matters on a page is in sight, in a wide window and on a phone, in a real browser."""
+
+import pytest
+from django.urls import reverse
+from playwright.sync_api import expect
+
+from mailops.audiences.models import Contact
+from tests.audiences.uploads import upload
+from tests.factories import make_audience, make_stream, make_suppression, make_transport
+
+pytestmark = pytest.mark.needs("chromium")
+
+LONG_ADDRESS = "annabella.montgomery1234@mail.example.com"
+
+
+def _fits(box):
+    """Tell whether all that stands in the scrolling box is seen without scrolling it."""
+    return box.evaluate("box => box.scrollWidth <= box.clientWidth")
+
+
+class TestTables:
+    def test_shows_how_to_take_an_address_off_the_list(self, open_page, operator):
+        make_suppression(
+            address=LONG_ADDRESS, evidence_text="550 5.1.1 There is no such mailbox here. " * 9
+        )
+        page = open_page("/suppressions/", operator)
+        assert _fits(page.get_by_role("region", name="Suppressions"))
+
+    def test_the_columns_of_a_file_fold_on_a_phone(self, open_page, operator):
+        run = upload("email,first_name\nann@example.com,Ann\n", actor=operator)
+        page = open_page(reverse("audiences:import-map", args=[run.pk]), operator, width=375)
+        assert _fits(page.get_by_role("region", name="Columns of the file"))
+        expect(
+            page.get_by_role("textbox", name="Attribute name of column first_name")
+        ).to_be_visible()
+
+    def test_only_an_attribute_is_asked_for_its_name(self, open_page, operator):
+        run = upload("email,first_name\nann@example.com,Ann\n", actor=operator)
+        page = open_page(reverse("audiences:import-map", args=[run.pk]), operator)
+        name = page.get_by_label("Attribute name of column email")
+        expect(name).to_be_hidden()
+        page.get_by_label("Use of column email").select_option("An attribute")
+        expect(name).to_be_visible()
+
+    def test_a_membership_folds_on_a_phone(self, open_page, operator):
+        make_audience(LONG_ADDRESS)
+        path = reverse("audiences:contact", args=[Contact.objects.get().pk])
+        page = open_page(path, operator, width=375)
+        assert _fits(page.get_by_role("region", name="Audiences this contact is in"))
+        expect(page.get_by_role("link", name="Remove")).to_be_visible()
+
+    def test_values_stand_in_one_column_beside_their_label(self, open_page, operator):
+        transport = make_transport()
+        streams = [make_stream(name=name, transport=transport) for name in ("Letters", "Orders")]
+        page = open_page("/transports/", operator, width=375)
+        name = page.get_by_role("rowheader").get_by_role("link").bounding_box()
+        letters, orders = (
+            page.get_by_role("link", name=stream.name).bounding_box() for stream in streams
+        )
+        assert name["x"] < letters["x"] == orders["x"]
+        assert letters["y"] < orders["y"]
