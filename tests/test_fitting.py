@@ -59,3 +59,12 @@ class TestTables:
         )
         assert name["x"] < letters["x"] == orders["x"]
         assert letters["y"] < orders["y"]
+
+
+class TestTabs:
+    def test_shows_the_tab_of_this_page(self, open_page, operator):
+        page = open_page("/feedback/", operator, width=375)
+        tabs = page.get_by_role("navigation", name="Messages").bounding_box()
+        current = page.get_by_role("link", name="What came back").bounding_box()
+        assert tabs["x"] <= current["x"]
+        assert current["x"] + current["width"] <= tabs["x"] + tabs["width"]
