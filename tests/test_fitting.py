@@ -68,3 +68,12 @@ class TestTabs:
         current = page.get_by_role("link", name="What came back").bounding_box()
         assert tabs["x"] <= current["x"]
         assert current["x"] + current["width"] <= tabs["x"] + tabs["width"]
+
+
+class TestFilters:
+    @pytest.mark.parametrize("width", [1440, 375])
+    def test_a_moment_has_room_for_its_time(self, open_page, operator, width):
+        page = open_page("/messages/", operator, width=width)
+        fields = page.locator("input[type=datetime-local]")
+        expect(fields).to_have_count(2)
+        assert all(field.bounding_box()["width"] >= 225 for field in fields.all())
