@@ -97,7 +97,7 @@ def _rehearse(preflight: Preflight, page: Sequence[Any]) -> tuple[Findings, int]
     findings = Findings()
     checked = 0
     compiled = _compiled(preflight)
-    names = _variables(preflight)
+    names = _wanted(compiled)
     stop_at = monotonic() + CHUNK_SECONDS
     for membership in page:
         contact = membership.contact
@@ -148,10 +148,12 @@ def _render(
     return "sendable"
 
 
-def _variables(preflight: Preflight) -> list[str]:
-    """Return the attributes that the version uses."""
+def _wanted(compiled: Compiled | RenderError) -> list[str]:
+    """Return the attributes without which a place in the mail stays empty."""
+    if isinstance(compiled, RenderError):
+        return []
     built_in = {*CLOCK, *(name.split(".")[0] for name in BUILT_IN)}
-    return sorted({name.split(".")[0] for name in preflight.version.variables} - built_in)
+    return sorted(compiled.wanting - built_in)
 
 
 def _note(notes: dict[str, Any], what: str, address: str) -> None:

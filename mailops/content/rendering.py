@@ -21,7 +21,7 @@ from mailops.content.lines import line_at
 from mailops.content.link_marks import Marks, mark_links
 from mailops.content.models import TemplateVersion
 from mailops.content.plain_text import derive_text, tidy_text
-from mailops.content.variables import unknown_filter
+from mailops.content.variables import names_without_fallback, unknown_filter
 
 MAX_SUBJECT = 500
 MAX_TAG = 8_000  # characters between {% and %}; with long gaps refused too, keeps the lexer's backtracking short
@@ -74,6 +74,13 @@ class Compiled:
     is_text_derived: bool
     languages: Mapping[str, "Compiled"] = field(default_factory=dict)  # the words in others
     marks: Marks | None = None  # of the links in `html`
+
+    @property
+    def wanting(self) -> set[str]:
+        """The names that leave a place empty in one of the languages where a contact lacks them."""
+        return names_without_fallback(self.subject, self.html, self.text).union(
+            *(each.wanting for each in self.languages.values())
+        )
 
     def render(self, data: Mapping[str, Any]) -> Rendered:
         """Render all parts for `data` (see `mailops.content.variables`); raises `RenderError`."""

@@ -4,11 +4,14 @@ In a template a contact's attributes stand at the top level: `{{ first_name }}`.
 are given by mailops itself and win over an attribute of the same name.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
-from liquid import BoundTemplate
+from liquid import BoundTemplate, RenderContext
+from liquid.ast import Node
+from liquid.builtin.expressions import FilteredExpression, Path
+from liquid.expression import Expression
 
 from mailops.content.lines import line_at
 
@@ -50,6 +53,51 @@ def names_used(*templates: BoundTemplate | None) -> dict[str, int]:
                 line = _line_of(template, use.span.index)
                 names.setdefault(".".join(map(str, use.segments)), line)
     return names
+
+
+def names_without_fallback(*templates: BoundTemplate | None) -> set[str]:
+    """Return the first parts of those names that leave a place empty where they are not given.
+
+    A place has a fallback by `default`, or by a block around it that asks for the name.
+    """
+    return {name for template in filter(None, templates) for name in _bare_in(template)}
+
+
+def _bare_in(template: BoundTemplate) -> Iterator[str]:
+    given_outside = {
+        use.span.index for uses in _analysis(template).globals.values() for use in uses
+    }
+    context = RenderContext(template)
+
+    def visit(node: Node, asked: frozenset[str]) -> Iterator[Path]:
+        paths = [path for each in node.expressions() for path in _bare_paths(each)]
+        children = list(node.children(context, include_partials=False))
+        if not children:
+            yield from (path for path in paths if _first(path) not in asked)
+        for child in children:
+            yield from visit(child, asked | {_first(path) for path in paths})
+
+    for node in template.nodes:
+        for path in visit(node, frozenset()):
+            if path.token.start_index in given_outside:
+                yield _first(path)
+
+
+def _bare_paths(expression: Expression) -> Iterator[Path]:
+    """Yield the names in `expression` but the one that a `default` follows."""
+    if isinstance(expression, Path):
+        yield expression
+    filters = getattr(expression, "filters", None) or ()
+    has_default = isinstance(expression, FilteredExpression) and any(
+        each.name == "default" for each in filters
+    )
+    children = list(expression.children())
+    for child in children[1:] if has_default else children:
+        yield from _bare_paths(child)
+
+
+def _first(path: Path) -> str:
+    return str(path.path[0])
 
 
 def unknown_names(names: Iterable[str], given: Iterable[str]) -> list[str]:

@@ -105,10 +105,39 @@ class TestErrors:
     def test_counts_who_lacks_a_variable(self):
         audience = make_audience("a@example.com", "b@example.com")
         Contact.objects.filter(address="a@example.com").update(attributes={"first_name": "Ada"})
-        version = make_version(variables=["first_name", "unsubscribe_url", "sender.name"])
+        version = make_version(html="{{ first_name }} {{ unsubscribe_url }} {{ sender.name }}")
         found = rehearse(make_campaign(audience=audience, version=version))
         assert found.missing == {"first_name": {"members": 1, "examples": ["b@example.com"]}}
         assert any("first_name" in warning for warning in preflight.warnings(found))
+
+    @pytest.mark.parametrize(
+        ("html", "missing"),
+        [
+            ("{{ first_name | default: 'there' }}", set()),
+            ("{{ first_name | upcase | default: 'there' }}", set()),
+            ("{% if first_name %}Dear {{ first_name }}{% else %}Hello{% endif %}", set()),
+            ("{% case first_name %}{% when 'Ada' %}Dear {{ first_name }}{% endcase %}", set()),
+            ("{% assign name = first_name | default: 'you' %}{{ name }}", set()),
+            ("{% for order in orders %}{{ order.name }}{% endfor %}", set()),
+            ("{{ first_name | default: 'there' }}, {{ first_name }}", {"first_name"}),
+            ("{% if first_name %}Dear{% endif %} {{ first_name }}", {"first_name"}),
+            ("{% if last_name %}{{ first_name }}{% endif %}", {"first_name"}),
+            ("{{ first_name | default: nickname }}", {"nickname"}),
+            ("{{ first_name | append: '!' }} {{ shop['city'] }}", {"first_name", "shop"}),
+        ],
+    )
+    def test_a_place_with_a_fallback_lacks_nothing(self, html, missing):
+        version = make_version(subject="News", html=html, text="", variables=["first_name"])
+        audience = make_audience("a@example.com")
+        found = rehearse(make_campaign(audience=audience, version=version))
+        assert set(found.missing) == missing
+        assert any("places stay empty" in one for one in preflight.warnings(found)) is bool(missing)
+
+    def test_asks_for_what_each_language_lacks(self):
+        words = {"de": {"subject": "Neues", "html": "Hallo {{ vorname }}", "text": ""}}
+        version = make_version(subject="News", html="Hello", text="", variants=words)
+        found = rehearse(make_campaign(audience=make_audience("a@example.com"), version=version))
+        assert set(found.missing) == {"vorname"}
 
     def test_keeps_a_bounded_number_of_kinds(self):
         notes = {}
