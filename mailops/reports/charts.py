@@ -1,6 +1,7 @@
 """The charts of every report, in the order in which one looks at them: the one table of them."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from mailops.lib.templatetags.times import duration
 from mailops.lib.templatetags.words import reason_word
@@ -40,7 +41,7 @@ def volume(numbers: Numbers) -> Chart:
         "volume", "Volume", numbers.period,
         [*(line for line in lines if line.tone or not line.is_empty), _before(before)],
         kind="bar",
-        summary=f"{numbers.total.answered:,} answered, {numbers.total_before.answered:,} in the period before",
+        summary=f"{numbers.total.answered:,} answered" + _told_before(numbers, f"{numbers.total_before.answered:,}"),
         empty="How much left and what became of it: accepted, bounced, failed.",
     )  # fmt: skip
 
@@ -96,7 +97,7 @@ def deferrals(numbers: Numbers) -> Chart:
         "deferrals", "Deferrals, by reason", numbers.period,
         [*lines, _before(before)] if lines else [],
         kind="bar",
-        summary=f"{numbers.total.deferred:,}, {numbers.total_before.deferred:,} in the period before",
+        summary=f"{numbers.total.deferred:,}" + _told_before(numbers, f"{numbers.total_before.deferred:,}"),
         empty="Nothing was put off. Refusals for now, after which a message is tried again.",
     )  # fmt: skip
 
@@ -165,7 +166,12 @@ SHORT = ("volume", "bounces", "time_to_accept", "queue_age")  # of a panel
 
 
 def draw(numbers: Numbers, keys: Iterable[str] = CHARTS) -> list[Chart]:
-    return [CHARTS[key](numbers) for key in keys]
+    charts = [CHARTS[key](numbers) for key in keys]
+    return charts if numbers.is_compared else [_alone(chart) for chart in charts]
+
+
+def _alone(chart: Chart) -> Chart:
+    return replace(chart, lines=[line for line in chart.lines if not line.is_before])
 
 
 # in this order, so that who has no line takes no color from the others: mail programs follow no links
@@ -202,7 +208,7 @@ def _rate(
     summary = f"{said(_percent(part, whole))} · {part:,} of {whole:,}" if whole else ""
     before = _percent(*of(numbers.total_before))
     if summary and before is not None:
-        summary += f", {said(before)} in the period before"
+        summary += _told_before(numbers, said(before))
     return Chart(
         key, title, numbers.period, lines, "percent", empty=empty, summary=summary,
         thresholds=thresholds, top=top,
@@ -237,6 +243,10 @@ def _times(
 
 def _percent(part: int, whole: int) -> float | None:
     return round(100 * part / whole, 4) if whole else None
+
+
+def _told_before(numbers: Numbers, value: str) -> str:
+    return f", {value} in the period before" if numbers.is_compared else ""
 
 
 def _before(values: Sequence[float | None]) -> Line:

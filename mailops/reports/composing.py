@@ -32,7 +32,9 @@ def compose(
     """Return the charts, and what they share: steps, marks, and the changes that the marks open."""
     found = beside(numbers.period, choices)
     return {
-        "tiles": tiles(numbers.total, numbers.total_before, numbers.limits),
+        "tiles": tiles(
+            numbers.total, numbers.total_before if numbers.is_compared else None, numbers.limits
+        ),
         "charts": [chart for chart in draw(numbers, keys) if chart.empty or not chart.is_empty],
         "axis": axis(numbers.period) | found.drawn,
         "changes": [(change, "") for change in found.changes],

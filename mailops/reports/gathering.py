@@ -35,6 +35,7 @@ class Numbers:
     limits: Limits = field(default_factory=Limits)
     times: Mapping[Which, list[Histogram]] = field(default_factory=dict)  # of both periods, by step
     queue: list[Waiting] = field(default_factory=list)  # of the streams concerned; none by provider
+    is_compared: bool = True  # a campaign goes out once: what was before it says nothing of it
 
     @property
     def steps(self) -> tuple[datetime, ...]:
@@ -83,6 +84,7 @@ def gather(
         limits=limits or Limits(),
         times={} if is_unnamed(choices) else _times(stepwise, 2 * size),
         queue=_queue(choices, period),
+        is_compared=not choices.get("campaign_id"),
     )
 
 

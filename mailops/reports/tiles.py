@@ -20,29 +20,31 @@ class Tile:
     threshold_state: str = ""
 
 
-def tiles(now: Outcome, before: Outcome, limits: Limits) -> list[Tile]:
+def tiles(now: Outcome, before: Outcome | None, limits: Limits) -> list[Tile]:
+    """Return the tiles; without trends where nothing is to be compared with."""
+    was = before or Outcome()
     return [
         Tile(
             "Accepted",
             said(now.acceptance),
             f"{now.accepted:,} of {now.answered:,}",
-            *_trend(now.acceptance, before.acceptance, up_is_good=True),
+            *_trend(now.acceptance, was.acceptance, up_is_good=True),
         ),
         Tile(
             "Bounced",
             said(now.bounce_rate),
             f"{now.all_bounced:,} of {now.answered:,}",
-            *_trend(now.bounce_rate, before.bounce_rate, up_is_good=False),
+            *_trend(now.bounce_rate, was.bounce_rate, up_is_good=False),
             *_threshold(now.bounce_rate, limits.bounces),
         ),
         Tile(
             "Complained",
             said(now.complaint_rate),
             f"{now.complained:,} of {now.accepted:,}",
-            *_trend(now.complaint_rate, before.complaint_rate, up_is_good=False),
+            *_trend(now.complaint_rate, was.complaint_rate, up_is_good=False),
             *_threshold(now.complaint_rate, limits.complaints),
         ),
-        Tile("Sent", f"{now.answered:,}", *_volume(now.answered, before.answered)),
+        Tile("Sent", f"{now.answered:,}", *_volume(now.answered, before)),
         *_given_up(now),
     ]
 
@@ -84,7 +86,10 @@ def _threshold(rate: float | None, thresholds: Thresholds) -> tuple[str, str]:
     return words, tone
 
 
-def _volume(now: int, before: int) -> tuple[str, str, str]:
+def _volume(now: int, outcome_before: Outcome | None) -> tuple[str, str, str]:
+    if outcome_before is None:
+        return "", "", ""
+    before = outcome_before.answered
     share = percent(now - before, before)
     note = f"{before:,} in the period before"
     if share is None or not round(share):

@@ -89,6 +89,24 @@ class TestEach:
         assert "50 of 50" in page
         assert "Whole campaign" in page
 
+    def test_of_a_campaign_tell_what_they_count_and_of_no_period_before(self, logged_in, viewer):
+        start = hour_of(timezone.now(), UTC) - timedelta(days=2)
+        campaign = make_campaign(state="running", started_at=start)
+        for days_ago in (1, 3):
+            for kind in ("accepted", "bounced", "returned", "deferred"):
+                count(kind, 9, days_ago=days_ago, campaign_id=campaign.pk)
+        client, args = logged_in(viewer), [campaign.pk]
+        panel = client.get(reverse("reports:campaign-panel", args=args))
+        whole = client.get(reverse("reports:campaign", args=args))
+        assert "counts as accepted and as bounced" in panel.content.decode()
+        for page in (panel, whole):
+            assert "period before" not in page.content.decode().lower()
+            assert [tile.value for tile in page.context["tiles"]][:2] == ["50.0 %", "100.0 %"]
+            assert not any(tile.trend for tile in page.context["tiles"])
+        other = client.get(reverse("reports:stream-panel", args=[campaign.stream_id]))
+        assert "in the period before" in other.content.decode()
+        assert "counts as accepted and as bounced" not in other.content.decode()
+
 
 class TestCharts:
     def period(self):
