@@ -26,9 +26,13 @@ _SELECTOR = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]
 LONGEST_GRACE = 720  # hours; thirty days of refused mail are what a name does not survive
 
 
+_AROUND_A_HOST = re.compile(r"^\s*[a-z][a-z0-9+.-]*://|[/?#].*$", re.IGNORECASE | re.DOTALL)
+
+
 def _read_domain(text: str) -> str:
+    """Return the domain in `text`, which may be the address of a page."""
     try:
-        return domain_key(text)
+        return domain_key(_AROUND_A_HOST.sub("", text))
     except InvalidAddress as error:
         raise forms.ValidationError(str(error)) from error
 

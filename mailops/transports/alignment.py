@@ -48,6 +48,11 @@ class Crossing:
         return self.alignment is not None and self.alignment.spf is None
 
     @property
+    def may_be_signed(self) -> bool:
+        """Whether a key of ours would make it pass."""
+        return self.transport.is_signed_here and "DKIM" not in self.by
+
+    @property
     def is_unsigned(self) -> bool:
         return self.alignment is not None and not self.alignment.dkim
 

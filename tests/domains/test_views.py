@@ -62,6 +62,19 @@ class TestDomainAdd:
         assert "Records to publish" in response.content.decode()
         assert AuditEntry.objects.get().verb == "domain.add"
 
+    @pytest.mark.parametrize(
+        "pasted",
+        [
+            "https://mail.acme.example/",
+            "HTTP://mail.acme.example/a?b=c#d",
+            "mail.acme.example.",
+            "mail.acme.example/about",
+        ],
+    )
+    def test_takes_the_host_of_a_pasted_address(self, logged_in, admin, dns, pasted):
+        logged_in(admin).post("/domains/add/", {"name": pasted})
+        assert Domain.objects.get().name == "mail.acme.example"
+
     def test_an_international_name_is_kept_as_a_labels(self, logged_in, admin, dns):
         logged_in(admin).post("/domains/add/", {"name": "bücher.example"})
         assert Domain.objects.get().name == "xn--bcher-kva.example"
@@ -72,7 +85,7 @@ class TestDomainAdd:
             "",
             "nodots",
             "a b.example",
-            "https://acme.example/",
+            "https://",
             "x" * 300,
             "-a.example",
             "a\x00b.example",

@@ -38,6 +38,7 @@ class TestCrossings:
         relay, provider = crossings_of(acme, [stream])
         assert (relay.relaxed, relay.strict) == ("pass", "fail")
         assert "Signing page" in relay.change
+        assert (relay.may_be_signed, provider.may_be_signed) == (True, False)
         assert "name its DKIM selector" in provider.change
         assert acme.findings.get(check_name="alignment").status == "error"
 

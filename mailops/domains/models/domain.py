@@ -100,6 +100,13 @@ class Identity(models.Model):
         return f"{self.name} <{self.addr_spec}>"
 
 
+def words_of_need(needed_by: str) -> str:
+    """Say in words who or what needs a record."""
+    words = needed_by.replace("transport: ", "transport ").replace("person: ", "expected by ")
+    stands_alone = not words or words.startswith(("inherited", "expected by"))
+    return words if stands_alone else f"for {words}"
+
+
 class Requirement(models.Model):
     """A record that something of ours needs this domain to publish, written down by whoever needs it."""
 
@@ -138,6 +145,10 @@ class Requirement(models.Model):
     @property
     def label(self) -> str:
         return f"{self.get_kind_display()} {self.host or self.value}"
+
+    @property
+    def need_words(self) -> str:
+        return words_of_need(self.needed_by)
 
     @property
     def is_a_persons(self) -> bool:

@@ -86,6 +86,11 @@ class Finding(ChecksSomething):
         return self.unknown_since_at is not None
 
     @property
+    def is_of_signing(self) -> bool:
+        """Whether keys of ours may mend it, beside what DNS shows."""
+        return self.check_name.partition(":")[0] in {"alignment", "dkim"}
+
+    @property
     def technical_text(self) -> str:
         return "\n".join(self.evidence)
 

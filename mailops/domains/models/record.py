@@ -1,13 +1,12 @@
 """The records we look for in DNS, and every version of what it showed."""
 
-import re
 from collections.abc import Collection
 from typing import ClassVar, Self
 
 from django.db import models
 from django.db.models import Case, OuterRef, Subquery, Value, When
 
-from mailops.domains.models.domain import Domain
+from mailops.domains.models.domain import Domain, words_of_need
 from mailops.domains.models.status import BY_SCHEDULE, CheckStatus
 from mailops.domains.words import Word, difference
 
@@ -70,9 +69,8 @@ class DnsRecord(models.Model):
 
     @property
     def purpose_words(self) -> str:
-        """Say what needs it: "for transport Relay"."""
-        words = re.sub(r"\b(?:person: |(transport): )", r"\1 ", self.needed_by).strip()
-        return words if not words or words.startswith("inherited") else f"for {words}"
+        """Say what needs it: "for transport Relay and expected by Ada"."""
+        return words_of_need(self.needed_by)
 
     @property
     def is_optional(self) -> bool:
