@@ -15,7 +15,12 @@ from mailops.domains.checks.dkim import check_dkim
 from mailops.domains.checks.dmarc import check_dmarc, walk_tree
 from mailops.domains.checks.dnsbl import Lists, check_dnsbl
 from mailops.domains.checks.dnssec import AsksSigned, check_dnssec, read_anchors
-from mailops.domains.checks.exchange import check_mx, check_return_path
+from mailops.domains.checks.exchange import (
+    check_mx,
+    check_return_path,
+    is_unset,
+    no_return_path,
+)
 from mailops.domains.checks.reverse import check_ptr, sending_addresses
 from mailops.domains.checks.spf import check_spf
 from mailops.domains.checks.transport_security import (
@@ -136,6 +141,7 @@ class _Looks:
         self._paths = [
             pool.submit(check_return_path, item.host, item.exchange, asks, needed_by=item.needed_by)
             for item in expected.return_paths
+            if not is_unset(item.host)
         ]
         self._mx = pool.submit(check_mx, domain, asks)
         self._sending = pool.submit(self._check_addresses)
@@ -182,9 +188,11 @@ class _Looks:
 
     def verdicts(self) -> list[Verdict]:
         unsigned = [] if self._dkim else [_no_selector(self.expected.domain)]
+        is_lost = any(is_unset(item.host) for item in self.expected.return_paths)
         return [
             self._alignment(),
             *unsigned,
+            *([no_return_path()] if is_lost else []),
             *(verdict for verdict, _ in self._all()),
             *self._sending.result(),
         ]
@@ -205,6 +213,6 @@ def _no_selector(domain: str) -> Verdict:
     problem = Problem(
         CheckStatus.WARNING,
         f"No DKIM selector is named for {domain}, so no key can be checked; Gmail and Yahoo demand DKIM of bulk senders.",
-        "Name the selector your transport signs with, under “Also expect”, or by --selector in a shell.",
+        "Name the selector your transport signs with, under “Also expect”.",
     )
     return verdict_of("dkim", [problem], well="", rfc="RFC 6376")

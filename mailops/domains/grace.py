@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 from django.utils import timezone
 
@@ -25,6 +26,11 @@ class Grace:
     @property
     def has_stopped(self) -> bool:
         return self.domain.bulk_stopped_at is not None
+
+    @cached_property
+    def has_bulk(self) -> bool:
+        """Whether anything stops: a bulk stream sends from the domain."""
+        return self.domain.streams.filter(kind="bulk").exists()
 
     @property
     def broken(self) -> str:

@@ -148,7 +148,7 @@ def _what_breaks(domain: Domain) -> str:
     errors = domain.findings.filter(status=CheckStatus.ERROR).order_by("since_at")
     names = ", ".join(dict.fromkeys(finding.label for finding in errors))
     grace = grace_of(domain)
-    if grace is None:
+    if grace is None or not grace.has_bulk:
         return f"{names}: a record that mail from it needs is missing or wrong."
     if grace.has_stopped:
         return f"{names}: broken for longer than its grace, so its bulk mail has stopped."

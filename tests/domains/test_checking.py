@@ -192,6 +192,14 @@ class TestReturnPath:
         assert statuses(acme)["return_path:bounces.acme.example"] == "ok"
         assert acme.records.get(purpose="return_path").to_publish == "5 mx.mailops.example"
 
+    def test_a_host_that_nobody_can_publish_is_to_be_set(self, acme, asks, settings):
+        settings.MAILOPS_RETURN_PATH_HOST = "bounces.mailops.localhost"
+        check_domain(acme, asks=asks)
+        finding = acme.findings.get(check_name__startswith="return_path")
+        assert finding.status == "error"
+        assert "MAILOPS_RETURN_PATH_HOST" in finding.fix
+        assert not acme.records.filter(purpose="return_path").exists()
+
     def test_a_domain_that_takes_no_mail_warns(self, acme, asks, good):
         good.zones["acme.example"]["MX"] = ["0 ."]
         check_domain(acme, asks=asks)

@@ -1,7 +1,7 @@
 import pytest
 
 from mailops.domains.checks.spf import check_spf, record_with
-from mailops.domains.models import CheckStatus
+from mailops.domains.models import CheckStatus, DnsRecord
 
 
 @pytest.fixture
@@ -52,6 +52,25 @@ class TestCheckSpf:
         assert verdict.status is CheckStatus.ERROR
         assert seen.state == "missing"
         assert seen.to_publish == "v=spf1 include:b.example ~all"
+
+    @pytest.mark.parametrize(
+        ("needed_by", "words"),
+        [
+            ("", ""),
+            ("transport: Relay", "for transport Relay"),
+            ("person: Ada", "expected by Ada"),
+            ("transport: Relay and person: Ada", "for transport Relay and expected by Ada"),
+            ("inherited from acme.example", "inherited from acme.example"),
+        ],
+    )
+    def test_says_what_needs_the_record(self, needed_by, words):
+        assert DnsRecord(needed_by=needed_by).purpose_words == words
+
+    def test_a_record_that_lets_nobody_in_is_not_proposed(self, check):
+        verdict, seen = check()
+        assert verdict.status is CheckStatus.ERROR
+        assert "who sends for it" in verdict.fix
+        assert (seen.state, seen.to_publish) == ("missing", "")
 
     def test_two_records_are_none_and_the_merged_one_is_shown(self, check):
         verdict, seen = check("v=spf1 ip4:192.0.2.1 -all", "v=spf1 ip4:192.0.2.2 ~all")

@@ -175,6 +175,15 @@ class TestPages:
         )
         assert any("Bulk mail from it stops on" in matter.sentence for matter in matters())
 
+    def test_nothing_is_said_to_stop_where_no_bulk_stream_is(
+        self, acme, awaited, logged_in, viewer
+    ):
+        break_for(acme, 70)
+        page = logged_in(viewer).get(f"/domains/{acme.pk}/").content.decode()
+        assert "No bulk stream sends from it, so nothing stops" in page
+        assert f"Bulk mail from {acme}" not in page
+        assert not any("Bulk mail from it stops" in matter.sentence for matter in matters())
+
     def test_once_stopped_the_domain_the_campaign_and_the_overview_say_so(
         self, acme, bulk, logged_in, viewer
     ):

@@ -12,6 +12,21 @@ def _exchanges(answer: Answer) -> list[str]:
     return [value.partition(" ")[2].rstrip(".").lower() for value in answer.values]
 
 
+def is_unset(host: str) -> bool:
+    """Tell whether `host` is only what stands in for a return path: nobody can publish .localhost (RFC 6761)."""
+    return host == "localhost" or host.endswith(".localhost")
+
+
+def no_return_path() -> Verdict:
+    problem = Problem(
+        CheckStatus.ERROR,
+        "This installation has no return path yet, so bounces of mail find no way back.",
+        "Set MAILOPS_RETURN_PATH_HOST to a host of yours, such as bounces.example.com, and start mailops again;"
+        " then this page says which MX it needs.",
+    )
+    return verdict_of("return_path", [problem], well="", rfc=RFC)
+
+
 def check_return_path(
     host: str, wanted: str, asks: Asks, *, needed_by: str = ""
 ) -> tuple[Verdict, Seen]:

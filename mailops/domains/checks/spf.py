@@ -12,6 +12,7 @@ from mailops.protocol.spf import MAX_LOOKUPS, MAX_NAMES, MAX_VOIDS
 from mailops.protocol.spf_record import Network, Spf, SpfTerm, is_spf, parse_spf
 
 RFC = "RFC 7208"
+NOBODY = "v=spf1 ~all"  # authorises no one
 
 
 @dataclass
@@ -178,6 +179,8 @@ def check_spf(
         if answer.is_known
         else record_with(needs, ())
     )
+    if to_publish == NOBODY:
+        to_publish = ""
     seen = Seen(
         purpose=DnsRecord.Purpose.SPF,
         host=host,
@@ -222,7 +225,10 @@ def _problems(
         yield Problem(
             CheckStatus.ERROR,
             f"{host} has no SPF record, so receivers can't tell who may send for it.",
-            f"Publish “{to_publish}” as TXT at {host}.",
+            f"Publish “{to_publish}” as TXT at {host}."
+            if to_publish
+            else "First let mailops know who sends for it: route a stream of the domain through a transport, or name an"
+            " SPF include or address under “Also expect”. Then the record to publish stands here.",
         )
         return
     if len(records) > 1:
