@@ -36,6 +36,7 @@ from mailops.outbox.relay_log_verdicts import (
     suppress_what_bounced,
     untraced,
 )
+from mailops.outbox.retrying import IS_SUPPRESSED
 from mailops.outbox.taught import load_taught
 
 CHUNK = 500
@@ -55,11 +56,12 @@ class Plan:
     chosen: int  # the doubtful ones that fit
     forgotten: int = 0  # of those, their content was not kept, so they can't be sent again
     canceled: int = 0  # of those, their campaign is canceled
+    suppressed: int = 0  # of those, they must not be written to
     waiting: int = 0  # of those that go out again, by campaigns or streams that are paused
 
     @property
     def does(self) -> int:
-        return self.chosen - self.forgotten - self.canceled
+        return self.chosen - self.forgotten - self.canceled - self.suppressed
 
     @property
     def is_again(self) -> bool:
@@ -82,7 +84,10 @@ def plan(
     if act == Settlement.Act.AGAIN:
         wanted["forgotten"] = Count("pk", filter=_FORGOTTEN)
         wanted["canceled"] = Count("pk", filter=~_FORGOTTEN & _CANCELED)
-        wanted["waiting"] = Count("pk", filter=~_FORGOTTEN & ~_CANCELED & _WAITING)
+        free = ~_FORGOTTEN & ~_CANCELED
+        wanted["suppressed"] = Count("pk", filter=free & Q(is_suppressed=True))
+        wanted["waiting"] = Count("pk", filter=free & _WAITING & Q(is_suppressed=False))
+        parts = [part.annotate(is_suppressed=IS_SUPPRESSED) for part in parts]
     numbers: Counter[str] = Counter()
     for part in parts:
         numbers.update(part.aggregate(**wanted))
@@ -97,7 +102,7 @@ _WAITING = Q(campaign__isnull=False, campaign__state=Campaign.State.PAUSED) | Q(
 
 
 def _sendable(part: QuerySet[Message]) -> QuerySet[Message]:
-    return part.exclude(_FORGOTTEN).exclude(_CANCELED)
+    return part.exclude(_FORGOTTEN).exclude(_CANCELED).exclude(IS_SUPPRESSED)
 
 
 def _chosen(

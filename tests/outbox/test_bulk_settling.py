@@ -22,7 +22,7 @@ from mailops.outbox.doubtful import Choice, count_doubtful
 from mailops.outbox.models import Event, Message, QueueEntry, Settlement, Tally
 from mailops.outbox.retrying import retry_message
 from mailops.outbox.settling import settle_as_accepted
-from tests.factories import make_campaign, make_stream, make_transport
+from tests.factories import make_campaign, make_stream, make_suppression, make_transport
 from tests.outbox.doubts import doubt, make_doubtful
 
 pytestmark = pytest.mark.django_db
@@ -122,6 +122,16 @@ class TestAgain:
         assert campaign.state == Campaign.State.RUNNING
         entry = AuditEntry.objects.get(verb="campaign.retry")
         assert entry.after == {"state": "running", "messages": 1}
+
+    def test_leaves_out_who_is_suppressed(self, settle):
+        gone, asking, _ = make_doubtful(), make_doubtful(guarantee="ask"), make_doubtful()
+        make_suppression(address=gone.recipient)
+        make_suppression(address=asking.recipient, stream=asking.stream)
+        planned = plan(act=ACT.AGAIN)
+        assert (planned.chosen, planned.suppressed, planned.does) == (3, 2, 1)
+        assert plan(act=ACT.ACCEPT).does == 3
+        assert settle(ACT.AGAIN).planned == 1
+        assert statuses() == ["held", "queued", "uncertain"]
 
     def test_leaves_out_canceled_campaigns_and_forgotten_content(self, settle):
         canceled = make_campaign(state="canceled")
