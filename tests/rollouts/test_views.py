@@ -72,6 +72,10 @@ class TestList:
     def test_is_empty_without_streams(self, logged_in, viewer):
         assert "No streams yet" in logged_in(viewer).get("/rollouts/").content.decode()
 
+    def test_an_empty_page_leads_to_the_first_stream(self, logged_in, admin, viewer):
+        assert "Add a stream" in logged_in(admin).get("/rollouts/").content.decode()
+        assert "Add a stream" not in logged_in(viewer).get("/rollouts/").content.decode()
+
     def test_asks_the_database_a_fixed_number_of_times(
         self, logged_in, viewer, django_assert_max_num_queries
     ):
