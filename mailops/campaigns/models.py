@@ -360,3 +360,8 @@ class Preflight(models.Model):
     @property
     def has_failed(self) -> bool:
         return self.state == self.State.FAILED
+
+    @property
+    def reaches_anyone(self) -> bool:
+        """Tell whether there is anything to send: without, no reason makes a launch possible."""
+        return self.sendable > 0

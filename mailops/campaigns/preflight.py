@@ -75,7 +75,10 @@ def why_stale(preflight: Preflight, campaign: Campaign) -> str:
 
 
 def blockers(preflight: Preflight) -> dict[str, str]:
-    """Return what keeps the campaign from being sent as it is: of each kind, a sentence with what to do."""
+    """Return what speaks against a launch: of each kind, a sentence with what to do.
+
+    Where anybody would get the mail, a person may launch it all the same, with a reason.
+    """
     found = {}
     if not preflight.members:
         found["empty"] = "The audience is empty. Import people into it, or choose another."

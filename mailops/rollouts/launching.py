@@ -75,12 +75,10 @@ def _rehearsal(campaign: Campaign, *, at_start: bool) -> Gate:
         why = "" if at_start else why_stale(preflight, campaign)
     if preflight is None or why:
         return Gate(title=title, objections={"rehearsal": why}, url=url, remedy="Rehearse it")
-    found = blockers(preflight)
-    is_possible = preflight.sendable > 0
     return Gate(
         title=title,
-        objections=found,
-        may_be_overridden=is_possible,
+        objections=blockers(preflight),
+        may_be_overridden=preflight.reaches_anyone,
         url=url,
         remedy="See the rehearsal",
     )
@@ -141,8 +139,15 @@ def _checklist(campaign: Campaign) -> Gate:
     )
 
 
+_STANDING: dict[str, str] = {
+    ChecklistItem.State.MISSING: "is not proven yet",
+    ChecklistItem.State.FAILED: "does not hold",
+    ChecklistItem.State.STALE: "is proven no more",
+}
+
+
 def _objection(item: ChecklistItem) -> str:
-    return f"{item} – {item.get_state_display().lower()}: {item.sentence}"
+    return f"“{item.title}” {_STANDING[item.state]}: {item.sentence}"
 
 
 def launch(

@@ -5,9 +5,11 @@ from django.urls import reverse
 from django.utils import timezone
 
 from mailops.accounts.models import AuditEntry
+from mailops.audiences.models import Contact
 from mailops.campaigns import rehearsing
 from mailops.campaigns.forms import ScheduleForm
 from mailops.campaigns.models import Campaign
+from mailops.rollouts.launching import gates_of
 from tests.factories import (
     make_audience,
     make_campaign,
@@ -101,6 +103,9 @@ class TestList:
 
     def test_a_nonsense_state_is_422(self, viewer, logged_in):
         assert logged_in(viewer).get(url("list"), {"state": "x"}).status_code == 422
+
+    def test_says_what_a_campaign_is(self, viewer, logged_in):
+        assert "one published template to one audience" in logged_in(viewer).get(url("list")).text
 
     def test_an_empty_page_holds_the_first_action(self, operator, viewer, logged_in):
         assert "New campaign" in logged_in(operator).get(url("list")).text
@@ -267,6 +272,26 @@ class TestRehearsal:
         assert done.status_code == 286
         assert "first_name" in done.text
         assert client.get(url("preflight", campaign)).status_code == 200
+
+    @pytest.mark.parametrize(
+        ("addresses", "words"),
+        [
+            (["a@example.com", "b@example.com"], "it can be launched only with a reason"),
+            (["a@example.com"], "It can't be launched as it is"),
+        ],
+    )
+    def test_says_what_a_reason_is_enough_for(self, addresses, words, operator, logged_in):
+        audience = make_audience(*addresses)
+        Contact.objects.filter(address="a@example.com").update(attributes={"share": 0})
+        Contact.objects.filter(address="b@example.com").update(attributes={"share": 1})
+        version = make_version(html="{{ 1 | divided_by: share }}")
+        campaign, client = make_campaign(audience=audience, version=version), logged_in(operator)
+        client.post(url("preflight", campaign))
+        rehearsing.check_chunk(preflight_id=campaign.preflights.get().pk)
+        page = client.get(url("detail", campaign)).text
+        assert words in page
+        gate = gates_of(campaign)[0]
+        assert gate.may_be_overridden is ("with a reason" in words)
 
     def test_of_a_running_campaign_is_refused_with_a_sentence(self, operator, logged_in):
         campaign = make_campaign(state="running")

@@ -67,6 +67,8 @@ class TestGates:
     def test_bulk_wants_every_item_to_hold(self, rehearsed, operator):
         checklist = gates_of(rehearsed)[1]
         assert len(checklist.objections) == 8
+        way_back = checklist.objections["item 8"]
+        assert way_back.startswith("“There is a way back” is not proven yet: ")
         with pytest.raises(NotLaunched, match="without a reason"):
             launch(rehearsed, actor=operator)
         rehearsed.refresh_from_db()
