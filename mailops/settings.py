@@ -127,7 +127,8 @@ MAILOPS_TRUSTED_RELAYS: frozenset[tuple[str, int]] = env.read(
     frozenset(),
     fix="give host:port,… for servers that may be spoken to without TLS and inside private ranges",
 )
-if MAILOPS_DEMO:
+# our own, and nobody can listen in on this machine
+if MAILOPS_DEMO or parse.is_loopback(MAILOPS_SANDBOX_LISTENER):
     MAILOPS_TRUSTED_RELAYS |= {parse.host_and_port(MAILOPS_SANDBOX_LISTENER)}
 # messages kept in each test inbox, the newest; enough for a demo campaign twice over, about 15 MB
 MAILOPS_SANDBOX_KEEP = 5000

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import ipaddress
 import os
 import ssl
 from collections.abc import Callable, Mapping
@@ -123,6 +124,15 @@ def host_and_port(raw: str) -> tuple[str, int]:
     if not colon or not host or (":" in host and not host.startswith("[")):
         raise ValueError(f"“{raw}” is not host:port")
     return host.strip("[]").lower(), port_number(port)
+
+
+def is_loopback(raw: str) -> bool:
+    """Tell whether nobody but this machine gets to host:port."""
+    host, _ = host_and_port(raw)
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def listener(raw: str) -> str:

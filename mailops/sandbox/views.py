@@ -12,6 +12,8 @@ from django.utils.http import content_disposition_header
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 
 from mailops.accounts.permissions import Act, needs, user_of
+from mailops.lib.egress import is_trusted
+from mailops.lib.env import host_and_port
 from mailops.lib.htmx import render_page
 from mailops.sandbox.deleting import delete_inbox
 from mailops.sandbox.forms import InboxFilterForm, LookForm, NewsForm
@@ -40,6 +42,7 @@ def simulator(request: HttpRequest) -> HttpResponse:
             "behaviors": BEHAVIORS.values(),
             "keep": settings.MAILOPS_SANDBOX_KEEP,
             "listener": settings.MAILOPS_SANDBOX_LISTENER,
+            "is_trusted": is_trusted(*host_and_port(settings.MAILOPS_SANDBOX_LISTENER)),
             "return_path_host": settings.MAILOPS_RETURN_PATH_HOST,
             "base_url": settings.MAILOPS_BASE_URL,
         },

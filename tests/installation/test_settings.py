@@ -65,9 +65,15 @@ class TestSettings:
             '[true, true, false, [["127.0.0.1", 9100]], ["127.0.0.1:11100"]]'
         )
 
-    def test_a_database_of_ones_own_is_no_demo_and_trusts_nothing(self, tmp_path):
+    def test_a_database_of_ones_own_is_no_demo_and_trusts_its_own_sandbox_alone(self, tmp_path):
         url = {"DATABASE_URL": "postgresql://u@h/d", "MAILOPS_BASE_URL": "https://mail.example.com"}
         ended = manage("shell", "-v0", "-c", SHOW, home=tmp_path, **KEYS, **url)
+        assert ended.stdout.strip() == ('[false, false, true, [["127.0.0.1", 9000]], []]')
+
+    def test_a_sandbox_that_others_get_to_is_not_trusted(self, tmp_path):
+        url = {"DATABASE_URL": "postgresql://u@h/d", "MAILOPS_BASE_URL": "https://mail.example.com"}
+        listener = {"MAILOPS_SANDBOX_LISTENER": "0.0.0.0:1025"}
+        ended = manage("shell", "-v0", "-c", SHOW, home=tmp_path, **KEYS, **url, **listener)
         assert ended.stdout.strip() == "[false, false, true, [], []]"
 
     def test_a_home_that_can_not_be_written_to_is_named(self, tmp_path):

@@ -2,9 +2,11 @@ import pytest
 from django.urls import reverse
 
 from mailops.accounts.models import AuditEntry
+from mailops.lib.env import host_and_port
 from mailops.sandbox.models import Inbox
 from tests.factories import make_captured
 from tests.sandbox.test_reading import whole
+from tests.wrong_input.reading_forms import forms_of
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true"}
@@ -33,6 +35,25 @@ def pages(captured):
         url("attachment", one, 1),
         url("inbox-delete", inbox),
     ]
+
+
+class TestSimulator:
+    HINT = "First set <code>MAILOPS_TRUSTED_RELAYS="
+
+    def test_a_transport_can_be_made_as_it_says(self, admin, logged_in):
+        client = logged_in(admin)
+        page = client.get(url("simulator"))
+        assert self.HINT not in page.content.decode()
+        host, port = host_and_port(page.context["listener"])
+        add = reverse("transports:add") + "?preset=smtp"
+        form = forms_of(client.get(add).text, add)[-1].values
+        told = {"name": "Sandbox", "host": host, "port": port, "security": "none"}
+        assert client.post(add, form | told).status_code == 302
+
+    def test_it_says_what_to_set_where_the_sandbox_is_elsewhere(self, viewer, logged_in, settings):
+        settings.MAILOPS_SANDBOX_LISTENER = "192.0.2.1:1025"
+        page = logged_in(viewer).get(url("simulator")).content.decode()
+        assert f"{self.HINT}192.0.2.1:1025</code>" in page
 
 
 class TestEveryPage:
