@@ -14,7 +14,7 @@ from mailops.transports.models import Transport, WarmUp
 
 @dataclass(frozen=True)
 class Ramp:
-    """One warm-up, and what it let through today."""
+    """One warm-up, and what it let through today: it counts while it holds mail back, from when it was begun."""
 
     warm_up: WarmUp
     day: int
@@ -30,6 +30,11 @@ class Standing:
     sent_today: int  # counted by its quota
     pressures: list[Pressure]
     ramps: list["Ramp"]
+
+    @property
+    def is_warming(self) -> bool:
+        """Whether a warm-up holds mail back today."""
+        return any(ramp.volume is not None for ramp in self.ramps)
 
 
 def standing_of(transport: Transport) -> Standing:

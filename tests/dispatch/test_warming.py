@@ -219,7 +219,36 @@ class TestPages:
         claim()
         url = reverse("dispatch:transport-panel", args=[transport.pk])
         page = " ".join(logged_in(viewer).get(url).content.decode().split())
-        assert "Everybody else" in page
+        assert "Everybody</th>" in page
         assert "2 of 8" in page
         assert "Gmail 2, other domains 1" in page
+        assert "as fast as the warm-up and the limits allow" in page
         assert "/warm-ups/" not in page
+
+    def test_it_says_that_nothing_counts_that_left_before_it(self, viewer, logged_in, transport):
+        stream = make_stream(transport=transport)
+        queue(stream, 1, "gmail")
+        claim()
+        warm(transport)
+        url = reverse("dispatch:transport-panel", args=[transport.pk])
+        page = " ".join(logged_in(viewer).get(url).content.decode().split())
+        assert "Sent today under it" in page
+        assert "What was sent before it was begun does not count." in page
+
+    def test_one_that_is_over_counts_nothing_more(self, viewer, logged_in, transport):
+        warm(transport, days_ago=300)
+        url = reverse("dispatch:transport-panel", args=[transport.pk])
+        page = logged_in(viewer).get(url).content.decode()
+        assert "no longer counted" in page
+        assert "as fast as the limits allow" in page
+
+    @pytest.mark.parametrize(
+        ("others", "words"), [([], "for everybody."), (["gmail"], "for everybody else.")]
+    )
+    def test_says_for_whom_it_is(self, admin, logged_in, transport, others, words):
+        for provider in others:
+            warm(transport, provider)
+        client = logged_in(admin)
+        self.add(client, transport, mailbox_provider="")
+        url = reverse("transports:detail", args=[transport.pk])
+        assert f"{transport} is now being warmed up {words}" in client.get(url).content.decode()

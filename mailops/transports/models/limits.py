@@ -6,6 +6,7 @@ from typing import ClassVar, Self
 
 from django.db import models
 from django.db.models import Q
+from django.utils.functional import cached_property
 
 from mailops.lib.mailbox_providers import NAMES, name_of
 
@@ -68,7 +69,14 @@ class WarmUp(models.Model):
         ]
 
     def __str__(self) -> str:
-        return name_of(self.mailbox_provider) if self.mailbox_provider else "everybody else"
+        if self.mailbox_provider:
+            return name_of(self.mailbox_provider)
+        return "everybody else" if self._has_others else "everybody"
+
+    @cached_property
+    def _has_others(self) -> bool:
+        """Whether its transport has ramps for single providers."""
+        return self.transport.warm_ups.exclude(mailbox_provider="").exists()
 
     def day(self, today: date) -> int:
         """Return which day of the ramp it is, from 1."""

@@ -109,7 +109,9 @@ def _edit_warm_up(request: HttpRequest, warm_up: WarmUp) -> HttpResponse:
     form = WarmUpForm(request.POST or None, instance=warm_up)
     if request.method == "POST" and form.is_valid():
         save_warm_up(warm_up=form.instance, actor=user_of(request))
-        messages.success(request, f"{form.instance.transport} is warmed up for {form.instance}.")
+        messages.success(
+            request, f"{form.instance.transport} is now being warmed up for {form.instance}."
+        )
         return redirect("transports:detail", form.instance.transport_id)
     status = 422 if request.method == "POST" else 200
     context = {"form": form, "name": name, "transport": warm_up.transport}
