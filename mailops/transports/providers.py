@@ -22,9 +22,24 @@ class Preset:
     warning: str = ""
     daily_quota: int | None = None
     rate_per_minute: int | None = None
+    max_sessions: int = 4
     limits: str = ""  # what a person should know of them
     dkim_selectors: tuple[str, ...] = ()
     unconfirmed: frozenset[str] = frozenset()  # facts that no documentation was found for
+
+    @property
+    def is_of_anybody(self) -> bool:
+        """Whether it names no provider."""
+        return self.kind == Transport.Kind.SMTP and not self.host
+
+    @property
+    def suggested_name(self) -> str:
+        return "" if self.is_of_anybody else self.name
+
+    @property
+    def act(self) -> str:
+        """What a person does who chooses it."""
+        return "Add an SMTP server" if self.is_of_anybody else f"Add {self.name}"
 
 
 _UNCONFIRMED = (
@@ -76,6 +91,18 @@ _SMTP = (
         spf_include="_spf.google.com",
         daily_quota=500,
         warning="Gmail lets one account write to 500 recipients a day (2,000 with Workspace): it is for people, not for applications.",
+    ),
+    Preset(
+        key="microsoft365",
+        name="Microsoft 365",
+        host="smtp.office365.com",
+        login="Your address, by OAuth 2.0; authenticated SMTP must be switched on for the mailbox.",
+        spf_include="spf.protection.outlook.com",
+        daily_quota=10_000,
+        rate_per_minute=30,
+        max_sessions=3,
+        limits="One mailbox may write to 10,000 recipients a day, with 30 messages a minute and three sessions at once.",
+        warning="Microsoft 365 is for people, not for applications: it asks to send bulk mail through somebody else.",
     ),
     Preset(
         key="sendpigeon",

@@ -486,6 +486,19 @@ class TestPages:
         assert logged_in(admin).post(url, {**form, **wrong}).status_code == 422
         assert not Credential.objects.exists()
 
+    def test_an_expiry_is_asked_for_where_secrets_expire(self, admin, logged_in):
+        url = reverse("transports:oauth-add", args=[make_transport().pk])
+        client = logged_in(admin)
+
+        def asks(provider):
+            return "expires_on" in client.get(url, {"provider": provider}).context["form"].fields
+
+        assert {one: asks(one) for one in ("google", "microsoft", "other")} == {
+            "google": False,
+            "microsoft": True,
+            "other": True,
+        }
+
     @pytest.mark.parametrize(
         ("provider", "tenant", "expected"),
         [

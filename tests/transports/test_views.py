@@ -207,6 +207,22 @@ class TestAddTransport:
         assert added.options["dkim_selectors"] == ["s1", "s2"]
         assert AuditEntry.objects.get().verb == "transport.add"
 
+    def test_a_server_of_ones_own_has_no_name_yet(self, admin, logged_in):
+        response = logged_in(admin).get(reverse("transports:add") + "?preset=smtp")
+        assert response.context["form"]["name"].value() == ""
+        assert "<h1>Add an SMTP server</h1>" in response.content.decode()
+
+    @pytest.mark.parametrize(
+        ("is_trusted", "words"), [(False, "Now give it something"), (True, "a trusted relay")]
+    )
+    def test_says_what_to_do_next(self, admin, logged_in, settings, is_trusted, words):
+        pairs = {("smtp.example.com", 587)} if is_trusted else ()
+        settings.MAILOPS_TRUSTED_RELAYS = frozenset(pairs)
+        url = reverse("transports:add") + "?preset=smtp"
+        page = logged_in(admin).post(url, TRANSPORT, follow=True).content.decode()
+        assert ("Now give it something to log in with." in page) is not is_trusted
+        assert words in page
+
     def test_adds_one_of_amazon(self, admin, logged_in):
         url = reverse("transports:add") + "?preset=ses_api"
         logged_in(admin).post(url, {**TRANSPORT, "region": "eu-west-1"})

@@ -11,6 +11,7 @@ from mailops.transports.forms.transports import SecretField
 from mailops.transports.models import Credential, OAuthGrant
 from mailops.transports.models.oauth import MICROSOFT_READING, PROVIDERS
 
+_OF_CREDENTIAL = ("label", "username", "expires_on")
 _OWN = ("own_authorize_url", "own_token_url", "own_scope")
 
 
@@ -45,7 +46,7 @@ class GrantForm(forms.ModelForm):  # type: ignore[type-arg]
         required=False,
         widget=forms.DateInput(attrs={"type": "date"}),
         label="Client secret expires on",
-        help_text="Microsoft's do; mailops warns a month before.",
+        help_text="mailops warns a month before.",
     )
     field_order = [
         "label",
@@ -78,6 +79,8 @@ class GrantForm(forms.ModelForm):  # type: ignore[type-arg]
             del self.fields[name]
         if provider == "google":
             del self.fields["tenant"]
+            if not (self.instance.pk and self.instance.credential.expires_on):
+                del self.fields["expires_on"]  # those of Google hold until somebody ends them
         if provider != "microsoft":
             del self.fields["reads_mail"]
         elif self.instance.pk:
@@ -88,8 +91,7 @@ class GrantForm(forms.ModelForm):  # type: ignore[type-arg]
         if self.instance.pk:
             credential: Credential = self.instance.credential
             self.fields["client_secret"].help_text = "Leave empty to keep the stored one."
-            for name in ("label", "username", "expires_on"):
-                self.fields[name].initial = getattr(credential, name)
+            self.initial.update((name, getattr(credential, name)) for name in _OF_CREDENTIAL)
 
     def clean_tenant(self) -> str:
         tenant: str = self.cleaned_data["tenant"].strip()
@@ -111,7 +113,7 @@ class GrantForm(forms.ModelForm):  # type: ignore[type-arg]
 
     @property
     def of_credential(self) -> dict[str, Any]:
-        return {name: self.cleaned_data[name] for name in ("label", "username", "expires_on")}
+        return {name: self.cleaned_data[name] for name in _OF_CREDENTIAL if name in self.fields}
 
     @property
     def of_grant(self) -> dict[str, Any]:

@@ -128,18 +128,25 @@ def transport_add(request: HttpRequest) -> HttpResponse:
         port=preset.port,
         security=preset.security,
         rate_per_minute=preset.rate_per_minute,
+        max_sessions=preset.max_sessions,
         daily_quota=preset.daily_quota,
     )
     form = form_of(preset.kind)(
-        request.POST or None, instance=new, preset=preset, initial={"name": preset.name}
+        request.POST or None, instance=new, preset=preset, initial={"name": preset.suggested_name}
     )
     if request.method != "POST" or not form.is_valid():
         status = 422 if form.is_bound else 200
         context = {"form": form, "preset": preset}
         return render_page(request, "transports/transport_form.html", context, status=status)
     add_transport(transport=form.instance, actor=user_of(request))
-    messages.success(request, f"{form.instance} was added. Now give it something to log in with.")
+    messages.success(request, f"{form.instance} was added. {_next_step(form.instance)}")
     return redirect("transports:detail", form.instance.pk)
+
+
+def _next_step(transport: Transport) -> str:
+    if transport.is_trusted_relay:
+        return "It is a trusted relay: test it, and give it a credential only if it asks for one."
+    return "Now give it something to log in with."
 
 
 @needs(Act.CONFIGURE)
