@@ -420,6 +420,16 @@ class TestFilling:
 
 
 class TestLanguages:
+    def test_are_found_on_the_template_and_say_whose_they_are(self, logged_in, editor, template):
+        client = logged_in(editor)
+        page = client.get(url("detail", template)).content.decode()
+        for name, title in (
+            ("languages", "Languages of Spring"),
+            ("settings", "Settings of Spring"),
+        ):
+            assert url(name, template) in page
+            assert f"<h1>{title}</h1>" in client.get(url(name, template)).content.decode()
+
     def test_are_published_and_sent_as_one_version(self, logged_in, editor, template):
         client = logged_in(editor)
         client.post(url("languages", template), {"language": "pt", "also_for": "gl"})
