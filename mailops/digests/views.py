@@ -2,10 +2,12 @@
 
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import messages as toasts
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
@@ -113,12 +115,14 @@ def preview(request: HttpRequest) -> HttpResponse:
     if not form.is_valid() or not look.is_valid():
         return render_page(request, "digests/preview.html", context, status=422)
     mail, refusal = _mail(user_of(request), form)
-    monday = form.monday
+    monday, scheme = form.monday, look.cleaned_data["scheme"] or "light"
+    asked = urlencode({"week": monday, "scheme": scheme})
     context |= {
         "mail": mail,
+        "mail_url": f"{reverse('digests:preview-mail')}?{asked}",
         "refusal": refusal,
         "monday": monday,
-        "scheme": look.cleaned_data["scheme"] or "light",
+        "scheme": scheme,
         "earlier": monday - timedelta(days=7),
         "later": None if form.is_last else monday + timedelta(days=7),
     }

@@ -1,5 +1,6 @@
 """The pages of the digest, and the link that switches it off."""
 
+import re
 from urllib.parse import quote
 
 import pytest
@@ -92,6 +93,7 @@ class TestPreview:
         page = text_of(client.get(PREVIEW))
         assert "Sent: 1,234; before: 0" in page
         assert "sandbox" in page
+        assert re.search(f'<a href="{MAIL}[^"]*">Open the whole mail</a>', page)
         other = text_of(client.get(PREVIEW, {"week": f"{week.previous.start:%Y-%m-%d}"}))
         assert "1,234" not in other
         mail = client.get(MAIL, {"scheme": "dark"})
