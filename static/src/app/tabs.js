@@ -1,8 +1,11 @@
 // The tab of this page is in sight, however many stand before it.
 
 export function currentTabInSight() {
-  for (const current of document.querySelectorAll(".tabs > [aria-current]")) {
-    const tabs = current.parentElement;
-    tabs.scrollLeft = current.offsetLeft - tabs.offsetLeft - (tabs.clientWidth - current.offsetWidth) / 2;
-  }
+  document.querySelectorAll(".tabs > [aria-current]").forEach(show);
+  document.addEventListener("htmx:load", ({ target }) => target.querySelectorAll(".tabs > [aria-current]").forEach(show));
+}
+
+function show(current) {
+  const tabs = current.parentElement;
+  tabs.scrollLeft = current.offsetLeft - tabs.offsetLeft - (tabs.clientWidth - current.offsetWidth) / 2;
 }
