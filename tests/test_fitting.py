@@ -10,6 +10,11 @@ from tests.factories import make_audience, make_stream, make_suppression, make_t
 
 pytestmark = pytest.mark.needs("chromium")
 
+LINES_OF_DOMAIN = """heading => {
+    const domain = document.createRange();
+    domain.selectNodeContents(heading.querySelector("wbr").nextSibling);
+    return domain.getClientRects().length;
+}"""
 LONG_ADDRESS = "annabella.montgomery1234@mail.example.com"
 
 
@@ -77,3 +82,11 @@ class TestFilters:
         fields = page.locator("input[type=datetime-local]")
         expect(fields).to_have_count(2)
         assert all(field.bounding_box()["width"] >= 225 for field in fields.all())
+
+
+class TestHeadings:
+    def test_an_address_breaks_behind_its_at(self, open_page, operator):
+        entry = make_suppression(address="bruno.yilmaz727@googly.example")
+        path = reverse("suppressions:remove", args=[entry.pk])
+        page = open_page(path, operator, width=375)
+        assert page.locator("h1").evaluate(LINES_OF_DOMAIN) == 1
