@@ -11,6 +11,7 @@ from django.db import Error, InterfaceError, OperationalError, connection, trans
 
 from mailops.dispatch.claiming import Job
 from mailops.dispatch.marking import accept_and_mark, mark
+from mailops.dispatch.pulse import Pulse
 from mailops.dispatch.releasing import release, release_behind
 from mailops.lib.storable import storable
 from mailops.outbox.recording import REPLY_LIMIT, Outcome, Recorded, handovers_of, record
@@ -49,6 +50,7 @@ class Request:
         default_factory=dict
     )  # message id → address a refusal speaks against
     is_granted: bool = False
+    is_decided: bool = False
     _undecided: threading.Lock = field(
         init=False, default_factory=threading.Lock
     )  # cheaper than an Event
@@ -64,6 +66,7 @@ class Request:
     def decide(self, granted: Container[int]) -> None:
         """Answer it, where these messages may go on."""
         self.is_granted = self.mark is not None and self.mark.message_id in granted
+        self.is_decided = True
         self._undecided.release()
 
 
@@ -77,7 +80,9 @@ class Committer:
         self._count_sessions = count_sessions
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
+        self.pulse = Pulse()
         self._requests: queue.SimpleQueue[Request] = queue.SimpleQueue()
+        self._group: list[Request] = []  # what is being written
         self._unwritten: list[
             Request
         ] = []  # results that the database did not take yet; nothing is marked meanwhile (W11)
@@ -102,10 +107,23 @@ class Committer:
 
     def _work(self) -> None:
         try:
-            while self.commit_waiting(timeout=WAIT_SECONDS) or not self._stopping.is_set():
-                pass
+            with self.pulse.beating():
+                while self._commit_next() or not self._stopping.is_set():
+                    pass
         finally:
             connection.close()
+
+    def _commit_next(self) -> int:
+        """Commit what waits; an error of ours (no memory, say) leaves no session waiting for an answer."""
+        self.pulse.turn()
+        try:
+            if left := [request for request in self._group if not request.is_decided]:
+                self._postpone(left)
+            return self.commit_waiting(timeout=WAIT_SECONDS)
+        except Exception:
+            logger.exception("a group of results was left; what it held stays in memory")
+            time.sleep(RETRY_SECONDS)
+            return len(self._group)
 
     def put(self, request: Request) -> Request:
         self._requests.put(request)
@@ -144,7 +162,7 @@ class Committer:
 
     def _gather(self, timeout: float) -> list[Request]:
         """Return the requests of one group: at most one from each session, since each waits for its answer."""
-        group: list[Request] = []
+        group = self._group = []
         try:
             group.append(self._requests.get(timeout=timeout))
             most, ends_at = min(GROUP, self._count_sessions()), time.monotonic() + GATHER_SECONDS

@@ -19,6 +19,7 @@ from mailops.dispatch.conversation import Conversation, Surroundings, SystemicFa
 from mailops.dispatch.detours import Detours
 from mailops.dispatch.lanes import CLAIM, Lane
 from mailops.dispatch.making import Maker
+from mailops.dispatch.pulse import Pulse
 from mailops.dispatch.releasing import release, release_claims_since
 from mailops.dispatch.seats import SeatKeeper
 from mailops.dispatch.talks import Talks
@@ -90,12 +91,14 @@ class Delivery:
         self._talks = Talks()
         self._detours = Detours()
         self._is_ending = False
+        self._pulse = Pulse()
         self._taken = 0
         self._known_fence = 0  # the highest of the claims that reached a lane
         self._may_have_lost_claims = False
         self._look_at = self._alive_until = 0.0
         worker.count_sessions = self._count_sessions
         worker.count_logins = self._count_logins
+        worker.is_stuck = self._is_stuck
 
     def run(self) -> bool:
         """Deliver until nothing is left to do; return whether there is more, because time was up.
@@ -106,19 +109,25 @@ class Delivery:
         self._is_ending = False
         ends_at = time.monotonic() + RUN_SECONDS
         self._taken, idle_since = 0, time.monotonic()
-        while not self._should_stop():
-            self._step()
-            now = time.monotonic()
-            if self._is_busy():
-                idle_since = now
-                if now > ends_at:
-                    return True
-            elif now - idle_since > (LINGER_SECONDS if self._taken else 0.0):
-                self._leave_seats()
-                return False
-            time.sleep(STEP_SECONDS)
+        with self._pulse.beating():
+            while not self._should_stop():
+                self._pulse.turn()
+                self._step()
+                now = time.monotonic()
+                if self._is_busy():
+                    idle_since = now
+                    if now > ends_at:
+                        return True
+                elif now - idle_since > (LINGER_SECONDS if self._taken else 0.0):
+                    self._leave_seats()
+                    return False
+                time.sleep(STEP_SECONDS)
         self.finish()
         return False
+
+    def _is_stuck(self) -> bool:
+        """Tell whether this thread or the committer's stands still for good."""
+        return self._pulse.is_stuck or self._committer.pulse.is_stuck
 
     def _is_busy(self) -> bool:
         if self._claimer is not None and self._claimer.waits_for_rate:
@@ -299,7 +308,11 @@ class Delivery:
                 daemon=True,
             )
             lane.enter(thread, session.credential_id)
-            thread.start()
+            try:
+                thread.start()
+            except Exception:  # no memory for it
+                lane.leave(thread)
+                raise
 
     def _session_of(self, lane: Lane) -> Session | None:
         """Return a session to be opened; where none can be made, note why and return None."""

@@ -1,5 +1,6 @@
 """A sending process as a worker: its row, and the heartbeat that says it lives (states.md, W10)."""
 
+import logging
 import os
 import socket
 import threading
@@ -15,6 +16,8 @@ from mailops.dispatch.epochs import epoch
 from mailops.dispatch.models import Worker
 from mailops.outbox.ledger import draw_fence
 
+logger = logging.getLogger(__name__)
+
 
 class WorkerProcess:
     """Keeps one living Worker row for this process and lane; a row declared dead is replaced, never revived."""
@@ -26,6 +29,7 @@ class WorkerProcess:
         self._heart: threading.Thread | None = None
         self.count_sessions: Callable[[], int] = lambda: 0
         self.count_logins: Callable[[], dict[int, int]] = dict  # credential → sessions
+        self.is_stuck: Callable[[], bool] = lambda: False
 
     def ensure_alive(self) -> int:
         """Return the id of a living row, making one at the start and after a verdict of death.
@@ -51,7 +55,12 @@ class WorkerProcess:
 
     def _beat(self) -> None:
         # A thread of its own with a connection of its own: a long render or a slow commit must not look like death.
+        was_stuck = False
         while not self._stopping.wait(settings.MAILOPS_HEARTBEAT_SECONDS):
+            is_stuck = self.is_stuck()
+            if is_stuck and was_stuck:  # once, it may just have been frozen with all else
+                _end()
+            was_stuck = is_stuck
             try:
                 self.beat()
             except Error:
@@ -80,3 +89,11 @@ class WorkerProcess:
         except Error:
             # The database is away: the heartbeat has stopped, so a sweeper finds out.
             connection.close()
+
+
+def _end() -> None:
+    """End this process at once: it lives and delivers nothing. The supervisor starts another, the sweep settles its claims."""
+    logger.critical(
+        "This sending process stands still and would never go on; it ends itself, to be started again."
+    )
+    os._exit(1)

@@ -163,3 +163,26 @@ def test_a_nul_and_half_a_character_are_written_as_what_replaces_them(requests):
     assert not committer.has_unwritten
     event = Event.objects.get(kind=EventKind.UNCERTAIN)
     assert event.data == {"detail": "HTTP 502: \x1f\ufffd", "more": ["?", {"\ufffd": 1}]}
+
+
+def test_an_error_of_ours_leaves_no_session_waiting(requests, monkeypatch):
+    monkeypatch.setattr(committing, "RETRY_SECONDS", 0.0)
+    committer = Committer(count_sessions=lambda: len(requests))
+    learn, errors = committer._learn, [MemoryError()]
+
+    def learn_or_fail(came):
+        if errors:
+            raise errors.pop()
+        learn(came)
+
+    monkeypatch.setattr(committer, "_learn", learn_or_fail)
+    for request in requests:
+        committer.put(request)
+    committer.start()
+    granted = [request.wait() for request in requests]
+    committer.stop(patience=60)
+    assert granted == [False] * len(
+        requests
+    )  # the mark as well: nobody knows whether it was written
+    assert Message.objects.filter(status="accepted").count() == ANSWERED
+    assert not committer.has_unwritten
