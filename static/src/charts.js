@@ -25,20 +25,23 @@ function draw(element) {
   const chart = drawn.get(element) ?? begin(element);
   const label = element.getAttribute("aria-label");
   chart.resize(paper.matches ? { width: Math.min(PAPER, element.clientWidth || PAPER), silent: true } : { width: "auto", silent: true });
-  const width = chart.getWidth();
-  chart.setOption(option(data, palette({ onPaper: paper.matches }), { label, isNarrow: width < 520, height: chart.getHeight() }), { notMerge: true });
+  chart.setOption(option(data, palette({ onPaper: paper.matches }), { label, width: chart.getWidth(), height: chart.getHeight() }), { notMerge: true });
   element.setAttribute("aria-label", label);
 }
 
 function begin(element) {
   const chart = echarts.init(element, null, { renderer: "svg" });
-  const resized = new ResizeObserver(() => paper.matches || chart.resize());
+  const resized = new ResizeObserver(() => paper.matches || hasItsSize(element, chart) || draw(element));
   resized.observe(element);
   const way = { data: () => read(element), open };
   keys(element, chart, way);
   pressing(chart, way);
   drawn.set(element, chart);
   return chart;
+}
+
+function hasItsSize(element, chart) {
+  return chart.getWidth() === element.clientWidth && chart.getHeight() === element.clientHeight;
 }
 
 // A change is told on the page itself, in a part that may be closed.

@@ -1,18 +1,22 @@
 // Turns our own format into ECharts' option.
+import { legend, spanTones } from "./legend.js";
 import { overlays, crowdedTop } from "./overlays.js";
 import { asIfUtc } from "./times.js";
 import { axisLabel, places, told } from "./words.js";
 
+const NARROW = 520; // pixels
 const QUICKEST = 0.001; // seconds; a logarithmic scale has no zero
+const EVEN = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400]; // seconds between two marks
+const MARKS = 5; // of an even scale, at most
 const TIMES = [QUICKEST, 0.01, 0.1, 1, 10, 60, 600, 3600, 21600, 86400, 604800, 2592000]; // marks of such a scale
 
-export function option(data, colors, { label, isNarrow, height }) {
+export function option(data, colors, { label, width, height }) {
+  const isNarrow = width < NARROW;
   const times = data.series.length ? places(data) : [];
   const series = data.series.map((one, n) => drawnSeries(one, n, times, data, colors));
   const isEmpty = !data.series.some((one) => one.points.some(([, value]) => (data.type === "bar" ? value : value != null)));
-  if (series.length) Object.assign(series[0], overlays(data, colors, height));
+  if (series.length) Object.assign(series[0], overlays(data, colors, { width, height }));
   const { customValues, ...vertical } = scale(data);
-  const hasLegend = data.series.length > 1;
   return {
     useUTC: true,
     animation: false,
@@ -20,8 +24,8 @@ export function option(data, colors, { label, isNarrow, height }) {
     textStyle: { fontFamily: colors.font, color: colors.text },
     title: { show: isEmpty, text: "Nothing to draw in this time", left: "center", top: "middle", textStyle: { color: colors.muted, fontSize: 13, fontWeight: 400 } },
     aria: { enabled: true, label: { description: label } },
-    grid: { left: 8, right: isNarrow ? 8 : 16, top: crowdedTop(data), bottom: zooms(data) ? 44 : 8, outerBoundsMode: "same", outerBoundsContain: "axisLabel" },
-    legend: { show: hasLegend, top: 0, right: isNarrow ? "auto" : 0, left: isNarrow ? 0 : "auto", itemWidth: 12, itemHeight: 10, itemGap: 16, textStyle: { color: colors.text, fontSize: 12 }, inactiveColor: colors["line-strong"], type: "scroll", pageIconColor: colors.text, pageIconInactiveColor: colors["line-strong"], pageTextStyle: { color: colors.muted } },
+    grid: { left: 8, right: isNarrow ? 8 : 16, top: crowdedTop(data, width), bottom: zooms(data) ? 44 : 8, outerBoundsMode: "same", outerBoundsContain: "axisLabel" },
+    legend: legend(data, colors, isNarrow),
     tooltip: tooltip(data, colors),
     dataZoom: zooms(data) ? zoom(colors) : [],
     xAxis: {
@@ -37,7 +41,7 @@ export function option(data, colors, { label, isNarrow, height }) {
       axisLabel: { color: colors.muted, fontSize: 11, customValues, showMaxLabel: data.log || !data.thresholds?.length, formatter: (n) => axisLabel(n, data.unit) },
       splitLine: { lineStyle: { color: colors.line } },
     },
-    series,
+    series: [...series, ...fields(data, colors)],
   };
 }
 
@@ -60,10 +64,16 @@ function drawnSeries(one, n, times, data, colors) {
   };
 }
 
+// Nothing is drawn of these: they are what the legend says of the spans.
+function fields(data, colors) {
+  return spanTones(data).map(([tone, name]) => ({ name, type: "line", data: [], itemStyle: { color: colors[tone], opacity: 0.4 } }));
+}
+
 // Times lie between a millisecond and days; shares of what should be whole are looked at from the top.
 function scale(data) {
   if (data.log) return spans(data);
   if (data.top) return { type: "value", max: data.top, min: ({ min }) => (Number.isFinite(min) ? Math.max(0, Math.floor((min - 1) / 5) * 5) : 0) };
+  if (data.unit === "seconds") return evenly(data);
   return { type: "value", min: 0, max: ceiling(data), minInterval: data.unit === "count" ? 1 : 0 };
 }
 
@@ -75,6 +85,13 @@ function spans(data) {
   const max = TIMES.find((time) => time > min && time >= Math.max(...values)) ?? TIMES.at(-1);
   const marks = TIMES.filter((time) => time >= min && time <= max);
   return { type: "log", min, max, axisTick: { show: false, customValues: marks }, customValues: marks };
+}
+
+// Steps that are whole in the unit they are said in: tens of seconds below a minute, minutes above.
+function evenly(data) {
+  const highest = Math.max(1, ...data.series.flatMap((one) => one.points.map(([, value]) => value ?? 0)), ...(data.thresholds ?? []).map(({ value }) => value));
+  const interval = EVEN.find((step) => highest <= MARKS * step) ?? Math.ceil(highest / MARKS / EVEN.at(-1)) * EVEN.at(-1);
+  return { type: "value", min: 0, max: Math.ceil(highest / interval) * interval, interval };
 }
 
 // The scale reaches the next threshold above the data: the distance to it is what one looks for.

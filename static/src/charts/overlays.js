@@ -1,22 +1,25 @@
 // What is drawn over a chart's numbers: thresholds, changes, incidents.
+import { legendHeight } from "./legend.js";
 import { asIfUtc } from "./times.js";
 
 const TRIANGLE = 9;
 const LINE = 18; // pixels of a threshold's words
+const ABOVE = 3; // pixels between them and the line
 const FRAME = 70; // pixels of a chart that are no scale
 
-export function crowdedTop(data) {
-  return (data.series.length > 1 ? 30 : 6) + (data.marks?.length ? TRIANGLE + 2 : 6);
+export function crowdedTop(data, width) {
+  return legendHeight(data, width) + (data.marks?.length ? TRIANGLE + 2 : 6);
 }
 
-export function overlays(data, colors, height) {
+export function overlays(data, colors, { width, height }) {
   const at = (iso) => asIfUtc(iso, data.zone);
-  const places = crowded(data, height) ? ["insideStartTop", "insideMiddleTop", "insideEndTop"] : ["insideEndTop"];
+  const lifted = lifts(data, height);
+  const places = lifted.some(Boolean) ? ["insideStartTop", "insideMiddleTop", "insideEndTop"] : ["insideEndTop"];
   const thresholds = (data.thresholds ?? []).map(({ value, label, tone }, n) => ({
     yAxis: value,
     name: label,
     lineStyle: { color: colors[tone ?? "bad"], type: "dashed", width: 1 },
-    label: { formatter: label, position: places[n % places.length], backgroundColor: colors.surface, padding: [1, 4], borderRadius: 3, color: colors[tone ?? "bad"], fontSize: 11 },
+    label: { formatter: label, position: places[n % places.length], distance: [5, ABOVE + lifted[n]], backgroundColor: colors.surface, padding: [1, 4], borderRadius: 3, color: colors[tone ?? "bad"], fontSize: 11 },
   }));
   const changes = (data.marks ?? []).map((mark) => ({
     xAxis: at(mark.at), name: mark.label, lineStyle: { color: colors["line-strong"], type: "dotted", width: 1 }, label: { show: false },
@@ -26,7 +29,7 @@ export function overlays(data, colors, height) {
     { xAxis: to ? at(to) : "max" },
   ]);
   const pins = (data.marks ?? []).map((mark) => ({
-    coord: [at(mark.at), 1], y: crowdedTop(data) - TRIANGLE / 2, name: mark.label, symbol: "triangle", symbolRotate: 180, symbolSize: TRIANGLE,
+    coord: [at(mark.at), 1], y: crowdedTop(data, width) - TRIANGLE / 2, name: mark.label, symbol: "triangle", symbolRotate: 180, symbolSize: TRIANGLE,
     itemStyle: { color: mark.kind === "incident" ? colors.bad : colors.accent }, label: { show: false }, cursor: mark.url ? "pointer" : "default",
   }));
   return {
@@ -41,10 +44,11 @@ function beginning(data, at) {
   return first ? at(first) : -Infinity;
 }
 
-// Thresholds close to each other say their names side by side.
-function crowded(data, height) {
-  const limits = (data.thresholds ?? []).map(({ value }) => value).sort((a, b) => a - b);
+// Thresholds close to each other say their names side by side, above the highest of them: on a line none can be read.
+function lifts(data, height) {
+  const limits = (data.thresholds ?? []).map(({ value }) => value);
   const values = data.series.flatMap(({ points }) => points.map(([, value]) => value ?? 0));
-  const top = Math.max(...limits.slice(-1), ...values, 0);
-  return limits.some((limit, n) => n + 1 < limits.length && limits[n + 1] - limit < (LINE / (height - FRAME)) * top);
+  const pixels = (height - FRAME) / Math.max(...limits, ...values, Number.MIN_VALUE);
+  const upwards = [...limits].sort((a, b) => a - b);
+  return limits.map((limit) => pixels * (upwards.reduce((top, next) => (next > top && pixels * (next - top) < LINE ? next : top), limit) - limit));
 }

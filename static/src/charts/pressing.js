@@ -20,7 +20,8 @@ export function pressing(chart, { data, open }) {
 }
 
 function markAt(chart, drawn, x, y) {
-  if (!drawn || y > crowdedTop(drawn) + REACH || y < crowdedTop(drawn) - 2 * REACH) return null;
+  const top = drawn && crowdedTop(drawn, chart.getWidth());
+  if (!drawn || y > top + REACH || y < top - 2 * REACH) return null;
   const marks = (drawn.marks ?? []).filter(({ url }) => url).map((mark) => ({ mark, away: Math.abs(pixel(chart, asIfUtc(mark.at, drawn.zone)) - x) }));
   const [closest] = marks.sort((a, b) => a.away - b.away);
   return closest && closest.away <= REACH ? closest.mark : null;

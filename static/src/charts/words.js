@@ -4,6 +4,7 @@ import { asIfUtc, words } from "./times.js";
 const number = new Intl.NumberFormat("en-US", { maximumFractionDigits: 2 });
 const short = new Intl.NumberFormat("en-US", { notation: "compact", maximumFractionDigits: 1 });
 const DAY = 86400000;
+const UNITS = [[86400, "d", Infinity], [3600, "h", 24], [60, "min", 60], [1, "s", 60]];
 
 export function points(one, zone) {
   return one.points.map(([iso, value]) => [asIfUtc(iso, zone), value]);
@@ -43,9 +44,10 @@ function said(value, unit, counts) {
   return counts ? `${text} · ${number.format(counts[0])} of ${number.format(counts[1])}` : text;
 }
 
+// In its two largest units, as the pages say a time beside the charts.
 function seconds(n) {
   if (n && n < 1) return `${number.format(n * 1000)} ms`;
-  if (n < 60 || (n < 120 && n % 60)) return `${number.format(n)} s`;
-  if (n < 3600) return `${number.format(Math.round(n / 6) / 10)} min`;
-  return `${number.format(Math.round(n / 360) / 10)} h`;
+  if (n < 60) return `${number.format(n)} s`;
+  const parts = UNITS.map(([size, unit, most]) => [Math.floor(Math.round(n) / size) % most, unit]).filter(([count]) => count);
+  return parts.slice(0, 2).map((part) => part.join(" ")).join(" ");
 }

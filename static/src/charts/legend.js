@@ -1,0 +1,40 @@
+// What the colors mean: every name whole, in as many rows as that takes.
+
+const LETTER = 6.7; // pixels, rather too many
+const SWATCH = 12;
+const GAP = 12;
+const ROW = 26;
+const WORDS = { bad: "Incident", warn: "Incident, warning" };
+
+export function legend(data, colors, isNarrow) {
+  return {
+    show: hasLegend(data), type: "plain", top: 0, right: isNarrow ? "auto" : 0, left: isNarrow ? 0 : "auto", itemWidth: SWATCH, itemHeight: 10, itemGap: GAP,
+    data: [...data.series.map(({ name }) => name), ...spanTones(data).map(([, name]) => ({ name, icon: "roundRect" }))],
+    textStyle: { color: colors.text, fontSize: 12 }, inactiveColor: colors["line-strong"],
+  };
+}
+
+// The pixels that it takes above the chart.
+export function legendHeight(data, width) {
+  return hasLegend(data) ? 4 + ROW * rows(data, width) : 6;
+}
+
+// The sorts of spans that are drawn, each with its words.
+export function spanTones(data) {
+  const tones = new Set((data.spans ?? []).map(({ tone }) => (tone === "warn" ? "warn" : "bad")));
+  return Object.entries(WORDS).filter(([tone]) => tones.has(tone));
+}
+
+function hasLegend(data) {
+  return data.series.length > 1 || spanTones(data).length > 0;
+}
+
+function rows(data, width) {
+  let [count, used] = [1, 0];
+  for (const name of [...data.series.map((one) => one.name), ...spanTones(data).map(([, words]) => words)]) {
+    const taken = SWATCH + 5 + LETTER * name.length;
+    if (used && used + taken > width - 10) [count, used] = [count + 1, 0];
+    used += taken + GAP;
+  }
+  return count;
+}

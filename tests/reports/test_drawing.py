@@ -1,0 +1,90 @@
+"""Charts as the browser is told to draw them: what their axes, legends and thresholds say."""
+
+import json
+import subprocess
+
+import pytest
+from django.conf import settings
+
+SOURCES = settings.BASE_DIR / "static" / "src" / "charts"
+COLORS = {"series": ["blue"], "bad": "red", "warn": "brown", "surface": "white"}
+STEPS = ["2026-11-01T00:00:00Z", "2026-11-02T00:00:00Z"]
+
+pytestmark = pytest.mark.needs("node")
+
+
+def run(module, expression):
+    script = f"""
+        import * as module from "{SOURCES.as_uri()}/{module}.js";
+        console.log(JSON.stringify({expression}));
+    """
+    command = ["node", "--input-type=module", "--eval", script]
+    return json.loads(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
+
+
+def chart(*series, values=(1, 2), **more):
+    points = [list(pair) for pair in zip(STEPS, values, strict=True)]
+    found = {"type": "line", "unit": "percent", "zone": "UTC", **more}
+    return {**found, "series": [{"name": name, "points": points} for name in series]}
+
+
+def drawn(data, *, width=600, height=260):
+    size = {"label": "", "width": width, "height": height}
+    given = ", ".join(json.dumps(one) for one in (data, COLORS, size))
+    return run("option", f"module.option({given})")
+
+
+class TestAxis:
+    @pytest.mark.parametrize(
+        ("seconds", "words"),
+        [
+            (0, "0 s"), (0.25, "250 ms"), (40, "40 s"), (60, "1 min"), (80, "1 min 20 s"), (119.7, "2 min"),
+            (3599.8, "1 h"), (5400, "1 h 30 min"), (86400, "1 d"), (604800, "7 d"),
+        ],
+    )  # fmt: skip
+    def test_says_times_in_their_two_largest_units(self, seconds, words):
+        assert run("words", f"module.axisLabel({seconds}, 'seconds')") == words
+
+    @pytest.mark.parametrize(
+        ("longest", "interval", "end"),
+        [(4, 1, 4), (40, 10, 40), (110, 30, 120), (400, 120, 480), (9000, 1800, 9000)],
+    )
+    def test_of_times_has_even_steps(self, longest, interval, end):
+        axis = drawn(chart("Oldest", values=(0, longest), unit="seconds"))["yAxis"]
+        assert (axis["interval"], axis["max"]) == (interval, end)
+
+
+class TestLegend:
+    NAMES = ("Accepted", "Bounced", "Failed", "Expired", "Uncertain", "The period before")
+
+    def test_takes_the_rows_that_its_names_need(self):
+        wide, narrow = (drawn(chart(*self.NAMES), width=width) for width in (1100, 300))
+        assert wide["legend"]["type"] == "plain"
+        assert wide["legend"]["data"] == list(self.NAMES)
+        assert narrow["grid"]["top"] > wide["grid"]["top"]
+
+    def test_explains_the_field_of_an_incident(self):
+        span = {"from": STEPS[0], "to": None, "label": "Incident: bounces", "tone": "bad"}
+        found = drawn(chart("Bounced", spans=[span]))
+        assert found["legend"]["show"]
+        assert found["legend"]["data"][-1]["name"] == "Incident"
+        assert found["series"][-1]["itemStyle"]["color"] == COLORS["bad"]
+        assert not drawn(chart("Bounced"))["legend"]["show"]
+
+
+class TestThresholds:
+    def labels(self, highest):
+        limits = [{"value": n, "label": f"act at {n} %"} for n in (2, 5)]
+        data = chart("Bounced", values=(1, highest), thresholds=limits)
+        return [line["label"] for line in drawn(data)["series"][0]["markLine"]["data"]]
+
+    def test_far_apart_are_named_at_their_lines(self):
+        low, high = self.labels(6)
+        assert low["position"] == high["position"] == "insideEndTop"
+        assert low["distance"] == high["distance"]
+
+    def test_close_together_are_named_side_by_side_above_the_highest(self):
+        low, high = self.labels(60)
+        assert low["position"] != high["position"]
+        # 3 of 60 percent of the 190 pixels that are scale lie between the two lines
+        assert low["distance"][1] - high["distance"][1] == pytest.approx(9.5)
