@@ -47,7 +47,7 @@ RANGES = [
     ("365d", "1 year"),
 ]
 STEPS = [
-    ("", "Fitting"),
+    ("", "Automatic"),
     (Step.QUARTER, "Quarter hours"),
     (Step.HOUR, "Hours"),
     (Step.THREE_HOURS, "3 hours"),
