@@ -29,13 +29,15 @@ def numbers_of(choices: Mapping[str, Any], period: Period, *, reason: str = "") 
 def compose(
     numbers: Numbers, choices: Mapping[str, Any], keys: Iterable[str] = CHARTS
 ) -> dict[str, Any]:
-    """Return the charts, and what they share: steps, marks, and the changes that the marks open."""
+    """Return the charts that have something to draw and those that haven't, and what they share: steps, marks, changes."""
     found = beside(numbers.period, choices)
+    charts = draw(numbers, keys)
     return {
         "tiles": tiles(
             numbers.total, numbers.total_before if numbers.is_compared else None, numbers.limits
         ),
-        "charts": [chart for chart in draw(numbers, keys) if chart.empty or not chart.is_empty],
+        "charts": [chart for chart in charts if not chart.is_empty],
+        "without_data": [chart for chart in charts if chart.is_empty and chart.empty],
         "axis": axis(numbers.period) | found.drawn,
         "changes": [(change, "") for change in found.changes],
         "period": numbers.period,

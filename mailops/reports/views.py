@@ -46,7 +46,7 @@ def report(request: HttpRequest, /, **column_and_value: Any) -> HttpResponse:
     context |= {
         "shares": _shares(form, period),
         "reasons": [(why, form.query(reason=why.reason)) for why in reasons(numbers)],
-        "is_empty": all(chart.is_empty for chart in context["charts"]),
+        "is_empty": not context["charts"],
         "dimension": dict(DIMENSIONS)[form.cleaned_data["by"]],
         "signatures_url": resolve("signatures:list"),
         "signatures_panel_url": resolve("signatures:panel"),

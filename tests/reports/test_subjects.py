@@ -15,7 +15,7 @@ from mailops.reports.composing import numbers_of
 from mailops.reports.models import Objective, QueueSample
 from mailops.reports.periods import Step, between, fitting_step, hour_of, last_days, quarter_of
 from mailops.schedule import EVERY
-from tests.factories import make_campaign, make_domain, make_stream, make_transport
+from tests.factories import make_campaign, make_domain, make_incident, make_stream, make_transport
 from tests.reports.test_pages import count
 
 pytestmark = pytest.mark.django_db
@@ -122,6 +122,20 @@ class TestCharts:
         for chart in charts.values():
             assert chart.is_empty
             assert chart.empty in page.replace("&#x27;", "'")
+
+    def test_without_data_are_named_in_one_place(self, logged_in, viewer):
+        make_incident()
+        path, client = reverse("reports:reports"), logged_in(viewer)
+        nothing = client.get(path).content.decode()
+        assert nothing.count("data-chart=") == 0
+        assert nothing.count("No mail in this time") == 2  # and none to split
+        assert "triangle" not in nothing
+        count("accepted", 3)
+        page = client.get(path).content.decode()
+        assert 'data-chart="volume"' in page
+        assert 'data-chart="reasons"' not in page
+        assert "No data in this time: " in page
+        assert "triangle over the charts" in page
 
     def test_lay_the_period_before_beside(self):
         count("accepted", 3)
