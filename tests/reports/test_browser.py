@@ -72,3 +72,22 @@ class TestCharts:
         assert not page.locator(".chart").first.is_visible()
         page.get_by_text("The same numbers as a table").first.click()
         assert "90" in page.locator("figure table").first.inner_text()
+
+
+@pytest.mark.broad
+@pytest.mark.needs("chromium")
+class TestFilters:
+    def test_stand_in_line_whatever_is_wrong(self, open_page, viewer):
+        page = open_page("/reports/?until=2026-99", viewer)
+        expect(page.locator(".field-errors")).to_be_visible()
+        labels = [page.locator(f"label[for=id_{name}]") for name in ("since", "until", "by")]
+        assert len({round(label.bounding_box()["y"]) for label in labels}) == 1
+        fields = [page.locator(f"#id_{name}") for name in ("since", "until", "by")]
+        assert len({round(field.bounding_box()["y"]) for field in fields}) == 1
+
+    def test_show_that_there_are_more(self, open_page, viewer):
+        page = open_page("/reports/", viewer)
+        summary = page.locator(".more-filters > summary")
+        expect(summary).to_have_css("display", "list-item")  # else its arrow is gone
+        summary.click()
+        expect(page.get_by_label("Steps")).to_contain_text("Automatic")
