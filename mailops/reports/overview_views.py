@@ -59,14 +59,16 @@ def running(request: HttpRequest) -> HttpResponse:
 def campaign_progress(request: HttpRequest, campaign_id: int) -> HttpResponse:
     """Show where a campaign's messages are; what else shows the campaign is told when it got on from what was `seen`."""
     campaign = get_object_or_404(Campaign, pk=campaign_id)
+    progress = _progress(campaign)
+    shown = "-".join([campaign.stage, *(status for status, _, _ in progress["balance"].rows)])
     response = render_page(
         request,
         "reports/campaign_progress.html",
-        {"campaign": campaign, **_progress(campaign)},
+        {"campaign": campaign, "shown": shown, **progress},
         fragment="progress",
         status=polled_status(request, goes_on=campaign.is_followed),
     )
-    if request.GET.get("seen", campaign.stage) != campaign.stage:
+    if request.GET.get("seen", shown) not in {shown, campaign.stage}:
         response["HX-Trigger"] = "campaign-moved"
     return response
 

@@ -18,7 +18,7 @@ PATIENCE = 30_000  # milliseconds: nothing here is asked more seldom than every 
 
 @pytest.fixture
 def running(db):
-    return make_campaign(state="running", started_at=timezone.now() - timedelta(minutes=1))
+    return make_campaign(state="running", started_at=timezone.now() - timedelta(hours=2))
 
 
 def path_of(campaign):

@@ -17,6 +17,7 @@ from tests.factories import (
     make_stream,
     make_version,
 )
+from tests.reports.test_pages import count
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true"}
@@ -388,6 +389,19 @@ class TestFollowing:
         assert "HX-Trigger" not in self.progress(client, campaign, seen=seen)
         Campaign.objects.update(planned=3)
         assert self.progress(client, campaign, seen=seen)["HX-Trigger"] == "campaign-moved"
+
+    def test_the_page_is_told_of_the_first_that_failed(self, viewer, logged_in):
+        campaign, client = (
+            make_campaign(state="running", started_at=timezone.now()),
+            logged_in(viewer),
+        )
+        count("accepted", 1, measure="status", campaign_id=campaign.pk)
+        before = self.progress(client, campaign, seen=campaign.stage)
+        assert "HX-Trigger" not in before
+        count("bounced", 1, measure="status", campaign_id=campaign.pk)
+        after = self.progress(client, campaign, seen=before.context["shown"])
+        assert after["HX-Trigger"] == "campaign-moved"
+        assert "HX-Trigger" not in self.progress(client, campaign, seen=after.context["shown"])
 
     @pytest.mark.parametrize(
         ("ended", "status"), [(None, 200), (timedelta(seconds=-20), 200), (timedelta(hours=1), 286)]
