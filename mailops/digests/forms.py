@@ -63,11 +63,13 @@ class WeekForm(forms.Form):
 class WayForm(forms.Form):
     stream = forms.ModelChoiceField(
         Stream.objects.none(),
+        empty_label="Choose a stream",
         help_text="A transactional one, best over another transport than your campaigns: the digest should arrive when they stand still.",
     )
     identity = forms.ModelChoiceField(
         Identity.objects.none(),
         label="From",
+        empty_label="Choose a sender",
         help_text="Whom the mail says it is from, of the stream's domain.",
     )
 

@@ -150,11 +150,17 @@ class ChannelForm(forms.ModelForm):  # type: ignore[type-arg]
                 self.fields["url"].help_text = f"{self.instance.place}; empty: stays as it is."
             return
         del self.fields["url"]
-        for name, rows in (
-            ("stream", Stream.objects.order_by("name")),
-            ("identity", Identity.objects.select_related("domain").order_by("name")),
+        for name, empty, rows in (
+            ("stream", "Choose a stream", Stream.objects.order_by("name")),
+            (
+                "identity",
+                "Choose a sender",
+                Identity.objects.select_related("domain").order_by("name"),
+            ),
         ):
-            self.fields[name] = forms.ModelChoiceField(rows, help_text=self.Meta.help_texts[name])
+            self.fields[name] = forms.ModelChoiceField(
+                rows, empty_label=empty, help_text=self.Meta.help_texts[name]
+            )
         self.fields["recipient"].required = True
 
     def clean_url(self) -> str:

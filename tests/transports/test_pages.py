@@ -165,6 +165,26 @@ def test_the_steps_of_a_connection_test_show_while_it_runs(settings, monkeypatch
     assert page.complaints == []
 
 
+def test_weights_show_where_they_count(setup, admin, open_page):
+    page = open_page(reverse("transports:stream-add"), admin)
+    weight = page.get_by_label("Second weight")
+    expect(weight).to_be_hidden()
+    page.get_by_label("Routing").select_option("By weight")
+    expect(weight).to_be_visible()
+
+
+def test_what_is_wrong_in_a_closed_part_is_told(setup, admin, open_page):
+    stream = setup[2]
+    page = open_page(reverse("transports:stream-edit", args=[stream.pk]), admin)
+    part = page.get_by_text("When it tries again, and how much leaves")
+    part.click()
+    page.get_by_label("Try again after").fill("")
+    part.click()
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_label("Try again after")).to_be_visible()
+    shoot(page, "stream-wrong")
+
+
 def test_all_of_it_works_without_javascript(setup, admin, open_page):
     transport = setup[0]
     page = open_page(reverse("transports:detail", args=[transport.pk]), admin, javascript=False)

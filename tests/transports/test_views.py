@@ -12,6 +12,7 @@ from mailops.transports.models import Credential, OAuthGrant, Route, Stream, Tra
 from tests.factories import make_domain, make_stream, make_transport
 from tests.smtp_server import EXTENSIONS, CertificateAuthority, SmtpServer
 from tests.transports.conftest import CANARY
+from tests.wrong_input.reading_forms import forms_of
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true"}
@@ -570,6 +571,25 @@ class TestStreams:
         page = client.get(reverse("transports:stream-edit", args=[stream.pk])).text
         assert 'name="first_weight" value="3"' in page
         assert AuditEntry.objects.get().after["weights"] == {transport.name: 3, "Second": 1}
+
+    def test_its_form_asks_first_for_what_has_no_answer_yet(self, admin, logged_in, transport):
+        make_domain()
+        url = reverse("transports:stream-add")
+        page = logged_in(admin).get(url)
+        html = page.content.decode()
+        assert html.count('<details class="more">') == 2
+        assert "---------" not in html
+        first, _, later = html.partition('<details class="more">')
+        assert 'name="first_transport"' in first
+        assert 'name="backoff"' in later
+        shown = set(forms_of(html, url)[-1].names) - {"csrfmiddlewaretoken"}
+        assert shown == set(page.context["form"].fields)
+
+    def test_what_is_wrong_is_open(self, admin, logged_in, transport):
+        data = self.data(transport, backoff="soon")
+        page = logged_in(admin).post(reverse("transports:stream-add"), data).content.decode()
+        assert page.count('<details class="more" open>') == 1
+        assert page.count('<details class="more">') == 1
 
     def test_says_which_ways_out_are_closed(self, admin, logged_in, transport, stream):
         Route.objects.create(

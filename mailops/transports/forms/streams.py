@@ -23,6 +23,23 @@ _DAY = 86400
 _MOST_RESERVED = 90
 _ROUTES = ("first_transport", "second_transport", "third_transport")
 _WEIGHTS = ("first_weight", "second_weight", "third_weight")
+# what most leave as it is, by the title of its part of the page
+_PARTS = {
+    "When it tries again, and how much leaves": (
+        "guarantee",
+        "backoff",
+        "expiry",
+        "rate_per_minute",
+        "reserved_percent",
+    ),
+    "What is kept of bodies, opens and clicks": (
+        "is_sensitive",
+        "counts_opens",
+        "counts_clicks",
+        "tracks_opens",
+        "tracks_clicks",
+    ),
+}
 
 
 def _weight(label: str) -> forms.IntegerField:
@@ -31,7 +48,10 @@ def _weight(label: str) -> forms.IntegerField:
 
 class StreamForm(forms.ModelForm):  # type: ignore[type-arg]
     first_transport = forms.ModelChoiceField(
-        Transport.objects.order_by("name"), label="Transport", help_text="Carries the mail."
+        Transport.objects.order_by("name"),
+        label="Transport",
+        empty_label="Choose a transport",
+        help_text="Carries the mail.",
     )
     second_transport = forms.ModelChoiceField(
         Transport.objects.order_by("name"),
@@ -115,16 +135,7 @@ class StreamForm(forms.ModelForm):  # type: ignore[type-arg]
         "routing",
         *(name for pair in zip(_ROUTES, _WEIGHTS, strict=True) for name in pair),
         "owner",
-        "guarantee",
-        "backoff",
-        "expiry",
-        "rate_per_minute",
-        "reserved_percent",
-        "is_sensitive",
-        "counts_opens",
-        "counts_clicks",
-        "tracks_opens",
-        "tracks_clicks",
+        *(name for part in _PARTS.values() for name in part),
     ]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -132,6 +143,7 @@ class StreamForm(forms.ModelForm):  # type: ignore[type-arg]
         people = User.objects.filter(is_active=True).exclude(role=Role.NONE).order_by("name")
         self.fields["owner"].queryset = people  # type: ignore[attr-defined]
         self.fields["owner"].empty_label = "Nobody yet"  # type: ignore[attr-defined]
+        self.fields["domain"].empty_label = "Choose a domain"  # type: ignore[attr-defined]
         patience = PATIENCE[self.instance.kind]
         steps = self.instance.backoff_seconds or patience.backoff_seconds
         is_set = bool(self.instance.backoff_seconds)
@@ -193,6 +205,20 @@ class StreamForm(forms.ModelForm):  # type: ignore[type-arg]
         self.instance.backoff_seconds = steps or []
         self.instance.expiry_seconds = expiry or 0
         return cleaned
+
+    @property
+    def first_fields(self) -> list[forms.BoundField]:
+        """Those that everybody fills in."""
+        later = {name for part in _PARTS.values() for name in part}
+        return [field for field in self if field.name not in later]
+
+    @property
+    def parts(self) -> list[tuple[str, list[forms.BoundField], bool]]:
+        """The others: a title, its fields, and whether one of them is wrong."""
+        return [
+            (title, [self[name] for name in names], any(name in self.errors for name in names))
+            for title, names in _PARTS.items()
+        ]
 
     @property
     def weights(self) -> list[int]:
