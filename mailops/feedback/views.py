@@ -51,6 +51,7 @@ def feedback_list(request: HttpRequest) -> HttpResponse:
             "next": page[PAGE - 1].pk if len(page) > PAGE else None,
             "is_filtered": any(request.GET.values()),
             "quarantined": RawFeedback.objects.quarantined().count(),
+            "is_demo": settings.MAILOPS_DEMO,
             "tab": "quarantine"
             if form["state"].value() == RawFeedback.State.QUARANTINED
             else "list",

@@ -69,7 +69,7 @@ class TestList:
         assert "Bob@Example.net" in lines[1]
 
     def test_is_empty_at_first(self, viewer, logged_in):
-        assert "Nothing came back yet" in logged_in(viewer).get(self.url).content.decode()
+        assert "No report came back yet" in logged_in(viewer).get(self.url).content.decode()
 
 
 class TestDetail:

@@ -1,3 +1,4 @@
+from datetime import UTC
 from random import Random
 from stat import S_IMODE
 
@@ -17,8 +18,11 @@ from mailops.domains import signing as domain_signing
 from mailops.domains.demo_zones import made_keys
 from mailops.domains.models import SigningKey
 from mailops.outbox.models import Message, QueueEntry, Status, Tally
+from mailops.reports.composing import numbers_of
 from mailops.reports.models import Figure, Objective, QueueSample
 from mailops.reports.objectives import standing
+from mailops.reports.outcomes import COMPLAINT_THRESHOLDS
+from mailops.reports.periods import Step, last_days
 from mailops.reports.verifying import differences
 from mailops.rollouts.demo.cast import CAST, hire_cast, password_file
 from mailops.rollouts.demo.filling import WAITING, fill_demo
@@ -38,6 +42,14 @@ def shown(name):
 
 
 class TestFilling:
+    def test_tells_its_past_in_order_and_without_a_rate_that_nothing_was_opened_for(self, tmp_path):
+        assert fill_demo(home=tmp_path)
+        told = list(AuditEntry.objects.order_by("id").values_list("at", flat=True))
+        assert told == sorted(told)
+        period = last_days(timezone.now(), 7, UTC, Step.DAY)
+        lowest = COMPLAINT_THRESHOLDS[0][0]
+        assert 0 < (numbers_of({}, period).total.complaint_rate or 0) < lowest
+
     def test_leaves_a_whole_and_balanced_example_once(self, tmp_path):
         assert fill_demo(home=tmp_path)
 

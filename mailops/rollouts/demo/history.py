@@ -58,7 +58,7 @@ class Past:
         default_factory=lambda: {
             EventKind.DEFERRED: 0.02,
             EventKind.RETURNED: 0.003,
-            EventKind.COMPLAINED: 0.0003,
+            EventKind.COMPLAINED: 0.00015,  # below what opens an incident
             EventKind.UNSUBSCRIBED: 0.004,
         }
     )

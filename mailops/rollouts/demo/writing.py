@@ -72,6 +72,10 @@ def write_mail(mail: Mail, *, actor: User, now: datetime) -> list[TemplateVersio
         draft_html=htmls[1],
         sample=mail.sample,
     )
+    made_at = now - timedelta(days=mail.days_ago[0], hours=2)
+    MailTemplate.objects.filter(pk=template.pk).update(created_at=made_at)
+    made = AuditEntry.objects.filter(verb="template.create", subject_id=str(template.pk))
+    made.update(at=made_at)
     notes = ("First version.", "With what each reader cares about.")
     return [
         _publish_back_then(

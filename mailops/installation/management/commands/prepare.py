@@ -29,9 +29,9 @@ class Command(BaseCommand):
         if settings.CELERY_BROKER_URL.startswith("pgmq"):
             broker.install(settings.CELERY_TASK_QUEUES)
         look()  # before anything can send
-        record_deploy()
         collect_static_files()
         if settings.MAILOPS_DEMO:
             make_first_account(settings.MAILOPS_HOME)
             if "fill_demo" in get_commands():
                 call_command("fill_demo")
+        record_deploy()  # last: what the demo tells of was before it
