@@ -9,7 +9,7 @@ from mailops.accounts.permissions import Act, confirm_password, may, needs, user
 from mailops.content import approving, dependents, gating, publishing
 from mailops.content.differing import State, compare
 from mailops.content.forms import AskForm, DecideForm, GatesForm, OverrideForm, PublishForm
-from mailops.content.gates import GATES
+from mailops.content.gates import ASKS, GATES
 from mailops.content.link_views import context_of
 from mailops.content.models import Approval, MailTemplate
 from mailops.content.outside import ask_outside
@@ -87,10 +87,11 @@ def gate_list(request: HttpRequest) -> HttpResponse:
         toasts.success(request, f"Saved for {stream}.")
         return redirect("content:gates")
     rows = [(stream, gating.required_of(stream)) for stream in streams]
+    asks = [(GATES[gate], question) for gate, question in ASKS.items()]
     return render_page(
         request,
         "content/gate_list.html",
-        {"form": form, "rows": rows, "gates": GATES, "silent": gating.silent_gates()},
+        {"form": form, "rows": rows, "gates": GATES, "asks": asks, "silent": gating.silent_gates()},
         status=422 if form.errors else 200,
     )
 

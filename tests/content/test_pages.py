@@ -11,6 +11,7 @@ from mailops.audiences.models import Audience, Contact
 from mailops.campaigns.forms import CampaignForm
 from mailops.content.dependents import changes_by, republish
 from mailops.content.drafting import add_language, unarchive
+from mailops.content.gates import ASKS, GATES
 from mailops.content.models import MailTemplate, Preview, TemplateVersion
 from mailops.content.publishing import publish, restore
 from mailops.content.rendering import compile_version
@@ -595,7 +596,10 @@ class TestRequiredGates:
     def test_are_shown_but_not_changed_by_an_editor(self, logged_in, editor, db):
         stream = make_stream()
         client = logged_in(editor)
-        assert stream.name in client.get(reverse("content:gates")).content.decode()
+        page = client.get(reverse("content:gates")).content.decode()
+        assert stream.name in page
+        assert all(question in page for question in ASKS.values())
+        assert ASKS.keys() == GATES.keys()
         assert client.post(reverse("content:gates"), {"stream": stream.pk}).status_code == 403
 
     def test_refuse_nonsense(self, logged_in, operator, db):

@@ -21,6 +21,17 @@ GATES: dict[str, str] = {
     "accessibility": "Accessibility",
     "spam": "Spam filter",
 }
+ASKS: dict[str, str] = {
+    "liquid": "Can the mail be made: do its Liquid and MJML read, and are its variables there?",
+    "files": "Are its files there, looked at for viruses, used, and not too large?",
+    "mail": "Is it a whole mail: subject, text part, way to unsubscribe, pictures with words, size?",
+    "links": "Does each link lead somewhere, and where its words say?",
+    "reach": "Do the pages that it links to answer?",
+    "clients": "Does it work in the mail programs that your readers use?",
+    "dark": "Can it be read in dark mode, logos too?",
+    "accessibility": "Can it be read by people who see little or have it read to them?",
+    "spam": "Do SpamAssassin and rspamd let it pass?",
+}
 _FINDERS: list[Callable[[Page], Iterator[Problem]]] = [
     mail.find,
     links.find,

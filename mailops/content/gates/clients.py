@@ -65,13 +65,13 @@ def find(page: Page) -> Iterator[Problem]:
         line = line_at(source, written.start()) if written else None
         if page.is_mjml and not written:
             continue  # what MJML itself writes has its fallbacks
-        names = ", ".join(CLIENTS[client] for client in feature.breaks if client in CLIENTS)
+        names = [CLIENTS[client] for client in feature.breaks if client in CLIENTS]
         share = sum(settings.MAILOPS_CLIENT_SHARES.get(client, 0) for client in feature.breaks)
         yield found(
             "clients.tag" if feature.feature.startswith("<") else "clients.css",
-            f"{feature.feature} does not work in {names}.",
+            f"{feature.feature} does not work in {', '.join(names)}.",
             line=line,
-            why=f"About {share} % of readers use these.",
+            why=f"About {share} % of readers use {'it' if len(names) == 1 else 'these'}.",
             fix=feature.instead,
             is_note=feature.is_graceful,
         )
