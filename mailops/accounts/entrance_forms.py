@@ -21,7 +21,9 @@ class _Plain:
 
 
 class LogIn(_Plain, LoginForm):  # type: ignore[misc]
-    pass
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["login"].label = "E-mail address"
 
 
 class ChangePassword(_Plain, ChangePasswordForm):  # type: ignore[misc]

@@ -17,9 +17,20 @@ from mailops.lib.moments import check_day, since_of
 VERBS_OF = 5_000  # entries
 
 
+MAY = {
+    Role.ADMIN: "everything, with domains, transports, users and settings",
+    Role.OPERATOR: "audiences, templates, campaigns, suppressions, incidents, sign-offs",
+    Role.EDITOR: "sees all, and edits and publishes templates",
+    Role.ONCALL: "sees all; pauses, resumes, releases, settles, handles incidents",
+    Role.VIEWER: "sees all, changes nothing",
+    Role.NONE: "may log in and sees nothing",
+}
+ROLES = [(role.value, f"{role.label}: {MAY[role]}") for role in Role]
+
+
 class InviteForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable at run time
     role = forms.ChoiceField(
-        choices=[(r.value, r.label) for r in Role if r != Role.NONE],
+        choices=[(value, words) for value, words in ROLES if value],
         initial=Role.VIEWER,
         widget=forms.RadioSelect,
     )
@@ -38,7 +49,7 @@ class InviteForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptabl
 
 class UserForm(forms.Form):
     name = forms.CharField(max_length=100, required=False)
-    role = forms.ChoiceField(choices=Role.choices, required=False, widget=forms.RadioSelect)
+    role = forms.ChoiceField(choices=ROLES, required=False, widget=forms.RadioSelect)
 
 
 def _zones() -> list[tuple[str, str]]:
