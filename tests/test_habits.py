@@ -88,7 +88,7 @@ class TestWithoutJavaScript:
     def test_one_logs_in_filters_and_logs_out(self, open_page, admin):
         audit(actor=admin, verb="campaign.pause")
         page = open_page("/settings/audit/", javascript=False)
-        page.get_by_label("Email").fill(admin.email)
+        page.get_by_label("E-mail address").fill(admin.email)
         page.get_by_label("Password").fill(PASSWORD)
         page.get_by_role("button", name="Log in", exact=True).click()
         page.get_by_label("Act").select_option("campaign.pause")

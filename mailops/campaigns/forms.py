@@ -159,7 +159,7 @@ class CampaignFilterForm(forms.Form):
         label="Name",
         widget=forms.TextInput(attrs={"type": "search"}),
     )
-    state = forms.ChoiceField(required=False, choices=[("", "All states"), *Campaign.State.choices])
+    state = forms.ChoiceField(required=False, choices=[("", "Any"), *Campaign.State.choices])
 
     def clean_search(self) -> str:
         search: str = self.cleaned_data["search"]

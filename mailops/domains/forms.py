@@ -86,7 +86,7 @@ class DomainFilterForm(forms.Form):
         max_length=253,
         widget=forms.TextInput(attrs={"type": "search"}),
     )
-    status = forms.ChoiceField(required=False, choices=[("", "Any status"), *CheckStatus.choices])
+    status = forms.ChoiceField(required=False, choices=[("", "Any"), *CheckStatus.choices])
 
     def apply(self, domains: DomainQuerySet) -> DomainQuerySet:
         """Return those of `domains` that the filter asks for."""

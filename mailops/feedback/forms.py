@@ -15,13 +15,9 @@ class FeedbackFilterForm(forms.Form):
         max_length=320,
         widget=forms.TextInput(attrs={"placeholder": "the whole address"}),
     )
-    state = forms.ChoiceField(
-        required=False, choices=[("", "Any state"), *RawFeedback.State.choices]
-    )
-    kind = forms.ChoiceField(required=False, choices=[("", "Any kind"), *RawFeedback.Kind.choices])
-    source = forms.ChoiceField(
-        required=False, choices=[("", "Any source"), *RawFeedback.Source.choices]
-    )
+    state = forms.ChoiceField(required=False, choices=[("", "Any"), *RawFeedback.State.choices])
+    kind = forms.ChoiceField(required=False, choices=[("", "Any"), *RawFeedback.Kind.choices])
+    source = forms.ChoiceField(required=False, choices=[("", "Any"), *RawFeedback.Source.choices])
 
     def clean_q(self) -> str:
         """Return the key of the address that is searched for."""

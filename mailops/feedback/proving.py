@@ -63,7 +63,7 @@ def prove(kind: str, call: Call) -> str:
     proof = PROOFS[kind]
     if not call.key:
         raise Unverified(
-            f"Nothing proves it yet: enter the {proof.key_label or 'password'} of this transport’s webhook, then read it again."
+            f"Nothing proves it yet: enter the {proof.key_label or 'password'} of this transport's webhook, then read it again."
         )
     proof.check(call)
     return proof.token(call) if proof.token else ""

@@ -32,7 +32,7 @@ def acknowledge(*, incident: Incident, actor: User) -> None:
     if locked.is_acknowledged:
         raise NotPossible("It is acknowledged already.")
     before = {"state": locked.state, "owner": _name(locked.owner)}
-    taken_over = f" It was {locked.owner}’s." if locked.owner not in {None, actor} else ""
+    taken_over = f" It was {locked.owner}'s." if locked.owner not in {None, actor} else ""
     locked.state, locked.acknowledged_at = Incident.State.ACKNOWLEDGED, Now()
     locked.owner = actor
     locked.save(update_fields=["state", "acknowledged_at", "owner"])

@@ -103,7 +103,7 @@ class ReportForm(forms.Form):
         asked = str(given.get("campaign", ""))
         _offer(self.fields["campaign"], campaigns[:CAMPAIGNS], keep=asked, among=campaigns)
         reasons = sorted((reason_word(reason), reason) for reason in {*map(str, Reason), *OURS})
-        self._choices("reason", [("", "All"), *((reason, word) for word, reason in reasons)])
+        self._choices("reason", [("", "Any"), *((reason, word) for word, reason in reasons)])
         if subject:
             del self.fields[subject.sort.filter_name]
             own = subject.sort.filter_name
@@ -266,7 +266,7 @@ def _offer(
     kept = whole_number(keep)
     if among is not None and kept is not None and keep not in offered:
         offered |= {str(row.pk): row for row in among.filter(pk=kept)[:1]}
-    field.choices = [("", "All"), *((key, str(row)) for key, row in offered.items())]
+    field.choices = [("", "Any"), *((key, str(row)) for key, row in offered.items())]
 
 
 class SearchForm(forms.Form):

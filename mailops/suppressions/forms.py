@@ -51,7 +51,7 @@ class AddForm(forms.Form):
     )
     reason = forms.ChoiceField(choices=[(reason.value, reason.label) for reason in BY_HAND])
     evidence_text = forms.CharField(
-        label="Why", max_length=500, help_text="How you know: a call, a ticket, a letter."
+        label="How you know", max_length=500, help_text="From a call, a ticket, a letter."
     )
     expires_at = forms.DateTimeField(
         label="Until",
@@ -116,7 +116,7 @@ class OutcomeForm(forms.Form):
     outcome = forms.ChoiceField(
         required=False,
         choices=[
-            ("", "All"),
+            ("", "Any"),
             *((value, word) for value, word in ImportedRow.Outcome.choices if value),
         ],
     )

@@ -172,7 +172,7 @@ def _evidence(sync: ProviderSync, one: ListOf, entry: Entry) -> str:
     name = APIS[sync.transport.kind].name
     since = f" since {entry.since:%d %b %Y, %H:%M} UTC" if entry.since else ""
     words = f": {entry.words}" if entry.words else ""
-    return storable(f"On {name}’s list “{one.name}” ({sync.transport}){since}{words}", 500)
+    return storable(f"On {name}'s list “{one.name}” ({sync.transport}){since}{words}", 500)
 
 
 def _remove(sync: ProviderSync, provider: Provider, known: ProviderLists) -> bool:

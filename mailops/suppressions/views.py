@@ -100,7 +100,7 @@ def suppression_remove(request: HttpRequest, suppression_id: int) -> HttpRespons
     form = RemoveForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         unsuppress(suppression=entry, actor=user_of(request), **form.cleaned_data)
-        toasts.success(request, f"{entry.address} may be written to again: {entry.scope.lower()}.")
+        toasts.success(request, f"{entry.address} may be written to again {_where(entry)}.")
         return redirect("suppressions:list")
     return render_page(
         request,
@@ -110,8 +110,12 @@ def suppression_remove(request: HttpRequest, suppression_id: int) -> HttpRespons
     )
 
 
+def _where(entry: Suppression) -> str:
+    return f"in stream {entry.stream}" if entry.stream else "in all streams"
+
+
 def _effects_of_removal(entry: Suppression) -> list[str]:
-    effects = [f"Mail may go to {entry.address} again: {entry.scope.lower()}."]
+    effects = [f"Mail may go to {entry.address} again {_where(entry)}."]
     if entry.was_asked_for:
         effects.append(
             f"They asked for no more mail ({entry.get_reason_display().lower()}). "

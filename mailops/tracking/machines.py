@@ -101,11 +101,11 @@ def why_no_person(
     `told` is the provider's own event: some say themselves that it was a machine.
     """
     if told.get("sg_machine_open") is True:  # SendGrid: Apple's privacy protection
-        return "the provider calls it a machine’s"
+        return "the provider calls it a machine's"
     data = told.get("event-data")
     client = data.get("client-info") if isinstance(data, Mapping) else None
     if isinstance(client, Mapping) and client.get("bot"):  # Mailgun
-        return "the provider calls it a machine’s"
+        return "the provider calls it a machine's"
     if found := _NAMES.search(user_agent[:500]):
         return f"its program names itself {found[0]}"
     if happened_at and accepted_at and happened_at < accepted_at + AT_ONCE:

@@ -77,7 +77,7 @@ class TestLogInPages:
 
     def test_are_clean_for_a_user(self, open_page, admin):
         page = open_page("/accounts/login/")
-        page.get_by_label("Email").fill(admin.email)
+        page.get_by_label("E-mail address").fill(admin.email)
         page.get_by_label("Password").fill(PASSWORD)
         with page.expect_navigation():
             page.get_by_role("button", name="Log in", exact=True).click()

@@ -35,7 +35,7 @@ class TestAcknowledge:
         handling.acknowledge(incident=incident, actor=oncall)
         incident.refresh_from_db()
         assert incident.owner == oncall
-        assert incident.notes.latest("id").text == f"{oncall} is on it. It was {operator}’s."
+        assert incident.notes.latest("id").text == f"{oncall} is on it. It was {operator}'s."
         told = AuditEntry.objects.get(verb="incident.acknowledge")
         assert (told.before["owner"], told.after["owner"]) == (str(operator), str(oncall))
 

@@ -186,6 +186,7 @@ class TestRemove:
     def test_says_that_the_recipient_asked_for_it(self, entry, operator, logged_in):
         page = logged_in(operator).get(url("remove", entry.pk)).content.decode()
         assert "They asked for no more mail" in page
+        assert f"Mail may go to {entry.address} again in all streams." in page
 
     def test_pressed_twice_is_not_found(self, entry, operator, logged_in):
         client = logged_in(operator)

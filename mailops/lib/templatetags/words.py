@@ -47,7 +47,7 @@ SOURCES = {
     "dsn": "bounce report",
     "outbox": "mailops",
     "person": "a person",
-    "relay_log": "relay’s log",
+    "relay_log": "relay's log",
     "ses": "Amazon SES",
     "tracking": "pictures and links",
     "unsubscribe": "unsubscribe link",

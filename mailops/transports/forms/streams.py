@@ -237,8 +237,8 @@ class StreamFilterForm(forms.Form):
         max_length=253,
         widget=forms.TextInput(attrs={"type": "search"}),
     )
-    kind = forms.ChoiceField(required=False, choices=[("", "Any kind"), *Stream.Kind.choices])
-    state = forms.ChoiceField(required=False, choices=[("", "Any state"), *RunState.choices])
+    kind = forms.ChoiceField(required=False, choices=[("", "Any"), *Stream.Kind.choices])
+    state = forms.ChoiceField(required=False, choices=[("", "Any"), *RunState.choices])
 
     def apply(self, streams: StreamQuerySet) -> StreamQuerySet:
         """Return those of `streams` that the filter asks for."""

@@ -348,7 +348,7 @@ class TransportFilterForm(forms.Form):
         max_length=253,
         widget=forms.TextInput(attrs={"type": "search"}),
     )
-    state = forms.ChoiceField(required=False, choices=[("", "Any state"), *RunState.choices])
+    state = forms.ChoiceField(required=False, choices=[("", "Any"), *RunState.choices])
 
     def apply(self, transports: TransportQuerySet) -> TransportQuerySet:
         """Return those of `transports` that the filter asks for."""
