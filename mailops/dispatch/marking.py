@@ -8,7 +8,8 @@ from mailops.outbox.accepting import ACCEPTING, Handover
 from mailops.outbox.ledger import fetch_by_index
 
 # What makes a statement mark: common table expressions over one parameter, the jobs as JSON. `marked` may send a body:
-# the claim stands, the worker lives, it is in its hours, nothing is suppressed or paused.
+# the claim stands, the worker lives, it is in its hours, nothing is suppressed or paused. The worker is looked up row by
+# row: joined, the server may go by what it holds, and walks through all that it sent since the last vacuum.
 _MARKING = """
 ready AS (
     SELECT * FROM json_to_recordset(%s::json) AS v(message_id bigint, fence bigint, transport_id bigint)
@@ -18,8 +19,7 @@ ready AS (
      WHERE e.message_id = ANY ((SELECT array_agg(message_id) FROM ready)::bigint[])
        AND e.message_id = v.message_id AND e.fence = v.fence AND e.marked_at IS NULL AND NOT e.is_held
        AND (e.closes_at IS NULL OR (e.due_at <= clock_timestamp() AND e.closes_at > clock_timestamp()))
-       AND EXISTS (SELECT FROM dispatch_worker w
-                    WHERE w.id = e.worker_id AND w.dead_at IS NULL AND w.stopped_at IS NULL)
+       AND (SELECT w.dead_at IS NULL AND w.stopped_at IS NULL FROM dispatch_worker w WHERE w.id = e.worker_id)
        AND EXISTS (SELECT FROM transports_stream s WHERE s.id = e.stream_id AND s.state = 'running')
        AND EXISTS (SELECT FROM transports_transport t WHERE t.id = v.transport_id AND t.state = 'running')
        AND (e.campaign_id IS NULL OR EXISTS (

@@ -4,6 +4,7 @@ import pytest
 from django.db import connection
 from psycopg._queries import _query2pg
 
+from mailops.dispatch import marking
 from mailops.dispatch.carriers import usable_carriers
 from mailops.dispatch.claiming import Claimer
 from mailops.dispatch.marking import accept_and_mark
@@ -85,6 +86,27 @@ def test_finds_its_rows_by_index_while_the_queue_is_short(jobs):
         assert scans_of_the_queue()[1] > by_index
     finally:
         connection.close()  # no other test's plans are to be bound by it
+
+
+def test_finds_its_rows_by_their_ids_whatever_a_worker_holds(jobs):
+    # by worker, it would walk through all that worker has sent since the last vacuum
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute(
+            "UPDATE outbox_queueentry SET worker_id = NULL WHERE message_id <> %s",
+            [jobs[0].message_id],
+        )
+        cursor.execute("ANALYZE outbox_queueentry")
+        cursor.execute(
+            "UPDATE pg_class SET reltuples = 20000, relpages = 500 WHERE relname = 'outbox_queueentry'"
+        )
+        cursor.execute(
+            "UPDATE pg_class SET reltuples = 20, relpages = 1 WHERE relname = 'entry_by_worker'"
+        )
+        cursor.execute(f"EXPLAIN {marking._MARK}", [marking._told(jobs)])
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+    assert "outbox_queueentry_pkey" in plan
+    assert "entry_by_worker" not in plan
 
 
 def test_marks_nothing_where_a_reply_needs_more_than_the_quick_way(jobs):
