@@ -63,6 +63,11 @@ def retriable(messages: QuerySet[Message]) -> QuerySet[Message]:
     return messages.filter(_CAN_BE_MADE).exclude(IS_SUPPRESSED)
 
 
+def can_be_retried(message: Message) -> bool:
+    """Tell whether it may be sent again now."""
+    return retriable(Message.objects.filter(pk=message.pk)).exists()
+
+
 def status_to_begin_with(campaign: Campaign) -> Status:
     """Return a status of which the campaign has messages that may be sent again, or else some at all."""
     found = Message.objects.filter(campaign=campaign)
@@ -135,7 +140,7 @@ def retry_message(*, message: Message, actor: User) -> bool:
             )
         except NothingToRetry:
             return False
-    if not retriable(Message.objects.filter(pk=message.pk)).exists():
+    if not can_be_retried(message):
         return False
     doubt = message.settling_fence if message.is_doubtful else None
     done = bool(_applied(record_with_retry([_requeued(message.pk, message.round, doubt, actor)])))

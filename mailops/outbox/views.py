@@ -23,10 +23,11 @@ from mailops.outbox.doubtful import attempts, what_settles
 from mailops.outbox.forms import MessageFilterForm, TestSendForm, words_of
 from mailops.outbox.listing import Page, read_page
 from mailops.outbox.models import Message, QueueEntry, Signature
-from mailops.outbox.retrying import retry_message
+from mailops.outbox.retrying import can_be_retried, retry_message
 from mailops.outbox.searching import chosen_by
 from mailops.outbox.showing import show_mail
 from mailops.outbox.submission import RefusedSubmission, submit
+from mailops.suppressions.models import Suppression
 
 CSV_HEADER = [
     "recipient",
@@ -99,7 +100,8 @@ def message_detail(request: HttpRequest, public_id: UUID) -> HttpResponse:
             "events": message.events.select_related("transport").order_by("occurred_at", "pk"),
             "shown": show_mail(message),
             "signature": _signature(message),
-            "may_retry": message.can_be_retried and _may_retry(user_of(request), message),
+            "suppressions": Suppression.objects.covering(message.address_key, message.stream),
+            "may_retry": can_be_retried(message) and _may_retry(user_of(request), message),
             **(_doubt(message) if message.is_doubtful else {}),
         },
         fragment="timeline",

@@ -334,7 +334,13 @@ class TestActs:
     def test_a_message_to_a_suppressed_address_stays_as_it_is(self, logged_in, operator):
         message = make_message()
         bounce(message)
+        page = logged_in(operator).get(at("detail", message)).content.decode()
+        assert "Send again" in page
+        assert "Suppressed" not in page
         make_suppression(address=message.recipient)
+        page = logged_in(operator).get(at("detail", message)).content.decode()
+        assert "Send again" not in page
+        assert "in all streams" in page
         page = logged_in(operator).post(at("retry", message), follow=True)
         assert "its address is suppressed" in page.content.decode()
         message.refresh_from_db()
@@ -348,6 +354,8 @@ class TestActs:
     def test_a_sensitive_message_cannot_be_sent_again(self, logged_in, operator):
         message = make_message(stream=make_stream(is_sensitive=True))
         bounce(message)
+        page = logged_in(operator).get(at("detail", message)).content.decode()
+        assert "Send again" not in page
         logged_in(operator).post(at("retry", message))
         message.refresh_from_db()
         assert message.status == Status.BOUNCED

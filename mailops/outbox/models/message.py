@@ -158,11 +158,6 @@ class Message(models.Model):
         return self.is_held and self.settling_fence is None
 
     @property
-    def can_be_retried(self) -> bool:
-        ended_badly = {Status.BOUNCED, Status.FAILED, Status.EXPIRED, Status.CANCELED}
-        return self.is_doubtful or self.status in ended_badly
-
-    @property
     def message_id(self) -> str:
         """The Message-ID header: the same in every round."""
         return f"<{self.public_id.hex}@{self.identity.domain.name}>"
