@@ -1,13 +1,14 @@
 """Tells channels of incidents: a webhook, or a mail over a transport other than the one in trouble."""
 
 import json
+import logging
 from dataclasses import dataclass
 from datetime import timedelta
 from time import monotonic
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.db.models.functions import Now
 from django.urls import reverse
 
@@ -20,6 +21,8 @@ from mailops.lib.secrets import Unsealable
 from mailops.outbox.models import Message
 from mailops.outbox.submission import RefusedSubmission, submit
 from mailops.transports.models import Stream, Transport
+
+logger = logging.getLogger(__name__)
 
 BUDGET_SECONDS = 30.0  # of one tick; the next comes in ten
 TIMEOUT = 5.0  # seconds to connect, and then to answer
@@ -72,6 +75,11 @@ def _deliver(notice: Notice) -> None:
         told = _tell(notice)
     except NotTold as failure:
         _note_failure(notice, str(failure))
+    except OperationalError:
+        raise  # the database is away: the lease ends, and it is told then
+    except Exception as error:
+        logger.exception("notice %s could not be told", notice.pk)
+        _note_failure(notice, f"mailops failed to tell it ({type(error).__name__}).")
     else:
         notice.attempts.create(has_succeeded=True, result=told.result)
         Notice.objects.filter(pk=notice.pk).update(

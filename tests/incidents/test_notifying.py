@@ -221,6 +221,23 @@ class TestMail:
         assert not Message.objects.exists()
         assert "is paused" in result()
 
+    def test_that_mailops_fails_to_make_keeps_no_other_channel_waiting(
+        self, settings, stream, monkeypatch
+    ):
+        def fail():
+            raise ValueError
+
+        monkeypatch.setattr(notifying, "_version", fail)
+        make_mail_channel(make_stream())
+        with hook(settings) as (url, posts):
+            make_webhook(url)
+            open_incident(stream)
+            assert deliver_due() == 2
+        assert len(posts) == 1
+        failed = NoticeAttempt.objects.get(has_succeeded=False)
+        assert failed.result == "mailops failed to tell it (ValueError)."
+        assert failed.notice.due_at > timezone.now()
+
     def test_renders(self, stream):
         make_mail_channel(make_stream())
         incident = open_incident(stream)
