@@ -72,6 +72,21 @@ class TestCheckSpf:
         assert "who sends for it" in verdict.fix
         assert (seen.state, seen.to_publish) == ("missing", "")
 
+    @pytest.mark.parametrize("published", ["v=spf1 ?all", "v=spf1"])
+    def test_a_published_record_that_lets_nobody_in_is_to_be_closed(self, check, published):
+        verdict, seen = check(published)
+        assert verdict.status is CheckStatus.WARNING
+        assert (seen.state, seen.to_publish) == ("differs", "v=spf1 ~all")
+
+    def test_a_closed_record_that_lets_nobody_in_is_as_it_should_be(self, check):
+        verdict, seen = check("v=spf1 ~all")
+        assert (verdict.status, seen.state) == ("ok", "matches")
+
+    def test_two_records_that_let_nobody_in_are_joined(self, check):
+        verdict, seen = check("v=spf1 ~all", "v=spf1 ?all")
+        assert "Join them into one, “v=spf1 ~all”" in verdict.fix
+        assert seen.state == "differs"
+
     def test_two_records_are_none_and_the_merged_one_is_shown(self, check):
         verdict, seen = check("v=spf1 ip4:192.0.2.1 -all", "v=spf1 ip4:192.0.2.2 ~all")
         assert "2 SPF records" in verdict.sentence

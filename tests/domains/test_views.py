@@ -1,4 +1,5 @@
 import pytest
+from django.template.loader import render_to_string
 
 from mailops.accounts.models import AuditEntry
 from mailops.domains.checking import check_domain
@@ -122,6 +123,14 @@ class TestDomainDetail:
         assert "<ins>include:spf.b.example</ins>" in page
         assert "What to do:" in page
         assert f"/domains/{acme.pk}/verify/" not in page
+
+    def test_says_that_a_record_is_not_known_yet_where_nobody_is_known_to_send(self, acme, good):
+        good.zones["acme.example"]["TXT"] = []
+        check_domain(acme)
+        record = acme.records.get(purpose="spf", host="acme.example")
+        page = render_to_string("domains/_record.html", {"record": record, "state": record.state})
+        assert "since mailops doesn't know who sends for it" in page
+        assert "only its presence is needed" not in page
 
     def test_asks_the_database_a_fixed_number_of_times(
         self, logged_in, viewer, acme, django_assert_max_num_queries

@@ -179,7 +179,7 @@ def check_spf(
         if answer.is_known
         else record_with(needs, ())
     )
-    if to_publish == NOBODY:
+    if to_publish == NOBODY and not records:
         to_publish = ""
     seen = Seen(
         purpose=DnsRecord.Purpose.SPF,

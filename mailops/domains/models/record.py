@@ -50,7 +50,8 @@ class DnsRecord(models.Model):
     purpose = models.CharField(max_length=15, choices=Purpose.choices)
     host = models.CharField(max_length=253)
     rtype = models.CharField(max_length=5)
-    to_publish = models.TextField(blank=True)  # empty: only its presence is needed
+    # empty: only its presence is needed; of SPF, it isn't known yet who sends
+    to_publish = models.TextField(blank=True)
     needed_by = models.TextField(blank=True)
     is_expected = models.BooleanField(default=True)  # False: kept for its history only
     state = models.CharField(max_length=10, choices=State.choices, default=State.UNKNOWN)
