@@ -8,6 +8,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from mailops.accounts.auditing import audit
+from mailops.accounts.models import AuditEntry
 from mailops.domains.grace import Grace, grace_of
 from mailops.domains.models import Domain
 from mailops.transports.models import PauseCause, RunState, Stream
@@ -32,17 +33,17 @@ def _stop(pk: int) -> bool:
     grace = grace_of(domain)
     if grace is None or not grace.is_over or grace.has_stopped:
         return False
-    sentence = _sentence(grace)
     streams = domain.streams.filter(kind=Stream.Kind.BULK, state=RunState.RUNNING)
     names = [stream.name for stream in streams if _pause(stream, grace)]
     Domain.objects.filter(pk=pk).update(bulk_stopped_at=timezone.now())
-    audit(
-        actor=None,
-        verb="domain.stop_bulk",
-        subject=domain,
-        after={"streams": names},
-        reason=sentence,
-    )
+    if names:
+        audit(
+            actor=None,
+            verb="domain.stop_bulk",
+            subject=domain,
+            after={"streams": names},
+            reason=_sentence(grace),
+        )
     return True
 
 
@@ -95,5 +96,16 @@ def _go_on(pk: int) -> bool:
     streams = domain.streams.filter(pause_cause=PauseCause.DOMAIN, state=RunState.PAUSED)
     names = [stream.name for stream in streams if stream.resume(reason=why)]
     Domain.objects.filter(pk=pk).update(bulk_stopped_at=None)
-    audit(actor=None, verb="domain.go_on", subject=domain, after={"streams": names}, reason=why)
+    if names or _was_told_to_stop(domain):
+        audit(actor=None, verb="domain.go_on", subject=domain, after={"streams": names}, reason=why)
     return True
+
+
+def _was_told_to_stop(domain: Domain) -> bool:
+    """Tell whether the audit trail says that bulk mail from `domain` stands; it doesn't where nothing was paused."""
+    told = AuditEntry.objects.filter(
+        subject_type=Domain._meta.label,  # noqa: SLF001 - as `audit` names it
+        subject_id=str(domain.pk),
+        verb__in=("domain.stop_bulk", "domain.go_on"),
+    )
+    return told.order_by("-at", "-pk").values_list("verb", flat=True).first() == "domain.stop_bulk"

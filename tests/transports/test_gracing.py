@@ -44,6 +44,12 @@ def break_for(domain, hours, check="spf", status="error"):
     )[0]
 
 
+def told():
+    verbs = ["domain.stop_bulk", "domain.go_on"]
+    entries = AuditEntry.objects.filter(verb__in=verbs).order_by("at", "pk")
+    return list(entries.values_list("verb", flat=True))
+
+
 def states(*streams):
     for stream in streams:
         stream.refresh_from_db()
@@ -99,6 +105,30 @@ class TestKeepGrace:
         keep_grace()
         assert states(bulk, other) == ["running", "paused"]
 
+    def test_nothing_is_told_where_nothing_stands(self, acme, awaited):
+        finding = break_for(acme, 73)
+        assert keep_grace() == (1, 0)
+        finding.delete()
+        assert keep_grace() == (0, 1)
+        assert told() == []
+
+    def test_a_stop_that_was_told_is_told_to_be_over(self, acme, bulk, operator):
+        """Also where a person resumed the streams before."""
+        for _ in range(2):
+            finding = break_for(acme, 73)
+            keep_grace()
+            bulk.refresh_from_db()
+            bulk.resume(actor=operator)
+            finding.delete()
+            keep_grace()
+        assert told() == ["domain.stop_bulk", "domain.go_on"] * 2
+        bulk.delete()
+        break_for(acme, 73)
+        keep_grace()
+        Finding.objects.all().delete()
+        keep_grace()
+        assert len(told()) == 4
+
 
 class TestKeepStream:
     """A bulk stream that is made on, or moved to, a domain that has stopped."""
@@ -124,6 +154,16 @@ class TestKeepStream:
         Finding.objects.update(status="ok")
         keep_grace()
         assert states(stream) == ["running"]
+
+    def test_one_that_came_where_none_stood_is_told_to_go_on(self, acme):
+        break_for(acme, 73)
+        keep_grace()
+        stream = self.save(self.new(acme))
+        assert stream.state == "paused"
+        Finding.objects.update(status="ok")
+        keep_grace()
+        assert states(stream) == ["running"]
+        assert told() == ["domain.go_on"]
 
     def test_one_that_is_moved_there_stands_still_and_moved_away_goes_on(self, stopped):
         stream = make_stream(kind="bulk")
@@ -183,6 +223,13 @@ class TestPages:
         assert "No bulk stream sends from it, so nothing stops" in page
         assert f"Bulk mail from {acme}" not in page
         assert not any("Bulk mail from it stops" in matter.sentence for matter in matters())
+
+    def test_a_grace_that_is_over_pauses_at_once_what_is_added(self, acme, logged_in, viewer):
+        break_for(acme, 73)
+        keep_grace()
+        page = logged_in(viewer).get(f"/domains/{acme.pk}/").content.decode()
+        assert "its 72 hours of grace are over, so one that is added pauses at once" in page
+        assert "once its 72 hours" not in page
 
     def test_once_stopped_the_domain_the_campaign_and_the_overview_say_so(
         self, acme, bulk, logged_in, viewer
