@@ -34,8 +34,9 @@ def close_set(
 ) -> int:
     """Close up to `limit` open messages of `entries` as canceled, suppressed or expired; return how many were.
 
-    Marked entries are passed over (W4), claimed ones are not: deleting the entry is the fence. Rows that somebody
-    else has locked are skipped and met again by the next sweep, so a sweep waits for nobody.
+    Marked entries are passed over (W4), and those that ask a person whether they were sent: what may have left is none
+    of the three. Claimed ones are not: deleting the entry is the fence. Rows that somebody else has locked are skipped
+    and met again by the next sweep, so a sweep waits for nobody.
     """
     chosen, params = entries.order_by().values("message_id").query.sql_with_params()
     for number in range(len(params)):
@@ -64,7 +65,7 @@ WITH picked AS (
     SELECT m.id, m.status, m.round, m.stream_id, m.campaign_id, m.version_id, m.transport_id,
            m.mailbox_provider, m.accepted_at, m.identity_id, clock_timestamp() AS at
       FROM outbox_message m JOIN outbox_queueentry e ON e.message_id = m.id
-     WHERE e.marked_at IS NULL AND m.id IN ({chosen})
+     WHERE e.marked_at IS NULL AND NOT (e.is_held AND m.settling_fence IS NOT NULL) AND m.id IN ({chosen})
      LIMIT %(limit)s FOR UPDATE OF m, e SKIP LOCKED
 ), gone AS (
     DELETE FROM outbox_queueentry e USING picked p WHERE e.message_id = p.id

@@ -78,6 +78,11 @@ class Standing:
         entry.session_attempts = 0
         self.status = Status.DEFERRED
 
+    @property
+    def asks_a_person(self) -> bool:
+        """Tell whether it is held to ask whether it was sent, and not just held."""
+        return self.status == Status.HELD and self.settling_fence is not None
+
     def owns(self, fence: int | None) -> bool:
         """Tell whether a negative result of `fence` may still act (W1)."""
         if fence is None:
@@ -171,12 +176,11 @@ def _uncertain(message: Standing, told: Told) -> bool:
 
 
 def _requeued(message: Standing, told: Told) -> bool:
-    is_doubtful = message.status == Status.HELD and message.settling_fence is not None
     if told.fence is not None:  # an act on many doubtful ones: each is named by its fence
         is_meant = told.fence == message.settling_fence
-        if not is_meant or not (is_doubtful or message.status == Status.UNCERTAIN):
+        if not is_meant or not (message.asks_a_person or message.status == Status.UNCERTAIN):
             return False
-    elif message.status not in RETRIABLE and not is_doubtful:
+    elif message.status not in RETRIABLE and not message.asks_a_person:
         return False
     message.start_round()
     return True
@@ -203,7 +207,7 @@ def _held(message: Standing, told: Told) -> bool:  # noqa: ARG001
 
 def _released(message: Standing, told: Told) -> bool:  # noqa: ARG001
     """End a plain hold; one that asks about an uncertain message ends by `settled` or `requeued` only."""
-    if message.entry is None or message.status != Status.HELD or message.settling_fence is not None:
+    if message.entry is None or message.status != Status.HELD or message.asks_a_person:
         return False
     message.entry.release()
     message.status = Status.DEFERRED if message.entry.attempts else Status.QUEUED
@@ -211,10 +215,10 @@ def _released(message: Standing, told: Told) -> bool:  # noqa: ARG001
 
 
 def _stop(status: Status) -> Rule:
-    """Make a rule for suppressed, expired or canceled: only while no body can be on its way (W4)."""
+    """Make a rule for suppressed, expired or canceled: only while no body can be on its way or have left (W4)."""
 
     def rule(message: Standing, told: Told) -> bool:  # noqa: ARG001
-        if message.entry is None or message.entry.is_marked:
+        if message.entry is None or message.entry.is_marked or message.asks_a_person:
             return False
         message.close(status)
         return True

@@ -25,10 +25,10 @@ from mailops.outbox.canceling import cancel_campaign
 from mailops.outbox.models import EventKind, Message, QueueEntry, Status, Tally
 from mailops.outbox.recording import Outcome, record
 from mailops.outbox.retrying import retry_message
-from mailops.outbox.settling import hold, release
+from mailops.outbox.settling import hold, release, settle_as_accepted
 from mailops.suppressions.models import Suppression
 from tests.engine import database_url, wait_until
-from tests.factories import make_audience, make_campaign, make_message
+from tests.factories import make_audience, make_campaign, make_message, make_suppression
 from tests.outbox.doubts import make_doubtful
 
 pytestmark = pytest.mark.django_db
@@ -133,6 +133,19 @@ class TestSweeps:
         assert retry_message(message=doubtful, actor=operator)
         sweep_queue()
         assert (status(held), status(doubtful)) == (Status.QUEUED, Status.QUEUED)
+
+    def test_what_may_have_left_is_neither_suppressed_nor_canceled(self, operator):
+        campaign = make_campaign(state=Campaign.State.RUNNING, expanded_at=timezone.now())
+        asking = make_doubtful(guarantee="ask", campaign=campaign)
+        held = make_message(campaign=campaign, stream=asking.stream)
+        hold(message=held, actor=operator)
+        make_suppression(address=asking.recipient)
+        take_steps()
+        sweep_queue()
+        assert cancel_campaign(campaign=campaign, actor=operator)
+        assert (status(asking), status(held)) == (Status.HELD, Status.CANCELED)
+        asking.refresh_from_db()
+        assert settle_as_accepted(message=asking, actor=operator)
 
     def test_a_hold_by_itself_moves_no_expiry(self, operator):
         message = make_message()

@@ -169,6 +169,15 @@ class TestGuarantee:
         assert message.entry.is_held
         assert tell(message, EventKind.RELEASED) == [False]
 
+    @pytest.mark.parametrize(
+        "kind", [EventKind.SUPPRESSED, EventKind.CANCELED, EventKind.EXPIRED]
+    )
+    def test_what_a_person_is_asked_about_may_have_left_and_is_not_stopped(self, kind):
+        message = transmitting(guarantee=ASK)
+        tell(message, EventKind.UNCERTAIN)
+        assert tell(message, kind) == [False]
+        assert (message.status, message.settling_fence) == (Status.HELD, 7)
+
     @pytest.mark.parametrize("kind", [EventKind.ACCEPTED, EventKind.BOUNCED, EventKind.DEFERRED])
     def test_a_reply_read_late_settles_what_a_person_is_asked_about(self, kind):
         message = transmitting(guarantee=ASK)
