@@ -296,6 +296,8 @@ DATABASES: dict[str, dict[str, Any]] = {
         ),
     }
 }
+# libpq would wait two minutes for each address of a server that says nothing
+DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 10)  # seconds
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 CELERY_BROKER_URL = env.read(

@@ -13,9 +13,17 @@ from mailops.dispatch.working import WorkerProcess
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
+PATIENCE = pulse.STUCK_SECONDS
+ADDRESSES = 8  # of a database's name
+
+
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch):
     monkeypatch.setattr(pulse, "STUCK_SECONDS", 0.0)
+
+
+def test_a_database_that_says_nothing_is_given_up_before_the_loop_that_calls_it():
+    assert 2 * ADDRESSES * connection.settings_dict["OPTIONS"]["connect_timeout"] < PATIENCE
 
 
 def test_is_stuck_while_it_should_turn_and_does_not():
