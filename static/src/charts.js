@@ -25,7 +25,8 @@ function draw(element) {
   const chart = drawn.get(element) ?? begin(element);
   const label = element.getAttribute("aria-label");
   chart.resize(paper.matches ? { width: Math.min(PAPER, element.clientWidth || PAPER), silent: true } : { width: "auto", silent: true });
-  chart.setOption(option(data, palette({ onPaper: paper.matches }), { label, width: chart.getWidth(), height: chart.getHeight() }), { notMerge: true });
+  const selected = chart.getOption()?.legend?.[0]?.selected; // what somebody switched off in the legend stays off
+  chart.setOption(option(data, palette({ onPaper: paper.matches }), { label, width: chart.getWidth(), height: chart.getHeight(), selected }), { notMerge: true });
   element.setAttribute("aria-label", label);
 }
 

@@ -71,12 +71,21 @@ class TestLegend:
         assert found["series"][-1]["itemStyle"]["color"] == COLORS["bad"]
         assert not drawn(chart("Bounced"))["legend"]["show"]
 
+    def test_switches_fields_by_their_own_names_and_nothing_else_with_a_line(self):
+        span = {"from": STEPS[0], "to": None, "label": "Incident: bounces", "tone": "warn"}
+        limit = {"value": 5, "label": "Guideline", "tone": "bad"}
+        line, over, field = drawn(chart("Bounced", spans=[span], thresholds=[limit]))["series"]
+        assert line.keys().isdisjoint({"markArea", "markLine", "markPoint"})
+        assert over["markLine"]["data"][0]["name"] == "Guideline"
+        assert field["name"] == "Incident, warning"
+        assert [area[0]["name"] for area in field["markArea"]["data"]] == ["Incident: bounces"]
+
 
 class TestThresholds:
     def labels(self, highest):
         limits = [{"value": n, "label": f"act at {n} %"} for n in (2, 5)]
         data = chart("Bounced", values=(1, highest), thresholds=limits)
-        return [line["label"] for line in drawn(data)["series"][0]["markLine"]["data"]]
+        return [line["label"] for line in drawn(data)["series"][1]["markLine"]["data"]]
 
     def test_far_apart_are_named_at_their_lines(self):
         low, high = self.labels(6)

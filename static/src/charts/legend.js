@@ -21,8 +21,12 @@ export function legendHeight(data, width) {
 
 // The sorts of spans that are drawn, each with its words.
 export function spanTones(data) {
-  const tones = new Set((data.spans ?? []).map(({ tone }) => (tone === "warn" ? "warn" : "bad")));
+  const tones = new Set((data.spans ?? []).map(toneOf));
   return Object.entries(WORDS).filter(([tone]) => tones.has(tone));
+}
+
+export function toneOf({ tone }) {
+  return tone === "warn" ? "warn" : "bad";
 }
 
 function hasLegend(data) {

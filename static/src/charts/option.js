@@ -1,5 +1,5 @@
 // Turns our own format into ECharts' option.
-import { legend, spanTones } from "./legend.js";
+import { legend } from "./legend.js";
 import { overlays, crowdedTop } from "./overlays.js";
 import { asIfUtc } from "./times.js";
 import { axisLabel, places, told } from "./words.js";
@@ -10,12 +10,11 @@ const EVEN = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 108
 const MARKS = 5; // of an even scale, at most
 const TIMES = [QUICKEST, 0.01, 0.1, 1, 10, 60, 600, 3600, 21600, 86400, 604800, 2592000]; // marks of such a scale
 
-export function option(data, colors, { label, width, height }) {
+export function option(data, colors, { label, width, height, selected }) {
   const isNarrow = width < NARROW;
   const times = data.series.length ? places(data) : [];
   const series = data.series.map((one, n) => drawnSeries(one, n, times, data, colors));
   const isEmpty = !data.series.some((one) => one.points.some(([, value]) => (data.type === "bar" ? value : value != null)));
-  if (series.length) Object.assign(series[0], overlays(data, colors, { width, height }));
   const { customValues, ...vertical } = scale(data);
   return {
     useUTC: true,
@@ -25,7 +24,7 @@ export function option(data, colors, { label, width, height }) {
     title: { show: isEmpty, text: "Nothing to draw in this time", left: "center", top: "middle", textStyle: { color: colors.muted, fontSize: 13, fontWeight: 400 } },
     aria: { enabled: true, label: { description: label } },
     grid: { left: 8, right: isNarrow ? 8 : 16, top: crowdedTop(data, width), bottom: zooms(data) ? 44 : 8, outerBoundsMode: "same", outerBoundsContain: "axisLabel" },
-    legend: legend(data, colors, isNarrow),
+    legend: { ...legend(data, colors, isNarrow), selected },
     tooltip: tooltip(data, colors),
     dataZoom: zooms(data) ? zoom(colors) : [],
     xAxis: {
@@ -41,7 +40,7 @@ export function option(data, colors, { label, width, height }) {
       axisLabel: { color: colors.muted, fontSize: 11, customValues, showMaxLabel: data.log || !data.thresholds?.length, formatter: (n) => axisLabel(n, data.unit) },
       splitLine: { lineStyle: { color: colors.line } },
     },
-    series: [...series, ...fields(data, colors)],
+    series: series.length ? [...series, ...overlays(data, colors, { width, height })] : [],
   };
 }
 
@@ -62,11 +61,6 @@ function drawnSeries(one, n, times, data, colors) {
     name: one.name, type: "line", data: drawn, showSymbol: true, showAllSymbol: true, symbolSize: (_, { dataIndex }) => (isLonely(dataIndex) ? 7 : 0), symbol: "circle", connectNulls: false,
     lineStyle: { color, width: 2 }, itemStyle: { color }, areaStyle: n === 0 && data.unit !== "seconds" && !data.top ? { color, opacity: 0.1 } : undefined, emphasis: { disabled: true },
   };
-}
-
-// Nothing is drawn of these: they are what the legend says of the spans.
-function fields(data, colors) {
-  return spanTones(data).map(([tone, name]) => ({ name, type: "line", data: [], itemStyle: { color: colors[tone], opacity: 0.4 } }));
 }
 
 // Times lie between a millisecond and days; shares of what should be whole are looked at from the top.

@@ -1,5 +1,5 @@
 // What is drawn over a chart's numbers: thresholds, changes, incidents.
-import { legendHeight } from "./legend.js";
+import { legendHeight, spanTones, toneOf } from "./legend.js";
 import { asIfUtc } from "./times.js";
 
 const TRIANGLE = 9;
@@ -11,6 +11,7 @@ export function crowdedTop(data, width) {
   return legendHeight(data, width) + (data.marks?.length ? TRIANGLE + 2 : 6);
 }
 
+// As series of their own, since the legend switches series: one of what always stands there, one for each sort of span.
 export function overlays(data, colors, { width, height }) {
   const at = (iso) => asIfUtc(iso, data.zone);
   const lifted = lifts(data, height);
@@ -24,19 +25,25 @@ export function overlays(data, colors, { width, height }) {
   const changes = (data.marks ?? []).map((mark) => ({
     xAxis: at(mark.at), name: mark.label, lineStyle: { color: colors["line-strong"], type: "dotted", width: 1 }, label: { show: false },
   }));
-  const spans = (data.spans ?? []).map(({ from, to, label, tone }) => [
-    { xAxis: Math.max(at(from), beginning(data, at)), name: label, itemStyle: { color: colors[tone ?? "bad"], opacity: 0.12 }, label: { show: false } }, // spans overlap: the tooltip and the list below name them
-    { xAxis: to ? at(to) : "max" },
-  ]);
   const pins = (data.marks ?? []).map((mark) => ({
     coord: [at(mark.at), 1], y: crowdedTop(data, width) - TRIANGLE / 2, name: mark.label, symbol: "triangle", symbolRotate: 180, symbolSize: TRIANGLE,
     itemStyle: { color: mark.kind === "incident" ? colors.bad : colors.accent }, label: { show: false }, cursor: mark.url ? "pointer" : "default",
   }));
-  return {
-    markLine: { symbol: "none", silent: true, animation: false, data: [...thresholds, ...changes] },
-    markArea: { silent: true, animation: false, data: spans },
-    markPoint: { animation: false, data: pins },
-  };
+  const lines = { symbol: "none", silent: true, animation: false, data: [...thresholds, ...changes] };
+  const fields = spanTones(data).map(([tone, name]) => ({ ...blank(name), itemStyle: { color: colors[tone], opacity: 0.4 }, markArea: { silent: true, animation: false, data: spans(data, colors, tone) } }));
+  return [{ ...blank(""), markLine: lines, markPoint: { animation: false, data: pins } }, ...fields];
+}
+
+function blank(name) {
+  return { name, type: "line", data: [], silent: true };
+}
+
+function spans(data, colors, tone) {
+  const at = (iso) => asIfUtc(iso, data.zone);
+  return data.spans.filter((span) => toneOf(span) === tone).map(({ from, to, label }) => [
+    { xAxis: Math.max(at(from), beginning(data, at)), name: label, itemStyle: { color: colors[tone], opacity: 0.12 }, label: { show: false } }, // spans overlap: the tooltip and the list below name them
+    { xAxis: to ? at(to) : "max" },
+  ]);
 }
 
 function beginning(data, at) {
