@@ -234,9 +234,11 @@ class TestPanels:
         assert "every 2s" not in done.content.decode()
         assert client.get(path).status_code == 200
 
-    def test_stop_when_nothing_runs(self, logged_in, viewer):
-        response = logged_in(viewer).get(reverse("reports:running"), headers={"HX-Request": "true"})
-        assert response.status_code == 286
+    def test_are_asked_for_seldom_while_nothing_runs(self, logged_in, viewer):
+        path, client = reverse("reports:running"), logged_in(viewer)
+        assert "every 30s" in client.get(path, headers={"HX-Request": "true"}).content.decode()
+        make_campaign(state="running", started_at=timezone.now())
+        assert "every 2s" in client.get(path, headers={"HX-Request": "true"}).content.decode()
 
 
 class TestSearch:
