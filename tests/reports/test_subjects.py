@@ -134,7 +134,7 @@ class TestCharts:
         page = client.get(path).content.decode()
         assert 'data-chart="volume"' in page
         assert 'data-chart="reasons"' not in page
-        assert "No data in this time: " in page
+        assert "Nothing to draw in this time: " in page
         assert "triangle over the charts" in page
 
     def test_lay_the_period_before_beside(self):
