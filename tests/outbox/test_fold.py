@@ -169,9 +169,7 @@ class TestGuarantee:
         assert message.entry.is_held
         assert tell(message, EventKind.RELEASED) == [False]
 
-    @pytest.mark.parametrize(
-        "kind", [EventKind.SUPPRESSED, EventKind.CANCELED, EventKind.EXPIRED]
-    )
+    @pytest.mark.parametrize("kind", [EventKind.SUPPRESSED, EventKind.CANCELED, EventKind.EXPIRED])
     def test_what_a_person_is_asked_about_may_have_left_and_is_not_stopped(self, kind):
         message = transmitting(guarantee=ASK)
         tell(message, EventKind.UNCERTAIN)
