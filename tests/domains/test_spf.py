@@ -60,6 +60,10 @@ class TestCheckSpf:
             ("transport: Relay", "for transport Relay"),
             ("person: Ada", "expected by Ada"),
             ("transport: Relay and person: Ada", "for transport Relay and expected by Ada"),
+            ("person: Ada and transport: Relay", "expected by Ada and for transport Relay"),
+            ("person: Ada and person: Bo", "expected by Ada and expected by Bo"),
+            ("transport: A and transport: B", "for transport A and for transport B"),
+            ("transport: Search and Rescue", "for transport Search and Rescue"),
             ("inherited from acme.example", "inherited from acme.example"),
         ],
     )

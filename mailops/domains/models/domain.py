@@ -1,5 +1,6 @@
 """Sender domains, whom their mail is from, and what they must publish for the ways it leaves."""
 
+import re
 from datetime import timedelta
 from typing import ClassVar, Self
 
@@ -101,10 +102,17 @@ class Identity(models.Model):
 
 
 def words_of_need(needed_by: str) -> str:
-    """Say in words who or what needs a record."""
-    words = needed_by.replace("transport: ", "transport ").replace("person: ", "expected by ")
-    stands_alone = not words or words.startswith(("inherited", "expected by"))
-    return words if stands_alone else f"for {words}"
+    """Say in words who or what needs a record: "expected by Ada and for transport Relay"."""
+    needs = re.split(" and (?=transport: |person: )", needed_by)
+    return " and ".join(map(_words_of_one, needs))
+
+
+def _words_of_one(need: str) -> str:
+    if not need or need.startswith("inherited"):
+        return need
+    if need.startswith("person: "):
+        return need.replace("person: ", "expected by ", 1)
+    return f"for {need.replace('transport: ', 'transport ', 1)}"
 
 
 class Requirement(models.Model):
