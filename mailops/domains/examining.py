@@ -131,6 +131,7 @@ class _Looks:
                 asks,
                 check="spf" if item.host == domain else f"spf:{item.host}",
                 needed_by=item.needed_by,
+                is_ours=expected.is_ours,
             )
             for item in expected.spf
         }
@@ -187,7 +188,7 @@ class _Looks:
         return [future.result() for future in futures]
 
     def verdicts(self) -> list[Verdict]:
-        unsigned = [] if self._dkim else [_no_selector(self.expected.domain)]
+        unsigned = [] if self._dkim else [_no_selector(self.expected)]
         is_lost = any(is_unset(item.host) for item in self.expected.return_paths)
         return [
             self._alignment(),
@@ -209,10 +210,12 @@ class _Looks:
         return [seen for _, seen in self._all()]
 
 
-def _no_selector(domain: str) -> Verdict:
+def _no_selector(expected: Expectations) -> Verdict:
     problem = Problem(
         CheckStatus.WARNING,
-        f"No DKIM selector is named for {domain}, so no key can be checked; Gmail and Yahoo demand DKIM of bulk senders.",
-        "Name the selector your transport signs with, under “Also expect”.",
+        f"No DKIM selector is named for {expected.domain}, so no key can be checked; Gmail and Yahoo demand DKIM of bulk senders.",
+        "Name the selector your transport signs with, under “Also expect”."
+        if expected.is_ours
+        else "Name the selector that its mail is signed with by --selector.",
     )
     return verdict_of("dkim", [problem], well="", rfc="RFC 6376")

@@ -43,6 +43,7 @@ class Way:
     return_path: str  # empty: the provider's own
     selectors: tuple[str, ...]
     signs_here: bool
+    selectors_named: str = "on the transport"
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class Expectations:
     least_policy: str
     policy_needed_by: str
     ways: tuple[Way, ...]
+    is_ours: bool = True  # False: mailops has no page of it; it is checked from a shell alone
 
 
 def expectations_of(domain: Domain) -> Expectations:

@@ -136,8 +136,13 @@ def _leg(name: str, author: Author, one: Identifier, *, is_strict: bool) -> Leg:
     return Leg(name, one, is_strict, same, related)
 
 
-def change_to_make(alignment: Alignment, *, signs_here: bool = False) -> str:
-    """Say what makes the mail pass, or pass more safely; nothing where it passes by DKIM already."""
+def change_to_make(
+    alignment: Alignment, *, signs_here: bool = False, named: str = "on the transport"
+) -> str:
+    """Say what makes the mail pass, or pass more safely; nothing where it passes by DKIM already.
+
+    `named` says where a provider's selector is named.
+    """
     author = alignment.author
     broken = [
         leg.identifier.label
@@ -151,7 +156,7 @@ def change_to_make(alignment: Alignment, *, signs_here: bool = False) -> str:
     if signs_here:
         sign = f"Make a key on the Signing page of {author.domain} and let mailops sign with it."
     else:
-        sign = f"Let the provider sign as {author.domain}, and name its DKIM selector on the transport."
+        sign = f"Let the provider sign as {author.domain}, and name its DKIM selector {named}."
     if "SPF" in alignment.passes_by:
         return f"{_LONELY}{sign}"
     return " ".join(filter(None, [sign, _change_of_spf(author, alignment.spf)]))

@@ -65,6 +65,23 @@ class TestCheckDomainCommand:
         )
         assert check("acme.example")[0] == 1
 
+    @pytest.mark.parametrize("form", [[], ["--json"]])
+    def test_a_stranger_gets_no_advice_that_needs_a_page(self, dns, form):
+        dns.zones["stranger.example"] = {"MX": ["10 mail.stranger.example"]}
+        _, said = check("stranger.example", *form)
+        assert "Name the selector that its mail is signed with by --selector." in said
+        assert "name its DKIM selector by --selector" in said
+        assert "for each that sends for it" in said
+        for unknown in ("Also expect", "stream", "transport"):
+            assert unknown not in said
+
+    def test_a_domain_of_ours_gets_the_advice_of_its_page(self, dns):
+        make_domain(name="acme.example")
+        dns.zones["acme.example"] = {"MX": ["10 mail.acme.example"]}
+        _, said = check("acme.example")
+        assert said.count("under “Also expect”") == 2
+        assert "--selector" not in said
+
     @pytest.mark.parametrize(
         "arguments", [["no domain"], [""], ["."], ["a.example", "--nameserver", "x:y"]]
     )

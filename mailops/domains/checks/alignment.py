@@ -126,7 +126,7 @@ def _line(way: Way, leg: Leg) -> str:
 
 
 def _problem(domain: str, way: Way, alignment: Alignment) -> Problem | None:
-    change = change_to_make(alignment, signs_here=way.signs_here)
+    change = change_to_make(alignment, signs_here=way.signs_here, named=way.selectors_named)
     through = f" through {_short(way)}" if way.name.startswith(TRANSPORT) else ""
     if alignment.result is Result.FAIL:
         why = " and ".join(

@@ -163,9 +163,15 @@ def record_with(
 
 
 def check_spf(
-    host: str, needs: Sequence[str], asks: Asks, *, check: str = "spf", needed_by: str = ""
+    host: str,
+    needs: Sequence[str],
+    asks: Asks,
+    *,
+    check: str = "spf",
+    needed_by: str = "",
+    is_ours: bool = True,
 ) -> tuple[Verdict, Seen]:
-    """Check the SPF record at `host`, which must let in each of `needs`."""
+    """Check the SPF record at `host`, which must let in each of `needs`; one that isn't ours has no page."""
     answer = asks(host, "TXT")
     records = tuple(value for value in answer.values if is_spf(value))
     walk = Walk(asks)
@@ -194,7 +200,11 @@ def check_spf(
         return unanswered(check, f"the SPF record of {host}", answer, rfc=RFC), seen
     problems = [
         *_misread(host, answer.values),
-        *_problems(host, records, walk, sought, to_publish),
+        *(
+            _problems(host, records, walk, sought, to_publish)
+            if records
+            else [_none(host, to_publish, is_ours=is_ours)]
+        ),
     ]
     evidence = [
         *walk.lines,
@@ -218,19 +228,29 @@ def _misread(host: str, values: Sequence[str]) -> Iterator[Problem]:
             )
 
 
+def _none(host: str, to_publish: str, *, is_ours: bool) -> Problem:
+    if to_publish:
+        fix = f"Publish “{to_publish}” as TXT at {host}."
+    elif is_ours:
+        fix = (
+            "First let mailops know who sends for it: route a stream of the domain through a transport, or name an SPF"
+            " include or address under “Also expect”. Then the record to publish stands here."
+        )
+    else:
+        fix = (
+            f"Publish one as TXT at {host}: “v=spf1”, then an “include:”, “ip4:” or “ip6:” for each that sends for it,"
+            " then “~all”."
+        )
+    return Problem(
+        CheckStatus.ERROR,
+        f"{host} has no SPF record, so receivers can't tell who may send for it.",
+        fix,
+    )
+
+
 def _problems(
     host: str, records: Sequence[str], walk: Walk, sought: Needs, to_publish: str
 ) -> Iterator[Problem]:
-    if not records:
-        yield Problem(
-            CheckStatus.ERROR,
-            f"{host} has no SPF record, so receivers can't tell who may send for it.",
-            f"Publish “{to_publish}” as TXT at {host}."
-            if to_publish
-            else "First let mailops know who sends for it: route a stream of the domain through a transport, or name an"
-            " SPF include or address under “Also expect”. Then the record to publish stands here.",
-        )
-        return
     if len(records) > 1:
         yield Problem(
             CheckStatus.ERROR,

@@ -76,11 +76,19 @@ def _expected(name: str, selectors: list[str], asks: Asks) -> Expectations:
 def _of_stranger(name: str, selectors: list[str]) -> Expectations:
     """Return what a domain should publish that nothing of ours sends for: its mail may have its own return path."""
     expected = _expectations(name, selectors)
+    way = Way(
+        "mail of the domain itself",
+        name,
+        tuple(selectors),
+        signs_here=False,
+        selectors_named="by --selector",
+    )
     return replace(
         expected,
         spf=tuple(item for item in expected.spf if item.host == name),
         return_paths=(),
-        ways=(Way("mail of the domain itself", name, tuple(selectors), signs_here=False),),
+        ways=(way,),
+        is_ours=False,
     )
 
 
