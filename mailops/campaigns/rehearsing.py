@@ -97,7 +97,7 @@ def _rehearse(preflight: Preflight, page: Sequence[Any]) -> tuple[Findings, int]
     findings = Findings()
     checked = 0
     compiled = _compiled(preflight)
-    names = _wanted(compiled)
+    wanted = _wanted(compiled)
     stop_at = monotonic() + CHUNK_SECONDS
     for membership in page:
         contact = membership.contact
@@ -110,9 +110,9 @@ def _rehearse(preflight: Preflight, page: Sequence[Any]) -> tuple[Findings, int]
             findings.count(outcome)
             if outcome == "sendable":
                 findings.zones[contact.time_zone] += 1
-            for name in names:
-                if contact.attributes.get(name) in (None, ""):
-                    _note(findings.missing, name, contact.address)
+            for names in wanted:
+                if all(contact.attributes.get(name) in (None, "") for name in names):
+                    _note(findings.missing, " and ".join(names), contact.address)
         checked = membership.pk
         if monotonic() > stop_at:
             break
@@ -148,12 +148,12 @@ def _render(
     return "sendable"
 
 
-def _wanted(compiled: Compiled | RenderError) -> list[str]:
-    """Return the attributes without which a place in the mail stays empty."""
+def _wanted(compiled: Compiled | RenderError) -> list[list[str]]:
+    """Return for each place in the mail that may stay empty the attributes of which it needs one."""
     if isinstance(compiled, RenderError):
         return []
     built_in = {*CLOCK, *(name.split(".")[0] for name in BUILT_IN)}
-    return sorted(compiled.wanting - built_in)
+    return sorted(sorted(names) for names in compiled.wanting if names.isdisjoint(built_in))
 
 
 def _note(notes: dict[str, Any], what: str, address: str) -> None:

@@ -76,8 +76,8 @@ class Compiled:
     marks: Marks | None = None  # of the links in `html`
 
     @property
-    def wanting(self) -> set[str]:
-        """The names that leave a place empty in one of the languages where a contact lacks them."""
+    def wanting(self) -> set[frozenset[str]]:
+        """The names that leave a place empty in one of the languages where a contact lacks all of a set."""
         return names_without_fallback(self.subject, self.html, self.text).union(
             *(each.wanting for each in self.languages.values())
         )

@@ -6,11 +6,13 @@ are given by mailops itself and win over an attribute of the same name.
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 from liquid import BoundTemplate, RenderContext
 from liquid.ast import Node
 from liquid.builtin.expressions import FilteredExpression, Path
+from liquid.builtin.expressions.logical import LogicalOrExpression
 from liquid.expression import Expression
 
 from mailops.content.lines import line_at
@@ -55,45 +57,65 @@ def names_used(*templates: BoundTemplate | None) -> dict[str, int]:
     return names
 
 
-def names_without_fallback(*templates: BoundTemplate | None) -> set[str]:
-    """Return the first parts of those names that leave a place empty where they are not given.
+def names_without_fallback(*templates: BoundTemplate | None) -> set[frozenset[str]]:
+    """Return for each place that may stay empty the first parts of its names: it does where none of them is given.
 
     A place has a fallback by `default`, or by a block around it that asks for the name.
     """
-    return {name for template in filter(None, templates) for name in _bare_in(template)}
+    return {names for template in filter(None, templates) for names in _bare_in(template)}
 
 
-def _bare_in(template: BoundTemplate) -> Iterator[str]:
+def _bare_in(template: BoundTemplate) -> Iterator[frozenset[str]]:
     given_outside = {
         use.span.index for uses in _analysis(template).globals.values() for use in uses
     }
     context = RenderContext(template)
 
-    def visit(node: Node, asked: frozenset[str]) -> Iterator[Path]:
-        paths = [path for each in node.expressions() for path in _bare_paths(each)]
+    def visit(node: Node, asked: frozenset[frozenset[str]]) -> Iterator[frozenset[str]]:
         children = list(node.children(context, include_partials=False))
         if not children:
-            yield from (path for path in paths if _first(path) not in asked)
+            for place in (place for each in node.expressions() for place in _places(each)):
+                names = frozenset(map(_first, place))
+                is_open = all(path.token.start_index in given_outside for path in place)
+                if is_open and not any(some <= names for some in asked):
+                    yield names
+        inside = asked.union(names for each in node.expressions() for names in _asked(each))
         for child in children:
-            yield from visit(child, asked | {_first(path) for path in paths})
+            yield from visit(child, inside)
 
     for node in template.nodes:
-        for path in visit(node, frozenset()):
-            if path.token.start_index in given_outside:
-                yield _first(path)
+        yield from visit(node, frozenset())
 
 
-def _bare_paths(expression: Expression) -> Iterator[Path]:
-    """Yield the names in `expression` but the one that a `default` follows."""
+def _places(expression: Expression) -> Iterator[tuple[Path, ...]]:
+    """Yield the names in `expression`, each with those that stand in for it by `default`; none where a word does."""
     if isinstance(expression, Path):
-        yield expression
-    filters = getattr(expression, "filters", None) or ()
-    has_default = isinstance(expression, FilteredExpression) and any(
-        each.name == "default" for each in filters
-    )
-    children = list(expression.children())
-    for child in children[1:] if has_default else children:
-        yield from _bare_paths(child)
+        yield (expression,)
+    inner = list(expression.children())
+    if isinstance(expression, FilteredExpression):
+        filters = expression.filters or []
+        defaults = [
+            one for each in filters if each.name == "default" for one in each.children()[:1]
+        ]
+        links = [expression.left, *defaults]
+        names = tuple(one for one in links if isinstance(one, Path))
+        if len(names) == len(links):
+            yield names
+        inner = [one for each in filters if each.name != "default" for one in each.children()]
+        inner += [one for each in links for one in each.children()]
+    for each in inner:
+        yield from _places(each)
+
+
+def _asked(condition: Expression) -> Iterator[frozenset[str]]:
+    """Yield sets of names, of each of which one at least must be given for `condition` to hold."""
+    if isinstance(condition, Path):
+        yield frozenset({_first(condition)})
+    sides = [list(_asked(each)) for each in condition.children()]
+    if not isinstance(condition, LogicalOrExpression):
+        yield from chain.from_iterable(sides)
+    elif all(sides):
+        yield frozenset().union(*chain.from_iterable(sides))
 
 
 def _first(path: Path) -> str:

@@ -122,13 +122,31 @@ class TestErrors:
             ("{{ first_name | default: 'there' }}, {{ first_name }}", {"first_name"}),
             ("{% if first_name %}Dear{% endif %} {{ first_name }}", {"first_name"}),
             ("{% if last_name %}{{ first_name }}{% endif %}", {"first_name"}),
-            ("{{ first_name | default: nickname }}", {"nickname"}),
+            ("{{ first_name | default: nickname }}", {"first_name and nickname"}),
+            (
+                "{{ first_name | default: nickname, allow_false: true }}",
+                {"first_name and nickname"},
+            ),
+            ("{{ first_name | default: company }}", set()),
+            ("{{ first_name | default: sender.name }}", set()),
+            ("{{ first_name | default: nickname | default: 'there' }}", set()),
+            ("{% if first_name or company %}Hi {{ first_name }}{% endif %}", {"first_name"}),
+            ("{% if company or nickname %}{{ first_name }}{% endif %}", {"first_name"}),
+            (
+                "{% if first_name or nickname %}{{ nickname | default: first_name }}{% endif %}",
+                set(),
+            ),
+            ("{% if first_name == 'A' or first_name == 'B' %}{{ first_name }}{% endif %}", set()),
+            ("{% if first_name or true %}{{ first_name }}{% endif %}", {"first_name"}),
+            ("{% if true or false %}{{ first_name }}{% endif %}", {"first_name"}),
+            ("{% if first_name and company %}{{ first_name }}{% endif %}", set()),
+            ("{% assign name = nickname %}{{ first_name | default: name }}", {"nickname"}),
             ("{{ first_name | append: '!' }} {{ shop['city'] }}", {"first_name", "shop"}),
         ],
     )
     def test_a_place_with_a_fallback_lacks_nothing(self, html, missing):
         version = make_version(subject="News", html=html, text="", variables=["first_name"])
-        audience = make_audience("a@example.com")
+        audience = known(make_audience("a@example.com"), company="Acme")
         found = rehearse(make_campaign(audience=audience, version=version))
         assert set(found.missing) == missing
         assert any("places stay empty" in one for one in preflight.warnings(found)) is bool(missing)
@@ -138,6 +156,17 @@ class TestErrors:
         version = make_version(subject="News", html="Hello", text="", variants=words)
         found = rehearse(make_campaign(audience=make_audience("a@example.com"), version=version))
         assert set(found.missing) == {"vorname"}
+
+    def test_a_place_with_two_names_lacks_something_only_where_both_are_missing(self):
+        audience = make_audience("a@example.com", "b@example.com", "c@example.com")
+        for key, name in [("a", "first_name"), ("b", "last_name")]:
+            address = f"{key}@example.com"
+            Contact.objects.filter(address=address).update(attributes={name: "Ada"})
+        html = "{{ first_name | default: last_name }}"
+        version = make_version(subject="News", html=html, text="", variables=["first_name"])
+        found = rehearse(make_campaign(audience=audience, version=version))
+        note = {"members": 1, "examples": ["c@example.com"]}
+        assert found.missing == {"first_name and last_name": note}
 
     def test_keeps_a_bounded_number_of_kinds(self):
         notes = {}
