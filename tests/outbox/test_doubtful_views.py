@@ -11,9 +11,16 @@ from django.urls import reverse
 from django.utils import timezone
 
 from mailops.outbox import doubtful_forms
+from mailops.outbox.bulk_settling import plan, start_settlement
 from mailops.outbox.models import Message, RelayLog, Settlement
 from mailops.outbox.tasks import continue_relay_log, continue_settlement, continue_settling
-from tests.factories import make_campaign, make_message, make_stream, make_transport
+from tests.factories import (
+    make_campaign,
+    make_message,
+    make_stream,
+    make_suppression,
+    make_transport,
+)
 from tests.feedback.conftest import receive, report_on, sender_of
 from tests.outbox.doubts import make_doubtful, make_relay_log, make_settlement
 from tests.outbox.test_relay_logs import Log
@@ -157,6 +164,16 @@ class TestSettleMany:
         assert "Send 1 message again" in page.content.decode()
         assert Message.objects.get().status == "uncertain"
 
+    def test_says_that_none_of_those_chosen_can_be_sent_again(self, logged_in, oncall):
+        make_suppression(address=make_doubtful().recipient)
+        page = logged_in(oncall).get(SETTLE, {"act": "again"}).content.decode()
+        assert "None of them can be sent again" in page
+        assert "No message fits" not in page
+
+    def test_says_that_no_message_fits(self, logged_in, oncall):
+        page = logged_in(oncall).get(SETTLE, {"act": "again"}).content.decode()
+        assert "No message fits: there is nothing to settle." in page
+
     def test_does_nothing_that_was_not_chosen(self, logged_in, oncall):
         message, client = make_doubtful(), logged_in(oncall)
         chosen = {"reason": "no_final_reply", "stream": message.stream_id}
@@ -234,6 +251,31 @@ class TestSettleMany:
         answer = client.get(url, headers=hx)
         assert answer.status_code == 286
         assert "stopped it after 2 of 3 messages" in answer.content.decode()
+
+    def test_tells_of_who_was_suppressed_between_the_press_and_its_turn(self, logged_in, oncall):
+        late, *_ = [make_doubtful() for _ in range(3)]
+        run = start_settlement(
+            key=uuid4(), act="again", actor=oncall, until=plan(act="again").until
+        )
+        make_suppression(address=late.recipient)
+        client, url = logged_in(oncall), reverse("outbox:settlement", args=[run.pk])
+        assert "Left out" not in client.get(url).content.decode()
+        continue_settlement(run.pk)
+        page = client.get(url).content.decode()
+        assert "2 of 3" in page
+        assert "<dt>Left out</dt><dd>1: suppressed or settled otherwise meanwhile" in page
+
+    @pytest.mark.parametrize(
+        ("fields", "left_out"),
+        [
+            ({}, 0),
+            ({"passed_over": 0}, 1),
+            ({"settled": 4}, 0),
+            ({"state": "stopped", "settled": 0}, 0),
+        ],
+    )
+    def test_leaves_out_only_what_its_end_did_not_meet(self, fields, left_out):
+        assert make_settlement(**fields).left_out == left_out
 
     def test_what_lost_its_hint_is_picked_up(self, monkeypatch):
         run, log = (
@@ -343,6 +385,18 @@ class TestRelayLog:
         press(client, f"{at}settle/", act="again")
         message.refresh_from_db()
         assert (message.status, message.round) == ("queued", 1)
+
+    def test_says_that_none_of_what_was_not_taken_can_be_sent_again(
+        self, logged_in, oncall, upload
+    ):
+        message = make_doubtful()
+        known = make_message(with_entry=False, status="accepted", transport=message.transport)
+        make_suppression(address=message.recipient)
+        client = logged_in(oncall)
+        at = upload(client, bytes(Log().around(known)), transport=message.transport_id)["Location"]
+        page = client.get(f"{at}settle/", {"act": "again"}).content.decode()
+        assert "None of them can be sent again" in page
+        assert "Nothing is left to settle" not in page
 
     def test_what_is_no_log_is_422_and_says_why(self, logged_in, oncall, upload):
         transport = make_transport()

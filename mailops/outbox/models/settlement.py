@@ -49,5 +49,15 @@ class Settlement(ChunkedWork):
         return f"{self.get_act_display()}: {self.planned:,} messages"
 
     @property
+    def left_out(self) -> int:
+        """How many of those planned did not fit any more when their turn came; known once it is completed."""
+        met = self.settled + self.passed_over
+        return max(0, self.planned - met) if self.is_completed else 0
+
+    @property
+    def is_again(self) -> bool:
+        return self.act == self.Act.AGAIN
+
+    @property
     def is_doubting(self) -> bool:
         return self.act == self.Act.DOUBT
