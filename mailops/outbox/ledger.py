@@ -313,7 +313,9 @@ def write_entries(rows: list[Row]) -> None:
                    session_attempts smallint, is_held boolean)
             ON CONFLICT (message_id) DO UPDATE SET
                 owed_at = CASE WHEN e.is_held AND NOT EXCLUDED.is_held THEN EXCLUDED.owed_at ELSE e.owed_at END,
-                expires_at = CASE WHEN e.is_held AND NOT EXCLUDED.is_held THEN EXCLUDED.expires_at ELSE e.expires_at END,
+                -- a hold that ends, or a new round, which has no attempts yet, has the stream's whole time
+                expires_at = CASE WHEN NOT EXCLUDED.is_held AND (e.is_held OR EXCLUDED.attempts + EXCLUDED.session_attempts = 0)
+                                  THEN EXCLUDED.expires_at ELSE e.expires_at END,
                 due_at = EXCLUDED.due_at, attempts = EXCLUDED.attempts, is_held = EXCLUDED.is_held,
                 session_attempts = EXCLUDED.session_attempts, worker_id = NULL, fence = NULL, marked_at = NULL
             """,

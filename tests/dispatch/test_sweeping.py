@@ -28,8 +28,15 @@ from mailops.outbox.retrying import retry_message
 from mailops.outbox.settling import hold, release, settle_as_accepted
 from mailops.suppressions.models import Suppression
 from tests.engine import database_url, wait_until
-from tests.factories import make_audience, make_campaign, make_message, make_suppression
-from tests.outbox.doubts import make_doubtful
+from tests.factories import (
+    make_audience,
+    make_campaign,
+    make_message,
+    make_stream,
+    make_suppression,
+    make_transport,
+)
+from tests.outbox.doubts import doubt, make_doubtful
 
 pytestmark = pytest.mark.django_db
 
@@ -146,6 +153,16 @@ class TestSweeps:
         assert (status(asking), status(held)) == (Status.HELD, Status.CANCELED)
         asking.refresh_from_db()
         assert settle_as_accepted(message=asking, actor=operator)
+
+    def test_what_is_sent_again_from_a_doubt_has_its_stream_s_time_anew(self):
+        transport = make_transport()
+        message = make_message(stream=make_stream(transport=transport, guarantee="resend"))
+        QueueEntry.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+        owed_at = QueueEntry.objects.get().owed_at
+        doubt(message, transport)
+        sweep_queue()
+        assert (status(message), message.round) == (Status.QUEUED, 1)
+        assert QueueEntry.objects.get().owed_at == owed_at
 
     def test_a_hold_by_itself_moves_no_expiry(self, operator):
         message = make_message()
