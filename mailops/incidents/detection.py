@@ -8,6 +8,7 @@ from typing import Any
 from django.db import connection, transaction
 from django.db.models import Max
 
+from mailops.accounts.auditing import SYSTEM
 from mailops.accounts.models import AuditEntry
 from mailops.campaigns.models import Campaign
 from mailops.incidents import evidence
@@ -128,7 +129,7 @@ def _quarter(moment: datetime) -> datetime:
 
 
 def _fresh_starts(threshold: Threshold, ids: list[int]) -> dict[int, datetime]:
-    """Return when measuring begins anew: the quarter hour after a person closed an incident or the subject resumed."""
+    """Return when measuring begins anew: the quarter hour after a person closed an incident or resumed the subject."""
     if not ids:
         return {}
     closed = Incident.objects.filter(threshold=threshold, subject_id__in=ids).closed_by_people()
@@ -139,7 +140,7 @@ def _fresh_starts(threshold: Threshold, ids: list[int]) -> dict[int, datetime]:
 
 
 def _resumed(threshold: Threshold, ids: list[int]) -> Iterator[tuple[int, datetime]]:
-    """Yield when each subject was resumed last, and when the stream that is paused in a campaign's place was."""
+    """Yield when people resumed each subject last, and when the stream that is paused in a campaign's place."""
     kind = SubjectKind(threshold.subject_kind)
     yield from _last_resumes(kind, ids).items()
     if kind is SubjectKind.CAMPAIGN:
@@ -153,7 +154,7 @@ def _last_resumes(kind: SubjectKind, ids: Iterable[int]) -> dict[int, datetime]:
         subject_type=_KINDS[kind]._meta.label,  # noqa: SLF001 - Django's documented name
         subject_id__in=[str(pk) for pk in ids],
         verb=f"{kind}.resume",
-    )
+    ).exclude(actor_label=SYSTEM)  # what mailops lets go on itself is judged by nobody
     return {int(pk): at for pk, at in found.values_list("subject_id").annotate(Max("at"))}
 
 

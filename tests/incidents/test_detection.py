@@ -212,6 +212,16 @@ class TestPausing:
         stream.refresh_from_db()
         assert not stream.is_paused
 
+    def test_stops_again_what_mailops_itself_resumed(self, stream):
+        stream.pause(PauseCause.DOMAIN, "DKIM of the domain is broken.")
+        bounce(stream, 10, 100)
+        detect()
+        stream.resume(reason="It authenticates again.")
+        assert detect() == 1
+        stream.refresh_from_db()
+        assert (stream.is_paused, stream.pause_cause) == (True, "guardrail")
+        assert the_incident().calm_since_at is None
+
     def test_stops_again_when_it_goes_on_after_that(self, stream, oncall):
         bounce(stream, 10, 100)
         detect()
