@@ -6,8 +6,11 @@ from mailops.suppressions.models import ProviderRemoval, ProviderSync, Suppressi
 
 
 def note_removal(*, address: str, address_key: str) -> None:
-    """Note that an address may be written to again; where another entry still stops it, providers may stop it too."""
-    if Suppression.objects.active().filter(address_key=address_key).exists():
+    """Note that an address may be written to again; where an entry still stops it in all streams, providers may, too.
+
+    What stands in one stream is kept here: a provider would stop the others, and its list would be read back into ours.
+    """
+    if Suppression.objects.active().filter(address_key=address_key, stream=None).exists():
         return
     now = timezone.now()
     for sync in ProviderSync.objects.all():

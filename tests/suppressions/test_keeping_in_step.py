@@ -356,6 +356,19 @@ class TestWalk:
         unsuppress(suppression=entry, reason="Only this stream.", actor=operator)
         assert not sync.removals.exists()
 
+    def test_a_removal_in_all_streams_is_told_though_one_stream_s_own_entry_stands(
+        self, step, operator
+    ):
+        double, sync = step("mailgun")
+        double.put("bounces", "bob@example.net", "550 5.1.1 No such user")
+        walk(sync)
+        suppress(address="bob@example.net", stream=make_stream(), reason="unsubscribe")
+        entry = Suppression.objects.get(address="bob@example.net", stream=None)
+        unsuppress(suppression=entry, reason="He is back.", actor=operator)
+        walk(sync)
+        assert not Suppression.objects.filter(address="bob@example.net", stream=None).exists()
+        assert sync.removals.get().done_at
+
     def test_the_key_is_said_to_the_provider_alone_and_as_it_wants_it(self, step):
         for kind, header in (("mailgun", "Authorization"), ("brevo", "api-key"), ("amazon_ses", "Authorization")):  # fmt: skip
             double, sync = step(kind)
