@@ -164,8 +164,7 @@ def _is_taken_back(entry: Entry, asked_at: datetime | None) -> bool:
 
 
 def _is_stronger(entry: Entry, standing: Suppression) -> bool:
-    ranks = Suppression.STRENGTH
-    return ranks.index(entry.reason) > ranks.index(Suppression.Reason(standing.reason))
+    return Suppression(reason=entry.reason).rank > standing.rank
 
 
 def _evidence(sync: ProviderSync, one: ListOf, entry: Entry) -> str:

@@ -39,12 +39,13 @@ class Suppression(models.Model):
         MANUAL = "manual", "Added by hand"
         IMPORTED = "imported", "Imported"
 
-    # weakest first; what the recipient asked for outranks what we found out, and that what we were told
+    # weakest first; what the recipient asked for outranks what people told us, and that what we found out, which may turn
+    # out to be wrong: taken back, it would take along what somebody barred for reasons of their own
     STRENGTH: ClassVar = [
         Reason.SOFT_BOUNCES,
+        Reason.HARD_BOUNCE,
         Reason.IMPORTED,
         Reason.MANUAL,
-        Reason.HARD_BOUNCE,
         Reason.UNSUBSCRIBE,
         Reason.COMPLAINT,
     ]
@@ -85,12 +86,15 @@ class Suppression(models.Model):
     def has_expired(self) -> bool:
         return self.expires_at is not None and self.expires_at <= timezone.now()
 
+    @property
+    def rank(self) -> tuple[bool, bool, int]:
+        """How strong it is: what the recipient asked for, then what has no end, then by its reason."""
+        reason = self.Reason(self.reason)
+        return self.was_asked_for, self.expires_at is None, self.STRENGTH.index(reason)
+
     def strengthen(self, other: "Suppression") -> bool:
         """Take over what `other` says more strongly, or all of it once this entry has expired; tell if it changed, saving nothing."""
-        outranks = self.STRENGTH.index(self.Reason(other.reason)) > self.STRENGTH.index(
-            self.Reason(self.reason)
-        )
-        if self.has_expired or outranks:
+        if self.has_expired or other.rank > self.rank:
             self.reason = other.reason
             self.evidence_text = other.evidence_text
             self.evidence_event_id = other.evidence_event_id

@@ -32,6 +32,8 @@ class TestSuppress:
             ("unsubscribe", "manual", "unsubscribe"),
             ("imported", "unsubscribe", "unsubscribe"),
             ("manual", "soft_bounces", "manual"),
+            ("manual", "hard_bounce", "manual"),
+            ("hard_bounce", "imported", "imported"),
         ],
     )
     def test_keeps_the_stronger_reason(self, first, then, stays):
@@ -40,12 +42,15 @@ class TestSuppress:
         entry = Suppression.objects.get()
         assert (entry.reason, entry.evidence_text) == (stays, stays)
 
-    def test_keeps_the_longer_time(self):
+    @pytest.mark.parametrize(
+        ("first", "stays"), [("complaint", "complaint"), ("manual", "hard_bounce")]
+    )
+    def test_keeps_the_longer_time_and_what_it_is_for(self, first, stays):
         week = timezone.now() + timedelta(days=7)
-        suppress(address="bob@example.com", stream=None, reason="hard_bounce", expires_at=week)
-        suppress(address="bob@example.com", stream=None, reason="soft_bounces")
+        suppress(address="bob@example.com", stream=None, reason=first, expires_at=week)
+        suppress(address="bob@example.com", stream=None, reason="hard_bounce")
         entry = Suppression.objects.get()
-        assert (entry.reason, entry.expires_at) == ("hard_bounce", None)
+        assert (entry.reason, entry.expires_at) == (stays, None)
 
     def test_does_not_shorten_an_entry_by_a_stronger_reason(self):
         suppress(address="bob@example.com", stream=None, reason="manual")
