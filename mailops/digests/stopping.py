@@ -11,18 +11,41 @@ from mailops.reports.periods import Period
 MOST = 500  # entries that are read; a breaker that opens oftener in a week is told with what it has until then
 BEFORE = timedelta(days=60)  # a pause that began earlier is among what stands still now
 
-# what stops, what ends that, and what it is called
-_PAIRS = (
-    ("transport.pause", "transport.resume", "Transport {} was paused"),
-    ("transport.breaker_open", "transport.breaker_close", "Transport {} could not be reached"),
-    ("stream.pause", "stream.resume", "Stream {} was paused"),
-    ("campaign.pause", "campaign.resume", "Campaign {} was paused"),
-    ("domain.stop_bulk", "domain.go_on", "Bulk mail from {} was stopped"),
+# what stops, what it is called, and what ends it besides the end of its subject
+_STOPS = (
+    ("transport.pause", "Transport {} was paused", ["transport.resume"]),
+    (
+        "transport.breaker_open",
+        "Transport {} could not be reached",
+        ["transport.breaker_close", "transport.resume"],  # a resume begins with a closed breaker
+    ),
+    ("stream.pause", "Stream {} was paused", ["stream.resume"]),
+    (
+        "campaign.pause",
+        "Campaign {} was paused",
+        [
+            "campaign.resume",
+            "campaign.cancel",
+            # paused before its start, it is launched anew or a draft again
+            "campaign.start",
+            "campaign.schedule",
+            "campaign.unschedule",
+        ],
+    ),
+    ("domain.stop_bulk", "Bulk mail from {} was stopped", ["domain.go_on"]),
 )
-# what ends the pause of a campaign besides: it is canceled or, paused before its start, launched anew or a draft again
-_OTHER_ENDS = ("campaign.cancel", "campaign.start", "campaign.schedule", "campaign.unschedule")
-_ENDS = {end: begin for begin, end, _ in _PAIRS} | dict.fromkeys(_OTHER_ENDS, "campaign.pause")
-_WORDS = {begin: words for begin, _, words in _PAIRS}
+_WORDS = {begin: words for begin, words, _ in _STOPS}
+
+
+def _kind(verb: str) -> str:
+    return verb.partition(".")[0]
+
+
+_ENDS: dict[str, list[str]] = {}  # what each verb ends
+for _begin, _, _ends in _STOPS:
+    for _end in (*_ends, f"{_kind(_begin)}.delete"):
+        _ENDS.setdefault(_end, []).append(_begin)
+
 _PAGES = {
     "transport": "transports:detail",
     "stream": "transports:stream-detail",
@@ -59,8 +82,9 @@ def paired(entries: Iterable[AuditEntry], week: Period) -> list[Stop]:
     for entry in entries:
         if entry.verb in _WORDS:
             begun.setdefault((entry.verb, entry.subject_id), entry)
-        elif start := begun.pop((_ENDS[entry.verb], entry.subject_id), None):
-            spans.setdefault((start.verb, start.subject_id), []).append((start, entry.at, True))
+        for verb in _ENDS.get(entry.verb, ()):
+            if start := begun.pop((verb, entry.subject_id), None):
+                spans.setdefault((verb, entry.subject_id), []).append((start, entry.at, True))
     for key, start in begun.items():
         spans.setdefault(key, []).append((start, week.end, False))
     told = (_stop(verb, found, week) for (verb, _), found in spans.items())
@@ -73,7 +97,7 @@ def _stop(verb: str, spans: list[tuple[AuditEntry, datetime, bool]], week: Perio
     within = [span for span in spans if span[1] > week.start]
     lasted = sum((end - max(entry.at, week.start) for entry, end, _ in within), timedelta())
     entry, _, is_over = (within or spans)[-1]
-    page = _PAGES[verb.partition(".")[0]]
+    page = _PAGES[_kind(verb)]
     return Stop(
         title=_WORDS[verb].format(entry.subject_label),
         reason=entry.reason,

@@ -226,6 +226,29 @@ class TestStops:
         (stop,) = stops(week)
         assert (stop.lasted, stop.is_over) == (2 * hour, True)
 
+    def test_end_for_a_transport_out_of_reach_when_it_is_resumed(self, stream, week):
+        transport, hour = stream.transport, timedelta(hours=1)
+        for verb, n in (("breaker_open", 1), ("pause", 2), ("resume", 4)):
+            self.entry(f"transport.{verb}", transport, week.start + n * hour)
+        assert {(stop.title, stop.lasted, stop.is_over) for stop in stops(week)} == {
+            (f"Transport {transport} could not be reached", 3 * hour, True),
+            (f"Transport {transport} was paused", 2 * hour, True),
+        }
+
+    def test_end_for_what_is_deleted(self, stream, week):
+        begun = {
+            "transport.pause": stream.transport,
+            "transport.breaker_open": stream.transport,
+            "stream.pause": stream,
+            "campaign.pause": make_campaign(stream=stream),
+            "domain.stop_bulk": stream.domain,
+        }
+        for verb, subject in begun.items():
+            kind = verb.partition(".")[0]
+            self.entry(verb, subject, week.start - timedelta(days=3))
+            self.entry(f"{kind}.delete", subject, week.start - timedelta(days=1))
+        assert stops(week) == []
+
 
 def test_asks_as_many_questions_however_much_was_sent(stream, week, django_assert_max_num_queries):
     for n in range(30):
