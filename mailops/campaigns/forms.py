@@ -8,6 +8,7 @@ from django.db.models import Max, OuterRef, Q, Subquery
 from django.utils import timezone
 
 from mailops.audiences.models import Audience
+from mailops.campaigns.fitting import misfits
 from mailops.campaigns.models import Campaign
 from mailops.content.models import MailTemplate, TemplateVersion
 from mailops.domains.models import Identity
@@ -45,23 +46,11 @@ class CampaignForm(forms.Form):
             "domain__name", "name"
         )
 
-    def clean_stream(self) -> Stream:
-        stream: Stream = self.cleaned_data["stream"]
-        if not stream.is_bulk:
-            raise forms.ValidationError(
-                "Campaigns leave through bulk streams: there mail can be unsubscribed from, and it never "
-                "stands in the way of a password reset."
-            )
-        return stream
-
     def clean(self) -> dict[str, Any]:
         cleaned = self.cleaned_data
         stream, identity = cleaned.get("stream"), cleaned.get("identity")
-        if stream and identity and identity.domain_id != stream.domain_id:
-            self.add_error(
-                "identity",
-                f"{identity.addr_spec} is not of this stream's domain. Choose a sender at {stream.domain}.",
-            )
+        for name, why in misfits(stream, identity).items() if stream else ():
+            self.add_error(name, why)
         return cleaned
 
 

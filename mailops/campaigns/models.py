@@ -20,6 +20,9 @@ class CampaignQuerySet(models.QuerySet["Campaign"]):
     def running(self) -> "CampaignQuerySet":
         return self.filter(state=Campaign.State.RUNNING)
 
+    def not_over(self) -> "CampaignQuerySet":
+        return self.exclude(state__in=(Campaign.State.COMPLETED, Campaign.State.CANCELED))
+
     def due_to_start(self, *, ahead: timedelta = timedelta()) -> "CampaignQuerySet":
         """Keep the scheduled ones whose time has come, or comes within `ahead`, by the database's clock."""
         due = self.filter(state=Campaign.State.SCHEDULED, scheduled_at__lte=Now() + ahead)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from mailops.accounts.auditing import audit
@@ -14,6 +15,7 @@ from mailops.transports.credentials import forget_secrets, keep_secret
 from mailops.transports.gracing import keep_stream, lock_domains
 from mailops.transports.models import PAUSING, Route, Stream, Transport
 from mailops.transports.requirements import domains_of, require_records
+from mailops.transports.ties import ties_of
 
 _TRANSPORT_FIELDS = (
     "name",
@@ -96,14 +98,19 @@ def save_stream(
     actor: User | None,
     weights: Sequence[int] = (),
 ) -> None:
-    """Save a stream, new or edited in memory, with its ways out in order; `weights` are their shares, 1 each if left out."""
+    """Save a stream, new or edited in memory, with its ways out in order; `weights` are their shares, 1 each if left out.
+
+    Raise ValidationError, by field, where something holds it to its kind or its domain.
+    """
     was = Stream.objects.filter(pk=stream.pk).values_list("domain_id", flat=True)
     lock_domains({stream.domain_id, *was})
     old = Stream.objects.select_for_update().filter(pk=stream.pk).first()
     before = stream_facts(old) if old else {}
     domains = {stream.domain_id: stream.domain} | ({old.domain_id: old.domain} if old else {})
-    if old:  # somebody may have paused it since it was read
-        stream.refresh_from_db(fields=PAUSING)
+    if old:
+        if ties := ties_of(stream, old):
+            raise ValidationError(ties)
+        stream.refresh_from_db(fields=PAUSING)  # somebody may have paused it since it was read
     stream.save()
     stream.routes.all().delete()
     Route.objects.bulk_create(

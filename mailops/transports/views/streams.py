@@ -1,12 +1,14 @@
 """The pages of streams: list, detail, form, pause."""
 
 from django.contrib import messages
+from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
 from django.db.models import ProtectedError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_POST
 
+from mailops.accounts.models import User
 from mailops.accounts.permissions import Act, needs, user_of
 from mailops.domains.models import Domain
 from mailops.lib.confirm import ConfirmForm
@@ -69,13 +71,7 @@ def stream_add(request: HttpRequest) -> HttpResponse:
     kind = request.GET.get("kind", "")
     preset = kind if kind in PATIENCE else Stream.Kind.BULK
     form = StreamForm(request.POST or None, instance=Stream.preset(preset))
-    if request.method == "POST" and form.is_valid():
-        save_stream(
-            stream=form.instance,
-            transports=form.transports,
-            weights=form.weights,
-            actor=user_of(request),
-        )
+    if request.method == "POST" and form.is_valid() and _is_saved(form, user_of(request)):
         messages.success(request, f"{form.instance} was added.")
         return redirect("transports:stream-detail", form.instance.pk)
     context = {
@@ -94,19 +90,25 @@ def stream_edit(request: HttpRequest, stream_id: int) -> HttpResponse:
     stream = get_object_or_404(Stream.objects.select_related("domain"), pk=stream_id)
     name = stream.name
     form = StreamForm(request.POST or None, instance=stream)
-    if request.method == "POST" and form.is_valid():
-        save_stream(
-            stream=form.instance,
-            transports=form.transports,
-            weights=form.weights,
-            actor=user_of(request),
-        )
+    if request.method == "POST" and form.is_valid() and _is_saved(form, user_of(request)):
         messages.success(request, f"{form.instance} was saved.")
         return redirect("transports:stream-detail", stream_id)
     context = {"form": form, "stream": stream, "name": name}
     context |= {"has_domain": True, "has_transport": True}
     status = 422 if form.is_bound else 200
     return render_page(request, "transports/stream_form.html", context, status=status)
+
+
+def _is_saved(form: StreamForm, actor: User) -> bool:
+    """Save the form's stream; where something holds it as it is, say so at the field and return False."""
+    try:
+        save_stream(
+            stream=form.instance, transports=form.transports, weights=form.weights, actor=actor
+        )
+    except ValidationError as error:
+        form.add_error(None, error)
+        return False
+    return True
 
 
 @needs(Act.CONFIGURE)

@@ -1,0 +1,48 @@
+"""Whether campaigns fit their stream: it is bulk, and their sender is of its domain."""
+
+from mailops.campaigns.models import Campaign, CampaignQuerySet
+from mailops.domains.models import Identity
+from mailops.transports.models import Stream
+
+_WHAT_TO_DO = (
+    "Add another stream, or come back when its campaigns are completed, canceled or, as drafts, "
+    "moved to another stream."
+)
+
+
+def misfits(stream: Stream, identity: Identity | None) -> dict[str, str]:
+    """Return why a campaign of `identity`, where that is known, can't leave through `stream`: field → sentence."""
+    found = {}
+    if not stream.is_bulk:
+        found["stream"] = (
+            "Campaigns leave through bulk streams: there mail can be unsubscribed from, and it never "
+            "stands in the way of a password reset."
+        )
+    if identity and identity.domain_id != stream.domain_id:
+        found["identity"] = (
+            f"{identity.addr_spec} is not of this stream's domain. Choose a sender at {stream.domain}."
+        )
+    return found
+
+
+def ties(stream: Stream) -> dict[str, str]:
+    """Return why `stream` can't become what it is in memory while campaigns are tied to it: field → sentence."""
+    campaigns = Campaign.objects.filter(stream=stream).not_over().most_urgent_first()
+    found = {}
+    if not stream.is_bulk and (told := _told(campaigns)):
+        found["kind"] = (
+            f"{told}, and campaigns must be bulk mail, which can be unsubscribed from. {_WHAT_TO_DO}"
+        )
+    if told := _told(campaigns.exclude(identity__domain=stream.domain_id)):
+        found["domain"] = f"{told}, with a sender that is not at {stream.domain}. {_WHAT_TO_DO}"
+    return found
+
+
+def _told(campaigns: CampaignQuerySet) -> str:
+    first, more = campaigns.first(), campaigns.count() - 1
+    if first is None:
+        return ""
+    named = f"“{first}” ({first.get_state_display().lower()})"
+    if more > 0:
+        return f"{named} and {more:,} more leave through this stream"
+    return f"{named} leaves through this stream"
