@@ -9,6 +9,7 @@ from django.urls import reverse
 
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
+from mailops.campaigns.fitting import misfits
 from mailops.campaigns.models import Campaign
 from mailops.campaigns.preflight import blockers, latest_preflight, why_stale
 from mailops.content.gating import objections, required_of
@@ -58,8 +59,8 @@ def gates_of(campaign: Campaign, *, at_start: bool = False) -> list[Gate]:
     gates = [_rehearsal(campaign, at_start=at_start), *_template(campaign)]
     if campaign.stream.is_bulk:
         gates.append(_checklist(campaign))
-    way_out = _way_out(campaign.stream)
-    return gates if way_out.is_open else [*gates, way_out]
+    rarely = (_fit(campaign), _way_out(campaign.stream))
+    return [*gates, *(gate for gate in rarely if not gate.is_open)]
 
 
 def _rehearsal(campaign: Campaign, *, at_start: bool) -> Gate:
@@ -81,6 +82,16 @@ def _rehearsal(campaign: Campaign, *, at_start: bool) -> Gate:
         may_be_overridden=preflight.reaches_anyone,
         url=url,
         remedy="See the rehearsal",
+    )
+
+
+def _fit(campaign: Campaign) -> Gate:
+    """Ask for a bulk stream of the sender's domain, which the stream of an older campaign's copy may be no more."""
+    return Gate(
+        title="Stream and sender",
+        objections=misfits(campaign.stream, campaign.identity),
+        url=reverse("campaigns:edit", args=[campaign.pk]),
+        remedy="Choose them",
     )
 
 

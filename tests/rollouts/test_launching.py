@@ -12,6 +12,7 @@ from mailops.rollouts.launching import NotLaunched, gates_of, launch
 from mailops.rollouts.models import ChecklistItem, Override
 from mailops.rollouts.probing import checklists_of
 from mailops.transports.models import Transport
+from tests.factories import make_domain
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -74,9 +75,19 @@ class TestGates:
         rehearsed.refresh_from_db()
         assert rehearsed.is_draft
 
-    def test_transactional_mail_is_not_held_by_the_checklist(self, rehearsed):
-        rehearsed.stream.kind = "transactional"
-        assert len(gates_of(rehearsed)) == 1
+    def test_a_campaign_wants_a_bulk_stream(self, proven, operator):
+        type(proven.stream).objects.update(kind="transactional")
+        proven.refresh_from_db()
+        assert [gate.title for gate in gates_of(proven)] == ["Rehearsal", "Stream and sender"]
+        with pytest.raises(NotLaunched, match="leave through bulk streams"):
+            launch(proven, actor=operator, override_reason="I am in a hurry")
+
+    def test_and_a_sender_at_its_domain(self, proven, operator):
+        type(proven.stream).objects.update(domain=make_domain(name="beta.example"))
+        proven.refresh_from_db()
+        assert gates_of(proven)[-1].title == "Stream and sender"
+        with pytest.raises(NotLaunched, match=r"Choose a sender at beta\.example"):
+            launch(proven, actor=operator, override_reason="I am in a hurry")
 
 
 class TestLaunch:
