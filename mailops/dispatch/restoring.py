@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 from zlib import crc32
 
 from django.db import Error, connection, transaction
@@ -168,8 +169,15 @@ def _pause(campaign: Campaign, done: Restored) -> None:
         else f"{done.claims:,} claims were open in the backup or made since, over all campaigns and streams. "
         "Unsubscribes, bounces and changes since the backup are lost, too."
     )
+    _renew(campaign)
     if campaign.pause(PauseCause.RESTORED, sentence, detail):
         done.paused[campaign.name] = twice
+
+
+def _renew(campaign: Campaign) -> None:
+    """Give what it owes its stream's whole time: expired, it would count as what certainly did not arrive."""
+    least = Now() + timedelta(seconds=campaign.stream.expiry_seconds)
+    QueueEntry.objects.filter(campaign=campaign, expires_at__lt=least).update(expires_at=least)
 
 
 def _unread(campaign: Campaign) -> int:

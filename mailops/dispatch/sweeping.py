@@ -10,6 +10,7 @@ from django.db import connection
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
+from mailops.campaigns.models import Campaign
 from mailops.dispatch.models import Pressure, Seat, Worker
 from mailops.dispatch.releasing import release_claims_of_the_gone
 from mailops.lib.locks import session_lock
@@ -19,7 +20,7 @@ from mailops.outbox.ledger import fetch_dicts
 from mailops.outbox.models import EventKind, Message, QueueEntry
 from mailops.outbox.recording import Outcome, record_with_retry
 from mailops.suppressions.models import Suppression
-from mailops.transports.models import ProviderLimit
+from mailops.transports.models import PauseCause, ProviderLimit
 
 CHUNK = 1000
 SETTLED = timedelta(minutes=30)
@@ -102,14 +103,17 @@ def sweep_suppressed(entries: QuerySet[QueueEntry] | None = None, *, most: int =
 def sweep_expired(*, most: int = 20_000) -> int:
     """Give up on messages older than their stream's patience; a held one waits for its person.
 
-    One whose hours are over waits for the next ones: it is moved there, with the time it may take.
+    One whose hours are over waits for the next ones: it is moved there, with the time it may take. What a restored
+    database owes may have been sent, so it waits for the person who resumes or cancels its campaign.
     """
     in_hours = Q(closes_at=None) | Q(closes_at__gt=Now())
+    asking = Campaign.objects.filter(state=Campaign.State.PAUSED, pause_cause=PauseCause.RESTORED)
+    ours = Q(campaign=None) | ~Q(campaign__in=list(asking.values_list("pk", flat=True)))
     return close_all(
         most=most,
         kind=EventKind.EXPIRED,
         entries=QueueEntry.objects.filter(
-            in_hours, expires_at__lte=Now(), marked_at=None, is_held=False
+            in_hours, ours, expires_at__lte=Now(), marked_at=None, is_held=False
         ),
         source="outbox",
         reason="expired",

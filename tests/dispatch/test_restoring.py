@@ -11,6 +11,7 @@ from django.conf import settings as django_settings
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import call_command
 from django.db import connection, connections
+from django.utils import timezone
 
 from mailops.accounts.models import AuditEntry
 from mailops.campaigns.models import Campaign
@@ -18,6 +19,7 @@ from mailops.dispatch import delivery, epochs, restoring
 from mailops.dispatch.delivery import Delivery
 from mailops.dispatch.epochs import CLAIMED, COMMITTED, EpochFile, Remembered, epoch
 from mailops.dispatch.models import Lineage, Worker
+from mailops.dispatch.sweeping import sweep_expired
 from mailops.dispatch.ticking import tick
 from mailops.dispatch.working import WorkerProcess
 from mailops.lib.postgres import Server
@@ -336,6 +338,19 @@ class TestWhatIsDone:
         audience = make_audience("a@x.example", "b@x.example")
         campaign = launch(server, audience=audience, expanded_at=None, planned=None)
         assert self.restore().paused == {campaign.name: RECIPIENTS + 2}
+
+    def test_what_it_owes_expires_neither_before_a_person_decides_nor_at_once(self, server):
+        campaign = launch(server)
+        QueueEntry.objects.update(expires_at=LONG_AGO)
+        self.restore()
+        assert not QueueEntry.objects.filter(expires_at__lt=timezone.now()).exists()
+        QueueEntry.objects.update(expires_at=LONG_AGO)
+        sweep_expired()
+        assert QueueEntry.objects.count() == RECIPIENTS
+        campaign.refresh_from_db()
+        assert campaign.resume()
+        sweep_expired()
+        assert not QueueEntry.objects.exists()
 
     def test_a_campaign_whose_time_came_waits_too(self):
         campaign = make_campaign(state="scheduled", scheduled_at="2026-01-01T00:00Z")
