@@ -10,7 +10,7 @@ from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
 from mailops.campaigns.models import Campaign
 from mailops.outbox.fold import RETRIABLE
-from mailops.outbox.models import Event, EventKind, Message, Status
+from mailops.outbox.models import Event, EventKind, Message, QueueEntry, Status
 from mailops.outbox.recording import Outcome, Recorded, record, record_with_retry
 from mailops.suppressions.models import Suppression
 
@@ -98,6 +98,10 @@ def retry_campaign(
         if most is not None and len(chosen) > most:
             raise MoreThanCounted
         before = locked.state
+        if locked.state == Campaign.State.CANCELED and _owes(locked):
+            raise NothingToRetry(
+                "The campaign is still being canceled, and what is not yet would leave, too. Try again in a minute."
+            )
         if locked.state in {Campaign.State.COMPLETED, Campaign.State.CANCELED}:
             _stop_expansion_of(locked)
             locked.state, locked.finished_at = Campaign.State.RUNNING, None
@@ -118,6 +122,12 @@ def retry_campaign(
             after={"state": locked.state, "messages": queued},
         )
     return queued
+
+
+def _owes(campaign: Campaign) -> bool:
+    """Tell whether messages of it may leave once it runs: all that are open but those that ask a person."""
+    asking = Q(is_held=True, message__settling_fence__isnull=False)
+    return QueueEntry.objects.filter(campaign=campaign).exclude(asking).exists()
 
 
 def _stop_expansion_of(campaign: Campaign) -> None:

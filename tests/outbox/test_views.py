@@ -8,10 +8,12 @@ from itertools import count
 import pytest
 from django.db import connection
 from django.urls import reverse
+from django.utils import timezone
 
 from mailops.accounts.models import AuditEntry
 from mailops.campaigns.models import Campaign
 from mailops.outbox import listing
+from mailops.outbox.canceling import cancel_campaign
 from mailops.outbox.forms import MessageFilterForm
 from mailops.outbox.models import Event, EventKind, Message, QueueEntry, Status
 from mailops.outbox.recording import Outcome, record
@@ -407,6 +409,25 @@ class TestCampaign:
         assert (one.status, one.round, campaign.state) == ("queued", 1, Campaign.State.RUNNING)
         two.refresh_from_db()
         assert two.round == 0
+
+    def test_retries_nothing_of_a_campaign_that_is_still_being_canceled(
+        self, campaign, logged_in, operator
+    ):
+        one, two, three = Message.objects.order_by("pk")
+        bounce(one)
+        QueueEntry.objects.filter(pk=two.pk).update(worker_id=1, fence=7, marked_at=timezone.now())
+        cancel_campaign(campaign=campaign, actor=operator)
+        client = logged_in(operator)
+        page = self.press_retry(client, campaign, status="bounced").content.decode()
+        assert "still being canceled" in page
+        campaign.refresh_from_db()
+        assert campaign.state == Campaign.State.CANCELED
+        QueueEntry.objects.filter(pk=two.pk).delete()
+        assert (
+            "queued again" in self.press_retry(client, campaign, status="bounced").content.decode()
+        )
+        three.refresh_from_db()
+        assert three.status == Status.CANCELED
 
     def test_leaves_who_is_suppressed_as_they_are(self, campaign, logged_in, operator):
         one, *others = Message.objects.order_by("pk")
