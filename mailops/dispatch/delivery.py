@@ -230,6 +230,7 @@ class Delivery:
 
     def _load_templates(self, jobs: list[Job]) -> None:
         wanted = {job.version_id for job in jobs}
+        self._wanted_at |= dict.fromkeys(wanted, time.monotonic())  # so that none is forgotten here
         missing = wanted - set(self._versions)
         if missing:
             self._forget_versions()
@@ -237,7 +238,6 @@ class Delivery:
             for version in loaded.values():
                 _ = version.contents  # read here: the sessions' threads have no database
             self._versions |= loaded
-        self._wanted_at |= dict.fromkeys(wanted, time.monotonic())
         load_signers({job.domain for job in jobs})
         load_taught()
 

@@ -233,6 +233,20 @@ def test_versions_that_nobody_sends_any_more_are_forgotten(run, monkeypatch):
     assert len(run._versions) == 1
 
 
+def test_a_version_that_is_claimed_again_beside_a_new_one_is_kept(run):
+    stream = make_stream(transport=make_transport())
+    version = make_version()
+    queue(stream, 1, version=version)
+    run._claim_more()
+    run._lanes[stream.routes.get().transport_id].jobs.clear()
+    run._wanted_at[version.pk] -= 2 * delivery.VERSION_SECONDS
+    queue(stream, 1, version=version)
+    queue(stream, 1, version=make_version())
+    run._claim_more()
+    assert len(run._versions) == 2
+    assert version.pk in run._versions
+
+
 def test_a_changed_transport_is_heeded_by_the_next_session(server):
     transport = make_transport(port=server.port, max_sessions=1)
     stream = make_stream(transport=transport)
