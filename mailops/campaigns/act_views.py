@@ -8,6 +8,7 @@ from django.views.decorators.http import require_POST
 
 from mailops.accounts.permissions import Act, confirm_password, needs, user_of
 from mailops.campaigns.drafting import (
+    HasStarted,
     NotADraft,
     change_hours,
     delete_campaign,
@@ -123,11 +124,15 @@ def campaign_hours(request: HttpRequest, campaign_id: int) -> HttpResponse:
                 has_own_hours=form.has_own_hours,
                 actor=user_of(request),
             )
+        except HasStarted:
+            campaign = get_campaign(campaign.pk)
+            form = CampaignHoursForm(request.POST, campaign=campaign)
         except NotADraft as error:
             messages.info(request, str(error))
+            return redirect(back)
         else:
             messages.success(request, "The hours are saved.")
-        return redirect(back)
+            return redirect(back)
     return render_page(
         request,
         "campaigns/campaign_hours.html",

@@ -18,6 +18,10 @@ class NotADraft(Exception):
     """The campaign is past the point where it can be changed; the text says so."""
 
 
+class HasStarted(Exception):
+    """The campaign keeps hours of its own by now; its form says so."""
+
+
 def add_campaign(
     *,
     name: str,
@@ -95,13 +99,15 @@ def change_hours(
     """Change when its mail may leave; raise NotADraft where it is over.
 
     What a started campaign owes is moved into the new hours soon after, beside the ticks; `has_own_hours` is about one
-    that has not started: False gives it its stream's.
+    that has not started: False gives it its stream's, and raises HasStarted where it is too late for that.
     """
     with transaction.atomic():
         locked = Campaign.objects.select_for_update(of=("self",)).select_related("stream")
         found = locked.get(pk=campaign.pk)
         if not found.may_be_canceled:
             raise NotADraft(f"This campaign is {found.get_state_display().lower()} by now.")
+        if found.has_messages and not has_own_hours:
+            raise HasStarted
         before = found.keeps.hours_facts()
         for name, value in hours.items():
             setattr(found, name, value)

@@ -112,6 +112,7 @@ class CampaignHoursForm(HoursForm):
         initial = {**self.initial_of(campaign.keeps), "whose": whose}
         above = f"{stream.time_zone}, the stream's" if stream.time_zone else ""
         super().__init__(*args, initial=initial, above=above, **kwargs)
+        self.campaign = campaign
         if campaign.has_messages:
             del self.fields["whose"]
             return
@@ -121,6 +122,11 @@ class CampaignHoursForm(HoursForm):
         ]
 
     def clean(self) -> dict[str, Any]:
+        if self.campaign.has_messages and self.data.get("whose") == self.STREAM:
+            raise forms.ValidationError(
+                f"This campaign started meanwhile and keeps the hours of its start: {self.campaign.hours_in_words}. It "
+                "does not follow its stream any more. Look at the hours below, and save them if they are to count."
+            )
         if "whose" in self.errors or self.has_own_hours:
             return super().clean()
         nothing = self.initial_of(Campaign())

@@ -10,7 +10,8 @@ from django.utils import timezone
 
 from mailops.accounts.models import AuditEntry
 from mailops.audiences.models import Contact
-from mailops.campaigns.drafting import duplicate_campaign
+from mailops.campaigns import act_views
+from mailops.campaigns.drafting import change_hours, duplicate_campaign
 from mailops.campaigns.leaving import leaving
 from mailops.campaigns.models import Campaign, Preflight
 from mailops.campaigns.preflight import start_preflight
@@ -154,6 +155,41 @@ class TestCampaignPage:
         campaign.refresh_from_db()
         assert not campaign.has_own_hours
         assert campaign.window_from is None
+
+    STREAM_S = {**FORM, "whose": "stream", "window_to": "20:00"}
+    STARTED = "started meanwhile and keeps the hours of its start: Mon–Fri 09:00–18:00"
+
+    def test_keeps_the_hours_of_a_start_that_came_first(self, campaign, url, operator, logged_in):
+        Campaign.objects.update(has_own_hours=True, **OFFICE)
+        Campaign.objects.get().start(actor=operator)
+        client = logged_in(operator)
+        response = client.post(url, self.STREAM_S)
+        assert response.status_code == 422
+        assert self.STARTED in response.text
+        assert 'value="20:00"' in response.text
+        assert 'name="whose"' not in response.text
+        campaign.refresh_from_db()
+        assert campaign.hours_in_words == "Mon–Fri 09:00–18:00"
+        assert client.post(url, {**FORM, "window_to": "20:00"}).status_code == 302
+        campaign.refresh_from_db()
+        assert campaign.hours_in_words == "Mon–Fri 09:00–20:00"
+
+    def test_keeps_the_hours_of_a_start_it_waited_for(
+        self, campaign, url, operator, logged_in, monkeypatch
+    ):
+        Stream.objects.update(**OFFICE)
+
+        def wait_for_the_row(**asked):
+            Campaign.objects.get().start(actor=operator)
+            change_hours(**asked)
+
+        monkeypatch.setattr(act_views, "change_hours", wait_for_the_row)
+        response = logged_in(operator).post(url, self.STREAM_S)
+        assert response.status_code == 422
+        assert self.STARTED in response.text
+        campaign.refresh_from_db()
+        assert campaign.hours_in_words == "Mon–Fri 09:00–18:00"
+        assert campaign.rehours_from is None
 
     @pytest.mark.parametrize(
         ("change", "words"),
