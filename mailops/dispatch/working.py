@@ -68,12 +68,17 @@ class WorkerProcess:
         connection.close()
 
     def beat(self) -> None:
-        """Say that this process lives and what it has claimed, in the database and then in the file outside of it."""
+        """Say that this process lives and what it has claimed, in the database and then in the file outside of it.
+
+        A row that knows less than it was told came from a backup: it stays as it is, for whoever looks next.
+        """
         sessions = self.count_sessions()
         if sessions:  # what was claimed before a backup may leave behind it: the fence shows that time went on
             epoch.note_drawn(draw_fence())
         claimed = epoch.claimed
-        mine = Worker.objects.alive().filter(pk=self._worker_id, pid=os.getpid())
+        mine = Worker.objects.alive().filter(
+            pk=self._worker_id, pid=os.getpid(), fence__gte=epoch.committed
+        )
         told = mine.update(
             beats=F("beats") + 1, sessions=sessions, logins=self.count_logins(), fence=claimed
         )

@@ -312,6 +312,31 @@ class TestWhatIsDone:
         worker.beat()
         assert Worker.objects.get().fence == before
 
+    def test_a_heart_that_beats_on_through_a_restore_does_not_hide_it(self, server):
+        campaign = launch(server)
+        worker = WorkerProcess("bulk")
+        worker.ensure_alive()
+        epoch.note_claim([7])
+        worker.beat()
+        Worker.objects.update(fence=0)  # as it was when the backup was made
+        worker.beat()
+        worker.ensure_alive()
+        campaign.refresh_from_db()
+        assert campaign.was_restored
+
+    def test_the_hearts_of_two_processes_beat_beside_each_other(self):
+        first, second = WorkerProcess("bulk"), WorkerProcess("bulk")
+        ids = [first.ensure_alive()]
+        epoch.note_claim([7])
+        first.beat()
+        _restart_process()
+        ids.append(second.ensure_alive())
+        second.beat()
+        epoch.note_claim([9])
+        second.beat()
+        rows = Worker.objects.order_by("pk").values_list("pk", "beats", "fence")
+        assert list(rows) == [(ids[0], 1, 7), (ids[1], 2, 9)]
+
     def test_the_tick_looks_before_it_sweeps(self, server):
         campaign = launch(server)
         restoring.look()
