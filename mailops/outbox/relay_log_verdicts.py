@@ -123,10 +123,16 @@ def untraced(messages: QuerySet[Message], log: RelayLog) -> QuerySet[Message]:
 
 
 def _through(log: RelayLog) -> Q:
-    """Fit what went through the log's transport: a restored database may not know, where its stream has others, too."""
+    """Fit what went through the log's transport. After a restore nobody knows, unless its stream has no other.
+
+    A message that a restored database owes may keep the transport of an attempt before the backup.
+    """
     others = Route.objects.filter(stream=OuterRef("stream")).exclude(transport=log.transport)
     only = Route.objects.filter(stream=OuterRef("stream"), transport=log.transport)
-    return Q(transport=log.transport) | (Q(transport=None) & Exists(only) & ~Exists(others))
+    is_unknown = Q(transport=None) | Q(reason="restored")
+    return (Q(transport=log.transport) & ~is_unknown) | (
+        is_unknown & Exists(only) & ~Exists(others)
+    )
 
 
 def consequence_of(finding: RelayLogFinding, run: Settlement) -> Outcome:

@@ -357,6 +357,14 @@ class TestNoTrace:
         Route.objects.create(stream=missing.stream, transport=make_transport(), position=1)
         assert self.again(read(Log().around(ours))) == 0
 
+    def test_a_restored_database_knows_no_way_by_an_attempt_before_the_backup(
+        self, ours, read, transport
+    ):
+        restored = make_doubtful(transport=transport, reason="restored")
+        assert self.again(read(Log().around(ours))) == 1
+        Route.objects.create(stream=restored.stream, transport=make_transport(), position=1)
+        assert self.again(read(Log().around(ours))) == 0
+
     def test_needs_the_transport_it_went_through(self, missing, ours, read):
         assert self.again(read(Log().around(ours), through=make_transport())) == 0
 
