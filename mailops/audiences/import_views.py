@@ -16,7 +16,7 @@ from mailops.audiences.import_forms import MappingForm, ReadingForm, RemarksForm
 from mailops.audiences.importing import WrongState, start_import, stop_import
 from mailops.audiences.models import Audience, Import
 from mailops.audiences.tasks import continue_import
-from mailops.audiences.uploading import look, take_upload
+from mailops.audiences.uploading import look, refusal_of, take_upload
 from mailops.lib.csv_export import stream_csv
 from mailops.lib.csv_reading import NotReadable
 from mailops.lib.htmx import render_page
@@ -58,14 +58,16 @@ def import_map(request: HttpRequest, run_id: int) -> HttpResponse:
     if reading.is_valid():
         reading.apply_to(run)
     header, samples = look(run)
+    refusal = refusal_of(header, run)  # another reading, or an upload from before there was a limit
     form = MappingForm(request.POST or None, header=header, samples=samples)
-    if request.method == "POST" and reading.is_valid() and form.is_valid():
+    if request.method == "POST" and not refusal and reading.is_valid() and form.is_valid():
         return _start(request, run, header, form)
     context = {
         "run": run,
         "reading": reading,
         "form": form,
         "columns": list(form.columns()),
+        "refusal": refusal,
         "has_samples": bool(samples),
         "back": reverse("audiences:detail", args=[run.audience_id]),
     }
@@ -74,7 +76,7 @@ def import_map(request: HttpRequest, run_id: int) -> HttpResponse:
         "audiences/import_map.html",
         context,
         fragment="columns",
-        status=422 if form.errors or reading.errors else 200,
+        status=422 if refusal or form.errors or reading.errors else 200,
     )
 
 

@@ -17,7 +17,9 @@ from mailops.accounts.models import User
 from mailops.audiences.models import Audience, Import, ImportPiece
 from mailops.lib.csv_export import unescape
 from mailops.lib.csv_reading import (
+    DELIMITERS,
     SAMPLE_BYTES,
+    NotReadable,
     Record,
     bom_length,
     guess,
@@ -27,6 +29,7 @@ from mailops.lib.csv_reading import (
 
 PIECE_BYTES = 256 * 1024
 SAMPLE_ROWS = 8
+MAX_COLUMNS = 490  # their mapping posts two fields for each; Django takes 1000 in all
 FORGOTTEN_AFTER = timedelta(days=7)  # an upload nobody went on with holds people's data for nothing
 
 
@@ -47,19 +50,23 @@ def pieces_of(file: Upload) -> Iterator[bytes]:
 
 
 def take_upload(*, audience: Audience, file: Upload, actor: User) -> Import:
-    """Store `file` for an import into `audience` and guess how to read it; raise NotReadable if it is no CSV."""
+    """Store `file` for an import into `audience` and guess how to read it; raise NotReadable if it is no CSV or too wide."""
     guessed = guess(pieces_of(file))
+    run = Import(
+        audience=audience,
+        file_name=(file.name or "upload.csv")[:254],
+        size=file.size or 0,
+        encoding=guessed.encoding,
+        is_encoding_certain=guessed.is_encoding_certain,
+        delimiter=guessed.delimiter,
+        has_header=guessed.has_header,
+        created_by=actor,
+    )
+    header, _ = _look(next(pieces_of(file)), run)
+    if refusal := refusal_of(header, run):
+        raise NotReadable(refusal)
     with transaction.atomic():
-        run = Import.objects.create(
-            audience=audience,
-            file_name=(file.name or "upload.csv")[:254],
-            size=file.size or 0,
-            encoding=guessed.encoding,
-            is_encoding_certain=guessed.is_encoding_certain,
-            delimiter=guessed.delimiter,
-            has_header=guessed.has_header,
-            created_by=actor,
-        )
+        run.save()
         for position, data in enumerate(pieces_of(file)):
             ImportPiece.objects.create(run=run, position=position, data=data)
         audit(
@@ -137,11 +144,23 @@ def start_of_text(run: Import) -> int:
 
 def look(run: Import) -> tuple[list[str], list[list[str]]]:
     """Return the names of the columns (made up where there is no header) and some rows, read as `run` says."""
-    rows = sample(
-        first_bytes(run), encoding=run.encoding, delimiter=run.delimiter, count=SAMPLE_ROWS + 1
-    )
+    return _look(first_bytes(run), run)
+
+
+def _look(head: bytes, run: Import) -> tuple[list[str], list[list[str]]]:
+    rows = sample(head, encoding=run.encoding, delimiter=run.delimiter, count=SAMPLE_ROWS + 1)
     cells = [[unescape(cell).strip() for cell in row.cells] for row in rows if not row.problem]
     if run.has_header and cells:
         return [name or f"Column {index}" for index, name in enumerate(cells[0], 1)], cells[1:]
     width = max(map(len, cells), default=0)
     return [f"Column {index}" for index in range(1, width + 1)], cells
+
+
+def refusal_of(header: list[str], run: Import) -> str:
+    """Say why a file with the columns of `header`, read as `run` says, can't be imported; "" where it can."""
+    if len(header) <= MAX_COLUMNS:
+        return ""
+    return (
+        f"Read with the {DELIMITERS[run.delimiter]} as delimiter, the file has {len(header):,} columns; {MAX_COLUMNS} "
+        "are the most that can be imported. Leave out those that no template needs, and upload it again."
+    )

@@ -5,6 +5,7 @@ from django.urls import reverse
 from mailops.accounts.models import AuditEntry
 from mailops.audiences.importing import import_chunk
 from mailops.audiences.models import Audience, Contact, Import, Membership
+from mailops.audiences.uploading import MAX_COLUMNS
 from mailops.suppressions.models import Suppression
 from tests.audiences.uploads import import_all, start, upload
 from tests.factories import make_audience, make_campaign
@@ -16,6 +17,11 @@ READING = {"encoding": "utf-8", "delimiter": ",", "header": "yes"}
 
 def csv_file(content, name="people.csv"):
     return SimpleUploadedFile(name, content.encode() if isinstance(content, str) else content)
+
+
+def wide(columns):
+    """Return a file of that many columns, the first of addresses."""
+    return ",".join(["email", *(f"c{n}" for n in range(1, columns))]) + "\na@example.com\n"
 
 
 @pytest.fixture
@@ -362,6 +368,13 @@ class TestUpload:
         assert words in response.text
         assert not Import.objects.exists()
 
+    def test_more_columns_than_can_be_mapped_are_422(self, operator, logged_in):
+        url = reverse("audiences:import", args=[make_audience().pk])
+        response = logged_in(operator).post(url, {"file": csv_file(wide(MAX_COLUMNS + 1))})
+        assert response.status_code == 422
+        assert "has 491 columns; 490 are the most" in response.text
+        assert not Import.objects.exists()
+
     def test_no_file_is_422(self, operator, logged_in):
         url = reverse("audiences:import", args=[make_audience().pk])
         assert logged_in(operator).post(url).status_code == 422
@@ -403,6 +416,28 @@ class TestColumns:
         assert mapped.state == "running"
         assert mapped.mapping == {"address": 0, "attributes": {"first_name": 1}}
         assert logged_in(operator).post(url, form).status_code == 302
+
+    def test_starts_with_as_many_columns_as_are_taken(self, operator, logged_in):
+        run = upload(wide(MAX_COLUMNS), actor=operator)
+        form = {**READING, "consent": "Shop", "csrfmiddlewaretoken": "x"}
+        for index in range(MAX_COLUMNS):
+            form |= {f"use_{index}": "attribute", f"name_{index}": f"c_{index}"}
+        url = reverse("audiences:import-map", args=[run.pk])
+        assert logged_in(operator).post(url, {**form, "use_0": "address"}).status_code == 302
+        run.refresh_from_db()
+        assert run.state == "running"
+
+    def test_are_not_shown_where_another_reading_finds_too_many(self, operator, logged_in):
+        run = upload(f"email;note\na@example.com;{',' * MAX_COLUMNS}\n", actor=operator)
+        url, other = reverse("audiences:import-map", args=[run.pk]), {**READING, "header": "no"}
+        client = logged_in(operator)
+        assert client.get(url).status_code == 200
+        for response in (client.get(url, other, headers=HTMX), client.post(url, other)):
+            assert response.status_code == 422
+            assert "Read with the comma as delimiter, the file has 491 columns" in response.text
+            assert 'name="use_0"' not in response.text
+        run.refresh_from_db()
+        assert run.is_mapping
 
     @pytest.mark.parametrize(
         "change",
