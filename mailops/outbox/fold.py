@@ -47,6 +47,7 @@ class Standing:
     settling_fence: int | None = None
     was_resent: bool = False
     guarantee: str = Stream.Guarantee.LEAVE
+    is_sensitive: bool = False
     entry: Entry | None = None
     was_reopened: bool = False  # a closed message has an entry again: its campaign must run
 
@@ -77,6 +78,11 @@ class Standing:
         entry.attempts += 1
         entry.session_attempts = 0
         self.status = Status.DEFERRED
+
+    @property
+    def is_forgotten(self) -> bool:
+        """Tell whether its content is not kept: a sensitive stream has none once nobody needs it for sending."""
+        return self.is_sensitive and self.entry is None
 
     @property
     def asks_a_person(self) -> bool:
@@ -143,7 +149,11 @@ def _deferred(message: Standing, told: Told) -> bool:
     if not message.owns(told.fence):
         return False
     message.settling_fence = None
-    message.defer()
+    if message.is_forgotten:
+        message.evidence = max(message.evidence, Evidence.REFUSED)
+        message.close(Status.FAILED)
+    else:
+        message.defer()
     return True
 
 

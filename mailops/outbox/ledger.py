@@ -39,6 +39,7 @@ class Row:
             settling_fence=columns["settling_fence"],
             was_resent=columns["was_resent"],
             guarantee=columns["guarantee"],
+            is_sensitive=columns["is_sensitive"],
             entry=entry,
         )
         self.had_entry = entry is not None
@@ -254,8 +255,7 @@ def write_messages(rows: list[Row]) -> None:
                 "was_resent": standing.was_resent,
                 "transport_id": row.columns["transport_id"],
                 "accepted_at": row.columns["accepted_at"],
-                # A sensitive stream keeps no content once nobody needs it for sending.
-                "forgets": row.columns["is_sensitive"] and standing.entry is None,
+                "forgets": standing.is_forgotten,
                 "shows": "settled_at" in row.shown,
                 "tells_id": "transport_message_id" in row.shown,
                 "signature_id": row.shown.get("signature_id"),

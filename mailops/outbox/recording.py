@@ -35,6 +35,12 @@ from mailops.protocol.reply import Reply
 
 logger = logging.getLogger(__name__)
 
+# of a message that was put off when nothing was left to send
+NOT_KEPT = "content_not_kept"
+NOT_KEPT_SENTENCE = (
+    "The server put it off, as was learned late. Its stream is sensitive, so its content was not kept and can't be sent "
+    "again: whoever still needs it has to ask for a new one."
+)
 REPLY_LIMIT = 2000  # characters of a reply kept on message and event; servers have sent 100 KB
 
 
@@ -340,12 +346,20 @@ def _show(row: Row, outcome: Outcome, occurred_at: datetime, before: Status) -> 
     if outcome.kind == EventKind.ACCEPTED and row.columns["accepted_at"] is None:
         row.columns["accepted_at"] = occurred_at
     if after != before or outcome.kind in {EventKind.DEFERRED, EventKind.RETURNED}:
+        reason, sentence = _why(outcome, after)
         row.shown.update(
-            reason=outcome.reason,
-            sentence=storable(outcome.sentence, REPLY_LIMIT),
+            reason=reason,
+            sentence=storable(sentence, REPLY_LIMIT),
             settled_at=None if row.standing.entry is not None else occurred_at,
             **_reply_columns(outcome),
         )
+
+
+def _why(outcome: Outcome, after: Status) -> tuple[str, str]:
+    """Return the reason and the sentence that the message shows."""
+    if outcome.kind == EventKind.DEFERRED and after == Status.FAILED:
+        return NOT_KEPT, NOT_KEPT_SENTENCE
+    return outcome.reason, outcome.sentence
 
 
 def _tally(

@@ -79,6 +79,8 @@ class _Change:
     def is_shown(self) -> bool:
         """Tell whether the message's own columns are those of this event."""
         status = self.row.standing.status
+        if self.event["kind"] == EventKind.DEFERRED and status == Status.FAILED:
+            return False  # it shows that nothing was left to send
         return bool(self.event["is_last"]) and status in _SHOWING
 
     @property

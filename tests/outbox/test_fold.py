@@ -137,6 +137,18 @@ class TestFences:
         assert message.entry is not None
         assert message.entry.backs_off
 
+    def test_a_late_4yz_fails_what_is_not_kept(self):
+        message = transmitting(is_sensitive=True)
+        tell(message, EventKind.UNCERTAIN)
+        assert tell(message, EventKind.DEFERRED) == [True]
+        assert (message.status, message.was_reopened) == (Status.FAILED, False)
+
+    def test_a_late_4yz_defers_what_is_kept_to_ask_a_person(self):
+        message = transmitting(is_sensitive=True, guarantee=ASK)
+        tell(message, EventKind.UNCERTAIN)
+        assert tell(message, EventKind.DEFERRED) == [True]
+        assert message.status == Status.DEFERRED
+
     def test_a_late_250_settles_what_was_uncertain(self):
         message = transmitting()
         tell(message, EventKind.UNCERTAIN, EventKind.ACCEPTED)

@@ -193,6 +193,32 @@ class TestRecord:
         message.refresh_from_db()
         assert message.merge_data == {}
 
+    def test_a_late_4yz_of_a_sensitive_stream_sends_no_empty_mail(self):
+        stream = make_stream(is_sensitive=True)
+        campaign = make_campaign(state=Campaign.State.COMPLETED, stream=stream)
+        message = claimed(stream=stream, campaign=campaign, merge_data={"reset": "secret"})
+        late = result(
+            message,
+            EventKind.DEFERRED,
+            reply=Reply(451, "4.3.0 later", "4.3.0", "."),
+            reason="server_busy",
+            sentence="The server is busy.",
+        )
+        record([result(message, EventKind.UNCERTAIN)])
+        record([late])
+        record([late])
+        message.refresh_from_db()
+        campaign.refresh_from_db()
+        assert (message.status, message.reason) == ("failed", "content_not_kept")
+        assert "was not kept" in message.sentence
+        assert message.reply_code == 451
+        assert (message.settled_at is not None, message.merge_data) == (True, {})
+        assert not QueueEntry.objects.exists()
+        assert campaign.state == Campaign.State.COMPLETED
+        told = Event.objects.get(kind="deferred")
+        assert (told.reason, told.sentence) == ("server_busy", "The server is busy.")
+        assert status_sums() == {"failed": 1, "queued": -1, "uncertain": 0}
+
     def test_costs_the_same_number_of_queries_for_one_and_for_many(self, django_assert_num_queries):
         stream = make_stream()
         messages = [claimed(fence=n, stream=stream) for n in range(20)]

@@ -11,15 +11,18 @@ from mailops.accounts.models import AuditEntry
 from mailops.dispatch import conversation
 from mailops.lib.chunks import MAX_FAILURES
 from mailops.outbox import taught
+from mailops.outbox.ledger import draw_fence
 from mailops.outbox.models import (
     Event,
     EventKind,
     Message,
+    QueueEntry,
     Sighting,
     Signature,
     SignatureCount,
     Status,
 )
+from mailops.outbox.recording import Outcome, record
 from mailops.outbox.sightings import fold_sightings
 from mailops.outbox.taught import forget_taught, load_taught, understood
 from mailops.protocol.classification import classify
@@ -189,6 +192,20 @@ class TestPast:
         learn(operator, message, OURS)
         message.refresh_from_db()
         assert (message.status, message.reason) == (Status.ACCEPTED, "")
+        assert_counts_are_true()
+
+    def test_leaves_the_words_of_what_was_put_off_and_not_kept(self, operator):
+        message = make_message(stream=make_stream(is_sensitive=True))
+        told = {"fence": draw_fence(), "source": "dispatch", "message_id": message.pk}
+        QueueEntry.objects.update(fence=told["fence"], worker_id=0, marked_at=timezone.now())
+        record([Outcome(kind=EventKind.UNCERTAIN, external_id="doubt", **told)])
+        record([Outcome(kind=EventKind.DEFERRED, external_id="late", reply=ODD, **told)])
+        fold_sightings()
+        message.refresh_from_db()
+        learn(operator, message, OURS)
+        message.refresh_from_db()
+        assert (message.status, message.reason) == (Status.FAILED, "content_not_kept")
+        assert Event.objects.get(external_id="late").reason == OURS.reason
         assert_counts_are_true()
 
     def test_of_a_report_is_counted_where_its_mail_was_sent(self, operator):

@@ -24,6 +24,7 @@ FAULTS = {
 OURS = {
     "campaign_canceled": "Its campaign was canceled.",
     "complaint": "The recipient called it unwanted.",
+    "content_not_kept": "Its content was not kept, so it could not be tried again.",
     "expired": "It could not be handed over within the time its stream allows.",
     "internal_error": "mailops itself failed on it.",
     "machine": "A machine did it, as far as can be told.",
