@@ -17,9 +17,11 @@ from mailops.audiences.models import Membership
 from mailops.campaigns.models import Campaign
 from mailops.dispatch.epochs import Remembered, epoch
 from mailops.dispatch.models import Lineage, Worker
+from mailops.outbox.bulk_settling import stop_settlements
 from mailops.outbox.doubting import doubt_single_messages
 from mailops.outbox.ledger import fetch_first
 from mailops.outbox.models import QueueEntry
+from mailops.outbox.resending import stop_resendings
 from mailops.transports.models import PauseCause
 
 logger = logging.getLogger(__name__)
@@ -32,6 +34,10 @@ SEQUENCES = (
     "dispatch_worker_id_seq",
 )
 
+LOOK_FIRST = (
+    "The database was restored from a backup: look at what was sent since before you go on."
+)
+
 
 @dataclass
 class Restored:
@@ -39,6 +45,7 @@ class Restored:
 
     paused: dict[str, int] = field(default_factory=dict)  # campaign → messages that may go twice
     stale: list[str] = field(default_factory=list)  # campaigns whose start may have come already
+    stopped: list[str] = field(default_factory=list)  # acts on many messages that were going on
     doubted: int = 0  # single messages that may have been sent since
     claims: int | None = None  # open in the backup or made since; None: nobody knows
 
@@ -119,6 +126,8 @@ def _act(lineage: Lineage, known: int, remembered: Remembered, actor: User | Non
         remembered.fence,
     )
     (fence, *_) = [_leap(name, remembered.fence) for name in SEQUENCES]
+    # before the rest: what they queued already pauses with its campaign, or comes into doubt
+    done.stopped = stop_settlements(LOOK_FIRST) + stop_resendings(LOOK_FIRST)
     for campaign in Campaign.objects.running().order_by("pk"):
         _pause(campaign, done)
     for campaign in Campaign.objects.due_to_start().order_by("pk"):
@@ -139,6 +148,7 @@ def _act(lineage: Lineage, known: int, remembered: Remembered, actor: User | Non
             after={
                 "campaigns": done.paused,
                 "not started": done.stale,
+                "stopped": done.stopped,
                 "single messages": done.doubted,
                 "claims since": done.claims,
             },

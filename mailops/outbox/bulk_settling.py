@@ -209,12 +209,13 @@ def settle_chunk(*, settlement_id: int, most: int = CHUNK) -> bool:
             _finish(
                 run,
                 Settlement.State.STOPPED,
+                actor=run.created_by,
                 sentence="The campaign does not wait any more, so nothing else of it comes into doubt.",
             )
             return False
         picked = _pick(run, most)
         if not picked:
-            _finish(run, Settlement.State.COMPLETED)
+            _finish(run, Settlement.State.COMPLETED, actor=run.created_by)
             return False
         states = _lock_campaigns(run, picked)
         done = [one for one in picked if states.get(one.campaign_id) != Campaign.State.CANCELED]
@@ -306,11 +307,13 @@ _ENDS = {
 }
 
 
-def _finish(run: Settlement, state: Settlement.State, *, sentence: str = "") -> None:
+def _finish(
+    run: Settlement, state: Settlement.State, *, actor: User | None, sentence: str = ""
+) -> None:
     run.state, run.sentence, run.finished_at = state, sentence, timezone.now()
     run.save()
     audit(
-        actor=run.created_by,
+        actor=actor,
         verb=_ENDS[state],
         subject=run,
         after={"settled": run.settled, "passed over": run.passed_over},
@@ -326,9 +329,20 @@ def stop_settlement(*, run: Settlement, actor: User) -> bool:
         _finish(
             locked,
             Settlement.State.STOPPED,
+            actor=actor,
             sentence=f"{actor} stopped it after {locked.settled:,} of {locked.planned:,} messages.",
         )
     return True
+
+
+def stop_settlements(sentence: str) -> list[str]:
+    """Stop all that go on, without a person, and say why; return what each was to do."""
+    with transaction.atomic():
+        running = Settlement.objects.filter(state=Settlement.State.RUNNING).order_by("pk")
+        stopped = list(running.select_for_update())
+        for run in stopped:
+            _finish(run, Settlement.State.STOPPED, actor=None, sentence=sentence)
+    return [str(run) for run in stopped]
 
 
 def note_failure(settlement_id: int, error: Exception) -> None:
@@ -341,4 +355,4 @@ def _give_up(run: Settlement) -> None:
         f"The next messages could not be settled in {MAX_FAILURES} tries; "
         f"the {run.settled:,} before them are."
     )
-    _finish(run, Settlement.State.FAILED, sentence=sentence)
+    _finish(run, Settlement.State.FAILED, actor=run.created_by, sentence=sentence)

@@ -146,7 +146,7 @@ def resend_chunk(*, resending_id: int, most: int = CHUNK) -> bool:
             return False
         ids = _next(run, most)
         if not ids:
-            _finish(run, Resending.State.COMPLETED)
+            _finish(run, Resending.State.COMPLETED, actor=run.created_by)
             return False
         states = _lock_campaigns(ids)
         messages = _lock(ids, states)
@@ -237,11 +237,13 @@ _ENDS = {
 }
 
 
-def _finish(run: Resending, state: Resending.State, *, sentence: str = "") -> None:
+def _finish(
+    run: Resending, state: Resending.State, *, actor: User | None, sentence: str = ""
+) -> None:
     run.state, run.sentence, run.finished_at = state, sentence, timezone.now()
     run.save()
     audit(
-        actor=run.created_by,
+        actor=actor,
         verb=_ENDS[state],
         subject=run,
         after={"queued": run.queued, "hastened": run.hastened, "passed over": run.passed_over},
@@ -257,9 +259,20 @@ def stop_resending(*, run: Resending, actor: User) -> bool:
         _finish(
             locked,
             Resending.State.STOPPED,
+            actor=actor,
             sentence=f"{actor} stopped it after {locked.looked_at:,} of {locked.planned:,} messages.",
         )
     return True
+
+
+def stop_resendings(sentence: str) -> list[str]:
+    """Stop all that go on, without a person, and say why; return what each was to do."""
+    with transaction.atomic():
+        running = Resending.objects.filter(state=Resending.State.RUNNING).order_by("pk")
+        stopped = list(running.select_for_update())
+        for run in stopped:
+            _finish(run, Resending.State.STOPPED, actor=None, sentence=sentence)
+    return [str(run) for run in stopped]
 
 
 def note_failure(resending_id: int, error: Exception) -> None:
@@ -272,4 +285,4 @@ def _give_up(run: Resending) -> None:
         f"The next messages could not be queued in {MAX_FAILURES} tries; "
         f"the {run.queued:,} before them are."
     )
-    _finish(run, Resending.State.FAILED, sentence=sentence)
+    _finish(run, Resending.State.FAILED, actor=run.created_by, sentence=sentence)

@@ -29,8 +29,10 @@ from mailops.outbox.doubtful import Choice, moment
 from mailops.outbox.models import Event, Message, QueueEntry, Settlement
 from mailops.outbox.relay_log_reading import Reading
 from mailops.outbox.relay_log_taking import take_log
+from mailops.outbox.resending import resend_chunk, start_resending
 from mailops.outbox.tokens import current_token_key_id
 from tests.factories import make_audience, make_campaign, make_message, make_stream, make_transport
+from tests.outbox.doubts import make_doubtful, make_settlement
 from tests.postfix import Postfix
 from tests.smtp_server import SmtpServer
 
@@ -398,6 +400,25 @@ class TestWhatIsDone:
         assert (message.status, message.round) == (status, round_)
         assert message.is_doubtful == (guarantee != "resend")
 
+    def test_what_was_being_sent_again_stops_and_says_why(self, operator):
+        doubtful, refused = make_doubtful(), make_message(status="bounced", with_entry=False)
+        Message.objects.filter(pk=refused.pk).update(settled_at=LONG_AGO)
+        settlement = make_settlement(act=Settlement.Act.AGAIN, state="running", finished_at=None)
+        resending = start_resending(
+            key=uuid4(), chosen={"status": "bounced"}, until=moment()[0], words=[], actor=operator
+        )
+        assert self.restore().stopped == ["Send again: 3 messages", "Send again: 1 messages"]
+        assert not settle_chunk(settlement_id=settlement.pk)
+        assert not resend_chunk(resending_id=resending.pk)
+        for run, message in ((settlement, doubtful), (resending, refused)):
+            run.refresh_from_db()
+            message.refresh_from_db()
+            assert run.is_stopped
+            assert "restored from a backup" in run.sentence
+            assert message.round == 0
+        told = AuditEntry.objects.filter(verb__in=["settlement.stop", "resending.stop"])
+        assert [entry.actor for entry in told] == [None, None]
+
     def test_it_is_done_once(self, server):
         launch(server)
         self.restore()
@@ -457,6 +478,7 @@ class TestCommand:
         said = StringIO()
         call_command("after_restore", stdout=said)
         assert "1 running campaigns would be paused" in said.getvalue()
+        assert "0 acts on many messages that go on would be stopped" in said.getvalue()
         assert Campaign.objects.get().is_running
 
     def test_does_it_by_hand_where_no_file_tells(self, server):

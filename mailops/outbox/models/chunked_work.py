@@ -10,7 +10,7 @@ class ChunkedWork(models.Model):
     class State(models.TextChoices):
         RUNNING = "running", "Running"
         COMPLETED = "completed", "Completed"
-        STOPPED = "stopped", "Stopped"  # by a person
+        STOPPED = "stopped", "Stopped"  # by a person or a restore
         FAILED = "failed", "Failed"  # `sentence` says why
 
     state = models.CharField(max_length=10, choices=State.choices, default=State.RUNNING)

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from mailops.campaigns.models import Campaign
 from mailops.dispatch.restoring import Restored, look
-from mailops.outbox.models import QueueEntry
+from mailops.outbox.models import ChunkedWork, QueueEntry, Resending, Settlement
 
 
 class Command(BaseCommand):
@@ -34,10 +34,15 @@ class Command(BaseCommand):
         running = Campaign.objects.running().count()
         due = Campaign.objects.due_to_start().count()
         single = QueueEntry.objects.filter(campaign=None, is_held=False).count()
+        acts = sum(
+            runs.filter(state=ChunkedWork.State.RUNNING).count()
+            for runs in (Settlement.objects, Resending.objects)
+        )
         self.stdout.write(
             f"{running:,} running campaigns would be paused, {due:,} whose time has come would wait for a person, "
-            f"and {single:,} single messages that are queued would become uncertain (or go again, where their stream "
-            f"guarantees that). It is {timezone.now():%Y-%m-%d %H:%M} UTC. Run it again with --yes."
+            f"{acts:,} acts on many messages that go on would be stopped, and {single:,} single messages that are "
+            "queued would become uncertain (or go again, where their stream guarantees that). "
+            f"It is {timezone.now():%Y-%m-%d %H:%M} UTC. Run it again with --yes."
         )
 
     def _tell(self, done: Restored) -> None:
@@ -45,6 +50,8 @@ class Command(BaseCommand):
             self.stdout.write(f"paused: {name}; up to {twice:,} messages may be sent twice")
         for name in done.stale:
             self.stdout.write(f"not started: {name}; its time had come")
+        for name in done.stopped:
+            self.stdout.write(f"stopped: {name}; look at what was sent since before you go on")
         self.stdout.write(f"{done.doubted:,} single messages are in doubt")
         self.stdout.write(
             "Unsubscribes and bounces since the backup are lost: see to them before you resume."
