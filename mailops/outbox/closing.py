@@ -14,6 +14,9 @@ _STATUS_OF_SET = {
     EventKind.EXPIRED: Status.EXPIRED,
 }
 
+# said first of what was sent again from a doubt, and is closed before it left once more
+_DOUBT = "It was sent before, and nobody knows whether that arrived. "
+
 
 def close_all(*, most: int, **what: Any) -> int:
     """Close like `close_set()`, set by set, until nothing is left or `most` were closed; return how many were."""
@@ -34,6 +37,8 @@ def close_set(
 ) -> int:
     """Close up to `limit` open messages of `entries` as canceled, suppressed or expired; return how many were.
 
+    One that was sent again from a doubt, and not answered since, is uncertain again.
+
     Marked entries are passed over (W4), and those that ask a person whether they were sent: what may have left is none
     of the three. Claimed ones are not: deleting the entry is the fence. Rows that somebody else has locked are skipped
     and met again by the next sweep, so a sweep waits for nobody.
@@ -50,6 +55,7 @@ def close_set(
                 "source": source,
                 "reason": reason,
                 "sentence": sentence,
+                "doubt": _DOUBT,
                 "limit": limit,
                 "open": settings.MAILOPS_COUNT_DAYS,
                 **{f"p{number}": value for number, value in enumerate(params)},
@@ -63,14 +69,16 @@ def close_set(
 _CLOSE_SET = """
 WITH picked AS (
     SELECT m.id, m.status, m.round, m.stream_id, m.campaign_id, m.version_id, m.transport_id,
-           m.mailbox_provider, m.accepted_at, m.identity_id, clock_timestamp() AS at
+           m.mailbox_provider, m.accepted_at, m.identity_id, clock_timestamp() AS at,
+           CASE WHEN m.settling_fence IS NULL THEN %(status)s ELSE 'uncertain' END AS closed_as,
+           CASE WHEN m.settling_fence IS NULL THEN '' ELSE %(doubt)s END || %(sentence)s AS sentence
       FROM outbox_message m JOIN outbox_queueentry e ON e.message_id = m.id
      WHERE e.marked_at IS NULL AND NOT (e.is_held AND m.settling_fence IS NOT NULL) AND m.id IN ({chosen})
      LIMIT %(limit)s FOR UPDATE OF m, e SKIP LOCKED
 ), gone AS (
     DELETE FROM outbox_queueentry e USING picked p WHERE e.message_id = p.id
 ), closed AS (
-    UPDATE outbox_message m SET status = %(status)s, reason = %(reason)s, sentence = %(sentence)s,
+    UPDATE outbox_message m SET status = p.closed_as, reason = %(reason)s, sentence = p.sentence,
            settled_at = p.at,
            merge_data = CASE WHEN s.is_sensitive THEN '{{}}'::jsonb ELSE m.merge_data END
       FROM picked p JOIN transports_stream s ON s.id = p.stream_id WHERE m.id = p.id
@@ -78,7 +86,7 @@ WITH picked AS (
     INSERT INTO outbox_event (message_id, kind, source, external_id, occurred_at, round, transport_id, reason,
            fault, sentence, reply_enhanced_status, reply_text, reply_command, was_applied, data)
     SELECT id, %(kind)s, %(source)s, id || ':' || round || ':' || %(kind)s, at, round, transport_id, %(reason)s,
-           '', %(sentence)s, '', '', '', TRUE, '{{}}'::jsonb
+           '', sentence, '', '', '', TRUE, '{{}}'::jsonb
       FROM picked
     ON CONFLICT (source, external_id) DO NOTHING
 ), counted AS (
@@ -95,7 +103,7 @@ WITH picked AS (
     UNION ALL
     SELECT bucket, NULL, 'status', kind, '', stream_id, campaign_id, NULL, domain_id, version_id, '', sum(n)
       FROM (SELECT *, status AS kind, -1 AS n FROM counted
-            UNION ALL SELECT *, %(status)s, 1 FROM counted) moved
+            UNION ALL SELECT *, closed_as, 1 FROM counted) moved
      GROUP BY 1, 4, 6, 7, 9, 10
 )
 SELECT count(*) FROM picked

@@ -59,8 +59,9 @@ class Standing:
         self.round += 1
         if self.evidence == Evidence.RETURNED:
             self.positive_from_round = self.round
+        if self.evidence != Evidence.NONE:  # a doubt that nothing answered goes along
+            self.settling_fence = None
         self.evidence = Evidence.NONE
-        self.settling_fence = None
         entry = self._reopen()
         entry.attempts = entry.session_attempts = 0
         self.status = Status.QUEUED
@@ -148,7 +149,8 @@ def _refuse(status: Status) -> Rule:
 def _deferred(message: Standing, told: Told) -> bool:
     if not message.owns(told.fence):
         return False
-    message.settling_fence = None
+    if told.fence == message.settling_fence:
+        message.settling_fence = None
     if message.is_forgotten:
         message.evidence = max(message.evidence, Evidence.REFUSED)
         message.close(Status.FAILED)
@@ -174,6 +176,7 @@ def _uncertain(message: Standing, told: Told) -> bool:
         return False
     if message.guarantee == Stream.Guarantee.RESEND and not message.was_resent:
         message.was_resent = True
+        message.settling_fence = told.fence
         message.start_round()
     elif message.guarantee == Stream.Guarantee.ASK:
         message.settling_fence = told.fence
@@ -225,12 +228,15 @@ def _released(message: Standing, told: Told) -> bool:  # noqa: ARG001
 
 
 def _stop(status: Status) -> Rule:
-    """Make a rule for suppressed, expired or canceled: only while no body can be on its way or have left (W4)."""
+    """Make a rule for suppressed, expired or canceled: only while no body can be on its way (W4).
+
+    One of which a body may have left before, in a round that nothing answered, is in doubt again.
+    """
 
     def rule(message: Standing, told: Told) -> bool:  # noqa: ARG001
         if message.entry is None or message.entry.is_marked or message.asks_a_person:
             return False
-        message.close(status)
+        message.close(status if message.settling_fence is None else Status.UNCERTAIN)
         return True
 
     return rule

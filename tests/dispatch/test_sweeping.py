@@ -9,6 +9,7 @@ from zlib import crc32
 import psycopg
 import pytest
 from django.db import OperationalError, connection, transaction
+from django.db.models import Sum
 from django.utils import timezone
 
 from mailops.campaigns.models import Campaign
@@ -163,6 +164,19 @@ class TestSweeps:
         sweep_queue()
         assert (status(message), message.round) == (Status.QUEUED, 1)
         assert QueueEntry.objects.get().owed_at == owed_at
+
+    def test_what_was_sent_again_from_a_doubt_is_in_doubt_again_once_it_is_given_up(self):
+        transport = make_transport()
+        message = make_message(stream=make_stream(transport=transport, guarantee="resend"))
+        doubt(message, transport)
+        before = message.settling_fence
+        QueueEntry.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+        sweep_queue()
+        message.refresh_from_db()
+        assert (message.status, message.settling_fence) == (Status.UNCERTAIN, before)
+        assert message.sentence.startswith("It was sent before, and nobody knows")
+        shown = Tally.objects.filter(measure="status").values_list("kind").annotate(Sum("n"))
+        assert {kind: n for kind, n in shown if n > 0} == {"uncertain": 1}
 
     def test_a_hold_by_itself_moves_no_expiry(self, operator):
         message = make_message()

@@ -188,6 +188,21 @@ class TestGuarantee:
         assert tell(message, kind) == [False]
         assert (message.status, message.settling_fence) == (Status.HELD, 7)
 
+    @pytest.mark.parametrize("kind", [EventKind.SUPPRESSED, EventKind.CANCELED, EventKind.EXPIRED])
+    def test_what_was_sent_again_from_a_doubt_and_is_stopped_is_in_doubt_again(self, kind):
+        message = transmitting(guarantee=RESEND)
+        tell(message, EventKind.UNCERTAIN)
+        message.entry = Entry(fence=8, is_marked=True)
+        tell(message, EventKind.DEFERRED, fence=8)
+        assert tell(message, kind) == [True]
+        assert (message.status, message.settling_fence) == (Status.UNCERTAIN, 7)
+
+    def test_a_doubt_that_was_answered_is_none_in_the_next_round(self):
+        message = transmitting()
+        tell(message, EventKind.UNCERTAIN, EventKind.RETURNED, EventKind.REQUEUED)
+        tell(message, EventKind.EXPIRED)
+        assert message.status == Status.EXPIRED
+
     @pytest.mark.parametrize("kind", [EventKind.ACCEPTED, EventKind.BOUNCED, EventKind.DEFERRED])
     def test_a_reply_read_late_settles_what_a_person_is_asked_about(self, kind):
         message = transmitting(guarantee=ASK)
