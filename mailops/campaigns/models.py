@@ -206,13 +206,16 @@ class Campaign(KeepsHours, models.Model):
     ) -> bool:
         """Stop it, for a reason a person can act on; return False where it doesn't run.
 
-        Only a stale schedule or a gate stops a campaign that has not started.
+        Only a stale schedule or a gate stops a campaign that has not started; a restore outdoes any other pause.
         """
-        stops_start = cause in {PauseCause.STALE, PauseCause.GATE}
-        before = self.State.SCHEDULED if stops_start else self.State.RUNNING
+        before = {self.State.RUNNING}
+        if cause in {PauseCause.STALE, PauseCause.GATE}:
+            before = {self.State.SCHEDULED}
+        elif cause == PauseCause.RESTORED:
+            before = {self.State.RUNNING, self.State.PAUSED}
         return self._change(
             "pause",
-            {before},
+            before,
             {
                 "state": self.State.PAUSED,
                 "pause_cause": PauseCause(cause),
@@ -220,6 +223,7 @@ class Campaign(KeepsHours, models.Model):
                 "pause_detail": storable(detail),
                 "paused_at": timezone.now(),
             },
+            has_started=cause == PauseCause.RESTORED,
             actor=actor,
             reason=storable(sentence),
         )

@@ -34,6 +34,7 @@ SEQUENCES = (
     "dispatch_worker_id_seq",
 )
 
+_MAY_HAVE_SENT = (Campaign.State.RUNNING, Campaign.State.PAUSED)
 LOOK_FIRST = (
     "The database was restored from a backup: look at what was sent since before you go on."
 )
@@ -128,7 +129,7 @@ def _act(lineage: Lineage, known: int, remembered: Remembered, actor: User | Non
     (fence, *_) = [_leap(name, remembered.fence) for name in SEQUENCES]
     # before the rest: what they queued already pauses with its campaign, or comes into doubt
     done.stopped = stop_settlements(LOOK_FIRST) + stop_resendings(LOOK_FIRST)
-    for campaign in Campaign.objects.running().order_by("pk"):
+    for campaign in Campaign.objects.filter(state__in=_MAY_HAVE_SENT).order_by("pk"):
         _pause(campaign, done)
     for campaign in Campaign.objects.due_to_start().order_by("pk"):
         sentence = (
@@ -168,7 +169,11 @@ def _leap(sequence: str, at_least: int) -> int:
 
 def _pause(campaign: Campaign, done: Restored) -> None:
     unsent = QueueEntry.objects.filter(campaign=campaign, is_held=False).count() + _unread(campaign)
-    twice = unsent if done.claims is None else min(unsent, done.claims)
+    if campaign.is_paused and not unsent:
+        return
+    # of one that waits since an earlier restore, nobody can tell how many left before that and how many after
+    claims = None if campaign.was_restored else done.claims
+    twice = unsent if claims is None else min(unsent, claims)
     sentence = (
         f"The database was restored from a backup: up to {twice:,} of the {unsent:,} messages that this campaign "
         "owes may have been sent already, and would be sent twice."
@@ -179,6 +184,9 @@ def _pause(campaign: Campaign, done: Restored) -> None:
         else f"{done.claims:,} claims were open in the backup or made since, over all campaigns and streams. "
         "Unsubscribes, bounces and changes since the backup are lost, too."
     )
+    if campaign.is_paused and not campaign.was_restored:
+        before = campaign.pause_sentence or campaign.get_pause_cause_display()
+        detail += f" It was paused before: {before}"
     _renew(campaign)
     if campaign.pause(PauseCause.RESTORED, sentence, detail):
         done.paused[campaign.name] = twice

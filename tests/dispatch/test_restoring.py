@@ -400,6 +400,36 @@ class TestWhatIsDone:
         assert (message.status, message.round) == (status, round_)
         assert message.is_doubtful == (guarantee != "resend")
 
+    def test_a_campaign_that_was_paused_warns_too(self, server):
+        campaign = launch(server)
+        campaign.pause("guardrail", "Too many bounce.")
+        assert self.restore().paused == {campaign.name: RECIPIENTS}
+        campaign.refresh_from_db()
+        assert campaign.was_restored
+        assert "up to 20 of the 20 messages" in campaign.pause_sentence
+        assert "It was paused before: Too many bounce." in campaign.pause_detail
+
+    def test_a_campaign_that_waits_since_an_earlier_restore_counts_all_it_owes(self, server):
+        campaign = launch(server)
+        self.restore()
+        epoch.note_commit(Lineage.objects.get().fence + 3)
+        _restart_process()
+        assert restoring.look().paused == {campaign.name: RECIPIENTS}
+
+    def test_a_paused_campaign_that_owes_nothing_or_has_not_started_stays_as_it_is(self):
+        make_campaign(
+            state="paused", pause_cause="person", started_at=LONG_AGO, expanded_at=LONG_AGO
+        )
+        make_campaign(
+            state="paused",
+            pause_cause="gate",
+            audience=make_audience("a@x.example"),
+            expanded_at=None,
+        )
+        assert self.restore().paused == {}
+        causes = Campaign.objects.order_by("pk").values_list("pause_cause", flat=True)
+        assert list(causes) == ["person", "gate"]
+
     def test_what_was_being_sent_again_stops_and_says_why(self, operator):
         doubtful, refused = make_doubtful(), make_message(status="bounced", with_entry=False)
         Message.objects.filter(pk=refused.pk).update(settled_at=LONG_AGO)

@@ -39,7 +39,8 @@ class Command(BaseCommand):
             for runs in (Settlement.objects, Resending.objects)
         )
         self.stdout.write(
-            f"{running:,} running campaigns would be paused, {due:,} whose time has come would wait for a person, "
+            f"{running:,} running campaigns would be paused, paused ones would warn of what they owe, "
+            f"{due:,} whose time has come would wait for a person, "
             f"{acts:,} acts on many messages that go on would be stopped, and {single:,} single messages that are "
             "queued would become uncertain (or go again, where their stream guarantees that). "
             f"It is {timezone.now():%Y-%m-%d %H:%M} UTC. Run it again with --yes."
