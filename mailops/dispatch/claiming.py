@@ -80,7 +80,9 @@ WITH ask AS (
            AND (q.total = 0 OR e.message_id %% q.total BETWEEN q.low AND q.high
                 OR (SELECT m.was_resent AND m.transport_id = %(transport)s
                       FROM outbox_message m WHERE m.id = e.message_id))
-           AND NOT (q.stands_in AND (SELECT m.was_resent AND m.transport_id IS DISTINCT FROM %(transport)s
+           AND NOT (q.stands_in AND (SELECT m.was_resent AND m.transport_id <> %(transport)s AND EXISTS (
+                                                SELECT FROM transports_route r
+                                                 WHERE r.stream_id = e.stream_id AND r.transport_id = m.transport_id)
                                        FROM outbox_message m WHERE m.id = e.message_id))
            AND NOT EXISTS (SELECT FROM suppressions_suppression x
                             WHERE x.address_key = e.address_key AND (x.stream_id IS NULL OR x.stream_id = e.stream_id)

@@ -38,6 +38,7 @@ def take_into_doubt(*, campaign: Campaign | None, after: int, most: int) -> list
             source="dispatch",
             external_id=f"{row['fence']}:uncertain",
             fence=row["fence"],
+            transport_id=row["transport_id"],
             reason="restored",
             sentence="The database was restored from a backup that has this message unsent: "
             "it may have been sent since.",
@@ -57,5 +58,5 @@ UPDATE outbox_queueentry e
           AND NOT EXISTS (SELECT FROM outbox_event x
                            WHERE x.message_id = q.message_id AND x.reason = 'restored' AND x.round = n.round - 1)
         ORDER BY q.message_id LIMIT %(most)s FOR UPDATE OF q)
-RETURNING e.message_id, e.fence
+RETURNING e.message_id, e.fence, CASE WHEN e.marked_at <> m.created_at THEN e.transport_id END AS transport_id
 """

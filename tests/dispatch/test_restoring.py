@@ -16,6 +16,8 @@ from django.utils import timezone
 from mailops.accounts.models import AuditEntry
 from mailops.campaigns.models import Campaign
 from mailops.dispatch import delivery, epochs, restoring
+from mailops.dispatch.carriers import usable_carriers
+from mailops.dispatch.claiming import Claimer
 from mailops.dispatch.delivery import Delivery
 from mailops.dispatch.epochs import CLAIMED, COMMITTED, EpochFile, Remembered, epoch
 from mailops.dispatch.models import Lineage, Worker
@@ -31,6 +33,7 @@ from mailops.outbox.relay_log_reading import Reading
 from mailops.outbox.relay_log_taking import take_log
 from mailops.outbox.resending import resend_chunk, start_resending
 from mailops.outbox.tokens import current_token_key_id
+from mailops.transports.models import Route
 from tests.factories import make_audience, make_campaign, make_message, make_stream, make_transport
 from tests.outbox.doubts import make_doubtful, make_settlement
 from tests.postfix import Postfix
@@ -448,6 +451,25 @@ class TestWhatIsDone:
             assert message.round == 0
         told = AuditEntry.objects.filter(verb__in=["settlement.stop", "resending.stop"])
         assert [entry.actor for entry in told] == [None, None]
+
+    def test_what_goes_again_and_was_never_tried_is_claimed_where_routes_have_weights(self):
+        stream = make_stream(guarantee="resend", routing="weight")
+        Route.objects.create(stream=stream, transport=make_transport(), position=1)
+        message = make_message(stream=stream)
+        assert self.restore().doubted == 1
+        claimer = Claimer(Worker.objects.create(lane="bulk", host="h", pid=1).pk)
+        claimed = [job for one in usable_carriers("bulk") for job in claimer.claim(one, 10)]
+        assert [job.message_id for job in claimed] == [message.pk]
+
+    def test_what_was_being_sent_goes_again_through_none_but_that_transport(self):
+        stream = make_stream(kind="transactional", guarantee="resend")
+        waiting, sending = make_message(stream=stream), make_message(stream=stream)
+        transport = stream.routes.get().transport
+        QueueEntry.objects.update(transport_id=transport.pk)
+        QueueEntry.objects.filter(pk=sending.pk).update(marked_at=timezone.now())
+        self.restore()
+        ways = dict(Message.objects.values_list("pk", "transport"))
+        assert ways == {waiting.pk: None, sending.pk: transport.pk}
 
     def test_it_is_done_once(self, server):
         launch(server)

@@ -114,3 +114,20 @@ class TestClaim:
         first, second, third = ids(three)
         Message.objects.update(was_resent=True, transport_id=third)
         assert claim() == {first: 0, second: 0, third: 40}
+
+    def test_what_may_have_been_taken_waits_for_who_stands_still(self, three, messages):
+        *_, third = ids(three)
+        Message.objects.update(was_resent=True, transport_id=third)
+        Transport.objects.filter(pk=third).update(state="paused", pause_cause="person")
+        assert claim().total() == 0
+
+    def test_what_goes_again_and_was_never_tried_goes_as_any(self, three, messages):
+        first, second, third = ids(three)
+        Message.objects.update(was_resent=True)
+        assert claim() == {first: 20, second: 10, third: 10}
+
+    def test_what_one_may_have_taken_that_is_left_out_now_goes_as_any(self, three, messages):
+        first, second, third = ids(three)
+        Message.objects.update(was_resent=True, transport_id=third)
+        three.routes.filter(transport=third).delete()
+        assert claim() == pytest.approx({first: 27, second: 13}, abs=1)
