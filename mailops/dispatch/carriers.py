@@ -2,10 +2,12 @@
 
 import json
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from mailops.dispatch.standing_in import unable
 from mailops.outbox.ledger import fetch_prepared
+from mailops.transports.sessions import LoginId
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,11 @@ class Carrier:
     is_in_trouble: bool = False  # its last sessions failed
     is_probed: bool = False  # its breaker is not closed: one session over all workers tries it
     credential_id: int | None = None  # what its sessions log in with
+    secret_set_at: datetime | None = None
+
+    @property
+    def login_id(self) -> LoginId | None:
+        return LoginId(self.credential_id, self.secret_set_at) if self.credential_id else None
 
 
 # Prepared: to plan it takes ten times as long as to run it.
@@ -31,7 +38,7 @@ SELECT t.id AS transport_id, array_agg(s.id ORDER BY s.id) AS stream_ids,
        coalesce(json_object_agg(s.id, r.weights) FILTER (WHERE r.weights IS NOT NULL), '{}')::text AS weights,
        array_agg(s.id) FILTER (WHERE r.stands_in) AS stands_in_for,
        t.failures > 0 OR t.breaker <> 'closed' AS is_in_trouble, t.breaker <> 'closed' AS is_probed,
-       (SELECT c.id FROM transports_credential c WHERE c.transport_id = t.id AND c.is_active) AS credential_id
+       c.id AS credential_id, c.secret_set_at
   FROM transports_stream s
   JOIN LATERAL (
        SELECT r.transport_id, b.ids AS before, b.stands_in, NULL::json AS weights
@@ -56,9 +63,10 @@ SELECT t.id AS transport_id, array_agg(s.id ORDER BY s.id) AS stream_ids,
                  AND NOT (t.state = 'paused' AND t.pause_cause IN ('person', 'fault'))) w
         WHERE r.stream_id = s.id AND s.routing = 'weight') r ON TRUE
   JOIN transports_transport t ON t.id = r.transport_id
+  LEFT JOIN transports_credential c ON c.transport_id = t.id AND c.is_active
  WHERE s.kind = %s AND s.state = 'running' AND t.state = 'running' AND t.environment = s.environment
    AND (t.backoff_until IS NULL OR t.backoff_until <= clock_timestamp())
- GROUP BY t.id
+ GROUP BY t.id, c.id
 """
 
 

@@ -14,7 +14,7 @@ from mailops.outbox.recording import Outcome
 from mailops.outbox.taught import understood
 from mailops.protocol.classification import OUR_FAULTS, Classification, Reason, Stops, classify
 from mailops.protocol.reply import Reply
-from mailops.transports.sessions import BodyResult, Offer, Phase, Session, SessionLost
+from mailops.transports.sessions import BodyResult, LoginId, Offer, Phase, Session, SessionLost
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ class SystemicFault:
     sentence: str
     detail: str
     stream_id: int | None = None
-    credential_id: int | None = None  # what was logged in with, where that may be at fault
+    login_id: LoginId | None = None  # what was logged in with, where that may be at fault
 
 
 @dataclass(frozen=True)
@@ -272,7 +272,7 @@ class Conversation:
                     f"{meaning.sentence} {meaning.fix}",
                     str(reply),
                     job.stream_id,
-                    self._session.credential_id if meaning.reason in LOGIN_REASONS else None,
+                    self._session.login_id if meaning.reason in LOGIN_REASONS else None,
                 )
             )
             return

@@ -307,7 +307,7 @@ class Delivery:
                 name=f"session-{lane.transport.pk}",
                 daemon=True,
             )
-            lane.enter(thread, session.credential_id)
+            lane.enter(thread, session.login_id)
             try:
                 thread.start()
             except Exception:  # no memory for it
@@ -338,7 +338,7 @@ class Delivery:
             self._converse(lane, session)
         except SessionFault as fault:
             if fault.cause in LOGIN_CAUSES:
-                fault.credential_id = session.credential_id
+                fault.login_id = session.login_id
             lane.fault = fault
         except Exception as error:
             logger.exception("a session of %s could not be opened", lane.transport)

@@ -11,7 +11,7 @@ from mailops.dispatch.claiming import Job
 from mailops.dispatch.preparing import Prepared
 from mailops.dispatch.talks import Talks
 from mailops.transports.models import Transport
-from mailops.transports.sessions import SessionFault
+from mailops.transports.sessions import LoginId, SessionFault
 
 CLAIM = 200  # messages claimed at a time for one transport
 
@@ -36,7 +36,7 @@ class Lane:
     changed: threading.Condition = field(default_factory=threading.Condition)
     sessions: set[threading.Thread] = field(default_factory=set)  # those that live
     leaving: set[threading.Thread] = field(default_factory=set)  # take nothing more
-    logins: dict[threading.Thread, int | None] = field(default_factory=dict)  # → credential
+    logins: dict[threading.Thread, LoginId | None] = field(default_factory=dict)
     was_fed: bool = False  # the last claim gave all that was asked for: there is more
     is_closing: bool = False
     lost_recipients: set[str] = field(default_factory=set)
@@ -48,10 +48,10 @@ class Lane:
     # ahead of turn, by fence; None: that failed
     made: dict[tuple[int, Way], Prepared | None] = field(default_factory=dict)
 
-    def enter(self, session: threading.Thread, credential_id: int | None = None) -> None:
+    def enter(self, session: threading.Thread, login_id: LoginId | None = None) -> None:
         with self.changed:
             self.sessions.add(session)
-            self.logins[session] = credential_id
+            self.logins[session] = login_id
 
     def leave(self, session: threading.Thread) -> None:
         with self.changed:
@@ -60,10 +60,10 @@ class Lane:
             self.logins.pop(session, None)
 
     def move_over(self, carrier: Carrier) -> None:
-        """Let sessions that logged in with another credential than the one in use now end after what they speak of."""
+        """Let sessions that logged in with another credential or secret than the one in use now end after what they speak of."""
         with self.changed:
             self.carrier = carrier
-            old = {one for one, login in self.logins.items() if login != carrier.credential_id}
+            old = {one for one, login in self.logins.items() if login != carrier.login_id}
             if old - self.leaving:
                 self.leaving |= old
                 self.changed.notify_all()
@@ -140,7 +140,7 @@ class Lane:
 
     def credentials_in_use(self) -> list[int]:
         with self.changed:
-            return [login for login in self.logins.values() if login is not None]
+            return [login.credential_id for login in self.logins.values() if login]
 
     @property
     def ready(self) -> int:

@@ -9,6 +9,7 @@ from django.utils import timezone
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
 from mailops.transports.models import Credential, PauseCause, Transport
+from mailops.transports.sessions import LoginId
 
 FALL_BACK_WITHIN = timedelta(hours=24)  # of a change; later the new one has proven itself
 LOGIN_CAUSES = frozenset(
@@ -24,7 +25,7 @@ class Refusal(Protocol):
     """A session's fault, or a reply that speaks against the log-in."""
 
     @property
-    def credential_id(self) -> int | None: ...
+    def login_id(self) -> LoginId | None: ...
 
     @property
     def sentence(self) -> str: ...
@@ -74,16 +75,16 @@ def roll_back(*, transport: Transport, actor: User | None) -> Credential:
 def outlives(transport: Transport, refusal: Refusal) -> bool:
     """Tell whether a refused log-in is nothing that the transport must stop for.
 
-    It isn't where another credential is in use by now: the old one was taken away while a session still opened with it.
+    It isn't where another credential or secret is in use by now: the old one was taken away while a session still spoke.
     Nor where the one that was refused has just taken over from another that still stands by: that one is in use again.
     """
-    if refusal.credential_id is None:
+    if refusal.login_id is None:
         return False
     locked = _locked(transport.pk)
     active = locked.active_credential
     if active is None:
         return False
-    if active.pk != refusal.credential_id:
+    if active.login_id != refusal.login_id:
         return True
     before, now = _before(active), timezone.now()
     if (

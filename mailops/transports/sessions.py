@@ -3,7 +3,9 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from mailops.protocol.reply import Reply
 
@@ -22,6 +24,13 @@ class Phase(StrEnum):
     QUIT = "quit"
 
 
+class LoginId(NamedTuple):
+    """What tells one log-in from another: the credential, and when its secret was set (None: it has none)."""
+
+    credential_id: int
+    secret_set_at: datetime | None
+
+
 class SessionFault(Exception):
     """The session could not be opened: nobody was spoken of, no message is charged.
 
@@ -33,7 +42,7 @@ class SessionFault(Exception):
         self, phase: Phase, cause: str, sentence: str, detail: str = "", reply: Reply | None = None
     ) -> None:
         super().__init__(sentence)
-        self.credential_id: int | None = None  # what the session would have logged in with
+        self.login_id: LoginId | None = None  # what the session would have logged in with
         self.phase, self.cause, self.sentence, self.detail, self.reply = (
             phase,
             cause,
@@ -92,7 +101,7 @@ class Session(ABC):
     """
 
     peer = ""  # "host [address]:port", for events
-    credential_id: int | None = None  # what it logs in with
+    login_id: LoginId | None = None  # what it logs in with
     can_pipeline = False  # whether an envelope may ride behind a body
     may_have_left = True  # whether anything of the last body may have; asked where an error of ours, no SessionLost, came
     meanwhile: Callable[[], None] | None = None  # done before a body's reply is waited for

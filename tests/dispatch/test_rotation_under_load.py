@@ -11,7 +11,7 @@ from mailops.dispatch.working import WorkerProcess
 from mailops.lib.secrets import Secret
 from mailops.outbox.models import Event, Message, QueueEntry
 from mailops.outbox.tokens import current_token_key_id
-from mailops.transports.credentials import add_credential
+from mailops.transports.credentials import add_credential, change_credential
 from mailops.transports.models import Credential
 from mailops.transports.rotation import activate_credential, roll_back
 from tests.engine import wait_until
@@ -20,7 +20,7 @@ from tests.login_server import LoginServer
 from tests.smtp_server import CertificateAuthority
 
 pytestmark = pytest.mark.django_db(transaction=True)
-OLD, NEW = "old-password-41d7", "new-password-9c02"
+OLD, NEW, ANEW = "old-password-41d7", "new-password-9c02", "anew-password-e85b"
 
 
 @pytest.fixture
@@ -90,6 +90,7 @@ class Play:
             self.roll_back,
             self.rotate_too_early,
             self.rotate_at_once,
+            self.set_anew,
         ]
         share = total // (len(acts) + 1)
         self.acts = [(share * number, act) for number, act in enumerate(acts, start=1)]
@@ -128,6 +129,15 @@ class Play:
         self.server.passwords = {NEW}
         activate_credential(credential=self.new, actor=None)
 
+    def set_anew(self):
+        """The one in use gets another secret, and the server knows only that."""
+        assert self.active() == "New"
+        self.server.passwords = {ANEW}
+        credential = Credential.objects.select_related("transport").get(is_active=True)
+        change_credential(
+            credential=credential, label="New", username="u", secret=Secret(ANEW), actor=None
+        )
+
 
 @pytest.mark.parametrize("total", [240, pytest.param(2000, marks=pytest.mark.whole)], ids=str)
 def test_loses_and_doubles_nothing_and_tells_nobody(server, transport, total):
@@ -147,6 +157,7 @@ def test_loses_and_doubles_nothing_and_tells_nobody(server, transport, total):
     assert play.acts == []
     assert server.refused
     assert min(server.log_ins[OLD], server.log_ins[NEW]) > 1
+    assert server.log_ins[ANEW]
     assert len(server.recipients) == total
     assert set(server.recipients.values()) == {1}
     assert set(Message.objects.values_list("status", flat=True)) == {"accepted"}

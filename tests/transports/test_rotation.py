@@ -44,7 +44,7 @@ def added(transport, label):
 
 def refusal_of(credential):
     fault = SessionFault(Phase.AUTH, "auth_failed", "The server refused the log-in.", "535 no")
-    fault.credential_id = credential.pk
+    fault.login_id = Credential.objects.get(pk=credential.pk).login_id
     return fault
 
 
@@ -110,6 +110,21 @@ class TestOutlives:
         )
         assert not outlives(transport, refusal_of(new))
         assert transport.active_credential == new
+
+    def test_a_refusal_of_a_secret_that_was_set_anew_stops_nothing(self, transport, old):
+        refusal = refusal_of(old)
+        old.set_secret(Secret("again"))
+        assert outlives(transport, refusal)
+        assert not outlives(transport, refusal_of(old))
+
+    def test_nor_does_it_go_back_to_another(self, transport, old, new):
+        activate_credential(credential=new, actor=None)
+        refusal = refusal_of(new)
+        new.refresh_from_db()
+        new.set_secret(Secret("again"))
+        assert outlives(transport, refusal)
+        assert transport.active_credential == new
+        assert not transport.active_credential.refusal
 
     def test_the_only_one_stops_the_transport(self, transport, old):
         assert not outlives(transport, refusal_of(old))

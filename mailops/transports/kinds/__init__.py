@@ -27,7 +27,7 @@ def open_session(transport: Transport) -> Session:
     credential = transport.active_credential
     transport.note_use(credential)
     session = session_of(transport, credential)
-    session.credential_id = credential.pk if credential else None
+    session.login_id = credential.login_id if credential else None
     return session
 
 

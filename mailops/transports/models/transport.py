@@ -14,6 +14,7 @@ from mailops.lib.sealed import SealedColumns
 from mailops.lib.secrets import Secret
 from mailops.lib.storable import storable
 from mailops.transports.models.pausing import Pausable, RunState
+from mailops.transports.sessions import LoginId
 
 if TYPE_CHECKING:
     from mailops.transports.models.oauth import OAuthGrant
@@ -303,6 +304,10 @@ class Credential(SealedColumns):
     @property
     def sealed_endpoint(self) -> str:
         return self.transport.endpoint
+
+    @property
+    def login_id(self) -> LoginId:
+        return LoginId(self.pk, self.secret_set_at)
 
     def reveal(self) -> Secret:
         """Return the secret; raise Unsealable or BadReference. Asks no database."""
