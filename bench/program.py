@@ -61,8 +61,9 @@ def main(arguments: list[str]) -> int:
 def quick() -> None:
     """Take (a) with fewer recipients, as often as a minute allows."""
     with staged() as stage:
-        field, budget = Field(stage), QUICK_SECONDS
-        courses = end_to_end.race(field, QUICK_RECIPIENTS, rounds=ROUNDS, budget_seconds=budget)
+        courses = end_to_end.race(
+            Field(stage), QUICK_RECIPIENTS, rounds=ROUNDS, budget_seconds=QUICK_SECONDS
+        )
     tell_courses(courses)
     print(json.dumps(summary(courses)))
 
@@ -71,9 +72,9 @@ def whole(parts: set[str], options: argparse.Namespace) -> None:
     """Take the figures of each part; what was taken is kept even where a later part fails."""
     figures: dict[str, Any] = {"revision": revision(), "machine": machine()}
     try:
-        if parts - {"g"}:
+        if sending := sorted(parts - {"g"}, key=ORDER.index):
             with staged() as stage:
-                for taken in _race(stage, parts - {"g"}, options):
+                for taken in _race(stage, sending, options):
                     figures |= taken
         if "g" in parts:  # behind messages of its own, in a database without any other
             with staged():
@@ -82,10 +83,10 @@ def whole(parts: set[str], options: argparse.Namespace) -> None:
         keep(figures)
 
 
-def _race(stage: Stage, parts: set[str], options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+def _race(stage: Stage, parts: list[str], options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     if "f" in parts:
         yield take_rendering()
-    if others := sorted(parts - {"f"}, key=ORDER.index):
+    if others := [part for part in parts if part != "f"]:
         field = Field(stage)
         for part in others:
             yield TAKERS[part](field, options)

@@ -33,6 +33,15 @@ def go_on(
     return True
 
 
+def stop_all(runs: QuerySet[Any], stop: Callable[[Any], None]) -> list[str]:
+    """Let `stop` end each of `runs` that goes on; return what each was to do."""
+    with transaction.atomic():
+        running = list(runs.filter(state="running").order_by("pk").select_for_update())
+        for run in running:
+            stop(run)
+    return [str(run) for run in running]
+
+
 def count_failure(
     runs: QuerySet[Any], pk: int, error: Exception, *, give_up: Callable[[Any], None]
 ) -> None:

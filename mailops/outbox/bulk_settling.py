@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -18,7 +19,7 @@ from django.utils import timezone
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
 from mailops.campaigns.models import Campaign
-from mailops.lib.chunks import MAX_FAILURES, count_failure
+from mailops.lib.chunks import MAX_FAILURES, count_failure, stop_all
 from mailops.outbox.doubtful import Choice, doubtful, doubtful_at, moment
 from mailops.outbox.doubting import take_into_doubt
 from mailops.outbox.models import (
@@ -337,12 +338,8 @@ def stop_settlement(*, run: Settlement, actor: User) -> bool:
 
 def stop_settlements(sentence: str) -> list[str]:
     """Stop all that go on, without a person, and say why; return what each was to do."""
-    with transaction.atomic():
-        running = Settlement.objects.filter(state=Settlement.State.RUNNING).order_by("pk")
-        stopped = list(running.select_for_update())
-        for run in stopped:
-            _finish(run, Settlement.State.STOPPED, actor=None, sentence=sentence)
-    return [str(run) for run in stopped]
+    stop = partial(_finish, state=Settlement.State.STOPPED, actor=None, sentence=sentence)
+    return stop_all(Settlement.objects.all(), stop)
 
 
 def note_failure(settlement_id: int, error: Exception) -> None:

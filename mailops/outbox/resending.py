@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -18,7 +19,7 @@ from django.utils import timezone
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
 from mailops.campaigns.models import Campaign
-from mailops.lib.chunks import MAX_FAILURES, count_failure
+from mailops.lib.chunks import MAX_FAILURES, count_failure, stop_all
 from mailops.outbox.doubtful import moment
 from mailops.outbox.forms import MessageFilterForm
 from mailops.outbox.keeping_hours import keep_hours
@@ -267,12 +268,8 @@ def stop_resending(*, run: Resending, actor: User) -> bool:
 
 def stop_resendings(sentence: str) -> list[str]:
     """Stop all that go on, without a person, and say why; return what each was to do."""
-    with transaction.atomic():
-        running = Resending.objects.filter(state=Resending.State.RUNNING).order_by("pk")
-        stopped = list(running.select_for_update())
-        for run in stopped:
-            _finish(run, Resending.State.STOPPED, actor=None, sentence=sentence)
-    return [str(run) for run in stopped]
+    stop = partial(_finish, state=Resending.State.STOPPED, actor=None, sentence=sentence)
+    return stop_all(Resending.objects.all(), stop)
 
 
 def note_failure(resending_id: int, error: Exception) -> None:
