@@ -21,7 +21,11 @@ class CampaignQuerySet(models.QuerySet["Campaign"]):
         return self.filter(state=Campaign.State.RUNNING)
 
     def not_over(self) -> "CampaignQuerySet":
-        return self.exclude(state__in=(Campaign.State.COMPLETED, Campaign.State.CANCELED))
+        return self.exclude(state__in=Campaign.OVER)
+
+    def restored(self) -> "CampaignQuerySet":
+        """Keep those of which `Campaign.was_restored` holds."""
+        return self.filter(state=Campaign.State.PAUSED, pause_cause=PauseCause.RESTORED)
 
     def due_to_start(self, *, ahead: timedelta = timedelta()) -> "CampaignQuerySet":
         """Keep the scheduled ones whose time has come, or comes within `ahead`, by the database's clock."""
@@ -46,6 +50,8 @@ class Campaign(KeepsHours, models.Model):
         PAUSED = "paused", "Paused"
         COMPLETED = "completed", "Completed"
         CANCELED = "canceled", "Canceled"
+
+    OVER: ClassVar = frozenset({State.COMPLETED, State.CANCELED})
 
     name = models.CharField(max_length=150)
     stream = models.ForeignKey(
@@ -163,7 +169,7 @@ class Campaign(KeepsHours, models.Model):
 
     @property
     def may_be_canceled(self) -> bool:
-        return not (self.is_completed or self.is_canceled)
+        return self.state not in self.OVER
 
     def schedule(self, at: datetime, *, actor: User | None) -> bool:
         """Let it start at `at`; return False where it is scheduled or started already. Whoever calls this asked the gates."""

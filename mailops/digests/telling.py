@@ -169,9 +169,8 @@ def _has_grown(line: Line, mail: Outcome, before: Outcome) -> bool:
 
 
 def _ended(week: Period) -> "QuerySet[Campaign]":
-    done = [Campaign.State.COMPLETED, Campaign.State.CANCELED]
     found = Campaign.objects.filter(
-        state__in=done, finished_at__gte=week.start, finished_at__lt=week.end
+        state__in=Campaign.OVER, finished_at__gte=week.start, finished_at__lt=week.end
     )
     return found.select_related("stream").order_by("-finished_at", "-id")
 

@@ -20,7 +20,7 @@ from mailops.outbox.ledger import fetch_dicts
 from mailops.outbox.models import EventKind, Message, QueueEntry
 from mailops.outbox.recording import Outcome, record_with_retry
 from mailops.suppressions.models import Suppression
-from mailops.transports.models import PauseCause, ProviderLimit
+from mailops.transports.models import ProviderLimit
 
 CHUNK = 1000
 SETTLED = timedelta(minutes=30)
@@ -107,14 +107,13 @@ def sweep_expired(*, most: int = 20_000) -> int:
     database owes may have been sent, so it waits for the person who resumes or cancels its campaign.
     """
     in_hours = Q(closes_at=None) | Q(closes_at__gt=Now())
-    asking = Campaign.objects.filter(state=Campaign.State.PAUSED, pause_cause=PauseCause.RESTORED)
-    ours = Q(campaign=None) | ~Q(campaign__in=list(asking.values_list("pk", flat=True)))
+    asking = list(Campaign.objects.restored().values_list("pk", flat=True))
     return close_all(
         most=most,
         kind=EventKind.EXPIRED,
         entries=QueueEntry.objects.filter(
-            in_hours, ours, expires_at__lte=Now(), marked_at=None, is_held=False
-        ),
+            in_hours, expires_at__lte=Now(), marked_at=None, is_held=False
+        ).exclude(campaign__in=asking),
         source="outbox",
         reason="expired",
         sentence="It could not be handed over within the time its stream allows.",

@@ -10,8 +10,6 @@ from mailops.campaigns.models import Campaign
 from mailops.outbox.closing import close_all
 from mailops.outbox.models import EventKind, QueueEntry
 
-CANCELABLE = frozenset(set(Campaign.State) - {Campaign.State.COMPLETED, Campaign.State.CANCELED})
-
 
 def cancel_campaign(*, campaign: Campaign, actor: User | None, reason: str = "") -> bool:
     """Cancel the campaign for good; return False where it was completed or canceled already.
@@ -20,7 +18,7 @@ def cancel_campaign(*, campaign: Campaign, actor: User | None, reason: str = "")
     """
     with transaction.atomic():
         locked = Campaign.objects.select_for_update().get(pk=campaign.pk)
-        if locked.state not in CANCELABLE:
+        if not locked.may_be_canceled:
             return False
         before = locked.state
         locked.state = Campaign.State.CANCELED

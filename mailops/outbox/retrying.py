@@ -102,7 +102,7 @@ def retry_campaign(
             raise NothingToRetry(
                 "The campaign is still being canceled, and what is not yet would leave, too. Try again in a minute."
             )
-        if locked.state in {Campaign.State.COMPLETED, Campaign.State.CANCELED}:
+        if locked.state in Campaign.OVER:
             _stop_expansion_of(locked)
             locked.state, locked.finished_at = Campaign.State.RUNNING, None
             locked.save()

@@ -101,7 +101,7 @@ def message_detail(request: HttpRequest, public_id: UUID) -> HttpResponse:
             "shown": show_mail(message),
             "signature": _signature(message),
             "suppressions": Suppression.objects.covering(message.address_key, message.stream),
-            "may_retry": can_be_retried(message) and _may_retry(user_of(request), message),
+            "may_retry": _may_retry(user_of(request), message) and can_be_retried(message),
             **(_doubt(message) if message.is_doubtful else {}),
         },
         fragment="timeline",
