@@ -24,11 +24,14 @@ class Carrier:
     is_in_trouble: bool = False  # its last sessions failed
     is_probed: bool = False  # its breaker is not closed: one session over all workers tries it
     credential_id: int | None = None  # what its sessions log in with
+    username: str | None = None
     secret_set_at: datetime | None = None
 
     @property
     def login_id(self) -> LoginId | None:
-        return LoginId(self.credential_id, self.secret_set_at) if self.credential_id else None
+        if self.credential_id is None:
+            return None
+        return LoginId(self.credential_id, self.username or "", self.secret_set_at)
 
 
 # Prepared: to plan it takes ten times as long as to run it.
@@ -38,7 +41,7 @@ SELECT t.id AS transport_id, array_agg(s.id ORDER BY s.id) AS stream_ids,
        coalesce(json_object_agg(s.id, r.weights) FILTER (WHERE r.weights IS NOT NULL), '{}')::text AS weights,
        array_agg(s.id) FILTER (WHERE r.stands_in) AS stands_in_for,
        t.failures > 0 OR t.breaker <> 'closed' AS is_in_trouble, t.breaker <> 'closed' AS is_probed,
-       c.id AS credential_id, c.secret_set_at
+       c.id AS credential_id, c.username, c.secret_set_at
   FROM transports_stream s
   JOIN LATERAL (
        SELECT r.transport_id, b.ids AS before, b.stands_in, NULL::json AS weights

@@ -60,7 +60,7 @@ class Lane:
             self.logins.pop(session, None)
 
     def move_over(self, carrier: Carrier) -> None:
-        """Let sessions that logged in with another credential or secret than the one in use now end after what they speak of."""
+        """Let sessions that logged in with another credential, user name or secret than is in use now end after what they speak of."""
         with self.changed:
             self.carrier = carrier
             old = {one for one, login in self.logins.items() if login != carrier.login_id}

@@ -99,11 +99,19 @@ def change_credential(
     expires_on: date | None = None,
     actor: User | None,
 ) -> None:
-    """Change label, user name, expiry and, where one is given, the secret or reference."""
+    """Change label, user name, expiry and, where one is given, the secret or reference.
+
+    The transport is locked, as for a rotation or a move of it, and the credential is read anew. Sessions that logged in
+    with another user name or secret end. Raise DoesNotExist where it was deleted meanwhile.
+    """
+    Transport.objects.select_for_update().get(pk=credential.transport_id)
+    credential.refresh_from_db(from_queryset=Credential.objects.select_for_update())
     before = facts(credential)
+    if credential.username != username:
+        credential.forget_trials()
     credential.label, credential.username = label, username
     credential.expires_on = expires_on
-    credential.save(update_fields=["label", "username", "expires_on"])
+    credential.save(update_fields=["label", "username", "expires_on", *Credential.TRIALS])
     if secret or reference:
         keep_secret(credential, secret, reference)
     _audit("credential.change", credential, actor, before=before, after=facts(credential))

@@ -97,7 +97,7 @@ def run_test(
     result = {"last_test": diagnosis.as_json(), "last_tested_at": timezone.now()}
     credential = credential or transport.active_credential
     if credential is not None:
-        Credential.objects.filter(pk=credential.pk).update(**result)
+        Credential.objects.logging_in_as(credential.login_id).update(**result)
     if credential is None or credential.is_active:
         Transport.objects.filter(pk=transport.pk).update(**result)
     transport.refresh_from_db(fields=list(result))

@@ -25,9 +25,10 @@ class Phase(StrEnum):
 
 
 class LoginId(NamedTuple):
-    """What tells one log-in from another: the credential, and when its secret was set (None: it has none)."""
+    """What tells one log-in from another: the credential, its user name, and when its secret was set (None: it has none)."""
 
     credential_id: int
+    username: str
     secret_set_at: datetime | None
 
 

@@ -5,6 +5,7 @@ from django.db import connection
 from django.db.models import F
 
 from mailops.accounts.models import AuditEntry
+from mailops.dispatch.carriers import usable_carriers
 from mailops.dispatch.delivery import Delivery
 from mailops.dispatch.models import Worker
 from mailops.dispatch.working import WorkerProcess
@@ -166,6 +167,16 @@ def test_loses_and_doubles_nothing_and_tells_nobody(server, transport, total):
     assert "credential.fall_back" in verbs
     assert not {"transport.pause", "transport.breaker_open"} & verbs
     assert play.active() == "New"
+
+
+def test_claims_see_that_another_user_name_is_another_log_in(server, transport):
+    credential = added(transport, "Old", OLD)
+    make_stream(transport=transport)
+    (before,) = usable_carriers("bulk")
+    assert before.login_id == credential.login_id
+    change_credential(credential=credential, label="Old", username="v", actor=None)
+    (carrier,) = usable_carriers("bulk")
+    assert carrier.login_id == credential.login_id != before.login_id
 
 
 def test_workers_tell_who_still_uses_the_old_one(server, transport, viewer, logged_in):

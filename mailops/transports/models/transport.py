@@ -240,6 +240,12 @@ class Transport(Pausable):
 
 
 class CredentialQuerySet(models.QuerySet["Credential"]):
+    def logging_in_as(self, login: LoginId) -> Self:
+        """Keep the one that `login` is of, while its user name and secret are the same."""
+        return self.filter(
+            pk=login.credential_id, username=login.username, secret_set_at=login.secret_set_at
+        )
+
     def newest_first(self) -> Self:
         """Order by the one in use, then by age."""
         rows = self.select_related("grant")
@@ -262,6 +268,7 @@ class CredentialQuerySet(models.QuerySet["Credential"]):
 class Credential(SealedColumns):
     """What a transport logs in with; at most one is active, others stand by for a rotation."""
 
+    TRIALS: ClassVar = ("last_test", "last_tested_at", "refused_at", "refusal")
     sealed_columns = ("secret",)
 
     transport = models.ForeignKey(Transport, on_delete=models.CASCADE, related_name="credentials")
@@ -307,7 +314,7 @@ class Credential(SealedColumns):
 
     @property
     def login_id(self) -> LoginId:
-        return LoginId(self.pk, self.secret_set_at)
+        return LoginId(self.pk, self.username, self.secret_set_at)
 
     def reveal(self) -> Secret:
         """Return the secret; raise Unsealable or BadReference. Asks no database."""
@@ -329,9 +336,13 @@ class Credential(SealedColumns):
 
     def _save_secret(self) -> None:
         self.secret_set_at = timezone.now()
+        self.forget_trials()
+        self.save(update_fields=["secret", "reference", "last_four", "secret_set_at", *self.TRIALS])
+
+    def forget_trials(self) -> None:
+        """Drop, of this object only, what was said of another secret or user name."""
         self.last_test, self.last_tested_at = {}, None
-        self.refused_at, self.refusal = None, ""  # that was said of the old one
-        self.save()
+        self.refused_at, self.refusal = None, ""
 
     @property
     def was_tested(self) -> bool:
