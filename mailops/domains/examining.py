@@ -214,7 +214,7 @@ def _no_selector(expected: Expectations) -> Verdict:
     problem = Problem(
         CheckStatus.WARNING,
         f"No DKIM selector is named for {expected.domain}, so no key can be checked; Gmail and Yahoo demand DKIM of bulk senders.",
-        "Name the selector your transport signs with, under “Also expect”."
+        "Name the selector your transport signs with, under “Also expect” on the domain's page."
         if expected.is_ours
         else "Name the selector that its mail is signed with by --selector.",
     )

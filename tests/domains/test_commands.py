@@ -79,8 +79,18 @@ class TestCheckDomainCommand:
         make_domain(name="acme.example")
         dns.zones["acme.example"] = {"MX": ["10 mail.acme.example"]}
         _, said = check("acme.example")
-        assert said.count("under “Also expect”") == 2
+        assert said.count("under “Also expect” on the domain's page") == 2
         assert "--selector" not in said
+
+    def test_a_domain_of_ours_is_told_nothing_of_a_page_that_a_terminal_is_not(self, dns, settings):
+        settings.MAILOPS_RETURN_PATH_HOST = "bounces.localhost"
+        make_domain(name="acme.example")
+        dns.zones["acme.example"] = {"MX": ["10 mail.acme.example"]}
+        _, said = check("acme.example")
+        assert "Then mailops says which record to publish." in said
+        assert "then mailops says which MX it needs." in said
+        for unfit in ("this page", "stands here"):
+            assert unfit not in said
 
     @pytest.mark.parametrize(
         "arguments", [["no domain"], [""], ["."], ["a.example", "--nameserver", "x:y"]]

@@ -22,7 +22,7 @@ def no_return_path() -> Verdict:
         CheckStatus.ERROR,
         "This installation has no return path yet, so bounces of mail find no way back.",
         "Set MAILOPS_RETURN_PATH_HOST to a host of yours, such as bounces.example.com, and start mailops again;"
-        " then this page says which MX it needs.",
+        " then mailops says which MX it needs.",
     )
     return verdict_of("return_path", [problem], well="", rfc=RFC)
 

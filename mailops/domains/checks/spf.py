@@ -234,7 +234,7 @@ def _none(host: str, to_publish: str, *, is_ours: bool) -> Problem:
     elif is_ours:
         fix = (
             "First let mailops know who sends for it: route a stream of the domain through a transport, or name an SPF"
-            " include or address under “Also expect”. Then the record to publish stands here."
+            " include or address under “Also expect” on the domain's page. Then mailops says which record to publish."
         )
     else:
         fix = (
