@@ -3,6 +3,7 @@
 from mailops.campaigns.models import Campaign, CampaignQuerySet
 from mailops.domains.models import Identity
 from mailops.transports.models import Stream
+from mailops.transports.ties import foreign_sender
 
 _WHAT_TO_DO = (
     "Add another stream, or come back when its campaigns are completed, canceled or, as drafts, "
@@ -18,10 +19,8 @@ def misfits(stream: Stream, identity: Identity | None) -> dict[str, str]:
             "Campaigns leave through bulk streams: there mail can be unsubscribed from, and it never "
             "stands in the way of a password reset."
         )
-    if identity and identity.domain_id != stream.domain_id:
-        found["identity"] = (
-            f"{identity.addr_spec} is not of this stream's domain. Choose a sender at {stream.domain}."
-        )
+    if identity and (why := foreign_sender(stream, identity)):
+        found["identity"] = why
     return found
 
 

@@ -9,6 +9,7 @@ from django.utils import timezone
 from mailops.digests.weeks import last_whole_week, monday_of
 from mailops.domains.models import Identity
 from mailops.transports.models import Stream
+from mailops.transports.ties import foreign_sender
 
 LONGEST = timedelta(days=732)  # as far as the reports go back
 
@@ -82,6 +83,6 @@ class WayForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         given = super().clean() or {}
         stream, identity = given.get("stream"), given.get("identity")
-        if stream and identity and identity.domain_id != stream.domain_id:
-            self.add_error("identity", f"Choose one of the stream's domain, {stream.domain}.")
+        if stream and identity and (why := foreign_sender(stream, identity)):
+            self.add_error("identity", why)
         return given

@@ -51,6 +51,17 @@ def chosen_way() -> Chosen | None:
     return Chosen(channel.stream, channel.identity, is_of_incidents=True)
 
 
+def ties(stream: Stream) -> dict[str, str]:
+    """Return why `stream` can't become what it is in memory while the digest goes through it: field → sentence."""
+    held = Way.objects.filter(stream=stream).exclude(identity__domain=stream.domain_id)
+    if not held.exists():
+        return {}
+    return {
+        "domain": f"The weekly digest goes through this stream, from a sender that is not at {stream.domain}. "
+        "First choose another stream for it, on the page of the weekly digest."
+    }
+
+
 def usable_way() -> Chosen:
     """Return the way if mail can take it now; raise NoWay."""
     way = chosen_way()

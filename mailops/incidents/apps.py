@@ -1,4 +1,4 @@
-"""Sees to it that an installation has its thresholds, and that the reports show what incidents know."""
+"""Sees to it that an installation has its thresholds, that reports show what incidents know, and ties streams to channels."""
 
 from typing import Any
 
@@ -15,14 +15,17 @@ class IncidentsConfig(AppConfig):
         post_migrate.connect(_add_missing_thresholds, sender=self)
         from mailops.incidents.lines import threshold_lines  # noqa: PLC0415 - models are ready only now
         from mailops.incidents.spans import incident_spans  # noqa: PLC0415 - models are ready only now
+        from mailops.incidents.ties import ties  # noqa: PLC0415 - models are ready only now
         from mailops.incidents.trouble import troubles  # noqa: PLC0415 - models are ready only now
         from mailops.reports.attention import register_matters  # noqa: PLC0415
         from mailops.reports.marks import register_spans  # noqa: PLC0415
         from mailops.reports.threshold_lines import register_limits  # noqa: PLC0415
+        from mailops.transports.ties import register_ties  # noqa: PLC0415
 
         register_matters(troubles)
         register_spans(incident_spans)
         register_limits(threshold_lines)
+        register_ties(ties)
 
 
 def _add_missing_thresholds(using: str, **_: Any) -> None:

@@ -14,6 +14,7 @@ from mailops.incidents.models import Incident, Level, NotificationChannel, Subje
 from mailops.lib import egress
 from mailops.protocol.address import InvalidAddress, parse_address
 from mailops.transports.models import Stream
+from mailops.transports.ties import foreign_sender
 
 
 class FilterForm(forms.Form):
@@ -192,6 +193,6 @@ class ChannelForm(forms.ModelForm):  # type: ignore[type-arg]
     def clean(self) -> dict[str, Any]:
         given = super().clean() or {}
         stream, identity = given.get("stream"), given.get("identity")
-        if stream and identity and identity.domain_id != stream.domain_id:
-            self.add_error("identity", f"Choose one of the stream's domain, {stream.domain}.")
+        if stream and identity and (why := foreign_sender(stream, identity)):
+            self.add_error("identity", why)
         return given

@@ -1,6 +1,8 @@
 import pytest
 from django.urls import reverse
 
+from mailops.digests.models import Way
+from mailops.incidents.models import NotificationChannel
 from mailops.transports.models import Stream
 from tests.factories import (
     make_campaign,
@@ -38,6 +40,16 @@ def save(admin, logged_in, stream):
     return save
 
 
+def make_channel(stream):
+    return NotificationChannel.objects.create(
+        name="On call",
+        kind="mail",
+        recipient="oncall@example.net",
+        stream=stream,
+        identity=make_identity(domain=stream.domain),
+    )
+
+
 @pytest.mark.parametrize("state", ["draft", "scheduled", "running", "paused"])
 class TestCampaignsThatAreNotOver:
     def test_keep_a_stream_bulk(self, state, save, stream):
@@ -64,6 +76,37 @@ class TestCampaignsThatAreNotOver:
         make_campaign(stream=stream, state=state)
         assert save(name="Letters").status_code == 302
         assert Stream.objects.get().name == "Letters"
+
+
+class TestAlertsAndTheDigest:
+    def test_of_a_channel_keep_a_stream_at_its_domain(self, save, stream):
+        channel = make_channel(stream)
+        elsewhere = make_domain(name="beta.example")
+        response = save(domain=elsewhere.pk)
+        assert response.status_code == 422
+        (told,) = response.context["form"].errors["domain"]
+        assert told.startswith("Incidents are told of through this stream (“On call”), from a")
+        assert "not at beta.example" in told
+        assert Stream.objects.get().domain == stream.domain
+        channel.is_enabled = False
+        channel.save()
+        assert save(domain=elsewhere.pk).status_code == 302
+
+    def test_keep_it_at_its_domain_together_with_campaigns(self, save, stream):
+        Way.objects.create(stream=stream, identity=make_identity(domain=stream.domain))
+        make_channel(stream)
+        make_campaign(name="Spring", stream=stream)
+        response = save(domain=make_domain(name="beta.example").pk)
+        assert response.status_code == 422
+        told = response.context["form"].errors["domain"]
+        assert len(told) == 3
+        assert any("The weekly digest goes through this stream" in why for why in told)
+        assert Stream.objects.get().domain == stream.domain
+
+    def test_let_all_else_be_changed(self, save, stream):
+        Way.objects.create(stream=stream, identity=make_identity(domain=stream.domain))
+        make_channel(stream)
+        assert save(name="Letters", kind="transactional").status_code == 302
 
 
 class TestStreamsThatMayBeChanged:
