@@ -12,6 +12,16 @@ RETRIABLE = frozenset(
     {Status.BOUNCED, Status.FAILED, Status.EXPIRED, Status.UNCERTAIN, Status.CANCELED}
 )
 
+# What a message comes to once a round, however many tell of it: a refusal in session and a bounce later are one bounce.
+COUNTED_ONCE = {
+    EventKind.ACCEPTED: EventKind.ACCEPTED,
+    EventKind.DELIVERED: EventKind.DELIVERED,
+    EventKind.BOUNCED: EventKind.BOUNCED,
+    EventKind.RETURNED: EventKind.BOUNCED,
+    EventKind.COMPLAINED: EventKind.COMPLAINED,
+    EventKind.UNSUBSCRIBED: EventKind.UNSUBSCRIBED,
+}
+
 _STATUS_OF_EVIDENCE = {
     Evidence.ACCEPTED: Status.ACCEPTED,
     Evidence.DELIVERED: Status.DELIVERED,

@@ -13,7 +13,7 @@ from django.db import OperationalError, transaction
 from mailops.campaigns.models import Campaign
 from mailops.lib.storable import storable, storable_json
 from mailops.outbox.accepting import Handover, accept_claimed
-from mailops.outbox.fold import Told, fold
+from mailops.outbox.fold import COUNTED_ONCE, Told, fold
 from mailops.outbox.keeping_hours import keep_hours
 from mailops.outbox.ledger import (
     Row,
@@ -21,6 +21,7 @@ from mailops.outbox.ledger import (
     bucket_of,
     fetch_dicts,
     fetch_first,
+    fetch_rows,
     insert_events,
     lock_messages,
     status_key,
@@ -28,7 +29,7 @@ from mailops.outbox.ledger import (
     write_messages,
     write_tallies,
 )
-from mailops.outbox.models import CountKey, EventKind, Status
+from mailops.outbox.models import TOLD_BEFORE, CountKey, EventKind, Status
 from mailops.outbox.sightings import Sightings, signature_id_of
 from mailops.outbox.slots import LONGEST, slot_of
 from mailops.protocol.reply import Reply
@@ -187,6 +188,7 @@ def _record(batch: Sequence[Outcome], *, locked_campaigns: frozenset[int]) -> li
     ids = sorted({outcome.message_id for outcome in batch})
     rows, now = lock_messages(ids)
     known = _known_events(batch)
+    counted = _Counted(batch)
     recorded: list[Recorded] = []
     events: list[dict[str, Any]] = []
     tallies: Counter[tuple[Any, ...]] = Counter()
@@ -206,9 +208,18 @@ def _record(batch: Sequence[Outcome], *, locked_campaigns: frozenset[int]) -> li
         occurred_at = outcome.occurred_at or now
         event_round = row.standing.round if outcome.round is None else outcome.round
         applied = fold(row.standing, Told(outcome.kind, outcome.round, outcome.fence))
+        row.is_touched |= applied
+        counts = applied and counted.takes(outcome.kind, row, event_round, before)
         signature_id = signature_id_of(outcome.kind, outcome.reply, row.columns["address_key"])
-        took, waited = _latencies(row, outcome, occurred_at) if applied else (None, None)
-        event = _event(outcome, row, occurred_at, event_round, applied=applied)
+        took, waited = _latencies(row, outcome, occurred_at) if counts else (None, None)
+        event = _event(
+            outcome,
+            row,
+            occurred_at,
+            event_round,
+            counts=counts,
+            is_repeated=applied and not counts,
+        )
         events.append(
             {
                 **event,
@@ -218,7 +229,7 @@ def _record(batch: Sequence[Outcome], *, locked_campaigns: frozenset[int]) -> li
                 "signature_id": signature_id,
             }
         )
-        if applied:
+        if counts:
             _show(row, outcome, occurred_at, before)
             key = _tally(tallies, row, outcome, occurred_at, before, open_since=now - _open_span())
             _note_slots(slots, key, took=took, waited=waited)
@@ -294,6 +305,32 @@ def _known_events(batch: Sequence[Outcome]) -> set[tuple[str, str]]:
     return {(row["source"], row["external_id"]) for row in found}
 
 
+class _Counted:
+    """What messages came to that counts once a round, whoever tells it, as far as it is counted."""
+
+    def __init__(self, batch: Sequence[Outcome]) -> None:
+        telling = sorted({one.message_id for one in batch if one.kind in COUNTED_ONCE})
+        kinds = [str(kind) for kind in COUNTED_ONCE]
+        found = fetch_rows(_COUNTED, [telling, kinds]) if telling else []
+        self._known = {(pk, number, COUNTED_ONCE[EventKind(kind)]) for pk, number, kind in found}
+
+    def takes(self, kind: EventKind, row: Row, event_round: int, before: Status) -> bool:
+        """Tell whether an event that applies is counted, and note it; what moves its message always is."""
+        if kind not in COUNTED_ONCE:
+            return True
+        came_to = (row.id, event_round, COUNTED_ONCE[kind])
+        if came_to in self._known and row.standing.status == before:
+            return False
+        self._known.add(came_to)
+        return True
+
+
+_COUNTED = """
+SELECT message_id, round, kind FROM outbox_event
+ WHERE message_id = ANY(%s) AND was_applied AND kind = ANY(%s)
+"""
+
+
 def _reply_columns(outcome: Outcome) -> dict[str, Any]:
     reply = outcome.reply
     return {
@@ -305,7 +342,13 @@ def _reply_columns(outcome: Outcome) -> dict[str, Any]:
 
 
 def _event(
-    outcome: Outcome, row: Row, occurred_at: datetime, event_round: int, *, applied: bool
+    outcome: Outcome,
+    row: Row,
+    occurred_at: datetime,
+    event_round: int,
+    *,
+    counts: bool,
+    is_repeated: bool,
 ) -> dict[str, Any]:
     return {
         "message_id": row.id,
@@ -319,8 +362,8 @@ def _event(
         "reason": outcome.reason,
         "fault": outcome.fault,
         "sentence": storable(outcome.sentence, REPLY_LIMIT),
-        "was_applied": applied,
-        "data": _data(outcome, row),
+        "was_applied": counts,
+        "data": _data(outcome, row) | ({TOLD_BEFORE: True} if is_repeated else {}),
         **_reply_columns(outcome),
     }
 
@@ -336,7 +379,6 @@ def _data(outcome: Outcome, row: Row) -> dict[str, Any]:
 
 def _show(row: Row, outcome: Outcome, occurred_at: datetime, before: Status) -> None:
     """Note what the message's own columns will show of an event that counts."""
-    row.is_touched = True
     row.retry_after = max(row.retry_after, outcome.retry_after)
     after = row.standing.status
     if outcome.transport_id is not None:

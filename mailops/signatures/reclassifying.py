@@ -81,11 +81,11 @@ class _Change:
         status = self.row.standing.status
         if self.event["kind"] == EventKind.DEFERRED and status == Status.FAILED:
             return False  # it shows that nothing was left to send
-        return bool(self.event["is_last"]) and status in _SHOWING
+        return bool(self.event["was_applied"] and self.event["is_last"]) and status in _SHOWING
 
     @property
     def moves(self) -> bool:
-        return self.is_shown and self.event["was_applied"] and self.kind != self.event["kind"]
+        return self.is_shown and self.kind != self.event["kind"]
 
 
 _SHOWING = frozenset({Status.BOUNCED, Status.FAILED, Status.DEFERRED})

@@ -11,9 +11,10 @@ from mailops.feedback.models import RawFeedback
 from mailops.feedback.processing import process_one, process_pending
 from mailops.outbox.models import Event, EventKind, Status
 from mailops.outbox.tokens import envid
+from mailops.reports.models import Figure
 from mailops.suppressions.models import Suppression
 from tests.factories import make_transport
-from tests.feedback.conftest import make_sent
+from tests.feedback.conftest import make_sent, receive, report_on, sender_of
 from tests.feedback.esp_calls import ID, KEYS, MESSAGE_IDS, PAYLOADS, TO, now, signed
 
 STATE = RawFeedback.State
@@ -183,6 +184,35 @@ class TestProvidersOwnLists:
 
     def changed(self, why):
         return {"RecordType": "SubscriptionChange", "MessageID": ID, "Recipient": TO, "ChangedAt": "2026-05-01T12:00:01Z", "Origin": "Recipient", "SuppressSending": True, "SuppressionReason": why, "Metadata": {}, "Tag": ""}  # fmt: skip
+
+
+class TestBesideAMail:
+    """A relay that reports by mail, and by its webhook, tells of one bounce."""
+
+    @pytest.mark.parametrize("mail_is_first", [True, False])
+    def test_one_bounce_is_counted(self, mail_is_first, provider):
+        told = provider("postmark")
+        ways = [lambda: receive(report_on(told.sent), sender_of(told.sent)), lambda: told.call("bounced")]  # fmt: skip
+        for way in ways if mail_is_first else reversed(ways):
+            way()
+        assert told.state == (Status.BOUNCED, [EventKind.RETURNED] * 2, ["hard_bounce"])
+        assert Figure.objects.events().by_kind() == {"returned": 1}
+
+    def test_the_second_suppresses_where_the_first_does_not_say_enough(self, provider):
+        told = provider("postmark")
+        vague = report_on(told.sent, status="5.0.0", diagnostic="550 5.0.0 not delivered")
+        receive(vague, sender_of(told.sent))
+        assert told.state[2] == []
+        told.call("bounced")
+        assert told.state[2] == ["hard_bounce"]
+
+    def test_both_stand_on_the_timeline(self, provider, logged_in, viewer):
+        told = provider("postmark")
+        receive(report_on(told.sent), sender_of(told.sent))
+        told.call("bounced")
+        page = logged_in(viewer).get(reverse("outbox:detail", args=[told.sent.public_id])).text
+        assert page.count("Told before, so it counts once") == 1
+        assert "Told too late" not in page
 
 
 class TestProof:

@@ -10,9 +10,21 @@ from django.utils import timezone
 from mailops.campaigns.models import Campaign
 from mailops.outbox.closing import close_set
 from mailops.outbox.ledger import bucket_of
-from mailops.outbox.models import CountKey, Event, EventKind, Message, QueueEntry, Status, Tally
+from mailops.outbox.models import (
+    CountKey,
+    Event,
+    EventKind,
+    Evidence,
+    Message,
+    QueueEntry,
+    Status,
+    Tally,
+)
 from mailops.outbox.recording import Outcome, record
 from mailops.protocol.reply import Reply
+from mailops.reports.rollup import fold_tallies
+from mailops.reports.verifying import EVER, differences
+from mailops.reports.verifying_replies import reply_differences
 from tests.factories import make_campaign, make_message, make_stream
 
 pytestmark = pytest.mark.django_db
@@ -222,10 +234,88 @@ class TestRecord:
     def test_costs_the_same_number_of_queries_for_one_and_for_many(self, django_assert_num_queries):
         stream = make_stream()
         messages = [claimed(fence=n, stream=stream) for n in range(20)]
-        with django_assert_num_queries(10):
+        with django_assert_num_queries(11):
             record([result(messages[0], EventKind.ACCEPTED, fence=0)])
-        with django_assert_num_queries(10):
+        with django_assert_num_queries(11):
             record([result(m, EventKind.ACCEPTED, fence=n) for n, m in enumerate(messages) if n])
+
+
+class TestToldAgain:
+    """What a message comes to counts once a round, whoever tells it; all that was told stays on its timeline."""
+
+    ONCE = (
+        EventKind.ACCEPTED,
+        EventKind.DELIVERED,
+        EventKind.RETURNED,
+        EventKind.COMPLAINED,
+        EventKind.UNSUBSCRIBED,
+    )
+
+    def tell(self, message, kind, *sources, **fields):
+        told = [
+            Outcome(message_id=message.pk, kind=kind, source=source, external_id=f"{kind}-{fields}", **fields)
+            for source in sources
+        ]  # fmt: skip
+        return [record([one])[0] for one in told]
+
+    def counted(self, *kinds):
+        found = Tally.objects.filter(measure="event", kind__in=kinds)
+        return found.aggregate(Sum("n", default=0))["n__sum"]
+
+    @pytest.mark.parametrize("kind", ONCE)
+    def test_counts_once(self, kind):
+        message = make_message()
+        first, second = self.tell(message, kind, "dsn", "postmark")
+        assert (first.is_new, second.is_new) == (True, True)
+        assert self.counted(kind) == 1
+        one, other = message.events.order_by("pk")
+        assert (one.was_applied, other.was_applied) == (True, False)
+        assert other.was_told_before
+        assert not other.came_too_late
+        assert differences(since=EVER[0], until=EVER[1]) == []
+
+    def test_of_one_transaction_counts_once(self):
+        message = make_message()
+        record(
+            Outcome(message_id=message.pk, kind=EventKind.RETURNED, source=source, external_id="1")
+            for source in ("dsn", "postmark")
+        )
+        assert self.counted(EventKind.RETURNED) == 1
+
+    def test_shows_what_was_told_first(self):
+        message = make_message()
+        for number, text in enumerate(("5.1.1 No such user", "bounced")):
+            reply = Reply(550, text)
+            self.tell(message, EventKind.RETURNED, f"source {number}", reply=reply, reason=text)
+        message.refresh_from_db()
+        assert (message.reply_text, message.reason) == ("5.1.1 No such user", "5.1.1 No such user")
+        fold_tallies()
+        assert reply_differences() == []
+
+    def test_a_refusal_in_session_and_its_report_are_one_bounce(self):
+        message = claimed()
+        record([result(message, EventKind.BOUNCED)])
+        self.tell(message, EventKind.RETURNED, "dsn")
+        message.refresh_from_db()
+        assert (message.status, message.evidence) == (Status.BOUNCED, Evidence.RETURNED)
+        assert self.counted(EventKind.BOUNCED, EventKind.RETURNED) == 1
+
+    @pytest.mark.parametrize("order", [1, -1])
+    def test_a_delivery_and_a_bounce_count_both_in_any_order(self, order):
+        message = make_message()
+        for kind in (EventKind.DELIVERED, EventKind.RETURNED)[::order]:
+            self.tell(message, kind, "dsn", "postmark")
+        message.refresh_from_db()
+        assert message.status == Status.BOUNCED
+        assert (self.counted(EventKind.DELIVERED), self.counted(EventKind.RETURNED)) == (1, 1)
+
+    def test_of_a_new_round_counts_anew(self):
+        message = make_message()
+        for number in range(2):
+            self.tell(message, EventKind.RETURNED, "dsn", "postmark", round=number)
+            self.tell(message, EventKind.REQUEUED, f"person {number}")
+        assert self.counted(EventKind.RETURNED) == 2
+        assert differences(since=EVER[0], until=EVER[1]) == []
 
 
 class TestClosingASet:

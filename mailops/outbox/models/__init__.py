@@ -1,7 +1,7 @@
 """The ledger: messages owed and what became of them."""
 
 from mailops.outbox.models.chunked_work import ChunkedWork
-from mailops.outbox.models.event import Event
+from mailops.outbox.models.event import TOLD_BEFORE, Event
 from mailops.outbox.models.message import ANSWERED_AT, IS_ANSWERED, Message, QueueEntry
 from mailops.outbox.models.relay_log import RelayLog, RelayLogFinding, RelayLogMail, RelayLogPiece
 from mailops.outbox.models.resending import Resending
@@ -28,6 +28,7 @@ __all__ = [
     "IS_ANSWERED",
     "OPEN_STATUSES",
     "OWNER_OF_FAULT",
+    "TOLD_BEFORE",
     "ChunkedWork",
     "CountKey",
     "Event",

@@ -8,6 +8,9 @@ from django.db.models.functions import Now
 from mailops.outbox.models.message import Message
 from mailops.outbox.models.standing import EventKind
 
+# in an event's data: the same was told of its round before, and is counted
+TOLD_BEFORE = "told_before"
+
 
 class Event(models.Model):
     """Something that happened to a message; append-only, one for each (source, external id)."""
@@ -46,7 +49,7 @@ class Event(models.Model):
     signature_id = models.BigIntegerField(null=True)  # of a negative reply: outbox.Signature
     was_applied = models.BooleanField(
         default=True
-    )  # False: told, but not counted (a late reply, an old round)
+    )  # False: told, but not counted (a late reply, an old round, a bounce told before)
     # in milliseconds: what an acceptance took since the message was owed, a delivery since the acceptance; and how long
     # the accepted attempt had waited in the queue
     took_ms = models.IntegerField(null=True)
@@ -60,9 +63,15 @@ class Event(models.Model):
         )
 
     @property
+    def was_told_before(self) -> bool:
+        """Tell whether somebody else told the same of its round: that counts, once."""
+        return bool(self.data.get(TOLD_BEFORE))
+
+    @property
     def came_too_late(self) -> bool:
         """Tell whether it was told and not counted; what a person says of an event is not counted either, nor late."""
-        return not self.was_applied and self.kind != EventKind.RECLASSIFIED
+        is_said = self.kind == EventKind.RECLASSIFIED
+        return not (self.was_applied or self.was_told_before or is_said)
 
     @property
     def is_machines(self) -> bool:
