@@ -76,7 +76,8 @@ def _of_rates(told: Told, report_url: str) -> Advice | None:
 
 def _of_silence(told: Told) -> Advice | None:
     """Name a stream that fell silent: what sent a week ago and not since is a symptom."""
-    silent = [one for one in told.streams if one.before.answered >= 100 and not one.now.answered]
+    still = [one for one in told.streams if one.is_there]
+    silent = [one for one in still if one.before.answered >= 100 and not one.now.answered]
     if not silent:
         return None
     url = reverse("transports:stream-detail", args=[silent[0].pk])

@@ -187,7 +187,7 @@ def _stream(stream: StreamTold, told: Told, range_: str) -> dict[str, str]:
     promise, promise_tone = _promise(stream)
     return {
         "name": stream.name,
-        "url": reverse("reports:stream", args=[stream.pk]) + range_,
+        "url": reverse("reports:stream", args=[stream.pk]) + range_ if stream.is_there else "",
         "numbers": numbers_said,
         "promise": promise,
         "tone": tone,

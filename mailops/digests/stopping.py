@@ -1,12 +1,17 @@
 """What stood still in a week, and for how long: pairs the pauses of the audit trail with what ended them."""
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from mailops.accounts.models import AuditEntry
+from mailops.campaigns.models import Campaign
+from mailops.domains.models import Domain
 from mailops.lib.templatetags.navigation import resolve
 from mailops.reports.periods import Period
+from mailops.transports.models import Stream, Transport
 
 MOST = 500  # entries that are read; a breaker that opens oftener in a week is told with what it has until then
 BEFORE = timedelta(days=60)  # a pause that began earlier is among what stands still now
@@ -46,11 +51,11 @@ for _begin, _, _ends in _STOPS:
     for _end in (*_ends, f"{_kind(_begin)}.delete"):
         _ENDS.setdefault(_end, []).append(_begin)
 
-_PAGES = {
-    "transport": "transports:detail",
-    "stream": "transports:stream-detail",
-    "campaign": "campaigns:detail",
-    "domain": "domains:detail",
+_PAGES: dict[str, tuple[Any, str]] = {
+    "transport": (Transport, "transports:detail"),
+    "stream": (Stream, "transports:stream-detail"),
+    "campaign": (Campaign, "campaigns:detail"),
+    "domain": (Domain, "domains:detail"),
 }
 
 
@@ -60,7 +65,7 @@ class Stop:
 
     title: str
     reason: str  # of the last time
-    url: str
+    url: str  # "" of what was deleted since
     times: int
     lasted: timedelta
     is_over: bool
@@ -69,13 +74,28 @@ class Stop:
 def stops(week: Period) -> list[Stop]:
     """Return what stood still in `week`, the longest first."""
     verbs = [*_WORDS, *_ENDS]
-    found = AuditEntry.objects.filter(
+    told = AuditEntry.objects.filter(
         verb__in=verbs, at__gte=week.start - BEFORE, at__lt=week.end
-    ).order_by("-at", "-pk")[:MOST]
-    return paired(reversed(found), week)
+    ).order_by("-at", "-pk")
+    found = list(told[:MOST])
+    return paired(reversed(found), week, _pages_of(found))
 
 
-def paired(entries: Iterable[AuditEntry], week: Period) -> list[Stop]:
+def _pages_of(entries: Iterable[AuditEntry]) -> dict[tuple[str, str], str]:
+    """Return the address of each subject's page by what it is and its id; what was deleted has none."""
+    ids: dict[str, set[str]] = defaultdict(set)
+    for entry in entries:
+        ids[_kind(entry.verb)].add(entry.subject_id)
+    return {
+        (kind, str(pk)): resolve(page, pk)
+        for kind, (model, page) in _PAGES.items()
+        for pk in model.objects.filter(pk__in=ids[kind]).values_list("pk", flat=True)
+    }
+
+
+def paired(
+    entries: Iterable[AuditEntry], week: Period, pages: Mapping[tuple[str, str], str]
+) -> list[Stop]:
     """Pair `entries`, the oldest first; what began before `week` counts from its beginning."""
     begun: dict[tuple[str, str], AuditEntry] = {}
     spans: dict[tuple[str, str], list[tuple[AuditEntry, datetime, bool]]] = {}
@@ -87,21 +107,25 @@ def paired(entries: Iterable[AuditEntry], week: Period) -> list[Stop]:
                 spans.setdefault((verb, entry.subject_id), []).append((start, entry.at, True))
     for key, start in begun.items():
         spans.setdefault(key, []).append((start, week.end, False))
-    told = (_stop(verb, found, week) for (verb, _), found in spans.items())
+    told = (_stop(verb, found, week, pages) for (verb, _), found in spans.items())
     return sorted(
         (stop for stop in told if stop.times), key=lambda stop: (-stop.lasted, stop.title)
     )
 
 
-def _stop(verb: str, spans: list[tuple[AuditEntry, datetime, bool]], week: Period) -> Stop:
+def _stop(
+    verb: str,
+    spans: list[tuple[AuditEntry, datetime, bool]],
+    week: Period,
+    pages: Mapping[tuple[str, str], str],
+) -> Stop:
     within = [span for span in spans if span[1] > week.start]
     lasted = sum((end - max(entry.at, week.start) for entry, end, _ in within), timedelta())
     entry, _, is_over = (within or spans)[-1]
-    page = _PAGES[_kind(verb)]
     return Stop(
         title=_WORDS[verb].format(entry.subject_label),
         reason=entry.reason,
-        url=resolve(page, entry.subject_id),
+        url=pages.get((_kind(verb), entry.subject_id), ""),
         times=len(within),
         lasted=lasted,
         is_over=is_over,

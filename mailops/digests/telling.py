@@ -36,6 +36,7 @@ class StreamTold:
     before: Outcome
     kept: Score | None = None  # of its promise, in the week
     standing: Standing | None = None  # of its error budget, now
+    is_there: bool = True  # not deleted since
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,7 @@ def _streams(week: Period, now: datetime) -> list[StreamTold]:
                 earlier,
                 score(promise, week.start, week.end - _TICK) if promise else None,
                 standing(promise, now) if promise else None,
+                is_there=pk in names,
             )
         )
     return sorted(found, key=lambda one: (-one.now.answered, -one.before.answered, one.name))

@@ -24,7 +24,13 @@ from mailops.outbox.slots import slot_of
 from mailops.reports.models import Objective
 from mailops.transports.models import PauseCause
 from tests.digests.conftest import count
-from tests.factories import make_campaign, make_incident, make_stream
+from tests.factories import (
+    make_campaign,
+    make_domain,
+    make_incident,
+    make_stream,
+    make_transport,
+)
 
 pytestmark = pytest.mark.django_db
 COLUMNS = ("accepted", "delivered", "bounced", "returned", "complained", "uncertain")
@@ -248,6 +254,45 @@ class TestStops:
             self.entry(verb, subject, week.start - timedelta(days=3))
             self.entry(f"{kind}.delete", subject, week.start - timedelta(days=1))
         assert stops(week) == []
+
+
+class TestDeleted:
+    """What was deleted is named without a link, since its page is gone."""
+
+    def mail(self, week, hidden):
+        mail = mail_of(week)
+        assert hidden not in mail.html
+        assert hidden not in mail.text
+        return mail
+
+    @pytest.mark.parametrize("what", ["transport", "stream", "campaign", "domain"])
+    def test_that_stood_still_in_the_week(self, what, week):
+        make, verb, page = {
+            "transport": (make_transport, "transport.pause", "transports:detail"),
+            "stream": (make_stream, "stream.pause", "transports:stream-detail"),
+            "campaign": (make_campaign, "campaign.pause", "campaigns:detail"),
+            "domain": (make_domain, "domain.stop_bulk", "domains:detail"),
+        }[what]
+        row, at = make(), week.start + timedelta(hours=1)
+        TestStops().entry(verb, row, at)
+        path = reverse(page, args=[row.pk])
+        assert path in mail_of(week).html
+        TestStops().entry(f"{what}.delete", row, at + timedelta(hours=2))
+        row.delete()
+        mail = self.mail(week, path)
+        assert str(row) in mail.html
+        assert 'href=""' not in mail.html
+
+    def test_stream_is_named_and_not_asked_after(self, stream, week):
+        count(stream, "accepted", 700, week.previous.start)
+        path = reverse("reports:stream", args=[stream.pk])
+        assert "News sent nothing" in mail_of(week).text
+        gone = stream.pk
+        stream.delete()
+        mail = self.mail(week, path)
+        assert f"deleted ({gone})" in mail.html
+        assert "sent nothing, after" not in mail.text
+        assert 'href=""' not in mail.html
 
 
 def test_asks_as_many_questions_however_much_was_sent(stream, week, django_assert_max_num_queries):
