@@ -140,7 +140,7 @@ def start_settlement(
         }  # fmt: skip
         planned = _count(Settlement(key=key, **given))
         if not planned:
-            raise NothingToSettle("Nothing fits any more: what you saw was settled meanwhile.")
+            raise NothingToSettle(_why_nothing(act, choice, log, until))
         run, is_new = Settlement.objects.get_or_create(
             key=key, defaults={**given, "planned": planned}
         )
@@ -152,6 +152,20 @@ def start_settlement(
                 after={"act": act, "messages": run.planned, **described(run)},
             )
     return run
+
+
+def _why_nothing(act: str, choice: Choice, log: RelayLog | None, until: datetime) -> str:
+    """Say why an act does nothing to what was doubtful at `until`."""
+    left = plan(act=act, choice=choice, log=log, at=until) if act == Settlement.Act.AGAIN else None
+    if left is None or not left.chosen:
+        return "Nothing fits any more: what you saw was settled meanwhile."
+    numbers = (
+        (left.suppressed, "suppressed"),
+        (left.canceled, "of canceled campaigns"),
+        (left.forgotten, "of streams that keep no content"),
+    )
+    said = ", ".join(f"{n:,} {why}" for n, why in numbers if n)
+    return f"Nothing is sent again, and what you saw stays as it is: {said}."
 
 
 def described(run: Settlement) -> dict[str, Any]:
@@ -313,11 +327,12 @@ def _finish(
 ) -> None:
     run.state, run.sentence, run.finished_at = state, sentence, timezone.now()
     run.save()
+    left_out = {"left out": run.left_out} if run.is_completed else {}
     audit(
         actor=actor,
         verb=_ENDS[state],
         subject=run,
-        after={"settled": run.settled, "passed over": run.passed_over},
+        after={"settled": run.settled, "passed over": run.passed_over, **left_out},
     )
 
 

@@ -208,10 +208,34 @@ class TestWhatWasSeenIsDone:
         assert (message.status, message.round) == ("uncertain", 1)
 
     def test_nothing_left_is_said(self, operator):
-        with pytest.raises(NothingToSettle):
-            start_settlement(
-                key=uuid4(), act=ACT.ACCEPT, actor=operator, until=plan(act=ACT.ACCEPT).until
-            )
+        make_doubtful()
+        until = timezone.now() - timedelta(days=1)
+        for act in (ACT.ACCEPT, ACT.AGAIN):
+            with pytest.raises(NothingToSettle, match="what you saw was settled meanwhile"):
+                start_settlement(key=uuid4(), act=act, actor=operator, until=until)
+
+    def test_says_why_nothing_of_what_was_seen_is_sent_again(self, operator):
+        campaign = make_campaign(state="completed")
+        make_doubtful(campaign=campaign, stream=campaign.stream)
+        gone = [make_doubtful(), make_doubtful(guarantee="ask")]
+        until = plan(act=ACT.AGAIN).until
+        for message in gone:
+            make_suppression(address=message.recipient)
+        Campaign.objects.update(state="canceled")
+        said = "what you saw stays as it is: 2 suppressed, 1 of canceled campaigns"
+        with pytest.raises(NothingToSettle, match=said):
+            start_settlement(key=uuid4(), act=ACT.AGAIN, actor=operator, until=until)
+        assert not Settlement.objects.exists()
+
+    def test_what_was_left_out_is_told_at_its_end(self, operator):
+        gone, _ = make_doubtful(), make_doubtful()
+        until = plan(act=ACT.AGAIN).until
+        run = start_settlement(key=uuid4(), act=ACT.AGAIN, actor=operator, until=until)
+        make_suppression(address=gone.recipient)
+        while settle_chunk(settlement_id=run.pk):
+            pass
+        told = AuditEntry.objects.get(verb="settlement.complete")
+        assert told.after == {"settled": 1, "passed over": 0, "left out": 1}
 
 
 class TestStopping:
