@@ -8,7 +8,7 @@ from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
 from mailops.campaigns.models import Campaign
 from mailops.outbox.closing import close_all
-from mailops.outbox.models import EventKind, QueueEntry
+from mailops.outbox.models import ASKS_A_PERSON, EventKind, QueueEntry
 
 
 def cancel_campaign(*, campaign: Campaign, actor: User | None, reason: str = "") -> bool:
@@ -44,12 +44,14 @@ def sweep_canceled(*, campaign_ids: list[int] | None = None, most: int = 10_000)
         canceled = canceled.filter(pk__in=campaign_ids)
     # asked for apart: it is nearly always none, and then the queue need not be read
     unfinished = list(canceled.values_list("pk", flat=True))
-    if not unfinished:
+    entries = QueueEntry.objects.filter(campaign__in=unfinished, marked_at=None)
+    # what is held to ask whether it was sent stays, for as long as nobody answers
+    if not unfinished or not entries.exclude(ASKS_A_PERSON).exists():
         return 0
     return close_all(
         most=most,
         kind=EventKind.CANCELED,
-        entries=QueueEntry.objects.filter(campaign__in=unfinished, marked_at=None),
+        entries=entries,
         source="outbox",
         reason="campaign_canceled",
         sentence="The campaign was canceled before this message left.",

@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from django.db import OperationalError, connection, transaction
 from django.db.models import Sum
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from mailops.campaigns.models import Campaign
@@ -22,7 +23,7 @@ from mailops.dispatch.ticking import hearers, take_steps
 from mailops.lib import dns_answers
 from mailops.lib.dns_answers import Answer
 from mailops.lib.mailbox_providers import ProviderCache
-from mailops.outbox.canceling import cancel_campaign
+from mailops.outbox.canceling import cancel_campaign, sweep_canceled
 from mailops.outbox.models import EventKind, Message, QueueEntry, Status, Tally
 from mailops.outbox.recording import Outcome, record
 from mailops.outbox.retrying import retry_message
@@ -154,6 +155,18 @@ class TestSweeps:
         assert (status(asking), status(held)) == (Status.HELD, Status.CANCELED)
         asking.refresh_from_db()
         assert settle_as_accepted(message=asking, actor=operator)
+
+    def test_what_asks_of_a_canceled_campaign_is_not_looked_for_in_each_tick(self, operator):
+        campaign = make_campaign(state=Campaign.State.RUNNING, expanded_at=timezone.now())
+        asking = make_doubtful(guarantee="ask", campaign=campaign)
+        assert cancel_campaign(campaign=campaign, actor=operator)
+        with CaptureQueriesContext(connection) as asked:
+            assert sweep_canceled() == 0
+        assert not [one for one in asked if "FOR UPDATE" in one["sql"]]
+        held = make_message(campaign=campaign, stream=asking.stream)
+        hold(message=held, actor=operator)
+        assert sweep_canceled() == 1
+        assert (status(asking), status(held)) == (Status.HELD, Status.CANCELED)
 
     def test_what_is_sent_again_from_a_doubt_has_its_stream_s_time_anew(self):
         transport = make_transport()

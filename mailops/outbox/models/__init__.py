@@ -2,7 +2,13 @@
 
 from mailops.outbox.models.chunked_work import ChunkedWork
 from mailops.outbox.models.event import TOLD_BEFORE, Event
-from mailops.outbox.models.message import ANSWERED_AT, IS_ANSWERED, Message, QueueEntry
+from mailops.outbox.models.message import (
+    ANSWERED_AT,
+    ASKS_A_PERSON,
+    IS_ANSWERED,
+    Message,
+    QueueEntry,
+)
 from mailops.outbox.models.relay_log import RelayLog, RelayLogFinding, RelayLogMail, RelayLogPiece
 from mailops.outbox.models.resending import Resending
 from mailops.outbox.models.settlement import Settlement
@@ -24,6 +30,7 @@ from mailops.outbox.models.tally import CountKey, Tally
 
 __all__ = [
     "ANSWERED_AT",
+    "ASKS_A_PERSON",
     "CLOSED_STATUSES",
     "IS_ANSWERED",
     "OPEN_STATUSES",

@@ -172,6 +172,10 @@ class Message(models.Model):
         return f"{self.recipient} ({self.public_id})"
 
 
+# of an entry: its message is held to ask a person whether it was sent, and not just held
+ASKS_A_PERSON = models.Q(is_held=True, message__settling_fence__isnull=False)
+
+
 class QueueEntry(models.Model):
     """The hot part of a message, there exactly while the message is open."""
 
