@@ -120,7 +120,7 @@ def compose(
     try:
         composed.html = harden(compiled)
     except Unguarded as error:
-        line = line_at(page.text, max(page.text.find(error.tag), 0))
+        line = line_at(page.text, max(page.text.find(error.written), 0))
         raise Uncomposable([_at_home(Mistake(error.sentence, line), page)]) from error
     composed.doubts = [_at_home(doubt, page) for doubt in doubts]
     return composed

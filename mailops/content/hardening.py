@@ -1,7 +1,8 @@
 """Guards the values that stand in addresses and styles of a mail, where escaping for HTML is not enough.
 
 A contact whose name is "a&admin=1" must not add a parameter to a link, nor one whose name is "red;display:none" a
-declaration to a style. Each such value goes through a filter; whoever wrote one (url_encode) has it already.
+declaration to a style. Each such value goes through a filter; whoever wrote one (url_encode) has it already. Nor may a
+space in a value begin another attribute: a value of an attribute that has no quotes gets them.
 """
 
 import re
@@ -12,7 +13,7 @@ from urllib.parse import quote
 from liquid.stringify import to_liquid_string
 
 from mailops.content.closing import INSIDE
-from mailops.content.masking import MASKED, mask, unmask
+from mailops.content.masking import BLOCK, MASKED, mask, unmask
 from mailops.content.variables import BUILT_IN
 
 _START = re.compile(
@@ -22,6 +23,12 @@ _START = re.compile(
 _STYLE_OPENS = re.compile(r"<style\b", re.IGNORECASE)
 _STYLE_CLOSES = re.compile("</style", re.IGNORECASE)
 _ATTRIBUTE = re.compile(r"(?<![\w:-])([\w:-]++)(\s*+=\s*+)(\"[^\"]*\"|'[^']*'|[^\s\"'>]+)")
+# what stands in quotes; a value without; a tag of Liquid anywhere else
+_IN_ELEMENT = re.compile(
+    rf"\"[^\"]*\"|'[^']*'|(?P<equals>=\s*+)(?P<bare>[^\s\"'>{BLOCK}]++)(?P<behind>[^\s\"'>]*+)|(?P<tag>{MASKED.pattern})"
+)
+_BEGINNING = re.compile(rf"<(?:<!--)?({MASKED.pattern})")  # an element's name that is a value
+_NEXT_BRANCH = re.compile(r"\{%-?\s*(?:else|elsif|when|end)")
 _ADDRESSES = frozenset({"href", "src", "background", "action", "poster", "cite", "srcset"})
 _ENCODES = re.compile(r"\|\s*(?:url_encode|in_url|safe_url|in_style|base64_url_safe_encode)\b")
 _SCHEMES = ("http:", "https:", "mailto:", "tel:", "sms:", "cid:")
@@ -38,39 +45,90 @@ _PLAIN = frozenset(name for name in BUILT_IN if "email" not in name and "name" n
 
 
 class Unguarded(ValueError):
-    """A tag that writes values into an address or a style, where they can't be guarded."""
+    """A value that stands where it can't be guarded; `written` is what to look for in the source."""
 
-    def __init__(self, tag: str) -> None:
-        super().__init__(tag)
-        self.tag = tag
-        self.sentence = (
-            f"“{' '.join(tag.split())[:60]}” writes a value into an address or a style, where it can't be guarded. "
-            "Write {{ … }} in its place."
-        )
+    def __init__(self, written: str, why: str, fix: str) -> None:
+        super().__init__(written)
+        self.written = written
+        self.sentence = f"“{' '.join(written.split())[:60]}” {why}. {fix}"
 
 
 def harden(html: str) -> str:
     """Return a Liquid source of HTML whose values in addresses and styles are guarded; raise Unguarded."""
     masked, tags = mask(html)
+    masked = _quoted(masked, tags)
     guarded = list(tags)
     for value, is_style in _guarded_places(masked):
-        begins, at = True, 0
+        begins, is_behind, at = True, False, 0
         for match in MASKED.finditer(value):
             begins = begins and not value[at : match.start()].strip("\"' \t\n")
             at = match.end()
             tag = tags[int(match[1])]
             if _is_value(tag):
-                beginning = _of_beginning(value[at : at + _BESIDE]) if begins else "in_url"
-                guarded[int(match[1])] = _filtered(tag, "in_style" if is_style else beginning)
+                is_whole = begins and not is_behind
+                guard = _of_beginning(value[at : at + _BESIDE]) if is_whole else "in_url"
+                guarded[int(match[1])] = _filtered(tag, "in_style" if is_style else guard)
+                is_behind = True
+            elif _NEXT_BRANCH.match(tag):
+                is_behind = False
     return unmask(masked, guarded)
+
+
+def _quoted(masked: str, tags: list[str]) -> str:
+    """Return `masked` with quotes around values that have none; raise Unguarded where a value is no attribute's."""
+    for beginning in _BEGINNING.finditer(masked):
+        if _writes(tags[int(beginning[2])]):
+            raise Unguarded(
+                f"<{tags[int(beginning[2])]}",
+                "begins a tag with a value, which can become any element",
+                "Write the element's name out, or “&lt;” for the character.",
+            )
+    return _START.sub(lambda element: _with_quotes(element[0], tags), masked)
+
+
+def _with_quotes(element: str, tags: list[str]) -> str:
+    def with_quotes(part: re.Match[str]) -> str:
+        if not any(_writes(tags[int(match[1])]) for match in MASKED.finditer(part[0])):
+            return part[0]
+        if part["bare"] and not _writes_in(part["behind"], tags):
+            return f'{part["equals"]}"{part["bare"]}"{part["behind"]}'
+        if part["bare"] or part["tag"]:
+            raise Unguarded(
+                unmask(element[_word_start(element, part.start()) : part.end()], tags),
+                "stands in a tag without quotes, where a value can become further attributes",
+                'Put the whole value in quotes: name="{{ … }}".',
+            )
+        return part[0]
+
+    return element if element.startswith("<!--") else _IN_ELEMENT.sub(with_quotes, element)
+
+
+def _word_start(text: str, at: int) -> int:
+    """Return where the blank stands before the word that reaches to `at`."""
+    return max(0, *(text.rfind(blank, 0, at) for blank in " \t\n"))
+
+
+def _writes_in(masked: str, tags: list[str]) -> bool:
+    """Tell whether anything but tags that write nothing stands in `masked`."""
+    return bool(MASKED.sub("", masked)) or any(
+        _writes(tags[int(match[1])]) for match in MASKED.finditer(masked)
+    )
+
+
+def _writes(tag: str) -> bool:
+    return tag.startswith("{{") or _WRITES.match(tag) is not None
 
 
 def _is_value(tag: str) -> bool:
     """Tell whether `tag` writes one value; raise Unguarded where it writes values in a way that takes no filter."""
     writes = _WRITES.match(tag)
     if writes and not writes[1]:
-        raise Unguarded(tag)
-    return bool(writes) or tag.startswith("{{")
+        raise Unguarded(
+            tag,
+            "writes a value into an address or a style, where it can't be guarded",
+            "Write {{ … }} in its place.",
+        )
+    return _writes(tag)
 
 
 def _of_beginning(behind: str) -> str:
@@ -86,7 +144,7 @@ def _guarded_places(masked: str) -> Iterator[tuple[str, bool]]:
             continue
         for attribute in _ATTRIBUTE.finditer(element[0]):
             name = attribute[1].lower()
-            if name == "style" or name in _ADDRESSES:
+            if name == "style" or name.rpartition(":")[2] in _ADDRESSES:  # Outlook's o:href, too
                 yield attribute[3], name == "style"
         if _STYLE_OPENS.match(element[0]):
             ends = _STYLE_CLOSES.search(masked, element.end())

@@ -1,6 +1,9 @@
 """A mail is put together from its source, its layout and blocks, and nothing of Liquid gets lost on the way."""
 
+import re
+
 import pytest
+from selectolax.lexbor import LexborHTMLParser
 
 from mailops.content import child
 from mailops.content.checking import look_over
@@ -23,6 +26,12 @@ def mjml(inside):
 
 def rendered(html, data):
     return compile_sources(subject="", html=html, text="x").render(data).html
+
+
+def attributes_of_link(html, data):
+    """Return those of the first link as a browser reads it; in Outlook's comments, as Outlook does."""
+    shown = re.sub("<!.*?>", "", rendered(html, data))
+    return LexborHTMLParser(shown).css_first("a").attributes
 
 
 class TestMjml:
@@ -160,6 +169,85 @@ class TestHardening:
     )
     def test_keeps_parameters_out_however_a_value_is_written(self, source):
         assert "?q=a%26b%3D1" in rendered(harden(source), {"n": "a&b=1"})
+
+    @pytest.mark.parametrize(
+        "source",
+        [
+            "<a href={{ u }} class=b>",
+            "<a class={{ u }} href=https://x.example/>",
+            "<a href=https://x.example/{{ u }} class=b>",
+            "<a href={{- u -}} class=b>",
+            "<a {% unless no %}title={{ u }}{% endunless %} class=b>",
+            "<a title='=' class={{ u }}>",
+            "<a style=color:{{ u }}>",
+            "<!--[if mso]><a href={{ u }}><![endif]-->",
+        ],
+    )
+    @pytest.mark.parametrize("value", ["x onclick=alert(1) href=https://evil.example/", "", "a/>b"])
+    def test_puts_quotes_around_values_without(self, source, value):
+        """A value with a space in it would become further attributes, an empty one would take the next one in."""
+        plain, hostile = (attributes_of_link(harden(source), {"u": u}) for u in ("plain", value))
+        assert list(hostile) == list(plain)
+        assert source.count("href=https://x.example/") == hostile.get("href", "").count(
+            "x.example/"
+        )
+
+    @pytest.mark.parametrize(
+        "written",
+        [
+            "<a {{ u }}>",
+            "<a {{ u }}=x>",
+            "<a title={% if u %}{{ u }}{% endif %}>",
+            "<a title=x{% if u %}{{ u }}{% endif %}>",
+            "<a title={{ u }}{% if u %}-x{% endif %}>",
+            "<h{{ u }}>x</h{{ u }}>",
+            "<{{ u }}>",
+            "<{% echo u %}>",
+            "<a title={% echo u %}>",
+        ],
+    )
+    def test_refuses_values_that_quotes_can_not_keep(self, written):
+        look = look_over(
+            subject="x", html=f"<p>{{{{ u }}}}</p>\n{written}", text="", sample={"u": 1}
+        )
+        (error,) = look.errors
+        assert "a value" in error.sentence
+        assert error.line == 2
+
+    @pytest.mark.parametrize(
+        "source",
+        [
+            "<td {% if u %}align=right{% endif %} width=600>",
+            "<a title=\"{{ u }}\" data-x='{{ u }}'>{{ u }}=x</a>",
+            "<p title=a>1 < {{ u }} = 2</p>",
+            "<!-- <a href={{ u }}> -->",
+        ],
+    )
+    def test_leaves_alone_what_has_no_value_or_has_quotes(self, source):
+        assert harden(source) == source
+
+    @pytest.mark.parametrize(
+        ("source", "address"),
+        [
+            ("{{ base }}{{ name }}", "https://x.example/?u=%40evil.example%26admin%3D1"),
+            ("{{ base }} {{ name }}", "https://x.example/?u= %40evil.example%26admin%3D1"),
+            ("{{ base }}{% if name %}{{ name }}{% endif %}", "https://x.example/?u=%40evil.example%26admin%3D1"),
+            ("{{ base }}{{ whole | safe_url }}", "https://x.example/?u=https://y.example/?a=1&b=2"),
+            ("{% if none %}{{ base }}{% else %}{{ whole }}{% endif %}", "https://y.example/?a=1&b=2"),
+            ("{% if none %}{{ base }}{% endif %}{{ whole }}", "https://y.example/?a=1&b=2"),
+        ],
+    )  # fmt: skip
+    def test_takes_a_value_behind_another_for_a_part_of_the_address(self, source, address):
+        data = {
+            "base": "https://x.example/?u=",
+            "name": "@evil.example&admin=1",
+            "whole": "https://y.example/?a=1&b=2",
+        }
+        assert attributes_of_link(harden(f'<a href="{source}">x</a>'), data)["href"] == address
+
+    def test_guards_the_addresses_of_outlooks_shapes(self):
+        source = '<v:rect o:href="{{ u }}"></v:rect>'
+        assert "javascript:" not in rendered(harden(source), {"u": "javascript:alert(1)"})
 
     def test_lets_an_address_be_put_together(self):
         source = (
