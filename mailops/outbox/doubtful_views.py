@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST
 from mailops.accounts.permissions import Act, confirm_password, needs, user_of
 from mailops.campaigns.models import Campaign
 from mailops.lib.csv_export import stream_csv, wrong_filter
-from mailops.lib.htmx import render_page
+from mailops.lib.htmx import polled_status, render_page
 from mailops.outbox.bulk_settling import (
     NothingToSettle,
     choice_of,
@@ -39,7 +39,6 @@ from mailops.transports.models import Stream
 PAGE = 50
 LATELY = 5
 COUNTED = 100_000  # what a page counts at most
-STOP_POLLING = 286  # htmx's own status: the work is done
 CSV_HEADER = [
     "recipient", "message_id", "status", "stream", "campaign", "transport", "why", "phase", "peer",
     "content_sent_from", "given_up_at", "detail",
@@ -161,7 +160,6 @@ def settle_soon(run: Settlement) -> None:
 def settlement_detail(request: HttpRequest, settlement_id: int) -> HttpResponse:
     related = ("campaign", "stream", "transport", "relay_log", "created_by")
     run = get_object_or_404(Settlement.objects.select_related(*related), pk=settlement_id)
-    is_over = not run.is_running and request.headers.get("HX-Request")
     return render_page(
         request,
         "outbox/settlement_detail.html",
@@ -171,7 +169,7 @@ def settlement_detail(request: HttpRequest, settlement_id: int) -> HttpResponse:
             "looked_at": run.settled + run.passed_over,
         },
         fragment="progress",
-        status=STOP_POLLING if is_over else 200,
+        status=polled_status(request, goes_on=run.is_running),
     )
 
 

@@ -12,11 +12,11 @@ from django.shortcuts import get_object_or_404, redirect
 
 from mailops.accounts.permissions import Act, confirm_password, needs, user_of
 from mailops.lib.csv_export import stream_csv
-from mailops.lib.htmx import render_page
+from mailops.lib.htmx import polled_status, render_page
 from mailops.outbox.bulk_settling import NothingToSettle, plan, start_settlement
 from mailops.outbox.doubtful import moment
 from mailops.outbox.doubtful_forms import LogSettleForm, RelayLogForm
-from mailops.outbox.doubtful_views import STOP_POLLING, settle_soon
+from mailops.outbox.doubtful_views import settle_soon
 from mailops.outbox.models import RelayLog, RelayLogFinding, Settlement
 from mailops.outbox.relay_log_taking import NotALog, take_log
 from mailops.outbox.relay_log_verdicts import (
@@ -57,13 +57,12 @@ def relay_log_upload(request: HttpRequest) -> HttpResponse:
 @needs(Act.SEE)
 def relay_log_detail(request: HttpRequest, log_id: int) -> HttpResponse:
     log = _log(log_id)
-    is_over = not log.is_running and request.headers.get("HX-Request")
     return render_page(
         request,
         "outbox/relay_log_detail.html",
         {"log": log, **(_account(log) if log.is_completed else {})},
         fragment="progress",
-        status=STOP_POLLING if is_over else 200,
+        status=polled_status(request, goes_on=log.is_running),
     )
 
 
