@@ -7,14 +7,15 @@ from django.utils import timezone
 from mailops.accounts.auditing import audit
 from mailops.campaigns.models import Campaign
 from mailops.outbox.ledger import fetch_dicts
-from mailops.outbox.models import QueueEntry
+from mailops.outbox.models import QueueEntry, Resending
 
 
 def complete_finished() -> int:
-    """Complete every running campaign that has no open message left; return how many."""
+    """Complete every running campaign that has no open message left, and gets none again; return how many."""
     is_open = Exists(QueueEntry.objects.filter(campaign=OuterRef("pk")))
+    is_retried = Exists(Resending.objects.retrying(OuterRef("pk")))
     candidates = Campaign.objects.filter(
-        ~is_open, state=Campaign.State.RUNNING, expanded_at__isnull=False
+        ~is_open, ~is_retried, state=Campaign.State.RUNNING, expanded_at__isnull=False
     )
     return sum(complete(pk) for pk in candidates.values_list("pk", flat=True))
 
@@ -29,6 +30,8 @@ def complete(campaign_id: int) -> bool:
         if campaign.state != Campaign.State.RUNNING or campaign.expanded_at is None:
             return False
         if QueueEntry.objects.filter(campaign=campaign).exists():
+            return False
+        if Resending.objects.retrying(campaign).exists():
             return False
         balance = _balance(campaign_id)
         if sum(balance.values()) != campaign.planned:

@@ -1,5 +1,7 @@
 """What the ledger adds to a campaign's page: cancel, retry, and its failures grouped by reply."""
 
+from uuid import uuid4
+
 from django.contrib import messages as toasts
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
@@ -12,8 +14,11 @@ from mailops.outbox.canceling import cancel_campaign
 from mailops.outbox.doubtful import moment
 from mailops.outbox.failures import group_failures
 from mailops.outbox.forms import RetryForm
-from mailops.outbox.models import QueueEntry, Status
+from mailops.outbox.models import QueueEntry, Resending, Status
+from mailops.outbox.resending import start_retry
+from mailops.outbox.resending_views import lead_to
 from mailops.outbox.retrying import (
+    CHUNK,
     MoreThanCounted,
     NothingToRetry,
     plan_retry,
@@ -34,8 +39,10 @@ def campaign_cancel(request: HttpRequest, campaign_id: int) -> HttpResponse:
             toasts.error(request, "It is completed or canceled already.")
         return redirect("campaigns:detail", campaign_id)
     waiting = QueueEntry.objects.filter(campaign=campaign).count()
+    is_retried = Resending.objects.retrying(campaign).exists()
     effects = [
         f"{waiting:,} messages that have not left will not be sent.",
+        *(["Sending again stops: what is not queued yet stays as it is."] if is_retried else []),
         "What is being sent at this moment still goes out: at most one message for each open session.",
         "It can't be resumed; of its unsent messages you can send again those that you choose.",
     ]
@@ -55,8 +62,8 @@ def campaign_retry(request: HttpRequest, campaign_id: int) -> HttpResponse:
     is_pressed = request.method == "POST"
     given = request.POST or request.GET or {"status": status_to_begin_with(campaign)}
     form = RetryForm(given, is_pressed=is_pressed)
-    if form.is_valid() and is_pressed and _retry(request, campaign, form):
-        return redirect("campaigns:detail", campaign_id)
+    if form.is_valid() and is_pressed and (pressed := _retry(request, campaign, form)):
+        return pressed
     until, _ = moment()  # an old preview is shown anew, with what was chosen
     return render_page(
         request,
@@ -66,6 +73,8 @@ def campaign_retry(request: HttpRequest, campaign_id: int) -> HttpResponse:
             "form": form,
             "plan": plan_retry(unchanged_since(form.chosen_of(campaign), until)),
             "until": until,
+            "key": uuid4(),
+            "run": Resending.objects.retrying(campaign).first(),
             "is_doubtful": form.cleaned_data.get("status") == Status.UNCERTAIN,
         },
         fragment="chosen",
@@ -73,29 +82,53 @@ def campaign_retry(request: HttpRequest, campaign_id: int) -> HttpResponse:
     )
 
 
-def _retry(request: HttpRequest, campaign: Campaign, form: RetryForm) -> bool:
-    """Queue what was counted again and say what came of it; False where the numbers must be looked at anew."""
-    counted = form.cleaned_data["counted"] or 0
+def _retry(request: HttpRequest, campaign: Campaign, form: RetryForm) -> HttpResponse | None:
+    """Queue what was counted again and say what came of it; None where the numbers must be looked at anew.
+
+    What is more than a chunk goes on in the background.
+    """
+    counted, until = form.cleaned_data["counted"] or 0, form.cleaned_data["until"]
+    actor = user_of(request)
     try:
-        queued = retry_campaign(
-            campaign=campaign,
-            messages=unchanged_since(form.chosen_of(campaign), form.cleaned_data["until"]),
-            actor=user_of(request),
-            most=counted,
-        )
+        if counted > CHUNK:
+            run = start_retry(
+                key=form.cleaned_data["key"],
+                campaign=campaign,
+                chosen=form.filter_of(campaign),
+                until=until,
+                most=counted,
+                actor=actor,
+            )
+            return lead_to(run)
+        messages = unchanged_since(form.chosen_of(campaign), until)
+        queued = retry_campaign(campaign=campaign, messages=messages, actor=actor, most=counted)
     except MoreThanCounted:
         form.add_error(None, "There are more than you saw. Look at the numbers, then press again.")
-        return False
+        return None
     except NothingToRetry as nothing:
         toasts.error(request, str(nothing))
-        return True
-    toasts.success(request, _told(queued, counted - queued))
-    return True
+    else:
+        toasts.success(request, _told(queued, counted - queued))
+    return redirect("campaigns:detail", campaign.pk)
 
 
 def _told(queued: int, left: int) -> str:
     said = f"{queued:,} {'message is' if queued == 1 else 'messages are'} queued again."
     return f"{said} {left:,} that you saw changed meanwhile and stay as they are." if left else said
+
+
+@needs(Act.SEE)
+def campaign_resending(request: HttpRequest, campaign_id: int) -> HttpResponse:
+    """Show the retry that goes on in the background, or the last one where it did not get to its end."""
+    campaign = get_object_or_404(Campaign, pk=campaign_id)
+    last = Resending.objects.filter(campaign=campaign).select_related("created_by").last()
+    return render_page(
+        request,
+        "outbox/campaign_resending.html",
+        {"campaign": campaign, "run": None if last and last.is_completed else last},
+        fragment="run",
+        status=polled_status(request, goes_on=campaign.is_followed),
+    )
 
 
 @needs(Act.SEE)

@@ -158,7 +158,7 @@ class PressedForm(SeenForm):
         return bool(data.get("key")) and super()._was_seen(data)
 
 
-class RetryForm(SeenForm):
+class RetryForm(PressedForm):
     """Which of a campaign's messages to send again: those of one status, or of one reason within it."""
 
     status = forms.ChoiceField(
@@ -184,6 +184,11 @@ class RetryForm(SeenForm):
         chosen = Message.objects.filter(campaign=campaign, status=self.cleaned_data["status"])
         reason = self.cleaned_data["reason"]
         return chosen.filter(reason=reason) if reason else chosen
+
+    def filter_of(self, campaign: Campaign) -> dict[str, str]:
+        """Return what was chosen as the message list's filter has it."""
+        given = {name: self.cleaned_data[name] for name in ("status", "reason")}
+        return {"campaign": str(campaign.pk)} | {name: said for name, said in given.items() if said}
 
 
 class TestSendForm(forms.Form):

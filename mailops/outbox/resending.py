@@ -2,6 +2,8 @@
 
 Only what certainly did not arrive is sent again: refused, failed or given up messages begin a new round, deferred ones
 are due at once. What is in doubt is left to a person (`outbox.bulk_settling`), and nobody who is suppressed gets anything.
+
+A campaign's retry that is too large for the press goes on here, too, by its own rules (`outbox.retrying`).
 """
 
 from collections import Counter
@@ -21,15 +23,25 @@ from mailops.accounts.models import User
 from mailops.campaigns.models import Campaign
 from mailops.lib.chunks import MAX_FAILURES, count_failure, stop_all
 from mailops.outbox.doubtful import moment
-from mailops.outbox.forms import MessageFilterForm
+from mailops.outbox.forms import MessageFilterForm, words_of
 from mailops.outbox.keeping_hours import keep_hours
 from mailops.outbox.ledger import fetch_first
 from mailops.outbox.models import EventKind, Message, Resending, Status
 from mailops.outbox.recording import Outcome, record
-from mailops.outbox.retrying import IS_SUPPRESSED
-from mailops.outbox.searching import chosen_by
+from mailops.outbox.retrying import (
+    CHUNK,
+    IS_SUPPRESSED,
+    MoreThanCounted,
+    NothingToRetry,
+    lock_campaign,
+    note_retry,
+    queue_again,
+    reopen,
+    retriable,
+    unchanged_since,
+)
+from mailops.outbox.searching import chosen_by, with_status
 
-CHUNK = 500
 AGAIN = (Status.BOUNCED, Status.FAILED, Status.EXPIRED)  # certainly not there
 SOONER = Status.DEFERRED
 
@@ -122,12 +134,55 @@ def start_resending(
         given = {"chosen": chosen, "until": until, "planned": planned, "created_by": actor}
         run, is_new = Resending.objects.get_or_create(key=key, defaults=given)
         if is_new:
-            audit(
-                actor=actor,
-                verb="resending.start",
-                subject=run,
-                after={"messages": planned, "which": ", ".join(words) or "all"},
+            _note_start(run, words)
+    return run
+
+
+def _note_start(run: Resending, words: list[str]) -> None:
+    audit(
+        actor=run.created_by,
+        verb="resending.start",
+        subject=run,
+        after={"messages": run.planned, "which": ", ".join(words) or "all"},
+    )
+
+
+def start_retry(
+    *,
+    key: UUID,
+    campaign: Campaign,
+    chosen: dict[str, str],
+    until: datetime,
+    most: int,
+    actor: User,
+) -> Resending:
+    """Begin to send again what the filter `chosen` stood for at `until` in the campaign, and let that run.
+
+    The same key begins it once. Raise NothingToRetry where there is none, MoreThanCounted where there are more than
+    `most`.
+    """
+    filters = _validated(chosen)
+    seen = unchanged_since(chosen_by(filters), until)
+    planned = retriable(seen).count()  # before the lock, since that takes a while
+    with transaction.atomic():
+        locked = lock_campaign(campaign.pk)
+        known = Resending.objects.filter(key=key).first()
+        if known is not None:
+            return known
+        if Resending.objects.retrying(locked).exists():
+            raise NothingToRetry(
+                "Messages of this campaign are being sent again already: wait until that is over, or stop it."
             )
+        if planned > most:
+            raise MoreThanCounted
+        if not planned:
+            raise NothingToRetry
+        before = reopen(locked)
+        run = Resending.objects.create(
+            key=key, campaign=locked, chosen=chosen, until=until, planned=planned, created_by=actor
+        )
+        note_retry(locked, before=before, messages=planned, actor=actor)
+        _note_start(run, words_of(filters))
     return run
 
 
@@ -145,28 +200,53 @@ def resend_chunk(*, resending_id: int, most: int = CHUNK) -> bool:
         run = running.select_for_update(skip_locked=True).first()
         if run is None:
             return False
+        if run.campaign_id is not None and lock_campaign(run.campaign_id).is_canceled:
+            sentence = "The campaign was canceled: what was not queued yet stays as it is."
+            _finish(run, Resending.State.STOPPED, actor=None, sentence=sentence)
+            return False
         ids = _next(run, most)
         if not ids:
             _finish(run, Resending.State.COMPLETED, actor=run.created_by)
             return False
-        states = _lock_campaigns(ids)
-        messages = _lock(ids, states)
-        queued = _queue_again(run, messages, states)
-        hastened = _hasten([one for one in messages if one.status == SOONER])
-        run.queued += queued
-        run.hastened += hastened
-        run.passed_over += len(ids) - queued - hastened
+        if run.campaign_id is not None:
+            _retry(run, ids)
+        else:
+            _resend(run, ids)
         run.cursor, run.failures = ids[-1], 0
         run.save()
     return True
 
 
 def _next(run: Resending, most: int) -> list[int]:
-    found = chosen_by(_validated(run.chosen)).filter(pk__gt=run.cursor)
     ids: list[int] = []
-    for part in _sendable(found, until=run.until):
-        ids += part.order_by("pk").values_list("pk", flat=True)[:most]
+    for part in _ahead(run):
+        found = part.filter(pk__gt=run.cursor).order_by("pk")
+        ids += found.values_list("pk", flat=True)[:most]
     return sorted(ids)[:most]
+
+
+def _ahead(run: Resending) -> list[QuerySet[Message]]:
+    """Return what a run walks through, each part along an index."""
+    if run.campaign_id is None:
+        return _sendable(chosen_by(_validated(run.chosen)), until=run.until)
+    # which of them are meant is asked of each chunk: so none reads more rows than it may queue
+    return [with_status(Message.objects.filter(campaign=run.campaign_id), run.chosen["status"])]
+
+
+def _retry(run: Resending, ids: list[int]) -> None:
+    """Queue those of the next messages of a locked campaign again that are still as the person saw them."""
+    seen = unchanged_since(chosen_by(_validated(run.chosen)), run.until)
+    run.queued += queue_again(seen.filter(pk__in=ids), by=run.actor_name, resending=run.pk)
+
+
+def _resend(run: Resending, ids: list[int]) -> None:
+    states = _lock_campaigns(ids)
+    messages = _lock(ids, states)
+    queued = _queue_again(run, messages, states)
+    hastened = _hasten([one for one in messages if one.status == SOONER])
+    run.queued += queued
+    run.hastened += hastened
+    run.passed_over += len(ids) - queued - hastened
 
 
 def _lock_campaigns(ids: list[int]) -> dict[int, str]:

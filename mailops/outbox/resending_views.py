@@ -11,13 +11,11 @@ from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_POST
 
 from mailops.accounts.permissions import Act, confirm_password, needs, user_of
-from mailops.lib.htmx import render_page
+from mailops.lib.htmx import polled_status, render_page
 from mailops.outbox.forms import MessageFilterForm, PressedForm, words_of
 from mailops.outbox.models import Resending
 from mailops.outbox.resending import NothingToResend, plan, start_resending, stop_resending
 from mailops.outbox.tasks import continue_resending
-
-STOP_POLLING = 286  # htmx's own status: the work is done
 
 
 class ResendForm(PressedForm, MessageFilterForm):
@@ -50,8 +48,7 @@ def resend(request: HttpRequest) -> HttpResponse:
         except NothingToResend as nothing:
             toasts.info(request, str(nothing))
             return redirect("outbox:list")
-        transaction.on_commit(partial(continue_resending.delay, run.pk), robust=True)
-        return redirect("outbox:resending", run.pk)
+        return lead_to(run)
     # an old preview is shown anew, with what was chosen
     filters = MessageFilterForm(form.given)
     is_shown = filters.is_valid() and bool(form.given)
@@ -68,17 +65,23 @@ def resend(request: HttpRequest) -> HttpResponse:
     )
 
 
+def lead_to(run: Resending) -> HttpResponse:
+    """Have it worked off once it is committed, and lead to the page that tells how far it is."""
+    transaction.on_commit(partial(continue_resending.delay, run.pk), robust=True)
+    return redirect("outbox:resending", run.pk)
+
+
 @needs(Act.SEE)
 def resending_detail(request: HttpRequest, resending_id: int) -> HttpResponse:
-    run = get_object_or_404(Resending.objects.select_related("created_by"), pk=resending_id)
+    related = Resending.objects.select_related("created_by", "campaign")
+    run = get_object_or_404(related, pk=resending_id)
     filters = MessageFilterForm(run.chosen)
-    is_over = not run.is_running and request.headers.get("HX-Request")
     return render_page(
         request,
         "outbox/resending_detail.html",
         {"run": run, "chosen": words_of(filters.cleaned_data) if filters.is_valid() else []},
         fragment="progress",
-        status=STOP_POLLING if is_over else 200,
+        status=polled_status(request, goes_on=run.is_running),
     )
 
 

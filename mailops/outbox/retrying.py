@@ -1,5 +1,6 @@
 """Sends again what did not get through, as a person's recorded act."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,11 +11,11 @@ from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
 from mailops.campaigns.models import Campaign
 from mailops.outbox.fold import RETRIABLE
-from mailops.outbox.models import Event, EventKind, Message, QueueEntry, Status
+from mailops.outbox.models import Event, EventKind, Message, QueueEntry, Resending, Status
 from mailops.outbox.recording import Outcome, Recorded, record, record_with_retry
 from mailops.suppressions.models import Suppression
 
-CHUNK = 500
+CHUNK = 500  # messages that one transaction queues again at most
 
 # of a message: somebody or something says that its recipient must not be written to
 IS_SUPPRESSED = Exists(Suppression.objects.covering(OuterRef("address_key"), OuterRef("stream")))
@@ -29,6 +30,12 @@ _CAN_BE_MADE = (_ENDED & ~_FORGOTTEN) | _ASKS
 
 class NothingToRetry(Exception):
     """None of the chosen messages can be sent again; the text says why."""
+
+    def __init__(
+        self,
+        why: str = "Nothing is queued: all that you saw is on its way, has arrived or changed meanwhile.",
+    ) -> None:
+        super().__init__(why)
 
 
 class MoreThanCounted(Exception):
@@ -85,43 +92,76 @@ def unchanged_since(messages: QuerySet[Message], moment: datetime) -> QuerySet[M
 
 
 def retry_campaign(
-    *, campaign: Campaign, messages: QuerySet[Message], actor: User, most: int | None = None
+    *, campaign: Campaign, messages: QuerySet[Message], actor: User, most: int = CHUNK
 ) -> int:
     """Queue exactly `messages` of the campaign again and let it run; return how many were queued.
 
-    Raise NothingToRetry if there is none, MoreThanCounted if there are more than `most`.
+    It is one transaction: what is more than a chunk goes to `outbox.resending.start_retry`. Raise NothingToRetry if
+    there is none, MoreThanCounted if there are more than `most`.
     """
     with transaction.atomic():
-        locked = Campaign.objects.select_for_update().get(pk=campaign.pk)
+        locked = lock_campaign(campaign.pk)
         # chosen under the lock, so that a press beside this one is seen
-        chosen = _standings(retriable(messages.filter(campaign=campaign)))
-        if most is not None and len(chosen) > most:
+        chosen = _standings(messages.filter(campaign=campaign))[: most + 1]
+        if len(chosen) > most:
             raise MoreThanCounted
-        before = locked.state
-        if locked.state == Campaign.State.CANCELED and _owes(locked):
-            raise NothingToRetry(
-                "The campaign is still being canceled, and what is not yet would leave, too. Try again in a minute."
-            )
-        if locked.state in Campaign.OVER:
-            _stop_expansion_of(locked)
-            locked.state, locked.finished_at = Campaign.State.RUNNING, None
-            locked.save()
-        queued = sum(
-            _applied(record(_requeued(*one, actor) for one in chosen[start : start + CHUNK]))
-            for start in range(0, len(chosen), CHUNK)
-        )
+        before = reopen(locked)
+        queued = _queue(chosen, by=actor.email)
         if not queued:
-            raise NothingToRetry(
-                "Nothing is queued: all that you saw is on its way, has arrived or changed meanwhile."
-            )
-        audit(
-            actor=actor,
-            verb="campaign.retry",
-            subject=locked,
-            before={"state": before},
-            after={"state": locked.state, "messages": queued},
-        )
+            raise NothingToRetry
+        note_retry(locked, before=before, messages=queued, actor=actor)
     return queued
+
+
+def lock_campaign(campaign_id: int) -> Campaign:
+    """Lock the campaign, which comes before its messages in the order of locks (W6)."""
+    return Campaign.objects.select_for_update().get(pk=campaign_id)
+
+
+def reopen(campaign: Campaign) -> str:
+    """Let a locked campaign run again where it is over, its audience closed; return the state it had.
+
+    Raise NothingToRetry where it must not run.
+    """
+    before = campaign.state
+    if before not in Campaign.OVER:
+        return before
+    if campaign.is_canceled and _is_being_canceled(campaign):
+        raise NothingToRetry(
+            "The campaign is still being canceled, and what is not yet would leave, too. Try again in a minute."
+        )
+    _stop_expansion_of(campaign)
+    campaign.state, campaign.finished_at = Campaign.State.RUNNING, None
+    campaign.save()
+    return before
+
+
+def _is_being_canceled(campaign: Campaign) -> bool:
+    """Tell whether messages of it would leave, once it runs, that nobody chose: open ones, or those of a retry."""
+    return _owes(campaign) or Resending.objects.retrying(campaign).exists()
+
+
+def queue_again(messages: QuerySet[Message], *, by: str, **told: int) -> int:
+    """Queue those of `messages`, of a locked campaign, that may be sent again; return how many were queued.
+
+    `told` goes into their events.
+    """
+    return _queue(_standings(messages), by=by, **told)
+
+
+def _queue(standings: Iterable[tuple[int, int, int | None]], *, by: str, **told: int) -> int:
+    return _applied(record(_requeued(*one, by, **told) for one in standings))
+
+
+def note_retry(campaign: Campaign, *, before: str, messages: int, actor: User) -> None:
+    """Put on the audit trail that so many messages of the campaign are sent again."""
+    audit(
+        actor=actor,
+        verb="campaign.retry",
+        subject=campaign,
+        before={"state": before},
+        after={"state": campaign.state, "messages": messages},
+    )
 
 
 def _owes(campaign: Campaign) -> bool:
@@ -153,26 +193,31 @@ def retry_message(*, message: Message, actor: User) -> bool:
     if not can_be_retried(message):
         return False
     doubt = message.settling_fence if message.is_doubtful else None
-    done = bool(_applied(record_with_retry([_requeued(message.pk, message.round, doubt, actor)])))
+    again = _requeued(message.pk, message.round, doubt, actor.email)
+    done = bool(_applied(record_with_retry([again])))
     if done:
         audit(actor=actor, verb="message.retry", subject=message)
     return done
 
 
-def _standings(messages: QuerySet[Message]) -> list[tuple[int, int, int | None]]:
-    """Return id, round and, where it is in doubt, the doubt's fence of each, in the order in which all lock them."""
+def _standings(messages: QuerySet[Message]) -> "QuerySet[Message, tuple[int, int, int | None]]":
+    """Return id, round and, where it is in doubt, the doubt's fence of each that may be sent again.
+
+    They come in the order in which all lock them.
+    """
     doubt = Case(When(status__in=[Status.UNCERTAIN, Status.HELD], then=F("settling_fence")))
-    return list(messages.annotate(doubt=doubt).order_by("pk").values_list("pk", "round", "doubt"))
+    found = retriable(messages).annotate(doubt=doubt)
+    return found.order_by("pk").values_list("pk", "round", "doubt")
 
 
-def _requeued(message_id: int, number: int, doubt: int | None, actor: User) -> Outcome:
+def _requeued(message_id: int, number: int, doubt: int | None, by: str, **told: int) -> Outcome:
     return Outcome(
         message_id=message_id,
         kind=EventKind.REQUEUED,
         source="person",
         external_id=f"{message_id}:{number}:requeued",
         fence=doubt,
-        data={"by": actor.email},
+        data={"by": by, **told},
     )
 
 

@@ -58,6 +58,11 @@ urlpatterns = [
         "campaigns/<int:campaign_id>/retry/", campaign_views.campaign_retry, name="campaign-retry"
     ),
     path(
+        "campaigns/<int:campaign_id>/sending-again/",
+        campaign_views.campaign_resending,
+        name="campaign-resending",
+    ),
+    path(
         "campaigns/<int:campaign_id>/failures/",
         campaign_views.campaign_failures,
         name="campaign-failures",

@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from threading import Barrier
+from uuid import uuid4
 
 import pytest
 from django.db import connection
@@ -81,7 +82,7 @@ def cancel_campaign():
 def retry_campaign():
     campaign = campaign_with(EventKind.RETURNED, "completed")
     return at("outbox:campaign-retry", campaign.pk), {
-        "status": "bounced", "until": timezone.now().isoformat(), "counted": 1,
+        "status": "bounced", "until": timezone.now().isoformat(), "key": uuid4(), "counted": 1,
     }  # fmt: skip
 
 
