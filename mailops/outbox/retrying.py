@@ -9,6 +9,7 @@ from django.db.models import Case, Count, Exists, F, OuterRef, Q, QuerySet, When
 
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
+from mailops.campaigns.fitting import misfits
 from mailops.campaigns.models import Campaign
 from mailops.outbox.fold import RETRIABLE
 from mailops.outbox.models import Event, EventKind, Message, QueueEntry, Resending, Status
@@ -129,6 +130,11 @@ def reopen(campaign: Campaign) -> str:
     if campaign.is_canceled and _is_being_canceled(campaign):
         raise NothingToRetry(
             "The campaign is still being canceled, and what is not yet would leave, too. Try again in a minute."
+        )
+    if wrong := misfits(campaign.stream, campaign.identity):
+        raise NothingToRetry(
+            "Nothing is queued: the campaign is over, and its stream was changed since. "
+            f"{' '.join(wrong.values())} Change the stream back to send these again."
         )
     _stop_expansion_of(campaign)
     campaign.state, campaign.finished_at = Campaign.State.RUNNING, None

@@ -186,7 +186,8 @@ def message_retry(request: HttpRequest, public_id: UUID) -> HttpResponse:
         raise PermissionDenied
     return _act(
         request, public_id, retry_message, "Queued again, with the same Message-ID.",
-        "It can't be sent again: it is on its way, has arrived, its address is suppressed, or its content was not kept.",
+        "It can't be sent again: it is on its way, has arrived, its address is suppressed, its content was not kept, "
+        "or its campaign is over and fits its stream no more.",
     )  # fmt: skip
 
 

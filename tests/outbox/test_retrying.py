@@ -33,8 +33,8 @@ from mailops.outbox.retrying import (
     retry_message,
 )
 from mailops.outbox.tasks import continue_resending, continue_settling
-from mailops.transports.models import PauseCause
-from tests.factories import make_campaign, make_message, make_suppression
+from mailops.transports.models import PauseCause, Stream
+from tests.factories import make_campaign, make_domain, make_message, make_suppression
 from tests.outbox.doubts import doubt, make_doubtful
 
 pytestmark = pytest.mark.django_db
@@ -104,6 +104,36 @@ class TestSmall:
         assert (queued(), Campaign.objects.get().state) == (0, "canceled")
         assert retry_campaign(campaign=campaign, messages=messages, actor=operator) == MANY
         assert not Resending.objects.exists()
+
+
+class TestFit:
+    @pytest.fixture(params=["transactional", "moved"])
+    def change(self, request):
+        return (
+            {"kind": request.param}
+            if request.param == "transactional"
+            else {"domain": make_domain()}
+        )
+
+    @pytest.mark.parametrize("state", ["completed", "canceled"])
+    def test_a_campaign_that_fits_its_stream_no_more_stays_over(
+        self, start, operator, change, state
+    ):
+        campaign = make_over(state=state)
+        Stream.objects.update(**change)
+        messages = Message.objects.filter(campaign=campaign)
+        with pytest.raises(NothingToRetry, match="stream was changed since"):
+            retry_campaign(campaign=campaign, messages=messages, actor=operator)
+        with pytest.raises(NothingToRetry, match="stream was changed since"):
+            start(campaign)
+        assert not retry_message(message=messages[0], actor=operator)
+        assert (queued(), Campaign.objects.get().state) == (0, state)
+
+    def test_one_that_is_not_over_goes_on(self, operator, change):
+        campaign = make_over(state="running", finished_at=None)
+        Stream.objects.update(**change)
+        messages = Message.objects.filter(campaign=campaign)
+        assert retry_campaign(campaign=campaign, messages=messages, actor=operator) == MANY
 
 
 class TestLarge:
