@@ -323,12 +323,9 @@ def _finish(
 ) -> None:
     run.state, run.sentence, run.finished_at = state, sentence, timezone.now()
     run.save()
-    audit(
-        actor=actor,
-        verb=_ENDS[state],
-        subject=run,
-        after={"queued": run.queued, "hastened": run.hastened, "passed over": run.passed_over},
-    )
+    left_out = {"left out": run.left_out} if run.is_completed else {}
+    done = {"queued": run.queued, "hastened": run.hastened, "passed over": run.passed_over}
+    audit(actor=actor, verb=_ENDS[state], subject=run, after={**done, **left_out})
 
 
 def stop_resending(*, run: Resending, actor: User) -> bool:

@@ -12,7 +12,15 @@ from mailops.accounts.models import User
 from mailops.campaigns.fitting import misfits
 from mailops.campaigns.models import Campaign
 from mailops.outbox.fold import RETRIABLE
-from mailops.outbox.models import Event, EventKind, Message, QueueEntry, Resending, Status
+from mailops.outbox.models import (
+    ASKS_A_PERSON,
+    Event,
+    EventKind,
+    Message,
+    QueueEntry,
+    Resending,
+    Status,
+)
 from mailops.outbox.recording import Outcome, Recorded, record, record_with_retry
 from mailops.suppressions.models import Suppression
 
@@ -172,8 +180,7 @@ def note_retry(campaign: Campaign, *, before: str, messages: int, actor: User) -
 
 def _owes(campaign: Campaign) -> bool:
     """Tell whether messages of it may leave once it runs: all that are open but those that ask a person."""
-    asking = Q(is_held=True, message__settling_fence__isnull=False)
-    return QueueEntry.objects.filter(campaign=campaign).exclude(asking).exists()
+    return QueueEntry.objects.filter(campaign=campaign).exclude(ASKS_A_PERSON).exists()
 
 
 def _stop_expansion_of(campaign: Campaign) -> None:

@@ -325,6 +325,7 @@ class TestLarge:
         assert retry_message(message=last, actor=operator)
         run = finish(run)
         assert (run.queued, run.left_out, queued()) == (MANY - 1, 1, MANY)
+        assert AuditEntry.objects.get(verb="resending.complete").after["left out"] == 1
 
 
 @pytest.mark.django_db(transaction=True)
