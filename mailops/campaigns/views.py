@@ -161,17 +161,17 @@ def _form(request: HttpRequest, form: CampaignForm, campaign: Campaign | None) -
 
 # What must be there before a campaign can be planned: the field, what is said without a choice, and where one is made.
 _FIRST = (
-    ("stream", "First, a stream", "transports:streams", "Go to the streams"),
-    ("identity", "First, an identity to send from", "domains:list", "Choose its domain"),
-    ("version", "First, a published template", "content:list", "Go to the templates"),
-    ("audience", "First, an audience", "audiences:add", "Add an audience"),
+    ("stream", "First, a stream", "transports:streams", "Go to the streams", "transports"),
+    ("identity", "First, an identity to send from", "domains:list", "Choose its domain", "domains"),
+    ("version", "First, a published template", "content:list", "Go to the templates", "templates"),
+    ("audience", "First, an audience", "audiences:add", "Add an audience", "plus"),
 )
 
 
 def _lacking(form: CampaignForm) -> dict[str, str] | None:
-    for field, title, url_name, action in _FIRST:
+    for field, title, url_name, action, icon in _FIRST:
         if not form.fields[field].queryset.exists():  # type: ignore[attr-defined]
-            return {"title": title, "url": reverse(url_name), "action": action}
+            return {"title": title, "url": reverse(url_name), "action": action, "icon": icon}
     return None
 
 

@@ -14,7 +14,7 @@ from mailops.campaigns.models import Campaign
 from mailops.campaigns.preflight import blockers, latest_preflight, why_stale
 from mailops.content.gating import objections, required_of
 from mailops.dispatch.tasks import tick
-from mailops.rollouts.models import Checklist, ChecklistItem, Override
+from mailops.rollouts.models import UNPROVEN, Checklist, ChecklistItem, Override
 from mailops.rollouts.probing import checklists_of, lacking, settle
 from mailops.transports.models import Stream
 
@@ -158,7 +158,8 @@ _STANDING: dict[str, str] = {
 
 
 def _objection(item: ChecklistItem) -> str:
-    return f"“{item.title}” {_STANDING[item.state]}: {item.sentence}"
+    said = f"“{item.title}” {_STANDING[item.state]}"
+    return f"{said}." if item.sentence == UNPROVEN else f"{said}: {item.sentence}"
 
 
 def launch(

@@ -73,6 +73,9 @@ class Checklist(models.Model):
         return f"{self.get_plan_display()} of {self.stream}"
 
 
+UNPROVEN = "Not proven yet."  # of an item that nobody has asked for
+
+
 class ChecklistItem(models.Model):
     class State(models.TextChoices):
         MISSING = "missing", "Missing"  # nothing proves it yet

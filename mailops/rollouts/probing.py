@@ -11,7 +11,7 @@ from django.utils import timezone
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
 from mailops.rollouts.captured import in_use, versions_sent
-from mailops.rollouts.models import Checklist, ChecklistItem, Evidence, StateChange
+from mailops.rollouts.models import UNPROVEN, Checklist, ChecklistItem, Evidence, StateChange
 from mailops.rollouts.probes import PROBES
 from mailops.rollouts.probes.proof import Proof
 from mailops.transports.models import Stream
@@ -39,7 +39,7 @@ def _ensure(stream: Stream, plan: str) -> Checklist:
                 ChecklistItem(
                     checklist=checklist,
                     number=item.number,
-                    sentence="Not proven yet.",
+                    sentence=UNPROVEN,
                     fix="Press “Probe now”." if item.probe else item.to_sign,
                 )
                 for item in checklist.asked
@@ -190,7 +190,7 @@ def _of_probe(
     versions: list[int],
     now: datetime,
 ) -> Verdict:
-    why, fix = (proof.sentence, proof.fix) if proof else ("Not proven yet.", "Press “Probe now”.")
+    why, fix = (proof.sentence, proof.fix) if proof else (UNPROVEN, "Press “Probe now”.")
     if newest is None:
         return State.MISSING, why, fix
     if item.asked.by_version and not set(versions) <= set(newest.versions):

@@ -390,6 +390,14 @@ class TestFollowing:
         Campaign.objects.update(planned=3)
         assert self.progress(client, campaign, seen=seen)["HX-Trigger"] == "campaign-moved"
 
+    def test_the_progress_of_several_may_stand_on_one_page(self, viewer, logged_in):
+        """The list shows that of each that runs: what is named by an id may be there once."""
+        campaign = make_campaign(state="running", started_at=timezone.now())
+        text = self.progress(logged_in(viewer), campaign).text
+        assert f"Progress and balance of {campaign}" in text
+        assert 'id="progress' not in text
+        assert "0 of 0" not in text
+
     def test_the_page_is_told_of_the_first_that_failed(self, viewer, logged_in):
         campaign, client = (
             make_campaign(state="running", started_at=timezone.now()),

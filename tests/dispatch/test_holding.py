@@ -89,6 +89,12 @@ class TestStops:
         assert "Relay is paused" in text
         assert ("leaves through Spare meanwhile" in text) == (cause == "person")
 
+    @pytest.mark.parametrize("headers", [{}, {"HX-Request": "true"}], ids=["page", "fragment"])
+    def test_takes_no_room_where_nothing_is_held_back(self, page, headers):
+        text = page(make_campaign(state="running"), **headers)
+        assert 'id="holds"' not in text
+        assert ("leaves as fast as" in text) == (not headers)
+
     def test_stands_on_the_page_of_a_running_campaign(self, viewer, logged_in, campaign):
         answer = logged_in(viewer).get(reverse("campaigns:detail", args=[campaign.pk]))
         assert reverse("dispatch:campaign-panel", args=[campaign.pk]) in answer.content.decode()

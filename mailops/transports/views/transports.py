@@ -1,5 +1,6 @@
 """The pages of transports: list, detail, form, test, pause."""
 
+from datetime import datetime
 from typing import Any
 
 from django.contrib import messages
@@ -21,7 +22,7 @@ from mailops.accounts.permissions import (
 from mailops.lib.confirm import ConfirmForm
 from mailops.lib.csv_export import stream_csv
 from mailops.lib.htmx import render_page, wants_fragment
-from mailops.transports.concerns import pressing
+from mailops.transports.concerns import Concern, pressing
 from mailops.transports.configuring import add_transport, change_transport, delete_transport
 from mailops.transports.diagnosis import run_test
 from mailops.transports.forms.transports import (
@@ -55,13 +56,22 @@ def transport_list(request: HttpRequest) -> HttpResponse:
     context = {
         "filter_form": form,
         "page": page,
-        "rows": [(one, pressing(one.credentials.all(), now)) for one in page],
+        "rows": [_row(one, now) for one in page],
         "any": Transport.objects.exists(),
     }
     status = 200 if form.is_valid() else 422
     return render_page(
         request, "transports/transport_list.html", context, fragment="results", status=status
     )
+
+
+def _row(
+    transport: Transport, now: datetime
+) -> tuple[Transport, Credential | None, list[tuple[Credential, Concern]]]:
+    """Return a transport whose credentials were fetched, the one in use, and what presses."""
+    credentials = transport.credentials.all()
+    active = next((one for one in credentials if one.is_active), None)
+    return transport, active, pressing(credentials, now)
 
 
 @needs(Act.SEE)
