@@ -12,16 +12,21 @@ from mailops.suppressions.suppressing import suppress
 
 
 def leaving(
-    message: Message, *, way: str, from_all: bool = False, data: dict[str, Any] | None = None
+    message: Message,
+    *,
+    way: str,
+    telling: str,
+    from_all: bool = False,
+    data: dict[str, Any] | None = None,
 ) -> Consequence:
-    """Return the consequence of a wish to leave; the same wish told twice is one event."""
+    """Return the consequence of a wish to leave; `telling` names the mail, call or page it was told by: read again, it is one event."""
     scope = "all" if from_all else "stream"
     return Consequence(
         outcome=Outcome(
             message_id=message.pk,
             kind=EventKind.UNSUBSCRIBED,
             source="unsubscribe",
-            external_id=f"{message.public_id.hex}:{scope}",
+            external_id=f"{message.public_id.hex}:{telling}",
             reason="unsubscribe",
             sentence="The recipient asked for no more mail of any kind."
             if from_all
@@ -37,7 +42,7 @@ def leaving(
 @transaction.atomic
 def leave(message: Message, *, way: str, from_all: bool = False) -> None:
     """Record the wish and suppress the address, again even where a person took an earlier wish back."""
-    wish = leaving(message, way=way, from_all=from_all)
+    wish = leaving(message, way=way, telling="all" if from_all else "stream", from_all=from_all)
     (recorded,) = record([wish.outcome])
     suppress(
         address=message.recipient,

@@ -147,7 +147,8 @@ def on_tracking(
     if row is None or kind is None or match is None:
         return []
     if kind == EventKind.UNSUBSCRIBED:
-        return [leaving(match.message, way="webhook", data={"raw_feedback": row.pk})]
+        telling, data = _number(event, row), {"raw_feedback": row.pk}
+        return [leaving(match.message, way="webhook", telling=telling, data=data)]
     if kind in _LOOKS:
         return [_look(event, kind, match.message, row, left)]
     is_refusal = kind in {EventKind.RETURNED, EventKind.DELAYED}
@@ -237,10 +238,13 @@ def _page(url: object) -> str:
 def _external_id(
     event: AnymailTrackingEvent, row: RawFeedback, message_id: int, kind: EventKind
 ) -> str:
+    return f"{_number(event, row)}:{message_id}:{kind}"
+
+
+def _number(event: AnymailTrackingEvent, row: RawFeedback) -> str:
     """Return what tells this event from others; who numbers none tells when it happened."""
     at = event.timestamp and event.timestamp.isoformat()
-    number = event.event_id or at or content_hash([], row.raw)
-    return f"{str(number)[:150]}:{message_id}:{kind}"
+    return str(event.event_id or at or content_hash([], row.raw))[:150]
 
 
 def told_by(event: AnymailTrackingEvent, row: RawFeedback) -> matching.Told:

@@ -156,7 +156,7 @@ def _read_complaint(row: RawFeedback, mail: FeedbackMail) -> Finding:
         message_id=match.message.pk,
         kind=EventKind.COMPLAINED,
         source="arf",
-        external_id=f"{match.message.public_id.hex}:{EventKind.COMPLAINED}",
+        external_id=f"{match.message.public_id.hex}:{row.sha256}",
         occurred_at=row.received_at,
         round=match.round,
         reason="complaint",
@@ -193,7 +193,9 @@ def _read_unsubscribe(row: RawFeedback, mail: FeedbackMail) -> Finding:
         is_verified=match.is_signed,
         message=match.message,
         result=describe(mail),
-        consequences=(leaving(match.message, way="mail", data={"raw_feedback": row.pk}),),
+        consequences=(
+            leaving(match.message, way="mail", telling=row.sha256, data={"raw_feedback": row.pk}),
+        ),
     )
 
 

@@ -1,5 +1,7 @@
 """Feedback acts on a message only where a signature of ours, or a Message-ID with its recipient, proves it."""
 
+from datetime import UTC, datetime
+
 import pytest
 from django.db import connection
 
@@ -11,6 +13,7 @@ from mailops.outbox.models import Event, EventKind, Status
 from mailops.protocol import unsubscribe
 from mailops.protocol.dsn import Action
 from mailops.suppressions.models import Suppression
+from mailops.suppressions.suppressing import unsuppress
 from tests.feedback.conftest import (
     complaint_about,
     headers_of,
@@ -224,6 +227,43 @@ class TestAnswers:
         row = receive(self.answer(sent, "eve@example.net"), "news@bounces.example")
         assert row.state == STATE.QUARANTINED
         assert not Suppression.objects.exists()
+
+
+class TestAskedForAgain:
+    """A person took the entry off, and the recipient says once more that they want no more mail."""
+
+    @pytest.fixture(params=["unsubscribe", "complaint"])
+    def tell(self, request, sent):
+        complaints = [complaint_about(sent, now=datetime(2026, 5, n, tzinfo=UTC)) for n in (1, 2)]
+
+        def by_mail(number):
+            if request.param == "complaint":
+                return receive(complaints[number - 1], sender_of(sent))
+            address = unsubscribe.make_mail_address(sent.public_id, "bounces.example", b"t" * 32)
+            mail = f"Subject: unsubscribe\r\nMessage-ID: <{number}@example.net>\r\n\r\n"
+            return receive(mail.encode(), address)
+
+        return by_mail
+
+    def test_is_suppressed_again_and_counted_once(self, tell, sent, operator):
+        tell(1)
+        first = Suppression.objects.get()
+        unsuppress(suppression=first, reason="They asked to be back.", actor=operator)
+        assert tell(2).state == STATE.PROCESSED
+        entry = Suppression.objects.get()
+        assert (entry.reason, entry.stream) == (first.reason, first.stream)
+        assert entry.evidence_event_id == sent.events.latest("id").pk
+        assert [one.was_applied for one in sent.events.order_by("id")] == [True, False]
+
+    def test_a_replay_and_the_same_mail_once_more_change_nothing(self, tell, sent, operator):
+        row = tell(1)
+        unsuppress(
+            suppression=Suppression.objects.get(), reason="They asked to be back.", actor=operator
+        )
+        replay(row=row, actor=operator)
+        assert tell(1) == row
+        assert not Suppression.objects.exists()
+        assert sent.events.count() == 1
 
 
 class TestReplay:

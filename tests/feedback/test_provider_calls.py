@@ -13,6 +13,7 @@ from mailops.outbox.models import Event, EventKind, Status
 from mailops.outbox.tokens import envid
 from mailops.reports.models import Figure
 from mailops.suppressions.models import Suppression
+from mailops.suppressions.suppressing import unsuppress
 from tests.factories import make_transport
 from tests.feedback.conftest import make_sent, receive, report_on, sender_of
 from tests.feedback.esp_calls import ID, KEYS, MESSAGE_IDS, PAYLOADS, TO, now, signed
@@ -182,8 +183,20 @@ class TestProvidersOwnLists:
         told.call(self.changed("ManualSuppression"))
         assert told.state == (Status.ACCEPTED, [EventKind.UNSUBSCRIBED], ["unsubscribe"])
 
-    def changed(self, why):
-        return {"RecordType": "SubscriptionChange", "MessageID": ID, "Recipient": TO, "ChangedAt": "2026-05-01T12:00:01Z", "Origin": "Recipient", "SuppressSending": True, "SuppressionReason": why, "Metadata": {}, "Tag": ""}  # fmt: skip
+    def test_who_leaves_once_more_after_a_person_took_it_back_is_suppressed_again(
+        self, provider, operator
+    ):
+        told = provider("postmark")
+        told.call(self.changed("ManualSuppression"))
+        entry = Suppression.objects.get()
+        unsuppress(suppression=entry, reason="They asked to be back.", actor=operator)
+        told.call(self.changed("ManualSuppression") | {"Tag": "told once more"})
+        assert not Suppression.objects.exists()
+        told.call(self.changed("ManualSuppression", at="2026-06-01T12:00:01Z"))
+        assert Suppression.objects.get().stream == told.sent.stream
+
+    def changed(self, why, at="2026-05-01T12:00:01Z"):
+        return {"RecordType": "SubscriptionChange", "MessageID": ID, "Recipient": TO, "ChangedAt": at, "Origin": "Recipient", "SuppressSending": True, "SuppressionReason": why, "Metadata": {}, "Tag": ""}  # fmt: skip
 
 
 class TestBesideAMail:
