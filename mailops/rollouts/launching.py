@@ -1,14 +1,16 @@
 """Launches a campaign, after asking everything that may speak against it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from hashlib import sha256
 
 from django.db import transaction
 from django.urls import reverse
 
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
+from mailops.campaigns.drafting import plan_of
 from mailops.campaigns.fitting import misfits
 from mailops.campaigns.models import Campaign
 from mailops.campaigns.preflight import blockers, latest_preflight, why_stale
@@ -162,18 +164,67 @@ def _objection(item: ChecklistItem) -> str:
     return f"{said}." if item.sentence == UNPROVEN else f"{said}: {item.sentence}"
 
 
+_WORDS = {
+    "name": "its name",
+    "audience": "the audience",
+    "version": "the template",
+    "stream": "the stream",
+    "from": "the sender",
+    "hours": "the hours",
+    "time_zone": "the time zone",
+    "rehearsal": "the rehearsal",
+}
+
+
+def facts_of(campaign: Campaign, gates: Sequence[Gate]) -> dict[str, str]:
+    """Return what a person goes by who launches `campaign`: of each fact a mark, which changes with it, and its words."""
+    rehearsal = latest_preflight(campaign)
+    shown = {
+        **plan_of(campaign),
+        **campaign.keeps.hours_facts(),
+        "rehearsal": rehearsal.pk if rehearsal and rehearsal.is_completed else None,
+    }
+    facts = {_mark(name, value): _WORDS[name] for name, value in shown.items()}
+    against = [_mark("objection", key) for gate in gates for key in gate.objections]
+    return facts | dict.fromkeys(against, "what does not hold")
+
+
+def _mark(name: str, value: object) -> str:
+    return sha256(f"{name}: {value}".encode()).hexdigest()[:16]
+
+
+def what_changed(facts: dict[str, str], seen: Collection[str]) -> str:
+    """Say which of the `facts` are not among the marks of those that were `seen`; nothing where all are."""
+    words = dict.fromkeys(word for mark, word in facts.items() if mark not in seen)
+    if not words:
+        return ""
+    return (
+        f"It was not launched, since this changed while the page stood open: {', '.join(words)}. "
+        "You see it as it is now. If it is right, launch it once more."
+    )
+
+
 def launch(
-    campaign: Campaign, *, actor: User, override_reason: str = "", at: datetime | None = None
+    campaign: Campaign,
+    *,
+    actor: User,
+    override_reason: str = "",
+    at: datetime | None = None,
+    seen: Collection[str] | None = None,
 ) -> Campaign:
     """Let a campaign run now, or at `at`; raise NotLaunched where a gate is closed or somebody was faster.
 
     The row's lock makes twenty presses one launch. Objections that may be overridden are, with a reason, and kept.
+    Whoever presses on a page gives the marks of the facts `seen` there: what is another one by now is not launched.
     """
     with transaction.atomic():
         locked = Campaign.objects.select_for_update().get(pk=campaign.pk)
         if not locked.may_be_launched:
             raise NotLaunched(f"“{locked}” is {locked.get_state_display().lower()} already.")
-        _pass(locked, gates_of(locked), actor, override_reason.strip())
+        gates = gates_of(locked)
+        if seen is not None and (changed := what_changed(facts_of(locked, gates), seen)):
+            raise NotLaunched(changed)
+        _pass(locked, gates, actor, override_reason.strip())
         if at is not None:
             locked.schedule(at, actor=actor)
         else:

@@ -8,7 +8,7 @@ from django.utils import timezone
 from mailops.accounts.models import AuditEntry
 from mailops.campaigns.preflight import start_preflight
 from mailops.campaigns.rehearsing import check_chunk
-from mailops.rollouts.launching import NotLaunched, gates_of, launch
+from mailops.rollouts.launching import NotLaunched, facts_of, gates_of, launch
 from mailops.rollouts.models import ChecklistItem, Override
 from mailops.rollouts.probing import checklists_of
 from mailops.transports.models import Transport
@@ -22,12 +22,16 @@ def campaign(stream):
     return stream.campaigns.get()
 
 
-@pytest.fixture
-def rehearsed(campaign, operator):
+def rehearse(campaign, operator):
     preflight = start_preflight(campaign=campaign, actor=operator)
     while check_chunk(preflight_id=preflight.pk):
         pass
     return campaign
+
+
+@pytest.fixture
+def rehearsed(campaign, operator):
+    return rehearse(campaign, operator)
 
 
 @pytest.fixture
@@ -97,6 +101,14 @@ class TestLaunch:
         assert proven.is_running
         assert not Override.objects.exists()
         assert AuditEntry.objects.get(verb="campaign.start").actor == operator
+
+    def test_only_what_was_seen(self, proven, operator):
+        seen = facts_of(proven, gates_of(proven))
+        type(proven.audience).objects.filter(pk=proven.audience_id).update(name="Everyone")
+        with pytest.raises(NotLaunched, match=r"this changed .*: the audience\."):
+            launch(proven, actor=operator, seen=seen)
+        proven.refresh_from_db()
+        assert launch(proven, actor=operator, seen=facts_of(proven, gates_of(proven))).is_running
 
     def test_or_at_a_time(self, proven, operator):
         at = timezone.now() + timedelta(hours=1)

@@ -4,10 +4,16 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
+from mailops.campaigns.models import Campaign
 from mailops.rollouts.models import Checklist, ChecklistItem, Evidence, Override
 from mailops.rollouts.probing import checklists_of
-from tests.factories import make_campaign, make_stream
-from tests.rollouts.test_launching import campaign, proven, rehearsed  # noqa: F401 - fixtures
+from tests.factories import make_audience, make_campaign, make_stream
+from tests.rollouts.test_launching import (
+    campaign,  # noqa: F401 - fixture
+    proven,  # noqa: F401 - fixture
+    rehearse,
+    rehearsed,  # noqa: F401 - fixture
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -150,16 +156,22 @@ class TestSign:
         assert logged_in(editor).get(f"/rollouts/items/{signable.pk}/sign/").status_code == 403
 
 
+def press(client, planned, page=None, **data):
+    """Press on the launch page as `page` shows it, by default as it is now."""
+    address = f"/rollouts/campaigns/{planned.pk}/launch/"
+    facts = (page or client.get(address)).context["facts"]
+    return client.post(address, {"typed_name": planned.name, "seen": " ".join(facts), **data})
+
+
 class TestLaunch:
     def test_shows_what_will_happen_and_launches(self, logged_in, operator, proven):  # noqa: F811
         client = logged_in(operator)
-        page = client.get(f"/rollouts/campaigns/{proven.pk}/launch/").content.decode()
-        assert "Will get it" in page
-        assert "Why launch although" not in page
-        response = client.post(
-            f"/rollouts/campaigns/{proven.pk}/launch/", {"typed_name": "Spring"}, follow=True
-        )
-        assert "starts now" in response.content.decode()
+        page = client.get(f"/rollouts/campaigns/{proven.pk}/launch/")
+        assert "Will get it" in page.text
+        assert "Why launch although" not in page.text
+        assert f'name="seen" value="{" ".join(page.context["facts"])}"' in page.text
+        response = press(client, proven, page)
+        assert "starts now" in client.get(response["Location"]).text
         proven.refresh_from_db()
         assert proven.is_running
 
@@ -170,12 +182,52 @@ class TestLaunch:
         assert proven.is_draft
 
     def test_wants_a_reason_where_not_everything_holds(self, logged_in, operator, rehearsed):  # noqa: F811
-        client, address = logged_in(operator), f"/rollouts/campaigns/{rehearsed.pk}/launch/"
-        response = client.post(address, {"typed_name": "Spring", "override_reason": "no"})
-        assert response.status_code == 422
-        client.post(address, {"typed_name": "Spring", "override_reason": "The board wants it."})
+        client = logged_in(operator)
+        assert press(client, rehearsed, override_reason="no").status_code == 422
+        press(client, rehearsed, override_reason="The board wants it.")
         assert Override.objects.get().actor_label == operator.email
         assert "The board wants it." in client.get("/rollouts/").content.decode()
+
+    def test_launches_what_the_page_showed_and_nothing_else(
+        self,
+        logged_in,
+        operator,
+        proven,  # noqa: F811
+    ):
+        client = logged_in(operator)
+        page = client.get(f"/rollouts/campaigns/{proven.pk}/launch/")
+        everyone = make_audience("a@example.com", "b@example.com", name="Everyone")
+        Campaign.objects.filter(pk=proven.pk).update(audience=everyone)
+        proven.refresh_from_db()
+        blocked = press(client, proven, page, at="2999-01-01T00:00")
+        assert blocked.status_code == 422
+        assert "2999-01-01T00:00" in blocked.text
+        rehearse(proven, operator)
+        refused = press(client, proven, page)
+        assert refused.status_code == 422
+        assert "while the page stood open: the audience, the rehearsal." in refused.text
+        assert 'value="Spring"' in refused.text
+        assert "Everyone" in refused.text
+        proven.refresh_from_db()
+        assert proven.is_draft
+        assert press(client, proven, refused).status_code == 302
+        proven.refresh_from_db()
+        assert proven.is_running
+
+    def test_a_reason_is_not_held_for_what_arose_after_it(self, logged_in, operator, proven):  # noqa: F811
+        ChecklistItem.objects.filter(number=7).update(state="missing")
+        client = logged_in(operator)
+        page = client.get(f"/rollouts/campaigns/{proven.pk}/launch/")
+        ChecklistItem.objects.filter(number=2).update(state="failed")
+        reason = "The last look comes tomorrow."
+        refused = press(client, proven, page, override_reason=reason)
+        assert refused.status_code == 422
+        assert "stood open: what does not hold." in refused.text
+        assert reason in refused.text
+        assert not Override.objects.exists()
+        ChecklistItem.objects.filter(number=7).update(state="holds")
+        assert press(client, proven, refused, override_reason=reason).status_code == 302
+        assert len(Override.objects.get().keys) == 1
 
     @pytest.mark.parametrize("at", ["1999-01-01T00:00", "9999-01-01T00:00", "soon"])
     def test_a_time_that_is_none_is_refused(self, logged_in, operator, proven, at):  # noqa: F811
