@@ -18,6 +18,10 @@ class NotADraft(Exception):
     """The campaign is past the point where it can be changed; the text says so."""
 
 
+class ChangedMeanwhile(Exception):
+    """Somebody else changed the plan since it was shown."""
+
+
 class HasStarted(Exception):
     """The campaign keeps hours of its own by now; its form says so."""
 
@@ -53,14 +57,20 @@ def change_campaign(
     version: TemplateVersion,
     stream: Stream,
     identity: Identity,
+    revision: str,
     actor: User,
 ) -> None:
-    """Change a draft's plan; raise NotADraft where it left that state meanwhile."""
+    """Change a draft's plan that was shown at `revision`.
+
+    Raise NotADraft where it left that state meanwhile, ChangedMeanwhile where it is another plan by now.
+    """
     with transaction.atomic():
         locked = _locked_draft(campaign)
-        before = plan_of(locked)
+        before, was = plan_of(locked), locked.revision
         locked.name, locked.audience, locked.version = name, audience, version
         locked.stream, locked.identity = stream, identity
+        if was not in {revision, locked.revision}:
+            raise ChangedMeanwhile
         locked.save(update_fields=["name", "audience", "version", "stream", "identity"])
         audit(
             actor=actor,

@@ -1,5 +1,6 @@
 """What people type about campaigns."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -34,8 +35,25 @@ class CampaignForm(forms.Form):
         Identity.objects.none(), label="From", empty_label="Choose a sender"
     )
 
+    revision = forms.CharField(max_length=64, required=False, widget=forms.HiddenInput)
+
+    @classmethod
+    def of(cls, campaign: Campaign, data: Mapping[str, Any] | None = None) -> "CampaignForm":
+        """Return the form that shows `campaign`, filled with `data` if there is any."""
+        initial = {
+            "name": campaign.name,
+            "audience": campaign.audience_id,
+            "version": campaign.version_id,
+            "stream": campaign.stream_id,
+            "identity": campaign.identity_id,
+            "revision": campaign.revision,
+        }
+        return cls(data, initial=initial, campaign=campaign)
+
     def __init__(self, *args: Any, campaign: Campaign | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if campaign is None:
+            del self.fields["revision"]
         self.fields["audience"].queryset = Audience.objects.order_by("name")  # type: ignore[attr-defined]
         self.fields["version"].queryset = _versions(campaign)  # type: ignore[attr-defined]
         self.fields["stream"].queryset = Stream.objects.select_related("domain").order_by(  # type: ignore[attr-defined]

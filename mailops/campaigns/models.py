@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Any, ClassVar
 
 from django.db import models, transaction
@@ -100,6 +101,12 @@ class Campaign(KeepsHours, models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def revision(self) -> str:
+        """What tells its present plan from others."""
+        plan = (self.name, self.audience_id, self.version_id, self.stream_id, self.identity_id)
+        return sha256(repr(plan).encode()).hexdigest()
 
     @property
     def is_draft(self) -> bool:

@@ -10,7 +10,13 @@ from django.urls import reverse
 
 from mailops.accounts.permissions import Act, needs, user_of
 from mailops.campaigns import preflight
-from mailops.campaigns.drafting import NotADraft, add_campaign, change_campaign
+from mailops.campaigns.drafting import (
+    ChangedMeanwhile,
+    NotADraft,
+    add_campaign,
+    change_campaign,
+    plan_of,
+)
 from mailops.campaigns.forms import CampaignFilterForm, CampaignForm
 from mailops.campaigns.leaving import leaving
 from mailops.campaigns.models import Campaign
@@ -127,17 +133,12 @@ def campaign_edit(request: HttpRequest, campaign_id: int) -> HttpResponse:
             f"“{campaign}” is {campaign.get_state_display().lower()}: only a draft can be changed.",
         )
         return redirect("campaigns:detail", campaign.pk)
-    initial = {
-        "name": campaign.name,
-        "audience": campaign.audience_id,
-        "version": campaign.version_id,
-        "stream": campaign.stream_id,
-        "identity": campaign.identity_id,
-    }
-    form = CampaignForm(request.POST or None, initial=initial, campaign=campaign)
+    form = CampaignForm.of(campaign, request.POST or None)
     if form.is_valid():
         try:
             change_campaign(campaign=campaign, **form.cleaned_data, actor=user_of(request))
+        except ChangedMeanwhile:
+            return _conflict(request, get_campaign(campaign.pk))
         except NotADraft as error:
             messages.error(request, str(error))
         else:
@@ -147,15 +148,34 @@ def campaign_edit(request: HttpRequest, campaign_id: int) -> HttpResponse:
     return _form(request, form, campaign)
 
 
-def _form(request: HttpRequest, form: CampaignForm, campaign: Campaign | None) -> HttpResponse:
+def _conflict(request: HttpRequest, campaign: Campaign) -> HttpResponse:
+    """Show the plan as it is by now beside what was typed; whoever saves again has seen it."""
+    again = CampaignForm.of(campaign, {**request.POST.dict(), "revision": campaign.revision})
+    return _form(request, again, campaign, status=422, known=plan_of(campaign))
+
+
+def _form(
+    request: HttpRequest,
+    form: CampaignForm,
+    campaign: Campaign | None,
+    *,
+    status: int = 200,
+    known: dict[str, str] | None = None,
+) -> HttpResponse:
     back = (
         reverse("campaigns:detail", args=[campaign.pk]) if campaign else reverse("campaigns:list")
     )
     return render_page(
         request,
         "campaigns/campaign_form.html",
-        {"form": form, "campaign": campaign, "back": back, "lacking": _lacking(form)},
-        status=422 if form.errors else 200,
+        {
+            "form": form,
+            "campaign": campaign,
+            "back": back,
+            "lacking": _lacking(form),
+            "known": known,
+        },
+        status=422 if form.errors else status,
     )
 
 

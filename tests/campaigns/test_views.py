@@ -200,11 +200,37 @@ class TestDraft:
 
     def test_editing_changes_the_plan_and_rehearses_again(self, operator, logged_in):
         campaign = make_campaign()
-        logged_in(operator).post(url("edit", campaign), plan(name="Summer"))
+        typed = plan(name="Summer", revision=campaign.revision)
+        logged_in(operator).post(url("edit", campaign), typed)
         campaign.refresh_from_db()
         assert campaign.name == "Summer"
         assert AuditEntry.objects.get(verb="campaign.change").after["name"] == "Summer"
         assert campaign.preflights.exists()
+
+    def test_editing_replaces_no_change_that_was_not_seen(self, operator, logged_in):
+        campaign, client = make_campaign(), logged_in(operator)
+        page = client.get(url("edit", campaign))
+        opened = {field.html_name: field.value() for field in page.context["form"]}
+        everyone = make_audience(name="Everyone")
+        assert client.post(url("edit", campaign), {**opened, "audience": everyone.pk})["Location"]
+        typed = {**opened, "name": "Summer"}
+        stopped = client.post(url("edit", campaign), typed)
+        assert stopped.status_code == 422
+        assert "changed while you wrote" in stopped.text
+        assert "<dd>Everyone</dd>" in stopped.text
+        assert 'value="Summer"' in stopped.text
+        campaign.refresh_from_db()
+        assert (campaign.name, campaign.audience) == (opened["name"], everyone)
+        seen = {**typed, "revision": stopped.context["form"]["revision"].value()}
+        assert client.post(url("edit", campaign), seen).status_code == 302
+        campaign.refresh_from_db()
+        assert (campaign.name, campaign.audience_id) == ("Summer", opened["audience"])
+
+    def test_editing_alike_is_no_conflict(self, operator, logged_in):
+        campaign, client = make_campaign(), logged_in(operator)
+        typed = plan(name="Summer", revision=campaign.revision)
+        for _ in range(2):
+            assert client.post(url("edit", campaign), typed).status_code == 302
 
     @pytest.mark.parametrize("state", ["scheduled", "running", "paused", "completed", "canceled"])
     def test_only_a_draft_is_edited_or_deleted(self, operator, logged_in, state):
