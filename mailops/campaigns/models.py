@@ -130,10 +130,6 @@ class Campaign(KeepsHours, models.Model):
         return self.is_paused and self.pause_cause == PauseCause.RESTORED
 
     @property
-    def is_completed(self) -> bool:
-        return self.state == self.State.COMPLETED
-
-    @property
     def is_canceled(self) -> bool:
         return self.state == self.State.CANCELED
 

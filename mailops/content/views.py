@@ -131,7 +131,6 @@ def template_unarchive(request: HttpRequest, template_id: int) -> HttpResponse:
 @needs(Act.SEE)
 def version_detail(request: HttpRequest, template_id: int, number: int) -> HttpResponse:
     version = version_or_404(template_id, number)
-    form = LookForm(request.GET)
     rendered = None
     try:
         rendered = compile_version(version).render(sample_data(version.sample))
@@ -144,7 +143,6 @@ def version_detail(request: HttpRequest, template_id: int, number: int) -> HttpR
             "version": version,
             "template": version.template,
             "rendered": rendered,
-            "look_form": form,
             "text_source": version.text or derive_text(version.html),
             "written": version.source or version.html,
             "is_newest": version.template.latest_version == version,

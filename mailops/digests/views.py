@@ -111,7 +111,7 @@ def send_now(request: HttpRequest) -> HttpResponseBase:
 @require_safe
 def preview(request: HttpRequest) -> HttpResponse:
     form, look = WeekForm(request.GET), LookForm(request.GET)
-    context: dict[str, Any] = {"form": form, "look": look}
+    context: dict[str, Any] = {"form": form}
     if not form.is_valid() or not look.is_valid():
         return render_page(request, "digests/preview.html", context, status=422)
     mail, refusal = _mail(user_of(request), form)

@@ -43,7 +43,6 @@ class Job(NamedTuple):
     address_key: str
     version_id: int
     stream_id: int
-    stream_name: str
     is_bulk: bool
     campaign_id: int | None
     campaign_name: str
@@ -102,7 +101,7 @@ WITH ask AS (
 SELECT t.message_id, %(transport)s AS transport_id, t.fence, t.session_attempts, t.due_at,
        %(clock)s::float + extract(epoch FROM t.closes_at - clock_timestamp())::float AS leaves_by,
        m.public_id, m.round, m.token_key_id, m.recipient,
-       m.address_key, m.version_id, m.stream_id, s.name AS stream_name, s.kind = 'bulk' AS is_bulk,
+       m.address_key, m.version_id, m.stream_id, s.kind = 'bulk' AS is_bulk,
        m.campaign_id, coalesce(c.name, '') AS campaign_name, i.name AS header_from_name,
        i.local_part || '@' || d.name AS header_from, d.name AS domain, i.reply_to, t.mailbox_provider,
        m.merge_data, t.pool, s.tracks_opens, s.tracks_clicks

@@ -45,7 +45,6 @@ class Address:
 
     local_part: str
     domain: str
-    needs_smtputf8: bool = False
 
     @property
     def addr_spec(self) -> str:
@@ -84,14 +83,12 @@ def parse_address(address: str, *, allow_utf8: bool = False) -> Address:
     parsed = Address(_canonical_local_part(local_part), _canonical_domain(domain))
     if len(parsed.key.encode()) > MAX_ADDRESS or len(parsed.addr_spec.encode()) > MAX_ADDRESS:
         raise InvalidAddress(f"The address is longer than {MAX_ADDRESS} characters.", "too_long")
-    if parsed.local_part.isascii():
-        return parsed
-    if not allow_utf8:
+    if not allow_utf8 and not parsed.local_part.isascii():
         raise NeedsSmtputf8(
             "The part before the @ has letters outside ASCII, which only servers with SMTPUTF8 accept.",
             "needs_smtputf8",
         )
-    return Address(parsed.local_part, parsed.domain, needs_smtputf8=True)
+    return parsed
 
 
 def domain_of(key: str) -> str:

@@ -41,12 +41,9 @@ class Source:
     dkim_aligned: bool
     spf_aligned: bool
     header_from: str
-    envelope_from: str
     dkim_domain: str
     dkim_selector: str
-    dkim_result: str
     spf_domain: str
-    spf_result: str
     override: str  # why the receiver did otherwise than the policy says: forwarded, mailing_list …
 
 
@@ -190,12 +187,9 @@ def _source(record: dict[str, list[str]]) -> Source:
         dkim_aligned=one("row/policy_evaluated/dkim") == "pass",
         spf_aligned=one("row/policy_evaluated/spf") == "pass",
         header_from=one("identifiers/header_from")[:253],
-        envelope_from=one("identifiers/envelope_from")[:253],
         dkim_domain=dkim("domain"),
         dkim_selector=dkim("selector")[:63],
-        dkim_result=dkim("result")[:20],
         spf_domain=one("auth_results/spf/domain")[:253],
-        spf_result=one("auth_results/spf/result")[:20],
         override=one("row/policy_evaluated/reason/type")[:30],
     )
 

@@ -40,9 +40,7 @@ class FeedbackReport:
     feedback_type: str
     user_agent: str = ""
     original_recipients: tuple[str, ...] = ()  # often left out, for privacy
-    original_sender: str = ""
     source_ip: str = ""
-    arrival_date: str = ""
     original_message_id: str = ""
     list_unsubscribe: str = ""  # of the reported message: its token names the message too
     token: verp.Token | None = None  # from the sender or the returned headers; not verified yet
@@ -72,9 +70,7 @@ def from_report(report: Report) -> FeedbackReport | None:
         feedback_type=(first(found, "feedback-type").lower().split() or ["other"])[0][:40],
         user_agent=first(found, "user-agent")[:200],
         original_recipients=_recipients(found, returned),
-        original_sender=sender or returned.return_path,
         source_ip=first(found, "source-ip")[:60],
-        arrival_date=(first(found, "arrival-date") or first(found, "received-date"))[:60],
         original_message_id=returned.message_id or message_id_told(report.told),
         list_unsubscribe=returned.list_unsubscribe,
         token=verp.parse_envelope_sender(sender) or returned.token,
@@ -110,7 +106,6 @@ def without_fields(report: Report) -> FeedbackReport | None:
     return FeedbackReport(
         feedback_type="abuse",
         original_recipients=tuple(to) or returned.recipients,
-        original_sender=returned.return_path,
         original_message_id=returned.message_id,
         list_unsubscribe=returned.list_unsubscribe,
         token=returned.token,

@@ -97,7 +97,6 @@ class Dsn:
     reporting_mta: str = ""
     envid: str = ""
     original_message_id: str = ""
-    original_sender: str = ""
     token: verp.Token | None = None  # from the ENVID or the returned headers; not verified yet
 
     @property
@@ -142,7 +141,6 @@ def make_dsn(
         reporting_mta=reporting_mta,
         envid=envid,
         original_message_id=returned.message_id or message_id or message_id_told(report.told),
-        original_sender=returned.return_path,
         token=verp.parse_token(envid) or returned.token,
     )
 

@@ -15,7 +15,6 @@ _PATTERN = re.compile(r"(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)+", re.IGNORECASE)
 class StsPolicy:
     mode: str
     exchanges: tuple[str, ...]  # names, or patterns such as *.example.com
-    max_age: int
     problems: tuple[str, ...]
 
     def lets_in(self, exchange: str) -> bool:
@@ -58,4 +57,4 @@ def parse_policy(text: str) -> StsPolicy:
         ),
         *(["it names no MX"] if mode in MODES[:2] and not exchanges else []),
     ]
-    return StsPolicy(mode, exchanges, int(age) if is_age else 0, tuple(problems))
+    return StsPolicy(mode, exchanges, tuple(problems))

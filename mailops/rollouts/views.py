@@ -29,10 +29,8 @@ def _current() -> ChecklistQuerySet:
 def checklist_list(request: HttpRequest) -> HttpResponse:
     ensure_all()
     production = _current().filter(plan=Checklist.Plan.PRODUCTION)
-    plans = _current().filter(plan=Checklist.Plan.TWO_WEEKS)
     context = {
         "page": Paginator(production, PAGE).get_page(request.GET.get("page")),
-        "plans": {plan.stream_id: plan for plan in plans},
         "overrides": Override.objects.select_related("campaign", "stream").order_by("-at")[:10],
     }
     return render_page(request, "rollouts/checklist_list.html", context)

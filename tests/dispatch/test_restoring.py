@@ -446,7 +446,7 @@ class TestWhatIsDone:
         for run, message in ((settlement, doubtful), (resending, refused)):
             run.refresh_from_db()
             message.refresh_from_db()
-            assert run.is_stopped
+            assert run.state == run.State.STOPPED
             assert "restored from a backup" in run.sentence
             assert message.round == 0
         told = AuditEntry.objects.filter(verb__in=["settlement.stop", "resending.stop"])

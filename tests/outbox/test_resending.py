@@ -221,7 +221,7 @@ class TestPages:
         run = start(operator, chosen_of(make_refused()))
         logged_in(operator).post(reverse("outbox:resending-stop", args=[run.pk]))
         run.refresh_from_db()
-        assert run.is_stopped
+        assert run.state == run.State.STOPPED
         assert not resend_chunk(resending_id=run.pk)
 
     def test_list_is_filtered_by_a_signature(self, viewer, logged_in):

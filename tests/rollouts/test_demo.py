@@ -62,7 +62,7 @@ class TestFilling:
 
         for past in Campaign.objects.exclude(pk=waiting.pk):
             statuses = Message.objects.filter(campaign=past).values_list("status", flat=True)
-            assert past.is_completed
+            assert past.state == Campaign.State.COMPLETED
             assert len(statuses) == past.planned
             assert set(statuses) <= {Status.ACCEPTED, Status.BOUNCED, Status.SUPPRESSED}
         providers = set(Message.objects.values_list("mailbox_provider", flat=True))

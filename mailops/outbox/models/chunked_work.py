@@ -36,10 +36,6 @@ class ChunkedWork(models.Model):
         return self.state == self.State.COMPLETED
 
     @property
-    def is_stopped(self) -> bool:
-        return self.state == self.State.STOPPED
-
-    @property
     def has_failed(self) -> bool:
         return self.state == self.State.FAILED
 

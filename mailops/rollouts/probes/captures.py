@@ -104,7 +104,6 @@ def _job(stream: Stream, use: InUse) -> Job:
         address_key=RECIPIENT,
         version_id=version.pk,
         stream_id=stream.pk,
-        stream_name=stream.name,
         is_bulk=stream.is_bulk,
         campaign_id=use.campaign_id,
         campaign_name=use.campaign_name,
