@@ -75,7 +75,7 @@ def campaign_retry(request: HttpRequest, campaign_id: int) -> HttpResponse:
             "until": until,
             "key": uuid4(),
             "run": Resending.objects.retrying(campaign).first(),
-            "is_doubtful": form.cleaned_data.get("status") == Status.UNCERTAIN,
+            "is_doubtful": form.cleaned_data.get("status") in {Status.UNCERTAIN, Status.HELD},
         },
         fragment="chosen",
         status=422 if form.errors else 200,

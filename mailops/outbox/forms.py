@@ -163,7 +163,10 @@ class RetryForm(PressedForm):
 
     status = forms.ChoiceField(
         label="Send again those that are",
-        choices=[(status, status.label) for status in Status if status in RETRIABLE],
+        choices=[
+            *((status, status.label) for status in Status if status in RETRIABLE),
+            (Status.HELD, "Held to ask whether they were sent"),  # what is just held is none of them
+        ],
     )
     reason = forms.ChoiceField(label="Only where", required=False)
     counted = forms.IntegerField(required=False, min_value=0, max_value=LARGEST_ID)

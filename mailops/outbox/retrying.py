@@ -32,7 +32,7 @@ _ENDED = Q(status__in=RETRIABLE)
 _FORGOTTEN = _ENDED & Q(stream__is_sensitive=True)
 _ASKS = Q(status=Status.HELD, settling_fence__isnull=False)
 _BY_PROOF = (  # what certainly did not arrive first
-    Status.FAILED, Status.BOUNCED, Status.EXPIRED, Status.CANCELED, Status.UNCERTAIN,
+    Status.FAILED, Status.BOUNCED, Status.EXPIRED, Status.CANCELED, Status.UNCERTAIN, Status.HELD,
 )  # fmt: skip
 _CAN_BE_MADE = (_ENDED & ~_FORGOTTEN) | _ASKS
 

@@ -29,6 +29,7 @@ from tests.factories import (
     make_transport,
     make_version,
 )
+from tests.outbox.doubts import make_doubtful
 
 pytestmark = pytest.mark.django_db
 
@@ -491,6 +492,32 @@ class TestCampaign:
         return client.post(
             self.address("retry", campaign), self.seen(client, campaign, **chosen), follow=True
         )
+
+    def test_what_asks_whether_it_was_sent_can_be_chosen_of_a_canceled_campaign(
+        self, campaign, logged_in, operator
+    ):
+        asking = make_doubtful(guarantee="ask", campaign=campaign)
+        cancel_campaign(campaign=campaign, actor=operator)
+        Message.objects.exclude(pk=asking.pk).update(status=Status.ACCEPTED)
+        client = logged_in(operator)
+        page = client.get(
+            self.address("retry", campaign)
+        ).content.decode()  # the one it begins with
+        assert "Send 1 message again" in page
+        assert "These may have arrived" in page
+        self.press_retry(client, campaign, status="held")
+        asking.refresh_from_db()
+        assert (asking.status, asking.round) == ("queued", 1)
+
+    def test_what_is_just_held_stays_held(self, campaign, logged_in, operator):
+        make_doubtful(guarantee="ask", campaign=campaign)
+        held, *_ = Message.objects.order_by("pk")
+        client = logged_in(operator)
+        client.post(at("hold", held))
+        page = self.press_retry(client, campaign, status="held").content.decode()
+        assert "1 message is queued again." in page
+        held.refresh_from_db()
+        assert (held.status, held.round) == ("held", 0)
 
     def test_a_late_press_queues_no_doubt_that_came_since(self, campaign, logged_in, operator):
         one, *others = Message.objects.order_by("pk")
