@@ -231,6 +231,6 @@ def _moment(text: str) -> datetime:
         if text.strip().isdecimal():
             return datetime.fromtimestamp(int(text), tz=UTC)
         found = datetime.fromisoformat(text.strip())
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError, OSError):
         raise NotAReport("Its dates can't be read.") from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)

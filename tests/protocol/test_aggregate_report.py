@@ -133,6 +133,17 @@ class TestTls:
         found = read_tls(json.dumps(told).encode())
         assert (found.organization, found.report_id) == ("I\ufffdsp", "\ufffd")
 
+    def test_by_a_clock_that_nobody_has_is_kept_in_utc(self):
+        span = {"start-datetime": "2026-01-01T00:00:00+23:59", "end-datetime": "2026-01-02T00:00:00-16:00"}  # fmt: skip
+        found = read_tls(json.dumps({**self.REPORT, "date-range": span}).encode())
+        assert found.begins_at.isoformat() == "2025-12-31T00:01:00+00:00"
+        assert found.ends_at.isoformat() == "2026-01-02T16:00:00+00:00"
+
+    def test_outside_of_the_calendar_says_so(self):
+        span = {"start-datetime": "0001-01-01T00:00:00+14:00", "end-datetime": "9999-12-31T23:59:59-14:00"}  # fmt: skip
+        with pytest.raises(NotAReport):
+            read_tls(json.dumps({**self.REPORT, "date-range": span}).encode())
+
     @pytest.mark.parametrize("content", [b"{}", b'{"policies": []}', b'{"policies": [1]}', b"[" * 100_000, b"\xff"])  # fmt: skip
     def test_that_is_broken_says_so(self, content):
         with pytest.raises(NotAReport):
