@@ -13,6 +13,7 @@ from mailops.campaigns.fitting import misfits
 from mailops.campaigns.models import Campaign
 from mailops.content.models import MailTemplate, TemplateVersion
 from mailops.domains.models import Identity
+from mailops.lib.moments import TypedTimeField
 from mailops.transports.forms.hours import HoursForm
 from mailops.transports.models import Stream
 
@@ -97,7 +98,7 @@ def _versions(campaign: Campaign | None) -> Any:
 class ScheduleForm(forms.Form):
     """A time to start at, in the viewer's zone."""
 
-    at = forms.DateTimeField(
+    at = TypedTimeField(
         label="Start at",
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
         input_formats=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M"],

@@ -1,6 +1,6 @@
 """Moments as an address says them: a day, or a day and a time, with its offset where it is ours."""
 
-from datetime import UTC, date, datetime, time, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any
 
 from django import forms
@@ -8,12 +8,30 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 EARLIEST, LATEST = date(2000, 1, 1), date(2100, 1, 1)
+FARTHEST_CLOCK = timedelta(hours=15)  # from UTC; PostgreSQL refuses one of sixteen
 
 
 def check_day(day: date) -> None:
     """Refuse a day so far off that the hours of a zone could lead out of the calendar."""
     if not EARLIEST <= day <= LATEST:
         raise ValidationError(f"Choose a day between {EARLIEST.year} and {LATEST.year}.")
+
+
+def check_moment(moment: datetime) -> None:
+    """Refuse what `check_day` refuses, and the time of a clock that nobody has, which no column takes."""
+    check_day(moment.date())
+    if abs(moment.utcoffset() or timedelta()) > FARTHEST_CLOCK:
+        raise ValidationError("No clock is that far from UTC: write an offset such as +02:00.")
+
+
+class TypedTimeField(forms.DateTimeField):
+    """A day and a time, typed or handed on, as Django reads it, that a column can take."""
+
+    def to_python(self, value: Any) -> datetime | None:
+        found: datetime | None = super().to_python(value)
+        if found is not None:
+            check_moment(found)
+        return found
 
 
 class MomentField(forms.Field):
@@ -33,7 +51,10 @@ class MomentField(forms.Field):
             raise ValidationError(
                 "Write a day, or a day and a time: 2026-11-21 or 2026-11-21T14:00."
             ) from error
-        check_day(found.date() if isinstance(found, datetime) else found)
+        if isinstance(found, datetime):
+            check_moment(found)
+        else:
+            check_day(found)
         return found
 
     def prepare_value(self, value: Any) -> Any:

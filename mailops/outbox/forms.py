@@ -13,7 +13,7 @@ from mailops.campaigns.models import Campaign
 from mailops.content.models import TemplateVersion
 from mailops.domains.models import Domain, Identity
 from mailops.lib.mailbox_providers import name_of
-from mailops.lib.moments import MomentField, since_of
+from mailops.lib.moments import MomentField, TypedTimeField, since_of
 from mailops.lib.storable import storable
 from mailops.lib.templatetags.words import OURS, reason_sentence, reason_word
 from mailops.outbox.fold import RETRIABLE
@@ -125,7 +125,7 @@ def _row(model: Any, pk: int | None) -> Any:
 class SeenForm(forms.Form):
     """What a preview hands to the press that follows it: the moment it speaks of."""
 
-    until = forms.DateTimeField(
+    until = TypedTimeField(
         required=False,
         widget=forms.HiddenInput,
         input_formats=["%Y-%m-%dT%H:%M:%S.%f%z", "%Y-%m-%dT%H:%M:%S%z"],
@@ -165,7 +165,10 @@ class RetryForm(PressedForm):
         label="Send again those that are",
         choices=[
             *((status, status.label) for status in Status if status in RETRIABLE),
-            (Status.HELD, "Held to ask whether they were sent"),  # what is just held is none of them
+            (
+                Status.HELD,
+                "Held to ask whether they were sent",
+            ),  # what is just held is none of them
         ],
     )
     reason = forms.ChoiceField(label="Only where", required=False)

@@ -7,6 +7,7 @@ from django import forms
 from django.utils import timezone
 
 from mailops.lib.confirm import ConfirmForm
+from mailops.lib.moments import TypedTimeField
 from mailops.protocol.address import InvalidAddress, parse_address
 from mailops.rollouts.items import Item
 from mailops.transports.models import Stream, Transport
@@ -42,7 +43,7 @@ class SignForm(forms.Form):
 class LaunchForm(ConfirmForm):
     """When to start, why in spite of objections, and the name typed out."""
 
-    at = forms.DateTimeField(
+    at = TypedTimeField(
         label="Start at",
         required=False,
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),

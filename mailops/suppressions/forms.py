@@ -7,6 +7,7 @@ from django import forms
 from django.core.files.uploadedfile import UploadedFile
 from django.utils import timezone
 
+from mailops.lib.moments import TypedTimeField
 from mailops.protocol.address import InvalidAddress, address_key
 from mailops.suppressions.models import ImportedRow, Suppression
 from mailops.transports.models import Stream
@@ -53,7 +54,7 @@ class AddForm(forms.Form):
     evidence_text = forms.CharField(
         label="How you know", max_length=500, help_text="From a call, a ticket, a letter."
     )
-    expires_at = forms.DateTimeField(
+    expires_at = TypedTimeField(
         label="Until",
         required=False,
         help_text="Empty: for good.",

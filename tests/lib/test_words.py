@@ -32,3 +32,8 @@ def test_acronyms_stay_acronyms():
     assert reason_word("no_reverse_dns") == "No reverse DNS"
     assert reason_word("mailbox_full") == "Mailbox full"
     assert reason_word("") == "No reason given"
+
+
+def test_an_address_may_name_a_reason_that_is_no_word():
+    assert reason_word("_") == "No reason given"
+    assert reason_word("__full_") == "Full"

@@ -147,6 +147,9 @@ class TestAdd:
             {"expires_at": "9999-12-31T23:30"},
             {"expires_at": "9999-12-31"},
             {"expires_at": "0001-01-01T00:00"},
+            {"expires_at": "10000-01-01T00:00"},
+            {"expires_at": "2035-01-01T00:00+23:59"},
+            {"expires_at": "2035-01-01T00:00-16:00"},
         ],
     )
     @pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Tokyo"])

@@ -79,9 +79,10 @@ ACRONYMS = {
 @register.filter
 def reason_word(reason: str) -> str:
     """Return a reason as a short name: "Unknown mailbox"."""
-    if not reason:
+    words = [ACRONYMS.get(word, word) for word in reason.split("_") if word]
+    if not words:
         return "No reason given"
-    first, *others = (ACRONYMS.get(word, word) for word in reason.split("_"))
+    first, *others = words
     return " ".join([first[0].upper() + first[1:], *others])
 
 
