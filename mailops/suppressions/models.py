@@ -53,7 +53,7 @@ class Suppression(models.Model):
     address = models.CharField(max_length=320)  # as given
     address_key = models.CharField(max_length=320)  # protocol.address.address_key
     stream = models.ForeignKey(
-        "transports.Stream", null=True, blank=True, on_delete=models.CASCADE, related_name="+"
+        "transports.Stream", null=True, blank=True, on_delete=models.PROTECT, related_name="+"
     )  # null: all streams
     reason = models.CharField(max_length=15, choices=Reason.choices)
     evidence_event_id = models.BigIntegerField(null=True)  # outbox.Event, which lies above
@@ -135,7 +135,7 @@ class SuppressionImport(models.Model):
 
     file_name = models.CharField(max_length=254)
     stream = models.ForeignKey(
-        "transports.Stream", null=True, blank=True, on_delete=models.CASCADE, related_name="+"
+        "transports.Stream", null=True, blank=True, on_delete=models.PROTECT, related_name="+"
     )  # null: all streams
     reason = models.CharField(max_length=15, choices=Suppression.Reason.choices)
     state = models.CharField(max_length=10, choices=State.choices, default=State.RUNNING)

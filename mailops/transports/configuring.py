@@ -5,6 +5,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import PROTECT, ManyToOneRel, ProtectedError
 
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
@@ -140,13 +141,24 @@ def change_stream_hours(*, stream: Stream, hours: dict[str, Any], actor: User | 
 
 @transaction.atomic
 def delete_stream(*, stream: Stream, actor: User | None) -> None:
-    """Remove a stream nothing was sent through; raise ProtectedError else."""
+    """Remove a stream nothing was sent through and no suppression belongs to; raise ProtectedError else."""
     if not lock_row(stream):
         return
+    if _is_needed(stream):
+        raise ProtectedError(f"Something belongs to {stream}.", set())
     audit(actor=actor, verb="stream.delete", subject=stream, before=stream_facts(stream))
     domain = stream.domain
     stream.delete()
     require_records([domain])
+
+
+def _is_needed(stream: Stream) -> bool:
+    """Tell whether rows that must outlive the stream belong to it; deleting it would load them all to say so."""
+    return any(
+        relation.related_model._base_manager.filter(**{relation.field.name: stream}).exists()  # noqa: SLF001
+        for relation in Stream._meta.get_fields(include_hidden=True)  # noqa: SLF001
+        if isinstance(relation, ManyToOneRel) and relation.on_delete is PROTECT
+    )
 
 
 def transport_facts(transport: Transport) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from django.urls import reverse
 from mailops.accounts.models import AuditEntry
 from mailops.domains.models import Requirement
 from mailops.lib.secrets import Secret
+from mailops.suppressions.models import SuppressionImport
+from mailops.suppressions.suppressing import suppress, unsuppress
 from mailops.transports.credentials import add_credential, add_grant
 from mailops.transports.models import Credential, OAuthGrant, Route, Stream, Transport
 from tests.factories import make_domain, make_stream, make_transport
@@ -642,6 +644,25 @@ class TestStreams:
         url = reverse("transports:stream-delete", args=[stream.pk])
         logged_in(admin).post(url, {"typed_name": stream.name})
         assert not Stream.objects.exists()
+
+    def test_keeps_one_with_its_suppressed_addresses(self, admin, logged_in, stream):
+        entry = suppress(address="bob@example.net", stream=stream, reason="unsubscribe")
+        url = reverse("transports:stream-delete", args=[stream.pk])
+        client = logged_in(admin)
+        assert "no suppressed address belongs to it" in client.get(url).content.decode()
+        page = client.post(url, {"typed_name": stream.name}, follow=True).content.decode()
+        assert "suppressed addresses belong to" in page
+        assert Stream.objects.exists()
+        assert not AuditEntry.objects.filter(verb="stream.delete").exists()
+        unsuppress(suppression=entry, reason="They asked to be back.", actor=admin)
+        client.post(url, {"typed_name": stream.name})
+        assert not Stream.objects.exists()
+
+    def test_keeps_one_with_an_import_of_suppressed_addresses(self, admin, logged_in, stream):
+        SuppressionImport.objects.create(file_name="left.csv", stream=stream, reason="unsubscribe")
+        url = reverse("transports:stream-delete", args=[stream.pk])
+        logged_in(admin).post(url, {"typed_name": stream.name})
+        assert Stream.objects.exists()
 
 
 @pytest.mark.parametrize("prefix", ["", "stream-"])
