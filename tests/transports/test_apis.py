@@ -234,8 +234,23 @@ class TestOutcome:
         assert classify(result.reply, Phase.BODY).reason == "rate_limited"
 
     def test_a_busy_provider_took_nothing(self, session, double):
-        double.answer = Answer(503, "upstream busy")
+        double.answer = Answer(503, "busy")
         assert send(session).reply.is_transient
+
+    def test_a_provider_that_is_down_for_maintenance_took_nothing(self, session_of, double):
+        session = session_of("mandrill")
+        double.answer = Answer(
+            500,
+            {"status": "error", "name": "ServiceUnavailable", "message": "Down for maintenance"},
+        )
+        assert send(session).reply.is_transient
+
+    def test_a_breakdown_that_is_told_with_200_is_uncertain(self, session_of, double):
+        session = session_of("postal")
+        double.answer = Answer(200, {"status": "error", "data": {"code": "InternalServerError"}})
+        with pytest.raises(SessionLost) as lost:
+            send(session)
+        assert lost.value.phase == Phase.BODY
 
     @pytest.mark.parametrize(
         "answer",
@@ -244,9 +259,23 @@ class TestOutcome:
             Answer(502, "<html>Bad gateway</html>"),
             Answer(504, ""),
             Answer(524, "a timeout occurred"),
+            Answer(500, {"status": "error", "name": "GeneralError", "message": "An error"}),
+            Answer(502, {"success": False, "errors": ["Bad gateway"]}),
+            Answer(503, "upstream connect error or disconnect/reset before headers"),
+            Answer(503, "<title>503 first byte timeout</title>"),
             Answer(is_silent=True),
         ],
-        ids=["500", "502", "504", "524", "no-answer"],
+        ids=[
+            "500",
+            "502",
+            "504",
+            "524",
+            "broke-down",
+            "unsuccessful",
+            "lost-by-a-proxy",
+            "timed-out-at-a-proxy",
+            "no-answer",
+        ],
     )
     def test_what_may_have_been_taken_is_uncertain(self, session, double, answer):
         double.answer = answer

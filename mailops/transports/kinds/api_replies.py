@@ -98,7 +98,7 @@ _BY_WORDS: tuple[tuple[re.Pattern[str], int, str, str], ...] = (
         "5.3.5",
         "not allowed to send: there is no such address of the API",
     ),
-    (re.compile(r"temporary_unavailable|temporar"), 451, "4.3.0", "not now"),
+    (re.compile(r"temporary_unavailable|temporar|serviceunavailable"), 451, "4.3.0", "not now"),
 )
 # By the HTTP status (RFC 9110), where no words told more.
 _BY_STATUS: Mapping[int, tuple[int, str, str]] = {
@@ -117,15 +117,31 @@ _BY_STATUS: Mapping[int, tuple[int, str, str]] = {
 _IS_REFUSAL = re.compile(
     r'"status"\s*:\s*"(?:error|parameter-error)"|"success"\s*:\s*false|magnificent api'
 )
+# What Mandrill calls an error of whoever asks, or says while it takes nothing, all with HTTP 500.
+_IS_NAMED_REFUSAL = re.compile(
+    r'"name"\s*:\s*"(?:validationerror|invalid_\w+|paymentrequired|unknown_\w+|serviceunavailable)"'
+)
+# A fault in the midst of it, whatever the status says: the mail may have been taken.
+_IS_BREAKDOWN = re.compile(
+    r"generalerror|internal[_ ]?(?:server[_ ]?)?error|unexpected error"
+    r"|before headers|upstream (?:connect|request)|\btime[d-]?[ -]?out"
+)
 
 
 def is_definite(status: int, words: str) -> bool:
-    """Tell whether an answer that is not a plain success says for sure that nothing was taken."""
-    # Another 5xx is a fault of the server's own, or of one before it that lost the answer: the mail may have been taken.
-    if status == 503 or 300 <= status < 500:
+    """Tell whether an answer that is not a plain success says for sure that nothing was taken.
+
+    Some say what is wrong with HTTP 200 (Postal) or 500 (Mandrill). Another 5xx is a fault of the server's own, or of
+    one before it that lost the answer; so is a 503 that says so.
+    """
+    said = words.lower()
+    if 300 <= status < 500:
         return True
-    # Some say what is wrong with HTTP 200 (Postal) or 500 (Mandrill), in an error of their own making.
-    return bool(_IS_REFUSAL.search(words.lower()))
+    if status >= 500 and _IS_NAMED_REFUSAL.search(said):
+        return True
+    if _IS_BREAKDOWN.search(said):
+        return False
+    return status == 503 or (status < 300 and bool(_IS_REFUSAL.search(said)))
 
 
 def refusal(provider: str, status: int, words: str) -> Reply:

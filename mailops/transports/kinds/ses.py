@@ -30,9 +30,6 @@ from mailops.transports.sessions import BodyResult, Envelope, Phase, SessionLost
 
 _OUTSIDE_TAG = re.compile(r"[^A-Za-z0-9_-]")
 
-# A server that broke, or one before it that lost the answer, may have taken the mail all the same (RFC 9110, 15.6.1).
-_FATE_UNKNOWN = frozenset({500, 502, 504})
-
 # What SES says, as the SMTP reply that means the same (RFC 5321, 3463), so that one table judges both.
 _MEANING: Mapping[str, tuple[int, str]] = {
     "TooManyRequestsException": (450, "4.7.28"),
@@ -188,7 +185,7 @@ class SesSession(AnymailSession):
 
     def _result_of(self, error: AnymailAPIError) -> BodyResult:
         answer = getattr(error, "response", None) or getattr(error.__cause__, "response", None)
-        if isinstance(answer, dict) and _http_status(answer) in _FATE_UNKNOWN:
+        if isinstance(answer, dict) and _leaves_its_fate_unknown(_http_status(answer)):
             self.abandon()
             raise SessionLost(Phase.BODY, str(reply_of(answer))) from error
         if isinstance(answer, dict) and "Error" in answer:
@@ -198,6 +195,14 @@ class SesSession(AnymailSession):
         self.abandon()
         phase = Phase.DATA if isinstance(error.__cause__, _NOT_SENT) else Phase.BODY
         raise SessionLost(phase, str(error.__cause__ or error)) from error
+
+
+def _leaves_its_fate_unknown(http_status: int) -> bool:
+    """Tell whether a server that broke, or one before it that lost the answer, may have taken the mail all the same.
+
+    A busy one (503) took nothing (RFC 9110, 15.6).
+    """
+    return http_status >= 500 and http_status != 503
 
 
 def reply_of(answer: Mapping[str, Any]) -> Reply:
