@@ -7,6 +7,7 @@ from mailops.outbox.models import CLOSED_STATUSES, EventKind, Evidence, Status
 from mailops.transports.models import Stream
 
 SESSION_ATTEMPTS = 3  # a message that loses this many sessions is deferred alone
+MOST_ATTEMPTS = 32_767  # that its column counts; more change nothing
 
 RETRIABLE = frozenset(
     {Status.BOUNCED, Status.FAILED, Status.EXPIRED, Status.UNCERTAIN, Status.CANCELED}
@@ -86,7 +87,7 @@ class Standing:
     def defer(self) -> None:
         entry = self.entry if self.entry is not None else self._reopen()
         entry.release(backs_off=True)
-        entry.attempts += 1
+        entry.attempts = min(entry.attempts + 1, MOST_ATTEMPTS)
         entry.session_attempts = 0
         self.status = Status.DEFERRED
 

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from mailops.campaigns.models import Campaign
 from mailops.outbox.closing import close_set
+from mailops.outbox.fold import MOST_ATTEMPTS
 from mailops.outbox.ledger import bucket_of
 from mailops.outbox.models import (
     CountKey,
@@ -159,6 +160,13 @@ class TestRecord:
         record([result(message, EventKind.DEFERRED)])
         campaign.refresh_from_db()
         assert campaign.state == Campaign.State.CANCELED
+
+    def test_a_deferral_can_be_stored_however_many_came_before(self):
+        message = claimed()
+        QueueEntry.objects.update(attempts=MOST_ATTEMPTS)
+        record([result(message, EventKind.DEFERRED)])
+        message.refresh_from_db()
+        assert message.status == Status.DEFERRED
 
     def test_a_hostile_reply_can_be_stored(self):
         message = claimed()
