@@ -57,6 +57,15 @@ class TestFollowing:
         expect(page.locator("#numbers .stats")).to_contain_text("1 of 1", timeout=PATIENCE)
         assert_clean(page)
 
+    def test_parts_with_nothing_to_say_take_no_room(self, open_page, viewer, running):
+        page = open_page(path_of(running), viewer)
+        expect(page.get_by_role("link", name="What holds its mail back")).to_have_count(0)
+        expect(page.locator("#sending-again")).to_be_attached()
+        gap = page.locator("#main").evaluate("main => parseFloat(getComputedStyle(main).rowGap)")
+        heading = page.locator("#main > header").bounding_box()
+        progress = page.get_by_role("region", name="Progress and balance").bounding_box()
+        assert progress["y"] - heading["y"] - heading["height"] == pytest.approx(gap, abs=1)
+
     def test_a_stop_is_told_on_the_page(self, open_page, oncall, running):
         page = open_page(path_of(running), oncall)
         expect(page.locator("#heading")).to_contain_text("Running")
