@@ -1,5 +1,7 @@
 """Addresses we must not write to, why, until when, in which stream."""
 
+import hashlib
+import json
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -114,6 +116,12 @@ class Suppression(models.Model):
         if self.expires_at is None or other.expires_at is None:
             return None
         return max(self.expires_at, other.expires_at)
+
+    @property
+    def mark(self) -> str:
+        """Return what changes with whatever a page shows of this entry."""
+        shown = json.dumps({**self.as_json(), "by": self.created_by}, sort_keys=True)
+        return hashlib.sha256(shown.encode()).hexdigest()[:16]
 
     def as_json(self) -> dict[str, Any]:
         """Return what the audit trail keeps of this entry."""

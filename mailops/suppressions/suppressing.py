@@ -7,7 +7,6 @@ from django.db import transaction
 
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
-from mailops.lib.locks import lock_row
 from mailops.protocol.address import address_key
 from mailops.suppressions.models import Suppression
 from mailops.suppressions.provider_removals import note_removal
@@ -16,6 +15,10 @@ from mailops.transports.models import Stream
 
 class RemovalRefused(Exception):
     """The sentence says what is missing: a reason, or the person who gives it."""
+
+
+class EntryChanged(RemovalRefused):
+    """It says something else by now than the page that was pressed on."""
 
 
 @transaction.atomic
@@ -63,26 +66,34 @@ def suppress(
 
 
 @transaction.atomic
-def unsuppress(*, suppression: Suppression, reason: str, actor: User | None = None) -> None:
+def unsuppress(
+    *, suppression: Suppression, reason: str, actor: User | None = None, seen: str | None = None
+) -> None:
     """Let mail reach the address of `suppression` again, because of `reason`; raises RemovalRefused.
 
-    What a recipient asked for, an unsubscribe or a complaint, only a person takes back. Providers whose lists are kept
-    in step with ours are told.
+    What a recipient asked for, an unsubscribe or a complaint, only a person takes back. Whoever presses on a page gives
+    the entry's mark as `seen` there: what is stronger by now stays. Providers whose lists are kept in step with ours are
+    told.
     """
     if not reason.strip():
         raise RemovalRefused("Say why this address may be written to again.")
-    if actor is None and suppression.was_asked_for:
+    entry = Suppression.objects.select_for_update().filter(pk=suppression.pk).first()
+    if entry is None:
+        return
+    if actor is None and entry.was_asked_for:
         raise RemovalRefused(
             "The recipient asked for no more mail; only a person can take that back."
         )
-    if not lock_row(suppression):
-        return
+    if seen is not None and seen != entry.mark:
+        raise EntryChanged(
+            "Nothing was removed: this entry changed since you looked. Read it as it is now, then press again."
+        )
     audit(
         actor=actor,
         verb="suppression.remove",
-        subject=suppression,
-        before=suppression.as_json(),
+        subject=entry,
+        before=entry.as_json(),
         reason=reason.strip(),
     )
-    suppression.delete()
-    note_removal(address=suppression.address, address_key=suppression.address_key)
+    entry.delete()
+    note_removal(address=entry.address, address_key=entry.address_key)

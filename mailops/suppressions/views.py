@@ -22,7 +22,7 @@ from mailops.suppressions.models import (
     SuppressionImport,
     SuppressionQuerySet,
 )
-from mailops.suppressions.suppressing import suppress, unsuppress
+from mailops.suppressions.suppressing import EntryChanged, suppress, unsuppress
 from mailops.suppressions.tasks import continue_suppression_import
 
 PAGE = 50
@@ -97,11 +97,17 @@ def suppression_add(request: HttpRequest) -> HttpResponseBase:
 @needs(Act.SEND)
 def suppression_remove(request: HttpRequest, suppression_id: int) -> HttpResponseBase:
     entry = get_object_or_404(Suppression.objects.select_related("stream"), id=suppression_id)
-    form = RemoveForm(request.POST or None)
+    form = RemoveForm(request.POST or None, initial={"seen": entry.mark})
     if request.method == "POST" and form.is_valid():
-        unsuppress(suppression=entry, actor=user_of(request), **form.cleaned_data)
-        toasts.success(request, f"{entry.address} may be written to again {_where(entry)}.")
-        return redirect("suppressions:list")
+        try:
+            unsuppress(suppression=entry, actor=user_of(request), **form.cleaned_data)
+        except EntryChanged as changed:
+            entry.refresh_from_db()
+            form = RemoveForm({**request.POST.dict(), "seen": entry.mark})
+            form.add_error(None, str(changed))
+        else:
+            toasts.success(request, f"{entry.address} may be written to again {_where(entry)}.")
+            return redirect("suppressions:list")
     return render_page(
         request,
         "suppressions/suppression_confirm_delete.html",

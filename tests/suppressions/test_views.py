@@ -10,6 +10,7 @@ from mailops.suppressions.importing import import_chunk
 from mailops.suppressions.models import Suppression, SuppressionImport
 from mailops.suppressions.suppressing import suppress
 from tests.factories import make_stream
+from tests.wrong_input.reading_forms import forms_of
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true"}
@@ -175,6 +176,11 @@ class TestAdd:
         assert Suppression.objects.count() == 1
 
 
+def removal_form(response, at):
+    forms = forms_of(response.content.decode(), at)
+    return next(form for form in forms if "reason" in form.names)
+
+
 class TestRemove:
     def test_needs_a_reason(self, entry, operator, logged_in):
         response = logged_in(operator).post(url("remove", entry.pk), {"reason": " "})
@@ -182,7 +188,8 @@ class TestRemove:
         assert Suppression.objects.exists()
 
     def test_takes_the_address_off_and_audits_why(self, entry, operator, logged_in):
-        logged_in(operator).post(url("remove", entry.pk), {"reason": "wants it again"})
+        said = {"reason": "wants it again", "seen": entry.mark}
+        logged_in(operator).post(url("remove", entry.pk), said)
         assert not Suppression.objects.exists()
         assert AuditEntry.objects.get().reason == "wants it again"
 
@@ -193,8 +200,31 @@ class TestRemove:
 
     def test_pressed_twice_is_not_found(self, entry, operator, logged_in):
         client = logged_in(operator)
-        client.post(url("remove", entry.pk), {"reason": "x"})
-        assert client.post(url("remove", entry.pk), {"reason": "x"}).status_code == 404
+        said = {"reason": "x", "seen": entry.mark}
+        client.post(url("remove", entry.pk), said)
+        assert client.post(url("remove", entry.pk), said).status_code == 404
+
+    def test_of_an_entry_that_became_another_is_shown_anew_first(self, operator, logged_in):
+        entry = suppress(address="bob@example.net", stream=None, reason="hard_bounce")
+        client, at = logged_in(operator), url("remove", entry.pk)
+        shown = removal_form(client.get(at), at)
+        said = {**shown.values, "reason": "The mailbox is back."}
+        suppress(
+            address="bob@example.net",
+            stream=None,
+            reason="complaint",
+            evidence_text="He complained.",
+        )
+        response = client.post(at, said)
+        page = response.content.decode()
+        assert response.status_code == 422
+        assert "this entry changed since you looked" in page
+        assert "He complained." in page
+        shown = removal_form(response, at)
+        assert shown.values["reason"].strip() == "The mailbox is back."
+        assert Suppression.objects.get().reason == "complaint"
+        client.post(at, shown.values)
+        assert not Suppression.objects.exists()
 
 
 class TestImportPages:

@@ -118,6 +118,11 @@ def sign_item():
     return at("rollouts:sign", item.pk), {"note": "I looked at the page of the domain.", "days": 1}
 
 
+def remove_suppression():
+    entry = suppress(address="a@b.example", stream=None, reason="manual")
+    return at("suppressions:remove", entry.pk), {"reason": "a mistake", "seen": entry.mark}
+
+
 def publish():
     template = MailTemplate.objects.create(
         name="T", draft_subject="Hi", draft_html="<p>Hi</p>", sample={}
@@ -155,10 +160,7 @@ BUTTONS = {
     "template archive": lambda: (at("content:archive", MAKERS["template_id"]().pk), {}),
     "member remove": lambda: (at("audiences:member-remove", MAKERS["membership_id"]().pk), {}),
     "user deactivate": lambda: (at("accounts:user-deactivate", MAKERS["user_id"]().pk), {}),
-    "suppression remove": lambda: (
-        at("suppressions:remove", suppress(address="a@b.example", stream=None, reason="manual").pk),
-        {"reason": "a mistake"},
-    ),
+    "suppression remove": remove_suppression,
     "domain delete": delete_of("domains:delete", make_domain),
     "transport delete": delete_of("transports:delete", make_transport),
     "stream delete": delete_of("transports:stream-delete", make_stream, lambda row: row.name),
