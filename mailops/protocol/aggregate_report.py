@@ -17,6 +17,7 @@ MAX_RECORDS = 20_000
 MAX_DEPTH = 12
 MAX_VALUE = 500
 MAX_ELEMENTS = 500_000
+MAX_JSON = 3_000_000  # octets; read, it takes thirty times as many
 
 _ARCHIVES = frozenset(
     {
@@ -196,6 +197,8 @@ def _source(record: dict[str, list[str]]) -> Source:
 
 def read_tls(content: bytes) -> TlsReport:
     """Return the TLS report that `content` is; raise NotAReport."""
+    if len(content) > MAX_JSON:
+        raise NotAReport("Its JSON is longer than any report.")
     try:
         told = json.loads(content)
         policies = [one for one in told["policies"][:100] if isinstance(one, dict)]

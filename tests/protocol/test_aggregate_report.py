@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 import time
+import tracemalloc
 import zipfile
 from email.mime.application import MIMEApplication
 from email.mime.multipart import MIMEMultipart
@@ -37,9 +38,9 @@ def dmarc(*records, begin=1_767_225_600, days=20, report_id="r1", domain="d.exam
     ).encode()
 
 
-def zipped(content):
+def zipped(content, method=zipfile.ZIP_DEFLATED):
     file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(file, "w", method) as archive:
         archive.writestr("isp.example!d.example!1!2.xml", content)
     return file.getvalue()
 
@@ -94,6 +95,43 @@ class TestBombs:
         with pytest.raises(TooBig):
             unpack(pack(b"\0" * 40_000_000))
 
+    @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+    def test_archives_that_python_unpacks_without_a_limit_are_not_unpacked(self, method):
+        content = zipped(b"\0" * 40_000_000, method)
+        tracemalloc.start()
+        try:
+            with pytest.raises(TooBig, match=r"^Its archive is packed by another method"):
+                unpack(content)
+            assert tracemalloc.get_traced_memory()[1] < 1_000_000
+        finally:
+            tracemalloc.stop()
+
+    @pytest.mark.parametrize("place", [20, 24])
+    @pytest.mark.parametrize("told", [0, 1, 20_000_000, 2**32 - 2])
+    def test_sizes_that_lie_are_only_told(self, place, told):
+        content = bytearray(zipped(b"\0" * 40_000_000))
+        begin = content.rindex(b"PK\x01\x02") + place
+        content[begin : begin + 4] = told.to_bytes(4, "little")
+        with contextlib.suppress(TooBig):
+            assert len(unpack(bytes(content))) <= told
+
+    def test_an_archive_without_a_name_in_it_is_refused(self):
+        content = zipped(dmarc()).replace(b"isp.example!d", b"\0sp.example!d")
+        with pytest.raises(TooBig):
+            unpack(content)
+
+    def test_an_archive_of_many_is_refused_in_plain_words(self):
+        file = io.BytesIO()
+        with zipfile.ZipFile(file, "w") as archive:
+            for number in range(2000):
+                archive.writestr(f"{number}.xml", dmarc())
+        with pytest.raises(TooBig, match=r"^It is no archive of one report"):
+            unpack(file.getvalue())
+
+    def test_an_archive_in_an_archive_is_left_packed(self):
+        inner = zipped(dmarc(record()))
+        assert unpack(zipped(inner)) == inner
+
     def test_a_mail_with_one_is_quarantined_with_the_reason(self):
         assert "more than any report" in read(mailed(gzip.compress(b" " * 50_000_000), "gzip")).flaw
 
@@ -126,6 +164,11 @@ class TestTls:
         found = find(open_report(mailed(gzip.compress(json.dumps(self.REPORT).encode()), "tlsrpt+gzip")))  # fmt: skip
         assert (found.domain, found.succeeded, found.failed) == ("d.example", 90, 10)
         assert found.failures == ("validation-failure", "certificate-expired")
+
+    def test_longer_than_any_is_not_read(self):
+        told = {**self.REPORT, "policies": self.REPORT["policies"] + [{}] * 1_000_000}
+        with pytest.raises(NotAReport, match="longer"):
+            read_tls(json.dumps(told).encode())
 
     @pytest.mark.parametrize("half", ["\0", "\ud800"])
     def test_of_half_characters_is_text_all_the_same(self, half):
