@@ -366,6 +366,13 @@ class TestSchedule:
         response = logged_in(operator).post(url("schedule", campaign), {"at": at})
         assert response.status_code == 422
 
+    def test_a_time_of_a_clock_that_nobody_has_is_422(self, operator, logged_in):
+        campaign = make_campaign(state="scheduled", scheduled_at=timezone.now())
+        at = f"{timezone.now() + timedelta(days=30):%Y-%m-%dT10:00}+23:59"
+        response = logged_in(operator).post(url("schedule", campaign), {"at": at})
+        assert response.status_code == 422
+        assert "No clock is that far from UTC" in response.text
+
     def test_a_draft_has_no_time_to_change(self, operator, logged_in):
         campaign = make_campaign()
         response = logged_in(operator).get(url("schedule", campaign), follow=True)

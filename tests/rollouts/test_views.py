@@ -1,8 +1,10 @@
 import json
+from datetime import timedelta
 from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
 from mailops.campaigns.models import Campaign
 from mailops.rollouts.models import Checklist, ChecklistItem, Evidence, Override
@@ -234,6 +236,13 @@ class TestLaunch:
         address = f"/rollouts/campaigns/{proven.pk}/launch/"
         data = {"typed_name": "Spring", "at": at}
         assert logged_in(operator).post(address, data).status_code == 422
+
+    def test_a_time_of_a_clock_that_nobody_has_is_refused(self, logged_in, operator, proven):  # noqa: F811
+        at = f"{timezone.now() + timedelta(days=30):%Y-%m-%dT10:00}+23:59"
+        address = f"/rollouts/campaigns/{proven.pk}/launch/"
+        page = logged_in(operator).post(address, {"typed_name": "Spring", "at": at})
+        assert page.status_code == 422
+        assert "No clock is that far from UTC" in page.text
 
     def test_an_unrehearsed_one_can_not_be_launched_by_anyone(self, logged_in, admin, campaign):  # noqa: F811
         client, address = logged_in(admin), f"/rollouts/campaigns/{campaign.pk}/launch/"
