@@ -8,8 +8,10 @@ from django.db.models import Count, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from mailops.campaigns.models import Campaign
 from mailops.outbox.ledger import fetch_dicts
 from mailops.outbox.models import QueueEntry
+from mailops.outbox.queues import due_queues
 from mailops.transports.models import Stream
 
 _SOON_SECONDS = 3600
@@ -91,3 +93,29 @@ _WAITING_FOR_HOURS = f"""
                       WHERE campaign_id = %(campaign)s AND closes_at > statement_timestamp() AND NOT is_held
                       ORDER BY due_at LIMIT 1) <= statement_timestamp(), FALSE) AS others
 """  # noqa: S608 - conditions of our own
+
+
+@dataclass(frozen=True, kw_only=True)
+class LastInLine:
+    """The last message that is due of a campaign: since when it is owed, and when it is given up."""
+
+    owed_at: datetime
+    expires_at: datetime
+
+
+def last_in_line(campaign: Campaign) -> LastInLine | None:
+    """Return what is given up last of what is due of a running campaign; one step into an index for each of its queues."""
+    queues = due_queues([campaign.stream_id])
+    pools = [queue.pool for queue in queues if queue.campaign == campaign.pk]
+    rows = fetch_dicts(
+        """
+        SELECT last.owed_at, last.expires_at FROM unnest(%s::text[]) AS queue (pool) CROSS JOIN LATERAL (
+               SELECT e.owed_at, e.expires_at FROM outbox_queueentry e
+                WHERE e.stream_id = %s AND coalesce(e.campaign_id, 0) = %s AND e.pool = queue.pool
+                  AND e.worker_id IS NULL AND NOT e.is_held AND e.due_at <= statement_timestamp()
+                ORDER BY e.due_at DESC, e.message_id DESC LIMIT 1) last
+         ORDER BY last.expires_at DESC LIMIT 1
+        """,
+        [pools, campaign.stream_id, campaign.pk],
+    )
+    return LastInLine(**rows[0]) if rows else None

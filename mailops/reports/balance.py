@@ -1,6 +1,6 @@
 """What became of a campaign's messages, all of them."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from django.utils import timezone
@@ -8,11 +8,12 @@ from django.utils import timezone
 from mailops.campaigns.models import Campaign
 from mailops.lib.templatetags.times import duration
 from mailops.outbox.models import OPEN_STATUSES, EventKind, Status
-from mailops.outbox.waiting import WaitingForHours, waiting_for_hours
+from mailops.outbox.waiting import WaitingForHours, last_in_line, waiting_for_hours
 from mailops.reports.models import Figure
 from mailops.reports.periods import Period
 
 QUARTER = timedelta(minutes=15)
+TELLING = timedelta(seconds=30)  # from when mail is owed until the pace says what becomes of it
 ANSWERS = (
     EventKind.ACCEPTED,
     EventKind.BOUNCED,
@@ -82,6 +83,8 @@ class Pace:
     retrying: int = 0  # of the open ones: deferred until their next attempt
     held: int = 0  # of the open ones: a person must release them
     hours: WaitingForHours | None = None  # of the open ones: those whose hours are yet to come
+    too_late: int = 0  # of the open ones: those whose time will be over before their turn
+    given_up_at: datetime | None = None  # the last of them
 
     @property
     def waiting(self) -> int:
@@ -91,6 +94,11 @@ class Pace:
         if self.hours.is_bounded and not self.hours.others:
             return self.open - self.retrying - self.held
         return self.hours.n
+
+    @property
+    def in_line(self) -> int:
+        """How many were not tried yet and wait for nothing but their turn."""
+        return max(self.open - self.retrying - self.held - self.waiting, 0)
 
     @property
     def words(self) -> str:
@@ -138,7 +146,26 @@ def pace(campaign: Campaign, standing: Balance, now: datetime | None = None) -> 
     )
     began = max(since, campaign.started_at or since)
     minutes = max((now - began).total_seconds(), 1) / 60
-    retrying = standing.by_status.get(Status.DEFERRED, 0)
-    held = standing.by_status.get(Status.HELD, 0)
-    hours = waiting_for_hours(campaign.pk) if campaign.hours.are_set else None
-    return Pace(answered / minutes, standing.open, retrying, held, hours)
+    found = Pace(
+        answered / minutes,
+        standing.open,
+        standing.by_status.get(Status.DEFERRED, 0),
+        standing.by_status.get(Status.HELD, 0),
+        waiting_for_hours(campaign.pk) if campaign.hours.are_set else None,
+    )
+    return _with_the_late(found, campaign, answered, began, now)
+
+
+def _with_the_late(
+    pace: Pace, campaign: Campaign, answered: int, since: datetime, now: datetime
+) -> Pace:
+    """Tell how many won't have had their turn when the time of what is due is over."""
+    last = last_in_line(campaign) if answered and pace.in_line else None
+    if last is None:
+        return pace
+    for_long = now - max(since, last.owed_at)  # what is sent again was not owed before
+    if for_long < TELLING:
+        return pace
+    in_time = int(answered * (max(last.expires_at, now) - now) / for_long)
+    late = max(pace.in_line - in_time, 0)
+    return replace(pace, too_late=late, given_up_at=last.expires_at)

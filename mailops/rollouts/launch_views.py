@@ -20,7 +20,7 @@ from mailops.rollouts.launching import (
     launch,
     what_changed,
 )
-from mailops.rollouts.pacing import pace_of
+from mailops.rollouts.pacing import pace_of, why_impatient
 
 
 def _campaign(campaign_id: int) -> Campaign:
@@ -31,6 +31,7 @@ def _campaign(campaign_id: int) -> Campaign:
 def _context(campaign: Campaign, gates: list[Gate]) -> dict[str, Any]:
     preflight = latest_preflight(campaign)
     is_done = preflight is not None and preflight.is_completed
+    pace = pace_of(campaign.stream, preflight.sendable) if preflight and is_done else None
     return {
         "campaign": campaign,
         "gates": gates,
@@ -40,7 +41,8 @@ def _context(campaign: Campaign, gates: list[Gate]) -> dict[str, Any]:
         "preflight": preflight if is_done else None,
         "warnings": warnings(preflight) if preflight and is_done else [],
         "leaving": leaving(campaign, preflight) if preflight and is_done else None,
-        "pace": pace_of(campaign.stream, preflight.sendable) if preflight and is_done else "",
+        "pace": pace,
+        "impatience": why_impatient(campaign.stream, pace) if pace else "",
     }
 
 

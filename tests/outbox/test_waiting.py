@@ -5,9 +5,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from mailops.outbox.models import QueueEntry
-from mailops.outbox.waiting import count_waiting
+from mailops.outbox.waiting import count_waiting, last_in_line
 from mailops.transports.models import Route, Stream
-from tests.factories import make_message, make_stream, make_transport
+from tests.factories import make_campaign, make_message, make_stream, make_transport
 
 pytestmark = pytest.mark.django_db
 
@@ -89,3 +89,18 @@ class TestPanels:
         for url in self.urls(stream):
             assert client.get(url).status_code == 302
             assert logged_in(stranger).get(url).status_code == 403
+
+
+def test_finds_what_is_given_up_last_of_a_campaign():
+    campaign = make_campaign(state="running")
+    assert last_in_line(campaign) is None
+    now = timezone.now()
+    for minutes in (1, 2, 3):
+        message = make_message(campaign=campaign, stream=campaign.stream)
+        QueueEntry.objects.filter(pk=message.pk).update(
+            due_at=now - timedelta(minutes=9 - minutes), expires_at=now + timedelta(minutes=minutes)
+        )
+    other = make_message(stream=campaign.stream)
+    assert last_in_line(campaign).expires_at == now + timedelta(minutes=3)
+    QueueEntry.objects.exclude(pk=other.pk).update(is_held=True)
+    assert last_in_line(campaign) is None

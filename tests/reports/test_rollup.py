@@ -222,5 +222,23 @@ class TestBalance:
         assert "10,000 or more wait for their hours" in some.words
         assert some.seconds_left == 2000
 
+    @pytest.mark.parametrize(
+        ("owed", "left", "late"),
+        [(60, 3600, 0), (60, 100, 3), (0, 100, 0)],
+        ids=["in time", "too late", "too early to tell"],
+    )
+    def test_tells_how_many_will_be_given_up_before_their_turn(self, owed, left, late):
+        now = timezone.now()
+        started_at = now - timedelta(seconds=owed)
+        campaign = make_campaign(planned=5, state="running", started_at=started_at)
+        messages = [
+            counted_message(campaign=campaign, stream=campaign.stream, identity=campaign.identity)
+            for _ in range(5)
+        ]
+        record([told(messages[0], EventKind.ACCEPTED, 1)])
+        expires_at = now + timedelta(seconds=left)
+        QueueEntry.objects.update(owed_at=started_at, due_at=started_at, expires_at=expires_at)
+        assert pace(campaign, balance(campaign)).too_late == late
+
     def test_tells_when_one_is_missing(self):
         assert not balance(make_campaign(planned=1)).closes

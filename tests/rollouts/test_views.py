@@ -4,11 +4,13 @@ from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.urls import reverse
 from django.utils import timezone
 
 from mailops.campaigns.models import Campaign
 from mailops.rollouts.models import Checklist, ChecklistItem, Evidence, Override
 from mailops.rollouts.probing import checklists_of
+from mailops.transports.models import Stream
 from tests.factories import make_audience, make_campaign, make_stream
 from tests.rollouts.test_launching import (
     campaign,  # noqa: F401 - fixture
@@ -189,6 +191,15 @@ class TestLaunch:
         press(client, rehearsed, override_reason="The board wants it.")
         assert Override.objects.get().actor_label == operator.email
         assert "The board wants it." in client.get("/rollouts/").content.decode()
+
+    def test_leads_to_more_time_where_the_stream_gives_up_early(self, logged_in, admin, proven):  # noqa: F811
+        address = f"/rollouts/campaigns/{proven.pk}/launch/"
+        edit = reverse("transports:stream-edit", args=[proven.stream_id])
+        assert edit not in logged_in(admin).get(address).text
+        Stream.objects.filter(pk=proven.stream_id).update(expiry_seconds=60)
+        page = logged_in(admin).get(address).text
+        assert "gives up 1 min after a mail is due" in page
+        assert edit in page
 
     def test_launches_what_the_page_showed_and_nothing_else(
         self,

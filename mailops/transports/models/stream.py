@@ -30,7 +30,8 @@ PATIENCE: dict[str, Patience] = {
     "bulk": Patience(
         (_MINUTE, 5 * _MINUTE, 15 * _MINUTE, _HOUR, 2 * _HOUR, 4 * _HOUR, 8 * _HOUR), 72 * _HOUR
     ),
-    "demo": Patience((1, 2, 5), 60),
+    # quick to try again, so that one sees it; as slow to give up as anyone
+    "demo": Patience((1, 2, 5, _MINUTE, 5 * _MINUTE, 15 * _MINUTE), 4 * _HOUR),
 }
 
 # What is kept of a transport's limits for a stream that says nothing of it: password resets overtake newsletters.

@@ -1,0 +1,26 @@
+import pytest
+
+from mailops.rollouts.pacing import pace_of, why_impatient
+from tests.factories import make_stream, make_transport
+
+pytestmark = pytest.mark.django_db
+
+HOUR, DAY = 3600, 86_400
+
+
+@pytest.mark.parametrize(
+    ("limits", "expiry", "said"),
+    [
+        ({}, 72 * HOUR, ""),
+        ({}, 60, "gives up 1 min after a mail is due: a slow server"),
+        ({"rate_per_minute": 100}, 4 * HOUR, ""),
+        ({"rate_per_minute": 1}, 4 * HOUR, "and this takes longer"),
+        ({"daily_quota": 500}, 3 * DAY, ""),
+        ({"daily_quota": 100}, 3 * DAY, "and this takes longer"),
+    ],
+)
+def test_warns_of_a_stream_that_gives_up_before_all_had_their_turn(limits, expiry, said):
+    stream = make_stream(transport=make_transport(**limits), expiry_seconds=expiry)
+    told = why_impatient(stream, pace_of(stream, 1000))
+    assert said in told
+    assert bool(told) == bool(said)
