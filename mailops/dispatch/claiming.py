@@ -22,6 +22,7 @@ from mailops.outbox.queues import Queue, due_queues
 
 Waiting = Mapping[tuple[int, str], int]  # (stream, mailbox provider) → claimed, and not taken yet
 NOBODY_WAITS: Waiting = {}
+Claim = tuple[int, int]  # message id and fence: a stale job of the same message has another
 
 
 class Job(NamedTuple):
@@ -55,6 +56,10 @@ class Job(NamedTuple):
     detour: Mapping[str, str] | None = None  # what is unusual about its way, for its event
     tracks_opens: bool = False
     tracks_clicks: bool = False
+
+    @property
+    def claim(self) -> Claim:
+        return self.message_id, self.fence
 
     @property
     def addr_spec(self) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from django.db import Error, InterfaceError, OperationalError, connection, transaction
 
-from mailops.dispatch.claiming import Job
+from mailops.dispatch.claiming import Claim, Job
 from mailops.dispatch.marking import accept_and_mark, mark
 from mailops.dispatch.pulse import Pulse
 from mailops.dispatch.releasing import release, release_behind
@@ -46,9 +46,9 @@ class Request:
     mark: Job | None = None
     releases: list[Job] = field(default_factory=list)
     setbacks: list[Job] = field(default_factory=list)
-    dead_addresses: dict[int, str] = field(
+    dead_addresses: dict[Claim, str] = field(
         default_factory=dict
-    )  # message id → address a refusal speaks against
+    )  # claim → address that the refusal it met speaks against
     is_granted: bool = False
     is_decided: bool = False
     _undecided: threading.Lock = field(
@@ -63,9 +63,9 @@ class Request:
         self._undecided.acquire()
         return self.is_granted
 
-    def decide(self, granted: Container[int]) -> None:
-        """Answer it, where these messages may go on."""
-        self.is_granted = self.mark is not None and self.mark.message_id in granted
+    def decide(self, granted: Container[Claim]) -> None:
+        """Answer it, where these claims may go on."""
+        self.is_granted = self.mark is not None and self.mark.claim in granted
         self.is_decided = True
         self._undecided.release()
 
@@ -184,7 +184,7 @@ class Committer:
         self._gathered_at = now
         self._expected = max(came, self._expected * FORGETTING)
 
-    def _write(self, group: list[Request]) -> set[int]:
+    def _write(self, group: list[Request]) -> set[Claim]:
         """Write results and marks in one transaction: a mark never commits before the result it follows."""
         outcomes = [outcome for request in group for outcome in request.outcomes]
         marks = [request.mark for request in group if request.mark]
@@ -195,18 +195,15 @@ class Committer:
             if granted is not None:
                 return granted
         dead = {
-            message_id: address
-            for request in group
-            for message_id, address in request.dead_addresses.items()
+            claim: address for request in group for claim, address in request.dead_addresses.items()
         }
         with transaction.atomic():
             for outcome, recorded in zip(outcomes, record(outcomes), strict=True):
-                if outcome.message_id in dead and recorded.was_applied:
-                    _suppress(dead[outcome.message_id], outcome, recorded)
-            release([(job.message_id, job.fence) for request in group for job in request.releases])
-            release_behind(
-                [(job.message_id, job.fence) for request in group for job in request.setbacks]
-            )
+                address = dead.get((outcome.message_id, outcome.fence or 0))
+                if address and recorded.was_applied:
+                    _suppress(address, outcome, recorded)
+            release([job.claim for request in group for job in request.releases])
+            release_behind([job.claim for request in group for job in request.setbacks])
             return mark(marks)
 
     def _write_one_by_one(self, group: list[Request]) -> None:
@@ -229,7 +226,7 @@ class Committer:
             else:
                 request.decide(granted)
 
-    def _write_at_least_what_counts(self, request: Request) -> set[int]:
+    def _write_at_least_what_counts(self, request: Request) -> set[Claim]:
         """Write one request; where the database refuses what came with a result, the result without that."""
         try:
             return self._write([request])

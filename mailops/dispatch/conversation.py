@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mailops.dispatch.claiming import Job
+from mailops.dispatch.claiming import Claim, Job
 from mailops.dispatch.committing import Committer, Request
 from mailops.dispatch.preparing import Objection, Prepared
 from mailops.domains.signing import CannotSign
@@ -63,8 +63,8 @@ class Conversation:
         ] = []  # the result of the last body, not written yet; rides with the next mark
         self._unspent: list[Job] = []
         self._set_back: list[Job] = []  # unspent too, and not to be the next again
-        self._dead_addresses: dict[int, str] = {}
-        self._held: dict[int, Job] = {}  # taken, and neither decided nor given back
+        self._dead_addresses: dict[Claim, str] = {}
+        self._held: dict[Claim, Job] = {}  # taken, and neither decided nor given back
         self._marked: Job | None = None
         self._spoken = 0
 
@@ -178,7 +178,7 @@ class Conversation:
 
     def _return(self, prepared: Prepared) -> None:
         """Let another session of this process take it."""
-        self._held.pop(prepared.job.message_id, None)
+        self._held.pop(prepared.job.claim, None)
         self._around.give_back(prepared.job)
 
     def _take(self, wait: float) -> Prepared | None:
@@ -187,7 +187,7 @@ class Conversation:
             if job.leaves_by is not None and time.monotonic() >= job.leaves_by:
                 self._spare(job)  # the last gate would say the same, and cost a session
                 continue
-            self._held[job.message_id] = job
+            self._held[job.claim] = job
             try:
                 return self._around.prepare(job)
             except Objection as objection:
@@ -233,7 +233,7 @@ class Conversation:
 
     def _spare(self, job: Job) -> None:
         """Let a claim go back to the queue as if it had never been taken."""
-        self._held.pop(job.message_id, None)
+        self._held.pop(job.claim, None)
         self._unspent.append(job)
 
     def _answered(self, job: Job, result: BodyResult) -> None:
@@ -262,7 +262,7 @@ class Conversation:
         meaning = understood(classify(reply, phase), reply, phase, recipient=job.address_key)
         stops = self._stopped_by(meaning, job)
         if stops:
-            self._held.pop(job.message_id, None)
+            self._held.pop(job.claim, None)
             self._set_back.append(job)
             self._around.stop_for(
                 SystemicFault(
@@ -277,7 +277,7 @@ class Conversation:
             )
             return
         if meaning.suppress:
-            self._dead_addresses[job.message_id] = job.recipient
+            self._dead_addresses[job.claim] = job.recipient
         is_deferred = meaning.kind == "transient" or meaning.stops != Stops.NONE
         kind = EventKind.DEFERRED if is_deferred else _kind_of_refusal(meaning.fault)
         self._pending.append(
@@ -333,7 +333,7 @@ class Conversation:
     def _outcome(
         self, job: Job, kind: EventKind, *, about: str = "reply", **fields: object
     ) -> Outcome:
-        self._held.pop(job.message_id, None)
+        self._held.pop(job.claim, None)
         # One reply and one loss at most for each claim: the fence is the name of the fact (W1).
         data = {"peer": self._session.peer, **fields.pop("data", {})}  # type: ignore[dict-item]
         if job.detour:

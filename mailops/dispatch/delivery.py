@@ -468,7 +468,7 @@ class Delivery:
         try:
             self._pause_what_must()
             left += [job for lane in self._every_lane() for job in lane.close()]
-            release([(job.message_id, job.fence) for job in left])
+            release([job.claim for job in left])
         except Error as error:
             logger.warning(
                 "claims could not be given back (%s); the sweep does it when this worker is gone",

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 
-from mailops.dispatch.claiming import Job
+from mailops.dispatch.claiming import Claim, Job
 from mailops.outbox.accepting import ACCEPTING, Handover
 from mailops.outbox.ledger import fetch_by_index
 
@@ -28,26 +28,26 @@ ready AS (
                         WHERE x.address_key = e.address_key AND (x.stream_id IS NULL OR x.stream_id = e.stream_id)
                           AND (x.expires_at IS NULL OR x.expires_at > clock_timestamp()))
        {condition}
-    RETURNING e.message_id
+    RETURNING e.message_id, e.fence
 )
 """
-_MARK = f"WITH {_MARKING.format(condition='')} SELECT message_id FROM marked"  # noqa: S608 - our own words
+_MARK = f"WITH {_MARKING.format(condition='')} SELECT message_id, fence FROM marked"  # noqa: S608 - our own words
 _ACCEPT_AND_MARK = f"""
 WITH {ACCEPTING},
 {_MARKING.format(condition="AND (SELECT count(*) FROM picked) = (SELECT count(*) FROM told)")}
-SELECT (SELECT count(*) FROM picked), ARRAY(SELECT message_id FROM marked)
+SELECT (SELECT count(*) FROM picked), ARRAY(SELECT ARRAY[message_id, fence] FROM marked)
 """  # noqa: S608 - our own words
 
 
-def mark(jobs: Sequence[Job]) -> set[int]:
-    """Mark these as about to send a body; return the message ids that may."""
+def mark(jobs: Sequence[Job]) -> set[Claim]:
+    """Mark these as about to send a body; return the claims that may."""
     if not jobs:
         return set()
-    return {message_id for (message_id,) in fetch_by_index(_MARK, [_told(jobs)])}
+    return {(message_id, fence) for message_id, fence in fetch_by_index(_MARK, [_told(jobs)])}
 
 
-def accept_and_mark(handovers: Sequence[Handover], jobs: Sequence[Job]) -> set[int] | None:
-    """Accept what was handed over and mark what follows it, in one statement; return the message ids that may go on.
+def accept_and_mark(handovers: Sequence[Handover], jobs: Sequence[Job]) -> set[Claim] | None:
+    """Accept what was handed over and mark what follows it, in one statement; return the claims that may go on.
 
     None where a handover does not qualify for the quick way: the others are accepted, nothing is marked, and all of
     them may be recorded again.
@@ -55,7 +55,9 @@ def accept_and_mark(handovers: Sequence[Handover], jobs: Sequence[Job]) -> set[i
     ((accepted, marked),) = fetch_by_index(
         _ACCEPT_AND_MARK, [json.dumps(handovers, default=str), _told(jobs)]
     )
-    return set(marked) if accepted == len(handovers) else None
+    if accepted != len(handovers):
+        return None
+    return {(message_id, fence) for message_id, fence in marked}
 
 
 def _told(jobs: Sequence[Job]) -> str:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 from django.db import connection
 
+from mailops.dispatch.claiming import Claim
+
 # A day's number is given back with the claim that took it: a transport that fails again and again would spend it all.
 # Another day's is over: what it had counted doesn't lower that of the next.
 # Whoever claims holds allowances and waits for no entry, so the order of these locks can't deadlock with it.
@@ -20,8 +22,8 @@ UPDATE dispatch_allowance a SET spent = greatest(0, a.spent - locked.n) FROM loc
 """
 
 
-def release(claims: Sequence[tuple[int, int]]) -> None:
-    """Give back claims as (message id, fence), unspent; by fence alone, so a mark that may have landed is cleared (W9)."""
+def release(claims: Sequence[Claim]) -> None:
+    """Give back claims, unspent; by fence alone, so a mark that may have landed is cleared (W9)."""
     if not claims:
         return
     with connection.cursor() as cursor:
@@ -38,7 +40,7 @@ def release(claims: Sequence[tuple[int, int]]) -> None:
         )
 
 
-def release_behind(claims: Sequence[tuple[int, int]]) -> None:
+def release_behind(claims: Sequence[Claim]) -> None:
     """Give back claims as `release` does, behind all that is due: what stopped the others must not be the next again."""
     if not claims:
         return

@@ -13,7 +13,10 @@ from mailops.dispatch.committing import Committer, Request
 from mailops.dispatch.models import Worker
 from mailops.outbox.models import Event, EventKind, Message
 from mailops.outbox.recording import Outcome
+from mailops.outbox.settling import hold
+from mailops.outbox.settling import release as let_go
 from mailops.protocol.reply import Reply
+from mailops.suppressions.models import Suppression
 from tests.factories import make_message, make_stream, make_transport
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -93,6 +96,48 @@ def test_keeps_results_on_a_full_disk_and_writes_them_when_there_is_room(
     commit_all(committer)
     assert not committer.has_unwritten
     assert Message.objects.filter(status="accepted").count() == ANSWERED
+
+
+@pytest.fixture
+def stale_and_fresh(operator):
+    """Return two jobs of one message: its claim was ended by a person who held it and let it go."""
+    make_message(stream=make_stream(transport=make_transport()))
+    (carrier,) = usable_carriers("bulk")
+    claimer = Claimer(Worker.objects.create(lane="bulk", host="test", pid=1).pk)
+    (stale,) = claimer.claim(carrier, 10)
+    assert hold(message=Message.objects.get(), actor=operator)
+    assert let_go(message=Message.objects.get(), actor=operator)
+    (fresh,) = claimer.claim(carrier, 10)
+    return stale, fresh
+
+
+@pytest.mark.parametrize("gives_back", [False, True], ids=["the quick way", "the long way"])
+def test_one_group_grants_one_body_of_a_message(stale_and_fresh, gives_back):
+    stale, fresh = stale_and_fresh
+    committer = Committer(count_sessions=lambda: 2)
+    releases = [stale] if gives_back else []
+    asked = [
+        committer.put(Request(mark=job, releases=back))
+        for job, back in [(stale, releases), (fresh, [])]
+    ]
+    commit_all(committer)
+    assert [request.wait() for request in asked] == [False, True]
+
+
+def test_a_stale_refusal_beside_a_loss_of_its_message_suppresses_nobody(stale_and_fresh):
+    stale, fresh = stale_and_fresh
+    refused, lost = accepted(stale), accepted(fresh)
+    refused.kind, refused.reply = EventKind.BOUNCED, Reply(550, "5.1.1 unknown", "5.1.1", "RCPT")
+    lost.kind, lost.reply = EventKind.SESSION_LOST, None
+    committer = Committer(count_sessions=lambda: 2)
+    committer.put(Request(outcomes=[refused], dead_addresses={stale.claim: stale.recipient}))
+    committer.put(Request(outcomes=[lost]))
+    commit_all(committer)
+    assert dict(Event.objects.exclude(fence=None).values_list("kind", "was_applied")) == {
+        "bounced": False,
+        "session_lost": True,
+    }
+    assert not Suppression.objects.exists()
 
 
 class Waits:

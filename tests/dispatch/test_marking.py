@@ -1,5 +1,7 @@
 """The gate before a body: what is accepted beside it, and what keeps it shut."""
 
+from functools import partial
+
 import pytest
 from django.db import connection
 from psycopg._queries import _query2pg
@@ -7,7 +9,7 @@ from psycopg._queries import _query2pg
 from mailops.dispatch import marking
 from mailops.dispatch.carriers import usable_carriers
 from mailops.dispatch.claiming import Claimer
-from mailops.dispatch.marking import accept_and_mark
+from mailops.dispatch.marking import accept_and_mark, mark
 from mailops.dispatch.models import Worker
 from mailops.outbox.models import EventKind, Message, QueueEntry, Tally
 from mailops.outbox.recording import Outcome, handovers_of
@@ -55,13 +57,14 @@ def accepted():
 
 
 def test_accepts_one_and_marks_the_next(jobs):
-    assert accept_and_mark(handed_over(jobs[0]), jobs[1:]) == {job.message_id for job in jobs[1:]}
+    assert accept_and_mark(handed_over(jobs[0]), jobs[1:]) == {job.claim for job in jobs[1:]}
     assert accepted() == {jobs[0].message_id}
     assert marked() == {job.message_id for job in jobs[1:]}
 
 
 def test_marks_without_anything_to_accept(jobs):
-    assert accept_and_mark([], jobs) == marked() == {job.message_id for job in jobs}
+    assert accept_and_mark([], jobs) == {job.claim for job in jobs}
+    assert marked() == {job.message_id for job in jobs}
     assert not Tally.objects.filter(kind="accepted").exists()
 
 
@@ -121,7 +124,15 @@ def test_leaves_out_what_may_not_go_on(jobs):
     (held, suppressed, free) = jobs
     QueueEntry.objects.filter(pk=held.message_id).update(is_held=True)
     assert suppressed.recipient == "b@x.example"
-    assert accept_and_mark([], jobs) == {free.message_id}
+    assert accept_and_mark([], jobs) == {free.claim}
+
+
+@pytest.mark.parametrize("mark_all", [mark, partial(accept_and_mark, [])])
+def test_a_stale_job_beside_a_fresh_one_of_its_message_is_not_granted(jobs, mark_all):
+    stale, *_ = jobs
+    fresh = stale._replace(fence=stale.fence + 1000)
+    QueueEntry.objects.filter(pk=stale.message_id).update(fence=fresh.fence)
+    assert mark_all([stale, fresh]) == {fresh.claim}
 
 
 def test_the_statement_of_each_group_is_read_once(jobs):
