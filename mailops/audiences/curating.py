@@ -104,7 +104,8 @@ def add_member(
 def remove_member(*, membership: Membership, actor: User) -> None:
     """Take one person out of one audience; the contact and its history stay."""
     with transaction.atomic():
-        if not lock_row(membership):
+        # the audience first, as where it is deleted with its memberships
+        if not (lock_row(membership.audience) and lock_row(membership)):
             return
         _raise_revision(membership.audience_id)
         audit(

@@ -1,6 +1,6 @@
 """Turns a stored file into members of an audience, in chunks that can be cut off anywhere and doubled by nobody.
 
-A chunk is one transaction: it locks the import's row, reads from the cursor, copies the rows into a staging table,
+A chunk is one transaction: it locks its audience against being deleted and the import's row, reads from the cursor, copies the rows into a staging table,
 settles them with a handful of set-based statements, and moves cursor and counts. Whoever comes second finds the row
 locked or the cursor moved.
 """
@@ -8,7 +8,7 @@ locked or the cursor moved.
 from collections.abc import Iterator
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from mailops.accounts.auditing import audit
@@ -69,6 +69,7 @@ def stop_import(*, run: Import, actor: User) -> None:
 def import_chunk(*, run_id: int, rows: int = CHUNK_ROWS) -> bool:
     """Import the next rows; return whether more may be waiting (False also where another process is at it)."""
     with transaction.atomic():
+        _keep_audience(run_id)
         run = (
             Import.objects.running()
             .select_for_update(skip_locked=True, of=("self",))
@@ -88,6 +89,16 @@ def import_chunk(*, run_id: int, rows: int = CHUNK_ROWS) -> bool:
             _finish(run, Import.State.COMPLETED, "")
         run.save()
         return run.is_running
+
+
+def _keep_audience(run_id: int) -> None:
+    """Keep the audience from being deleted until the transaction ends; whoever deletes it comes to the import behind it."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT FROM audiences_audience WHERE id = (SELECT audience_id FROM audiences_import WHERE id = %s) "
+            "FOR KEY SHARE",
+            [run_id],
+        )
 
 
 def note_failure(run_id: int, error: Exception) -> None:

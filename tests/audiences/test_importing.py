@@ -1,4 +1,5 @@
 import codecs
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from importlib import import_module
 
@@ -7,7 +8,8 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from mailops.accounts.models import AuditEntry
-from mailops.audiences import importing
+from mailops.audiences import curating, importing
+from mailops.audiences.curating import delete_audience, remove_member
 from mailops.audiences.importing import (
     WrongState,
     import_chunk,
@@ -16,6 +18,7 @@ from mailops.audiences.importing import (
     stop_import,
 )
 from mailops.audiences.models import (
+    Audience,
     Contact,
     Import,
     ImportedAddress,
@@ -23,6 +26,7 @@ from mailops.audiences.models import (
     ImportRemark,
     Membership,
 )
+from mailops.audiences.settling import settle
 from mailops.audiences.uploading import PIECE_BYTES, drop_forgotten, look
 from mailops.lib.chunks import MAX_FAILURES
 from mailops.suppressions.models import Suppression
@@ -366,6 +370,66 @@ class TestTwoProcesses:
             thread.join(10)
         assert results == [False]
         assert not Membership.objects.exists()
+
+
+def somebody_waits_for_this_transaction():
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_locks WHERE NOT granted AND transactionid = pg_current_xact_id()::xid"
+        )
+        return cursor.fetchone()[0]
+
+
+@pytest.mark.django_db(transaction=True)
+class TestDeletingTheAudience:
+    @pytest.fixture
+    def meanwhile(self):
+        """Return a function that begins a call in a process of its own, and waits until it waits for this one."""
+
+        def call(verb, **given):
+            def call_and_close():
+                try:
+                    return verb(**given)
+                finally:
+                    connection.close()
+
+            result = pool.submit(call_and_close)
+            while not (result.done() or somebody_waits_for_this_transaction()):
+                pass
+            return result
+
+        with ThreadPoolExecutor(1) as pool:
+            yield call
+
+    def test_waits_for_the_chunk_of_its_import(self, operator, monkeypatch, meanwhile):
+        run = upload("email\na@example.com\n", actor=operator)
+        start(run, actor=operator)
+        deleting = []
+
+        def settle_while_it_is_deleted(run, rows):
+            deleting.append(meanwhile(delete_audience, audience=run.audience, actor=operator))
+            settle(run, rows)
+
+        monkeypatch.setattr(importing, "settle", settle_while_it_is_deleted)
+        import_chunk(run_id=run.pk)
+        assert deleting[0].result() is None
+        assert not Audience.objects.exists()
+        assert not import_chunk(run_id=run.pk)
+
+    def test_waits_for_who_removes_a_member(self, operator, monkeypatch, meanwhile):
+        membership = make_audience("a@example.com").memberships.get()
+        deleting = []
+
+        def raise_while_it_is_deleted(audience_id):
+            audience = membership.audience
+            deleting.append(meanwhile(delete_audience, audience=audience, actor=operator))
+            raise_revision(audience_id)
+
+        raise_revision = curating._raise_revision
+        monkeypatch.setattr(curating, "_raise_revision", raise_while_it_is_deleted)
+        remove_member(membership=membership, actor=operator)
+        assert deleting[0].result() is None
+        assert not Audience.objects.exists()
 
 
 class TestVerbs:
