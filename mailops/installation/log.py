@@ -1,6 +1,7 @@
 """The one log of a running mailops: each line with its time and the name of its process."""
 
 import json
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TextIO
 
@@ -17,8 +18,10 @@ class Log:
         self._has_colors = stream.isatty() and not as_json
 
     def say(self, name: str, line: str) -> None:
-        self._stream.write(self._json(name, line) if self._as_json else self._readable(name, line))
-        self._stream.flush()
+        said = self._json(name, line) if self._as_json else self._readable(name, line)
+        with suppress(OSError):  # a full disk under the log must not stop the mail
+            self._stream.write(said)
+            self._stream.flush()
 
     def _readable(self, name: str, line: str) -> str:
         if name == "mailops" and line.startswith("mailops is ready"):

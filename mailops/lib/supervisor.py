@@ -17,7 +17,7 @@ from mailops.lib.forking import Forked
 
 LEASH = Path(__file__).with_name("leash.py")
 STEADY_SECONDS = 60.0  # a process that ran so long starts again at once when it dies
-LONGEST_BACKOFF = 30.0
+LONGEST_BACKOFF, STEPS = 30.0, 5  # reached by doubling a second so often
 STOP_SECONDS = 4.2
 FOUNDATION_SECONDS = 1.3  # of them kept for the first stage, on which the others stand
 TICK_SECONDS = 0.1
@@ -150,16 +150,24 @@ class Supervisor:
                 self.say(child.process.name, f"failed ({_how(code)}); mailops can't start")
             return code == 0
         child.is_up = False
+        self._put_off(child, f"died ({_how(code)})")
+        return True
+
+    def _put_off(self, child: _Child, what: str) -> None:
+        """Say what became of a child and when it starts again: the later the oftener that happened in a row."""
         now = time.monotonic()
         child.deaths = 0 if now - child.started_at > STEADY_SECONDS else child.deaths + 1
-        pause = min(LONGEST_BACKOFF, 2.0 ** (child.deaths - 1)) if child.deaths else 0.0
+        pause = _backoff(child.deaths)
         child.starts_at = now + pause
-        self.say(child.process.name, f"died ({_how(code)}); starts again in {pause:.0f} s")
-        return True
+        self.say(child.process.name, f"{what}; starts again in {pause:.0f} s")
 
     def _start(self, child: _Child) -> None:
         child.started_at = time.monotonic()
-        child.handle = _spawn(child.process)
+        try:
+            child.handle = _spawn(child.process)
+        except OSError as error:  # no memory is left, say: the others must not end for it
+            self._put_off(child, f"can't be started ({error.strerror})")
+            return
         if child.handle.stdout is not None:
             os.set_blocking(child.handle.stdout.fileno(), False)
             self._selector.register(child.handle.stdout, selectors.EVENT_READ, child)
@@ -229,6 +237,10 @@ class Supervisor:
                 child.handle.wait()
             self._drain(child)
             child.handle = None
+
+
+def _backoff(deaths: int) -> float:
+    return LONGEST_BACKOFF if deaths > STEPS else 2.0 ** (deaths - 1) if deaths else 0.0
 
 
 def _spawn(process: Process) -> "subprocess.Popen[bytes] | Forked":

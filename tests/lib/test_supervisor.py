@@ -1,3 +1,4 @@
+import errno
 import os
 import select
 import signal
@@ -44,6 +45,20 @@ def ready(lines):
     return "mailops: ready" in lines
 
 
+@pytest.fixture
+def refuse_first(monkeypatch):
+    """Refuse the first process, as a machine does that has no memory left."""
+    spawn, asked = supervisor._spawn, []
+
+    def refuse(process):
+        asked.append(process)
+        if len(asked) == 1:
+            raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+        return spawn(process)
+
+    monkeypatch.setattr(supervisor, "_spawn", refuse)
+
+
 class TestStarting:
     def test_a_stage_waits_for_the_one_before(self):
         first = python(
@@ -72,6 +87,17 @@ class TestStarting:
         assert run.code == 1
         assert run.said("prepare: no database")
         assert not run.said("web:")
+
+    def test_goes_on_where_the_machine_refuses_a_process(self, refuse_first, monkeypatch):
+        monkeypatch.setattr(supervisor, "LONGEST_BACKOFF", 0.0)
+        monkeypatch.setattr(supervisor, "STEPS", 0)
+        run = Run([python("web", SLEEPER, ready_words="up")], until=ready)
+        assert run.lines[0].startswith("web: can't be started (Resource temporarily unavailable)")
+        assert run.code == 0
+
+    @pytest.mark.parametrize(("deaths", "seconds"), [(0, 0), (1, 1), (5, 16), (6, 30), (9999, 30)])
+    def test_waits_the_longer_the_oftener_it_died_but_no_longer_than_that(self, deaths, seconds):
+        assert supervisor._backoff(deaths) == seconds
 
     def test_a_port_in_use_is_named(self):
         with socket.create_server(("127.0.0.1", 0)) as taken:
