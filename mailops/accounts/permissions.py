@@ -117,6 +117,17 @@ def confirm_password(view: View[P]) -> View[P]:
     return cast("View[P]", guarded)
 
 
+def confirm_password_to_change(view: View[P]) -> View[P]:
+    """Guard as `confirm_password` does what a POST changes; who only looks is not asked."""
+    confirmed = confirm_password(view)
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+        return (confirmed if request.method == "POST" else view)(request, *args, **kwargs)
+
+    return cast("View[P]", guarded)
+
+
 def confirm_password_keep_nothing(view: View[P]) -> View[P]:
     """Guard as `confirm_password` does, but let nothing that was posted rest in the session: it holds a secret."""
     confirmed = confirm_password(view)

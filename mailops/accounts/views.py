@@ -17,6 +17,7 @@ from mailops.accounts.palette import offers
 from mailops.accounts.permissions import (
     Act,
     confirm_password,
+    confirm_password_to_change,
     for_anyone,
     for_users,
     needs,
@@ -84,6 +85,7 @@ def user_new(request: HttpRequest) -> HttpResponse:
 
 
 @needs(Act.CONFIGURE)
+@confirm_password_to_change
 def user_detail(request: HttpRequest, user_id: int) -> HttpResponse:
     person = get_object_or_404(User, pk=user_id)
     form = UserForm(request.POST or None, initial={"name": person.name, "role": person.role})
@@ -118,6 +120,7 @@ def user_link(request: HttpRequest, user_id: int) -> HttpResponse:
 
 
 @needs(Act.CONFIGURE)
+@confirm_password_to_change
 def user_deactivate(request: HttpRequest, user_id: int) -> HttpResponse:
     person = get_object_or_404(User, pk=user_id, is_active=True)
     if request.method != "POST":
@@ -131,6 +134,7 @@ def user_deactivate(request: HttpRequest, user_id: int) -> HttpResponse:
 
 
 @needs(Act.CONFIGURE)
+@confirm_password
 @require_POST
 def user_reactivate(request: HttpRequest, user_id: int) -> HttpResponse:
     person = get_object_or_404(User, pk=user_id)

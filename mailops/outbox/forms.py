@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from mailops.accounts.models import User
+from mailops.accounts.permissions import Act, may
 from mailops.campaigns.models import Campaign
 from mailops.content.models import TemplateVersion
 from mailops.domains.models import Domain, Identity
@@ -18,7 +19,7 @@ from mailops.lib.storable import storable
 from mailops.lib.templatetags.words import OURS, reason_sentence, reason_word
 from mailops.outbox.fold import RETRIABLE
 from mailops.outbox.models import Message, Signature, Status
-from mailops.protocol.address import InvalidAddress, parse_address
+from mailops.protocol.address import Address, InvalidAddress, is_reserved, parse_address
 from mailops.protocol.classification import Reason
 from mailops.transports.models import Stream, Transport
 
@@ -199,7 +200,8 @@ class RetryForm(PressedForm):
 
 class TestSendForm(forms.Form):
     recipient = forms.CharField(
-        max_length=320, help_text="Your own address, or one of the sandbox."
+        max_length=320,
+        help_text="Your own address, a colleague's, or one that the sandbox takes, as accept@example.net.",
     )
     stream = forms.ModelChoiceField(
         queryset=Stream.objects.order_by("name"),
@@ -214,15 +216,22 @@ class TestSendForm(forms.Form):
 
     def __init__(self, *args: Any, actor: User, version: TemplateVersion, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.version = version
+        self.actor, self.version = actor, version
         self.fields["recipient"].initial = actor.email
 
     def clean_recipient(self) -> str:
+        """Let who may not send write to the team only: else a test would be mail that nobody else looked at."""
         given: str = self.cleaned_data["recipient"]
         try:
-            return parse_address(given).addr_spec
+            address = parse_address(given)
         except InvalidAddress as error:
             raise forms.ValidationError(str(error)) from error
+        if not (may(self.actor, Act.SEND) or is_reserved(address.domain) or _is_ours(address)):
+            raise forms.ValidationError(
+                "You may send tests to people who log in here, and to addresses that nobody has, such as "
+                "accept@example.net. Ask an operator to send one elsewhere."
+            )
+        return address.addr_spec
 
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or {}
@@ -233,3 +242,7 @@ class TestSendForm(forms.Form):
                 f"The stream sends for {stream.domain}; choose a From address of that domain.",
             )
         return data
+
+
+def _is_ours(address: Address) -> bool:
+    return User.objects.filter(is_active=True, email__iexact=address.addr_spec).exists()

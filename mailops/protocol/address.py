@@ -24,6 +24,7 @@ _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _ATOM_EXTRA = re.compile(r"[^\x00-\x7f]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _INVISIBLE = re.compile(r"[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
+_RESERVED = ("example.com", "example.net", "example.org", "example", "test", "invalid", "localhost")
 _TYPED_SPACE = " \t\r\n\f\v\u00a0\u200b\ufeff"
 
 
@@ -53,6 +54,11 @@ class Address:
     @property
     def key(self) -> str:
         return f"{_fold(self.local_part)}@{self.domain}"
+
+
+def is_reserved(domain: str) -> bool:
+    """Tell whether a domain, in A-labels, is nobody's: kept for documents and tests (RFC 2606, RFC 6761)."""
+    return f".{domain}".endswith(tuple(f".{name}" for name in _RESERVED))
 
 
 def trimmed(address: str) -> str:

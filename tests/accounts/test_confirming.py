@@ -69,3 +69,19 @@ class TestConfirmPassword:
             reverse("accounts:user-new"), INVITATION, headers={"HX-Request": "true"}
         )
         assert response["HX-Redirect"].startswith("/accounts/reauthenticate/")
+
+    @pytest.mark.parametrize("act", ["user", "user-deactivate", "user-reactivate"])
+    def test_asks_before_anybody_s_rights_are_changed(self, act, client_confirmed, viewer):
+        before = (viewer.role, viewer.is_active)
+        client = client_confirmed(16)
+        asked = client.post(
+            reverse(f"accounts:{act}", args=[viewer.pk]), {"name": "", "role": "admin"}
+        )
+        assert asked["Location"].startswith("/accounts/reauthenticate/")
+        viewer.refresh_from_db()
+        assert (viewer.role, viewer.is_active) == before
+
+    @pytest.mark.parametrize("page", ["user", "user-deactivate"])
+    def test_lets_who_only_looks_do_so(self, page, client_confirmed, viewer):
+        page = client_confirmed(16).get(reverse(f"accounts:{page}", args=[viewer.pk]))
+        assert page.status_code == 200

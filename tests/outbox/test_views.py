@@ -616,6 +616,34 @@ class TestTestSend:
         assert (message.merge_data, message.recipient) == ({"first_name": "Sam"}, "me@example.com")
         assert QueueEntry.objects.get().stream_id == stream.pk
 
+    @pytest.mark.parametrize(
+        ("role", "recipient", "status"),
+        [
+            ("editor", "ada@bank.test.nl", 422),
+            ("editor", "ada@notexample.com", 422),
+            ("editor", "accept@example.net", 302),
+            ("editor", "ada@inbox.test", 302),
+            ("editor", "OPERATOR@company.nl", 302),
+            ("operator", "ada@bank.nl", 302),
+        ],
+    )
+    def test_lets_an_editor_write_to_the_team_and_to_nobody(
+        self, logged_in, request, role, recipient, status
+    ):
+        operator = request.getfixturevalue("operator")
+        operator.email = "operator@company.nl"
+        operator.save()
+        campaign, version = make_campaign(), make_version()
+        data = {
+            "recipient": recipient,
+            "stream": campaign.stream_id,
+            "identity": campaign.identity_id,
+        }
+        client = logged_in(request.getfixturevalue(role))
+        response = client.post(reverse("outbox:test-send") + f"?version={version.pk}", data)
+        assert response.status_code == status
+        assert Message.objects.exists() == (status == 302)
+
     def test_keeps_bad_input_and_says_why(self, logged_in, editor):
         stream, version, foreign = make_stream(), make_version(), make_campaign().identity
         data = {"recipient": "no address", "stream": stream.pk, "identity": foreign.pk}
