@@ -103,6 +103,17 @@ class TestAlertsAndTheDigest:
         assert any("The weekly digest goes through this stream" in why for why in told)
         assert Stream.objects.get().domain == stream.domain
 
+    @pytest.mark.parametrize("kind", ["channel", "way"])
+    def test_keep_it_there(self, kind, admin, logged_in, stream):
+        if kind == "channel":
+            make_channel(stream)
+        else:
+            Way.objects.create(stream=stream, identity=make_identity(domain=stream.domain))
+        url = reverse("transports:stream-delete", args=[stream.pk])
+        response = logged_in(admin).post(url, {"typed_name": stream.name}, follow=True)
+        assert "alerts or the weekly digest belong to News, so it stays" in response.text
+        assert Stream.objects.exists()
+
     def test_let_all_else_be_changed(self, save, stream):
         Way.objects.create(stream=stream, identity=make_identity(domain=stream.domain))
         make_channel(stream)

@@ -140,7 +140,7 @@ def stream_delete(request: HttpRequest, stream_id: int) -> HttpResponse:
         except ProtectedError:
             messages.error(
                 request,
-                f"Mail, campaigns or suppressed addresses belong to {stream.name}, so it stays: pause it instead.",
+                f"Mail, campaigns, suppressed addresses, alerts or the weekly digest belong to {stream.name}, so it stays: pause it instead.",
             )
             return redirect("transports:stream-detail", stream_id)
         messages.success(request, f"{stream.name} was deleted.")
