@@ -14,6 +14,7 @@ from mailops.campaigns.models import Campaign
 from mailops.dispatch.models import Pressure, Seat, Worker
 from mailops.dispatch.releasing import release_claims_of_the_gone
 from mailops.lib.locks import session_lock
+from mailops.lib.templatetags.words import OURS
 from mailops.outbox.closing import close_all
 from mailops.outbox.keeping_hours import move_changed, move_closed
 from mailops.outbox.ledger import fetch_dicts
@@ -108,15 +109,26 @@ def sweep_expired(*, most: int = 20_000) -> int:
     """
     in_hours = Q(closes_at=None) | Q(closes_at__gt=Now())
     asking = list(Campaign.objects.restored().values_list("pk", flat=True))
-    return close_all(
-        most=most,
-        kind=EventKind.EXPIRED,
-        entries=QueueEntry.objects.filter(
-            in_hours, expires_at__lte=Now(), marked_at=None, is_held=False
-        ).exclude(campaign__in=asking),
-        source="outbox",
-        reason="expired",
-        sentence="It could not be handed over within the time its stream allows.",
+    late = QueueEntry.objects.filter(
+        in_hours, expires_at__lte=Now(), marked_at=None, is_held=False
+    ).exclude(campaign__in=asking)
+    # never claimed; in a doubt that was sent again, it was tried before
+    untried = Q(
+        transport_id=None, attempts=0, session_attempts=0, message__settling_fence__isnull=True
+    )
+    return sum(
+        close_all(
+            most=most,
+            kind=EventKind.EXPIRED,
+            entries=entries,
+            source="outbox",
+            reason=reason,
+            sentence=OURS[reason],
+        )
+        for reason, entries in (
+            ("untried", late.filter(untried)),
+            ("expired", late.exclude(untried)),
+        )
     )
 
 

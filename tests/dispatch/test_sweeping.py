@@ -134,6 +134,18 @@ class TestSweeps:
         sweep_queue()
         assert (status(late), status(held)) == (Status.EXPIRED, Status.HELD)
 
+    def test_says_of_what_was_never_tried_that_it_waited_and_what_helps(self):
+        untried, refused, claimed = make_message(), make_message(), make_message()
+        QueueEntry.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+        QueueEntry.objects.filter(pk=refused.pk).update(attempts=1)
+        QueueEntry.objects.filter(pk=claimed.pk).update(transport_id=make_transport().pk)
+        sweep_queue()
+        told = {one.pk: one for one in Message.objects.filter(status=Status.EXPIRED)}
+        assert told[untried.pk].reason == "untried"
+        assert "never tried" in told[untried.pk].sentence
+        assert "Give the stream more time" in told[untried.pk].sentence
+        assert {told[one.pk].reason for one in (refused, claimed)} == {"expired"}
+
     def test_what_a_person_lets_go_has_its_stream_s_time_anew(self, operator):
         held, doubtful = make_message(), make_doubtful(guarantee="ask")
         hold(message=held, actor=operator)

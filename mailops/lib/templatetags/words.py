@@ -34,6 +34,8 @@ OURS = {
     "session_lost": "The connection was lost.",
     "suppressed": "The address is on the suppression list.",
     "unsubscribe": "The recipient unsubscribed.",
+    "untried": "It was never tried: it waited for its turn, behind other mail, a limit or a stop, until the time its "
+    "stream allows was over. Give the stream more time, then send it again.",
     "worker_lost": "The process that sent it died.",
 }
 
