@@ -199,12 +199,3 @@ def count_attributes(*, audience_id: int) -> None:
             attributes_counted_at=timezone.now(),
             attributes_revision=audience.revision,  # read first: what changes meanwhile is counted next
         )
-
-
-def discard_upload(*, run: Import, actor: User) -> None:
-    """Throw an upload away that was never started."""
-    with transaction.atomic():
-        if not lock_row(run):
-            return
-        audit(actor=actor, verb="import.discard", subject=run, before={"file": run.file_name})
-        run.delete()

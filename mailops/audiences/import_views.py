@@ -11,9 +11,8 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from mailops.accounts.permissions import Act, needs, user_of
-from mailops.audiences.curating import discard_upload
 from mailops.audiences.import_forms import MappingForm, ReadingForm, RemarksForm, UploadForm
-from mailops.audiences.importing import WrongState, start_import, stop_import
+from mailops.audiences.importing import WrongState, discard_upload, start_import, stop_import
 from mailops.audiences.models import Audience, Import
 from mailops.audiences.tasks import continue_import
 from mailops.audiences.uploading import look, refusal_of, take_upload
@@ -131,11 +130,11 @@ def import_detail(request: HttpRequest, run_id: int) -> HttpResponse:
 @require_POST
 def import_stop(request: HttpRequest, run_id: int) -> HttpResponse:
     run = _run(run_id)
-    if run.is_mapping:
-        discard_upload(run=run, actor=user_of(request))
-        messages.success(request, f"“{run.file_name}” is thrown away.")
-        return redirect("audiences:detail", run.audience_id)
     try:
+        if run.is_mapping:
+            discard_upload(run=run, actor=user_of(request))
+            messages.success(request, f"“{run.file_name}” is thrown away.")
+            return redirect("audiences:detail", run.audience_id)
         stop_import(run=run, actor=user_of(request))
     except WrongState as error:
         messages.info(request, str(error))

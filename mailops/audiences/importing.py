@@ -66,6 +66,19 @@ def stop_import(*, run: Import, actor: User) -> None:
         _finish(locked, Import.State.STOPPED, f"{actor} stopped it after {locked.rows:,} rows.")
 
 
+def discard_upload(*, run: Import, actor: User) -> None:
+    """Throw an upload away that was never started; raise WrongState where it was."""
+    with transaction.atomic():
+        locked = Import.objects.select_for_update().filter(pk=run.pk).first()
+        if locked is None:
+            return
+        if not locked.is_mapping:
+            state = locked.get_state_display().lower()
+            raise WrongState(f"“{locked}” was not thrown away: it is {state} already.")
+        audit(actor=actor, verb="import.discard", subject=locked, before={"file": locked.file_name})
+        locked.delete()
+
+
 def import_chunk(*, run_id: int, rows: int = CHUNK_ROWS) -> bool:
     """Import the next rows; return whether more may be waiting (False also where another process is at it)."""
     with transaction.atomic():

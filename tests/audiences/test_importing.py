@@ -12,6 +12,7 @@ from mailops.audiences import curating, importing
 from mailops.audiences.curating import delete_audience, remove_member
 from mailops.audiences.importing import (
     WrongState,
+    discard_upload,
     import_chunk,
     note_failure,
     start_import,
@@ -451,6 +452,14 @@ class TestVerbs:
         assert (run.state, run.rows) == ("stopped", 1)
         with pytest.raises(WrongState):
             stop_import(run=run, actor=operator)
+
+    def test_what_was_started_meanwhile_is_not_thrown_away(self, operator):
+        run = upload("email\na@example.com\n", actor=operator)
+        shown = Import.objects.get(pk=run.pk)
+        start(run, actor=operator)
+        with pytest.raises(WrongState, match="was not thrown away: it is running already"):
+            discard_upload(run=shown, actor=operator)
+        assert Import.objects.get(pk=run.pk).is_running
 
     def test_each_step_is_on_the_audit_trail(self, operator):
         run = upload("email\na@example.com\n", actor=operator)
