@@ -1,8 +1,9 @@
 """Changes audiences, their members and what is known of a contact."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import F, ProtectedError
 from django.utils import timezone
 
@@ -17,21 +18,39 @@ class StillNeeded(Exception):
     """The audience can't be deleted; the text says who needs it."""
 
 
+class NameTaken(Exception):
+    """Another audience has that name; the text says so."""
+
+
 class ChangedMeanwhile(Exception):
     """Something else changed the contact since it was shown."""
 
 
+@contextmanager
+def _only_bearer_of(name: str) -> Iterator[None]:
+    """Name an audience within; raise NameTaken where somebody else was faster."""
+    try:
+        with transaction.atomic():
+            yield
+    except IntegrityError as error:
+        raise NameTaken(f"“{name}” is the name of another audience by now.") from error
+
+
 def add_audience(*, name: str, description: str, actor: User) -> Audience:
+    """Add an empty audience; raise NameTaken."""
     with transaction.atomic():
-        audience = Audience.objects.create(name=name, description=description)
+        with _only_bearer_of(name):
+            audience = Audience.objects.create(name=name, description=description)
         audit(actor=actor, verb="audience.add", subject=audience, after={"name": name})
     return audience
 
 
 def change_audience(*, audience: Audience, name: str, description: str, actor: User) -> None:
+    """Change what an audience is called and told of; raise NameTaken."""
     with transaction.atomic():
         before = Audience.objects.select_for_update().get(pk=audience.pk)
-        Audience.objects.filter(pk=audience.pk).update(name=name, description=description)
+        with _only_bearer_of(name):
+            Audience.objects.filter(pk=audience.pk).update(name=name, description=description)
         audit(
             actor=actor,
             verb="audience.change",

@@ -11,7 +11,13 @@ from django.urls import reverse
 from django.utils.text import slugify
 
 from mailops.accounts.permissions import Act, needs, user_of
-from mailops.audiences.curating import StillNeeded, add_audience, change_audience, delete_audience
+from mailops.audiences.curating import (
+    NameTaken,
+    StillNeeded,
+    add_audience,
+    change_audience,
+    delete_audience,
+)
 from mailops.audiences.forms import AudienceForm, MemberFilterForm, PlaceForm
 from mailops.audiences.models import Audience, Import, Membership
 from mailops.lib.confirm import ConfirmForm
@@ -38,9 +44,13 @@ def audience_list(request: HttpRequest) -> HttpResponse:
 def audience_add(request: HttpRequest) -> HttpResponse:
     form = AudienceForm(request.POST or None)
     if form.is_valid():
-        audience = add_audience(**form.cleaned_data, actor=user_of(request))
-        messages.success(request, f"“{audience}” is there, still empty.")
-        return redirect("audiences:import", audience.pk)
+        try:
+            audience = add_audience(**form.cleaned_data, actor=user_of(request))
+        except NameTaken as error:
+            form.add_error("name", str(error))
+        else:
+            messages.success(request, f"“{audience}” is there, still empty.")
+            return redirect("audiences:import", audience.pk)
     return _audience_form(request, form, None)
 
 
@@ -49,9 +59,13 @@ def audience_edit(request: HttpRequest, audience_id: int) -> HttpResponse:
     audience = get_object_or_404(Audience, pk=audience_id)
     form = AudienceForm(request.POST or None, instance=audience)
     if form.is_valid():
-        change_audience(audience=audience, **form.cleaned_data, actor=user_of(request))
-        messages.success(request, "Saved.")
-        return redirect("audiences:detail", audience.pk)
+        try:
+            change_audience(audience=audience, **form.cleaned_data, actor=user_of(request))
+        except NameTaken as error:
+            form.add_error("name", str(error))
+        else:
+            messages.success(request, "Saved.")
+            return redirect("audiences:detail", audience.pk)
     return _audience_form(request, form, Audience.objects.get(pk=audience_id))
 
 

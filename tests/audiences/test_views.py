@@ -3,6 +3,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
 from mailops.accounts.models import AuditEntry
+from mailops.audiences.forms import AudienceForm
 from mailops.audiences.importing import import_chunk
 from mailops.audiences.models import Audience, Contact, Import, Membership
 from mailops.audiences.uploading import MAX_COLUMNS
@@ -118,6 +119,20 @@ class TestAudience:
         response = logged_in(operator).post(reverse("audiences:add"), {"name": "Readers"})
         assert response.status_code == 422
         assert "already exists" in response.text
+
+    def test_a_name_that_somebody_takes_meanwhile_is_422(
+        self, audience, operator, logged_in, monkeypatch
+    ):
+        monkeypatch.setattr(AudienceForm, "validate_unique", lambda form: None)  # asked too early
+        other = make_audience(name="Writers")
+        for url in (reverse("audiences:add"), reverse("audiences:edit", args=[other.pk])):
+            typed = {"name": "Readers", "description": "kept"}
+            response = logged_in(operator).post(url, typed)
+            assert response.status_code == 422
+            assert "“Readers” is the name of another audience by now." in response.text
+            assert "kept" in response.text
+        other.refresh_from_db()
+        assert other.name == "Writers"
 
     def test_edit_keeps_what_was_typed_wrong(self, audience, operator, logged_in):
         url = reverse("audiences:edit", args=[audience.pk])
