@@ -44,6 +44,7 @@ class SmtpServer:
     speaks_after: int | None = (
         None  # octets of content after which the answer to "." is given and all ends
     )
+    reads_after: threading.Event | None = None  # content is left unread until this is set
     holds_replies: bool = False  # until DATA or what follows it has come
     commands: list[str] = field(default_factory=list)
     messages: list[bytes] = field(default_factory=list)
@@ -144,6 +145,8 @@ class _Conversation:
             raise _Ended
 
     def _read_content(self):
+        if self.server.reads_after is not None:
+            self.server.reads_after.wait(60)
         content = b""
         while (line := self.file.readline()) != b".\r\n":
             if not line:

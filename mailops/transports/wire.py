@@ -21,6 +21,7 @@ _MAX_LINES = 500
 _MAX_TEXT = 4 * 1024  # kept of one reply; the rest is read and forgotten
 _MAX_REPLY = 512 * 1024  # read of one reply before we give up on the server
 _CHUNK = 64 * 1024
+_RECORD = 16 * 1024  # the most that TLS puts into one
 
 
 class WireLost(Exception):
@@ -72,25 +73,23 @@ class Wire:
         while view:
             view = view[self._send_some(view, time.monotonic() + timeout) :]
 
-    def send_body(self, body: bytes, behind: bytes, *, timeout: float) -> bool:
-        """Write `body` and what rides `behind` it; return False if the peer spoke up before all of the body was out.
+    def send_body(self, body: bytes, behind: bytes, *, timeout: float) -> None:
+        """Write `body` and what rides `behind` it.
 
-        Raise WireLost only if the body was not all written: a loss behind it shows when the reply is read.
+        Raise WireLost only if the body's end did not leave, as where the peer speaks before it: a loss behind it shows
+        when the reply is read.
         """
         view = memoryview(body + behind)
         unwritten = len(body)
         while view:
             try:
-                sent = self._send_or_hear(view, time.monotonic() + timeout, unwritten > 0)
+                sent = self._send_some(view, time.monotonic() + timeout, listens=unwritten > 0)
             except WireLost:
                 if unwritten > 0:
                     raise
-                return True
-            if sent == 0:
-                return False
+                return
             view = view[sent:]
             unwritten -= sent
-        return True
 
     def read_reply(self, command: str, *, timeout: float) -> Reply:
         """Return the next whole reply; raise WireLost."""
@@ -164,25 +163,29 @@ class Wire:
         self._buffer += data
         return len(data)
 
-    def _send_some(self, view: memoryview, deadline: float) -> int:
-        try:
-            return self._until(
-                lambda: self._socket.send(view[:_CHUNK]), deadline, waits_for=select.POLLOUT
-            )
-        except OSError as error:
-            raise WireLost("dropped", f"connection lost: {error}") from error
-
-    def _send_or_hear(self, view: memoryview, deadline: float, listens: bool) -> int:
-        """Write some of `view` and return how much; 0 once the peer speaks, if that `listens`."""
-        events = select.POLLOUT | (select.POLLIN if listens else 0)
+    def _send_some(self, view: memoryview, deadline: float, *, listens: bool = False) -> int:
+        """Write some of `view` and return how much; raise WireLost also once the peer speaks, if this `listens`."""
         while True:
             try:
-                return self._socket.send(view[:_CHUNK])
-            except (ssl.SSLWantReadError, ssl.SSLWantWriteError, BlockingIOError):
-                if self._await(events, deadline) & select.POLLIN and self._has_spoken():
-                    return 0
+                return self._put(view[:_RECORD])
+            except ssl.SSLWantReadError:
+                ready = self._await(select.POLLIN, deadline)
+            except (ssl.SSLWantWriteError, BlockingIOError):
+                events = select.POLLOUT | (select.POLLIN if listens else 0)
+                ready = self._await(events, deadline)
             except OSError as error:
                 raise WireLost("dropped", f"connection lost: {error}") from error
+            if ready & select.POLLIN and self._has_spoken() and listens:
+                raise WireLost("protocol", "the server spoke before the content had ended")
+
+    def _put(self, block: memoryview) -> int:
+        """Write of `block`, one TLS record at most, and return how much left; raise what says that it would block.
+
+        Of several records OpenSSL puts out some and says that it would block: the peer reads what we think unwritten.
+        gevent's SSLSocket.send returns 0 where it would block; its `write` raises, as the standard library's does.
+        """
+        tls = self.tls
+        return tls.write(block) if tls is not None else self._socket.send(block)
 
     def _has_spoken(self) -> bool:
         """Take in what came, if it is more than TLS's own business."""
@@ -197,19 +200,15 @@ class Wire:
         self._buffer += data
         return True
 
-    def _until(
-        self, operation: Callable[[], T], deadline: float, waits_for: int = select.POLLIN
-    ) -> T:
+    def _until(self, operation: Callable[[], T], deadline: float) -> T:
         """Return what `operation` returns once the socket is ready for it; raise WireLost at the deadline."""
         while True:
             try:
                 return operation()
-            except ssl.SSLWantReadError:
+            except (ssl.SSLWantReadError, BlockingIOError):
                 self._await(select.POLLIN, deadline)
             except ssl.SSLWantWriteError:
                 self._await(select.POLLOUT, deadline)
-            except BlockingIOError:
-                self._await(waits_for, deadline)
 
     def _await(self, events: int, deadline: float) -> int:
         poll = select.poll()

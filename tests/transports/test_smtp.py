@@ -1,9 +1,13 @@
+import socket
+import ssl
+import threading
 from contextlib import suppress
 
 import pytest
 
 from mailops.transports.kinds import smtp
 from mailops.transports.sessions import Envelope, Phase, SessionLost
+from mailops.transports.wire import Wire
 from tests.smtp_server import DROP, EXTENSIONS, RESET, STALL, SmtpServer
 
 ENVELOPE = Envelope("sender@example.com", "ada@example.net", size=20)
@@ -238,24 +242,6 @@ class TestBody:
             assert (result.reply.code, result.next_offer) == (250, None)
             assert not session.is_open
 
-    def test_a_refusal_in_the_middle_of_a_large_body_is_heard(self, dial):
-        script = {".": "552 5.3.4 that is too much"}
-        with SmtpServer(script=script, speaks_after=300_000) as server:
-            session = dial(server)
-            session.offer(ENVELOPE)
-            result = session.body(b"x" * 70 + b"\r\n" + (b"y" * 70 + b"\r\n") * 300_000)
-            assert result.reply.code == 552
-            assert not session.is_open
-        assert server.messages == []
-
-    def test_a_loss_before_the_dot_was_written_is_not_one_of_the_body(self, dial):
-        with SmtpServer(script={".": RESET}, speaks_after=300_000) as server:
-            session = dial(server)
-            session.offer(ENVELOPE)
-            with pytest.raises(SessionLost) as lost:
-                session.body((b"y" * 70 + b"\r\n") * 300_000)
-            assert lost.value.phase == Phase.DATA
-
     def test_knows_whether_anything_left_before_an_error_of_ours(self, dial, monkeypatch):
         with SmtpServer() as server:
             session = dial(server)
@@ -285,6 +271,101 @@ class TestBody:
             assert result.reply.code == 250
             assert result.next_offer.reply.enhanced_status == "5.6.7"
             assert session.is_open
+
+
+@pytest.fixture(params=["none", "tls"])
+def large(request, dial, authority):
+    """Return a function that gives a scripted server, in clear text and over TLS, and one that opens a session with it."""
+
+    def make(**script):
+        if request.param == "none":
+            return SmtpServer(**script), dial
+        server = SmtpServer(tls=authority.server_context(), is_tls_implicit=True, **script)
+        return server, lambda server: dial(
+            server, security="tls", ca_file=str(authority.file), timeout=60
+        )
+
+    return make
+
+
+class TestLargeBody:
+    """One that the socket does not take at once."""
+
+    CONTENT = (b"x" * 990 + b"\r\n") * 2000
+
+    @pytest.mark.parametrize("rider", [None, ENVELOPE])
+    def test_waits_for_a_server_that_reads_slowly(self, large, rider, monkeypatch):
+        is_full = threading.Event()
+        server, dial = large(reads_after=is_full)
+        with server:
+            session = dial(server)
+            session.wire._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 40_000)
+            session.offer(ENVELOPE)
+            await_ = Wire._await
+            monkeypatch.setattr(Wire, "_await", lambda *asked: is_full.set() or await_(*asked))
+            result = session.body(self.CONTENT, then=rider)
+            assert result.reply.code == 250
+            assert result.next_offer is None if rider is None else result.next_offer.is_ready
+            assert server.messages == [self.CONTENT]
+
+    def test_a_refusal_in_the_middle_is_heard(self, large):
+        server, dial = large(script={".": "552 5.3.4 that is too much"}, speaks_after=300_000)
+        with server:
+            session = dial(server)
+            session.offer(ENVELOPE)
+            result = session.body(self.CONTENT * 10)
+            assert result.reply.code == 552
+            assert not session.is_open
+        assert server.messages == []
+
+    def test_a_loss_before_the_dot_was_written_is_not_one_of_the_body(self, large):
+        server, dial = large(script={".": RESET}, speaks_after=300_000)
+        with server:
+            session = dial(server)
+            session.offer(ENVELOPE)
+            with pytest.raises(SessionLost) as lost:
+                session.body(self.CONTENT * 10)
+            assert lost.value.phase == Phase.DATA
+
+    def test_a_server_that_says_yes_to_a_part_of_it_may_have_taken_it(self, large):
+        server, dial = large(script={".": "250 2.0.0 taken"}, speaks_after=300_000)
+        with server:
+            session = dial(server)
+            session.offer(ENVELOPE)
+            with pytest.raises(SessionLost) as lost:
+                session.body(self.CONTENT * 10)
+            assert lost.value.phase == Phase.BODY
+            assert "250 2.0.0 taken" in lost.value.detail
+            assert not session.is_open
+
+    def test_the_reply_counts_where_the_dot_is_out_and_the_rider_is_not(self, dial, authority):
+        content = b"x" * (4 * 16_384 - len(b"\r\n.\r\n")) + b"\r\n"
+        server = SmtpServer(tls=authority.server_context(), is_tls_implicit=True)
+        with server:
+            session = dial(server, security="tls", ca_file=str(authority.file), timeout=60)
+            session.offer(ENVELOPE)
+            session.wire.tls._sslobj = FullBefore(session.wire.tls._sslobj, b"MAIL")
+            result = session.body(content, then=ENVELOPE)
+            assert session.wire.tls._sslobj.refusals == 0
+            assert result.reply.code == 250
+            assert result.next_offer.is_ready
+            assert server.messages == [content]
+
+
+class FullBefore:
+    """The TLS of a socket that does not take `start` at once."""
+
+    def __init__(self, tls, start):
+        self._tls, self._start, self.refusals = tls, start, 2
+
+    def __getattr__(self, name):
+        return getattr(self._tls, name)
+
+    def write(self, data):
+        if self.refusals and bytes(data[: len(self._start)]) == self._start:
+            self.refusals -= 1
+            raise ssl.SSLWantWriteError(ssl.SSL_ERROR_WANT_WRITE, "is full")
+        return self._tls.write(data)
 
 
 class TestEnd:

@@ -117,28 +117,26 @@ class SmtpSession(SmtpConnection):
         return BodyResult(reply, queue_id_of(reply), refusal or self._hear_rider(lines))
 
     def _write_body(self, data: bytes, lines: list[str]) -> Reply | None:
-        """Write content, dot and the envelope behind it; return the reply of a server that would not hear the end."""
+        """Write content, dot and the envelope behind it; return the refusal of a server that would not hear the end."""
         self._show(["(content)", ".", *lines])
         self.may_have_left = True
         try:
-            heard = self._live.send_body(data, octets_of(lines), timeout=BLOCK_TIMEOUT)
-            detail = "the server spoke before the content had ended"
+            self._live.send_body(data, octets_of(lines), timeout=BLOCK_TIMEOUT)
         except WireLost as lost:
-            heard, detail = False, lost.detail
-        if heard:
-            return None
-        reply = self._last_words()
-        self.abandon()
-        if reply is None:  # without its dot the message can't have been taken
-            raise SessionLost(Phase.DATA, detail)
-        return reply
+            reply = self._last_words()
+            self.abandon()
+            if reply is None:  # without its dot the message can't have been taken
+                raise SessionLost(Phase.DATA, lost.detail) from lost
+            if reply.code < 400:  # it may have taken what it had
+                raise SessionLost(Phase.BODY, f"{lost.detail}: {reply}") from lost
+            return reply
+        return None
 
     def _last_words(self) -> Reply | None:
         try:
-            reply = self._live.read_reply(".", timeout=_LAST_WORDS_TIMEOUT)
+            return self._live.read_reply(".", timeout=_LAST_WORDS_TIMEOUT)
         except WireLost:
             return None
-        return reply if reply.code >= 400 else None
 
     def _hear_rider(self, lines: list[str]) -> Offer | None:
         """Return what became of the envelope behind the body; None if it got no answer."""
