@@ -16,13 +16,13 @@ from mailops.feedback.models import SoftBounceScan
 from mailops.outbox.models import Event, EventKind, Message, Status
 from mailops.protocol.classification import Fault
 from mailops.suppressions.models import Suppression
-from mailops.suppressions.suppressing import suppress
+from mailops.suppressions.suppressing import suppress_all
 
 LIMIT = 3  # messages, one after another
 WINDOW = timedelta(days=30)  # since they were made
 SUPPRESSED_FOR = timedelta(days=90)  # a full mailbox may be emptied
 SETTLED = timedelta(seconds=30)  # events this old have no older ones in a transaction still open
-CHUNK = 5000  # events
+CHUNK = 500  # events in one transaction
 
 _PROOFS = (Status.ACCEPTED, Status.DELIVERED)
 _REFUSALS = (EventKind.RETURNED, EventKind.BOUNCED, EventKind.DEFERRED, EventKind.SESSION_LOST)
@@ -43,9 +43,8 @@ def suppress_repeated() -> bool:
     ids = [pk for pk, _ in settled]
     if not ids:
         return False
-    for event in _soft_failures(scan.event_id, ids[-1]):
-        if is_repeated(event.message.address_key):
-            _suppress(event)
+    failures = _soft_failures(scan.event_id, ids[-1])
+    suppress_all([_entry(one) for one in failures if is_repeated(one.message.address_key)])
     scan.event_id = ids[-1]
     scan.save(update_fields=["event_id"])
     return len(ids) == CHUNK
@@ -80,11 +79,11 @@ def is_repeated(address_key: str) -> bool:
     return len(statuses) == LIMIT and not set(_PROOFS) & set(statuses)
 
 
-def _suppress(event: Event) -> None:
+def _entry(event: Event) -> Suppression:
     message = event.message
-    suppress(
+    return Suppression(
         address=message.recipient,
-        stream=None,
+        address_key=message.address_key,
         reason=Suppression.Reason.SOFT_BOUNCES,
         evidence_text=message.reply_line or message.sentence,
         evidence_event_id=event.pk,

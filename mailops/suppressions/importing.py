@@ -18,6 +18,7 @@ from mailops.lib.csv_reading import NotReadable, read_file
 from mailops.lib.storable import storable
 from mailops.protocol.address import InvalidAddress, address_key, trimmed
 from mailops.suppressions.models import ImportedRow, Suppression, SuppressionImport
+from mailops.suppressions.suppressing import STRENGTHENED
 from mailops.transports.models import Stream
 
 CHUNK = 2000  # rows in one transaction, well under a second
@@ -173,9 +174,7 @@ def _settle(run: SuppressionImport, rows: list[ImportedRow]) -> None:
             row.outcome = ImportedRow.Outcome.UNCHANGED
             row.why = f"On the list already: {entry.get_reason_display().lower()}."
     Suppression.objects.bulk_create(new)
-    Suppression.objects.bulk_update(
-        changed, ["reason", "evidence_text", "evidence_event_id", "created_by", "expires_at"]
-    )
+    Suppression.objects.bulk_update(changed, STRENGTHENED)
 
 
 def _entry(run: SuppressionImport, row: ImportedRow) -> Suppression:

@@ -15,7 +15,7 @@ from mailops.protocol.address import InvalidAddress, address_key
 from mailops.suppressions.asking import AskingFailed, Provider, Refused
 from mailops.suppressions.models import ProviderSync, Suppression
 from mailops.suppressions.provider_lists import LISTS, Entry, ListOf, ProviderLists, Round
-from mailops.suppressions.suppressing import suppress
+from mailops.suppressions.suppressing import suppress_all
 from mailops.transports.kinds.apis import APIS
 from mailops.transports.models import Stream, Transport
 from mailops.transports.models.transport import ClockTimestamp
@@ -25,6 +25,7 @@ RUN_SECONDS = 30.0
 LEASE = timedelta(seconds=120)  # longer than a run may take
 BACKOFF_MINUTES = (1, 5, 30, 120)
 MOST_REMOVALS = 100  # a run
+CHUNK = 500  # entries in one transaction
 
 
 @transaction.atomic
@@ -81,7 +82,7 @@ def _go_on(sync: ProviderSync, provider: Provider, known: ProviderLists) -> bool
 
 
 def _walk(sync: ProviderSync, provider: Provider, known: ProviderLists) -> bool:
-    """Take in page after page, each with the place of the next in one transaction; return whether all was seen."""
+    """Take in page after page and note where the next begins; return whether all was seen."""
     until = time.monotonic() + RUN_SECONDS
     if sync.begun_at is None:
         sync.begun_at = timezone.now()
@@ -89,14 +90,19 @@ def _walk(sync: ProviderSync, provider: Provider, known: ProviderLists) -> bool:
     while sync.list_number < len(known.lists):
         if time.monotonic() > until:
             return False
-        _take_page(sync, provider, known.lists[sync.list_number])
+        if not _take_page(sync, provider, known.lists[sync.list_number], until):
+            return False
     sync.since, sync.begun_at, sync.list_number, sync.cursor = sync.begun_at, None, 0, ""
     sync.in_step_at = timezone.now()
     sync.save(update_fields=["since", "begun_at", "list_number", "cursor", "in_step_at"])
     return True
 
 
-def _take_page(sync: ProviderSync, provider: Provider, one: ListOf) -> None:
+def _take_page(sync: ProviderSync, provider: Provider, one: ListOf, until: float) -> bool:
+    """Take in a page, a chunk a transaction, and move to the next; return whether there was time for all of it.
+
+    A page that is cut short is read again, but for a whole list, which goes on behind the last chunk.
+    """
     round_ = Round(options=sync.transport.options, since=sync.since, today=timezone.now().date())
     answer = provider.ask(one.ask(round_, sync.cursor))
     try:
@@ -106,13 +112,27 @@ def _take_page(sync: ProviderSync, provider: Provider, one: ListOf) -> None:
         raise provider.misread(f"{one.name}: {error!r:.200}") from error
     if page.cursor and page.cursor == sync.cursor:
         raise provider.misread(f"{one.name}: its next page is the same")
-    with transaction.atomic():
-        came = _take_in(sync, one, keyed)
-        sync.cursor = page.cursor
-        if not page.cursor:
-            sync.list_number += 1
-        sync.save(update_fields=["cursor", "list_number"])
-        ProviderSync.objects.filter(pk=sync.pk).update(came=F("came") + came)
+    place = sync.cursor if one.is_whole else ""
+    keys = sorted(key for key in keyed if key > place)
+    for at in range(0, len(keys), CHUNK):
+        if at and one.is_whole and time.monotonic() > until:
+            return False
+        chunk = keys[at : at + CHUNK]
+        with transaction.atomic():
+            came = _take_in(sync, one, {key: keyed[key] for key in chunk})
+            ProviderSync.objects.filter(pk=sync.pk).update(came=F("came") + came)
+            if one.is_whole:
+                _move_on(sync, chunk[-1])
+    _move_on(sync, page.cursor)
+    return True
+
+
+def _move_on(sync: ProviderSync, cursor: str) -> None:
+    """Note where to go on: in the same list, or at the begin of the next where `cursor` is empty."""
+    sync.cursor = cursor
+    if not cursor:
+        sync.list_number += 1
+    sync.save(update_fields=["cursor", "list_number"])
 
 
 def _keyed(entries: Sequence[Entry]) -> dict[str, Entry]:
@@ -139,6 +159,7 @@ def _take_in(sync: ProviderSync, one: ListOf, keyed: dict[str, Entry]) -> int:
         sync.removals.filter(address_key__in=keyed).values_list("address_key", "asked_at")
     )
     came = 0
+    new: list[Suppression] = []
     for key, entry in keyed.items():
         if _is_taken_back(entry, taken_off.get(key)):
             continue
@@ -147,14 +168,19 @@ def _take_in(sync: ProviderSync, one: ListOf, keyed: dict[str, Entry]) -> int:
         standing = [one for one in ours.get(key, []) if one.stream_id in covering]
         if any(not _is_stronger(entry, one) for one in standing):
             continue
-        for stream in scope:
-            suppress(
-                address=entry.address,
+        evidence = _evidence(sync, one, entry)
+        new += [
+            Suppression(
+                address=entry.address.strip(),
+                address_key=key,
                 stream=stream,
                 reason=entry.reason,
-                evidence_text=_evidence(sync, one, entry),
+                evidence_text=evidence,
             )
+            for stream in scope
+        ]
         came += bool(scope) and not standing
+    suppress_all(new)
     return came
 
 

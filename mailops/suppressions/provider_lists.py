@@ -63,6 +63,9 @@ class ListOf:
     read: Callable[[Any, str], Page]  # the answer to it; raises LookupError, TypeError, ValueError
     remove: Callable[[Mapping[str, str], str], Request]
     refusal: Callable[[Any], str] = lambda _: ""  # why it was not removed; raises as `read` does
+    is_whole: bool = (
+        False  # it has one page, and its cursor is the key of the last entry that came in
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -308,7 +311,8 @@ LISTS: Mapping[str, ProviderLists] = {
     ),
     "postmark": ProviderLists(
         lists=_one(
-            "suppressions", _postmark_ask, _postmark_read, _postmark_remove, refusal=_postmark_refusal
+            "suppressions", _postmark_ask, _postmark_read, _postmark_remove,
+            refusal=_postmark_refusal, is_whole=True,
         ),
         right="Check that the server's token is current.",
     ),

@@ -175,6 +175,17 @@ class TestScan:
         suppress_repeated_soft_bounces()
         assert not Suppression.objects.exists()
 
+    def test_asks_no_more_of_the_list_the_more_mailboxes_are_full(
+        self, stream, django_assert_max_num_queries
+    ):
+        for number in range(4):
+            for _ in range(3):
+                message = expire(stream, FULL)
+                Message.objects.filter(pk=message.pk).update(address_key=f"r{number}@example.net")
+        with django_assert_max_num_queries(20):
+            soft_bounces.suppress_repeated()
+        assert Suppression.objects.count() == 4
+
     def test_goes_in_chunks(self, stream, monkeypatch):
         monkeypatch.setattr(soft_bounces, "CHUNK", 2)
         for _ in range(3):

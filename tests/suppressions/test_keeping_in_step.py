@@ -299,6 +299,23 @@ class TestWalk:
         assert run(sync.pk)
         assert Suppression.objects.count() == 2
 
+    def test_a_list_that_comes_all_at_once_goes_on_behind_what_came_in(self, step, monkeypatch):
+        double, sync = step("postmark")
+        for n in range(5):
+            double.put("outbound", f"a{n}@example.net", "HardBounce")
+        monkeypatch.setattr(keeping_in_step, "CHUNK", 2)
+        clock = iter(range(0, 10_000, 20))
+        monkeypatch.setattr(keeping_in_step.time, "monotonic", lambda: next(clock))
+        came = []
+        is_more = True
+        while is_more:
+            double.asked.clear()
+            is_more = run(sync.pk)
+            sync.refresh_from_db()
+            came.append((Suppression.objects.count(), sync.came, sync.cursor, len(double.asked)))
+        assert came == [(2, 2, "a1@example.net", 1), (4, 4, "a3@example.net", 1), (5, 5, "", 1)]
+        assert sync.in_step_at
+
     def test_later_walks_ask_for_what_is_new(self, step):
         double, sync = step("sendgrid")
         since = walk(sync).since

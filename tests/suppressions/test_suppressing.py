@@ -6,7 +6,7 @@ from django.utils import timezone
 from mailops.accounts.models import AuditEntry
 from mailops.protocol.address import InvalidAddress
 from mailops.suppressions.models import Suppression
-from mailops.suppressions.suppressing import RemovalRefused, suppress, unsuppress
+from mailops.suppressions.suppressing import RemovalRefused, suppress, suppress_all, unsuppress
 from tests.factories import make_stream
 
 pytestmark = pytest.mark.django_db
@@ -83,6 +83,52 @@ class TestSuppress:
         for _ in range(2):
             suppress(address="bob@example.com", stream=None, reason="manual", actor=operator)
         assert AuditEntry.objects.count() == 1
+
+
+class TestSuppressAll:
+    """Many at once end as one after the other."""
+
+    ENTRIES = ("ann", "bob", "cyd", "dan", "eve")
+
+    def given(self, stream):
+        later = timezone.now() + timedelta(days=90)
+        said = [
+            {"reason": "hard_bounce", "evidence_text": "550"},
+            {"reason": "soft_bounces", "expires_at": later},
+            {"reason": "complaint", "stream": stream},
+            {"reason": "hard_bounce", "evidence_event_id": 7},
+            {"reason": "manual"},
+        ]
+        return [
+            {"address": f"{name}@example.com", "stream": None, **one}
+            for name, one in zip(self.ENTRIES, said, strict=True)
+        ]
+
+    def stand(self, stream):
+        now = timezone.now()
+        suppress(address="bob@example.com", stream=None, reason="unsubscribe")
+        suppress(address="cyd@example.com", stream=None, reason="hard_bounce")
+        past = now - timedelta(days=1)
+        suppress(address="dan@example.com", stream=None, reason="complaint", expires_at=past)
+        suppress(address="eve@example.com", stream=None, reason="soft_bounces")
+
+    def found(self):
+        columns = ("address_key", "stream", "reason", "evidence_text", "evidence_event_id", "created_by", "expires_at")  # fmt: skip
+        return sorted(Suppression.objects.values_list(*columns), key=str)
+
+    def test_as_one_by_one(self, django_assert_max_num_queries):
+        stream = make_stream()
+        given = self.given(stream)
+        self.stand(stream)
+        for one in given:
+            suppress(**one)
+        wanted = self.found()
+        Suppression.objects.all().delete()
+        self.stand(stream)
+        with django_assert_max_num_queries(8):
+            suppress_all([Suppression(**one, address_key=one["address"]) for one in given])
+        assert self.found() == wanted
+        suppress_all([])
 
 
 class TestCovering:
