@@ -41,6 +41,10 @@ class AnswerLost(Exception):
     """The request was sent, and no whole answer came: what it asked for may have been done."""
 
 
+class AnswerTooLong(AnswerLost):
+    """More came than is read of one answer."""
+
+
 class HttpConnection:
     """Used by one thread."""
 
@@ -124,7 +128,13 @@ class HttpConnection:
         return secured
 
     def ask(
-        self, method: str, target: str, headers: Mapping[str, str], body: bytes | None
+        self,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        *,
+        most_octets: int = MOST_OCTETS,
     ) -> Fetched:
         """Return the answer, whatever its status; raise NotSent or AnswerLost, and be closed then."""
         self.open()
@@ -139,7 +149,10 @@ class HttpConnection:
                 self.close()
                 raise NotSent("dropped", f"{self.host}: {error!r}") from error
             try:
-                answer, is_kept = _read(client)
+                answer, is_kept = _read(client, most_octets)
+            except AnswerTooLong:
+                self.close()
+                raise
             except (OSError, http.client.HTTPException, ValueError) as error:
                 self.close()
                 raise AnswerLost(f"{self.host}: {error!r}") from error
@@ -164,11 +177,11 @@ class HttpConnection:
                 connection.close()
 
 
-def _read(client: http.client.HTTPConnection) -> tuple[Fetched, bool]:
-    """Return the answer and whether the connection may be used again."""
+def _read(client: http.client.HTTPConnection, most_octets: int) -> tuple[Fetched, bool]:
+    """Return the answer and whether the connection may be used again; raise AnswerTooLong."""
     with client.getresponse() as response:
-        content = response.read(MOST_OCTETS + 1)
-        if len(content) > MOST_OCTETS:
-            raise ValueError(f"the answer is longer than {MOST_OCTETS} octets")
+        content = response.read(most_octets + 1)
+        if len(content) > most_octets:
+            raise AnswerTooLong(f"{client.host}: the answer is longer than {most_octets} octets")
         named = {name.lower(): value for name, value in response.getheaders()}
         return Fetched(response.status, named, content), not response.will_close

@@ -13,7 +13,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from django.conf import settings
 
-from mailops.lib.http_connection import AnswerLost, HttpConnection, NotSent
+from mailops.lib.http_connection import AnswerLost, AnswerTooLong, HttpConnection, NotSent
 from mailops.lib.secrets import BadReference, Unsealable
 from mailops.lib.whole_numbers import whole_number
 from mailops.suppressions.provider_lists import Request
@@ -93,10 +93,19 @@ class Provider:
         if body is not None:
             headers["Content-Type"] = "application/json"
         try:
-            answer = self._connection.ask(request.method, target, headers, body)
+            answer = self._connection.ask(
+                request.method, target, headers, body, most_octets=request.most_octets
+            )
         except NotSent as fault:
             cause = CAUSES.get(fault.cause, CAUSES["unreachable"])
             raise AskingFailed(cause.sentence, fault.detail) from fault
+        except AnswerTooLong as fault:
+            megabytes = request.most_octets // 1_000_000
+            sentence = (
+                f"{self._api.name} answers with more than {megabytes} MB at once, which mailops doesn't read: "
+                "nothing of it came in. Delete old entries there, or leave it to the provider's webhook, which tells of each address."
+            )
+            raise AskingFailed(sentence, str(fault)) from fault
         except AnswerLost as fault:
             sentence = f"{self._api.name} did not answer; it is asked again."
             raise AskingFailed(sentence, str(fault)) from fault

@@ -11,10 +11,12 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
+from mailops.lib.http_connection import MOST_OCTETS
 from mailops.suppressions.models import Suppression
 
 Reason = Suppression.Reason
 PAGE = 500
+WHOLE_OCTETS = 32_000_000  # of a list that comes all at once: some 200,000 entries
 OVERLAP = timedelta(days=1)  # dates of providers have no time, and their clocks are theirs
 
 
@@ -24,6 +26,7 @@ class Request:
     method: str = "GET"
     query: Mapping[str, str] = field(default_factory=dict)
     body: Any = None  # JSON
+    most_octets: int = MOST_OCTETS  # of the answer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,7 +152,8 @@ def _postmark_stream(options: Mapping[str, str]) -> str:
 
 def _postmark_ask(round_: Round, _: str) -> Request:
     query = {"fromdate": f"{(round_.since - OVERLAP).date()}"} if round_.since else {}
-    return Request(path=f"{_postmark_stream(round_.options)}/dump", query=query)
+    path = f"{_postmark_stream(round_.options)}/dump"
+    return Request(path=path, query=query, most_octets=WHOLE_OCTETS)
 
 
 def _postmark_read(answer: Any, _: str) -> Page:

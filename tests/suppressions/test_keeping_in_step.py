@@ -316,6 +316,23 @@ class TestWalk:
         assert came == [(2, 2, "a1@example.net", 1), (4, 4, "a3@example.net", 1), (5, 5, "", 1)]
         assert sync.in_step_at
 
+    def test_a_list_that_comes_all_at_once_may_be_long_but_not_endless(self, step, monkeypatch):
+        double, sync = step("postmark")
+        double.put("outbound", "ann@example.net", "HardBounce")
+        real = double.postmark
+
+        def long(*asked):
+            status, answer = real(*asked)
+            return status, answer | {"Padding": "x" * 1_500_000}
+
+        double.postmark = long
+        monkeypatch.setattr(provider_lists, "WHOLE_OCTETS", 1_200_000)
+        assert "answers with more than 1 MB at once" in walk(sync).sentence
+        assert not Suppression.objects.exists()
+        monkeypatch.setattr(provider_lists, "WHOLE_OCTETS", 2_000_000)
+        assert walk(sync).sentence == ""
+        assert Suppression.objects.exists()
+
     def test_later_walks_ask_for_what_is_new(self, step):
         double, sync = step("sendgrid")
         since = walk(sync).since
