@@ -204,12 +204,20 @@ def _remove(sync: ProviderSync, provider: Provider, known: ProviderLists) -> boo
     """Take off the provider's lists what was taken off ours; return whether that was all."""
     waiting = sync.removals.filter(done_at=None).order_by("pk")[:MOST_REMOVALS]
     for removal in waiting:
+        _step_back(sync, known)
         refusals = [_take_off(sync, provider, one, removal.address) for one in known.lists]
         refusal = storable("; ".join(filter(None, refusals)), 500)
         asked = sync.removals.filter(pk=removal.pk, asked_at=removal.asked_at)
         if asked.update(done_at=ClockTimestamp(), refusal=refusal) and not refusal:
             ProviderSync.objects.filter(pk=sync.pk).update(went=F("went") + 1)
     return len(waiting) < MOST_REMOVALS
+
+
+def _step_back(sync: ProviderSync, known: ProviderLists) -> None:
+    """Go on one entry earlier in a list that is walked by offset: what is taken off before that place moves up all behind."""
+    if sync.cursor and known.lists[sync.list_number].is_by_offset:
+        sync.cursor = str(max(int(sync.cursor) - 1, 0))
+        sync.save(update_fields=["cursor"])
 
 
 def _take_off(sync: ProviderSync, provider: Provider, one: ListOf, address: str) -> str:

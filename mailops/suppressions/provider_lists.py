@@ -66,6 +66,7 @@ class ListOf:
     read: Callable[[Any, str], Page]  # the answer to it; raises LookupError, TypeError, ValueError
     remove: Callable[[Mapping[str, str], str], Request]
     refusal: Callable[[Any], str] = lambda _: ""  # why it was not removed; raises as `read` does
+    is_by_offset: bool = False  # its cursor is a number: what is removed moves what follows up
     is_whole: bool = (
         False  # it has one page, and its cursor is the key of the last entry that came in
     )
@@ -103,7 +104,7 @@ def _sendgrid(name: str, path: str, reason: Reason, removal: str) -> ListOf:
     def remove(_: Mapping[str, str], address: str) -> Request:
         return Request(path=f"{removal}/{quote(address, safe='')}", method="DELETE")
 
-    return ListOf(name=name, ask=ask, read=read, remove=remove)
+    return ListOf(name=name, ask=ask, read=read, remove=remove, is_by_offset=True)
 
 
 # --- Mailgun: of one domain, in the order of addresses, by the link to the next page ---
@@ -302,7 +303,7 @@ LISTS: Mapping[str, ProviderLists] = {
         right="Allow the IAM key ses:ListSuppressedDestinations and ses:DeleteSuppressedDestination.",
     ),
     "brevo": ProviderLists(
-        lists=_one("blocked contacts", _brevo_ask, _brevo_read, _brevo_remove),
+        lists=_one("blocked contacts", _brevo_ask, _brevo_read, _brevo_remove, is_by_offset=True),
         right="Check that the API key (v3) is current, and this address allowed where the account names addresses.",
     ),
     "mailgun": ProviderLists(

@@ -333,6 +333,26 @@ class TestWalk:
         assert walk(sync).sentence == ""
         assert Suppression.objects.exists()
 
+    @pytest.mark.parametrize(
+        ("kind", "name"), [("sendgrid", "suppression/bounces"), ("brevo", "list")]
+    )
+    def test_what_is_taken_off_during_a_walk_hides_nobody(
+        self, kind, name, step, operator, monkeypatch
+    ):
+        double, sync = step(kind)
+        for n in range(8):
+            double.put(name, f"a{n}@example.net", WORDS[kind][name][0])
+        with monkeypatch.context() as patched:
+            clock = iter(range(0, 10_000, 20))
+            patched.setattr(keeping_in_step.time, "monotonic", lambda: next(clock))
+            assert run(sync.pk)
+        for n in range(2):
+            entry = Suppression.objects.get(address=f"a{n}@example.net")
+            unsuppress(suppression=entry, reason="They are back.", actor=operator)
+        assert walk(sync).went == 2
+        kept = {f"a{n}@example.net" for n in range(2, 8)}
+        assert set(Suppression.objects.values_list("address", flat=True)) == kept
+
     def test_later_walks_ask_for_what_is_new(self, step):
         double, sync = step("sendgrid")
         since = walk(sync).since
