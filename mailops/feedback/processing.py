@@ -1,20 +1,22 @@
 """Reads archived feedback: each piece is matched, recorded and concluded in one transaction, or quarantined."""
 
+import contextlib
 import json
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
-from django.db import OperationalError, connection, transaction
-from django.db.models import F, QuerySet
+from django.db import Error, OperationalError, connection, transaction
+from django.db.models import F
 from django.db.models.functions import Greatest
 from django.utils import timezone
 
 from mailops.feedback.domain_reports import keep_report
 from mailops.feedback.findings import Consequence, Finding, NotYet
-from mailops.feedback.models import RawFeedback, WebhookEndpoint
+from mailops.feedback.models import RawFeedback, RawFeedbackQuerySet, WebhookEndpoint
 from mailops.feedback.reading_mail import read_mail
 from mailops.feedback.reading_webhooks import fetch_proofs, read_webhooks
+from mailops.lib.locks import session_lock
 from mailops.lib.storable import storable, storable_json
 from mailops.outbox.recording import Recorded, record
 from mailops.outbox.taught import load_taught
@@ -27,11 +29,16 @@ BATCH = 100  # pieces in one transaction, under 5 s even where each suppresses
 MOST_OCTETS = (
     2_000_000  # of them together, but for one that is larger: a call may hold thousands of events
 )
+MOST_UNFINISHED = 3
+GIVEN_UP = (
+    f"Each of {MOST_UNFINISHED} readings ended the process that read it, so it was given up and changed nothing. "
+    "Replay it after an update."
+)
 
 _CONCLUDE = """
 UPDATE feedback_rawfeedback r SET
     state = v.state, kind = v.kind, reason = v.reason, is_verified = v.is_verified, message_id = v.message_id,
-    result = v.result, processed_at = %s
+    result = v.result, processed_at = %s, unfinished = 0
   FROM jsonb_to_recordset(%s::jsonb) AS v(
     id bigint, state text, kind text, reason text, is_verified boolean, message_id bigint, result jsonb)
  WHERE r.id = v.id
@@ -42,12 +49,45 @@ def process_pending(limit: int = BATCH) -> int:
     """Read up to `limit` waiting pieces and return how many were taken; two may run at once."""
     due = RawFeedback.objects.due().order_by("id")
     fetch_proofs(RawFeedback.objects.filter(pk__in=due.values("pk")[:limit]).signed_by_amazon())
-    return _process_due(due, limit)
+    return _process_suspect(due.suspect()) or _process_due(due.filter(unfinished=0), limit)
+
+
+def _process_suspect(suspects: RawFeedbackQuerySet) -> int:
+    # Alone, and no other suspect beside it: if the process ends again, it is known whose reading did it.
+    if not suspects.exists():
+        return 0
+    with session_lock("feedback.suspect") as is_ours:
+        return (_give_up(suspects) or _process_due(suspects, 1)) if is_ours else 0
+
+
+def _process_due(due: RawFeedbackQuerySet, limit: int) -> int:
+    with transaction.atomic(
+        durable=True
+    ):  # should the reading end this process, it is known that it began
+        rows = _together(due.only("size").select_for_update(skip_locked=True)[:limit])
+        begun = RawFeedback.objects.filter(pk__in=[row.pk for row in rows])
+        begun.begin_reading()
+    with _noting_end(begun):
+        _process_begun(begun)
+    return len(rows)
+
+
+@contextlib.contextmanager
+def _noting_end(begun: RawFeedbackQuerySet) -> Iterator[None]:
+    """Note of readings that raise that they came to an end; those that succeed note it with what they found."""
+    try:
+        yield
+    except Exception:
+        with contextlib.suppress(
+            Error
+        ):  # where the database is away, they are read alone once it is back
+            begun.end_reading()
+        raise
 
 
 @transaction.atomic
-def _process_due(due: QuerySet[RawFeedback], limit: int) -> int:
-    rows = _together(due.select_for_update(skip_locked=True)[:limit])
+def _process_begun(begun: RawFeedbackQuerySet) -> None:
+    rows = list(begun.due().order_by("id").select_for_update(skip_locked=True))
     try:
         with transaction.atomic():
             _process(rows)
@@ -57,15 +97,31 @@ def _process_due(due: QuerySet[RawFeedback], limit: int) -> int:
         logger.exception("a batch of feedback could not be read together; reading it one by one")
         for row in rows:
             _process_alone(row)
-    return len(rows)
+
+
+def _give_up(rows: RawFeedbackQuerySet) -> int:
+    """Give up those of `rows` whose readings ended their process each time; return how many."""
+    given_up = rows.filter(unfinished__gte=MOST_UNFINISHED).update(
+        state=RawFeedback.State.FAILED,
+        reason=GIVEN_UP,
+        unfinished=0,  # a replay is a new beginning
+        processed_at=timezone.now(),
+    )
+    if given_up:
+        logger.error("%s pieces of feedback were given up: %s", given_up, GIVEN_UP)
+    return given_up
 
 
 def process_one(row: RawFeedback) -> None:
     """Read one piece now, whatever its state."""
     fetch_proofs([row])
-    with transaction.atomic():
-        locked = RawFeedback.objects.select_for_update().get(pk=row.pk)
-        _process_alone(locked)
+    own = RawFeedback.objects.filter(pk=row.pk)
+    if _give_up(own):
+        return
+    with transaction.atomic(durable=True):
+        own.begin_reading()
+    with _noting_end(own), transaction.atomic():
+        _process_alone(own.select_for_update().get())
 
 
 def _process_alone(row: RawFeedback) -> None:
@@ -81,8 +137,8 @@ def _process_alone(row: RawFeedback) -> None:
         row.reason = (
             f"mailops failed to read it ({type(error).__name__}); replay it after an update."
         )
-        row.processed_at = timezone.now()
-        row.save(update_fields=["state", "reason", "processed_at"])
+        row.processed_at, row.unfinished = timezone.now(), 0
+        row.save(update_fields=["state", "reason", "processed_at", "unfinished"])
 
 
 def _together(rows: Iterable[RawFeedback]) -> list[RawFeedback]:
@@ -173,6 +229,6 @@ def _note_proven(rows: Sequence[RawFeedback]) -> None:
 
 
 def _postpone(row: RawFeedback, later: NotYet) -> None:
-    row.reason, row.attempts = later.sentence, F("attempts") + 1
+    row.reason, row.attempts, row.unfinished = later.sentence, F("attempts") + 1, 0
     row.due_at = timezone.now() + later.after
-    row.save(update_fields=["reason", "attempts", "due_at"])
+    row.save(update_fields=["reason", "attempts", "due_at", "unfinished"])

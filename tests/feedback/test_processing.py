@@ -3,12 +3,12 @@
 from datetime import UTC, datetime
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 
 from mailops.feedback import processing
 from mailops.feedback.archiving import archive
 from mailops.feedback.models import RawFeedback
-from mailops.feedback.replaying import replay
+from mailops.feedback.replaying import replay, replay_all
 from mailops.outbox.models import Event, EventKind, Status
 from mailops.protocol import unsubscribe
 from mailops.protocol.dsn import Action
@@ -28,6 +28,41 @@ STATE = RawFeedback.State
 
 def events_of(message):
     return list(message.events.order_by("id").values_list("kind", flat=True))
+
+
+class Killed(BaseException):
+    """What the kernel does to a process: nothing in it goes on."""
+
+
+def lives_of(work):
+    """Return how many processes it takes until `work` returns."""
+    for number in range(1, 10):
+        try:
+            work()
+        except Killed:
+            continue
+        return number
+    raise AssertionError("it never comes to an end")
+
+
+def work_on():
+    """Read what waits, in as many processes as it takes, and return their number."""
+
+    def work():
+        while processing.process_pending():
+            pass
+
+    return lives_of(work)
+
+
+def arrived(content, *recipients):
+    archive(
+        source=RawFeedback.Source.MAIL,
+        content=content,
+        peer="",
+        envelope_recipients=list(recipients),
+    )
+    return RawFeedback.objects.latest("id")
 
 
 class TestBounce:
@@ -310,6 +345,67 @@ class TestBatches:
         assert good.status == Status.BOUNCED
         assert RawFeedback.objects.filter(state=STATE.FAILED).count() == 1
 
+    @pytest.fixture
+    def deadly(self, db, monkeypatch):
+        """A mail whose reading ends its process; gives its row."""
+        read_mail = processing.read_mail
+
+        def read(row):
+            if b"deadly" in row.raw:
+                raise Killed
+            return read_mail(row)
+
+        monkeypatch.setattr(processing, "read_mail", read)
+        return arrived(b"Subject: deadly\r\n\r\n")
+
+    def test_one_that_ends_its_process_is_given_up_and_the_others_are_read(self, sent, deadly):
+        later = arrived(report_on(sent), sender_of(sent))
+        lives = work_on()
+        deadly.refresh_from_db()
+        later.refresh_from_db()
+        sent.refresh_from_db()
+        assert lives == 1 + processing.MOST_UNFINISHED
+        assert (deadly.state, deadly.reason) == (STATE.FAILED, processing.GIVEN_UP)
+        assert (later.state, sent.status) == (STATE.PROCESSED, Status.BOUNCED)
+
+    def test_one_that_was_in_hand_when_its_process_ended_is_none_the_worse(self, sent, deadly):
+        earlier = [arrived(b"Subject: %d\r\n\r\n" % number) for number in range(5)]
+        work_on()
+        assert {one.state for one in RawFeedback.objects.exclude(pk=deadly.pk)} == {
+            STATE.QUARANTINED
+        }
+        assert RawFeedback.objects.exclude(pk=deadly.pk).count() == len(earlier)
+        assert not RawFeedback.objects.suspect().exists()
+
+    def test_one_that_ended_its_process_holds_up_no_replay(self, sent, deadly):
+        work_on()
+        later = arrived(report_on(sent), sender_of(sent))
+        lives = lives_of(lambda: list(replay_all(RawFeedback.objects.all())))
+        later.refresh_from_db()
+        deadly.refresh_from_db()
+        assert lives == 1 + processing.MOST_UNFINISHED
+        assert (deadly.state, later.state) == (STATE.FAILED, STATE.PROCESSED)
+
+    def test_one_that_was_given_up_can_be_replayed(self, deadly, monkeypatch):
+        work_on()
+        monkeypatch.undo()
+        replay(row=deadly, actor=None)
+        assert (deadly.state, deadly.unfinished) == (STATE.QUARANTINED, 0)
+
+    def test_a_database_that_breaks_off_ends_no_process(self, sent, monkeypatch):
+        def broken(_):
+            raise OperationalError("deadlock detected")
+
+        row = arrived(report_on(sent), sender_of(sent))
+        with monkeypatch.context() as patched:
+            patched.setattr(processing, "read_mail", broken)
+            for _ in range(2 * processing.MOST_UNFINISHED):
+                with pytest.raises(OperationalError):
+                    processing.process_pending()
+        processing.process_pending()
+        row.refresh_from_db()
+        assert row.state == STATE.PROCESSED
+
     def test_any_octets_are_kept_and_read(self, db):
         content = bytes(range(256)) * 40
         row = receive(content, "x\x00y@bounces.example")
@@ -324,6 +420,6 @@ class TestBatches:
             peer="",
             envelope_recipients=[sender_of(sent)],
         )
-        with django_assert_max_num_queries(30):
+        with django_assert_max_num_queries(35):
             processing.process_pending()
         assert connection.in_atomic_block  # the test's own

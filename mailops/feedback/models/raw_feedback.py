@@ -32,6 +32,17 @@ class RawFeedbackQuerySet(models.QuerySet["RawFeedback"]):
         """Keep what waits to be read, by the database's clock."""
         return self.filter(state=RawFeedback.State.PENDING, due_at__lte=Now())
 
+    def suspect(self) -> "RawFeedbackQuerySet":
+        """Keep what is being read, or ended the process that read it."""
+        return self.filter(unfinished__gt=0)
+
+    def begin_reading(self) -> None:
+        self.update(unfinished=models.F("unfinished") + 1)
+
+    def end_reading(self) -> None:
+        """Note that a reading failed, but did not end its process."""
+        self.suspect().update(unfinished=models.F("unfinished") - 1)
+
     def signed_by_amazon(self) -> "RawFeedbackQuerySet":
         """Keep calls that a certificate of Amazon's proves, with no more than is needed to see which."""
         return self.filter(source=RawFeedback.Source.SES).only("source", "content")
@@ -111,6 +122,7 @@ class RawFeedback(models.Model):
         "outbox.Message", null=True, on_delete=models.SET_NULL, related_name="+"
     )
     attempts = models.SmallIntegerField(default=0)  # readings put off, a certificate out of reach
+    unfinished = models.SmallIntegerField(db_default=0)  # readings begun that came to no end yet
     due_at = models.DateTimeField(db_default=Now())
     processed_at = models.DateTimeField(null=True)
 
