@@ -19,6 +19,7 @@ from mailops.feedback.models import Mailbox, RawFeedback
 from mailops.lib.templatetags.navigation import resolve
 from mailops.outbox.doubtful import count_doubtful
 from mailops.outbox.models import EventKind, Message, Status
+from mailops.reports.given_up import given_up_lately
 from mailops.reports.models import Figure
 from mailops.transports.concerns import likely_pressing, pressing
 from mailops.transports.models import Credential, RunState, Stream, Transport
@@ -51,7 +52,7 @@ def matters() -> list[Matter]:
     """Return what needs a person: the bad before the doubtful."""
     found = [
         *_transports(), *_credentials(), *_silent(), *_mailboxes(), *_streams(), *_domains(),
-        *_worsened(), *_campaigns(), *_waiting(),
+        *_worsened(), *_campaigns(), *_given_up(), *_waiting(),
     ]  # fmt: skip
     found += [matter for source in _sources for matter in source()]
     return sorted(found, key=lambda matter: matter.tone != "bad")
@@ -187,6 +188,22 @@ def _campaigns() -> Iterator[Matter]:
             else "See why, then resume or cancel it",
             "warn",
             campaign.paused_at,
+        )
+
+
+def _given_up() -> Iterator[Matter]:
+    """Name of what much mail was given up; a campaign's that was sent again since is not among it."""
+    for lost in given_up_lately(now(), most=SHOWN):
+        is_campaign = isinstance(lost.of, Campaign)
+        what = "Campaign" if is_campaign else "Stream"
+        yield Matter(
+            f"{what} {lost.of}: {_many(lost.n)} given up",
+            f"Of {lost.whole:,} in the last day: {lost.words}. See why first; it can be sent again.",
+            f"{resolve('outbox:campaign-retry', lost.of.pk)}?status={lost.status}"
+            if is_campaign
+            else f"{resolve('outbox:list')}?stream={lost.of.pk}&status={lost.status}",
+            "Choose what to send again" if is_campaign else "Look at them",
+            "bad",
         )
 
 

@@ -27,14 +27,24 @@ def numbers_of(choices: Mapping[str, Any], period: Period, *, reason: str = "") 
 
 
 def compose(
-    numbers: Numbers, choices: Mapping[str, Any], keys: Iterable[str] = CHARTS
+    numbers: Numbers,
+    choices: Mapping[str, Any],
+    keys: Iterable[str] = CHARTS,
+    *,
+    standing: Mapping[str, int] | None = None,
 ) -> dict[str, Any]:
-    """Return the charts that have something to draw and those that haven't, and what they share: steps, marks, changes."""
+    """Return the charts that have something to draw and those that haven't, and what they share: steps, marks, changes.
+
+    `standing` is how many of the messages have each status, where `numbers` are of all that there are.
+    """
     found = beside(numbers.period, choices)
     charts = draw(numbers, keys)
     return {
         "tiles": tiles(
-            numbers.total, numbers.total_before if numbers.is_compared else None, numbers.limits
+            numbers.total,
+            numbers.total_before if numbers.is_compared else None,
+            numbers.limits,
+            standing,
         ),
         "charts": [chart for chart in charts if not chart.is_empty],
         "without_data": [chart for chart in charts if chart.is_empty and chart.empty],

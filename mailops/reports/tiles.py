@@ -1,5 +1,6 @@
 """The numbers one looks at first, each against the period before and its thresholds."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mailops.reports.charting import said
@@ -20,8 +21,16 @@ class Tile:
     threshold_state: str = ""
 
 
-def tiles(now: Outcome, before: Outcome | None, limits: Limits) -> list[Tile]:
-    """Return the tiles; without trends where nothing is to be compared with."""
+def tiles(
+    now: Outcome,
+    before: Outcome | None,
+    limits: Limits,
+    standing: Mapping[str, int] | None = None,
+) -> list[Tile]:
+    """Return the tiles; without trends where nothing is to be compared with.
+
+    `standing` is of the same messages as `now`: how many have each status.
+    """
     was = before or Outcome()
     return [
         Tile(
@@ -45,24 +54,35 @@ def tiles(now: Outcome, before: Outcome | None, limits: Limits) -> list[Tile]:
             *_threshold(now.complaint_rate, limits.complaints),
         ),
         Tile("Sent", f"{now.answered:,}", *_volume(now.answered, before)),
-        *_given_up(now),
+        *_given_up(now, standing),
     ]
 
 
-def _given_up(now: Outcome) -> list[Tile]:
-    """Tell of mail that nobody answered for: no rate of what was answered shows it."""
+def _given_up(now: Outcome, standing: Mapping[str, int] | None) -> list[Tile]:
+    """Tell of mail that nobody answered for: no rate of what was answered shows it.
+
+    Of a whole campaign its standing, messages by status, says what is given up still. Else it is told as it happened.
+    """
     lost = {"expired": now.expired, "failed": now.failed}
-    n = sum(lost.values())
-    if not n:
+    if not any(lost.values()):
         return []
-    owed = now.answered + n
+    still = lost
+    if standing is not None:
+        still = {word: min(few, standing.get(word, 0)) for word, few in lost.items()}
+    n = sum(still.values())
+    again, owed = sum(lost.values()) - n, now.answered + n
+    note = f"{n:,} of {owed:,}"
+    if standing is None:
+        note += ", whether sent again since or not"
+    elif again:
+        note += f"; {again:,} {'more ' if n else ''}sent again since"
     return [
         Tile(
             "Given up",
             said(percent(n, owed)),
-            f"{n:,} of {owed:,}",
-            threshold=", ".join(f"{few:,} {word}" for word, few in lost.items() if few),
-            threshold_state="bad",
+            note,
+            threshold=", ".join(f"{few:,} {word}" for word, few in still.items() if few),
+            threshold_state="bad" if n else "",
         )
     ]
 

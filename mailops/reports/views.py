@@ -14,6 +14,7 @@ from mailops.campaigns.models import Campaign
 from mailops.lib.csv_export import stream_csv
 from mailops.lib.htmx import polled_status, render_page
 from mailops.lib.templatetags.navigation import resolve
+from mailops.reports.balance import balance
 from mailops.reports.charts import SHORT, draw
 from mailops.reports.comparing import Compared, beside_earlier
 from mailops.reports.composing import compose, numbers_of, openings
@@ -65,11 +66,18 @@ def panel(request: HttpRequest, /, **column_and_value: Any) -> HttpResponse:
     """Show the numbers of the last days on the page of the thing itself."""
     subject = find_subject(column_and_value)
     period = lately(subject)
-    composed = compose(numbers_of(subject.choices, period), subject.choices, SHORT)
+    composed = compose(
+        numbers_of(subject.choices, period), subject.choices, SHORT, standing=_standing(subject)
+    )
     composed["axis"]["opens"] = openings(period, lambda *times: subject.url + at_times(*times))
     context = {"subject": subject, "beside": _beside(subject), **composed}
     status = polled_status(request, goes_on=not subject.is_over)
     return render_page(request, "reports/panel.html", context, fragment="numbers", status=status)
+
+
+def _standing(subject: Subject) -> dict[str, int] | None:
+    """Return how many messages of a campaign have each status: its panel is of its whole time."""
+    return balance(subject.row).by_status if isinstance(subject.row, Campaign) else None
 
 
 @needs(Act.SEE)

@@ -75,6 +75,22 @@ class TestReports:
         assert "10 of 100" in page
         assert "8 expired, 2 failed" in page
 
+    def test_tells_what_of_a_campaign_is_given_up_still(self, logged_in, viewer):
+        campaign = make_campaign(state="running", started_at=timezone.now() - timedelta(hours=2))
+        path = reverse("reports:campaign-panel", args=[campaign.pk])
+        count("accepted", 90, campaign_id=campaign.pk)
+        count("expired", 10, campaign_id=campaign.pk)
+        count("expired", 10, measure="status", campaign_id=campaign.pk)
+        page = logged_in(viewer).get(path).text
+        assert "10 of 100" in page
+        assert "10 expired" in page
+        count("expired", -8, measure="status", campaign_id=campaign.pk)
+        assert "2 of 92; 8 more sent again since" in logged_in(viewer).get(path).text
+        count("expired", -2, measure="status", campaign_id=campaign.pk)
+        page = logged_in(viewer).get(path).text
+        assert "0 of 90; 10 sent again since" in page
+        assert "10 expired" not in page
+
     def test_says_nothing_of_mail_given_up_where_there_is_none(self, logged_in, viewer):
         count("accepted", 90)
         assert "Given up" not in logged_in(viewer).get(reverse("reports:reports")).content.decode()
@@ -201,6 +217,33 @@ class TestOverview:
         page = logged_in(viewer).get("/").content.decode()
         assert "The log-in was refused (535)." in page
         assert reverse("transports:detail", args=[transport.pk]) in page
+
+    def test_names_a_campaign_whose_mail_was_given_up_until_it_is_sent_again(self, db):
+        campaign = make_campaign(state="running")
+        for kind, n in (("accepted", 90), ("expired", 10)):
+            count(kind, n, campaign_id=campaign.pk, stream_id=campaign.stream_id)
+        count("expired", 10, campaign_id=campaign.pk, measure="status")
+        (matter,) = matters()
+        assert matter.title == f"Campaign {campaign}: 10 messages given up"
+        assert "Of 100 in the last day: 10 expired." in matter.sentence
+        retry = reverse("outbox:campaign-retry", args=[campaign.pk])
+        assert matter.url == f"{retry}?status=expired"
+        count("expired", -10, campaign_id=campaign.pk, measure="status")
+        assert matters() == []
+
+    def test_names_a_stream_whose_single_messages_were_given_up(self, db):
+        stream = make_stream()
+        for kind, n in (("accepted", 90), ("failed", 10)):
+            count(kind, n, stream_id=stream.pk)
+        (matter,) = matters()
+        assert matter.title == f"Stream {stream}: 10 messages given up"
+
+    @pytest.mark.parametrize(("expired", "days_ago"), [(2, 0), (10, 3)], ids=["few", "long ago"])
+    def test_names_nothing_that_is_usual_or_over(self, db, expired, days_ago):
+        stream = make_stream()
+        count("accepted", 98, stream_id=stream.pk, days_ago=days_ago)
+        count("expired", expired, stream_id=stream.pk, days_ago=days_ago)
+        assert matters() == []
 
     def test_puts_the_bad_first(self, db):
         make_message(status="uncertain", with_entry=False)
