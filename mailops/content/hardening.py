@@ -17,8 +17,7 @@ from mailops.content.masking import BLOCK, MASKED, mask, unmask
 from mailops.content.variables import BUILT_IN
 
 _START = re.compile(
-    rf"<!--(?:\[if\b[^\]>]*+\]>|-?>|.*?-->)|<[a-zA-Z][\w:-]*+{INSIDE}>",
-    re.DOTALL | re.IGNORECASE,
+    rf"<!--(?:\[if\b[^\]>]{{0,200}}\]>|-?>)?|<[a-zA-Z][\w:-]*+{INSIDE}>", re.IGNORECASE
 )
 _STYLE_OPENS = re.compile(r"<style\b", re.IGNORECASE)
 _STYLE_CLOSES = re.compile("</style", re.IGNORECASE)
@@ -83,7 +82,11 @@ def _quoted(masked: str, tags: list[str]) -> str:
                 "begins a tag with a value, which can become any element",
                 "Write the element's name out, or “&lt;” for the character.",
             )
-    return _START.sub(lambda element: _with_quotes(element[0], tags), masked)
+    parts, at = [], 0
+    for element in _elements(masked):
+        parts += [masked[at : element.start()], _with_quotes(element[0], tags)]
+        at = element.end()
+    return "".join([*parts, masked[at:]])
 
 
 def _with_quotes(element: str, tags: list[str]) -> str:
@@ -100,7 +103,7 @@ def _with_quotes(element: str, tags: list[str]) -> str:
             )
         return part[0]
 
-    return element if element.startswith("<!--") else _IN_ELEMENT.sub(with_quotes, element)
+    return _IN_ELEMENT.sub(with_quotes, element)
 
 
 def _word_start(text: str, at: int) -> int:
@@ -137,18 +140,37 @@ def _of_beginning(behind: str) -> str:
     return f"safe_url: '{scheme[1]}'" if scheme else "safe_url"
 
 
+def _elements(masked: str) -> Iterator[re.Match[str]]:
+    """Yield the elements' tags; what stands in comments or between those of a style is none."""
+    at, has_ends = 0, True
+    while start := _START.search(masked, at):
+        at = start.end()
+        if start[0] == "<!--" and has_ends:
+            end = masked.find("-->", at)
+            has_ends = end >= 0  # where this one has none, no later one has
+            at = end + 3 if has_ends else at
+        elif not start[0].startswith("<!--"):
+            yield start
+            at = _end_of_style(masked, start) or at
+
+
+def _end_of_style(masked: str, element: re.Match[str]) -> int | None:
+    """Return where the style ends that `element` begins; None where it begins none."""
+    if not _STYLE_OPENS.match(element[0]):
+        return None
+    ends = _STYLE_CLOSES.search(masked, element.end())
+    return ends.start() if ends else len(masked)
+
+
 def _guarded_places(masked: str) -> Iterator[tuple[str, bool]]:
     """Yield what is an address or a style, and whether it is a style."""
-    for element in _START.finditer(masked):
-        if element[0].startswith("<!--"):
-            continue
+    for element in _elements(masked):
         for attribute in _ATTRIBUTE.finditer(element[0]):
             name = attribute[1].lower()
             if name == "style" or name.rpartition(":")[2] in _ADDRESSES:  # Outlook's o:href, too
                 yield attribute[3], name == "style"
-        if _STYLE_OPENS.match(element[0]):
-            ends = _STYLE_CLOSES.search(masked, element.end())
-            yield masked[element.end() : ends.start() if ends else len(masked)], True
+        if end := _end_of_style(masked, element):
+            yield masked[element.end() : end], True
 
 
 def _filtered(tag: str, name: str) -> str:

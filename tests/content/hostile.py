@@ -116,6 +116,9 @@ STYLED = {
     "a gap in a declaration": f"<style>@media x{{p{{color:red{' ' * 200_000}x}}}}</style><p>x</p>",
     "a gap in a style": f"<style>p{{color:red}}</style><p style='color:red{' ' * 90_000}x'>x</p>",
     "colons before a bracket": f"<style>@media x{{p{{a{':' * 90_000}(;}}}}</style><p>x</p>",
+    "comments without end in a style": "<style>" + "<!--" * 40_000 + "</style><p>x</p>",
+    "styles in a style": "<style>" * 30_000 + "</style><p>x</p>",
+    "conditions without end": "<p>x</p>" + "<!--[if " * 30_000 + "-->",
     "a style that never ends": "<style>" + "a{" * 60_000,
     "attributes without end": "<style>p{color:red}</style><p " + "a='" * 50_000,
 }
