@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from django.conf import settings
 from django.db import Error, connection
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from mailops.dispatch import restoring
@@ -24,7 +24,7 @@ class WorkerProcess:
 
     def __init__(self, lane: str) -> None:
         self._lane = lane
-        self._worker_id = 0  # 0: none yet
+        self._row: Worker | None = None  # as the database is known to have it
         self._stopping = threading.Event()
         self._heart: threading.Thread | None = None
         self.count_sessions: Callable[[], int] = lambda: 0
@@ -36,22 +36,19 @@ class WorkerProcess:
 
         A database that was restored has no row of this process, or one that knows less than it should.
         """
-        worker_id = self._worker_id
-        row_of_mine = Worker.objects.alive().filter(pk=worker_id, pid=os.getpid())
-        fence = row_of_mine.values_list("fence", flat=True).first() if worker_id else None
-        if fence is None or fence < epoch.committed:
+        row = self._row
+        if row is None or not _as_told(row).exists():
             restoring.look()
-            row = Worker.objects.create(
+            row = self._row = Worker.objects.create(
                 lane=self._lane,
                 host=socket.gethostname()[:253],
                 pid=os.getpid(),
                 fence=epoch.committed,
             )
-            self._worker_id = worker_id = row.pk
         if self._heart is None or not self._heart.is_alive():
             self._heart = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
             self._heart.start()
-        return worker_id
+        return row.pk
 
     def _beat(self) -> None:
         # A thread of its own with a connection of its own: a long render or a slow commit must not look like death.
@@ -72,28 +69,37 @@ class WorkerProcess:
 
         A row that knows less than it was told came from a backup: it stays as it is, for whoever looks next.
         """
+        row = self._row
+        if row is None:
+            return
         sessions = self.count_sessions()
         if sessions:  # what was claimed before a backup may leave behind it: the fence shows that time went on
             epoch.note_drawn(draw_fence())
         claimed = epoch.claimed
-        mine = Worker.objects.alive().filter(
-            pk=self._worker_id, pid=os.getpid(), fence__gte=epoch.committed
-        )
-        told = mine.update(
+        told = _as_told(row).update(
             beats=F("beats") + 1, sessions=sessions, logins=self.count_logins(), fence=claimed
         )
+        if told:
+            row.fence = claimed
         if told and claimed > epoch.committed:
             epoch.note_commit(claimed)
 
     def stop(self) -> None:
         """Say good-bye: what this process still holds goes back to the queue with the next sweep."""
         self._stopping.set()
-        worker_id, self._worker_id = self._worker_id, 0
+        row, self._row = self._row, None
+        if row is None:
+            return
         try:
-            Worker.objects.alive().filter(pk=worker_id).update(stopped_at=timezone.now())
+            Worker.objects.alive().filter(pk=row.pk).update(stopped_at=timezone.now())
         except Error:
             # The database is away: the heartbeat has stopped, so a sweeper finds out.
             connection.close()
+
+
+def _as_told(row: Worker) -> QuerySet[Worker]:
+    """Return the row while it lives and knows the fence that this process told it; the heart may tell it more meanwhile."""
+    return Worker.objects.alive().filter(pk=row.pk, pid=os.getpid(), fence__gte=row.fence)
 
 
 def _end() -> None:

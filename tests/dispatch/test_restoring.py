@@ -82,8 +82,7 @@ def deliver(server, *, until=10**6):
     run = Delivery(worker, "bulk", should_stop=lambda: False)
     run.run()
     run.finish()
-    if worker._worker_id:
-        worker.beat()
+    worker.beat()
     worker.stop()
     QueueEntry.objects.update(due_at="2026-01-01T00:00Z")
 
@@ -326,6 +325,35 @@ class TestWhatIsDone:
         Worker.objects.update(fence=0)  # as it was when the backup was made
         worker.beat()
         worker.ensure_alive()
+        campaign.refresh_from_db()
+        assert campaign.was_restored
+
+    def test_a_heart_that_beats_while_its_row_is_asked_for_shows_no_restore(self):
+        worker, acts = WorkerProcess("bulk"), []
+        worker.count_sessions = lambda: 1
+        row = worker.ensure_alive()
+
+        def beat_behind(execute, *asked):
+            answer = execute(*asked)
+            if not acts:
+                acts.append("beat")
+                worker.beat()
+            return answer
+
+        with connection.execute_wrapper(beat_behind):
+            assert worker.ensure_alive() == row
+        assert Worker.objects.get().beats == len(acts) == 1
+
+    def test_a_process_of_two_lanes_keeps_a_row_for_each_until_a_restore(self, server):
+        campaign = launch(server)
+        lanes = [WorkerProcess("transactional"), WorkerProcess("bulk")]
+        rows = [lane.ensure_alive() for lane in lanes]
+        lanes[0].count_sessions = lambda: 1
+        for lane in lanes:
+            lane.beat()
+            assert [lane.ensure_alive() for lane in lanes] == rows
+        Worker.objects.update(fence=0)  # as it was when the backup was made
+        assert lanes[1].ensure_alive() not in rows
         campaign.refresh_from_db()
         assert campaign.was_restored
 
