@@ -195,6 +195,8 @@ class Delivery:
             return
         worker_id = self._worker.ensure_alive()
         if self._claimer is None or self._claimer.worker_id != worker_id:
+            for lane in self._every_lane():  # claims of a row that was replaced: no mark is granted
+                self._give_up(lane.remove(lambda _: True))
             self._claimer = Claimer(worker_id)
             is_urgent = self._lane_name == Stream.Kind.TRANSACTIONAL
             self._seats = SeatKeeper(worker_id, is_urgent=is_urgent)

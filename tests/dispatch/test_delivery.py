@@ -6,6 +6,8 @@ from django.db import OperationalError
 from mailops.dispatch import delivery
 from mailops.dispatch.claiming import Claimer
 from mailops.dispatch.delivery import Delivery
+from mailops.dispatch.models import Worker
+from mailops.dispatch.sweeping import sweep_claims_of_the_gone
 from mailops.dispatch.working import WorkerProcess
 from mailops.outbox.models import Message, QueueEntry
 from mailops.outbox.tokens import current_token_key_id
@@ -140,3 +142,21 @@ def test_a_claim_whose_answer_was_lost_is_given_back_and_claimed_again(server, m
     deliver()
     assert Message.objects.get().status == "accepted"
     assert len(server.messages) == 1
+
+
+def test_a_worker_that_was_declared_dead_keeps_nothing_it_claimed_before(server, monkeypatch):
+    for number in range(3):
+        make_due(make_stream_to(server.port), f"r{number}@x.example")
+    monkeypatch.setattr(Delivery, "_open_sessions", lambda *_: None)
+    monkeypatch.setattr(delivery, "ALIVE_SECONDS", 0.0)
+    monkeypatch.setattr(delivery, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(delivery, "BUSY_LOOK_SECONDS", 0.0)
+    worker = WorkerProcess("bulk")
+    run = Delivery(worker, "bulk", should_stop=lambda: False)
+    for _ in range(2):
+        Worker.objects.update(dead_at="2026-01-01T00:00Z")
+        sweep_claims_of_the_gone()
+        run._step()
+    worker.stop()
+    claimed = QueueEntry.objects.values_list("message_id", "fence")
+    assert sorted(job.claim for lane in run._lanes.values() for job in lane.jobs) == sorted(claimed)
