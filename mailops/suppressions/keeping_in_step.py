@@ -85,17 +85,29 @@ def _walk(sync: ProviderSync, provider: Provider, known: ProviderLists) -> bool:
     """Take in page after page and note where the next begins; return whether all was seen."""
     until = time.monotonic() + RUN_SECONDS
     if sync.begun_at is None:
-        sync.begun_at = timezone.now()
-        sync.save(update_fields=["begun_at"])
+        _begin_walk(sync)
     while sync.list_number < len(known.lists):
         if time.monotonic() > until:
             return False
         if not _take_page(sync, provider, known.lists[sync.list_number], until):
             return False
     sync.since, sync.begun_at, sync.list_number, sync.cursor = sync.begun_at, None, 0, ""
-    sync.in_step_at = timezone.now()
-    sync.save(update_fields=["since", "begun_at", "list_number", "cursor", "in_step_at"])
+    sync.covered, sync.in_step_at = sync.walked_for, timezone.now()
+    sync.save(update_fields=["since", "begun_at", "list_number", "cursor", "covered", "in_step_at"])
     return True
+
+
+def _begin_walk(sync: ProviderSync) -> None:
+    """Begin where the last walk began; over all of the list where the transport carries a stream more since."""
+    sync.begun_at = timezone.now()
+    sync.walked_for = [stream.pk for stream in _streams_of(sync)]
+    if not set(sync.walked_for) <= set(sync.covered or ()):
+        sync.since = None
+    sync.save(update_fields=["begun_at", "walked_for", "since"])
+
+
+def _streams_of(sync: ProviderSync) -> list[Stream]:
+    return list(Stream.objects.filter(routes__transport=sync.transport).order_by("pk"))
 
 
 def _take_page(sync: ProviderSync, provider: Provider, one: ListOf, until: float) -> bool:
@@ -151,7 +163,7 @@ def _take_in(sync: ProviderSync, one: ListOf, keyed: dict[str, Entry]) -> int:
 
     What is true of an address holds for all streams. Who unsubscribed left what this transport carries, no more.
     """
-    streams = list(Stream.objects.filter(routes__transport=sync.transport))
+    streams = _streams_of(sync)
     ours: dict[str, list[Suppression]] = {}
     for known in Suppression.objects.active().filter(address_key__in=keyed):
         ours.setdefault(known.address_key, []).append(known)
@@ -166,8 +178,9 @@ def _take_in(sync: ProviderSync, one: ListOf, keyed: dict[str, Entry]) -> int:
         scope: list[Stream | None] = [*streams] if entry.is_of_some_mail else [None]
         covering = {None, *(stream.pk for stream in scope if stream)}
         standing = [one for one in ours.get(key, []) if one.stream_id in covering]
-        if any(not _is_stronger(entry, one) for one in standing):
-            continue
+        firm = {one.stream_id for one in standing if not _is_stronger(entry, one)}
+        if firm:
+            scope = [*_joined(sync, streams, firm)] if entry.is_of_some_mail else []
         evidence = _evidence(sync, one, entry)
         new += [
             Suppression(
@@ -182,6 +195,15 @@ def _take_in(sync: ProviderSync, one: ListOf, keyed: dict[str, Entry]) -> int:
         came += bool(scope) and not standing
     suppress_all(new)
     return came
+
+
+def _joined(sync: ProviderSync, streams: list[Stream], left: set[int | None]) -> list[Stream]:
+    """Return the streams that the transport carries only since the last walk, for who `left` all that it carried before."""
+    if sync.covered is None or None in left:
+        return []
+    before = {stream.pk for stream in streams} & set(sync.covered)
+    joined = [stream for stream in streams if stream.pk not in {*before, *left}]
+    return joined if before and before <= left else []
 
 
 def _is_taken_back(entry: Entry, asked_at: datetime | None) -> bool:

@@ -5,6 +5,7 @@ import json
 from datetime import datetime
 from typing import Any, ClassVar
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -203,6 +204,12 @@ class ProviderSync(models.Model):
     cursor = models.TextField(blank=True)  # the provider's own word for the next page
     begun_at = models.DateTimeField(null=True)  # the walk under way
     since = models.DateTimeField(null=True)  # when the last whole walk began; null: everything
+    walked_for = ArrayField(
+        models.BigIntegerField(), default=list
+    )  # streams that the transport carried when the walk under way began
+    covered = ArrayField(
+        models.BigIntegerField(), null=True
+    )  # those that the last whole walk was for; null: there was none
     in_step_at = models.DateTimeField(null=True)  # when the last whole walk ended
     came = models.BigIntegerField(default=0)  # addresses that the provider knew and we did not
     went = models.BigIntegerField(

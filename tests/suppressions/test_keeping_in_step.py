@@ -188,6 +188,32 @@ class TestWhoUnsubscribedThere:
         assert walk(sync).came == 0
         assert [one.stream for one in Suppression.objects.all()] == [own]
 
+    def test_leaves_a_stream_that_joins_later_too(self, kind, name, words, step, operator):
+        double, sync = step(kind)
+        double.put(name, "ann@example.net", words)
+        double.put(name, "bob@example.net", words)
+        assert walk(sync).came == 2
+        taken_off = Suppression.objects.get(address="bob@example.net")
+        unsuppress(suppression=taken_off, reason="He is back.", actor=operator)
+        late = make_stream(transport=sync.transport)
+        assert walk(sync).sentence == ""
+        assert Suppression.objects.get(stream=late).address == "ann@example.net"
+        assert sync.since
+        walk(sync)
+        assert (Suppression.objects.count(), sync.covered) == (2, sync.walked_for)
+
+    def test_of_one_of_two_streams_is_not_taken_out_of_a_third(self, kind, name, words, step):
+        double, sync = step(kind)
+        make_stream(transport=sync.transport)
+        suppress(
+            address="ann@example.net", stream=Stream.objects.earliest("pk"), reason="unsubscribe"
+        )
+        double.put(name, "ann@example.net", words)
+        walk(sync)
+        make_stream(transport=sync.transport)
+        walk(sync)
+        assert Suppression.objects.count() == 1
+
 
 def test_who_left_a_tag_of_mailguns_still_gets_other_mail(step):
     double, sync = step("mailgun")
