@@ -1,6 +1,6 @@
 """Changes audiences, their members and what is known of a contact."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 
 from django.db import IntegrityError, connection, transaction
@@ -99,8 +99,9 @@ def add_member(
                 "time_zone": time_zone,
             },
         )
+        touched: set[int] = set()
         if (attributes or time_zone) and not is_new:
-            _replace(
+            touched |= _replace(
                 contact,
                 attributes={**contact.attributes, **attributes},
                 time_zone=time_zone or contact.time_zone,
@@ -110,13 +111,14 @@ def add_member(
             audience=audience, contact=contact, defaults={"consent": consent}
         )
         if is_added:
-            _raise_revision(audience.pk)
+            touched.add(audience.pk)
             audit(
                 actor=actor,
                 verb="audience.add_member",
                 subject=audience,
                 after={"address": contact.address, "consent": consent},
             )
+        _raise_revisions(touched)
     return membership, is_added
 
 
@@ -126,7 +128,7 @@ def remove_member(*, membership: Membership, actor: User) -> None:
         # the audience first, as where it is deleted with its memberships
         if not (lock_row(membership.audience) and lock_row(membership)):
             return
-        _raise_revision(membership.audience_id)
+        _raise_revisions({membership.audience_id})
         audit(
             actor=actor,
             verb="audience.remove_member",
@@ -150,26 +152,22 @@ def change_contact(
         is_known = (locked.attributes, locked.time_zone) == (attributes, time_zone)
         if locked.revision != revision and not is_known:
             raise ChangedMeanwhile
-        _replace(locked, attributes=attributes, time_zone=time_zone, actor=actor)
+        touched = _replace(locked, attributes=attributes, time_zone=time_zone, actor=actor)
+        _raise_revisions(touched)
 
 
 def _replace(
     locked: Contact, *, attributes: Mapping[str, str], time_zone: str, actor: User
-) -> None:
+) -> set[int]:
+    """Replace what is known of a contact; return the ids of the audiences that are others by it."""
     before, after = dict(locked.attributes), dict(attributes)
     if locked.time_zone != time_zone:
         # an attribute's name has no blank
         before["time zone"], after["time zone"] = locked.time_zone, time_zone
     if before == after:
-        return
+        return set()
     locked.attributes, locked.time_zone = dict(attributes), time_zone
     locked.save(update_fields=["attributes", "time_zone", "updated_at"])
-    for audience_id in (
-        Membership.objects.filter(contact=locked)
-        .order_by("audience_id")
-        .values_list("audience_id", flat=True)
-    ):
-        _raise_revision(audience_id)
     audit(
         actor=actor,
         verb="contact.change",
@@ -177,10 +175,14 @@ def _replace(
         before=before,
         after=after,
     )
+    return set(locked.memberships.values_list("audience_id", flat=True))
 
 
-def _raise_revision(audience_id: int) -> None:
-    Audience.objects.filter(pk=audience_id).update(revision=F("revision") + 1)
+def _raise_revisions(audience_ids: Collection[int]) -> None:
+    """Raise all that a change touches at once, in the order of imports: two that cross can't lock each other out."""
+    audiences = Audience.objects.filter(pk__in=audience_ids)
+    locked = audiences.order_by("pk").select_for_update(no_key=True).values_list("pk", flat=True)
+    Audience.objects.filter(pk__in=list(locked)).update(revision=F("revision") + 1)
 
 
 COUNT_ATTRIBUTES = """

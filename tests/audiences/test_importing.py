@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from mailops.accounts.models import AuditEntry
 from mailops.audiences import curating, importing
-from mailops.audiences.curating import delete_audience, remove_member
+from mailops.audiences.curating import add_member, delete_audience, remove_member
 from mailops.audiences.importing import (
     WrongState,
     discard_upload,
@@ -381,27 +381,28 @@ def somebody_waits_for_this_transaction():
         return cursor.fetchone()[0]
 
 
+@pytest.fixture
+def meanwhile():
+    """Return a function that begins a call in a process of its own, and waits until it waits for this one."""
+
+    def call(verb, **given):
+        def call_and_close():
+            try:
+                return verb(**given)
+            finally:
+                connection.close()
+
+        result = pool.submit(call_and_close)
+        while not (result.done() or somebody_waits_for_this_transaction()):
+            pass
+        return result
+
+    with ThreadPoolExecutor(1) as pool:
+        yield call
+
+
 @pytest.mark.django_db(transaction=True)
 class TestDeletingTheAudience:
-    @pytest.fixture
-    def meanwhile(self):
-        """Return a function that begins a call in a process of its own, and waits until it waits for this one."""
-
-        def call(verb, **given):
-            def call_and_close():
-                try:
-                    return verb(**given)
-                finally:
-                    connection.close()
-
-            result = pool.submit(call_and_close)
-            while not (result.done() or somebody_waits_for_this_transaction()):
-                pass
-            return result
-
-        with ThreadPoolExecutor(1) as pool:
-            yield call
-
     def test_waits_for_the_chunk_of_its_import(self, operator, monkeypatch, meanwhile):
         run = upload("email\na@example.com\n", actor=operator)
         start(run, actor=operator)
@@ -421,16 +422,46 @@ class TestDeletingTheAudience:
         membership = make_audience("a@example.com").memberships.get()
         deleting = []
 
-        def raise_while_it_is_deleted(audience_id):
+        def raise_while_it_is_deleted(audience_ids):
             audience = membership.audience
             deleting.append(meanwhile(delete_audience, audience=audience, actor=operator))
-            raise_revision(audience_id)
+            raise_revisions(audience_ids)
 
-        raise_revision = curating._raise_revision
-        monkeypatch.setattr(curating, "_raise_revision", raise_while_it_is_deleted)
+        raise_revisions = curating._raise_revisions
+        monkeypatch.setattr(curating, "_raise_revisions", raise_while_it_is_deleted)
         remove_member(membership=membership, actor=operator)
         assert deleting[0].result() is None
         assert not Audience.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+class TestAddingMembersCrosswise:
+    def test_ends_for_both(self, operator, monkeypatch, meanwhile):
+        """One adds a member of the second audience to the first, while another does it the other way round."""
+        first, second = make_audience("a@example.com"), make_audience("b@example.com")
+        adding = []
+
+        def add(audience, address):
+            add_member(
+                audience=audience,
+                address=address,
+                consent="a form",
+                attributes={"city": "Bern"},
+                actor=operator,
+            )
+
+        def replace_while_another_adds(*args, **given):
+            touched = replace(*args, **given)
+            if not adding:
+                adding.append(None)
+                adding[0] = meanwhile(add, audience=second, address="a@example.com")
+            return touched
+
+        replace = curating._replace
+        monkeypatch.setattr(curating, "_replace", replace_while_another_adds)
+        add(first, "b@example.com")
+        assert adding[0].result() is None
+        assert first.memberships.count() == second.memberships.count() == 2
 
 
 class TestVerbs:
