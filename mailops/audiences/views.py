@@ -1,10 +1,12 @@
 """Pages of audiences."""
 
 from collections.abc import Iterator
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from django.contrib import messages
-from django.db.models import Count, Func, OuterRef, Subquery
+from django.db.models import Count, Func, OuterRef, Q, Subquery
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
@@ -23,6 +25,7 @@ from mailops.audiences.models import Audience, Import, Membership
 from mailops.lib.confirm import ConfirmForm
 from mailops.lib.csv_export import stream_csv, wrong_filter
 from mailops.lib.htmx import render_page
+from mailops.protocol.address import search_forms
 from mailops.suppressions.models import Suppression
 
 PAGE = 50
@@ -121,7 +124,8 @@ def _detail(
 
 def _members(audience: Audience, search: str) -> Any:
     members = audience.memberships.all()
-    return members.filter(contact__address_key__contains=search) if search else members
+    forms = (Q(contact__address_key__contains=form) for form in search_forms(search))
+    return members.filter(reduce(or_, forms)) if search else members
 
 
 def _with_suppressions(page: list[Membership]) -> list[tuple[Membership, str]]:

@@ -107,6 +107,16 @@ def domain_key(domain: str) -> str:
     return _canonical_domain(trimmed(domain))
 
 
+def search_forms(text: str) -> set[str]:
+    """Return how `text`, a part of an address as people see it, may stand in a key: as it is, with a domain in A-labels."""
+    sought = trimmed(text).lower()
+    local_part, at, domain = sought.rpartition("@")
+    try:
+        return {sought, f"{_fold(local_part)}{at}{_to_a_labels(domain)}"}
+    except InvalidAddress:
+        return {sought}
+
+
 def _with_whole_labels(key: str, domain: str) -> str:
     # The plain pattern leaves the last label's length and hyphens to this look.
     last = domain.rpartition(".")[2]

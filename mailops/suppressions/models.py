@@ -3,6 +3,8 @@
 import hashlib
 import json
 from datetime import datetime
+from functools import reduce
+from operator import or_
 from typing import Any, ClassVar
 
 from django.contrib.postgres.fields import ArrayField
@@ -10,6 +12,7 @@ from django.db import models
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from mailops.protocol.address import search_forms
 from mailops.transports.models import Stream
 
 
@@ -20,7 +23,8 @@ class SuppressionQuerySet(models.QuerySet["Suppression"]):
 
     def about(self, text: str) -> "SuppressionQuerySet":
         """Keep those whose address has `text` in it."""
-        return self.filter(address_key__contains=text.strip().lower()) if text.strip() else self
+        forms = (models.Q(address_key__contains=form) for form in search_forms(text))
+        return self.filter(reduce(or_, forms)) if text.strip() else self
 
     def covering(
         self, address_key: str | models.OuterRef, stream: Stream | models.OuterRef | None

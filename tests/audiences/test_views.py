@@ -152,6 +152,16 @@ class TestAudience:
         assert "ann@example.com" not in text
         assert "<html" not in text
 
+    @pytest.mark.parametrize("search", ["bob@münchen.de", "B@MÜNCHEN", "münchen.de", "@xn--mnchen"])
+    def test_search_finds_an_international_address_as_it_is_shown(self, search, viewer, logged_in):
+        audience = make_audience("ann@example.com")
+        bob = Contact.objects.create(address="bob@münchen.de", address_key="bob@xn--mnchen-3ya.de")
+        Membership.objects.create(audience=audience, contact=bob)
+        url = reverse("audiences:detail", args=[audience.pk])
+        text = logged_in(viewer).get(url, {"search": search}, headers=HTMX).text
+        assert "bob@münchen.de" in text
+        assert "ann@example.com" not in text
+
     @pytest.mark.parametrize("query", [{"after": "x"}, {"after": "-1"}, {"after": "9" * 40}])
     def test_a_nonsense_place_is_422(self, audience, viewer, logged_in, query):
         url = reverse("audiences:detail", args=[audience.pk])

@@ -12,6 +12,7 @@ from mailops.protocol.address import (
     address_key,
     domain_of,
     parse_address,
+    search_forms,
 )
 
 
@@ -93,6 +94,24 @@ class TestLettersOutsideAscii:
 
 def test_domain_of_a_key_with_a_quoted_at():
     assert domain_of('"a@b"@example.com') == "example.com"
+
+
+@pytest.mark.parametrize(
+    ("typed", "form"),
+    [
+        (" Bob@Münche", "bob@münche"),
+        ("Bob@München.de", "bob@xn--mnchen-3ya.de"),
+        ("@MÜNCHEN.", "@xn--mnchen-3ya."),
+        ("münchen.de", "xn--mnchen-3ya.de"),
+        ("bob", "bob"),
+        ("", ""),
+        ("a_b@c..d", "a_b@c..d"),
+        ("ü" * 300, "ü" * 300),
+        ("\ud800@x", "\ud800@x"),
+    ],
+)
+def test_is_sought_as_it_may_stand_in_a_key(typed, form):
+    assert form in search_forms(typed)
 
 
 def test_parts_keep_the_local_part_as_given():

@@ -9,7 +9,7 @@ from mailops.accounts.models import AuditEntry, User
 from mailops.suppressions.importing import import_chunk
 from mailops.suppressions.models import Suppression, SuppressionImport
 from mailops.suppressions.suppressing import suppress
-from tests.factories import make_stream
+from tests.factories import make_stream, make_suppression
 from tests.wrong_input.reading_forms import forms_of
 
 pytestmark = pytest.mark.django_db
@@ -107,6 +107,12 @@ class TestList:
         client = logged_in(viewer)
         assert ADDRESS not in self.shown(client)
         assert ADDRESS in self.shown(client, expired="on")
+
+    def test_finds_an_international_address_as_it_is_shown(self, logged_in, viewer):
+        shown = "bob@münchen.de"
+        make_suppression(address=shown, address_key="bob@xn--mnchen-3ya.de")
+        assert shown in logged_in(viewer).get(url("list"), {"q": shown}, headers=HTMX).text
+        assert shown not in logged_in(viewer).get(url("list"), {"q": "@münchem"}, headers=HTMX).text
 
     @pytest.mark.parametrize("query", [{"reason": "mood"}, {"stream": "0"}, {"q": "x" * 400}])
     def test_refuses_a_filter_that_is_none(self, query, viewer, logged_in):
