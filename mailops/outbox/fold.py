@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from mailops.outbox.models import CLOSED_STATUSES, EventKind, Evidence, Status
 from mailops.transports.models import Stream
 
-SESSION_ATTEMPTS = 3  # a message that loses this many sessions is deferred alone
+SESSION_ATTEMPTS = 3  # a message is deferred alone each time it has lost this many sessions
 MOST_ATTEMPTS = 32_767  # that its column counts; more change nothing
 
 RETRIABLE = frozenset(
@@ -88,7 +88,6 @@ class Standing:
         entry = self.entry if self.entry is not None else self._reopen()
         entry.release(backs_off=True)
         entry.attempts = min(entry.attempts + 1, MOST_ATTEMPTS)
-        entry.session_attempts = 0
         self.status = Status.DEFERRED
 
     @property
@@ -173,8 +172,9 @@ def _deferred(message: Standing, told: Told) -> bool:
 def _session_lost(message: Standing, told: Told) -> bool:
     if message.entry is None or told.fence is None or message.entry.fence != told.fence:
         return False
-    message.entry.session_attempts += 1
-    if message.entry.session_attempts >= SESSION_ATTEMPTS:
+    # counted anew behind each three, and never none again in this round: it is not to ride behind another's body
+    message.entry.session_attempts = message.entry.session_attempts % SESSION_ATTEMPTS + 1
+    if message.entry.session_attempts == SESSION_ATTEMPTS:
         message.defer()
     else:
         message.entry.release()

@@ -321,6 +321,29 @@ class TestLosses:
         assert "b@x.example" not in riders
         assert set(statuses().values()) == {"accepted"}
 
+    def test_nor_does_it_once_it_was_deferred_in_between(self, stream):
+        make_message(stream=stream, recipient="b@x.example")
+        Talk(ScriptedSession(offers=[SessionLost(Phase.RCPT, "reset")])).run()
+        Talk(ScriptedSession(offers=[BUSY])).run()
+        assert statuses() == {"b@x.example": "deferred"}
+        make_message(stream=stream, recipient="a@x.example")
+        QueueEntry.objects.filter(attempts=1).update(due_at=timezone.now())
+        make_message(stream=stream, recipient="c@x.example")
+        session = ScriptedSession(can_pipeline=True)
+        Talk(session).run()
+        riders = [said[2] for said in session.said if said[0] == "body"]
+        assert riders == [None, "c@x.example", None]
+        assert set(statuses().values()) == {"accepted"}
+
+    def test_what_was_only_deferred_rides_again(self, stream):
+        for name in "ab":
+            make_message(stream=stream, recipient=f"{name}@x.example")
+        Talk(ScriptedSession(offers=[BUSY, BUSY])).run()
+        QueueEntry.objects.update(due_at=timezone.now())
+        session = ScriptedSession(can_pipeline=True)
+        Talk(session).run()
+        assert [said[2] for said in session.said if said[0] == "body"] == ["b@x.example", None]
+
     def test_an_error_of_ours_in_making_a_mail_fails_that_mail_alone(self, three, caplog):
         Talk(ScriptedSession(can_pipeline=True), broken={"b@x.example"}).run()
         assert statuses() == {

@@ -251,15 +251,24 @@ class TestRounds:
 class TestSessionAttempts:
     def test_three_lost_sessions_defer_a_message_alone(self):
         message = Standing(status=Status.QUEUED, entry=Entry(fence=7))
-        for fence in (7, 8):
-            assert tell(message, EventKind.SESSION_LOST, fence=fence) == [True]
-            assert message.status == Status.QUEUED
+        deferrals = []
+        for fence in range(7, 13):
             assert message.entry is not None
-            message.entry.fence = fence + 1
-        tell(message, EventKind.SESSION_LOST, fence=9)
+            message.entry.fence = fence
+            assert tell(message, EventKind.SESSION_LOST, fence=fence) == [True]
+            deferrals.append(message.entry.attempts)
         assert message.status == Status.DEFERRED
+        assert deferrals == [0, 0, 1, 1, 1, 2]
+
+    def test_a_deferral_does_not_forget_them_and_a_new_round_does(self):
+        message = Standing(status=Status.QUEUED, entry=Entry(fence=7))
+        tell(message, EventKind.SESSION_LOST, fence=7)
         assert message.entry is not None
-        assert (message.entry.session_attempts, message.entry.attempts) == (0, 1)
+        message.entry.fence = 8
+        tell(message, EventKind.DEFERRED, fence=8)
+        assert (message.entry.session_attempts, message.entry.attempts) == (1, 1)
+        message.start_round()
+        assert (message.entry.session_attempts, message.entry.attempts) == (0, 0)
 
 
 class TestPeople:

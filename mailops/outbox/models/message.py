@@ -220,7 +220,9 @@ class QueueEntry(models.Model):
     )  # the end of the hours in which it may leave; null: at any time
     expires_at = models.DateTimeField()
     attempts = models.SmallIntegerField(default=0)  # deferrals
-    session_attempts = models.SmallIntegerField(default=0)  # sessions lost while it was spoken of
+    session_attempts = models.SmallIntegerField(
+        default=0
+    )  # sessions lost while it was spoken of: 0, or 1 to 3 by turns
     is_held = models.BooleanField(default=False)
     worker_id = models.BigIntegerField(null=True)  # dispatch.Worker, which lies above
     transport_id = models.BigIntegerField(null=True)  # through which it was claimed last
