@@ -29,10 +29,14 @@ _IN_ELEMENT = re.compile(
 _BEGINNING = re.compile(rf"<(?:<!--)?({MASKED.pattern})")  # an element's name that is a value
 _NEXT_BRANCH = re.compile(r"\{%-?\s*(?:else|elsif|when|end)")
 _ADDRESSES = frozenset({"href", "src", "background", "action", "poster", "cite", "srcset"})
-_ENCODES = re.compile(r"\|\s*(?:url_encode|in_url|safe_url|in_style|base64_url_safe_encode)\b")
+_ENCODES = re.compile(
+    r"\|\s*(?:url_encode|in_url|in_host|safe_url|in_style|base64_url_safe_encode)\b"
+)
 _SCHEMES = ("http:", "https:", "mailto:", "tel:", "sms:", "cid:")
 _SCHEME = re.compile(r"[\x00-\x20]*([a-zA-Z0-9+.-]*:)")  # or its end, where it began before
 _UNSEEN = re.compile(r"[\t\r\n]")  # a browser takes them out of an address (WHATWG URL, 4.4)
+_TO_HOST = re.compile(r"(?:[a-zA-Z][a-zA-Z0-9+.-]*:)?//[^/?#]*")
+_HOST_GOES_ON = re.compile(r"[\w.-]")
 _BESIDE = 40  # characters behind a value in which a scheme may end
 _WRITES = re.compile(
     r"\{%-?\s*(?:(echo)\b|liquid\b.*\b(?:echo|cycle)\b"
@@ -58,14 +62,16 @@ def harden(html: str) -> str:
     masked = _quoted(masked, tags)
     guarded = list(tags)
     for value, is_style in _guarded_places(masked):
-        begins, is_behind, at = True, False, 0
+        begins, is_behind, at, written = True, False, 0, ""
         for match in MASKED.finditer(value):
-            begins = begins and not value[at : match.start()].strip("\"' \t\n")
+            written += value[at : match.start()].strip("\"' \t\n")
+            begins = not written
             at = match.end()
             tag = tags[int(match[1])]
             if _is_value(tag):
                 is_whole = begins and not is_behind
-                guard = _of_beginning(value[at : at + _BESIDE]) if is_whole else "in_url"
+                behind = MASKED.sub("", value[at : at + _BESIDE])
+                guard = _of_beginning(behind) if is_whole else _of_part(written, behind)
                 guarded[int(match[1])] = _filtered(tag, "in_style" if is_style else guard)
                 is_behind = True
             elif _NEXT_BRANCH.match(tag):
@@ -136,8 +142,13 @@ def _is_value(tag: str) -> bool:
 
 def _of_beginning(behind: str) -> str:
     """Return the guard of a value that an address begins with, and that `behind` may end the scheme of."""
-    scheme = _SCHEME.match(MASKED.sub("", behind))
+    scheme = _SCHEME.match(behind)
     return f"safe_url: '{scheme[1]}'" if scheme else "safe_url"
+
+
+def _of_part(before: str, behind: str) -> str:
+    """Return the guard of a value between `before` and `behind`, which may be the rest of a host's name."""
+    return "in_host" if _TO_HOST.fullmatch(before) and _HOST_GOES_ON.match(behind) else "in_url"
 
 
 def _elements(masked: str) -> Iterator[re.Match[str]]:
@@ -186,6 +197,11 @@ def in_url(value: Any) -> str:
     return quote(_text(value), safe="/,%~!*")
 
 
+def in_host(value: Any) -> str:
+    """Return `value` as a part of a host's name that goes on behind it: nothing in it ends that name."""
+    return quote(_text(value), safe="~")
+
+
 def safe_url(value: Any, behind: str = "") -> str:
     """Return `value` as a whole address, or all that stands before `behind`.
 
@@ -205,4 +221,4 @@ def _text(value: Any) -> str:
     return str(to_liquid_string(value, autoescape=False))
 
 
-GUARDS = {"in_url": in_url, "safe_url": safe_url, "in_style": in_style}
+GUARDS = {"in_url": in_url, "in_host": in_host, "safe_url": safe_url, "in_style": in_style}

@@ -245,6 +245,20 @@ class TestHardening:
         }
         assert attributes_of_link(harden(f'<a href="{source}">x</a>'), data)["href"] == address
 
+    @pytest.mark.parametrize(
+        ("source", "address"),
+        [
+            ("https://{{ u }}.x.example/{{ u }}", "https://evil.example%2F.x.example/evil.example/"),
+            ("https://a-{{ u }}.x.example", "https://a-evil.example%2F.x.example"),
+            ("//{{ u }}{{ n }}.x.example/", "//evil.example%2Fn.x.example/"),
+            ("https://{{ n }}.x.example/{{ n }}.html?q={{ u }}.", "https://n.x.example/n.html?q=evil.example/."),
+            ("https://{{ h }}/a", "https://x.example/a"),
+        ],
+    )  # fmt: skip
+    def test_lets_no_value_end_the_name_of_a_host(self, source, address):
+        data = {"u": "evil.example/", "n": "n", "h": "x.example"}
+        assert attributes_of_link(harden(f'<a href="{source}">x</a>'), data)["href"] == address
+
     def test_guards_the_addresses_of_outlooks_shapes(self):
         source = '<v:rect o:href="{{ u }}"></v:rect>'
         assert "javascript:" not in rendered(harden(source), {"u": "javascript:alert(1)"})

@@ -20,7 +20,7 @@ PIECES = [
     *["{% for p in a %}{{ p }}{{ p[0] }}{{ p.first }}{{ p.last }}{% endfor %}", "{% if z %}{{ z }}{% endif %}"],
     *["{% if t %}{% assign b = 'set' %}{% endif %}", "{% if a.b %}{{ a.b }}{% endif %}", "{% cycle 'x', b %}"],
     *["{% tablerow r in l %}{{ r.b }}{{ tablerowloop.col }}{% endtablerow %}", "{{- b -}}", "{% raw %}{{ b }}{% endraw %}"],
-    *["{{ b | in_url }}", "{{ a.b | safe_url }}", "{{ l[1].b | in_style }}", "{{ b | upcase | in_url }}", "{{ z | in_url }}"],
+    *["{{ b | in_url }}", "{{ a.b | safe_url }}", "{{ l[1].b | in_style }}", "{{ b | upcase | in_url }}", "{{ z | in_url }}", "{{ b | in_host }}"],
     *["{% if t %}{% capture b %}a{{ b }}c{% endcapture %}{% endif %}", "{% case n %}{% when 0 %}0{{ b }}{% else %}{{ b }}1{% endcase %}"],
     *["{% for b in l %} {% if b %}{% break %}{% endif %} {% else %}{{ a }}{% endfor %}", "{{ b | upcase: 1 }}", "{% if a contains 'b' %} {% endif %}"],
     *["{{ partial }}", "{% liquid echo b\necho a.b %}", "{% comment %}{{ b }}{% endcomment %}"],
