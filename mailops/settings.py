@@ -385,6 +385,7 @@ MIDDLEWARE = [
     "mailops.tracking.cookies.NoCookiesMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "mailops.accounts.body_sizes.BodySizeMiddleware",  # above csrf, which reads the whole body
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",

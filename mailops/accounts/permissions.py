@@ -61,17 +61,23 @@ def needs(act: Act, *, to_change: Act | None = None) -> Callable[[View[P]], View
     def guard(view: View[P]) -> View[P]:
         @wraps(view)
         def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
-            if not request.user.is_authenticated:
-                return _to_login(request)
-            wanted = act if request.method in {"GET", "HEAD", "OPTIONS"} else (to_change or act)
-            if not may(request.user, wanted):
-                raise PermissionDenied
-            return view(request, *args, **kwargs)
+            return turned_away(request, guarded) or view(request, *args, **kwargs)
 
         guarded.permission = (act, to_change)  # type: ignore[attr-defined]
         return cast("View[P]", guarded)
 
     return guard
+
+
+def turned_away(request: HttpRequest, view: Any) -> HttpResponseBase | None:
+    """Return where to log in for the `view` that `needs` guards, None for whoever may; others: PermissionDenied."""
+    if not request.user.is_authenticated:
+        return _to_login(request)
+    act, to_change = view.permission
+    wanted = act if request.method in {"GET", "HEAD", "OPTIONS"} else (to_change or act)
+    if not may(request.user, wanted):
+        raise PermissionDenied
+    return None
 
 
 def _to_login(request: HttpRequest) -> HttpResponseBase:

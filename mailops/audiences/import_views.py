@@ -10,8 +10,15 @@ from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
+from mailops.accounts.body_sizes import takes_uploads
 from mailops.accounts.permissions import Act, needs, user_of
-from mailops.audiences.import_forms import MappingForm, ReadingForm, RemarksForm, UploadForm
+from mailops.audiences.import_forms import (
+    MAX_FILE_BYTES,
+    MappingForm,
+    ReadingForm,
+    RemarksForm,
+    UploadForm,
+)
 from mailops.audiences.importing import WrongState, discard_upload, start_import, stop_import
 from mailops.audiences.models import Audience, Import
 from mailops.audiences.tasks import continue_import
@@ -24,6 +31,7 @@ STOP_POLLING = 286  # htmx's own status: the work is done
 REMARKS_SHOWN = 20
 
 
+@takes_uploads(MAX_FILE_BYTES)
 @needs(Act.SEND)
 def import_upload(request: HttpRequest, audience_id: int) -> HttpResponse:
     audience = get_object_or_404(Audience, pk=audience_id)

@@ -13,6 +13,7 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_POST
 
+from mailops.accounts.body_sizes import WEIGHS_ITSELF, takes_uploads
 from mailops.accounts.permissions import Act, needs, user_of
 from mailops.content import desk, enclosing, scanning
 from mailops.content.enclosing import NameTaken, RefusedFile
@@ -33,6 +34,7 @@ _HARMLESS = {
 
 
 @csrf_exempt  # the token is in the body, which _file_list has checked once the body is known not to be too long
+@takes_uploads(WEIGHS_ITSELF)
 @needs(Act.SEE, to_change=Act.AUTHOR)
 def file_list(request: HttpRequest, template_id: int) -> HttpResponse:
     """Show a template's files; a POST adds some."""

@@ -10,6 +10,7 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 
+from mailops.accounts.body_sizes import takes_uploads
 from mailops.accounts.permissions import Act, confirm_password, needs, user_of
 from mailops.lib.csv_export import stream_csv
 from mailops.lib.htmx import polled_status, render_page
@@ -18,7 +19,7 @@ from mailops.outbox.doubtful import moment
 from mailops.outbox.doubtful_forms import LogSettleForm, RelayLogForm
 from mailops.outbox.doubtful_views import settle_soon
 from mailops.outbox.models import RelayLog, RelayLogFinding, Settlement
-from mailops.outbox.relay_log_taking import NotALog, take_log
+from mailops.outbox.relay_log_taking import MAX_FILE_BYTES, NotALog, take_log
 from mailops.outbox.relay_log_verdicts import (
     BECOMES_ACCEPTED,
     account,
@@ -32,6 +33,7 @@ SHOWN = 20
 CSV_HEADER = ["recipient", "message_id", "verdict", "by", "at", "queue_id", "relay", "reply"]
 
 
+@takes_uploads(MAX_FILE_BYTES)
 @needs(Act.OPERATE)
 def relay_log_upload(request: HttpRequest) -> HttpResponse:
     form = RelayLogForm(request.POST or None, request.FILES or None)

@@ -10,11 +10,19 @@ from django.db.models import Count
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 
+from mailops.accounts.body_sizes import takes_uploads
 from mailops.accounts.permissions import Act, needs, user_of
 from mailops.lib.csv_export import stream_csv
 from mailops.lib.csv_reading import NotReadable
 from mailops.lib.htmx import render_page
-from mailops.suppressions.forms import AddForm, FilterForm, ImportForm, OutcomeForm, RemoveForm
+from mailops.suppressions.forms import (
+    FILE_LIMIT,
+    AddForm,
+    FilterForm,
+    ImportForm,
+    OutcomeForm,
+    RemoveForm,
+)
 from mailops.suppressions.importing import start_import
 from mailops.suppressions.models import (
     ImportedRow,
@@ -133,6 +141,7 @@ def _effects_of_removal(entry: Suppression) -> list[str]:
     return effects
 
 
+@takes_uploads(FILE_LIMIT)
 @needs(Act.SEND)
 def import_new(request: HttpRequest) -> HttpResponseBase:
     form = ImportForm(request.POST or None, request.FILES or None)
