@@ -16,6 +16,7 @@ from mailops.campaigns.models import Preflight
 from mailops.content.rendering import Compiled, RenderError, compile_version
 from mailops.content.variables import BUILT_IN, CLOCK, merge_data
 from mailops.lib.chunks import MAX_FAILURES, count_failure
+from mailops.protocol.address import needs_smtputf8
 from mailops.suppressions.models import Suppression
 
 CHUNK_MEMBERS = 500
@@ -103,7 +104,7 @@ def _rehearse(preflight: Preflight, page: Sequence[Any]) -> tuple[Findings, int]
         contact = membership.contact
         if membership.is_suppressed:
             findings.count("suppressed")
-        elif not contact.address_key.isascii():
+        elif needs_smtputf8(contact.address_key):
             findings.count("invalid")
         else:
             outcome = _render(preflight, compiled, contact, findings)

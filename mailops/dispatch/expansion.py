@@ -17,6 +17,7 @@ from mailops.outbox.hinting import hint_after_commit
 from mailops.outbox.ledger import fetch_dicts, fetch_first
 from mailops.outbox.models import QueueEntry
 from mailops.outbox.tokens import current_token_key_id
+from mailops.protocol.address import BEYOND_ASCII
 from mailops.transports.models import PauseCause
 
 logger = logging.getLogger(__name__)
@@ -185,6 +186,7 @@ def _parameters(campaign: Campaign, providers: dict[str, str]) -> dict[str, obje
         "token_key": current_token_key_id(),
         "expiry": campaign.stream.expiry_seconds,
         "providers": json.dumps(providers),
+        "beyond_ascii": BEYOND_ASCII,
     }
 
 
@@ -199,7 +201,7 @@ WITH member AS (
 ), valid AS (
     SELECT member.*, coalesce(%(providers)s::jsonb ->> member.domain, member.domain) AS provider
       FROM member
-     WHERE member.address_key !~ '[^\x21-\x7e]'
+     WHERE member.address_key !~ %(beyond_ascii)s
 ), made AS (
     INSERT INTO outbox_message (recipient, address_key, stream_id, campaign_id, identity_id, version_id, merge_data,
            token_key_id, status, evidence, round, positive_from_round, reason, sentence, reply_enhanced_status,

@@ -9,6 +9,7 @@ import idna
 MAX_LOCAL_PART = 64  # octets (RFC 5321, 4.5.3.1.1)
 MAX_ADDRESS = 254  # octets (RFC 5321, 4.5.3.1.3, less the angle brackets)
 MAX_DOMAIN = 253
+BEYOND_ASCII = r"[^\x01-\x7f]"  # what only SMTPUTF8 carries; PostgreSQL reads the pattern alike
 MAX_GIVEN = 320  # characters, as typed: with quoted pairs, letters outside ASCII, a dot at the end
 
 _ATEXT = r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+"
@@ -100,6 +101,11 @@ def parse_address(address: str, *, allow_utf8: bool = False) -> Address:
 def domain_of(key: str) -> str:
     """Return the domain of an address key."""
     return key.rpartition("@")[2]
+
+
+def needs_smtputf8(key: str) -> bool:
+    """Tell whether only a next hop with SMTPUTF8 (RFC 6531) can take mail for an address key."""
+    return re.search(BEYOND_ASCII, key) is not None
 
 
 def domain_key(domain: str) -> str:

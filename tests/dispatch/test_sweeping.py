@@ -13,7 +13,10 @@ from django.db.models import Sum
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from mailops.audiences.models import Contact
 from mailops.campaigns.models import Campaign
+from mailops.campaigns.preflight import start_preflight
+from mailops.campaigns.rehearsing import check_chunk
 from mailops.dispatch import expansion, sweeping, ticking
 from mailops.dispatch.completion import complete_finished
 from mailops.dispatch.expansion import CHUNK, expand_chunk, expand_for_a_while, expand_running
@@ -321,6 +324,19 @@ class TestExpansion:
         assert campaign.expanded_at is not None
         assert QueueEntry.objects.count() == 2
         assert Tally.objects.get().n == 2
+
+    def test_makes_as_many_as_the_rehearsal_said(self):
+        audience = make_audience("a@x.example", '"john doe"@x.example', "jürgen@x.example")
+        Contact.objects.update(attributes={"first_name": "A"})
+        campaign = make_campaign(audience=audience)
+        rehearsal = start_preflight(campaign=campaign, actor=None)
+        assert not check_chunk(preflight_id=rehearsal.pk)
+        rehearsal.refresh_from_db()
+        campaign.start(actor=None)
+        expand_running()
+        campaign.refresh_from_db()
+        assert (rehearsal.sendable, rehearsal.invalid) == (2, 1)
+        assert (campaign.planned, campaign.invalid) == (2, 1)
 
     def test_closes_at_its_end_what_was_suppressed_before(self):
         suppression = Suppression.objects.create(
