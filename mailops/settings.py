@@ -377,6 +377,14 @@ INSTALLED_APPS = [
     "mailops.rollouts",
     "mailops.installation",
 ]
+# Where the counts of failed log-ins are kept: as few as the default's 300 would be pushed out by wrong names.
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "OPTIONS": {"MAX_ENTRIES": 100_000},
+    }
+}
+
 MIDDLEWARE = [
     "mailops.installation.views.HealthMiddleware",
     "django.middleware.security.SecurityMiddleware",

@@ -9,6 +9,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_POST
 
+from mailops.accounts.models import User
 from mailops.accounts.permissions import Act, confirm_password, may, needs, user_of
 from mailops.feedback.confirming import (
     ConfirmationFailed,
@@ -24,7 +25,7 @@ from mailops.feedback.replaying import replay
 from mailops.lib.csv_export import stream_csv
 from mailops.lib.htmx import render_page
 from mailops.transports.kinds.apis import APIS
-from mailops.transports.models import Transport
+from mailops.transports.models import Stream, Transport
 
 PAGE = 50
 TELLING = [kind for kind, api in APIS.items() if api.has_webhook]  # kinds whose providers call
@@ -86,7 +87,7 @@ def feedback_detail(request: HttpRequest, feedback_id: int) -> HttpResponse:
         RawFeedback.objects.select_related("message__stream", "transport"), id=feedback_id
     )
     source = row.raw
-    hides_source = row.message is not None and row.message.stream.is_sensitive
+    hides_source = _hides_source(row, user_of(request))
     return render_page(
         request,
         "feedback/feedback_detail.html",
@@ -101,16 +102,27 @@ def feedback_detail(request: HttpRequest, feedback_id: int) -> HttpResponse:
 
 
 @needs(Act.SEE)
-def feedback_source(_request: HttpRequest, feedback_id: int) -> HttpResponse:
+def feedback_source(request: HttpRequest, feedback_id: int) -> HttpResponse:
     row = get_object_or_404(RawFeedback.objects.select_related("message__stream"), id=feedback_id)
-    if row.message is not None and row.message.stream.is_sensitive:
-        return HttpResponse("The bodies of this stream are not shown.", status=403)
+    if _hides_source(row, user_of(request)):
+        return HttpResponse("The bodies of sensitive streams are not shown.", status=403)
     name = f"feedback-{row.pk}.{'eml' if row.is_mail else 'json'}"
     return HttpResponse(
         row.raw,
         content_type="application/octet-stream",
         headers={"Content-Disposition": content_disposition_header(True, name) or ""},
     )
+
+
+def _hides_source(row: RawFeedback, user: User) -> bool:
+    """Tell whether the source is, or may be, a mail of a sensitive stream, which bounces and replies quote.
+
+    Of what belongs to no message nobody knows; who configures must be able to learn why.
+    """
+    if row.message is not None:
+        return row.message.stream.is_sensitive
+    is_possible = row.is_mail and Stream.objects.filter(is_sensitive=True).exists()
+    return is_possible and not may(user, Act.CONFIGURE)
 
 
 @needs(Act.OPERATE)

@@ -1,14 +1,18 @@
 """Streams rows as CSV that a spreadsheet opens without running anything in it."""
 
 import csv
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
 from django.http import HttpResponse, StreamingHttpResponse
 
-# a spreadsheet takes a cell beginning with one of these for a formula (CSV injection)
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+# A spreadsheet takes a cell that begins with one of these for a formula (CSV injection). Where its language parts cells by
+# semicolons, a cell begins behind each of ours, too, and a line behind each end of one.
+_FORMULA = r"(?=[=+\-@\t\r])"
+_BARE = re.compile(rf"(^|[;\t\r\n])('*){_FORMULA}")
+_ESCAPED = re.compile(rf"(^|[;\t\r\n])'('*){_FORMULA}")
 
 
 class _Echo:
@@ -19,21 +23,18 @@ class _Echo:
 
 
 def escape(cell: Any) -> Any:
-    """Return the cell; a text that a spreadsheet would run gets a leading apostrophe, a number stays a number."""
+    """Return the cell; where a spreadsheet would run a text, that gets an apostrophe; a number stays a number.
+
+    What has apostrophes already gets one more, which makes the way back exact.
+    """
     if cell is None or isinstance(cell, int | float | Decimal):
         return cell
-    text = str(cell)  # of a row too, which may be named by a person
-    return f"'{text}" if _wants_apostrophe(text) else text
+    return _BARE.sub(r"\1'\2", str(cell))  # of a row too, which may be named by a person
 
 
 def unescape(cell: str) -> str:
     """Return what `escape` made `cell` of: whatever text is escaped and read again is the same text."""
-    return cell[1:] if cell.startswith("'") and _wants_apostrophe(cell) else cell
-
-
-def _wants_apostrophe(text: str) -> bool:
-    # one that has apostrophes already gets one more, which makes the way back exact
-    return text.lstrip("'").startswith(FORMULA_STARTS)
+    return _ESCAPED.sub(r"\1\2", cell)
 
 
 def _lines(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:

@@ -13,6 +13,9 @@ from mailops.lib.dns_answers import Asks, Status
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052
 # A network's own NAT64 (RFC 8215): what it embeds and where is its business, so nothing in it is taken for public.
 _LOCAL_NAT64 = ipaddress.ip_network("64:ff9b:1::/48")
+_AZURE_HOST = ipaddress.ip_address(
+    "168.63.129.16"
+)  # of the machine that ours runs on: no host of the public's
 _TEREDO = ipaddress.ip_network("2001::/32")  # RFC 4380: tunnels to an IPv4 address that it hides
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -119,7 +122,7 @@ def _asked_for(host: str) -> list[str]:
 
 
 def _is_public(address: IPAddress) -> bool:
-    if address in _LOCAL_NAT64 or address in _TEREDO:
+    if address in _LOCAL_NAT64 or address in _TEREDO or address == _AZURE_HOST:
         return False
     inner = _embedded(address)
     if inner is not None:

@@ -91,6 +91,15 @@ class TestDetail:
         assert "multipart/report" not in client.get(row.get_absolute_url()).content.decode()
         assert client.get(f"/feedback/{row.pk}/source").status_code == 403
 
+    def test_shows_what_belongs_to_no_message_to_admins_only_where_a_stream_is_sensitive(
+        self, forged, viewer, admin, logged_in
+    ):
+        make_stream(is_sensitive=True)
+        page = logged_in(viewer).get(forged.get_absolute_url()).content.decode()
+        assert "only administrators see it" in page
+        assert logged_in(viewer).get(f"/feedback/{forged.pk}/source").status_code == 403
+        assert logged_in(admin).get(f"/feedback/{forged.pk}/source").status_code == 200
+
     def test_gives_the_source_octet_for_octet(self, forged, viewer, logged_in):
         response = logged_in(viewer).get(f"/feedback/{forged.pk}/source")
         assert response.content == forged.raw

@@ -1,5 +1,6 @@
 import csv
 import io
+from itertools import product
 
 import pytest
 
@@ -35,6 +36,13 @@ class TestEscape:
     def test_defuses_what_a_spreadsheet_would_run(self, start):
         assert escape(f"{start}SUM(A1)") == f"'{start}SUM(A1)"
 
+    @pytest.mark.parametrize("cut", [";", "\t", "\n", "\r\n", ";;"])
+    def test_defuses_what_begins_where_another_language_parts_cells(self, cut):
+        assert escape(f"550 no{cut}=cmd|'/c calc'!A0") == f"550 no{cut}'=cmd|'/c calc'!A0"
+
+    def test_leaves_semicolons_alone(self):
+        assert escape("a; -b;c") == "a; -b;c"
+
     def test_leaves_numbers_alone(self):
         assert escape(-5) == -5
 
@@ -49,6 +57,11 @@ class TestUnescape:
     )
     def test_is_the_way_back(self, start, rest):
         assert unescape(escape(start + rest)) == start + rest
+
+    def test_is_the_way_back_from_anything(self):
+        for length in range(6):
+            for letters in product("=;'\t\na", repeat=length):
+                assert unescape(escape("".join(letters))) == "".join(letters)
 
     @pytest.mark.parametrize("cell", ["", "'", "'s-Hertogenbosch", "+49 30 1", "O'Hara", "''"])
     def test_leaves_what_was_never_escaped(self, cell):
