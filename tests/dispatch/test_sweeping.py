@@ -21,7 +21,12 @@ from mailops.dispatch import expansion, sweeping, ticking
 from mailops.dispatch.completion import complete_finished
 from mailops.dispatch.expansion import CHUNK, expand_chunk, expand_for_a_while, expand_running
 from mailops.dispatch.models import Worker
-from mailops.dispatch.sweeping import DeathWatch, sweep_claims_of_the_gone, sweep_queue
+from mailops.dispatch.sweeping import (
+    DeathWatch,
+    sweep_claims_of_the_gone,
+    sweep_newly_suppressed,
+    sweep_queue,
+)
 from mailops.dispatch.ticking import hearers, take_steps
 from mailops.lib import dns_answers
 from mailops.lib.dns_answers import Answer
@@ -211,6 +216,21 @@ class TestSweeps:
         before = QueueEntry.objects.get().expires_at
         hold(message=message, actor=operator)
         assert QueueEntry.objects.get().expires_at == before
+
+    def test_many_suppressed_at_once_are_left_to_the_reading_of_the_whole_queue(self, monkeypatch):
+        monkeypatch.setattr(sweeping, "MOST_NEW", 2)
+        message = make_message()
+        make_suppression(address=message.recipient, address_key=message.address_key)
+        for address in ("a@example.com", "b@example.com"):
+            make_suppression(address=address)
+        assert sweep_newly_suppressed() == 0
+        sweep_queue()
+        assert status(message) == Status.SUPPRESSED
+
+    def test_a_few_suppressed_are_looked_up_at_once(self):
+        message = make_message()
+        make_suppression(address=message.recipient, address_key=message.address_key)
+        assert sweep_newly_suppressed() == 1
 
     def test_spares_what_is_marked(self):
         message = make_message()
