@@ -205,7 +205,13 @@ def make_suppression(**fields: Any) -> Suppression:
 def make_suppression_import(**fields: Any) -> SuppressionImport:
     """Make an import whose one row was rejected."""
     run = SuppressionImport.objects.create(
-        **{"file_name": "list.csv", "reason": "imported", "state": "completed", **fields}
+        **{
+            "file_name": "list.csv",
+            "reason": "imported",
+            "state": "completed",
+            "numbers": {"rejected": 1},
+            **fields,
+        }
     )
     run.rows.create(line=1, address="nobody", outcome="rejected", why="The address has no @.")
     return run

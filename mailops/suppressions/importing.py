@@ -1,6 +1,6 @@
 """Imports a file of addresses: rows first, so that each is accounted for, then their entries in chunks."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import suppress as ignoring
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
+from django.db.models import Count
 from django.db.models.functions import Now
 
 from mailops.accounts.auditing import audit
@@ -49,6 +50,8 @@ def start_import(
         for row in read_rows(file):
             copy.write_row((run.pk, *_staged(row)))
     _mark_duplicates(run)
+    run.numbers = dict(run.rows.values_list("outcome").annotate(Count("id")))
+    run.save(update_fields=["numbers"])
     audit(
         actor=actor,
         verb="suppression.import",
@@ -141,7 +144,9 @@ def _import_chunk(run_id: int) -> bool:
         return False
     _settle(run, rows)
     _note_outcomes(rows)
-    SuppressionImport.objects.filter(pk=run.pk).update(cursor=rows[-1].pk)
+    settled = Counter(row.outcome for row in rows)
+    numbers = Counter(run.numbers) + settled - Counter({ImportedRow.Outcome.WAITING: len(rows)})
+    SuppressionImport.objects.filter(pk=run.pk).update(cursor=rows[-1].pk, numbers=numbers)
     return True
 
 

@@ -153,6 +153,7 @@ class SuppressionImport(models.Model):
     reason = models.CharField(max_length=15, choices=Suppression.Reason.choices)
     state = models.CharField(max_length=10, choices=State.choices, default=State.RUNNING)
     cursor = models.BigIntegerField(default=0)  # the last row worked off: a seek past dead tuples
+    numbers = models.JSONField(default=dict)  # outcome → rows, so that a page never counts them
     created_by = models.ForeignKey(
         "accounts.User", null=True, on_delete=models.SET_NULL, related_name="+"
     )

@@ -6,7 +6,6 @@ from typing import Any
 from django.contrib import messages as toasts
 from django.core.paginator import Paginator
 from django.db import transaction
-from django.db.models import Count
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 
@@ -177,26 +176,27 @@ def import_detail(request: HttpRequest, run_id: int) -> HttpResponse:
     rows = run.rows.exclude(outcome=ImportedRow.Outcome.WAITING).order_by("id")
     if form.is_valid() and form.cleaned_data["outcome"]:
         rows = rows.filter(outcome=form.cleaned_data["outcome"])
-    numbers = dict(run.rows.values_list("outcome").annotate(Count("id")))
-    total, waiting = sum(numbers.values()), numbers.pop(ImportedRow.Outcome.WAITING, 0)
+    numbers = run.numbers
+    total, waiting = sum(numbers.values()), numbers.get(ImportedRow.Outcome.WAITING, 0)
+    is_poll = _is_poll(request)
     context = {
         "run": run,
         "form": form,
-        "page": Paginator(rows, PAGE).get_page(request.GET.get("page")),
+        "page": None if is_poll else Paginator(rows, PAGE).get_page(request.GET.get("page")),
         "numbers": [
             (word, value, numbers[value])
             for value, word in ImportedRow.Outcome.choices
-            if value in numbers
+            if value and value in numbers
         ],
         "total": total,
         "done": total - waiting,
     }
-    status = (200 if run.is_running else STOP_POLLING) if _is_poll(request) else 200
+    status = STOP_POLLING if is_poll and not run.is_running else 200
     return render_page(
         request,
         "suppressions/import_detail.html",
         context,
-        fragment="progress" if _is_poll(request) else "rows",
+        fragment="progress" if is_poll else "rows",
         status=status if form.is_valid() else 422,
     )
 

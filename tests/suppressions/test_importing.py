@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from mailops.accounts.models import AuditEntry
 from mailops.lib.csv_reading import NotReadable
+from mailops.suppressions import importing
 from mailops.suppressions.importing import (
     forget_old_accounts,
     import_chunk,
@@ -97,6 +98,17 @@ Nobody,not an address,
     def test_stores_what_no_text_is(self, operator):
         run = begin(b"a@example.com\n" + b"\xff\xfe" * 300 + b"\n" + b"x" * 9000, operator)
         assert work_off(run) == {"added": 1, "rejected": 2}
+
+    def test_knows_its_numbers_without_counting(self, operator, monkeypatch):
+        monkeypatch.setattr(importing, "CHUNK", 2)
+        suppress(address="ann@example.com", stream=None, reason="complaint")
+        addresses = b"ann bob cyd bob dan nobody".replace(b" ", b"@example.com\n")
+        run = begin(addresses, operator)
+        assert run.numbers == {"": 4, "duplicate": 1, "rejected": 1}
+        import_chunk(run_id=run.pk)
+        run.refresh_from_db()
+        assert run.numbers == {"": 2, "added": 1, "unchanged": 1, "duplicate": 1, "rejected": 1}
+        assert work_off(run) == run.numbers
 
 
 class TestAccounts:

@@ -2,6 +2,8 @@ from datetime import timedelta
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
@@ -265,8 +267,12 @@ class TestImportPages:
         response = client.get(url("import", run.pk), headers=headers)
         assert response.status_code == 200
         assert 'id="progress"' in response.content.decode()
-        SuppressionImport.objects.update(state="completed")
-        assert client.get(url("import", run.pk), headers=headers).status_code == 286
+        SuppressionImport.objects.update(state="completed", numbers={"": 1, "added": 2})
+        with CaptureQueriesContext(connection) as queries:
+            response = client.get(url("import", run.pk), headers=headers)
+        assert response.status_code == 286
+        assert "?outcome=added" in response.content.decode()
+        assert not [one for one in queries if "suppressions_importedrow" in one["sql"]]
 
     def test_refuse_an_outcome_that_is_none(self, run, operator, logged_in):
         response = logged_in(operator).get(url("import", run.pk), {"outcome": "maybe"})
