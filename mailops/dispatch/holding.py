@@ -10,7 +10,7 @@ from mailops.dispatch.limits import Bucket, Limit, utc_now
 from mailops.dispatch.models import Allowance
 from mailops.dispatch.rules import Rules, read_rules
 from mailops.dispatch.seats import count_held
-from mailops.dispatch.standing import Standing, standing_of
+from mailops.dispatch.standing import Sessions, Standing, sessions_by, standing_of
 from mailops.dispatch.standing_in import able
 from mailops.lib.mailbox_providers import name_of
 from mailops.outbox.models import Message
@@ -178,27 +178,22 @@ def _sessions(transport: Transport, rules: Rules, queues: list[Queue]) -> list[H
     held = count_held([f"t{transport.pk}", *most])
     holds = [
         Hold(
-            f"{name_of(key[2:])} is spoken to in {_sessions_of(number)} at most, over all transports",
+            f"{name_of(key[2:])} is spoken to in {Sessions(number).words}, over all transports",
             "They are busy: its mail leaves as fast as they are answered.",
         )
         for key, number in most.items()
         if held.get(key, 0) >= number
     ]
-    own = rules.max_sessions - rules.seats_reserved_from(
-        [queue.stream for queue in queues], rules.max_sessions
-    )
-    if held.get(f"t{transport.pk}", 0) >= own:
+    own = sessions_by(rules, [queue.stream for queue in queues])
+    if held.get(f"t{transport.pk}", 0) >= own.open:
         holds.append(
             Hold(
-                f"{transport} is spoken to in {_sessions_of(own)} at most",
-                "They are busy: mail leaves as fast as its server answers. More sessions, where it allows them, send more.",
+                f"{transport} is spoken to in {own.words}",
+                "They are busy: mail leaves as fast as its server answers. "
+                f"{own.why} More sessions, where it allows them, send more.".strip(),
             )
         )
     return holds
-
-
-def _sessions_of(number: int) -> str:
-    return f"{number:,} session{'' if number == 1 else 's'}"
 
 
 def _and(names: list[str]) -> str:

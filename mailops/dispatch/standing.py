@@ -1,5 +1,6 @@
 """Tells where a transport stands: what it has sent today, and what it may send now."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 
@@ -7,9 +8,9 @@ from django.db.models import F, Q
 
 from mailops.dispatch.limits import utc_today
 from mailops.dispatch.models import Allowance, Pressure
-from mailops.dispatch.rules import ALL
+from mailops.dispatch.rules import ALL, Rules, read_rules
 from mailops.lib.mailbox_providers import name_of
-from mailops.transports.models import Transport, WarmUp
+from mailops.transports.models import Stream, Transport, WarmUp
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,44 @@ class Ramp:
     day: int
     volume: int | None  # None: it is warm
     sent: list[tuple[str, int]]  # provider → messages today, the most first
+
+
+@dataclass(frozen=True)
+class Sessions:
+    """How many sessions at once some streams have through a transport."""
+
+    whole: int  # of the transport
+    kept: int = 0  # of those, for other streams
+    keepers: tuple[str, ...] = ()  # the names of those
+
+    @property
+    def open(self) -> int:
+        return self.whole - self.kept
+
+    @property
+    def words(self) -> str:
+        return f"{self.open:,} session{'' if self.open == 1 else 's'} at most"
+
+    @property
+    def why(self) -> str:
+        """Say why it is not all of them; nothing where it is."""
+        if not self.kept:
+            return ""
+        verb = "is" if self.kept == 1 else "are"
+        return f"{self.kept:,} of its {self.whole:,} {verb} kept for {', '.join(self.keepers)}."
+
+
+def sessions_of(transport: Transport, stream_ids: Iterable[int] = ()) -> Sessions:
+    """Return the sessions that these streams have; without any, those of a stream that has nothing reserved."""
+    return sessions_by(read_rules(transport.pk, stream_ids), stream_ids)
+
+
+def sessions_by(rules: Rules, stream_ids: Iterable[int]) -> Sessions:
+    """Return the sessions of the transport whose rules were read."""
+    own = set(stream_ids)
+    kept = rules.seats_reserved_from(own, rules.max_sessions)
+    keepers = Stream.objects.filter(pk__in=rules.transport.shares.keys() - own) if kept else []
+    return Sessions(rules.max_sessions, kept, tuple(sorted(str(one) for one in keepers)))
 
 
 @dataclass(frozen=True)

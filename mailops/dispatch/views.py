@@ -12,7 +12,7 @@ from mailops.campaigns.models import Campaign
 from mailops.dispatch.holding import holds_of, holds_of_message
 from mailops.dispatch.models import Pressure, Worker
 from mailops.dispatch.pressure import end_pressure
-from mailops.dispatch.standing import standing_of
+from mailops.dispatch.standing import sessions_of, standing_of
 from mailops.lib.htmx import polled_status, render_page
 from mailops.outbox.models import Message
 from mailops.transports.models import Credential, Transport
@@ -21,7 +21,11 @@ from mailops.transports.models import Credential, Transport
 @needs(Act.SEE)
 def transport_panel(request: HttpRequest, transport_id: int) -> HttpResponse:
     transport = get_object_or_404(Transport, pk=transport_id)
-    context = {"transport": transport, "standing": standing_of(transport)}
+    context = {
+        "transport": transport,
+        "standing": standing_of(transport),
+        "sessions": sessions_of(transport),
+    }
     return render_page(request, "dispatch/transport_standing.html", context, fragment="standing")
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from mailops.dispatch.standing import sessions_of
 from mailops.transports.durations import show_duration
 from mailops.transports.models import Stream
 
@@ -31,7 +32,7 @@ def pace_of(stream: Stream, messages: int) -> LaunchPace:
         )
     known = {name: rate for name, rate in limits.items() if rate}
     if not known or not messages:
-        return LaunchPace("No limit is set: it goes as quickly as the next hop takes it.")
+        return LaunchPace(_unlimited(stream))
     name = min(known, key=lambda key: known[key])
     minutes = -(-messages // known[name])
     hours, rest = divmod(minutes, 60)
@@ -39,6 +40,14 @@ def pace_of(stream: Stream, messages: int) -> LaunchPace:
     return LaunchPace(
         f"At most {known[name]:,} a minute, by {name}: at least {lasts}.", minutes * 60
     )
+
+
+def _unlimited(stream: Stream) -> str:
+    if (transport := stream.transport) is None:
+        return "No rate is set."
+    sessions = sessions_of(transport, [stream.pk])
+    said = f"No rate is set: it goes as quickly as {transport} answers, in {sessions.words}."
+    return f"{said} {sessions.why}".strip()
 
 
 def why_impatient(stream: Stream, pace: LaunchPace) -> str:

@@ -147,6 +147,21 @@ class TestSessions:
         keeper.forget()
         assert "sessions at most" not in page(campaign)
 
+    def test_says_for_whom_some_are_kept(self, page, campaign, viewer, logged_in):
+        relay = campaign.stream.transport
+        orders = make_stream(name="Orders", kind="transactional", reserved_percent=30)
+        Route.objects.create(stream=orders, transport=relay, position=1)
+        SeatKeeper(claim(), is_urgent=False).seats(f"t{relay.pk}", held=0, wanted=9, most=1)
+        owe(campaign, 3)
+        told = page(campaign)
+        assert "Relay is spoken to in 1 session at most" in told
+        assert "1 of its 2 is kept for Orders." in told
+        path = reverse("dispatch:transport-panel", args=[relay.pk])
+        told = logged_in(viewer).get(path).text
+        assert (
+            "Other streams speak to it in 1 session at most: 1 of its 2 is kept for Orders." in told
+        )
+
     def test_of_a_provider_too(self, page, campaign):
         ProviderLimit.objects.create(mailbox_provider="gmail", max_sessions=1)
         SeatKeeper(claim(), is_urgent=False).seats("p:gmail", held=0, wanted=1, most=1)

@@ -24,3 +24,14 @@ def test_warns_of_a_stream_that_gives_up_before_all_had_their_turn(limits, expir
     told = why_impatient(stream, pace_of(stream, 1000))
     assert said in told
     assert bool(told) == bool(said)
+
+
+def test_names_the_sessions_and_for_whom_some_are_kept():
+    relay = make_transport(name="Relay", max_sessions=4)
+    news = make_stream(transport=relay)
+    said = "No rate is set: it goes as quickly as Relay answers, in {} at most."
+    assert pace_of(news, 1000).words == said.format("4 sessions")
+    orders = make_stream(name="Orders", kind="transactional", transport=relay)
+    told = f"{said.format('3 sessions')} 1 of its 4 is kept for Orders."
+    assert pace_of(news, 1000).words == told
+    assert pace_of(orders, 1000).words == said.format("4 sessions")
