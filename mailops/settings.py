@@ -386,6 +386,7 @@ CACHES = {
 }
 
 MIDDLEWARE = [
+    "mailops.accounts.body_sizes.BodySizeMiddleware",
     "mailops.installation.views.HealthMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -393,7 +394,6 @@ MIDDLEWARE = [
     "mailops.tracking.cookies.NoCookiesMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
-    "mailops.accounts.body_sizes.BodySizeMiddleware",  # above csrf, which reads the whole body
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",

@@ -1,10 +1,13 @@
 """Refuses a body that is too large before anything reads it: the rest would go to the disk, whoever sent it."""
 
 from collections.abc import Callable
+from io import BytesIO
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from django.conf import settings
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.template.defaultfilters import filesizeformat
@@ -29,28 +32,54 @@ def takes_uploads(most: int | None) -> Callable[[View[P]], View[P]]:
 
 
 class BodySizeMiddleware:
-    """Stands above the look at a form's token, which reads all of the form."""
+    """Stands above all that reads: the look at a form's token does, and so do the pages of errors, which have one."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        declared = request.META.get("CONTENT_LENGTH") or "0"
+        if not _is_within(declared, _for_all()):
+            _held[request] = (declared, request._stream)  # noqa: SLF001 - what Django reads
+            _put(request, "0", BytesIO())
         return self.get_response(request)
 
     def process_view(
         self, request: HttpRequest, view: Callable[..., Any], _args: Any, _kwargs: Any
     ) -> HttpResponseBase | None:
-        general = settings.DATA_UPLOAD_MAX_MEMORY_SIZE or 0
-        declared = whole_number(request.META.get("CONTENT_LENGTH") or "0")
-        if declared is not None and declared <= general:
+        """Give the body back to the `view` that may read it."""
+        if request not in _held:
             return None
         if not hasattr(view, "most"):
-            return _too_large(request, general)
-        if response := turned_away(request, view):
-            return response
-        if view.most is WEIGHS_ITSELF or (declared is not None and declared <= view.most + BESIDE):
-            return None
-        return _too_large(request, view.most)
+            return _too_large(request, _for_all())
+        try:
+            response = turned_away(request, view)
+        except PermissionDenied:
+            return _too_large(request, _for_all())
+        declared, body = _held[request]
+        if view.most is not WEIGHS_ITSELF and not _is_within(declared, view.most + BESIDE):
+            return response or _too_large(request, view.most)
+        if not response:
+            _put(request, declared, body)
+        return response
+
+
+# the bodies that nobody may read yet, by their requests: what the server said of their length, and they
+_held: WeakKeyDictionary[HttpRequest, tuple[str, Any]] = WeakKeyDictionary()
+
+
+def _for_all() -> int:
+    return settings.DATA_UPLOAD_MAX_MEMORY_SIZE or 0
+
+
+def _is_within(declared: str, most: int) -> bool:
+    octets = whole_number(declared)
+    return octets is not None and octets <= most
+
+
+def _put(request: HttpRequest, declared: str, body: Any) -> None:
+    request.META["CONTENT_LENGTH"] = declared
+    request._stream = body  # noqa: SLF001
 
 
 def _too_large(request: HttpRequest, most: int) -> HttpResponse:

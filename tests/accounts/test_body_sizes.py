@@ -54,6 +54,13 @@ class TestAPage:
         assert answer.status_code == 413
         assert "larger than 2.5" in answer.text
 
+    @pytest.mark.parametrize(
+        ("address", "headers", "status"),
+        [("/no/such/page/", {}, 404), ("/accounts/login/", {"Host": "evil.example"}, 400)],
+    )
+    def test_of_an_error_reads_nothing_either(self, address, headers, status, send, db):
+        assert send(address, 600 * MB, headers=headers).status_code == status
+
     def test_says_so_to_htmx_in_a_notice(self, send, operator, logged_in):
         answer = send(reverse("suppressions:add"), 3 * MB, logged_in(operator), HTMX)
         assert answer.status_code == 413
@@ -71,7 +78,8 @@ class TestAnUpload:
 
     def test_is_for_those_whose_role_allows_it(self, send, viewer, logged_in):
         for address, _, _ in uploads():
-            assert send(address, 100 * MB, logged_in(viewer)).status_code == 403
+            answer = send(address, 100 * MB, logged_in(viewer))
+            assert answer.status_code == 413
 
     def test_has_a_limit_of_its_own(self, send, admin, logged_in):
         client = logged_in(admin)
