@@ -151,6 +151,14 @@ class Campaign(KeepsHours, models.Model):
         return self.started_at is not None
 
     @property
+    def leaves_unread(self) -> bool:
+        """Tell whether it was canceled before its audience was read to the end."""
+        if self.expansion_end is None:
+            return self.is_canceled and self.has_messages
+        is_closed = self.is_canceled or self.expanded_at is not None
+        return is_closed and self.expansion_cursor < self.expansion_end
+
+    @property
     def keeps(self) -> KeepsHours:
         """What says at which hours its mail may leave: itself, or its stream."""
         return self if self.has_own_hours or self.has_messages else self.stream

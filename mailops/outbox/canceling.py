@@ -8,7 +8,7 @@ from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
 from mailops.campaigns.models import Campaign
 from mailops.outbox.closing import close_all
-from mailops.outbox.models import ASKS_A_PERSON, EventKind, QueueEntry
+from mailops.outbox.models import ASKS_A_PERSON, EventKind, Message, QueueEntry
 
 
 def cancel_campaign(*, campaign: Campaign, actor: User | None, reason: str = "") -> bool:
@@ -23,7 +23,9 @@ def cancel_campaign(*, campaign: Campaign, actor: User | None, reason: str = "")
         before = locked.state
         locked.state = Campaign.State.CANCELED
         locked.finished_at = timezone.now()
-        locked.save(update_fields=["state", "finished_at"])
+        if locked.has_messages:
+            close_audience(locked)
+        locked.save(update_fields=["state", "finished_at", "expanded_at", "planned"])
         audit(
             actor=actor,
             verb="campaign.cancel",
@@ -34,6 +36,13 @@ def cancel_campaign(*, campaign: Campaign, actor: User | None, reason: str = "")
         )
     sweep_canceled(campaign_ids=[campaign.pk], most=20_000)
     return True
+
+
+def close_audience(campaign: Campaign) -> None:
+    """Have no more of the audience of a locked, canceled campaign read: what was made of it is all that it owes (W6)."""
+    if campaign.expanded_at is None:
+        campaign.expanded_at = campaign.finished_at
+        campaign.planned = Message.objects.filter(campaign=campaign).count()
 
 
 def sweep_canceled(*, campaign_ids: list[int] | None = None, most: int = 10_000) -> int:

@@ -11,6 +11,7 @@ from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
 from mailops.campaigns.fitting import misfits
 from mailops.campaigns.models import Campaign
+from mailops.outbox.canceling import close_audience
 from mailops.outbox.fold import RETRIABLE
 from mailops.outbox.models import (
     ASKS_A_PERSON,
@@ -144,7 +145,8 @@ def reopen(campaign: Campaign) -> str:
             "Nothing is queued: the campaign is over, and its stream was changed since. "
             f"{' '.join(wrong.values())} Change the stream back to send these again."
         )
-    _stop_expansion_of(campaign)
+    if campaign.is_canceled:
+        close_audience(campaign)  # one that an older version canceled
     campaign.state, campaign.finished_at = Campaign.State.RUNNING, None
     campaign.save()
     return before
@@ -181,13 +183,6 @@ def note_retry(campaign: Campaign, *, before: str, messages: int, actor: User) -
 def _owes(campaign: Campaign) -> bool:
     """Tell whether messages of it may leave once it runs: all that are open but those that ask a person."""
     return QueueEntry.objects.filter(campaign=campaign).exclude(ASKS_A_PERSON).exists()
-
-
-def _stop_expansion_of(campaign: Campaign) -> None:
-    """Keep a canceled campaign's audience closed: only what was made is sent again (W6)."""
-    if campaign.state == Campaign.State.CANCELED and campaign.expanded_at is None:
-        campaign.expanded_at = campaign.finished_at
-        campaign.planned = Message.objects.filter(campaign=campaign).count()
 
 
 def retry_message(*, message: Message, actor: User) -> bool:

@@ -9,6 +9,7 @@ from mailops.audiences.models import Contact
 from mailops.campaigns import rehearsing
 from mailops.campaigns.forms import ScheduleForm
 from mailops.campaigns.models import Campaign
+from mailops.outbox.canceling import cancel_campaign
 from mailops.rollouts.launching import gates_of
 from tests.factories import (
     make_audience,
@@ -271,6 +272,23 @@ class TestDetail:
         text = logged_in(viewer).get(url("detail", campaign)).text
         for words in ("A fault stopped it", "The login failed.", "What to do", "535 5.7.8"):
             assert words in text
+
+    def test_says_how_much_of_its_audience_was_read(self, viewer, logged_in):
+        client = logged_in(viewer)
+        campaign = make_campaign(
+            state="running", started_at=timezone.now(), expansion_cursor=1, expansion_end=2
+        )
+        progress = reverse("reports:campaign-progress", args=[campaign.pk])
+        assert "is being read" in client.get(progress).text
+        assert "still reading" in client.get(url("detail", campaign)).text
+        campaign.pause("person")
+        assert "read on when the campaign is resumed" in client.get(progress).text
+        assert "is read when it is resumed" in client.get(url("detail", campaign)).text
+        cancel_campaign(campaign=campaign, actor=None)
+        told = client.get(progress).text
+        assert "canceled before its whole audience was read: 0 messages were made." in told
+        assert "being read" not in told
+        assert "was never read" in client.get(url("detail", campaign)).text
 
     def test_costs_a_fixed_number_of_queries(
         self, viewer, logged_in, django_assert_max_num_queries

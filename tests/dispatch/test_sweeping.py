@@ -384,6 +384,20 @@ class TestExpansion:
         assert campaign.planned == 5
         assert CHUNK > 2
 
+    @pytest.mark.parametrize(("chunks", "made"), [(0, 0), (1, 2), (3, 5)])
+    def test_what_is_canceled_meanwhile_plans_what_was_made(self, monkeypatch, chunks, made):
+        monkeypatch.setattr("mailops.dispatch.expansion.CHUNK", 2)
+        campaign = make_campaign(audience=make_audience(*(f"r{n}@x.example" for n in range(5))))
+        campaign.start(actor=None)
+        for _ in range(chunks):
+            expand_chunk(campaign.pk)
+        cancel_campaign(campaign=campaign, actor=None)
+        assert expand_running() == 0
+        campaign.refresh_from_db()
+        assert campaign.planned == made
+        assert campaign.expanded_at is not None
+        assert campaign.leaves_unread is (made < 5)
+
     def test_an_empty_audience_completes(self):
         campaign = make_campaign(state=Campaign.State.RUNNING)
         expand_running()
