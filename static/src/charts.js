@@ -32,7 +32,10 @@ function draw(element) {
 
 function begin(element) {
   const chart = echarts.init(element, null, { renderer: "svg" });
-  const resized = new ResizeObserver(() => paper.matches || hasItsSize(element, chart) || draw(element));
+  const resized = new ResizeObserver(() => {
+    if (chart.isDisposed()) resized.disconnect(); // its element was replaced
+    else if (element.isConnected && !paper.matches && !hasItsSize(element, chart)) draw(element);
+  });
   resized.observe(element);
   const way = { data: () => read(element), open };
   keys(element, chart, way);
