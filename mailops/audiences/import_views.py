@@ -22,7 +22,7 @@ from mailops.audiences.import_forms import (
 from mailops.audiences.importing import WrongState, discard_upload, start_import, stop_import
 from mailops.audiences.models import Audience, Import
 from mailops.audiences.tasks import continue_import
-from mailops.audiences.uploading import look, refusal_of, take_upload
+from mailops.audiences.uploading import look, misfit_of, refusal_of, take_upload
 from mailops.lib.csv_export import stream_csv
 from mailops.lib.csv_reading import NotReadable
 from mailops.lib.htmx import render_page
@@ -75,6 +75,7 @@ def import_map(request: HttpRequest, run_id: int) -> HttpResponse:
         "form": form,
         "columns": list(form.columns()),
         "refusal": refusal,
+        "misfit": misfit_of(run),
         "has_samples": bool(samples),
         "back": reverse("audiences:detail", args=[run.audience_id]),
     }

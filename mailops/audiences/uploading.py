@@ -18,6 +18,7 @@ from mailops.audiences.models import Audience, Import, ImportPiece
 from mailops.lib.csv_export import unescape
 from mailops.lib.csv_reading import (
     DELIMITERS,
+    ENCODINGS,
     SAMPLE_BYTES,
     NotReadable,
     Record,
@@ -26,6 +27,7 @@ from mailops.lib.csv_reading import (
     read_records,
     sample,
 )
+from mailops.lib.storable import storable
 
 PIECE_BYTES = 256 * 1024
 SAMPLE_ROWS = 8
@@ -147,9 +149,24 @@ def look(run: Import) -> tuple[list[str], list[list[str]]]:
     return _look(first_bytes(run), run)
 
 
+def misfit_of(run: Import) -> str:
+    """Say that the first rows are no text in the encoding of `run`; "" where they are."""
+    cells = [cell for row in _sample(first_bytes(run), run) for cell in row.cells]
+    if all("\ufffd" not in cell and storable(cell) == cell for cell in cells):
+        return ""
+    return (
+        f"The file doesn't look like {ENCODINGS[run.encoding]}: some of its first rows are no text in it, and such rows "
+        "can't be imported. Choose another encoding."
+    )
+
+
+def _sample(head: bytes, run: Import) -> list[Record]:
+    return sample(head, encoding=run.encoding, delimiter=run.delimiter, count=SAMPLE_ROWS + 1)
+
+
 def _look(head: bytes, run: Import) -> tuple[list[str], list[list[str]]]:
-    rows = sample(head, encoding=run.encoding, delimiter=run.delimiter, count=SAMPLE_ROWS + 1)
-    cells = [[unescape(cell).strip() for cell in row.cells] for row in rows if not row.problem]
+    rows = [row.cells for row in _sample(head, run) if not row.problem]
+    cells = [[storable(unescape(cell).strip()) for cell in row] for row in rows]
     if run.has_header and cells:
         return [name or f"Column {index}" for index, name in enumerate(cells[0], 1)], cells[1:]
     width = max(map(len, cells), default=0)

@@ -1,3 +1,5 @@
+from html import unescape
+
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
@@ -421,6 +423,19 @@ class TestColumns:
         text = client.get(url, {"encoding": "cp1251"}, headers=HTMX).text
         assert "Jos\u0439" in text
         assert "<html" not in text
+
+    @pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be", "cp1250"])
+    def test_an_encoding_that_does_not_fit_is_shown_as_such(self, encoding, operator, logged_in):
+        people = "email,Straße,Name\na@example.com,Bügel,ÜÜ\n" * 2
+        run = upload(people.encode("cp1252"), actor=operator)
+        url, client = reverse("audiences:import-map", args=[run.pk]), logged_in(operator)
+        reading = {**READING, "encoding": encoding}
+        page = client.get(url, reading)
+        assert page.status_code == 200
+        assert ("The file doesn't look like UTF-8" in unescape(page.text)) is (encoding == "utf-8")
+        uses = {"use_0": "address", "use_1": "attribute", "name_1": "street", "use_2": "leave"}
+        pressed = client.post(url, {**reading, **uses, "consent": "a form"})
+        assert pressed.status_code in {302, 422}
 
     def test_nonsense_in_the_reading_is_422(self, mapped, operator, logged_in):
         url = reverse("audiences:import-map", args=[mapped.pk])
