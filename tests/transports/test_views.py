@@ -665,6 +665,19 @@ class TestStreams:
         assert Stream.objects.exists()
 
 
+def test_who_resumes_after_a_fault_hears_of_it_and_how_to_see_that_it_is_mended(
+    oncall, logged_in, stream
+):
+    transport, client = stream.transport, logged_in(oncall)
+    detail = reverse("transports:detail", args=[transport.pk])
+    transport.pause("fault", "The log-in was refused <535>.")
+    assert "test the connection below; then resume" in client.get(detail).text
+    page = client.post(reverse("transports:resume", args=[transport.pk]), follow=True).text
+    assert "It had stopped for this: The log-in was refused &lt;535&gt;." in page
+    assert '<a href="#connection-test">Test the connection</a>' in page
+    assert "what waited is sent" not in page
+
+
 @pytest.mark.parametrize("prefix", ["", "stream-"])
 class TestPauseAndResume:
     def test_once_each_and_twice_does_no_harm(self, oncall, logged_in, stream, prefix):

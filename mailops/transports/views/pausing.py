@@ -5,6 +5,8 @@ from typing import Any
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from mailops.accounts.permissions import user_of
 from mailops.lib.htmx import render_page
@@ -30,8 +32,21 @@ def pause(
 
 
 def resume(request: HttpRequest, subject: Stream | Transport, *, back: str) -> HttpResponse:
-    if subject.resume(actor=user_of(request)):
-        messages.success(request, f"{subject} runs; what waited is sent as its limits allow.")
-    else:
+    cause, why = subject.pause_cause, subject.pause_sentence
+    if not subject.resume(actor=user_of(request)):
         messages.info(request, f"{subject} was running already.")
+    elif cause == PauseCause.FAULT and isinstance(subject, Transport):
+        messages.warning(request, _tried_again(subject, why))
+    else:
+        messages.success(request, f"{subject} runs; what waited is sent as its limits allow.")
     return redirect(back, subject.pk)
+
+
+def _tried_again(transport: Transport, why: str) -> SafeString:
+    """Say that nobody knows whether the fault is mended, and what shows it."""
+    return format_html(
+        "{} is tried again. It had stopped for this: {} If that is not mended, it stops at the next mail. "
+        '<a href="#connection-test">Test the connection</a> to see.',
+        transport,
+        why or "a fault.",
+    )
