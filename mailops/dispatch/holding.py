@@ -31,6 +31,17 @@ class Hold:
     tone: str = "info"
 
 
+def stopped_ways(stream: Stream) -> list[Transport]:
+    """Return the transports without which no mail of a running stream leaves now; none where another carries it."""
+    carriers = usable_carriers(stream.kind)
+    if stream.is_paused or any(
+        stream.pk in one.stream_ids for one in carriers if not one.is_probed
+    ):
+        return []
+    routes = stream.routes.select_related("transport").order_by("position")
+    return [one.transport for one in routes if one.transport.is_paused or one.transport.is_broken]
+
+
 def holds_of(campaign: Campaign) -> list[Hold]:
     """Return what holds mail of a campaign back now, on its stream's ways out in their order."""
     return _holds(campaign.stream, campaign.pk)
@@ -76,7 +87,7 @@ def _stops(standing: Standing, in_use: Iterable[Transport]) -> Iterator[Hold]:
     if transport.is_paused:
         stands_in = others if transport.pause_cause in {PauseCause.PERSON, PauseCause.FAULT} else ""
         yield Hold(
-            f"{transport} is paused",
+            f"{transport} is paused{'' if others else ', and nothing leaves'}",
             _with_stand_in(transport.pause_sentence, stands_in),
             transport.pause_detail,
             transport.paused_at,

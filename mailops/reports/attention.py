@@ -11,6 +11,7 @@ from django.db.models import Exists, OuterRef
 from django.utils.timezone import localtime, now
 
 from mailops.campaigns.models import Campaign
+from mailops.dispatch.holding import stopped_ways
 from mailops.domains.grace import grace_of
 from mailops.domains.models import CheckStatus, Domain, Finding, FindingChange
 from mailops.feedback import silence
@@ -72,7 +73,23 @@ def _transports() -> Iterator[Matter]:
             title = f"Transport {transport} can't be reached"
             sentence, since = transport.breaker_sentence, None
             action = "See why, and test it"
-        yield Matter(title, sentence, url, action, "bad", since)
+        yield Matter(title, f"{sentence} {_held_up(transport)}".strip(), url, action, "bad", since)
+
+
+def _held_up(transport: Transport) -> str:
+    """Say which running campaigns wait for a transport that stands still."""
+    running = Campaign.objects.filter(
+        state=Campaign.State.RUNNING, stream__routes__transport=transport
+    )
+    names = [
+        str(one)
+        for one in running.select_related("stream").order_by("-started_at", "-pk")[:SHOWN]
+        if transport in stopped_ways(one.stream)
+    ]
+    if not names:
+        return ""
+    many = "Campaigns wait" if len(names) > 1 else "A campaign waits"
+    return f"{many} for it: {', '.join(names)}."
 
 
 def _credentials() -> Iterator[Matter]:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from django.utils import timezone
 
 from mailops.campaigns.models import Campaign
+from mailops.dispatch.holding import stopped_ways
 from mailops.lib.templatetags.times import duration
 from mailops.outbox.models import OPEN_STATUSES, EventKind, Status
 from mailops.outbox.waiting import WaitingForHours, last_in_line, waiting_for_hours
@@ -85,6 +86,7 @@ class Pace:
     hours: WaitingForHours | None = None  # of the open ones: those whose hours are yet to come
     too_late: int = 0  # of the open ones: those whose time will be over before their turn
     given_up_at: datetime | None = None  # the last of them
+    waits_for: str = ""  # the stopped transports without which nothing leaves
 
     @property
     def waiting(self) -> int:
@@ -103,6 +105,8 @@ class Pace:
     @property
     def words(self) -> str:
         """Say how fast it goes, and how long it will take where that is known."""
+        if self.waits_for:
+            return f"waits for {self.waits_for}, which stands still"
         if self.open and self.retrying == self.open:
             return f"the last {self.open:,} wait for another try"
         if self.hours is not None and not self.hours.others:
@@ -146,12 +150,14 @@ def pace(campaign: Campaign, standing: Balance, now: datetime | None = None) -> 
     )
     began = max(since, campaign.started_at or since)
     minutes = max((now - began).total_seconds(), 1) / 60
+    ways = stopped_ways(campaign.stream) if standing.open else []
     found = Pace(
         answered / minutes,
         standing.open,
         standing.by_status.get(Status.DEFERRED, 0),
         standing.by_status.get(Status.HELD, 0),
         waiting_for_hours(campaign.pk) if campaign.hours.are_set else None,
+        waits_for=" and ".join(str(one) for one in ways),
     )
     return _with_the_late(found, campaign, answered, began, now)
 

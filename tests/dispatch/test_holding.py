@@ -10,6 +10,7 @@ from django.utils import timezone
 from mailops.campaigns.models import Campaign
 from mailops.dispatch.carriers import usable_carriers
 from mailops.dispatch.claiming import Claimer
+from mailops.dispatch.holding import stopped_ways
 from mailops.dispatch.limits import utc_today
 from mailops.dispatch.models import Allowance, Pressure, Worker
 from mailops.dispatch.seats import SeatKeeper
@@ -88,6 +89,18 @@ class TestStops:
         text = page(campaign)
         assert "Relay is paused" in text
         assert ("leaves through Spare meanwhile" in text) == (cause == "person")
+
+    def test_nothing_leaves_while_every_way_stands_still(self, page, campaign):
+        relay = campaign.stream.transport
+        assert stopped_ways(campaign.stream) == []
+        relay.pause("fault", "The log-in was refused.")
+        assert stopped_ways(campaign.stream) == [relay]
+        assert "Relay is paused, and nothing leaves" in page(campaign)
+        Route.objects.create(
+            stream=campaign.stream, transport=make_transport(name="Spare"), position=1
+        )
+        assert stopped_ways(campaign.stream) == []
+        assert "nothing leaves" not in page(campaign)
 
     @pytest.mark.parametrize("headers", [{}, {"HX-Request": "true"}], ids=["page", "fragment"])
     def test_takes_no_room_where_nothing_is_held_back(self, page, headers):

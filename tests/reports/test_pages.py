@@ -245,6 +245,22 @@ class TestOverview:
         count("expired", expired, stream_id=stream.pk, days_ago=days_ago)
         assert matters() == []
 
+    def test_names_the_campaigns_that_wait_for_a_stopped_transport(self, logged_in, viewer):
+        now = timezone.now()
+        stream = make_stream(transport=make_transport(name="Relay"))
+        campaign = make_campaign(name="Spring", state="running", stream=stream, started_at=now)
+        count("queued", 1, campaign_id=campaign.pk, measure="status")
+        stream.transport.pause("fault", "The log-in was refused.")
+        (matter,) = matters()
+        assert matter.sentence == "The log-in was refused. A campaign waits for it: Spring."
+        progress = reverse("reports:campaign-progress", args=[campaign.pk])
+        page = logged_in(viewer).get(progress).text
+        assert "Waits for its transport" in page
+        assert "waits for Relay, which stands still" in page
+        stream.transport.resume()
+        page = logged_in(viewer).get(progress).text
+        assert "Waits for its transport" not in page
+
     def test_puts_the_bad_first(self, db):
         make_message(status="uncertain", with_entry=False)
         make_domain(status="error")

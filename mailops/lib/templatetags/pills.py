@@ -52,6 +52,7 @@ PILLS: dict[str, Pill] = {
     "running": Pill("Running", "busy", "play"),
     "skipped": Pill("Skipped", "quiet", "clock"),
     "paused": Pill("Paused", "warn", "pause"),
+    "way:stopped": Pill("Waits for its transport", "warn", "pause"),
     "completed": Pill("Completed", "ok", "check"),
     "mapping": Pill("Choose columns", "warn", "edit"),
     "published": Pill("Published", "ok", "check"),
