@@ -3,7 +3,15 @@ import { icon, make } from "./dom.js";
 
 const STAYS = 6000;
 const ICONS = { success: "check", error: "error", warning: "warning", info: "info" };
-const GONE = { 0: "The server can't be reached. Nothing was changed; check your connection and try again." };
+// By the status of the answer; 0 where none came.
+const AWAY = {
+  0: "mailops can't be reached.",
+  502: "mailops does not answer.",
+  503: "The database does not answer.",
+  504: "mailops does not answer.",
+};
+const LOOKED = "What this page shows may be old; it is asked for again by itself.";
+const PRESSED = "What you pressed may not have been done: look again in a moment.";
 const REFUSED = {
   403: "Your role does not allow this.",
   404: "This no longer exists. Reload the page.",
@@ -19,10 +27,23 @@ export function toasts() {
     document.querySelectorAll("#toasts .toast:not([data-watched])").forEach((toast) => watch(toast));
   });
   document.addEventListener("htmx:responseError", (event) => {
-    const status = event.detail.xhr.status;
-    announceOnce(REFUSED[status] ?? `Something broke on our side (${status}). Reload the page to see what was done.`);
+    const { xhr: { status }, requestConfig: { verb } } = event.detail;
+    if (AWAY[status]) tellAway(status, verb);
+    else announceOnce(REFUSED[status] ?? `Something broke on our side (${status}). Reload the page to see what was done.`);
   });
-  document.addEventListener("htmx:sendError", () => announceOnce(GONE[0]));
+  document.addEventListener("htmx:sendError", (event) => tellAway(0, event.detail.requestConfig.verb));
+  document.addEventListener("htmx:afterOnLoad", (event) => event.detail.xhr.status < 500 && backAgain());
+}
+
+function tellAway(status, verb) {
+  announceOnce(`${AWAY[status]} ${verb === "get" ? LOOKED : PRESSED}`);
+}
+
+// What was said of pages that may be old is over; what was pressed stays to be looked after.
+function backAgain() {
+  for (const p of document.querySelectorAll("#toasts .toast p")) {
+    if (p.textContent.endsWith(LOOKED)) p.closest(".toast").remove();
+  }
 }
 
 export function announce(text, level = "success", stays = STAYS) {
