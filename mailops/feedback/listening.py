@@ -14,6 +14,7 @@ from mailops.feedback.models import RawFeedback, return_path_hosts
 from mailops.feedback.tasks import nudge
 from mailops.lib import smtp_listener
 from mailops.lib.smtp_listener import StoreThread
+from mailops.lib.smtp_room import Limits, Room
 from mailops.lib.storable import storable
 from mailops.protocol.report import header_fields
 
@@ -21,7 +22,9 @@ SIZE_LIMIT = 10_485_760  # octets; a report that returns a whole message is a li
 LINE_LIMIT = (
     1_000_000  # octets; who returns a message returns its overlong lines too (RFC 5321 has 1,000)
 )
-SESSION_LIMIT = 200  # at once; more are told to come back
+LIMITS = Limits(  # at once; who comes beyond them is told to come back
+    sessions=200, sessions_each=50, octets=12 * SIZE_LIMIT, octets_each=4 * SIZE_LIMIT
+)
 RECIPIENT_LIMIT = 20  # a report goes to one address; RFC 5321's 100 are for people
 IDLE_SECONDS = 120
 NUDGE_SECONDS = 0.3  # what arrives together is announced together
@@ -105,7 +108,7 @@ class Postmaster:
 class Conversation(smtp_listener.Conversation):
     """One session of the server."""
 
-    line_length_limit = LINE_LIMIT
+    data_line_limit = LINE_LIMIT
 
 
 async def serve(
@@ -115,11 +118,10 @@ async def serve(
     store, loop = StoreThread("feedback-store"), asyncio.get_running_loop()
     postmaster = Postmaster(Archive(store))
 
-    def make(sessions: set[smtp_listener.Conversation]) -> Conversation:
+    def make(room: Room) -> Conversation:
         return Conversation(
             postmaster,
-            sessions=sessions,
-            limit=SESSION_LIMIT,
+            room=room,
             loop=loop,
             hostname=settings.MAILOPS_RETURN_PATH_HOST,
             ident="mailops feedback",
@@ -129,7 +131,9 @@ async def serve(
             auth_exclude_mechanism=("LOGIN", "PLAIN"),
         )
 
-    await smtp_listener.listen(host=host, port=port, stop=stop, ready=ready, make=make, store=store)
+    await smtp_listener.listen(
+        host=host, port=port, stop=stop, ready=ready, limits=LIMITS, make=make, store=store
+    )
 
 
 def _peer(session: Session) -> str:

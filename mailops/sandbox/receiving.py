@@ -16,6 +16,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 
 from mailops.lib import smtp_listener
 from mailops.lib.smtp_listener import StoreThread
+from mailops.lib.smtp_room import Limits, Room
 from mailops.protocol.dsn_request import (
     MAIL_PARAMETERS,
     RCPT_PARAMETERS,
@@ -35,7 +36,10 @@ BATCH = (
 )
 REFUSALS_OF_DEFER = 2
 DEFERRALS_KEPT = 100_000  # messages whose deferrals are remembered; a restart begins anew
-SESSION_LIMIT = 2000  # at once
+# at once; most of it comes from one address
+LIMITS = Limits(
+    sessions=2000, sessions_each=2000, octets=10 * SIZE_LIMIT, octets_each=10 * SIZE_LIMIT
+)
 IDLE_SECONDS = 300
 
 
@@ -242,11 +246,6 @@ class Receiver(smtp_listener.Conversation):
             return argument, {}
         return split_parameters(argument, names)
 
-    async def drop(self) -> None:
-        """Hang up in the middle of an answer; never returns."""
-        self.hang_up()
-        await asyncio.get_running_loop().create_future()
-
 
 def _address_of(peer: object) -> str:
     """Return the address in a socket's peer name, without an IPv6 zone; nothing for another kind of socket."""
@@ -277,11 +276,10 @@ async def serve(
     handler = Mailboxes(keeper, offers_login=any_login, slow_seconds=slow_seconds)
     loop = asyncio.get_running_loop()
 
-    def make(sessions: set[smtp_listener.Conversation]) -> Receiver:
+    def make(room: Room) -> Receiver:
         return Receiver(
             handler,
-            sessions=sessions,
-            limit=SESSION_LIMIT,
+            room=room,
             loop=loop,
             hostname="sandbox.mailops.localhost",
             ident="mailops sandbox",
@@ -294,5 +292,5 @@ async def serve(
         )
 
     await smtp_listener.listen(
-        host=host, port=port, stop=stop, ready=ready, make=make, store=thread
+        host=host, port=port, stop=stop, ready=ready, limits=LIMITS, make=make, store=thread
     )

@@ -23,6 +23,8 @@ from mailops.dispatch.preparing import prepare
 from mailops.feedback import listening
 from mailops.feedback.models import RawFeedback
 from mailops.feedback.processing import process_pending
+from mailops.lib import smtp_listener
+from mailops.lib.smtp_room import Limits
 from mailops.outbox.models import Event, EventKind, Status
 from mailops.sandbox.models import CapturedMessage
 from mailops.suppressions.models import Suppression
@@ -62,6 +64,27 @@ def smtp(listener):
         yield client
 
 
+@pytest.fixture
+def narrow(monkeypatch):
+    """Let the server have room for little, in sessions and in octets; name it before `listener`."""
+    limits = Limits(sessions=2, sessions_each=1, octets=20_000, octets_each=5_000)
+    monkeypatch.setattr(listening, "LIMITS", limits)
+    monkeypatch.setattr(listening, "SIZE_LIMIT", 10_000)
+
+
+def beginning(port):
+    """Return a connection that has said DATA, and a file of the answers that follow."""
+    client = socket.create_connection(("127.0.0.1", port), timeout=10)
+    answers = client.makefile("rb")
+    recipient = f"RCPT TO:<postmaster@{HOST}>".encode()
+    answers.readline()
+    for command in (b"HELO x", b"MAIL FROM:<>", recipient, b"DATA"):
+        client.sendall(command + b"\r\n")
+        answer = answers.readline()
+    assert answer.startswith(b"354")
+    return client, answers
+
+
 class TestReports:
     def test_come_back_over_smtp_and_settle_their_message(self, smtp):
         sent = make_sent()
@@ -93,6 +116,17 @@ class TestReports:
         smtp.ehlo()
         smtp.mail("")
         assert smtp.rcpt("anything@back.example")[0] == 250
+
+    def test_come_with_their_commands_in_one_piece(self, listener):
+        mail = f"MAIL FROM:<>\r\nRCPT TO:<a@{HOST}>\r\nDATA\r\n".encode()
+        with socket.create_connection(("127.0.0.1", listener), timeout=10) as client:
+            client.sendall(
+                b"HELO x\r\n" + mail + b".\r\n" + mail + b"a\n.\n\r\n..b\r\n.\r\nQUIT\r\n"
+            )
+            codes = [line[:3] for line in client.makefile("rb")]
+        taken = [b"250", b"250", b"354", b"250"]
+        assert codes == [b"220", b"250", *taken, *taken, b"221"]
+        assert {row.raw for row in RawFeedback.objects.all()} == {b"", b"a\n.\n\r\n.b\r\n"}
 
 
 class TestUnsubscribing:
@@ -209,12 +243,51 @@ class TestRefusals:
                 answer = answers.readline()
             assert answer.startswith(b"55")
 
-    def test_more_sessions_than_it_can_serve_are_told_to_come_back(self, listener, monkeypatch):
-        monkeypatch.setattr(listening, "SESSION_LIMIT", 1)
+    def test_more_sessions_than_it_can_serve_are_told_to_come_back(self, monkeypatch, request):
+        limits = Limits(sessions=1, sessions_each=9, octets=1, octets_each=1)
+        monkeypatch.setattr(listening, "LIMITS", limits)
+        listener = request.getfixturevalue("listener")
         with smtplib.SMTP("127.0.0.1", listener, timeout=10) as first:
             with socket.create_connection(("127.0.0.1", listener), timeout=10) as second:
                 assert second.recv(100).startswith(b"421 4.7.0")
             assert first.noop()[0] == 250
+
+    def test_one_address_leaves_room_for_others(self, narrow, listener):
+        with smtplib.SMTP("127.0.0.1", listener, timeout=10) as first:
+            with socket.create_connection(("127.0.0.1", listener), timeout=10) as second:
+                assert second.recv(100).startswith(b"421 4.7.0")
+            with socket.create_connection(
+                ("127.0.0.1", listener), timeout=10, source_address=("127.0.0.2", 0)
+            ) as other:
+                assert other.recv(100).startswith(b"220")
+            assert first.noop()[0] == 250
+
+    def test_more_than_there_is_room_for_is_a_reason_to_come_back(self, narrow, listener):
+        client, answers = beginning(listener)
+        with closing(client):
+            client.sendall(b"x" * 6_000 + b"\r\n.\r\nMAIL FROM:<>\r\n")
+            assert answers.readline().startswith(b"452 4.3.1")
+            client.sendall(f"RCPT TO:<postmaster@{HOST}>\r\nDATA\r\n".encode())
+            client.sendall(b"x" * 4_000 + b"\r\n.\r\n")
+            assert [answers.readline()[:3] for _ in range(4)] == [b"250", b"250", b"354", b"250"]
+
+    def test_a_mail_without_an_end_is_hung_up_on(self, narrow, listener):
+        client, answers = beginning(listener)
+        with closing(client):
+            client.sendall(b"x" * (smtp_listener.PATIENCE * 10_000 + 1))
+            assert answers.read().startswith(b"552 5.3.4")
+
+    def test_a_mail_that_takes_too_long_is_hung_up_on(self, listener, monkeypatch):
+        monkeypatch.setattr(smtp_listener, "DATA_SECONDS", 0.01)
+        client, answers = beginning(listener)
+        with closing(client):
+            assert answers.read().startswith(b"421 4.4.2")
+
+    def test_a_line_beyond_any_is_refused(self, smtp, monkeypatch):
+        smtp.ehlo()
+        smtp.mail("")
+        smtp.rcpt(f"postmaster@{HOST}")
+        assert smtp.data(b"x" * listening.LINE_LIMIT + b"\r\n")[0] == 500
 
     def test_garbage_gets_an_answer(self, listener):
         with socket.create_connection(("127.0.0.1", listener), timeout=10) as raw:

@@ -76,6 +76,14 @@ class TestReceiver:
         client.sock.sendall(CONTENT + b".\r\nMAIL FROM:<a@b.example>\r\n")
         assert [client.getreply()[0] for _ in range(2)] == [250, 250]
 
+    def test_refuses_lines_that_smtp_does_not_know(self, connect):
+        client = connect()
+        client.ehlo()
+        for octets, code in ((999, 250), (1000, 500)):
+            client.mail("a@b.example")
+            client.rcpt("ada@example.net")
+            assert client.data(b"x" * octets + b"\r\n")[0] == code
+
     def test_says_451_when_the_database_is_away(self, connect):
         def away(batch):
             raise OperationalError("gone")
