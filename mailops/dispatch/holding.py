@@ -14,9 +14,10 @@ from mailops.dispatch.standing import Sessions, Standing, sessions_by, standing_
 from mailops.dispatch.standing_in import able
 from mailops.lib.mailbox_providers import name_of
 from mailops.outbox.models import Message
-from mailops.outbox.queues import Queue, due_queues
+from mailops.outbox.queues import Queue, due_queues, has_waited
 from mailops.transports.models import PauseCause, Stream, Transport
 
+STILL = timedelta(seconds=15)  # that mail is due, until somebody should have taken it
 TAKEN_LATELY = timedelta(seconds=5)  # or as long as two messages take
 
 
@@ -78,7 +79,7 @@ def _holds(stream: Stream, campaign_id: int) -> list[Hold]:
     for transport in in_use.values() if queues else ():
         rules = read_rules(transport.pk, [stream.pk])
         holds += _rates(stream, transport, rules, queues) or _sessions(transport, rules, queues)
-    return holds
+    return holds or _still(stream, list(in_use.values()), queues)
 
 
 def _stops(standing: Standing, in_use: Iterable[Transport]) -> Iterator[Hold]:
@@ -180,6 +181,24 @@ def _used_up(limits: list[Limit], stream: Stream) -> set[str]:
         if is_fresh and not Bucket(rate_alone, levels=row.levels).room(stream.pk):
             found.add(limit.key)
     return found
+
+
+def _still(stream: Stream, in_use: list[Transport], queues: list[Queue]) -> list[Hold]:
+    """Say that nobody takes what is due, where nothing known holds it back."""
+    if not queues or not in_use or not has_waited(queues, STILL):
+        return []
+    if any(count_held([f"t{one.pk}" for one in in_use]).values()):
+        return []
+    return [
+        Hold(
+            "Nothing moves",
+            f"Mail has been due for {STILL.seconds} seconds or more, no limit holds it back, and no sending process of "
+            f"the {stream.get_kind_display().lower()} lane speaks to {_and([str(one) for one in in_use])}. One that has "
+            "died is replaced within a minute, and what it had taken is given to others. If this stays, see the log of "
+            "mailops.",
+            tone="bad",
+        )
+    ]
 
 
 def _sessions(transport: Transport, rules: Rules, queues: list[Queue]) -> list[Hold]:

@@ -5,7 +5,7 @@ what may leave. The index `entry_due` steps from queue to queue, whatever their 
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from mailops.outbox.ledger import fetch_dicts, fetch_first
@@ -48,6 +48,22 @@ _ENTRY = """
      WHERE e.stream_id = source.stream AND coalesce(e.campaign_id, 0) = source.campaign
        AND e.worker_id IS NULL AND NOT e.is_held AND (e.closes_at IS NULL OR e.closes_at > clock_timestamp())
 """
+
+
+def has_waited(queues: Sequence[Queue], span: timedelta) -> bool:
+    """Tell whether an entry of these queues has been due for so long."""
+    streams, campaigns, pools = zip(*queues, strict=True)
+    (waited,) = fetch_first(
+        """
+        SELECT EXISTS (SELECT FROM unnest(%s::bigint[], %s::bigint[], %s::text[]) AS q (stream, campaign, pool)
+                 JOIN outbox_queueentry e
+                   ON e.stream_id = q.stream AND coalesce(e.campaign_id, 0) = q.campaign AND e.pool = q.pool
+                WHERE e.worker_id IS NULL AND NOT e.is_held AND e.due_at < statement_timestamp() - %s::interval
+                  AND (e.closes_at IS NULL OR e.closes_at > statement_timestamp()))
+        """,
+        [list(streams), list(campaigns), list(pools), span],
+    )
+    return bool(waited)
 
 
 def oldest_due_at() -> datetime | None:

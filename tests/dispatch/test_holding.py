@@ -14,6 +14,7 @@ from mailops.dispatch.holding import stopped_ways
 from mailops.dispatch.limits import utc_today
 from mailops.dispatch.models import Allowance, Pressure, Worker
 from mailops.dispatch.seats import SeatKeeper
+from mailops.outbox.models import QueueEntry
 from mailops.transports.models import ProviderLimit, Route, Stream, Transport, WarmUp
 from tests.factories import make_campaign, make_message, make_stream, make_transport
 
@@ -149,6 +150,28 @@ class TestRates:
         owe(campaign, 1)
         claim()
         assert "a minute at most" not in page(campaign)
+
+
+class TestStill:
+    def test_says_that_nobody_takes_what_is_due(self, page, campaign):
+        owe(campaign, 2)
+        assert "Nothing moves" not in page(campaign)  # it is due just now
+        QueueEntry.objects.update(due_at=timezone.now() - timedelta(minutes=1))
+        text = page(campaign)
+        assert "Nothing moves" in text
+        assert "of the bulk lane speaks to Relay" in text
+        worker = Worker.objects.create(lane="bulk", host="test", pid=1)
+        key = f"t{campaign.stream.transport.pk}"
+        SeatKeeper(worker.pk, is_urgent=False).seats(key, held=0, wanted=1, most=2)
+        assert "Nothing moves" not in page(campaign)
+        Worker.objects.update(dead_at=timezone.now())
+        assert "Nothing moves" in page(campaign)
+
+    def test_of_one_stop_it_says_no_other(self, page, campaign):
+        owe(campaign, 2)
+        QueueEntry.objects.update(due_at=timezone.now() - timedelta(minutes=1))
+        campaign.stream.transport.pause("fault", "The log-in was refused.")
+        assert "Nothing moves" not in page(campaign)
 
 
 class TestSessions:
