@@ -473,6 +473,7 @@ ACCOUNT_FORMS = {
     "reset_password_from_key": "mailops.accounts.entrance_forms.SetPassword",
     "reauthenticate": "mailops.accounts.entrance_forms.Reauthenticate",
 }
+ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "mailops.accounts.links.PasswordLinks"  # noqa: S105
 ACCOUNT_ADAPTER = "mailops.accounts.adapter.AccountAdapter"
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"

@@ -33,9 +33,18 @@ def invite(*, actor: User, email: str, name: str, role: str) -> Invitation:
 
 
 def renew_link(*, actor: User, user: User) -> Invitation:
-    """Make a new link to set the password, for one that is lost or forgotten."""
-    audit(actor=actor, verb="user.make_link", subject=user)
-    return Invitation(user, _password_link(user))
+    """Make a new link to set the password, for one that is lost or forgotten; those made before work no more."""
+    with transaction.atomic():
+        locked = User.objects.select_for_update().get(pk=user.pk)
+        _end_links(locked)
+        audit(actor=actor, verb="user.make_link", subject=locked)
+    return Invitation(locked, _password_link(locked))
+
+
+def _end_links(user: User) -> None:
+    """End the links of a locked user that set the password."""
+    user.ended_links += 1
+    user.save(update_fields=["ended_links"])
 
 
 def change_user(*, actor: User, user: User, name: str, role: str) -> None:
@@ -51,8 +60,9 @@ def change_user(*, actor: User, user: User, name: str, role: str) -> None:
 def deactivate(*, actor: User, user: User) -> None:
     """Take the log-in away, at once and in every open session. Raise LastAdmin."""
     with transaction.atomic():
-        _locked(user, keeps_admin=False)
+        locked = _locked(user, keeps_admin=False)
         if User.objects.filter(pk=user.pk, is_active=True).update(is_active=False):
+            _end_links(locked)
             audit(actor=actor, verb="user.deactivate", subject=user)
 
 

@@ -39,6 +39,9 @@ class User(AbstractBaseUser):
     role = models.CharField(max_length=10, choices=Role.choices, blank=True, default=Role.NONE)
     time_zone = models.CharField(max_length=64, default="UTC")
     is_active = models.BooleanField(default=True)
+    ended_links = models.PositiveIntegerField(
+        default=0
+    )  # times that the links to set the password were ended
     created_at = models.DateTimeField(auto_now_add=True)
 
     USERNAME_FIELD = "email"

@@ -23,6 +23,23 @@ class TestInvite:
         assert User.objects.get(email="n@example.com").check_password("a long enough one")
         assert "works no more" in client.get(path, follow=True).content.decode()
 
+    def test_a_newer_link_ends_the_one_before(self, admin, viewer, client):
+        old, new = (managing.renew_link(actor=admin, user=viewer).link for _ in range(2))
+        assert _is_over(client, old)
+        assert not _is_over(client, new)
+
+    def test_links_end_with_the_account_also_where_that_is_given_back(self, admin, viewer, client):
+        link = managing.renew_link(actor=admin, user=viewer).link
+        managing.deactivate(actor=admin, user=viewer)
+        assert _is_over(client, link)
+        managing.reactivate(actor=admin, user=viewer)
+        assert _is_over(client, link)
+
+
+def _is_over(client, link):
+    page = client.get(link.removeprefix("http://127.0.0.1:8000"), follow=True)
+    return "works no more" in page.content.decode()
+
 
 class TestLastAdmin:
     def test_keeps_the_role(self, admin):
