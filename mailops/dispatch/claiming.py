@@ -166,6 +166,20 @@ class Claimer:
             known = self._look(carrier)
         return known.rules
 
+    def has_due(self, carrier: Carrier) -> bool:
+        """Tell whether something is due for a carrier, whatever its limits say."""
+        last = self._known.get(carrier)
+        if last and time.monotonic() < last.rests_until:
+            return False
+        known = self._look(carrier)
+        known.is_spent = not known.queues
+        return bool(known.queues)
+
+    def read_anew(self, carrier: Carrier) -> None:
+        """Read a carrier's queues from their front again: what was claimed through it went back there."""
+        for place in [place for place in self._positions if place[0] == carrier.transport_id]:
+            del self._positions[place]
+
     def claim(self, carrier: Carrier, limit: int, *, waiting: Waiting = NOBODY_WAITS) -> list[Job]:
         """Take up to `limit` due messages of the carrier's streams, as many as all limits allow.
 

@@ -17,7 +17,7 @@ from mailops.dispatch.claiming import Claimer, Job
 from mailops.dispatch.committing import Committer, Request
 from mailops.dispatch.conversation import Conversation, Surroundings, SystemicFault
 from mailops.dispatch.detours import Detours
-from mailops.dispatch.lanes import CLAIM, Lane
+from mailops.dispatch.lanes import Lane
 from mailops.dispatch.making import Maker
 from mailops.dispatch.pulse import Pulse
 from mailops.dispatch.releasing import release, release_claims_since
@@ -50,6 +50,8 @@ STEP_SECONDS = (
 LAST_WRITE_SECONDS = 0.5  # for what was read just before the grace ended
 ALIVE_SECONDS = 1.0  # how often a worker asks whether it lives; claims and marks ask each time
 MESSAGES_FOR_ANOTHER_SESSION = 5
+SEATLESS_SECONDS = 1.0  # claims that no session of this process may take go back after this
+PROBE_SECONDS = 3.0  # the message that probes a transport goes back if no session took it by then
 VERSION_SECONDS = 600.0  # how long a template's version is kept for the next job
 # What no waiting mends; other faults back off and open the breaker.
 NEEDS_A_PERSON = frozenset(
@@ -134,6 +136,8 @@ class Delivery:
             return True  # the next message may leave in a moment; a tick may be a second away
         if self._committer.has_unwritten or self._may_have_lost_claims:
             return True
+        if any(lane.waits_for_seat for lane in self._lanes.values()):
+            return True  # who leaves loses its turn
         # An idle session that is only kept warm is no work, but one that still talks is.
         return any(lane.jobs or lane.live_sessions for lane in self._every_lane())
 
@@ -172,18 +176,32 @@ class Delivery:
             lane.move_over(carrier)
             self._talks.limit_of = self._claimer.rules(carrier).sessions_of
             self._give_back_what_stopped(lane)
-            if not lane.is_hungry:
-                continue
-            waiting = Counter((job.stream_id, job.mailbox_provider) for job in list(lane.jobs))
-            jobs = self._claimer.claim(carrier, CLAIM, waiting=waiting)
-            self._load_templates(jobs)
-            lane.add(self._detours.name(carrier, jobs))
-            self._known_fence = max([self._known_fence, *(job.fence for job in jobs)])
-            self._taken += len(jobs)
+            self._give_back_what_waits_in_vain(lane)
+            if lane.is_hungry and self._has_seat(lane):
+                self._claim_for(lane)
         self._ask_for_seats()
         # Where nothing was due, look again soon but not in a tight loop; where there is enough to do, less often.
         is_busy = any(lane.jobs for lane in self._lanes.values())
         self._look_at = time.monotonic() + (BUSY_LOOK_SECONDS if is_busy else LOOK_SECONDS)
+
+    def _has_seat(self, lane: Lane) -> bool:
+        """Tell whether a session of this process may take what is claimed; without a seat, ask for one if there is work."""
+        assert self._claimer is not None
+        if not lane.seats:
+            lane.waits_for_seat = self._claimer.has_due(lane.carrier)
+            if lane.waits_for_seat:
+                self._ask_for_seats_of(lane)
+        lane.waits_for_seat &= not lane.seats
+        return bool(lane.seats)
+
+    def _claim_for(self, lane: Lane) -> None:
+        assert self._claimer is not None
+        waiting = Counter((job.stream_id, job.mailbox_provider) for job in list(lane.jobs))
+        jobs = self._claimer.claim(lane.carrier, lane.appetite, waiting=waiting)
+        self._load_templates(jobs)
+        lane.add(self._detours.name(lane.carrier, jobs))
+        self._known_fence = max([self._known_fence, *(job.fence for job in jobs)])
+        self._taken += len(jobs)
 
     def _must_look(self) -> bool:
         """Tell whether it is time to look for work; a lane that eats up what it had is looked after at once."""
@@ -212,6 +230,18 @@ class Delivery:
                 lambda job: job.campaign_id in stopped or job.stream_id not in streams,
             )
         )
+
+    def _give_back_what_waits_in_vain(self, lane: Lane) -> None:
+        """Give back claims that no session takes: another process has the seats, or another transport stands in."""
+        assert self._claimer is not None
+        now = time.monotonic()
+        if lane.seats:
+            lane.seated_at = now
+        is_seatless = now - lane.seated_at > SEATLESS_SECONDS
+        is_mute = lane.carrier.is_probed and now - lane.fed_at > PROBE_SECONDS
+        if lane.jobs and (is_seatless or is_mute):
+            self._give_up(lane.remove(lambda _: True))
+            self._claimer.read_anew(lane.carrier)
 
     def _lane_of(self, carrier: Carrier) -> Lane:
         lane = self._lanes.get(carrier.transport_id)
@@ -255,22 +285,9 @@ class Delivery:
     def _ask_for_seats(self) -> None:
         """Learn how many sessions this process may have, of transports and for providers whose sessions are limited."""
         assert self._seats is not None
-        assert self._claimer is not None
         for lane in self._lanes.values():
-            if lane.is_closing:
-                continue
-            carrier, rules = lane.carrier, self._claimer.rules(lane.carrier)
-            old = self._still_talking(carrier.transport_id)
-            live = lane.live_sessions + old
-            # While the breaker is not closed, one session over all workers probes whether the transport works again.
-            most = min(1 + old, rules.max_sessions) if carrier.is_probed else rules.max_sessions
-            most -= rules.seats_reserved_from(carrier.stream_ids, most)
-            jobs = len(lane.jobs)
-            wanted = min(most, max(live, old - (-jobs // MESSAGES_FOR_ANOTHER_SESSION)))
-            seats = self._seats.seats(
-                f"t{carrier.transport_id}", held=live, wanted=wanted, most=most
-            )
-            lane.seats = max(0, seats - old)
+            if not lane.is_closing:
+                self._ask_for_seats_of(lane)
         sessions = self._count_sessions() + sum(lane.seats for lane in self._lanes.values())
         talked_of = self._talks.providers() | {
             job.mailbox_provider for lane in self._lanes.values() for job in list(lane.jobs)
@@ -285,6 +302,20 @@ class Delivery:
             for provider in talked_of | set(self._talks.seats)
             if (limit := self._talks.limit_of(provider).sessions) is not None
         }
+
+    def _ask_for_seats_of(self, lane: Lane) -> None:
+        assert self._seats is not None
+        assert self._claimer is not None
+        carrier, rules = lane.carrier, self._claimer.rules(lane.carrier)
+        old = self._still_talking(carrier.transport_id)
+        live = lane.live_sessions + old
+        # While the breaker is not closed, one session over all workers probes whether the transport works again.
+        most = min(1 + old, rules.max_sessions) if carrier.is_probed else rules.max_sessions
+        most -= rules.seats_reserved_from(carrier.stream_ids, most)
+        jobs = max(len(lane.jobs), lane.waits_for_seat)
+        wanted = min(most, max(live, old - (-jobs // MESSAGES_FOR_ANOTHER_SESSION)))
+        seats = self._seats.seats(f"t{carrier.transport_id}", held=live, wanted=wanted, most=most)
+        lane.seats = max(0, seats - old)
 
     def _leave_seats(self) -> None:
         if self._seats is not None:

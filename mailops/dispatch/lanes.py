@@ -1,6 +1,7 @@
 """What one transport has to do in this process: claimed jobs, and the sessions that take them."""
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -32,12 +33,16 @@ class Lane:
     transport: Transport
     talks: Talks
     seats: int = 0  # sessions that this process may have, of all that the transport allows
+    seated_at: float = field(default_factory=time.monotonic)  # when it last had one
+    waits_for_seat: bool = False  # there is work, and other processes have the seats
     jobs: deque[Job] = field(default_factory=deque)
     changed: threading.Condition = field(default_factory=threading.Condition)
     sessions: set[threading.Thread] = field(default_factory=set)  # those that live
     leaving: set[threading.Thread] = field(default_factory=set)  # take nothing more
+    resting: set[threading.Thread] = field(default_factory=set)  # wait for a job
     logins: dict[threading.Thread, LoginId | None] = field(default_factory=dict)
     was_fed: bool = False  # the last claim gave all that was asked for: there is more
+    fed_at: float = 0.0
     is_closing: bool = False
     lost_recipients: set[str] = field(default_factory=set)
     refused_recipients: set[str] = field(default_factory=set)
@@ -76,7 +81,9 @@ class Lane:
                 self.changed.notify_all()  # others may speak of its provider now
             job = self._choose(session)
             if job is None and wait and not self.is_closing and session not in self.leaving:
+                self.resting.add(session)
                 self.changed.wait(wait)
+                self.resting.discard(session)
                 job = self._choose(session)
             return job
 
@@ -117,7 +124,7 @@ class Lane:
 
     def add(self, jobs: list[Job]) -> None:
         with self.changed:
-            self.was_fed = len(jobs) == CLAIM
+            self.was_fed, self.fed_at = len(jobs) == CLAIM, time.monotonic()
             self.jobs.extend(jobs)
             self.changed.notify_all()
 
@@ -132,7 +139,7 @@ class Lane:
     def close(self) -> list[Job]:
         """Let sessions end after what they speak of now; return the jobs nobody took."""
         with self.changed:
-            self.is_closing = True
+            self.is_closing, self.waits_for_seat = True, False
             left = list(self.jobs)
             self.jobs.clear()
             self.changed.notify_all()
@@ -149,8 +156,17 @@ class Lane:
             return self.talks.count_ready(self.jobs)
 
     @property
+    def appetite(self) -> int:
+        """How many messages to claim now; of a transport that is probed one, and none while that one is not answered."""
+        if self.is_closing:
+            return 0
+        if self.carrier.is_probed:
+            return int(not self.jobs and len(self.resting) == len(self.sessions))
+        return CLAIM if self.ready < CLAIM // 2 else 0
+
+    @property
     def is_hungry(self) -> bool:
-        return not self.is_closing and self.ready < CLAIM // 2
+        return self.appetite > 0
 
     @property
     def live_sessions(self) -> int:

@@ -9,13 +9,14 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
+from mailops.dispatch import delivery
 from mailops.dispatch.delivery import Delivery
 from mailops.dispatch.models import Seat, Worker
 from mailops.dispatch.rules import SessionLimit, read_rules
 from mailops.dispatch.seats import Claimant, SeatKeeper, seats_for
 from mailops.dispatch.talks import Talks
 from mailops.dispatch.working import WorkerProcess
-from mailops.outbox.models import Message
+from mailops.outbox.models import Message, QueueEntry
 from mailops.outbox.tokens import current_token_key_id
 from mailops.transports.models import ProviderLimit
 from tests.engine import wait_until
@@ -303,3 +304,86 @@ class TestOnTheWire:
         told.set()
         bulk_worker.join()
         assert server.most <= 2
+
+
+@pytest.mark.django_db(transaction=True)
+class TestClaimsOnlyWhatASessionMayTake:
+    @pytest.fixture
+    def runs(self, monkeypatch):
+        monkeypatch.setattr(WorkerProcess, "_beat", lambda self: None)
+        workers = [WorkerProcess("bulk") for _ in range(2)]
+        runs = [Delivery(worker, "bulk", should_stop=lambda: False) for worker in workers]
+        yield runs
+        for run, worker in zip(runs, workers, strict=True):
+            run.finish()
+            worker.stop()
+
+    def queue(self, number, **fields):
+        stream = make_stream(transport=make_transport(**fields))
+        for _ in range(number):
+            make_message(stream=stream, token_key_id=current_token_key_id())
+
+    def claim(self, run):
+        """Look after transports as if a moment had passed; return the one there is."""
+        if run._seats is not None:
+            run._seats._answers.clear()
+        if run._claimer is not None:
+            run._claimer._known.clear()
+        run._claim_more()
+        run._committer.commit_waiting(timeout=0)
+        (lane,) = run._lanes.values()
+        return lane
+
+    def claimed(self):
+        return QueueEntry.objects.filter(worker_id__isnull=False).count()
+
+    def test_who_has_no_seat_claims_nothing_and_waits_for_one(self, runs):
+        first, second = runs
+        self.queue(1, max_sessions=1)
+        assert len(self.claim(first).jobs) == 1
+        make_message(stream=Message.objects.get().stream, token_key_id=current_token_key_id())
+        assert not self.claim(second).jobs
+        assert second._is_busy()
+        first._leave_seats()
+        assert len(self.claim(second).jobs) == 1
+        assert second._is_busy()
+
+    def test_where_nothing_is_due_nobody_asks_for_a_seat(self, runs):
+        self.queue(0)
+        self.claim(runs[0])
+        assert not Seat.objects.exclude(wanted=0).exists()
+        assert not runs[0]._is_busy()
+
+    def test_who_lost_its_seats_gives_its_claims_back(self, runs, monkeypatch):
+        self.queue(3)
+        assert len(self.claim(runs[0]).jobs) == 3
+        monkeypatch.setattr(SeatKeeper, "seats", lambda *_, **__: 0)
+        assert len(self.claim(runs[0]).jobs) == 3, "for a moment"
+        monkeypatch.setattr(delivery, "SEATLESS_SECONDS", -1.0)
+        assert not self.claim(runs[0]).jobs
+        assert self.claimed() == 0
+
+    def test_one_message_alone_probes_a_transport(self, runs):
+        self.queue(5, breaker="open", failures=4)
+        lane = self.claim(runs[0])
+        assert (len(lane.jobs), lane.seats) == (1, 1)
+        assert len(self.claim(runs[0]).jobs) == 1, "it waits"
+        lane.enter("a session")
+        lane.jobs.clear()
+        assert not self.claim(runs[0]).jobs, "it is spoken of"
+        lane.resting.add("a session")
+        assert len(self.claim(runs[0]).jobs) == 1, "it was answered"
+        lane.leave("a session")
+
+    def test_what_probes_goes_back_where_no_session_opens(self, runs, monkeypatch):
+        self.queue(1, breaker="open", failures=4)
+        lane = self.claim(runs[0])
+        lane.enter("a session that opens")
+        monkeypatch.setattr(delivery, "PROBE_SECONDS", -1.0)
+        assert not self.claim(runs[0]).jobs
+        assert self.claimed() == 0
+        monkeypatch.setattr(delivery, "PROBE_SECONDS", 60.0)
+        assert not self.claim(runs[0]).jobs, "the session may never open"
+        lane.resting.add("a session that opens")
+        assert len(self.claim(runs[0]).jobs) == 1
+        lane.leave("a session that opens")
