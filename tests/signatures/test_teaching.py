@@ -396,7 +396,7 @@ class TestTwoPeople:
         learn(admin, message, OURS)
         first.refresh_from_db()
         message.refresh_from_db()
-        assert first.is_stopped
+        assert first.state == first.State.STOPPED
         assert message.reason == "low_reputation"
         assert not reclassify_chunk(lesson_id=first.pk)
 
