@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from django.conf import settings
-from django.db import connection
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db import Error, connection
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
 from mailops.campaigns.models import Campaign
@@ -200,6 +200,9 @@ class DeathWatch:
             return 0
         try:
             return self._look()
+        except Error:
+            self._pulses.clear()  # where nothing can be written no heart beats: all time begins anew
+            raise
         finally:
             self._reading.release()
 
@@ -215,9 +218,9 @@ class DeathWatch:
         self._read_at = now
         self._pulses = {pk: self._felt(pk, beats, elapsed) for pk, beats in alive}
         return sum(
-            self._declare_dead(pk, pulse.beats)
+            self._judge(pk, pulse)
             for pk, pulse in self._pulses.items()
-            if pulse.still_for >= settings.MAILOPS_DEAD_AFTER_SECONDS
+            if pulse.still_for >= settings.MAILOPS_HEARTBEAT_SECONDS
         )
 
     def _felt(self, worker_id: int, beats: int, elapsed: float) -> _Pulse:
@@ -226,6 +229,11 @@ class DeathWatch:
             return _Pulse(beats)
         return _Pulse(beats, before.still_for + elapsed)
 
-    def _declare_dead(self, worker_id: int, beats: int) -> int:
+    def _judge(self, worker_id: int, pulse: _Pulse) -> int:
+        """Declare a worker dead that missed enough beats; until then write its row as its heart would, to see that it could."""
         # Guarded by the counter that was seen: a worker that beat meanwhile lives on.
-        return Worker.objects.alive().filter(pk=worker_id, beats=beats).update(dead_at=Now())
+        row = Worker.objects.alive().filter(pk=worker_id, beats=pulse.beats)
+        if pulse.still_for >= settings.MAILOPS_DEAD_AFTER_SECONDS:
+            return row.update(dead_at=Now())
+        row.update(beats=F("beats"))
+        return 0

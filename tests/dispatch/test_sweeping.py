@@ -1,6 +1,7 @@
 """Sweeps, death verdicts, expansion and completion."""
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import partial
 from threading import Event
@@ -8,8 +9,8 @@ from zlib import crc32
 
 import psycopg
 import pytest
-from django.db import OperationalError, connection, transaction
-from django.db.models import Sum
+from django.db import Error, OperationalError, connection, transaction
+from django.db.models import F, Sum
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -59,6 +60,16 @@ def claim(message, worker, *, fence=7, marked=False):
     QueueEntry.objects.filter(pk=message.pk).update(
         worker_id=worker.pk, fence=fence, marked_at=timezone.now() if marked else None
     )
+
+
+@contextmanager
+def read_only():
+    with connection.cursor() as cursor:
+        cursor.execute("SET default_transaction_read_only = on")
+        try:
+            yield
+        finally:
+            cursor.execute("SET default_transaction_read_only = off")
 
 
 def status(message):
@@ -332,6 +343,29 @@ class TestDeathWatch:
         watch = DeathWatch()
         self.look(watch, clock, 2)
         assert self.look(watch, clock, 1, seconds=3600) == 0
+
+    @pytest.mark.django_db(transaction=True)
+    @pytest.mark.parametrize("seconds", [31, 34, 60])
+    @pytest.mark.parametrize("still_for", [0, 29])
+    def test_while_the_database_can_only_be_read_no_heart_can_beat(self, clock, seconds, still_for):
+        living, dead = make_worker(), make_worker()
+        watch = DeathWatch()
+
+        def beat_and_look(times):
+            for second in range(times):
+                if second % 5 == 4:
+                    Worker.objects.filter(pk=living.pk).update(beats=F("beats") + 1)
+                self.look(watch, clock, 1, seconds=1.0)
+
+        beat_and_look(still_for + 1)
+        with read_only():
+            for _ in range(seconds):
+                with suppress(Error):
+                    self.look(watch, clock, 1, seconds=1.0)
+        beat_and_look(32)
+        living.refresh_from_db()
+        dead.refresh_from_db()
+        assert (living.is_alive, dead.is_alive) == (True, False)
 
 
 class TestExpansion:
