@@ -32,15 +32,22 @@ class UploadForm(forms.Form):
         return file
 
 
-class ReadingForm(forms.Form):
-    """How the file is read; the page shows at once what comes of it."""
+def _select_of_columns() -> forms.Select:
+    return forms.Select(attrs={"form": "import-columns"})
 
-    encoding = forms.ChoiceField(choices=list(ENCODINGS.items()))
+
+class ReadingForm(forms.Form):
+    """How the file is read; the page shows at once what comes of it. Posted with the columns, whose form is theirs."""
+
+    encoding = forms.ChoiceField(choices=list(ENCODINGS.items()), widget=_select_of_columns())
     delimiter = forms.ChoiceField(
-        choices=[(sign, word.capitalize()) for sign, word in DELIMITERS.items()]
+        choices=[(sign, word.capitalize()) for sign, word in DELIMITERS.items()],
+        widget=_select_of_columns(),
     )
     header = forms.ChoiceField(
-        label="First row", choices=[("yes", "holds the names"), ("no", "is a person")]
+        label="First row",
+        choices=[("yes", "holds the names"), ("no", "is a person")],
+        widget=_select_of_columns(),
     )
 
     @classmethod
@@ -104,6 +111,13 @@ class MappingForm(forms.Form):
                     attrs={"aria-label": f"Attribute name of column {column}", "class": "code"}
                 ),
             )
+
+    def typed_over(self, given: Mapping[str, str]) -> dict[str, str]:
+        """Return what of `given`, by the names of the fields, is something else than the form offers by itself."""
+        offered = {name: field.initial or "" for name, field in self.fields.items()}
+        return {
+            name: given[name] for name in offered if given.get(name, offered[name]) != offered[name]
+        }
 
     def columns(self) -> Iterator[dict[str, Any]]:
         """Yield what the page shows of each column."""

@@ -60,14 +60,17 @@ def import_map(request: HttpRequest, run_id: int) -> HttpResponse:
     run = _run(run_id)
     if not run.is_mapping:
         return redirect("audiences:import-detail", run.pk)
-    asked = request.POST or request.GET
-    reading = ReadingForm.of(run, asked)
+    is_pressed = request.method == "POST" and request.POST.get("act") != "look"
+    typed = _typed(request, run)
+    reading = ReadingForm.of(run, request.POST or request.GET)
     if reading.is_valid():
         reading.apply_to(run)
     header, samples = look(run)
     refusal = refusal_of(header, run)  # another reading, or an upload from before there was a limit
-    form = MappingForm(request.POST or None, header=header, samples=samples)
-    if request.method == "POST" and not refusal and reading.is_valid() and form.is_valid():
+    form = MappingForm(
+        request.POST if is_pressed else None, initial=typed, header=header, samples=samples
+    )
+    if is_pressed and not refusal and reading.is_valid() and form.is_valid():
         return _start(request, run, header, form)
     context = {
         "run": run,
@@ -86,6 +89,17 @@ def import_map(request: HttpRequest, run_id: int) -> HttpResponse:
         fragment="columns",
         status=422 if refusal or form.errors or reading.errors else 200,
     )
+
+
+def _typed(request: HttpRequest, run: Import) -> dict[str, str]:
+    """Return what was typed over that which the page offered, as it had read the file; `run` is read so then."""
+    was = ReadingForm.of(
+        run, {name: request.POST.get(f"was_{name}") for name in ReadingForm.base_fields}
+    )
+    if was.is_valid():
+        was.apply_to(run)
+    header, samples = look(run)
+    return MappingForm(header=header, samples=samples).typed_over(request.POST.dict())
 
 
 def _start(request: HttpRequest, run: Import, header: list[str], form: MappingForm) -> HttpResponse:

@@ -424,6 +424,31 @@ class TestColumns:
         assert "Jos\u0439" in text
         assert "<html" not in text
 
+    def test_another_reading_keeps_what_was_typed(self, operator, logged_in):
+        people = "email,Straße,Ort\na@example.com,Bügel,Köln\n"
+        run = upload(people.encode("cp1252"), actor=operator)
+        url, client = reverse("audiences:import-map", args=[run.pk]), logged_in(operator)
+        page = client.get(url)
+        shown = {field.html_name: field.value() for field in page.context["reading"]}
+        offered = {field.html_name: field.value() for field in page.context["form"]}
+        typed = {
+            **offered,
+            **{f"was_{name}": value for name, value in shown.items()},
+            "use_1": "leave",
+            "name_2": "city",
+            "consent": "Shop, 2026",
+        }
+        look = {**typed, "encoding": "cp1251", "act": "look"}
+        again = client.post(url, look, headers=HTMX)
+        assert again.status_code == 200
+        assert "<html" not in again.text
+        form = again.context["form"]
+        assert form["consent"].value() == "Shop, 2026"
+        assert (form["use_1"].value(), form["name_2"].value()) == ("leave", "city")
+        assert form["name_1"].value() != offered["name_1"]  # guessed anew
+        run.refresh_from_db()
+        assert run.is_mapping
+
     @pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be", "cp1250"])
     def test_an_encoding_that_does_not_fit_is_shown_as_such(self, encoding, operator, logged_in):
         people = "email,Straße,Name\na@example.com,Bügel,ÜÜ\n" * 2
