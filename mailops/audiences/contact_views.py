@@ -85,7 +85,7 @@ def member_add(request: HttpRequest, audience_id: int) -> HttpResponse:
         if is_new:
             messages.success(request, f"{membership.contact} is in “{audience}”.")
         else:
-            messages.info(request, f"{membership.contact} was in “{audience}” already.")
+            messages.warning(request, _not_kept(membership, form.cleaned_data["consent"]))
         return redirect("audiences:contact", membership.contact_id)
     return render_page(
         request,
@@ -96,6 +96,18 @@ def member_add(request: HttpRequest, audience_id: int) -> HttpResponse:
             "back": reverse("audiences:detail", args=[audience.pk]),
         },
         status=422 if form.errors else 200,
+    )
+
+
+def _not_kept(membership: Membership, consent: str) -> str:
+    """Say that who was a member already keeps the evidence of then, and what was typed instead."""
+    said = f"{membership.contact} was in “{membership.audience}” already"
+    if consent == membership.consent:
+        return f"{said}, with the same consent."
+    kept = f"“{membership.consent}”" if membership.consent else "untold"
+    return (
+        f"{said}. Their consent stays as it was, {kept}, and “{consent}” was not kept. "
+        "If that is to stand there, remove them from the audience, then add them again."
     )
 
 

@@ -242,7 +242,12 @@ class TestMembers:
         response = logged_in(operator).post(
             url, {"address": "ANN@example.com", "consent": "phone"}, follow=True
         )
-        assert "already" in response.text
+        assert "consent stays as it was, untold, and “phone” was not kept" in response.text
+        Membership.objects.update(consent="phone")
+        again = logged_in(operator).post(
+            url, {"address": "ANN@example.com", "consent": "phone"}, follow=True
+        )
+        assert "already, with the same consent." in again.text
         assert audience.memberships.count() == 2
 
     def test_adding_leaves_out_what_nobody_sees(self, audience, operator, logged_in):
