@@ -651,7 +651,7 @@ class TestStreams:
         client = logged_in(admin)
         assert "no suppressed address belongs to it" in client.get(url).content.decode()
         page = client.post(url, {"typed_name": stream.name}, follow=True).content.decode()
-        assert "suppressed addresses belong to" in page
+        assert "suppressed addresses, alerts or the weekly digest belong to" in page
         assert Stream.objects.exists()
         assert not AuditEntry.objects.filter(verb="stream.delete").exists()
         unsuppress(suppression=entry, reason="They asked to be back.", actor=admin)
