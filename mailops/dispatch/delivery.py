@@ -364,9 +364,12 @@ class Delivery:
         return None
 
     def _talk(self, lane: Lane, session: Session) -> None:
-        """Run in a session's thread: open, talk, close; no database here."""
+        """Run in a session's thread: open, talk, close; no database here, but to open with a token of OAuth."""
         try:
-            session.open()
+            try:
+                session.open()
+            finally:
+                connection.close()
             lane.could_open = True
             self._converse(lane, session)
         except SessionFault as fault:

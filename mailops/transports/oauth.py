@@ -171,20 +171,33 @@ def usable_token(grant: OAuthGrant, *, is_doubted: bool = False) -> Secret:
 
     A doubted one, since sessions failed, is asked for anew unless that was done a moment ago.
     """
-    rows = OAuthGrant.objects.filter(pk=grant.pk)
-    holds = Q(access_expires_at__gt=ClockTimestamp() + _SOON)
-    is_recent = Q(refreshed_at__gt=ClockTimestamp() - _SOON)
-    if not rows.filter(holds, state=OAuthGrant.State.GIVEN).exists():
+    if not _holds(grant):
         refresh(grant.pk)
-    elif is_doubted and not rows.filter(is_recent).exists():
+    elif is_doubted and not _is_recent(grant):
         refresh(grant.pk, anew=True)
     grant.refresh_from_db()
     if not grant.is_given:
         fallback = "Nobody has signed in yet."
         raise NotGranted(grant.sentence or fallback, grant.detail, is_final=True)
-    if not rows.filter(holds).exists():
+    if not _holds(grant):
         raise NotGranted(grant.sentence or "The access token is being asked for.", grant.detail)
     return grant.open_from("access_token")
+
+
+def must_ask(grant: OAuthGrant, *, is_doubted: bool = False) -> bool:
+    """Tell whether `usable_token` may have to ask the provider, which may take long."""
+    return not _holds(grant) or (is_doubted and not _is_recent(grant))
+
+
+def _holds(grant: OAuthGrant) -> bool:
+    """Tell whether the stored token is good for a minute or more."""
+    lasting = Q(access_expires_at__gt=ClockTimestamp() + _SOON)
+    return OAuthGrant.objects.filter(lasting, pk=grant.pk, state=OAuthGrant.State.GIVEN).exists()
+
+
+def _is_recent(grant: OAuthGrant) -> bool:
+    lately = Q(refreshed_at__gt=ClockTimestamp() - _SOON)
+    return OAuthGrant.objects.filter(lately, pk=grant.pk).exists()
 
 
 def _refresh_form(refresh_token: Secret) -> dict[str, str]:

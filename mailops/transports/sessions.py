@@ -96,7 +96,7 @@ class BodyResult:
 
 
 class Session(ABC):
-    """One open conversation; used by one thread. Nothing here touches the database.
+    """One open conversation; used by one thread. Nothing here touches the database, but `open()` for a token of OAuth.
 
     The caller's order is open → (offer → [mark committed] → body)… → close. After SessionLost the session is closed.
     """

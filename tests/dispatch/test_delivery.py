@@ -1,7 +1,7 @@
 """Runs of a delivery: real sessions to a server on loopback, the real ledger, and what must not stop the others."""
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
 
 from mailops.dispatch import delivery
 from mailops.dispatch.claiming import Claimer
@@ -107,6 +107,30 @@ def test_an_error_of_ours_in_one_transport_leaves_the_others_sending(
     backing_off = Transport.objects.exclude(backoff_until=None).get()
     assert backing_off == broken.transport
     assert "mailops itself failed" in backing_off.breaker_sentence
+
+
+def test_a_session_that_asked_the_database_to_open_keeps_no_connection_to_it(server, monkeypatch):
+    make_due(make_stream_to(server.port), "a@x.example")
+    kept = []
+
+    def open_asking(transport):
+        session = open_session(transport)
+        really_open, really_offer = session.open, session.offer
+
+        def open_it():
+            assert Transport.objects.exists()
+            really_open()
+
+        def offer(envelope):
+            kept.append(connection.connection)
+            return really_offer(envelope)
+
+        session.open, session.offer = open_it, offer
+        return session
+
+    monkeypatch.setattr(delivery, "open_session", open_asking)
+    deliver()
+    assert kept == [None]
 
 
 def test_a_lost_transport_row_does_not_end_the_run(server, monkeypatch):

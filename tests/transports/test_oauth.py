@@ -329,6 +329,24 @@ class TestSession:
         )
         assert said == f"user={MAILBOX}\1auth=Bearer access-token-1\1\1".encode()
 
+    def test_is_made_without_a_word_to_the_provider(self, signed_in, mail, tokens):
+        age(signed_in, -5)
+        tokens.asked.clear()
+        sessions = [open_session(signed_in.credential.transport) for _ in range(2)]
+        assert tokens.asked == []
+        for session in sessions:
+            session.open()
+            session.close()
+        assert [session.is_logged_in for session in sessions] == [True, True]
+        assert len(tokens.asked) == 1, "the second finds what the first asked for"
+
+    def test_says_when_it_is_opened_why_there_is_no_token(self, signed_in, mail, tokens):
+        age(signed_in, -5)
+        tokens.refuse = (503, "busy")
+        with pytest.raises(SessionFault) as raised:
+            open_session(signed_in.credential.transport).open()
+        assert raised.value.cause == "oauth_away"
+
     def test_hears_a_refusal_to_its_end(self, signed_in, mail, tokens):
         tokens.access_tokens.clear()
         session = open_session(signed_in.credential.transport)

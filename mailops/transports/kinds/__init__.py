@@ -1,5 +1,7 @@
 """The kinds of transports: each gives sessions of its own."""
 
+import threading
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from functools import partial
 
@@ -12,21 +14,23 @@ from mailops.transports.kinds.http_api import HttpApiSession
 from mailops.transports.kinds.ses import SesSession
 from mailops.transports.kinds.smtp import SmtpSession
 from mailops.transports.kinds.smtp_connection import TIMEOUTS, Login, Server
-from mailops.transports.models import Credential, Transport
-from mailops.transports.oauth import NotGranted, usable_token
+from mailops.transports.models import Credential, OAuthGrant, Transport
+from mailops.transports.oauth import NotGranted, must_ask, usable_token
 from mailops.transports.sessions import Phase, Session, SessionFault
 from mailops.transports.wire import Observer
+
+_asking: defaultdict[int, threading.Lock] = defaultdict(threading.Lock)  # by grant
 
 
 def open_session(transport: Transport) -> Session:
     """Return a session of `transport`, to be opened by its `open()`.
 
-    This reads the active credential from the database; from then on the session needs no database, so that it may be
-    opened and used in another thread.
+    This reads the active credential from the database, and asks no network: the session may be opened and used in
+    another thread. It needs no database from then on, but where its `open()` must ask for a token.
     """
     credential = transport.active_credential
     transport.note_use(credential)
-    session = session_of(transport, credential)
+    session = session_of(transport, credential, may_ask=False)
     session.login_id = credential.login_id if credential else None
     return session
 
@@ -36,12 +40,17 @@ def session_of(
     credential: Credential | None,
     observer: Observer | None = None,
     timeouts: Mapping[Phase, float] | None = None,
+    *,
+    may_ask: bool = True,
 ) -> SmtpSession | SesSession | HttpApiSession:
-    """Return a session that logs in with `credential`, active or not, and is seen by `observer`."""
+    """Return a session that logs in with `credential`, active or not, and is seen by `observer`.
+
+    `may_ask`: whether a token may be asked for at once; else the session does it when it logs in.
+    """
     login = None
     if credential is not None:
         credential.transport = transport  # as it is in memory, so that revealing asks no database
-        login = _login_of(credential)
+        login = _login_of(credential, may_ask=may_ask)
     if transport.kind == Transport.Kind.SES:
         return _ses_session(transport, login)
     if api := APIS.get(transport.kind):
@@ -57,36 +66,45 @@ def session_of(
     return SmtpSession(_server_of(transport, login, timeouts), observer)
 
 
-def _login_of(credential: Credential) -> Login:
-    """Return what a session logs in with; for a token this asks the database, and the provider if it must."""
+def _login_of(credential: Credential, *, may_ask: bool) -> Login:
+    """Return what a session logs in with; for a token this asks the database, and the provider if it must and may."""
     grant = credential.oauth
     if grant is None:
         return Login(username=credential.username, reveal=credential.reveal)
     grant.credential = credential
-    try:
-        token = usable_token(grant, is_doubted=credential.transport.failures > 0)
-    except (NotGranted, Unsealable) as error:
-        reveal = _never(error)
+    is_doubted = credential.transport.failures > 0
+    if may_ask or not must_ask(grant, is_doubted=is_doubted):
+        reveal = _token_now(grant, is_doubted)
     else:
-        reveal = partial(_same, token)
+        reveal = partial(_token_later, grant, is_doubted)
     return Login(username=credential.username, reveal=reveal, is_token=True)
+
+
+def _token_now(grant: OAuthGrant, is_doubted: bool) -> Callable[[], Secret]:
+    """Return what gives the session a token that is there already, or tells it why there is none."""
+    try:
+        token = usable_token(grant, is_doubted=is_doubted)
+    except (NotGranted, Unsealable) as error:
+        return partial(_never, error)
+    return partial(_same, token)
+
+
+def _token_later(grant: OAuthGrant, is_doubted: bool) -> Secret:
+    """Ask for a token; sessions that want it meanwhile wait, and find it."""
+    with _asking[grant.pk]:
+        return _token_now(grant, is_doubted)()
 
 
 def _same(token: Secret) -> Secret:
     return token
 
 
-def _never(error: NotGranted | Unsealable) -> Callable[[], Secret]:
-    """Return what tells the session, when it logs in, why there is no token."""
-
-    def reveal() -> Secret:
-        if isinstance(error, Unsealable):
-            raise error
-        cause = "oauth_revoked" if error.is_final else "oauth_away"
-        detail = f"{error.sentence} {error.detail}".strip()
-        raise SessionFault(Phase.AUTH, cause, sentence_of(cause), detail)
-
-    return reveal
+def _never(error: NotGranted | Unsealable) -> Secret:
+    if isinstance(error, Unsealable):
+        raise error
+    cause = "oauth_revoked" if error.is_final else "oauth_away"
+    detail = f"{error.sentence} {error.detail}".strip()
+    raise SessionFault(Phase.AUTH, cause, sentence_of(cause), detail)
 
 
 def _ses_session(transport: Transport, login: Login | None) -> SesSession:
