@@ -7,6 +7,7 @@ from typing import Any
 
 from mailops.dispatch.standing_in import unable
 from mailops.outbox.ledger import fetch_prepared
+from mailops.transports.models.transport import LONGEST_BACKOFF
 from mailops.transports.sessions import LoginId
 
 
@@ -68,7 +69,7 @@ SELECT t.id AS transport_id, array_agg(s.id ORDER BY s.id) AS stream_ids,
   JOIN transports_transport t ON t.id = r.transport_id
   LEFT JOIN transports_credential c ON c.transport_id = t.id AND c.is_active
  WHERE s.kind = %s AND s.state = 'running' AND t.state = 'running' AND t.environment = s.environment
-   AND (t.backoff_until IS NULL OR t.backoff_until <= clock_timestamp())
+   AND coalesce(t.backoff_until NOT BETWEEN clock_timestamp() AND clock_timestamp() + %s, TRUE)
  GROUP BY t.id, c.id
 """
 
@@ -82,7 +83,10 @@ def usable_carriers(lane: str) -> list[Carrier]:
     By weight each carries its share, but for those that stand still. Nobody stands in, or has a share beside the first,
     through whom the stream's From would not pass DMARC.
     """
-    carriers = [_without_the_unable(_carrier(*row)) for row in fetch_prepared(_USABLE, [lane])]
+    carriers = [
+        _without_the_unable(_carrier(*row))
+        for row in fetch_prepared(_USABLE, [lane, LONGEST_BACKOFF])
+    ]
     return [carrier for carrier in carriers if carrier.stream_ids]
 
 

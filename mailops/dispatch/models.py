@@ -1,5 +1,6 @@
 """The processes that send."""
 
+from datetime import timedelta
 from typing import ClassVar
 from uuid import uuid4
 
@@ -73,10 +74,17 @@ class Allowance(models.Model):
     spent = models.PositiveIntegerField(default=0)  # of the day's number
 
 
+LONGEST_STOP = timedelta(hours=1)  # an end beyond was set by a clock ahead
+
+
 class PressureQuerySet(models.QuerySet["Pressure"]):
     def with_now(self) -> "PressureQuerySet":
         """Tell of each whether nothing leaves now (`is_stopped`), by the database's clock."""
-        stopped = models.Q(stopped_until__isnull=False, stopped_until__gt=Now())
+        stopped = models.Q(
+            stopped_until__isnull=False,
+            stopped_until__gt=Now(),
+            stopped_until__lte=Now() + LONGEST_STOP,
+        )
         return self.annotate(is_stopped=models.ExpressionWrapper(stopped, models.BooleanField()))
 
 

@@ -16,7 +16,7 @@ from django.db.models.functions import Now
 
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
-from mailops.dispatch.models import Pressure, PressureScan
+from mailops.dispatch.models import LONGEST_STOP, Pressure, PressureScan
 from mailops.lib.mailbox_providers import name_of
 from mailops.outbox.ledger import fetch_dicts, fetch_first
 from mailops.transports.models import ProviderLimit, Transport
@@ -226,7 +226,7 @@ def _begin(place: Place, told: Told) -> None:
 def _lower(row: Pressure, told: Told) -> None:
     """Lower a rate, but not again for what was on its way when it was lowered."""
     now = _now()
-    if told.wishes and row.changed_at < now - REST:
+    if told.wishes and not now - REST <= row.changed_at <= now:
         row.rate_per_minute = max(LEAST, row.rate_per_minute * LOWER)
         row.changed_at = now
         _explain(row, told)
@@ -236,8 +236,8 @@ def _lower(row: Pressure, told: Told) -> None:
 def _stop_if_it_must(row: Pressure, told: Told) -> None:
     """Send nothing for as long as the peer said, or for a while after many refusals in a row."""
     now = _now()
-    is_stopped = row.stopped_until is not None and row.stopped_until > now
-    seconds = min(told.wait, 3600)
+    is_stopped = bool(row.stopped_until and now < row.stopped_until <= now + LONGEST_STOP)
+    seconds = min(told.wait, int(LONGEST_STOP.total_seconds()))
     if row.refusals >= TROUBLE and not told.taken and not is_stopped:
         seconds = max(seconds, STOPS[min(row.stops, len(STOPS) - 1)])
         row.stops += 1
@@ -245,7 +245,9 @@ def _stop_if_it_must(row: Pressure, told: Told) -> None:
         _explain(row, told)
     if seconds:
         until = now + timedelta(seconds=seconds)
-        row.stopped_until = max(row.stopped_until, until) if row.stopped_until else until
+        row.stopped_until = (
+            max(row.stopped_until, until) if row.stopped_until and is_stopped else until
+        )
 
 
 def _explain(row: Pressure, told: Told) -> None:
@@ -283,9 +285,9 @@ def _present_rate(place: Place) -> float:
 
 def _raise_rates() -> None:
     """Raise what has kept still for a while; what has reached its aim is over."""
-    still = Pressure.objects.filter(
-        Q(stopped_until=None) | Q(stopped_until__lt=Now()), changed_at__lt=Now() - STEP
-    ).select_for_update(skip_locked=True)
+    goes_on = Q(stopped_until=None) | ~Q(stopped_until__range=(Now(), Now() + LONGEST_STOP))
+    kept_still = ~Q(changed_at__range=(Now() - STEP, Now()))
+    still = Pressure.objects.filter(goes_on, kept_still).select_for_update(skip_locked=True)
     for row in still:
         row.rate_per_minute *= RAISE
         if row.rate_per_minute >= row.aim:

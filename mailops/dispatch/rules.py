@@ -6,6 +6,7 @@ from datetime import date
 from typing import Any
 
 from mailops.dispatch.limits import Limit, scaled, utc_today
+from mailops.dispatch.models import LONGEST_STOP
 from mailops.outbox.ledger import fetch_dicts
 from mailops.outbox.queues import Queue
 from mailops.transports.models import PROVIDER_DEFAULT, ProviderLimit, Stream, WarmUp
@@ -81,7 +82,10 @@ def read_rules(transport_id: int, stream_ids: Iterable[int]) -> Rules:
     reserved = {pk: _reserved(row) for pk, row in streams.items()}
     routed = {pk: share for pk, share in reserved.items() if streams[pk]["is_routed"]}
     limits = list(ProviderLimit.objects.all())
-    slowed = {row["mailbox_provider"] or ALL: row for row in fetch_dicts(_SLOWED, [transport_id])}
+    slowed = {
+        row["mailbox_provider"] or ALL: row
+        for row in fetch_dicts(_SLOWED, [LONGEST_STOP, transport_id])
+    }
     possible = transport["possible"]
     return Rules(
         transport=Limit(
@@ -131,7 +135,8 @@ SELECT s.id, s.kind, s.rate_per_minute, s.reserved_percent,
   FROM transports_stream s
 """
 _SLOWED = """
-SELECT mailbox_provider, rate_per_minute, coalesce(stopped_until > clock_timestamp(), FALSE) AS is_stopped
+SELECT mailbox_provider, rate_per_minute,
+       coalesce(stopped_until BETWEEN clock_timestamp() AND clock_timestamp() + %s, FALSE) AS is_stopped
   FROM dispatch_pressure WHERE transport_id = %s
 """
 

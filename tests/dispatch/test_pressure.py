@@ -12,7 +12,7 @@ from mailops.accounts.models import AuditEntry
 from mailops.dispatch.carriers import usable_carriers
 from mailops.dispatch.claiming import Claimer
 from mailops.dispatch.models import Pressure, PressureScan, Worker
-from mailops.dispatch.pressure import LEAST, feel_pressure
+from mailops.dispatch.pressure import LEAST, RAISE, feel_pressure
 from mailops.dispatch.sweeping import move_to_their_pools
 from mailops.outbox.models import Event, EventKind
 from mailops.outbox.recording import Outcome, record
@@ -255,6 +255,23 @@ class TestBreaker:
         row = Pressure.objects.with_now().get()
         assert not row.is_stopped
         assert row.rate_per_minute == pytest.approx(85 * 60 / 50 / 2, rel=0.1)
+
+    def test_an_end_set_by_a_clock_that_was_ahead_holds_nothing_back(self, stream):
+        said(stream, self.DOWN, times=5)
+        later(days=-1)
+        assert not Pressure.objects.with_now().get().is_stopped
+        make_message(stream=stream, mailbox_provider="gmail")
+        assert len(claim()) == 1
+        said(stream, self.DOWN)
+        row = Pressure.objects.with_now().get()
+        assert row.is_stopped
+        assert row.stopped_until < timezone.now() + timedelta(minutes=10)
+
+    def test_a_change_made_by_a_clock_that_was_ahead_keeps_no_rate_low(self, stream):
+        said(stream, self.DOWN, times=5)
+        later(days=-1)
+        feel_pressure()
+        assert Pressure.objects.get().rate_per_minute == LEAST * RAISE
 
 
 class TestPanel:

@@ -5,6 +5,7 @@ import pytest
 from django.utils import timezone
 
 from mailops.accounts.models import AuditEntry
+from mailops.dispatch.carriers import usable_carriers
 from mailops.lib.secrets import Secret
 from mailops.transports.credentials import add_credential
 from mailops.transports.kinds import open_session
@@ -80,6 +81,17 @@ class TestBreaker:
         for _ in range(5):
             transport.record_failure("Refused.")
         assert transport.failures == 1
+
+    def test_an_end_set_by_a_clock_that_was_ahead_holds_nothing_back(self):
+        tomorrow = timezone.now() + timedelta(days=1)
+        transport = make_transport(breaker="open", failures=3, backoff_until=tomorrow)
+        make_stream(transport=transport)
+        assert transport.next_try_at is None
+        assert [one.transport_id for one in usable_carriers("bulk")] == [transport.pk]
+        transport.record_failure("Refused.")
+        assert transport.failures == 4
+        assert transport.backoff_until < tomorrow
+        assert usable_carriers("bulk") == []
 
     def test_a_try_that_fails_keeps_it_open_and_one_that_works_closes_it(self):
         transport = make_transport(breaker="open", failures=3)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mailops.transports.models.oauth import OAuthGrant
 
 BREAKER_BACKOFF = (1, 5, 30, 120, 300, 600)  # seconds; the last one repeats
+LONGEST_BACKOFF = timedelta(seconds=BREAKER_BACKOFF[-1])  # an end beyond was set by a clock ahead
 BREAKER_THRESHOLD = 3  # rounds of failing sessions until only one at a time may probe
 
 _BREAKER_RESET: dict[str, Any] = {
@@ -193,9 +194,10 @@ class Transport(Pausable):
     @property
     def next_try_at(self) -> datetime | None:
         """When it has rested; None where it has."""
-        return (
-            self.backoff_until if (self.backoff_until or timezone.now()) > timezone.now() else None
-        )
+        return self.backoff_until if self.rests_at(timezone.now()) else None
+
+    def rests_at(self, now: datetime) -> bool:
+        return bool(self.backoff_until and now < self.backoff_until <= now + LONGEST_BACKOFF)
 
     def _on_resume(self) -> dict[str, Any]:
         return _BREAKER_RESET
@@ -208,7 +210,7 @@ class Transport(Pausable):
         """
         row = type(self).objects.select_for_update().get(pk=self.pk)
         now = _read_clock()
-        if row.backoff_until and row.backoff_until > now:
+        if row.rests_at(now):
             return False
         row.failures += 1
         wait = BREAKER_BACKOFF[min(row.failures, len(BREAKER_BACKOFF)) - 1]
