@@ -24,6 +24,7 @@ from mailops.schedule import EVERY
 from mailops.transports.models import PauseCause
 from tests.factories import make_campaign, make_version
 from tests.rollouts.test_launching import campaign, proven, rehearsed  # noqa: F401 - fixtures
+from tests.rollouts.test_views import press
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -251,7 +252,7 @@ class TestStaleSchedules:
         client = logged_in(operator)
         client.post(f"/campaigns/{proven.pk}/resume/")
         assert stopped(proven)
-        client.post(f"/rollouts/campaigns/{proven.pk}/launch/", {"typed_name": "Spring"})
+        press(client, proven)
         proven.refresh_from_db()
         assert (proven.is_running, proven.pause_cause) == (True, "")
 
@@ -309,18 +310,16 @@ class TestWhatToPress:
         assert stopped(gated)
 
     def test_launching_it_asks_again(self, logged_in, operator, gated):
-        client, address = logged_in(operator), f"/rollouts/campaigns/{gated.pk}/launch/"
-        assert client.post(address, {"typed_name": "Spring"}).status_code == 422
+        client = logged_in(operator)
+        assert press(client, gated).status_code == 422
         Domain.objects.update(status=CheckStatus.OK)
-        client.post(address, {"typed_name": "Spring"})
+        press(client, gated)
         gated.refresh_from_db()
         assert gated.is_running
         assert gated.pause_cause == ""
 
     def test_it_may_be_launched_all_the_same_with_a_reason(self, logged_in, operator, gated):
-        client, address = logged_in(operator), f"/rollouts/campaigns/{gated.pk}/launch/"
-        data = {"typed_name": "Spring", "override_reason": "A recall must reach who it can."}
-        client.post(address, data)
+        press(logged_in(operator), gated, override_reason="A recall must reach who it can.")
         gated.refresh_from_db()
         assert gated.is_running
         assert Override.objects.get().keys == ["domain"]
