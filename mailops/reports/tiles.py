@@ -7,6 +7,10 @@ from mailops.reports.charting import said
 from mailops.reports.outcomes import Limits, Outcome, Thresholds, percent, state_of
 
 NOISE = 0.05  # of the rate before; a smaller change is told, but is neither good nor bad
+COMPARABLE, MOST_TIMES = (
+    50,
+    10,
+)  # messages before, and how often as many now: else a percentage says nothing
 
 
 @dataclass(frozen=True)
@@ -112,8 +116,7 @@ def _volume(now: int, outcome_before: Outcome | None) -> tuple[str, str, str]:
     before = outcome_before.answered
     share = percent(now - before, before)
     note = f"{before:,} in the period before"
-    if share is None or not round(share):
+    is_beyond_compare = before < COMPARABLE or now >= MOST_TIMES * before
+    if share is None or is_beyond_compare or not round(share):
         return note, "", ""
-    if share > 900:  # against next to nothing a percentage says nothing
-        return note, f"{now / before:,.0f} times", "up"
     return note, f"{abs(share):,.0f} %", "up" if share > 0 else "down"

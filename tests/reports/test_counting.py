@@ -16,11 +16,13 @@ from mailops.reports import splitting
 from mailops.reports.counting import by_reason, fault_of, total
 from mailops.reports.latencies import Histogram, middle_of
 from mailops.reports.models import QueueSample
+from mailops.reports.outcomes import Limits, Outcome
 from mailops.reports.periods import between
 from mailops.reports.rolling import roll_up
 from mailops.reports.rollup import fold_tallies
 from mailops.reports.sampling import queue_samples, sample_queues
 from mailops.reports.splitting import UNNAMED, split
+from mailops.reports.tiles import tiles
 from tests.factories import make_message
 
 
@@ -175,3 +177,13 @@ class TestSplit:
             cursor.execute(f"EXPLAIN {told_apart}")
             plan = "\n".join(line for (line,) in cursor.fetchall())
         assert f"using {index}" in plan or f"on {index}" in plan
+
+
+class TestSent:
+    @pytest.mark.parametrize(
+        ("now", "before", "trend"),
+        [(9374, 36, ""), (60, 49, ""), (500, 50, ""), (499, 50, "898 %"), (75, 100, "25 %")],
+    )
+    def test_is_compared_with_a_period_of_like_size_only(self, now, before, trend):
+        sent = tiles(Outcome.of({"accepted": now}), Outcome.of({"accepted": before}), Limits())[3]
+        assert (sent.trend, sent.note) == (trend, f"{before:,} in the period before")
