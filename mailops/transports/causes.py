@@ -45,6 +45,11 @@ CAUSES: dict[str, Cause] = {
         "Use port 587 with STARTTLS or port 465 with implicit TLS; if it offered it yesterday, "
         "something on the way may be removing it. Nothing was sent in clear text.",
     ),
+    "no_tls_trusted": Cause(
+        "The server did not offer STARTTLS.",
+        "Choose TLS “None”, without a credential: it is a trusted relay, so clear text is allowed. If it offered "
+        "STARTTLS yesterday, something on the way may be removing it. Nothing was sent in clear text.",
+    ),
     "tls_stripped": Cause(
         "The server takes STARTTLS, but its offer does not arrive: something on the way removes it.",
         "A firewall that inspects SMTP does that, and so does somebody who listens: have the inspection switched off, "

@@ -99,7 +99,20 @@ class TestTls:
         with SmtpServer() as server:
             fault = fault_of(dial, server, security="starttls", login=login)
             assert server.verbs == ["EHLO", "STARTTLS"]
-        assert (fault.phase, fault.cause) == (Phase.TLS, "no_tls")
+        assert (fault.phase, fault.cause) == (Phase.TLS, "no_tls_trusted")
+        assert "TLS “None”" in fault.sentence
+
+    def test_clear_text_is_advised_for_trusted_relays_only(self, dial, monkeypatch):
+        with SmtpServer() as server:
+            session = dial(server, opens=False, security="starttls")
+            session._connect()
+            monkeypatch.setattr("mailops.lib.egress.is_trusted", lambda *_: False)
+            session._greet()
+            with pytest.raises(SessionFault) as fault:
+                session._secure_and_log_in()
+            session.abandon()
+        assert fault.value.cause == "no_tls"
+        assert "None" not in fault.value.sentence
 
     @pytest.mark.parametrize("offers", [(), ("XXXXXXXA",)])
     def test_a_stripped_starttls_is_a_fault_of_its_own(self, dial, login, authority, offers):

@@ -221,7 +221,7 @@ class TestGoesWrong:
             ("stranger", {}, "tls_issuer"),
             ("wrong-name", {}, "tls_name"),
             ("tls-1.0", {}, "tls_old"),
-            ("no-tls", {}, "no_tls"),
+            ("no-tls", {}, "no_tls_trusted"),
             ("starttls", {"strips_starttls": True}, "tls_stripped"),
             ("dovecot-starttls", {"strips_starttls": True}, "tls_stripped"),
             ("starttls", {"security": "tls"}, "needs_starttls"),

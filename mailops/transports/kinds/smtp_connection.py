@@ -131,8 +131,7 @@ class SmtpConnection(Session, ABC):
         self._enter(Phase.TLS)
         if "STARTTLS" not in self.extensions:
             offered = " ".join(self.extensions) or "nothing"
-            cause = "tls_stripped" if self._takes_starttls_all_the_same() else "no_tls"
-            raise _fault(Phase.TLS, cause, f"EHLO offers: {offered}")
+            raise _fault(Phase.TLS, self._why_no_tls(), f"EHLO offers: {offered}")
         reply = self._ask(Phase.TLS, "STARTTLS")
         if reply.code != 220:
             raise _fault(Phase.TLS, "no_tls", str(reply), reply)
@@ -140,6 +139,12 @@ class SmtpConnection(Session, ABC):
             raise _fault(Phase.TLS, "protocol", "the server spoke on before TLS began")
         self._start_tls()
         self._say_hello()
+
+    def _why_no_tls(self) -> str:
+        if self._takes_starttls_all_the_same():
+            return "tls_stripped"
+        is_trusted = egress.is_trusted(self.server.host, self.server.port)
+        return "no_tls_trusted" if is_trusted else "no_tls"
 
     def _takes_starttls_all_the_same(self) -> bool:
         """Tell whether the server has STARTTLS and something on the way took the offer out, or crossed it out."""
