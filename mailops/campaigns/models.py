@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from mailops.accounts.auditing import audit
-from mailops.accounts.models import User
+from mailops.accounts.models import AuditEntry, User
 from mailops.lib.storable import storable
 from mailops.transports.models import KeepsHours, PauseCause, hours_are_whole
 
@@ -244,6 +244,14 @@ class Campaign(KeepsHours, models.Model):
             actor=actor,
             reason=storable(sentence),
         )
+
+    def was_paused_by(self, user: User) -> bool:
+        """Tell whether `user` is who paused it last."""
+        pauses = AuditEntry.objects.filter(
+            subject_type=self._meta.label, subject_id=str(self.pk), verb="campaign.pause"
+        )
+        last = pauses.order_by("-at", "-pk").first()
+        return last is not None and last.actor_id == user.pk
 
     def resume(self, *, actor: User | None = None, reason: str = "") -> bool:
         """Let it run again; return False where it isn't paused, or has not started: that one is launched."""

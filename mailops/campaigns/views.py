@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 
+from mailops.accounts.models import User
 from mailops.accounts.permissions import Act, needs, user_of
 from mailops.campaigns import preflight
 from mailops.campaigns.drafting import (
@@ -203,10 +204,16 @@ def campaign_detail(request: HttpRequest, campaign_id: int) -> HttpResponse:
         "campaigns/campaign_detail.html",
         {
             "campaign": campaign,
-            "fix": FIXES.get(campaign.pause_cause, ""),
+            "fix": _fix(campaign, user_of(request)),
             **preflight_context(campaign),
         },
     )
+
+
+def _fix(campaign: Campaign, user: User) -> str:
+    if campaign.pause_cause == PauseCause.PERSON and campaign.was_paused_by(user):
+        return "You paused it: resume or cancel."
+    return FIXES.get(campaign.pause_cause, "")
 
 
 def get_campaign(campaign_id: int) -> Campaign:
