@@ -120,6 +120,7 @@ class Server:
             "log_timezone": "UTC",
             "log_line_prefix": "",
             "log_checkpoints": "off",
+            "log_min_error_statement": "panic",  # a statement that failed may hold addresses
             "wal_level": "minimal",  # nobody replicates an embedded server
             "max_wal_senders": "0",
             "max_logical_replication_workers": "0",
