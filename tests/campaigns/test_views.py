@@ -354,15 +354,15 @@ class TestPause:
     def test_tells_whoever_pressed_it_that_they_did_and_others_whom_to_ask(
         self, oncall, viewer, logged_in
     ):
-        campaign = make_campaign(state="running")
+        campaign = make_campaign(state="running", started_at=timezone.now())
         logged_in(oncall).post(url("pause", campaign))
         for reader, words in (
             (oncall, "You paused it: resume or cancel."),
             (viewer, "Ask whoever"),
         ):
             assert words in logged_in(reader).get(url("detail", campaign)).content.decode()
-        campaign.resume()
-        campaign.pause("person", actor=viewer)
+        assert campaign.resume()
+        assert campaign.pause("person", actor=viewer)
         assert "Ask whoever" in logged_in(oncall).get(url("detail", campaign)).content.decode()
 
     def test_pressed_twice_changes_nothing_more(self, oncall, logged_in):
