@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.utils import timezone
+
 from mailops.reports.changes import LIMIT, Changed, Kind, changes
 from mailops.reports.periods import Period
 from mailops.reports.relating import related
@@ -39,6 +41,7 @@ class Beside:
 
     changes: list[Changed]  # newest first, the beginnings of incidents among them
     spans: list[Span]
+    until: datetime  # of spans that are not over: now, or the end of the period where that is past
 
     @property
     def drawn(self) -> dict[str, Any]:
@@ -56,7 +59,7 @@ class Beside:
             "spans": [
                 {
                     "from": span.start.isoformat(),
-                    "to": span.end.isoformat() if span.end else None,
+                    "to": (span.end or self.until).isoformat(),
                     "label": span.label,
                     "tone": span.tone,
                 }
@@ -82,7 +85,7 @@ def beside(period: Period, choices: Mapping[str, Any]) -> Beside:
     ]
     told = [*begun, *changes(period, related(choices))]
     newest = sorted(told, key=lambda change: change.at, reverse=True)
-    return Beside(newest[: LIMIT + len(begun)], spans)
+    return Beside(newest[: LIMIT + len(begun)], spans, min(timezone.now(), period.end))
 
 
 def marks(period: Period, choices: Mapping[str, Any]) -> dict[str, Any]:

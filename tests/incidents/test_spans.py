@@ -1,12 +1,14 @@
 """Incidents on the charts of the reports."""
 
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.urls import reverse
 from django.utils import timezone
 
+from mailops.incidents.models import Threshold
 from mailops.incidents.spans import incident_spans
+from mailops.reports.marks import marks
 from mailops.reports.periods import last_days
 from tests.factories import make_campaign, make_domain, make_incident, make_stream
 
@@ -25,6 +27,15 @@ class TestIncidentSpans:
         assert (span.label, span.end, span.tone) == (f"Incident: {still_open}", None, "bad")
         assert span.url == f"/incidents/{still_open.pk}/"
 
+    def test_that_are_not_over_end_now_or_with_the_period(self):
+        now = timezone.now()
+        make_incident(opened_at=now - timedelta(days=5))
+        (span,) = marks(last_days(now, 7, UTC), {})["spans"]
+        assert now <= datetime.fromisoformat(span["to"]) <= timezone.now()
+        past = last_days(now - timedelta(days=3), 3, UTC)
+        (span,) = marks(past, {})["spans"]
+        assert span["to"] == past.end.isoformat()
+
     def test_are_of_what_is_chosen(self):
         incident = make_incident()
         period = last_days(timezone.now(), 7, UTC)
@@ -36,7 +47,8 @@ class TestIncidentSpans:
         stream, other = campaign.stream, make_stream()
         period = last_days(timezone.now(), 7, UTC)
         make_incident(stream=stream)
-        make_incident(stream=stream, subject_kind="campaign", subject_id=campaign.pk)
+        of_campaigns = Threshold.objects.filter(subject_kind="campaign").first()
+        make_incident(threshold=of_campaigns, subject_kind="campaign", subject_id=campaign.pk)
         assert len(incident_spans(period, {"domain_id": stream.domain_id})) == 2
         assert not incident_spans(period, {"domain_id": other.domain_id})
         assert not incident_spans(period, {"domain_id": make_domain().pk})

@@ -64,7 +64,7 @@ class TestLegend:
         assert narrow["grid"]["top"] > wide["grid"]["top"]
 
     def test_explains_the_field_of_an_incident(self):
-        span = {"from": STEPS[0], "to": None, "label": "Incident: bounces", "tone": "bad"}
+        span = {"from": STEPS[0], "to": STEPS[1], "label": "Incident: bounces", "tone": "bad"}
         found = drawn(chart("Bounced", spans=[span]))
         assert found["legend"]["show"]
         assert found["legend"]["data"][-1]["name"] == "Incident"
@@ -72,7 +72,7 @@ class TestLegend:
         assert not drawn(chart("Bounced"))["legend"]["show"]
 
     def test_switches_fields_by_their_own_names_and_nothing_else_with_a_line(self):
-        span = {"from": STEPS[0], "to": None, "label": "Incident: bounces", "tone": "warn"}
+        span = {"from": STEPS[0], "to": STEPS[1], "label": "Incident: bounces", "tone": "warn"}
         limit = {"value": 5, "label": "Guideline", "tone": "bad"}
         line, over, field = drawn(chart("Bounced", spans=[span], thresholds=[limit]))["series"]
         assert line.keys().isdisjoint({"markArea", "markLine", "markPoint"})

@@ -42,7 +42,7 @@ function spans(data, colors, tone) {
   const at = (iso) => asIfUtc(iso, data.zone);
   return data.spans.filter((span) => toneOf(span) === tone).map(({ from, to, label }) => [
     { xAxis: Math.max(at(from), beginning(data, at)), name: label, itemStyle: { color: colors[tone], opacity: 0.12 }, label: { show: false } }, // spans overlap: the tooltip and the list below name them
-    { xAxis: to ? at(to) : "max" },
+    { xAxis: at(to) },
   ]);
 }
 

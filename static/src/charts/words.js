@@ -33,7 +33,7 @@ export function told(data, index) {
     .map(({ index: n, value, one }) => ({ index: n, text: `${one.name}: ${said(value, data.unit, one.counts?.[index])}` }));
   const happened = [
     ...(data.marks ?? []).map(({ at, label }) => ({ from: asIfUtc(at, data.zone), to: asIfUtc(at, data.zone), label })),
-    ...(data.spans ?? []).map(({ from, to, label }) => ({ from: asIfUtc(from, data.zone), to: to ? asIfUtc(to, data.zone) : Infinity, label })),
+    ...(data.spans ?? []).map(({ from, to, label }) => ({ from: asIfUtc(from, data.zone), to: asIfUtc(to, data.zone), label })),
   ];
   const beside = happened.filter(({ from, to }) => from < end && to >= time).map(({ label }) => label);
   return { time: words(time, end - time), lines, beside: [...new Set(beside)] };
