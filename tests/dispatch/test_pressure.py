@@ -293,7 +293,7 @@ class TestPanel:
         self, viewer, logged_in, pressure, django_assert_max_num_queries
     ):
         client = logged_in(viewer)
-        with django_assert_max_num_queries(8):
+        with django_assert_max_num_queries(12):
             page = client.get(self.url(pressure), headers={"HX-Request": "true"}).content.decode()
         assert "Gmail asked for less." in page
         assert "421 4.7.28 &lt;slow&gt;" in page
