@@ -61,7 +61,7 @@ def campaign_retry(request: HttpRequest, campaign_id: int) -> HttpResponse:
     campaign = get_object_or_404(Campaign, pk=campaign_id)
     is_pressed = request.method == "POST"
     given = request.POST or request.GET or {"status": status_to_begin_with(campaign)}
-    form = RetryForm(given, is_pressed=is_pressed)
+    form = RetryForm(given, is_pressed=is_pressed, campaign=campaign)
     if form.is_valid() and is_pressed and (pressed := _retry(request, campaign, form)):
         return pressed
     until, _ = moment()  # an old preview is shown anew, with what was chosen

@@ -1,11 +1,12 @@
 """What the message pages may be asked, and what a test send needs."""
 
+from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from django import forms
-from django.db.models import QuerySet
+from django.db.models import Count, QuerySet
 from django.utils import timezone
 
 from mailops.accounts.models import User
@@ -16,11 +17,10 @@ from mailops.domains.models import Domain, Identity
 from mailops.lib.mailbox_providers import name_of
 from mailops.lib.moments import MomentField, TypedTimeField, since_of
 from mailops.lib.storable import storable
-from mailops.lib.templatetags.words import OURS, reason_sentence, reason_word
+from mailops.lib.templatetags.words import reason_sentence, reason_word
 from mailops.outbox.fold import RETRIABLE
 from mailops.outbox.models import Message, Signature, Status
 from mailops.protocol.address import Address, InvalidAddress, is_reserved, parse_address
-from mailops.protocol.classification import Reason
 from mailops.transports.models import Stream, Transport
 
 LARGEST_ID = 2**63 - 1
@@ -175,14 +175,22 @@ class RetryForm(PressedForm):
     reason = forms.ChoiceField(label="Only where", required=False)
     counted = forms.IntegerField(required=False, min_value=0, max_value=LARGEST_ID)
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, campaign: Campaign, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # one that has no words yet can be chosen, too
+        # what was chosen before can be chosen still, though none is left
         given = storable(str(self.data.get("reason", "")), 40)
-        known = {*Reason, *OURS, given} - {""}
-        words = sorted((reason_sentence(one) or reason_word(one), one) for one in known)
-        choices = [("", "for any reason"), *((one, word) for word, one in words)]
-        self.fields["reason"].choices = choices  # type: ignore[attr-defined]
+        found = Counter({given: 0} | self._reasons_of(campaign))
+        del found[""]
+        choices = [(reason, _told(reason, n)) for reason, n in found.most_common()]
+        self.fields["reason"].choices = [("", "for any reason"), *choices]  # type: ignore[attr-defined]
+
+    def _reasons_of(self, campaign: Campaign) -> dict[str, int]:
+        """Return the reasons that the campaign's messages of the chosen status have, and how many have each."""
+        status = str(self.data.get("status", ""))
+        if status not in dict(self.fields["status"].choices):  # type: ignore[attr-defined]
+            return {}
+        found = Message.objects.filter(campaign=campaign, status=status).order_by("reason")
+        return dict(found.values_list("reason").annotate(n=Count("pk")))
 
     def chosen_of(self, campaign: Campaign) -> QuerySet[Message]:
         """Return the campaign's messages that are meant; none where the form doesn't say which."""
@@ -196,6 +204,10 @@ class RetryForm(PressedForm):
         """Return what was chosen as the message list's filter has it."""
         given = {name: self.cleaned_data[name] for name in ("status", "reason")}
         return {"campaign": str(campaign.pk)} | {name: said for name, said in given.items() if said}
+
+
+def _told(reason: str, n: int) -> str:
+    return f"{reason_sentence(reason) or reason_word(reason)} · {n:,}"
 
 
 class TestSendForm(forms.Form):

@@ -382,6 +382,22 @@ class TestPages:
         assert f"0 of {MANY}" in page
         assert campaign.name in page
 
+    @pytest.mark.parametrize("given", ["", "blocklisted"])
+    def test_offers_the_reasons_of_what_is_chosen_and_what_was_given(self, client, given):
+        campaign = make_over(3, status="bounced")
+        rows = Message.objects.order_by("pk")
+        for message, reason in zip(rows, ("mailbox_full", "odd_one", "odd_one"), strict=True):
+            Message.objects.filter(pk=message.pk).update(reason=reason)
+        other = make_over(1, status="bounced")
+        Message.objects.filter(campaign=other).update(reason="policy")
+        asked = {"status": "bounced", "reason": given}
+        field = client.get(self.url("retry", campaign), asked).context["form"].fields["reason"]
+        told = [(reason, words.rpartition(" · ")[2]) for reason, words in field.choices[1:]]
+        left = [(given, "0")] if given else []
+        assert told == [("odd_one", "2"), ("mailbox_full", "1"), *left]
+        page = client.get(self.url("retry", campaign), {"status": "expired"})
+        assert len(page.context["form"].fields["reason"].choices) == 1
+
     def test_a_small_press_is_done_at_once(self, client, operator):
         campaign = make_over(2)
         answer = client.post(self.url("retry", campaign), self.press(client, campaign), follow=True)
