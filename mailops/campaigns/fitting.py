@@ -1,5 +1,7 @@
 """Whether campaigns fit their stream: it is bulk, and their sender is of its domain."""
 
+from django.db.models import F, Q
+
 from mailops.campaigns.models import Campaign, CampaignQuerySet
 from mailops.domains.models import Identity
 from mailops.transports.models import Stream
@@ -9,6 +11,9 @@ _WHAT_TO_DO = (
     "Add another stream, or come back when its campaigns are completed, canceled or, as drafts, "
     "moved to another stream."
 )
+
+# of a campaign: it can't leave through its stream, for what `misfits` says
+MISFIT = ~Q(stream__kind=Stream.Kind.BULK) | ~Q(identity__domain=F("stream__domain"))
 
 
 def misfits(stream: Stream, identity: Identity | None) -> dict[str, str]:

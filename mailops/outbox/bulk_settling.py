@@ -37,7 +37,7 @@ from mailops.outbox.relay_log_verdicts import (
     suppress_what_bounced,
     untraced,
 )
-from mailops.outbox.retrying import IS_SUPPRESSED
+from mailops.outbox.retrying import IS_SUPPRESSED, IS_UNFIT, lock_sendable
 from mailops.outbox.taught import load_taught
 
 CHUNK = 500
@@ -57,12 +57,13 @@ class Plan:
     chosen: int  # the doubtful ones that fit
     forgotten: int = 0  # of those, their content was not kept, so they can't be sent again
     canceled: int = 0  # of those, their campaign is canceled
+    unfit: int = 0  # of those, their campaign is completed and fits its stream no more
     suppressed: int = 0  # of those, they must not be written to
     waiting: int = 0  # of those that go out again, by campaigns or streams that are paused
 
     @property
     def does(self) -> int:
-        return self.chosen - self.forgotten - self.canceled - self.suppressed
+        return self.chosen - self.forgotten - self.canceled - self.unfit - self.suppressed
 
     @property
     def is_again(self) -> bool:
@@ -85,7 +86,8 @@ def plan(
     if act == Settlement.Act.AGAIN:
         wanted["forgotten"] = Count("pk", filter=_FORGOTTEN)
         wanted["canceled"] = Count("pk", filter=~_FORGOTTEN & _CANCELED)
-        free = ~_FORGOTTEN & ~_CANCELED
+        wanted["unfit"] = Count("pk", filter=~_FORGOTTEN & IS_UNFIT)
+        free = ~_FORGOTTEN & ~_CANCELED & ~IS_UNFIT
         wanted["suppressed"] = Count("pk", filter=free & Q(is_suppressed=True))
         wanted["waiting"] = Count("pk", filter=free & _WAITING & Q(is_suppressed=False))
         parts = [part.annotate(is_suppressed=IS_SUPPRESSED) for part in parts]
@@ -103,7 +105,7 @@ _WAITING = Q(campaign__isnull=False, campaign__state=Campaign.State.PAUSED) | Q(
 
 
 def _sendable(part: QuerySet[Message]) -> QuerySet[Message]:
-    return part.exclude(_FORGOTTEN).exclude(_CANCELED).exclude(IS_SUPPRESSED)
+    return part.exclude(_FORGOTTEN | _CANCELED | IS_UNFIT).exclude(IS_SUPPRESSED)
 
 
 def _chosen(
@@ -162,6 +164,7 @@ def _why_nothing(act: str, choice: Choice, log: RelayLog | None, until: datetime
     numbers = (
         (left.suppressed, "suppressed"),
         (left.canceled, "of canceled campaigns"),
+        (left.unfit, "of completed campaigns that fit their stream no more"),
         (left.forgotten, "of streams that keep no content"),
     )
     said = ", ".join(f"{n:,} {why}" for n, why in numbers if n)
@@ -232,8 +235,11 @@ def settle_chunk(*, settlement_id: int, most: int = CHUNK) -> bool:
         if not picked:
             _finish(run, Settlement.State.COMPLETED, actor=run.created_by)
             return False
-        states = _lock_campaigns(run, picked)
-        done = [one for one in picked if states.get(one.campaign_id) != Campaign.State.CANCELED]
+        states: dict[int, str] = {}
+        done = picked
+        if run.act == Settlement.Act.AGAIN:
+            states = lock_sendable(one.campaign_id for one in picked if one.campaign_id is not None)
+            done = [one for one in picked if one.campaign_id is None or one.campaign_id in states]
         recorded = record([one.outcome for one in done])
         suppress_what_bounced([one.outcome for one in done], recorded)
         _note_reopened(run, states, done, recorded)
@@ -288,22 +294,13 @@ def _outcome(run: Settlement, message_id: int, fence: int) -> Outcome:
     )
 
 
-def _lock_campaigns(run: Settlement, picked: Sequence[_Picked]) -> dict[int | None, str]:
-    """Lock the campaigns that may be reopened, which come before messages in the order of locks (W6)."""
-    if run.act != Settlement.Act.AGAIN:
-        return {}
-    ids = {one.campaign_id for one in picked if one.campaign_id is not None}
-    locked = Campaign.objects.filter(pk__in=ids).order_by("pk").select_for_update()
-    return dict(locked.values_list("pk", "state"))
-
-
 def _note_reopened(
     run: Settlement,
-    states: dict[int | None, str],
+    states: dict[int, str],
     done: Sequence[_Picked],
     recorded: Iterable[Recorded],
 ) -> None:
-    completed = {pk for pk, state in states.items() if pk and state == Campaign.State.COMPLETED}
+    completed = {pk for pk, state in states.items() if state == Campaign.State.COMPLETED}
     queued = [one.campaign_id for one, told in zip(done, recorded, strict=True) if told.was_applied]
     for campaign in Campaign.objects.filter(pk__in=completed.intersection(filter(None, queued))):
         audit(

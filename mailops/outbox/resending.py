@@ -31,9 +31,11 @@ from mailops.outbox.recording import Outcome, record
 from mailops.outbox.retrying import (
     CHUNK,
     IS_SUPPRESSED,
+    IS_UNFIT,
     MoreThanCounted,
     NothingToRetry,
     lock_campaign,
+    lock_sendable,
     note_retry,
     queue_again,
     reopen,
@@ -67,6 +69,7 @@ class Plan:
     suppressed: int = 0  # left out, as all below
     forgotten: int = 0
     canceled: int = 0
+    unfit: int = 0  # of completed campaigns that fit their stream no more
     uncertain: int = 0
     elsewhere: int = 0  # on their way, arrived, held, or stopped by a person
 
@@ -82,15 +85,16 @@ def plan(chosen: Mapping[str, Any]) -> Plan:
     found = chosen_by(chosen)
     for part in _parts(found, until=until):
         marked = part.annotate(is_suppressed=IS_SUPPRESSED)
-        free = ~_CANCELED & ~_FORGOTTEN
+        free = ~_CANCELED & ~IS_UNFIT & ~_FORGOTTEN
         numbers.update(
             marked.aggregate(
                 again=Count("pk", filter=free & Q(is_suppressed=False) & ~Q(status=SOONER)),
                 sooner=Count("pk", filter=free & Q(is_suppressed=False, status=SOONER)),
                 waiting=Count("pk", filter=free & _WAITING & Q(is_suppressed=False)),
                 suppressed=Count("pk", filter=free & Q(is_suppressed=True)),
-                forgotten=Count("pk", filter=~_CANCELED & _FORGOTTEN),
+                forgotten=Count("pk", filter=~_CANCELED & ~IS_UNFIT & _FORGOTTEN),
                 canceled=Count("pk", filter=_CANCELED),
+                unfit=Count("pk", filter=IS_UNFIT),
             )
         )
     others = found.exclude(status__in=[*AGAIN, SOONER])
@@ -110,8 +114,10 @@ def _parts(found: QuerySet[Message], *, until: datetime) -> list[QuerySet[Messag
 
 
 def _sendable(found: QuerySet[Message], *, until: datetime) -> list[QuerySet[Message]]:
-    parts = _parts(found, until=until)
-    return [part.exclude(_CANCELED).exclude(_FORGOTTEN).exclude(IS_SUPPRESSED) for part in parts]
+    return [
+        part.exclude(_CANCELED | IS_UNFIT | _FORGOTTEN).exclude(IS_SUPPRESSED)
+        for part in _parts(found, until=until)
+    ]
 
 
 def start_resending(
@@ -128,9 +134,7 @@ def start_resending(
         found = chosen_by(_validated(chosen))
         planned = sum(part.count() for part in _sendable(found, until=until))
         if not planned:
-            raise NothingToResend(
-                "Nothing here can be sent again any more: it is on its way, or has arrived."
-            )
+            raise NothingToResend("Nothing is sent again: all that you saw changed meanwhile.")
         given = {"chosen": chosen, "until": until, "planned": planned, "created_by": actor}
         run, is_new = Resending.objects.get_or_create(key=key, defaults=given)
         if is_new:
@@ -250,12 +254,10 @@ def _resend(run: Resending, ids: list[int]) -> None:
 
 
 def _lock_campaigns(ids: list[int]) -> dict[int, str]:
-    """Lock the campaigns that are reopened, which come before messages in the order of locks (W6)."""
     campaigns = fetch_first(
         "SELECT DISTINCT campaign_id FROM outbox_message WHERE id = ANY(%s)", [ids]
     )
-    locked = Campaign.objects.filter(pk__in=[pk for pk in campaigns if pk is not None])
-    return dict(locked.order_by("pk").select_for_update().values_list("pk", "state"))
+    return lock_sendable(pk for pk in campaigns if pk is not None)
 
 
 def _lock(ids: list[int], states: Mapping[int, str]) -> list[Message]:
@@ -264,8 +266,7 @@ def _lock(ids: list[int], states: Mapping[int, str]) -> list[Message]:
     return [
         one
         for one in rows.only("pk", "status", "round", "campaign_id")
-        if one.status in {*AGAIN, SOONER}
-        and states.get(one.campaign_id or 0) != Campaign.State.CANCELED
+        if one.status in {*AGAIN, SOONER} and (one.campaign_id is None or one.campaign_id in states)
     ]
 
 

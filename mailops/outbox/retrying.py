@@ -9,7 +9,7 @@ from django.db.models import Case, Count, Exists, F, OuterRef, Q, QuerySet, When
 
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
-from mailops.campaigns.fitting import misfits
+from mailops.campaigns.fitting import MISFIT, misfits
 from mailops.campaigns.models import Campaign
 from mailops.outbox.canceling import close_audience
 from mailops.outbox.fold import RETRIABLE
@@ -29,6 +29,11 @@ CHUNK = 500  # messages that one transaction queues again at most
 
 # of a message: somebody or something says that its recipient must not be written to
 IS_SUPPRESSED = Exists(Suppression.objects.covering(OuterRef("address_key"), OuterRef("stream")))
+# of a message: its campaign is completed and stays so, since it fits its stream no more
+IS_UNFIT = Q(
+    campaign__isnull=False,
+    campaign__in=Campaign.objects.filter(MISFIT, state=Campaign.State.COMPLETED),
+)
 _ENDED = Q(status__in=RETRIABLE)
 _FORGOTTEN = _ENDED & Q(stream__is_sensitive=True)
 _ASKS = Q(status=Status.HELD, settling_fence__isnull=False)
@@ -126,6 +131,19 @@ def retry_campaign(
 def lock_campaign(campaign_id: int) -> Campaign:
     """Lock the campaign, which comes before its messages in the order of locks (W6)."""
     return Campaign.objects.select_for_update().get(pk=campaign_id)
+
+
+def lock_sendable(campaign_ids: Iterable[int]) -> dict[int, str]:
+    """Lock the campaigns, which come before messages in the order of locks (W6); id → state of those that may run.
+
+    A canceled one stays so, and a completed one that fits its stream no more.
+    """
+    found = Campaign.objects.filter(pk__in=set(campaign_ids))
+    list(found.order_by("pk").select_for_update().values_list("pk"))
+    # looked at in a new statement, once they are locked
+    kept = found.exclude(state=Campaign.State.CANCELED)
+    kept = kept.exclude(MISFIT, state=Campaign.State.COMPLETED)
+    return dict(kept.values_list("pk", "state"))
 
 
 def reopen(campaign: Campaign) -> str:

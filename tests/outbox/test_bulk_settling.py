@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from mailops.accounts.models import AuditEntry
 from mailops.campaigns.models import Campaign
+from mailops.outbox import bulk_settling
 from mailops.outbox.bulk_settling import (
     NothingToSettle,
     note_failure,
@@ -22,7 +23,14 @@ from mailops.outbox.doubtful import Choice, count_doubtful
 from mailops.outbox.models import Event, Message, QueueEntry, Settlement, Tally
 from mailops.outbox.retrying import retry_message
 from mailops.outbox.settling import settle_as_accepted
-from tests.factories import make_campaign, make_stream, make_suppression, make_transport
+from mailops.transports.models import Stream
+from tests.factories import (
+    make_campaign,
+    make_domain,
+    make_stream,
+    make_suppression,
+    make_transport,
+)
 from tests.outbox.doubts import doubt, make_doubtful
 
 pytestmark = pytest.mark.django_db
@@ -143,6 +151,38 @@ class TestAgain:
         assert settle(ACT.AGAIN).planned == 1
         assert statuses() == ["queued", "uncertain", "uncertain"]
 
+    @pytest.mark.parametrize("is_moved", [False, True])
+    def test_leaves_out_completed_campaigns_that_fit_their_stream_no_more(self, settle, is_moved):
+        campaign = make_campaign(state="completed")
+        unfit = make_doubtful(campaign=campaign, stream=campaign.stream)
+        running = make_campaign(stream=campaign.stream, state="running")
+        make_doubtful(campaign=running, stream=campaign.stream)
+        make_doubtful()
+        change = {"domain": make_domain()} if is_moved else {"kind": "transactional"}
+        Stream.objects.filter(pk=campaign.stream_id).update(**change)
+        planned = plan(act=ACT.AGAIN)
+        assert (planned.chosen, planned.unfit, planned.does) == (3, 1, 2)
+        assert plan(act=ACT.ACCEPT).does == 3
+        assert settle(ACT.AGAIN).settled == 2
+        unfit.refresh_from_db()
+        campaign.refresh_from_db()
+        assert (unfit.status, campaign.state) == ("uncertain", Campaign.State.COMPLETED)
+
+    def test_looks_again_whether_campaigns_fit_once_they_are_locked(self, operator, monkeypatch):
+        campaign = make_campaign(state="completed")
+        message = make_doubtful(campaign=campaign, stream=campaign.stream)
+        until = plan(act=ACT.AGAIN).until
+        run = start_settlement(key=uuid4(), act=ACT.AGAIN, actor=operator, until=until)
+        monkeypatch.setattr(bulk_settling, "_sendable", lambda part: part)  # chosen just before
+        Stream.objects.update(kind="transactional")
+        while settle_chunk(settlement_id=run.pk):
+            pass
+        message.refresh_from_db()
+        campaign.refresh_from_db()
+        run.refresh_from_db()
+        assert (message.status, campaign.state) == ("uncertain", Campaign.State.COMPLETED)
+        assert (run.settled, run.passed_over) == (0, 1)
+
     def test_says_what_will_wait_for_a_paused_campaign(self):
         campaign = make_campaign(state="paused")
         make_doubtful(campaign=campaign, stream=campaign.stream)
@@ -226,6 +266,14 @@ class TestWhatWasSeenIsDone:
         with pytest.raises(NothingToSettle, match=said):
             start_settlement(key=uuid4(), act=ACT.AGAIN, actor=operator, until=until)
         assert not Settlement.objects.exists()
+
+    def test_says_that_campaigns_fit_their_stream_no_more(self, operator):
+        campaign = make_campaign(state="completed")
+        make_doubtful(campaign=campaign, stream=campaign.stream)
+        until = plan(act=ACT.AGAIN).until
+        Stream.objects.update(kind="transactional")
+        with pytest.raises(NothingToSettle, match="1 of completed campaigns that fit their stream"):
+            start_settlement(key=uuid4(), act=ACT.AGAIN, actor=operator, until=until)
 
     def test_what_was_left_out_is_told_at_its_end(self, operator):
         gone, _ = make_doubtful(), make_doubtful()

@@ -170,6 +170,13 @@ class TestSettleMany:
         assert "None of them can be sent again" in page
         assert "No message fits" not in page
 
+    def test_tells_of_campaigns_that_fit_their_stream_no_more(self, logged_in, oncall):
+        stream = make_stream(transport=make_transport(), kind="transactional")
+        make_doubtful(stream=stream, campaign=make_campaign(stream=stream, state="completed"))
+        page = logged_in(oncall).get(SETTLE, {"act": "again"}).content.decode()
+        assert "1 of completed campaigns stay as they are" in page
+        assert "None of them can be sent again" in page
+
     def test_says_that_no_message_fits(self, logged_in, oncall):
         page = logged_in(oncall).get(SETTLE, {"act": "again"}).content.decode()
         assert "No message fits: there is nothing to settle." in page

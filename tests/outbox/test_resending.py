@@ -20,7 +20,14 @@ from mailops.outbox.resending import (
     resend_chunk,
     start_resending,
 )
-from tests.factories import make_campaign, make_message, make_stream, make_suppression
+from mailops.transports.models import Stream
+from tests.factories import (
+    make_campaign,
+    make_domain,
+    make_message,
+    make_stream,
+    make_suppression,
+)
 from tests.outbox.answers import BUSY, NO_SUCH, ODD, answer, make_refused
 from tests.outbox.doubts import make_doubtful
 
@@ -167,6 +174,34 @@ class TestResending:
         assert campaign.state == Campaign.State.RUNNING
         assert AuditEntry.objects.filter(verb="campaign.retry").count() == 1
 
+    @pytest.mark.parametrize("is_moved", [False, True])
+    def test_leaves_out_completed_campaigns_that_fit_their_stream_no_more(self, operator, is_moved):
+        campaign = make_campaign(state="completed", finished_at=timezone.now(), planned=1)
+        unfit = make_refused(stream=campaign.stream, campaign=campaign)
+        running = make_campaign(stream=campaign.stream, state="running")
+        make_refused(stream=campaign.stream, campaign=running)
+        make_refused()
+        change = {"domain": make_domain()} if is_moved else {"kind": "transactional"}
+        Stream.objects.filter(pk=campaign.stream_id).update(**change)
+        found = planned(chosen_of(unfit))
+        assert (found.again, found.unfit, found.forgotten) == (2, 1, 0)
+        run = finish(start(operator, chosen_of(unfit)))
+        assert (run.planned, run.queued, run.passed_over) == (2, 2, 0)
+        unfit.refresh_from_db()
+        campaign.refresh_from_db()
+        assert (unfit.status, campaign.state) == (Status.BOUNCED, Campaign.State.COMPLETED)
+
+    def test_looks_again_whether_campaigns_fit_once_they_are_locked(self, operator, monkeypatch):
+        campaign = make_campaign(state="completed", finished_at=timezone.now(), planned=1)
+        ours = make_refused(stream=campaign.stream, campaign=campaign)
+        run = start(operator, chosen_of(ours))
+        monkeypatch.setattr(resending, "_next", lambda run, _: [ours.pk] if not run.cursor else [])
+        Stream.objects.update(kind="transactional")
+        run = finish(run)
+        campaign.refresh_from_db()
+        assert (run.queued, run.passed_over) == (0, 1)
+        assert campaign.state == Campaign.State.COMPLETED
+
     def test_goes_on_where_it_was_cut_off(self, operator):
         stream = make_stream()
         ours = [make_refused(stream=stream) for _ in range(5)]
@@ -197,6 +232,14 @@ class TestPages:
         run = Resending.objects.get()
         assert answered["Location"] == reverse("outbox:resending", args=[run.pk])
         assert client.get(answered["Location"]).status_code == 200
+
+    def test_tells_of_campaigns_that_fit_their_stream_no_more(self, operator, logged_in):
+        campaign = make_campaign(state="completed")
+        ours = make_refused(stream=campaign.stream, campaign=campaign)
+        Stream.objects.update(kind="transactional")
+        page = logged_in(operator).get(reverse("outbox:resend"), chosen_of(ours)).text
+        assert "1 of completed campaigns that fit it no more" in page
+        assert "None of them can be sent again." in page
 
     def test_refuses_a_press_whose_numbers_are_old(self, operator, logged_in):
         ours = make_refused()
