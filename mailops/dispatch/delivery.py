@@ -320,6 +320,8 @@ class Delivery:
     def _leave_seats(self) -> None:
         if self._seats is not None:
             self._seats.forget()
+        for lane in self._every_lane():
+            lane.seats = min(lane.seats, len(lane.sessions))
 
     def _open_sessions(self, lane: Lane) -> None:
         """Open another session where there is work for it; all that there is work for, once one could be opened."""
@@ -329,6 +331,8 @@ class Delivery:
         if lane.fault is not None:  # noted before its session left: that one gets no successor
             return
         useful = min(lane.seats, ready // MESSAGES_FOR_ANOTHER_SESSION + 1) if ready else 0
+        if useful > live and (most := lane.most_sessions) is not None:
+            useful = min(useful, most)  # one at rest may talk again: it needs no other beside it
         lacking = useful - live
         for _ in range(lacking if lane.could_open else min(lacking, 1)):
             session = self._session_of(lane)

@@ -156,6 +156,12 @@ class Lane:
             return self.talks.count_ready(self.jobs)
 
     @property
+    def most_sessions(self) -> int | None:
+        """How many sessions can speak of the jobs where all are of providers that limit them; None: as many as have seats."""
+        with self.changed:
+            return self.talks.most_sessions(self.jobs)
+
+    @property
     def appetite(self) -> int:
         """How many messages to claim now; of a transport that is probed one, and none while that one is not answered."""
         if self.is_closing:

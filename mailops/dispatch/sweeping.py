@@ -118,9 +118,13 @@ def sweep_expired(*, most: int = 20_000) -> int:
     late = QueueEntry.objects.filter(
         in_hours, expires_at__lte=Now(), marked_at=None, is_held=False
     ).exclude(campaign__in=asking)
-    # never claimed; in a doubt that was sent again, it was tried before
+    # never claimed, in its first round: in a later one, or in a doubt that was sent again, it was tried before
     untried = Q(
-        transport_id=None, attempts=0, session_attempts=0, message__settling_fence__isnull=True
+        transport_id=None,
+        attempts=0,
+        session_attempts=0,
+        message__round=0,
+        message__settling_fence__isnull=True,
     )
     return sum(
         close_all(

@@ -54,6 +54,14 @@ class Talks:
                 return len(jobs)
             return sum(self._has_seat(None, job.mailbox_provider) for job in jobs)
 
+    def most_sessions(self, jobs: Iterable[Job]) -> int | None:
+        """Return how many sessions can speak of the jobs; None where one of them is of no provider that limits them."""
+        with self._lock:
+            providers = {job.mailbox_provider for job in jobs}
+            if any(self.limit_of(one).sessions is None for one in providers):
+                return None
+            return sum(self.seats.get(one, 0) for one in providers)
+
     def held(self, provider: str) -> int:
         """Return how many sessions speak of a provider."""
         with self._lock:

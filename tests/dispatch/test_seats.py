@@ -153,6 +153,12 @@ class TestTalks:
         assert talks.count_ready(jobs) == 0
         assert talks.choose("a", jobs).mailbox_provider == "gmail"
 
+    def test_opens_no_more_sessions_than_may_speak_of_what_waits(self, talks):
+        assert talks.most_sessions(deque([job("gmail")] * 30)) == 1
+        assert talks.most_sessions(deque([job("gmail")] * 30 + [job("other")])) is None
+        talks.seats = {}
+        assert talks.most_sessions(deque([job("gmail")])) == 0
+
     def test_a_session_at_rest_makes_room(self, talks):
         jobs = deque([job("gmail"), job("gmail")])
         talks.choose("a", jobs)
@@ -347,6 +353,19 @@ class TestClaimsOnlyWhatASessionMayTake:
         first._leave_seats()
         assert len(self.claim(second).jobs) == 1
         assert second._is_busy()
+
+    def test_who_left_its_seats_claims_nothing_while_another_has_them(self, runs):
+        first, second = runs
+        self.queue(1, max_sessions=1)
+        for run in runs:  # each had the seat once
+            run._leave_seats()
+            self.claim(run)
+            run._leave_seats()
+        assert self.claim(first).seats == 1
+        make_message(stream=Message.objects.get().stream, token_key_id=current_token_key_id())
+        before = self.claimed()
+        assert not self.claim(second).seats
+        assert self.claimed() == before
 
     def test_where_nothing_is_due_nobody_asks_for_a_seat(self, runs):
         self.queue(0)

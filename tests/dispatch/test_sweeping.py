@@ -154,16 +154,17 @@ class TestSweeps:
         assert (status(late), status(held)) == (Status.EXPIRED, Status.HELD)
 
     def test_says_of_what_was_never_tried_that_it_waited_and_what_helps(self):
-        untried, refused, claimed = make_message(), make_message(), make_message()
+        untried, refused, claimed, again = (make_message() for _ in range(4))
         QueueEntry.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
         QueueEntry.objects.filter(pk=refused.pk).update(attempts=1)
         QueueEntry.objects.filter(pk=claimed.pk).update(transport_id=make_transport().pk)
+        Message.objects.filter(pk=again.pk).update(round=1)
         sweep_queue()
         told = {one.pk: one for one in Message.objects.filter(status=Status.EXPIRED)}
         assert told[untried.pk].reason == "untried"
         assert "never tried" in told[untried.pk].sentence
         assert "Give the stream more time" in told[untried.pk].sentence
-        assert {told[one.pk].reason for one in (refused, claimed)} == {"expired"}
+        assert {told[one.pk].reason for one in (refused, claimed, again)} == {"expired"}
 
     def test_what_a_person_lets_go_has_its_stream_s_time_anew(self, operator):
         held, doubtful = make_message(), make_doubtful(guarantee="ask")

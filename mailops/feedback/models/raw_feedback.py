@@ -137,6 +137,11 @@ class RawFeedback(models.Model):
                 fields=["id"], name="raw_feedback_pending", condition=models.Q(state="pending")
             ),  # the worker's claim
             models.Index(
+                fields=["id"],
+                name="raw_feedback_suspect",
+                condition=models.Q(state="pending", unfinished__gt=0),
+            ),  # nearly always empty; asked before each batch
+            models.Index(
                 fields=["state", "-id"], name="raw_feedback_by_state"
             ),  # the list's filter
             models.Index(
