@@ -25,9 +25,8 @@ from mailops.audiences.tasks import continue_import
 from mailops.audiences.uploading import look, misfit_of, refusal_of, take_upload
 from mailops.lib.csv_export import stream_csv
 from mailops.lib.csv_reading import NotReadable
-from mailops.lib.htmx import render_page
+from mailops.lib.htmx import polled_status, render_page
 
-STOP_POLLING = 286  # htmx's own status: the work is done
 REMARKS_SHOWN = 20
 
 
@@ -143,7 +142,7 @@ def import_detail(request: HttpRequest, run_id: int) -> HttpResponse:
         "remarks": run.remarks.order_by("line")[:REMARKS_SHOWN] if run.is_finished else [],
         "remark_count": run.rejected + run.duplicate + run.suppressed,
     }
-    status = STOP_POLLING if run.is_finished and request.headers.get("HX-Request") else 200
+    status = polled_status(request, goes_on=not run.is_finished)
     return render_page(
         request, "audiences/import_detail.html", context, fragment="progress", status=status
     )

@@ -19,10 +19,8 @@ from mailops.campaigns.models import Campaign
 from mailops.campaigns.preflight import TooLate
 from mailops.campaigns.tasks import rehearse_soon
 from mailops.campaigns.views import get_campaign, preflight_context
-from mailops.lib.htmx import render_page
+from mailops.lib.htmx import polled_status, render_page
 from mailops.transports.models import PauseCause
-
-STOP_POLLING = 286  # htmx's own status: the work is done
 
 
 @needs(Act.SEE, to_change=Act.SEND)
@@ -36,14 +34,13 @@ def campaign_preflight(request: HttpRequest, campaign_id: int) -> HttpResponse:
             messages.info(request, str(error))
         return redirect("campaigns:detail", campaign.pk)
     context = preflight_context(campaign)
-    is_done = context["preflight"] is None or not context["preflight"].is_running
-    status = STOP_POLLING if is_done and request.headers.get("HX-Request") else 200
+    goes_on = context["preflight"] is not None and context["preflight"].is_running
     return render_page(
         request,
         "campaigns/campaign_preflight.html",
         context,
         fragment="preflight",
-        status=status,
+        status=polled_status(request, goes_on=goes_on),
     )
 
 

@@ -13,9 +13,8 @@ from mailops.content.link_answers import Shown, links_of
 from mailops.content.looking import look_at_draft
 from mailops.content.models import MailTemplate
 from mailops.content.tasks import ask_links
-from mailops.lib.htmx import render_page
+from mailops.lib.htmx import polled_status, render_page
 
-STOP_POLLING = 286  # htmx's own status: the work is done
 PATIENCE = 120  # looks, a second each; a worker that is away is not waited for
 
 
@@ -35,7 +34,7 @@ def template_links(request: HttpRequest, template_id: int) -> HttpResponse:
     asking = form.cleaned_data["asking"] or 0 if form.is_valid() else 0
     context = context_of(template, links, asking=asking + 1 if 0 < asking < PATIENCE else 0)
     if is_htmx:
-        status = 200 if context["asking"] else STOP_POLLING
+        status = polled_status(request, goes_on=context["asking"] > 0)
         return render(request, "content/_links.html", context, status=status)
     return render_page(request, "content/template_links.html", context)
 

@@ -9,7 +9,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 
 from mailops.accounts.permissions import Act, confirm_password, needs, user_of
-from mailops.lib.htmx import render_page
+from mailops.lib.htmx import polled_status, render_page
 from mailops.lib.templatetags.words import fault_words, reason_word
 from mailops.outbox.models import Signature
 from mailops.protocol.classification import Stops
@@ -24,7 +24,6 @@ from mailops.signatures.teaching import (
 )
 from mailops.signatures.teaching_forms import TeachForm, UndoForm
 
-STOP_POLLING = 286  # htmx's own status: the work is done
 _STOPS = {
     Stops.CAMPAIGN: "From now on each such reply pauses its campaign.",
     Stops.TRANSPORT: "From now on each such reply pauses its transport.",
@@ -113,13 +112,12 @@ def _effects(foresight: Foresight) -> list[str]:
 @needs(Act.SEE)
 def lesson_detail(request: HttpRequest, lesson_id: int) -> HttpResponse:
     lesson = _lesson(lesson_id)
-    is_over = not lesson.is_running and request.headers.get("HX-Request")
     return render_page(
         request,
         "signatures/lesson_detail.html",
         {"lesson": lesson, "signature": lesson.signature},
         fragment="progress",
-        status=STOP_POLLING if is_over else 200,
+        status=polled_status(request, goes_on=lesson.is_running),
     )
 
 

@@ -13,7 +13,7 @@ from mailops.accounts.body_sizes import takes_uploads
 from mailops.accounts.permissions import Act, needs, user_of
 from mailops.lib.csv_export import stream_csv
 from mailops.lib.csv_reading import NotReadable
-from mailops.lib.htmx import render_page
+from mailops.lib.htmx import polled_status, render_page
 from mailops.suppressions.forms import (
     FILE_LIMIT,
     AddForm,
@@ -33,7 +33,6 @@ from mailops.suppressions.suppressing import EntryChanged, suppress, unsuppress
 from mailops.suppressions.tasks import continue_suppression_import
 
 PAGE = 50
-STOP_POLLING = 286
 
 
 @needs(Act.SEE)
@@ -191,7 +190,7 @@ def import_detail(request: HttpRequest, run_id: int) -> HttpResponse:
         "total": total,
         "done": total - waiting,
     }
-    status = STOP_POLLING if is_poll and not run.is_running else 200
+    status = polled_status(request, goes_on=run.is_running or not is_poll)
     return render_page(
         request,
         "suppressions/import_detail.html",
