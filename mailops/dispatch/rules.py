@@ -1,5 +1,6 @@
 """Which limits stand in a queue's way through a transport."""
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
@@ -7,7 +8,7 @@ from typing import Any
 
 from mailops.dispatch.limits import Limit, scaled, utc_today
 from mailops.dispatch.models import LONGEST_STOP
-from mailops.outbox.ledger import fetch_dicts
+from mailops.outbox.ledger import fetch_prepared
 from mailops.outbox.queues import Queue
 from mailops.transports.models import PROVIDER_DEFAULT, ProviderLimit, Stream, WarmUp
 
@@ -74,44 +75,34 @@ class Rules:
 
 
 def read_rules(transport_id: int, stream_ids: Iterable[int]) -> Rules:
-    """Read what stands now for mail of these streams through a transport; it is read often, so by few statements."""
-    transport = next(iter(fetch_dicts(_TRANSPORT, [transport_id])), None)
-    if transport is None:  # deleted just now
+    """Read what stands now for mail of these streams through a transport; it is read often, so by one statement."""
+    found = fetch_prepared(_RULES, [LONGEST_STOP, transport_id])
+    if not found:  # deleted just now
         return Rules(Limit(f"t{transport_id}"), stopped=frozenset({ALL}))
-    streams = {row["id"]: row for row in fetch_dicts(_STREAMS, [transport_id])}
-    reserved = {pk: _reserved(row) for pk, row in streams.items()}
-    routed = {pk: share for pk, share in reserved.items() if streams[pk]["is_routed"]}
-    limits = list(ProviderLimit.objects.all())
-    slowed = {
-        row["mailbox_provider"] or ALL: row
-        for row in fetch_dicts(_SLOWED, [LONGEST_STOP, transport_id])
-    }
-    possible = transport["possible"]
+    ((rate, quota, max_sessions, possible, *tables),) = found
+    # Django leaves jsonb in raw cursors as text.
+    streams, limits, slowed, ramps = (json.loads(table) for table in tables)
+    own, reserved = set(stream_ids), {row["id"]: _reserved(row) for row in streams}
+    routed = {row["id"]: reserved[row["id"]] for row in streams if row["is_routed"]}
+    providers = {row["mailbox_provider"]: ProviderLimit(**row) for row in limits}
     return Rules(
-        transport=Limit(
-            key=f"t{transport_id}",
-            rate_per_minute=transport["rate_per_minute"],
-            per_day=transport["daily_quota"],
-            shares=scaled(routed),
-        ),
-        max_sessions=transport["max_sessions"],
+        transport=Limit(f"t{transport_id}", rate, quota, shares=scaled(routed)),
+        max_sessions=max_sessions,
         streams={
-            pk: Limit(f"s{pk}", streams[pk]["rate_per_minute"])
-            for pk in stream_ids
-            if pk in streams
+            row["id"]: Limit(f"s{row['id']}", row["rate_per_minute"])
+            for row in streams
+            if row["id"] in own
         },
         providers={
-            limit.mailbox_provider: Limit(
-                f"p:{limit.mailbox_provider}", limit.rate_per_minute, shares=scaled(reserved)
-            )
-            for limit in limits
+            name: Limit(f"p:{name}", limit.rate_per_minute, shares=scaled(reserved))
+            for name, limit in providers.items()
         },
-        slowed={place: row["rate_per_minute"] for place, row in slowed.items()},
-        warming=_warming(transport_id),
-        stopped=frozenset(place for place, row in slowed.items() if row["is_stopped"]),
-        sessions={limit.mailbox_provider: _session_limit(limit, possible) for limit in limits},
+        slowed={row["mailbox_provider"] or ALL: row["rate_per_minute"] for row in slowed},
+        warming=_warming(ramps),
+        stopped=frozenset(row["mailbox_provider"] or ALL for row in slowed if row["is_stopped"]),
+        sessions={name: _session_limit(limit, possible) for name, limit in providers.items()},
         default=_session_limit(PROVIDER_DEFAULT, possible),
-        apart=frozenset({limit.mailbox_provider for limit in limits} | set(slowed)),
+        apart=frozenset({*providers, *(row["mailbox_provider"] or ALL for row in slowed)}),
     )
 
 
@@ -124,20 +115,24 @@ def _session_limit(limit: ProviderLimit, possible: int) -> SessionLimit:
     )
 
 
-_TRANSPORT = """
+_RULES = """
 SELECT t.rate_per_minute, t.daily_quota, t.max_sessions,
-       (SELECT coalesce(sum(max_sessions), 0) FROM transports_transport WHERE state = 'running') AS possible
+       (SELECT coalesce(sum(o.max_sessions), 0) FROM transports_transport o WHERE o.state = 'running') AS possible,
+       (SELECT coalesce(jsonb_agg(row), '[]') FROM (
+            SELECT s.id, s.kind, s.rate_per_minute, s.reserved_percent,
+                   EXISTS (SELECT FROM transports_route r WHERE r.stream_id = s.id AND r.transport_id = t.id) AS is_routed
+              FROM transports_stream s) row) AS streams,
+       (SELECT coalesce(jsonb_agg(row), '[]') FROM (
+            SELECT mailbox_provider, max_sessions, messages_per_session, rate_per_minute
+              FROM transports_providerlimit) row) AS limits,
+       (SELECT coalesce(jsonb_agg(row), '[]') FROM (
+            SELECT mailbox_provider, rate_per_minute,
+                   coalesce(stopped_until BETWEEN clock_timestamp() AND clock_timestamp() + %s, FALSE) AS is_stopped
+              FROM dispatch_pressure p WHERE p.transport_id = t.id) row) AS slowed,
+       (SELECT coalesce(jsonb_agg(row), '[]') FROM (
+            SELECT mailbox_provider, started_on, first_day, growth_percent, full_volume
+              FROM transports_warmup u WHERE u.transport_id = t.id) row) AS ramps
   FROM transports_transport t WHERE t.id = %s
-"""
-_STREAMS = """
-SELECT s.id, s.kind, s.rate_per_minute, s.reserved_percent,
-       EXISTS (SELECT FROM transports_route r WHERE r.stream_id = s.id AND r.transport_id = %s) AS is_routed
-  FROM transports_stream s
-"""
-_SLOWED = """
-SELECT mailbox_provider, rate_per_minute,
-       coalesce(stopped_until BETWEEN clock_timestamp() AND clock_timestamp() + %s, FALSE) AS is_stopped
-  FROM dispatch_pressure WHERE transport_id = %s
 """
 
 
@@ -146,7 +141,8 @@ def _reserved(row: dict[str, Any]) -> float:
     return stream.reserved / 100
 
 
-def _warming(transport_id: int) -> dict[str, int | None]:
-    rows = list(WarmUp.objects.filter(transport_id=transport_id))
-    today = utc_today() if rows else date.min
+def _warming(ramps: list[dict[str, Any]]) -> dict[str, int | None]:
+    today = utc_today() if ramps else date.min
+    days = [date.fromisoformat(row.pop("started_on")) for row in ramps]
+    rows = [WarmUp(started_on=day, **row) for day, row in zip(days, ramps, strict=True)]
     return {row.mailbox_provider or ALL: row.volume(today) for row in rows}
