@@ -34,7 +34,7 @@ SAMPLE_SECONDS = 5.0
 SENDERS = ("bulk1", "bulk2", "housekeeping", "beat")
 WARM = 0.25  # of the time, in which caches fill: no slope is taken of it
 LONGEST_CLAIM_MS = 20.0
-STEADY_MINUTES = 10  # less says nothing of a growth
+STEADY_MINUTES = 30  # in less than that caches still fill, and a slope says nothing
 GROWTH = 0.1  # most that a process may grow in an hour, as a share of what it has
 STUCK_SECONDS = 60  # after which a marked message counts as forgotten
 
