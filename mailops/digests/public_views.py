@@ -9,9 +9,11 @@ from django.views.decorators.http import require_http_methods
 from mailops.accounts.permissions import for_anyone
 from mailops.digests.subscribing import digest_by_token, is_on, switch
 from mailops.lib.public_pages import render_public
+from mailops.lib.sound_requests import takes_any_charset
 from mailops.protocol.unsubscribe import is_one_click
 
 
+@takes_any_charset  # many programs call their ASCII ISO-8859-1
 @for_anyone  # the signed token in the address proves who asks; so a mailbox provider may post for its user
 @csrf_exempt
 @never_cache

@@ -20,9 +20,11 @@ from mailops.feedback.intake import (
 from mailops.feedback.leaving import has_left, leave
 from mailops.feedback.taking import door_of
 from mailops.lib.public_pages import render_public
+from mailops.lib.sound_requests import takes_any_charset
 from mailops.protocol import unsubscribe
 
 
+@takes_any_charset  # many programs call their ASCII ISO-8859-1
 @for_anyone  # the signed token in the address proves who asks; so a mailbox provider may post for its user
 @csrf_exempt
 @never_cache

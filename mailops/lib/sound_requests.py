@@ -2,11 +2,20 @@
 
 import codecs
 from collections.abc import Callable
+from typing import TypeVar
 
 from django.core.exceptions import BadRequest
 from django.http import Http404, HttpRequest, HttpResponseBase
+from django.urls import Resolver404, resolve
 
 _TEXT = {"utf-8", "ascii"}
+_View = TypeVar("_View", bound=Callable[..., object])
+
+
+def takes_any_charset(view: _View) -> _View:
+    """Let forms come to `view` whatever charset they name: it wants words in ASCII alone, which are alike in all of them."""
+    view.takes_any_charset = True  # type: ignore[attr-defined]
+    return view
 
 
 class SoundRequestMiddleware:
@@ -24,8 +33,17 @@ class SoundRequestMiddleware:
             raise Http404
         charset = (request.content_params or {}).get("charset", "utf-8")
         if not _is_utf8(charset):
-            raise BadRequest(f"Forms are read as UTF-8, not as {charset[:40]!r}.")
+            if not _takes_any_charset(request.path_info):
+                raise BadRequest(f"Forms are read as UTF-8, not as {charset[:40]!r}.")
+            request.encoding = "utf-8"
         return self.get_response(request)
+
+
+def _takes_any_charset(path: str) -> bool:
+    try:
+        return hasattr(resolve(path).func, "takes_any_charset")
+    except Resolver404:
+        return False
 
 
 def _is_utf8(charset: str) -> bool:

@@ -165,6 +165,12 @@ class TestLeaving:
         assert (entry.actor, entry.reason) == (None, "By the link in a digest.")
         assert Subscription.objects.get().left_by_mail
 
+    def test_one_click_may_name_another_charset(self, message, viewer, public):
+        kind = "application/x-www-form-urlencoded; charset=ISO-8859-1"
+        answer = public.post(leave_url(message), "List-Unsubscribe=One-Click", content_type=kind)
+        assert text_of(answer) == "Unsubscribed.\n"
+        assert not is_on(viewer)
+
     def test_by_the_page_says_that_it_is_off(self, message, viewer, public):
         response = public.post(leave_url(message), follow=True)
         assert "The weekly digest is off" in text_of(response)

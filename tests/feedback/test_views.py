@@ -172,6 +172,19 @@ class TestUnsubscribe:
         )
         assert Suppression.objects.exists()
 
+    @pytest.mark.parametrize("charset", ["ISO-8859-1", "windows-1252", "utf-16", "nonsense"])
+    @pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=B"])  # fmt: skip
+    def test_one_click_is_heard_whatever_charset_it_names(self, kind, charset, url, client):
+        body = "List-Unsubscribe=One-Click"
+        if "multipart" in kind:
+            name, _, value = body.partition("=")
+            body = (
+                f'--B\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n--B--\r\n'
+            )
+        response = client.generic("POST", url, body, content_type=f"{kind}; charset={charset}")
+        assert (response.status_code, response.content) == (200, b"Unsubscribed.\n")
+        assert Suppression.objects.exists()
+
     def test_all_mail_can_be_stopped(self, url, client):
         page = client.post(url, {"scope": "all"}, follow=True).content.decode()
         assert "no more mail from" in page
