@@ -60,7 +60,7 @@ _OWN: Mapping[str, Cause] = {
     ),
     "mail_refused": Cause(
         "The server does not hand out a mail that it holds.",
-        "It is tried again; what came before that mail is stored, what came after it waits. If it stays so, find the"
+        "It is tried again, ever more rarely, and the mails behind it are read only then. If it stays so, find the"
         " mail by the UID in the technical text, and mend, move or delete it in the mailbox.",
     ),
     "read_only": Cause(

@@ -26,6 +26,9 @@ logger = logging.getLogger(__name__)
 READ_SECONDS = 40.0  # of one reading, which stays under a minute with all around it
 LOOK_SECONDS = 15.0  # of a person's test
 CHUNK = 25  # mails between two notes of how far it came
+CHUNK_OCTETS = (
+    4_000_000  # of them together, but for one that is larger: some are done before time is up
+)
 RECIPIENTS_KEPT = 20
 # Where servers write to whom a mail was delivered: by that our signed addresses are known.
 _DELIVERED_TO = ("delivered-to", "x-original-to", "envelope-to", "x-envelope-to", "x-delivered-to", "to")  # fmt: skip
@@ -77,42 +80,56 @@ def look(mailbox: Mailbox) -> Look:
 
 
 def _read(mailbox: Mailbox) -> bool:
-    """Read until nothing is left, or time is up; return whether nothing is left."""
+    """Read until nothing is left, or time is up; return whether nothing is left.
+
+    What the server doesn't hand out is asked for again next time, and raises ImapFault once the mails behind it are read.
+    """
     until = time.monotonic() + READ_SECONDS - 5
+    refused: ImapFault | None = None
+    is_time_up = False
     with imap.conversation(server_of(mailbox), seconds=READ_SECONDS) as talk:
         folder = talk.open(mailbox.folder)
         if folder.uid_validity != mailbox.uid_validity:
             mailbox.begin_anew(folder.uid_validity)
-        while uids := talk.uids_after(mailbox.last_uid, folder, most=CHUNK):
-            _take(mailbox, talk, uids)
-            if time.monotonic() > until:
-                return False
-    return True
+        reached = mailbox.last_uid
+        while not is_time_up and (uids := talk.uids_after(reached, folder, most=CHUNK)):
+            reached, refused = _take(mailbox, talk, uids, refused)
+            is_time_up = time.monotonic() > until
+    if refused:
+        raise refused
+    return not is_time_up
 
 
-def _take(mailbox: Mailbox, talk: imap.Conversation, uids: list[int]) -> None:
-    """Store these mails and deal with them; where one isn't handed out, those before it, and raise ImapFault."""
+def _take(
+    mailbox: Mailbox, talk: imap.Conversation, uids: list[int], refused: ImapFault | None
+) -> tuple[int, ImapFault | None]:
+    """Store the first of these mails and deal with them; return how far that came, and the first fault there was so far.
+
+    How far the mailbox is read is noted up to the first mail that isn't handed out, so that it is not passed over.
+    """
     stored: list[int] = []
-    taken = known = cut = passed = 0
-    refused: ImapFault | None = None
+    noted, reached = mailbox.last_uid, 0
+    taken = known = cut = octets = 0
     for uid in uids:
+        reached = uid
         try:
             mail = talk.fetch(uid)
         except ImapFault as fault:
-            refused = fault
-            break
-        passed = uid
+            refused = refused or fault
+            continue
+        noted = noted if refused else uid
         if mail is None:
             continue  # somebody deleted it meanwhile
         is_new = _keep(mailbox, mail)
         stored.append(uid)
         taken, known, cut = taken + is_new, known + (not is_new), cut + (mail.is_cut and is_new)
+        octets += len(mail.content)
+        if octets >= CHUNK_OCTETS:
+            break
     if stored:
         _conclude(mailbox, talk, stored)
-    if passed:
-        mailbox.advance(passed, taken=taken, known=known, cut=cut)
-    if refused:
-        raise refused
+    mailbox.advance(noted, taken=taken, known=known, cut=cut)
+    return reached, refused
 
 
 def _keep(mailbox: Mailbox, mail: imap.Fetched) -> bool:

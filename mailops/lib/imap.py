@@ -139,9 +139,14 @@ class Conversation:
 
         Raises ImapFault where the server has it but doesn't hand it out.
         """
-        status, answer = self._client.uid(
-            "FETCH", str(uid), f"(RFC822.SIZE BODY.PEEK[]<0.{MOST_OCTETS}>)"
-        )
+        try:
+            status, answer = self._client.uid(
+                "FETCH", str(uid), f"(RFC822.SIZE BODY.PEEK[]<0.{MOST_OCTETS}>)"
+            )
+        except imaplib.IMAP4.abort:
+            raise
+        except imaplib.IMAP4.error as refused:  # a BAD: some servers say so of mail they can't read
+            raise ImapFault("mail_refused", f"UID {uid}: {refused}") from refused
         if status != "OK":  # what is gone is an OK without data (RFC 3501, 6.4.8)
             raise ImapFault("mail_refused", f"UID {uid}: {answer!r}")
         heads = [one for one in answer if isinstance(one, bytes)]

@@ -214,15 +214,36 @@ class TestCrashes:
         assert mailbox.known == stored
 
     @pytest.mark.parametrize("then", ["flag", "delete"])
-    def test_a_mail_that_is_not_handed_out_is_not_passed_over(self, then, box, server, monkeypatch):
+    @pytest.mark.parametrize(
+        "answer",
+        [("NO", [b"[SERVERBUG] Internal error occurred."]), imaplib.IMAP4.error("BAD Error 10")],
+    )
+    def test_a_mail_that_is_not_handed_out_is_not_passed_over_and_holds_up_no_other(
+        self, answer, then, box, server, monkeypatch
+    ):
         mailbox = box(then=then)
-        server.dovecot.deliver(mailbox.username, *(HELLO + b"%d" % n for n in range(3)))
+        monkeypatch.setattr(mailbox_reading, "CHUNK", 2)
+        server.dovecot.deliver(mailbox.username, *(HELLO + b"%d" % n for n in range(5)))
         with monkeypatch.context() as patched:
-            _refuse_to_fetch(patched, "2", ("NO", [b"[SERVERBUG] Internal error occurred."]))
-            assert (read(mailbox).cause, mailbox.last_uid, mailbox.taken) == ("mail_refused", 1, 1)
+            _refuse_to_fetch(patched, "2", answer)
+            for _ in range(2):
+                assert (read(mailbox).cause, mailbox.last_uid) == ("mail_refused", 1)
+                assert mailbox.taken == RawFeedback.objects.count() == 4
         left = server.dovecot.folders(mailbox.username, "INBOX")["INBOX"]
-        assert left == ([r"\Seen", "", ""] if then == "flag" else ["", ""])
-        assert (read(mailbox).cause, mailbox.last_uid, mailbox.taken) == ("", 3, 3)
+        assert left == ([r"\Seen", "", *[r"\Seen"] * 3] if then == "flag" else [""])
+        assert (read(mailbox).cause, mailbox.taken) == ("", 5)
+        assert mailbox.last_uid == (5 if then == "flag" else 2)
+
+    def test_large_mails_are_noted_one_by_one_so_that_none_is_asked_for_for_ever(
+        self, box, server, monkeypatch
+    ):
+        monkeypatch.setattr(mailbox_reading, "CHUNK_OCTETS", 1000)
+        mailbox = box()
+        server.dovecot.deliver(mailbox.username, *(HELLO + b"%d" % n * 1000 for n in range(3)))
+        with monkeypatch.context() as patched:
+            _refuse_to_fetch(patched, "3", imaplib.IMAP4.abort("the time is up"))
+            assert (read(mailbox).cause, mailbox.last_uid, mailbox.taken) == ("dropped", 2, 2)
+        assert (read(mailbox).cause, mailbox.taken, mailbox.known) == ("", 3, 0)
 
     def test_a_mail_that_brought_nothing_is_not_deleted(self, box, server, monkeypatch):
         mailbox = box(then="delete")
@@ -244,6 +265,8 @@ def _refuse_to_fetch(patched, uid, answer):
 
     def answered(self, command, *args):
         is_it = command == "FETCH" and args[0] == uid
+        if is_it and isinstance(answer, Exception):
+            raise answer
         return answer if is_it else asked(self, command, *args)
 
     patched.setattr(imaplib.IMAP4, "uid", answered)
