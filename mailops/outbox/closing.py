@@ -65,7 +65,8 @@ def close_set(
     return int(closed)
 
 
-# One statement: events, statuses, entries and tallies of the whole set agree or none is written.
+# One statement: events, statuses, entries and tallies of the whole set agree or none is written. An event's id names its
+# time: a late reply opens a message again in the round in which it was closed.
 _CLOSE_SET = """
 WITH picked AS (
     SELECT m.id, m.status, m.round, m.stream_id, m.campaign_id, m.version_id, m.transport_id,
@@ -85,10 +86,9 @@ WITH picked AS (
 ), told AS (
     INSERT INTO outbox_event (message_id, kind, source, external_id, occurred_at, round, transport_id, reason,
            fault, sentence, reply_enhanced_status, reply_text, reply_command, was_applied, data)
-    SELECT id, %(kind)s, %(source)s, id || ':' || round || ':' || %(kind)s, at, round, transport_id, %(reason)s,
-           '', sentence, '', '', '', TRUE, '{{}}'::jsonb
+    SELECT id, %(kind)s, %(source)s, id || ':' || round || ':' || %(kind)s || ':' || extract(epoch FROM at), at, round,
+           transport_id, %(reason)s, '', sentence, '', '', '', TRUE, '{{}}'::jsonb
       FROM picked
-    ON CONFLICT (source, external_id) DO NOTHING
 ), counted AS (
     SELECT p.*, i.domain_id, date_bin('15 minutes', p.at, TIMESTAMPTZ '2000-01-01 00:00Z') AS bucket
       FROM picked p JOIN domains_identity i ON i.id = p.identity_id

@@ -371,6 +371,22 @@ class TestClosingASet:
         ]
         assert status_sums() == {"canceled": 1, "queued": -1}
 
+    def test_a_message_given_up_twice_in_one_round_is_told_and_counted_twice(self):
+        message = claimed(fence=5)
+        record([result(message, EventKind.UNCERTAIN, fence=5)])
+        again = Outcome(
+            message_id=message.pk, kind=EventKind.REQUEUED, source="person", external_id="again"
+        )
+        record([again])
+        assert self.close(EventKind.EXPIRED) == 1
+        record([result(message, EventKind.DEFERRED, fence=5)])  # the reply of the first round
+        assert self.close(EventKind.EXPIRED) == 1
+        message.refresh_from_db()
+        assert message.status == Status.EXPIRED
+        assert Event.objects.filter(kind=EventKind.EXPIRED).count() == 2
+        fold_tallies()
+        assert differences(since=EVER[0], until=EVER[1]) == []
+
 
 def test_recounting_messages_agrees_with_the_tallies():
     campaign = make_campaign(state=Campaign.State.RUNNING)
