@@ -69,11 +69,12 @@ def _found(records: dns.rrset.RRset) -> Answer:
 def _text(rdata: dns.rdata.Rdata) -> str:
     """Return a record's data as text; the strings of a TXT record are joined (RFC 7208 section 3.3).
 
-    What is neither UTF-8 nor printable is shown by a stand-in outside ASCII, so that it can't pass for text.
+    What is neither UTF-8 nor printable is shown by a stand-in outside ASCII, so that it can't pass for text. A tab is
+    white space to DKIM and DMARC (RFC 6376 section 2.8).
     """
     if isinstance(rdata, dns.rdtypes.ANY.TXT.TXT):
         joined = b"".join(rdata.strings).decode("utf-8", "replace")
-        return "".join(c if c.isprintable() else _stand_in(c) for c in joined)
+        return "".join(c if c.isprintable() or c == "\t" else _stand_in(c) for c in joined)
     text = rdata.to_text()
     return text if text.endswith(" .") else text.rstrip(".")  # "0 ." is a null MX
 

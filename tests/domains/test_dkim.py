@@ -37,6 +37,11 @@ class TestCheckDkim:
         _, seen = check(f"p={KEY}; v=DKIM1", wanted=KEY_RECORD)
         assert seen.state == "matches"
 
+    def test_tabs_are_white_space(self, check):
+        record = f"v=DKIM1;\tk=rsa;\tp={KEY[:99]}\t{KEY[99:]}"
+        verdict, seen = check(record, wanted=KEY_RECORD)
+        assert (verdict.status, seen.state) == (CheckStatus.OK, "matches")
+
     def test_ed25519_is_read(self, check):
         raw = ed25519.Ed25519PrivateKey.generate().public_key().public_bytes_raw()
         verdict, _ = check(f"v=DKIM1; k=ed25519; p={base64.b64encode(raw).decode()}")
