@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection
-from django.db.models import Max, Min, Q, QuerySet
+from django.db.models import Max, Q, QuerySet
 
 from mailops.outbox.models import ANSWERED_AT, Message, Status
 from mailops.outbox.searching import chosen_by
@@ -34,8 +34,8 @@ def read_page(data: Mapping[str, Any]) -> Page:
     if data["before"]:
         found = found.filter(pk__lt=data["before"])
     if not data["q"] and data["signature"] is None and any(data[name] for name in WITHOUT_INDEX):
-        return _bounded(found, data["before"])
-    if data["campaign"] and not data["status"] and not data["q"]:
+        return _bounded(found, data)
+    if data["campaign"] and not data["status"] and not data["q"] and data["signature"] is None:
         return _page(_newest(found, _of_campaign(data["campaign"], data["before"])))
     return _page(list(found.order_by("-pk")[: PAGE + 1]))
 
@@ -63,16 +63,25 @@ def _of_campaign(campaign_id: int, before: int | None) -> list[int]:
         return [pk for (pk,) in cursor.fetchall()]
 
 
-def _bounded(found: QuerySet[Message], before: int | None) -> Page:
-    ends = Message.objects.aggregate(first=Min("pk"), last=Max("pk"))
-    if ends["first"] is None:
+def _bounded(found: QuerySet[Message], data: Mapping[str, Any]) -> Page:
+    newest = _newest_id(data["campaign"], data["before"])
+    if newest is None:
         return Page([])
-    top = min(before or ends["last"] + 1, ends["last"] + 1)
-    bottom = top - LOOKED_AT
+    bottom = newest + 1 - LOOKED_AT
     rows = list(found.filter(pk__gte=bottom).order_by("-pk")[: PAGE + 1])
-    if len(rows) > PAGE or bottom <= ends["first"]:
+    older = _newest_id(data["campaign"], bottom)
+    if len(rows) > PAGE or older is None:
         return _page(rows)
-    return Page(rows, bottom, LOOKED_AT)
+    return Page(rows, older + 1, LOOKED_AT)
+
+
+def _newest_id(campaign_id: int | None, before: int | None) -> int | None:
+    """Return the newest message, of a campaign or any, below `before`: ids that nobody has are passed over at once."""
+    if campaign_id:
+        return next(iter(_of_campaign(campaign_id, before)), None)
+    known = Message.objects.all() if before is None else Message.objects.filter(pk__lt=before)
+    newest: int | None = known.aggregate(newest=Max("pk"))["newest"]
+    return newest
 
 
 def _by_answer(found: QuerySet[Message], before: int | None) -> Page:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -48,12 +49,13 @@ def search_messages(messages: QuerySet[Message], text: str) -> QuerySet[Message]
     found = _HEX.search(wanted.replace("-", "").lower())
     if found:
         return messages.filter(Q(public_id=UUID(found.group())) | Q(transport_message_id=wanted))
-    if "@" in wanted:
-        try:
-            return messages.filter(address_key=address_key(wanted.strip("<>"), allow_utf8=True))
-        except InvalidAddress:
-            return messages.none()
-    return messages.filter(Q(transport_message_id=wanted) | _begins(wanted.lower()))
+    bare = wanted.strip("<>")
+    has_id = Q(transport_message_id__in={wanted, bare or wanted, f"<{bare}>"})
+    if "@" not in wanted:
+        return messages.filter(has_id | _begins(wanted.lower()))
+    with suppress(InvalidAddress):
+        return messages.filter(has_id | Q(address_key=address_key(bare, allow_utf8=True)))
+    return messages.filter(has_id)
 
 
 def _begins(text: str) -> Q:

@@ -221,6 +221,51 @@ class TestList:
         assert odd.pk in shown
         assert len(shown) == len(set(shown))
 
+    @pytest.mark.parametrize("chosen", ["stream", "campaign"])
+    def test_passes_over_ids_that_nobody_has_at_once(self, logged_in, viewer, monkeypatch, chosen):
+        monkeypatch.setattr(listing, "LOOKED_AT", 4)
+        campaign = make_campaign()
+        old = make_message(campaign=campaign, stream=campaign.stream)
+        if chosen == "campaign":  # others since
+            for _ in range(20):
+                make_message()
+        else:  # a restored database leaps
+            leap = make_message()
+            Message.objects.filter(pk=leap.pk).update(id=old.pk + 10_000_000)
+        Message.objects.filter(pk=old.pk).update(reason="policy")
+        query = {chosen: getattr(old, f"{chosen}_id"), "reason": "policy"}
+        client, shown, pages = logged_in(viewer), [], 0
+        before: int | None = 0
+        while before is not None:
+            page = client.get(reverse("outbox:list"), {**query, "before": before or ""}).context[
+                "page"
+            ]
+            shown += [message.pk for message in page.rows]
+            before, pages = page.before, pages + 1
+            assert pages < 3
+        assert shown == [old.pk]
+
+    def test_of_a_campaign_that_got_one_reply_is_whole(self, logged_in, viewer, monkeypatch):
+        monkeypatch.setattr(listing, "PAGE", 2)
+        campaign = make_campaign()
+        made = [make_message(campaign=campaign, recipient=f"p{n}@x.example") for n in range(6)]
+        Message.objects.filter(pk__in=[one.pk for one in made[:3]]).update(signature_id=7)
+        client, shown, before = logged_in(viewer), [], ""
+        while True:
+            query = {"campaign": campaign.pk, "signature": 7, "before": before}
+            page = client.get(reverse("outbox:list"), query).context["page"]
+            shown += [message.pk for message in page.rows]
+            if not (before := page.before):
+                break
+        assert shown == [one.pk for one in reversed(made[:3])]
+
+    @pytest.mark.parametrize("typed", ["<a.1@relay.example>", "a.1@relay.example"])
+    def test_finds_by_an_id_of_the_next_hop_that_looks_like_an_address(
+        self, logged_in, viewer, typed
+    ):
+        Message.objects.filter(pk=self.ada.pk).update(transport_message_id="<a.1@relay.example>")
+        assert self.found(logged_in(viewer), q=typed) == ["Ada@x.example"]
+
     def test_of_a_campaign_is_in_order_whatever_became_of_them(
         self, logged_in, viewer, monkeypatch
     ):
