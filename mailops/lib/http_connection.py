@@ -145,9 +145,13 @@ class HttpConnection:
             self.requests += 1
             try:
                 client.request(method, target, body=body, headers=dict(headers))
-            except (OSError, http.client.HTTPException, ValueError) as error:
+            except (OSError, http.client.HTTPException) as error:
                 self.close()
                 raise NotSent("dropped", f"{self.host}: {error!r}") from error
+            except ValueError as error:  # its words quote the header that it is of, a key perhaps
+                self.close()
+                what = f"{self.host}: the request can't be written ({type(error).__name__})"
+                raise NotSent("dropped", what) from None
             try:
                 answer, is_kept = _read(client, most_octets)
             except AnswerTooLong:

@@ -116,10 +116,9 @@ def _from_environment(name: str) -> Secret:
         raise BadReference(
             f"Only variables that begin with {_ENVIRONMENT_PREFIX} may be read, and not mailops' own keys."
         )
-    value = os.environ.get(name, "")
-    if not value:
+    if name not in os.environ:
         raise BadReference(f"The environment variable {name} is not set in this process.")
-    return Secret(value)
+    return _one_line(os.environ[name], f"The environment variable {name}")
 
 
 def _from_folder(name: str) -> Secret:
@@ -130,13 +129,19 @@ def _from_folder(name: str) -> Secret:
         path = (folder / name).resolve()
         if not name or not path.is_relative_to(folder):
             raise BadReference(_NO_SUCH_FILE)
-        value = _read_small_file(path).decode().strip("\r\n")
+        text = _read_small_file(path).decode()
     except (OSError, ValueError, RuntimeError) as error:
         raise BadReference(_NO_SUCH_FILE) from error
+    return _one_line(text, "The file in MAILOPS_SECRET_FOLDER")
+
+
+def _one_line(text: str, where: str) -> Secret:
+    """Return the secret that `text` is but for the end of its line; raise BadReference."""
+    value = text.strip("\r\n")
     if not value:
-        raise BadReference("The file in MAILOPS_SECRET_FOLDER is empty.")
+        raise BadReference(f"{where} is empty.")
     if not value.isprintable():
-        raise BadReference("The file in MAILOPS_SECRET_FOLDER holds more than one line of text.")
+        raise BadReference(f"{where} holds more than one line of text.")
     return Secret(value)
 
 

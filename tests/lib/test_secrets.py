@@ -81,6 +81,10 @@ class TestFollow:
         monkeypatch.setenv("MAILOPS_SECRET_RELAY", "hush")
         assert secrets.follow("env:MAILOPS_SECRET_RELAY").reveal() == "hush"
 
+    def test_reads_a_variable_without_its_last_line_end(self, monkeypatch):
+        monkeypatch.setenv("MAILOPS_SECRET_RELAY", "hush\n")
+        assert secrets.follow("env:MAILOPS_SECRET_RELAY").reveal() == "hush"
+
     @pytest.mark.parametrize(
         "reference",
         [
@@ -88,6 +92,8 @@ class TestFollow:
             "env:SECRET_KEY",
             "env:MAILOPS_SECRET_KEYS",
             "env:MAILOPS_SECRET_NOT_SET",
+            "env:MAILOPS_SECRET_EMPTY",
+            "env:MAILOPS_SECRET_LINES",
             "vault:x",
             "",
             "file:",
@@ -109,6 +115,8 @@ class TestFollow:
     )
     def test_reads_nothing_else(self, reference, settings, tmp_path, monkeypatch):
         monkeypatch.setenv("MAILOPS_SECRET_KEYS", "k")
+        monkeypatch.setenv("MAILOPS_SECRET_EMPTY", "\n")
+        monkeypatch.setenv("MAILOPS_SECRET_LINES", "user\nsecret")
         (tmp_path / "outside").write_text("outside")
         folder = tmp_path / "secrets"
         (folder / "folder").mkdir(parents=True)

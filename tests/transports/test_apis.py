@@ -9,6 +9,7 @@ import anymail.backends
 import pytest
 from django.conf import settings as django_settings
 
+from mailops.lib.http_connection import NotSent
 from mailops.lib.secrets import Secret
 from mailops.lib.storable import storable
 from mailops.protocol.classification import classify
@@ -319,6 +320,14 @@ class TestOutcome:
         assert not session.may_have_left
         assert len(double.asked) == 1
 
+    def test_a_call_that_can_not_be_made_left_nothing_uncertain(self, session_of, double):
+        session = session_of("postmark")
+        session._backend.session.headers["X-Of-Ours"] = "two\nlines"
+        with pytest.raises(SessionLost) as lost:
+            send(session)
+        assert lost.value.phase == Phase.DATA
+        assert double.asked == []
+
     def test_a_value_that_can_not_be_made_ready_is_refused(self, session_of):
         session = session_of("postmark")
         session._backend.build_message_payload = lambda *_: int("x")
@@ -549,6 +558,33 @@ class TestOpen:
         with pytest.raises(SessionFault) as fault:
             session_of("brevo", endpoint_url="http://127.0.0.1:9/")
         assert fault.value.cause == "refused"
+
+    @pytest.mark.parametrize("kind", ["mailgun", "postmark"])
+    @pytest.mark.parametrize("wrong", [f"{SECRET}\n", f" {SECRET}", f"{SECRET}–"])
+    def test_a_key_that_was_copied_wrongly_costs_no_message_anything(
+        self, api_transport, double, kind, wrong
+    ):
+        transport = api_transport(kind)
+        transport.active_credential.set_secret(Secret(wrong))
+        with pytest.raises(SessionFault) as fault:
+            open_session(transport).open()
+        assert fault.value.cause == "credential"
+        assert "copied wrongly" in fault.value.detail
+        assert SECRET not in fault.value.detail
+        assert double.asked == []
+
+    def test_a_user_name_that_no_header_can_carry_is_told(self, api_transport):
+        transport = api_transport("mailjet")
+        transport.credentials.update(username="schlüssel–")
+        with pytest.raises(SessionFault, match="secret of the credential"):
+            open_session(transport).open()
+
+    @pytest.mark.parametrize("value", [f"Bearer {SECRET}\n", f"Bearer {SECRET}–"])
+    def test_what_can_not_be_written_is_quoted_nowhere(self, session_of, value):
+        connection = session_of("resend").connection
+        with pytest.raises(NotSent) as raised:
+            connection.ask("POST", "/", {"Authorization": value}, b"")
+        assert SECRET not in f"{raised.value} {raised.value.__cause__}"
 
     @pytest.mark.parametrize(
         ("url", "cause"),

@@ -36,6 +36,9 @@ from mailops.transports.sessions import (
 CONNECT_SECONDS = 30
 READ_SECONDS = 60
 TAG = "mailops"  # under which our token travels
+_MISCOPIED = (
+    "The {} has a space at an end, or a character that no key of an API has: it was copied wrongly."
+)
 
 _READY = Reply(354, "ready (an API is asked only once)", "", "DATA")
 # Header fields that an API has parameters for, or makes itself.
@@ -55,6 +58,7 @@ class AnymailSession(Session):
         self.api, self._login, self._patience = api, login, patience
         self._backend: AnymailBaseBackend | None = None
         self._envelope: Envelope | None = None
+        self._asked_before = 0  # requests of the connection before the present body
         self._extensions = {"8BITMIME": "", "SMTPUTF8": "", "SIZE": str(api.size_limit or "")}
 
     def offer(self, envelope: Envelope) -> Offer:
@@ -68,7 +72,7 @@ class AnymailSession(Session):
         envelope, self._envelope = self._envelope, None
         if self._backend is None or envelope is None:
             raise SessionLost(Phase.DATA, "the session had ended")
-        asked_before = self.connection.requests
+        self._asked_before = self.connection.requests
         self.may_have_left = False
         try:
             mail = self._mail_of(envelope, content)
@@ -76,13 +80,18 @@ class AnymailSession(Session):
         except AnymailAPIError as error:
             return self._result_of(error)
         except (AnymailError, ValueError) as error:
-            if self.connection.requests == asked_before:
+            if not self._has_asked:
                 return BodyResult(make_reply(554, [f"5.6.0 mailops: {error}"], "POST"))
             self.abandon()  # its answer can't be read: the mail may have been taken
             raise SessionLost(Phase.BODY, repr(error)) from error
         finally:
-            self.may_have_left = self.connection.requests > asked_before
+            self.may_have_left = self._has_asked
         return self._accepted(mail)
+
+    @property
+    def _has_asked(self) -> bool:
+        """Whether anything of the present body may have left."""
+        return self.connection.requests > self._asked_before
 
     @abstractmethod
     def _mail_of(self, envelope: Envelope, content: bytes) -> EmailMultiAlternatives:
@@ -100,9 +109,14 @@ class AnymailSession(Session):
         if self._login is None:
             raise fault(Phase.AUTH, "auth_required", "the transport has no active credential")
         try:
-            return self._login.reveal().reveal()
+            secret = self._login.reveal().reveal()
         except (BadReference, Unsealable) as error:
             raise fault(Phase.AUTH, "credential", str(error)) from error
+        username = self._login.username if self.api.user_label else ""
+        for name, text in (("user name", username), ("secret", secret)):
+            if not text.isascii() or not text.isprintable() or text != text.strip():
+                raise fault(Phase.AUTH, "credential", _MISCOPIED.format(name))
+        return secret
 
     def _make_backend(self, options: Mapping[str, Any]) -> AnymailBaseBackend:
         """Return anymail's backend of this kind, made of `options` alone."""

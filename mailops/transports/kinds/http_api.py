@@ -116,7 +116,8 @@ class HttpApiSession(AnymailSession):
         response = getattr(error, "response", None)
         if response is None:
             self.abandon()
-            raise SessionLost(Phase.BODY, str(error.__cause__ or error)) from error
+            phase = Phase.BODY if self._has_asked else Phase.DATA
+            raise SessionLost(phase, str(error.__cause__ or error)) from error
         answer = _answer_of(response)
         if not is_definite(answer.status, _words(answer)):
             self.abandon()
