@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Max
+from django.db.models import Max, QuerySet
 
 from mailops.accounts.auditing import SYSTEM
 from mailops.accounts.models import AuditEntry
@@ -25,7 +25,7 @@ from mailops.incidents.models import (
 )
 from mailops.incidents.notifying import announce
 from mailops.lib.locks import advisory_lock
-from mailops.transports.models import PauseCause, Stream, Transport
+from mailops.transports.models import PauseCause, RunState, Stream, Transport
 
 QUARTER = timedelta(minutes=15)  # a count's bucket
 REFRESH = timedelta(seconds=60)  # how often the numbers of an open incident are written anew
@@ -79,17 +79,24 @@ def read(threshold: Threshold, now: datetime) -> dict[int, Reading]:
             one.stream.pk: Reading(one.stream, one.level, one.sentence, one.since)
             for one in burning(threshold, now)
         }
-    transports = Transport.objects.order_by("id")
     if threshold.measure == Threshold.Measure.FAULT:
-        stopped = transports.filter(state="paused", pause_cause=PauseCause.FAULT)
-        return {one.pk: _reading_of_fault(one, now) for one in stopped}
-    unreachable = transports.exclude(breaker=Transport.Breaker.CLOSED).filter(state="running")
+        return {one.pk: _reading_of_fault(one, now) for one in _stopped(threshold)}
+    running = Transport.objects.running().order_by("id")
+    unreachable = running.exclude(breaker=Transport.Breaker.CLOSED)
     return {one.pk: _reading_of_breaker(one, now) for one in unreachable}
 
 
-def _reading_of_fault(transport: Transport, now: datetime) -> Reading:
-    sentence = f"{transport} is paused by a fault. {transport.pause_sentence}".strip()
-    return Reading(transport, Level.STOP, sentence, transport.paused_at or now)
+def _stopped(threshold: Threshold) -> Iterable[Any]:
+    """Return what stands still and nobody may know: who paused it does, and what a guardrail paused has its incident."""
+    rows: QuerySet[Any] = _KINDS[threshold.subject_kind].objects.filter(state=RunState.PAUSED)
+    return rows.exclude(pause_cause__in=(PauseCause.PERSON, PauseCause.GUARDRAIL)).order_by("id")
+
+
+def _reading_of_fault(stopped: Any, now: datetime) -> Reading:
+    cause = stopped.get_pause_cause_display().lower() or "a fault"
+    sentence = f"{stopped} is paused by {cause}. {stopped.pause_sentence}".strip()
+    level = Level.ACT if isinstance(stopped, Campaign) else Level.STOP
+    return Reading(stopped, level, sentence, stopped.paused_at or now)
 
 
 def _reading_of_breaker(transport: Transport, now: datetime) -> Reading:
@@ -229,8 +236,9 @@ def _evidence(threshold: Threshold, reading: Reading) -> dict[str, Any]:
         found["numbers"] = evidence.numbers(
             threshold, reading.subject.pk, reading.rate, reading.since
         )
-    elif isinstance(reading.subject, Transport):
-        found["technical"] = reading.subject.pause_detail or reading.subject.breaker_detail
+    else:
+        subject = reading.subject
+        found["technical"] = subject.pause_detail or getattr(subject, "breaker_detail", "")
     return found
 
 

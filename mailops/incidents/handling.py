@@ -99,7 +99,9 @@ def _name(person: User | None) -> str | None:
 def _stoppable(incident: Incident) -> Stream | Transport:
     stopped = incident.stoppable()
     if stopped is None:
-        raise NotPossible(f"{incident.subject_label} no longer exists.")
+        raise NotPossible(
+            f"Nothing can be paused or resumed from here: see the page of {incident.subject_label}, if it still exists."
+        )
     return stopped
 
 

@@ -237,8 +237,10 @@ class Incident(models.Model):
         return found  # type: ignore[no-any-return]
 
     def stoppable(self) -> Stream | Transport | None:
-        """Return what can be paused because of it: the stream of a campaign stands in for it."""
+        """Return what can be paused because of it: the stream of a campaign, but where that stopped by itself."""
         subject = self.subject()
+        if isinstance(subject, Campaign) and self.threshold.measure == Threshold.Measure.FAULT:
+            return None
         return subject.stream if isinstance(subject, Campaign) else subject
 
 

@@ -46,6 +46,18 @@ DEFAULTS: dict[tuple[Threshold.Measure, SubjectKind], dict[str, Any]] = {
             "A refused log-in, a policy or a quota stops all mail of a transport: no rate is needed to know."
         ),
     },
+    (Threshold.Measure.FAULT, SubjectKind.STREAM): {
+        "why": (
+            "Refusals to one recipient after another, a key that can't be opened or a domain whose grace is over stop a "
+            "stream while its transports run on."
+        ),
+    },
+    (Threshold.Measure.FAULT, SubjectKind.CAMPAIGN): {
+        "why": (
+            "A refusal, a restore, or a start that was missed or not allowed leaves a campaign waiting for a person, and "
+            "those who planned it may believe that it was sent."
+        ),
+    },
     (Threshold.Measure.BURN, SubjectKind.STREAM): {
         "sample_floor": 20,
         "why": (

@@ -106,12 +106,12 @@ def _load(incident_id: int) -> Incident:
 
 def _detail(request: HttpRequest, incident: Incident, **refused: Form) -> HttpResponse:
     """Show the incident; `refused` is a form that was not filled in well, by the name the page knows it by."""
-    stoppable = incident.stoppable()
+    subject = incident.subject()
     context = {
         "incident": incident,
         "evidence": incident.evidence,
-        "stoppable": stoppable,
-        "subject_url": _subject_url(incident) if stoppable else "",
+        "stoppable": incident.stoppable(),
+        "subject_url": _subject_url(incident) if subject else "",
         "charts_url": _charts_url(incident),
         "signatures_url": _signatures_url(incident),
         "timeline": incident.notes.order_by("-id"),

@@ -121,7 +121,7 @@ class TestOpening:
     def test_asks_few_questions(self, stream, django_assert_max_num_queries):
         bounce(stream, 6, 100)
         detect()
-        with django_assert_max_num_queries(20):
+        with django_assert_max_num_queries(32):
             detect()
 
     def test_is_one_processes_work_at_a_time(self, stream, monkeypatch):
@@ -213,6 +213,7 @@ class TestPausing:
         assert not stream.is_paused
 
     def test_stops_again_what_mailops_itself_resumed(self, stream):
+        Threshold.objects.filter(measure="fault").update(is_enabled=False)
         stream.pause(PauseCause.DOMAIN, "DKIM of the domain is broken.")
         bounce(stream, 10, 100)
         detect()
@@ -376,6 +377,57 @@ class TestTransports:
         transport.resume()
         assert detect() == 1
         Incident.objects.update(calm_since_at=timezone.now() - timedelta(minutes=6))
+        assert detect() == 0
+
+
+class TestWhatStopsByItself:
+    @pytest.mark.parametrize("cause", [PauseCause.FAULT, PauseCause.DOMAIN])
+    def test_is_an_incident_of_its_stream(self, cause, stream, operator):
+        NotificationChannel.objects.create(name="chat", kind="webhook")
+        stream.owner = operator
+        stream.save()
+        stream.pause(cause, "Three people were refused.", "550 5.7.1 no")
+        assert detect() == 1
+        incident = the_incident()
+        assert (incident.subject(), incident.level, incident.owner) == (stream, "stop", operator)
+        assert incident.sentence.startswith("News is paused by a ")
+        assert incident.sentence.endswith(" Three people were refused.")
+        assert incident.evidence["technical"] == "550 5.7.1 no"
+        assert Notice.objects.get().occasion == "opened"
+
+    @pytest.mark.parametrize(
+        ("state", "cause"),
+        [
+            ("running", PauseCause.FAULT),
+            ("running", PauseCause.RESTORED),
+            ("scheduled", PauseCause.GATE),
+            ("scheduled", PauseCause.STALE),
+        ],
+    )
+    def test_is_an_incident_of_its_campaign(self, state, cause, stream):
+        started_at = timezone.now() if state == "running" else None
+        campaign = make_campaign(name="Spring", stream=stream, state=state, started_at=started_at)
+        campaign.pause(cause, "It waits for you.")
+        assert detect() == 1
+        assert (the_incident().subject(), the_incident().level) == (campaign, "act")
+        assert the_incident().sentence.startswith("Spring is paused by a ")
+        assert the_incident().sentence.endswith(" It waits for you.")
+
+    def test_is_over_once_it_goes_on(self, stream):
+        campaign = make_campaign(stream=stream, state="running", started_at=timezone.now())
+        campaign.pause(PauseCause.FAULT, "Gmail turns us away.")
+        detect()
+        campaign.resume()
+        detect()
+        Incident.objects.update(calm_since_at=timezone.now() - timedelta(minutes=6))
+        assert detect() == 0
+
+    @pytest.mark.parametrize("cause", [PauseCause.PERSON, PauseCause.GUARDRAIL])
+    def test_is_not_what_somebody_or_an_incident_paused(self, cause, stream):
+        campaign = make_campaign(stream=stream, state="running", started_at=timezone.now())
+        campaign.pause(cause, "Wait.")
+        stream.pause(cause, "Wait.")
+        stream.transport.pause(cause, "Wait.")
         assert detect() == 0
 
 

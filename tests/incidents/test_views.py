@@ -12,7 +12,8 @@ from mailops.incidents.detection import detect
 from mailops.incidents.evidence import LOOK_BACK
 from mailops.incidents.models import Incident, Notice, NotificationChannel, Threshold
 from mailops.reports.periods import QUARTER_HOUR, quarter_of
-from tests.factories import make_identity, make_stream
+from mailops.transports.models import PauseCause
+from tests.factories import make_campaign, make_identity, make_stream
 from tests.incidents.conftest import count
 
 HTMX = {"HX-Request": "true"}
@@ -206,6 +207,23 @@ class TestDetail:
         assert logged_in(oncall).post(url("pause", incident.pk), follow=True).status_code == 200
 
 
+class TestACampaignThatStopped:
+    def test_leads_to_its_page_where_one_can_press(self, stream, oncall, logged_in):
+        campaign = make_campaign(name="Spring", stream=stream, state="scheduled")
+        campaign.pause(PauseCause.GATE, "Its domain is broken.")
+        detect()
+        incident, client = Incident.objects.get(), logged_in(oncall)
+        page = client.get(url("detail", incident.pk)).text
+        assert f'href="{reverse("campaigns:detail", args=[campaign.pk])}"' in page
+        assert "Go to Spring" in page
+        assert "(deleted)" not in page
+        assert "Pause News" not in page
+        page = client.post(url("resume", incident.pk), follow=True).text
+        assert "see the page of Spring" in page
+        stream.refresh_from_db()
+        assert not stream.is_paused
+
+
 class TestAttention:
     def test_is_a_panel_for_the_overview(self, incident, viewer, logged_in):
         page = logged_in(viewer).get(url("attention"), headers=HTMX).content.decode()
@@ -262,7 +280,7 @@ class TestThresholds:
         assert str(bounces.act) == "5.000"
 
     def test_of_faults_have_no_numbers(self, db, admin, logged_in):
-        fault = Threshold.objects.get(measure="fault")
+        fault = Threshold.objects.get(measure="fault", subject_kind="transport")
         client = logged_in(admin)
         assert "window" not in client.get(url("threshold", fault.pk)).content.decode().lower()
         client.post(url("threshold", fault.pk), {"why": "no"})
