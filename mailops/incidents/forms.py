@@ -137,7 +137,7 @@ class ChannelForm(forms.ModelForm):  # type: ignore[type-arg]
         )
         labels = {"least_level": "Tell from this level", "is_enabled": "Tell this channel"}
         help_texts = {
-            "stream": "Its transport must not be the one in trouble: give two channels over two transports.",
+            "stream": "While its transports stand still it can tell nobody: give two channels over two transports.",
             "identity": "Whom the mail says it is from, of the stream's domain.",
         }
 

@@ -11,10 +11,11 @@ from mailops.accounts.auditing import SYSTEM
 from mailops.campaigns.models import Campaign
 from mailops.lib.sealed import SealedColumns
 from mailops.lib.secrets import Secret
-from mailops.outbox.models import Status
+from mailops.outbox.models import OPEN_STATUSES, Status
 from mailops.transports.models import Stream, Transport
 
 LATELY = timedelta(days=8)  # an alert that failed earlier is no news
+SLOW = timedelta(minutes=15)  # an alert that was not told for longer helps nobody meanwhile
 NOT_ARRIVED = (
     Status.BOUNCED, Status.FAILED, Status.SUPPRESSED, Status.EXPIRED, Status.UNCERTAIN, Status.CANCELED,
 )  # fmt: skip
@@ -329,17 +330,19 @@ class NotificationChannel(SealedColumns):
 
 class NoticeQuerySet(models.QuerySet["Notice"]):
     def not_arrived(self) -> Self:
-        """Keep those that were given up, and those whose mail went astray."""
+        """Keep those that were given up, whose mail went astray, or that wait, or whose mail does, for too long."""
+        waits = models.Q(done_at=None) | models.Q(message__status__in=OPEN_STATUSES)
         return self.filter(
             models.Q(done_at__isnull=False, has_succeeded=False)
             | models.Q(message__status__in=NOT_ARRIVED)
+            | models.Q(waits, created_at__lt=Now() - SLOW)
         )
 
     def in_trouble(self) -> Self:
         """Keep those of late that did not reach a channel in use; what has reached it since shows that it is heard."""
         later = Notice.objects.filter(
             channel=models.OuterRef("channel"), pk__gt=models.OuterRef("pk"), has_succeeded=True
-        ).exclude(message__status__in=NOT_ARRIVED)
+        ).exclude(message__status__in=[*NOT_ARRIVED, *OPEN_STATUSES])
         late = self.not_arrived().filter(created_at__gt=Now() - LATELY, channel__is_enabled=True)
         return late.exclude(models.Exists(later))
 
@@ -389,6 +392,11 @@ class Notice(models.Model):
         return self.done_at is None
 
     @property
+    def may_arrive(self) -> bool:
+        """Whether it is told still, or its mail on its way."""
+        return self.message.is_open if self.message is not None else self.is_waiting
+
+    @property
     def pill(self) -> str:
         """Return what its pill says: how its message stands, or what the webhook made of it."""
         if self.message is not None:
@@ -401,7 +409,8 @@ class Notice(models.Model):
     def sentence(self) -> str:
         """Say why it did not arrive, or nothing."""
         if self.message is not None:
-            return self.message.sentence if self.message.status in NOT_ARRIVED else ""
+            has_not = self.may_arrive or self.message.status in NOT_ARRIVED
+            return self.message.sentence if has_not else ""
         last = None if self.has_succeeded else self.attempts.order_by("-id").first()
         return last.result if last else ""
 

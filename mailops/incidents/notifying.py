@@ -1,7 +1,8 @@
-"""Tells channels of incidents: a webhook, or a mail over a transport other than the one in trouble."""
+"""Tells channels of incidents: a webhook, or a mail by a way that does not stand still itself."""
 
 import json
 import logging
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from time import monotonic
@@ -9,18 +10,20 @@ from typing import Any
 
 from django.conf import settings
 from django.db import OperationalError, transaction
+from django.db.models import Exists, OuterRef
 from django.db.models.functions import Now
 from django.urls import reverse
 
 from mailops.content.models import MailTemplate, TemplateVersion
 from mailops.content.publishing import create_template, publish
+from mailops.dispatch.holding import stopped_ways
 from mailops.incidents.models import Incident, Level, Notice, NotificationChannel
 from mailops.lib.egress import EgressFault
 from mailops.lib.fetching import fetch
 from mailops.lib.secrets import Unsealable
 from mailops.outbox.models import Message
 from mailops.outbox.submission import RefusedSubmission, submit
-from mailops.transports.models import Stream, Transport
+from mailops.transports.models import Stream
 
 logger = logging.getLogger(__name__)
 
@@ -62,15 +65,21 @@ def announce(incident: Incident, occasion: Notice.Occasion) -> None:
 
 
 def deliver_due() -> int:
-    """Tell the channels whose notices are due, for at most BUDGET_SECONDS; return how many were tried."""
+    """Tell the channels whose notices are due, for at most BUDGET_SECONDS; return how many were tried.
+
+    A channel that could not be told is left alone until the next tick: the others don't wait for it.
+    """
+    deaf: set[int] = set()
     tried, stop_at = 0, monotonic() + BUDGET_SECONDS
-    while monotonic() < stop_at and (notice := _claim()) is not None:
-        _deliver(notice)
+    while monotonic() < stop_at and (notice := _claim(deaf)) is not None:
+        if not _deliver(notice):
+            deaf.add(notice.channel_id)
         tried += 1
     return tried
 
 
-def _deliver(notice: Notice) -> None:
+def _deliver(notice: Notice) -> bool:
+    """Tell one and write down what came of it; return whether the channel was told."""
     try:
         told = _tell(notice)
     except NotTold as failure:
@@ -85,13 +94,23 @@ def _deliver(notice: Notice) -> None:
         Notice.objects.filter(pk=notice.pk).update(
             done_at=Now(), has_succeeded=True, message=told.message
         )
+        return True
+    return False
 
 
-def _claim() -> Notice | None:
-    """Take one that is due, leased from now on: however slow the others are, its lease is its own."""
+def _claim(deaf: Collection[int]) -> Notice | None:
+    """Take one that is due, leased from now on: however slow the others are, its lease is its own.
+
+    Nobody is told of a close before the opening that they still have to hear of.
+    """
+    waiting = Notice.objects.filter(done_at=None)
+    earlier = waiting.filter(
+        channel=OuterRef("channel"), incident=OuterRef("incident"), pk__lt=OuterRef("pk")
+    )
     with transaction.atomic():
-        due = Notice.objects.filter(done_at=None, due_at__lte=Now()).order_by("due_at", "id")
-        notice_id = due.select_for_update(skip_locked=True).values_list("id", flat=True).first()
+        due = waiting.exclude(Exists(earlier)).exclude(channel__in=deaf).filter(due_at__lte=Now())
+        first = due.order_by("due_at", "id").select_for_update(skip_locked=True)
+        notice_id = first.values_list("id", flat=True).first()
         if notice_id is None:
             return None
         Notice.objects.filter(id=notice_id).update(due_at=Now() + LEASE)
@@ -171,7 +190,7 @@ def _mail(notice: Notice) -> Told:
     stream, identity = channel.stream, channel.identity
     if stream is None or identity is None:
         raise NotTold("The channel has no stream or no identity.")
-    _refuse_trouble(stream, notice.incident)
+    _refuse_standstill(stream)
     try:
         message = submit(
             stream=stream,
@@ -186,21 +205,15 @@ def _mail(notice: Notice) -> Told:
     return Told(f"Queued as message {message.public_id} over {stream.transport}.", message)
 
 
-def _refuse_trouble(stream: Stream, incident: Incident | None) -> None:
-    """Raise NotTold where the mail would take the very way that is in trouble."""
-    transport = stream.transport
-    if transport is None:
+def _refuse_standstill(stream: Stream) -> None:
+    """Raise NotTold where the mail could not leave: it would wait for what it tells of, or for as long."""
+    if stream.transport is None:
         raise NotTold(f"{stream} has no transport.")
-    for way in (stream, transport):
-        if way.is_paused:
-            raise NotTold(f"{way} is paused.")
-    if incident is None:
-        return
-    troubled = incident.stoppable()
-    if isinstance(troubled, Stream) and troubled.transport is not None:
-        troubled = troubled.transport
-    if isinstance(troubled, Transport) and troubled.pk == transport.pk:
-        raise NotTold(f"{transport} is the transport in trouble; give the channel another stream.")
+    if stream.is_paused:
+        raise NotTold(f"{stream} is paused; give the channel another stream.")
+    for transport in stopped_ways(stream):
+        how = "is paused" if transport.is_paused else "can't be reached"
+        raise NotTold(f"{transport} {how}; give the channel a stream over another transport.")
 
 
 @transaction.atomic

@@ -15,7 +15,7 @@ def troubles() -> Iterator[Matter]:
     for notice in found.order_by("channel", "-pk").distinct("channel")[:SHOWN]:
         yield Matter(
             f"{_failure(notice)} {notice.channel}",
-            f"{notice.get_occasion_display()}: {notice.incident or 'this is a test'}. {notice.sentence}".strip(),
+            f"{notice.get_occasion_display()}: {notice.incident or 'this is a test'}. {_why(notice)}".strip(),
             reverse("incidents:channels"),
             "See why, mend it, then test it",
             "bad",
@@ -25,4 +25,10 @@ def troubles() -> Iterator[Matter]:
 
 def _failure(notice: Notice) -> str:
     is_doubtful = notice.message is not None and notice.message.status == Status.UNCERTAIN
-    return f"An alert {'may not have reached' if is_doubtful else 'did not reach'} the channel"
+    how = "may not have" if is_doubtful else "has not yet" if notice.may_arrive else "did not"
+    return f"An alert {how} {'reach' if how == 'did not' else 'reached'} the channel"
+
+
+def _why(notice: Notice) -> str:
+    is_mail = notice.message is not None
+    return notice.sentence or ("Its mail waits to leave." if is_mail else "It waits to be told.")

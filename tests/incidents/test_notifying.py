@@ -20,7 +20,7 @@ from mailops.incidents.notifying import deliver_due
 from mailops.incidents.trouble import troubles
 from mailops.outbox.models import Message
 from mailops.reports.attention import matters
-from mailops.transports.models import PauseCause
+from mailops.transports.models import PauseCause, Route, Transport
 from tests.factories import make_identity, make_stream, make_transport
 from tests.incidents.conftest import count
 
@@ -148,6 +148,41 @@ class TestWebhook:
         told = {post["occasion"]: post["sentence"] for _, post in posts}
         assert told == {"Opened": incident.sentence, "Closed": "It was a full disk."}
 
+    def test_is_told_of_the_opening_before_the_close(self, settings, stream, oncall):
+        with hook(settings) as (url, posts):
+            make_webhook(url)
+            incident = open_incident(stream)
+            Notice.objects.update(due_at=timezone.now() + timedelta(minutes=5))  # tried once
+            handling.close(incident=incident, reason="It was a full disk.", actor=oncall)
+            assert deliver_due() == 0
+            Notice.objects.filter(occasion="opened").update(due_at=timezone.now())
+            assert deliver_due() == 2
+        assert [post["occasion"] for _, post in posts] == ["Opened", "Closed"]
+
+    def test_that_does_not_answer_is_asked_once_a_tick(self, settings, stream):
+        with hook(settings, 500) as (url, posts):
+            make_webhook(url)
+            open_incident(stream)
+            other = make_stream()
+            count(other, "accepted", 94)
+            count(other, "bounced", 6)
+            detect()
+            assert deliver_due() == 1
+            assert deliver_due() == 1
+            assert deliver_due() == 0
+        assert len(posts) == 2
+
+    def test_that_was_not_told_for_long_needs_a_person(self, settings, stream):
+        with hook(settings, 500) as (url, _):
+            make_webhook(url)
+            open_incident(stream)
+            deliver_due()
+        assert not list(troubles())
+        Notice.objects.update(created_at=timezone.now() - timedelta(minutes=20))
+        (trouble,) = troubles()
+        assert trouble.title == "An alert has not yet reached the channel chat"
+        assert trouble.sentence.endswith("127.0.0.1 answered 500.")
+
     def test_keeps_its_address_secret(self, settings, stream):
         channel = make_webhook("https://hooks.example.com/T0/secret")
         channel.refresh_from_db()
@@ -202,15 +237,47 @@ class TestMail:
         assert len(list(troubles())) == 1
         configuring.test_channel(channel=channel, actor=admin)
         deliver_due()
+        assert len(list(troubles())) == 1
+        Message.objects.filter(status="queued").update(status="accepted")
         assert not list(troubles())
 
-    def test_does_not_take_the_transport_in_trouble(self, stream):
-        transport = stream.transport
-        make_mail_channel(make_stream(transport=transport))
+    @pytest.mark.parametrize("status", ["queued", "deferred", "held"])
+    def test_that_waits_for_long_needs_a_person(self, status, stream):
+        make_mail_channel(make_stream())
         open_incident(stream)
         deliver_due()
+        Message.objects.update(status=status)
+        assert not list(troubles())
+        Notice.objects.update(created_at=timezone.now() - timedelta(minutes=20))
+        (trouble,) = troubles()
+        assert trouble.title == "An alert has not yet reached the channel mail"
+        assert trouble.sentence == "Opened: Bounce rate: News. Its mail waits to leave."
+
+    def test_takes_a_transport_whose_mail_bounces(self, stream):
+        make_mail_channel(make_stream(transport=stream.transport))
+        open_incident(stream)
+        deliver_due()
+        assert Message.objects.exists()
+
+    def test_takes_the_transport_that_stands_in(self, stream):
+        first, second = stream.transport, make_transport()
+        Route.objects.create(stream=stream, transport=second, position=1)
+        make_mail_channel(stream)
+        first.pause(PauseCause.FAULT, "The password was refused.")
+        detect()
+        deliver_due()
+        assert Message.objects.get().stream == stream
+
+    def test_does_not_wait_for_a_transport_that_can_not_be_reached(self, stream):
+        transport = stream.transport
+        make_mail_channel(stream)
+        for _ in range(3):
+            Transport.objects.update(backoff_until=None)
+            transport.record_failure("The connection was refused.")
+        detect()
+        deliver_due()
         assert not Message.objects.exists()
-        assert "the transport in trouble" in result()
+        assert "can't be reached; give the channel a stream over another transport" in result()
 
     def test_does_not_take_a_way_that_is_paused(self, stream):
         other = make_stream()
