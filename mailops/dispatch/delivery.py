@@ -480,10 +480,11 @@ class Delivery:
             return
         for lane in self._lanes.values():
             if lane.transport.pk == fault.transport_id:
-                if not outlives(lane.transport, fault):
-                    lane.transport.pause(
-                        cause=PauseCause.FAULT, sentence=fault.sentence, detail=fault.detail
-                    )
+                with suppress(Transport.DoesNotExist):  # it may have been deleted meanwhile
+                    if not outlives(lane.transport, fault):
+                        lane.transport.pause(
+                            cause=PauseCause.FAULT, sentence=fault.sentence, detail=fault.detail
+                        )
                 self._drop(lane)
 
     def _drop(self, lane: Lane) -> None:

@@ -4,8 +4,11 @@ import pytest
 from django.db import OperationalError, connection
 
 from mailops.dispatch import delivery
+from mailops.dispatch.carriers import Carrier
 from mailops.dispatch.claiming import Claimer
+from mailops.dispatch.conversation import SystemicFault
 from mailops.dispatch.delivery import Delivery
+from mailops.dispatch.lanes import Lane
 from mailops.dispatch.models import Worker
 from mailops.dispatch.sweeping import sweep_claims_of_the_gone
 from mailops.dispatch.working import WorkerProcess
@@ -13,6 +16,7 @@ from mailops.outbox.models import Message, QueueEntry
 from mailops.outbox.tokens import current_token_key_id
 from mailops.transports.kinds import open_session
 from mailops.transports.models import Transport
+from mailops.transports.sessions import LoginId
 from tests.factories import make_message, make_stream, make_transport
 from tests.smtp_server import SmtpServer
 
@@ -146,6 +150,24 @@ def test_a_lost_transport_row_does_not_end_the_run(server, monkeypatch):
     deliver()
     assert Message.objects.get().status == "queued"
     assert QueueEntry.objects.get().worker_id is None
+
+
+def test_a_refused_log_in_of_a_transport_that_was_deleted_since_ends_no_run(server):
+    make_due(make_stream_to(server.port), "a@x.example")
+    gone = make_transport()
+    worker = WorkerProcess("bulk")
+    run = Delivery(worker, "bulk", should_stop=lambda: False)
+    run._lanes[gone.pk] = Lane(Carrier(gone.pk, ()), gone, run._talks)
+    run._faults.append(
+        SystemicFault(
+            "transport", gone.pk, None, "Refused.", "535 5.7.8", login_id=LoginId(1, "u", None)
+        )
+    )
+    Transport.objects.filter(pk=gone.pk).delete()
+    run.run()
+    run.finish()
+    worker.stop()
+    assert Message.objects.get().status == "accepted"
 
 
 @pytest.mark.parametrize("step", ["claim", "_load_templates"])
