@@ -73,10 +73,13 @@ def change_grant(
     client_secret: Secret | None,
     actor: User | None,
 ) -> None:
-    """Change what an app is known by; a new client or endpoint forgets the tokens, which were given to the old."""
-    if not lock_row(grant.credential.transport) or not lock_row(grant):
-        return
-    grant.refresh_from_db()  # a refresh may have written its tokens since it was read
+    """Change what an app is known by; a new client or endpoint forgets the tokens, which were given to the old.
+
+    Raise DoesNotExist where it was deleted meanwhile.
+    """
+    Transport.objects.select_for_update().get(pk=grant.credential.transport_id)
+    # a refresh may have written its tokens since it was read
+    grant.refresh_from_db(from_queryset=OAuthGrant.objects.select_for_update())
     old = grant.token_url, grant.client_id
     change_credential(credential=grant.credential, actor=actor, **credential)
     for name, value in changed.items():

@@ -9,11 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote_plus, urlencode
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q
 from django.urls import reverse
 
 from mailops.accounts.auditing import audit
@@ -21,13 +20,12 @@ from mailops.accounts.models import User
 from mailops.lib import fetching
 from mailops.lib.egress import EgressFault
 from mailops.lib.secrets import Secret, Unsealable
+from mailops.lib.storable import storable
 from mailops.transports.models import OAuthGrant, PauseCause, Transport
-from mailops.transports.models.oauth import GrantQuerySet
+from mailops.transports.models.oauth import BACKOFF, LEASE
 from mailops.transports.models.transport import ClockTimestamp
 
 ASK_SECONDS = 8.0
-_LEASE = timedelta(seconds=30)  # longer than an answer may take, so that two never ask at once
-_BACKOFF = (15, 60, 300, 900)  # seconds after an answer that says nothing about the grant
 _RUN_SECONDS = 40.0  # of one round of refreshing
 _SOON = timedelta(seconds=60)  # a token with less than this left is not logged in with
 _MOST_TEXT = 300
@@ -111,16 +109,16 @@ def accept_refresh_token(grant: OAuthGrant, refresh_token: Secret, *, actor: Use
 
 @transaction.atomic
 def _accept(grant: OAuthGrant, tokens: Tokens, actor: User | None) -> None:
-    was_refused = grant.is_refused
     transports = Transport.objects.filter(pk=grant.credential.transport_id)
     transport = transports.select_for_update().first()
     stored = OAuthGrant.objects.select_for_update().filter(pk=grant.pk).first()
     if transport is None or stored is None or _app(stored) != _app(grant):
         raise NotGranted("The app or its transport was changed meanwhile. Sign in again.")
-    _store(grant, tokens, OAuthGrant.objects.filter(pk=grant.pk))
+    had_none = not stored.is_given
+    _store(grant, tokens)
     audit(actor=actor, verb="credential.sign_in", subject=grant.credential)
     is_its_fault = transport.is_paused and transport.pause_cause == PauseCause.FAULT
-    if was_refused and grant.credential.is_active and is_its_fault:
+    if had_none and grant.credential.is_active and is_its_fault:
         transport.resume(actor=actor)
 
 
@@ -148,22 +146,43 @@ def refresh(grant_id: int, *, anew: bool = False) -> bool:
     """
     rows = OAuthGrant.objects.filter(pk=grant_id)
     free = rows.filter(state=OAuthGrant.State.GIVEN).idle() if anew else rows.due()
-    if not free.update(refreshing_until=ClockTimestamp() + _LEASE):
+    if not free.update(refreshing_until=ClockTimestamp() + LEASE):
         return False
     grant = rows.select_related("credential__transport").get()
-    unchanged = rows.filter(
-        refresh_token=bytes(grant.refresh_token), client_secret=bytes(grant.client_secret)
-    )
+    answer: Tokens | NotGranted
     try:
-        tokens = _ask(grant, _refresh_form(grant.open_from("refresh_token")))
+        answer = _ask(grant, _refresh_form(grant.open_from("refresh_token")))
     except Unsealable as error:
-        _refuse(grant, NotGranted(str(error), is_final=True), unchanged)
+        answer = NotGranted(str(error), is_final=True)
     except NotGranted as fault:
-        write = _refuse if fault.is_final else _postpone
-        write(grant, fault, unchanged)
-    else:
-        return _store(grant, tokens, unchanged)
+        answer = fault
+    return _take(grant, answer)
+
+
+@transaction.atomic
+def _take(grant: OAuthGrant, answer: Tokens | NotGranted) -> bool:
+    """Write what was answered, if it counts; return whether there is a new token."""
+    stored = OAuthGrant.objects.select_for_update().filter(pk=grant.pk).first()
+    if stored is None or not all(
+        _says_the_same(stored, grant, column) for column in ("refresh_token", "client_secret")
+    ):
+        return False
+    if isinstance(answer, Tokens):
+        _store(grant, answer)
+        return True
+    write = _refuse if answer.is_final else _postpone
+    write(grant, answer)
     return False
+
+
+def _says_the_same(stored: OAuthGrant, grant: OAuthGrant, column: str) -> bool:
+    """Tell whether a column holds the same secret in both, however it is sealed by now: the keys may have changed."""
+    if bytes(getattr(stored, column)) == bytes(getattr(grant, column)):
+        return True
+    try:
+        return stored.open_from(column).reveal() == grant.open_from(column).reveal()
+    except Unsealable:
+        return False
 
 
 def usable_token(grant: OAuthGrant, *, is_doubted: bool = False) -> Secret:
@@ -191,13 +210,12 @@ def must_ask(grant: OAuthGrant, *, is_doubted: bool = False) -> bool:
 
 def _holds(grant: OAuthGrant) -> bool:
     """Tell whether the stored token is good for a minute or more."""
-    lasting = Q(access_expires_at__gt=ClockTimestamp() + _SOON)
-    return OAuthGrant.objects.filter(lasting, pk=grant.pk, state=OAuthGrant.State.GIVEN).exists()
+    return OAuthGrant.objects.filter(pk=grant.pk).holding(_SOON).exists()
 
 
 def _is_recent(grant: OAuthGrant) -> bool:
-    lately = Q(refreshed_at__gt=ClockTimestamp() - _SOON)
-    return OAuthGrant.objects.filter(lately, pk=grant.pk).exists()
+    now = ClockTimestamp()
+    return OAuthGrant.objects.filter(pk=grant.pk, refreshed_at__range=(now - _SOON, now)).exists()
 
 
 def _refresh_form(refresh_token: Secret) -> dict[str, str]:
@@ -228,15 +246,15 @@ def _ask(grant: OAuthGrant, form: dict[str, str]) -> Tokens:
     try:
         return _read(answer.status, answer.body)
     except NotGranted as fault:
-        fault.detail = _masked(fault.detail, form)
+        fault.detail = storable(_masked(fault.detail, form), _MOST_TEXT)
         raise
 
 
 def _masked(text: str, form: Mapping[str, str]) -> str:
     """Return `text` without what was sent in secret: an endpoint may say it back."""
     for name in ("client_secret", "refresh_token", "code", "code_verifier"):
-        if form.get(name):
-            text = text.replace(form[name], "****")
+        if secret := form.get(name):
+            text = text.replace(secret, "****").replace(quote_plus(secret), "****")
     return text
 
 
@@ -244,7 +262,7 @@ def _read(status: int, body: bytes) -> Tokens:
     """Return what the endpoint gave; raise NotGranted. Of its answer only the two fields of an error are told."""
     try:
         answer = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         answer = None
     if not isinstance(answer, dict):
         raise NotGranted("The provider's answer was no token.", f"HTTP {status}, not JSON")
@@ -253,11 +271,11 @@ def _read(status: int, body: bytes) -> Tokens:
         given = answer.get("refresh_token")
         return Tokens(
             access=Secret(access),
-            refresh=Secret(given if isinstance(given, str) else ""),
+            refresh=Secret(given if isinstance(given, str) and given.isprintable() else ""),
             seconds=_seconds(answer.get("expires_in")),
         )
-    name = str(answer.get("error", ""))[:100]
-    detail = f"HTTP {status} {name}: {answer.get('error_description', '')}"[:_MOST_TEXT]
+    name = str(answer.get("error", ""))
+    detail = f"HTTP {status} {name}: {answer.get('error_description', '')}"
     if name in REFUSALS and status < 500:
         raise NotGranted(REFUSALS[name], detail, is_final=True)
     raise NotGranted("The provider gave no token just now; it is asked again.", detail)
@@ -270,14 +288,15 @@ def _seconds(told: Any) -> int:
         return _USUAL_LIFE
 
 
-def _store(grant: OAuthGrant, tokens: Tokens, rows: GrantQuerySet) -> bool:
-    """Keep tokens in `rows`, which are `grant` or nothing; a provider that gives no new refresh token means the old one to go on."""
+def _store(grant: OAuthGrant, tokens: Tokens) -> None:
+    """Keep tokens; a provider that gives no new refresh token means the old one to go on, as it is sealed by now."""
     grant.seal_into("access_token", tokens.access)
+    given = {"access_token": grant.access_token}
     if tokens.refresh:
         grant.seal_into("refresh_token", tokens.refresh)
-    kept = rows.update(
-        access_token=grant.access_token,
-        refresh_token=grant.refresh_token,
+        given["refresh_token"] = grant.refresh_token
+    OAuthGrant.objects.filter(pk=grant.pk).update(
+        **given,
         access_expires_at=ClockTimestamp() + timedelta(seconds=tokens.seconds),
         refreshed_at=ClockTimestamp(),
         state=OAuthGrant.State.GIVEN,
@@ -287,27 +306,23 @@ def _store(grant: OAuthGrant, tokens: Tokens, rows: GrantQuerySet) -> bool:
         retry_at=None,
         refreshing_until=None,
     )
-    if kept:
-        grant.refresh_from_db()
-    return bool(kept)
+    grant.refresh_from_db()
 
 
-@transaction.atomic
-def _refuse(grant: OAuthGrant, fault: NotGranted, rows: GrantQuerySet) -> None:
+def _refuse(grant: OAuthGrant, fault: NotGranted) -> None:
     """Write down that only a person can help, so that nobody asks again."""
-    is_written = rows.update(
+    OAuthGrant.objects.filter(pk=grant.pk).update(
         state=OAuthGrant.State.REFUSED,
         sentence=fault.sentence,
         detail=fault.detail,
         refreshing_until=None,
     )
-    if is_written:
-        audit(actor=None, verb="credential.refuse", subject=grant.credential, reason=fault.sentence)
+    audit(actor=None, verb="credential.refuse", subject=grant.credential, reason=fault.sentence)
 
 
-def _postpone(grant: OAuthGrant, fault: NotGranted, rows: GrantQuerySet) -> None:
-    wait = _BACKOFF[min(grant.failures, len(_BACKOFF) - 1)]
-    rows.update(
+def _postpone(grant: OAuthGrant, fault: NotGranted) -> None:
+    wait = BACKOFF[min(grant.failures, len(BACKOFF) - 1)]
+    OAuthGrant.objects.filter(pk=grant.pk).update(
         sentence=fault.sentence,
         detail=fault.detail,
         failures=grant.failures + 1,

@@ -39,9 +39,10 @@ def activate_credential(*, credential: Credential, actor: User | None) -> Creden
     """Let the transport log in with `credential` from its next session on; return the one it takes over from.
 
     Open sessions of the other end after the message they speak of. It keeps its secret until somebody deletes it, so
-    that `roll_back` can return to it.
+    that `roll_back` can return to it. Raise DoesNotExist where it was deleted meanwhile.
     """
     transport = _locked(credential.transport_id)
+    credential.refresh_from_db(from_queryset=Credential.objects.select_for_update())
     old = transport.credentials.filter(is_active=True).exclude(pk=credential.pk).first()
     if old is None and Credential.objects.filter(pk=credential.pk, is_active=True).exists():
         return None

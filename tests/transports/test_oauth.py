@@ -1,6 +1,7 @@
 """Tokens instead of a password: signing in, refreshing ahead of time, and what a withdrawn permission comes to."""
 
 import base64
+import json
 import queue
 import threading
 from datetime import timedelta
@@ -12,6 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from mailops.accounts.models import AuditEntry
+from mailops.lib.sealed import reseal_row
 from mailops.lib.secrets import Secret, Unsealable
 from mailops.transports import oauth
 from mailops.transports.credentials import add_grant, change_grant
@@ -161,6 +163,23 @@ class TestRefresh:
         grant.refresh_from_db()
         assert "said back: **** ****" in grant.detail
 
+    def test_what_the_provider_says_back_is_masked_wherever_it_is_cut(self, grant, tokens):
+        padding = "\0" + "x" * 264
+        told = {"error": "invalid_grant", "error_description": f"{padding}{CLIENT_SECRET}"}
+        tokens.refuse = (400, json.dumps(told).encode())
+        age(grant, 1)
+        refresh_due()
+        grant.refresh_from_db()
+        assert grant.is_refused
+        assert CLIENT_SECRET[:3] not in grant.detail
+
+    def test_an_answer_that_nests_without_end_is_none(self, grant, tokens):
+        tokens.refuse = (200, b"[" * 100_000)
+        age(grant, 1)
+        assert refresh_due() == 0
+        grant.refresh_from_db()
+        assert (grant.is_given, grant.failures) == (True, 1)
+
     def test_a_provider_that_is_not_there_is_asked_again(self, grant, tokens, settings):
         settings.MAILOPS_TRUSTED_RELAYS = frozenset()
         age(grant, 1)
@@ -262,6 +281,31 @@ class TestWhatAnAnswerFinds:
         assert (stored.state, bytes(stored.refresh_token)) == ("waiting", b"")
         assert bytes(stored.access_token) == b""
 
+    @pytest.mark.parametrize("rotates", [True, False])
+    def test_tokens_are_kept_though_the_keys_were_changed(
+        self, grant, tokens, meanwhile, settings, rotates
+    ):
+        new = base64.b64encode(bytes([7]) * 32).decode()
+
+        def change_keys():
+            settings.MAILOPS_SECRET_KEYS = [new, *settings.MAILOPS_SECRET_KEYS]
+            assert reseal_row(OAuthGrant, grant.pk)
+
+        tokens.rotates = rotates
+        age(grant, 1)
+        meanwhile(change_keys)
+        assert refresh(grant.pk)
+        settings.MAILOPS_SECRET_KEYS = [new]
+        kept = as_stored(grant).open_from("refresh_token").reveal()
+        assert kept == ("refresh-2" if rotates else "refresh-1")
+
+    def test_a_change_of_an_app_that_was_deleted_is_told(self, grant, change):
+        stored = as_stored(grant)
+        Credential.objects.all().delete()
+        own = {"label": "Gmail", "username": MAILBOX}
+        with pytest.raises(OAuthGrant.DoesNotExist):
+            change_grant(grant=stored, credential=own, changed={}, client_secret=None, actor=None)
+
     def test_a_new_client_secret_is_not_refused_for_the_old_one(
         self, grant, tokens, meanwhile, change
     ):
@@ -310,6 +354,29 @@ class TestUsableToken:
         age(grant, -5)
         OAuthGrant.objects.update(refreshing_until=timezone.now() - timedelta(seconds=1))
         assert usable_token(grant).reveal() == "access-token-2"
+
+
+class TestClockAhead:
+    """The database's clock was ahead for a while, and what it wrote then stands."""
+
+    TOMORROW = timedelta(days=1)
+
+    def test_a_lease_and_a_wait_of_then_stop_nobody(self, grant, tokens):
+        age(grant, -5)
+        then = timezone.now() + self.TOMORROW
+        OAuthGrant.objects.update(retry_at=then, refreshing_until=then)
+        assert usable_token(grant).reveal() == "access-token-2"
+
+    def test_a_token_of_then_is_asked_for_anew(self, grant, tokens):
+        then = timezone.now() + self.TOMORROW
+        OAuthGrant.objects.update(refreshed_at=then, access_expires_at=then + timedelta(hours=1))
+        assert refresh_due() == 1
+        assert refresh_due() == 0
+
+    def test_a_session_takes_no_token_of_then(self, grant, tokens):
+        then = timezone.now() + self.TOMORROW
+        OAuthGrant.objects.update(refreshed_at=then, access_expires_at=then + timedelta(hours=1))
+        assert usable_token(grant, is_doubted=True).reveal() == "access-token-2"
 
 
 class TestSession:
@@ -434,15 +501,17 @@ class TestPages:
         page = client.get(reverse("transports:oauth-callback"), given, follow=True).text
         assert "The sign-in was declined." in page
 
+    @pytest.mark.parametrize("state", ["refused", "waiting"])
     def test_signing_in_again_lets_go_what_the_lack_had_stopped(
-        self, admin, logged_in, grant, tokens
+        self, admin, logged_in, grant, tokens, state
     ):
         transport = grant.credential.transport
-        OAuthGrant.objects.update(state="refused", sentence="Withdrawn.")
+        OAuthGrant.objects.update(state=state, sentence="Withdrawn.")
         transport.pause("fault", "The permission is gone.")
         client = logged_in(admin)
         page = client.get(reverse("transports:credential", args=[grant.credential_id])).text
-        assert "The permission to send is gone" in page
+        is_gone = state == "refused"
+        assert ("The permission to send is gone" if is_gone else "Nobody has signed in") in page
         back = self.sign_in(client, grant, tokens)
         client.get(reverse("transports:oauth-callback"), back)
         transport.refresh_from_db()

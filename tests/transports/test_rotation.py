@@ -48,6 +48,14 @@ def refusal_of(credential):
     return fault
 
 
+class TestActivate:
+    def test_one_that_was_deleted_meanwhile_is_told(self, transport, old, new):
+        Credential.objects.filter(pk=new.pk).delete()
+        with pytest.raises(Credential.DoesNotExist):
+            activate_credential(credential=new, actor=None)
+        assert transport.active_credential == old
+
+
 class TestRollBack:
     def test_returns_to_what_was_in_use_before(self, transport, old, new, admin):
         activate_credential(credential=new, actor=admin)

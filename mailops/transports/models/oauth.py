@@ -11,6 +11,9 @@ from mailops.lib.sealed import SealedColumns
 from mailops.transports.models.transport import ClockTimestamp, Credential
 
 REFRESH_AHEAD = timedelta(minutes=10)  # of an hour, as both providers give
+LEASE = timedelta(seconds=30)  # longer than an answer may take, so that two never ask at once
+BACKOFF = (15, 60, 300, 900)  # seconds after an answer that says nothing about the grant
+LONGEST_BACKOFF = timedelta(seconds=BACKOFF[-1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +49,32 @@ PROVIDERS: dict[str, Provider] = {
 
 
 class GrantQuerySet(models.QuerySet["OAuthGrant"]):
+    """Its times are the database's; what a clock ahead wrote, and one of today can't have, counts as past."""
+
     def due(self) -> Self:
         """Keep those whose access token runs out soon and that nobody refreshes just now."""
         now = ClockTimestamp()
+        runs_out = Q(access_expires_at=None) | Q(access_expires_at__lte=now + REFRESH_AHEAD)
         return self.filter(
-            Q(access_expires_at=None) | Q(access_expires_at__lte=now + REFRESH_AHEAD),
-            Q(retry_at=None) | Q(retry_at__lte=now),
+            runs_out | Q(refreshed_at__gt=now),
+            Q(retry_at=None) | ~Q(retry_at__range=(now, now + LONGEST_BACKOFF)),
             state=OAuthGrant.State.GIVEN,
         ).idle()
 
     def idle(self) -> Self:
-        return self.filter(Q(refreshing_until=None) | Q(refreshing_until__lte=ClockTimestamp()))
+        now = ClockTimestamp()
+        return self.filter(
+            Q(refreshing_until=None) | ~Q(refreshing_until__range=(now, now + LEASE))
+        )
+
+    def holding(self, span: timedelta) -> Self:
+        """Keep those whose access token is good for so long."""
+        now = ClockTimestamp()
+        return self.filter(
+            Q(refreshed_at=None) | Q(refreshed_at__lte=now),
+            access_expires_at__gt=now + span,
+            state=OAuthGrant.State.GIVEN,
+        )
 
 
 class OAuthGrant(SealedColumns):
