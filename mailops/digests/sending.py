@@ -4,7 +4,7 @@ from datetime import date, datetime, timedelta
 from time import monotonic
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -18,6 +18,7 @@ from mailops.digests.telling import tell
 from mailops.digests.template import current_version
 from mailops.digests.way import NoWay, usable_way
 from mailops.digests.weeks import last_due, last_whole_week, week_before, week_of
+from mailops.lib.clock import database_now
 from mailops.lib.locks import advisory_lock
 from mailops.lib.time_zones import zone as zone_of
 from mailops.outbox.models import Message
@@ -39,7 +40,7 @@ def make_due(*, now: datetime | None = None) -> int:
     with advisory_lock("weekly digests") as is_ours:
         if not is_ours:
             return 0
-        now = now or _database_clock()
+        now = now or database_now()
         weekly = Digest.objects.filter(occasion=Digest.Occasion.WEEK)
         weekly.filter(scheduled_at__gt=now + AHEAD).update(occasion=Digest.Occasion.ASTRAY)
         made = set(
@@ -59,14 +60,6 @@ def _all_due(now: datetime) -> list[Digest]:
     barred = [digest.user_id for digest in due if not may(digest.user, Act.SEE)]
     Subscription.objects.filter(user__in=barred).update(since_at=now)
     return [digest for digest in due if digest.user_id not in barred]
-
-
-def _database_clock() -> datetime:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT clock_timestamp()")
-        (now,) = cursor.fetchone()
-    found: datetime = now
-    return found
 
 
 def _due(subscription: Subscription, now: datetime) -> Digest | None:
@@ -114,10 +107,10 @@ def _claim() -> int | None:
     if digest is None:
         return None
     digest.attempts += 1
-    digest.due_at = _database_clock() + LEASE
+    digest.due_at = database_now() + LEASE
     digest.result = digest.result or "mailops broke off while it was made."
     if digest.attempts > MAX_ATTEMPTS:
-        digest.done_at, digest.has_failed = _database_clock(), True
+        digest.done_at, digest.has_failed = database_now(), True
     digest.save(update_fields=["attempts", "due_at", "result", "done_at", "has_failed"])
     return digest.pk
 
@@ -166,13 +159,13 @@ def _submit(digest: Digest, weeks: Weeks) -> Message:
 def data_of(week_on: date, zone_name: str) -> dict[str, Any]:
     """Return what the mail of the week that begins on Monday `week_on` says, in the words of a zone."""
     zone = zone_of(zone_name)
-    now = _database_clock()
+    now = database_now()
     with timezone.override(zone):
         return as_data(tell(week_of(week_on, zone), now), now, zone_name)
 
 
 def _finish(digest: Digest, *, result: str, message: Message | None = None) -> Digest:
-    digest.done_at, digest.result, digest.message = _database_clock(), result, message
+    digest.done_at, digest.result, digest.message = database_now(), result, message
     digest.save(update_fields=["done_at", "result", "message"])
     return digest
 
@@ -184,9 +177,9 @@ def _note_failure(digest_id: int, result: str) -> Digest:
     if digest.is_waiting:
         digest.result = result
         if digest.was_asked_for or digest.attempts >= MAX_ATTEMPTS:
-            digest.done_at, digest.has_failed = _database_clock(), not digest.was_asked_for
+            digest.done_at, digest.has_failed = database_now(), not digest.was_asked_for
         pause = PATIENCE[min(max(digest.attempts, 1), len(PATIENCE)) - 1]
-        digest.due_at = _database_clock() + pause
+        digest.due_at = database_now() + pause
         digest.save(update_fields=["result", "done_at", "has_failed", "due_at"])
     return digest
 
@@ -203,7 +196,7 @@ def send_one_now(user: User) -> Digest:
     if asked.filter(created_at__gt=Now() - PRESSED_LATELY, message__isnull=False).exists():
         raise JustSent
     asked.filter(message=None).delete()  # the newest answer to a press is enough
-    now = _database_clock()
+    now = database_now()
     digest = Digest.objects.create(
         user=user,
         occasion=Digest.Occasion.ASKED,

@@ -10,11 +10,12 @@ from django.utils import timezone
 
 from mailops.campaigns.models import Campaign
 from mailops.dispatch.sweeping import sweep_suppressed
+from mailops.lib.clock import database_now
 from mailops.lib.hours import opening
 from mailops.lib.locks import session_lock
 from mailops.lib.resolver import mailbox_providers
 from mailops.outbox.hinting import hint_after_commit
-from mailops.outbox.ledger import fetch_dicts, fetch_first
+from mailops.outbox.ledger import fetch_dicts
 from mailops.outbox.models import QueueEntry
 from mailops.outbox.tokens import current_token_key_id
 from mailops.protocol.address import BEYOND_ASCII
@@ -131,7 +132,7 @@ def _expand(campaign: Campaign, providers: dict[str, str], zones: list[str]) -> 
 
 def _openings(campaign: Campaign, zones: list[str]) -> str:
     """Return when mail to each of `zones` may leave, and until when, as JSON."""
-    (now,) = fetch_first("SELECT clock_timestamp()", [])
+    now = database_now()
     openings = {
         name: opening(campaign.hours, name or campaign.zone_if_unknown, now)
         for name in ["", *zones]

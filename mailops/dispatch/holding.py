@@ -6,12 +6,13 @@ from datetime import datetime, timedelta
 
 from mailops.campaigns.models import Campaign
 from mailops.dispatch.carriers import usable_carriers
-from mailops.dispatch.limits import Bucket, Limit, utc_now
+from mailops.dispatch.limits import Bucket, Limit
 from mailops.dispatch.models import Allowance
 from mailops.dispatch.rules import Rules, read_rules
 from mailops.dispatch.seats import count_held
 from mailops.dispatch.standing import Sessions, Standing, sessions_by, standing_of
 from mailops.dispatch.standing_in import able
+from mailops.lib.clock import database_now
 from mailops.lib.mailbox_providers import name_of
 from mailops.outbox.models import Message
 from mailops.outbox.queues import Queue, due_queues, has_waited
@@ -171,7 +172,7 @@ def _rates(stream: Stream, transport: Transport, rules: Rules, queues: list[Queu
 def _used_up(limits: list[Limit], stream: Stream) -> set[str]:
     """Return the keys of those that were taken from just now, and had nothing left for the stream."""
     rows = Allowance.objects.filter(key__in=[limit.key for limit in limits]).in_bulk()
-    now, found = utc_now(), set()
+    now, found = database_now(), set()
     for limit in limits:
         row, rate = rows.get(limit.key), limit.rate_per_minute or 0
         if row is None or not rate:

@@ -236,9 +236,3 @@ def utc_today() -> date:
     """Return the present day of UTC, by the database's clock."""
     (row,) = fetch_dicts(f"SELECT {_TODAY} AS today", [])
     return cast("date", row["today"])
-
-
-def utc_now() -> datetime:
-    """Return the present moment by the database's clock."""
-    (row,) = fetch_dicts("SELECT clock_timestamp() AS now", [])
-    return cast("datetime", row["now"])

@@ -7,8 +7,8 @@ and never the ledger itself: the events behind a cursor.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any, NamedTuple, cast
+from datetime import timedelta
+from typing import Any, NamedTuple
 
 from django.db import transaction
 from django.db.models import Q
@@ -17,6 +17,7 @@ from django.db.models.functions import Now
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
 from mailops.dispatch.models import LONGEST_STOP, Pressure, PressureScan
+from mailops.lib.clock import database_now
 from mailops.lib.mailbox_providers import name_of
 from mailops.outbox.ledger import fetch_dicts, fetch_first
 from mailops.transports.models import ProviderLimit, Transport
@@ -160,7 +161,7 @@ def _that_were_taken(after: int, last: int, places: Iterable[Place]) -> list[Pla
 
 def _heed_all(told: dict[Place, Told], watched: list[Any]) -> list[Any]:
     """Change the rates of the places that were spoken of; return what is to be watched of the others, as it is stored."""
-    now = _now().timestamp()
+    now = database_now().timestamp()
     rows = {
         Place(p.transport_id, p.mailbox_provider): p for p in Pressure.objects.select_for_update()
     }
@@ -181,11 +182,6 @@ def _heed_all(told: dict[Place, Told], watched: list[Any]) -> list[Any]:
         elif words.wishes or words.refusals:
             before[place] = (words.wishes, words.refusals, since)
     return [[place, *numbers] for place, numbers in list(before.items())[-WATCHED:]]
-
-
-def _now() -> datetime:
-    (now,) = fetch_first("SELECT clock_timestamp()", [])
-    return cast("datetime", now)
 
 
 def _heed(row: Pressure, told: Told) -> None:
@@ -225,7 +221,7 @@ def _begin(place: Place, told: Told) -> None:
 
 def _lower(row: Pressure, told: Told) -> None:
     """Lower a rate, but not again for what was on its way when it was lowered."""
-    now = _now()
+    now = database_now()
     if told.wishes and not now - REST <= row.changed_at <= now:
         row.rate_per_minute = max(LEAST, row.rate_per_minute * LOWER)
         row.changed_at = now
@@ -235,7 +231,7 @@ def _lower(row: Pressure, told: Told) -> None:
 
 def _stop_if_it_must(row: Pressure, told: Told) -> None:
     """Send nothing for as long as the peer said, or for a while after many refusals in a row."""
-    now = _now()
+    now = database_now()
     is_stopped = bool(row.stopped_until and now < row.stopped_until <= now + LONGEST_STOP)
     seconds = min(told.wait, int(LONGEST_STOP.total_seconds()))
     if row.refusals >= TROUBLE and not told.taken and not is_stopped:

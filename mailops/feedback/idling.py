@@ -22,8 +22,8 @@ from mailops.feedback.mailbox_reading import server_of
 from mailops.feedback.models import Mailbox
 from mailops.feedback.models.mailboxes import IDLING_LEASE
 from mailops.lib import imap
+from mailops.lib.clock import ClockTimestamp
 from mailops.lib.imap import ImapFault
-from mailops.transports.models.transport import ClockTimestamp
 
 logger = logging.getLogger(__name__)
 

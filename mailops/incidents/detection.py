@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Max, QuerySet
 
 from mailops.accounts.auditing import SYSTEM
@@ -24,10 +24,11 @@ from mailops.incidents.models import (
     span,
 )
 from mailops.incidents.notifying import announce
+from mailops.lib.clock import database_now
 from mailops.lib.locks import advisory_lock
+from mailops.reports.periods import QUARTER_HOUR, quarter_of
 from mailops.transports.models import PauseCause, RunState, Stream, Transport
 
-QUARTER = timedelta(minutes=15)  # a count's bucket
 REFRESH = timedelta(seconds=60)  # how often the numbers of an open incident are written anew
 _KINDS: dict[str, Any] = {
     SubjectKind.STREAM: Stream,
@@ -56,18 +57,11 @@ def detect() -> int:
     """Look once at every threshold, and return how many incidents are open; a second caller at once does nothing."""
     with advisory_lock("incidents.detection") as is_ours:
         if is_ours:
-            now = _clock()
+            now = database_now()
             for threshold in Threshold.objects.filter(is_enabled=True).order_by("id"):
                 _look(threshold, now)
             _let_go()
         return Incident.objects.open().count()
-
-
-def _clock() -> datetime:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT clock_timestamp()")
-        (now,) = cursor.fetchone()
-    return now  # type: ignore[no-any-return]
 
 
 def read(threshold: Threshold, now: datetime) -> dict[int, Reading]:
@@ -105,7 +99,7 @@ def _reading_of_breaker(transport: Transport, now: datetime) -> Reading:
 
 
 def _read_rates(threshold: Threshold, now: datetime) -> dict[int, Reading]:
-    since = _quarter(now - threshold.window)
+    since = quarter_of(now - threshold.window)
     over = {
         pk: (rate, since)
         for pk, rate in rates(threshold, since=since).items()
@@ -129,12 +123,6 @@ def _level(threshold: Threshold, rate: Rate) -> Level | None:
     return threshold.level_of(rate.bad, rate.whole)
 
 
-def _quarter(moment: datetime) -> datetime:
-    return moment - timedelta(
-        minutes=moment.minute % 15, seconds=moment.second, microseconds=moment.microsecond
-    )
-
-
 def _fresh_starts(threshold: Threshold, ids: list[int]) -> dict[int, datetime]:
     """Return when measuring begins anew: the quarter hour after a person closed an incident or resumed the subject."""
     if not ids:
@@ -143,7 +131,7 @@ def _fresh_starts(threshold: Threshold, ids: list[int]) -> dict[int, datetime]:
     starts = dict(closed.values_list("subject_id").annotate(Max("closed_at")))
     for pk, at in _resumed(threshold, ids):
         starts[pk] = max(at, starts.get(pk, at))
-    return {pk: _quarter(at) + QUARTER for pk, at in starts.items()}
+    return {pk: quarter_of(at) + QUARTER_HOUR for pk, at in starts.items()}
 
 
 def _resumed(threshold: Threshold, ids: list[int]) -> Iterator[tuple[int, datetime]]:
@@ -268,7 +256,7 @@ def _calm(threshold: Threshold, incident: Incident, now: datetime) -> None:
 def close_by_itself(incident: Incident, reason: str) -> None:
     """Close an incident whose trouble is over."""
     Incident.objects.filter(pk=incident.pk).update(
-        state=Incident.State.CLOSED, closed_at=_clock(), close_reason=reason
+        state=Incident.State.CLOSED, closed_at=database_now(), close_reason=reason
     )
     incident.notes.create(kind=IncidentNote.Kind.CLOSED, text=reason)
     announce(incident, Notice.Occasion.CLOSED)
@@ -278,4 +266,4 @@ def is_still_there(incident: Incident) -> bool:
     """Tell whether the trouble can be seen now; only asked of faults, since a rate is judged anew after a close."""
     if incident.threshold.is_rate:
         return False
-    return incident.subject_id in read(incident.threshold, _clock())
+    return incident.subject_id in read(incident.threshold, database_now())

@@ -13,6 +13,7 @@ from weakref import WeakSet
 from django.db import connection
 from psycopg import Connection, Cursor
 
+from mailops.lib.clock import database_now
 from mailops.outbox.fold import Entry, Standing
 from mailops.outbox.models import CountKey, Evidence, QueueEntry, Status
 from mailops.transports.models import Stream
@@ -167,7 +168,7 @@ def lock_messages(ids: list[int]) -> tuple[dict[int, Row], datetime]:
         for entry in entries
     }
     by_message = {entry.pop("message_id"): Entry(**entry) for entry in entries}
-    (now,) = fetch_first("SELECT clock_timestamp()", [])
+    now = database_now()
     rows = (Row(row, by_message.get(row["id"]), times.get(row["id"])) for row in messages)
     return {row.id: row for row in rows}, now
 

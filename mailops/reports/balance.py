@@ -11,9 +11,8 @@ from mailops.lib.templatetags.times import duration
 from mailops.outbox.models import OPEN_STATUSES, EventKind, Status
 from mailops.outbox.waiting import WaitingForHours, last_in_line, waiting_for_hours
 from mailops.reports.models import Figure
-from mailops.reports.periods import Period
+from mailops.reports.periods import QUARTER_HOUR, Period
 
-QUARTER = timedelta(minutes=15)
 TELLING = timedelta(seconds=30)  # from when mail is owed until the pace says what becomes of it
 ANSWERS = (
     EventKind.ACCEPTED,
@@ -139,7 +138,7 @@ def pace(campaign: Campaign, standing: Balance, now: datetime | None = None) -> 
     """Return the rate of answers in this quarter hour and the one before."""
     now = now or timezone.now()
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    since = midnight + (now - midnight) // QUARTER * QUARTER - QUARTER
+    since = midnight + (now - midnight) // QUARTER_HOUR * QUARTER_HOUR - QUARTER_HOUR
     period = Period(since, now, now.tzinfo or timezone.get_current_timezone())
     answered = sum(
         Figure.objects.filter(campaign_id=campaign.pk)

@@ -16,12 +16,12 @@ from mailops.accounts.models import User
 from mailops.outbox.models import EventKind
 from mailops.reports.latencies import Histogram, Which
 from mailops.reports.models import Objective
+from mailops.reports.periods import QUARTER_HOUR, quarter_of
 from mailops.reports.sources import figures
 from mailops.transports.models import Stream
 
 BUDGET = timedelta(days=28)
 LOOKED_AT = 20_000  # waiting messages of a stream, at most
-QUARTER = timedelta(minutes=15)
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def standing(objective: Objective, now: datetime) -> Standing:
 
 def score(objective: Objective, since: datetime, until: datetime, *, overdue: int = 0) -> Score:
     """Return how many of the stream's messages kept the promise, in the quarter hours that the span lies in."""
-    edges = (_quarter(since), _quarter(until) + QUARTER)
+    edges = (quarter_of(since), quarter_of(until) + QUARTER_HOUR)
     found = figures({"stream_id": objective.stream_id}, edges)
     slots = found.filter(measure=Which.ACCEPT.value).summed("kind")
     took = Histogram.of(slots)
@@ -148,7 +148,3 @@ def take_back(*, stream: Stream, actor: User) -> bool:
     )
     objective.delete()
     return True
-
-
-def _quarter(moment: datetime) -> datetime:
-    return moment.replace(minute=moment.minute // 15 * 15, second=0, microsecond=0)

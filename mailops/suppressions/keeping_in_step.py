@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
+from mailops.lib.clock import ClockTimestamp
 from mailops.lib.storable import storable
 from mailops.protocol.address import InvalidAddress, address_key
 from mailops.suppressions.asking import AskingFailed, Provider, Refused
@@ -18,7 +19,6 @@ from mailops.suppressions.provider_lists import LISTS, Entry, ListOf, ProviderLi
 from mailops.suppressions.suppressing import suppress_all
 from mailops.transports.kinds.apis import APIS
 from mailops.transports.models import Stream, Transport
-from mailops.transports.models.transport import ClockTimestamp
 
 EVERY = timedelta(minutes=15)
 RUN_SECONDS = 30.0

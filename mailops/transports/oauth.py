@@ -18,12 +18,12 @@ from django.urls import reverse
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
 from mailops.lib import fetching
+from mailops.lib.clock import ClockTimestamp
 from mailops.lib.egress import EgressFault
 from mailops.lib.secrets import Secret, Unsealable
 from mailops.lib.storable import storable
 from mailops.transports.models import OAuthGrant, PauseCause, Transport
 from mailops.transports.models.oauth import BACKOFF, LEASE
-from mailops.transports.models.transport import ClockTimestamp
 
 ASK_SECONDS = 8.0
 _RUN_SECONDS = 40.0  # of one round of refreshing

@@ -82,7 +82,7 @@ class TestSending:
         switch(user=viewer, on=True)
         since_at = Subscription.objects.get().since_at
         monday = next_due(since_at, zone("UTC"))
-        monkeypatch.setattr(sending, "_database_clock", lambda: since_at)
+        monkeypatch.setattr(sending, "database_now", lambda: since_at)
         assert make_due() == make_due(now=monday - timedelta(seconds=1)) == 0
         assert make_due(now=monday) == 1
 

@@ -14,11 +14,11 @@ from mailops.dispatch.claiming import Claimer
 from mailops.dispatch.models import Pressure, PressureScan, Worker
 from mailops.dispatch.pressure import LEAST, RAISE, feel_pressure
 from mailops.dispatch.sweeping import move_to_their_pools
+from mailops.lib.clock import ClockTimestamp
 from mailops.outbox.models import Event, EventKind
 from mailops.outbox.recording import Outcome, record
 from mailops.protocol.classification import classify
 from mailops.protocol.reply import Reply
-from mailops.transports.models.transport import ClockTimestamp
 from tests.factories import make_message, make_stream, make_transport
 
 pytestmark = pytest.mark.django_db

@@ -10,9 +10,9 @@ from mailops.dispatch.carriers import usable_carriers
 from mailops.dispatch.claiming import Claimer
 from mailops.dispatch.models import Worker
 from mailops.dispatch.weighing import EVERYTHING, Share, _share
+from mailops.lib.clock import ClockTimestamp
 from mailops.outbox.models import Message, QueueEntry
 from mailops.transports.models import Route, Transport
-from mailops.transports.models.transport import ClockTimestamp
 from tests.factories import make_message, make_stream, make_transport, make_version
 
 

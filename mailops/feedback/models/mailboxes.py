@@ -8,8 +8,8 @@ from django.db.models import Case, F, Q, When
 from django.urls import reverse
 from django.utils import timezone
 
+from mailops.lib.clock import ClockTimestamp
 from mailops.lib.sealed import SealedColumns
-from mailops.transports.models.transport import ClockTimestamp
 
 # Minutes after a reading that failed; the longer, the less a provider takes us for somebody who guesses.
 BACKOFF_MINUTES = (1, 5, 15, 60)

@@ -7,8 +7,9 @@ from typing import Self
 from django.db import models
 from django.db.models import Q
 
+from mailops.lib.clock import ClockTimestamp
 from mailops.lib.sealed import SealedColumns
-from mailops.transports.models.transport import ClockTimestamp, Credential
+from mailops.transports.models.transport import Credential
 
 REFRESH_AHEAD = timedelta(minutes=10)  # of an hour, as both providers give
 LEASE = timedelta(seconds=30)  # longer than an answer may take, so that two never ask at once

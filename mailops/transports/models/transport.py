@@ -1,14 +1,15 @@
 """A way out, and what it logs in with."""
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from django.db import connection, models, transaction
+from django.db import models, transaction
 from django.db.models import Case, F, Q, When
 from django.utils import timezone
 
 from mailops.accounts.auditing import audit
 from mailops.lib import secrets
+from mailops.lib.clock import database_now
 from mailops.lib.egress import is_trusted
 from mailops.lib.sealed import SealedColumns
 from mailops.lib.secrets import Secret
@@ -31,19 +32,6 @@ _BREAKER_RESET: dict[str, Any] = {
     "backoff_until": None,
 }
 _BREAKER_FIELDS = list(_BREAKER_RESET)
-
-
-class ClockTimestamp(models.Func):
-    """The database's clock, not the transaction's beginning."""
-
-    template = "clock_timestamp()"
-    output_field = models.DateTimeField()
-
-
-def _read_clock() -> datetime:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT clock_timestamp()")
-        return cast("datetime", cursor.fetchone()[0])
 
 
 class TransportQuerySet(models.QuerySet["Transport"]):
@@ -209,7 +197,7 @@ class Transport(Pausable):
         Sessions that fail together count once: the first sets `backoff_until`, the others find it.
         """
         row = type(self).objects.select_for_update().get(pk=self.pk)
-        now = _read_clock()
+        now = database_now()
         if row.rests_at(now):
             return False
         row.failures += 1
