@@ -5,7 +5,6 @@ records what was decided, and moves cursor and counts. Whoever comes second find
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -30,14 +29,21 @@ from mailops.outbox.models import (
     Settlement,
     Status,
 )
-from mailops.outbox.recording import Outcome, Recorded, record
+from mailops.outbox.recording import Outcome, record
 from mailops.outbox.relay_log_verdicts import (
     consequence_of,
     findings_to_apply,
     suppress_what_bounced,
     untraced,
 )
-from mailops.outbox.retrying import IS_SUPPRESSED, IS_UNFIT, lock_sendable
+from mailops.outbox.retrying import (
+    IS_CANCELED,
+    IS_SUPPRESSED,
+    IS_UNFIT,
+    IS_WAITING,
+    lock_sendable,
+    note_reopened,
+)
 from mailops.outbox.taught import load_taught
 
 CHUNK = 500
@@ -85,11 +91,11 @@ def plan(
     wanted = {"chosen": Count("pk")}
     if act == Settlement.Act.AGAIN:
         wanted["forgotten"] = Count("pk", filter=_FORGOTTEN)
-        wanted["canceled"] = Count("pk", filter=~_FORGOTTEN & _CANCELED)
+        wanted["canceled"] = Count("pk", filter=~_FORGOTTEN & IS_CANCELED)
         wanted["unfit"] = Count("pk", filter=~_FORGOTTEN & IS_UNFIT)
-        free = ~_FORGOTTEN & ~_CANCELED & ~IS_UNFIT
+        free = ~_FORGOTTEN & ~IS_CANCELED & ~IS_UNFIT
         wanted["suppressed"] = Count("pk", filter=free & Q(is_suppressed=True))
-        wanted["waiting"] = Count("pk", filter=free & _WAITING & Q(is_suppressed=False))
+        wanted["waiting"] = Count("pk", filter=free & IS_WAITING & Q(is_suppressed=False))
         parts = [part.annotate(is_suppressed=IS_SUPPRESSED) for part in parts]
     numbers: Counter[str] = Counter()
     for part in parts:
@@ -98,14 +104,10 @@ def plan(
 
 
 _FORGOTTEN = Q(status=Status.UNCERTAIN, stream__is_sensitive=True)
-_CANCELED = Q(campaign__isnull=False, campaign__state=Campaign.State.CANCELED)
-_WAITING = Q(campaign__isnull=False, campaign__state=Campaign.State.PAUSED) | Q(
-    stream__state="paused"
-)
 
 
 def _sendable(part: QuerySet[Message]) -> QuerySet[Message]:
-    return part.exclude(_FORGOTTEN | _CANCELED | IS_UNFIT).exclude(IS_SUPPRESSED)
+    return part.exclude(_FORGOTTEN | IS_CANCELED | IS_UNFIT).exclude(IS_SUPPRESSED)
 
 
 def _chosen(
@@ -242,11 +244,11 @@ def settle_chunk(*, settlement_id: int, most: int = CHUNK) -> bool:
             done = [one for one in picked if one.campaign_id is None or one.campaign_id in states]
         recorded = record([one.outcome for one in done])
         suppress_what_bounced([one.outcome for one in done], recorded)
-        _note_reopened(run, states, done, recorded)
-        applied = sum(told.was_applied for told in recorded)
+        applied = [one for one, told in zip(done, recorded, strict=True) if told.was_applied]
+        note_reopened(states, [one.campaign_id for one in applied], actor=run.created_by)
         run.cursor = picked[-1].message_id
-        run.settled += applied
-        run.passed_over += len(picked) - applied
+        run.settled += len(applied)
+        run.passed_over += len(picked) - len(applied)
         run.failures = 0
         run.save()
     return True
@@ -292,24 +294,6 @@ def _outcome(run: Settlement, message_id: int, fence: int) -> Outcome:
         else "A person decided that this message counts as accepted, with many others.",
         data={"by": run.actor_name, "settlement": run.pk},
     )
-
-
-def _note_reopened(
-    run: Settlement,
-    states: dict[int, str],
-    done: Sequence[_Picked],
-    recorded: Iterable[Recorded],
-) -> None:
-    completed = {pk for pk, state in states.items() if state == Campaign.State.COMPLETED}
-    queued = [one.campaign_id for one, told in zip(done, recorded, strict=True) if told.was_applied]
-    for campaign in Campaign.objects.filter(pk__in=completed.intersection(filter(None, queued))):
-        audit(
-            actor=run.created_by,
-            verb="campaign.retry",
-            subject=campaign,
-            before={"state": Campaign.State.COMPLETED},
-            after={"state": campaign.state, "messages": queued.count(campaign.pk)},
-        )
 
 
 _ENDS = {

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 from weakref import WeakSet
 
+from django.conf import settings
 from django.db import connection
 from psycopg import Connection, Cursor
 
@@ -58,6 +59,11 @@ def bucket_of(moment: datetime) -> datetime:
     """Return the start of the quarter hour of `moment`."""
     moment = moment.astimezone(UTC)
     return moment.replace(minute=moment.minute - moment.minute % 15, second=0, microsecond=0)
+
+
+def open_span() -> timedelta:
+    """Return how long counts stay open."""
+    return timedelta(days=settings.MAILOPS_COUNT_DAYS)
 
 
 def fetch_dicts(sql: str, params: Sequence[Any] | dict[str, Any]) -> list[dict[str, Any]]:

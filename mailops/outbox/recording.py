@@ -4,10 +4,9 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from django.conf import settings
 from django.db import OperationalError, transaction
 
 from mailops.campaigns.models import Campaign
@@ -24,6 +23,7 @@ from mailops.outbox.ledger import (
     fetch_rows,
     insert_events,
     lock_messages,
+    open_span,
     status_key,
     write_entries,
     write_messages,
@@ -231,8 +231,9 @@ def _record(batch: Sequence[Outcome], *, locked_campaigns: frozenset[int]) -> li
         )
         if counts:
             _show(row, outcome, occurred_at, before)
-            key = _tally(tallies, row, outcome, occurred_at, before, open_since=now - _open_span())
-            _note_slots(slots, key, took=took, waited=waited)
+            open_since = now - open_span()
+            place = _tally(tallies, row, outcome, occurred_at, before, open_since=open_since)
+            _note_slots(slots, place, took=took, waited=waited)
             if signature_id is not None:
                 row.shown["signature_id"] = signature_id
                 sightings.note(
@@ -434,11 +435,6 @@ def _tally(
         for status, n in ((before, -1), (after, 1)):
             tallies[status_key(columns, bucket, status)] += n
     return key
-
-
-def _open_span() -> timedelta:
-    """Return how long counts stay open."""
-    return timedelta(days=settings.MAILOPS_COUNT_DAYS)
 
 
 def _latencies(row: Row, outcome: Outcome, occurred_at: datetime) -> tuple[int | None, int | None]:

@@ -30,12 +30,15 @@ from mailops.outbox.models import EventKind, Message, Resending, Status
 from mailops.outbox.recording import Outcome, record
 from mailops.outbox.retrying import (
     CHUNK,
+    IS_CANCELED,
     IS_SUPPRESSED,
     IS_UNFIT,
+    IS_WAITING,
     MoreThanCounted,
     NothingToRetry,
     lock_campaign,
     lock_sendable,
+    note_reopened,
     note_retry,
     queue_again,
     reopen,
@@ -47,10 +50,6 @@ from mailops.outbox.searching import chosen_by, with_status
 AGAIN = (Status.BOUNCED, Status.FAILED, Status.EXPIRED)  # certainly not there
 SOONER = Status.DEFERRED
 
-_CANCELED = Q(campaign__isnull=False, campaign__state=Campaign.State.CANCELED)
-_WAITING = Q(campaign__isnull=False, campaign__state=Campaign.State.PAUSED) | Q(
-    stream__state="paused"
-)
 _FORGOTTEN = Q(stream__is_sensitive=True) & ~Q(status=SOONER)
 
 
@@ -85,15 +84,15 @@ def plan(chosen: Mapping[str, Any]) -> Plan:
     found = chosen_by(chosen)
     for part in _parts(found, until=until):
         marked = part.annotate(is_suppressed=IS_SUPPRESSED)
-        free = ~_CANCELED & ~IS_UNFIT & ~_FORGOTTEN
+        free = ~IS_CANCELED & ~IS_UNFIT & ~_FORGOTTEN
         numbers.update(
             marked.aggregate(
                 again=Count("pk", filter=free & Q(is_suppressed=False) & ~Q(status=SOONER)),
                 sooner=Count("pk", filter=free & Q(is_suppressed=False, status=SOONER)),
-                waiting=Count("pk", filter=free & _WAITING & Q(is_suppressed=False)),
+                waiting=Count("pk", filter=free & IS_WAITING & Q(is_suppressed=False)),
                 suppressed=Count("pk", filter=free & Q(is_suppressed=True)),
-                forgotten=Count("pk", filter=~_CANCELED & ~IS_UNFIT & _FORGOTTEN),
-                canceled=Count("pk", filter=_CANCELED),
+                forgotten=Count("pk", filter=~IS_CANCELED & ~IS_UNFIT & _FORGOTTEN),
+                canceled=Count("pk", filter=IS_CANCELED),
                 unfit=Count("pk", filter=IS_UNFIT),
             )
         )
@@ -115,7 +114,7 @@ def _parts(found: QuerySet[Message], *, until: datetime) -> list[QuerySet[Messag
 
 def _sendable(found: QuerySet[Message], *, until: datetime) -> list[QuerySet[Message]]:
     return [
-        part.exclude(_CANCELED | IS_UNFIT | _FORGOTTEN).exclude(IS_SUPPRESSED)
+        part.exclude(IS_CANCELED | IS_UNFIT | _FORGOTTEN).exclude(IS_SUPPRESSED)
         for part in _parts(found, until=until)
     ]
 
@@ -283,16 +282,7 @@ def _queue_again(run: Resending, messages: list[Message], states: Mapping[int, s
         for one in ended
     )
     applied = [one for one, told in zip(ended, recorded, strict=True) if told.was_applied]
-    queued = Counter(one.campaign_id for one in applied)
-    completed = [pk for pk, state in states.items() if state == Campaign.State.COMPLETED]
-    for campaign in Campaign.objects.filter(pk__in=[pk for pk in completed if queued[pk]]):
-        audit(
-            actor=run.created_by,
-            verb="campaign.retry",
-            subject=campaign,
-            before={"state": Campaign.State.COMPLETED},
-            after={"state": campaign.state, "messages": queued[campaign.pk]},
-        )
+    note_reopened(states, [one.campaign_id for one in applied], actor=run.created_by)
     return len(applied)
 
 

@@ -1,6 +1,7 @@
 """Sends again what did not get through, as a person's recorded act."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -33,6 +34,12 @@ IS_SUPPRESSED = Exists(Suppression.objects.covering(OuterRef("address_key"), Out
 IS_UNFIT = Q(
     campaign__isnull=False,
     campaign__in=Campaign.objects.filter(MISFIT, state=Campaign.State.COMPLETED),
+)
+# of a message: its campaign is canceled
+IS_CANCELED = Q(campaign__isnull=False, campaign__state=Campaign.State.CANCELED)
+# of a message: once it is queued it waits, for its campaign or its stream is paused
+IS_WAITING = Q(campaign__isnull=False, campaign__state=Campaign.State.PAUSED) | Q(
+    stream__state="paused"
 )
 _ENDED = Q(status__in=RETRIABLE)
 _FORGOTTEN = _ENDED & Q(stream__is_sensitive=True)
@@ -187,7 +194,7 @@ def _queue(standings: Iterable[tuple[int, int, int | None]], *, by: str, **told:
     return _applied(record(_requeued(*one, by, **told) for one in standings))
 
 
-def note_retry(campaign: Campaign, *, before: str, messages: int, actor: User) -> None:
+def note_retry(campaign: Campaign, *, before: str, messages: int, actor: User | None) -> None:
     """Put on the audit trail that so many messages of the campaign are sent again."""
     audit(
         actor=actor,
@@ -196,6 +203,20 @@ def note_retry(campaign: Campaign, *, before: str, messages: int, actor: User) -
         before={"state": before},
         after={"state": campaign.state, "messages": messages},
     )
+
+
+def note_reopened(
+    states: Mapping[int, str], queued: Iterable[int | None], *, actor: User | None
+) -> None:
+    """Put on the audit trail which completed campaigns run again by messages that were queued.
+
+    `states` are those that the locked campaigns had, `queued` has the campaign of each message.
+    """
+    messages = Counter(queued)
+    over = [pk for pk, state in states.items() if state == Campaign.State.COMPLETED]
+    for campaign in Campaign.objects.filter(pk__in=[pk for pk in over if messages[pk]]):
+        before = Campaign.State.COMPLETED
+        note_retry(campaign, before=before, messages=messages[campaign.pk], actor=actor)
 
 
 def _owes(campaign: Campaign) -> bool:

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
-from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Max, Min
 
+from mailops.outbox.ledger import open_span
 from mailops.outbox.models import CountKey
 from mailops.reports.dimensions import EXPANDED
 from mailops.reports.models import Count, RolledHistogram, Rollup
@@ -132,7 +132,7 @@ def differences(
     What is sealed is left out: its events may be gone. Statuses have no time, so a range leaves them out.
     """
     given = {
-        "open": timedelta(days=settings.MAILOPS_COUNT_DAYS),
+        "open": open_span(),
         "since": max(since or EVER[0], sealed_until()),
         "until": until or EVER[1],
         "statuses": since is None and until is None,

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
@@ -26,6 +25,7 @@ from mailops.outbox.ledger import (
     fetch_dicts,
     insert_events,
     lock_messages,
+    open_span,
     status_key,
     write_tallies,
 )
@@ -171,7 +171,7 @@ def _told(signature_id: int, ids: list[int]) -> list[dict[str, Any]]:
           FROM outbox_event e JOIN outbox_message m ON m.id = e.message_id
          WHERE e.id = ANY(%s) AND e.signature_id = %s ORDER BY e.id
         """,
-        [_open_span(), [str(kind) for kind in SIGNED], ids, signature_id],
+        [open_span(), [str(kind) for kind in SIGNED], ids, signature_id],
     )
     return [{**row, "data": json.loads(row["data"])} for row in rows]
 
@@ -300,11 +300,6 @@ def _move_counts(changed: Iterable[_Change], signature_id: int) -> int:
     write_tallies(tallies)
     sightings.write()
     return stay
-
-
-def _open_span() -> timedelta:
-    """Return how long counts stay open."""
-    return timedelta(days=settings.MAILOPS_COUNT_DAYS)
 
 
 def _evidence(lesson: Lesson, one: _Change) -> dict[str, Any]:
