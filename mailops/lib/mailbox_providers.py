@@ -213,17 +213,18 @@ class ProviderCache:
         After `within` seconds in all, those that didn't answer go by what was known of them before, else by their
         own name. Whom they belong to is remembered when an answer on its way comes in later.
         """
-        recalled = {domain: self._recall(_key(domain)) for domain in domains}
-        named = {domain: provider for domain, (provider, _) in recalled.items()}
-        unknown = [domain for domain, (_, is_good) in recalled.items() if not is_good]
+        keys = {domain: _key(domain) for domain in domains}
+        recalled = {key: self._recall(key) for key in keys.values()}
+        named = {key: provider for key, (provider, _) in recalled.items()}
+        unknown = [key for key, (_, is_good) in recalled.items() if not is_good]
         if unknown:
             named |= self._ask_many(unknown, within)
-        return named
+        return {domain: named[key] for domain, key in keys.items()}
 
-    def _ask_many(self, domains: list[str], within: float | None) -> dict[str, str]:
-        pool = ThreadPoolExecutor(max_workers=min(ASKERS, len(domains)))
+    def _ask_many(self, keys: list[str], within: float | None) -> dict[str, str]:
+        pool = ThreadPoolExecutor(max_workers=min(ASKERS, len(keys)))
         try:
-            asked = {pool.submit(self.provider, domain): domain for domain in domains}
+            asked = {pool.submit(self.provider, key): key for key in keys}
             return {asked[future]: future.result() for future in wait(asked, within).done}
         finally:
             pool.shutdown(wait=False, cancel_futures=True)

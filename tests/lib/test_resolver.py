@@ -197,7 +197,7 @@ class TestProviderCache:
         cache = ProviderCache(lambda name, rdtype: asked.append(name) or Answer(Status.NXDOMAIN))
         cache.providers([f"d{n % 7}.example" for n in range(100)] + ["D1.example"])
         cache.providers([f"d{n}.example" for n in range(7)])
-        assert len(asked) == 8 or len(asked) == 7
+        assert sorted(asked) == [f"d{n}.example" for n in range(7)]
 
     def test_a_dead_resolver_costs_few_time_outs(self):
         asked = []
