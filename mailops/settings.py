@@ -254,11 +254,23 @@ env.problems += _keys.problems
 # --- Sending ---------------------------------------------------------------------------------
 
 MAILOPS_HEARTBEAT_SECONDS = env.read(
-    "MAILOPS_HEARTBEAT_SECONDS", float, 5.0, fix="give seconds; how often a worker says it lives"
+    "MAILOPS_HEARTBEAT_SECONDS",
+    parse.number(least=0.1, most=600),
+    5.0,
+    fix="give seconds; how often a worker says it lives",
 )
 MAILOPS_DEAD_AFTER_SECONDS = env.read(
-    "MAILOPS_DEAD_AFTER_SECONDS", float, 30.0, fix="give seconds; several heartbeats at least"
+    "MAILOPS_DEAD_AFTER_SECONDS",
+    parse.number(least=0.2, most=3600),
+    30.0,
+    fix="give seconds; several heartbeats at least",
 )
+if MAILOPS_DEAD_AFTER_SECONDS < 2 * MAILOPS_HEARTBEAT_SECONDS:  # the living would be taken for dead
+    env.complain(
+        f"MAILOPS_DEAD_AFTER_SECONDS: {MAILOPS_DEAD_AFTER_SECONDS:g} is less than two heartbeats of"
+        f" {MAILOPS_HEARTBEAT_SECONDS:g} s",
+        "give several of MAILOPS_HEARTBEAT_SECONDS",
+    )
 # where workers note how far the database has come; several machines that share it must share the file, too
 MAILOPS_EPOCH_FILE: Path = env.read(
     "MAILOPS_EPOCH_FILE",
@@ -268,12 +280,17 @@ MAILOPS_EPOCH_FILE: Path = env.read(
 )
 # how long a stopping worker waits for the replies to bodies it has sent; `make up` stops in five
 MAILOPS_STOP_GRACE_SECONDS = env.read(
-    "MAILOPS_STOP_GRACE_SECONDS", float, 2.5 if MAILOPS_IS_SUPERVISED else 30.0, fix="give seconds"
+    "MAILOPS_STOP_GRACE_SECONDS",
+    parse.number(least=0, most=3600),
+    2.5 if MAILOPS_IS_SUPERVISED else 30.0,
+    fix="give seconds",
 )
-
 # how long a peer may take, as a share of what RFC 5321 gives it in each phase
 MAILOPS_SMTP_PATIENCE = env.read(
-    "MAILOPS_SMTP_PATIENCE", float, 1.0, fix="give a share such as 0.5, or leave it out"
+    "MAILOPS_SMTP_PATIENCE",
+    parse.number(least=0.01, most=10),
+    1.0,
+    fix="give a share such as 0.5, or leave it out",
 )
 
 # --- Database and broker ---------------------------------------------------------------------

@@ -6,6 +6,7 @@ import ipaddress
 import os
 import ssl
 from collections.abc import Callable, Mapping
+from math import nan
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -94,6 +95,21 @@ def minutes(raw: str) -> int:
     if not (raw.isascii() and raw.isdigit() and 15 <= int(raw) < 1_000_000):
         raise ValueError(f"“{raw}” is no number of minutes, 15 or more")
     return int(raw)
+
+
+def number(*, least: float, most: float) -> Callable[[str], float]:
+    """Return a parser that lets the numbers from `least` to `most` through."""
+
+    def parse(raw: str) -> float:
+        try:
+            given = float(raw)
+        except ValueError:
+            given = nan
+        if not least <= given <= most:  # nor is nan
+            raise ValueError(f"“{raw}” is no number from {least:g} to {most:g}")
+        return given
+
+    return parse
 
 
 def proxies(raw: str) -> int:

@@ -38,6 +38,10 @@ class TestSettings:
             MAILOPS_BASE_URL="http://mail.example.com",
             SECRET_KEY="short",
             MAILOPS_TRUSTED_PROXIES="-1",
+            MAILOPS_HEARTBEAT_SECONDS="0",
+            MAILOPS_DEAD_AFTER_SECONDS="nan",
+            MAILOPS_STOP_GRACE_SECONDS="-1",
+            MAILOPS_SMTP_PATIENCE="0",
         )
         assert ended.returncode == 1
         told = ended.stderr
@@ -50,6 +54,10 @@ class TestSettings:
             "SECRET_KEY",
             "MAILOPS_SECRET_KEYS",
             "MAILOPS_TRUSTED_PROXIES",
+            "MAILOPS_HEARTBEAT_SECONDS",
+            "MAILOPS_DEAD_AFTER_SECONDS",
+            "MAILOPS_STOP_GRACE_SECONDS",
+            "MAILOPS_SMTP_PATIENCE",
         ):
             assert f"- {name}" in told
         assert told.count("Fix: ") == told.count("\n- ")
@@ -75,6 +83,13 @@ class TestSettings:
         listener = {"MAILOPS_SANDBOX_LISTENER": "0.0.0.0:1025"}
         ended = manage("shell", "-v0", "-c", SHOW, home=tmp_path, **KEYS, **url, **listener)
         assert ended.stdout.strip() == "[false, false, true, [], []]"
+
+    def test_a_worker_that_lives_must_not_be_taken_for_dead(self, tmp_path):
+        seconds = {"MAILOPS_HEARTBEAT_SECONDS": "30", "MAILOPS_DEAD_AFTER_SECONDS": "45"}
+        ended = manage("check", home=tmp_path, **seconds)
+        assert (
+            "- MAILOPS_DEAD_AFTER_SECONDS: 45 is less than two heartbeats of 30 s" in ended.stderr
+        )
 
     def test_a_home_that_can_not_be_written_to_is_named(self, tmp_path):
         (tmp_path / "file").write_text("")

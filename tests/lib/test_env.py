@@ -37,6 +37,17 @@ class TestDays:
             parse.days(raw)
 
 
+class TestNumbers:
+    @pytest.mark.parametrize(("raw", "read"), [("0.1", 0.1), ("5", 5.0), ("1e1", 10.0)])
+    def test_are_of_a_range(self, raw, read):
+        assert parse.number(least=0.1, most=10)(raw) == read
+
+    @pytest.mark.parametrize("raw", ["0", "-1", "10.1", "nan", "inf", "5 s", "5,5"])
+    def test_are_nothing_else(self, raw):
+        with pytest.raises(ValueError, match=r"is no number from 0.1 to 10"):
+            parse.number(least=0.1, most=10)(raw)
+
+
 class TestAddresses:
     @pytest.mark.parametrize(
         ("raw", "read"),
