@@ -2,12 +2,13 @@
 
 from collections import defaultdict
 from dataclasses import dataclass
+from datetime import UTC
 
 from django.utils import timezone
 
 from mailops.campaigns.models import Campaign
 from mailops.reports.outcomes import KINDS, Outcome
-from mailops.reports.periods import Period, between
+from mailops.reports.periods import Period, between, hour_of
 from mailops.reports.sources import figures
 
 EARLIER = 4
@@ -32,7 +33,7 @@ def beside_earlier(campaign: Campaign) -> list[Compared]:
     since = rows[-1].started_at
     if len(rows) < 2 or since is None:
         return []
-    period = between(since, timezone.now(), timezone.get_current_timezone())
+    period = between(hour_of(since, UTC), timezone.now(), timezone.get_current_timezone())
     outcomes = _outcomes(campaign.stream_id, [row.pk for row in rows], period)
     return [Compared(row, outcomes[row.pk], row.pk == campaign.pk) for row in rows]
 

@@ -58,27 +58,27 @@ def _as_column(name: str, column: str) -> Any:
 
 def _between(edges: list[datetime]) -> Q:
     found = Q()
-    for step, since, until in pieces(edges, finest=60 if _is_sealed(edges) else 15):
+    for step, since, until in pieces(edges, sealed=sealed_until()):
         found |= Q(step=step, cohort_at__gte=since, cohort_at__lt=until)
     return found
 
 
-def _is_sealed(edges: list[datetime]) -> bool:
-    return bool(edges) and edges[0] < sealed_until()
+def pieces(edges: list[datetime], *, sealed: datetime = _ORIGIN) -> list[Piece]:
+    """Return ranges of steps that together are what lies between the edges, and none of which reaches over one.
 
-
-def pieces(edges: list[datetime], *, finest: int = 15) -> list[Piece]:
-    """Return ranges of steps that together are what lies between the edges, and none of which reaches over one."""
-    steps = [step for step in STEPS if step >= finest]
+    Of what is `sealed`, all before that midnight of UTC, there are no quarter hours: an hour belongs to its beginning.
+    """
+    cut = [sealed] if edges and edges[0] < sealed < edges[-1] else []
     found: list[Piece] = []
-    for since, until in pairwise(edges):
-        for piece in _fill(since, until, steps):
+    for since, until in pairwise(sorted({*edges, *cut})):
+        for piece in _fill(since, until, list(STEPS[1:] if since < sealed else STEPS)):
             if found and found[-1][0] == piece[0] and found[-1][2] == piece[1]:
                 found[-1] = (piece[0], found[-1][1], piece[2])
             else:
                 found.append(piece)
     if len(found) > RANGES:
-        return [(min(step for step, _, _ in found), edges[0], edges[-1])]
+        parts = [[one for one in found if (one[1] < sealed) == is_old] for is_old in (True, False)]
+        return [(min(part)[0], part[0][1], part[-1][2]) for part in parts if part]
     return found
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db.models import Model, QuerySet
@@ -14,6 +14,7 @@ from mailops.campaigns.models import Campaign
 from mailops.domains.models import Domain
 from mailops.lib.mailbox_providers import name_of
 from mailops.lib.templatetags.navigation import resolve
+from mailops.reports.periods import hour_of
 from mailops.transports.models import Stream, Transport
 
 
@@ -86,13 +87,14 @@ class Subject:
     def lifetime(self, now: datetime) -> tuple[datetime, datetime] | None:
         """Return when a campaign was launched and when its last mail left; None for all else.
 
-        What comes back later counts for the time at which its mail was sent.
+        What comes back later counts for the time at which its mail was sent. It begins with a full hour of UTC: once
+        they are sealed, counts are told by these.
         """
         start: datetime | None = getattr(self.row, "started_at", None)
         if start is None:
             return None
         finished: datetime | None = getattr(self.row, "finished_at", None)
-        return start, max(finished or now, start + timedelta(hours=1))
+        return hour_of(start, UTC), max(finished or now, start + timedelta(hours=1))
 
     @property
     def is_paused(self) -> bool:

@@ -11,6 +11,7 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 
 from mailops.outbox.models import Tally
+from mailops.reports.comparing import beside_earlier
 from mailops.reports.counting import total
 from mailops.reports.dimensions import DIMENSIONS
 from mailops.reports.gathering import gather
@@ -24,12 +25,15 @@ from mailops.reports.models import (
     Rollup,
     Seal,
 )
-from mailops.reports.periods import Period, from_to
+from mailops.reports.periods import Period, between, from_to
 from mailops.reports.rolling import roll_up
 from mailops.reports.rollup import fold_tallies
 from mailops.reports.sealing import seal_old_counts, sealed_until
 from mailops.reports.sources import figures, pieces
+from mailops.reports.splitting import split
+from mailops.reports.subjects import find_subject
 from mailops.reports.verifying import broken_seals, rollup_differences
+from tests.factories import make_campaign
 
 BEGIN = datetime(2026, 3, 27, tzinfo=UTC)
 QUARTER = timedelta(minutes=15)
@@ -70,8 +74,18 @@ class TestPieces:
 
     def test_of_what_is_sealed_are_hours_at_least(self):
         edges = [BEGIN + timedelta(minutes=30), BEGIN + timedelta(hours=5, minutes=30)]
-        assert pieces(edges, finest=60) == [
+        assert pieces(edges, sealed=BEGIN + timedelta(days=1)) == [
             (60, BEGIN + timedelta(hours=1), BEGIN + timedelta(hours=6))
+        ]
+
+    def test_of_what_is_open_are_quarters_where_more_is_sealed(self):
+        half, sealed = timedelta(minutes=30), BEGIN + timedelta(days=1)
+        edges = [BEGIN + timedelta(hours=23, minutes=30), sealed + half]
+        assert pieces(edges, sealed=sealed) == [(15, sealed, sealed + half)]
+        edges = [BEGIN + timedelta(days=n) + half for n in range(200)]
+        assert pieces(edges, sealed=edges[50] - half) == [
+            (60, BEGIN + timedelta(hours=1), edges[50] - half),
+            (15, edges[50] - half, edges[-1]),
         ]
 
 
@@ -265,6 +279,50 @@ class TestSealing:
         late = BEGIN + timedelta(days=2, hours=1)
         Tally.objects.create(bucket_at=late, cohort_at=late, measure="event", kind="accepted", stream_id=1, domain_id=1, n=1)  # fmt: skip
         assert seal_old_counts(now + timedelta(days=9)) == 0
+
+    def test_leaves_what_is_open_in_every_zone_as_it_was(self, settings):
+        settings.MAILOPS_COUNT_DAYS = 10
+        tallies = fill(random.Random(18), 150)
+        fold_tallies()
+        roll_up()
+        assert seal_old_counts(BEGIN + timedelta(days=13, hours=1)) == 2
+        days = from_to(BEGIN.date(), BEGIN.date() + timedelta(days=3), ZoneInfo("Asia/Kolkata"))
+        edges = edges_of(days)
+        for by in ("", "mailbox_provider"):
+            now, before = read(edges, {}, by), plainly(tallies, edges, {}, by)
+            for step in (2, 3):  # wholly open
+                assert {k: n for k, n in now.items() if k[0] == step} == {
+                    k: n for k, n in before.items() if k[0] == step
+                }
+        last = Period(edges[-3], edges[-1], days.zone)
+        shares = split({}, Period(BEGIN, edges[-1], days.zone), "mailbox_provider")
+        assert all(share.outcome.answered >= 0 for share in shares)
+        assert total(last, {}).accepted == sum(
+            one.n
+            for one in tallies
+            if one.kind == "accepted" and last.start <= one.cohort_at < last.end
+        )
+
+    def test_keeps_a_campaign_that_began_within_an_hour_whole(self, settings):
+        settings.MAILOPS_COUNT_DAYS = 10
+        start = BEGIN + timedelta(hours=10, minutes=45)
+        campaign = make_campaign(
+            state="completed", started_at=start, finished_at=start + timedelta(minutes=5)
+        )
+        Tally.objects.create(
+            bucket_at=start, cohort_at=start, measure="event", kind="accepted", n=7, domain_id=1,
+            stream_id=campaign.stream_id, campaign_id=campaign.pk, mailbox_provider="gmail",
+        )  # fmt: skip
+        fold_tallies()
+        roll_up()
+        subject = find_subject({"campaign_id": campaign.pk})
+        whole = between(*subject.lifetime(BEGIN + timedelta(days=20)), UTC)
+        alone = {**subject.choices, "stream_id": campaign.stream_id, "mailbox_provider": "gmail"}
+        assert [total(whole, choices).accepted for choices in (subject.choices, alone)] == [7, 7]
+        assert seal_old_counts(BEGIN + timedelta(days=12)) == 1
+        assert [total(whole, choices).accepted for choices in (subject.choices, alone)] == [7, 7]
+        later = make_campaign(stream=campaign.stream, started_at=start + timedelta(days=2))
+        assert [one.outcome.accepted for one in beside_earlier(later)] == [0, 7]
 
     def test_leaves_out_what_would_change_it(self, sealed):
         assert sealed
