@@ -67,7 +67,10 @@ class Period:
         if not self.has_whole_days:
             return moment - (self.end - self.start)
         local = moment.astimezone(self.zone)
-        return _at(local.date() - timedelta(days=self.days), local.time(), self.zone)
+        day = local.date() - timedelta(days=self.days)
+        if moment == midnight(local.date(), self.zone):  # a day may begin at one o'clock
+            return midnight(day, self.zone)
+        return _at(day, local.time(), self.zone)
 
     @cached_property
     def has_whole_days(self) -> bool:

@@ -30,6 +30,16 @@ class TestPeriod:
         assert week.previous.start == datetime(2026, 3, 20, 23, tzinfo=UTC)
         assert week.previous.end == week.start
 
+    @pytest.mark.parametrize(
+        "zone", ["America/Santiago", "Africa/Cairo", "America/Havana", "Asia/Beirut"]
+    )
+    def test_before_begins_at_midnight_where_clocks_change_at_it(self, zone):
+        first = date(2026, 1, 1)
+        for day in (first + timedelta(days=n) for n in range(365)):
+            week = from_to(day, day + timedelta(days=6), ZoneInfo(zone))
+            last = from_to(day - timedelta(days=7), day - timedelta(days=1), ZoneInfo(zone))
+            assert week.previous.edges == last.edges
+
     def test_of_the_last_days_ends_with_today(self):
         now = datetime(2026, 5, 1, 23, 30, tzinfo=UTC)
         period = last_days(now, 7, BERLIN)
