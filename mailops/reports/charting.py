@@ -129,5 +129,5 @@ def said(value: Value, unit: str = "percent") -> str:
         return f"{value:,.0f}"
     if unit == "seconds":
         return f"{value:.2g} s" if value < 1 else f"{value:.1f} s" if value < 60 else duration(value)  # fmt: skip
-    digits = 0 if value == 0 else 3 if value < 0.1 else 2 if value < 1 else 1
+    digits = 0 if value == 0 else 3 if value < 0.1 else 2 if value < 1 or 99.9 < value < 100 else 1
     return f"{value:.{digits}f} %"

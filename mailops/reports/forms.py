@@ -245,12 +245,12 @@ class ReportForm(forms.Form):
 
     def export_query(self, **changed: str) -> str:
         """Return the query string of the same numbers as CSV, of any subject."""
-        own = self.subject.query if self.subject else {}
+        own = {**self.subject.query, "by": str(self["by"].value())} if self.subject else {}
         times: dict[str, str] = {}
         if self.cleaned_data.get("range") == WHOLE and not self.given.get("since"):
             period = self.period()
             times = moments(period.start, period.end)
-        return self.query(**own, **times, **changed)
+        return self.query(**{**own, **times, **changed})
 
 
 def _offer(

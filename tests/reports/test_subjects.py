@@ -1,5 +1,7 @@
 """The numbers of one domain, stream, transport, campaign or mailbox provider."""
 
+import html
+import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -9,7 +11,7 @@ from django.utils import timezone
 
 from mailops.incidents.models import SubjectKind, Threshold
 from mailops.outbox.slots import slot_of
-from mailops.reports.charting import BEFORE, Chart, Line
+from mailops.reports.charting import BEFORE, Chart, Line, said
 from mailops.reports.charts import CHARTS, draw
 from mailops.reports.composing import numbers_of
 from mailops.reports.models import Objective, QueueSample
@@ -46,6 +48,24 @@ class TestEach:
         page = logged_in(viewer).get(reverse("reports:provider", args=["gmail"]))
         assert "Numbers of Gmail" in page.content.decode()
         assert "1 of 10" in page.content.decode()
+
+    def test_exports_the_split_that_it_shows(self, logged_in, viewer):
+        stream, campaign = make_stream(name="Letters"), make_campaign(state="running")
+        count("accepted", 9, mailbox_provider="gmail", stream_id=stream.pk, campaign_id=campaign.pk)
+        client = logged_in(viewer)
+        for name, value in (("provider", "gmail"), ("stream", stream.pk)):
+            page = client.get(reverse(f"reports:{name}", args=[value]))
+            address = reverse("reports:export-split")
+            (query,) = re.findall(rf'href="{address}(\?[^"]+)"', page.content.decode())
+            header, *rows = (
+                b"".join(client.get(address + html.unescape(query)).streaming_content)
+                .decode("utf-8-sig")
+                .splitlines()
+            )
+            assert header.startswith(f"{page.context['form'].cleaned_data['by']},accepted")
+            assert [row.split(",")[0] for row in rows] == [
+                share.label for share, _ in page.context["shares"]
+            ]
 
     @pytest.mark.parametrize("name", MAKERS)
     def test_is_not_there_for_nobody(self, logged_in, viewer, name):
@@ -285,6 +305,18 @@ class TestTimes:
 
 
 class TestChart:
+    @pytest.mark.parametrize(
+        ("rate", "words"),
+        [
+            (99.97, "99.97 %"),
+            (100, "100.0 %"),
+            (99.9, "99.9 %"),
+            (0.0999, "0.100 %"),
+        ],
+    )
+    def test_says_no_rate_that_was_not_reached(self, rate, words):
+        assert said(rate) == words
+
     def test_with_zeros_only_is_empty_but_a_rate_of_zero_is_told(self):
         period = last_days(timezone.now(), 1, UTC)
         none = Chart("x", "X", period, [Line("A", [0])])
