@@ -42,7 +42,9 @@ class Surroundings:
     transport_id: int
     messages_per_session: int
     take: Callable[[float], Job | None]  # the next claimed job, waiting up to so many seconds
-    give_back: Callable[[Job], None]  # to the front of the jobs that wait
+    give_back: Callable[
+        [Job], bool
+    ]  # to the front of the jobs that wait; False where nobody takes them any more
     prepare: Callable[[Job], Prepared]
     stop_for: Callable[[SystemicFault], None]
     note_loss: Callable[[Job, str], None]
@@ -117,16 +119,16 @@ class Conversation:
                 current.content, then=following.envelope if following else None
             )
         except SessionLost as lost:
-            self._marked = None
             if lost.phase == Phase.BODY:
                 self._uncertain(current.job, lost.phase, lost.detail)
             else:
                 # the final dot was never written, so nobody can have taken it
                 self._lost(current.job, lost.phase, lost.detail)
+            self._marked = None
             self._leave(following)
             return None, None
-        self._marked = None
         self._answered(current.job, result)
+        self._marked = None  # not before: an error of ours in between must not send it again
         if following is not None and result.next_offer is None:
             self._leave(following)
             return None, None
@@ -177,9 +179,11 @@ class Conversation:
         return prepared
 
     def _return(self, prepared: Prepared) -> None:
-        """Let another session of this process take it."""
-        self._held.pop(prepared.job.claim, None)
-        self._around.give_back(prepared.job)
+        """Let another session of this process take it, or another process where none here will."""
+        if self._around.give_back(prepared.job):
+            self._held.pop(prepared.job.claim, None)
+        else:
+            self._spare(prepared.job)
 
     def _take(self, wait: float) -> Prepared | None:
         """Return the next job that can be made into mail; those that can't are recorded as failed."""

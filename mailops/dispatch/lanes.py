@@ -118,9 +118,12 @@ class Lane:
                 (job for job in self.jobs if (job.fence, way) not in self.made),
             )
 
-    def give_back(self, job: Job) -> None:
+    def give_back(self, job: Job) -> bool:
+        """Let another session take it; False where it is closing, and none will."""
         with self.changed:
-            self.jobs.appendleft(job)
+            if not self.is_closing:
+                self.jobs.appendleft(job)
+            return not self.is_closing
 
     def add(self, jobs: list[Job]) -> None:
         with self.changed:

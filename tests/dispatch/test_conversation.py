@@ -91,6 +91,7 @@ class Talk:
     def __init__(self, session, *, per_session=1000, objections=(), broken=()):
         self.session, self.faults, self.losses = session, [], []
         self.is_stopping = self.is_refused_by_several = False
+        self.is_closing = self.is_broken = False
         self.objections, self.broken = objections, broken
         worker = Worker.objects.create(lane="bulk", host="test", pid=1)
         (carrier,) = usable_carriers("bulk")
@@ -100,15 +101,24 @@ class Talk:
             transport_id=carrier.transport_id,
             messages_per_session=per_session,
             take=lambda wait: self.jobs.popleft() if self.jobs else None,
-            give_back=self.jobs.appendleft,
+            give_back=self.give_back,
             prepare=self.prepare,
             stop_for=self.faults.append,
             note_loss=lambda job, detail: self.losses.append(job.recipient),
             note_refusal=lambda job: self.is_refused_by_several,
             is_stopping=lambda: self.is_stopping,
-            note_success=lambda: None,
+            note_success=self.note_success,
         )
         self.conversation = Conversation(session, self.committer, around)
+
+    def give_back(self, job):
+        if not self.is_closing:
+            self.jobs.appendleft(job)
+        return not self.is_closing
+
+    def note_success(self):
+        if self.is_broken:
+            raise RuntimeError("a bug of ours")
 
     def prepare(self, job):
         if job.recipient in self.objections:
@@ -364,6 +374,20 @@ class TestLosses:
     def test_an_error_of_ours_after_a_mark_is_in_doubt(self, three):
         Talk(ScriptedSession(bodies=[RuntimeError("a bug of ours")])).run()
         assert statuses()["a@x.example"] == "uncertain"
+
+    def test_an_error_of_ours_behind_a_yes_is_in_doubt_and_sends_nothing_again(self, three):
+        talk = Talk(ScriptedSession())
+        talk.is_broken = True
+        talk.run()
+        assert list(statuses().values()) == ["uncertain", "queued", "queued"]
+
+    def test_what_no_session_here_takes_any_more_goes_back_to_the_queue(self, three):
+        QueueEntry.objects.filter(message=three[1]).update(session_attempts=1)
+        talk = Talk(ScriptedSession(can_pipeline=True))
+        talk.is_closing = True
+        talk.run()
+        assert list(statuses().values()) == ["accepted", "queued", "accepted"]
+        assert claims() == 0
 
     def test_an_error_of_ours_before_anything_left_is_none(self, three):
         session = ScriptedSession(bodies=[RuntimeError("a bug of ours")])

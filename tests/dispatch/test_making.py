@@ -153,3 +153,11 @@ def test_each_mail_of_a_session_is_made_once_and_sent_once(settings, monkeypatch
     told = [line for mail in server.messages for line in mail.splitlines() if line[:3] == b"To:"]
     assert sorted(told) == [f"To: {one}".encode() for one in recipients]
     assert set(Message.objects.values_list("status", flat=True)) == {"accepted"}
+
+
+def test_a_lane_that_closes_takes_no_job_back():
+    lane = make_lane("a@x.example")
+    job = lane.take(0.0)
+    lane.close()
+    assert not lane.give_back(job)
+    assert not lane.jobs
