@@ -138,6 +138,9 @@ class Delivery:
             return True
         if any(lane.waits_for_seat for lane in self._lanes.values()):
             return True  # who leaves loses its turn
+        return self._has_work_in_hand()
+
+    def _has_work_in_hand(self) -> bool:
         # An idle session that is only kept warm is no work, but one that still talks is.
         return any(lane.jobs or lane.live_sessions for lane in self._every_lane())
 
@@ -177,7 +180,7 @@ class Delivery:
             self._talks.limit_of = self._claimer.rules(carrier).sessions_of
             self._give_back_what_stopped(lane)
             self._give_back_what_waits_in_vain(lane)
-            if lane.is_hungry and self._has_seat(lane):
+            if lane.is_hungry and self._has_seat(lane) and not self._may_have_lost_claims:
                 self._claim_for(lane)
         self._ask_for_seats()
         # Where nothing was due, look again soon but not in a tight loop; where there is enough to do, less often.
@@ -195,6 +198,19 @@ class Delivery:
         return bool(lane.seats)
 
     def _claim_for(self, lane: Lane) -> None:
+        """Claim for a lane; an error of ours stops nothing but its transport, and what was claimed goes back."""
+        self._may_have_lost_claims = True  # until they are in the lane
+        try:
+            self._fill(lane)
+        except Error:
+            raise
+        except Exception as error:
+            logger.exception("what was claimed for %s could not be taken", lane.transport)
+            lane.fault = _our_fault(Phase.CONNECT, error)
+        else:
+            self._may_have_lost_claims = False
+
+    def _fill(self, lane: Lane) -> None:
         assert self._claimer is not None
         waiting = Counter((job.stream_id, job.mailbox_provider) for job in list(lane.jobs))
         jobs = self._claimer.claim(lane.carrier, lane.appetite, waiting=waiting)
@@ -218,6 +234,8 @@ class Delivery:
             self._claimer = Claimer(worker_id)
             is_urgent = self._lane_name == Stream.Kind.TRANSACTIONAL
             self._seats = SeatKeeper(worker_id, is_urgent=is_urgent)
+        elif not self._has_work_in_hand():  # whatever it has claimed, the answer was lost
+            release_claims_since(0, worker_id=worker_id)
         self._alive_until = time.monotonic() + ALIVE_SECONDS
 
     def _give_back_what_stopped(self, lane: Lane) -> None:

@@ -12,6 +12,7 @@ from mailops.dispatch.lanes import Lane
 from mailops.dispatch.models import Worker
 from mailops.dispatch.sweeping import sweep_claims_of_the_gone
 from mailops.dispatch.working import WorkerProcess
+from mailops.outbox.ledger import draw_fence
 from mailops.outbox.models import Message, QueueEntry
 from mailops.outbox.tokens import current_token_key_id
 from mailops.transports.kinds import open_session
@@ -206,3 +207,66 @@ def test_a_worker_that_was_declared_dead_keeps_nothing_it_claimed_before(server,
     worker.stop()
     claimed = QueueEntry.objects.values_list("message_id", "fence")
     assert sorted(job.claim for lane in run._lanes.values() for job in lane.jobs) == sorted(claimed)
+
+
+def test_a_claim_that_an_error_of_ours_lost_goes_back_and_stops_its_transport_alone(
+    server, monkeypatch, caplog
+):
+    broken, well = make_stream_to(server.port), make_stream_to(server.port)
+    make_due(broken, "a@x.example")
+    make_due(well, "b@x.example")
+    really_load = Delivery._load_templates
+
+    def load_or_fail(self, jobs):
+        if any(job.stream_id == broken.pk for job in jobs):
+            raise RuntimeError("a bug of ours")
+        really_load(self, jobs)
+
+    monkeypatch.setattr(Delivery, "_load_templates", load_or_fail)
+    worker = WorkerProcess("bulk")
+    run = Delivery(worker, "bulk", should_stop=lambda: False)
+    run.run()
+    assert dict(Message.objects.values_list("recipient", "status")) == {
+        "a@x.example": "queued",
+        "b@x.example": "accepted",
+    }
+    assert QueueEntry.objects.get().worker_id is None
+    assert Transport.objects.exclude(backoff_until=None).get() == broken.transport
+    run.finish()
+    worker.stop()
+
+
+def test_a_claim_that_nobody_of_a_living_process_has_is_given_back(server, monkeypatch):
+    monkeypatch.setattr(delivery, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(delivery, "ALIVE_SECONDS", 0.0)
+    stream = make_stream_to(server.port)
+    worker = WorkerProcess("bulk")
+    run = Delivery(worker, "bulk", should_stop=lambda: False)
+    run.run()
+    make_due(stream, "a@x.example")
+    # its commit came through after this process had looked for what it had lost
+    QueueEntry.objects.update(worker_id=worker.ensure_alive(), fence=draw_fence())
+    run.run()
+    run.finish()
+    worker.stop()
+    assert Message.objects.get().status == "accepted"
+
+
+def test_a_refused_log_in_of_a_transport_that_was_deleted_stops_nothing_else(server, monkeypatch):
+    def gone(*_):
+        raise Transport.DoesNotExist
+
+    monkeypatch.setattr(delivery, "outlives", gone)
+    monkeypatch.setattr(delivery, "LOOK_SECONDS", 0.0)
+    stream = make_stream_to(server.port)
+    make_due(stream, "a@x.example")
+    worker = WorkerProcess("bulk")
+    run = Delivery(worker, "bulk", should_stop=lambda: False)
+    run.run()
+    fault = SystemicFault("transport", stream.transport.pk, None, "It was refused.", "535")
+    run._faults.append(fault)
+    make_due(stream, "b@x.example")
+    run.run()
+    run.finish()
+    worker.stop()
+    assert set(Message.objects.values_list("status", flat=True)) == {"accepted"}
