@@ -204,7 +204,9 @@ class TestBody:
             session.body(b".a\r\n.\r\nb\n.\nc\r.\rd")
             assert server.messages == [b"..a\r\n..\r\nb\r\n..\r\nc\r\n..\r\nd\r\n"]
 
-    @pytest.mark.parametrize("fault", [DROP, RESET, STALL, "nonsense", "354 what"])
+    @pytest.mark.parametrize(
+        "fault", [DROP, RESET, STALL, "nonsense", "354 what", "350 more, please"]
+    )
     @pytest.mark.parametrize("rider", [None, ENVELOPE])
     def test_a_body_without_a_final_reply_is_lost_in_the_body(self, dial, fault, rider):
         with SmtpServer(script={".": fault}) as server:

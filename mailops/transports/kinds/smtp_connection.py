@@ -255,7 +255,8 @@ class SmtpConnection(Session, ABC):
         """Return the reply to `line`; raise WireLost if it is not one that this command can have."""
         verb = line.partition(" ")[0]
         reply = self._live.read_reply(verb, timeout=self.server.timeouts[phase])
-        if reply.code < 400 and (reply.code == 354) is not (verb == "DATA"):
+        is_expected = reply.code == 354 if verb == "DATA" else reply.code < 300
+        if not (is_expected or reply.code >= 400):
             raise WireLost("protocol", f"{verb} was answered {reply}")
         return reply
 
