@@ -8,6 +8,7 @@ since a machine may serve several.
 import fcntl
 import logging
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 MOST_BYTES = 256 * 1024  # then the lines are folded into what they come to
 COMMITTED, CLAIMED = "committed", "claimed"
+LOCK_SECONDS = 1.0  # that a line waits for those of others
 
 
 @dataclass(frozen=True)
@@ -97,10 +99,27 @@ class EpochFile:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self.path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            _lock(descriptor)
             yield
         finally:
             os.close(descriptor)
+
+
+def _lock(descriptor: int) -> None:
+    """Lock the file for this process, or raise OSError after a moment: whoever has it may be frozen.
+
+    The system's own wait would last as long as that, and stop all threads of gevent with it.
+    """
+    ends_at = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= ends_at:
+                raise
+            time.sleep(0.005)
+        else:
+            return
 
 
 @lru_cache(maxsize=16)

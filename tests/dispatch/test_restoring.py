@@ -1,5 +1,6 @@
 """A database restored from a backup: seen by the file outside of it, and nothing leaves twice by itself."""
 
+import fcntl
 import logging
 import subprocess
 from datetime import timedelta
@@ -595,6 +596,19 @@ class TestFile:
             file.append(COMMITTED, "a", fence)
         assert file.path.stat().st_size < 1100
         assert file.remembered("a") == Remembered(committed=199, claimed=199)
+
+    def test_waits_no_longer_than_a_moment_for_a_process_that_is_frozen(
+        self, file, monkeypatch, caplog
+    ):
+        file.append(CLAIMED, "a", 7)
+        monkeypatch.setattr(epochs, "LOCK_SECONDS", 0.0)
+        with file.path.with_suffix(".lock").open() as frozen:
+            fcntl.flock(frozen, fcntl.LOCK_EX)
+            file.append(CLAIMED, "a", 8)
+        assert file.remembered("a") == Remembered(claimed=7)
+        assert "can't be read or written" in caplog.text
+        file.append(CLAIMED, "a", 9)
+        assert file.remembered("a") == Remembered(claimed=9)
 
     def test_that_cannot_be_written_stops_nothing_and_is_said(self, tmp_path, caplog):
         (tmp_path / "folder").mkdir()
