@@ -1,5 +1,6 @@
 """One committer a process: writes the results and marks of all its sessions in group commits."""
 
+import contextlib
 import logging
 import queue
 import threading
@@ -15,6 +16,7 @@ from mailops.dispatch.pulse import Pulse
 from mailops.dispatch.releasing import release, release_behind
 from mailops.lib.storable import storable
 from mailops.outbox.recording import REPLY_LIMIT, Outcome, Recorded, handovers_of, record
+from mailops.protocol.address import InvalidAddress
 from mailops.protocol.reply import Reply
 from mailops.suppressions.models import Suppression
 from mailops.suppressions.suppressing import suppress
@@ -290,14 +292,18 @@ def _bare(outcome: Outcome) -> Outcome:
 
 
 def _suppress(address: str, outcome: Outcome, recorded: Recorded) -> None:
-    """Suppress an address at once after a refusal that is the recipient's own, with the reply as evidence."""
-    suppress(
-        address=address,
-        stream=None,
-        reason=Suppression.Reason.HARD_BOUNCE,
-        evidence_text=storable(str(outcome.reply or outcome.sentence), REPLY_LIMIT),
-        evidence_event_id=recorded.event_id,
-    )
+    """Suppress an address at once after a refusal that is the recipient's own, with the reply as evidence.
+
+    What was let in by older rules and is no address by today's has no key to be suppressed by.
+    """
+    with contextlib.suppress(InvalidAddress):
+        suppress(
+            address=address,
+            stream=None,
+            reason=Suppression.Reason.HARD_BOUNCE,
+            evidence_text=storable(str(outcome.reply or outcome.sentence), REPLY_LIMIT),
+            evidence_event_id=recorded.event_id,
+        )
 
 
 def _is_connected() -> bool:

@@ -231,3 +231,14 @@ def test_an_error_of_ours_leaves_no_session_waiting(requests, monkeypatch):
     )  # the mark as well: nobody knows whether it was written
     assert Message.objects.filter(status="accepted").count() == ANSWERED
     assert not committer.has_unwritten
+
+
+def test_what_is_no_address_by_the_rules_of_today_keeps_no_result_from_being_written(requests):
+    (outcome,) = requests[0].outcomes
+    outcome.kind, outcome.reply = EventKind.BOUNCED, Reply(550, "5.1.1 unknown", "5.1.1", "RCPT")
+    requests[0].dead_addresses = {(outcome.message_id, outcome.fence): "a b@x.example"}
+    committer = Committer()
+    committer.put(requests[0])
+    commit_all(committer)
+    assert not committer.has_unwritten
+    assert Message.objects.get(pk=outcome.message_id).status == "bounced"
