@@ -236,7 +236,7 @@ def _stop_if_it_must(row: Pressure, told: Told) -> None:
     seconds = min(told.wait, int(LONGEST_STOP.total_seconds()))
     if row.refusals >= TROUBLE and not told.taken and not is_stopped:
         seconds = max(seconds, STOPS[min(row.stops, len(STOPS) - 1)])
-        row.stops += 1
+        row.stops = min(row.stops + 1, len(STOPS))
         row.rate_per_minute = LEAST
         _explain(row, told)
     if seconds:

@@ -176,6 +176,13 @@ class TestLowers:
         said(stream, BUSY, provider="small.example")
         assert not Pressure.objects.exists()
 
+    def test_a_place_that_takes_nothing_for_months_is_stopped_on(self, stream):
+        said(stream, BUSY, times=5)
+        Pressure.objects.update(stops=32_767)
+        later(hours=1)
+        said(stream, BUSY)
+        assert Pressure.objects.with_now().get().is_stopped
+
     def test_forgets_what_was_said_before_there_was_somebody_to_hear_it(self):
         stream = make_stream()
         said(stream, BUSY)
