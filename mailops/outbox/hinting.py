@@ -47,7 +47,12 @@ def hint_soon(lane: str) -> Thread | None:
             return None
         _hinted[lane] = False
     thread = Thread(target=_hint_and_rest, args=[lane], name=f"hint-{lane}", daemon=True)
-    thread.start()
+    try:
+        thread.start()
+    except Exception:  # no room for it: the next one is asked for anew
+        with _lock:
+            del _hinted[lane]
+        raise
     return thread
 
 

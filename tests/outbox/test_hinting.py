@@ -119,3 +119,14 @@ class TestHints:
         assert hints("bulk") == []
         hinting.hint_soon("bulk").join()
         assert hints("bulk") == ["dispatch.deliver"]
+
+    def test_a_lane_is_hinted_to_again_where_there_was_no_room_for_a_thread(self, monkeypatch):
+        def no_room(_):
+            raise RuntimeError("can't start new thread")
+
+        with monkeypatch.context() as full:
+            full.setattr(hinting.Thread, "start", no_room)
+            with pytest.raises(RuntimeError):
+                hinting.hint_soon("bulk")
+        hinting.hint_soon("bulk").join()
+        assert hints("bulk") == ["dispatch.deliver"]
