@@ -314,7 +314,11 @@ DATABASES: dict[str, dict[str, Any]] = {
     }
 }
 # libpq would wait two minutes for each address of a server that says nothing
-DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 10)  # seconds
+_connecting = {"connect_timeout": 10}  # seconds
+# nor would the system tell for hours that a server is gone without a word, or that a firewall forgot a quiet connection
+_connecting |= {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+_connecting |= {"tcp_user_timeout": 60_000}  # milliseconds
+DATABASES["default"]["OPTIONS"] = _connecting | DATABASES["default"].get("OPTIONS", {})
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 CELERY_BROKER_URL = env.read(

@@ -1,13 +1,10 @@
 """Sees that the database was restored from a backup, and lets nothing that may have left already leave by itself."""
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
-from zlib import crc32
 
-from django.db import Error, connection, transaction
+from django.db import transaction
 from django.db.models import Max
 from django.db.models.functions import Now
 
@@ -17,6 +14,7 @@ from mailops.audiences.models import Membership
 from mailops.campaigns.models import Campaign
 from mailops.dispatch.epochs import Remembered, epoch
 from mailops.dispatch.models import Lineage, Worker
+from mailops.lib.locks import session_lock
 from mailops.outbox.bulk_settling import stop_settlements
 from mailops.outbox.doubting import doubt_single_messages
 from mailops.outbox.ledger import fetch_first
@@ -57,7 +55,7 @@ def look(*, force: bool = False, actor: User | None = None) -> Restored | None:
     `force` acts without asking the file. Whoever sends calls this first, so nothing leaves before it is decided;
     of several processes one acts and the others wait for it.
     """
-    with _alone():
+    with session_lock("dispatch.restoring", waits=True):
         lineage = _lineage()
         known = _known(lineage)
         remembered = epoch.file.remembered(str(lineage.id))
@@ -83,19 +81,6 @@ class Memory:
         """Tell whether the rows know less than they did when this was asked last."""
         before, self._fence = self._fence, _known(_lineage())
         return self._fence < before
-
-
-@contextmanager
-def _alone() -> Iterator[None]:
-    """Wait until no other process looks; a step may be many transactions, so the lock is the session's."""
-    key = crc32(b"dispatch.restoring")
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_lock(%s)", [key])
-        try:
-            yield
-        finally:
-            with suppress(Error):  # a lost connection has released it
-                cursor.execute("SELECT pg_advisory_unlock(%s)", [key])
 
 
 def _lineage() -> Lineage:

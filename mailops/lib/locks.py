@@ -1,11 +1,14 @@
 """Locks: one process at a time does a tick's work, the others pass it by; of two presses one deletes a row."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from zlib import crc32
 
-from django.db import connection, transaction
+from django.db import Error, connection, transaction
 from django.db.models import Model
+
+FROZEN = "5min"  # without a question to the database: no work under a lock takes so long
+_TRY, _WAIT = "SELECT pg_try_advisory_lock(%s)", "SELECT TRUE FROM pg_advisory_lock(%s)"
 
 
 def lock_row(row: Model) -> bool:
@@ -25,16 +28,19 @@ def advisory_lock(name: str) -> Iterator[bool]:
 
 
 @contextmanager
-def session_lock(name: str) -> Iterator[bool]:
-    """Yield whether this process has `name` to itself, over several transactions; never waited for."""
+def session_lock(name: str, *, waits: bool = False) -> Iterator[bool]:
+    """Yield whether this process has `name` to itself, over several transactions; never waited for, unless this `waits`."""
     key = crc32(name.encode())
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", [key])
+        cursor.execute(_WAIT if waits else _TRY, [key])
         (is_ours,) = cursor.fetchone()
+        if is_ours:  # a process that is frozen with it loses it
+            cursor.execute("SELECT set_config('idle_session_timeout', %s, FALSE)", [FROZEN])
     try:
         yield bool(is_ours)
     finally:
         # After a lost connection the server has released the lock itself, and there is nothing to unlock.
         if is_ours and connection.connection is not None and not connection.connection.closed:
-            with connection.cursor() as cursor:
+            with suppress(Error), connection.cursor() as cursor:
                 cursor.execute("SELECT pg_advisory_unlock(%s)", [key])
+                cursor.execute("RESET idle_session_timeout")

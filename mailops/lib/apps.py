@@ -1,0 +1,12 @@
+from django.apps import AppConfig
+from django.db.backends.signals import connection_created
+
+from mailops.lib.gone_clients import limit_patience
+
+
+class LibConfig(AppConfig):
+    name = "mailops.lib"
+    label = "lib"
+
+    def ready(self) -> None:
+        connection_created.connect(limit_patience)
