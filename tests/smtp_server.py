@@ -41,9 +41,8 @@ class SmtpServer:
     extensions: tuple[str, ...] = EXTENSIONS
     tls: ssl.SSLContext | None = None
     is_tls_implicit: bool = False
-    speaks_after: int | None = (
-        None  # octets of content after which the answer to "." is given and all ends
-    )
+    # octets of content after which the answer to "." is given and all ends
+    speaks_after: int | None = None
     reads_after: threading.Event | None = None  # content is left unread until this is set
     holds_replies: bool = False  # until DATA or what follows it has come
     commands: list[str] = field(default_factory=list)

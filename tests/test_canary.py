@@ -421,9 +421,8 @@ def test_no_secret_is_written_anywhere(canaries, planted, servers, outputs, requ
     written = {}
     send_through(planted)
     smtp = planted[0]
-    activate_credential(
-        credential=_give(smtp, canaries.of("new")), actor=None
-    )  # refused, goes back
+    # refused, goes back
+    activate_credential(credential=_give(smtp, canaries.of("new")), actor=None)
     smtp.resume()
     send_through([smtp])
     tokens.refuse = (400, "invalid_grant")

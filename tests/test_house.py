@@ -59,9 +59,8 @@ def _patterns(resolver, prefix=""):
 
 
 class TestAddresses:
-    PATTERNS = dict(
-        reversed([*_patterns(get_resolver())])
-    )  # of two at one address the first answers
+    # of two at one address the first answers
+    PATTERNS = dict(reversed([*_patterns(get_resolver())]))
     OURS = {at for at, p in PATTERNS.items() if p.callback.__module__.startswith("mailops.")}
     MADE_UP = {
         "account_confirm_email": {"key": "x"},

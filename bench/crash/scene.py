@@ -28,15 +28,13 @@ from mailops.transports.models import RunState, Stream, Transport
 
 PORT, SECOND_PORT, WEB_PORT, *MORE_PORTS = map(int, os.environ["CRASH_PORTS"].split(","))
 RECEIVER = Path(__file__).with_name("receiver.py")
-BULK = ("bulk1", "bulk2")
+BULK = "bulk1", "bulk2"
 SESSIONS = 4
 PACE = 0.04  # seconds the receiver thinks on a message: most of the time a body is unanswered
 SETTLES_IN = 300.0
 FREED_IN = 60.0  # after a worker died, all it held is settled or shown
-BATCH, SHORT_BATCH = (
-    800,
-    400,
-)  # recipients of a further campaign: more than one worker claims at a time
+# recipients of a further campaign: more than one worker claims at a time
+BATCH, SHORT_BATCH = 800, 400
 BACKOFF = [1, 1, 2]
 PERSON = "crash@bench.example"
 

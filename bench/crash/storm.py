@@ -12,14 +12,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
-AGAIN_AFTER = (
-    0.0,
-    1.0,
-    2.0,
-    4.0,
-    8.0,
-    16.0,
-)  # seconds; the first is no wait, since a quiet line may have closed
+# seconds; the first is no wait, since a quiet line may have closed
+AGAIN_AFTER = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0)
 ANSWER_SECONDS = 30.0
 
 

@@ -9,10 +9,8 @@ from django.db import models
 
 
 class Role(models.TextChoices):
-    ADMIN = (
-        "admin",
-        "Admin",
-    )  # everything, with domains, transports, credentials, users and settings
+    # everything, with domains, transports, credentials, users and settings
+    ADMIN = "admin", "Admin"
     OPERATOR = "operator", "Operator"  # audiences, campaigns, suppressions, sign-offs
     EDITOR = "editor", "Editor"  # templates
     ONCALL = "oncall", "On-call"  # pause, resume, settle, incidents
@@ -39,9 +37,8 @@ class User(AbstractBaseUser):
     role = models.CharField(max_length=10, choices=Role.choices, blank=True, default=Role.NONE)
     time_zone = models.CharField(max_length=64, default="UTC")
     is_active = models.BooleanField(default=True)
-    ended_links = models.PositiveIntegerField(
-        default=0
-    )  # times that the links to set the password were ended
+    # times that the links to set the password were ended
+    ended_links = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField(auto_now_add=True)
 
     USERNAME_FIELD = "email"
@@ -73,9 +70,8 @@ class AuditEntry(models.Model):
 
     at = models.DateTimeField(auto_now_add=True)
     actor = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
-    actor_label = models.CharField(
-        max_length=254
-    )  # kept when the user is gone; "mailops" for the system
+    # kept when the user is gone; "mailops" for the system
+    actor_label = models.CharField(max_length=254)
     verb = models.CharField(max_length=60)  # "campaign.launch"
     subject_type = models.CharField(max_length=60)  # "campaigns.Campaign"
     subject_id = models.CharField(max_length=60, blank=True)
@@ -87,9 +83,8 @@ class AuditEntry(models.Model):
     class Meta:
         indexes: ClassVar = [
             models.Index(fields=["-at"], name="audit_by_time"),  # the trail, newest first
-            models.Index(
-                fields=["subject_type", "subject_id", "-at"], name="audit_by_subject"
-            ),  # one thing's history
+            # one thing's history
+            models.Index(fields=["subject_type", "subject_id", "-at"], name="audit_by_subject"),
         ]
 
     @property

@@ -21,9 +21,8 @@ class Act(Enum):
     CONFIGURE = "configure"  # domains, transports, streams, credentials, users, settings
     SEND = "send"  # audiences, imports, suppressions, campaigns: make, launch, cancel, retry
     AUTHOR = "author"  # templates: edit, preview, test send, publish
-    OPERATE = (
-        "operate"  # pause, resume, hold, release, settle uncertain, incidents, test a transport
-    )
+    # pause, resume, hold, release, settle uncertain, incidents, test a transport
+    OPERATE = "operate"
     SIGN = "sign"  # sign a checklist item, override a gate
 
 

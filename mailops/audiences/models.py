@@ -11,9 +11,8 @@ class Contact(models.Model):
     address = models.CharField(max_length=320)  # as given
     address_key = models.CharField(max_length=320, unique=True)  # protocol.address.address_key
     attributes = models.JSONField(default=dict)  # plain scalars, merge data for templates
-    time_zone = models.CharField(
-        max_length=64, blank=True, default="", db_default=""
-    )  # IANA name; empty: not known
+    # IANA name; empty: not known
+    time_zone = models.CharField(max_length=64, blank=True, default="", db_default="")
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -29,16 +28,13 @@ class Contact(models.Model):
 class Audience(models.Model):
     name = models.CharField(max_length=100, unique=True)
     description = models.TextField(blank=True)
-    revision = models.PositiveBigIntegerField(
-        default=0
-    )  # grows with every change of members or their attributes: what a preflight is bound to
-    attributes = models.JSONField(
-        default=dict
-    )  # attribute → how many members have it, and an example; counted after changes
+    # grows with every change of members or their attributes: what a preflight is bound to
+    revision = models.PositiveBigIntegerField(default=0)
+    # attribute → how many members have it, and an example; counted after changes
+    attributes = models.JSONField(default=dict)
     attributes_counted_at = models.DateTimeField(null=True)
-    attributes_revision = models.PositiveBigIntegerField(
-        null=True
-    )  # the revision they were counted of
+    # the revision they were counted of
+    attributes_revision = models.PositiveBigIntegerField(null=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     def __str__(self) -> str:
@@ -58,9 +54,8 @@ class Membership(models.Model):
             models.UniqueConstraint(fields=["audience", "contact"], name="membership_once")
         ]
         indexes: ClassVar = [
-            models.Index(
-                fields=["audience", "id"], name="membership_in_order"
-            ),  # pages of members, and the chunks of a preflight and of an expansion
+            # pages of members, and the chunks of a preflight and of an expansion
+            models.Index(fields=["audience", "id"], name="membership_in_order"),
         ]
 
 
@@ -98,9 +93,8 @@ class Import(models.Model):
     delimiter = models.CharField(max_length=1, default=",")
     has_header = models.BooleanField(default=True)
     header = models.JSONField(default=list)  # the column names, made up where the file has none
-    mapping = models.JSONField(
-        default=dict
-    )  # {"address": 0, "time_zone": 3, "attributes": {"first_name": 2}}
+    # {"address": 0, "time_zone": 3, "attributes": {"first_name": 2}}
+    mapping = models.JSONField(default=dict)
     consent = models.CharField(max_length=254, blank=True)
 
     # how far it is: moved in the transaction that stores the rows before it
@@ -221,7 +215,6 @@ class ImportRemark(models.Model):
 
     class Meta:
         indexes: ClassVar = [
-            models.Index(
-                fields=["run", "outcome", "line"], name="remark_in_order"
-            ),  # the page of an import, and its download
+            # the page of an import, and its download
+            models.Index(fields=["run", "outcome", "line"], name="remark_in_order"),
         ]

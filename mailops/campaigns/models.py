@@ -65,9 +65,8 @@ class Campaign(KeepsHours, models.Model):
     audience = models.ForeignKey(
         "audiences.Audience", on_delete=models.PROTECT, related_name="campaigns"
     )
-    rehours_from = models.BigIntegerField(
-        null=True
-    )  # the messages behind this id are yet to be moved into changed hours; null: none
+    # the messages behind this id are yet to be moved into changed hours; null: none
+    rehours_from = models.BigIntegerField(null=True)
     has_own_hours = models.BooleanField(default=False)  # else the stream's, until it starts
     state = models.CharField(max_length=10, choices=State.choices, default=State.DRAFT)
     pause_cause = models.CharField(max_length=20, choices=PauseCause.choices, blank=True)
@@ -94,9 +93,8 @@ class Campaign(KeepsHours, models.Model):
     class Meta:
         constraints: ClassVar = hours_are_whole("campaign")
         indexes: ClassVar = [
-            models.Index(
-                fields=["state", "scheduled_at"], name="campaign_by_state"
-            )  # the tick's due and running ones
+            # the tick's due and running ones
+            models.Index(fields=["state", "scheduled_at"], name="campaign_by_state")
         ]
 
     def __str__(self) -> str:
@@ -376,9 +374,8 @@ class Preflight(models.Model):
             )
         ]
         indexes: ClassVar = [
-            models.Index(
-                fields=["campaign", "-id"], name="preflight_latest"
-            ),  # the campaign's page and the gate
+            # the campaign's page and the gate
+            models.Index(fields=["campaign", "-id"], name="preflight_latest"),
         ]
 
     @property

@@ -33,9 +33,8 @@ class Uncomposable(Exception):
 class Composed:
     html: str  # compiled, Liquid left
     parts: list[list[int]] = field(default_factory=list)  # [template, number] of layout and blocks
-    source: str = (
-        ""  # its own, with Content-IDs for the names of files: what was compiled says the same
-    )
+    # its own, with Content-IDs for the names of files: what was compiled says the same
+    source: str = ""
     doubts: list[Mistake] = field(default_factory=list)
     files: list[File] = field(default_factory=list)  # its own, and those of layout and blocks
     shown: set[str] = field(default_factory=set)  # its own files that its source shows

@@ -25,9 +25,8 @@ MAX_WRITTEN = 300  # characters of a link's name
 _FILLER = "\ue000"  # stands for each character of Liquid while HTML is read
 _CAPTURED = re.compile(r"\{%-?\s*capture\b.*?\{%-?\s*endcapture\s*-?%\}", re.DOTALL)
 _TOKENS = re.compile(r"<!--|<(/?)([a-zA-Z][^\s/>\ue000]*)")
-_CONDITION = re.compile(
-    r"<!--\[if\b[^\]>]{0,200}\]>", re.IGNORECASE
-)  # Outlook reads on, others don't
+# Outlook reads on, others don't
+_CONDITION = re.compile(r"<!--\[if\b[^\]>]{0,200}\]>", re.IGNORECASE)
 _NOTHING = re.compile(r"<!---?>")  # a comment, too (HTML, 13.2.5.43)
 _END_OF_COMMENT = re.compile(r"--!?>")
 _TEXTUAL = frozenset({"script", "style", "title", "textarea", "xmp", "iframe", "noembed", "noframes"})  # fmt: skip

@@ -62,18 +62,18 @@ class MailTemplate(models.Model):
         "self", null=True, blank=True, on_delete=models.PROTECT, related_name="laid_out"
     )
     language = models.CharField(max_length=35, blank=True)  # of the draft's own words (BCP 47)
+    # holds what was sent as a test of that template's draft; never in a list
     test_of = models.OneToOneField(
         "self", null=True, blank=True, on_delete=models.CASCADE, related_name="tests"
-    )  # holds what was sent as a test of that template's draft; never in a list
+    )
     needs_approval = models.BooleanField(default=False)  # a second person looks before it is out
     draft_subject = models.CharField(max_length=500, blank=True)
     draft_html = models.TextField(blank=True)
     draft_text = models.TextField(blank=True)  # empty: derived from the HTML
     sample = models.JSONField(default=dict, blank=True)  # merge data for previews
     draft_hash = models.CharField(max_length=64, blank=True)  # of the sources, as a version's
-    draft_revision = models.PositiveIntegerField(
-        default=0
-    )  # counts saves; a save names the one it began with
+    # counts saves; a save names the one it began with
+    draft_revision = models.PositiveIntegerField(default=0)
     draft_changed_by = models.ForeignKey(
         "accounts.User", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
@@ -255,9 +255,8 @@ class Preview(models.Model):
     template = models.ForeignKey(MailTemplate, on_delete=models.CASCADE, related_name="previews")
     user = models.ForeignKey("accounts.User", on_delete=models.CASCADE, related_name="+")
     html = models.TextField()  # as rendered, for the frame
-    typed = models.JSONField(
-        null=True
-    )  # language → the editor's fields that are not saved, and when; null: all are
+    # language → the editor's fields that are not saved, and when; null: all are
+    typed = models.JSONField(null=True)
     changed_at = models.DateTimeField(auto_now=True)
 
     class Meta:

@@ -27,17 +27,8 @@ from mailops.reports.periods import Period
 MATTERS, STOPS = 10, 8
 LONGEST = 300  # characters of one value: a reply, a reason, a name
 _UNSEEN = {"Cc", "Cs", "Zl", "Zp"}  # controls, halves of characters, line ends
-_TURNING = {
-    "LRE",
-    "RLE",
-    "LRO",
-    "RLO",
-    "PDF",
-    "LRI",
-    "RLI",
-    "FSI",
-    "PDI",
-}  # of the direction of writing
+# of the direction of writing
+_TURNING = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 
 
 def one_line(text: object) -> str:

@@ -48,14 +48,12 @@ class Request:
     mark: Job | None = None
     releases: list[Job] = field(default_factory=list)
     setbacks: list[Job] = field(default_factory=list)
-    dead_addresses: dict[Claim, str] = field(
-        default_factory=dict
-    )  # claim → address that the refusal it met speaks against
+    # claim → address that the refusal it met speaks against
+    dead_addresses: dict[Claim, str] = field(default_factory=dict)
     is_granted: bool = False
     is_decided: bool = False
-    _undecided: threading.Lock = field(
-        init=False, default_factory=threading.Lock
-    )  # cheaper than an Event
+    # cheaper than an Event
+    _undecided: threading.Lock = field(init=False, default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
         self._undecided.acquire()
@@ -85,9 +83,8 @@ class Committer:
         self.pulse = Pulse()
         self._requests: queue.SimpleQueue[Request] = queue.SimpleQueue()
         self._group: list[Request] = []  # what is being written
-        self._unwritten: list[
-            Request
-        ] = []  # results that the database did not take yet; nothing is marked meanwhile (W11)
+        # results that the database did not take yet; nothing is marked meanwhile (W11)
+        self._unwritten: list[Request] = []
         self._retry_at = 0.0
         self._tell_at = 0.0
         self._expected = 1.0  # requests in a group

@@ -60,9 +60,8 @@ class Conversation:
 
     def __init__(self, session: Session, committer: Committer, around: Surroundings) -> None:
         self._session, self._committer, self._around = session, committer, around
-        self._pending: list[
-            Outcome
-        ] = []  # the result of the last body, not written yet; rides with the next mark
+        # the result of the last body, not written yet; rides with the next mark
+        self._pending: list[Outcome] = []
         self._unspent: list[Job] = []
         self._set_back: list[Job] = []  # unspent too, and not to be the next again
         self._dead_addresses: dict[Claim, str] = {}

@@ -66,9 +66,8 @@ class Allowance(models.Model):
     """What the limits of one key still let through, over all workers; refilled by time as it is taken from."""
 
     key = models.CharField(max_length=140, primary_key=True)  # "t7", "s3", "p:gmail", "t7:gmail"
-    levels = models.JSONField(
-        default=dict
-    )  # messages that may leave now: "" for anybody, a stream's id for it alone
+    # messages that may leave now: "" for anybody, a stream's id for it alone
+    levels = models.JSONField(default=dict)
     refilled_at = models.DateTimeField()
     day = models.DateField()  # of UTC
     spent = models.PositiveIntegerField(default=0)  # of the day's number
@@ -135,9 +134,8 @@ class PressureScan(models.Model):
 class Seat(models.Model):
     """The sessions of one kind that a living worker holds or wants; those of the dead, or not renewed, count no more."""
 
-    key = models.CharField(
-        max_length=140
-    )  # "t7": of a transport, "p:gmail": that speak of a provider
+    # "t7": of a transport, "p:gmail": that speak of a provider
+    key = models.CharField(max_length=140)
     worker = models.ForeignKey(Worker, on_delete=models.CASCADE, related_name="+")
     held = models.PositiveSmallIntegerField(default=0)
     wanted = models.PositiveSmallIntegerField(default=0)

@@ -26,9 +26,8 @@ from mailops.transports.models import ProviderLimit
 CHUNK = 1000
 SETTLED = timedelta(minutes=30)
 KEEPING_SECONDS = 2.0  # then the task hands on to a new one
-NEW_FOR = timedelta(
-    minutes=2
-)  # longer than any transaction that suppresses, and than an outage of the tick
+# longer than any transaction that suppresses, and than an outage of the tick
+NEW_FOR = timedelta(minutes=2)
 MOST_NEW = 10_000  # addresses that each tick looks up
 
 

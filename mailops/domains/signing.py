@@ -9,9 +9,8 @@ from mailops.lib.secrets import Unsealable
 from mailops.protocol import dkim_signature
 from mailops.protocol.dkim_signature import Signer, load_private_key
 
-KEPT_SECONDS = (
-    30.0  # after which the rows are read again; a key that was replaced is valid for days
-)
+# after which the rows are read again; a key that was replaced is valid for days
+KEPT_SECONDS = 30.0
 
 
 class CannotSign(Exception):

@@ -28,9 +28,8 @@ from mailops.lib.imap import ImapFault
 logger = logging.getLogger(__name__)
 
 MOST = 30  # connections; the mailboxes beyond are read by the clock
-ROUND_SECONDS = (
-    540.0  # of one IDLE: firewalls forget quiet connections after ten minutes, servers after 29
-)
+# of one IDLE: firewalls forget quiet connections after ten minutes, servers after 29
+ROUND_SECONDS = 540.0
 SESSION_SECONDS = 3000.0  # of one log-in: access tokens live for an hour
 PAUSE_SECONDS = 1.0  # after mail: what comes in a burst is told of once a second
 LOOK_SECONDS = 20.0  # between two looks at which mailboxes there are

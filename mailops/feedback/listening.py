@@ -19,9 +19,8 @@ from mailops.lib.storable import storable
 from mailops.protocol.report import header_fields
 
 SIZE_LIMIT = 10_485_760  # octets; a report that returns a whole message is a little bigger than it
-LINE_LIMIT = (
-    1_000_000  # octets; who returns a message returns its overlong lines too (RFC 5321 has 1,000)
-)
+# octets; who returns a message returns its overlong lines too (RFC 5321 has 1,000)
+LINE_LIMIT = 1_000_000
 LIMITS = Limits(  # at once; who comes beyond them is told to come back
     sessions=200, sessions_each=50, octets=12 * SIZE_LIMIT, octets_each=4 * SIZE_LIMIT
 )

@@ -26,9 +26,8 @@ logger = logging.getLogger(__name__)
 READ_SECONDS = 40.0  # of one reading, which stays under a minute with all around it
 LOOK_SECONDS = 15.0  # of a person's test
 CHUNK = 25  # mails between two notes of how far it came
-CHUNK_OCTETS = (
-    4_000_000  # of them together, but for one that is larger: some are done before time is up
-)
+# of them together, but for one that is larger: some are done before time is up
+CHUNK_OCTETS = 4_000_000
 RECIPIENTS_KEPT = 20
 # Where servers write to whom a mail was delivered: by that our signed addresses are known.
 _DELIVERED_TO = ("delivered-to", "x-original-to", "envelope-to", "x-envelope-to", "x-delivered-to", "to")  # fmt: skip

@@ -26,9 +26,8 @@ from mailops.tracking.counting import note_looks
 logger = logging.getLogger(__name__)
 
 BATCH = 100  # pieces in one transaction, under 5 s even where each suppresses
-MOST_OCTETS = (
-    2_000_000  # of them together, but for one that is larger: a call may hold thousands of events
-)
+# of them together, but for one that is larger: a call may hold thousands of events
+MOST_OCTETS = 2_000_000
 MOST_UNFINISHED = 3
 GIVEN_UP = (
     f"Each of {MOST_UNFINISHED} readings ended the process that read it, so it was given up and changed nothing. "
@@ -61,9 +60,8 @@ def _process_suspect(suspects: RawFeedbackQuerySet) -> int:
 
 
 def _process_due(due: RawFeedbackQuerySet, limit: int) -> int:
-    with transaction.atomic(
-        durable=True
-    ):  # should the reading end this process, it is known that it began
+    # should the reading end this process, it is known that it began
+    with transaction.atomic(durable=True):
         rows = _together(due.only("size").select_for_update(skip_locked=True)[:limit])
         begun = RawFeedback.objects.filter(pk__in=[row.pk for row in rows])
         begun.begin_reading()
@@ -78,9 +76,8 @@ def _noting_end(begun: RawFeedbackQuerySet) -> Iterator[None]:
     try:
         yield
     except Exception:
-        with contextlib.suppress(
-            Error
-        ):  # where the database is away, they are read alone once it is back
+        # where the database is away, they are read alone once it is back
+        with contextlib.suppress(Error):
             begun.end_reading()
         raise
 

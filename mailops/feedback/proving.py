@@ -21,9 +21,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from mailops.feedback.sns import Unverified
 
 USER = "mailops"  # of basic authentication
-BASIC = (
-    "X-Mailops-Password"  # our note of what the call's password was worth: right, wrong or missing
-)
+# our note of what the call's password was worth: right, wrong or missing
+BASIC = "X-Mailops-Password"
 MAX_AGE = timedelta(hours=24)  # providers try an endpoint that is down for hours
 MAX_SKEW = timedelta(minutes=10)
 

@@ -33,9 +33,8 @@ SUSPECTS = (
     "import.",
     "route.",
 )
-_PRIVATE = re.compile(
-    r"\S+@\S+|\b(?=\w*\d)\w{10,}\b"
-)  # addresses and ids: what differs in equal replies
+# addresses and ids: what differs in equal replies
+_PRIVATE = re.compile(r"\S+@\S+|\b(?=\w*\d)\w{10,}\b")
 _STOPPED = {
     Threshold.Measure.BOUNCES: Status.BOUNCED,
     Threshold.Measure.FAULT: Status.DEFERRED,

@@ -187,9 +187,10 @@ class Incident(models.Model):
             )
         ]
         indexes: ClassVar = [
+            # since when a measurement begins anew
             models.Index(
                 fields=["threshold", "subject_id", "-closed_at"], name="incident_by_subject"
-            ),  # since when a measurement begins anew
+            ),
             models.Index(fields=["-opened_at"], name="incident_by_time"),  # the list
         ]
 
@@ -262,9 +263,10 @@ class IncidentNote(models.Model):
     incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="notes")
     kind = models.CharField(max_length=12, choices=Kind.choices, default=Kind.NOTE)
     text = models.TextField()
+    # null: mailops
     author = models.ForeignKey(
         "accounts.User", null=True, on_delete=models.SET_NULL, related_name="+"
-    )  # null: mailops
+    )
     author_label = models.CharField(max_length=254, default=SYSTEM)  # stays when the user is gone
     at = models.DateTimeField(db_default=Now())
 
@@ -359,17 +361,19 @@ class Notice(models.Model):
     channel = models.ForeignKey(
         NotificationChannel, on_delete=models.CASCADE, related_name="notices"
     )
+    # null: a test
     incident = models.ForeignKey(
         Incident, null=True, on_delete=models.CASCADE, related_name="notices"
-    )  # null: a test
+    )
     occasion = models.CharField(max_length=6, choices=Occasion.choices)
     level = models.CharField(max_length=5, choices=Level.choices, default=Level.WARN)
     due_at = models.DateTimeField(db_default=Now())
     done_at = models.DateTimeField(null=True)  # told, or given up
     has_succeeded = models.BooleanField(default=False)  # the webhook took it, or it is a message
+    # of a mail channel: what became of it is told there
     message = models.ForeignKey(
         "outbox.Message", null=True, on_delete=models.SET_NULL, related_name="+"
-    )  # of a mail channel: what became of it is told there
+    )
     created_at = models.DateTimeField(db_default=Now())
 
     objects = NoticeQuerySet.as_manager()
@@ -381,9 +385,8 @@ class Notice(models.Model):
             )
         ]
         indexes: ClassVar = [
-            models.Index(
-                fields=["due_at"], name="notice_due", condition=models.Q(done_at=None)
-            ),  # the tick's pull
+            # the tick's pull
+            models.Index(fields=["due_at"], name="notice_due", condition=models.Q(done_at=None)),
             models.Index(fields=["-created_at"], name="notice_by_time"),  # what failed of late
         ]
 

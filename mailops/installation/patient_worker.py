@@ -23,9 +23,8 @@ LONGEST_HEAD = 65_536  # octets
 LARGE = 3_000_000  # octets of a body; a larger one is not held. More than a webhook's call or a form may have
 MOST_HELD = 128_000_000  # octets of all that wait: of those that hold much, the oldest make room
 SPARE = 100  # connections kept free: of those that only wait, the oldest make room
-LINGER_SECONDS = (
-    2.0  # for a client to hear the end of an answer before what it still says is cut off
-)
+# for a client to hear the end of an answer before what it still says is cut off
+LINGER_SECONDS = 2.0
 
 _SIZE = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,19})[ \t]*\r\n", re.IGNORECASE)
 _CHUNKED = re.compile(rb"\r\ntransfer-encoding:[^\r\n]*chunked", re.IGNORECASE)

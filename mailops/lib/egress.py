@@ -13,9 +13,8 @@ from mailops.lib.dns_answers import Asks, Status
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052
 # A network's own NAT64 (RFC 8215): what it embeds and where is its business, so nothing in it is taken for public.
 _LOCAL_NAT64 = ipaddress.ip_network("64:ff9b:1::/48")
-_AZURE_HOST = ipaddress.ip_address(
-    "168.63.129.16"
-)  # of the machine that ours runs on: no host of the public's
+# of the machine that ours runs on: no host of the public's
+_AZURE_HOST = ipaddress.ip_address("168.63.129.16")
 _TEREDO = ipaddress.ip_network("2001::/32")  # RFC 4380: tunnels to an IPv4 address that it hides
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address

@@ -9,9 +9,8 @@ from mailops.lib.time_zones import zone
 
 _DAY = timedelta(days=1)
 _AHEAD = 8  # days looked at in one go: a week, and the evening before it
-_FARTHEST = (
-    10  # times that; a window that falls into the hour that a clock skips is open a week later
-)
+# times that; a window that falls into the hour that a clock skips is open a week later
+_FARTHEST = 10
 _KEPT = 8  # answers for one zone: those of today, and of when deferred mail is due
 _MIDNIGHT = time()
 EVERY_DAY = frozenset(range(1, 8))

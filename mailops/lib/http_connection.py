@@ -17,9 +17,8 @@ from mailops.lib.egress import EgressFault
 from mailops.lib.fetching import Deadline, Fetched
 
 MOST_OCTETS = 1024 * 1024  # of an answer
-IDLE_SECONDS = (
-    20.0  # after which a kept connection isn't trusted: peers close theirs without a word
-)
+# after which a kept connection isn't trusted: peers close theirs without a word
+IDLE_SECONDS = 20.0
 
 _VERIFY_CAUSES = {  # X509_V_ERR numbers
     10: "tls_expired",

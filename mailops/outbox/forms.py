@@ -166,10 +166,8 @@ class RetryForm(PressedForm):
         label="Send again those that are",
         choices=[
             *((status, status.label) for status in Status if status in RETRIABLE),
-            (
-                Status.HELD,
-                "Held to ask whether they were sent",
-            ),  # what is just held is none of them
+            # what is just held is none of them
+            (Status.HELD, "Held to ask whether they were sent"),
         ],
     )
     reason = forms.ChoiceField(label="Only where", required=False)

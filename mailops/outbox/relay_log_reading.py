@@ -40,9 +40,8 @@ Verdict = RelayLogFinding.Verdict
 CHUNK_LINES = 20_000  # under half a second of work
 EXAMPLES = 10  # lines not understood that are shown
 EXAMPLE_LENGTH = 300
-LATEST_BEGINNING = timedelta(
-    minutes=15
-)  # a relay may log a mail's beginning this long after we gave up
+# a relay may log a mail's beginning this long after we gave up
+LATEST_BEGINNING = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,9 +273,8 @@ def _verdict(mail: _Mail, line: LogLine) -> Verdict | None:
         return Verdict.REFUSED if line.is_permanent else Verdict.NOT_TAKEN
     if line.saying == Saying.TOLD:
         if mail.doubt.address_key not in set(_keys(line)):
-            return (
-                Verdict.WAITING
-            )  # a copy to somebody else: what became of it says only that the mail was taken
+            # a copy to somebody else: what became of it says only that the mail was taken
+            return Verdict.WAITING
         mail.is_told = line.status != Told.DEFERRED
         return _OF_STATUS[line.status] if line.status else None
     if line.saying in {Saying.EXPIRED, Saying.DELETED}:

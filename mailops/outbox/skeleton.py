@@ -29,10 +29,8 @@ CACHED_FILES = 32  # encoded once for all who get them
 _ID = UUID("8f1d7c52-9b0e-4d36-a5c4-6e2f80b79d13")  # of no message: marks places in a skeleton
 _RECIPIENT, _SUBJECT = "recipient@skeleton.example", "The subject of the skeleton"
 _UNSUBSCRIBE = "<https://skeleton.example/unsubscribe>"
-_TEXT, _HTML = (
-    "The täxt of the skeleton",
-    "The HTML of the skëleton",
-)  # 8-bit, as their containers say
+# 8-bit, as their containers say
+_TEXT, _HTML = "The täxt of the skeleton", "The HTML of the skëleton"
 _ENCODING = b"Content-Transfer-Encoding: %b\r\n"
 _FIELDS = {name: _ENCODING % name for name in (b"7bit", b"8bit", b"quoted-printable", b"base64")}
 _OF_CONTAINERS = {name: _FIELDS[name] if name == b"8bit" else b"" for name in _FIELDS}

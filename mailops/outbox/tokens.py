@@ -52,9 +52,8 @@ def unsubscribe_mail_address(public_id: UUID, key_id: str) -> str:
 
 
 _STREAMS_PAGE = "feedback:unsubscribe"  # leaves the message's stream
-LEAVING_PAGE = (
-    "leaving_page"  # in the data of a single message: which other page its recipient leaves at
-)
+# in the data of a single message: which other page its recipient leaves at
+LEAVING_PAGE = "leaving_page"
 _OTHER_PAGES = frozenset({"digests:leave"})
 
 

@@ -32,9 +32,8 @@ SHA1 = 1
 ZONE_KEY, REVOKED = 0x0100, 0x0080
 OPT_OUT = 0x01
 MOST_TRIES = 16  # signatures times keys: a zone could otherwise make us verify for hours
-MOST_ITERATIONS = (
-    150  # of NSEC3; what hashes more often is taken for unsigned (RFC 9276 section 3.2)
-)
+# of NSEC3; what hashes more often is taken for unsigned (RFC 9276 section 3.2)
+MOST_ITERATIONS = 150
 
 
 class Bogus(Exception):

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from uuid import UUID
 
-MAX_TARGET = (
-    1400  # octets; with what it grows by, the address stays under 2,000, which all programs take
-)
+# octets; with what it grows by, the address stays under 2,000, which all programs take
+MAX_TARGET = 1400
 
 _ALTERED = b"~_"
 _ID, _LINK, _SIGNATURE = 16, 4, 12

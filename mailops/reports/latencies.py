@@ -12,9 +12,8 @@ from mailops.outbox.slots import BOUNDS
 class Which(StrEnum):
     """What was measured; the values are measures of `outbox.CountKey`."""
 
-    ACCEPT = (
-        "accept"  # from the moment a message was owed until the next hop took it, retries and all
-    )
+    # from the moment a message was owed until the next hop took it, retries and all
+    ACCEPT = "accept"
     DELIVER = "arrive"  # from there until the final server confirmed it, where it does
     QUEUE = "queue"  # from the moment the attempt was due until its body began to go out
 

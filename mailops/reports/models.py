@@ -31,46 +31,53 @@ class Count(CountKey):
             )
         ]
         indexes: ClassVar = [
+            # charts and tables
             models.Index(
                 fields=["cohort_at"],
                 condition=models.Q(measure=CountKey.Measure.EVENT),
                 name="count_by_cohort",
-            ),  # charts and tables
+            ),
+            # alarms, and a campaign's present rate
             models.Index(
                 fields=["bucket_at"],
                 condition=models.Q(measure=CountKey.Measure.EVENT),
                 name="count_by_bucket",
-            ),  # alarms, and a campaign's present rate
+            ),
+            # a campaign's balance
             models.Index(
                 fields=["campaign_id"],
                 condition=models.Q(measure=CountKey.Measure.STATUS),
                 name="count_balance",
-            ),  # a campaign's balance
+            ),
+            # a provider without a name, by its domain; a provider by more than one other thing
             models.Index(
                 fields=["mailbox_provider", "stream_id", "cohort_at"],
                 condition=models.Q(measure=CountKey.Measure.EVENT),
                 name="count_by_provider",
-            ),  # a provider without a name, by its domain; a provider by more than one other thing
+            ),
+            # all of those, told apart
             models.Index(
                 fields=["stream_id", "cohort_at"],
                 condition=_UNNAMED_EVENTS,
                 name="count_unnamed_of_stream",
-            ),  # all of those, told apart
+            ),
             models.Index(
                 fields=["campaign_id", "cohort_at"],
                 condition=_UNNAMED_EVENTS & models.Q(campaign_id__isnull=False),
                 name="count_unnamed_of_campaign",
             ),
+            # a campaign by anything else
             models.Index(
                 fields=["campaign_id", "cohort_at"],
                 condition=models.Q(measure=CountKey.Measure.EVENT, campaign_id__isnull=False),
                 name="count_by_campaign",
-            ),  # a campaign by anything else
+            ),
+            # times by more than two things
             models.Index(
                 fields=["measure", "stream_id", "mailbox_provider", "cohort_at"],
                 condition=models.Q(measure__in=LATENCIES),
                 name="count_latencies",
-            ),  # times by more than two things
+            ),
         ]
 
 
@@ -111,9 +118,8 @@ class Rollup(models.Model):
             )
         ]
         indexes: ClassVar = [
-            models.Index(
-                fields=["dimension", "measure", "step", "at"], name="rollup_by_time"
-            ),  # a split of everything
+            # a split of everything
+            models.Index(fields=["dimension", "measure", "step", "at"], name="rollup_by_time"),
             models.Index(
                 fields=["dimension", "measure", "step", "other", "at"],
                 condition=~models.Q(other=""),

@@ -7,10 +7,8 @@ from mailops.reports.charting import said
 from mailops.reports.outcomes import Limits, Outcome, Thresholds, percent, state_of
 
 NOISE = 0.05  # of the rate before; a smaller change is told, but is neither good nor bad
-COMPARABLE, MOST_TIMES = (
-    50,
-    10,
-)  # messages before, and how often as many now: else a percentage says nothing
+# messages before, and how often as many now: else a percentage says nothing
+COMPARABLE, MOST_TIMES = 50, 10
 
 
 @dataclass(frozen=True)

@@ -132,9 +132,8 @@ class Evidence(models.Model):
     )
     signed_label = models.CharField(max_length=254, blank=True)  # kept when the user is gone
     versions = models.JSONField(default=list)  # ids of the template versions it speaks of
-    failing = models.JSONField(
-        default=list
-    )  # those of them it says no of; none: of whatever is sent
+    # those of them it says no of; none: of whatever is sent
+    failing = models.JSONField(default=list)
 
     class Meta:
         indexes: ClassVar = [

@@ -80,9 +80,8 @@ class CapturedMessage(models.Model):
 
     class Meta:
         indexes: ClassVar = [
-            models.Index(
-                fields=["inbox", "-id"], name="captured_newest"
-            ),  # the inbox page, pruning
+            # the inbox page, pruning
+            models.Index(fields=["inbox", "-id"], name="captured_newest"),
             models.Index(fields=["message_id"], name="captured_by_message_id"),  # assertions
         ]
 
@@ -126,9 +125,8 @@ class Reaction(models.Model):
 
     class Meta:
         indexes: ClassVar = [
-            models.Index(
-                fields=["due_at"], name="reaction_due", condition=models.Q(done_at=None)
-            )  # the loop's pull
+            # the loop's pull
+            models.Index(fields=["due_at"], name="reaction_due", condition=models.Q(done_at=None))
         ]
 
     @property

@@ -31,9 +31,8 @@ from mailops.sandbox.storing import Addressee, Received, headers_of
 
 Store = Callable[[Sequence[Received]], None]
 SIZE_LIMIT = 26_214_400  # octets; what Gmail and Outlook take, about
-BATCH = (
-    200  # messages in one transaction: large enough to be quick, small enough to stay under 100 ms
-)
+# messages in one transaction: large enough to be quick, small enough to stay under 100 ms
+BATCH = 200
 REFUSALS_OF_DEFER = 2
 DEFERRALS_KEPT = 100_000  # messages whose deferrals are remembered; a restart begins anew
 # at once; most of it comes from one address

@@ -22,9 +22,8 @@ class Lesson(ChunkedWork):
     undoes = models.ForeignKey("self", null=True, on_delete=models.CASCADE, related_name="+")
     # `cursor` is the id of the last event looked at
     newest_event = models.BigIntegerField(default=0)  # when it began
-    rechecked_at = models.DateTimeField(
-        null=True
-    )  # what was being recorded while it began was looked at once more
+    # what was being recorded while it began was looked at once more
+    rechecked_at = models.DateTimeField(null=True)
     planned = models.PositiveBigIntegerField(default=0)  # events
     looked_at = models.PositiveBigIntegerField(default=0)
     changed = models.PositiveBigIntegerField(default=0)  # events that mean something else now

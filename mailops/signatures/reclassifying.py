@@ -44,9 +44,8 @@ from mailops.suppressions.models import Suppression
 from mailops.suppressions.suppressing import suppress, unsuppress
 
 CHUNK = 300  # events
-SETTLED = timedelta(
-    seconds=45
-)  # by then every process knows the lesson, and has committed what it had
+# by then every process knows the lesson, and has committed what it had
+SETTLED = timedelta(seconds=45)
 OVERLAP = 10_000  # events with smaller ids that may have been committed later
 
 _IN_SESSION = frozenset({EventKind.BOUNCED, EventKind.FAILED})

@@ -59,9 +59,10 @@ class Suppression(models.Model):
 
     address = models.CharField(max_length=320)  # as given
     address_key = models.CharField(max_length=320)  # protocol.address.address_key
+    # null: all streams
     stream = models.ForeignKey(
         "transports.Stream", null=True, blank=True, on_delete=models.PROTECT, related_name="+"
-    )  # null: all streams
+    )
     reason = models.CharField(max_length=15, choices=Reason.choices)
     evidence_event_id = models.BigIntegerField(null=True)  # outbox.Event, which lies above
     evidence_text = models.TextField(blank=True)
@@ -77,9 +78,8 @@ class Suppression(models.Model):
                 fields=["address_key", "stream"], nulls_distinct=False, name="suppression_once"
             )
         ]
-        indexes: ClassVar = [
-            models.Index(fields=["created_at"], name="suppression_by_time")
-        ]  # the sweep of what was suppressed lately
+        # the sweep of what was suppressed lately
+        indexes: ClassVar = [models.Index(fields=["created_at"], name="suppression_by_time")]
 
     def __str__(self) -> str:
         return self.address
@@ -147,9 +147,10 @@ class SuppressionImport(models.Model):
         COMPLETED = "completed", "Completed"
 
     file_name = models.CharField(max_length=254)
+    # null: all streams
     stream = models.ForeignKey(
         "transports.Stream", null=True, blank=True, on_delete=models.PROTECT, related_name="+"
-    )  # null: all streams
+    )
     reason = models.CharField(max_length=15, choices=Suppression.Reason.choices)
     state = models.CharField(max_length=10, choices=State.choices, default=State.RUNNING)
     cursor = models.BigIntegerField(default=0)  # the last row worked off: a seek past dead tuples
@@ -209,17 +210,14 @@ class ProviderSync(models.Model):
     cursor = models.TextField(blank=True)  # the provider's own word for the next page
     begun_at = models.DateTimeField(null=True)  # the walk under way
     since = models.DateTimeField(null=True)  # when the last whole walk began; null: everything
-    walked_for = ArrayField(
-        models.BigIntegerField(), default=list
-    )  # streams that the transport carried when the walk under way began
-    covered = ArrayField(
-        models.BigIntegerField(), null=True
-    )  # those that the last whole walk was for; null: there was none
+    # streams that the transport carried when the walk under way began
+    walked_for = ArrayField(models.BigIntegerField(), default=list)
+    # those that the last whole walk was for; null: there was none
+    covered = ArrayField(models.BigIntegerField(), null=True)
     in_step_at = models.DateTimeField(null=True)  # when the last whole walk ended
     came = models.BigIntegerField(default=0)  # addresses that the provider knew and we did not
-    went = models.BigIntegerField(
-        default=0
-    )  # taken off the provider's list, since a person took them off ours
+    # taken off the provider's list, since a person took them off ours
+    went = models.BigIntegerField(default=0)
     sentence = models.TextField(blank=True)  # what is wrong and what to do; empty where nothing is
     detail = models.TextField(blank=True)
     failures = models.PositiveIntegerField(default=0)  # in a row
@@ -243,21 +241,21 @@ class ProviderRemoval(models.Model):
     address_key = models.CharField(max_length=320)
     asked_at = models.DateTimeField(db_default=Now())
     done_at = models.DateTimeField(null=True)
-    refusal = models.TextField(
-        blank=True, db_default=""
-    )  # why the provider keeps it on its list all the same
+    # why the provider keeps it on its list all the same
+    refusal = models.TextField(blank=True, db_default="")
 
     class Meta:
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["sync", "address_key"], name="provider_removal_once")
         ]
+        # what is still to be told
         indexes: ClassVar = [
             models.Index(
                 fields=["sync", "id"],
                 name="provider_removal_waiting",
                 condition=models.Q(done_at=None),
             )
-        ]  # what is still to be told
+        ]
 
     def __str__(self) -> str:
         return self.address

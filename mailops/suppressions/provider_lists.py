@@ -67,9 +67,8 @@ class ListOf:
     remove: Callable[[Mapping[str, str], str], Request]
     refusal: Callable[[Any], str] = lambda _: ""  # why it was not removed; raises as `read` does
     is_by_offset: bool = False  # its cursor is a number: what is removed moves what follows up
-    is_whole: bool = (
-        False  # it has one page, and its cursor is the key of the last entry that came in
-    )
+    # it has one page, and its cursor is the key of the last entry that came in
+    is_whole: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,9 +13,8 @@ from typing import Any
 
 from mailops.tracking.models import Hit, Look
 
-AT_ONCE = timedelta(
-    seconds=5
-)  # after the next hop took it: nobody is that quick, a scanner at the door is
+# after the next hop took it: nobody is that quick, a scanner at the door is
+AT_ONCE = timedelta(seconds=5)
 BURST = timedelta(seconds=1)  # within which nobody follows two links
 BESIDE_PROBE = timedelta(seconds=10)  # a scanner asks whether a page is there, then for the page
 

@@ -25,9 +25,8 @@ class Hit(models.Model):
     class Meta:
         indexes: ClassVar = [
             models.Index(fields=["id"], name="hit_unread", condition=models.Q(is_read=False)),
-            models.Index(
-                fields=["public_id", "at"], name="hit_beside"
-            ),  # a burst, told by its others
+            # a burst, told by its others
+            models.Index(fields=["public_id", "at"], name="hit_beside"),
         ]
 
 
@@ -40,10 +39,8 @@ class Look(models.Model):
 
     class Who(models.TextChoices):
         PERSON = "person", "Person"
-        PROXY = (
-            "proxy",
-            "Mail program",
-        )  # that fetches pictures for its user, or before: maybe a person
+        # that fetches pictures for its user, or before: maybe a person
+        PROXY = "proxy", "Mail program"
         MACHINE = "machine", "Scanner"
 
     message = models.ForeignKey(
@@ -93,6 +90,7 @@ class LookCount(models.Model):
                 name="look_count_once",
             )
         ]
+        # a campaign's links
         indexes: ClassVar = [
             models.Index(fields=["campaign_id", "kind"], name="look_count_by_campaign")
-        ]  # a campaign's links
+        ]

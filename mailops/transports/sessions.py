@@ -106,9 +106,8 @@ class Session(ABC):
     can_pipeline = False  # whether an envelope may ride behind a body
     may_have_left = True  # whether anything of the last body may have; asked where an error of ours, no SessionLost, came
     meanwhile: Callable[[], None] | None = None  # done before a body's reply is waited for
-    can_8bit = (
-        False  # whether content may have 8-bit octets; if not, body() refuses it with 554 5.6.3
-    )
+    # whether content may have 8-bit octets; if not, body() refuses it with 554 5.6.3
+    can_8bit = False
 
     @abstractmethod
     def open(self) -> None:

@@ -25,9 +25,8 @@ from tests.factories import make_audience, make_campaign, make_stream
 pytestmark = pytest.mark.django_db
 
 OFFICE = {"window_from": time(9), "window_to": time(18), "window_days": [1, 2, 3, 4, 5]}
-FRIDAY = datetime(
-    2026, 11, 20, 16, tzinfo=UTC
-)  # five in the afternoon in Berlin, one at night in Tokyo
+# five in the afternoon in Berlin, one at night in Tokyo
+FRIDAY = datetime(2026, 11, 20, 16, tzinfo=UTC)
 BERLIN = ZoneInfo("Europe/Berlin")
 FORM = {
     "whose": "own",

@@ -491,8 +491,7 @@ class TestFollowing:
         for name in self.PANELS:
             asked = client.get(reverse(name, args=[campaign.pk]), headers=HTMX)
             assert asked.status_code == status, name
-            assert ("As of" in asked.text) == (status == 200), (
-                name
-            )  # numbers that move say of when they are
+            # numbers that move say of when they are
+            assert ("As of" in asked.text) == (status == 200), name
         is_followed = "every 10s" in client.get(url("detail", campaign)).text
         assert is_followed is (status == 200)

@@ -226,9 +226,8 @@ def test_an_error_of_ours_leaves_no_session_waiting(requests, monkeypatch):
     committer.start()
     granted = [request.wait() for request in requests]
     committer.stop(patience=60)
-    assert granted == [False] * len(
-        requests
-    )  # the mark as well: nobody knows whether it was written
+    # the mark as well: nobody knows whether it was written
+    assert granted == [False] * len(requests)
     assert Message.objects.filter(status="accepted").count() == ANSWERED
     assert not committer.has_unwritten
 

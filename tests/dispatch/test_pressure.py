@@ -103,9 +103,8 @@ class TestLowers:
     def test_does_not_take_what_has_just_begun_for_slow(self, stream):
         said(stream, OK, times=40)
         said(stream, BUSY)
-        assert (
-            Pressure.objects.get().rate_per_minute > 41 * 60 / 20 / 2
-        )  # it took ten seconds, or a busy machine a few more
+        # it took ten seconds, or a busy machine a few more
+        assert Pressure.objects.get().rate_per_minute > 41 * 60 / 20 / 2
 
     @pytest.mark.parametrize(
         "reply",

@@ -545,9 +545,8 @@ class TestCampaign:
         cancel_campaign(campaign=campaign, actor=operator)
         Message.objects.exclude(pk=asking.pk).update(status=Status.ACCEPTED)
         client = logged_in(operator)
-        page = client.get(
-            self.address("retry", campaign)
-        ).content.decode()  # the one it begins with
+        # the one it begins with
+        page = client.get(self.address("retry", campaign)).content.decode()
         assert "Send 1 message again" in page
         assert "These may have arrived" in page
         self.press_retry(client, campaign, status="held")

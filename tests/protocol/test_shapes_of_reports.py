@@ -12,9 +12,8 @@ COPY = (
     "MIME-Version: 1.0\n\nHello\n"
 )
 HEADS = COPY.split("\n\n", maxsplit=1)[0] + "\n"
-CASES: dict[
-    str, tuple[Any, ...]
-] = {}  # name → type, recipients (None: any), mail, Message-ID (None: any)
+# name → type, recipients (None: any), mail, Message-ID (None: any)
+CASES: dict[str, tuple[Any, ...]] = {}
 
 
 def case(name, kind, recipients, data, message_id="<m1@sender.example>"):

@@ -63,18 +63,16 @@ class Rotation:
         activate_credential(credential=self._new, actor=None)
 
     def _switch_off_the_old(self) -> None:
-        self._desk.knows(
-            NEW
-        )  # sessions that still speak with the old one are told so in the middle
+        # sessions that still speak with the old one are told so in the middle
+        self._desk.knows(NEW)
 
     def _roll_back(self) -> None:
         self._desk.knows(OLD, NEW)
         roll_back(transport=self._transport, actor=None)
 
     def _rotate_too_early(self) -> None:
-        self._desk.knows(
-            OLD
-        )  # so the first log-in with the new one is refused, and mailops goes back
+        # so the first log-in with the new one is refused, and mailops goes back
+        self._desk.knows(OLD)
         activate_credential(credential=self._new, actor=None)
         old = Credential.objects.filter(pk=self._old.pk, is_active=True)
         self._scene.wait(old.exists, "the old one to be in use again")

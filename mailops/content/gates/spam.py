@@ -21,9 +21,8 @@ from mailops.lib.fetching import Deadline, fetch
 SECONDS = 10.0
 MAX_ANSWER = 200_000  # octets
 MAX_RULES = 12  # named; the rest is worth less than each of them
-KEPT_SECONDS = (
-    600  # of an answer about exactly this mail: a page that is looked at again doesn't ask again
-)
+# of an answer about exactly this mail: a page that is looked at again doesn't ask again
+KEPT_SECONDS = 600
 _HEAD = re.compile(rb"SPAMD/[\d.]+\s+(\d+)\s+(\S+)")
 _SCORE = re.compile(r"Spam:\s*(True|False|Yes|No)\s*;\s*(-?[\d.]+)\s*/\s*(-?[\d.]+)", re.IGNORECASE)
 _RULE = re.compile(r"^[ *]*(-?\d+(?:\.\d+)?)\s+([A-Z][A-Z0-9_]+)\s+(.*)$", re.MULTILINE)

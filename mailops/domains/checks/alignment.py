@@ -31,9 +31,8 @@ class Facts:
     is_spf_strict: bool = False
     is_dkim_strict: bool = False
     policy: str = ""  # in force; empty: none is published
-    is_whole: bool = (
-        True  # False: DNS didn't answer, and only the very same domain is known to be aligned
-    )
+    # False: DNS didn't answer, and only the very same domain is known to be aligned
+    is_whole: bool = True
 
     @classmethod
     def kept(cls, values: Mapping[str, Any]) -> Self:

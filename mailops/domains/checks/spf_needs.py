@@ -19,9 +19,8 @@ class Needs:
     host: str
     asks: Asks
     named: Sequence[Network]  # all that the record's tree names
-    let_in: Sequence[
-        Network
-    ]  # those of them that it lets in, as far as it can be read without an address
+    # those of them that it lets in, as far as it can be read without an address
+    let_in: Sequence[Network]
     names: Collection[str]  # domains that it includes
     missing: list[str] = field(default_factory=list)
     refusing: set[str] = field(default_factory=set)  # terms that keep out an address that is needed
@@ -53,9 +52,8 @@ class Needs:
         said = evaluate(Envelope(address, f"postmaster@{self.host}", self.host), self._asked)
         if said.result is Result.TEMPERROR:
             self.failure = self.failure or self._silent
-        if (
-            said.result is Result.PERMERROR
-        ):  # what is wrong is told; who is missing can be seen still
+        # what is wrong is told; who is missing can be seen still
+        if said.result is Result.PERMERROR:
             self.permerrors.add(said.reason)
             return any(address in known for known in self.let_in)
         if said.result in {Result.FAIL, Result.SOFTFAIL, Result.NEUTRAL} and not _is_closing(said):

@@ -48,9 +48,8 @@ class Domain(models.Model):
     next_check_at = models.DateTimeField(null=True)
     broken_since_at = models.DateTimeField(null=True)
     dmarc_facts = models.JSONField(default=dict)  # checks.alignment.Facts, as last known
-    grace_hours = models.PositiveSmallIntegerField(
-        default=72
-    )  # how long authentication may be broken before bulk mail stops
+    # how long authentication may be broken before bulk mail stops
+    grace_hours = models.PositiveSmallIntegerField(default=72)
     bulk_stopped_at = models.DateTimeField(null=True)  # when it was stopped for that
     changed_at = models.DateTimeField(null=True)  # when a record or an answer last was another
     created_at = models.DateTimeField(auto_now_add=True)
@@ -121,14 +120,10 @@ class Requirement(models.Model):
     class Kind(models.TextChoices):
         SPF_INCLUDE = "spf_include", "SPF include"  # value: the include's domain
         SPF_ADDRESS = "spf_address", "SPF address"  # value: an IP address or network
-        DKIM_SELECTOR = (
-            "dkim_selector",
-            "DKIM key",
-        )  # host: selector; value: the key record, or empty if only its presence is needed
-        RETURN_PATH = (
-            "return_path",
-            "Return path",
-        )  # host: the return-path host; value: the MX it must have
+        # host: selector; value: the key record, or empty if only its presence is needed
+        DKIM_SELECTOR = "dkim_selector", "DKIM key"
+        # host: the return-path host; value: the MX it must have
+        RETURN_PATH = "return_path", "Return path"
         DMARC = "dmarc", "DMARC policy"  # value: the least policy
         SENDS = "sends", "Mail"  # value: who signs it
 
@@ -139,9 +134,8 @@ class Requirement(models.Model):
     kind = models.CharField(max_length=20, choices=Kind.choices)
     host = models.CharField(max_length=253, blank=True)
     value = models.TextField(blank=True)
-    needed_by = models.CharField(
-        max_length=100
-    )  # "transport: Sandbox", for people; unique with kind and host
+    # "transport: Sandbox", for people; unique with kind and host
+    needed_by = models.CharField(max_length=100)
 
     class Meta:
         constraints: ClassVar = [

@@ -57,9 +57,8 @@ class DnsRecord(models.Model):
     state = models.CharField(max_length=10, choices=State.choices, default=State.UNKNOWN)
     asked_at = models.DateTimeField(null=True)
     failure = models.TextField(blank=True)  # why DNS couldn't tell when it was last asked
-    by_server = models.JSONField(
-        null=True
-    )  # the domain's own name servers that show something else → their values; null: not asked
+    # the domain's own name servers that show something else → their values; null: not asked
+    by_server = models.JSONField(null=True)
 
     class Meta:
         constraints: ClassVar = [
@@ -123,6 +122,7 @@ class DnsObservation(models.Model):
     noticed_by = models.CharField(max_length=254, default=BY_SCHEDULE)  # or who pressed
 
     class Meta:
+        # the newest version, and the history
         indexes: ClassVar = [
             models.Index(fields=["record", "-first_seen_at"], name="observation_by_record")
-        ]  # the newest version, and the history
+        ]

@@ -61,10 +61,8 @@ class SigningKey(SealedColumns):
     class State(models.TextChoices):
         MADE = "made", "To publish"  # its record is not in DNS yet, or nobody has begun to sign
         SIGNING = "signing", "Signing"  # one of each algorithm at most
-        RETIRING = (
-            "retiring",
-            "Retiring",
-        )  # signs no more; its record stays for the mail that is under way
+        # signs no more; its record stays for the mail that is under way
+        RETIRING = "retiring", "Retiring"
         RETIRED = "retired", "Retired"  # the private half is destroyed, the record may go
 
     domain = models.ForeignKey(

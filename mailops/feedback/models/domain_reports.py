@@ -32,9 +32,10 @@ class AggregateReport(models.Model):
                 fields=["kind", "domain", "organization", "report_id"], name="aggregate_report_once"
             )
         ]
+        # a domain's last month
         indexes: ClassVar = [
             models.Index(fields=["domain", "ends_at"], name="aggregate_report_by_domain")
-        ]  # a domain's last month
+        ]
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} report of {self.organization}"

@@ -15,9 +15,8 @@ from mailops.lib.sealed import SealedColumns
 BACKOFF_MINUTES = (1, 5, 15, 60)
 EVERY = timedelta(seconds=55)  # between readings that went well; the task comes each minute
 LEASE = timedelta(seconds=120)  # longer than a reading may take
-EVERY_WHILE_IDLING = timedelta(
-    minutes=10
-)  # where the server tells of new mail, in case it forgets to
+# where the server tells of new mail, in case it forgets to
+EVERY_WHILE_IDLING = timedelta(minutes=10)
 IDLING_LEASE = timedelta(seconds=60)  # renewed every 20
 
 

@@ -96,24 +96,24 @@ class RawFeedback(models.Model):
 
     received_at = models.DateTimeField(db_default=Now())
     source = models.CharField(max_length=30, choices=Source.choices)
+    # whose webhook it came to
     transport = models.ForeignKey(
         "transports.Transport", null=True, on_delete=models.SET_NULL, related_name="+"
-    )  # whose webhook it came to
+    )
+    # where it was read
     mailbox = models.ForeignKey(
         "feedback.Mailbox", null=True, on_delete=models.SET_NULL, related_name="+"
-    )  # where it was read
+    )
     peer = models.CharField(max_length=100, blank=True)
     envelope_sender = models.CharField(max_length=320, blank=True)
     envelope_recipients = ArrayField(models.CharField(max_length=320), default=list)
-    headers = models.JSONField(
-        default=dict
-    )  # name → value, of the request or the mail's first ones
+    # name → value, of the request or the mail's first ones
+    headers = models.JSONField(default=dict)
     content = models.BinaryField()  # zlib
     size = models.PositiveIntegerField()  # octets before compression
     sha256 = models.CharField(max_length=64)
-    is_verified = models.BooleanField(
-        default=False
-    )  # a signature of ours or the provider's proves it
+    # a signature of ours or the provider's proves it
+    is_verified = models.BooleanField(default=False)
     state = models.CharField(max_length=12, choices=State.choices, default=State.PENDING)
     kind = models.CharField(max_length=15, choices=Kind.choices, blank=True)
     reason = models.TextField(blank=True)  # why it changed nothing, or what it changed
@@ -133,28 +133,28 @@ class RawFeedback(models.Model):
             models.UniqueConstraint(fields=["source", "sha256"], name="raw_feedback_once")
         ]
         indexes: ClassVar = [
+            # the worker's claim
             models.Index(
                 fields=["id"], name="raw_feedback_pending", condition=models.Q(state="pending")
-            ),  # the worker's claim
+            ),
+            # nearly always empty; asked before each batch
             models.Index(
                 fields=["id"],
                 name="raw_feedback_suspect",
                 condition=models.Q(state="pending", unfinished__gt=0),
-            ),  # nearly always empty; asked before each batch
-            models.Index(
-                fields=["state", "-id"], name="raw_feedback_by_state"
-            ),  # the list's filter
-            models.Index(
-                fields=["transport", "-id"], name="raw_feedback_by_transport"
-            ),  # last heard
+            ),
+            # the list's filter
+            models.Index(fields=["state", "-id"], name="raw_feedback_by_state"),
+            # last heard
+            models.Index(fields=["transport", "-id"], name="raw_feedback_by_transport"),
+            # what a mailbox held
             models.Index(
                 fields=["mailbox", "-id"],
                 name="raw_feedback_by_mailbox",
                 condition=models.Q(mailbox__isnull=False),
-            ),  # what a mailbox held
-            models.Index(
-                fields=["message"], name="raw_feedback_by_message"
-            ),  # a message's evidence
+            ),
+            # a message's evidence
+            models.Index(fields=["message"], name="raw_feedback_by_message"),
         ]
 
     def __str__(self) -> str:

@@ -29,9 +29,8 @@ class WebhookEndpoint(SealedColumns):
     secret = models.CharField(max_length=40, unique=True, default=_secret)  # in the address
     # what its calls are proven by: the provider's signing key, or the password we made; sealed
     key = models.BinaryField(blank=True, default=b"")
-    topics = ArrayField(
-        models.CharField(max_length=300), default=list
-    )  # SNS topics a person let in
+    # SNS topics a person let in
+    topics = ArrayField(models.CharField(max_length=300), default=list)
     last_heard_at = models.DateTimeField(null=True)  # anything, proven or not
     last_proven_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(auto_now_add=True)

@@ -23,9 +23,8 @@ class Event(models.Model):
         db_constraint=False,  # who writes one has locked the message, and none is ever deleted
     )
     kind = models.CharField(max_length=15, choices=EventKind.choices)
-    source = models.CharField(
-        max_length=30
-    )  # "dispatch", "dsn", "arf", "webhook:amazon_ses", "unsubscribe", "person", "demo"
+    # "dispatch", "dsn", "arf", "webhook:amazon_ses", "unsubscribe", "person", "demo"
+    source = models.CharField(max_length=30)
     external_id = models.CharField(max_length=254)
     occurred_at = models.DateTimeField()  # when it happened, by the one who told
     recorded_at = models.DateTimeField(db_default=Now())
@@ -47,9 +46,8 @@ class Event(models.Model):
     reply_text = models.TextField(blank=True)
     reply_command = models.CharField(max_length=12, blank=True)
     signature_id = models.BigIntegerField(null=True)  # of a negative reply: outbox.Signature
-    was_applied = models.BooleanField(
-        default=True
-    )  # False: told, but not counted (a late reply, an old round, a bounce told before)
+    # False: told, but not counted (a late reply, an old round, a bounce told before)
+    was_applied = models.BooleanField(default=True)
     # in milliseconds: what an acceptance took since the message was owed, a delivery since the acceptance; and how long
     # the accepted attempt had waited in the queue
     took_ms = models.IntegerField(null=True)
@@ -84,9 +82,10 @@ class Event(models.Model):
         ]
         indexes: ClassVar = [
             models.Index(fields=["message", "id"], name="event_by_message"),  # the timeline
+            # what a lesson reclassifies
             models.Index(
                 fields=["signature_id", "id"],
                 name="event_by_signature",
                 condition=~models.Q(signature_id=None),
-            ),  # what a lesson reclassifies
+            ),
         ]

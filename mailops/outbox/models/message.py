@@ -58,29 +58,25 @@ class Message(models.Model):
         db_index=False,
         db_constraint=False,
     )
-    merge_data = models.JSONField(
-        default=dict
-    )  # frozen, so that a retry and the page show the mail that was sent
+    # frozen, so that a retry and the page show the mail that was sent
+    merge_data = models.JSONField(default=dict)
     idempotency_key = models.CharField(max_length=200, null=True)
     token_key_id = models.CharField(max_length=16)  # which HMAC key signs its tokens
 
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.QUEUED)
     evidence = models.SmallIntegerField(choices=Evidence.choices, default=Evidence.NONE)
     round = models.SmallIntegerField(default=0)
-    positive_from_round = models.SmallIntegerField(
-        default=0
-    )  # positive evidence of earlier rounds no longer counts (W3)
-    reason = models.CharField(
-        max_length=40, blank=True
-    )  # protocol.classification's reason, or ours
+    # positive evidence of earlier rounds no longer counts (W3)
+    positive_from_round = models.SmallIntegerField(default=0)
+    # protocol.classification's reason, or ours
+    reason = models.CharField(max_length=40, blank=True)
     sentence = models.TextField(blank=True)  # why it stopped, for a person
     reply_code = models.SmallIntegerField(null=True)
     reply_enhanced_status = models.CharField(max_length=12, blank=True)
     reply_text = models.TextField(blank=True)
     reply_command = models.CharField(max_length=12, blank=True)
-    signature_id = models.BigIntegerField(
-        null=True
-    )  # outbox.Signature of the last negative reply, whatever came after it
+    # outbox.Signature of the last negative reply, whatever came after it
+    signature_id = models.BigIntegerField(null=True)
     transport = models.ForeignKey(
         "transports.Transport",
         null=True,
@@ -91,9 +87,8 @@ class Message(models.Model):
     )
     transport_message_id = models.CharField(max_length=254, blank=True)
     mailbox_provider = models.CharField(max_length=100, blank=True)
-    settling_fence = models.BigIntegerField(
-        null=True
-    )  # the fence through which it became uncertain or held (W1)
+    # the fence through which it became uncertain or held (W1)
+    settling_fence = models.BigIntegerField(null=True)
     was_resent = models.BooleanField(default=False)  # `resend` is once ever (W5)
     created_at = models.DateTimeField(db_default=Now())
     accepted_at = models.DateTimeField(null=True)
@@ -111,29 +106,31 @@ class Message(models.Model):
             ),
         ]
         indexes: ClassVar = [
-            models.Index(
-                fields=["address_key", "-id"], name="message_by_recipient"
-            ),  # search, feedback without a token
-            models.Index(
-                fields=["campaign", "status", "id"], name="message_by_campaign"
-            ),  # a campaign's failures
+            # search, feedback without a token
+            models.Index(fields=["address_key", "-id"], name="message_by_recipient"),
+            # a campaign's failures
+            models.Index(fields=["campaign", "status", "id"], name="message_by_campaign"),
             models.Index(fields=["status", "-id"], name="message_by_status"),  # the list's filter
+            # feedback by the next hop's id
             models.Index(
                 fields=["transport_message_id"],
                 name="message_by_transport_id",
                 condition=~models.Q(transport_message_id=""),
-            ),  # feedback by the next hop's id
+            ),
+            # the list's filter, and the retry of those
             models.Index(
                 fields=["signature_id", "-id"],
                 name="message_by_signature",
                 condition=~models.Q(signature_id=None),
-            ),  # the list's filter, and the retry of those
+            ),
+            # the list of a time, which must say the same condition; nothing of it is written before the answer, and
+            # then at its end
             models.Index(
                 ANSWERED_AT.desc(),
                 models.F("id").desc(),
                 name="message_by_answer",
                 condition=IS_ANSWERED,
-            ),  # the list of a time, which must say the same condition; nothing of it is written before the answer, and then at its end
+            ),
         ]
 
     @property
@@ -208,32 +205,28 @@ class QueueEntry(models.Model):
     )
     address_key = models.CharField(max_length=320)
     mailbox_provider = models.CharField(max_length=100, blank=True)
-    pool = models.CharField(
-        max_length=100, blank=True, db_default=""
-    )  # by outbox_pool(): the provider where it has limits of its own; all others wait together
+    # by outbox_pool(): the provider where it has limits of its own; all others wait together
+    pool = models.CharField(max_length=100, blank=True, db_default="")
     due_at = models.DateTimeField()
-    owed_at = models.DateTimeField(
-        db_default=Now()
-    )  # when it was first due in its round; attempts don't move it, hours do
-    closes_at = models.DateTimeField(
-        null=True
-    )  # the end of the hours in which it may leave; null: at any time
+    # when it was first due in its round; attempts don't move it, hours do
+    owed_at = models.DateTimeField(db_default=Now())
+    # the end of the hours in which it may leave; null: at any time
+    closes_at = models.DateTimeField(null=True)
     expires_at = models.DateTimeField()
     attempts = models.SmallIntegerField(default=0)  # deferrals
-    session_attempts = models.SmallIntegerField(
-        default=0
-    )  # sessions lost while it was spoken of: 0, or 1 to 3 by turns
+    # sessions lost while it was spoken of: 0, or 1 to 3 by turns
+    session_attempts = models.SmallIntegerField(default=0)
     is_held = models.BooleanField(default=False)
     worker_id = models.BigIntegerField(null=True)  # dispatch.Worker, which lies above
     transport_id = models.BigIntegerField(null=True)  # through which it was claimed last
-    claimed_on = models.DateField(
-        null=True
-    )  # the day of UTC whose numbers that claim was taken from
+    # the day of UTC whose numbers that claim was taken from
+    claimed_on = models.DateField(null=True)
     fence = models.BigIntegerField(null=True)  # from outbox_fence, never reused (W8)
     marked_at = models.DateTimeField(null=True)
 
     class Meta:
         indexes: ClassVar = [
+            # the claim: each stream, campaign and pool waits by itself, in the order of due times
             models.Index(
                 models.F("stream"),
                 Coalesce("campaign", models.Value(0, models.BigIntegerField())),
@@ -242,21 +235,23 @@ class QueueEntry(models.Model):
                 models.F("message"),
                 name="entry_due",
                 condition=models.Q(worker_id=None, is_held=False),
-            ),  # the claim: each stream, campaign and pool waits by itself, in the order of due times
+            ),
+            # sweeps of dead workers
             models.Index(
                 fields=["worker_id"], name="entry_by_worker", condition=~models.Q(worker_id=None)
-            ),  # sweeps of dead workers
-            models.Index(
-                fields=["campaign"], name="entry_by_campaign"
-            ),  # is a campaign done; cancel
+            ),
+            # is a campaign done; cancel
+            models.Index(fields=["campaign"], name="entry_by_campaign"),
+            # how many wait for their hours, and until when
             models.Index(
                 fields=["campaign", "due_at"],
                 name="entry_waiting",
                 condition=~models.Q(closes_at=None),
-            ),  # how many wait for their hours, and until when
+            ),
+            # those whose hours are over before they left
             models.Index(
                 fields=["campaign", "closes_at"],
                 name="entry_closed",
                 condition=~models.Q(closes_at=None),
-            ),  # those whose hours are over before they left
+            ),
         ]

@@ -15,9 +15,10 @@ class RelayLog(ChunkedWork):
     file_name = models.CharField(max_length=254)
     size = models.PositiveBigIntegerField()  # bytes as uploaded
     is_packed = models.BooleanField(default=False)  # gzip
+    # through which one comes to that relay
     transport = models.ForeignKey(
         "transports.Transport", on_delete=models.CASCADE, related_name="+"
-    )  # through which one comes to that relay
+    )
     time_zone = models.CharField(max_length=64)  # of times that name none
     is_current = models.BooleanField(default=False)  # nothing was written behind its last line
     # `cursor` is the byte behind the last line read, unpacked
@@ -73,10 +74,8 @@ class RelayLogFinding(models.Model):
     """What a log says of one uncertain message; a later verdict outranks an earlier one."""
 
     class Verdict(models.IntegerChoices):
-        OTHER_TIME = (
-            0,
-            "At another time",
-        )  # named, but not when it was sent: a clock or a zone is wrong
+        # named, but not when it was sent: a clock or a zone is wrong
+        OTHER_TIME = (0, "At another time")
         NOT_TAKEN = 1, "Broken off"  # it came in part, or was refused for the moment
         REFUSED = 2, "Refused"  # its content was refused for good
         WAITING = 3, "In the relay's queue"

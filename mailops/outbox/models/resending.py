@@ -27,9 +27,8 @@ class Resending(ChunkedWork):
     planned = models.PositiveBigIntegerField(default=0)
     queued = models.PositiveBigIntegerField(default=0)  # in a new round
     hastened = models.PositiveBigIntegerField(default=0)  # deferred ones, due at once
-    passed_over = models.PositiveBigIntegerField(
-        default=0
-    )  # changed meanwhile, or in a worker's hands
+    # changed meanwhile, or in a worker's hands
+    passed_over = models.PositiveBigIntegerField(default=0)
 
     objects: ClassVar[models.Manager["Resending"]] = ResendingQuerySet.as_manager()
 

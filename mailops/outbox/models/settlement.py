@@ -35,15 +35,13 @@ class Settlement(ChunkedWork):
     relay_log = models.ForeignKey(
         RelayLog, null=True, on_delete=models.SET_NULL, related_name="settlements"
     )
-    trusts_recipients = models.BooleanField(
-        default=False
-    )  # also what was found by the address alone
+    # also what was found by the address alone
+    trusts_recipients = models.BooleanField(default=False)
     # `cursor` is the id of the last message looked at
     planned = models.PositiveBigIntegerField(default=0)
     settled = models.PositiveBigIntegerField(default=0)
-    passed_over = models.PositiveBigIntegerField(
-        default=0
-    )  # not doubtful any more, or not to be sent
+    # not doubtful any more, or not to be sent
+    passed_over = models.PositiveBigIntegerField(default=0)
 
     def __str__(self) -> str:
         return f"{self.get_act_display()}: {self.planned:,} messages"

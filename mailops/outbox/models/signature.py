@@ -45,16 +45,16 @@ class Signature(models.Model):
     taught_reason = models.CharField(max_length=40, blank=True)  # empty: as it was read
     taught_kind = models.CharField(max_length=10, blank=True)  # empty: as the code says
     taught_fault = models.CharField(max_length=20, blank=True)
-    revision = models.IntegerField(
-        default=0
-    )  # of what was said, so that two who teach at once are told
+    # of what was said, so that two who teach at once are told
+    revision = models.IntegerField(default=0)
 
     class Meta:
         indexes: ClassVar = [
             models.Index(fields=["n", "last_at"], name="signature_by_number"),  # which to let go of
+            # the hook of every process
             models.Index(
                 fields=["id"], name="signature_taught", condition=~models.Q(taught_reason="")
-            ),  # the hook of every process
+            ),
         ]
 
     def __str__(self) -> str:
@@ -168,11 +168,12 @@ class SignatureCount(SightingKey):
     """How often replies of a signature came, of a quarter hour and place."""
 
     class Meta:
+        # its index serves one signature's page
         constraints: ClassVar = [
             models.UniqueConstraint(
                 fields=SightingKey.KEY, nulls_distinct=False, name="signature_count_once"
             )
-        ]  # its index serves one signature's page
+        ]
         indexes: ClassVar = [
             models.Index(fields=["bucket_at"], name="signature_count_by_time")  # the list
         ]

@@ -11,10 +11,8 @@ class CountKey(models.Model):
 
     class Measure(models.TextChoices):
         EVENT = "event", "Event"  # `kind` is an EventKind
-        STATUS = (
-            "status",
-            "Status",
-        )  # `kind` is a Status; n is signed, the sum is how many are in it now
+        # `kind` is a Status; n is signed, the sum is how many are in it now
+        STATUS = "status", "Status"
         # latencies: `kind` is a slot of outbox.slots; of all versions, and of domains without a name together
         ACCEPT = "accept", "Time to accept"  # owed → accepted
         ARRIVE = "arrive", "Time to deliver"  # accepted → delivered
@@ -35,9 +33,8 @@ class CountKey(models.Model):
     ]
 
     bucket_at = models.DateTimeField()  # the quarter hour in which it happened
-    cohort_at = models.DateTimeField(
-        null=True
-    )  # the quarter hour in which the message was accepted
+    # the quarter hour in which the message was accepted
+    cohort_at = models.DateTimeField(null=True)
     measure = models.CharField(max_length=6, choices=Measure.choices)
     kind = models.CharField(max_length=15)
     reason = models.CharField(max_length=40, blank=True)

@@ -20,14 +20,12 @@ class KeepsHours(models.Model):
 
     window_from = models.TimeField(null=True, blank=True)
     window_to = models.TimeField(null=True, blank=True)  # before `window_from`: over midnight
-    window_days = ArrayField(
-        models.PositiveSmallIntegerField(), default=list, blank=True
-    )  # of the week, 1 is Monday, on which a window begins; none: every day
+    # of the week, 1 is Monday, on which a window begins; none: every day
+    window_days = ArrayField(models.PositiveSmallIntegerField(), default=list, blank=True)
     quiet_from = models.TimeField(null=True, blank=True)
     quiet_to = models.TimeField(null=True, blank=True)
-    time_zone = models.CharField(
-        max_length=64, blank=True
-    )  # for recipients whose zone is unknown; empty: what lies above
+    # for recipients whose zone is unknown; empty: what lies above
+    time_zone = models.CharField(max_length=64, blank=True)
 
     class Meta:
         abstract = True

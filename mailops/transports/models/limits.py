@@ -25,9 +25,8 @@ class ProviderLimit(models.Model):
     rate_per_minute = models.PositiveIntegerField(null=True, blank=True)
     note = models.CharField(max_length=300, blank=True)  # where the numbers are from
     changed_at = models.DateTimeField(auto_now=True)
-    moved_at = models.DateTimeField(
-        null=True
-    )  # when nothing queued before was left in another pool
+    # when nothing queued before was left in another pool
+    moved_at = models.DateTimeField(null=True)
 
     objects = ProviderLimitQuerySet.as_manager()
 
@@ -59,9 +58,8 @@ class WarmUp(models.Model):
     started_on = models.DateField()  # a day of UTC
     first_day = models.PositiveIntegerField(default=50)
     growth_percent = models.PositiveSmallIntegerField(default=50)
-    full_volume = models.PositiveIntegerField(
-        default=50_000
-    )  # a day; from then on nothing is held back
+    # a day; from then on nothing is held back
+    full_volume = models.PositiveIntegerField(default=50_000)
 
     class Meta:
         constraints: ClassVar = [

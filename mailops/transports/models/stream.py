@@ -81,24 +81,24 @@ class Stream(KeepsHours, Pausable):
     name = models.CharField(max_length=100, unique=True)
     kind = models.CharField(max_length=15, choices=Kind.choices, default=Kind.BULK)
     domain = models.ForeignKey("domains.Domain", on_delete=models.PROTECT, related_name="streams")
+    # who answers for its bounces and complaints
     owner = models.ForeignKey(
         "accounts.User", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
-    )  # who answers for its bounces and complaints
+    )
+    # only transports of the same one carry its mail
     environment = models.CharField(
         max_length=12,
         choices=Transport.Environment.choices,
         default=Transport.Environment.PRODUCTION,
-    )  # only transports of the same one carry its mail
+    )
     routing = models.CharField(max_length=10, choices=Routing.choices, default=Routing.ORDER)
     guarantee = models.CharField(max_length=10, choices=Guarantee.choices, default=Guarantee.LEAVE)
-    backoff_seconds = ArrayField(
-        models.PositiveIntegerField(), default=list
-    )  # the last one repeats
+    # the last one repeats
+    backoff_seconds = ArrayField(models.PositiveIntegerField(), default=list)
     expiry_seconds = models.PositiveIntegerField(default=72 * 3600)
     rate_per_minute = models.PositiveIntegerField(null=True, blank=True)
-    reserved_percent = models.PositiveSmallIntegerField(
-        null=True, blank=True
-    )  # of its transports' limits; null: what RESERVED says of its kind
+    # of its transports' limits; null: what RESERVED says of its kind
+    reserved_percent = models.PositiveSmallIntegerField(null=True, blank=True)
     is_sensitive = models.BooleanField(default=False)  # stores and shows no body
     # what its providers tell of people is only kept where somebody decided so
     counts_opens = models.BooleanField(default=False)

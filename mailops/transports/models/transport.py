@@ -80,15 +80,15 @@ class Transport(Pausable):
 
     name = models.CharField(max_length=100, unique=True)
     kind = models.CharField(max_length=20, choices=Kind.choices, default=Kind.SMTP)
+    # carries mail of streams of the same one alone
     environment = models.CharField(
         max_length=12, choices=Environment.choices, default=Environment.PRODUCTION
-    )  # carries mail of streams of the same one alone
+    )
     host = models.CharField(max_length=253, blank=True)
     port = models.PositiveIntegerField(default=587)
     security = models.CharField(max_length=10, choices=Security.choices, default=Security.STARTTLS)
-    options = models.JSONField(
-        default=dict, blank=True
-    )  # a provider kind's own fields: {"region": "eu-west-1"}
+    # a provider kind's own fields: {"region": "eu-west-1"}
+    options = models.JSONField(default=dict, blank=True)
     return_path_host = models.CharField(max_length=253, blank=True)  # empty: the installation's
     max_sessions = models.PositiveSmallIntegerField(default=4)
     messages_per_session = models.PositiveIntegerField(default=1000)
@@ -264,12 +264,10 @@ class Credential(SealedColumns):
     transport = models.ForeignKey(Transport, on_delete=models.CASCADE, related_name="credentials")
     label = models.CharField(max_length=100)
     username = models.CharField(max_length=254, blank=True)
-    secret = models.BinaryField(
-        blank=True, default=b""
-    )  # sealed by lib.secrets, bound to row and endpoint
-    reference = models.CharField(
-        max_length=254, blank=True
-    )  # "env:MAILOPS_SECRET_X" or "file:name" instead of a secret
+    # sealed by lib.secrets, bound to row and endpoint
+    secret = models.BinaryField(blank=True, default=b"")
+    # "env:MAILOPS_SECRET_X" or "file:name" instead of a secret
+    reference = models.CharField(max_length=254, blank=True)
     last_four = models.CharField(max_length=4, blank=True)
     is_active = models.BooleanField(default=False)
     secret_set_at = models.DateTimeField(null=True)
