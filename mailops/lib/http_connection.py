@@ -63,6 +63,12 @@ class HttpConnection:
         self._used_at = 0.0
         self._hidden: list[bytes] = []
 
+    def leads_to(self, url: str) -> bool:
+        """Tell whether `url` is of this connection's origin, however its host is written."""
+        parts = urlsplit(url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        return (parts.scheme, parts.hostname, port) == (self.scheme, self.host, self.port)
+
     def hide(self, texts: Iterable[str]) -> None:
         """Mask `texts` in all that is answered from now on: some servers quote what they were told."""
         self._hidden += [text.encode() for text in texts if text]

@@ -144,6 +144,11 @@ class TestSend:
         assert len(double.connections) == 1
         assert {asked.headers["accept-encoding"] for asked in double.asked} == {"identity"}
 
+    def test_finds_a_host_however_it_is_written(self, session_of, double, settings):
+        settings.MAILOPS_TRUSTED_RELAYS |= {("localhost", double.port)}
+        session = session_of("postal", endpoint_url=f"http://LocalHost:{double.port}/api")
+        assert send(session).reply.code == 250
+
     def test_gives_own_fields_to_the_provider(self, session_of, double):
         send(session_of("mailgun"))
         assert double.asked[0].path == "/api/mg.example.com/messages"

@@ -81,6 +81,7 @@ class TestForms:
             ("postal", {"endpoint_url": "http://postal.example.com"}),
             ("postal", {"endpoint_url": "https://user:word@postal.example.com"}),
             ("postal", {"endpoint_url": "file:///etc/passwd"}),
+            ("postal", {"endpoint_url": "https://пример.example"}),
             ("scaleway", {"project_id": "1", "region": "fr-par"}),
             ("sparkpost", {"region": "us", "subaccount": "x\ny"}),
         ],

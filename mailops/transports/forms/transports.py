@@ -312,7 +312,7 @@ def _form_field(field: Field, initial: str) -> forms.Field:
 
 
 def _wrong_with(field: Field, value: str) -> str:
-    if not re.fullmatch(field.shape, value):
+    if not re.fullmatch(field.shape, value, re.ASCII):
         return f"It looks like {field.example}." if field.example else "It doesn't look like one."
     if field.is_domain:
         try:

@@ -222,7 +222,7 @@ class _Adapter(BaseAdapter):
         self, request: requests.PreparedRequest, **_: Any
     ) -> requests.Response:
         parts = urlsplit(request.url or "")
-        if parts.netloc != self._connection.netloc:
+        if not self._connection.leads_to(request.url or ""):
             raise NotSentError(NotSent("not_allowed", f"{parts.netloc} is not this API's address"))
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         body = request.body
