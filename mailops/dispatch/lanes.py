@@ -41,6 +41,7 @@ class Lane:
     leaving: set[threading.Thread] = field(default_factory=set)  # take nothing more
     resting: set[threading.Thread] = field(default_factory=set)  # wait for a job
     logins: dict[threading.Thread, LoginId | None] = field(default_factory=dict)
+    ways: dict[threading.Thread, str] = field(default_factory=dict)  # as of when each was begun
     was_fed: bool = False  # the last claim gave all that was asked for: there is more
     fed_at: float = 0.0
     is_closing: bool = False
@@ -57,18 +58,21 @@ class Lane:
         with self.changed:
             self.sessions.add(session)
             self.logins[session] = login_id
+            self.ways[session] = self.carrier.way
 
     def leave(self, session: threading.Thread) -> None:
         with self.changed:
             self.sessions.discard(session)
             self.leaving.discard(session)
             self.logins.pop(session, None)
+            self.ways.pop(session, None)
 
     def move_over(self, carrier: Carrier) -> None:
-        """Let sessions that logged in with another credential, user name or secret than is in use now end after what they speak of."""
+        """Let sessions end after what they speak of that go another way, or logged in otherwise, than is right now."""
         with self.changed:
             self.carrier = carrier
-            old = {one for one, login in self.logins.items() if login != carrier.login_id}
+            now = carrier.login_id, carrier.way
+            old = {one for one in self.ways if (self.logins[one], self.ways[one]) != now}
             if old - self.leaving:
                 self.leaving |= old
                 self.changed.notify_all()

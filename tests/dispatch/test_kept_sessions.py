@@ -14,11 +14,12 @@ from mailops.outbox.models import Event, Message, QueueEntry
 from mailops.outbox.tokens import current_token_key_id
 from mailops.transports.credentials import add_credential
 from mailops.transports.kinds import open_session
+from mailops.transports.models import Transport
 from tests.dispatch.test_rotation_under_load import queue
 from tests.engine import wait_until
 from tests.factories import make_message, make_stream, make_transport
 from tests.login_server import LoginServer
-from tests.smtp_server import CertificateAuthority
+from tests.smtp_server import CertificateAuthority, SmtpServer
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PASSWORD = "a-password-5f1c"
@@ -134,6 +135,23 @@ class TestIdle:
         play(*[lambda: due(stream)] * 3)
         assert sum(server.recipients.values()) == 3
         assert server.log_ins[PASSWORD] == 1
+
+    @pytest.mark.parametrize("changed", ["port", "options"])
+    def test_none_goes_on_the_way_that_its_transport_had_before(self, settings, watched, changed):
+        with SmtpServer() as before, SmtpServer() as after:
+            ports = [before.port, after.port]
+            settings.MAILOPS_TRUSTED_RELAYS = frozenset(("127.0.0.1", port) for port in ports)
+            moved = make_stream(transport=make_transport(port=before.port))
+
+            def change():
+                value = after.port if changed == "port" else {"preset": "smtp"}
+                Transport.objects.update(**{changed: value})
+                due(moved)
+
+            play(lambda: due(moved), change)
+            taken = [len(before.messages), len(after.messages)]
+        assert taken == ([1, 1] if changed == "port" else [2, 0])
+        assert len(watched.sessions) == 2
 
     def test_one_is_closed_with_a_farewell(self, monkeypatch, server, stream, watched):
         monkeypatch.setattr(conversation.Conversation, "IDLE_SECONDS", 0.05)
