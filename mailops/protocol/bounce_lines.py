@@ -5,9 +5,10 @@ taken only where there is no such line.
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 
 from mailops.protocol.bounce_words import NOBODY
 from mailops.protocol.classification.deciding import explains
@@ -17,6 +18,8 @@ from mailops.protocol.report import addresses_in
 MAX_LINES = 600
 MAX_SAID = 500
 MAX_RECIPIENTS = 100
+MAX_MENTIONS = 20  # lines with one address in them
+MAX_PARAGRAPHS = 200  # that are looked at for all addresses together
 
 _BULLET = re.compile(r"^(?:[\s>*•·\-–—=|\"'“”‘’(\[]|\d{1,3}[.)]\s)+")
 _SEPARATORS = " \t>)]\"'“”‘’:：,;.…-–"
@@ -69,6 +72,24 @@ class Telling:
         return [line.rstrip()[:2000] for line in self.text.split("\n")[:MAX_LINES]]
 
     @cached_property
+    def _lowered(self) -> list[str]:
+        return [line.lower() for line in self.lines]
+
+    @cached_property
+    def _first_addresses(self) -> list[str]:
+        """The first address of each line, empty where it has none."""
+        found = (addresses_in(line) if "@" in line else [] for line in self.lines)
+        return [next(iter(addresses), "") for addresses in found]
+
+    @cached_property
+    def _quotes(self) -> dict[str, str]:
+        return {}
+
+    @cached_property
+    def _paragraphs_left(self) -> Iterator[int]:
+        return iter(range(MAX_PARAGRAPHS))
+
+    @cached_property
     def recipients(self) -> list[Told]:
         """The addresses that the text is about, in order."""
         meant = self._meant or dict.fromkeys(self._mentioned, -1)
@@ -88,13 +109,21 @@ class Telling:
 
     def said_about(self, address: str) -> str:
         """Return what is said of one address that is known, or an empty string."""
-        wanted = address.lower()
-        for number, line in enumerate(self.lines if wanted else []):
-            if wanted in line.lower() and not _is_ours(line):
+        for number, line in self._mentions(address):
+            if not _is_ours(line):
                 said = self._said_at(address, number)
                 if said:
                     return said
         return self.said_anywhere
+
+    def _mentions(self, address: str, *, after: int = -1) -> Iterator[tuple[int, str]]:
+        """Yield the next lines that have the address in them, with their numbers."""
+        wanted = address.lower()
+        numbers = range(after + 1, len(self.lines)) if wanted else ()
+        found = (
+            (number, self.lines[number]) for number in numbers if wanted in self._lowered[number]
+        )
+        return islice(found, MAX_MENTIONS)
 
     @cached_property
     def said_anywhere(self) -> str:
@@ -151,14 +180,19 @@ class Telling:
             paragraph = self._replied(address, number) or paragraph
         if paragraph:
             return _short("\n".join(paragraph))
-        quoted = next((one for one in self._lines_with(address) if _REPLY.search(one)), "")
-        return _short(quoted) or self.said_anywhere
+        return self._quoted(address) or self.said_anywhere
+
+    def _quoted(self, address: str) -> str:
+        """Return the first reply that is quoted where the address stands, or an empty string."""
+        if address not in self._quotes:
+            quotes = (one for one in self._lines_with(address) if _REPLY.search(one))
+            self._quotes[address] = _short(next(quotes, ""))
+        return self._quotes[address]
 
     def _replied(self, address: str, after: int) -> list[str]:
         """Return what stands by a later mention of the address, where that quotes a reply."""
-        wanted = address.lower()
-        for number, line in list(enumerate(self.lines))[after + 1 :]:
-            if wanted in line.lower() and not _is_ours(line) and _is_meant(line, address):
+        for number, line in self._mentions(address, after=after):
+            if not _is_ours(line) and _is_meant(line, address):
                 paragraph = self._below(address, number, _beside(line, address))
                 if any(_REPLY.search(one) for one in paragraph):
                     return paragraph
@@ -166,32 +200,31 @@ class Telling:
 
     def _below(self, address: str, number: int, beside: str) -> list[str]:
         """Return the first paragraph, from the address's own line on, that says why; none where another comes first."""
+        if next(self._paragraphs_left, None) is None:
+            return []
         paragraph, blanks = [beside] if beside else [], 0
-        for line in self.lines[number + 1 : number + 40]:
+        for following, line in enumerate(self.lines[number + 1 : number + 40], number + 1):
             if not line.strip():
                 blanks += 1
                 if _tells(paragraph) or blanks > 4:
                     break
                 paragraph = []
-            elif self._is_anothers(line, address):
+            elif self._is_anothers(following, address):
                 break
             elif not (_GENERATED.search(line) or _COMMAND.match(line)):
                 paragraph.append(line.strip())
         return paragraph if _tells(paragraph) else []
 
-    def _is_anothers(self, line: str, address: str) -> bool:
-        other = next(iter(addresses_in(line)), address) if "@" in line else address
-        if other.lower() == address.lower() or other not in self._meant:
+    def _is_anothers(self, number: int, address: str) -> bool:
+        other = self._first_addresses[number]
+        if not other or other.lower() == address.lower() or other not in self._meant:
             return False
-        return not _REPLY.search(line.partition(other)[0])
+        return not _REPLY.search(self.lines[number].partition(other)[0])
 
-    def _lines_with(self, address: str) -> list[str]:
-        wanted = address.lower()
-        return [
-            self._joined(number, line)
-            for number, line in enumerate(self.lines)
-            if wanted in line.lower() and not _COMMAND.match(line)
-        ]
+    def _lines_with(self, address: str) -> Iterator[str]:
+        for number, line in self._mentions(address):
+            if not _COMMAND.match(line):
+                yield self._joined(number, line)
 
     def _joined(self, number: int, line: str) -> str:
         """Return a line with those that go on with it."""

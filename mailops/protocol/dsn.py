@@ -288,7 +288,8 @@ def _groups(report: Report) -> list[Fields]:
     for text in texts:
         for group in _cut_apart(text):
             if _goes_on(group) and groups and _is_recipient(groups[-1]):
-                groups[-1] = {**group, **groups[-1]}
+                for name, values in group.items():
+                    groups[-1].setdefault(name, values)
             else:
                 groups.append(group)
     return groups[: 5 * MAX_RECIPIENTS]

@@ -1,5 +1,6 @@
 """Whatever is mailed to the return-path host is read or refused within 200 MB and two seconds, in every charset."""
 
+import base64
 import encodings.aliases
 import gzip
 import io
@@ -47,10 +48,29 @@ def zipped(*contents):
     return file.getvalue()
 
 
+def bounced(text, fields, encoding="7bit"):
+    """Return a report with a text for people and fields for machines."""
+    return (
+        b"From: mailer-daemon@rcpt.example\nSubject: Undelivered\n"
+        b"Content-Type: multipart/report; report-type=delivery-status; boundary=B\n\n"
+        b"--B\nContent-Type: text/plain\n\n%s\n--B\nContent-Type: message/delivery-status\n"
+        b"Content-Transfer-Encoding: %s\n\n%s\n--B--\n" % (text, encoding.encode(), fields)
+    )
+
+
 def test_no_bomb_costs_more_than_it_may(tmp_path):
     inner = zipped(b" " * 50_000_000)
     array = json.dumps({"organization-name": "x", "report-id": "1", "policies": [{}] * 100_000})
+    names = [b"a%d@b.example" % n for n in range(50)]
+    naming = b"To: postmaster@c.example " + b" ".join(names)  # each line names everybody
+    failed = b"".join(b"Final-Recipient: rfc822; %s\nStatus: 5.0.0\n\n" % one for one in names)
+    parted = b"Final-Recipient: rfc822; a@b.example\n\n" + b"".join(
+        b"Action:\nX%d:\n\n" % n for n in range(45_000)
+    )
     bombs = {
+        "mentions": bounced(b"\n".join([naming] * 600), failed),
+        "mentions-with-a-reason": bounced(b"\n".join([naming + b" user unknown"] * 600), failed),
+        "fields-in-many-pieces": bounced(b"", base64.encodebytes(parted), "base64"),
         "gzip": mailed(gzip.compress(b" " * 200_000_000, 1), "gzip"),
         "zip": mailed(zipped(b" " * 200_000_000), "zip"),
         "zip-of-zips": mailed(zipped(inner, inner), "zip"),
