@@ -5,6 +5,7 @@ import json
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from typing import Any
 
 from django.db import Error, OperationalError, connection, transaction
 from django.db.models import F
@@ -18,6 +19,7 @@ from mailops.feedback.reading_mail import read_mail
 from mailops.feedback.reading_webhooks import fetch_proofs, read_webhooks
 from mailops.lib.locks import session_lock
 from mailops.lib.storable import storable, storable_json
+from mailops.outbox.models import Event
 from mailops.outbox.recording import Recorded, record
 from mailops.outbox.taught import load_taught
 from mailops.suppressions.suppressing import suppress
@@ -158,12 +160,36 @@ def _process(rows: Sequence[RawFeedback]) -> None:
             _postpone(row, answer)
         else:
             read.append((row, answer))
-    consequences = [one for _, finding in read for one in finding.consequences]
+    consequences = _untold(read)
     recorded = record([one.outcome for one in consequences])
     for consequence, told in zip(consequences, recorded, strict=True):
         _suppress(consequence, told)
     note_looks([look for one in consequences for look in one.looks])
     _conclude(read)
+
+
+def _untold(read: Sequence[tuple[RawFeedback, Finding]]) -> list[Consequence]:
+    """Return the consequences of what was read, but for those that a piece had when it was read before.
+
+    They are known by their message, since an update may have changed what their events are called.
+    """
+    again = [
+        (row.pk, one.message.pk)
+        for row, finding in read
+        if row.processed_at
+        for one in finding.consequences
+    ]
+    told: set[tuple[Any, ...]] = set()
+    if again:
+        pieces, messages = zip(*again, strict=True)
+        events = Event.objects.filter(message__in=messages, data__raw_feedback__in=pieces)
+        told = set(events.values_list("message", "kind", "data__raw_feedback"))
+    return [
+        one
+        for row, finding in read
+        for one in finding.consequences
+        if (one.message.pk, str(one.outcome.kind), row.pk) not in told
+    ]
 
 
 def _answers(rows: Sequence[RawFeedback]) -> Iterator[tuple[RawFeedback, Finding | NotYet]]:

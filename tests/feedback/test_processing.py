@@ -300,6 +300,19 @@ class TestAskedForAgain:
         assert not Suppression.objects.exists()
         assert sent.events.count() == 1
 
+    def test_a_replay_of_what_was_recorded_by_another_name_changes_nothing(
+        self, tell, sent, operator
+    ):
+        row = tell(1)
+        sent.events.update(external_id="as an earlier version called it")
+        unsuppress(
+            suppression=Suppression.objects.get(), reason="They asked to be back.", actor=operator
+        )
+        replay(row=row, actor=operator)
+        assert (row.state, row.message) == (STATE.PROCESSED, sent)
+        assert not Suppression.objects.exists()
+        assert sent.events.count() == 1
+
 
 class TestReplay:
     def test_changes_nothing_that_was_right(self, sent):
