@@ -97,7 +97,7 @@ def _sendgrid(name: str, path: str, reason: Reason, removal: str) -> ListOf:
             )
             for one in answer
         ]
-        more = str(int(cursor or 0) + PAGE) if len(entries) == PAGE else ""
+        more = _next_offset(cursor, PAGE) if len(entries) == PAGE else ""
         return Page(entries=entries, cursor=more)
 
     def remove(_: Mapping[str, str], address: str) -> Request:
@@ -252,7 +252,7 @@ def _brevo_read(answer: Any, cursor: str) -> Page:
         )
         for one in answer.get("contacts", [])
     ]
-    more = str(int(cursor or 0) + _BREVO_PAGE) if len(entries) == _BREVO_PAGE else ""
+    more = _next_offset(cursor, _BREVO_PAGE) if len(entries) == _BREVO_PAGE else ""
     return Page(entries=entries, cursor=more)
 
 
@@ -345,6 +345,11 @@ NO_LIST: Mapping[str, str] = {
     "scaleway": "Scaleway keeps its list by domains whose ids a transport doesn't know.",
     "unisender_go": "Unisender Go's list holds reasons of its own for its account alone; its webhook tells of each address.",
 }
+
+
+def _next_offset(cursor: str, page: int) -> str:
+    """Return where the next page begins: somewhat before the end of this one, since what is removed meanwhile moves it up."""
+    return str(int(cursor or 0) + page - page // 10)
 
 
 def _iso(text: Any) -> datetime | None:

@@ -379,6 +379,29 @@ class TestWalk:
         kept = {f"a{n}@example.net" for n in range(2, 8)}
         assert set(Suppression.objects.values_list("address", flat=True)) == kept
 
+    @pytest.mark.parametrize(
+        ("kind", "name", "page"),
+        [("sendgrid", "suppression/bounces", "PAGE"), ("brevo", "list", "_BREVO_PAGE")],
+    )
+    def test_what_the_provider_itself_removes_during_a_walk_hides_nobody(
+        self, kind, name, page, step, monkeypatch
+    ):
+        double, sync = step(kind)
+        monkeypatch.setattr(provider_lists, page, 20)
+        for n in range(50):
+            double.put(name, f"a{n:02}@example.net", WORDS[kind][name][0])
+        real = getattr(double, kind)
+
+        def removing(*asked):
+            status, answer = real(*asked)
+            for address in sorted(double.entries[name])[:2]:
+                del double.entries[name][address]
+            return status, answer
+
+        setattr(double, kind, removing)
+        assert walk(sync).sentence == ""
+        assert Suppression.objects.count() == 50
+
     def test_later_walks_ask_for_what_is_new(self, step):
         double, sync = step("sendgrid")
         since = walk(sync).since
