@@ -29,7 +29,7 @@ def row_of(
         source=source,
         transport_id=transport_id,
         mailbox_id=mailbox_id,
-        peer=peer[:100],
+        peer=storable(peer, 100),
         envelope_sender=storable(envelope_sender, 320),
         envelope_recipients=recipients,
         headers={

@@ -10,6 +10,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from django.conf import settings
 
 from mailops.feedback.archiving import archive
+from mailops.feedback.matching import by_address, names_a_message
 from mailops.feedback.models import RawFeedback, return_path_hosts
 from mailops.feedback.tasks import nudge
 from mailops.lib import smtp_listener
@@ -53,6 +54,12 @@ class Archive:
             self._hosts_until = time.monotonic() + HOSTS_SECONDS
         return self._hosts
 
+    async def is_signed(self, address: str) -> bool:
+        """Tell whether an address bears a signature of ours; one that can't is not asked for."""
+        if not names_a_message(address):
+            return False
+        return await self._store.do(lambda: by_address(address)) is not None
+
     def _announce(self) -> None:
         self._nudge = None
         # A broker that hangs must hold up neither storing nor stopping; where no hint gets through, the tick finds it.
@@ -74,8 +81,9 @@ class Postmaster:
         options: list[str],
     ) -> str:
         local_part, _, host = address.rpartition("@")
-        is_ours = host.lower().rstrip(".") in await self._archive.hosts()
-        if not (is_ours and local_part):
+        is_ours = bool(local_part) and host.lower().rstrip(".") in await self._archive.hosts()
+        # Mail that left with a host that was changed since is reported on there for days.
+        if not (is_ours or await self._archive.is_signed(address)):
             shown = storable(host or address, 200)
             return (
                 f"550 5.7.1 Relaying denied: this server takes feedback only, not mail for {shown}"

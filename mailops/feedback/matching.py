@@ -113,6 +113,18 @@ def by_unsubscribe_token(token: unsubscribe.UnsubscribeToken | None) -> Match | 
     return Match(message) if message and key and token.is_signed_by(key) else None
 
 
+def names_a_message(address: str) -> bool:
+    """Tell whether an address has the form of those that we sign; by whom it is signed is not asked."""
+    return bool(verp.parse_envelope_sender(address) or unsubscribe.parse_mail_address(address))
+
+
+def by_address(address: str) -> Match | None:
+    """Return the message that an address of ours was signed for, to report to or to leave at."""
+    return by_token([verp.parse_envelope_sender(address)]) or by_unsubscribe_token(
+        unsubscribe.parse_mail_address(address)
+    )
+
+
 def by_list_unsubscribe(header: str) -> Match | None:
     """Return the message whose List-Unsubscribe field a complaint gives back: its token is signed too."""
     found = _IN_LINK.search(header)

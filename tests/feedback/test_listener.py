@@ -26,6 +26,7 @@ from mailops.feedback.processing import process_pending
 from mailops.lib import smtp_listener
 from mailops.lib.smtp_room import Limits
 from mailops.outbox.models import Event, EventKind, Status
+from mailops.protocol import unsubscribe
 from mailops.sandbox.models import CapturedMessage
 from mailops.suppressions.models import Suppression
 from tests.engine import database_url
@@ -116,6 +117,33 @@ class TestReports:
         smtp.ehlo()
         smtp.mail("")
         assert smtp.rcpt("anything@back.example")[0] == 250
+
+    def test_to_a_host_that_was_ours_are_taken_where_they_bear_our_signature(self, smtp):
+        transport = make_transport(return_path_host="back.example")
+        sent = make_sent(transport=transport)
+        token, _, _ = sender_of(sent).partition("@")
+        leave = unsubscribe.make_mail_address(sent.public_id, "back.example", b"t" * 32)
+        transport.return_path_host = "new.example"
+        transport.save()
+        smtp.ehlo()
+        smtp.mail("")
+        assert smtp.rcpt("anything@back.example")[0] == 550
+        assert smtp.rcpt(f"{token[:-4]}aaaa@back.example")[0] == 550
+        assert smtp.rcpt(leave)[0] == 250
+        assert smtp.rcpt(f"{token}@back.example")[0] == 250
+        smtp.data(report_on(sent))
+        process_pending()
+        sent.refresh_from_db()
+        assert sent.status == Status.BOUNCED
+
+    @pytest.mark.parametrize("name", [b"m\xfcller-pc", b"a\0b", b"x" * 300])
+    def test_of_a_server_whose_name_is_no_text_are_taken(self, name, listener):
+        with socket.create_connection(("127.0.0.1", listener), timeout=10) as client:
+            mail = f"MAIL FROM:<>\r\nRCPT TO:<a@{HOST}>\r\nDATA\r\nx\r\n.\r\nQUIT\r\n"
+            client.sendall(b"EHLO " + name + b"\r\n" + mail.encode())
+            answers = client.makefile("rb").read()
+        assert b"250 2.0.0 OK: stored" in answers
+        assert RawFeedback.objects.get().peer
 
     def test_come_with_their_commands_in_one_piece(self, listener):
         mail = f"MAIL FROM:<>\r\nRCPT TO:<a@{HOST}>\r\nDATA\r\n".encode()
