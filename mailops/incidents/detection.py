@@ -21,9 +21,11 @@ from mailops.incidents.models import (
     Notice,
     SubjectKind,
     Threshold,
+    Watch,
     span,
 )
 from mailops.incidents.notifying import announce
+from mailops.incidents.unserved import unserved
 from mailops.lib.clock import database_now
 from mailops.lib.locks import advisory_lock
 from mailops.reports.periods import QUARTER_HOUR, quarter_of
@@ -61,7 +63,20 @@ def detect() -> int:
             for threshold in Threshold.objects.filter(is_enabled=True).order_by("id"):
                 _look(threshold, now)
             _let_go()
+            _note_look(now)
         return Incident.objects.open().count()
+
+
+def _note_look(now: datetime) -> None:
+    """Write down that all thresholds were looked at: where that stays away, the overview and a health check say so."""
+    before = Watch.objects.watching(now).first()
+    watch = Watch(since_at=before.since_at if before else now, looked_at=now)
+    Watch.objects.bulk_create(
+        [watch],
+        update_conflicts=True,
+        unique_fields=["id"],
+        update_fields=["since_at", "looked_at"],
+    )
 
 
 def read(threshold: Threshold, now: datetime) -> dict[int, Reading]:
@@ -72,6 +87,11 @@ def read(threshold: Threshold, now: datetime) -> dict[int, Reading]:
         return {
             one.stream.pk: Reading(one.stream, one.level, one.sentence, one.since)
             for one in burning(threshold, now)
+        }
+    if threshold.measure == Threshold.Measure.UNSERVED:
+        return {
+            one.stream.pk: Reading(one.stream, Level.STOP, one.sentence, now)
+            for one in unserved(now)
         }
     if threshold.measure == Threshold.Measure.FAULT:
         return {one.pk: _reading_of_fault(one, now) for one in _stopped(threshold)}

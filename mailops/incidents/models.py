@@ -15,6 +15,8 @@ from mailops.outbox.models import OPEN_STATUSES, Status
 from mailops.transports.models import Stream, Transport
 
 LATELY = timedelta(days=8)  # an alert that failed earlier is no news
+GAP = timedelta(minutes=2)  # without a look for so long, nobody looks: there is one each 10 seconds
+_NOW = Now()
 SLOW = timedelta(minutes=15)  # an alert that was not told for longer helps nobody meanwhile
 NOT_ARRIVED = (
     Status.BOUNCED, Status.FAILED, Status.SUPPRESSED, Status.EXPIRED, Status.UNCERTAIN, Status.CANCELED,
@@ -62,6 +64,7 @@ class Threshold(models.Model):
         FAULT = "fault", "Stopped by a fault"  # our log-in, policy or quota; of a transport
         BREAKER = "breaker", "Not reachable"  # the breaker of a transport is open
         BURN = "burn", "Objective in danger"  # the error budget of a stream burns too fast
+        UNSERVED = "unserved", "Nobody sends"  # mail is due, and no process of its kind lives
 
     measure = models.CharField(max_length=12, choices=Measure.choices)
     subject_kind = models.CharField(max_length=10, choices=SubjectKind.choices)
@@ -122,6 +125,31 @@ class Threshold(models.Model):
             if (limit := getattr(self, level.value)) is not None and 100 * bad >= limit * whole
         ]
         return reached[-1] if reached and whole else None
+
+
+class WatchQuerySet(models.QuerySet["Watch"]):
+    def watching(self, now: datetime | Now = _NOW, *, since: datetime | None = None) -> Self:
+        """Keep the watch while it looks, and has looked since `since` without a gap; a time to come tells of a wrong clock.
+
+        All by the database's clock, which is `now`.
+        """
+        looking = self.filter(looked_at__gt=now - GAP, looked_at__lt=now + GAP)
+        return looking.filter(since_at__lte=since) if since else looking
+
+
+class Watch(models.Model):
+    """When all thresholds were looked at last, and since when without a gap; one row, or none before the first look."""
+
+    id = models.SmallIntegerField(primary_key=True, default=1)
+    since_at = models.DateTimeField()
+    looked_at = models.DateTimeField()
+
+    objects = WatchQuerySet.as_manager()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=models.Q(id=1), name="watch_is_one")
+        ]
 
 
 class IncidentQuerySet(models.QuerySet["Incident"]):

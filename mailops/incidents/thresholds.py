@@ -68,6 +68,9 @@ DEFAULTS: dict[tuple[Threshold.Measure, SubjectKind], dict[str, Any]] = {
     (Threshold.Measure.BREAKER, SubjectKind.TRANSPORT): {
         "why": "Sessions failed one after the other: mail waits until the server can be reached again.",
     },
+    (Threshold.Measure.UNSERVED, SubjectKind.STREAM): {
+        "why": "Where every process that sends is gone, no transport fails and no rate moves: mail just waits.",
+    },
 }
 
 

@@ -1,15 +1,53 @@
-"""Names on the overview the channels that did not hear of an incident: silence looks like all is well."""
+"""Names on the overview what keeps people from hearing of trouble: silence looks like all is well."""
 
 from collections.abc import Iterator
 
 from django.urls import reverse
 
-from mailops.incidents.models import Notice
+from mailops.incidents.models import Incident, Notice, NotificationChannel, Watch
 from mailops.outbox.models import Status
 from mailops.reports.attention import SHOWN, Matter
 
 
 def troubles() -> Iterator[Matter]:
+    yield from _unwatched()
+    yield from _untold()
+    yield from _not_arrived()
+
+
+def _unwatched() -> Iterator[Matter]:
+    """Say that nobody looks any more: then nothing else on the page can be new."""
+    last = Watch.objects.first()
+    if last is None or Watch.objects.watching().exists():
+        return
+    yield Matter(
+        "Nobody looks for trouble",
+        "mailops does so every 10 seconds, and did so last then. Its clock (beat) or its housekeeping stands still, or "
+        "fails at it: no incident opens or closes, nobody is told of any, and no campaign starts. See the log of mailops; "
+        "`make up` starts both again when they die.",
+        reverse("incidents:list"),
+        "See what was open then",
+        "bad",
+        last.looked_at,
+    )
+
+
+def _untold() -> Iterator[Matter]:
+    """Say that nobody hears of the incidents that are open, where no channel is there to tell."""
+    first = Incident.objects.open().order_by("opened_at").first()
+    if first is None or NotificationChannel.objects.filter(is_enabled=True).exists():
+        return
+    yield Matter(
+        "Nobody is told of incidents",
+        "One is open, and there is no channel to tell of it: who does not look here does not know.",
+        reverse("incidents:channels"),
+        "Say who is told",
+        "warn",
+        first.opened_at,
+    )
+
+
+def _not_arrived() -> Iterator[Matter]:
     """Yield the newest alert that did not reach its channel, of each channel."""
     found = Notice.objects.in_trouble().select_related("channel", "incident__threshold", "message")
     for notice in found.order_by("channel", "-pk").distinct("channel")[:SHOWN]:

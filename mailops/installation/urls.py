@@ -1,4 +1,4 @@
-"""The address that tells whether this installation is well."""
+"""The addresses that tell whether this installation is well."""
 
 from django.urls import path
 
@@ -6,4 +6,7 @@ from mailops.installation import views
 
 app_name = "installation"
 
-urlpatterns = [path("healthz/", views.health, name="health")]
+urlpatterns = [
+    path("healthz/", views.health, name="health"),
+    path("healthz/watch/", views.watched, name="watched"),
+]

@@ -8,6 +8,7 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 
 from mailops.accounts.permissions import for_anyone
+from mailops.incidents.models import Watch
 
 
 @for_anyone
@@ -22,14 +23,31 @@ def health(_request: HttpRequest) -> HttpResponse:
     return HttpResponse("well\n", "text/plain")
 
 
+@for_anyone
+@never_cache
+def watched(_request: HttpRequest) -> HttpResponse:
+    """Answer 200 while mailops looks for trouble, and 503 where it doesn't: nobody else tells of that."""
+    try:
+        is_watching = Watch.objects.watching().exists()
+    except DatabaseError:
+        return HttpResponse("the database does not answer\n", "text/plain", 503)
+    if not is_watching:
+        return HttpResponse("nobody looks for trouble\n", "text/plain", 503)
+    return HttpResponse("watched\n", "text/plain")
+
+
+CHECKS = {"installation:health": health, "installation:watched": watched}
+
+
 class HealthMiddleware:
-    """Answers the health check before anybody asks by which name it was called: a load balancer calls an address."""
+    """Answers the health checks before anybody asks by which name they were called: a load balancer calls an address."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        is_asked = request.path_info == reverse("installation:health")
-        if is_asked and request.method in {"GET", "HEAD"}:
-            return health(request)
+        checks = {reverse(name): check for name, check in CHECKS.items()}
+        check = checks.get(request.path_info)
+        if check and request.method in {"GET", "HEAD"}:
+            return check(request)
         return self.get_response(request)

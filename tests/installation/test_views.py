@@ -1,9 +1,13 @@
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
 
 import pytest
 from django.db import OperationalError, connection
+from django.utils import timezone
 
+from mailops.incidents.detection import detect
+from mailops.incidents.models import Watch
 from mailops.installation import processes
 from mailops.installation.processes import _web
 
@@ -30,6 +34,27 @@ class TestHealth:
         with monkeypatch.context() as patch:
             patch.setattr(connection, "cursor", away)
             assert client.get("/healthz/").status_code == 503
+
+
+class TestTheWatch:
+    def test_is_told_by_whatever_name_it_is_asked(self, client, db):
+        detect()
+        response = client.get("/healthz/watch/", headers={"Host": "10.1.2.3:8000"})
+        assert (response.status_code, response.content) == (200, b"watched\n")
+
+    def test_is_503_where_nobody_looks(self, client, db):
+        assert client.get("/healthz/watch/").status_code == 503
+        long_ago = timezone.now() - timedelta(minutes=5)
+        Watch.objects.create(since_at=long_ago, looked_at=long_ago)
+        response = client.get("/healthz/watch/")
+        assert (response.status_code, response.content) == (503, b"nobody looks for trouble\n")
+
+    def test_is_503_without_a_database(self, client, db, monkeypatch):
+        def away(*_):
+            raise OperationalError("away")
+
+        monkeypatch.setattr(Watch.objects, "watching", away)
+        assert client.get("/healthz/watch/").status_code == 503
 
 
 class Well(BaseHTTPRequestHandler):
