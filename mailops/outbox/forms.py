@@ -22,6 +22,7 @@ from mailops.outbox.fold import RETRIABLE
 from mailops.outbox.models import Message, Signature, Status
 from mailops.protocol.address import Address, InvalidAddress, is_reserved, parse_address
 from mailops.transports.models import Stream, Transport
+from mailops.transports.ties import foreign_sender
 
 LARGEST_ID = 2**63 - 1
 PREVIEW_LASTS = timedelta(hours=1)
@@ -246,11 +247,8 @@ class TestSendForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or {}
         stream, identity = data.get("stream"), data.get("identity")
-        if stream and identity and stream.domain_id != identity.domain_id:
-            self.add_error(
-                "identity",
-                f"The stream sends for {stream.domain}; choose a From address of that domain.",
-            )
+        if stream and identity and (why := foreign_sender(stream, identity)):
+            self.add_error("identity", why)
         return data
 
 

@@ -21,6 +21,7 @@ from mailops.outbox.retrying import Plan, retry_message
 from mailops.outbox.searching import chosen_by
 from mailops.outbox.settling import hold
 from mailops.protocol.reply import Reply
+from mailops.transports.ties import foreign_sender
 from tests.factories import (
     make_campaign,
     make_message,
@@ -697,6 +698,7 @@ class TestTestSend:
         assert response.status_code == 422
         assert "The address has no @." in response.content.decode()
         assert "no address" in response.content.decode()
+        assert foreign_sender(stream, foreign) in response.context["form"].errors["identity"]
 
     @pytest.mark.parametrize("version", ["", "x", "99999999999999999999", "0"])
     def test_an_unknown_version_is_not_found(self, logged_in, editor, version):
