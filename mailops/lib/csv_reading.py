@@ -6,6 +6,7 @@ Nothing here holds more than one row, so a line of 100 MB costs no more memory t
 import codecs
 import csv
 import io
+import unicodedata
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import Any, BinaryIO, cast
 
 MAX_RECORD = 100_000  # characters of one row; csv itself refuses a field over 131,072
 SAMPLE_BYTES = 256 * 1024
+MAX_STRANGE = 0.05  # of the characters of a text: half ones, unassigned ones and controls
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 ENCODINGS = {
     "utf-8": "UTF-8",
@@ -242,11 +244,26 @@ def _refuse_what_is_no_text(head: bytes) -> None:
     for magic, sentence in NOT_CSV.items():
         if head.startswith(magic):
             raise NotReadable(sentence)
-    if b"\0" in head and not head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        if not _is_utf16(head):
+            raise NotReadable(
+                "This file begins as UTF-16 does, and what follows is no text. "
+                "Save it as CSV (UTF-8) and upload that."
+            )
+    elif b"\0" in head:
         raise NotReadable(
             "There are NUL bytes in this file, so it is no text, or UTF-16 without a byte order mark. "
             "Save it as CSV (UTF-8) and upload that."
         )
+
+
+def _is_utf16(head: bytes) -> bool:
+    """Tell whether `head` is text in UTF-16: of damaged or packed octets a seventh becomes no letter of any script."""
+    text = _whole_characters(head, "utf-16").decode("utf-16", "surrogatepass")
+    strange = sum(
+        unicodedata.category(c) in {"Cc", "Cn", "Co", "Cs"} for c in text if c not in "\t\r\n"
+    )
+    return strange <= len(text) * MAX_STRANGE
 
 
 def sample(head: bytes, *, encoding: str, delimiter: str, count: int = 50) -> list[Record]:

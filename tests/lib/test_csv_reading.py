@@ -62,11 +62,18 @@ class TestGuess:
             (b"%PDF-1.7", "PDF"),
             (b"a,b\0c\n", "NUL"),
             ("email\n".encode("utf-16-le"), "NUL"),
+            (codecs.BOM_UTF16_LE + bytes(range(256)) * 99, "no text"),
+            (codecs.BOM_UTF16_BE + b"\0\1\xd8\0" * 99, "no text"),
         ],
     )
     def test_refuses_what_is_no_csv_with_a_sentence(self, data, words):
         with pytest.raises(NotReadable, match=words):
             guess([data])
+
+    def test_takes_utf_16_with_half_a_character_in_it(self):
+        text = "email,name\na@example.com,\ud83d Ada and all that stands behind her name\n"
+        data = codecs.BOM_UTF16_LE + text.encode("utf-16-le", "surrogatepass")
+        assert guess([data]).encoding == "utf-16-le"
 
     def test_refuses_a_first_line_without_end(self):
         with pytest.raises(NotReadable, match=r"Line 1: The row is longer than 100,000"):
