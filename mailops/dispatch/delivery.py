@@ -21,6 +21,7 @@ from mailops.dispatch.lanes import Lane
 from mailops.dispatch.making import Maker
 from mailops.dispatch.pulse import Pulse
 from mailops.dispatch.releasing import release, release_claims_since
+from mailops.dispatch.seating import Seating, sessions_lacking, waits_in_vain
 from mailops.dispatch.seats import SeatKeeper
 from mailops.dispatch.talks import Talks
 from mailops.dispatch.working import WorkerProcess
@@ -49,9 +50,6 @@ STEP_SECONDS = (
 )
 LAST_WRITE_SECONDS = 0.5  # for what was read just before the grace ended
 ALIVE_SECONDS = 1.0  # how often a worker asks whether it lives; claims and marks ask each time
-MESSAGES_FOR_ANOTHER_SESSION = 5
-SEATLESS_SECONDS = 1.0  # claims that no session of this process may take go back after this
-PROBE_SECONDS = 3.0  # the message that probes a transport goes back if no session took it by then
 VERSION_SECONDS = 600.0  # how long a template's version is kept for the next job
 # What no waiting mends; other faults back off and open the breaker.
 NEEDS_A_PERSON = frozenset(
@@ -89,7 +87,7 @@ class Delivery:
         self._wanted_at: dict[int, float] = {}  # version → when a job of it was claimed last
         self._faults: deque[SystemicFault] = deque()
         self._claimer: Claimer | None = None
-        self._seats: SeatKeeper | None = None
+        self._seating: Seating | None = None
         self._talks = Talks()
         self._detours = Detours()
         self._is_ending = False
@@ -168,6 +166,7 @@ class Delivery:
     def _claim_more(self) -> None:
         self._make_sure_of_worker()
         assert self._claimer is not None
+        assert self._seating is not None
         if self._may_have_lost_claims:
             release_claims_since(self._known_fence, worker_id=self._claimer.worker_id)
             self._may_have_lost_claims = False
@@ -180,22 +179,13 @@ class Delivery:
             self._talks.limit_of = self._claimer.rules(carrier).sessions_of
             self._give_back_what_stopped(lane)
             self._give_back_what_waits_in_vain(lane)
-            if lane.is_hungry and self._has_seat(lane) and not self._may_have_lost_claims:
+            is_sure = not self._may_have_lost_claims
+            if is_sure and lane.is_hungry and self._seating.has_seat(lane, self._closed):
                 self._claim_for(lane)
-        self._ask_for_seats()
+        self._seating.ask(self._lanes.values(), self._closed)
         # Where nothing was due, look again soon but not in a tight loop; where there is enough to do, less often.
         is_busy = any(lane.jobs for lane in self._lanes.values())
         self._look_at = time.monotonic() + (BUSY_LOOK_SECONDS if is_busy else LOOK_SECONDS)
-
-    def _has_seat(self, lane: Lane) -> bool:
-        """Tell whether a session of this process may take what is claimed; without a seat, ask for one if there is work."""
-        assert self._claimer is not None
-        if not lane.seats:
-            lane.waits_for_seat = self._claimer.has_due(lane.carrier)
-            if lane.waits_for_seat:
-                self._ask_for_seats_of(lane)
-        lane.waits_for_seat &= not lane.seats
-        return bool(lane.seats)
 
     def _claim_for(self, lane: Lane) -> None:
         """Claim for a lane; an error of ours stops nothing but its transport, and what was claimed goes back."""
@@ -232,8 +222,8 @@ class Delivery:
             for lane in self._every_lane():  # claims of a row that was replaced: no mark is granted
                 self._give_up(lane.remove(lambda _: True))
             self._claimer = Claimer(worker_id)
-            is_urgent = self._lane_name == Stream.Kind.TRANSACTIONAL
-            self._seats = SeatKeeper(worker_id, is_urgent=is_urgent)
+            keeper = SeatKeeper(worker_id, is_urgent=self._lane_name == Stream.Kind.TRANSACTIONAL)
+            self._seating = Seating(keeper, self._claimer, self._talks)
         elif not self._has_work_in_hand():  # whatever it has claimed, the answer was lost
             release_claims_since(0, worker_id=worker_id)
         self._alive_until = time.monotonic() + ALIVE_SECONDS
@@ -252,12 +242,7 @@ class Delivery:
     def _give_back_what_waits_in_vain(self, lane: Lane) -> None:
         """Give back claims that no session takes: another process has the seats, or another transport stands in."""
         assert self._claimer is not None
-        now = time.monotonic()
-        if lane.seats:
-            lane.seated_at = now
-        is_seatless = now - lane.seated_at > SEATLESS_SECONDS
-        is_mute = lane.carrier.is_probed and now - lane.fed_at > PROBE_SECONDS
-        if lane.jobs and (is_seatless or is_mute):
+        if waits_in_vain(lane):
             self._give_up(lane.remove(lambda _: True))
             self._claimer.read_anew(lane.carrier)
 
@@ -273,10 +258,6 @@ class Delivery:
 
     def _every_lane(self) -> list[Lane]:
         return [*self._lanes.values(), *self._closed]
-
-    def _still_talking(self, transport_id: int) -> int:
-        """Return how many sessions of a transport's closed lanes still talk."""
-        return sum(lane.live_sessions for lane in self._closed if lane.transport.pk == transport_id)
 
     def _load_templates(self, jobs: list[Job]) -> None:
         wanted = {job.version_id for job in jobs}
@@ -300,58 +281,17 @@ class Delivery:
                 del self._wanted_at[pk]
                 self._versions.pop(pk, None)
 
-    def _ask_for_seats(self) -> None:
-        """Learn how many sessions this process may have, of transports and for providers whose sessions are limited."""
-        assert self._seats is not None
-        for lane in self._lanes.values():
-            if not lane.is_closing:
-                self._ask_for_seats_of(lane)
-        sessions = self._count_sessions() + sum(lane.seats for lane in self._lanes.values())
-        talked_of = self._talks.providers() | {
-            job.mailbox_provider for lane in self._lanes.values() for job in list(lane.jobs)
-        }
-        self._talks.seats = {
-            provider: self._seats.seats(
-                f"p:{provider}",
-                held=self._talks.held(provider),
-                wanted=min(sessions, limit),
-                most=limit,
-            )
-            for provider in talked_of | set(self._talks.seats)
-            if (limit := self._talks.limit_of(provider).sessions) is not None
-        }
-
-    def _ask_for_seats_of(self, lane: Lane) -> None:
-        assert self._seats is not None
-        assert self._claimer is not None
-        carrier, rules = lane.carrier, self._claimer.rules(lane.carrier)
-        old = self._still_talking(carrier.transport_id)
-        live = lane.live_sessions + old
-        # While the breaker is not closed, one session over all workers probes whether the transport works again.
-        most = min(1 + old, rules.max_sessions) if carrier.is_probed else rules.max_sessions
-        most -= rules.seats_reserved_from(carrier.stream_ids, most)
-        jobs = max(len(lane.jobs), lane.waits_for_seat)
-        wanted = min(most, max(live, old - (-jobs // MESSAGES_FOR_ANOTHER_SESSION)))
-        seats = self._seats.seats(f"t{carrier.transport_id}", held=live, wanted=wanted, most=most)
-        lane.seats = max(0, seats - old)
-
     def _leave_seats(self) -> None:
-        if self._seats is not None:
-            self._seats.forget()
-        for lane in self._every_lane():
-            lane.seats = min(lane.seats, len(lane.sessions))
+        if self._seating is not None:
+            self._seating.leave(self._every_lane())
 
     def _open_sessions(self, lane: Lane) -> None:
         """Open another session where there is work for it; all that there is work for, once one could be opened."""
         if lane.is_closing or not lane.jobs:
             return
-        live, ready = lane.live_sessions, lane.ready
+        lacking = sessions_lacking(lane)
         if lane.fault is not None:  # noted before its session left: that one gets no successor
             return
-        useful = min(lane.seats, ready // MESSAGES_FOR_ANOTHER_SESSION + 1) if ready else 0
-        if useful > live and (most := lane.most_sessions) is not None:
-            useful = min(useful, most)  # one at rest may talk again: it needs no other beside it
-        lacking = useful - live
         for _ in range(lacking if lane.could_open else min(lacking, 1)):
             session = self._session_of(lane)
             if session is None:

@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from mailops.dispatch import delivery
+from mailops.dispatch import seating
 from mailops.dispatch.delivery import Delivery
 from mailops.dispatch.models import Seat, Worker
 from mailops.dispatch.rules import SessionLimit, read_rules
@@ -327,8 +327,8 @@ class TestClaimsOnlyWhatASessionMayTake:
 
     def claim(self, run):
         """Look after transports as if a moment had passed; return the one there is."""
-        if run._seats is not None:
-            run._seats._answers.clear()
+        if run._seating is not None:
+            run._seating._keeper._answers.clear()
         if run._claimer is not None:
             run._claimer._known.clear()
         run._claim_more()
@@ -374,7 +374,7 @@ class TestClaimsOnlyWhatASessionMayTake:
         assert len(self.claim(runs[0]).jobs) == 3
         monkeypatch.setattr(SeatKeeper, "seats", lambda *_, **__: 0)
         assert len(self.claim(runs[0]).jobs) == 3, "for a moment"
-        monkeypatch.setattr(delivery, "SEATLESS_SECONDS", -1.0)
+        monkeypatch.setattr(seating, "SEATLESS_SECONDS", -1.0)
         assert not self.claim(runs[0]).jobs
         assert self.claimed() == 0
 
@@ -394,10 +394,10 @@ class TestClaimsOnlyWhatASessionMayTake:
         self.queue(1, breaker="open", failures=4)
         lane = self.claim(runs[0])
         lane.enter("a session that opens")
-        monkeypatch.setattr(delivery, "PROBE_SECONDS", -1.0)
+        monkeypatch.setattr(seating, "PROBE_SECONDS", -1.0)
         assert not self.claim(runs[0]).jobs
         assert self.claimed() == 0
-        monkeypatch.setattr(delivery, "PROBE_SECONDS", 60.0)
+        monkeypatch.setattr(seating, "PROBE_SECONDS", 60.0)
         assert not self.claim(runs[0]).jobs, "the session may never open"
         lane.resting.add("a session that opens")
         assert len(self.claim(runs[0]).jobs) == 1
