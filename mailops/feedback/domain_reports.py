@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count, Max, Min, Q, Sum
+from django.db.models import Case, Count, Max, Min, Q, Sum, When
 from django.db.models.functions import Now
 
 from mailops.domains.models import Domain
@@ -79,14 +79,17 @@ def verdict_of(domain: Domain) -> Verdict:
         report__kind=AggregateReport.Kind.DMARC,
         report__ends_at__gt=Now() - WINDOW,
     ).exclude(passes=False, override__in=PASSED_ON)
+    ways = _ways()
+    is_ours = Q(spf_domain__in=ways) | Q(dkim_domain=domain.name)
     sums = told.aggregate(
         total=Sum("count", default=0),
         passing=Sum("count", filter=Q(passes=True), default=0),
+        strange=Sum("count", filter=Q(passes=False) & ~is_ours, default=0),
         reporters=Count("report__organization", distinct=True),
         first=Min("report__begins_at"),
         last=Max("report__ends_at"),
     )
-    senders = _senders(told, domain)
+    senders = _senders(told.annotate(is_ours=Case(When(is_ours, then=True), default=False)), ways)
     against = _against(sums, senders)
     because = against or [
         f"All your own mail passes, and {sums['passing']:,} of {sums['total']:,} messages did."
@@ -113,10 +116,9 @@ def _against(sums: dict[str, Any], senders: list[Sender]) -> list[str]:
         for one in senders
         if one.is_ours and one.fails
     ]
-    strange = sum(one.fails for one in senders if not one.is_ours)
-    if strange > STRANGERS * sums["total"]:
+    if sums["strange"] > STRANGERS * sums["total"]:
         found.append(
-            f"{strange:,} messages come from senders nobody here knows: find out whether they are yours first."
+            f"{sums['strange']:,} messages come from senders nobody here knows: find out whether they are yours first."
         )
     if sums["total"] < LEAST_MESSAGES:
         found.append(f"Only {sums['total']:,} messages were reported; wait for {LEAST_MESSAGES}.")
@@ -126,23 +128,25 @@ def _against(sums: dict[str, Any], senders: list[Sender]) -> list[str]:
     return found
 
 
-def _senders(told: Any, domain: Domain) -> list[Sender]:
-    ways = _ways()
+def _senders(told: Any, ways: dict[str, str]) -> list[Sender]:
+    """Return who sends: ours that fail, then whose mail fails most, then who sends most."""
+    columns = ("source_ip", "spf_domain", "dkim_domain")
+    fails = Sum("count", filter=Q(passes=False), default=0)
     rows = (
-        told.values("source_ip", "spf_domain", "dkim_domain")
-        .annotate(total=Sum("count"), passing=Sum("count", filter=Q(passes=True), default=0))
-        .order_by("-total")[:500]
+        told.values(*columns, "is_ours")
+        .annotate(total=Sum("count"), fails=fails)
+        .order_by(
+            Case(When(is_ours=True, fails__gt=0, then=0), default=1), "-fails", "-total", *columns
+        )
     )
-    found = [Sender(**row, way=_way(row, ways, domain)) for row in rows]
-    found.sort(key=lambda one: (not (one.is_ours and one.fails), -one.fails, -one.total))
-    return found[:SHOWN]
+    return [_sender(row, ways) for row in rows[:SHOWN]]
 
 
-def _way(row: dict[str, Any], ways: dict[str, str], domain: Domain) -> str:
-    """Return as what a sender is known: the transport of its envelope's domain, or one that signs as the domain."""
-    if row["spf_domain"] in ways:
-        return ways[row["spf_domain"]]
-    return "signed as this domain" if row["dkim_domain"] == domain.name else ""
+def _sender(row: dict[str, Any], ways: dict[str, str]) -> Sender:
+    """Say as what a sender is known: the transport of its envelope's domain, or one that signs as the domain."""
+    known = "signed as this domain" if row.pop("is_ours") else ""
+    passing = row["total"] - row.pop("fails")
+    return Sender(**row, passing=passing, way=ways.get(row["spf_domain"], known))
 
 
 def _ways() -> dict[str, str]:

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from mailops.feedback import domain_reports
 from mailops.feedback.domain_reports import verdict_of
 from mailops.feedback.models import AggregateReport, RawFeedback, ReportedSource
 from mailops.feedback.replaying import replay
@@ -64,6 +65,22 @@ class TestVerdict:
     def test_is_no_where_much_comes_from_strangers(self, domain):
         report(record(count=500, **OURS), record(count=100, **STRANGE))
         assert "100 messages come from senders nobody here knows" in str(verdict_of(domain).because)
+
+    def test_is_no_where_many_strangers_send_little_each(self, domain):
+        strangers = [
+            record(count=1, **STRANGE).replace("192.0.2.7", f"198.51.100.{n}") for n in range(200)
+        ]
+        report(record(count=5000, **OURS), *strangers)
+        assert "200 messages come from senders nobody here knows" in str(verdict_of(domain).because)
+
+    def test_is_no_where_little_of_ours_fails_behind_many_others(self, domain, monkeypatch):
+        monkeypatch.setattr(domain_reports, "SHOWN", 3)
+        others = [record(count=9, **OURS).replace("192.0.2.7", f"198.51.100.{n}") for n in range(9)]
+        failing = record(count=1, dkim="fail", **OURS).replace("192.0.2.7", "203.0.113.9")
+        report(*others, failing, record(count=500, **OURS))
+        verdict = verdict_of(domain)
+        assert "1 of 1 messages from 203.0.113.9 (relay) are yours and fail." in verdict.because
+        assert len(verdict.senders) == 3
 
     def test_leaves_out_what_was_forwarded(self, domain):
         reason = "<reason><type>forwarded</type></reason>"
