@@ -191,6 +191,10 @@ class TestReturnPath:
         check_domain(acme, asks=asks)
         assert statuses(acme)["return_path:bounces.acme.example"] == "ok"
         assert acme.records.get(purpose="return_path").to_publish == "5 mx.mailops.example"
+        good.zones["bounces.acme.example"]["MX"] = ["5 MX.MailOps.Example"]
+        check_domain(acme, asks=asks)
+        assert statuses(acme)["return_path:bounces.acme.example"] == "ok"
+        assert acme.records.get(purpose="return_path").state == "matches"
 
     def test_a_host_that_nobody_can_publish_is_to_be_set(self, acme, asks, settings):
         settings.MAILOPS_RETURN_PATH_HOST = "bounces.mailops.localhost"

@@ -17,6 +17,16 @@ def rsa_record(bits):
     return f"v=DKIM1; k=rsa; p={base64.b64encode(der).decode()}"
 
 
+def rsa_record_of(bits):
+    """Make a record without its private key, which would take long to find."""
+    der = (
+        rsa.RSAPublicNumbers(65537, 2**bits - 1)
+        .public_key()
+        .public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    )
+    return f"v=DKIM1; k=rsa; p={base64.b64encode(der).decode()}"
+
+
 @pytest.fixture
 def check(dns, asks):
     def check(*records, wanted=""):
@@ -47,6 +57,11 @@ class TestCheckDkim:
         verdict, _ = check(f"v=DKIM1; k=ed25519; p={base64.b64encode(raw).decode()}")
         assert verdict.status is CheckStatus.OK
         assert "Ed25519" in verdict.sentence
+
+    def test_a_key_of_8192_bits_is_more_than_receivers_must_read(self, check):
+        verdict, _ = check(rsa_record_of(4096 * 2))
+        assert verdict.status is CheckStatus.WARNING
+        assert "8192 bits" in verdict.sentence
 
     def test_a_key_of_1024_bits_is_short(self, check):
         verdict, _ = check(rsa_record(1024))

@@ -86,6 +86,28 @@ class TestCheckSpf:
         verdict, seen = check("v=spf1 ~all")
         assert (verdict.status, seen.state) == ("ok", "matches")
 
+    @pytest.mark.parametrize(
+        "record",
+        [
+            "v=spf1 ip4:192.0.2.1 -all exp=why.b.example",  # as RFC 7208 section 6 has it
+            "v=spf1  ip4:192.0.2.1   -all ",
+            "V=SPF1 IP4:192.0.2.1 -ALL",
+            "v=spf1 ip4:192.0.2.1 ip4:192.0.2.1 -all",
+            "v=spf1 redirect=b.example ip4:192.0.2.1",
+            "v=spf1 -all redirect=b.example",
+        ],
+    )
+    def test_a_record_that_says_what_it_should_stays_as_it_is_written(self, check, record):
+        verdict, seen = check(record, b="v=spf1 ip4:192.0.2.2 -all")
+        assert (verdict.status, seen.state, seen.to_publish) == ("ok", "matches", record)
+
+    @pytest.mark.parametrize(
+        "record", ["v=spf1 -all ip4:192.0.2.1", "v=spf1 ip4:300.1.1.1 ip4:192.0.2.1 -all"]
+    )
+    def test_a_record_that_says_something_else_does_not(self, check, record):
+        _, seen = check(record)
+        assert (seen.state, seen.to_publish) == ("differs", "v=spf1 ip4:192.0.2.1 -all")
+
     def test_two_records_that_let_nobody_in_are_joined(self, check):
         verdict, seen = check("v=spf1 ~all", "v=spf1 ?all")
         assert "Join them into one, “v=spf1 ~all”" in verdict.fix

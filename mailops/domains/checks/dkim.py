@@ -10,6 +10,7 @@ from mailops.protocol.dns_records import DkimKey, parse_dkim
 
 REFUSED_BITS = 1024  # RFC 8301 section 3.2: verifiers must not accept less
 WANTED_BITS = 2048
+READ_BITS = 4096  # RFC 8301 section 3.2: verifiers need not read more
 RFC = "RFC 6376, RFC 8301"
 ASKERS = 16
 # what providers and manuals propose
@@ -150,5 +151,11 @@ def _length(key: DkimKey) -> Iterator[Problem]:
         yield Problem(
             CheckStatus.WARNING,
             f"The key has {key.bits} bits; {WANTED_BITS} are recommended.",
+            f"Make a new key of {WANTED_BITS} bits at another selector, and switch.",
+        )
+    elif key.bits > READ_BITS:
+        yield Problem(
+            CheckStatus.WARNING,
+            f"The key has {key.bits} bits; receivers need not read more than {READ_BITS}, and then the signature is none.",
             f"Make a new key of {WANTED_BITS} bits at another selector, and switch.",
         )

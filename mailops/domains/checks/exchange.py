@@ -34,7 +34,8 @@ def check_return_path(
     check = f"return_path:{host}"
     answer = asks(host, "MX")
     is_there = wanted.lower() in _exchanges(answer)
-    present = next((value for value in answer.values if value.endswith(f" {wanted.lower()}")), "")
+    ours = (value for value in answer.values if value.lower().endswith(f" {wanted.lower()}"))
+    present = next(ours, "")
     seen = Seen(
         purpose=DnsRecord.Purpose.RETURN_PATH,
         host=host,

@@ -162,6 +162,12 @@ def record_with(
     return " ".join(["v=spf1", *dict.fromkeys(terms), closing]).strip()
 
 
+def _meaning(record: str) -> tuple[object, ...]:
+    """Return what receivers evaluate of a record, whatever stands around it."""
+    spf = parse_spf(record)
+    return tuple(dict.fromkeys(spf.mechanisms)), spf.redirect, spf.explanation, spf.problems
+
+
 def check_spf(
     host: str,
     needs: Sequence[str],
@@ -185,6 +191,8 @@ def check_spf(
         if answer.is_known
         else record_with(needs, ())
     )
+    if len(records) == 1 and _meaning(records[0]) == _meaning(to_publish):
+        to_publish = records[0]  # however it is written
     if to_publish == NOBODY and not records:
         to_publish = ""
     seen = Seen(
