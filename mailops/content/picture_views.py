@@ -11,9 +11,7 @@ from mailops.content.differing import State
 from mailops.content.forms import DiffForm
 from mailops.content.models import MailTemplate, Picture
 from mailops.content.showing import version_or_404
-from mailops.lib.htmx import render_page
-
-DONE = 286  # htmx polls no more
+from mailops.lib.htmx import polled_status, render_page
 
 
 @needs(Act.SEE, to_change=Act.AUTHOR)
@@ -54,7 +52,7 @@ def template_pictures(request: HttpRequest, template_id: int) -> HttpResponse:
             "is_drawing": "drawing" in request.GET and not is_whole,
         },
         fragment="pictures",
-        status=DONE if is_whole and request.headers.get("HX-Request") else 200,
+        status=polled_status(request, goes_on=not is_whole),
     )
 
 

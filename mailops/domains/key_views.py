@@ -19,9 +19,7 @@ from mailops.domains.signing_keys import (
     stop_signing,
 )
 from mailops.lib.confirm import ConfirmForm
-from mailops.lib.htmx import render_page, wants_fragment
-
-DONE = 286  # htmx stops asking
+from mailops.lib.htmx import polled_status, render_page
 
 
 @needs(Act.SEE)
@@ -37,7 +35,7 @@ def key_list(request: HttpRequest, domain_id: int) -> HttpResponse:
         "lacks_rsa": not any(key.is_signing and key.algorithm == "rsa" for key in keys),
         "awaited": awaited,
     }
-    status = DONE if wants_fragment(request) and not awaited else 200
+    status = polled_status(request, goes_on=awaited)
     return render_page(
         request, "domains/key_list.html", context, fragment="signing-keys", status=status
     )

@@ -5,14 +5,13 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 
 from mailops.accounts.permissions import Act, confirm_password, needs, user_of
-from mailops.lib.htmx import render_page, wants_fragment
+from mailops.lib.htmx import polled_status, render_page
 from mailops.rollouts.forms import ProbeForm
 from mailops.rollouts.mail_probing import send_probe, settle_probe, verdict_on
 from mailops.rollouts.models import MailProbe
 from mailops.sandbox.models import CapturedMessage
 from mailops.transports.models import Stream
 
-DONE = 286  # htmx stops asking
 SHOWN = 10
 INBOX = "probe+alignment@sandbox.example"
 
@@ -45,7 +44,7 @@ def probe_send(request: HttpRequest, stream_id: int) -> HttpResponse:
 def probe_detail(request: HttpRequest, probe_id: int) -> HttpResponse:
     probes = MailProbe.objects.select_related("stream__domain", "transport")
     probe = settle_probe(get_object_or_404(probes, pk=probe_id))
-    status = DONE if wants_fragment(request) and not probe.is_waiting else 200
+    status = polled_status(request, goes_on=probe.is_waiting)
     context = {"probe": probe, "verdict": probe.verdict}
     return render_page(
         request, "rollouts/probe_detail.html", context, fragment="probe", status=status

@@ -21,7 +21,7 @@ from mailops.accounts.permissions import (
 )
 from mailops.lib.confirm import ConfirmForm
 from mailops.lib.csv_export import stream_csv
-from mailops.lib.htmx import render_page, wants_fragment
+from mailops.lib.htmx import polled_status, render_page, wants_fragment
 from mailops.transports.concerns import Concern, pressing
 from mailops.transports.configuring import add_transport, change_transport, delete_transport
 from mailops.transports.diagnosis import run_test
@@ -244,9 +244,8 @@ def transport_test_steps(request: HttpRequest, transport_id: int) -> HttpRespons
         "transports/transport_detail.html",
         context,
         fragment="test-live",
-        status=286
-        if asked >= MOST_POLLS
-        else 200,  # the test itself puts its result in place of all this
+        # the test itself puts its result in place of all this
+        status=polled_status(request, goes_on=asked < MOST_POLLS),
     )
 
 
