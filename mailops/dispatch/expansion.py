@@ -158,7 +158,7 @@ def _rows_of(campaign_id: int) -> int:
 def _next_domains_and_zones(campaign_id: int) -> tuple[list[str], list[str]]:
     rows = fetch_dicts(
         """
-        SELECT DISTINCT split_part(c.address_key, '@', 2) AS domain, c.time_zone
+        SELECT DISTINCT substring(c.address_key FROM '[^@]*$') AS domain, c.time_zone
           FROM campaigns_campaign p
           JOIN LATERAL (SELECT contact_id FROM audiences_membership m
                          WHERE m.audience_id = p.audience_id AND m.id > p.expansion_cursor
@@ -190,10 +190,12 @@ def _parameters(campaign: Campaign, providers: dict[str, str]) -> dict[str, obje
     }
 
 
-# An address with letters outside ASCII would need SMTPUTF8 at the next hop: it is counted apart, as invalid.
+# An address with letters outside ASCII would need SMTPUTF8 at the next hop: it is counted apart, as invalid. Before its
+# last @ there may be another, in quotes.
 _EXPAND_AT = r"""
 WITH member AS (
-    SELECT m.id, c.address, c.address_key, c.attributes, c.time_zone, split_part(c.address_key, '@', 2) AS domain
+    SELECT m.id, c.address, c.address_key, c.attributes, c.time_zone,
+           substring(c.address_key FROM '[^@]*$') AS domain
       FROM (SELECT id, contact_id FROM audiences_membership
              WHERE audience_id = %(audience)s AND id > %(cursor)s AND id <= %(end)s
              ORDER BY id LIMIT %(chunk)s) m

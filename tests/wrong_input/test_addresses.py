@@ -97,3 +97,11 @@ class TestTwoSpellings:
         assert Suppression.objects.count() == 1
         found = browser.get(reverse("suppressions:list"), {"q": typed})
         assert escape(Suppression.objects.get().address) in found.text
+
+
+def test_a_quoted_at_before_the_domain_is_no_part_of_it(db):
+    audience = make_audience('"bob@home"@example.net', "ann@example.net")
+    campaign = make_campaign(audience=audience, state="running")
+    expand_running()
+    messages = Message.objects.filter(campaign=campaign)
+    assert list(messages.values_list("mailbox_provider", flat=True)) == ["example.net"] * 2
