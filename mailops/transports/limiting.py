@@ -7,10 +7,26 @@ from django.db import transaction
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
 from mailops.lib.locks import lock_row
+from mailops.lib.mailbox_providers import name_of
 from mailops.transports.configuring import differing
 from mailops.transports.models import ProviderLimit, WarmUp
 
 _FIELDS = ("mailbox_provider", "max_sessions", "messages_per_session", "rate_per_minute", "note")
+
+
+class StillWarming(Exception):
+    """A ramp holds back what only these limits keep apart. The text is a sentence."""
+
+
+def ask_ramps(limit: ProviderLimit) -> None:
+    """Raise StillWarming where a ramp is for a domain that has a queue of its own by `limit` alone."""
+    provider = limit.mailbox_provider
+    ramps = WarmUp.objects.filter(mailbox_provider=provider).select_related("transport")
+    if ramps and not limit.is_known:
+        names = ", ".join(sorted(ramp.transport.name for ramp in ramps))
+        raise StillWarming(
+            f"{name_of(provider)} is being warmed up through {names}, which needs these limits: end that first."
+        )
 
 
 @transaction.atomic
@@ -26,9 +42,10 @@ def save_provider_limit(*, limit: ProviderLimit, actor: User | None) -> None:
 
 @transaction.atomic
 def delete_provider_limit(*, limit: ProviderLimit, actor: User | None) -> None:
-    """Remove a limit: the provider is sent what any other is."""
+    """Remove a limit: the provider is sent what any other is. Raise StillWarming where a ramp needs it."""
     if not lock_row(limit):
         return
+    ask_ramps(limit)
     audit(actor=actor, verb="providerlimit.delete", subject=limit, before=_facts(limit))
     limit.delete()
 

@@ -5,8 +5,8 @@ from django.test import Client
 from django.urls import reverse
 
 from mailops.accounts.models import AuditEntry
-from mailops.transports.models import ProviderLimit, Stream
-from tests.factories import make_stream
+from mailops.transports.models import ProviderLimit, Stream, WarmUp
+from tests.factories import make_stream, make_transport
 
 pytestmark = pytest.mark.django_db
 
@@ -111,6 +111,33 @@ class TestSaving:
     def test_knows_providers_by_name_and_by_domain(self, admin, logged_in, given, kept):
         self.save(logged_in(admin), mailbox_provider=given)
         assert ProviderLimit.objects.get().mailbox_provider == kept
+
+
+class TestRamps:
+    """A ramp for a domain holds its mail only as long as that waits apart, by limits of its own."""
+
+    @pytest.fixture(params=["small.example", "outlook"])
+    def warmed(self, request):
+        limit = ProviderLimit.objects.create(mailbox_provider=request.param, max_sessions=3)
+        WarmUp.objects.create(
+            transport=make_transport(name="Relay"),
+            mailbox_provider=request.param,
+            started_on="2026-03-01",
+        )
+        return limit
+
+    def test_keep_the_limits_that_they_need(self, admin, logged_in, warmed):
+        url = reverse("transports:provider-delete", args=[warmed.pk])
+        page = logged_in(admin).post(url, follow=True).text
+        is_needed = not warmed.is_known
+        assert ("small.example is being warmed up through Relay" in page) is is_needed
+        assert ProviderLimit.objects.exists() is is_needed
+
+    def test_keep_them_under_their_name(self, admin, logged_in, warmed):
+        url = reverse("transports:provider-edit", args=[warmed.pk])
+        renamed = GMAIL | {"mailbox_provider": "other.example"}
+        assert logged_in(admin).post(url, renamed).status_code == (302 if warmed.is_known else 422)
+        assert logged_in(admin).post(url, GMAIL | {"mailbox_provider": str(warmed)}).status_code
 
 
 class TestReserves:

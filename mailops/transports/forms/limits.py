@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from mailops.lib.mailbox_providers import NAMES
 from mailops.protocol.address import InvalidAddress, domain_key
+from mailops.transports.limiting import StillWarming, ask_ramps
 from mailops.transports.models import ProviderLimit, WarmUp
 from mailops.transports.models.limits import ProviderLimitQuerySet
 
@@ -57,7 +58,13 @@ class ProviderLimitForm(forms.ModelForm):  # type: ignore[type-arg]
         self.initial["mailbox_provider"] = NAMES.get(provider, provider)
 
     def clean_mailbox_provider(self) -> str:
-        return read_provider(self.cleaned_data["mailbox_provider"])
+        provider = read_provider(self.cleaned_data["mailbox_provider"])
+        if self.instance.pk and provider != self.instance.mailbox_provider:
+            try:
+                ask_ramps(self.instance)
+            except StillWarming as error:
+                raise forms.ValidationError(str(error)) from error
+        return provider
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data

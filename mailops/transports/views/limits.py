@@ -10,6 +10,7 @@ from mailops.lib.csv_export import stream_csv
 from mailops.lib.htmx import render_page
 from mailops.transports.forms.limits import ProviderFilterForm, ProviderLimitForm, WarmUpForm
 from mailops.transports.limiting import (
+    StillWarming,
     delete_provider_limit,
     end_warm_up,
     save_provider_limit,
@@ -84,8 +85,12 @@ def _edit(request: HttpRequest, limit: ProviderLimit) -> HttpResponse:
 def provider_delete(request: HttpRequest, limit_id: int) -> HttpResponse:
     limit = get_object_or_404(ProviderLimit, pk=limit_id)
     if request.method == "POST":
-        delete_provider_limit(limit=limit, actor=user_of(request))
-        messages.success(request, f"{limit} has no limits of its own any more.")
+        try:
+            delete_provider_limit(limit=limit, actor=user_of(request))
+        except StillWarming as error:
+            messages.error(request, str(error))
+        else:
+            messages.success(request, f"{limit} has no limits of its own any more.")
         return redirect("transports:providers")
     context = {"limit": limit, "default": PROVIDER_DEFAULT}
     return render_page(request, "transports/provider_confirm_delete.html", context)
