@@ -151,8 +151,11 @@ class HttpConnection:
             try:
                 client.request(method, target, body=body, headers=dict(headers))
             except (OSError, http.client.HTTPException) as error:
+                early = _read_early(client, most_octets)
                 self.close()
-                raise NotSent("dropped", f"{self.host}: {error!r}") from error
+                if early is None:
+                    raise NotSent("dropped", f"{self.host}: {error!r}") from error
+                return self._masked(early)
             except ValueError as error:  # its words quote the header that it is of, a key perhaps
                 self.close()
                 what = f"{self.host}: the request can't be written ({type(error).__name__})"
@@ -184,6 +187,14 @@ class HttpConnection:
         if connection is not None:
             with contextlib.suppress(OSError):
                 connection.close()
+
+
+def _read_early(client: http.client.HTTPConnection, most_octets: int) -> Fetched | None:
+    """Return the refusal of a peer that would not hear the request to its end (RFC 9112, 9.5), if that is what it said."""
+    with contextlib.suppress(OSError, http.client.HTTPException, ValueError, AnswerTooLong):
+        answer, _ = _read(client, most_octets)
+        return answer if 400 <= answer.status < 500 else None
+    return None
 
 
 def _read(client: http.client.HTTPConnection, most_octets: int) -> tuple[Fetched, bool]:

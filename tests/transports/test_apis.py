@@ -3,13 +3,14 @@
 import base64
 import dataclasses
 import pkgutil
+import socket
 import threading
 
 import anymail.backends
 import pytest
 from django.conf import settings as django_settings
 
-from mailops.lib.http_connection import NotSent
+from mailops.lib.http_connection import HttpConnection, NotSent
 from mailops.lib.secrets import Secret
 from mailops.lib.storable import storable
 from mailops.protocol.classification import classify
@@ -350,6 +351,53 @@ class TestOutcome:
         double.answer = Answer(307, "", {"Location": f"{double.url}elsewhere"})
         assert send(session).reply.code == 554
         assert len(double.asked) == 1
+
+
+class TestEarlyAnswer:
+    """A server that says no when it has seen the head of a large request, and hangs up."""
+
+    @pytest.fixture
+    def connection_to(self, settings):
+        threads = []
+
+        def connection_to(answer):
+            listener = socket.create_server(("127.0.0.1", 0))
+            port = listener.getsockname()[1]
+            settings.MAILOPS_TRUSTED_RELAYS = frozenset({("127.0.0.1", port)})
+
+            def serve():
+                peer, _ = listener.accept()
+                with listener, peer:
+                    peer.recv(1000)
+                    peer.sendall(answer)
+
+            threads.append(threading.Thread(target=serve))
+            threads[-1].start()
+            url = f"http://127.0.0.1:{port}/"
+            return HttpConnection(url, connect_seconds=10, answer_seconds=30)
+
+        yield connection_to
+        for thread in threads:
+            thread.join(10)
+
+    def ask(self, connection):
+        connection.hide([SECRET])
+        return connection.ask("POST", "/", {}, b"x" * 50_000_000)
+
+    def test_is_heard(self, connection_to):
+        head = "HTTP/1.1 413 Content Too Large\r\nContent-Length: 29\r\n\r\n"
+        connection = connection_to(f"{head}too big {SECRET}".encode())
+        answer = self.ask(connection)
+        assert (answer.status, answer.body[:7]) == (413, b"too big")
+        assert SECRET not in answer.body.decode()
+        assert not connection.is_open
+
+    @pytest.mark.parametrize("answer", [b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", b"?"])
+    def test_that_is_no_refusal_took_nothing(self, connection_to, answer):
+        connection = connection_to(answer)
+        with pytest.raises(NotSent):
+            self.ask(connection)
+        assert not connection.is_open
 
 
 class TestParticulars:
