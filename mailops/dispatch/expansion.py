@@ -11,6 +11,7 @@ from django.utils import timezone
 from mailops.campaigns.models import Campaign
 from mailops.dispatch.sweeping import sweep_suppressed
 from mailops.lib.clock import database_now
+from mailops.lib.database_away import is_away
 from mailops.lib.hours import opening
 from mailops.lib.locks import session_lock
 from mailops.lib.resolver import mailbox_providers
@@ -53,6 +54,8 @@ def expand_running(*, seconds: float = RUN_SECONDS) -> int:
         except (OperationalError, InterfaceError):
             raise  # the database is away, or chose this chunk to end a deadlock: the next tick repeats it
         except Exception as error:
+            if is_away(error):  # for this process, which was frozen
+                raise
             logger.exception("campaign %d could not be expanded", campaign.pk)
             campaign.pause(
                 cause=PauseCause.FAULT,

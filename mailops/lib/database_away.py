@@ -3,14 +3,15 @@
 import sys
 
 import psycopg
-from django.db import InterfaceError, OperationalError
+from django.db import Error, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.defaults import server_error
 
 RETRY_AFTER_SECONDS = "5"
-# connection exceptions, a shutdown or a start in progress, too many connections (PostgreSQL's appendix A)
-_AWAY = ("08", "57P", "53300")
+# connection exceptions, a shutdown or a start in progress, too many connections, a transaction that was silent for too long,
+# since this process was frozen (PostgreSQL's appendix A)
+_AWAY = ("08", "57P", "53300", "25P03")
 
 
 def page_not_made(request: HttpRequest) -> HttpResponse:
@@ -24,7 +25,9 @@ def page_not_made(request: HttpRequest) -> HttpResponse:
 
 def is_away(error: BaseException | None) -> bool:
     """Tell whether `error` says that the database could not be asked, rather than that it said no."""
-    if not isinstance(error, OperationalError | InterfaceError):
+    if not isinstance(error, Error):
         return False
     state = error.__cause__.sqlstate if isinstance(error.__cause__, psycopg.Error) else None
-    return state is None or state.startswith(_AWAY)
+    if state is None:
+        return isinstance(error, OperationalError | InterfaceError)
+    return state.startswith(_AWAY)

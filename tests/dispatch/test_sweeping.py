@@ -9,7 +9,7 @@ from zlib import crc32
 
 import psycopg
 import pytest
-from django.db import Error, OperationalError, connection, transaction
+from django.db import Error, InternalError, OperationalError, connection, transaction
 from django.db.models import F, Sum
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -465,6 +465,17 @@ class TestExpansion:
             "RuntimeError('a bug of ours')",
         )
         assert Message.objects.get().campaign == second
+
+    def test_a_process_that_was_frozen_in_the_midst_of_it_pauses_nothing(self, monkeypatch):
+        make_campaign(audience=make_audience("a@x.example"), state=Campaign.State.RUNNING)
+
+        def expand_in_vain(_):
+            raise InternalError from psycopg.errors.IdleInTransactionSessionTimeout()
+
+        monkeypatch.setattr(expansion, "expand_chunk", expand_in_vain)
+        with pytest.raises(InternalError):
+            expand_running()
+        assert Campaign.objects.get().is_running
 
     def test_stops_when_its_time_is_over_and_tells_that_there_is_more(self, monkeypatch):
         monkeypatch.setattr(expansion, "CHUNK", 2)

@@ -1,6 +1,6 @@
 import psycopg
 import pytest
-from django.db import InterfaceError, OperationalError, ProgrammingError
+from django.db import InterfaceError, InternalError, OperationalError, ProgrammingError
 from psycopg import errors
 
 from mailops.lib.database_away import is_away
@@ -49,6 +49,7 @@ class TestIsAway:
             from_psycopg(errors.AdminShutdown("terminating connection")),
             from_psycopg(errors.CannotConnectNow("the database system is starting up")),
             from_psycopg(errors.TooManyConnections("sorry")),
+            from_psycopg(errors.IdleInTransactionSessionTimeout("terminating"), InternalError),
             from_psycopg(psycopg.InterfaceError("the connection is closed"), InterfaceError),
         ],
     )
