@@ -29,7 +29,7 @@ class Unserved:
         return (
             f"No process that sends {kind} mail lives, and mail of {self.stream} has been due for {WAITED.seconds // 60} "
             f"minutes or more; {many}. See the log of mailops: what “{self.stream.kind}” said last. `make up` starts a "
-            "process that died again; where yours are started otherwise, start it."
+            "process again that died; end one that stands still. Where yours are started otherwise, start it."
         )
 
 

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, Max, OuterRef
 from django.utils.timezone import localtime, now
 
+from mailops.accounts.models import AuditEntry
 from mailops.campaigns.models import Campaign
 from mailops.dispatch.holding import stopped_ways
 from mailops.domains.grace import grace_of
@@ -63,6 +64,7 @@ def _transports() -> Iterator[Matter]:
     stopped = Transport.objects.exclude(
         state=RunState.RUNNING, breaker=Transport.Breaker.CLOSED
     ).order_by("name")
+    opened = _last_opened(stopped[:SHOWN])
     for transport in stopped[:SHOWN]:
         url = resolve("transports:detail", transport.pk)
         if transport.state == RunState.PAUSED:
@@ -71,25 +73,52 @@ def _transports() -> Iterator[Matter]:
             action = "See why, then resume it"
         else:
             title = f"Transport {transport} can't be reached"
-            sentence, since = transport.breaker_sentence, None
+            sentence, since = transport.breaker_sentence, opened.get(transport.pk)
             action = "See why, and test it"
         yield Matter(title, f"{sentence} {_held_up(transport)}".strip(), url, action, "bad", since)
 
 
-def _held_up(transport: Transport) -> str:
-    """Say which running campaigns wait for a transport that stands still."""
-    running = Campaign.objects.filter(
-        state=Campaign.State.RUNNING, stream__routes__transport=transport
+def _last_opened(transports: Iterable[Transport]) -> dict[int, datetime]:
+    """Return since when each transport can't be reached, by the audit trail."""
+    entries = AuditEntry.objects.filter(
+        verb="transport.breaker_open",
+        subject_type=Transport._meta.label,  # noqa: SLF001 - as `audit` names it
+        subject_id__in=[str(one.pk) for one in transports],
     )
-    names = [
-        str(one)
-        for one in running.select_related("stream").order_by("-started_at", "-pk")[:SHOWN]
-        if transport in stopped_ways(one.stream)
-    ]
-    if not names:
-        return ""
-    many = "Campaigns wait" if len(names) > 1 else "A campaign waits"
-    return f"{many} for it: {', '.join(names)}."
+    found = entries.order_by().values_list("subject_id").annotate(Max("at"))
+    return {int(pk): at for pk, at in found}
+
+
+def _held_up(transport: Transport) -> str:
+    """Say what waits for a transport that stands still: how many messages of which streams, and of which campaigns."""
+    using = Stream.objects.running().using_transport(transport).order_by("name")
+    streams = [stream for stream in using if transport in stopped_ways(stream)]
+    waiting = _count_owed(streams)
+    running = Campaign.objects.running().filter(stream__in=streams)
+    names = [str(one) for one in running.order_by("-started_at", "-pk")[:SHOWN]]
+    told = []
+    if waiting:
+        told.append(f"{_many_wait(waiting)} for it, of {_listed(streams)}.")
+    if names:
+        many = "Campaigns wait" if len(names) > 1 else "A campaign waits"
+        told.append(f"{many} for it: {', '.join(names)}.")
+    return " ".join(told)
+
+
+def _count_owed(streams: Iterable[Stream]) -> int:
+    """Return how many messages of these streams would leave, if what stops them didn't."""
+    owed = Figure.objects.statuses().filter(
+        stream_id__in=[one.pk for one in streams], kind__in=(Status.QUEUED, Status.DEFERRED)
+    )
+    of = {campaign_id or 0: n for campaign_id, n in owed.summed("campaign_id")}
+    running = set(Campaign.objects.running().filter(pk__in=of).values_list("pk", flat=True))
+    return sum(n for campaign_id, n in of.items() if not campaign_id or campaign_id in running)
+
+
+def _listed(streams: list[Stream]) -> str:
+    named = [str(stream) for stream in streams[:SHOWN]]
+    more = len(streams) - len(named)
+    return ", ".join([*named, *([f"{more} more"] if more else [])])
 
 
 def _credentials() -> Iterator[Matter]:
@@ -140,12 +169,18 @@ def _streams() -> Iterator[Matter]:
     for stream in Stream.objects.filter(state=RunState.PAUSED).order_by("name")[:SHOWN]:
         yield Matter(
             f"Stream {stream} is paused",
-            stream.pause_sentence,
+            f"{stream.pause_sentence} {_waits(stream)}".strip(),
             resolve("transports:stream-detail", stream.pk),
             "See why, then resume it",
             "bad",
             stream.paused_at,
         )
+
+
+def _waits(stream: Stream) -> str:
+    """Say how much of a paused stream waits."""
+    n = _count_owed([stream])
+    return f"{_many_wait(n)}." if n else ""
 
 
 def _domains() -> Iterator[Matter]:
@@ -215,7 +250,7 @@ def _given_up() -> Iterator[Matter]:
         what = "Campaign" if is_campaign else "Stream"
         yield Matter(
             f"{what} {lost.of}: {_many(lost.n)} given up",
-            f"Of {lost.whole:,} in the last day: {lost.words}. See why first; it can be sent again.",
+            f"{lost.words} in the last day, of {lost.whole:,}. See why first; it can be sent again.",
             f"{resolve('outbox:campaign-retry', lost.of.pk)}?status={lost.status}"
             if is_campaign
             else f"{resolve('outbox:list')}?stream={lost.of.pk}&status={lost.status}",
@@ -248,6 +283,10 @@ def _waiting() -> Iterator[Matter]:
             f"{resolve('feedback:list')}?state={RawFeedback.State.QUARANTINED}",
             "Look at it",
         )
+
+
+def _many_wait(n: int) -> str:
+    return f"{n:,} message{' waits' if n == 1 else 's wait'}"
 
 
 def _many(n: int, noun: str = "message") -> str:

@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 
 from mailops.campaigns.models import Campaign
 from mailops.outbox.models import EventKind
@@ -15,12 +16,13 @@ from mailops.transports.models import Stream
 GIVEN_UP = (EventKind.EXPIRED, EventKind.FAILED)  # each has a status of the same name
 ANSWERED = (EventKind.ACCEPTED, EventKind.BOUNCED)
 LATELY = timedelta(days=1)
+LOOKED_AT = 50  # campaigns and streams, those that lost the most
 MUCH = 2  # percent: a few mailboxes are always full for as long as a stream waits
 
 
 @dataclass(frozen=True)
 class GivenUp:
-    """What of a campaign, or of a stream's single messages, was given up lately, by kind, of so many."""
+    """What was given up lately, by kind: of all of a campaign, or of a stream's single messages of that time."""
 
     of: Campaign | Stream
     kinds: Mapping[str, int]
@@ -49,8 +51,9 @@ def given_up_lately(now: datetime, *, most: int) -> list[GivenUp]:
     for campaign_id, stream_id, kind, n in counted.summed("campaign_id", "stream_id", "kind"):
         found[(campaign_id, 0) if campaign_id else (0, stream_id)][kind] += n
     much = {ids: kinds for ids, kinds in found.items() if 100 * _lost(kinds) > MUCH * kinds.total()}
-    chosen = sorted(much, key=lambda ids: -_lost(much[ids]))[:most]
-    return [one for one in _named(chosen, much) if one.n]
+    chosen = sorted(much, key=lambda ids: -_lost(much[ids]))[:LOOKED_AT]
+    told = (one for one in _named(chosen, much) if 100 * one.n > MUCH * one.whole)
+    return list(islice(told, most))
 
 
 def _lost(kinds: Mapping[str, int]) -> int:
@@ -68,9 +71,10 @@ def _named(
         kinds = found[campaign_id, stream_id]
         lost: dict[str, int] = {kind.value: kinds[kind] for kind in GIVEN_UP}
         if campaign := campaigns.get(campaign_id):
-            standing = balance(campaign).by_status
-            still = {kind: min(n, standing.get(kind, 0)) for kind, n in lost.items()}
+            standing = Counter(balance(campaign).by_status)
+            still = {kind: min(n, standing[kind]) for kind, n in lost.items()}
             again = sum(lost.values()) - sum(still.values())  # each is in the whole twice
-            yield GivenUp(campaign, still, kinds.total() - again)
+            # of all of it: what waits for a full mailbox for days is given up when nothing else is answered any more
+            yield GivenUp(campaign, still, max(kinds.total() - again, standing.total()))
         elif stream := streams.get(stream_id):
             yield GivenUp(stream, lost, kinds.total())

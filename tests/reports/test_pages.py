@@ -6,11 +6,13 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
+from mailops.accounts.models import AuditEntry
 from mailops.outbox.models import Tally
 from mailops.reports.attention import matters
 from mailops.reports.models import Count
 from mailops.reports.outcomes import BOUNCE_THRESHOLDS, Outcome, state_of
 from mailops.reports.rollup import fold_tallies
+from mailops.transports.models import Transport
 from tests.factories import (
     make_campaign,
     make_domain,
@@ -225,7 +227,7 @@ class TestOverview:
         count("expired", 10, campaign_id=campaign.pk, measure="status")
         (matter,) = matters()
         assert matter.title == f"Campaign {campaign}: 10 messages given up"
-        assert "Of 100 in the last day: 10 expired." in matter.sentence
+        assert matter.sentence.startswith("10 expired in the last day, of 100. ")
         retry = reverse("outbox:campaign-retry", args=[campaign.pk])
         assert matter.url == f"{retry}?status=expired"
         count("expired", -10, campaign_id=campaign.pk, measure="status")
@@ -237,6 +239,38 @@ class TestOverview:
             count(kind, n, stream_id=stream.pk)
         (matter,) = matters()
         assert matter.title == f"Stream {stream}: 10 messages given up"
+
+    def test_names_no_campaign_of_which_a_few_were_given_up_days_after_the_others_arrived(self, db):
+        campaign = make_campaign(state="completed")
+        count("expired", 10, campaign_id=campaign.pk, stream_id=campaign.stream_id)
+        for kind, n in (("accepted", 1990), ("expired", 10)):
+            count(kind, n, campaign_id=campaign.pk, measure="status")
+        assert matters() == []
+
+    def test_says_how_much_waits_for_what_stands_still(self, db):
+        stream = make_stream(name="Resets", kind="transactional")
+        paused = make_campaign(stream=stream, state="paused")
+        for kind, n, campaign in (
+            ("queued", 2, None),
+            ("deferred", 1, None),
+            ("queued", 9, paused.pk),
+        ):
+            count(kind, n, stream_id=stream.pk, campaign_id=campaign, measure="status")
+        stream.transport.pause("fault", "The log-in was refused.")
+        matter, _ = matters()
+        assert matter.sentence == "The log-in was refused. 3 messages wait for it, of Resets."
+        stream.transport.resume()
+        stream.pause("fault", "Three people were refused.")
+        matter, _ = matters()
+        assert matter.sentence == "Three people were refused. 3 messages wait."
+
+    def test_says_since_when_a_transport_can_not_be_reached(self, db):
+        transport = make_transport()
+        for _ in range(3):
+            Transport.objects.update(backoff_until=None)
+            transport.record_failure("The connection was refused.")
+        (matter,) = matters()
+        assert matter.since == AuditEntry.objects.get(verb="transport.breaker_open").at
 
     @pytest.mark.parametrize(("expired", "days_ago"), [(2, 0), (10, 3)], ids=["few", "long ago"])
     def test_names_nothing_that_is_usual_or_over(self, db, expired, days_ago):
