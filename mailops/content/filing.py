@@ -27,14 +27,14 @@ from mailops.content.forms import SampleField
 from mailops.content.languages import language_tags
 from mailops.content.limits import MAX_SOURCE
 from mailops.content.models import MailTemplate, Syntax
+from mailops.lib.storable import storable
 
 MAX_META = 256 * 1024  # octets of a YAML file
 MAX_FOLDERS = 2_000
 _META, _SAMPLE, _FILES = "template.yaml", "sample.yaml", "files"
 _SHOWN, _ATTACHED = "shown", "attached"
 _ENDINGS = {Syntax.HTML.value: "html", Syntax.MJML.value: "mjml"}
-
-
+_LONGEST = {"name": 100, "language": 35, "subject": 500, "also_for": 200}  # as the columns
 _NOT_META = frozenset({"languages", "files", "contents"})
 
 
@@ -189,6 +189,8 @@ def read_template(folder: Path, root: Path) -> Filed:
             raise BadFile(f"{folder.name}/{_META}: there is no field “{name}”.")
         if not isinstance(value, bool if name == "needs_approval" else str):
             raise BadFile(f"{folder.name}/{_META}: “{name}” has to be text.")
+        if isinstance(value, str):
+            _refuse_unkept(name, value, folder)
     filed = Filed(**{name: value for name, value in meta.items() if name not in _NOT_META})
     _refuse_nonsense(filed, folder)
     ending = _ENDINGS[filed.syntax]
@@ -196,9 +198,11 @@ def read_template(folder: Path, root: Path) -> Filed:
     filed.text = _text_of(folder / "text.txt", root)
     filed.sample = _sample_of(folder / _SAMPLE, root)
     for language, words in _languages(meta, folder):
+        said = {name: str(words.get(name, "")) for name in ("subject", "also_for")}
+        for name, text in said.items():
+            _refuse_unkept(name, text, folder)
         filed.languages[language] = {
-            "subject": str(words.get("subject", "")),
-            "also_for": str(words.get("also_for", "")),
+            **said,
             "source": _text_of(folder / f"source.{language}.{ending}", root),
             "text": _text_of(folder / f"text.{language}.txt", root),
         }
@@ -211,7 +215,10 @@ def _read_files(filed: Filed, listed: Any, folder: Path, root: Path) -> None:
         raise BadFile(f"{folder.name}/{_META}: “files” has to say of each whether it is shown.")
     for name, how in sorted(listed.items(), key=str):
         where = f"{folder.name}/{_FILES}/{name}"
-        if clean_name(str(name)) != name or how not in {_SHOWN, _ATTACHED}:
+        if clean_name(str(name)) != name or how not in (
+            _SHOWN,
+            _ATTACHED,
+        ):  # no set: it may be a list
             raise BadFile(f"{where}: the name can't be kept, or it is neither shown nor attached.")
         path = folder / _FILES / name
         if not path.resolve().is_relative_to(root) or not path.is_file():
@@ -240,12 +247,20 @@ def _languages(meta: dict[str, Any], folder: Path) -> Iterator[tuple[str, dict[s
 
 
 def _refuse_nonsense(filed: Filed, folder: Path) -> None:
-    if not filed.name.strip() or len(filed.name) > 100:
+    if not filed.name.strip():
         raise BadFile(f"{folder.name}/{_META}: a name has 1 to 100 characters.")
     if filed.kind not in MailTemplate.Kind.values or filed.syntax not in Syntax.values:
         raise BadFile(f"{folder.name}/{_META}: kind is mail, layout or block, syntax html or mjml.")
-    if len(filed.subject) > 500:
-        raise BadFile(f"{folder.name}/{_META}: the subject is longer than 500 characters.")
+
+
+def _refuse_unkept(name: str, text: str, folder: Path) -> None:
+    """Refuse a text that its column can't keep; a file may hold what nobody can type into a form."""
+    if storable(text) != text:
+        raise BadFile(f"{folder.name}/{_META}: “{name}” has a NUL or half a character in it.")
+    if name in _LONGEST and len(text) > _LONGEST[name]:
+        raise BadFile(
+            f"{folder.name}/{_META}: “{name}” is longer than {_LONGEST[name]} characters."
+        )
 
 
 def _text_of(path: Path, root: Path) -> str:
@@ -289,11 +304,14 @@ def _yaml_of(path: Path, root: Path) -> dict[str, Any]:
 
 
 def _sample_of(path: Path, root: Path) -> dict[str, Any]:
-
     try:
-        sample: dict[str, Any] = SampleField(required=False).clean(
-            json.dumps(_yaml_of(path, root), default=str)
-        )
+        written = json.dumps(_yaml_of(path, root), default=str)
+    except TypeError as error:  # YAML takes days for names, too
+        raise BadFile(
+            f"{path.parent.name}/{path.name}: a name in it is no text: put it in quotes."
+        ) from error
+    try:
+        sample: dict[str, Any] = SampleField(required=False).clean(written)
     except ValidationError as error:
         raise BadFile(f"{path.parent.name}/{path.name}: {error.messages[0]}") from error
     return sample

@@ -115,6 +115,7 @@ class TestFiles:
             ("{logo.png: shown}", "isn't there"),
             ("{../x.png: shown}", "can't be kept"),
             ("{a.png: often}", "can't be kept"),
+            ("{a.png: [shown]}", "can't be kept"),
             ("[a.png]", "has to say"),
             ("{fake.png: shown}", "something else"),
             ("{link.png: shown}", "leads out"),
@@ -151,12 +152,27 @@ class TestFiles:
             "name: !!python/object/apply:os.system [ls]",
             "name: x\nlanguages: {../../x: {subject: a}}",
             "a: " + "[" * 5000,
+            r'name: "x\0"',
+            r'{name: x, description: "\ud800"}',
+            f"name: {'x' * 101}",
+            f"name: x\nlanguage: {'e' * 36}",
+            f"name: x\nsubject: {'s' * 501}",
+            f"name: x\nlanguages: {{de: {{subject: {'s' * 501}}}}}",
+            f"name: x\nlanguages: {{de: {{also_for: {'s' * 201}}}}}",
+            r'{name: x, languages: {de: {subject: "\0"}}}',
         ],
     )
     def test_refuse_what_they_may_not_say(self, tmp_path, meta):
         (tmp_path / "x").mkdir()
         (tmp_path / "x" / "template.yaml").write_text(meta)
         with pytest.raises(BadFile):
+            read_templates(tmp_path)
+
+    def test_refuse_a_sample_whose_names_are_no_text(self, tmp_path):
+        (tmp_path / "x").mkdir()
+        (tmp_path / "x" / "template.yaml").write_text("name: x")
+        (tmp_path / "x" / "sample.yaml").write_text("2026-11-22: a day")
+        with pytest.raises(BadFile, match="a name in it is no text"):
             read_templates(tmp_path)
 
     def test_refuse_links_that_lead_out(self, tmp_path):
