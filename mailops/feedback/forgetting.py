@@ -1,13 +1,15 @@
-"""Deletes archived feedback that is too old to be asked after; what it led to stays as events and suppressions."""
+"""Deletes feedback that is too old to be asked after; what it led to stays as events and suppressions."""
 
 from datetime import timedelta
 
 from django.conf import settings
 from django.db.models.functions import Now
 
-from mailops.feedback.models import RawFeedback
+from mailops.feedback.models import AggregateReport, RawFeedback
 
 CHUNK = 1000  # rows with all their content, well under a second
+REPORTS = 20  # on domains, each of some thousand senders
+REPORTS_KEPT = timedelta(days=92)  # what is said of a domain goes by the last month
 
 
 def forget_old() -> int:
@@ -23,3 +25,14 @@ def forget_old() -> int:
     old = RawFeedback.objects.filter(pk__in=first.values("pk"), received_at__lt=Now() - age)
     _, by_model = old.delete()
     return by_model.get(RawFeedback._meta.label, 0)  # noqa: SLF001 - Django's public-by-convention API
+
+
+def forget_old_reports() -> int:
+    """Delete the oldest reports on domains, of which anybody may send any number; return how many.
+
+    Fewer than REPORTS means that no more are left.
+    """
+    old = AggregateReport.objects.filter(ends_at__lt=Now() - REPORTS_KEPT).order_by("ends_at")
+    ids = list(old.values_list("pk", flat=True)[:REPORTS])
+    _, by_model = AggregateReport.objects.filter(pk__in=ids).delete()
+    return by_model.get(AggregateReport._meta.label, 0)  # noqa: SLF001 - as above

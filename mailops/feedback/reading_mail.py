@@ -1,5 +1,7 @@
 """Reads a mail that came to the return-path host: bounce, delay, delivery, complaint, unsubscribe, or none of them."""
 
+from datetime import timedelta
+
 from mailops.domains.models import Domain
 from mailops.feedback import matching
 from mailops.feedback.findings import (
@@ -29,6 +31,7 @@ _EVENTS = {
     Action.DELAYED: EventKind.DELAYED,
     Action.DELIVERED: EventKind.DELIVERED,
 }
+AHEAD = timedelta(days=1)  # by which a receiver's clock may be wrong, or its day longer than it
 
 
 def read_mail(row: RawFeedback) -> Finding:
@@ -41,14 +44,16 @@ def read_mail(row: RawFeedback) -> Finding:
     if mail.kind == FeedbackKind.UNSUBSCRIBE:
         return _read_unsubscribe(row, mail)
     if mail.aggregate is not None:
-        return _read_aggregate(mail.aggregate)
+        return _read_aggregate(row, mail.aggregate)
     return _read_other(row, mail)
 
 
-def _read_aggregate(report: DmarcReport | TlsReport) -> Finding:
+def _read_aggregate(row: RawFeedback, report: DmarcReport | TlsReport) -> Finding:
     kind = RawFeedback.Kind.DMARC if isinstance(report, DmarcReport) else RawFeedback.Kind.TLS
     if not Domain.objects.filter(name=report.domain).exists():
         return quarantined(f"It reports on {report.domain}, which is no domain of ours.", kind=kind)
+    if report.ends_at > row.received_at + AHEAD:
+        return quarantined("It reports on a time that is yet to come.", kind=kind)
     span = f"{report.begins_at:%d %b} to {report.ends_at:%d %b %Y}"
     return processed(
         f"Kept: what {report.organization or 'a receiver'} saw of {report.domain} from {span}.",

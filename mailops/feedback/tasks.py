@@ -35,7 +35,8 @@ def suppress_repeated_soft_bounces() -> None:
 def forget_old_feedback() -> None:
     """Delete what is too old to be asked after; hand on while there is more."""
     for _ in range(BATCHES):
-        if forgetting.forget_old() < forgetting.CHUNK:
+        is_more = forgetting.forget_old() == forgetting.CHUNK
+        if forgetting.forget_old_reports() < forgetting.REPORTS and not is_more:
             return
     forget_old_feedback.delay()
 

@@ -5,10 +5,11 @@ import time
 
 import pytest
 
-from mailops.feedback import domain_reports
+from mailops.feedback import domain_reports, forgetting
 from mailops.feedback.domain_reports import verdict_of
 from mailops.feedback.models import AggregateReport, RawFeedback, ReportedSource
 from mailops.feedback.replaying import replay
+from mailops.feedback.tasks import forget_old_feedback
 from tests.factories import make_domain, make_transport
 from tests.feedback.conftest import receive
 from tests.protocol.test_aggregate_report import TestTls, dmarc, mailed, record
@@ -35,6 +36,28 @@ def test_a_report_is_kept_once(domain):
     replay(row=row, actor=None)
     report(record(), record())  # the same id again
     assert AggregateReport.objects.count() == 1
+    assert ReportedSource.objects.count() == 1
+
+
+def test_of_a_time_to_come_is_quarantined(domain):
+    begin = int(time.time())
+    for days, kept in ((1, 1), (3, 1), (300_000, 1)):
+        mail = mailed(gzip.compress(dmarc(record(), begin=begin, days=days)), "gzip")
+        row = receive(mail, "dmarc@bounces.example")
+        assert AggregateReport.objects.count() == kept
+    assert (row.state, row.reason) == (STATE.QUARANTINED, "It reports on a time that is yet to come.")  # fmt: skip
+
+
+def test_is_forgotten_with_its_senders_once_nobody_goes_by_it(domain, monkeypatch):
+    monkeypatch.setattr(forgetting, "REPORTS", 1)
+    for days in (100, 95, 90):
+        begin = int(time.time()) - days * 86400
+        mail = mailed(
+            gzip.compress(dmarc(record(), begin=begin, days=0, report_id=f"r{days}")), "gzip"
+        )
+        receive(mail, "dmarc@bounces.example")
+    forget_old_feedback()
+    assert AggregateReport.objects.get().report_id == "r90"
     assert ReportedSource.objects.count() == 1
 
 
