@@ -1,6 +1,7 @@
 from django.apps import AppConfig
 from django.db.backends.signals import connection_created
 
+from mailops.lib.durable_commits import commit_durably
 from mailops.lib.gone_clients import limit_patience
 
 
@@ -9,4 +10,5 @@ class LibConfig(AppConfig):
     label = "lib"
 
     def ready(self) -> None:
+        connection_created.connect(commit_durably)
         connection_created.connect(limit_patience)
