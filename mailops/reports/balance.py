@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
+from mailops.accounts.models import AuditEntry
 from mailops.campaigns.models import Campaign
 from mailops.dispatch.holding import stopped_ways
 from mailops.lib.templatetags.times import duration
@@ -148,6 +149,8 @@ def pace(campaign: Campaign, standing: Balance, now: datetime | None = None) -> 
         .values()
     )
     began = max(since, campaign.started_at or since)
+    if answered and standing.open:
+        began += _stood_still(campaign, began)
     minutes = max((now - began).total_seconds(), 1) / 60
     ways = stopped_ways(campaign.stream) if standing.open else []
     found = Pace(
@@ -159,6 +162,22 @@ def pace(campaign: Campaign, standing: Balance, now: datetime | None = None) -> 
         waits_for=" and ".join(str(one) for one in ways),
     )
     return _with_the_late(found, campaign, answered, began, now)
+
+
+def _stood_still(campaign: Campaign, since: datetime) -> timedelta:
+    """Return for how long it was paused since then, up to its last resume."""
+    trail = AuditEntry.objects.filter(
+        subject_type=Campaign._meta.label,  # noqa: SLF001 - as `audit` names it
+        subject_id=str(campaign.pk),
+        verb__in=("campaign.pause", "campaign.resume"),
+        at__gte=since,
+    )
+    paused_at, still = since, timedelta()
+    for verb, at in trail.order_by("at", "pk").values_list("verb", "at"):
+        if verb == "campaign.resume":
+            still += at - paused_at
+        paused_at = at
+    return still
 
 
 def _with_the_late(

@@ -8,6 +8,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
+from mailops.accounts.models import AuditEntry
 from mailops.outbox.models import EventKind, QueueEntry, Status, Tally
 from mailops.outbox.recording import Outcome, record
 from mailops.outbox.waiting import COUNTED, WaitingForHours
@@ -239,6 +240,27 @@ class TestBalance:
         expires_at = now + timedelta(seconds=left)
         QueueEntry.objects.update(owed_at=started_at, due_at=started_at, expires_at=expires_at)
         assert pace(campaign, balance(campaign)).too_late == late
+
+    @pytest.mark.parametrize("was_running", [True, False])
+    def test_counts_no_pause_as_time_in_which_it_went(self, was_running):
+        now = timezone.now()
+        campaign = make_campaign(
+            planned=5, state="running", started_at=now - timedelta(seconds=100)
+        )
+        messages = [
+            counted_message(campaign=campaign, stream=campaign.stream, identity=campaign.identity)
+            for _ in range(5)
+        ]
+        record([told(messages[0], EventKind.ACCEPTED, 1)])
+        campaign.pause("person")
+        campaign.resume()
+        paused, resumed = AuditEntry.objects.order_by("pk")
+        AuditEntry.objects.filter(pk=paused.pk).update(at=now - timedelta(seconds=80))
+        AuditEntry.objects.filter(pk=resumed.pk).update(at=now - timedelta(seconds=20))
+        if not was_running:  # it was paused long ago, before what is counted
+            paused.delete()
+        found = pace(campaign, balance(campaign), now)
+        assert found.per_minute == pytest.approx(1.5 if was_running else 3)
 
     def test_tells_when_one_is_missing(self):
         assert not balance(make_campaign(planned=1)).closes
