@@ -1,10 +1,12 @@
 """Says how long a stream takes for a number of messages, and whether it waits for as long."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mailops.dispatch.standing import sessions_of
+from mailops.dispatch.standing_in import able
 from mailops.transports.durations import show_duration
-from mailops.transports.models import Stream
+from mailops.transports.models import Stream, Transport
 
 _DAY, _HOUR = 86_400, 3600
 
@@ -19,20 +21,23 @@ class LaunchPace:
 
 def pace_of(stream: Stream, messages: int) -> LaunchPace:
     """Return the limit that sets the pace of `messages`, and how long they take at least."""
-    transport = stream.transport
-    limits = {
-        f"the stream {stream}": stream.rate_per_minute,
-        f"the transport {transport}": transport.rate_per_minute if transport else None,
-    }
-    if transport and transport.daily_quota and messages > transport.daily_quota:
-        days = -(-messages // transport.daily_quota)
+    ways = _ways_of(stream)
+    a_day = _together(one.daily_quota for one in ways)
+    if a_day and messages > a_day:
+        days = -(-messages // a_day)
         return LaunchPace(
-            f"At most {transport.daily_quota:,} a day, by the transport {transport}: {days} days at least.",
+            f"At most {a_day:,} a day, by {_named(ways)}: {days} days at least.",
             (days - 1) * _DAY,  # the first of them may be short
         )
+    # who has sent its number of a day is stood in for, who is slow is not
+    at_once = ways if stream.is_weighted else ways[:1]
+    limits = {
+        f"the stream {stream}": stream.rate_per_minute,
+        _named(at_once): _together(one.rate_per_minute for one in at_once),
+    }
     known = {name: rate for name, rate in limits.items() if rate}
     if not known or not messages:
-        return LaunchPace(_unlimited(stream))
+        return LaunchPace(_unlimited(stream, at_once))
     name = min(known, key=lambda key: known[key])
     minutes = -(-messages // known[name])
     hours, rest = divmod(minutes, 60)
@@ -42,11 +47,34 @@ def pace_of(stream: Stream, messages: int) -> LaunchPace:
     )
 
 
-def _unlimited(stream: Stream) -> str:
-    if (transport := stream.transport) is None:
+def _ways_of(stream: Stream) -> list[Transport]:
+    """Return the transports that may carry its mail, in their order."""
+    allowed = able(stream)
+    return [
+        route.transport
+        for route in stream.routes.select_related("transport", "stream").order_by("position")
+        if not route.is_foreign and (route.position == 0 or route.transport_id in allowed)
+    ]
+
+
+def _together(numbers: Iterable[int | None]) -> int | None:
+    """Return the sum; None where one of them is without limit."""
+    known = list(numbers)
+    return sum(filter(None, known)) if all(known) else None
+
+
+def _named(transports: list[Transport]) -> str:
+    names = " and ".join(str(one) for one in transports)
+    return f"the transport{'s' if len(transports) > 1 else ''} {names}"
+
+
+def _unlimited(stream: Stream, transports: list[Transport]) -> str:
+    if not transports:
         return "No rate is set."
-    sessions = sessions_of(transport, [stream.pk])
-    said = f"No rate is set: it goes as quickly as {transport} answers, in {sessions.words}."
+    if len(transports) > 1:
+        return f"No rate is set for all: it goes as quickly as {_named(transports)} answer."
+    sessions = sessions_of(transports[0], [stream.pk])
+    said = f"No rate is set: it goes as quickly as {transports[0]} answers, in {sessions.words}."
     return f"{said} {sessions.why}".strip()
 
 

@@ -1,6 +1,7 @@
 import pytest
 
 from mailops.rollouts.pacing import pace_of, why_impatient
+from mailops.transports.models import Route
 from tests.factories import make_stream, make_transport
 
 pytestmark = pytest.mark.django_db
@@ -24,6 +25,41 @@ def test_warns_of_a_stream_that_gives_up_before_all_had_their_turn(limits, expir
     told = why_impatient(stream, pace_of(stream, 1000))
     assert said in told
     assert bool(told) == bool(said)
+
+
+@pytest.mark.parametrize(
+    ("routing", "limits", "said", "seconds"),
+    [
+        ("order", {"daily_quota": 100}, "as quickly as A answers", 0),
+        (
+            "order",
+            {"daily_quota": 100, "rate_per_minute": 10},
+            "At most 10 a minute, by the transport A",
+            6000,
+        ),
+        ("weight", {"rate_per_minute": 10}, "as quickly as the transports A and B answer", 0),
+    ],
+)
+def test_counts_on_who_takes_what_the_first_may_not(routing, limits, said, seconds):
+    stream = make_stream(transport=make_transport(name="A", **limits), routing=routing)
+    Route.objects.create(stream=stream, transport=make_transport(name="B"), position=1)
+    pace = pace_of(stream, 1000)
+    assert said in pace.words
+    assert pace.seconds == seconds
+
+
+def test_adds_up_what_all_ways_may_send():
+    stream = make_stream(
+        transport=make_transport(name="A", daily_quota=100, rate_per_minute=10), routing="weight"
+    )
+    other = make_transport(name="B", daily_quota=300, rate_per_minute=30)
+    Route.objects.create(stream=stream, transport=other, position=1)
+    assert pace_of(stream, 1000).words == (
+        "At most 400 a day, by the transports A and B: 3 days at least."
+    )
+    assert pace_of(stream, 400).words == (
+        "At most 40 a minute, by the transports A and B: at least 10 min."
+    )
 
 
 def test_names_the_sessions_and_for_whom_some_are_kept():
