@@ -6,7 +6,7 @@ from django import forms
 
 
 class ConfirmForm(forms.Form):
-    """Valid only when the exact `name` was typed."""
+    """Valid only when the `name` was typed, letter for letter; blanks count as a page shows them: one for many."""
 
     typed_name = forms.CharField(
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"})
@@ -19,6 +19,6 @@ class ConfirmForm(forms.Form):
 
     def clean_typed_name(self) -> str:
         typed: str = self.cleaned_data["typed_name"]
-        if typed.strip() != self.name:
+        if typed.split() != self.name.split():
             raise forms.ValidationError(f"That is not “{self.name}”.")
         return typed
