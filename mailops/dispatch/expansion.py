@@ -204,7 +204,7 @@ WITH member AS (
              ORDER BY id LIMIT %(chunk)s) m
       JOIN audiences_contact c ON c.id = m.contact_id
 ), valid AS (
-    SELECT member.*, coalesce(%(providers)s::jsonb ->> member.domain, member.domain) AS provider
+    SELECT member.*, coalesce(%(providers)s::jsonb ->> member.domain, left(member.domain, 100)) AS provider
       FROM member
      WHERE member.address_key !~ %(beyond_ascii)s
 ), made AS (

@@ -536,6 +536,13 @@ class TestExpansion:
         is_made.set()
         assert Message.objects.get().mailbox_provider == "x.example"
 
+    def test_who_was_not_asked_for_is_named_by_the_beginning_of_a_long_domain(self, monkeypatch):
+        monkeypatch.setattr(expansion, "mailbox_providers", lambda *_, **__: {})
+        domain = f"{'long.' * 30}example"
+        make_campaign(audience=make_audience(f"ada@{domain}"), state=Campaign.State.RUNNING)
+        assert expand_running() == 1
+        assert Message.objects.get().mailbox_provider == domain[:100]
+
     @pytest.mark.django_db(transaction=True)
     def test_a_chunk_keeps_nobody_from_its_stream(self):
         campaign = make_campaign(state=Campaign.State.RUNNING)
