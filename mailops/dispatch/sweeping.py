@@ -117,6 +117,8 @@ def sweep_expired(*, most: int = 20_000) -> int:
     late = QueueEntry.objects.filter(
         in_hours, expires_at__lte=Now(), marked_at=None, is_held=False
     ).exclude(campaign__in=asking)
+    if not late.exists():  # nearly always: then the queue is read once
+        return 0
     # never claimed, in its first round: in a later one, or in a doubt that was sent again, it was tried before
     untried = Q(
         transport_id=None,

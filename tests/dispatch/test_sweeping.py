@@ -25,6 +25,7 @@ from mailops.dispatch.models import Worker
 from mailops.dispatch.sweeping import (
     DeathWatch,
     sweep_claims_of_the_gone,
+    sweep_expired,
     sweep_newly_suppressed,
     sweep_queue,
 )
@@ -165,6 +166,11 @@ class TestSweeps:
         assert "never tried" in told[untried.pk].sentence
         assert "Give the stream more time" in told[untried.pk].sentence
         assert {told[one.pk].reason for one in (refused, claimed, again)} == {"expired"}
+
+    def test_reads_the_queue_once_where_nothing_is_late(self, django_assert_num_queries):
+        make_message()
+        with django_assert_num_queries(2):  # one asks what waits for a person since a restore
+            assert sweep_expired() == 0
 
     def test_what_a_person_lets_go_has_its_stream_s_time_anew(self, operator):
         held, doubtful = make_message(), make_doubtful(guarantee="ask")
