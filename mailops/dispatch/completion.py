@@ -13,7 +13,7 @@ from mailops.outbox.models import QueueEntry, Resending
 def complete_finished() -> int:
     """Complete every running campaign that has no open message left, and gets none again; return how many."""
     is_open = Exists(QueueEntry.objects.filter(campaign=OuterRef("pk")))
-    is_retried = Exists(Resending.objects.retrying(OuterRef("pk")))
+    is_retried = Exists(Resending.objects.touching(OuterRef("pk")))
     candidates = Campaign.objects.filter(
         ~is_open, ~is_retried, state=Campaign.State.RUNNING, expanded_at__isnull=False
     )
@@ -31,7 +31,7 @@ def complete(campaign_id: int) -> bool:
             return False
         if QueueEntry.objects.filter(campaign=campaign).exists():
             return False
-        if Resending.objects.retrying(campaign).exists():
+        if Resending.objects.touching(campaign).exists():
             return False
         balance = _balance(campaign_id)
         if sum(balance.values()) != campaign.planned:

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from mailops.accounts.models import AuditEntry, User
 from mailops.campaigns.models import Campaign
+from mailops.dispatch.completion import complete_finished
 from mailops.lib.chunks import MAX_FAILURES
 from mailops.outbox import resending
 from mailops.outbox.models import Event, EventKind, Message, QueueEntry, Resending, Status
@@ -201,6 +202,21 @@ class TestResending:
         campaign.refresh_from_db()
         assert (run.queued, run.passed_over) == (0, 1)
         assert campaign.state == Campaign.State.COMPLETED
+
+    def test_no_campaign_is_over_before_it_is(self, operator):
+        now = timezone.now()
+        campaign = make_campaign(
+            state="completed", finished_at=now, started_at=now, expanded_at=now, planned=2
+        )
+        made = [make_refused(stream=campaign.stream, campaign=campaign) for _ in range(2)]
+        run = start(operator, chosen_of(made[0]))
+        assert resend_chunk(resending_id=run.pk, most=1)
+        answer(made[0], NO_SUCH)
+        assert complete_finished() == 0
+        finish(run)
+        answer(made[1], NO_SUCH)
+        assert complete_finished() == 1
+        assert AuditEntry.objects.filter(verb="campaign.retry").count() == 1
 
     def test_goes_on_where_it_was_cut_off(self, operator):
         stream = make_stream()

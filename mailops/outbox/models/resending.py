@@ -14,6 +14,11 @@ class ResendingQuerySet(models.QuerySet["Resending"]):
         """Keep the retry of the campaign that goes on, of which there is one at most."""
         return self.filter(campaign=campaign, state=Resending.State.RUNNING)
 
+    def touching(self, campaign: Campaign | models.OuterRef) -> "ResendingQuerySet":
+        """Keep those that go on and may queue messages of the campaign: its retry, and all of a filter."""
+        ours = models.Q(campaign=campaign) | models.Q(campaign=None)
+        return self.filter(ours, state=Resending.State.RUNNING)
+
 
 class Resending(ChunkedWork):
     """Messages to be sent again, chosen by a filter at a moment; queueing them is the job."""
