@@ -21,6 +21,7 @@ from mailops.celery import app
 from mailops.lib import broker
 from mailops.lib.postgres import Server
 from tests.browser import chromium, open_page, windows  # noqa: F401 - fixtures
+from tests.meanwhile import meanwhile  # noqa: F401 - fixture
 
 # Debian keeps servers where a plain user's PATH does not look
 UNPACKED = "/opt/mail-servers/exim/usr/sbin:/opt/mail-servers/opensmtpd/usr/sbin"  # by .ci/run

@@ -25,6 +25,7 @@ from mailops.outbox.models import (
 )
 from mailops.outbox.recording import Outcome, Recorded, record, record_with_retry
 from mailops.suppressions.models import Suppression
+from mailops.transports.models import Stream
 
 CHUNK = 500  # messages that one transaction queues again at most
 
@@ -147,6 +148,8 @@ def lock_sendable(campaign_ids: Iterable[int]) -> dict[int, str]:
     """
     found = Campaign.objects.filter(pk__in=set(campaign_ids))
     list(found.order_by("pk").select_for_update().values_list("pk"))
+    streams = Stream.objects.filter(campaigns__in=found.filter(state=Campaign.State.COMPLETED))
+    list(streams.order_by("pk").select_for_update(of=("self",), no_key=True).values_list("pk"))
     # looked at in a new statement, once they are locked
     kept = found.exclude(state=Campaign.State.CANCELED)
     kept = kept.exclude(MISFIT, state=Campaign.State.COMPLETED)
@@ -165,7 +168,7 @@ def reopen(campaign: Campaign) -> str:
         raise NothingToRetry(
             "The campaign is still being canceled, and what is not yet would leave, too. Try again in a minute."
         )
-    if wrong := misfits(campaign.stream, campaign.identity):
+    if wrong := misfits(_kept(campaign.stream), campaign.identity):
         raise NothingToRetry(
             "Nothing is queued: the campaign is over, and its stream was changed since. "
             f"{' '.join(wrong.values())} Change the stream back to send these again."
@@ -175,6 +178,11 @@ def reopen(campaign: Campaign) -> str:
     campaign.state, campaign.finished_at = Campaign.State.RUNNING, None
     campaign.save()
     return before
+
+
+def _kept(stream: Stream) -> Stream:
+    """Return the stream as it is, and keep it so until the transaction ends: its form looks for campaigns that run."""
+    return Stream.objects.select_for_update(no_key=True).get(pk=stream.pk)
 
 
 def _is_being_canceled(campaign: Campaign) -> bool:

@@ -1,5 +1,4 @@
 import codecs
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from importlib import import_module
 
@@ -371,34 +370,6 @@ class TestTwoProcesses:
             thread.join(10)
         assert results == [False]
         assert not Membership.objects.exists()
-
-
-def somebody_waits_for_this_transaction():
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT count(*) FROM pg_locks WHERE NOT granted AND transactionid = pg_current_xact_id()::xid"
-        )
-        return cursor.fetchone()[0]
-
-
-@pytest.fixture
-def meanwhile():
-    """Return a function that begins a call in a process of its own, and waits until it waits for this one."""
-
-    def call(verb, **given):
-        def call_and_close():
-            try:
-                return verb(**given)
-            finally:
-                connection.close()
-
-        result = pool.submit(call_and_close)
-        while not (result.done() or somebody_waits_for_this_transaction()):
-            pass
-        return result
-
-    with ThreadPoolExecutor(1) as pool:
-        yield call
 
 
 @pytest.mark.django_db(transaction=True)

@@ -7,6 +7,7 @@ from threading import Barrier
 from uuid import uuid4
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
@@ -15,12 +16,13 @@ from mailops.accounts.models import AuditEntry, User
 from mailops.campaigns.models import Campaign
 from mailops.dispatch.completion import complete, complete_finished
 from mailops.lib.chunks import MAX_FAILURES
-from mailops.outbox import campaign_views
+from mailops.outbox import campaign_views, resending, retrying
 from mailops.outbox.canceling import cancel_campaign, sweep_canceled
 from mailops.outbox.models import Event, EventKind, Message, QueueEntry, Resending
 from mailops.outbox.resending import (
     note_failure,
     resend_chunk,
+    start_resending,
     start_retry,
     stop_resending,
     stop_resendings,
@@ -33,6 +35,7 @@ from mailops.outbox.retrying import (
     retry_message,
 )
 from mailops.outbox.tasks import continue_resending, continue_settling
+from mailops.transports.configuring import save_stream
 from mailops.transports.models import PauseCause, Stream
 from tests.factories import make_campaign, make_domain, make_message, make_suppression
 from tests.outbox.doubts import doubt, make_doubtful
@@ -128,6 +131,38 @@ class TestFit:
             start(campaign)
         assert not retry_message(message=messages[0], actor=operator)
         assert (queued(), Campaign.objects.get().state) == (0, state)
+
+    @pytest.mark.django_db(transaction=True)
+    @pytest.mark.parametrize("is_filtered", [False, True])
+    def test_its_stream_is_not_changed_while_it_is_reopened(
+        self, operator, monkeypatch, meanwhile, is_filtered
+    ):
+        campaign = make_over(1, state="completed", status="bounced")
+        changed = Stream.objects.get(pk=campaign.stream_id)
+        changed.kind = "transactional"
+        saving = []
+
+        def record_while_the_stream_is_saved(outcomes):
+            saving.append(
+                meanwhile(save_stream, stream=changed, transports=[changed.transport], actor=None)
+            )
+            return record(outcomes)
+
+        module = resending if is_filtered else retrying
+        record = module.record
+        monkeypatch.setattr(module, "record", record_while_the_stream_is_saved)
+        if is_filtered:
+            chosen = {"campaign": str(campaign.pk)}
+            run = start_resending(
+                key=uuid4(), chosen=chosen, until=timezone.now(), words=[], actor=operator
+            )
+            resend_chunk(resending_id=run.pk)
+        else:
+            retry_message(message=Message.objects.get(), actor=operator)
+        with pytest.raises(ValidationError, match="leaves through this stream"):
+            saving[0].result()
+        campaign.refresh_from_db()
+        assert (campaign.state, campaign.stream.kind) == ("running", "bulk")
 
     def test_one_that_is_not_over_goes_on(self, operator, change):
         campaign = make_over(state="running", finished_at=None)
