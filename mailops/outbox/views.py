@@ -91,13 +91,15 @@ def _csv_rows(messages: Iterator[Message]) -> Iterator[list[object]]:
 @needs(Act.SEE)
 def message_detail(request: HttpRequest, public_id: UUID) -> HttpResponse:
     message = _message(public_id)
+    events = list(message.events.select_related("transport").order_by("occurred_at", "pk"))
     return render_page(
         request,
         "outbox/message_detail.html",
         {
             "message": message,
             "entry": QueueEntry.objects.filter(pk=message.pk).first(),
-            "events": message.events.select_related("transport").order_by("occurred_at", "pk"),
+            "events": events,
+            "seen": max((event.pk for event in events), default=0),
             "shown": show_mail(message),
             "signature": _signature(message),
             "suppressions": Suppression.objects.covering(message.address_key, message.stream),
@@ -139,11 +141,20 @@ def _act(
     request: HttpRequest, public_id: UUID, verb: Callable[..., bool], done: str, refused: str
 ) -> HttpResponse:
     message = _message(public_id)
-    if verb(message=message, actor=user_of(request)):
+    if _has_changed(message, whole_number(request.POST.get("seen", ""))):
+        toasts.warning(
+            request, "Nothing was done: the message changed since you looked. See it as it is now."
+        )
+    elif verb(message=message, actor=user_of(request)):
         toasts.success(request, done)
     else:
         toasts.error(request, refused)
     return redirect("outbox:detail", public_id)
+
+
+def _has_changed(message: Message, seen: int | None) -> bool:
+    """Tell whether anything counts of a message that is newer than the last event which its page showed."""
+    return seen is not None and message.events.filter(pk__gt=seen, was_applied=True).exists()
 
 
 @require_POST

@@ -353,6 +353,25 @@ class TestActs:
         message.refresh_from_db()
         assert message.status == Status.ACCEPTED
 
+    @pytest.mark.parametrize(("act", "status"), [("settle", "accepted"), ("retry", "queued")])
+    def test_a_doubt_that_the_page_did_not_show_stays(self, logged_in, oncall, act, status):
+        message, client = make_message(), logged_in(oncall)
+        uncertain(message)
+        seen = client.get(at("detail", message)).context["seen"]
+        retry_message(message=message, actor=oncall)
+        uncertain(message)
+        assert (
+            "changed since you looked"
+            in client.post(at(act, message), {"seen": seen}, follow=True).text
+        )
+        message.refresh_from_db()
+        assert (message.status, message.round) == (Status.UNCERTAIN, 1)
+        page = client.get(at("detail", message))
+        assert page.text.count(f'name="seen" value="{page.context["seen"]}"') == 2
+        client.post(at(act, message), {"seen": page.context["seen"]})
+        message.refresh_from_db()
+        assert message.status == status
+
     def test_on_call_sends_again_what_is_uncertain_but_not_what_bounced(self, logged_in, oncall):
         doubtful, bounced = make_message(), make_message()
         uncertain(doubtful)
