@@ -61,19 +61,6 @@ def campaign_pause(request: HttpRequest, campaign_id: int) -> HttpResponse:
     return redirect("campaigns:detail", campaign.pk)
 
 
-@needs(Act.OPERATE)
-@require_POST
-def campaign_resume(request: HttpRequest, campaign_id: int) -> HttpResponse:
-    campaign = get_object_or_404(Campaign, pk=campaign_id)
-    if campaign.resume(actor=user_of(request)):
-        messages.success(request, f"“{campaign}” runs again.")
-    elif campaign.may_be_launched:
-        messages.info(request, f"“{campaign}” has not started yet: launch it.")
-    else:
-        messages.info(request, f"“{campaign}” is not paused.")
-    return redirect("campaigns:detail", campaign.pk)
-
-
 @needs(Act.SEND)
 @confirm_password
 def campaign_schedule(request: HttpRequest, campaign_id: int) -> HttpResponse:

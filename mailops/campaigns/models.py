@@ -134,7 +134,13 @@ class Campaign(KeepsHours, models.Model):
     @property
     def stage(self) -> str:
         """How far it got, as text; as long as that stays, so does all that a page shows of the campaign but its figures."""
-        return f"{self.state}-{'' if self.planned is None else self.planned}"
+        planned = "" if self.planned is None else self.planned
+        return f"{self.state}-{planned}-{self.pause_mark}"
+
+    @property
+    def pause_mark(self) -> str:
+        """What tells its present pause from others; "" while it isn't paused."""
+        return str(self.paused_at.timestamp()) if self.is_paused and self.paused_at else ""
 
     @property
     def is_followed(self) -> bool:

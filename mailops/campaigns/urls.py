@@ -16,7 +16,6 @@ urlpatterns = [
     path("<int:campaign_id>/duplicate/", act_views.campaign_duplicate, name="duplicate"),
     path("<int:campaign_id>/preflight/", act_views.campaign_preflight, name="preflight"),
     path("<int:campaign_id>/pause/", act_views.campaign_pause, name="pause"),
-    path("<int:campaign_id>/resume/", act_views.campaign_resume, name="resume"),
     path("<int:campaign_id>/schedule/", act_views.campaign_schedule, name="schedule"),
     path("<int:campaign_id>/hours/", act_views.campaign_hours, name="hours"),
     path("<int:campaign_id>/unschedule/", act_views.campaign_unschedule, name="unschedule"),

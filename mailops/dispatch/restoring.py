@@ -2,7 +2,6 @@
 
 import logging
 from dataclasses import dataclass, field
-from datetime import timedelta
 
 from django.db import transaction
 from django.db.models import Max
@@ -20,6 +19,7 @@ from mailops.outbox.doubting import doubt_single_messages
 from mailops.outbox.ledger import fetch_first
 from mailops.outbox.models import QueueEntry
 from mailops.outbox.resending import stop_resendings
+from mailops.outbox.resuming import give_whole_time
 from mailops.transports.models import PauseCause
 
 logger = logging.getLogger(__name__)
@@ -172,15 +172,9 @@ def _pause(campaign: Campaign, done: Restored) -> None:
     if campaign.is_paused and not campaign.was_restored:
         before = campaign.pause_sentence or campaign.get_pause_cause_display()
         detail += f" It was paused before: {before}"
-    _renew(campaign)
+    give_whole_time(campaign)
     if campaign.pause(PauseCause.RESTORED, sentence, detail):
         done.paused[campaign.name] = twice
-
-
-def _renew(campaign: Campaign) -> None:
-    """Give what it owes its stream's whole time: expired, it would count as what certainly did not arrive."""
-    least = Now() + timedelta(seconds=campaign.stream.expiry_seconds)
-    QueueEntry.objects.filter(campaign=campaign, expires_at__lt=least).update(expires_at=least)
 
 
 def _unread(campaign: Campaign) -> int:

@@ -1,10 +1,11 @@
-"""What the ledger adds to a campaign's page: cancel, retry, and its failures grouped by reply."""
+"""What the ledger adds to a campaign's page: resume, cancel, retry, and its failures grouped by reply."""
 
 from uuid import uuid4
 
 from django.contrib import messages as toasts
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
+from django.views.decorators.http import require_POST
 
 from mailops.accounts.permissions import Act, confirm_password, needs, user_of
 from mailops.campaigns.models import Campaign
@@ -17,6 +18,7 @@ from mailops.outbox.forms import RetryForm
 from mailops.outbox.models import QueueEntry, Resending, Status
 from mailops.outbox.resending import start_retry
 from mailops.outbox.resending_views import lead_to
+from mailops.outbox.resuming import PausedAnew, resume_campaign
 from mailops.outbox.retrying import (
     CHUNK,
     MoreThanCounted,
@@ -26,6 +28,29 @@ from mailops.outbox.retrying import (
     status_to_begin_with,
     unchanged_since,
 )
+
+
+@needs(Act.OPERATE)
+@require_POST
+def campaign_resume(request: HttpRequest, campaign_id: int) -> HttpResponse:
+    campaign = get_object_or_404(Campaign, pk=campaign_id)
+    try:
+        is_resumed = resume_campaign(
+            campaign=campaign, actor=user_of(request), seen=request.POST.get("seen")
+        )
+    except PausedAnew:
+        toasts.warning(
+            request,
+            f"“{campaign}” was not resumed: it was paused anew since you looked. See below why, and resume it if it may go on.",
+        )
+        return redirect("campaigns:detail", campaign_id)
+    if is_resumed:
+        toasts.success(request, f"“{campaign}” runs again.")
+    elif campaign.may_be_launched:
+        toasts.info(request, f"“{campaign}” has not started yet: launch it.")
+    else:
+        toasts.info(request, f"“{campaign}” is not paused.")
+    return redirect("campaigns:detail", campaign_id)
 
 
 @needs(Act.SEND)

@@ -55,6 +55,11 @@ urlpatterns = [
         name="campaign-cancel",
     ),
     path(
+        "campaigns/<int:campaign_id>/resume/",
+        campaign_views.campaign_resume,
+        name="campaign-resume",
+    ),
+    path(
         "campaigns/<int:campaign_id>/retry/", campaign_views.campaign_retry, name="campaign-retry"
     ),
     path(

@@ -11,6 +11,7 @@ from mailops.campaigns.forms import ScheduleForm
 from mailops.campaigns.models import Campaign
 from mailops.outbox.canceling import cancel_campaign
 from mailops.rollouts.launching import gates_of
+from mailops.transports.models import PauseCause
 from tests.factories import (
     make_audience,
     make_campaign,
@@ -44,7 +45,7 @@ class TestWhoMay:
     SEE = ("detail", "preflight")
     SEND = ("edit", "delete", "schedule")
     SEND_POSTS = ("preflight", "duplicate", "unschedule")
-    OPERATE = ("pause", "resume")
+    OPERATE = ("campaigns:pause", "outbox:campaign-resume")
 
     def test_everyone_with_a_role_sees(self, viewer, logged_in):
         campaign = make_campaign()
@@ -61,15 +62,16 @@ class TestWhoMay:
 
     def test_on_call_may_pause_and_resume_and_a_viewer_may_not(self, oncall, viewer, logged_in):
         campaign = make_campaign(state="running", started_at=timezone.now())
-        for name in self.OPERATE:
-            assert logged_in(viewer).post(url(name, campaign)).status_code == 403
-            assert logged_in(oncall).post(url(name, campaign)).status_code == 302
-            assert logged_in(oncall).get(url(name, campaign)).status_code == 405
+        for address in (reverse(name, args=[campaign.pk]) for name in self.OPERATE):
+            assert logged_in(viewer).post(address).status_code == 403
+            assert logged_in(oncall).post(address).status_code == 302
+            assert logged_in(oncall).get(address).status_code == 405
 
     def test_the_anonymous_are_sent_to_log_in(self, client):
         campaign = make_campaign()
-        names = (*self.SEE, *self.SEND, *self.SEND_POSTS, *self.OPERATE)
-        for address in [url("list"), url("add"), *(url(name, campaign) for name in names)]:
+        names = (*self.SEE, *self.SEND, *self.SEND_POSTS)
+        acts = [reverse(name, args=[campaign.pk]) for name in self.OPERATE]
+        for address in [url("list"), url("add"), *(url(name, campaign) for name in names), *acts]:
             response = client.post(address)
             assert response.status_code == 302, address
             assert "/accounts/login/" in response["Location"]
@@ -372,11 +374,38 @@ class TestPause:
         assert "is not running" in response.text
         assert AuditEntry.objects.filter(verb="campaign.pause").count() == 1
 
-    def test_resumes(self, oncall, logged_in):
-        campaign = make_campaign(state="paused", started_at=timezone.now())
-        logged_in(oncall).post(url("resume", campaign))
+    def resume(self, client, campaign, **given):
+        address = reverse("outbox:campaign-resume", args=[campaign.pk])
+        page = client.post(address, given, follow=True).text
         campaign.refresh_from_db()
+        return page
+
+    def test_resumes_what_the_page_showed(self, oncall, logged_in):
+        campaign = make_campaign(state="running", started_at=timezone.now())
+        campaign.pause(PauseCause.PERSON, "a wrong price", actor=oncall)
+        client = logged_in(oncall)
+        assert f'value="{campaign.pause_mark}"' in client.get(url("detail", campaign)).text
+        assert "runs again" in self.resume(client, campaign, seen=campaign.pause_mark)
         assert campaign.is_running
+
+    def test_a_pause_that_the_page_did_not_show_stays(self, oncall, logged_in):
+        campaign = make_campaign(state="running", started_at=timezone.now())
+        campaign.pause(PauseCause.PERSON, "a wrong price", actor=oncall)
+        seen = campaign.pause_mark
+        campaign.pause(PauseCause.RESTORED, "Up to 9 would be sent twice.")
+        page = self.resume(logged_in(oncall), campaign, seen=seen)
+        assert "paused anew since you looked" in page
+        assert "Up to 9 would be sent twice." in page
+        assert campaign.was_restored
+
+    def test_the_page_is_told_that_the_cause_of_a_pause_is_another(self, viewer, logged_in):
+        campaign = make_campaign(state="running", started_at=timezone.now())
+        campaign.pause(PauseCause.PERSON, "x")
+        seen = campaign.stage
+        campaign.pause(PauseCause.RESTORED, "y")
+        address = reverse("reports:campaign-progress", args=[campaign.pk])
+        answer = logged_in(viewer).get(address, {"seen": seen}, headers=HTMX)
+        assert answer["HX-Trigger"] == "campaign-moved"
 
 
 class TestSchedule:

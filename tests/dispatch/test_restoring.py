@@ -33,6 +33,7 @@ from mailops.outbox.models import Event, Message, QueueEntry, Settlement
 from mailops.outbox.relay_log_reading import Reading
 from mailops.outbox.relay_log_taking import take_log
 from mailops.outbox.resending import resend_chunk, start_resending
+from mailops.outbox.resuming import resume_campaign
 from mailops.outbox.tokens import current_token_key_id
 from mailops.transports.models import Route
 from tests.factories import make_audience, make_campaign, make_message, make_stream, make_transport
@@ -398,7 +399,7 @@ class TestWhatIsDone:
         campaign = launch(server, audience=audience, expanded_at=None, planned=None)
         assert self.restore().paused == {campaign.name: RECIPIENTS + 2}
 
-    def test_what_it_owes_expires_neither_before_a_person_decides_nor_at_once(self, server):
+    def test_what_it_owes_expires_neither_before_a_person_decides_nor_at_once_then(self, server):
         campaign = launch(server)
         QueueEntry.objects.update(expires_at=LONG_AGO)
         self.restore()
@@ -407,7 +408,10 @@ class TestWhatIsDone:
         sweep_expired()
         assert QueueEntry.objects.count() == RECIPIENTS
         campaign.refresh_from_db()
-        assert campaign.resume()
+        assert resume_campaign(campaign=campaign, actor=None)
+        sweep_expired()
+        assert QueueEntry.objects.count() == RECIPIENTS
+        QueueEntry.objects.update(expires_at=LONG_AGO)
         sweep_expired()
         assert not QueueEntry.objects.exists()
 

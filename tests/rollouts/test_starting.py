@@ -7,6 +7,7 @@ from threading import Barrier
 import pytest
 from django.db import connection
 from django.db.models import F
+from django.urls import reverse
 from django.utils import timezone
 
 from mailops.accounts.models import AuditEntry
@@ -57,6 +58,10 @@ def start():
     started = start_due()
     rehearse()
     return started + start_due()
+
+
+def resume_url(campaign):  # noqa: F811
+    return reverse("outbox:campaign-resume", args=[campaign.pk])
 
 
 def stopped(campaign):  # noqa: F811
@@ -250,7 +255,7 @@ class TestStaleSchedules:
         start()
         Preflight.objects.update(created_at=timezone.now(), finished_at=timezone.now())
         client = logged_in(operator)
-        client.post(f"/campaigns/{proven.pk}/resume/")
+        client.post(resume_url(proven))
         assert stopped(proven)
         press(client, proven)
         proven.refresh_from_db()
@@ -305,8 +310,8 @@ class TestWhatToPress:
         assert "fails authentication" in page
         assert "launch it all the same, with a reason" in page
         assert f"/rollouts/campaigns/{gated.pk}/panel/" in page
-        assert f"/campaigns/{gated.pk}/resume/" not in page
-        logged_in(oncall).post(f"/campaigns/{gated.pk}/resume/")
+        assert resume_url(gated) not in page
+        logged_in(oncall).post(resume_url(gated))
         assert stopped(gated)
 
     def test_launching_it_asks_again(self, logged_in, operator, gated):

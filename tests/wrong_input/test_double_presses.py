@@ -70,7 +70,7 @@ def pause_campaign():
 
 def resume_campaign():
     campaign = make_campaign(state="paused", pause_cause="person", started_at=timezone.now())
-    return at("campaigns:resume", campaign.pk), {}
+    return at("outbox:campaign-resume", campaign.pk), {}
 
 
 def cancel_campaign():
