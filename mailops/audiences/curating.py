@@ -10,7 +10,7 @@ from django.utils import timezone
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
 from mailops.audiences.models import Audience, Contact, Import, Membership
-from mailops.lib.locks import lock_row
+from mailops.lib.locks import keep_rows, lock_row
 from mailops.protocol.address import address_key, trimmed
 
 
@@ -91,6 +91,7 @@ def add_member(
     """Add one person, known already or not; return the membership and whether it is new. Raise InvalidAddress."""
     key = address_key(address)
     with transaction.atomic():
+        keep_rows(audience)
         contact, is_new = Contact.objects.select_for_update().get_or_create(
             address_key=key,
             defaults={

@@ -27,6 +27,7 @@ from mailops.lib.csv_reading import (
     read_records,
     sample,
 )
+from mailops.lib.locks import keep_rows
 from mailops.lib.storable import storable
 
 PIECE_BYTES = 256 * 1024
@@ -68,6 +69,7 @@ def take_upload(*, audience: Audience, file: Upload, actor: User) -> Import:
     if refusal := refusal_of(header, run):
         raise NotReadable(refusal)
     with transaction.atomic():
+        keep_rows(audience)
         run.save()
         for position, data in enumerate(pieces_of(file)):
             ImportPiece.objects.create(run=run, position=position, data=data)

@@ -10,7 +10,7 @@ from mailops.audiences.models import Audience
 from mailops.campaigns.models import Campaign
 from mailops.content.models import TemplateVersion
 from mailops.domains.models import Identity
-from mailops.lib.locks import lock_row
+from mailops.lib.locks import keep_rows, lock_row
 from mailops.transports.models import Stream
 
 
@@ -36,7 +36,9 @@ def add_campaign(
     actor: User,
     verb: str = "campaign.add",
 ) -> Campaign:
+    """Add a draft; raise ObjectDoesNotExist where something of the plan was deleted meanwhile."""
     with transaction.atomic():
+        keep_rows(audience, version, stream, identity)
         campaign = Campaign.objects.create(
             name=name,
             audience=audience,
@@ -62,10 +64,12 @@ def change_campaign(
 ) -> None:
     """Change a draft's plan that was shown at `revision`.
 
-    Raise NotADraft where it left that state meanwhile, ChangedMeanwhile where it is another plan by now.
+    Raise NotADraft where it left that state meanwhile, ChangedMeanwhile where it is another plan by now,
+    ObjectDoesNotExist where it or something of the plan was deleted.
     """
     with transaction.atomic():
         locked = _locked_draft(campaign)
+        keep_rows(audience, version, stream, identity)
         before, was = plan_of(locked), locked.revision
         locked.name, locked.audience, locked.version = name, audience, version
         locked.stream, locked.identity = stream, identity

@@ -3,7 +3,9 @@
 from typing import Any
 
 from django.contrib import messages
+from django.core.exceptions import ObjectDoesNotExist
 from django.core.paginator import Paginator
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
@@ -118,10 +120,15 @@ def campaign_export(request: HttpRequest) -> HttpResponseBase:
 def campaign_add(request: HttpRequest) -> HttpResponse:
     form = CampaignForm(request.POST or None, initial=request.GET.dict())
     if form.is_valid():
-        campaign = add_campaign(**form.cleaned_data, actor=user_of(request))
-        rehearse_soon(campaign, user_of(request))
-        messages.success(request, f"“{campaign}” is a draft. It is being rehearsed now.")
-        return redirect("campaigns:detail", campaign.pk)
+        try:
+            with transaction.atomic():
+                campaign = add_campaign(**form.cleaned_data, actor=user_of(request))
+                rehearse_soon(campaign, user_of(request))
+        except ObjectDoesNotExist:
+            form = CampaignForm(request.POST)  # it names what is there no more
+        else:
+            messages.success(request, f"“{campaign}” is a draft. It is being rehearsed now.")
+            return redirect("campaigns:detail", campaign.pk)
     return _form(request, form, None)
 
 
@@ -137,13 +144,17 @@ def campaign_edit(request: HttpRequest, campaign_id: int) -> HttpResponse:
     form = CampaignForm.of(campaign, request.POST or None)
     if form.is_valid():
         try:
-            change_campaign(campaign=campaign, **form.cleaned_data, actor=user_of(request))
+            with transaction.atomic():  # else it could be launched in between
+                change_campaign(campaign=campaign, **form.cleaned_data, actor=user_of(request))
+                rehearse_soon(campaign, user_of(request))
         except ChangedMeanwhile:
             return _conflict(request, get_campaign(campaign.pk))
+        except ObjectDoesNotExist:
+            campaign = get_campaign(campaign.pk)
+            return _form(request, CampaignForm.of(campaign, request.POST), campaign)
         except NotADraft as error:
             messages.error(request, str(error))
         else:
-            rehearse_soon(campaign, user_of(request))
             messages.success(request, "Saved. It is being rehearsed again.")
         return redirect("campaigns:detail", campaign.pk)
     return _form(request, form, campaign)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from zlib import crc32
 
+from django.core.exceptions import ObjectDoesNotExist
 from django.db import Error, connection, transaction
 from django.db.models import Model
 
@@ -15,6 +16,19 @@ def lock_row(row: Model) -> bool:
     """Lock `row` until the transaction ends, and tell whether it is still there: another press may have been first."""
     rows = type(row)._base_manager.select_for_update()  # noqa: SLF001
     return rows.filter(pk=row.pk).values_list("pk").first() is not None
+
+
+def keep_rows(*rows: Model) -> None:
+    """Keep `rows` from being deleted until the transaction ends; raise ObjectDoesNotExist for one that is gone already.
+
+    What refers to a row is only compared with it at the end of the transaction: too late to tell a person.
+    """
+    with connection.cursor() as cursor:
+        for row in rows:
+            table = connection.ops.quote_name(row._meta.db_table)  # noqa: SLF001
+            cursor.execute(f"SELECT 1 FROM {table} WHERE id = %s FOR KEY SHARE", [row.pk])  # noqa: S608
+            if cursor.fetchone() is None:
+                raise ObjectDoesNotExist(f"{row} was deleted.")
 
 
 @contextmanager

@@ -3,11 +3,12 @@ from datetime import timedelta
 from importlib import import_module
 
 import pytest
+from django.core.exceptions import ObjectDoesNotExist
 from django.db import connection, transaction
 from django.utils import timezone
 
 from mailops.accounts.models import AuditEntry
-from mailops.audiences import curating, importing
+from mailops.audiences import curating, importing, uploading
 from mailops.audiences.curating import add_member, delete_audience, remove_member
 from mailops.audiences.importing import (
     WrongState,
@@ -403,6 +404,48 @@ class TestDeletingTheAudience:
         remove_member(membership=membership, actor=operator)
         assert deleting[0].result() is None
         assert not Audience.objects.exists()
+
+    def test_waits_for_who_adds_to_it(self, operator, monkeypatch, meanwhile):
+        audience = make_audience()
+        deleting = []
+
+        def audit_while_it_is_deleted(**told):
+            audit(**told)
+            deleting.append(meanwhile(delete_audience, audience=audience, actor=operator))
+
+        audit = uploading.audit
+        monkeypatch.setattr(uploading, "audit", audit_while_it_is_deleted)
+        upload("email\na@example.com\n", actor=operator, audience=audience)
+        assert deleting[0].result() is None
+        assert not Import.objects.exists()
+
+    @pytest.mark.parametrize("is_uploaded", [False, True])
+    def test_comes_before_who_adds_to_it(self, operator, monkeypatch, meanwhile, is_uploaded):
+        audience, adding = make_audience(), []
+
+        def add():
+            if is_uploaded:
+                upload("email\na@example.com\n", actor=operator, audience=audience)
+            else:
+                add_member(
+                    audience=audience,
+                    address="a@example.com",
+                    consent="a form",
+                    attributes={},
+                    actor=operator,
+                )
+
+        def audit_while_another_adds(**told):
+            audit(**told)
+            adding.append(meanwhile(add))
+
+        audit = curating.audit
+        with monkeypatch.context() as beside:
+            beside.setattr(curating, "audit", audit_while_another_adds)
+            delete_audience(audience=audience, actor=operator)
+        with pytest.raises(ObjectDoesNotExist):
+            adding[0].result()
+        assert not Contact.objects.exists()
 
 
 @pytest.mark.django_db(transaction=True)

@@ -5,8 +5,10 @@ from django.urls import reverse
 from django.utils import timezone
 
 from mailops.accounts.models import AuditEntry
+from mailops.audiences.curating import delete_audience
 from mailops.audiences.models import Contact
-from mailops.campaigns import rehearsing
+from mailops.campaigns import rehearsing, views
+from mailops.campaigns.drafting import change_campaign
 from mailops.campaigns.forms import ScheduleForm
 from mailops.campaigns.models import Campaign
 from mailops.outbox.canceling import cancel_campaign
@@ -228,6 +230,45 @@ class TestDraft:
         assert client.post(url("edit", campaign), seen).status_code == 302
         campaign.refresh_from_db()
         assert (campaign.name, campaign.audience_id) == ("Summer", opened["audience"])
+
+    @pytest.mark.django_db(transaction=True)
+    @pytest.mark.parametrize("verb", ["add", "edit"])
+    def test_what_is_deleted_while_it_is_saved_is_told_at_its_field(
+        self, operator, logged_in, monkeypatch, meanwhile, verb
+    ):
+        campaign = make_campaign(name="Spring")
+        typed = plan(name="Summer", revision=campaign.revision)
+        name = {"add": "add_campaign", "edit": "change_campaign"}[verb]
+        save = getattr(views, name)
+
+        def delete_and_save(**given):
+            meanwhile(delete_audience, audience=given["audience"], actor=operator).result()
+            return save(**given)
+
+        monkeypatch.setattr(views, name, delete_and_save)
+        address = url("add") if verb == "add" else url("edit", campaign)
+        response = logged_in(operator).post(address, typed)
+        assert response.status_code == 422
+        assert list(response.context["form"].errors) == ["audience"]
+        assert 'value="Summer"' in response.text
+        assert list(Campaign.objects.values_list("name", flat=True)) == ["Spring"]
+
+    @pytest.mark.django_db(transaction=True)
+    def test_one_that_is_started_while_it_is_saved_starts_behind_that(
+        self, operator, logged_in, monkeypatch, meanwhile
+    ):
+        campaign, starting = make_campaign(name="Spring"), []
+
+        def change_while_it_is_started(**given):
+            change_campaign(**given)
+            starting.append(meanwhile(campaign.start, actor=None))
+
+        monkeypatch.setattr(views, "change_campaign", change_while_it_is_started)
+        monkeypatch.setattr("mailops.campaigns.tasks.continue_preflight.delay", lambda _: None)
+        typed = plan(name="Summer", revision=campaign.revision)
+        assert logged_in(operator).post(url("edit", campaign), typed).status_code == 302
+        assert starting[0].result()
+        assert campaign.preflights.exists()
 
     def test_editing_alike_is_no_conflict(self, operator, logged_in):
         campaign, client = make_campaign(), logged_in(operator)
