@@ -23,7 +23,7 @@ from mailops.accounts.permissions import (
     needs,
     user_of,
 )
-from mailops.lib.csv_export import stream_csv
+from mailops.lib.csv_export import stream_csv, wrong_filter
 from mailops.lib.htmx import render_page
 
 PAGE = 50
@@ -165,7 +165,7 @@ def audit_trail(request: HttpRequest) -> HttpResponse:
 def audit_csv(request: HttpRequest) -> HttpResponseBase:
     form = AuditFilter(request.GET)
     if not form.is_valid():
-        return redirect("accounts:audit")
+        return wrong_filter()
     header = ["at", "who", "act", "kind", "id", "thing", "before", "after", "reason"]
     fields = ["at", "actor_label", "verb", "subject_type", "subject_id", "subject_label"]
     rows = form.entries().values_list(*fields, "before", "after", "reason")

@@ -22,7 +22,7 @@ from mailops.domains.grace import grace_of
 from mailops.domains.history import history
 from mailops.domains.models import Domain, DomainQuerySet, Identity, Requirement
 from mailops.lib.confirm import ConfirmForm
-from mailops.lib.csv_export import stream_csv
+from mailops.lib.csv_export import stream_csv, wrong_filter
 from mailops.lib.htmx import render_page
 from mailops.lib.locks import lock_row
 
@@ -53,8 +53,12 @@ def domain_list(request: HttpRequest) -> HttpResponse:
 
 @needs(Act.SEE)
 def domain_export(request: HttpRequest) -> HttpResponseBase:
-    domains = _filtered(DomainFilterForm(request.GET))
-    rows = ((d.name, d.status, d.owner or "", d.checked_at or "") for d in domains.iterator())
+    form = DomainFilterForm(request.GET)
+    if not form.is_valid():
+        return wrong_filter()
+    rows = (
+        (d.name, d.status, d.owner or "", d.checked_at or "") for d in _filtered(form).iterator()
+    )
     return stream_csv("domains.csv", ["domain", "status", "owner", "checked_at"], rows)
 
 

@@ -22,7 +22,7 @@ from mailops.feedback.forms import FeedbackFilterForm, KeysetForm, WebhookKeyFor
 from mailops.feedback.models import Mailbox, RawFeedback, WebhookEndpoint, return_path_hosts
 from mailops.feedback.proving import PROOFS, USER
 from mailops.feedback.replaying import replay
-from mailops.lib.csv_export import stream_csv
+from mailops.lib.csv_export import stream_csv, wrong_filter
 from mailops.lib.htmx import render_page
 from mailops.transports.kinds.apis import APIS
 from mailops.transports.models import Stream, Transport
@@ -66,7 +66,7 @@ def feedback_list(request: HttpRequest) -> HttpResponse:
 def feedback_export(request: HttpRequest) -> Any:
     form = FeedbackFilterForm(request.GET)
     if not form.is_valid():
-        return redirect("feedback:list")
+        return wrong_filter()
     rows = RawFeedback.objects.light().select_related("message").filter(**form.lookups)
     return stream_csv(
         "feedback.csv",

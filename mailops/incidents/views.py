@@ -21,7 +21,7 @@ from mailops.incidents.evidence import LOOK_BACK
 from mailops.incidents.forms import CloseForm, FilterForm, NoteForm, OwnerForm
 from mailops.incidents.handling import NotPossible
 from mailops.incidents.models import Incident, IncidentQuerySet, SubjectKind
-from mailops.lib.csv_export import stream_csv
+from mailops.lib.csv_export import stream_csv, wrong_filter
 from mailops.lib.htmx import render_page
 from mailops.reports.moments import at_times
 
@@ -43,6 +43,9 @@ def incident_list(request: HttpRequest) -> HttpResponse:
 
 @needs(Act.SEE)
 def incident_export(request: HttpRequest) -> HttpResponseBase:
+    form = FilterForm(request.GET)
+    if not form.is_valid():
+        return wrong_filter()
     header = [
         "id",
         "opened",
@@ -55,7 +58,7 @@ def incident_export(request: HttpRequest) -> HttpResponseBase:
         "sentence",
         "close reason",
     ]
-    found = _found(FilterForm(request.GET)).order_by("-id")
+    found = _found(form).order_by("-id")
     rows = (
         (
             one.pk,

@@ -11,7 +11,7 @@ from django.shortcuts import get_object_or_404, redirect
 
 from mailops.accounts.body_sizes import takes_uploads
 from mailops.accounts.permissions import Act, needs, user_of
-from mailops.lib.csv_export import stream_csv
+from mailops.lib.csv_export import stream_csv, wrong_filter
 from mailops.lib.csv_reading import NotReadable
 from mailops.lib.htmx import polled_status, render_page
 from mailops.suppressions.forms import (
@@ -52,7 +52,7 @@ def suppression_list(request: HttpRequest) -> HttpResponse:
 def suppression_export(request: HttpRequest) -> HttpResponseBase:
     form = FilterForm(request.GET)
     if not form.is_valid():
-        return redirect("suppressions:list")
+        return wrong_filter()
     header = ["address", "stream", "reason", "note", "since", "until", "by"]
     return stream_csv("suppressions.csv", header, _exported(_found(form).order_by("id")))
 
@@ -208,8 +208,10 @@ def _is_poll(request: HttpRequest) -> bool:
 def import_export(request: HttpRequest, run_id: int) -> HttpResponseBase:
     run = get_object_or_404(SuppressionImport, id=run_id)
     form = OutcomeForm(request.GET)
+    if not form.is_valid():
+        return wrong_filter()
     rows = run.rows.order_by("id")
-    if form.is_valid() and form.cleaned_data["outcome"]:
+    if form.cleaned_data["outcome"]:
         rows = rows.filter(outcome=form.cleaned_data["outcome"])
     header = ["line", "address", "outcome", "why"]
     return stream_csv(

@@ -18,7 +18,7 @@ from mailops.accounts.permissions import (
     needs,
     user_of,
 )
-from mailops.lib.csv_export import stream_csv
+from mailops.lib.csv_export import stream_csv, wrong_filter
 from mailops.lib.htmx import render_page
 from mailops.transports.concerns import concerns_of, likely_pressing
 from mailops.transports.credentials import (
@@ -73,8 +73,10 @@ def credential_list(request: HttpRequest) -> HttpResponse:
 
 @needs(Act.SEE)
 def credential_export(request: HttpRequest) -> HttpResponseBase:
-    credentials = _filtered(CredentialFilterForm(request.GET))
-    return stream_csv("credentials.csv", _HEADER, _rows(credentials))
+    form = CredentialFilterForm(request.GET)
+    if not form.is_valid():
+        return wrong_filter()
+    return stream_csv("credentials.csv", _HEADER, _rows(_filtered(form)))
 
 
 def _rows(credentials: CredentialQuerySet) -> Iterator[list[object]]:

@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 
 from mailops.accounts.permissions import Act, needs, user_of
-from mailops.lib.csv_export import stream_csv
+from mailops.lib.csv_export import stream_csv, wrong_filter
 from mailops.lib.htmx import render_page
 from mailops.transports.forms.limits import ProviderFilterForm, ProviderLimitForm, WarmUpForm
 from mailops.transports.limiting import (
@@ -45,6 +45,9 @@ def provider_list(request: HttpRequest) -> HttpResponse:
 
 @needs(Act.SEE)
 def provider_export(request: HttpRequest) -> HttpResponseBase:
+    form = ProviderFilterForm(request.GET)
+    if not form.is_valid():
+        return wrong_filter()
     rows = (
         (
             str(limit),
@@ -53,7 +56,7 @@ def provider_export(request: HttpRequest) -> HttpResponseBase:
             limit.rate_per_minute or "",
             limit.note,
         )
-        for limit in _filtered(ProviderFilterForm(request.GET)).iterator()
+        for limit in _filtered(form).iterator()
     )
     header = ["provider", "sessions", "messages_per_session", "rate_per_minute", "note"]
     return stream_csv("providers.csv", header, rows)

@@ -12,7 +12,7 @@ from mailops.accounts.models import User
 from mailops.accounts.permissions import Act, needs, user_of
 from mailops.domains.models import Domain
 from mailops.lib.confirm import ConfirmForm
-from mailops.lib.csv_export import stream_csv
+from mailops.lib.csv_export import stream_csv, wrong_filter
 from mailops.lib.htmx import render_page
 from mailops.transports.alignment import crossings_of
 from mailops.transports.configuring import change_stream_hours, delete_stream, save_stream
@@ -45,9 +45,12 @@ def stream_list(request: HttpRequest) -> HttpResponse:
 
 @needs(Act.SEE)
 def stream_export(request: HttpRequest) -> HttpResponseBase:
-    streams = _filtered(StreamFilterForm(request.GET))
+    form = StreamFilterForm(request.GET)
+    if not form.is_valid():
+        return wrong_filter()
     rows = (
-        (s.name, s.kind, s.domain, s.owner or "", s.state, s.guarantee) for s in streams.iterator()
+        (s.name, s.kind, s.domain, s.owner or "", s.state, s.guarantee)
+        for s in _filtered(form).iterator()
     )
     header = ["stream", "kind", "domain", "owner", "state", "guarantee"]
     return stream_csv("streams.csv", header, rows)

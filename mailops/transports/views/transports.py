@@ -20,7 +20,7 @@ from mailops.accounts.permissions import (
     user_of,
 )
 from mailops.lib.confirm import ConfirmForm
-from mailops.lib.csv_export import stream_csv
+from mailops.lib.csv_export import stream_csv, wrong_filter
 from mailops.lib.htmx import polled_status, render_page, wants_fragment
 from mailops.transports.concerns import Concern, pressing
 from mailops.transports.configuring import add_transport, change_transport, delete_transport
@@ -76,7 +76,9 @@ def _row(
 
 @needs(Act.SEE)
 def transport_export(request: HttpRequest) -> HttpResponseBase:
-    transports = _filtered(TransportFilterForm(request.GET))
+    form = TransportFilterForm(request.GET)
+    if not form.is_valid():
+        return wrong_filter()
     header = [
         "transport",
         "kind",
@@ -93,7 +95,7 @@ def transport_export(request: HttpRequest) -> HttpResponseBase:
             *(t.name, t.kind, t.environment, t.host, t.port, t.security, t.state, t.breaker),
             t.last_tested_at or "",
         )
-        for t in transports.iterator()
+        for t in _filtered(form).iterator()
     )
     return stream_csv("transports.csv", header, rows)
 
