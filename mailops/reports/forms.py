@@ -196,7 +196,7 @@ class ReportForm(forms.Form):
             if self.cleaned_data.get(name)
         }
         if provider := self.cleaned_data.get("mailbox_provider"):
-            chosen["mailbox_provider"] = provider
+            chosen["mailbox_provider"] = provider.lower()
         return chosen | (self.subject.choices if self.subject else {})
 
     @property

@@ -49,6 +49,12 @@ class TestEach:
         assert "Numbers of Gmail" in page.content.decode()
         assert "1 of 10" in page.content.decode()
 
+    def test_of_a_mailbox_provider_is_found_however_it_is_typed(self, logged_in, viewer):
+        count("accepted", 9, mailbox_provider="gmail")
+        page = logged_in(viewer).get(reverse("reports:reports"), {"mailbox_provider": " Gmail "})
+        assert page.context["tiles"][0].note == "9 of 9"
+        assert "mailbox_provider=gmail" in page.context["messages_url"]
+
     def test_exports_the_split_that_it_shows(self, logged_in, viewer):
         stream, campaign = make_stream(name="Letters"), make_campaign(state="running")
         count("accepted", 9, mailbox_provider="gmail", stream_id=stream.pk, campaign_id=campaign.pk)
