@@ -10,8 +10,9 @@ from bench import letter
 from bench.stage import BenchError
 from mailops.audiences.models import Audience
 from mailops.campaigns.models import Campaign
+from mailops.content.drafting import create_template
 from mailops.content.models import TemplateVersion
-from mailops.content.publishing import create_template, publish
+from mailops.content.publishing import publish
 from mailops.dispatch.expansion import expand_running
 from mailops.domains.models import Domain, Identity
 from mailops.outbox.models import Message, QueueEntry, Status

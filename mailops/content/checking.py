@@ -17,8 +17,6 @@ from mailops.content.models import MailTemplate, Syntax, TemplateVersion
 from mailops.content.rendering import Rendered, RenderError, compile_sources, parse
 from mailops.content.variables import merge_data, names_used, unknown_names
 
-__all__ = ["GMAIL_CUTS_AT", "Look", "Problem", "Sources", "look_over", "sample_data"]
-
 SAMPLE_EMAIL = "ada@example.com"
 SAMPLE_UNSUBSCRIBE_URL = "https://example.com/unsubscribe/sample"
 _PLACEHOLDER = {

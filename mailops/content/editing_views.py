@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST
 
 from mailops.accounts.permissions import Act, needs, user_of
 from mailops.content import desk
-from mailops.content.checking import Look, Problem, Sources, look_over
+from mailops.content.checking import Look, Sources, look_over
 from mailops.content.differing import State, compare
 from mailops.content.drafting import DraftConflict, discard, save_draft
 from mailops.content.file_forms import FilesForm
@@ -22,10 +22,11 @@ from mailops.content.files import files_of_draft, shown_elsewhere
 from mailops.content.forms import DraftForm, FillForm, LookForm
 from mailops.content.framing import framed
 from mailops.content.gates.files import doubtful_files
+from mailops.content.gates.finding import Problem
 from mailops.content.link_answers import known_dead
+from mailops.content.looking import sources_of
 from mailops.content.models import MailTemplate, Preview, Variant
 from mailops.content.people import Person, lacking, the_people
-from mailops.content.publishing import sources_of
 from mailops.content.rendering import RenderError
 from mailops.content.testing import version_for_test
 from mailops.content.variables import BUILT_IN

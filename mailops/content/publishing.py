@@ -11,25 +11,15 @@ from django.db.models import Max
 
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
-from mailops.content.checking import Look, Problem
-from mailops.content.drafting import create_template, save_draft
+from mailops.content.checking import Look
 from mailops.content.enclosing import take_over
 from mailops.content.files import merged
+from mailops.content.gates.finding import Problem
 from mailops.content.languages import language_tags
-from mailops.content.looking import look_at_draft, sources_of
+from mailops.content.looking import look_at_draft
 from mailops.content.models import Approval, MailTemplate, TemplateVersion
 from mailops.content.rendering import RenderError
 from mailops.content.tasks import have_drawn
-
-__all__ = [
-    "create_template",
-    "look_at_draft",
-    "publish",
-    "restore",
-    "roll_back",
-    "save_draft",
-    "sources_of",
-]
 
 
 class NothingToPublish(Exception):

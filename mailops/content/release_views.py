@@ -11,6 +11,7 @@ from mailops.content.differing import State, compare
 from mailops.content.forms import AskForm, DecideForm, GatesForm, OverrideForm, PublishForm
 from mailops.content.gates import ASKS, GATES
 from mailops.content.link_views import context_of
+from mailops.content.looking import look_at_draft
 from mailops.content.models import Approval, MailTemplate
 from mailops.content.outside import ask_outside
 from mailops.content.rendering import RenderError
@@ -24,7 +25,7 @@ from mailops.transports.models import Stream
 def template_publish(request: HttpRequest, template_id: int) -> HttpResponse:
     found = MailTemplate.objects.written().select_related("layout")
     template = get_object_or_404(found, pk=template_id)
-    look, others = publishing.look_at_draft(template)
+    look, others = look_at_draft(template)
     outside = ask_outside(template, look, others, is_final=request.method == "POST")
     look.problems.extend(outside.problems)
     all_looks = [look, *others.values()]
@@ -139,7 +140,7 @@ def approval_detail(request: HttpRequest, approval_id: int) -> HttpResponse:
             form.add_error(None, str(error))
         else:
             return redirect("content:approval", approval.pk)
-    look, others = publishing.look_at_draft(template)
+    look, others = look_at_draft(template)
     look.problems.extend(ask_outside(template, look, others).problems)
     latest = template.latest_version
     draft = State.of_draft(template, (look, others))
@@ -175,7 +176,7 @@ def template_override(request: HttpRequest, template_id: int) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         reason = form.cleaned_data["reason"]
         try:
-            asked = ask_outside(template, *publishing.look_at_draft(template), is_final=True)
+            asked = ask_outside(template, *look_at_draft(template), is_final=True)
             version = publishing.publish(
                 template, user_of(request), override_reason=reason, more=asked.problems
             )

@@ -29,7 +29,7 @@ BUDGET_SECONDS = 30.0  # of one tick; the next comes in a minute
 LATE = timedelta(days=2)  # a digest of Monday that comes later is noise
 LEASE = timedelta(seconds=120)  # one whose worker died is due again after it
 PATIENCE = [timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 240)]  # the last one repeats
-MAX_ATTEMPTS = 12  # about a day and a half
+MAX_ATTEMPTS = 12  # a little over a day
 AHEAD = timedelta(hours=1)  # a clock that is put right may go back by so much without harm
 PAGE = "digests:leave"
 PRESSED_LATELY = timedelta(minutes=1)

@@ -14,8 +14,9 @@ from django.db.models import Exists, OuterRef
 from django.db.models.functions import Now
 from django.urls import reverse
 
+from mailops.content.drafting import create_template
 from mailops.content.models import MailTemplate, TemplateVersion
-from mailops.content.publishing import create_template, publish
+from mailops.content.publishing import publish
 from mailops.dispatch.holding import stopped_ways
 from mailops.incidents.models import Incident, Level, Notice, NotificationChannel
 from mailops.lib.egress import EgressFault
@@ -31,7 +32,7 @@ BUDGET_SECONDS = 30.0  # of one tick; the next comes in ten
 TIMEOUT = 5.0  # seconds to connect, and then to answer
 LEASE = timedelta(seconds=120)  # a notice whose worker died is due again after it
 PATIENCE = [timedelta(seconds=seconds) for seconds in (15, 60, 300, 900)]  # the last one repeats
-MAX_ATTEMPTS = 12  # two hours and a half
+MAX_ATTEMPTS = 12  # a little over two hours
 TEMPLATE = "Incident notice"
 _SUBJECT = "[mailops] {{ occasion }}: {{ title }}"
 _TEXT = """{{ occasion }}: {{ title }}

@@ -10,8 +10,9 @@ from mailops.content.enclosing import NameTaken, RefusedFile
 from mailops.content.files import files_of_version
 from mailops.content.forms import LookForm
 from mailops.content.framing import framed
+from mailops.content.looking import look_at_draft
 from mailops.content.models import FileContent, MailTemplate, TemplateFile
-from mailops.content.publishing import look_at_draft, publish
+from mailops.content.publishing import publish
 from tests.content.some_files import PDF, png
 from tests.factories import make_transport
 

@@ -8,8 +8,8 @@ import pytest
 from mailops.accounts.models import AuditEntry
 from mailops.content import enclosing, scanning
 from mailops.content.enclosing import Infected
+from mailops.content.looking import look_at_draft
 from mailops.content.models import FileContent, MailTemplate
-from mailops.content.publishing import look_at_draft
 from mailops.content.scanning import ScannerAway, scan
 from tests.clamd import EICAR, Clamd
 from tests.content.some_files import PDF, png

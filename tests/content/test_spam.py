@@ -17,9 +17,10 @@ from django.urls import reverse
 from mailops.content import gating
 from mailops.content.gates import spam
 from mailops.content.gates.spam import Verdict, ask_filters
+from mailops.content.looking import look_at_draft
 from mailops.content.models import MailTemplate
 from mailops.content.outside import ask_outside
-from mailops.content.publishing import look_at_draft, publish
+from mailops.content.publishing import publish
 from mailops.content.rendering import Rendered
 from tests.conftest import PROGRAM_PATH
 from tests.factories import make_stream

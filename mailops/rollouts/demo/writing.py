@@ -12,8 +12,8 @@ from django.db import connection
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import AuditEntry, User
 from mailops.content.checking import look_over
+from mailops.content.drafting import create_template
 from mailops.content.models import MailTemplate, TemplateVersion, hash_sources
-from mailops.content.publishing import create_template
 
 MAILS = Path(__file__).parent / "mails"
 ADDED = re.compile(r"[ ]*<!-- since 2 -->(.*?)<!-- /since 2 -->\n?", re.DOTALL)
