@@ -1,8 +1,8 @@
 """Turns a stored file into members of an audience, in chunks that can be cut off anywhere and doubled by nobody.
 
-A chunk is one transaction: it locks its audience against being deleted and the import's row, reads from the cursor, copies the rows into a staging table,
-settles them with a handful of set-based statements, and moves cursor and counts. Whoever comes second finds the row
-locked or the cursor moved.
+A chunk is one transaction: it locks its audience against being deleted and the import's row, reads from the cursor,
+copies the rows into a staging table, settles them with a handful of set-based statements, and moves cursor and counts.
+Whoever comes second finds the row locked or the cursor moved.
 """
 
 from collections.abc import Iterator

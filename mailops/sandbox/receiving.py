@@ -43,7 +43,10 @@ IDLE_SECONDS = 300
 
 
 class Ledger:
-    """Appends one JSON line to `path` for each message and recipient taken, on disk before the reply goes out."""
+    """Appends one JSON line to `path` for each message and recipient taken, before the reply goes out.
+
+    The system has it by then, so it outlives this process, however that ends.
+    """
 
     def __init__(self, path: Path) -> None:
         self._file: TextIO = path.open("a", encoding="utf-8")

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.conf import settings
-from django.core.management import call_command, get_commands
+from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError
 
@@ -32,6 +32,5 @@ class Command(BaseCommand):
         collect_static_files()
         if settings.MAILOPS_DEMO:
             make_first_account(settings.MAILOPS_HOME)
-            if "fill_demo" in get_commands():
-                call_command("fill_demo")
+            call_command("fill_demo")
         record_deploy()  # last: what the demo tells of was before it
