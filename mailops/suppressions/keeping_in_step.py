@@ -21,7 +21,8 @@ from mailops.transports.kinds.apis import APIS
 from mailops.transports.models import Stream, Transport
 
 EVERY = timedelta(minutes=15)
-RUN_SECONDS = 30.0
+RUN_SECONDS = 30.0  # of a run's walk
+REMOVAL_SECONDS = 15.0  # of a run before that, however many wait
 LEASE = timedelta(seconds=120)  # longer than a run may take
 BACKOFF_MINUTES = (1, 5, 30, 120)
 MOST_REMOVALS = 100  # a run
@@ -72,13 +73,14 @@ def run(sync_id: int) -> bool:
 
 
 def _go_on(sync: ProviderSync, provider: Provider, known: ProviderLists) -> bool:
-    """Take off and take in, the latter even where the former fails; return whether all was done; raise AskingFailed."""
+    """Take off and take in, the latter even where the former fails or goes on; return whether all was done; raise AskingFailed."""
     try:
         is_all_off = _remove(sync, provider, known)
     except AskingFailed:
         _walk(sync, provider, known)
         raise
-    return is_all_off and _walk(sync, provider, known)
+    is_walked = _walk(sync, provider, known)
+    return is_all_off and is_walked
 
 
 def _walk(sync: ProviderSync, provider: Provider, known: ProviderLists) -> bool:
@@ -223,7 +225,8 @@ def _evidence(sync: ProviderSync, one: ListOf, entry: Entry) -> str:
 
 
 def _remove(sync: ProviderSync, provider: Provider, known: ProviderLists) -> bool:
-    """Take off the provider's lists what was taken off ours; return whether that was all."""
+    """Take off the provider's lists what was taken off ours, until time is up; return whether that was all."""
+    until = time.monotonic() + REMOVAL_SECONDS
     waiting = sync.removals.filter(done_at=None).order_by("pk")[:MOST_REMOVALS]
     for removal in waiting:
         _step_back(sync, known)
@@ -232,6 +235,8 @@ def _remove(sync: ProviderSync, provider: Provider, known: ProviderLists) -> boo
         asked = sync.removals.filter(pk=removal.pk, asked_at=removal.asked_at)
         if asked.update(done_at=ClockTimestamp(), refusal=refusal) and not refusal:
             ProviderSync.objects.filter(pk=sync.pk).update(went=F("went") + 1)
+        if time.monotonic() > until:
+            return False
     return len(waiting) < MOST_REMOVALS
 
 

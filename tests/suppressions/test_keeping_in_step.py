@@ -325,6 +325,23 @@ class TestWalk:
         assert run(sync.pk)
         assert Suppression.objects.count() == 2
 
+    def test_many_removals_hold_up_neither_the_walk_nor_the_lease(
+        self, step, operator, monkeypatch
+    ):
+        double, sync = step("sparkpost")
+        for n in range(3):
+            entry = suppress(address=f"a{n}@example.net", stream=None, reason="hard_bounce")
+            unsuppress(suppression=entry, reason="A mistake.", actor=operator)
+        double.put("list", "new@example.net", "Bounce Rule", when=datetime.now(UTC))
+        with monkeypatch.context() as patched:
+            clock = iter(range(0, 10_000, 20))
+            patched.setattr(keeping_in_step.time, "monotonic", lambda: next(clock))
+            assert run(sync.pk)
+        sync.refresh_from_db()
+        assert sync.went == 1
+        assert Suppression.objects.get().address == "new@example.net"
+        assert walk(sync).went == 3
+
     def test_a_list_that_comes_all_at_once_goes_on_behind_what_came_in(self, step, monkeypatch):
         double, sync = step("postmark")
         for n in range(5):
