@@ -153,7 +153,7 @@ def import_detail(request: HttpRequest, run_id: int) -> HttpResponse:
 def import_stop(request: HttpRequest, run_id: int) -> HttpResponse:
     run = _run(run_id)
     try:
-        if run.is_mapping:
+        if run.is_mapping or request.POST.get("act") == "discard":
             discard_upload(run=run, actor=user_of(request))
             messages.success(request, f"“{run.file_name}” is thrown away.")
             return redirect("audiences:detail", run.audience_id)

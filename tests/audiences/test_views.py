@@ -575,6 +575,16 @@ class TestColumns:
         assert not Import.objects.exists()
         assert AuditEntry.objects.filter(verb="import.discard").exists()
 
+    def test_what_was_started_meanwhile_goes_on(self, mapped, operator, logged_in):
+        client = logged_in(operator)
+        page = client.get(reverse("audiences:import-map", args=[mapped.pk])).text
+        assert 'name="act" value="discard"' in page
+        start(mapped, actor=operator)
+        address = reverse("audiences:import-stop", args=[mapped.pk])
+        answer = client.post(address, {"act": "discard"}, follow=True)
+        assert "was not thrown away: it is running already" in answer.text
+        assert Import.objects.get(pk=mapped.pk).is_running
+
 
 class TestProgress:
     def test_polls_while_it_runs_and_stops_when_it_is_done(self, mapped, operator, logged_in):
