@@ -10,6 +10,7 @@ from django.urls import reverse
 
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
+from mailops.audiences.models import Import
 from mailops.campaigns.drafting import plan_of
 from mailops.campaigns.fitting import misfits
 from mailops.campaigns.models import Campaign
@@ -61,7 +62,7 @@ def gates_of(campaign: Campaign, *, at_start: bool = False) -> list[Gate]:
     gates = [_rehearsal(campaign, at_start=at_start), *_template(campaign)]
     if campaign.stream.is_bulk:
         gates.append(_checklist(campaign))
-    rarely = (_fit(campaign), _way_out(campaign.stream))
+    rarely = (_fit(campaign), _way_out(campaign.stream), _whole_audience(campaign))
     return [*gates, *(gate for gate in rarely if not gate.is_open)]
 
 
@@ -115,6 +116,23 @@ def _way_out(stream: Stream) -> Gate:
         objections=objections,
         url=reverse("transports:stream-edit", args=[stream.pk]),
         remedy="Choose its transports",
+    )
+
+
+def _whole_audience(campaign: Campaign) -> Gate:
+    """Ask that no import goes on: its audience is read once, and who joins later gets no mail."""
+    run = Import.objects.running().filter(audience=campaign.audience_id).order_by("pk").first()
+    if run is None:
+        return Gate(title="Audience")
+    return Gate(
+        title="Audience",
+        objections={
+            "import": f"“{run}” is still being imported into {campaign.audience}: who stands in the rest of it would "
+            "not get this mail."
+        },
+        may_be_overridden=True,
+        url=reverse("audiences:import-detail", args=[run.pk]),
+        remedy="See the import",
     )
 
 

@@ -7,6 +7,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from mailops.audiences.models import Import
 from mailops.campaigns.models import Campaign
 from mailops.campaigns.preflight import latest_preflight, speaks_of
 from mailops.campaigns.tasks import rehearse_soon
@@ -16,7 +17,7 @@ from mailops.rollouts.models import Checklist, Override
 from mailops.transports.models import PauseCause
 
 ASK_AHEAD = timedelta(minutes=15)  # what a long audience and slow name servers need, and some
-PATIENCE = timedelta(minutes=10)  # for a rehearsal that is still running
+PATIENCE = timedelta(minutes=10)  # for a rehearsal, or an import, that is still running
 NAMED = 3  # objections in the sentence; the rest stand behind it
 
 
@@ -86,13 +87,15 @@ def _start(campaign_id: int) -> bool:
 
 
 def _is_being_asked(campaign: Campaign) -> bool:
-    """Tell whether to wait for the rehearsal of its time, which is not done; no longer than PATIENCE."""
+    """Tell whether to wait for the rehearsal of its time, or for an import; no longer than PATIENCE."""
     latest = latest_preflight(campaign)
     assert campaign.scheduled_at is not None
     if latest is None or not _is_asked_anew(campaign):
         return timezone.now() - campaign.scheduled_at < PATIENCE
     began = max(campaign.scheduled_at, latest.created_at)  # late, where mailops was away
-    return latest.is_running and timezone.now() - began < PATIENCE
+    importing = Import.objects.running().filter(audience=campaign.audience_id)
+    goes_on = latest.is_running or importing.exists()
+    return goes_on and timezone.now() - began < PATIENCE
 
 
 def _standing_objections(campaign: Campaign) -> list[str]:

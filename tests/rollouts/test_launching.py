@@ -12,6 +12,8 @@ from mailops.rollouts.launching import NotLaunched, facts_of, gates_of, launch
 from mailops.rollouts.models import ChecklistItem, Override
 from mailops.rollouts.probing import checklists_of
 from mailops.transports.models import Transport
+from tests.audiences.uploads import start as begin_import
+from tests.audiences.uploads import upload
 from tests.factories import make_domain
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -92,6 +94,15 @@ class TestGates:
         assert gates_of(proven)[-1].title == "Stream and sender"
         with pytest.raises(NotLaunched, match=r"Choose a sender at beta\.example"):
             launch(proven, actor=operator, override_reason="I am in a hurry")
+
+    def test_an_import_that_goes_on_wants_a_reason(self, campaign, operator):
+        run = upload("email\nb@x.example\n", actor=operator, audience=campaign.audience)
+        assert [gate.title for gate in gates_of(campaign)] == ["Rehearsal", "Production checklist"]
+        begin_import(run, actor=operator)
+        gate = gates_of(campaign)[-1]
+        assert "would not get this mail" in gate.objections["import"]
+        assert gate.may_be_overridden
+        assert gate.url == f"/audiences/imports/{run.pk}/"
 
 
 class TestLaunch:

@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from mailops.accounts.models import AuditEntry
+from mailops.audiences.importing import import_chunk
 from mailops.audiences.models import Contact, Membership
 from mailops.campaigns.models import Campaign, Preflight
 from mailops.campaigns.rehearsing import check_chunk
@@ -23,6 +24,8 @@ from mailops.rollouts.probing import checklists_of, probe, sign
 from mailops.rollouts.starting import start_due
 from mailops.schedule import EVERY
 from mailops.transports.models import PauseCause
+from tests.audiences.uploads import start as begin_import
+from tests.audiences.uploads import upload
 from tests.factories import make_campaign, make_version
 from tests.rollouts.test_launching import campaign, proven, rehearsed  # noqa: F401 - fixtures
 from tests.rollouts.test_views import press
@@ -39,6 +42,12 @@ def no_broker(monkeypatch):
 def schedule(campaign, operator, **how):  # noqa: F811
     """Launch it for a later time, and let that time come."""
     launch(campaign, actor=operator, at=timezone.now() + timedelta(days=2), **how)
+    come(campaign)
+
+
+def come_as_launched(campaign):  # noqa: F811
+    """Let it wait for a time that has come, launched before its audience changed."""
+    campaign.schedule(timezone.now(), actor=None)
     come(campaign)
 
 
@@ -114,6 +123,31 @@ class TestStart:
         Membership.objects.create(audience=proven.audience, contact=contact)
         type(proven.audience).objects.update(revision=99)
         assert start_due() == 1
+
+    @pytest.fixture
+    def import_(self, proven, operator):  # noqa: F811
+        """An import into its audience that is begun, with one of two rows read."""
+        run = upload("email\nb@x.example\nc@x.example\n", actor=operator, audience=proven.audience)
+        begin_import(run, actor=operator)
+        import_chunk(run_id=run.pk, rows=1)
+        return run
+
+    def test_waits_for_an_import_into_its_audience(self, proven, operator, import_):  # noqa: F811
+        come_as_launched(proven)
+        assert start() == 0
+        assert start_due() == 0
+        proven.refresh_from_db()
+        assert proven.is_scheduled
+        import_chunk(run_id=import_.pk)
+        assert start_due() == 1
+
+    def test_but_not_for_ever(self, proven, operator, import_):  # noqa: F811
+        come_as_launched(proven)
+        start()
+        Campaign.objects.update(scheduled_at=F("scheduled_at") - starting.PATIENCE)
+        Preflight.objects.update(created_at=F("created_at") - starting.PATIENCE)
+        assert start_due() == 0
+        assert "“people.csv” is still being imported into" in stopped(proven)
 
 
 class TestGates:
