@@ -21,9 +21,9 @@ from mailops.dispatch.preparing import prepare
 from mailops.lib.time_zones import zone
 from mailops.outbox.models import Message
 from mailops.reports.attention import matters
-from mailops.transports.models import PauseCause
+from mailops.transports.models import PauseCause, Route
 from tests.digests.conftest import on_time, subscribe
-from tests.factories import make_identity, make_stream
+from tests.factories import make_identity, make_stream, make_transport
 from tests.incidents.test_notifying import make_mail_channel
 
 pytestmark = pytest.mark.django_db
@@ -172,6 +172,21 @@ class TestFailing:
         due_again()
         assert Message.objects.count() == 1
         assert Digest.objects.get().result == ""
+
+    def test_goes_out_by_the_transport_that_stands_in(self, way, viewer):
+        first = way.stream.transport
+        Route.objects.create(stream=way.stream, transport=make_transport(), position=1)
+        subscribe(viewer)
+        first.pause(PauseCause.FAULT, "The password was refused.")
+        make_and_send(viewer)
+        assert Message.objects.count() == 1
+
+    def test_waits_for_a_transport_that_stands_still(self, way, viewer):
+        subscribe(viewer)
+        way.stream.transport.pause(PauseCause.FAULT, "The password was refused.")
+        make_and_send(viewer)
+        assert not Message.objects.exists()
+        assert "it goes out when mail leaves there again" in Digest.objects.get().result
 
     def test_that_breaks_holds_up_nobody_and_ends(self, way, viewer, operator, monkeypatch):
         subscribe(viewer, operator)
