@@ -93,6 +93,13 @@ class Threshold(models.Model):
         return self.measure in {self.Measure.BOUNCES, self.Measure.COMPLAINTS}
 
     @property
+    def seen_when(self) -> str:
+        """Say after how long it is seen, where it is no rate."""
+        if self.measure == self.Measure.BURN:
+            return "over 1 hour, and over 6 hours"
+        return "after 2 minutes" if self.measure == self.Measure.UNSERVED else "at once"
+
+    @property
     def window(self) -> timedelta:
         return timedelta(minutes=self.window_minutes)
 

@@ -28,7 +28,7 @@ class Unserved:
         many = f"{COUNTED:,} messages or more wait" if self.n >= COUNTED else _waiting(self.n)
         return (
             f"No process that sends {kind} mail lives, and mail of {self.stream} has been due for {WAITED.seconds // 60} "
-            f"minutes or more; {many}. See the log of mailops: what “{self.stream.kind}” said last. `make up` starts a "
+            f"minutes or more; {many}. See the log of mailops: what “{self.stream.kind}” said last. “make up” starts a "
             "process again that died; end one that stands still. Where yours are started otherwise, start it."
         )
 
