@@ -48,6 +48,13 @@ def overview(request: HttpRequest) -> HttpResponse:
 
 
 @needs(Act.SEE)
+def needing(request: HttpRequest) -> HttpResponse:
+    """Show what waits for a person; the overview asks again, since it may stand open all night."""
+    context = {"matters": matters(), "steps": steps()}
+    return render_page(request, "reports/matters.html", context, fragment="matters")
+
+
+@needs(Act.SEE)
 def running(request: HttpRequest) -> HttpResponse:
     """Show the running campaigns and the queue; htmx asks again, seldom while there are none."""
     context = {**_running(), **_queue()}

@@ -8,6 +8,7 @@ app_name = "reports"
 
 urlpatterns = [
     path("", overview_views.overview, name="overview"),
+    path("matters/", overview_views.needing, name="matters"),
     path("running/", overview_views.running, name="running"),
     path("reports/", views.report, name="reports"),
     path("reports/export/", views.export, name="export"),

@@ -22,7 +22,7 @@ from tests.factories import (
     make_version,
 )
 
-PAGES = ["overview", "running", "reports", "search"]
+PAGES = ["overview", "matters", "running", "reports", "search"]
 
 
 def count(kind, n, *, days_ago=0, **key):
@@ -219,6 +219,17 @@ class TestOverview:
         page = logged_in(viewer).get("/").content.decode()
         assert "The log-in was refused (535)." in page
         assert reverse("transports:detail", args=[transport.pk]) in page
+
+    def test_tells_what_stopped_while_the_page_stands_open(self, logged_in, viewer):
+        make_campaign(state="completed", started_at=timezone.now())
+        client, path = logged_in(viewer), reverse("reports:matters")
+        page = client.get("/").text
+        assert "Nothing is paused, broken or waiting" in page
+        assert f'hx-get="{path}"' in page
+        make_transport(name="Relay").pause("fault", "The log-in was refused.")
+        part = client.get(path, headers={"HX-Request": "true"}).text
+        assert "Transport Relay is paused" in part
+        assert "<html" not in part
 
     def test_names_a_campaign_whose_mail_was_given_up_until_it_is_sent_again(self, db):
         campaign = make_campaign(state="running")
