@@ -57,6 +57,7 @@ class TestMtaSts:
             ({"body": POLICY.replace("STSv1", "STSv2")}, "version"),
             ({"body": "version: STSv1\nmode: enforce\nmax_age: 1"}, "names no MX"),
             ({"body": "<html>"}, "version"),
+            ({"more": {("a.test", "MX"): Answer(Status.NODATA)}}, "does not name a.test, "),
             ({"kind": "text/html"}, "text/html"),
             ({"status": 404}, "404"),
             ({"status": 302}, "redirect"),
@@ -69,6 +70,16 @@ class TestMtaSts:
         assert verdict.status == "warning"
         assert words in verdict.sentence
         assert verdict.fix
+
+    def test_a_domain_without_mx_is_its_own_and_takes_no_mail_with_a_null_mx(self):
+        own = POLICY.replace("*.a.test", "a.test")
+        for answer in (Answer(Status.NODATA), Answer(Status.FOUND, ("0 .",))):
+            assert self.check(own, more={("a.test", "MX"): answer}).status == "ok"
+
+    def test_an_mx_that_dns_keeps_silent_about_is_not_held_against_the_policy(self):
+        silent = {("a.test", "MX"): SILENT}
+        assert self.check(more=silent).status == "unknown"
+        assert self.check(POLICY.replace("604800", "soon"), more=silent).status == "warning"
 
     def test_what_can_not_be_reached_from_here_is_not_known(self):
         assert self.check(body=EgressFault("timeout", "no answer")).status == "unknown"

@@ -89,8 +89,15 @@ def _check_policy(domain: str, record: str, asks: Asks, fetches: Fetches) -> Ver
             "a redirect, which senders don't follow" if fetched.status // 100 == 3 else "no policy"
         )
         return _broken(record, f"{url} answers {fetched.status}: {what}.", url)
+    return _judge(domain, record, url, fetched, asks(domain, "MX"))
+
+
+def _judge(domain: str, record: str, url: str, fetched: Fetched, exchanges: Answer) -> Verdict:
+    """Hold a policy that was fetched against what it must be, and against the MX of its domain."""
     policy = parse_policy(fetched.body.decode("utf-8", "replace"))
-    problems = list(_policy_problems(domain, policy, fetched, asks))
+    problems = list(_policy_problems(domain, policy, fetched, exchanges))
+    if not problems and not exchanges.is_known:
+        return unanswered("mta_sts", f"the MX of {domain}", exchanges, rfc=STS_RFC)
     evidence = [record, url, *fetched.body.decode("utf-8", "replace").splitlines()[:40]]
     well = f"The policy is {policy.mode} and names every MX of {domain}."
     return verdict_of("mta_sts", problems, well=well, rfc=STS_RFC, evidence=evidence)
@@ -106,7 +113,7 @@ def _broken(record: str, sentence: str, url: str) -> Verdict:
 
 
 def _policy_problems(
-    domain: str, policy: StsPolicy, fetched: Fetched, asks: Asks
+    domain: str, policy: StsPolicy, fetched: Fetched, exchanges: Answer
 ) -> Iterator[Problem]:
     for problem in policy.problems:
         yield Problem(
@@ -119,14 +126,15 @@ def _policy_problems(
             f"The policy is served as “{kind}”, and senders may ignore what isn't text/plain.",
             "Serve it as text/plain.",
         )
-    if policy.problems or policy.mode == "none":
+    if policy.problems or policy.mode == "none" or not exchanges.is_known:
         return
-    names = [value.partition(" ")[2].rstrip(".") for value in asks(domain, "MX").values]
-    for name in names:
+    names = [value.partition(" ")[2].rstrip(".") for value in exchanges.values]
+    for name in names or [domain]:  # without any MX it is the domain itself (RFC 5321 section 5.1)
         if name and not policy.lets_in(name):
+            what = "an MX of" if names else "which takes the mail to"
             yield Problem(
                 CheckStatus.WARNING,
-                f"The policy does not name {name}, an MX of {domain}"
+                f"The policy does not name {name}, {what} {domain}"
                 + (": mail to it is refused." if policy.mode == "enforce" else "."),
                 f"Add “mx: {name}” to the policy, and change the record's id.",
             )
