@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F
 from django.utils import timezone
 
 from mailops.accounts.auditing import audit
@@ -14,7 +14,7 @@ from mailops.lib.clock import ClockTimestamp
 from mailops.lib.storable import storable
 from mailops.protocol.address import InvalidAddress, address_key
 from mailops.suppressions.asking import AskingFailed, Provider, Refused
-from mailops.suppressions.models import ProviderSync, Suppression
+from mailops.suppressions.models import SYNC_LEASE, ProviderSync, Suppression
 from mailops.suppressions.provider_lists import LISTS, Entry, ListOf, ProviderLists, Round
 from mailops.suppressions.suppressing import suppress_all
 from mailops.transports.kinds.apis import APIS
@@ -23,7 +23,6 @@ from mailops.transports.models import Stream, Transport
 EVERY = timedelta(minutes=15)
 RUN_SECONDS = 30.0  # of a run's walk
 REMOVAL_SECONDS = 15.0  # of a run before that, however many wait
-LEASE = timedelta(seconds=120)  # longer than a run may take
 BACKOFF_MINUTES = (1, 5, 30, 120)
 MOST_REMOVALS = 100  # a run
 CHUNK = 500  # entries in one transaction
@@ -55,10 +54,8 @@ def ask_again(*, sync: ProviderSync, actor: User | None) -> None:
 
 def run(sync_id: int) -> bool:
     """Go on with one list for half a minute; return whether there is more to do at once."""
-    now = ClockTimestamp()
-    free = Q(running_until=None) | Q(running_until__lte=now)
-    rows = ProviderSync.objects.filter(free, pk=sync_id, due_at__lte=now)
-    if not rows.update(running_until=now + LEASE):
+    rows = ProviderSync.objects.due().filter(pk=sync_id)
+    if not rows.update(running_until=ClockTimestamp() + SYNC_LEASE):
         return False
     sync = ProviderSync.objects.select_related("transport").get(pk=sync_id)
     known = LISTS[sync.transport.kind]
@@ -100,8 +97,13 @@ def _walk(sync: ProviderSync, provider: Provider, known: ProviderLists) -> bool:
 
 
 def _begin_walk(sync: ProviderSync) -> None:
-    """Begin where the last walk began; over all of the list where the transport carries a stream more since."""
+    """Begin where the last walk began; over all of the list where the transport carries a stream more since.
+
+    And where that is a time to come: a clock was ahead, and what came since would be asked for by nobody.
+    """
     sync.begun_at = timezone.now()
+    if sync.since is not None and sync.since > sync.begun_at:
+        sync.since = None
     sync.walked_for = [stream.pk for stream in _streams_of(sync)]
     if not set(sync.walked_for) <= set(sync.covered or ()):
         sync.since = None

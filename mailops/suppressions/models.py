@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import reduce
 from operator import or_
 from typing import Any, ClassVar
@@ -200,6 +200,24 @@ class ImportedRow(models.Model):
         ]
 
 
+SYNC_LEASE = timedelta(seconds=120)  # longer than a run may take
+LONGEST_REST = timedelta(hours=2)  # from one run to the next, whatever went wrong
+
+
+class ProviderSyncQuerySet(models.QuerySet["ProviderSync"]):
+    def due(self) -> "ProviderSyncQuerySet":
+        """Keep those whose time has come and that nobody is at.
+
+        By the database's clock: a time further away than one can be was set while that was ahead.
+        """
+        now = Now()
+        return self.filter(
+            ~models.Q(due_at__gt=now, due_at__lte=now + LONGEST_REST),
+            models.Q(running_until=None)
+            | ~models.Q(running_until__gt=now, running_until__lte=now + SYNC_LEASE),
+        )
+
+
 class ProviderSync(models.Model):
     """That a provider's own suppression list is kept in step with ours, and how far that is."""
 
@@ -224,6 +242,8 @@ class ProviderSync(models.Model):
     due_at = models.DateTimeField(db_default=Now())
     running_until = models.DateTimeField(null=True)  # a process is at it until then
     created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = ProviderSyncQuerySet.as_manager()
 
     def __str__(self) -> str:
         return f"Suppression list of {self.transport}"

@@ -3,7 +3,6 @@
 from time import monotonic
 
 from celery import shared_task
-from django.db.models.functions import Now
 
 from mailops.suppressions import importing, keeping_in_step
 from mailops.suppressions.importing import import_chunk
@@ -39,7 +38,7 @@ def forget_old_accounts() -> None:
 @shared_task
 def keep_lists_in_step() -> None:
     """Hint that providers' lists are due, one task each: a provider that doesn't answer holds up its own alone."""
-    for sync_id in ProviderSync.objects.filter(due_at__lte=Now()).values_list("pk", flat=True):
+    for sync_id in ProviderSync.objects.due().values_list("pk", flat=True):
         continue_sync.delay(sync_id)
 
 

@@ -427,6 +427,17 @@ class TestWalk:
         begun = {query.get("start_time") for _, _, query, _ in double.asked}
         assert begun == {str(int((since - timedelta(days=1)).timestamp()))}
 
+    def test_times_of_a_clock_that_was_ahead_keep_nothing_from_coming(self, step):
+        double, sync = step("sendgrid")
+        walk(sync)
+        double.asked.clear()
+        then = timezone.now() + timedelta(days=3)
+        ProviderSync.objects.update(due_at=then, running_until=then, since=then)
+        assert not run(sync.pk)
+        assert {query.get("start_time") for _, _, query, _ in double.asked} == {None}
+        sync.refresh_from_db()
+        assert sync.since < timezone.now()
+
     def test_a_busy_provider_is_left_alone_as_long_as_it_asks(self, step):
         double, sync = step("postmark")
         double.fail = [(429, {}, {"Retry-After": "1800"})]
