@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass, field
+from threading import Lock
 
 from django.db import transaction
 from django.db.models import Max
@@ -69,18 +70,27 @@ def look(*, force: bool = False, actor: User | None = None) -> Restored | None:
 
 
 class Memory:
-    """What a process saw of the database, by which one that lives through a restore notices it before it sweeps.
+    """What this process saw of the database last, by which one that lives through a restore looks before it sweeps.
 
-    Its sweeps would give back what was claimed as the backup was made, and nobody could count that any more.
+    Its sweeps would give back what was claimed as the backup was made, and nobody could count that any more; and what was
+    sent since would expire, as if it certainly were not there.
     """
 
     def __init__(self) -> None:
         self._fence = 0
+        self._looking = Lock()
 
-    def went_back(self) -> bool:
-        """Tell whether the rows know less than they did when this was asked last."""
-        before, self._fence = self._fence, _known(_lineage())
-        return self._fence < before
+    def look_if_it_went_back(self) -> None:
+        """Look where the rows know less than when this was asked last, or at first; other threads wait until that is done."""
+        with self._looking:
+            known = _known(_lineage())
+            if known < self._fence or not epoch.lineage:
+                look()
+                known = _known(_lineage())
+            self._fence = known
+
+
+memory = Memory()  # of this process
 
 
 def _lineage() -> Lineage:

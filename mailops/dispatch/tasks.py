@@ -9,6 +9,7 @@ from celery.worker import state
 
 from mailops.dispatch.delivery import Delivery
 from mailops.dispatch.expansion import expand_for_a_while, has_unexpanded
+from mailops.dispatch.restoring import memory
 from mailops.dispatch.sweeping import keep_hours_for_a_while
 from mailops.dispatch.sweeping import sweep_queue as do_sweep_queue
 from mailops.dispatch.ticking import tick as do_tick
@@ -73,6 +74,7 @@ def keep_hours() -> None:
 
 @shared_task(name="dispatch.sweep_queue")
 def sweep_queue() -> None:
+    memory.look_if_it_went_back()
     do_sweep_queue()
 
 

@@ -3,11 +3,10 @@
 import logging
 from collections import Counter
 
-from mailops.dispatch import restoring
 from mailops.dispatch.completion import complete_finished
-from mailops.dispatch.epochs import epoch
 from mailops.dispatch.models import Worker
 from mailops.dispatch.pressure import feel_pressure
+from mailops.dispatch.restoring import memory
 from mailops.dispatch.sweeping import (
     DeathWatch,
     sweep_claims_of_the_gone,
@@ -31,13 +30,11 @@ STEPS = (
 )
 
 _death_watch = DeathWatch()
-_memory = restoring.Memory()
 
 
 def tick() -> dict[str, int]:
     """Do one tick's work, unless another process is at it; return who should hear that there is work, as `hearers()`."""
-    if _memory.went_back() or not epoch.lineage:
-        restoring.look()  # before a sweep gives back what was claimed as the backup was made
+    memory.look_if_it_went_back()
     _death_watch.look()
     with session_lock("dispatch.tick") as is_ours:
         if is_ours:

@@ -11,7 +11,7 @@ import pytest
 from django.conf import settings as django_settings
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import call_command
-from django.db import connection, connections
+from django.db import OperationalError, connection, connections
 from django.utils import timezone
 
 from mailops.accounts.models import AuditEntry
@@ -23,6 +23,7 @@ from mailops.dispatch.delivery import Delivery
 from mailops.dispatch.epochs import CLAIMED, COMMITTED, EpochFile, Remembered, epoch
 from mailops.dispatch.models import Lineage, Worker
 from mailops.dispatch.sweeping import sweep_expired
+from mailops.dispatch.tasks import sweep_queue
 from mailops.dispatch.ticking import tick
 from mailops.dispatch.working import WorkerProcess
 from mailops.lib.postgres import Server
@@ -377,6 +378,36 @@ class TestWhatIsDone:
         restoring.look()
         epoch.note_commit(50)
         _restart_process()
+        tick()
+        campaign.refresh_from_db()
+        assert campaign.was_restored
+
+    def live_through_it(self, server):
+        campaign = launch(server)
+        Worker.objects.create(lane="bulk", host="h", pid=1, fence=8)
+        tick()
+        epoch.note_commit(8)
+        Worker.objects.update(fence=6)  # as it was when the backup was made
+        return campaign
+
+    def test_nothing_expires_before_somebody_looked(self, server):
+        campaign = self.live_through_it(server)
+        QueueEntry.objects.update(expires_at=LONG_AGO)
+        sweep_queue()
+        assert QueueEntry.objects.count() == RECIPIENTS
+        campaign.refresh_from_db()
+        assert campaign.was_restored
+
+    def test_a_tick_that_could_not_look_looks_with_the_next(self, server, monkeypatch):
+        campaign = self.live_through_it(server)
+
+        def look_in_vain():
+            raise OperationalError
+
+        with monkeypatch.context() as broken:
+            broken.setattr(restoring, "look", look_in_vain)
+            with pytest.raises(OperationalError):
+                tick()
         tick()
         campaign.refresh_from_db()
         assert campaign.was_restored
