@@ -32,6 +32,7 @@ from mailops.outbox.ledger import (
 from mailops.outbox.models import CountKey, Event, EventKind, Message, Signature, Status
 from mailops.outbox.sightings import SIGNED, Sightings, phase_of
 from mailops.protocol.classification import (
+    MEANINGS,
     OUR_FAULTS,
     Classification,
     as_taught,
@@ -49,6 +50,7 @@ SETTLED = timedelta(seconds=45)
 OVERLAP = 10_000  # events with smaller ids that may have been committed later
 
 _IN_SESSION = frozenset({EventKind.BOUNCED, EventKind.FAILED})
+_SUPPRESSING = frozenset(reason for reason, meaning in MEANINGS.items() if meaning.suppress)
 
 
 @dataclass
@@ -183,13 +185,18 @@ def _understood(signature: Signature, event: dict[str, Any], row: Row) -> _Chang
     as_read = kept or _as_read(event["kind"], reading)
     taught = signature.taught
     if taught is None:
-        suppresses = reading.suppress and reading.reason == as_read["reason"]
+        suppresses = _suppresses(reading, as_read["reason"])
         return _Change(event, row, **as_read, suppresses=suppresses, as_read=as_read)
     meant = as_taught(reading, taught, phase)
     kept = kept or {name: event[name] for name in ("kind", "reason", "fault", "sentence")}
     return _Change(
         event, row, **_as_read(event["kind"], meant), suppresses=meant.suppress, as_read=kept
     )
+
+
+def _suppresses(reading: Classification, reason: str) -> bool:
+    """Tell whether a reply that was read for `reason` suppresses: its provider may have said more of it than its words do."""
+    return reading.suppress if reading.reason == reason else reason in _SUPPRESSING
 
 
 def _as_read(kind: str, meaning: Classification) -> dict[str, str]:

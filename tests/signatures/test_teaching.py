@@ -366,6 +366,21 @@ class TestTakingBack:
         take_back(operator, lesson)
         assert not Suppression.objects.exists()
 
+    @pytest.mark.parametrize("word", [GONE, OURS])
+    def test_keeps_who_was_suppressed_by_the_word_of_a_provider(self, word, operator):
+        message = make_message()
+        answer(message, ODD, reason="bad_address", fault="recipient")
+        fold_sightings()
+        message.refresh_from_db()
+        event = message.events.get()
+        suppress(
+            address=message.recipient, stream=None, reason="hard_bounce", evidence_event_id=event.pk
+        )
+        take_back(operator, learn(operator, message, word))
+        assert Suppression.objects.get().evidence_event_id == event.pk
+        message.refresh_from_db()
+        assert message.reason == "bad_address"
+
     def test_understands_by_itself_what_came_in_between(self, operator):
         lesson = learn(operator, make_refused(ODD))
         late = make_message()
