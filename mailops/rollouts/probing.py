@@ -1,6 +1,6 @@
 """Proves the items of a checklist, and says which of them hold."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -214,8 +214,22 @@ def _of_signature(
     return State.HOLDS, newest.sentence, ""
 
 
-def sign(item: ChecklistItem, *, actor: User, note: str, lasts: timedelta) -> Evidence:
-    """Let a person stand for `item`, no longer than the item allows."""
+class AnotherInUse(Exception):
+    """A version came into use that the person didn't see; the text says so."""
+
+
+def sign(
+    item: ChecklistItem,
+    *,
+    actor: User,
+    note: str,
+    lasts: timedelta,
+    seen: Collection[int] | None = None,
+) -> Evidence:
+    """Let a person stand for `item`, no longer than the item allows.
+
+    Whoever signs on a page gives the ids of the versions `seen` there: raise AnotherInUse where one more is in use.
+    """
     longest = item.asked.signed_for
     assert longest is not None, "this item is proven by its probe alone"
     with transaction.atomic():
@@ -226,6 +240,12 @@ def sign(item: ChecklistItem, *, actor: User, note: str, lasts: timedelta) -> Ev
         )
         if first := pressed.first():
             return first
+        versions = sorted(use.version.pk for use in in_use(checklist.stream))
+        if item.asked.by_version and seen is not None and not set(versions) <= set(seen):
+            raise AnotherInUse(
+                "It was not signed: another version came into use while the page stood open. See above what you sign "
+                "for now, look at that, too, then sign again."
+            )
         evidence = Evidence.objects.create(
             item=item,
             expires_at=timezone.now() + min(lasts, longest),
@@ -233,7 +253,7 @@ def sign(item: ChecklistItem, *, actor: User, note: str, lasts: timedelta) -> Ev
             sentence=sentence,
             signed_by=actor,
             signed_label=actor.email,
-            versions=sorted(use.version.pk for use in in_use(checklist.stream)),
+            versions=versions,
         )
         settle(checklist)
         audit(

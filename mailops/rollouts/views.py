@@ -10,10 +10,11 @@ from django.views.decorators.http import require_POST
 from mailops.accounts.permissions import Act, needs, user_of
 from mailops.domains.models import Domain
 from mailops.lib.htmx import render_page
+from mailops.lib.whole_numbers import whole_number
 from mailops.rollouts.captured import in_use
 from mailops.rollouts.forms import SignForm
 from mailops.rollouts.models import Checklist, ChecklistItem, ChecklistQuerySet, Override
-from mailops.rollouts.probing import checklists_of, ensure_all, probe, sign
+from mailops.rollouts.probing import AnotherInUse, checklists_of, ensure_all, probe, sign
 from mailops.rollouts.timeline import status_chart
 from mailops.transports.models import Stream
 
@@ -110,19 +111,26 @@ def item_sign(request: HttpRequest, item_id: int) -> HttpResponse:
     if not item.may_be_signed:
         raise Http404
     form = SignForm(request.POST if request.method == "POST" else None, asked=item.asked)
-    if request.method != "POST" or not form.is_valid():
-        versions = [use.version for use in in_use(item.checklist.stream)]
-        context = {
-            "form": form,
-            "item": item,
-            "back": _address(item.checklist),
-            "versions": versions if item.asked.by_version else [],
-        }
-        status = 422 if form.is_bound else 200
-        return render_page(request, "rollouts/item_sign.html", context, status=status)
-    sign(item, actor=user_of(request), note=form.cleaned_data["note"], lasts=form.lasts)
-    messages.success(request, f"You signed “{item.title}”.")
-    return redirect(_address(item.checklist))
+    if form.is_valid():
+        given = map(whole_number, request.POST.get("seen", "").split())
+        seen = [pk for pk in given if pk is not None]
+        note = form.cleaned_data["note"]
+        try:
+            sign(item, actor=user_of(request), note=note, lasts=form.lasts, seen=seen)
+        except AnotherInUse as refusal:
+            form.add_error(None, str(refusal))
+        else:
+            messages.success(request, f"You signed “{item.title}”.")
+            return redirect(_address(item.checklist))
+    versions = [use.version for use in in_use(item.checklist.stream)]
+    context = {
+        "form": form,
+        "item": item,
+        "back": _address(item.checklist),
+        "versions": versions if item.asked.by_version else [],
+    }
+    status = 422 if form.is_bound else 200
+    return render_page(request, "rollouts/item_sign.html", context, status=status)
 
 
 @needs(Act.SEE)

@@ -152,6 +152,21 @@ class TestSign:
         assert response.status_code == 422
         assert not Evidence.objects.exists()
 
+    def test_is_for_the_versions_that_the_page_showed(self, logged_in, operator, signable, plain):
+        shown = make_campaign(stream=plain).version
+        client, address = logged_in(operator), f"/rollouts/items/{signable.pk}/sign/"
+        data = {"note": "Looked at it in Outlook, dark.", "days": "30"}
+        assert f'name="seen" value="{shown.pk} "' in client.get(address).text
+        other = make_campaign(stream=plain).version
+        refused = client.post(address, {**data, "seen": f"{shown.pk} "})
+        assert refused.status_code == 422
+        assert "another version came into use" in refused.text
+        assert data["note"] in refused.text
+        assert {one.pk for one in refused.context["versions"]} == {shown.pk, other.pk}
+        assert not Evidence.objects.exists()
+        client.post(address, {**data, "seen": f"{other.pk} {shown.pk} "})
+        assert Evidence.objects.get().versions == [shown.pk, other.pk]
+
     def test_what_a_probe_proves_alone_is_not_signed(self, logged_in, operator, signable):
         other = signable.checklist.items.get(number=1)
         assert logged_in(operator).get(f"/rollouts/items/{other.pk}/sign/").status_code == 404
