@@ -8,6 +8,7 @@ from django.views.decorators.http import require_POST
 
 from mailops.accounts.permissions import Act, confirm_password, needs, user_of
 from mailops.campaigns.drafting import (
+    ChangedMeanwhile,
     HasStarted,
     NotADraft,
     change_hours,
@@ -106,8 +107,11 @@ def campaign_hours(request: HttpRequest, campaign_id: int) -> HttpResponse:
                 campaign=campaign,
                 hours=form.hours,
                 has_own_hours=form.has_own_hours,
+                revision=form.cleaned_data["revision"],
                 actor=user_of(request),
             )
+        except ChangedMeanwhile:
+            return _hours_conflict(request, get_campaign(campaign.pk))
         except HasStarted:
             campaign = get_campaign(campaign.pk)
             form = CampaignHoursForm(request.POST, campaign=campaign)
@@ -123,6 +127,19 @@ def campaign_hours(request: HttpRequest, campaign_id: int) -> HttpResponse:
         {"campaign": campaign, "form": form, "back": back},
         status=422 if form.errors else 200,
     )
+
+
+def _hours_conflict(request: HttpRequest, campaign: Campaign) -> HttpResponse:
+    """Show the hours as they are by now beside what was typed; whoever saves again has seen them."""
+    typed = request.POST.copy()
+    typed["revision"] = campaign.hours_revision
+    context = {
+        "campaign": campaign,
+        "form": CampaignHoursForm(typed, campaign=campaign),
+        "known": campaign.keeps.hours_facts(),
+        "back": reverse("campaigns:detail", args=[campaign.pk]),
+    }
+    return render_page(request, "campaigns/campaign_hours.html", context, status=422)
 
 
 @needs(Act.SEND)

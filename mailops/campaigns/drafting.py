@@ -108,10 +108,16 @@ def _copy(campaign: Campaign, actor: User) -> Campaign:
 
 
 def change_hours(
-    *, campaign: Campaign, hours: dict[str, Any], has_own_hours: bool, actor: User
+    *,
+    campaign: Campaign,
+    hours: dict[str, Any],
+    has_own_hours: bool,
+    actor: User,
+    revision: str | None = None,
 ) -> None:
     """Change when its mail may leave; raise NotADraft where it is over.
 
+    Whoever saves a form gives the `revision` that it showed: raise ChangedMeanwhile where the hours are others by now.
     What a started campaign owes is moved into the new hours soon after, beside the ticks; `has_own_hours` is about one
     that has not started: False gives it its stream's, and raises HasStarted where it is too late for that.
     """
@@ -122,10 +128,12 @@ def change_hours(
             raise NotADraft(f"This campaign is {found.get_state_display().lower()} by now.")
         if found.has_messages and not has_own_hours:
             raise HasStarted
-        before = found.keeps.hours_facts()
+        before, was = found.keeps.hours_facts(), found.hours_revision
         for name, value in hours.items():
             setattr(found, name, value)
         found.has_own_hours = has_own_hours
+        if revision is not None and was not in {revision, found.hours_revision}:
+            raise ChangedMeanwhile
         if found.has_messages:
             found.time_zone = found.zone_if_unknown
             found.rehours_from = 0

@@ -123,12 +123,14 @@ class CampaignHoursForm(HoursForm):
     STREAM, OWN = "stream", "own"
 
     whose = forms.ChoiceField(label="It keeps", widget=forms.RadioSelect)
+    revision = forms.CharField(max_length=64, required=False, widget=forms.HiddenInput)
     field_order = ["whose"]
 
     def __init__(self, *args: Any, campaign: Campaign, **kwargs: Any) -> None:
         stream = campaign.stream
         whose = self.OWN if campaign.has_own_hours else self.STREAM
-        initial = {**self.initial_of(campaign.keeps), "whose": whose}
+        shown = {"whose": whose, "revision": campaign.hours_revision}
+        initial = {**self.initial_of(campaign.keeps), **shown}
         above = f"{stream.time_zone}, the stream's" if stream.time_zone else ""
         super().__init__(*args, initial=initial, above=above, **kwargs)
         self.campaign = campaign

@@ -168,6 +168,13 @@ class Campaign(KeepsHours, models.Model):
         return self if self.has_own_hours or self.has_messages else self.stream
 
     @property
+    def hours_revision(self) -> str:
+        """What tells hours of its own from others; "" while it keeps its stream's, or those that it started with."""
+        if not self.has_own_hours:
+            return ""
+        return sha256(repr((self.hours_in_words, self.zone_if_unknown)).encode()).hexdigest()
+
+    @property
     def zone_if_unknown(self) -> str:
         """The zone that counts for recipients whose own is unknown."""
         return self.time_zone or self.stream.zone_name

@@ -39,6 +39,12 @@ FORM = {
 }
 
 
+def save(client, url, typed):
+    """Save the form as one who sees it."""
+    seen = client.get(url).context["form"]["revision"].value()
+    return client.post(url, {**typed, "revision": seen})
+
+
 def rehearse(campaign):
     found = start_preflight(campaign=campaign, actor=None)
     while check_chunk(preflight_id=found.pk):
@@ -149,8 +155,8 @@ class TestCampaignPage:
 
     def test_gives_it_the_stream_s_again(self, campaign, url, operator, logged_in):
         client = logged_in(operator)
-        client.post(url, FORM)
-        client.post(url, {**FORM, "whose": "stream", "window_to": ""})
+        save(client, url, FORM)
+        save(client, url, {**FORM, "whose": "stream", "window_to": ""})
         campaign.refresh_from_db()
         assert not campaign.has_own_hours
         assert campaign.window_from is None
@@ -169,7 +175,7 @@ class TestCampaignPage:
         assert 'name="whose"' not in response.text
         campaign.refresh_from_db()
         assert campaign.hours_in_words == "Mon–Fri 09:00–18:00"
-        assert client.post(url, {**FORM, "window_to": "20:00"}).status_code == 302
+        assert save(client, url, {**FORM, "window_to": "20:00"}).status_code == 302
         campaign.refresh_from_db()
         assert campaign.hours_in_words == "Mon–Fri 09:00–20:00"
 
@@ -189,6 +195,29 @@ class TestCampaignPage:
         campaign.refresh_from_db()
         assert campaign.hours_in_words == "Mon–Fri 09:00–18:00"
         assert campaign.rehours_from is None
+
+    @pytest.mark.parametrize("is_started", [False, True])
+    def test_replaces_no_hours_that_were_not_seen(
+        self, campaign, url, operator, logged_in, is_started
+    ):
+        client = logged_in(operator)
+        save(client, url, FORM)
+        seen = client.get(url).context["form"]["revision"].value()
+        if is_started:
+            Campaign.objects.get().start(actor=operator)
+        typed = {**FORM, "window_to": "12:00", "revision": seen}
+        assert client.post(url, typed).status_code == 302
+        late = client.post(url, {**FORM, "window_to": "20:00", "revision": seen})
+        assert late.status_code == 422
+        assert "Mon–Fri 09:00–12:00" in late.text
+        assert 'value="20:00"' in late.text
+        assert late.text.count("checked") == 5 + (not is_started)
+        campaign.refresh_from_db()
+        assert campaign.hours_in_words == "Mon–Fri 09:00–12:00"
+        seen = late.context["form"]["revision"].value()
+        client.post(url, {**FORM, "window_to": "20:00", "revision": seen})
+        campaign.refresh_from_db()
+        assert campaign.hours_in_words == "Mon–Fri 09:00–20:00"
 
     @pytest.mark.parametrize(
         ("change", "words"),
@@ -257,7 +286,7 @@ class TestChangedWhileItRuns:
         page = logged_in(operator).get(url).text
         assert "moved into the new hours within seconds" in page
         assert "the hours of its stream" not in page
-        logged_in(operator).post(url, self.OPEN)
+        save(logged_in(operator), url, self.OPEN)
         assert not keep_hours_for_a_while()
         after = QueueEntry.objects.get()
         assert after.due_at <= timezone.now()
@@ -269,16 +298,16 @@ class TestChangedWhileItRuns:
     def test_lets_what_was_deferred_wait_for_its_time(self, running, url, operator, logged_in):
         QueueEntry.objects.update(attempts=1, due_at=timezone.now() + timedelta(minutes=7))
         before = QueueEntry.objects.get().due_at
-        logged_in(operator).post(url, self.OPEN)
+        save(logged_in(operator), url, self.OPEN)
         keep_hours_for_a_while()
         assert QueueEntry.objects.get().due_at == before
 
     def test_lets_what_is_due_wait_for_new_hours(self, running, url, operator, logged_in):
-        logged_in(operator).post(url, self.OPEN)
+        save(logged_in(operator), url, self.OPEN)
         keep_hours_for_a_while()
         today = timezone.localdate(timezone=BERLIN)
         tomorrow = str(today.isoweekday() % 7 + 1)
-        logged_in(operator).post(url, {**self.OPEN, "window_days": [tomorrow]})
+        save(logged_in(operator), url, {**self.OPEN, "window_days": [tomorrow]})
         keep_hours_for_a_while()
         entry = QueueEntry.objects.get()
         opens, closes = (at.astimezone(BERLIN) for at in (entry.due_at, entry.closes_at))
