@@ -65,6 +65,13 @@ class TestLooking:
         assert [one.title for one in troubles()] == ["Nobody looks for trouble"]
 
 
+class TestThresholdsThatAreNoRate:
+    def test_say_after_how_long_they_see(self, logged_in, viewer):
+        page = logged_in(viewer).get("/incidents/thresholds/").text
+        for words in ("at once", "after 2 minutes", "over 1 hour, and over 6 hours"):
+            assert words in page
+
+
 class TestTellingNobody:
     def test_is_named_while_an_incident_is_open(self):
         make_transport().pause(PauseCause.FAULT, "The password was refused.")
