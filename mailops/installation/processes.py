@@ -52,11 +52,14 @@ LISTENERS = {
 }
 
 
-def stages(server: Server | None) -> list[list[Process]]:
+def stages(server: Server | None, *, is_restored: bool = False) -> list[list[Process]]:
     """Return the database where it is ours, then the migrations, then all the rest together."""
     first = [[_postgres(server)]] if server else []
     prepare = Process(
-        name="prepare", work=partial(call_command, "prepare"), runs_once=True, purpose=PREPARING
+        name="prepare",
+        work=partial(call_command, "prepare", restored=is_restored),
+        runs_once=True,
+        purpose=PREPARING,
     )
     return [*first, [prepare], [_web(), *_listeners(), *_workers(), _beat()]]
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management import call_command
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import OperationalError
 
 from mailops.dispatch.restoring import look
@@ -19,6 +19,13 @@ class Command(BaseCommand):
     help = "Migrate, make the queues, and fill the demo where there is one; safe to run again."
     requires_system_checks = []
 
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--restored",
+            action="store_true",
+            help="treat the database as one that was restored from a backup, whatever the epoch file says",
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
         if settings.MAILOPS_IS_EMBEDDED:
             Server(settings.MAILOPS_HOME).make_database()
@@ -28,7 +35,7 @@ class Command(BaseCommand):
             raise CommandError(f"the database does not answer: {error}") from error
         if settings.CELERY_BROKER_URL.startswith("pgmq"):
             broker.install(settings.CELERY_TASK_QUEUES)
-        look()  # before anything can send
+        look(force=options["restored"])  # before anything can send
         collect_static_files()
         if settings.MAILOPS_DEMO:
             make_first_account(settings.MAILOPS_HOME)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from mailops.installation import processes
 from mailops.installation.first_account import (
@@ -27,6 +27,14 @@ class Command(BaseCommand):
     help = "Run web, workers, beat and listeners, and PostgreSQL where no DATABASE_URL is set."
     requires_system_checks = []
 
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--restored",
+            action="store_true",
+            help="treat the database as one that was restored from a backup, before anything leaves; it is seen without "
+            "this where the epoch file is there",
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
         home = settings.MAILOPS_HOME
         log = Log(sys.stdout, as_json=settings.MAILOPS_LOG == "json")
@@ -41,7 +49,9 @@ class Command(BaseCommand):
                 if server:
                     server.prepare()
                 supervisor = Supervisor(
-                    processes.stages(server), log.say, lambda: log.say("mailops", _ready_line(home))
+                    processes.stages(server, is_restored=options["restored"]),
+                    log.say,
+                    lambda: log.say("mailops", _ready_line(home)),
                 )
                 code = supervisor.run()
         except (StartError, PostgresError, OSError) as error:
