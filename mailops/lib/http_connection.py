@@ -20,6 +20,8 @@ MOST_OCTETS = 1024 * 1024  # of an answer
 # after which a kept connection isn't trusted: peers close theirs without a word
 IDLE_SECONDS = 20.0
 
+# What a server can mean that has seen the head alone (RFC 9110, 15.5); any other answer may be to the half that it got.
+_SAID_WITHOUT_BODY = frozenset({401, 402, 403, 404, 405, 413, 429})
 _VERIFY_CAUSES = {  # X509_V_ERR numbers
     10: "tls_expired",
     18: "tls_self_signed",
@@ -193,7 +195,7 @@ def _read_early(client: http.client.HTTPConnection, most_octets: int) -> Fetched
     """Return the refusal of a peer that would not hear the request to its end (RFC 9112, 9.5), if that is what it said."""
     with contextlib.suppress(OSError, http.client.HTTPException, ValueError, AnswerTooLong):
         answer, _ = _read(client, most_octets)
-        return answer if 400 <= answer.status < 500 else None
+        return answer if answer.status in _SAID_WITHOUT_BODY else None
     return None
 
 

@@ -392,9 +392,9 @@ class TestEarlyAnswer:
         assert SECRET not in answer.body.decode()
         assert not connection.is_open
 
-    @pytest.mark.parametrize("answer", [b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", b"?"])
-    def test_that_is_no_refusal_took_nothing(self, connection_to, answer):
-        connection = connection_to(answer)
+    @pytest.mark.parametrize("said", ["200 OK", "400 Bad Request", "500 Oops", "?"])
+    def test_that_may_be_to_half_of_it_is_none(self, connection_to, said):
+        connection = connection_to(f"HTTP/1.1 {said}\r\nContent-Length: 0\r\n\r\n".encode())
         with pytest.raises(NotSent):
             self.ask(connection)
         assert not connection.is_open
