@@ -132,6 +132,12 @@ class Committer:
     def has_unwritten(self) -> bool:
         return bool(self._unwritten)
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether all that it was given is written."""
+        is_written = all(request.is_decided for request in self._group)
+        return is_written and not self._unwritten and self._requests.empty()
+
     def commit_waiting(self, timeout: float) -> int:
         """Commit what waits, at most a group, waiting up to `timeout` seconds for the first; return how many."""
         self._write_unwritten()

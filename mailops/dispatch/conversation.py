@@ -42,9 +42,8 @@ class Surroundings:
     transport_id: int
     messages_per_session: int
     take: Callable[[float], Job | None]  # the next claimed job, waiting up to so many seconds
-    give_back: Callable[
-        [Job], bool
-    ]  # to the front of the jobs that wait; False where nobody takes them any more
+    # to the front of the jobs that wait; False where nobody takes them any more
+    give_back: Callable[[Job], bool]
     prepare: Callable[[Job], Prepared]
     stop_for: Callable[[SystemicFault], None]
     note_loss: Callable[[Job, str], None]

@@ -224,7 +224,8 @@ class Delivery:
             self._claimer = Claimer(worker_id)
             keeper = SeatKeeper(worker_id, is_urgent=self._lane_name == Stream.Kind.TRANSACTIONAL)
             self._seating = Seating(keeper, self._claimer, self._talks)
-        elif not self._has_work_in_hand():  # whatever it has claimed, the answer was lost
+        elif self._committer.is_idle and not self._has_work_in_hand():
+            # whatever it has claimed, the answer was lost
             release_claims_since(0, worker_id=worker_id)
         self._alive_until = time.monotonic() + ALIVE_SECONDS
 

@@ -6,6 +6,7 @@ from django.db import OperationalError, connection
 from mailops.dispatch import delivery
 from mailops.dispatch.carriers import Carrier
 from mailops.dispatch.claiming import Claimer
+from mailops.dispatch.committing import Committer, Request
 from mailops.dispatch.conversation import SystemicFault
 from mailops.dispatch.delivery import Delivery
 from mailops.dispatch.lanes import Lane
@@ -250,6 +251,20 @@ def test_a_claim_that_nobody_of_a_living_process_has_is_given_back(server, monke
     run.finish()
     worker.stop()
     assert Message.objects.get().status == "accepted"
+
+
+def test_a_claim_stays_while_what_became_of_it_is_not_written(monkeypatch):
+    monkeypatch.setattr(delivery, "ALIVE_SECONDS", 0.0)
+    monkeypatch.setattr(Committer, "start", lambda _: None)
+    worker = WorkerProcess("bulk")
+    run = Delivery(worker, "bulk", should_stop=lambda: False)
+    run.run()
+    make_due(make_stream_to(1), "a@x.example")
+    QueueEntry.objects.update(worker_id=worker.ensure_alive(), fence=draw_fence())
+    run._committer.put(Request())
+    run._make_sure_of_worker()
+    worker.stop()
+    assert QueueEntry.objects.get().worker_id is not None
 
 
 def test_a_refused_log_in_of_a_transport_that_was_deleted_stops_nothing_else(server, monkeypatch):
