@@ -3,7 +3,7 @@
 import pytest
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
-from django.urls import resolve
+from django.urls import resolve, reverse
 
 from mailops.accounts.models import Role, User
 from mailops.accounts.permissions import MATRIX, Act, Anyone
@@ -20,6 +20,10 @@ A_FEW_EACH = [
     pytest.param(LOOKED_AT[at : at + 6], id=LOOKED_AT[at].name)
     for at in range(0, len(LOOKED_AT), 6)
 ]
+
+
+# of no download, and of no foreign HTML, which stands in a sandbox where no script may run
+OUR_BODY = b"<body hx-headers"
 
 
 def _named(address: Address) -> str:
@@ -70,6 +74,10 @@ class TestEveryAddress:
         assert client.get(path, nonsense).status_code < 500
 
 
+def test_pages_are_known_by_their_body(admin, logged_in):
+    assert OUR_BODY in logged_in(admin).get(reverse("reports:overview")).content
+
+
 @pytest.mark.broad
 @pytest.mark.needs("chromium")
 class TestInTheBrowser:
@@ -78,8 +86,7 @@ class TestInTheBrowser:
         client, page = logged_in(admin), None
         for path in map(example, some):
             response = client.get(path)
-            # not a download, and not foreign HTML, which stands in a sandbox where no script may run
-            if response.status_code == 200 and b"<body hx-headers" in b"".join(response):
+            if response.status_code == 200 and OUR_BODY in b"".join(response):
                 if page is None:
                     page = open_page(path, admin)
                 else:

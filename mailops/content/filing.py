@@ -215,10 +215,8 @@ def _read_files(filed: Filed, listed: Any, folder: Path, root: Path) -> None:
         raise BadFile(f"{folder.name}/{_META}: “files” has to say of each whether it is shown.")
     for name, how in sorted(listed.items(), key=str):
         where = f"{folder.name}/{_FILES}/{name}"
-        if clean_name(str(name)) != name or how not in (
-            _SHOWN,
-            _ATTACHED,
-        ):  # no set: it may be a list
+        is_known = how in (_SHOWN, _ATTACHED)  # no set: it may be a list
+        if clean_name(str(name)) != name or not is_known:
             raise BadFile(f"{where}: the name can't be kept, or it is neither shown nor attached.")
         path = folder / _FILES / name
         if not path.resolve().is_relative_to(root) or not path.is_file():
