@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from heapq import merge
-from itertools import groupby
 
 from mailops.domains.models import BY_SCHEDULE, DnsObservation, Domain
 from mailops.domains.words import Word, difference
@@ -29,39 +28,33 @@ class Entry:
 def history(domain: Domain) -> list[Entry]:
     """Return what happened to `domain`, newest first."""
     newest = {"key": lambda entry: entry.at, "reverse": True}
-    records = sorted(_record_changes(domain), **newest)  # type: ignore[call-overload]
-    return list(merge(records, _status_changes(domain), **newest))  # type: ignore[call-overload]
+    return list(merge(_record_changes(domain), _status_changes(domain), **newest))  # type: ignore[call-overload]
 
 
 def _status_changes(domain: Domain) -> Iterator[Entry]:
-    for change in domain.finding_changes.order_by("-at")[:LIMIT]:
+    for change in domain.finding_changes.order_by("-at", "-pk")[:LIMIT]:
         yield Entry(
             change.at, change.told, change.after, change.sentence, noticed_by=change.noticed_by
         )
 
 
 def _record_changes(domain: Domain) -> Iterator[Entry]:
-    versions = (
-        DnsObservation.objects.filter(record__domain=domain)
-        .select_related("record")
-        .order_by("record_id", "-first_seen_at")[:LIMIT]
-    )
-    for record, group in groupby(versions, key=lambda version: version.record):
-        newest_first = list(group)
-        older = [*newest_first[1:], None]
-        for version, before in zip(newest_first, older, strict=True):
-            yield Entry(
-                at=version.first_seen_at,
-                title=f"{record} {_what_happened(version, before)}",
-                status="changed" if before else "seen",
-                words=tuple(difference(before.values if before else [], version.values)),
-                noticed_by=version.noticed_by,
-            )
+    versions = DnsObservation.objects.filter(record__domain=domain).with_values_before()
+    newest = versions.select_related("record").order_by("-first_seen_at", "-pk")
+    for version in newest[:LIMIT]:
+        before: list[str] | None = getattr(version, "values_before", None)
+        yield Entry(
+            at=version.first_seen_at,
+            title=f"{version.record} {_what_happened(version.values, before)}",
+            status="seen" if before is None else "changed",
+            words=tuple(difference(before or [], version.values)),
+            noticed_by=version.noticed_by,
+        )
 
 
-def _what_happened(version: DnsObservation, before: DnsObservation | None) -> str:
-    if not version.values:
-        return "was removed" if before else "was not there"
+def _what_happened(values: list[str], before: list[str] | None) -> str:
+    if not values:
+        return "was not there" if before is None else "was removed"
     if before is None:
         return "was seen for the first time"
-    return "changed" if before.values else "was published"
+    return "changed" if before else "was published"

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from django.apps import apps
-from django.db.models import Exists, OuterRef, Subquery
+from django.db.models import QuerySet
 
 from mailops.accounts.models import AuditEntry, Change
 from mailops.accounts.verbs import words_of
@@ -216,15 +216,12 @@ def _findings(period: Period, chosen: Related | None) -> Iterator[Changed]:
 
 def _records(period: Period, chosen: Related | None) -> Iterator[Changed]:
     """Tell the records that show something else than before; the first look changes nothing."""
-    older = DnsObservation.objects.filter(
-        record=OuterRef("record"), first_seen_at__lt=OuterRef("first_seen_at")
-    ).order_by("-first_seen_at")
-    found = DnsObservation.objects.filter(
-        Exists(older), first_seen_at__gte=period.start, first_seen_at__lt=period.end
+    versions: QuerySet[Any] = DnsObservation.objects.with_values_before()
+    found = versions.filter(
+        values_before__isnull=False, first_seen_at__gte=period.start, first_seen_at__lt=period.end
     )
     if chosen:
         found = found.filter(record__domain__in=chosen.domains)
-    found = found.annotate(values_before=Subquery(older.values("values")[:1]))
     for seen in found.select_related("record__domain").order_by("-first_seen_at")[:LIMIT]:
         record = seen.record
         yield Changed(

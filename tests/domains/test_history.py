@@ -3,8 +3,9 @@ import datetime as dt
 import pytest
 from django.utils import timezone
 
+from mailops.domains import history as of_domains
 from mailops.domains.history import history
-from mailops.domains.models import FindingChange
+from mailops.domains.models import DnsObservation, FindingChange
 from mailops.reports.marks import marks
 from mailops.reports.periods import last_days
 from tests.factories import make_domain
@@ -30,3 +31,23 @@ class TestFirstLook:
     def test_is_no_mark_on_a_chart(self, domain):
         drawn = marks(last_days(timezone.now(), 7, dt.UTC), {})["marks"]
         assert [mark["label"] for mark in drawn] == ["example.com: SPF: OK → Broken"]
+
+
+class TestRecords:
+    def test_one_that_changes_often_hides_no_other_and_is_not_told_as_new(self, monkeypatch):
+        monkeypatch.setattr(of_domains, "LIMIT", 3)
+        domain, now = make_domain(name="example.com"), timezone.now()
+        often, once = (
+            domain.records.create(purpose=purpose, host=host, rtype="TXT")
+            for purpose, host in (("spf", "example.com"), ("dmarc", "_dmarc.example.com"))
+        )
+        for record, number in [*((often, n) for n in range(1, 9)), (once, 0)]:
+            at = now - dt.timedelta(hours=number)
+            DnsObservation.objects.create(
+                record=record, values=[str(number)], first_seen_at=at, last_seen_at=at
+            )
+        assert [entry.title for entry in history(domain)] == [
+            "TXT _dmarc.example.com was seen for the first time",
+            "TXT example.com changed",
+            "TXT example.com changed",
+        ]

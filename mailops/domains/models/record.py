@@ -112,8 +112,19 @@ class DnsRecord(models.Model):
         return f"{self.rtype} {self.host}"
 
 
+class DnsObservationQuerySet(models.QuerySet["DnsObservation"]):
+    def with_values_before(self) -> Self:
+        """Annotate `values_before`, what DNS showed before; None where it is the first version of its record."""
+        older = DnsObservation.objects.filter(
+            record=OuterRef("record"), first_seen_at__lt=OuterRef("first_seen_at")
+        ).order_by("-first_seen_at")
+        return self.annotate(values_before=Subquery(older.values("values")[:1]))
+
+
 class DnsObservation(models.Model):
     """One version of a record: what DNS showed from `first_seen_at` until `last_seen_at`."""
+
+    objects = DnsObservationQuerySet.as_manager()
 
     record = models.ForeignKey(DnsRecord, on_delete=models.CASCADE, related_name="observations")
     values = models.JSONField(default=list)  # sorted; empty: the record wasn't there
