@@ -35,6 +35,15 @@ _STATUS_PATHS = (
     ("event-data", "delivery-status", "enhanced-code"),  # Mailgun
     ("data", "bounce", "status"),
 )
+# Where providers tell a bounce that may pass from one for good, and by which word.
+_SOFT: tuple[tuple[tuple[str, ...], object], ...] = (
+    (("event",), "soft_bounce"),  # Brevo, Mandrill
+    (("data", "type"), "soft_bounced"),  # MailerSend
+    (("hard_bounce",), False),  # Mailjet
+    (("Type",), "SoftBounce"),  # Postmark
+    (("bounce", "bounceType"), "Transient"),  # Amazon SES
+    (("data", "bounce", "type"), "Transient"),  # Resend
+)
 
 
 @dataclass(frozen=True)
@@ -118,13 +127,20 @@ def kind_of(row: RawFeedback) -> str:
 
 def status_in(told: Mapping[str, Any]) -> str:
     """Return the enhanced status that an event gives beside its text, or an empty string."""
-    for path in _STATUS_PATHS:
-        found: Any = told
-        for name in path:
-            found = found.get(name) if isinstance(found, Mapping) else None
-        if isinstance(found, str) and _STATUS.fullmatch(found):
-            return found
-    return ""
+    said = (_at(told, path) for path in _STATUS_PATHS)
+    return next((one for one in said if isinstance(one, str) and _STATUS.fullmatch(one)), "")
+
+
+def may_pass(told: Mapping[str, Any]) -> bool:
+    """Tell whether a provider says of a bounce that it may pass by itself."""
+    return any(_at(told, path) == word for path, word in _SOFT)
+
+
+def _at(told: Mapping[str, Any], path: Sequence[str]) -> Any:
+    found: Any = told
+    for name in path:
+        found = found.get(name) if isinstance(found, Mapping) else None
+    return found
 
 
 def _request(row: RawFeedback, line: Line | None) -> HttpRequest:

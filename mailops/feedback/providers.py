@@ -250,7 +250,7 @@ def _number(event: AnymailTrackingEvent, row: RawFeedback) -> str:
 def told_by(event: AnymailTrackingEvent, row: RawFeedback) -> matching.Told:
     return matching.Told(
         tokens=tuple(token for token in _tokens(event) if token),
-        transport_message_id=event.message_id or "",
+        transport_message_id=str(event.message_id or ""),
         transport_id=row.transport_id,
         recipient=event.recipient or "",
     )
@@ -266,7 +266,7 @@ def _tokens(event: AnymailTrackingEvent) -> list[verp.Token | None]:
 
 def _listed_for(event: AnymailTrackingEvent) -> str:
     """Return for what the provider had the address on its list, so that it dropped the message; else an empty string."""
-    told = event.esp_event if isinstance(event.esp_event, dict) else {}
+    told = _told(event)
     told = told.get("event-data", told)  # Mailgun's
     reason = told.get("reason") if isinstance(told, dict) else None
     return _LISTED.get(reason.lower(), "") if isinstance(reason, str) else ""
@@ -281,6 +281,8 @@ def _meaning(event: AnymailTrackingEvent) -> Classification:
     meaning = classify_report(text, _status(event))
     if meaning.reason == Reason.UNEXPLAINED and event.reject_reason == RejectReason.INVALID:
         return classify_report(text, "5.1.3")  # the provider calls the address invalid
+    if calls.may_pass(_told(event)) and not reply_in_report(text, _status(event)).code:
+        return conclude(meaning.reason, Kind.TRANSIENT, "returned")
     return meaning
 
 
@@ -288,13 +290,18 @@ def _said(event: AnymailTrackingEvent) -> str:
     """Return what the receiver answered, else the provider's own words for it."""
     if event.mta_response:
         return str(event.mta_response)
-    told = event.esp_event if isinstance(event.esp_event, dict) else {}
+    told = _told(event)
     words = [event.description, *(told.get(name) for name in ("error", "comment", "reason"))]
     return ": ".join(dict.fromkeys(word for word in words if isinstance(word, str) and word))
 
 
+def _told(event: AnymailTrackingEvent) -> dict[str, Any]:
+    """Return the event as the provider told it."""
+    return event.esp_event if isinstance(event.esp_event, dict) else {}
+
+
 def _status(event: AnymailTrackingEvent) -> str:
-    told = event.esp_event if isinstance(event.esp_event, dict) else {}
+    told = _told(event)
     bounced = told.get("bounce") or told.get("deliveryDelay") or {}
     if isinstance(bounced, dict):
         recipients = bounced.get("bouncedRecipients") or bounced.get("delayedRecipients") or []

@@ -1,6 +1,8 @@
 """Every provider's calls count once, in any order, and only with proof; what proves nothing changes nothing."""
 
+import json
 import time
+from urllib.parse import parse_qs, urlencode
 
 import pytest
 from django.urls import reverse
@@ -35,7 +37,8 @@ class Provider:
         )
 
     def call(self, what, *, at=None, proven=True, read=True):
-        body = what if not isinstance(what, str) else PAYLOADS[self.kind](what, at or now())
+        is_word = isinstance(what, str) and what.isalpha()
+        body = PAYLOADS[self.kind](what, at or now()) if is_word else what
         password = self.endpoint.revealed_key() if self.kind not in KEYS else ""
         text, headers = signed(self.kind, body, self.endpoint.url, password)
         return self.post(text, headers if proven else {}, read=read)
@@ -199,6 +202,58 @@ class TestProvidersOwnLists:
         return {"RecordType": "SubscriptionChange", "MessageID": ID, "Recipient": TO, "ChangedAt": at, "Origin": "Recipient", "SuppressSending": True, "SuppressionReason": why, "Metadata": {}, "Tag": ""}  # fmt: skip
 
 
+MISSING = "Unable to find MX of domain example.net"
+
+
+def soft(kind, word):
+    """Return a bounce that bears no code, as a provider tells of one for now or for good."""
+    body = PAYLOADS[kind]("bounced", now())
+    if kind == "mandrill":
+        (told,) = json.loads(parse_qs(body)["mandrill_events"][0])
+        told["event"], told["msg"]["diag"] = word, MISSING
+        return urlencode({"mandrill_events": json.dumps([told])})
+    if kind == "mailjet":
+        body[0] |= {"hard_bounce": word, "error": "no answer", "comment": MISSING}
+        return body
+    more = {
+        "brevo": {"event": word, "reason": MISSING},
+        "postmark": {"Type": word, "Details": MISSING},
+        "mailersend": {"type": word, "morph": {"object": "recipient_bounce", "reason": MISSING}},
+        "resend": {"bounce": {"message": MISSING, "type": word}},
+    }[kind]
+    body.get("data", body).update(more)
+    return body
+
+
+class TestSoftBounces:
+    """What a provider says may pass suppresses nobody at once, where no code says that it won't."""
+
+    @pytest.mark.parametrize(
+        ("kind", "for_now", "for_good"),
+        [
+            ("brevo", "soft_bounce", "hard_bounce"),
+            ("mailersend", "soft_bounced", "hard_bounced"),
+            ("mailjet", False, True),
+            ("mandrill", "soft_bounce", "hard_bounce"),
+            ("postmark", "SoftBounce", "HardBounce"),
+            ("resend", "Transient", "Permanent"),
+        ],
+    )
+    def test_are_told_from_those_for_good(self, kind, for_now, for_good, provider):
+        told = provider(kind)
+        told.call(soft(kind, for_now))
+        assert told.state == (Status.BOUNCED, [EventKind.RETURNED], [])
+        assert told.sent.reason == "unknown_domain"
+        again = provider(kind)
+        again.call(soft(kind, for_good))
+        assert again.state[2] == ["hard_bounce"]
+
+    def test_with_a_code_for_good_suppress(self, provider):
+        told = provider("brevo")
+        told.call(PAYLOADS["brevo"]("bounced", now()) | {"event": "soft_bounce"})
+        assert told.state[2] == ["hard_bounce"]
+
+
 class TestBesideAMail:
     """A relay that reports by mail, and by its webhook, tells of one bounce."""
 
@@ -294,6 +349,15 @@ class TestProof:
         body = PAYLOADS["postmark"]("bounced", now())
         row = told.call({**body, "MessageID": "unknown", "Metadata": {"mailops": token}})
         assert row.message == told.sent
+
+    def test_an_id_that_is_a_number_names_the_message(self, provider):
+        told = provider("postal")
+        told.sent.transport_message_id = "4711"
+        told.sent.save()
+        body = PAYLOADS["postal"]("bounced", now())
+        body["payload"]["original_message"]["id"] = 4711
+        told.call(body)
+        assert told.state[0] == Status.BOUNCED
 
     def test_a_foreign_token_names_nothing(self, provider):
         told = provider("postmark")
