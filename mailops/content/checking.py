@@ -7,7 +7,7 @@ from typing import Any
 from mailops.content.closing import left_open
 from mailops.content.composing import CONTENT, Composed, Uncomposable, compose, without_blocks
 from mailops.content.files import File
-from mailops.content.gates import problems_of
+from mailops.content.gates import first_of, problems_of
 from mailops.content.gates.files import missing_files
 from mailops.content.gates.finding import Problem, found
 from mailops.content.gates.mail import GMAIL_CUTS_AT, preheader_of
@@ -132,7 +132,8 @@ def look_over(
             files=draft.files,
         )
     except Uncomposable as error:
-        return Look([_of_mistake(mistake) for mistake in error.mistakes], [], None)
+        mistakes = [_of_mistake(mistake) for mistake in error.mistakes]
+        return Look(list(first_of(mistakes)), [], None)
     try:
         compiled = compile_sources(subject=draft.subject, html=composed.html, text=draft.text)
         rendered = compiled.render(sample_data(sample if filled_with is None else filled_with))
@@ -152,7 +153,7 @@ def look_over(
         is_whole=draft.is_mail,
     )
     problems = [*_unknown(draft, composed, sample), *map(_of_mistake, composed.doubts)]
-    problems += [*missing_files(composed.missing), *problems_of(page)]
+    problems = [*first_of([*problems, *missing_files(composed.missing)]), *problems_of(page)]
     problems.sort(key=lambda problem: (not problem.is_error, problem.is_note))
     return Look(
         problems,

@@ -15,7 +15,8 @@ from mailops.content.masking import MASKED, mask
 from mailops.content.mjml import Mistake, WrongSource, compile_mjml, find_mistakes
 from mailops.content.models import MailTemplate, Syntax, TemplateVersion
 
-MAX_PARTS = 50  # blocks in one mail
+MAX_PARTS = 50  # different blocks in one mail
+MAX_USES = 1_000  # of blocks in one mail, the same one counted each time
 MAX_DEPTH = 4  # of blocks in blocks
 RENDER = re.compile(r"\{%-?\s{0,20}render\s{1,20}(['\"])([^'\"]{1,100})\1\s{0,20}-?%\}")
 CONTENT = re.compile(r"\{\{-?\s{0,20}content\s{0,20}-?\}\}")
@@ -48,6 +49,8 @@ class _Parts:
     replaced: TemplateVersion | None
     uses: dict[int, int] = field(default_factory=dict)
     files: list[File] = field(default_factory=list)
+    blocks: dict[str, str] = field(default_factory=dict)  # name → its source, read once
+    times: int = 0  # that a block was put in
 
     def source_of(self, version: TemplateVersion) -> str:
         self.uses[version.template_id] = version.number
@@ -100,14 +103,14 @@ def compose(
     page = _Page()
     for text, line, is_own in _laid_out(own.html, layout, met):
         page.add(text, line, counts=is_own)
-    if len(page.text) > 2 * MAX_SOURCE:
-        raise Uncomposable([Mistake("With its layout and blocks the mail is too long.", 1)])
+        if len(page.text) > 2 * MAX_SOURCE:
+            raise Uncomposable([Mistake("With its layout and blocks the mail is too long.", 1)])
     parts = [[template, number] for template, number in sorted(met.uses.items())]
     composed = Composed("", parts, own.html, files=merged([*files, *met.files]))
     composed.shown, composed.missing = own.used, own.missing
     if not html.strip():
         return composed
-    if opened := _left_open(page.text):
+    if opened := open_in(page.text):
         raise Uncomposable([_at_home(opened, page)])
     try:
         compiled = compile_mjml(page.text) if syntax == Syntax.MJML else inline_styles(page.text)
@@ -125,7 +128,8 @@ def compose(
     return composed
 
 
-def _left_open(source: str) -> Mistake | None:
+def open_in(source: str) -> Mistake | None:
+    """Return the mistake of what is opened in `source` and not closed; None where all of it ends."""
     masked, tags = mask(source)
     opened = left_open(masked)
     if opened is None:
@@ -182,11 +186,27 @@ def _expanded(source: str, met: _Parts, depth: int = 0) -> Iterator[tuple[str, i
 
 
 def _block(name: str, line: int, met: _Parts, depth: int) -> Iterator[tuple[str, int, bool]]:
+    met.times += 1
+    if met.times > MAX_USES:
+        sentence = f"Blocks stand in it more than {MAX_USES:,} times."
+        raise Uncomposable([Mistake(sentence, line)])
+    if name not in met.blocks:
+        met.blocks[name] = _source_of_block(name, line, met)
+    if depth >= MAX_DEPTH:
+        raise Uncomposable([_endless(name, line)])
+    yield from _expanded(met.blocks[name], met, depth + 1)
+
+
+def _source_of_block(name: str, line: int, met: _Parts) -> str:
     block = MailTemplate.objects.filter(name=name, kind=MailTemplate.Kind.BLOCK).first()
     version = met.newest(block) if block else None
     if block is None or version is None:
         what = "There is no block" if block is None else "Not published yet is the block"
         raise Uncomposable([Mistake(f"{what} “{name}”.", line)])
-    if depth >= MAX_DEPTH or len(met.uses) >= MAX_PARTS:
-        raise Uncomposable([Mistake(f"Blocks in blocks do not end at “{name}”.", line)])
-    yield from _expanded(met.source_of(version), met, depth + 1)
+    if len(met.uses) >= MAX_PARTS:
+        raise Uncomposable([_endless(name, line)])
+    return met.source_of(version)
+
+
+def _endless(name: str, line: int) -> Mistake:
+    return Mistake(f"Blocks in blocks do not end at “{name}”.", line)

@@ -15,6 +15,7 @@ from mailops.content.models import MailTemplate, TemplateVersion
 from mailops.content.rendering import Rendered, RenderError, compile_sources, parse
 from mailops.content.variables import names_used
 
+MAX_PAIRS = 16_000_000  # of lines that may have to be held against each other: about a second
 LONG_LINE = 400  # characters; HTML without line breaks is broken between elements
 _NOTHING = Rendered("", "", "")
 
@@ -180,7 +181,12 @@ def _files(state: State) -> str:
 
 def _lines(old: str, new: str) -> Iterator[Line]:
     kinds = {"-": "del", "+": "ins", " ": "span"}
-    unified = difflib.unified_diff(_split(old), _split(new), lineterm="", n=3)
+    before, after = _split(old), _split(new)
+    if _differing_pairs(before, after) > MAX_PAIRS:
+        yield from (Line("del", line or " ") for line in before)
+        yield from (Line("ins", line or " ") for line in after)
+        return
+    unified = difflib.unified_diff(before, after, lineterm="", n=3)
     for line in list(unified)[2:]:
         if re.match(r"@@ -[01]\b", line):
             continue  # nothing is left out before it
@@ -188,6 +194,14 @@ def _lines(old: str, new: str) -> Iterator[Line]:
             yield Line("span", "⋯")
         else:
             yield Line(kinds[line[0]], line[1:] or " ")
+
+
+def _differing_pairs(old: list[str], new: list[str]) -> int:
+    """Return how many pairs of lines there are between what both begin with and what both end with."""
+    same = min(len(old), len(new))
+    first = next((at for at in range(same) if old[at] != new[at]), same)
+    last = next((at for at in range(same - first) if old[-1 - at] != new[-1 - at]), same - first)
+    return (len(old) - first - last) * (len(new) - first - last)
 
 
 def _split(source: str) -> list[str]:

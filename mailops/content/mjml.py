@@ -3,12 +3,15 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from mailops.content.child import CompileFault, ask_child
+from mailops.content.closing import INSIDE
 from mailops.content.inlining import inline_styles
 from mailops.content.masking import MASKED, mask, unmask
 
 MAX_DEPTH = 60
+MAX_LOST = 20  # Liquid tags that are named; more is more of the same
 _VOID = frozenset(
     {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"}
 )
@@ -59,8 +62,9 @@ _INSIDE: dict[str, frozenset[str]] = {
     "mj-selector": frozenset({"mj-html-attribute"}),
 }
 _ALL = frozenset().union(*_INSIDE.values()) | {"mj-all", "mj-class", "mj-include"}
-_TOKEN = re.compile(
-    r"<!--.*?-->|<(mj-style|style|script)\b[^>]*>.*?</\1\s*>"
+_WORDS_ALONE = frozenset({"mj-title", "title", "textarea"})  # elements of plain text
+_TOKEN = re.compile(  # what `closing.left_open` passes over at once is one token here, too
+    rf"<!--.*?-->|<((?i:mj-style|style|script|mj-title|title|textarea))\b{INSIDE}(?<!/)>.*?</(?i:\1)\s*>"
     r"|<(/?)([a-zA-Z][\w:-]*)((?:[^<>\"']|\"[^\"]*\"|'[^']*')*)>",
     re.DOTALL,
 )
@@ -91,20 +95,37 @@ def compile_mjml(source: str) -> str:
     mistakes = [mistake for mistake in find_mistakes(source) if mistake.is_error]
     if mistakes:
         raise WrongSource(mistakes)
-    css = "\n".join(match[1] for match in _INLINE_STYLE.finditer(masked))
+    plain, css = _without_inline_styles(masked)
     mark = _mark_for(masked)
-    plain = _INLINE_STYLE.sub("", masked)
     html = _decoded(ask_child("mjml", _made_plain(plain, mark)), mark)
     kept = {int(match[1]) for match in MASKED.finditer(html)}
-    lost = [
-        Mistake(f"{tag[:40]} stands where MJML drops it.", _line_of_tag(source, number))
+    dropped = (
+        (number, tag)
         for number, tag in enumerate(tags)
         if number not in kept and not tag.startswith(("{% comment", "{%- comment"))
+    )
+    lost = [
+        Mistake(f"{tag[:40]} stands where MJML drops it.", _line_of_tag(source, number))
+        for number, tag in islice(dropped, MAX_LOST)
     ]
     if lost:
         raise WrongSource(lost)
     html = unmask(html, tags)
     return inline_styles(html, css=css, only_given=True)
+
+
+def _without_inline_styles(masked: str) -> tuple[str, str]:
+    """Return the source without the styles that are to be inlined, and those."""
+    css = []
+
+    def take(token: re.Match[str]) -> str:
+        inline = _INLINE_STYLE.fullmatch(token[0]) if token[1] == "mj-style" else None
+        if inline is None:
+            return token[0]
+        css.append(inline[1])
+        return ""
+
+    return _TOKEN.sub(take, masked), "\n".join(css)
 
 
 def find_mistakes(source: str) -> list[Mistake]:
@@ -145,6 +166,8 @@ def _mistakes(masked: str, breaks: list[int]) -> Iterator[Mistake]:
                 is_error=parent == "",
             )
         line += _breaks(between, breaks)
+        if match[1] in _WORDS_ALONE:
+            yield from _open(match[1], parent, line)
         if name := match[3]:
             if match[2]:
                 yield from _close(name, inside, line)
@@ -208,6 +231,8 @@ def _made_plain(masked: str, mark: str) -> str:
     """
 
     def plain(match: re.Match[str]) -> str:
+        if titled := _TITLE.fullmatch(match[0]):
+            return titled[1] + _encoded(titled[2], mark) + titled[3]
         if match[3] is None:
             return match[0]
         is_void = match[3].lower() in _VOID
@@ -217,8 +242,7 @@ def _made_plain(masked: str, mark: str) -> str:
         is_open = is_void and not attributes.rstrip().endswith("/")
         return f"<{match[3]}{attributes}{' /' if is_open else ''}>"
 
-    titled = _TITLE.sub(lambda title: title[1] + _encoded(title[2], mark) + title[3], masked)
-    return _TOKEN.sub(plain, titled)
+    return _TOKEN.sub(plain, masked)
 
 
 _QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")

@@ -42,7 +42,8 @@ class People(Protocol):
 
 
 _sources: list[People] = []
-_NAME = re.compile(r"\{\{-?\s*([\w]+)[\w.]*\s*(\|[^}]*)?\s*-?\}\}")
+_NAME = re.compile(r"\{\{-?\s*+(\w++)[\w.]*+\s*+(\|[^}]*)?-?\}\}")
+_WORD = re.compile(r"\w+")
 _ASKED = re.compile(r"\{%-?\s*(?:if|elsif|unless|case|for)\b[^%]*?%\}")
 
 
@@ -57,7 +58,7 @@ def the_people() -> People | None:
 def lacking(sources: Sources) -> Iterator[Problem]:
     """Yield a problem for each value that would be missing in some mails, where the author gives no fallback."""
     people = the_people()
-    bare = dict(_bare_names(sources))
+    bare = dict(bare_names(sources))
     if people is None or not bare:
         return
     for name, lack in people.lacks(bare).items():
@@ -70,15 +71,15 @@ def lacking(sources: Sources) -> Iterator[Problem]:
         yield found("liquid.no_fallback", sentence, part=part, line=line, fix=fix)
 
 
-def _bare_names(sources: Sources) -> Iterator[tuple[str, tuple[str, int]]]:
+def bare_names(sources: Sources) -> Iterator[tuple[str, tuple[str, int]]]:
     """Yield the names that are written without a default and never asked for before, each with part and line."""
     given = {name.split(".")[0] for name in BUILT_IN}
     for part in ("text", "html", "subject"):
         source = getattr(sources, part)
-        asked = " ".join(match[0] for match in _ASKED.finditer(source))
+        asked = {word for match in _ASKED.finditer(source) for word in _WORD.findall(match[0])}
         for tag in LIQUID.finditer(source):
             match = _NAME.fullmatch(tag[0])
             if not match or "default" in (match[2] or "") or match[1] in given:
                 continue
-            if not re.search(rf"\b{match[1]}\b", asked):
+            if match[1] not in asked:
                 yield match[1], (part, line_at(source, tag.start()))

@@ -11,12 +11,13 @@ from urllib.parse import quote
 
 from django.urls import reverse
 
-from mailops.content.composing import CONTENT, RENDER
+from mailops.content.closing import stretches
+from mailops.content.composing import CONTENT, MAX_PARTS, RENDER, open_in
 from mailops.content.masking import mask
 from mailops.content.mjml import element_at, find_mistakes
 from mailops.content.models import MailTemplate
 
-_HEAD = re.compile(r"<mj-head\b.*?</mj-head\s*>", re.DOTALL)
+_HEAD = (re.compile(r"<mj-head\b"), re.compile(r"</mj-head\s*>"))
 _SECTIONS = ("<mj-section", "<mj-wrapper", "<mj-hero", "{{", "{%")
 _OPENING, _CLOSING = "<mjml><mj-body>", "</mj-body></mjml>"
 # What GrapesJS reads with the browser's parser and would move or drop.
@@ -76,11 +77,13 @@ def open_visually(template: MailTemplate) -> Opened:
     is_fragment = "<mjml" not in written
     if is_fragment and not written.lstrip().startswith(_SECTIONS):
         raise Inexpressible("It opens whole mails, layouts, and blocks that are made of sections.")
+    if open_in(written) or len(RENDER.findall(written)) > MAX_PARTS:
+        raise Inexpressible("The source has errors, or more blocks than it can show.")
     opened = Opened(f"{_OPENING}{written}{_CLOSING}" if is_fragment else written, is_fragment)
-    opened.source = _in_boxes(opened)
+    _put_in_boxes(opened)
     _refuse(opened.source)
-    head = _HEAD.search(written)
-    opened.notes = [note for what, note in _NOTES if head and what.search(head[0])]
+    start, end = _head(written)
+    opened.notes = [note for what, note in _NOTES if what.search(written, start, end)]
     if template.layout:
         opened.notes.append(f"It stands in the layout “{template.layout}”, which isn't shown here.")
     if opened.parts:
@@ -89,29 +92,35 @@ def open_visually(template: MailTemplate) -> Opened:
     return opened
 
 
-def _in_boxes(opened: Opened) -> str:
+def _put_in_boxes(opened: Opened) -> None:
+    """Put a box in the place of each block and of a layout's content, where a box may stand."""
     for what in (CONTENT, RENDER):
-        while match := _outside_of_text(what, opened.source):
+        source = opened.source
+
+        def box(match: re.Match[str], source: str = source) -> str:
+            shape = _BOXES.get(element_at(source, match.start()))
+            if shape is None:
+                return match[0]
             number = len(opened.parts)
             opened.parts.append(match[0])
-            words = f"The block “{match[2]}”" if what is RENDER else "The mail's own words go here."
-            box = _BOXES[element_at(opened.source, match.start())]
-            shown = box.format(f'css-class="mailops-part-{number}"', escape(words, quote=False))
-            opened.source = opened.source[: match.start()] + shown + opened.source[match.end() :]
-    return opened.source
+            is_block = match.re is RENDER
+            words = f"The block “{match[2]}”" if is_block else "The mail's own words go here."
+            return shape.format(f'css-class="mailops-part-{number}"', escape(words, quote=False))
+
+        opened.source = what.sub(box, source)
 
 
-def _outside_of_text(what: re.Pattern[str], source: str) -> re.Match[str] | None:
-    for match in what.finditer(source):
-        if element_at(source, match.start()) in _BOXES:
-            return match
-    return None
+def _head(source: str) -> tuple[int, int]:
+    """Return where the head begins and ends."""
+    found = next(stretches(source, *_HEAD), None)
+    return (found[0].start(), found[1].end()) if found else (0, 0)
 
 
 def _refuse(source: str) -> None:
     if any(mistake.is_error for mistake in find_mistakes(source)):
         raise Inexpressible("The source has errors; mend them first.")
-    body = _HEAD.sub(lambda head: "\n" * head[0].count("\n"), source)
+    start, end = _head(source)
+    body = source[:start] + "\n" * source.count("\n", start, end) + source[end:]
     for what, reason in _UNSHOWN:
         if what.search(body):
             raise Inexpressible(reason)

@@ -1,5 +1,6 @@
 """Templates that a security tester would try, and a program that looks each over and says what came of it."""
 
+import contextlib
 import json
 import resource
 import sys
@@ -53,6 +54,7 @@ LIQUID = {
     "bad base64": '{{ "////" | base64_decode }}',
 }
 DEEP = "<mj-wrapper>" * 15_000
+LETTER = "<mjml><mj-body><mj-section><mj-column><mj-text>x</mj-text></mj-column></mj-section></mj-body></mjml>"
 MARKUP = {
     "a script": "<p>x</p><script>alert(1)</script>",
     "an event handler": "<img src=x alt='' width=1 onerror=alert(1)>",
@@ -104,6 +106,20 @@ MJML = {
     "comments without end in MJML": "<mjml><mj-body>" + again("<!--"),
     "an included file": "<mjml><mj-body><mj-include path='/etc/passwd' /></mj-body></mjml>",
 }
+BESIDE = {
+    "styles to inline in a comment": "<!--" + again('<mj-style inline="inline">') + "-->",
+    "titles in a comment": f"<!--{again('<mj-title>')}-->",
+    "comments in a title": f"<title>{again('<!--')}</title>",
+    "comments in a style with a slash": f"<style a='/>'>{again('<!--')}</style>",
+    "heads in a comment": f"<!--{again('<mj-head>')}-->",
+    "tags that MJML drops": f"<mj-head>{'{{ a }}' * 12_000}</mj-head>",
+}
+BLOCKS = "<mjml><mj-body>" + again("{% render 'b' %}") + "</mj-body></mjml>"
+NAMES = {
+    "long names": ("{{ " + "a" * 7900 + "[0] }}") * 32,
+    "names beside long conditions": "{{ a }}" * 16_000
+    + ("{% if " + "b" * 7900 + " %}{% endif %}") * 16,
+}
 STYLED = {
     "many selectors over many elements": "<style>"
     + "".join(
@@ -143,23 +159,42 @@ def main():
 
     django.setup()
     from mailops.content import child
-    from mailops.content.checking import look_over
+    from mailops.content.checking import Sources, look_over
+    from mailops.content.models import MailTemplate
+    from mailops.content.people import bare_names
+    from mailops.content.visual import Inexpressible, open_visually
 
     said = {}
     sources = {
         name: {"html": html} for name, html in {**LIQUID, **MARKUP, **STYLED, **OPEN}.items()
     }
-    sources |= {name: {"html": html, "syntax": "mjml"} for name, html in MJML.items()}
+    mjml = MJML | {
+        name: LETTER.replace("<mj-body>", f"{one}<mj-body>") for name, one in BESIDE.items()
+    }
+    sources |= {name: {"html": html, "syntax": "mjml"} for name, html in mjml.items()}
     for name, source in sources.items():
         start = time.process_time()
         look = look_over(subject="x", text="x", sample={"a": 1}, **source)
         seconds = time.process_time() - start
         said[name] = [[one.sentence for one in look.errors], seconds, look.rendered is not None]
+    ours = high_water_mark()
+    for name, html in NAMES.items():
+        start = time.process_time()
+        found = list(bare_names(Sources(html=html)))
+        said[name] = [[], time.process_time() - start, bool(found)]
+    for name, source in {
+        **MJML,
+        **{name: f"<mjml>{one}</mjml>" for name, one in BESIDE.items()},
+        "blocks": again("{% render 'b' %}"),
+    }.items():
+        start = time.process_time()
+        with contextlib.suppress(Inexpressible, ValueError):  # one that opens has no pictures here
+            open_visually(MailTemplate(name="x", syntax="mjml", draft_html=source))
+        said[f"{name}, opened visually"] = [[], time.process_time() - start, True]
     filled = {}
     for name, (subject, html, value) in INJECTED.items():
         look = look_over(subject=subject, html=html, text="x", sample={"a": value})
         filled[name] = [look.rendered.subject, look.rendered.html]
-    ours = high_water_mark()
     child.end_idle()  # only of children that ended is told what they held
     theirs = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     json.dump({"said": said, "filled": filled, "kilobytes": [ours, theirs]}, sys.stdout)

@@ -353,6 +353,21 @@ class TestLayoutsAndBlocks:
         with pytest.raises(Uncomposable):
             compose(html, replaced=version)
 
+    def test_are_put_in_a_thousand_times_at_most_and_read_once(
+        self, footer, django_assert_max_num_queries
+    ):
+        with (
+            django_assert_max_num_queries(4),
+            pytest.raises(Uncomposable, match="more than 1,000 times"),
+        ):
+            compose("{% render 'Footer' %}" * 1001)
+
+    def test_stop_growing_where_the_mail_is_too_long(self, footer, editor):
+        long = MailTemplate.objects.create(name="Long", kind="block", draft_html="x" * 200_000)
+        publish(long, editor)
+        with pytest.raises(Uncomposable, match="too long"):
+            compose("{% render 'Long' %}" * 900)
+
 
 class TestStarters:
     @pytest.mark.parametrize("name", ["letter", "receipt", "mjml"])

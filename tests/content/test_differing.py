@@ -31,6 +31,15 @@ class TestCompare:
     def test_finds_nothing_where_nothing_changed(self, template):
         assert differences(template) == {}
 
+    def test_holds_no_lines_against_each_other_where_there_are_too_many(self):
+        old, new = (
+            State("x", "", "".join(f"same {n}\n{word} {n}\n" for n in range(5000)), "", {})
+            for word in ("old", "new")
+        )
+        ((_, lines),) = [each for each in compare(old, new) if each[0] == "Source"]
+        kinds = [line.kind for line in lines]
+        assert kinds == ["del"] * 10_000 + ["ins"] * 10_000
+
     def test_tells_what_changed_in_a_language(self, template):
         template.variants.update(
             draft_subject="Guten Tag",

@@ -32,11 +32,21 @@ class TestHostileTemplates:
         assert all(sentence.endswith(".") for sentence in errors)
         assert seconds < 5
 
-    @pytest.mark.parametrize("name", [*hostile.STYLED, *hostile.OPEN])
+    @pytest.mark.parametrize("name", [*hostile.STYLED, *hostile.OPEN, *hostile.BESIDE])
     def test_end_where_patterns_look_for_an_end(self, outcome, name):
         errors, seconds, is_rendered = outcome["said"][name]
         assert errors or is_rendered
         assert seconds < 5
+
+    @pytest.mark.parametrize("name", hostile.NAMES)
+    def test_end_where_names_are_held_against_conditions(self, outcome, name):
+        _, seconds, is_found = outcome["said"][name]
+        assert is_found == (name == "names beside long conditions")
+        assert seconds < 5
+
+    @pytest.mark.parametrize("name", ["blocks", *hostile.MJML, *hostile.BESIDE])
+    def test_end_where_they_are_opened_visually(self, outcome, name):
+        assert outcome["said"][f"{name}, opened visually"][1] < 5
 
     def test_leave_memory_alone(self, outcome):
         assert max(outcome["kilobytes"]) < 200 * 1024

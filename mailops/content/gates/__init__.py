@@ -43,10 +43,11 @@ _FINDERS: list[Callable[[Page], Iterator[Problem]]] = [
 
 def problems_of(page: Page) -> list[Problem]:
     """Return what all gates find in `page`; of what is found again and again, the first ones and how many there are."""
-    return list(_first([problem for find in _FINDERS for problem in find(page)]))
+    return list(first_of([problem for find in _FINDERS for problem in find(page)]))
 
 
-def _first(problems: list[Problem]) -> Iterator[Problem]:
+def first_of(problems: list[Problem]) -> Iterator[Problem]:
+    """Yield the first problems of each rule, the last of them with how many more there are."""
     counts = Counter(problem.rule for problem in problems)
     told: Counter[str] = Counter()
     for problem in problems:
