@@ -23,10 +23,12 @@ HEIGHT = 1200  # pixels; what is below is left out
 PATIENCE = 60  # seconds for one picture, which takes one where nothing else runs
 MAX_IMAGE = 8_000_000  # octets
 # It may run nothing and reach nothing; pictures that stand in the mail itself are shown.
-_POLICY = "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'; font-src data:\">"
+_POLICY = "<meta charset=utf-8><meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'; font-src data:\">"
 _HAS_DARK = re.compile(
     r"prefers-color-scheme\s*:\s*dark|color-scheme[^;>]{0,60}dark", re.IGNORECASE
 )
+# A refresh would lead on, to a file of this machine, say: no element of a mail gives orders here.
+_ORDERS = re.compile(r"http-equiv(?=\s*=)", re.IGNORECASE)
 _DOCTYPE = re.compile(r"\A\s*<!doctype[^>]*>", re.IGNORECASE)
 
 
@@ -112,10 +114,11 @@ def _screenshot(html: str, scheme: str, width: int) -> bytes:
         raise NoPicture("There is no Chromium here; MAILOPS_CHROMIUM names one.")
     doctype = _DOCTYPE.match(html)
     rest = html[doctype.end() :] if doctype else html
+    rest = _ORDERS.sub(r"data-\g<0>", rest)
     page = f"{doctype[0] if doctype else ''}{_POLICY}{embedded(in_scheme(rest, scheme))}"
     with tempfile.TemporaryDirectory(prefix="mailops-picture-") as folder:
         source, target = Path(folder, "mail.html"), Path(folder, "mail.png")
-        source.write_text(f"<meta charset=utf-8>{page}" if not doctype else page, encoding="utf-8")
+        source.write_text(page, encoding="utf-8")
         is_forced = scheme == "dark" and not _HAS_DARK.search(html)
         command = [
             settings.MAILOPS_CHROMIUM,
