@@ -27,15 +27,17 @@ _IN_ELEMENT = re.compile(
     rf"\"[^\"]*\"|'[^']*'|(?P<equals>=\s*+)(?P<bare>[^\s\"'>{BLOCK}]++)(?P<behind>[^\s\"'>]*+)|(?P<tag>{MASKED.pattern})"
 )
 _BEGINNING = re.compile(rf"<(?:<!--)?({MASKED.pattern})")  # an element's name that is a value
-_NEXT_BRANCH = re.compile(r"\{%-?\s*(?:else|elsif|when|end)")
+_OPENS = re.compile(r"\{%-?\s*(?:if|unless|case|for|tablerow|ifchanged|capture)\b")
+_NEXT_BRANCH = re.compile(r"\{%-?\s*(else|elsif|when|end)")
 _ADDRESSES = frozenset({"href", "src", "background", "action", "poster", "cite", "srcset"})
 _ENCODES = re.compile(
-    r"\|\s*(?:url_encode|in_url|in_host|safe_url|in_style|base64_url_safe_encode)\b"
+    r"\|\s*(?:url_encode|in_url|in_host|in_path|safe_url|in_style|base64_url_safe_encode)\b"
 )
 _SCHEMES = ("http:", "https:", "mailto:", "tel:", "sms:", "cid:")
 _SCHEME = re.compile(r"[\x00-\x20]*([a-zA-Z0-9+.-]*:)")  # or its end, where it began before
 _UNSEEN = re.compile(r"[\t\r\n]")  # a browser takes them out of an address (WHATWG URL, 4.4)
-_TO_HOST = re.compile(r"(?:[a-zA-Z][a-zA-Z0-9+.-]*:)?//[^/?#]*")
+_TO_HOST = re.compile(r"(?:[a-zA-Z0-9+.-]*:)?//[^/?#]*")  # the scheme may be a value
+_WHOLE_HOST = re.compile(r".*\w", re.DOTALL)  # what a value behind it would lengthen
 _HOST_GOES_ON = re.compile(r"[\w.-]")
 _BESIDE = 40  # characters behind a value in which a scheme may end
 _WRITES = re.compile(
@@ -63,19 +65,33 @@ def harden(html: str) -> str:
     guarded = list(tags)
     for value, is_style in _guarded_places(masked):
         begins, is_behind, at, written = True, False, 0, ""
+        # what stands before in any case, with the branch that ended last, and at each block that is open
+        before, with_branch, opened = "", "", list[str]()
+        joins = True  # no value stands between that and this one
         for match in MASKED.finditer(value):
-            written += value[at : match.start()].strip("\"' \t\n")
+            literal = value[at : match.start()].strip("\"' \t\n")
+            joins = joins or bool(literal)
+            written += literal
+            before, with_branch = before + literal, with_branch + literal
             begins = not written
             at = match.end()
             tag = tags[int(match[1])]
             if _is_value(tag):
                 is_whole = begins and not is_behind
                 behind = MASKED.sub("", value[at : at + _BESIDE])
-                guard = _of_beginning(behind) if is_whole else _of_part(written, behind)
+                guard = (
+                    _of_beginning(behind)
+                    if is_whole
+                    else _of_part({before, with_branch}, behind, joins=joins)
+                )
                 guarded[int(match[1])] = _filtered(tag, "in_style" if is_style else guard)
-                is_behind = True
-            elif _NEXT_BRANCH.match(tag):
-                is_behind = False
+                is_behind, joins = True, False
+            elif branch := _NEXT_BRANCH.match(tag):
+                is_behind, joins = False, joins or branch[1] != "end"
+                with_branch, before = before, opened[-1] if opened else before
+                del opened[-1 if branch[1] == "end" else len(opened) :]
+            elif _OPENS.match(tag):
+                opened.append(before)
     return unmask(masked, guarded)
 
 
@@ -146,9 +162,12 @@ def _of_beginning(behind: str) -> str:
     return f"safe_url: '{scheme[1]}'" if scheme else "safe_url"
 
 
-def _of_part(before: str, behind: str) -> str:
-    """Return the guard of a value between `before` and `behind`, which may be the rest of a host's name."""
-    return "in_host" if _TO_HOST.fullmatch(before) and _HOST_GOES_ON.match(behind) else "in_url"
+def _of_part(befores: set[str], behind: str, *, joins: bool) -> str:
+    """Return the guard of a value between `befores`, one of which it may join, and `behind`: they may be of a host's name."""
+    hosts = [each for each in befores if _TO_HOST.fullmatch(each)]
+    if hosts and _HOST_GOES_ON.match(behind):
+        return "in_host"
+    return "in_path" if joins and any(map(_WHOLE_HOST.fullmatch, hosts)) else "in_url"
 
 
 def _elements(masked: str) -> Iterator[re.Match[str]]:
@@ -202,6 +221,12 @@ def in_host(value: Any) -> str:
     return quote(_text(value), safe="~")
 
 
+def in_path(value: Any) -> str:
+    """Return `value` as what stands behind a host: it begins a path, so nothing in it lengthens the host's name."""
+    part = in_url(value)
+    return part if part[:1] in {"", "/"} else f"/{part}"
+
+
 def safe_url(value: Any, behind: str = "") -> str:
     """Return `value` as a whole address, or all that stands before `behind`.
 
@@ -221,4 +246,10 @@ def _text(value: Any) -> str:
     return str(to_liquid_string(value, autoescape=False))
 
 
-GUARDS = {"in_url": in_url, "in_host": in_host, "safe_url": safe_url, "in_style": in_style}
+GUARDS = {
+    "in_url": in_url,
+    "in_host": in_host,
+    "in_path": in_path,
+    "safe_url": safe_url,
+    "in_style": in_style,
+}

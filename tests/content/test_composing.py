@@ -253,10 +253,22 @@ class TestHardening:
             ("//{{ u }}{{ n }}.x.example/", "//evil.example%2Fn.x.example/"),
             ("https://{{ n }}.x.example/{{ n }}.html?q={{ u }}.", "https://n.x.example/n.html?q=evil.example/."),
             ("https://{{ h }}/a", "https://x.example/a"),
+            ("https://x.example{{ u }}", "https://x.example/evil.example/"),
+            ("https://x.example{{ d }}/a", "https://x.example/.evil.example/a"),
+            ("{{ s }}://x.example{{ d }}", "https://x.example/.evil.example"),
+            ("{{ s }}://{{ u }}.x.example", "https://evil.example%2F.x.example"),
+            ("https://x.example{% if none %}/a{% else %}{{ d }}{% endif %}", "https://x.example/.evil.example"),
+            ("https://x.example{% if none %}/a{% endif %}{{ d }}", "https://x.example/.evil.example"),
+            ("{% if none %}https://y.example{% else %}https://x.example{% endif %}{{ d }}", "https://x.example/.evil.example"),
+            ("https://x.example{% if n %}/{{ n }}{% endif %}{{ p }}", "https://x.example/n/p"),
+            ("https://x.example{{ p }}{{ n }}{{ none }}", "https://x.example/pn"),
+            ("https://www.{{ h }}/a", "https://www.x.example/a"),
+            ("https://x.example:{{ port }}{{ p }}", "https://x.example:80/p"),
         ],
     )  # fmt: skip
     def test_lets_no_value_end_the_name_of_a_host(self, source, address):
-        data = {"u": "evil.example/", "n": "n", "h": "x.example"}
+        data = {"u": "evil.example/", "n": "n", "h": "x.example", "d": ".evil.example"}
+        data |= {"s": "https", "p": "/p", "port": "80"}
         assert attributes_of_link(harden(f'<a href="{source}">x</a>'), data)["href"] == address
 
     def test_guards_the_addresses_of_outlooks_shapes(self):
