@@ -1,12 +1,13 @@
 """Pages of audiences."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 from functools import reduce
 from operator import or_
 from typing import Any
 
 from django.contrib import messages
-from django.db.models import Count, Func, OuterRef, Q, Subquery
+from django.db.models import Count, F, Func, OuterRef, Q, Subquery
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
@@ -128,15 +129,14 @@ def _members(audience: Audience, search: str) -> Any:
     return members.filter(reduce(or_, forms)) if search else members
 
 
-def _with_suppressions(page: list[Membership]) -> list[tuple[Membership, str]]:
-    """Pair each membership with the reason why mail to it is forbidden, or nothing."""
+def _with_suppressions(page: list[Membership]) -> list[tuple[Membership, list[Suppression]]]:
+    """Pair each membership with what forbids mail to it, in all streams first."""
     keys = [membership.contact.address_key for membership in page]
-    reasons = dict(
-        Suppression.objects.active()
-        .filter(address_key__in=keys)
-        .values_list("address_key", "reason")
-    )
-    return [(each, reasons.get(each.contact.address_key, "")) for each in page]
+    found = Suppression.objects.active().filter(address_key__in=keys).select_related("stream")
+    of_key: dict[str, list[Suppression]] = defaultdict(list)
+    for entry in found.order_by(F("stream__name").asc(nulls_first=True)):
+        of_key[entry.address_key].append(entry)
+    return [(each, of_key[each.contact.address_key]) for each in page]
 
 
 @needs(Act.SEE)

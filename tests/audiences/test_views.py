@@ -3,6 +3,7 @@ from html import unescape
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
+from django.utils.html import strip_tags
 
 from mailops.accounts.models import AuditEntry
 from mailops.audiences.forms import AudienceForm
@@ -10,8 +11,9 @@ from mailops.audiences.importing import import_chunk
 from mailops.audiences.models import Audience, Contact, Import, Membership
 from mailops.audiences.uploading import MAX_COLUMNS
 from mailops.suppressions.models import Suppression
+from mailops.suppressions.suppressing import suppress
 from tests.audiences.uploads import import_all, start, upload
-from tests.factories import make_audience, make_campaign
+from tests.factories import make_audience, make_campaign, make_stream
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true"}
@@ -188,6 +190,18 @@ class TestAudience:
         )
         text = logged_in(viewer).get(reverse("audiences:detail", args=[audience.pk])).text
         assert "Complaint" in text
+
+    def test_a_member_who_left_one_stream_is_said_to_have_left_that(
+        self, audience, viewer, logged_in
+    ):
+        stream, key = make_stream(name="Letters"), "ann@example.com"
+        url = reverse("audiences:detail", args=[audience.pk])
+        suppress(address=key, stream=stream, reason="unsubscribe")
+        alone = " ".join(strip_tags(logged_in(viewer).get(url).text).split())
+        assert f"{key} Unsubscribed in Letters" in alone
+        suppress(address=key, stream=None, reason="hard_bounce")
+        both = " ".join(strip_tags(logged_in(viewer).get(url).text).split())
+        assert f"{key} Hard bounce Unsubscribed in Letters" in both
 
     def test_export_holds_every_member_with_the_attributes_they_have(
         self, audience, viewer, logged_in
