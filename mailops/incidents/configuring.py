@@ -4,6 +4,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.db import transaction
+from django.db.models.functions import Now
 
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
@@ -49,6 +50,8 @@ def save_channel(*, channel: NotificationChannel, url: str, actor: User) -> None
     if url:
         channel.set_url(url, urlsplit(url).hostname or "")
         channel.save(update_fields=["host", "sealed_url"])
+    if not channel.is_enabled:
+        _let_go(channel)
     audit(
         actor=actor,
         verb="channel.add" if is_new else "channel.change",
@@ -56,6 +59,14 @@ def save_channel(*, channel: NotificationChannel, url: str, actor: User) -> None
         before=before,
         after={**_values(channel, _CHANNEL_FIELDS), "address_changed": bool(url)},
     )
+
+
+def _let_go(channel: NotificationChannel) -> None:
+    """Tell a channel that is switched off nothing of what it waits for: somebody wants quiet, and later it is old."""
+    waiting = channel.notices.filter(done_at=None).select_for_update()
+    for notice in waiting:
+        notice.attempts.create(has_succeeded=False, result="The channel was switched off.")
+    channel.notices.filter(pk__in=[one.pk for one in waiting]).update(done_at=Now())
 
 
 @transaction.atomic

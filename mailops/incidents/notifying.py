@@ -168,7 +168,7 @@ def _facts(notice: Notice) -> dict[str, Any]:
 
 
 def _post(channel: NotificationChannel, facts: dict[str, Any]) -> str:
-    text = f"{facts['occasion']}: {facts['sentence']} {facts['url']}"
+    text = f"{facts['occasion']}: {facts['title']}. {facts['sentence']} {facts['url']}"
     try:
         answer = fetch(
             channel.url(),

@@ -158,6 +158,22 @@ class TestWebhook:
             Notice.objects.filter(occasion="opened").update(due_at=timezone.now())
             assert deliver_due() == 2
         assert [post["occasion"] for _, post in posts] == ["Opened", "Closed"]
+        assert posts[1][1]["text"].startswith("Closed: Bounce rate: News. It was a full disk. ")
+
+    def test_that_is_switched_off_is_told_no_more(self, settings, stream, admin):
+        with hook(settings) as (url, posts):
+            channel = make_webhook(url)
+            open_incident(stream)
+            channel.is_enabled = False
+            configuring.save_channel(channel=channel, url="", actor=admin)
+            deliver_due()
+            channel.is_enabled = True
+            configuring.save_channel(channel=channel, url="", actor=admin)
+            deliver_due()
+            assert posts == []
+            assert result() == "The channel was switched off."
+            configuring.test_channel(channel=channel, actor=admin)
+            assert deliver_due() == 1
 
     def test_that_does_not_answer_is_asked_once_a_tick(self, settings, stream):
         with hook(settings, 500) as (url, posts):
