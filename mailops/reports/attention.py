@@ -12,7 +12,9 @@ from django.utils.timezone import localtime, now
 
 from mailops.accounts.models import AuditEntry
 from mailops.campaigns.models import Campaign
+from mailops.dispatch.carriers import usable_carriers
 from mailops.dispatch.holding import stopped_ways
+from mailops.dispatch.standing import standing_of
 from mailops.domains.grace import grace_of
 from mailops.domains.models import CheckStatus, Domain, Finding, FindingChange
 from mailops.feedback import silence
@@ -53,7 +55,7 @@ def register_matters(source: MatterSource) -> None:
 def matters() -> list[Matter]:
     """Return what needs a person: the bad before the doubtful."""
     found = [
-        *_transports(), *_credentials(), *_silent(), *_mailboxes(), *_streams(), *_domains(),
+        *_transports(), *_spent(), *_credentials(), *_silent(), *_mailboxes(), *_streams(), *_domains(),
         *_worsened(), *_campaigns(), *_given_up(), *_waiting(),
     ]  # fmt: skip
     found += [matter for source in _sources for matter in source()]
@@ -61,11 +63,10 @@ def matters() -> list[Matter]:
 
 
 def _transports() -> Iterator[Matter]:
-    stopped = Transport.objects.exclude(
-        state=RunState.RUNNING, breaker=Transport.Breaker.CLOSED
-    ).order_by("name")
-    opened = _last_opened(stopped[:SHOWN])
-    for transport in stopped[:SHOWN]:
+    unwell = Transport.objects.exclude(state=RunState.RUNNING, breaker=Transport.Breaker.CLOSED)
+    stopped = list(unwell.order_by("name")[:SHOWN])
+    opened = _last_opened(stopped)
+    for transport in stopped:
         url = resolve("transports:detail", transport.pk)
         if transport.state == RunState.PAUSED:
             title = f"Transport {transport} is paused"
@@ -119,6 +120,29 @@ def _listed(streams: list[Stream]) -> str:
     named = [str(stream) for stream in streams[:SHOWN]]
     more = len(streams) - len(named)
     return ", ".join([*named, *([f"{more} more"] if more else [])])
+
+
+def _spent() -> Iterator[Matter]:
+    """Name the transports that have sent their number of today, where mail waits for the next day because of it."""
+    limited = Transport.objects.running().filter(daily_quota__isnull=False).order_by("name")
+    spent = {
+        one.pk: one for one in limited if standing_of(one).sent_today >= (one.daily_quota or 0)
+    }
+    carriers = [one for kind in Stream.Kind for one in usable_carriers(kind)] if spent else []
+    others = {pk for one in carriers if one.transport_id not in spent for pk in one.stream_ids}
+    for transport in list(spent.values())[:SHOWN]:
+        carried = Stream.objects.running().carried_by(transport).order_by("name")
+        streams = [stream for stream in carried if stream.pk not in others]
+        if not (waiting := _count_owed(streams)):
+            continue
+        yield Matter(
+            f"Transport {transport} has sent its {transport.daily_quota:,} of today",
+            f"{_many_wait(waiting)} until midnight UTC, of {_listed(streams)}. A higher number on its page, if its server "
+            "takes more, or another route lets them leave now.",
+            resolve("transports:detail", transport.pk),
+            "See what it may send",
+            "warn" if all(stream.is_bulk for stream in streams) else "bad",
+        )
 
 
 def _credentials() -> Iterator[Matter]:

@@ -7,12 +7,14 @@ from django.urls import reverse
 from django.utils import timezone
 
 from mailops.accounts.models import AuditEntry
+from mailops.dispatch.limits import utc_today
+from mailops.dispatch.models import Allowance
 from mailops.outbox.models import Tally
 from mailops.reports.attention import matters
 from mailops.reports.models import Count
 from mailops.reports.outcomes import BOUNCE_THRESHOLDS, Outcome, state_of
 from mailops.reports.rollup import fold_tallies
-from mailops.transports.models import Transport
+from mailops.transports.models import Route, Transport
 from tests.factories import (
     make_campaign,
     make_domain,
@@ -274,6 +276,21 @@ class TestOverview:
         stream.pause("fault", "Three people were refused.")
         matter, _ = matters()
         assert matter.sentence == "Three people were refused. 3 messages wait."
+
+    @pytest.mark.parametrize(("kind", "tone"), [("transactional", "bad"), ("bulk", "warn")])
+    def test_names_a_quota_that_is_spent_while_mail_waits(self, db, kind, tone):
+        transport = make_transport(name="Relay", daily_quota=3)
+        stream = make_stream(name="Resets", kind=kind, transport=transport)
+        count("queued", 2, stream_id=stream.pk, measure="status")
+        assert matters() == []
+        Allowance.objects.create(
+            key=f"t{transport.pk}", day=utc_today(), spent=3, refilled_at=timezone.now()
+        )
+        (matter,) = matters()
+        assert (matter.title, matter.tone) == ("Transport Relay has sent its 3 of today", tone)
+        assert matter.sentence.startswith("2 messages wait until midnight UTC, of Resets. ")
+        Route.objects.create(stream=stream, transport=make_transport(), position=1)
+        assert matters() == []
 
     def test_says_since_when_a_transport_can_not_be_reached(self, db):
         transport = make_transport()
