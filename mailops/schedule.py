@@ -27,6 +27,7 @@ EVERY: dict[str, float] = {
     "mailops.incidents.tasks.notify": 10,
     "mailops.rollouts.tasks.probe_checklists": 30,
     "mailops.audiences.tasks.drop_forgotten_uploads": 3600,
+    "mailops.audiences.tasks.forget_old_remarks": 3600,
     "mailops.audiences.tasks.continue_imports": 20,
     "mailops.rollouts.tasks.start_due_campaigns": 5,
     "mailops.outbox.tasks.count_replies": 2,

@@ -6,14 +6,16 @@ Whoever comes second finds the row locked or the cursor moved.
 """
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
-from mailops.audiences.models import Import, ImportedAddress, ImportPiece
+from mailops.audiences.models import Import, ImportedAddress, ImportPiece, ImportRemark
 from mailops.audiences.settling import StagedRow, settle
 from mailops.audiences.uploading import records_of, start_of_text
 from mailops.lib.chunks import MAX_FAILURES, count_failure
@@ -25,6 +27,7 @@ from mailops.protocol.address import InvalidAddress, address_key, trimmed
 
 CHUNK_ROWS = 5_000  # about half a second of work
 CHUNK_BYTES = 8 * 1024 * 1024  # of the file, where the rows are long
+REMARKS_KEPT = timedelta(days=90)  # a quarter, in which somebody may ask after a row
 
 
 class WrongState(Exception):
@@ -117,6 +120,16 @@ def _keep_audience(run_id: int) -> None:
 def note_failure(run_id: int, error: Exception) -> None:
     """Count a chunk that could not be imported; after a few in a row the import fails and says why."""
     count_failure(Import.objects.all(), run_id, error, give_up=_give_up)
+
+
+def forget_old_remarks(*, limit: int = 20_000) -> int:
+    """Delete up to `limit` rows that old imports did not take, and return how many; the account of each stays.
+
+    They are kept as they stand in the file, with columns that nobody wanted imported.
+    """
+    old = Import.objects.filter(finished_at__lt=Now() - REMARKS_KEPT)
+    ids = list(ImportRemark.objects.filter(run__in=old).values_list("pk", flat=True)[:limit])
+    return ImportRemark.objects.filter(pk__in=ids).delete()[0]
 
 
 def _give_up(run: Import) -> None:

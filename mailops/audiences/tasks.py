@@ -42,6 +42,12 @@ def drop_forgotten_uploads() -> None:
 
 
 @shared_task
+def forget_old_remarks() -> None:
+    """Drop the rows of imports that are too old to be asked after."""
+    importing.forget_old_remarks()
+
+
+@shared_task
 def count_attributes(audience_id: int) -> None:
     """Count which attributes the members have."""
     curating.count_attributes(audience_id=audience_id)

@@ -5,6 +5,7 @@ from importlib import import_module
 import pytest
 from django.core.exceptions import ObjectDoesNotExist
 from django.db import connection, transaction
+from django.urls import reverse
 from django.utils import timezone
 
 from mailops.accounts.models import AuditEntry
@@ -13,6 +14,7 @@ from mailops.audiences.curating import add_member, delete_audience, remove_membe
 from mailops.audiences.importing import (
     WrongState,
     discard_upload,
+    forget_old_remarks,
     import_chunk,
     note_failure,
     start_import,
@@ -519,6 +521,19 @@ class TestVerbs:
     def test_a_remark_is_only_kept_where_there_is_something_to_say(self, operator):
         import_all("email\na@example.com\n", actor=operator)
         assert not ImportRemark.objects.exists()
+
+
+class TestForgottenRemarks:
+    def test_go_away_after_a_quarter_and_the_account_stays(self, operator, logged_in):
+        old, new = (import_all("email\nnonsense\n", actor=operator) for _ in range(2))
+        long_ago = timezone.now() - timedelta(days=91)
+        Import.objects.filter(pk=old.pk).update(finished_at=long_ago)
+        forget_old_remarks()
+        assert list(ImportRemark.objects.values_list("run", flat=True)) == [new.pk]
+        page = logged_in(operator).get(reverse("audiences:import-detail", args=[old.pk])).text
+        assert "are kept for 90 days" in page
+        old.refresh_from_db()
+        assert account_of(old) == {"rejected": 1}
 
 
 class TestForgottenUploads:
