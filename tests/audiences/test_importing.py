@@ -392,18 +392,29 @@ class TestDeletingTheAudience:
         assert not Audience.objects.exists()
         assert not import_chunk(run_id=run.pk)
 
-    def test_waits_for_who_removes_a_member(self, operator, monkeypatch, meanwhile):
-        membership = make_audience("a@example.com").memberships.get()
+    @pytest.mark.parametrize("is_removed", [False, True])
+    def test_waits_for_who_adds_or_removes_a_member(
+        self, operator, monkeypatch, meanwhile, is_removed
+    ):
+        audience = make_audience("a@example.com")
         deleting = []
 
         def raise_while_it_is_deleted(audience_ids):
-            audience = membership.audience
             deleting.append(meanwhile(delete_audience, audience=audience, actor=operator))
             raise_revisions(audience_ids)
 
         raise_revisions = curating._raise_revisions
         monkeypatch.setattr(curating, "_raise_revisions", raise_while_it_is_deleted)
-        remove_member(membership=membership, actor=operator)
+        if is_removed:
+            remove_member(membership=audience.memberships.get(), actor=operator)
+        else:
+            add_member(
+                audience=audience,
+                address="b@example.com",
+                consent="a form",
+                attributes={},
+                actor=operator,
+            )
         assert deleting[0].result() is None
         assert not Audience.objects.exists()
 
