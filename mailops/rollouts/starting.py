@@ -1,9 +1,12 @@
 """Starts scheduled campaigns when their time has come, after asking once more what may speak against them."""
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -16,6 +19,8 @@ from mailops.rollouts.launching import gates_of
 from mailops.rollouts.models import Checklist, Override
 from mailops.transports.models import PauseCause
 
+logger = logging.getLogger(__name__)
+
 ASK_AHEAD = timedelta(minutes=15)  # what a long audience and slow name servers need, and some
 PATIENCE = timedelta(minutes=10)  # for a rehearsal, or an import, that is still running
 NAMED = 3  # objections in the sentence; the rest stand behind it
@@ -24,12 +29,28 @@ NAMED = 3  # objections in the sentence; the rest stand behind it
 def start_due() -> int:
     """Start what is due and return how many; rehearse and probe again what soon will be.
 
-    What should have started long ago, or what something speaks against that nobody overrode, waits for a person.
+    What should have started long ago, or what something speaks against that nobody overrode, waits for a person. One that
+    fails keeps no other from its time; it is tried again until it is long past.
     """
     for campaign in Campaign.objects.due_to_start(ahead=ASK_AHEAD):
-        if not _is_asked_anew(campaign):
-            _ask_anew(campaign)
-    return sum(_start(campaign.pk) for campaign in Campaign.objects.due_to_start())
+        with _apart_from_others(campaign):
+            if not _is_asked_anew(campaign):
+                _ask_anew(campaign)
+    started = 0
+    for campaign in Campaign.objects.due_to_start():
+        with _apart_from_others(campaign):
+            started += _start(campaign.pk)
+    return started
+
+
+@contextmanager
+def _apart_from_others(campaign: Campaign) -> Iterator[None]:
+    try:
+        yield
+    except (OperationalError, InterfaceError):
+        raise  # the database is away, or broke a deadlock: the next tick comes to all of them
+    except Exception:
+        logger.exception("campaign %d could not be asked or started at its time", campaign.pk)
 
 
 def _is_asked_anew(campaign: Campaign) -> bool:

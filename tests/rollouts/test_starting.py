@@ -115,6 +115,30 @@ class TestStart:
         assert start_due() == 1
         assert Preflight.objects.get().pk == first
 
+    def test_one_that_fails_keeps_no_other_from_its_time(
+        self,
+        proven,  # noqa: F811
+        operator,
+        monkeypatch,
+        caplog,
+    ):
+        broken = make_campaign(
+            state="scheduled", scheduled_at=timezone.now() - timedelta(minutes=1)
+        )
+        schedule(proven, operator)
+
+        def ask_but_one(campaign):  # noqa: F811
+            if campaign.pk == broken.pk:
+                raise RuntimeError("a bug of ours")
+            ask_anew(campaign)
+
+        ask_anew = starting._ask_anew
+        monkeypatch.setattr(starting, "_ask_anew", ask_but_one)
+        assert start() == 1
+        proven.refresh_from_db()
+        assert proven.is_running
+        assert "a bug of ours" in caplog.text
+
     def test_takes_who_joined_since(self, proven, operator):  # noqa: F811
         schedule(proven, operator)
         start_due()
