@@ -4,6 +4,7 @@ import pytest
 from django.urls import reverse
 
 from mailops.accounts.models import AuditEntry
+from mailops.feedback.archiving import archive
 from mailops.feedback.models import RawFeedback, WebhookEndpoint
 from mailops.outbox.models import Event
 from mailops.protocol import unsubscribe
@@ -90,6 +91,19 @@ class TestDetail:
         client = logged_in(viewer)
         assert "multipart/report" not in client.get(row.get_absolute_url()).content.decode()
         assert client.get(f"/feedback/{row.pk}/source").status_code == 403
+
+    def test_hides_the_subject_that_an_answer_to_a_sensitive_mail_quotes(
+        self, db, viewer, logged_in
+    ):
+        make_stream(is_sensitive=True)
+        archive(
+            source=RawFeedback.Source.MAIL,
+            content=b"\r\n",
+            peer="",
+            headers={"subject": "Automatic reply: Your code is 4711"},
+        )
+        page = logged_in(viewer).get(RawFeedback.objects.get().get_absolute_url()).content.decode()
+        assert "4711" not in page
 
     def test_shows_what_belongs_to_no_message_to_admins_only_where_a_stream_is_sensitive(
         self, forged, viewer, admin, logged_in
