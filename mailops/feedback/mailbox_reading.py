@@ -81,7 +81,8 @@ def look(mailbox: Mailbox) -> Look:
 def _read(mailbox: Mailbox) -> bool:
     """Read until nothing is left, or time is up; return whether nothing is left.
 
-    What the server doesn't hand out is asked for again next time, and raises ImapFault once the mails behind it are read.
+    What the server doesn't hand out, or lets nobody deal with, is asked for again next time; ImapFault is raised once the
+    mails behind it are stored.
     """
     until = time.monotonic() + READ_SECONDS - 5
     refused: ImapFault | None = None
@@ -104,7 +105,7 @@ def _take(
 ) -> tuple[int, ImapFault | None]:
     """Store the first of these mails and deal with them; return how far that came, and the first fault there was so far.
 
-    How far the mailbox is read is noted up to the first mail that isn't handed out, so that it is not passed over.
+    How far the mailbox is read is noted up to the first mail with a fault, so that it is not passed over.
     """
     stored: list[int] = []
     noted, reached = mailbox.last_uid, 0
@@ -126,7 +127,10 @@ def _take(
         if octets >= CHUNK_OCTETS:
             break
     if stored:
-        _conclude(mailbox, talk, stored)
+        try:
+            _conclude(mailbox, talk, stored)
+        except ImapFault as fault:
+            refused, noted = refused or fault, mailbox.last_uid
     mailbox.advance(noted, taken=taken, known=known, cut=cut)
     return reached, refused
 

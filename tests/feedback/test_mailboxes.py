@@ -234,6 +234,17 @@ class TestCrashes:
         assert (read(mailbox).cause, mailbox.taken) == ("", 5)
         assert mailbox.last_uid == (5 if then == "flag" else 2)
 
+    def test_a_folder_that_is_gone_holds_up_no_report(self, box, server, monkeypatch):
+        mailbox = box(then="move", target="Gone")
+        monkeypatch.setattr(mailbox_reading, "CHUNK", 2)
+        server.dovecot.deliver(mailbox.username, *(HELLO + b"%d" % n for n in range(5)))
+        assert (read(mailbox).cause, mailbox.last_uid, mailbox.taken) == ("target_missing", 0, 5)
+        with server.dovecot.open(mailbox.username) as client:
+            client.create("Gone")
+        assert (read(mailbox).cause, mailbox.taken, mailbox.known) == ("", 5, 5)
+        found = server.dovecot.folders(mailbox.username, "INBOX", "Gone")
+        assert {name: len(mails) for name, mails in found.items()} == {"INBOX": 0, "Gone": 5}
+
     def test_large_mails_are_noted_one_by_one_so_that_none_is_asked_for_for_ever(
         self, box, server, monkeypatch
     ):
