@@ -14,7 +14,13 @@ from mailops.content.gates.mail import GMAIL_CUTS_AT, preheader_of
 from mailops.content.gates.page import Page
 from mailops.content.mjml import Mistake
 from mailops.content.models import MailTemplate, Syntax, TemplateVersion
-from mailops.content.rendering import Rendered, RenderError, compile_sources, parse
+from mailops.content.rendering import (
+    Rendered,
+    RenderError,
+    compile_sources,
+    faults_of,
+    parse,
+)
 from mailops.content.variables import merge_data, names_used, unknown_names
 
 SAMPLE_EMAIL = "ada@example.com"
@@ -103,7 +109,7 @@ def sample_data(sample: Mapping[str, Any]) -> dict[str, Any]:
         email=str(sample.get("email") or SAMPLE_EMAIL),
         unsubscribe_url=SAMPLE_UNSUBSCRIBE_URL,
         campaign_name="A campaign",
-        sender_name="Ada",
+        sender_name="Example News",
         sender_email="news@example.com",
     )
 
@@ -151,6 +157,7 @@ def look_over(
         names=names,
         is_mjml=draft.syntax == Syntax.MJML,
         is_whole=draft.is_mail,
+        unsubscribe_url=SAMPLE_UNSUBSCRIBE_URL,
     )
     problems = [*_unknown(draft, composed, sample), *map(_of_mistake, composed.doubts)]
     problems = [*first_of([*problems, *missing_files(composed.missing)]), *problems_of(page)]
@@ -161,7 +168,7 @@ def look_over(
         rendered,
         composed.html,
         composed.parts,
-        preheader_of(page),
+        preheader_of(rendered),
         composed.files,
         composed.shown,
     )
@@ -176,13 +183,10 @@ def _of_mistake(mistake: Mistake) -> Problem:
 
 
 def _syntax_errors(draft: Sources) -> list[Problem]:
-    problems = []
+    problems: list[Problem] = []
     own = {"subject": draft.subject, "html": without_blocks(draft.html), "text": draft.text}
     for part, source in own.items():
-        try:
-            parse(source, part)
-        except RenderError as error:
-            problems.append(_problem(error))
+        problems += map(_problem, faults_of(source, part))
     if not (draft.html.strip() or draft.text.strip()):
         problems.append(Problem("There is nothing to send yet: write HTML or text.", is_error=True))
     if draft.kind == MailTemplate.Kind.LAYOUT and not CONTENT.search(draft.html):

@@ -7,10 +7,9 @@ from django.views.decorators.cache import cache_control
 
 from mailops.accounts.permissions import Act, needs
 from mailops.content import picturing, tasks
-from mailops.content.differing import State
 from mailops.content.forms import DiffForm
 from mailops.content.models import MailTemplate, Picture
-from mailops.content.showing import version_or_404
+from mailops.content.showing import state_of, version_or_404
 from mailops.lib.htmx import polled_status, render_page
 
 
@@ -35,7 +34,7 @@ def template_pictures(request: HttpRequest, template_id: int) -> HttpResponse:
             _have_drawn(template, side)
         address = reverse("content:pictures", args=[template.pk])
         return redirect(f"{address}?old={sides[0]}&new={sides[1]}&drawing=1")
-    states = [_state(template, side) for side in sides]
+    states = [state_of(template, side) for side in sides]
     htmls = [picturing.html_of(state, states[1].sample) for state in states]
     pairs = picturing.pairs(*htmls)
     is_whole = all(pair.is_whole for pair in pairs)
@@ -58,12 +57,6 @@ def template_pictures(request: HttpRequest, template_id: int) -> HttpResponse:
 
 def _newest_step(numbers: list[int]) -> dict[str, str]:
     return {"old": str(numbers[0]) if numbers else "draft", "new": "draft"}
-
-
-def _state(template: MailTemplate, side: str) -> State:
-    if side == "draft":
-        return State.of_draft(template)
-    return State.of_version(version_or_404(template.pk, int(side)))
 
 
 def _have_drawn(template: MailTemplate, side: str) -> None:

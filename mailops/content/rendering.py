@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 from liquid import BoundTemplate, Environment
@@ -19,6 +20,7 @@ from mailops.content import limits
 from mailops.content.languages import chain
 from mailops.content.lines import line_at
 from mailops.content.link_marks import Marks, mark_links
+from mailops.content.masking import LIQUID
 from mailops.content.models import TemplateVersion
 from mailops.content.plain_text import derive_text, tidy_text
 from mailops.content.variables import names_without_fallback, unknown_filter
@@ -26,6 +28,7 @@ from mailops.content.variables import names_without_fallback, unknown_filter
 MAX_SUBJECT = 500
 MAX_TAG = 8_000  # characters between {% and %}; with long gaps refused too, keeps the lexer's backtracking short
 CACHED_VERSIONS = 64
+MAX_VALUES, MAX_FAULTS = 200, 20  # looked at one by one in a source that has a fault; told of it
 
 # What filters and tags let through on values they weren't made for.
 FAULTS = (
@@ -210,6 +213,25 @@ def parse(source: str, part: str) -> BoundTemplate:
     return template
 
 
+def faults_of(source: str, part: str) -> list[RenderError]:
+    """Return why `source` doesn't compile: the parser's first fault, then those of values that stand alone."""
+    try:
+        parse(source, part)
+    except RenderError as error:
+        first = error
+    else:
+        return []
+    faults = {(first.sentence, first.line): first}
+    values = (tag for tag in LIQUID.finditer(source) if tag[0].startswith("{{"))
+    for tag in islice(values, MAX_VALUES):
+        try:
+            parse(tag[0], part)
+        except RenderError as error:
+            line = line_at(source, tag.start()) + (error.line or 1) - 1
+            faults.setdefault((error.sentence, line), RenderError(error.sentence, line, part))
+    return list(faults.values())[:MAX_FAULTS]
+
+
 def _unclosed(environment: Environment, source: str, part: str) -> RenderError | None:
     """Return an error at a block tag that has no end; the parser only notices at the end of the file."""
     try:
@@ -259,10 +281,16 @@ def _run(template: BoundTemplate, data: Mapping[str, Any], part: str) -> str:
         raise _explained(error, "", part) from error
 
 
+# Controls, line ends, halves, and what turns other words around; joiners stay, letters and emoji are made with them.
+_UNFIT = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u206f\ud800-\udfff\ufdd0-\ufdef\ufeff\ufff9-\ufffb\ufffe\uffff]"
+)
+
+
 def _single_line(subject: str) -> str:
     """Make a rendered subject one line without control characters, so that no data can add a header."""
     if not subject.isprintable():
-        subject = "".join(c if c.isprintable() else " " for c in subject)
+        subject = _UNFIT.sub(" ", subject)
     line = " ".join(subject.split())
     if len(line) > MAX_SUBJECT:
         raise RenderError(f"The subject is longer than {MAX_SUBJECT} characters.", 1, "subject")

@@ -1,8 +1,9 @@
-"""Finds a version by the numbers of its address."""
+"""Finds a version by the numbers of its address, and the sides of a comparison."""
 
 from django.http import Http404
 
-from mailops.content.models import TemplateVersion
+from mailops.content.differing import State
+from mailops.content.models import MailTemplate, TemplateVersion
 
 
 def version_or_404(template_id: int, number: int) -> TemplateVersion:
@@ -11,3 +12,10 @@ def version_or_404(template_id: int, number: int) -> TemplateVersion:
     if version is None:
         raise Http404
     return version
+
+
+def state_of(template: MailTemplate, side: str) -> State:
+    """Return one side of a comparison: the draft, or the version of that number."""
+    if side == "draft":
+        return State.of_draft(template)
+    return State.of_version(version_or_404(template.pk, int(side)))

@@ -19,14 +19,16 @@ from mailops.content.forms import (
     TemplateFilterForm,
 )
 from mailops.content.framing import framed
+from mailops.content.gates.mail import preheader_of
 from mailops.content.models import MailTemplate
 from mailops.content.plain_text import derive_text
 from mailops.content.rendering import RenderError, compile_version
-from mailops.content.showing import version_or_404
+from mailops.content.showing import state_of, version_or_404
 from mailops.content.starters import STARTERS
 from mailops.lib.htmx import render_page
 
 PAGE = 50
+_LISTED = ("template", "number", "note", "published_at", "published_by")
 
 
 @needs(Act.SEE)
@@ -82,9 +84,7 @@ def template_detail(request: HttpRequest, template_id: int) -> HttpResponse:
             "latest": latest,
             "variants": template.variants.order_by("language"),
             "waiting": template.approvals.filter(is_approved=None).order_by("-pk").first(),
-            "page": Paginator(versions.defer("html", "text"), PAGE).get_page(
-                request.GET.get("page")
-            ),
+            "page": Paginator(versions.only(*_LISTED), PAGE).get_page(request.GET.get("page")),
             "has_unpublished": not latest or latest.content_hash != template.draft_hash,
         },
         fragment="versions",
@@ -145,6 +145,7 @@ def version_detail(request: HttpRequest, template_id: int, number: int) -> HttpR
             "rendered": rendered,
             "text_source": version.text or derive_text(version.html),
             "written": version.source or version.html,
+            "preheader": preheader_of(rendered) if rendered else "",
             "is_newest": version.template.latest_version == version,
             "previous": number - 1,
         },
@@ -185,14 +186,13 @@ def version_restore(request: HttpRequest, template_id: int, number: int) -> Http
 @needs(Act.SEE)
 def template_diff(request: HttpRequest, template_id: int) -> HttpResponse:
     template = get_object_or_404(MailTemplate, pk=template_id)
-    versions = {str(v.number): v for v in template.versions.order_by("-number")}
-    numbers = list(map(int, versions))
+    numbers = list(template.versions.order_by("-number").values_list("number", flat=True))
     chosen = request.GET or _newest_step(template, numbers)
     form = DiffForm(chosen, numbers=numbers)
     context: dict[str, object] = {"template": template, "form": form}
     if form.is_valid():
         old, new = (
-            State.of_version(versions[side]) if side in versions else State.of_draft(template)
+            state_of(template, side)
             for side in (form.cleaned_data["old"], form.cleaned_data["new"])
         )
         context |= {"old": old, "new": new, "parts": compare(old, new)}

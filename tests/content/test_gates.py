@@ -85,6 +85,53 @@ class TestGates:
     def test_leave_sound_things_alone(self, inside):
         assert set(rules(inside)) <= {"mail.preheader", "mail.images_only"}
 
+    @pytest.mark.parametrize(
+        "inside",
+        [
+            '<script type="application/ld+json">{"@type": "Order"}</script>',
+            "<meta charset='UTF-8'><p>Say charset=iso-8859-1 there</p>",
+        ],
+    )
+    def test_refuse_nothing_that_runs_nothing_and_says_nothing_else(self, inside):
+        assert not {"mail.script", "mail.charset"} & set(rules(inside))
+
+    @pytest.mark.parametrize(
+        "link",
+        [
+            "<p>{{ unsubscribe_url }}</p>",
+            "<!-- {{ unsubscribe_url }} -->",
+            "{% if nobody %}<a href='{{ unsubscribe_url }}'>Leave</a>{% endif %}",
+        ],
+    )
+    def test_find_that_no_link_leads_out(self, link):
+        frame = '<html lang="en"><body>\n{}</body></html>'
+        sample = {"sample": {"nobody": False}}
+        assert rules(link, frame=frame, **sample)["mail.unsubscribe"].line == 2
+        leading = "<a href='https://x.example/?to={{ unsubscribe_url | url_encode }}'>Leave</a>"
+        assert "mail.unsubscribe" not in rules(leading, frame=frame)
+
+    @pytest.mark.parametrize(
+        ("inside", "shown"),
+        [
+            ("<style>p {}</style><div style='display:none'>First <b>line</b></div>Hello", "First line"),
+            ("<p>Hello</p><div style='display:none'>Only for phones</div>", "Hello Unsubscribe"),
+            ("<p style='display:none'> \u200c </p>Hello", "Hello Unsubscribe"),
+        ],
+    )  # fmt: skip
+    def test_take_for_a_preheader_what_the_mail_begins_with(self, inside, shown):
+        look = look_over(subject="x", html=FRAME.format(inside), text="", sample={})
+        assert look.preheader.startswith(shown)
+        assert ("mail.preheader" in {each.rule for each in look.problems}) == (shown[0] == "H")
+
+    def test_find_all_faults_of_values_at_once(self):
+        subject, html = "{{ a | one }} and {{ b | two }}", "x\n{{ c || d }}\n{{ e | three }}"
+        look = look_over(subject=subject, html=html, text="x", sample={})
+        told = " ".join(f"{each.part} {each.line} {each.sentence}" for each in look.errors)
+        for words in ("subject 1 There is no filter “one”", "subject 1 There is no filter “two”"):
+            assert words in told
+        assert "html 3 There is no filter “three”" in told
+        assert "html 2 " in told
+
     def test_find_what_a_mail_lacks(self):
         found = rules("<p></p>", frame="<html>{}</html>", subject="x" * 90)
         assert {"mail.subject_cut", "mail.text", "mail.unsubscribe", "accessibility.lang"} <= set(

@@ -302,6 +302,16 @@ class TestVersion:
         frame = logged_in(viewer).get(url("version-html", template, 1))
         assert "Hello Ada" in frame.content.decode()
 
+    def test_page_shows_the_line_of_an_inbox_as_the_editor_does(self, logged_in, editor, template):
+        template.draft_html = f'<div style="display: none">What is new</div>{HTML}'
+        template.save()
+        publish(template, editor)
+        client = logged_in(editor)
+        for page in (client.get(url("version", template, 1)), client.get(url("edit", template))):
+            line = page.content.decode().partition('class="inbox-line"')[2].partition("</div>")[0]
+            assert "What is new" in line
+            assert "Ada" not in line.partition("Hi Ada")[0]
+
     def test_comes_back_as_the_draft(self, logged_in, editor, template, version):
         template.draft_html = "<p>never published</p>"
         template.save()

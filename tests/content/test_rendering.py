@@ -1,5 +1,6 @@
 """Rendering: what a recipient gets, and what a hostile template can't do."""
 
+import unicodedata
 from contextlib import suppress
 from types import SimpleNamespace
 
@@ -64,7 +65,16 @@ class TestRender:
     def test_keeps_any_subject_on_one_line(self, name):
         subject = self.render({"name": name}).subject
         assert len(subject.splitlines()) == 1
-        assert subject.isprintable()
+        assert not any(unicodedata.category(c) in {"Cc", "Cs", "Zl", "Zp"} for c in subject)
+
+    @pytest.mark.parametrize(
+        "name", ["👩\u200d💻", "می\u200cخواهم", "\U0001fae8", "🏴\U000e0067\U000e007f"]
+    )
+    def test_keeps_what_letters_and_emoji_are_made_with(self, name):
+        assert self.render({"name": name}).subject == f"Hi {name}"
+
+    def test_lets_no_value_turn_a_subject_around(self):
+        assert self.render({"name": "\u202egpj.\u2066exe"}).subject == "Hi gpj. exe"
 
     def test_refuses_a_subject_of_many_characters(self):
         with pytest.raises(RenderError, match="500"):

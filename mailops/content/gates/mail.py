@@ -2,15 +2,21 @@
 
 import re
 from collections.abc import Iterator
+from itertools import islice
+from urllib.parse import unquote
+
+from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from mailops.content.gates.finding import Problem, found
-from mailops.content.gates.page import Element, Page
+from mailops.content.gates.page import HIDDEN, MAX_DEPTH, Element, Page
+from mailops.content.rendering import Rendered
 
 GMAIL_CUTS_AT = 102 * 1024  # octets of HTML; what follows is hidden behind a link
 SUBJECT_SHOWN = 70  # characters
 FEW_WORDS = 20
 MAX_DATA_IMAGES = 20_000  # characters of base64
 LONGEST_LINE = 998  # octets (RFC 5322, 2.1.1)
+_UNSEEN = frozenset({"head", "style", "script", "title", "template", "noscript"})
 _FORMS = ("form", "iframe", "frame", "video", "audio", "object", "embed", "input", "select")
 _STARTS_POORLY = re.compile(r"(?:view|read|open)\b.{0,30}\b(?:browser|online)", re.IGNORECASE)
 _FONT = re.compile(r"@font-face|@import[^;]{0,80}font|fonts\.googleapis", re.IGNORECASE)
@@ -22,12 +28,24 @@ def find(page: Page) -> Iterator[Problem]:
         yield from _subject(page)
         yield from _preheader(page)
         yield from _text(page)
-        if "unsubscribe_url" not in page.names:
-            yield found("mail.unsubscribe", "There is no link to {{ unsubscribe_url }}.", part="")
+        yield from _unsubscribe(page)
     yield from _size(page)
     yield from _pictures(page)
     yield from _active(page)
     yield from _encoding(page)
+
+
+def _unsubscribe(page: Page) -> Iterator[Problem]:
+    if "unsubscribe_url" not in page.names:
+        yield found("mail.unsubscribe", "There is no link to {{ unsubscribe_url }}.", part="")
+    elif page.rendered.html and not any(
+        page.unsubscribe_url in unquote(link.get("href")) for link in page.tagged("a", "area")
+    ):
+        sentence = (
+            "{{ unsubscribe_url }} is named, and no link of the HTML leads there with this sample."
+        )
+        line = page.line_of("unsubscribe_url")
+        yield found("mail.unsubscribe", sentence, line=line)
 
 
 def _subject(page: Page) -> Iterator[Problem]:
@@ -39,19 +57,40 @@ def _subject(page: Page) -> Iterator[Problem]:
         yield found("mail.subject_cut", sentence, part="subject")
 
 
-def preheader_of(page: Page) -> str:
+def preheader_of(rendered: Rendered) -> str:
     """Return what an inbox shows beside the subject: the hidden line the mail begins with, else its first words."""
-    for element in page.elements:
-        if element.is_hidden and element.words:
-            return re.sub(r"[\s\u034f\u200b-\u200d\u2007\ufeff]+", " ", element.words).strip()
-    return " ".join(page.rendered.text.split())
+    return _hidden_line(rendered.html) or " ".join(rendered.text.split())
+
+
+def _hidden_line(html: str) -> str:
+    """Return the hidden words that the mail begins with; empty where others stand before them."""
+    root = LexborHTMLParser(html).root if html.strip() else None
+    for node in root.traverse(include_text=True) if root else ():
+        if node.tag != "-text" or not _shown(node.text_content or ""):
+            continue
+        above = list(islice(_above(node), MAX_DEPTH))
+        if any(element.tag in _UNSEEN for element in above):
+            continue
+        hidden = [each for each in above if HIDDEN.search(each.attributes.get("style") or "")]
+        return _shown(hidden[-1].text(deep=True) or "") if hidden else ""
+    return ""
+
+
+def _above(node: LexborNode) -> Iterator[LexborNode]:
+    while node.parent is not None:
+        node = node.parent
+        yield node
+
+
+def _shown(words: str) -> str:
+    return re.sub(r"[\s\u034f\u200b-\u200d\u2007\ufeff]+", " ", words).strip()
 
 
 def _preheader(page: Page) -> Iterator[Problem]:
     if not page.rendered.html:
         return
-    if not any(element.is_hidden and element.words for element in page.elements):
-        shown = preheader_of(page)
+    if not _hidden_line(page.rendered.html):
+        shown = preheader_of(page.rendered)
         if not shown or _STARTS_POORLY.match(shown) or shown == page.rendered.subject:
             sentence = "There is no preheader, and the first words say nothing of the mail."
         else:
@@ -103,7 +142,9 @@ def _line_of_image(page: Page, image: Element) -> int | None:
 def _active(page: Page) -> Iterator[Problem]:
     for element in page.elements:
         tag = element.tag
-        if tag == "script" or (tag == "meta" and element.get("http-equiv").lower() == "refresh"):
+        if (tag == "script" and not _is_data(element)) or (
+            tag == "meta" and element.get("http-equiv").lower() == "refresh"
+        ):
             line = page.line_matching(rf"<{tag}\b")
             yield found("mail.script", f"<{tag}> runs something.", line=line, is_error=True)
         elif tag in _FORMS:
@@ -124,11 +165,18 @@ def _active(page: Page) -> Iterator[Problem]:
         yield found("mail.font", "A font is loaded from the net.", line=line)
 
 
+def _is_data(script: Element) -> bool:
+    """Tell whether it runs nothing: Gmail reads what a mail is about from JSON-LD."""
+    return script.get("type").strip().lower() == "application/ld+json"
+
+
 def _encoding(page: Page) -> Iterator[Problem]:
-    charset = _CHARSET.search(page.rendered.html)
-    if charset and charset[1].lower() not in {"utf-8", "utf8"}:
-        line = page.line_of(charset[0])
-        yield found("mail.charset", f"The mail says it is {charset[1]}.", line=line, is_error=True)
+    for meta in page.tagged("meta"):
+        content = _CHARSET.search(meta.get("content"))
+        charset = meta.get("charset").strip() or (content[1] if content else "")
+        if charset and charset.lower() not in {"utf-8", "utf8"}:
+            line = page.line_of(charset)
+            yield found("mail.charset", f"The mail says it is {charset}.", line=line, is_error=True)
     for number, line_text in enumerate([] if page.is_mjml else page.source.split("\n"), 1):
         if len(line_text) > LONGEST_LINE:
             yield found("mail.long_line", f"The line has {len(line_text)} characters.", line=number)

@@ -12,7 +12,7 @@ from mailops.content.rendering import Rendered
 
 MAX_ELEMENTS = 20_000  # further ones are not looked at
 MAX_DEPTH = 200
-_HIDDEN = re.compile(
+HIDDEN = re.compile(
     r"display\s*:\s*none|visibility\s*:\s*hidden|max-height\s*:\s*0|opacity\s*:\s*0\s*(?:;|$)",
     re.IGNORECASE,
 )
@@ -38,7 +38,7 @@ class Element:
 
     @property
     def is_hidden(self) -> bool:
-        return bool(_HIDDEN.search(self.get("style")))
+        return bool(HIDDEN.search(self.get("style")))
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,7 @@ class Page:
     names: Mapping[str, int]  # the variables used
     is_mjml: bool = False
     is_whole: bool = True  # a mail, not a block or a layout alone
+    unsubscribe_url: str = ""  # what it was rendered with
 
     @cached_property
     def elements(self) -> list[Element]:
