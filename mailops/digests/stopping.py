@@ -13,7 +13,7 @@ from mailops.lib.templatetags.navigation import resolve
 from mailops.reports.periods import Period
 from mailops.transports.models import Stream, Transport
 
-MOST = 500  # entries that are read; a breaker that opens oftener in a week is told with what it has until then
+MOST = 500  # entries of each sort that are read; a breaker that opens oftener is told with its latest ones
 BEFORE = timedelta(days=60)  # a pause that began earlier is among what stands still now
 
 # what stops, what it is called, and what ends it besides the end of its subject
@@ -73,12 +73,14 @@ class Stop:
 
 def stops(week: Period) -> list[Stop]:
     """Return what stood still in `week`, the longest first."""
-    verbs = [*_WORDS, *_ENDS]
-    told = AuditEntry.objects.filter(
-        verb__in=verbs, at__gte=week.start - BEFORE, at__lt=week.end
-    ).order_by("-at", "-pk")
-    found = list(told[:MOST])
-    return paired(reversed(found), week, _pages_of(found))
+    told = AuditEntry.objects.filter(at__gte=week.start - BEFORE, at__lt=week.end)
+    found: dict[int, AuditEntry] = {}
+    for begin in _WORDS:
+        verbs = [begin, *(end for end, begun in _ENDS.items() if begin in begun)]
+        newest = told.filter(verb__in=verbs).order_by("-at", "-pk")[:MOST]
+        found |= {entry.pk: entry for entry in newest}
+    entries = sorted(found.values(), key=lambda entry: (entry.at, entry.pk))
+    return paired(entries, week, _pages_of(entries))
 
 
 def _pages_of(entries: Iterable[AuditEntry]) -> dict[tuple[str, str], str]:

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import AuditEntry
+from mailops.digests import stopping
 from mailops.digests.letter import _days, one_line
 from mailops.digests.sending import data_of
 from mailops.digests.stopping import stops
@@ -239,6 +240,19 @@ class TestStops:
         assert {(stop.title, stop.lasted, stop.is_over) for stop in stops(week)} == {
             (f"Transport {transport} could not be reached", 3 * hour, True),
             (f"Transport {transport} was paused", 2 * hour, True),
+        }
+
+    def test_are_hidden_by_no_other_sort_that_comes_often(self, stream, week, monkeypatch):
+        monkeypatch.setattr(stopping, "MOST", 4)
+        transport, hour = stream.transport, timedelta(hours=1)
+        self.entry("stream.pause", stream, week.start - hour)
+        for n in range(9):
+            verb = "breaker_close" if n % 2 else "breaker_open"
+            self.entry(f"transport.{verb}", transport, week.start + n * hour)
+        titles = {stop.title for stop in stops(week)}
+        assert titles == {
+            f"Transport {transport} could not be reached",
+            f"Stream {stream} was paused",
         }
 
     def test_end_for_what_is_deleted(self, stream, week):
