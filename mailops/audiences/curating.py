@@ -23,7 +23,7 @@ class NameTaken(Exception):
 
 
 class ChangedMeanwhile(Exception):
-    """Something else changed the contact since it was shown."""
+    """Something else changed the contact, or the audience, since it was shown."""
 
 
 @contextmanager
@@ -45,10 +45,18 @@ def add_audience(*, name: str, description: str, actor: User) -> Audience:
     return audience
 
 
-def change_audience(*, audience: Audience, name: str, description: str, actor: User) -> None:
-    """Change what an audience is called and told of; raise NameTaken."""
+def change_audience(
+    *, audience: Audience, name: str, description: str, actor: User, seen: str = ""
+) -> None:
+    """Change what an audience is called and told of; raise NameTaken.
+
+    Whoever saves a form gives the mark that it showed as `seen`: raise ChangedMeanwhile where it is another by now.
+    """
     with transaction.atomic():
         before = Audience.objects.select_for_update().get(pk=audience.pk)
+        wanted = Audience(name=name, description=description)
+        if seen and before.mark not in {seen, wanted.mark}:
+            raise ChangedMeanwhile
         with _only_bearer_of(name):
             Audience.objects.filter(pk=audience.pk).update(name=name, description=description)
         audit(

@@ -20,6 +20,14 @@ class AudienceForm(forms.ModelForm):  # type: ignore[type-arg] # the class has n
         widgets = {"description": forms.Textarea(attrs={"rows": 3})}
         help_texts = {"description": "Who is in it and where they come from."}
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk:
+            shown = self.instance.mark
+            self.fields["seen"] = forms.CharField(
+                max_length=64, required=False, initial=shown, widget=forms.HiddenInput
+            )
+
 
 class MemberFilterForm(forms.Form):
     search = forms.CharField(

@@ -1,5 +1,6 @@
 """Contacts, lists, imports, consent."""
 
+from hashlib import sha256
 from typing import ClassVar
 
 from django.db import models
@@ -39,6 +40,11 @@ class Audience(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def mark(self) -> str:
+        """What tells its present name and description from others."""
+        return sha256(repr((self.name, self.description)).encode()).hexdigest()
 
 
 class Membership(models.Model):

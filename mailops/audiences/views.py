@@ -15,6 +15,7 @@ from django.utils.text import slugify
 
 from mailops.accounts.permissions import Act, needs, user_of
 from mailops.audiences.curating import (
+    ChangedMeanwhile,
     NameTaken,
     StillNeeded,
     add_audience,
@@ -65,6 +66,8 @@ def audience_edit(request: HttpRequest, audience_id: int) -> HttpResponse:
     if form.is_valid():
         try:
             change_audience(audience=audience, **form.cleaned_data, actor=user_of(request))
+        except ChangedMeanwhile:
+            return _conflict(request, audience_id)
         except NameTaken as error:
             form.add_error("name", str(error))
         else:
@@ -73,16 +76,26 @@ def audience_edit(request: HttpRequest, audience_id: int) -> HttpResponse:
     return _audience_form(request, form, Audience.objects.get(pk=audience_id))
 
 
+def _conflict(request: HttpRequest, audience_id: int) -> HttpResponse:
+    """Show the audience as it is by now beside what was typed; whoever saves again has seen it."""
+    known, edited = (get_object_or_404(Audience, pk=audience_id) for _ in range(2))
+    again = AudienceForm({**request.POST.dict(), "seen": known.mark}, instance=edited)
+    return _audience_form(request, again, known, known=known)
+
+
 def _audience_form(
-    request: HttpRequest, form: AudienceForm, audience: Audience | None
+    request: HttpRequest,
+    form: AudienceForm,
+    audience: Audience | None,
+    *,
+    known: Audience | None = None,
 ) -> HttpResponse:
     back = (
         reverse("audiences:detail", args=[audience.pk]) if audience else reverse("audiences:list")
     )
-    context = {"form": form, "audience": audience, "back": back}
-    return render_page(
-        request, "audiences/audience_form.html", context, status=422 if form.errors else 200
-    )
+    context = {"form": form, "audience": audience, "back": back, "known": known}
+    status = 422 if form.errors or known else 200
+    return render_page(request, "audiences/audience_form.html", context, status=status)
 
 
 @needs(Act.SEE)

@@ -138,6 +138,21 @@ class TestAudience:
         other.refresh_from_db()
         assert other.name == "Writers"
 
+    def test_edit_replaces_nothing_that_was_not_seen(self, audience, operator, logged_in):
+        url, client = reverse("audiences:edit", args=[audience.pk]), logged_in(operator)
+        seen = client.get(url).context["form"]["seen"].value()
+        client.post(url, {"name": "Readers", "description": "of a colleague", "seen": seen})
+        typed = {"name": "Old readers", "description": "mine", "seen": seen}
+        late = client.post(url, typed)
+        assert late.status_code == 422
+        assert "of a colleague" in late.text
+        assert "mine" in late.text
+        audience.refresh_from_db()
+        assert (audience.name, audience.description) == ("Readers", "of a colleague")
+        client.post(url, {**typed, "seen": late.context["form"]["seen"].value()})
+        audience.refresh_from_db()
+        assert (audience.name, audience.description) == ("Old readers", "mine")
+
     def test_edit_keeps_what_was_typed_wrong(self, audience, operator, logged_in):
         url = reverse("audiences:edit", args=[audience.pk])
         response = logged_in(operator).post(url, {"name": "", "description": "kept"})
