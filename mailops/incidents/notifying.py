@@ -18,7 +18,7 @@ from mailops.content.drafting import create_template
 from mailops.content.models import MailTemplate, TemplateVersion
 from mailops.content.publishing import publish
 from mailops.dispatch.holding import stopped_ways
-from mailops.incidents.models import Incident, Level, Notice, NotificationChannel
+from mailops.incidents.models import Incident, Level, Notice, NoticeAttempt, NotificationChannel
 from mailops.lib.egress import EgressFault
 from mailops.lib.fetching import fetch
 from mailops.lib.secrets import Unsealable
@@ -32,6 +32,8 @@ BUDGET_SECONDS = 30.0  # of one tick; the next comes in ten
 TIMEOUT = 5.0  # seconds to connect, and then to answer
 LEASE = timedelta(seconds=120)  # a notice whose worker died is due again after it
 PATIENCE = [timedelta(seconds=seconds) for seconds in (15, 60, 300, 900)]  # the last one repeats
+FEW = 5  # notices of one occasion that a channel is told one by one; more are one alert
+NAMED = 10  # incidents in such an alert
 MAX_ATTEMPTS = 12  # a little over two hours
 TEMPLATE = "Incident notice"
 _SUBJECT = "[mailops] {{ occasion }}: {{ title }}"
@@ -72,37 +74,38 @@ def deliver_due() -> int:
     """
     deaf: set[int] = set()
     tried, stop_at = 0, monotonic() + BUDGET_SECONDS
-    while monotonic() < stop_at and (notice := _claim(deaf)) is not None:
-        if not _deliver(notice):
-            deaf.add(notice.channel_id)
-        tried += 1
+    while monotonic() < stop_at and (notices := _claim(deaf)):
+        if not _deliver(notices):
+            deaf.add(notices[0].channel_id)
+        tried += len(notices)
     return tried
 
 
-def _deliver(notice: Notice) -> bool:
-    """Tell one and write down what came of it; return whether the channel was told."""
+def _deliver(notices: list[Notice]) -> bool:
+    """Tell what is one alert and write down what came of it; return whether the channel was told."""
     try:
-        told = _tell(notice)
+        told = _tell(notices)
     except NotTold as failure:
-        _note_failure(notice, str(failure))
+        _note_failure(notices, str(failure))
     except OperationalError:
         raise  # the database is away: the lease ends, and it is told then
     except Exception as error:
-        logger.exception("notice %s could not be told", notice.pk)
-        _note_failure(notice, f"mailops failed to tell it ({type(error).__name__}).")
+        logger.exception("notice %s could not be told", notices[0].pk)
+        _note_failure(notices, f"mailops failed to tell it ({type(error).__name__}).")
     else:
-        notice.attempts.create(has_succeeded=True, result=told.result)
-        Notice.objects.filter(pk=notice.pk).update(
+        _note_attempts(notices, told.result, has_succeeded=True)
+        Notice.objects.filter(pk__in=[one.pk for one in notices]).update(
             done_at=Now(), has_succeeded=True, message=told.message
         )
         return True
     return False
 
 
-def _claim(deaf: Collection[int]) -> Notice | None:
+def _claim(deaf: Collection[int]) -> list[Notice]:
     """Take one that is due, leased from now on: however slow the others are, its lease is its own.
 
-    Nobody is told of a close before the opening that they still have to hear of.
+    Where many of its occasion are due for its channel they are taken with it: a storm is one alert. Nobody is told of a
+    close before the opening that they still have to hear of.
     """
     waiting = Notice.objects.filter(done_at=None)
     earlier = waiting.filter(
@@ -111,22 +114,33 @@ def _claim(deaf: Collection[int]) -> Notice | None:
     with transaction.atomic():
         due = waiting.exclude(Exists(earlier)).exclude(channel__in=deaf).filter(due_at__lte=Now())
         first = due.order_by("due_at", "id").select_for_update(skip_locked=True)
-        notice_id = first.values_list("id", flat=True).first()
-        if notice_id is None:
-            return None
-        Notice.objects.filter(id=notice_id).update(due_at=Now() + LEASE)
+        notice = first.first()
+        if notice is None:
+            return []
+        alike = first.filter(
+            channel=notice.channel_id, occasion=notice.occasion, incident__isnull=False
+        )
+        ids = list(alike.values_list("id", flat=True))
+        ids = ids if len(ids) > FEW else [notice.pk]
+        Notice.objects.filter(id__in=ids).update(due_at=Now() + LEASE)
     related = ("channel__stream", "channel__identity", "incident__threshold")
-    return Notice.objects.select_related(*related).filter(id=notice_id).first()
+    return list(Notice.objects.select_related(*related).filter(id__in=ids).order_by("id"))
 
 
-def _note_failure(notice: Notice, result: str) -> None:
-    notice.attempts.create(has_succeeded=False, result=result)
-    spent = notice.attempts.count()
-    if spent >= MAX_ATTEMPTS:
-        Notice.objects.filter(pk=notice.pk).update(done_at=Now())
-        return
-    pause = PATIENCE[min(spent, len(PATIENCE)) - 1]
-    Notice.objects.filter(pk=notice.pk).update(due_at=Now() + pause)
+def _note_failure(notices: list[Notice], result: str) -> None:
+    _note_attempts(notices, result, has_succeeded=False)
+    for notice in notices:
+        spent = notice.attempts.count()
+        pause = PATIENCE[min(spent, len(PATIENCE)) - 1]
+        ends = {"done_at": Now()} if spent >= MAX_ATTEMPTS else {"due_at": Now() + pause}
+        Notice.objects.filter(pk=notice.pk).update(**ends)
+
+
+def _note_attempts(notices: list[Notice], result: str, *, has_succeeded: bool) -> None:
+    NoticeAttempt.objects.bulk_create(
+        NoticeAttempt(notice=notice, has_succeeded=has_succeeded, result=result)
+        for notice in notices
+    )
 
 
 @dataclass(frozen=True)
@@ -137,10 +151,26 @@ class Told:
     message: Message | None = None
 
 
-def _tell(notice: Notice) -> Told:
-    if notice.channel.is_webhook:
-        return Told(_post(notice.channel, _facts(notice)))
-    return _mail(notice)
+def _tell(notices: list[Notice]) -> Told:
+    facts = _facts(notices[0]) if len(notices) == 1 else _facts_of_many(notices)
+    if notices[0].channel.is_webhook:
+        return Told(_post(notices[0].channel, facts))
+    return _mail(notices[0], facts)
+
+
+def _facts_of_many(notices: list[Notice]) -> dict[str, Any]:
+    """Return what is told of many incidents at once: the worst by name."""
+    incidents = [one.incident for one in notices if one.incident is not None]
+    worst = sorted(incidents, key=lambda one: -Level(one.level).rank)
+    more = [f"and {len(worst) - NAMED} more"] if len(worst) > NAMED else []
+    return {
+        "occasion": notices[0].get_occasion_display(),
+        "title": f"{len(worst)} incidents",
+        "sentence": f"{'; '.join([*map(str, worst[:NAMED]), *more])}.",
+        "url": settings.MAILOPS_BASE_URL + reverse("incidents:list"),
+        "level": worst[0].level,
+        "incidents": [one.pk for one in worst],
+    }
 
 
 def _facts(notice: Notice) -> dict[str, Any]:
@@ -186,7 +216,7 @@ def _post(channel: NotificationChannel, facts: dict[str, Any]) -> str:
     return f"{channel.host} answered {answer.status}."
 
 
-def _mail(notice: Notice) -> Told:
+def _mail(notice: Notice, facts: dict[str, Any]) -> Told:
     channel = notice.channel
     stream, identity = channel.stream, channel.identity
     if stream is None or identity is None:
@@ -198,12 +228,12 @@ def _mail(notice: Notice) -> Told:
             identity=identity,
             recipient=channel.recipient,
             version=_version(),
-            merge_data=_facts(notice),
+            merge_data=facts,
             idempotency_key=f"incident-notice-{notice.pk}",
         )
     except RefusedSubmission as refused:
         raise NotTold(str(refused)) from refused
-    return Told(f"Queued as message {message.public_id} over {stream.transport}.", message)
+    return Told(f"Queued as message {message.public_id} of {stream}.", message)
 
 
 def _refuse_standstill(stream: Stream) -> None:

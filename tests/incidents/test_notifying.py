@@ -210,6 +210,60 @@ class TestWebhook:
         assert "Enter it again" in result()
 
 
+def open_many(n):
+    """Let the transports of `n` streams stop for a fault."""
+    for i in range(n):
+        make_transport(name=f"Relay {i:02}").pause(PauseCause.FAULT, "The password was refused.")
+    detect()
+
+
+class TestAStorm:
+    def test_is_one_alert(self, settings, db):
+        with hook(settings) as (url, posts):
+            make_webhook(url)
+            make_mail_channel(make_stream())
+            open_many(12)
+            assert deliver_due() == 24
+            assert deliver_due() == 0
+        [(_, told)] = posts
+        assert told["text"].startswith("Opened: 12 incidents. Stopped by a fault: Relay 00; ")
+        assert "; Stopped by a fault: Relay 09; and 2 more. " in told["text"]
+        assert told["url"].endswith("/incidents/")
+        assert len(told["incidents"]) == 12
+        message = Message.objects.get()
+        assert message.merge_data["title"] == "12 incidents"
+        assert Notice.objects.filter(has_succeeded=True).count() == 24
+        assert Notice.objects.filter(message=message).count() == 12
+
+    def test_of_a_few_is_told_one_by_one(self, settings, db):
+        with hook(settings) as (url, posts):
+            make_webhook(url)
+            open_many(notifying.FEW)
+            assert deliver_due() == notifying.FEW
+        assert len(posts) == notifying.FEW
+
+    def test_that_is_not_told_is_tried_again_as_one(self, settings, db):
+        with hook(settings, 500) as (url, posts):
+            make_webhook(url)
+            open_many(12)
+            assert deliver_due() == 12
+            Notice.objects.update(due_at=timezone.now())
+            assert deliver_due() == 12
+        assert len(posts) == 2
+        assert NoticeAttempt.objects.count() == 24
+        assert not Notice.objects.exclude(done_at=None).exists()
+
+    def test_tells_a_close_apart_and_later(self, settings, db, oncall):
+        with hook(settings) as (url, posts):
+            make_webhook(url)
+            open_many(7)
+            Transport.objects.update(state="running", pause_cause="")
+            for incident in Incident.objects.all():
+                handling.close(incident=incident, reason="A new password.", actor=oncall)
+            assert deliver_due() == 14
+        assert [post["occasion"] for _, post in posts] == ["Opened", "Closed"]
+
+
 class TestMail:
     def test_goes_out_as_a_message_of_ours(self, stream):
         other = make_stream(transport=make_transport())
