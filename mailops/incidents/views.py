@@ -26,6 +26,7 @@ from mailops.lib.htmx import render_page
 from mailops.reports.moments import at_times
 
 PAGE = 50
+SHOWN = 10  # on the overview
 
 
 @needs(Act.SEE)
@@ -92,9 +93,12 @@ def _found(form: FilterForm) -> IncidentQuerySet:
 def attention(request: HttpRequest) -> HttpResponse:
     """Show the open incidents, worst first: a panel for the overview, and a page of its own."""
     found = Incident.objects.open().select_related("threshold", "owner").worst_first()
-    return render_page(
-        request, "incidents/attention.html", {"incidents": found[:10]}, fragment="incidents"
-    )
+    first = list(found[: SHOWN + 1])
+    context = {
+        "incidents": first[:SHOWN],
+        "more": found.count() - SHOWN if len(first) > SHOWN else 0,
+    }
+    return render_page(request, "incidents/attention.html", context, fragment="incidents")
 
 
 @needs(Act.SEE)

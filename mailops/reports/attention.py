@@ -6,8 +6,9 @@ What lies above the reports registers a source here when its app is ready.
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TypeVar
 
-from django.db.models import Exists, Max, OuterRef
+from django.db.models import Exists, Max, Model, OuterRef, QuerySet
 from django.utils.timezone import localtime, now
 
 from mailops.accounts.models import AuditEntry
@@ -28,7 +29,7 @@ from mailops.reports.models import Figure
 from mailops.transports.concerns import likely_pressing, pressing
 from mailops.transports.models import Credential, RunState, Stream, Transport
 
-SHOWN = 10  # of each sort; the lists hold the others
+SHOWN = 10  # of each sort, one by one
 LATELY = timedelta(days=7)  # a warning that has stood for longer is known
 COUNTED = 10_000  # what a page counts at most, so that it costs the same with a million
 
@@ -43,6 +44,7 @@ class Matter:
     since: datetime | None = None
 
 
+Row = TypeVar("Row", bound=Model)
 MatterSource = Callable[[], Iterable[Matter]]
 _sources: list[MatterSource] = []
 
@@ -54,17 +56,30 @@ def register_matters(source: MatterSource) -> None:
 
 def matters() -> list[Matter]:
     """Return what needs a person: the bad before the doubtful."""
-    found = [
+    found = [matter for source in _sources for matter in source()]  # first: they say who isn't told
+    found += [
         *_transports(), *_spent(), *_credentials(), *_silent(), *_mailboxes(), *_streams(), *_domains(),
         *_worsened(), *_campaigns(), *_given_up(), *_waiting(),
     ]  # fmt: skip
-    found += [matter for source in _sources for matter in source()]
     return sorted(found, key=lambda matter: matter.tone != "bad")
+
+
+def _first(rows: QuerySet[Row]) -> tuple[list[Row], int]:
+    """Return the first SHOWN of `rows`, and how many more there are."""
+    found = list(rows[: SHOWN + 1])
+    return found[:SHOWN], rows.count() - SHOWN if len(found) > SHOWN else 0
+
+
+def _others(n: int, what: str, url: str, tone: str) -> Iterator[Matter]:
+    """Name those that are not shown one by one, before those that are: the list must not look whole."""
+    if n:
+        yield Matter(f"{n:,} more {what}", "The list has them all.", url, "See all", tone)
 
 
 def _transports() -> Iterator[Matter]:
     unwell = Transport.objects.exclude(state=RunState.RUNNING, breaker=Transport.Breaker.CLOSED)
-    stopped = list(unwell.order_by("name")[:SHOWN])
+    stopped, more = _first(unwell.order_by("name"))
+    yield from _others(more, "transports stand still", resolve("transports:list"), "bad")
     opened = _last_opened(stopped)
     for transport in stopped:
         url = resolve("transports:detail", transport.pk)
@@ -190,7 +205,9 @@ def _mailboxes() -> Iterator[Matter]:
 
 
 def _streams() -> Iterator[Matter]:
-    for stream in Stream.objects.filter(state=RunState.PAUSED).order_by("name")[:SHOWN]:
+    streams, more = _first(Stream.objects.filter(state=RunState.PAUSED).order_by("name"))
+    yield from _others(more, "streams are paused", resolve("transports:streams"), "bad")
+    for stream in streams:
         yield Matter(
             f"Stream {stream} is paused",
             f"{stream.pause_sentence} {_waits(stream)}".strip(),
@@ -208,8 +225,10 @@ def _waits(stream: Stream) -> str:
 
 
 def _domains() -> Iterator[Matter]:
-    broken = Domain.objects.with_grace().filter(status=CheckStatus.ERROR).order_by("name")
-    for domain in broken[:SHOWN]:
+    rows = Domain.objects.with_grace().filter(status=CheckStatus.ERROR)
+    broken, more = _first(rows.order_by("name"))
+    yield from _others(more, "domains are broken", resolve("domains:list"), "bad")
+    for domain in broken:
         yield Matter(
             f"Domain {domain} is broken",
             _what_breaks(domain),
@@ -254,7 +273,10 @@ def _worsened() -> Iterator[Matter]:
 
 
 def _campaigns() -> Iterator[Matter]:
-    for campaign in Campaign.objects.filter(state=Campaign.State.PAUSED).order_by("-id")[:SHOWN]:
+    paused, more = _first(Campaign.objects.filter(state=Campaign.State.PAUSED).order_by("-id"))
+    campaigns = f"{resolve('campaigns:list')}?state={Campaign.State.PAUSED}"
+    yield from _others(more, "campaigns are paused", campaigns, "warn")
+    for campaign in paused:
         yield Matter(
             f"Campaign {campaign} is paused",
             campaign.pause_sentence,

@@ -13,7 +13,7 @@ from mailops.incidents.evidence import LOOK_BACK
 from mailops.incidents.models import Incident, Notice, NotificationChannel, Threshold
 from mailops.reports.periods import QUARTER_HOUR, quarter_of
 from mailops.transports.models import PauseCause
-from tests.factories import make_campaign, make_identity, make_stream
+from tests.factories import make_campaign, make_identity, make_stream, make_transport
 from tests.incidents.conftest import count
 
 HTMX = {"HX-Request": "true"}
@@ -229,6 +229,13 @@ class TestAttention:
         page = logged_in(viewer).get(url("attention"), headers=HTMX).content.decode()
         assert "Bounce rate: News" in page
         assert "<html" not in page
+
+    def test_says_how_many_more_there_are(self, db, viewer, logged_in):
+        for n in range(12):
+            make_transport(name=f"Relay {n:02}").pause(PauseCause.FAULT, "Refused.")
+        detect()
+        page = logged_in(viewer).get(url("attention")).text
+        assert "2 more open incidents" in page
 
     def test_leaves_out_what_is_closed(self, incident, oncall, logged_in):
         handling.close(incident=incident, reason="x", actor=oncall)

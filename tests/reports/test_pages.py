@@ -292,6 +292,15 @@ class TestOverview:
         Route.objects.create(stream=stream, transport=make_transport(), position=1)
         assert matters() == []
 
+    def test_says_how_many_more_there_are_of_a_sort(self, db):
+        stream = make_stream()
+        for _ in range(12):
+            make_campaign(state="paused", stream=stream)
+        told = matters()
+        assert len(told) == 11
+        assert told[0].title == "2 more campaigns are paused"
+        assert told[0].url.endswith("?state=paused")
+
     def test_says_since_when_a_transport_can_not_be_reached(self, db):
         transport = make_transport()
         for _ in range(3):
