@@ -3,12 +3,14 @@
 import contextlib
 import json
 import logging
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from django.db import Error, OperationalError, connection, transaction
-from django.db.models import F
+from django.db.models import Count, F
 from django.db.models.functions import Greatest
 from django.utils import timezone
 
@@ -31,6 +33,8 @@ BATCH = 100  # pieces in one transaction, under 5 s even where each suppresses
 # of them together, but for one that is larger: a call may hold thousands of events
 MOST_OCTETS = 2_000_000
 MOST_UNFINISHED = 3
+MOST_TOLD = 50  # events of a kind that a message may have before mail adds no more: whoever got it could send any number
+TOLD_OFTEN = f"Its message was told this {MOST_TOLD} times before, so once more says nothing new; nothing was recorded."
 GIVEN_UP = (
     f"Each of {MOST_UNFINISHED} readings ended the process that read it, so it was given up and changed nothing. "
     "Replay it after an update."
@@ -160,12 +164,33 @@ def _process(rows: Sequence[RawFeedback]) -> None:
             _postpone(row, answer)
         else:
             read.append((row, answer))
+    read = _within_reason(read)
     consequences = _untold(read)
     recorded = record([one.outcome for one in consequences])
     for consequence, told in zip(consequences, recorded, strict=True):
         _suppress(consequence, told)
     note_looks([look for one in consequences for look in one.looks])
     _conclude(read)
+
+
+def _within_reason(read: list[tuple[RawFeedback, Finding]]) -> list[tuple[RawFeedback, Finding]]:
+    """Return what was read, with mails that tell once more what their message was told MOST_TOLD times coming to nothing."""
+    mailed = {
+        one.message.pk for row, finding in read if row.is_mail for one in finding.consequences
+    }
+    if not mailed:
+        return read
+    events = Event.objects.filter(message__in=mailed).order_by().values_list("message", "kind")
+    counts = Counter({(pk, kind): n for pk, kind, n in events.annotate(Count("pk"))})
+    found = []
+    for row, finding in read:
+        told = [(one.message.pk, str(one.outcome.kind)) for one in finding.consequences]
+        if row.is_mail and any(counts[one] >= MOST_TOLD for one in told):
+            found.append((row, replace(finding, reason=TOLD_OFTEN, consequences=())))
+        else:
+            counts.update(told)
+            found.append((row, finding))
+    return found
 
 
 def _untold(read: Sequence[tuple[RawFeedback, Finding]]) -> list[Consequence]:

@@ -314,6 +314,33 @@ class TestAskedForAgain:
         assert sent.events.count() == 1
 
 
+class TestTellingWithoutEnd:
+    """Whoever got a message has its token, and could have any number of events made of it."""
+
+    def test_comes_to_an_end(self, sent, monkeypatch):
+        monkeypatch.setattr(processing, "MOST_TOLD", 3)
+        for number in range(5):
+            delay = report_on(sent, action=Action.DELAYED, status="4.2.2", diagnostic=f"{number}")
+            receive(delay, sender_of(sent))
+            row = receive(
+                complaint_about(sent, now=datetime(2026, 5, 1 + number, tzinfo=UTC)),
+                sender_of(sent),
+            )
+        assert events_of(sent).count("delayed") == events_of(sent).count("complained") == 3
+        assert (row.state, row.reason) == (STATE.PROCESSED, processing.TOLD_OFTEN)
+        receive(report_on(sent), sender_of(sent))
+        sent.refresh_from_db()
+        assert sent.status == Status.BOUNCED
+
+    def test_comes_to_an_end_within_a_batch(self, sent, monkeypatch):
+        monkeypatch.setattr(processing, "MOST_TOLD", 3)
+        for number in range(5):
+            delay = report_on(sent, action=Action.DELAYED, status="4.2.2", diagnostic=f"{number}")
+            arrived(delay, sender_of(sent))
+        work_on()
+        assert events_of(sent) == ["delayed"] * 3
+
+
 class TestReplay:
     def test_changes_nothing_that_was_right(self, sent):
         row = receive(report_on(sent), sender_of(sent))
