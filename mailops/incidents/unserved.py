@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.db.models import Count, Q
+
 from mailops.dispatch.models import Worker
 from mailops.incidents.models import Watch
 from mailops.outbox.models import QueueEntry
@@ -12,6 +14,10 @@ from mailops.outbox.queues import Queue, due_queues, has_waited
 from mailops.transports.models import Stream
 
 WAITED = timedelta(minutes=2)  # a process that died is replaced, or one that starts ready, in less
+LATELY, DEATHS = (
+    timedelta(minutes=5),
+    3,
+)  # so many that were started and died tell that the next will, too
 COUNTED = 10_000  # at most
 
 
@@ -27,7 +33,7 @@ class Unserved:
         kind = self.stream.get_kind_display().lower()
         many = f"{COUNTED:,} messages or more wait" if self.n >= COUNTED else _waiting(self.n)
         return (
-            f"No process that sends {kind} mail lives, and mail of {self.stream} has been due for {WAITED.seconds // 60} "
+            f"No process that sends {kind} mail lives, or none for long, and mail of {self.stream} has been due for {WAITED.seconds // 60} "
             f"minutes or more; {many}. See the log of mailops: what “{self.stream.kind}” said last. “make up” starts a "
             "process again that died; end one that stands still. Where yours are started otherwise, start it."
         )
@@ -37,12 +43,23 @@ def _waiting(n: int) -> str:
     return "1 message waits" if n == 1 else f"{n:,} messages wait"
 
 
+def _served(now: datetime) -> set[str]:
+    """Return the kinds of mail of which a process lives, or did a moment ago, unless those that start die one by one."""
+    lately = now - WAITED
+    alive = Worker.objects.alive()
+    here = alive | Worker.objects.filter(Q(dead_at__gt=lately) | Q(stopped_at__gt=lately))
+    died = Worker.objects.filter(dead_at__isnull=False, started_at__gt=now - LATELY)
+    dying = died.values_list("lane").annotate(n=Count("pk")).filter(n__gte=DEATHS)
+    lasting = alive.filter(started_at__lte=lately)
+    found = set(here.values_list("lane", flat=True)) - {lane for lane, _ in dying}
+    return found | set(lasting.values_list("lane", flat=True))
+
+
 def unserved(now: datetime) -> Iterator[Unserved]:
     """Yield the running streams that nobody serves; none while mailops has just begun to look: all of it may be starting."""
     if not Watch.objects.watching(now, since=now - WAITED).exists():
         return
-    living = set(Worker.objects.alive().values_list("lane", flat=True))
-    streams = {one.pk: one for one in Stream.objects.running().exclude(kind__in=living)}
+    streams = {one.pk: one for one in Stream.objects.running().exclude(kind__in=_served(now))}
     waiting: dict[int, list[Queue]] = defaultdict(list)
     for queue in due_queues(list(streams)) if streams else ():
         waiting[queue.stream].append(queue)

@@ -103,7 +103,20 @@ class TestMailThatNobodySends:
         worker = Worker.objects.create(lane="bulk", host="here", pid=1)
         assert detect() == 0
         Worker.objects.filter(pk=worker.pk).update(**{gone: timezone.now()})
+        assert detect() == 0  # another may start just now
+        Worker.objects.filter(pk=worker.pk).update(**{gone: timezone.now() - WAITED * 2})
         assert detect() == 1
+
+    def test_is_not_served_by_processes_that_die_one_after_another(self):
+        make_waiting(stream=make_stream(kind="bulk"))
+        watch(ago=timedelta(seconds=20))
+        for _ in range(3):
+            Worker.objects.create(lane="bulk", host="here", pid=1, dead_at=timezone.now())
+        last = Worker.objects.create(lane="bulk", host="here", pid=1)
+        assert detect() == 1
+        Worker.objects.filter(pk=last.pk).update(started_at=timezone.now() - WAITED * 2)
+        Incident.objects.all().delete()
+        assert detect() == 0
 
     def test_is_none_where_it_is_due_just_now_or_its_stream_is_paused(self):
         make_message(stream=make_stream())
