@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models import Max, QuerySet
 
 from mailops.accounts.auditing import SYSTEM
-from mailops.accounts.models import AuditEntry
+from mailops.accounts.models import AuditEntry, User
 from mailops.campaigns.models import Campaign
 from mailops.incidents import evidence
 from mailops.incidents.burning import burning
@@ -212,12 +212,19 @@ def _open(threshold: Threshold, reading: Reading) -> Incident:
         subject_label=str(reading.subject)[:254],
         level=reading.level,
         sentence=reading.sentence,
-        owner=getattr(reading.subject, "owner", None),
+        owner=_owner(reading.subject),
         evidence=_evidence(threshold, reading),
     )
     incident.notes.create(kind=IncidentNote.Kind.OPENED, text=reading.sentence)
     announce(incident, Notice.Occasion.OPENED)
     return incident
+
+
+def _owner(subject: Any) -> User | None:
+    """Return who answers for it: for a campaign, who does for its stream."""
+    owned = subject.stream if isinstance(subject, Campaign) else subject
+    owner: User | None = getattr(owned, "owner", None)
+    return owner
 
 
 def _keep(threshold: Threshold, incident: Incident, reading: Reading, now: datetime) -> None:

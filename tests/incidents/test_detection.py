@@ -404,12 +404,15 @@ class TestWhatStopsByItself:
             ("scheduled", PauseCause.STALE),
         ],
     )
-    def test_is_an_incident_of_its_campaign(self, state, cause, stream):
+    def test_is_an_incident_of_its_campaign(self, state, cause, stream, operator):
+        stream.owner = operator
+        stream.save()
         started_at = timezone.now() if state == "running" else None
         campaign = make_campaign(name="Spring", stream=stream, state=state, started_at=started_at)
         campaign.pause(cause, "It waits for you.")
         assert detect() == 1
-        assert (the_incident().subject(), the_incident().level) == (campaign, "act")
+        incident = the_incident()
+        assert (incident.subject(), incident.level, incident.owner) == (campaign, "act", operator)
         assert the_incident().sentence.startswith("Spring is paused by a ")
         assert the_incident().sentence.endswith(" It waits for you.")
 
