@@ -104,7 +104,7 @@ class TestAdding:
         response = client.generic(
             "POST",
             url(template),
-            content_type="multipart/form-data; boundary=B",
+            CONTENT_TYPE="multipart/form-data; boundary=B",
             CONTENT_LENGTH="10000000",
             **{"wsgi.input": Unread()},
         )
