@@ -18,13 +18,14 @@ from mailops.lib.whole_numbers import whole_number
 KEPT = timedelta(days=30)
 PRESENT = timedelta(minutes=2)  # since somebody's last key
 _FIELDS = ("revision", "language", "subject", "html", "text", "sample")
+PAGE = "page"  # the open page of the editor that words come from: two of them forget nothing of each other's
 
 
 def keep_typed(template: MailTemplate, user: User, typed: Mapping[str, Any]) -> None:
     """Keep what `user` typed in one language, as it can be stored, unless it is what is saved."""
-    words = {name: storable(str(typed.get(name, ""))) for name in _FIELDS}
+    words = {name: storable(str(typed.get(name, ""))) for name in (*_FIELDS, PAGE)}
     if _is_saved(template, words):
-        discard(template, user, words["language"])
+        discard(template, user, words["language"], page=words[PAGE])
         return
     with transaction.atomic():
         preview, _ = Preview.objects.select_for_update().get_or_create(template=template, user=user)
@@ -49,6 +50,11 @@ def unsaved(template: MailTemplate, user: User, language: str) -> dict[str, Any]
     """Return the editor's fields as `user` left them without saving; None where all is saved."""
     words = _left(template, user).get(storable(language))
     return {**words, "at": datetime.fromisoformat(words["at"])} if words else None
+
+
+def has_unsaved(template: MailTemplate, user: User) -> bool:
+    """Tell whether `user` typed something in any language that is not saved."""
+    return bool(_left(template, user))
 
 
 def stranded(template: MailTemplate, user: User) -> str:

@@ -33,8 +33,12 @@ def save_draft(
     text: str,
     sample: dict[str, Any],
     language: str = "",
+    page: str = "",
 ) -> None:
-    """Write the draft, or its words in another `language`, if it still is at `revision`; raise DraftConflict."""
+    """Write the draft, or its words in another `language`, if it still is at `revision`; raise DraftConflict.
+
+    What the actor typed is kept no more then, but for what they typed on another page of the editor than `page`.
+    """
     words = {"draft_subject": subject, "draft_html": html, "draft_text": text}
     with transaction.atomic():
         changes: dict[str, Any] = {} if language else words
@@ -53,7 +57,7 @@ def save_draft(
         template.refresh_from_db()
         template.save(update_fields=["draft_hash"])
         if actor is not None:
-            discard(template, actor, language)
+            discard(template, actor, language, page=page)
         audit(
             actor=actor,
             verb="template.save_draft",
@@ -63,11 +67,17 @@ def save_draft(
         )
 
 
-def discard(template: MailTemplate, user: User, language: str) -> None:
-    """Forget what `user` typed in `language` and did not save; what was typed in others stays."""
+def discard(template: MailTemplate, user: User, language: str, *, page: str = "") -> None:
+    """Forget what `user` typed in `language` and did not save; what was typed in others stays.
+
+    With a `page` of the editor, so does what was typed on another one.
+    """
     with transaction.atomic():
         kept = Preview.objects.select_for_update().filter(template=template, user=user).first()
         if kept is not None and kept.typed is not None:
+            of_page = kept.typed.get(storable(language), {}).get("page", "")
+            if page and of_page and page != of_page:
+                return
             kept.typed.pop(storable(language), None)
             kept.typed = kept.typed or None
             kept.save(update_fields=["typed", "changed_at"])

@@ -1,5 +1,6 @@
 """The editor: the draft, its preview as one types, and the frame the preview stands in."""
 
+import secrets
 from dataclasses import replace
 from typing import Any
 
@@ -46,6 +47,7 @@ def template_edit(request: HttpRequest, template_id: int) -> HttpResponse:
                 template=template,
                 revision=form.cleaned_data["revision"],
                 actor=user_of(request),
+                page=form.cleaned_data["page"],
                 **form.draft,
             )
         except DraftConflict:
@@ -65,7 +67,8 @@ def _opened(request: HttpRequest, template: MailTemplate) -> HttpResponse:
     kept = desk.unsaved(template, user, language)
     if kept is None and not template.speaks(language):
         raise Http404
-    form = DraftForm(kept or DraftForm.initial_for(template, language))
+    words = kept or DraftForm.initial_for(template, language)
+    form = DraftForm({desk.PAGE: secrets.token_hex(8)} | words)
     form.is_valid()
     return _page(request, template, form, kept=kept, stranded=desk.stranded(template, user))
 

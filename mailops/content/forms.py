@@ -207,6 +207,7 @@ NEEDED = {"aria-required": "true"}  # a draft may lack it, what is published may
 class DraftForm(forms.Form):
     revision = forms.IntegerField(min_value=0, widget=forms.HiddenInput)
     language = forms.CharField(max_length=35, required=False, widget=forms.HiddenInput)
+    page = forms.CharField(max_length=40, required=False, widget=forms.HiddenInput)
     subject = forms.CharField(
         max_length=500,
         required=False,
@@ -304,6 +305,7 @@ class DecideForm(forms.Form):
 
 
 class OverrideForm(forms.Form):
+    seen = forms.CharField(max_length=64, required=False, widget=forms.HiddenInput)
     reason = forms.CharField(
         label="Why nobody else can look at it now",
         max_length=500,

@@ -114,7 +114,8 @@ function typed() {
 }
 
 function sentWith(event) {
-  if (event.detail.failed && event.detail.xhr.status !== 422) return kept;
+  const { status } = event.detail.xhr; // 204: the session ended, and nothing was kept
+  if (status !== 200 && status !== 422) return kept;
   const sent = event.detail.requestConfig.formData ?? new FormData(form);
   return JSON.stringify([...sent].filter(([name]) => SAVED.has(name)));
 }

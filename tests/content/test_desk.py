@@ -125,6 +125,35 @@ class TestLanguages:
         assert Preview.objects.get().typed is None
 
 
+class TestTwoPages:
+    """The same person has the same draft open twice."""
+
+    @pytest.fixture
+    def pages(self, logged_in, editor, template):
+        """Return a client, and the words of two pages that were opened, the first with something typed."""
+        client = logged_in(editor)
+        form = [opened(client, template).context["form"] for _ in "12"]
+        first, second = (draft(template, page=each["page"].value()) for each in form)
+        first["html"] = "<p>mine</p>"
+        preview(client, template, first)
+        return client, first, second
+
+    def test_forget_nothing_of_each_other(self, editor, template, pages):
+        client, first, second = pages
+        assert first["page"] != second["page"]
+        preview(client, template, second)
+        assert desk.unsaved(template, editor, "")["html"] == "<p>mine</p>"
+        assert client.post(url("edit", template), second | {"subject": "New"}).status_code == 302
+        assert desk.unsaved(template, editor, "")["html"] == "<p>mine</p>"
+
+    def test_forget_what_is_their_own(self, editor, template, pages):
+        client, first, _ = pages
+        again = opened(client, template).context["form"]
+        assert again["page"].value() == first["page"]
+        preview(client, template, first | {"html": "<p>own</p>"})
+        assert desk.unsaved(template, editor, "") is None
+
+
 class TestNul:
     @pytest.mark.parametrize("name", ["revision", "language", "subject", "html", "text", "sample"])
     def test_in_what_is_typed_is_kept_as_a_replacement(self, logged_in, editor, template, name):
