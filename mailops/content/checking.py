@@ -102,6 +102,11 @@ class Look:
         return round(100 * self.html_size / GMAIL_CUTS_AT)
 
 
+def parts_of(*looks: Look) -> list[list[int]]:
+    """Return the versions of layouts and blocks that the words of all languages are made with."""
+    return [list(part) for part in sorted({tuple(part) for look in looks for part in look.parts})]
+
+
 def sample_data(sample: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a draft is previewed with: its sample under stand-ins for mailops's own names."""
     return merge_data(

@@ -1,14 +1,14 @@
 """What a new version of a layout or a block changes in the mails that use it, and those mails published anew."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db import transaction
 
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
-from mailops.content.checking import Look, look_over
+from mailops.content.checking import Look, look_over, parts_of
 from mailops.content.differing import Line, State, compare_rendered
 from mailops.content.files import merged, own_files
 from mailops.content.models import MailTemplate, TemplateVersion
@@ -27,7 +27,16 @@ class Change:
 
     @property
     def is_open(self) -> bool:
-        return not any(look.errors for look in (self.look, *self.variants.values()))
+        return not self.error
+
+    @property
+    def error(self) -> str:
+        """Why it can't be published anew; empty where it can."""
+        errors = [one for look in (self.look, *self.variants.values()) for one in look.errors]
+        if not errors:
+            return ""
+        first = errors[0]
+        return f"{first.sentence} ({first.language})" if first.language else first.sentence
 
 
 def users_of(part: MailTemplate) -> list[TemplateVersion]:
@@ -53,10 +62,13 @@ def changes_by(version: TemplateVersion) -> list[Change]:
 def _change(user: TemplateVersion) -> Change:
     look = look_over(**_sources(user), sample=user.sample)
     variants = {
-        language: look_over(
-            **_sources(user)
-            | {"subject": words["subject"], "html": words["source"], "text": words["text"]},
-            sample=user.sample,
+        language: _in_language(
+            language,
+            look_over(
+                **_sources(user)
+                | {"subject": words["subject"], "html": words["source"], "text": words["text"]},
+                sample=user.sample,
+            ),
         )
         for language, words in user.variants.items()
         if "same_as" not in words
@@ -64,6 +76,10 @@ def _change(user: TemplateVersion) -> Change:
     before = State.of_version(user)
     after = State(**before.__dict__ | {"compiled": look.compiled})
     return Change(user.template, user, look, variants, compare_rendered(before, after))
+
+
+def _in_language(language: str, look: Look) -> Look:
+    return replace(look, problems=[replace(one, language=language) for one in look.problems])
 
 
 def _sources(version: TemplateVersion) -> dict[str, Any]:
@@ -123,7 +139,7 @@ def _republish(
         text=latest.text,
         source=latest.source or latest.html,
         syntax=latest.syntax,
-        parts=change.look.parts,
+        parts=parts_of(change.look, *change.variants.values()),
         variants=variants,
         files=[file.as_json() for file in merged(files)],
         sample=latest.sample,

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from mailops.content.checking import Look, Sources, look_over
+from mailops.content.checking import Look, Sources, look_over, parts_of
 from mailops.content.files import files_of_draft
 from mailops.content.gates.files import doubtful_files
 from mailops.content.models import MailTemplate, Variant
@@ -24,7 +24,7 @@ def sources_of(template: MailTemplate) -> dict[str, Any]:
 
 
 def look_at_draft(template: MailTemplate) -> tuple[Look, dict[str, Look]]:
-    """Return the look of the draft, and that of its words in each other language."""
+    """Return the look of the draft, with the parts of all languages, and that of its words in each other language."""
     main = look_over(**sources_of(template), sample=template.sample)
     if main.rendered is not None and template.is_mail:
         main.problems.extend(lacking(Sources(**sources_of(template))))
@@ -34,7 +34,7 @@ def look_at_draft(template: MailTemplate) -> tuple[Look, dict[str, Look]]:
     }
     shown = main.shown.union(*(look.shown for look in others.values()))
     main.problems.extend(doubtful_files(template, shown))
-    return main, others
+    return replace(main, parts=parts_of(main, *others.values())), others
 
 
 def _look_at_language(template: MailTemplate, variant: Variant) -> Look:

@@ -11,19 +11,20 @@ from django.db.models import Max
 
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
-from mailops.content.checking import Look
+from mailops.content.checking import Look, Sources
+from mailops.content.composing import Uncomposable, compose
 from mailops.content.enclosing import take_over
 from mailops.content.files import merged
 from mailops.content.gates.finding import Problem
 from mailops.content.languages import language_tags
-from mailops.content.looking import look_at_draft
+from mailops.content.looking import look_at_draft, sources_of
 from mailops.content.models import Approval, MailTemplate, TemplateVersion
 from mailops.content.rendering import RenderError
 from mailops.content.tasks import have_drawn
 
 
 class NothingToPublish(Exception):
-    """The draft says exactly what the newest version says."""
+    """The draft says exactly what the newest version says, and the same is made and found of it."""
 
 
 class NotNodded(Exception):
@@ -88,7 +89,7 @@ def publish(
         if seen_hash is not None and seen_hash != wanted:
             raise DraftChanged
         latest = draft.latest_version
-        if latest and latest.content_hash == draft.draft_hash and latest.parts == look.parts:
+        if latest and _is_as_published(latest, draft, look, others):
             raise NothingToPublish
         if not has_nodded and any(one.warnings for one in (look, *others.values())):
             raise NotNodded
@@ -103,6 +104,33 @@ def publish(
         if draft.is_mail and settings.MAILOPS_CHROMIUM:
             have_drawn(version_id=version.pk)
     return version
+
+
+def _is_as_published(
+    latest: TemplateVersion, draft: MailTemplate, look: Look, others: dict[str, Look]
+) -> bool:
+    """Tell whether a release would change nothing: neither what is sent, nor what the gates said of it."""
+    if latest.content_hash != draft.draft_hash or latest.parts != look.parts:
+        return False
+    made = (_html_of(draft, look), _variants(draft, others), findings_of(look, others))
+    return made == (latest.html, latest.variants, latest.findings)
+
+
+def is_made_anew(draft: MailTemplate, latest: TemplateVersion) -> bool:
+    """Tell whether the words of `latest`, which are the draft's, would become another mail now.
+
+    So they do with a newer version of a layout or block, or of mailops.
+    """
+    sources = sources_of(draft)
+    names = ("syntax", "layout", "files")
+    try:
+        composed = compose(
+            Sources(**sources).standing_alone, **{name: sources[name] for name in names}
+        )
+    except Uncomposable:
+        return False
+    has_newer = any(part not in latest.parts for part in composed.parts)
+    return has_newer or (draft.is_mail and composed.html != latest.html)
 
 
 def newest_approval(template: MailTemplate, content_hash: str) -> Approval | None:
@@ -146,7 +174,7 @@ def _write(
         template=holder or draft,
         number=next_number(holder or draft),
         subject=draft.draft_subject,
-        html=look.compiled if draft.is_mail else draft.draft_html,
+        html=_html_of(draft, look),
         text=draft.draft_text,
         source=draft.draft_html,
         syntax=draft.syntax,
@@ -161,6 +189,10 @@ def _write(
         override_reason=override_reason,
         published_by=actor,
     )
+
+
+def _html_of(draft: MailTemplate, look: Look) -> str:
+    return look.compiled if draft.is_mail else draft.draft_html
 
 
 def _files(look: Look, others: dict[str, Look]) -> list[dict[str, Any]]:

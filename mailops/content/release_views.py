@@ -6,7 +6,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_POST
 
 from mailops.accounts.permissions import Act, confirm_password, may, needs, user_of
-from mailops.content import approving, dependents, gating, publishing
+from mailops.content import approving, dependents, desk, gating, publishing
 from mailops.content.differing import State, compare
 from mailops.content.forms import AskForm, DecideForm, GatesForm, OverrideForm, PublishForm
 from mailops.content.gates import ASKS, GATES
@@ -31,7 +31,7 @@ def template_publish(request: HttpRequest, template_id: int) -> HttpResponse:
     all_looks = [look, *others.values()]
     seen = publishing.release_hash(template, look.parts)
     form = PublishForm(
-        request.POST if request.method == "POST" else None,
+        request.POST.dict() if request.method == "POST" else None,
         initial={"seen": seen},
         warnings=sum(len(one.warnings) for one in all_looks),
     )
@@ -47,7 +47,7 @@ def template_publish(request: HttpRequest, template_id: int) -> HttpResponse:
                 more=outside.problems,
             )
         except (RenderError, *publishing.REFUSALS) as error:
-            form.add_error(None, publishing.words_of(error))
+            _show_anew(form, error, seen)
         else:
             toasts.success(request, f"Version {version.number} is published.")
             if users:
@@ -71,10 +71,18 @@ def template_publish(request: HttpRequest, template_id: int) -> HttpResponse:
             "users": users,
             "approval": publishing.newest_approval(template, seen),
             "ask_form": AskForm(initial={"seen": seen}),
+            "has_unsaved": desk.has_unsaved(template, user_of(request)),
             "is_open_to_override": may(request.user, Act.SIGN),
         },
         status=422 if form.errors else 200,
     )
+
+
+def _show_anew(form: PublishForm | OverrideForm, error: Exception, seen: str) -> None:
+    """Say why nothing was published; where the draft is another one now, that is the one seen with it."""
+    form.add_error(None, publishing.words_of(error))
+    if isinstance(error, publishing.DraftChanged):
+        form.data = {**form.data, "seen": seen, "nod": ""}
 
 
 @needs(Act.SEE, to_change=Act.SIGN)
@@ -172,23 +180,30 @@ def template_override(request: HttpRequest, template_id: int) -> HttpResponse:
     """Publish without a second person: for the night when nobody else is there."""
     found = MailTemplate.objects.written().select_related("layout")
     template = get_object_or_404(found, pk=template_id)
-    form = OverrideForm(request.POST if request.method == "POST" else None)
+    look, others = look_at_draft(template)
+    seen = publishing.release_hash(template, look.parts)
+    form = OverrideForm(
+        request.POST.dict() if request.method == "POST" else None, initial={"seen": seen}
+    )
     if request.method == "POST" and form.is_valid():
-        reason = form.cleaned_data["reason"]
         try:
-            asked = ask_outside(template, *look_at_draft(template), is_final=True)
+            asked = ask_outside(template, look, others, is_final=True)
             version = publishing.publish(
-                template, user_of(request), override_reason=reason, more=asked.problems
+                template,
+                user_of(request),
+                seen_hash=form.cleaned_data["seen"] or None,
+                override_reason=form.cleaned_data["reason"],
+                more=asked.problems,
             )
         except (RenderError, *publishing.REFUSALS) as error:
-            form.add_error(None, publishing.words_of(error))
+            _show_anew(form, error, seen)
         else:
             toasts.success(request, f"Version {version.number} is published, without approval.")
             return redirect("content:detail", template.pk)
     return render_page(
         request,
         "content/template_override.html",
-        {"template": template, "form": form},
+        {"template": template, "form": form, "look": look, "others": others},
         status=422 if form.errors else 200,
     )
 
@@ -224,6 +239,10 @@ def version_roll_back(request: HttpRequest, template_id: int, number: int) -> Ht
 def version_dependents(request: HttpRequest, template_id: int, number: int) -> HttpResponse:
     """Show what a layout's or block's version would change, and publish that where it is wanted."""
     version = version_or_404(template_id, number)
+    newest = version.template.latest_version
+    if newest and newest.number != number:  # only that one would be taken
+        toasts.warning(request, f"{newest} is newer than v{number}: this is what it changes.")
+        return redirect("content:dependents", template_id, newest.number)
     changes = dependents.changes_by(version)
     if request.method == "POST":
         chosen = {whole_number(pk) for pk in request.POST.getlist("template")} - {None}

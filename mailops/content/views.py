@@ -1,5 +1,7 @@
 """The template pages: the list, one template, its versions and their differences."""
 
+from typing import Any
+
 from django.contrib import messages as toasts
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse, QueryDict
@@ -19,13 +21,14 @@ from mailops.content.forms import (
     TemplateFilterForm,
 )
 from mailops.content.framing import framed
+from mailops.content.gates.finding import Problem
 from mailops.content.gates.mail import preheader_of
-from mailops.content.models import MailTemplate
+from mailops.content.models import MailTemplate, TemplateVersion
 from mailops.content.plain_text import derive_text
 from mailops.content.rendering import RenderError, compile_version
 from mailops.content.showing import state_of, version_or_404
 from mailops.content.starters import STARTERS
-from mailops.lib.htmx import render_page
+from mailops.lib.htmx import render_page, wants_fragment
 
 PAGE = 50
 _LISTED = ("template", "number", "note", "published_at", "published_by")
@@ -76,6 +79,7 @@ def template_detail(request: HttpRequest, template_id: int) -> HttpResponse:
     template = get_object_or_404(found, pk=template_id)
     versions = template.versions.select_related("published_by").order_by("-number")
     latest = versions.first()
+    has_unpublished = not latest or latest.content_hash != template.draft_hash
     return render_page(
         request,
         "content/template_detail.html",
@@ -85,7 +89,10 @@ def template_detail(request: HttpRequest, template_id: int) -> HttpResponse:
             "variants": template.variants.order_by("language"),
             "waiting": template.approvals.filter(is_approved=None).order_by("-pk").first(),
             "page": Paginator(versions.only(*_LISTED), PAGE).get_page(request.GET.get("page")),
-            "has_unpublished": not latest or latest.content_hash != template.draft_hash,
+            "has_unpublished": has_unpublished,
+            "is_made_anew": latest
+            and not (has_unpublished or wants_fragment(request))
+            and publishing.is_made_anew(template, latest),
         },
         fragment="versions",
     )
@@ -145,11 +152,23 @@ def version_detail(request: HttpRequest, template_id: int, number: int) -> HttpR
             "rendered": rendered,
             "text_source": version.text or derive_text(version.html),
             "written": version.source or version.html,
+            **_found(version),
             "preheader": preheader_of(rendered) if rendered else "",
             "is_newest": version.template.latest_version == version,
             "previous": number - 1,
         },
     )
+
+
+def _found(version: TemplateVersion) -> dict[str, Any]:
+    """Return what the gates said of a version, as the list of checks shows it."""
+    found = [Problem.of_json(kept) for kept in version.findings]
+    languages = sorted({each.language for each in found} - {""})
+    by_language = {
+        language: {"problems": [each for each in found if each.language == language]}
+        for language in ["", *languages]
+    }
+    return {"look": by_language.pop(""), "others": by_language}
 
 
 @needs(Act.SEE)

@@ -66,6 +66,21 @@ class TestAuthors:
             answer(template, operator, asked_by=editor)
 
 
+class TestParts:
+    def test_of_other_languages_are_approved_too(self, template, editor, operator):
+        block = MailTemplate.objects.create(name="Foot", kind="block", draft_html="<p>1</p>")
+        publish(block, editor)
+        add_language(template=template, language="de", also_for="", actor=editor)
+        template.variants.update(draft_html="<p>Worte {% render 'Foot' %}</p>")
+        save(template, editor, "<p>words</p>")
+        answer(template, operator, asked_by=editor)
+        block.draft_html = "<p>nobody saw this</p>"
+        block.save()
+        publish(block, editor)
+        with pytest.raises(NotApproved):
+            publish(template, editor)
+
+
 class TestAnswers:
     def test_given_last_count(self, template, editor, operator, admin):
         save(template, editor, "<p>Words</p>")

@@ -12,8 +12,9 @@ from mailops.campaigns.forms import CampaignForm
 from mailops.content.dependents import changes_by, republish
 from mailops.content.drafting import add_language, unarchive
 from mailops.content.gates import ASKS, GATES
+from mailops.content.gates.finding import Problem
 from mailops.content.models import MailTemplate, Preview, TemplateVersion
-from mailops.content.publishing import publish, restore
+from mailops.content.publishing import NothingToPublish, publish, restore
 from mailops.content.rendering import compile_version
 from mailops.rollouts.launching import gates_of
 from tests.factories import make_campaign, make_stream
@@ -273,6 +274,45 @@ class TestPublish:
         assert response.status_code == 422
         assert template.versions.count() == 1
 
+    def test_sends_the_same_words_as_another_mail_once_they_become_one(
+        self, logged_in, editor, viewer, template, monkeypatch
+    ):
+        monkeypatch.setattr(
+            "mailops.content.composing.harden", lambda html: html + "<!-- of old -->"
+        )
+        publish(template, editor)
+        assert "another mail" not in logged_in(editor).get(url("detail", template)).text
+        monkeypatch.undo()
+        page = logged_in(editor).get(url("detail", template)).text
+        assert "The same words would become another mail" in page
+        assert "publish it again" not in logged_in(viewer).get(url("detail", template)).text
+        assert logged_in(editor).post(url("publish", template), {"nod": "on"}).status_code == 302
+        assert template.latest_version.html == HTML
+        assert "another mail" not in logged_in(editor).get(url("detail", template)).text
+
+    def test_asks_again_what_a_version_was_not_asked(self, editor, template, version):
+        asked = Problem("3 links were asked.", rule="reach.asked", is_note=True)
+        assert publish(template, editor, more=[asked]).number == 2
+        with pytest.raises(NothingToPublish):
+            publish(template, editor, more=[asked])
+
+    def test_says_that_typed_words_are_not_in_it(self, logged_in, editor, operator, template):
+        client = logged_in(editor)
+        words = draft(template, html="<p>typed</p>")
+        client.post(url("preview", template), words, headers={"HX-Request": "true"})
+        assert "words that are not saved" in client.get(url("publish", template)).text
+        assert "not saved" not in logged_in(operator).get(url("publish", template)).text
+        client.post(url("edit", template), words)
+        assert "not saved" not in client.get(url("publish", template)).text
+
+    def test_shows_a_changed_draft_anew_and_takes_that(self, logged_in, editor, template):
+        client = logged_in(editor)
+        stale = {"nod": "on", "seen": "0" * 64}
+        form = client.post(url("publish", template), stale).context["form"]
+        assert not form["nod"].value()
+        anew = {"nod": "on", "seen": form["seen"].value()}
+        assert client.post(url("publish", template), anew).status_code == 302
+
     def test_warns_of_a_missing_unsubscribe_link(self, logged_in, editor, template):
         template.draft_html = "<p>x</p>"
         template.save()
@@ -301,6 +341,13 @@ class TestVersion:
         assert "Hello Ada" in page
         frame = logged_in(viewer).get(url("version-html", template, 1))
         assert "Hello Ada" in frame.content.decode()
+
+    def test_page_says_what_was_found_when_it_was_published(
+        self, logged_in, viewer, template, version
+    ):
+        page = logged_in(viewer).get(url("version", template, 1)).text
+        assert "Checks, when it was published" in page
+        assert "doesn&#x27;t say its language" in page
 
     def test_page_shows_the_line_of_an_inbox_as_the_editor_does(self, logged_in, editor, template):
         template.draft_html = f'<div style="display: none">What is new</div>{HTML}'
@@ -519,6 +566,22 @@ class TestReleases:
         assert template.latest_version.override_reason == "Everybody is asleep"
         assert AuditEntry.objects.latest("pk").verb == "template.publish_unapproved"
 
+    def test_breaks_the_glass_for_what_was_seen_alone(self, logged_in, operator, template):
+        MailTemplate.objects.filter(pk=template.pk).update(needs_approval=True)
+        client = logged_in(operator)
+        page = client.get(url("override", template))
+        assert "doesn&#x27;t say its language" in page.text
+        seen = page.context["form"]["seen"].value()
+        template.refresh_from_db()
+        template.draft_html += "<p>of a colleague</p>"
+        template.save()
+        reason = {"reason": "Everybody is asleep"}
+        response = client.post(url("override", template), reason | {"seen": seen})
+        assert response.status_code == 422
+        assert not template.versions.exists()
+        again = {"seen": response.context["form"]["seen"].value()}
+        assert client.post(url("override", template), reason | again).status_code == 302
+
     def test_is_refused_where_the_draft_is_not_what_was_seen(self, logged_in, editor, template):
         response = logged_in(editor).post(url("publish", template), {"nod": "on", "seen": "0" * 64})
         assert response.status_code == 422
@@ -545,6 +608,39 @@ class TestReleases:
         newest = template.latest_version
         assert newest.number == 2
         assert newest.html == (HTML + "<p>new</p>")
+
+    def test_what_an_older_part_changes_is_shown_of_the_newest(self, logged_in, editor, template):
+        block = MailTemplate.objects.create(name="Foot", kind="block", draft_html="<p>1</p>")
+        publish(block, editor)
+        template.draft_html = HTML + "{% render 'Foot' %}"
+        template.save()
+        for words in ("<p>2</p>", "<p>3</p>"):
+            block.draft_html = words
+            block.save()
+            publish(block, editor)
+        publish(template, editor)
+        older, newest = (reverse("content:dependents", args=[block.pk, n]) for n in (2, 3))
+        client = logged_in(editor)
+        assert client.get(older).url == client.post(older, {"template": template.pk}).url == newest
+        assert "Every mail is up to date" in client.get(newest).text
+        assert template.versions.count() == 1
+
+    def test_a_blocks_change_shows_mails_that_use_it_in_a_language_alone(self, editor, template):
+        block = MailTemplate.objects.create(name="Foot", kind="block", draft_html="<p>1</p>")
+        publish(block, editor)
+        add_language(template=template, language="de", also_for="", actor=editor)
+        template.variants.update(draft_html="<p>Worte {% render 'Foot' %}</p>")
+        template.refresh_from_db()
+        publish(template, editor)
+        block.draft_html = "<p>2</p>"
+        block.save()
+        version = publish(block, editor)
+        (change,) = changes_by(version)
+        assert change.template == template
+        republish(version=version, chosen=[change], actor=editor)
+        assert template.latest_version.variants["de"]["html"] == "<p>Worte <p>2</p></p>"
+        assert changes_by(version) == []
+        assert {one.language for one in change.variants["de"].problems} == {"de"}
 
     @pytest.mark.parametrize("is_laid_out", [True, False])
     def test_a_blocks_change_publishes_no_other_layout(self, editor, template, is_laid_out):

@@ -1,6 +1,8 @@
 """A finding of a gate, and the table of rules: how bad each is, why it matters, and what mends it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from mailops.content.rendering import PART_LABELS
 
@@ -16,6 +18,16 @@ class Problem:
     fix: str = ""
     is_note: bool = False  # worth knowing; nobody needs to nod at it
     language: str = ""  # whose words it is about; empty: the template's own
+
+    @classmethod
+    def of_json(cls, kept: Mapping[str, Any]) -> "Problem":
+        """Return what `as_json` wrote."""
+        named = {name: kept[name] for name in ("sentence", "rule", "part", "line", "why", "fix")}
+        severity = kept["severity"]
+        language = kept.get("language", "")
+        return cls(
+            **named, is_error=severity == "error", is_note=severity == "info", language=language
+        )
 
     @property
     def gate(self) -> str:
