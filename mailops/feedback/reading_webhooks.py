@@ -164,7 +164,25 @@ def _normalised(notice: sns.Notice) -> list[AnymailTrackingEvent]:
             _delay(ses_event, notice, one)
             for one in ses_event["deliveryDelay"]["delayedRecipients"]
         ]
-    return list(_Ses().esp_to_anymail_events(ses_event, notice.fields))
+    events = list(_Ses().esp_to_anymail_events(ses_event, notice.fields))
+    for event in events:
+        if _is_an_answer(ses_event, event.recipient):
+            event.event_type = EventType.AUTORESPONDED
+    return events
+
+
+def _is_an_answer(ses_event: dict[str, Any], recipient: str | None) -> bool:
+    """Tell whether a bounce is a machine's answer, such as “out of office”: SES calls it one and counts none, too.
+
+    What comes of a notification bears its fields.
+    """
+    bounce = ses_event.get("bounce", {})
+    if (bounce.get("bounceType"), bounce.get("bounceSubType")) != ("Transient", "General"):
+        return False
+    about = [one for one in bounce["bouncedRecipients"] if one["emailAddress"] == recipient]
+    return not any(
+        one.get(name) for one in about for name in ("action", "status", "diagnosticCode")
+    )
 
 
 def _delay(

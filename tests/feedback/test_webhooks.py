@@ -154,6 +154,23 @@ class TestProven:
         assert Suppression.objects.get().reason == Suppression.Reason.HARD_BOUNCE
         assert Event.objects.get().source == "webhook:amazon_ses"
 
+    @pytest.mark.parametrize(
+        "case",
+        [({}, Status.DELIVERED), ({"diagnosticCode": "smtp; 450 4.2.0 try later"}, Status.BOUNCED)],
+    )
+    @pytest.mark.usefixtures("amazon")
+    def test_an_automatic_answer_that_amazon_calls_a_bounce_is_none(
+        self, case, key, client, endpoint, sent
+    ):
+        fields, status = case
+        call(client, endpoint, signed(key, MessageId="1", Message=ses("Delivery", recipients=["bob@example.net"])))  # fmt: skip
+        about = [{"emailAddress": "bob@example.net", **fields}]
+        told = ses("Bounce", bounceType="Transient", bounceSubType="General", bouncedRecipients=about)  # fmt: skip
+        row = call(client, endpoint, signed(key, MessageId="2", Message=told))
+        sent.refresh_from_db()
+        assert (row.state, row.is_verified, sent.status) == (STATE.PROCESSED, True, status)
+        assert not Suppression.objects.exists()
+
     def test_the_same_call_three_times_is_one(self, key, amazon, client, endpoint, sent):
         body = signed(key, Message=bounce())
         for _ in range(3):
