@@ -3,7 +3,7 @@
 What lies above the reports registers a source here when its app is ready.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -14,8 +14,8 @@ from django.utils.timezone import localtime, now
 from mailops.accounts.models import AuditEntry
 from mailops.campaigns.models import Campaign
 from mailops.dispatch.carriers import usable_carriers
-from mailops.dispatch.holding import stopped_ways
-from mailops.dispatch.standing import standing_of
+from mailops.dispatch.limits import utc_today
+from mailops.dispatch.models import Allowance
 from mailops.domains.grace import grace_of
 from mailops.domains.models import CheckStatus, Domain, Finding, FindingChange
 from mailops.feedback import silence
@@ -81,6 +81,7 @@ def _transports() -> Iterator[Matter]:
     stopped, more = _first(unwell.order_by("name"))
     yield from _others(more, "transports stand still", resolve("transports:list"), "bad")
     opened = _last_opened(stopped)
+    carried = _carried() if stopped else frozenset()
     for transport in stopped:
         url = resolve("transports:detail", transport.pk)
         if transport.state == RunState.PAUSED:
@@ -91,7 +92,9 @@ def _transports() -> Iterator[Matter]:
             title = f"Transport {transport} can't be reached"
             sentence, since = transport.breaker_sentence, opened.get(transport.pk)
             action = "See why, and test it"
-        yield Matter(title, f"{sentence} {_held_up(transport)}".strip(), url, action, "bad", since)
+        yield Matter(
+            title, f"{sentence} {_held_up(transport, carried)}".strip(), url, action, "bad", since
+        )
 
 
 def _last_opened(transports: Iterable[Transport]) -> dict[int, datetime]:
@@ -105,10 +108,21 @@ def _last_opened(transports: Iterable[Transport]) -> dict[int, datetime]:
     return {int(pk): at for pk, at in found}
 
 
-def _held_up(transport: Transport) -> str:
-    """Say what waits for a transport that stands still: how many messages of which streams, and of which campaigns."""
+def _carried(*, without: Collection[int] = ()) -> frozenset[int]:
+    """Return the streams whose mail leaves now, by a transport that is none of those `without`."""
+    carriers = [one for kind in Stream.Kind for one in usable_carriers(kind) if not one.is_probed]
+    return frozenset(
+        pk for one in carriers if one.transport_id not in without for pk in one.stream_ids
+    )
+
+
+def _held_up(transport: Transport, carried: Collection[int]) -> str:
+    """Say what waits for a transport that stands still: how many messages of which streams, and of which campaigns.
+
+    It holds up no stream that is `carried` by another.
+    """
     using = Stream.objects.running().using_transport(transport).order_by("name")
-    streams = [stream for stream in using if transport in stopped_ways(stream)]
+    streams = [stream for stream in using if stream.pk not in carried]
     waiting = _count_owed(streams)
     running = Campaign.objects.running().filter(stream__in=streams)
     names = [str(one) for one in running.order_by("-started_at", "-pk")[:SHOWN]]
@@ -139,12 +153,8 @@ def _listed(streams: list[Stream]) -> str:
 
 def _spent() -> Iterator[Matter]:
     """Name the transports that have sent their number of today, where mail waits for the next day because of it."""
-    limited = Transport.objects.running().filter(daily_quota__isnull=False).order_by("name")
-    spent = {
-        one.pk: one for one in limited if standing_of(one).sent_today >= (one.daily_quota or 0)
-    }
-    carriers = [one for kind in Stream.Kind for one in usable_carriers(kind)] if spent else []
-    others = {pk for one in carriers if one.transport_id not in spent for pk in one.stream_ids}
+    spent = _with_a_spent_day()
+    others = _carried(without=spent) if spent else frozenset()
     for transport in list(spent.values())[:SHOWN]:
         carried = Stream.objects.running().carried_by(transport).order_by("name")
         streams = [stream for stream in carried if stream.pk not in others]
@@ -158,6 +168,19 @@ def _spent() -> Iterator[Matter]:
             "See what it may send",
             "warn" if all(stream.is_bulk for stream in streams) else "bad",
         )
+
+
+def _with_a_spent_day() -> dict[int, Transport]:
+    """Return the running transports that have sent their number of today, by name."""
+    running = Transport.objects.running().filter(daily_quota__isnull=False).order_by("name")
+    limited = {f"t{one.pk}": one for one in running}
+    if not limited:
+        return {}
+    today = Allowance.objects.filter(key__in=list(limited), day=utc_today())
+    sent = dict(today.values_list("key", "spent"))
+    return {
+        one.pk: one for key, one in limited.items() if sent.get(key, 0) >= (one.daily_quota or 0)
+    }
 
 
 def _credentials() -> Iterator[Matter]:

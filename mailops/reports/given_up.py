@@ -8,7 +8,6 @@ from itertools import islice
 
 from mailops.campaigns.models import Campaign
 from mailops.outbox.models import EventKind
-from mailops.reports.balance import balance
 from mailops.reports.models import Figure
 from mailops.reports.periods import Period
 from mailops.transports.models import Stream
@@ -67,14 +66,24 @@ def _named(
         [campaign_id for campaign_id, _ in chosen]
     )
     streams = Stream.objects.in_bulk([stream_id for _, stream_id in chosen])
+    standings = _standings(list(campaigns))
     for campaign_id, stream_id in chosen:
         kinds = found[campaign_id, stream_id]
         lost: dict[str, int] = {kind.value: kinds[kind] for kind in GIVEN_UP}
         if campaign := campaigns.get(campaign_id):
-            standing = Counter(balance(campaign).by_status)
+            standing = standings[campaign_id]
             still = {kind: min(n, standing[kind]) for kind, n in lost.items()}
             again = sum(lost.values()) - sum(still.values())  # each is in the whole twice
             # of all of it: what waits for a full mailbox for days is given up when nothing else is answered any more
             yield GivenUp(campaign, still, max(kinds.total() - again, standing.total()))
         elif stream := streams.get(stream_id):
             yield GivenUp(stream, lost, kinds.total())
+
+
+def _standings(campaign_ids: list[int]) -> Mapping[int, Counter[str]]:
+    """Return how many messages of each campaign are in each status."""
+    found: dict[int, Counter[str]] = defaultdict(Counter)
+    counted = Figure.objects.statuses().filter(campaign_id__in=campaign_ids)
+    for campaign_id, status, n in counted.summed("campaign_id", "kind"):
+        found[campaign_id][status] = n
+    return found

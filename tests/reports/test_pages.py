@@ -3,6 +3,8 @@
 from datetime import timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
@@ -300,6 +302,41 @@ class TestOverview:
         assert len(told) == 11
         assert told[0].title == "2 more campaigns are paused"
         assert told[0].url.endswith("?state=paused")
+
+    def test_says_nothing_of_streams_that_another_transport_carries(self, db):
+        stream = make_stream(name="Resets", kind="transactional")
+        count("queued", 2, stream_id=stream.pk, measure="status")
+        Route.objects.create(stream=stream, transport=make_transport(), position=1)
+        stream.transport.pause("fault", "The log-in was refused.")
+        (matter,) = matters()
+        assert matter.sentence == "The log-in was refused."
+
+    @pytest.mark.parametrize("what", ["a stream", "a quota", "a campaign"])
+    def test_costs_the_same_with_many(self, db, what):
+        """It is asked for each half a minute by each overview that stands open."""
+        relay = make_transport(name="Relay")
+        relay.pause("fault", "The log-in was refused.")
+        stream = make_stream()
+
+        def make_one():
+            if what == "a stream":
+                make_stream(transport=relay)
+            elif what == "a quota":
+                make_transport(daily_quota=1000)
+            else:
+                campaign = make_campaign(stream=stream, state="completed")
+                count("expired", 10, campaign_id=campaign.pk, stream_id=stream.pk)
+                for kind, n in (("accepted", 1990), ("expired", 10)):
+                    count(kind, n, campaign_id=campaign.pk, measure="status")
+
+        make_one()
+        with CaptureQueriesContext(connection) as with_one:
+            matters()
+        for _ in range(3):
+            make_one()
+        with CaptureQueriesContext(connection) as with_many:
+            matters()
+        assert len(with_many) == len(with_one)
 
     def test_says_since_when_a_transport_can_not_be_reached(self, db):
         transport = make_transport()
