@@ -215,3 +215,17 @@ def test_a_hostile_text_costs_no_time(text):
     begun = time.process_time()
     classify(Reply(550, text), "rcpt")
     assert time.process_time() - begun < 0.2
+
+
+@pytest.mark.parametrize(
+    ("said", "suppresses"),
+    [
+        ("account temporarily disabled", False),
+        ("Domain name not found: temporary", False),
+        ("account disabled", True),
+        ("user unknown: a permanent error, not a temporary one", True),
+        ("550 account temporarily disabled", True),
+    ],
+)
+def test_a_report_without_a_code_may_say_itself_that_it_passes(said, suppresses):
+    assert classify_report(said, "").suppress == suppresses

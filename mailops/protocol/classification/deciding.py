@@ -91,7 +91,7 @@ def _classify(code: int, enhanced_status: str, text: str, phase: str) -> Classif
     is_quoted = bool(enhanced_status) and enhanced_status in text
     said = Said(fold_reply(text), text, enhanced_status.partition(".")[2], code, phase)
     reason = said.reason(is_quoted=is_quoted) or Reason.UNEXPLAINED
-    kind = _kind(code, enhanced_status, reason)
+    kind = _kind(code, enhanced_status, reason, said.plain)
     if reason == Reason.SERVER_BUSY and kind == Kind.PERMANENT:
         reason = Reason.SERVER_FAULT  # busy for good: nothing is tried again
     return conclude(reason, kind, phase)
@@ -145,10 +145,11 @@ class Said:
         return next((reason for reason, pattern in tongues if pattern.search(self.plain)), None)
 
 
-def _kind(code: int, enhanced_status: str, reason: Reason) -> Kind:
+def _kind(code: int, enhanced_status: str, reason: Reason, plain: str) -> Kind:
     first = str(code)[0] if 400 <= code < 600 else enhanced_status[:1]
     if not first or first not in "45":
-        return Kind.TRANSIENT if reason in _PASSING else Kind.PERMANENT
+        may_pass = reason in _PASSING or ("temporar" in plain and "permanent" not in plain)
+        return Kind.TRANSIENT if may_pass else Kind.PERMANENT
     return Kind.PERMANENT if first == "5" else Kind.TRANSIENT
 
 
