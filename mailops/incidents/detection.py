@@ -13,7 +13,7 @@ from mailops.accounts.models import AuditEntry, User
 from mailops.campaigns.models import Campaign
 from mailops.incidents import evidence
 from mailops.incidents.burning import burning
-from mailops.incidents.measuring import Rate, rates
+from mailops.incidents.measuring import Rate, held_fairly, rates
 from mailops.incidents.models import (
     Incident,
     IncidentNote,
@@ -129,10 +129,15 @@ def _read_rates(threshold: Threshold, now: datetime) -> dict[int, Reading]:
         if fresh_at > since:  # what a person has judged already is not held against it again
             rate = rates(threshold, since=fresh_at, subject_id=pk).get(pk, Rate())
             over[pk] = (rate, fresh_at)
-    subjects = _KINDS[threshold.subject_kind].objects.in_bulk(list(over))
+    fair = {
+        pk: (held_fairly(threshold, rate, since=at, subject_id=pk), at)
+        for pk, (rate, at) in over.items()
+        if _level(threshold, rate) is not None
+    }
+    subjects = _KINDS[threshold.subject_kind].objects.in_bulk(list(fair))
     return {
         pk: Reading(subjects[pk], level, _sentence(threshold, subjects[pk], rate, level), at, rate)
-        for pk, (rate, at) in over.items()
+        for pk, (rate, at) in fair.items()
         if pk in subjects and (level := _level(threshold, rate)) is not None
     }
 

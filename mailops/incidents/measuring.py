@@ -1,8 +1,11 @@
 """Measures rates in a window of counts: those folded already and the tallies that wait to be."""
 
+from bisect import bisect_right
 from collections import defaultdict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import accumulate
 from typing import Any
 
 from django.db.models import Q, QuerySet, Sum
@@ -69,6 +72,42 @@ def rates(
         subject: Rate(sum(kinds[one] for one in bad), sum(kinds[one] for one in whole))
         for subject, kinds in found.items()
     }
+
+
+def held_fairly(threshold: Threshold, rate: Rate, *, since: datetime, subject_id: int) -> Rate:
+    """Return the worse of two rates: of what left in the window, and of all that came back in it.
+
+    What came back of mail that was sent before is held against as much as left then, in a time as long as the window: the
+    last bounces of a large campaign say nothing of the few messages that leave after it.
+    """
+    measure = Threshold.Measure(threshold.measure)
+    mine = Q(
+        measure=CountKey.Measure.EVENT, **{COLUMNS[SubjectKind(threshold.subject_kind)]: subject_id}
+    )
+    came_late = Q(kind__in=BAD[measure], bucket_at__gte=since, cohort_at__lt=since)
+    late = dict(summed(mine & came_late, "cohort_at"))
+    n = sum(late.values())
+    if n <= 0:
+        return rate
+    around = Q(
+        cohort_at__gt=min(late) - threshold.window, cohort_at__lt=max(late) + threshold.window
+    )
+    sent = dict(summed(mine & around & Q(kind__in=WHOLE[measure]), "cohort_at"))
+    volume = _volume(sent, threshold.window)
+    usual = sum(few * volume(at) for at, few in late.items()) / n
+    in_time = Rate(rate.bad - n, rate.whole)
+    return max(in_time, Rate(rate.bad, max(rate.whole, round(usual))), key=lambda one: one.percent)
+
+
+def _volume(sent: Mapping[datetime, int], span: timedelta) -> Callable[[datetime], int]:
+    """Return what tells how many were sent in the time of that length that a moment is the middle of."""
+    times = sorted(sent)
+    sums = [0, *accumulate(sent[at] for at in times)]
+
+    def until(moment: datetime) -> int:
+        return sums[bisect_right(times, moment)]
+
+    return lambda moment: until(moment + span / 2) - until(moment - span / 2)
 
 
 def summed(chosen: Q, *columns: str) -> list[tuple[Any, ...]]:

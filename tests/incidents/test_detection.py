@@ -20,6 +20,13 @@ def bounce(stream, bad, whole, **fields):
     count(stream, "bounced", bad, reason="no_such_mailbox", mailbox_provider="gmail.com", **fields)
 
 
+def sent(stream, kind, n, *, ago, of=None):
+    """Let `n` events have happened `ago` minutes ago, to mail that was sent `of` minutes ago."""
+    then = timezone.now() - timedelta(minutes=ago if of is None else of)
+    cohort = then.replace(minute=then.minute // 15 * 15, second=0, microsecond=0)
+    count(stream, kind, n, minutes_ago=ago, cohort_at=cohort)
+
+
 def the_incident():
     return Incident.objects.get()
 
@@ -53,6 +60,31 @@ class TestOpening:
         assert the_incident().sentence == (
             "6.0 % (6 of 100) of the mail of News bounced within 1 hour; the level to act is 5 %."
         )
+
+    def test_is_not_for_the_last_bounces_of_much_that_was_sent_before(self, stream):
+        sent(stream, "accepted", 100_000, ago=240)
+        sent(stream, "returned", 300, ago=20, of=240)
+        sent(stream, "accepted", 120, ago=20)
+        assert detect() == 0
+        sent(stream, "bounced", 12, ago=20)  # of what leaves now
+        assert detect() == 1
+        assert "9.1 % (12 of 132)" in the_incident().sentence
+
+    @pytest.mark.parametrize("later", [0, 15, 240])
+    def test_is_for_what_comes_back_late_of_mail_like_that_of_now(self, stream, later):
+        for ago in range(20, 700, 15):
+            sent(stream, "accepted", 1000, ago=ago)
+            if ago - later >= 20:
+                sent(stream, "returned", 150, ago=ago - later, of=ago)
+        assert detect() == 1
+        assert the_incident().level == "stop"
+
+    def test_is_for_what_comes_back_late_of_a_burst(self, stream):
+        sent(stream, "accepted", 10_000, ago=200)
+        sent(stream, "returned", 1_200, ago=20, of=200)
+        sent(stream, "accepted", 150, ago=20)
+        detect()
+        assert "12.0 % (1,200 of 10,000)" in the_incident().sentence
 
     def test_happens_once_however_often_it_is_looked(self, stream):
         bounce(stream, 6, 100)
