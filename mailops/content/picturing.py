@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from django.conf import settings
-from django.db import transaction
 
 from mailops.content.differing import State
 from mailops.content.embedding import embedded
 from mailops.content.framing import in_scheme
 from mailops.content.models import MailTemplate, Picture, TemplateVersion
 from mailops.content.rendering import RenderError
-from mailops.lib.locks import advisory_lock
+from mailops.lib.locks import session_lock
 
 SHAPES = [("light", 600), ("dark", 600), ("light", 375), ("dark", 375)]
 HEIGHT = 1200  # pixels; what is below is left out
@@ -93,14 +92,14 @@ def pairs(old_html: str, new_html: str) -> list[Pair]:
 def draw_version(version_id: int) -> None:
     """Draw the pictures of a version, one process at a time: Chromium takes a lot of memory."""
     version = TemplateVersion.objects.get(pk=version_id)
-    with transaction.atomic(), advisory_lock("content pictures") as is_ours:
+    with session_lock("content pictures") as is_ours:
         if is_ours:
             draw(html_of(State.of_version(version)))
 
 
 def draw_draft(template_id: int) -> None:
     template = MailTemplate.objects.select_related("layout").get(pk=template_id)
-    with transaction.atomic(), advisory_lock("content pictures") as is_ours:
+    with session_lock("content pictures") as is_ours:
         if is_ours:
             draw(html_of(State.of_draft(template)))
 
