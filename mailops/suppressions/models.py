@@ -12,6 +12,7 @@ from django.db import models
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from mailops.lib.clock import ClockTimestamp
 from mailops.protocol.address import search_forms
 from mailops.transports.models import Stream
 
@@ -208,9 +209,10 @@ class ProviderSyncQuerySet(models.QuerySet["ProviderSync"]):
     def due(self) -> "ProviderSyncQuerySet":
         """Keep those whose time has come and that nobody is at.
 
-        By the database's clock: a time further away than one can be was set while that was ahead.
+        By the database's clock, not by when the statement began: who waits for a row began before its lease was taken.
+        A time further away than one can be was set while that clock was ahead.
         """
-        now = Now()
+        now = ClockTimestamp()
         return self.filter(
             ~models.Q(due_at__gt=now, due_at__lte=now + LONGEST_REST),
             models.Q(running_until=None)

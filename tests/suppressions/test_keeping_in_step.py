@@ -3,13 +3,15 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db import transaction
 from django.utils import timezone
 
 from mailops.accounts.models import AuditEntry
+from mailops.lib.clock import ClockTimestamp
 from mailops.lib.secrets import Secret
 from mailops.suppressions import keeping_in_step, provider_lists
 from mailops.suppressions.keeping_in_step import begin, run
-from mailops.suppressions.models import ProviderRemoval, ProviderSync, Suppression
+from mailops.suppressions.models import SYNC_LEASE, ProviderRemoval, ProviderSync, Suppression
 from mailops.suppressions.provider_lists import LISTS, NO_LIST
 from mailops.suppressions.suppressing import suppress, unsuppress
 from mailops.suppressions.tasks import continue_sync
@@ -467,6 +469,16 @@ class TestWalk:
         continue_sync(sync.pk)
         sync.refresh_from_db()
         assert sync.in_step_at is None
+
+    @pytest.mark.django_db(transaction=True)
+    def test_who_waits_while_another_takes_it_leaves_it_to_that_one(self, step, meanwhile):
+        double, sync = step("postmark")
+        with transaction.atomic():
+            ProviderSync.objects.select_for_update().get()
+            second = meanwhile(run, sync_id=sync.pk)
+            ProviderSync.objects.update(running_until=ClockTimestamp() + SYNC_LEASE)
+        assert not second.result()
+        assert not double.asked
 
     def test_nothing_weaker_and_nothing_known_is_touched(self, step, operator):
         double, sync = step("postmark")
