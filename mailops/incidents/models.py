@@ -61,7 +61,7 @@ class Threshold(models.Model):
     class Measure(models.TextChoices):
         BOUNCES = "bounces", "Bounce rate"  # bounced and returned of all that was answered
         COMPLAINTS = "complaints", "Complaint rate"  # complained of all that was accepted
-        FAULT = "fault", "Stopped by a fault"  # our log-in, policy or quota; of a transport
+        FAULT = "fault", "Stopped by itself"  # by a fault of ours, a restore, a gate: by no person
         BREAKER = "breaker", "Not reachable"  # the breaker of a transport is open
         BURN = "burn", "Objective in danger"  # the error budget of a stream burns too fast
         UNSERVED = "unserved", "Nobody sends"  # mail is due, and no process of its kind lives

@@ -39,7 +39,7 @@ def _untold() -> Iterator[Matter]:
         return
     yield Matter(
         "Nobody is told of incidents",
-        "One is open, and there is no channel to tell of it: who does not look here does not know.",
+        "One is open, and there is no channel to tell of it: who does not look at the overview does not know.",
         reverse("incidents:channels"),
         "Say who is told",
         "warn",

@@ -445,6 +445,7 @@ class TestWhatStopsByItself:
         assert detect() == 1
         incident = the_incident()
         assert (incident.subject(), incident.level, incident.owner) == (campaign, "act", operator)
+        assert str(the_incident()) == "Stopped by itself: Spring"
         assert the_incident().sentence.startswith("Spring is paused by a ")
         assert the_incident().sentence.endswith(" It waits for you.")
 

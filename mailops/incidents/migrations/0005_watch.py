@@ -27,7 +27,7 @@ class Migration(migrations.Migration):
                 choices=[
                     ("bounces", "Bounce rate"),
                     ("complaints", "Complaint rate"),
-                    ("fault", "Stopped by a fault"),
+                    ("fault", "Stopped by itself"),
                     ("breaker", "Not reachable"),
                     ("burn", "Objective in danger"),
                     ("unserved", "Nobody sends"),
