@@ -4,11 +4,14 @@ import re
 
 from django.http import HttpResponse
 
+from mailops.content.closing import INSIDE
 from mailops.content.embedding import embedded
 from mailops.content.forms import LookForm
 
 # It may run nothing and reach nothing of ours; pictures of the net only where the viewer asked.
 CSP = "default-src 'none'; img-src data:{}; style-src 'unsafe-inline'; font-src data:; sandbox"
+_PICTURE = re.compile(rf"<img\b{INSIDE}", re.IGNORECASE)
+_ATTRIBUTE = re.compile(r"([^\s\"'=<>/]+)(\s*=\s*)(\"[^\"]*\"|'[^']*'|[^\s\"'>]+)")
 _ASKED_SCHEME = re.compile(r"\(\s*prefers-color-scheme\s*:\s*(dark|light)\s*\)", re.IGNORECASE)
 _OFFERED_SCHEMES = re.compile(
     r"(color-scheme[\"']?\s*(?:content\s*=\s*[\"']?|:)\s*)(?:(?:light|dark|only)\s*)+",
@@ -22,14 +25,28 @@ def framed(html: str, look: LookForm) -> HttpResponse:
     Only what the mail itself says about schemes is decided, so a mail without a dark side stays as it is.
     """
     asked = look.cleaned_data if look.is_valid() else {}
+    html = embedded(in_scheme(html, asked.get("scheme") or "light"))
     return HttpResponse(
-        embedded(in_scheme(html, asked.get("scheme") or "light")),
+        html if asked.get("images") else _without_far_pictures(html),
         headers={
             "Content-Security-Policy": CSP.format(" https:" if asked.get("images") else ""),
             "Referrer-Policy": "no-referrer",
             "Cache-Control": "no-store",
         },
     )
+
+
+def _without_far_pictures(html: str) -> str:
+    """Return `html` without the addresses that the policy keeps from being asked: the browser would complain of each."""
+    return _PICTURE.sub(lambda picture: _ATTRIBUTE.sub(_near, picture[0]), html)
+
+
+def _near(attribute: re.Match[str]) -> str:
+    name, equals, value = attribute.groups()
+    is_near = value.strip("\"' \t\n").lower().startswith("data:")
+    if name.lower() not in {"src", "srcset"} or is_near:
+        return attribute[0]
+    return f'{name}{equals}"data:,"'
 
 
 def in_scheme(html: str, scheme: str) -> str:

@@ -14,10 +14,13 @@ _FRAME = """<!doctype html>
   <title>{title}</title>
   <style>
     body {{ margin: 0; font-family: system-ui, sans-serif; line-height: 1.5; }}
-    .page {{ max-width: 600px; margin: 0 auto; padding: 24px; }}
-    .button {{ display: inline-block; padding: 10px 16px; border-radius: 6px; background: #1d4ed8; color: #ffffff; }}
+    .page {{ margin: 0 auto; padding: 24px; }}
+    .button {{ display: inline-block; padding: 10px 16px; background: #1d4ed8; color: #ffffff; }}
     .small {{ font-size: 13px; color: #5b6472; }}
     .small a {{ color: #1d4ed8; }}
+    @media (min-width: 648px) {{
+      .page {{ width: 600px; }}
+    }}
     @media (prefers-color-scheme: dark) {{
       body {{ background: #14171c; color: #e8eaed; }}
       .small, .small a {{ color: #a3abb8; }}

@@ -238,6 +238,19 @@ class TestPreview:
         )
         assert "(max-width: 0)" in client.get(url("preview-html", template)).content.decode()
 
+    def test_asks_for_no_picture_that_its_policy_forbids(self, logged_in, editor, template):
+        client = logged_in(editor)
+        html = """<img alt="src='x'" src="https://x.example/a.png"><IMG SRCSET='b.png 2x' src=c.png width=1>
+            <img src="data:image/gif;base64,AA"> and src="words" """
+        self.preview(client, template, html=html)
+        page = client.get(url("preview-html", template)).text
+        assert not any(far in page for far in ("x.example", "b.png", "c.png"))
+        assert page.count('"data:,"') == 3
+        assert all(
+            kept in page for kept in ("data:image/gif;base64,AA", 'and src="words"', "width=1")
+        )
+        assert "x.example" in client.get(url("preview-html", template), {"images": "on"}).text
+
     def test_keeps_one_row_a_person(self, logged_in, editor, template):
         client = logged_in(editor)
         self.preview(client, template)
