@@ -123,10 +123,11 @@ def _note_languages(draft: MailTemplate, actor: User | None, after: dict[str, st
 
 def change_settings(*, template: MailTemplate, changes: dict[str, Any], actor: User | None) -> None:
     """Write the fields in `changes`, and none of the draft's words, which somebody may be saving."""
-    if not changes:
-        return
     with transaction.atomic():
         draft = _locked(template)
+        changes = {name: value for name, value in changes.items() if getattr(draft, name) != value}
+        if not changes:
+            return
         before = {field: str(getattr(draft, field) or "") for field in changes}
         for field, value in changes.items():
             setattr(draft, field, value)

@@ -63,6 +63,8 @@ class SettingsForm(forms.ModelForm):  # type: ignore[type-arg]
             approval = self.fields["needs_approval"]
             approval.disabled = self.instance.needs_approval
             approval.help_text = "Only operators and admins can switch it off."
+        for field in self.fields.values():
+            field.show_hidden_initial = True  # only what was changed on this page is written
         if not self.instance.is_mail:
             del self.fields["layout"]
             return

@@ -1,16 +1,25 @@
 """What is changed of a template while somebody saves its draft."""
 
+import re
+
 import pytest
 
 from mailops.accounts.models import AuditEntry
-from mailops.content.drafting import DraftConflict, HasLanguage, add_language, remove_language
+from mailops.content.drafting import (
+    DraftConflict,
+    HasLanguage,
+    add_language,
+    change_settings,
+    remove_language,
+)
 from mailops.content.drafting import save_draft as save
 from mailops.content.forms import SettingsForm
 from mailops.content.models import MailTemplate
 from tests.content.test_pages import url
 
 pytestmark = pytest.mark.django_db
-SETTINGS = {"name": "Spring", "syntax": "html", "needs_approval": "on"}
+SEEN = {"initial-name": "Spring", "initial-syntax": "html", "initial-needs_approval": "True"}
+SETTINGS = {"name": "Spring", "syntax": "html", "needs_approval": "on", **SEEN}
 
 
 @pytest.fixture
@@ -83,6 +92,20 @@ class TestSettings:
         assert (now.draft_html, now.draft_revision) == ("<p>theirs</p>", 1)
         assert now.draft_hash == now.hash_of("Theirs", "<p>theirs</p>", "")
 
+    def test_leave_what_a_colleague_changed_since_they_were_opened(
+        self, logged_in, operator, template
+    ):
+        MailTemplate.objects.update(needs_approval=False)
+        client = logged_in(operator)
+        page = client.get(url("settings", template))
+        given = {name: str(page.context["form"][name].value() or "") for name in ("name", "syntax")}
+        seen = re.findall(r'<input type="hidden" name="(initial-\w+)" value="([^"]*)"', page.text)
+        change_settings(template=template, changes={"needs_approval": True}, actor=None)
+        changed = given | dict(seen) | {"description": "Of this spring"}
+        assert client.post(url("settings", template), changed).status_code == 302
+        now = loaded(template)
+        assert (now.description, now.needs_approval) == ("Of this spring", True)
+
     def test_tell_what_was_changed_alone(self, logged_in, editor, template):
         logged_in(editor).post(url("settings", template), SETTINGS | {"name": "Summer"})
         entry = AuditEntry.objects.get()
@@ -101,7 +124,8 @@ class TestSettings:
 
     def test_let_who_writes_ask_for_a_second_person(self, logged_in, editor, template):
         MailTemplate.objects.update(needs_approval=False)
-        logged_in(editor).post(url("settings", template), SETTINGS)
+        asked = SETTINGS | {"initial-needs_approval": "False"}
+        logged_in(editor).post(url("settings", template), asked)
         assert loaded(template).needs_approval
 
     def test_tell_who_waived_the_second_person(self, logged_in, operator, template):
