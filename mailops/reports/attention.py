@@ -70,16 +70,20 @@ def _first(rows: QuerySet[Row]) -> tuple[list[Row], int]:
     return found[:SHOWN], rows.count() - SHOWN if len(found) > SHOWN else 0
 
 
-def _others(n: int, what: str, url: str, tone: str) -> Iterator[Matter]:
+def _others(n: int, one: str, many: str, url: str, tone: str) -> Iterator[Matter]:
     """Name those that are not shown one by one, before those that are: the list must not look whole."""
     if n:
-        yield Matter(f"{n:,} more {what}", "The list has them all.", url, "See all", tone)
+        yield Matter(
+            f"{n:,} more {one if n == 1 else many}", "The list has them all.", url, "See all", tone
+        )
 
 
 def _transports() -> Iterator[Matter]:
     unwell = Transport.objects.exclude(state=RunState.RUNNING, breaker=Transport.Breaker.CLOSED)
     stopped, more = _first(unwell.order_by("name"))
-    yield from _others(more, "transports stand still", resolve("transports:list"), "bad")
+    yield from _others(
+        more, "transport stands still", "transports stand still", resolve("transports:list"), "bad"
+    )
     opened = _last_opened(stopped)
     carried = _carried() if stopped else frozenset()
     for transport in stopped:
@@ -229,7 +233,9 @@ def _mailboxes() -> Iterator[Matter]:
 
 def _streams() -> Iterator[Matter]:
     streams, more = _first(Stream.objects.filter(state=RunState.PAUSED).order_by("name"))
-    yield from _others(more, "streams are paused", resolve("transports:streams"), "bad")
+    yield from _others(
+        more, "stream is paused", "streams are paused", resolve("transports:streams"), "bad"
+    )
     for stream in streams:
         yield Matter(
             f"Stream {stream} is paused",
@@ -250,7 +256,9 @@ def _waits(stream: Stream) -> str:
 def _domains() -> Iterator[Matter]:
     rows = Domain.objects.with_grace().filter(status=CheckStatus.ERROR)
     broken, more = _first(rows.order_by("name"))
-    yield from _others(more, "domains are broken", resolve("domains:list"), "bad")
+    yield from _others(
+        more, "domain is broken", "domains are broken", resolve("domains:list"), "bad"
+    )
     for domain in broken:
         yield Matter(
             f"Domain {domain} is broken",
@@ -298,7 +306,7 @@ def _worsened() -> Iterator[Matter]:
 def _campaigns() -> Iterator[Matter]:
     paused, more = _first(Campaign.objects.filter(state=Campaign.State.PAUSED).order_by("-id"))
     campaigns = f"{resolve('campaigns:list')}?state={Campaign.State.PAUSED}"
-    yield from _others(more, "campaigns are paused", campaigns, "warn")
+    yield from _others(more, "campaign is paused", "campaigns are paused", campaigns, "warn")
     for campaign in paused:
         yield Matter(
             f"Campaign {campaign} is paused",

@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from mailops.accounts.models import AuditEntry
+from mailops.campaigns.models import Campaign
 from mailops.dispatch.limits import utc_today
 from mailops.dispatch.models import Allowance
 from mailops.outbox.models import Tally
@@ -301,6 +302,8 @@ class TestOverview:
         told = matters()
         assert len(told) == 11
         assert told[0].title == "2 more campaigns are paused"
+        Campaign.objects.filter(pk__in=Campaign.objects.all()[:1]).update(state="canceled")
+        assert matters()[0].title == "1 more campaign is paused"
         assert told[0].url.endswith("?state=paused")
 
     def test_says_nothing_of_streams_that_another_transport_carries(self, db):
