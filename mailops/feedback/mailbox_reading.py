@@ -105,17 +105,18 @@ def _take(
 ) -> tuple[int, ImapFault | None]:
     """Store the first of these mails and deal with them; return how far that came, and the first fault there was so far.
 
-    How far the mailbox is read is noted up to the first mail with a fault, so that it is not passed over.
+    How far the mailbox is read is noted up to the first mail with a fault, so that it is not passed over. Raise ImapFault
+    where none of a whole chunk is handed out: that is no mail's fault, and asking for the next would make it worse.
     """
     stored: list[int] = []
     noted, reached = mailbox.last_uid, 0
-    taken = known = cut = octets = 0
+    taken = known = cut = octets = refusals = 0
     for uid in uids:
         reached = uid
         try:
             mail = talk.fetch(uid)
         except ImapFault as fault:
-            refused = refused or fault
+            refused, refusals = refused or fault, refusals + 1
             continue
         noted = noted if refused else uid
         if mail is None:
@@ -126,6 +127,8 @@ def _take(
         octets += len(mail.content)
         if octets >= CHUNK_OCTETS:
             break
+    if refused and refusals == CHUNK:
+        raise refused
     if stored:
         try:
             _conclude(mailbox, talk, stored)

@@ -234,6 +234,18 @@ class TestCrashes:
         assert (read(mailbox).cause, mailbox.taken) == ("", 5)
         assert mailbox.last_uid == (5 if then == "flag" else 2)
 
+    def test_a_server_that_hands_out_nothing_is_not_asked_for_all_it_holds(
+        self, box, server, monkeypatch
+    ):
+        mailbox = box()
+        monkeypatch.setattr(mailbox_reading, "CHUNK", 2)
+        server.dovecot.deliver(mailbox.username, *(HELLO + b"%d" % n for n in range(5)))
+        with monkeypatch.context() as patched:
+            asked = _refuse_to_fetch(patched, "345", ("NO", [b"[THROTTLED] Slow down."]))
+            assert (read(mailbox).cause, mailbox.last_uid, mailbox.taken) == ("mail_refused", 2, 2)
+        assert asked == ["3", "4"]
+        assert (read(mailbox).cause, mailbox.taken) == ("", 5)
+
     def test_a_folder_that_is_gone_holds_up_no_report(self, box, server, monkeypatch):
         mailbox = box(then="move", target="Gone")
         monkeypatch.setattr(mailbox_reading, "CHUNK", 2)
@@ -271,16 +283,20 @@ class TestCrashes:
         assert not Mailbox.objects.due().exists()
 
 
-def _refuse_to_fetch(patched, uid, answer):
-    asked = imaplib.IMAP4.uid
+def _refuse_to_fetch(patched, uids, answer):
+    """Have `answer` given for `uids`, of one digit each; return a list of those that are asked for."""
+    ask, asked = imaplib.IMAP4.uid, []
 
     def answered(self, command, *args):
-        is_it = command == "FETCH" and args[0] == uid
-        if is_it and isinstance(answer, Exception):
+        if command != "FETCH" or args[0] not in uids:
+            return ask(self, command, *args)
+        asked.append(args[0])
+        if isinstance(answer, Exception):
             raise answer
-        return answer if is_it else asked(self, command, *args)
+        return answer
 
     patched.setattr(imaplib.IMAP4, "uid", answered)
+    return asked
 
 
 class TestFaults:
