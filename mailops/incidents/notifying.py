@@ -5,6 +5,7 @@ import logging
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
+from hashlib import sha256
 from time import monotonic
 from typing import Any
 
@@ -155,7 +156,7 @@ def _tell(notices: list[Notice]) -> Told:
     facts = _facts(notices[0]) if len(notices) == 1 else _facts_of_many(notices)
     if notices[0].channel.is_webhook:
         return Told(_post(notices[0].channel, facts))
-    return _mail(notices[0], facts)
+    return _mail(notices, facts)
 
 
 def _facts_of_many(notices: list[Notice]) -> dict[str, Any]:
@@ -216,8 +217,8 @@ def _post(channel: NotificationChannel, facts: dict[str, Any]) -> str:
     return f"{channel.host} answered {answer.status}."
 
 
-def _mail(notice: Notice, facts: dict[str, Any]) -> Told:
-    channel = notice.channel
+def _mail(notices: list[Notice], facts: dict[str, Any]) -> Told:
+    channel = notices[0].channel
     stream, identity = channel.stream, channel.identity
     if stream is None or identity is None:
         raise NotTold("The channel has no stream or no identity.")
@@ -229,11 +230,19 @@ def _mail(notice: Notice, facts: dict[str, Any]) -> Told:
             recipient=channel.recipient,
             version=_version(),
             merge_data=facts,
-            idempotency_key=f"incident-notice-{notice.pk}",
+            idempotency_key=_key(notices),
         )
     except RefusedSubmission as refused:
         raise NotTold(str(refused)) from refused
     return Told(f"Queued as message {message.public_id} of {stream}.", message)
+
+
+def _key(notices: list[Notice]) -> str:
+    """Return what an alert is known by, so that it goes once; with one more incident in it, it is another."""
+    if len(notices) == 1:
+        return f"incident-notice-{notices[0].pk}"
+    ids = ",".join(str(one.pk) for one in notices)
+    return f"incident-notices-{sha256(ids.encode()).hexdigest()}"
 
 
 def _refuse_standstill(stream: Stream) -> None:

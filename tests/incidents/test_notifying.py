@@ -226,8 +226,8 @@ class TestAStorm:
             assert deliver_due() == 24
             assert deliver_due() == 0
         [(_, told)] = posts
-        assert told["text"].startswith("Opened: 12 incidents. Stopped by a fault: Relay 00; ")
-        assert "; Stopped by a fault: Relay 09; and 2 more. " in told["text"]
+        assert told["text"].startswith("Opened: 12 incidents. Stopped by itself: Relay 00; ")
+        assert "; Stopped by itself: Relay 09; and 2 more. " in told["text"]
         assert told["url"].endswith("/incidents/")
         assert len(told["incidents"]) == 12
         message = Message.objects.get()
@@ -252,6 +252,21 @@ class TestAStorm:
         assert len(posts) == 2
         assert NoticeAttempt.objects.count() == 24
         assert not Notice.objects.exclude(done_at=None).exists()
+
+    def test_is_told_whole_though_one_of_it_was_queued_when_its_worker_died(self, stream):
+        make_mail_channel(stream)
+        open_incident(make_stream())
+        deliver_due()
+        Notice.objects.update(done_at=None, due_at=timezone.now(), message=None)
+        open_many(6)
+        deliver_due()
+        _, whole = Message.objects.order_by("pk")
+        assert whole.merge_data["title"] == "7 incidents"
+        assert set(Notice.objects.values_list("message", flat=True)) == {whole.pk}
+        Notice.objects.update(done_at=None, due_at=timezone.now(), message=None)
+        deliver_due()
+        assert Message.objects.count() == 2
+        assert set(Notice.objects.values_list("message", flat=True)) == {whole.pk}
 
     def test_tells_a_close_apart_and_later(self, settings, db, oncall):
         with hook(settings) as (url, posts):
