@@ -174,9 +174,12 @@ def _process(rows: Sequence[RawFeedback]) -> None:
 
 
 def _within_reason(read: list[tuple[RawFeedback, Finding]]) -> list[tuple[RawFeedback, Finding]]:
-    """Return what was read, with mails that tell once more what their message was told MOST_TOLD times coming to nothing."""
+    """Return what was read, with mails that tell once more what their message was told MOST_TOLD times coming to nothing.
+
+    A mail that is only read again may be one of those.
+    """
     mailed = {
-        one.message.pk for row, finding in read if row.is_mail for one in finding.consequences
+        one.message.pk for row, finding in read if _is_new_mail(row) for one in finding.consequences
     }
     if not mailed:
         return read
@@ -185,12 +188,16 @@ def _within_reason(read: list[tuple[RawFeedback, Finding]]) -> list[tuple[RawFee
     found = []
     for row, finding in read:
         told = [(one.message.pk, str(one.outcome.kind)) for one in finding.consequences]
-        if row.is_mail and any(counts[one] >= MOST_TOLD for one in told):
+        if _is_new_mail(row) and any(counts[one] >= MOST_TOLD for one in told):
             found.append((row, replace(finding, reason=TOLD_OFTEN, consequences=())))
         else:
             counts.update(told)
             found.append((row, finding))
     return found
+
+
+def _is_new_mail(row: RawFeedback) -> bool:
+    return row.is_mail and row.processed_at is None
 
 
 def _untold(read: Sequence[tuple[RawFeedback, Finding]]) -> list[Consequence]:

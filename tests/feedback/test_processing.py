@@ -340,6 +340,18 @@ class TestTellingWithoutEnd:
         work_on()
         assert events_of(sent) == ["delayed"] * 3
 
+    def test_is_not_said_of_a_mail_that_counted_and_is_read_again(
+        self, sent, monkeypatch, operator
+    ):
+        monkeypatch.setattr(processing, "MOST_TOLD", 1)
+        delay = report_on(sent, action=Action.DELAYED, status="4.2.2")
+        row = receive(delay, sender_of(sent))
+        was = row.reason
+        replay(row=row, actor=operator)
+        row.refresh_from_db()
+        assert row.reason == was != processing.TOLD_OFTEN
+        assert events_of(sent) == ["delayed"]
+
 
 class TestReplay:
     def test_changes_nothing_that_was_right(self, sent):
