@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import accumulate
@@ -89,14 +89,28 @@ def held_fairly(threshold: Threshold, rate: Rate, *, since: datetime, subject_id
     n = sum(late.values())
     if n <= 0:
         return rate
-    around = Q(
-        cohort_at__gt=min(late) - threshold.window, cohort_at__lt=max(late) + threshold.window
-    )
+    around = Q()
+    for start, end in _around(late, threshold.window):
+        around |= Q(cohort_at__gt=start, cohort_at__lte=end)
     sent = dict(summed(mine & around & Q(kind__in=WHOLE[measure]), "cohort_at"))
     volume = _volume(sent, threshold.window)
     usual = sum(few * volume(at) for at, few in late.items()) / n
     in_time = Rate(rate.bad - n, rate.whole)
     return max(in_time, Rate(rate.bad, max(rate.whole, round(usual))), key=lambda one: one.percent)
+
+
+def _around(moments: Iterable[datetime], span: timedelta) -> list[tuple[datetime, datetime]]:
+    """Return the times of that length that have the moments as their middles, those that overlap as one.
+
+    What is between is not read: one bounce may be of mail that was sent months ago.
+    """
+    found: list[tuple[datetime, datetime]] = []
+    for moment in sorted(moments):
+        start, end = moment - span / 2, moment + span / 2
+        if found and start <= found[-1][1]:
+            start = found.pop()[0]
+        found.append((start, end))
+    return found
 
 
 def _volume(sent: Mapping[datetime, int], span: timedelta) -> Callable[[datetime], int]:

@@ -6,7 +6,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from mailops.accounts.models import AuditEntry
-from mailops.incidents import detection, handling
+from mailops.incidents import detection, handling, measuring
 from mailops.incidents.detection import detect
 from mailops.incidents.models import Incident, Notice, NotificationChannel, Threshold
 from mailops.outbox.models import Tally
@@ -85,6 +85,24 @@ class TestOpening:
         sent(stream, "accepted", 150, ago=20)
         detect()
         assert "12.0 % (1,200 of 10,000)" in the_incident().sentence
+
+    def test_reads_little_for_what_comes_back_months_late(self, stream, monkeypatch):
+        day = 24 * 60
+        for ago in range(1, 60):
+            sent(stream, "accepted", 1000, ago=ago * day)
+        sent(stream, "returned", 300, ago=20, of=59 * day)
+        sent(stream, "returned", 300, ago=20, of=day)
+        sent(stream, "accepted", 150, ago=20)
+        summed, rows = measuring.summed, []
+
+        def counted(*asked):
+            rows.append(found := summed(*asked))
+            return found
+
+        monkeypatch.setattr(measuring, "summed", counted)
+        detect()
+        assert "60.0 % (600 of 1,000)" in the_incident().sentence
+        assert max(map(len, rows)) == 2
 
     def test_happens_once_however_often_it_is_looked(self, stream):
         bounce(stream, 6, 100)
