@@ -17,6 +17,13 @@ MAX_UNCLOSED = 2_000  # of elements; the parser takes quadratic time over such a
 _BLOCKS_ALONE = re.compile(f"^ *((?:{BLOCK}\\d+{END} *)+)\n", re.MULTILINE)
 _LINE, _PARAGRAPH, _CELL = "\ue002", "\ue003", "\ue004"  # asked for by elements, laid out later
 
+# Each begins where a run of gaps does: begun anew within it, a long run would be read again and again.
+_AROUND_PARAGRAPH = re.compile(
+    f"(?<![ {_LINE}{_CELL}])[ {_LINE}{_CELL}]*+{_PARAGRAPH}[ {_LINE}{_CELL}{_PARAGRAPH}]*"
+)
+_AROUND_LINE = re.compile(f"(?<![ {_CELL}])[ {_CELL}]*+{_LINE}[ {_CELL}{_LINE}]*")
+_AROUND_CELL = re.compile(f"(?<! ) *+{_CELL}[ {_CELL}]*")
+
 _UNSEEN = frozenset(
     {"style", "script", "head", "title", "template", "noscript", "svg", "iframe", "object"}
 )
@@ -97,9 +104,9 @@ def _link(words: str, href: str) -> str:
 
 def _laid_out(words: str) -> str:
     """Turn what the elements asked for into line breaks; tags between blocks don't count as words."""
-    words = re.sub(rf"[ {_LINE}{_CELL}]*{_PARAGRAPH}[ {_LINE}{_CELL}{_PARAGRAPH}]*", "\n\n", words)
-    words = re.sub(rf"[ {_CELL}]*{_LINE}[ {_CELL}]*", _LINE, words)
-    words = re.sub(f" *{_CELL}[ {_CELL}]*", "  ", words)
+    words = _AROUND_PARAGRAPH.sub("\n\n", words)
+    words = _AROUND_LINE.sub(_LINE, words)
+    words = _AROUND_CELL.sub("  ", words)
     lines = re.sub(f"{_LINE}+", "\n", words).split("\n")
     text = tidy_text("\n".join(re.sub(r"^ | $", "", line) for line in lines))
     return _BLOCKS_ALONE.sub(r"\1", text)  # a line of tags alone leaves no line behind

@@ -114,6 +114,10 @@ BESIDE = {
     "heads in a comment": f"<!--{again('<mj-head>')}-->",
     "tags that MJML drops": f"<mj-head>{'{{ a }}' * 12_000}</mj-head>",
 }
+GAPS = {
+    "gaps between no words": "<b> </b>" * 120_000 + "x",
+    "line ends between no words": "<br></br>" * 90_000 + "x",
+}
 BLOCKS = "<mjml><mj-body>" + again("{% render 'b' %}") + "</mj-body></mjml>"
 NAMES = {
     "long names": ("{{ " + "a" * 7900 + "[0] }}") * 32,
@@ -162,9 +166,14 @@ def main():
     from mailops.content.checking import Sources, look_over
     from mailops.content.models import MailTemplate
     from mailops.content.people import bare_names
+    from mailops.content.plain_text import derive_text
     from mailops.content.visual import Inexpressible, open_visually
 
     said = {}
+    for name, html in GAPS.items():
+        start = time.process_time()
+        text = derive_text(html)
+        said[name] = [[], time.process_time() - start, text == "x\n"]
     sources = {
         name: {"html": html} for name, html in {**LIQUID, **MARKUP, **STYLED, **OPEN}.items()
     }

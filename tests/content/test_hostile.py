@@ -44,6 +44,12 @@ class TestHostileTemplates:
         assert is_found == (name == "names beside long conditions")
         assert seconds < 5
 
+    @pytest.mark.parametrize("name", hostile.GAPS)
+    def test_end_where_their_text_is_derived(self, outcome, name):
+        _, seconds, is_derived = outcome["said"][name]
+        assert is_derived
+        assert seconds < 5
+
     @pytest.mark.parametrize("name", ["blocks", *hostile.MJML, *hostile.BESIDE])
     def test_end_where_they_are_opened_visually(self, outcome, name):
         assert outcome["said"][f"{name}, opened visually"][1] < 5
