@@ -20,7 +20,6 @@ from mailops.content import limits
 from mailops.content.languages import chain
 from mailops.content.lines import line_at
 from mailops.content.link_marks import Marks, mark_links
-from mailops.content.masking import LIQUID
 from mailops.content.models import TemplateVersion
 from mailops.content.plain_text import derive_text, tidy_text
 from mailops.content.variables import names_without_fallback, unknown_filter
@@ -213,6 +212,11 @@ def parse(source: str, part: str) -> BoundTemplate:
     return template
 
 
+_VALUE = re.compile(
+    r"\{\{[^{}]{0,500}\}\}"
+)  # looks no further than that for an end, which may be missing
+
+
 def faults_of(source: str, part: str) -> list[RenderError]:
     """Return why `source` doesn't compile: the parser's first fault, then those of values that stand alone."""
     try:
@@ -222,8 +226,7 @@ def faults_of(source: str, part: str) -> list[RenderError]:
     else:
         return []
     faults = {(first.sentence, first.line): first}
-    values = (tag for tag in LIQUID.finditer(source) if tag[0].startswith("{{"))
-    for tag in islice(values, MAX_VALUES):
+    for tag in islice(_VALUE.finditer(source), MAX_VALUES):
         try:
             parse(tag[0], part)
         except RenderError as error:
