@@ -19,6 +19,7 @@ from mailops.feedback.findings import Consequence, Finding, NotYet
 from mailops.feedback.models import RawFeedback, RawFeedbackQuerySet, WebhookEndpoint
 from mailops.feedback.reading_mail import read_mail
 from mailops.feedback.reading_webhooks import fetch_proofs, read_webhooks
+from mailops.lib.database_away import was_silent
 from mailops.lib.locks import session_lock
 from mailops.lib.storable import storable, storable_json
 from mailops.outbox.models import Event
@@ -36,8 +37,8 @@ MOST_UNFINISHED = 3
 MOST_TOLD = 50  # events of a kind that a message may have before mail adds no more: whoever got it could send any number
 TOLD_OFTEN = f"Its message was told this {MOST_TOLD} times before, so once more says nothing new; nothing was recorded."
 GIVEN_UP = (
-    f"Each of {MOST_UNFINISHED} readings ended the process that read it, so it was given up and changed nothing. "
-    "Replay it after an update."
+    f"Each of {MOST_UNFINISHED} readings ended the process that read it, or took too long, so it was given up and changed "
+    "nothing. Replay it after an update."
 )
 
 _CONCLUDE = """
@@ -78,13 +79,17 @@ def _process_due(due: RawFeedbackQuerySet, limit: int) -> int:
 
 @contextlib.contextmanager
 def _noting_end(begun: RawFeedbackQuerySet) -> Iterator[None]:
-    """Note of readings that raise that they came to an end; those that succeed note it with what they found."""
+    """Note of readings that raise that they came to an end; those that succeed note it with what they found.
+
+    One that outlasts the server's patience ends like one that ends its process: it would hold up the others for ever.
+    """
     try:
         yield
-    except Exception:
+    except Exception as error:
         # where the database is away, they are read alone once it is back
         with contextlib.suppress(Error):
-            begun.end_reading()
+            if not was_silent(error):
+                begun.end_reading()
         raise
 
 
@@ -96,7 +101,9 @@ def _process_begun(begun: RawFeedbackQuerySet) -> None:
             _process(rows)
     except OperationalError:
         raise  # the database is away or broke a deadlock: everything waits for the next tick
-    except Exception:
+    except Exception as error:
+        if was_silent(error):
+            raise
         logger.exception("a batch of feedback could not be read together; reading it one by one")
         for row in rows:
             _process_alone(row)
@@ -135,6 +142,8 @@ def _process_alone(row: RawFeedback) -> None:
     except OperationalError:
         raise
     except Exception as error:
+        if was_silent(error):
+            raise
         logger.exception("feedback %s could not be read", row.pk)
         row.state = RawFeedback.State.FAILED
         row.reason = (

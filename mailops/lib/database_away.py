@@ -11,7 +11,8 @@ from django.views.defaults import server_error
 RETRY_AFTER_SECONDS = "5"
 # connection exceptions, a shutdown or a start in progress, too many connections, a transaction that was silent for too long,
 # since this process was frozen (PostgreSQL's appendix A)
-_AWAY = ("08", "57P", "53300", "25P03")
+_SILENT = "25P03"
+_AWAY = ("08", "57P", "53300", _SILENT)
 
 
 def page_not_made(request: HttpRequest) -> HttpResponse:
@@ -27,7 +28,16 @@ def is_away(error: BaseException | None) -> bool:
     """Tell whether `error` says that the database could not be asked, rather than that it said no."""
     if not isinstance(error, Error):
         return False
-    state = error.__cause__.sqlstate if isinstance(error.__cause__, psycopg.Error) else None
+    state = _state_of(error)
     if state is None:
         return isinstance(error, OperationalError | InterfaceError)
     return state.startswith(_AWAY)
+
+
+def was_silent(error: Exception) -> bool:
+    """Tell whether the server ended a transaction of this process in which nothing was said for too long."""
+    return isinstance(error, Error) and _state_of(error) == _SILENT
+
+
+def _state_of(error: Error) -> str | None:
+    return error.__cause__.sqlstate if isinstance(error.__cause__, psycopg.Error) else None

@@ -1,9 +1,11 @@
 """Feedback acts on a message only where a signature of ours, or a Message-ID with its recipient, proves it."""
 
+import contextlib
 from datetime import UTC, datetime
+from select import select
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import Error, OperationalError, connection
 
 from mailops.feedback import processing
 from mailops.feedback.archiving import archive
@@ -437,6 +439,30 @@ class TestBatches:
         deadly.refresh_from_db()
         assert lives == 1 + processing.MOST_UNFINISHED
         assert (deadly.state, later.state) == (STATE.FAILED, STATE.PROCESSED)
+
+    @pytest.mark.django_db(transaction=True)
+    def test_one_that_outlasts_the_servers_patience_is_given_up_and_the_others_are_read(
+        self, sent, monkeypatch
+    ):
+        read_mail = processing.read_mail
+
+        def read_slowly(row):
+            if b"slow" in row.raw:
+                with connection.cursor() as cursor:
+                    cursor.execute("SET idle_in_transaction_session_timeout = '1ms'")
+                select([connection.connection.fileno()], [], [])  # until the server hangs up
+            return read_mail(row)
+
+        monkeypatch.setattr(processing, "read_mail", read_slowly)
+        slow, later = arrived(b"Subject: slow\r\n\r\n"), arrived(report_on(sent), sender_of(sent))
+        for _ in range(1 + processing.MOST_UNFINISHED):
+            with contextlib.suppress(Error):
+                processing.process_pending()
+        work_on()
+        slow.refresh_from_db()
+        later.refresh_from_db()
+        assert (slow.state, slow.reason) == (STATE.FAILED, processing.GIVEN_UP)
+        assert later.state == STATE.PROCESSED
 
     def test_one_that_was_given_up_can_be_replayed(self, deadly, monkeypatch):
         work_on()
