@@ -1,9 +1,10 @@
-"""1 and 2: workers that end without a word, and workers that are told to."""
+"""1 and 2: workers that end without a word, or stand still and go on, and workers that are told to end."""
 
 import signal
 
 from bench.crash.faults import Extent, fault
 from bench.crash.scene import BULK, SESSIONS, Scene
+from mailops.dispatch.models import Worker
 
 GRACE_SECONDS, SHORT_GRACE_SECONDS = 20.0, 3.0
 SLOW = 4 * SHORT_GRACE_SECONDS  # what a receiver thinks that answers nobody within the short one
@@ -46,6 +47,38 @@ def _kill_often(scene: Scene, names: tuple[str, ...], *, also: str = "") -> None
     scene.keep_busy()
     scene.wait_resumed()
     scene.wait_freed()
+
+
+@fault(
+    "a worker that stands still until it is declared dead, and goes on where it was",
+    short=Extent(600, 1),
+    long=Extent(3_000, 3),
+)
+def worker_frozen(scene: Scene) -> None:
+    scene.start_receiver()
+    scene.start_workers()
+    scene.launch()
+    frozen = scene.stage.processes[BULK[0]]
+    for _ in range(scene.times):
+        scene.keep_busy()
+        scene.wait_sending(*BULK)
+        frozen.send_signal(signal.SIGSTOP)
+        try:
+            scene.wait(lambda: not _lives(frozen.pid), "it to be declared dead")
+            scene.keep_busy()
+            scene.wait_sending(BULK[1])
+        finally:
+            frozen.send_signal(signal.SIGCONT)
+        scene.broke()
+        scene.wait_sending(BULK[0])
+    scene.bound = scene.times * SESSIONS
+    scene.keep_busy()
+    scene.wait_resumed()
+    scene.wait_freed()
+
+
+def _lives(pid: int) -> bool:
+    return Worker.objects.alive().filter(pid=pid).exists()
 
 
 @fault(
