@@ -44,7 +44,7 @@ SELECT t.id AS transport_id, array_agg(s.id ORDER BY s.id) AS stream_ids,
        array_agg(s.id) FILTER (WHERE r.stands_in) AS stands_in_for,
        t.failures > 0 OR t.breaker <> 'closed' AS is_in_trouble, t.breaker <> 'closed' AS is_probed,
        c.id AS credential_id, c.username, c.secret_set_at,
-       md5(concat_ws(' ', t.host, t.port, t.security, t.return_path_host, t.options)) AS way
+       concat_ws(' ', t.host, t.port, t.security, t.return_path_host, t.options) AS way
   FROM transports_stream s
   JOIN LATERAL (
        SELECT r.transport_id, b.ids AS before, b.stands_in, NULL::json AS weights
