@@ -34,20 +34,15 @@ from mailops.transports.sessions import Phase, Session, SessionFault
 
 logger = logging.getLogger(__name__)
 
-RUN_SECONDS = (
-    50.0  # a delivery task hands on after this; the broker shows it to others again after 60
-)
-LINGER_SECONDS = (
-    0.5  # how long a run that sent something waits for more, so that sessions stay warm
-)
-LOOK_SECONDS, BUSY_LOOK_SECONDS = (
-    0.1,
-    0.25,
-)  # how often a lane without jobs, or with some, is looked after
+# a delivery task hands on after this; the broker shows it to others again after 60
+RUN_SECONDS = 50.0
+# how long a run that sent something waits for more, so that sessions stay warm
+LINGER_SECONDS = 0.5
+# how often a lane without jobs, or with some, is looked after
+LOOK_SECONDS, BUSY_LOOK_SECONDS = 0.1, 0.25
 RETRY_SECONDS = 0.5  # after the database refused
-STEP_SECONDS = (
-    0.02  # how soon a fault is acted on, another session opened, the end of the process seen
-)
+# how soon a fault is acted on, another session opened, the end of the process seen
+STEP_SECONDS = 0.02
 LAST_WRITE_SECONDS = 0.5  # for what was read just before the grace ended
 ALIVE_SECONDS = 1.0  # how often a worker asks whether it lives; claims and marks ask each time
 VERSION_SECONDS = 600.0  # how long a template's version is kept for the next job

@@ -14,10 +14,8 @@ from mailops.outbox.queues import Queue, due_queues, has_waited
 from mailops.transports.models import Stream
 
 WAITED = timedelta(minutes=2)  # a process that died is replaced, or one that starts ready, in less
-LATELY, DEATHS = (
-    timedelta(minutes=5),
-    3,
-)  # so many that were started and died tell that the next will, too
+# so many that were started and died in so long tell that the next will, too
+LATELY, DEATHS = timedelta(minutes=5), 3
 COUNTED = 10_000  # at most
 
 
