@@ -1,8 +1,8 @@
 """Feedback acts on a message only where a signature of ours, or a Message-ID with its recipient, proves it."""
 
 import contextlib
+import select
 from datetime import UTC, datetime
-from select import select
 
 import pytest
 from django.db import Error, OperationalError, connection
@@ -450,7 +450,9 @@ class TestBatches:
             if b"slow" in row.raw:
                 with connection.cursor() as cursor:
                     cursor.execute("SET idle_in_transaction_session_timeout = '1ms'")
-                select([connection.connection.fileno()], [], [])  # until the server hangs up
+                hang_up = select.poll()
+                hang_up.register(connection.connection.fileno(), select.POLLRDHUP)
+                hang_up.poll()
             return read_mail(row)
 
         monkeypatch.setattr(processing, "read_mail", read_slowly)
