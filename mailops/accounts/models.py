@@ -1,8 +1,10 @@
 """Who may do what, and who did what."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from datetime import datetime
+from typing import Any, ClassVar, Self
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager
 from django.db import models
@@ -65,6 +67,20 @@ class Change:
     after: str
 
 
+class AuditEntryQuerySet(models.QuerySet["AuditEntry"]):
+    def about(self, kind: type[models.Model], ids: Iterable[int]) -> Self:
+        """Keep what was done to those things of one kind."""
+        return self.filter(
+            subject_type=kind._meta.label,  # noqa: SLF001 - Django's documented name
+            subject_id__in=[str(pk) for pk in ids],
+        )
+
+    def last_of_each(self) -> dict[int, datetime]:
+        """Return the id of each thing of these entries → when the last of them was made."""
+        found = self.order_by().values_list("subject_id").annotate(models.Max("at"))
+        return {int(pk): at for pk, at in found}
+
+
 class AuditEntry(models.Model):
     """One change: who did what to which thing, and how it was before and after; never a secret."""
 
@@ -79,6 +95,8 @@ class AuditEntry(models.Model):
     before = models.JSONField(default=dict)
     after = models.JSONField(default=dict)
     reason = models.TextField(blank=True)
+
+    objects = AuditEntryQuerySet.as_manager()
 
     class Meta:
         indexes: ClassVar = [

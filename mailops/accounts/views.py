@@ -93,10 +93,7 @@ def user_detail(request: HttpRequest, user_id: int) -> HttpResponse:
         messages.success(request, f"{person.email} is changed.")
         return redirect("accounts:user", user_id)
     kept_id, link = request.session.pop(LINK_IN_SESSION, (None, ""))
-    history = AuditEntry.objects.filter(
-        subject_type=User._meta.label,  # noqa: SLF001
-        subject_id=str(user_id),
-    ).order_by("-at")[:10]
+    history = AuditEntry.objects.about(User, [user_id]).order_by("-at")[:10]
     context = {"person": person, "link": link if kept_id == user_id else "", "history": history}
     return _form(request, "accounts/user_detail.html", form, **context)
 

@@ -258,9 +258,7 @@ class Campaign(KeepsHours, models.Model):
 
     def was_paused_by(self, user: User) -> bool:
         """Tell whether `user` is who paused it last."""
-        pauses = AuditEntry.objects.filter(
-            subject_type=self._meta.label, subject_id=str(self.pk), verb="campaign.pause"
-        )
+        pauses = AuditEntry.objects.about(Campaign, [self.pk]).filter(verb="campaign.pause")
         last = pauses.order_by("-at", "-pk").first()
         return last is not None and last.actor_id == user.pk
 

@@ -59,12 +59,10 @@ def is_author(approval: Approval, user: User) -> bool:
 
 def _writers(template: MailTemplate) -> set[int | None]:
     """Return who changed the draft since what is published now was first published."""
-    written = AuditEntry.objects.filter(
+    written = AuditEntry.objects.about(MailTemplate, [template.pk]).filter(
         Q(verb__in=[f"template.{name}" for name in _WRITING])
         | Q(verb__in=["template.settings", "template.waive_approval"])
-        & Q(after__has_any_keys=_OF_CONTENT),
-        subject_type=MailTemplate._meta.label,  # noqa: SLF001 - as `audit` names it
-        subject_id=str(template.pk),
+        & Q(after__has_any_keys=_OF_CONTENT)
     )
     latest = template.latest_version
     if latest:

@@ -170,12 +170,9 @@ def _resumed(threshold: Threshold, ids: list[int]) -> Iterator[tuple[int, dateti
 
 
 def _last_resumes(kind: SubjectKind, ids: Iterable[int]) -> dict[int, datetime]:
-    found = AuditEntry.objects.filter(
-        subject_type=_KINDS[kind]._meta.label,  # noqa: SLF001 - Django's documented name
-        subject_id__in=[str(pk) for pk in ids],
-        verb=f"{kind}.resume",
-    ).exclude(actor_label=SYSTEM)  # what mailops lets go on itself is judged by nobody
-    return {int(pk): at for pk, at in found.values_list("subject_id").annotate(Max("at"))}
+    resumes = AuditEntry.objects.about(_KINDS[kind], ids).filter(verb=f"{kind}.resume")
+    # what mailops lets go on itself is judged by nobody
+    return resumes.exclude(actor_label=SYSTEM).last_of_each()
 
 
 def _sentence(threshold: Threshold, subject: Any, rate: Rate, level: Level) -> str:

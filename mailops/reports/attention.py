@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from django.db.models import Exists, Max, Model, OuterRef, QuerySet
+from django.db.models import Exists, Model, OuterRef, QuerySet
 from django.utils.timezone import localtime, now
 
 from mailops.accounts.models import AuditEntry
@@ -103,13 +103,8 @@ def _transports() -> Iterator[Matter]:
 
 def _last_opened(transports: Iterable[Transport]) -> dict[int, datetime]:
     """Return since when each transport can't be reached, by the audit trail."""
-    entries = AuditEntry.objects.filter(
-        verb="transport.breaker_open",
-        subject_type=Transport._meta.label,  # noqa: SLF001 - as `audit` names it
-        subject_id__in=[str(one.pk) for one in transports],
-    )
-    found = entries.order_by().values_list("subject_id").annotate(Max("at"))
-    return {int(pk): at for pk, at in found}
+    entries = AuditEntry.objects.about(Transport, [one.pk for one in transports])
+    return entries.filter(verb="transport.breaker_open").last_of_each()
 
 
 def _carried(*, without: Collection[int] = ()) -> frozenset[int]:

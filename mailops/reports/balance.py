@@ -166,11 +166,8 @@ def pace(campaign: Campaign, standing: Balance, now: datetime | None = None) -> 
 
 def _stood_still(campaign: Campaign, since: datetime) -> timedelta:
     """Return for how long it was paused since then, up to its last resume."""
-    trail = AuditEntry.objects.filter(
-        subject_type=Campaign._meta.label,  # noqa: SLF001 - as `audit` names it
-        subject_id=str(campaign.pk),
-        verb__in=("campaign.pause", "campaign.resume"),
-        at__gte=since,
+    trail = AuditEntry.objects.about(Campaign, [campaign.pk]).filter(
+        verb__in=("campaign.pause", "campaign.resume"), at__gte=since
     )
     paused_at, still = since, timedelta()
     for verb, at in trail.order_by("at", "pk").values_list("verb", "at"):

@@ -103,9 +103,6 @@ def _go_on(pk: int) -> bool:
 
 def _was_told_to_stop(domain: Domain) -> bool:
     """Tell whether the audit trail says that bulk mail from `domain` stands; it doesn't where nothing was paused."""
-    told = AuditEntry.objects.filter(
-        subject_type=Domain._meta.label,  # noqa: SLF001 - as `audit` names it
-        subject_id=str(domain.pk),
-        verb__in=("domain.stop_bulk", "domain.go_on"),
-    )
+    trail = AuditEntry.objects.about(Domain, [domain.pk])
+    told = trail.filter(verb__in=("domain.stop_bulk", "domain.go_on"))
     return told.order_by("-at", "-pk").values_list("verb", flat=True).first() == "domain.stop_bulk"

@@ -100,10 +100,7 @@ def _rows(credentials: CredentialQuerySet) -> Iterator[list[object]]:
 @needs(Act.SEE)
 def credential_detail(request: HttpRequest, credential_id: int) -> HttpResponse:
     credential = _credential(credential_id)
-    trail = AuditEntry.objects.filter(
-        subject_type=Credential._meta.label,  # noqa: SLF001 - Django's public-by-convention API
-        subject_id=str(credential.pk),
-    )
+    trail = AuditEntry.objects.about(Credential, [credential.pk])
     context = {
         "credential": credential,
         "transport": credential.transport,
