@@ -28,7 +28,8 @@ from mailops.incidents.notifying import announce
 from mailops.incidents.unserved import unserved
 from mailops.lib.clock import database_now
 from mailops.lib.locks import advisory_lock
-from mailops.reports.periods import QUARTER_HOUR, quarter_of
+from mailops.outbox.ledger import bucket_of
+from mailops.reports.periods import QUARTER_HOUR
 from mailops.transports.models import PauseCause, RunState, Stream, Transport
 
 REFRESH = timedelta(seconds=60)  # how often the numbers of an open incident are written anew
@@ -119,7 +120,7 @@ def _reading_of_breaker(transport: Transport, now: datetime) -> Reading:
 
 
 def _read_rates(threshold: Threshold, now: datetime) -> dict[int, Reading]:
-    since = quarter_of(now - threshold.window)
+    since = bucket_of(now - threshold.window)
     over = {
         pk: (rate, since)
         for pk, rate in rates(threshold, since=since).items()
@@ -156,7 +157,7 @@ def _fresh_starts(threshold: Threshold, ids: list[int]) -> dict[int, datetime]:
     starts = dict(closed.values_list("subject_id").annotate(Max("closed_at")))
     for pk, at in _resumed(threshold, ids):
         starts[pk] = max(at, starts.get(pk, at))
-    return {pk: quarter_of(at) + QUARTER_HOUR for pk, at in starts.items()}
+    return {pk: bucket_of(at) + QUARTER_HOUR for pk, at in starts.items()}
 
 
 def _resumed(threshold: Threshold, ids: list[int]) -> Iterator[tuple[int, datetime]]:

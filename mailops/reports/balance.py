@@ -9,6 +9,7 @@ from mailops.accounts.models import AuditEntry
 from mailops.campaigns.models import Campaign
 from mailops.dispatch.holding import stopped_ways
 from mailops.lib.templatetags.times import duration
+from mailops.outbox.ledger import bucket_of
 from mailops.outbox.models import OPEN_STATUSES, EventKind, Status
 from mailops.outbox.waiting import WaitingForHours, last_in_line, waiting_for_hours
 from mailops.reports.models import Figure
@@ -138,8 +139,7 @@ class Pace:
 def pace(campaign: Campaign, standing: Balance, now: datetime | None = None) -> Pace:
     """Return the rate of answers in this quarter hour and the one before."""
     now = now or timezone.now()
-    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    since = midnight + (now - midnight) // QUARTER_HOUR * QUARTER_HOUR - QUARTER_HOUR
+    since = bucket_of(now) - QUARTER_HOUR
     period = Period(since, now, now.tzinfo or timezone.get_current_timezone())
     answered = sum(
         Figure.objects.filter(campaign_id=campaign.pk)

@@ -13,10 +13,11 @@ from django.db import connection, transaction
 
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
+from mailops.outbox.ledger import bucket_of
 from mailops.outbox.models import EventKind
 from mailops.reports.latencies import Histogram, Which
 from mailops.reports.models import Objective
-from mailops.reports.periods import QUARTER_HOUR, quarter_of
+from mailops.reports.periods import QUARTER_HOUR
 from mailops.reports.sources import figures
 from mailops.transports.models import Stream
 
@@ -92,7 +93,7 @@ def standing(objective: Objective, now: datetime) -> Standing:
 
 def score(objective: Objective, since: datetime, until: datetime, *, overdue: int = 0) -> Score:
     """Return how many of the stream's messages kept the promise, in the quarter hours that the span lies in."""
-    edges = (quarter_of(since), quarter_of(until) + QUARTER_HOUR)
+    edges = (bucket_of(since), bucket_of(until) + QUARTER_HOUR)
     found = figures({"stream_id": objective.stream_id}, edges)
     slots = found.filter(measure=Which.ACCEPT.value).summed("kind")
     took = Histogram.of(slots)

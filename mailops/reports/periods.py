@@ -8,6 +8,8 @@ from enum import StrEnum
 from functools import cached_property
 from itertools import accumulate
 
+from mailops.outbox.ledger import bucket_of
+
 QUARTER_HOUR = timedelta(minutes=15)  # what counts are kept by
 MOST_POINTS = 100  # of one chart; 25 hours have as many quarters
 
@@ -149,12 +151,6 @@ def hour_of(moment: datetime, zone: tzinfo) -> datetime:
     return moment.astimezone(UTC).replace(second=0, microsecond=0) - timedelta(minutes=minutes)
 
 
-def quarter_of(moment: datetime) -> datetime:
-    """Return the beginning of the quarter of an hour that `moment` lies in."""
-    at = moment.astimezone(UTC)
-    return at.replace(minute=at.minute // 15 * 15, second=0, microsecond=0)
-
-
 def fitting_step(start: datetime, end: datetime) -> Step:
     """Return the finest step that doesn't draw too many points."""
     fitting = (step for step in Step if (end - start) / step.length <= MOST_POINTS)
@@ -163,7 +159,7 @@ def fitting_step(start: datetime, end: datetime) -> Step:
 
 def between(start: datetime, end: datetime, zone: tzinfo, step: Step | None = None) -> Period:
     """Return the quarter hours that `start` and `end` lie in and those between, in fitting steps."""
-    first, last = quarter_of(start), quarter_of(end - timedelta(microseconds=1)) + QUARTER_HOUR
+    first, last = bucket_of(start), bucket_of(end - timedelta(microseconds=1)) + QUARTER_HOUR
     return Period(first, last, zone, step or fitting_step(first, last))
 
 

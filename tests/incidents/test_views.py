@@ -11,7 +11,8 @@ from mailops.incidents import handling
 from mailops.incidents.detection import detect
 from mailops.incidents.evidence import LOOK_BACK
 from mailops.incidents.models import Incident, Notice, NotificationChannel, Threshold
-from mailops.reports.periods import QUARTER_HOUR, quarter_of
+from mailops.outbox.ledger import bucket_of
+from mailops.reports.periods import QUARTER_HOUR
 from mailops.transports.models import PauseCause
 from tests.factories import make_campaign, make_identity, make_stream, make_transport
 from tests.incidents.conftest import count
@@ -144,7 +145,7 @@ class TestDetail:
     def test_leads_to_the_charts_of_a_quarter_hour_that_has_just_begun(
         self, incident, viewer, logged_in
     ):
-        began = quarter_of(timezone.now())
+        began = bucket_of(timezone.now())
         Incident.objects.update(
             opened_at=began + timedelta(seconds=3), closed_at=began + timedelta(seconds=9)
         )

@@ -10,12 +10,13 @@ from django.urls import reverse
 from django.utils import timezone
 
 from mailops.incidents.models import SubjectKind, Threshold
+from mailops.outbox.ledger import bucket_of
 from mailops.outbox.slots import slot_of
 from mailops.reports.charting import BEFORE, Chart, Line, said
 from mailops.reports.charts import CHARTS, draw
 from mailops.reports.composing import numbers_of
 from mailops.reports.models import Objective, QueueSample
-from mailops.reports.periods import Step, between, fitting_step, hour_of, last_days, quarter_of
+from mailops.reports.periods import Step, between, fitting_step, hour_of, last_days
 from mailops.schedule import EVERY
 from tests.factories import make_campaign, make_domain, make_incident, make_stream, make_transport
 from tests.reports.test_pages import count
@@ -232,7 +233,7 @@ class TestCharts:
         stream, other = make_stream(), make_stream()
         for one, depth, age in ((stream, 7, 90), (other, 5, 3000)):
             QueueSample.objects.create(
-                bucket_at=quarter_of(timezone.now()), stream_id=one.pk, samples=2, depth_sum=depth,
+                bucket_at=bucket_of(timezone.now()), stream_id=one.pk, samples=2, depth_sum=depth,
                 depth_max=depth, held_max=1, age_sum=age, age_max=age,
             )  # fmt: skip
         for choices, depth, age in (
@@ -248,7 +249,7 @@ class TestCharts:
         assert self.charts(mailbox_provider="gmail")["queue_depth"].is_empty
 
     def test_add_up_what_waits_but_not_for_how_long(self):
-        at = quarter_of(timezone.now())
+        at = bucket_of(timezone.now())
         for n, (samples, age) in enumerate(((60, 10), (60, 30), (20, 20))):
             QueueSample.objects.create(
                 bucket_at=at, stream_id=n, samples=samples, depth_sum=2 * samples,
