@@ -40,8 +40,8 @@ class Lane:
     sessions: set[threading.Thread] = field(default_factory=set)  # those that live
     leaving: set[threading.Thread] = field(default_factory=set)  # take nothing more
     resting: set[threading.Thread] = field(default_factory=set)  # wait for a job
-    logins: dict[threading.Thread, LoginId | None] = field(default_factory=dict)
-    ways: dict[threading.Thread, str] = field(default_factory=dict)  # as of when each was begun
+    # what each session logged in with, and which way it went, as of when it was begun
+    ways: dict[threading.Thread, tuple[LoginId | None, str]] = field(default_factory=dict)
     was_fed: bool = False  # the last claim gave all that was asked for: there is more
     fed_at: float = 0.0
     is_closing: bool = False
@@ -57,14 +57,12 @@ class Lane:
     def enter(self, session: threading.Thread, login_id: LoginId | None = None) -> None:
         with self.changed:
             self.sessions.add(session)
-            self.logins[session] = login_id
-            self.ways[session] = self.carrier.way
+            self.ways[session] = login_id, self.carrier.way
 
     def leave(self, session: threading.Thread) -> None:
         with self.changed:
             self.sessions.discard(session)
             self.leaving.discard(session)
-            self.logins.pop(session, None)
             self.ways.pop(session, None)
 
     def move_over(self, carrier: Carrier) -> None:
@@ -72,7 +70,7 @@ class Lane:
         with self.changed:
             self.carrier = carrier
             now = carrier.login_id, carrier.way
-            old = {one for one in self.ways if (self.logins[one], self.ways[one]) != now}
+            old = {one for one, way in self.ways.items() if way != now}
             if old - self.leaving:
                 self.leaving |= old
                 self.changed.notify_all()
@@ -154,7 +152,7 @@ class Lane:
 
     def credentials_in_use(self) -> list[int]:
         with self.changed:
-            return [login.credential_id for login in self.logins.values() if login]
+            return [login.credential_id for login, _ in self.ways.values() if login]
 
     @property
     def ready(self) -> int:
