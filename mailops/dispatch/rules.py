@@ -85,6 +85,7 @@ def read_rules(transport_id: int, stream_ids: Iterable[int]) -> Rules:
     own, reserved = set(stream_ids), {row["id"]: _reserved(row) for row in streams}
     routed = {row["id"]: reserved[row["id"]] for row in streams if row["is_routed"]}
     providers = {row["mailbox_provider"]: ProviderLimit(**row) for row in limits}
+    at_place = {row["mailbox_provider"] or ALL: row for row in slowed}
     return Rules(
         transport=Limit(f"t{transport_id}", rate, quota, shares=scaled(routed)),
         max_sessions=max_sessions,
@@ -97,12 +98,12 @@ def read_rules(transport_id: int, stream_ids: Iterable[int]) -> Rules:
             name: Limit(f"p:{name}", limit.rate_per_minute, shares=scaled(reserved))
             for name, limit in providers.items()
         },
-        slowed={row["mailbox_provider"] or ALL: row["rate_per_minute"] for row in slowed},
+        slowed={place: row["rate_per_minute"] for place, row in at_place.items()},
         warming=_warming(ramps),
-        stopped=frozenset(row["mailbox_provider"] or ALL for row in slowed if row["is_stopped"]),
+        stopped=frozenset(place for place, row in at_place.items() if row["is_stopped"]),
         sessions={name: _session_limit(limit, possible) for name, limit in providers.items()},
         default=_session_limit(PROVIDER_DEFAULT, possible),
-        apart=frozenset({*providers, *(row["mailbox_provider"] or ALL for row in slowed)}),
+        apart=frozenset({*providers, *at_place}),
     )
 
 
