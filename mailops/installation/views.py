@@ -1,6 +1,7 @@
 """Tells whether this installation is well, for supervisors and load balancers."""
 
 from collections.abc import Callable
+from functools import cached_property
 
 from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
@@ -46,8 +47,12 @@ class HealthMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        checks = {reverse(name): check for name, check in CHECKS.items()}
-        check = checks.get(request.path_info)
+        check = self._checks.get(request.path_info)
         if check and request.method in {"GET", "HEAD"}:
             return check(request)
         return self.get_response(request)
+
+    @cached_property
+    def _checks(self) -> dict[str, Callable[[HttpRequest], HttpResponseBase]]:
+        """Path → check."""
+        return {reverse(name): check for name, check in CHECKS.items()}
