@@ -11,12 +11,12 @@ from mailops.dispatch.models import Worker
 from mailops.incidents.models import Watch
 from mailops.outbox.models import QueueEntry
 from mailops.outbox.queues import Queue, due_queues, has_waited
+from mailops.reports.attention import COUNTED, many_wait
 from mailops.transports.models import Stream
 
 WAITED = timedelta(minutes=2)  # a process that died is replaced, or one that starts ready, in less
 # so many that were started and died in so long tell that the next will, too
 LATELY, DEATHS = timedelta(minutes=5), 3
-COUNTED = 10_000  # at most
 
 
 @dataclass(frozen=True)
@@ -29,16 +29,12 @@ class Unserved:
     @property
     def sentence(self) -> str:
         kind = self.stream.get_kind_display().lower()
-        many = f"{COUNTED:,} messages or more wait" if self.n >= COUNTED else _waiting(self.n)
+        many = f"{COUNTED:,} messages or more wait" if self.n >= COUNTED else many_wait(self.n)
         return (
             f"No process that sends {kind} mail lives, or none for long, and mail of {self.stream} has been due for {WAITED.seconds // 60} "
             f"minutes or more; {many}. See the log of mailops: what “{self.stream.kind}” said last. “make up” starts a "
             "process again that died; end one that stands still. Where yours are started otherwise, start it."
         )
-
-
-def _waiting(n: int) -> str:
-    return "1 message waits" if n == 1 else f"{n:,} messages wait"
 
 
 def _served(now: datetime) -> set[str]:

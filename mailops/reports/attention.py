@@ -127,7 +127,7 @@ def _held_up(transport: Transport, carried: Collection[int]) -> str:
     names = [str(one) for one in running.order_by("-started_at", "-pk")[:SHOWN]]
     told = []
     if waiting:
-        told.append(f"{_many_wait(waiting)} for it, of {_listed(streams)}.")
+        told.append(f"{many_wait(waiting)} for it, of {_listed(streams)}.")
     if names:
         many = "Campaigns wait" if len(names) > 1 else "A campaign waits"
         told.append(f"{many} for it: {', '.join(names)}.")
@@ -161,7 +161,7 @@ def _spent() -> Iterator[Matter]:
             continue
         yield Matter(
             f"Transport {transport} has sent its {transport.daily_quota:,} of today",
-            f"{_many_wait(waiting)} until midnight UTC, of {_listed(streams)}. A higher number on its page, if its server "
+            f"{many_wait(waiting)} until midnight UTC, of {_listed(streams)}. A higher number on its page, if its server "
             "takes more, or another route lets them leave now.",
             resolve("transports:detail", transport.pk),
             "See what it may send",
@@ -245,7 +245,7 @@ def _streams() -> Iterator[Matter]:
 def _waits(stream: Stream) -> str:
     """Say how much of a paused stream waits."""
     n = _count_owed([stream])
-    return f"{_many_wait(n)}." if n else ""
+    return f"{many_wait(n)}." if n else ""
 
 
 def _domains() -> Iterator[Matter]:
@@ -357,7 +357,8 @@ def _waiting() -> Iterator[Matter]:
         )
 
 
-def _many_wait(n: int) -> str:
+def many_wait(n: int) -> str:
+    """Say that so many messages wait."""
     return f"{n:,} message{' waits' if n == 1 else 's wait'}"
 
 
