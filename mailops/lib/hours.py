@@ -142,10 +142,10 @@ def _moments(hours: Hours, place: tzinfo, start: datetime) -> Iterator[datetime]
             for fold in (0, 1):
                 local = datetime.combine(day, edge, tzinfo=place).replace(fold=fold)
                 yield local.astimezone(UTC)
-        yield from _change_of_clocks(place, datetime.combine(day, _MIDNIGHT, tzinfo=UTC))
+        yield from changes_of_clocks(place, datetime.combine(day, _MIDNIGHT, tzinfo=UTC))
 
 
-def _change_of_clocks(place: tzinfo, start: datetime) -> Iterator[datetime]:
+def changes_of_clocks(place: tzinfo, start: datetime) -> Iterator[datetime]:
     """Yield the minute in the day from `start` on at which the clocks of a place are changed, if they are."""
     before, after = start, start + _DAY
     if _offset(place, before) == _offset(place, after):

@@ -5,7 +5,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django import forms
-from django.core.exceptions import ValidationError
 from django.db.models import Model, QuerySet
 from django.utils import timezone
 
@@ -94,8 +93,6 @@ class ReportForm(forms.Form):
         default_range = WHOLE if self._has_lifetime else DEFAULT_RANGE
         super().__init__({"range": default_range, "by": self._default_dimension, **given})
         self.given = given
-        for name in ("since", "until"):
-            self._keep_readable(name)
         _offer(self.fields["domain"], Domain.objects.order_by("name"))
         _offer(self.fields["stream"], Stream.objects.order_by("name"))
         _offer(self.fields["transport"], Transport.objects.order_by("name"))
@@ -108,13 +105,6 @@ class ReportForm(forms.Form):
             del self.fields[subject.sort.filter_name]
             own = subject.sort.filter_name
             self._choices("by", [one for one in DIMENSIONS if one[0] != own])
-
-    def _keep_readable(self, name: str) -> None:
-        """Show nonsense as the text it is: the browser's field of times would hide it."""
-        try:
-            self.fields[name].to_python(self.data.get(name))
-        except ValidationError:
-            self.fields[name].widget = forms.TextInput()
 
     def _choices(self, name: str, choices: list[tuple[str, str]]) -> None:
         self.fields[name].choices = choices  # type: ignore[attr-defined]

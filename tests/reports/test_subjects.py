@@ -289,6 +289,15 @@ class TestTimes:
         assert "25 Oct 2026, 02:00" in page
         assert '"2026-10-25T01:00:00+00:00", "2026-10-25T01:15:00+00:00"' in page
 
+    def test_of_an_address_that_clocks_skip_begins_where_they_are_changed(self, logged_in, viewer):
+        viewer.time_zone = "Europe/Berlin"
+        viewer.save()
+        skipped = {"since": "2026-03-29T02:30", "until": "2026-03-29T03:15"}
+        page = logged_in(viewer).get(reverse("reports:reports"), skipped)
+        period = page.context["period"]
+        assert period.start == datetime(2026, 3, 29, 1, tzinfo=UTC)
+        assert period.end == datetime(2026, 3, 29, 1, 15, tzinfo=UTC)
+
     def test_each_point_opens_its_own_time(self, logged_in, viewer):
         stream = make_stream()
         count("accepted", 5, stream_id=stream.pk)
