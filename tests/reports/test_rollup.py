@@ -189,6 +189,16 @@ class TestBalance:
         assert (standing.open, standing.closed, standing.good) == (1, 1, 1)
         assert pace(campaign, standing).per_minute > 0
 
+    @pytest.mark.parametrize("kind", [EventKind.SUPPRESSED, EventKind.EXPIRED, EventKind.CANCELED])
+    def test_knows_no_pace_from_what_was_never_sent(self, kind):
+        campaign = make_campaign(planned=2, state="running", started_at=timezone.now())
+        messages = [
+            counted_message(campaign=campaign, stream=campaign.stream, identity=campaign.identity)
+            for _ in range(2)
+        ]
+        record([told(messages[0], kind, 1)])
+        assert pace(campaign, balance(campaign)).words == "waiting for the first answers"
+
     def test_says_when_the_rest_waits_for_another_try(self):
         assert Pace(120, open=10, retrying=10).words == "the last 10 wait for another try"
         assert Pace(120, open=20, retrying=10).words == "120 a minute · 10 s left"
