@@ -125,7 +125,7 @@ class Session(ABC):
     def body(self, content: bytes, *, then: Envelope | None = None) -> BodyResult:
         """Send the content (CRLF lines, not yet dot-stuffed), its dot and, behind it, the envelope `then`.
 
-        Raise SessionLost(BODY) only if the dot's reply was not read, or the server said yes before the dot was out. Once
+        Raise SessionLost(BODY) only if the dot's reply was not read, or the server said yes to a part of the content. Once
         it is read it is final: a loss after it closes the session and returns the result with `next_offer=None`.
         """
 

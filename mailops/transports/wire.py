@@ -95,6 +95,7 @@ class Wire:
         """Return the next whole reply; raise WireLost."""
         deadline = time.monotonic() + timeout
         lines: list[str] = []
+        verdicts: set[bool] = set()  # RFC 5321, 4.2.1: each line has the same code
         kept = total = 0
         while True:
             line = self._read_line(deadline)
@@ -102,6 +103,9 @@ class Wire:
             found = _LINE.match(line)
             if found is None:
                 raise WireLost("protocol", f"not a reply: {_decode(line[:200])!r}")
+            verdicts.add(line[:1] < b"4")
+            if len(verdicts) > 1:
+                raise WireLost("protocol", "one reply says yes and no")
             if total > _MAX_REPLY or len(lines) >= _MAX_LINES:
                 raise WireLost("protocol", "the reply does not end")
             text = self._masked(_decode(found[3] or b""))[: max(0, _MAX_TEXT - kept)]
@@ -117,6 +121,10 @@ class Wire:
     def has_surplus(self) -> bool:
         """Whether more came than was asked for."""
         return bool(self._buffer)
+
+    def has_spoken(self) -> bool:
+        """Tell whether the peer has said something that was not read yet; raise WireLost where it is gone."""
+        return self.has_surplus or self._has_spoken()
 
     def is_quiet(self) -> bool:
         """Tell whether the peer is still there and silent, as it must be between messages."""

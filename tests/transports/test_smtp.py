@@ -1,3 +1,4 @@
+import select
 import socket
 import ssl
 import threading
@@ -13,6 +14,23 @@ from tests.smtp_server import DROP, EXTENSIONS, RESET, STALL, SmtpServer
 ENVELOPE = Envelope("sender@example.com", "ada@example.net", size=20)
 CONTENT = b"Subject: Hello\r\n\r\nHello\r\n"
 NO_PIPELINING = tuple(name for name in EXTENSIONS if name != "PIPELINING")
+
+
+def say(server, session, words):
+    """Have the server say what nobody asked for, and wait until it is there."""
+    (connection,) = server._open
+    connection.sendall(words)
+    await_word(session)
+
+
+def hang_up(server, session):
+    (connection,) = server._open
+    connection.shutdown(socket.SHUT_WR)
+    await_word(session)
+
+
+def await_word(session):
+    assert select.select([session.wire._socket], [], [], 30)[0]
 
 
 class TestOffer:
@@ -227,6 +245,42 @@ class TestBody:
             assert result.reply.code == 250
             assert result.next_offer is None
             assert not session.is_open
+
+    @pytest.mark.parametrize("reply", ["250-queued\r\n550 5.1.1 no", "550-5.1.1 no\r\n250 ok"])
+    def test_a_reply_that_says_yes_and_no_says_nothing(self, dial, reply):
+        with SmtpServer(script={".": reply}) as server:
+            session = dial(server)
+            session.offer(ENVELOPE)
+            with pytest.raises(SessionLost) as lost:
+                session.body(CONTENT)
+        assert lost.value.phase == Phase.BODY
+
+    def test_a_yes_before_the_content_is_none(self, dial):
+        with SmtpServer() as server:
+            session = dial(server)
+            session.offer(ENVELOPE)
+            say(server, session, b"250 2.0.0 ok: queued as NOBODY\r\n")
+            with pytest.raises(SessionLost) as lost:
+                session.body(CONTENT)
+        assert (lost.value.phase, session.may_have_left) == (Phase.DATA, False)
+        assert server.messages == []
+
+    def test_a_no_before_the_content_counts(self, dial):
+        with SmtpServer() as server:
+            session = dial(server)
+            session.offer(ENVELOPE)
+            say(server, session, b"421 4.4.2 you took too long\r\n")
+            assert session.body(CONTENT).reply.code == 421
+        assert (session.may_have_left, session.is_open) == (False, False)
+
+    def test_a_server_that_hung_up_before_the_content_has_certainly_not_taken_it(self, dial):
+        with SmtpServer() as server:
+            session = dial(server)
+            session.offer(ENVELOPE)
+            hang_up(server, session)
+            with pytest.raises(SessionLost) as lost:
+                session.body(CONTENT)
+        assert (lost.value.phase, session.may_have_left) == (Phase.DATA, False)
 
     def test_a_421_for_the_dot_is_this_messages_reply_and_ends_the_session(self, dial):
         with SmtpServer(script={".": "421 4.7.0 too much"}) as server:

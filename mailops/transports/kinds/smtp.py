@@ -103,7 +103,8 @@ class SmtpSession(SmtpConnection):
         refusal = objection_to(then, self.extensions) if then else None
         rides = then if self.can_pipeline and refusal is None else None
         lines = envelope_lines(rides, self.extensions) if rides else []
-        early = self._write_body(stuff_dots(content) + b".\r\n", lines)
+        data = stuff_dots(content) + b".\r\n"
+        early = self._said_before_body() or self._write_body(data, lines)
         if early is not None:
             return BodyResult(early)
         if self.meanwhile is not None:
@@ -115,6 +116,22 @@ class SmtpSession(SmtpConnection):
         if reply.code == 421 or (not lines and self._live.has_surplus):
             self.abandon()
         return BodyResult(reply, queue_id_of(reply), refusal or self._hear_rider(lines))
+
+    def _said_before_body(self) -> Reply | None:
+        """Return the refusal of a server that gave up while the mark was committed, None where it still waits.
+
+        Raise SessionLost where it is gone, or said anything else: that would be taken for the reply to this body.
+        """
+        try:
+            if not self._live.has_spoken():
+                return None
+        except WireLost as lost:
+            raise self._lost(Phase.DATA, lost) from lost
+        reply = self._last_words()
+        self.abandon()
+        if reply is None or reply.code < 400:
+            raise SessionLost(Phase.DATA, f"the server spoke before the content: {reply or ''}")
+        return reply
 
     def _write_body(self, data: bytes, lines: list[str]) -> Reply | None:
         """Write content, dot and the envelope behind it; return the refusal of a server that would not hear the end."""
