@@ -12,7 +12,7 @@ from django.utils import timezone
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import AuditEntry, User
 from mailops.lib.storable import storable
-from mailops.transports.models import KeepsHours, PauseCause, hours_are_whole
+from mailops.transports.models import KeepsHours, PauseCause, TellsPause, hours_are_whole
 
 LATE_COUNTS = timedelta(minutes=1)  # after a campaign's end its last answers are counted by then
 
@@ -43,7 +43,7 @@ class CampaignQuerySet(models.QuerySet["Campaign"]):
         return self.order_by(rank, "-id")
 
 
-class Campaign(KeepsHours, models.Model):
+class Campaign(KeepsHours, TellsPause):
     class State(models.TextChoices):
         DRAFT = "draft", "Draft"
         SCHEDULED = "scheduled", "Scheduled"
@@ -69,10 +69,6 @@ class Campaign(KeepsHours, models.Model):
     rehours_from = models.BigIntegerField(null=True)
     has_own_hours = models.BooleanField(default=False)  # else the stream's, until it starts
     state = models.CharField(max_length=10, choices=State.choices, default=State.DRAFT)
-    pause_cause = models.CharField(max_length=20, choices=PauseCause.choices, blank=True)
-    pause_sentence = models.TextField(blank=True)
-    pause_detail = models.TextField(blank=True)
-    paused_at = models.DateTimeField(null=True)
     scheduled_at = models.DateTimeField(null=True, blank=True)
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
@@ -119,10 +115,6 @@ class Campaign(KeepsHours, models.Model):
         return self.state == self.State.RUNNING
 
     @property
-    def is_paused(self) -> bool:
-        return self.state == self.State.PAUSED
-
-    @property
     def was_restored(self) -> bool:
         """Tell whether it waits because the database was restored: what it owes may have been sent."""
         return self.is_paused and self.pause_cause == PauseCause.RESTORED
@@ -136,11 +128,6 @@ class Campaign(KeepsHours, models.Model):
         """How far it got, as text; as long as that stays, so does all that a page shows of the campaign but its figures."""
         planned = "" if self.planned is None else self.planned
         return f"{self.state}-{planned}-{self.pause_mark}"
-
-    @property
-    def pause_mark(self) -> str:
-        """What tells its present pause from others; "" while it isn't paused."""
-        return str(self.paused_at.timestamp()) if self.is_paused and self.paused_at else ""
 
     @property
     def is_followed(self) -> bool:

@@ -10,7 +10,7 @@ from mailops.accounts.models import User
 from mailops.incidents.detection import is_still_there
 from mailops.incidents.models import Incident, IncidentNote, Notice
 from mailops.incidents.notifying import announce
-from mailops.transports.models import PauseCause, Stream, Transport
+from mailops.transports.models import PauseCause, PausedAnew, Stream, Transport
 
 
 class NotPossible(Exception):
@@ -70,10 +70,17 @@ def pause(*, incident: Incident, actor: User) -> None:
 
 
 @transaction.atomic
-def resume(*, incident: Incident, actor: User) -> None:
-    """Let that mail pass again; its rates are measured anew from the next quarter hour."""
-    stopped = _stoppable(incident)
-    if not stopped.resume(actor=actor, reason=f"From incident {incident.pk}"):
+def resume(*, incident: Incident, actor: User, seen: str | None = None) -> None:
+    """Let that mail pass again, if the mark of its pause is the one `seen`; None is any.
+
+    Its rates are measured anew from the next quarter hour.
+    """
+    stopped, reason = _stoppable(incident), f"From incident {incident.pk}"
+    try:
+        is_resumed = stopped.resume(actor=actor, reason=reason, seen=seen)
+    except PausedAnew as other:
+        raise NotPossible(str(other)) from other
+    if not is_resumed:
         raise NotPossible(f"{stopped} is running already.")
     _note(incident, actor, IncidentNote.Kind.RESUMED, f"Resumed {stopped}.")
 

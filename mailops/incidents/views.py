@@ -169,10 +169,11 @@ def _subject_url(incident: Incident) -> str:
 
 @dataclass(frozen=True)
 class _Button:
-    """An act that needs no words: `act` takes the incident and the actor."""
+    """An act that needs no words: `act` takes the incident, the actor, and what the page `shows` by a hidden field."""
 
     act: Callable[..., None]
     done: str
+    shows: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -192,7 +193,7 @@ BUTTONS = {
     "pause": _Button(
         handling.pause, "Paused. What is on its way within this second may still leave."
     ),
-    "resume": _Button(handling.resume, "Resumed: mail goes out again."),
+    "resume": _Button(handling.resume, "Resumed: mail goes out again.", shows=("seen",)),
 }
 FILLED = {
     "assign": _Filled(handling.assign, OwnerForm, "owner_form", "The owner is set."),
@@ -204,7 +205,9 @@ FILLED = {
 @needs(Act.OPERATE)
 @require_POST
 def press(request: HttpRequest, incident_id: int, act: str) -> HttpResponseBase:
-    return _do(request, _load(incident_id), BUTTONS[act], {})
+    button = BUTTONS[act]
+    shown = {name: request.POST.get(name) for name in button.shows}
+    return _do(request, _load(incident_id), button, shown)
 
 
 @needs(Act.OPERATE)

@@ -18,7 +18,7 @@ from mailops.outbox.forms import RetryForm
 from mailops.outbox.models import QueueEntry, Resending, Status
 from mailops.outbox.resending import start_retry
 from mailops.outbox.resending_views import lead_to
-from mailops.outbox.resuming import PausedAnew, resume_campaign
+from mailops.outbox.resuming import resume_campaign
 from mailops.outbox.retrying import (
     CHUNK,
     MoreThanCounted,
@@ -28,6 +28,7 @@ from mailops.outbox.retrying import (
     status_to_begin_with,
     unchanged_since,
 )
+from mailops.transports.models import PausedAnew
 
 
 @needs(Act.OPERATE)
@@ -38,11 +39,8 @@ def campaign_resume(request: HttpRequest, campaign_id: int) -> HttpResponse:
         is_resumed = resume_campaign(
             campaign=campaign, actor=user_of(request), seen=request.POST.get("seen")
         )
-    except PausedAnew:
-        toasts.warning(
-            request,
-            f"“{campaign}” was not resumed: it was paused anew since you looked. See below why, and resume it if it may go on.",
-        )
+    except PausedAnew as other:
+        toasts.warning(request, str(other))
         return redirect("campaigns:detail", campaign_id)
     if is_resumed:
         toasts.success(request, f"“{campaign}” runs again.")

@@ -11,10 +11,6 @@ from mailops.outbox.models import QueueEntry
 from mailops.outbox.retrying import lock_campaign
 
 
-class PausedAnew(Exception):
-    """The campaign is paused for something else by now; its page says for what."""
-
-
 def resume_campaign(*, campaign: Campaign, actor: User | None, seen: str | None = None) -> bool:
     """Let the campaign run again; return False where it isn't paused, or has not started.
 
@@ -23,8 +19,7 @@ def resume_campaign(*, campaign: Campaign, actor: User | None, seen: str | None 
     """
     with transaction.atomic():
         locked = lock_campaign(campaign.pk)
-        if locked.is_paused and seen is not None and seen != locked.pause_mark:
-            raise PausedAnew
+        locked.expect_pause(seen)
         if locked.was_restored:
             give_whole_time(locked)
         return locked.resume(actor=actor)

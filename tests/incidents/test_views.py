@@ -176,6 +176,21 @@ class TestDetail:
         stream.refresh_from_db()
         assert not stream.is_paused
 
+    def test_resumes_no_pause_that_the_page_did_not_show(self, incident, stream, oncall, logged_in):
+        client = logged_in(oncall)
+        stream.pause("person", "A wrong price.")
+        seen = {"seen": stream.pause_mark}
+        assert (
+            f'name="seen" value="{stream.pause_mark}"'
+            in client.get(url("detail", incident.pk)).text
+        )
+        stream.resume()
+        stream.pause("guardrail", "Complaints rise.")
+        page = client.post(url("resume", incident.pk), seen, follow=True)
+        assert "paused anew since you looked" in page.text
+        stream.refresh_from_db()
+        assert stream.is_paused
+
     def test_takes_an_owner(self, incident, oncall, operator, viewer, logged_in):
         client = logged_in(oncall)
         client.post(url("assign", incident.pk), {"owner": operator.pk})

@@ -696,6 +696,25 @@ class TestPauseAndResume:
         assert subject.state == "running"
         assert AuditEntry.objects.count() == 2
 
+    def test_a_pause_that_the_page_did_not_show_stays(self, oncall, logged_in, stream, prefix):
+        subject, client = stream if prefix else stream.transport, logged_in(oncall)
+        page = reverse(f"transports:{prefix}detail", args=[subject.pk])
+        url = reverse(f"transports:{prefix}resume", args=[subject.pk])
+        subject.pause("person", "A wrong price.")
+        seen = {"seen": subject.pause_mark}
+        assert f'name="seen" value="{subject.pause_mark}"' in client.get(page).text
+        subject.resume()
+        subject.pause("guardrail", "Complaints rise.")
+        answer = client.post(url, seen, follow=True)
+        assert "paused anew since you looked" in answer.text
+        assert "Complaints rise." in answer.text
+        subject.refresh_from_db()
+        assert subject.pause_cause == "guardrail"
+        assert (
+            "runs; what waited" in client.post(url, {"seen": subject.pause_mark}, follow=True).text
+        )
+        assert "was running already" in client.post(url, seen, follow=True).text
+
     def test_a_viewer_may_not(self, viewer, logged_in, stream, prefix):
         subject = stream if prefix else stream.transport
         client = logged_in(viewer)

@@ -3,7 +3,13 @@
 from mailops.transports.models.hours import DAYS, KeepsHours, hours_are_whole
 from mailops.transports.models.limits import PROVIDER_DEFAULT, ProviderLimit, WarmUp
 from mailops.transports.models.oauth import OAuthGrant
-from mailops.transports.models.pausing import PAUSING, PauseCause, RunState
+from mailops.transports.models.pausing import (
+    PAUSING,
+    PauseCause,
+    PausedAnew,
+    RunState,
+    TellsPause,
+)
 from mailops.transports.models.stream import PATIENCE, RESERVED, Patience, Route, Stream
 from mailops.transports.models.transport import Credential, Transport
 
@@ -18,10 +24,12 @@ __all__ = [
     "OAuthGrant",
     "Patience",
     "PauseCause",
+    "PausedAnew",
     "ProviderLimit",
     "Route",
     "RunState",
     "Stream",
+    "TellsPause",
     "Transport",
     "WarmUp",
     "hours_are_whole",

@@ -28,10 +28,14 @@ class PauseCause(models.TextChoices):
 PAUSING = ("state", "pause_cause", "pause_sentence", "pause_detail", "paused_at")
 
 
-class Pausable(models.Model):
-    """Something mail passes through that a person, a guardrail or a fault can stop."""
+class PausedAnew(Exception):
+    """It is paused for something else by now than a person saw; the text says so."""
 
-    state = models.CharField(max_length=10, choices=RunState.choices, default=RunState.RUNNING)
+
+class TellsPause(models.Model):
+    """Something of which is told why it is paused, and since when."""
+
+    state: "models.Field[Any, Any]"
     pause_cause = models.CharField(max_length=20, choices=PauseCause.choices, blank=True)
     pause_sentence = models.TextField(blank=True)
     pause_detail = models.TextField(blank=True)  # the technical text
@@ -42,7 +46,28 @@ class Pausable(models.Model):
 
     @property
     def is_paused(self) -> bool:
-        return self.state == RunState.PAUSED
+        return bool(self.state == RunState.PAUSED)
+
+    @property
+    def pause_mark(self) -> str:
+        """What tells its present pause from others; "" while it isn't paused."""
+        return str(self.paused_at.timestamp()) if self.is_paused and self.paused_at else ""
+
+    def expect_pause(self, seen: str | None) -> None:
+        """Raise PausedAnew where its present pause has another mark than `seen`, which a page showed; None is any."""
+        if self.is_paused and seen is not None and seen != self.pause_mark:
+            raise PausedAnew(
+                f"{self} was not resumed: it was paused anew since you looked. Its page says why; resume it if it may go on."
+            )
+
+
+class Pausable(TellsPause):
+    """Something mail passes through that a person, a guardrail or a fault can stop."""
+
+    state = models.CharField(max_length=10, choices=RunState.choices, default=RunState.RUNNING)
+
+    class Meta:
+        abstract = True
 
     @property
     def pause_title(self) -> str:
@@ -66,8 +91,17 @@ class Pausable(models.Model):
             reason=storable(sentence),
         )
 
-    def resume(self, *, actor: User | None = None, reason: str = "") -> bool:
-        """Let mail pass again; return False if it did."""
+    @transaction.atomic
+    def resume(
+        self, *, actor: User | None = None, reason: str = "", seen: str | None = None
+    ) -> bool:
+        """Let mail pass again; return False if it did.
+
+        Whoever presses on a page gives the mark of the pause as `seen` there: raise PausedAnew where it is another by now.
+        """
+        if seen is not None:
+            rows = type(self)._default_manager  # noqa: SLF001 - Django's documented name
+            rows.select_for_update(no_key=True).get(pk=self.pk).expect_pause(seen)
         return self._change(
             "resume",
             RunState.PAUSED,

@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 from mailops.accounts.permissions import user_of
 from mailops.lib.htmx import render_page
 from mailops.transports.forms.transports import PauseForm
-from mailops.transports.models import PauseCause, Stream, Transport
+from mailops.transports.models import PauseCause, PausedAnew, Stream, Transport
 
 
 def pause(
@@ -33,7 +33,12 @@ def pause(
 
 def resume(request: HttpRequest, subject: Stream | Transport, *, back: str) -> HttpResponse:
     cause, why = subject.pause_cause, subject.pause_sentence
-    if not subject.resume(actor=user_of(request)):
+    try:
+        is_resumed = subject.resume(actor=user_of(request), seen=request.POST.get("seen"))
+    except PausedAnew as other:
+        messages.warning(request, str(other))
+        return redirect(back, subject.pk)
+    if not is_resumed:
         messages.info(request, f"{subject} was running already.")
     elif cause == PauseCause.FAULT and isinstance(subject, Transport):
         messages.warning(request, _tried_again(subject, why))
