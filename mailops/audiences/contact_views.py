@@ -7,9 +7,9 @@ from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.utils import timezone
 
+from mailops.accounts.meanwhile import ChangedMeanwhile, Meanwhile, last_done, meanwhile
 from mailops.accounts.permissions import Act, needs, user_of
 from mailops.audiences.curating import (
-    ChangedMeanwhile,
     add_member,
     change_contact,
     remove_member,
@@ -57,7 +57,10 @@ def _conflict(request: HttpRequest, contact: Contact) -> HttpResponse:
     """Show what is known by now beside what was typed; whoever saves again has seen it."""
     contact.refresh_from_db()
     again = ContactForm.of(contact, {**request.POST.dict(), "revision": contact.revision})
-    return _contact_form(request, contact, again, status=422, known=ContactForm.of(contact))
+    entry = last_done("contact.change", contact)
+    if entry and entry.at < contact.updated_at:
+        entry = None  # an import changed it since
+    return _contact_form(request, contact, again, status=422, told=meanwhile(again, entry))
 
 
 def _contact_form(
@@ -66,10 +69,10 @@ def _contact_form(
     form: ContactForm,
     *,
     status: int,
-    known: ContactForm | None = None,
+    told: Meanwhile | None = None,
 ) -> HttpResponse:
     back = reverse("audiences:contact", args=[contact.pk])
-    context = {"contact": contact, "form": form, "known": known, "back": back}
+    context = {"contact": contact, "form": form, "meanwhile": told, "back": back}
     return render_page(request, "audiences/contact_form.html", context, status=status)
 
 

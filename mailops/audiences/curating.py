@@ -8,6 +8,7 @@ from django.db.models import F, ProtectedError
 from django.utils import timezone
 
 from mailops.accounts.auditing import audit
+from mailops.accounts.meanwhile import ChangedMeanwhile, expect
 from mailops.accounts.models import User
 from mailops.audiences.models import Audience, Contact, Import, Membership
 from mailops.lib.locks import keep_rows, lock_row
@@ -20,10 +21,6 @@ class StillNeeded(Exception):
 
 class NameTaken(Exception):
     """Another audience has that name; the text says so."""
-
-
-class ChangedMeanwhile(Exception):
-    """Something else changed the contact, or the audience, since it was shown."""
 
 
 @contextmanager
@@ -55,8 +52,7 @@ def change_audience(
     with transaction.atomic():
         before = Audience.objects.select_for_update().get(pk=audience.pk)
         wanted = Audience(name=name, description=description)
-        if seen and before.mark not in {seen, wanted.mark}:
-            raise ChangedMeanwhile
+        expect(seen or None, was=before.mark, wanted=wanted.mark)
         with _only_bearer_of(name):
             Audience.objects.filter(pk=audience.pk).update(name=name, description=description)
         audit(

@@ -1,11 +1,12 @@
 """Contacts, lists, imports, consent."""
 
-from hashlib import sha256
 from typing import ClassVar
 
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+
+from mailops.accounts.meanwhile import mark_of
 
 
 class Contact(models.Model):
@@ -44,7 +45,7 @@ class Audience(models.Model):
     @property
     def mark(self) -> str:
         """What tells its present name and description from others."""
-        return sha256(repr((self.name, self.description)).encode()).hexdigest()
+        return mark_of(self.name, self.description)
 
 
 class Membership(models.Model):

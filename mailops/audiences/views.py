@@ -13,9 +13,9 @@ from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.utils.text import slugify
 
+from mailops.accounts.meanwhile import ChangedMeanwhile, Meanwhile, last_done, meanwhile
 from mailops.accounts.permissions import Act, needs, user_of
 from mailops.audiences.curating import (
-    ChangedMeanwhile,
     NameTaken,
     StillNeeded,
     add_audience,
@@ -80,21 +80,21 @@ def _conflict(request: HttpRequest, audience_id: int) -> HttpResponse:
     """Show the audience as it is by now beside what was typed; whoever saves again has seen it."""
     known, edited = (get_object_or_404(Audience, pk=audience_id) for _ in range(2))
     again = AudienceForm({**request.POST.dict(), "seen": known.mark}, instance=edited)
-    return _audience_form(request, again, known, known=known)
+    told = meanwhile(again, last_done("audience.change", known))
+    return _audience_form(request, again, known, told)
 
 
 def _audience_form(
     request: HttpRequest,
     form: AudienceForm,
     audience: Audience | None,
-    *,
-    known: Audience | None = None,
+    told: Meanwhile | None = None,
 ) -> HttpResponse:
     back = (
         reverse("audiences:detail", args=[audience.pk]) if audience else reverse("audiences:list")
     )
-    context = {"form": form, "audience": audience, "back": back, "known": known}
-    status = 422 if form.errors or known else 200
+    context = {"form": form, "audience": audience, "back": back, "meanwhile": told}
+    status = 422 if form.errors or told else 200
     return render_page(request, "audiences/audience_form.html", context, status=status)
 
 

@@ -6,9 +6,9 @@ from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
+from mailops.accounts.meanwhile import ChangedMeanwhile, Meanwhile, last_done
 from mailops.accounts.permissions import Act, confirm_password, needs, user_of
 from mailops.campaigns.drafting import (
-    ChangedMeanwhile,
     HasStarted,
     NotADraft,
     change_hours,
@@ -133,10 +133,14 @@ def _hours_conflict(request: HttpRequest, campaign: Campaign) -> HttpResponse:
     """Show the hours as they are by now beside what was typed; whoever saves again has seen them."""
     typed = request.POST.copy()
     typed["revision"] = campaign.hours_revision
+    facts = [
+        ("Leaves", campaign.keeps.hours_in_words),
+        ("Where a time zone is not known", campaign.zone_if_unknown),
+    ]
     context = {
         "campaign": campaign,
         "form": CampaignHoursForm(typed, campaign=campaign),
-        "known": campaign.keeps.hours_facts(),
+        "meanwhile": Meanwhile(facts, last_done("campaign.hours", campaign)),
         "back": reverse("campaigns:detail", args=[campaign.pk]),
     }
     return render_page(request, "campaigns/campaign_hours.html", context, status=422)

@@ -5,6 +5,7 @@ from typing import Any
 from django.db import transaction
 
 from mailops.accounts.auditing import audit
+from mailops.accounts.meanwhile import expect
 from mailops.accounts.models import User
 from mailops.audiences.models import Audience
 from mailops.campaigns.models import Campaign
@@ -16,10 +17,6 @@ from mailops.transports.models import Stream
 
 class NotADraft(Exception):
     """The campaign is past the point where it can be changed; the text says so."""
-
-
-class ChangedMeanwhile(Exception):
-    """Somebody else changed the plan since it was shown."""
 
 
 class HasStarted(Exception):
@@ -73,8 +70,7 @@ def change_campaign(
         before, was = plan_of(locked), locked.revision
         locked.name, locked.audience, locked.version = name, audience, version
         locked.stream, locked.identity = stream, identity
-        if was not in {revision, locked.revision}:
-            raise ChangedMeanwhile
+        expect(revision, was=was, wanted=locked.revision)
         locked.save(update_fields=["name", "audience", "version", "stream", "identity"])
         audit(
             actor=actor,
@@ -132,8 +128,7 @@ def change_hours(
         for name, value in hours.items():
             setattr(found, name, value)
         found.has_own_hours = has_own_hours
-        if revision is not None and was not in {revision, found.hours_revision}:
-            raise ChangedMeanwhile
+        expect(revision, was=was, wanted=found.hours_revision)
         if found.has_messages:
             found.time_zone = found.zone_if_unknown
             found.rehours_from = 0

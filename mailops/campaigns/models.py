@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from hashlib import sha256
 from typing import Any, ClassVar
 
 from django.db import models, transaction
@@ -10,7 +9,8 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from mailops.accounts.auditing import audit
-from mailops.accounts.models import AuditEntry, User
+from mailops.accounts.meanwhile import last_done, mark_of
+from mailops.accounts.models import User
 from mailops.lib.storable import storable
 from mailops.transports.models import KeepsHours, PauseCause, TellsPause, hours_are_whole
 
@@ -99,8 +99,9 @@ class Campaign(KeepsHours, TellsPause):
     @property
     def revision(self) -> str:
         """What tells its present plan from others."""
-        plan = (self.name, self.audience_id, self.version_id, self.stream_id, self.identity_id)
-        return sha256(repr(plan).encode()).hexdigest()
+        return mark_of(
+            self.name, self.audience_id, self.version_id, self.stream_id, self.identity_id
+        )
 
     @property
     def is_draft(self) -> bool:
@@ -159,7 +160,7 @@ class Campaign(KeepsHours, TellsPause):
         """What tells hours of its own from others; "" while it keeps its stream's, or those that it started with."""
         if not self.has_own_hours:
             return ""
-        return sha256(repr((self.hours_in_words, self.zone_if_unknown)).encode()).hexdigest()
+        return mark_of(self.hours_in_words, self.zone_if_unknown)
 
     @property
     def zone_if_unknown(self) -> str:
@@ -245,8 +246,7 @@ class Campaign(KeepsHours, TellsPause):
 
     def was_paused_by(self, user: User) -> bool:
         """Tell whether `user` is who paused it last."""
-        pauses = AuditEntry.objects.about(Campaign, [self.pk]).filter(verb="campaign.pause")
-        last = pauses.order_by("-at", "-pk").first()
+        last = last_done("campaign.pause", self)
         return last is not None and last.actor_id == user.pk
 
     def resume(self, *, actor: User | None = None, reason: str = "") -> bool:

@@ -10,15 +10,14 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 
+from mailops.accounts.meanwhile import ChangedMeanwhile, Meanwhile, last_done, meanwhile
 from mailops.accounts.models import User
 from mailops.accounts.permissions import Act, needs, user_of
 from mailops.campaigns import preflight
 from mailops.campaigns.drafting import (
-    ChangedMeanwhile,
     NotADraft,
     add_campaign,
     change_campaign,
-    plan_of,
 )
 from mailops.campaigns.forms import CampaignFilterForm, CampaignForm
 from mailops.campaigns.leaving import leaving
@@ -163,7 +162,8 @@ def campaign_edit(request: HttpRequest, campaign_id: int) -> HttpResponse:
 def _conflict(request: HttpRequest, campaign: Campaign) -> HttpResponse:
     """Show the plan as it is by now beside what was typed; whoever saves again has seen it."""
     again = CampaignForm.of(campaign, {**request.POST.dict(), "revision": campaign.revision})
-    return _form(request, again, campaign, status=422, known=plan_of(campaign))
+    told = meanwhile(again, last_done("campaign.change", campaign))
+    return _form(request, again, campaign, status=422, told=told)
 
 
 def _form(
@@ -172,7 +172,7 @@ def _form(
     campaign: Campaign | None,
     *,
     status: int = 200,
-    known: dict[str, str] | None = None,
+    told: Meanwhile | None = None,
 ) -> HttpResponse:
     back = (
         reverse("campaigns:detail", args=[campaign.pk]) if campaign else reverse("campaigns:list")
@@ -185,7 +185,7 @@ def _form(
             "campaign": campaign,
             "back": back,
             "lacking": _lacking(form),
-            "known": known,
+            "meanwhile": told,
         },
         status=422 if form.errors else status,
     )

@@ -223,6 +223,7 @@ class TestDraft:
         assert stopped.status_code == 422
         assert "changed while you wrote" in stopped.text
         assert "<dd>Everyone</dd>" in stopped.text
+        assert f"Last saved by {operator}, " in stopped.text
         assert 'value="Summer"' in stopped.text
         campaign.refresh_from_db()
         assert (campaign.name, campaign.audience) == (opened["name"], everyone)

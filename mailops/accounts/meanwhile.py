@@ -1,0 +1,65 @@
+"""Where two people change the same thing at once: the second sees what the first did before it is replaced."""
+
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from django import forms
+from django.db.models import Model
+
+from mailops.accounts.models import AuditEntry
+
+
+class ChangedMeanwhile(Exception):
+    """Somebody else changed it since it was shown."""
+
+
+def mark_of(*values: Any) -> str:
+    """Return what tells `values` from others; a form holds that of what it shows."""
+    return sha256(repr(values).encode()).hexdigest()
+
+
+def expect(seen: str | None, *, was: str, wanted: str) -> None:
+    """Raise ChangedMeanwhile where `was`, the mark of what stands there, is neither that `seen` nor the `wanted` one.
+
+    None was seen where no form showed it.
+    """
+    if seen is not None and was not in {seen, wanted}:
+        raise ChangedMeanwhile
+
+
+@dataclass(frozen=True)
+class Meanwhile:
+    """What a form's page tells of a change in between."""
+
+    facts: list[tuple[str, str]]  # a label, and what stands there by now
+    entry: AuditEntry | None = None  # who did it, and when
+
+
+def meanwhile(form: forms.BaseForm, entry: AuditEntry | None) -> Meanwhile:
+    """Return what stands there by now, where something else was typed into `form`, which shows what stands there."""
+    fields = [form[name] for name in form.changed_data]
+    facts = [
+        (str(field.label), _in_words(field.field, field.initial))
+        for field in fields
+        if not field.is_hidden
+    ]
+    return Meanwhile(facts, entry)
+
+
+def last_done(verb: str, subject: Model) -> AuditEntry | None:
+    """Return what the audit trail says of the last time that `verb` was done to `subject`."""
+    trail = AuditEntry.objects.about(type(subject), [subject.pk]).filter(verb=verb)
+    return trail.select_related("actor").order_by("-at", "-pk").first()
+
+
+def _in_words(field: Any, value: Any) -> str:
+    """Say a form field's `value` as a person reads it."""
+    if isinstance(field, forms.BooleanField):
+        return "yes" if value else "no"
+    if hasattr(field, "queryset"):
+        row = field.queryset.model.objects.filter(pk=value).first()
+        return str(field.label_from_instance(row)) if row else "none"
+    if hasattr(field, "choices"):
+        return str(dict(field.choices).get(value, value)) or "none"
+    return str(field.prepare_value("" if value is None else value)) or "none"
