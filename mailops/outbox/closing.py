@@ -6,7 +6,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import QuerySet
 
-from mailops.outbox.models import EventKind, QueueEntry, Status
+from mailops.outbox.models import ASKS_A_PERSON, EventKind, QueueEntry, Status
 
 _STATUS_OF_SET = {
     EventKind.CANCELED: Status.CANCELED,
@@ -41,12 +41,15 @@ def close_set(
 
     Marked entries are passed over (W4), and those that ask a person whether they were sent: what may have left is none
     of the three. Claimed ones are not: deleting the entry is the fence. Rows that somebody else has locked are skipped
-    and met again by the next sweep, so a sweep waits for nobody.
+    and met again by the next sweep, so a sweep waits for nobody. What a row says once it is locked counts: one that was
+    held, say, since the statement began is left.
     """
-    chosen, params = entries.order_by().values("message_id").query.sql_with_params()
-    for number in range(len(params)):
-        chosen = chosen.replace("%s", f"%(p{number})s", 1)
+    open_ones = entries.filter(marked_at=None).exclude(ASKS_A_PERSON).order_by()
     with transaction.atomic(), connection.cursor() as cursor:
+        locked = open_ones.select_for_update(of=("self",), skip_locked=True)
+        chosen, params = locked.values("message_id", "is_held")[:limit].query.sql_with_params()
+        for number in range(len(params)):
+            chosen = chosen.replace("%s", f"%(p{number})s", 1)
         cursor.execute(
             _CLOSE_SET.format(chosen=chosen),
             {
@@ -56,7 +59,6 @@ def close_set(
                 "reason": reason,
                 "sentence": sentence,
                 "doubt": _DOUBT,
-                "limit": limit,
                 "open": settings.MAILOPS_COUNT_DAYS,
                 **{f"p{number}": value for number, value in enumerate(params)},
             },
@@ -68,14 +70,15 @@ def close_set(
 # One statement: events, statuses, entries and tallies of the whole set agree or none is written. An event's id names its
 # time: a late reply opens a message again in the round in which it was closed.
 _CLOSE_SET = """
-WITH picked AS (
+WITH chosen AS MATERIALIZED (
+    {chosen}
+), picked AS (
     SELECT m.id, m.status, m.round, m.stream_id, m.campaign_id, m.version_id, m.transport_id,
            m.mailbox_provider, m.accepted_at, m.identity_id, clock_timestamp() AS at,
            CASE WHEN m.settling_fence IS NULL THEN %(status)s ELSE 'uncertain' END AS closed_as,
            CASE WHEN m.settling_fence IS NULL THEN '' ELSE %(doubt)s END || %(sentence)s AS sentence
-      FROM outbox_message m JOIN outbox_queueentry e ON e.message_id = m.id
-     WHERE e.marked_at IS NULL AND NOT (e.is_held AND m.settling_fence IS NOT NULL) AND m.id IN ({chosen})
-     LIMIT %(limit)s FOR UPDATE OF m, e SKIP LOCKED
+      FROM outbox_message m JOIN chosen ON chosen.message_id = m.id
+     WHERE NOT (chosen.is_held AND m.settling_fence IS NOT NULL) FOR UPDATE OF m SKIP LOCKED
 ), gone AS (
     DELETE FROM outbox_queueentry e USING picked p WHERE e.message_id = p.id
 ), closed AS (

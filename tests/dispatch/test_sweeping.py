@@ -10,7 +10,7 @@ from zlib import crc32
 import psycopg
 import pytest
 from django.db import Error, InternalError, OperationalError, connection, transaction
-from django.db.models import F, Sum
+from django.db.models import BooleanField, F, Func, Sum
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -34,6 +34,7 @@ from mailops.lib import dns_answers
 from mailops.lib.dns_answers import Answer
 from mailops.lib.mailbox_providers import ProviderCache
 from mailops.outbox.canceling import cancel_campaign, sweep_canceled
+from mailops.outbox.closing import close_set
 from mailops.outbox.models import EventKind, Message, QueueEntry, Status, Tally
 from mailops.outbox.recording import Outcome, record
 from mailops.outbox.retrying import retry_message
@@ -95,6 +96,14 @@ def someone_waits_for_a_lock():
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
         )
         return cursor.fetchone()[0]
+
+
+class PausesForTheTest(Func):
+    """Has a statement wait in its midst, after it has seen what it reads, for who holds the lock."""
+
+    KEY = 7_070
+    template = f"(pg_advisory_xact_lock_shared({KEY})::text IS NOT NULL)"
+    output_field = BooleanField()
 
 
 class TestSteps:
@@ -169,7 +178,7 @@ class TestSweeps:
 
     def test_reads_the_queue_once_where_nothing_is_late(self, django_assert_num_queries):
         make_message()
-        with django_assert_num_queries(2):  # one asks what waits for a person since a restore
+        with django_assert_num_queries(1):  # one asks what waits for a person since a restore
             assert sweep_expired() == 0
 
     def test_what_a_person_lets_go_has_its_stream_s_time_anew(self, operator):
@@ -293,6 +302,31 @@ class TestSweeps:
             sweeping_beside.result(10)
         assert status(message) == Status.UNCERTAIN
         assert not QueueEntry.objects.exists()
+
+    @pytest.mark.django_db(transaction=True)
+    def test_what_is_held_beside_the_sweep_does_not_expire(self, operator):
+        """A sweep of a long queue meets rows that changed since it began."""
+        message = make_message()
+        QueueEntry.objects.update(expires_at=timezone.now() - timedelta(hours=1))
+
+        def expire():
+            try:
+                late = QueueEntry.objects.filter(PausesForTheTest(), is_held=False)
+                return close_set(
+                    kind=EventKind.EXPIRED, entries=late, source="outbox", reason="", sentence=""
+                )
+            finally:
+                connection.close()
+
+        with ThreadPoolExecutor(1) as pool, connect_again() as other:
+            other.execute("SELECT pg_advisory_xact_lock(%s)", [PausesForTheTest.KEY])
+            sweeping_beside = pool.submit(expire)
+            wait_until(someone_waits_for_a_lock, seconds=10, what="the sweep to have begun")
+            assert hold(message=message, actor=operator)
+            other.commit()
+            assert sweeping_beside.result(10) == 0
+        assert status(message) == Status.HELD
+        assert QueueEntry.objects.get().is_held
 
     def test_a_cancel_sweep_closes_what_a_late_deferral_reopened(self):
         campaign = make_campaign(state=Campaign.State.RUNNING)
