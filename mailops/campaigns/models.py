@@ -28,6 +28,10 @@ class CampaignQuerySet(models.QuerySet["Campaign"]):
         """Keep those of which `Campaign.was_restored` holds."""
         return self.filter(state=Campaign.State.PAUSED, pause_cause=PauseCause.RESTORED)
 
+    def sparing(self) -> "CampaignQuerySet":
+        """Keep those whose messages must not expire: they wait for a person since a restore, or for their time anew."""
+        return self.restored() | self.exclude(retime_from=None)
+
     def due_to_start(self, *, ahead: timedelta = timedelta()) -> "CampaignQuerySet":
         """Keep the scheduled ones whose time has come, or comes within `ahead`, by the database's clock."""
         due = self.filter(state=Campaign.State.SCHEDULED, scheduled_at__lte=Now() + ahead)
@@ -67,6 +71,8 @@ class Campaign(KeepsHours, TellsPause):
     )
     # the messages behind this id are yet to be moved into changed hours; null: none
     rehours_from = models.BigIntegerField(null=True)
+    # those behind this one are yet to be given their stream's whole time; null: none
+    retime_from = models.BigIntegerField(null=True)
     has_own_hours = models.BooleanField(default=False)  # else the stream's, until it starts
     state = models.CharField(max_length=10, choices=State.choices, default=State.DRAFT)
     scheduled_at = models.DateTimeField(null=True, blank=True)

@@ -16,6 +16,7 @@ from mailops.lib.clock import database_now
 from mailops.lib.mailbox_providers import name_of
 from mailops.outbox.models import Message
 from mailops.outbox.queues import Queue, due_queues, has_waited
+from mailops.outbox.resuming import COUNTED, count_untimed
 from mailops.transports.models import PauseCause, Stream, Transport
 
 STILL = timedelta(seconds=15)  # that mail is due, until somebody should have taken it
@@ -46,7 +47,7 @@ def stopped_ways(stream: Stream) -> list[Transport]:
 
 def holds_of(campaign: Campaign) -> list[Hold]:
     """Return what holds mail of a campaign back now, on its stream's ways out in their order."""
-    return _holds(campaign.stream, campaign.pk)
+    return [*_time_anew(campaign), *_holds(campaign.stream, campaign.pk)]
 
 
 def holds_of_message(message: Message) -> list[Hold]:
@@ -57,7 +58,20 @@ def holds_of_message(message: Message) -> list[Hold]:
         for what, one in ((f"The stream {stream}", stream), (f"The campaign {campaign}", campaign))
         if one is not None and one.is_paused
     ]
-    return [*paused, *_holds(stream, message.campaign_id or 0)]
+    untimed = list(_time_anew(campaign)) if campaign else []
+    return [*paused, *untimed, *_holds(stream, message.campaign_id or 0)]
+
+
+def _time_anew(campaign: Campaign) -> Iterator[Hold]:
+    """Say how much of a resumed campaign may have to wait until its time has begun anew."""
+    if n := count_untimed(campaign):
+        many = f"{n:,} message{'s'[: n > 1]}" if n < COUNTED else f"{n:,} messages or more"
+        yield Hold(
+            f"The time of {many} is yet to begin anew",
+            "They waited for a person since the database was restored, so each has its stream's whole time from now on. "
+            "What is too old by its former time leaves once it has the new one, and nothing of the campaign expires "
+            "meanwhile.",
+        )
 
 
 def _holds(stream: Stream, campaign_id: int) -> list[Hold]:

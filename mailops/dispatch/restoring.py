@@ -20,7 +20,6 @@ from mailops.outbox.doubting import doubt_single_messages
 from mailops.outbox.ledger import fetch_first
 from mailops.outbox.models import QueueEntry
 from mailops.outbox.resending import stop_resendings
-from mailops.outbox.resuming import give_whole_time
 from mailops.transports.models import PauseCause
 
 logger = logging.getLogger(__name__)
@@ -182,7 +181,6 @@ def _pause(campaign: Campaign, done: Restored) -> None:
     if campaign.is_paused and not campaign.was_restored:
         before = campaign.pause_sentence or campaign.get_pause_cause_display()
         detail += f" It was paused before: {before}"
-    give_whole_time(campaign)
     if campaign.pause(PauseCause.RESTORED, sentence, detail):
         done.paused[campaign.name] = twice
 

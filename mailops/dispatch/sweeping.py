@@ -20,6 +20,7 @@ from mailops.outbox.keeping_hours import move_changed, move_closed
 from mailops.outbox.ledger import fetch_dicts
 from mailops.outbox.models import EventKind, Message, QueueEntry
 from mailops.outbox.recording import Outcome, record_with_retry
+from mailops.outbox.resuming import give_whole_time
 from mailops.suppressions.models import Suppression
 from mailops.transports.models import ProviderLimit
 
@@ -110,13 +111,13 @@ def sweep_expired(*, most: int = 20_000) -> int:
     """Give up on messages older than their stream's patience; a held one waits for its person.
 
     One whose hours are over waits for the next ones: it is moved there, with the time it may take. What a restored
-    database owes may have been sent, so it waits for the person who resumes or cancels its campaign.
+    database owes may have been sent, so it waits for the person who resumes or cancels its campaign, and then until its
+    time has begun anew.
     """
     in_hours = Q(closes_at=None) | Q(closes_at__gt=Now())
-    asking = list(Campaign.objects.restored().values_list("pk", flat=True))
     late = QueueEntry.objects.filter(
         in_hours, expires_at__lte=Now(), marked_at=None, is_held=False
-    ).exclude(campaign__in=asking)
+    ).exclude(campaign__in=Campaign.objects.sparing())
     if not late.exists():  # nearly always: then the queue is read once
         return 0
     # never claimed, in its first round: in a later one, or in a doubt that was sent again, it was tried before
@@ -144,10 +145,13 @@ def sweep_expired(*, most: int = 20_000) -> int:
 
 
 def keep_hours_for_a_while(*, seconds: float = KEEPING_SECONDS) -> bool:
-    """Move messages whose hours are over, or were changed, unless another process is at it; return whether to go on."""
+    """Move messages whose hours are over, or were changed, and begin anew the time of resumed ones.
+
+    Unless another process is at it; return whether to go on.
+    """
     ends_at = time.monotonic() + seconds
     with session_lock("dispatch.keep_hours") as is_ours:
-        while is_ours and (move_changed() or move_closed()):
+        while is_ours and (give_whole_time() or move_changed() or move_closed()):
             if time.monotonic() >= ends_at:
                 return True
     return False

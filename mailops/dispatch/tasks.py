@@ -67,7 +67,7 @@ def _go_on_expanding() -> None:
 
 @shared_task(name="dispatch.keep_hours")
 def keep_hours() -> None:
-    """Move what its hours left behind to the next ones; hand on while there is more."""
+    """Move what its hours left behind to the next ones, and begin anew the time of what was resumed; hand on for more."""
     if keep_hours_for_a_while():
         send("dispatch.keep_hours", queue="housekeeping")
 

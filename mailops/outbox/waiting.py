@@ -45,7 +45,11 @@ def count_waiting(streams: Iterable[Stream]) -> list[Waiting]:
                 "pk", filter=Q(due_at__gt=Now(), closes_at__gt=Now(), attempts=0, is_held=False)
             ),
             held=Count("pk", filter=Q(is_held=True)),
-            expiring=Count("pk", filter=Q(expires_at__lte=soon, is_held=False)),
+            expiring=Count(
+                "pk",
+                filter=Q(expires_at__lte=soon, is_held=False)
+                & ~Q(campaign__in=Campaign.objects.sparing()),
+            ),
         )
     ).values_list("stream_id", "owed", "due", "early", "held", "expiring")
     counted = {

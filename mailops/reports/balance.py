@@ -174,6 +174,8 @@ def _with_the_late(
     pace: Pace, campaign: Campaign, answered: int, since: datetime, now: datetime
 ) -> Pace:
     """Tell how many won't have had their turn when the time of what is due is over."""
+    if campaign.retime_from is not None:  # it is about to begin anew
+        return pace
     last = last_in_line(campaign) if answered and pace.in_line else None
     if last is None:
         return pace

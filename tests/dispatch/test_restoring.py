@@ -21,8 +21,9 @@ from mailops.dispatch.carriers import usable_carriers
 from mailops.dispatch.claiming import Claimer
 from mailops.dispatch.delivery import Delivery
 from mailops.dispatch.epochs import CLAIMED, COMMITTED, EpochFile, Remembered, epoch
+from mailops.dispatch.holding import holds_of
 from mailops.dispatch.models import Lineage, Worker
-from mailops.dispatch.sweeping import sweep_expired
+from mailops.dispatch.sweeping import keep_hours_for_a_while, sweep_expired
 from mailops.dispatch.tasks import sweep_queue
 from mailops.dispatch.ticking import tick
 from mailops.dispatch.working import WorkerProcess
@@ -34,7 +35,7 @@ from mailops.outbox.models import Event, Message, QueueEntry, Settlement
 from mailops.outbox.relay_log_reading import Reading
 from mailops.outbox.relay_log_taking import take_log
 from mailops.outbox.resending import resend_chunk, start_resending
-from mailops.outbox.resuming import resume_campaign
+from mailops.outbox.resuming import give_whole_time, resume_campaign
 from mailops.outbox.tokens import current_token_key_id
 from mailops.transports.models import Route
 from tests.factories import make_audience, make_campaign, make_message, make_stream, make_transport
@@ -434,17 +435,52 @@ class TestWhatIsDone:
         campaign = launch(server)
         QueueEntry.objects.update(expires_at=LONG_AGO)
         self.restore()
-        assert not QueueEntry.objects.filter(expires_at__lt=timezone.now()).exists()
-        QueueEntry.objects.update(expires_at=LONG_AGO)
         sweep_expired()
         assert QueueEntry.objects.count() == RECIPIENTS
         campaign.refresh_from_db()
         assert resume_campaign(campaign=campaign, actor=None)
         sweep_expired()
         assert QueueEntry.objects.count() == RECIPIENTS
+        keep_hours_for_a_while()
+        assert not QueueEntry.objects.filter(expires_at__lt=timezone.now()).exists()
+        sweep_expired()
+        assert QueueEntry.objects.count() == RECIPIENTS
         QueueEntry.objects.update(expires_at=LONG_AGO)
         sweep_expired()
         assert not QueueEntry.objects.exists()
+
+    def test_a_large_one_has_its_time_begun_anew_in_chunks_and_says_so(self, server):
+        campaign = launch(server)
+        self.restore()
+        campaign.refresh_from_db()
+        QueueEntry.objects.update(expires_at=LONG_AGO)
+        resume_campaign(campaign=campaign, actor=None)
+        assert (
+            QueueEntry.objects.filter(expires_at=LONG_AGO).count() == RECIPIENTS
+        )  # not in the request
+        assert give_whole_time(chunk=15) == 15
+        sweep_expired()
+        assert QueueEntry.objects.filter(expires_at=LONG_AGO).count() == RECIPIENTS - 15
+        campaign.refresh_from_db()
+        assert "The time of 5 messages is yet to begin anew" in [
+            one.title for one in holds_of(campaign)
+        ]
+        assert [give_whole_time(chunk=15), give_whole_time(chunk=15)] == [5, 0]
+        campaign.refresh_from_db()
+        assert campaign.retime_from is None
+
+    def test_its_time_begins_with_the_hours_it_waits_for(self, server):
+        campaign = launch(server)
+        self.restore()
+        campaign.refresh_from_db()
+        opens = timezone.now() + timedelta(days=5)
+        QueueEntry.objects.update(
+            expires_at=LONG_AGO, due_at=opens, closes_at=opens + timedelta(hours=9)
+        )
+        resume_campaign(campaign=campaign, actor=None)
+        give_whole_time()
+        whole = timedelta(seconds=campaign.stream.expiry_seconds)
+        assert set(QueueEntry.objects.values_list("expires_at", flat=True)) == {opens + whole}
 
     def test_a_campaign_whose_time_came_waits_too(self):
         campaign = make_campaign(state="scheduled", scheduled_at="2026-01-01T00:00Z")
