@@ -56,12 +56,12 @@ _OWN: Mapping[str, Cause] = {
     ),
     "target_missing": Cause(
         "The folder that mails are moved to is missing or can't be written.",
-        "Make it in the mailbox, or choose another. What was read is stored; nothing is lost and nothing counts twice.",
+        "Make it in the mailbox, or choose another. What comes is read and stored meanwhile, and moved then.",
     ),
     "mail_refused": Cause(
         "The server does not hand out a mail that it holds.",
-        "It is tried again, ever more rarely, and the mails behind it are read only then. If it stays so, find the"
-        " mail by the UID in the technical text, and mend, move or delete it in the mailbox.",
+        "All others are read. It is asked for again each minute; if it stays so, find the mail by the UID in the"
+        " technical text, and mend, move or delete it in the mailbox.",
     ),
     "read_only": Cause(
         "The folder may be read but not changed.",

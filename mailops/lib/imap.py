@@ -27,6 +27,7 @@ MOST_OCTETS = 10_485_760  # of one mail that are asked for: a report stands befo
 _MOST_ANSWER = MOST_OCTETS + 65_536  # of one literal that is read
 _FIRST_SPAN = 10_000  # UIDs of one search; a mailbox may have a million
 _CONNECT_SECONDS = 10.0
+LOST = (imaplib.IMAP4.abort, OSError)  # the connection
 _NO_WORDS = (imaplib.IMAP4.error, ImapToolsError)
 _SIZE = re.compile(rb"RFC822\.SIZE (\d{1,12})")
 _FLAWS = {10: "tls_expired", 18: "tls_self_signed", 62: "tls_name", 64: "tls_name"}

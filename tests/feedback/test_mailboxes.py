@@ -227,12 +227,48 @@ class TestCrashes:
         with monkeypatch.context() as patched:
             _refuse_to_fetch(patched, "2", answer)
             for _ in range(2):
-                assert (read(mailbox).cause, mailbox.last_uid) == ("mail_refused", 1)
+                assert (read(mailbox).cause, mailbox.refused_uids) == ("mail_refused", [2])
                 assert mailbox.taken == RawFeedback.objects.count() == 4
+                assert (mailbox.known, mailbox.last_uid) == (0, 5)
         left = server.dovecot.folders(mailbox.username, "INBOX")["INBOX"]
         assert left == ([r"\Seen", "", *[r"\Seen"] * 3] if then == "flag" else [""])
-        assert (read(mailbox).cause, mailbox.taken) == ("", 5)
-        assert mailbox.last_uid == (5 if then == "flag" else 2)
+        assert (read(mailbox).cause, mailbox.taken, mailbox.refused_uids) == ("", 5, [])
+        left = server.dovecot.folders(mailbox.username, "INBOX")["INBOX"]
+        assert left == ([r"\Seen"] * 5 if then == "flag" else [])
+
+    @pytest.mark.parametrize(
+        "answer", [("NO", [b"[SERVERBUG]"]), imaplib.IMAP4.abort("the server died of it")]
+    )
+    def test_what_lies_beyond_such_a_mail_is_read_however_long_that_takes(
+        self, answer, box, server, monkeypatch
+    ):
+        mailbox = box()
+        monkeypatch.setattr(mailbox_reading, "CHUNK", 2)
+        monkeypatch.setattr(mailbox_reading, "TAKING_SECONDS", 0)  # time for one chunk
+        server.dovecot.deliver(mailbox.username, *(HELLO + b"%d" % n for n in range(7)))
+        with monkeypatch.context() as patched:
+            _refuse_to_fetch(patched, "1", answer)
+            taken = [read(mailbox).taken for _ in range(6)]
+            assert (taken[-1], mailbox.known, mailbox.refused_uids) == (6, 0, [1])
+            assert (mailbox.cause, mailbox.failures) == ("mail_refused", 0)
+            assert not Mailbox.objects.due().exists()
+        assert (read(mailbox).cause, mailbox.taken, mailbox.known) == ("", 7, 0)
+        assert server.dovecot.folders(mailbox.username, "INBOX")["INBOX"] == [r"\Seen"] * 7
+
+    def test_mails_that_are_refused_take_turns_to_be_asked_for_again(
+        self, box, server, monkeypatch
+    ):
+        mailbox = box()
+        server.dovecot.deliver(mailbox.username, *(HELLO + b"%d" % n for n in range(5)))
+        with monkeypatch.context() as patched:
+            _refuse_to_fetch(patched, "124", ("NO", [b"[SERVERBUG]"]))
+            assert read(mailbox).refused_uids == [1, 2, 4]
+        monkeypatch.setattr(mailbox_reading, "CHUNK", 2)
+        with monkeypatch.context() as patched:
+            _refuse_to_fetch(patched, "12", ("NO", [b"[SERVERBUG]"]))
+            assert read(mailbox).refused_uids == [4, 1, 2]
+            assert (read(mailbox).refused_uids, mailbox.cause) == ([2, 1], "mail_refused")
+        assert (read(mailbox).refused_uids, mailbox.taken, mailbox.cause) == ([], 5, "")
 
     def test_a_server_that_hands_out_nothing_is_not_asked_for_all_it_holds(
         self, box, server, monkeypatch
@@ -250,10 +286,12 @@ class TestCrashes:
         mailbox = box(then="move", target="Gone")
         monkeypatch.setattr(mailbox_reading, "CHUNK", 2)
         server.dovecot.deliver(mailbox.username, *(HELLO + b"%d" % n for n in range(5)))
-        assert (read(mailbox).cause, mailbox.last_uid, mailbox.taken) == ("target_missing", 0, 5)
+        for _ in range(2):
+            assert (read(mailbox).cause, mailbox.left_spans) == ("target_missing", [[1, 5]])
+            assert (mailbox.taken, mailbox.known, mailbox.last_uid) == (5, 0, 5)
         with server.dovecot.open(mailbox.username) as client:
             client.create("Gone")
-        assert (read(mailbox).cause, mailbox.taken, mailbox.known) == ("", 5, 5)
+        assert (read(mailbox).cause, mailbox.taken, mailbox.left_spans) == ("", 5, [])
         found = server.dovecot.folders(mailbox.username, "INBOX", "Gone")
         assert {name: len(mails) for name, mails in found.items()} == {"INBOX": 0, "Gone": 5}
 
@@ -265,7 +303,7 @@ class TestCrashes:
         server.dovecot.deliver(mailbox.username, *(HELLO + b"%d" % n * 1000 for n in range(3)))
         with monkeypatch.context() as patched:
             _refuse_to_fetch(patched, "3", imaplib.IMAP4.abort("the time is up"))
-            assert (read(mailbox).cause, mailbox.last_uid, mailbox.taken) == ("dropped", 2, 2)
+            assert (read(mailbox).cause, mailbox.refused_uids, mailbox.taken) == ("dropped", [3], 2)
         assert (read(mailbox).cause, mailbox.taken, mailbox.known) == ("", 3, 0)
 
     def test_a_mail_that_brought_nothing_is_not_deleted(self, box, server, monkeypatch):

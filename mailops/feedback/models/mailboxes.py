@@ -1,7 +1,8 @@
 """IMAP mailboxes that bounces come to, where no return-path host of ours can."""
 
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from django.db import models
 from django.db.models import Case, F, Q, When
@@ -48,7 +49,7 @@ class MailboxQuerySet(models.QuerySet["Mailbox"]):
         return self.filter(is_enabled=True).exclude(cause="")
 
     def broken_first(self) -> Self:
-        return self.order_by("-is_enabled", "-failures", "name")
+        return self.order_by("-is_enabled", F("failing_since_at").asc(nulls_last=True), "name")
 
 
 class Mailbox(SealedColumns):
@@ -85,7 +86,12 @@ class Mailbox(SealedColumns):
     target = models.CharField(max_length=250, blank=True)  # the folder that mails are moved to
     is_enabled = models.BooleanField(default=True)
     uid_validity = models.BigIntegerField(null=True)  # numbers count only while it stays the same
-    last_uid = models.BigIntegerField(default=0)  # up to here all is stored and dealt with
+    last_uid = models.BigIntegerField(
+        default=0
+    )  # up to here all was met; what was left stands below
+    refused_uids = models.JSONField(default=list, db_default=[])  # not handed out; asked for again
+    # [first, last]: stored, and not yet marked, moved or deleted
+    left_spans = models.JSONField(default=list, db_default=[])
     cause = models.CharField(max_length=30, blank=True)  # why it can't be read, empty where it can
     detail = models.TextField(blank=True)
     failures = models.PositiveIntegerField(default=0)  # in a row
@@ -154,29 +160,52 @@ class Mailbox(SealedColumns):
         # who hears of mail from now on makes it due again, and that outlasts this reading
         return bool(free.update(reading_until=now + LEASE, due_at=now))
 
+    @property
+    def has_left(self) -> bool:
+        """Tell whether some of the mails up to `last_uid` are to be asked for, or dealt with, once more."""
+        return bool(self.refused_uids or self.left_spans)
+
     def begin_anew(self, uid_validity: int) -> None:
         """Forget how far it was read: its mails have other numbers now. What was stored is known by its octets."""
         self.uid_validity, self.last_uid = uid_validity, 0
-        self.save(update_fields=["uid_validity", "last_uid"])
+        self.refused_uids, self.left_spans = [], []
+        self.save(update_fields=["uid_validity", "last_uid", "refused_uids", "left_spans"])
 
-    def advance(self, uid: int, *, taken: int, known: int, cut: int) -> None:
-        """Note that everything up to `uid` is stored and dealt with."""
-        rows = type(self).objects.filter(pk=self.pk, uid_validity=self.uid_validity)
-        rows.update(
-            last_uid=uid, taken=F("taken") + taken, known=F("known") + known, cut=F("cut") + cut
+    def advance(
+        self, uid: int, refused: list[int], left: list[int], counts: Mapping[str, int]
+    ) -> None:
+        """Note that all up to `uid` was met: all that was `refused` so far, and what more is `left` to be dealt with."""
+        self.last_uid, self.refused_uids = uid, refused
+        self.left_spans = _with(self.left_spans, left)
+        more: dict[str, Any] = {name: F(name) + counts[name] for name in ("taken", "known", "cut")}
+        if counts["taken"]:
+            more["last_mail_at"] = ClockTimestamp()
+        self._of_these_numbers().update(
+            last_uid=uid, refused_uids=refused, left_spans=self.left_spans, **more
         )
-        if taken:
-            rows.update(last_mail_at=ClockTimestamp())
-        self.last_uid = uid
 
-    def record_reading(self, *, is_done: bool) -> None:
-        """Note that it could be read; it comes again at once where there is more, or came more meanwhile."""
+    def leave(self, spans: list[list[int]]) -> None:
+        """Note that all stored mails but these are dealt with."""
+        self.left_spans = spans
+        self._of_these_numbers().update(left_spans=spans)
+
+    def _of_these_numbers(self) -> MailboxQuerySet:
+        return Mailbox.objects.filter(pk=self.pk, uid_validity=self.uid_validity)
+
+    def record_reading(self, *, is_done: bool, fault: tuple[str, str] | None) -> None:
+        """Note that it could be read; it comes again at once where there is more, or came more meanwhile.
+
+        `fault` is the cause and the technical text of what was left; where nothing more is known of that, they stay.
+        """
         later = ClockTimestamp() + EVERY
+        if fault is None and self.has_left:
+            fault = self.cause, self.detail
+        cause, detail = fault or ("", "")
         type(self).objects.filter(pk=self.pk).update(
-            cause="",
-            detail="",
+            cause=cause,
+            detail=detail,
             failures=0,
-            failing_since_at=None,
+            failing_since_at=(self.failing_since_at or timezone.now()) if cause else None,
             due_at=Case(When(due_at=None, then=None), default=later) if is_done else None,
             reading_until=None,
             last_read_at=ClockTimestamp(),
@@ -193,3 +222,14 @@ class Mailbox(SealedColumns):
             due_at=ClockTimestamp() + timedelta(minutes=minutes),
             reading_until=None,
         )
+
+
+def _with(spans: Iterable[list[int]], uids: Iterable[int]) -> list[list[int]]:
+    """Return spans of numbers, [first, last], ascending, with `uids` in them; neighbors are one span."""
+    found: list[list[int]] = []
+    for first, last in sorted([*spans, *([uid, uid] for uid in uids)]):
+        if found and first <= found[-1][1] + 1:
+            found[-1] = [found[-1][0], max(found[-1][1], last)]
+        else:
+            found.append([first, last])
+    return found
