@@ -21,6 +21,7 @@ from mailops.campaigns.preflight import TooLate
 from mailops.campaigns.tasks import rehearse_soon
 from mailops.campaigns.views import get_campaign, preflight_context
 from mailops.lib.htmx import polled_status, render_page
+from mailops.transports.forms.hours import hours_told
 from mailops.transports.models import PauseCause
 
 
@@ -133,10 +134,7 @@ def _hours_conflict(request: HttpRequest, campaign: Campaign) -> HttpResponse:
     """Show the hours as they are by now beside what was typed; whoever saves again has seen them."""
     typed = request.POST.copy()
     typed["revision"] = campaign.hours_revision
-    facts = [
-        ("Leaves", campaign.keeps.hours_in_words),
-        ("Where a time zone is not known", campaign.zone_if_unknown),
-    ]
+    facts = hours_told(campaign.keeps.hours_in_words, campaign.zone_if_unknown)
     context = {
         "campaign": campaign,
         "form": CampaignHoursForm(typed, campaign=campaign),

@@ -123,7 +123,6 @@ class CampaignHoursForm(HoursForm):
     STREAM, OWN = "stream", "own"
 
     whose = forms.ChoiceField(label="It keeps", widget=forms.RadioSelect)
-    revision = forms.CharField(max_length=64, required=False, widget=forms.HiddenInput)
     field_order = ["whose"]
 
     def __init__(self, *args: Any, campaign: Campaign, **kwargs: Any) -> None:

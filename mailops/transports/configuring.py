@@ -8,6 +8,7 @@ from django.db import transaction
 from django.db.models import PROTECT, ManyToOneRel, ProtectedError
 
 from mailops.accounts.auditing import audit
+from mailops.accounts.meanwhile import expect
 from mailops.accounts.models import User
 from mailops.lib.locks import lock_row
 from mailops.lib.secrets import Secret
@@ -31,24 +32,6 @@ _TRANSPORT_FIELDS = (
     "messages_per_session",
     "rate_per_minute",
     "daily_quota",
-)
-_STREAM_FIELDS = (
-    "name",
-    "kind",
-    "environment",
-    "routing",
-    "domain_id",
-    "owner_id",
-    "guarantee",
-    "counts_opens",
-    "counts_clicks",
-    "tracks_opens",
-    "tracks_clicks",
-    "backoff_seconds",
-    "expiry_seconds",
-    "rate_per_minute",
-    "reserved_percent",
-    "is_sensitive",
 )
 
 
@@ -98,27 +81,30 @@ def save_stream(
     transports: Sequence[Transport],
     actor: User | None,
     weights: Sequence[int] = (),
+    seen: str | None = None,
 ) -> None:
     """Save a stream, new or edited in memory, with its ways out in order; `weights` are their shares, 1 each if left out.
 
-    Raise ValidationError, by field, where something holds it to its kind or its domain.
+    Raise ValidationError, by field, where something holds it to its kind or its domain. Whoever saves a form gives the
+    mark that it showed as `seen`: raise ChangedMeanwhile where it is another by now. Its hours stay as they are.
     """
+    ways = list(zip(transports, [*weights, *[1] * len(transports)], strict=False))
     was = Stream.objects.filter(pk=stream.pk).values_list("domain_id", flat=True)
     lock_domains({stream.domain_id, *was})
-    old = Stream.objects.select_for_update().filter(pk=stream.pk).first()
+    old = Stream.objects.select_for_update().get(pk=stream.pk) if stream.pk else None
     before = stream_facts(old) if old else {}
     domains = {stream.domain_id: stream.domain} | ({old.domain_id: old.domain} if old else {})
     if old:
+        wanted = stream.mark_with([(transport.pk, weight) for transport, weight in ways])
+        expect(seen, was=old.mark, wanted=wanted)
         if ties := ties_of(stream, old):
             raise ValidationError(ties)
         stream.refresh_from_db(fields=PAUSING)  # somebody may have paused it since it was read
-    stream.save()
+    stream.save(update_fields=stream.POLICY if old else None)
     stream.routes.all().delete()
     Route.objects.bulk_create(
         Route(stream=stream, transport=transport, position=position, weight=weight)
-        for position, (transport, weight) in enumerate(
-            zip(transports, [*weights, *[1] * len(transports)], strict=False)
-        )
+        for position, (transport, weight) in enumerate(ways)
     )
     require_records(domains.values())
     before, after = differing(before, stream_facts(stream))
@@ -128,12 +114,18 @@ def save_stream(
 
 
 @transaction.atomic
-def change_stream_hours(*, stream: Stream, hours: dict[str, Any], actor: User | None) -> None:
-    """Change when mail of the stream's campaigns leaves; those that have started keep the hours they have."""
+def change_stream_hours(
+    *, stream: Stream, hours: dict[str, Any], actor: User | None, seen: str | None = None
+) -> None:
+    """Change when mail of the stream's campaigns leaves; those that have started keep the hours they have.
+
+    Whoever saves a form gives the mark that it showed as `seen`: raise ChangedMeanwhile where it is another by now.
+    """
     locked = Stream.objects.select_for_update().get(pk=stream.pk)
-    before = locked.hours_facts()
+    before, was = locked.hours_facts(), locked.hours_mark
     for name, value in hours.items():
         setattr(locked, name, value)
+    expect(seen, was=was, wanted=locked.hours_mark)
     locked.save(update_fields=list(hours))
     before, after = differing(before, locked.hours_facts())
     audit(actor=actor, verb="stream.hours", subject=locked, before=before, after=after)
@@ -167,7 +159,7 @@ def transport_facts(transport: Transport) -> dict[str, Any]:
 
 def stream_facts(stream: Stream) -> dict[str, Any]:
     routes = stream.routes.order_by("position").values_list("transport__name", "weight")
-    facts = {name: getattr(stream, name) for name in _STREAM_FIELDS}
+    facts = {name: getattr(stream, name) for name in stream.POLICY}
     facts["routes"] = [name for name, _ in routes]
     return facts | ({"weights": dict(routes)} if stream.is_weighted else {})
 

@@ -342,6 +342,25 @@ class TestStreamPage:
         assert "as its stream says" in text
         assert logged_in(admin).get(url).context["form"].initial["window_to"] == time(18)
 
+    def test_replaces_no_hours_that_were_not_seen(self, admin, logged_in):
+        stream, client = make_stream(), logged_in(admin)
+        url = reverse("transports:stream-hours", args=[stream.pk])
+        seen = {"revision": client.get(url).context["form"]["revision"].value()}
+        for _ in range(2):  # the same once more is no conflict
+            assert client.post(url, {**FORM, **seen}).status_code == 302
+        late = client.post(url, {**FORM, "window_to": "12:00", **seen})
+        assert late.status_code == 422
+        assert "Mon–Fri 09:00–18:00" in late.text
+        assert f"Last saved by {admin}, " in late.text
+        assert 'value="12:00"' in late.text
+        assert late.text.count("checked") == 5
+        stream.refresh_from_db()
+        assert stream.window_to == time(18)
+        seen = {"revision": late.context["form"]["revision"].value()}
+        assert client.post(url, {**FORM, "window_to": "12:00", **seen}).status_code == 302
+        stream.refresh_from_db()
+        assert stream.window_to == time(12)
+
     def test_nonsense_is_422(self, admin, logged_in):
         url = reverse("transports:stream-hours", args=[make_stream().pk])
         assert logged_in(admin).post(url, {**FORM, "window_to": "9"}).status_code == 422

@@ -9,8 +9,10 @@ from mailops.domains.models import Requirement
 from mailops.lib.secrets import Secret
 from mailops.suppressions.models import SuppressionImport
 from mailops.suppressions.suppressing import suppress, unsuppress
+from mailops.transports.configuring import change_stream_hours, delete_stream, save_stream
 from mailops.transports.credentials import add_credential, add_grant
 from mailops.transports.models import Credential, OAuthGrant, Route, Stream, Transport
+from mailops.transports.views import streams
 from tests.factories import make_domain, make_stream, make_transport
 from tests.smtp_server import EXTENSIONS, CertificateAuthority, SmtpServer
 from tests.transports.conftest import CANARY
@@ -639,6 +641,72 @@ class TestStreams:
     def test_a_transport_stands_in_the_list_once(self, admin, logged_in, transport):
         data = self.data(transport, second_transport=transport.pk)
         assert logged_in(admin).post(reverse("transports:stream-add"), data).status_code == 422
+
+    def typed(self, client, url):
+        """Return what a browser would send of the form at `url`, and the form."""
+        form = client.get(url).context["form"]
+        given = {field.html_name: field.value() for field in form}
+        return {name: value for name, value in given.items() if value not in (None, False)}
+
+    def test_editing_replaces_no_change_that_was_not_seen(self, admin, logged_in, stream):
+        client, url = logged_in(admin), reverse("transports:stream-edit", args=[stream.pk])
+        opened = self.typed(client, url)
+        second = make_transport(name="Second")
+        change = {"rate_per_minute": "60", "second_transport": second.pk, "is_sensitive": "on"}
+        assert client.post(url, {**opened, **change}).status_code == 302
+        stopped = client.post(url, {**opened, "name": "Mine"})
+        assert stopped.status_code == 422
+        assert "changed while you wrote" in stopped.text
+        assert f"Last saved by {admin}, " in stopped.text
+        known = dict(stopped.context["meanwhile"].facts)
+        assert known == {
+            "Name": stream.name,
+            "Messages a minute": "60",
+            "Second transport": "Second",
+            "Sensitive: store and show no bodies": "yes",
+        }
+        assert 'value="Mine"' in stopped.text
+        stream.refresh_from_db()
+        assert (stream.rate_per_minute, stream.routes.count()) == (60, 2)
+        again = {**opened, "name": "Mine", "seen": stopped.context["form"]["seen"].value()}
+        assert client.post(url, again).status_code == 302
+        stream.refresh_from_db()
+        assert (stream.name, stream.rate_per_minute) == ("Mine", None)
+
+    def test_editing_alike_is_no_conflict(self, admin, logged_in, stream):
+        client, url = logged_in(admin), reverse("transports:stream-edit", args=[stream.pk])
+        typed = {**self.typed(client, url), "name": "Mine", "backoff": "1 min, 1 h"}
+        for _ in range(2):
+            assert client.post(url, typed).status_code == 302
+
+    def test_editing_leaves_the_hours_as_somebody_sets_them_meanwhile(
+        self, admin, logged_in, stream, monkeypatch
+    ):
+        client, url = logged_in(admin), reverse("transports:stream-edit", args=[stream.pk])
+        typed = self.typed(client, url)
+
+        def set_hours_and_save(**given):
+            change_stream_hours(stream=stream, hours={"window_days": [1, 2]}, actor=None)
+            save_stream(**given)
+
+        monkeypatch.setattr(streams, "save_stream", set_hours_and_save)
+        assert client.post(url, {**typed, "name": "Mine"}).status_code == 302
+        stream.refresh_from_db()
+        assert (stream.name, stream.window_days) == ("Mine", [1, 2])
+
+    def test_one_that_is_deleted_while_it_is_saved_stays_so(
+        self, admin, logged_in, stream, monkeypatch
+    ):
+        client, url = logged_in(admin), reverse("transports:stream-edit", args=[stream.pk])
+        typed = self.typed(client, url)
+
+        def delete_and_save(**given):
+            delete_stream(stream=stream, actor=None)
+            save_stream(**given)
+
+        monkeypatch.setattr(streams, "save_stream", delete_and_save)
+        assert client.post(url, typed).status_code == 404
+        assert not Stream.objects.exists()
 
     def test_deletes_one_that_nothing_belongs_to(self, admin, logged_in, stream):
         url = reverse("transports:stream-delete", args=[stream.pk])

@@ -46,6 +46,7 @@ class HoursForm(forms.Form):
     time_zone = forms.ChoiceField(
         label="Where a recipient's time zone is not known, use", required=False
     )
+    revision = forms.CharField(max_length=64, required=False, widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, above: str = "", **kwargs: Any) -> None:
         """Fill in a form; `above` names the zone that counts where none is chosen."""
@@ -93,3 +94,8 @@ class HoursForm(forms.Form):
     def hours(self) -> dict[str, Any]:
         """Return the values that a stream or a campaign keeps."""
         return {name: self.cleaned_data[name] for name in KeepsHours.HOURS}
+
+
+def hours_told(hours: str, zone: str) -> list[tuple[str, str]]:
+    """Return what a page tells of hours, given in words, and of the zone where a recipient's is not known."""
+    return [("Leaves", hours), ("Where a time zone is not known", zone)]

@@ -154,6 +154,12 @@ class StreamForm(forms.ModelForm):  # type: ignore[type-arg]
             routes = list(self.instance.routes.order_by("position"))
             self.initial.update(zip(_ROUTES, (r.transport_id for r in routes), strict=False))
             self.initial.update(zip(_WEIGHTS, (r.weight for r in routes), strict=False))
+            self.fields["seen"] = forms.CharField(
+                max_length=64,
+                required=False,
+                initial=self.instance.mark,
+                widget=forms.HiddenInput,
+            )
 
     def clean_backoff(self) -> list[int]:
         steps = _read(parse_durations, self.cleaned_data["backoff"])
@@ -210,7 +216,7 @@ class StreamForm(forms.ModelForm):  # type: ignore[type-arg]
     def first_fields(self) -> list[forms.BoundField]:
         """Those that everybody fills in."""
         later = {name for part in _PARTS.values() for name in part}
-        return [field for field in self if field.name not in later]
+        return [field for field in self.visible_fields() if field.name not in later]
 
     @property
     def parts(self) -> list[tuple[str, list[forms.BoundField], bool]]:
@@ -219,6 +225,11 @@ class StreamForm(forms.ModelForm):  # type: ignore[type-arg]
             (title, [self[name] for name in names], any(name in self.errors for name in names))
             for title, names in _PARTS.items()
         ]
+
+    @property
+    def seen(self) -> str | None:
+        """The mark of the stream as the form showed it."""
+        return self.cleaned_data.get("seen") or None
 
     @property
     def weights(self) -> list[int]:

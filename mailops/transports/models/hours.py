@@ -8,6 +8,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 
+from mailops.accounts.meanwhile import mark_of
 from mailops.lib.hours import EVERY_DAY, Hours
 
 DAYS = {1: "Mon", 2: "Tue", 3: "Wed", 4: "Thu", 5: "Fri", 6: "Sat", 7: "Sun"}
@@ -53,6 +54,11 @@ class KeepsHours(models.Model):
         quiet = f"never {_span(self.quiet_from, self.quiet_to)}" if self.quiet_from else ""
         when = " ".join(part for part in (days, window) if part)
         return ", ".join(part for part in (when, quiet) if part) or "at any time"
+
+    @property
+    def hours_mark(self) -> str:
+        """What tells them from others."""
+        return mark_of(*(getattr(self, name) for name in self.HOURS))
 
     def hours_facts(self) -> dict[str, Any]:
         """Return what the audit trail tells of them."""

@@ -1,5 +1,6 @@
 """The policy unit and the ways out it may use."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from random import Random, SystemRandom
@@ -9,6 +10,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
+from mailops.accounts.meanwhile import mark_of
 from mailops.transports.models.hours import KeepsHours, hours_are_whole
 from mailops.transports.models.pausing import Pausable, RunState
 from mailops.transports.models.transport import Transport
@@ -78,6 +80,26 @@ class Stream(KeepsHours, Pausable):
         ORDER = "order", "In order"  # the first carries the mail, the others stand by
         WEIGHT = "weight", "By weight"  # each carries its share; who can't leaves it to the others
 
+    # what its form changes, beside its ways out
+    POLICY = (
+        "name",
+        "kind",
+        "environment",
+        "routing",
+        "domain_id",
+        "owner_id",
+        "guarantee",
+        "counts_opens",
+        "counts_clicks",
+        "tracks_opens",
+        "tracks_clicks",
+        "backoff_seconds",
+        "expiry_seconds",
+        "rate_per_minute",
+        "reserved_percent",
+        "is_sensitive",
+    )
+
     name = models.CharField(max_length=100, unique=True)
     kind = models.CharField(max_length=15, choices=Kind.choices, default=Kind.BULK)
     domain = models.ForeignKey("domains.Domain", on_delete=models.PROTECT, related_name="streams")
@@ -134,6 +156,16 @@ class Stream(KeepsHours, Pausable):
         """The way out that carries the mail: the first route's; None where no route is set."""
         route = self.routes.select_related("transport").order_by("position").first()
         return route.transport if route else None
+
+    @property
+    def mark(self) -> str:
+        """What tells its present policy and ways out from others."""
+        routes = self.routes.order_by("position")
+        return self.mark_with(list(routes.values_list("transport_id", "weight")))
+
+    def mark_with(self, ways: Sequence[tuple[int, int]]) -> str:
+        """Return what its mark would be with these ways out: of each the id of its transport, and its weight."""
+        return mark_of(*(getattr(self, name) for name in self.POLICY), list(ways))
 
     def backoff_after(
         self, attempts: int, *, retry_after: int = 0, random: Random = _RANDOM, floor: float = 1.0

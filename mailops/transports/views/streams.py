@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_POST
 
+from mailops.accounts.meanwhile import ChangedMeanwhile, Meanwhile, last_done, meanwhile
 from mailops.accounts.models import User
 from mailops.accounts.permissions import Act, needs, user_of
 from mailops.domains.models import Domain
@@ -17,7 +18,7 @@ from mailops.lib.htmx import render_page
 from mailops.transports.alignment import crossings_of
 from mailops.transports.configuring import change_stream_hours, delete_stream, save_stream
 from mailops.transports.durations import show_duration, show_durations
-from mailops.transports.forms.hours import HoursForm
+from mailops.transports.forms.hours import HoursForm, hours_told
 from mailops.transports.forms.streams import StreamFilterForm, StreamForm
 from mailops.transports.models import PATIENCE, Stream, Transport
 from mailops.transports.models.stream import StreamQuerySet
@@ -90,23 +91,48 @@ def stream_add(request: HttpRequest) -> HttpResponse:
 
 @needs(Act.CONFIGURE)
 def stream_edit(request: HttpRequest, stream_id: int) -> HttpResponse:
-    stream = get_object_or_404(Stream.objects.select_related("domain"), pk=stream_id)
+    stream = _stream(stream_id)
     name = stream.name
     form = StreamForm(request.POST or None, instance=stream)
-    if request.method == "POST" and form.is_valid() and _is_saved(form, user_of(request)):
-        messages.success(request, f"{form.instance} was saved.")
-        return redirect("transports:stream-detail", stream_id)
-    context = {"form": form, "stream": stream, "name": name}
+    if request.method == "POST" and form.is_valid():
+        try:
+            if _is_saved(form, user_of(request)):
+                messages.success(request, f"{form.instance} was saved.")
+                return redirect("transports:stream-detail", stream_id)
+        except ChangedMeanwhile:
+            return _conflict(request, _stream(stream_id))
+    return _edit(request, form, name, None)
+
+
+def _conflict(request: HttpRequest, stream: Stream) -> HttpResponse:
+    """Show the stream as it is by now beside what was typed; whoever saves again has seen it."""
+    again = StreamForm({**request.POST.dict(), "seen": stream.mark}, instance=stream)
+    told = meanwhile(again, last_done("stream.change", stream))
+    return _edit(request, again, stream.name, told)
+
+
+def _edit(
+    request: HttpRequest, form: StreamForm, name: str, told: Meanwhile | None
+) -> HttpResponse:
+    context = {"form": form, "stream": form.instance, "name": name, "meanwhile": told}
     context |= {"has_domain": True, "has_transport": True}
     status = 422 if form.is_bound else 200
     return render_page(request, "transports/stream_form.html", context, status=status)
+
+
+def _stream(stream_id: int) -> Stream:
+    return get_object_or_404(Stream.objects.select_related("domain"), pk=stream_id)
 
 
 def _is_saved(form: StreamForm, actor: User) -> bool:
     """Save the form's stream; where something holds it as it is, say so at the field and return False."""
     try:
         save_stream(
-            stream=form.instance, transports=form.transports, weights=form.weights, actor=actor
+            stream=form.instance,
+            transports=form.transports,
+            weights=form.weights,
+            actor=actor,
+            seen=form.seen,
         )
     except ValidationError as error:
         form.add_error(None, error)
@@ -116,20 +142,40 @@ def _is_saved(form: StreamForm, actor: User) -> bool:
 
 @needs(Act.CONFIGURE)
 def stream_hours(request: HttpRequest, stream_id: int) -> HttpResponse:
-    stream = get_object_or_404(Stream.objects.select_related("domain"), pk=stream_id)
+    stream = _stream(stream_id)
     if not stream.is_bulk:
         messages.info(request, "Somebody waits for transactional mail: it leaves at any hour.")
         return redirect("transports:stream-detail", stream_id)
-    form = HoursForm(request.POST or None, initial=HoursForm.initial_of(stream))
+    shown = {**HoursForm.initial_of(stream), "revision": stream.hours_mark}
+    form = HoursForm(request.POST or None, initial=shown)
     if form.is_valid():
-        change_stream_hours(stream=stream, hours=form.hours, actor=user_of(request))
+        seen = form.cleaned_data["revision"] or None
+        try:
+            change_stream_hours(stream=stream, hours=form.hours, actor=user_of(request), seen=seen)
+        except ChangedMeanwhile:
+            return _hours_conflict(request, _stream(stream_id))
         messages.success(
             request,
             "Saved. Campaigns keep these hours that start from now on and have none of their own.",
         )
         return redirect("transports:stream-detail", stream_id)
-    status = 422 if form.errors else 200
-    context = {"form": form, "stream": stream}
+    return _hours(request, stream, form, None)
+
+
+def _hours_conflict(request: HttpRequest, stream: Stream) -> HttpResponse:
+    """Show the hours as they are by now beside what was typed; whoever saves again has seen them."""
+    typed = request.POST.copy()
+    typed["revision"] = stream.hours_mark
+    facts = hours_told(stream.hours_in_words, stream.zone_name)
+    told = Meanwhile(facts, last_done("stream.hours", stream))
+    return _hours(request, stream, HoursForm(typed), told)
+
+
+def _hours(
+    request: HttpRequest, stream: Stream, form: HoursForm, told: Meanwhile | None
+) -> HttpResponse:
+    context = {"form": form, "stream": stream, "meanwhile": told}
+    status = 422 if form.is_bound else 200
     return render_page(request, "transports/stream_hours.html", context, status=status)
 
 
