@@ -459,6 +459,7 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _is_https
 SESSION_COOKIE_NAME = f"mailops_session_{MAILOPS_PORT}"  # cookies know no ports: two on one host
 CSRF_COOKIE_NAME = f"mailops_csrf_{MAILOPS_PORT}"
 CSRF_COOKIE_HTTPONLY = True
+CSRF_FAILURE_VIEW = "mailops.lib.old_forms.form_too_old"
 if _is_https:
     # mailops itself speaks http behind the proxy that holds the certificate
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")

@@ -106,6 +106,16 @@ def go_on_to(page, path, *, theme="light", width=1440):
     page.goto(path, wait_until="load")
 
 
+def log_in_in_another_tab(page, email, password):
+    """Log in anew, as somebody does whose page says that the log-in has ended."""
+    other = page.context.new_page()
+    other.goto("/accounts/login/")
+    other.get_by_label("E-mail address").fill(email)
+    other.get_by_label("Password").fill(password)
+    with other.expect_navigation():
+        other.get_by_role("button", name="Log in", exact=True).click()
+
+
 def _note(page, message):
     if message.type in {"error", "warning"}:
         page.complaints.append(f"{message.type}: {message.text}")

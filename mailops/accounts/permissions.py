@@ -35,6 +35,7 @@ MATRIX: dict[str, frozenset[Act]] = {
     Role.NONE: frozenset(),
 }
 
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})  # methods that change nothing
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
 
@@ -73,16 +74,21 @@ def turned_away(request: HttpRequest, view: Any) -> HttpResponseBase | None:
     if not request.user.is_authenticated:
         return _to_login(request)
     act, to_change = view.permission
-    wanted = act if request.method in {"GET", "HEAD", "OPTIONS"} else (to_change or act)
+    wanted = act if request.method in SAFE else (to_change or act)
     if not may(request.user, wanted):
         raise PermissionDenied
     return None
 
 
 def _to_login(request: HttpRequest) -> HttpResponseBase:
-    """Send to the log-in page, and back afterwards; htmx must leave its page for it, not draw it inside."""
+    """Send to the log-in page, and back afterwards; htmx must leave its page for it, not draw it inside.
+
+    What it posts is refused (401) instead: who leaves the page loses what they typed there.
+    """
     if request.headers.get("HX-Request") != "true":
         return redirect_to_login(request.get_full_path())
+    if request.method not in SAFE:
+        return HttpResponse(status=401)
     response = HttpResponse(status=204)
     response["HX-Redirect"] = redirect_to_login(path_of_page(request)).url
     return response

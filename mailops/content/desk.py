@@ -1,5 +1,6 @@
 """What each person has on their desk: words they typed and did not save, and who else is at the same draft."""
 
+import secrets
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -50,6 +51,11 @@ def unsaved(template: MailTemplate, user: User, language: str) -> dict[str, Any]
     """Return the editor's fields as `user` left them without saving; None where all is saved."""
     words = _left(template, user).get(storable(language))
     return {**words, "at": datetime.fromisoformat(words["at"])} if words else None
+
+
+def on_a_page(words: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `words` with the page that they are on: that on which they were left, else a new one."""
+    return {PAGE: secrets.token_hex(8), **words}
 
 
 def has_unsaved(template: MailTemplate, user: User) -> bool:

@@ -37,7 +37,7 @@ def save_draft(
 ) -> None:
     """Write the draft, or its words in another `language`, if it still is at `revision`; raise DraftConflict.
 
-    What the actor typed is kept no more then, but for what they typed on another page of the editor than `page`.
+    Where it says exactly this already, as after a second press, nothing is written, whatever its revision. What the actor typed is kept no more then, but for what they typed on another page of the editor than `page`.
     """
     words = {"draft_subject": subject, "draft_html": html, "draft_text": text}
     with transaction.atomic():
@@ -50,7 +50,12 @@ def save_draft(
             draft_changed_at=Now(),
         )
         if not written:
-            raise DraftConflict
+            if not _says(template, language, words, sample):
+                raise DraftConflict
+            template.refresh_from_db()
+            if actor is not None:
+                discard(template, actor, language, page=page)
+            return
         if language and not template.variants.filter(language=language).update(**words):
             raise DraftConflict
         before = template.draft_hash
@@ -65,6 +70,16 @@ def save_draft(
             before={"revision": revision, "hash": before},
             after={"revision": revision + 1, "hash": template.draft_hash, "language": language},
         )
+
+
+def _says(
+    template: MailTemplate, language: str, words: dict[str, str], sample: dict[str, Any]
+) -> bool:
+    """Tell whether exactly this is saved already."""
+    saved = MailTemplate.objects.filter(pk=template.pk, sample=sample)
+    if not language:
+        return saved.filter(**words).exists()
+    return saved.exists() and template.variants.filter(language=language, **words).exists()
 
 
 def discard(template: MailTemplate, user: User, language: str, *, page: str = "") -> None:

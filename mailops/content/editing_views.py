@@ -1,6 +1,5 @@
 """The editor: the draft, its preview as one types, and the frame the preview stands in."""
 
-import secrets
 from dataclasses import replace
 from typing import Any
 
@@ -31,7 +30,7 @@ from mailops.content.people import Person, lacking, the_people
 from mailops.content.rendering import RenderError
 from mailops.content.testing import version_for_test
 from mailops.content.variables import BUILT_IN
-from mailops.lib.htmx import render_page
+from mailops.lib.htmx import go_on, render_page
 
 
 @needs(Act.AUTHOR)
@@ -55,7 +54,7 @@ def template_edit(request: HttpRequest, template_id: int) -> HttpResponse:
         if "test" in request.POST:
             return _to_test(request, template)
         toasts.success(request, "The draft is saved.")
-        return redirect(_address(template, language))
+        return go_on(request, _address(template, language))
     desk.keep_typed(template, user_of(request), request.POST)
     return _page(request, template, form, status=422)
 
@@ -68,7 +67,7 @@ def _opened(request: HttpRequest, template: MailTemplate) -> HttpResponse:
     if kept is None and not template.speaks(language):
         raise Http404
     words = kept or DraftForm.initial_for(template, language)
-    form = DraftForm({desk.PAGE: secrets.token_hex(8)} | words)
+    form = DraftForm(desk.on_a_page(words))
     form.is_valid()
     return _page(request, template, form, kept=kept, stranded=desk.stranded(template, user))
 
@@ -127,9 +126,9 @@ def _to_test(request: HttpRequest, template: MailTemplate) -> HttpResponse:
         version = version_for_test(template, user_of(request))
     except RenderError as error:
         toasts.error(request, f"It can't be sent yet. {error}")
-        return redirect("content:edit", template.pk)
+        return go_on(request, _address(template, ""))
     # The pages of sending lie above the templates: only their address is known here.
-    return redirect(f"{reverse('outbox:test-send')}?version={version.pk}")
+    return go_on(request, f"{reverse('outbox:test-send')}?version={version.pk}")
 
 
 def _page(

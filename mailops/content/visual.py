@@ -69,11 +69,10 @@ class Opened:
     notes: list[str] = field(default_factory=list)  # what isn't shown and is left alone
 
 
-def open_visually(template: MailTemplate) -> Opened:
-    """Return the draft as GrapesJS takes it; raise Inexpressible."""
+def open_visually(template: MailTemplate, written: str) -> Opened:
+    """Return what is written of the draft as GrapesJS takes it; raise Inexpressible."""
     if not template.is_mjml:
         raise Inexpressible("It opens what is written in MJML.")
-    written = template.draft_html
     is_fragment = "<mjml" not in written
     if is_fragment and not written.lstrip().startswith(_SECTIONS):
         raise Inexpressible("It opens whole mails, layouts, and blocks that are made of sections.")

@@ -6,7 +6,8 @@ from csp.decorators import csp_update
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 
-from mailops.accounts.permissions import Act, needs
+from mailops.accounts.permissions import Act, needs, user_of
+from mailops.content import desk
 from mailops.content.forms import DraftForm
 from mailops.content.models import MailTemplate
 from mailops.content.visual import Inexpressible, open_visually
@@ -16,12 +17,17 @@ from mailops.lib.htmx import render_page
 @needs(Act.AUTHOR)
 @csp_update({"style-src": ["'unsafe-inline'"], "font-src": ["data:"]})  # type: ignore[arg-type]
 def template_visual(request: HttpRequest, template_id: int) -> HttpResponse:
-    """Open the draft's MJML in GrapesJS, or say what of it that can't express; saving is the editor's own address."""
+    """Open the draft's MJML in GrapesJS, or say what of it that can't express; previews and saves are the editor's own.
+
+    As there, it is what this person typed and did not save, where there is such.
+    """
     found = MailTemplate.objects.written().select_related("layout")
     template = get_object_or_404(found, pk=template_id)
+    kept = desk.unsaved(template, user_of(request), "")
+    words = desk.on_a_page(kept or DraftForm.initial_for(template))
     opened, refusal = None, ""
     try:
-        opened = open_visually(template)
+        opened = open_visually(template, words["html"])
     except Inexpressible as error:
         refusal = str(error)
     return render_page(
@@ -32,6 +38,7 @@ def template_visual(request: HttpRequest, template_id: int) -> HttpResponse:
             "opened": opened,
             "facts": asdict(opened) if opened else {},
             "refusal": refusal,
-            "draft": DraftForm.initial_for(template),
+            "draft": words,
+            "kept": kept,
         },
     )

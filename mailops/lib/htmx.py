@@ -4,7 +4,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.utils.cache import patch_vary_headers
 
@@ -34,6 +34,13 @@ def path_of_page(request: HttpRequest) -> str:
         path = ""
     is_ours = path.startswith("/") and not path.startswith("//")
     return path if is_ours else "/"
+
+
+def go_on(request: HttpRequest, address: str) -> HttpResponse:
+    """Send the browser on to `address`; htmx must leave its page for it, not draw it inside."""
+    if not wants_fragment(request):
+        return redirect(address)
+    return HttpResponse(status=204, headers={"HX-Redirect": address})
 
 
 def render_page(

@@ -3,32 +3,23 @@ import { Compartment } from "@codemirror/state";
 import { EditorView } from "@codemirror/view";
 import { lintGutter, setDiagnostics } from "@codemirror/lint";
 import { basicSetup } from "codemirror";
+import { keepTyped } from "./editor/keeping.js";
 import { languageOf } from "./editor/languages.js";
 import { theme } from "./editor/theme.js";
 
 const form = document.getElementById("draft");
 const editors = new Map();
-let kept = ""; // what the server has: each preview keeps what was typed
-const SAVED = new Set(["subject", "html", "text", "sample"]);
 
 if (form) {
   for (const textarea of form.querySelectorAll("textarea[data-editor]")) cover(textarea);
-  kept = typed();
+  keepTyped(form);
   readFacts();
   document.addEventListener("htmx:afterSettle", (event) => {
     if (event.target.id === "preview") readFacts();
   });
-  form.addEventListener("htmx:afterRequest", (event) => {
-    if (event.detail.requestConfig.path === form.getAttribute("hx-post")) kept = sentWith(event);
-  });
-  document.addEventListener("keydown", saveByKey);
-  window.addEventListener("beforeunload", keepUnsaved);
   document.addEventListener("click", (event) => {
     const button = event.target.closest?.("[data-insert]");
     if (button) insert(button.dataset.insert);
-  });
-  form.addEventListener("submit", (event) => {
-    if (!event.submitter?.hasAttribute("formaction")) kept = typed();
   });
 }
 
@@ -107,25 +98,4 @@ function endOfBody(source) {
     if (at >= 0) return at;
   }
   return source.length;
-}
-
-function typed() {
-  return JSON.stringify([...new FormData(form)].filter(([name]) => SAVED.has(name)));
-}
-
-function sentWith(event) {
-  const { status } = event.detail.xhr; // 204: the session ended, and nothing was kept
-  if (status !== 200 && status !== 422) return kept;
-  const sent = event.detail.requestConfig.formData ?? new FormData(form);
-  return JSON.stringify([...sent].filter(([name]) => SAVED.has(name)));
-}
-
-function saveByKey(event) {
-  if (event.key !== "s" || !(event.ctrlKey || event.metaKey) || event.altKey) return;
-  event.preventDefault();
-  form.requestSubmit();
-}
-
-function keepUnsaved(event) {
-  if (typed() !== kept) event.preventDefault();
 }

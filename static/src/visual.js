@@ -1,6 +1,7 @@
 // GrapesJS over a template's MJML; loaded on the page of the visual editor alone.
 import grapesjs from "grapesjs";
 import mjml from "grapesjs-mjml";
+import { keepTyped } from "./editor/keeping.js";
 import "grapesjs/dist/css/grapes.min.css";
 import "./visual/buttons.css";
 
@@ -43,6 +44,18 @@ function open(textarea) {
     told.hidden = false;
   };
   let unread = []; // what it couldn't read: then nothing is saved
+  let asRead = null; // what it makes of the source that nobody changed
+  const made = () => {
+    const body = written(editor.getHtml(), facts);
+    return facts.is_fragment ? body.replace(/^<mj-body\b[^>]*>|<\/mj-body\s*>$/g, "") : withHead(body, source);
+  };
+  const refused = () => {
+    const lost = missing(source, textarea.value);
+    if (lost.length) tell(`Not saved: the visual editor lost ${shown(lost)}. Write it into a text again, or edit the source.`);
+    else if (!unread.length) told.hidden = true;
+    return lost.length || unread.length;
+  };
+  keepTyped(form);
   editor.on("load", () => {
     name(editor);
     editor.AssetManager.add(Object.keys(facts.pictures));
@@ -51,18 +64,26 @@ function open(textarea) {
     const idle = source.includes("<mj-attributes") ? new Set() : defaults(editor);
     unread = left(tokens(withoutHead(facts.source)), tokens(editor.getHtml())).filter((one) => !idle.has(one));
     if (unread.length) tell(`The visual editor can't express ${shown(unread)}, so it saves nothing here. Edit the source.`);
+    asRead = made();
     form.dataset.ready = "yes";
   });
-  form.addEventListener("submit", (event) => {
-    const body = written(editor.getHtml(), facts);
-    const made = facts.is_fragment ? body.replace(/^<mj-body\b[^>]*>|<\/mj-body\s*>$/g, "") : withHead(body, source);
-    const lost = missing(source, made);
-    if (lost.length || unread.length) {
-      event.preventDefault();
-      if (lost.length) tell(`Not saved: the visual editor lost ${shown(lost)}. Write it into a text again, or edit the source.`);
-      return;
-    }
-    textarea.value = made;
+  // A text that the cursor is in is read once it has left, since reading moves it; who leaves the page before is asked.
+  editor.on("component:input", () => {
+    textarea.value = `${made()}\n`;
+  });
+  editor.on("update", () => {
+    if (asRead === null) return;
+    textarea.value = made() === asRead ? source : made();
+    textarea.dispatchEvent(new Event("input", { bubbles: true }));
+  });
+  // Asked before each preview and each save.
+  document.addEventListener("htmx:confirm", async (event) => {
+    const { elt, issueRequest } = event.detail;
+    if (elt !== form && elt.form !== form) return;
+    event.preventDefault();
+    if (elt !== form) await editor.getEditing()?.view.syncContent({ noCount: true });
+    textarea.value = elt === form && made() === asRead ? source : made();
+    if (!refused()) issueRequest(true);
   });
 }
 

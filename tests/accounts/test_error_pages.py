@@ -31,6 +31,18 @@ class TestErrorPages:
         assert response.status_code == 403
         assert "too old" in response.content.decode()
 
+    def test_a_page_of_an_earlier_log_in_goes_on_with_the_token_of_now(self, logged_in, editor):
+        client = logged_in(editor)
+        client.handler.enforce_csrf_checks = True
+        client.get("/templates/new/")
+        refused = client.post("/templates/new/", headers={"HX-Request": "true"})
+        token = {"X-CSRFToken": refused["X-CSRFToken"], "HX-Request": "true"}
+        assert (refused.status_code, client.post("/templates/new/", headers=token).status_code) == (
+            403,
+            422,
+        )
+        assert "X-CSRFToken" not in client.post("/templates/new/")
+
     def test_a_wrong_host_name_is_refused_in_words(self, client, db):
         response = client.get("/accounts/login/", headers={"Host": "evil.example"})
         assert response.status_code == 400

@@ -48,6 +48,11 @@ class TestLogIn:
         response = client.get(reverse("accounts:audit"), headers=headers)
         assert response["HX-Redirect"] == "/accounts/login/?next=/settings/audit/"
 
+    def test_what_htmx_posts_stays_on_its_page(self, client, db):
+        response = client.post(reverse("accounts:audit"), headers={"HX-Request": "true"})
+        assert response.status_code == 401
+        assert "HX-Redirect" not in response
+
 
 class TestSettings:
     def test_shows_users_to_admins_only(self, admin, viewer, logged_in):

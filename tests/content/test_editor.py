@@ -2,12 +2,14 @@
 
 import pytest
 from django.conf import settings as django_settings
+from django.contrib.sessions.models import Session
 from playwright.sync_api import expect
 
 from mailops.content import picturing
 from mailops.content.models import MailTemplate, Picture
 from mailops.outbox.models import Message
-from tests.browser import assert_clean
+from tests.browser import assert_clean, log_in_in_another_tab
+from tests.conftest import PASSWORD
 from tests.content.some_files import png
 from tests.content.test_pages import url
 from tests.factories import make_identity, make_stream
@@ -115,6 +117,60 @@ class TestEditor:
         finally:
             picturing.SHAPES = shapes
         assert Picture.objects.count() == 2
+
+
+@pytest.mark.broad
+@pytest.mark.needs("chromium")
+@pytest.mark.django_db(transaction=True)
+class TestSaving:
+    def test_that_comes_to_nothing_leaves_the_words_where_they_are(
+        self, open_page, editor, settings
+    ):
+        template = MailTemplate.objects.create(name="Spring", draft_subject="Spring is here")
+        page = open_page(url("edit", template), editor)
+        save, told = page.get_by_role("button", name="Save draft"), page.locator("#toasts")
+
+        def refused(words):
+            save.click()
+            told.get_by_text(words).wait_for()
+            assert "Mine" in page.locator(".code-editor-html .cm-content").inner_text()
+
+        def away(status):
+            page.route("**/edit/", lambda route: route.fulfill(status=status))
+            refused("mailops does not answer" if status == 502 else "What you typed is still here")
+            page.unroute("**/edit/")
+
+        write(page, GOOD.replace("Hello", "Mine"))
+        away(500)
+        away(502)
+        page.route("**/edit/", lambda route: route.abort())
+        refused("mailops can't be reached")
+        page.unroute("**/edit/")
+        most, settings.DATA_UPLOAD_MAX_MEMORY_SIZE = settings.DATA_UPLOAD_MAX_MEMORY_SIZE, 200
+        refused("That is larger than 200")
+        settings.DATA_UPLOAD_MAX_MEMORY_SIZE = most
+
+        Session.objects.all().delete()
+        refused("Your log-in has ended. Log in in another tab, then press again")
+        page.locator(".code-editor-html .cm-content").press("Control+End")
+        page.keyboard.type("<!-- mine -->")
+        assert page.url.endswith("/edit/")
+        log_in_in_another_tab(page, editor.email, PASSWORD)
+        page.keyboard.press("Control+s")
+        told.get_by_text("The draft is saved.").wait_for()
+        template.refresh_from_db()
+        assert "<!-- mine -->" in template.draft_html
+
+    def test_shows_why_words_are_refused(self, open_page, editor):
+        template = MailTemplate.objects.create(name="Spring", sample={"a": 1})
+        page = open_page(url("edit", template), editor)
+        page.locator(".code-editor-json .cm-content").fill("{")
+        page.get_by_label("Subject").fill("Mine")
+        page.get_by_label("Subject").press("Enter")
+        page.locator(".field-errors", has_text="This is not JSON").wait_for()
+        expect(page.get_by_label("Subject")).to_have_value("Mine")
+        template.refresh_from_db()
+        assert template.draft_revision == 0
 
 
 @pytest.mark.broad

@@ -148,6 +148,37 @@ class TestEdit:
         )
         assert again.status_code == 302
 
+    def test_takes_a_second_press_for_the_first(self, logged_in, editor, operator, template):
+        words = draft(template, html="<p>New</p>", sample='{"a": [1, 2]}')
+        again = words | {"sample": '{ "a": [1,  2] }'}
+        assert logged_in(editor).post(url("edit", template), words).status_code == 302
+        assert logged_in(editor).post(url("edit", template), again).status_code == 302
+        assert logged_in(operator).post(url("edit", template), words).status_code == 302
+        template.refresh_from_db()
+        assert (template.draft_revision, template.draft_changed_by) == (1, editor)
+        another = words | {"sample": '{"a": 1}'}
+        assert logged_in(operator).post(url("edit", template), another).status_code == 422
+
+    def test_takes_a_second_press_in_another_language_for_the_first(
+        self, logged_in, editor, template
+    ):
+        template.variants.create(language="de")
+        words = draft(template, html="<p>Neu</p>", language="de")
+        for _ in "12":
+            assert logged_in(editor).post(url("edit", template), words).status_code == 302
+        own = draft(template, html="<p>Neu</p>")
+        assert logged_in(editor).post(url("edit", template), own).status_code == 422
+
+    @pytest.mark.parametrize(
+        ("pressed", "address"), [({}, "/edit/"), ({"test": "1"}, "/messages/test-send/?version=")]
+    )
+    def test_leads_htmx_on(self, logged_in, editor, template, pressed, address):
+        words = draft(template, html="<p>New</p>") | pressed
+        headers = {"HX-Request": "true"}
+        response = logged_in(editor).post(url("edit", template), words, headers=headers)
+        assert response.status_code == 204
+        assert address in response["HX-Redirect"]
+
     def test_saves_a_draft_that_does_not_compile_yet(self, logged_in, editor, template):
         response = logged_in(editor).post(url("edit", template), draft(template, html="{% for"))
         assert response.status_code == 302

@@ -3,14 +3,18 @@
 import re
 
 import pytest
+from django.contrib.sessions.models import Session
 from playwright.sync_api import expect
 
+from mailops.content import desk
 from mailops.content.checking import look_over
 from mailops.content.enclosing import add_file
+from mailops.content.forms import DraftForm
 from mailops.content.models import MailTemplate
 from mailops.content.starters import STARTERS
 from mailops.content.visual import Inexpressible, open_visually
-from tests.browser import assert_clean, go_on_to
+from tests.browser import assert_clean, go_on_to, log_in_in_another_tab
+from tests.conftest import PASSWORD
 from tests.content.some_files import png
 from tests.content.test_pages import url
 
@@ -33,7 +37,7 @@ def template(html=LETTER.html, **fields):
 
 def refusal(html):
     with pytest.raises(Inexpressible) as error:
-        open_visually(template(html))
+        open_visually(template(), html)
     return str(error.value)
 
 
@@ -46,7 +50,7 @@ class TestWhatItTakes:
     def test_is_a_letter_with_values_in_texts_and_addresses(self):
         draft = template()
         draft.save()
-        assert open_visually(draft).source == LETTER.html
+        assert open_visually(draft, draft.draft_html).source == LETTER.html
 
     @pytest.mark.parametrize(
         ("old", "new", "words"),
@@ -63,20 +67,20 @@ class TestWhatItTakes:
     def test_is_nothing_but_mjml_made_of_sections(self):
         assert "made of sections" in refusal("<mj-text>Hello</mj-text>")
         with pytest.raises(Inexpressible, match="written in MJML"):
-            open_visually(MailTemplate(name="x", draft_html="<p>"))
+            open_visually(MailTemplate(name="x"), "<p>")
 
     def test_leaves_the_head_alone_and_says_so(self):
         draft = template(
             LETTER.html.replace("</mj-head>", "<!-- x --><mj-attributes></mj-attributes></mj-head>")
         )
         draft.save()
-        (note,) = open_visually(draft).notes
+        (note,) = open_visually(draft, draft.draft_html).notes
         assert "mj-attributes" in note
 
     def test_shows_a_layouts_content_and_blocks_as_boxes(self):
         draft = template(FRAME, kind="layout")
         draft.save()
-        opened = open_visually(draft)
+        opened = open_visually(draft, draft.draft_html)
         assert opened.parts == ["{{ content }}", "{% render 'Foot' %}"]
         assert "{" not in opened.source
         assert opened.source.count("css-class") == 2
@@ -85,10 +89,38 @@ class TestWhatItTakes:
     def test_leaves_liquid_in_texts_as_text(self):
         draft = template(WORDS.replace("{{ name }}", "{% render 'Name' %}"))
         draft.save()
-        opened = open_visually(draft)
+        opened = open_visually(draft, draft.draft_html)
         assert opened.is_fragment
         assert opened.parts == []
         assert "{% render 'Name' %}" in opened.source
+
+
+@pytest.mark.django_db
+class TestWordsThatAreNotSaved:
+    @pytest.fixture
+    def draft(self, logged_in, editor):
+        """Return a draft, in which the editor typed something and did not save it."""
+        draft = template()
+        draft.save()
+        words = DraftForm.initial_for(draft) | {"html": LETTER.html.replace("Write what", "Mine:")}
+        logged_in(editor).post(url("preview", draft), words, headers={"HX-Request": "true"})
+        return draft
+
+    def test_are_what_opens(self, logged_in, editor, draft):
+        page = logged_in(editor).get(url("visual", draft))
+        assert "Mine:" in page.context["opened"].source
+        assert "kept as you typed them" in page.content.decode()
+
+    def test_are_nobody_elses(self, logged_in, operator, draft):
+        page = logged_in(operator).get(url("visual", draft))
+        assert "Mine:" not in page.context["opened"].source
+
+    def test_come_with_the_revision_and_the_page_they_were_left_on(self, logged_in, editor, draft):
+        client = logged_in(editor)
+        MailTemplate.objects.update(draft_revision=7)
+        assert client.get(url("visual", draft)).context["draft"]["revision"] == "0"
+        first, second = (client.get(url("visual", draft)).context["draft"] for _ in "12")
+        assert first["page"] == second["page"]
 
 
 @pytest.mark.broad
@@ -140,6 +172,33 @@ class TestInTheBrowser:
         page.wait_for_url("**/edit/")
         mail.refresh_from_db()
         assert mail.draft_html.strip() == WORDS
+
+    def test_keeps_what_is_typed_while_nobody_is_logged_in(self, open_page, editor):
+        draft = template()
+        draft.draft_subject, draft.sample = LETTER.subject, LETTER.sample
+        draft.save()
+        page = open_page(url("visual", draft), editor)
+        page.locator("form[data-ready]").wait_for(state="attached")
+        canvas = page.frame_locator("#visual-canvas iframe.gjs-frame")
+        canvas.get_by_text("Write what there is to say.").dblclick()
+        page.keyboard.press("Home")
+        page.keyboard.type("Mine: ")
+        with page.expect_response(lambda response: response.url.endswith("/preview/")):
+            canvas.get_by_text("Hello").click()  # it is read once the cursor has left it
+        assert "Mine: Write" in desk.unsaved(draft, editor, "")["html"]
+
+        Session.objects.all().delete()
+        canvas.get_by_text("Mine: Write").dblclick()
+        page.keyboard.press("Home")
+        page.keyboard.type("Really ")
+        page.evaluate("document.getElementById('save').click()")
+        page.get_by_text("Your log-in has ended. Log in in another tab").wait_for()
+        log_in_in_another_tab(page, editor.email, PASSWORD)
+        page.get_by_role("button", name="Save draft").click()
+        page.get_by_text("The draft is saved.").wait_for()
+        draft.refresh_from_db()
+        assert "Really Mine: Write" in draft.draft_html
+        assert desk.unsaved(draft, editor, "") is None
 
     def test_saves_nothing_where_it_could_not_read_all(self, open_page, editor):
         draft = template(LETTER.html.replace("Write what", "<td>Write</td> what"))

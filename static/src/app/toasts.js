@@ -11,8 +11,12 @@ const AWAY = {
   504: "mailops does not answer.",
 };
 const LOOKED = "What this page shows may be old; it is asked for again by itself.";
+const RELOAD = "Reload the page to see what was done.";
+const AGAIN = "What you typed is still here: press again, or copy it before you reload the page.";
 const PRESSED = "What you pressed may not have been done: look again in a moment.";
+const LOGGED_OUT = "Your log-in has ended. Log in in another tab, then press again: what you typed stays here.";
 const REFUSED = {
+  401: LOGGED_OUT,
   403: "Your role does not allow this.",
   404: "This no longer exists. Reload the page.",
   429: "Too many attempts. Wait a few minutes.",
@@ -29,20 +33,21 @@ export function toasts() {
   document.addEventListener("htmx:responseError", (event) => {
     const { xhr: { status }, requestConfig: { verb } } = event.detail;
     if (AWAY[status]) tellAway(status, verb);
-    else announceOnce(REFUSED[status] ?? `Something broke on our side (${status}). Reload the page to see what was done.`);
+    else announceOnce(REFUSED[status] ?? `Something broke on our side (${status}). ${verb === "get" ? RELOAD : AGAIN}`);
   });
   document.addEventListener("htmx:sendError", (event) => tellAway(0, event.detail.requestConfig.verb));
-  document.addEventListener("htmx:afterOnLoad", (event) => event.detail.xhr.status < 500 && backAgain());
+  document.addEventListener("htmx:afterOnLoad", (event) => event.detail.xhr.status < 500 && takeBack(LOOKED));
+  document.addEventListener("htmx:afterOnLoad", (event) => event.detail.xhr.status < 400 && takeBack(LOGGED_OUT));
 }
 
 function tellAway(status, verb) {
   announceOnce(`${AWAY[status]} ${verb === "get" ? LOOKED : PRESSED}`);
 }
 
-// What was said of pages that may be old is over; what was pressed stays to be looked after.
-function backAgain() {
+// What was said of pages that may be old is over, and of a log-in; what was pressed stays to be looked after.
+function takeBack(words) {
   for (const p of document.querySelectorAll("#toasts .toast p")) {
-    if (p.textContent.endsWith(LOOKED)) p.closest(".toast").remove();
+    if (p.textContent.endsWith(words)) p.closest(".toast").remove();
   }
 }
 

@@ -1,0 +1,37 @@
+// Keeps what is typed until the server has it. A save goes by htmx, so what comes to nothing (the log-in ended, the server
+// is away, it is too long) is told on the page where it was typed; who leaves that page before is asked.
+const SAVED = new Set(["subject", "html", "text", "sample"]);
+const ANSWERED = new Set([200, 204, 422]); // then the server keeps what was sent, saved or not
+
+export function keepTyped(form) {
+  const save = document.getElementById("save");
+  const addresses = [form.getAttribute("hx-post"), save.getAttribute("hx-post")];
+  let kept = words(new FormData(form));
+
+  document.addEventListener("htmx:beforeOnLoad", (event) => {
+    const { xhr, requestConfig } = event.detail;
+    if (!addresses.includes(requestConfig.path) || !ANSWERED.has(xhr.status)) return;
+    kept = words(requestConfig.formData);
+    if (xhr.status === 422 && requestConfig.path === addresses[1]) sendWhole(); // refused: a page says why
+  });
+  form.addEventListener("submit", (event) => {
+    if (!event.submitter?.hasAttribute("formaction")) kept = words(new FormData(form));
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "s" || !(event.ctrlKey || event.metaKey) || event.altKey) return;
+    event.preventDefault();
+    save.click();
+  });
+  window.addEventListener("beforeunload", (event) => {
+    if (words(new FormData(form)) !== kept) event.preventDefault();
+  });
+
+  function sendWhole() {
+    kept = words(new FormData(form));
+    form.submit();
+  }
+}
+
+function words(data) {
+  return JSON.stringify([...data].filter(([name]) => SAVED.has(name)));
+}
