@@ -1,5 +1,10 @@
-"""Keeps providers' suppression lists and ours in step: what is new there comes in, what a person took off ours leaves there."""
+"""Keeps providers' suppression lists and ours in step: what is new there comes in, what a person took off ours leaves there.
 
+One process at a time is at a list. Whoever was slower than its lease writes nothing more of where the walk is: an old
+place would make the next walk pass over what is new.
+"""
+
+import logging
 import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -14,11 +19,13 @@ from mailops.lib.clock import ClockTimestamp
 from mailops.lib.storable import storable
 from mailops.protocol.address import InvalidAddress, address_key
 from mailops.suppressions.asking import AskingFailed, Provider, Refused
-from mailops.suppressions.models import SYNC_LEASE, ProviderSync, Suppression
+from mailops.suppressions.models import SYNC_LEASE, LeaseLost, ProviderSync, Suppression
 from mailops.suppressions.provider_lists import LISTS, Entry, ListOf, ProviderLists, Round
 from mailops.suppressions.suppressing import suppress_all
 from mailops.transports.kinds.apis import APIS
 from mailops.transports.models import Stream, Transport
+
+logger = logging.getLogger(__name__)
 
 EVERY = timedelta(minutes=15)
 RUN_SECONDS = 30.0  # of a run's walk
@@ -58,7 +65,14 @@ def run(sync_id: int) -> bool:
     if not rows.update(running_until=ClockTimestamp() + SYNC_LEASE):
         return False
     sync = ProviderSync.objects.select_related("transport").get(pk=sync_id)
-    known = LISTS[sync.transport.kind]
+    try:
+        return _run(sync, LISTS[sync.transport.kind])
+    except LeaseLost:
+        logger.info("list %s is left to another process", sync.pk)
+        return False
+
+
+def _run(sync: ProviderSync, known: ProviderLists) -> bool:
     try:
         with Provider(sync.transport, known.right) as provider:
             is_done = _go_on(sync, provider, known)
@@ -90,9 +104,14 @@ def _walk(sync: ProviderSync, provider: Provider, known: ProviderLists) -> bool:
             return False
         if not _take_page(sync, provider, known.lists[sync.list_number], until):
             return False
-    sync.since, sync.begun_at, sync.list_number, sync.cursor = sync.begun_at, None, 0, ""
-    sync.covered, sync.in_step_at = sync.walked_for, timezone.now()
-    sync.save(update_fields=["since", "begun_at", "list_number", "cursor", "covered", "in_step_at"])
+    sync.hold(
+        since=sync.begun_at,
+        begun_at=None,
+        list_number=0,
+        cursor="",
+        covered=sync.walked_for,
+        in_step_at=timezone.now(),
+    )
     return True
 
 
@@ -101,13 +120,11 @@ def _begin_walk(sync: ProviderSync) -> None:
 
     And where that is a time to come: a clock was ahead, and what came since would be asked for by nobody.
     """
-    sync.begun_at = timezone.now()
-    if sync.since is not None and sync.since > sync.begun_at:
-        sync.since = None
-    sync.walked_for = [stream.pk for stream in _streams_of(sync)]
-    if not set(sync.walked_for) <= set(sync.covered or ()):
-        sync.since = None
-    sync.save(update_fields=["begun_at", "walked_for", "since"])
+    now, since = timezone.now(), sync.since
+    walked_for = [stream.pk for stream in _streams_of(sync)]
+    if (since and since > now) or not set(walked_for) <= set(sync.covered or ()):
+        since = None
+    sync.hold(begun_at=now, walked_for=walked_for, since=since)
 
 
 def _streams_of(sync: ProviderSync) -> list[Stream]:
@@ -120,6 +137,7 @@ def _take_page(sync: ProviderSync, provider: Provider, one: ListOf, until: float
     A page that is cut short is read again, but for a whole list, which goes on behind the last chunk.
     """
     round_ = Round(options=sync.transport.options, since=sync.since, today=timezone.now().date())
+    sync.hold()
     answer = provider.ask(one.ask(round_, sync.cursor))
     try:
         page = one.read(answer, sync.cursor)
@@ -136,7 +154,7 @@ def _take_page(sync: ProviderSync, provider: Provider, one: ListOf, until: float
         chunk = keys[at : at + CHUNK]
         with transaction.atomic():
             came = _take_in(sync, one, {key: keyed[key] for key in chunk})
-            ProviderSync.objects.filter(pk=sync.pk).update(came=F("came") + came)
+            sync.hold(came=F("came") + came)
             if one.is_whole:
                 _move_on(sync, chunk[-1])
     _move_on(sync, page.cursor)
@@ -145,10 +163,7 @@ def _take_page(sync: ProviderSync, provider: Provider, one: ListOf, until: float
 
 def _move_on(sync: ProviderSync, cursor: str) -> None:
     """Note where to go on: in the same list, or at the begin of the next where `cursor` is empty."""
-    sync.cursor = cursor
-    if not cursor:
-        sync.list_number += 1
-    sync.save(update_fields=["cursor", "list_number"])
+    sync.hold(cursor=cursor, list_number=sync.list_number + (not cursor))
 
 
 def _keyed(entries: Sequence[Entry]) -> dict[str, Entry]:
@@ -236,7 +251,7 @@ def _remove(sync: ProviderSync, provider: Provider, known: ProviderLists) -> boo
         refusal = storable("; ".join(filter(None, refusals)), 500)
         asked = sync.removals.filter(pk=removal.pk, asked_at=removal.asked_at)
         if asked.update(done_at=ClockTimestamp(), refusal=refusal) and not refusal:
-            ProviderSync.objects.filter(pk=sync.pk).update(went=F("went") + 1)
+            sync.hold(went=F("went") + 1)
         if time.monotonic() > until:
             return False
     return len(waiting) < MOST_REMOVALS
@@ -245,12 +260,12 @@ def _remove(sync: ProviderSync, provider: Provider, known: ProviderLists) -> boo
 def _step_back(sync: ProviderSync, known: ProviderLists) -> None:
     """Go on one entry earlier in a list that is walked by offset: what is taken off before that place moves up all behind."""
     if sync.cursor and known.lists[sync.list_number].is_by_offset:
-        sync.cursor = str(max(int(sync.cursor) - 1, 0))
-        sync.save(update_fields=["cursor"])
+        sync.hold(cursor=str(max(int(sync.cursor) - 1, 0)))
 
 
 def _take_off(sync: ProviderSync, provider: Provider, one: ListOf, address: str) -> str:
     """Take an address off one list; return why the provider keeps it there, empty where it is off; raise AskingFailed."""
+    sync.hold()
     try:
         why = one.refusal(provider.ask(one.remove(sync.transport.options, address)))
     except Refused as refused:
@@ -262,23 +277,16 @@ def _take_off(sync: ProviderSync, provider: Provider, one: ListOf, address: str)
 
 def _rest(sync: ProviderSync, *, is_done: bool) -> None:
     now = ClockTimestamp()
-    ProviderSync.objects.filter(pk=sync.pk).update(
-        sentence="",
-        detail="",
-        failures=0,
-        running_until=None,
-        due_at=now + EVERY if is_done else now,
-    )
+    sync.let_go(sentence="", detail="", failures=0, due_at=now + EVERY if is_done else now)
 
 
 def _put_off(sync: ProviderSync, failed: AskingFailed) -> None:
     """Write down what is wrong; where it stopped it goes on later."""
     minutes = BACKOFF_MINUTES[min(sync.failures, len(BACKOFF_MINUTES) - 1)]
     wait = max(failed.wait or timedelta(), timedelta(minutes=minutes))
-    ProviderSync.objects.filter(pk=sync.pk).update(
+    sync.let_go(
         sentence=failed.sentence,
         detail=failed.detail,
         failures=F("failures") + 1,
-        running_until=None,
         due_at=ClockTimestamp() + wait,
     )

@@ -205,6 +205,10 @@ SYNC_LEASE = timedelta(seconds=120)  # longer than a run may take
 LONGEST_REST = timedelta(hours=2)  # from one run to the next, whatever went wrong
 
 
+class LeaseLost(Exception):
+    """Another process is at it by now, or nobody is to be any more."""
+
+
 class ProviderSyncQuerySet(models.QuerySet["ProviderSync"]):
     def due(self) -> "ProviderSyncQuerySet":
         """Keep those whose time has come and that nobody is at.
@@ -253,6 +257,20 @@ class ProviderSync(models.Model):
     @property
     def is_failing(self) -> bool:
         return bool(self.sentence)
+
+    def hold(self, **noted: Any) -> None:
+        """Write down what is `noted`, and stay at it for longer; raise LeaseLost where somebody else is at it."""
+        self._note({**noted, "running_until": ClockTimestamp() + SYNC_LEASE})
+        self.refresh_from_db(fields=[*noted, "running_until"])
+
+    def let_go(self, **noted: Any) -> None:
+        """Write down how a run ended, and let the next one begin; raise LeaseLost."""
+        self._note({**noted, "running_until": None})
+
+    def _note(self, noted: dict[str, Any]) -> None:
+        mine = ProviderSync.objects.filter(pk=self.pk, running_until=self.running_until)
+        if not mine.update(**noted):
+            raise LeaseLost
 
 
 class ProviderRemoval(models.Model):

@@ -10,6 +10,7 @@ from mailops.accounts.models import AuditEntry
 from mailops.lib.clock import ClockTimestamp
 from mailops.lib.secrets import Secret
 from mailops.suppressions import keeping_in_step, provider_lists
+from mailops.suppressions.asking import Provider
 from mailops.suppressions.keeping_in_step import begin, run
 from mailops.suppressions.models import SYNC_LEASE, ProviderRemoval, ProviderSync, Suppression
 from mailops.suppressions.provider_lists import LISTS, NO_LIST
@@ -303,6 +304,23 @@ class TestRefusedRemovals:
         assert "Compliance" not in logged_in(oncall).get(at).content.decode()
 
 
+@pytest.fixture
+def while_asked(monkeypatch):
+    """Return a function that has something done whenever a provider is asked, before it answers."""
+
+    def do(act):
+        ask = Provider.ask
+
+        def asked(self, request):
+            answer = ask(self, request)
+            act()
+            return answer
+
+        monkeypatch.setattr(Provider, "ask", asked)
+
+    return do
+
+
 class TestWalk:
     def test_a_walk_that_was_cut_goes_on_where_it_was(self, step):
         double, sync = step("sparkpost")
@@ -479,6 +497,39 @@ class TestWalk:
             ProviderSync.objects.update(running_until=ClockTimestamp() + SYNC_LEASE)
         assert not second.result()
         assert not double.asked
+
+    def test_who_was_slower_than_its_lease_changes_nothing_of_the_other_s_walk(
+        self, step, while_asked
+    ):
+        double, sync = step("sendgrid")
+        for n in range(3):
+            double.put("suppression/bounces", f"a{n}@example.net", "550 unknown")
+        row = ProviderSync.objects.filter(pk=sync.pk)
+        theirs = iter([{"running_until": timezone.now() + timedelta(minutes=1)}])
+        while_asked(lambda: [row.update(**lease) for lease in theirs])
+        assert not run(sync.pk)
+        sync.refresh_from_db()
+        assert sync.running_until > timezone.now()
+        assert (sync.list_number, sync.cursor, sync.came, len(double.asked)) == (0, "", 0, 1)
+        row.update(running_until=None)
+        assert walk(sync).came == 3
+
+    def test_who_is_slow_but_alive_keeps_its_lease(self, step, while_asked, operator):
+        double, sync = step("mailgun")
+        double.put("bounces", "bob@example.net", "550 5.1.1 No such user")
+        entry = suppress(address="ann@example.net", stream=None, reason="hard_bounce")
+        unsuppress(suppression=entry, reason="A mistake.", actor=operator)
+        leases = []
+        while_asked(lambda: leases.append(ProviderSync.objects.get().running_until))
+        walk(sync)
+        assert len(leases) == len(double.asked) > 5
+        assert leases == sorted(set(leases))
+
+    def test_one_that_is_ended_meanwhile_ends_at_once(self, step, while_asked):
+        double, sync = step("sendgrid")
+        while_asked(lambda: ProviderSync.objects.all().delete())
+        assert not run(sync.pk)
+        assert len(double.asked) == 1
 
     def test_nothing_weaker_and_nothing_known_is_touched(self, step, operator):
         double, sync = step("postmark")
