@@ -5,6 +5,7 @@ A day is sealed in one transaction, a day after the last moment at which somethi
 
 import logging
 from datetime import UTC, date, datetime, time, timedelta
+from hashlib import md5
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -33,10 +34,10 @@ SELECT {_HOUR.format("bucket_at")}, {_HOUR.format("cohort_at")}, measure, kind, 
        sum(n)
   FROM gone GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
 """  # noqa: S608 - names of our own
-_DIGEST = f"""
-SELECT count(*), coalesce(sum(n), 0)::bigint,
-       md5(coalesce(string_agg(md5(row({_COLUMNS}, n)::text), '' ORDER BY row({_COLUMNS}, n)::text COLLATE "C"), ''))
-  FROM reports_count WHERE measure <> 'status' AND bucket_at >= %(day)s AND bucket_at < %(end)s
+_SEALED = f"""
+SELECT n, row({_COLUMNS}, n)::text FROM reports_count
+ WHERE measure <> 'status' AND bucket_at >= %(day)s AND bucket_at < %(end)s
+ ORDER BY row({_COLUMNS}, n)::text COLLATE "C"
 """  # noqa: S608 - names of our own
 _COARSEN_SAMPLES = f"""
 WITH gone AS (
@@ -100,11 +101,17 @@ def _seal(day: date) -> bool:
 
 
 def _digest_of(day: date) -> tuple[int, int, str]:
+    """Return how many counts a day has, of how many things, and their digest: MD5, which a database may refuse to make."""
+    rows = total = 0
+    digest = md5(usedforsecurity=False)
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL timezone = 'UTC'")
-        cursor.execute(_DIGEST, {"day": _begin(day), "end": _begin(day + timedelta(days=1))})
-        rows, total, digest = cursor.fetchone()
-    return rows, total, digest
+    with connection.chunked_cursor() as cursor:
+        cursor.execute(_SEALED, {"day": _begin(day), "end": _begin(day + timedelta(days=1))})
+        for n, line in cursor:
+            rows, total = rows + 1, total + n
+            digest.update(md5(line.encode(), usedforsecurity=False).hexdigest().encode())
+    return rows, total, digest.hexdigest()
 
 
 def differing_seals(since: datetime, until: datetime) -> list[str]:
