@@ -1,7 +1,7 @@
 """What a relay's log comes to: how many uncertain messages would become what, and the outcome of each."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -22,6 +22,7 @@ from mailops.protocol.classification import Fault, classify_report, reply_in_rep
 from mailops.suppressions.models import Suppression
 from mailops.suppressions.suppressing import suppress
 from mailops.transports.models import Route
+from mailops.transports.sessions import Phase
 
 Verdict = RelayLogFinding.Verdict
 
@@ -171,7 +172,7 @@ def _bounce(finding: RelayLogFinding, verdict: Verdict, given: dict[str, Any]) -
     )
     has_reply = verdict in {Verdict.BOUNCED, Verdict.REFUSED, Verdict.EXPIRED} and finding.text
     is_unheard = verdict == Verdict.DELETED or not finding.text
-    return Outcome(
+    bounce = Outcome(
         **given,
         kind=EventKind.RETURNED,
         round=finding.message.round,
@@ -180,12 +181,19 @@ def _bounce(finding: RelayLogFinding, verdict: Verdict, given: dict[str, Any]) -
         fault=Fault.UNKNOWN if is_unheard else meaning.fault,
         sentence=SENTENCES.get(verdict, meaning.sentence),
     )
+    return _in_session(bounce, finding) if verdict == Verdict.REFUSED else bounce
+
+
+def _in_session(bounce: Outcome, finding: RelayLogFinding) -> Outcome:
+    """Make it the reply that nobody read: content that is refused was never taken."""
+    data = {**bounce.data, "phase": Phase.BODY}
+    return replace(bounce, kind=EventKind.BOUNCED, fence=finding.settling_fence, data=data)
 
 
 def suppress_what_bounced(outcomes: Sequence[Outcome], recorded: Iterable[Recorded]) -> None:
     """Suppress at once what a relay's log shows to be refused for the recipient's own fault, like any bounce."""
     for outcome, told in zip(outcomes, recorded, strict=True):
-        if outcome.kind != EventKind.RETURNED or outcome.reply is None or not told.was_applied:
+        if outcome.reply is None or not told.was_applied:
             continue
         message = Message.objects.only("recipient", "address_key").get(pk=outcome.message_id)
         reading = classify_report(str(outcome.reply), outcome.reply.enhanced_status)

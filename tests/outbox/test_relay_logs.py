@@ -131,6 +131,10 @@ def apply(operator):
     return act
 
 
+def kinds(message):
+    return list(message.events.order_by("pk").values_list("kind", flat=True))
+
+
 def verdicts(log):
     return {row.message_id: row.get_verdict_display() for row in log.findings.all()}
 
@@ -194,6 +198,7 @@ class TestVerdicts:
         apply(read(lines))
         message.refresh_from_db()
         assert message.status == "bounced"
+        assert kinds(message) == ["uncertain", "bounced"]  # it was never taken
 
     def test_deleted_by_hand_becomes_bounced(self, transport, read, apply):
         message = make_doubtful(transport=transport)
