@@ -61,6 +61,7 @@ class Standing:
     is_sensitive: bool = False
     entry: Entry | None = None
     was_reopened: bool = False  # a closed message has an entry again: its campaign must run
+    implies_acceptance: bool = False  # by what was told last: an unanswered attempt was taken
 
     def close(self, status: Status) -> None:
         self.status, self.entry = status, None
@@ -99,6 +100,16 @@ class Standing:
     def asks_a_person(self) -> bool:
         """Tell whether it is held to ask whether it was sent, and not just held."""
         return self.status == Status.HELD and self.settling_fence is not None
+
+    @property
+    def is_unanswered(self) -> bool:
+        """Tell whether an attempt ended without an answer, and nothing has told since what became of it."""
+        return self.settling_fence is not None and self.evidence == Evidence.NONE
+
+    def has_body_on_its_way(self, told_round: int | None) -> bool:
+        """Tell whether an event of a round may be of a body on its way now, whose own reply may be recorded later."""
+        is_marked = self.entry is not None and self.entry.is_marked
+        return is_marked and told_round in {None, self.round}
 
     def owns(self, fence: int | None) -> bool:
         """Tell whether a negative result of `fence` may still act (W1)."""
@@ -287,6 +298,9 @@ RULES: dict[EventKind, Rule] = {
 
 def fold(message: Standing, told: Told) -> bool:
     """Change `message` by what was told; return whether it counts (else it is history only)."""
+    is_of_the_doubt = message.is_unanswered and not message.has_body_on_its_way(told.round)
     applied = RULES[told.kind](message, told)
+    was_taken = message.evidence >= Evidence.ACCEPTED
+    message.implies_acceptance = is_of_the_doubt and was_taken and told.kind != EventKind.ACCEPTED
     assert (message.entry is None) == (message.status in CLOSED_STATUSES)
     return applied

@@ -1,7 +1,7 @@
 """Records what happened to messages: events, status, queue entry and tallies in one transaction."""
 
 import logging
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -29,7 +29,7 @@ from mailops.outbox.ledger import (
     write_messages,
     write_tallies,
 )
-from mailops.outbox.models import TOLD_BEFORE, CountKey, EventKind, Status
+from mailops.outbox.models import IMPLIED_BY, TOLD_BEFORE, CountKey, EventKind, Status
 from mailops.outbox.sightings import Sightings, signature_id_of
 from mailops.outbox.slots import LONGEST, slot_of
 from mailops.protocol.reply import Reply
@@ -185,75 +185,12 @@ def _lock_campaigns(message_ids: set[int]) -> frozenset[int]:
 
 
 def _record(batch: Sequence[Outcome], *, locked_campaigns: frozenset[int]) -> list[Recorded]:
-    ids = sorted({outcome.message_id for outcome in batch})
-    rows, now = lock_messages(ids)
-    known = _known_events(batch)
-    counted = _Counted(batch)
-    recorded: list[Recorded] = []
-    events: list[dict[str, Any]] = []
-    tallies: Counter[tuple[Any, ...]] = Counter()
-    slots: Slots = {}
-    sightings = Sightings()
-    for outcome in batch:
-        row, key = rows.get(outcome.message_id), (outcome.source, outcome.external_id)
-        if row is None:
-            logger.warning("message %d, which a result is of, is not there", outcome.message_id)
-            recorded.append(_nothing_of(outcome))
-            continue
-        before = row.standing.status
-        if key in known:
-            recorded.append(Recorded(row.id, False, False, before, before))
-            continue
-        known.add(key)
-        occurred_at = outcome.occurred_at or now
-        event_round = row.standing.round if outcome.round is None else outcome.round
-        applied = fold(row.standing, Told(outcome.kind, outcome.round, outcome.fence))
-        row.is_touched |= applied
-        counts = applied and counted.takes(outcome.kind, row, event_round, before)
-        signature_id = signature_id_of(outcome.kind, outcome.reply, row.columns["address_key"])
-        took, waited = _latencies(row, outcome, occurred_at) if counts else (None, None)
-        event = _event(
-            outcome,
-            row,
-            occurred_at,
-            event_round,
-            counts=counts,
-            is_repeated=applied and not counts,
-        )
-        events.append(
-            {
-                **event,
-                "recorded_at": now,
-                "took_ms": took,
-                "waited_ms": waited,
-                "signature_id": signature_id,
-            }
-        )
-        if counts:
-            _show(row, outcome, occurred_at, before)
-            open_since = now - open_span()
-            place = _tally(tallies, row, outcome, occurred_at, before, open_since=open_since)
-            _note_slots(slots, place, took=took, waited=waited)
-            if signature_id is not None:
-                row.shown["signature_id"] = signature_id
-                sightings.note(
-                    signature_id=signature_id,
-                    kind=outcome.kind,
-                    at=occurred_at,
-                    bucket=bucket_of(occurred_at),
-                    columns=row.columns,
-                    transport_id=row.columns["transport_id"],
-                )
-        recorded.append(Recorded(row.id, True, applied, before, row.standing.status))
-    reopened = {r.columns["campaign_id"] for r in rows.values() if r.standing.was_reopened} - {None}
+    recording = _Recording(batch)
+    recorded = [recording.take(outcome) for outcome in batch]
+    reopened = recording.reopened_campaigns
     if reopened - locked_campaigns:
         raise _CampaignMustBeLocked
-    event_ids = insert_events(events)
-    write_messages([row for row in rows.values() if row.is_touched])
-    write_entries([row for row in rows.values() if row.is_touched])
-    keep_hours(_queued_again(rows.values()))
-    write_tallies(tallies, slots)
-    sightings.write()
+    event_ids = recording.write()
     if reopened:
         _reopen_completed(reopened)
     return [
@@ -261,13 +198,114 @@ def _record(batch: Sequence[Outcome], *, locked_campaigns: frozenset[int]) -> li
     ]
 
 
+class _Recording:
+    """What one transaction makes of its messages, which it locks, and what it is to write of that."""
+
+    def __init__(self, batch: Sequence[Outcome]) -> None:
+        self._rows, self._now = lock_messages(sorted({outcome.message_id for outcome in batch}))
+        self._known = _known_events(batch)
+        unanswered = [row.id for row in self._rows.values() if row.standing.is_unanswered]
+        self._doubts = _doubts(unanswered)
+        self._counted = _Counted(batch, unanswered)
+        self._events: list[dict[str, Any]] = []
+        self._tallies: Counter[tuple[Any, ...]] = Counter()
+        self._slots: Slots = {}
+        self._sightings = Sightings()
+
+    def take(self, outcome: Outcome) -> Recorded:
+        """Change the message by one outcome, and note what is to be written of it."""
+        row, key = self._rows.get(outcome.message_id), (outcome.source, outcome.external_id)
+        if row is None:
+            logger.warning("message %d, which a result is of, is not there", outcome.message_id)
+            return _nothing_of(outcome)
+        before = row.standing.status
+        if key in self._known:
+            return Recorded(row.id, False, False, before, before)
+        self._known.add(key)
+        event_round = row.standing.round if outcome.round is None else outcome.round
+        applied = fold(row.standing, Told(outcome.kind, outcome.round, outcome.fence))
+        row.is_touched |= applied
+        if row.standing.implies_acceptance:
+            self._note_implied_acceptance(row, outcome, event_round)
+        counts = applied and self._counted.takes(outcome.kind, row, event_round, before)
+        self._note(row, outcome, event_round, before, applied=applied, counts=counts)
+        return Recorded(row.id, True, applied, before, row.standing.status)
+
+    def _note_implied_acceptance(self, row: Row, outcome: Outcome, event_round: int) -> None:
+        """Note, ahead of what it follows from, that the attempt without an answer was taken."""
+        doubt, status = _doubt_of(self._doubts[row.id], event_round), row.standing.status
+        if doubt and self._counted.takes(EventKind.ACCEPTED, row, doubt.round, status):
+            implied = _implied_acceptance(row, outcome, doubt)
+            self._note(row, implied, doubt.round, status, applied=True, counts=True)
+
+    def _note(
+        self,
+        row: Row,
+        outcome: Outcome,
+        event_round: int,
+        before: Status,
+        *,
+        applied: bool,
+        counts: bool,
+    ) -> None:
+        occurred_at = outcome.occurred_at or self._now
+        signature_id = signature_id_of(outcome.kind, outcome.reply, row.columns["address_key"])
+        took, waited = _latencies(row, outcome, occurred_at) if counts else (None, None)
+        is_repeated = applied and not counts
+        event = _event(
+            outcome, row, occurred_at, event_round, counts=counts, is_repeated=is_repeated
+        )
+        self._events.append(
+            {
+                **event,
+                "recorded_at": self._now,
+                "took_ms": took,
+                "waited_ms": waited,
+                "signature_id": signature_id,
+            }
+        )
+        if applied and outcome.transport_message_id:
+            row.shown["transport_message_id"] = storable(outcome.transport_message_id, 254)
+        if not counts:
+            return
+        _show(row, outcome, occurred_at, before)
+        open_since = self._now - open_span()
+        place = _tally(self._tallies, row, outcome, occurred_at, before, open_since=open_since)
+        _note_slots(self._slots, place, took=took, waited=waited)
+        if signature_id is not None:
+            row.shown["signature_id"] = signature_id
+            self._sightings.note(
+                signature_id=signature_id,
+                kind=outcome.kind,
+                at=occurred_at,
+                bucket=bucket_of(occurred_at),
+                columns=row.columns,
+                transport_id=row.columns["transport_id"],
+            )
+
+    @property
+    def reopened_campaigns(self) -> set[int]:
+        rows = self._rows.values()
+        return {row.columns["campaign_id"] for row in rows if row.standing.was_reopened} - {None}
+
+    def write(self) -> dict[tuple[str, str], int]:
+        """Write all that was noted; return the id of each event by its source and external id."""
+        touched = [row for row in self._rows.values() if row.is_touched]
+        event_ids = insert_events(self._events)
+        write_messages(touched)
+        write_entries(touched)
+        keep_hours(_queued_again(touched))
+        write_tallies(self._tallies, self._slots)
+        self._sightings.write()
+        return event_ids
+
+
 def _queued_again(rows: Iterable[Row]) -> dict[int, int]:
     """Return the campaigns' messages among `rows` that have a new due time, each with its campaign."""
     return {
         row.id: row.columns["campaign_id"]
         for row in rows
-        if row.is_touched
-        and row.columns["campaign_id"]
+        if row.columns["campaign_id"]
         and row.standing.entry is not None
         and row.standing.entry.is_released
     }
@@ -309,8 +347,9 @@ def _known_events(batch: Sequence[Outcome]) -> set[tuple[str, str]]:
 class _Counted:
     """What messages came to that counts once a round, whoever tells it, as far as it is counted."""
 
-    def __init__(self, batch: Sequence[Outcome]) -> None:
-        telling = sorted({one.message_id for one in batch if one.kind in COUNTED_ONCE})
+    def __init__(self, batch: Sequence[Outcome], unanswered: Sequence[int]) -> None:
+        told = {one.message_id for one in batch if one.kind in COUNTED_ONCE}
+        telling = sorted(told.union(unanswered))
         kinds = [str(kind) for kind in COUNTED_ONCE]
         found = fetch_rows(_COUNTED, [telling, kinds]) if telling else []
         self._known = {(pk, number, COUNTED_ONCE[EventKind(kind)]) for pk, number, kind in found}
@@ -330,6 +369,54 @@ _COUNTED = """
 SELECT message_id, round, kind FROM outbox_event
  WHERE message_id = ANY(%s) AND was_applied AND kind = ANY(%s)
 """
+
+
+@dataclass(frozen=True)
+class _Doubt:
+    """An attempt without an answer: its round, and when its content went out, as far as that is known."""
+
+    round: int
+    at: datetime
+
+
+def _doubts(message_ids: Sequence[int]) -> dict[int, list[_Doubt]]:
+    """Return the doubts that each message has been in, the first ones first."""
+    found: dict[int, list[_Doubt]] = defaultdict(list)
+    for message_id, number, at in fetch_rows(_DOUBTS, [message_ids]) if message_ids else []:
+        found[message_id].append(_Doubt(number, at))
+    return found
+
+
+# nobody saw when content went out that only a restored database tells of
+_DOUBTS = """
+SELECT message_id, round,
+       CASE WHEN reason = 'restored' THEN occurred_at
+            ELSE coalesce((data ->> 'marked_at')::timestamptz, occurred_at) END
+  FROM outbox_event
+ WHERE message_id = ANY(%s) AND was_applied AND kind = 'uncertain' ORDER BY id
+"""
+
+
+def _doubt_of(doubts: Sequence[_Doubt], event_round: int) -> _Doubt | None:
+    """Return the last doubt that an event of a round can speak of."""
+    return next((one for one in reversed(doubts) if one.round <= event_round), None)
+
+
+def _implied_acceptance(row: Row, outcome: Outcome, doubt: _Doubt) -> Outcome:
+    """Return that an attempt without an answer was taken, as follows from `outcome`."""
+    return Outcome(
+        message_id=row.id,
+        kind=EventKind.ACCEPTED,
+        source="outbox",
+        external_id=f"{row.id}:{doubt.round}:implied",
+        occurred_at=doubt.at,
+        round=doubt.round,
+        # else it is of the transport that is known
+        transport_id=None if row.columns["transport_id"] else outcome.transport_id,
+        sentence="Its answer was never read. It counts as accepted from here on, because of what was told later: "
+        f"“{outcome.kind.label}”.",
+        data={IMPLIED_BY: outcome.kind},
+    )
 
 
 def _reply_columns(outcome: Outcome) -> dict[str, Any]:
@@ -384,8 +471,6 @@ def _show(row: Row, outcome: Outcome, occurred_at: datetime, before: Status) -> 
     after = row.standing.status
     if outcome.transport_id is not None:
         row.columns["transport_id"] = outcome.transport_id
-    if outcome.transport_message_id:
-        row.shown["transport_message_id"] = storable(outcome.transport_message_id, 254)
     if outcome.kind == EventKind.ACCEPTED and row.columns["accepted_at"] is None:
         row.columns["accepted_at"] = occurred_at
     if after != before or outcome.kind in {EventKind.DEFERRED, EventKind.RETURNED}:
@@ -438,7 +523,12 @@ def _tally(
 
 
 def _latencies(row: Row, outcome: Outcome, occurred_at: datetime) -> tuple[int | None, int | None]:
-    """Return how many milliseconds it took, and how long the attempt had waited, of a first acceptance or a delivery."""
+    """Return how many milliseconds it took, and how long the attempt had waited, of a first acceptance or a delivery.
+
+    When an attempt without an answer was taken is not known so well.
+    """
+    if row.standing.implies_acceptance:
+        return None, None
     if outcome.kind == EventKind.DELIVERED:
         return _milliseconds(row.columns["accepted_at"], occurred_at), None
     if outcome.kind != EventKind.ACCEPTED:

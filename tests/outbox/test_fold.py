@@ -248,6 +248,47 @@ class TestRounds:
         assert tell(message, EventKind.REQUEUED) == [may]
 
 
+class TestImpliedAcceptance:
+    """What proves that an attempt without an answer arrived says that it was taken."""
+
+    PROOFS = (*(set(POSITIVE) - {EventKind.ACCEPTED}), EventKind.RETURNED)
+
+    def implied(self, message, kind, **told):
+        tell(message, kind, **told)
+        return message.implies_acceptance
+
+    @pytest.mark.parametrize("guarantee", list(Stream.Guarantee))
+    @pytest.mark.parametrize("kind", PROOFS)
+    def test_of_a_doubt_once(self, kind, guarantee):
+        message = transmitting(guarantee=guarantee)
+        tell(message, EventKind.UNCERTAIN)
+        assert [self.implied(message, kind) for _ in range(2)] == [True, False]
+
+    @pytest.mark.parametrize("kind", PROOFS)
+    def test_of_no_other_message(self, kind):
+        assert not self.implied(transmitting(), kind)
+
+    @pytest.mark.parametrize("kind", [EventKind.ACCEPTED, EventKind.BOUNCED, EventKind.DEFERRED])
+    def test_by_no_answer(self, kind):
+        message = transmitting()
+        tell(message, EventKind.UNCERTAIN)
+        assert not self.implied(message, kind)
+
+    @pytest.mark.parametrize("kind", PROOFS)
+    def test_by_nothing_after_an_answer(self, kind):
+        for answer in (EventKind.ACCEPTED, EventKind.BOUNCED, EventKind.DEFERRED):
+            message = transmitting()
+            tell(message, EventKind.UNCERTAIN, answer)
+            assert not self.implied(message, kind)
+
+    @pytest.mark.parametrize(("round_", "is_implied"), [(0, True), (1, False), (None, False)])
+    def test_by_nothing_that_may_be_of_a_body_on_its_way(self, round_, is_implied):
+        message = transmitting(guarantee=RESEND)
+        tell(message, EventKind.UNCERTAIN)
+        message.entry = Entry(fence=8, is_marked=True)
+        assert self.implied(message, EventKind.DELIVERED, round=round_) == is_implied
+
+
 class TestSessionAttempts:
     def test_three_lost_sessions_defer_a_message_alone(self):
         message = Standing(status=Status.QUEUED, entry=Entry(fence=7))
@@ -289,6 +330,7 @@ class TestPeople:
         message = closed(Status.UNCERTAIN, settling_fence=7)
         assert tell(message, EventKind.SETTLED) == [True]
         assert message.status == Status.ACCEPTED
+        assert message.implies_acceptance
 
 
 @given(

@@ -12,6 +12,7 @@ from mailops.outbox.closing import close_set
 from mailops.outbox.fold import MOST_ATTEMPTS
 from mailops.outbox.ledger import bucket_of
 from mailops.outbox.models import (
+    IMPLIED_BY,
     CountKey,
     Event,
     EventKind,
@@ -22,11 +23,14 @@ from mailops.outbox.models import (
     Tally,
 )
 from mailops.outbox.recording import Outcome, record
+from mailops.outbox.settling import settle_as_accepted
 from mailops.protocol.reply import Reply
 from mailops.reports.rollup import fold_tallies
 from mailops.reports.verifying import EVER, differences
 from mailops.reports.verifying_replies import reply_differences
-from tests.factories import make_campaign, make_message, make_stream
+from mailops.transports.models import Stream
+from tests.factories import make_campaign, make_message, make_stream, make_transport
+from tests.outbox.doubts import doubt, make_doubtful
 
 pytestmark = pytest.mark.django_db
 
@@ -324,6 +328,129 @@ class TestToldAgain:
             self.tell(message, EventKind.REQUEUED, f"person {number}")
         assert self.counted(EventKind.RETURNED) == 2
         assert differences(since=EVER[0], until=EVER[1]) == []
+
+
+class TestImpliedAcceptance:
+    """What settles a doubt can only come of mail that was taken, so its acceptance is counted, too."""
+
+    SETTLING = (
+        EventKind.DELIVERED,
+        EventKind.RETURNED,
+        EventKind.COMPLAINED,
+        EventKind.UNSUBSCRIBED,
+        EventKind.OPENED,
+        EventKind.CLICKED,
+        EventKind.DELAYED,
+    )
+
+    def tell(self, message, kind, **fields):
+        outcome = Outcome(
+            message_id=message.pk, kind=kind, source="ses", external_id=f"{kind}-{fields}", **fields
+        )
+        (recorded,) = record([outcome])
+        assert differences(since=EVER[0], until=EVER[1]) == []
+        return recorded
+
+    def counted(self, kind=EventKind.ACCEPTED):
+        found = Tally.objects.filter(measure="event", kind=kind)
+        return found.aggregate(Sum("n", default=0))["n__sum"]
+
+    @pytest.mark.parametrize("guarantee", Stream.Guarantee.values)
+    @pytest.mark.parametrize("kind", SETTLING)
+    def test_comes_with_whatever_proves_it(self, kind, guarantee):
+        message = make_doubtful(guarantee=guarantee)
+        self.tell(message, kind)
+        assert (self.counted(), self.counted(kind)) == (1, 1)
+
+    def test_comes_with_a_person_s_word(self, operator):
+        message = make_doubtful()
+        assert settle_as_accepted(message=message, actor=operator)
+        assert self.counted() == 1
+
+    @pytest.mark.parametrize("kind", SETTLING)
+    def test_is_of_when_its_content_went_out_and_so_is_its_cohort(self, kind):
+        message, began = claimed(), timezone.now() - timedelta(hours=2)
+        QueueEntry.objects.update(marked_at=began)
+        record([result(message, EventKind.UNCERTAIN, occurred_at=began + timedelta(minutes=16))])
+        self.tell(message, kind)
+        message.refresh_from_db()
+        accepted, told = (
+            Tally.objects.get(measure="event", kind=one) for one in ("accepted", kind)
+        )
+        assert message.accepted_at == began
+        assert accepted.bucket_at == accepted.cohort_at == told.cohort_at == bucket_of(began)
+
+    def test_of_what_was_in_doubt_before_counts_were_sealed_counts_in_the_first_that_are_not(self):
+        message, began = claimed(), timezone.now() - timedelta(days=500)
+        QueueEntry.objects.update(marked_at=began)
+        record([result(message, EventKind.UNCERTAIN, occurred_at=began)])
+        self.tell(message, EventKind.RETURNED)
+        assert self.counted() == 1
+
+    def test_is_told_of_as_what_it_is(self):
+        message = make_doubtful()
+        self.tell(message, EventKind.DELIVERED)
+        _, implied, _ = message.events.order_by("pk")
+        assert (implied.kind, implied.data) == ("accepted", {IMPLIED_BY: "delivered"})
+        assert (implied.took_ms, implied.waited_ms) == (None, None)
+        assert "never read" in implied.sentence
+        assert "“Delivered”" in implied.sentence
+
+    @pytest.mark.parametrize("guarantee", Stream.Guarantee.values)
+    def test_and_the_answer_that_is_read_after_all_count_once(self, guarantee):
+        message = claimed(stream=make_stream(guarantee=guarantee))
+        record([result(message, EventKind.UNCERTAIN)])
+        self.tell(message, EventKind.DELIVERED)
+        late = result(message, EventKind.ACCEPTED, external_id="7:reply", round=0)
+        late.transport_message_id = "4F1"
+        record([late])
+        message.refresh_from_db()
+        assert differences(since=EVER[0], until=EVER[1]) == []
+        assert self.counted() == 1
+        assert message.events.get(external_id="7:reply").was_told_before
+        assert message.transport_message_id == "4F1"
+
+    def test_leaves_a_body_on_its_way_to_its_own_answer(self):
+        message = claimed()
+        self.tell(message, EventKind.DELIVERED)
+        assert self.counted() == 0
+        record([result(message, EventKind.ACCEPTED)])
+        assert self.counted() == 1
+
+    def test_of_each_round_counts_once(self):
+        message = make_doubtful()
+        self.tell(message, EventKind.RETURNED)
+        self.tell(message, EventKind.REQUEUED)
+        doubt(message, make_transport())
+        self.tell(message, EventKind.RETURNED, round=0)
+        self.tell(message, EventKind.DELIVERED, round=1)
+        assert self.counted() == 2
+
+    def test_of_an_earlier_round_is_of_that_round(self):
+        message = make_doubtful(guarantee="resend")
+        doubt(message, make_transport())
+        self.tell(message, EventKind.DELIVERED, round=0)
+        first, _ = message.events.filter(kind="uncertain").order_by("pk")
+        implied = message.events.get(kind="accepted")
+        assert (implied.round, implied.occurred_at.isoformat()) == (0, first.data["marked_at"])
+
+    def test_is_of_the_transport_that_told_where_none_is_known(self):
+        message, transport = claimed(), make_transport()
+        record([result(message, EventKind.UNCERTAIN, reason="restored")])
+        self.tell(message, EventKind.COMPLAINED, transport_id=transport.pk)
+        assert Tally.objects.get(kind="accepted", measure="event").transport_id == transport.pk
+
+    def test_costs_the_same_number_of_queries_for_one_and_for_many(self, django_assert_num_queries):
+        stream = make_stream(transport=make_transport())
+        messages = [make_doubtful(stream=stream) for _ in range(20)]
+        for some in (messages[:1], messages[1:]):
+            settled = [
+                Outcome(message_id=m.pk, kind=EventKind.SETTLED, source="person", external_id=str(m.pk))
+                for m in some
+            ]  # fmt: skip
+            with django_assert_num_queries(11):
+                record(settled)
+        assert self.counted() == 20
 
 
 class TestClosingASet:

@@ -162,6 +162,7 @@ class TestVerdicts:
             "bounced", "unknown_mailbox", "550 5.1.1 No such user",
         )  # fmt: skip
         assert Suppression.objects.get().address_key == "gone@example.net"
+        assert kinds(message) == ["uncertain", "accepted", "returned"]
 
     def test_a_bounce_that_is_our_fault_suppresses_nobody(self, transport, read, apply):
         message = make_doubtful(transport=transport)

@@ -9,7 +9,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from mailops.outbox.models import QueueEntry, Tally
+from mailops.outbox import recording
+from mailops.outbox.models import EventKind, QueueEntry, Tally
 from mailops.outbox.slots import BOUNDS, SECONDS, slot_of
 from mailops.protocol.classification import Fault
 from mailops.reports import splitting
@@ -24,6 +25,7 @@ from mailops.reports.sampling import queue_samples, sample_queues
 from mailops.reports.splitting import UNNAMED, split
 from mailops.reports.tiles import tiles
 from tests.factories import make_message
+from tests.outbox.doubts import make_doubtful
 
 
 def spread(milliseconds):
@@ -96,6 +98,16 @@ class TestCounting:
     def test_takes_reasons_of_ours_for_the_messages(self):
         assert fault_of("mailbox_full") == Fault.RECIPIENT
         assert (fault_of("too_wide_a_template"), fault_of("")) == (Fault.MESSAGE, Fault.UNKNOWN)
+
+    def test_finds_what_was_in_doubt_among_what_was_taken(self):
+        bounced, complained = make_doubtful(), make_doubtful()
+        recording.record(
+            recording.Outcome(message_id=message.pk, kind=kind, source="ses", external_id=kind)
+            for message, kind in ((bounced, EventKind.RETURNED), (complained, EventKind.COMPLAINED))
+        )
+        outcome = total(of_a_day(), {})
+        assert (outcome.uncertain, outcome.accepted, outcome.answered) == (2, 2, 2)
+        assert (outcome.bounce_rate, outcome.complaint_rate) == (50, 50)
 
 
 @pytest.mark.django_db

@@ -1,7 +1,7 @@
 """The ledger: messages owed and what became of them."""
 
 from mailops.outbox.models.chunked_work import ChunkedWork
-from mailops.outbox.models.event import TOLD_BEFORE, Event
+from mailops.outbox.models.event import IMPLIED_BY, TOLD_BEFORE, Event
 from mailops.outbox.models.message import (
     ANSWERED_AT,
     ASKS_A_PERSON,
@@ -32,6 +32,7 @@ __all__ = [
     "ANSWERED_AT",
     "ASKS_A_PERSON",
     "CLOSED_STATUSES",
+    "IMPLIED_BY",
     "IS_ANSWERED",
     "OPEN_STATUSES",
     "OWNER_OF_FAULT",

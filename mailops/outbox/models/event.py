@@ -10,6 +10,8 @@ from mailops.outbox.models.standing import EventKind
 
 # in an event's data: the same was told of its round before, and is counted
 TOLD_BEFORE = "told_before"
+# in the data of an acceptance whose answer nobody read: the kind of the event that it follows from
+IMPLIED_BY = "implied_by"
 
 
 class Event(models.Model):
