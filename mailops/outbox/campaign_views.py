@@ -13,7 +13,7 @@ from mailops.lib.confirm import ConfirmForm
 from mailops.lib.htmx import polled_status, render_page
 from mailops.outbox.canceling import cancel_campaign
 from mailops.outbox.doubtful import moment
-from mailops.outbox.failures import group_failures
+from mailops.outbox.failures import GROUPED, group_failures
 from mailops.outbox.forms import RetryForm
 from mailops.outbox.models import QueueEntry, Resending, Status
 from mailops.outbox.resending import start_retry
@@ -160,7 +160,7 @@ def campaign_failures(request: HttpRequest, campaign_id: int) -> HttpResponse:
     return render_page(
         request,
         "outbox/campaign_failures.html",
-        {"campaign": campaign, "groups": group_failures(campaign_id)},
+        {"campaign": campaign, "groups": group_failures(campaign_id), "grouped": GROUPED},
         fragment="failures",
         status=polled_status(request, goes_on=campaign.is_followed),
     )

@@ -4,9 +4,11 @@ from dataclasses import dataclass
 
 from mailops.outbox.fold import RETRIABLE
 from mailops.outbox.ledger import fetch_dicts
+from mailops.outbox.listing import LAST_ID
 from mailops.outbox.models import Status
 
 MOST = 50
+GROUPED = 10_000  # messages of a status, so that a page which is asked again and again costs the same with a million
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,7 @@ class FailureGroup:
     sentence: str
     example: str  # the reply of one of them
     n: int
+    is_part: bool  # counted among the newest GROUPED of its status, since there are as many or more
 
     @property
     def can_be_retried(self) -> bool:
@@ -30,15 +33,30 @@ class FailureGroup:
 
 
 def group_failures(campaign_id: int) -> list[FailureGroup]:
-    """Return the groups of messages that failed, bounced, expired or are uncertain or deferred, the largest first."""
+    """Return the groups of messages that failed, bounced, expired or are uncertain or deferred, the largest first.
+
+    Of each status the newest GROUPED are looked at.
+    """
+    # in the order of the one index that finds them (`outbox.listing`)
     rows = fetch_dicts(
         """
         SELECT status, reason, reply_code, reply_enhanced_status, min(sentence) AS sentence,
-               min(reply_text) AS example, count(*) AS n
-          FROM outbox_message WHERE campaign_id = %s AND status = ANY(%s)
+               min(reply_text) AS example, count(*) AS n,
+               sum(count(*)) OVER (PARTITION BY status) >= %(grouped)s AS is_part
+          FROM unnest(%(statuses)s::text[]) AS s (name) CROSS JOIN LATERAL (
+               SELECT status, reason, reply_code, reply_enhanced_status, sentence, reply_text FROM outbox_message
+                WHERE (campaign_id, status) >= (%(campaign)s, s.name)
+                  AND (campaign_id, status, id) <= (%(campaign)s, s.name, %(last)s)
+                ORDER BY campaign_id DESC, status DESC, id DESC LIMIT %(grouped)s) newest
          GROUP BY status, reason, reply_code, reply_enhanced_status
-         ORDER BY n DESC, status, reason LIMIT %s
+         ORDER BY n DESC, status, reason LIMIT %(most)s
         """,
-        [campaign_id, [*(RETRIABLE - {"canceled"}), "deferred", "held"], MOST],
+        {
+            "campaign": campaign_id,
+            "statuses": [*(RETRIABLE - {"canceled"}), "deferred", "held"],
+            "last": LAST_ID,
+            "grouped": GROUPED,
+            "most": MOST,
+        },
     )
     return [FailureGroup(**row) for row in rows]

@@ -16,6 +16,7 @@ from mailops.outbox.searching import chosen_by
 
 PAGE = 50
 LOOKED_AT = 100_000  # messages, for one page of what no index finds
+LAST_ID = 2**63 - 1
 WITHOUT_INDEX = ("stream", "reason", "transport", "mailbox_provider", "domain")
 
 
@@ -49,16 +50,24 @@ def _newest(found: QuerySet[Message], ids: list[int]) -> list[Message]:
 
 
 def _of_campaign(campaign_id: int, before: int | None) -> list[int]:
-    """Return the newest messages of a campaign, whose index has them by status: the newest of each, then of all."""
+    """Return the newest messages of a campaign, whose index has them by status: the newest of each, then of all.
+
+    They are asked for in that index's own order, by comparisons that leave no other to ask. By equations it might as well
+    be the ids' index, which is read to its end for a status that the campaign has no message in.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             """
             SELECT id FROM unnest(%(statuses)s::text[]) AS s(status) CROSS JOIN LATERAL (
-                   SELECT id FROM outbox_message m WHERE campaign_id = %(campaign)s AND m.status = s.status
-                      AND (%(before)s::bigint IS NULL OR id < %(before)s) ORDER BY id DESC LIMIT %(most)s) newest
+                   SELECT id FROM outbox_message m WHERE (m.campaign_id, m.status) >= (%(campaign)s, s.status)
+                      AND (m.campaign_id, m.status, m.id) <= (%(campaign)s, s.status, %(last)s)
+                    ORDER BY m.campaign_id DESC, m.status DESC, m.id DESC LIMIT %(most)s) newest
              ORDER BY id DESC LIMIT %(most)s
             """,
-            {"statuses": list(map(str, Status)), "campaign": campaign_id, "before": before, "most": PAGE + 1},
+            {
+                "statuses": list(map(str, Status)), "campaign": campaign_id, "most": PAGE + 1,
+                "last": LAST_ID if before is None else before - 1,
+            },
         )  # fmt: skip
         return [pk for (pk,) in cursor.fetchall()]
 

@@ -7,13 +7,15 @@ from itertools import count
 
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
 from mailops.accounts.models import AuditEntry
 from mailops.campaigns.models import Campaign
-from mailops.outbox import listing
+from mailops.outbox import campaign_views, failures, listing
 from mailops.outbox.canceling import cancel_campaign
+from mailops.outbox.failures import group_failures
 from mailops.outbox.forms import MessageFilterForm
 from mailops.outbox.models import Event, EventKind, Message, QueueEntry, Status
 from mailops.outbox.recording import Outcome, record
@@ -189,6 +191,29 @@ class TestList:
             if not (before := page.before):
                 break
         assert shown == sorted(ids, reverse=True)
+
+    @pytest.mark.parametrize("read", [lambda pk: listing._of_campaign(pk, None), group_failures])
+    def test_of_a_running_campaign_is_read_along_its_own_index(self, read):
+        """Also where it is most of the table, and for statuses of which it has none."""
+        campaign = make_campaign()
+        one = make_message(campaign=campaign, stream=campaign.stream)
+        statuses = ["accepted", "bounced", "queued", "suppressed"]
+        Message.objects.bulk_create(
+            Message(
+                recipient=f"r{n}@x.example", address_key=f"r{n}@x.example", status=statuses[n % 4],
+                campaign=campaign, stream=one.stream, identity=one.identity, token_key_id="k1",
+            )
+            for n in range(2000)
+        )  # fmt: skip
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE outbox_message")
+            cursor.execute("SET LOCAL enable_seqscan = off")  # dear where it is larger
+            cursor.execute("SET LOCAL enable_bitmapscan = off")
+            with CaptureQueriesContext(connection) as asked:
+                read(campaign.pk)
+            cursor.execute(f"EXPLAIN {asked[0]['sql']}")
+            plan = "\n".join(line for (line,) in cursor.fetchall())
+        assert "Backward using message_by_campaign" in plan
 
     @pytest.mark.parametrize(
         "chosen", ["stream", "reason", "mailbox_provider", "domain", "transport"]
@@ -441,6 +466,22 @@ class TestCampaign:
 
     def address(self, name, campaign):
         return reverse(f"outbox:campaign-{name}", args=[campaign.pk])
+
+    def test_failures_are_grouped_among_the_newest_of_each_status(
+        self, logged_in, viewer, monkeypatch
+    ):
+        campaign = make_campaign(state="completed", started_at=timezone.now())
+        for status, n in (("bounced", 5), ("failed", 2)):
+            for _ in range(n):
+                make_message(
+                    campaign=campaign, stream=campaign.stream, status=status, reason="policy"
+                )
+        for module in (failures, campaign_views):
+            monkeypatch.setattr(module, "GROUPED", 3)
+        page = logged_in(viewer).get(reverse("outbox:campaign-failures", args=[campaign.pk]))
+        numbers = [(one.status, one.n, one.is_part) for one in page.context["groups"]]
+        assert numbers == [("bounced", 3, True), ("failed", 2, False)]
+        assert page.text.count("of the newest 3") == 1
 
     def test_cancel_wants_the_name_and_stops_what_has_not_left(self, campaign, logged_in, operator):
         client = logged_in(operator)
