@@ -5,6 +5,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NoReturn
 
 from mailops.lib.leash import PR_SET_NAME, PR_SET_PDEATHSIG, call, libc
@@ -18,8 +19,9 @@ class Forked:
 
     def __init__(self, name: str, work: Callable[[], object]) -> None:
         parent = os.getpid()
+        with suppress(OSError):  # nobody reads the log any more, or its disk is full
+            sys.stdout.flush()
         reading, writing = os.pipe()
-        sys.stdout.flush()
         self.returncode: int | None = None
         self.pid = os.fork()
         if self.pid == 0:
@@ -59,8 +61,9 @@ def _live(name: str, work: Callable[[], object], parent: int, output: int) -> No
     except BaseException:  # noqa: BLE001  the outermost frame of this process
         traceback.print_exc()
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        with suppress(OSError):
+            sys.stdout.flush()
+            sys.stderr.flush()
         os._exit(code)
 
 

@@ -304,4 +304,5 @@ def _lives(child: _Child) -> bool:
 def _how(code: int) -> str:
     if code >= 0:
         return f"exit code {code}"
-    return signal.Signals(-code).name
+    named = {int(number): number.name for number in signal.Signals}
+    return named.get(-code, f"signal {-code}")  # most real-time ones have no name

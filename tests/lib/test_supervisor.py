@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import contextmanager, redirect_stdout
 
 import pytest
 
@@ -120,10 +121,14 @@ class TestRestarting:
             "web: died (exit code 3); starts again in 4 s",
         ]
 
-    def test_names_the_signal_that_killed_it(self):
-        suicide = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+    @pytest.mark.parametrize(
+        ("number", "name"),
+        [(signal.SIGKILL, "SIGKILL"), (signal.SIGRTMIN + 6, f"signal {signal.SIGRTMIN + 6}")],
+    )
+    def test_names_the_signal_that_killed_it(self, number, name):
+        suicide = f"import os; os.kill(os.getpid(), {int(number)})"
         run = Run([python("web", suicide)], until=lambda lines: "died" in lines[-1])
-        assert run.said("died (SIGKILL)")
+        assert run.said(f"died ({name})")
 
     def test_keeps_the_last_words_of_what_dies(self):
         words = "import sys; sys.stdout.write('half a line'); sys.exit(1)"
@@ -180,7 +185,28 @@ class TestStopping:
         assert _ends(child)
 
 
+@contextmanager
+def broken_log():
+    """Let whoever reads this process's log be gone, with a line of it not written yet."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    log = os.fdopen(writing, "w")
+    log.write("a line")
+    with redirect_stdout(log):
+        yield
+    with pytest.raises(BrokenPipeError):
+        log.close()
+
+
 class TestForks:
+    def test_begins_though_nobody_reads_the_log_any_more(self):
+        with broken_log():
+            run = Run(
+                [Process(name="web", work=lambda: time.sleep(60))],
+                until=lambda lines: ready(lines) or "starts again" in lines[-1],
+            )
+        assert ready(run.lines)
+
     def test_work_is_done_in_a_process_of_its_own(self):
         def work():
             sys.stdout.write(f"working in {os.getpid()}\n")
