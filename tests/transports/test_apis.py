@@ -596,11 +596,24 @@ class TestParticulars:
         double.answer = Answer(200, [rejected])
         assert classify(send(session).reply, Phase.BODY).reason == "sender_refused"
 
-    def test_an_answer_that_names_nobody_is_uncertain(self, session_of, double):
-        session = session_of("scaleway")
-        double.answer = Answer(200, {"emails": []})
-        with pytest.raises(SessionLost):
+    @pytest.mark.parametrize(
+        ("kind", "answer"),
+        [
+            ("scaleway", Answer(200, {"emails": []})),
+            ("mailersend", Answer(200, "<html>Back soon</html>", {"Content-Type": "text/html"})),
+            ("mailersend", Answer(202, {})),
+            ("mailjet", Answer(200, {"Messages": []})),
+            ("sendgrid", Answer(200, "<html>Back soon</html>")),
+            ("sendgrid", Answer(204)),
+            ("brevo", Answer(200, "")),
+        ],
+    )
+    def test_an_answer_that_names_nobody_is_uncertain(self, session_of, double, kind, answer):
+        session = session_of(kind)
+        double.answer = answer
+        with pytest.raises(SessionLost) as lost:
             send(session)
+        assert lost.value.phase == Phase.BODY
 
 
 class TestOpen:

@@ -48,6 +48,8 @@ class Api:
     adds_headers: Mapping[str, str] = field(default_factory=dict)
     extra: Mapping[str, object] = field(default_factory=dict)  # anymail's esp_extra
     envelope_domain: bool = False  # whether the transport's return-path host is told to it
+    # the HTTP statuses that say that a mail was taken, where no words do; empty: words do
+    taken_with: frozenset[int] = frozenset()
     spf_include: str = ""
     dkim_selectors: tuple[str, ...] = ()
     max_megabytes: int = 10
@@ -117,6 +119,7 @@ _APIS = (
         name="Brevo",
         login="An API key (v3) from SMTP & API, API keys; the SMTP key does not work here.",
         urls={"": "https://api.brevo.com/v3/"},
+        taken_with=frozenset({201, 202}),
         spf_include="spf.brevo.com",
         dkim_selectors=("brevo1", "brevo2"),
         max_megabytes=20,
@@ -300,6 +303,7 @@ _APIS = (
             "eu": "https://api.eu.sendgrid.com/v3/",
         },
         fields=(_regions("Region", ("global", "Global"), ("eu", "European Union")),),
+        taken_with=frozenset({202}),
         keeps_message_id=True,
         spf_include="sendgrid.net",
         dkim_selectors=("s1", "s2"),

@@ -102,10 +102,13 @@ class HttpApiSession(AnymailSession):
         states = told.status or set()
         message_id = storable(str(told.message_id or ""))
         answer = _answer_of(told.esp_response)
-        if states & _TAKEN or (states == {"unknown"} and message_id):
+        is_taken = states & _TAKEN or (states == {"unknown"} and message_id)
+        if is_taken and answer.status in (self.api.taken_with or {answer.status}):
             reply = make_reply(250, [f"2.0.0 accepted as {message_id or 'asked'}"], "POST")
             return BodyResult(reply, message_id, data={"http_status": str(answer.status)})
-        if states == {"unknown"} or not states:
+        # anymail takes what it does not understand for a success with some, for a failure with others
+        is_nothing = is_taken or states <= {"unknown"}
+        if is_nothing or (states == {"failed"} and not _names(answer, mail.to[0])):
             raise SessionLost(Phase.BODY, f"the answer names no recipient: {_words(answer)}")
         return self._refused(answer)
 
@@ -256,6 +259,10 @@ def _answer_of(response: requests.Response) -> Fetched:
 
 def _words(answer: Fetched) -> str:
     return storable(answer.body[:1000].decode(errors="replace"))
+
+
+def _names(answer: Fetched, recipient: str) -> bool:
+    return recipient.lower().encode() in answer.body.lower()
 
 
 def _shown(answer: Fetched) -> str:
