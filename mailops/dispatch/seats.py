@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.db import connection, transaction
 
@@ -102,8 +102,9 @@ class SeatKeeper:
         me = Claimant(self._worker_id, self._is_urgent, held, wanted, waiting)
         others = [*claimants.values()]
         if not held:
-            # Whoever comes first leaves the others of its lane theirs; what they don't ask for it has a moment later.
-            others += self._silent(claimants, most)
+            # Whoever begins leaves the others of its lane theirs, who may only begin to ask; what they don't use it has
+            # a moment later.
+            others = [self._foreseen(one, most) for one in others] + self._silent(claimants, most)
         given = seats_for(me, others, most)
         with connection.cursor() as cursor:
             cursor.execute(
@@ -122,6 +123,11 @@ class SeatKeeper:
                 },
             )
         return given
+
+    def _foreseen(self, other: Claimant, most: int) -> Claimant:
+        """Return another with what it may want in a moment: who has claimed nothing yet asks for a single seat."""
+        is_peer = other.is_urgent == self._is_urgent
+        return replace(other, wanted=most) if other.wanted and is_peer else other
 
     def _silent(self, claimants: Iterable[int], most: int) -> list[Claimant]:
         """Return the living workers of this lane that have not asked yet."""

@@ -92,6 +92,15 @@ class TestKeeping:
         assert first.seats("t1", held=0, wanted=4, most=4) == 2
         assert second.seats("t1", held=0, wanted=4, most=4) == 2
 
+    def test_who_begins_leaves_their_part_to_those_who_only_begin_to_ask(self, keep):
+        first, second = keep(), keep()
+        for keeper in (first, second):
+            assert (
+                keeper.seats("t1", held=0, wanted=1, most=4) == 1
+            )  # for what is still to be claimed
+        assert first.seats("t1", held=0, wanted=4, most=4) == 2
+        assert second.seats("t1", held=0, wanted=4, most=4) == 2
+
     def test_what_the_others_do_not_ask_for_it_has_a_moment_later(self, keep):
         first, _ = keep(), keep()
         assert first.seats("t1", held=0, wanted=4, most=4) == 2
