@@ -6,6 +6,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import islice
 
 from django.conf import settings
 from django.db import Error, InterfaceError, OperationalError, connection
@@ -27,7 +28,7 @@ from mailops.dispatch.talks import Talks
 from mailops.dispatch.working import WorkerProcess
 from mailops.domains.signing import load_signers
 from mailops.outbox.taught import load_taught
-from mailops.transports.kinds import open_session
+from mailops.transports.kinds import open_sessions
 from mailops.transports.models import PauseCause, Stream, Transport
 from mailops.transports.rotation import LOGIN_CAUSES, outlives
 from mailops.transports.sessions import Phase, Session, SessionFault
@@ -288,10 +289,7 @@ class Delivery:
         lacking = sessions_lacking(lane)
         if lane.fault is not None:  # noted before its session left: that one gets no successor
             return
-        for _ in range(lacking if lane.could_open else min(lacking, 1)):
-            session = self._session_of(lane)
-            if session is None:
-                return
+        for session in self._sessions_of(lane, lacking if lane.could_open else min(lacking, 1)):
             thread = threading.Thread(
                 target=self._talk,
                 args=[lane, session],
@@ -305,11 +303,16 @@ class Delivery:
                 lane.leave(thread)
                 raise
 
-    def _session_of(self, lane: Lane) -> Session | None:
-        """Return a session to be opened; where none can be made, note why and return None."""
+    def _sessions_of(self, lane: Lane, number: int) -> list[Session]:
+        """Return so many sessions to be opened; where none can be made, note why and return none.
+
+        They are made of one reading: between two, those that talk already would have their turns.
+        """
+        if number <= 0:
+            return []
         try:
             lane.transport.refresh_from_db()  # it may have been changed since the last
-            return open_session(lane.transport)
+            return list(islice(open_sessions(lane.transport), number))
         except SessionFault as fault:
             lane.fault = fault
         except Transport.DoesNotExist:
@@ -319,7 +322,7 @@ class Delivery:
         except Exception as error:
             logger.exception("no session of %s could be made", lane.transport)
             lane.fault = _our_fault(Phase.CONNECT, error)
-        return None
+        return []
 
     def _talk(self, lane: Lane, session: Session) -> None:
         """Run in a session's thread: open, talk, close; no database here, but to open with a token of OAuth."""

@@ -16,7 +16,7 @@ from mailops.dispatch.working import WorkerProcess
 from mailops.outbox.ledger import draw_fence
 from mailops.outbox.models import Message, QueueEntry
 from mailops.outbox.tokens import current_token_key_id
-from mailops.transports.kinds import open_session
+from mailops.transports.kinds import open_sessions
 from mailops.transports.models import Transport
 from mailops.transports.sessions import LoginId
 from tests.factories import make_message, make_stream, make_transport
@@ -95,14 +95,14 @@ def test_an_error_of_ours_in_one_transport_leaves_the_others_sending(
     make_due(well, "b@x.example")
 
     def open_or_fail(transport):
-        session = open_session(transport)
-        if transport.pk == broken.transport.pk:
-            if where == "making":
-                raise RuntimeError("a bug of ours")
-            session.open = lambda: 1 / 0
-        return session
+        for session in open_sessions(transport):
+            if transport.pk == broken.transport.pk:
+                if where == "making":
+                    raise RuntimeError("a bug of ours")
+                session.open = lambda: 1 / 0
+            yield session
 
-    monkeypatch.setattr(delivery, "open_session", open_or_fail)
+    monkeypatch.setattr(delivery, "open_sessions", open_or_fail)
     deliver()
     assert dict(Message.objects.values_list("recipient", "status")) == {
         "a@x.example": "queued",
@@ -120,7 +120,7 @@ def test_a_session_that_asked_the_database_to_open_keeps_no_connection_to_it(ser
     kept = []
 
     def open_asking(transport):
-        session = open_session(transport)
+        session = next(open_sessions(transport))
         really_open, really_offer = session.open, session.offer
 
         def open_it():
@@ -132,9 +132,9 @@ def test_a_session_that_asked_the_database_to_open_keeps_no_connection_to_it(ser
             return really_offer(envelope)
 
         session.open, session.offer = open_it, offer
-        return session
+        yield session
 
-    monkeypatch.setattr(delivery, "open_session", open_asking)
+    monkeypatch.setattr(delivery, "open_sessions", open_asking)
     deliver()
     assert kept == [None]
 

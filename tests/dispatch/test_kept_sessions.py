@@ -13,7 +13,7 @@ from mailops.lib.secrets import Secret
 from mailops.outbox.models import Event, Message, QueueEntry
 from mailops.outbox.tokens import current_token_key_id
 from mailops.transports.credentials import add_credential
-from mailops.transports.kinds import open_session
+from mailops.transports.kinds import open_sessions
 from mailops.transports.models import Transport
 from tests.dispatch.test_rotation_under_load import queue
 from tests.engine import wait_until
@@ -50,14 +50,14 @@ class Watched:
     def __init__(self, monkeypatch):
         self.sessions, self.threads, self.closed = [], defaultdict(set), []
         self.open, self.most = set(), 0  # kept here: to ask a session would read from its socket
-        monkeypatch.setattr(delivery, "open_session", self.open_session)
+        monkeypatch.setattr(delivery, "open_sessions", self.open_sessions)
 
-    def open_session(self, transport):
-        session = open_session(transport)
-        self.sessions.append(session)
-        for verb in ("open", "offer", "body", "close", "abandon"):
-            self._watch(session, verb)
-        return session
+    def open_sessions(self, transport):
+        for session in open_sessions(transport):
+            self.sessions.append(session)
+            for verb in ("open", "offer", "body", "close", "abandon"):
+                self._watch(session, verb)
+            yield session
 
     def _watch(self, session, verb):
         does = getattr(session, verb)

@@ -8,7 +8,7 @@ from mailops.accounts.models import AuditEntry
 from mailops.dispatch.carriers import usable_carriers
 from mailops.lib.secrets import Secret
 from mailops.transports.credentials import add_credential
-from mailops.transports.kinds import open_session
+from mailops.transports.kinds import open_session, open_sessions
 from mailops.transports.models import PATIENCE, Route, Stream, Transport
 from mailops.transports.sessions import SessionFault
 from tests.factories import make_stream, make_transport
@@ -126,6 +126,14 @@ class TestOpenSession:
         credential.refresh_from_db()
         assert transport.last_used_at is not None
         assert credential.last_used_at is not None
+
+    def test_many_are_made_of_one_reading(self, django_assert_num_queries):
+        transport = make_transport()
+        add_credential(transport=transport, label="x", username="u", secret=Secret("s"), actor=None)
+        sessions = open_sessions(transport)
+        first = next(sessions)
+        with django_assert_num_queries(0):
+            assert next(sessions).login_id == first.login_id is not None
 
     def test_needs_no_database_once_it_is_made(self, django_assert_num_queries):
         transport = make_transport(host="10.9.8.7", security="starttls")

@@ -2,7 +2,7 @@
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 from django.conf import settings
@@ -23,16 +23,22 @@ _asking: defaultdict[int, threading.Lock] = defaultdict(threading.Lock)  # by gr
 
 
 def open_session(transport: Transport) -> Session:
-    """Return a session of `transport`, to be opened by its `open()`.
+    """Return a session of `transport`, to be opened by its `open()`; see `open_sessions`."""
+    return next(open_sessions(transport))
 
-    This reads the active credential from the database, and asks no network: the session may be opened and used in
-    another thread. It needs no database from then on, but where its `open()` must ask for a token.
+
+def open_sessions(transport: Transport) -> Iterator[Session]:
+    """Yield sessions of `transport` without end, each to be opened by its `open()`.
+
+    The first reads the active credential from the database, for all of them; no network is asked. A session may be
+    opened and used in another thread. It needs no database from then on, but where its `open()` must ask for a token.
     """
     credential = transport.active_credential
     transport.note_use(credential)
-    session = session_of(transport, credential, may_ask=False)
-    session.login_id = credential.login_id if credential else None
-    return session
+    while True:
+        session = session_of(transport, credential, may_ask=False)
+        session.login_id = credential.login_id if credential else None
+        yield session
 
 
 def session_of(
