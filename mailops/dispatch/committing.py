@@ -242,7 +242,7 @@ class Committer:
                 raise
             logger.exception("what came with a result could not be written; it is left out")
             outcomes = [_bare(outcome) for outcome in request.outcomes]
-            return self._write([replace(request, outcomes=outcomes)])
+            return self._write([replace(request, outcomes=outcomes, dead_addresses={})])
 
     def _postpone(self, group: list[Request]) -> None:
         """Keep results in memory. An unconfirmed mark counts as refused: no body goes out, its claim is given back (W9)."""

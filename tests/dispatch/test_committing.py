@@ -170,14 +170,16 @@ def test_waits_for_other_sessions_only_where_requests_come_thick(monkeypatch, se
 
 @pytest.fixture
 def no_words():
-    """Let PostgreSQL refuse every event that comes with data, as it would for one it can't store."""
+    """Let PostgreSQL refuse, as what it can't store, every event that comes with data, and every suppression."""
     with connection.cursor() as cursor:
         cursor.execute(
             """
             CREATE FUNCTION no_words() RETURNS trigger LANGUAGE plpgsql AS
             $$ BEGIN RAISE EXCEPTION 'invalid' USING ERRCODE = '22P05'; END $$;
             CREATE TRIGGER no_words BEFORE INSERT ON outbox_event
-            FOR EACH ROW WHEN (NEW.data ? 'peer') EXECUTE FUNCTION no_words()
+            FOR EACH ROW WHEN (NEW.data ? 'peer') EXECUTE FUNCTION no_words();
+            CREATE TRIGGER no_words BEFORE INSERT ON suppressions_suppression
+            FOR EACH ROW EXECUTE FUNCTION no_words()
             """
         )
     yield
@@ -196,6 +198,19 @@ def test_what_can_not_be_stored_of_a_result_is_left_out_and_stops_nobody(request
     assert Message.objects.filter(status="accepted").count() == ANSWERED
     (event,) = Event.objects.filter(data__has_key="detail")
     assert (event.reply_code, event.reply_text) == (250, committing.LEFT_OUT)
+
+
+def test_a_suppression_that_can_not_be_stored_keeps_no_result_from_being_written(
+    requests, no_words
+):
+    (outcome,) = requests[0].outcomes
+    outcome.kind, outcome.reply = EventKind.BOUNCED, Reply(550, "5.1.1 unknown", "5.1.1", "RCPT")
+    requests[0].dead_addresses = {(outcome.message_id, outcome.fence): "r0@x.example"}
+    committer = Committer()
+    committer.put(requests[0])
+    commit_all(committer)
+    assert not committer.has_unwritten
+    assert Message.objects.get(pk=outcome.message_id).status == "bounced"
 
 
 def test_a_nul_and_half_a_character_are_written_as_what_replaces_them(requests):
