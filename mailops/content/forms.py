@@ -76,6 +76,7 @@ class SettingsForm(forms.ModelForm):  # type: ignore[type-arg]
         return _language_tag(self.cleaned_data["language"])
 
     def clean(self) -> dict[str, Any]:
+        super().clean()  # else a name that another template has is found by the database alone
         layout = self.cleaned_data.get("layout")
         if layout and layout.syntax != self.cleaned_data.get("syntax"):
             self.add_error("layout", f"This layout is written in {layout.get_syntax_display()}.")

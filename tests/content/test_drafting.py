@@ -92,6 +92,13 @@ class TestSettings:
         assert (now.draft_html, now.draft_revision) == ("<p>theirs</p>", 1)
         assert now.draft_hash == now.hash_of("Theirs", "<p>theirs</p>", "")
 
+    def test_take_no_name_that_another_has(self, logged_in, editor, template):
+        MailTemplate.objects.create(name="Summer")
+        given = SETTINGS | {"name": "Summer"}
+        answer = logged_in(editor).post(url("settings", template), given)
+        assert answer.status_code == 422
+        assert list(answer.context["form"].errors) == ["name"]
+
     def test_leave_what_a_colleague_changed_since_they_were_opened(
         self, logged_in, operator, template
     ):
