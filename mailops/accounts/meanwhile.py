@@ -1,11 +1,15 @@
 """Where two people change the same thing at once: the second sees what the first did before it is replaced."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
 from django import forms
+from django.db import IntegrityError, transaction
 from django.db.models import Model
+from psycopg.errors import ForeignKeyViolation, UniqueViolation
 
 from mailops.accounts.models import AuditEntry
 
@@ -26,6 +30,24 @@ def expect(seen: str | None, *, was: str, wanted: str) -> None:
     """
     if seen is not None and was not in {seen, wanted}:
         raise ChangedMeanwhile
+
+
+@contextmanager
+def first_come(form: forms.BaseForm) -> Iterator[None]:
+    """Save what a valid `form` says within, in one transaction.
+
+    Where somebody else was first, with a name that may be there once, or deleted what is chosen, nothing is saved, and
+    the form has errors that say so.
+    """
+    try:
+        with transaction.atomic():
+            yield
+    except IntegrityError as error:
+        if not isinstance(error.__cause__, UniqueViolation | ForeignKeyViolation):
+            raise
+        form.full_clean()
+        if not form.errors:
+            form.add_error(None, "Somebody else saved something of this just now. Save it again.")
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_POST, require_safe
 from mailops.accounts import managing
 from mailops.accounts.auditing import audit
 from mailops.accounts.forms import AuditFilter, InviteForm, OlderThan, ProfileForm, UserForm
+from mailops.accounts.meanwhile import first_come
 from mailops.accounts.models import AuditEntry, User
 from mailops.accounts.palette import offers
 from mailops.accounts.permissions import (
@@ -79,8 +80,10 @@ def user_list(request: HttpRequest) -> HttpResponse:
 def user_new(request: HttpRequest) -> HttpResponse:
     form = InviteForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        invitation = managing.invite(actor=user_of(request), **form.cleaned_data)
-        return _to_link(request, invitation)
+        with first_come(form):
+            invitation = managing.invite(actor=user_of(request), **form.cleaned_data)
+        if not form.errors:
+            return _to_link(request, invitation)
     return _form(request, "accounts/user_form.html", form)
 
 

@@ -9,6 +9,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import require_POST
 
+from mailops.accounts.meanwhile import first_come
 from mailops.accounts.permissions import Act, may, needs, user_of
 from mailops.content import drafting, publishing
 from mailops.content.checking import sample_data
@@ -57,17 +58,19 @@ def template_new(request: HttpRequest) -> HttpResponse:
     form = NewTemplateForm(_posted(request))
     if request.method == "POST" and form.is_valid():
         starter = STARTERS[form.cleaned_data["start"]]
-        template = drafting.create_template(
-            actor=user_of(request),
-            name=form.cleaned_data["name"],
-            kind=form.cleaned_data["kind"],
-            description=form.cleaned_data["description"],
-            draft_subject=starter.subject,
-            draft_html=starter.html,
-            syntax=starter.syntax,
-            sample=starter.sample,
-        )
-        return redirect("content:edit", template.pk)
+        with first_come(form):
+            template = drafting.create_template(
+                actor=user_of(request),
+                name=form.cleaned_data["name"],
+                kind=form.cleaned_data["kind"],
+                description=form.cleaned_data["description"],
+                draft_subject=starter.subject,
+                draft_html=starter.html,
+                syntax=starter.syntax,
+                sample=starter.sample,
+            )
+        if not form.errors:
+            return redirect("content:edit", template.pk)
     return render_page(
         request, "content/template_new.html", {"form": form}, status=422 if form.errors else 200
     )
@@ -106,9 +109,11 @@ def template_settings(request: HttpRequest, template_id: int) -> HttpResponse:
     form = SettingsForm(_posted(request), instance=template, may_waive=may_waive)
     if request.method == "POST" and form.is_valid():
         changes = {field: form.cleaned_data[field] for field in form.changed_data}
-        drafting.change_settings(template=template, changes=changes, actor=user_of(request))
-        toasts.success(request, "Saved.")
-        return redirect("content:detail", template.pk)
+        with first_come(form):
+            drafting.change_settings(template=template, changes=changes, actor=user_of(request))
+        if not form.errors:
+            toasts.success(request, "Saved.")
+            return redirect("content:detail", template.pk)
     return render_page(
         request,
         "content/template_settings.html",

@@ -5,6 +5,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_POST
 
+from mailops.accounts.meanwhile import first_come
 from mailops.accounts.permissions import Act, confirm_password, needs, user_of
 from mailops.domains.forms import SigningKeyForm
 from mailops.domains.models import Domain, SigningKey
@@ -48,18 +49,20 @@ def key_make(request: HttpRequest, domain_id: int) -> HttpResponse:
     form = SigningKeyForm(
         request.POST or None, domain=domain, initial={"selector": free_selector(domain)}
     )
-    if request.method != "POST" or not form.is_valid():
-        status = 422 if form.is_bound else 200
-        context = {"form": form, "domain": domain}
-        return render_page(request, "domains/key_form.html", context, status=status)
-    key = make_key(
-        domain=domain,
-        algorithm=form.cleaned_data["algorithm"],
-        selector=form.cleaned_data["selector"],
-        actor=user_of(request),
-    )
-    messages.success(request, f"The key {key.selector} was made. Now publish its record.")
-    return redirect("domains:keys", domain.pk)
+    if request.method == "POST" and form.is_valid():
+        with first_come(form):
+            key = make_key(
+                domain=domain,
+                algorithm=form.cleaned_data["algorithm"],
+                selector=form.cleaned_data["selector"],
+                actor=user_of(request),
+            )
+        if not form.errors:
+            messages.success(request, f"The key {key.selector} was made. Now publish its record.")
+            return redirect("domains:keys", domain.pk)
+    status = 422 if form.is_bound else 200
+    context = {"form": form, "domain": domain}
+    return render_page(request, "domains/key_form.html", context, status=status)
 
 
 def _key(key_id: int) -> SigningKey:

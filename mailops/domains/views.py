@@ -9,6 +9,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_POST
 
 from mailops.accounts.auditing import audit
+from mailops.accounts.meanwhile import first_come
 from mailops.accounts.permissions import Act, confirm_password, needs, user_of
 from mailops.domains.checking import check_domain
 from mailops.domains.forms import (
@@ -65,11 +66,15 @@ def domain_export(request: HttpRequest) -> HttpResponseBase:
 @needs(Act.CONFIGURE)
 def domain_add(request: HttpRequest) -> HttpResponse:
     form = DomainForm(request.POST if request.method == "POST" else None)
-    if request.method != "POST" or not form.is_valid():
+    domain = form.instance
+    if request.method == "POST" and form.is_valid():
+        with first_come(form):
+            form.save()
+            after = {"name": domain.name}
+            audit(actor=user_of(request), verb="domain.add", subject=domain, after=after)
+    if not form.is_valid():
         status = 422 if form.is_bound else 200
         return render_page(request, "domains/domain_form.html", {"form": form}, status=status)
-    domain = form.save()
-    audit(actor=user_of(request), verb="domain.add", subject=domain, after={"name": domain.name})
     check_domain(domain)
     messages.success(request, f"{domain} was added and checked.")
     return redirect("domains:detail", domain.pk)

@@ -6,6 +6,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_POST
 
 from mailops.accounts.auditing import audit
+from mailops.accounts.meanwhile import first_come
 from mailops.accounts.permissions import (
     Act,
     confirm_password,
@@ -48,8 +49,11 @@ def mailbox_detail(request: HttpRequest, mailbox_id: int) -> HttpResponse:
 def mailbox_add(request: HttpRequest) -> HttpResponse:
     form = MailboxForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        mailbox = add_mailbox(given=form.given, password=form.new_password, actor=user_of(request))
-        return _saved(request, mailbox)
+        given, password = form.given, form.new_password
+        with first_come(form):
+            mailbox = add_mailbox(given=given, password=password, actor=user_of(request))
+        if not form.errors:
+            return _saved(request, mailbox)
     return _form_page(request, form, None)
 
 
@@ -60,13 +64,15 @@ def mailbox_edit(request: HttpRequest, mailbox_id: int) -> HttpResponse:
     name = mailbox.name
     form = MailboxForm(request.POST or None, instance=mailbox)
     if request.method == "POST" and form.is_valid():
-        change_mailbox(
-            mailbox=mailbox,
-            given=form.given,
-            password=form.new_password,
-            actor=user_of(request),
-        )
-        return _saved(request, mailbox)
+        with first_come(form):
+            change_mailbox(
+                mailbox=mailbox,
+                given=form.given,
+                password=form.new_password,
+                actor=user_of(request),
+            )
+        if not form.errors:
+            return _saved(request, mailbox)
     return _form_page(request, form, name)
 
 

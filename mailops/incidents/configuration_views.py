@@ -5,6 +5,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_POST
 
+from mailops.accounts.meanwhile import first_come
 from mailops.accounts.permissions import Act, confirm_password_keep_nothing, needs, user_of
 from mailops.incidents.configuring import (
     change_threshold,
@@ -67,10 +68,12 @@ def channel_edit(request: HttpRequest, channel_id: int) -> HttpResponseBase:
 def _edit_channel(request: HttpRequest, channel: NotificationChannel) -> HttpResponseBase:
     form = ChannelForm(request.POST or None, instance=channel)
     if request.method == "POST" and form.is_valid():
-        changed = form.save(commit=False)
-        save_channel(channel=changed, url=form.cleaned_data.get("url", ""), actor=user_of(request))
-        toasts.success(request, f"{changed} is saved. Test it, so that it works when it must.")
-        return redirect("incidents:channels")
+        changed, url = form.save(commit=False), form.cleaned_data.get("url", "")
+        with first_come(form):
+            save_channel(channel=changed, url=url, actor=user_of(request))
+        if not form.errors:
+            toasts.success(request, f"{changed} is saved. Test it, so that it works when it must.")
+            return redirect("incidents:channels")
     return render_page(
         request,
         "incidents/channel_form.html",

@@ -32,7 +32,7 @@ def ask_ramps(limit: ProviderLimit) -> None:
 @transaction.atomic
 def save_provider_limit(*, limit: ProviderLimit, actor: User | None) -> None:
     """Save a limit, new or edited in memory; it holds for claims from half a second later on."""
-    old = ProviderLimit.objects.select_for_update().filter(pk=limit.pk).first()
+    old = ProviderLimit.objects.select_for_update().get(pk=limit.pk) if limit.pk else None
     limit.moved_at = None
     limit.save()
     before, after = differing(_facts(old) if old else {}, _facts(limit))
@@ -53,7 +53,7 @@ def delete_provider_limit(*, limit: ProviderLimit, actor: User | None) -> None:
 @transaction.atomic
 def save_warm_up(*, warm_up: WarmUp, actor: User | None) -> None:
     """Save a ramp, new or edited in memory."""
-    old = WarmUp.objects.select_for_update().filter(pk=warm_up.pk).first()
+    old = WarmUp.objects.select_for_update().get(pk=warm_up.pk) if warm_up.pk else None
     warm_up.save()
     before, after = differing(_ramp(old) if old else {}, _ramp(warm_up))
     verb = "transport.change_warm_up" if old else "transport.warm_up"

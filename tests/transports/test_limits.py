@@ -4,8 +4,11 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from mailops.accounts.meanwhile import first_come
 from mailops.accounts.models import AuditEntry
+from mailops.transports.limiting import delete_provider_limit
 from mailops.transports.models import ProviderLimit, Stream, WarmUp
+from mailops.transports.views import limits
 from tests.factories import make_stream, make_transport
 
 pytestmark = pytest.mark.django_db
@@ -38,6 +41,17 @@ class TestPages:
         assert Client().get(url).status_code == 302
         is_seen = name in {"providers", "provider-export"}
         assert logged_in(viewer).get(url).status_code == (200 if is_seen else 403)
+
+    def test_one_that_is_deleted_while_it_is_saved_stays_so(
+        self, admin, logged_in, limit, monkeypatch
+    ):
+        def delete_first(form):
+            delete_provider_limit(limit=limit, actor=None)
+            return first_come(form)
+
+        monkeypatch.setattr(limits, "first_come", delete_first)
+        assert logged_in(admin).post(address("provider-edit", limit), GMAIL).status_code == 404
+        assert not ProviderLimit.objects.exists()
 
     def test_the_viewer_is_shown_no_button(self, viewer, logged_in, limit):
         page = logged_in(viewer).get(reverse("transports:providers")).content.decode()

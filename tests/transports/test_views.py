@@ -4,6 +4,7 @@ import pytest
 from django.contrib.sessions.models import Session
 from django.urls import reverse
 
+from mailops.accounts.meanwhile import first_come
 from mailops.accounts.models import AuditEntry
 from mailops.domains.models import Requirement
 from mailops.lib.secrets import Secret
@@ -700,11 +701,11 @@ class TestStreams:
         client, url = logged_in(admin), reverse("transports:stream-edit", args=[stream.pk])
         typed = self.typed(client, url)
 
-        def delete_and_save(**given):
+        def delete_first(form):
             delete_stream(stream=stream, actor=None)
-            save_stream(**given)
+            return first_come(form)
 
-        monkeypatch.setattr(streams, "save_stream", delete_and_save)
+        monkeypatch.setattr(streams, "first_come", delete_first)
         assert client.post(url, typed).status_code == 404
         assert not Stream.objects.exists()
 

@@ -5,6 +5,7 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 
+from mailops.accounts.meanwhile import first_come
 from mailops.accounts.permissions import Act, needs, user_of
 from mailops.lib.csv_export import stream_csv, wrong_filter
 from mailops.lib.htmx import render_page
@@ -76,9 +77,11 @@ def _edit(request: HttpRequest, limit: ProviderLimit) -> HttpResponse:
     name = str(limit) if limit.pk else ""
     form = ProviderLimitForm(request.POST or None, instance=limit)
     if request.method == "POST" and form.is_valid():
-        save_provider_limit(limit=form.instance, actor=user_of(request))
-        messages.success(request, f"The limits of {form.instance} were saved.")
-        return redirect("transports:providers")
+        with first_come(form):
+            save_provider_limit(limit=form.instance, actor=user_of(request))
+        if not form.errors:
+            messages.success(request, f"The limits of {form.instance} were saved.")
+            return redirect("transports:providers")
     status = 422 if request.method == "POST" else 200
     context = {"form": form, "name": name}
     return render_page(request, "transports/provider_form.html", context, status=status)
@@ -116,11 +119,13 @@ def _edit_warm_up(request: HttpRequest, warm_up: WarmUp) -> HttpResponse:
     name = str(warm_up) if warm_up.pk else ""
     form = WarmUpForm(request.POST or None, instance=warm_up)
     if request.method == "POST" and form.is_valid():
-        save_warm_up(warm_up=form.instance, actor=user_of(request))
-        messages.success(
-            request, f"{form.instance.transport} is now being warmed up for {form.instance}."
-        )
-        return redirect("transports:detail", form.instance.transport_id)
+        with first_come(form):
+            save_warm_up(warm_up=form.instance, actor=user_of(request))
+        if not form.errors:
+            messages.success(
+                request, f"{form.instance.transport} is now being warmed up for {form.instance}."
+            )
+            return redirect("transports:detail", form.instance.transport_id)
     status = 422 if request.method == "POST" else 200
     context = {"form": form, "name": name, "transport": warm_up.transport}
     return render_page(request, "transports/warm_up_form.html", context, status=status)

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_POST
 
-from mailops.accounts.meanwhile import ChangedMeanwhile, Meanwhile, last_done, meanwhile
+from mailops.accounts.meanwhile import ChangedMeanwhile, Meanwhile, first_come, last_done, meanwhile
 from mailops.accounts.models import User
 from mailops.accounts.permissions import Act, needs, user_of
 from mailops.domains.models import Domain
@@ -127,17 +127,17 @@ def _stream(stream_id: int) -> Stream:
 def _is_saved(form: StreamForm, actor: User) -> bool:
     """Save the form's stream; where something holds it as it is, say so at the field and return False."""
     try:
-        save_stream(
-            stream=form.instance,
-            transports=form.transports,
-            weights=form.weights,
-            actor=actor,
-            seen=form.seen,
-        )
+        with first_come(form):
+            save_stream(
+                stream=form.instance,
+                transports=form.transports,
+                weights=form.weights,
+                actor=actor,
+                seen=form.seen,
+            )
     except ValidationError as error:
         form.add_error(None, error)
-        return False
-    return True
+    return not form.errors
 
 
 @needs(Act.CONFIGURE)

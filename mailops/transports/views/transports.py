@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from mailops.accounts.auditing import audit
+from mailops.accounts.meanwhile import first_come
 from mailops.accounts.permissions import (
     Act,
     confirm_password,
@@ -29,6 +30,7 @@ from mailops.transports.forms.transports import (
     ConnectionTestForm,
     PollForm,
     TransportFilterForm,
+    TransportForm,
     form_of,
 )
 from mailops.transports.kinds.apis import APIS, own_facts
@@ -146,13 +148,15 @@ def transport_add(request: HttpRequest) -> HttpResponse:
     form = form_of(preset.kind)(
         request.POST or None, instance=new, preset=preset, initial={"name": preset.suggested_name}
     )
-    if request.method != "POST" or not form.is_valid():
-        status = 422 if form.is_bound else 200
-        context = {"form": form, "preset": preset}
-        return render_page(request, "transports/transport_form.html", context, status=status)
-    add_transport(transport=form.instance, actor=user_of(request))
-    messages.success(request, f"{form.instance} was added. {_next_step(form.instance)}")
-    return redirect("transports:detail", form.instance.pk)
+    if request.method == "POST" and form.is_valid():
+        with first_come(form):
+            add_transport(transport=form.instance, actor=user_of(request))
+        if not form.errors:
+            messages.success(request, f"{form.instance} was added. {_next_step(form.instance)}")
+            return redirect("transports:detail", form.instance.pk)
+    status = 422 if form.is_bound else 200
+    context = {"form": form, "preset": preset}
+    return render_page(request, "transports/transport_form.html", context, status=status)
 
 
 def _next_step(transport: Transport) -> str:
@@ -167,17 +171,24 @@ def transport_edit(request: HttpRequest, transport_id: int) -> HttpResponse:
     transport = get_object_or_404(Transport, pk=transport_id)
     preset = PRESETS.get(transport.options.get("preset", ""))
     form = form_of(transport.kind)(request.POST or None, instance=transport, preset=preset)
-    if request.method != "POST" or not form.is_valid():
-        status = 422 if form.is_bound else 200
-        name = Transport.objects.values_list("name", flat=True).get(pk=transport_id)
-        context = {"form": form, "preset": preset, "transport": transport, "name": name}
-        return render_page(request, "transports/transport_form.html", context, status=status)
-    change_transport(
-        transport=form.instance,
-        secret=form.new_secret,
-        reference=form.new_reference,
-        actor=user_of(request),
-    )
+    if request.method == "POST" and form.is_valid():
+        with first_come(form):
+            change_transport(
+                transport=form.instance,
+                secret=form.new_secret,
+                reference=form.new_reference,
+                actor=user_of(request),
+            )
+        if not form.errors:
+            return _changed(request, form)
+    status = 422 if form.is_bound else 200
+    name = Transport.objects.values_list("name", flat=True).get(pk=transport_id)
+    context = {"form": form, "preset": preset, "transport": transport, "name": name}
+    return render_page(request, "transports/transport_form.html", context, status=status)
+
+
+def _changed(request: HttpRequest, form: TransportForm) -> HttpResponse:
+    """Go on from a transport that was saved: to its sign-in, where it needs one anew."""
     if grant := form.grant_to_renew:
         messages.warning(
             request,
@@ -186,7 +197,7 @@ def transport_edit(request: HttpRequest, transport_id: int) -> HttpResponse:
         )
         return redirect("transports:oauth-edit", grant.pk)
     messages.success(request, f"{form.instance} was saved. Test it before mail depends on it.")
-    return redirect("transports:detail", transport_id)
+    return redirect("transports:detail", form.instance.pk)
 
 
 @needs(Act.CONFIGURE)
