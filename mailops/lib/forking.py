@@ -69,7 +69,7 @@ def _live(name: str, work: Callable[[], object], parent: int, output: int) -> No
 
 def _part_from(parent: int, name: str, output: int) -> None:
     os.setsid()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
     call("prctl", PR_SET_PDEATHSIG, int(signal.SIGKILL))
     if os.getppid() != parent:

@@ -21,6 +21,7 @@ LONGEST_BACKOFF, STEPS = 30.0, 5  # reached by doubling a second so often
 STOP_SECONDS = 4.2
 FOUNDATION_SECONDS = 1.3  # of them kept for the first stage, on which the others stand
 TICK_SECONDS = 0.1
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LONG = 15.0  # seconds of waiting after which it is told for what
 
 
@@ -78,8 +79,10 @@ class Supervisor:
     _waits_since: float = field(default=0.0, init=False)
 
     def run(self) -> int:
-        """Run until SIGINT or SIGTERM, or until a process that runs once fails; return the exit code."""
-        previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        """Run until a signal of STOPPING, or until a process that runs once fails; return the exit code."""
+        previous = {number: signal.getsignal(number) for number in STOPPING}
+        if previous[signal.SIGHUP] is signal.SIG_IGN:  # nohup: it is to outlive its terminal
+            del previous[signal.SIGHUP]
         for number in previous:
             signal.signal(number, self._ask_to_stop)
         try:
@@ -97,11 +100,18 @@ class Supervisor:
             if all(child.is_up for child in self._children):
                 self._next_stage()
             self._read(TICK_SECONDS)
+            self._bury_strangers()
             for child in self._children:
                 if not self._look_after(child):
                     return 1
         self.say("mailops", f"{signal.Signals(self._stop_asked).name}: stopping")
         return 0
+
+    def _bury_strangers(self) -> None:
+        """Let go of the dead whose parents died before them: the first process of a container is handed all of these."""
+        ours = {child.handle.pid for child in self._children if child.handle is not None}
+        while (dead := _dead_child()) and dead not in ours:
+            os.waitpid(dead, 0)
 
     def _next_stage(self) -> None:
         if self._stage == len(self.stages):
@@ -299,6 +309,15 @@ def _kill_group(child: _Child) -> None:
 
 def _lives(child: _Child) -> bool:
     return child.handle is not None and child.handle.poll() is None
+
+
+def _dead_child() -> int | None:
+    """Return the number of a child that has ended, and leave it to whoever waits for it."""
+    try:
+        found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return None
+    return found.si_pid if found else None
 
 
 def _how(code: int) -> str:

@@ -136,7 +136,42 @@ class TestRestarting:
         assert "web: half a line" in run.lines
 
 
+class TestStrangers:
+    """In a container without an init, the kernel hands the supervisor whatever has lost its parent."""
+
+    def test_are_buried(self):
+        stranger = os.posix_spawn(sys.executable, [sys.executable, "-Sc", ""], {})
+        os.waitid(os.P_PID, stranger, os.WEXITED | os.WNOWAIT)
+        Run([python("web", SLEEPER, ready_words="up")], until=ready)
+        with pytest.raises(ChildProcessError):
+            os.waitpid(stranger, os.WNOHANG)
+
+
 class TestStopping:
+    def test_is_in_order_where_the_terminal_is_gone(self):
+        told = "import signal, sys\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(print('bye')))\nprint('up'); signal.pause()"
+
+        def hang_up(lines):
+            if ready(lines):
+                signal.raise_signal(signal.SIGHUP)
+
+        run = Run([python("web", told, ready_words="up")], until=hang_up)
+        assert run.said("SIGHUP: stopping")
+        assert run.said("web: bye")
+
+    def test_is_not_for_a_terminal_that_it_outlives(self):
+        previous = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        try:
+
+            def hang_up(lines):
+                signal.raise_signal(signal.SIGHUP)
+                return ready(lines)
+
+            run = Run([python("web", SLEEPER, ready_words="up")], until=hang_up)
+        finally:
+            signal.signal(signal.SIGHUP, previous)
+        assert run.said("SIGTERM: stopping")
+
     def test_is_done_within_five_seconds_even_with_the_deaf(self):
         deaf = [python(f"deaf{number}", DEAF, ready_words="up") for number in range(3)]
         run = Run([python("db", DEAF, ready_words="up")], deaf, until=ready)
