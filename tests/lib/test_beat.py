@@ -1,3 +1,5 @@
+import errno
+import shelve
 from datetime import timedelta
 
 import pytest
@@ -8,11 +10,16 @@ from mailops.lib.beat import Scheduler
 HOURS = timedelta(hours=2)
 
 
-@pytest.fixture
-def scheduler(tmp_path):
-    scheduler = Scheduler(app, schedule_filename=str(tmp_path / "beat"))
+def over(path):
+    scheduler = Scheduler(app, schedule_filename=str(path))
     scheduler.sent, scheduler.producer = [], None
     scheduler.apply_entry = lambda entry, producer=None: scheduler.sent.append(entry.name)
+    return scheduler
+
+
+@pytest.fixture
+def scheduler(tmp_path):
+    scheduler = over(tmp_path / "beat")
     yield scheduler
     scheduler.close()
 
@@ -45,3 +52,25 @@ class TestScheduler:
         assert 0 < wait <= 1
         scheduler.tick()
         assert scheduler.sent == []
+
+    def test_begins_where_the_disk_is_full(self, tmp_path, time_machine, monkeypatch, caplog):
+        def refuse(*_, **__):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(shelve, "open", refuse)
+        time_machine.move_to(app.now(), tick=False)
+        scheduler = over(tmp_path / "beat")
+        time_machine.shift(HOURS)
+        for _ in scheduler.schedule:
+            scheduler.tick()
+        scheduler.sync()
+        scheduler.close()
+        assert "dispatch.tick" in scheduler.sent
+        assert "No space left on device" in caplog.text
+
+    def test_makes_a_file_anew_that_can_not_be_read(self, tmp_path, caplog):
+        for name in ("beat", "beat.db"):
+            (tmp_path / name).write_bytes(b"no schedule" * 999)
+        over(tmp_path / "beat").close()
+        assert "Removing corrupted schedule file" in caplog.text
+        assert "is forgotten" not in caplog.text
