@@ -7,7 +7,6 @@ from typing import Any
 
 from celery.beat import PersistentScheduler
 
-
 logger = logging.getLogger(__name__)
 
 _NO_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO}

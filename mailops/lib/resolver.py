@@ -52,6 +52,7 @@ class Resolver:
     query_seconds: float = QUERY_SECONDS
     attempts: int = ATTEMPTS
     is_recursive: bool = True  # False: asks servers for what they themselves are responsible for
+    why_none: str = "No name server is configured."  # where there are none
 
     def __call__(self, name: str, rdtype: str) -> Answer:
         try:
@@ -59,13 +60,13 @@ class Resolver:
         except (dns.exception.DNSException, UnicodeError) as error:
             return Answer(Status.NXDOMAIN, detail=f"{name!r} is not a domain name: {error}")
         if not self.nameservers:
-            return Answer(Status.TIMEOUT, detail="No name server is configured.")
+            return Answer(Status.TIMEOUT, detail=self.why_none)
         return self._follow(target, rdtype)
 
     def signed(self, name: dns.name.Name, rdtype: str) -> SignedAnswer:
         """Ask for records and what signs them, even where a server finds that the signatures don't hold."""
         if not self.nameservers:
-            return SignedAnswer(Status.TIMEOUT, detail="No name server is configured.")
+            return SignedAnswer(Status.TIMEOUT, detail=self.why_none)
         question = dns.message.make_query(name, rdtype, payload=UDP_PAYLOAD, want_dnssec=True)
         question.flags |= dns.flags.CD  # we verify ourselves (RFC 4035 section 3.2.2)
         answer = self._ask_all(question, read_signed)
@@ -194,8 +195,16 @@ def _resolver(nameservers: tuple[str, ...]) -> Resolver:
 
 
 def the_resolver(nameservers: Sequence[str] | None = None) -> Resolver:
-    """Return the resolver over `nameservers`, by default those of the settings or, without any, the system's."""
-    return _resolver(tuple(settings.MAILOPS_NAMESERVERS if nameservers is None else nameservers))
+    """Return the resolver over `nameservers`, by default those of the settings or, without any, the system's.
+
+    Raise ValueError where one of `nameservers` is none. One of the settings may only have no address now: then nobody is asked.
+    """
+    if nameservers is not None:
+        return _resolver(tuple(nameservers))
+    try:
+        return _resolver(tuple(settings.MAILOPS_NAMESERVERS))
+    except ValueError as error:
+        return Resolver((), why_none=f"{error}.")
 
 
 def resolve(name: str, rdtype: str) -> Answer:

@@ -125,6 +125,14 @@ class TestResolver:
         settings.MAILOPS_NAMESERVERS = [server.address]
         assert resolve("acme.example", "TXT").is_found
 
+    def test_a_name_server_whose_own_name_is_not_found_is_silent(self, settings):
+        settings.MAILOPS_NAMESERVERS = ["no.such.name.invalid:53"]
+        answer = resolve("acme.example", "TXT")
+        assert (answer.status, answer.detail) == (
+            Status.TIMEOUT,
+            "The name server no.such.name.invalid has no address.",
+        )
+
 
 class TestParseNameserver:
     @pytest.mark.parametrize(
