@@ -6,13 +6,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Max, QuerySet
+from django.db.models import QuerySet
 
 from mailops.accounts.auditing import SYSTEM
 from mailops.accounts.models import AuditEntry, User
 from mailops.campaigns.models import Campaign
 from mailops.incidents import evidence
 from mailops.incidents.burning import burning
+from mailops.incidents.giving_up import giving_up
 from mailops.incidents.measuring import Rate, held_fairly, rates
 from mailops.incidents.models import (
     Incident,
@@ -94,6 +95,11 @@ def read(threshold: Threshold, now: datetime) -> dict[int, Reading]:
             one.stream.pk: Reading(one.stream, Level.STOP, one.sentence, now)
             for one in unserved(now)
         }
+    if threshold.measure == Threshold.Measure.GIVEN_UP:
+        return {
+            one.lost.of.pk: Reading(one.lost.of, Level.ACT, one.sentence, one.since)
+            for one in giving_up(threshold, _KINDS[threshold.subject_kind], now)
+        }
     if threshold.measure == Threshold.Measure.FAULT:
         return {one.pk: _reading_of_fault(one, now) for one in _stopped(threshold)}
     running = Transport.objects.running().order_by("id")
@@ -154,7 +160,7 @@ def _fresh_starts(threshold: Threshold, ids: list[int]) -> dict[int, datetime]:
     if not ids:
         return {}
     closed = Incident.objects.filter(threshold=threshold, subject_id__in=ids).closed_by_people()
-    starts = dict(closed.values_list("subject_id").annotate(Max("closed_at")))
+    starts = closed.last_closes()
     for pk, at in _resumed(threshold, ids):
         starts[pk] = max(at, starts.get(pk, at))
     return {pk: bucket_of(at) + QUARTER_HOUR for pk, at in starts.items()}
@@ -293,7 +299,7 @@ def close_by_itself(incident: Incident, reason: str) -> None:
 
 
 def is_still_there(incident: Incident) -> bool:
-    """Tell whether the trouble can be seen now; only asked of faults, since a rate is judged anew after a close."""
-    if incident.threshold.is_rate:
+    """Tell whether the trouble can be seen now; only asked of faults, since what is counted begins anew after a close."""
+    if incident.threshold.begins_anew:
         return False
     return incident.subject_id in read(incident.threshold, database_now())

@@ -39,6 +39,7 @@ _STOPPED = {
     Threshold.Measure.BOUNCES: Status.BOUNCED,
     Threshold.Measure.FAULT: Status.DEFERRED,
     Threshold.Measure.BREAKER: Status.DEFERRED,
+    Threshold.Measure.GIVEN_UP: Status.EXPIRED,
 }
 
 
@@ -94,7 +95,7 @@ def _replies(threshold: Threshold, subject_id: int, since: datetime) -> list[dic
         return []
     column = COLUMNS[SubjectKind(threshold.subject_kind)]
     newest = Message.objects.filter(status=status).order_by("-id")
-    if threshold.is_rate:
+    if threshold.begins_anew:
         newest = newest.filter(settled_at__gte=since)
     stopped = newest.values_list(column, "reply_code", "reply_text", "sentence")[:NEWEST]
     groups: Counter[tuple[int | None, str, str]] = Counter(

@@ -65,6 +65,10 @@ class Threshold(models.Model):
         BREAKER = "breaker", "Not reachable"  # the breaker of a transport is open
         BURN = "burn", "Objective in danger"  # the error budget of a stream burns too fast
         UNSERVED = "unserved", "Nobody sends"  # mail is due, and no process of its kind lives
+        GIVEN_UP = (
+            "given_up",
+            "Mail given up",
+        )  # much of it expired or failed, and nothing is tried any more
 
     measure = models.CharField(max_length=12, choices=Measure.choices)
     subject_kind = models.CharField(max_length=10, choices=SubjectKind.choices)
@@ -93,8 +97,15 @@ class Threshold(models.Model):
         return self.measure in {self.Measure.BOUNCES, self.Measure.COMPLAINTS}
 
     @property
+    def begins_anew(self) -> bool:
+        """Whether what a person judged, and closed, is counted no more; anything else is there or not."""
+        return self.is_rate or self.measure == self.Measure.GIVEN_UP
+
+    @property
     def seen_when(self) -> str:
         """Say after how long it is seen, where it is no rate."""
+        if self.measure == self.Measure.GIVEN_UP:
+            return "over the last day"
         if self.measure == self.Measure.BURN:
             return "over 1 hour, and over 6 hours"
         return "after 2 minutes" if self.measure == self.Measure.UNSERVED else "at once"
@@ -170,6 +181,10 @@ class IncidentQuerySet(models.QuerySet["Incident"]):
             incident=models.OuterRef("pk"), kind=IncidentNote.Kind.CLOSED
         )
         return self.filter(models.Exists(closes.exclude(author_label=SYSTEM)))
+
+    def last_closes(self) -> dict[int, datetime]:
+        """Return by subject when its last one was closed."""
+        return dict(self.values_list("subject_id").annotate(models.Max("closed_at")))
 
     def worst_first(self) -> Self:
         """Order by: not closed, not acknowledged, highest level, newest."""

@@ -68,6 +68,20 @@ DEFAULTS: dict[tuple[Threshold.Measure, SubjectKind], dict[str, Any]] = {
     (Threshold.Measure.BREAKER, SubjectKind.TRANSPORT): {
         "why": "Sessions failed one after the other: mail waits until the server can be reached again.",
     },
+    (Threshold.Measure.GIVEN_UP, SubjectKind.STREAM): {
+        "sample_floor": 10,
+        "why": (
+            "Single messages that expire or can't be sent end without a bounce, so no rate shows them: ten in a day that are "
+            "more than 2 % of a stream's are more than its full mailboxes."
+        ),
+    },
+    (Threshold.Measure.GIVEN_UP, SubjectKind.CAMPAIGN): {
+        "sample_floor": 10,
+        "why": (
+            "A campaign is completed, too, where much of it expired or could not be sent: ten in a day that are more than "
+            "2 % of it, and were not sent again."
+        ),
+    },
     (Threshold.Measure.UNSERVED, SubjectKind.STREAM): {
         "why": "Where every process that sends is gone, no transport fails and no rate moves: mail just waits.",
     },

@@ -42,10 +42,13 @@ class GivenUp:
 
 
 def given_up_lately(now: datetime, *, most: int) -> list[GivenUp]:
+    """Return that of which much was given up in the last day, as `given_up` does."""
+    return given_up(now - LATELY, now, most=most)
+
+
+def given_up(since: datetime, until: datetime, *, most: int = LOOKED_AT) -> list[GivenUp]:
     """Return that of which much was given up, the most first, `most` at most; canceled campaigns are left out."""
-    counted = Figure.objects.events(*GIVEN_UP, *ANSWERED).happened_in(
-        Period(now - LATELY, now, UTC)
-    )
+    counted = Figure.objects.events(*GIVEN_UP, *ANSWERED).happened_in(Period(since, until, UTC))
     found: dict[tuple[int, int], Counter[str]] = defaultdict(Counter)
     for campaign_id, stream_id, kind, n in counted.summed("campaign_id", "stream_id", "kind"):
         found[(campaign_id, 0) if campaign_id else (0, stream_id)][kind] += n
