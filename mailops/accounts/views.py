@@ -24,7 +24,7 @@ from mailops.accounts.permissions import (
     needs,
     user_of,
 )
-from mailops.lib.csv_export import stream_csv, wrong_filter
+from mailops.lib.csv_export import by_steps, stream_csv, wrong_filter
 from mailops.lib.htmx import render_page
 
 PAGE = 50
@@ -167,14 +167,18 @@ def audit_csv(request: HttpRequest) -> HttpResponseBase:
     if not form.is_valid():
         return wrong_filter()
     header = ["at", "who", "act", "kind", "id", "thing", "before", "after", "reason"]
-    fields = ["at", "actor_label", "verb", "subject_type", "subject_id", "subject_label"]
-    rows = form.entries().values_list(*fields, "before", "after", "reason")
-    lines = ((row[0].isoformat(), *row[1:6], *_json(row[6:8]), row[8]) for row in rows.iterator())
+    lines = (
+        (
+            one.at.isoformat(), one.actor_label, one.verb, one.subject_type, one.subject_id, one.subject_label,
+            _json(one.before), _json(one.after), one.reason,
+        )
+        for one in by_steps(form.entries(), newest_first=True)
+    )  # fmt: skip
     return stream_csv("audit-trail.csv", header, lines)
 
 
-def _json(values: tuple[Any, ...]) -> list[str]:
-    return [json.dumps(value, ensure_ascii=False) if value else "" for value in values]
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False) if value else ""
 
 
 def _to_link(request: HttpRequest, invitation: managing.Invitation) -> HttpResponse:

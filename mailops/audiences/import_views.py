@@ -23,7 +23,7 @@ from mailops.audiences.importing import WrongState, discard_upload, start_import
 from mailops.audiences.models import Audience, Import
 from mailops.audiences.tasks import continue_import
 from mailops.audiences.uploading import look, misfit_of, refusal_of, take_upload
-from mailops.lib.csv_export import stream_csv
+from mailops.lib.csv_export import by_steps, stream_csv
 from mailops.lib.csv_reading import NotReadable
 from mailops.lib.htmx import polled_status, render_page
 
@@ -174,8 +174,7 @@ def import_remarks(request: HttpRequest, run_id: int) -> HttpResponseBase:
     width = len(run.header)
 
     def rows() -> Iterator[list[Any]]:
-        found = run.remarks.filter(outcome=outcome).order_by("line")
-        for remark in found.iterator(chunk_size=2000):
+        for remark in by_steps(run.remarks.filter(outcome=outcome), by="line"):
             cells = (remark.cells + [""] * width)[:width]
             yield [*cells, remark.line, remark.reason, *remark.cells[width:]]
 

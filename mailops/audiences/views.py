@@ -25,7 +25,7 @@ from mailops.audiences.curating import (
 from mailops.audiences.forms import AudienceForm, MemberFilterForm, PlaceForm
 from mailops.audiences.models import Audience, Import, Membership
 from mailops.lib.confirm import ConfirmForm
-from mailops.lib.csv_export import stream_csv, wrong_filter
+from mailops.lib.csv_export import by_steps, stream_csv, wrong_filter
 from mailops.lib.htmx import render_page
 from mailops.protocol.address import search_forms
 from mailops.suppressions.models import Suppression
@@ -162,8 +162,7 @@ def audience_export(request: HttpRequest, audience_id: int) -> HttpResponseBase:
     names = _attribute_names(members)
 
     def rows() -> Iterator[list[Any]]:
-        found = members.select_related("contact").order_by("pk")
-        for each in found.iterator(chunk_size=2000):
+        for each in by_steps(members.select_related("contact")):
             values = each.contact.attributes
             yield [
                 each.contact.address,

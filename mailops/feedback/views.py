@@ -22,7 +22,7 @@ from mailops.feedback.forms import FeedbackFilterForm, KeysetForm, WebhookKeyFor
 from mailops.feedback.models import Mailbox, RawFeedback, WebhookEndpoint, return_path_hosts
 from mailops.feedback.proving import PROOFS, USER
 from mailops.feedback.replaying import replay
-from mailops.lib.csv_export import stream_csv, wrong_filter
+from mailops.lib.csv_export import by_steps, stream_csv, wrong_filter
 from mailops.lib.htmx import render_page
 from mailops.transports.kinds.apis import APIS
 from mailops.transports.models import Stream, Transport
@@ -75,7 +75,7 @@ def feedback_export(request: HttpRequest) -> Any:
                 row.received_at.isoformat(), row.source, row.kind, row.state, row.is_verified,
                 row.message.recipient if row.message else "", row.peer, row.reason,
             )
-            for row in rows.order_by("-id").iterator(chunk_size=1000)
+            for row in by_steps(rows, newest_first=True)
         ),
     )  # fmt: skip
 

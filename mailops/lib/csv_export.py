@@ -4,8 +4,9 @@ import csv
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
+from django.db.models import Model, QuerySet
 from django.http import HttpResponse, StreamingHttpResponse
 
 # A spreadsheet takes a cell that begins with one of these for a formula (CSV injection). Where its language parts cells by
@@ -13,6 +14,10 @@ from django.http import HttpResponse, StreamingHttpResponse
 _FORMULA = r"(?=[=+\-@\t\r])"
 _BARE = re.compile(rf"(^|[;\t\r\n])('*){_FORMULA}")
 _ESCAPED = re.compile(rf"(^|[;\t\r\n])'('*){_FORMULA}")
+
+
+STEP = 2000  # rows that one statement reads
+Row = TypeVar("Row", bound=Model)
 
 
 class _Echo:
@@ -48,11 +53,25 @@ def _lines(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str
 def stream_csv(
     filename: str, header: Sequence[str], rows: Iterable[Sequence[Any]]
 ) -> StreamingHttpResponse:
-    """Return a download named `filename`; `rows` is read while it is sent, so give a server-side iterator."""
+    """Return a download named `filename`; `rows` is read while it is sent, so give what reads a large table `by_steps`."""
     response = StreamingHttpResponse(_lines(header, rows), content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{filename}"'
     response["X-Content-Type-Options"] = "nosniff"
     return response
+
+
+def by_steps(rows: QuerySet[Row], *, by: str = "pk", newest_first: bool = False) -> Iterator[Row]:
+    """Yield rows in the order of their ids, or of another number that no two of them share, read a step at a time.
+
+    Nobody waits for all of them, and nothing holds them: for a cursor that outlives its transaction, which is what
+    `iterator()` opens, the server writes the whole answer down before it hands out the first row.
+    """
+    ordered = rows.order_by(f"-{by}" if newest_first else by)
+    step = list(ordered[:STEP])
+    while step:
+        yield from step
+        beyond = {f"{by}__lt" if newest_first else f"{by}__gt": getattr(step[-1], by)}
+        step = list(ordered.filter(**beyond)[:STEP]) if len(step) == STEP else []
 
 
 def wrong_filter() -> HttpResponse:

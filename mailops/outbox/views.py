@@ -15,7 +15,7 @@ from mailops.accounts.permissions import Act, confirm_password, may, needs, user
 from mailops.content.forms import LookForm
 from mailops.content.framing import framed
 from mailops.content.models import TemplateVersion
-from mailops.lib.csv_export import stream_csv, wrong_filter
+from mailops.lib.csv_export import by_steps, stream_csv, wrong_filter
 from mailops.lib.htmx import render_page
 from mailops.lib.whole_numbers import whole_number
 from mailops.outbox import settling
@@ -65,12 +65,9 @@ def message_export(request: HttpRequest) -> HttpResponseBase:
     form = MessageFilterForm(request.GET)
     if not form.is_valid():
         return wrong_filter()
-    found = (
-        chosen_by(form.cleaned_data)
-        .select_related("stream", "campaign", "identity__domain")
-        .order_by("-id")
-    )
-    return stream_csv("messages.csv", CSV_HEADER, _csv_rows(found.iterator(chunk_size=2000)))
+    found = chosen_by(form.cleaned_data).select_related("stream", "campaign", "identity__domain")
+    rows = by_steps(found, newest_first=True)
+    return stream_csv("messages.csv", CSV_HEADER, _csv_rows(rows))
 
 
 def _csv_rows(messages: Iterator[Message]) -> Iterator[list[object]]:

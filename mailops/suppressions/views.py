@@ -11,7 +11,7 @@ from django.shortcuts import get_object_or_404, redirect
 
 from mailops.accounts.body_sizes import takes_uploads
 from mailops.accounts.permissions import Act, needs, user_of
-from mailops.lib.csv_export import stream_csv, wrong_filter
+from mailops.lib.csv_export import by_steps, stream_csv, wrong_filter
 from mailops.lib.csv_reading import NotReadable
 from mailops.lib.htmx import polled_status, render_page
 from mailops.suppressions.forms import (
@@ -54,7 +54,7 @@ def suppression_export(request: HttpRequest) -> HttpResponseBase:
     if not form.is_valid():
         return wrong_filter()
     header = ["address", "stream", "reason", "note", "since", "until", "by"]
-    return stream_csv("suppressions.csv", header, _exported(_found(form).order_by("id")))
+    return stream_csv("suppressions.csv", header, _exported(_found(form)))
 
 
 def _found(form: FilterForm) -> SuppressionQuerySet:
@@ -71,7 +71,7 @@ def _found(form: FilterForm) -> SuppressionQuerySet:
 
 
 def _exported(found: SuppressionQuerySet) -> Iterator[tuple[Any, ...]]:
-    for entry in found.iterator(chunk_size=2000):
+    for entry in by_steps(found):
         yield (
             entry.address,
             entry.scope,
@@ -210,12 +210,12 @@ def import_export(request: HttpRequest, run_id: int) -> HttpResponseBase:
     form = OutcomeForm(request.GET)
     if not form.is_valid():
         return wrong_filter()
-    rows = run.rows.order_by("id")
+    rows = run.rows.all()
     if form.cleaned_data["outcome"]:
         rows = rows.filter(outcome=form.cleaned_data["outcome"])
     header = ["line", "address", "outcome", "why"]
     return stream_csv(
         f"suppression-import-{run.pk}.csv",
         header,
-        rows.values_list("line", "address", "outcome", "why").iterator(chunk_size=2000),
+        ((row.line, row.address, row.outcome, row.why) for row in by_steps(rows)),
     )

@@ -3,9 +3,14 @@ import io
 from itertools import product
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
-from mailops.lib.csv_export import escape, stream_csv, unescape
+from mailops.lib import csv_export
+from mailops.lib.csv_export import by_steps, escape, stream_csv, unescape
+from mailops.suppressions.models import Suppression
 from mailops.transports.models import Stream
+from tests.factories import make_suppression
 
 
 def _read(response) -> list[list[str]]:
@@ -29,6 +34,31 @@ class TestStreamCsv:
         assert read == []
         list(response.streaming_content)
         assert read == [0, 1, 2]
+
+
+@pytest.mark.django_db
+class TestBySteps:
+    @pytest.fixture
+    def ids(self, monkeypatch):
+        monkeypatch.setattr(csv_export, "STEP", 2)
+        return [make_suppression(address=f"r{n}@x.example").pk for n in range(4)]
+
+    def test_reads_each_row_once_in_order(self, ids):
+        rows = Suppression.objects.all()
+        assert [row.pk for row in by_steps(rows)] == ids
+        assert [row.pk for row in by_steps(rows, newest_first=True)] == ids[::-1]
+        chosen = rows.filter(pk__in=ids[1:])
+        assert [row.address for row in by_steps(chosen, by="address")] == [
+            f"r{n}@x.example" for n in (1, 2, 3)
+        ]
+        assert not list(by_steps(rows.none()))
+
+    def test_asks_for_no_more_than_was_taken(self, ids):
+        with CaptureQueriesContext(connection) as asked:
+            next(by_steps(Suppression.objects.all()))
+        (first,) = [query["sql"] for query in asked]
+        assert "LIMIT 2" in first
+        assert "CURSOR" not in first
 
 
 class TestEscape:
