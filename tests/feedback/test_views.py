@@ -1,8 +1,6 @@
 """People see what came back and why it counted or not; the unsubscribe page changes nothing until a button is pressed."""
 
 import pytest
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from mailops.accounts.models import AuditEntry
@@ -71,12 +69,11 @@ class TestList:
         assert len(lines) == 2
         assert "Bob@Example.net" in lines[1]
 
-    def test_exports_all_of_it(self, bounced, viewer, logged_in):
-        client = logged_in(viewer)
-        with CaptureQueriesContext(connection) as asked:
-            b"".join(client.get("/feedback/export.csv").streaming_content)
-        (rows,) = [one["sql"] for one in asked if 'FROM "feedback_rawfeedback"' in one["sql"]]
-        assert "LIMIT" not in rows
+    def test_exports_all_of_it(self, viewer, logged_in):
+        for number in range(60):
+            receive(b"Subject: %d\r\n\r\n" % number, "x@bounces.example")
+        response = logged_in(viewer).get("/feedback/export.csv")
+        assert len(b"".join(response.streaming_content).decode().splitlines()) == 61
 
     def test_is_empty_at_first(self, viewer, logged_in):
         assert "No report came back yet" in logged_in(viewer).get(self.url).content.decode()
