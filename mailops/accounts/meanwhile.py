@@ -1,6 +1,6 @@
 """Where two people change the same thing at once: the second sees what the first did before it is replaced."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
@@ -58,9 +58,14 @@ class Meanwhile:
     entry: AuditEntry | None = None  # who did it, and when
 
 
-def meanwhile(form: forms.BaseForm, entry: AuditEntry | None) -> Meanwhile:
-    """Return what stands there by now, where something else was typed into `form`, which shows what stands there."""
-    fields = [form[name] for name in form.changed_data]
+def meanwhile(
+    form: forms.BaseForm, entry: AuditEntry | None, *, untold: Collection[str] = ()
+) -> Meanwhile:
+    """Return what stands there by now, where something else was typed into `form`, which shows what stands there.
+
+    Of the fields named `untold` it shows nothing.
+    """
+    fields = [form[name] for name in form.changed_data if name not in untold]
     facts = [
         (str(field.label), _in_words(field.field, field.initial))
         for field in fields

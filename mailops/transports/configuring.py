@@ -19,21 +19,6 @@ from mailops.transports.models import PAUSING, Route, Stream, Transport
 from mailops.transports.requirements import domains_of, require_records
 from mailops.transports.ties import ties_of
 
-_TRANSPORT_FIELDS = (
-    "name",
-    "kind",
-    "environment",
-    "host",
-    "port",
-    "security",
-    "options",
-    "return_path_host",
-    "max_sessions",
-    "messages_per_session",
-    "rate_per_minute",
-    "daily_quota",
-)
-
 
 @transaction.atomic
 def add_transport(*, transport: Transport, actor: User | None) -> None:
@@ -43,12 +28,21 @@ def add_transport(*, transport: Transport, actor: User | None) -> None:
 
 @transaction.atomic
 def change_transport(
-    *, transport: Transport, secret: Secret | None, reference: str = "", actor: User | None
+    *,
+    transport: Transport,
+    secret: Secret | None,
+    reference: str = "",
+    actor: User | None,
+    seen: str | None = None,
 ) -> None:
-    """Save a transport that was edited in memory; a new endpoint forgets all secrets and references but the one given anew."""
+    """Save a transport that was edited in memory; a new endpoint forgets all secrets and references but the one given anew.
+
+    Whoever saves a form gives the mark that it showed as `seen`: raise ChangedMeanwhile where it is another by now.
+    """
     old = Transport.objects.select_for_update().get(pk=transport.pk)
+    expect(seen, was=old.mark, wanted=transport.mark)
     is_moved = old.endpoint != transport.endpoint
-    transport.save(update_fields=[*_TRANSPORT_FIELDS])
+    transport.save(update_fields=transport.SETTINGS)
     active = transport.active_credential
     if is_moved:
         forget_secrets(transport=transport)
@@ -154,7 +148,7 @@ def _is_needed(stream: Stream) -> bool:
 
 
 def transport_facts(transport: Transport) -> dict[str, Any]:
-    return {name: getattr(transport, name) for name in _TRANSPORT_FIELDS}
+    return {name: getattr(transport, name) for name in transport.SETTINGS}
 
 
 def stream_facts(stream: Stream) -> dict[str, Any]:

@@ -316,6 +316,31 @@ class TestEditTransport:
         assert credential.reveal().reveal() == CANARY
         assert not standby.has_secret
 
+    def test_replaces_no_change_that_was_not_seen(self, admin, logged_in, transport, credential):
+        client = logged_in(admin)
+        url = reverse("transports:edit", args=[transport.pk])
+        seen = {"seen": client.get(url).context["form"]["seen"].value()}
+        for _ in range(2):  # the same once more is no conflict
+            change = {"daily_quota": "5", "dkim_selectors": "s9", **seen}
+            assert self.edit(client, transport, **change).status_code == 302
+        typed = {"name": "Mine", "max_sessions": "3", "host": transport.host, **seen}
+        stopped = self.edit(client, transport, **typed)
+        assert stopped.status_code == 422
+        assert f"Last saved by {admin}, " in stopped.text
+        assert dict(stopped.context["meanwhile"].facts) == {
+            "Name": transport.name,
+            "DKIM selectors": "s9",
+            "Sessions at once": "2",
+            "Messages a day": "5",
+        }
+        assert 'value="Mine"' in stopped.text
+        transport.refresh_from_db()
+        assert (transport.max_sessions, transport.daily_quota) == (2, 5)
+        seen = {"seen": stopped.context["form"]["seen"].value()}
+        assert self.edit(client, transport, name="Mine", **seen).status_code == 302
+        transport.refresh_from_db()
+        assert (transport.name, transport.daily_quota) == ("Mine", None)
+
     def test_another_endpoint_of_a_permission_asks_for_no_secret(self, admin, logged_in, transport):
         grant = add_grant(
             transport=transport,

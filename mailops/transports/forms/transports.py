@@ -148,6 +148,13 @@ class TransportForm(forms.ModelForm):  # type: ignore[type-arg]
                 ].help_text += f" {_COMPARE.format(preset.name.removesuffix(' (API)'))}"
         self._endpoint = self.instance.endpoint
         self._active = self.instance.active_credential if self.instance.pk else None
+        if self.instance.pk:
+            self.fields["seen"] = forms.CharField(
+                max_length=64,
+                required=False,
+                initial=self.instance.mark,
+                widget=forms.HiddenInput,
+            )
         for name in {"secret", "reference"} - {self._wanted_anew}:
             del self.fields[name]
         if self._grant and "host" in self.fields:
@@ -239,6 +246,11 @@ class TransportForm(forms.ModelForm):  # type: ignore[type-arg]
     @property
     def _is_moved(self) -> bool:
         return bool(self.instance.endpoint != self._endpoint)
+
+    @property
+    def seen(self) -> str | None:
+        """The mark of the transport as the form showed it."""
+        return self.cleaned_data.get("seen") or None
 
     @property
     def new_secret(self) -> Secret | None:

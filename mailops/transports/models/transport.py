@@ -8,6 +8,7 @@ from django.db.models import Case, F, Q, When
 from django.utils import timezone
 
 from mailops.accounts.auditing import audit
+from mailops.accounts.meanwhile import mark_of
 from mailops.lib import secrets
 from mailops.lib.clock import database_now
 from mailops.lib.egress import is_trusted
@@ -78,6 +79,22 @@ class Transport(Pausable):
         CLOSED = "closed", "Closed"  # sessions open as usual
         OPEN = "open", "Open"  # no session until backoff_until, then one that tries
 
+    # what its form changes
+    SETTINGS = (
+        "name",
+        "kind",
+        "environment",
+        "host",
+        "port",
+        "security",
+        "options",
+        "return_path_host",
+        "max_sessions",
+        "messages_per_session",
+        "rate_per_minute",
+        "daily_quota",
+    )
+
     name = models.CharField(max_length=100, unique=True)
     kind = models.CharField(max_length=20, choices=Kind.choices, default=Kind.SMTP)
     # carries mail of streams of the same one alone
@@ -109,6 +126,12 @@ class Transport(Pausable):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def mark(self) -> str:
+        """What tells its present settings from others."""
+        settings = {name: getattr(self, name) for name in self.SETTINGS}
+        return mark_of(settings | {"options": sorted(self.options.items())})
 
     @property
     def endpoint(self) -> str:

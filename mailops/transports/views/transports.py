@@ -1,5 +1,6 @@
 """The pages of transports: list, detail, form, test, pause."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +13,13 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from mailops.accounts.auditing import audit
-from mailops.accounts.meanwhile import first_come
+from mailops.accounts.meanwhile import (
+    ChangedMeanwhile,
+    Meanwhile,
+    first_come,
+    last_done,
+    meanwhile,
+)
 from mailops.accounts.permissions import (
     Act,
     confirm_password,
@@ -169,21 +176,41 @@ def _next_step(transport: Transport) -> str:
 @confirm_password_keep_nothing
 def transport_edit(request: HttpRequest, transport_id: int) -> HttpResponse:
     transport = get_object_or_404(Transport, pk=transport_id)
-    preset = PRESETS.get(transport.options.get("preset", ""))
-    form = form_of(transport.kind)(request.POST or None, instance=transport, preset=preset)
+    form = _form_of(transport, request.POST or None)
     if request.method == "POST" and form.is_valid():
-        with first_come(form):
-            change_transport(
-                transport=form.instance,
-                secret=form.new_secret,
-                reference=form.new_reference,
-                actor=user_of(request),
-            )
+        try:
+            with first_come(form):
+                change_transport(
+                    transport=form.instance,
+                    secret=form.new_secret,
+                    reference=form.new_reference,
+                    actor=user_of(request),
+                    seen=form.seen,
+                )
+        except ChangedMeanwhile:
+            return _conflict(request, get_object_or_404(Transport, pk=transport_id))
         if not form.errors:
             return _changed(request, form)
+    return _edit(request, form, None)
+
+
+def _form_of(transport: Transport, typed: Mapping[str, Any] | None) -> TransportForm:
+    preset = PRESETS.get(transport.options.get("preset", ""))
+    return form_of(transport.kind)(typed, instance=transport, preset=preset)
+
+
+def _conflict(request: HttpRequest, transport: Transport) -> HttpResponse:
+    """Show the transport as it is by now beside what was typed, but for secrets; whoever saves again has seen it."""
+    again = _form_of(transport, {**request.POST.dict(), "seen": transport.mark})
+    entry = last_done("transport.change", transport)
+    return _edit(request, again, meanwhile(again, entry, untold=("secret", "reference")))
+
+
+def _edit(request: HttpRequest, form: TransportForm, told: Meanwhile | None) -> HttpResponse:
     status = 422 if form.is_bound else 200
-    name = Transport.objects.values_list("name", flat=True).get(pk=transport_id)
-    context = {"form": form, "preset": preset, "transport": transport, "name": name}
+    name = Transport.objects.values_list("name", flat=True).get(pk=form.instance.pk)
+    context = {"form": form, "preset": form.preset, "transport": form.instance, "name": name}
+    context |= {"meanwhile": told}
     return render_page(request, "transports/transport_form.html", context, status=status)
 
 
