@@ -17,6 +17,7 @@ from mailops.feedback.findings import (
 from mailops.feedback.leaving import leaving
 from mailops.feedback.matching import Match, keys_of
 from mailops.feedback.models import RawFeedback
+from mailops.lib.storable import storable
 from mailops.outbox.models import EventKind
 from mailops.outbox.recording import Outcome
 from mailops.outbox.taught import understood
@@ -92,8 +93,13 @@ def _spoken_of(dsn: Dsn, signed: Match | None) -> tuple[DsnRecipient, ...]:
         return dsn.recipients
     # A token names one recipient; the report may name where it was forwarded, or several it was expanded to.
     ours = [one for one in dsn.recipients if signed.message.address_key in keys_of([one.recipient])]
-    failed = [one for one in dsn.recipients if one.action == Action.FAILED]
-    return ((ours or failed or list(dsn.recipients))[0],)
+    return (_weightiest(ours or list(dsn.recipients)),)
+
+
+def _weightiest(told: list[DsnRecipient]) -> DsnRecipient:
+    """Return what counts of several that one address stands for: mail that reached one of them did not bounce."""
+    ends = (one for action in (Action.DELIVERED, Action.FAILED) for one in told if one.action == action)  # fmt: skip
+    return next(ends, told[0])
 
 
 def _match(
@@ -132,11 +138,18 @@ def _consequence(
             "reporting_mta": dsn.reporting_mta,
             "remote_mta": recipient.remote_mta,
             "action": recipient.action,
+            "forwarded_to": _forwarded_to(recipient, match),
         },
     )
     if kind == EventKind.RETURNED:
         return bounce(outcome, match.message, meaning)
     return Consequence(outcome=outcome, message=match.message)
+
+
+def _forwarded_to(recipient: DsnRecipient, match: Match) -> str:
+    """Return the address that the report speaks of where it is not ours: what ours leads to."""
+    is_other = match.message.address_key not in keys_of([recipient.final_recipient])
+    return storable(recipient.final_recipient, 320) if is_other else ""
 
 
 def _external_id(row: RawFeedback, match: Match, kind: EventKind, number: int) -> str:

@@ -135,6 +135,34 @@ class TestBounce:
         row = receive(report_on(sent, recipient="elsewhere@example.org"), sender_of(sent))
         assert row.message == sent
         assert Suppression.objects.get().address_key == "bob@example.net"
+        assert sent.events.get().data["forwarded_to"] == "elsewhere@example.org"
+
+    @pytest.mark.parametrize(
+        ("actions", "status"),
+        [
+            (["delayed", "failed"], Status.BOUNCED),
+            (["failed", "relayed"], Status.BOUNCED),
+            (["failed", "delivered"], Status.DELIVERED),
+            (["delivered", "failed"], Status.DELIVERED),
+        ],
+    )
+    @pytest.mark.parametrize("names_ours", [True, False])
+    def test_of_several_it_was_expanded_to_counts_what_became_of_the_whole(
+        self, names_ours, actions, status, sent
+    ):
+        content = report_on(sent, recipient="member0@example.org", status="5.1.1")
+        begin, end = content.split(b"Final-Recipient:", 1)
+        _, rest = end.split(b"\r\n\r\n", 1)
+        ours = f"Original-Recipient: rfc822; {sent.recipient}\r\n" if names_ours else ""
+        groups = [
+            f"{ours}Final-Recipient: rfc822; member{n}@example.org\r\nAction: {action}\r\n"
+            f"Status: {'2.0.0' if action in {'delivered', 'relayed'} else '5.1.1'}\r\n\r\n"
+            for n, action in enumerate(actions)
+        ]
+        receive(begin + "".join(groups).encode() + rest, sender_of(sent))
+        sent.refresh_from_db()
+        assert sent.status == status
+        assert Suppression.objects.exists() is (status == Status.BOUNCED)
 
 
 class TestOtherReports:
