@@ -7,9 +7,8 @@ from django.http import HttpResponse
 from mailops.content.closing import INSIDE
 from mailops.content.embedding import embedded
 from mailops.content.forms import LookForm
+from mailops.lib.foreign_html import POLICY, without_frames
 
-# It may run nothing and reach nothing of ours; pictures of the net only where the viewer asked.
-CSP = "default-src 'none'; img-src data:{}; style-src 'unsafe-inline'; font-src data:; sandbox"
 _PICTURE = re.compile(rf"<img\b{INSIDE}", re.IGNORECASE)
 _ATTRIBUTE = re.compile(r"([^\s\"'=<>/]+)(\s*=\s*)(\"[^\"]*\"|'[^']*'|[^\s\"'>]+)")
 _ASKED_SCHEME = re.compile(r"\(\s*prefers-color-scheme\s*:\s*(dark|light)\s*\)", re.IGNORECASE)
@@ -20,16 +19,17 @@ _OFFERED_SCHEMES = re.compile(
 
 
 def framed(html: str, look: LookForm) -> HttpResponse:
-    """Return `html` under its own content security policy, in the scheme `look` asks for.
+    """Return `html` under its own content security policy, in the scheme `look` asks for, pictures of the net only if it asks.
 
     Only what the mail itself says about schemes is decided, so a mail without a dark side stays as it is.
     """
     asked = look.cleaned_data if look.is_valid() else {}
+    html = without_frames(html)
     html = embedded(in_scheme(html, asked.get("scheme") or "light"))
     return HttpResponse(
         html if asked.get("images") else _without_far_pictures(html),
         headers={
-            "Content-Security-Policy": CSP.format(" https:" if asked.get("images") else ""),
+            "Content-Security-Policy": POLICY.format(" https:" if asked.get("images") else ""),
             "Referrer-Policy": "no-referrer",
             "Cache-Control": "no-store",
         },
