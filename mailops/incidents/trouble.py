@@ -34,16 +34,17 @@ def _unwatched() -> Iterator[Matter]:
 
 def _untold() -> Iterator[Matter]:
     """Say that nobody hears of the incidents that are open, where no channel is there to tell."""
-    first = Incident.objects.open().order_by("opened_at").first()
-    if first is None or NotificationChannel.objects.filter(is_enabled=True).exists():
+    untold = list(Incident.objects.open().order_by("opened_at").values_list("opened_at", flat=True))
+    if not untold or NotificationChannel.objects.filter(is_enabled=True).exists():
         return
+    those, them = ("One is", "it") if len(untold) == 1 else (f"{len(untold):,} are", "them")
     yield Matter(
         "Nobody is told of incidents",
-        "One is open, and there is no channel to tell of it: who does not look at the overview does not know.",
+        f"{those} open, and there is no channel to tell of {them}: who does not look at the overview does not know.",
         reverse("incidents:channels"),
         "Say who is told",
         "warn",
-        first.opened_at,
+        untold[0],
     )
 
 

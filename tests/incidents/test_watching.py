@@ -78,6 +78,11 @@ class TestTellingNobody:
         detect()
         (trouble,) = troubles()
         assert trouble.title == "Nobody is told of incidents"
+        assert trouble.sentence.startswith("One is open, and there is no channel to tell of it:")
+        make_transport().pause(PauseCause.FAULT, "The password was refused.")
+        detect()
+        (trouble,) = troubles()
+        assert trouble.sentence.startswith("2 are open, and there is no channel to tell of them:")
         make_channel()
         assert not list(troubles())
 

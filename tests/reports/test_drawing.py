@@ -53,6 +53,10 @@ class TestAxis:
         axis = drawn(chart("Oldest", values=(0, longest), unit="seconds"))["yAxis"]
         assert (axis["interval"], axis["max"]) == (interval, end)
 
+    def test_has_fewer_marks_where_it_is_low(self):
+        low, high = (drawn(chart("Sent"), height=height)["yAxis"] for height in (80, 260))
+        assert (low["splitNumber"], high["splitNumber"]) == (2, 5)
+
 
 class TestLegend:
     NAMES = ("Accepted", "Bounced", "Failed", "Expired", "Uncertain", "The period before")

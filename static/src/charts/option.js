@@ -7,7 +7,8 @@ import { axisLabel, places, told } from "./words.js";
 const NARROW = 520; // pixels
 const QUICKEST = 0.001; // seconds; a logarithmic scale has no zero
 const EVEN = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400]; // seconds between two marks
-const MARKS = 5; // of an even scale, at most
+const MARKS = 5; // of a scale, at most
+const APART = 28; // pixels between two marks
 const TIMES = [QUICKEST, 0.01, 0.1, 1, 10, 60, 600, 3600, 21600, 86400, 604800, 2592000]; // marks of such a scale
 
 export function option(data, colors, { label, width, height, selected }) {
@@ -16,6 +17,7 @@ export function option(data, colors, { label, width, height, selected }) {
   const series = data.series.map((one, n) => drawnSeries(one, n, times, data, colors));
   const isEmpty = !data.series.some((one) => one.points.some(([, value]) => (data.type === "bar" ? value : value != null)));
   const { customValues, ...vertical } = scale(data);
+  const [top, bottom] = [crowdedTop(data, width), zooms(data) ? 44 : 8];
   return {
     useUTC: true,
     animation: false,
@@ -23,7 +25,7 @@ export function option(data, colors, { label, width, height, selected }) {
     textStyle: { fontFamily: colors.font, color: colors.text },
     title: { show: isEmpty, text: "Nothing to draw in this time", left: "center", top: "middle", textStyle: { color: colors.muted, fontSize: 13, fontWeight: 400 } },
     aria: { enabled: true, label: { description: label } },
-    grid: { left: 8, right: isNarrow ? 8 : 16, top: crowdedTop(data, width), bottom: zooms(data) ? 44 : 8, outerBoundsMode: "same", outerBoundsContain: "axisLabel" },
+    grid: { left: 8, right: isNarrow ? 8 : 16, top, bottom, outerBoundsMode: "same", outerBoundsContain: "axisLabel" },
     legend: { ...legend(data, colors, isNarrow), selected },
     tooltip: tooltip(data, colors),
     dataZoom: zooms(data) ? zoom(colors) : [],
@@ -36,6 +38,7 @@ export function option(data, colors, { label, width, height, selected }) {
       splitNumber: isNarrow ? 3 : 6,
     },
     yAxis: {
+      splitNumber: Math.min(MARKS, Math.max(2, Math.floor((height - top - bottom) / APART))),
       ...vertical,
       axisLabel: { color: colors.muted, fontSize: 11, customValues, showMaxLabel: data.log || !data.thresholds?.length, formatter: (n) => axisLabel(n, data.unit) },
       splitLine: { lineStyle: { color: colors.line } },
