@@ -33,9 +33,8 @@ def acknowledge(*, incident: Incident, actor: User) -> None:
         raise NotPossible("It is acknowledged already.")
     before = {"state": locked.state, "owner": _name(locked.owner)}
     taken_over = f" It was {locked.owner}'s." if locked.owner not in {None, actor} else ""
-    locked.state, locked.acknowledged_at = Incident.State.ACKNOWLEDGED, Now()
-    locked.owner = actor
-    locked.save(update_fields=["state", "acknowledged_at", "owner"])
+    locked.state, locked.owner = Incident.State.ACKNOWLEDGED, actor
+    locked.save(update_fields=["state", "owner"])
     _note(locked, actor, IncidentNote.Kind.ACKNOWLEDGED, f"{actor} is on it.{taken_over}")
     after = {"state": str(locked.state), "owner": str(actor)}
     _tell(actor, "incident.acknowledge", locked, before=before, after=after)

@@ -222,7 +222,6 @@ class Incident(models.Model):
     opened_at = models.DateTimeField(db_default=Now())
     last_seen_at = models.DateTimeField(db_default=Now())  # the trouble was still there
     calm_since_at = models.DateTimeField(null=True)  # all has been well since then
-    acknowledged_at = models.DateTimeField(null=True)
     closed_at = models.DateTimeField(null=True)
     close_reason = models.TextField(blank=True)
 
