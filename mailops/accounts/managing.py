@@ -92,4 +92,4 @@ def _password_link(user: User) -> str:
         "account_reset_password_from_key",
         kwargs={"uidb36": user_pk_to_url_str(user), "key": key},
     )
-    return f"{settings.MAILOPS_BASE_URL.rstrip('/')}{path}"
+    return f"{settings.MAILOPS_BASE_URL}{path}"

@@ -90,7 +90,7 @@ def _finished(value: Any, name: str = "") -> Any:
     if not isinstance(value, str):
         return value
     if name.endswith("url"):
-        return settings.MAILOPS_BASE_URL.rstrip("/") + value if value else ""
+        return settings.MAILOPS_BASE_URL + value if value else ""
     return one_line(value) if name == "subject" else units(one_line(value))
 
 

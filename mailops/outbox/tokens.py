@@ -66,7 +66,7 @@ def leaving_page(merge_data: Mapping[str, Any]) -> str:
 def unsubscribe_url(public_id: UUID, key_id: str, page: str = "") -> str:
     token = unsubscribe.make_token(public_id, signing_key(key_id))
     path = unsubscribe_path(page) if page else unsubscribe_path()
-    return settings.MAILOPS_BASE_URL.rstrip("/") + path.replace(_ANY_TOKEN, token)
+    return settings.MAILOPS_BASE_URL + path.replace(_ANY_TOKEN, token)
 
 
 _ANY_TOKEN = "TOKEN"  # noqa: S105 - no secret, but the place of one

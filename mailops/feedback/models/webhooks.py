@@ -42,7 +42,7 @@ class WebhookEndpoint(SealedColumns):
     def url(self) -> str:
         """The whole address, to be pasted at the provider."""
         path = reverse("feedback:webhook", args=[self.secret])
-        return f"{settings.MAILOPS_BASE_URL.rstrip('/')}{path}"
+        return f"{settings.MAILOPS_BASE_URL}{path}"
 
     def revealed_key(self) -> str:
         """Return what proves its calls, or an empty string where there is none or it can't be opened."""
