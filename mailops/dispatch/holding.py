@@ -16,7 +16,8 @@ from mailops.lib.clock import database_now
 from mailops.lib.mailbox_providers import name_of
 from mailops.outbox.models import Message
 from mailops.outbox.queues import Queue, due_queues, has_waited
-from mailops.outbox.resuming import COUNTED, count_untimed
+from mailops.outbox.resuming import count_untimed
+from mailops.outbox.waiting import COUNTED
 from mailops.transports.models import PauseCause, Stream, Transport
 
 STILL = timedelta(seconds=15)  # that mail is due, until somebody should have taken it

@@ -14,7 +14,7 @@ from mailops.outbox.models import ASKS_A_PERSON, EventKind, Message, QueueEntry
 def cancel_campaign(*, campaign: Campaign, actor: User | None, reason: str = "") -> bool:
     """Cancel the campaign for good; return False where it was completed or canceled already.
 
-    What is not on its way is canceled at once in chunks, and by every tick's sweep after that (W4).
+    Of what is not on its way a first set is canceled at once, the rest by the ticks' sweeps (W4); none of it is claimed.
     """
     with transaction.atomic():
         locked = Campaign.objects.select_for_update().get(pk=campaign.pk)
@@ -34,7 +34,7 @@ def cancel_campaign(*, campaign: Campaign, actor: User | None, reason: str = "")
             after={"state": locked.state},
             reason=reason,
         )
-    sweep_canceled(campaign_ids=[campaign.pk], most=20_000)
+    sweep_canceled(campaign_ids=[campaign.pk], most=2_000)
     return True
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from django.db import transaction
@@ -46,10 +46,16 @@ from mailops.outbox.retrying import (
     unchanged_since,
 )
 from mailops.outbox.searching import chosen_by, with_status
+from mailops.outbox.waiting import COUNTED
 
 AGAIN = (Status.BOUNCED, Status.FAILED, Status.EXPIRED)  # certainly not there
 SOONER = Status.DEFERRED
 
+_DOUBTFUL = (
+    Q(status=Status.HELD, settling_fence__isnull=False),
+    Q(status=Status.UNCERTAIN),
+)
+_FOUND_BY = ("q", "status", "campaign", "answered_since", "answered_until")  # by an index
 _FORGOTTEN = Q(stream__is_sensitive=True) & ~Q(status=SOONER)
 
 
@@ -70,7 +76,9 @@ class Plan:
     canceled: int = 0
     unfit: int = 0  # of completed campaigns that fit their stream no more
     uncertain: int = 0
-    elsewhere: int = 0  # on their way, arrived, held, or stopped by a person
+    # on their way, arrived, held, or stopped by a person, counted up to COUNTED; None: no index finds them
+    elsewhere: int | None = 0
+    COUNTED: ClassVar = COUNTED
 
     @property
     def does(self) -> int:
@@ -96,14 +104,19 @@ def plan(chosen: Mapping[str, Any]) -> Plan:
                 unfit=Count("pk", filter=IS_UNFIT),
             )
         )
-    others = found.exclude(status__in=[*AGAIN, SOONER])
-    doubtful = Q(status=Status.UNCERTAIN) | Q(status=Status.HELD, settling_fence__isnull=False)
-    numbers.update(
-        others.aggregate(
-            uncertain=Count("pk", filter=doubtful), elsewhere=Count("pk", filter=~doubtful)
-        )
-    )
-    return Plan(until=until, **numbers)
+    uncertain = sum(found.filter(doubt).count() for doubt in _DOUBTFUL)
+    return Plan(until=until, uncertain=uncertain, elsewhere=_elsewhere(found, chosen), **numbers)
+
+
+def _elsewhere(found: QuerySet[Message], chosen: Mapping[str, Any]) -> int | None:
+    """Count what is neither sent again nor in doubt; None where the whole ledger would be read for that."""
+    if chosen["status"] in {*AGAIN, SOONER, Status.UNCERTAIN}:
+        return 0
+    if chosen["signature"] is None and not any(chosen[name] for name in _FOUND_BY):
+        return None
+    asked, uncertain = _DOUBTFUL
+    others = found.exclude(status__in=[*AGAIN, SOONER]).exclude(asked | uncertain)
+    return others[:COUNTED].count()
 
 
 def _parts(found: QuerySet[Message], *, until: datetime) -> list[QuerySet[Message]]:

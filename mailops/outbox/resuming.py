@@ -7,9 +7,9 @@ from mailops.campaigns.models import Campaign
 from mailops.outbox.ledger import fetch_first
 from mailops.outbox.models import QueueEntry
 from mailops.outbox.retrying import lock_campaign
+from mailops.outbox.waiting import COUNTED
 
 CHUNK = 5000
-COUNTED = 10_000  # what a page counts at most, so that it costs the same with a million
 
 
 def resume_campaign(*, campaign: Campaign, actor: User | None, seen: str | None = None) -> bool:

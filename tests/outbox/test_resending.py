@@ -102,6 +102,21 @@ class TestPlan:
         assert (found.suppressed, found.canceled, found.forgotten) == (1, 1, 1)
         assert (found.uncertain, found.elsewhere) == (1, 0)
 
+    def test_counts_what_stays_where_an_index_finds_it_and_no_further_than_it_must(
+        self, monkeypatch
+    ):
+        monkeypatch.setattr(resending, "COUNTED", 3)
+        stream = make_stream()
+        campaign = make_campaign(stream=stream, state="running")
+        for status in ("accepted", "queued", "canceled", "held", "bounced", "uncertain"):
+            make_message(stream=stream, campaign=campaign, status=status)
+        of_campaign = planned({"campaign": str(campaign.pk)})
+        assert (of_campaign.elsewhere, of_campaign.uncertain) == (3, 1)
+        assert planned({"status": "queued"}).elsewhere == 1
+        assert planned({"status": "bounced"}).elsewhere == 0
+        of_stream = planned({"stream": str(stream.pk)})
+        assert (of_stream.elsewhere, of_stream.uncertain) == (None, 1)
+
     def test_leaves_out_what_has_another_signature(self):
         first = make_refused()
         make_refused(ODD)
