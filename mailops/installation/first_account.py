@@ -22,7 +22,8 @@ def make_first_account(home: Path) -> None:
     if User.objects.exists():
         return
     path = password_file(home)
-    password = path.read_text().strip() if path.exists() else secrets.token_urlsafe(12)
+    kept = path.read_text().strip() if path.exists() else ""
+    password = kept or secrets.token_urlsafe(12)  # a full disk may have left an empty file
     # the file first: an account whose password nobody knows would be of no use
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         file.write(f"{password}\n")

@@ -3,6 +3,7 @@
 import json
 from contextlib import suppress
 from datetime import UTC, datetime
+from io import TextIOWrapper
 from typing import TextIO
 
 NAME_WIDTH = 13
@@ -13,6 +14,8 @@ class Log:
     """Writes what the processes say, for a person or, as JSON, for a collector."""
 
     def __init__(self, stream: TextIO, *, as_json: bool) -> None:
+        if isinstance(stream, TextIOWrapper):  # a terminal may have no letters for all that is said
+            stream.reconfigure(errors="backslashreplace")
         self._stream = stream
         self._as_json = as_json
         self._has_colors = stream.isatty() and not as_json

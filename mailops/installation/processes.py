@@ -7,8 +7,8 @@ import urllib.request
 import warnings
 from collections.abc import Iterable
 from functools import partial
+from http.client import HTTPException
 from importlib import import_module
-from urllib.error import URLError
 
 from celery import current_app
 from celery.exceptions import CPendingDeprecationWarning
@@ -108,7 +108,7 @@ def _is_well(host: str, port: int) -> bool:
     try:
         with _DIRECTLY.open(f"http://{address}:{port}/healthz/", timeout=0.5) as answer:
             return bool(answer.status == 200)
-    except (URLError, OSError):
+    except (OSError, HTTPException):  # the latter of something else that took the port
         return False
 
 

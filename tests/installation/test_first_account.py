@@ -23,6 +23,13 @@ class TestFirstAccount:
         make_first_account(tmp_path)
         assert User.objects.get().check_password("written-before")
 
+    def test_makes_a_password_where_a_full_disk_left_an_empty_file(self, db, tmp_path):
+        password_file(tmp_path).touch(mode=0o600)
+        make_first_account(tmp_path)
+        password = password_file(tmp_path).read_text().strip()
+        assert len(password) > 10
+        assert User.objects.get().check_password(password)
+
 
 @pytest.mark.django_db(transaction=True)
 class TestReadyLine:

@@ -1,0 +1,22 @@
+"""How it is known that the processes are up."""
+
+import socket
+import threading
+
+import pytest
+
+from mailops.installation.processes import _is_well
+
+
+@pytest.mark.usefixtures("socket_enabled")
+def test_the_pages_are_not_up_where_something_else_answers_at_their_port():
+    with socket.create_server(("127.0.0.1", 0)) as other:
+
+        def greet():
+            caller, _ = other.accept()
+            with caller:
+                caller.recv(4096)
+                caller.sendall(b"220 mail.example ESMTP\r\n")
+
+        threading.Thread(target=greet, daemon=True).start()
+        assert not _is_well(*other.getsockname())
