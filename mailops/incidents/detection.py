@@ -130,7 +130,7 @@ def _read_rates(threshold: Threshold, now: datetime) -> dict[int, Reading]:
     over = {
         pk: (rate, since)
         for pk, rate in rates(threshold, since=since).items()
-        if _level(threshold, rate) is not None
+        if _may_be_over(threshold, rate)
     }
     for pk, fresh_at in _fresh_starts(threshold, list(over)).items():
         if fresh_at > since:  # what a person has judged already is not held against it again
@@ -139,7 +139,7 @@ def _read_rates(threshold: Threshold, now: datetime) -> dict[int, Reading]:
     fair = {
         pk: (held_fairly(threshold, rate, since=at, subject_id=pk), at)
         for pk, (rate, at) in over.items()
-        if _level(threshold, rate) is not None
+        if _may_be_over(threshold, rate)
     }
     subjects = _KINDS[threshold.subject_kind].objects.in_bulk(list(fair))
     return {
@@ -147,6 +147,11 @@ def _read_rates(threshold: Threshold, now: datetime) -> dict[int, Reading]:
         for pk, (rate, at) in fair.items()
         if pk in subjects and (level := _level(threshold, rate)) is not None
     }
+
+
+def _may_be_over(threshold: Threshold, rate: Rate) -> bool:
+    """Tell whether a level is reached, or may be once what came late is held against what was sent before."""
+    return threshold.level_of(rate.bad, max(rate.whole, threshold.sample_floor)) is not None
 
 
 def _level(threshold: Threshold, rate: Rate) -> Level | None:

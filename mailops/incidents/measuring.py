@@ -75,7 +75,7 @@ def rates(
 
 
 def held_fairly(threshold: Threshold, rate: Rate, *, since: datetime, subject_id: int) -> Rate:
-    """Return the worse of two rates: of what left in the window, and of all that came back in it.
+    """Return the worse of two rates, of those with enough to judge by: of what left in the window, and of all that came back.
 
     What came back of mail that was sent before is held against as much as left then, in a time as long as the window: the
     last bounces of a large campaign say nothing of the few messages that leave after it.
@@ -95,8 +95,9 @@ def held_fairly(threshold: Threshold, rate: Rate, *, since: datetime, subject_id
     sent = dict(summed(mine & around & Q(kind__in=WHOLE[measure]), "cohort_at"))
     volume = _volume(sent, threshold.window)
     usual = sum(few * volume(at) for at, few in late.items()) / n
-    in_time = Rate(rate.bad - n, rate.whole)
-    return max(in_time, Rate(rate.bad, max(rate.whole, round(usual))), key=lambda one: one.percent)
+    both = Rate(rate.bad - n, rate.whole), Rate(rate.bad, max(rate.whole, round(usual)))
+    fair = [one for one in both if one.whole >= threshold.sample_floor]
+    return max(fair, key=lambda one: one.percent, default=rate)
 
 
 def _around(moments: Iterable[datetime], span: timedelta) -> list[tuple[datetime, datetime]]:

@@ -180,7 +180,7 @@ class IncidentQuerySet(models.QuerySet["Incident"]):
         closes = IncidentNote.objects.filter(
             incident=models.OuterRef("pk"), kind=IncidentNote.Kind.CLOSED
         )
-        return self.filter(models.Exists(closes.exclude(author_label=SYSTEM)))
+        return self.filter(models.Exists(closes.exclude(author=None, author_label=SYSTEM)))
 
     def last_closes(self) -> dict[int, datetime]:
         """Return by subject when its last one was closed."""

@@ -86,6 +86,25 @@ class TestOpening:
         detect()
         assert "12.0 % (1,200 of 10,000)" in the_incident().sentence
 
+    @pytest.mark.parametrize("now", [0, 1, 99])
+    def test_is_for_what_comes_back_late_while_hardly_anything_leaves(self, stream, now):
+        sent(stream, "accepted", 10_000, ago=200)
+        sent(stream, "returned", 1_200, ago=20, of=200)
+        sent(stream, "bounced", now, ago=20)
+        assert detect() == 1
+        assert f"({1_200 + now:,} of 10,000)" in the_incident().sentence
+
+    def test_is_for_complaints_about_what_was_sent_the_day_before(self, stream, complaints):
+        sent(stream, "accepted", 100_000, ago=30 * 60)
+        sent(stream, "complained", 500, ago=20, of=30 * 60)
+        assert detect() == 1
+        assert (the_incident().threshold, the_incident().level) == (complaints, "stop")
+
+    def test_is_not_for_what_comes_back_late_of_few(self, stream):
+        sent(stream, "accepted", 90, ago=200)
+        sent(stream, "returned", 20, ago=20, of=200)
+        assert detect() == 0
+
     def test_reads_little_for_what_comes_back_months_late(self, stream, monkeypatch):
         day = 24 * 60
         for ago in range(1, 60):
@@ -314,6 +333,13 @@ class TestClosing:
         assert detect() == 1
 
     def test_by_a_person_judges_the_same_numbers_once(self, stream, oncall):
+        bounce(stream, 6, 100)
+        detect()
+        handling.close(incident=the_incident(), reason="a bad list, removed", actor=oncall)
+        assert detect() == 0
+
+    def test_by_a_person_is_no_other_where_they_are_called_mailops(self, stream, oncall):
+        oncall.name = "mailops"
         bounce(stream, 6, 100)
         detect()
         handling.close(incident=the_incident(), reason="a bad list, removed", actor=oncall)
