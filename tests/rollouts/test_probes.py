@@ -36,6 +36,19 @@ class TestAuthentication:
         stream.domain.findings.update(checked_at=timezone.now() - timedelta(hours=25))
         assert probe("authentication", stream).is_ok is None
 
+    @pytest.mark.parametrize("check", ["dnsbl", "mta_sts", "authority", "dnssec"])
+    def test_holds_where_others_never_answer_us(self, stream, check):
+        yesterday = timezone.now() - timedelta(hours=25)
+        found = {"status": "unknown", "since_at": yesterday, "checked_at": yesterday}
+        stream.domain.findings.update_or_create(check_name=check, defaults=found)
+        assert probe("authentication", stream).is_ok
+
+    def test_fails_by_what_a_list_said_before_it_fell_silent(self, stream):
+        yesterday = timezone.now() - timedelta(hours=25)
+        found = {"status": "error", "since_at": yesterday, "checked_at": yesterday}
+        stream.domain.findings.update_or_create(check_name="dnsbl", defaults=found)
+        assert probe("authentication", stream).is_ok is False
+
     def test_concludes_nothing_before_the_first_check(self, stream):
         stream.domain.findings.all().delete()
         assert probe("authentication", stream).is_ok is None
