@@ -1,5 +1,6 @@
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from django.utils import timezone
@@ -8,10 +9,12 @@ from mailops.accounts.models import AuditEntry
 from mailops.domains import checking
 from mailops.domains.checking import check_domain, check_due_domains
 from mailops.domains.checks.authority import Difference
+from mailops.domains.checks.exchange import check_mx, check_return_path
 from mailops.domains.demo_zones import DEMO_INCLUDE
 from mailops.domains.examining import ASKERS
 from mailops.domains.history import history
 from mailops.domains.models import DnsObservation, Domain, Finding
+from mailops.lib.dns_answers import Answer, Status
 from tests.domains.zones import KEY_RECORD
 from tests.factories import make_domain
 
@@ -204,10 +207,30 @@ class TestReturnPath:
         assert "MAILOPS_RETURN_PATH_HOST" in finding.fix
         assert not acme.records.filter(purpose="return_path").exists()
 
+    def test_without_an_mx_is_its_own_address(self, acme, asks, good):
+        del good.zones["bounces.acme.example"]["MX"]
+        check_domain(acme, asks=asks)
+        finding = acme.findings.get(check_name="return_path:bounces.acme.example")
+        assert finding.status == "error"
+        good.zones["bounces.acme.example"]["A"] = ["192.0.2.7"]
+        check_domain(acme, asks=asks)
+        finding.refresh_from_db()
+        assert finding.status == "warning"
+        assert "no MX; bounces are tried at its own address, 192.0.2.7" in finding.sentence
+
     def test_a_domain_that_takes_no_mail_warns(self, acme, asks, good):
         good.zones["acme.example"]["MX"] = ["0 ."]
         check_domain(acme, asks=asks)
         assert statuses(acme)["mx"] == "warning"
+
+    @pytest.mark.parametrize("check", [check_mx, partial(check_return_path, wanted="")])
+    def test_an_address_that_dns_keeps_silent_about_is_not_known(self, check):
+        def silent(_, rdtype):
+            return Answer(Status.TIMEOUT if rdtype == "A" else Status.NODATA)
+
+        verdict, _ = check("acme.example", asks=silent)
+        assert verdict.status == "unknown"
+        assert "the address of acme.example" in verdict.sentence
 
 
 class TestCheckDueDomains:

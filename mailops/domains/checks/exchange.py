@@ -27,6 +27,12 @@ def no_return_path() -> Verdict:
     return verdict_of("return_path", [problem], well="", rfc=RFC)
 
 
+def _own_address(host: str, asks: Asks) -> Answer:
+    """Return what DNS tells of the address of a `host` without MX: mail to it goes there."""
+    answers = [asks(host, rdtype) for rdtype in ("A", "AAAA")]
+    return max(answers, key=lambda answer: (answer.is_found, not answer.is_known))
+
+
 def check_return_path(
     host: str, wanted: str, asks: Asks, *, needed_by: str = ""
 ) -> tuple[Verdict, Seen]:
@@ -48,7 +54,18 @@ def check_return_path(
     if not answer.is_known:
         return unanswered(check, f"the MX of {host}", answer, rfc=RFC), seen
     problems = []
-    if not answer.values or NULL_MX in answer.values:
+    own = None if answer.values or wanted else _own_address(host, asks)
+    if own and not own.is_known:
+        return unanswered(check, f"the address of {host}", own, rfc=RFC), seen
+    if own and own.is_found:
+        problems.append(
+            Problem(
+                CheckStatus.WARNING,
+                f"{host} has no MX; bounces are tried at its own address, {', '.join(own.values)}.",
+                f"Publish an MX at {host} that points to the host where mailops listens for bounces.",
+            )
+        )
+    elif not answer.values or NULL_MX in answer.values:
         problems.append(
             Problem(
                 CheckStatus.ERROR,
@@ -85,6 +102,9 @@ def check_mx(domain: str, asks: Asks) -> tuple[Verdict, Seen]:
     if not answer.is_known:
         return unanswered("mx", f"the MX of {domain}", answer, rfc=RFC), seen
     problems = []
+    own = None if answer.values else _own_address(domain, asks)
+    if own and not own.is_known:
+        return unanswered("mx", f"the address of {domain}", own, rfc=RFC), seen
     if NULL_MX in answer.values:
         problems.append(
             Problem(
@@ -93,7 +113,7 @@ def check_mx(domain: str, asks: Asks) -> tuple[Verdict, Seen]:
                 "Publish an MX, or send from a domain that has one.",
             )
         )
-    elif not answer.values and not asks(domain, "A").is_found and not asks(domain, "AAAA").is_found:
+    elif own and not own.is_found:
         problems.append(
             Problem(
                 CheckStatus.WARNING,
@@ -101,7 +121,7 @@ def check_mx(domain: str, asks: Asks) -> tuple[Verdict, Seen]:
                 "Publish an MX for the servers that take your mail.",
             )
         )
-    elif not answer.values:
+    elif own:
         problems.append(
             Problem(
                 CheckStatus.WARNING,
