@@ -316,6 +316,10 @@ class OverrideForm(forms.Form):
     )
 
 
+class RollBackForm(forms.Form):
+    seen = forms.IntegerField(required=False, widget=forms.HiddenInput)  # the newest version
+
+
 class GatesForm(forms.Form):
     stream = forms.ModelChoiceField(Stream.objects.all())
     gates = forms.MultipleChoiceField(choices=list(GATES.items()), required=False)

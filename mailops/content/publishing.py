@@ -39,12 +39,17 @@ class DraftChanged(Exception):
     """The draft isn't any more what the person saw who publishes it."""
 
 
+class NewerPublished(Exception):
+    """Another version is the newest by now than the one that the person saw who rolls back."""
+
+
 REFUSALS = (NothingToPublish, NotNodded, NotApproved, DraftChanged)
 _WORDS: dict[type[Exception], str] = {
     NothingToPublish: "The draft says exactly what the newest version says.",
     NotNodded: "Mend what is warned of, or say that you have seen it.",
     NotApproved: "Nobody else has approved exactly this content yet.",
     DraftChanged: "Somebody changed the draft, or a part of it, since you looked. Look again.",
+    NewerPublished: "Somebody published another version since you looked. Look again.",
 }
 
 
@@ -60,8 +65,19 @@ def findings_of(look: Look, others: Mapping[str, Look]) -> list[dict[str, object
 
 def release_hash(template: MailTemplate, parts: list[list[int]]) -> str:
     """Return what stands for all that a release of the draft would send: its sources, its sample and its parts."""
-    whole = [template.draft_hash, parts, template.sample, template.draft_subject]
+    return _hash_of(template.draft_hash, parts, template.sample, template.draft_subject)
+
+
+def _hash_of(*whole: object) -> str:
     return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
+
+
+def was_approved(version: TemplateVersion) -> bool:
+    """Tell whether a second person approved exactly what `version` is."""
+    parts, sample = version.parts, version.sample
+    content_hash = _hash_of(version.content_hash, parts, sample, version.subject)
+    approval = newest_approval(version.template, content_hash)
+    return approval is not None and approval.is_approved is True
 
 
 def publish(
@@ -239,23 +255,37 @@ def _audit_release(
     )
 
 
-def roll_back(*, version: TemplateVersion, actor: User | None, reason: str = "") -> TemplateVersion:
+_ROLLED_BACK = (
+    *("subject", "html", "text", "source", "syntax", "parts", "variants", "sample"),
+    *("files", "variables", "content_hash", "findings"),
+)
+
+
+def roll_back(
+    *,
+    version: TemplateVersion,
+    actor: User | None,
+    reason: str = "",
+    seen: int | None = None,
+    may_override: bool = True,
+) -> TemplateVersion:
     """Release an older version anew, as the newest: what it sends is what it sent then, octet for octet.
 
-    It was looked at and approved when it was first published, so nobody is asked again. The draft stays as it is.
+    Who approved it then is not asked again, and the draft stays as it is. Raise NothingToPublish where this is out already,
+    NewerPublished where the newest isn't number `seen` any more, and NotApproved where the template asks for a second
+    person, none ever approved this, and whoever rolls back may not override that.
     """
     with transaction.atomic():
         template = MailTemplate.objects.select_for_update().get(pk=version.template_id)
         latest = template.latest_version
-        if latest is None or latest.pk == version.pk:
+        copied = {name: getattr(version, name) for name in _ROLLED_BACK}
+        if latest is None or copied == {name: getattr(latest, name) for name in _ROLLED_BACK}:
             raise NothingToPublish
-        copied = {
-            name: getattr(version, name)
-            for name in (
-                *("subject", "html", "text", "source", "syntax", "parts", "variants", "sample"),
-                *("files", "variables", "content_hash", "findings"),
-            )
-        }
+        if seen is not None and latest.number != seen:
+            raise NewerPublished
+        is_unapproved = template.needs_approval and not was_approved(version)
+        if is_unapproved and not may_override:
+            raise NotApproved
         note = f"Rolled back to version {version.number}" + (f": {reason}" if reason else ".")
         release = TemplateVersion.objects.create(
             template=template,
@@ -263,6 +293,7 @@ def roll_back(*, version: TemplateVersion, actor: User | None, reason: str = "")
             **copied,
             note=note,
             restores=version.number,
+            override_reason=note if is_unapproved else "",
             published_by=actor,
         )
         _audit_release(release, latest, actor, note, "template.roll_back")

@@ -8,7 +8,14 @@ from django.views.decorators.http import require_POST
 from mailops.accounts.permissions import Act, confirm_password, may, needs, user_of
 from mailops.content import approving, dependents, desk, gating, publishing
 from mailops.content.differing import State, compare
-from mailops.content.forms import AskForm, DecideForm, GatesForm, OverrideForm, PublishForm
+from mailops.content.forms import (
+    AskForm,
+    DecideForm,
+    GatesForm,
+    OverrideForm,
+    PublishForm,
+    RollBackForm,
+)
 from mailops.content.gates import ASKS, GATES
 from mailops.content.link_views import context_of
 from mailops.content.looking import look_at_draft
@@ -213,11 +220,26 @@ def version_roll_back(request: HttpRequest, template_id: int, number: int) -> Ht
     version = version_or_404(template_id, number)
     template = version.template
     latest = template.latest_version
+    form = RollBackForm(request.POST or None, initial={"seen": latest.number if latest else None})
     if request.method == "POST":
         try:
-            release = publishing.roll_back(version=version, actor=user_of(request))
+            release = publishing.roll_back(
+                version=version,
+                actor=user_of(request),
+                seen=form.cleaned_data["seen"] if form.is_valid() else None,
+                may_override=may(request.user, Act.SIGN),
+            )
         except publishing.NothingToPublish:
-            toasts.error(request, f"Version {number} is the newest already.")
+            toasts.info(request, f"What version {number} says is out already.")
+        except publishing.NotApproved:
+            toasts.error(
+                request,
+                f"Nobody approved version {number}. Restore it as the draft and ask for approval; operators and admins may roll back to it.",
+            )
+            return redirect("content:version", template_id, number)
+        except publishing.NewerPublished as error:
+            toasts.error(request, publishing.words_of(error))
+            return redirect("content:roll-back", template_id, number)
         else:
             toasts.success(
                 request, f"Version {release.number} is out: it is what version {number} was."
@@ -229,6 +251,7 @@ def version_roll_back(request: HttpRequest, template_id: int, number: int) -> Ht
         {
             "version": version,
             "template": template,
+            "form": form,
             "latest": latest,
             "parts": compare(State.of_version(latest), State.of_version(version)) if latest else [],
         },

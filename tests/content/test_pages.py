@@ -9,6 +9,7 @@ from django.urls import reverse
 from mailops.accounts.models import AuditEntry
 from mailops.audiences.models import Audience, Contact
 from mailops.campaigns.forms import CampaignForm
+from mailops.content import approving
 from mailops.content.dependents import changes_by, republish
 from mailops.content.drafting import add_language, unarchive
 from mailops.content.gates import ASKS, GATES
@@ -576,6 +577,60 @@ class TestReleases:
         newest = template.latest_version
         assert (newest.number, newest.restores, newest.html) == (3, 1, version.html)
         assert AuditEntry.objects.latest("pk").verb == "template.roll_back"
+
+    @pytest.fixture
+    def newer(self, template, version, editor):
+        """Return what was published after `version`."""
+        template.draft_html = HTML.replace("Hello", "Bye")
+        template.save()
+        return publish(template, editor)
+
+    def test_a_roll_back_pressed_twice_is_one(self, logged_in, editor, template, newer):
+        page = url("roll-back", template, 1)
+        form = logged_in(editor).get(page).context["form"]
+        for _ in "12":
+            assert logged_in(editor).post(page, form.initial).status_code == 302
+        assert template.latest_version.number == 3
+
+    def test_a_roll_back_from_what_nobody_saw_is_shown_anew(
+        self, logged_in, editor, template, newer
+    ):
+        page = url("roll-back", template, 1)
+        seen = logged_in(editor).get(page).context["form"].initial
+        template.draft_html = HTML.replace("Hello", "Good day")
+        template.save()
+        publish(template, editor)
+        again = logged_in(editor).post(page, seen, follow=True)
+        assert "Somebody published another version since you looked." in again.content.decode()
+        assert template.latest_version.number == 3
+        assert logged_in(editor).post(page, again.context["form"].initial).status_code == 302
+        assert template.latest_version.restores == 1
+
+    def test_a_roll_back_brings_out_what_nobody_approved_by_who_may_override_alone(
+        self, logged_in, editor, operator, template, newer
+    ):
+        MailTemplate.objects.filter(pk=template.pk).update(needs_approval=True)
+        page = url("roll-back", template, 1)
+        refused = logged_in(editor).post(page, follow=True)
+        assert "Nobody approved version 1." in refused.content.decode()
+        assert template.latest_version == newer
+        assert logged_in(operator).post(page).status_code == 302
+        assert template.latest_version.override_reason
+        assert AuditEntry.objects.latest("pk").verb == "template.publish_unapproved"
+
+    def test_a_roll_back_asks_nobody_again_for_what_was_approved(
+        self, logged_in, editor, operator, template, version
+    ):
+        MailTemplate.objects.filter(pk=template.pk).update(needs_approval=True)
+        template.refresh_from_db()
+        for words in ("Good day", "Bye"):
+            template.draft_html = HTML.replace("Hello", words)
+            template.save()
+            approval = approving.ask(template=template, actor=editor)
+            approving.decide(approval=approval, actor=operator, is_approved=True)
+            publish(template, editor)
+        assert logged_in(editor).post(url("roll-back", template, 2)).status_code == 302
+        assert template.latest_version.restores == 2
 
     def test_a_second_person_approves_exactly_one_content(
         self, logged_in, editor, operator, template
