@@ -1,12 +1,13 @@
 """What a file is: by its name, and by its octets."""
 
+import zipfile
 from contextlib import suppress
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailops.content.file_types import MAX_NAME, WrongFile, clean_name, measure
+from mailops.content.file_types import MAX_NAME, MAX_PARTS, WrongFile, clean_name, measure
 from tests.content.some_files import ENDINGS, GIF, JPEG, PDF, WEBP, packed, png
 
 
@@ -102,6 +103,13 @@ class TestMeasure:
     def test_refuses_what_is_not_or_what_would_harm(self, name, content, words):
         with pytest.raises(WrongFile, match=words):
             look(name, content)
+
+    @pytest.mark.parametrize("name", ["a.zip", "a.docx", "a.png"])
+    def test_reads_no_directory_of_thousands(self, name, monkeypatch):
+        thousands = packed(*map(str, range(MAX_PARTS + 1)))
+        monkeypatch.setattr(zipfile, "ZipFile", None)
+        with pytest.raises(WrongFile, match=r"thousands|something else"):
+            look(name, thousands)
 
     def test_refuses_what_a_team_does_not_take(self):
         with pytest.raises(WrongFile, match="these are: png"):
