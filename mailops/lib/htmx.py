@@ -1,7 +1,7 @@
 """One view, one template: the whole page, or one fragment of it for htmx."""
 
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -27,13 +27,13 @@ def polled_status(request: HttpRequest, *, goes_on: bool) -> int:
 
 
 def path_of_page(request: HttpRequest) -> str:
-    """Return the path of the page that htmx asked from, or the home page's."""
+    """Return the path of the page that htmx asked from, with its query string, or the home page's."""
     try:
-        path = urlsplit(request.headers.get("HX-Current-URL", "")).path
+        page = urlsplit(request.headers.get("HX-Current-URL", ""))
     except ValueError:  # not a URL
-        path = ""
-    is_ours = path.startswith("/") and not path.startswith("//")
-    return path if is_ours else "/"
+        return "/"
+    is_ours = page.path.startswith("/") and not page.path.startswith("//")
+    return urlunsplit(("", "", page.path, page.query, "")) if is_ours else "/"
 
 
 def go_on(request: HttpRequest, address: str) -> HttpResponse:

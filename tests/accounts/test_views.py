@@ -44,9 +44,12 @@ class TestLogIn:
         assert logged_in(viewer).get(f"/accounts/{path}").status_code == 404
 
     def test_htmx_is_sent_to_the_log_in_page_whole(self, client, db):
-        headers = {"HX-Request": "true", "HX-Current-URL": "http://testserver/settings/audit/"}
+        page = "/content/1/edit/?language=de&part=a%26b"
+        headers = {"HX-Request": "true", "HX-Current-URL": f"http://testserver{page}"}
         response = client.get(reverse("accounts:audit"), headers=headers)
-        assert response["HX-Redirect"] == "/accounts/login/?next=/settings/audit/"
+        there = client.get(response["HX-Redirect"])
+        assert there.wsgi_request.path == reverse("account_login")
+        assert there.context["redirect_field_value"] == page
 
     def test_what_htmx_posts_stays_on_its_page(self, client, db):
         response = client.post(reverse("accounts:audit"), headers={"HX-Request": "true"})

@@ -50,7 +50,7 @@ class TestPathOfPage:
     @pytest.mark.parametrize(
         ("url", "path"),
         [
-            ("https://mail.example/domains/?page=2", "/domains/"),
+            ("https://mail.example/domains/?page=2&q=%26#top", "/domains/?page=2&q=%26"),
             ("http://[", "/"),
             ("http://a:x/b", "/b"),
             ("", "/"),
