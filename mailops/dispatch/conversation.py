@@ -14,7 +14,15 @@ from mailops.outbox.recording import Outcome
 from mailops.outbox.taught import understood
 from mailops.protocol.classification import OUR_FAULTS, Classification, Reason, Stops, classify
 from mailops.protocol.reply import Reply
-from mailops.transports.sessions import BodyResult, LoginId, Offer, Phase, Session, SessionLost
+from mailops.transports.sessions import (
+    BodyResult,
+    LoginId,
+    Offer,
+    Phase,
+    Session,
+    SessionEnded,
+    SessionLost,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -67,9 +75,14 @@ class Conversation:
         self._held: dict[Claim, Job] = {}  # taken, and neither decided nor given back
         self._marked: Job | None = None
         self._spoken = 0
+        self._was_heard = (
+            False  # of anybody: an envelope was answered, or cost its message something
+        )
+        self.was_in_vain = False  # the server ended the session before it heard of anybody
 
     def run(self) -> None:
         """Talk until the session ends or nothing is left; everything read is committed on return."""
+        self.was_in_vain = not self._session.is_open
         current, offer = self._next_offer()
         while current is not None and offer is not None:
             if offer.is_ready and self._around.is_stopping():
@@ -152,9 +165,15 @@ class Conversation:
                     return None, None
             try:
                 self._spoken += 1
-                return prepared, self._session.offer(prepared.envelope)
+                offer = self._session.offer(prepared.envelope)
+            except SessionEnded:
+                self.was_in_vain = not self._was_heard
+                self._return(prepared)
             except SessionLost as lost:
                 self._lost(prepared.job, lost.phase, lost.detail)
+            else:
+                self._was_heard = True
+                return prepared, offer
         return None, None
 
     def _may_go_on(self) -> bool:

@@ -28,6 +28,7 @@ from mailops.dispatch.talks import Talks
 from mailops.dispatch.working import WorkerProcess
 from mailops.domains.signing import load_signers
 from mailops.outbox.taught import load_taught
+from mailops.transports.causes import sentence_of
 from mailops.transports.kinds import open_sessions
 from mailops.transports.models import PauseCause, Stream, Transport
 from mailops.transports.rotation import LOGIN_CAUSES, outlives
@@ -352,6 +353,8 @@ class Delivery:
         try:
             conversation.run()
             session.close()
+            if conversation.was_in_vain:  # nobody pays for it, so it would be opened over and over
+                lane.fault = _hung_up(session)
         except Exception as error:
             # All but the thread's outermost frame. What it held is settled as truthfully as can be. A message that is charged
             # counts against the transport as any loss does; an error without one would spin, so the transport backs off.
@@ -487,6 +490,11 @@ class Delivery:
 def _not_running(campaigns: set[int]) -> set[int]:
     stopped = Campaign.objects.filter(pk__in=campaigns).exclude(state=Campaign.State.RUNNING)
     return set(stopped.values_list("pk", flat=True))
+
+
+def _hung_up(session: Session) -> SessionFault:
+    said = session.farewell or "the server hung up before it heard of a message"
+    return SessionFault(Phase.MAIL, "dropped", sentence_of("dropped"), f"{session.peer}: {said}")
 
 
 def _our_fault(phase: Phase, error: Exception) -> SessionFault:

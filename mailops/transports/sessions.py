@@ -64,6 +64,10 @@ class SessionLost(Exception):
         self.phase, self.detail = phase, detail
 
 
+class SessionEnded(SessionLost):
+    """It was lost between messages: whoever was to be spoken of next has no part in it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Envelope:
     """One recipient's envelope (RFC 5321) with what a DSN should quote (RFC 3461)."""
@@ -103,6 +107,7 @@ class Session(ABC):
 
     peer = ""  # "host [address]:port", for events
     login_id: LoginId | None = None  # what it logs in with
+    farewell = ""  # what the server said as it ended the session unasked
     can_pipeline = False  # whether an envelope may ride behind a body
     may_have_left = True  # whether anything of the last body may have; asked where an error of ours, no SessionLost, came
     meanwhile: Callable[[], None] | None = None  # done before a body's reply is waited for
@@ -115,7 +120,7 @@ class Session(ABC):
 
     @abstractmethod
     def offer(self, envelope: Envelope) -> Offer:
-        """Speak MAIL, RCPT, DATA (one write where pipelined); raise SessionLost.
+        """Speak MAIL, RCPT, DATA (one write where pipelined); raise SessionLost, or SessionEnded before a word of it.
 
         Where RCPT was refused and DATA was answered 354 all the same, this sends the lone dot and reads its reply
         (only when every RCPT reply was negative). A 421 reply is returned as the refusal, and closes the session.

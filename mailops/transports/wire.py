@@ -128,15 +128,10 @@ class Wire:
 
     def is_quiet(self) -> bool:
         """Tell whether the peer is still there and silent, as it must be between messages."""
-        if self._buffer:
-            return False
         try:
-            self._socket.recv(1)
-        except (ssl.SSLWantReadError, ssl.SSLWantWriteError, BlockingIOError):
-            return True
-        except OSError:
+            return not self.has_spoken()
+        except WireLost:
             return False
-        return False
 
     def close(self) -> None:
         with contextlib.suppress(OSError):

@@ -18,7 +18,15 @@ from mailops.dispatch.preparing import Objection, Prepared
 from mailops.outbox.models import Event, Message, QueueEntry
 from mailops.protocol.reply import Reply
 from mailops.suppressions.models import Suppression
-from mailops.transports.sessions import BodyResult, Envelope, Offer, Phase, Session, SessionLost
+from mailops.transports.sessions import (
+    BodyResult,
+    Envelope,
+    Offer,
+    Phase,
+    Session,
+    SessionEnded,
+    SessionLost,
+)
 from tests.engine import wait_until
 from tests.factories import make_message, make_stream, make_transport
 
@@ -292,6 +300,25 @@ class TestLosses:
         entry = QueueEntry.objects.get(message__recipient="a@x.example")
         assert (entry.session_attempts, entry.worker_id) == (1, None)
         assert statuses()["a@x.example"] == "queued"
+
+    def test_a_session_that_ends_between_messages_costs_the_next_one_nothing(self, three):
+        session = ScriptedSession(offers=[NO_MAILBOX, SessionEnded(Phase.MAIL, "too many errors")])
+        talk = Talk(session).run()
+        assert statuses() == {
+            "a@x.example": "bounced",
+            "b@x.example": "queued",
+            "c@x.example": "queued",
+        }
+        assert [job.recipient for job in talk.jobs] == ["b@x.example", "c@x.example"]
+        assert (talk.losses, talk.conversation.was_in_vain) == ([], False)
+
+    @pytest.mark.parametrize("is_open", [True, False])
+    def test_one_that_ends_before_anybody_was_spoken_of_was_in_vain(self, three, is_open):
+        session = ScriptedSession(offers=[SessionEnded(Phase.MAIL, "bye")])
+        session._open = is_open
+        talk = Talk(session).run()
+        assert (talk.losses, talk.conversation.was_in_vain) == ([], True)
+        assert len(talk.jobs) == 3
 
     def test_a_drop_after_the_body_is_uncertain_and_what_rode_behind_is_unspent(self, three):
         session = ScriptedSession(bodies=[SessionLost(Phase.BODY, "reset")], can_pipeline=True)

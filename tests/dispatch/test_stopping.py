@@ -97,6 +97,19 @@ class TestTransport:
         assert transport.backoff_until > timezone.now()
         assert_nobody_paid()
 
+    def test_a_server_that_hangs_up_on_every_session_is_left_alone_for_a_while(self, server):
+        server.script["EHLO"] = "250 scripted.example\r\n421 4.7.0 Too many connections"
+        transport = make_transport(port=server.port, max_sessions=1)
+        queue(make_stream(transport=transport), 5)
+        for _ in range(3):
+            Transport.objects.update(backoff_until=timezone.now())
+            deliver()
+        transport.refresh_from_db()
+        assert transport.breaker == "open"
+        assert "Too many connections" in transport.breaker_detail
+        assert transport.failures == server.connections
+        assert_nobody_paid()
+
 
 class TestCampaign:
     UNSIGNED = "550 5.7.26 This mail has been blocked because the sender is unauthenticated"

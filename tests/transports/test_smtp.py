@@ -7,7 +7,7 @@ from contextlib import suppress
 import pytest
 
 from mailops.transports.kinds import smtp
-from mailops.transports.sessions import Envelope, Phase, SessionLost
+from mailops.transports.sessions import Envelope, Phase, SessionEnded, SessionLost
 from mailops.transports.wire import Wire
 from tests.smtp_server import DROP, EXTENSIONS, RESET, STALL, SmtpServer
 
@@ -132,6 +132,26 @@ class TestOffer:
         with pytest.raises(SessionLost) as lost:
             session.offer(ENVELOPE)
         assert lost.value.phase == Phase.MAIL
+
+    def test_keeps_what_the_server_said_as_it_ended_the_session(self, dial):
+        with SmtpServer() as server:
+            session = dial(server)
+            say(server, session, b"421 4.7.0 Too many connections\r\n")
+            assert not session.is_open
+        assert session.farewell == "421 4.7.0 Too many connections"
+
+    @pytest.mark.parametrize("extensions", [EXTENSIONS, NO_PIPELINING])
+    @pytest.mark.parametrize(
+        "answer", ["421 4.7.0 Too many errors", "502 no", DROP, RESET, "nonsense"]
+    )
+    def test_a_refused_rset_is_nobodys_fault_who_comes_next(self, dial, extensions, answer):
+        script = {"RCPT": ["550 5.1.1 unknown", "250 ok"], "DATA": "554 nobody", "RSET": answer}
+        with SmtpServer(script=script, extensions=extensions) as server:
+            session = dial(server)
+            assert not session.offer(ENVELOPE).is_ready
+            with pytest.raises(SessionEnded):
+                session.offer(ENVELOPE)
+            assert not session.is_open
 
     def test_cuts_an_endless_text_and_escapes_what_a_database_cannot_store(self, dial):
         text = "550-5.1.1 nul \0 here\r\n" + "550-" + "x" * 100_000 + "\r\n550 \udcff end"

@@ -29,6 +29,7 @@ from mailops.transports.sessions import (
     Offer,
     Phase,
     Session,
+    SessionEnded,
     SessionFault,
     SessionLost,
 )
@@ -63,7 +64,7 @@ class AnymailSession(Session):
 
     def offer(self, envelope: Envelope) -> Offer:
         if self._backend is None:
-            raise SessionLost(Phase.MAIL, "the session had ended")
+            raise SessionEnded(Phase.MAIL, "the session had ended")
         refusal = objection_to(envelope, self._extensions)
         self._envelope = None if refusal else envelope
         return refusal or Offer(is_ready=True, reply=_READY, phase=Phase.DATA)

@@ -14,10 +14,16 @@ from mailops.transports.kinds.smtp_lines import (
     queue_id_of,
     stuff_dots,
 )
-from mailops.transports.sessions import BodyResult, Envelope, Offer, Phase, SessionLost
+from mailops.transports.sessions import (
+    BodyResult,
+    Envelope,
+    Offer,
+    Phase,
+    SessionEnded,
+    SessionLost,
+)
 from mailops.transports.wire import Observer, WireLost
 
-_LAST_WORDS_TIMEOUT = 2  # for a reply that came just before the connection broke
 _OFFER_PHASES = (Phase.MAIL, Phase.RCPT, Phase.DATA)
 
 
@@ -28,20 +34,23 @@ class SmtpSession(SmtpConnection):
 
     def offer(self, envelope: Envelope) -> Offer:
         if not self.is_open:
-            raise SessionLost(Phase.MAIL, "the session had ended")
+            raise SessionEnded(Phase.MAIL, self.farewell or "the session had ended")
         refusal = objection_to(envelope, self.extensions)
         if refusal is not None:
             return refusal
-        return self._converse(envelope_lines(envelope, self.extensions))
+        lines = envelope_lines(envelope, self.extensions)
+        if self._needs_reset:
+            self._reset(lines)
+        elif self.can_pipeline:
+            self._say_all(lines)
+        return self._converse(lines)
 
-    def _converse(self, lines: list[str], *, is_written: bool = False) -> Offer:
+    def _converse(self, lines: list[str]) -> Offer:
         """Match the replies to MAIL, RCPT and DATA with what was said; the first refusal decides."""
         refusal: Offer | None = None
         replies: list[Reply] = []
         phase = Phase.MAIL
         try:
-            if not is_written:
-                self._begin(lines)
             for phase, line in zip(_OFFER_PHASES, lines, strict=True):
                 if not self.can_pipeline:
                     self._write([line], phase)
@@ -58,16 +67,26 @@ class SmtpSession(SmtpConnection):
             return refusal
         return self._settle(refusal, replies)
 
-    def _begin(self, lines: list[str]) -> None:
-        """End what a refusal left open and, where pipelined, say all of the envelope in the same write."""
-        reset = ["RSET"] if self._needs_reset else []
-        written = [*reset, *lines] if self.can_pipeline else reset
-        if written:
-            self._write(written, Phase.MAIL)
-        if reset:
+    def _say_all(self, lines: list[str]) -> None:
+        try:
+            self._write(lines, Phase.MAIL)
+        except WireLost as lost:
+            raise self._lost(Phase.MAIL, lost) from lost
+
+    def _reset(self, lines: list[str]) -> None:
+        """End what a refusal left open and, where pipelined, say all of the envelope in the same write.
+
+        Raise SessionEnded where that is refused: servers so end a session with too many errors.
+        """
+        try:
+            self._write(["RSET", *lines] if self.can_pipeline else ["RSET"], Phase.MAIL)
             reply = self._hear(Phase.MAIL, "RSET")
-            if not reply.is_positive:
-                raise WireLost("protocol", f"RSET was answered {reply}")
+        except WireLost as lost:
+            self.abandon()
+            raise SessionEnded(Phase.MAIL, lost.detail) from lost
+        if not reply.is_positive:
+            self.abandon()
+            raise SessionEnded(Phase.MAIL, f"RSET was answered {reply}")
         self._needs_reset = False
 
     def _settle(self, refusal: Offer | None, replies: list[Reply]) -> Offer:
@@ -127,7 +146,7 @@ class SmtpSession(SmtpConnection):
                 return None
         except WireLost as lost:
             raise self._lost(Phase.DATA, lost) from lost
-        reply = self._last_words()
+        reply = self._last_words(".")
         self.abandon()
         if reply is None or reply.code < 400:
             raise SessionLost(Phase.DATA, f"the server spoke before the content: {reply or ''}")
@@ -140,7 +159,7 @@ class SmtpSession(SmtpConnection):
         try:
             self._live.send_body(data, octets_of(lines), timeout=BLOCK_TIMEOUT)
         except WireLost as lost:
-            reply = self._last_words()
+            reply = self._last_words(".")
             self.abandon()
             if reply is None:  # without its dot the message can't have been taken
                 raise SessionLost(Phase.DATA, lost.detail) from lost
@@ -149,18 +168,12 @@ class SmtpSession(SmtpConnection):
             return reply
         return None
 
-    def _last_words(self) -> Reply | None:
-        try:
-            return self._live.read_reply(".", timeout=_LAST_WORDS_TIMEOUT)
-        except WireLost:
-            return None
-
     def _hear_rider(self, lines: list[str]) -> Offer | None:
         """Return what became of the envelope behind the body; None if it got no answer."""
         if not lines or self.wire is None:
             return None
         try:
-            return self._converse(lines, is_written=True)
+            return self._converse(lines)
         except SessionLost:
             return None
 

@@ -33,6 +33,7 @@ _FLAWS = {10: "tls_expired", 18: "tls_self_signed", 62: "tls_name", 64: "tls_nam
 _OLD_TLS = frozenset({"TLSV1_ALERT_PROTOCOL_VERSION", "UNSUPPORTED_PROTOCOL"})
 _CROSSED_OUT = re.compile(r"X{4,}[A-Z]?")  # as firewalls do that inspect SMTP
 BLOCK_TIMEOUT = 180  # for each block that is written
+_LAST_WORDS_TIMEOUT = 2  # for a reply that came just before the connection broke
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -229,8 +230,15 @@ class SmtpConnection(Session, ABC):
     @property
     def is_open(self) -> bool:
         if self.wire is not None and not self.wire.is_quiet():
+            self.farewell = str(self._last_words("") or "")
             self.abandon()
         return self.wire is not None
+
+    def _last_words(self, command: str) -> Reply | None:
+        try:
+            return self._live.read_reply(command, timeout=_LAST_WORDS_TIMEOUT)
+        except WireLost:
+            return None
 
     @property
     def _live(self) -> Wire:
