@@ -1,5 +1,6 @@
 """Every provider's calls count once, in any order, and only with proof; what proves nothing changes nothing."""
 
+import hmac
 import json
 import time
 from urllib.parse import parse_qs, urlencode
@@ -342,6 +343,21 @@ class TestProof:
             process_one(one)
             one.refresh_from_db()
         assert (first.state, row.state) == (STATE.PROCESSED, STATE.QUARANTINED)
+
+    def test_nor_does_a_part_of_it_whose_beginning_was_made_a_part_of_the_time(self, provider):
+        """Time and token are signed with nothing between, and “1700000000e0” is a number, too."""
+        told = provider("mailgun")
+        at, token = str(now()), "e0" + "5a" * 24
+        signature = hmac.new(
+            KEYS["mailgun"].encode(), f"{at}{token}".encode(), "sha256"
+        ).hexdigest()
+        fields = {"timestamp": at, "token": token, "signature": signature}
+        told.call({**PAYLOADS["mailgun"]("delivered", now()), "signature": fields})
+        assert told.state[0] == Status.DELIVERED
+        parted = {**fields, "timestamp": f"{at}e0", "token": token[2:]}
+        row = told.call({**PAYLOADS["mailgun"]("bounced", now()), "signature": parted})
+        assert (row.state, row.is_verified) == (STATE.QUARANTINED, False)
+        assert told.state == (Status.DELIVERED, ["delivered"], [])
 
     def test_a_token_of_ours_in_the_metadata_names_the_message(self, provider):
         told = provider("postmark")
