@@ -17,7 +17,8 @@ from mailops.feedback.models import RawFeedback
 from mailops.feedback.providers import left_among, told_by, weigh
 
 MAX_EVENTS = 10_000  # in one call; no provider sends more
-PATIENCE = [timedelta(minutes=minutes) for minutes in (1, 5, 30, 120)]  # for a certificate
+# for a certificate: some days, since nobody looks through the quarantine for what an outage left there
+PATIENCE = [*(timedelta(minutes=minutes) for minutes in (1, 5, 30)), *[timedelta(hours=1)] * 72]
 
 _NOT_READ = (
     AnymailError,

@@ -17,6 +17,7 @@ from mailops.accounts.models import AuditEntry
 from mailops.feedback import sns_fetching, taking
 from mailops.feedback.models import RawFeedback, WebhookEndpoint
 from mailops.feedback.processing import process_one, process_pending
+from mailops.feedback.reading_webhooks import PATIENCE
 from mailops.outbox.models import Event, EventKind, Status
 from mailops.outbox.tokens import envid
 from mailops.suppressions.models import Suppression
@@ -326,6 +327,23 @@ class TestAmazonAway:
         row.refresh_from_db()
         assert row.state == STATE.PROCESSED
 
+    def test_it_is_read_though_it_was_away_for_two_days(self, key, amazon, client, endpoint, sent):
+        pem = amazon.pop(CERTIFICATE)
+        row = call(client, endpoint, signed(key, Message=bounce()))
+        waited = timedelta()
+        while waited < timedelta(days=2):
+            row.refresh_from_db()
+            assert row.state == STATE.PENDING
+            waited += max(row.due_at - row.received_at, timedelta(minutes=1))
+            RawFeedback.objects.update(due_at=row.received_at)
+            process_pending()
+        amazon[CERTIFICATE] = pem
+        sns_fetching._certificates.clear()
+        RawFeedback.objects.update(due_at=row.received_at)
+        process_pending()
+        row.refresh_from_db()
+        assert row.state == STATE.PROCESSED
+
     def test_it_is_asked_once_for_all_and_before_any_transaction(
         self, key, amazon, client, endpoint, monkeypatch
     ):
@@ -369,7 +387,7 @@ class TestAmazonAway:
     def test_patience_ends(self, key, amazon, client, endpoint, sent):
         amazon.pop(CERTIFICATE)
         row = call(client, endpoint, signed(key, Message=bounce()))
-        for _ in range(4):
+        for _ in PATIENCE:
             RawFeedback.objects.update(due_at=row.received_at)
             process_pending()
         row.refresh_from_db()
