@@ -348,6 +348,14 @@ def _waiting() -> Iterator[Matter]:
             resolve("outbox:doubtful"),
             "Settle them or send them again",
         )
+    if unread := RawFeedback.objects.filter(state=RawFeedback.State.FAILED)[:COUNTED].count():
+        yield Matter(
+            f"{_many(unread, 'report')} not readable",
+            "mailops failed to read what came back, so what it says of your messages is not known. Each stays, and says why.",
+            f"{resolve('feedback:list')}?state={RawFeedback.State.FAILED}",
+            "See why, then read them again after an update",
+            "bad",
+        )
     if quarantined := RawFeedback.objects.quarantined()[:COUNTED].count():
         yield Matter(
             f"{_many(quarantined, 'report')} in quarantine",

@@ -8,6 +8,7 @@ from mailops.feedback.archiving import archive
 from mailops.feedback.models import RawFeedback, WebhookEndpoint
 from mailops.outbox.models import Event
 from mailops.protocol import unsubscribe
+from mailops.reports.attention import matters
 from mailops.suppressions.models import Suppression
 from tests.factories import make_stream, make_transport
 from tests.feedback.conftest import complaint_about, make_sent, receive, report_on, sender_of
@@ -77,6 +78,14 @@ class TestList:
 
     def test_is_empty_at_first(self, viewer, logged_in):
         assert "No report came back yet" in logged_in(viewer).get(self.url).content.decode()
+
+
+def test_what_could_not_be_read_is_named_on_the_overview(bounced):
+    assert matters() == []
+    RawFeedback.objects.update(state=RawFeedback.State.FAILED)
+    (matter,) = matters()
+    assert matter.title == "1 report not readable"
+    assert matter.url == "/feedback/?state=failed"
 
 
 class TestDetail:
