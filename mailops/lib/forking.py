@@ -23,7 +23,12 @@ class Forked:
             sys.stdout.flush()
         reading, writing = os.pipe()
         self.returncode: int | None = None
-        self.pid = os.fork()
+        try:
+            self.pid = os.fork()
+        except OSError:  # no memory, or too many processes: it is tried again and again
+            os.close(reading)
+            os.close(writing)
+            raise
         if self.pid == 0:
             _live(name, work, parent, writing)
         os.close(writing)

@@ -11,6 +11,7 @@ from contextlib import contextmanager, redirect_stdout
 import pytest
 
 from mailops.lib import supervisor
+from mailops.lib.forking import Forked
 from mailops.lib.supervisor import Process, StartError, Supervisor, check_free
 
 
@@ -241,6 +242,20 @@ class TestForks:
                 until=lambda lines: ready(lines) or "starts again" in lines[-1],
             )
         assert ready(run.lines)
+
+    def test_one_that_the_machine_refuses_leaves_no_pipe_open(self, monkeypatch):
+        made, pipe = [], os.pipe
+
+        def refuse():
+            raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+        monkeypatch.setattr(os, "pipe", lambda: made.extend(pipe()) or made)
+        monkeypatch.setattr(os, "fork", refuse)
+        with pytest.raises(BlockingIOError):
+            Forked("web", lambda: None)
+        for descriptor in made:
+            with pytest.raises(OSError, match="Bad file descriptor"):
+                os.fstat(descriptor)
 
     def test_work_is_done_in_a_process_of_its_own(self):
         def work():
