@@ -87,7 +87,7 @@ def _say(answer: Answer, start_response: StartResponse) -> Iterable[bytes]:
         ("Content-Length", str(len(text))),
         ("X-Content-Type-Options", "nosniff"),
     ]
-    if answer is _NOT_STORED:
+    if answer.status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers.append(("Retry-After", RETRY_AFTER_SECONDS))
     start_response(f"{answer.status} {HTTPStatus(answer.status).phrase}", headers)
     return [text]

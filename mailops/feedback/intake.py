@@ -1,5 +1,6 @@
 """Takes one call of a webhook, whoever carries it here: Django's view, or the door before Django."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,8 @@ from mailops.feedback.proving import BASIC, PROOFS, worth_of
 from mailops.feedback.taking import door_of, take
 from mailops.lib.client_address import client_address
 from mailops.lib.whole_numbers import whole_number
+
+logger = logging.getLogger(__name__)
 
 MAX_WEBHOOK = 2_000_000  # octets; SNS sends 256 KB at most, the others a thousand events
 _NAMES = (
@@ -32,6 +35,7 @@ class Answer:
 STORED = Answer(200, "Stored.\n")
 NOT_HERE = Answer(404, "There is no webhook here.\n")
 TOO_LARGE = Answer(413)
+NOT_NOW = Answer(503, "Its password can't be compared now. Call again.\n")
 
 
 def declared_size(environ: Mapping[str, Any]) -> int | None:
@@ -46,6 +50,9 @@ def receive(secret: str, content: bytes, environ: Mapping[str, Any]) -> Answer:
         return NOT_HERE
     if len(content) > MAX_WEBHOOK:
         return TOO_LARGE
+    if _is_locked(door.endpoint):
+        logger.error("a call for %s is refused: its password can't be opened", door.endpoint)
+        return NOT_NOW
     take(
         door,
         content=content,
@@ -53,6 +60,13 @@ def receive(secret: str, content: bytes, environ: Mapping[str, Any]) -> Answer:
         headers=_kept(environ, door.endpoint),
     )
     return STORED
+
+
+def _is_locked(endpoint: WebhookEndpoint) -> bool:
+    """Tell whether a password of ours proves its calls and can't be opened: later nothing would prove them."""
+    proof = PROOFS.get(endpoint.transport.kind)
+    is_password = proof is not None and proof.is_password
+    return is_password and bool(endpoint.key) and not endpoint.revealed_key()
 
 
 def _kept(environ: Mapping[str, Any], endpoint: WebhookEndpoint) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Webhook calls are answered before Django, as its view would; all else is Django's."""
 
 import io
+from base64 import b64encode
 
 import pytest
 from django.core.signals import request_finished, request_started
@@ -12,7 +13,7 @@ from mailops.feedback.confirming import make_endpoint, renew_endpoint
 from mailops.feedback.front_door import FrontDoor
 from mailops.feedback.intake import MAX_WEBHOOK
 from mailops.feedback.models import RawFeedback, WebhookEndpoint
-from mailops.feedback.proving import BASIC
+from mailops.feedback.proving import BASIC, USER
 from tests.factories import make_transport
 
 
@@ -149,6 +150,20 @@ class TestWhereItCanNotBeStored:
         assert not RawFeedback.objects.exists()
         assert call(endpoint.secret, b"kept")[0] == 200
         assert RawFeedback.objects.get().raw == b"kept"
+
+    def test_the_provider_is_told_to_call_again_while_its_password_can_not_be_opened(
+        self, call, endpoint, settings
+    ):
+        """No password is archived, so a call that is stored without its worth could never be proven."""
+        pair = b64encode(f"{USER}:{endpoint.revealed_key()}".encode()).decode()
+        keys = settings.MAILOPS_SECRET_KEYS
+        settings.MAILOPS_SECRET_KEYS = [b64encode(b"x" * 32).decode()]
+        status, _, headers = call(endpoint.secret, HTTP_AUTHORIZATION=f"Basic {pair}")
+        assert (status, headers["Retry-After"]) == (503, "5")
+        assert not RawFeedback.objects.exists()
+        settings.MAILOPS_SECRET_KEYS = keys
+        assert call(endpoint.secret, HTTP_AUTHORIZATION=f"Basic {pair}")[0] == 200
+        assert RawFeedback.objects.get().headers[BASIC] == "right"
 
     def test_nobody_knows_the_address_while_the_database_is_away(self, call, endpoint, monkeypatch):
         def away(_):
