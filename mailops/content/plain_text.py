@@ -6,16 +6,20 @@ and put back afterwards; so a loop over rows survives, and its values come out a
 
 import re
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from mailops.content.masking import BLOCK, END, MASKED, mask
+from mailops.content.masking import BLOCK, END, MASKED, OUTPUT, mask
+from mailops.lib.whole_numbers import whole_number
 
 MAX_DEPTH = 200  # of nested elements; deeper ones are left out
 MAX_UNCLOSED = 2_000  # of elements; the parser takes quadratic time over such a source
 
 _BLOCKS_ALONE = re.compile(f"^ *((?:{BLOCK}\\d+{END} *)+)\n", re.MULTILINE)
 _LINE, _PARAGRAPH, _CELL = "\ue002", "\ue003", "\ue004"  # asked for by elements, laid out later
+_BLANK = "\ue006"  # stays where it is
+_GAPS = f" {_LINE}{_PARAGRAPH}{_CELL}"
 
 # Each begins where a run of gaps does: begun anew within it, a long run would be read again and again.
 _AROUND_PARAGRAPH = re.compile(
@@ -34,9 +38,69 @@ _LINES = frozenset(
     {"div", "section", "article", "header", "footer", "main", "nav", "center", "address", "li"}
     | {"tr", "dt", "dd", "caption", "form", "fieldset", "figure", "figcaption"}
 )
-_HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
+_LISTS = frozenset({"ul", "ol"})
+HIDDEN = re.compile(
+    r"display\s*:\s*none|visibility\s*:\s*hidden|max-height\s*:\s*0[a-z%]*\s*(?:[;!]|$)|opacity\s*:\s*0\s*(?:[;!]|$)",
+    re.IGNORECASE,
+)
 _MARKUP_FILTERS = re.compile(r"\|\s*(?:escape_once|escape|newline_to_br)\s*(?=[|}-])")
 _SAFE_FILTER = re.compile(r"\|\s*safe\s*(?=[|}-])")
+
+
+class _Place(NamedTuple):
+    """What is around an element."""
+
+    depth: int = 0
+    lists: int = 0  # entries of lists
+    is_pre: bool = False
+
+    @property
+    def inside(self) -> "_Place":
+        return _Place(self.depth + 1, self.lists, self.is_pre)
+
+
+class _Signs:
+    """What stands before the entries of a list; where tags may repeat an entry or leave it out, the mail itself counts."""
+
+    def __init__(self, node: LexborNode, place: _Place, tags: list[str]) -> None:
+        self.tags = tags
+        self.is_ordered = node.tag == "ol"
+        self.number = _given(node, "start", 1) if self.is_ordered else 0
+        self.name = f"entry_{place.depth}" if self.is_ordered and _has_blocks(node) else ""
+
+    def beginning(self) -> str:
+        return self._count_from(self.number) if self.name else ""
+
+    def of(self, entry: LexborNode) -> str:
+        """Return the sign of the next entry."""
+        if not self.is_ordered:
+            return "-"
+        given = _given(entry, "value", -1)
+        if self.name:
+            begins = self._count_from(given) if given >= 0 else ""
+            shown = self._tag(OUTPUT, f"{{{{ {self.name} }}}}")
+            return f"{begins}{shown}.{self._count_from(f'{self.name} | plus: 1')}"
+        self.number = (given if given >= 0 else self.number) + 1
+        return f"{self.number - 1}."
+
+    def _count_from(self, number: object) -> str:
+        return self._tag(BLOCK, f"{{% assign {self.name} = {number} %}}")
+
+    def _tag(self, begins: str, tag: str) -> str:
+        self.tags.append(tag)
+        return f"{begins}{len(self.tags) - 1}{END}"
+
+
+def _given(node: LexborNode, name: str, otherwise: int) -> int:
+    number = whole_number(node.attributes.get(name) or "")
+    return otherwise if number is None else number
+
+
+def _has_blocks(node: LexborNode) -> bool:
+    return any(
+        child.tag == "-comment" and BLOCK in (child.comment_content or "")
+        for child in node.iter(include_text=True)
+    )
 
 
 def derive_text(html: str) -> str:
@@ -46,8 +110,9 @@ def derive_text(html: str) -> str:
         masked = re.sub(r"<[^<>]*>", " ", masked)
     # Begun in the body, so that tags before the doctype and in the head keep their places.
     body = LexborHTMLParser(f"<body>{masked}").body
-    words = "".join(_words(body, 0)) if body else ""
-    return MASKED.sub(lambda match: _plain(tags[int(match[1])]), _laid_out(words))
+    words = "".join(_words(body, _Place(), tags)) if body else ""
+    text = _laid_out(words).replace(_BLANK, " ")
+    return MASKED.sub(lambda match: _plain(tags[int(match[1])]), text)
 
 
 def tidy_text(text: str) -> str:
@@ -55,25 +120,47 @@ def tidy_text(text: str) -> str:
     return re.sub(r"\n(?:[ \t]*\n){2,}", "\n\n", text).strip() + "\n"
 
 
-def _words(node: LexborNode, depth: int) -> Iterator[str]:
-    if depth > MAX_DEPTH:
+def _words(node: LexborNode, place: _Place, tags: list[str]) -> Iterator[str]:
+    if place.depth > MAX_DEPTH:
         return
-    number = 0
+    signs = _Signs(node, place, tags)
+    yield signs.beginning()
     child = node.child
     while child is not None:
         tag = child.tag or ""
         if tag == "-text":
-            yield re.sub(r"[ \t\r\n\f]+", " ", child.text_content or "")
+            yield _text_in(place, child.text_content or "")
         elif tag == "-comment":
             yield from (match[0] for match in MASKED.finditer(child.comment_content or ""))
-        elif tag not in _UNSEEN and not _HIDDEN.search(child.attributes.get("style") or ""):
-            number += tag == "li"
-            yield from _element(child, tag, depth, number)
+        elif tag == "li" and not _is_hidden(child):
+            yield _entry(child, signs.of(child), place, tags)
+        elif tag not in _UNSEEN and not _is_hidden(child):
+            yield from _element(child, tag, place, tags)
         child = child.next
 
 
-def _element(node: LexborNode, tag: str, depth: int, number: int) -> Iterator[str]:
+def _text_in(place: _Place, text: str) -> str:
+    if place.is_pre:
+        return text.replace("\r\n", "\n").replace("\n", _LINE).replace(" ", _BLANK)
+    return re.sub(r"[ \t\r\n\f]+", " ", text)
+
+
+def _is_hidden(node: LexborNode) -> bool:
+    attributes = node.attributes
+    return "hidden" in attributes or bool(HIDDEN.search(attributes.get("style") or ""))
+
+
+def _entry(node: LexborNode, sign: str, place: _Place, tags: list[str]) -> str:
+    """Return an entry of a list: behind its sign, as far in as its list stands, whatever elements begin it."""
+    inside = _Place(place.depth + 1, place.lists + 1, place.is_pre)
+    words = "".join(_words(node, inside, tags))
+    return f"{_LINE}{_BLANK * 2 * place.lists}{sign} {words.lstrip(_GAPS)}{_LINE}"
+
+
+def _element(node: LexborNode, tag: str, place: _Place, tags: list[str]) -> Iterator[str]:
     gap = _PARAGRAPH if tag in _PARAGRAPHS else _LINE if tag in _LINES else ""
+    if tag in _LISTS and place.lists:
+        gap = _LINE
     yield gap
     if tag == "br":
         yield _LINE
@@ -82,14 +169,11 @@ def _element(node: LexborNode, tag: str, depth: int, number: int) -> Iterator[st
     elif tag == "img":
         yield node.attributes.get("alt") or ""
     elif tag == "a":
-        yield _link("".join(_words(node, depth + 1)), node.attributes.get("href") or "")
-    elif tag == "pre":
-        yield (node.text(deep=True) or "").replace("\n", _LINE)
+        words = "".join(_words(node, place.inside, tags))
+        yield _link(words, node.attributes.get("href") or "")
     else:
-        if tag == "li":
-            ordered = node.parent is not None and node.parent.tag == "ol"
-            yield f"{number}. " if ordered else "- "
-        yield from _words(node, depth + 1)
+        inside = place.inside if tag != "pre" else place.inside._replace(is_pre=True)
+        yield from _words(node, inside, tags)
     yield _CELL if tag in {"td", "th"} else gap
 
 

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from mailops.content.plain_text import derive_text
 from mailops.content.rendering import RenderError, compile_sources
+from mailops.content.variables import names_used
 
 ROWS = {"rows": [{"name": "Tea", "price": 3}, {"name": "Salt & pepper", "price": 4}]}
 
@@ -62,6 +63,62 @@ class TestDeriveText:
 
     def test_numbers_ordered_lists(self):
         assert text_of("<ol><li>a</li><li>b</li></ol>") == "1. a\n2. b\n"
+
+    @pytest.mark.parametrize(
+        ("html", "text"),
+        [
+            ("<ol start=3><li>a</li><li>b</li></ol>", "3. a\n4. b\n"),
+            ("<ol><li value=5>a<li>b</ol>", "5. a\n6. b\n"),
+            ("<ol start=-1><li>a</ol>", "1. a\n"),
+            ("<ul><li>a<ul><li>b</li></ul></li><li>c</li></ul>", "- a\n  - b\n- c\n"),
+            ("<ol><li>a<ol><li>b<li>c</ol><li>d</ol>", "1. a\n  1. b\n  2. c\n2. d\n"),
+            ("<ul>\n <li>\n <p>a</p></li>\n <li><div>b</div></li></ul>", "- a\n\n- b\n"),
+        ],
+    )
+    def test_shows_where_entries_of_lists_stand(self, html, text):
+        assert text_of(html) == text
+
+    @pytest.mark.parametrize(
+        ("html", "text"),
+        [
+            (
+                "<ol>{% for row in rows %}<li>{{ row.name }}</li>{% endfor %}<li>You</li></ol>",
+                "1. Tea\n2. Salt & pepper\n3. You\n",
+            ),
+            (
+                "<ol start=2>{% if no %}<li value=9>a</li>{% endif %}<li>b</li><li>c</li></ol>",
+                "2. b\n3. c\n",
+            ),
+            (
+                "<ol>{% for r in rows %}<li>a<ol>{% for r in rows %}<li>b</li>{% endfor %}</ol></li>{% endfor %}</ol>",
+                "1. a\n  1. b\n  2. b\n2. a\n  1. b\n  2. b\n",
+            ),
+        ],
+    )
+    def test_numbers_what_a_recipients_data_repeats(self, html, text):
+        compiled = compile_sources(subject="", html=html, text="")
+        assert compiled.render(ROWS).text == text
+        assert set(names_used(compiled.text)) == set(names_used(compiled.html))
+
+    def test_keeps_blanks_and_values_of_what_is_laid_out(self):
+        html = "<pre>def f():\n    return {{ x }}</pre><p>b</p>"
+        assert text_of(html, {"x": 5}) == "def f():\n    return 5\n\nb\n"
+
+    @pytest.mark.parametrize(
+        ("how", "is_hidden"),
+        [
+            ("hidden", True),
+            ("style='max-height: 0; overflow: hidden'", True),
+            ("style='max-height:0px'", True),
+            ("style='opacity:0!important'", True),
+            ("style='max-height:0.5em; opacity: 0.5'", False),
+            ("style='line-height:0'", False),
+        ],
+    )
+    def test_leaves_out_what_no_reader_sees(self, how, is_hidden):
+        assert text_of(f"<div {how}>First</div><p>b</p>") == (
+            "b\n" if is_hidden else "First\n\nb\n"
+        )
 
     @pytest.mark.parametrize("html", ["<div>" * 40_000 + "x", "<b><i>" * 20_000, "<" * 100_000])
     def test_ends_on_deep_nesting(self, html):

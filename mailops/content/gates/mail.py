@@ -8,7 +8,8 @@ from urllib.parse import unquote
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from mailops.content.gates.finding import Problem, found
-from mailops.content.gates.page import HIDDEN, MAX_DEPTH, Element, Page
+from mailops.content.gates.page import MAX_DEPTH, Element, Page
+from mailops.content.plain_text import HIDDEN
 from mailops.content.rendering import Rendered
 
 GMAIL_CUTS_AT = 102 * 1024  # octets of HTML; what follows is hidden behind a link

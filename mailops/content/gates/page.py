@@ -8,14 +8,11 @@ from functools import cached_property, lru_cache
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from mailops.content.lines import line_at
+from mailops.content.plain_text import HIDDEN
 from mailops.content.rendering import Rendered
 
 MAX_ELEMENTS = 20_000  # further ones are not looked at
 MAX_DEPTH = 200
-HIDDEN = re.compile(
-    r"display\s*:\s*none|visibility\s*:\s*hidden|max-height\s*:\s*0|opacity\s*:\s*0\s*(?:;|$)",
-    re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True)
