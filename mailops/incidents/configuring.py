@@ -8,7 +8,7 @@ from django.db.models.functions import Now
 
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
-from mailops.incidents.models import Level, Notice, NotificationChannel, Threshold
+from mailops.incidents.models import SWITCHED_OFF, Level, Notice, NotificationChannel, Threshold
 from mailops.lib.locks import lock_row
 
 _CHANNEL_FIELDS = ("name", "kind", "is_enabled", "least_level", "host", "recipient", "stream_id")
@@ -65,7 +65,7 @@ def _let_go(channel: NotificationChannel) -> None:
     """Tell a channel that is switched off nothing of what it waits for: somebody wants quiet, and later it is old."""
     waiting = channel.notices.filter(done_at=None).select_for_update()
     for notice in waiting:
-        notice.attempts.create(has_succeeded=False, result="The channel was switched off.")
+        notice.attempts.create(has_succeeded=False, result=SWITCHED_OFF)
     channel.notices.filter(pk__in=[one.pk for one in waiting]).update(done_at=Now())
 
 

@@ -15,6 +15,7 @@ from mailops.outbox.models import OPEN_STATUSES, Status
 from mailops.transports.models import Stream, Transport
 
 LATELY = timedelta(days=8)  # an alert that failed earlier is no news
+SWITCHED_OFF = "The channel was switched off."  # what became of the alerts that it had not been told
 GAP = timedelta(minutes=2)  # without a look for so long, nobody looks: there is one each 10 seconds
 _NOW = Now()
 SLOW = timedelta(minutes=15)  # an alert that was not told for longer helps nobody meanwhile
@@ -390,12 +391,16 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
         )
 
     def in_trouble(self) -> Self:
-        """Keep those of late that did not reach a channel in use; what has reached it since shows that it is heard."""
+        """Keep those of late that did not reach a channel in use; what has reached it since shows that it is heard.
+
+        What a channel was not told because somebody switched it off is none of them.
+        """
         later = Notice.objects.filter(
             channel=models.OuterRef("channel"), pk__gt=models.OuterRef("pk"), has_succeeded=True
         ).exclude(message__status__in=[*NOT_ARRIVED, *OPEN_STATUSES])
         late = self.not_arrived().filter(created_at__gt=Now() - LATELY, channel__is_enabled=True)
-        return late.exclude(models.Exists(later))
+        let_go = NoticeAttempt.objects.filter(notice=models.OuterRef("pk"), result=SWITCHED_OFF)
+        return late.exclude(models.Exists(later) | models.Exists(let_go))
 
 
 class Notice(models.Model):

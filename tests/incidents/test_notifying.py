@@ -172,6 +172,7 @@ class TestWebhook:
             deliver_due()
             assert posts == []
             assert result() == "The channel was switched off."
+            assert not list(troubles())
             configuring.test_channel(channel=channel, actor=admin)
             assert deliver_due() == 1
 
