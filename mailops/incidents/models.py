@@ -15,7 +15,9 @@ from mailops.outbox.models import OPEN_STATUSES, Status
 from mailops.transports.models import Stream, Transport
 
 LATELY = timedelta(days=8)  # an alert that failed earlier is no news
-SWITCHED_OFF = "The channel was switched off."  # what became of the alerts that it had not been told
+SWITCHED_OFF = (
+    "The channel was switched off."  # what became of the alerts that it had not been told
+)
 GAP = timedelta(minutes=2)  # without a look for so long, nobody looks: there is one each 10 seconds
 _NOW = Now()
 SLOW = timedelta(minutes=15)  # an alert that was not told for longer helps nobody meanwhile

@@ -6,6 +6,7 @@ from mailops.outbox.fold import RETRIABLE
 from mailops.outbox.ledger import fetch_dicts
 from mailops.outbox.listing import LAST_ID
 from mailops.outbox.models import Status
+from mailops.outbox.searching import NO_REPLY
 
 MOST = 50
 GROUPED = 10_000  # messages of a status, so that a page which is asked again and again costs the same with a million
@@ -21,6 +22,11 @@ class FailureGroup:
     example: str  # the reply of one of them
     n: int
     is_part: bool  # counted among the newest GROUPED of its status, since there are as many or more
+
+    @property
+    def reply(self) -> str:
+        """What the message list's filter calls the replies of this group."""
+        return f"{self.reply_code or ''} {self.reply_enhanced_status}".strip() or NO_REPLY
 
     @property
     def can_be_retried(self) -> bool:

@@ -20,6 +20,7 @@ from mailops.lib.storable import storable
 from mailops.lib.templatetags.words import reason_sentence, reason_word
 from mailops.outbox.fold import RETRIABLE
 from mailops.outbox.models import Message, Signature, Status
+from mailops.outbox.searching import NO_REPLY, REPLY
 from mailops.protocol.address import Address, InvalidAddress, is_reserved, parse_address
 from mailops.transports.models import Stream, Transport
 from mailops.transports.ties import foreign_sender
@@ -55,6 +56,7 @@ class MessageFilterForm(forms.Form):
         required=False, min_value=1, max_value=LARGEST_ID, widget=forms.HiddenInput
     )
     reason = forms.CharField(required=False, max_length=40, widget=forms.HiddenInput)
+    reply = forms.CharField(required=False, max_length=20, widget=forms.HiddenInput)
     signature = forms.IntegerField(
         required=False, min_value=0, max_value=LARGEST_ID, widget=forms.HiddenInput
     )
@@ -72,9 +74,15 @@ class MessageFilterForm(forms.Form):
     )
 
     CHOSEN_BY: ClassVar = (
-        "q", "status", "stream", "campaign", "reason", "signature", "transport", "mailbox_provider",
+        "q", "status", "stream", "campaign", "reason", "reply", "signature", "transport", "mailbox_provider",
         "domain", "answered_since", "answered_until",
     )  # fmt: skip
+
+    def clean_reply(self) -> str:
+        reply: str = self.cleaned_data["reply"]
+        if reply and not REPLY.fullmatch(reply):
+            raise forms.ValidationError("A reply is a code, its enhanced status, or both.")
+        return reply
 
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or {}
@@ -107,12 +115,17 @@ def words_of(data: Mapping[str, Any]) -> list[str]:
         f"transport {transport}" if transport else "",
         name_of(data["mailbox_provider"]) if data["mailbox_provider"] else "",
         reason_word(data["reason"]).lower() if data["reason"] else "",
+        _reply_in_words(data["reply"]),
         f"domain {domain}" if domain else "",
         f"{data['status']}" if data["status"] else "",
         *_times(data),
         f"“{data['q']}”" if data["q"] else "",
     ]
     return [word for word in said if word]
+
+
+def _reply_in_words(reply: str) -> str:
+    return "without a reply" if reply == NO_REPLY else f"reply {reply}" if reply else ""
 
 
 def _times(data: Mapping[str, Any]) -> list[str]:

@@ -17,7 +17,7 @@ from mailops.outbox.searching import chosen_by
 PAGE = 50
 LOOKED_AT = 100_000  # messages, for one page of what no index finds
 LAST_ID = 2**63 - 1
-WITHOUT_INDEX = ("stream", "reason", "transport", "mailbox_provider", "domain")
+WITHOUT_INDEX = ("stream", "reason", "reply", "transport", "mailbox_provider", "domain")
 
 
 @dataclass(frozen=True)

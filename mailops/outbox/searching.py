@@ -15,6 +15,11 @@ from mailops.protocol.address import InvalidAddress, address_key
 _HEX = re.compile(r"[0-9a-f]{32}")
 
 
+NO_REPLY = "none"
+# a code, an enhanced status, both, or none
+REPLY = re.compile(
+    rf"{NO_REPLY}|(?P<code>\d{{3}})? ?(?P<enhanced>\d\.\d{{1,3}}\.\d{{1,3}})?", re.ASCII
+)
 FILTERS = ("stream", "campaign", "reason", "transport", "mailbox_provider")
 
 
@@ -26,6 +31,8 @@ def chosen_by(data: Mapping[str, Any]) -> QuerySet[Message]:
         given["signature_id"] = data["signature"]
     if data["domain"]:
         given["identity__domain"] = data["domain"]
+    if data["reply"] and (reply := REPLY.fullmatch(data["reply"])):
+        given |= {"reply_code": reply["code"], "reply_enhanced_status": reply["enhanced"] or ""}
     if data["answered_since"] or data["answered_until"]:
         found = _answered(found, data["answered_since"], data["answered_until"])
     return found.filter(**given)

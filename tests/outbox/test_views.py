@@ -502,6 +502,22 @@ class TestCampaign:
         assert "There is no such mailbox." in page
         assert "5.1.1 No such user" in page
 
+    def test_failures_lead_to_exactly_the_messages_of_their_reply(
+        self, campaign, logged_in, viewer
+    ):
+        given = {"campaign": campaign, "stream": campaign.stream, "with_entry": False}
+        given |= {"status": "bounced", "reason": "unknown_mailbox"}
+        replies = [(550, "5.1.1"), (550, "5.1.1"), (550, ""), (554, "5.1.1"), (None, "5.1.1")]
+        for code, enhanced in [*replies, (None, ""), (None, ""), (None, "")]:
+            make_message(**given, reply_code=code, reply_enhanced_status=enhanced)
+        client = logged_in(viewer)
+        page = client.get(self.address("failures", campaign)).text
+        links = re.findall(r'<a href="(/messages/\?[^"]+)">(\d+)</a>', page)
+        assert sorted(n for _, n in links) == ["1", "1", "1", "2", "3"]
+        for link, n in links:
+            answer = client.get(html.unescape(link))
+            assert len(answer.context["page"].rows) == int(n), link
+
     def test_retries_exactly_what_was_chosen(self, campaign, logged_in, operator):
         one, two, _ = Message.objects.order_by("pk")
         bounce(one)

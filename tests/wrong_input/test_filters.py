@@ -21,12 +21,12 @@ KINDS: dict[str, list[Any]] = {
     "answered_since": TIMES, "answered_until": TIMES, "since": TIMES, "until": TIMES,
     "q": TEXTS, "mailbox_provider": TEXTS,
     **dict.fromkeys(("stream", "campaign", "signature", "transport", "domain", "before", "version", "page", "counted"), NUMBERS),
-    **dict.fromkeys(("status", "reason", "range", "step", "by", "chart", "kind"), WORDS),
+    **dict.fromkeys(("status", "reason", "reply", "range", "step", "by", "chart", "kind"), WORDS),
 }  # fmt: skip
 TIMED = ("since", "until", "stream", "transport", "domain", "campaign", "mailbox_provider", "reason", "range")  # fmt: skip
 PAGES = {
     "outbox:list": (
-        "q", "status", "stream", "campaign", "reason", "signature", "transport", "mailbox_provider", "domain",
+        "q", "status", "stream", "campaign", "reason", "reply", "signature", "transport", "mailbox_provider", "domain",
         "answered_since", "answered_until", "before",
     ),
     "outbox:export": ("q", "reason", "answered_since"),
