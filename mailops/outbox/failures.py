@@ -43,7 +43,7 @@ def group_failures(campaign_id: int) -> list[FailureGroup]:
 
     Of each status the newest GROUPED are looked at.
     """
-    # in the order of the one index that finds them (`outbox.listing`)
+    # in the order of the one index that finds them (`listing._ids` says why)
     rows = fetch_dicts(
         """
         SELECT status, reason, reply_code, reply_enhanced_status, min(sentence) AS sentence,

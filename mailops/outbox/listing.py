@@ -4,14 +4,14 @@ Newest first; by the time of their answer where a time is chosen. What no index 
 number of messages at once: a page may hold few of them, or none, and still lead on.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection
 from django.db.models import Max, Q, QuerySet
 
-from mailops.outbox.models import ANSWERED_AT, Message, Status
+from mailops.outbox.models import ANSWERED_AT, OPEN_STATUSES, Message, Status
 from mailops.outbox.searching import chosen_by
 
 PAGE = 50
@@ -36,8 +36,8 @@ def read_page(data: Mapping[str, Any]) -> Page:
         found = found.filter(pk__lt=data["before"])
     if not data["q"] and data["signature"] is None and any(data[name] for name in WITHOUT_INDEX):
         return _bounded(found, data)
-    if data["campaign"] and not data["status"] and not data["q"] and data["signature"] is None:
-        return _page(_newest(found, _of_campaign(data["campaign"], data["before"])))
+    if (data["campaign"] or data["status"]) and not data["q"] and data["signature"] is None:
+        return _page(_newest(found, _ids(data["campaign"], data["status"], data["before"])))
     return _page(list(found.order_by("-pk")[: PAGE + 1]))
 
 
@@ -49,12 +49,25 @@ def _newest(found: QuerySet[Message], ids: list[int]) -> list[Message]:
     return list(found.filter(pk__in=ids).order_by("-pk")[: PAGE + 1])
 
 
-def _of_campaign(campaign_id: int, before: int | None) -> list[int]:
-    """Return the newest messages of a campaign, whose index has them by status: the newest of each, then of all.
+def _ids(campaign_id: int | None, status: str, before: int | None) -> list[int]:
+    """Return the newest messages of a campaign, or of any, by the statuses that `status` stands for ("" is all).
 
-    They are asked for in that index's own order, by comparisons that leave no other to ask. By equations it might as well
-    be the ids' index, which is read to its end for a status that the campaign has no message in.
+    The newest of each are asked for, then those of all: each index has them by status. It is done in the index's own
+    order, by comparisons that leave no other to ask. By equations that might as well be the ids' index, which is read for
+    as long as there are messages without that status, or to its end where there is none.
     """
+    statuses = {"": list(Status), "open": list(OPEN_STATUSES)}.get(status, [status])
+    if campaign_id:
+        return _of_campaign(campaign_id, statuses, before)
+    found = Message.objects.filter(pk__lt=before) if before else Message.objects.all()
+    ids: list[int] = []
+    for one in statuses:
+        rows = found.filter(status__range=(one, one)).order_by("status", "-pk")
+        ids += rows.values_list("pk", flat=True)[: PAGE + 1]
+    return sorted(ids, reverse=True)[: PAGE + 1]
+
+
+def _of_campaign(campaign_id: int, statuses: Iterable[str], before: int | None) -> list[int]:
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -65,7 +78,7 @@ def _of_campaign(campaign_id: int, before: int | None) -> list[int]:
              ORDER BY id DESC LIMIT %(most)s
             """,
             {
-                "statuses": list(map(str, Status)), "campaign": campaign_id, "most": PAGE + 1,
+                "statuses": list(map(str, statuses)), "campaign": campaign_id, "most": PAGE + 1,
                 "last": LAST_ID if before is None else before - 1,
             },
         )  # fmt: skip
@@ -87,7 +100,7 @@ def _bounded(found: QuerySet[Message], data: Mapping[str, Any]) -> Page:
 def _newest_id(campaign_id: int | None, before: int | None) -> int | None:
     """Return the newest message, of a campaign or any, below `before`: ids that nobody has are passed over at once."""
     if campaign_id:
-        return next(iter(_of_campaign(campaign_id, before)), None)
+        return next(iter(_ids(campaign_id, "", before)), None)
     known = Message.objects.all() if before is None else Message.objects.filter(pk__lt=before)
     newest: int | None = known.aggregate(newest=Max("pk"))["newest"]
     return newest
