@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from itertools import chain
 
 from django.db import transaction
 from django.db.models import F
@@ -147,14 +148,16 @@ def _take_page(sync: ProviderSync, provider: Provider, one: ListOf, until: float
     if page.cursor and page.cursor == sync.cursor:
         raise provider.misread(f"{one.name}: its next page is the same")
     place = sync.cursor if one.is_whole else ""
-    keys = sorted(key for key in keyed if key > place)
+    keys = sorted(key for key in {*chain(*keyed.values())} if key > place)
     for at in range(0, len(keys), CHUNK):
         if at and one.is_whole and time.monotonic() > until:
             return False
         chunk = keys[at : at + CHUNK]
         with transaction.atomic():
-            came = _take_in(sync, one, {key: keyed[key] for key in chunk})
-            sync.hold(came=F("came") + came)
+            came: set[str] = set()
+            for told in keyed.values():
+                came |= _take_in(sync, one, {key: told[key] for key in chunk if key in told})
+            sync.hold(came=F("came") + len(came))
             if one.is_whole:
                 _move_on(sync, chunk[-1])
     _move_on(sync, page.cursor)
@@ -166,19 +169,23 @@ def _move_on(sync: ProviderSync, cursor: str) -> None:
     sync.hold(cursor=cursor, list_number=sync.list_number + (not cursor))
 
 
-def _keyed(entries: Sequence[Entry]) -> dict[str, Entry]:
-    """Return the entries by the keys of their addresses, without those that are no addresses."""
-    keyed: dict[str, Entry] = {}
+def _keyed(entries: Sequence[Entry]) -> dict[str, dict[str, Entry]]:
+    """Return the entries by their reason, then by the keys of their addresses, without those that are no addresses.
+
+    A provider may list an address for one kind of mail and for another, or for two senders, each with a reason.
+    """
+    keyed: dict[str, dict[str, Entry]] = {}
     for entry in entries:
         try:
-            keyed.setdefault(address_key(entry.address, allow_utf8=True), entry)
+            key = address_key(entry.address, allow_utf8=True)
         except InvalidAddress:
             continue
+        keyed.setdefault(entry.reason, {}).setdefault(key, entry)
     return keyed
 
 
-def _take_in(sync: ProviderSync, one: ListOf, keyed: dict[str, Entry]) -> int:
-    """Suppress what is new; return how many were not known.
+def _take_in(sync: ProviderSync, one: ListOf, keyed: dict[str, Entry]) -> set[str]:
+    """Suppress what is new; return the keys of those that were not known.
 
     What is true of an address holds for all streams. Who unsubscribed left what this transport carries, no more.
     """
@@ -189,7 +196,7 @@ def _take_in(sync: ProviderSync, one: ListOf, keyed: dict[str, Entry]) -> int:
     taken_off = dict(
         sync.removals.filter(address_key__in=keyed).values_list("address_key", "asked_at")
     )
-    came = 0
+    came: set[str] = set()
     new: list[Suppression] = []
     for key, entry in keyed.items():
         if _is_taken_back(entry, taken_off.get(key)):
@@ -211,7 +218,8 @@ def _take_in(sync: ProviderSync, one: ListOf, keyed: dict[str, Entry]) -> int:
             )
             for stream in scope
         ]
-        came += bool(scope) and not standing
+        if scope and not standing:
+            came.add(key)
     suppress_all(new)
     return came
 

@@ -218,6 +218,20 @@ class TestWhoUnsubscribedThere:
         assert Suppression.objects.count() == 1
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_two_entries_of_an_address_neither_hides_the_other(order, step):
+    """SparkPost keeps one for transactional mail and one for the rest."""
+    double, sync = step("sparkpost")
+    rows = [
+        {"recipient": "bob@example.net", "type": kind, "source": source, "updated": "2026-05-01T12:00:00+00:00"}
+        for kind, source in (("non_transactional", "List Unsubscribe"), ("transactional", "Bounce Rule"))
+    ]  # fmt: skip
+    double.fail = [(200, {"results": rows[::order], "links": []}, {})]
+    assert walk(sync).came == 1
+    entries = {one.reason: one.stream for one in Suppression.objects.all()}
+    assert entries == {"unsubscribe": Stream.objects.get(), "hard_bounce": None}
+
+
 def test_who_left_a_tag_of_mailguns_still_gets_other_mail(step):
     double, sync = step("mailgun")
     for n in range(5):
