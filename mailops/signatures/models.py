@@ -20,7 +20,7 @@ class Lesson(ChunkedWork):
     before = models.JSONField()  # what was said of it until then: signatures.teaching.Word
     after = models.JSONField()
     undoes = models.ForeignKey("self", null=True, on_delete=models.CASCADE, related_name="+")
-    # `cursor` is the id of the last event looked at
+    # `cursor` is the id of the last event looked at; once it is completed, by the second look
     newest_event = models.BigIntegerField(default=0)  # when it began
     # what was being recorded while it began was looked at once more
     rechecked_at = models.DateTimeField(null=True)

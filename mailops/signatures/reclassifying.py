@@ -102,6 +102,7 @@ def reclassify_chunk(*, lesson_id: int, most: int = CHUNK) -> bool:
             return False
         last, looked_at = _go_on(lesson, after=lesson.cursor, most=most)
         if not looked_at:
+            lesson.cursor = max(lesson.newest_event - OVERLAP, 0)  # where the second look begins
             _finish(lesson, Lesson.State.COMPLETED)
             return False
         lesson.cursor, lesson.failures = last, 0
@@ -110,25 +111,27 @@ def reclassify_chunk(*, lesson_id: int, most: int = CHUNK) -> bool:
     return True
 
 
-def recheck_settled() -> int:
-    """Look once more at what was being recorded while lessons began; return how many lessons were."""
-    done = Lesson.objects.filter(state=Lesson.State.COMPLETED, rechecked_at=None)
-    ids = list(done.filter(finished_at__lt=timezone.now() - SETTLED).values_list("pk", flat=True))
-    for lesson_id in ids:
-        with transaction.atomic():
-            found = Lesson.objects.filter(pk=lesson_id, rechecked_at=None)
-            lesson = found.select_for_update(skip_locked=True).first()
-            if lesson is None or not lesson.is_newest:
-                found.update(rechecked_at=timezone.now())
-                continue
-            after = max(lesson.newest_event - OVERLAP, 0)
-            while True:
-                after, looked_at = _go_on(lesson, after=after, most=CHUNK)
-                if not looked_at:
-                    break
+def settled() -> list[int]:
+    """Return the lessons that every process knows by now, and of which a second look is owed."""
+    owing = Lesson.objects.filter(state=Lesson.State.COMPLETED, rechecked_at=None)
+    known = owing.filter(finished_at__lt=timezone.now() - SETTLED)
+    return list(known.order_by("pk").values_list("pk", flat=True))
+
+
+def recheck_chunk(*, lesson_id: int, most: int = CHUNK) -> bool:
+    """Look once more at the next of what was being recorded since a lesson began; tell as `reclassify_chunk` does."""
+    with transaction.atomic():
+        owing = Lesson.objects.filter(pk=lesson_id, state=Lesson.State.COMPLETED, rechecked_at=None)
+        lesson = owing.select_for_update(skip_locked=True).first()
+        if lesson is None:
+            return False
+        looked_at = 0
+        if lesson.is_newest:
+            lesson.cursor, looked_at = _go_on(lesson, after=lesson.cursor, most=most)
+        if not looked_at:
             lesson.rechecked_at = timezone.now()
-            lesson.save()
-    return len(ids)
+        lesson.save()
+    return bool(looked_at)
 
 
 def _go_on(lesson: Lesson, *, after: int, most: int) -> tuple[int, int]:

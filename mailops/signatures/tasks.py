@@ -20,9 +20,20 @@ def continue_lesson(lesson_id: int) -> None:
 
 
 @shared_task
+def recheck_lesson(lesson_id: int) -> None:
+    """Look once more at chunks for a few seconds; hand on while there are more."""
+    go_on(
+        partial(reclassifying.recheck_chunk, lesson_id=lesson_id),
+        hand_on=partial(recheck_lesson.delay, lesson_id),
+        note_failure=partial(reclassifying.note_failure, lesson_id),
+    )
+
+
+@shared_task
 def continue_lessons() -> None:
-    """Pick up what lost its hint, and look once more at what was recorded while lessons began."""
+    """Pick up what lost its hint, and have what was recorded while lessons began looked at once more."""
     running = Lesson.objects.filter(state=Lesson.State.RUNNING)
     for lesson_id in running.values_list("pk", flat=True):
         continue_lesson.delay(lesson_id)
-    reclassifying.recheck_settled()
+    for lesson_id in reclassifying.settled():
+        recheck_lesson.delay(lesson_id)

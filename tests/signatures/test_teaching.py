@@ -32,7 +32,7 @@ from mailops.reports.verifying import differences
 from mailops.reports.verifying_replies import reply_differences
 from mailops.signatures import reclassifying, tasks
 from mailops.signatures.models import Lesson
-from mailops.signatures.reclassifying import note_failure, recheck_settled, reclassify_chunk
+from mailops.signatures.reclassifying import note_failure, recheck_chunk, reclassify_chunk, settled
 from mailops.signatures.teaching import TaughtMeanwhile, Word, foresee, teach, word_of
 from mailops.suppressions.models import Suppression
 from mailops.suppressions.suppressing import suppress, unsuppress
@@ -248,13 +248,39 @@ class TestPast:
         first = make_refused(ODD)
         lesson = learn(operator, first)
         late = make_refused(ODD)  # by a process that had not heard of it
+        assert settled() == []
         monkeypatch.setattr(reclassifying, "SETTLED", timedelta(seconds=-1))
-        tasks.continue_lessons()
+        assert settled() == [lesson.pk]
+        tasks.recheck_lesson(lesson.pk)
         late.refresh_from_db()
         assert late.reason == "mailbox_disabled"
-        assert recheck_settled() == 0
+        assert settled() == []
         lesson.refresh_from_db()
         assert lesson.changed == 2
+        assert_counts_are_true()
+
+    def test_takes_the_second_look_in_chunks_and_goes_on_where_it_was_cut_off(
+        self, operator, monkeypatch
+    ):
+        lesson = learn(operator, make_refused(ODD))
+        late = [make_refused(ODD) for _ in range(4)]
+        assert recheck_chunk(lesson_id=lesson.pk, most=2)
+        understood = Message.objects.filter(reason="mailbox_disabled")
+        assert understood.count() == 2  # the first one and one more
+
+        def killed(*_):
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(reclassifying, "_suppress", killed)
+            with pytest.raises(KeyboardInterrupt):
+                recheck_chunk(lesson_id=lesson.pk, most=2)
+        assert recheck_chunk(lesson_id=lesson.pk, most=2)
+        assert recheck_chunk(lesson_id=lesson.pk, most=2)
+        assert not recheck_chunk(lesson_id=lesson.pk, most=2)
+        assert understood.count() == 1 + len(late)
+        lesson.refresh_from_db()
+        assert lesson.rechecked_at
         assert_counts_are_true()
 
     def test_stays_where_only_words_are_said(self, operator):
