@@ -18,9 +18,9 @@ AT_ONCE = timedelta(seconds=5)
 BURST = timedelta(seconds=1)  # within which nobody follows two links
 BESIDE_PROBE = timedelta(seconds=10)  # a scanner asks whether a page is there, then for the page
 
-# Words by which scanners, fetchers and link checkers name themselves.
+# Words by which scanners, fetchers and link checkers name themselves; a Cubot is a telephone.
 _NAMES = re.compile(
-    r"\b(?:\w*bot|crawler|spider|slurp|preview|scanner|barracuda\w*|proofpoint|mimecast|safelinks|trendmicro|symantec"
+    r"\b(?!cubot\b)(?:\w*bot|crawler|spider|slurp|preview|scanner|barracuda\w*|proofpoint|mimecast|safelinks|trendmicro|symantec"
     r"|curl|wget|python-\w+|go-http-client|java|okhttp|headless\w*|phantomjs|monitor\w*"
     r"|fireeye|forcepoint|fortinet|sophos\w*|ironport|cloudmark|zscaler|urldefense|mailscanner|linkcheck\w*"
     r"|axios|node-fetch|libwww-perl|apache-httpclient|guzzlehttp|winhttp\w*|scrapy|facebookexternalhit|microsoft office"

@@ -121,7 +121,8 @@ class TestWho:
     @pytest.mark.parametrize(
         ("user_agent", "who"),
         [(PHONE, "person"), (GMAIL, "proxy"), ("Mozilla/5.0", "proxy"), ("YahooMailProxy; https://help.yahoo.com/", "proxy"),
-         ("Barracuda Sentinel (EE)", "machine"), ("", "machine"), ("python-requests/2.32", "machine")],
+         ("Barracuda Sentinel (EE)", "machine"), ("", "machine"), ("python-requests/2.32", "machine"),
+         ("Mozilla/5.0 (Linux; Android 10; CUBOT X20 PRO) AppleWebKit/537.36 (KHTML, like Gecko)", "person")],
     )  # fmt: skip
     def test_is_told_by_the_program(self, call, read, sent, user_agent, who):
         call(picture_path(sent), user_agent)
