@@ -77,10 +77,7 @@ def expectations(
     return Expectations(
         domain=name,
         spf=_spf_hosts(name, rows, return_paths),
-        selectors=(
-            *(Selector(key.selector, key.record, SIGNED_HERE) for key in keys),
-            *_selectors(name, _of_kind(rows, Kind.DKIM_SELECTOR)),
-        ),
+        selectors=_selectors(name, _of_kind(rows, Kind.DKIM_SELECTOR), keys),
         return_paths=return_paths,
         least_policy=max((row.value for row in policies), key=DMARC_POLICIES.index, default="none"),
         policy_needed_by=_needed_by(policies),
@@ -104,7 +101,7 @@ def _ways(name: str, rows: list[Requirement], keys: list[str]) -> tuple[Way, ...
     if found:
         return tuple(found)
     paths = [path.host for path in _return_paths(_of_kind(rows, Kind.RETURN_PATH))]
-    selectors = [*keys, *anywhere]
+    selectors = list(dict.fromkeys([*keys, *anywhere]))
     return tuple(
         Way("this installation", path, tuple(selectors), signs_here=True) for path in paths
     )
@@ -160,15 +157,19 @@ def _uses(rows: list[Requirement], row: Requirement, path: str) -> bool:
     return path in paths or (not paths and not _of_kind(own, Kind.SENDS))
 
 
-def _selectors(name: str, rows: list[Requirement]) -> tuple[Selector, ...]:
+def _selectors(name: str, rows: list[Requirement], keys: list[SigningKey]) -> tuple[Selector, ...]:
+    """Return each selector once; of one that we sign with, our key is the record, whoever else expects it."""
+    ours = tuple(Selector(key.selector, key.record, SIGNED_HERE) for key in keys)
+    signing = {key.selector for key in keys}
     hosts = dict.fromkeys(_selector(row.host, name) for row in rows)
-    return tuple(
+    return ours + tuple(
         Selector(
             host,
             next((r.value for r in rows if _selector(r.host, name) == host and r.value), ""),
             _needed_by([r for r in rows if _selector(r.host, name) == host]),
         )
         for host in hosts
+        if host not in signing
     )
 
 

@@ -137,6 +137,12 @@ class TestAlignment:
         assert finding.status == "error"
         assert "belongs to another organization" in finding.sentence
 
+    def test_a_selector_may_be_expected_that_mailops_signs_with(self, acme, asks):
+        acme.signing_keys.create(selector="s1", algorithm="rsa", record=KEY_RECORD, state="signing")
+        check_domain(acme, asks=asks)
+        assert statuses(acme)["dkim:s1"] == "ok"
+        assert acme.records.filter(purpose="dkim").count() == 1
+
     def test_dkim_alone_is_enough(self, acme, asks, good, settings):
         settings.MAILOPS_RETURN_PATH_HOST = "bounces.other.example"
         check_domain(acme, asks=asks)
