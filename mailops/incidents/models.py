@@ -157,9 +157,13 @@ class WatchQuerySet(models.QuerySet["Watch"]):
         looking = self.filter(looked_at__gt=now - GAP, looked_at__lt=now + GAP)
         return looking.filter(since_at__lte=since) if since else looking
 
+    def begin(self) -> None:
+        """Let somebody look from now on, where nobody has yet: that nobody ever does is seen by it."""
+        self.get_or_create(pk=1, defaults={"since_at": Now(), "looked_at": Now()})
+
 
 class Watch(models.Model):
-    """When all thresholds were looked at last, and since when without a gap; one row, or none before the first look."""
+    """When all thresholds were looked at last, or the tables were made, and since when without a gap; one row, or none."""
 
     id = models.SmallIntegerField(primary_key=True, default=1)
     since_at = models.DateTimeField()

@@ -53,6 +53,13 @@ class TestLooking:
         assert (trouble.title, trouble.tone) == ("Nobody looks for trouble", "bad")
         assert trouble.since == Watch.objects.get().looked_at
 
+    def test_is_named_where_nobody_ever_began(self):
+        Watch.objects.begin()
+        assert not list(troubles())
+        watch(ago=GAP * 2)
+        Watch.objects.begin()
+        assert [one.title for one in troubles()] == ["Nobody looks for trouble"]
+
     def test_is_named_where_it_fails(self, monkeypatch):
         watch(ago=GAP * 2)
         monkeypatch.setattr(detection, "read", lambda *_: 1 / 0)

@@ -12,10 +12,11 @@ class TestARestoredDatabase:
         done = []
         monkeypatch.setattr(prepare, "look", lambda *, force: done.append(force))
         monkeypatch.setattr(prepare.broker, "install", lambda _: None)
+        monkeypatch.setattr(prepare.Watch.objects, "begin", lambda: done.append("watch"))
         for name in ("call_command", "collect_static_files", "record_deploy"):
             monkeypatch.setattr(prepare, name, lambda *_, **__: None)
         call_command("prepare", restored=is_restored)
-        assert done == [is_restored]
+        assert done == [is_restored, "watch"]
 
     def test_is_told_to_what_prepares(self, is_restored, monkeypatch):
         called = []

@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import OperationalError
 
 from mailops.dispatch.restoring import look
+from mailops.incidents.models import Watch
 from mailops.installation.deploys import record_deploy
 from mailops.installation.first_account import make_first_account
 from mailops.installation.static_files import collect_static_files
@@ -41,3 +42,4 @@ class Command(BaseCommand):
             make_first_account(settings.MAILOPS_HOME)
             call_command("fill_demo")
         record_deploy()  # last: what the demo tells of was before it
+        Watch.objects.begin()
