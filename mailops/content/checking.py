@@ -14,6 +14,7 @@ from mailops.content.gates.mail import GMAIL_CUTS_AT, preheader_of
 from mailops.content.gates.page import Page
 from mailops.content.mjml import Mistake
 from mailops.content.models import MailTemplate, Syntax, TemplateVersion
+from mailops.content.remedies import remedy_of
 from mailops.content.rendering import (
     Rendered,
     RenderError,
@@ -180,11 +181,15 @@ def look_over(
 
 
 def _problem(error: RenderError) -> Problem:
-    return Problem(error.sentence, is_error=True, part=error.part, line=error.line)
+    fix = remedy_of(error.sentence)
+    return Problem(error.sentence, is_error=True, part=error.part, line=error.line, fix=fix)
 
 
 def _of_mistake(mistake: Mistake) -> Problem:
-    return found("liquid.mjml", mistake.sentence, line=mistake.line, is_error=mistake.is_error)
+    fix = remedy_of(mistake.sentence)
+    return found(
+        mistake.rule, mistake.sentence, line=mistake.line, is_error=mistake.is_error, fix=fix
+    )
 
 
 def _syntax_errors(draft: Sources) -> list[Problem]:

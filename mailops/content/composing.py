@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mailops.content.child import CompileFault
 from mailops.content.closing import left_open
@@ -142,7 +142,7 @@ def open_in(source: str) -> Mistake | None:
 
 
 def _at_home(mistake: Mistake, page: _Page) -> Mistake:
-    return Mistake(mistake.sentence, page.line_of(mistake.line), mistake.is_error)
+    return replace(mistake, line=page.line_of(mistake.line))
 
 
 def _sentence(error: CompileFault) -> str:

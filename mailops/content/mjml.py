@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from mailops.content.child import CompileFault, ask_child
@@ -68,6 +68,7 @@ _TOKEN = re.compile(  # what `closing.left_open` passes over at once is one toke
     r"|<(/?)([a-zA-Z][\w:-]*)((?:[^<>\"']|\"[^\"]*\"|'[^']*')*)>",
     re.DOTALL,
 )
+_STRAY = re.compile(r"<(?![a-zA-Z/!?])")  # the compiler reads no further, and names no line
 _INLINE_STYLE = re.compile(
     r"<mj-style\b[^>]*\binline\s*=\s*[\"']inline[\"'][^>]*>(.*?)</mj-style\s*>", re.DOTALL
 )
@@ -78,6 +79,7 @@ class Mistake:
     sentence: str
     line: int
     is_error: bool = True
+    rule: str = "liquid.syntax"
 
 
 class WrongSource(CompileFault):
@@ -105,7 +107,11 @@ def compile_mjml(source: str) -> str:
         if number not in kept and not tag.startswith(("{% comment", "{%- comment"))
     )
     lost = [
-        Mistake(f"{tag[:40]} stands where MJML drops it.", _line_of_tag(source, number))
+        Mistake(
+            f"{tag[:40]} stands where MJML drops it.",
+            _line_of_tag(source, number),
+            rule="liquid.mjml",
+        )
         for number, tag in islice(dropped, MAX_LOST)
     ]
     if lost:
@@ -131,7 +137,8 @@ def _without_inline_styles(masked: str) -> tuple[str, str]:
 def find_mistakes(source: str) -> list[Mistake]:
     """Return what is wrong with the elements of `source`: the compiler itself names no lines, and drops what it doesn't know."""
     masked, tags = mask(source)
-    return list(_mistakes(masked, [tag.count("\n") for tag in tags]))
+    found = _mistakes(masked, [tag.count("\n") for tag in tags])
+    return [replace(mistake, rule="liquid.mjml") for mistake in found]
 
 
 def element_at(source: str, at: int) -> str:
@@ -159,12 +166,8 @@ def _mistakes(masked: str, breaks: list[int]) -> Iterator[Mistake]:
     for match in _TOKEN.finditer(masked):
         between = masked[at : match.start()]
         parent = inside[-1][0] if inside else ""
-        if parent in _INSIDE and re.sub(r"<!--.*?-->|[\ue000\ue005]\d+\ue001", "", between).strip():
-            yield Mistake(
-                f"Words stand between elements in <{parent or 'nothing'}>, where MJML drops them.",
-                line + _breaks(between[: len(between) - len(between.lstrip())], breaks),
-                is_error=parent == "",
-            )
+        for sentence, where, is_error in _astray(between, parent):
+            yield Mistake(sentence, line + _breaks(between[:where], breaks), is_error)
         line += _breaks(between, breaks)
         if match[1] in _WORDS_ALONE:
             yield from _open(match[1], parent, line)
@@ -184,6 +187,17 @@ def _mistakes(masked: str, breaks: list[int]) -> Iterator[Mistake]:
         yield Mistake(f"<{name}> is opened here and not closed.", opened)
     if "<mjml" not in masked:
         yield Mistake("MJML begins with <mjml> and <mj-body>.", 1)
+
+
+def _astray(between: str, parent: str) -> Iterator[tuple[str, int, bool]]:
+    """Yield what is wrong with the words between two tags: the sentence, where, and whether it is an error."""
+    if parent in _INSIDE and re.sub(r"<!--.*?-->|[\ue000\ue005]\d+\ue001", "", between).strip():
+        sentence = (
+            f"Words stand between elements in <{parent or 'nothing'}>, where MJML drops them."
+        )
+        yield sentence, len(between) - len(between.lstrip()), parent == ""
+    if stray := _STRAY.search(between):
+        yield "“<” stands here as a word: write &lt;.", stray.start(), True
 
 
 def _breaks(text: str, breaks: list[int]) -> int:
