@@ -18,7 +18,8 @@ from mailops.outbox.models import CountKey, Message, Status
 from mailops.transports.models import Stream
 
 LOOK_BACK = timedelta(hours=6)  # before the window: what changed then may be the cause
-NEWEST = 300  # messages whose replies are grouped; enough to see the cause, cheap at any volume
+LOOKED_AT = 5_000  # the newest messages that stopped alike, of whatever subject: so it is cheap at any volume
+NEWEST = 300  # of them, messages of the subject, whose replies are grouped; enough to see the cause
 SHOWN = 8
 # verbs that change what is sent, or how; reading lists and writing notes breaks no delivery
 SUSPECTS = (
@@ -94,14 +95,14 @@ def _replies(threshold: Threshold, subject_id: int, since: datetime) -> list[dic
     if status is None:
         return []
     column = COLUMNS[SubjectKind(threshold.subject_kind)]
-    newest = Message.objects.filter(status=status).order_by("-id")
+    # a range, and its order, leave no other index to ask than that of statuses
+    alike = Message.objects.filter(status__range=(status, status)).order_by("status", "-id")
+    found = Message.objects.filter(pk__in=alike.values("pk")[:LOOKED_AT], **{column: subject_id})
     if threshold.begins_anew:
-        newest = newest.filter(settled_at__gte=since)
-    stopped = newest.values_list(column, "reply_code", "reply_text", "sentence")[:NEWEST]
+        found = found.filter(settled_at__gte=since)
+    stopped = found.order_by("-id").values_list("reply_code", "reply_text", "sentence")[:NEWEST]
     groups: Counter[tuple[int | None, str, str]] = Counter(
-        (code, _signature(text), sentence)
-        for subject, code, text, sentence in stopped
-        if subject == subject_id
+        (code, _signature(text), sentence) for code, text, sentence in stopped
     )
     return [
         {"code": code, "text": text, "sentence": sentence, "n": n}

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from mailops.incidents import evidence
 from mailops.incidents.detection import detect
 from mailops.incidents.handling import close
 from mailops.incidents.models import Incident, Level, Notice, NotificationChannel
@@ -77,3 +78,16 @@ def test_the_replies_that_stood_last_are_its_evidence(stream):
     detect()
     (reply,) = Incident.objects.get().evidence["replies"]
     assert (reply["code"], reply["text"]) == (451, "4.3.2 Not now.")
+
+
+def test_its_evidence_is_found_behind_what_stopped_elsewhere_and_no_further(stream, monkeypatch):
+    monkeypatch.setattr(evidence, "NEWEST", 2)
+    monkeypatch.setattr(evidence, "LOOKED_AT", 3)
+    count(stream, "expired", 50)
+    now = timezone.now()
+    for text in ("Too far back.", "Not now."):
+        make_message(stream=stream, status="expired", settled_at=now, reply_text=text)
+    for _ in range(2):
+        make_message(status="expired", settled_at=now, reply_text="Of another stream.")
+    detect()
+    assert [one["text"] for one in Incident.objects.get().evidence["replies"]] == ["Not now."]
