@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from anymail.signals import AnymailTrackingEvent, EventType, RejectReason, tracking
@@ -159,7 +160,7 @@ def on_tracking(
         kind=kind,
         source=row.source,
         external_id=_external_id(event, row, match.message.pk, kind),
-        occurred_at=event.timestamp or row.received_at,
+        occurred_at=_happened_at(event, row),
         round=match.round,
         reply=reply if reply.code or reply.text else None,
         reason="complaint"
@@ -209,7 +210,7 @@ def _look(
         return LeftOut(message, f"{words} are not kept of “{stream}”")
     if message.address_key in left:
         return LeftOut(message, f"{words} are not kept of people who unsubscribed")
-    at = event.timestamp or row.received_at
+    at = _happened_at(event, row)
     verdict = judge(
         is_open=is_open,
         user_agent=event.user_agent or "",
@@ -223,6 +224,12 @@ def _look(
     outcome = outcome_of(look, raw_feedback=row.pk, provider=row.source)
     outcome.transport_id = row.transport_id
     return Consequence(outcome=outcome, message=message, looks=(look, *of_link))
+
+
+def _happened_at(event: AnymailTrackingEvent, row: RawFeedback) -> datetime:
+    """Return when it happened, by the provider's clock unless that is ahead: nothing is told before it happens."""
+    told = event.timestamp
+    return min(told, row.received_at) if told and told.tzinfo else row.received_at
 
 
 _ONES_OWN = re.compile(r"[0-9a-fA-F-]{8,}|[0-9]{4,}|[^/]{30,}")

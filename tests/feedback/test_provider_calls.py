@@ -359,6 +359,15 @@ class TestProof:
         assert (row.state, row.is_verified) == (STATE.QUARANTINED, False)
         assert told.state == (Status.DELIVERED, ["delivered"], [])
 
+    def test_what_is_to_happen_in_days_by_the_provider_s_clock_happened_when_it_was_told(
+        self, provider
+    ):
+        told = provider("mailgun")
+        body = PAYLOADS["mailgun"]("bounced", now())
+        body["event-data"]["timestamp"] = now() + 3 * 86400
+        row = told.call(body)
+        assert told.sent.events.get().occurred_at == row.received_at
+
     def test_a_token_of_ours_in_the_metadata_names_the_message(self, provider):
         told = provider("postmark")
         token = envid(told.sent.public_id, told.sent.round, told.sent.token_key_id)
