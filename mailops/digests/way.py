@@ -7,9 +7,9 @@ from django.db import transaction
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
 from mailops.digests.models import Way
-from mailops.dispatch.holding import stopped_ways
 from mailops.domains.models import Identity
 from mailops.incidents.models import NotificationChannel
+from mailops.incidents.ways import standstill
 from mailops.transports.models import Stream
 
 
@@ -30,14 +30,8 @@ class Chosen:
             return (
                 f"{self.identity.addr_spec} is not of the domain of {self.stream}: choose another."
             )
-        if self.stream.transport is None:
-            return f"{self.stream} has no transport: give it one."
-        if self.stream.is_paused:
-            return f"{self.stream} is paused: it goes out when that is resumed."
-        for way in stopped_ways(self.stream):
-            how = "is paused" if way.is_paused else "can't be reached"
-            return f"{way} {how}: it goes out when mail leaves there again."
-        return ""
+        why = standstill(self.stream)
+        return f"{why}: it goes out when mail leaves there again." if why else ""
 
 
 def chosen_way() -> Chosen | None:

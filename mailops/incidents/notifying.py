@@ -18,14 +18,13 @@ from django.urls import reverse
 from mailops.content.drafting import create_template
 from mailops.content.models import MailTemplate, TemplateVersion
 from mailops.content.publishing import publish
-from mailops.dispatch.holding import stopped_ways
 from mailops.incidents.models import Incident, Level, Notice, NoticeAttempt, NotificationChannel
+from mailops.incidents.ways import standstill
 from mailops.lib.egress import EgressFault
 from mailops.lib.fetching import fetch
 from mailops.lib.secrets import Unsealable
 from mailops.outbox.models import Message
 from mailops.outbox.submission import RefusedSubmission, submit
-from mailops.transports.models import Stream
 
 logger = logging.getLogger(__name__)
 
@@ -222,7 +221,8 @@ def _mail(notices: list[Notice], facts: dict[str, Any]) -> Told:
     stream, identity = channel.stream, channel.identity
     if stream is None or identity is None:
         raise NotTold("The channel has no stream or no identity.")
-    _refuse_standstill(stream)
+    if why := standstill(stream):  # it would wait for what it tells of, or for as long
+        raise NotTold(f"{why}; give the channel another stream, over another transport.")
     try:
         message = submit(
             stream=stream,
@@ -243,17 +243,6 @@ def _key(notices: list[Notice]) -> str:
         return f"incident-notice-{notices[0].pk}"
     ids = ",".join(str(one.pk) for one in notices)
     return f"incident-notices-{sha256(ids.encode()).hexdigest()}"
-
-
-def _refuse_standstill(stream: Stream) -> None:
-    """Raise NotTold where the mail could not leave: it would wait for what it tells of, or for as long."""
-    if stream.transport is None:
-        raise NotTold(f"{stream} has no transport.")
-    if stream.is_paused:
-        raise NotTold(f"{stream} is paused; give the channel another stream.")
-    for transport in stopped_ways(stream):
-        how = "is paused" if transport.is_paused else "can't be reached"
-        raise NotTold(f"{transport} {how}; give the channel a stream over another transport.")
 
 
 @transaction.atomic

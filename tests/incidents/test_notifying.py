@@ -363,7 +363,9 @@ class TestMail:
         detect()
         deliver_due()
         assert not Message.objects.exists()
-        assert "can't be reached; give the channel a stream over another transport" in result()
+        assert (
+            "can't be reached; give the channel another stream, over another transport" in result()
+        )
 
     def test_does_not_take_a_way_that_is_paused(self, stream):
         other = make_stream()
