@@ -61,7 +61,8 @@ def profile(request: HttpRequest) -> HttpResponse:
     before = {"name": user.name, "time_zone": user.time_zone}
     form = ProfileForm(request.POST or None, instance=user)
     if request.method == "POST" and form.is_valid():
-        form.save()
+        # an admin may change or deactivate them meanwhile
+        user.save(update_fields=form.Meta.fields)
         audit(actor=user, verb="user.profile", subject=user, before=before, after=form.cleaned_data)
         messages.success(request, "Your profile is saved.")
         return redirect("accounts:profile")

@@ -140,15 +140,17 @@ def domain_edit(request: HttpRequest, domain_id: int) -> HttpResponse:
         status = 422 if form.is_bound else 200
         context = {"form": form, "domain": domain}
         return render_page(request, "domains/domain_form.html", context, status=status)
-    form.save()
     after = _facts(domain)
-    audit(
-        actor=user_of(request),
-        verb="domain.edit",
-        subject=domain,
-        before={name: value for name, value in before.items() if after[name] != value},
-        after={name: value for name, value in after.items() if before[name] != value},
-    )
+    with transaction.atomic():
+        if lock_row(domain):  # its checks write the other columns meanwhile
+            domain.save(update_fields=form.Meta.fields)
+            audit(
+                actor=user_of(request),
+                verb="domain.edit",
+                subject=domain,
+                before={name: value for name, value in before.items() if after[name] != value},
+                after={name: value for name, value in after.items() if before[name] != value},
+            )
     messages.success(request, f"{domain} was saved.")
     return redirect("domains:detail", domain.pk)
 

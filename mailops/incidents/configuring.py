@@ -12,6 +12,7 @@ from mailops.incidents.models import SWITCHED_OFF, Level, Notice, NotificationCh
 from mailops.lib.locks import lock_row
 
 _CHANNEL_FIELDS = ("name", "kind", "is_enabled", "least_level", "host", "recipient", "stream_id")
+_TYPED = ("name", "is_enabled", "least_level", "recipient", "stream", "identity")
 THRESHOLD_FIELDS = (  # what people set
     "is_enabled",
     "window_minutes",
@@ -28,7 +29,7 @@ THRESHOLD_FIELDS = (  # what people set
 def change_threshold(*, threshold: Threshold, actor: User) -> None:
     """Write down a changed `threshold`."""
     before = _values(Threshold.objects.select_for_update().get(pk=threshold.pk), THRESHOLD_FIELDS)
-    threshold.save()
+    threshold.save(update_fields=THRESHOLD_FIELDS)
     threshold.refresh_from_db()
     audit(
         actor=actor,
@@ -43,10 +44,11 @@ def change_threshold(*, threshold: Threshold, actor: User) -> None:
 def save_channel(*, channel: NotificationChannel, url: str, actor: User) -> None:
     """Write down a new or changed `channel`; an empty `url` leaves the webhook's address as it is."""
     is_new = channel.pk is None
-    before = (
-        {} if is_new else _values(NotificationChannel.objects.get(pk=channel.pk), _CHANNEL_FIELDS)
-    )
-    channel.save()
+    before = {}
+    if not is_new:
+        old = NotificationChannel.objects.select_for_update().get(pk=channel.pk)
+        before = _values(old, _CHANNEL_FIELDS)
+    channel.save(update_fields=None if is_new else _TYPED)
     if url:
         channel.set_url(url, urlsplit(url).hostname or "")
         channel.save(update_fields=["host", "sealed_url"])

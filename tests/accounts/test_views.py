@@ -3,6 +3,7 @@ from django.core import mail
 from django.urls import reverse
 
 from mailops.accounts.auditing import audit
+from mailops.accounts.forms import ProfileForm
 from mailops.accounts.models import AuditEntry, User
 from tests.conftest import PASSWORD
 
@@ -42,6 +43,21 @@ class TestLogIn:
     @pytest.mark.parametrize("path", ["email/", "confirm-email/", "confirm-email/key/"])
     def test_has_no_pages_about_mailboxes(self, path, viewer, logged_in):
         assert logged_in(viewer).get(f"/accounts/{path}").status_code == 404
+
+    def test_who_saves_their_profile_while_they_are_deactivated_stays_so(
+        self, viewer, logged_in, monkeypatch
+    ):
+        is_valid = ProfileForm.is_valid
+
+        def deactivate_and_ask(form):
+            User.objects.filter(pk=viewer.pk).update(is_active=False, role="")
+            return is_valid(form)
+
+        monkeypatch.setattr(ProfileForm, "is_valid", deactivate_and_ask)
+        given = {"name": "Vi", "time_zone": "Asia/Tokyo"}
+        assert logged_in(viewer).post(reverse("accounts:profile"), given).status_code == 302
+        viewer.refresh_from_db()
+        assert (viewer.name, viewer.is_active, viewer.role) == ("Vi", False, "")
 
     def test_htmx_is_sent_to_the_log_in_page_whole(self, client, db):
         page = "/content/1/edit/?language=de&part=a%26b"

@@ -1,8 +1,11 @@
 import pytest
 from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils import timezone
 
 from mailops.accounts.models import AuditEntry
 from mailops.domains.checking import check_domain
+from mailops.domains.forms import OwnerForm
 from mailops.domains.models import Domain, Identity
 from tests.factories import make_campaign, make_domain, make_identity, make_stream
 
@@ -166,6 +169,21 @@ class TestVerify:
 
 
 class TestEditAndDelete:
+    def test_what_a_check_writes_while_it_is_edited_stays(
+        self, logged_in, admin, acme, monkeypatch
+    ):
+        is_valid, at = OwnerForm.is_valid, timezone.now()
+
+        def stop_and_ask(form):
+            Domain.objects.update(bulk_stopped_at=at)
+            return is_valid(form)
+
+        monkeypatch.setattr(OwnerForm, "is_valid", stop_and_ask)
+        url = reverse("domains:edit", args=[acme.pk])
+        assert logged_in(admin).post(url, {"owner": "", "grace_hours": "9"}).status_code == 302
+        acme.refresh_from_db()
+        assert (acme.grace_hours, acme.bulk_stopped_at) == (9, at)
+
     def test_an_owner_is_named(self, logged_in, admin, operator, acme):
         data = {"owner": operator.pk, "grace_hours": 72}
         logged_in(admin).post(f"/domains/{acme.pk}/edit/", data)

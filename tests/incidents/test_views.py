@@ -10,6 +10,7 @@ from mailops.accounts.models import AuditEntry
 from mailops.incidents import handling
 from mailops.incidents.detection import detect
 from mailops.incidents.evidence import LOOK_BACK
+from mailops.incidents.forms import ChannelForm
 from mailops.incidents.models import Incident, Notice, NotificationChannel, Threshold
 from mailops.outbox.ledger import bucket_of
 from mailops.reports.periods import QUARTER_HOUR
@@ -334,6 +335,24 @@ class TestChannels:
             assert "hooks.example.com" in shown
             assert "T0/secret" not in shown
         assert "secret" not in str(AuditEntry.objects.get().after)
+
+    def test_keep_the_address_that_somebody_gives_while_the_rest_is_saved(
+        self, admin, logged_in, monkeypatch
+    ):
+        client = logged_in(admin)
+        client.post(url("channel-add", "webhook"), self.WEBHOOK)
+        channel, is_valid = NotificationChannel.objects.get(), ChannelForm.is_valid
+
+        def give_and_ask(form):
+            theirs = NotificationChannel.objects.get()
+            theirs.set_url("https://other.example.com/T1", "other.example.com")
+            theirs.save()
+            return is_valid(form)
+
+        monkeypatch.setattr(ChannelForm, "is_valid", give_and_ask)
+        client.post(url("channel", channel.pk), {**self.WEBHOOK, "url": "", "name": "talk"})
+        channel.refresh_from_db()
+        assert (channel.name, channel.url()) == ("talk", "https://other.example.com/T1")
 
     def test_keep_the_address_where_none_is_given_again(self, admin, logged_in):
         client = logged_in(admin)
