@@ -7,7 +7,7 @@ taught it. A chunk that runs twice finds nothing to change.
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 from django.db import connection, transaction
 from django.utils import timezone
 
-from mailops.accounts.auditing import audit
+from mailops.accounts.auditing import SYSTEM, audit
 from mailops.accounts.models import AuditEntry
 from mailops.lib.chunks import MAX_FAILURES, count_failure
 from mailops.lib.templatetags.words import reason_word
@@ -31,6 +31,7 @@ from mailops.outbox.ledger import (
 )
 from mailops.outbox.models import CountKey, Event, EventKind, Message, Signature, Status
 from mailops.outbox.sightings import SIGNED, Sightings, phase_of
+from mailops.protocol.address import InvalidAddress, address_key
 from mailops.protocol.classification import (
     MEANINGS,
     OUR_FAULTS,
@@ -353,8 +354,8 @@ def _suppress(lesson: Lesson, told: Iterable[_Change]) -> None:
     if not newest:
         return
     spared = _spared(newest)
-    for address_key, one in newest.items():
-        if address_key in spared:
+    for key, one in newest.items():
+        if key in spared:
             continue
         reply = Reply(one.event["reply_code"] or 0, one.event["reply_text"])
         suppress(
@@ -380,15 +381,23 @@ def _spared(newest: dict[str, _Change]) -> set[str]:
         for key, at in taken.values_list("address_key", "accepted_at")
         if at > newest[key].event["occurred_at"]
     }
-    by_address = {one.event["recipient"]: key for key, one in newest.items()}
-    removed = AuditEntry.objects.filter(
-        verb="suppression.remove", subject_label__in=list(by_address), actor__isnull=False
-    )
-    return spared | {
-        by_address[label]
-        for label, at in removed.values_list("subject_label", "at")
-        if at > newest[by_address[label]].event["occurred_at"]
-    }
+    return spared | _let_on(newest)
+
+
+def _let_on(newest: Mapping[str, _Change]) -> set[str]:
+    """Return those of the addresses that a person took off the list since, however they stood there."""
+    since = min(one.event["occurred_at"] for one in newest.values())
+    removed = AuditEntry.objects.filter(verb="suppression.remove", at__gt=since)
+    by_people = removed.exclude(actor_label=SYSTEM).values_list("subject_label", "at")
+    told = [(_key_of(label), at) for label, at in by_people]
+    return {key for key, at in told if key in newest and at > newest[key].event["occurred_at"]}
+
+
+def _key_of(label: str) -> str:
+    try:
+        return address_key(label, allow_utf8=True)
+    except InvalidAddress:
+        return ""
 
 
 def _withdraw(lesson: Lesson, told: Iterable[_Change]) -> None:

@@ -312,6 +312,13 @@ class TestSuppressions:
         unsuppress(suppression=entry, reason="He called.", actor=operator)
         assert learn(operator, message).suppressed == 0
 
+    def test_spare_whom_a_person_let_on_however_the_address_was_written(self, operator):
+        message = make_refused(ODD)
+        entry = suppress(address=message.recipient.upper(), stream=None, reason="manual")
+        unsuppress(suppression=entry, reason="He called.", actor=operator)
+        AuditEntry.objects.filter(verb="suppression.remove").update(actor=None)  # who left since
+        assert learn(operator, message).suppressed == 0
+
     def test_are_withdrawn_where_their_evidence_means_something_else(self, operator):
         message = make_refused(NO_SUCH)
         event = message.events.get()
