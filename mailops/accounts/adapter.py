@@ -24,6 +24,11 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         except ValueError:
             return False
 
+    def set_password(self, user: User, password: str) -> None:
+        """Keep the new password, and nothing else of `user`: an admin may take a role while it is hashed."""
+        user.set_password(password)
+        user.save(update_fields=["password"])
+
     def send_notification_mail(
         self,
         template_prefix: str,

@@ -4,7 +4,7 @@ from django.urls import reverse
 
 from mailops.accounts.auditing import audit
 from mailops.accounts.forms import ProfileForm
-from mailops.accounts.models import AuditEntry, User
+from mailops.accounts.models import AuditEntry, Role, User
 from tests.conftest import PASSWORD
 
 
@@ -82,6 +82,28 @@ class TestSettings:
     def test_tells_a_stranger_that_a_role_is_missing(self, stranger, logged_in):
         page = logged_in(stranger).get(reverse("accounts:settings")).content.decode()
         assert "No role yet" in page
+
+
+class TestPassword:
+    def test_brings_nothing_back_that_an_admin_took_while_it_was_hashed(
+        self, operator, logged_in, monkeypatch
+    ):
+        taken, hashed = (
+            {"role": Role.VIEWER, "is_active": False, "ended_links": 3},
+            User.set_password,
+        )
+
+        def take_and_hash(user, password):
+            User.objects.filter(pk=user.pk).update(**taken)
+            hashed(user, password)
+
+        monkeypatch.setattr(User, "set_password", take_and_hash)
+        new = dict.fromkeys(("password1", "password2"), "a long enough one")
+        form = {"oldpassword": PASSWORD, **new}
+        logged_in(operator).post(reverse("account_change_password"), form)
+        operator.refresh_from_db()
+        assert {name: getattr(operator, name) for name in taken} == taken
+        assert operator.check_password("a long enough one")
 
 
 class TestProfile:
