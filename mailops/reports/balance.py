@@ -81,6 +81,7 @@ class Pace:
     too_late: int = 0  # of the open ones: those whose time will be over before their turn
     given_up_at: datetime | None = None  # the last of them
     waits_for: str = ""  # the stopped transports without which nothing leaves
+    is_whole: bool = True  # its audience is read, so that the open ones are all that it owes
 
     @property
     def waiting(self) -> int:
@@ -101,7 +102,7 @@ class Pace:
         """Say how fast it goes, and how long it will take where that is known."""
         if self.waits_for:
             return f"waits for {self.waits_for}, which stands still"
-        if self.open and self.retrying == self.open:
+        if self.is_whole and self.open and self.retrying == self.open:
             return f"the last {self.open:,} wait for another try"
         if self.hours is not None and not self.hours.others:
             return self._waiting_words
@@ -111,7 +112,8 @@ class Pace:
             speed = (
                 f"{self.per_minute:,.0f} a minute" if self.per_minute >= 1 else "under one a minute"
             )
-            words = f"{speed} · {duration(self.seconds_left)} left" if self.open else speed
+            is_known = self.is_whole and self.open
+            words = f"{speed} · {duration(self.seconds_left)} left" if is_known else speed
         return f"{words} · {self._waiting_words}" if self.hours is not None else words
 
     @property
@@ -153,6 +155,7 @@ def pace(campaign: Campaign, standing: Balance, now: datetime | None = None) -> 
         standing.by_status.get(Status.HELD, 0),
         waiting_for_hours(campaign.pk) if campaign.hours.are_set else None,
         waits_for=" and ".join(str(one) for one in ways),
+        is_whole=campaign.planned is not None,
     )
     return _with_the_late(found, campaign, answered, began, now)
 

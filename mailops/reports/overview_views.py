@@ -84,7 +84,7 @@ def _progress(campaign: Campaign) -> dict[str, Any]:
     return {
         "balance": standing,
         "pace": pace(campaign, standing) if campaign.is_running else None,
-        "whole": standing.total if campaign.planned is None else campaign.planned,
+        "whole": campaign.planned,  # None: unknown, since the audience is still being read
     }
 
 

@@ -6,6 +6,7 @@ from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.urls import reverse
 from django.utils import timezone
 
 from mailops.accounts.models import AuditEntry
@@ -202,6 +203,22 @@ class TestBalance:
     def test_says_when_the_rest_waits_for_another_try(self):
         assert Pace(120, open=10, retrying=10).words == "the last 10 wait for another try"
         assert Pace(120, open=20, retrying=10).words == "120 a minute · 10 s left"
+
+    def test_knows_no_end_while_the_audience_is_being_read(self, viewer, logged_in):
+        campaign = make_campaign(state="running", started_at=timezone.now())
+        messages = [
+            counted_message(campaign=campaign, stream=campaign.stream, identity=campaign.identity)
+            for _ in range(2)
+        ]
+        record([told(messages[0], EventKind.ACCEPTED, 1)])
+        assert "left" not in pace(campaign, balance(campaign)).words
+        for page in (
+            reverse("reports:campaign-progress", args=[campaign.pk]),
+            reverse("reports:running"),
+        ):
+            shown = logged_in(viewer).get(page).text
+            assert "2 messages so far, 1 of them answered · " in shown
+            assert "<progress" not in shown
 
     def test_says_that_what_waits_for_its_hours_is_not_stuck(self):
         campaign = make_campaign(
