@@ -23,6 +23,11 @@ def mark_of(*values: Any) -> str:
     return sha256(repr(values).encode()).hexdigest()
 
 
+def field_of(mark: str) -> forms.CharField:
+    """Return the hidden field by which a form holds the `mark` of what it shows."""
+    return forms.CharField(max_length=64, required=False, initial=mark, widget=forms.HiddenInput)
+
+
 def expect(seen: str | None, *, was: str, wanted: str) -> None:
     """Raise ChangedMeanwhile where `was`, the mark of what stands there, is neither that `seen` nor the `wanted` one.
 

@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 from django.utils.safestring import mark_safe
 
+from mailops.accounts.meanwhile import field_of
 from mailops.audiences.models import Audience, Contact
 from mailops.audiences.naming import problem_of_name
 from mailops.lib.time_zones import zone_names
@@ -23,10 +24,7 @@ class AudienceForm(forms.ModelForm):  # type: ignore[type-arg] # the class has n
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if self.instance.pk:
-            shown = self.instance.mark
-            self.fields["seen"] = forms.CharField(
-                max_length=64, required=False, initial=shown, widget=forms.HiddenInput
-            )
+            self.fields["seen"] = field_of(self.instance.mark)
 
 
 class MemberFilterForm(forms.Form):

@@ -5,7 +5,13 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_POST
 
-from mailops.accounts.meanwhile import first_come
+from mailops.accounts.meanwhile import (
+    ChangedMeanwhile,
+    Meanwhile,
+    first_come,
+    last_done,
+    meanwhile,
+)
 from mailops.accounts.permissions import Act, confirm_password_keep_nothing, needs, user_of
 from mailops.incidents.configuring import (
     change_threshold,
@@ -29,17 +35,32 @@ def threshold_edit(request: HttpRequest, threshold_id: int) -> HttpResponseBase:
     threshold = get_object_or_404(Threshold, id=threshold_id)
     form = ThresholdForm(request.POST or None, instance=threshold)
     if request.method == "POST" and form.is_valid():
-        change_threshold(threshold=form.save(commit=False), actor=user_of(request))
+        changed, seen = form.save(commit=False), form.cleaned_data["seen"] or None
+        try:
+            change_threshold(threshold=changed, actor=user_of(request), seen=seen)
+        except ChangedMeanwhile:
+            return _threshold_conflict(request, get_object_or_404(Threshold, id=threshold_id))
         toasts.success(
             request, f"{threshold}: changed; it holds from the next look, within 10 seconds."
         )
         return redirect("incidents:thresholds")
-    return render_page(
-        request,
-        "incidents/threshold_form.html",
-        {"form": form, "name": str(threshold)},
-        status=422 if form.is_bound else 200,
-    )
+    return _threshold_form(request, form, None)
+
+
+def _threshold_conflict(request: HttpRequest, threshold: Threshold) -> HttpResponse:
+    """Show the threshold as it is by now beside what was typed; whoever saves again has seen it."""
+    typed = {**request.POST.dict(), "seen": threshold.mark}
+    again = ThresholdForm(typed, instance=threshold)
+    told = meanwhile(again, last_done("threshold.change", threshold))
+    return _threshold_form(request, again, told)
+
+
+def _threshold_form(
+    request: HttpRequest, form: ThresholdForm, told: Meanwhile | None
+) -> HttpResponse:
+    context = {"form": form, "name": str(form.instance), "meanwhile": told}
+    status = 422 if form.is_bound else 200
+    return render_page(request, "incidents/threshold_form.html", context, status=status)
 
 
 @needs(Act.SEE)
@@ -69,17 +90,32 @@ def _edit_channel(request: HttpRequest, channel: NotificationChannel) -> HttpRes
     form = ChannelForm(request.POST or None, instance=channel)
     if request.method == "POST" and form.is_valid():
         changed, url = form.save(commit=False), form.cleaned_data.get("url", "")
-        with first_come(form):
-            save_channel(channel=changed, url=url, actor=user_of(request))
+        seen = form.cleaned_data.get("seen") or None
+        try:
+            with first_come(form):
+                save_channel(channel=changed, url=url, actor=user_of(request), seen=seen)
+        except ChangedMeanwhile:
+            now = get_object_or_404(NotificationChannel, id=channel.pk)
+            return _channel_conflict(request, now)
         if not form.errors:
             toasts.success(request, f"{changed} is saved. Test it, so that it works when it must.")
             return redirect("incidents:channels")
-    return render_page(
-        request,
-        "incidents/channel_form.html",
-        {"form": form, "title": str(channel) if channel.pk else f"Add a {channel.kind} channel"},
-        status=422 if form.is_bound else 200,
-    )
+    return _channel_form(request, form, None)
+
+
+def _channel_conflict(request: HttpRequest, channel: NotificationChannel) -> HttpResponse:
+    """Show the channel as it is by now beside what was typed, but for a webhook's address."""
+    again = ChannelForm({**request.POST.dict(), "seen": channel.mark}, instance=channel)
+    told = meanwhile(again, last_done("channel.change", channel), untold=("url",))
+    return _channel_form(request, again, told)
+
+
+def _channel_form(request: HttpRequest, form: ChannelForm, told: Meanwhile | None) -> HttpResponse:
+    channel = form.instance
+    title = str(channel) if channel.pk else f"Add a {channel.kind} channel"
+    context = {"form": form, "title": title, "meanwhile": told}
+    status = 422 if form.is_bound else 200
+    return render_page(request, "incidents/channel_form.html", context, status=status)
 
 
 @needs(Act.CONFIGURE)

@@ -7,48 +7,48 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from mailops.accounts.auditing import audit
+from mailops.accounts.meanwhile import expect
 from mailops.accounts.models import User
 from mailops.incidents.models import SWITCHED_OFF, Level, Notice, NotificationChannel, Threshold
 from mailops.lib.locks import lock_row
 
 _CHANNEL_FIELDS = ("name", "kind", "is_enabled", "least_level", "host", "recipient", "stream_id")
-_TYPED = ("name", "is_enabled", "least_level", "recipient", "stream", "identity")
-THRESHOLD_FIELDS = (  # what people set
-    "is_enabled",
-    "window_minutes",
-    "sample_floor",
-    "warn",
-    "act",
-    "stop",
-    "pauses",
-    "why",
-)
 
 
 @transaction.atomic
-def change_threshold(*, threshold: Threshold, actor: User) -> None:
-    """Write down a changed `threshold`."""
-    before = _values(Threshold.objects.select_for_update().get(pk=threshold.pk), THRESHOLD_FIELDS)
-    threshold.save(update_fields=THRESHOLD_FIELDS)
+def change_threshold(*, threshold: Threshold, actor: User, seen: str | None = None) -> None:
+    """Write down a changed `threshold`.
+
+    Whoever saves a form gives the mark that it showed as `seen`: raise ChangedMeanwhile where it is another by now.
+    """
+    old = Threshold.objects.select_for_update().get(pk=threshold.pk)
+    threshold.save(update_fields=Threshold.SETTINGS)
     threshold.refresh_from_db()
+    expect(seen, was=old.mark, wanted=threshold.mark)
     audit(
         actor=actor,
         verb="threshold.change",
         subject=threshold,
-        before=before,
-        after=_values(threshold, THRESHOLD_FIELDS),
+        before=_values(old, Threshold.SETTINGS),
+        after=_values(threshold, Threshold.SETTINGS),
     )
 
 
 @transaction.atomic
-def save_channel(*, channel: NotificationChannel, url: str, actor: User) -> None:
-    """Write down a new or changed `channel`; an empty `url` leaves the webhook's address as it is."""
+def save_channel(
+    *, channel: NotificationChannel, url: str, actor: User, seen: str | None = None
+) -> None:
+    """Write down a new or changed `channel`; an empty `url` leaves the webhook's address as it is.
+
+    Whoever saves a form gives the mark that it showed as `seen`: raise ChangedMeanwhile where it is another by now.
+    """
     is_new = channel.pk is None
     before = {}
     if not is_new:
         old = NotificationChannel.objects.select_for_update().get(pk=channel.pk)
+        expect(seen, was=old.mark, wanted=channel.mark)
         before = _values(old, _CHANNEL_FIELDS)
-    channel.save(update_fields=None if is_new else _TYPED)
+    channel.save(update_fields=None if is_new else channel.SETTINGS)
     if url:
         channel.set_url(url, urlsplit(url).hostname or "")
         channel.save(update_fields=["host", "sealed_url"])

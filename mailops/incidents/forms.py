@@ -1,15 +1,16 @@
 """What the incident pages may be asked and given."""
 
+from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
 
 from django import forms
 from django.db.models import QuerySet
 
+from mailops.accounts.meanwhile import field_of
 from mailops.accounts.models import User
 from mailops.accounts.permissions import MATRIX, Act
 from mailops.domains.models import Identity
-from mailops.incidents.configuring import THRESHOLD_FIELDS
 from mailops.incidents.models import Incident, Level, NotificationChannel, SubjectKind, Threshold
 from mailops.lib import egress
 from mailops.protocol.address import InvalidAddress, parse_address
@@ -54,7 +55,7 @@ class OwnerForm(forms.Form):
 class ThresholdForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Threshold
-        fields = THRESHOLD_FIELDS
+        fields = Threshold.SETTINGS
         labels = {
             "is_enabled": "Watch this",
             "window_minutes": "Window, in minutes",
@@ -77,7 +78,8 @@ class ThresholdForm(forms.ModelForm):  # type: ignore[type-arg]
         super().__init__(*args, **kwargs)
         for name in ("warn", "act", "stop"):  # "10.000" reads as ten thousand to half of the world
             if (level := getattr(self.instance, name)) is not None:
-                self.initial[name] = f"{level.normalize():f}"
+                self.initial[name] = Decimal(f"{level.normalize():f}")
+        self.fields["seen"] = field_of(self.instance.mark)
         if not self.instance.is_rate:
             for name in ("window_minutes", "sample_floor", "warn", "act", "stop", "pauses"):
                 del self.fields[name]
@@ -143,6 +145,8 @@ class ChannelForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if self.instance.pk:
+            self.fields["seen"] = field_of(self.instance.mark)
         if self.instance.is_webhook:
             for name in ("recipient", "stream", "identity"):
                 del self.fields[name]

@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models.functions import Now
 
 from mailops.accounts.auditing import SYSTEM
+from mailops.accounts.meanwhile import mark_of
 from mailops.campaigns.models import Campaign
 from mailops.lib.sealed import SealedColumns
 from mailops.lib.secrets import Secret
@@ -73,6 +74,18 @@ class Threshold(models.Model):
             "Mail given up",
         )  # much of it expired or failed, and nothing is tried any more
 
+    # what people set
+    SETTINGS = (
+        "is_enabled",
+        "window_minutes",
+        "sample_floor",
+        "warn",
+        "act",
+        "stop",
+        "pauses",
+        "why",
+    )
+
     measure = models.CharField(max_length=12, choices=Measure.choices)
     subject_kind = models.CharField(max_length=10, choices=SubjectKind.choices)
     is_enabled = models.BooleanField(default=True)
@@ -94,6 +107,11 @@ class Threshold(models.Model):
         kind = self.get_subject_kind_display()
         measured = self.get_measure_display()
         return f"{measured} of a {kind.lower()}" if self.is_rate else f"{kind}: {measured.lower()}"
+
+    @property
+    def mark(self) -> str:
+        """What tells its present settings from others."""
+        return mark_of(*(getattr(self, name) for name in self.SETTINGS))
 
     @property
     def is_rate(self) -> bool:
@@ -346,6 +364,9 @@ class NotificationChannel(SealedColumns):
         WEBHOOK = "webhook", "Webhook"  # a JSON POST
         MAIL = "mail", "Mail"  # a message of ours, over a stream of ours
 
+    # what its form changes, beside a webhook's address
+    SETTINGS = ("name", "is_enabled", "least_level", "recipient", "stream_id", "identity_id")
+
     name = models.CharField(max_length=100, unique=True)
     kind = models.CharField(max_length=10, choices=Kind.choices)
     is_enabled = models.BooleanField(default=True)
@@ -363,6 +384,11 @@ class NotificationChannel(SealedColumns):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def mark(self) -> str:
+        """What tells its present settings from others."""
+        return mark_of(*(getattr(self, name) for name in self.SETTINGS))
 
     @property
     def is_webhook(self) -> bool:

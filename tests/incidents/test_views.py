@@ -277,6 +277,25 @@ class TestThresholds:
         page = logged_in(admin).get(url("threshold", bounces.pk)).content.decode()
         assert 'value="10"' in page
 
+    def test_replace_no_change_that_was_not_seen(self, bounces, admin, logged_in):
+        client, at = logged_in(admin), url("threshold", bounces.pk)
+        seen = {"seen": client.get(at).context["form"]["seen"].value()}
+        for _ in range(2):  # the same once more is no conflict
+            assert client.post(at, {**self.GIVEN, **seen}).status_code == 302
+        late = client.post(at, {**self.GIVEN, "act": "4", "sample_floor": "90", **seen})
+        assert late.status_code == 422
+        assert f"Last saved by {admin}, " in late.text
+        assert dict(late.context["meanwhile"].facts) == {
+            "Least number of messages": "50",
+            "Act at, in percent": "3.5",
+        }
+        bounces.refresh_from_db()
+        assert bounces.sample_floor == 50
+        seen = {"seen": late.context["form"]["seen"].value()}
+        assert client.post(at, {**self.GIVEN, "act": "4", **seen}).status_code == 302
+        bounces.refresh_from_db()
+        assert str(bounces.act) == "4.000"
+
     def test_are_changed_and_audited(self, bounces, admin, logged_in):
         logged_in(admin).post(url("threshold", bounces.pk), self.GIVEN)
         bounces.refresh_from_db()
@@ -335,6 +354,31 @@ class TestChannels:
             assert "hooks.example.com" in shown
             assert "T0/secret" not in shown
         assert "secret" not in str(AuditEntry.objects.get().after)
+
+    def test_replace_no_change_that_was_not_seen(self, stream, admin, logged_in):
+        given = {
+            "name": "mail",
+            "least_level": "act",
+            "recipient": "oncall@example.net",
+            "stream": stream.pk,
+            "identity": make_identity(domain=stream.domain).pk,
+            "is_enabled": "on",
+        }
+        client = logged_in(admin)
+        client.post(url("channel-add", "mail"), given)
+        channel = NotificationChannel.objects.get()
+        at = url("channel", channel.pk)
+        given["seen"] = client.get(at).context["form"]["seen"].value()
+        for _ in range(2):  # the same once more is no conflict
+            assert client.post(at, {**given, "recipient": "night@example.net"}).status_code == 302
+        late = client.post(at, {**given, "name": "pager"})
+        assert late.status_code == 422
+        assert dict(late.context["meanwhile"].facts) == {
+            "Name": "mail",
+            "Recipient": "night@example.net",
+        }
+        channel.refresh_from_db()
+        assert (channel.name, channel.recipient) == ("mail", "night@example.net")
 
     def test_keep_the_address_that_somebody_gives_while_the_rest_is_saved(
         self, admin, logged_in, monkeypatch
