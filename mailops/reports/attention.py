@@ -216,8 +216,9 @@ def _silent() -> Iterator[Matter]:
 def _mailboxes() -> Iterator[Matter]:
     """Name the mailboxes whose bounces are not heard."""
     for mailbox in Mailbox.objects.broken().order_by("name")[:SHOWN]:
+        trouble = "can't be read" if mailbox.failures else "needs a look"
         yield Matter(
-            f"Mailbox {mailbox} can't be read",
+            f"Mailbox {mailbox} {trouble}",
             cause_of(mailbox.cause).sentence,
             resolve("feedback:mailbox", mailbox.pk),
             "See why, then test it",

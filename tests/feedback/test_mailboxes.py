@@ -252,6 +252,7 @@ class TestCrashes:
             assert (taken[-1], mailbox.known, mailbox.refused_uids) == (6, 0, [1])
             assert (mailbox.cause, mailbox.failures) == ("mail_refused", 0)
             assert not Mailbox.objects.due().exists()
+            assert f"Mailbox {mailbox} needs a look" in [one.title for one in matters()]
         assert (read(mailbox).cause, mailbox.taken, mailbox.known) == ("", 7, 0)
         assert server.dovecot.folders(mailbox.username, "INBOX")["INBOX"] == [r"\Seen"] * 7
 
