@@ -148,6 +148,16 @@ class TestStrangers:
             os.waitpid(stranger, os.WNOHANG)
 
 
+@contextmanager
+def hang_ups(handler):
+    """Begin with SIGHUP as by default or ignored, whatever the tests themselves were begun with."""
+    previous = signal.signal(signal.SIGHUP, handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, previous)
+
+
 class TestStopping:
     def test_is_in_order_where_the_terminal_is_gone(self):
         told = "import signal, sys\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(print('bye')))\nprint('up'); signal.pause()"
@@ -156,21 +166,18 @@ class TestStopping:
             if ready(lines):
                 signal.raise_signal(signal.SIGHUP)
 
-        run = Run([python("web", told, ready_words="up")], until=hang_up)
+        with hang_ups(signal.SIG_DFL):
+            run = Run([python("web", told, ready_words="up")], until=hang_up)
         assert run.said("SIGHUP: stopping")
         assert run.said("web: bye")
 
     def test_is_not_for_a_terminal_that_it_outlives(self):
-        previous = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        try:
+        def hang_up(lines):
+            signal.raise_signal(signal.SIGHUP)
+            return ready(lines)
 
-            def hang_up(lines):
-                signal.raise_signal(signal.SIGHUP)
-                return ready(lines)
-
+        with hang_ups(signal.SIG_IGN):
             run = Run([python("web", SLEEPER, ready_words="up")], until=hang_up)
-        finally:
-            signal.signal(signal.SIGHUP, previous)
         assert run.said("SIGTERM: stopping")
 
     def test_is_done_within_five_seconds_even_with_the_deaf(self):
