@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 _TAG = re.compile(r"[a-z]{2,3}(?:-[a-z0-9]{2,8}){0,3}")
-ATTRIBUTES = ("language", "locale", "lang")  # of a contact, the first that is given counts
+_WISH = re.compile(r"[a-z]{2,3}(?:-[a-z0-9]{1,8})*")
+ATTRIBUTES = ("language", "locale", "lang")  # of a contact, the first that is a tag counts
 
 
 def language_tags(written: str) -> list[str]:
@@ -16,8 +17,13 @@ def language_tags(written: str) -> list[str]:
 
 def chain(data: Mapping[str, Any]) -> Iterator[str]:
     """Yield the tags that a reader's words may have, the best first: pt-br, then pt."""
-    wanted = next((str(data[name]) for name in ATTRIBUTES if data.get(name)), "")
-    tag = wanted.strip().lower().replace("_", "-")
+    tag = next(filter(None, (_wish(data.get(name)) for name in ATTRIBUTES)), "")
     while tag:
         yield tag
         tag = tag.rpartition("-")[0]
+
+
+def _wish(said: Any) -> str:
+    """Return the tag that an attribute says, as a system's "de_DE.UTF-8" as well; empty for "German" and the like."""
+    tag = re.split("[.@]", str(said or ""), maxsplit=1)[0].strip().lower().replace("_", "-")
+    return tag if _WISH.fullmatch(tag) else ""

@@ -25,6 +25,11 @@ class TestGates:
             ("<img src='/a.png' alt='x'>", "mail.image_size", "warning"),
             ("<img src='data:image/png;base64,AA' alt='' width='1'>", "mail.data_image", "warning"),
             ("<form action='/x'></form>", "mail.form", "warning"),
+            ("<p>a <b>b</p>", "mail.unclosed", "warning"),
+            ("<b><i>b</b></i>", "mail.unclosed", "warning"),
+            ("<table role='presentation'><tr><td>x", "mail.unclosed", "warning"),
+            ("<p>Dear *|FNAME|*</p>", "liquid.foreign", "warning"),
+            ("<p>Dear {first_name}</p>", "liquid.foreign", "warning"),
             ("<script>x</script>", "mail.script", "error"),
             ("<p onclick='x()'>x</p>", "mail.script", "error"),
             ("<style>@font-face { src: url(x) }</style>", "mail.font", "warning"),
@@ -79,11 +84,30 @@ class TestGates:
             "<table role='presentation'><tr><td>x</td></tr></table>",
             "<p style='color: #333333; background: white'>Clear words</p>",
             "<!--[if mso]><table style='display: grid'><![endif]-->",
+            "<!--[if mso]><table><tr><td><![endif]--><div>x</div><!--[if mso]></td></tr></table><![endif]-->",
+            "{% if email %}<div title='a'>{% else %}<div>{% endif %}a</div><p>b<p>c<ul><li>d</ul>",
+            "<p>{a: 1} {name} 5*|x| 100%% [[1</p>",
             "<p style='color: #112233' title='rem: 3 rem; @layer, a:hover'>outline: 3; gap: 4; rem: min(3) max-height: 5</p>",
         ],
     )
     def test_leave_sound_things_alone(self, inside):
         assert set(rules(inside)) <= {"mail.preheader", "mail.images_only"}
+
+    @pytest.mark.parametrize(
+        ("frame", "is_told"),
+        [
+            ('<html lang="he"><body>{}', True),
+            ('<html lang="he" dir="rtl"><body>{}', False),
+            ('<html lang="he"><body style="direction: rtl">{}', False),
+        ],
+    )
+    def test_tell_of_words_from_right_to_left_that_do_not_say_so(self, frame, is_told):
+        words = "\u05e9\u05dc\u05d5\u05dd \u05dc\u05db\u05dd Ada"
+        assert ("accessibility.direction" in rules(words, frame=frame)) == is_told
+
+    def test_tell_of_elements_left_open_in_time_of_their_number(self):
+        many = "<b>" * 10_000 + "<i></b>" * 10_000
+        assert rules(many)["mail.unclosed"].line == 2
 
     @pytest.mark.parametrize(
         "inside",

@@ -1,10 +1,12 @@
 """What screen readers need: a language, headings in order, layout tables that say so, links that speak."""
 
 from collections.abc import Iterator
+from unicodedata import bidirectional
 
 from mailops.content.gates.finding import Problem, found
 from mailops.content.gates.page import Element, Page
 
+_LOOKED_AT = 2_000  # characters
 _SAYS_NOTHING = frozenset(
     {"click here", "here", "this link", "link", "more", "read more here", "klick hier", "hier"}
 )
@@ -15,6 +17,7 @@ def find(page: Page) -> Iterator[Problem]:
         return
     if page.is_whole:
         yield from _language(page)
+        yield from _direction(page)
     yield from _headings(page)
     yield from _tables(page)
     for link in page.tagged("a"):
@@ -29,6 +32,19 @@ def _language(page: Page) -> Iterator[Problem]:
     if not any(language not in {"", "und"} for language in languages):
         line = page.line_matching(r"<html|<mjml")
         yield found("accessibility.lang", "The mail doesn't say its language.", line=line)
+
+
+def _direction(page: Page) -> Iterator[Problem]:
+    letters = [bidirectional(letter) for letter in page.rendered.text[:_LOOKED_AT]]
+    to_the_left = sum(letters.count(each) for each in ("R", "AL"))
+    says_so = any(
+        element.get("dir").lower() == "rtl" or element.declarations.get("direction") == "rtl"
+        for element in page.elements
+    )
+    if to_the_left > letters.count("L") and not says_so:
+        sentence = "The words run from right to left, and the mail doesn't say so."
+        line = page.line_matching(r"<html|<mjml")
+        yield found("accessibility.direction", sentence, line=line)
 
 
 def _headings(page: Page) -> Iterator[Problem]:

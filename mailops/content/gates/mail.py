@@ -1,12 +1,14 @@
 """What every mail needs, whatever it says: subject, preheader, text, an unsubscribe link, sound pictures."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 from urllib.parse import unquote
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
+from mailops.content.closing import INSIDE
 from mailops.content.gates.finding import Problem, found
 from mailops.content.gates.page import MAX_DEPTH, Element, Page
 from mailops.content.plain_text import HIDDEN
@@ -21,6 +23,12 @@ _UNSEEN = frozenset({"head", "style", "script", "title", "template", "noscript"}
 _FORMS = ("form", "iframe", "frame", "video", "audio", "object", "embed", "input", "select")
 _STARTS_POORLY = re.compile(r"(?:view|read|open)\b.{0,30}\b(?:browser|online)", re.IGNORECASE)
 _FONT = re.compile(r"@font-face|@import[^;]{0,80}font|fonts\.googleapis", re.IGNORECASE)
+_FOREIGN = re.compile(
+    r"\*\|[A-Z_0-9:]{1,40}\|\*|%%\w{1,40}%%|\{[a-z]+(?:_[a-z]+)+\}|\[\[[\w ]{1,40}\]\]"
+)
+# elements that HTML leaves open until they are closed
+_CLOSED = frozenset({"a", "b", "strong", "i", "em", "u", "font", "span", "div", "center", "table"})
+_TAG = re.compile(rf"<!--.*?-->|<style\b.*?</style|<(/?)([a-zA-Z][\w:-]*+){INSIDE}>", re.DOTALL)
 _CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w-]+)", re.IGNORECASE)
 
 
@@ -30,6 +38,8 @@ def find(page: Page) -> Iterator[Problem]:
         yield from _preheader(page)
         yield from _text(page)
         yield from _unsubscribe(page)
+        yield from _foreign(page)
+        yield from _unclosed(page)
     yield from _size(page)
     yield from _pictures(page)
     yield from _active(page)
@@ -85,6 +95,37 @@ def _above(node: LexborNode) -> Iterator[LexborNode]:
 
 def _shown(words: str) -> str:
     return re.sub(r"[\s\u034f\u200b-\u200d\u2007\ufeff]+", " ", words).strip()
+
+
+def _foreign(page: Page) -> Iterator[Problem]:
+    """Find what other systems fill in."""
+    for part, words in (("subject", page.rendered.subject), ("html", page.rendered.text)):
+        for written in sorted({match[0] for match in _FOREIGN.finditer(words)}):
+            line = page.line_of(written) if part == "html" else None
+            sentence = f"“{written}” is filled in by other systems, not here."
+            yield found("liquid.foreign", sentence, part=part, line=line)
+
+
+def _unclosed(page: Page) -> Iterator[Problem]:
+    opened: list[tuple[str, str]] = []  # elements, each with its tag as it is written
+    left: list[tuple[str, str]] = []
+    counts: Counter[str] = Counter()
+    for tag in _TAG.finditer(page.rendered.html):
+        name = (tag[2] or "").lower()
+        if name not in _CLOSED or tag[0].endswith("/>"):
+            continue
+        if not tag[1]:
+            opened.append((name, tag[0]))
+            counts[name] += 1
+        elif counts[name]:
+            while opened[-1][0] != name:
+                left.append(opened.pop())
+                counts[left[-1][0]] -= 1
+            opened.pop()
+            counts[name] -= 1
+    for name, written in dict.fromkeys(left + opened):
+        line = page.line_of(written) or page.line_matching(rf"<{name}\b")
+        yield found("mail.unclosed", f"<{name}> is not closed where it should be.", line=line)
 
 
 def _preheader(page: Page) -> Iterator[Problem]:
