@@ -91,7 +91,7 @@ def _in_words(field: Any, value: Any) -> str:
         return "yes" if value else "no"
     if hasattr(field, "queryset"):
         row = field.queryset.model.objects.filter(pk=value).first()
-        return str(field.label_from_instance(row)) if row else "none"
+        return str(field.label_from_instance(row) if row else field.empty_label or "none")
     if hasattr(field, "choices"):
         return str(dict(field.choices).get(value, value)) or "none"
     return str(field.prepare_value("" if value is None else value)) or "none"

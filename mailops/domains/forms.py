@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from django import forms
 from django.db.models import Q, QuerySet
 
+from mailops.accounts.meanwhile import field_of
 from mailops.accounts.models import Role, User
 from mailops.domains.models import (
     CheckStatus,
@@ -53,6 +54,8 @@ class OwnerForm(forms.ModelForm):  # type: ignore[type-arg]
         self.fields["owner"].queryset = people  # type: ignore[attr-defined]
         self.fields["owner"].empty_label = "Nobody yet"  # type: ignore[attr-defined]
         self.fields["grace_hours"].required = False
+        if self.instance.pk:
+            self.fields["seen"] = field_of(self.instance.mark)
 
     def clean_grace_hours(self) -> int:
         hours = self.cleaned_data["grace_hours"]

@@ -9,7 +9,15 @@ from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_POST
 
 from mailops.accounts.auditing import audit
-from mailops.accounts.meanwhile import first_come
+from mailops.accounts.meanwhile import (
+    ChangedMeanwhile,
+    Meanwhile,
+    expect,
+    first_come,
+    last_done,
+    meanwhile,
+)
+from mailops.accounts.models import User
 from mailops.accounts.permissions import Act, confirm_password, needs, user_of
 from mailops.domains.checking import check_domain
 from mailops.domains.forms import (
@@ -134,25 +142,43 @@ def domain_verify(request: HttpRequest, domain_id: int) -> HttpResponse:
 @confirm_password
 def domain_edit(request: HttpRequest, domain_id: int) -> HttpResponse:
     domain = get_object_or_404(Domain, pk=domain_id)
-    before = _facts(domain)
     form = OwnerForm(request.POST if request.method == "POST" else None, instance=domain)
-    if request.method != "POST" or not form.is_valid():
-        status = 422 if form.is_bound else 200
-        context = {"form": form, "domain": domain}
-        return render_page(request, "domains/domain_form.html", context, status=status)
-    after = _facts(domain)
-    with transaction.atomic():
-        if lock_row(domain):  # its checks write the other columns meanwhile
-            domain.save(update_fields=form.Meta.fields)
-            audit(
-                actor=user_of(request),
-                verb="domain.edit",
-                subject=domain,
-                before={name: value for name, value in before.items() if after[name] != value},
-                after={name: value for name, value in after.items() if before[name] != value},
-            )
-    messages.success(request, f"{domain} was saved.")
-    return redirect("domains:detail", domain.pk)
+    if request.method == "POST" and form.is_valid():
+        try:
+            _change(domain, user_of(request), seen=form.cleaned_data["seen"] or None)
+        except ChangedMeanwhile:
+            return _conflict(request, get_object_or_404(Domain, pk=domain_id))
+        messages.success(request, f"{domain} was saved.")
+        return redirect("domains:detail", domain.pk)
+    return _edit(request, form, None)
+
+
+@transaction.atomic
+def _change(domain: Domain, actor: User, *, seen: str | None) -> None:
+    """Write down the owner and the grace of a domain that was edited in memory; its checks write the rest."""
+    old = Domain.objects.select_for_update(no_key=True).get(pk=domain.pk)
+    expect(seen, was=old.mark, wanted=domain.mark)
+    domain.save(update_fields=OwnerForm.Meta.fields)
+    before, after = _facts(old), _facts(domain)
+    audit(
+        actor=actor,
+        verb="domain.edit",
+        subject=domain,
+        before={name: value for name, value in before.items() if after[name] != value},
+        after={name: value for name, value in after.items() if before[name] != value},
+    )
+
+
+def _conflict(request: HttpRequest, domain: Domain) -> HttpResponse:
+    """Show owner and grace as they are by now beside what was typed; whoever saves again has seen them."""
+    again = OwnerForm({**request.POST.dict(), "seen": domain.mark}, instance=domain)
+    return _edit(request, again, meanwhile(again, last_done("domain.edit", domain)))
+
+
+def _edit(request: HttpRequest, form: OwnerForm, told: Meanwhile | None) -> HttpResponse:
+    context = {"form": form, "domain": form.instance, "meanwhile": told}
+    status = 422 if form.is_bound else 200
+    return render_page(request, "domains/domain_form.html", context, status=status)
 
 
 def _facts(domain: Domain) -> dict[str, object]:

@@ -184,6 +184,24 @@ class TestEditAndDelete:
         acme.refresh_from_db()
         assert (acme.grace_hours, acme.bulk_stopped_at) == (9, at)
 
+    def test_replaces_no_grace_that_was_not_seen(self, logged_in, admin, operator, acme):
+        client, url = logged_in(admin), reverse("domains:edit", args=[acme.pk])
+        seen = {"seen": client.get(url).context["form"]["seen"].value()}
+        for _ in range(2):  # the same once more is no conflict
+            given = {"owner": "", "grace_hours": 300, **seen}
+            assert client.post(url, given).status_code == 302
+        late = client.post(url, {"owner": operator.pk, "grace_hours": 72, **seen})
+        assert late.status_code == 422
+        assert f"Last saved by {admin}, " in late.text
+        facts = {"Owner": "Nobody yet", "Hours of grace": "300"}
+        assert dict(late.context["meanwhile"].facts) == facts
+        acme.refresh_from_db()
+        assert (acme.owner, acme.grace_hours) == (None, 300)
+        seen = {"seen": late.context["form"]["seen"].value()}
+        client.post(url, {"owner": operator.pk, "grace_hours": 300, **seen})
+        acme.refresh_from_db()
+        assert (acme.owner, acme.grace_hours) == (operator, 300)
+
     def test_an_owner_is_named(self, logged_in, admin, operator, acme):
         data = {"owner": operator.pk, "grace_hours": 72}
         logged_in(admin).post(f"/domains/{acme.pk}/edit/", data)

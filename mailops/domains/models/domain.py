@@ -9,6 +9,7 @@ from django.db.models import Case, ExpressionWrapper, F, Min, Q, Value, When
 from django.db.models.functions import Lower, Now
 from django.utils import timezone
 
+from mailops.accounts.meanwhile import mark_of
 from mailops.domains.models.status import BREAKS_BULK, SEVERITY, CheckStatus
 
 
@@ -59,6 +60,11 @@ class Domain(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def mark(self) -> str:
+        """What tells what people set of it from others."""
+        return mark_of(self.owner_id, self.grace_hours)
 
     @property
     def is_broken(self) -> bool:
