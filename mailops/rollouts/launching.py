@@ -1,6 +1,6 @@
 """Launches a campaign, after asking everything that may speak against it."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
@@ -161,13 +161,27 @@ def _checklist(campaign: Campaign) -> Gate:
     return Gate(
         title="Production checklist",
         objections={
-            f"item {item.number}": _objection(item)
-            for item in lacking(checklist, campaign.version_id)
+            _kind(item): _objection(item) for item in lacking(checklist, campaign.version_id)
         },
         may_be_overridden=True,
         url=reverse("rollouts:detail", args=[stream.pk]),
         remedy="See the checklist",
     )
+
+
+_FAILS = " fails"
+
+
+def _kind(item: ChecklistItem) -> str:
+    """Return what an objection is called: that an item fails is another one than that nothing proves it."""
+    name = f"item {item.number}"
+    return name + _FAILS if item.state == ChecklistItem.State.FAILED else name
+
+
+def covered_by(keys: Iterable[str]) -> set[str]:
+    """Return the kinds of objections that an override of `keys` passes: of what fails also that nothing proves it."""
+    given = set(keys)
+    return given | {key.removesuffix(_FAILS) for key in given}
 
 
 _STANDING: dict[str, str] = {

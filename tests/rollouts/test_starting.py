@@ -246,6 +246,25 @@ class TestGates:
         assert "No second transport." in stopped(proven)
         assert "Dark mode" not in proven.pause_sentence
 
+    def test_an_override_of_what_nothing_proved_does_not_cover_that_it_fails(
+        self,
+        proven,  # noqa: F811
+        operator,
+    ):
+        item = ChecklistItem.objects.filter(checklist__plan="production", number=1)
+        item.update(state="missing")
+        schedule(proven, operator, override_reason="We have not asked yet.")
+        item.update(state="failed", sentence="DMARC fails.")
+        assert start() == 0
+        assert "does not hold: DMARC fails." in stopped(proven)
+
+    def test_an_override_of_what_fails_covers_that_nothing_proves_it(self, proven, operator):  # noqa: F811
+        item = ChecklistItem.objects.filter(checklist__plan="production", number=1)
+        item.update(state="failed", sentence="DMARC fails.")
+        schedule(proven, operator, override_reason="It fails at one receiver only.")
+        item.update(state="stale", sentence="The proof is too old.")
+        assert start() == 1
+
     def test_an_override_ends_with_the_next_launch(self, proven, operator):  # noqa: F811
         items = ChecklistItem.objects.filter(checklist__plan="production", number=7)
         items.update(state="missing")
