@@ -26,6 +26,7 @@ from mailops.lib.time_zones import UnknownZone, zone_name
 from mailops.protocol.address import InvalidAddress, address_key, trimmed
 
 CHUNK_ROWS = 5_000  # about half a second of work
+FORGOTTEN = 20_000  # rows that one statement deletes
 CHUNK_BYTES = 8 * 1024 * 1024  # of the file, where the rows are long
 REMARKS_KEPT = timedelta(days=90)  # a quarter, in which somebody may ask after a row
 
@@ -122,14 +123,15 @@ def note_failure(run_id: int, error: Exception) -> None:
     count_failure(Import.objects.all(), run_id, error, give_up=_give_up)
 
 
-def forget_old_remarks(*, limit: int = 20_000) -> int:
-    """Delete up to `limit` rows that old imports did not take, and return how many; the account of each stays.
+def forget_old_remarks() -> bool:
+    """Delete the next rows that old imports did not take; return whether there may be more. The account of each stays.
 
     They are kept as they stand in the file, with columns that nobody wanted imported.
     """
     old = Import.objects.filter(finished_at__lt=Now() - REMARKS_KEPT)
-    ids = list(ImportRemark.objects.filter(run__in=old).values_list("pk", flat=True)[:limit])
-    return ImportRemark.objects.filter(pk__in=ids).delete()[0]
+    ids = list(ImportRemark.objects.filter(run__in=old).values_list("pk", flat=True)[:FORGOTTEN])
+    ImportRemark.objects.filter(pk__in=ids).delete()
+    return len(ids) == FORGOTTEN
 
 
 def _give_up(run: Import) -> None:

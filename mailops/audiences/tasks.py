@@ -43,8 +43,9 @@ def drop_forgotten_uploads() -> None:
 
 @shared_task
 def forget_old_remarks() -> None:
-    """Drop the rows of imports that are too old to be asked after."""
-    importing.forget_old_remarks()
+    """Drop the rows of imports that are too old to be asked after; hand on while there are more."""
+    if importing.forget_old_remarks():
+        forget_old_remarks.delay()
 
 
 @shared_task

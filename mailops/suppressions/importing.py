@@ -23,6 +23,7 @@ from mailops.suppressions.suppressing import STRENGTHENED
 from mailops.transports.models import Stream
 
 CHUNK = 2000  # rows in one transaction, well under a second
+FORGOTTEN = 20_000  # rows that one statement deletes
 ADDRESS_COLUMNS = frozenset({"address", "email", "e-mail", "email address", "recipient", "mail"})
 NOTE_COLUMNS = frozenset({"note", "comment", "evidence"})
 _COPY = (
@@ -193,10 +194,11 @@ def _entry(run: SuppressionImport, row: ImportedRow) -> Suppression:
     )
 
 
-def forget_old_accounts(*, limit: int = 20_000) -> int:
-    """Delete up to `limit` rows of imports that ended long ago, and return how many; the import itself stays."""
+def forget_old_accounts() -> bool:
+    """Delete the next rows of imports that ended long ago; return whether there may be more. The import itself stays."""
     old = SuppressionImport.objects.filter(
         finished_at__lt=Now() - timedelta(days=settings.MAILOPS_SUPPRESSION_IMPORT_DAYS)
     )
-    ids = list(ImportedRow.objects.filter(run__in=old).values_list("pk", flat=True)[:limit])
-    return ImportedRow.objects.filter(pk__in=ids).delete()[0]
+    ids = list(ImportedRow.objects.filter(run__in=old).values_list("pk", flat=True)[:FORGOTTEN])
+    ImportedRow.objects.filter(pk__in=ids).delete()
+    return len(ids) == FORGOTTEN

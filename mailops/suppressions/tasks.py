@@ -31,8 +31,9 @@ def continue_suppression_imports() -> None:
 
 @shared_task
 def forget_old_accounts() -> None:
-    """Drop the rows of imports that are too old to be asked after."""
-    importing.forget_old_accounts()
+    """Drop the rows of imports that are too old to be asked after; hand on while there are more."""
+    if importing.forget_old_accounts():
+        forget_old_accounts.delay()
 
 
 @shared_task

@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from mailops.accounts.models import AuditEntry
-from mailops.audiences import curating, importing, uploading
+from mailops.audiences import curating, importing, tasks, uploading
 from mailops.audiences.curating import add_member, delete_audience, remove_member
 from mailops.audiences.importing import (
     WrongState,
@@ -545,6 +545,15 @@ class TestForgottenRemarks:
         assert "are kept for 90 days" in page
         old.refresh_from_db()
         assert account_of(old) == {"rejected": 1}
+
+    def test_go_away_however_many_there_are(self, operator, monkeypatch):
+        monkeypatch.setattr(importing, "FORGOTTEN", 2)
+        monkeypatch.setattr(tasks.forget_old_remarks, "delay", tasks.forget_old_remarks)
+        run = import_all("email\nnonsense\nmore\nof it\n", actor=operator)
+        long_ago = timezone.now() - timedelta(days=91)
+        Import.objects.filter(pk=run.pk).update(finished_at=long_ago)
+        tasks.forget_old_remarks()
+        assert not ImportRemark.objects.exists()
 
 
 class TestForgottenUploads:

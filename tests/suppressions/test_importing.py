@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from mailops.accounts.models import AuditEntry
 from mailops.lib.csv_reading import NotReadable
-from mailops.suppressions import importing
+from mailops.suppressions import importing, tasks
 from mailops.suppressions.importing import (
     forget_old_accounts,
     import_chunk,
@@ -119,9 +119,19 @@ class TestAccounts:
         SuppressionImport.objects.filter(pk=old.pk).update(
             finished_at=timezone.now() - timedelta(days=91)
         )
-        assert forget_old_accounts() == 1
+        assert not forget_old_accounts()
         assert [row.run for row in ImportedRow.objects.all()] == [new]
         assert Suppression.objects.count() == 2
+
+    def test_are_forgotten_whole_however_many(self, operator, monkeypatch):
+        monkeypatch.setattr(importing, "FORGOTTEN", 2)
+        monkeypatch.setattr(tasks.forget_old_accounts, "delay", tasks.forget_old_accounts)
+        run = begin(b"a@example.com\nb@example.com\nc@example.com", operator)
+        SuppressionImport.objects.filter(pk=run.pk).update(
+            finished_at=timezone.now() - timedelta(days=91)
+        )
+        tasks.forget_old_accounts()
+        assert not ImportedRow.objects.exists()
 
 
 def read(content):
