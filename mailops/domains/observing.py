@@ -6,6 +6,7 @@ from datetime import datetime
 from mailops.domains.checks.authority import Difference
 from mailops.domains.checks.verdict import Seen
 from mailops.domains.models import BY_SCHEDULE, DnsObservation, DnsRecord, Domain
+from mailops.protocol.address import MAX_DOMAIN
 
 
 def observe(
@@ -22,6 +23,8 @@ def observe(
     """
     kept, is_new = [], False
     for look in seen:
+        if len(look.host) > MAX_DOMAIN:
+            continue  # DNS has no such name, so nothing is ever there
         record = _record_of(domain, look)
         if look.is_optional and not look.values and record.pk is None:
             continue  # never published, and needn't be

@@ -186,6 +186,14 @@ class TestOptionalRecords:
         assert (record.is_expected, record.observations.count()) == (False, 2)
 
 
+class TestALongName:
+    def test_is_checked_though_nothing_can_stand_before_it(self, asks, good):
+        domain = make_domain(name=".".join(["a" * 61] * 4))
+        check_domain(domain, asks=asks)
+        assert statuses(domain)["dmarc"] == "error"
+        assert set(domain.records.values_list("purpose", flat=True)) == {"spf", "mx", "return_path"}
+
+
 class TestReturnPath:
     def test_must_have_the_mx_that_is_needed(self, acme, asks, good):
         acme.requirements.create(
