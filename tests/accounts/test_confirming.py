@@ -35,6 +35,13 @@ class TestConfirmPassword:
         response = client_confirmed(16).get(reverse("accounts:user-new"))
         assert response["Location"] == "/accounts/reauthenticate/?next=%2Fsettings%2Fusers%2Fnew%2F"
 
+    def test_asks_again_where_the_clock_was_put_back_since(self, client_confirmed):
+        client = client_confirmed(-60)
+        asked = client.post(reverse("accounts:user-new"), INVITATION)
+        assert not _is_invited()
+        client.post(asked["Location"], {"password": PASSWORD})
+        assert _is_invited()
+
     def test_does_not_ask_within_it(self, client_confirmed):
         assert client_confirmed(14).get(reverse("accounts:user-new")).status_code == 200
 
