@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
+from django.conf import settings
 from django.db.models import QuerySet
 
 from mailops.outbox.models import Message
@@ -100,17 +101,19 @@ def _by_provider(told: list[Told]) -> _Numbered:
     }
 
 
-def _is_ours(token: verp.Token, message: Message) -> bool:
-    key = token_key(message.token_key_id)
-    return key is not None and token.is_signed_by(key)
+def _is_ours(token: verp.Token | unsubscribe.UnsubscribeToken, message: Message) -> bool:
+    """Tell whether the message's key signed it, or where that is gone any other of ours: mail that left since bears it."""
+    ids = [message.token_key_id]
+    if token_key(message.token_key_id) is None:
+        ids = list(settings.MAILOPS_TOKEN_KEYS)
+    return any(token.is_signed_by(key) for key in map(token_key, ids) if key is not None)
 
 
 def by_unsubscribe_token(token: unsubscribe.UnsubscribeToken | None) -> Match | None:
     if token is None:
         return None
     message = _messages().filter(public_id=token.public_id).first()
-    key = token_key(message.token_key_id) if message else None
-    return Match(message) if message and key and token.is_signed_by(key) else None
+    return Match(message) if message and _is_ours(token, message) else None
 
 
 def names_a_message(address: str) -> bool:

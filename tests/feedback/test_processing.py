@@ -5,12 +5,14 @@ import select
 from datetime import UTC, datetime
 
 import pytest
+from django.conf import settings
 from django.db import Error, OperationalError, connection
 
 from mailops.feedback import processing
 from mailops.feedback.archiving import archive
 from mailops.feedback.models import RawFeedback
 from mailops.feedback.replaying import replay, replay_all
+from mailops.outbox import tokens
 from mailops.outbox.models import Event, EventKind, Status
 from mailops.protocol import unsubscribe
 from mailops.protocol.dsn import Action
@@ -163,6 +165,26 @@ class TestBounce:
         sent.refresh_from_db()
         assert sent.status == status
         assert Suppression.objects.exists() is (status == Status.BOUNCED)
+
+
+class TestMailThatLeftAfterItsKeyWasGone:
+    """It is signed by the key that is the first by then (`outbox.tokens`); its row still names the other."""
+
+    @pytest.fixture(autouse=True)
+    def _other_keys(self, settings, sent):
+        settings.MAILOPS_TOKEN_KEYS = {"k3": "dGhpcmRrZXk=", "k2": "b3RoZXJrZXk="}
+        assert sent.token_key_id == "k1"
+
+    @pytest.mark.parametrize("signed_by", ["k1", "k2"])
+    def test_bounces_are_known(self, sent, signed_by):
+        address = tokens.envelope_sender(sent.public_id, sent.round, signed_by)
+        row = receive(report_on(sent, original=b"\r\n", envelope_sender=address), address)
+        assert (row.is_verified, row.message) == (True, sent)
+
+    def test_its_link_still_lets_people_leave(self, sent, client):
+        path = tokens.unsubscribe_url(sent.public_id, "k1").removeprefix(settings.MAILOPS_BASE_URL)
+        assert client.post(path, {"List-Unsubscribe": "One-Click"}).status_code == 200
+        assert Suppression.objects.get().stream == sent.stream
 
 
 class TestOtherReports:
