@@ -12,7 +12,7 @@ const look = EditorView.theme({
   "&.code-editor-json .cm-scroller": { minHeight: "96px", maxHeight: "40vh" },
   ".cm-content": { caretColor: "var(--text)" },
   ".cm-cursor, .cm-dropCursor": { borderLeftColor: "var(--text)" },
-  ".cm-gutters": { backgroundColor: "var(--sunken)", color: "var(--muted)", border: "none" },
+  ".cm-gutters": { alignSelf: "stretch", height: "auto", backgroundColor: "var(--sunken)", color: "var(--muted)", border: "none" },
   ".cm-activeLine, .cm-activeLineGutter": {
     backgroundColor: "color-mix(in srgb, var(--accent) 7%, transparent)",
   },
