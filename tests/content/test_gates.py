@@ -37,6 +37,8 @@ class TestGates:
             ("<a href='http://shop.example/'>x</a>", "links.http", "warning"),
             ("<a href='shop.example'>x</a>", "links.bad", "warning"),
             ("<a href='mailto:nobody'>x</a>", "links.bad", "warning"),
+            ("<a href='java\tscript:x()'>x</a>", "links.bad", "error"),
+            ("<a href='\x01 JavaScript:x()'>x</a>", "links.bad", "error"),
             ("<a href='https://192.0.2.1/'>x</a>", "links.host", "warning"),
             ("<a href='https://evil.example/'>bank.example</a>", "links.lookalike", "warning"),
             ("<a href='https://p\u0430ypal.example/'>x</a>", "links.lookalike", "error"),

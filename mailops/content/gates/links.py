@@ -12,6 +12,8 @@ from mailops.content.rendering import Rendered
 from mailops.protocol.address import InvalidAddress, parse_address
 
 _SCHEMES = frozenset({"https", "http", "mailto", "tel", "sms"})
+_SCRIPTS = ("javascript:", "data:", "vbscript:")
+_UNSEEN = re.compile(r"[\x00-\x20]")  # a browser takes them out of a scheme (WHATWG URL, 4.4)
 _SHORTENERS = frozenset(
     {"bit.ly", "goo.gl", "is.gd", "ow.ly", "rebrand.ly", "t.co", "tiny.cc", "tinyurl.com"}
 )
@@ -57,7 +59,7 @@ def _link(page: Page, link: Element) -> Iterator[Problem]:
     if href.startswith("#") and len(href) > 1:
         return
     if not port_is_sound or parts.scheme.lower() not in _SCHEMES:
-        is_script = href.lower().startswith(("javascript:", "data:", "vbscript:"))
+        is_script = _UNSEEN.sub("", href).lower().startswith(_SCRIPTS)
         yield found("links.bad", f"“{said}” is no address.", line=line, is_error=is_script)
     elif parts.scheme == "mailto":
         yield from _mailto(parts, said, line)
