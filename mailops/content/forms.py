@@ -316,8 +316,14 @@ class OverrideForm(forms.Form):
     )
 
 
-class RollBackForm(forms.Form):
-    seen = forms.IntegerField(required=False, widget=forms.HiddenInput)  # the newest version
+class SeenForm(forms.Form):
+    """Which state the page showed: the number of the newest version, or the revision of the draft."""
+
+    seen = forms.IntegerField(required=False, widget=forms.HiddenInput)
+
+    @property
+    def number(self) -> int | None:
+        return self.cleaned_data["seen"] if self.is_valid() else None
 
 
 class GatesForm(forms.Form):

@@ -318,10 +318,17 @@ def _whole_draft(template: MailTemplate) -> dict[str, Any]:
     }
 
 
-def restore(*, version: TemplateVersion, actor: User | None) -> MailTemplate:
-    """Make `version` the draft again; a draft that was never published stays in the audit trail."""
+def restore(
+    *, version: TemplateVersion, actor: User | None, seen: int | None = None
+) -> MailTemplate:
+    """Make `version` the draft again; a draft that was never published stays in the audit trail.
+
+    Raise DraftChanged where the draft isn't at the revision `seen` any more.
+    """
     with transaction.atomic():
         template = MailTemplate.objects.select_for_update().get(pk=version.template_id)
+        if seen is not None and template.draft_revision != seen:
+            raise DraftChanged
         before: dict[str, Any] = {"hash": template.draft_hash}
         said = template.versions.filter(content_hash=template.draft_hash, sample=template.sample)
         if not said.exists():

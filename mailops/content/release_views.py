@@ -14,7 +14,7 @@ from mailops.content.forms import (
     GatesForm,
     OverrideForm,
     PublishForm,
-    RollBackForm,
+    SeenForm,
 )
 from mailops.content.gates import ASKS, GATES
 from mailops.content.link_views import context_of
@@ -220,13 +220,13 @@ def version_roll_back(request: HttpRequest, template_id: int, number: int) -> Ht
     version = version_or_404(template_id, number)
     template = version.template
     latest = template.latest_version
-    form = RollBackForm(request.POST or None, initial={"seen": latest.number if latest else None})
+    form = SeenForm(request.POST or None, initial={"seen": latest.number if latest else None})
     if request.method == "POST":
         try:
             release = publishing.roll_back(
                 version=version,
                 actor=user_of(request),
-                seen=form.cleaned_data["seen"] if form.is_valid() else None,
+                seen=form.number,
                 may_override=may(request.user, Act.SIGN),
             )
         except publishing.NothingToPublish:

@@ -18,6 +18,7 @@ from mailops.content.forms import (
     DiffForm,
     LookForm,
     NewTemplateForm,
+    SeenForm,
     SettingsForm,
     TemplateFilterForm,
 )
@@ -191,8 +192,13 @@ def version_html(request: HttpRequest, template_id: int, number: int) -> HttpRes
 @needs(Act.AUTHOR)
 def version_restore(request: HttpRequest, template_id: int, number: int) -> HttpResponse:
     version = version_or_404(template_id, number)
+    form = SeenForm(request.POST or None, initial={"seen": version.template.draft_revision})
     if request.method == "POST":
-        publishing.restore(version=version, actor=user_of(request))
+        try:
+            publishing.restore(version=version, actor=user_of(request), seen=form.number)
+        except publishing.DraftChanged as error:
+            toasts.error(request, publishing.words_of(error))
+            return redirect("content:restore", template_id, number)
         toasts.success(request, f"The draft is version {number} again; publish it when it's right.")
         return redirect("content:edit", template_id)
     draft = State.of_draft(version.template)
@@ -202,6 +208,7 @@ def version_restore(request: HttpRequest, template_id: int, number: int) -> Http
         {
             "version": version,
             "template": version.template,
+            "form": form,
             "parts": compare(draft, State.of_version(version)),
         },
     )

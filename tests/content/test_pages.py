@@ -415,6 +415,21 @@ class TestVersion:
         entry = AuditEntry.objects.get(verb="template.restore")
         assert entry.before["html"] == "<p>never published</p>"
 
+    def test_replaces_no_draft_that_nobody_saw(
+        self, logged_in, editor, operator, template, version
+    ):
+        page = url("restore", template, version.number)
+        seen = logged_in(editor).get(page).context["form"].initial
+        words = draft(template, html="<p>Saved meanwhile</p>")
+        assert logged_in(operator).post(url("edit", template), words).status_code == 302
+        again = logged_in(editor).post(page, seen, follow=True)
+        assert "Somebody changed the draft" in again.content.decode()
+        template.refresh_from_db()
+        assert "Saved meanwhile" in template.draft_html
+        assert logged_in(editor).post(page, again.context["form"].initial).status_code == 302
+        template.refresh_from_db()
+        assert template.draft_html == version.html
+
     def test_leaves_all_of_an_unpublished_draft_on_the_trail(self, editor, template, version):
         add_language(template=template, language="de", also_for="nl", actor=editor)
         template.variants.update(draft_html="<p>Nie gedruckt</p>")
