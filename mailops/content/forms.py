@@ -329,6 +329,7 @@ class SeenForm(forms.Form):
 class GatesForm(forms.Form):
     stream = forms.ModelChoiceField(Stream.objects.all())
     gates = forms.MultipleChoiceField(choices=list(GATES.items()), required=False)
+    seen = forms.CharField(max_length=64, required=False)
 
 
 class DiffForm(forms.Form):

@@ -6,6 +6,7 @@ from django.conf import settings
 from django.db import transaction
 
 from mailops.accounts.auditing import audit
+from mailops.accounts.meanwhile import expect, mark_of
 from mailops.accounts.models import User
 from mailops.content.gates import GATES
 from mailops.content.models import RequiredGate, TemplateVersion
@@ -31,11 +32,23 @@ def required_of(stream: Stream) -> list[str]:
     return [gate for gate in GATES if gate in chosen]
 
 
-def require(*, stream: Stream, gates: Iterable[str], actor: User | None) -> None:
+def mark_of_gates(gates: Iterable[str]) -> str:
+    """Return what tells these required gates from others."""
+    return mark_of(*(gate for gate in GATES if gate in set(gates)))
+
+
+def require(
+    *, stream: Stream, gates: Iterable[str], actor: User | None, seen: str | None = None
+) -> None:
+    """Require these gates, and no others, of mails that leave through `stream`.
+
+    Whoever saves a form gives the mark that it showed as `seen`: raise ChangedMeanwhile where it is another by now.
+    """
     wanted = {gate for gate in gates if gate in GATES}
     with transaction.atomic():
         Stream.objects.select_for_update().get(pk=stream.pk)
         before = required_of(stream)
+        expect(seen, was=mark_of_gates(before), wanted=mark_of_gates(wanted))
         RequiredGate.objects.filter(stream=stream).exclude(gate__in=wanted).delete()
         RequiredGate.objects.bulk_create(
             [RequiredGate(stream=stream, gate=gate) for gate in wanted - set(before)]

@@ -5,6 +5,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_POST
 
+from mailops.accounts.meanwhile import ChangedMeanwhile, Meanwhile, last_done
 from mailops.accounts.permissions import Act, confirm_password, may, needs, user_of
 from mailops.content import approving, dependents, desk, gating, publishing
 from mailops.content.differing import State, compare
@@ -95,20 +96,36 @@ def _show_anew(form: PublishForm | OverrideForm, error: Exception, seen: str) ->
 @needs(Act.SEE, to_change=Act.SIGN)
 def gate_list(request: HttpRequest) -> HttpResponse:
     """Show which gates each stream requires, and take a new choice for one of them."""
-    streams = Stream.objects.select_related("domain").order_by("name")
     form = GatesForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
-        stream = form.cleaned_data["stream"]
-        gating.require(stream=stream, gates=form.cleaned_data["gates"], actor=user_of(request))
+        stream, gates = form.cleaned_data["stream"], form.cleaned_data["gates"]
+        seen = form.cleaned_data["seen"] or None
+        try:
+            gating.require(stream=stream, gates=gates, actor=user_of(request), seen=seen)
+        except ChangedMeanwhile:
+            return _gate_page(request, form, typed={stream: gates})
         toasts.success(request, f"Saved for {stream}.")
         return redirect("content:gates")
-    rows = [(stream, gating.required_of(stream)) for stream in streams]
+    return _gate_page(request, form, typed={})
+
+
+def _gate_page(
+    request: HttpRequest, form: GatesForm, *, typed: dict[Stream, list[str]]
+) -> HttpResponse:
+    """Show what each stream requires; where it was changed since, what was `typed`, beside what it requires by now."""
+    rows = []
+    for stream in Stream.objects.select_related("domain").order_by("name"):
+        required, told = gating.required_of(stream), None
+        if stream in typed:
+            facts = [("Required", ", ".join(GATES[gate] for gate in required) or "none")]
+            told = Meanwhile(facts, last_done("template.require_gates", stream))
+        rows.append((stream, typed.get(stream, required), gating.mark_of_gates(required), told))
     asks = [(GATES[gate], question) for gate, question in ASKS.items()]
     return render_page(
         request,
         "content/gate_list.html",
         {"form": form, "rows": rows, "gates": GATES, "asks": asks, "silent": gating.silent_gates()},
-        status=422 if form.errors else 200,
+        status=422 if form.errors or typed else 200,
     )
 
 

@@ -14,11 +14,13 @@ from mailops.content.dependents import changes_by, republish
 from mailops.content.drafting import add_language, unarchive
 from mailops.content.gates import ASKS, GATES
 from mailops.content.gates.finding import Problem
+from mailops.content.gating import required_of
 from mailops.content.models import MailTemplate, Preview, TemplateVersion
 from mailops.content.publishing import NothingToPublish, publish, restore
 from mailops.content.rendering import compile_version
 from mailops.rollouts.launching import gates_of
 from tests.factories import make_campaign, make_stream
+from tests.wrong_input.reading_forms import forms_of
 
 HTML = '<p>Hello {{ first_name }}</p><a href="{{ unsubscribe_url }}">Unsubscribe</a>'
 
@@ -802,6 +804,11 @@ class TestReleases:
 
 
 class TestRequiredGates:
+    def seen_of(self, page):
+        """Return the mark in the form of the one stream."""
+        (mark,) = {form.values.get("seen") for form in forms_of(page.text, "/")} - {None}
+        return mark
+
     def test_speak_against_a_launch(self, logged_in, operator, template, version):
         campaign = make_campaign(version=version)
         client = logged_in(operator)
@@ -821,6 +828,23 @@ class TestRequiredGates:
         assert all(question in page for question in ASKS.values())
         assert ASKS.keys() == GATES.keys()
         assert client.post(reverse("content:gates"), {"stream": stream.pk}).status_code == 403
+
+    def test_replace_none_that_a_colleague_required_unseen(self, logged_in, operator, db):
+        stream, client, url = make_stream(), logged_in(operator), reverse("content:gates")
+        opened = self.seen_of(client.get(url))
+        for _ in range(2):  # the same once more is no conflict
+            given = {"stream": stream.pk, "gates": ["links", "dark"], "seen": opened}
+            assert client.post(url, given).status_code == 302
+        typed = {"stream": stream.pk, "gates": ["accessibility"], "seen": opened}
+        late = client.post(url, typed)
+        assert late.status_code == 422
+        assert f"Last saved by {operator}, " in late.text
+        assert f"<dd>{GATES['links']}, {GATES['dark']}</dd>" in late.text
+        assert late.text.count(" checked") == 1
+        assert set(required_of(stream)) == {"links", "dark"}
+        seen = self.seen_of(late)
+        assert client.post(url, {**typed, "seen": seen}).status_code == 302
+        assert required_of(stream) == ["accessibility"]
 
     def test_refuse_nonsense(self, logged_in, operator, db):
         response = logged_in(operator).post(reverse("content:gates"), {"gates": ["nope"]})
