@@ -80,9 +80,9 @@ class _Change:
     @property
     def is_shown(self) -> bool:
         """Tell whether the message's own columns are those of this event."""
-        status = self.row.standing.status
-        if self.event["kind"] == EventKind.DEFERRED and status == Status.FAILED:
-            return False  # it shows that nothing was left to send
+        kind, status = self.event["kind"], self.row.standing.status
+        if kind not in _SHOWN or (kind == EventKind.DEFERRED and status == Status.FAILED):
+            return False  # the latter shows that nothing was left to send
         return bool(self.event["was_applied"] and self.event["is_last"]) and status in _SHOWING
 
     @property
@@ -90,6 +90,9 @@ class _Change:
         return self.is_shown and self.kind != self.event["kind"]
 
 
+_SHOWN = SIGNED - {
+    EventKind.DELAYED
+}  # of these a message shows the last; a delay stands on its timeline
 _SHOWING = frozenset({Status.BOUNCED, Status.FAILED, Status.DEFERRED})
 _STATUS = {EventKind.BOUNCED: Status.BOUNCED, EventKind.FAILED: Status.FAILED}
 
@@ -176,7 +179,7 @@ def _told(signature_id: int, ids: list[int]) -> list[dict[str, Any]]:
           FROM outbox_event e JOIN outbox_message m ON m.id = e.message_id
          WHERE e.id = ANY(%s) AND e.signature_id = %s ORDER BY e.id
         """,
-        [open_span(), [str(kind) for kind in SIGNED], ids, signature_id],
+        [open_span(), [str(kind) for kind in _SHOWN], ids, signature_id],
     )
     return [{**row, "data": json.loads(row["data"])} for row in rows]
 

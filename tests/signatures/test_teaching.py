@@ -259,6 +259,24 @@ class TestPast:
         assert lesson.changed == 2
         assert_counts_are_true()
 
+    @pytest.mark.parametrize(("taught", "reason"), [(ODD, "unknown_mailbox"), (NO_SUCH, "policy")])
+    def test_of_a_delay_told_behind_its_bounce_is_not_what_the_message_shows(
+        self, operator, taught, reason
+    ):
+        message = make_message()
+        answer(message, OK, EventKind.ACCEPTED)
+        for kind, reply in ((EventKind.RETURNED, NO_SUCH), (EventKind.DELAYED, ODD)):
+            answer(message, reply, kind, source="feedback", fence=None)
+        fold_sightings()
+        message.refresh_from_db()
+        assert (message.status, message.reason) == (Status.BOUNCED, "unknown_mailbox")
+        signature = message.events.get(reply_text=taught.text).signature_id
+        message.signature_id = signature
+        learn(operator, message, Word(reason="policy"))
+        message.refresh_from_db()
+        assert (message.status, message.reason) == (Status.BOUNCED, reason)
+        assert_counts_are_true()
+
     def test_takes_the_second_look_in_chunks_and_goes_on_where_it_was_cut_off(
         self, operator, monkeypatch
     ):
