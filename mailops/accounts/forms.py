@@ -106,6 +106,12 @@ class AuditFilter(forms.Form):
         ]
         self.fields["verb"].choices = choices  # type: ignore[attr-defined]
 
+    @property
+    def reads_all(self) -> bool:
+        """Whether no index finds what is asked for, so that the whole trail might be read for it."""
+        given = self.cleaned_data
+        return bool(given["q"] or given["verb"]) and not (given["subject"] or given["since"])
+
     def entries(self) -> QuerySet[AuditEntry]:
         """Return what the query string asks for, newest first; its days are the viewer's."""
         zone = timezone.get_current_timezone()

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
+from django.db.models import Max, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_POST, require_safe
@@ -28,6 +29,7 @@ from mailops.lib.csv_export import by_steps, stream_csv, wrong_filter
 from mailops.lib.htmx import render_page
 
 PAGE = 50
+LOOKED_AT = 50_000  # entries, for one page of what no index finds: the whole trail only grows
 LINK_IN_SESSION = "invitation"  # (user id, link): shown once, then gone
 
 
@@ -149,16 +151,35 @@ def user_reactivate(request: HttpRequest, user_id: int) -> HttpResponse:
 def audit_trail(request: HttpRequest) -> HttpResponse:
     form, place = AuditFilter(request.GET), OlderThan(request.GET)
     is_valid = form.is_valid() and place.is_valid()
-    entries = list(place.cut(form.entries())[: PAGE + 1]) if is_valid else []
-    context = {
-        "form": form,
-        "entries": entries[:PAGE],
-        "older": entries[PAGE - 1].pk if len(entries) > PAGE else None,
-    }
+    entries = list(_reached(form, place)[: PAGE + 1]) if is_valid else []
+    older, looked_at = entries[PAGE - 1].pk if len(entries) > PAGE else None, None
+    if is_valid and older is None and (further := _beyond_reach(form, place)):
+        older, looked_at = further, LOOKED_AT
+    context = {"form": form, "entries": entries[:PAGE], "older": older, "looked_at": looked_at}
     status = 200 if is_valid else 422
     return render_page(
         request, "accounts/audit_list.html", context, fragment="entries", status=status
     )
+
+
+def _reached(form: AuditFilter, place: OlderThan) -> QuerySet[AuditEntry]:
+    """Return the entries of one page: what no index finds is looked for among the next LOOKED_AT of the trail."""
+    found = place.cut(form.entries())
+    return found.filter(pk__gte=_bottom(place)) if form.reads_all else found
+
+
+def _bottom(place: OlderThan) -> int:
+    newest = place.cut(AuditEntry.objects.all()).aggregate(newest=Max("pk"))["newest"] or 0
+    return int(newest) - LOOKED_AT + 1
+
+
+def _beyond_reach(form: AuditFilter, place: OlderThan) -> int | None:
+    """Return the place to look further from, where the trail goes on behind what was looked at."""
+    if not form.reads_all:
+        return None
+    behind = AuditEntry.objects.filter(pk__lt=_bottom(place))
+    newest = behind.aggregate(newest=Max("pk"))["newest"]
+    return None if newest is None else newest + 1
 
 
 @needs(Act.SEE)

@@ -2,6 +2,7 @@ import pytest
 from django.core import mail
 from django.urls import reverse
 
+from mailops.accounts import views
 from mailops.accounts.auditing import audit
 from mailops.accounts.forms import ProfileForm
 from mailops.accounts.models import AuditEntry, Role, User
@@ -205,6 +206,22 @@ class TestAuditTrail:
         first = client.get(reverse("accounts:audit"))
         older = client.get(reverse("accounts:audit"), {"before": first.context["older"]})
         assert len(older.context["entries"]) == 1
+
+    @pytest.mark.parametrize("query", [{"verb": "campaign.cancel"}, {"q": "Too early"}])
+    def test_looks_at_a_bounded_number_at_once_and_leads_on(
+        self, viewer, logged_in, monkeypatch, query
+    ):
+        monkeypatch.setattr(views, "LOOKED_AT", 3)
+        audit(actor=None, verb="campaign.cancel", reason="Too early.")
+        for _ in range(5):
+            audit(actor=None, verb="campaign.pause")
+        client, url = logged_in(viewer), reverse("accounts:audit")
+        first = client.get(url, query)
+        assert not first.context["entries"]
+        assert "The trail goes on" in first.text
+        second = client.get(url, {**query, "before": first.context["older"]})
+        assert [entry.reason for entry in second.context["entries"]] == ["Too early."]
+        assert second.context["older"] is None
 
     def test_counts_days_in_the_viewers_zone_on_the_page_and_in_the_export(self, viewer, logged_in):
         User.objects.update(time_zone="Pacific/Auckland")  # thirteen hours ahead in January
