@@ -132,6 +132,8 @@ def _read_rates(threshold: Threshold, now: datetime) -> dict[int, Reading]:
         for pk, rate in rates(threshold, since=since).items()
         if _may_be_over(threshold, rate)
     }
+    # read before it is asked what people resumed: what stands still here is not stopped anew
+    subjects = _with_streams(threshold).in_bulk(list(over))
     for pk, fresh_at in _fresh_starts(threshold, list(over)).items():
         if fresh_at > since:  # what a person has judged already is not held against it again
             rate = rates(threshold, since=fresh_at, subject_id=pk).get(pk, Rate())
@@ -141,12 +143,17 @@ def _read_rates(threshold: Threshold, now: datetime) -> dict[int, Reading]:
         for pk, (rate, at) in over.items()
         if _may_be_over(threshold, rate)
     }
-    subjects = _KINDS[threshold.subject_kind].objects.in_bulk(list(fair))
     return {
         pk: Reading(subjects[pk], level, _sentence(threshold, subjects[pk], rate, level), at, rate)
         for pk, (rate, at) in fair.items()
         if pk in subjects and (level := _level(threshold, rate)) is not None
     }
+
+
+def _with_streams(threshold: Threshold) -> QuerySet[Any]:
+    rows: QuerySet[Any] = _KINDS[threshold.subject_kind].objects.all()
+    is_campaign = threshold.subject_kind == SubjectKind.CAMPAIGN
+    return rows.select_related("stream") if is_campaign else rows
 
 
 def _may_be_over(threshold: Threshold, rate: Rate) -> bool:
@@ -274,6 +281,8 @@ def _evidence(threshold: Threshold, reading: Reading) -> dict[str, Any]:
 def _pause(incident: Incident, reading: Reading) -> None:
     subject = reading.subject
     stopped = subject.stream if isinstance(subject, Campaign) else subject
+    if stopped.is_paused:
+        return  # or was, when the look began, and a person resumed it since
     if stopped.pause(PauseCause.GUARDRAIL, reading.sentence, f"Incident {incident.pk}"):
         incident.notes.create(
             kind=IncidentNote.Kind.PAUSED, text=f"mailops paused {stopped}: the level to stop."

@@ -269,6 +269,27 @@ class TestPausing:
         stream.refresh_from_db()
         assert not stream.is_paused
 
+    @pytest.mark.parametrize("kind", ["stream", "campaign"])
+    def test_does_not_stop_again_what_a_person_resumes_while_it_looks(
+        self, stream, oncall, monkeypatch, kind
+    ):
+        Threshold.objects.exclude(measure="bounces", subject_kind=kind).update(is_enabled=False)
+        Threshold.objects.filter(measure="bounces").update(pauses=True)
+        Threshold.objects.filter(measure="bounces", subject_kind=kind).update(is_enabled=True)
+        bounce(stream, 10, 100, campaign_id=make_campaign(stream=stream).pk)
+        detect()
+        fresh_starts = detection._fresh_starts
+
+        def then_resume(*asked):
+            found = fresh_starts(*asked)
+            handling.resume(incident=the_incident(), actor=oncall)
+            return found
+
+        monkeypatch.setattr(detection, "_fresh_starts", then_resume)
+        detect()
+        stream.refresh_from_db()
+        assert not stream.is_paused
+
     def test_does_not_stop_again_what_a_person_resumed_because_of_a_campaign(self, stream, oncall):
         Threshold.objects.update(is_enabled=False)
         Threshold.objects.filter(measure="bounces", subject_kind="campaign").update(
