@@ -63,7 +63,7 @@ _INSIDE: dict[str, frozenset[str]] = {
 }
 _ALL = frozenset().union(*_INSIDE.values()) | {"mj-all", "mj-class", "mj-include"}
 _WORDS_ALONE = frozenset({"mj-title", "title", "textarea"})  # elements of plain text
-_TOKEN = re.compile(  # what `closing.left_open` passes over at once is one token here, too
+TOKEN = re.compile(  # what `closing.left_open` passes over at once is one token here, too
     rf"<!--.*?-->|<((?i:mj-style|style|script|mj-title|title|textarea))\b{INSIDE}(?<!/)>.*?</(?i:\1)\s*>"
     r"|<(/?)([a-zA-Z][\w:-]*)((?:[^<>\"']|\"[^\"]*\"|'[^']*')*)>",
     re.DOTALL,
@@ -131,7 +131,7 @@ def _without_inline_styles(masked: str) -> tuple[str, str]:
         css.append(inline[1])
         return ""
 
-    return _TOKEN.sub(take, masked), "\n".join(css)
+    return TOKEN.sub(take, masked), "\n".join(css)
 
 
 def find_mistakes(source: str) -> list[Mistake]:
@@ -146,7 +146,7 @@ def element_at(source: str, at: int) -> str:
     before = source[:at]
     inside: list[str] = []
     end = 0
-    for match in _TOKEN.finditer(before):
+    for match in TOKEN.finditer(before):
         end = match.end()
         name = match[3]
         if not name or name.lower() in _VOID or match[4].rstrip().endswith("/"):
@@ -163,7 +163,7 @@ def element_at(source: str, at: int) -> str:
 def _mistakes(masked: str, breaks: list[int]) -> Iterator[Mistake]:
     inside: list[tuple[str, int]] = []  # the open elements, each with its line
     at, line = 0, 1
-    for match in _TOKEN.finditer(masked):
+    for match in TOKEN.finditer(masked):
         between = masked[at : match.start()]
         parent = inside[-1][0] if inside else ""
         for sentence, where, is_error in _astray(between, parent):
@@ -256,7 +256,7 @@ def _made_plain(masked: str, mark: str) -> str:
         is_open = is_void and not attributes.rstrip().endswith("/")
         return f"<{match[3]}{attributes}{' /' if is_open else ''}>"
 
-    return _TOKEN.sub(plain, masked)
+    return TOKEN.sub(plain, masked)
 
 
 _QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")

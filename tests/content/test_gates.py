@@ -107,8 +107,16 @@ class TestGates:
         words = "\u05e9\u05dc\u05d5\u05dd \u05dc\u05db\u05dd Ada"
         assert ("accessibility.direction" in rules(words, frame=frame)) == is_told
 
-    def test_tell_of_elements_left_open_in_time_of_their_number(self):
-        many = "<b>" * 10_000 + "<i></b>" * 10_000
+    @pytest.mark.parametrize(
+        "many",
+        [
+            "<b>" * 10_000 + "<i></b>" * 10_000,
+            "<b>{% for i in (1..9000) %}<style/>{% endfor %}",
+            "{% for i in (1..9000) %}<b><style></STYLE>{% endfor %}",
+        ],
+        ids=["closed in turn", "styles that close themselves", "styles in capitals"],
+    )
+    def test_tell_of_elements_left_open_in_time_of_their_number(self, many):
         assert rules(many)["mail.unclosed"].line == 2
 
     @pytest.mark.parametrize(

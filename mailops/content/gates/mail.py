@@ -8,9 +8,9 @@ from urllib.parse import unquote
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from mailops.content.closing import INSIDE
 from mailops.content.gates.finding import Problem, found
 from mailops.content.gates.page import MAX_DEPTH, Element, Page
+from mailops.content.mjml import TOKEN
 from mailops.content.plain_text import HIDDEN
 from mailops.content.rendering import Rendered
 
@@ -28,7 +28,6 @@ _FOREIGN = re.compile(
 )
 # elements that HTML leaves open until they are closed
 _CLOSED = frozenset({"a", "b", "strong", "i", "em", "u", "font", "span", "div", "center", "table"})
-_TAG = re.compile(rf"<!--.*?-->|<style\b.*?</style|<(/?)([a-zA-Z][\w:-]*+){INSIDE}>", re.DOTALL)
 _CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w-]+)", re.IGNORECASE)
 
 
@@ -110,11 +109,11 @@ def _unclosed(page: Page) -> Iterator[Problem]:
     opened: list[tuple[str, str]] = []  # elements, each with its tag as it is written
     left: list[tuple[str, str]] = []
     counts: Counter[str] = Counter()
-    for tag in _TAG.finditer(page.rendered.html):
-        name = (tag[2] or "").lower()
+    for tag in TOKEN.finditer(page.rendered.html):
+        name = (tag[3] or "").lower()
         if name not in _CLOSED or tag[0].endswith("/>"):
             continue
-        if not tag[1]:
+        if not tag[2]:
             opened.append((name, tag[0]))
             counts[name] += 1
         elif counts[name]:
