@@ -78,7 +78,8 @@ class Conversation:
         self._was_heard = (
             False  # of anybody: an envelope was answered, or cost its message something
         )
-        self.was_in_vain = False  # the server ended the session before it heard of anybody
+        # the server could not be reached any more before it heard of somebody, who does not pay for it
+        self.was_in_vain = False
 
     def run(self) -> None:
         """Talk until the session ends or nothing is left; everything read is committed on return."""
@@ -129,6 +130,12 @@ class Conversation:
             result = self._session.body(
                 current.content, then=following.envelope if following else None
             )
+        except SessionEnded:
+            self.was_in_vain = True
+            self._marked = None
+            self._spare(current.job)
+            self._leave(following)
+            return None, None
         except SessionLost as lost:
             if lost.phase == Phase.BODY:
                 self._uncertain(current.job, lost.phase, lost.detail)

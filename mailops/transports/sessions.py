@@ -65,7 +65,7 @@ class SessionLost(Exception):
 
 
 class SessionEnded(SessionLost):
-    """It was lost between messages: whoever was to be spoken of next has no part in it."""
+    """It was lost between messages, or a provider could not be called again: who is next has no part in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,8 @@ class Session(ABC):
         """Send the content (CRLF lines, not yet dot-stuffed), its dot and, behind it, the envelope `then`.
 
         Raise SessionLost(BODY) only if the dot's reply was not read, or the server said yes to a part of the content. Once
-        it is read it is final: a loss after it closes the session and returns the result with `next_offer=None`.
+        it is read it is final: a loss after it closes the session and returns the result with `next_offer=None`. Raise
+        SessionEnded where a provider could not be reached again.
         """
 
     @abstractmethod

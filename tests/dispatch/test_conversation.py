@@ -312,6 +312,14 @@ class TestLosses:
         assert [job.recipient for job in talk.jobs] == ["b@x.example", "c@x.example"]
         assert (talk.losses, talk.conversation.was_in_vain) == ([], False)
 
+    def test_a_provider_that_can_not_be_reached_again_costs_its_message_nothing(self, three):
+        session = ScriptedSession(bodies=[OK, SessionEnded(Phase.DATA, "connection refused")])
+        talk = Talk(session).run()
+        assert statuses()["b@x.example"] == "queued"
+        entry = QueueEntry.objects.get(message=three[1])
+        assert (entry.session_attempts, entry.worker_id, entry.marked_at) == (0, None, None)
+        assert (talk.losses, talk.conversation.was_in_vain) == ([], True)
+
     @pytest.mark.parametrize("is_open", [True, False])
     def test_one_that_ends_before_anybody_was_spoken_of_was_in_vain(self, three, is_open):
         session = ScriptedSession(offers=[SessionEnded(Phase.MAIL, "bye")])

@@ -5,11 +5,14 @@ import dataclasses
 import pkgutil
 import socket
 import threading
+from unittest.mock import Mock
 
 import anymail.backends
 import pytest
 from django.conf import settings as django_settings
 
+from mailops.lib import egress
+from mailops.lib.egress import EgressFault
 from mailops.lib.http_connection import HttpConnection, NotSent
 from mailops.lib.secrets import Secret
 from mailops.lib.storable import storable
@@ -20,7 +23,13 @@ from mailops.transports.kinds.http_api import HttpApiSession
 from mailops.transports.kinds.smtp_connection import Login
 from mailops.transports.kinds.smtp_lines import objection_to
 from mailops.transports.models import Transport
-from mailops.transports.sessions import Envelope, Phase, SessionFault, SessionLost
+from mailops.transports.sessions import (
+    Envelope,
+    Phase,
+    SessionEnded,
+    SessionFault,
+    SessionLost,
+)
 from tests.outbox.test_mime import LOGO, TERMS, content_with
 from tests.transports.api_doubles import LOGINS, OPTIONS, SECRET, USER, Answer, Double
 
@@ -667,6 +676,18 @@ class TestOpen:
         session = session_of("resend")
         double.answer = Answer(200, {"id": "1"}, {"Connection": "close"})
         assert [send(session).reply.code for _ in range(2)] == [250, 250]
+
+    def test_a_provider_that_is_gone_meanwhile_heard_of_nobody(
+        self, session_of, double, monkeypatch
+    ):
+        session = session_of("resend")
+        session.connection.close()
+        fault = EgressFault("refused", "connection refused")
+        monkeypatch.setattr(egress, "connect", Mock(side_effect=fault))
+        with pytest.raises(SessionEnded):
+            send(session)
+        assert session.farewell == "connection refused"
+        assert (session.is_open, session.may_have_left) == (False, False)
 
 
 class TestFacts:

@@ -17,7 +17,13 @@ from mailops.transports.kinds import open_session
 from mailops.transports.kinds.aws_http import EgressHttpSession
 from mailops.transports.kinds.ses import SesSession, reply_of
 from mailops.transports.kinds.smtp_connection import Login
-from mailops.transports.sessions import Envelope, Phase, SessionFault, SessionLost
+from mailops.transports.sessions import (
+    Envelope,
+    Phase,
+    SessionEnded,
+    SessionFault,
+    SessionLost,
+)
 from tests.factories import make_transport
 from tests.outbox.test_mime import LOGO, TERMS, content_with
 from tests.transports.aws_double import AmazonDouble
@@ -141,9 +147,10 @@ class TestBody:
         session.open()
         server.close()  # with it goes the connection that nobody took yet
         session.offer(ENVELOPE)
-        with pytest.raises(SessionLost) as lost:
+        with pytest.raises(SessionEnded) as lost:
             session.body(CONTENT)
         assert lost.value.phase == Phase.DATA
+        assert session.farewell
 
     def test_throttling_is_transient_and_asked_only_once(self, trust):
         raw = (

@@ -94,6 +94,12 @@ class AnymailSession(Session):
         """Whether anything of the present body may have left."""
         return self.connection.requests > self._asked_before
 
+    def _not_sent(self, detail: str) -> SessionLost:
+        """Close, and return what tells that nothing was taken: where no call began, its message has no part in that."""
+        self.abandon()
+        self.farewell = detail
+        return (SessionLost if self._has_asked else SessionEnded)(Phase.DATA, detail)
+
     @abstractmethod
     def _mail_of(self, envelope: Envelope, content: bytes) -> EmailMultiAlternatives:
         """Return the mail as anymail wants it."""

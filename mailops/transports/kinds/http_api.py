@@ -114,8 +114,7 @@ class HttpApiSession(AnymailSession):
 
     def _result_of(self, error: AnymailAPIError) -> BodyResult:
         if isinstance(error.__cause__, NotSentError):
-            self.abandon()
-            raise SessionLost(Phase.DATA, str(error.__cause__)) from error
+            raise self._not_sent(str(error.__cause__)) from error
         response = getattr(error, "response", None)
         if response is None:
             self.abandon()
@@ -193,11 +192,11 @@ class HttpApiSession(AnymailSession):
 
 
 class NotSentError(requests.ConnectionError):
-    """What `lib.http_connection.NotSent` is to anymail."""
+    """What `lib.http_connection.NotSent` is to anymail, which makes another of it from words alone."""
 
-    def __init__(self, error: NotSent) -> None:
-        super().__init__(error.detail)
-        self.cause = error.cause
+    def __init__(self, *words: object, cause: str = "", **options: Any) -> None:
+        super().__init__(*words, **options)
+        self.cause = cause
 
 
 class _Session(requests.Session):
@@ -226,7 +225,7 @@ class _Adapter(BaseAdapter):
     ) -> requests.Response:
         parts = urlsplit(request.url or "")
         if not self._connection.leads_to(request.url or ""):
-            raise NotSentError(NotSent("not_allowed", f"{parts.netloc} is not this API's address"))
+            raise NotSentError(f"{parts.netloc} is not this API's address", cause="not_allowed")
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         body = request.body
         octets = body.encode() if isinstance(body, str) else cast("bytes | None", body)
@@ -234,7 +233,7 @@ class _Adapter(BaseAdapter):
         try:
             answer = self._connection.ask(request.method or "POST", target, headers, octets)
         except NotSent as error:
-            raise NotSentError(error) from error
+            raise NotSentError(error.detail, cause=error.cause) from error
         except AnswerLost as error:
             raise requests.ConnectionError(str(error)) from error
         return _response(request, answer)

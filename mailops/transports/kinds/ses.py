@@ -49,11 +49,11 @@ _GLOSS: Mapping[str, str] = {
     "AccountSuspendedException": "account suspended",
     "NotFoundException": "not allowed to send with this configuration set",
 }
-_NOT_SENT = (  # faults before the request was on its way
-    boto.EndpointConnectionError,
+# faults before the request was on its way
+_NOT_REACHED = (boto.EndpointConnectionError, boto.SSLError)  # as `aws_http` raises them
+_NOT_BEGUN = (
     boto.ConnectTimeoutError,
     boto.ProxyConnectionError,
-    boto.SSLError,
     boto.NoCredentialsError,
     boto.ParamValidationError,
 )
@@ -192,9 +192,12 @@ class SesSession(AnymailSession):
             reply = reply_of(answer)
             wish = retry_after(_http_headers(answer), reply)
             return BodyResult(reply, retry_after=wish, data=_facts(answer))
+        cause = error.__cause__
+        if isinstance(cause, _NOT_REACHED):
+            raise self._not_sent(str(cause)) from error
         self.abandon()
-        phase = Phase.DATA if isinstance(error.__cause__, _NOT_SENT) else Phase.BODY
-        raise SessionLost(phase, str(error.__cause__ or error)) from error
+        phase = Phase.DATA if isinstance(cause, _NOT_BEGUN) else Phase.BODY
+        raise SessionLost(phase, str(cause or error)) from error
 
 
 def _leaves_its_fate_unknown(http_status: int) -> bool:
