@@ -4,6 +4,7 @@ from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import OperationalError
 from django.urls import reverse
 from django.utils import timezone
 
@@ -346,4 +347,13 @@ class TestCheckRollout:
     def test_is_2_for_a_stream_that_is_none(self, db):
         with pytest.raises(CommandError) as error:
             call_command("check_rollout", "Nothing")
+        assert error.value.returncode == 2
+
+    def test_is_2_where_the_database_is_away(self, stream, monkeypatch):
+        def fall_silent(*_, **__):
+            raise OperationalError("connection refused")
+
+        monkeypatch.setattr("mailops.rollouts.management.commands.check_rollout.probe", fall_silent)
+        with pytest.raises(CommandError, match="connection refused") as error:
+            call_command("check_rollout", "Letters")
         assert error.value.returncode == 2

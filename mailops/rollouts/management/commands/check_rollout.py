@@ -6,6 +6,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError
 
 from mailops.rollouts.models import Checklist, ChecklistItem
 from mailops.rollouts.probing import checklists_of, probe
@@ -24,6 +25,14 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            self._check(options)
+        except DatabaseError as error:
+            raise CommandError(
+                f"The database does not answer: {error}", returncode=COULD_NOT_CHECK
+            ) from error
+
+    def _check(self, options: dict[str, Any]) -> None:
         stream = Stream.objects.filter(name=options["stream"]).first()
         if stream is None:
             names = ", ".join(Stream.objects.order_by("name").values_list("name", flat=True))
