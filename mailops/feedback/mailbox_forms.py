@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 from django import forms
 
+from mailops.accounts.meanwhile import field_of
 from mailops.feedback.models import Mailbox
 from mailops.lib.egress import is_trusted
 from mailops.lib.secrets import Secret
@@ -60,6 +61,8 @@ class MailboxForm(EndpointForm):
         )
         self.fields["username"].widget.attrs["autocomplete"] = "off"
         self._endpoint = self.instance.sealed_endpoint
+        if self.instance.pk:
+            self.fields["seen"] = field_of(self.instance.mark)
         if self.instance.password:
             self.fields["password"].help_text = "Leave empty to keep the stored one."
 

@@ -6,7 +6,13 @@ from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_POST
 
 from mailops.accounts.auditing import audit
-from mailops.accounts.meanwhile import first_come
+from mailops.accounts.meanwhile import (
+    ChangedMeanwhile,
+    Meanwhile,
+    first_come,
+    last_done,
+    meanwhile,
+)
 from mailops.accounts.permissions import (
     Act,
     confirm_password,
@@ -64,20 +70,34 @@ def mailbox_edit(request: HttpRequest, mailbox_id: int) -> HttpResponse:
     name = mailbox.name
     form = MailboxForm(request.POST or None, instance=mailbox)
     if request.method == "POST" and form.is_valid():
-        with first_come(form):
-            change_mailbox(
-                mailbox=mailbox,
-                given=form.given,
-                password=form.new_password,
-                actor=user_of(request),
-            )
+        try:
+            with first_come(form):
+                change_mailbox(
+                    mailbox=mailbox,
+                    given=form.given,
+                    password=form.new_password,
+                    actor=user_of(request),
+                    seen=form.cleaned_data["seen"] or None,
+                )
+        except ChangedMeanwhile:
+            return _conflict(request, get_object_or_404(Mailbox, pk=mailbox_id))
         if not form.errors:
             return _saved(request, mailbox)
     return _form_page(request, form, name)
 
 
-def _form_page(request: HttpRequest, form: MailboxForm, name: str | None) -> HttpResponse:
-    context = {"form": form, "mailbox": form.instance if form.instance.pk else None, "name": name}
+def _conflict(request: HttpRequest, mailbox: Mailbox) -> HttpResponse:
+    """Show the mailbox as it is by now beside what was typed, but for a password; whoever saves again has seen it."""
+    again = MailboxForm({**request.POST.dict(), "seen": mailbox.mark}, instance=mailbox)
+    told = meanwhile(again, last_done("mailbox.change", mailbox), untold=("password",))
+    return _form_page(request, again, mailbox.name, told)
+
+
+def _form_page(
+    request: HttpRequest, form: MailboxForm, name: str | None, told: Meanwhile | None = None
+) -> HttpResponse:
+    mailbox = form.instance if form.instance.pk else None
+    context = {"form": form, "mailbox": mailbox, "name": name, "meanwhile": told}
     status = 422 if form.is_bound else 200
     return render_page(request, "feedback/mailbox_form.html", context, status=status)
 

@@ -5,6 +5,7 @@ from typing import Any
 from django.db import transaction
 
 from mailops.accounts.auditing import audit
+from mailops.accounts.meanwhile import expect
 from mailops.accounts.models import User
 from mailops.feedback.models import Mailbox
 from mailops.lib.locks import lock_row
@@ -25,14 +26,24 @@ def add_mailbox(*, given: dict[str, Any], password: Secret | None, actor: User |
 
 @transaction.atomic
 def change_mailbox(
-    *, mailbox: Mailbox, given: dict[str, Any], password: Secret | None, actor: User | None
+    *,
+    mailbox: Mailbox,
+    given: dict[str, Any],
+    password: Secret | None,
+    actor: User | None,
+    seen: str | None = None,
 ) -> None:
-    """Change a mailbox; what is wrong with it is forgotten, since it may be mended."""
+    """Change a mailbox; what is wrong with it is forgotten, since it may be mended.
+
+    Whoever saves a form gives the mark that it showed as `seen`: raise ChangedMeanwhile where it is another by now.
+    """
     mailbox = Mailbox.objects.select_for_update().get(pk=mailbox.pk)
+    was = mailbox.mark
     before, place = facts(mailbox), _place_of(mailbox)
     endpoint = mailbox.sealed_endpoint
     for name, value in given.items():
         setattr(mailbox, name, value)
+    expect(seen, was=was, wanted=mailbox.mark)
     if mailbox.sealed_endpoint != endpoint or mailbox.grant is not None:
         mailbox.password = b""  # it was given for another endpoint, or is needed no more
     if _place_of(mailbox) != place:

@@ -452,6 +452,24 @@ class TestPages:
         assert logged_in(admin).post("/feedback/mailboxes/add/", given).status_code == 302
         assert Mailbox.objects.get().host == "imap_1.example.com"
 
+    def test_an_edit_replaces_no_change_that_was_not_seen(self, admin, logged_in):
+        client = logged_in(admin)
+        client.post("/feedback/mailboxes/add/", self.FORM)
+        url = f"/feedback/mailboxes/{Mailbox.objects.get().pk}/edit/"
+        seen = client.get(url).context["form"]["seen"].value()
+        same = {**self.FORM, "password": "", "seen": seen}
+        for _ in range(2):  # the same once more is no conflict
+            assert client.post(url, {**same, "folder": "Bounces"}).status_code == 302
+        late = client.post(url, {**same, "name": "Other", "password": PASSWORD})
+        assert late.status_code == 422
+        facts = {"Name": "Returns", "Folder": "Bounces"}
+        assert dict(late.context["meanwhile"].facts) == facts
+        assert PASSWORD not in late.text
+        assert Mailbox.objects.get().folder == "Bounces"
+        seen = late.context["form"]["seen"].value()
+        assert client.post(url, {**same, "name": "Other", "seen": seen}).status_code == 302
+        assert (Mailbox.objects.get().name, Mailbox.objects.get().folder) == ("Other", "INBOX")
+
     def test_a_password_is_asked_for_again_where_the_endpoint_changes(self, admin, logged_in):
         client = logged_in(admin)
         client.post("/feedback/mailboxes/add/", self.FORM)

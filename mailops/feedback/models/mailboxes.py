@@ -9,6 +9,7 @@ from django.db.models import Case, F, Q, When
 from django.urls import reverse
 from django.utils import timezone
 
+from mailops.accounts.meanwhile import mark_of
 from mailops.lib.clock import ClockTimestamp
 from mailops.lib.sealed import SealedColumns
 
@@ -67,6 +68,12 @@ class Mailbox(SealedColumns):
 
     sealed_columns = ("password",)
 
+    # what its form changes, beside the password
+    SETTINGS = (
+        "name", "host", "port", "security", "username", "grant_id", "folder", "then", "target",
+        "is_enabled",
+    )  # fmt: skip
+
     name = models.CharField(max_length=100, unique=True)
     host = models.CharField(max_length=253)
     port = models.PositiveIntegerField(default=993)
@@ -119,6 +126,11 @@ class Mailbox(SealedColumns):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def mark(self) -> str:
+        """What tells its present settings from others."""
+        return mark_of(*(getattr(self, name) for name in self.SETTINGS))
 
     def get_absolute_url(self) -> str:
         return reverse("feedback:mailbox", args=[self.pk])
