@@ -59,22 +59,19 @@ class _Place(NamedTuple):
         return _Place(self.depth + 1, self.lists, self.is_pre)
 
 
-class _Signs:
-    """What stands before the entries of a list; where tags may repeat an entry or leave it out, the mail itself counts."""
+class _Numbers:
+    """Of the entries of a list; where tags may repeat an entry or leave it out, the mail itself counts."""
 
     def __init__(self, node: LexborNode, place: _Place, tags: list[str]) -> None:
         self.tags = tags
-        self.is_ordered = node.tag == "ol"
-        self.number = _given(node, "start", 1) if self.is_ordered else 0
-        self.name = f"entry_{place.depth}" if self.is_ordered and _has_blocks(node) else ""
+        self.number = _given(node, "start", 1)
+        self.name = f"entry_{place.depth}" if _has_blocks(node) else ""
 
     def beginning(self) -> str:
         return self._count_from(self.number) if self.name else ""
 
     def of(self, entry: LexborNode) -> str:
-        """Return the sign of the next entry."""
-        if not self.is_ordered:
-            return "-"
+        """Return what stands before the next entry."""
         given = _given(entry, "value", -1)
         if self.name:
             begins = self._count_from(given) if given >= 0 else ""
@@ -123,8 +120,9 @@ def tidy_text(text: str) -> str:
 def _words(node: LexborNode, place: _Place, tags: list[str]) -> Iterator[str]:
     if place.depth > MAX_DEPTH:
         return
-    signs = _Signs(node, place, tags)
-    yield signs.beginning()
+    numbers = _Numbers(node, place, tags) if node.tag == "ol" else None
+    if numbers:
+        yield numbers.beginning()
     child = node.child
     while child is not None:
         tag = child.tag or ""
@@ -133,7 +131,7 @@ def _words(node: LexborNode, place: _Place, tags: list[str]) -> Iterator[str]:
         elif tag == "-comment":
             yield from (match[0] for match in MASKED.finditer(child.comment_content or ""))
         elif tag == "li" and not _is_hidden(child):
-            yield _entry(child, signs.of(child), place, tags)
+            yield _entry(child, numbers.of(child) if numbers else "-", place, tags)
         elif tag not in _UNSEEN and not _is_hidden(child):
             yield from _element(child, tag, place, tags)
         child = child.next
