@@ -80,7 +80,7 @@ def watched(stream):
     """Alarms on bounces and complaints are on."""
     for measure in ("bounces", "complaints"):
         Threshold.objects.update_or_create(
-            measure=measure, subject_kind="stream", defaults={"is_enabled": True}
+            measure=measure, subject_kind="stream", defaults={"is_enabled": True, "act": 5}
         )
 
 

@@ -4,6 +4,7 @@ import pytest
 from django.utils import timezone
 
 from mailops.campaigns.models import Campaign
+from mailops.incidents.models import Threshold
 from mailops.lib.secrets import Secret
 from mailops.reports.models import Count
 from mailops.rollouts.captured import in_use, newest_of_stream
@@ -165,6 +166,10 @@ class TestFeedback:
 
     def test_wants_alarms(self, stream, heard, unwatched):
         assert "No alarm watches bounces and complaints." in probe("feedback", stream).sentence
+
+    def test_wants_alarms_that_may_be_raised(self, stream, heard, watched):
+        Threshold.objects.filter(measure="bounces").update(warn=None, act=None, stop=None)
+        assert "No alarm watches bounces." in probe("feedback", stream).sentence
 
     def test_holds_with_all_three(self, stream, heard, watched):
         assert probe("feedback", stream).is_ok

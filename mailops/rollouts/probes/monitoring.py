@@ -62,7 +62,10 @@ def _problems(stream: Stream, heard_at: datetime | None) -> Iterator[tuple[str, 
 def _alarms_on() -> set[str]:
     kinds = [SubjectKind.STREAM, SubjectKind.CAMPAIGN]
     watched = Threshold.objects.filter(is_enabled=True, subject_kind__in=kinds)
-    return set(watched.values_list("measure", flat=True))
+    reachable = watched.exclude(
+        warn=None, act=None, stop=None
+    )  # one without levels is never crossed
+    return set(reachable.values_list("measure", flat=True))
 
 
 def _last_heard(stream: Stream) -> datetime | None:
