@@ -1,12 +1,15 @@
 """What can be done to a campaign from its page."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
-from mailops.accounts.meanwhile import ChangedMeanwhile, Meanwhile, last_done
+from mailops.accounts.meanwhile import ChangedMeanwhile, Meanwhile, last_done, meanwhile
 from mailops.accounts.permissions import Act, confirm_password, needs, user_of
 from mailops.campaigns.drafting import (
     HasStarted,
@@ -71,25 +74,42 @@ def campaign_schedule(request: HttpRequest, campaign_id: int) -> HttpResponse:
     if not campaign.is_scheduled:
         messages.info(request, f"“{campaign}” is not scheduled. Launch it first.")
         return redirect("campaigns:detail", campaign.pk)
-    form = ScheduleForm(request.POST or None, initial={"at": campaign.scheduled_at})
+    form = _schedule_form(campaign, request.POST or None)
     if form.is_valid():
-        if campaign.reschedule(form.cleaned_data["at"], actor=user_of(request)):
+        at, seen = form.cleaned_data["at"], form.cleaned_data["seen"] or None
+        try:
+            is_set = campaign.reschedule(at, actor=user_of(request), seen=seen)
+        except ChangedMeanwhile:
+            return _schedule_conflict(request, get_campaign(campaign.pk))
+        if is_set:
             messages.success(request, "The new time is set.")
         else:
             campaign.refresh_from_db()
             state = campaign.get_state_display().lower()
             messages.error(request, f"The time was not changed: “{campaign}” is {state} by now.")
         return redirect("campaigns:detail", campaign.pk)
-    return render_page(
-        request,
-        "campaigns/campaign_schedule.html",
-        {
-            "campaign": campaign,
-            "form": form,
-            "back": reverse("campaigns:detail", args=[campaign.pk]),
-        },
-        status=422 if form.errors else 200,
-    )
+    return _schedule_page(request, campaign, form, None)
+
+
+def _schedule_form(campaign: Campaign, typed: Mapping[str, Any] | None) -> ScheduleForm:
+    shown = {"at": campaign.scheduled_at}
+    return ScheduleForm(typed, initial=shown, mark=campaign.schedule_mark)
+
+
+def _schedule_conflict(request: HttpRequest, campaign: Campaign) -> HttpResponse:
+    """Show the time as it is by now beside what was typed; whoever saves again has seen it."""
+    again = _schedule_form(campaign, {**request.POST.dict(), "seen": campaign.schedule_mark})
+    told = meanwhile(again, last_done("campaign.schedule", campaign))
+    return _schedule_page(request, campaign, again, told)
+
+
+def _schedule_page(
+    request: HttpRequest, campaign: Campaign, form: ScheduleForm, told: Meanwhile | None
+) -> HttpResponse:
+    back = reverse("campaigns:detail", args=[campaign.pk])
+    context = {"campaign": campaign, "form": form, "back": back, "meanwhile": told}
+    status = 422 if form.is_bound else 200
+    return render_page(request, "campaigns/campaign_schedule.html", context, status=status)
 
 
 @needs(Act.SEND)

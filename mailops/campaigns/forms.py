@@ -8,6 +8,7 @@ from django import forms
 from django.db.models import Max, OuterRef, Q, Subquery
 from django.utils import timezone
 
+from mailops.accounts.meanwhile import field_of
 from mailops.audiences.models import Audience
 from mailops.campaigns.fitting import misfits
 from mailops.campaigns.models import Campaign
@@ -96,7 +97,7 @@ def _versions(campaign: Campaign | None) -> Any:
 
 
 class ScheduleForm(forms.Form):
-    """A time to start at, in the viewer's zone."""
+    """A time to start at, in the viewer's zone, in place of the one with the `mark`."""
 
     at = TypedTimeField(
         label="Start at",
@@ -104,8 +105,9 @@ class ScheduleForm(forms.Form):
         input_formats=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M"],
     )
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, mark: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.fields["seen"] = field_of(mark)
         self.fields["at"].help_text = f"In your time zone, {timezone.get_current_timezone_name()}."
 
     def clean_at(self) -> Any:

@@ -9,7 +9,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from mailops.accounts.auditing import audit
-from mailops.accounts.meanwhile import last_done, mark_of
+from mailops.accounts.meanwhile import expect, last_done, mark_of
 from mailops.accounts.models import User
 from mailops.lib.storable import storable
 from mailops.transports.models import KeepsHours, PauseCause, TellsPause, hours_are_whole
@@ -196,9 +196,24 @@ class Campaign(KeepsHours, TellsPause):
             actor=actor,
         )
 
-    def reschedule(self, at: datetime, *, actor: User | None) -> bool:
-        """Move the time at which it starts; return False where it doesn't wait for one any more."""
-        return self._change("schedule", {self.State.SCHEDULED}, {"scheduled_at": at}, actor=actor)
+    @property
+    def schedule_mark(self) -> str:
+        """What tells the time at which it starts from others; "" while it waits for none."""
+        at = self.scheduled_at
+        return mark_of(at.timestamp()) if self.is_scheduled and at else ""
+
+    def reschedule(self, at: datetime, *, actor: User | None, seen: str | None = None) -> bool:
+        """Move the time at which it starts; return False where it doesn't wait for one any more.
+
+        Whoever saves a form gives the mark that it showed as `seen`: raise ChangedMeanwhile where it is another by now.
+        """
+        with transaction.atomic():
+            locked = Campaign.objects.select_for_update().get(pk=self.pk)
+            if locked.is_scheduled:
+                expect(seen, was=locked.schedule_mark, wanted=mark_of(at.timestamp()))
+            return self._change(
+                "schedule", {self.State.SCHEDULED}, {"scheduled_at": at}, actor=actor
+            )
 
     def unschedule(self, *, actor: User | None) -> bool:
         """Make a campaign that was to start a draft again; return False where it wasn't, or has."""

@@ -476,6 +476,26 @@ class TestSchedule:
         assert response.status_code == 422
         assert "No clock is that far from UTC" in response.text
 
+    def test_replaces_no_time_that_was_not_seen(self, operator, logged_in):
+        campaign = make_campaign(state="scheduled", scheduled_at=timezone.now())
+        client, at = logged_in(operator), url("schedule", campaign)
+        theirs, mine = (
+            f"{timezone.now() + timedelta(days=days):%Y-%m-%dT10:00}" for days in (30, 40)
+        )
+        seen = client.get(at).context["form"]["seen"].value()
+        for _ in range(2):  # the same once more is no conflict
+            assert client.post(at, {"at": theirs, "seen": seen}).status_code == 302
+        late = client.post(at, {"at": mine, "seen": seen})
+        assert late.status_code == 422
+        assert f"Last saved by {operator}, " in late.text
+        assert dict(late.context["meanwhile"].facts) == {
+            "Start at": f"{theirs.replace('T', ' ')}:00"
+        }
+        assert f'value="{mine}"' in late.text
+        seen = late.context["form"]["seen"].value()
+        assert client.post(at, {"at": mine, "seen": seen}).status_code == 302
+        assert f'value="{mine}"' in client.get(at).text
+
     def test_a_draft_has_no_time_to_change(self, operator, logged_in):
         campaign = make_campaign()
         response = logged_in(operator).get(url("schedule", campaign), follow=True)
