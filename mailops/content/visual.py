@@ -33,6 +33,10 @@ _UNSHOWN = [
         re.compile(r"<mj-table\b[^>]*>\s*<t"),
         "The source has a table, whose rows the visual editor would lose.",
     ),
+    (
+        re.compile(r"<i?frame", re.IGNORECASE),
+        "The source has a frame, which mail programs don't show, and a browser connects to its host.",
+    ),
 ]
 _NOTES = [
     (

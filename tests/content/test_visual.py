@@ -59,6 +59,7 @@ class TestWhatItTakes:
             ("<mj-column>", "<mj-column><mj-raw><b>x</b></mj-raw>", "raw HTML"),
             ("<mj-column>", "<mj-column><mj-table><tr><td>1</td></tr></mj-table>", "a table"),
             ("<mj-colum", "<mj-colun", "errors"),
+            ("Write what", "<iFrame src='https://x.example/'></iFrame>", "a frame"),
         ],
     )
     def test_is_nothing_that_it_would_lose(self, old, new, words):
