@@ -3,7 +3,7 @@ import grapesjs from "grapesjs";
 import mjml from "grapesjs-mjml";
 import { keepTyped } from "./editor/keeping.js";
 import "grapesjs/dist/css/grapes.min.css";
-import "./visual/buttons.css";
+import "./visual/look.css";
 
 const form = document.getElementById("visual");
 const HEAD = /<mj-head\b[^]*?<\/mj-head\s*>/;
