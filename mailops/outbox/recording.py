@@ -30,7 +30,7 @@ from mailops.outbox.ledger import (
     write_tallies,
 )
 from mailops.outbox.models import IMPLIED_BY, TOLD_BEFORE, CountKey, EventKind, Status
-from mailops.outbox.sightings import Sightings, signature_id_of
+from mailops.outbox.sightings import SHOWING, Sightings, signature_id_of
 from mailops.outbox.slots import LONGEST, slot_of
 from mailops.protocol.reply import Reply
 
@@ -273,7 +273,8 @@ class _Recording:
         place = _tally(self._tallies, row, outcome, occurred_at, before, open_since=open_since)
         _note_slots(self._slots, place, took=took, waited=waited)
         if signature_id is not None:
-            row.shown["signature_id"] = signature_id
+            if outcome.kind != EventKind.DELAYED or row.standing.status not in SHOWING:
+                row.shown["signature_id"] = signature_id
             self._sightings.note(
                 signature_id=signature_id,
                 kind=outcome.kind,

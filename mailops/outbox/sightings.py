@@ -16,7 +16,7 @@ from django.db.models import Q
 
 from mailops.lib.locks import advisory_lock
 from mailops.outbox.ledger import fetch_dicts
-from mailops.outbox.models import EventKind, SightingKey, Signature
+from mailops.outbox.models import EventKind, SightingKey, Signature, Status
 from mailops.protocol.classification import classify
 from mailops.protocol.reply import Reply
 from mailops.protocol.signature import OTHER, signature_of
@@ -31,6 +31,8 @@ CHUNKS = 30  # in one tick
 SIGNED = frozenset(
     {EventKind.BOUNCED, EventKind.RETURNED, EventKind.FAILED, EventKind.DEFERRED, EventKind.DELAYED}
 )
+# what shows the reply that put it there: a delay that is told behind it stands on the timeline alone
+SHOWING = frozenset({Status.BOUNCED, Status.FAILED, Status.DEFERRED})
 _KEY = ", ".join(SightingKey.KEY)
 _TYPES = """signature_id bigint, bucket_at timestamptz, kind text, stream_id bigint, campaign_id bigint,
     transport_id bigint, mailbox_provider text, n bigint, first_at timestamptz, last_at timestamptz"""

@@ -30,7 +30,7 @@ from mailops.outbox.ledger import (
     write_tallies,
 )
 from mailops.outbox.models import CountKey, Event, EventKind, Message, Signature, Status
-from mailops.outbox.sightings import SIGNED, Sightings, phase_of
+from mailops.outbox.sightings import SHOWING, SIGNED, Sightings, phase_of
 from mailops.protocol.address import InvalidAddress, address_key
 from mailops.protocol.classification import (
     MEANINGS,
@@ -83,17 +83,14 @@ class _Change:
         kind, status = self.event["kind"], self.row.standing.status
         if kind not in _SHOWN or (kind == EventKind.DEFERRED and status == Status.FAILED):
             return False  # the latter shows that nothing was left to send
-        return bool(self.event["was_applied"] and self.event["is_last"]) and status in _SHOWING
+        return bool(self.event["was_applied"] and self.event["is_last"]) and status in SHOWING
 
     @property
     def moves(self) -> bool:
         return self.is_shown and self.kind != self.event["kind"]
 
 
-_SHOWN = SIGNED - {
-    EventKind.DELAYED
-}  # of these a message shows the last; a delay stands on its timeline
-_SHOWING = frozenset({Status.BOUNCED, Status.FAILED, Status.DEFERRED})
+_SHOWN = SIGNED - {EventKind.DELAYED}  # of these a message shows the last
 _STATUS = {EventKind.BOUNCED: Status.BOUNCED, EventKind.FAILED: Status.FAILED}
 
 

@@ -60,6 +60,18 @@ class TestNoting:
         answer(message, OK, EventKind.ACCEPTED)
         assert Message.objects.get(pk=message.pk).signature_id == signature_of(BUSY).id
 
+    def test_keeps_that_of_a_bounce_when_a_delay_is_told_behind_it(self):
+        message = make_message()
+        answer(message, OK, EventKind.ACCEPTED)
+        for kind, reply, shown in (
+            (EventKind.DELAYED, BUSY, BUSY),
+            (EventKind.RETURNED, NO_SUCH, NO_SUCH),
+            (EventKind.DELAYED, BUSY, NO_SUCH),
+        ):
+            answer(message, reply, kind, source="feedback", fence=None)
+            assert Message.objects.get(pk=message.pk).signature_id == signature_of(shown).id
+        assert recount() == {signature_of(BUSY).id: 2, signature_of(NO_SUCH).id: 1}
+
     def test_counts_no_reply_twice(self):
         message = make_message()
         fence = draw_fence()
