@@ -113,6 +113,11 @@ function name(editor) {
       if (label) button.set({ className: "visual-button", label, attributes: { title: label } });
     }
   }
+  for (const sector of editor.StyleManager.getSectors({ array: true })) {
+    for (const property of sector.getProperties().filter((one) => one.getType() === "radio")) {
+      property.setOptions(property.getOptions().map(({ className, ...option }) => option));
+    }
+  }
 }
 
 // The Liquid tags that stood in the source and don't stand in what was made.

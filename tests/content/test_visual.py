@@ -149,6 +149,16 @@ class TestInTheBrowser:
         assert draft.draft_revision == 1
         assert_clean(page)
 
+    def test_says_its_choices_in_words(self, open_page, editor):
+        draft = template()
+        draft.save()
+        page = open_page(url("visual", draft), editor)
+        canvas = page.frame_locator("#visual-canvas iframe.gjs-frame")
+        canvas.get_by_text("Write what there is to say.").click()
+        page.get_by_text("Typography", exact=True).click()
+        page.get_by_text("Justify", exact=True).wait_for()
+        assert all(page.locator(".gjs-radio-item-label").all_text_contents())
+
     def test_opens_layouts_and_what_stands_in_them(self, open_page, editor):
         layout = template(FRAME, kind="layout")
         layout.save()
