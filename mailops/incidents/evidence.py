@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from mailops.accounts.models import AuditEntry
 from mailops.accounts.verbs import words_of
@@ -15,6 +15,7 @@ from mailops.domains.models import FindingChange
 from mailops.incidents.measuring import BAD, COLUMNS, Rate, rates, summed
 from mailops.incidents.models import SubjectKind, Threshold
 from mailops.outbox.models import CountKey, Message, Status
+from mailops.reports.given_up import GIVEN_UP
 from mailops.transports.models import Stream
 
 LOOK_BACK = timedelta(hours=6)  # before the window: what changed then may be the cause
@@ -36,11 +37,11 @@ SUSPECTS = (
 )
 # addresses and ids: what differs in equal replies
 _PRIVATE = re.compile(r"\S+@\S+|\b(?=\w*\d)\w{10,}\b")
-_STOPPED = {
-    Threshold.Measure.BOUNCES: Status.BOUNCED,
-    Threshold.Measure.FAULT: Status.DEFERRED,
-    Threshold.Measure.BREAKER: Status.DEFERRED,
-    Threshold.Measure.GIVEN_UP: Status.EXPIRED,
+_STOPPED: dict[str, tuple[str, ...]] = {
+    Threshold.Measure.BOUNCES: (Status.BOUNCED,),
+    Threshold.Measure.FAULT: (Status.DEFERRED,),
+    Threshold.Measure.BREAKER: (Status.DEFERRED,),
+    Threshold.Measure.GIVEN_UP: GIVEN_UP,
 }
 
 
@@ -91,23 +92,25 @@ def _campaigns(rows: list[tuple[Any, ...]]) -> list[dict[str, Any]]:
 
 def _replies(threshold: Threshold, subject_id: int, since: datetime) -> list[dict[str, Any]]:
     """Group the newest replies by their words, with recipients taken out of them."""
-    status = _STOPPED.get(Threshold.Measure(threshold.measure))
-    if status is None:
-        return []
+    groups: Counter[tuple[int | None, str, str]] = Counter(
+        (code, _signature(text), sentence)
+        for status in _STOPPED.get(threshold.measure, ())
+        for code, text, sentence in _newest(status, threshold, subject_id, since)
+    )
+    return [
+        {"code": code, "text": text, "sentence": sentence, "n": n}
+        for (code, text, sentence), n in groups.most_common(SHOWN)
+    ]
+
+
+def _newest(status: str, threshold: Threshold, subject_id: int, since: datetime) -> QuerySet[Any]:
     column = COLUMNS[SubjectKind(threshold.subject_kind)]
     # a range, and its order, leave no other index to ask than that of statuses
     alike = Message.objects.filter(status__range=(status, status)).order_by("status", "-id")
     found = Message.objects.filter(pk__in=alike.values("pk")[:LOOKED_AT], **{column: subject_id})
     if threshold.begins_anew:
         found = found.filter(settled_at__gte=since)
-    stopped = found.order_by("-id").values_list("reply_code", "reply_text", "sentence")[:NEWEST]
-    groups: Counter[tuple[int | None, str, str]] = Counter(
-        (code, _signature(text), sentence) for code, text, sentence in stopped
-    )
-    return [
-        {"code": code, "text": text, "sentence": sentence, "n": n}
-        for (code, text, sentence), n in groups.most_common(SHOWN)
-    ]
+    return found.order_by("-id").values_list("reply_code", "reply_text", "sentence")[:NEWEST]
 
 
 def _signature(text: str) -> str:

@@ -71,10 +71,11 @@ def test_what_somebody_judged_is_told_once_and_what_comes_later_anew(stream, ope
     assert "15 of 15 messages" in Incident.objects.open().get().sentence
 
 
-def test_the_replies_that_stood_last_are_its_evidence(stream):
-    count(stream, "expired", 50)
+@pytest.mark.parametrize("status", ["expired", "failed"])
+def test_the_replies_that_stood_last_are_its_evidence(stream, status):
+    count(stream, status, 50)
     said = {"reply_code": 451, "reply_text": "4.3.2 Not now."}
-    make_message(stream=stream, status="expired", settled_at=timezone.now(), **said)
+    make_message(stream=stream, status=status, settled_at=timezone.now(), **said)
     detect()
     (reply,) = Incident.objects.get().evidence["replies"]
     assert (reply["code"], reply["text"]) == (451, "4.3.2 Not now.")
