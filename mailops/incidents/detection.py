@@ -1,6 +1,6 @@
 """Compares windows of counts with thresholds: opens incidents, keeps them up to date, closes them, may pause."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -85,26 +85,43 @@ def read(threshold: Threshold, now: datetime) -> dict[int, Reading]:
     """Return a reading of each subject that the threshold finds in trouble."""
     if threshold.is_rate:
         return _read_rates(threshold, now)
-    if threshold.measure == Threshold.Measure.BURN:
-        return {
-            one.stream.pk: Reading(one.stream, one.level, one.sentence, one.since)
-            for one in burning(threshold, now)
-        }
-    if threshold.measure == Threshold.Measure.UNSERVED:
-        return {
-            one.stream.pk: Reading(one.stream, Level.STOP, one.sentence, now)
-            for one in unserved(now)
-        }
-    if threshold.measure == Threshold.Measure.GIVEN_UP:
-        return {
-            one.lost.of.pk: Reading(one.lost.of, Level.ACT, one.sentence, one.since)
-            for one in giving_up(threshold, _KINDS[threshold.subject_kind], now)
-        }
-    if threshold.measure == Threshold.Measure.FAULT:
-        return {one.pk: _reading_of_fault(one, now) for one in _stopped(threshold)}
+    reader = _READERS.get(threshold.measure)  # none for what another version of mailops measures
+    return {one.subject.pk: one for one in reader(threshold, now)} if reader else {}
+
+
+def _read_burning(threshold: Threshold, now: datetime) -> Iterator[Reading]:
+    for one in burning(threshold, now):
+        yield Reading(one.stream, one.level, one.sentence, one.since)
+
+
+def _read_unserved(_: Threshold, now: datetime) -> Iterator[Reading]:
+    for one in unserved(now):
+        yield Reading(one.stream, Level.STOP, one.sentence, now)
+
+
+def _read_given_up(threshold: Threshold, now: datetime) -> Iterator[Reading]:
+    for one in giving_up(threshold, _KINDS[threshold.subject_kind], now):
+        yield Reading(one.lost.of, Level.ACT, one.sentence, one.since)
+
+
+def _read_faults(threshold: Threshold, now: datetime) -> Iterator[Reading]:
+    for one in _stopped(threshold):
+        yield _reading_of_fault(one, now)
+
+
+def _read_breakers(_: Threshold, now: datetime) -> Iterator[Reading]:
     running = Transport.objects.running().order_by("id")
-    unreachable = running.exclude(breaker=Transport.Breaker.CLOSED)
-    return {one.pk: _reading_of_breaker(one, now) for one in unreachable}
+    for one in running.exclude(breaker=Transport.Breaker.CLOSED):
+        yield _reading_of_breaker(one, now)
+
+
+_READERS: dict[str, Callable[[Threshold, datetime], Iterator[Reading]]] = {
+    Threshold.Measure.BURN: _read_burning,
+    Threshold.Measure.UNSERVED: _read_unserved,
+    Threshold.Measure.GIVEN_UP: _read_given_up,
+    Threshold.Measure.FAULT: _read_faults,
+    Threshold.Measure.BREAKER: _read_breakers,
+}
 
 
 def _stopped(threshold: Threshold) -> Iterable[Any]:

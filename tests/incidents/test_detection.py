@@ -174,6 +174,12 @@ class TestOpening:
         bounce(stream, 50, 100)
         assert detect() == 0
 
+    def test_is_not_for_what_another_version_measures(self, stream):
+        make_transport(breaker="open")
+        Threshold.objects.filter(measure="breaker").delete()
+        Threshold.objects.create(measure="later", subject_kind="stream")
+        assert detect() == 0
+
     def test_sees_a_rate_that_is_exactly_the_limit(self, stream, complaints):
         count(stream, "accepted", 1000)
         count(stream, "complained", 3)
