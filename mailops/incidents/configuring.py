@@ -12,7 +12,7 @@ from mailops.accounts.models import User
 from mailops.incidents.models import SWITCHED_OFF, Level, Notice, NotificationChannel, Threshold
 from mailops.lib.locks import lock_row
 
-_CHANNEL_FIELDS = ("name", "kind", "is_enabled", "least_level", "host", "recipient", "stream_id")
+_CHANNEL_FIELDS = ("kind", *NotificationChannel.SETTINGS, "host")
 
 
 @transaction.atomic

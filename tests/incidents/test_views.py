@@ -437,6 +437,22 @@ class TestChannels:
         given["identity"] = make_identity(domain=stream.domain).pk
         assert client.post(url("channel-add", "mail"), given).status_code == 302
 
+    def test_of_mail_leave_on_the_trail_from_whom_they_tell(self, stream, admin, logged_in):
+        old, new = (make_identity(domain=stream.domain) for _ in range(2))
+        given = {
+            "name": "mail",
+            "least_level": "act",
+            "recipient": "oncall@example.net",
+            "stream": stream.pk,
+            "is_enabled": "on",
+        }
+        client = logged_in(admin)
+        client.post(url("channel-add", "mail"), {**given, "identity": old.pk})
+        channel = NotificationChannel.objects.get()
+        client.post(url("channel", channel.pk), {**given, "identity": new.pk})
+        entry = AuditEntry.objects.get(verb="channel.change")
+        assert (entry.before["identity_id"], entry.after["identity_id"]) == (old.pk, new.pk)
+
     @pytest.mark.parametrize(
         "wrong", [{"recipient": "nobody"}, {"recipient": ""}, {"stream": ""}, {"identity": "7777"}]
     )
