@@ -1,7 +1,7 @@
 """All validation of what people type on the accounts pages."""
 
 import zoneinfo
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from operator import itemgetter
 from typing import Any
 
@@ -108,14 +108,23 @@ class AuditFilter(forms.Form):
 
     @property
     def reads_all(self) -> bool:
-        """Whether no index finds what is asked for, so that the whole trail might be read for it."""
+        """Whether no index finds what is asked for, so that all of its days might be read for it."""
         given = self.cleaned_data
-        return bool(given["q"] or given["verb"]) and not (given["subject"] or given["since"])
+        return bool(given["q"] or given["verb"]) and not given["subject"]
+
+    @property
+    def begin(self) -> datetime | None:
+        """When the first day begins, by the viewer's clock."""
+        return self._begin_of(self.cleaned_data["since"])
+
+    @property
+    def end(self) -> datetime | None:
+        until = self.cleaned_data["until"]
+        return self._begin_of(until and until + timedelta(days=1))
 
     def entries(self) -> QuerySet[AuditEntry]:
         """Return what the query string asks for, newest first; its days are the viewer's."""
-        zone = timezone.get_current_timezone()
-        found = AuditEntry.objects.order_by("-id")
+        found = self.of_its_days().order_by("-id")
         given = {name: value for name, value in self.cleaned_data.items() if value}
         if "q" in given:
             q = given["q"]
@@ -127,14 +136,20 @@ class AuditFilter(forms.Form):
             )
         if "verb" in given:
             found = found.filter(verb=given["verb"])
-        if "since" in given:
-            found = found.filter(at__gte=since_of(given["since"], zone))
-        if "until" in given:
-            found = found.filter(at__lt=since_of(given["until"] + timedelta(days=1), zone))
         if "subject" in given:
             model, _, pk = given["subject"].partition(":")
             found = found.filter(subject_type=model, subject_id=pk)
         return found
+
+    def of_its_days(self) -> QuerySet[AuditEntry]:
+        """Return whatever was done on the days that are asked for."""
+        found = AuditEntry.objects.all()
+        if begin := self.begin:
+            found = found.filter(at__gte=begin)
+        return found.filter(at__lt=self.end) if self.end else found
+
+    def _begin_of(self, day: date | None) -> datetime | None:
+        return since_of(day, timezone.get_current_timezone()) if day else None
 
 
 class OlderThan(forms.Form):

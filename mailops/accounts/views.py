@@ -5,7 +5,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
-from django.db.models import Max, QuerySet
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_POST, require_safe
@@ -163,23 +163,25 @@ def audit_trail(request: HttpRequest) -> HttpResponse:
 
 
 def _reached(form: AuditFilter, place: OlderThan) -> QuerySet[AuditEntry]:
-    """Return the entries of one page: what no index finds is looked for among the next LOOKED_AT of the trail."""
+    """Return the entries of one page: what no index finds is looked for among the next LOOKED_AT of its days."""
     found = place.cut(form.entries())
-    return found.filter(pk__gte=_bottom(place)) if form.reads_all else found
+    return found.filter(pk__gte=_bottom(form, place)) if form.reads_all else found
 
 
-def _bottom(place: OlderThan) -> int:
-    newest = place.cut(AuditEntry.objects.all()).aggregate(newest=Max("pk"))["newest"] or 0
-    return int(newest) - LOOKED_AT + 1
+def _bottom(form: AuditFilter, place: OlderThan) -> int:
+    newest = form.of_its_days().order_by("-at").values_list("pk", flat=True).first() or 0
+    before = place.cleaned_data["before"]
+    return (min(newest, before - 1) if before else newest) - LOOKED_AT + 1
 
 
 def _beyond_reach(form: AuditFilter, place: OlderThan) -> int | None:
-    """Return the place to look further from, where the trail goes on behind what was looked at."""
+    """Return the place to look further from, where the days go on behind what was looked at."""
     if not form.reads_all:
         return None
-    behind = AuditEntry.objects.filter(pk__lt=_bottom(place))
-    newest = behind.aggregate(newest=Max("pk"))["newest"]
-    return None if newest is None else newest + 1
+    behind = AuditEntry.objects.filter(pk__lt=_bottom(form, place)).order_by("-pk").first()
+    if behind is None or (form.begin and behind.at < form.begin):
+        return None
+    return behind.pk + 1
 
 
 @needs(Act.SEE)

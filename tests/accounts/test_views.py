@@ -223,6 +223,25 @@ class TestAuditTrail:
         assert [entry.reason for entry in second.context["entries"]] == ["Too early."]
         assert second.context["older"] is None
 
+    def test_looks_at_no_more_of_long_times_and_at_nothing_outside_them(
+        self, viewer, logged_in, monkeypatch
+    ):
+        monkeypatch.setattr(views, "LOOKED_AT", 3)
+        for day in range(1, 11):
+            entry = audit(actor=None, verb="campaign.pause", reason=f"Day {day}.")
+            AuditEntry.objects.filter(pk=entry.pk).update(at=f"2026-01-{day:02}T12:00Z")
+        client, url = logged_in(viewer), reverse("accounts:audit")
+
+        def reasons(page):
+            return [entry.reason for entry in page.context["entries"]]
+
+        query = {"q": "Day", "since": "2026-01-03", "until": "2026-01-07"}
+        first = client.get(url, query)
+        assert reasons(first) == ["Day 7.", "Day 6.", "Day 5."]
+        second = client.get(url, {**query, "before": first.context["older"]})
+        assert reasons(second) == ["Day 4.", "Day 3."]
+        assert second.context["older"] is None
+
     def test_counts_days_in_the_viewers_zone_on_the_page_and_in_the_export(self, viewer, logged_in):
         User.objects.update(time_zone="Pacific/Auckland")  # thirteen hours ahead in January
         for at in ("10T10:59", "10T11:00", "11T10:59", "11T11:00"):
