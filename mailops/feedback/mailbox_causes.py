@@ -60,7 +60,7 @@ _OWN: Mapping[str, Cause] = {
     ),
     "mail_refused": Cause(
         "The server does not hand out a mail that it holds.",
-        "All others are read. It is asked for again each minute; if it stays so, find the mail by the UID in the"
+        "All others are read, and it is asked for again by itself. If it stays so, find the mail by the UID in the"
         " technical text, and mend, move or delete it in the mailbox.",
     ),
     "read_only": Cause(

@@ -256,6 +256,22 @@ class TestCrashes:
         assert (read(mailbox).cause, mailbox.taken, mailbox.known) == ("", 7, 0)
         assert server.dovecot.folders(mailbox.username, "INBOX")["INBOX"] == [r"\Seen"] * 7
 
+    def test_a_reading_that_succeeds_forgets_why_the_one_before_failed_whatever_was_left(
+        self, box, server, monkeypatch
+    ):
+        mailbox = box()
+        monkeypatch.setattr(mailbox_reading, "CHUNK", 2)
+        server.dovecot.deliver(mailbox.username, *(HELLO + b"%d" % n for n in range(5)))
+        with monkeypatch.context() as patched:
+            _refuse_to_fetch(patched, "1", ("NO", [b"[SERVERBUG]"]))
+            read(mailbox)
+        Mailbox.objects.update(folder="Later")
+        assert (read(mailbox).cause, mailbox.failures) == ("folder_missing", 1)
+        Mailbox.objects.update(folder="INBOX", last_uid=1)
+        monkeypatch.setattr(mailbox_reading, "TAKING_SECONDS", 0)  # time for one chunk
+        assert (read(mailbox).refused_uids, mailbox.last_uid) == ([1], 3)
+        assert (mailbox.cause, mailbox.failing_since_at) == ("", None)
+
     def test_mails_that_are_refused_take_turns_to_be_asked_for_again(
         self, box, server, monkeypatch
     ):

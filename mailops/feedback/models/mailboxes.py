@@ -207,10 +207,11 @@ class Mailbox(SealedColumns):
     def record_reading(self, *, is_done: bool, fault: tuple[str, str] | None) -> None:
         """Note that it could be read; it comes again at once where there is more, or came more meanwhile.
 
-        `fault` is the cause and the technical text of what was left; where nothing more is known of that, they stay.
+        `fault` is the cause and the technical text of what was left; where nothing more is known of that, they stay, but for
+        those of readings that failed.
         """
         later = ClockTimestamp() + EVERY
-        if fault is None and self.has_left:
+        if fault is None and self.has_left and not self.failures:
             fault = self.cause, self.detail
         cause, detail = fault or ("", "")
         type(self).objects.filter(pk=self.pk).update(
