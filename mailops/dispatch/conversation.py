@@ -10,9 +10,9 @@ from mailops.dispatch.committing import Committer, Request
 from mailops.dispatch.preparing import Objection, Prepared
 from mailops.domains.signing import CannotSign
 from mailops.outbox.models import EventKind
-from mailops.outbox.recording import Outcome
+from mailops.outbox.recording import Outcome, kind_of_refusal
 from mailops.outbox.taught import understood
-from mailops.protocol.classification import OUR_FAULTS, Classification, Reason, Stops, classify
+from mailops.protocol.classification import Classification, Reason, Stops, classify
 from mailops.protocol.reply import Reply
 from mailops.transports.sessions import (
     BodyResult,
@@ -75,9 +75,7 @@ class Conversation:
         self._held: dict[Claim, Job] = {}  # taken, and neither decided nor given back
         self._marked: Job | None = None
         self._spoken = 0
-        self._was_heard = (
-            False  # of anybody: an envelope was answered, or cost its message something
-        )
+        self._was_heard = False  # of anybody: an envelope was answered
         # the server could not be reached any more before it heard of somebody, who does not pay for it
         self.was_in_vain = False
 
@@ -307,7 +305,7 @@ class Conversation:
         if meaning.suppress:
             self._dead_addresses[job.claim] = job.recipient
         is_deferred = meaning.kind == "transient" or meaning.stops != Stops.NONE
-        kind = EventKind.DEFERRED if is_deferred else _kind_of_refusal(meaning.fault)
+        kind = EventKind.DEFERRED if is_deferred else kind_of_refusal(meaning.fault)
         self._pending.append(
             self._outcome(
                 job,
@@ -394,8 +392,3 @@ class Conversation:
         )
         self._pending, self._unspent, self._set_back, self._dead_addresses = [], [], [], {}
         return self._committer.put(request)
-
-
-def _kind_of_refusal(fault: str) -> EventKind:
-    """Tell a refusal of the message, or an unknown one, from one that is ours to mend."""
-    return EventKind.FAILED if fault in OUR_FAULTS else EventKind.BOUNCED

@@ -32,6 +32,7 @@ from mailops.outbox.ledger import (
 from mailops.outbox.models import IMPLIED_BY, TOLD_BEFORE, CountKey, EventKind, Status
 from mailops.outbox.sightings import SHOWING, Sightings, signature_id_of
 from mailops.outbox.slots import LONGEST, slot_of
+from mailops.protocol.classification import OUR_FAULTS
 from mailops.protocol.reply import Reply
 
 logger = logging.getLogger(__name__)
@@ -43,6 +44,11 @@ NOT_KEPT_SENTENCE = (
     "again: whoever still needs it has to ask for a new one."
 )
 REPLY_LIMIT = 2000  # characters of a reply kept on message and event; servers have sent 100 KB
+
+
+def kind_of_refusal(fault: str) -> EventKind:
+    """Tell a refusal in session of the message, or an unknown one, from one that is ours to mend."""
+    return EventKind.FAILED if fault in OUR_FAULTS else EventKind.BOUNCED
 
 
 @dataclass(kw_only=True, slots=True)  # not frozen: made for each message, that would cost it 4 µs

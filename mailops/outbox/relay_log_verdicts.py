@@ -16,7 +16,7 @@ from mailops.outbox.models import (
     Settlement,
     Status,
 )
-from mailops.outbox.recording import Outcome, Recorded
+from mailops.outbox.recording import Outcome, Recorded, kind_of_refusal
 from mailops.outbox.taught import understood
 from mailops.protocol.classification import Fault, classify_report, reply_in_report
 from mailops.suppressions.models import Suppression
@@ -57,7 +57,12 @@ _ACCOUNT = (
     (Verdict.WAITING, "accepted", "ok", "The relay took it; a bounce would still come by itself."),
     (Verdict.BOUNCED, "bounced", "bad", "The next server refused it for good."),
     (Verdict.EXPIRED, "bounced", "bad", "The relay tried for long and gave it up."),
-    (Verdict.REFUSED, "bounced", "bad", "The relay refused its content for good."),
+    (
+        Verdict.REFUSED,
+        "bounced",
+        "bad",
+        "The relay refused its content for good; where that is our fault, it becomes failed.",
+    ),
     (Verdict.DELETED, "bounced", "bad", "Somebody deleted it from the relay's queue."),
     (Verdict.NOT_TAKEN, "", "warn", "It came in part and was not taken."),
     (
@@ -187,7 +192,8 @@ def _bounce(finding: RelayLogFinding, verdict: Verdict, given: dict[str, Any]) -
 def _in_session(bounce: Outcome, finding: RelayLogFinding) -> Outcome:
     """Make it the reply that nobody read: content that is refused was never taken."""
     data = {**bounce.data, "phase": Phase.BODY}
-    return replace(bounce, kind=EventKind.BOUNCED, fence=finding.settling_fence, data=data)
+    kind = kind_of_refusal(bounce.fault)
+    return replace(bounce, kind=kind, fence=finding.settling_fence, data=data)
 
 
 def suppress_what_bounced(outcomes: Sequence[Outcome], recorded: Iterable[Recorded]) -> None:

@@ -30,11 +30,11 @@ from mailops.outbox.ledger import (
     write_tallies,
 )
 from mailops.outbox.models import CountKey, Event, EventKind, Message, Signature, Status
+from mailops.outbox.recording import kind_of_refusal
 from mailops.outbox.sightings import SHOWING, SIGNED, Sightings, phase_of
 from mailops.protocol.address import InvalidAddress, address_key
 from mailops.protocol.classification import (
     MEANINGS,
-    OUR_FAULTS,
     Classification,
     as_taught,
     classify,
@@ -206,7 +206,7 @@ def _suppresses(reading: Classification, reason: str) -> bool:
 def _as_read(kind: str, meaning: Classification) -> dict[str, str]:
     """Return what an event of `kind` says by a meaning: a refusal in session is ours or theirs by the fault."""
     if kind in _IN_SESSION:
-        kind = EventKind.FAILED if meaning.fault in OUR_FAULTS else EventKind.BOUNCED
+        kind = kind_of_refusal(meaning.fault)
     return {
         "kind": str(kind),
         "reason": str(meaning.reason),

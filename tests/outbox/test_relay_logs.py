@@ -190,16 +190,17 @@ class TestVerdicts:
         message.refresh_from_db()
         assert (message.status, message.reply_text) == ("bounced", "4.2.1 busy")
 
-    def test_refused_content_becomes_bounced(self, transport, read, apply):
+    @pytest.mark.parametrize(
+        ("said", "status"), [("Spam", "bounced"), ("rejected due to DMARC policy", "failed")]
+    )
+    def test_refused_content_becomes_bounced_or_failed(self, transport, read, apply, said, status):
         message = make_doubtful(transport=transport)
         lines = Log().begun(message)
-        lines.add(
-            "cleanup", "AAAAAA1: milter-reject: END-OF-MESSAGE from x[1]: 5.7.1 Spam; from=<a>"
-        )
-        apply(read(lines))
+        refusal = f"milter-reject: END-OF-MESSAGE from x[1]: 5.7.1 {said}; from=<a>"
+        apply(read(lines.add("cleanup", f"AAAAAA1: {refusal}")))
         message.refresh_from_db()
-        assert message.status == "bounced"
-        assert kinds(message) == ["uncertain", "bounced"]  # it was never taken
+        assert message.status == status
+        assert kinds(message) == ["uncertain", status]  # it was never taken
 
     def test_deleted_by_hand_becomes_bounced(self, transport, read, apply):
         message = make_doubtful(transport=transport)
