@@ -232,17 +232,21 @@ class Committer:
                 request.decide(granted)
 
     def _write_at_least_what_counts(self, request: Request) -> set[Claim]:
-        """Write one request; where the database refuses what came with a result, the result without that."""
-        try:
-            return self._write([request])
-        except (OperationalError, InterfaceError):
-            raise
-        except Exception:
-            if not request.outcomes:
+        """Write one request; where the database refuses what came with a result, the result without that.
+
+        Its words are left out first, and only then its suppression, too.
+        """
+        bare = replace(request, outcomes=[_bare(outcome) for outcome in request.outcomes])
+        for form in (request, bare):
+            try:
+                return self._write([form])
+            except (OperationalError, InterfaceError):
                 raise
-            logger.exception("what came with a result could not be written; it is left out")
-            outcomes = [_bare(outcome) for outcome in request.outcomes]
-            return self._write([replace(request, outcomes=outcomes, dead_addresses={})])
+            except Exception:
+                if not request.outcomes:
+                    raise
+                logger.exception("what came with a result could not be written; it is left out")
+        return self._write([replace(bare, dead_addresses={})])
 
     def _postpone(self, group: list[Request]) -> None:
         """Keep results in memory. An unconfirmed mark counts as refused: no body goes out, its claim is given back (W9)."""

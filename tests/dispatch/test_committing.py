@@ -169,22 +169,32 @@ def test_waits_for_other_sessions_only_where_requests_come_thick(monkeypatch, se
 
 
 @pytest.fixture
-def no_words():
-    """Let PostgreSQL refuse, as what it can't store, every event that comes with data, and every suppression."""
+def refuse():
+    """Return a function that lets PostgreSQL refuse rows of a table, as what it can't store."""
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            CREATE FUNCTION no_words() RETURNS trigger LANGUAGE plpgsql AS
-            $$ BEGIN RAISE EXCEPTION 'invalid' USING ERRCODE = '22P05'; END $$;
-            CREATE TRIGGER no_words BEFORE INSERT ON outbox_event
-            FOR EACH ROW WHEN (NEW.data ? 'peer') EXECUTE FUNCTION no_words();
-            CREATE TRIGGER no_words BEFORE INSERT ON suppressions_suppression
-            FOR EACH ROW EXECUTE FUNCTION no_words()
+            CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN RAISE EXCEPTION 'invalid' USING ERRCODE = '22P05'; END $$
             """
         )
-    yield
+
+    def make(table, condition="true"):
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"CREATE TRIGGER refuse BEFORE INSERT ON {table} "
+                f"FOR EACH ROW WHEN ({condition}) EXECUTE FUNCTION refuse()"
+            )
+
+    yield make
     with connection.cursor() as cursor:
-        cursor.execute("DROP FUNCTION no_words CASCADE")
+        cursor.execute("DROP FUNCTION refuse CASCADE")
+
+
+@pytest.fixture
+def no_words(refuse):
+    """Let PostgreSQL refuse every event that comes with data."""
+    refuse("outbox_event", "NEW.data ? 'peer'")
 
 
 def test_what_can_not_be_stored_of_a_result_is_left_out_and_stops_nobody(requests, no_words):
@@ -200,17 +210,31 @@ def test_what_can_not_be_stored_of_a_result_is_left_out_and_stops_nobody(request
     assert (event.reply_code, event.reply_text) == (250, committing.LEFT_OUT)
 
 
-def test_a_suppression_that_can_not_be_stored_keeps_no_result_from_being_written(
-    requests, no_words
-):
+@pytest.fixture
+def bounce(requests):
+    """Let the first request be of a refusal that suppresses its address."""
     (outcome,) = requests[0].outcomes
     outcome.kind, outcome.reply = EventKind.BOUNCED, Reply(550, "5.1.1 unknown", "5.1.1", "RCPT")
+    outcome.data = {"peer": "mx.example"}
     requests[0].dead_addresses = {(outcome.message_id, outcome.fence): "r0@x.example"}
+    return requests[0]
+
+
+def test_a_suppression_that_can_not_be_stored_keeps_no_result_from_being_written(bounce, refuse):
+    refuse("suppressions_suppression")
     committer = Committer()
-    committer.put(requests[0])
+    committer.put(bounce)
     commit_all(committer)
     assert not committer.has_unwritten
-    assert Message.objects.get(pk=outcome.message_id).status == "bounced"
+    assert Message.objects.get(pk=bounce.outcomes[0].message_id).status == "bounced"
+
+
+def test_what_can_not_be_stored_of_a_refusal_takes_no_suppression_with_it(bounce, no_words):
+    committer = Committer()
+    committer.put(bounce)
+    commit_all(committer)
+    assert Message.objects.get(pk=bounce.outcomes[0].message_id).status == "bounced"
+    assert Suppression.objects.get().address_key == "r0@x.example"
 
 
 def test_a_nul_and_half_a_character_are_written_as_what_replaces_them(requests):
