@@ -7,6 +7,7 @@ from django import forms
 from django.conf import settings
 from django.db.models import Q
 
+from mailops.accounts.meanwhile import field_of
 from mailops.accounts.models import Role, User
 from mailops.transports.durations import (
     parse_duration,
@@ -154,12 +155,7 @@ class StreamForm(forms.ModelForm):  # type: ignore[type-arg]
             routes = list(self.instance.routes.order_by("position"))
             self.initial.update(zip(_ROUTES, (r.transport_id for r in routes), strict=False))
             self.initial.update(zip(_WEIGHTS, (r.weight for r in routes), strict=False))
-            self.fields["seen"] = forms.CharField(
-                max_length=64,
-                required=False,
-                initial=self.instance.mark,
-                widget=forms.HiddenInput,
-            )
+            self.fields["seen"] = field_of(self.instance.mark)
 
     def clean_backoff(self) -> list[int]:
         steps = _read(parse_durations, self.cleaned_data["backoff"])

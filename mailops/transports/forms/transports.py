@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from django import forms
 from django.db.models import Q
 
+from mailops.accounts.meanwhile import field_of
 from mailops.lib import secrets
 from mailops.lib.egress import is_trusted
 from mailops.lib.secrets import BadReference, Secret
@@ -149,12 +150,7 @@ class TransportForm(forms.ModelForm):  # type: ignore[type-arg]
         self._endpoint = self.instance.endpoint
         self._active = self.instance.active_credential if self.instance.pk else None
         if self.instance.pk:
-            self.fields["seen"] = forms.CharField(
-                max_length=64,
-                required=False,
-                initial=self.instance.mark,
-                widget=forms.HiddenInput,
-            )
+            self.fields["seen"] = field_of(self.instance.mark)
         for name in {"secret", "reference"} - {self._wanted_anew}:
             del self.fields[name]
         if self._grant and "host" in self.fields:
