@@ -62,7 +62,7 @@ class TestLanguage:
         save_draft(template)
         add_language(template=stale, language="pt", also_for="", actor=editor)
         with pytest.raises(DraftConflict):
-            save_draft(template, revision=1)
+            save_draft(template, revision=1, html="<p>mine</p>")
 
     def test_that_somebody_else_added_is_there_already(self, template, editor):
         stale = loaded(template)

@@ -191,11 +191,11 @@ class TestListening:
         mailbox = read(box())
         assert mailbox.lease()
         Mailbox.objects.update(due_at=None)  # the server told of it
-        mailbox.record_reading(is_done=True)
+        mailbox.record_reading(is_done=True, fault=None)
         mailbox.refresh_from_db()
         assert mailbox.due_at is None
         assert mailbox.lease()
-        mailbox.record_reading(is_done=True)
+        mailbox.record_reading(is_done=True, fault=None)
         mailbox.refresh_from_db()
         assert mailbox.due_at > timezone.now()
 
