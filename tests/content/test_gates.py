@@ -96,6 +96,18 @@ class TestGates:
         assert set(rules(inside)) <= {"mail.preheader", "mail.images_only"}
 
     @pytest.mark.parametrize(
+        ("given", "part", "line"),
+        [
+            ({"inside": "<p>Dear *|FNAME|*</p>", "text": "Hello."}, "html", 2),
+            ({"inside": "<p>Hello.</p>", "text": "Dear *|FNAME|*"}, "text", None),
+            ({"inside": "<p>Hello.</p>", "subject": "Dear *|FNAME|*"}, "subject", None),
+        ],
+    )
+    def test_find_what_other_systems_fill_in_where_it_stands(self, given, part, line):
+        problem = rules(**given)["liquid.foreign"]
+        assert (problem.part, problem.line) == (part, line)
+
+    @pytest.mark.parametrize(
         ("frame", "is_told"),
         [
             ('<html lang="he"><body>{}', True),

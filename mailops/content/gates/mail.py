@@ -97,9 +97,13 @@ def _shown(words: str) -> str:
 
 
 def _foreign(page: Page) -> Iterator[Problem]:
-    """Find what other systems fill in."""
-    for part, words in (("subject", page.rendered.subject), ("html", page.rendered.text)):
-        for written in sorted({match[0] for match in _FOREIGN.finditer(words)}):
+    """Find what other systems fill in; of the text what the HTML doesn't say, from which it may be derived."""
+    subject, html, text = (
+        {match[0] for match in _FOREIGN.finditer(words)}
+        for words in (page.rendered.subject, page.rendered.html, page.rendered.text)
+    )
+    for part, those in (("subject", subject), ("html", html), ("text", text - html)):
+        for written in sorted(those):
             line = page.line_of(written) if part == "html" else None
             sentence = f"“{written}” is filled in by other systems, not here."
             yield found("liquid.foreign", sentence, part=part, line=line)
