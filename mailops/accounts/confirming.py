@@ -24,8 +24,11 @@ RESUME = "mailops.accounts.confirming.resume"
 def recently_confirmed(request: HttpRequest) -> bool:
     """Tell whether the user logged in or confirmed the password in the last 15 minutes; a time to come was by a wrong clock."""
     records = get_authentication_records(request, request.user)
-    now, lasts = time.time(), float(settings.ACCOUNT_REAUTHENTICATION_TIMEOUT)
-    return any(abs(now - record["at"]) < lasts for record in records)
+    return any(_is_recent(record["at"]) for record in records)
+
+
+def _is_recent(at: float) -> bool:
+    return abs(time.time() - at) < float(settings.ACCOUNT_REAUTHENTICATION_TIMEOUT)
 
 
 def suspend(request: HttpRequest) -> HttpResponse:
@@ -56,8 +59,7 @@ def suspend(request: HttpRequest) -> HttpResponse:
 def resume(request: HttpRequest, state: dict[str, Any]) -> HttpResponseBase:
     """Do what was posted, but only where this confirmation was for it, and not long after."""
     wanted = get_next_redirect_url(request, REDIRECT_FIELD_NAME) or "/"
-    is_old = time.time() - state["at"] > float(settings.ACCOUNT_REAUTHENTICATION_TIMEOUT)
-    if wanted != state["path"] or is_old:
+    if wanted != state["path"] or not _is_recent(state["at"]):
         return HttpResponseRedirect(wanted)
     try:
         sealed = base64.b64decode(state["posted"])

@@ -2,6 +2,7 @@ import time
 
 import pytest
 from allauth.account.authentication import AUTHENTICATION_METHODS_SESSION_KEY
+from allauth.account.internal.flows.reauthentication import STATE_SESSION_KEY
 from django.contrib.sessions.models import Session
 from django.urls import reverse
 
@@ -63,6 +64,16 @@ class TestConfirmPassword:
         client = client_confirmed(16)
         client.post(reverse("accounts:user-new"), INVITATION)
         client.post("/accounts/reauthenticate/?next=/settings/", {"password": PASSWORD})
+        assert not _is_invited()
+
+    @pytest.mark.parametrize("minutes", [-20, 20])
+    def test_an_act_of_another_time_is_not_done(self, minutes, client_confirmed):
+        client = client_confirmed(16)
+        asked = client.post(reverse("accounts:user-new"), INVITATION)
+        session = client.session
+        session[STATE_SESSION_KEY]["state"]["at"] -= 60 * minutes
+        session.save()
+        client.post(asked["Location"], {"password": PASSWORD})
         assert not _is_invited()
 
     def test_keeps_no_readable_secret_in_the_session(self, client_confirmed):
