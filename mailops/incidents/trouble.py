@@ -22,7 +22,7 @@ def _unwatched() -> Iterator[Matter]:
         return
     yield Matter(
         "Nobody looks for trouble",
-        "mailops does so every 10 seconds, and did so last then. Its clock (beat) or its housekeeping stands still, or "
+        "mailops does so every 10 seconds, but has not since then. Its clock (beat) or its housekeeping stands still, or "
         "fails at it: no incident opens or closes, nobody is told of any, and no campaign starts. See the log of mailops; "
         "“make up” starts both again when they die.",
         reverse("incidents:list"),
