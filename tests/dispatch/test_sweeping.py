@@ -178,7 +178,7 @@ class TestSweeps:
 
     def test_reads_the_queue_once_where_nothing_is_late(self, django_assert_num_queries):
         make_message()
-        with django_assert_num_queries(1):  # one asks what waits for a person since a restore
+        with django_assert_num_queries(1):
             assert sweep_expired() == 0
 
     def test_what_a_person_lets_go_has_its_stream_s_time_anew(self, operator):
@@ -505,6 +505,29 @@ class TestExpansion:
             "RuntimeError('a bug of ours')",
         )
         assert Message.objects.get().campaign == second
+
+    def test_an_audience_that_the_database_breaks_off_holds_up_no_younger_one(self, monkeypatch):
+        first, second = (
+            make_campaign(
+                state=Campaign.State.RUNNING,
+                audience=make_audience(address),
+                started_at=timezone.now(),
+            )
+            for address in ("a@x.example", "b@x.example")
+        )
+        expand = expansion.expand_chunk
+
+        def expand_or_be_broken_off(campaign_id):
+            if campaign_id == first.pk:
+                raise OperationalError from psycopg.errors.DeadlockDetected()
+            return expand(campaign_id)
+
+        monkeypatch.setattr(expansion, "expand_chunk", expand_or_be_broken_off)
+        with pytest.raises(OperationalError):
+            expand_running(seconds=0)
+        assert Message.objects.get().campaign == second
+        first.refresh_from_db()
+        assert first.is_running
 
     def test_a_process_that_was_frozen_in_the_midst_of_it_pauses_nothing(self, monkeypatch):
         make_campaign(audience=make_audience("a@x.example"), state=Campaign.State.RUNNING)
