@@ -26,6 +26,7 @@ from mailops.outbox.doubtful import moment
 from mailops.outbox.forms import MessageFilterForm, words_of
 from mailops.outbox.keeping_hours import keep_hours
 from mailops.outbox.ledger import fetch_first
+from mailops.outbox.listing import WITHOUT_INDEX
 from mailops.outbox.models import EventKind, Message, Resending, Status
 from mailops.outbox.recording import Outcome, record
 from mailops.outbox.retrying import (
@@ -55,7 +56,7 @@ _DOUBTFUL = (
     Q(status=Status.HELD, settling_fence__isnull=False),
     Q(status=Status.UNCERTAIN),
 )
-_FOUND_BY = ("q", "status", "campaign", "answered_since", "answered_until")  # by an index
+_FOUND_BY = ("q", "campaign", "answered_since", "answered_until")  # by an index
 _FORGOTTEN = Q(stream__is_sensitive=True) & ~Q(status=SOONER)
 
 
@@ -112,11 +113,18 @@ def _elsewhere(found: QuerySet[Message], chosen: Mapping[str, Any]) -> int | Non
     """Count what is neither sent again nor in doubt; None where the whole ledger would be read for that."""
     if chosen["status"] in {*AGAIN, SOONER, Status.UNCERTAIN}:
         return 0
-    if chosen["signature"] is None and not any(chosen[name] for name in _FOUND_BY):
+    if not _is_found_by_index(chosen):
         return None
     asked, uncertain = _DOUBTFUL
     others = found.exclude(status__in=[*AGAIN, SOONER]).exclude(asked | uncertain)
     return others[:COUNTED].count()
+
+
+def _is_found_by_index(chosen: Mapping[str, Any]) -> bool:
+    """Tell whether an index finds all that a filter stands for; a status has one, but not with what has none."""
+    if chosen["signature"] is not None or any(chosen[name] for name in _FOUND_BY):
+        return True
+    return bool(chosen["status"]) and not any(chosen[name] for name in WITHOUT_INDEX)
 
 
 def _parts(found: QuerySet[Message], *, until: datetime) -> list[QuerySet[Message]]:

@@ -116,6 +116,7 @@ class TestPlan:
         assert planned({"status": "bounced"}).elsewhere == 0
         of_stream = planned({"stream": str(stream.pk)})
         assert (of_stream.elsewhere, of_stream.uncertain) == (None, 1)
+        assert planned({"stream": str(stream.pk), "status": "queued"}).elsewhere is None
 
     def test_leaves_out_what_has_another_signature(self):
         first = make_refused()
