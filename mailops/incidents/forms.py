@@ -13,6 +13,7 @@ from mailops.accounts.permissions import MATRIX, Act
 from mailops.domains.models import Identity
 from mailops.incidents.models import Incident, Level, NotificationChannel, SubjectKind, Threshold
 from mailops.lib import egress
+from mailops.lib.write_only import WriteOnlyURL
 from mailops.protocol.address import InvalidAddress, parse_address
 from mailops.transports.models import Stream
 from mailops.transports.ties import foreign_sender
@@ -110,20 +111,13 @@ class ThresholdForm(forms.ModelForm):  # type: ignore[type-arg]
         return given
 
 
-class WriteOnlyURLInput(forms.URLInput):
-    """Shows nothing of what was typed: the address is a secret, and no page tells it again."""
-
-    def format_value(self, value: Any) -> str:  # noqa: ARG002 - Django's signature
-        return ""
-
-
 class ChannelForm(forms.ModelForm):  # type: ignore[type-arg]
     url = forms.CharField(
         label="Webhook address",
         required=False,
         max_length=2000,
         help_text="https://…; kept encrypted, since such addresses hold a token.",
-        widget=WriteOnlyURLInput(attrs={"autocomplete": "off"}),
+        widget=WriteOnlyURL(attrs={"autocomplete": "off"}),
     )
 
     class Meta:

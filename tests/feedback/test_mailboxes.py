@@ -481,6 +481,8 @@ class TestPages:
         facts = {"Name": "Returns", "Folder": "Bounces"}
         assert dict(late.context["meanwhile"].facts) == facts
         assert PASSWORD not in late.text
+        assert 'placeholder="Not saved yet: type it again"' in late.text
+        assert "placeholder" not in client.post(url, {**same, "name": "Other"}).text
         assert Mailbox.objects.get().folder == "Bounces"
         seen = late.context["form"]["seen"].value()
         assert client.post(url, {**same, "name": "Other", "seen": seen}).status_code == 302

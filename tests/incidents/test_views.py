@@ -419,8 +419,11 @@ class TestChannels:
         ],
     )
     def test_say_what_is_wrong(self, wrong, admin, logged_in):
-        response = logged_in(admin).post(url("channel-add", "webhook"), {**self.WEBHOOK, **wrong})
+        given = {**self.WEBHOOK, **wrong}
+        response = logged_in(admin).post(url("channel-add", "webhook"), given)
         assert response.status_code == 422
+        assert ("Not saved yet: type it again" in response.text) == bool(given["url"])
+        assert "T0/secret" not in response.text
         assert not NotificationChannel.objects.exists()
 
     def test_of_mail_need_an_identity_of_the_streams_domain(self, stream, admin, logged_in):

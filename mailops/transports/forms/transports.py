@@ -12,6 +12,7 @@ from mailops.accounts.meanwhile import field_of
 from mailops.lib import secrets
 from mailops.lib.egress import is_trusted
 from mailops.lib.secrets import BadReference, Secret
+from mailops.lib.write_only import WriteOnlyPassword
 from mailops.protocol.address import InvalidAddress, domain_key
 from mailops.protocol.spf_record import included_domain
 from mailops.transports.kinds.apis import APIS, Field
@@ -49,7 +50,7 @@ class SecretField(forms.CharField):
     """Write-only: it is never filled in again, and becomes a `Secret` at once."""
 
     def __init__(self, **kwargs: Any) -> None:
-        widget = forms.PasswordInput(attrs={"autocomplete": "new-password", "spellcheck": "false"})
+        widget = WriteOnlyPassword(attrs={"autocomplete": "new-password", "spellcheck": "false"})
         super().__init__(widget=widget, max_length=4096, **kwargs)
 
     def clean(self, value: Any) -> Any:
