@@ -6,13 +6,17 @@ from difflib import get_close_matches
 
 from mailops.content.limits import HTML
 
-_TAGS = sorted({*HTML.tags, "else", "elsif", "when"} - {"content", "output"})
+_CLOSED = [name for name, tag in HTML.tags.items() if tag.block]
+_TAGS = sorted(
+    {*HTML.tags, "else", "elsif", "when", *(f"end{name}" for name in _CLOSED)}
+    - {"content", "output", "illegal", "#"}
+)
 _REMEDIES: list[tuple[re.Pattern[str], str]] = [
     (re.compile(pattern), fix)
     for pattern, fix in [
         (r"tag '(?:else|elsif)'", "It stands between {% if … %} and {% endif %}; check that both are there."),
         (r"tag 'when'", "It stands between {% case … %} and {% endcase %}; check that both are there."),
-        (r"tag 'end(\w+)'", "Nothing is open that it could close: check that {{% {0} … %}} stands before it."),
+        (rf"tag 'end({'|'.join(_CLOSED)})'", "Nothing is open that it could close: check that {{% {0} … %}} stands before it."),
         (r"tag '(?:render|include)'", "Name the block in quotes: {% render 'Footer' %}."),
         (r"Expected in\b", "Write it so: {% for item in list %}."),
         (r"found '='", "Compare with two signs: {% if a == b %}."),

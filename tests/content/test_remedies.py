@@ -16,6 +16,7 @@ def first_error(html, **sources):
     ("written", "fix"),
     [
         ("{% iff name %}x{% endif %}", "Is it “if”?"),
+        ("{% for x in list %}x{% endfro %}{% endfor %}", "Is it “endfor”?"),
         ("{% zzzz %}", "Check the spelling."),
         ("{{ name | upcas }}", "Is it “upcase”?"),
         ("{% else %}", "between {% if … %} and {% endif %}"),
