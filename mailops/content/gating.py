@@ -34,7 +34,8 @@ def required_of(stream: Stream) -> list[str]:
 
 def mark_of_gates(gates: Iterable[str]) -> str:
     """Return what tells these required gates from others."""
-    return mark_of(*(gate for gate in GATES if gate in set(gates)))
+    chosen = set(gates)
+    return mark_of(*(gate for gate in GATES if gate in chosen))
 
 
 def require(
