@@ -4,7 +4,7 @@ from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import OperationalError
+from django.db import InterfaceError, OperationalError
 from django.urls import reverse
 from django.utils import timezone
 
@@ -349,11 +349,12 @@ class TestCheckRollout:
             call_command("check_rollout", "Nothing")
         assert error.value.returncode == 2
 
-    def test_is_2_where_the_database_is_away(self, stream, monkeypatch):
+    @pytest.mark.parametrize("kind", [OperationalError, InterfaceError])
+    def test_is_2_where_the_database_is_away(self, stream, monkeypatch, kind):
         def fall_silent(*_, **__):
-            raise OperationalError("connection refused")
+            raise kind("connection lost")
 
         monkeypatch.setattr("mailops.rollouts.management.commands.check_rollout.probe", fall_silent)
-        with pytest.raises(CommandError, match="connection refused") as error:
+        with pytest.raises(CommandError, match="connection lost") as error:
             call_command("check_rollout", "Letters")
         assert error.value.returncode == 2

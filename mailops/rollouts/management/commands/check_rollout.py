@@ -6,7 +6,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.db import DatabaseError
+from django.db import Error
 
 from mailops.rollouts.models import Checklist, ChecklistItem
 from mailops.rollouts.probing import checklists_of, probe
@@ -27,9 +27,9 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             self._check(options)
-        except DatabaseError as error:
+        except Error as error:
             raise CommandError(
-                f"The database does not answer: {error}", returncode=COULD_NOT_CHECK
+                f"The database could not be asked: {error}", returncode=COULD_NOT_CHECK
             ) from error
 
     def _check(self, options: dict[str, Any]) -> None:
