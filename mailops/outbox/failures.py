@@ -26,7 +26,8 @@ class FailureGroup:
     @property
     def reply(self) -> str:
         """What the message list's filter calls the replies of this group."""
-        return f"{self.reply_code or ''} {self.reply_enhanced_status}".strip() or NO_REPLY
+        code = "" if self.reply_code is None else f"{self.reply_code:03}"
+        return f"{code} {self.reply_enhanced_status}".strip() or NO_REPLY
 
     @property
     def can_be_retried(self) -> bool:

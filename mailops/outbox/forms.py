@@ -20,7 +20,7 @@ from mailops.lib.storable import storable
 from mailops.lib.templatetags.words import reason_sentence, reason_word
 from mailops.outbox.fold import RETRIABLE
 from mailops.outbox.models import Message, Signature, Status
-from mailops.outbox.searching import NO_REPLY, REPLY
+from mailops.outbox.searching import NO_CODE, NO_REPLY, REPLY
 from mailops.protocol.address import Address, InvalidAddress, is_reserved, parse_address
 from mailops.transports.models import Stream, Transport
 from mailops.transports.ties import foreign_sender
@@ -125,7 +125,8 @@ def words_of(data: Mapping[str, Any]) -> list[str]:
 
 
 def _reply_in_words(reply: str) -> str:
-    return "without a reply" if reply == NO_REPLY else f"reply {reply}" if reply else ""
+    words = {"": "", NO_REPLY: "without a reply", NO_CODE: "a reply without a code"}
+    return words.get(reply, f"reply {reply}")
 
 
 def _times(data: Mapping[str, Any]) -> list[str]:

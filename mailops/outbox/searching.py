@@ -15,8 +15,8 @@ from mailops.protocol.address import InvalidAddress, address_key
 _HEX = re.compile(r"[0-9a-f]{32}")
 
 
-NO_REPLY = "none"
-# a code, an enhanced status, both, or none
+NO_REPLY, NO_CODE = "none", "000"
+# a code, or that there were words alone; an enhanced status; both; or none of all
 REPLY = re.compile(
     rf"{NO_REPLY}|(?P<code>\d{{3}})? ?(?P<enhanced>\d\.\d{{1,3}}\.\d{{1,3}})?", re.ASCII
 )
