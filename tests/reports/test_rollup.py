@@ -217,7 +217,7 @@ class TestBalance:
             reverse("reports:running"),
         ):
             shown = logged_in(viewer).get(page).text
-            assert "2 messages so far, 1 of them answered · " in shown
+            assert "2 messages so far, 1 answered · " in shown
             assert "<progress" not in shown
 
     def test_says_that_what_waits_for_its_hours_is_not_stuck(self):
