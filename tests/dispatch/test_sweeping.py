@@ -480,23 +480,33 @@ class TestExpansion:
         campaign.refresh_from_db()
         assert (campaign.state, campaign.planned) == (Campaign.State.COMPLETED, 0)
 
-    def test_an_audience_that_cannot_be_read_pauses_its_campaign_and_no_other(self, monkeypatch):
-        first, second = (
+    @pytest.fixture
+    def two(self):
+        """Return two campaigns whose rows are to be made."""
+        return [
             make_campaign(
                 state=Campaign.State.RUNNING,
                 audience=make_audience(address),
                 started_at=timezone.now(),
             )
             for address in ("a@x.example", "b@x.example")
-        )
+        ]
+
+    def break_for(self, campaign, error, monkeypatch):
         expand = expansion.expand_chunk
 
         def expand_or_fail(campaign_id):
-            if campaign_id == first.pk:
-                raise RuntimeError("a bug of ours")
+            if campaign_id == campaign.pk:
+                raise error
             return expand(campaign_id)
 
         monkeypatch.setattr(expansion, "expand_chunk", expand_or_fail)
+
+    def test_an_audience_that_cannot_be_read_pauses_its_campaign_and_no_other(
+        self, two, monkeypatch
+    ):
+        first, second = two
+        self.break_for(first, RuntimeError("a bug of ours"), monkeypatch)
         assert expand_running() == 1
         first.refresh_from_db()
         assert (first.state, first.pause_cause, first.pause_detail) == (
@@ -506,23 +516,13 @@ class TestExpansion:
         )
         assert Message.objects.get().campaign == second
 
-    def test_an_audience_that_the_database_breaks_off_holds_up_no_younger_one(self, monkeypatch):
-        first, second = (
-            make_campaign(
-                state=Campaign.State.RUNNING,
-                audience=make_audience(address),
-                started_at=timezone.now(),
-            )
-            for address in ("a@x.example", "b@x.example")
-        )
-        expand = expansion.expand_chunk
-
-        def expand_or_be_broken_off(campaign_id):
-            if campaign_id == first.pk:
-                raise OperationalError from psycopg.errors.DeadlockDetected()
-            return expand(campaign_id)
-
-        monkeypatch.setattr(expansion, "expand_chunk", expand_or_be_broken_off)
+    def test_an_audience_that_the_database_breaks_off_holds_up_no_younger_one(
+        self, two, monkeypatch
+    ):
+        first, second = two
+        broken_off = OperationalError()
+        broken_off.__cause__ = psycopg.errors.DeadlockDetected()
+        self.break_for(first, broken_off, monkeypatch)
         with pytest.raises(OperationalError):
             expand_running(seconds=0)
         assert Message.objects.get().campaign == second
