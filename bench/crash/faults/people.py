@@ -43,7 +43,8 @@ def suppressed_meanwhile(scene: Scene) -> None:
     scene.start_workers()
     campaign = scene.launch()
     scene.wait_taken(scene.size // 4)
-    leaving = scene.recipients[:: scene.size // SUPPRESSED_AT_ONCE]
+    # of all ten providers: one that an earlier play made slow has a queue of its own
+    leaving = scene.recipients[:: scene.size // SUPPRESSED_AT_ONCE - 1][:SUPPRESSED_AT_ONCE]
     done_at = {}
     for address in leaving:
         suppress(address=address, stream=None, reason=Suppression.Reason.UNSUBSCRIBE)
