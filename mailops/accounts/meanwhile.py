@@ -1,6 +1,6 @@
 """Where two people change the same thing at once: the second sees what the first did before it is replaced."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
@@ -9,6 +9,7 @@ from typing import Any
 from django import forms
 from django.db import IntegrityError, transaction
 from django.db.models import Model
+from django.http import QueryDict
 from psycopg.errors import ForeignKeyViolation, UniqueViolation
 
 from mailops.accounts.models import AuditEntry
@@ -23,9 +24,19 @@ def mark_of(*values: Any) -> str:
     return sha256(repr(values).encode()).hexdigest()
 
 
+def mark_of_fields(row: Model, names: Iterable[str], *more: Any) -> str:
+    """Return what tells the values of these fields of `row`, and what comes with them, from others."""
+    return mark_of(*(getattr(row, name) for name in names), *more)
+
+
 def field_of(mark: str) -> forms.CharField:
     """Return the hidden field by which a form holds the `mark` of what it shows."""
     return forms.CharField(max_length=64, required=False, initial=mark, widget=forms.HiddenInput)
+
+
+def typed_by_one_who_saw(mark: str, typed: QueryDict) -> dict[str, Any]:
+    """Return what was typed into a form, with the `mark` of what its page shows now."""
+    return {**typed.dict(), "seen": mark}
 
 
 def expect(seen: str | None, *, was: str, wanted: str) -> None:

@@ -13,7 +13,13 @@ from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.utils.text import slugify
 
-from mailops.accounts.meanwhile import ChangedMeanwhile, Meanwhile, last_done, meanwhile
+from mailops.accounts.meanwhile import (
+    ChangedMeanwhile,
+    Meanwhile,
+    last_done,
+    meanwhile,
+    typed_by_one_who_saw,
+)
 from mailops.accounts.permissions import Act, needs, user_of
 from mailops.audiences.curating import (
     NameTaken,
@@ -79,7 +85,7 @@ def audience_edit(request: HttpRequest, audience_id: int) -> HttpResponse:
 def _conflict(request: HttpRequest, audience_id: int) -> HttpResponse:
     """Show the audience as it is by now beside what was typed; whoever saves again has seen it."""
     known, edited = (get_object_or_404(Audience, pk=audience_id) for _ in range(2))
-    again = AudienceForm({**request.POST.dict(), "seen": known.mark}, instance=edited)
+    again = AudienceForm(typed_by_one_who_saw(known.mark, request.POST), instance=edited)
     told = meanwhile(again, last_done("audience.change", known))
     return _audience_form(request, again, known, told)
 

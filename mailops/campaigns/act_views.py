@@ -9,7 +9,13 @@ from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
-from mailops.accounts.meanwhile import ChangedMeanwhile, Meanwhile, last_done, meanwhile
+from mailops.accounts.meanwhile import (
+    ChangedMeanwhile,
+    Meanwhile,
+    last_done,
+    meanwhile,
+    typed_by_one_who_saw,
+)
 from mailops.accounts.permissions import Act, confirm_password, needs, user_of
 from mailops.campaigns.drafting import (
     HasStarted,
@@ -98,7 +104,7 @@ def _schedule_form(campaign: Campaign, typed: Mapping[str, Any] | None) -> Sched
 
 def _schedule_conflict(request: HttpRequest, campaign: Campaign) -> HttpResponse:
     """Show the time as it is by now beside what was typed; whoever saves again has seen it."""
-    again = _schedule_form(campaign, {**request.POST.dict(), "seen": campaign.schedule_mark})
+    again = _schedule_form(campaign, typed_by_one_who_saw(campaign.schedule_mark, request.POST))
     told = meanwhile(again, last_done("campaign.schedule", campaign))
     return _schedule_page(request, campaign, again, told)
 

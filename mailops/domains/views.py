@@ -16,6 +16,7 @@ from mailops.accounts.meanwhile import (
     first_come,
     last_done,
     meanwhile,
+    typed_by_one_who_saw,
 )
 from mailops.accounts.models import User
 from mailops.accounts.permissions import Act, confirm_password, needs, user_of
@@ -171,7 +172,7 @@ def _change(domain: Domain, actor: User, *, seen: str | None) -> None:
 
 def _conflict(request: HttpRequest, domain: Domain) -> HttpResponse:
     """Show owner and grace as they are by now beside what was typed; whoever saves again has seen them."""
-    again = OwnerForm({**request.POST.dict(), "seen": domain.mark}, instance=domain)
+    again = OwnerForm(typed_by_one_who_saw(domain.mark, request.POST), instance=domain)
     return _edit(request, again, meanwhile(again, last_done("domain.edit", domain)))
 
 

@@ -12,6 +12,7 @@ from mailops.accounts.meanwhile import (
     first_come,
     last_done,
     meanwhile,
+    typed_by_one_who_saw,
 )
 from mailops.accounts.permissions import (
     Act,
@@ -88,7 +89,7 @@ def mailbox_edit(request: HttpRequest, mailbox_id: int) -> HttpResponse:
 
 def _conflict(request: HttpRequest, mailbox: Mailbox) -> HttpResponse:
     """Show the mailbox as it is by now beside what was typed, but for a password; whoever saves again has seen it."""
-    again = MailboxForm({**request.POST.dict(), "seen": mailbox.mark}, instance=mailbox)
+    again = MailboxForm(typed_by_one_who_saw(mailbox.mark, request.POST), instance=mailbox)
     told = meanwhile(again, last_done("mailbox.change", mailbox), untold=("password",))
     return _form_page(request, again, mailbox.name, told)
 

@@ -11,6 +11,7 @@ from mailops.accounts.meanwhile import (
     first_come,
     last_done,
     meanwhile,
+    typed_by_one_who_saw,
 )
 from mailops.accounts.permissions import Act, confirm_password_keep_nothing, needs, user_of
 from mailops.incidents.configuring import (
@@ -49,7 +50,7 @@ def threshold_edit(request: HttpRequest, threshold_id: int) -> HttpResponseBase:
 
 def _threshold_conflict(request: HttpRequest, threshold: Threshold) -> HttpResponse:
     """Show the threshold as it is by now beside what was typed; whoever saves again has seen it."""
-    typed = {**request.POST.dict(), "seen": threshold.mark}
+    typed = typed_by_one_who_saw(threshold.mark, request.POST)
     again = ThresholdForm(typed, instance=threshold)
     told = meanwhile(again, last_done("threshold.change", threshold))
     return _threshold_form(request, again, told)
@@ -105,7 +106,7 @@ def _edit_channel(request: HttpRequest, channel: NotificationChannel) -> HttpRes
 
 def _channel_conflict(request: HttpRequest, channel: NotificationChannel) -> HttpResponse:
     """Show the channel as it is by now beside what was typed, but for a webhook's address."""
-    again = ChannelForm({**request.POST.dict(), "seen": channel.mark}, instance=channel)
+    again = ChannelForm(typed_by_one_who_saw(channel.mark, request.POST), instance=channel)
     told = meanwhile(again, last_done("channel.change", channel), untold=("url",))
     return _channel_form(request, again, told)
 

@@ -8,7 +8,7 @@ from django.db import models
 from django.db.models.functions import Now
 
 from mailops.accounts.auditing import SYSTEM
-from mailops.accounts.meanwhile import mark_of
+from mailops.accounts.meanwhile import mark_of_fields
 from mailops.campaigns.models import Campaign
 from mailops.lib.sealed import SealedColumns
 from mailops.lib.secrets import Secret
@@ -111,7 +111,7 @@ class Threshold(models.Model):
     @property
     def mark(self) -> str:
         """What tells its present settings from others."""
-        return mark_of(*(getattr(self, name) for name in self.SETTINGS))
+        return mark_of_fields(self, self.SETTINGS)
 
     @property
     def is_rate(self) -> bool:
@@ -388,7 +388,7 @@ class NotificationChannel(SealedColumns):
     @property
     def mark(self) -> str:
         """What tells its present settings from others."""
-        return mark_of(*(getattr(self, name) for name in self.SETTINGS))
+        return mark_of_fields(self, self.SETTINGS)
 
     @property
     def is_webhook(self) -> bool:

@@ -9,7 +9,7 @@ from django.db.models import Case, F, Q, When
 from django.urls import reverse
 from django.utils import timezone
 
-from mailops.accounts.meanwhile import mark_of
+from mailops.accounts.meanwhile import mark_of_fields
 from mailops.lib.clock import ClockTimestamp
 from mailops.lib.sealed import SealedColumns
 
@@ -130,7 +130,7 @@ class Mailbox(SealedColumns):
     @property
     def mark(self) -> str:
         """What tells its present settings from others."""
-        return mark_of(*(getattr(self, name) for name in self.SETTINGS))
+        return mark_of_fields(self, self.SETTINGS)
 
     def get_absolute_url(self) -> str:
         return reverse("feedback:mailbox", args=[self.pk])

@@ -8,7 +8,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 
-from mailops.accounts.meanwhile import mark_of
+from mailops.accounts.meanwhile import mark_of_fields
 from mailops.lib.hours import EVERY_DAY, Hours
 
 DAYS = {1: "Mon", 2: "Tue", 3: "Wed", 4: "Thu", 5: "Fri", 6: "Sat", 7: "Sun"}
@@ -58,7 +58,7 @@ class KeepsHours(models.Model):
     @property
     def hours_mark(self) -> str:
         """What tells them from others."""
-        return mark_of(*(getattr(self, name) for name in self.HOURS))
+        return mark_of_fields(self, self.HOURS)
 
     def hours_facts(self) -> dict[str, Any]:
         """Return what the audit trail tells of them."""

@@ -10,7 +10,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
-from mailops.accounts.meanwhile import mark_of
+from mailops.accounts.meanwhile import mark_of_fields
 from mailops.transports.models.hours import KeepsHours, hours_are_whole
 from mailops.transports.models.pausing import Pausable, RunState
 from mailops.transports.models.transport import Transport
@@ -165,7 +165,7 @@ class Stream(KeepsHours, Pausable):
 
     def mark_with(self, ways: Sequence[tuple[int, int]]) -> str:
         """Return what its mark would be with these ways out: of each the id of its transport, and its weight."""
-        return mark_of(*(getattr(self, name) for name in self.POLICY), list(ways))
+        return mark_of_fields(self, self.POLICY, list(ways))
 
     def backoff_after(
         self, attempts: int, *, retry_after: int = 0, random: Random = _RANDOM, floor: float = 1.0

@@ -8,7 +8,14 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_POST
 
-from mailops.accounts.meanwhile import ChangedMeanwhile, Meanwhile, first_come, last_done, meanwhile
+from mailops.accounts.meanwhile import (
+    ChangedMeanwhile,
+    Meanwhile,
+    first_come,
+    last_done,
+    meanwhile,
+    typed_by_one_who_saw,
+)
 from mailops.accounts.models import User
 from mailops.accounts.permissions import Act, needs, user_of
 from mailops.domains.models import Domain
@@ -106,7 +113,7 @@ def stream_edit(request: HttpRequest, stream_id: int) -> HttpResponse:
 
 def _conflict(request: HttpRequest, stream: Stream) -> HttpResponse:
     """Show the stream as it is by now beside what was typed; whoever saves again has seen it."""
-    again = StreamForm({**request.POST.dict(), "seen": stream.mark}, instance=stream)
+    again = StreamForm(typed_by_one_who_saw(stream.mark, request.POST), instance=stream)
     told = meanwhile(again, last_done("stream.change", stream))
     return _edit(request, again, stream.name, told)
 

@@ -19,6 +19,7 @@ from mailops.accounts.meanwhile import (
     first_come,
     last_done,
     meanwhile,
+    typed_by_one_who_saw,
 )
 from mailops.accounts.permissions import (
     Act,
@@ -201,7 +202,7 @@ def _form_of(transport: Transport, typed: Mapping[str, Any] | None) -> Transport
 
 def _conflict(request: HttpRequest, transport: Transport) -> HttpResponse:
     """Show the transport as it is by now beside what was typed, but for secrets; whoever saves again has seen it."""
-    again = _form_of(transport, {**request.POST.dict(), "seen": transport.mark})
+    again = _form_of(transport, typed_by_one_who_saw(transport.mark, request.POST))
     entry = last_done("transport.change", transport)
     return _edit(request, again, meanwhile(again, entry, untold=("secret", "reference")))
 
