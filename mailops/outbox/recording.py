@@ -1,7 +1,7 @@
 """Records what happened to messages: events, status, queue entry and tallies in one transaction."""
 
 import logging
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,7 +20,6 @@ from mailops.outbox.ledger import (
     bucket_of,
     fetch_dicts,
     fetch_first,
-    fetch_rows,
     insert_events,
     lock_messages,
     open_span,
@@ -30,6 +29,7 @@ from mailops.outbox.ledger import (
     write_tallies,
 )
 from mailops.outbox.models import IMPLIED_BY, TOLD_BEFORE, CountKey, EventKind, Status
+from mailops.outbox.rounds import Counted, Doubt, doubts_of, last_doubt
 from mailops.outbox.sightings import SHOWING, Sightings, signature_id_of
 from mailops.outbox.slots import LONGEST, slot_of
 from mailops.protocol.classification import OUR_FAULTS
@@ -211,8 +211,9 @@ class _Recording:
         self._rows, self._now = lock_messages(sorted({outcome.message_id for outcome in batch}))
         self._known = _known_events(batch)
         unanswered = [row.id for row in self._rows.values() if row.standing.is_unanswered]
-        self._doubts = _doubts(unanswered)
-        self._counted = _Counted(batch, unanswered)
+        self._doubts = doubts_of(unanswered)
+        telling = {outcome.message_id for outcome in batch if outcome.kind in COUNTED_ONCE}
+        self._counted = Counted(sorted(telling.union(unanswered)))
         self._events: list[dict[str, Any]] = []
         self._tallies: Counter[tuple[Any, ...]] = Counter()
         self._slots: Slots = {}
@@ -239,7 +240,7 @@ class _Recording:
 
     def _note_implied_acceptance(self, row: Row, outcome: Outcome, event_round: int) -> None:
         """Note, ahead of what it follows from, that the attempt without an answer was taken."""
-        doubt, status = _doubt_of(self._doubts[row.id], event_round), row.standing.status
+        doubt, status = last_doubt(self._doubts[row.id], event_round), row.standing.status
         if doubt and self._counted.takes(EventKind.ACCEPTED, row, doubt.round, status):
             implied = _implied_acceptance(row, outcome, doubt)
             self._note(row, implied, doubt.round, status, applied=True, counts=True)
@@ -351,65 +352,7 @@ def _known_events(batch: Sequence[Outcome]) -> set[tuple[str, str]]:
     return {(row["source"], row["external_id"]) for row in found}
 
 
-class _Counted:
-    """What messages came to that counts once a round, whoever tells it, as far as it is counted."""
-
-    def __init__(self, batch: Sequence[Outcome], unanswered: Sequence[int]) -> None:
-        told = {one.message_id for one in batch if one.kind in COUNTED_ONCE}
-        telling = sorted(told.union(unanswered))
-        kinds = [str(kind) for kind in COUNTED_ONCE]
-        found = fetch_rows(_COUNTED, [telling, kinds]) if telling else []
-        self._known = {(pk, number, COUNTED_ONCE[EventKind(kind)]) for pk, number, kind in found}
-
-    def takes(self, kind: EventKind, row: Row, event_round: int, before: Status) -> bool:
-        """Tell whether an event that applies is counted, and note it; what moves its message always is."""
-        if kind not in COUNTED_ONCE:
-            return True
-        came_to = (row.id, event_round, COUNTED_ONCE[kind])
-        if came_to in self._known and row.standing.status == before:
-            return False
-        self._known.add(came_to)
-        return True
-
-
-_COUNTED = """
-SELECT message_id, round, kind FROM outbox_event
- WHERE message_id = ANY(%s) AND was_applied AND kind = ANY(%s)
-"""
-
-
-@dataclass(frozen=True)
-class _Doubt:
-    """An attempt without an answer: its round, and when its content went out, as far as that is known."""
-
-    round: int
-    at: datetime
-
-
-def _doubts(message_ids: Sequence[int]) -> dict[int, list[_Doubt]]:
-    """Return the doubts that each message has been in, the first ones first."""
-    found: dict[int, list[_Doubt]] = defaultdict(list)
-    for message_id, number, at in fetch_rows(_DOUBTS, [message_ids]) if message_ids else []:
-        found[message_id].append(_Doubt(number, at))
-    return found
-
-
-# nobody saw when content went out that only a restored database tells of
-_DOUBTS = """
-SELECT message_id, round,
-       CASE WHEN reason = 'restored' THEN occurred_at
-            ELSE coalesce((data ->> 'marked_at')::timestamptz, occurred_at) END
-  FROM outbox_event
- WHERE message_id = ANY(%s) AND was_applied AND kind = 'uncertain' ORDER BY id
-"""
-
-
-def _doubt_of(doubts: Sequence[_Doubt], event_round: int) -> _Doubt | None:
-    """Return the last doubt that an event of a round can speak of."""
-    return next((one for one in reversed(doubts) if one.round <= event_round), None)
-
-
-def _implied_acceptance(row: Row, outcome: Outcome, doubt: _Doubt) -> Outcome:
+def _implied_acceptance(row: Row, outcome: Outcome, doubt: Doubt) -> Outcome:
     """Return that an attempt without an answer was taken, as follows from `outcome`."""
     return Outcome(
         message_id=row.id,
