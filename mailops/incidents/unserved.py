@@ -11,7 +11,8 @@ from mailops.dispatch.models import Worker
 from mailops.incidents.models import Watch
 from mailops.outbox.models import QueueEntry
 from mailops.outbox.queues import Queue, due_queues, has_waited
-from mailops.reports.attention import COUNTED, many_wait
+from mailops.outbox.waiting import COUNTED
+from mailops.reports.attention import many_wait
 from mailops.transports.models import Stream
 
 WAITED = timedelta(minutes=2)  # a process that died is replaced, or one that starts ready, in less

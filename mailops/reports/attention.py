@@ -24,6 +24,7 @@ from mailops.feedback.models import Mailbox, RawFeedback
 from mailops.lib.templatetags.navigation import resolve
 from mailops.outbox.doubtful import count_doubtful
 from mailops.outbox.models import EventKind, Message, Status
+from mailops.outbox.waiting import COUNTED
 from mailops.reports.given_up import given_up_lately
 from mailops.reports.models import Figure
 from mailops.transports.concerns import likely_pressing, pressing
@@ -31,7 +32,6 @@ from mailops.transports.models import Credential, RunState, Stream, Transport
 
 SHOWN = 10  # of each sort, one by one
 LATELY = timedelta(days=7)  # a warning that has stood for longer is known
-COUNTED = 10_000  # what a page counts at most, so that it costs the same with a million
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from mailops.campaigns.models import Campaign
 from mailops.lib.htmx import polled_status, render_page
 from mailops.outbox.models import QueueEntry
 from mailops.outbox.queues import oldest_due_at
-from mailops.reports.attention import COUNTED, matters
+from mailops.outbox.waiting import COUNTED
+from mailops.reports.attention import matters
 from mailops.reports.balance import balance, pace
 from mailops.reports.beginning import steps
 from mailops.reports.charts import SHORT
