@@ -128,14 +128,11 @@ class Conversation:
             result = self._session.body(
                 current.content, then=following.envelope if following else None
             )
-        except SessionEnded:
-            self.was_in_vain = True
-            self._marked = None
-            self._spare(current.job)
-            self._leave(following)
-            return None, None
         except SessionLost as lost:
-            if lost.phase == Phase.BODY:
+            if isinstance(lost, SessionEnded):
+                self.was_in_vain = True
+                self._spare(current.job)
+            elif lost.phase == Phase.BODY:
                 self._uncertain(current.job, lost.phase, lost.detail)
             else:
                 # the final dot was never written, so nobody can have taken it
