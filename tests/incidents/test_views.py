@@ -344,6 +344,16 @@ class TestChannels:
         "is_enabled": "on",
     }
 
+    def mail(self, stream, identity):
+        return {
+            "name": "mail",
+            "least_level": "act",
+            "recipient": "oncall@example.net",
+            "stream": stream.pk,
+            "identity": identity.pk,
+            "is_enabled": "on",
+        }
+
     def test_keep_a_webhooks_address_to_themselves(self, admin, logged_in):
         client = logged_in(admin)
         assert client.post(url("channel-add", "webhook"), self.WEBHOOK).status_code == 302
@@ -356,14 +366,7 @@ class TestChannels:
         assert "secret" not in str(AuditEntry.objects.get().after)
 
     def test_replace_no_change_that_was_not_seen(self, stream, admin, logged_in):
-        given = {
-            "name": "mail",
-            "least_level": "act",
-            "recipient": "oncall@example.net",
-            "stream": stream.pk,
-            "identity": make_identity(domain=stream.domain).pk,
-            "is_enabled": "on",
-        }
+        given = self.mail(stream, make_identity(domain=stream.domain))
         client = logged_in(admin)
         client.post(url("channel-add", "mail"), given)
         channel = NotificationChannel.objects.get()
@@ -427,14 +430,7 @@ class TestChannels:
         assert not NotificationChannel.objects.exists()
 
     def test_of_mail_need_an_identity_of_the_streams_domain(self, stream, admin, logged_in):
-        given = {
-            "name": "mail",
-            "least_level": "act",
-            "recipient": "oncall@example.net",
-            "stream": stream.pk,
-            "identity": make_identity().pk,
-            "is_enabled": "on",
-        }
+        given = self.mail(stream, make_identity())
         client = logged_in(admin)
         assert client.post(url("channel-add", "mail"), given).status_code == 422
         given["identity"] = make_identity(domain=stream.domain).pk
