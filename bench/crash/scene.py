@@ -195,6 +195,15 @@ class Scene:
             pid = self.stage.processes[name].pid
             self.wait(lambda pid=pid: _has_marked(pid), f"{name} to send")  # type: ignore[misc]
 
+    def has_ended(self, name: str) -> bool:
+        """Wait until this worker either sends or has ended itself; return whether it has ended."""
+        process = self.stage.processes[name]
+        self.wait(
+            lambda: process.poll() is not None or _has_marked(process.pid),
+            f"{name} to send or to end",
+        )
+        return process.poll() is not None
+
     def wait_taken(self, wanted: int, seconds: float = 60) -> None:
         wait_for(lambda: self.witness.count() >= wanted, f"{wanted} mails", seconds)
 

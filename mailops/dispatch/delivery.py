@@ -102,11 +102,12 @@ class Delivery:
 
         Where the process should stop, finish what is in flight instead.
         """
-        self._committer.start()
         self._is_ending = False
         ends_at = time.monotonic() + RUN_SECONDS
         self._taken, idle_since = 0, time.monotonic()
         with self._pulse.beating():
+            with self._pulse.at_once():
+                self._committer.start()
             while not self._should_stop():
                 self._pulse.turn()
                 self._step()
@@ -299,7 +300,8 @@ class Delivery:
             )
             lane.enter(thread, session.login_id)
             try:
-                thread.start()
+                with self._pulse.at_once():
+                    thread.start()
             except Exception:  # no memory for it
                 lane.leave(thread)
                 raise

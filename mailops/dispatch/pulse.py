@@ -8,6 +8,7 @@ from django.db import connections
 from psycopg.pq import TransactionStatus
 
 STUCK_SECONDS = 180.0  # longer than any wait for a network
+HUNG_SECONDS = 15.0  # longer than anything takes that waits for nothing outside the process
 
 
 class Pulse:
@@ -15,6 +16,7 @@ class Pulse:
 
     def __init__(self) -> None:
         self._turned_at: float | None = None
+        self._is_brief = False
         self._database = connections["default"]
 
     @contextmanager
@@ -29,11 +31,21 @@ class Pulse:
         self._turned_at = time.monotonic()
         self._database = connections["default"]
 
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Wrap what is done in no time or never: the start of a thread that gets no memory waits for it for ever."""
+        self.turn()
+        self._is_brief = True
+        try:
+            yield
+        finally:
+            self._is_brief = False
+
     @property
     def is_stuck(self) -> bool:
         """Whether it has stood for long without a statement under way: a lock in the database may last as long as it likes."""
-        turned_at = self._turned_at
-        if turned_at is None or time.monotonic() - turned_at < STUCK_SECONDS:
+        turned_at, patience = self._turned_at, HUNG_SECONDS if self._is_brief else STUCK_SECONDS
+        if turned_at is None or time.monotonic() - turned_at < patience:
             return False
         raw = self._database.connection
         return raw is None or raw.info.transaction_status != TransactionStatus.ACTIVE

@@ -54,13 +54,16 @@ class WorkerProcess:
         # A thread of its own with a connection of its own: a long render or a slow commit must not look like death.
         was_stuck = False
         while not self._stopping.wait(settings.MAILOPS_HEARTBEAT_SECONDS):
-            is_stuck = self.is_stuck()
-            if is_stuck and was_stuck:  # once, it may just have been frozen with all else
-                _end()
-            was_stuck = is_stuck
             try:
+                is_stuck = self.is_stuck()
+                if is_stuck and was_stuck:  # once, it may just have been frozen with all else
+                    _end()
+                was_stuck = is_stuck
                 self.beat()
             except Error:
+                connection.close()
+            except Exception:  # no memory, say: nobody else would see that the others stand still
+                logger.exception("a heartbeat was left out")
                 connection.close()
         connection.close()
 

@@ -91,11 +91,12 @@ def memory_spent(scene: Scene) -> None:
         time.sleep(SQUEEZED_SECONDS)
         if worker.poll() is None:
             resource.prlimit(worker.pid, resource.RLIMIT_AS, (resource.RLIM_INFINITY,) * 2)
-        else:
+        scene.broke()
+        scene.keep_busy()
+        if scene.has_ended(BULK[0]):
             deaths += 1
             scene.stage.processes.pop(BULK[0])
             scene.start_worker(BULK[0])
-        scene.broke()
     scene.notes.append(f"it ended {deaths} times of {scene.times}, and was started again")
     scene.bound = scene.times * SESSIONS
     scene.keep_busy()
