@@ -107,7 +107,7 @@ class Standing:
         return self.settling_fence is not None and self.evidence == Evidence.NONE
 
     def has_body_on_its_way(self, told_round: int | None) -> bool:
-        """Tell whether an event of a round may be of a body on its way now, whose own reply may be recorded later."""
+        """Tell whether an event of a round may be of a body on its way now."""
         is_marked = self.entry is not None and self.entry.is_marked
         return is_marked and told_round in {None, self.round}
 
@@ -298,9 +298,9 @@ RULES: dict[EventKind, Rule] = {
 
 def fold(message: Standing, told: Told) -> bool:
     """Change `message` by what was told; return whether it counts (else it is history only)."""
-    is_of_the_doubt = message.is_unanswered and not message.has_body_on_its_way(told.round)
+    is_of_unanswered = message.is_unanswered or message.has_body_on_its_way(told.round)
     applied = RULES[told.kind](message, told)
     was_taken = message.evidence >= Evidence.ACCEPTED
-    message.implies_acceptance = is_of_the_doubt and was_taken and told.kind != EventKind.ACCEPTED
+    message.implies_acceptance = is_of_unanswered and was_taken and told.kind != EventKind.ACCEPTED
     assert (message.entry is None) == (message.status in CLOSED_STATUSES)
     return applied

@@ -20,19 +20,21 @@ from mailops.outbox.models import CountKey, Evidence, QueueEntry, Status
 from mailops.transports.models import Stream
 
 PLAN_SECONDS = 30
+ASIDE = "marked_at", "owed_at", "due_at", "transport_id"  # of an entry: what the fold does not read
 
 
 class Row:
     """A locked message with its standing, and the evidence that its columns will show."""
 
     def __init__(
-        self, columns: dict[str, Any], entry: Entry | None, times: dict[str, Any] | None = None
+        self, columns: dict[str, Any], entry: Entry | None, aside: dict[str, Any] | None = None
     ) -> None:
         self.columns = columns
-        times = times or {}
-        self.owed_at: datetime | None = times.get("owed_at")
-        self.due_at: datetime | None = times.get("due_at")
-        self.marked_at: datetime | None = times.get("marked_at")  # its content began to go out
+        aside = aside or {}
+        self.owed_at: datetime | None = aside.get("owed_at")
+        self.due_at: datetime | None = aside.get("due_at")
+        self.marked_at: datetime | None = aside.get("marked_at")  # its content began to go out
+        self.claimed_for: int | None = aside.get("transport_id")
         self.standing = Standing(
             status=Status(columns["status"]),
             evidence=Evidence(columns["evidence"]),
@@ -164,18 +166,15 @@ def lock_messages(ids: list[int]) -> tuple[dict[int, Row], datetime]:
     entries = fetch_dicts(
         """
         SELECT message_id, fence, marked_at IS NOT NULL AS is_marked, is_held, attempts, session_attempts, marked_at,
-               owed_at, due_at
+               owed_at, due_at, transport_id
           FROM outbox_queueentry WHERE message_id = ANY(%s) ORDER BY message_id FOR UPDATE
         """,
         [ids],
     )
-    times = {
-        entry["message_id"]: {name: entry.pop(name) for name in ("marked_at", "owed_at", "due_at")}
-        for entry in entries
-    }
+    aside = {entry["message_id"]: {name: entry.pop(name) for name in ASIDE} for entry in entries}
     by_message = {entry.pop("message_id"): Entry(**entry) for entry in entries}
     now = database_now()
-    rows = (Row(row, by_message.get(row["id"]), times.get(row["id"])) for row in messages)
+    rows = (Row(row, by_message.get(row["id"]), aside.get(row["id"])) for row in messages)
     return {row.id: row for row in rows}, now
 
 

@@ -29,7 +29,7 @@ from mailops.outbox.ledger import (
     write_tallies,
 )
 from mailops.outbox.models import IMPLIED_BY, TOLD_BEFORE, CountKey, EventKind, Status
-from mailops.outbox.rounds import Counted, Doubt, doubts_of, last_doubt
+from mailops.outbox.rounds import Counted, Unanswered, doubts_of, last_doubt
 from mailops.outbox.sightings import SHOWING, Sightings, signature_id_of
 from mailops.outbox.slots import LONGEST, slot_of
 from mailops.protocol.classification import OUR_FAULTS
@@ -230,20 +230,30 @@ class _Recording:
             return Recorded(row.id, False, False, before, before)
         self._known.add(key)
         event_round = row.standing.round if outcome.round is None else outcome.round
+        unanswered = self._unanswered(row, outcome.round)
         applied = fold(row.standing, Told(outcome.kind, outcome.round, outcome.fence))
         row.is_touched |= applied
-        if row.standing.implies_acceptance:
-            self._note_implied_acceptance(row, outcome, event_round)
+        if row.standing.implies_acceptance and unanswered:
+            self._note_implied_acceptance(row, outcome, unanswered)
         counts = applied and self._counted.takes(outcome.kind, row, event_round, before)
         self._note(row, outcome, event_round, before, applied=applied, counts=counts)
         return Recorded(row.id, True, applied, before, row.standing.status)
 
-    def _note_implied_acceptance(self, row: Row, outcome: Outcome, event_round: int) -> None:
+    def _unanswered(self, row: Row, told_round: int | None) -> Unanswered | None:
+        """Return the attempt that what is told of a round can be of: the one under way, else the last in doubt."""
+        standing = row.standing
+        if row.marked_at is not None and standing.has_body_on_its_way(told_round):
+            return Unanswered(standing.round, row.marked_at, row.claimed_for)
+        return last_doubt(
+            self._doubts[row.id], standing.round if told_round is None else told_round
+        )
+
+    def _note_implied_acceptance(self, row: Row, outcome: Outcome, attempt: Unanswered) -> None:
         """Note, ahead of what it follows from, that the attempt without an answer was taken."""
-        doubt, status = last_doubt(self._doubts[row.id], event_round), row.standing.status
-        if doubt and self._counted.takes(EventKind.ACCEPTED, row, doubt.round, status):
-            implied = _implied_acceptance(row, outcome, doubt)
-            self._note(row, implied, doubt.round, status, applied=True, counts=True)
+        status = row.standing.status
+        if self._counted.takes(EventKind.ACCEPTED, row, attempt.round, status):
+            implied = _implied_acceptance(row, outcome, attempt)
+            self._note(row, implied, attempt.round, status, applied=True, counts=True)
 
     def _note(
         self,
@@ -352,18 +362,18 @@ def _known_events(batch: Sequence[Outcome]) -> set[tuple[str, str]]:
     return {(row["source"], row["external_id"]) for row in found}
 
 
-def _implied_acceptance(row: Row, outcome: Outcome, doubt: Doubt) -> Outcome:
+def _implied_acceptance(row: Row, outcome: Outcome, attempt: Unanswered) -> Outcome:
     """Return that an attempt without an answer was taken, as follows from `outcome`."""
+    who_told = None if row.columns["transport_id"] else outcome.transport_id
     return Outcome(
         message_id=row.id,
         kind=EventKind.ACCEPTED,
         source="outbox",
-        external_id=f"{row.id}:{doubt.round}:implied",
-        occurred_at=doubt.at,
-        round=doubt.round,
-        # else it is of the transport that is known
-        transport_id=None if row.columns["transport_id"] else outcome.transport_id,
-        sentence="Its answer was never read. It counts as accepted from here on, because of what was told later: "
+        external_id=f"{row.id}:{attempt.round}:implied",
+        occurred_at=attempt.at,
+        round=attempt.round,
+        transport_id=attempt.transport_id or who_told,  # else it is of the one that is known
+        sentence="No answer to it was read before this. It counts as accepted from here on, because of what was told: "
         f"“{outcome.kind.label}”.",
         data={IMPLIED_BY: outcome.kind},
     )

@@ -36,18 +36,19 @@ SELECT message_id, round, kind FROM outbox_event
 
 
 @dataclass(frozen=True)
-class Doubt:
-    """An attempt without an answer: its round, and when its content went out, as far as that is known."""
+class Unanswered:
+    """An attempt without an answer: its round, when its content went out and which way, as far as that is known."""
 
     round: int
     at: datetime
+    transport_id: int | None = None
 
 
-def doubts_of(message_ids: Sequence[int]) -> dict[int, list[Doubt]]:
+def doubts_of(message_ids: Sequence[int]) -> dict[int, list[Unanswered]]:
     """Return the doubts that each message has been in, the first ones first."""
-    found: dict[int, list[Doubt]] = defaultdict(list)
+    found: dict[int, list[Unanswered]] = defaultdict(list)
     for message_id, number, at in fetch_rows(_DOUBTS, [message_ids]) if message_ids else []:
-        found[message_id].append(Doubt(number, at))
+        found[message_id].append(Unanswered(number, at))
     return found
 
 
@@ -61,6 +62,6 @@ SELECT message_id, round,
 """
 
 
-def last_doubt(doubts: Sequence[Doubt], event_round: int) -> Doubt | None:
+def last_doubt(doubts: Sequence[Unanswered], event_round: int) -> Unanswered | None:
     """Return the last doubt that an event of a round can speak of."""
     return next((one for one in reversed(doubts) if one.round <= event_round), None)

@@ -393,7 +393,7 @@ class TestImpliedAcceptance:
         _, implied, _ = message.events.order_by("pk")
         assert (implied.kind, implied.data) == ("accepted", {IMPLIED_BY: "delivered"})
         assert (implied.took_ms, implied.waited_ms) == (None, None)
-        assert "never read" in implied.sentence
+        assert "No answer to it was read" in implied.sentence
         assert "“Delivered”" in implied.sentence
 
     @pytest.mark.parametrize("guarantee", Stream.Guarantee.values)
@@ -410,12 +410,26 @@ class TestImpliedAcceptance:
         assert message.events.get(external_id="7:reply").was_told_before
         assert message.transport_message_id == "4F1"
 
-    def test_leaves_a_body_on_its_way_to_its_own_answer(self):
-        message = claimed()
-        self.tell(message, EventKind.DELIVERED)
-        assert self.counted() == 0
-        record([result(message, EventKind.ACCEPTED)])
+    @pytest.mark.parametrize("kind", SETTLING)
+    @pytest.mark.parametrize("answer", [EventKind.ACCEPTED, EventKind.UNCERTAIN, None])
+    def test_of_a_body_on_its_way_counts_once_whatever_becomes_of_its_answer(self, kind, answer):
+        transport, message = make_transport(), claimed()
+        QueueEntry.objects.update(transport_id=transport.pk)
+        self.tell(message, kind)
+        if answer:
+            record([result(message, answer)])
+        message.refresh_from_db()
+        assert differences(since=EVER[0], until=EVER[1]) == []
         assert self.counted() == 1
+        assert Tally.objects.get(kind="accepted", measure="event").transport_id == transport.pk
+        assert message.transport_id == transport.pk
+        assert message.accepted_at is not None
+
+    def test_of_a_body_on_its_way_leaves_a_doubt_before_it(self):
+        message = make_doubtful(guarantee="resend")
+        QueueEntry.objects.update(worker_id=1, fence=99, marked_at=timezone.now())
+        self.tell(message, EventKind.DELIVERED)
+        assert message.events.get(kind="accepted").round == 1
 
     def test_of_each_round_counts_once(self):
         message = make_doubtful()

@@ -393,7 +393,7 @@ class TestActs:
         message.refresh_from_db()
         assert message.status == Status.ACCEPTED
         page = logged_in(oncall).get(at("detail", message)).content.decode()
-        assert "counts as accepted from here on, because of what was told later: “Settled”" in page
+        assert "counts as accepted from here on, because of what was told: “Settled”" in page
 
     @pytest.mark.parametrize(("act", "status"), [("settle", "accepted"), ("retry", "queued")])
     def test_a_doubt_that_the_page_did_not_show_stays(self, logged_in, oncall, act, status):
