@@ -107,12 +107,12 @@ def republish(*, version: TemplateVersion, chosen: Sequence[Change], actor: User
     """
     made = 0
     for change in chosen:
-        if not change.is_open or change.template.needs_approval:
+        if not change.is_open:
             continue
         with transaction.atomic():
             template = MailTemplate.objects.select_for_update().get(pk=change.template.pk)
             latest = template.latest_version
-            if latest is None or latest.pk != change.version.pk:
+            if template.needs_approval or latest is None or latest.pk != change.version.pk:
                 continue
             _republish(latest, change, version, actor)
             made += 1

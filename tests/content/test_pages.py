@@ -761,6 +761,20 @@ class TestReleases:
         assert changes_by(version) == []
         assert {one.language for one in change.variants["de"].problems} == {"de"}
 
+    def test_a_blocks_change_waits_for_who_is_asked_for_since_it_was_shown(self, editor, template):
+        block = MailTemplate.objects.create(name="Foot", kind="block", draft_html="<p>1</p>")
+        publish(block, editor)
+        template.draft_html = "{% render 'Foot' %}"
+        template.save()
+        publish(template, editor)
+        block.draft_html = "<p>2</p>"
+        block.save()
+        version = publish(block, editor)
+        changes = changes_by(version)
+        MailTemplate.objects.filter(pk=template.pk).update(needs_approval=True)
+        assert republish(version=version, chosen=changes, actor=editor) == 0
+        assert template.latest_version.number == 1
+
     @pytest.mark.parametrize("is_laid_out", [True, False])
     def test_a_blocks_change_publishes_no_other_layout(self, editor, template, is_laid_out):
         block = MailTemplate.objects.create(name="Foot", kind="block", draft_html="<p>old</p>")
