@@ -81,6 +81,7 @@ class Campaign(KeepsHours, TellsPause):
     # expansion: the audience is read once, by membership id, up to the last one there at launch
     expansion_cursor = models.BigIntegerField(default=0)
     expansion_end = models.BigIntegerField(null=True)  # null: not started
+    expansion_failures = models.PositiveSmallIntegerField(default=0)  # chunks broken off in a row
     expanded_at = models.DateTimeField(null=True)
     planned = models.PositiveIntegerField(null=True)  # rows made; frozen with the last chunk
     duplicates = models.PositiveIntegerField(default=0)
@@ -275,7 +276,7 @@ class Campaign(KeepsHours, TellsPause):
         return self._change(
             "resume",
             {self.State.PAUSED},
-            {"state": self.State.RUNNING, **self._UNPAUSED},
+            {"state": self.State.RUNNING, "expansion_failures": 0, **self._UNPAUSED},
             has_started=True,
             actor=actor,
             reason=reason,

@@ -31,7 +31,7 @@ PAGE = 30
 FIXES: dict[str, str] = {
     PauseCause.PERSON: "Ask whoever pressed pause, then resume or cancel.",
     PauseCause.GUARDRAIL: "Look at the bounces and complaints first; resume when their cause is gone.",
-    PauseCause.FAULT: "Mend what the sentence names, test the transport, then resume: nobody was suppressed, and what waits is sent.",
+    PauseCause.FAULT: "Mend what the sentence names; where it is a transport, test it. Then resume: nobody was suppressed, and what waits is sent.",
     PauseCause.RESTORED: "Find out by the relay's log what was sent; or resume if a few people may get the mail twice; else cancel.",
     PauseCause.STALE: "Launch it now or for another time, or cancel it.",
     PauseCause.GATE: "Mend what the sentence names and launch it again; or launch it all the same, with a reason.",

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from mailops.campaigns.models import Campaign
 from mailops.dispatch.sweeping import sweep_suppressed
+from mailops.lib.chunks import MAX_FAILURES
 from mailops.lib.clock import database_now
 from mailops.lib.database_away import is_away
 from mailops.lib.hours import opening
@@ -49,30 +50,54 @@ def expand_running(*, seconds: float = RUN_SECONDS) -> int:
     """Expand chunks of running campaigns, the oldest first, until the time is over; return how many rows were made.
 
     Where the database broke a chunk off, to end a deadlock, say, the younger campaigns have their turn; then that is
-    raised, and the next tick repeats the chunk.
+    raised, and the next tick repeats the chunk, until MAX_FAILURES in a row pause the campaign.
     """
     made, ends_at = 0, time.monotonic() + seconds
     broken_off: dict[int, OperationalError] = {}
     while campaign := _unexpanded().exclude(pk__in=broken_off).order_by("started_at", "pk").first():
         try:
             made += expand_chunk(campaign.pk)
+            _set_failures(campaign, 0)
         except Exception as error:
             if is_away(error):  # or was, for this process, which was frozen
                 raise
             if isinstance(error, OperationalError):
                 broken_off[campaign.pk] = error
+                _count_failure(campaign, error)
                 continue  # however long that took
             logger.exception("campaign %d could not be expanded", campaign.pk)
-            campaign.pause(
-                cause=PauseCause.FAULT,
-                sentence="mailops failed while it read the audience. Its log has the cause; resuming tries again.",
-                detail=repr(error),
+            _pause(
+                campaign,
+                "mailops failed while it read the audience. Its log has the cause; resuming tries again.",
+                error,
             )
         if time.monotonic() >= ends_at:
             break
     if broken_off:
         raise next(iter(broken_off.values()))
     return made
+
+
+def _count_failure(campaign: Campaign, error: OperationalError) -> None:
+    """Count a chunk that the database broke off; after a few in a row the campaign waits for a person."""
+    _set_failures(campaign, campaign.expansion_failures + 1)
+    if campaign.expansion_failures >= MAX_FAILURES:
+        _pause(
+            campaign,
+            f"The database broke off the reading of the audience {MAX_FAILURES} times in a row. The technical text has "
+            "its reason: whoever runs the database can remove it. Resuming goes on where it was.",
+            error,
+        )
+
+
+def _set_failures(campaign: Campaign, failures: int) -> None:
+    if campaign.expansion_failures != failures:
+        campaign.expansion_failures = failures
+        campaign.save(update_fields=["expansion_failures"])
+
+
+def _pause(campaign: Campaign, sentence: str, error: Exception) -> None:
+    campaign.pause(cause=PauseCause.FAULT, sentence=sentence, detail=repr(error))
 
 
 def _unexpanded() -> QuerySet[Campaign]:

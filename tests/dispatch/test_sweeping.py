@@ -31,6 +31,7 @@ from mailops.dispatch.sweeping import (
 )
 from mailops.dispatch.ticking import hearers, take_steps
 from mailops.lib import dns_answers
+from mailops.lib.chunks import MAX_FAILURES
 from mailops.lib.dns_answers import Answer
 from mailops.lib.mailbox_providers import ProviderCache
 from mailops.outbox.canceling import cancel_campaign, sweep_canceled
@@ -528,6 +529,52 @@ class TestExpansion:
         assert Message.objects.get().campaign == second
         first.refresh_from_db()
         assert first.is_running
+
+    def be_broken_off(self, *_):
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "DO $$ BEGIN RAISE EXCEPTION 'it took too long' USING ERRCODE = 'query_canceled'; END $$"
+            )
+
+    def expand_in_vain(self, *, times):
+        for _ in range(times):
+            with pytest.raises(OperationalError):
+                expand_running()
+
+    def test_an_audience_that_the_database_breaks_off_each_time_pauses_its_campaign(
+        self, monkeypatch
+    ):
+        campaign = make_campaign(audience=make_audience("a@x.example"), state="running")
+        with monkeypatch.context() as patch:
+            patch.setattr(expansion, "_expand", self.be_broken_off)
+            self.expand_in_vain(times=MAX_FAILURES - 1)
+            assert Campaign.objects.get().is_running
+            self.expand_in_vain(times=1)
+            campaign.refresh_from_db()
+            assert (campaign.state, campaign.pause_cause) == (Campaign.State.PAUSED, "fault")
+            assert "broke off the reading of the audience 5 times" in campaign.pause_sentence
+            assert "it took too long" in campaign.pause_detail
+            assert expand_running() == 0
+
+    def test_what_the_database_broke_off_is_tried_as_often_again_once_resumed(self, monkeypatch):
+        campaign = make_campaign(
+            audience=make_audience("a@x.example"), state="running", started_at=timezone.now()
+        )
+        with monkeypatch.context() as patch:
+            patch.setattr(expansion, "_expand", self.be_broken_off)
+            self.expand_in_vain(times=MAX_FAILURES)
+            campaign.resume()
+            self.expand_in_vain(times=MAX_FAILURES - 1)
+        assert expand_running() == 1
+        campaign.refresh_from_db()
+        assert (campaign.is_running, campaign.expansion_failures) == (True, 0)
+
+    def test_a_database_that_is_away_pauses_nothing_however_often(self, two, monkeypatch):
+        away = OperationalError()
+        away.__cause__ = psycopg.errors.AdminShutdown()
+        self.break_for(two[0], away, monkeypatch)
+        self.expand_in_vain(times=MAX_FAILURES + 1)
+        assert Campaign.objects.running().count() == 2
 
     def test_a_process_that_was_frozen_in_the_midst_of_it_pauses_nothing(self, monkeypatch):
         make_campaign(audience=make_audience("a@x.example"), state=Campaign.State.RUNNING)
