@@ -1,12 +1,13 @@
 """A campaign's failures, grouped by what was answered."""
 
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from mailops.outbox.fold import RETRIABLE
 from mailops.outbox.ledger import fetch_dicts
 from mailops.outbox.listing import LAST_ID
 from mailops.outbox.models import Status
-from mailops.outbox.searching import NO_REPLY
+from mailops.outbox.searching import NO_REASON, NO_REPLY
 
 MOST = 50
 GROUPED = 10_000  # messages of a status, so that a page which is asked again and again costs the same with a million
@@ -24,10 +25,17 @@ class FailureGroup:
     is_part: bool  # counted among the newest GROUPED of its status, since there are as many or more
 
     @property
-    def reply(self) -> str:
-        """What the message list's filter calls the replies of this group."""
+    def query(self) -> str:
+        """The message list's filter that stands for this group, within its campaign."""
         code = "" if self.reply_code is None else f"{self.reply_code:03}"
-        return f"{code} {self.reply_enhanced_status}".strip() or NO_REPLY
+        reply = f"{code} {self.reply_enhanced_status}".strip()
+        return urlencode(
+            {
+                "status": self.status,
+                "reason": self.reason or NO_REASON,
+                "reply": reply or NO_REPLY,
+            }
+        )
 
     @property
     def can_be_retried(self) -> bool:

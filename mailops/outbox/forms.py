@@ -20,7 +20,7 @@ from mailops.lib.storable import storable
 from mailops.lib.templatetags.words import reason_sentence, reason_word
 from mailops.outbox.fold import RETRIABLE
 from mailops.outbox.models import Message, Signature, Status
-from mailops.outbox.searching import NO_CODE, NO_REPLY, REPLY
+from mailops.outbox.searching import NO_CODE, NO_REASON, NO_REPLY, REPLY, chosen_by
 from mailops.protocol.address import Address, InvalidAddress, is_reserved, parse_address
 from mailops.transports.models import Stream, Transport
 from mailops.transports.ties import foreign_sender
@@ -114,7 +114,7 @@ def words_of(data: Mapping[str, Any]) -> list[str]:
         f"stream {data['stream']}" if data["stream"] else "",
         f"transport {transport}" if transport else "",
         name_of(data["mailbox_provider"]) if data["mailbox_provider"] else "",
-        reason_word(data["reason"]).lower() if data["reason"] else "",
+        _reason_in_words(data["reason"]),
         _reply_in_words(data["reply"]),
         f"domain {domain}" if domain else "",
         f"{data['status']}" if data["status"] else "",
@@ -122,6 +122,11 @@ def words_of(data: Mapping[str, Any]) -> list[str]:
         f"“{data['q']}”" if data["q"] else "",
     ]
     return [word for word in said if word]
+
+
+def _reason_in_words(reason: str) -> str:
+    words = {"": "", NO_REASON: "without a reason"}
+    return words.get(reason, reason_word(reason).lower())
 
 
 def _reply_in_words(reply: str) -> str:
@@ -175,7 +180,7 @@ class PressedForm(SeenForm):
 
 
 class RetryForm(PressedForm):
-    """Which of a campaign's messages to send again: those of one status, or of one reason within it."""
+    """Which of a campaign's messages to send again: those of one status, or of one reason and reply within it."""
 
     status = forms.ChoiceField(
         label="Send again those that are",
@@ -186,7 +191,10 @@ class RetryForm(PressedForm):
         ],
     )
     reason = forms.ChoiceField(label="Only where", required=False)
+    reply = forms.ChoiceField(label="Reply", required=False)
     counted = forms.IntegerField(required=False, min_value=0, max_value=LARGEST_ID)
+
+    _CHOSEN_BY: ClassVar = ("status", "reason", "reply")
 
     def __init__(self, *args: Any, campaign: Campaign, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -196,6 +204,10 @@ class RetryForm(PressedForm):
         del found[""]
         choices = [(reason, _told(reason, n)) for reason, n in found.most_common()]
         self.fields["reason"].choices = [("", "for any reason"), *choices]  # type: ignore[attr-defined]
+        # one is chosen among the failures; here it can be let go
+        reply = str(self.data.get("reply", "")).strip()
+        known = [(reply, _reply_in_words(reply))] if reply and REPLY.fullmatch(reply) else []
+        self.fields["reply"].choices = [("", "any"), *known]  # type: ignore[attr-defined]
 
     def _reasons_of(self, campaign: Campaign) -> dict[str, int]:
         """Return the reasons that the campaign's messages of the chosen status have, and how many have each."""
@@ -203,24 +215,26 @@ class RetryForm(PressedForm):
         if status not in dict(self.fields["status"].choices):  # type: ignore[attr-defined]
             return {}
         found = Message.objects.filter(campaign=campaign, status=status).order_by("reason")
-        return dict(found.values_list("reason").annotate(n=Count("pk")))
+        counted = dict(found.values_list("reason").annotate(n=Count("pk")))
+        unknown = counted.pop("", 0)
+        return counted | ({NO_REASON: unknown} if unknown else {})
 
     def chosen_of(self, campaign: Campaign) -> QuerySet[Message]:
         """Return the campaign's messages that are meant; none where the form doesn't say which."""
-        if not {"status", "reason"} <= set(self.cleaned_data):
+        if not set(self._CHOSEN_BY) <= set(self.cleaned_data):
             return Message.objects.none()
-        chosen = Message.objects.filter(campaign=campaign, status=self.cleaned_data["status"])
-        reason = self.cleaned_data["reason"]
-        return chosen.filter(reason=reason) if reason else chosen
+        filters = MessageFilterForm(self.filter_of(campaign))
+        return chosen_by(filters.cleaned_data) if filters.is_valid() else Message.objects.none()
 
     def filter_of(self, campaign: Campaign) -> dict[str, str]:
         """Return what was chosen as the message list's filter has it."""
-        given = {name: self.cleaned_data[name] for name in ("status", "reason")}
+        given = {name: self.cleaned_data[name] for name in self._CHOSEN_BY}
         return {"campaign": str(campaign.pk)} | {name: said for name, said in given.items() if said}
 
 
 def _told(reason: str, n: int) -> str:
-    return f"{reason_sentence(reason) or reason_word(reason)} · {n:,}"
+    words = reason_word("" if reason == NO_REASON else reason)
+    return f"{reason_sentence(reason) or words} · {n:,}"
 
 
 class TestSendForm(forms.Form):

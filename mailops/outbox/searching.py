@@ -15,7 +15,7 @@ from mailops.protocol.address import InvalidAddress, address_key
 _HEX = re.compile(r"[0-9a-f]{32}")
 
 
-NO_REPLY, NO_CODE = "none", "000"
+NO_REPLY, NO_CODE, NO_REASON = "none", "000", "none"
 # a code, or that there were words alone; an enhanced status; both; or none of all
 REPLY = re.compile(
     rf"{NO_REPLY}|(?P<code>\d{{3}})? ?(?P<enhanced>\d\.\d{{1,3}}\.\d{{1,3}})?", re.ASCII
@@ -27,6 +27,8 @@ def chosen_by(data: Mapping[str, Any]) -> QuerySet[Message]:
     """Return the messages that the list's filter, validated, stands for."""
     found = with_status(search_messages(Message.objects.all(), data["q"]), data["status"])
     given = {name: data[name] for name in FILTERS if data[name]}
+    if data["reason"] == NO_REASON:
+        given["reason"] = ""
     if data["signature"] is not None:
         given["signature_id"] = data["signature"]
     if data["domain"]:

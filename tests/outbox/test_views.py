@@ -4,6 +4,7 @@ import html
 import re
 from datetime import UTC, datetime
 from itertools import count
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from django.db import connection
@@ -17,9 +18,10 @@ from mailops.outbox import campaign_views, failures, listing
 from mailops.outbox.canceling import cancel_campaign
 from mailops.outbox.failures import group_failures
 from mailops.outbox.forms import MessageFilterForm
-from mailops.outbox.models import Event, EventKind, Message, QueueEntry, Status
+from mailops.outbox.models import Event, EventKind, Message, QueueEntry, Resending, Status
 from mailops.outbox.recording import Outcome, record
-from mailops.outbox.retrying import Plan, retry_message
+from mailops.outbox.resending import resend_chunk
+from mailops.outbox.retrying import CHUNK, Plan, retry_message
 from mailops.outbox.searching import chosen_by
 from mailops.outbox.settling import hold
 from mailops.protocol.reply import Reply
@@ -527,12 +529,57 @@ class TestCampaign:
         for code, enhanced in [*replies, (None, ""), (None, ""), (None, "")]:
             make_message(**given, reply_code=code, reply_enhanced_status=enhanced)
         client = logged_in(viewer)
+        make_message(**given | {"reason": ""})
         page = client.get(self.address("failures", campaign)).text
         links = re.findall(r'<a href="(/messages/\?[^"]+)">(\d+)</a>', page)
-        assert sorted(n for _, n in links) == ["1", "1", "1", "2", "3", "4"]
+        assert sorted(n for _, n in links) == ["1", "1", "1", "1", "2", "3", "4"]
         for link, n in links:
             answer = client.get(html.unescape(link))
             assert len(answer.context["page"].rows) == int(n), link
+
+    @pytest.mark.parametrize("is_large", [False, True])
+    def test_a_group_of_failures_is_sent_again_by_itself(
+        self, campaign, logged_in, operator, monkeypatch, is_large
+    ):
+        monkeypatch.setattr(campaign_views, "CHUNK", 0 if is_large else CHUNK)
+        kinds = [
+            ("mailbox_full", 552, "5.2.2"), ("mailbox_full", 552, ""), ("mailbox_full", None, ""),
+            ("mailbox_full", 0, ""), ("", None, ""), ("", 552, "5.2.2"),
+        ]  # fmt: skip
+        groups = {kind: self.make_refused(campaign, *kind, n=2) for kind in kinds}
+        client = logged_in(operator)
+        page = client.get(self.address("failures", campaign)).text
+        links = re.findall(rf'href="({self.address("retry", campaign)}[^"]+)"', page)
+        assert len(links) == len(groups)
+        for link in links:
+            chosen = dict(parse_qsl(urlsplit(html.unescape(link)).query))
+            assert "Send 2 messages again" in client.get(html.unescape(link)).text
+            self.press_retry(client, campaign, **chosen)
+            for run in Resending.objects.filter(state="running"):
+                while resend_chunk(resending_id=run.pk):
+                    pass
+            again = set(Message.objects.filter(round=1).values_list("pk", flat=True))
+            (kind,) = (kind for kind, ids in groups.items() if ids == again)
+            Message.objects.filter(pk__in=groups.pop(kind)).update(round=2)
+        assert not groups
+
+    def make_refused(self, campaign, reason, code, enhanced, *, n):
+        given = {"status": "bounced", "reason": reason, "settled_at": timezone.now()}
+        given |= {"reply_code": code, "reply_enhanced_status": enhanced}
+        made = (make_message(campaign=campaign, stream=campaign.stream, **given) for _ in range(n))
+        return {message.pk for message in made}
+
+    def test_the_reply_of_a_group_can_be_let_go(self, campaign, logged_in, operator):
+        for code in (550, 554):
+            self.make_refused(campaign, "policy", code, "", n=1)
+        chosen = {"status": "bounced", "reason": "policy", "reply": "554"}
+        client, url = logged_in(operator), self.address("retry", campaign)
+        page = client.get(url, chosen)
+        assert page.context["plan"] == Plan(does=1)
+        assert "reply 554" in page.text
+        assert client.get(url, chosen | {"reply": ""}).context["plan"] == Plan(does=2)
+        odd = client.get(url, chosen | {"reply": "of any kind"})
+        assert (odd.status_code, odd.context["plan"]) == (422, Plan(does=0))
 
     def test_retries_exactly_what_was_chosen(self, campaign, logged_in, operator):
         one, two, _ = Message.objects.order_by("pk")

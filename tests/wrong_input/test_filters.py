@@ -31,7 +31,7 @@ PAGES = {
     ),
     "outbox:export": ("q", "reason", "answered_since"),
     "outbox:doubtful": ("reason", "transport", "stream", "kind", "campaign", "before"),
-    "outbox:campaign-retry": ("status", "reason", "until", "counted"),
+    "outbox:campaign-retry": ("status", "reason", "reply", "until", "counted"),
     "reports:reports": (*TIMED, "step", "by", "version", "chart"),
     "reports:campaign": ("since", "until", "range", "reason"),
     "reports:export-split": ("since", "by", "version"),
