@@ -3,7 +3,7 @@
 import pytest
 from django.db import OperationalError, connection
 
-from mailops.dispatch import delivery
+from mailops.dispatch import delivery, opening
 from mailops.dispatch.carriers import Carrier
 from mailops.dispatch.claiming import Claimer
 from mailops.dispatch.committing import Committer, Request
@@ -11,6 +11,7 @@ from mailops.dispatch.conversation import SystemicFault
 from mailops.dispatch.delivery import Delivery
 from mailops.dispatch.lanes import Lane
 from mailops.dispatch.models import Worker
+from mailops.dispatch.opening import Opening
 from mailops.dispatch.sweeping import sweep_claims_of_the_gone
 from mailops.dispatch.working import WorkerProcess
 from mailops.outbox.ledger import draw_fence
@@ -63,7 +64,7 @@ def test_opens_sessions_one_by_one_until_one_could_be_opened_and_then_all(server
     stream = make_stream(transport=make_transport(port=server.port, max_sessions=5), kind="bulk")
     for number in range(40):
         make_due(stream, f"r{number}@x.example")
-    monkeypatch.setattr(Delivery, "_talk", lambda *_: None)  # a session that is still being opened
+    monkeypatch.setattr(Opening, "_talk", lambda *_: None)  # a session that is still being opened
     worker = WorkerProcess("bulk")
     run = Delivery(worker, "bulk", should_stop=lambda: False)
     counts = []
@@ -102,7 +103,7 @@ def test_an_error_of_ours_in_one_transport_leaves_the_others_sending(
                 session.open = lambda: 1 / 0
             yield session
 
-    monkeypatch.setattr(delivery, "open_sessions", open_or_fail)
+    monkeypatch.setattr(opening, "open_sessions", open_or_fail)
     deliver()
     assert dict(Message.objects.values_list("recipient", "status")) == {
         "a@x.example": "queued",
@@ -134,7 +135,7 @@ def test_a_session_that_asked_the_database_to_open_keeps_no_connection_to_it(ser
         session.open, session.offer = open_it, offer
         yield session
 
-    monkeypatch.setattr(delivery, "open_sessions", open_asking)
+    monkeypatch.setattr(opening, "open_sessions", open_asking)
     deliver()
     assert kept == [None]
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 
 import pytest
 
-from mailops.dispatch import conversation, delivery
+from mailops.dispatch import conversation, opening
 from mailops.dispatch.delivery import Delivery
 from mailops.dispatch.working import WorkerProcess
 from mailops.lib.secrets import Secret
@@ -50,7 +50,7 @@ class Watched:
     def __init__(self, monkeypatch):
         self.sessions, self.threads, self.closed = [], defaultdict(set), []
         self.open, self.most = set(), 0  # kept here: to ask a session would read from its socket
-        monkeypatch.setattr(delivery, "open_sessions", self.open_sessions)
+        monkeypatch.setattr(opening, "open_sessions", self.open_sessions)
 
     def open_sessions(self, transport):
         for session in open_sessions(transport):
