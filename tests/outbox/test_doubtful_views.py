@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from mailops.outbox import doubtful_forms
 from mailops.outbox.bulk_settling import plan, start_settlement
+from mailops.outbox.doubtful import doubtful
 from mailops.outbox.models import Message, RelayLog, Settlement
 from mailops.outbox.tasks import continue_relay_log, continue_settlement, continue_settling
 from tests.factories import (
@@ -30,6 +31,13 @@ pytestmark = pytest.mark.django_db
 LIST = reverse("outbox:doubtful")
 SETTLE = reverse("outbox:settle-many")
 UPLOAD = reverse("outbox:relay-log-upload")
+
+
+HOLD_MANY = """
+INSERT INTO outbox_message SELECT (jsonb_populate_record(one, jsonb_build_object(
+    'id', one.id + n, 'public_id', gen_random_uuid(), 'address_key', n || '@example.net'))).*
+  FROM outbox_message one, generate_series(1, 3000) n WHERE one.id = %s
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -455,3 +463,13 @@ class TestRelayLog:
     def test_upload_is_for_those_who_operate(self, client, logged_in, viewer):
         assert "/accounts/login/" in client.get(UPLOAD)["Location"]
         assert logged_in(viewer).get(UPLOAD).status_code == 403
+
+
+def test_those_that_ask_are_found_among_many_that_are_held():
+    old = make_doubtful(guarantee="ask")
+    with connection.cursor() as cursor:
+        cursor.execute(HOLD_MANY, [make_message(status="held").pk])
+        cursor.execute("ANALYZE outbox_message")
+    _, asked = doubtful()
+    assert [message.pk for message in asked] == [old.pk]
+    assert "message_asks" in asked.order_by("-id").explain()

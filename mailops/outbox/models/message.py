@@ -111,6 +111,12 @@ class Message(models.Model):
             # a campaign's failures
             models.Index(fields=["campaign", "status", "id"], name="message_by_campaign"),
             models.Index(fields=["status", "-id"], name="message_by_status"),  # the list's filter
+            # those held to ask a person, however many are just held
+            models.Index(
+                fields=["id"],
+                name="message_asks",
+                condition=models.Q(status=Status.HELD, settling_fence__isnull=False),
+            ),
             # feedback by the next hop's id
             models.Index(
                 fields=["transport_message_id"],
