@@ -90,9 +90,9 @@ def meanwhile(
     return Meanwhile(facts, entry)
 
 
-def last_done(verb: str, subject: Model) -> AuditEntry | None:
-    """Return what the audit trail says of the last time that `verb` was done to `subject`."""
-    trail = AuditEntry.objects.about(type(subject), [subject.pk]).filter(verb=verb)
+def last_done(verb: str, subject: Model, **told: Any) -> AuditEntry | None:
+    """Return what the audit trail says of the last time that `verb` was done to `subject`; `told` are more lookups."""
+    trail = AuditEntry.objects.about(type(subject), [subject.pk]).filter(verb=verb, **told)
     return trail.select_related("actor").order_by("-at", "-pk").first()
 
 

@@ -5,13 +5,12 @@ from typing import Any
 from django.db import transaction
 
 from mailops.accounts.auditing import audit
+from mailops.accounts.meanwhile import expect
 from mailops.accounts.models import User
 from mailops.lib.locks import lock_row
 from mailops.lib.mailbox_providers import name_of
 from mailops.transports.configuring import differing
 from mailops.transports.models import ProviderLimit, WarmUp
-
-_FIELDS = ("mailbox_provider", "max_sessions", "messages_per_session", "rate_per_minute", "note")
 
 
 class StillWarming(Exception):
@@ -30,9 +29,16 @@ def ask_ramps(limit: ProviderLimit) -> None:
 
 
 @transaction.atomic
-def save_provider_limit(*, limit: ProviderLimit, actor: User | None) -> None:
-    """Save a limit, new or edited in memory; it holds for claims from half a second later on."""
+def save_provider_limit(
+    *, limit: ProviderLimit, actor: User | None, seen: str | None = None
+) -> None:
+    """Save a limit, new or edited in memory; it holds for claims from half a second later on.
+
+    Whoever saves a form gives the mark that it showed as `seen`: raise ChangedMeanwhile where it is another by now.
+    """
     old = ProviderLimit.objects.select_for_update().get(pk=limit.pk) if limit.pk else None
+    if old:
+        expect(seen, was=old.mark, wanted=limit.mark)
     limit.moved_at = None
     limit.save()
     before, after = differing(_facts(old) if old else {}, _facts(limit))
@@ -51,11 +57,17 @@ def delete_provider_limit(*, limit: ProviderLimit, actor: User | None) -> None:
 
 
 @transaction.atomic
-def save_warm_up(*, warm_up: WarmUp, actor: User | None) -> None:
-    """Save a ramp, new or edited in memory."""
+def save_warm_up(*, warm_up: WarmUp, actor: User | None, seen: str | None = None) -> None:
+    """Save a ramp, new or edited in memory; the trail names its provider in any case, since a transport may have several.
+
+    Whoever saves a form gives the mark that it showed as `seen`: raise ChangedMeanwhile where it is another by now.
+    """
     old = WarmUp.objects.select_for_update().get(pk=warm_up.pk) if warm_up.pk else None
+    if old:
+        expect(seen, was=old.mark, wanted=warm_up.mark)
     warm_up.save()
     before, after = differing(_ramp(old) if old else {}, _ramp(warm_up))
+    after["mailbox_provider"] = warm_up.mailbox_provider
     verb = "transport.change_warm_up" if old else "transport.warm_up"
     audit(actor=actor, verb=verb, subject=warm_up.transport, before=before, after=after)
 
@@ -81,4 +93,4 @@ def _ramp(warm_up: WarmUp) -> dict[str, Any]:
 
 
 def _facts(limit: ProviderLimit) -> dict[str, Any]:
-    return {name: getattr(limit, name) for name in _FIELDS}
+    return {name: getattr(limit, name) for name in limit.SETTINGS}

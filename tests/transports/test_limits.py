@@ -1,12 +1,15 @@
 """The pages of what mailbox providers are sent at most, and the limits on the forms of transports and streams."""
 
+from datetime import date
+from typing import ClassVar
+
 import pytest
 from django.test import Client
 from django.urls import reverse
 
 from mailops.accounts.meanwhile import first_come
 from mailops.accounts.models import AuditEntry
-from mailops.transports.limiting import delete_provider_limit
+from mailops.transports.limiting import delete_provider_limit, save_warm_up
 from mailops.transports.models import ProviderLimit, Stream, WarmUp
 from mailops.transports.views import limits
 from tests.factories import make_stream, make_transport
@@ -125,6 +128,66 @@ class TestSaving:
     def test_knows_providers_by_name_and_by_domain(self, admin, logged_in, given, kept):
         self.save(logged_in(admin), mailbox_provider=given)
         assert ProviderLimit.objects.get().mailbox_provider == kept
+
+    def test_replaces_no_change_that_was_not_seen(self, admin, logged_in, limit):
+        client, edit = logged_in(admin), {"url": "transports:provider-edit", "args": [limit.pk]}
+        page = client.get(address("provider-edit", limit))
+        seen = {"seen": page.context["form"]["seen"].value(), "mailbox_provider": "Outlook"}
+        for _ in range(2):  # the same once more is no conflict
+            assert self.save(client, **edit, **seen).status_code == 302
+        stopped = self.save(client, **edit, **seen, max_sessions="7", note="Mine.")
+        assert stopped.status_code == 422
+        assert f"Last saved by {admin}, " in stopped.text
+        assert dict(stopped.context["meanwhile"].facts) == {
+            "Sessions at once": "5",
+            "Note": "Their postmaster.",
+        }
+        assert "Mine." in stopped.text
+        limit.refresh_from_db()
+        assert (limit.max_sessions, limit.rate_per_minute) == (5, 600)
+        seen["seen"] = stopped.context["form"]["seen"].value()
+        assert self.save(client, **edit, **seen, max_sessions="7").status_code == 302
+        limit.refresh_from_db()
+        assert limit.max_sessions == 7
+
+
+class TestSavingRamps:
+    GIVEN: ClassVar = {
+        "mailbox_provider": "",
+        "started_on": "2026-03-01",
+        "first_day": "50",
+        "growth_percent": "50",
+        "full_volume": "5000",
+    }
+
+    def test_replaces_no_change_that_was_not_seen(self, admin, logged_in):
+        transport = make_transport()
+        ramp, other = (
+            WarmUp.objects.create(
+                transport=transport, mailbox_provider=name, started_on=date(2026, 3, 1)
+            )
+            for name in ("", "gmail")
+        )
+        client = logged_in(admin)
+        url = reverse("transports:warm-up-edit", args=[ramp.pk])
+        given = {**self.GIVEN, "seen": client.get(url).context["form"]["seen"].value()}
+        for _ in range(2):  # the same once more is no conflict
+            assert client.post(url, given | {"first_day": "80"}).status_code == 302
+        save_warm_up(warm_up=other, actor=None)  # another ramp's change is no word about this one
+        stopped = client.post(url, given | {"first_day": "20", "growth_percent": "30"})
+        assert stopped.status_code == 422
+        assert f"Last saved by {admin}, " in stopped.text
+        assert dict(stopped.context["meanwhile"].facts) == {
+            "Messages on the first day": "80",
+            "More each day, in percent": "50",
+        }
+        assert 'value="30"' in stopped.text
+        ramp.refresh_from_db()
+        assert (ramp.first_day, ramp.full_volume) == (80, 5000)
+        given["seen"] = stopped.context["form"]["seen"].value()
+        assert client.post(url, given | {"first_day": "20"}).status_code == 302
+        ramp.refresh_from_db()
+        assert ramp.first_day == 20
 
 
 class TestRamps:

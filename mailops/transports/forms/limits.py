@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from django import forms
 from django.utils import timezone
 
+from mailops.accounts.meanwhile import field_of
 from mailops.lib.mailbox_providers import NAMES
 from mailops.protocol.address import InvalidAddress, domain_key
 from mailops.transports.limiting import StillWarming, ask_ramps
@@ -32,13 +33,7 @@ def read_provider(text: str) -> str:
 class ProviderLimitForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = ProviderLimit
-        fields: ClassVar[list[str]] = [
-            "mailbox_provider",
-            "max_sessions",
-            "messages_per_session",
-            "rate_per_minute",
-            "note",
-        ]
+        fields = ProviderLimit.SETTINGS
         labels: ClassVar = {
             "max_sessions": "Sessions at once",
             "messages_per_session": "Messages a session",
@@ -56,6 +51,8 @@ class ProviderLimitForm(forms.ModelForm):  # type: ignore[type-arg]
         super().__init__(*args, **kwargs)
         provider = self.instance.mailbox_provider
         self.initial["mailbox_provider"] = NAMES.get(provider, provider)
+        if self.instance.pk:
+            self.fields["seen"] = field_of(self.instance.mark)
 
     def clean_mailbox_provider(self) -> str:
         provider = read_provider(self.cleaned_data["mailbox_provider"])
@@ -112,13 +109,7 @@ class WarmUpForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = WarmUp
-        fields: ClassVar[list[str]] = [
-            "mailbox_provider",
-            "started_on",
-            "first_day",
-            "growth_percent",
-            "full_volume",
-        ]
+        fields = WarmUp.SETTINGS
         labels: ClassVar = {
             "started_on": "First day",
             "first_day": "Messages on the first day",
@@ -138,6 +129,8 @@ class WarmUpForm(forms.ModelForm):  # type: ignore[type-arg]
         self.initial.setdefault("started_on", timezone.now().astimezone(UTC).date())
         if self.initial["started_on"] is None:
             self.initial["started_on"] = timezone.now().astimezone(UTC).date()
+        if self.instance.pk:
+            self.fields["seen"] = field_of(self.instance.mark)
 
     def clean_mailbox_provider(self) -> str:
         text = self.cleaned_data["mailbox_provider"]

@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.functional import cached_property
 
+from mailops.accounts.meanwhile import mark_of_fields
 from mailops.lib.mailbox_providers import NAMES, name_of
 
 
@@ -18,6 +19,11 @@ class ProviderLimitQuerySet(models.QuerySet["ProviderLimit"]):
 
 class ProviderLimit(models.Model):
     """What one mailbox provider is sent at most; a provider without a row has `PROVIDER_DEFAULT`."""
+
+    # what its form changes
+    SETTINGS = (
+        "mailbox_provider", "max_sessions", "messages_per_session", "rate_per_minute", "note",
+    )  # fmt: skip
 
     mailbox_provider = models.CharField(max_length=100, unique=True)
     max_sessions = models.PositiveSmallIntegerField(null=True, blank=True)  # null: no limit
@@ -39,6 +45,11 @@ class ProviderLimit(models.Model):
         return name_of(self.mailbox_provider)
 
     @property
+    def mark(self) -> str:
+        """What tells its present settings from others."""
+        return mark_of_fields(self, self.SETTINGS)
+
+    @property
     def is_known(self) -> bool:
         """Whether mailops knows the provider by its name, and not only by its domain."""
         return self.mailbox_provider in NAMES
@@ -50,6 +61,9 @@ PROVIDER_DEFAULT = ProviderLimit(max_sessions=10, messages_per_session=500)
 
 class WarmUp(models.Model):
     """A ramp of what one transport sends a day, to one mailbox provider or to everybody without a row, each by itself."""
+
+    # what its form changes
+    SETTINGS = ("mailbox_provider", "started_on", "first_day", "growth_percent", "full_volume")
 
     transport = models.ForeignKey(
         "transports.Transport", on_delete=models.CASCADE, related_name="warm_ups"
@@ -70,6 +84,11 @@ class WarmUp(models.Model):
         if self.mailbox_provider:
             return name_of(self.mailbox_provider)
         return "everybody else" if self._has_others else "everybody"
+
+    @property
+    def mark(self) -> str:
+        """What tells its present settings from others."""
+        return mark_of_fields(self, self.SETTINGS)
 
     @cached_property
     def _has_others(self) -> bool:

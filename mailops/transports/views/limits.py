@@ -5,7 +5,14 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 
-from mailops.accounts.meanwhile import first_come
+from mailops.accounts.meanwhile import (
+    ChangedMeanwhile,
+    Meanwhile,
+    first_come,
+    last_done,
+    meanwhile,
+    typed_by_one_who_saw,
+)
 from mailops.accounts.permissions import Act, needs, user_of
 from mailops.lib.csv_export import stream_csv, wrong_filter
 from mailops.lib.htmx import render_page
@@ -77,13 +84,30 @@ def _edit(request: HttpRequest, limit: ProviderLimit) -> HttpResponse:
     name = str(limit) if limit.pk else ""
     form = ProviderLimitForm(request.POST or None, instance=limit)
     if request.method == "POST" and form.is_valid():
-        with first_come(form):
-            save_provider_limit(limit=form.instance, actor=user_of(request))
+        seen = form.cleaned_data.get("seen") or None
+        try:
+            with first_come(form):
+                save_provider_limit(limit=form.instance, actor=user_of(request), seen=seen)
+        except ChangedMeanwhile:
+            return _conflict(request, get_object_or_404(ProviderLimit, pk=limit.pk))
         if not form.errors:
             messages.success(request, f"The limits of {form.instance} were saved.")
             return redirect("transports:providers")
+    return _form(request, form, name)
+
+
+def _conflict(request: HttpRequest, limit: ProviderLimit) -> HttpResponse:
+    """Show the limits as they are by now beside what was typed; whoever saves again has seen them."""
+    again = ProviderLimitForm(typed_by_one_who_saw(limit.mark, request.POST), instance=limit)
+    told = meanwhile(again, last_done("providerlimit.change", limit))
+    return _form(request, again, str(limit), told)
+
+
+def _form(
+    request: HttpRequest, form: ProviderLimitForm, name: str, told: Meanwhile | None = None
+) -> HttpResponse:
     status = 422 if request.method == "POST" else 200
-    context = {"form": form, "name": name}
+    context = {"form": form, "name": name, "meanwhile": told}
     return render_page(request, "transports/provider_form.html", context, status=status)
 
 
@@ -110,30 +134,52 @@ def warm_up_add(request: HttpRequest, transport_id: int) -> HttpResponse:
 
 @needs(Act.CONFIGURE)
 def warm_up_edit(request: HttpRequest, warm_up_id: int) -> HttpResponse:
-    return _edit_warm_up(
-        request, get_object_or_404(WarmUp.objects.select_related("transport"), pk=warm_up_id)
-    )
+    return _edit_warm_up(request, _warm_up(warm_up_id))
+
+
+def _warm_up(warm_up_id: int) -> WarmUp:
+    return get_object_or_404(WarmUp.objects.select_related("transport"), pk=warm_up_id)
 
 
 def _edit_warm_up(request: HttpRequest, warm_up: WarmUp) -> HttpResponse:
     name = str(warm_up) if warm_up.pk else ""
     form = WarmUpForm(request.POST or None, instance=warm_up)
     if request.method == "POST" and form.is_valid():
-        with first_come(form):
-            save_warm_up(warm_up=form.instance, actor=user_of(request))
+        seen = form.cleaned_data.get("seen") or None
+        try:
+            with first_come(form):
+                save_warm_up(warm_up=form.instance, actor=user_of(request), seen=seen)
+        except ChangedMeanwhile:
+            return _warm_up_conflict(request, _warm_up(warm_up.pk))
         if not form.errors:
             messages.success(
                 request, f"{form.instance.transport} is now being warmed up for {form.instance}."
             )
             return redirect("transports:detail", form.instance.transport_id)
+    return _warm_up_form(request, form, name)
+
+
+def _warm_up_conflict(request: HttpRequest, warm_up: WarmUp) -> HttpResponse:
+    """Show the ramp as it is by now beside what was typed; whoever saves again has seen it."""
+    again = WarmUpForm(typed_by_one_who_saw(warm_up.mark, request.POST), instance=warm_up)
+    name, provider = str(warm_up), warm_up.mailbox_provider
+    verb = "transport.change_warm_up"
+    entry = last_done(verb, warm_up.transport, after__mailbox_provider=provider)
+    return _warm_up_form(request, again, name, meanwhile(again, entry))
+
+
+def _warm_up_form(
+    request: HttpRequest, form: WarmUpForm, name: str, told: Meanwhile | None = None
+) -> HttpResponse:
     status = 422 if request.method == "POST" else 200
-    context = {"form": form, "name": name, "transport": warm_up.transport}
+    transport = form.instance.transport
+    context = {"form": form, "name": name, "transport": transport, "meanwhile": told}
     return render_page(request, "transports/warm_up_form.html", context, status=status)
 
 
 @needs(Act.CONFIGURE)
 def warm_up_end(request: HttpRequest, warm_up_id: int) -> HttpResponse:
-    warm_up = get_object_or_404(WarmUp.objects.select_related("transport"), pk=warm_up_id)
+    warm_up = _warm_up(warm_up_id)
     if request.method == "POST":
         end_warm_up(warm_up=warm_up, actor=user_of(request))
         messages.success(request, f"The warm-up for {warm_up} has ended.")
