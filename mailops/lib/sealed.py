@@ -7,7 +7,7 @@ from django.apps import apps
 from django.db import models, transaction
 
 from mailops.lib import secrets
-from mailops.lib.secrets import Place, Secret
+from mailops.lib.secrets import Place, Secret, Unsealable
 
 
 class SealedColumns(models.Model):
@@ -39,6 +39,16 @@ class SealedColumns(models.Model):
     def open_from(self, column: str) -> Secret:
         """Return what `column` holds; raise Unsealable."""
         return secrets.unseal(bytes(getattr(self, column)), self.place_of(column))
+
+    def holds(self, column: str, secret: Secret | None) -> bool:
+        """Tell whether `column` holds just this, or nothing for None; what can't be opened is something else."""
+        sealed = getattr(self, column)
+        if not secret or not sealed:
+            return not secret and not sealed
+        try:
+            return self.open_from(column).reveal() == secret.reveal()
+        except Unsealable:
+            return False
 
     def reseal(self) -> bool:
         """Seal anew by the first key what an older one sealed; return whether there was any. Raise Unsealable."""

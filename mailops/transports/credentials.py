@@ -9,6 +9,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from mailops.accounts.auditing import audit
+from mailops.accounts.meanwhile import expect
 from mailops.accounts.models import User
 from mailops.lib.locks import lock_row
 from mailops.lib.secrets import Secret
@@ -30,14 +31,19 @@ def add_credential(
     expires_on: date | None = None,
     actor: User | None,
 ) -> Credential:
-    """Add a credential; a transport's first is active at once, later ones stand by for a rotation."""
-    Transport.objects.select_for_update().get(pk=transport.pk)
+    """Add a credential; a transport's first is active at once, later ones stand by for a rotation.
+
+    One that says just the same is there already where a button was pressed twice: return it.
+    """
+    transport = Transport.objects.select_for_update().get(pk=transport.pk)
+    named = {"label": label, "username": username, "expires_on": expires_on}
+    for one in transport.credentials.filter(grant=None, **named) if secret or reference else ():
+        if _is_kept(one, secret, reference):
+            return one
     is_first = not transport.credentials.exists()
     credential = Credential.objects.create(
         transport=transport,
-        label=label,
-        username=username,
-        expires_on=expires_on,
+        **named,
         is_active=is_first,
         activated_at=timezone.now() if is_first else None,
     )
@@ -55,7 +61,12 @@ def add_grant(
     client_secret: Secret | None,
     actor: User | None,
 ) -> OAuthGrant:
-    """Add a credential that logs in by OAuth 2.0; it sends once somebody has signed in."""
+    """Add a credential that logs in by OAuth 2.0; it sends once somebody has signed in. Pressed twice it is one, too."""
+    Transport.objects.select_for_update().get(pk=transport.pk)
+    named = {f"credential__{name}": value for name, value in credential.items()}
+    for one in OAuthGrant.objects.filter(credential__transport=transport, **named, **grant):
+        if one.holds("client_secret", client_secret):
+            return one
     added = add_credential(transport=transport, actor=actor, **credential)
     made = OAuthGrant.objects.create(credential=added, **grant)
     if client_secret:
@@ -72,22 +83,25 @@ def change_grant(
     changed: Mapping[str, Any],
     client_secret: Secret | None,
     actor: User | None,
+    seen: str | None = None,
 ) -> None:
     """Change what an app is known by; a new client or endpoint forgets the tokens, which were given to the old.
 
-    Raise DoesNotExist where it was deleted meanwhile.
+    Raise DoesNotExist where it was deleted meanwhile. Whoever saves a form gives the mark that it showed as `seen`: raise
+    ChangedMeanwhile where it is another by now.
     """
     Transport.objects.select_for_update().get(pk=grant.credential.transport_id)
     # a refresh may have written its tokens since it was read
     grant.refresh_from_db(from_queryset=OAuthGrant.objects.select_for_update())
-    old = grant.token_url, grant.client_id
+    was, old = grant.mark, (grant.token_url, grant.client_id)
     change_credential(credential=grant.credential, actor=actor, **credential)
     for name, value in changed.items():
         setattr(grant, name, value)
     if (grant.token_url, grant.client_id) != old:
         grant.forget()
-    if client_secret:
+    if client_secret and not grant.holds("client_secret", client_secret):
         grant.seal_into("client_secret", client_secret)
+    expect(seen, was=was, wanted=grant.mark)
     grant.save()
 
 
@@ -101,19 +115,24 @@ def change_credential(
     reference: str = "",
     expires_on: date | None = None,
     actor: User | None,
+    seen: str | None = None,
 ) -> None:
     """Change label, user name, expiry and, where one is given, the secret or reference.
 
     The transport is locked, as for a rotation or a move of it, and the credential is read anew. Sessions that logged in
-    with another user name or secret end. Raise DoesNotExist where it was deleted meanwhile.
+    with another user name or secret end. Raise DoesNotExist where it was deleted meanwhile. Whoever saves a form gives the
+    mark that it showed as `seen`: raise ChangedMeanwhile where it is another by now.
     """
     Transport.objects.select_for_update().get(pk=credential.transport_id)
     credential.refresh_from_db(from_queryset=Credential.objects.select_for_update())
-    before = facts(credential)
+    before, was = facts(credential), credential.mark
     if credential.username != username:
         credential.forget_trials()
     credential.label, credential.username = label, username
     credential.expires_on = expires_on
+    if not _is_kept(credential, secret, reference):
+        credential.secret_set_at = timezone.now()
+    expect(seen, was=was, wanted=credential.mark)
     credential.save(update_fields=["label", "username", "expires_on", *Credential.TRIALS])
     if secret or reference:
         keep_secret(credential, secret, reference)
@@ -160,6 +179,13 @@ def keep_secret(credential: Credential, secret: Secret | None, reference: str) -
         credential.set_reference(reference)
     elif secret:
         credential.set_secret(secret)
+
+
+def _is_kept(credential: Credential, secret: Secret | None, reference: str) -> bool:
+    """Tell whether that is kept already, or nothing was given to keep."""
+    if reference:
+        return reference == credential.reference
+    return not secret or credential.holds("secret", secret)
 
 
 def _audit(verb: str, credential: Credential, actor: User | None, **values: Any) -> None:

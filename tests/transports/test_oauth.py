@@ -534,6 +534,44 @@ class TestPages:
         page = client.post(url, {**form, "refresh_token": "refresh-1"}, follow=True).text
         assert "its token works" in page
 
+    def test_pressed_twice_is_one(self, admin, logged_in, tokens):
+        client, transport = logged_in(admin), make_transport()
+        given = {"label": "Mailbox", "username": MAILBOX, "client_id": "app"}
+        given |= {"client_secret": CLIENT_SECRET, "own_token_url": tokens.token_url}
+        given["own_authorize_url"] = "https://sign-in.example/auth"
+        url = reverse("transports:oauth-add", args=[transport.pk]) + "?provider=other"
+        for _ in range(2):
+            answer = client.post(url, given)
+            grant = OAuthGrant.objects.get()
+            assert answer.url == reverse("transports:oauth-sign-in", args=[grant.pk])
+        assert client.post(url, given | {"client_secret": "another"}).status_code == 302
+        assert OAuthGrant.objects.count() == 2
+
+    def test_replaces_no_change_that_was_not_seen(self, admin, logged_in, grant):
+        client, url = logged_in(admin), reverse("transports:oauth-edit", args=[grant.pk])
+        form = client.get(url).context["form"]
+        names = ("label", "username", "client_id", "own_authorize_url", "own_token_url", "seen")
+        given = {name: form[name].value() for name in names}
+        for _ in range(2):  # the same once more is no conflict
+            change = {"client_id": "theirs", "client_secret": "their secret"}
+            assert client.post(url, given | change).status_code == 302
+        stopped = client.post(url, given | {"label": "Mine", "client_secret": "my secret"})
+        assert stopped.status_code == 422
+        assert f"Last saved by {admin}, " in stopped.text
+        assert dict(stopped.context["meanwhile"].facts) == {
+            "Label": "Gmail",
+            "Client id": "theirs",
+            "Client secret": "one is kept",
+        }
+        assert "their secret" not in stopped.text
+        assert "my secret" not in stopped.text
+        grant.refresh_from_db()
+        assert (grant.client_id, grant.credential.label) == ("theirs", "Gmail")
+        given["seen"] = stopped.context["form"]["seen"].value()
+        assert client.post(url, given | {"label": "Mine"}).status_code == 302
+        grant = OAuthGrant.objects.get()
+        assert (grant.client_id, grant.credential.label) == ("app", "Mine")
+
     def test_another_client_forgets_the_tokens(self, admin, logged_in, grant):
         url = reverse("transports:oauth-edit", args=[grant.pk])
         form = {

@@ -430,6 +430,59 @@ class TestCredentials:
             "April": False,
         }
 
+    @pytest.mark.parametrize(
+        "kept", [{"secret": CANARY}, {"reference": "env:MAILOPS_SECRET_RELAY"}]
+    )
+    def test_pressed_twice_is_one(self, client_of_admin, credential, monkeypatch, kept):
+        monkeypatch.setenv("MAILOPS_SECRET_RELAY", CANARY)
+        client, transport = client_of_admin, credential.transport
+        url = reverse("transports:credential-add", args=[transport.pk])
+        data = {"label": "April", "username": "user", **kept}
+        for _ in range(2):
+            page = client.post(url, data, follow=True)
+            assert page.redirect_chain[0][0] == reverse("transports:rotation", args=[transport.pk])
+            assert "April was added. It stands by" in page.text
+        assert Credential.objects.count() == 2
+        client.post(url, {"label": "April", "username": "user", "secret": "another"})
+        assert Credential.objects.count() == 3
+        assert (
+            AuditEntry.objects.filter(
+                verb="credential.add", subject_label__startswith="April"
+            ).count()
+            == 2
+        )
+
+    def test_replaces_no_change_that_was_not_seen(self, admin, logged_in, credential):
+        client = logged_in(admin)
+        url = reverse("transports:credential-edit", args=[credential.pk])
+        given = {"label": "March", "username": "user"}
+        given["seen"] = client.get(url).context["form"]["seen"].value()
+        for _ in range(2):  # the same once more is no conflict
+            change = {"username": "other", "secret": "theirs"}
+            assert client.post(url, given | change).status_code == 302
+        stopped = client.post(url, given | {"label": "Mine", "secret": "mine"})
+        assert stopped.status_code == 422
+        assert f"Last saved by {admin}, " in stopped.text
+        facts = dict(stopped.context["meanwhile"].facts)
+        assert facts.pop("Secret").startswith("set ")
+        assert facts == {"Label": "March", "User name": "other"}
+        assert 'value="Mine"' in stopped.text
+        credential = Credential.objects.get()
+        assert (credential.username, credential.reveal().reveal()) == ("other", "theirs")
+        given["seen"] = stopped.context["form"]["seen"].value()
+        assert client.post(url, given | {"label": "Mine", "secret": "mine"}).status_code == 302
+        credential = Credential.objects.get()
+        assert (credential.label, credential.reveal().reveal()) == ("Mine", "mine")
+
+    def test_a_secret_that_was_not_seen_is_not_replaced(self, admin, logged_in, credential):
+        client = logged_in(admin)
+        url = reverse("transports:credential-edit", args=[credential.pk])
+        given = {"label": "March", "username": "user"}
+        given["seen"] = client.get(url).context["form"]["seen"].value()
+        assert client.post(url, given | {"secret": "theirs"}).status_code == 302
+        assert client.post(url, given | {"secret": "mine"}).status_code == 422
+        assert Credential.objects.get().reveal().reveal() == "theirs"
+
     def test_the_secret_leaves_no_trace(self, admin, logged_in, transport, caplog):
         caplog.set_level(logging.DEBUG)
         client, url = logged_in(admin), reverse("transports:credential-add", args=[transport.pk])

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 from django import forms
 from django.db.models import Q
 
+from mailops.accounts.meanwhile import field_of
 from mailops.lib.secrets import Secret
 from mailops.transports.forms.transports import ReferenceField, SecretField
 from mailops.transports.kinds.apis import APIS, Api
@@ -47,6 +48,7 @@ class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]
         if self.instance.pk:
             self.fields["reference"].initial = self.instance.reference
             self.fields["secret"].help_text = "Leave empty to keep the stored one."
+            self.fields["seen"] = field_of(self.instance.mark)
 
     def _name_user(self, api: Api) -> None:
         """Ask for what an API calls a user name, or for none where it knows only keys."""

@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 from django import forms
 
+from mailops.accounts.meanwhile import field_of
 from mailops.lib.egress import is_trusted
 from mailops.lib.secrets import Secret
 from mailops.transports.forms.transports import SecretField
@@ -92,6 +93,7 @@ class GrantForm(forms.ModelForm):  # type: ignore[type-arg]
             credential: Credential = self.instance.credential
             self.fields["client_secret"].help_text = "Leave empty to keep the stored one."
             self.initial.update((name, getattr(credential, name)) for name in _OF_CREDENTIAL)
+            self.fields["seen"] = field_of(self.instance.mark)
 
     def clean_tenant(self) -> str:
         tenant: str = self.cleaned_data["tenant"].strip()

@@ -7,6 +7,7 @@ from typing import Self
 from django.db import models
 from django.db.models import Q
 
+from mailops.accounts.meanwhile import mark_of_fields
 from mailops.lib.clock import ClockTimestamp
 from mailops.lib.sealed import SealedColumns
 from mailops.transports.models.transport import Credential
@@ -86,6 +87,9 @@ class OAuthGrant(SealedColumns):
         GIVEN = "given", "Given"  # tokens come and are refreshed
         REFUSED = "refused", "Withdrawn"  # the provider refuses for good: a person must sign in
 
+    # what its form changes, beside its credential and the client secret
+    SETTINGS = ("tenant", "client_id", "own_authorize_url", "own_token_url", "own_scope")
+
     sealed_columns = ("client_secret", "refresh_token", "access_token")
 
     credential = models.OneToOneField(Credential, on_delete=models.CASCADE, related_name="grant")
@@ -113,6 +117,11 @@ class OAuthGrant(SealedColumns):
 
     def __str__(self) -> str:
         return f"{self.get_provider_display()} for {self.credential}"
+
+    @property
+    def mark(self) -> str:
+        """What tells its present settings, with those of its credential, from others."""
+        return mark_of_fields(self, self.SETTINGS, self.credential.mark, bytes(self.client_secret))
 
     @property
     def sealed_endpoint(self) -> str:

@@ -8,7 +8,7 @@ from django.db.models import Case, F, Q, When
 from django.utils import timezone
 
 from mailops.accounts.auditing import audit
-from mailops.accounts.meanwhile import mark_of
+from mailops.accounts.meanwhile import mark_of, mark_of_fields
 from mailops.lib import secrets
 from mailops.lib.clock import database_now
 from mailops.lib.egress import is_trusted
@@ -281,6 +281,8 @@ class CredentialQuerySet(models.QuerySet["Credential"]):
 class Credential(SealedColumns):
     """What a transport logs in with; at most one is active, others stand by for a rotation."""
 
+    # what its form changes; a secret is known by when it was set
+    SETTINGS = ("label", "username", "expires_on", "reference", "secret_set_at")
     TRIALS: ClassVar = ("last_test", "last_tested_at", "refused_at", "refusal")
     sealed_columns = ("secret",)
 
@@ -322,6 +324,11 @@ class Credential(SealedColumns):
     @property
     def sealed_endpoint(self) -> str:
         return self.transport.endpoint
+
+    @property
+    def mark(self) -> str:
+        """What tells its present settings from others."""
+        return mark_of_fields(self, self.SETTINGS)
 
     @property
     def login_id(self) -> LoginId:

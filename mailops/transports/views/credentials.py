@@ -10,6 +10,13 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from mailops.accounts.auditing import audit
+from mailops.accounts.meanwhile import (
+    ChangedMeanwhile,
+    Meanwhile,
+    last_done,
+    meanwhile,
+    typed_by_one_who_saw,
+)
 from mailops.accounts.models import AuditEntry
 from mailops.accounts.permissions import (
     Act,
@@ -138,15 +145,40 @@ def credential_edit(request: HttpRequest, credential_id: int) -> HttpResponse:
     credential = _credential(credential_id)
     if credential.oauth:
         return redirect("transports:oauth-edit", credential.oauth.pk)
-    transport, label = credential.transport, credential.label
+    label = credential.label
     form = CredentialForm(request.POST or None, instance=credential)
     if request.method == "POST" and form.is_valid():
-        change_credential(
-            credential=_credential(credential_id), actor=user_of(request), **form.given
-        )
+        seen = form.cleaned_data["seen"] or None
+        try:
+            change_credential(
+                credential=_credential(credential_id),
+                actor=user_of(request),
+                seen=seen,
+                **form.given,
+            )
+        except ChangedMeanwhile:
+            return _conflict(request, _credential(credential_id))
         messages.success(request, f"{form.cleaned_data['label']} was saved.")
         return redirect("transports:credential", credential_id)
-    context = {"form": form, "transport": transport, "credential": credential, "label": label}
+    return _edit(request, form, label, None)
+
+
+def _conflict(request: HttpRequest, credential: Credential) -> HttpResponse:
+    """Show the credential as it is by now beside what was typed, but for secrets; whoever saves again has seen it."""
+    again = CredentialForm(typed_by_one_who_saw(credential.mark, request.POST), instance=credential)
+    told = meanwhile(again, last_done("credential.change", credential), untold=("secret",))
+    if "secret" in again.changed_data and credential.secret_set_at:
+        at = timezone.localtime(credential.secret_set_at)
+        told.facts.append((str(again["secret"].label), f"set {at:%-d %b %Y %H:%M}"))
+    return _edit(request, again, credential.label, told)
+
+
+def _edit(
+    request: HttpRequest, form: CredentialForm, label: str, told: Meanwhile | None
+) -> HttpResponse:
+    credential = form.instance
+    context = {"form": form, "transport": credential.transport, "credential": credential}
+    context |= {"label": label, "meanwhile": told}
     status = 422 if form.is_bound else 200
     return render_page(request, "transports/credential_form.html", context, status=status)
 

@@ -10,6 +10,13 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.utils.crypto import constant_time_compare
 
+from mailops.accounts.meanwhile import (
+    ChangedMeanwhile,
+    Meanwhile,
+    last_done,
+    meanwhile,
+    typed_by_one_who_saw,
+)
 from mailops.accounts.permissions import Act, confirm_password_keep_nothing, needs, user_of
 from mailops.lib.htmx import render_page
 from mailops.lib.secrets import Place, Secret, Unsealable, seal, unseal
@@ -70,14 +77,35 @@ def oauth_edit(request: HttpRequest, grant_id: int) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         grant = _grant(grant_id)  # as it is stored: the form has changed its own
         scope = grant.scope
-        change_grant(
-            grant=grant,
-            credential=form.of_credential,
-            changed=form.of_grant,
-            client_secret=form.new_client_secret,
-            actor=user_of(request),
-        )
+        try:
+            change_grant(
+                grant=grant,
+                credential=form.of_credential,
+                changed=form.of_grant,
+                client_secret=form.new_client_secret,
+                actor=user_of(request),
+                seen=form.cleaned_data["seen"] or None,
+            )
+        except ChangedMeanwhile:
+            return _conflict(request, _grant(grant_id))
         return _go_on(request, grant, form, asks_anew=grant.scope != scope)
+    return _edit(request, form, name, None)
+
+
+def _conflict(request: HttpRequest, grant: OAuthGrant) -> HttpResponse:
+    """Show the app as it is by now beside what was typed, but for secrets; whoever saves again has seen it."""
+    typed = typed_by_one_who_saw(grant.mark, request.POST)
+    again = GrantForm(typed, instance=grant, provider=grant.provider)
+    entry = last_done("credential.change", grant.credential)
+    told = meanwhile(again, entry, untold=("client_secret", "refresh_token"))
+    if "client_secret" in again.changed_data:
+        kept = "one is kept" if grant.client_secret else "none"
+        told.facts.append((str(again["client_secret"].label), kept))
+    return _edit(request, again, grant.credential.label, told)
+
+
+def _edit(request: HttpRequest, form: GrantForm, name: str, told: Meanwhile | None) -> HttpResponse:
+    grant = form.instance
     context = {
         "form": form,
         "transport": grant.credential.transport,
@@ -85,6 +113,7 @@ def oauth_edit(request: HttpRequest, grant_id: int) -> HttpResponse:
         "name": name,
         "provider": grant.provider,
         "redirect_uri": redirect_uri(),
+        "meanwhile": told,
     }
     status = 422 if form.is_bound else 200
     return render_page(request, "transports/oauth_form.html", context, status=status)
