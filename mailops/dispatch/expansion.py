@@ -12,7 +12,7 @@ from mailops.campaigns.models import Campaign
 from mailops.dispatch.sweeping import sweep_suppressed
 from mailops.lib.chunks import MAX_FAILURES
 from mailops.lib.clock import database_now
-from mailops.lib.database_away import is_away
+from mailops.lib.database_away import is_away, will_pass
 from mailops.lib.hours import opening
 from mailops.lib.locks import session_lock
 from mailops.lib.resolver import mailbox_providers
@@ -50,7 +50,7 @@ def expand_running(*, seconds: float = RUN_SECONDS) -> int:
     """Expand chunks of running campaigns, the oldest first, until the time is over; return how many rows were made.
 
     Where the database broke a chunk off, to end a deadlock, say, the younger campaigns have their turn; then that is
-    raised, and the next tick repeats the chunk, until MAX_FAILURES in a row pause the campaign.
+    raised, and the next tick repeats the chunk. MAX_FAILURES in a row that are the chunk's own pause the campaign.
     """
     made, ends_at = 0, time.monotonic() + seconds
     broken_off: dict[int, OperationalError] = {}
@@ -63,7 +63,8 @@ def expand_running(*, seconds: float = RUN_SECONDS) -> int:
                 raise
             if isinstance(error, OperationalError):
                 broken_off[campaign.pk] = error
-                _count_failure(campaign, error)
+                if not will_pass(error):
+                    _count_failure(campaign, error)
                 continue  # however long that took
             logger.exception("campaign %d could not be expanded", campaign.pk)
             _pause(

@@ -13,6 +13,8 @@ RETRY_AFTER_SECONDS = "5"
 # since this process was frozen (PostgreSQL's appendix A)
 _SILENT = "25P03"
 _AWAY = ("08", "57P", "53300", _SILENT)
+# deadlocks, a full disk or memory, a lock that somebody else keeps: none is the statement's own
+_PASSING = ("40", "53", "55P03")
 
 
 def page_not_made(request: HttpRequest) -> HttpResponse:
@@ -32,6 +34,12 @@ def is_away(error: BaseException | None) -> bool:
     if state is None:
         return isinstance(error, OperationalError | InterfaceError)
     return state.startswith(_AWAY)
+
+
+def will_pass(error: Exception) -> bool:
+    """Tell whether `error` comes of what the database's server or others do just now, and not of what it was asked."""
+    state = _state_of(error) if isinstance(error, Error) else None
+    return is_away(error) or (state is not None and state.startswith(_PASSING))
 
 
 def was_silent(error: Exception) -> bool:

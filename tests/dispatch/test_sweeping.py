@@ -569,9 +569,20 @@ class TestExpansion:
         campaign.refresh_from_db()
         assert (campaign.is_running, campaign.expansion_failures) == (True, 0)
 
-    def test_a_database_that_is_away_pauses_nothing_however_often(self, two, monkeypatch):
+    @pytest.mark.parametrize(
+        "cause",
+        [
+            psycopg.errors.AdminShutdown,
+            psycopg.errors.DiskFull,
+            psycopg.errors.DeadlockDetected,
+            psycopg.errors.LockNotAvailable,
+        ],
+    )
+    def test_trouble_of_the_database_s_own_pauses_nothing_however_often(
+        self, two, monkeypatch, cause
+    ):
         away = OperationalError()
-        away.__cause__ = psycopg.errors.AdminShutdown()
+        away.__cause__ = cause()
         self.break_for(two[0], away, monkeypatch)
         self.expand_in_vain(times=MAX_FAILURES + 1)
         assert Campaign.objects.running().count() == 2
