@@ -1,5 +1,6 @@
 """Compares windows of counts with thresholds: opens incidents, keeps them up to date, closes them, may pause."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -33,6 +34,8 @@ from mailops.outbox.ledger import bucket_of
 from mailops.reports.periods import QUARTER_HOUR
 from mailops.transports.models import PauseCause, RunState, Stream, Transport
 
+logger = logging.getLogger(__name__)
+
 REFRESH = timedelta(seconds=60)  # how often the numbers of an open incident are written anew
 _KINDS: dict[str, Any] = {
     SubjectKind.STREAM: Stream,
@@ -63,14 +66,14 @@ def detect() -> int:
         if is_ours:
             now = database_now()
             for threshold in Threshold.objects.filter(is_enabled=True).order_by("id"):
-                _look(threshold, now)
+                _look_apart(threshold, now)
             _let_go()
             _note_look(now)
         return Incident.objects.open().count()
 
 
 def _note_look(now: datetime) -> None:
-    """Write down that all thresholds were looked at: where that stays away, the overview and a health check say so."""
+    """Write down that mailops looked: where that stays away, the overview and a health check say so."""
     before = Watch.objects.watching(now).first()
     watch = Watch(since_at=before.since_at if before else now, looked_at=now)
     Watch.objects.bulk_create(
@@ -219,6 +222,22 @@ def _sentence(threshold: Threshold, subject: Any, rate: Rate, level: Level) -> s
     )
 
 
+def _look_apart(threshold: Threshold, now: datetime) -> None:
+    """Look at one threshold; where that fails it is undone and noted, and the others are looked at all the same."""
+    try:
+        with transaction.atomic():
+            _look(threshold, now)
+    except Exception:
+        if transaction.get_rollback():
+            raise  # the database is away, and nothing else can be looked at
+        logger.exception("threshold %s (%s) could not be looked at", threshold.pk, threshold)
+        if threshold.failing_since_at is None:
+            Threshold.objects.filter(pk=threshold.pk).update(failing_since_at=now)
+    else:
+        if threshold.failing_since_at is not None:
+            Threshold.objects.filter(pk=threshold.pk).update(failing_since_at=None)
+
+
 def _look(threshold: Threshold, now: datetime) -> None:
     """Bring the threshold's incidents up to date; they are locked first, so that no close falls into the reading."""
     locked = threshold.incidents.open().select_for_update(no_key=True)  # notes may be written still
@@ -330,7 +349,10 @@ def close_by_itself(incident: Incident, reason: str) -> None:
 
 
 def is_still_there(incident: Incident) -> bool:
-    """Tell whether the trouble can be seen now; only asked of faults, since what is counted begins anew after a close."""
-    if incident.threshold.begins_anew:
+    """Tell whether the trouble can be seen now; only asked of faults, since what is counted begins anew after a close.
+
+    Where looking fails nothing is seen: a person who knows that it is over may say so.
+    """
+    if incident.threshold.begins_anew or incident.threshold.failing_since_at is not None:
         return False
     return incident.subject_id in read(incident.threshold, database_now())

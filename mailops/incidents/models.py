@@ -59,6 +59,12 @@ def _percent(level: Decimal | None) -> str:
     return "never" if level is None else f"{level.normalize():f} %"
 
 
+class ThresholdQuerySet(models.QuerySet["Threshold"]):
+    def failing(self) -> Self:
+        """Keep those that mailops has tried to look at for a while, and failed each time."""
+        return self.filter(is_enabled=True, failing_since_at__lt=Now() - GAP)
+
+
 class Threshold(models.Model):
     """When something counts as trouble, and what is done about it by itself."""
 
@@ -97,6 +103,9 @@ class Threshold(models.Model):
     stop = models.DecimalField(max_digits=6, decimal_places=3, null=True, blank=True)
     pauses = models.BooleanField(default=False)  # at `stop`, the stream
     why = models.TextField(blank=True)  # the reason of these numbers
+    failing_since_at = models.DateTimeField(null=True)  # each look at it has failed since then
+
+    objects = ThresholdQuerySet.as_manager()
 
     class Meta:
         constraints: ClassVar = [
@@ -181,7 +190,7 @@ class WatchQuerySet(models.QuerySet["Watch"]):
 
 
 class Watch(models.Model):
-    """When all thresholds were looked at last, or the tables were made, and since when without a gap; one row, or none."""
+    """When the thresholds were looked at last, or the tables were made, and since when without a gap; one row, or none."""
 
     id = models.SmallIntegerField(primary_key=True, default=1)
     since_at = models.DateTimeField()

@@ -4,13 +4,20 @@ from collections.abc import Iterator
 
 from django.urls import reverse
 
-from mailops.incidents.models import Incident, Notice, NotificationChannel, Watch
+from mailops.incidents.models import (
+    Incident,
+    Notice,
+    NotificationChannel,
+    Threshold,
+    Watch,
+)
 from mailops.outbox.models import Status
 from mailops.reports.attention import SHOWN, Matter
 
 
 def troubles() -> Iterator[Matter]:
     yield from _unwatched()
+    yield from _failing()
     yield from _untold()
     yield from _not_arrived()
 
@@ -30,6 +37,21 @@ def _unwatched() -> Iterator[Matter]:
         "bad",
         last.looked_at,
     )
+
+
+def _failing() -> Iterator[Matter]:
+    """Name each threshold that can't be looked at while the others are."""
+    for threshold in Threshold.objects.failing().order_by("id"):
+        yield Matter(
+            f"Not watched: {threshold}",
+            "mailops fails to look at this threshold. Until it can, no incident of it opens or closes, it pauses nothing, "
+            "and nobody is told; the other thresholds are watched. The log of mailops says why: look for "
+            f"“threshold {threshold.pk} ({threshold}) could not be looked at”.",
+            reverse("incidents:thresholds"),
+            "See the thresholds",
+            "bad",
+            threshold.failing_since_at,
+        )
 
 
 def _untold() -> Iterator[Matter]:

@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 
 from mailops.accounts.permissions import for_anyone
-from mailops.incidents.models import Watch
+from mailops.incidents.models import Threshold, Watch
 
 
 @for_anyone
@@ -27,13 +27,16 @@ def health(_request: HttpRequest) -> HttpResponse:
 @for_anyone
 @never_cache
 def watched(_request: HttpRequest) -> HttpResponse:
-    """Answer 200 while mailops looks for trouble, and 503 where it doesn't: nobody else tells of that."""
+    """Answer 200 while mailops looks for all trouble, and 503 where it doesn't: nobody else tells of that."""
     try:
         is_watching = Watch.objects.watching().exists()
+        is_failing = Threshold.objects.failing().exists()
     except DatabaseError:
         return HttpResponse("the database does not answer\n", "text/plain", 503)
     if not is_watching:
         return HttpResponse("nobody looks for trouble\n", "text/plain", 503)
+    if is_failing:
+        return HttpResponse("a threshold can't be looked at\n", "text/plain", 503)
     return HttpResponse("watched\n", "text/plain")
 
 

@@ -1,17 +1,21 @@
 from datetime import timedelta
+from unittest.mock import Mock
 
 import pytest
+from django.db import OperationalError, connection
 from django.db.models import F
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from mailops.dispatch.models import Worker
 from mailops.incidents import detection
 from mailops.incidents.detection import detect
-from mailops.incidents.models import GAP, Incident, Notice, NotificationChannel, Watch
+from mailops.incidents.handling import close
+from mailops.incidents.models import GAP, Incident, Notice, NotificationChannel, Threshold, Watch
 from mailops.incidents.trouble import troubles
 from mailops.incidents.unserved import WAITED
 from mailops.outbox.models import QueueEntry
-from mailops.transports.models import PauseCause
+from mailops.transports.models import PauseCause, Stream
 from tests.factories import make_channel, make_message, make_stream, make_transport
 
 pytestmark = pytest.mark.django_db
@@ -62,16 +66,95 @@ class TestLooking:
         assert trouble.title == "Nobody looks for trouble"
         assert "mailops does so every 10 seconds, but has not since then." in trouble.sentence
 
-    def test_is_named_where_it_fails(self, monkeypatch):
-        watch(ago=GAP * 2)
-        monkeypatch.setattr(detection, "read", lambda *_: 1 / 0)
-        with pytest.raises(ZeroDivisionError):
-            detect()
-        assert [one.title for one in troubles()] == ["Nobody looks for trouble"]
-
     def test_in_a_time_to_come_was_by_a_wrong_clock(self):
         watch(ago=-timedelta(hours=2))
         assert [one.title for one in troubles()] == ["Nobody looks for trouble"]
+
+
+class TestAThresholdThatFails:
+    @pytest.fixture
+    def broken(self, monkeypatch):
+        """Return a threshold whose reading fails behind its first question."""
+        broken = Threshold.objects.get(measure="fault", subject_kind="stream")
+
+        def read(threshold, now):
+            if threshold == broken:
+                Threshold.objects.update(why="half of a look")
+                Stream.objects.filter(pk=1 / 0).exists()
+            return healthy(threshold, now)
+
+        healthy = detection.read
+        monkeypatch.setattr(detection, "read", read)
+        return broken
+
+    def test_stops_no_other_and_leaves_nothing_half_done(self, broken, caplog):
+        make_stream().pause(PauseCause.FAULT, "The key can't be opened.")
+        transport = make_transport()
+        transport.pause(PauseCause.FAULT, "The password was refused.")
+        assert detect() == 1
+        assert Incident.objects.get().subject() == transport
+        assert Watch.objects.watching().exists()
+        assert not Threshold.objects.filter(why="half of a look").exists()
+        (record,) = [one for one in caplog.records if one.name == detection.__name__]
+        assert f"threshold {broken.pk} (Stream: stopped by itself)" in record.getMessage()
+        assert record.exc_info[0] is ZeroDivisionError
+
+    def test_stops_no_other_where_the_database_refuses_its_question(self, broken, monkeypatch):
+        healthy = detection._look
+
+        def look(threshold, now):
+            if threshold == broken:
+                with connection.cursor() as cursor:
+                    cursor.execute("SELECT 1 / 0")
+            healthy(threshold, now)
+
+        monkeypatch.setattr(detection, "_look", look)
+        make_transport().pause(PauseCause.FAULT, "The password was refused.")
+        assert detect() == 1
+        assert Threshold.objects.get(failing_since_at__isnull=False) == broken
+
+    def test_is_named_after_a_while_until_it_is_looked_at_again(self, broken, monkeypatch):
+        detect()
+        assert not Threshold.objects.failing().exists()  # the next look may succeed
+        detect()
+        long_ago = Now() - GAP * 2
+        assert Threshold.objects.filter(failing_since_at__isnull=False).update(
+            failing_since_at=long_ago
+        )
+        detect()
+        (trouble,) = troubles()
+        broken.refresh_from_db()
+        assert trouble.title == "Not watched: Stream: stopped by itself"
+        assert (trouble.tone, trouble.since) == ("bad", broken.failing_since_at)
+        assert f"“threshold {broken.pk} (" in trouble.sentence
+        monkeypatch.undo()
+        detect()
+        assert not Threshold.objects.filter(failing_since_at__isnull=False).exists()
+        assert not list(troubles())
+
+    def test_is_shown_in_the_list(self, broken, logged_in, viewer):
+        assert "Fails" not in logged_in(viewer).get("/incidents/thresholds/").text
+        detect()
+        assert "Fails" in logged_in(viewer).get("/incidents/thresholds/").text
+
+    def test_lets_a_person_close_what_it_can_not_see_any_more(self, broken, operator):
+        stream = make_stream()
+        incident = Incident.objects.create(
+            threshold=broken, subject_kind="stream", subject_id=stream.pk, level="stop"
+        )
+        detect()
+        assert Incident.objects.open().get() == incident
+        close(incident=incident, reason="It is mended.", actor=operator)
+        assert not Incident.objects.open().exists()
+
+    def test_is_not_blamed_where_the_database_is_away(self, monkeypatch, caplog):
+        away = Mock(side_effect=OperationalError("away"))
+        with monkeypatch.context() as patch:
+            patch.setattr(detection, "_look", away)
+            patch.setattr(connection, "savepoint_rollback", away)
+            with pytest.raises(OperationalError):
+                detect()
+        assert not [one for one in caplog.records if one.name == detection.__name__]
 
 
 class TestThresholdsThatAreNoRate:

@@ -4,10 +4,11 @@ from threading import Thread
 
 import pytest
 from django.db import OperationalError, connection
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from mailops.incidents.detection import detect
-from mailops.incidents.models import Watch
+from mailops.incidents.models import GAP, Threshold, Watch
 from mailops.installation import processes
 from mailops.installation.processes import _web
 
@@ -48,6 +49,15 @@ class TestTheWatch:
         Watch.objects.create(since_at=long_ago, looked_at=long_ago)
         response = client.get("/healthz/watch/")
         assert (response.status_code, response.content) == (503, b"nobody looks for trouble\n")
+
+    def test_is_503_where_a_threshold_can_not_be_looked_at(self, client, db):
+        detect()
+        Threshold.objects.filter(measure="fault").update(failing_since_at=Now() - GAP * 2)
+        response = client.get("/healthz/watch/")
+        assert (response.status_code, response.content) == (
+            503,
+            b"a threshold can't be looked at\n",
+        )
 
     def test_is_503_without_a_database(self, client, db, monkeypatch):
         def away(*_):
