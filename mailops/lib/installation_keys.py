@@ -6,6 +6,7 @@ import os
 import secrets
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 FILE_NAME = "secrets.json"
@@ -42,17 +43,34 @@ def _random_key() -> str:
 
 
 def _write_once(path: Path, text: str) -> None:
-    """Write a whole file or none, and let the first of several processes win."""
+    """Write a whole file or none, and let the first of several processes win.
+
+    It is on the disk when this returns, whoever wrote it: what its keys seal must not outlast them.
+    """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent)  # mode 0600
     try:
         with os.fdopen(handle, "w") as file:
             file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
         os.link(temporary, path)
     except FileExistsError:
         pass  # another process was first
     finally:
         os.unlink(temporary)  # noqa: PTH108
+    _keep_names(path.parent)
+    _keep_names(path.parent.parent)
+
+
+def _keep_names(folder: Path) -> None:
+    """Have the names in `folder` written to the disk, where we may read it and its file system can."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
+import errno
 import json
+import os
+import stat
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -12,6 +15,21 @@ class TestKeptKeys:
         made = kept_keys(tmp_path / "home", make=True)
         assert kept_keys(tmp_path / "home", make=True) == made
         assert (tmp_path / "home" / "secrets.json").stat().st_mode & 0o777 == 0o600
+
+    def test_are_on_the_disk_before_anything_is_sealed_with_them(self, tmp_path, monkeypatch):
+        synced = []
+        monkeypatch.setattr(os, "fsync", lambda file: synced.append(os.fstat(file).st_ino))
+        home = tmp_path / "home"
+        kept_keys(home, make=True)
+        assert synced == [path.stat().st_ino for path in (home / "secrets.json", home, tmp_path)]
+
+    def test_are_made_where_a_folder_can_not_be_synced(self, tmp_path, monkeypatch):
+        def fsync(file):
+            if stat.S_ISDIR(os.fstat(file).st_mode):
+                raise OSError(errno.EINVAL, "not on this file system")
+
+        monkeypatch.setattr(os, "fsync", fsync)
+        assert kept_keys(tmp_path, make=True)
 
     def test_can_be_read_as_settings(self, tmp_path):
         made = kept_keys(tmp_path, make=True)
