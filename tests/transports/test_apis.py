@@ -409,6 +409,12 @@ class TestEarlyAnswer:
         assert not connection.is_open
 
 
+def sparkpost_of(*, accepted, rejected, **more):
+    """Return SparkPost's answer of success, which counts whom it took."""
+    counts = {"total_accepted_recipients": accepted, "total_rejected_recipients": rejected}
+    return Answer(200, {"results": {**counts, "id": "id-1", **more}})
+
+
 class TestParticulars:
     @pytest.mark.parametrize(
         ("kind", "answer", "reason"),
@@ -556,6 +562,16 @@ class TestParticulars:
                 ),
                 "recipient_refuses",
             ),
+            ("sparkpost", sparkpost_of(accepted=0, rejected=1), "unexplained"),
+            (
+                "sparkpost",
+                sparkpost_of(
+                    accepted=0,
+                    rejected=1,
+                    rcpt_to_errors=[{"message": "recipient address suppressed", "code": "1902"}],
+                ),
+                "recipient_refuses",
+            ),
             (
                 "unisender_go",
                 Answer(
@@ -608,6 +624,29 @@ class TestParticulars:
     @pytest.mark.parametrize(
         ("kind", "answer"),
         [
+            (
+                "mandrill",
+                Answer(200, [{"email": "ada@example.net", "status": "scheduled", "_id": "id-1"}]),
+            ),
+            (
+                "scaleway",
+                Answer(
+                    200,
+                    {"emails": [{"id": "id-1", "mail_rcpt": "ada@example.net", "status": "?"}]},
+                ),
+            ),
+        ],
+    )
+    def test_a_state_without_a_word_of_ours_is_one_of_a_mail_that_was_taken(
+        self, session_of, double, kind, answer
+    ):
+        session = session_of(kind)
+        double.answer = answer
+        assert send(session).reply.code == 250
+
+    @pytest.mark.parametrize(
+        ("kind", "answer"),
+        [
             ("scaleway", Answer(200, {"emails": []})),
             ("mailersend", Answer(200, "<html>Back soon</html>", {"Content-Type": "text/html"})),
             ("mailersend", Answer(202, {})),
@@ -615,6 +654,27 @@ class TestParticulars:
             ("sendgrid", Answer(200, "<html>Back soon</html>")),
             ("sendgrid", Answer(204)),
             ("brevo", Answer(200, "")),
+            ("sparkpost", sparkpost_of(accepted=0, rejected=0)),
+            ("sparkpost", sparkpost_of(accepted=1, rejected=1)),
+            ("resend", Answer(200, {"id": None})),
+            ("mailgun", Answer(200, {"id": "", "message": "Queued. Thank you."})),
+            ("postmark", Answer(200, {"ErrorCode": 0, "Message": "OK", "MessageID": "id-1"})),
+            ("mailtrap", Answer(200, {"success": True, "message_ids": []})),
+            ("mandrill", Answer(200, [])),
+            ("postal", Answer(200, {"status": "success", "data": {"messages": {}}})),
+            ("unisender_go", Answer(200, {"status": "success", "job_id": "id-1", "emails": []})),
+            (
+                "unisender_go",
+                Answer(
+                    200,
+                    {
+                        "status": "success",
+                        "job_id": "id-1",
+                        "emails": ["ada@example.net"],
+                        "failed_emails": {"ada@EXAMPLE.net": "unsubscribed"},
+                    },
+                ),
+            ),
         ],
     )
     def test_an_answer_that_names_nobody_is_uncertain(self, session_of, double, kind, answer):

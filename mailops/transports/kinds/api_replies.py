@@ -99,6 +99,13 @@ _BY_WORDS: tuple[tuple[re.Pattern[str], int, str, str], ...] = (
         "not allowed to send: there is no such address of the API",
     ),
     (re.compile(r"temporary_unavailable|temporar|serviceunavailable"), 451, "4.3.0", "not now"),
+    (
+        # SparkPost's answer of success; it need not say why
+        re.compile(r'"total_rejected_recipients"\s*:\s*[1-9]'),
+        550,
+        "5.0.0",
+        "the recipient was not taken",
+    ),
 )
 # By the HTTP status (RFC 9110), where no words told more.
 _BY_STATUS: Mapping[int, tuple[int, str, str]] = {

@@ -50,6 +50,8 @@ class Api:
     envelope_domain: bool = False  # whether the transport's return-path host is told to it
     # the HTTP statuses that say that a mail was taken, where no words do; empty: words do
     taken_with: frozenset[int] = frozenset()
+    # whether a state that anymail has no word for, with an id beside it, is one of a mail that was taken
+    unknown_is_taken: bool = False
     spf_include: str = ""
     dkim_selectors: tuple[str, ...] = ()
     max_megabytes: int = 10
@@ -213,6 +215,7 @@ _APIS = (
         login="An API key of Mailchimp Transactional.",
         urls={"": "https://mandrillapp.com/api/1.0/"},
         envelope_domain=True,
+        unknown_is_taken=True,
         spf_include="spf.mandrillapp.com",
         dkim_selectors=("mte1", "mte2"),
         max_megabytes=25,
@@ -287,6 +290,7 @@ _APIS = (
         key_is="secret_key",
         key_label="Secret key",
         passes=("project_id", "region"),
+        unknown_is_taken=True,
         spf_include="_spf.tem.scaleway.com",
         max_megabytes=2,
         limits="Two megabytes a message.",

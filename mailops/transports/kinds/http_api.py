@@ -29,7 +29,7 @@ from mailops.transports.kinds.smtp_connection import Login
 from mailops.transports.sessions import BodyResult, Envelope, Phase, SessionLost
 from mailops.transports.wire import Observer
 
-_TAKEN = frozenset({"sent", "queued"})
+_TAKEN, _REFUSED = frozenset({"sent", "queued"}), frozenset({"invalid", "rejected"})
 
 
 class HttpApiSession(AnymailSession):
@@ -102,15 +102,24 @@ class HttpApiSession(AnymailSession):
         states = told.status or set()
         message_id = storable(str(told.message_id or ""))
         answer = _answer_of(told.esp_response)
-        is_taken = states & _TAKEN or (states == {"unknown"} and message_id)
-        if is_taken and answer.status in (self.api.taken_with or {answer.status}):
+        if self._is_taken(states, message_id, answer.status):
             reply = make_reply(250, [f"2.0.0 accepted as {message_id or 'asked'}"], "POST")
             return BodyResult(reply, message_id, data={"http_status": str(answer.status)})
         # anymail takes what it does not understand for a success with some, for a failure with others
-        is_nothing = is_taken or states <= {"unknown"}
+        is_nothing = states & _TAKEN or states <= {"unknown"}
         if is_nothing or (states == {"failed"} and not _names(answer, mail.to[0])):
             raise SessionLost(Phase.BODY, f"the answer names no recipient: {_words(answer)}")
         return self._refused(answer)
+
+    def _is_taken(self, states: set[str], message_id: str, status: int) -> bool:
+        """Tell whether an answer of success names our one recipient as taken, and nothing in it as refused.
+
+        Each API gives what it takes an id, but where the status alone says it.
+        """
+        if self.api.taken_with:
+            return bool(states & _TAKEN) and status in self.api.taken_with
+        is_said = states & _TAKEN or (self.api.unknown_is_taken and states == {"unknown"})
+        return bool(is_said and message_id) and not states & _REFUSED
 
     def _result_of(self, error: AnymailAPIError) -> BodyResult:
         if isinstance(error.__cause__, NotSentError):

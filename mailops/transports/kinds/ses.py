@@ -180,6 +180,8 @@ class SesSession(AnymailSession):
     def _accepted(self, mail: EmailMultiAlternatives) -> BodyResult:
         status = mail.anymail_status  # type: ignore[attr-defined]
         message_id = storable(str(status.message_id or ""))
+        if not message_id:
+            raise SessionLost(Phase.BODY, "the answer names no message")
         reply = make_reply(250, [f"2.0.0 accepted as {message_id}"], "POST")
         return BodyResult(reply, message_id)
 
