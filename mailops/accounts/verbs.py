@@ -88,6 +88,7 @@ WORDS: dict[str, str] = {
     "settlement.stop": "Settling of uncertain messages stopped",
     "signature.fail": "Understanding replies anew failed",
     "signature.reclassify": "Past replies understood anew",
+    "signature.retry": "Understanding replies anew tried again",
     "signature.teach": "Meaning of replies taught",
     "signature.undo": "Meaning of replies taken back",
     "objective.set": "Objective set",

@@ -4,8 +4,10 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
-from django.db import OperationalError, transaction
+from django.db import transaction
 from django.db.models import QuerySet
+
+from mailops.lib.database_away import is_away
 
 BUDGET_SECONDS = 6.0  # then a task hands on to a new one, so that none blocks its queue
 MAX_FAILURES = 5  # chunks in a row
@@ -25,11 +27,10 @@ def go_on(
             if monotonic() > stop_at:
                 hand_on()
                 return False
-    except OperationalError:  # the database is away, or broke a deadlock: the tick comes again
-        raise
     except Exception as error:
-        note_failure(error)
-        raise
+        if not is_away(error):
+            note_failure(error)
+        raise  # the tick comes again
     return True
 
 
@@ -43,12 +44,17 @@ def stop_all(runs: QuerySet[Any], stop: Callable[[Any], None]) -> list[str]:
 
 
 def count_failure(
-    runs: QuerySet[Any], pk: int, error: Exception, *, give_up: Callable[[Any], None]
+    runs: QuerySet[Any],
+    pk: int,
+    error: Exception,
+    *,
+    give_up: Callable[[Any], None],
+    state: str = "running",
 ) -> None:
-    """Count a chunk of the run that failed, with the technical text; after a few in a row `give_up` ends it."""
+    """Count a chunk that failed of a run in `state`, with the technical text; after a few in a row `give_up` ends it."""
     with transaction.atomic():
-        run = runs.select_for_update().filter(pk=pk).first()
-        if run is None or not run.is_running:
+        run = runs.select_for_update().filter(pk=pk, state=state).first()
+        if run is None:
             return
         run.failures += 1
         run.detail = f"{type(error).__name__}: {error}"

@@ -45,6 +45,11 @@ class Lesson(ChunkedWork):
         return self.signature.revision == self.revision
 
     @property
+    def may_be_tried_again(self) -> bool:
+        """Tell whether it failed, and no later lesson goes through the same replies."""
+        return self.has_failed and self.is_newest
+
+    @property
     def changes(self) -> list[tuple[str, str, str]]:
         """What it changed, each by name, before and after, in words."""
         return [

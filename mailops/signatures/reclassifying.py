@@ -13,10 +13,11 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from mailops.accounts.auditing import SYSTEM, audit
-from mailops.accounts.models import AuditEntry
+from mailops.accounts.models import AuditEntry, User
 from mailops.lib.chunks import MAX_FAILURES, count_failure
 from mailops.lib.templatetags.words import reason_word
 from mailops.outbox.ledger import (
@@ -103,7 +104,10 @@ def reclassify_chunk(*, lesson_id: int, most: int = CHUNK) -> bool:
             return False
         last, looked_at = _go_on(lesson, after=lesson.cursor, most=most)
         if not looked_at:
-            lesson.cursor = max(lesson.newest_event - OVERLAP, 0)  # where the second look begins
+            lesson.cursor, lesson.failures = (
+                max(lesson.newest_event - OVERLAP, 0),
+                0,
+            )  # the second look's beginning
             _finish(lesson, Lesson.State.COMPLETED)
             return False
         lesson.cursor, lesson.failures = last, 0
@@ -114,16 +118,18 @@ def reclassify_chunk(*, lesson_id: int, most: int = CHUNK) -> bool:
 
 def settled() -> list[int]:
     """Return the lessons that every process knows by now, and of which a second look is owed."""
-    owing = Lesson.objects.filter(state=Lesson.State.COMPLETED, rechecked_at=None)
-    known = owing.filter(finished_at__lt=timezone.now() - SETTLED)
+    known = _owing().filter(finished_at__lt=timezone.now() - SETTLED)
     return list(known.order_by("pk").values_list("pk", flat=True))
+
+
+def _owing() -> QuerySet[Lesson]:
+    return Lesson.objects.filter(state=Lesson.State.COMPLETED, rechecked_at=None)
 
 
 def recheck_chunk(*, lesson_id: int, most: int = CHUNK) -> bool:
     """Look once more at the next of what was being recorded since a lesson began; tell as `reclassify_chunk` does."""
     with transaction.atomic():
-        owing = Lesson.objects.filter(pk=lesson_id, state=Lesson.State.COMPLETED, rechecked_at=None)
-        lesson = owing.select_for_update(skip_locked=True).first()
+        lesson = _owing().filter(pk=lesson_id).select_for_update(skip_locked=True).first()
         if lesson is None:
             return False
         looked_at = 0
@@ -131,6 +137,7 @@ def recheck_chunk(*, lesson_id: int, most: int = CHUNK) -> bool:
             lesson.cursor, looked_at = _go_on(lesson, after=lesson.cursor, most=most)
         if not looked_at:
             lesson.rechecked_at = timezone.now()
+        lesson.failures = 0
         lesson.save()
     return bool(looked_at)
 
@@ -459,6 +466,38 @@ def _finish(lesson: Lesson, state: Lesson.State, *, sentence: str = "") -> None:
 def note_failure(lesson_id: int, error: Exception) -> None:
     """Count a chunk that could not be understood anew; after a few in a row the lesson fails and says why."""
     count_failure(Lesson.objects.all(), lesson_id, error, give_up=_give_up)
+
+
+def note_recheck_failure(lesson_id: int, error: Exception) -> None:
+    """Count a chunk of the second look that failed; after a few in a row the lesson fails and says why."""
+    state = Lesson.State.COMPLETED
+    count_failure(_owing(), lesson_id, error, give_up=_give_up_recheck, state=state)
+
+
+def try_again(lesson: Lesson, *, actor: User) -> bool:
+    """Let a lesson that failed go on where it was; return False where it didn't, or something was taught since."""
+    with transaction.atomic():
+        # as `teach` does, which ends what runs
+        Signature.objects.select_for_update().get(pk=lesson.signature_id)
+        locked = Lesson.objects.select_for_update().get(pk=lesson.pk)
+        if not locked.may_be_tried_again:
+            return False
+        behind = Event.objects.filter(signature_id=locked.signature_id, pk__gt=locked.cursor)
+        locked.planned = locked.looked_at + behind.count()
+        locked.state, locked.failures, locked.finished_at = Lesson.State.RUNNING, 0, None
+        locked.sentence = locked.detail = ""
+        locked.save()
+        audit(actor=actor, verb="signature.retry", subject=locked.signature)
+    lesson.refresh_from_db()
+    return True
+
+
+def _give_up_recheck(lesson: Lesson) -> None:
+    sentence = (
+        f"Replies that were recorded while it began could not be looked at once more in {MAX_FAILURES} tries: "
+        "some of them may still mean what they meant before. All others mean what was taught."
+    )
+    _finish(lesson, Lesson.State.FAILED, sentence=sentence)
 
 
 def _give_up(lesson: Lesson) -> None:

@@ -25,7 +25,7 @@ def recheck_lesson(lesson_id: int) -> None:
     go_on(
         partial(reclassifying.recheck_chunk, lesson_id=lesson_id),
         hand_on=partial(recheck_lesson.delay, lesson_id),
-        note_failure=partial(reclassifying.note_failure, lesson_id),
+        note_failure=partial(reclassifying.note_recheck_failure, lesson_id),
     )
 
 

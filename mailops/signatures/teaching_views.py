@@ -7,6 +7,7 @@ from django.contrib import messages as toasts
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
+from django.views.decorators.http import require_POST
 
 from mailops.accounts.permissions import Act, confirm_password, needs, user_of
 from mailops.lib.htmx import polled_status, render_page
@@ -14,6 +15,7 @@ from mailops.lib.templatetags.words import fault_words, reason_word
 from mailops.outbox.models import Signature
 from mailops.protocol.classification import Stops
 from mailops.signatures.models import Lesson
+from mailops.signatures.reclassifying import try_again
 from mailops.signatures.tasks import continue_lesson
 from mailops.signatures.teaching import (
     Foresight,
@@ -115,10 +117,31 @@ def lesson_detail(request: HttpRequest, lesson_id: int) -> HttpResponse:
     return render_page(
         request,
         "signatures/lesson_detail.html",
-        {"lesson": lesson, "signature": lesson.signature},
+        {"lesson": lesson, "signature": lesson.signature, "fix": _fix(lesson)},
         fragment="progress",
         status=polled_status(request, goes_on=lesson.is_running),
     )
+
+
+def _fix(lesson: Lesson) -> str:
+    if not lesson.has_failed:
+        return ""
+    if not lesson.is_newest:
+        return (
+            "Nothing: something else was taught since, and that goes through all of these replies."
+        )
+    return "Press “Try again”; it goes on where it was. If it fails again, show the technical text to whoever runs mailops."
+
+
+@needs(Act.SEND)
+@require_POST
+def lesson_retry(request: HttpRequest, lesson_id: int) -> HttpResponse:
+    lesson = _lesson(lesson_id)
+    if not try_again(lesson, actor=user_of(request)):
+        toasts.info(
+            request, "It isn't to be tried again: it goes on, or something was taught since."
+        )
+    return _taught(lesson)
 
 
 def _lesson(lesson_id: int) -> Lesson:

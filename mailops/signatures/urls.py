@@ -15,4 +15,5 @@ urlpatterns = [
     path("<int:signature_id>/teach/", teaching_views.signature_teach, name="teach"),
     path("lessons/<int:lesson_id>/", teaching_views.lesson_detail, name="lesson"),
     path("lessons/<int:lesson_id>/undo/", teaching_views.lesson_undo, name="lesson-undo"),
+    path("lessons/<int:lesson_id>/retry/", teaching_views.lesson_retry, name="lesson-retry"),
 ]

@@ -3,7 +3,9 @@
 from datetime import timedelta
 from uuid import uuid4
 
+import psycopg
 import pytest
+from django.db import OperationalError, connection
 from django.urls import reverse
 from django.utils import timezone
 
@@ -26,6 +28,7 @@ from mailops.outbox.recording import Outcome, record
 from mailops.outbox.sightings import fold_sightings
 from mailops.outbox.taught import forget_taught, load_taught, understood
 from mailops.protocol.classification import classify
+from mailops.reports.attention import matters
 from mailops.reports.models import Figure, Seal
 from mailops.reports.rollup import fold_tallies
 from mailops.reports.verifying import differences
@@ -472,6 +475,82 @@ class TestTwoPeople:
             note_failure(lesson_id=lesson.pk, error=ValueError("no"))
         lesson.refresh_from_db()
         assert lesson.has_failed
+
+
+class TestSecondLookThatFails:
+    @pytest.fixture
+    def failed(self, operator, monkeypatch):
+        """Return a lesson whose second look the database broke off too often, and the message it should have met."""
+        lesson = learn(operator, make_refused(ODD))
+        late = make_refused(ODD)
+        with monkeypatch.context() as patch:
+            patch.setattr(reclassifying, "_suppress", self.be_broken_off)
+            for _ in range(MAX_FAILURES):
+                assert not Lesson.objects.get().has_failed
+                with pytest.raises(OperationalError):
+                    tasks.recheck_lesson(lesson.pk)
+        lesson.refresh_from_db()
+        return lesson, late
+
+    def be_broken_off(self, *_):
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "DO $$ BEGIN RAISE EXCEPTION 'it took too long' USING ERRCODE = 'query_canceled'; END $$"
+            )
+
+    def test_fails_and_says_why_and_what_to_press(self, failed, operator, logged_in, monkeypatch):
+        lesson, _ = failed
+        assert lesson.has_failed
+        page = logged_in(operator).get(reverse("signatures:lesson", args=[lesson.pk])).text
+        assert "could not be looked at once more in 5 tries" in page
+        assert "it took too long" in page
+        assert "Press “Try again”" in page
+        assert [one.sentence for one in matters() if one.since == lesson.finished_at] == [
+            lesson.sentence
+        ]
+        monkeypatch.setattr(reclassifying, "SETTLED", timedelta(seconds=-1))
+        assert settled() == []
+
+    def test_goes_on_where_it_was_when_a_person_presses(self, failed, operator, logged_in):
+        lesson, late = failed
+        url, client = reverse("signatures:lesson-retry", args=[lesson.pk]), logged_in(operator)
+        for _ in range(2):
+            assert client.post(url)["Location"] == reverse("signatures:lesson", args=[lesson.pk])
+        finish(lesson)
+        while recheck_chunk(lesson_id=lesson.pk):
+            pass
+        lesson.refresh_from_db()
+        late.refresh_from_db()
+        assert (lesson.is_completed, lesson.sentence) == (True, "")
+        assert lesson.rechecked_at
+        assert lesson.looked_at <= lesson.planned
+        assert late.reason == "mailbox_disabled"
+        assert_counts_are_true()
+
+    def test_is_not_tried_again_once_something_else_was_taught(self, failed, operator, logged_in):
+        lesson, late = failed
+        say(operator, late, OURS)
+        client = logged_in(operator)
+        client.post(reverse("signatures:lesson-retry", args=[lesson.pk]))
+        lesson.refresh_from_db()
+        assert lesson.has_failed
+        page = client.get(reverse("signatures:lesson", args=[lesson.pk])).text
+        assert "something else was taught since" in page
+        assert "Try again" not in page
+
+    def test_a_database_that_is_away_fails_nothing(self, operator, monkeypatch):
+        lesson = learn(operator, make_refused(ODD))
+        make_refused(ODD)
+
+        def be_away(*_):
+            raise OperationalError from psycopg.errors.AdminShutdown()
+
+        monkeypatch.setattr(reclassifying, "_suppress", be_away)
+        for _ in range(MAX_FAILURES + 1):
+            with pytest.raises(OperationalError):
+                tasks.recheck_lesson(lesson.pk)
+        lesson.refresh_from_db()
+        assert (lesson.is_completed, lesson.failures) == (True, 0)
 
 
 class TestForesight:
