@@ -71,7 +71,8 @@ class ThresholdForm(forms.ModelForm):  # type: ignore[type-arg]
             "is_enabled": "Switched off, it closes its open incidents; what is paused stays paused.",
             "window_minutes": "15 minutes to 7 days; counts come in quarter hours.",
             "sample_floor": "Fewer messages in the window say nothing.",
-            "warn": "Empty: this level is never reached.",
+            "warn": "Opens an incident. Empty, here or below: this level is never reached.",
+            "act": "The incident becomes critical.",
         }
         widgets = {"why": forms.Textarea(attrs={"rows": 3})}
 

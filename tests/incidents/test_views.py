@@ -158,6 +158,12 @@ class TestDetail:
         for words in [incident.sentence, "gmail.com", "6 of 100", "Pause News", "Acknowledge"]:
             assert words in page, words
 
+    def test_says_that_who_acknowledges_takes_it_over(self, incident, oncall, logged_in):
+        client, at = logged_in(oncall), url("detail", incident.pk)
+        assert "Acknowledge and take over" in client.get(at).text
+        handling.assign(incident=incident, owner=oncall, actor=oncall)
+        assert "and take over" not in client.get(at).text
+
     def test_is_acknowledged(self, incident, oncall, logged_in):
         logged_in(oncall).post(url("acknowledge", incident.pk))
         incident.refresh_from_db()
@@ -329,6 +335,12 @@ class TestThresholds:
         client.post(url("threshold", fault.pk), {"why": "no"})
         fault.refresh_from_db()
         assert not fault.is_enabled
+
+    def test_tell_an_incident_from_a_pause(self, bounces, oncall, logged_in):
+        client, at = logged_in(oncall), url("thresholds")
+        assert "opens an incident, pauses at stop" in client.get(at).text
+        Threshold.objects.update(stop=None)  # a level that is never reached pauses nothing
+        assert "pauses at stop" not in client.get(at).text
 
     def test_are_an_admins_to_change(self, bounces, oncall, logged_in):
         client = logged_in(oncall)
