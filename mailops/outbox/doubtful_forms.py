@@ -84,6 +84,7 @@ class SettleForm(PressedForm, DoubtFilterForm):
             (Settlement.Act.ACCEPT, "Count them as accepted"),
             (Settlement.Act.AGAIN, "Send them again"),
         ],
+        help_text="Counting sends nothing. Of those sent again, some may arrive twice.",
         widget=forms.RadioSelect,
     )
 

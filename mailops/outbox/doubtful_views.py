@@ -141,6 +141,7 @@ def settle_many(request: HttpRequest) -> HttpResponse:
             "plan": planned,
             "key": uuid4(),
             "chosen": words_of(choice) if choice else [],
+            "campaign": choice.campaign if choice else None,
         },
         fragment="chosen",
         status=422 if form.errors else 200,

@@ -68,7 +68,7 @@ class TestList:
     def test_shows_phase_peer_time_and_what_would_settle_it(self, logged_in, viewer):
         make_doubtful(transport=make_transport(host="relay.example"))
         page = logged_in(viewer).get(LIST).content.decode()
-        for words in ("192.0.2.1:25", "behind the content", "the log of relay.example"):
+        for words in ("192.0.2.1:25", "after the content", "the log of relay.example"):
             assert words in page
 
     def test_shows_those_that_ask_beside_those_at_rest(self, logged_in, viewer):
@@ -136,6 +136,17 @@ class TestList:
         assert SETTLE not in logged_in(viewer).get(LIST).content.decode()
         assert SETTLE in logged_in(oncall).get(LIST).content.decode()
 
+    def test_is_offered_to_settle_by_a_campaign_only_to_those_who_may(
+        self, logged_in, viewer, oncall
+    ):
+        campaign = make_campaign(state="completed", started_at=timezone.now())
+        make_doubtful(campaign=campaign, stream=campaign.stream)
+        failures = reverse("outbox:campaign-failures", args=[campaign.pk])
+        seen = logged_in(viewer).get(failures).content.decode()
+        assert "Settle…" not in seen
+        assert f"{LIST}?campaign={campaign.pk}" in seen
+        assert "Settle…" in logged_in(oncall).get(failures).content.decode()
+
     def test_is_linked_from_overview_campaign_and_message(self, logged_in, operator):
         campaign = make_campaign(state="completed", started_at=timezone.now())
         message = make_doubtful(campaign=campaign, stream=campaign.stream)
@@ -171,6 +182,18 @@ class TestSettleMany:
         page = logged_in(oncall).get(SETTLE, {"act": "again"})
         assert "Send 1 message again" in page.content.decode()
         assert Message.objects.get().status == "uncertain"
+
+    def test_names_the_campaign_it_is_limited_to_before_an_act_is_chosen(self, logged_in, oncall):
+        campaign = make_campaign(name="Winter")
+        make_doubtful(campaign=campaign, stream=campaign.stream)
+        page = logged_in(oncall).get(SETTLE, {"campaign": campaign.pk, "kind": "rest"})
+        words = page.content.decode()
+        assert "Only messages of the campaign <strong>Winter</strong>." in words
+        assert 'href="?kind=rest"' in words
+
+    def test_leads_back_to_those_that_were_chosen(self, logged_in, oncall):
+        page = logged_in(oncall).get(SETTLE, {"act": "again", "kind": "rest"})
+        assert f'href="{LIST}?kind=rest"' in page.content.decode()
 
     def test_says_that_none_of_those_chosen_can_be_sent_again(self, logged_in, oncall):
         make_suppression(address=make_doubtful().recipient)

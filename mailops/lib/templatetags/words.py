@@ -40,7 +40,7 @@ OURS = {
 }
 
 # where in a session an answer was lost
-PHASES = {"body": "behind the content"}
+PHASES = {"body": "after the content"}
 
 # who told of an event
 SOURCES = {
