@@ -1,6 +1,6 @@
 """How allauth behaves here: accounts by invitation, security changes on the audit trail, no mail of its own."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from allauth.account.adapter import DefaultAccountAdapter
 from django.http import HttpRequest
@@ -11,6 +11,12 @@ from mailops.lib.client_address import client_address
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
+    error_messages: ClassVar = {
+        **DefaultAccountAdapter.error_messages,
+        "email_password_mismatch": "The e-mail address or the password is not correct.",
+        "too_many_login_attempts": "Too many failed log-ins. Try again in some minutes.",
+    }
+
     def is_open_for_signup(self, request: HttpRequest) -> bool:  # noqa: ARG002
         return False
 

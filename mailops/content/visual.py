@@ -76,12 +76,16 @@ class Opened:
 def open_visually(template: MailTemplate, written: str) -> Opened:
     """Return what is written of the draft as GrapesJS takes it; raise Inexpressible."""
     if not template.is_mjml:
-        raise Inexpressible("It opens what is written in MJML.")
+        raise Inexpressible("The visual editor opens what is written in MJML; this is not.")
     is_fragment = "<mjml" not in written
     if is_fragment and not written.lstrip().startswith(_SECTIONS):
-        raise Inexpressible("It opens whole mails, layouts, and blocks that are made of sections.")
+        raise Inexpressible(
+            "The visual editor opens whole mails, layouts, and blocks that are made of sections."
+        )
     if open_in(written) or len(RENDER.findall(written)) > MAX_PARTS:
-        raise Inexpressible("The source has errors, or more blocks than it can show.")
+        raise Inexpressible(
+            "The source has errors, or more blocks than the visual editor can show."
+        )
     opened = Opened(f"{_OPENING}{written}{_CLOSING}" if is_fragment else written, is_fragment)
     _put_in_boxes(opened)
     _refuse(opened.source)

@@ -37,8 +37,8 @@ class Line:
             return ""
         times = self.n / self.before
         if times >= 2:
-            return f"{times:.0f} times as often"
-        return "half as often, or less" if times <= 0.5 else ""
+            return f"{times:.0f} times as often as before"
+        return "half as often as before, or less" if times <= 0.5 else ""
 
 
 def counts_in(period: Period, choices: Choices) -> QuerySet[SignatureCount]:

@@ -18,7 +18,7 @@ class TestLogIn:
     def test_refuses_a_wrong_password(self, client, admin):
         form = {"login": admin.email, "password": "wrong"}
         response = client.post(reverse("account_login"), form)
-        assert "not correct" in response.content.decode()
+        assert "The e-mail address or the password is not correct." in response.content.decode()
 
     def test_has_no_sign_up(self, client, db):
         assert "by invitation" in client.get(reverse("account_signup")).content.decode()
