@@ -54,7 +54,8 @@ class LaunchForm(ConfirmForm):
         min_length=LEAST_NOTE,
         max_length=1000,
         widget=forms.Textarea(attrs={"rows": 3}),
-        help_text=f"In {LEAST_NOTE} letters or more. It is kept with your name and with what did not hold.",
+        help_text=f"In {LEAST_NOTE} letters or more. It is kept with your name and with what did not hold. "
+        "At a later start it passes only what you see here, for no more people: else the campaign waits for you.",
     )
     field_order = ["at", "override_reason", "typed_name"]
 

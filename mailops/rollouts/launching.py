@@ -32,6 +32,7 @@ class Gate:
 
     title: str
     objections: dict[str, str] = field(default_factory=dict)  # kind → sentence
+    numbers: dict[str, int] = field(default_factory=dict)  # kind → of how many people it is
     may_be_overridden: bool = False
     url: str = ""
     remedy: str = ""  # what the link says
@@ -82,6 +83,7 @@ def _rehearsal(campaign: Campaign, *, at_start: bool) -> Gate:
     return Gate(
         title=title,
         objections=blockers(preflight),
+        numbers={"unrenderable": preflight.unrenderable},
         may_be_overridden=preflight.reaches_anyone,
         url=url,
         remedy="See the rehearsal",
@@ -121,17 +123,18 @@ def _way_out(stream: Stream) -> Gate:
 
 def _whole_audience(campaign: Campaign) -> Gate:
     """Ask that no import goes on: its audience is read once, and who joins later gets no mail."""
-    run = Import.objects.running().filter(audience=campaign.audience_id).order_by("pk").first()
-    if run is None:
+    runs = Import.objects.running().filter(audience=campaign.audience_id).order_by("pk")
+    if not runs:
         return Gate(title="Audience")
     return Gate(
         title="Audience",
         objections={
-            "import": f"“{run}” is still being imported into {campaign.audience}: who stands in the rest of it would "
-            "not get this mail."
+            f"import {run.pk}": f"“{run}” is still being imported into {campaign.audience}: who stands in the rest of it "
+            "would not get this mail."
+            for run in runs
         },
         may_be_overridden=True,
-        url=reverse("audiences:import-detail", args=[run.pk]),
+        url=reverse("audiences:import-detail", args=[runs[0].pk]),
         remedy="See the import",
     )
 
@@ -178,10 +181,24 @@ def _kind(item: ChecklistItem) -> str:
     return name + _FAILS if item.state == ChecklistItem.State.FAILED else name
 
 
-def covered_by(keys: Iterable[str]) -> set[str]:
-    """Return the kinds of objections that an override of `keys` passes: of what fails also that nothing proves it."""
-    given = set(keys)
-    return given | {key.removesuffix(_FAILS) for key in given}
+def not_covered(gates: Iterable[Gate], override: Override | None) -> list[str]:
+    """Return the objections that `override` does not pass.
+
+    It passes what was seen when it was given, for no more people than then; of what failed also that nothing proves it.
+    """
+    passed = set(override.keys) if override else set()
+    passed |= {key.removesuffix(_FAILS) for key in passed}
+    numbers = override.numbers if override else {}
+    found = []
+    for gate in gates:
+        for key, text in gate.objections.items():
+            seen = numbers.get(key, 0)
+            if key not in passed:
+                found.append(text)
+            elif gate.numbers.get(key, 0) > seen:
+                before = f" It was launched all the same when they were {seen:,}." if seen else ""
+                found.append(text + before)
+    return found
 
 
 _STANDING: dict[str, str] = {
@@ -286,6 +303,7 @@ def _pass(campaign: Campaign, gates: Sequence[Gate], actor: User, reason: str) -
         reason=reason,
         objections=list(objections.values()),
         keys=list(objections),
+        numbers={key: n for gate in closed for key, n in gate.numbers.items() if key in objections},
     )
     audit(
         actor=actor,

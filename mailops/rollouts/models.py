@@ -188,6 +188,7 @@ class Override(models.Model):
     reason = models.TextField()
     objections = models.JSONField(default=list)  # the sentences that were overridden
     keys = models.JSONField(default=list)  # of which kind they were: what may fail at a later start
+    numbers = models.JSONField(default=dict)  # of how many people those were that are of a number
     is_in_force = models.BooleanField(default=True)  # until the campaign is launched again
     at = models.DateTimeField(db_default=Now())
 

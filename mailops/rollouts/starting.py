@@ -15,7 +15,7 @@ from mailops.campaigns.models import Campaign
 from mailops.campaigns.preflight import latest_preflight, speaks_of
 from mailops.campaigns.tasks import rehearse_soon
 from mailops.lib.templatetags.times import duration
-from mailops.rollouts.launching import covered_by, gates_of
+from mailops.rollouts.launching import gates_of, not_covered
 from mailops.rollouts.models import Checklist, Override
 from mailops.transports.models import PauseCause
 
@@ -121,10 +121,8 @@ def _is_being_asked(campaign: Campaign) -> bool:
 
 def _standing_objections(campaign: Campaign) -> list[str]:
     """Return what speaks against the campaign now and was not overridden when it was launched."""
-    overrides = Override.objects.filter(campaign=campaign, is_in_force=True)
-    passed = covered_by(key for keys in overrides.values_list("keys", flat=True) for key in keys)
-    found = [gate.objections for gate in gates_of(campaign, at_start=True)]
-    return [text for told in found for key, text in told.items() if key not in passed]
+    override = Override.objects.filter(campaign=campaign, is_in_force=True).last()
+    return not_covered(gates_of(campaign, at_start=True), override)
 
 
 def _at(moment: datetime) -> str:

@@ -100,7 +100,7 @@ class TestGates:
         assert [gate.title for gate in gates_of(campaign)] == ["Rehearsal", "Production checklist"]
         begin_import(run, actor=operator)
         gate = gates_of(campaign)[-1]
-        assert "would not get this mail" in gate.objections["import"]
+        assert "would not get this mail" in gate.objections[f"import {run.pk}"]
         assert gate.may_be_overridden
         assert gate.url == f"/audiences/imports/{run.pk}/"
 

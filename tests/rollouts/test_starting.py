@@ -265,6 +265,42 @@ class TestGates:
         item.update(state="stale", sentence="The proof is too old.")
         assert start() == 1
 
+    @pytest.mark.parametrize(("later", "started"), [(0, 1), (2, 1), (3, 1), (4, 0), (9_000, 0)])
+    def test_an_override_covers_mail_that_can_not_be_made_for_no_more_than_were_seen(
+        self,
+        proven,  # noqa: F811
+        operator,
+        later,
+        started,
+    ):
+        Preflight.objects.update(members=F("members") + 3, unrenderable=3)
+        schedule(proven, operator, override_reason="Those three have left us.")
+        start_due()
+        rehearse()
+        Preflight.objects.update(members=F("members") + later, unrenderable=later)
+        assert start_due() == started
+        if not started:
+            said = stopped(proven)
+            assert f"For {later:,} of {later + 1:,} members the mail can't be made." in said
+            assert "It was launched all the same when they were 3." in said
+
+    def test_an_override_of_one_import_covers_no_other(
+        self,
+        proven,  # noqa: F811
+        operator,
+        monkeypatch,
+    ):
+        monkeypatch.setattr(starting, "PATIENCE", timedelta(0))
+        runs = [
+            upload("email\nb@x.example\n", actor=operator, audience=proven.audience)
+            for _ in range(2)
+        ]
+        begin_import(runs[0], actor=operator)
+        schedule(proven, operator, override_reason="They may miss this one.")
+        begin_import(runs[1], actor=operator)
+        assert start() == 0
+        assert stopped(proven).count("is still being imported into") == 1
+
     def test_an_override_ends_with_the_next_launch(self, proven, operator):  # noqa: F811
         items = ChecklistItem.objects.filter(checklist__plan="production", number=7)
         items.update(state="missing")
