@@ -29,6 +29,7 @@ EVERY: dict[str, float] = {
     "mailops.audiences.tasks.drop_forgotten_uploads": 3600,
     "mailops.audiences.tasks.forget_old_remarks": 3600,
     "mailops.audiences.tasks.continue_imports": 20,
+    "mailops.audiences.tasks.delete_rests": 60,
     "mailops.rollouts.tasks.start_due_campaigns": 5,
     "mailops.outbox.tasks.count_replies": 2,
     "mailops.content.tasks.drop_unused_files": 3600,

@@ -29,7 +29,9 @@ def contact_detail(request: HttpRequest, contact_id: int) -> HttpResponse:
         "contact": contact,
         "zone_if_unknown": settings.MAILOPS_TIME_ZONE,
         "local_time": f"{timezone.now().astimezone(zone(contact.time_zone)):%H:%M}",
-        "memberships": contact.memberships.select_related("audience").order_by("audience__name"),
+        "memberships": contact.memberships.kept()
+        .select_related("audience")
+        .order_by("audience__name"),
         "suppressions": Suppression.objects.active()
         .filter(address_key=contact.address_key)
         .select_related("stream"),
@@ -117,7 +119,7 @@ def _not_kept(membership: Membership, consent: str) -> str:
 @needs(Act.SEND)
 def member_remove(request: HttpRequest, membership_id: int) -> HttpResponse:
     membership = get_object_or_404(
-        Membership.objects.select_related("audience", "contact"), pk=membership_id
+        Membership.objects.kept().select_related("audience", "contact"), pk=membership_id
     )
     if request.method == "POST":
         remove_member(membership=membership, actor=user_of(request))

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 
 from django.db import IntegrityError, connection, transaction
-from django.db.models import F, ProtectedError
+from django.db.models import F
 from django.utils import timezone
 
 from mailops.accounts.auditing import audit
@@ -13,10 +13,6 @@ from mailops.accounts.models import User
 from mailops.audiences.models import Audience, Contact, Import, Membership
 from mailops.lib.locks import keep_rows, lock_row
 from mailops.protocol.address import address_key, trimmed
-
-
-class StillNeeded(Exception):
-    """The audience can't be deleted; the text says who needs it."""
 
 
 class NameTaken(Exception):
@@ -62,25 +58,6 @@ def change_audience(
             before={"name": before.name, "description": before.description},
             after={"name": name, "description": description},
         )
-
-
-def delete_audience(*, audience: Audience, actor: User) -> None:
-    """Delete the audience with its memberships and imports, not the contacts; raise StillNeeded."""
-    members = audience.memberships.count()
-    try:
-        with transaction.atomic():
-            if not lock_row(audience):
-                return
-            audit(
-                actor=actor,
-                verb="audience.delete",
-                subject=audience,
-                before={"name": audience.name, "members": members},
-            )
-            audience.delete()
-    except ProtectedError as error:
-        names = ", ".join(sorted(str(each) for each in error.protected_objects)[:5])
-        raise StillNeeded(f"It can't be deleted while campaigns use it: {names}.") from error
 
 
 def add_member(

@@ -182,4 +182,6 @@ def import_remarks(request: HttpRequest, run_id: int) -> HttpResponseBase:
 
 
 def _run(run_id: int) -> Import:
-    return get_object_or_404(Import.objects.select_related("audience", "created_by"), pk=run_id)
+    return get_object_or_404(
+        Import.objects.kept().select_related("audience", "created_by"), pk=run_id
+    )

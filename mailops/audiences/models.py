@@ -27,6 +27,13 @@ class Contact(models.Model):
         return self.updated_at.isoformat()
 
 
+class AudienceManager(models.Manager["Audience"]):
+    """Leaves out those that are deleted: they are there until all that was in them is gone."""
+
+    def get_queryset(self) -> models.QuerySet["Audience"]:
+        return super().get_queryset().filter(deleted_at=None)
+
+
 class Audience(models.Model):
     name = models.CharField(max_length=100, unique=True)
     description = models.TextField(blank=True)
@@ -38,6 +45,10 @@ class Audience(models.Model):
     # the revision they were counted of
     attributes_revision = models.PositiveBigIntegerField(null=True)
     created_at = models.DateTimeField(auto_now_add=True)
+    deleted_at = models.DateTimeField(null=True, editable=False)
+
+    objects: ClassVar[models.Manager["Audience"]] = AudienceManager()
+    with_deleted: ClassVar[models.Manager["Audience"]] = models.Manager()
 
     def __str__(self) -> str:
         return self.name
@@ -48,6 +59,12 @@ class Audience(models.Model):
         return mark_of(self.name, self.description)
 
 
+class MembershipQuerySet(models.QuerySet["Membership"]):
+    def kept(self) -> "MembershipQuerySet":
+        """Leave out those in deleted audiences."""
+        return self.filter(audience__deleted_at=None)
+
+
 class Membership(models.Model):
     """One contact in one audience, with what says that it agreed."""
 
@@ -55,6 +72,8 @@ class Membership(models.Model):
     contact = models.ForeignKey(Contact, on_delete=models.CASCADE, related_name="memberships")
     consent = models.CharField(max_length=254, blank=True)  # where the consent came from
     added_at = models.DateTimeField(auto_now_add=True)
+
+    objects = MembershipQuerySet.as_manager()
 
     class Meta:
         constraints: ClassVar = [
@@ -68,7 +87,11 @@ class Membership(models.Model):
 
 class ImportQuerySet(models.QuerySet["Import"]):
     def running(self) -> "ImportQuerySet":
-        return self.filter(state=Import.State.RUNNING)
+        return self.kept().filter(state=Import.State.RUNNING)
+
+    def kept(self) -> "ImportQuerySet":
+        """Leave out those of deleted audiences."""
+        return self.filter(audience__deleted_at=None)
 
 
 class Import(models.Model):

@@ -5,7 +5,7 @@ from functools import partial
 from celery import shared_task
 from django.db import transaction
 
-from mailops.audiences import curating, importing, uploading
+from mailops.audiences import curating, deleting, importing, uploading
 from mailops.audiences.models import Import
 from mailops.lib.chunks import go_on
 
@@ -46,6 +46,25 @@ def forget_old_remarks() -> None:
     """Drop the rows of imports that are too old to be asked after; hand on while there are more."""
     if importing.forget_old_remarks():
         forget_old_remarks.delay()
+
+
+@shared_task
+def delete_rest(audience_id: int) -> None:
+    """Delete the next rows of a deleted audience; hand on while there are more."""
+    if deleting.delete_chunk(audience_id=audience_id):
+        delete_rest.delay(audience_id)
+
+
+@shared_task
+def delete_rests() -> None:
+    """Pick up deleted audiences whose hint was lost (the audience's row lock keeps doubles out)."""
+    for audience_id in deleting.half_deleted():
+        delete_rest.delay(audience_id)
+
+
+def delete_soon(audience_id: int) -> None:
+    """Have what was in an audience deleted once its own deletion is committed."""
+    transaction.on_commit(lambda: delete_rest.delay(audience_id), robust=True)
 
 
 @shared_task

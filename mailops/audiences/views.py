@@ -23,13 +23,13 @@ from mailops.accounts.meanwhile import (
 from mailops.accounts.permissions import Act, needs, user_of
 from mailops.audiences.curating import (
     NameTaken,
-    StillNeeded,
     add_audience,
     change_audience,
-    delete_audience,
 )
+from mailops.audiences.deleting import StillNeeded, delete_audience
 from mailops.audiences.forms import AudienceForm, MemberFilterForm, PlaceForm
 from mailops.audiences.models import Audience, Import, Membership
+from mailops.audiences.tasks import delete_soon
 from mailops.lib.confirm import ConfirmForm
 from mailops.lib.csv_export import by_steps, stream_csv, wrong_filter
 from mailops.lib.htmx import render_page
@@ -201,6 +201,7 @@ def audience_delete(request: HttpRequest, audience_id: int) -> HttpResponse:
         except StillNeeded as error:
             messages.error(request, str(error))
             return redirect("audiences:detail", audience.pk)
+        delete_soon(audience.pk)
         messages.success(request, f"“{audience}” is deleted.")
         return redirect("audiences:list")
     runs = audience.imports.all()

@@ -14,7 +14,7 @@ _TRY, _WAIT = "SELECT pg_try_advisory_lock(%s)", "SELECT TRUE FROM pg_advisory_l
 
 def lock_row(row: Model) -> bool:
     """Lock `row` until the transaction ends, and tell whether it is still there: another press may have been first."""
-    rows = type(row)._base_manager.select_for_update()  # noqa: SLF001
+    rows = type(row)._default_manager.select_for_update()  # noqa: SLF001
     return rows.filter(pk=row.pk).values_list("pk").first() is not None
 
 
@@ -25,8 +25,9 @@ def keep_rows(*rows: Model) -> None:
     """
     with connection.cursor() as cursor:
         for row in rows:
-            table = connection.ops.quote_name(row._meta.db_table)  # noqa: SLF001
-            cursor.execute(f"SELECT 1 FROM {table} WHERE id = %s FOR KEY SHARE", [row.pk])  # noqa: S608
+            found = type(row)._default_manager.filter(pk=row.pk).values("pk")  # noqa: SLF001
+            sql, names = found.query.sql_with_params()
+            cursor.execute(f"{sql} FOR KEY SHARE", names)
             if cursor.fetchone() is None:
                 raise ObjectDoesNotExist(f"{row} was deleted.")
 

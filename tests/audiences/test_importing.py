@@ -9,8 +9,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from mailops.accounts.models import AuditEntry
-from mailops.audiences import curating, importing, tasks, uploading
-from mailops.audiences.curating import add_member, delete_audience, remove_member
+from mailops.audiences import curating, deleting, importing, tasks, uploading
+from mailops.audiences.curating import add_member, remove_member
+from mailops.audiences.deleting import delete_audience
 from mailops.audiences.importing import (
     WrongState,
     discard_upload,
@@ -430,7 +431,7 @@ class TestDeletingTheAudience:
         monkeypatch.setattr(uploading, "audit", audit_while_it_is_deleted)
         upload("email\na@example.com\n", actor=operator, audience=audience)
         assert deleting[0].result() is None
-        assert not Import.objects.exists()
+        assert not Import.objects.kept().exists()
 
     @pytest.mark.parametrize("is_uploaded", [False, True])
     def test_comes_before_who_adds_to_it(self, operator, monkeypatch, meanwhile, is_uploaded):
@@ -452,9 +453,9 @@ class TestDeletingTheAudience:
             audit(**told)
             adding.append(meanwhile(add))
 
-        audit = curating.audit
+        audit = deleting.audit
         with monkeypatch.context() as beside:
-            beside.setattr(curating, "audit", audit_while_another_adds)
+            beside.setattr(deleting, "audit", audit_while_another_adds)
             delete_audience(audience=audience, actor=operator)
         with pytest.raises(ObjectDoesNotExist):
             adding[0].result()

@@ -5,7 +5,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from mailops.accounts.models import AuditEntry
-from mailops.audiences.curating import delete_audience
+from mailops.audiences.deleting import delete_audience
 from mailops.audiences.models import Contact
 from mailops.campaigns import rehearsing, views
 from mailops.campaigns.drafting import change_campaign

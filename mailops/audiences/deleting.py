@@ -1,0 +1,85 @@
+"""Deletes an audience: at once out of sight and out of use, then row by row in chunks that can be cut off anywhere."""
+
+from typing import Any
+from uuid import uuid4
+
+from django.db import DEFAULT_DB_ALIAS, transaction
+from django.db.models import ProtectedError, QuerySet
+from django.db.models.deletion import Collector
+from django.db.models.functions import Now
+
+from mailops.accounts.auditing import audit
+from mailops.accounts.models import User
+from mailops.audiences.models import Audience, ImportedAddress, ImportPiece, ImportRemark
+from mailops.lib.locks import lock_row
+
+CHUNK = 20_000  # rows that one statement deletes
+
+
+class StillNeeded(Exception):
+    """The audience can't be deleted; the text says who needs it."""
+
+
+def delete_audience(*, audience: Audience, actor: User) -> None:
+    """Delete the audience, its name free again, and leave what is in it to `delete_chunk`; raise StillNeeded.
+
+    Its memberships and imports go with it, the contacts stay.
+    """
+    members = audience.memberships.count()
+    with transaction.atomic():
+        if not lock_row(audience):
+            return
+        _refuse_where_needed(audience)
+        audit(
+            actor=actor,
+            verb="audience.delete",
+            subject=audience,
+            before={"name": audience.name, "members": members},
+        )
+        Audience.objects.filter(pk=audience.pk).update(deleted_at=Now(), name=f"deleted {uuid4()}")
+
+
+def _refuse_where_needed(audience: Audience) -> None:
+    try:
+        Collector(using=DEFAULT_DB_ALIAS).collect([audience])
+    except ProtectedError as error:
+        names = ", ".join(sorted(str(each) for each in error.protected_objects)[:5])
+        raise StillNeeded(f"It can't be deleted while campaigns use it: {names}.") from error
+
+
+def half_deleted() -> list[int]:
+    """Return the ids of the audiences that are deleted, but not all of what is in them."""
+    return list(_deleted().values_list("pk", flat=True))
+
+
+def delete_chunk(*, audience_id: int) -> bool:
+    """Delete the next rows of a deleted audience, itself with the last ones; return whether there are more.
+
+    False also where another process is at it.
+    """
+    with transaction.atomic():
+        locked = _deleted().select_for_update(skip_locked=True)
+        audience = locked.filter(pk=audience_id).first()
+        if audience is None:
+            return False
+        if any(_delete_some(rows) for rows in _rows_of(audience)):
+            return True
+        audience.delete()
+        return False
+
+
+def _deleted() -> QuerySet[Audience]:
+    return Audience.with_deleted.exclude(deleted_at=None)
+
+
+def _rows_of(audience: Audience) -> list[QuerySet[Any]]:
+    """Return all that there may be many of."""
+    of_imports = (ImportRemark, ImportedAddress, ImportPiece)
+    return [
+        audience.memberships.all(),
+        *(model._default_manager.filter(run__audience=audience) for model in of_imports),  # noqa: SLF001
+    ]
+
+
+def _delete_some(rows: QuerySet[Any]) -> int:
+    return rows.filter(pk__in=list(rows.values_list("pk", flat=True)[:CHUNK])).delete()[0]

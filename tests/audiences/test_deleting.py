@@ -1,0 +1,93 @@
+"""An audience that is deleted: gone for everybody at once, its rows in chunks."""
+
+import pytest
+from django.core.exceptions import ObjectDoesNotExist
+from django.urls import reverse
+
+from mailops.audiences import deleting, tasks
+from mailops.audiences.curating import add_audience, add_member
+from mailops.audiences.deleting import delete_audience, delete_chunk, half_deleted
+from mailops.audiences.importing import import_chunk
+from mailops.audiences.models import Audience, Contact, Import, ImportRemark, Membership
+from tests.audiences.uploads import start, upload
+from tests.factories import make_audience
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def audience():
+    return make_audience("a@example.com", "b@example.com", "c@example.com", name="Readers")
+
+
+@pytest.fixture
+def running(audience, operator):
+    """An import that has more rows to read."""
+    content = "address\nd@example.com\nno address\ne@example.com"
+    run = upload(content, actor=operator, audience=audience)
+    start(run, actor=operator)
+    assert import_chunk(run_id=run.pk, rows=2)
+    return run
+
+
+def test_it_is_out_of_sight_at_once(audience, running, operator, logged_in):
+    contact, membership = Contact.objects.first(), audience.memberships.first()
+    delete_audience(audience=audience, actor=operator)
+    client = logged_in(operator)
+    for url in (
+        reverse("audiences:detail", args=[audience.pk]),
+        reverse("audiences:import-detail", args=[running.pk]),
+        reverse("audiences:member-remove", args=[membership.pk]),
+    ):
+        assert client.get(url).status_code == 404, url
+    for url in (reverse("audiences:list"), reverse("audiences:contact", args=[contact.pk])):
+        page = client.get(url).text
+        assert "Readers" not in page
+        assert "deleted " not in page
+    assert Membership.objects.exists()
+
+
+def test_it_is_out_of_use_at_once(audience, running, operator):
+    delete_audience(audience=audience, actor=operator)
+    assert not import_chunk(run_id=running.pk)
+    with pytest.raises(ObjectDoesNotExist):
+        add_member(
+            audience=audience, address="f@example.com", consent="", attributes={}, actor=operator
+        )
+    assert audience.memberships.count() == 4
+    assert add_audience(name="Readers", description="", actor=operator).memberships.count() == 0
+
+
+def test_its_rows_go_in_chunks(audience, running, operator, monkeypatch):
+    monkeypatch.setattr(deleting, "CHUNK", 3)
+    other = make_audience("a@example.com")
+    delete_audience(audience=audience, actor=operator)
+    assert delete_chunk(audience_id=audience.pk)
+    assert audience.memberships.count() == 1
+    while delete_chunk(audience_id=audience.pk):
+        pass
+    assert list(Audience.with_deleted.all()) == [other]
+    assert (Membership.objects.count(), Contact.objects.count()) == (1, 4)
+    assert [Import.objects.count(), ImportRemark.objects.count(), half_deleted()] == [0, 0, []]
+
+
+def test_the_tick_goes_on_where_the_hint_was_lost(audience, operator, monkeypatch):
+    monkeypatch.setattr(deleting, "CHUNK", 1)
+    monkeypatch.setattr(tasks.delete_rest, "delay", tasks.delete_rest)
+    delete_audience(audience=audience, actor=operator)
+    kept = make_audience("a@example.com")
+    tasks.delete_rests()
+    assert list(Audience.with_deleted.all()) == [kept]
+    assert Membership.objects.get().audience == kept
+
+
+def test_one_that_is_kept_loses_nothing(audience):
+    assert not delete_chunk(audience_id=audience.pk)
+    assert audience.memberships.count() == 3
+
+
+def test_a_second_press_says_nothing_more(audience, operator):
+    delete_audience(audience=audience, actor=operator)
+    told = Audience.with_deleted.get().deleted_at
+    delete_audience(audience=audience, actor=operator)
+    assert Audience.with_deleted.get().deleted_at == told
