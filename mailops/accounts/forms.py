@@ -50,6 +50,7 @@ class InviteForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptabl
 class UserForm(forms.Form):
     name = forms.CharField(max_length=100, required=False)
     role = forms.ChoiceField(choices=ROLES, required=False, widget=forms.RadioSelect)
+    seen = forms.CharField(max_length=64, required=False, widget=forms.HiddenInput)
 
 
 def _zones() -> list[tuple[str, str]]:

@@ -9,6 +9,7 @@ from django.db import transaction
 from django.urls import reverse
 
 from mailops.accounts.auditing import audit
+from mailops.accounts.meanwhile import expect, mark_of
 from mailops.accounts.models import Role, User
 
 
@@ -47,10 +48,19 @@ def _end_links(user: User) -> None:
     user.save(update_fields=["ended_links"])
 
 
-def change_user(*, actor: User, user: User, name: str, role: str) -> None:
-    """Change name and role. Raise LastAdmin."""
+def mark_of_user(user: User) -> str:
+    """Return what tells their name and role from others."""
+    return mark_of(user.name, user.role)
+
+
+def change_user(*, actor: User, user: User, name: str, role: str, seen: str | None = None) -> None:
+    """Change name and role. Raise LastAdmin.
+
+    Whoever saves a form gives the mark that it showed as `seen`: raise ChangedMeanwhile where it is another by now.
+    """
     with transaction.atomic():
         locked = _locked(user, keeps_admin=role == Role.ADMIN)
+        expect(seen, was=mark_of_user(locked), wanted=mark_of(name, role))
         before = {"name": locked.name, "role": locked.role}
         User.objects.filter(pk=user.pk).update(name=name, role=role)
         after = {"name": name, "role": role}

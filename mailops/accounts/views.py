@@ -1,6 +1,7 @@
 """Pages about people: settings, profile, users, the audit trail."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
@@ -13,7 +14,14 @@ from django.views.decorators.http import require_POST, require_safe
 from mailops.accounts import managing
 from mailops.accounts.auditing import audit
 from mailops.accounts.forms import AuditFilter, InviteForm, OlderThan, ProfileForm, UserForm
-from mailops.accounts.meanwhile import first_come
+from mailops.accounts.meanwhile import (
+    ChangedMeanwhile,
+    Meanwhile,
+    first_come,
+    last_done,
+    meanwhile,
+    typed_by_one_who_saw,
+)
 from mailops.accounts.models import AuditEntry, User
 from mailops.accounts.palette import offers
 from mailops.accounts.permissions import (
@@ -94,20 +102,46 @@ def user_new(request: HttpRequest) -> HttpResponse:
 @confirm_password_to_change
 def user_detail(request: HttpRequest, user_id: int) -> HttpResponse:
     person = get_object_or_404(User, pk=user_id)
-    form = UserForm(request.POST or None, initial={"name": person.name, "role": person.role})
-    if request.method == "POST" and form.is_valid() and _tried(request, form, person):
-        messages.success(request, f"{person.email} is changed.")
-        return redirect("accounts:user", user_id)
+    form = _user_form(request.POST or None, person)
+    if request.method == "POST" and form.is_valid():
+        try:
+            is_changed = _tried(request, form, person)
+        except ChangedMeanwhile:
+            return _conflict(request, get_object_or_404(User, pk=user_id))
+        if is_changed:
+            messages.success(request, f"{person.email} is changed.")
+            return redirect("accounts:user", user_id)
+    return _user_page(request, form, person, None)
+
+
+def _user_form(typed: Mapping[str, Any] | None, person: User) -> UserForm:
+    initial = {"name": person.name, "role": person.role, "seen": managing.mark_of_user(person)}
+    return UserForm(typed, initial=initial)
+
+
+def _conflict(request: HttpRequest, person: User) -> HttpResponse:
+    """Show name and role as they are by now beside what was typed; whoever saves again has seen them."""
+    typed = typed_by_one_who_saw(managing.mark_of_user(person), request.POST)
+    again = _user_form(typed, person)
+    return _user_page(request, again, person, meanwhile(again, last_done("user.change", person)))
+
+
+def _user_page(
+    request: HttpRequest, form: UserForm, person: User, told: Meanwhile | None
+) -> HttpResponse:
     kept_id, link = request.session.pop(LINK_IN_SESSION, (None, ""))
-    history = AuditEntry.objects.about(User, [user_id]).order_by("-at")[:10]
-    context = {"person": person, "link": link if kept_id == user_id else "", "history": history}
-    return _form(request, "accounts/user_detail.html", form, **context)
+    history = AuditEntry.objects.about(User, [person.pk]).order_by("-at")[:10]
+    context = {"person": person, "link": link if kept_id == person.pk else "", "history": history}
+    context |= {"form": form, "meanwhile": told}
+    status = 422 if form.is_bound else 200
+    return render_page(request, "accounts/user_detail.html", context, status=status)
 
 
 def _tried(request: HttpRequest, form: UserForm, person: User) -> bool:
     """Change the user, or write on the form why not."""
     try:
-        managing.change_user(actor=user_of(request), user=person, **form.cleaned_data)
+        given = form.cleaned_data | {"seen": form.cleaned_data["seen"] or None}
+        managing.change_user(actor=user_of(request), user=person, **given)
     except managing.LastAdmin as error:
         form.add_error("role", error.sentence)
         return False

@@ -145,6 +145,28 @@ class TestUsers:
         form = {"email": viewer.email.upper(), "role": "editor"}
         assert logged_in(admin).post(reverse("accounts:user-new"), form).status_code == 422
 
+    def test_replaces_no_change_that_was_not_seen(self, admin, operator, logged_in):
+        client, url = logged_in(admin), reverse("accounts:user", args=[operator.pk])
+        given = {"name": operator.name, "role": "operator"}
+        given["seen"] = client.get(url).context["form"]["seen"].value()
+        for _ in range(2):  # the same once more is no conflict
+            assert client.post(url, given | {"role": "viewer"}).status_code == 302
+        stopped = client.post(url, given | {"name": "Mine"})
+        assert stopped.status_code == 422
+        assert f"Last saved by {admin}, " in stopped.text
+        facts = dict(stopped.context["meanwhile"].facts)
+        assert facts == {
+            "Name": operator.name or "none",
+            "Role": "Viewer: sees all, changes nothing",
+        }
+        assert 'value="Mine"' in stopped.text
+        operator.refresh_from_db()
+        assert operator.role == "viewer"
+        given["seen"] = stopped.context["form"]["seen"].value()
+        assert client.post(url, given | {"name": "Mine"}).status_code == 302
+        operator.refresh_from_db()
+        assert (operator.name, operator.role) == ("Mine", "operator")
+
     def test_last_admin_cannot_step_down(self, admin, logged_in):
         form = {"name": "A", "role": "viewer"}
         response = logged_in(admin).post(reverse("accounts:user", args=[admin.pk]), form)
