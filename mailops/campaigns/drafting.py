@@ -33,17 +33,18 @@ def add_campaign(
     actor: User,
     verb: str = "campaign.add",
 ) -> Campaign:
-    """Add a draft; raise ObjectDoesNotExist where something of the plan was deleted meanwhile."""
+    """Add a draft; raise ObjectDoesNotExist where something of the plan was deleted meanwhile.
+
+    A draft of theirs with just the same plan is there already where a button was pressed twice: return it.
+    """
     with transaction.atomic():
+        User.objects.select_for_update(no_key=True).get(pk=actor.pk)  # a second press waits here
         keep_rows(audience, version, stream, identity)
-        campaign = Campaign.objects.create(
-            name=name,
-            audience=audience,
-            version=version,
-            stream=stream,
-            identity=identity,
-            created_by=actor,
-        )
+        plan: dict[str, Any] = {"name": name, "audience": audience, "version": version}
+        plan |= {"stream": stream, "identity": identity, "created_by": actor}
+        if there := Campaign.objects.filter(state=Campaign.State.DRAFT, **plan).first():
+            return there
+        campaign = Campaign.objects.create(**plan)
         audit(actor=actor, verb=verb, subject=campaign, after=plan_of(campaign))
     return campaign
 

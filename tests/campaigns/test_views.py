@@ -169,6 +169,20 @@ class TestDraft:
         assert campaign.preflights.get().is_running
         assert AuditEntry.objects.filter(verb="campaign.add").exists()
 
+    def test_pressed_twice_is_one(self, operator, logged_in):
+        client, given = logged_in(operator), plan()
+        for _ in range(2):
+            answer = client.post(url("add"), given)
+            assert answer["Location"] == url("detail", Campaign.objects.get())
+        assert client.post(url("add"), given | {"name": "Another"}).status_code == 302
+        first = Campaign.objects.earliest("pk")
+        for _ in range(2):
+            answer = client.post(url("duplicate", first))
+            copy = Campaign.objects.get(name=f"Copy of {first.name}")
+            assert answer["Location"] == url("edit", copy)
+        assert AuditEntry.objects.filter(verb="campaign.add").count() == 2
+        assert AuditEntry.objects.filter(verb="campaign.duplicate").count() == 1
+
     @pytest.mark.parametrize(
         "wrong",
         [
