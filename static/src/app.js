@@ -8,12 +8,13 @@ import { currentTabInSight } from "./app/tabs.js";
 import { themeToggle } from "./app/theme.js";
 import { freshTimes } from "./app/times.js";
 import { toasts } from "./app/toasts.js";
-import { freshTokens } from "./app/tokens.js";
+import { freshTokens, handOnToken } from "./app/tokens.js";
 import { waitForReaders } from "./app/waiting.js";
 
 themeToggle();
 copyButtons();
 freshTokens(); // before those who tell of refusals
+handOnToken();
 toasts();
 freshTimes();
 currentTabInSight();

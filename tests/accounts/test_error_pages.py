@@ -1,7 +1,12 @@
+import pytest
+from django.contrib.sessions.models import Session
 from django.test import Client
 from django.urls import path, reverse
 
+from mailops.content.models import MailTemplate
 from mailops.urls import urlpatterns as ours
+from tests.browser import log_in_in_another_tab
+from tests.conftest import PASSWORD
 
 
 def broken(request):
@@ -29,7 +34,8 @@ class TestErrorPages:
         client.handler.enforce_csrf_checks = True
         response = client.post(reverse("account_login"), {"login": "x"})
         assert response.status_code == 403
-        assert "too old" in response.content.decode()
+        assert "made for another log-in" in response.text
+        assert "You are not logged in now" in response.text
 
     def test_a_page_of_an_earlier_log_in_goes_on_with_the_token_of_now(self, logged_in, editor):
         client = logged_in(editor)
@@ -53,3 +59,28 @@ class TestErrorPages:
         response = Client(raise_request_exception=False).get("/broken/")
         assert response.status_code == 500
         assert "Something broke on our side" in response.content.decode()
+
+
+@pytest.mark.broad
+@pytest.mark.needs("chromium")
+class TestAFormOfAnEarlierLogIn:
+    @pytest.mark.parametrize("javascript", [True, False])
+    def test_keeps_what_was_typed_for_whoever_goes_back(self, open_page, editor, javascript):
+        page = open_page(reverse("content:new"), editor, javascript=javascript)
+        page.get_by_label("Name").fill("Typed at length")
+        press = page.get_by_role("button", name="Make it and open the editor")
+        Session.objects.all().delete()
+        log_in_in_another_tab(page, editor.email, PASSWORD)
+        press.click()
+        page.get_by_role("heading", name="made for another log-in").wait_for()
+        assert not MailTemplate.objects.exists()
+        if javascript:
+            page.get_by_role("button", name="Go back to what you typed").click()
+        else:
+            page.go_back()
+        page.get_by_role("heading", name="New template").wait_for()
+        assert page.get_by_label("Name").input_value() == "Typed at length"
+        if javascript:
+            press.click()
+            page.wait_for_url("**/edit/")
+            assert MailTemplate.objects.get().name == "Typed at length"
