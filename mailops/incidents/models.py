@@ -293,6 +293,11 @@ class Incident(models.Model):
         return Level(self.level).severity
 
     @property
+    def tone(self) -> str:
+        """The color of what tells of it."""
+        return "warn" if self.level == Level.WARN else "bad"
+
+    @property
     def counted(self) -> str:
         return self._counted(self.evidence.get("numbers", {}))
 

@@ -10,6 +10,7 @@ urlpatterns = [
     path("", views.incident_list, name="list"),
     path("export/", views.incident_export, name="export"),
     path("attention/", views.attention, name="attention"),
+    path("campaigns/<int:campaign_id>/", views.campaign_panel, name="campaign-panel"),
     path("<int:incident_id>/", views.incident_detail, name="detail"),
     path("<int:incident_id>/acknowledge/", views.press, {"act": "acknowledge"}, name="acknowledge"),
     path("<int:incident_id>/assign/", views.fill, {"act": "assign"}, name="assign"),

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 from django.contrib import messages as toasts
 from django.core.paginator import Paginator
+from django.db.models import Q
 from django.forms import Form
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
@@ -16,13 +17,14 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from mailops.accounts.permissions import Act, needs, user_of
+from mailops.campaigns.models import Campaign
 from mailops.incidents import handling
 from mailops.incidents.evidence import LOOK_BACK
 from mailops.incidents.forms import CloseForm, FilterForm, NoteForm, OwnerForm
 from mailops.incidents.handling import NotPossible
 from mailops.incidents.models import Incident, IncidentQuerySet, SubjectKind
 from mailops.lib.csv_export import stream_csv, wrong_filter
-from mailops.lib.htmx import render_page
+from mailops.lib.htmx import polled_status, render_page
 from mailops.reports.moments import at_times
 
 PAGE = 50
@@ -99,6 +101,23 @@ def attention(request: HttpRequest) -> HttpResponse:
         "more": found.count() - SHOWN if len(first) > SHOWN else 0,
     }
     return render_page(request, "incidents/attention.html", context, fragment="incidents")
+
+
+@needs(Act.SEE)
+def campaign_panel(request: HttpRequest, campaign_id: int) -> HttpResponse:
+    """Show the open incidents of a campaign, and of its stream as long as its numbers move; nothing where none is."""
+    campaign = get_object_or_404(Campaign, pk=campaign_id)
+    concerned = Q(subject_kind=SubjectKind.CAMPAIGN, subject_id=campaign.pk)
+    if campaign.is_followed:
+        concerned |= Q(subject_kind=SubjectKind.STREAM, subject_id=campaign.stream_id)
+    found = Incident.objects.open().filter(concerned).select_related("threshold").worst_first()
+    return render_page(
+        request,
+        "incidents/of_campaign.html",
+        {"campaign": campaign, "incidents": found},
+        fragment="incidents",
+        status=polled_status(request, goes_on=campaign.is_followed),
+    )
 
 
 @needs(Act.SEE)

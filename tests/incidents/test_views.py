@@ -12,6 +12,7 @@ from mailops.incidents.detection import detect
 from mailops.incidents.evidence import LOOK_BACK
 from mailops.incidents.forms import ChannelForm
 from mailops.incidents.models import Incident, Notice, NotificationChannel, Threshold
+from mailops.lib.htmx import STOP_POLLING
 from mailops.outbox.ledger import bucket_of
 from mailops.reports.periods import QUARTER_HOUR
 from mailops.transports.models import PauseCause
@@ -245,6 +246,37 @@ class TestACampaignThatStopped:
         assert "see the page of Spring" in page
         stream.refresh_from_db()
         assert not stream.is_paused
+
+
+class TestOfACampaign:
+    @pytest.mark.parametrize("state", ["running", "paused"])
+    def test_leads_from_a_campaign_that_goes_on_to_those_of_its_stream(
+        self, incident, stream, viewer, logged_in, state
+    ):
+        campaign = make_campaign(stream=stream, state=state, started_at=timezone.now())
+        at, client = url("campaign-panel", campaign.pk), logged_in(viewer)
+        assert at in client.get(reverse("campaigns:detail", args=[campaign.pk])).text
+        panel = client.get(at, headers=HTMX)
+        assert panel.status_code == 200
+        assert f'href="{url("detail", incident.pk)}"' in panel.text
+
+    def test_shows_a_campaign_that_is_over_its_own_alone(self, incident, stream, viewer, logged_in):
+        over = timezone.now() - timedelta(days=9)
+        campaign = make_campaign(stream=stream, state="completed", finished_at=over)
+        other = make_campaign(name="Other", stream=stream, state="completed", finished_at=over)
+        given_up = Threshold.objects.get(measure="given_up", subject_kind="campaign")
+        given_up.incidents.create(subject_kind="campaign", subject_id=campaign.pk, level="act")
+        client = logged_in(viewer)
+        page = client.get(url("campaign-panel", campaign.pk))
+        assert [one.threshold for one in page.context["incidents"]] == [given_up]
+        panel = client.get(url("campaign-panel", other.pk), headers=HTMX)
+        assert panel.status_code == STOP_POLLING
+        assert "callout" not in panel.text
+
+    def test_tells_of_none_that_is_closed(self, incident, stream, oncall, logged_in):
+        handling.close(incident=incident, reason="x", actor=oncall)
+        campaign = make_campaign(stream=stream, state="running")
+        assert "No open incident." in logged_in(oncall).get(url("campaign-panel", campaign.pk)).text
 
 
 class TestAttention:
