@@ -1,9 +1,12 @@
 """Proves alignment: sends one message through a transport, and judges the copy that the sandbox captured."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 from django.conf import settings
+from django.db import transaction
+from django.db.models.functions import Now
 
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
@@ -18,6 +21,7 @@ from mailops.transports.kinds import open_session
 from mailops.transports.models import Stream, Transport
 from mailops.transports.sessions import Envelope, SessionFault, SessionLost
 
+TWO_PRESSES = timedelta(minutes=1)  # the same within it, while that is on its way, is one probe
 SECONDS = 10  # for all questions to DNS about one mail
 TEXT = (
     "This message proves that mail of your domain is signed and aligned. Nobody has to answer it.\n"
@@ -25,7 +29,10 @@ TEXT = (
 
 
 def send_probe(*, stream: Stream, transport: Transport, recipient: str, actor: User) -> MailProbe:
-    """Send one message of `stream` through `transport`, as its mail would go; what refuses it is kept."""
+    """Send one message of `stream` through `transport`, as its mail would go; what refuses it is kept.
+
+    Where a button was pressed twice, return the one that is on its way already.
+    """
     public_id, domain = uuid4(), stream.domain.name
     identity = stream.domain.identities.order_by("id").first()
     letter = Letter(
@@ -40,13 +47,16 @@ def send_probe(*, stream: Stream, transport: Transport, recipient: str, actor: U
         message_id=f"<probe.{public_id.hex}@{domain}>",
         date=datetime.now(UTC),
     )
-    probe = MailProbe.objects.create(
-        stream=stream,
-        transport=transport,
-        recipient=recipient,
-        message_id=letter.message_id,
-        sent_by=actor.email,
-    )
+    asked: dict[str, Any] = {"stream": stream, "transport": transport, "recipient": recipient}
+    asked["sent_by"] = actor.email
+    with transaction.atomic():
+        Stream.objects.select_for_update(no_key=True).get(pk=stream.pk)  # a second press waits here
+        pressed = MailProbe.objects.filter(
+            **asked, result=MailProbe.Result.WAITING, sent_at__gt=Now() - TWO_PRESSES
+        )
+        if first := pressed.first():
+            return first
+        probe = MailProbe.objects.create(**asked, message_id=letter.message_id)
     refusal = _send(letter, transport, domain)
     if refusal:
         probe.result, probe.sentence = MailProbe.Result.REFUSED, refusal

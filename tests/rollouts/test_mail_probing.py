@@ -8,6 +8,7 @@ from mailops.domains.signing_keys import begin_signing, make_key
 from mailops.rollouts.mail_probing import send_probe, settle_probe, verdict_on
 from mailops.rollouts.models import MailProbe
 from mailops.rollouts.probes.authentication import authentication
+from mailops.sandbox.models import CapturedMessage
 from tests.factories import make_captured
 
 TO = "probe+alignment@sandbox.example"
@@ -47,6 +48,17 @@ def test_a_signed_probe_passes_by_both_legs(stream, key, operator):
     )
     assert (dkim["name"], dkim["result"], dkim["is_aligned"]) == ("DKIM mo1", "pass", True)
     assert AuditEntry.objects.filter(verb="mail_probe.send").count() == 1
+
+
+def test_pressed_twice_is_one(stream, key, operator, oncall):
+    given = {"stream": stream, "transport": stream.transport, "recipient": TO}
+    probe = send_probe(**given, actor=operator)
+    assert send_probe(**given, actor=operator) == probe
+    assert CapturedMessage.objects.count() == 1
+    assert AuditEntry.objects.filter(verb="mail_probe.send").count() == 1
+    assert send_probe(**given, actor=oncall) != probe  # another's is their own
+    settle_probe(probe)
+    assert send_probe(**given, actor=operator) != probe  # what was seen may be asked again
 
 
 def test_a_return_path_elsewhere_without_a_signature_fails(stream, operator, good):
