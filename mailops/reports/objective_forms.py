@@ -8,6 +8,8 @@ from mailops.reports.models import Objective
 
 
 class ObjectiveForm(forms.ModelForm):  # type: ignore[type-arg]
+    seen = forms.CharField(max_length=64, required=False, widget=forms.HiddenInput)
+
     class Meta:
         model = Objective
         fields = ("percent", "seconds")

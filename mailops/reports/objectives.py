@@ -12,6 +12,7 @@ from decimal import Decimal
 from django.db import connection, transaction
 
 from mailops.accounts.auditing import audit
+from mailops.accounts.meanwhile import expect, mark_of
 from mailops.accounts.models import User
 from mailops.outbox.ledger import bucket_of
 from mailops.outbox.models import EventKind
@@ -120,10 +121,22 @@ def count_overdue(objective: Objective) -> int:
     return int(overdue)
 
 
+def mark_of_promise(objective: Objective | None) -> str:
+    """Return what tells a promise from others, and from none."""
+    return mark_of(str(objective) if objective else "")
+
+
 @transaction.atomic
-def promise(*, stream: Stream, percent: Decimal, seconds: int, actor: User) -> Objective:
-    """Write down what `stream` promises from now on; what was sent before is judged by it too."""
+def promise(
+    *, stream: Stream, percent: Decimal, seconds: int, actor: User, seen: str | None = None
+) -> Objective:
+    """Write down what `stream` promises from now on; what was sent before is judged by it too.
+
+    Whoever saves a form gives the mark that it showed as `seen`: raise ChangedMeanwhile where it is another by now.
+    """
     before = Objective.objects.select_for_update().filter(pk=stream.pk).first()
+    wanted = Objective(stream=stream, percent=percent, seconds=seconds)
+    expect(seen, was=mark_of_promise(before), wanted=mark_of_promise(wanted))
     objective, _ = Objective.objects.update_or_create(
         stream=stream, defaults={"percent": percent, "seconds": seconds}
     )

@@ -108,6 +108,28 @@ class TestPages:
         verbs = AuditEntry.objects.order_by("id").values_list("verb", flat=True)
         assert list(verbs) == ["objective.set", "objective.remove"]
 
+    def test_form_replaces_no_promise_that_was_not_seen(self, admin, logged_in):
+        stream, client = make_stream(), logged_in(admin)
+        address = reverse("reports:objective", args=[stream.pk])
+        seen = {"seen": client.get(address).context["form"]["seen"].value()}  # it promises nothing
+        for _ in range(2):  # the same once more is no conflict
+            given = {"percent": "99.5", "seconds": "30"} | seen
+            assert client.post(address, given).status_code == 302
+        mine = {"percent": "95", "seconds": "60"}
+        stopped = client.post(address, mine | seen)
+        assert stopped.status_code == 422
+        assert f"Last saved by {admin}, " in stopped.text
+        assert stopped.context["meanwhile"].facts == [("It promises", "99.5 % accepted in 30 s")]
+        assert 'value="95"' in stopped.text
+        assert str(objective_of(stream.pk)) == "99.5 % accepted in 30 s"
+        seen = {"seen": stopped.context["form"]["seen"].value()}
+        client.post(address, {"remove": "1"})
+        stopped = client.post(address, mine | seen)
+        assert stopped.context["meanwhile"].facts == [("It promises", "nothing")]
+        seen = {"seen": stopped.context["form"]["seen"].value()}
+        assert client.post(address, mine | seen).status_code == 302
+        assert objective_of(stream.pk).percent == 95
+
     def test_are_for_whom_they_are_for(self, client, viewer, logged_in, promised):
         addresses = [
             reverse("reports:objectives"),
