@@ -4,14 +4,15 @@ from celery import shared_task
 from django.db import transaction
 
 from mailops.content import enclosing, link_answers, picturing
+from mailops.lib.waiting_tasks import WaitsForPeers
 
 
-@shared_task
+@shared_task(base=WaitsForPeers)
 def draw_version(version_id: int) -> None:
     picturing.draw_version(version_id)
 
 
-@shared_task
+@shared_task(base=WaitsForPeers)
 def draw_draft(template_id: int) -> None:
     picturing.draw_draft(template_id)
 
@@ -21,7 +22,7 @@ def drop_unused_files() -> None:
     enclosing.drop_unused()
 
 
-@shared_task
+@shared_task(base=WaitsForPeers)
 def ask_links(template_id: int) -> None:
     if link_answers.ask_for_draft(template_id):
         ask_links.delay(template_id)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from threading import Lock
 
 from mailops.feedback.sns import is_sns_address
 from mailops.lib.egress import EgressFault
@@ -23,6 +24,7 @@ class _Known:
 
 
 _certificates: dict[str, _Known] = {}
+_asking = Lock()
 
 
 class FetchFailed(Exception):
@@ -30,12 +32,21 @@ class FetchFailed(Exception):
 
 
 def fetch_certificates(urls: Iterable[str]) -> None:
-    """Ask Amazon for those certificates that aren't known; call it before a transaction, since it may take seconds."""
+    """Ask Amazon for those certificates that aren't known, unless another thread is at it.
+
+    Call it before a transaction, since it may take seconds.
+    """
     now = time.monotonic()
-    for url in [url for url in dict.fromkeys(urls) if not _is_known(url, now)][:MOST_AT_ONCE]:
-        if len(_certificates) > 50:
-            _certificates.clear()
-        _certificates[url] = _fetched(url)
+    unknown = [url for url in dict.fromkeys(urls) if not _is_known(url, now)][:MOST_AT_ONCE]
+    if not unknown or not _asking.acquire(blocking=False):
+        return
+    try:
+        for url in unknown:
+            if len(_certificates) > 50:
+                _certificates.clear()
+            _certificates[url] = _fetched(url)
+    finally:
+        _asking.release()
 
 
 def certificate_at(url: str) -> bytes:

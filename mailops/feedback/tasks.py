@@ -9,6 +9,7 @@ from kombu.exceptions import OperationalError
 
 from mailops.feedback import forgetting, mailbox_reading, processing, soft_bounces
 from mailops.feedback.models import Mailbox
+from mailops.lib.waiting_tasks import WaitsForPeers
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ def read_mailboxes() -> None:
         read_mailbox.delay(mailbox_id)
 
 
-@shared_task
+@shared_task(base=WaitsForPeers)
 def read_mailbox(mailbox_id: int) -> None:
     """Read one mailbox for less than a minute; hand on while there is more."""
     has_more = mailbox_reading.read_mailbox(mailbox_id)

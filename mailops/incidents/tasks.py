@@ -3,6 +3,7 @@
 from celery import shared_task
 
 from mailops.incidents import detection, notifying
+from mailops.lib.waiting_tasks import Tells
 
 
 @shared_task
@@ -11,7 +12,7 @@ def detect() -> None:
     detection.detect()
 
 
-@shared_task
+@shared_task(base=Tells)
 def notify() -> None:
     """Tell channels what is due."""
     notifying.deliver_due()

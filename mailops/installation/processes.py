@@ -20,16 +20,21 @@ from gunicorn.app.wsgiapp import WSGIApplication
 from mailops.lib.env import host_and_port
 from mailops.lib.postgres import ENVIRONMENT, Server
 from mailops.lib.supervisor import Process, answers, check_free
+from mailops.lib.waiting_tasks import PLACES
 
 # the web's threads, for slow clients; each may hold a database connection
 WEB_THREADS = 8
 WEB_WORKER = "mailops.installation.patient_worker.PatientWorker"
 
+# threads of the housekeeping for what doesn't wait for peers
+QUICK = 5
+
 # queue, and the pool its worker runs tasks in: a sending one does its own concurrency
 WORKERS = {
     "transactional": ("--pool=solo",),
     "bulk": ("--pool=solo",),
-    "housekeeping": ("--pool=threads", "--concurrency=4"),
+    # each thread, which begins only when it is needed, holds a database connection
+    "housekeeping": ("--pool=threads", f"--concurrency={PLACES + QUICK}"),
 }
 
 PREPARING = ", which makes the tables of the database and, where there is a demo, fills it once: minutes on a slow machine"

@@ -5,6 +5,7 @@ from datetime import timedelta
 from celery import shared_task
 from django.utils import timezone
 
+from mailops.lib.waiting_tasks import WaitsForPeers
 from mailops.rollouts import starting
 from mailops.rollouts.probing import probe_due
 
@@ -17,7 +18,7 @@ def start_due_campaigns() -> None:
     starting.start_due()
 
 
-@shared_task
+@shared_task(base=WaitsForPeers)
 def probe_checklists() -> None:
     """Probe what is due; doubled ticks share the work, since each list is claimed first."""
     probe_due(until=timezone.now() + timedelta(seconds=TICK_SECONDS))

@@ -4,6 +4,7 @@ from time import monotonic
 
 from celery import shared_task
 
+from mailops.lib.waiting_tasks import WaitsForPeers
 from mailops.suppressions import importing, keeping_in_step
 from mailops.suppressions.importing import import_chunk
 from mailops.suppressions.models import ProviderSync, SuppressionImport
@@ -43,7 +44,7 @@ def keep_lists_in_step() -> None:
         continue_sync.delay(sync_id)
 
 
-@shared_task
+@shared_task(base=WaitsForPeers)
 def continue_sync(sync_id: int) -> None:
     """Go on with one provider's list for half a minute; hand on while there is more."""
     if keeping_in_step.run(sync_id):

@@ -2,6 +2,7 @@
 
 from celery import shared_task
 
+from mailops.lib.waiting_tasks import WaitsForPeers
 from mailops.transports import gracing
 from mailops.transports.oauth import refresh_due
 
@@ -12,7 +13,7 @@ def keep_grace() -> None:
     gracing.keep_grace()
 
 
-@shared_task
+@shared_task(base=WaitsForPeers)
 def refresh_tokens() -> None:
     """Safe to run doubled: a token is refreshed by whoever gets its lease."""
     refresh_due()

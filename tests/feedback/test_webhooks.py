@@ -2,6 +2,7 @@
 
 import json
 from base64 import b64encode
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 
@@ -379,6 +380,20 @@ class TestAmazonAway:
             sns_fetching.certificate_at(CERTIFICATE)
         sns_fetching.fetch_certificates([CERTIFICATE])
         assert sns_fetching.certificate_at(CERTIFICATE) == pem
+
+    def test_where_amazon_is_silent_one_thread_alone_waits_for_it(self, amazon, monkeypatch):
+        asked = []
+
+        def ask_meanwhile(url):
+            asked.append(url)
+            if len(asked) == 1:
+                with ThreadPoolExecutor(1) as pool:
+                    pool.submit(sns_fetching.fetch_certificates, [url]).result()
+            return b"PEM"
+
+        monkeypatch.setattr(sns_fetching, "get", ask_meanwhile)
+        sns_fetching.fetch_certificates([CERTIFICATE])
+        assert asked == [CERTIFICATE]
 
     def test_many_addresses_are_not_asked_at_once(self, amazon):
         sns_fetching.fetch_certificates(CERTIFICATE.replace("c3d", f"{n:x}") for n in range(30))
