@@ -17,17 +17,17 @@ from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
 from mailops.audiences.models import Import, ImportedAddress, ImportPiece, ImportRemark
 from mailops.audiences.settling import StagedRow, settle
-from mailops.audiences.uploading import records_of, start_of_text
+from mailops.audiences.uploading import start_of_text
 from mailops.lib.chunks import MAX_FAILURES, count_failure
 from mailops.lib.csv_export import unescape
 from mailops.lib.csv_reading import Record
+from mailops.lib.pieces import next_records, records_of
 from mailops.lib.storable import storable
 from mailops.lib.time_zones import UnknownZone, zone_name
 from mailops.protocol.address import InvalidAddress, address_key, trimmed
 
 CHUNK_ROWS = 5_000  # about half a second of work
 FORGOTTEN = 20_000  # rows that one statement deletes
-CHUNK_BYTES = 8 * 1024 * 1024  # of the file, where the rows are long
 REMARKS_KEPT = timedelta(days=90)  # a quarter, in which somebody may ask after a row
 
 
@@ -95,7 +95,7 @@ def import_chunk(*, run_id: int, rows: int = CHUNK_ROWS) -> bool:
         )
         if run is None:
             return False
-        records, is_end = _next_records(run, rows)
+        records, is_end = next_records(run, rows)
         settle(run, list(_understand(run, records)))
         run.blank += sum(not any(record.cells) for record in records)
         run.failures = 0
@@ -141,16 +141,6 @@ def _give_up(run: Import) -> None:
         f"The rows from line {run.line:,} on could not be imported, in {MAX_FAILURES} tries. "
         f"The {run.rows:,} rows before them are in.",
     )
-
-
-def _next_records(run: Import, rows: int) -> tuple[list[Record], bool]:
-    """Return the next records, few enough to be held in memory, and whether the file ends with them."""
-    records: list[Record] = []
-    for record in records_of(run, offset=run.cursor, line=run.line):
-        records.append(record)
-        if len(records) == rows or record.end - run.cursor > CHUNK_BYTES:
-            return records, False
-    return records, True
 
 
 def _behind_header(run: Import) -> tuple[int, int]:

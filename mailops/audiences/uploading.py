@@ -1,13 +1,8 @@
-"""Takes an uploaded file in and gives it out again, piece by piece.
-
-The pieces are rows: web and worker processes need no folder in common, a backup holds a half-done import, and the
-pieces go with the import they belong to.
-"""
+"""Takes an uploaded file in, piece by piece, and shows how it begins; the pieces go with the import they belong to."""
 
 import io
-from collections.abc import Iterable, Iterator
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Protocol
 
 from django.db import transaction
 from django.db.models.functions import Now
@@ -24,13 +19,12 @@ from mailops.lib.csv_reading import (
     Record,
     bom_length,
     guess,
-    read_records,
     sample,
 )
 from mailops.lib.locks import keep_rows
+from mailops.lib.pieces import PieceReader, pieces_of
 from mailops.lib.storable import storable
 
-PIECE_BYTES = 256 * 1024
 SAMPLE_ROWS = 8
 MAX_COLUMNS = 490  # their mapping posts two fields for each; Django takes 1000 in all
 FORGOTTEN_AFTER = timedelta(days=7)  # an upload nobody went on with holds people's data for nothing
@@ -43,13 +37,6 @@ class Upload(Protocol):
     def size(self) -> int | None: ...
     def read(self, size: int, /) -> bytes: ...
     def seek(self, position: int, /) -> int: ...
-
-
-def pieces_of(file: Upload) -> Iterator[bytes]:
-    """Yield `file` in pieces of PIECE_BYTES, the last one shorter (Django's own chunks() may yield it whole)."""
-    file.seek(0)
-    while piece := file.read(PIECE_BYTES):
-        yield piece
 
 
 def take_upload(*, audience: Audience, file: Upload, actor: User) -> Import:
@@ -95,51 +82,10 @@ def drop_forgotten() -> int:
     return len(runs)
 
 
-class PieceReader(io.RawIOBase):
-    """The stored file as a byte stream from `offset` on; holds one piece at a time."""
-
-    def __init__(self, run: Import, offset: int) -> None:
-        self._run_id = run.pk
-        self._offset = offset
-        # half a character at the end of a UTF-16 file is no character
-        self._end = (
-            run.size - (run.size - offset) % 2 if run.encoding.startswith("utf-16") else run.size
-        )
-        self._position = -1
-        self._piece = b""
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        position, start = divmod(self._offset, PIECE_BYTES)
-        if position != self._position:
-            self._position, self._piece = position, self._load(position)
-        wanted = min(len(buffer), self._end - self._offset)
-        data = self._piece[start : start + max(wanted, 0)]
-        buffer[: len(data)] = data
-        self._offset += len(data)
-        return len(data)
-
-    def _load(self, position: int) -> bytes:
-        piece = ImportPiece.objects.filter(run_id=self._run_id, position=position).first()
-        return bytes(piece.data) if piece else b""
-
-
-def records_of(run: Import, *, offset: int, line: int) -> Iterable[Record]:
-    """Yield the rows of a stored file from byte `offset` on, which is line `line`."""
-    return read_records(
-        PieceReader(run, offset),
-        encoding=run.encoding,
-        delimiter=run.delimiter,
-        offset=offset,
-        line=line,
-    )
-
-
 def first_bytes(run: Import) -> bytes:
     """Return the beginning of a stored file, enough to show samples of it."""
-    return io.BufferedReader(PieceReader(run, 0)).read(SAMPLE_BYTES)
+    reader = PieceReader(run.pieces, size=run.size, encoding=run.encoding, offset=0)
+    return io.BufferedReader(reader).read(SAMPLE_BYTES)
 
 
 def start_of_text(run: Import) -> int:

@@ -10,7 +10,7 @@ import unicodedata
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, BinaryIO, cast
+from typing import cast
 
 MAX_RECORD = 100_000  # characters of one row; csv itself refuses a field over 131,072
 SAMPLE_BYTES = 256 * 1024
@@ -143,39 +143,6 @@ def read_records(
         offset += sum(map(width, lines.taken)) + skipped
         began, line = line, line + len(lines.taken)
         yield Record(began, cells, offset, line, problem)
-
-
-def read_file(file: BinaryIO) -> Iterator[Record]:
-    """Yield the rows of `file`, read as it seems to be; raise NotReadable where it is no CSV file."""
-    file.seek(0)
-    guessed = guess(iter(lambda: file.read(SAMPLE_BYTES), b""))
-    file.seek(0)
-    start = bom_length(file.read(4))
-    yield from read_records(
-        _Part(file, start, is_wide=guessed.encoding.startswith("utf-16")),
-        encoding=guessed.encoding,
-        delimiter=guessed.delimiter,
-        offset=start,
-    )
-
-
-class _Part(io.RawIOBase):
-    """A file from byte `start` on, without half a character at its end; closing it leaves the file open."""
-
-    def __init__(self, file: BinaryIO, start: int, *, is_wide: bool) -> None:
-        self._file = file
-        length = file.seek(0, io.SEEK_END) - start
-        self._left = length - length % 2 if is_wide else length
-        file.seek(start)
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        data = self._file.read(min(len(buffer), self._left))
-        self._left -= len(data)
-        buffer[: len(data)] = data
-        return len(data)
 
 
 def _problem_of(error: Exception, lines: _Lines) -> str:

@@ -117,8 +117,5 @@ class ImportForm(forms.Form):
 class OutcomeForm(forms.Form):
     outcome = forms.ChoiceField(
         required=False,
-        choices=[
-            ("", "Any"),
-            *((value, word) for value, word in ImportedRow.Outcome.choices if value),
-        ],
+        choices=[("", "Any"), *ImportedRow.Outcome.choices],
     )

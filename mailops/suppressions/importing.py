@@ -1,21 +1,18 @@
-"""Imports a file of addresses: rows first, so that each is accounted for, then their entries in chunks."""
+"""Imports a file of addresses: kept in pieces, and read in chunks, of which each accounts for all of its rows."""
 
-from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections import Counter
 from contextlib import suppress as ignoring
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import BinaryIO
 
 from django.conf import settings
-from django.db import IntegrityError, connection, transaction
-from django.db.models import Count
+from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
 from mailops.lib.csv_export import unescape
-from mailops.lib.csv_reading import NotReadable, read_file
+from mailops.lib.csv_reading import NotReadable, Record, bom_length, guess
+from mailops.lib.pieces import Upload, next_records, pieces_of, records_of
 from mailops.lib.storable import storable
 from mailops.protocol.address import InvalidAddress, address_key, trimmed
 from mailops.suppressions.models import ImportedRow, Suppression, SuppressionImport
@@ -26,33 +23,28 @@ CHUNK = 2000  # rows in one transaction, well under a second
 FORGOTTEN = 20_000  # rows that one statement deletes
 ADDRESS_COLUMNS = frozenset({"address", "email", "e-mail", "email address", "recipient", "mail"})
 NOTE_COLUMNS = frozenset({"note", "comment", "evidence"})
-_COPY = (
-    "COPY suppressions_importedrow (run_id, line, address, address_key, note, outcome, why) "
-    "FROM STDIN"
-)
-_DUPLICATES = """
-UPDATE suppressions_importedrow r
-   SET outcome = 'duplicate', why = 'An earlier row of the file has this address.'
-  FROM (SELECT id, row_number() OVER (PARTITION BY address_key ORDER BY id) AS place
-          FROM suppressions_importedrow WHERE run_id = %(run)s AND outcome = '') numbered
- WHERE r.id = numbered.id AND numbered.place > 1
-"""
 
 
 @transaction.atomic
 def start_import(
-    *, file: BinaryIO, file_name: str, stream: Stream | None, reason: str, actor: User
+    *, file: Upload, file_name: str, stream: Stream | None, reason: str, actor: User
 ) -> SuppressionImport:
-    """Take in the rows of `file`, to be worked off by `import_chunk`; raises NotReadable."""
+    """Take in `file`, to be worked off by `import_chunk`; raises NotReadable."""
+    guessed = guess(pieces_of(file))
     run = SuppressionImport.objects.create(
-        file_name=file_name[:254], stream=stream, reason=reason, created_by=actor
+        file_name=file_name[:254],
+        stream=stream,
+        reason=reason,
+        encoding=guessed.encoding,
+        delimiter=guessed.delimiter,
+        cursor=bom_length(next(pieces_of(file))[:4]),
+        created_by=actor,
     )
-    with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
-        for row in read_rows(file):
-            copy.write_row((run.pk, *_staged(row)))
-    _mark_duplicates(run)
-    run.numbers = dict(run.rows.values_list("outcome").annotate(Count("id")))
-    run.save(update_fields=["numbers"])
+    for position, data in enumerate(pieces_of(file)):
+        run.pieces.create(position=position, data=data)
+        run.size += len(data)
+    run.columns = _columns_of(run)
+    run.save()
     audit(
         actor=actor,
         verb="suppression.import",
@@ -62,62 +54,27 @@ def start_import(
     return run
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    line: int  # where it begins, counted from 1
-    address: str
-    note: str = ""
-    problem: str = ""
-
-
-def read_rows(file: BinaryIO) -> Iterator[Row]:
-    """Yield every row that is not empty, the unreadable ones with their `problem`; raise NotReadable."""
-    columns = None
-    for record in read_file(file):
-        if record.problem:
-            yield Row(record.line, "", problem=record.problem)
-        elif any(cell.strip() for cell in record.cells):
-            is_first, columns = columns is None, columns or _columns(record.cells)
-            address_at, note_at, has_header = columns
-            if not (is_first and has_header):
-                address, note = _cell(record.cells, address_at), _cell(record.cells, note_at)
-                yield Row(record.line, address, note)
-
-
-def _columns(cells: list[str]) -> tuple[int, int, bool]:
-    """Tell which cell is the address, which the note, and whether `cells` is the header that says so."""
-    names = [cell.strip().lower() for cell in cells]
-    address_at = next((at for at, name in enumerate(names) if name in ADDRESS_COLUMNS), -1)
-    note_at = next((at for at, name in enumerate(names) if name in NOTE_COLUMNS), -1)
-    if address_at >= 0:
-        return address_at, note_at, True
-    guessed = next((at for at, name in enumerate(names) if "@" in name), -1)
-    if guessed < 0:
+def _columns_of(run: SuppressionImport) -> dict[str, int]:
+    """Tell by the first row that says anything which cells are meant, and whether it is a header; raise NotReadable."""
+    for record in records_of(run, offset=run.cursor, line=run.line):
+        if record.problem or _is_empty(record):
+            continue
+        names = [cell.strip().lower() for cell in record.cells]
+        address_at = next((at for at, name in enumerate(names) if name in ADDRESS_COLUMNS), -1)
+        note_at = next((at for at, name in enumerate(names) if name in NOTE_COLUMNS), -1)
+        if address_at >= 0:
+            return {"address": address_at, "note": note_at, "header": record.line}
+        guessed = next((at for at, name in enumerate(names) if "@" in name), -1)
+        if guessed >= 0:
+            return {"address": guessed, "note": -1, "header": 0}
         raise NotReadable(
             "No column holds addresses. Name one of them “address” in the first row of the file."
         )
-    return guessed, -1, False
+    return {"address": -1, "note": -1, "header": 0}
 
 
-def _cell(cells: list[str], at: int) -> str:
-    return unescape(cells[at].strip()) if 0 <= at < len(cells) else ""
-
-
-def _staged(row: Row) -> Iterator[str | int]:
-    address = storable(trimmed(row.address), 320)
-    key, why = "", row.problem
-    if not why:
-        try:
-            key = address_key(address, allow_utf8=True)
-        except InvalidAddress as error:
-            why = error.sentence
-    outcome = ImportedRow.Outcome.REJECTED if why else ImportedRow.Outcome.WAITING
-    yield from (row.line, address, key, storable(row.note, 500), outcome.value, why[:254])
-
-
-def _mark_duplicates(run: SuppressionImport) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(_DUPLICATES, {"run": run.pk})
+def _is_empty(record: Record) -> bool:
+    return not any(cell.strip() for cell in record.cells)
 
 
 def import_chunk(*, run_id: int) -> bool:
@@ -136,28 +93,54 @@ def _import_chunk(run_id: int) -> bool:
     run = running.select_for_update(skip_locked=True).filter(pk=run_id).first()
     if run is None:
         return False
-    waiting = run.rows.filter(outcome=ImportedRow.Outcome.WAITING, id__gt=run.cursor)
-    rows = list(waiting.order_by("id")[:CHUNK])
-    if not rows:
-        SuppressionImport.objects.filter(pk=run.pk).update(
-            state=SuppressionImport.State.COMPLETED, finished_at=Now()
-        )
-        return False
-    _settle(run, rows)
-    _note_outcomes(rows)
-    settled = Counter(row.outcome for row in rows)
-    numbers = Counter(run.numbers) + settled - Counter({ImportedRow.Outcome.WAITING: len(rows)})
-    SuppressionImport.objects.filter(pk=run.pk).update(cursor=rows[-1].pk, numbers=numbers)
-    return True
+    records, is_end = next_records(run, CHUNK)
+    rows = [_understood(run, record) for record in records if _says_something(run, record)]
+    _mark_duplicates(run, rows)
+    _settle(run, [row for row in rows if not row.outcome])
+    ImportedRow.objects.bulk_create(rows)
+    run.numbers = Counter(run.numbers) + Counter(row.outcome for row in rows)
+    if records:
+        run.cursor, run.line = records[-1].end, records[-1].next_line
+    if is_end:
+        run.cursor, run.state, run.finished_at = run.size, run.State.COMPLETED, Now()
+        run.pieces.all().delete()
+    run.save()
+    return not is_end
 
 
-def _note_outcomes(rows: list[ImportedRow]) -> None:
-    """Write the rows' outcomes, in one update for each that occurs: far quicker than one for each row."""
-    alike: dict[tuple[str, str], list[int]] = defaultdict(list)
+def _says_something(run: SuppressionImport, record: Record) -> bool:
+    return bool(record.problem) or not (_is_empty(record) or record.line == run.columns["header"])
+
+
+def _understood(run: SuppressionImport, record: Record) -> ImportedRow:
+    """Return the row of a record: refused, or with its outcome still open."""
+    row = ImportedRow(run=run, line=record.line, why=record.problem[:254])
+    if not record.problem:
+        row.address = storable(trimmed(_cell(record.cells, run.columns["address"])), 320)
+        row.note = storable(_cell(record.cells, run.columns["note"]), 500)
+        try:
+            row.address_key = address_key(row.address, allow_utf8=True)
+        except InvalidAddress as error:
+            row.why = error.sentence[:254]
+    if row.why:
+        row.outcome = ImportedRow.Outcome.REJECTED
+    return row
+
+
+def _cell(cells: list[str], at: int) -> str:
+    return unescape(cells[at].strip()) if 0 <= at < len(cells) else ""
+
+
+def _mark_duplicates(run: SuppressionImport, rows: list[ImportedRow]) -> None:
+    keys = [row.address_key for row in rows if not row.outcome]
+    met = set(run.rows.filter(address_key__in=keys).values_list("address_key", flat=True))
     for row in rows:
-        alike[row.outcome, row.why].append(row.pk)
-    for (outcome, why), ids in alike.items():
-        ImportedRow.objects.filter(pk__in=ids).update(outcome=outcome, why=why)
+        if row.outcome:
+            continue
+        if row.address_key in met:
+            row.outcome = ImportedRow.Outcome.DUPLICATE
+            row.why = "An earlier row of the file has this address."
+        met.add(row.address_key)
 
 
 def _settle(run: SuppressionImport, rows: list[ImportedRow]) -> None:

@@ -154,7 +154,16 @@ class SuppressionImport(models.Model):
     )
     reason = models.CharField(max_length=15, choices=Suppression.Reason.choices)
     state = models.CharField(max_length=10, choices=State.choices, default=State.RUNNING)
-    cursor = models.BigIntegerField(default=0)  # the last row worked off: a seek past dead tuples
+    # how the file is read; guessed at upload
+    size = models.PositiveBigIntegerField(default=0)  # bytes
+    encoding = models.CharField(max_length=20, default="utf-8")
+    delimiter = models.CharField(max_length=1, default=",")
+    # {"address": 0, "note": -1, "header": 1}: two columns, and the line that names them; 0 or -1: none does
+    columns = models.JSONField(default=dict)
+
+    # how far it is: moved in the transaction that stores the rows before it
+    cursor = models.BigIntegerField(default=0)  # bytes read
+    line = models.PositiveBigIntegerField(default=1)  # the line that begins there
     numbers = models.JSONField(default=dict)  # outcome → rows, so that a page never counts them
     created_by = models.ForeignKey(
         "accounts.User", null=True, on_delete=models.SET_NULL, related_name="+"
@@ -174,11 +183,27 @@ class SuppressionImport(models.Model):
         return str(self.stream) if self.stream else "All streams"
 
 
+class ImportPiece(models.Model):
+    """A piece of an uploaded list, kept until all of it is read."""
+
+    run = models.ForeignKey(
+        SuppressionImport, on_delete=models.CASCADE, related_name="pieces", db_index=False
+    )
+    position = models.PositiveIntegerField()
+    data = models.BinaryField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["run", "position"], name="suppression_import_piece_once"
+            )
+        ]
+
+
 class ImportedRow(models.Model):
     """One row of an uploaded file and what became of it."""
 
     class Outcome(models.TextChoices):
-        WAITING = "", "Waiting"
         ADDED = "added", "Added"
         STRENGTHENED = "strengthened", "Made stronger"  # an entry was there, with a weaker reason
         UNCHANGED = "unchanged", "Unchanged"  # an entry was there, as strong or stronger
@@ -190,14 +215,14 @@ class ImportedRow(models.Model):
     address = models.CharField(max_length=320)  # as given, cut
     address_key = models.CharField(max_length=320, blank=True)
     note = models.CharField(max_length=500, blank=True)
-    outcome = models.CharField(
-        max_length=12, choices=Outcome.choices, default=Outcome.WAITING, blank=True
-    )
+    outcome = models.CharField(max_length=12, choices=Outcome.choices)
     why = models.CharField(max_length=254, blank=True)
 
     class Meta:
         indexes: ClassVar = [
             models.Index(fields=["run", "outcome", "id"], name="imported_row_by_outcome"),
+            # has an earlier row the address
+            models.Index(fields=["run", "address_key"], name="imported_row_by_address"),
         ]
 
 

@@ -172,23 +172,19 @@ def import_new(request: HttpRequest) -> HttpResponseBase:
 def import_detail(request: HttpRequest, run_id: int) -> HttpResponse:
     run = get_object_or_404(SuppressionImport.objects.select_related("stream"), id=run_id)
     form = OutcomeForm(request.GET)
-    rows = run.rows.exclude(outcome=ImportedRow.Outcome.WAITING).order_by("id")
+    rows = run.rows.order_by("id")
     if form.is_valid() and form.cleaned_data["outcome"]:
         rows = rows.filter(outcome=form.cleaned_data["outcome"])
-    numbers = run.numbers
-    total, waiting = sum(numbers.values()), numbers.get(ImportedRow.Outcome.WAITING, 0)
     is_poll = _is_poll(request)
     context = {
         "run": run,
         "form": form,
         "page": None if is_poll else Paginator(rows, PAGE).get_page(request.GET.get("page")),
         "numbers": [
-            (word, value, numbers[value])
+            (word, value, run.numbers[value])
             for value, word in ImportedRow.Outcome.choices
-            if value and value in numbers
+            if value in run.numbers
         ],
-        "total": total,
-        "done": total - waiting,
     }
     status = polled_status(request, goes_on=run.is_running or not is_poll)
     return render_page(

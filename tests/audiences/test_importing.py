@@ -31,8 +31,9 @@ from mailops.audiences.models import (
     Membership,
 )
 from mailops.audiences.settling import settle
-from mailops.audiences.uploading import PIECE_BYTES, drop_forgotten, look
+from mailops.audiences.uploading import drop_forgotten, look
 from mailops.lib.chunks import MAX_FAILURES
+from mailops.lib.pieces import PIECE_BYTES
 from mailops.suppressions.models import Suppression
 from tests.audiences.uploads import account_of, import_all, start, upload
 from tests.factories import make_audience, make_stream

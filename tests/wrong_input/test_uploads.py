@@ -10,7 +10,8 @@ from django.urls import reverse
 
 from mailops.audiences.importing import import_chunk, start_import
 from mailops.audiences.models import Contact, Import
-from mailops.audiences.uploading import PIECE_BYTES, take_upload
+from mailops.audiences.uploading import take_upload
+from mailops.lib.pieces import PIECE_BYTES
 from tests.audiences.uploads import account_of
 from tests.factories import make_audience
 
