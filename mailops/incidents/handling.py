@@ -1,16 +1,20 @@
 """What people do with an incident: acknowledge, own, note, pause, resume, close."""
 
+from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
 from django.db.models.functions import Now
 
 from mailops.accounts.auditing import audit
+from mailops.accounts.meanwhile import ChangedMeanwhile, expect, mark_of
 from mailops.accounts.models import User
 from mailops.incidents.detection import is_still_there
 from mailops.incidents.models import Incident, IncidentNote, Notice
 from mailops.incidents.notifying import announce
 from mailops.transports.models import PauseCause, PausedAnew, Stream, Transport
+
+TWO_PRESSES = timedelta(minutes=1)  # the same note again within it is one
 
 
 class NotPossible(Exception):
@@ -41,9 +45,15 @@ def acknowledge(*, incident: Incident, actor: User) -> None:
 
 
 @transaction.atomic
-def assign(*, incident: Incident, owner: User | None, actor: User) -> None:
-    """Make `owner` answer for it."""
+def assign(*, incident: Incident, owner: User | None, actor: User, seen: str = "") -> None:
+    """Make `owner` answer for it, if the mark of its owner is the one `seen`; "" is any. Raise NotPossible else."""
     locked = _locked(incident)
+    try:
+        expect(seen or None, was=mark_of(locked.owner_id), wanted=mark_of(owner and owner.pk))
+    except ChangedMeanwhile as changed:
+        raise NotPossible(
+            f"{locked.owner or 'Nobody'} is the owner by now: somebody set that since you looked. Choose again if it is to change."
+        ) from changed
     before, name = _name(locked.owner), _name(owner)
     locked.owner = owner
     locked.save(update_fields=["owner"])
@@ -53,7 +63,11 @@ def assign(*, incident: Incident, owner: User | None, actor: User) -> None:
 
 @transaction.atomic
 def add_note(*, incident: Incident, text: str, actor: User) -> None:
-    """Write `text` on the timeline; a closed incident takes notes too, for what was learned."""
+    """Write `text` on the timeline, once where a button was pressed twice; a closed incident takes notes too."""
+    Incident.objects.select_for_update(no_key=True).get(pk=incident.pk)  # a second press waits here
+    said = incident.notes.filter(kind=IncidentNote.Kind.NOTE, text=text, author=actor)
+    if said.filter(at__gt=Now() - TWO_PRESSES).exists():
+        return
     _note(incident, actor, IncidentNote.Kind.NOTE, text)
     _tell(actor, "incident.note", incident, after={"note": text})
 

@@ -16,6 +16,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
+from mailops.accounts.meanwhile import mark_of
 from mailops.accounts.permissions import Act, needs, user_of
 from mailops.campaigns.models import Campaign
 from mailops.incidents import handling
@@ -146,7 +147,9 @@ def _detail(request: HttpRequest, incident: Incident, **refused: Form) -> HttpRe
         .order_by("id"),
         "note_form": NoteForm(),
         "close_form": CloseForm(),
-        "owner_form": OwnerForm(initial={"owner": incident.owner_id}),
+        "owner_form": OwnerForm(
+            initial={"owner": incident.owner_id, "seen": mark_of(incident.owner_id)}
+        ),
         **refused,
     }
     return render_page(

@@ -207,6 +207,33 @@ class TestDetail:
         response = client.post(url("assign", incident.pk), {"owner": viewer.pk})
         assert response.status_code == 422
 
+    def test_an_owner_who_was_not_seen_stays(self, incident, oncall, operator, logged_in):
+        client = logged_in(oncall)
+        page = client.get(url("detail", incident.pk))
+        seen = {"seen": page.context["owner_form"]["seen"].value()}
+        for _ in range(2):  # the same once more is no conflict
+            page = client.post(
+                url("assign", incident.pk), {"owner": operator.pk, **seen}, follow=True
+            )
+            assert "The owner is set." in page.text
+        page = client.post(url("assign", incident.pk), {"owner": oncall.pk, **seen}, follow=True)
+        assert f"{operator} is the owner by now" in page.text
+        incident.refresh_from_db()
+        assert incident.owner == operator
+        seen = {"seen": page.context["owner_form"]["seen"].value()}
+        client.post(url("assign", incident.pk), {"owner": oncall.pk, **seen})
+        incident.refresh_from_db()
+        assert incident.owner == oncall
+
+    def test_takes_a_note_once_that_is_pressed_twice(self, incident, oncall, operator, logged_in):
+        for person in (oncall, oncall, operator):
+            logged_in(person).post(url("note", incident.pk), {"text": "Looked at it."})
+        notes = incident.notes.filter(text="Looked at it.")
+        assert [note.author for note in notes.order_by("pk")] == [oncall, operator]
+        notes.update(at=timezone.now() - timedelta(hours=1))
+        logged_in(oncall).post(url("note", incident.pk), {"text": "Looked at it."})
+        assert notes.count() == 3
+
     def test_takes_notes(self, incident, oncall, logged_in):
         client = logged_in(oncall)
         client.post(url("note", incident.pk), {"text": "looked <b>at</b> it"})
