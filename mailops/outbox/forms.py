@@ -43,7 +43,7 @@ class MessageFilterForm(forms.Form):
         required=False,
         max_length=400,
         widget=forms.TextInput(
-            attrs={"type": "search", "placeholder": "Recipient, Message-ID or the next hop's id"}
+            attrs={"type": "search", "placeholder": "Address, Message-ID or next hop's id"}
         ),
     )
     status = forms.ChoiceField(
