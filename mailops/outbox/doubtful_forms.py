@@ -130,7 +130,8 @@ class RelayLogForm(forms.Form):
         label="Time zone of the relay",
         choices=_zones,
         initial="UTC",
-        help_text="Only for times that name none, such as “Nov 21 08:59:33”.",
+        help_text="Only for times that name none, such as “Nov 21 08:59:33”. In the hour that clocks go through twice, such "
+        "a time is read as the first of the two, and settles nothing that was sent in the second.",
     )
 
     is_current = forms.BooleanField(

@@ -172,7 +172,8 @@ def _understood(log: RelayLog, raw: Sequence[bytes], clock: Clock) -> Iterator[L
         if line.saying == Saying.FOREIGN:
             log.foreign += 1
             continue
-        log.first_at = min(log.first_at or line.at, line.at)
+        # what it surely covers, however its times are read
+        log.first_at = min(log.first_at or line.latest_at, line.latest_at)
         log.last_at = max(log.last_at or line.at, line.at)
         if line.saying != Saying.NOTHING:
             log.mails += line.saying == Saying.BEGUN
@@ -294,7 +295,8 @@ _OF_STATUS = {
 def _guess_by_recipient(chunk: _Chunk, line: LogLine) -> None:
     """Find a message by its address alone, where the log names no Message-IDs at all and no other could be meant."""
     for key in _keys(line):
-        fitting = [doubt for doubt in chunk.by_address.get(key, []) if doubt.has(line.at)]
+        doubts = chunk.by_address.get(key, [])
+        fitting = [one for one in doubts if one.has(line.at) and one.has(line.latest_at)]
         if len(fitting) == 1 and line.status:
             _find(chunk, fitting[0], line, _OF_STATUS[line.status], is_by_recipient=True)
             return

@@ -69,7 +69,7 @@ _ACCOUNT = (
         Verdict.OTHER_TIME,
         "",
         "warn",
-        "Named, but not when it was sent: check time zone and clocks.",
+        "Named, but not when it was sent: check time zone and clocks (an hour that they go through twice is the first).",
     ),
 )
 

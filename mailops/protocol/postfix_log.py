@@ -5,7 +5,7 @@ anchored pattern, from left to right, and whatever a remote server said comes la
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from enum import StrEnum
 from functools import lru_cache
@@ -47,6 +47,12 @@ class LogLine:
     enhanced_status: str = ""
     relay: str = ""
     text: str = ""  # a remote server's words
+    # the later reading, where the relay's clock showed its time twice or never: `at` is the earlier one
+    or_at: datetime | None = None
+
+    @property
+    def latest_at(self) -> datetime:
+        return self.or_at or self.at
 
     @property
     def is_permanent(self) -> bool:
@@ -60,22 +66,28 @@ class LogLine:
 
 
 class Clock:
-    """Reads the times of a log: the traditional ones have no year and no zone."""
+    """Reads the times of a log: the traditional ones have no year and no zone.
+
+    In the hour that clocks go through twice, such a time is one of two moments; so is one in the hour that they skip,
+    which only another zone has. Both are given, the same one twice where there is no doubt.
+    """
 
     def __init__(self, *, zone: tzinfo = UTC, latest: datetime) -> None:
         """`zone` is the relay's; no line is younger than `latest`, which tells the year."""
         self._zone, self._latest = zone, latest + timedelta(days=1)
         self.read = lru_cache(maxsize=64)(self._read)  # a busy log has many lines a second
 
-    def _read(self, text: str) -> datetime | None:
+    def _read(self, text: str) -> tuple[datetime, datetime] | None:
         try:
-            return self._traditional(text) if text[0].isalpha() else self._rfc_3339(text)
+            at = self._traditional(text) if text[0].isalpha() else self._rfc_3339(text)
+            both = [at.replace(fold=fold).astimezone(UTC) for fold in (0, 1)]
         except (ValueError, OverflowError):
             return None
+        return min(both), max(both)
 
     def _rfc_3339(self, text: str) -> datetime:
         at = datetime.fromisoformat(text)
-        return (at if at.tzinfo else at.replace(tzinfo=self._zone)).astimezone(UTC)
+        return at if at.tzinfo else at.replace(tzinfo=self._zone)
 
     def _traditional(self, text: str) -> datetime:
         month = _MONTHS.index(text[:3]) + 1
@@ -86,7 +98,7 @@ class Clock:
             except ValueError:
                 continue
             if at <= self._latest:
-                return at.astimezone(UTC)
+                return at
         raise ValueError(text)
 
 
@@ -129,13 +141,19 @@ _PROCESSES = _AGENTS | {
 def parse_line(line: str, clock: Clock) -> LogLine | None:
     """Return what `line` says; None where it can't be understood."""
     found = _LINE.match(line) if len(line) <= MAX_LINE else None
-    at = clock.read(found[1]) if found else None
-    if found is None or at is None:
+    times = clock.read(found[1]) if found else None
+    if found is None or times is None:
         return None
-    _, slash, process = found[3].rpartition("/")
+    at, latest = times
+    said = _said(at, found[3], found[4])
+    return said if said is None or latest == at else replace(said, or_at=latest)
+
+
+def _said(at: datetime, program: str, text: str) -> LogLine | None:
+    _, slash, process = program.rpartition("/")
     if not slash or process not in _PROCESSES:
         return LogLine(at, Saying.FOREIGN)
-    spoken_of = _QUEUE_ID.fullmatch(found[4])
+    spoken_of = _QUEUE_ID.fullmatch(text)
     if spoken_of is None:
         return LogLine(at, Saying.NOTHING)
     return _understand(at, process, spoken_of[1], spoken_of[2])

@@ -4,7 +4,7 @@ import gzip
 import io
 import smtplib
 import tracemalloc
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from uuid import uuid4
 
 import pytest
@@ -12,7 +12,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.utils import timezone
 
-from mailops.outbox import relay_log_taking, tokens
+from mailops.outbox import relay_log_reading, relay_log_taking, tokens
 from mailops.outbox.bulk_settling import plan, settle_chunk, start_settlement
 from mailops.outbox.doubtful import moment
 from mailops.outbox.models import (
@@ -284,6 +284,42 @@ class TestTraps:
         taken = read(log, time_zone="Asia/Tokyo")
         assert verdicts(taken) == {message.pk: "At another time"}
         assert plan(act=ACT.AGAIN, log=taken).chosen == 0
+
+
+class Doubled(tzinfo):
+    """A zone whose clocks showed each time an hour ago, and show it again now."""
+
+    def utcoffset(self, at):
+        return timedelta(hours=0 if at.fold else 1)
+
+    def dst(self, _):
+        return None
+
+
+class TestTheHourThatClocksGoThroughTwice:
+    @pytest.fixture(autouse=True)
+    def doubled(self, monkeypatch):
+        monkeypatch.setattr(relay_log_reading, "ZoneInfo", lambda _: Doubled())
+
+    @pytest.mark.parametrize(("at", "verdict"), [(3600, "Sent on"), (0, "At another time")])
+    def test_a_mail_that_is_named_came_in_the_first(self, transport, read, at, verdict):
+        message = make_doubtful(transport=transport)
+        log = Log("traditional").taken(message, at=at).told(message, "sent", at=at + 1)
+        taken = read(log)
+        assert verdicts(taken) == {message.pk: verdict}
+        assert plan(act=ACT.AGAIN, log=taken).chosen == 0
+
+    @pytest.mark.parametrize("at", [0, 3600])
+    def test_a_recipient_alone_proves_nothing(self, transport, read, at):
+        message = make_doubtful(transport=transport)
+        assert verdicts(read(Log("traditional").told(message, "sent", at=at))) == {}
+
+    @pytest.mark.parametrize(("begins", "may"), [(-900, 1), (1800, 0)])
+    def test_silence_counts_from_the_second(self, transport, read, begins, may):
+        make_doubtful(transport=transport)
+        ours = make_message(with_entry=False, status="accepted", transport=transport)
+        log = Log("traditional").taken(ours, at=begins).add("smtpd", "connect", at=3600 + 900)
+        assert plan(act=ACT.AGAIN, log=read(log)).does == may
 
 
 class TestByRecipient:

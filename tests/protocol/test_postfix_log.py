@@ -49,6 +49,22 @@ class TestTimes:
         assert line.at == datetime(2026, 11, 21, 13, 59, 33, tzinfo=UTC)
 
     @pytest.mark.parametrize(
+        ("stamp", "hours"),
+        [
+            ("Oct 25 01:59:59", (23,)),
+            ("Oct 25 02:30:00", (0, 1)),  # shown twice
+            ("2026-10-25T02:30:00", (0, 1)),
+            ("2026-10-25T02:30:00+01:00", (1,)),
+            ("Oct 25 03:00:00", (2,)),
+            ("Mar 29 02:30:00", (0, 1)),  # never shown
+        ],
+    )
+    def test_that_can_be_two_are_both(self, stamp, hours):
+        line = parse(SENT.replace("Nov 21 08:59:33", stamp), zone=ZoneInfo("Europe/Berlin"))
+        assert (line.at.hour, line.latest_at.hour) == (hours[0], hours[-1])
+        assert (line.or_at is None) == (len(hours) == 1)
+
+    @pytest.mark.parametrize(
         "stamp", ["Nov 31 08:59:33", "Foo 21 08:59:33", "2026-13-01T00:00:00Z", "Nov 21 25:00:00"]
     )
     def test_that_are_none_are_not_understood(self, stamp):
