@@ -226,6 +226,7 @@ class TestList:
             cursor.execute("SET LOCAL enable_seqscan = off")  # dear where it is larger
             cursor.execute("SET LOCAL enable_bitmapscan = off")
             cursor.execute("SET LOCAL enable_sort = off")
+            cursor.execute("SET LOCAL enable_incremental_sort = off")
             with CaptureQueriesContext(connection) as asked:
                 read(campaign.pk)
             cursor.execute(f"EXPLAIN {asked[0]['sql']}")
