@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -14,6 +14,7 @@ from mailops.audiences.models import Import
 from mailops.campaigns.models import Campaign
 from mailops.campaigns.preflight import latest_preflight, speaks_of
 from mailops.campaigns.tasks import rehearse_soon
+from mailops.lib.database_away import is_away
 from mailops.lib.templatetags.times import duration
 from mailops.rollouts.launching import gates_of, not_covered
 from mailops.rollouts.models import Checklist, Override
@@ -47,9 +48,9 @@ def start_due() -> int:
 def _apart_from_others(campaign: Campaign) -> Iterator[None]:
     try:
         yield
-    except (OperationalError, InterfaceError):
-        raise  # the database is away, or broke a deadlock: the next tick comes to all of them
-    except Exception:
+    except Exception as error:
+        if is_away(error):
+            raise  # the next tick comes to all of them
         logger.exception("campaign %d could not be asked or started at its time", campaign.pk)
 
 

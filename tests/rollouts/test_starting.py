@@ -5,10 +5,11 @@ from datetime import timedelta
 from threading import Barrier
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from django.db.models import F
 from django.urls import reverse
 from django.utils import timezone
+from psycopg.errors import QueryCanceled
 
 from mailops.accounts.models import AuditEntry
 from mailops.audiences.importing import import_chunk
@@ -115,12 +116,18 @@ class TestStart:
         assert start_due() == 1
         assert Preflight.objects.get().pk == first
 
+    @pytest.mark.parametrize(
+        "error",
+        [RuntimeError, OperationalError],
+        ids=["a bug of ours", "broken off by the database"],
+    )
     def test_one_that_fails_keeps_no_other_from_its_time(
         self,
         proven,  # noqa: F811
         operator,
         monkeypatch,
         caplog,
+        error,
     ):
         broken = make_campaign(
             state="scheduled", scheduled_at=timezone.now() - timedelta(minutes=1)
@@ -129,7 +136,7 @@ class TestStart:
 
         def ask_but_one(campaign):  # noqa: F811
             if campaign.pk == broken.pk:
-                raise RuntimeError("a bug of ours")
+                raise error("it failed") from QueryCanceled()
             ask_anew(campaign)
 
         ask_anew = starting._ask_anew
@@ -137,7 +144,7 @@ class TestStart:
         assert start() == 1
         proven.refresh_from_db()
         assert proven.is_running
-        assert "a bug of ours" in caplog.text
+        assert "it failed" in caplog.text
 
     def test_takes_who_joined_since(self, proven, operator):  # noqa: F811
         schedule(proven, operator)
