@@ -74,6 +74,8 @@ class WayForm(forms.Form):
         help_text="Whom the mail says it is from, of the stream's domain.",
     )
 
+    seen = forms.CharField(max_length=64, required=False, widget=forms.HiddenInput)
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["stream"].queryset = Stream.objects.order_by("-kind", "name")  # type: ignore[attr-defined]

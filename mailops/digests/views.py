@@ -11,17 +11,23 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
+from mailops.accounts.meanwhile import (
+    ChangedMeanwhile,
+    Meanwhile,
+    last_done,
+    typed_by_one_who_saw,
+)
 from mailops.accounts.models import User
 from mailops.accounts.permissions import Act, may, needs, user_of
 from mailops.content.forms import LookForm
 from mailops.content.framing import framed
 from mailops.content.rendering import Rendered, RenderError
 from mailops.digests.forms import SwitchForm, WayForm, WeekForm
-from mailops.digests.models import Digest, Subscription
+from mailops.digests.models import Digest, Subscription, Way
 from mailops.digests.sending import JustSent, data_of, send_one_now
 from mailops.digests.subscribing import switch as switch_digest
 from mailops.digests.template import render
-from mailops.digests.way import choose_way, chosen_way
+from mailops.digests.way import choose_way, chosen_way, mark_of_way
 from mailops.digests.weeks import next_due
 from mailops.lib.htmx import render_page
 from mailops.lib.time_zones import zone as zone_of
@@ -153,11 +159,31 @@ def _mail(user: User, form: WeekForm) -> tuple[Rendered | None, str]:
 def way(request: HttpRequest) -> HttpResponseBase:
     """Choose by which stream, and from whom, it goes."""
     chosen = chosen_way()
-    initial = {"stream": chosen.stream, "identity": chosen.identity} if chosen else {}
+    initial: dict[str, Any] = {"seen": mark_of_way(chosen)}
+    if chosen:
+        initial |= {"stream": chosen.stream, "identity": chosen.identity}
     form = WayForm(request.POST or None, initial=initial)
     if request.method == "POST" and form.is_valid():
-        choose_way(actor=user_of(request), **form.cleaned_data)
+        given = form.cleaned_data | {"seen": form.cleaned_data["seen"] or None}
+        try:
+            choose_way(actor=user_of(request), **given)
+        except ChangedMeanwhile:
+            return _way_conflict(request)
         toasts.success(request, "Chosen. Send one to yourself, so that you know that it arrives.")
         return redirect("digests:mine")
+    return _way_page(request, form, None)
+
+
+def _way_conflict(request: HttpRequest) -> HttpResponseBase:
+    """Show the way that is chosen by now beside what was typed; whoever saves again has seen it."""
+    chosen, row = chosen_way(), Way.objects.first()
+    again = WayForm(typed_by_one_who_saw(mark_of_way(chosen), request.POST))
+    facts = [("Stream", str(chosen.stream)), ("From", str(chosen.identity))] if chosen else []
+    told = Meanwhile(facts, last_done("digest.choose_way", row) if row else None)
+    return _way_page(request, again, told)
+
+
+def _way_page(request: HttpRequest, form: WayForm, told: Meanwhile | None) -> HttpResponseBase:
+    context = {"form": form, "meanwhile": told}
     status = 422 if form.is_bound else 200
-    return render_page(request, "digests/way_form.html", {"form": form}, status=status)
+    return render_page(request, "digests/way_form.html", context, status=status)

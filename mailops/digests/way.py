@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from django.db import transaction
 
 from mailops.accounts.auditing import audit
+from mailops.accounts.meanwhile import expect, mark_of
 from mailops.accounts.models import User
 from mailops.digests.models import Way
 from mailops.domains.models import Identity
@@ -47,6 +48,11 @@ def chosen_way() -> Chosen | None:
     return Chosen(channel.stream, channel.identity, is_of_incidents=True)
 
 
+def mark_of_way(way: Chosen | None) -> str:
+    """Return what tells a way from others, and from none."""
+    return mark_of(way.stream.pk, way.identity.pk) if way else mark_of()
+
+
 def ties(stream: Stream) -> dict[str, str]:
     """Return why `stream` can't become what it is in memory while the digest goes through it: field → sentence."""
     held = Way.objects.filter(stream=stream).exclude(identity__domain=stream.domain_id)
@@ -71,8 +77,14 @@ def usable_way() -> Chosen:
 
 
 @transaction.atomic
-def choose_way(*, stream: Stream, identity: Identity, actor: User) -> None:
+def choose_way(*, stream: Stream, identity: Identity, actor: User, seen: str | None = None) -> None:
+    """Send it by another stream or sender from now on.
+
+    Whoever saves a form gives the mark that it showed as `seen`: raise ChangedMeanwhile where it is another by now.
+    """
     before = Way.objects.select_for_update().first()
+    wanted = Chosen(stream, identity)
+    expect(seen, was=mark_of_way(chosen_way()), wanted=mark_of_way(wanted))
     way, _ = Way.objects.update_or_create(pk=1, defaults={"stream": stream, "identity": identity})
     audit(
         actor=actor,

@@ -131,6 +131,25 @@ class TestAdmin:
         assert AuditEntry.objects.filter(verb="digest.choose_way").count() == 1
         assert logged_in(viewer).post(WAY).status_code == 403
 
+    def test_replaces_no_way_that_was_not_seen(self, logged_in, admin):
+        theirs, mine = (make_identity(domain=make_stream().domain) for _ in range(2))
+        client = logged_in(admin)
+
+        def choose(identity, seen):
+            stream = identity.domain.streams.get()
+            return client.post(WAY, {"stream": stream.pk, "identity": identity.pk, "seen": seen})
+
+        seen = client.get(WAY).context["form"]["seen"].value()
+        for _ in range(2):  # the same once more is no conflict
+            assert choose(theirs, seen).status_code == 302
+        stopped = choose(mine, seen)
+        assert stopped.status_code == 422
+        assert f"Last saved by {admin}, " in stopped.text
+        assert ("From", str(theirs)) in stopped.context["meanwhile"].facts
+        assert Way.objects.get().identity == theirs
+        assert choose(mine, stopped.context["form"]["seen"].value()).status_code == 302
+        assert Way.objects.get().identity == mine
+
 
 @pytest.fixture
 def public():
