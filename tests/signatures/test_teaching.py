@@ -1,6 +1,8 @@
 """A person teaches what replies mean: the future and the past follow, and it can be taken back."""
 
+from contextlib import contextmanager
 from datetime import timedelta
+from unittest.mock import Mock
 from uuid import uuid4
 
 import psycopg
@@ -105,6 +107,15 @@ def assert_counts_are_true():
     # a message that a test made was never counted as queued
     assert [one for one in differences() if one.key["kind"] != "queued"] == []
     assert reply_differences() == []
+
+
+@contextmanager
+def killed_amid_a_chunk(monkeypatch):
+    """Let what is done in here end its process once half of it is written."""
+    with monkeypatch.context() as patch:
+        patch.setattr(reclassifying, "_suppress", Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            yield
 
 
 class TestFuture:
@@ -226,14 +237,8 @@ class TestPast:
         messages = [make_refused(ODD) for _ in range(5)]
         lesson = say(operator, messages[0])
         assert reclassify_chunk(lesson_id=lesson.pk, most=2)
-
-        def killed(*_):
-            raise KeyboardInterrupt
-
-        with monkeypatch.context() as patch:
-            patch.setattr(reclassifying, "_suppress", killed)
-            with pytest.raises(KeyboardInterrupt):
-                reclassify_chunk(lesson_id=lesson.pk, most=2)
+        with killed_amid_a_chunk(monkeypatch):
+            reclassify_chunk(lesson_id=lesson.pk, most=2)
         lesson = finish(lesson)
         assert (lesson.changed, lesson.looked_at) == (5, 5)
         assert Event.objects.filter(kind=EventKind.RECLASSIFIED).count() == 5
@@ -288,14 +293,8 @@ class TestPast:
         assert recheck_chunk(lesson_id=lesson.pk, most=2)
         understood = Message.objects.filter(reason="mailbox_disabled")
         assert understood.count() == 2  # the first one and one more
-
-        def killed(*_):
-            raise KeyboardInterrupt
-
-        with monkeypatch.context() as patch:
-            patch.setattr(reclassifying, "_suppress", killed)
-            with pytest.raises(KeyboardInterrupt):
-                recheck_chunk(lesson_id=lesson.pk, most=2)
+        with killed_amid_a_chunk(monkeypatch):
+            recheck_chunk(lesson_id=lesson.pk, most=2)
         assert recheck_chunk(lesson_id=lesson.pk, most=2)
         assert recheck_chunk(lesson_id=lesson.pk, most=2)
         assert not recheck_chunk(lesson_id=lesson.pk, most=2)
