@@ -7,7 +7,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import QuerySet
 
-from mailops.lib.database_away import is_away
+from mailops.lib.database_away import will_pass
 
 BUDGET_SECONDS = 6.0  # then a task hands on to a new one, so that none blocks its queue
 MAX_FAILURES = 5  # chunks in a row
@@ -28,7 +28,7 @@ def go_on(
                 hand_on()
                 return False
     except Exception as error:
-        if not is_away(error):
+        if not will_pass(error):
             note_failure(error)
         raise  # the tick comes again
     return True
