@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
+from mailops.lib.chunks import MAX_FAILURES, count_failure
 from mailops.lib.csv_export import unescape
 from mailops.lib.csv_reading import NotReadable, Record, bom_length, guess
 from mailops.lib.pieces import Upload, next_records, pieces_of, records_of
@@ -99,13 +100,30 @@ def _import_chunk(run_id: int) -> bool:
     _settle(run, [row for row in rows if not row.outcome])
     ImportedRow.objects.bulk_create(rows)
     run.numbers = Counter(run.numbers) + Counter(row.outcome for row in rows)
+    run.failures = 0
     if records:
         run.cursor, run.line = records[-1].end, records[-1].next_line
     if is_end:
-        run.cursor, run.state, run.finished_at = run.size, run.State.COMPLETED, Now()
-        run.pieces.all().delete()
+        run.cursor = run.size
+        _finish(run, run.State.COMPLETED, "")
     run.save()
     return not is_end
+
+
+def _finish(run: SuppressionImport, state: SuppressionImport.State, sentence: str) -> None:
+    run.state, run.sentence, run.finished_at = state, sentence, Now()
+    run.pieces.all().delete()
+
+
+def note_failure(run_id: int, error: Exception) -> None:
+    """Count a chunk that could not be worked off; after a few in a row the import fails and says why."""
+    count_failure(SuppressionImport.objects.all(), run_id, error, give_up=_give_up)
+
+
+def _give_up(run: SuppressionImport) -> None:
+    sentence = f"The rows from line {run.line:,} on could not be worked off, in {MAX_FAILURES} tries. Those before them are."
+    _finish(run, run.State.FAILED, sentence)
+    run.save()
 
 
 def _says_something(run: SuppressionImport, record: Record) -> bool:

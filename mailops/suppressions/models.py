@@ -146,6 +146,7 @@ class SuppressionImport(models.Model):
     class State(models.TextChoices):
         RUNNING = "running", "Running"
         COMPLETED = "completed", "Completed"
+        FAILED = "failed", "Failed"  # `sentence` says why
 
     file_name = models.CharField(max_length=254)
     # null: all streams
@@ -154,6 +155,8 @@ class SuppressionImport(models.Model):
     )
     reason = models.CharField(max_length=15, choices=Suppression.Reason.choices)
     state = models.CharField(max_length=10, choices=State.choices, default=State.RUNNING)
+    sentence = models.TextField(blank=True)
+    detail = models.TextField(blank=True)  # the technical text behind the sentence
     # how the file is read; guessed at upload
     size = models.PositiveBigIntegerField(default=0)  # bytes
     encoding = models.CharField(max_length=20, default="utf-8")
@@ -164,6 +167,7 @@ class SuppressionImport(models.Model):
     # how far it is: moved in the transaction that stores the rows before it
     cursor = models.BigIntegerField(default=0)  # bytes read
     line = models.PositiveBigIntegerField(default=1)  # the line that begins there
+    failures = models.PositiveSmallIntegerField(default=0)  # chunks that failed in a row
     numbers = models.JSONField(default=dict)  # outcome → rows, so that a page never counts them
     created_by = models.ForeignKey(
         "accounts.User", null=True, on_delete=models.SET_NULL, related_name="+"

@@ -1,25 +1,23 @@
 """Celery shells of the suppressions, on the default queue: hints that an import has rows to work off."""
 
-from time import monotonic
+from functools import partial
 
 from celery import shared_task
 
+from mailops.lib.chunks import go_on
 from mailops.lib.waiting_tasks import WaitsForPeers
 from mailops.suppressions import importing, keeping_in_step
-from mailops.suppressions.importing import import_chunk
 from mailops.suppressions.models import ProviderSync, SuppressionImport
-
-BUDGET_SECONDS = 6.0  # then the task hands on to a new one, so that none blocks its queue
 
 
 @shared_task
 def continue_suppression_import(run_id: int) -> None:
     """Work off chunks for a few seconds; hand on while there are more."""
-    stop_at = monotonic() + BUDGET_SECONDS
-    while import_chunk(run_id=run_id):
-        if monotonic() > stop_at:
-            continue_suppression_import.delay(run_id)
-            return
+    go_on(
+        partial(importing.import_chunk, run_id=run_id),
+        hand_on=partial(continue_suppression_import.delay, run_id),
+        note_failure=partial(importing.note_failure, run_id),
+    )
 
 
 @shared_task

@@ -3,9 +3,11 @@ from collections import Counter
 from datetime import timedelta
 
 import pytest
+from django.urls import reverse
 from django.utils import timezone
 
 from mailops.accounts.models import AuditEntry
+from mailops.lib.chunks import MAX_FAILURES
 from mailops.lib.csv_reading import NotReadable
 from mailops.suppressions import importing, tasks
 from mailops.suppressions.importing import (
@@ -30,6 +32,42 @@ def work_off(run):
         pass
     run.refresh_from_db()
     return Counter(run.rows.values_list("outcome", flat=True))
+
+
+class TestAChunkThatFails:
+    def fail(self, run, monkeypatch, *, times):
+        def break_off(*_):
+            raise ValueError("a bug of ours")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(importing, "_settle", break_off)
+            for _ in range(times):
+                with pytest.raises(ValueError, match="a bug"):
+                    tasks.continue_suppression_import(run.pk)
+        run.refresh_from_db()
+
+    def test_is_given_up_after_a_few_tries_and_says_why(
+        self, operator, monkeypatch, logged_in, viewer
+    ):
+        run = begin(b"email\na@x.example\n", operator)
+        self.fail(run, monkeypatch, times=MAX_FAILURES - 1)
+        assert run.is_running
+        self.fail(run, monkeypatch, times=1)
+        assert (run.state, run.pieces.count()) == (SuppressionImport.State.FAILED, 0)
+        assert run.finished_at is not None
+        page = logged_in(viewer).get(reverse("suppressions:import", args=[run.pk])).text
+        assert "The rows from line 1 on could not be worked off, in 5 tries" in page
+        assert "Import the file again" in page
+        assert "a bug of ours" in page
+
+    def test_is_repeated_where_it_failed_now_and_then(self, operator, monkeypatch):
+        monkeypatch.setattr(importing, "CHUNK", 1)
+        run = begin(b"a@x.example\nb@x.example\n", operator)
+        self.fail(run, monkeypatch, times=MAX_FAILURES - 1)
+        assert import_chunk(run_id=run.pk)
+        self.fail(run, monkeypatch, times=MAX_FAILURES - 1)
+        assert work_off(run) == {"added": 2}
+        assert run.state == SuppressionImport.State.COMPLETED
 
 
 class TestImport:
