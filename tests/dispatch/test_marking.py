@@ -112,6 +112,33 @@ def test_finds_its_rows_by_their_ids_whatever_a_worker_holds(jobs):
     assert "entry_by_worker" not in plan
 
 
+def test_walks_through_no_index_where_messages_are_newer_than_their_statistics(jobs):
+    # a merge join would be taken to end at once, since the ids of queue and messages don't meet by their statistics
+    add_alike = """
+        WITH new AS (
+            INSERT INTO outbox_message
+            SELECT (jsonb_populate_record(m, jsonb_build_object(
+                   'id', nextval('outbox_message_id_seq'), 'public_id', gen_random_uuid()))).*
+              FROM outbox_message m CROSS JOIN generate_series(1, %s) WHERE m.id = %s RETURNING id)
+        INSERT INTO outbox_queueentry
+        SELECT (jsonb_populate_record(e, jsonb_build_object('message_id', new.id))).*
+          FROM outbox_queueentry e CROSS JOIN new WHERE e.message_id = %s
+    """
+    pattern = jobs[0].message_id
+    with connection.cursor() as cursor:
+        cursor.execute(add_alike, [2000, pattern, pattern])
+        cursor.execute("UPDATE outbox_message SET evidence = 2, accepted_at = now()")
+        cursor.execute("ANALYZE outbox_message")
+        newest = Message.objects.latest("pk").pk
+        cursor.execute(add_alike, [6000, pattern, pattern])
+        QueueEntry.objects.filter(pk__lte=newest).delete()
+        cursor.execute("ANALYZE outbox_queueentry")
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute(f"EXPLAIN {marking._ACCEPT_AND_MARK}", ["[]", "[]"])
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+    assert "Merge Join" not in plan
+
+
 def test_marks_nothing_where_a_reply_needs_more_than_the_quick_way(jobs):
     QueueEntry.objects.filter(pk=jobs[0].message_id).update(fence=jobs[0].fence + 1000)
     assert accept_and_mark(handed_over(*jobs[:2]), jobs[2:]) is None
