@@ -13,8 +13,9 @@ RETRY_AFTER_SECONDS = "5"
 # since this process was frozen (PostgreSQL's appendix A)
 _SILENT = "25P03"
 _AWAY = ("08", "57P", "53300", _SILENT)
-# deadlocks, a full disk or memory, a lock that somebody else keeps: none is the statement's own
-_PASSING = ("40", "53", "55P03")
+# deadlocks, a full disk or memory, a lock that somebody else keeps: none is the statement's own; that it needs more files
+# than temp_file_limit lets it write is (53400)
+_PASSING = ("40", "53100", "53200", "55P03")
 
 
 def page_not_made(request: HttpRequest) -> HttpResponse:

@@ -12,8 +12,10 @@ from mailops.lib.chunks import go_on
     [
         (psycopg.errors.QueryCanceled(), True),
         (psycopg.errors.ProgramLimitExceeded(), True),
+        (psycopg.errors.ConfigurationLimitExceeded(), True),
         (psycopg.errors.AdminShutdown(), False),
         (psycopg.errors.DiskFull(), False),
+        (psycopg.errors.OutOfMemory(), False),
         (psycopg.errors.DeadlockDetected(), False),
         (psycopg.errors.LockNotAvailable(), False),
         (None, False),  # nothing answered
