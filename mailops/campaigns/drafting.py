@@ -31,17 +31,19 @@ def add_campaign(
     stream: Stream,
     identity: Identity,
     actor: User,
+    hours: dict[str, Any] | None = None,
     verb: str = "campaign.add",
 ) -> Campaign:
-    """Add a draft; raise ObjectDoesNotExist where something of the plan was deleted meanwhile.
+    """Add a draft with `hours` of its own, or its stream's; raise ObjectDoesNotExist where something of the plan was deleted.
 
-    A draft of theirs with just the same plan is there already where a button was pressed twice: return it.
+    A draft of theirs with just the same plan and hours is there already where a button was pressed twice: return it.
     """
     with transaction.atomic():
         User.objects.select_for_update(no_key=True).get(pk=actor.pk)  # a second press waits here
         keep_rows(audience, version, stream, identity)
         plan: dict[str, Any] = {"name": name, "audience": audience, "version": version}
         plan |= {"stream": stream, "identity": identity, "created_by": actor}
+        plan |= {"has_own_hours": hours is not None, **(hours or {})}
         if there := Campaign.objects.filter(state=Campaign.State.DRAFT, **plan).first():
             return there
         campaign = Campaign.objects.create(**plan)
@@ -84,15 +86,7 @@ def change_campaign(
 
 def duplicate_campaign(*, campaign: Campaign, actor: User) -> Campaign:
     """Make a draft with the same plan; nothing that happened to the other one comes along."""
-    with transaction.atomic():
-        copy = _copy(campaign, actor)
-        if campaign.has_own_hours:
-            hours = {name: getattr(campaign, name) for name in campaign.HOURS}
-            Campaign.objects.filter(pk=copy.pk).update(has_own_hours=True, **hours)
-    return copy
-
-
-def _copy(campaign: Campaign, actor: User) -> Campaign:
+    hours = {name: getattr(campaign, name) for name in campaign.HOURS}
     return add_campaign(
         name=f"Copy of {campaign.name}"[:150],
         audience=campaign.audience,
@@ -100,6 +94,7 @@ def _copy(campaign: Campaign, actor: User) -> Campaign:
         stream=campaign.stream,
         identity=campaign.identity,
         actor=actor,
+        hours=hours if campaign.has_own_hours else None,
         verb="campaign.duplicate",
     )
 

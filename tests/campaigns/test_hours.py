@@ -261,6 +261,28 @@ class TestCampaignPage:
         copy.refresh_from_db()
         assert (copy.has_own_hours, copy.time_zone) == (True, "Europe/Berlin")
 
+    def test_a_copy_keeps_the_hours_that_it_was_given_since(
+        self, campaign, url, operator, logged_in
+    ):
+        logged_in(operator).post(url, FORM)
+        campaign.refresh_from_db()
+        first, again = (duplicate_campaign(campaign=campaign, actor=operator) for _ in range(2))
+        assert first == again
+        hours = {name: getattr(campaign, name) for name in campaign.HOURS}
+        changed = {**hours, "time_zone": "Asia/Tokyo"}
+        change_hours(campaign=first, hours=changed, has_own_hours=True, actor=operator)
+        another = duplicate_campaign(campaign=campaign, actor=operator)
+        first.refresh_from_db()
+        assert (first.time_zone, another.time_zone) == ("Asia/Tokyo", "Europe/Berlin")
+
+    def test_a_copy_that_was_given_hours_is_none_of_one_that_keeps_its_stream_s(
+        self, campaign, operator
+    ):
+        first = duplicate_campaign(campaign=campaign, actor=operator)
+        hours = {name: getattr(first, name) for name in first.HOURS} | OFFICE
+        change_hours(campaign=first, hours=hours, has_own_hours=True, actor=operator)
+        assert not duplicate_campaign(campaign=campaign, actor=operator).has_own_hours
+
 
 class TestChangedWhileItRuns:
     @pytest.fixture
