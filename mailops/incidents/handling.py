@@ -64,7 +64,8 @@ def assign(*, incident: Incident, owner: User | None, actor: User, seen: str = "
 @transaction.atomic
 def add_note(*, incident: Incident, text: str, actor: User) -> None:
     """Write `text` on the timeline, once where a button was pressed twice; a closed incident takes notes too."""
-    Incident.objects.select_for_update(no_key=True).get(pk=incident.pk)  # a second press waits here
+    # a second press waits here; at the incident it would wait for whoever looks at the thresholds, too
+    User.objects.select_for_update(no_key=True).get(pk=actor.pk)
     said = incident.notes.filter(kind=IncidentNote.Kind.NOTE, text=text, author=actor)
     if said.filter(at__gt=Now() - TWO_PRESSES).exists():
         return

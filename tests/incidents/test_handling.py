@@ -1,4 +1,5 @@
 import pytest
+from django.db import transaction
 
 from mailops.accounts.models import AuditEntry
 from mailops.incidents import handling
@@ -43,6 +44,16 @@ class TestAcknowledge:
         handling.acknowledge(incident=incident, actor=oncall)
         with pytest.raises(NotPossible, match="acknowledged already"):
             handling.acknowledge(incident=incident, actor=oncall)
+
+
+class TestNotes:
+    @pytest.mark.django_db(transaction=True)
+    def test_are_written_while_a_look_keeps_the_incident(self, incident, oncall, meanwhile):
+        with transaction.atomic():
+            Incident.objects.select_for_update(no_key=True).get()
+            noted = meanwhile(handling.add_note, incident=incident, text="I look.", actor=oncall)
+            assert noted.done()
+        assert incident.notes.get(kind="note").text == "I look."
 
 
 class TestPauseAndResume:
