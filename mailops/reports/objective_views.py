@@ -48,7 +48,13 @@ def objective_form(request: HttpRequest, stream_id: int) -> HttpResponse:
     seen = mark_of_promise(objective)
     form = ObjectiveForm(request.POST or None, instance=objective, initial={"seen": seen})
     if request.method == "POST" and "remove" in request.POST:
-        if take_back(stream=stream, actor=user_of(request)):
+        try:
+            was_promised = take_back(
+                stream=stream, actor=user_of(request), seen=request.POST.get("seen") or None
+            )
+        except ChangedMeanwhile:
+            return _conflict(request, stream)
+        if was_promised:
             messages.success(request, f"{stream} promises nothing any more.")
         return redirect("transports:stream-detail", stream.pk)
     if request.method == "POST" and form.is_valid():

@@ -152,11 +152,12 @@ def promise(
 
 
 @transaction.atomic
-def take_back(*, stream: Stream, actor: User) -> bool:
-    """Let `stream` promise nothing; return whether it did."""
+def take_back(*, stream: Stream, actor: User, seen: str | None = None) -> bool:
+    """Let `stream` promise nothing; return whether it did. Raise ChangedMeanwhile as `promise` does."""
     objective = Objective.objects.select_for_update().filter(pk=stream.pk).first()
     if objective is None:
         return False
+    expect(seen, was=mark_of_promise(objective), wanted=mark_of_promise(None))
     audit(
         actor=actor, verb="objective.remove", subject=stream, before={"objective": str(objective)}
     )

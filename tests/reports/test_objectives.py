@@ -130,6 +130,19 @@ class TestPages:
         assert client.post(address, mine | seen).status_code == 302
         assert objective_of(stream.pk).percent == 95
 
+    def test_form_takes_back_no_promise_that_was_not_seen(self, admin, logged_in, promised):
+        stream, client = promised.stream, logged_in(admin)
+        address = reverse("reports:objective", args=[stream.pk])
+        pressed = {"remove": "1", "seen": client.get(address).context["form"]["seen"].value()}
+        promise(stream=stream, percent=Decimal(90), seconds=5, actor=admin)
+        stopped = client.post(address, pressed)
+        assert stopped.status_code == 422
+        assert stopped.context["meanwhile"].facts == [("It promises", "90 % accepted in 5 s")]
+        pressed["seen"] = stopped.context["form"]["seen"].value()
+        for _ in range(2):  # the second press finds nothing to take back
+            assert client.post(address, pressed).status_code == 302
+        assert objective_of(stream.pk) is None
+
     def test_are_for_whom_they_are_for(self, client, viewer, logged_in, promised):
         addresses = [
             reverse("reports:objectives"),
