@@ -12,8 +12,16 @@ from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
 from mailops.lib.chunks import MAX_FAILURES, count_failure
 from mailops.lib.csv_export import unescape
-from mailops.lib.csv_reading import NotReadable, Record, bom_length, guess
-from mailops.lib.pieces import Upload, next_records, pieces_of, records_of
+from mailops.lib.csv_reading import (
+    SAMPLE_BYTES,
+    Guess,
+    NotReadable,
+    Record,
+    bom_length,
+    guess,
+    sample,
+)
+from mailops.lib.pieces import Upload, next_records, pieces_of
 from mailops.lib.storable import storable
 from mailops.protocol.address import InvalidAddress, address_key, trimmed
 from mailops.suppressions.models import ImportedRow, Suppression, SuppressionImport
@@ -32,19 +40,20 @@ def start_import(
 ) -> SuppressionImport:
     """Take in `file`, to be worked off by `import_chunk`; raises NotReadable."""
     guessed = guess(pieces_of(file))
+    head = next(pieces_of(file))
     run = SuppressionImport.objects.create(
         file_name=file_name[:254],
         stream=stream,
         reason=reason,
         encoding=guessed.encoding,
         delimiter=guessed.delimiter,
-        cursor=bom_length(next(pieces_of(file))[:4]),
+        columns=_columns_of(head, guessed),
+        cursor=bom_length(head[:4]),
         created_by=actor,
     )
     for position, data in enumerate(pieces_of(file)):
         run.pieces.create(position=position, data=data)
         run.size += len(data)
-    run.columns = _columns_of(run)
     run.save()
     audit(
         actor=actor,
@@ -55,9 +64,10 @@ def start_import(
     return run
 
 
-def _columns_of(run: SuppressionImport) -> dict[str, int]:
+def _columns_of(head: bytes, read_as: Guess) -> dict[str, int]:
     """Tell by the first row that says anything which cells are meant, and whether it is a header; raise NotReadable."""
-    for record in records_of(run, offset=run.cursor, line=run.line):
+    rows = sample(head, encoding=read_as.encoding, delimiter=read_as.delimiter, count=SAMPLE_BYTES)
+    for record in rows:
         if record.problem or _is_empty(record):
             continue
         names = [cell.strip().lower() for cell in record.cells]
@@ -71,7 +81,10 @@ def _columns_of(run: SuppressionImport) -> dict[str, int]:
         raise NotReadable(
             "No column holds addresses. Name one of them “address” in the first row of the file."
         )
-    return {"address": -1, "note": -1, "header": 0}
+    raise NotReadable(
+        "The first 256 KB of the file are blank, so mailops can't tell which column holds addresses. "
+        "Delete the blank rows and upload it again."
+    )
 
 
 def _is_empty(record: Record) -> bool:
@@ -121,7 +134,7 @@ def note_failure(run_id: int, error: Exception) -> None:
 
 
 def _give_up(run: SuppressionImport) -> None:
-    sentence = f"The rows from line {run.line:,} on could not be worked off, in {MAX_FAILURES} tries. Those before them are."
+    sentence = f"The rows from line {run.line:,} on could not be worked off, in {MAX_FAILURES} tries. The rows before them are done."
     _finish(run, run.State.FAILED, sentence)
     run.save()
 

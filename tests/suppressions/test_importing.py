@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from mailops.accounts.models import AuditEntry
 from mailops.lib.chunks import MAX_FAILURES
-from mailops.lib.csv_reading import NotReadable
+from mailops.lib.csv_reading import SAMPLE_BYTES, NotReadable
 from mailops.suppressions import importing, tasks
 from mailops.suppressions.importing import (
     forget_old_accounts,
@@ -143,6 +143,12 @@ Nobody,not an address,
     def test_leaves_nothing_of_a_file_that_is_none(self, operator):
         with pytest.raises(NotReadable):
             begin(b"name\nBob\n", operator)
+
+    def test_looks_for_addresses_at_the_beginning_alone(self, operator):
+        with pytest.raises(NotReadable, match="The first 256 KB of the file"):
+            begin(b" \n" * SAMPLE_BYTES + b"a@example.com\n", operator)
+        assert not SuppressionImport.objects.exists()
+        assert work_off(begin(b" \n" * 60 + b"address\na@example.com\n", operator)) == {"added": 1}
 
     def test_stores_what_no_text_is(self, operator):
         run = begin(b"a@example.com\n" + b"\xff\xfe" * 300 + b"\n" + b"x" * 9000, operator)
