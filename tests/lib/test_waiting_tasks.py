@@ -6,6 +6,7 @@ import pytest
 from celery import Celery
 from celery.contrib.testing.worker import start_worker
 
+from mailops.celery import app as ours
 from mailops.installation.processes import WORKERS
 from mailops.lib.waiting_tasks import PLACES, Room, WaitsForPeers
 
@@ -44,8 +45,15 @@ def threads_of_housekeeping():
 @pytest.fixture
 def app():
     app = Celery("silent", broker="memory://", set_as_current=False)
-    app.conf.update(task_ignore_result=True, task_acks_late=True, worker_prefetch_multiplier=1)
-    return app
+    app.conf.update(
+        task_ignore_result=True,
+        task_acks_late=True,
+        worker_prefetch_multiplier=1,
+        worker_hijack_root_logger=False,
+    )
+    yield app
+    ours.set_current()  # the worker made its own the one of all
+    ours.set_default()
 
 
 def start(app):
