@@ -84,3 +84,18 @@ class TestAFormOfAnEarlierLogIn:
             press.click()
             page.wait_for_url("**/edit/")
             assert MailTemplate.objects.get().name == "Typed at length"
+
+    def test_goes_on_for_whoever_logs_in_only_then(self, open_page, editor):
+        page = open_page(reverse("content:new"), editor)
+        page.get_by_label("Name").fill("Typed at length")
+        press = page.get_by_role("button", name="Make it and open the editor")
+        Session.objects.all().delete()
+        page.context.clear_cookies()
+        press.click()
+        page.get_by_text("You are not logged in now").wait_for()
+        log_in_in_another_tab(page, editor.email, PASSWORD)
+        page.get_by_role("button", name="Go back to what you typed").click()
+        page.get_by_role("heading", name="New template").wait_for()
+        press.click()
+        page.wait_for_url("**/edit/")
+        assert MailTemplate.objects.get().name == "Typed at length"

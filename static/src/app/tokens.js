@@ -21,13 +21,28 @@ export function handOnToken() {
   const refusal = document.querySelector("[data-fresh-token]");
   const back = refusal?.querySelector("[data-back]");
   back?.removeAttribute("hidden");
-  back?.addEventListener("click", () => history.back());
+  if (refusal) window.addEventListener("focus", renew); // whoever comes from another tab may have logged in there
+  back?.addEventListener("click", async () => {
+    await renew();
+    history.back();
+  });
   window.addEventListener("pageshow", (event) => {
     if (refusal) return keep(refusal.dataset.freshToken);
     const token = take();
     const isBack = event.persisted || performance.getEntriesByType("navigation")[0]?.type === "back_forward";
     if (token && isBack) use(token);
   });
+}
+
+// What comes without a token is refused with the one of now.
+async function renew() {
+  try {
+    const answer = await fetch(location.href, { method: "POST", headers: { "HX-Request": "true" } });
+    const token = answer.status === 403 && answer.headers.get("X-CSRFToken");
+    if (token) keep(token);
+  } catch {
+    // the one that the page came with is kept
+  }
 }
 
 function use(token) {
