@@ -89,10 +89,10 @@ STORE_MEMBERS = """
     WHERE contact.address_key = staged.address_key AND staged.outcome IN ('', 'updated')
 """
 
-# Every audience that has one of the changed people is another one now.
+# Every audience that has one of the changed people is another one now; one that is being deleted is waited for by nobody.
 RAISE_REVISIONS = """
     WITH touched AS (
-        SELECT id FROM audiences_audience WHERE id IN (
+        SELECT id FROM audiences_audience WHERE deleted_at IS NULL AND id IN (
             SELECT membership.audience_id
             FROM import_staging AS staged
             JOIN audiences_contact AS contact USING (address_key)

@@ -2,6 +2,7 @@
 
 import pytest
 from django.core.exceptions import ObjectDoesNotExist
+from django.db import transaction
 from django.urls import reverse
 
 from mailops.audiences import deleting, tasks
@@ -56,6 +57,18 @@ def test_it_is_out_of_use_at_once(audience, running, operator):
         )
     assert audience.memberships.count() == 4
     assert add_audience(name="Readers", description="", actor=operator).memberships.count() == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_keeps_no_import_of_others_waiting(audience, operator, meanwhile):
+    delete_audience(audience=audience, actor=operator)
+    run = upload("address,city\na@example.com,Rome\n", actor=operator, audience=make_audience())
+    start(run, actor=operator, city=1)
+    with transaction.atomic():
+        assert delete_chunk(audience_id=audience.pk)
+        imported = meanwhile(import_chunk, run_id=run.pk)
+        assert imported.done()
+    assert Contact.objects.get(address_key="a@example.com").attributes == {"city": "Rome"}
 
 
 def test_its_rows_go_in_chunks(audience, running, operator, monkeypatch):
