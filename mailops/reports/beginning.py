@@ -40,6 +40,6 @@ def steps() -> list[Step]:
             resolve("content:list"),
             TemplateVersion.objects.exists(),
         ),
-        Step("Import an audience", resolve("audiences:list"), Membership.objects.exists()),
+        Step("Import an audience", resolve("audiences:list"), Membership.objects.kept().exists()),
         Step("Launch a campaign", resolve("campaigns:list"), False),
     ]

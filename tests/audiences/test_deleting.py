@@ -10,6 +10,7 @@ from mailops.audiences.curating import add_audience, add_member
 from mailops.audiences.deleting import delete_audience, delete_chunk, half_deleted
 from mailops.audiences.importing import import_chunk
 from mailops.audiences.models import Audience, Contact, Import, ImportRemark, Membership
+from mailops.reports.beginning import steps
 from tests.audiences.uploads import start, upload
 from tests.factories import make_audience
 
@@ -46,6 +47,7 @@ def test_it_is_out_of_sight_at_once(audience, running, operator, logged_in):
         assert "Readers" not in page
         assert "deleted " not in page
     assert Membership.objects.exists()
+    assert [one.is_done for one in steps() if one.words == "Import an audience"] == [False]
 
 
 def test_it_is_out_of_use_at_once(audience, running, operator):
