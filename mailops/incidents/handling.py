@@ -54,6 +54,8 @@ def assign(*, incident: Incident, owner: User | None, actor: User, seen: str = "
         raise NotPossible(
             f"{locked.owner or 'Nobody'} is the owner by now: somebody set that since you looked. Choose again if it is to change."
         ) from changed
+    if locked.owner == owner:
+        return  # pressed twice
     before, name = _name(locked.owner), _name(owner)
     locked.owner = owner
     locked.save(update_fields=["owner"])

@@ -56,6 +56,14 @@ class TestNotes:
         assert incident.notes.get(kind="note").text == "I look."
 
 
+class TestOwner:
+    def test_is_told_once_that_is_chosen_twice(self, incident, oncall, operator):
+        for _ in range(2):
+            handling.assign(incident=incident, owner=operator, actor=oncall)
+        assert kinds(incident) == ["opened", "assigned"]
+        assert AuditEntry.objects.get().verb == "incident.assign"
+
+
 class TestPauseAndResume:
     def test_stop_and_start_the_stream(self, incident, oncall, stream):
         handling.pause(incident=incident, actor=oncall)
