@@ -62,8 +62,10 @@ def change_user(*, actor: User, user: User, name: str, role: str, seen: str | No
         locked = _locked(user, keeps_admin=role == Role.ADMIN)
         expect(seen, was=mark_of_user(locked), wanted=mark_of(name, role))
         before = {"name": locked.name, "role": locked.role}
-        User.objects.filter(pk=user.pk).update(name=name, role=role)
         after = {"name": name, "role": role}
+        if after == before:
+            return  # pressed twice
+        User.objects.filter(pk=user.pk).update(**after)
         audit(actor=actor, verb="user.change", subject=user, before=before, after=after)
 
 

@@ -4,6 +4,13 @@ from mailops.accounts import managing
 from mailops.accounts.models import AuditEntry, Role, User
 
 
+class TestChange:
+    def test_is_told_once_that_is_pressed_twice(self, admin, operator):
+        for _ in range(2):
+            managing.change_user(actor=admin, user=operator, name="Al", role=Role.VIEWER)
+        assert AuditEntry.objects.get().after == {"name": "Al", "role": "viewer"}
+
+
 class TestInvite:
     def test_makes_a_user_who_cannot_log_in_before_the_link_is_used(self, admin):
         invitation = managing.invite(
