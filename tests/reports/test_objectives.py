@@ -115,6 +115,7 @@ class TestPages:
         for _ in range(2):  # the same once more is no conflict
             given = {"percent": "99.5", "seconds": "30"} | seen
             assert client.post(address, given).status_code == 302
+        assert AuditEntry.objects.filter(verb="objective.set").count() == 1
         mine = {"percent": "95", "seconds": "60"}
         stopped = client.post(address, mine | seen)
         assert stopped.status_code == 422
