@@ -2,7 +2,6 @@
 
 import io
 from datetime import timedelta
-from typing import Protocol
 
 from django.db import transaction
 from django.db.models.functions import Now
@@ -22,7 +21,7 @@ from mailops.lib.csv_reading import (
     sample,
 )
 from mailops.lib.locks import keep_rows
-from mailops.lib.pieces import PieceReader, pieces_of
+from mailops.lib.pieces import NamedUpload, PieceReader, pieces_of
 from mailops.lib.storable import storable
 
 SAMPLE_ROWS = 8
@@ -30,16 +29,7 @@ MAX_COLUMNS = 490  # their mapping posts two fields for each; Django takes 1000 
 FORGOTTEN_AFTER = timedelta(days=7)  # an upload nobody went on with holds people's data for nothing
 
 
-class Upload(Protocol):
-    @property
-    def name(self) -> str | None: ...
-    @property
-    def size(self) -> int | None: ...
-    def read(self, size: int, /) -> bytes: ...
-    def seek(self, position: int, /) -> int: ...
-
-
-def take_upload(*, audience: Audience, file: Upload, actor: User) -> Import:
+def take_upload(*, audience: Audience, file: NamedUpload, actor: User) -> Import:
     """Store `file` for an import into `audience` and guess how to read it; raise NotReadable if it is no CSV or too wide."""
     guessed = guess(pieces_of(file))
     run = Import(
@@ -84,7 +74,7 @@ def drop_forgotten() -> int:
 
 def first_bytes(run: Import) -> bytes:
     """Return the beginning of a stored file, enough to show samples of it."""
-    reader = PieceReader(run.pieces, size=run.size, encoding=run.encoding, offset=0)
+    reader = PieceReader(run.pieces, size=run.size, encoding=run.encoding)
     return io.BufferedReader(reader).read(SAMPLE_BYTES)
 
 

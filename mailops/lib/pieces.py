@@ -17,6 +17,13 @@ class Upload(Protocol):
     def seek(self, position: int, /) -> int: ...
 
 
+class NamedUpload(Upload, Protocol):
+    @property
+    def name(self) -> str | None: ...
+    @property
+    def size(self) -> int | None: ...
+
+
 def pieces_of(file: Upload) -> Iterator[bytes]:
     """Yield `file` in pieces of PIECE_BYTES, the last one shorter (Django's own chunks() may yield it whole)."""
     file.seek(0)
@@ -27,7 +34,9 @@ def pieces_of(file: Upload) -> Iterator[bytes]:
 class PieceReader(io.RawIOBase):
     """A file of `size` bytes, kept as `pieces`, as a byte stream from `offset` on; holds one piece at a time."""
 
-    def __init__(self, pieces: Manager[Any], *, size: int, encoding: str, offset: int) -> None:
+    def __init__(
+        self, pieces: Manager[Any], *, size: int, encoding: str = "", offset: int = 0
+    ) -> None:
         self._pieces = pieces
         self._offset = offset
         # half a character at the end of a UTF-16 file is no character

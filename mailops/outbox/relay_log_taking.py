@@ -5,7 +5,7 @@ import io
 import zlib
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef
@@ -13,11 +13,11 @@ from django.db.models.functions import Now
 
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
+from mailops.lib.pieces import PIECE_BYTES, NamedUpload, PieceReader
 from mailops.outbox.models import RelayLog, RelayLogPiece, Settlement
 from mailops.protocol.postfix_log import MAX_LINE
 from mailops.transports.models import Transport
 
-PIECE_BYTES = 256 * 1024
 MAX_FILE_BYTES = 256 * 1024 * 1024
 MAX_TEXT_BYTES = 2 * 1024 * 1024 * 1024  # unpacked; twenty million lines
 FORGOTTEN_AFTER = timedelta(days=7)  # logs hold people's addresses
@@ -37,17 +37,13 @@ class NotALog(ValueError):
     """The file can't be a Postfix log; the text says what to do."""
 
 
-class Upload(Protocol):
-    @property
-    def name(self) -> str | None: ...
-    @property
-    def size(self) -> int | None: ...
-    def read(self, size: int, /) -> bytes: ...
-    def seek(self, position: int, /) -> int: ...
-
-
 def take_log(
-    *, file: Upload, transport: Transport, time_zone: str, actor: User, is_current: bool = False
+    *,
+    file: NamedUpload,
+    transport: Transport,
+    time_zone: str,
+    actor: User,
+    is_current: bool = False,
 ) -> RelayLog:
     """Store `file` to be read; raise NotALog where its beginning tells that it is none.
 
@@ -97,25 +93,6 @@ def _unpacked_head(head: bytes) -> bytes:
         raise NotALog(f"This file begins like gzip, but can't be unpacked ({error}).") from error
 
 
-class _Pieces(io.RawIOBase):
-    """The stored file as a byte stream; holds one piece at a time."""
-
-    def __init__(self, log: RelayLog) -> None:
-        self._log_id, self._position, self._rest = log.pk, 0, b""
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        if not self._rest:
-            piece = RelayLogPiece.objects.filter(log_id=self._log_id, position=self._position)
-            self._rest = bytes(piece.values_list("data", flat=True).first() or b"")
-            self._position += 1
-        data, self._rest = self._rest[: len(buffer)], self._rest[len(buffer) :]
-        buffer[: len(data)] = data
-        return len(data)
-
-
 class BrokenLog(Exception):
     """The stored file can't be read to its end; the text says where and why."""
 
@@ -124,7 +101,7 @@ class Text:
     """The lines of a stored log from a place on, with the place behind the last one."""
 
     def __init__(self, log: RelayLog, *, start: int) -> None:
-        stored = io.BufferedReader(_Pieces(log), PIECE_BYTES)
+        stored = io.BufferedReader(PieceReader(log.pieces, size=log.size), PIECE_BYTES)
         self._file: Any = gzip.GzipFile(fileobj=stored) if log.is_packed else stored
         self._start = start
         self.position = 0
