@@ -104,10 +104,8 @@ def reclassify_chunk(*, lesson_id: int, most: int = CHUNK) -> bool:
             return False
         last, looked_at = _go_on(lesson, after=lesson.cursor, most=most)
         if not looked_at:
-            lesson.cursor, lesson.failures = (
-                max(lesson.newest_event - OVERLAP, 0),
-                0,
-            )  # the second look's beginning
+            lesson.cursor = max(lesson.newest_event - OVERLAP, 0)  # where the second look begins
+            lesson.failures = 0
             _finish(lesson, Lesson.State.COMPLETED)
             return False
         lesson.cursor, lesson.failures = last, 0
