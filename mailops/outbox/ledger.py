@@ -17,6 +17,7 @@ from psycopg import Connection, Cursor
 from mailops.lib.clock import database_now
 from mailops.outbox.fold import Entry, Standing
 from mailops.outbox.models import CountKey, Evidence, QueueEntry, Status
+from mailops.outbox.slots import Slots
 from mailops.transports.models import Stream
 
 PLAN_SECONDS = 30
@@ -184,9 +185,6 @@ def status_key(columns: dict[str, Any], bucket: datetime, status: str) -> tuple[
         bucket, None, CountKey.Measure.STATUS, status, "", columns["stream_id"], columns["campaign_id"],
         None, columns["domain_id"], columns["version_id"], "",
     )  # fmt: skip
-
-
-Slots = dict[tuple[Any, ...], dict[str, list[int]]]
 
 
 def write_tallies(tallies: Counter[tuple[Any, ...]], slots: Slots | None = None) -> None:

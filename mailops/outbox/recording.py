@@ -16,7 +16,6 @@ from mailops.outbox.fold import COUNTED_ONCE, Told, fold
 from mailops.outbox.keeping_hours import keep_hours
 from mailops.outbox.ledger import (
     Row,
-    Slots,
     bucket_of,
     fetch_dicts,
     fetch_first,
@@ -31,7 +30,7 @@ from mailops.outbox.ledger import (
 from mailops.outbox.models import IMPLIED_BY, TOLD_BEFORE, CountKey, EventKind, Status
 from mailops.outbox.rounds import Counted, Unanswered, doubts_of, last_doubt
 from mailops.outbox.sightings import SHOWING, Sightings, signature_id_of
-from mailops.outbox.slots import LONGEST, slot_of
+from mailops.outbox.slots import Slots, milliseconds_between, note_slots
 from mailops.protocol.classification import OUR_FAULTS
 from mailops.protocol.reply import Reply
 
@@ -288,7 +287,7 @@ class _Recording:
         _show(row, outcome, occurred_at, before)
         open_since = self._now - open_span()
         place = _tally(self._tallies, row, outcome, occurred_at, before, open_since=open_since)
-        _note_slots(self._slots, place, took=took, waited=waited)
+        note_slots(self._slots, place, took=took, waited=waited)
         if signature_id is not None:
             if outcome.kind != EventKind.DELAYED or row.standing.status not in SHOWING:
                 row.shown["signature_id"] = signature_id
@@ -490,22 +489,10 @@ def _latencies(row: Row, outcome: Outcome, occurred_at: datetime) -> tuple[int |
     if row.standing.implies_acceptance:
         return None, None
     if outcome.kind == EventKind.DELIVERED:
-        return _milliseconds(row.columns["accepted_at"], occurred_at), None
+        return milliseconds_between(row.columns["accepted_at"], occurred_at), None
     if outcome.kind != EventKind.ACCEPTED:
         return None, None
-    took = _milliseconds(row.owed_at, occurred_at)
-    waited = _milliseconds(row.due_at, row.marked_at)
+    took = milliseconds_between(row.owed_at, occurred_at)
+    waited = milliseconds_between(row.due_at, row.marked_at)
     row.owed_at = row.due_at = None  # told again, it was accepted before
     return took, waited
-
-
-def _milliseconds(since: datetime | None, until: datetime | None) -> int | None:
-    if since is None or until is None:
-        return None
-    return min(max(round((until - since).total_seconds() * 1000), 0), LONGEST)
-
-
-def _note_slots(slots: Slots, key: tuple[Any, ...], **milliseconds: int | None) -> None:
-    for name, found in milliseconds.items():
-        if found is not None:
-            slots.setdefault(key, {}).setdefault(name, []).append(slot_of(found))
