@@ -42,9 +42,9 @@ def typed_by_one_who_saw(mark: str, typed: QueryDict) -> dict[str, Any]:
 def expect(seen: str | None, *, was: str, wanted: str) -> None:
     """Raise ChangedMeanwhile where `was`, the mark of what stands there, is neither that `seen` nor the `wanted` one.
 
-    None was seen where no form showed it.
+    Nothing was seen, None or "", where no form showed it.
     """
-    if seen is not None and was not in {seen, wanted}:
+    if seen and was not in {seen, wanted}:
         raise ChangedMeanwhile
 
 

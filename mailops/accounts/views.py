@@ -140,8 +140,7 @@ def _user_page(
 def _tried(request: HttpRequest, form: UserForm, person: User) -> bool:
     """Change the user, or write on the form why not."""
     try:
-        given = form.cleaned_data | {"seen": form.cleaned_data["seen"] or None}
-        managing.change_user(actor=user_of(request), user=person, **given)
+        managing.change_user(actor=user_of(request), user=person, **form.cleaned_data)
     except managing.LastAdmin as error:
         form.add_error("role", error.sentence)
         return False

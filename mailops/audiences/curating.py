@@ -48,7 +48,7 @@ def change_audience(
     with transaction.atomic():
         before = Audience.objects.select_for_update().get(pk=audience.pk)
         wanted = Audience(name=name, description=description)
-        expect(seen or None, was=before.mark, wanted=wanted.mark)
+        expect(seen, was=before.mark, wanted=wanted.mark)
         with _only_bearer_of(name):
             Audience.objects.filter(pk=audience.pk).update(name=name, description=description)
         audit(

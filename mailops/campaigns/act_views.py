@@ -82,7 +82,7 @@ def campaign_schedule(request: HttpRequest, campaign_id: int) -> HttpResponse:
         return redirect("campaigns:detail", campaign.pk)
     form = _schedule_form(campaign, request.POST or None)
     if form.is_valid():
-        at, seen = form.cleaned_data["at"], form.cleaned_data["seen"] or None
+        at, seen = form.cleaned_data["at"], form.cleaned_data["seen"]
         try:
             is_set = campaign.reschedule(at, actor=user_of(request), seen=seen)
         except ChangedMeanwhile:

@@ -164,9 +164,8 @@ def way(request: HttpRequest) -> HttpResponseBase:
         initial |= {"stream": chosen.stream, "identity": chosen.identity}
     form = WayForm(request.POST or None, initial=initial)
     if request.method == "POST" and form.is_valid():
-        given = form.cleaned_data | {"seen": form.cleaned_data["seen"] or None}
         try:
-            choose_way(actor=user_of(request), **given)
+            choose_way(actor=user_of(request), **form.cleaned_data)
         except ChangedMeanwhile:
             return _way_conflict(request)
         toasts.success(request, "Chosen. Send one to yourself, so that you know that it arrives.")

@@ -146,7 +146,7 @@ def domain_edit(request: HttpRequest, domain_id: int) -> HttpResponse:
     form = OwnerForm(request.POST if request.method == "POST" else None, instance=domain)
     if request.method == "POST" and form.is_valid():
         try:
-            _change(domain, user_of(request), seen=form.cleaned_data["seen"] or None)
+            _change(domain, user_of(request), seen=form.cleaned_data["seen"])
         except ChangedMeanwhile:
             return _conflict(request, get_object_or_404(Domain, pk=domain_id))
         messages.success(request, f"{domain} was saved.")

@@ -78,7 +78,7 @@ def mailbox_edit(request: HttpRequest, mailbox_id: int) -> HttpResponse:
                     given=form.given,
                     password=form.new_password,
                     actor=user_of(request),
-                    seen=form.cleaned_data["seen"] or None,
+                    seen=form.cleaned_data["seen"],
                 )
         except ChangedMeanwhile:
             return _conflict(request, get_object_or_404(Mailbox, pk=mailbox_id))

@@ -36,7 +36,7 @@ def threshold_edit(request: HttpRequest, threshold_id: int) -> HttpResponseBase:
     threshold = get_object_or_404(Threshold, id=threshold_id)
     form = ThresholdForm(request.POST or None, instance=threshold)
     if request.method == "POST" and form.is_valid():
-        changed, seen = form.save(commit=False), form.cleaned_data["seen"] or None
+        changed, seen = form.save(commit=False), form.cleaned_data["seen"]
         try:
             change_threshold(threshold=changed, actor=user_of(request), seen=seen)
         except ChangedMeanwhile:
@@ -91,7 +91,7 @@ def _edit_channel(request: HttpRequest, channel: NotificationChannel) -> HttpRes
     form = ChannelForm(request.POST or None, instance=channel)
     if request.method == "POST" and form.is_valid():
         changed, url = form.save(commit=False), form.cleaned_data.get("url", "")
-        seen = form.cleaned_data.get("seen") or None
+        seen = form.cleaned_data.get("seen")
         try:
             with first_come(form):
                 save_channel(channel=changed, url=url, actor=user_of(request), seen=seen)

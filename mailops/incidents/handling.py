@@ -49,7 +49,7 @@ def assign(*, incident: Incident, owner: User | None, actor: User, seen: str = "
     """Make `owner` answer for it, if the mark of its owner is the one `seen`; "" is any. Raise NotPossible else."""
     locked = _locked(incident)
     try:
-        expect(seen or None, was=mark_of(locked.owner_id), wanted=mark_of(owner and owner.pk))
+        expect(seen, was=mark_of(locked.owner_id), wanted=mark_of(owner and owner.pk))
     except ChangedMeanwhile as changed:
         raise NotPossible(
             f"{locked.owner or 'Nobody'} is the owner by now: somebody set that since you looked. Choose again if it is to change."

@@ -50,7 +50,7 @@ def objective_form(request: HttpRequest, stream_id: int) -> HttpResponse:
     if request.method == "POST" and "remove" in request.POST:
         try:
             was_promised = take_back(
-                stream=stream, actor=user_of(request), seen=request.POST.get("seen") or None
+                stream=stream, actor=user_of(request), seen=request.POST.get("seen")
             )
         except ChangedMeanwhile:
             return _conflict(request, stream)
@@ -65,7 +65,7 @@ def objective_form(request: HttpRequest, stream_id: int) -> HttpResponse:
                 percent=given["percent"],
                 seconds=given["seconds"],
                 actor=user_of(request),
-                seen=given["seen"] or None,
+                seen=given["seen"],
             )
         except ChangedMeanwhile:
             return _conflict(request, stream)

@@ -225,7 +225,7 @@ class StreamForm(forms.ModelForm):  # type: ignore[type-arg]
     @property
     def seen(self) -> str | None:
         """The mark of the stream as the form showed it."""
-        return self.cleaned_data.get("seen") or None
+        return self.cleaned_data.get("seen")
 
     @property
     def weights(self) -> list[int]:

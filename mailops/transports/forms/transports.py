@@ -247,7 +247,7 @@ class TransportForm(forms.ModelForm):  # type: ignore[type-arg]
     @property
     def seen(self) -> str | None:
         """The mark of the transport as the form showed it."""
-        return self.cleaned_data.get("seen") or None
+        return self.cleaned_data.get("seen")
 
     @property
     def new_secret(self) -> Secret | None:

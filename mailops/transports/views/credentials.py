@@ -148,7 +148,7 @@ def credential_edit(request: HttpRequest, credential_id: int) -> HttpResponse:
     label = credential.label
     form = CredentialForm(request.POST or None, instance=credential)
     if request.method == "POST" and form.is_valid():
-        seen = form.cleaned_data["seen"] or None
+        seen = form.cleaned_data["seen"]
         try:
             change_credential(
                 credential=_credential(credential_id),

@@ -84,7 +84,7 @@ def _edit(request: HttpRequest, limit: ProviderLimit) -> HttpResponse:
     name = str(limit) if limit.pk else ""
     form = ProviderLimitForm(request.POST or None, instance=limit)
     if request.method == "POST" and form.is_valid():
-        seen = form.cleaned_data.get("seen") or None
+        seen = form.cleaned_data.get("seen")
         try:
             with first_come(form):
                 save_provider_limit(limit=form.instance, actor=user_of(request), seen=seen)
@@ -145,7 +145,7 @@ def _edit_warm_up(request: HttpRequest, warm_up: WarmUp) -> HttpResponse:
     name = str(warm_up) if warm_up.pk else ""
     form = WarmUpForm(request.POST or None, instance=warm_up)
     if request.method == "POST" and form.is_valid():
-        seen = form.cleaned_data.get("seen") or None
+        seen = form.cleaned_data.get("seen")
         try:
             with first_come(form):
                 save_warm_up(warm_up=form.instance, actor=user_of(request), seen=seen)

@@ -84,7 +84,7 @@ def oauth_edit(request: HttpRequest, grant_id: int) -> HttpResponse:
                 changed=form.of_grant,
                 client_secret=form.new_client_secret,
                 actor=user_of(request),
-                seen=form.cleaned_data["seen"] or None,
+                seen=form.cleaned_data["seen"],
             )
         except ChangedMeanwhile:
             return _conflict(request, _grant(grant_id))
