@@ -57,14 +57,12 @@ def _zones() -> list[tuple[str, str]]:
     return [(zone, zone.replace("_", " ")) for zone in sorted(zoneinfo.available_timezones())]
 
 
-class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable at run time
+class ProfileForm(forms.Form):
+    name = forms.CharField(max_length=100, required=False)
     time_zone = forms.ChoiceField(
         choices=_zones, help_text="Every time on every page is shown in this zone."
     )
-
-    class Meta:
-        model = User
-        fields = ("name", "time_zone")
+    seen = forms.CharField(max_length=64, required=False, widget=forms.HiddenInput)
 
 
 class AuditFilter(forms.Form):

@@ -69,6 +69,28 @@ def change_user(*, actor: User, user: User, name: str, role: str, seen: str | No
         audit(actor=actor, verb="user.change", subject=user, before=before, after=after)
 
 
+def mark_of_profile(user: User) -> str:
+    """Return what tells their name and time zone from others."""
+    return mark_of(user.name, user.time_zone)
+
+
+def change_profile(*, user: User, name: str, time_zone: str, seen: str | None = None) -> None:
+    """Change what a person says of themselves; an admin may change or deactivate them meanwhile.
+
+    Whoever saves a form gives the mark that it showed as `seen`: raise ChangedMeanwhile where it is another by now.
+    """
+    with transaction.atomic():
+        locked = User.objects.select_for_update().get(pk=user.pk)
+        expect(seen, was=mark_of_profile(locked), wanted=mark_of(name, time_zone))
+        wanted = {"name": name, "time_zone": time_zone}
+        after = {field: said for field, said in wanted.items() if said != getattr(locked, field)}
+        if not after:
+            return  # pressed twice
+        before = {field: getattr(locked, field) for field in after}
+        User.objects.filter(pk=user.pk).update(**after)
+        audit(actor=user, verb="user.profile", subject=user, before=before, after=after)
+
+
 def deactivate(*, actor: User, user: User) -> None:
     """Take the log-in away, at once and in every open session. Raise LastAdmin."""
     with transaction.atomic():

@@ -90,9 +90,10 @@ def meanwhile(
     return Meanwhile(facts, entry)
 
 
-def last_done(verb: str, subject: Model, **told: Any) -> AuditEntry | None:
-    """Return what the audit trail says of the last time that `verb` was done to `subject`; `told` are more lookups."""
-    trail = AuditEntry.objects.about(type(subject), [subject.pk]).filter(verb=verb, **told)
+def last_done(verb: str, subject: Model, *or_verbs: str, **told: Any) -> AuditEntry | None:
+    """Return what the audit trail says of the last time that one of the verbs was done to `subject`; `told` are more lookups."""
+    trail = AuditEntry.objects.about(type(subject), [subject.pk])
+    trail = trail.filter(verb__in=[verb, *or_verbs], **told)
     return trail.select_related("actor").order_by("-at", "-pk").first()
 
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from django import forms
 from django.conf import settings
 from django.contrib import messages
 from django.db.models import QuerySet
@@ -12,7 +13,6 @@ from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_POST, require_safe
 
 from mailops.accounts import managing
-from mailops.accounts.auditing import audit
 from mailops.accounts.forms import AuditFilter, InviteForm, OlderThan, ProfileForm, UserForm
 from mailops.accounts.meanwhile import (
     ChangedMeanwhile,
@@ -68,15 +68,30 @@ def palette(request: HttpRequest) -> HttpResponse:
 @for_users
 def profile(request: HttpRequest) -> HttpResponse:
     user = user_of(request)
-    before = {"name": user.name, "time_zone": user.time_zone}
-    form = ProfileForm(request.POST or None, instance=user)
+    form = _profile_form(request.POST or None, user)
     if request.method == "POST" and form.is_valid():
-        # an admin may change or deactivate them meanwhile
-        user.save(update_fields=form.Meta.fields)
-        audit(actor=user, verb="user.profile", subject=user, before=before, after=form.cleaned_data)
+        try:
+            managing.change_profile(user=user, **form.cleaned_data)
+        except ChangedMeanwhile:
+            return _profile_conflict(request, User.objects.get(pk=user.pk))
         messages.success(request, "Your profile is saved.")
         return redirect("accounts:profile")
     return _form(request, "accounts/profile.html", form)
+
+
+def _profile_form(typed: Mapping[str, Any] | None, user: User) -> ProfileForm:
+    seen = managing.mark_of_profile(user)
+    return ProfileForm(
+        typed, initial={"name": user.name, "time_zone": user.time_zone, "seen": seen}
+    )
+
+
+def _profile_conflict(request: HttpRequest, user: User) -> HttpResponse:
+    """Show the profile as it is by now beside what was typed; whoever saves again has seen it."""
+    typed = typed_by_one_who_saw(managing.mark_of_profile(user), request.POST)
+    again = _profile_form(typed, user)
+    told = meanwhile(again, _last_change(user, again))
+    return _form(request, "accounts/profile.html", again, told)
 
 
 @needs(Act.CONFIGURE)
@@ -123,7 +138,13 @@ def _conflict(request: HttpRequest, person: User) -> HttpResponse:
     """Show name and role as they are by now beside what was typed; whoever saves again has seen them."""
     typed = typed_by_one_who_saw(managing.mark_of_user(person), request.POST)
     again = _user_form(typed, person)
-    return _user_page(request, again, person, meanwhile(again, last_done("user.change", person)))
+    return _user_page(request, again, person, meanwhile(again, _last_change(person, again)))
+
+
+def _last_change(person: User, form: forms.Form) -> AuditEntry | None:
+    """Return what the audit trail says of who set last what stands there and is something else in `form`."""
+    changed = form.changed_data
+    return last_done("user.change", person, "user.profile", after__has_any_keys=changed)
 
 
 def _user_page(
@@ -243,6 +264,8 @@ def _to_link(request: HttpRequest, invitation: managing.Invitation) -> HttpRespo
     return redirect("accounts:user", invitation.user.pk)
 
 
-def _form(request: HttpRequest, template: str, form: Any, **context: Any) -> HttpResponse:
-    status = 422 if form.is_bound and not form.is_valid() else 200
-    return render_page(request, template, {"form": form, **context}, status=status)
+def _form(
+    request: HttpRequest, template: str, form: Any, told: Meanwhile | None = None
+) -> HttpResponse:
+    status = 422 if told or (form.is_bound and not form.is_valid()) else 200
+    return render_page(request, template, {"form": form, "meanwhile": told}, status=status)

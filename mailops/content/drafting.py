@@ -7,6 +7,7 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 from mailops.accounts.auditing import audit
+from mailops.accounts.meanwhile import expect
 from mailops.accounts.models import User
 from mailops.content.models import MailTemplate, Preview, Variant
 from mailops.lib.storable import storable
@@ -136,16 +137,23 @@ def _note_languages(draft: MailTemplate, actor: User | None, after: dict[str, st
     audit(actor=actor, verb="template.settings", subject=draft, after=after)
 
 
-def change_settings(*, template: MailTemplate, changes: dict[str, Any], actor: User | None) -> None:
-    """Write the fields in `changes`, and none of the draft's words, which somebody may be saving."""
+def change_settings(
+    *, template: MailTemplate, changes: dict[str, Any], actor: User | None, seen: str | None = None
+) -> None:
+    """Write the fields in `changes`, and none of the draft's words, which somebody may be saving.
+
+    Whoever saves a form gives the mark that it showed as `seen`: raise ChangedMeanwhile where it is another by now.
+    """
     with transaction.atomic():
         draft = _locked(template)
         changes = {name: value for name, value in changes.items() if getattr(draft, name) != value}
         if not changes:
             return
+        was = draft.mark
         before = {field: str(getattr(draft, field) or "") for field in changes}
         for field, value in changes.items():
             setattr(draft, field, value)
+        expect(seen, was=was, wanted=draft.mark)
         draft.save(update_fields=[*changes])
         is_waived = changes.get("needs_approval") is False
         audit(

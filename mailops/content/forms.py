@@ -5,6 +5,7 @@ from typing import Any
 
 from django import forms
 
+from mailops.accounts.meanwhile import field_of
 from mailops.content.gates import GATES
 from mailops.content.languages import language_tags
 from mailops.content.limits import MAX_SOURCE
@@ -63,8 +64,7 @@ class SettingsForm(forms.ModelForm):  # type: ignore[type-arg]
             approval = self.fields["needs_approval"]
             approval.disabled = self.instance.needs_approval
             approval.help_text = "Only operators and admins can switch it off."
-        for field in self.fields.values():
-            field.show_hidden_initial = True  # only what was changed on this page is written
+        self.fields["seen"] = field_of(self.instance.mark)
         if not self.instance.is_mail:
             del self.fields["layout"]
             return

@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models import OuterRef, Q, Subquery
 from django.db.models.functions import Lower, Now
 
+from mailops.accounts.meanwhile import mark_of_fields
 from mailops.lib.storable import storable
 
 
@@ -83,8 +84,15 @@ class MailTemplate(models.Model):
 
     objects = MailTemplateQuerySet.as_manager()
 
+    SETTINGS = ("name", "description", "syntax", "layout_id", "language", "needs_approval")
+
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def mark(self) -> str:
+        """What tells its settings from others."""
+        return mark_of_fields(self, self.SETTINGS)
 
     def hash_of(self, subject: str, html: str, text: str) -> str:
         """Return what stands for a draft of these sources: what they are written in and laid out by counts."""

@@ -1,5 +1,6 @@
 """The template pages: the list, one template, its versions and their differences."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import messages as toasts
@@ -9,7 +10,14 @@ from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import require_POST
 
-from mailops.accounts.meanwhile import first_come
+from mailops.accounts.meanwhile import (
+    ChangedMeanwhile,
+    Meanwhile,
+    first_come,
+    last_done,
+    meanwhile,
+    typed_by_one_who_saw,
+)
 from mailops.accounts.permissions import Act, may, needs, user_of
 from mailops.content import drafting, publishing
 from mailops.content.checking import sample_data
@@ -104,22 +112,55 @@ def template_detail(request: HttpRequest, template_id: int) -> HttpResponse:
 
 @needs(Act.AUTHOR)
 def template_settings(request: HttpRequest, template_id: int) -> HttpResponse:
-    template = get_object_or_404(MailTemplate.objects.written(), pk=template_id)
+    template = _settled(template_id)
     name = template.name
-    may_waive = may(request.user, Act.SIGN)  # as who overrides it once
-    form = SettingsForm(_posted(request), instance=template, may_waive=may_waive)
+    form = _settings_form(request, template, _posted(request))
     if request.method == "POST" and form.is_valid():
-        changes = {field: form.cleaned_data[field] for field in form.changed_data}
-        with first_come(form):
-            drafting.change_settings(template=template, changes=changes, actor=user_of(request))
+        changes = dict(form.cleaned_data)
+        seen, user = changes.pop("seen"), user_of(request)
+        try:
+            with first_come(form):
+                drafting.change_settings(template=template, changes=changes, actor=user, seen=seen)
+        except ChangedMeanwhile:
+            return _conflict(request, _settled(template_id))
         if not form.errors:
             toasts.success(request, "Saved.")
             return redirect("content:detail", template.pk)
+    return _settings_page(request, form, name)
+
+
+def _settled(template_id: int) -> MailTemplate:
+    return get_object_or_404(MailTemplate.objects.written(), pk=template_id)
+
+
+def _settings_form(
+    request: HttpRequest, template: MailTemplate, typed: Mapping[str, Any] | None
+) -> SettingsForm:
+    may_waive = may(request.user, Act.SIGN)  # as who overrides it once
+    return SettingsForm(typed, instance=template, may_waive=may_waive)
+
+
+def _conflict(request: HttpRequest, template: MailTemplate) -> HttpResponse:
+    """Show the settings as they are by now beside what was typed; whoever saves again has seen them."""
+    name, typed = template.name, typed_by_one_who_saw(template.mark, request.POST)
+    again = _settings_form(request, template, typed)
+    entry = last_done(
+        "template.settings",
+        template,
+        "template.waive_approval",
+        after__has_any_keys=again.changed_data,  # the languages are settings, too
+    )
+    return _settings_page(request, again, name, meanwhile(again, entry))
+
+
+def _settings_page(
+    request: HttpRequest, form: SettingsForm, name: str, told: Meanwhile | None = None
+) -> HttpResponse:
     return render_page(
         request,
         "content/template_settings.html",
-        {"form": form, "name": name, "template_id": template_id},
-        status=422 if form.errors else 200,
+        {"form": form, "name": name, "template_id": form.instance.pk, "meanwhile": told},
+        status=422 if form.errors or told else 200,
     )
 
 

@@ -2,7 +2,7 @@ import pytest
 from django.core import mail
 from django.urls import reverse
 
-from mailops.accounts import views
+from mailops.accounts import managing, views
 from mailops.accounts.auditing import audit
 from mailops.accounts.forms import ProfileForm
 from mailops.accounts.models import AuditEntry, Role, User
@@ -115,6 +115,25 @@ class TestProfile:
         assert (viewer.name, viewer.time_zone) == ("Vera", "Europe/Berlin")
         assert AuditEntry.objects.get().verb == "user.profile"
 
+    def test_replaces_no_name_that_an_admin_gave_unseen(self, viewer, admin, logged_in):
+        client, url = logged_in(viewer), reverse("accounts:profile")
+        given = {"name": "Mine", "time_zone": "Europe/Berlin"}
+        given["seen"] = client.get(url).context["form"]["seen"].value()
+        managing.change_user(actor=admin, user=viewer, name="Theirs", role="viewer")
+        stopped = client.post(url, given)
+        assert stopped.status_code == 422
+        assert f"Last saved by {admin}, " in stopped.text
+        assert ("Name", "Theirs") in stopped.context["meanwhile"].facts
+        assert 'value="Mine"' in stopped.text
+        viewer.refresh_from_db()
+        assert viewer.name == "Theirs"
+        given["seen"] = stopped.context["form"]["seen"].value()
+        for _ in range(2):
+            assert client.post(url, given).status_code == 302
+        entry = AuditEntry.objects.get(verb="user.profile")
+        assert entry.before["name"] == "Theirs"
+        assert entry.after == {"name": "Mine", "time_zone": "Europe/Berlin"}
+
     def test_refuses_a_zone_that_is_none(self, viewer, logged_in):
         form = {"name": "Vera", "time_zone": "Mars/Olympus"}
         assert logged_in(viewer).post(reverse("accounts:profile"), form).status_code == 422
@@ -166,6 +185,17 @@ class TestUsers:
         assert client.post(url, given | {"name": "Mine"}).status_code == 302
         operator.refresh_from_db()
         assert (operator.name, operator.role) == ("Mine", "operator")
+
+    def test_names_whoever_changed_their_own_name(self, admin, viewer, operator, logged_in):
+        client, url = logged_in(admin), reverse("accounts:user", args=[viewer.pk])
+        given = {"name": "Mine", "role": "viewer"}
+        given["seen"] = client.get(url).context["form"]["seen"].value()
+        managing.change_profile(user=viewer, name="Vera", time_zone="UTC")
+        viewer.refresh_from_db()
+        assert "Last saved by Vera, " in client.post(url, given).text
+        managing.change_user(actor=operator, user=viewer, name="Vera", role="oncall")
+        managing.change_profile(user=viewer, name="Vera", time_zone="Asia/Tokyo")
+        assert f"Last saved by {operator}, " in client.post(url, given).text
 
     def test_last_admin_cannot_step_down(self, admin, logged_in):
         form = {"name": "A", "role": "viewer"}

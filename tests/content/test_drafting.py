@@ -1,7 +1,5 @@
 """What is changed of a template while somebody saves its draft."""
 
-import re
-
 import pytest
 
 from mailops.accounts.models import AuditEntry
@@ -18,8 +16,7 @@ from mailops.content.models import MailTemplate
 from tests.content.test_pages import url
 
 pytestmark = pytest.mark.django_db
-SEEN = {"initial-name": "Spring", "initial-syntax": "html", "initial-needs_approval": "True"}
-SETTINGS = {"name": "Spring", "syntax": "html", "needs_approval": "on", **SEEN}
+SETTINGS = {"name": "Spring", "syntax": "html", "needs_approval": "on"}
 
 
 @pytest.fixture
@@ -32,6 +29,10 @@ def save_draft(template, *, actor=None, html="<p>theirs</p>", **changes):
     revision = MailTemplate.objects.get(pk=template.pk).draft_revision
     words = {"revision": revision, "subject": "Theirs", "html": html, "text": "", "sample": {}}
     save(template=MailTemplate(pk=template.pk), actor=actor, **words | changes)
+
+
+def mark_on(page):
+    return page.context["form"]["seen"].value()
 
 
 def loaded(template):
@@ -99,19 +100,34 @@ class TestSettings:
         assert answer.status_code == 422
         assert list(answer.context["form"].errors) == ["name"]
 
-    def test_leave_what_a_colleague_changed_since_they_were_opened(
-        self, logged_in, operator, template
+    def test_replace_none_that_a_colleague_changed_unseen(
+        self, logged_in, operator, admin, template
     ):
-        MailTemplate.objects.update(needs_approval=False)
-        client = logged_in(operator)
-        page = client.get(url("settings", template))
-        given = {name: str(page.context["form"][name].value() or "") for name in ("name", "syntax")}
-        seen = re.findall(r'<input type="hidden" name="(initial-\w+)" value="([^"]*)"', page.text)
-        change_settings(template=template, changes={"needs_approval": True}, actor=None)
-        changed = given | dict(seen) | {"description": "Of this spring"}
-        assert client.post(url("settings", template), changed).status_code == 302
+        client, page = logged_in(operator), url("settings", template)
+        given = SETTINGS | {"name": "Summer", "seen": mark_on(client.get(page))}
+        theirs = {"name": "Winter", "needs_approval": False}
+        change_settings(template=template, changes=theirs, actor=admin)
+        add_language(template=template, language="de", also_for="", actor=operator)
+        stopped = client.post(page, given)
+        assert stopped.status_code == 422
+        assert "Settings of Winter" in stopped.text
+        assert f"Last saved by {admin}, " in stopped.text
+        facts = dict(stopped.context["meanwhile"].facts)
+        assert facts == {"Name": "Winter", "A second person has to approve each version": "no"}
+        assert 'value="Summer"' in stopped.text
+        assert loaded(template).name == "Winter"
+        given["seen"] = mark_on(stopped)
+        for _ in range(2):  # the same once more is no conflict
+            assert client.post(page, given).status_code == 302
         now = loaded(template)
-        assert (now.description, now.needs_approval) == ("Of this spring", True)
+        assert (now.name, now.needs_approval) == ("Summer", True)
+
+    def test_are_saved_where_a_colleague_changed_the_words_alone(self, logged_in, editor, template):
+        client, page = logged_in(editor), url("settings", template)
+        given = SETTINGS | {"name": "Summer", "seen": mark_on(client.get(page))}
+        save_draft(template)
+        assert client.post(page, given).status_code == 302
+        assert loaded(template).name == "Summer"
 
     def test_tell_what_was_changed_alone(self, logged_in, editor, template):
         logged_in(editor).post(url("settings", template), SETTINGS | {"name": "Summer"})
@@ -131,8 +147,7 @@ class TestSettings:
 
     def test_let_who_writes_ask_for_a_second_person(self, logged_in, editor, template):
         MailTemplate.objects.update(needs_approval=False)
-        asked = SETTINGS | {"initial-needs_approval": "False"}
-        logged_in(editor).post(url("settings", template), asked)
+        logged_in(editor).post(url("settings", template), SETTINGS)
         assert loaded(template).needs_approval
 
     def test_tell_who_waived_the_second_person(self, logged_in, operator, template):
