@@ -39,7 +39,7 @@ def typed_by_one_who_saw(mark: str, typed: QueryDict) -> dict[str, Any]:
     return {**typed.dict(), "seen": mark}
 
 
-def expect(seen: str | None, *, was: str, wanted: str) -> None:
+def expect(seen: str | None, *, was: str, wanted: str = "") -> None:
     """Raise ChangedMeanwhile where `was`, the mark of what stands there, is neither that `seen` nor the `wanted` one.
 
     Nothing was seen, None or "", where no form showed it.

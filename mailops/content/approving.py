@@ -5,10 +5,11 @@ from django.db.models import Min, Q
 from django.db.models.functions import Now
 
 from mailops.accounts.auditing import audit
+from mailops.accounts.meanwhile import expect
 from mailops.accounts.models import AuditEntry, User
 from mailops.content.looking import look_at_draft
 from mailops.content.models import Approval, MailTemplate
-from mailops.content.publishing import DraftChanged, release_hash
+from mailops.content.publishing import release_hash
 from mailops.content.rendering import RenderError
 
 _WRITING = ("save_draft", "restore", "import", "add_file", "change_file", "remove_file")
@@ -20,11 +21,12 @@ class NotYours(Exception):
 
 
 def ask(
-    *, template: MailTemplate, actor: User | None, note: str = "", seen_hash: str | None = None
+    *, template: MailTemplate, actor: User | None, note: str = "", seen: str | None = None
 ) -> Approval:
     """Ask for a second look at the draft as it is.
 
-    Raise RenderError where it can't be published anyway and, where it isn't `seen_hash` any more, DraftChanged.
+    Raise RenderError where it can't be published anyway and, where its release hash isn't the one `seen` any more,
+    ChangedMeanwhile.
     """
     with transaction.atomic():
         locked = MailTemplate.objects.select_for_update(of=("self",)).select_related("layout")
@@ -35,8 +37,7 @@ def ask(
                 first = one.errors[0]
                 raise RenderError(first.sentence, first.line, first.part)
         content_hash = release_hash(template, look.parts)
-        if seen_hash is not None and seen_hash != content_hash:
-            raise DraftChanged
+        expect(seen, was=content_hash)
         waiting = template.approvals.filter(content_hash=content_hash, is_approved=None).first()
         if waiting:
             return waiting

@@ -10,6 +10,7 @@ from django.db import transaction
 from django.db.models import Max
 
 from mailops.accounts.auditing import audit
+from mailops.accounts.meanwhile import ChangedMeanwhile, expect
 from mailops.accounts.models import User
 from mailops.content.checking import Look, Sources
 from mailops.content.composing import Uncomposable, compose
@@ -35,20 +36,16 @@ class NotApproved(Exception):
     """The template asks for a second person, and none approved exactly this content."""
 
 
-class DraftChanged(Exception):
-    """The draft isn't any more what the person saw who publishes it."""
-
-
 class NewerPublished(Exception):
     """Another version is the newest by now than the one that the person saw who rolls back."""
 
 
-REFUSALS = (NothingToPublish, NotNodded, NotApproved, DraftChanged)
+REFUSALS = (NothingToPublish, NotNodded, NotApproved, ChangedMeanwhile)
 _WORDS: dict[type[Exception], str] = {
     NothingToPublish: "The draft says exactly what the newest version says.",
     NotNodded: "Mend what is warned of, or say that you have seen it.",
     NotApproved: "Nobody else has approved exactly this content yet.",
-    DraftChanged: "Somebody changed the draft, or a part of it, since you looked. Look again.",
+    ChangedMeanwhile: "Somebody changed the draft, or a part of it, since you looked. Look again.",
     NewerPublished: "Somebody published another version since you looked. Look again.",
 }
 
@@ -85,15 +82,15 @@ def publish(
     actor: User | None,
     note: str = "",
     *,
-    seen_hash: str | None = None,
+    seen: str | None = None,
     has_nodded: bool = True,
     override_reason: str = "",
     more: Sequence[Problem] = (),
 ) -> TemplateVersion:
     """Make the draft the next version; `more` is what slow gates found in it, asked before.
 
-    Raise RenderError, NothingToPublish, NotNodded, NotApproved or, where the draft isn't `seen_hash` any more,
-    DraftChanged. `override_reason` breaks the glass: it goes out without a second person, and the trail says why.
+    Raise RenderError, NothingToPublish, NotNodded, NotApproved or, where its release hash isn't the one `seen` any more,
+    ChangedMeanwhile. `override_reason` breaks the glass: it goes out without a second person, and the trail says why.
     """
     with transaction.atomic():
         locked = MailTemplate.objects.select_for_update(of=("self",)).select_related("layout")
@@ -102,8 +99,7 @@ def publish(
         look.problems.extend(more)
         _refuse_errors(look, others)
         wanted = release_hash(draft, look.parts)
-        if seen_hash is not None and seen_hash != wanted:
-            raise DraftChanged
+        expect(seen, was=wanted)
         latest = draft.latest_version
         if latest and _is_as_published(latest, draft, look, others):
             raise NothingToPublish
@@ -323,7 +319,7 @@ def restore(
 ) -> MailTemplate:
     """Make `version` the draft again; a draft that was never published stays in the audit trail.
 
-    Raise DraftChanged where the draft isn't at the revision `seen` any more; where it says exactly this by now, as after a
+    Raise ChangedMeanwhile where the draft isn't at the revision `seen` any more; where it says exactly this by now, as after a
     second press, nothing is written.
     """
     with transaction.atomic():
@@ -331,7 +327,7 @@ def restore(
         if seen is not None and template.draft_revision != seen:
             if (template.draft_hash, template.sample) == (version.content_hash, version.sample):
                 return template
-            raise DraftChanged
+            raise ChangedMeanwhile
         before: dict[str, Any] = {"hash": template.draft_hash}
         said = template.versions.filter(content_hash=template.draft_hash, sample=template.sample)
         if not said.exists():

@@ -50,7 +50,7 @@ def template_publish(request: HttpRequest, template_id: int) -> HttpResponse:
                 template,
                 user_of(request),
                 form.cleaned_data["note"],
-                seen_hash=form.cleaned_data["seen"] or None,
+                seen=form.cleaned_data["seen"],
                 has_nodded=form.cleaned_data.get("nod", False),
                 more=outside.problems,
             )
@@ -89,7 +89,7 @@ def template_publish(request: HttpRequest, template_id: int) -> HttpResponse:
 def _show_anew(form: PublishForm | OverrideForm, error: Exception, seen: str) -> None:
     """Say why nothing was published; where the draft is another one now, that is the one seen with it."""
     form.add_error(None, publishing.words_of(error))
-    if isinstance(error, publishing.DraftChanged):
+    if isinstance(error, ChangedMeanwhile):
         form.data = {**form.data, "seen": seen, "nod": ""}
 
 
@@ -99,7 +99,7 @@ def gate_list(request: HttpRequest) -> HttpResponse:
     form = GatesForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         stream, gates = form.cleaned_data["stream"], form.cleaned_data["gates"]
-        seen = form.cleaned_data["seen"] or None
+        seen = form.cleaned_data["seen"]
         try:
             gating.require(stream=stream, gates=gates, actor=user_of(request), seen=seen)
         except ChangedMeanwhile:
@@ -143,9 +143,9 @@ def approval_ask(request: HttpRequest, template_id: int) -> HttpResponse:
             template=template,
             actor=user_of(request),
             note=form.cleaned_data["note"],
-            seen_hash=form.cleaned_data["seen"] or None,
+            seen=form.cleaned_data["seen"],
         )
-    except (RenderError, publishing.DraftChanged) as error:
+    except (RenderError, ChangedMeanwhile) as error:
         toasts.error(request, publishing.words_of(error))
         return redirect("content:publish", template.pk)
     toasts.success(request, "Somebody else can now look at it and approve it.")
@@ -215,7 +215,7 @@ def template_override(request: HttpRequest, template_id: int) -> HttpResponse:
             version = publishing.publish(
                 template,
                 user_of(request),
-                seen_hash=form.cleaned_data["seen"] or None,
+                seen=form.cleaned_data["seen"],
                 override_reason=form.cleaned_data["reason"],
                 more=asked.problems,
             )

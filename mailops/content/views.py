@@ -237,7 +237,7 @@ def version_restore(request: HttpRequest, template_id: int, number: int) -> Http
     if request.method == "POST":
         try:
             publishing.restore(version=version, actor=user_of(request), seen=form.number)
-        except publishing.DraftChanged as error:
+        except ChangedMeanwhile as error:
             toasts.error(request, publishing.words_of(error))
             return redirect("content:restore", template_id, number)
         toasts.success(request, f"The draft is version {number} again; publish it when it's right.")

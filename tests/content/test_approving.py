@@ -2,11 +2,12 @@
 
 import pytest
 
+from mailops.accounts.meanwhile import ChangedMeanwhile
 from mailops.accounts.models import User
 from mailops.content import approving
 from mailops.content.drafting import add_language, change_settings, create_template, save_draft
 from mailops.content.models import MailTemplate
-from mailops.content.publishing import DraftChanged, NotApproved, publish, restore
+from mailops.content.publishing import NotApproved, publish, restore
 
 pytestmark = pytest.mark.django_db
 
@@ -93,6 +94,6 @@ class TestAnswers:
 
     def test_are_asked_for_what_was_seen(self, template, editor):
         save(template, editor, "<p>Words</p>")
-        with pytest.raises(DraftChanged):
-            approving.ask(template=template, actor=editor, seen_hash="0" * 64)
+        with pytest.raises(ChangedMeanwhile):
+            approving.ask(template=template, actor=editor, seen="0" * 64)
         assert not template.approvals.exists()
