@@ -9,7 +9,7 @@ from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 
 from mailops.accounts.confirming import recently_confirmed, suspend
 from mailops.accounts.models import Role, User
@@ -55,7 +55,7 @@ def may(user: Any, act: Act) -> bool:
 def needs(act: Act, *, to_change: Act | None = None) -> Callable[[View[P]], View[P]]:
     """Guard a view: any method needs `act`, and a POST needs `to_change` where given.
 
-    The anonymous are sent to log in; a user who may not gets 403.
+    The anonymous are sent to log in, or told to where they post; a user who may not gets 403.
     """
 
     def guard(view: View[P]) -> View[P]:
@@ -70,7 +70,7 @@ def needs(act: Act, *, to_change: Act | None = None) -> Callable[[View[P]], View
 
 
 def turned_away(request: HttpRequest, view: Any) -> HttpResponseBase | None:
-    """Return where to log in for the `view` that `needs` guards, None for whoever may; others: PermissionDenied."""
+    """Return how to log in for the `view` that `needs` guards, None for whoever may; others: PermissionDenied."""
     if not request.user.is_authenticated:
         return _to_login(request)
     act, to_change = view.permission
@@ -83,12 +83,13 @@ def turned_away(request: HttpRequest, view: Any) -> HttpResponseBase | None:
 def _to_login(request: HttpRequest) -> HttpResponseBase:
     """Send to the log-in page, and back afterwards; htmx must leave its page for it, not draw it inside.
 
-    What it posts is refused (401) instead: who leaves the page loses what they typed there.
+    What is posted is refused (401) instead, by a page that leads back to what was typed: after a log-in that would be gone.
     """
-    if request.headers.get("HX-Request") != "true":
-        return redirect_to_login(request.get_full_path())
+    is_htmx = request.headers.get("HX-Request") == "true"
     if request.method not in SAFE:
-        return HttpResponse(status=401)
+        return HttpResponse(status=401) if is_htmx else render(request, "401.html", status=401)
+    if not is_htmx:
+        return redirect_to_login(request.get_full_path())
     response = HttpResponse(status=204)
     response["HX-Redirect"] = redirect_to_login(path_of_page(request)).url
     return response

@@ -85,14 +85,17 @@ class TestAFormOfAnEarlierLogIn:
             page.wait_for_url("**/edit/")
             assert MailTemplate.objects.get().name == "Typed at length"
 
-    def test_goes_on_for_whoever_logs_in_only_then(self, open_page, editor):
+    @pytest.mark.parametrize("has_token", [True, False])
+    def test_goes_on_for_whoever_logs_in_only_then(self, open_page, editor, has_token):
         page = open_page(reverse("content:new"), editor)
         page.get_by_label("Name").fill("Typed at length")
         press = page.get_by_role("button", name="Make it and open the editor")
         Session.objects.all().delete()
-        page.context.clear_cookies()
+        if not has_token:
+            page.context.clear_cookies()
         press.click()
-        page.get_by_text("You are not logged in now").wait_for()
+        told = "Your log-in has ended" if has_token else "You are not logged in now"
+        page.get_by_text(told).wait_for()
         log_in_in_another_tab(page, editor.email, PASSWORD)
         page.get_by_role("button", name="Go back to what you typed").click()
         page.get_by_role("heading", name="New template").wait_for()

@@ -1,4 +1,5 @@
 import pytest
+from django.contrib.sessions.models import Session
 from django.core import mail
 from django.urls import reverse
 
@@ -72,6 +73,13 @@ class TestLogIn:
         response = client.post(reverse("accounts:audit"), headers={"HX-Request": "true"})
         assert response.status_code == 401
         assert "HX-Redirect" not in response
+
+    def test_what_a_form_posts_is_kept_by_the_browser_alone(self, client, db):
+        response = client.post(reverse("accounts:user-new"), {"name": "Typed at length"})
+        assert response.status_code == 401
+        assert "Your log-in has ended" in response.text
+        assert "Typed at length" not in response.text
+        assert not Session.objects.exists()
 
 
 class TestSettings:
