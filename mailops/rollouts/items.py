@@ -18,6 +18,7 @@ class Item:
     signed_for: timedelta | None = None  # how long a signature may last; None: none counts
     to_sign: str = ""  # what to do before signing
     by_version: bool = False  # the proof is of the template versions in use
+    names_versions: bool = False  # what it fails for is told of each version in use
     week: int = 0  # of the two-week plan
 
 
@@ -60,6 +61,7 @@ PRODUCTION = (
         probe="captures",
         proof_lasts=None,
         by_version=True,
+        names_versions=True,
     ),
     Item(
         number=7,
@@ -74,6 +76,7 @@ PRODUCTION = (
         title="There is a way back",
         asks="An earlier published version and a second transport exist, and a drill was signed.",
         probe="way_back",
+        names_versions=True,
         signed_for=timedelta(days=90),
         to_sign="As a drill, restore an earlier version and let the second transport carry the stream; then sign.",
     ),

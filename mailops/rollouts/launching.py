@@ -1,5 +1,6 @@
 """Launches a campaign, after asking everything that may speak against it."""
 
+import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -172,28 +173,46 @@ def _checklist(campaign: Campaign) -> Gate:
     )
 
 
-_FAILS = " fails"
+_FAILS = " fails: "
+_NUMBER = re.compile(r"(?<!\S)\d[\d,]*(?!\S)")  # a word of its own
 
 
 def _kind(item: ChecklistItem) -> str:
-    """Return what an objection is called: that an item fails is another one than that nothing proves it."""
+    """Return what an objection is called: that an item fails is another one than that nothing proves it.
+
+    So is that it fails for something else, whatever the numbers: a certificate has fewer days left each day. Where that is
+    told of each version in use, it is one objection: a colleague's draft is no concern of the campaign.
+    """
     name = f"item {item.number}"
-    return name + _FAILS if item.state == ChecklistItem.State.FAILED else name
+    if item.state != ChecklistItem.State.FAILED:
+        return name
+    why = "" if item.asked.names_versions else _NUMBER.sub("some", item.sentence)
+    return name + _FAILS + why
+
+
+def _passes(given: str, key: str) -> bool:
+    """Tell whether who overrode the objection `given` overrode `key`, too.
+
+    Of an item that failed these are that nothing proves it, and that it fails for a part of what it failed for then.
+    """
+    item, _, seen = given.partition(_FAILS)
+    same, fails, told = key.partition(_FAILS)
+    return item == same and (not fails or _sentences(told) <= _sentences(seen))
+
+
+def _sentences(text: str) -> set[str]:
+    return set(text.rstrip(".").split(". "))
 
 
 def not_covered(gates: Iterable[Gate], override: Override | None) -> list[str]:
-    """Return the objections that `override` does not pass.
-
-    It passes what was seen when it was given, for no more people than then; of what failed also that nothing proves it.
-    """
-    passed = set(override.keys) if override else set()
-    passed |= {key.removesuffix(_FAILS) for key in passed}
+    """Return the objections that `override` does not pass: it passes what was seen when it was given, for no more people."""
+    passed = override.keys if override else []
     numbers = override.numbers if override else {}
     found = []
     for gate in gates:
         for key, text in gate.objections.items():
             seen = numbers.get(key, 0)
-            if key not in passed:
+            if not any(_passes(given, key) for given in passed):
                 found.append(text)
             elif gate.numbers.get(key, 0) > seen:
                 before = f" It was launched all the same when they were {seen:,}." if seen else ""

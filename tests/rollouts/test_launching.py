@@ -121,6 +121,16 @@ class TestLaunch:
         proven.refresh_from_db()
         assert launch(proven, actor=operator, seen=facts_of(proven, gates_of(proven))).is_running
 
+    def test_so_not_where_an_item_fails_for_something_else_by_now(self, proven, operator):
+        item = ChecklistItem.objects.filter(checklist__plan="production", number=3)
+        item.update(state="failed", sentence="A ends in 9 days.")
+        seen, why = facts_of(proven, gates_of(proven)), "We know of this."
+        item.update(sentence="A has expired.")
+        with pytest.raises(NotLaunched, match=r"this changed .*: what does not hold"):
+            launch(proven, actor=operator, seen=seen, override_reason=why)
+        item.update(sentence="A ends in 8 days.")
+        assert launch(proven, actor=operator, seen=seen, override_reason=why).is_running
+
     def test_or_at_a_time(self, proven, operator):
         at = timezone.now() + timedelta(hours=1)
         launch(proven, actor=operator, at=at)

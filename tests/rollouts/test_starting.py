@@ -272,6 +272,39 @@ class TestGates:
         item.update(state="stale", sentence="The proof is too old.")
         assert start() == 1
 
+    @pytest.mark.parametrize(
+        ("seen", "later", "started"),
+        [
+            ("A refuses us. B ends in 9 days.", "A refuses us. B ends in 9 days.", 1),
+            ("A refuses us. B ends in 9 days.", "B ends in 7 days.", 1),
+            ("A refuses us.", "A refuses us. B ends in 9 days.", 0),
+            ("A refuses us.", "A has expired.", 0),
+            ("A1 refuses us.", "A2 refuses us.", 0),
+        ],
+    )
+    def test_an_override_of_what_fails_covers_what_it_failed_for(
+        self,
+        proven,  # noqa: F811
+        operator,
+        seen,
+        later,
+        started,
+    ):
+        item = ChecklistItem.objects.filter(checklist__plan="production", number=3)
+        item.update(state="failed", sentence=seen)
+        schedule(proven, operator, override_reason="We know of this.")
+        item.update(sentence=later)
+        assert start() == started
+        if not started:
+            assert later in stopped(proven)
+
+    def test_and_what_it_fails_for_by_a_draft_of_somebody_else(self, proven, operator):  # noqa: F811
+        item = ChecklistItem.objects.filter(checklist__plan="production", number=8)
+        item.update(state="failed", sentence="There is no second transport.")
+        schedule(proven, operator, override_reason="We know of this.")
+        item.update(sentence="There is no second transport. X 1 has no earlier version.")
+        assert start() == 1
+
     @pytest.mark.parametrize(("later", "started"), [(0, 1), (2, 1), (3, 1), (4, 0), (9_000, 0)])
     def test_an_override_covers_mail_that_can_not_be_made_for_no_more_than_were_seen(
         self,
