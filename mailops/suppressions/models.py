@@ -1,7 +1,5 @@
 """Addresses we must not write to, why, until when, in which stream."""
 
-import hashlib
-import json
 from datetime import datetime, timedelta
 from functools import reduce
 from operator import or_
@@ -12,6 +10,7 @@ from django.db import models
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from mailops.accounts.meanwhile import mark_of
 from mailops.lib.clock import ClockTimestamp
 from mailops.protocol.address import search_forms
 from mailops.transports.models import Stream
@@ -126,8 +125,7 @@ class Suppression(models.Model):
     @property
     def mark(self) -> str:
         """Return what changes with whatever a page shows of this entry."""
-        shown = json.dumps({**self.as_json(), "by": self.created_by}, sort_keys=True)
-        return hashlib.sha256(shown.encode()).hexdigest()[:16]
+        return mark_of(self.as_json(), self.created_by)
 
     def as_json(self) -> dict[str, Any]:
         """Return what the audit trail keeps of this entry."""

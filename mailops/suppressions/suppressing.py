@@ -7,6 +7,7 @@ from typing import Any
 from django.db import transaction
 
 from mailops.accounts.auditing import audit
+from mailops.accounts.meanwhile import expect
 from mailops.accounts.models import User
 from mailops.protocol.address import address_key
 from mailops.suppressions.models import Suppression
@@ -19,10 +20,6 @@ STRENGTHENED = ("reason", "evidence_text", "evidence_event_id", "created_by", "e
 
 class RemovalRefused(Exception):
     """The sentence says what is missing: a reason, or the person who gives it."""
-
-
-class EntryChanged(RemovalRefused):
-    """It says something else by now than the page that was pressed on."""
 
 
 @transaction.atomic
@@ -101,8 +98,8 @@ def unsuppress(
     """Let mail reach the address of `suppression` again, because of `reason`; raises RemovalRefused.
 
     What a recipient asked for, an unsubscribe or a complaint, only a person takes back. Whoever presses on a page gives
-    the entry's mark as `seen` there: what is stronger by now stays. Providers whose lists are kept in step with ours are
-    told.
+    the entry's mark as `seen` there: raise ChangedMeanwhile where it is stronger by now. Providers whose lists are kept in
+    step with ours are told.
     """
     if not reason.strip():
         raise RemovalRefused("Say why this address may be written to again.")
@@ -113,10 +110,7 @@ def unsuppress(
         raise RemovalRefused(
             "The recipient asked for no more mail; only a person can take that back."
         )
-    if seen is not None and seen != entry.mark:
-        raise EntryChanged(
-            "Nothing was removed: this entry changed since you looked. Read it as it is now, then press again."
-        )
+    expect(seen, was=entry.mark, wanted="")
     audit(
         actor=actor,
         verb="suppression.remove",

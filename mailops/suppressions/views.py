@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 
 from mailops.accounts.body_sizes import takes_uploads
+from mailops.accounts.meanwhile import ChangedMeanwhile, typed_by_one_who_saw
 from mailops.accounts.permissions import Act, needs, user_of
 from mailops.lib.csv_export import by_steps, stream_csv, wrong_filter
 from mailops.lib.csv_reading import NotReadable
@@ -29,7 +30,7 @@ from mailops.suppressions.models import (
     SuppressionImport,
     SuppressionQuerySet,
 )
-from mailops.suppressions.suppressing import EntryChanged, suppress, unsuppress
+from mailops.suppressions.suppressing import suppress, unsuppress
 from mailops.suppressions.tasks import continue_suppression_import
 
 PAGE = 50
@@ -107,10 +108,13 @@ def suppression_remove(request: HttpRequest, suppression_id: int) -> HttpRespons
     if request.method == "POST" and form.is_valid():
         try:
             unsuppress(suppression=entry, actor=user_of(request), **form.cleaned_data)
-        except EntryChanged as changed:
+        except ChangedMeanwhile:
             entry.refresh_from_db()
-            form = RemoveForm({**request.POST.dict(), "seen": entry.mark})
-            form.add_error(None, str(changed))
+            form = RemoveForm(typed_by_one_who_saw(entry.mark, request.POST))
+            form.add_error(
+                None,
+                "Nothing was removed: this entry changed since you looked. Read it as it is now, then press again.",
+            )
         else:
             toasts.success(request, f"{entry.address} may be written to again {_where(entry)}.")
             return redirect("suppressions:list")

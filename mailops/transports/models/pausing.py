@@ -6,6 +6,7 @@ from django.db import models, transaction
 from django.db.models.functions import Now
 
 from mailops.accounts.auditing import audit
+from mailops.accounts.meanwhile import ChangedMeanwhile, expect
 from mailops.accounts.models import User
 from mailops.lib.storable import storable
 
@@ -54,11 +55,13 @@ class TellsPause(models.Model):
         return str(self.paused_at.timestamp()) if self.is_paused and self.paused_at else ""
 
     def expect_pause(self, seen: str | None) -> None:
-        """Raise PausedAnew where its present pause has another mark than `seen`, which a page showed; None is any."""
-        if self.is_paused and seen is not None and seen != self.pause_mark:
+        """Raise PausedAnew where its present pause has another mark than the one `seen`, as `expect` has it."""
+        try:
+            expect(seen, was=self.pause_mark, wanted="")
+        except ChangedMeanwhile as changed:
             raise PausedAnew(
                 f"{self} was not resumed: it was paused anew since you looked. Its page says why; resume it if it may go on."
-            )
+            ) from changed
 
 
 class Pausable(TellsPause):
