@@ -214,10 +214,10 @@ class RetryForm(PressedForm):
         status = str(self.data.get("status", ""))
         if status not in dict(self.fields["status"].choices):  # type: ignore[attr-defined]
             return {}
-        found = Message.objects.filter(campaign=campaign, status=status).order_by("reason")
-        counted = dict(found.values_list("reason").annotate(n=Count("pk")))
-        unknown = counted.pop("", 0)
-        return counted | ({NO_REASON: unknown} if unknown else {})
+        found = Message.objects.filter(campaign=campaign, status=status)
+        meant = found.exclude(status=Status.HELD, settling_fence=None)  # what is just held
+        by_reason = meant.order_by("reason").values_list("reason").annotate(n=Count("pk"))
+        return {reason or NO_REASON: n for reason, n in by_reason}
 
     def chosen_of(self, campaign: Campaign) -> QuerySet[Message]:
         """Return the campaign's messages that are meant; none where the form doesn't say which."""

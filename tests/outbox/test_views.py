@@ -582,6 +582,21 @@ class TestCampaign:
         odd = client.get(url, chosen | {"reply": "of any kind"})
         assert (odd.status_code, odd.context["plan"]) == (422, Plan(does=0))
 
+    def test_counts_by_reason_only_what_may_be_chosen(self, campaign, logged_in, operator):
+        self.make_refused(campaign, "", None, "", n=2)
+        self.make_refused(campaign, "policy", 550, "", n=3)
+        given = {"campaign": campaign, "stream": campaign.stream, "status": "held"}
+        make_message(**given)
+        make_message(**given, reason="worker_lost", settling_fence=9)
+        client, url = logged_in(operator), self.address("retry", campaign)
+
+        def reasons(status):
+            form = client.get(url, {"status": status}).context["form"]
+            return [(name, said.rpartition(" ")[2]) for name, said in form.fields["reason"].choices]
+
+        assert reasons("bounced")[1:] == [("policy", "3"), ("none", "2")]
+        assert reasons("held")[1:] == [("worker_lost", "1")]
+
     def test_retries_exactly_what_was_chosen(self, campaign, logged_in, operator):
         one, two, _ = Message.objects.order_by("pk")
         bounce(one)
