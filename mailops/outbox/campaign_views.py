@@ -15,7 +15,7 @@ from mailops.outbox.canceling import cancel_campaign
 from mailops.outbox.doubtful import moment
 from mailops.outbox.failures import GROUPED, group_failures
 from mailops.outbox.forms import RetryForm
-from mailops.outbox.models import QueueEntry, Resending, Status
+from mailops.outbox.models import ASKS_A_PERSON, QueueEntry, Resending, Status
 from mailops.outbox.resending import start_retry
 from mailops.outbox.resending_views import lead_to
 from mailops.outbox.resuming import resume_campaign
@@ -54,6 +54,10 @@ def campaign_resume(request: HttpRequest, campaign_id: int) -> HttpResponse:
 @needs(Act.SEND)
 def campaign_cancel(request: HttpRequest, campaign_id: int) -> HttpResponse:
     campaign = get_object_or_404(Campaign, pk=campaign_id)
+    if not campaign.may_be_canceled:
+        state = campaign.get_state_display().lower()
+        toasts.info(request, f"“{campaign}” is {state} already.")
+        return redirect("campaigns:detail", campaign_id)
     form = ConfirmForm(request.POST or None, name=campaign.name)
     if request.method == "POST" and form.is_valid():
         if cancel_campaign(campaign=campaign, actor=user_of(request)):
@@ -61,20 +65,42 @@ def campaign_cancel(request: HttpRequest, campaign_id: int) -> HttpResponse:
         else:
             toasts.error(request, "It is completed or canceled already.")
         return redirect("campaigns:detail", campaign_id)
-    waiting = QueueEntry.objects.filter(campaign=campaign).count()
-    is_retried = Resending.objects.retrying(campaign).exists()
-    effects = [
-        f"{waiting:,} messages that have not left will not be sent.",
-        *(["Sending again stops: what is not queued yet stays as it is."] if is_retried else []),
-        "What is being sent at this moment still goes out: at most one message for each open session.",
-        "It can't be resumed; of its unsent messages you can send again those that you choose.",
-    ]
     return render_page(
         request,
         "outbox/campaign_cancel.html",
-        {"campaign": campaign, "form": form, "effects": effects},
+        {"campaign": campaign, "form": form, "effects": _effects_of_canceling(campaign)},
         status=422 if form.errors else 200,
     )
+
+
+def _effects_of_canceling(campaign: Campaign) -> list[str]:
+    if not campaign.has_messages:
+        return [
+            "Nothing of it was sent, and nothing will be. To launch it after all, duplicate it."
+        ]
+    entries = QueueEntry.objects.filter(campaign=campaign)
+    asking = entries.filter(ASKS_A_PERSON).count()
+    waiting = entries.count() - asking
+    said = [f"{_messages(waiting, 'has', 'have')} not left and will not be sent."]
+    if campaign.expanded_at is None:
+        said.append("Its audience is not read to the end: nobody in the rest of it gets it.")
+    if asking:
+        one, many = (
+            "is in doubt, and stays so until it is settled.",
+            "are in doubt, and stay so until they are settled.",
+        )
+        said.append(_messages(asking, one, many))
+    if Resending.objects.retrying(campaign).exists():
+        said.append("Sending again stops: what is not queued yet stays as it is.")
+    return [
+        *said,
+        "What is being sent at this moment still goes out: at most one message for each open session.",
+        "It can't be resumed; of its unsent messages you can send again those that you choose.",
+    ]
+
+
+def _messages(n: int, one: str, many: str) -> str:
+    return f"1 message {one}" if n == 1 else f"{n:,} messages {many}"
 
 
 @needs(Act.SEND)
@@ -136,7 +162,7 @@ def _retry(request: HttpRequest, campaign: Campaign, form: RetryForm) -> HttpRes
 
 
 def _told(queued: int, left: int) -> str:
-    said = f"{queued:,} {'message is' if queued == 1 else 'messages are'} queued again."
+    said = f"{_messages(queued, 'is', 'are')} queued again."
     return f"{said} {left:,} that you saw changed meanwhile and stay as they are." if left else said
 
 

@@ -477,7 +477,8 @@ class TestActs:
 class TestCampaign:
     @pytest.fixture
     def campaign(self):
-        campaign = make_campaign(state=Campaign.State.RUNNING, name="Spring")
+        state = {"state": Campaign.State.RUNNING, "started_at": timezone.now()}
+        campaign = make_campaign(name="Spring", **state)
         for _ in range(3):
             make_message(stream=campaign.stream, campaign=campaign)
         return campaign
@@ -512,6 +513,30 @@ class TestCampaign:
         campaign.refresh_from_db()
         assert campaign.state == Campaign.State.CANCELED
         assert set(Message.objects.values_list("status", flat=True)) == {"canceled"}
+
+    def test_cancel_says_what_will_become_of_what(self, campaign, logged_in, operator):
+        stream = campaign.stream
+        make_message(campaign=campaign, stream=stream, status="held", settling_fence=9)
+        QueueEntry.objects.filter(message__status="held").update(is_held=True)
+        client, url = logged_in(operator), self.address("cancel", campaign)
+        page = client.get(url).text
+        assert "3 messages have not left and will not be sent." in page
+        assert "1 message is in doubt, and stays so until it is settled." in page
+        assert "nobody in the rest of it gets it" in page
+        Campaign.objects.update(expanded_at=timezone.now())
+        assert "nobody in the rest of it gets it" not in client.get(url).text
+
+    def test_cancel_of_what_has_not_started_says_that_nothing_was_sent(self, logged_in, operator):
+        scheduled = make_campaign(state="scheduled", scheduled_at=timezone.now())
+        page = logged_in(operator).get(self.address("cancel", scheduled)).text
+        assert "Nothing of it was sent, and nothing will be." in page
+        assert "being sent at this moment" not in page
+
+    def test_cancel_of_what_is_over_leads_back(self, campaign, logged_in, operator):
+        Campaign.objects.update(state="completed")
+        page = logged_in(operator).get(self.address("cancel", campaign), follow=True)
+        assert page.redirect_chain == [(reverse("campaigns:detail", args=[campaign.pk]), 302)]
+        assert "is completed already." in page.text
 
     def test_groups_failures_by_reply(self, campaign, logged_in, viewer):
         for message in Message.objects.all()[:2]:
