@@ -23,6 +23,7 @@ from django.utils.dateparse import parse_datetime
 from mailops.campaigns.models import Campaign
 from mailops.outbox.ledger import fetch_dicts
 from mailops.outbox.models import Event, EventKind, Message, Status
+from mailops.outbox.searching import NO_REASON
 from mailops.transports.models import Stream, Transport
 
 
@@ -43,7 +44,10 @@ class Choice:
             "transport": self.transport,
             "reason": self.reason,
         }
-        return messages.filter(**{name: value for name, value in given.items() if value})
+        chosen = {name: value for name, value in given.items() if value}
+        if self.reason == NO_REASON:
+            chosen["reason"] = ""
+        return messages.filter(**chosen)
 
     @property
     def is_narrowed(self) -> bool:

@@ -7,14 +7,26 @@ from django import forms
 from django.core.files.uploadedfile import UploadedFile
 
 from mailops.campaigns.models import Campaign
-from mailops.lib.templatetags.words import OURS, reason_sentence
+from mailops.lib.templatetags.words import OURS
 from mailops.outbox.doubtful import Choice
 from mailops.outbox.forms import LARGEST_ID, PressedForm
 from mailops.outbox.models import Settlement
 from mailops.outbox.relay_log_taking import MAX_FILE_BYTES
+from mailops.outbox.searching import NO_REASON
 from mailops.transports.models import Stream, Transport
 
-REASONS = ("no_final_reply", "worker_lost", "restored")
+# why nobody knows; then, of what was sent again from a doubt, what kept it from being tried once more
+WHY = {
+    reason: OURS[reason].rstrip(".")
+    for reason in (
+        "no_final_reply",
+        "worker_lost",
+        "restored",
+        "campaign_canceled",
+        "expired",
+        "suppressed",
+    )
+} | {NO_REASON: "A person holds it back"}
 
 
 class DoubtFilterForm(forms.Form):
@@ -23,7 +35,7 @@ class DoubtFilterForm(forms.Form):
     reason = forms.ChoiceField(
         label="Why",
         required=False,
-        choices=[("", "Any"), *((reason, OURS[reason].rstrip(".")) for reason in REASONS)],
+        choices=[("", "Any"), *WHY.items()],
     )
     transport = forms.ModelChoiceField(
         required=False, queryset=Transport.objects.order_by("name"), empty_label="Any"
@@ -68,7 +80,7 @@ def words_of(choice: Choice) -> list[str]:
         f"campaign {choice.campaign}" if choice.campaign else "",
         f"stream {choice.stream}" if choice.stream else "",
         f"transport {choice.transport}" if choice.transport else "",
-        f"“{reason_sentence(choice.reason)}”" if choice.reason else "",
+        f"“{WHY.get(choice.reason, choice.reason)}”" if choice.reason else "",
         {True: "held to ask a person", False: "at rest as uncertain", None: ""}[choice.is_asked],
     ]
     return [word for word in said if word]

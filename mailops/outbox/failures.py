@@ -17,6 +17,7 @@ GROUPED = 10_000  # messages of a status, so that a page which is asked again an
 class FailureGroup:
     status: str
     reason: str
+    is_doubtful: bool
     reply_code: int | None
     reply_enhanced_status: str
     sentence: str
@@ -27,43 +28,45 @@ class FailureGroup:
     @property
     def query(self) -> str:
         """The message list's filter that stands for this group, within its campaign."""
+        chosen = {"status": self.status, "reason": self.reason or NO_REASON}
+        return urlencode(chosen if self.is_doubtful else chosen | {"reply": self._reply})
+
+    @property
+    def _reply(self) -> str:
         code = "" if self.reply_code is None else f"{self.reply_code:03}"
-        reply = f"{code} {self.reply_enhanced_status}".strip()
-        return urlencode(
-            {
-                "status": self.status,
-                "reason": self.reason or NO_REASON,
-                "reply": reply or NO_REPLY,
-            }
-        )
+        return f"{code} {self.reply_enhanced_status}".strip() or NO_REPLY
+
+    @property
+    def doubts(self) -> str:
+        """The filter of uncertain messages that stands for this group, within its campaign."""
+        kind = "ask" if self.status == Status.HELD else "rest"
+        return urlencode({"kind": kind, "reason": self.reason or NO_REASON})
 
     @property
     def can_be_retried(self) -> bool:
         return self.status in RETRIABLE
 
-    @property
-    def is_doubtful(self) -> bool:
-        # a plain hold has no reason; one that asks a person has that of the doubt
-        return self.status == Status.UNCERTAIN or (self.status == Status.HELD and bool(self.reason))
-
 
 def group_failures(campaign_id: int) -> list[FailureGroup]:
     """Return the groups of messages that failed, bounced, expired or are uncertain or deferred, the largest first.
 
-    Of each status the newest GROUPED are looked at.
+    Of each status the newest GROUPED are looked at. What is in doubt got no answer, so it is grouped by its reason alone.
     """
     # in the order of the one index that finds them (`listing._ids` says why)
     rows = fetch_dicts(
         """
-        SELECT status, reason, reply_code, reply_enhanced_status, min(sentence) AS sentence,
-               min(reply_text) AS example, count(*) AS n,
+        SELECT status, reason, is_doubtful, CASE WHEN NOT is_doubtful THEN reply_code END AS reply_code,
+               CASE WHEN is_doubtful THEN '' ELSE reply_enhanced_status END AS reply_enhanced_status,
+               min(sentence) AS sentence, min(reply_text) AS example, count(*) AS n,
                sum(count(*)) OVER (PARTITION BY status) >= %(grouped)s AS is_part
           FROM unnest(%(statuses)s::text[]) AS s (name) CROSS JOIN LATERAL (
-               SELECT status, reason, reply_code, reply_enhanced_status, sentence, reply_text FROM outbox_message
+               SELECT status, reason, reply_code, reply_enhanced_status, sentence, reply_text,
+                      status = 'uncertain' OR (status = 'held' AND settling_fence IS NOT NULL) AS is_doubtful
+                 FROM outbox_message
                 WHERE (campaign_id, status) >= (%(campaign)s, s.name)
                   AND (campaign_id, status, id) <= (%(campaign)s, s.name, %(last)s)
                 ORDER BY campaign_id DESC, status DESC, id DESC LIMIT %(grouped)s) newest
-         GROUP BY status, reason, reply_code, reply_enhanced_status
+         GROUP BY 1, 2, 3, 4, 5
          ORDER BY n DESC, status, reason LIMIT %(most)s
         """,
         {

@@ -1,7 +1,9 @@
 """The pages of sending again what a filter chose: the numbers first, then the press, then how far it is."""
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
+from urllib.parse import urlencode
 from uuid import uuid4
 
 from django.contrib import messages as toasts
@@ -12,6 +14,7 @@ from django.views.decorators.http import require_POST
 
 from mailops.accounts.permissions import Act, confirm_password, needs, user_of
 from mailops.lib.htmx import polled_status, render_page
+from mailops.outbox.doubtful_forms import DoubtFilterForm
 from mailops.outbox.forms import MessageFilterForm, PressedForm, words_of
 from mailops.outbox.models import Resending
 from mailops.outbox.resending import NothingToResend, plan, start_resending, stop_resending
@@ -59,10 +62,16 @@ def resend(request: HttpRequest) -> HttpResponse:
             "form": form,
             "plan": plan(filters.cleaned_data) if is_shown else None,
             "chosen": words_of(filters.cleaned_data) if is_shown else [],
+            "doubts": urlencode(_doubts(form.given)),
             "key": uuid4(),
         },
         status=422 if form.errors else 200,
     )
+
+
+def _doubts(given: Mapping[str, str]) -> dict[str, str]:
+    """Return what of a filter of messages can be asked of the uncertain ones, too."""
+    return {name: given[name] for name in DoubtFilterForm.CHOSEN_BY if name in given}
 
 
 def lead_to(run: Resending) -> HttpResponse:

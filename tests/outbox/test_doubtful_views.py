@@ -1,7 +1,10 @@
 """The pages of uncertain messages: the list, settling many, and a relay's log."""
 
 import gzip
+import html
+import re
 from datetime import timedelta
+from urllib.parse import parse_qsl, urlsplit
 from uuid import uuid4
 
 import pytest
@@ -146,6 +149,42 @@ class TestList:
         assert "Settle…" not in seen
         assert f"{LIST}?campaign={campaign.pk}" in seen
         assert "Settle…" in logged_in(oncall).get(failures).content.decode()
+
+    @pytest.mark.parametrize("guarantee", ["leave", "ask"])
+    def test_a_group_of_a_campaign_s_doubts_is_settled_by_itself(
+        self, logged_in, operator, press, guarantee
+    ):
+        stream = make_stream(transport=make_transport(), guarantee=guarantee)
+        campaign = make_campaign(stream=stream, state="running", started_at=timezone.now())
+        groups = {}
+        for why in ("no_final_reply", "worker_lost", "suppressed", ""):
+            made = [make_doubtful(campaign=campaign, stream=stream) for _ in range(2)]
+            groups[why] = {message.pk for message in made}
+            Message.objects.filter(pk__in=groups[why]).update(reason=why)
+        # deferred between, as one that was sent again may be
+        Message.objects.filter(pk=min(groups["suppressed"])).update(reply_code=450)
+        make_doubtful(reason="no_final_reply")  # of another campaign
+        make_message(campaign=campaign, stream=stream, status="held")  # nobody doubts it
+        client, failures = (
+            logged_in(operator),
+            reverse("outbox:campaign-failures", args=[campaign.pk]),
+        )
+        links = re.findall(rf'href="({LIST}[^"]+)"', client.get(failures).text)
+        assert len(links) == len(groups)
+        for link in links:
+            page = client.get(html.unescape(link))
+            shown = {row["message"].pk for row in page.context["rows"]}
+            (why,) = (why for why, ids in groups.items() if ids == shown)
+            chosen = dict(parse_qsl(urlsplit(html.unescape(link)).query))
+            assert (
+                "Count 2 messages as accepted"
+                in client.get(SETTLE, chosen | {"act": "accept"}).text
+            )
+            press(client, SETTLE, act="accept", **chosen)
+            settled = Message.objects.filter(status="accepted").values_list("pk", flat=True)
+            assert set(settled) == groups.pop(why)
+            Message.objects.filter(status="accepted").update(status="delivered")
+        assert not groups
 
     def test_is_linked_from_overview_campaign_and_message(self, logged_in, operator):
         campaign = make_campaign(state="completed", started_at=timezone.now())
