@@ -12,7 +12,8 @@ logger = logging.getLogger(__name__)
 
 PLACES = 5
 
-Errand = tuple["WaitsForPeers", tuple[Any, ...]]
+Named = tuple[tuple[str, Any], ...]  # arguments by name, in the order of their names
+Errand = tuple["WaitsForPeers", tuple[Any, ...], Named]
 
 
 class Room:
@@ -49,20 +50,20 @@ class WaitsForPeers(Task):  # type: ignore[misc]
 
     room = Room(PLACES)
 
-    def __call__(self, *args: Any) -> Any:
-        errand = (self, args)
+    def __call__(self, *args: Any, **named: Any) -> Any:
+        errand = (self, args, tuple(sorted(named.items())))
         if not self.room.enter(errand):
             return None
         try:
-            return self.run(*args)
+            return self.run(*args, **named)
         finally:
             if following := self.room.leave(errand):
                 _hint(*following)
 
 
-def _hint(task: WaitsForPeers, args: tuple[Any, ...]) -> None:
+def _hint(task: WaitsForPeers, args: tuple[Any, ...], named: Named) -> None:
     try:
-        task.apply_async(args, retry=False)
+        task.apply_async(args, dict(named), retry=False)
     except (OperationalError, psycopg.Error, OSError) as error:
         logger.info("no hint could be sent, the next tick finds what is due: %s", error)
 

@@ -96,21 +96,41 @@ def test_one_that_fails_leaves_its_place_to_the_next():
 
     class Fails(WaitsForPeers):
         def run(self, which):
-            assert not room.enter((self, ("other",)))
+            assert not room.enter((self, ("other",), (("how", "soon"),)))
             raise ValueError(which)
 
-        def apply_async(self, args, **_):
-            hinted.append(args)
+        def apply_async(self, args, named, **_):
+            hinted.append((args, named))
 
     Fails.room = room
     with pytest.raises(ValueError, match="one"):
         Fails()("one")
-    assert hinted == [("other",)]
+    assert hinted == [(("other",), {"how": "soon"})]
+
+
+def test_what_is_named_is_told_and_tells_one_errand_from_another():
+    told, again = [], []
+
+    class Asks(WaitsForPeers):
+        room = Room(2)
+
+        def run(self, which, how):
+            told.append((which, how))
+            if how == "soon":
+                self("one", how="late")
+                self("one", how="soon")
+
+        def apply_async(self, args, named, **_):
+            again.append((args, named))
+
+    Asks()("one", how="soon")
+    assert told == [("one", "soon"), ("one", "late")]
+    assert again == [(("one",), {"how": "soon"})]
 
 
 def test_what_is_at_it_is_not_doubled_but_done_once_more():
     room = Room(2)
-    first, other = ("task", (1,)), ("task", (2,))
+    first, other = ("task", (1,), ()), ("task", (2,), ())
     assert room.enter(first)
     assert not room.enter(first)
     assert not room.enter(first)
