@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 
 SOURCE = "dispatch"
 LOGIN_REASONS = frozenset({Reason.LOGIN_FAILED, Reason.LOGIN_REQUIRED})
+MOST_PENDING = 100  # results of mail that can't be made, before they are written
 
 
 @dataclass(frozen=True)
@@ -163,14 +164,14 @@ class Conversation:
                     return None, None
                 if not self._session.is_open:
                     # Peers end idle sessions as they like: whoever comes next has no part in it.
-                    self._return(prepared)
+                    self._return(prepared.job)
                     return None, None
             try:
                 self._spoken += 1
                 offer = self._session.offer(prepared.envelope)
             except SessionEnded:
                 self.was_in_vain = not self._was_heard
-                self._return(prepared)
+                self._return(prepared.job)
             except SessionLost as lost:
                 self._lost(prepared.job, lost.phase, lost.detail)
             else:
@@ -185,59 +186,71 @@ class Conversation:
         return self._spoken < self._around.messages_per_session
 
     def _rider(self) -> Prepared | None:
-        """Return a message whose envelope may ride behind a body: none that has cost a session already."""
+        """Return a message whose envelope may ride behind a body: none that has cost a session already.
+
+        One is tried and no more, since the body before it is marked, and its server waits.
+        """
         if not self._session.can_pipeline or not self._may_say_more():
             return None
-        prepared = self._take(wait=0.0)
-        if prepared is None:
+        job = self._around.take(0.0)
+        if job is None:
             return None
-        if prepared.job.session_attempts:
-            self._return(prepared)
+        if job.session_attempts:
+            self._return(job)
             return None
-        self._spoken += 1
+        prepared = self._made(job)
+        self._spoken += prepared is not None
         return prepared
 
-    def _return(self, prepared: Prepared) -> None:
+    def _return(self, job: Job) -> None:
         """Let another session of this process take it, or another process where none here will."""
-        if self._around.give_back(prepared.job):
-            self._held.pop(prepared.job.claim, None)
+        if self._around.give_back(job):
+            self._held.pop(job.claim, None)
         else:
-            self._spare(prepared.job)
+            self._spare(job)
 
     def _take(self, wait: float) -> Prepared | None:
         """Return the next job that can be made into mail; those that can't are recorded as failed."""
         while (job := self._around.take(wait)) is not None:
-            if job.leaves_by is not None and time.monotonic() >= job.leaves_by:
-                self._spare(job)  # the last gate would say the same, and cost a session
-                continue
-            self._held[job.claim] = job
-            try:
-                return self._around.prepare(job)
-            except Objection as objection:
-                self._pending.append(
-                    self._outcome(
-                        job,
-                        EventKind.FAILED,
-                        reason=objection.reason,
-                        sentence=objection.sentence,
-                        fault="message",
-                    )
+            if prepared := self._made(job):
+                return prepared
+            if len(self._pending) >= MOST_PENDING:
+                self._flush()
+        return None
+
+    def _made(self, job: Job) -> Prepared | None:
+        """Return a job that was taken as mail; None where it is too late for it, or it can't be made."""
+        if job.leaves_by is not None and time.monotonic() >= job.leaves_by:
+            self._spare(job)  # the last gate would say the same, and cost a session
+            return None
+        self._held[job.claim] = job
+        try:
+            return self._around.prepare(job)
+        except Objection as objection:
+            self._pending.append(
+                self._outcome(
+                    job,
+                    EventKind.FAILED,
+                    reason=objection.reason,
+                    sentence=objection.sentence,
+                    fault="message",
                 )
-            except CannotSign as fault:
-                self._spare(job)
-                self._around.stop_for(self._fault_of_signing(job, fault))
-            except Exception:
-                # An error of ours in making one mail must not stop the others of its transport.
-                logger.exception("message %d could not be made", job.message_id)
-                self._pending.append(
-                    self._outcome(
-                        job,
-                        EventKind.FAILED,
-                        reason="internal_error",
-                        sentence="mailops itself failed while it made this mail; its log has the cause.",
-                        fault="message",
-                    )
+            )
+        except CannotSign as fault:
+            self._spare(job)
+            self._around.stop_for(self._fault_of_signing(job, fault))
+        except Exception:
+            # An error of ours in making one mail must not stop the others of its transport.
+            logger.exception("message %d could not be made", job.message_id)
+            self._pending.append(
+                self._outcome(
+                    job,
+                    EventKind.FAILED,
+                    reason="internal_error",
+                    sentence="mailops itself failed while it made this mail; its log has the cause.",
+                    fault="message",
                 )
+            )
         return None
 
     def _fault_of_signing(self, job: Job, fault: CannotSign) -> SystemicFault:

@@ -9,6 +9,7 @@ import pytest
 from django.db.models import F
 from django.utils import timezone
 
+from mailops.dispatch import conversation
 from mailops.dispatch.carriers import usable_carriers
 from mailops.dispatch.claiming import Claimer
 from mailops.dispatch.committing import Committer
@@ -255,6 +256,35 @@ class TestReplies:
         Talk(ScriptedSession(can_pipeline=can_pipeline), objections={"b@x.example"}).run()
         assert statuses()["b@x.example"] == "failed"
         assert Message.objects.get(recipient="b@x.example").reason == "render_failed"
+
+
+class TestMailThatCanNotBeMade:
+    def test_keeps_no_body_waiting_that_is_marked(self, three):
+        talk = Talk(ScriptedSession(can_pipeline=True), objections={"b@x.example", "c@x.example"})
+        body, untried = talk.session.body, []
+
+        def look(content, *, then=None):
+            untried.extend(job.recipient for job in talk.jobs)
+            return body(content, then=then)
+
+        talk.session.body = look
+        talk.run()
+        assert untried == ["c@x.example"]
+        assert list(statuses().values()) == ["accepted", "failed", "failed"]
+
+    def test_is_written_however_much_of_it_there_is(self, three, monkeypatch):
+        monkeypatch.setattr(conversation, "MOST_PENDING", 2)
+        talk = Talk(ScriptedSession(), objections=set(statuses()))
+        put, written = talk.committer.put, []
+
+        def note(request):
+            written.append(len(request.outcomes))
+            return put(request)
+
+        talk.committer.put = note
+        talk.run()
+        assert written == [2, 1]
+        assert set(statuses().values()) == {"failed"}
 
 
 class TestHours:
