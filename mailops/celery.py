@@ -13,6 +13,7 @@ os.environ.setdefault("CELERY_SKIP_CHECKS", "true")
 app = Celery("mailops")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+app.steps["consumer"].add("mailops.dispatch.hearing:Hearing")
 
 # Celery would open a connection for each task (settings.CELERY_DB_REUSE_MAX); here it is kept as for a request: up to
 # CONN_MAX_AGE, no longer than it works, and asked first whether it does.

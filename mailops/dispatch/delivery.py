@@ -67,7 +67,12 @@ class Delivery:
     """
 
     def __init__(
-        self, worker: WorkerProcess, lane: str, *, should_stop: Callable[[], bool]
+        self,
+        worker: WorkerProcess,
+        lane: str,
+        *,
+        should_stop: Callable[[], bool],
+        hearing: Pulse | None = None,
     ) -> None:
         self._worker, self._lane_name, self._should_stop = worker, lane, should_stop
         self._committer = Committer(count_sessions=self._count_sessions)
@@ -82,6 +87,7 @@ class Delivery:
         self._detours = Detours()
         self._is_ending = False
         self._pulse = Pulse()
+        self._hearing = hearing or Pulse()  # of the loop that calls `run`
         self._opening = Opening(
             self._committer,
             self._talks,
@@ -106,6 +112,7 @@ class Delivery:
         self._is_ending = False
         ends_at = time.monotonic() + RUN_SECONDS
         self._taken, idle_since = 0, time.monotonic()
+        self._worker.start_heart()
         with self._pulse.beating():
             with self._pulse.at_once():
                 self._committer.start()
@@ -125,8 +132,14 @@ class Delivery:
         return False
 
     def _is_stuck(self) -> bool:
-        """Tell whether this thread or the committer's stands still for good."""
-        return self._pulse.is_stuck or self._committer.pulse.is_stuck
+        """Tell whether the committer's thread stands still for good, or this one: within a run or between two.
+
+        Between two, that can wait until no session talks and all is written: the end of this process puts nothing in doubt.
+        """
+        if self._pulse.is_stuck or self._committer.pulse.is_stuck:
+            return True
+        is_over = self._pulse.is_at_rest and self._committer.is_idle and not self._count_sessions()
+        return is_over and self._hearing.is_stuck
 
     def _is_busy(self) -> bool:
         if self._claimer is not None and self._claimer.waits_for_rate:

@@ -1,8 +1,10 @@
 """Whether a loop still turns: one that doesn't, and waits for no database either, never will again."""
 
+import faulthandler
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Thread
 
 from django.db import connections
 from psycopg.pq import TransactionStatus
@@ -25,7 +27,14 @@ class Pulse:
         try:
             yield
         finally:
-            self._turned_at = None
+            self.rest()
+
+    def rest(self) -> None:
+        self._turned_at = None
+
+    @property
+    def is_at_rest(self) -> bool:
+        return self._turned_at is None
 
     def turn(self) -> None:
         self._turned_at = time.monotonic()
@@ -49,3 +58,12 @@ class Pulse:
             return False
         raw = self._database.connection
         return raw is None or raw.info.transaction_status != TransactionStatus.ACTIVE
+
+
+def start_unwatched(thread: Thread, *, within: float = HUNG_SECONDS) -> None:
+    """Start what is to watch the others; where that is not done `within` seconds, this process ends."""
+    faulthandler.dump_traceback_later(within, exit=True, file=2)
+    try:
+        thread.start()
+    finally:
+        faulthandler.cancel_dump_traceback_later()

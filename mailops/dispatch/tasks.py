@@ -7,6 +7,7 @@ from celery import shared_task
 from celery.signals import worker_ready, worker_shutdown
 from celery.worker import state
 
+from mailops.dispatch import hearing
 from mailops.dispatch.delivery import Delivery
 from mailops.dispatch.expansion import expand_for_a_while, has_unexpanded
 from mailops.dispatch.restoring import memory
@@ -36,7 +37,8 @@ def _is_stopping() -> bool:
 def _delivery_of(lane: str) -> Delivery:
     if lane not in _running:
         worker = WorkerProcess(lane)
-        _running[lane] = (worker, Delivery(worker, lane, should_stop=_is_stopping))
+        delivery = Delivery(worker, lane, should_stop=_is_stopping, hearing=hearing.pulse)
+        _running[lane] = worker, delivery
     return _running[lane][1]
 
 

@@ -14,6 +14,7 @@ from django.utils import timezone
 from mailops.dispatch import restoring
 from mailops.dispatch.epochs import epoch
 from mailops.dispatch.models import Worker
+from mailops.dispatch.pulse import start_unwatched
 from mailops.outbox.ledger import draw_fence
 
 logger = logging.getLogger(__name__)
@@ -45,10 +46,14 @@ class WorkerProcess:
                 pid=os.getpid(),
                 fence=epoch.committed,
             )
+        self.start_heart()
+        return row.pk
+
+    def start_heart(self) -> None:
+        """Have it watched that this process goes on, and told that it lives once it has a row; asks no database."""
         if self._heart is None or not self._heart.is_alive():
             self._heart = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
-            self._heart.start()
-        return row.pk
+            start_unwatched(self._heart)
 
     def _beat(self) -> None:
         # A thread of its own with a connection of its own: a long render or a slow commit must not look like death.

@@ -1,12 +1,19 @@
 """A sending process that stands still for good ends itself, to be started again."""
 
+import subprocess
+import sys
 import threading
 
 import pytest
+from celery import Celery
+from celery.contrib.testing.worker import start_worker
 from django.db import connection
 
-from mailops.dispatch import pulse, working
+from mailops.celery import app as ours
+from mailops.dispatch import hearing, pulse, working
+from mailops.dispatch.committing import Request
 from mailops.dispatch.delivery import Delivery
+from mailops.dispatch.hearing import Hearing
 from mailops.dispatch.pulse import Pulse
 from mailops.dispatch.working import WorkerProcess
 from mailops.outbox.tokens import current_token_key_id
@@ -126,3 +133,83 @@ def test_a_heart_that_fails_once_beats_on(settings, monkeypatch):
     worker.ensure_alive()
     assert beaten.wait(60)
     worker.stop()
+
+
+HANGING = """
+from threading import Event
+from mailops.dispatch import pulse
+
+class Dead:
+    def start(self):
+        Event().wait()
+
+pulse.start_unwatched(Dead(), within=0.01)
+"""
+
+
+def test_a_process_whose_heart_died_as_it_began_ends():
+    ended = subprocess.run(
+        [sys.executable, "-c", HANGING], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ended.returncode == 1
+    assert "in start_unwatched" in ended.stderr
+
+
+def test_the_heart_beats_before_anything_else_is_begun(monkeypatch):
+    worker = WorkerProcess("bulk")
+    run = Delivery(worker, "bulk", should_stop=lambda: True)
+    seen = []
+    monkeypatch.setattr(run._committer, "start", lambda: seen.append(worker._heart.is_alive()))
+    run.run()
+    worker.stop()
+    assert seen == [True]
+
+
+class TestHearing:
+    """Celery's own loop, which calls a delivery to its runs."""
+
+    @pytest.fixture
+    def between(self):
+        """Return a delivery between two runs, of a process that no longer hears of work."""
+        heard = Pulse()
+        heard.turn()
+        return Delivery(WorkerProcess("bulk"), "bulk", should_stop=lambda: False, hearing=heard)
+
+    def test_a_loop_that_stands_still_ends_its_process(self, between):
+        assert between._is_stuck()
+
+    def test_but_not_while_a_run_goes_on(self, between):
+        with between._pulse.beating():
+            between._pulse.turn()
+            between._pulse._turned_at += PATIENCE
+            assert not between._is_stuck()
+
+    def test_nor_while_a_session_talks(self, between, monkeypatch):
+        monkeypatch.setattr(between, "_count_sessions", lambda: 1)
+        assert not between._is_stuck()
+
+    def test_nor_while_a_result_is_not_written(self, between):
+        between._committer.put(Request())
+        assert not between._is_stuck()
+
+    def test_every_worker_has_its_loop_watched(self):
+        assert "mailops.dispatch.hearing:Hearing" in ours.steps["consumer"]
+
+    def test_turns_while_it_is_connected_and_rests_then(self, monkeypatch):
+        turned, turn = threading.Event(), hearing.pulse.turn
+
+        def note():
+            turn()
+            turned.set()
+
+        monkeypatch.setattr(hearing.pulse, "turn", note)
+        app = Celery("listening", broker="memory://", set_as_current=False)
+        app.conf.worker_hijack_root_logger = False
+        app.steps["consumer"].add(Hearing)
+        try:
+            with start_worker(app, pool="solo", perform_ping_check=False, loglevel="ERROR"):
+                assert turned.wait(60)
+            assert hearing.pulse.is_at_rest
+        finally:
+            ours.set_current()  # the worker made its own the one of all
+            ours.set_default()
