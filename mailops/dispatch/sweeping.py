@@ -14,6 +14,7 @@ from mailops.campaigns.models import Campaign
 from mailops.dispatch.models import Pressure, Seat, Worker
 from mailops.dispatch.releasing import release_claims_of_the_gone
 from mailops.lib.locks import session_lock
+from mailops.lib.plans import is_any
 from mailops.lib.templatetags.words import OURS
 from mailops.outbox.closing import close_all
 from mailops.outbox.keeping_hours import move_changed, move_closed
@@ -84,8 +85,8 @@ def sweep_newly_suppressed() -> int:
     if lately[MOST_NEW : MOST_NEW + 1].exists():
         return 0
     # by the messages, which have an index of addresses: one of the queue's own would cost each claim, too
-    theirs = Message.objects.filter(address_key__in=lately.values("address_key"))
-    return sweep_suppressed(QueueEntry.objects.filter(message__in=theirs))
+    theirs = Message.objects.filter(is_any("address_key", lately.values("address_key")))
+    return sweep_suppressed(QueueEntry.objects.filter(is_any("message_id", theirs.values("pk"))))
 
 
 def sweep_suppressed(entries: QuerySet[QueueEntry] | None = None, *, most: int = 20_000) -> int:
