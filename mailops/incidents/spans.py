@@ -5,11 +5,10 @@ from typing import Any
 from django.db.models import Q
 from django.urls import reverse
 
-from mailops.campaigns.models import Campaign
+from mailops.incidents.concerning import of_domain
 from mailops.incidents.models import Incident, SubjectKind
 from mailops.reports.marks import Span
 from mailops.reports.periods import Period
-from mailops.transports.models import Stream
 
 LIMIT = 20  # on one chart; more can't be told apart
 
@@ -40,11 +39,4 @@ def _chosen(choices: dict[str, Any]) -> Q:
         if subject_id := choices.get(f"{kind}_id"):
             chosen |= Q(subject_kind=kind, subject_id=subject_id)
     domain = choices.get("domain_id")
-    return _of_domain(domain) if domain and not chosen else chosen
-
-
-def _of_domain(domain: int) -> Q:
-    streams = Stream.objects.filter(domain=domain)
-    campaigns = Campaign.objects.filter(stream__domain=domain)
-    of_streams = Q(subject_kind=SubjectKind.STREAM, subject_id__in=streams.values("pk"))
-    return of_streams | Q(subject_kind=SubjectKind.CAMPAIGN, subject_id__in=campaigns.values("pk"))
+    return of_domain(domain) if domain and not chosen else chosen

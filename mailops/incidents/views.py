@@ -18,8 +18,8 @@ from django.views.decorators.http import require_POST
 
 from mailops.accounts.meanwhile import mark_of
 from mailops.accounts.permissions import Act, needs, user_of
-from mailops.campaigns.models import Campaign
 from mailops.incidents import handling
+from mailops.incidents.concerning import concerning
 from mailops.incidents.evidence import LOOK_BACK
 from mailops.incidents.forms import CloseForm, FilterForm, NoteForm, OwnerForm
 from mailops.incidents.handling import NotPossible
@@ -27,9 +27,10 @@ from mailops.incidents.models import Incident, IncidentQuerySet, SubjectKind
 from mailops.lib.csv_export import stream_csv, wrong_filter
 from mailops.lib.htmx import polled_status, render_page
 from mailops.reports.moments import at_times
+from mailops.reports.subjects import find_subject
 
 PAGE = 50
-SHOWN = 10  # on the overview
+SHOWN = 10  # on the overview, and on what they concern
 
 
 @needs(Act.SEE)
@@ -95,30 +96,28 @@ def _found(form: FilterForm) -> IncidentQuerySet:
 @needs(Act.SEE)
 def attention(request: HttpRequest) -> HttpResponse:
     """Show the open incidents, worst first: a panel for the overview, and a page of its own."""
-    found = Incident.objects.open().select_related("threshold", "owner").worst_first()
-    first = list(found[: SHOWN + 1])
-    context = {
-        "incidents": first[:SHOWN],
-        "more": found.count() - SHOWN if len(first) > SHOWN else 0,
-    }
-    return render_page(request, "incidents/attention.html", context, fragment="incidents")
+    return render_page(request, "incidents/attention.html", _worst(Q()), fragment="incidents")
 
 
 @needs(Act.SEE)
-def campaign_panel(request: HttpRequest, campaign_id: int) -> HttpResponse:
-    """Show the open incidents of a campaign, and of its stream as long as its numbers move; nothing where none is."""
-    campaign = get_object_or_404(Campaign, pk=campaign_id)
-    concerned = Q(subject_kind=SubjectKind.CAMPAIGN, subject_id=campaign.pk)
-    if campaign.is_followed:
-        concerned |= Q(subject_kind=SubjectKind.STREAM, subject_id=campaign.stream_id)
-    found = Incident.objects.open().filter(concerned).select_related("threshold").worst_first()
+def panel(request: HttpRequest, /, **column_and_value: Any) -> HttpResponse:
+    """Show the open incidents that concern what a page is about, worst first; nothing where none is."""
+    subject = find_subject(column_and_value)
     return render_page(
         request,
-        "incidents/of_campaign.html",
-        {"campaign": campaign, "incidents": found},
+        "incidents/of_subject.html",
+        {"subject": subject, **_worst(concerning(subject))},
         fragment="incidents",
-        status=polled_status(request, goes_on=campaign.is_followed),
+        status=polled_status(request, goes_on=not subject.is_over),
     )
+
+
+def _worst(chosen: Q) -> dict[str, Any]:
+    """Return the worst of the open incidents that are chosen, and how many more there are."""
+    found = Incident.objects.open().filter(chosen).select_related("threshold", "owner")
+    first = list(found.worst_first()[: SHOWN + 1])
+    more = found.count() - SHOWN if len(first) > SHOWN else 0
+    return {"incidents": first[:SHOWN], "more": more}
 
 
 @needs(Act.SEE)

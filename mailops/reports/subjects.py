@@ -33,8 +33,13 @@ class Sort:
         return self.column.removesuffix("_id")
 
     @property
+    def short_word(self) -> str:
+        """Return what addresses call it."""
+        return self.word.rpartition(" ")[2]
+
+    @property
     def url_name(self) -> str:
-        return f"reports:{self.word.rpartition(' ')[2]}"
+        return f"reports:{self.short_word}"
 
 
 SORTS = {
@@ -72,6 +77,11 @@ class Subject:
     @property
     def page_url(self) -> str:
         return resolve(self.sort.page, self.value) if self.sort.page else ""
+
+    @property
+    def incidents_url(self) -> str:
+        """Return the panel of its open incidents, where the app above that keeps them answers."""
+        return resolve(f"incidents:{self.sort.short_word}-panel", self.value)
 
     @property
     def objective_url(self) -> str:

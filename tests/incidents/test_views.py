@@ -306,6 +306,80 @@ class TestOfACampaign:
         assert "No open incident." in logged_in(oncall).get(url("campaign-panel", campaign.pk)).text
 
 
+class TestOfASubject:
+    def panel(self, name, value, client):
+        """Return what the panel shows, once the page of the thing itself leads to it."""
+        pages = {
+            "stream": "transports:stream-detail",
+            "transport": "transports:detail",
+            "domain": "domains:detail",
+            "provider": "reports:provider",
+        }
+        at = url(f"{name}-panel", value)
+        assert f'hx-get="{at}"' in client.get(reverse(pages[name], args=[value])).text
+        panel = client.get(at, headers=HTMX)
+        assert panel.status_code == 200
+        assert "<html" not in panel.text
+        return panel.text
+
+    def test_leads_to_a_streams_own_and_those_of_its_domain_and_providers(
+        self, incident, stream, viewer, logged_in
+    ):
+        client, link = logged_in(viewer), f'href="{url("detail", incident.pk)}"'
+        for name, value in (
+            ("stream", stream.pk),
+            ("domain", stream.domain_id),
+            ("provider", "gmail.com"),
+        ):
+            assert link in self.panel(name, value, client)
+        other = make_stream(name="Other")
+        for name, value in (
+            ("stream", other.pk),
+            ("domain", other.domain_id),
+            ("provider", "example.org"),
+        ):
+            assert "callout" not in self.panel(name, value, client)
+
+    def test_leads_from_a_stream_to_what_may_stop_it(self, stream, viewer, logged_in):
+        (route,) = stream.routes.all()
+        route.transport.pause(PauseCause.FAULT, "Refused.")
+        campaign = make_campaign(name="Spring", stream=stream, state="scheduled")
+        campaign.pause(PauseCause.GATE, "Its domain is broken.")
+        detect()
+        of_transport = f"Stopped by itself: {route.transport}"
+        of_campaign = "Stopped by itself: Spring"
+        client = logged_in(viewer)
+        panel = self.panel("stream", stream.pk, client)
+        assert of_transport in panel
+        assert of_campaign in panel
+        panel = self.panel("transport", route.transport_id, client)
+        assert of_transport in panel
+        assert of_campaign not in panel
+        panel = self.panel("domain", stream.domain_id, client)
+        assert of_transport not in panel
+        assert of_campaign in panel
+
+    def test_names_the_worst_and_says_how_many_more_there_are(
+        self, stream, viewer, logged_in, django_assert_max_num_queries
+    ):
+        for n in range(12):
+            campaign = make_campaign(name=f"Spring {n}", stream=stream, state="scheduled")
+            campaign.pause(PauseCause.GATE, "Its domain is broken.")
+        detect()
+        client = logged_in(viewer)
+        with django_assert_max_num_queries(8):
+            panel = client.get(url("stream-panel", stream.pk), headers=HTMX)
+        assert panel.text.count("<section") == 10
+        assert "2 more open incidents" in panel.text
+
+    def test_is_a_page_without_script(self, incident, stream, viewer, logged_in):
+        client = logged_in(viewer)
+        page = client.get(url("provider-panel", "gmail.com"))
+        assert f'<a href="{reverse("reports:provider", args=["gmail.com"])}">' in page.text
+        assert "No open incident." in client.get(url("provider-panel", "example.org")).text
+        assert client.get(url("stream-panel", 987654)).status_code == 404
+
+
 class TestAttention:
     def test_is_a_panel_for_the_overview(self, incident, viewer, logged_in):
         page = logged_in(viewer).get(url("attention"), headers=HTMX).content.decode()
