@@ -25,13 +25,16 @@ from mailops.lib.templatetags.navigation import resolve
 from mailops.outbox.doubtful import count_doubtful
 from mailops.outbox.models import EventKind, Message, Status
 from mailops.outbox.waiting import COUNTED
+from mailops.reports.broken_off import broken_off
 from mailops.reports.given_up import given_up_lately
 from mailops.reports.models import Figure
+from mailops.suppressions.models import ProviderSync
 from mailops.transports.concerns import likely_pressing, pressing
 from mailops.transports.models import Credential, RunState, Stream, Transport
 
 SHOWN = 10  # of each sort, one by one
 LATELY = timedelta(days=7)  # a warning that has stood for longer is known
+TRIES = 3  # in a row; one that fails may be a peer's moment
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ def matters() -> list[Matter]:
     found = [matter for source in _sources for matter in source()]  # first: they say who isn't told
     found += [
         *_transports(), *_spent(), *_credentials(), *_silent(), *_mailboxes(), *_streams(), *_domains(),
-        *_worsened(), *_campaigns(), *_given_up(), *_waiting(),
+        *_worsened(), *_campaigns(), *_given_up(), *_broken_off(), *_out_of_step(), *_waiting(),
     ]  # fmt: skip
     return sorted(found, key=lambda matter: matter.tone != "bad")
 
@@ -329,6 +332,26 @@ def _given_up() -> Iterator[Matter]:
             else f"{resolve('outbox:list')}?stream={lost.of.pk}&status={lost.status}",
             "Choose what to send again" if is_campaign else "Look at them",
             "bad",
+        )
+
+
+def _broken_off() -> Iterator[Matter]:
+    """Name what people began on many rows and may believe to be done."""
+    for one in broken_off(most=SHOWN):
+        yield Matter(one.title, one.sentence, one.url, one.action, one.tone, one.since)
+
+
+def _out_of_step() -> Iterator[Matter]:
+    """Name the providers' suppression lists that could not be asked several times in a row."""
+    failing = ProviderSync.objects.filter(failures__gte=TRIES).exclude(sentence="")
+    for sync in failing.select_related("transport").order_by("transport__name")[:SHOWN]:
+        yield Matter(
+            f"The suppression list of {sync.transport} can't be kept in step",
+            f"{sync.sentence} What is new there is not known here until it can.",
+            resolve("suppressions:sync", sync.transport_id),
+            "See why, then ask now",
+            "warn",
+            sync.in_step_at,
         )
 
 

@@ -1,0 +1,150 @@
+"""What people began on many rows and mailops gave up, on the overview."""
+
+from datetime import timedelta
+from functools import partial
+from uuid import uuid4
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from mailops.audiences.models import Import
+from mailops.outbox.models import RelayLog, Resending
+from mailops.reports.attention import matters
+from mailops.suppressions.models import ProviderSync
+from tests.factories import (
+    make_audience,
+    make_campaign,
+    make_suppression_import,
+    make_transport,
+)
+from tests.outbox.doubts import make_settlement
+
+pytestmark = pytest.mark.django_db
+
+
+def settlement():
+    return make_settlement
+
+
+def resending():
+    campaign = make_campaign(name="Spring", state="completed")
+    given = {"campaign": campaign, "chosen": {"status": "bounced"}, "planned": 5, "queued": 2}
+    return lambda **fields: Resending.objects.create(
+        **{"key": uuid4(), "until": timezone.now(), **given, **fields}
+    )
+
+
+def audience_import():
+    given = {"audience": make_audience(name="Readers"), "file_name": "people.csv"}
+    return lambda **fields: Import.objects.create(**{**given, **fields})
+
+
+def suppression_import():
+    return make_suppression_import
+
+
+def relay_log():
+    transport = make_transport()
+    given = {"transport": transport, "file_name": "mail.log", "size": 9, "time_zone": "UTC"}
+    return lambda **fields: RelayLog.objects.create(**{**given, **fields})
+
+
+SORTS = {
+    settlement: ("outbox:settlement", "“Count as accepted” broke off after 2 of 3 messages", "warn"),
+    resending: (
+        "outbox:resending",
+        "Sending again messages of Spring broke off after 2 of 5 messages",
+        "warn",
+    ),
+    audience_import: (
+        "audiences:import-detail",
+        "The import of people.csv into Readers broke off",
+        "warn",
+    ),
+    suppression_import: (
+        "suppressions:import",
+        "The list of suppressions list.csv was not read to its end",
+        "bad",
+    ),
+    relay_log: ("outbox:relay-log", "The relay's log mail.log could not be read", "warn"),
+}  # fmt: skip
+
+
+def other(sort, n=1):
+    """Return what tells another of the sort from the first."""
+    if sort is settlement:
+        return {"reason": f"reason {n}"}
+    return {"chosen": {"reason": str(n)}} if sort is resending else {"file_name": f"{n}.csv"}
+
+
+@pytest.fixture(params=SORTS, ids=lambda sort: sort.__name__)
+def sort(request):
+    return request.param
+
+
+class TestWorkThatBrokeOff:
+    def fail(self, make):
+        return make(state="failed", sentence="Row 7 broke it.", finished_at=timezone.now())
+
+    def test_is_named_with_why_and_where_to_go(self, sort):
+        run = self.fail(sort())
+        page, title, tone = SORTS[sort]
+        (matter,) = matters()
+        assert (matter.title, matter.tone) == (title, tone)
+        assert matter.sentence.startswith("Row 7 broke it.")
+        assert matter.url == reverse(page, args=[run.pk])
+        assert matter.since == run.finished_at
+
+    def test_is_named_until_it_is_begun_anew(self, sort):
+        make = sort()
+        self.fail(make)
+        self.fail(make)
+        assert len(matters()) == 1
+        make(state="running")
+        assert matters() == []
+
+    def test_is_no_news_after_a_week(self, sort):
+        run = self.fail(sort())
+        type(run).objects.update(created_at=timezone.now() - timedelta(days=8))
+        assert matters() == []
+
+    def test_is_not_mended_by_another(self, sort):
+        make = sort()
+        self.fail(make)
+        make(state="completed", **other(sort))
+        assert len(matters()) == 1
+
+    def test_costs_the_same_with_much(self, sort):
+        make = sort()
+        self.fail(make)
+        with CaptureQueriesContext(connection) as with_one:
+            matters()
+        for n in range(3):
+            self.fail(partial(make, **other(sort, n)))
+        with CaptureQueriesContext(connection) as with_many:
+            assert len(matters()) == 4
+        assert len(with_many) == len(with_one)
+
+
+def test_an_import_into_a_deleted_audience_is_nobodys_trouble(db):
+    run = audience_import()(state="failed", finished_at=timezone.now())
+    run.audience.deleted_at = timezone.now()
+    run.audience.save()
+    assert matters() == []
+
+
+def test_a_providers_list_is_named_once_it_failed_several_times(db):
+    transport = make_transport(name="Postmark", kind="postmark")
+    sync = ProviderSync.objects.create(
+        transport=transport, sentence="The key is refused.", failures=2
+    )
+    assert matters() == []
+    sync.failures = 3
+    sync.save()
+    (matter,) = matters()
+    assert matter.title == "The suppression list of Postmark can't be kept in step"
+    assert matter.sentence.startswith("The key is refused.")
+    assert matter.url == reverse("suppressions:sync", args=[transport.pk])
