@@ -17,6 +17,8 @@ from mailops.lib.templatetags.navigation import resolve
 from mailops.reports.periods import hour_of
 from mailops.transports.models import Stream, Transport
 
+_TICK = timedelta(microseconds=1)  # the quarter hour of a launch belongs to it whatever clocks say
+
 
 @dataclass(frozen=True)
 class Sort:
@@ -98,13 +100,14 @@ class Subject:
         """Return when a campaign was launched and when its last mail left; None for all else.
 
         What comes back later counts for the time at which its mail was sent. It begins with a full hour of UTC: once
-        they are sealed, counts are told by these.
+        they are sealed, counts are told by these. It lasts an hour at least, but never into the time to come.
         """
         start: datetime | None = getattr(self.row, "started_at", None)
         if start is None:
             return None
         finished: datetime | None = getattr(self.row, "finished_at", None)
-        return hour_of(start, UTC), max(finished or now, start + timedelta(hours=1))
+        end = min(now, max(finished or now, start + timedelta(hours=1)))
+        return hour_of(start, UTC), max(end, start + _TICK)
 
     @property
     def is_paused(self) -> bool:

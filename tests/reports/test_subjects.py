@@ -16,7 +16,8 @@ from mailops.reports.charting import BEFORE, Chart, Line, said
 from mailops.reports.charts import CHARTS, draw
 from mailops.reports.composing import numbers_of
 from mailops.reports.models import Objective, QueueSample
-from mailops.reports.periods import Step, between, fitting_step, hour_of, last_days
+from mailops.reports.periods import QUARTER_HOUR, Step, between, fitting_step, hour_of, last_days
+from mailops.reports.subjects import find_subject
 from mailops.schedule import EVERY
 from tests.factories import make_campaign, make_domain, make_incident, make_stream, make_transport
 from tests.reports.test_pages import count
@@ -115,6 +116,28 @@ class TestEach:
         page = client.get(reverse("reports:campaign", args=[campaign.pk])).content.decode()
         assert "50 of 50" in page
         assert "Whole campaign" in page
+
+    @pytest.mark.parametrize(
+        ("finished", "now", "end"),
+        [(None, 5, 5), (3, 5, 5), (3, 700, 60), (500, 700, 500), (None, -1, 0)],
+        ids=["begun", "over at once", "over for long", "a long one", "by a clock that is behind"],
+    )
+    def test_of_a_campaign_end_where_its_last_mail_left_and_never_in_the_time_to_come(
+        self, finished, now, end
+    ):
+        start = datetime(2026, 3, 2, 10, 10, tzinfo=UTC)
+
+        def after(minutes):
+            return start + timedelta(minutes=minutes)
+
+        over = None if finished is None else after(finished)
+        row = make_campaign(started_at=start, finished_at=over)
+        subject = find_subject({"campaign_id": row.pk})
+        since, until = subject.lifetime(after(now))
+        assert since == datetime(2026, 3, 2, 10, tzinfo=UTC)
+        assert until - after(end) <= timedelta(microseconds=1)
+        last = bucket_of(after(max(now, 0)))
+        assert between(since, until, UTC).end <= last + QUARTER_HOUR
 
     def test_of_a_campaign_tell_what_they_count_and_of_no_period_before(self, logged_in, viewer):
         start = hour_of(timezone.now(), UTC) - timedelta(days=2)
