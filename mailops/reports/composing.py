@@ -6,6 +6,8 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
+from django.utils.timezone import now
+
 from mailops.lib.templatetags.times import duration
 from mailops.reports.charting import axis
 from mailops.reports.charts import CHARTS, draw
@@ -39,12 +41,14 @@ def compose(
     """
     found = beside(numbers.period, choices)
     charts = draw(numbers, keys)
+    at = now()
     return {
         "tiles": tiles(
             numbers.total,
             numbers.total_before if numbers.is_compared else None,
             numbers.limits,
             standing,
+            so_far=numbers.so_far(at) if numbers.period.end > at else None,
         ),
         "charts": [chart for chart in charts if not chart.is_empty],
         "without_data": [chart for chart in charts if chart.is_empty and chart.empty],

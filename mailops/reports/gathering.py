@@ -1,5 +1,6 @@
 """Reads what the charts of one report are drawn from: of its period and of the one before, step by step."""
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -46,6 +47,11 @@ class Numbers:
         size = len(self.steps)
         found = self.times.get(which) or [Histogram()] * (2 * size)
         return found[size:], found[:size]
+
+    def so_far(self, at: datetime) -> tuple[Outcome, Outcome]:
+        """Return what became of the mail of the steps that are over at that moment, and of the same steps before."""
+        over = bisect_right(self.period.edges[1:], at)
+        return sum(self.now[:over], Outcome()), sum(self.before[:over], Outcome())
 
     @cached_property
     def total(self) -> Outcome:

@@ -28,10 +28,13 @@ def tiles(
     before: Outcome | None,
     limits: Limits,
     standing: Mapping[str, int] | None = None,
+    *,
+    so_far: tuple[Outcome, Outcome] | None = None,
 ) -> list[Tile]:
     """Return the tiles; without trends where nothing is to be compared with.
 
-    `standing` is of the same messages as `now`: how many have each status.
+    `standing` is of the same messages as `now`: how many have each status. `so_far` is of a period that is not over yet:
+    what became of the mail of its steps that are, and of the same steps of the period before.
     """
     was = before or Outcome()
     return [
@@ -55,7 +58,7 @@ def tiles(
             *_trend(now.complaint_rate, was.complaint_rate, up_is_good=False),
             *_threshold(now.complaint_rate, limits.complaints),
         ),
-        Tile("Sent", f"{now.answered:,}", *_volume(now.answered, before)),
+        Tile("Sent", f"{now.answered:,}", *_volume(now, before, so_far)),
         *_given_up(now, standing),
     ]
 
@@ -98,7 +101,15 @@ def _trend(now: float | None, before: float | None, *, up_is_good: bool) -> tupl
         return "as before", "", ""
     is_noise = abs(change) < NOISE * before
     tone = "" if is_noise else "ok" if (change > 0) == up_is_good else "bad"
-    return f"{abs(change):.{digits}f} points", "up" if change > 0 else "down", tone
+    return f"{abs(change):.{digits}f} points {_more(change)} than before", _way(change), tone
+
+
+def _more(change: float) -> str:
+    return "more" if change > 0 else "less"
+
+
+def _way(change: float) -> str:
+    return "up" if change > 0 else "down"
 
 
 def _threshold(rate: float | None, thresholds: Thresholds) -> tuple[str, str]:
@@ -108,13 +119,17 @@ def _threshold(rate: float | None, thresholds: Thresholds) -> tuple[str, str]:
     return words, tone
 
 
-def _volume(now: int, outcome_before: Outcome | None) -> tuple[str, str, str]:
+def _volume(
+    outcome: Outcome, outcome_before: Outcome | None, so_far: tuple[Outcome, Outcome] | None
+) -> tuple[str, str, str]:
+    """Compare like with like: of a period that is not over, what is over of it."""
     if outcome_before is None:
         return "", "", ""
-    before = outcome_before.answered
+    now, before = (one.answered for one in so_far or (outcome, outcome_before))
     share = percent(now - before, before)
-    note = f"{before:,} in the period before"
+    note = f"{outcome_before.answered:,} in the period before"
     is_beyond_compare = before < COMPARABLE or now >= MOST_TIMES * before
     if share is None or is_beyond_compare or not round(share):
         return note, "", ""
-    return note, f"{abs(share):,.0f} %", "up" if share > 0 else "down"
+    trend = f"{abs(share):,.0f} % {_more(share)}" + (" so far" if so_far else "")
+    return note, trend, _way(share)

@@ -1,7 +1,7 @@
 """What the pages ask of the counts."""
 
 import random
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from statistics import quantiles
 
 import pytest
@@ -15,10 +15,11 @@ from mailops.outbox.slots import BOUNDS, SECONDS, slot_of
 from mailops.protocol.classification import Fault
 from mailops.reports import splitting
 from mailops.reports.counting import by_reason, fault_of, total
+from mailops.reports.gathering import Numbers
 from mailops.reports.latencies import Histogram, middle_of
 from mailops.reports.models import QueueSample
 from mailops.reports.outcomes import Limits, Outcome
-from mailops.reports.periods import between
+from mailops.reports.periods import Period, between
 from mailops.reports.rolling import roll_up
 from mailops.reports.rollup import fold_tallies
 from mailops.reports.sampling import queue_samples, sample_queues
@@ -194,8 +195,28 @@ class TestSplit:
 class TestSent:
     @pytest.mark.parametrize(
         ("now", "before", "trend"),
-        [(9374, 36, ""), (60, 49, ""), (500, 50, ""), (499, 50, "898 %"), (75, 100, "25 %")],
+        [
+            (9374, 36, ""),
+            (60, 49, ""),
+            (500, 50, ""),
+            (499, 50, "898 % more"),
+            (75, 100, "25 % less"),
+        ],
     )
     def test_is_compared_with_a_period_of_like_size_only(self, now, before, trend):
         sent = tiles(Outcome.of({"accepted": now}), Outcome.of({"accepted": before}), Limits())[3]
         assert (sent.trend, sent.note) == (trend, f"{before:,} in the period before")
+
+    def test_is_compared_as_far_as_the_period_is_over(self):
+        start = datetime(2026, 3, 2, tzinfo=UTC)
+        period = Period(start, start + timedelta(days=2), UTC)
+        days = [Outcome(accepted=100), Outcome(accepted=3)]
+        numbers = Numbers(period, now=days, before=[Outcome(accepted=100)] * 2)
+        at_night = start + timedelta(days=1, minutes=9)
+        so_far = numbers.so_far(at_night)
+        assert [one.answered for one in so_far] == [100, 100]
+        sent = tiles(numbers.total, numbers.total_before, Limits(), so_far=so_far)[3]
+        assert (sent.value, sent.trend) == ("103", "")
+        more = (Outcome(accepted=120), Outcome(accepted=100))
+        sent = tiles(numbers.total, numbers.total_before, Limits(), so_far=more)[3]
+        assert (sent.trend, sent.note) == ("20 % more so far", "200 in the period before")
