@@ -1,4 +1,5 @@
 import os
+import re
 import subprocess
 import sys
 from base64 import b64encode
@@ -95,6 +96,16 @@ class TestSettings:
         (tmp_path / "file").write_text("")
         ended = manage("check", home=tmp_path / "file")
         assert "is not a folder. Fix: give a folder that you may write to" in ended.stderr
+
+
+class TestTheReadme:
+    def test_tells_of_each_variable_that_is_read(self):
+        source = (settings.BASE_DIR / "mailops" / "settings" / "environment.py").read_text()
+        read = set(re.findall(r'\.read\(\s*"(\w+)"', source))
+        rows = re.findall(
+            r"^\| (`.+?) \|", (settings.BASE_DIR / "README.md").read_text(), re.MULTILINE
+        )
+        assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == read
 
 
 class TestTheTestsOwn:

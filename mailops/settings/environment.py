@@ -1,26 +1,18 @@
-"""All settings, from the environment through lib.env; every wrong value is reported at start, all at once."""
+"""What the environment says of this installation: each variable is read here, and all wrong values are reported at once."""
 
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
 
-from csp.constants import NONCE, NONE, SELF
-
-from mailops.lib import broker
 from mailops.lib import env as parse
 from mailops.lib.env import Environment
 from mailops.lib.installation_keys import KEY_NAMES, kept_keys
-from mailops.lib.logs import logging_of, password_in
 from mailops.lib.postgres import socket_folder
 from mailops.lib.time_zones import zone_name
-from mailops.schedule import EVERY
 
-BASE_DIR = Path(__file__).resolve().parent.parent
+BASE_DIR = Path(__file__).resolve().parents[2]
 
 env = Environment()
-DEBUG = False
 
 # --- Where it lives, and what it is called ---------------------------------------------------
 
@@ -69,6 +61,7 @@ MAILOPS_TRACKING_URL = env.read(
     MAILOPS_BASE_URL,
     fix="give the public https address that links in tracked mail begin with, or leave it out for MAILOPS_BASE_URL",
 )
+further_hosts: list[str] = env.read("MAILOPS_ALLOWED_HOSTS", parse.listed, [], fix="give host,…")
 MAILOPS_RETURN_PATH_HOST = env.read(
     "MAILOPS_RETURN_PATH_HOST",
     parse.host_name,
@@ -293,269 +286,22 @@ MAILOPS_SMTP_PATIENCE = env.read(
     fix="give a share such as 0.5, or leave it out",
 )
 
-# --- Database and broker ---------------------------------------------------------------------
+# --- Database, queues and log ----------------------------------------------------------------
 
-_embedded_database = {
-    "NAME": "mailops",
-    "USER": "mailops",
-    "HOST": str(socket_folder(MAILOPS_HOME)),
-}
-DATABASES: dict[str, dict[str, Any]] = {
-    "default": {
-        "ENGINE": "django.db.backends.postgresql",
-        "CONN_MAX_AGE": 60,
-        "CONN_HEALTH_CHECKS": True,
-        **env.read(
-            "DATABASE_URL",
-            parse.database,
-            _embedded_database,
-            fix="give postgresql://user:password@host:5432/name",
-        ),
-    }
-}
-# libpq would wait two minutes for each address of a server that says nothing
-_connecting = {"connect_timeout": 10}  # seconds
-# nor would the system tell for hours that a server is gone without a word, or that a firewall forgot a quiet connection
-_connecting |= {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
-_connecting |= {"tcp_user_timeout": 60_000}  # milliseconds
-DATABASES["default"]["OPTIONS"] = _connecting | DATABASES["default"].get("OPTIONS", {})
-DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-
+given_database: dict[str, Any] = env.read(
+    "DATABASE_URL",
+    parse.database,
+    {"NAME": "mailops", "USER": "mailops", "HOST": str(socket_folder(MAILOPS_HOME))},
+    fix="give postgresql://user:password@host:5432/name",
+)
 CELERY_BROKER_URL = env.read(
     "CELERY_BROKER_URL",
     parse.broker_url,
     "pgmq://database",
     fix="leave it out to use the database, or give a redis:// or amqp:// URL",
 )
-CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (
-    broker.transport_options(DATABASES["default"])
-    if CELERY_BROKER_URL.startswith("pgmq")
-    else {"visibility_timeout": 60, "socket_connect_timeout": 5, "socket_timeout": 5}
-    if CELERY_BROKER_URL.startswith("redis")
-    else {}
-)
-CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # the broker comes back, whenever that is
-CELERY_BROKER_POOL_LIMIT = 4
-CELERY_TASK_DEFAULT_QUEUE = "housekeeping"
-CELERY_TASK_QUEUES: dict[str, dict[str, Any]] = {
-    name: {} for name in ("transactional", "bulk", "housekeeping")
-}
-CELERY_TASK_CREATE_MISSING_QUEUES = False
-CELERY_TASK_IGNORE_RESULT = True
-# A task is a hint and safe to repeat, so it is given back only when done.
-CELERY_TASK_ACKS_LATE = True
-CELERY_TASK_REJECT_ON_WORKER_LOST = True
-CELERY_WORKER_PREFETCH_MULTIPLIER = 1
-CELERY_WORKER_ENABLE_REMOTE_CONTROL = False  # pgmq carries none; the workers' rows tell who lives
-CELERY_WORKER_HIJACK_ROOT_LOGGER = False
-# Celery doesn't end connections after each task: see mailops.celery. Opened anew, with all catalogs to be read again, one
-# costs several milliseconds, which is more than most ticks.
-CELERY_DB_REUSE_MAX = sys.maxsize
-CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
-CELERY_BEAT_SCHEDULE_FILENAME = str(MAILOPS_HOME / "beat")
-CELERY_BEAT_SCHEDULER = "mailops.lib.beat:Scheduler"
-CELERY_BEAT_SCHEDULE: dict[str, Any] = {
-    # stale hints are dropped: after an outage of the workers, a minute of ticks is enough
-    task: {"task": task, "schedule": seconds, "options": {"expires": 60}}
-    for task, seconds in EVERY.items()
-}
-
-# --- Pages -----------------------------------------------------------------------------------
-
-INSTALLED_APPS = [
-    "django.contrib.auth",
-    "django.contrib.contenttypes",
-    "django.contrib.sessions",
-    "django.contrib.messages",
-    "django.contrib.staticfiles",
-    "django.contrib.humanize",
-    "django.forms",
-    "csp",
-    "django_htmx",
-    "template_partials",
-    "allauth",
-    "allauth.account",
-    "allauth.mfa",
-    "anymail",
-    "mailops.lib",
-    "mailops.accounts",
-    "mailops.domains",
-    "mailops.sandbox",
-    "mailops.transports",
-    "mailops.suppressions",
-    "mailops.content",
-    "mailops.audiences",
-    "mailops.campaigns",
-    "mailops.outbox",
-    "mailops.tracking",
-    "mailops.dispatch",
-    "mailops.feedback",
-    "mailops.reports",
-    "mailops.signatures",
-    "mailops.incidents",
-    "mailops.digests",
-    "mailops.rollouts",
-    "mailops.installation",
-]
-# Where the counts of failed log-ins are kept: as few as the default's 300 would be pushed out by wrong names.
-CACHES = {
-    "default": {
-        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
-        "OPTIONS": {"MAX_ENTRIES": 100_000},
-    }
-}
-
-MIDDLEWARE = [
-    "mailops.accounts.body_sizes.BodySizeMiddleware",
-    "mailops.installation.views.HealthMiddleware",
-    "django.middleware.security.SecurityMiddleware",
-    "csp.middleware.CSPMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
-    "mailops.tracking.cookies.NoCookiesMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.common.CommonMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
-    "mailops.lib.sound_requests.SoundRequestMiddleware",  # below those its error pages need
-    "mailops.lib.gone_rows.GoneRowMiddleware",
-    "mailops.lib.wrong_methods.WrongMethodMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "django_htmx.middleware.HtmxMiddleware",
-    "allauth.account.middleware.AccountMiddleware",
-    "mailops.accounts.time_zone.TimeZoneMiddleware",
-]
-ROOT_URLCONF = "mailops.urls"
-WSGI_APPLICATION = "mailops.wsgi.application"
-TEMPLATES = [
-    {
-        "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [BASE_DIR / "templates"],
-        "APP_DIRS": True,
-        "OPTIONS": {
-            "context_processors": [
-                "django.template.context_processors.request",
-                "django.contrib.auth.context_processors.auth",
-                "django.contrib.messages.context_processors.messages",
-            ]
-        },
-    }
-]
-FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
-
-_is_https = MAILOPS_BASE_URL.startswith("https://")
-_more_hosts: list[str] = env.read("MAILOPS_ALLOWED_HOSTS", parse.listed, [], fix="give host,…")
-ALLOWED_HOSTS = [
-    urlsplit(MAILOPS_BASE_URL).hostname or "",
-    urlsplit(MAILOPS_TRACKING_URL).hostname or "",
-    "127.0.0.1",
-    "localhost",
-    "[::1]",
-    *_more_hosts,
-]
-CSRF_TRUSTED_ORIGINS = [MAILOPS_BASE_URL]
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _is_https
-SESSION_COOKIE_NAME = f"mailops_session_{MAILOPS_PORT}"  # cookies know no ports: two on one host
-CSRF_COOKIE_NAME = f"mailops_csrf_{MAILOPS_PORT}"
-CSRF_COOKIE_HTTPONLY = True
-CSRF_FAILURE_VIEW = "mailops.lib.old_forms.form_too_old"
-if _is_https:
-    # mailops itself speaks http behind the proxy that holds the certificate
-    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-    SECURE_HSTS_SECONDS = 31_536_000
-X_FRAME_OPTIONS = "SAMEORIGIN"  # previews of mail stand in sandboxed frames on our own pages
-CONTENT_SECURITY_POLICY = {
-    "DIRECTIVES": {
-        "default-src": [NONE],
-        "script-src": [SELF],
-        "style-src": [SELF, NONCE],  # the nonce, sent only where a page asks, is CodeMirror's
-        "img-src": [SELF, "data:"],
-        "font-src": [SELF],
-        "connect-src": [SELF],
-        "frame-src": [SELF],
-        "form-action": [SELF],
-        "frame-ancestors": [SELF],
-        "base-uri": [NONE],
-    }
-}
-
-AUTH_USER_MODEL = "accounts.User"
-AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
-LOGIN_REDIRECT_URL = "/"
-LOGIN_URL = "account_login"
-ACCOUNT_LOGIN_METHODS = {"email"}
-ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
-ACCOUNT_USER_MODEL_USERNAME_FIELD = None
-ACCOUNT_EMAIL_VERIFICATION = "none"
-ACCOUNT_REAUTHENTICATION_TIMEOUT = 900
-ACCOUNT_FORMS = {
-    "login": "mailops.accounts.entrance_forms.LogIn",
-    "change_password": "mailops.accounts.entrance_forms.ChangePassword",
-    "reset_password_from_key": "mailops.accounts.entrance_forms.SetPassword",
-    "reauthenticate": "mailops.accounts.entrance_forms.Reauthenticate",
-}
-ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "mailops.accounts.links.PasswordLinks"  # noqa: S105
-ACCOUNT_ADAPTER = "mailops.accounts.adapter.AccountAdapter"
-ACCOUNT_SESSION_REMEMBER = True
-ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
-MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
-MFA_PASSKEY_LOGIN_ENABLED = True
-MFA_ALLOW_UNVERIFIED_EMAIL = True  # an admin gave the address; there is no mail to verify it by
-MFA_TOTP_ISSUER = "mailops"
-# browsers offer passkeys over http only on localhost, so nothing is lost by allowing it
-MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = MAILOPS_BASE_URL.startswith("http://")
-AUTH_PASSWORD_VALIDATORS = [
-    {
-        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
-        "OPTIONS": {"min_length": 10},
-    },
-    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
-    {
-        "NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator",
-        "OPTIONS": {"user_attributes": ["email", "name"]},
-    },
-]
-
-LANGUAGE_CODE = "en-us"
-TIME_ZONE = "UTC"
-USE_I18N = False
-USE_TZ = True
-
-STATIC_URL = "static/"
-STATIC_ROOT = MAILOPS_HOME / "static"
-STATICFILES_DIRS = [BASE_DIR / "static"]
-# under `make up` they are collected, compressed and named by their content, for long caching
-WHITENOISE_USE_FINDERS = not MAILOPS_IS_SUPERVISED
-STORAGES = {
-    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {
-        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
-        if MAILOPS_IS_SUPERVISED
-        else "django.contrib.staticfiles.storage.StaticFilesStorage"
-    },
-}
-
-# --- Logs ------------------------------------------------------------------------------------
-
 MAILOPS_LOG = env.read(
     "MAILOPS_LOG", parse.word_of("readable", "json"), "readable", fix="set it to readable or json"
-)
-_database_password = DATABASES["default"].get("PASSWORD", "")
-_secrets = [
-    SECRET_KEY,
-    *MAILOPS_SECRET_KEYS,
-    *MAILOPS_TOKEN_KEYS.values(),
-    _database_password,
-    quote(_database_password),
-    password_in(CELERY_BROKER_URL),
-]
-DEFAULT_EXCEPTION_REPORTER_FILTER = "mailops.lib.error_reports.NothingSecret"
-LOGGING = logging_of(
-    form=MAILOPS_LOG,
-    secrets=_secrets,
-    # under `make up` all processes write into one log, which dates the lines of all alike
-    is_dated=not MAILOPS_IS_SUPERVISED,
 )
 
 env.finish()

@@ -1,0 +1,31 @@
+"""The log, which tells no secret."""
+
+from urllib.parse import quote
+
+from mailops.lib.logs import logging_of, password_in
+from mailops.settings.database import DATABASES
+from mailops.settings.environment import (
+    CELERY_BROKER_URL,
+    MAILOPS_IS_SUPERVISED,
+    MAILOPS_LOG,
+    MAILOPS_SECRET_KEYS,
+    MAILOPS_TOKEN_KEYS,
+    SECRET_KEY,
+)
+
+_database_password = DATABASES["default"].get("PASSWORD", "")
+_secrets = [
+    SECRET_KEY,
+    *MAILOPS_SECRET_KEYS,
+    *MAILOPS_TOKEN_KEYS.values(),
+    _database_password,
+    quote(_database_password),
+    password_in(CELERY_BROKER_URL),
+]
+DEFAULT_EXCEPTION_REPORTER_FILTER = "mailops.lib.error_reports.NothingSecret"
+LOGGING = logging_of(
+    form=MAILOPS_LOG,
+    secrets=_secrets,
+    # under `make up` all processes write into one log, which dates the lines of all alike
+    is_dated=not MAILOPS_IS_SUPERVISED,
+)
