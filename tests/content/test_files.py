@@ -284,8 +284,15 @@ class TestCommands:
             "<video>": ("gmail",),
         }
         assert "https://www.caniemail.com/features/x/" in features()[0].instead
-        file.write_text('{"features": [{"nope": 1}]}')
-        with pytest.raises(CommandError):
-            call_command("import_client_support", str(file))
+        for nonsense in (
+            '{"features": [{"nope": 1}]}',
+            '{"features": [{"feature": 3, "breaks": []}]}',
+            "[]",
+            "{",
+        ):
+            file.write_text(nonsense)
+            with pytest.raises(CommandError, match=r"data\.json"):
+                call_command("import_client_support", str(file))
+        assert len(features()) == 5
         call_command("import_client_support", "--remove")
         assert "5 features" not in capsys.readouterr().out

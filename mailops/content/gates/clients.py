@@ -112,7 +112,11 @@ def features() -> list[Feature]:
 
 @lru_cache(maxsize=2)
 def _read(path: Path, _changed: int) -> list[Feature]:
-    table = json.loads(path.read_text())
+    return features_of(json.loads(path.read_text()))
+
+
+def features_of(table: Any) -> list[Feature]:
+    """Return the features of a table; raise KeyError, TypeError or AttributeError where it has another form."""
     return [
         Feature(
             row["feature"],

@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from mailops.content.gates.clients import IMPORTED, features, from_caniemail
+from mailops.content.gates.clients import IMPORTED, features, features_of, from_caniemail
 
 
 class Command(BaseCommand):
@@ -26,19 +26,23 @@ class Command(BaseCommand):
         elif options["file"] is None:
             raise CommandError("Name a file, or --remove.")
         else:
+            table = _table_of(options["file"])
             try:
-                read = json.loads(options["file"].read_text())
-                table = {"features": from_caniemail(read) if "data" in read else read["features"]}
-                known = kept.read_text() if kept.exists() else None
                 kept.write_text(json.dumps(table, ensure_ascii=False))
-            except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-                raise CommandError(f"It can't be read: {error!r}") from error
-            try:
-                features()
-            except (ValueError, KeyError, TypeError) as error:
-                if known is None:
-                    kept.unlink()
-                else:
-                    kept.write_text(known)
-                raise CommandError(f"The table has another form: {error!r}") from error
+            except OSError as error:
+                raise CommandError(f"It can't be kept: {error}") from error
         self.stdout.write(f"{len(features())} features are known.")
+
+
+def _table_of(file: Path) -> dict[str, Any]:
+    try:
+        read = json.loads(file.read_text())
+        table = {"features": from_caniemail(read) if "data" in read else read["features"]}
+        features_of(table)
+    except (OSError, ValueError) as error:
+        raise CommandError(f"{file} can't be read: {error}") from error
+    except (KeyError, TypeError, AttributeError) as error:
+        raise CommandError(
+            f"{file} is neither the data of caniemail nor a table of our own form, as content/gates/client_support.json."
+        ) from error
+    return table
