@@ -17,6 +17,7 @@ from django.core.management import call_command
 from django.urls import get_resolver
 from gunicorn.app.wsgiapp import WSGIApplication
 
+from mailops.lib.command_line import ending_in_a_sentence
 from mailops.lib.env import host_and_port
 from mailops.lib.postgres import ENVIRONMENT, Server
 from mailops.lib.supervisor import Process, answers, check_free
@@ -62,11 +63,16 @@ def stages(server: Server | None, *, is_restored: bool = False) -> list[list[Pro
     first = [[_postgres(server)]] if server else []
     prepare = Process(
         name="prepare",
-        work=partial(call_command, "prepare", restored=is_restored),
+        work=partial(_command, "prepare", restored=is_restored),
         runs_once=True,
         purpose=PREPARING,
     )
     return [*first, [prepare], [_web(), *_listeners(), *_workers(), _beat()]]
+
+
+def _command(name: str, **options: object) -> None:
+    with ending_in_a_sentence():
+        call_command(name, **options)
 
 
 def check_ports() -> None:
@@ -155,7 +161,7 @@ def _listeners() -> Iterable[Process]:
     for command, (listener, _) in _listening().items():
         yield Process(
             name=command.partition("_")[0],
-            work=partial(call_command, command),
+            work=partial(_command, command),
             is_ready=partial(answers, *host_and_port(listener)),
         )
 

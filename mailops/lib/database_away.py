@@ -31,7 +31,7 @@ def is_away(error: BaseException | None) -> bool:
     """Tell whether `error` says that the database could not be asked, rather than that it said no."""
     if not isinstance(error, Error):
         return False
-    state = _state_of(error)
+    state = state_of(error)
     if state is None:
         return isinstance(error, OperationalError | InterfaceError)
     return state.startswith(_AWAY)
@@ -39,14 +39,15 @@ def is_away(error: BaseException | None) -> bool:
 
 def will_pass(error: Exception) -> bool:
     """Tell whether `error` comes of what the database's server or others do just now, and not of what it was asked."""
-    state = _state_of(error) if isinstance(error, Error) else None
+    state = state_of(error) if isinstance(error, Error) else None
     return is_away(error) or (state is not None and state.startswith(_PASSING))
 
 
 def was_silent(error: Exception) -> bool:
     """Tell whether the server ended a transaction of this process in which nothing was said for too long."""
-    return isinstance(error, Error) and _state_of(error) == _SILENT
+    return isinstance(error, Error) and state_of(error) == _SILENT
 
 
-def _state_of(error: Error) -> str | None:
+def state_of(error: Error) -> str | None:
+    """Return the server's SQLSTATE for it, where it said one."""
     return error.__cause__.sqlstate if isinstance(error.__cause__, psycopg.Error) else None

@@ -85,6 +85,11 @@ def port_number(raw: str) -> int:
     return int(raw)
 
 
+def port_or_any(raw: str) -> int:
+    """Return a port to listen at; 0 is any free one."""
+    return 0 if raw == "0" else port_number(raw)
+
+
 def days(raw: str) -> int:
     if not (raw.isascii() and raw.isdigit() and 0 < int(raw) < 36_500):
         raise ValueError(f"“{raw}” is no number of days")
@@ -134,12 +139,12 @@ def listed(raw: str) -> list[str]:
     return [part for part in (part.strip() for part in raw.split(",")) if part]
 
 
-def host_and_port(raw: str) -> tuple[str, int]:
+def host_and_port(raw: str, read_port: Callable[[str], int] = port_number) -> tuple[str, int]:
     """Return ("::1", 25) for "[::1]:25"; the host in lower case."""
     host, colon, port = raw.rpartition(":")
     if not colon or not host or (":" in host and not host.startswith("[")):
         raise ValueError(f"“{raw}” is not host:port")
-    return host.strip("[]").lower(), port_number(port)
+    return host.strip("[]").lower(), read_port(port)
 
 
 def is_loopback(raw: str) -> bool:

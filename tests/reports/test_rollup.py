@@ -176,6 +176,19 @@ class TestRecount:
             call_command("verify_counts", stderr=StringIO())
         assert message.pk
 
+    @pytest.mark.parametrize(
+        "nonsense",
+        [
+            ("--limit=-5",),
+            ("--limit=many",),
+            ("--since=2026-13-45",),
+            ("--since=2026-11-02", "--until=2026-11-01"),
+        ],
+    )
+    def test_command_refuses_nonsense_in_a_sentence(self, nonsense):
+        with pytest.raises(CommandError):
+            call_command("verify_counts", *nonsense)
+
 
 class TestBalance:
     def test_closes_when_every_message_is_somewhere(self):

@@ -2,11 +2,13 @@ import json
 import os
 import signal
 import smtplib
+import socket
 import subprocess
 import sys
 from contextlib import closing
 
 import pytest
+from django.core.management import CommandError, call_command
 
 
 @pytest.fixture
@@ -43,3 +45,22 @@ class TestCommand:
             assert json.loads(log.read_text())["message_id"] == "<one@b>"
             process.send_signal(signal.SIGTERM)
             assert process.wait(timeout=30) == 0
+
+    @pytest.mark.parametrize(
+        ("nonsense", "told"),
+        [
+            (["--listen", "nowhere"], "“nowhere” is not host:port"),
+            (["--listen", "127.0.0.1:99999"], "“99999” is no port"),
+            (["--listen", "127.0.0.1:0", "--reaction-delay", "nan"], "“nan” is no number"),
+            (["--listen", "127.0.0.1:0", "--no-store", "--log", "/nowhere/log"], "No such file"),
+        ],
+    )
+    def test_refuses_nonsense_in_a_sentence(self, nonsense, told):
+        with pytest.raises(CommandError, match=told):
+            call_command("sandbox_listener", *nonsense)
+
+    def test_says_that_its_port_is_taken(self):
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            where = f"127.0.0.1:{taken.getsockname()[1]}"
+            with pytest.raises(CommandError, match=r"can't receive mail.*in use"):
+                call_command("sandbox_listener", "--listen", where, "--no-store")

@@ -10,7 +10,6 @@ from typing import Any
 from xml.etree.ElementTree import Element, ElementTree, SubElement
 
 from django.core.management.base import BaseCommand, CommandError
-from django.db import Error as DatabaseFault
 
 from mailops.content.asking import Asked, Unreadable, look_at, look_at_languages, read_asked
 from mailops.content.checking import Look, Sources
@@ -19,6 +18,7 @@ from mailops.content.gates.spam import ask_filters
 from mailops.content.link_answers import problem_of
 from mailops.content.people import lacking
 from mailops.content.reaching import ask_all, links_in
+from mailops.lib.command_line import asking_the_database
 
 _UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")  # for XML
 PASSED, FAILED, COULD_NOT_CHECK = 0, 1, 2
@@ -39,12 +39,15 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            asked = read_asked(options["template"], options["sample"], subject=options["subject"])
-            look = look_at(asked)
-            others = look_at_languages(asked)
-            if asked.is_here and look.rendered:
-                look.problems.extend(lacking(Sources(**asked.sources)))
-        except (Unreadable, OSError, DatabaseFault) as error:
+            with asking_the_database(returncode=COULD_NOT_CHECK):
+                asked = read_asked(
+                    options["template"], options["sample"], subject=options["subject"]
+                )
+                look = look_at(asked)
+                others = look_at_languages(asked)
+                if asked.is_here and look.rendered:
+                    look.problems.extend(lacking(Sources(**asked.sources)))
+        except (Unreadable, OSError) as error:
             raise CommandError(str(error), returncode=COULD_NOT_CHECK) from error
         for language, one in {"": look, **others}.items():
             if one.rendered:

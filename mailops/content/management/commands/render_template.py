@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.db import Error as DatabaseFault
 
 from mailops.content.asking import Unreadable, look_at, read_asked
+from mailops.lib.command_line import asking_the_database
+
+COULD_NOT_RENDER = 2
 
 
 class Command(BaseCommand):
@@ -24,10 +26,13 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            asked = read_asked(options["template"], options["sample"], subject=options["subject"])
-            look = look_at(asked)
-        except (Unreadable, OSError, DatabaseFault) as error:
-            raise CommandError(str(error), returncode=2) from error
+            with asking_the_database(returncode=COULD_NOT_RENDER):
+                asked = read_asked(
+                    options["template"], options["sample"], subject=options["subject"]
+                )
+                look = look_at(asked)
+        except (Unreadable, OSError) as error:
+            raise CommandError(str(error), returncode=COULD_NOT_RENDER) from error
         if look.rendered is None:
             raise CommandError("\n".join(f"{p.place}: {p.sentence}" for p in look.errors))
         self.stdout.write(getattr(look.rendered, options["part"]))

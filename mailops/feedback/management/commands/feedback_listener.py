@@ -12,6 +12,8 @@ from django.core.management.base import BaseCommand, CommandError
 from mailops.feedback import listening
 from mailops.feedback.idling import Listening
 from mailops.feedback.tasks import read_mailbox_soon
+from mailops.lib.command_line import argument
+from mailops.lib.env import port_or_any
 
 STOP_SECONDS = 2.0  # for mailboxes to be hung up on
 
@@ -23,7 +25,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         host, _, port = settings.MAILOPS_FEEDBACK_LISTENER.rpartition(":")
         parser.add_argument("--host", default=host.strip("[]"))
-        parser.add_argument("--port", type=int, default=int(port))
+        parser.add_argument("--port", type=argument(port_or_any), default=int(port))
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:

@@ -6,6 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.dateparse import parse_date, parse_datetime
 
+from mailops.lib.command_line import argument
 from mailops.reports.sealing import sealed_until
 from mailops.reports.verifying import EVER, broken_seals, differences, rollup_differences
 from mailops.reports.verifying_replies import reply_differences
@@ -22,11 +23,18 @@ class Command(BaseCommand):
         parser.add_argument("--since", help="a day or a moment, as 2026-11-01 or 2026-11-01T12:00Z")
         parser.add_argument("--until", help="the same; not in it")
         parser.add_argument(
-            "--limit", type=int, default=100, help="how many differences are told at most"
+            "--limit",
+            type=argument(_at_least_one),
+            default=100,
+            help="how many differences are told at most",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         given = {name: _moment(options[name], name) for name in ("since", "until")}
+        if given["since"] and given["until"] and given["since"] >= given["until"]:
+            raise CommandError(
+                "There is nothing from --since on and before --until: give a later --until."
+            )
         found = [
             *differences(options["limit"], **given),
             *rollup_differences(options["limit"], **given),
@@ -45,6 +53,12 @@ class Command(BaseCommand):
             else ""
         )
         self.stdout.write(f"The counts agree with the events and messages.{note}")
+
+
+def _at_least_one(raw: str) -> int:
+    if not (raw.isascii() and raw.isdigit() and 0 < int(raw) < 1_000_000):
+        raise ValueError(f"“{raw}” is no number from 1 to 999999")
+    return int(raw)
 
 
 def _moment(given: str | None, name: str) -> datetime | None:

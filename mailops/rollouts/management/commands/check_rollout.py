@@ -6,8 +6,8 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.db import Error
 
+from mailops.lib.command_line import asking_the_database
 from mailops.rollouts.models import Checklist, ChecklistItem
 from mailops.rollouts.probing import checklists_of, probe
 from mailops.transports.models import Stream
@@ -25,12 +25,8 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        try:
+        with asking_the_database(returncode=COULD_NOT_CHECK):
             self._check(options)
-        except Error as error:
-            raise CommandError(
-                f"The database could not be asked: {error}", returncode=COULD_NOT_CHECK
-            ) from error
 
     def _check(self, options: dict[str, Any]) -> None:
         stream = Stream.objects.filter(name=options["stream"]).first()

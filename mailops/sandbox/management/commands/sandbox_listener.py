@@ -13,11 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
+from mailops.lib.command_line import argument
+from mailops.lib.env import host_and_port, number, port_or_any
 from mailops.sandbox import reacting, receiving, storing
 from mailops.sandbox.receiving import Ledger, Store
 from mailops.sandbox.storing import Received
+
+_SECONDS = argument(number(least=0, most=3600))
 
 
 class Command(BaseCommand):
@@ -26,7 +30,10 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "--listen", default=settings.MAILOPS_SANDBOX_LISTENER, metavar="HOST:PORT"
+            "--listen",
+            type=argument(partial(host_and_port, read_port=port_or_any)),
+            default=settings.MAILOPS_SANDBOX_LISTENER,
+            metavar="HOST:PORT",
         )
         parser.add_argument(
             "--log", type=Path, metavar="FILE", help="append a JSON line for each message taken"
@@ -38,29 +45,36 @@ class Command(BaseCommand):
             "--any-login", action="store_true", help="offer AUTH and let any credentials in"
         )
         parser.add_argument(
-            "--reaction-delay", type=float, default=3.0, metavar="SECONDS", help="until a reaction"
+            "--reaction-delay",
+            type=_SECONDS,
+            default=3.0,
+            metavar="SECONDS",
+            help="until a reaction",
         )
-        parser.add_argument("--slow-seconds", type=float, default=5.0, metavar="SECONDS")
+        parser.add_argument("--slow-seconds", type=_SECONDS, default=5.0, metavar="SECONDS")
 
     def handle(self, *args: Any, **options: Any) -> None:
         # aiosmtpd tells every command of every session
         logging.getLogger("mail.log").setLevel(logging.WARNING)
-        asyncio.run(self._run(**options))
+        try:
+            asyncio.run(self._run(**options))
+        except OSError as error:  # the port is taken, or the log can't be written
+            raise CommandError(f"The sandbox can't receive mail: {error}") from error
 
     async def _run(self, **options: Any) -> None:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.set)
-        host, _, port = options["listen"].rpartition(":")
+        for each in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(each, stop.set)
+        host, port = options["listen"]
         ledger = Ledger(options["log"]) if options["log"] else None
         reactions_stop = threading.Event()
         if not options["no_store"]:
             _in_background(lambda: reacting.run(reactions_stop), loop, stop)
         try:
             await receiving.serve(
-                host=host.strip("[]"),
-                port=int(port),
+                host=host,
+                port=port,
                 store=self._store(ledger, **options),
                 stop=stop,
                 any_login=options["any_login"],

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from mailops.lib.command_line import asking_the_database
 from mailops.transports.diagnosis import run_test
 from mailops.transports.findings import Diagnosis
 from mailops.transports.models import Transport
@@ -28,12 +29,10 @@ class Command(BaseCommand):
         parser.add_argument("--fail-on", choices=["warning", "error"], default="error")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        transport = Transport.objects.filter(name=options["name"]).first()
-        if transport is None:
-            raise CommandError(
-                f"There is no transport named {options['name']!r}.", returncode=COULD_NOT_CHECK
+        with asking_the_database(returncode=COULD_NOT_CHECK):
+            found = run_test(
+                _named(options["name"]), recipient=options["recipient"], by="check_transport"
             )
-        found = run_test(transport, recipient=options["recipient"], by="check_transport")
         if options["json"]:
             self.stdout.write(json.dumps(found.as_json(), indent=2))
         else:
@@ -48,6 +47,17 @@ class Command(BaseCommand):
         if not found.is_ok:
             self.stdout.write(f"{found.what} {found.fix}")
             self.stdout.write(found.detail)
+
+
+def _named(name: str) -> Transport:
+    transport = Transport.objects.filter(name=name).first()
+    if transport is None:
+        names = ", ".join(Transport.objects.order_by("name").values_list("name", flat=True))
+        raise CommandError(
+            f"There is no transport {name!r}; there are: {names or 'none'}.",
+            returncode=COULD_NOT_CHECK,
+        )
+    return transport
 
 
 def _exit_code(found: Diagnosis, *, fails_on_warning: bool) -> int:
