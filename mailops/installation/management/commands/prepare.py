@@ -2,13 +2,14 @@
 
 from typing import Any
 
+import psycopg
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import OperationalError
 
 from mailops.dispatch.restoring import look
 from mailops.incidents.models import Watch
+from mailops.installation.demands import unmet_demands
 from mailops.installation.deploys import record_deploy
 from mailops.installation.first_account import make_first_account
 from mailops.installation.static_files import collect_static_files
@@ -29,11 +30,10 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         if settings.MAILOPS_IS_EMBEDDED:
-            Server(settings.MAILOPS_HOME).make_database()
-        try:
-            call_command("migrate", interactive=False, verbosity=0)
-        except OperationalError as error:
-            raise CommandError(f"the database does not answer: {error}") from error
+            _make_database()
+        if unmet := list(unmet_demands()):
+            raise CommandError("\n".join(["mailops can't work with this database:", *unmet]))
+        call_command("migrate", interactive=False, verbosity=0)
         if settings.CELERY_BROKER_URL.startswith("pgmq"):
             broker.install(settings.CELERY_TASK_QUEUES)
         look(force=options["restored"])  # before anything can send
@@ -43,3 +43,12 @@ class Command(BaseCommand):
             call_command("fill_demo")
         record_deploy()  # last: what the demo tells of was before it
         Watch.objects.begin()
+
+
+def _make_database() -> None:
+    try:
+        Server(settings.MAILOPS_HOME).make_database()
+    except psycopg.OperationalError as error:
+        raise CommandError(
+            "The embedded database does not run: it starts with mailops (make up)."
+        ) from error
