@@ -56,6 +56,8 @@ class Job(NamedTuple):
     detour: Mapping[str, str] | None = None  # what is unusual about its way, for its event
     tracks_opens: bool = False
     tracks_clicks: bool = False
+    pool: str = ""
+    counted_on: date | None = None  # the day whose number it was taken from
 
     @property
     def claim(self) -> Claim:
@@ -303,7 +305,8 @@ class Claimer:
         claimed: dict[Queue, list[Job]] = {queue: [] for queue in asks}
         for *fields, merge_data, pool, tracks_opens, tracks_clicks in rows:
             # Django leaves jsonb in raw cursors as text.
-            job = Job._make([*fields, json.loads(merge_data), None, tracks_opens, tracks_clicks])
+            tracks = tracks_opens, tracks_clicks
+            job = Job._make([*fields, json.loads(merge_data), None, *tracks, pool, day])
             claimed[Queue(job.stream_id, job.campaign_id or 0, pool)].append(job)
         for queue, asked in asks.items():
             self._remember((carrier.transport_id, queue), claimed[queue], asked, good_for)

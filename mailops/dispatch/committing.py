@@ -13,7 +13,7 @@ from django.db import Error, InterfaceError, OperationalError, connection, trans
 from mailops.dispatch.claiming import Claim, Job
 from mailops.dispatch.marking import accept_and_mark, mark
 from mailops.dispatch.pulse import Pulse
-from mailops.dispatch.releasing import release, release_behind
+from mailops.dispatch.releasing import give_numbers_back, release, release_behind
 from mailops.lib.storable import storable
 from mailops.outbox.recording import REPLY_LIMIT, Outcome, Recorded, handovers_of, record
 from mailops.protocol.address import InvalidAddress
@@ -48,6 +48,7 @@ class Request:
     mark: Job | None = None
     releases: list[Job] = field(default_factory=list)
     setbacks: list[Job] = field(default_factory=list)
+    unmade: list[Job] = field(default_factory=list)  # of which outcomes say that they failed
     # claim → address that the refusal it met speaks against
     dead_addresses: dict[Claim, str] = field(default_factory=dict)
     is_granted: bool = False
@@ -202,13 +203,18 @@ class Committer:
         dead = {
             claim: address for request in group for claim, address in request.dead_addresses.items()
         }
+        unmade = {job.claim: job for request in group for job in request.unmade}
         with transaction.atomic():
+            unspent = []
             for outcome, recorded in zip(outcomes, record(outcomes), strict=True):
-                address = dead.get((outcome.message_id, outcome.fence or 0))
-                if address and recorded.was_applied:
-                    _suppress(address, outcome, recorded)
+                claim = outcome.message_id, outcome.fence or 0
+                if recorded.was_applied and claim in dead:
+                    _suppress(dead[claim], outcome, recorded)
+                if recorded.was_applied and claim in unmade:
+                    unspent.append(unmade[claim])
             release([job.claim for request in group for job in request.releases])
             release_behind([job.claim for request in group for job in request.setbacks])
+            give_numbers_back(unspent)
             return mark(marks)
 
     def _write_one_by_one(self, group: list[Request]) -> None:

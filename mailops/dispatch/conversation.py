@@ -73,6 +73,7 @@ class Conversation:
         self._unspent: list[Job] = []
         self._set_back: list[Job] = []  # unspent too, and not to be the next again
         self._dead_addresses: dict[Claim, str] = {}
+        self._unmade: list[Job] = []
         self._held: dict[Claim, Job] = {}  # taken, and neither decided nor given back
         self._marked: Job | None = None
         self._spoken = 0
@@ -227,31 +228,26 @@ class Conversation:
         try:
             return self._around.prepare(job)
         except Objection as objection:
-            self._pending.append(
-                self._outcome(
-                    job,
-                    EventKind.FAILED,
-                    reason=objection.reason,
-                    sentence=objection.sentence,
-                    fault="message",
-                )
-            )
+            self._failed(job, objection.reason, objection.sentence)
         except CannotSign as fault:
             self._spare(job)
             self._around.stop_for(self._fault_of_signing(job, fault))
         except Exception:
             # An error of ours in making one mail must not stop the others of its transport.
             logger.exception("message %d could not be made", job.message_id)
-            self._pending.append(
-                self._outcome(
-                    job,
-                    EventKind.FAILED,
-                    reason="internal_error",
-                    sentence="mailops itself failed while it made this mail; its log has the cause.",
-                    fault="message",
-                )
+            self._failed(
+                job,
+                "internal_error",
+                "mailops itself failed while it made this mail; its log has the cause.",
             )
         return None
+
+    def _failed(self, job: Job, reason: str, sentence: str) -> None:
+        """Note that a mail could not be made; no server was spoken to of it, so it spends nothing of a day's number."""
+        self._unmade.append(job)
+        self._pending.append(
+            self._outcome(job, EventKind.FAILED, reason=reason, sentence=sentence, fault="message")
+        )
 
     def _fault_of_signing(self, job: Job, fault: CannotSign) -> SystemicFault:
         return SystemicFault(
@@ -398,7 +394,9 @@ class Conversation:
             mark=mark,
             releases=self._unspent,
             setbacks=self._set_back,
+            unmade=self._unmade,
             dead_addresses=self._dead_addresses,
         )
-        self._pending, self._unspent, self._set_back, self._dead_addresses = [], [], [], {}
+        self._pending, self._unspent, self._set_back = [], [], []
+        self._unmade, self._dead_addresses = [], {}
         return self._committer.put(request)

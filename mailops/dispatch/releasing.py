@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from django.db import connection
 
-from mailops.dispatch.claiming import Claim
+from mailops.dispatch.claiming import Claim, Job
 
 # A day's number is given back with the claim that took it: a transport that fails again and again would spend it all.
 # Another day's is over: what it had counted doesn't lower that of the next.
@@ -37,6 +37,25 @@ def release(claims: Sequence[Claim]) -> None:
             {_GIVE_BACK}
             """,  # noqa: S608 - a constant
             [[message_id for message_id, _ in claims], [fence for _, fence in claims]],
+        )
+
+
+def give_numbers_back(jobs: Sequence[Job]) -> None:
+    """Return what claims took from their day's number that ended before anybody was spoken to."""
+    if not jobs:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            WITH freed AS (
+                SELECT * FROM unnest(%s::bigint[], %s::text[], %s::date[]) AS v(transport_id, pool, claimed_on)
+            {_GIVE_BACK}
+            """,  # noqa: S608 - a constant
+            [
+                [job.transport_id for job in jobs],
+                [job.pool for job in jobs],
+                [job.counted_on for job in jobs],
+            ],
         )
 
 

@@ -14,11 +14,13 @@ from mailops.dispatch.carriers import usable_carriers
 from mailops.dispatch.claiming import Claimer
 from mailops.dispatch.committing import Committer
 from mailops.dispatch.conversation import Conversation, Surroundings
-from mailops.dispatch.models import Worker
+from mailops.dispatch.limits import utc_today
+from mailops.dispatch.models import Allowance, Worker
 from mailops.dispatch.preparing import Objection, Prepared
 from mailops.outbox.models import Event, Message, QueueEntry
 from mailops.protocol.reply import Reply
 from mailops.suppressions.models import Suppression
+from mailops.transports.models import Transport, WarmUp
 from mailops.transports.sessions import (
     BodyResult,
     Envelope,
@@ -285,6 +287,17 @@ class TestMailThatCanNotBeMade:
         talk.run()
         assert written == [2, 1]
         assert set(statuses().values()) == {"failed"}
+
+    @pytest.mark.parametrize("limit", ["quota", "warm-up"])
+    def test_spends_nothing_of_a_day_s_number(self, three, limit):
+        transport = three[0].stream.transport
+        if limit == "quota":
+            Transport.objects.update(daily_quota=3)
+        else:
+            WarmUp.objects.create(transport=transport, started_on=utc_today(), first_day=3)
+        Talk(ScriptedSession(), objections={"a@x.example", "b@x.example"}).run()
+        spent = Allowance.objects.exclude(spent=0).values_list("spent", flat=True)
+        assert list(spent) == [1]
 
 
 class TestHours:
