@@ -58,7 +58,8 @@ def hearers() -> dict[str, int]:
     """
     streams = dict(Stream.objects.running().values_list("pk", "kind"))
     lanes = {streams[queue.stream] for queue in due_queues(list(streams))}
-    claimed = QueueEntry.objects.exclude(worker_id=None).order_by()
-    lanes |= {lane for lane in set(QueueEntry.Lane) - lanes if claimed.filter(lane=lane).exists()}
+    # in the order of its small index: `exists()` lets PostgreSQL read the whole queue for one that it thinks is near
+    claimed = QueueEntry.objects.exclude(worker_id=None).order_by("worker_id")
+    lanes |= {lane for lane in set(QueueEntry.Lane) - lanes if claimed.filter(lane=lane).first()}
     living = Counter(Worker.objects.alive().values_list("lane", flat=True))
     return {str(lane): living[lane] + 1 for lane in lanes}

@@ -743,6 +743,18 @@ class TestHints:
         claim(message, make_worker())
         assert hearers() == {"bulk": 2}
 
+    def test_a_claim_is_looked_for_without_reading_the_queue(self):
+        worker = make_worker()
+        for _ in range(60):
+            claim(make_message(), worker)
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE outbox_queueentry")  # as far as it knows, all are claimed
+        QueueEntry.objects.update(worker_id=None, due_at=timezone.now() + timedelta(hours=1))
+        with CaptureQueriesContext(connection) as captured:
+            assert hearers() == {}
+        (look,) = (each["sql"] for each in captured if "= 'bulk'" in each["sql"])
+        assert "entry_by_worker" in _plan(look)
+
     def test_every_living_worker_of_the_lane_hears_of_it(self):
         make_message()
         now = timezone.now()
@@ -753,3 +765,9 @@ class TestHints:
         make_worker()
         make_worker()
         assert hearers() == {"bulk": 3}  # and one that may have no row yet
+
+
+def _plan(statement: str) -> str:
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN {statement}")
+        return "\n".join(line for (line,) in cursor.fetchall())
