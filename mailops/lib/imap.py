@@ -21,7 +21,7 @@ from imap_tools.errors import ImapToolsError
 from mailops.lib import egress
 from mailops.lib.egress import EgressFault
 from mailops.lib.fetching import Deadline
-from mailops.lib.secrets import Secret
+from mailops.lib.secrets import Secret, spellings
 
 MOST_OCTETS = 10_485_760  # of one mail that are asked for: a report stands before what it returns
 _MOST_ANSWER = MOST_OCTETS + 65_536  # of one literal that is read
@@ -252,6 +252,8 @@ def conversation(server: Server, *, seconds: float) -> Iterator[Conversation]:
             _log_in(client, server)
             yield Conversation(box)
             box.logout()
+        except ImapFault as fault:
+            raise ImapFault(fault.cause, _masked(fault.detail, server)) from fault
         except (*_NO_WORDS, OSError) as error:
             cause = "timeout" if deadline.is_over or isinstance(error, TimeoutError) else "dropped"
             raise ImapFault(cause, _masked(_said(error), server)) from error
@@ -337,13 +339,20 @@ def _fault_of(error: Exception) -> ImapFault:
 
 
 def _said(error: Exception) -> str:
+    """Return what the server said, as text: the libraries raise its octets."""
     result = getattr(error, "command_result", None)
-    return str(result[1] if result else error)
+    told = (
+        result[1] if result else error.args if isinstance(error, imaplib.IMAP4.error) else [error]
+    )
+    return " ".join(
+        one.decode("utf-8", "replace") if isinstance(one, bytes) else str(one) for one in told
+    )
 
 
 def _masked(text: str, server: Server) -> str:
-    secret = server.secret.reveal()
-    return text.replace(secret, "****") if secret else text
+    for hidden in filter(None, spellings(server.username, server.secret)):
+        text = text.replace(hidden, "****")
+    return text
 
 
 def _set(uids: Sequence[int]) -> str:

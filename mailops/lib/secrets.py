@@ -55,6 +55,14 @@ class Secret:
         raise TypeError("a Secret is not pickled: it must not travel in a task or a cache")
 
 
+def spellings(username: str, secret: Secret) -> list[str]:
+    """Return the forms in which a mail server may quote the secret of a log-in, for masking: those that hold others first."""
+    plain = secret.reveal()
+    said = f"\0{username}\0{plain}", f"user={username}\1auth=Bearer {plain}\1\1", plain
+    quoted = plain.replace("\\", r"\\").replace('"', r"\"")  # RFC 3501, 4.3
+    return [*(base64.b64encode(each.encode()).decode() for each in said), quoted, plain]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Place:
     """What a sealed secret is bound to: moved to another row or endpoint it no longer opens."""

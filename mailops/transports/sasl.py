@@ -65,11 +65,5 @@ def usable(offered: str, *, is_token: bool = False) -> list[Mechanism]:
     return [mechanism for mechanism in known if mechanism.name in names]
 
 
-def spellings(username: str, secret: Secret) -> list[str]:
-    """Return the forms in which a server might echo the secret, for masking."""
-    whole = [next(_plain(username, secret)), next(_xoauth2(username, secret))]
-    return [*whole, _encode(secret.reveal().encode()), secret.reveal()]
-
-
 def _encode(octets: bytes) -> str:
     return base64.b64encode(octets).decode()

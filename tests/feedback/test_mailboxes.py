@@ -31,6 +31,7 @@ from tests.smtp_server import CertificateAuthority
 
 pytestmark = [pytest.mark.django_db, pytest.mark.needs("dovecot")]
 PASSWORD = "canary-70e1b2aa-pass"
+QUOTED = 'canary-"70e1\\b2aa'  # IMAP writes it otherwise
 USERS = [f"bounces{n}@example.com" for n in range(80)]
 HELLO = b"From: ann@example.net\r\nSubject: Hello\r\n\r\nHow are you?\r\n"
 
@@ -422,6 +423,17 @@ class TestFaults:
             assert read(mailbox).cause in {"protocol", "dropped", "no_tls"}
             answer.join(5)
 
+    @pytest.mark.parametrize("offers", ["AUTH=PLAIN", ""])
+    def test_a_server_that_quotes_the_log_in_tells_no_password(self, offers, box, settings):
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = listener.getsockname()[1]
+            settings.MAILOPS_TRUSTED_RELAYS |= {("127.0.0.1", port)}
+            mailbox = box("none", port=port, password=QUOTED)
+            quoting = _quoting(listener, offers)
+            assert read(mailbox).cause == "auth_failed", mailbox.detail
+            quoting.join(5)
+        assert mailbox.detail == "you said ****"
+
     def test_a_switched_off_mailbox_is_left_alone(self, box, server):
         mailbox = box(is_enabled=False)
         server.dovecot.deliver(mailbox.username, HELLO)
@@ -435,6 +447,30 @@ def _answering(listener, greeting):
         with connection:
             connection.sendall(greeting)
             connection.recv(1000)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    return thread
+
+
+def _quoting(listener, offers):
+    """Refuse the log-in and say back what was told of the password."""
+
+    def run():
+        connection, _ = listener.accept()
+        with connection, connection.makefile("rwb", 0) as said:
+            said.write(b"* OK hello\r\n")
+            while words := said.readline().split():
+                tag, verb = words[:2]
+                if verb == b"CAPABILITY":
+                    said.write(
+                        b"* CAPABILITY IMAP4rev1 %s\r\n%s OK done\r\n" % (offers.encode(), tag)
+                    )
+                    continue
+                if verb == b"AUTHENTICATE":
+                    said.write(b"+ \r\n")
+                    words = said.readline().split()
+                said.write(b"%s NO you said %s\r\n" % (tag, words[-1].strip(b'"')))
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()

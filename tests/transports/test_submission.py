@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from mailops.lib.secrets import Secret
-from mailops.transports import oauth, sasl
+from mailops.lib.secrets import Secret, spellings
+from mailops.transports import oauth
 from mailops.transports.causes import CAUSES
 from mailops.transports.credentials import add_credential, add_grant
 from mailops.transports.diagnosis import diagnose
@@ -151,7 +151,7 @@ def tapped(servers, settings):
     crossed = b"".join(bytes(tap.said + tap.heard) for tap in taps)
     tokens = [*servers.tokens.access_tokens, *servers.tokens.refresh_tokens]
     for secret in [*secrets, *tokens]:
-        for spelling in sasl.spellings(USER, Secret(secret)):
+        for spelling in spellings(USER, Secret(secret)):
             assert spelling.encode() not in crossed
     lines = b"".join(bytes(tap.said) for tap in taps).splitlines()
     assert not any(line.upper().startswith(b"AUTH") for line in lines)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from mailops.lib import egress
-from mailops.lib.secrets import BadReference, Secret, Unsealable
+from mailops.lib.secrets import BadReference, Secret, Unsealable, spellings
 from mailops.protocol.reply import Reply
 from mailops.transports import sasl
 from mailops.transports.causes import better_cause, sentence_of
@@ -187,7 +187,7 @@ class SmtpConnection(Session, ABC):
             secret = login.reveal()
         except (BadReference, Unsealable) as error:
             raise _fault(Phase.AUTH, "credential", str(error)) from error
-        self._live.hide(sasl.spellings(login.username, secret))
+        self._live.hide(spellings(login.username, secret))
         for mechanism in mechanisms:
             reply = self._exchange(mechanism, mechanism.steps(login.username, secret))
             if reply.code not in _NOT_THIS_MECHANISM:
