@@ -4,6 +4,7 @@ import gzip
 import time
 
 import pytest
+from django.urls import reverse
 
 from mailops.feedback import domain_reports, forgetting
 from mailops.feedback.domain_reports import verdict_of
@@ -46,6 +47,17 @@ def test_of_a_time_to_come_is_quarantined(domain):
         row = receive(mail, "dmarc@bounces.example")
         assert AggregateReport.objects.count() == kept
     assert (row.state, row.reason) == (STATE.QUARANTINED, "It reports on a time that is yet to come.")  # fmt: skip
+
+
+def test_of_the_year_1_is_quarantined_and_stops_no_page(domain, viewer, logged_in):
+    told = dmarc(record(), begin=100, days=0).replace(b">100<", b">0001-01-01T00:00:00<")
+    row = receive(mailed(gzip.compress(told), "gzip"), "dmarc@bounces.example")
+    viewer.time_zone = "America/New_York"  # where that time is before the calendar begins
+    viewer.save()
+    page = logged_in(viewer).get(reverse("feedback:reports-of", args=[domain.pk]))
+    assert page.status_code == 200
+    assert row.state == STATE.QUARANTINED
+    assert "a time before there were reports" in row.reason
 
 
 def test_is_forgotten_with_its_senders_once_nobody_goes_by_it(domain, monkeypatch):
