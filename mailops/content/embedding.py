@@ -8,6 +8,7 @@ from operator import or_
 from django.db.models import Q
 
 from mailops.content.models import FileContent
+from mailops.lib.foreign_html import with_pictures
 
 _CID = re.compile(r"cid:([0-9a-f]{32})@mailops")
 _LOST = re.compile(r"([\"'=(]\s{0,20})cid:[^\"'<>()\s]{0,400}", re.IGNORECASE)
@@ -32,7 +33,7 @@ def _with_pictures(html: str, hashes: list[str]) -> str:
     wanted = reduce(or_, (Q(sha256__startswith=each) for each in hashes))
     found = FileContent.objects.filter(wanted).values_list("sha256", "content")
     urls = {sha256[:32]: _data_url(bytes(content)) for sha256, content in found}
-    return _CID.sub(lambda cid: urls.get(cid[1], cid[0]), html)
+    return with_pictures(html, _CID, urls)
 
 
 def _data_url(content: bytes) -> str:

@@ -4,7 +4,9 @@ import socket
 
 import pytest
 
-from mailops.content.models import Preview
+from mailops.content.embedding import embedded
+from mailops.content.models import FileContent, Preview
+from mailops.lib.foreign_html import MOST_OF_PICTURES
 from tests.content.test_pages import template, url  # noqa: F401 - fixture
 
 
@@ -27,3 +29,12 @@ def test_a_mails_own_frames_connect_to_nobody(open_page, editor, template):  # n
             first, came_from = stranger.accept()
             first.close()
             assert came_from == ours.getsockname()
+
+
+def test_a_picture_that_is_shown_too_often_for_a_page_is_left_out_there(db):
+    png = b"\x89PNG" + bytes(1_500_000)
+    FileContent.objects.create(sha256="a" * 64, content=png, size=len(png))
+    html = embedded(f'<img src="cid:{"a" * 32}@mailops">' * 1000)
+    assert len(html) < MOST_OF_PICTURES + 30_000
+    assert html.startswith('<img src="data:image/png;base64,')
+    assert html.endswith('<img src="data:,">')
