@@ -10,14 +10,45 @@ from email.header import decode_header, make_header
 from email.message import Message
 from typing import Any
 
+from mailops.lib.foreign_html import with_pictures
+
 INLINE_LIMIT = 2_000_000  # octets of an image that is shown inside the HTML
+MOST_LINES = 500_000  # as many as the largest mail has where it is files in base64
+MOST_HEADERS, MOST_PARTS, MOST_MULTIPARTS = 1000, 1000, 50
+MOST_FIELD = 5000  # characters of a field that is decoded or has parameters: to read them takes the square of that
 _CID = re.compile(r"cid:([^\s\"'<>)]+)", re.IGNORECASE)
 # what the library lets through where it trusts a charset or a numbered parameter of the sender's
 _FAULTS = (LookupError, TypeError, ValueError)
 
 
+class _TooMuch(Exception):
+    """More than a page is made of."""
+
+
+class _Room:
+    """What may still be made of one message: each line is held against each boundary that is open."""
+
+    def __init__(self) -> None:
+        self._parts, self._multiparts = MOST_PARTS, MOST_MULTIPARTS
+
+    def make_part(self, *given: Any, **named: Any) -> "_Part":
+        self._parts -= 1
+        if self._parts < 0:
+            raise _TooMuch
+        part = _Part(*given, **named)
+        part.room = self
+        return part
+
+    def open_boundary(self) -> None:
+        self._multiparts -= 1
+        if self._multiparts < 0:
+            raise _TooMuch
+
+
 class _Part(Message):
     """A part whose message/* content is left as it came, and whose nonsensical parameters are none."""
+
+    room: _Room
 
     def get_content_type(self) -> str:
         declared = self.declared_type
@@ -27,7 +58,15 @@ class _Part(Message):
     def declared_type(self) -> str:
         return super().get_content_type()
 
+    def get_param(
+        self, param: str, failobj: Any = None, header: str = "content-type", unquote: bool = True
+    ) -> Any:
+        if len(str(self.get(header, ""))) > MOST_FIELD:
+            return failobj
+        return super().get_param(param, failobj, header, unquote)
+
     def get_boundary(self, failobj: Any = None) -> Any:
+        self.room.open_boundary()
         try:
             return super().get_boundary(failobj)
         except _FAULTS:
@@ -71,13 +110,11 @@ def read(content: bytes) -> ReadMessage:
     """Return the parts of `content`; never raises for what a sender may do wrong."""
     found = ReadMessage()
     try:
-        message = message_from_bytes(content, _Part)
+        message = _parsed(content)
         found.headers = [(name, _decoded(value)) for name, value in message.raw_items()]
         leaves = list(_leaves(message))
-    except RecursionError:
-        found.problem = (
-            "The parts of this message are nested too deeply to be shown; see its source."
-        )
+    except (RecursionError, _TooMuch):
+        found.problem = "This message has more lines or parts than can be shown, or nests them too deeply; see its source."
         return found
     images = {}
     for part in leaves:
@@ -93,8 +130,18 @@ def read(content: bytes) -> ReadMessage:
             images[str(part.get("Content-ID", "")).strip().strip("<>")] = _data_url(
                 content_type, body
             )
-    found.html = _CID.sub(lambda cid: images.get(cid.group(1), cid.group()), found.html)
+    found.html = with_pictures(found.html, _CID, images)
     return found
+
+
+def _parsed(content: bytes) -> _Part:
+    """Return the message that `content` is; raise _TooMuch, RecursionError."""
+    if content.count(b"\n") > MOST_LINES:
+        raise _TooMuch
+    message = message_from_bytes(content, _Room().make_part)
+    if len(message) > MOST_HEADERS:
+        raise _TooMuch
+    return message
 
 
 def _leaves(message: _Part) -> Iterator[_Part]:
@@ -130,6 +177,8 @@ def _name(part: Message, number: int) -> str:
 
 def _decoded(value: object) -> str:
     text = _whole(str(value))
+    if len(text) > MOST_FIELD:
+        return text
     try:
         return _whole(str(make_header(decode_header(text))))
     except (MessageError, LookupError, ValueError):

@@ -2,6 +2,7 @@ from email.message import EmailMessage
 
 import pytest
 
+from mailops.lib.foreign_html import MOST_OF_PICTURES
 from mailops.sandbox.reading import read
 
 
@@ -28,6 +29,15 @@ class TestRead:
 
     def test_shows_an_image_that_the_html_names_by_content_id(self):
         assert 'src="data:image/png;base64,iVBORw=="' in read(whole()).html
+
+    def test_shows_an_image_no_more_often_than_a_page_can_bear(self):
+        message = EmailMessage()
+        message.set_content('<img src="cid:logo">' * 1000, subtype="html")
+        message.add_related(bytes(1_500_000), "image", "png", cid="<logo>")
+        found = read(message.as_bytes())
+        assert len(found.html) < MOST_OF_PICTURES + 30_000
+        assert found.html.startswith('<img src="data:image/png;base64,')
+        assert found.html.rstrip().endswith('<img src="cid:logo">')
 
     def test_leaves_an_unknown_content_id_as_it_is(self):
         html = b'Content-Type: text/html\r\n\r\n<img src="cid:none">'
@@ -90,3 +100,27 @@ class TestRead:
         for n in range(2000):
             content += b'Content-Type: multipart/mixed; boundary="b%d"\r\n\r\n--b%d\r\n' % (n, n)
         assert "too deeply" in read(content).problem
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            b"Content-Type: multipart/mixed; boundary=b\n\n" + b"--b\n\n" * 100_000,
+            b"Subject: lines\n\n" + b"\n" * 600_000,
+            b"A: b\n" * 600_000,
+            b"".join(
+                b"Content-Type: multipart/mixed; boundary=%d\n\n--%d\n" % (n, n) for n in range(60)
+            ),
+        ],
+        ids=["parts", "lines", "headers", "boundaries"],
+    )
+    def test_says_so_where_there_is_more_than_a_page_can_show(self, content):
+        found = read(content)
+        assert "more lines or parts than can be shown" in found.problem
+        assert (found.headers, found.attachments) == ([], [])
+
+    def test_takes_no_field_apart_of_which_that_takes_minutes(self):
+        words, parameters = "=?utf-8?q?a?= " * 100_000, "; a*0=b" * 100_000
+        mail = f"Subject: {words}\nContent-Type: a/b{parameters}; name=x\n\ny"
+        found = read(mail.encode())
+        assert found.headers[0] == ("Subject", words)
+        assert found.attachments[0].name == "part-1"
