@@ -6,6 +6,7 @@ from allauth.account.forms import default_token_generator
 from allauth.account.utils import user_pk_to_url_str
 from django.conf import settings
 from django.db import transaction
+from django.db.models import F
 from django.urls import reverse
 
 from mailops.accounts.auditing import audit
@@ -92,16 +93,17 @@ def change_profile(*, user: User, name: str, time_zone: str, seen: str | None = 
 
 
 def deactivate(*, actor: User, user: User) -> None:
-    """Take the log-in away, at once and in every open session. Raise LastAdmin."""
+    """Take the log-in away, and end every session and link for good. Raise LastAdmin."""
     with transaction.atomic():
         locked = _locked(user, keeps_admin=False)
-        if User.objects.filter(pk=user.pk, is_active=True).update(is_active=False):
+        logged_out = {"is_active": False, "ended_sessions": F("ended_sessions") + 1}
+        if User.objects.filter(pk=user.pk, is_active=True).update(**logged_out):
             _end_links(locked)
             audit(actor=actor, verb="user.deactivate", subject=user)
 
 
 def reactivate(*, actor: User, user: User) -> None:
-    """Give the log-in back."""
+    """Give the log-in back; nobody is logged in by it."""
     with transaction.atomic():
         if User.objects.filter(pk=user.pk, is_active=False).update(is_active=True):
             audit(actor=actor, verb="user.reactivate", subject=user)

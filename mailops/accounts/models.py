@@ -41,6 +41,8 @@ class User(AbstractBaseUser):
     is_active = models.BooleanField(default=True)
     # times that the links to set the password were ended
     ended_links = models.PositiveIntegerField(default=0)
+    # times that they were logged out everywhere
+    ended_sessions = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField(auto_now_add=True)
 
     USERNAME_FIELD = "email"
@@ -49,6 +51,10 @@ class User(AbstractBaseUser):
 
     def __str__(self) -> str:
         return self.name or self.email
+
+    def get_session_auth_hash(self) -> str:
+        """Return what their sessions must hold: something else with each password, and once they were logged out everywhere."""
+        return f"{super().get_session_auth_hash()}{self.ended_sessions or ''}"
 
     @property
     def login_state(self) -> str:

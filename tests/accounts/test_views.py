@@ -216,6 +216,12 @@ class TestUsers:
         logged_in(admin).post(reverse("accounts:user-deactivate", args=[viewer.pk]))
         assert "/accounts/login/" in theirs.get(reverse("accounts:profile"))["Location"]
 
+    def test_whoever_is_let_in_again_has_to_log_in(self, admin, viewer, logged_in):
+        theirs, client = logged_in(viewer), logged_in(admin)
+        for act in ("deactivate", "reactivate"):
+            client.post(reverse(f"accounts:user-{act}", args=[viewer.pk]))
+        assert "/accounts/login/" in theirs.get(reverse("accounts:profile"))["Location"]
+
     def test_reads_the_same_number_of_rows_for_many(
         self, admin, logged_in, django_assert_max_num_queries
     ):
