@@ -24,6 +24,9 @@ ELSEWHERE = [
     "http://testserver@evil.example/",
     "http://[",
     "\0",
+    "http://localhost/",  # a host of ours as its machine sees it, and of whoever reads the page as theirs does
+    "https://127.0.0.1/",
+    "http://links.example.com/",
 ]
 
 
@@ -96,9 +99,17 @@ class TestPasswords:
 
 
 class TestGoingOn:
+    @pytest.fixture(autouse=True)
+    def _links_have_a_host_of_their_own(self, settings):
+        settings.ALLOWED_HOSTS = [*settings.ALLOWED_HOSTS, "links.example.com"]
+
     @pytest.mark.parametrize("target", ELSEWHERE)
     def test_after_log_in_stays_here(self, log_in, target):
         assert_stays_here(log_in(next_=target))
+
+    @pytest.mark.parametrize("target", ELSEWHERE)
+    def test_who_is_logged_in_already_stays_here(self, browser, target):
+        assert_stays_here(browser.get(reverse("account_login"), {"next": target}))
 
     @pytest.mark.parametrize("target", ELSEWHERE)
     def test_after_confirming_the_password_stays_here(self, browser, target):
