@@ -10,6 +10,7 @@ from django.contrib import messages
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import get_object_or_404, redirect
+from django.utils.cache import add_never_cache_headers
 from django.views.decorators.http import require_POST, require_safe
 
 from mailops.accounts import managing
@@ -155,7 +156,10 @@ def _user_page(
     context = {"person": person, "link": link if kept_id == person.pk else "", "history": history}
     context |= {"form": form, "meanwhile": told}
     status = 422 if form.is_bound else 200
-    return render_page(request, "accounts/user_detail.html", context, status=status)
+    page = render_page(request, "accounts/user_detail.html", context, status=status)
+    if context["link"]:
+        add_never_cache_headers(page)
+    return page
 
 
 def _tried(request: HttpRequest, form: UserForm, person: User) -> bool:

@@ -6,7 +6,9 @@ from django.conf import settings
 from django.contrib import messages as toasts
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
+from django.utils.cache import add_never_cache_headers
 from django.utils.http import content_disposition_header
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
 from mailops.accounts.models import User
@@ -101,6 +103,7 @@ def feedback_detail(request: HttpRequest, feedback_id: int) -> HttpResponse:
 
 
 @needs(Act.SEE)
+@never_cache
 def feedback_source(request: HttpRequest, feedback_id: int) -> HttpResponse:
     row = get_object_or_404(RawFeedback.objects.select_related("message__stream"), id=feedback_id)
     if _hides_source(row, user_of(request)):
@@ -211,7 +214,7 @@ def _webhook_page(
     if proof and proof.key_label:
         form.fields["key"].label = proof.key_label[:1].upper() + proof.key_label[1:]
     rows = RawFeedback.objects.light().filter(transport=transport).order_by("-id")
-    return render_page(
+    page = render_page(
         request,
         "feedback/webhook_detail.html",
         {
@@ -229,3 +232,6 @@ def _webhook_page(
         },
         status=status,
     )
+    if is_shown:
+        add_never_cache_headers(page)
+    return page

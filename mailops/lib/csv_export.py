@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from django.db.models import Model, QuerySet
 from django.http import HttpResponse, StreamingHttpResponse
+from django.utils.cache import add_never_cache_headers
 
 # A spreadsheet takes a cell that begins with one of these for a formula (CSV injection). Where its language parts cells by
 # semicolons, a cell begins behind each of ours, too, and a line behind each end of one.
@@ -57,6 +58,7 @@ def stream_csv(
     response = StreamingHttpResponse(_lines(header, rows), content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{filename}"'
     response["X-Content-Type-Options"] = "nosniff"
+    add_never_cache_headers(response)
     return response
 
 

@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.http.response import Http404
 from django.shortcuts import get_object_or_404, redirect
 from django.utils.http import content_disposition_header
+from django.views.decorators.cache import never_cache
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 
 from mailops.accounts.permissions import Act, needs, user_of
@@ -111,6 +112,7 @@ def message(request: HttpRequest, message_id: int) -> HttpResponse:
 
 
 @needs(Act.SEE)
+@never_cache
 @xframe_options_sameorigin
 def message_html(request: HttpRequest, message_id: int) -> HttpResponse:  # noqa: ARG001
     """Serve the HTML of a stranger: it may run nothing, load nothing, and reach nothing of ours."""
@@ -121,11 +123,13 @@ def message_html(request: HttpRequest, message_id: int) -> HttpResponse:  # noqa
 
 
 @needs(Act.SEE)
+@never_cache
 def message_source(request: HttpRequest, message_id: int) -> HttpResponse:  # noqa: ARG001
     return _download(_captured(message_id).content, f"message-{message_id}.eml")
 
 
 @needs(Act.SEE)
+@never_cache
 def attachment(request: HttpRequest, message_id: int, number: int) -> HttpResponse:  # noqa: ARG001
     for found in read(_captured(message_id).content).attachments:
         if found.number == number:

@@ -56,6 +56,7 @@ MIDDLEWARE = [
     "mailops.installation.views.HealthMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
+    "mailops.lib.private_pages.PrivatePagesMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "mailops.tracking.cookies.NoCookiesMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
