@@ -216,13 +216,10 @@ def identity_add(request: HttpRequest, domain_id: int) -> HttpResponse:
         status = 422 if form.is_bound else 200
         context = {"form": form, "domain": domain}
         return render_page(request, "domains/identity_form.html", context, status=status)
-    identity = form.save()
-    audit(
-        actor=user_of(request),
-        verb="identity.add",
-        subject=identity,
-        after={"identity": str(identity)},
-    )
+    with transaction.atomic():
+        identity = form.save()
+        after = {"identity": str(identity)}
+        audit(actor=user_of(request), verb="identity.add", subject=identity, after=after)
     messages.success(request, f"{identity} can now be used as a sender.")
     return redirect("domains:detail", domain.pk)
 
@@ -234,15 +231,16 @@ def identity_delete(request: HttpRequest, identity_id: int) -> HttpResponse:
     if request.method != "POST":
         return render_page(request, "domains/identity_confirm_delete.html", {"identity": identity})
     try:
-        identity.delete()
+        with transaction.atomic():
+            if lock_row(identity):
+                before = {"identity": label}
+                audit(actor=user_of(request), verb="identity.delete", subject=domain, before=before)
+                identity.delete()
     except ProtectedError:
         messages.error(
             request, f"{label} has been used and stays, so that old mail keeps its sender."
         )
         return redirect("domains:detail", domain.pk)
-    audit(
-        actor=user_of(request), verb="identity.delete", subject=domain, before={"identity": label}
-    )
     messages.success(request, f"{label} was deleted.")
     return redirect("domains:detail", domain.pk)
 
@@ -260,12 +258,13 @@ def requirement_add(request: HttpRequest, domain_id: int) -> HttpResponse:
         context = {"form": form, "domain": domain}
         return render_page(request, "domains/requirement_form.html", context, status=status)
     wanted = form.instance
-    domain.requirements.get_or_create(
-        kind=wanted.kind, host=wanted.host, value=wanted.value, needed_by=needed_by
-    )
-    audit(
-        actor=user_of(request), verb="domain.expect", subject=domain, after={"record": wanted.label}
-    )
+    with transaction.atomic():
+        _, is_new = domain.requirements.get_or_create(
+            kind=wanted.kind, host=wanted.host, value=wanted.value, needed_by=needed_by
+        )
+        if is_new:
+            after = {"record": wanted.label}
+            audit(actor=user_of(request), verb="domain.expect", subject=domain, after=after)
     check_domain(domain)
     messages.success(request, f"{domain} was checked for {wanted.label}.")
     return redirect("domains:detail", domain.pk)
