@@ -256,13 +256,14 @@ class Committer:
 
     def _postpone(self, group: list[Request]) -> None:
         """Keep results in memory. An unconfirmed mark counts as refused: no body goes out, its claim is given back (W9)."""
+        if not self._unwritten:  # what comes meanwhile keeps nobody from being tried again
+            self._retry_at = time.monotonic() + RETRY_SECONDS
         for request in group:
             unmarked = [request.mark] if request.mark else []
             waiting = replace(request, mark=None, releases=[*request.releases, *unmarked])
             if waiting.outcomes or waiting.releases or waiting.setbacks:
                 self._unwritten.append(waiting)
             request.decide(())
-        self._retry_at = time.monotonic() + RETRY_SECONDS
 
     def _write_unwritten(self) -> None:
         if not self._unwritten or time.monotonic() < self._retry_at:

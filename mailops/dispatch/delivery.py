@@ -157,10 +157,8 @@ class Delivery:
     def _step(self) -> None:
         try:
             self._pause_what_must()
-            if not self._committer.has_unwritten and self._must_look():
-                self._claim_more()
-            for lane in self._lanes.values():
-                self._open_sessions(lane)
+            if not self._committer.has_unwritten:  # else no mark is granted
+                self._look_for_work()
         except (OperationalError, InterfaceError) as error:
             logger.warning(
                 "the database is away (%s); nothing new is claimed until it is back", error
@@ -169,6 +167,12 @@ class Delivery:
         except Error:
             logger.exception("the database refused a question; nothing new is claimed meanwhile")
             self._look_again_later()
+
+    def _look_for_work(self) -> None:
+        if self._must_look():
+            self._claim_more()
+        for lane in self._lanes.values():
+            self._open_sessions(lane)
 
     def _look_again_later(self) -> None:
         connection.close()

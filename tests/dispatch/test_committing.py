@@ -2,6 +2,8 @@
 
 import logging
 import queue
+import time
+from types import SimpleNamespace
 
 import pytest
 from django.db import connection
@@ -95,6 +97,23 @@ def test_keeps_results_on_a_full_disk_and_writes_them_when_there_is_room(
     full_disk()
     commit_all(committer)
     assert not committer.has_unwritten
+    assert Message.objects.filter(status="accepted").count() == ANSWERED
+
+
+def test_tries_again_in_time_however_much_is_asked_meanwhile(requests, full_disk, monkeypatch):
+    clock = 0.0
+    now = SimpleNamespace(monotonic=lambda: clock, sleep=time.sleep)
+    monkeypatch.setattr(committing, "time", now)
+    committer = Committer()
+    committer.put(requests[0])
+    committer.commit_waiting(timeout=0)
+    full_disk()
+    for request in requests[1:]:
+        assert committer.has_unwritten == (clock < committing.RETRY_SECONDS)
+        clock += 0.6 * committing.RETRY_SECONDS
+        committer.put(request)
+        committer.commit_waiting(timeout=0)
+    assert requests[-1].wait()
     assert Message.objects.filter(status="accepted").count() == ANSWERED
 
 

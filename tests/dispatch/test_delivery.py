@@ -254,6 +254,21 @@ def test_a_claim_that_nobody_of_a_living_process_has_is_given_back(server, monke
     assert Message.objects.get().status == "accepted"
 
 
+def test_opens_no_session_while_a_result_is_not_written(server, monkeypatch):
+    make_due(make_stream_to(server.port), "a@x.example")
+    opened = []
+    monkeypatch.setattr(Opening, "open", lambda self, lane: opened.append(lane.jobs))
+    worker = WorkerProcess("bulk")
+    run = Delivery(worker, "bulk", should_stop=lambda: False)
+    run._step()
+    assert opened
+    opened.clear()
+    monkeypatch.setattr(Committer, "has_unwritten", True)
+    run._step()
+    worker.stop()
+    assert not opened
+
+
 def test_a_claim_stays_while_what_became_of_it_is_not_written(monkeypatch):
     monkeypatch.setattr(delivery, "ALIVE_SECONDS", 0.0)
     monkeypatch.setattr(Committer, "start", lambda _: None)
