@@ -113,7 +113,7 @@ def assert_counts_are_true():
 def killed_amid_a_chunk(monkeypatch):
     """Let what is done in here end its process once half of it is written."""
     with monkeypatch.context() as patch:
-        patch.setattr(reclassifying, "_suppress", Mock(side_effect=KeyboardInterrupt))
+        patch.setattr(reclassifying, "suppress_by", Mock(side_effect=KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             yield
 
@@ -483,7 +483,7 @@ class TestSecondLookThatFails:
         lesson = learn(operator, make_refused(ODD))
         late = make_refused(ODD)
         with monkeypatch.context() as patch:
-            patch.setattr(reclassifying, "_suppress", self.be_broken_off)
+            patch.setattr(reclassifying, "suppress_by", self.be_broken_off)
             for _ in range(MAX_FAILURES):
                 assert not Lesson.objects.get().has_failed
                 with pytest.raises(OperationalError):
@@ -544,7 +544,7 @@ class TestSecondLookThatFails:
         def be_away(*_):
             raise OperationalError from psycopg.errors.AdminShutdown()
 
-        monkeypatch.setattr(reclassifying, "_suppress", be_away)
+        monkeypatch.setattr(reclassifying, "suppress_by", be_away)
         for _ in range(MAX_FAILURES + 1):
             with pytest.raises(OperationalError):
                 tasks.recheck_lesson(lesson.pk)
