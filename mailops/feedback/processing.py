@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from django.db import Error, OperationalError, connection, transaction
+from django.db import Error, connection, transaction
 from django.db.models import Count, F
 from django.db.models.functions import Greatest
 from django.utils import timezone
@@ -19,7 +19,7 @@ from mailops.feedback.findings import Consequence, Finding, NotYet
 from mailops.feedback.models import RawFeedback, RawFeedbackQuerySet, WebhookEndpoint
 from mailops.feedback.reading_mail import read_mail
 from mailops.feedback.reading_webhooks import fetch_proofs, read_webhooks
-from mailops.lib.database_away import was_silent
+from mailops.lib.database_away import was_silent, will_pass
 from mailops.lib.locks import session_lock
 from mailops.lib.storable import storable, storable_json
 from mailops.outbox.models import Event
@@ -99,11 +99,9 @@ def _process_begun(begun: RawFeedbackQuerySet) -> None:
     try:
         with transaction.atomic():
             _process(rows)
-    except OperationalError:
-        raise  # the database is away or broke a deadlock: everything waits for the next tick
     except Exception as error:
-        if was_silent(error):
-            raise
+        if will_pass(error):
+            raise  # the database is away or broke a deadlock: everything waits for the next tick
         logger.exception("a batch of feedback could not be read together; reading it one by one")
         for row in rows:
             _process_alone(row)
@@ -139,10 +137,8 @@ def _process_alone(row: RawFeedback) -> None:
     try:
         with transaction.atomic():
             _process([row])
-    except OperationalError:
-        raise
     except Exception as error:
-        if was_silent(error):
+        if will_pass(error):
             raise
         logger.exception("feedback %s could not be read", row.pk)
         row.state = RawFeedback.State.FAILED

@@ -10,7 +10,7 @@ from time import monotonic
 from typing import Any
 
 from django.conf import settings
-from django.db import OperationalError, transaction
+from django.db import transaction
 from django.db.models import Exists, OuterRef
 from django.db.models.functions import Now
 from django.urls import reverse
@@ -20,6 +20,7 @@ from mailops.content.models import MailTemplate, TemplateVersion
 from mailops.content.publishing import publish
 from mailops.incidents.models import Incident, Level, Notice, NoticeAttempt, NotificationChannel
 from mailops.incidents.ways import standstill
+from mailops.lib.database_away import will_pass
 from mailops.lib.egress import EgressFault
 from mailops.lib.fetching import fetch
 from mailops.lib.secrets import Unsealable
@@ -87,9 +88,9 @@ def _deliver(notices: list[Notice]) -> bool:
         told = _tell(notices)
     except NotTold as failure:
         _note_failure(notices, str(failure))
-    except OperationalError:
-        raise  # the database is away: the lease ends, and it is told then
     except Exception as error:
+        if will_pass(error):
+            raise  # the database is away, say: the lease ends, and it is told then
         logger.exception("notice %s could not be told", notices[0].pk)
         _note_failure(notices, f"mailops failed to tell it ({type(error).__name__}).")
     else:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from django.conf import settings
 from django.db import Error, OperationalError, connection
+from psycopg.errors import ConfigurationLimitExceeded
 
 from mailops.feedback import processing
 from mailops.feedback.archiving import archive
@@ -535,6 +536,23 @@ class TestBatches:
         processing.process_pending()
         row.refresh_from_db()
         assert row.state == STATE.PROCESSED
+
+    def test_one_that_the_database_refuses_for_good_holds_up_no_other(self, sent, monkeypatch):
+        read_mail = processing.read_mail
+
+        def read(row):
+            if b"too much" in row.raw:
+                raise OperationalError from ConfigurationLimitExceeded()
+            return read_mail(row)
+
+        monkeypatch.setattr(processing, "read_mail", read)
+        refused = arrived(b"Subject: too much\r\n\r\n")
+        later = arrived(report_on(sent), sender_of(sent))
+        work_on()
+        refused.refresh_from_db()
+        later.refresh_from_db()
+        assert (refused.state, later.state) == (STATE.FAILED, STATE.PROCESSED)
+        assert "mailops failed to read it (OperationalError)" in refused.reason
 
     def test_any_octets_are_kept_and_read(self, db):
         content = bytes(range(256)) * 40

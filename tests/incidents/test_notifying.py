@@ -5,7 +5,9 @@ from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
+from django.db import OperationalError
 from django.utils import timezone
+from psycopg.errors import ConfigurationLimitExceeded, DeadlockDetected
 
 from mailops.incidents import configuring, handling, notifying
 from mailops.incidents.detection import detect
@@ -392,6 +394,31 @@ class TestMail:
         failed = NoticeAttempt.objects.get(has_succeeded=False)
         assert failed.result == "mailops failed to tell it (ValueError)."
         assert failed.notice.due_at > timezone.now()
+
+    def refuse(self, stream, monkeypatch, cause):
+        """Have an alert told while the database refuses what its mail asks."""
+
+        def fail():
+            raise OperationalError from cause
+
+        with monkeypatch.context() as patched:
+            patched.setattr(notifying, "_version", fail)
+            make_mail_channel(make_stream())
+            open_incident(stream)
+            deliver_due()
+
+    def test_that_the_database_refuses_for_good_says_so(self, stream, monkeypatch):
+        self.refuse(stream, monkeypatch, ConfigurationLimitExceeded())
+        assert result() == "mailops failed to tell it (OperationalError)."
+
+    def test_that_a_deadlock_breaks_off_is_told_once_its_lease_ends(self, stream, monkeypatch):
+        with pytest.raises(OperationalError):
+            self.refuse(stream, monkeypatch, DeadlockDetected())
+        assert not NoticeAttempt.objects.exists()
+        assert Notice.objects.get().due_at > timezone.now()
+        Notice.objects.update(due_at=timezone.now())
+        deliver_due()
+        assert Message.objects.exists()
 
     def test_renders(self, stream):
         make_mail_channel(make_stream())
