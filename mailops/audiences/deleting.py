@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
 from mailops.audiences.models import Audience, ImportedAddress, ImportPiece, ImportRemark
+from mailops.lib.chunks import delete_some
 from mailops.lib.locks import lock_row
 
 CHUNK = 20_000  # rows that one statement deletes
@@ -62,7 +63,7 @@ def delete_chunk(*, audience_id: int) -> bool:
         audience = locked.filter(pk=audience_id).first()
         if audience is None:
             return False
-        if any(_delete_some(rows) for rows in _rows_of(audience)):
+        if any(delete_some(rows, most=CHUNK) for rows in _rows_of(audience)):
             return True
         audience.delete()
         return False
@@ -79,7 +80,3 @@ def _rows_of(audience: Audience) -> list[QuerySet[Any]]:
         audience.memberships.all(),
         *(model._default_manager.filter(run__audience=audience) for model in of_imports),  # noqa: SLF001
     ]
-
-
-def _delete_some(rows: QuerySet[Any]) -> int:
-    return rows.filter(pk__in=list(rows.values_list("pk", flat=True)[:CHUNK])).delete()[0]

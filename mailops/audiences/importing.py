@@ -18,7 +18,7 @@ from mailops.accounts.models import User
 from mailops.audiences.models import Import, ImportedAddress, ImportPiece, ImportRemark
 from mailops.audiences.settling import StagedRow, settle
 from mailops.audiences.uploading import start_of_text
-from mailops.lib.chunks import MAX_FAILURES, count_failure
+from mailops.lib.chunks import MAX_FAILURES, count_failure, delete_some
 from mailops.lib.csv_export import unescape
 from mailops.lib.csv_reading import Record
 from mailops.lib.pieces import next_records, records_of
@@ -129,9 +129,7 @@ def forget_old_remarks() -> bool:
     They are kept as they stand in the file, with columns that nobody wanted imported.
     """
     old = Import.objects.filter(finished_at__lt=Now() - REMARKS_KEPT)
-    ids = list(ImportRemark.objects.filter(run__in=old).values_list("pk", flat=True)[:FORGOTTEN])
-    ImportRemark.objects.filter(pk__in=ids).delete()
-    return len(ids) == FORGOTTEN
+    return delete_some(ImportRemark.objects.filter(run__in=old), most=FORGOTTEN) == FORGOTTEN
 
 
 def _give_up(run: Import) -> None:

@@ -34,6 +34,13 @@ def go_on(
     return True
 
 
+def delete_some(rows: QuerySet[Any], *, most: int) -> int:
+    """Delete the first of `rows`, as many as one statement should, and return how many that were."""
+    ids = list(rows.values_list("pk", flat=True)[:most])
+    rows.model._default_manager.filter(pk__in=ids).delete()  # noqa: SLF001 - Django's documented name
+    return len(ids)
+
+
 def stop_all(runs: QuerySet[Any], stop: Callable[[Any], None]) -> list[str]:
     """Let `stop` end each of `runs` that goes on; return what each was to do."""
     with transaction.atomic():

@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
-from mailops.lib.chunks import MAX_FAILURES, count_failure
+from mailops.lib.chunks import MAX_FAILURES, count_failure, delete_some
 from mailops.lib.csv_export import unescape
 from mailops.lib.csv_reading import (
     SAMPLE_BYTES,
@@ -213,6 +213,4 @@ def forget_old_accounts() -> bool:
     old = SuppressionImport.objects.filter(
         finished_at__lt=Now() - timedelta(days=settings.MAILOPS_SUPPRESSION_IMPORT_DAYS)
     )
-    ids = list(ImportedRow.objects.filter(run__in=old).values_list("pk", flat=True)[:FORGOTTEN])
-    ImportedRow.objects.filter(pk__in=ids).delete()
-    return len(ids) == FORGOTTEN
+    return delete_some(ImportedRow.objects.filter(run__in=old), most=FORGOTTEN) == FORGOTTEN
