@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
-from mailops.audiences.models import Import, ImportedAddress, ImportPiece, ImportRemark
+from mailops.audiences.models import Import, ImportRemark
 from mailops.audiences.settling import StagedRow, settle
 from mailops.audiences.uploading import start_of_text
 from mailops.lib.chunks import MAX_FAILURES, count_failure, delete_some
@@ -154,8 +154,6 @@ def _behind_header(run: Import) -> tuple[int, int]:
 def _finish(run: Import, state: Import.State, sentence: str) -> None:
     run.state, run.sentence, run.finished_at = state, sentence, timezone.now()
     run.save()
-    ImportPiece.objects.filter(run=run).delete()
-    ImportedAddress.objects.filter(run=run).delete()
 
 
 def _understand(run: Import, records: list[Record]) -> Iterator[StagedRow]:

@@ -89,6 +89,10 @@ class ImportQuerySet(models.QuerySet["Import"]):
     def running(self) -> "ImportQuerySet":
         return self.kept().filter(state=Import.State.RUNNING)
 
+    def over(self) -> "ImportQuerySet":
+        """Keep those that read no more of their file."""
+        return self.filter(state__in=Import.OVER)
+
     def kept(self) -> "ImportQuerySet":
         """Leave out those of deleted audiences."""
         return self.filter(audience__deleted_at=None)
@@ -103,6 +107,8 @@ class Import(models.Model):
         COMPLETED = "completed", "Completed"
         FAILED = "failed", "Failed"  # `sentence` says why
         STOPPED = "stopped", "Stopped"  # a person stopped it; what was imported stays
+
+    OVER: ClassVar = (State.COMPLETED, State.FAILED, State.STOPPED)
 
     audience = models.ForeignKey(Audience, on_delete=models.CASCADE, related_name="imports")
     file_name = models.CharField(max_length=254)
@@ -176,7 +182,7 @@ class Import(models.Model):
 
     @property
     def is_finished(self) -> bool:
-        return self.state in {self.State.COMPLETED, self.State.FAILED, self.State.STOPPED}
+        return self.state in self.OVER
 
     @property
     def percent(self) -> int:
@@ -202,7 +208,7 @@ class Import(models.Model):
 
 
 class ImportPiece(models.Model):
-    """A piece of an uploaded file, kept until the import is done: every process can read it, and no folder must be shared."""
+    """A piece of an uploaded file, kept until the import is over: every process can read it, and no folder must be shared."""
 
     run = models.ForeignKey(Import, on_delete=models.CASCADE, related_name="pieces", db_index=False)
     position = models.PositiveIntegerField()
@@ -215,7 +221,7 @@ class ImportPiece(models.Model):
 
 
 class ImportedAddress(models.Model):
-    """An address that an import has met, and the line where it met it first; deleted when the import is done."""
+    """An address that an import has met, and the line where it met it first; deleted once the import is over."""
 
     run = models.ForeignKey(Import, on_delete=models.CASCADE, related_name="+", db_index=False)
     address_key = models.CharField(max_length=320)

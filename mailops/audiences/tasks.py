@@ -5,7 +5,7 @@ from functools import partial
 from celery import shared_task
 from django.db import transaction
 
-from mailops.audiences import curating, deleting, importing, uploading
+from mailops.audiences import clearing, curating, deleting, importing, uploading
 from mailops.audiences.models import Import
 from mailops.lib.chunks import go_on
 
@@ -20,6 +20,7 @@ def continue_import(run_id: int) -> None:
     )
     if is_over:
         _count_changed()
+        clear_import.delay(run_id)
 
 
 @shared_task
@@ -28,11 +29,20 @@ def continue_imports() -> None:
     for run_id in Import.objects.running().values_list("pk", flat=True):
         continue_import.delay(run_id)
     _count_changed()
+    for run_id in clearing.uncleared():
+        clear_import.delay(run_id)
 
 
 def _count_changed() -> None:
     for audience_id in curating.audiences_to_count():
         count_attributes.delay(audience_id)
+
+
+@shared_task
+def clear_import(run_id: int) -> None:
+    """Delete the next rows that an import left; hand on while there are more."""
+    if clearing.clear_chunk(run_id=run_id):
+        clear_import.delay(run_id)
 
 
 @shared_task

@@ -71,6 +71,7 @@ class TestWhen:
     def test_at_the_tick_and_when_an_import_is_over(self, old, operator, monkeypatch):
         asked = []
         monkeypatch.setattr(tasks.count_attributes, "delay", asked.append)
+        monkeypatch.setattr(tasks.clear_import, "delay", lambda _: None)
         run = upload(FILE, actor=operator, audience=old)
         start(run, actor=operator, city=1)
         tasks.continue_import(run.pk)

@@ -9,7 +9,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from mailops.accounts.models import AuditEntry
-from mailops.audiences import curating, deleting, importing, tasks, uploading
+from mailops.audiences import clearing, curating, deleting, importing, tasks, uploading
+from mailops.audiences.clearing import clear_chunk
 from mailops.audiences.curating import add_member, remove_member
 from mailops.audiences.deleting import delete_audience
 from mailops.audiences.importing import (
@@ -332,8 +333,12 @@ class TestChunks:
         assert account_of(run) == {"added": 3}
         assert run.state == "completed"
 
-    def test_leaves_nothing_of_the_file_behind(self, operator):
-        import_all("email\na@example.com\n", actor=operator)
+    def test_leaves_nothing_of_the_file_behind(self, operator, monkeypatch):
+        monkeypatch.setattr(tasks.clear_import, "delay", tasks.clear_import)
+        monkeypatch.setattr(tasks.count_attributes, "delay", lambda _: None)
+        run = upload("email\na@example.com\n", actor=operator)
+        start(run, actor=operator)
+        tasks.continue_import(run.pk)
         assert not ImportPiece.objects.exists()
         assert not ImportedAddress.objects.exists()
 
@@ -351,6 +356,42 @@ class TestChunks:
         assert run.state == "failed"
         assert "line 2" in run.sentence
         assert run.detail == "RuntimeError: disk full"
+
+
+class TestClearing:
+    """What only the reading of a file needed goes in chunks, once the import is over."""
+
+    @pytest.fixture
+    def run(self, operator):
+        run = upload("email\na@example.com\nb@example.com\nc@example.com\n", actor=operator)
+        start(run, actor=operator)
+        assert import_chunk(run_id=run.pk, rows=2)
+        return run
+
+    def test_keeps_nobody_waiting_who_stops_it(self, run, operator, monkeypatch):
+        monkeypatch.setattr(clearing, "CHUNK", 1)
+        stop_import(run=run, actor=operator)
+        assert ImportedAddress.objects.count() == 2
+        assert clearing.uncleared() == [run.pk]
+        for left in (2, 1, 0):  # first the file, which is one piece
+            assert clear_chunk(run_id=run.pk)
+            assert (ImportPiece.objects.count(), ImportedAddress.objects.count()) == (0, left)
+        assert not clear_chunk(run_id=run.pk)
+        assert clearing.uncleared() == []
+
+    def test_leaves_alone_what_goes_on(self, run):
+        assert clearing.uncleared() == []
+        assert not clear_chunk(run_id=run.pk)
+        assert (ImportPiece.objects.count(), ImportedAddress.objects.count()) == (1, 2)
+
+    def test_goes_on_at_the_tick(self, run, operator, monkeypatch):
+        monkeypatch.setattr(clearing, "CHUNK", 1)
+        monkeypatch.setattr(tasks.clear_import, "delay", tasks.clear_import)
+        monkeypatch.setattr(tasks.count_attributes, "delay", lambda _: None)
+        stop_import(run=run, actor=operator)
+        tasks.continue_imports()
+        assert not ImportPiece.objects.exists()
+        assert not ImportedAddress.objects.exists()
 
 
 @pytest.mark.django_db(transaction=True)
