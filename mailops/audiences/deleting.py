@@ -63,10 +63,23 @@ def delete_chunk(*, audience_id: int) -> bool:
         audience = locked.filter(pk=audience_id).first()
         if audience is None:
             return False
+        if audience.deletion_fault:
+            audience.deletion_fault = ""
+            audience.save(update_fields=["deletion_fault"])
         if any(delete_some(rows, most=CHUNK) for rows in _rows_of(audience)):
             return True
         audience.delete()
         return False
+
+
+def note_failure(audience_id: int, error: Exception) -> None:
+    """Keep why a chunk could not be deleted; it is told until one can be."""
+    _deleted().filter(pk=audience_id).update(deletion_fault=f"{type(error).__name__}: {error}")
+
+
+def undeletable() -> QuerySet[Audience]:
+    """Return the deleted audiences whose rows are still there, since deleting them failed."""
+    return _deleted().exclude(deletion_fault="").order_by("deleted_at", "pk")
 
 
 def _deleted() -> QuerySet[Audience]:

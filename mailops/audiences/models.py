@@ -46,6 +46,8 @@ class Audience(models.Model):
     attributes_revision = models.PositiveBigIntegerField(null=True)
     created_at = models.DateTimeField(auto_now_add=True)
     deleted_at = models.DateTimeField(null=True, editable=False)
+    # why its rows can't be deleted, technically; empty: nothing went wrong
+    deletion_fault = models.TextField(blank=True, db_default="", editable=False)
 
     objects: ClassVar[models.Manager["Audience"]] = AudienceManager()
     with_deleted: ClassVar[models.Manager["Audience"]] = models.Manager()

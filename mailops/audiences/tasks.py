@@ -60,9 +60,12 @@ def forget_old_remarks() -> None:
 
 @shared_task
 def delete_rest(audience_id: int) -> None:
-    """Delete the next rows of a deleted audience; hand on while there are more."""
-    if deleting.delete_chunk(audience_id=audience_id):
-        delete_rest.delay(audience_id)
+    """Delete chunks of a deleted audience for a few seconds; hand on while there are more."""
+    go_on(
+        partial(deleting.delete_chunk, audience_id=audience_id),
+        hand_on=partial(delete_rest.delay, audience_id),
+        note_failure=partial(deleting.note_failure, audience_id),
+    )
 
 
 @shared_task

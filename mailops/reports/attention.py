@@ -12,6 +12,8 @@ from django.db.models import Exists, Model, OuterRef, QuerySet
 from django.utils.timezone import localtime, now
 
 from mailops.accounts.models import AuditEntry
+from mailops.audiences.deleting import undeletable
+from mailops.audiences.models import Audience
 from mailops.campaigns.models import Campaign
 from mailops.dispatch.carriers import usable_carriers
 from mailops.dispatch.limits import utc_today
@@ -62,7 +64,8 @@ def matters() -> list[Matter]:
     found = [matter for source in _sources for matter in source()]  # first: they say who isn't told
     found += [
         *_transports(), *_spent(), *_credentials(), *_silent(), *_mailboxes(), *_streams(), *_domains(),
-        *_worsened(), *_campaigns(), *_given_up(), *_broken_off(), *_out_of_step(), *_waiting(),
+        *_worsened(), *_campaigns(), *_given_up(), *_broken_off(), *_undeletable(), *_out_of_step(),
+        *_waiting(),
     ]  # fmt: skip
     return sorted(found, key=lambda matter: matter.tone != "bad")
 
@@ -339,6 +342,24 @@ def _broken_off() -> Iterator[Matter]:
     """Name what people began on many rows and may believe to be done."""
     for one in broken_off(most=SHOWN):
         yield Matter(one.title, one.sentence, one.url, one.action, one.tone, one.since)
+
+
+def _undeletable() -> Iterator[Matter]:
+    """Name the deleted audiences in which there still is something: whoever deleted them takes it for gone."""
+    audiences = list(undeletable()[:SHOWN])
+    told = AuditEntry.objects.about(Audience, [one.pk for one in audiences])
+    deletions = told.filter(verb="audience.delete").order_by("at")
+    names = dict(deletions.values_list("subject_id", "subject_label"))
+    for audience in audiences:
+        yield Matter(
+            f"Not all of audience {names.get(str(audience.pk), audience.pk)} is deleted",
+            "Nobody sees or uses it any more, but who was in it, and the account of its imports, are not all gone. It is "
+            f"tried again each minute; whoever runs the database can remove what is in the way: {audience.deletion_fault}",
+            f"{resolve('accounts:audit')}?subject=audiences.Audience:{audience.pk}",
+            "See who deleted it",
+            "bad",
+            audience.deleted_at,
+        )
 
 
 def _out_of_step() -> Iterator[Matter]:

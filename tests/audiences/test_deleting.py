@@ -2,17 +2,20 @@
 
 import pytest
 from django.core.exceptions import ObjectDoesNotExist
-from django.db import transaction
+from django.db import OperationalError, transaction
+from django.db.models import ProtectedError
 from django.urls import reverse
+from psycopg.errors import DeadlockDetected
 
 from mailops.audiences import deleting, tasks
 from mailops.audiences.curating import add_audience, add_member
 from mailops.audiences.deleting import delete_audience, delete_chunk, half_deleted
 from mailops.audiences.importing import import_chunk
 from mailops.audiences.models import Audience, Contact, Import, ImportRemark, Membership
+from mailops.reports.attention import matters
 from mailops.reports.beginning import steps
 from tests.audiences.uploads import start, upload
-from tests.factories import make_audience
+from tests.factories import make_audience, make_campaign
 
 pytestmark = pytest.mark.django_db
 
@@ -94,6 +97,49 @@ def test_the_tick_goes_on_where_the_hint_was_lost(audience, operator, monkeypatc
     tasks.delete_rests()
     assert list(Audience.with_deleted.all()) == [kept]
     assert Membership.objects.get().audience == kept
+
+
+class TestThatCanNotBeDeleted:
+    """A campaign, say, that refers to it in spite of everything."""
+
+    @pytest.fixture
+    def needed(self, audience, operator):
+        delete_audience(audience=audience, actor=operator)
+        return make_campaign(audience=audience)
+
+    def fail(self, audience):
+        with pytest.raises(ProtectedError):
+            tasks.delete_rest(audience.pk)
+
+    def test_is_told_on_the_overview(self, audience, needed, operator, logged_in):
+        assert not about_audiences()
+        self.fail(audience)
+        (matter,) = about_audiences()
+        assert matter.title == "Not all of audience Readers is deleted"
+        assert "ProtectedError: " in matter.sentence
+        assert matter.since == Audience.with_deleted.get().deleted_at
+        assert "Audience deleted" in logged_in(operator).get(matter.url).text
+
+    def test_is_told_until_it_can_be(self, audience, needed):
+        self.fail(audience)
+        needed.delete()
+        tasks.delete_rest(audience.pk)
+        assert not about_audiences()
+        assert not Audience.with_deleted.exists()
+
+    def test_is_not_told_where_it_will_pass(self, audience, operator, monkeypatch):
+        def break_off(*_, **__):
+            raise OperationalError from DeadlockDetected()
+
+        delete_audience(audience=audience, actor=operator)
+        monkeypatch.setattr(deleting, "delete_some", break_off)
+        with pytest.raises(OperationalError):
+            tasks.delete_rest(audience.pk)
+        assert not about_audiences()
+
+
+def about_audiences():
+    return [one for one in matters() if "audience" in one.title]
 
 
 def test_one_that_is_kept_loses_nothing(audience):
