@@ -1,7 +1,6 @@
 """Imports a file of addresses: kept in pieces, and read in chunks, of which each accounts for all of its rows."""
 
 from collections import Counter
-from contextlib import suppress as ignoring
 from datetime import timedelta
 
 from django.conf import settings
@@ -92,13 +91,12 @@ def _is_empty(record: Record) -> bool:
 
 
 def import_chunk(*, run_id: int) -> bool:
-    """Work off the next rows of an import and tell whether it has more; safe to run doubled.
-
-    An entry that something else made in the same moment undoes the chunk, which the next call repeats.
-    """
-    with ignoring(IntegrityError):
+    """Work off the next rows of an import and tell whether it has more; safe to run doubled."""
+    try:
         return _import_chunk(run_id)
-    return True
+    except IntegrityError:
+        # something else made an entry in the same moment: it is seen now
+        return _import_chunk(run_id)
 
 
 @transaction.atomic

@@ -3,6 +3,7 @@ from collections import Counter
 from datetime import timedelta
 
 import pytest
+from django.db import IntegrityError
 from django.urls import reverse
 from django.utils import timezone
 
@@ -68,6 +69,37 @@ class TestAChunkThatFails:
         self.fail(run, monkeypatch, times=MAX_FAILURES - 1)
         assert work_off(run) == {"added": 2}
         assert run.state == SuppressionImport.State.COMPLETED
+
+
+class TestAnEntryThatIsMadeMeanwhile:
+    """The chunk could not see it when it looked, and meets it when it makes its own."""
+
+    def settle(self, monkeypatch, *, conflicts):
+        settle, left = importing._settle, list(range(conflicts))
+
+        def meet(*given):
+            settle(*given)
+            if left:
+                left.pop()
+                raise IntegrityError("duplicate key")
+
+        monkeypatch.setattr(importing, "_settle", meet)
+
+    def test_costs_another_look_alone(self, operator, monkeypatch):
+        self.settle(monkeypatch, conflicts=1)
+        run = begin(b"a@x.example\nb@x.example\n", operator)
+        tasks.continue_suppression_import(run.pk)
+        assert work_off(run) == {"added": 2}
+        assert (run.state, run.failures) == (SuppressionImport.State.COMPLETED, 0)
+
+    def test_is_no_reason_to_try_for_ever(self, operator, monkeypatch):
+        self.settle(monkeypatch, conflicts=2 * MAX_FAILURES)
+        run = begin(b"a@x.example\n", operator)
+        for _ in range(MAX_FAILURES):
+            with pytest.raises(IntegrityError):
+                tasks.continue_suppression_import(run.pk)
+        run.refresh_from_db()
+        assert (run.state, run.detail) == ("failed", "IntegrityError: duplicate key")
 
 
 class TestImport:
