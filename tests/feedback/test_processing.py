@@ -508,10 +508,10 @@ class TestBatches:
 
         monkeypatch.setattr(processing, "read_mail", read_slowly)
         slow, later = arrived(b"Subject: slow\r\n\r\n"), arrived(report_on(sent), sender_of(sent))
-        for _ in range(1 + processing.MOST_UNFINISHED):
+        # a client that is slow itself may read the server's word together with the answer before it, as a mere notice
+        while RawFeedback.objects.due().exists():
             with contextlib.suppress(Error):
                 processing.process_pending()
-        work_on()
         slow.refresh_from_db()
         later.refresh_from_db()
         assert (slow.state, slow.reason) == (STATE.FAILED, processing.GIVEN_UP)
