@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from django.contrib.sessions.models import Session
 from django.test import Client
@@ -26,6 +28,11 @@ class TestErrorPages:
         response = logged_in(viewer).get("/no/such/page/")
         assert response.status_code == 404
         assert "nothing at this address" in response.content.decode()
+
+    def test_a_form_of_what_is_gone_says_where_the_words_are(self, admin, logged_in):
+        client, words = logged_in(admin), "What you typed is still there"
+        assert words in client.post("/templates/1000/settings/", {"name": "Mine"}).text
+        assert words not in client.get("/templates/1000/settings/").text
 
     def test_missing_page_is_shown_to_the_anonymous(self, client, db):
         assert client.get("/no/such/page/").status_code == 404
@@ -58,7 +65,9 @@ class TestErrorPages:
         settings.ROOT_URLCONF = __name__
         response = Client(raise_request_exception=False).get("/broken/")
         assert response.status_code == 500
-        assert "Something broke on our side" in response.content.decode()
+        assert "Something broke on our side" in response.text
+        assert re.search(r"when it was: \d+ \w+ \d{4}, \d\d:\d\d:\d\d UTC", response.text)
+        assert "what you typed is still there" in response.text
 
 
 @pytest.mark.broad
