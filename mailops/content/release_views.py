@@ -1,8 +1,11 @@
 """Releases: publishing with its gates and its second person, rolling back, and what a change of a part would change."""
 
+from urllib.parse import urlencode
+
 from django.contrib import messages as toasts
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
+from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from mailops.accounts.meanwhile import ChangedMeanwhile, Meanwhile, last_done
@@ -78,7 +81,7 @@ def template_publish(request: HttpRequest, template_id: int) -> HttpResponse:
             "parts": compare(State.of_version(latest), draft) if latest else [],
             "users": users,
             "approval": publishing.newest_approval(template, seen),
-            "ask_form": AskForm(initial={"seen": seen}),
+            "ask_form": AskForm(initial={"seen": seen, "note": request.GET.get("note", "")}),
             "has_unsaved": desk.has_unsaved(template, user_of(request)),
             "is_open_to_override": may(request.user, Act.SIGN),
         },
@@ -147,7 +150,8 @@ def approval_ask(request: HttpRequest, template_id: int) -> HttpResponse:
         )
     except (RenderError, ChangedMeanwhile) as error:
         toasts.error(request, publishing.words_of(error))
-        return redirect("content:publish", template.pk)
+        typed = urlencode({"note": form.cleaned_data["note"]})
+        return redirect(f"{reverse('content:publish', args=[template.pk])}?{typed}")
     toasts.success(request, "Somebody else can now look at it and approve it.")
     return redirect("content:approval", asked.pk)
 

@@ -674,6 +674,25 @@ class TestReleases:
         template.save()
         assert author.post(url("publish", template), nod).status_code == 302
 
+    def test_what_was_written_for_a_second_person_or_by_them_stays_where_the_draft_changed(
+        self, logged_in, editor, operator, template
+    ):
+        MailTemplate.objects.filter(pk=template.pk).update(
+            needs_approval=True, draft_changed_by=editor
+        )
+        author, reviewer = logged_in(editor), logged_in(operator)
+        stale = {"note": "new words", "seen": "0" * 64}
+        again = author.post(url("ask", template), stale, follow=True)
+        assert 'value="new words"' in again.text
+        seen = again.context["ask_form"]["seen"].value()
+        author.post(url("ask", template), stale | {"seen": seen})
+        page = reverse("content:approval", args=[template.approvals.get().pk])
+        author.post(url("edit", template), draft(template, subject="Changed"))
+        refused = reviewer.post(page, {"decision": "refuse", "reason": "Too loud"})
+        assert refused.status_code == 422
+        assert "The draft has changed since" in refused.text
+        assert "You wrote: Too loud" in refused.text
+
     def test_breaking_the_glass_needs_a_reason_and_a_role(
         self, logged_in, editor, operator, template
     ):
