@@ -220,7 +220,7 @@ def _unknown(draft: Sources, composed: Composed, sample: Mapping[str, Any]) -> l
 
 
 def _unknown_name(name: str, part: str, line: int | None) -> Problem:
-    sentence = f"“{name}” is neither in the sample nor known to mailops; it would come out empty."
+    sentence = f"“{name}” is neither in the sample nor known to mailops."
     return found("liquid.unknown_name", sentence, part=part, line=line)
 
 

@@ -142,23 +142,20 @@ def _page(
 ) -> HttpResponse:
     """Show the editor; where `is_strict`, what keeps the draft from being sent makes it 422 as an error in the form does."""
     draft = form.draft
+    is_read = not form.errors.keys() & {"subject", "html", "text"}
+    sample = template.sample if "sample" in form.errors else draft["sample"]
     fill_form = FillForm(request.POST if "filled" in request.POST else {"filled": FillForm.SAMPLE})
     sources = sources_of(template) | {name: draft[name] for name in ("subject", "html", "text")}
-    look = look_over(**sources, sample=draft["sample"])
+    look = look_over(**sources, sample=sample) if is_read else Look([], [], None)
     person, refusal = _person(fill_form, look)
-    if person is not None:
-        look = _filled(look, sources, draft["sample"], person)
+    if person is not None and is_read:
+        look = _filled(look, sources, sample, person)
     if look.rendered is not None:
         look.problems.extend(known_dead(look, sources["html"]))
         look.problems.extend(lacking(Sources(**sources)) if template.is_mail else [])
         shown = look.shown.union(*shown_elsewhere(template, draft["language"]))
         look.problems.extend(doubtful_files(template, shown))
-    refused = [
-        Problem(str(error), is_error=True, part=name)
-        for name, errors in form.errors.items()
-        for error in errors
-    ]
-    look = replace(look, problems=[*refused, *look.problems])
+    look = replace(look, problems=[*_refused(form), *look.problems])
     user = user_of(request)
     language = draft["language"]
     is_removed = not template.speaks(language)
@@ -179,7 +176,7 @@ def _page(
             "others": desk.others_at(template, user),
             "behind": desk.behind(template, user, form["revision"].value()),
             "preview": desk.keep_rendered(template, user, look),
-            "editor": _editor_facts(template, look, draft["sample"]),
+            "editor": _editor_facts(template, look, sample),
             "built_in": BUILT_IN,
             "files_form": FilesForm(),
             "panel": SimpleLazyObject(lambda: panel_of(template)),  # the preview alone has none
@@ -188,6 +185,15 @@ def _page(
         fragment="preview",
         status=422 if is_strict and (look.errors or is_removed) else status,
     )
+
+
+def _refused(form: DraftForm) -> list[Problem]:
+    """Return why the form refuses what was typed, with the line where it knows one."""
+    return [
+        Problem(error.messages[0], is_error=True, part=name, line=(error.params or {}).get("line"))
+        for name, errors in form.errors.as_data().items()
+        for error in errors
+    ]
 
 
 def _look_form(request: HttpRequest) -> LookForm:

@@ -163,7 +163,7 @@ class SampleField(forms.CharField):
             sample = json.loads(text)
         except json.JSONDecodeError as error:
             raise forms.ValidationError(
-                f"This is not JSON: {error.msg} in line {error.lineno}."
+                "This is not JSON: %(why)s.", params={"why": error.msg, "line": error.lineno}
             ) from error
         except RecursionError as error:
             raise forms.ValidationError("The sample is nested too deeply.") from error
@@ -204,6 +204,7 @@ def _code(rows: int, **attributes: str) -> forms.Textarea:
     )
 
 
+TOO_LONG = {"max_length": f"The source is longer than {MAX_SOURCE // 1024} KB."}
 NEEDED = {"aria-required": "true"}  # a draft may lack it, what is published may not
 
 
@@ -219,6 +220,7 @@ class DraftForm(forms.Form):
     html = forms.CharField(
         label="Source",
         max_length=MAX_SOURCE,
+        error_messages=TOO_LONG,
         required=False,
         strip=False,
         widget=_code(24, **{"data-editor": "html", **NEEDED}),
@@ -226,6 +228,7 @@ class DraftForm(forms.Form):
     text = forms.CharField(
         label="Text",
         max_length=MAX_SOURCE,
+        error_messages=TOO_LONG,
         required=False,
         strip=False,
         widget=_code(8, **{"data-editor": "text"}),

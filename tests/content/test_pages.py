@@ -15,6 +15,7 @@ from mailops.content.drafting import add_language, unarchive
 from mailops.content.gates import ASKS, GATES
 from mailops.content.gates.finding import Problem
 from mailops.content.gating import required_of
+from mailops.content.limits import MAX_SOURCE
 from mailops.content.models import MailTemplate, Preview, TemplateVersion
 from mailops.content.publishing import NothingToPublish, publish, restore
 from mailops.content.rendering import compile_version
@@ -144,6 +145,7 @@ class TestEdit:
         assert response.status_code == 422
         assert "&lt;p&gt;theirs&lt;/p&gt;" in page
         assert "&lt;p&gt;mine&lt;/p&gt;" in page
+        assert url("discard", template) in page
         template.refresh_from_db()
         assert template.draft_html == "<p>theirs</p>"
         again = logged_in(editor).post(
@@ -252,6 +254,21 @@ class TestPreview:
             logged_in(editor), template, subject="{{ frist_name }}"
         ).content.decode()
         assert "frist_name" in page
+
+    def test_is_filled_with_the_saved_sample_while_the_typed_one_is_broken(
+        self, logged_in, editor, template
+    ):
+        typed = draft(template, html="<p>Dear {{ first_name }}</p>", sample='{\n"first_name": }')
+        page = logged_in(editor).post(url("preview", template), typed).text
+        assert "Dear Ada" in page
+        assert "Sample data, line 2:" in page
+        assert "neither in the sample" not in page
+
+    def test_says_of_what_is_too_long_that_alone(self, logged_in, editor, template):
+        typed = draft(template, html="x" * (MAX_SOURCE + 1))
+        page = logged_in(editor).post(url("preview", template), typed)
+        (problem,) = page.context["look"].problems
+        assert str(problem.sentence) == "The source is longer than 256 KB."
 
     def test_ends_on_an_endless_loop(self, logged_in, editor, template):
         loop = "{% for i in (1..10000) %}{% for j in (1..10000) %}{% endfor %}{% endfor %}"

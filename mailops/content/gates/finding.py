@@ -58,7 +58,7 @@ class Problem:
 # rule → why it matters, what mends it
 RULES: dict[str, tuple[str, str]] = {
     "liquid.syntax": ("", ""),
-    "liquid.unknown_name": ("It would come out empty for everybody.", "Check the spelling, or add it to the sample."),
+    "liquid.unknown_name": ("Everybody would see a gap there, or its fallback.", "Check the spelling, or add it to the sample."),
     "liquid.no_fallback": ("Those contacts would see a gap in the sentence.", "Give a fallback: {{ name | default: 'there' }}."),
     "liquid.foreign": ("It would go out as it is written.", "Write {{ name }}, with the name of an attribute."),
     "liquid.mjml": ("MJML leaves out what it doesn't know, without a word.", "Write it as MJML's reference says."),
