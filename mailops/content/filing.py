@@ -191,7 +191,8 @@ def read_template(folder: Path, root: Path) -> Filed:
             raise BadFile(f"{folder.name}/{_META}: “{name}” has to be text.")
         if isinstance(value, str):
             _refuse_unkept(name, value, folder)
-    filed = Filed(**{name: value for name, value in meta.items() if name not in _NOT_META})
+    fields = {name: value for name, value in meta.items() if name not in _NOT_META}
+    filed = Filed(**{"name": "", **fields})
     _refuse_nonsense(filed, folder)
     ending = _ENDINGS[filed.syntax]
     filed.source = _text_of(folder / f"source.{ending}", root)
@@ -246,7 +247,7 @@ def _languages(meta: dict[str, Any], folder: Path) -> Iterator[tuple[str, dict[s
 
 def _refuse_nonsense(filed: Filed, folder: Path) -> None:
     if not filed.name.strip():
-        raise BadFile(f"{folder.name}/{_META}: a name has 1 to 100 characters.")
+        raise BadFile(f"{folder.name}/{_META} has to say a “name”, of 1 to 100 characters.")
     if filed.kind not in MailTemplate.Kind.values or filed.syntax not in Syntax.values:
         raise BadFile(f"{folder.name}/{_META}: kind is mail, layout or block, syntax html or mjml.")
 

@@ -238,6 +238,11 @@ class TestCommands:
             self.run(str(file), "--junit", str(tmp_path / "no" / "report.xml"))
         assert refused.value.returncode == 2
 
+    def test_check_says_that_a_folder_is_no_template(self, tmp_path):
+        with pytest.raises(CommandError, match="has to say a “name”") as refused:
+            call_command("check_template", str(tmp_path))
+        assert refused.value.returncode == 2
+
     def test_check_says_2_where_it_could_not(self, db, tmp_path):
         with pytest.raises(CommandError) as refused:
             call_command("check_template", "No such template")

@@ -298,7 +298,13 @@ class TestCheckTransport:
             relay(server, security="none", with_credential=False)
             assert self.check()[0] == 2
 
-    def test_says_when_there_is_no_such_transport(self):
-        with pytest.raises(CommandError, match="no transport") as error:
+    def test_says_when_there_is_no_such_transport(self, db):
+        make_transport(name="Relay, new")
+        told = "no transport “Nothing”; there are: “Relay, new”"
+        with pytest.raises(CommandError, match=told) as error:
             call_command("check_transport", "Nothing")
         assert error.value.returncode == 2
+
+    def test_asks_about_no_recipient_that_is_none(self):
+        with pytest.raises(CommandError, match="--recipient"):
+            call_command("check_transport", "Relay", "--recipient", "not an address")

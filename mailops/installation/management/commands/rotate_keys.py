@@ -29,7 +29,7 @@ class Command(BaseCommand):
         self.stdout.write("All others were: the older keys are no longer needed for any secret.")
 
     def _reseal_all(self, model: Any) -> tuple[int, int]:
-        name, total = model._meta.verbose_name_plural, model._base_manager.count()  # noqa: SLF001
+        name, total = model._meta.label, model._base_manager.count()  # noqa: SLF001
         seen = resealed = lost = 0
         for pk in ids_of(model):
             seen += 1
@@ -37,7 +37,7 @@ class Command(BaseCommand):
                 resealed += reseal_row(model, pk)
             except Unsealable as error:
                 lost += 1
-                self.stderr.write(f"{model._meta.verbose_name} {pk}: {error}")  # noqa: SLF001
+                self.stderr.write(f"{name} {pk}: {error}")
             if seen % _STEP == 0:
                 self.stdout.write(f"{name}: {seen} of {max(seen, total)}")
         self.stdout.write(f"{name}: {seen} of {seen}, {resealed} sealed anew")

@@ -31,9 +31,10 @@ class Command(BaseCommand):
     def _check(self, options: dict[str, Any]) -> None:
         stream = Stream.objects.filter(name=options["stream"]).first()
         if stream is None:
-            names = ", ".join(Stream.objects.order_by("name").values_list("name", flat=True))
+            names = Stream.objects.order_by("name").values_list("name", flat=True)
+            there_are = ", ".join(f"“{each}”" for each in names)
             raise CommandError(
-                f"There is no stream {options['stream']!r}; there are: {names or 'none'}.",
+                f"There is no stream “{options['stream']}”; there are: {there_are or 'none'}.",
                 returncode=COULD_NOT_CHECK,
             )
         wanted = next(one for one in checklists_of(stream) if one.plan == options["list"])

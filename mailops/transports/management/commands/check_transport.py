@@ -7,7 +7,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from mailops.lib.command_line import asking_the_database
+from mailops.lib.command_line import argument, asking_the_database
+from mailops.protocol.address import parse_address
 from mailops.transports.diagnosis import run_test
 from mailops.transports.findings import Diagnosis
 from mailops.transports.models import Transport
@@ -23,7 +24,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("name", metavar="NAME", help="the transport's name")
         parser.add_argument(
-            "--recipient", default="", help="also ask whether it takes mail to this address"
+            "--recipient",
+            type=argument(_addr_spec),
+            help="also ask whether it takes mail to this address",
         )
         parser.add_argument("--json", action="store_true", help="print the whole result as JSON")
         parser.add_argument("--fail-on", choices=["warning", "error"], default="error")
@@ -31,7 +34,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         with asking_the_database(returncode=COULD_NOT_CHECK):
             found = run_test(
-                _named(options["name"]), recipient=options["recipient"], by="check_transport"
+                _named(options["name"]), recipient=options["recipient"] or "", by="check_transport"
             )
         if options["json"]:
             self.stdout.write(json.dumps(found.as_json(), indent=2))
@@ -49,12 +52,17 @@ class Command(BaseCommand):
             self.stdout.write(found.detail)
 
 
+def _addr_spec(raw: str) -> str:
+    return parse_address(raw).addr_spec
+
+
 def _named(name: str) -> Transport:
     transport = Transport.objects.filter(name=name).first()
     if transport is None:
-        names = ", ".join(Transport.objects.order_by("name").values_list("name", flat=True))
+        names = Transport.objects.order_by("name").values_list("name", flat=True)
+        there_are = ", ".join(f"“{each}”" for each in names)
         raise CommandError(
-            f"There is no transport {name!r}; there are: {names or 'none'}.",
+            f"There is no transport “{name}”; there are: {there_are or 'none'}.",
             returncode=COULD_NOT_CHECK,
         )
     return transport
