@@ -106,6 +106,7 @@ def _serve() -> None:
         *("gunicorn", "mailops.wsgi", f"--bind={settings.MAILOPS_BIND}"),
         *(f"--worker-class={WEB_WORKER}", f"--threads={WEB_THREADS}", "--graceful-timeout=2"),
         *("--config=python:mailops.installation.gunicorn", "--log-level=warning"),
+        "--no-control-socket",  # it would stand in the home of whoever runs this, one for all installations
     ]
     WSGIApplication().run()
 

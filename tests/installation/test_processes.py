@@ -1,10 +1,12 @@
 """How it is known that the processes are up."""
 
 import socket
+import sys
 import threading
 
 import pytest
 
+from mailops.installation import processes
 from mailops.installation.processes import _is_well
 
 
@@ -20,3 +22,12 @@ def test_the_pages_are_not_up_where_something_else_answers_at_their_port():
 
         threading.Thread(target=greet, daemon=True).start()
         assert not _is_well(*other.getsockname())
+
+
+def test_the_web_leaves_nothing_in_the_home_of_whoever_runs_it(monkeypatch):
+    served = []
+    monkeypatch.setattr(sys, "argv", [])
+    monkeypatch.setattr(processes.WSGIApplication, "run", lambda self: served.append(self.cfg))
+    processes._serve()
+    [configuration] = served
+    assert configuration.control_socket_disable
