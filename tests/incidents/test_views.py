@@ -16,7 +16,13 @@ from mailops.lib.htmx import STOP_POLLING
 from mailops.outbox.ledger import bucket_of
 from mailops.reports.periods import QUARTER_HOUR
 from mailops.transports.models import PauseCause
-from tests.factories import make_campaign, make_identity, make_stream, make_transport
+from tests.factories import (
+    make_campaign,
+    make_identity,
+    make_incident,
+    make_stream,
+    make_transport,
+)
 from tests.incidents.conftest import count
 
 HTMX = {"HX-Request": "true"}
@@ -118,6 +124,12 @@ class TestList:
         Incident.objects.filter(subject_label="Old").update(state="closed")
         page = logged_in(viewer).get(url("list")).content.decode()
         assert page.index("Bounce rate: News") < page.index("Bounce rate: Old")
+
+    def test_shows_what_must_stop_before_what_must_be_seen_to(self, db):
+        now = timezone.now()
+        for n, level in enumerate(("stop", "act", "warn")):
+            make_incident(level=level, opened_at=now + timedelta(minutes=n))
+        assert [one.level for one in Incident.objects.worst_first()] == ["stop", "act", "warn"]
 
     def test_filters(self, incident, viewer, logged_in):
         client = logged_in(viewer)

@@ -37,7 +37,10 @@ class IncidentQuerySet(models.QuerySet["Incident"]):
                 default=2,
             ),
             weight=models.Case(
-                models.When(state="closed", then=0), models.When(level="warn", then=0), default=-1
+                models.When(state="closed", then=0),
+                models.When(level="stop", then=-2),
+                models.When(level="act", then=-1),
+                default=0,
             ),
         ).order_by("rank", "weight", "-opened_at", "-id")
 
