@@ -90,8 +90,12 @@ def _progress(campaign: Campaign) -> dict[str, Any]:
 
 
 def _running() -> dict[str, Any]:
-    chosen = Campaign.objects.filter(state=Campaign.State.RUNNING).order_by("-started_at", "-id")
-    return {"running": [{"campaign": one, **_progress(one)} for one in chosen[:RUNNING_SHOWN]]}
+    chosen = Campaign.objects.running().order_by("-started_at", "-id")
+    found = list(chosen[: RUNNING_SHOWN + 1])
+    return {
+        "running": [{"campaign": one, **_progress(one)} for one in found[:RUNNING_SHOWN]],
+        "more_running": chosen.count() - RUNNING_SHOWN if len(found) > RUNNING_SHOWN else 0,
+    }
 
 
 def _queue() -> dict[str, Any]:

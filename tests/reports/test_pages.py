@@ -383,7 +383,7 @@ class TestOverview:
         for _ in range(8):
             make_campaign(state="running", started_at=timezone.now(), planned=1)
         client = logged_in(viewer)
-        with django_assert_max_num_queries(54):
+        with django_assert_max_num_queries(55):
             client.get("/")
 
 
@@ -403,6 +403,18 @@ class TestPanels:
         assert done.status_code == 286
         assert "every 2s" not in done.content.decode()
         assert client.get(path).status_code == 200
+
+    def test_say_how_many_more_campaigns_run_than_they_show(self, logged_in, viewer):
+        path, client = reverse("reports:running"), logged_in(viewer)
+        for _ in range(5):
+            make_campaign(state="running", started_at=timezone.now())
+        assert "more running" not in client.get(path).text
+        for _ in range(2):
+            make_campaign(state="running", started_at=timezone.now())
+        page = client.get(path).text
+        assert (
+            f'<a href="{reverse("campaigns:list")}?state=running">2 more running campaigns' in page
+        )
 
     def test_are_asked_for_seldom_while_nothing_runs(self, logged_in, viewer):
         path, client = reverse("reports:running"), logged_in(viewer)
