@@ -215,7 +215,7 @@ class TestOverview:
         make_campaign(state="completed", started_at=timezone.now())
         page = client.get("/").content.decode()
         assert "Getting started" not in page
-        assert "Nothing is paused" in page
+        assert "nothing is paused" in page
 
     def test_says_why_something_stopped_and_where_to_press(self, logged_in, viewer, db):
         transport = make_transport(
@@ -229,7 +229,7 @@ class TestOverview:
         make_campaign(state="completed", started_at=timezone.now())
         client, path = logged_in(viewer), reverse("reports:matters")
         page = client.get("/").text
-        assert "Nothing is paused, broken or waiting" in page
+        assert "Apart from incidents, nothing is paused, broken or waiting" in page
         assert f'hx-get="{path}"' in page
         make_transport(name="Relay").pause("fault", "The log-in was refused.")
         part = client.get(path, headers={"HX-Request": "true"}).text
