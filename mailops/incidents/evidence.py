@@ -71,7 +71,7 @@ def gather(threshold: Threshold, subject: Any, since: datetime) -> dict[str, Any
         chosen &= Q(**{column: subject.pk})
         found["campaigns"] = _campaigns(summed(chosen, "campaign_id"))
         found["providers"] = _top(summed(chosen, "mailbox_provider"))
-        found["reasons"] = _top(summed(chosen, "reason"))
+        found["reasons"] = _top(row for row in summed(chosen, "reason") if row[0])
     return found
 
 

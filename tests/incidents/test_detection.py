@@ -139,7 +139,15 @@ class TestOpening:
     def test_keeps_the_evidence(self, stream, operator):
         campaign = make_campaign(stream=stream, name="Spring")
         count(stream, "accepted", 94, campaign_id=campaign.pk)
-        count(stream, "bounced", 6, campaign_id=campaign.pk, mailbox_provider="gmail.com")
+        count(
+            stream,
+            "bounced",
+            5,
+            campaign_id=campaign.pk,
+            mailbox_provider="gmail.com",
+            reason="unknown_mailbox",
+        )
+        count(stream, "bounced", 1, campaign_id=campaign.pk, mailbox_provider="gmail.com")
         count(stream, "accepted", 200, minutes_ago=80)
         for n in range(4):  # the last one long before the window
             make_message(
@@ -157,6 +165,7 @@ class TestOpening:
         assert told["numbers"]["bad"] == 6
         assert told["campaigns"] == [{"id": campaign.pk, "name": "Spring", "n": 6}]
         assert told["providers"] == [{"name": "gmail.com", "n": 6}]
+        assert told["reasons"] == [{"name": "unknown_mailbox", "n": 5}]
         assert told["replies"] == [
             {
                 "code": 550,
