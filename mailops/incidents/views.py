@@ -205,6 +205,7 @@ class _Filled:
     form: type[Form]
     key: str
     done: str
+    is_typed: bool = True  # its words are shown again where the act is refused
 
 
 BUTTONS = {
@@ -217,7 +218,9 @@ BUTTONS = {
     "resume": _Button(handling.resume, "Resumed: mail goes out again.", shows=("seen",)),
 }
 FILLED = {
-    "assign": _Filled(handling.assign, OwnerForm, "owner_form", "The owner is set."),
+    "assign": _Filled(
+        handling.assign, OwnerForm, "owner_form", "The owner is set.", is_typed=False
+    ),
     "note": _Filled(handling.add_note, NoteForm, "note_form", "Noted."),
     "close": _Filled(handling.close, CloseForm, "close_form", "Closed."),
 }
@@ -227,8 +230,11 @@ FILLED = {
 @require_POST
 def press(request: HttpRequest, incident_id: int, act: str) -> HttpResponseBase:
     button = BUTTONS[act]
+    incident = _load(incident_id)
     shown = {name: request.POST.get(name) for name in button.shows}
-    return _do(request, _load(incident_id), button, shown)
+    if refusal := _do(request, incident, button, shown):
+        toasts.error(request, refusal)
+    return redirect("incidents:detail", incident.pk)
 
 
 @needs(Act.OPERATE)
@@ -238,17 +244,21 @@ def fill(request: HttpRequest, incident_id: int, act: str) -> HttpResponseBase:
     form = filled.form(request.POST)
     if not form.is_valid():
         return _detail(request, incident, **{filled.key: form})
-    return _do(request, incident, filled, form.cleaned_data)
+    if refusal := _do(request, incident, filled, form.cleaned_data):
+        if filled.is_typed:
+            form.add_error(None, refusal)
+            return _detail(request, _load(incident_id), **{filled.key: form})
+        toasts.error(request, refusal)
+    return redirect("incidents:detail", incident.pk)
 
 
 def _do(
     request: HttpRequest, incident: Incident, chosen: _Button | _Filled, given: dict[str, Any]
-) -> HttpResponseBase:
-    """Do one act and go back to the incident, saying what came of it."""
+) -> str:
+    """Do one act and say that it is done; return why it can't be, or nothing."""
     try:
         chosen.act(incident=incident, actor=user_of(request), **given)
     except NotPossible as refused:
-        toasts.error(request, str(refused))
-    else:
-        toasts.success(request, chosen.done)
-    return redirect("incidents:detail", incident.pk)
+        return str(refused)
+    toasts.success(request, chosen.done)
+    return ""

@@ -261,6 +261,21 @@ class TestDetail:
         assert "a bad list" in page
         assert "Pause News" not in page
 
+    def test_keeps_the_reason_of_a_close_that_is_refused(self, stream, oncall, logged_in):
+        stream.pause(PauseCause.FAULT, "Three people were refused.")
+        detect()
+        incident, client = Incident.objects.get(), logged_in(oncall)
+        page = client.post(url("close", incident.pk), {"reason": "A key was changed."})
+        assert page.status_code == 422
+        assert "It is still there, and would open again at once." in page.text
+        assert ">\nA key was changed.</textarea>" in page.text
+
+    def test_keeps_the_reason_where_it_was_closed_meanwhile(self, incident, oncall, logged_in):
+        handling.close(incident=incident, reason="a bad list", actor=oncall)
+        page = logged_in(oncall).post(url("close", incident.pk), {"reason": "An old list."})
+        assert "This incident is closed already." in page.text
+        assert ">\nAn old list.</textarea>" in page.text
+
     def test_outlives_its_subject(self, incident, stream, oncall, logged_in):
         stream.routes.all().delete()
         stream.delete()
