@@ -155,7 +155,6 @@ def _detail(request: HttpRequest, incident: Incident, **refused: Form) -> HttpRe
         request,
         "incidents/incident_detail.html",
         context,
-        fragment="incident",
         status=422 if refused else 200,
     )
 

@@ -276,6 +276,19 @@ class TestDetail:
         assert "This incident is closed already." in page.text
         assert ">\nAn old list.</textarea>" in page.text
 
+    def test_follows_what_happens_until_it_is_closed(self, incident, oncall, logged_in):
+        client, at = logged_in(oncall), url("detail", incident.pk)
+        follows = f'hx-get="{at}" hx-trigger="every 10s"'
+        page = client.get(at, headers=HTMX).text
+        assert follows in page
+        for part in ("heading", "actions", "standing", "facts", "timeline"):
+            assert f'id="{part}"' in page  # what the browser takes out of it
+        handling.close(incident=incident, reason="a bad list", actor=oncall)
+        page = client.get(at, headers=HTMX).text
+        assert follows not in page
+        assert "What was wrong" in page
+        assert incident.sentence in page
+
     def test_outlives_its_subject(self, incident, stream, oncall, logged_in):
         stream.routes.all().delete()
         stream.delete()
