@@ -37,7 +37,8 @@ SUSPECTS = (
 )
 # addresses and ids: what differs in equal replies
 _PRIVATE = re.compile(r"\S+@\S+|\b(?=\w*\d)\w{10,}\b")
-_STOPPED: dict[str, tuple[str, ...]] = {
+# the statuses of the messages that a measure is about
+STOPPED: dict[str, tuple[str, ...]] = {
     Threshold.Measure.BOUNCES: (Status.BOUNCED,),
     Threshold.Measure.FAULT: (Status.DEFERRED,),
     Threshold.Measure.BREAKER: (Status.DEFERRED,),
@@ -94,7 +95,7 @@ def _replies(threshold: Threshold, subject_id: int, since: datetime) -> list[dic
     """Group the newest replies by their words, with recipients taken out of them."""
     groups: Counter[tuple[int | None, str, str]] = Counter(
         (code, _signature(text), sentence)
-        for status in _STOPPED.get(threshold.measure, ())
+        for status in STOPPED.get(threshold.measure, ())
         for code, text, sentence in _newest(status, threshold, subject_id, since)
     )
     return [

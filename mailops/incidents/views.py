@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -20,12 +19,13 @@ from mailops.accounts.meanwhile import mark_of
 from mailops.accounts.permissions import Act, needs, user_of
 from mailops.incidents import handling
 from mailops.incidents.concerning import concerning
-from mailops.incidents.evidence import LOOK_BACK
+from mailops.incidents.evidence import LOOK_BACK, STOPPED
 from mailops.incidents.forms import CloseForm, FilterForm, NoteForm, OwnerForm
 from mailops.incidents.handling import NotPossible
 from mailops.incidents.models import Incident, IncidentQuerySet, SubjectKind
 from mailops.lib.csv_export import stream_csv, wrong_filter
 from mailops.lib.htmx import polled_status, render_page
+from mailops.outbox.models import Status
 from mailops.reports.moments import at_times
 from mailops.reports.subjects import find_subject
 
@@ -139,6 +139,7 @@ def _detail(request: HttpRequest, incident: Incident, **refused: Form) -> HttpRe
         "stoppable": incident.stoppable(),
         "subject_url": _subject_url(incident) if subject else "",
         "charts_url": _charts_url(incident),
+        "message_lists": _message_lists(incident),
         "signatures_url": _signatures_url(incident),
         "timeline": incident.notes.order_by("-id"),
         "notices": incident.notices.select_related("channel", "message")
@@ -161,19 +162,36 @@ def _detail(request: HttpRequest, incident: Incident, **refused: Form) -> HttpRe
 
 def _signatures_url(incident: Incident) -> str:
     """Return the address of what servers answered in the window that opened it, and until it was closed."""
-    since = incident.opened_at - timedelta(minutes=incident.threshold.window_minutes)
-    asked = {incident.subject_kind: incident.subject_id, "since": since.isoformat()}
-    if incident.closed_at:
-        asked["until"] = incident.closed_at.isoformat()
+    asked = {incident.subject_kind: incident.subject_id, **_times(incident)}
     return f"{reverse('signatures:panel')}?{urlencode(asked)}"
+
+
+def _message_lists(incident: Incident) -> list[tuple[str, str]]:
+    """Return the lists of the messages that it is about: their status in words, and the address."""
+    asked: dict[str, Any] = {incident.subject_kind: incident.subject_id}
+    if incident.threshold.begins_anew:
+        asked |= {f"answered_{name}": at for name, at in _times(incident).items()}
+    return [
+        (
+            Status(status).label.lower(),
+            f"{reverse('outbox:list')}?{urlencode({**asked, 'status': status})}",
+        )
+        for status in STOPPED.get(incident.threshold.measure, ())
+    ]
+
+
+def _times(incident: Incident) -> dict[str, str]:
+    """Return from when to when its trouble was counted, for an address; one that is open has no end."""
+    times = {"since": incident.opened_at - incident.threshold.window, "until": incident.closed_at}
+    return {name: at.isoformat() for name, at in times.items() if at}
 
 
 def _charts_url(incident: Incident) -> str:
     """Return the numbers of what it is about: its window, and as far back as a change may be the cause."""
-    window = timedelta(minutes=incident.threshold.window_minutes)
     report = reverse(f"reports:{incident.subject_kind}", args=[incident.subject_id])
     until = incident.closed_at or timezone.now()
-    return report + at_times(incident.opened_at - window - LOOK_BACK, until)
+    since = incident.opened_at - incident.threshold.window - LOOK_BACK
+    return report + at_times(since, until)
 
 
 _PAGES = {

@@ -1,6 +1,7 @@
 from datetime import timedelta
 from decimal import Decimal
 from html import unescape
+from urllib.parse import urlencode
 
 import pytest
 from django.urls import reverse
@@ -288,6 +289,24 @@ class TestDetail:
         assert follows not in page
         assert "What was wrong" in page
         assert incident.sentence in page
+
+    def test_leads_to_its_messages(self, incident, viewer, logged_in):
+        page = logged_in(viewer).get(url("detail", incident.pk))
+        ((words, address),) = page.context["message_lists"]
+        assert words == "bounced"
+        assert address.startswith(f"{reverse('outbox:list')}?stream={incident.subject_id}&")
+        assert "status=bounced" in address
+        assert logged_in(viewer).get(address).status_code == 200
+        assert "Its bounced messages" in page.text
+
+    def test_of_mail_given_up_speaks_of_the_day_before_it_opened(self, db, viewer, logged_in):
+        threshold = Threshold.objects.get(measure="given_up", subject_kind="stream")
+        incident = make_incident(threshold=threshold, evidence={})
+        page = logged_in(viewer).get(url("detail", incident.pk))
+        day_ago = urlencode({"since": (incident.opened_at - timedelta(days=1)).isoformat()})
+        assert day_ago in page.context["signatures_url"]
+        assert [words for words, _ in page.context["message_lists"]] == ["expired", "failed"]
+        assert all(f"answered_{day_ago}" in address for _, address in page.context["message_lists"])
 
     def test_outlives_its_subject(self, incident, stream, oncall, logged_in):
         stream.routes.all().delete()

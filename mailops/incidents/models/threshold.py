@@ -126,7 +126,12 @@ class Threshold(models.Model):
 
     @property
     def window(self) -> timedelta:
-        return timedelta(minutes=self.window_minutes)
+        """How far it looks back; only a rate's is set by people."""
+        fixed: dict[str, timedelta] = {
+            self.Measure.GIVEN_UP: timedelta(days=1),
+            self.Measure.BURN: timedelta(hours=6),
+        }
+        return fixed.get(self.measure, timedelta(minutes=self.window_minutes))
 
     @property
     def calm(self) -> timedelta:
