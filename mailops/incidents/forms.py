@@ -84,8 +84,10 @@ class ThresholdForm(forms.ModelForm):  # type: ignore[type-arg]
                 self.initial[name] = Decimal(f"{level.normalize():f}")
         self.fields["seen"] = field_of(self.instance.mark)
         if not self.instance.is_rate:
-            for name in ("window_minutes", "sample_floor", "warn", "act", "stop", "pauses"):
+            for name in ("window_minutes", "warn", "act", "stop", "pauses"):
                 del self.fields[name]
+            if not self.instance.counts_messages:
+                del self.fields["sample_floor"]
         elif self.instance.subject_kind == SubjectKind.TRANSPORT:
             self.fields["pauses"].label = "Pause the transport at the level to stop"
 

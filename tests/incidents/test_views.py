@@ -528,6 +528,19 @@ class TestThresholds:
         fault.refresh_from_db()
         assert not fault.is_enabled
 
+    @pytest.mark.parametrize("measure", ["given_up", "burn"])
+    def test_that_count_messages_say_and_change_from_how_many_on(
+        self, db, admin, logged_in, measure
+    ):
+        threshold = Threshold.objects.get(measure=measure, subject_kind="stream")
+        client, at = logged_in(admin), url("threshold", threshold.pk)
+        assert "window_minutes" not in client.get(at).context["form"].fields
+        given = {"is_enabled": "on", "sample_floor": "1234", "why": "we send much"}
+        assert client.post(at, given).status_code == 302
+        threshold.refresh_from_db()
+        assert threshold.sample_floor == 1234
+        assert "1,234 messages or more" in client.get(url("thresholds")).text
+
     def test_tell_an_incident_from_a_pause(self, bounces, oncall, logged_in):
         client, at = logged_in(oncall), url("thresholds")
         assert "opens an incident, pauses at stop" in client.get(at).text

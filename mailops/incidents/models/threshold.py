@@ -111,6 +111,11 @@ class Threshold(models.Model):
         return self.measure in {self.Measure.BOUNCES, self.Measure.COMPLAINTS}
 
     @property
+    def counts_messages(self) -> bool:
+        """Whether fewer messages than its least number say nothing."""
+        return self.is_rate or self.measure in {self.Measure.GIVEN_UP, self.Measure.BURN}
+
+    @property
     def begins_anew(self) -> bool:
         """Whether what a person judged, and closed, is counted no more; anything else is there or not."""
         return self.is_rate or self.measure == self.Measure.GIVEN_UP
@@ -119,9 +124,9 @@ class Threshold(models.Model):
     def seen_when(self) -> str:
         """Say after how long it is seen, where it is no rate."""
         if self.measure == self.Measure.GIVEN_UP:
-            return "over the last day"
+            return f"{self.sample_floor:,} messages or more over the last day"
         if self.measure == self.Measure.BURN:
-            return "over 1 hour, and over 6 hours"
+            return f"of {self.sample_floor:,} messages or more, over 1 hour, and over 6 hours"
         return "after 2 minutes" if self.measure == self.Measure.UNSERVED else "at once"
 
     @property
