@@ -91,6 +91,19 @@ class TestThresholds:
         data = chart("Bounced", values=(1, highest), thresholds=limits)
         return [line["label"] for line in drawn(data)["series"][1]["markLine"]["data"]]
 
+    def test_are_named_above_a_narrow_chart_and_lie_over_no_numbers(self):
+        limits = [{"value": n, "label": f"act at {n} %"} for n in (2, 5)]
+        data = chart("Bounced", thresholds=limits)
+        narrow, wide = (drawn(data, width=width) for width in (310, 600))
+        assert [one["name"] for one in narrow["legend"]["data"][1:]] == ["act at 2 %", "act at 5 %"]
+        named = {one["name"]: one for one in narrow["series"]}
+        for limit in limits:
+            (line,) = named[limit["label"]]["markLine"]["data"]
+            assert line["yAxis"] == limit["value"]
+            assert not line["label"]["show"]
+        assert wide["legend"]["data"] == ["Bounced"]
+        assert narrow["grid"]["top"] > wide["grid"]["top"]
+
     def test_far_apart_are_named_at_their_lines(self):
         low, high = self.labels(6)
         assert low["position"] == high["position"] == "insideEndTop"

@@ -1,10 +1,9 @@
 // Turns our own format into ECharts' option.
-import { legend } from "./legend.js";
+import { isNarrow, legend } from "./legend.js";
 import { overlays, crowdedTop } from "./overlays.js";
 import { asIfUtc } from "./times.js";
 import { axisLabel, places, told } from "./words.js";
 
-const NARROW = 520; // pixels
 const QUICKEST = 0.001; // seconds; a logarithmic scale has no zero
 const EVEN = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400]; // seconds between two marks
 const MARKS = 5; // of a scale, at most
@@ -12,7 +11,6 @@ const APART = 28; // pixels between two marks
 const TIMES = [QUICKEST, 0.01, 0.1, 1, 10, 60, 600, 3600, 21600, 86400, 604800, 2592000]; // marks of such a scale
 
 export function option(data, colors, { label, width, height, selected }) {
-  const isNarrow = width < NARROW;
   const times = data.series.length ? places(data) : [];
   const series = data.series.map((one, n) => drawnSeries(one, n, times, data, colors));
   const isEmpty = !data.series.some((one) => one.points.some(([, value]) => (data.type === "bar" ? value : value != null)));
@@ -25,8 +23,8 @@ export function option(data, colors, { label, width, height, selected }) {
     textStyle: { fontFamily: colors.font, color: colors.text },
     title: { show: isEmpty, text: "Nothing to draw in this time", left: "center", top: "middle", textStyle: { color: colors.muted, fontSize: 13, fontWeight: 400 } },
     aria: { enabled: true, label: { description: label } },
-    grid: { left: 8, right: isNarrow ? 8 : 16, top, bottom, outerBoundsMode: "same", outerBoundsContain: "axisLabel" },
-    legend: { ...legend(data, colors, isNarrow), selected },
+    grid: { left: 8, right: isNarrow(width) ? 8 : 16, top, bottom, outerBoundsMode: "same", outerBoundsContain: "axisLabel" },
+    legend: { ...legend(data, colors, width), selected },
     tooltip: tooltip(data, colors),
     dataZoom: zooms(data) ? zoom(colors) : [],
     xAxis: {
@@ -35,7 +33,7 @@ export function option(data, colors, { label, width, height, selected }) {
       axisLine: { lineStyle: { color: colors.line } },
       axisTick: { show: false },
       axisLabel: { color: colors.muted, hideOverlap: true, fontSize: 11, formatter: { year: "{yyyy}", month: "{MMM}", day: "{d} {MMM}", hour: "{HH}:{mm}", minute: "{HH}:{mm}" } },
-      splitNumber: isNarrow ? 3 : 6,
+      splitNumber: isNarrow(width) ? 3 : 6,
     },
     yAxis: {
       splitNumber: Math.min(MARKS, Math.max(2, Math.floor((height - top - bottom) / APART))),

@@ -1,5 +1,5 @@
 // What is drawn over a chart's numbers: thresholds, changes, incidents.
-import { legendHeight, spanTones, toneOf } from "./legend.js";
+import { legendHeight, named, spanTones, toneOf } from "./legend.js";
 import { asIfUtc } from "./times.js";
 
 const TRIANGLE = 9;
@@ -11,16 +11,17 @@ export function crowdedTop(data, width) {
   return legendHeight(data, width) + (data.marks?.length ? TRIANGLE + 2 : 6);
 }
 
-// As series of their own, since the legend switches series: one of what always stands there, one for each sort of span.
+// As series of their own, since the legend switches series: one of what always stands there, one for each that it names.
 export function overlays(data, colors, { width, height }) {
   const at = (iso) => asIfUtc(iso, data.zone);
   const lifted = lifts(data, height);
   const places = lifted.some(Boolean) ? ["insideStartTop", "insideMiddleTop", "insideEndTop"] : ["insideEndTop"];
+  const above = named(data, width);
   const thresholds = (data.thresholds ?? []).map(({ value, label, tone }, n) => ({
     yAxis: value,
     name: label,
     lineStyle: { color: colors[tone ?? "bad"], type: "dashed", width: 1 },
-    label: { formatter: label, position: places[n % places.length], distance: [5, ABOVE + lifted[n]], backgroundColor: colors.surface, padding: [1, 4], borderRadius: 3, color: colors[tone ?? "bad"], fontSize: 11 },
+    label: { show: !above.length, formatter: label, position: places[n % places.length], distance: [5, ABOVE + lifted[n]], backgroundColor: colors.surface, padding: [1, 4], borderRadius: 3, color: colors[tone ?? "bad"], fontSize: 11 },
   }));
   const changes = (data.marks ?? []).map((mark) => ({
     xAxis: at(mark.at), name: mark.label, lineStyle: { color: colors["line-strong"], type: "dotted", width: 1 }, label: { show: false },
@@ -29,9 +30,10 @@ export function overlays(data, colors, { width, height }) {
     coord: [at(mark.at), 1], y: crowdedTop(data, width) - TRIANGLE / 2, name: mark.label, symbol: "triangle", symbolRotate: 180, symbolSize: TRIANGLE,
     itemStyle: { color: mark.kind === "incident" ? colors.bad : colors.accent }, label: { show: false }, cursor: mark.url ? "pointer" : "default",
   }));
-  const lines = { symbol: "none", silent: true, animation: false, data: [...thresholds, ...changes] };
+  const lines = (drawn) => ({ symbol: "none", silent: true, animation: false, data: drawn });
+  const limits = above.map(({ label }, n) => ({ ...blank(label), itemStyle: { color: thresholds[n].lineStyle.color }, markLine: lines([thresholds[n]]) }));
   const fields = spanTones(data).map(([tone, name]) => ({ ...blank(name), itemStyle: { color: colors[tone], opacity: 0.4 }, markArea: { silent: true, animation: false, data: spans(data, colors, tone) } }));
-  return [{ ...blank(""), markLine: lines, markPoint: { animation: false, data: pins } }, ...fields];
+  return [{ ...blank(""), markLine: lines([...(limits.length ? [] : thresholds), ...changes]), markPoint: { animation: false, data: pins } }, ...limits, ...fields];
 }
 
 function blank(name) {
