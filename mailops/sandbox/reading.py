@@ -15,7 +15,7 @@ from mailops.lib.foreign_html import with_pictures
 INLINE_LIMIT = 2_000_000  # octets of an image that is shown inside the HTML
 MOST_LINES = 500_000  # as many as the largest mail has where it is files in base64
 MOST_HEADERS, MOST_PARTS, MOST_MULTIPARTS = 1000, 1000, 50
-MOST_FIELD = 5000  # characters of a field that is decoded or has parameters: to read them takes the square of that
+MOST_FIELD = 6000  # characters of a field that is decoded or has parameters: to read them takes the square of that
 _CID = re.compile(r"cid:([^\s\"'<>)]+)", re.IGNORECASE)
 # what the library lets through where it trusts a charset or a numbered parameter of the sender's
 _FAULTS = (LookupError, TypeError, ValueError)
