@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
@@ -13,6 +14,7 @@ from django.http import QueryDict
 from psycopg.errors import ForeignKeyViolation, UniqueViolation
 
 from mailops.accounts.models import AuditEntry
+from mailops.lib.templatetags.times import at
 
 
 class ChangedMeanwhile(Exception):
@@ -99,6 +101,8 @@ def last_done(verb: str, subject: Model, *or_verbs: str, **told: Any) -> AuditEn
 
 def _in_words(field: Any, value: Any) -> str:
     """Say a form field's `value` as a person reads it."""
+    if isinstance(value, datetime):
+        return at(value)
     if isinstance(field, forms.BooleanField):
         return "yes" if value else "no"
     if hasattr(field, "queryset"):
