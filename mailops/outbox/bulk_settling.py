@@ -180,6 +180,7 @@ def described(run: Settlement) -> dict[str, Any]:
         "stream": str(run.stream) if run.stream else "",
         "transport": str(run.transport) if run.transport else "",
         "why": run.reason,
+        "state": {True: Status.HELD, False: Status.UNCERTAIN, None: ""}[run.is_asked],
         "log": str(run.relay_log) if run.relay_log else "",
     }
     return {name: value for name, value in said.items() if value}

@@ -209,8 +209,11 @@ def campaign_doubt(request: HttpRequest, campaign_id: int) -> HttpResponse:
 
 
 def _effects_of_doubt(owed: int) -> list[str]:
+    become = "message that this database has not seen leave becomes"
+    if owed != 1:
+        become = "messages that this database has not seen leave become"
     return [
-        f"{owed:,} messages that this database has not seen leave become uncertain. Nothing is sent.",
+        f"{owed:,} {become} uncertain. Nothing is sent.",
         "Then upload the relay's log: what it took counts as accepted.",
         "What it did not take can be sent again; it leaves when the campaign is resumed.",
     ]
