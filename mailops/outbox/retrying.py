@@ -99,9 +99,9 @@ def can_be_retried(message: Message) -> bool:
 
 
 def status_to_begin_with(campaign: Campaign) -> Status:
-    """Return a status of which the campaign has messages that may be sent again, or else some at all."""
+    """Return a status of which the campaign has messages that may be sent again, or else some that ended so or ask."""
     found = Message.objects.filter(campaign=campaign)
-    for chosen in (retriable(found), found):
+    for chosen in (retriable(found), found.filter(_ENDED | _ASKS)):
         for status in _BY_PROOF:
             if chosen.filter(status=status).exists():
                 return status

@@ -689,8 +689,11 @@ class TestCampaign:
         def begins_with():
             return client.get(address).context["form"]["status"].value()
 
-        first, second, _ = Message.objects.order_by("pk")
+        first, second, third = Message.objects.order_by("pk")
         assert begins_with() == Status.FAILED
+        hold(message=third, actor=operator)  # nobody doubts it
+        assert begins_with() == Status.FAILED
+        assert "These may have arrived" not in client.get(address, {"status": "held"}).text
         bounce(first)
         make_suppression(address=first.recipient)
         assert begins_with() == Status.BOUNCED  # which says why it stays
