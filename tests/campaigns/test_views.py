@@ -332,6 +332,17 @@ class TestDetail:
         for words in ("A fault stopped it", "The login failed.", "What to do", "535 5.7.8"):
             assert words in text
 
+    @pytest.mark.parametrize(
+        ("state", "words"),
+        [("draft", "nothing of it would leave"), ("running", "It stands because its stream")],
+    )
+    def test_says_what_a_paused_stream_means_for_it(self, viewer, logged_in, state, words):
+        campaign = make_campaign(state=state)
+        campaign.stream.pause("person", "New prices.")
+        text = logged_in(viewer).get(url("detail", campaign)).text
+        assert words in text
+        assert "New prices." in text
+
     def test_says_how_much_of_its_audience_was_read(self, viewer, logged_in):
         client = logged_in(viewer)
         campaign = make_campaign(
