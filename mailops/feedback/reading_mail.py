@@ -18,7 +18,7 @@ from mailops.feedback.leaving import leaving
 from mailops.feedback.matching import Match, keys_of
 from mailops.feedback.models import RawFeedback
 from mailops.lib.storable import storable
-from mailops.outbox.models import EventKind
+from mailops.outbox.models import EventKind, Message
 from mailops.outbox.recording import Outcome
 from mailops.outbox.taught import understood
 from mailops.protocol import unsubscribe, verp
@@ -64,53 +64,44 @@ def _read_aggregate(row: RawFeedback, report: DmarcReport | TlsReport) -> Findin
 
 
 def _read_dsn(row: RawFeedback, mail: FeedbackMail, dsn: Dsn) -> Finding:
-    signed = matching.by_token([*_tokens(row), dsn.token])
-    matches = [_match(dsn, recipient, signed) for recipient in _spoken_of(dsn, signed)]
-    consequences = tuple(
-        found
-        for number, (recipient, match) in enumerate(matches)
-        if match and (found := _consequence(row, recipient, match, dsn, number))
+    named = [address for one in dsn.recipients for address in _addresses_of(one)]
+    match = matching.by_token([*_tokens(row), dsn.token]) or matching.by_message_id(
+        dsn.original_message_id, named
     )
-    first = next((match for _, match in matches if match), None)
-    if first is None:
+    if match is None:
         return quarantined(_why_unmatched(row), kind=mail.kind, result=describe(mail))
+    consequence = _consequence(row, _fate(dsn, match.message), match, dsn)
     reason = "It says that the message went on to a system that doesn't report; nothing to record."
-    if consequences:
-        kinds = {consequence.outcome.kind for consequence in consequences}
-        reason = sentence_of(min(kinds, key=list(EventKind).index), first.message)
+    if consequence:
+        reason = sentence_of(consequence.outcome.kind, match.message)
     return processed(
         reason,
         kind=mail.kind,
-        is_verified=first.is_signed,
-        message=first.message,
+        is_verified=match.is_signed,
+        message=match.message,
         result=describe(mail),
-        consequences=consequences,
+        consequences=(consequence,) if consequence else (),
     )
 
 
-def _spoken_of(dsn: Dsn, signed: Match | None) -> tuple[DsnRecipient, ...]:
-    if signed is None:
-        return dsn.recipients
-    # A token names one recipient; the report may name where it was forwarded, or several it was expanded to.
-    ours = [one for one in dsn.recipients if signed.message.address_key in keys_of([one.recipient])]
-    return (_weightiest(ours or list(dsn.recipients)),)
+def _fate(dsn: Dsn, message: Message) -> DsnRecipient:
+    """Return what counts of a report for the one address that a message went to.
 
-
-def _weightiest(told: list[DsnRecipient]) -> DsnRecipient:
-    """Return what counts of several that one address stands for: mail that reached one of them did not bounce."""
+    The report may name where that one is forwarded, or several that it stands for: mail that reached one of them did not
+    bounce.
+    """
+    ours = [one for one in dsn.recipients if message.address_key in keys_of(_addresses_of(one))]
+    told = ours or dsn.recipients
     ends = (one for action in (Action.DELIVERED, Action.FAILED) for one in told if one.action == action)  # fmt: skip
     return next(ends, told[0])
 
 
-def _match(
-    dsn: Dsn, recipient: DsnRecipient, signed: Match | None
-) -> tuple[DsnRecipient, Match | None]:
-    addresses = [recipient.original_recipient, recipient.final_recipient]
-    return recipient, signed or matching.by_message_id(dsn.original_message_id, addresses)
+def _addresses_of(recipient: DsnRecipient) -> tuple[str, str]:
+    return recipient.original_recipient, recipient.final_recipient
 
 
 def _consequence(
-    row: RawFeedback, recipient: DsnRecipient, match: Match, dsn: Dsn, number: int
+    row: RawFeedback, recipient: DsnRecipient, match: Match, dsn: Dsn
 ) -> Consequence | None:
     kind = _EVENTS.get(recipient.action)
     if kind is None:
@@ -126,7 +117,7 @@ def _consequence(
         message_id=match.message.pk,
         kind=kind,
         source="dsn",
-        external_id=_external_id(row, match, kind, number),
+        external_id=_external_id(row, match, kind),
         occurred_at=row.received_at,
         round=match.round,
         reply=recipient.reply if recipient.reply.code or recipient.reply.text else None,
@@ -152,10 +143,10 @@ def _forwarded_to(recipient: DsnRecipient, match: Match) -> str:
     return storable(recipient.final_recipient, 320) if is_other else ""
 
 
-def _external_id(row: RawFeedback, match: Match, kind: EventKind, number: int) -> str:
+def _external_id(row: RawFeedback, match: Match, kind: EventKind) -> str:
     """Return what tells this event from others: a message comes to one end a round, but may be delayed often."""
     if kind == EventKind.DELAYED:
-        return f"{row.sha256}:{number}"
+        return row.sha256
     round_ = match.message.round if match.round is None else match.round
     return f"{match.message.public_id.hex}:{round_}:{kind}"
 

@@ -149,9 +149,11 @@ class TestBounce:
             (["delivered", "failed"], Status.DELIVERED),
         ],
     )
-    @pytest.mark.parametrize("names_ours", [True, False])
+    @pytest.mark.parametrize(
+        ("names_ours", "is_signed"), [(True, True), (False, True), (True, False)]
+    )
     def test_of_several_it_was_expanded_to_counts_what_became_of_the_whole(
-        self, names_ours, actions, status, sent
+        self, names_ours, is_signed, actions, status, sent
     ):
         content = report_on(sent, recipient="member0@example.org", status="5.1.1")
         begin, end = content.split(b"Final-Recipient:", 1)
@@ -162,9 +164,10 @@ class TestBounce:
             f"Status: {'2.0.0' if action in {'delivered', 'relayed'} else '5.1.1'}\r\n\r\n"
             for n, action in enumerate(actions)
         ]
-        receive(begin + "".join(groups).encode() + rest, sender_of(sent))
+        to = sender_of(sent) if is_signed else "bounces@bounces.example"
+        row = receive(begin + "".join(groups).encode() + rest, to)
         sent.refresh_from_db()
-        assert sent.status == status
+        assert (sent.status, row.is_verified) == (status, is_signed)
         assert Suppression.objects.exists() is (status == Status.BOUNCED)
 
 
@@ -392,6 +395,14 @@ class TestTellingWithoutEnd:
             arrived(delay, sender_of(sent))
         work_on()
         assert events_of(sent) == ["delayed"] * 3
+
+    def test_comes_to_an_end_within_a_mail(self, sent):
+        delay = report_on(sent, action=Action.DELAYED, status="4.2.2", diagnostic="")
+        begin, end = delay.split(b"Final-Recipient:", 1)
+        group, rest = end.split(b"\r\n\r\n", 1)
+        groups = b"".join(b"Final-Recipient:%b\r\n\r\n" % group for _ in range(100))
+        receive(begin + groups + rest, "bounces@bounces.example")
+        assert events_of(sent) == ["delayed"]
 
     def test_is_not_said_of_a_mail_that_counted_and_is_read_again(
         self, sent, monkeypatch, operator
