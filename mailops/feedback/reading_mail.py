@@ -1,6 +1,6 @@
 """Reads a mail that came to the return-path host: bounce, delay, delivery, complaint, unsubscribe, or none of them."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from mailops.domains.models import Domain
 from mailops.feedback import matching
@@ -32,6 +32,7 @@ _EVENTS = {
     Action.DELAYED: EventKind.DELAYED,
     Action.DELIVERED: EventKind.DELIVERED,
 }
+LONGEST = timedelta(days=31)  # that a report may tell of; receivers send one each day
 AHEAD = timedelta(days=1)  # by which a receiver's clock may be wrong, or its day longer than it
 
 
@@ -53,14 +54,23 @@ def _read_aggregate(row: RawFeedback, report: DmarcReport | TlsReport) -> Findin
     kind = RawFeedback.Kind.DMARC if isinstance(report, DmarcReport) else RawFeedback.Kind.TLS
     if not Domain.objects.filter(name=report.domain).exists():
         return quarantined(f"It reports on {report.domain}, which is no domain of ours.", kind=kind)
-    if report.ends_at > row.received_at + AHEAD:
-        return quarantined("It reports on a time that is yet to come.", kind=kind)
+    if misdated := _misdated(report, row.received_at):
+        return quarantined(misdated, kind=kind)
     span = f"{report.begins_at:%d %b} to {report.ends_at:%d %b %Y}"
     return processed(
         f"Kept: what {report.organization or 'a receiver'} saw of {report.domain} from {span}.",
         kind=kind,
         aggregate=report,
     )
+
+
+def _misdated(report: DmarcReport | TlsReport, received_at: datetime) -> str:
+    """Say what is wrong with the time that a report tells of; nothing where that may be true."""
+    if report.ends_at > received_at + AHEAD:
+        return "It reports on a time that is yet to come."
+    if not timedelta() <= report.ends_at - report.begins_at <= LONGEST:
+        return f"It reports on a time that ends before it begins, or is longer than {LONGEST.days} days."
+    return ""
 
 
 def _read_dsn(row: RawFeedback, mail: FeedbackMail, dsn: Dsn) -> Finding:

@@ -60,6 +60,16 @@ def test_of_the_year_1_is_quarantined_and_stops_no_page(domain, viewer, logged_i
     assert "a time before there were reports" in row.reason
 
 
+@pytest.mark.parametrize(("days_ago", "days"), [(1, -1), (40, 32)])
+def test_of_a_time_that_no_report_tells_of_is_quarantined(days_ago, days, domain):
+    begin = int(time.time()) - days_ago * 86400
+    mail = mailed(gzip.compress(dmarc(record(), begin=begin, days=days)), "gzip")
+    row = receive(mail, "dmarc@bounces.example")
+    assert row.state == STATE.QUARANTINED
+    assert "ends before it begins, or is longer than 31 days" in row.reason
+    assert not AggregateReport.objects.exists()
+
+
 def test_is_forgotten_with_its_senders_once_nobody_goes_by_it(domain, monkeypatch):
     monkeypatch.setattr(forgetting, "REPORTS", 1)
     for days in (100, 95, 90):
