@@ -12,7 +12,7 @@ from anymail.webhooks.amazon_ses import AmazonSESTrackingWebhookView
 from django.core.exceptions import ImproperlyConfigured, SuspiciousOperation
 
 from mailops.feedback import calls, matching, sns, sns_fetching
-from mailops.feedback.findings import Finding, NotYet, quarantined
+from mailops.feedback.findings import Finding, NotYet, processed, quarantined
 from mailops.feedback.models import RawFeedback
 from mailops.feedback.providers import left_among, told_by, weigh
 
@@ -100,7 +100,7 @@ def _prove_ses(row: RawFeedback, line: calls.Line | None) -> _Proven | Finding |
             row.raw, received_at=row.received_at, certificate_at=sns_fetching.certificate_at
         )
         if notice.asks_to_subscribe:
-            return _asked(notice)
+            return _asked(row, notice)
         sns.check_topic(notice, line.topics if line else [])
     except sns.Unverified as refused:
         return quarantined(refused.sentence, kind=RawFeedback.Kind.WEBHOOK)
@@ -115,12 +115,16 @@ def _prove_ses(row: RawFeedback, line: calls.Line | None) -> _Proven | Finding |
     )
 
 
-def _asked(notice: sns.Notice) -> Finding:
+def _asked(row: RawFeedback, notice: sns.Notice) -> Finding:
+    kind = RawFeedback.Kind.SUBSCRIPTION
+    result = {"topic": notice.topic, "subscribe_url": notice.subscribe_url}
+    if row.is_confirmed:
+        return processed(row.reason, kind=kind, is_verified=True, result=result)
     return quarantined(
         f"The topic {notice.topic} asks to send its events here. Confirm it only if it is yours.",
-        kind=RawFeedback.Kind.SUBSCRIPTION,
+        kind=kind,
         is_verified=True,
-        result={"topic": notice.topic, "subscribe_url": notice.subscribe_url},
+        result=result,
     )
 
 

@@ -19,6 +19,7 @@ from mailops.feedback import sns_fetching, taking
 from mailops.feedback.models import RawFeedback, WebhookEndpoint
 from mailops.feedback.processing import process_one, process_pending
 from mailops.feedback.reading_webhooks import PATIENCE
+from mailops.feedback.replaying import replay
 from mailops.outbox.models import Event, EventKind, Status
 from mailops.outbox.tokens import envid
 from mailops.suppressions.models import Suppression
@@ -433,6 +434,13 @@ class TestSubscription:
         assert AuditEntry.objects.get().verb == "webhook.confirm"
         asked.refresh_from_db()
         assert asked.state == STATE.PROCESSED
+
+    def test_that_was_confirmed_stays_so_when_it_is_read_again(self, asked, admin, logged_in):
+        logged_in(admin).post(reverse("feedback:confirm", args=[asked.pk]))
+        asked.refresh_from_db()
+        was = asked.reason
+        replay(row=asked, actor=admin)
+        assert (asked.state, asked.reason) == (STATE.PROCESSED, was)
 
     def test_says_when_amazon_is_away(self, asked, amazon, admin, logged_in):
         amazon.pop(SUBSCRIBE)

@@ -189,6 +189,11 @@ class RawFeedback(models.Model):
         return self.kind == self.Kind.SUBSCRIPTION and self.is_quarantined and self.is_verified
 
     @property
+    def is_confirmed(self) -> bool:
+        """Whether a provider asked to be allowed to call us, and a person let it."""
+        return self.kind == self.Kind.SUBSCRIPTION and self.state == self.State.PROCESSED
+
+    @property
     def raw(self) -> bytes:
         """What came, octet for octet."""
         return zlib.decompressobj().decompress(bytes(self.content), MAX_CONTENT)
