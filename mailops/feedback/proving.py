@@ -213,7 +213,7 @@ def worth_of(authorization: str, password: str) -> str:
         return "missing"
     try:
         pair = b64decode(given.strip(), validate=True)
-    except BadBase64:
+    except ValueError:  # no Base64, or not even ASCII
         return "wrong"
     is_right = bool(password) and hmac.compare_digest(pair, f"{USER}:{password}".encode())
     return "right" if is_right and scheme.lower() == "basic" else "wrong"

@@ -316,6 +316,13 @@ class TestProof:
         assert told.endpoint.revealed_key() not in str(row.headers)
         assert row.headers[proving.BASIC] == "right"
 
+    @pytest.mark.parametrize("given", ["Basic \xfc", "Basic =", "Basic", "mailops"])
+    def test_a_password_that_is_none_is_a_wrong_one(self, given, provider):
+        told = provider("postmark")
+        body, _ = signed("postmark", PAYLOADS["postmark"]("bounced", now()), "", "")
+        row = told.post(body, {"Authorization": given})
+        assert (row.state, row.headers[proving.BASIC]) == (STATE.QUARANTINED, "wrong")
+
     def test_a_note_of_ours_can_not_be_brought_along(self, provider):
         told = provider("postmark")
         body, _ = signed("postmark", PAYLOADS["postmark"]("bounced", now()), "", "")
