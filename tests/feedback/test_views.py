@@ -96,6 +96,12 @@ class TestDetail:
         assert "unknown_mailbox" not in page
         assert "multipart/report" in page
 
+    def test_calls_nobody_suppressed_by_what_is_in_quarantine(self, sent, viewer, logged_in):
+        row = receive(report_on(sent, recipient="eve@example.net"), "bounces@bounces.example")
+        assert row.is_quarantined
+        page = logged_in(viewer).get(row.get_absolute_url()).content.decode()
+        assert "address is suppressed" not in page
+
     def test_escapes_what_came(self, forged, viewer, logged_in):
         page = logged_in(viewer).get(forged.get_absolute_url()).content.decode()
         assert "<b>hello</b>" not in page
