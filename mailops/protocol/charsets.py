@@ -36,6 +36,8 @@ _WIDER = {
     "ksc5601": "cp949",
     "iso2022_jp": "iso2022_jp_ext",
 }
+MAX_DECODED = 3_000  # characters; what begins like many words costs the square of it
+
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
 _ESCAPES_OF_JIS = re.compile(rb"\x1b\$[@B]")
 
@@ -55,7 +57,7 @@ def decode(content: bytes, charset: str = "") -> str:
 
 def decode_words(value: str) -> str:
     """Return a header's value with its encoded words decoded (RFC 2047), the rest as it is."""
-    if "=?" not in value or len(value) > 10_000:
+    if "=?" not in value or len(value) > MAX_DECODED:
         return value
     try:
         parts = decode_header(value)

@@ -67,10 +67,16 @@ def test_no_bomb_costs_more_than_it_may(tmp_path):
     parted = b"Final-Recipient: rfc822; a@b.example\n\n" + b"".join(
         b"Action:\nX%d:\n\n" % n for n in range(45_000)
     )
+    # begins like encoded words, none of which ends
+    diagnostic = b"Diagnostic-Code: smtp; " + b"=?a?q? " * 280 + b"\n"
+    worded = b"".join(
+        b"Final-Recipient: rfc822; %s\n%s\n" % (one, diagnostic * 4) for one in names * 2
+    )
     bombs = {
         "mentions": bounced(b"\n".join([naming] * 600), failed),
         "mentions-with-a-reason": bounced(b"\n".join([naming + b" user unknown"] * 600), failed),
         "fields-in-many-pieces": bounced(b"", base64.encodebytes(parted), "base64"),
+        "words-without-end": bounced(b"", worded),
         "gzip": mailed(gzip.compress(b" " * 200_000_000, 1), "gzip"),
         "zip": mailed(zipped(b" " * 200_000_000), "zip"),
         "zip-of-zips": mailed(zipped(inner, inner), "zip"),
