@@ -95,13 +95,6 @@ def template_discard(request: HttpRequest, template_id: int) -> HttpResponse:
 
 
 @needs(Act.AUTHOR)
-@require_POST
-def template_test(request: HttpRequest, template_id: int) -> HttpResponse:
-    """Go on to send the saved draft as a test, the way a stream's mail goes."""
-    return _to_test(request, _template(template_id))
-
-
-@needs(Act.AUTHOR)
 @xframe_options_sameorigin
 def preview_html(request: HttpRequest, template_id: int) -> HttpResponse:
     """Serve the HTML this person last previewed."""
@@ -122,6 +115,7 @@ def _address(template: MailTemplate, language: str) -> str:
 
 
 def _to_test(request: HttpRequest, template: MailTemplate) -> HttpResponse:
+    """Go on to send the saved draft as a test, the way a stream's mail goes."""
     try:
         version = version_for_test(template, user_of(request))
     except RenderError as error:

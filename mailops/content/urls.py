@@ -25,7 +25,6 @@ urlpatterns = [
     path("<int:template_id>/preview/html/", editing_views.preview_html, name="preview-html"),
     path("<int:template_id>/discard/", editing_views.template_discard, name="discard"),
     path("<int:template_id>/visual/", visual_views.template_visual, name="visual"),
-    path("<int:template_id>/test/", editing_views.template_test, name="test"),
     path("<int:template_id>/languages/", language_views.variant_list, name="languages"),
     path(
         "<int:template_id>/languages/<str:language>/delete/",

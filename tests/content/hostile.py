@@ -118,7 +118,6 @@ GAPS = {
     "gaps between no words": "<b> </b>" * 120_000 + "x",
     "line ends between no words": "<br></br>" * 90_000 + "x",
 }
-BLOCKS = "<mjml><mj-body>" + again("{% render 'b' %}") + "</mj-body></mjml>"
 NAMES = {
     "long names": ("{{ " + "a" * 7900 + "[0] }}") * 32,
     "names beside long conditions": "{{ a }}" * 16_000

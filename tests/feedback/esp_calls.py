@@ -36,10 +36,6 @@ KEYS = {
 }  # fmt: skip
 
 
-def stamp():
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 def brevo(what, at):
     told = {"bounced": "hard_bounce", "delivered": "delivered", "complained": "spam"}[what]
     return {"event": told, "email": TO, "id": 1, "date": "2026-05-01 12:00:00", "ts": at, "ts_epoch": at * 1000, "message-id": ID, "subject": "Hi", "reason": GONE if what == "bounced" else ""}  # fmt: skip
