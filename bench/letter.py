@@ -18,7 +18,6 @@ PERSONAL = "first_name"  # differs from recipient to recipient
 DOMAIN = "news.bench.example"
 SENDER_NAME, SENDER = "Ada & Sons", "news"
 
-
 RECIPIENT_DOMAINS = 10
 
 

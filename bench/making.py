@@ -49,12 +49,13 @@ def main(messages: int = MESSAGES) -> None:
             "skeleton": over(skeleton.assemble, letters),
             "build_content": over(mime.build_content, letters),
             "skeleton, subject beyond ASCII": over(skeleton.assemble, beyond_ascii),
-            "build_content, the same": over(mime.build_content, beyond_ascii),
+            "build_content, beyond ASCII": over(mime.build_content, beyond_ascii),
             "skeleton, 7bit": over(skeleton.assemble, without_8bit),
             "build_content, 7bit": over(mime.build_content, without_8bit),
             "skeleton, HTML on one line": over(skeleton.assemble, on_one_line),
-            "build_content, the same ": over(mime.build_content, on_one_line),
-        }
+            "build_content, HTML on one line": over(mime.build_content, on_one_line),
+        },
+        ROUNDS,
     )
     base = median(times["skeleton"])
     print(f"{'':32}{'µs':>8}  {'range':>15}  {'to skeleton':>11}")
@@ -94,10 +95,10 @@ def over(act: Callable[[Any], object], things: Iterable[Any]) -> Callable[[], fl
     return measure
 
 
-def interleaved(measures: dict[str, Callable[[], float]]) -> dict[str, list[float]]:
-    """Take each measurement in turn, five times over, so that a busy machine slows them alike."""
+def interleaved(measures: dict[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
+    """Take each measurement in turn, so many times over, so that a busy machine slows them alike."""
     times: dict[str, list[float]] = {name: [] for name in measures}
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         for name, measure in measures.items():
             times[name].append(measure())
     return times

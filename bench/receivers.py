@@ -10,6 +10,7 @@ from bench.stage import BenchError, Stage, wait_for
 from mailops.lib.supervisor import answers
 
 SINK_PORT = int(os.environ["BENCH_SINK_PORT"])
+BACKLOG = "512"  # connections that wait to be accepted
 _COUNTED = re.compile(rb"mesg=(\d+)")
 
 
@@ -21,6 +22,18 @@ def program(name: str) -> str:
     return found
 
 
+def start_sink(
+    stage: Stage, name: str, port: int, *options: str, path: str, dump: Path | None = None
+) -> None:
+    """Start the smtp-sink at `path`, which writes each mail into `dump`, and wait until it listens."""
+    dumping = ["-D", str(dump)] if dump else []
+    # it refuses to run as root, and by its own change of user it would slip its leash
+    run_as = "nobody" if os.geteuid() == 0 else "self"
+    address = f"127.0.0.1:{port}"
+    stage.start(name, path, *options, *dumping, address, BACKLOG, run_as=run_as)
+    wait_for(lambda: answers("127.0.0.1", port), f"{name} to listen")
+
+
 class Sink:
     """An smtp-sink; `count()` is how many messages it has accepted since it began."""
 
@@ -30,14 +43,7 @@ class Sink:
         self.start(dump)
 
     def start(self, dump: Path | None = None) -> None:
-        dumping = ["-D", str(dump)] if dump else []
-        address = f"127.0.0.1:{SINK_PORT}"
-        # it refuses to run as root, and by its own change of user it would slip its leash
-        run_as = "nobody" if os.geteuid() == 0 else "self"
-        self._stage.start(
-            "sink", program("smtp-sink"), "-c", *dumping, address, "512", run_as=run_as
-        )
-        wait_for(lambda: answers("127.0.0.1", SINK_PORT), "smtp-sink to listen")
+        start_sink(self._stage, "sink", SINK_PORT, "-c", path=program("smtp-sink"), dump=dump)
 
     def count(self) -> int:
         # it writes its counters anew for each message, with a carriage return for a line's end

@@ -14,7 +14,7 @@ from liquid import BoundTemplate, RenderContext
 from liquid.builtin.tags.for_tag import ForNode, ForTag
 
 from bench import letter
-from bench.making import over
+from bench.making import interleaved, over
 from bench.peers.mails import context_of
 from mailops.accounts.models import Role, User
 from mailops.content import child, limits, rendering
@@ -142,10 +142,7 @@ def measure_renders() -> tuple[list[list[str]], dict[str, Any]]:
     data = [context_of(number) for number in range(RENDERS)]
     measures = {"as it is sent": over(ours.render, data)}
     measures |= {name: over(each.render, data) for name, each in mails.items()}
-    times: dict[str, list[float]] = {name: [] for name in measures}
-    for _ in range(ROUNDS):
-        for name, measure in measures.items():
-            times[name].append(measure())
+    times = interleaved(measures, ROUNDS)
     # The quickest round of each is the one that nothing disturbed: only of those is a few percent a difference.
     base = min(times["all bounds"])
     rows = []
@@ -199,7 +196,7 @@ def _previews() -> list[float]:
     author = User.objects.create(email="bench@example.com", role=Role.EDITOR)
     template = MailTemplate.objects.create(name="Large", draft_subject=letter.SUBJECT)
     client = Client(headers={"host": urlsplit(settings.MAILOPS_BASE_URL).netloc})
-    client.force_login(author, backend=settings.AUTHENTICATION_BACKENDS[0])
+    client.force_login(author)
     sample = (letter.FOLDER / "sample.json").read_text()
     source = large_mail()
 

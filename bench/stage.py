@@ -75,6 +75,11 @@ class Stage:
                 start_new_session=True,  # Ctrl-C is for the bench, which then ends them in order
             )
 
+    def start_server(self) -> None:
+        """Start the database server, again where it was stopped."""
+        with (self.logs / "postgres.log").open("ab") as log:
+            self.server.start(log)
+
     def log_of(self, name: str) -> str:
         return (self.logs / f"{name}.log").read_text(errors="replace")
 
@@ -182,8 +187,8 @@ def staged(*, watches: bool = False) -> Iterator[Stage]:
         server.prepare()
         with (server.data / "postgresql.conf").open("a") as file:
             file.write(_WATCHING)
-    with (stage.logs / "postgres.log").open("wb") as log:
-        server.start(log)
+    (stage.logs / "postgres.log").unlink(missing_ok=True)
+    stage.start_server()
     try:
         call_command("prepare")
         stage.start("nameserver", sys.executable, "manage.py", "demo_nameserver")

@@ -14,7 +14,6 @@ from mailops.installation.processes import WEB_THREADS, WEB_WORKER
 from mailops.lib.supervisor import answers
 
 PATIENCE = 20.0  # seconds until an answer counts as none
-BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,7 @@ class Answer:
 class Pages:
     def __init__(self, scene: Scene) -> None:
         client = Client()
-        client.force_login(scene.person(), backend=BACKEND)
+        client.force_login(scene.person())
         name = settings.SESSION_COOKIE_NAME
         self._cookie = f"{name}={client.cookies[name].value}"
         self._stage = scene.stage

@@ -66,7 +66,8 @@ class Scene:
     environment: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.witness = Witness(self.stage.logs / f"{self.name}.jsonl")
+        self.log = self.stage.logs / f"{self.name}.jsonl"  # what the receiver took
+        self.witness = Witness(self.log)
 
     # --- arrangement ---
 
@@ -81,12 +82,12 @@ class Scene:
     def start_receiver(
         self, *session_faults: str, pace: float = PACE, port: int = PORT, name: str = "receiver"
     ) -> None:
-        log = self.stage.logs / f"{self.name}.jsonl"
         self.stage.start(
-            name, sys.executable, "-IS", str(RECEIVER), str(port), str(log), str(pace), *session_faults
+            name, sys.executable, "-IS", str(RECEIVER), str(port), str(self.log), str(pace),
+            *session_faults,
         )  # fmt: skip
         # its first sessions are the mail's own: asking whether it answers would use one up
-        wait_for(lambda: _listens(port), "the receiver to listen")
+        wait_for(lambda: listens(port), "the receiver to listen")
 
     def start_workers(self, *names: str) -> None:
         for name in names or BULK:
@@ -269,7 +270,8 @@ def _is_rehearsed(campaign: Campaign) -> bool:
     return latest is not None and latest.is_completed
 
 
-def _listens(port: int) -> bool:
+def listens(port: int) -> bool:
+    """Tell whether somebody listens at a port, without connecting to it."""
     listening = f":{port:04X} 00000000:0000 0A"
     return listening in Path("/proc/net/tcp").read_text()
 

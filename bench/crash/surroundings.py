@@ -43,17 +43,11 @@ def moved(scene: Scene, *by: str) -> Iterator[MovedServer]:
     _stop(usual)
     scene.stage.server = server
     try:
-        with (HOME / "logs" / "postgres.log").open("ab") as log:
-            server.start(log)
+        scene.stage.start_server()
         yield server
     finally:
         _stop(server)
         scene.stage.server = usual
-
-
-def start_again(scene: Scene) -> None:
-    with (HOME / "logs" / "postgres.log").open("ab") as log:
-        scene.stage.server.start(log)
 
 
 def _stop(server: Server) -> None:
@@ -115,7 +109,7 @@ def on_a_small_disk(scene: Scene, spare: int) -> Iterator[SmallDisk]:
     finally:
         scene.stage.stop("disk")
         if usual.process is None:
-            start_again(scene)
+            scene.stage.start_server()
 
 
 def _take_back(inside: Path, data: Path) -> None:
@@ -153,4 +147,4 @@ def by_another_clock(scene: Scene) -> Iterator[Clock]:
         with moved(scene, scene.program("env", "coreutils"), *env):
             yield clock
     finally:
-        start_again(scene)
+        scene.stage.start_server()

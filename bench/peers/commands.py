@@ -7,9 +7,8 @@ from collections.abc import Callable, Mapping
 
 def obey(verbs: Mapping[str, Callable[..., object]]) -> None:
     """Run verbs, each with its whole numbers, until the input ends."""
-    sys.stdout.write("")
     for line in sys.stdin:
         verb, *numbers = line.split()
-        answer = verbs[verb](*map(int, numbers)) if verb in verbs else None
+        answer = verbs[verb](*map(int, numbers))
         sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()

@@ -9,7 +9,6 @@ from django.db import connections
 from bench.crash.faults import Extent, fault
 from bench.crash.pages import Pages
 from bench.crash.scene import BULK, SESSIONS, Scene
-from bench.stage import HOME
 
 OUTAGE_SECONDS, SHORT_OUTAGE_SECONDS = 30.0, 10.0
 GOES_ON_IN = 30.0
@@ -86,5 +85,4 @@ def restart(scene: Scene, *, meanwhile: Callable[[], None] | None = None) -> Non
     server.process.wait(timeout=30)
     if meanwhile is not None:
         meanwhile()
-    with (HOME / "logs" / "postgres.log").open("ab") as log:
-        server.start(log)
+    scene.stage.start_server()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bench.crash.faults import Extent, fault
 from bench.crash.scene import BULK, SESSIONS, Scene
-from bench.crash.surroundings import MEGA, by_another_clock, on_a_small_disk, start_again
+from bench.crash.surroundings import MEGA, by_another_clock, on_a_small_disk
 from mailops.dispatch.models import Worker
 from mailops.outbox.models import QueueEntry
 
@@ -33,7 +33,7 @@ def disk_full(scene: Scene) -> None:
         server = scene.stage.server
         if server.process is None or server.process.poll() is not None:
             scene.notes.append("PostgreSQL had ended itself and was started, as `make up` does")
-            start_again(scene)
+            scene.stage.start_server()
         scene.broke()
         scene.keep_busy()
         scene.wait_resumed(GOES_ON_IN)

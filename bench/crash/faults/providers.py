@@ -35,9 +35,8 @@ def faulty_provider(scene: Scene) -> None:
     scene.environment["MAILOPS_SMTP_PATIENCE"] = str(PATIENCE)
     early = scene.stage.logs / f"{scene.name}-early.log"
     early.unlink(missing_ok=True)
-    log = scene.stage.logs / f"{scene.name}.jsonl"
     scene.stage.start(
-        "provider", sys.executable, "-IS", str(PROVIDER), str(PORT), str(log), str(early)
+        "provider", sys.executable, "-IS", str(PROVIDER), str(PORT), str(scene.log), str(early)
     )
     wait_for(lambda: answers("127.0.0.1", PORT), "the provider to listen")
     scene.start_workers()

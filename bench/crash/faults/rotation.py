@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 from bench.crash.faults import Extent, fault
-from bench.crash.scene import PORT, Scene, _listens
+from bench.crash.scene import PORT, Scene, listens
 from bench.stage import wait_for
 from mailops.accounts.models import AuditEntry
 from mailops.lib.secrets import Secret
@@ -87,7 +87,6 @@ class Desk:
 
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
-        self._log = scene.stage.logs / f"{scene.name}.jsonl"
         self._passwords = scene.stage.logs / f"{scene.name}.passwords"
 
     def open(self) -> None:
@@ -105,12 +104,12 @@ class Desk:
             both.write(Path(f"{certificate}.crt").read_text())
         self._scene.environment["MAILOPS_EXTRA_CA_FILE"] = f"{certificate}.crt"
         self.knows(OLD, NEW)
-        Path(f"{self._log}.log-ins").unlink(missing_ok=True)
+        Path(f"{self._scene.log}.log-ins").unlink(missing_ok=True)
         self._scene.stage.start(
-            "receiver", sys.executable, "-IS", str(RECEIVER), str(PORT), str(self._log),
+            "receiver", sys.executable, "-IS", str(RECEIVER), str(PORT), str(self._scene.log),
             str(PACE), str(certificate), str(self._passwords),
         )  # fmt: skip
-        wait_for(lambda: _listens(PORT), "the receiver to listen")
+        wait_for(lambda: listens(PORT), "the receiver to listen")
 
     def knows(self, *passwords: str) -> None:
         """Let in these and no others, from the next command on."""
@@ -119,7 +118,7 @@ class Desk:
         beside.replace(self._passwords)
 
     def log_ins(self) -> Counter[tuple[str, bool]]:
-        lines = Path(f"{self._log}.log-ins").read_text().splitlines()
+        lines = Path(f"{self._scene.log}.log-ins").read_text().splitlines()
         told = (json.loads(line) for line in lines)
         return Counter((one["password"], one["was_let_in"]) for one in told)
 

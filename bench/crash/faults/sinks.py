@@ -1,16 +1,13 @@
 """7: Postfix's smtp-sink with each of its faults in each phase."""
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bench.crash.faults import Extent, fault
 from bench.crash.faults.peers import REFUSED, SENT, UNCERTAIN
 from bench.crash.scene import BULK, MORE_PORTS, Scene
-from bench.receivers import Dump
-from bench.stage import wait_for
+from bench.receivers import Dump, start_sink
 from mailops.campaigns.models import Campaign
-from mailops.lib.supervisor import answers
 from mailops.outbox.models import Event, EventKind, Message, Status
 from mailops.transports.models import RunState, Transport
 
@@ -103,12 +100,8 @@ def faulty_sinks(scene: Scene) -> None:
 
 
 def _start(scene: Scene, program: str, mode: Mode, *faults: str, dump: Dump | None) -> None:
-    dumping = ["-D", str(dump.file)] if dump else []
-    # it refuses to run as root, and by its own change of user it would slip its leash
-    run_as = "nobody" if os.geteuid() == 0 else "self"
-    address = f"127.0.0.1:{mode.port}"
-    scene.stage.start(f"sink-{mode.name}", program, *faults, *dumping, address, "64", run_as=run_as)
-    wait_for(lambda: answers("127.0.0.1", mode.port), f"the sink of {mode.name} to listen")
+    file = dump.file if dump else None
+    start_sink(scene.stage, f"sink-{mode.name}", mode.port, *faults, path=program, dump=file)
 
 
 def _launch(scene: Scene, mode: Mode) -> Campaign:

@@ -15,7 +15,7 @@ from bench.crash.faults import Extent, fault
 from bench.crash.faults.database import restart
 from bench.crash.pages import Answer, Pages
 from bench.crash.scene import WEB_PORT, Scene
-from bench.processes import usage_of
+from bench.processes import Usage, spent, usage_of
 from mailops.feedback.models import RawFeedback, WebhookEndpoint
 from mailops.lib.secrets import Secret
 from mailops.outbox.models import Event, Message, Status
@@ -50,7 +50,7 @@ def webhook_storm(scene: Scene) -> None:
     endpoint = _make_endpoint(scene)
     calls, junk = _calls(messages, endpoint)
     scene.broke()
-    before = _seconds(scene)
+    before = usage_of(scene.stage)
     _let_loose(scene, calls, RATE)
     looks = _look_meanwhile(scene, pages)
     told = _told(scene)
@@ -185,16 +185,11 @@ def _told(scene: Scene) -> dict[str, Any]:
     return told
 
 
-def _seconds(scene: Scene) -> dict[str, float]:
-    return {name: used.seconds for name, used in usage_of(scene.stage).items()}
-
-
-def _tell_what_it_cost(scene: Scene, before: dict[str, float], told: dict[str, Any]) -> None:
+def _tell_what_it_cost(scene: Scene, before: dict[str, Usage], told: dict[str, Any]) -> None:
     """Note the processor time of each process for a call, from the first one on until all was read, pages included."""
-    spent = {name: seconds - before[name] for name, seconds in _seconds(scene).items()}
-    spent["who calls"] = told["processor"]
+    used = {**spent(before, usage_of(scene.stage)), "who calls": told["processor"]}
     each = sorted(
-        ((seconds / told["calls"] * 1000, name) for name, seconds in spent.items()), reverse=True
+        ((seconds / told["calls"] * 1000, name) for name, seconds in used.items()), reverse=True
     )
     shown = ", ".join(f"{name} {ms:.2f}" for ms, name in each if ms >= LEAST_TOLD)
     scene.notes.append(
