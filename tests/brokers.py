@@ -7,8 +7,8 @@ import subprocess
 from contextlib import contextmanager
 
 from tests.conftest import PROGRAM_PATH
-from tests.engine import is_listening, wait_until
-from tests.ports import free_port, free_ports
+from tests.ports import free_port, free_ports, is_listening
+from tests.waiting import wait_until
 
 RABBITMQ = "/usr/lib/rabbitmq/bin/rabbitmq-server"  # the one on PATH changes user
 

@@ -3,11 +3,11 @@
 import shutil
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 from typing import Self
 
 from tests.ports import free_port
+from tests.waiting import wait_until
 
 # in two halves, so that no scanner takes this file for an infected one
 EICAR = rb"X5O!P%@AP[4\PZX54(P^)7CC)7}" + rb"$EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
@@ -55,12 +55,12 @@ class Clamd:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        until = time.monotonic() + PATIENCE
-        while not Path(self.socket).exists() and time.monotonic() < until:
-            if self._process.poll() is not None:
-                return False
-            time.sleep(0.05)
-        return True
+        wait_until(
+            lambda: Path(self.socket).exists() or self._process.poll() is not None,
+            seconds=PATIENCE,
+            what=f"clamd; see {self.home}/clamd.log",
+        )
+        return self._process.poll() is None
 
     def __exit__(self, *_: object) -> None:
         self._process.terminate()

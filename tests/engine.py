@@ -3,10 +3,8 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
 from collections import Counter
 from pathlib import Path
 from urllib.parse import quote
@@ -16,19 +14,10 @@ from django.db import connection
 
 from mailops.installation.processes import worker_command
 from mailops.rollouts.probes.captures import RECIPIENT as PROBED
-from tests.ports import free_ports
+from tests.ports import free_ports, is_listening
+from tests.waiting import wait_until
 
 ROOT = Path(settings.BASE_DIR)
-
-
-def wait_until(condition, *, seconds: float, what: str):
-    """Return the first true value of `condition()`; fail with `what` when the time is over."""
-    ends_at = time.monotonic() + seconds
-    while time.monotonic() < ends_at:
-        if value := condition():
-            return value
-        time.sleep(0.05)
-    raise AssertionError(f"waited {seconds:.0f} s for {what}")
 
 
 def database_url() -> str:
@@ -141,9 +130,3 @@ class Engine:
         taken = Counter(json.loads(line)["recipient"] for line in lines if line.endswith("}"))
         del taken[PROBED]
         return taken
-
-
-def is_listening(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.settimeout(1)
-        return probe.connect_ex(("127.0.0.1", port)) == 0

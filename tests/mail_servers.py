@@ -4,9 +4,11 @@ import shutil
 import socket
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 from typing import Self
+
+from tests.ports import is_listening
+from tests.waiting import wait_until
 
 UNPACKED = Path("/opt/mail-servers")  # by .ci/run
 
@@ -99,21 +101,12 @@ class OpenSmtpd:
             self._process = subprocess.Popen(
                 [program, "-d", "-f", conf], stdout=log, stderr=subprocess.STDOUT
             )
-        self._wait()
+        wait_until(
+            lambda: is_listening(self.port), seconds=60, what=f"OpenSMTPD; see {self._home}/log"
+        )
         return self
 
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
         self._process.wait(20)
         shutil.rmtree(self._home, ignore_errors=True)
-
-    def _wait(self) -> None:
-        until = time.monotonic() + 60
-        while time.monotonic() < until and self._process.poll() is None:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
-            except OSError:
-                time.sleep(0.05)
-            else:
-                return
-        raise AssertionError((self._home / "log").read_text())

@@ -3,15 +3,14 @@
 import imaplib
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-from tests.ports import free_ports
+from tests.ports import free_ports, is_listening
+from tests.waiting import wait_until
 
 CONFIG = """\
 base_dir = {home}/run
@@ -80,12 +79,12 @@ class MailboxServer:
         self._process = subprocess.Popen(
             ["/usr/sbin/dovecot", "-F", "-c", str(self.home / "config")]
         )
-        until = time.monotonic() + 30
-        while time.monotonic() < until:
-            with suppress(OSError), socket.create_connection(("127.0.0.1", self.ports["tls"]), 1):
-                return self
-            time.sleep(0.05)
-        raise AssertionError((self.home / "log").read_text())
+        wait_until(
+            lambda: is_listening(self.ports["tls"]),
+            seconds=30,
+            what=f"Dovecot; see {self.home}/log",
+        )
+        return self
 
     def __exit__(self, *_: object) -> None:
         self._process.terminate()

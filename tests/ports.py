@@ -25,3 +25,9 @@ def free_ports(count: int) -> list[int]:
     while len(found) < count:
         found.add(free_port())
     return list(found)
+
+
+def is_listening(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0

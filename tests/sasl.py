@@ -4,12 +4,11 @@ import shutil
 import socket
 import subprocess
 import tempfile
-import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
 from tests.ports import free_ports
+from tests.waiting import wait_until
 
 CONFIG = """\
 base_dir = {home}/run
@@ -106,7 +105,7 @@ class Passwords:
         (self._home / "users").chmod(0o644)
         command = ["/usr/sbin/dovecot", "-F", "-c", str(self._home / "config")]
         self._process = subprocess.Popen(command)
-        self._wait()
+        wait_until(self._answers, seconds=30, what=f"Dovecot; see {self._home}/log")
         return self
 
     def _config(self) -> str:
@@ -118,14 +117,9 @@ class Passwords:
         pair, next_hop = self._submission
         return config + SUBMISSION.format(pair=pair, next_hop=next_hop, **self.ports)
 
-    def _wait(self) -> None:
-        until = time.monotonic() + 30
-        while time.monotonic() < until:
-            with socket.socket(socket.AF_UNIX) as probe, suppress(OSError):
-                probe.connect(str(self.socket))
-                return
-            time.sleep(0.05)
-        raise AssertionError((self._home / "log").read_text())
+    def _answers(self) -> bool:
+        with socket.socket(socket.AF_UNIX) as probe:
+            return probe.connect_ex(str(self.socket)) == 0
 
     def __exit__(self, *_: object) -> None:
         self._process.terminate()

@@ -6,8 +6,9 @@ from mailops.campaigns.models import Campaign
 from mailops.outbox.models import Message
 from mailops.transports.models import Transport
 from tests import brokers
-from tests.engine import Engine, wait_until
+from tests.engine import Engine
 from tests.factories import make_audience, make_campaign, make_stream
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.whole, pytest.mark.django_db(transaction=True)]
 

@@ -5,13 +5,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from django.conf import settings
 
-from tests.engine import wait_until
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.whole
 
@@ -83,7 +82,4 @@ def test_a_run_that_is_stopped_leaves_nothing_running(how):
         run.kill()
         run.wait(30)
     assert run.returncode == (-how if how == signal.SIGKILL else 130), told
-    ends_at = time.monotonic() + 20  # the kernel ends what is left on the leash
-    while offspring() and time.monotonic() < ends_at:
-        time.sleep(0.1)
-    assert not offspring()
+    wait_until(lambda: not offspring(), seconds=20, what="the kernel to end what is on the leash")

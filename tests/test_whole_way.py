@@ -13,8 +13,9 @@ from mailops.outbox.models import Message, Tally
 from mailops.reports.balance import balance
 from mailops.suppressions.models import Suppression
 from mailops.transports.models import Transport
-from tests.engine import Engine, wait_until
+from tests.engine import Engine
 from tests.factories import make_campaign, make_stream, make_version
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.whole, pytest.mark.django_db(transaction=True)]
 

@@ -7,7 +7,6 @@ import shutil
 import socket
 import subprocess
 import threading
-import time
 from contextlib import contextmanager
 
 import pytest
@@ -24,7 +23,8 @@ from mailops.content.publishing import publish
 from mailops.content.rendering import Rendered
 from tests.conftest import PROGRAM_PATH
 from tests.factories import make_stream
-from tests.ports import free_port
+from tests.ports import free_port, is_listening
+from tests.waiting import wait_until
 
 SPAM = Rendered(
     "CHEAP VIAGRA!!! ACT NOW", "<p>Buy Viagra now, cheap.</p>", "Buy Viagra now, cheap."
@@ -63,12 +63,7 @@ def running(port, *command):
         start_new_session=True,
     )
     try:
-        ends_at = time.monotonic() + 60
-        while time.monotonic() < ends_at and server.poll() is None:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.05)
+        wait_until(lambda: is_listening(port), seconds=60, what=command[0])
         yield f"127.0.0.1:{port}"
     finally:
         server.terminate()

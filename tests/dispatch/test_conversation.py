@@ -30,8 +30,8 @@ from mailops.transports.sessions import (
     SessionEnded,
     SessionLost,
 )
-from tests.engine import wait_until
 from tests.factories import make_message, make_stream, make_transport
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db
 

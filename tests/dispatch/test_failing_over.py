@@ -19,10 +19,10 @@ from mailops.protocol.alignment import Result
 from mailops.transports.alignment import Crossing
 from mailops.transports.models import Route, WarmUp
 from tests.dispatch.test_delivery import deliver
-from tests.engine import wait_until
 from tests.factories import make_campaign, make_message, make_stream, make_transport
 from tests.outbox.doubts import doubt
 from tests.smtp_server import SmtpServer
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db
 FOUND = {

@@ -16,10 +16,10 @@ from mailops.transports.credentials import add_credential
 from mailops.transports.kinds import open_sessions
 from mailops.transports.models import Transport
 from tests.dispatch.test_rotation_under_load import queue
-from tests.engine import wait_until
 from tests.factories import make_message, make_stream, make_transport
 from tests.login_server import LoginServer
 from tests.smtp_server import CertificateAuthority, SmtpServer
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PASSWORD = "a-password-5f1c"

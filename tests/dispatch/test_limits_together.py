@@ -9,7 +9,8 @@ from mailops.dispatch.models import Allowance
 from mailops.outbox.models import QueueEntry
 from mailops.transports.models import Transport
 from tests.dispatch.test_kill import launch
-from tests.engine import Engine, wait_until
+from tests.engine import Engine
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.whole, pytest.mark.django_db(transaction=True)]
 

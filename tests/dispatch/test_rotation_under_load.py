@@ -15,10 +15,10 @@ from mailops.outbox.tokens import current_token_key_id
 from mailops.transports.credentials import add_credential, change_credential
 from mailops.transports.models import Credential
 from mailops.transports.rotation import activate_credential, roll_back
-from tests.engine import wait_until
 from tests.factories import make_message, make_stream, make_transport
 from tests.login_server import LoginServer
 from tests.smtp_server import CertificateAuthority
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 OLD, NEW, ANEW = "old-password-41d7", "new-password-9c02", "anew-password-e85b"

@@ -19,9 +19,9 @@ from mailops.dispatch.working import WorkerProcess
 from mailops.outbox.models import Message, QueueEntry
 from mailops.outbox.tokens import current_token_key_id
 from mailops.transports.models import ProviderLimit
-from tests.engine import wait_until
 from tests.factories import make_message, make_stream, make_transport
 from tests.smtp_server import SmtpServer, _Conversation
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db
 

@@ -42,7 +42,7 @@ from mailops.outbox.recording import Outcome, record
 from mailops.outbox.retrying import retry_message
 from mailops.outbox.settling import hold, release, settle_as_accepted
 from mailops.suppressions.models import Suppression
-from tests.engine import database_url, wait_until
+from tests.engine import database_url
 from tests.factories import (
     make_audience,
     make_campaign,
@@ -52,6 +52,7 @@ from tests.factories import (
     make_transport,
 )
 from tests.outbox.doubts import doubt, make_doubtful
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db
 

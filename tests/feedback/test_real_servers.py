@@ -2,7 +2,6 @@
 
 import contextlib
 import smtplib
-import time
 
 import pytest
 
@@ -10,6 +9,7 @@ from mailops.protocol.feedback_mail import describe, read
 from tests.mail_servers import Exim, OpenSmtpd
 from tests.postfix import Postfix
 from tests.smtp_server import DROP, SmtpServer
+from tests.waiting import wait_until
 
 SENDER = "news@sender.example"
 MAIL = "From: {0}\r\nTo: user@{1}\r\nMessage-ID: <{1}@sender.example>\r\nSubject: Hello\r\n\r\nHello\r\n"
@@ -49,9 +49,7 @@ def far():
 
 def came_home(home, times):
     """Return what each mail that came back says, by the domain it is about."""
-    until = time.monotonic() + 90
-    while len(home.messages) < times and time.monotonic() < until:
-        time.sleep(0.05)
+    wait_until(lambda: len(home.messages) >= times, seconds=90, what=f"{times} mails to come home")
     found = [describe(read(content)) for content in home.messages]
     return {one["recipients"][0]["recipient"].partition("@")[2]: one for one in found}
 

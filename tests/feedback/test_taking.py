@@ -9,8 +9,8 @@ from mailops.feedback import taking
 from mailops.feedback.archiving import row_of
 from mailops.feedback.models import RawFeedback, WebhookEndpoint
 from mailops.feedback.taking import TOLD_SECONDS, Door, Doors, Group, Told
-from tests.engine import wait_until
 from tests.factories import make_transport
+from tests.waiting import wait_until
 
 
 @pytest.fixture

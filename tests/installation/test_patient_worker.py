@@ -4,15 +4,14 @@ import socket
 import subprocess
 import sys
 import textwrap
-import time
 from contextlib import ExitStack
 
 import pytest
 
 from mailops.feedback.intake import MAX_WEBHOOK
 from mailops.installation.patient_worker import LARGE, LONGEST_HEAD, missing_in
-from mailops.lib.supervisor import answers
-from tests.ports import free_port
+from tests.ports import free_port, is_listening
+from tests.waiting import wait_until
 
 HEAD = b"POST /x HTTP/1.1\r\nHost: h\r\n"
 PATIENCE = 30
@@ -81,9 +80,7 @@ def port(tmp_path_factory):
         ]
     )
     try:
-        while not answers("127.0.0.1", port):
-            assert process.poll() is None
-            time.sleep(0.05)
+        wait_until(lambda: is_listening(port), seconds=PATIENCE, what="gunicorn")
         yield port
     finally:
         process.terminate()

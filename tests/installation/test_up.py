@@ -10,12 +10,14 @@ import sys
 import threading
 import time
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from django.conf import settings
 
 from mailops.installation.processes import LISTENERS, WORKERS
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.whole, pytest.mark.usefixtures("socket_enabled")]
 
@@ -105,12 +107,9 @@ def running(home, name=""):
     return found
 
 
-def gone(home, seconds=10):
-    """Tell whether all processes of a home go within that time."""
-    deadline = time.monotonic() + seconds
-    while (left := running(home)) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return not left
+def expect_gone(home):
+    """Wait until no process of a home runs any more."""
+    wait_until(lambda: not running(home), seconds=10, what="all processes to be gone")
 
 
 @pytest.fixture
@@ -125,7 +124,8 @@ def up(tmp_path):
     yield start
     for one in started:
         one.end(signal.SIGKILL)
-    assert all(gone(one.home) for one in started)
+    for one in started:
+        expect_gone(one.home)
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +137,7 @@ def lasting(tmp_path_factory):
         yield mailops
     finally:
         mailops.end(signal.SIGKILL)
-    assert gone(mailops.home)
+    expect_gone(mailops.home)
 
 
 class TestUp:
@@ -153,7 +153,7 @@ class TestUp:
         password = (tmp_path / "admin-password").read_text()
         first.end(signal.SIGINT)
         assert first.process.returncode == 0
-        assert gone(tmp_path)
+        expect_gone(tmp_path)
 
         second = up(port=first.port)
         second.wait_for("^mailops is ready")
@@ -179,21 +179,17 @@ class TestUp:
 
     @staticmethod
     def _until_well(mailops):
-        deadline = time.monotonic() + 15
-        while True:
-            try:
-                assert mailops.get("/healthz/") == "well\n"
-            except OSError:
-                assert time.monotonic() < deadline
-                time.sleep(0.1)
-            else:
-                return
+        def is_well():
+            with suppress(OSError):
+                return mailops.get("/healthz/") == "well\n"
+
+        wait_until(is_well, seconds=60, what="all to be well")
 
     def test_leaves_nothing_when_it_is_killed_itself_and_starts_over(self, up, tmp_path):
         first = up(MAILOPS_DEMO="0")
         first.wait_for("^mailops is ready")
         first.end(signal.SIGKILL)
-        assert gone(tmp_path)
+        expect_gone(tmp_path)
         up(port=first.port, MAILOPS_DEMO="0").wait_for("^mailops is ready")
 
     def test_two_run_side_by_side(self, lasting, up):

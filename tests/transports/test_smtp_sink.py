@@ -1,14 +1,13 @@
 """Against Postfix's own test server, a second opinion on what a server does."""
 
 import shutil
-import socket
 import subprocess
-import time
 
 import pytest
 
 from mailops.transports.sessions import Envelope, Phase, SessionFault, SessionLost
-from tests.ports import free_port
+from tests.ports import free_port, is_listening
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.needs("smtp-sink")
 ENVELOPE = Envelope("s@example.com", "r@example.net", size=100)
@@ -28,23 +27,13 @@ def sink(dial, settings):
         processes.append(
             subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         )
-        wait_for(port)
+        wait_until(lambda: is_listening(port), seconds=30, what="smtp-sink")
         return dial(type("Sink", (), {"port": port}), opens=False)
 
     yield start
     for process in processes:
         process.kill()
         process.wait()
-
-
-def wait_for(port):
-    for _ in range(100):
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-        except OSError:
-            time.sleep(0.02)
-        else:
-            return
 
 
 def test_a_thousand_messages_go_through_one_session(sink):
