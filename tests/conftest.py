@@ -18,6 +18,7 @@ from whitenoise.middleware import WhiteNoiseMiddleware
 
 from mailops.accounts.models import Role, User
 from mailops.celery import app
+from mailops.domains.signing import forget_signers
 from mailops.lib import broker
 from mailops.lib.postgres import Server
 from tests.browser import chromium, open_page, windows  # noqa: F401 - fixtures
@@ -132,6 +133,14 @@ def widgets_untold(django_test_environment):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Template, "_render", render)
         yield
+
+
+@pytest.fixture
+def no_signers():
+    """No signing keys in memory, before and after: they would outlive their rows."""
+    forget_signers()
+    yield
+    forget_signers()
 
 
 def _user(role: str, name: str) -> User:

@@ -21,16 +21,8 @@ from mailops.transports.kinds import open_sessions
 from mailops.transports.models import Transport
 from mailops.transports.sessions import LoginId
 from tests.factories import make_message, make_stream, make_transport
-from tests.smtp_server import SmtpServer
 
 pytestmark = pytest.mark.django_db(transaction=True)  # the committer has its own connection
-
-
-@pytest.fixture
-def server(settings):
-    with SmtpServer(extensions=("8BITMIME",)) as server:
-        settings.MAILOPS_TRUSTED_RELAYS = frozenset({("127.0.0.1", server.port)})
-        yield server
 
 
 def make_stream_to(port):

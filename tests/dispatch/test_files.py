@@ -9,23 +9,14 @@ import pytest
 from mailops.content import enclosing
 from mailops.content.models import MailTemplate
 from mailops.content.publishing import publish
-from mailops.domains import signing
 from mailops.sandbox.reading import read
 from tests.content.some_files import PDF, png
 from tests.dispatch.test_delivery import deliver, make_due, make_stream_to
 from tests.dispatch.test_signing import sign_with, verified
-from tests.smtp_server import SmtpServer
 
 pytestmark = pytest.mark.django_db(transaction=True)  # the committer has its own connection
 HTML = """<p>Hello {{ first_name }}</p>{% if vip %}<img src="cid:gold medal.png" alt="">{% endif %}
 <img src='cid:logo.png' alt="Acme">"""
-
-
-@pytest.fixture
-def server(settings):
-    with SmtpServer(extensions=("8BITMIME",)) as server:
-        settings.MAILOPS_TRUSTED_RELAYS = frozenset({("127.0.0.1", server.port)})
-        yield server
 
 
 @pytest.fixture
@@ -61,13 +52,12 @@ def test_each_recipient_gets_what_is_attached_and_what_their_html_shows(server, 
     assert received == {"ada@x.example": [png(9, 9), png()], "bob@x.example": [png()]}
 
 
+@pytest.mark.usefixtures("no_signers")
 def test_signatures_cover_the_files(server, version):
-    signing.forget_signers()
     stream = make_stream_to(server.port)
     sign_with(stream, "rsa", "ed25519")
     make_due(stream, "ada@x.example", version=version)
     deliver()
-    signing.forget_signers()
     assert verified(server.messages[0]) == {"rsa", "ed25519"}
     with pytest.raises(dkim.ValidationError):
         verified(server.messages[0].replace(b"JVBERi", b"JVBERj"))  # in the PDF

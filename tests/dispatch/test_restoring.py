@@ -62,13 +62,6 @@ def _restart_process():
     epoch.__init__()
 
 
-@pytest.fixture
-def server(settings):
-    with SmtpServer(extensions=("8BITMIME",)) as server:
-        settings.MAILOPS_TRUSTED_RELAYS = frozenset({("127.0.0.1", server.port)})
-        yield server
-
-
 def received(server):
     """Return the recipients of what the receiver took, by its own account."""
     taken = [

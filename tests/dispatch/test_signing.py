@@ -3,7 +3,6 @@
 import dkim
 import pytest
 
-from mailops.domains import signing
 from mailops.domains.models import SigningKey
 from mailops.domains.signing_keys import make_key
 from mailops.outbox.models import Message
@@ -13,16 +12,9 @@ from tests.factories import make_stream, make_transport, make_version
 from tests.postfix import Postfix
 from tests.smtp_server import SmtpServer
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("no_signers")]
 TEXT = "Grüße an dich, in einer langen Zeile: " + "ä lang  " * 30 + "\n.\n\n From here\n"
 HTML = "<p>Grüße\t<b>fett</b></p>" + "<td>x</td>" * 200
-
-
-@pytest.fixture(autouse=True)
-def no_signers():
-    signing.forget_signers()
-    yield
-    signing.forget_signers()
 
 
 @pytest.fixture

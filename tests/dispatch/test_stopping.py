@@ -16,7 +16,6 @@ from mailops.suppressions.models import Suppression
 from mailops.transports.configuring import delete_transport
 from mailops.transports.models import Route, Transport
 from tests.factories import make_campaign, make_message, make_stream, make_transport, make_version
-from tests.smtp_server import SmtpServer
 
 pytestmark = pytest.mark.django_db(transaction=True)  # the committer has a connection of its own
 
@@ -25,13 +24,6 @@ pytestmark = pytest.mark.django_db(transaction=True)  # the committer has a conn
 def no_heart(monkeypatch):
     monkeypatch.setattr(WorkerProcess, "_beat", lambda self: None)
     monkeypatch.setattr(delivery, "RUN_SECONDS", 3.0)
-
-
-@pytest.fixture
-def server(settings):
-    with SmtpServer(extensions=("8BITMIME",)) as server:
-        settings.MAILOPS_TRUSTED_RELAYS = frozenset({("127.0.0.1", server.port)})
-        yield server
 
 
 def deliver():

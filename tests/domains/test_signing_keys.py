@@ -26,15 +26,8 @@ from mailops.domains.signing_keys import (
 from mailops.lib.sealed import sealed_models
 from tests.factories import make_domain
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("no_signers")]
 MAIL = b"From: Ada <ada@acme.example>\r\nSubject: Hi\r\n\r\nHello\r\n"
-
-
-@pytest.fixture(autouse=True)
-def no_signers():
-    signing.forget_signers()
-    yield
-    signing.forget_signers()
 
 
 @pytest.fixture

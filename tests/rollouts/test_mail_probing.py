@@ -11,14 +11,8 @@ from mailops.rollouts.probes.authentication import authentication
 from mailops.sandbox.models import CapturedMessage
 from tests.factories import make_captured
 
+pytestmark = pytest.mark.usefixtures("no_signers")
 TO = "probe+alignment@sandbox.example"
-
-
-@pytest.fixture(autouse=True)
-def no_signers():
-    signing.forget_signers()
-    yield
-    signing.forget_signers()
 
 
 @pytest.fixture
