@@ -69,10 +69,9 @@ class TestFetch:
 
     def test_ends_in_time_however_slowly_the_answer_drips(self, answering):
         url, _ = answering(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 500, drip=0.02)
-        began = time.monotonic()
-        with pytest.raises(EgressFault):
+        with pytest.raises(EgressFault) as fault:
             fetch(url, seconds=0.3)
-        assert time.monotonic() - began < 8  # the whole answer would take ten
+        assert fault.value.cause == "timeout"  # with all that it would read it would be no answer
 
     def test_does_not_tell_a_closed_port_from_a_dead_one(self, settings):
         with socket.create_server(("127.0.0.1", 0)) as server:
