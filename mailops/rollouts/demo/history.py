@@ -24,6 +24,7 @@ from mailops.rollouts.demo.sending import Sending
 from mailops.suppressions.models import Suppression
 from mailops.transports.models import Stream
 
+Person = tuple[str, str, dict[str, Any]]  # address, its key, attributes
 BATCH = 500
 SECONDS_A_MESSAGE = 0.05
 OK = Reply(250, "2.0.0 Queued", "2.0.0", "DATA")
@@ -104,7 +105,7 @@ class Ledger:
 
     def write(
         self,
-        people: Sequence[tuple[str, str, dict[str, Any]]],
+        people: Sequence[Person],
         times: Sequence[datetime],
         campaign: Campaign | None,
     ) -> list[Message]:
@@ -200,19 +201,10 @@ def tell_campaign(
     now: datetime,
 ) -> Campaign:
     """Tell one campaign of the past from its launch to its balance."""
-    random = Random(past.name)  # noqa: S311 - the same past every time
     start = (now - timedelta(days=past.days_ago)).replace(
         hour=past.hour, minute=2, second=0, microsecond=0
     )
-    readers = [
-        (address, key, data)
-        for address, key, data in Contact.objects.filter(memberships__audience=audience)
-        .order_by("pk")
-        .values_list("address", "address_key", "attributes")
-        if not is_simulated(address)
-    ]
-    readers = readers[: int(len(readers) * past.readers)]
-    end = start + timedelta(seconds=SECONDS_A_MESSAGE * len(readers) + 95)
+    readers = _readers(audience, past.readers)
     campaign = Campaign.objects.create(
         name=past.name,
         stream=sending.news,
@@ -221,16 +213,36 @@ def tell_campaign(
         audience=audience,
         state=Campaign.State.COMPLETED,
         started_at=start,
-        finished_at=end,
+        finished_at=start + timedelta(seconds=SECONDS_A_MESSAGE * len(readers) + 95),
         expanded_at=start + timedelta(seconds=2),
         planned=len(readers),
         created_by=actor,
     )
     Campaign.objects.filter(pk=campaign.pk).update(created_at=start - timedelta(hours=3))
+    _tell_mail(past, campaign, readers, sending, start)
+    return campaign
+
+
+def _readers(audience: Audience, share: float) -> list[Person]:
+    """Return the first people of an audience, so large a part of it, without simulated mailboxes."""
+    members = Contact.objects.filter(memberships__audience=audience).order_by("pk")
+    readers = [
+        (address, key, data)
+        for address, key, data in members.values_list("address", "address_key", "attributes")
+        if not is_simulated(address)
+    ]
+    return readers[: int(len(readers) * share)]
+
+
+def _tell_mail(
+    past: Past, campaign: Campaign, readers: Sequence[Person], sending: Sending, start: datetime
+) -> None:
+    """Tell what became of each reader's mail, a batch a transaction."""
+    random = Random(past.name)  # noqa: S311 - the same past every time
     ledger = Ledger(
         stream=sending.news,
         identity=sending.news_sender,
-        version=versions[past.version],
+        version=campaign.version,
         transport_id=sending.transport.pk,
     )
     for first in range(0, len(readers), BATCH):
@@ -250,7 +262,6 @@ def tell_campaign(
                 outcomes.extend(_fate(past, ledger, message, at, random))
         record(outcomes)
         _suppress(outcomes, messages, sending.news)
-    return campaign
 
 
 def _fate(
