@@ -37,7 +37,7 @@ class MemberFilterForm(forms.Form):
 
     def clean_search(self) -> str:
         search: str = self.cleaned_data["search"]
-        return search.strip().lower().replace("\0", "")
+        return search.lower()
 
 
 ATTRIBUTES_HELP = mark_safe(
@@ -81,7 +81,7 @@ class AttributesField(forms.CharField):
             problem = problem_of_name(name.strip()) if colon else "Write “name: value”."
             if problem:
                 raise forms.ValidationError(f"“{line[:60]}”: {problem}")
-            attributes[name.strip()] = _as_meant(text.strip().replace("\0", ""))
+            attributes[name.strip()] = _as_meant(text.strip())
         return attributes
 
 

@@ -177,7 +177,3 @@ class CampaignFilterForm(forms.Form):
         widget=forms.TextInput(attrs={"type": "search"}),
     )
     state = forms.ChoiceField(required=False, choices=[("", "Any"), *Campaign.State.choices])
-
-    def clean_search(self) -> str:
-        search: str = self.cleaned_data["search"]
-        return search.strip().replace("\0", "")

@@ -12,6 +12,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from mailops.lib.storable import storable
 from mailops.protocol.dsn_request import Notice
 from mailops.sandbox.models import CapturedMessage, Inbox, Reaction
 from mailops.sandbox.simulating import Behavior, tag_of
@@ -23,7 +24,7 @@ REACTIONS = {
 }
 HEADERS_READ = 65_536  # octets; a body without headers before it must hold nobody up
 _HEADERS = HeaderParser()
-_UNSTORABLE = str.maketrans({"\0": "\ufffd", "\r": " ", "\n": " "})
+_ON_ONE_LINE = str.maketrans("\r\n", "  ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +150,8 @@ def _decoded(value: str, limit: int) -> str:
 
 
 def _plain(value: object, limit: int) -> str:
-    """Make text that came from a peer fit for a column: no NUL, no line end, no half character, not too long."""
-    text = str(value).translate(_UNSTORABLE)
-    return text.encode("utf-8", "replace").decode().strip()[:limit]
+    """Make text that came from a peer fit for a column: storable, on one line, not too long."""
+    return storable(str(value).translate(_ON_ONE_LINE)).strip()[:limit]
 
 
 def prune() -> int:
