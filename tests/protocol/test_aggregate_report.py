@@ -4,7 +4,6 @@ import contextlib
 import gzip
 import io
 import json
-import time
 import tracemalloc
 import zipfile
 from email.mime.application import MIMEApplication
@@ -16,6 +15,7 @@ from mailops.protocol.aggregate_report import NotAReport, find, read_dmarc, read
 from mailops.protocol.feedback_mail import describe, read
 from mailops.protocol.report import open_report
 from mailops.protocol.unpacking import TooBig, unpack
+from tests.costs import costing_less_than
 
 RECORD = """<record><row><source_ip>192.0.2.7</source_ip><count>{count}</count><policy_evaluated>
 <disposition>none</disposition><dkim>{dkim}</dkim><spf>{spf}</spf>{reason}</policy_evaluated></row>
@@ -147,10 +147,8 @@ class TestBombs:
         ids=range(5),
     )
     def test_xml_made_to_hurt_costs_no_time(self, content):
-        begun = time.process_time()
-        with contextlib.suppress(NotAReport):
+        with costing_less_than(2), contextlib.suppress(NotAReport):
             read_dmarc(content[:10_000_000])
-        assert time.process_time() - begun < 2
 
 
 class TestTls:
