@@ -5,14 +5,16 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from django.db import IntegrityError, transaction
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import strip_tags
 
 from mailops.accounts.models import AuditEntry
 from mailops.audiences.models import Contact
 from mailops.campaigns import act_views
 from mailops.campaigns.drafting import change_hours, duplicate_campaign
-from mailops.campaigns.leaving import leaving
+from mailops.campaigns.leaving import Leaving, Wave, leaving
 from mailops.campaigns.models import Campaign, Preflight
 from mailops.campaigns.preflight import start_preflight
 from mailops.campaigns.rehearsing import check_chunk
@@ -120,6 +122,21 @@ class TestLeaving:
         campaign.window_days = []
         told = leaving(campaign, rehearse(campaign), now=FRIDAY)
         assert (told.at_once, told.waves) == (5, ())
+
+    @pytest.mark.parametrize(
+        ("at_once", "waiting", "words"),
+        [
+            (1, 0, "It may leave as soon as the campaign starts."),
+            (2, 0, "All 2 may leave as soon as the campaign starts."),
+            (0, 1, "starts: it waits for its hours"),
+            (2, 1, "starts, 1 waits for its hours"),
+            (1, 2, "starts, 2 wait for their hours"),
+        ],
+    )
+    def test_is_said_of_one_in_the_singular(self, at_once, waiting, words):
+        waves = (Wave(FRIDAY, waiting, "Europe/Berlin", 1),) if waiting else ()
+        told = {"leaving": Leaving(FRIDAY, at_once, waves, 0, "")}
+        assert words in strip_tags(render_to_string("campaigns/_leaving.html", told))
 
     def test_the_page_says_so(self, campaign, operator, logged_in):
         rehearse(campaign)
