@@ -30,7 +30,7 @@ from mailops.content.people import Person, lacking, the_people
 from mailops.content.rendering import RenderError
 from mailops.content.testing import version_for_test
 from mailops.content.variables import BUILT_IN
-from mailops.lib.htmx import go_on, render_page
+from mailops.lib.htmx import go_on, render_page, wants_fragment
 
 
 @needs(Act.AUTHOR)
@@ -54,9 +54,19 @@ def template_edit(request: HttpRequest, template_id: int) -> HttpResponse:
         if "test" in request.POST:
             return _to_test(request, template)
         toasts.success(request, "The draft is saved.")
+        if "stay" in request.POST and wants_fragment(request):
+            return _stay(request, template)
         return go_on(request, _address(template, language))
     desk.keep_typed(template, user_of(request), request.POST)
     return _page(request, template, form, status=422)
+
+
+def _stay(request: HttpRequest, template: MailTemplate) -> HttpResponse:
+    """Leave the page as it is, cursor, scrolling and undoing included; it holds the new revision, and looks at it anew."""
+    page = "content/template_edit.html"
+    response = render_page(request, page, {"template": template}, fragment="saved")
+    response["HX-Trigger-After-Settle"] = "saved"
+    return response
 
 
 def _opened(request: HttpRequest, template: MailTemplate) -> HttpResponse:

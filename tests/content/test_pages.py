@@ -174,6 +174,16 @@ class TestEdit:
         own = draft(template, html="<p>Neu</p>")
         assert logged_in(editor).post(url("edit", template), own).status_code == 422
 
+    def test_gives_htmx_that_stays_the_new_revision(self, logged_in, editor, template):
+        words = draft(template, html="<p>New</p>") | {"stay": "1"}
+        client, headers = logged_in(editor), {"HX-Request": "true"}
+        response = client.post(url("edit", template), words, headers=headers)
+        assert response.status_code == 200
+        assert f'name="revision" value="{template.draft_revision + 1}"' in response.text
+        assert "The draft is saved." in response.text
+        assert "<html" not in response.text
+        assert client.post(url("edit", template), words)["Location"] == url("edit", template)
+
     @pytest.mark.parametrize(
         ("pressed", "address"), [({}, "/edit/"), ({"test": "1"}, "/messages/test-send/?version=")]
     )
