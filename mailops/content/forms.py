@@ -38,6 +38,9 @@ class NewTemplateForm(forms.ModelForm):  # type: ignore[type-arg]
         model = MailTemplate
         fields = ("name", "kind", "description")
         labels = {"kind": "What it is"}
+        help_texts = {
+            "kind": "A mail is sent, a layout stands around mails, and a block is a part that mails share."
+        }
         widgets = {"description": forms.TextInput(), "kind": forms.RadioSelect()}
 
 
