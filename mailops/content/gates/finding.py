@@ -73,7 +73,7 @@ RULES: dict[str, tuple[str, str]] = {
     "mail.preheader": ("Inboxes show the first words of the mail beside the subject.", 'Begin the body with a hidden line: <div style="display:none">…</div>, or <mj-preview>.'),
     "mail.text": ("Some people and many filters read the text part.", "Write words, not only pictures, or a text part by hand."),
     "mail.unsubscribe": ("Mail to many people needs one, by law and by Gmail's and Yahoo's rules.", "Link to {{ unsubscribe_url }}."),
-    "mail.size": ("Gmail hides what comes after 102 KB, often the unsubscribe link.", "Cut repeated styles, comments and rows."),
+    "mail.size": ("Often that is the unsubscribe link.", "Cut repeated styles, comments and rows."),
     "mail.weight": ("Pictures in the source are downloaded by everybody, again with each mail.", "Attach them or host them instead."),
     "mail.images_only": ("Filters take a mail of pictures for spam, and many people see no pictures.", "Write the message as text."),
     "mail.alt": ("Readers without pictures, and screen readers, get nothing.", 'Add alt="…", or alt="" for decoration.'),
