@@ -134,6 +134,15 @@ class TestNames:
         assert [path for path in SOURCES if path.stem in nameless] == []
 
 
+class TestCommands:
+    @pytest.mark.parametrize(
+        "name", sorted(name for name, app in get_commands().items() if app.startswith("mailops."))
+    )
+    def test_each_is_told_of(self, name):
+        pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+        assert any(re.search(rf"\b{name}\b", page.read_text()) for page in pages)
+
+
 class TestProcesses:
     def test_every_periodic_task_exists(self):
         from mailops.celery import app
