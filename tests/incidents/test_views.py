@@ -452,6 +452,14 @@ class TestAttention:
         page = logged_in(viewer).get(url("attention")).text
         assert "2 more open incidents" in page
 
+    def test_tells_who_is_on_it_from_who_owns_it(self, incident, oncall, logged_in):
+        client = logged_in(oncall)
+        assert "nobody is on it" in client.get(url("attention")).text
+        handling.assign(incident=incident, owner=oncall, actor=oncall)
+        assert f"{oncall} owns it, not acknowledged yet" in client.get(url("attention")).text
+        handling.acknowledge(incident=incident, actor=oncall)
+        assert f"{oncall} is on it" in client.get(url("attention")).text
+
     def test_leaves_out_what_is_closed(self, incident, oncall, logged_in):
         handling.close(incident=incident, reason="x", actor=oncall)
         page = logged_in(oncall).get(url("attention")).content.decode()
