@@ -273,6 +273,14 @@ class TestPages:
         assert "1 of completed campaigns that fit it no more" in page
         assert "None of them can be sent again." in page
 
+    def test_leads_to_the_doubts_that_the_filter_chooses(self, operator, logged_in):
+        chosen, _ = (make_doubtful() for _ in range(2))
+        client, filters = logged_in(operator), {"stream": chosen.stream_id, "status": "uncertain"}
+        page = client.get(reverse("outbox:resend"), filters).text
+        (link,) = re.findall(r'href="([^"]+)">settle them', page)
+        rows = client.get(html.unescape(link)).context["rows"]
+        assert [row["message"] for row in rows] == [chosen]
+
     def test_refuses_a_press_whose_numbers_are_old(self, operator, logged_in):
         ours = make_refused()
         old = {"key": uuid4(), "until": "2026-01-01T00:00:00+00:00"}
