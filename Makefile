@@ -91,20 +91,20 @@ bundles: $(BUNDLES)
 	@$(PYTHON) -m venv .venv
 
 .venv/.up: requirements.txt | .venv/bin/python
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.txt
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements.txt
 	@touch $@
 
 .venv/.dev: requirements-dev.txt .venv/.up
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@
 
 bench/.venv/.made: requirements-bench.txt | .venv/bin/python
 	@.venv/bin/python -m venv bench/.venv
-	@bench/.venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-bench.txt
+	@bench/.venv/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements-bench.txt
 	@touch $@
 
 node_modules/.made: package-lock.json requirements-node.txt | .venv/.up
-	@command -v npm > /dev/null || $(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-node.txt
+	@command -v npm > /dev/null || $(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements-node.txt
 	@npm ci --loglevel=error --ignore-scripts
 	@touch $@
 
