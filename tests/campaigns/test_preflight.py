@@ -1,12 +1,13 @@
 from datetime import timedelta
 
 import pytest
+from django.urls import reverse
 from django.utils import timezone
 
 from mailops.audiences.curating import change_contact
 from mailops.audiences.models import Contact
 from mailops.campaigns import preflight, rehearsing
-from mailops.campaigns.models import Preflight
+from mailops.campaigns.models import Campaign, Preflight
 from mailops.campaigns.preflight import TooLate, latest_preflight, start_preflight, why_stale
 from mailops.lib.chunks import MAX_FAILURES
 from mailops.suppressions.models import Suppression
@@ -210,6 +211,18 @@ class TestStale:
         found = rehearse(campaign)
         found.finished_at = timezone.now() - timedelta(hours=25)
         assert "a day old" in why_stale(found, campaign)
+
+    @pytest.mark.parametrize("state", ["draft", "scheduled"])
+    def test_is_no_work_for_anybody_where_it_is_rehearsed_again_at_its_time(
+        self, viewer, logged_in, state
+    ):
+        campaign = make_campaign(audience=make_audience("a@example.com"))
+        rehearse(campaign)
+        Preflight.objects.update(finished_at=timezone.now() - timedelta(hours=25))
+        Campaign.objects.update(state=state, scheduled_at=timezone.now() + timedelta(days=1))
+        page = logged_in(viewer).get(reverse("campaigns:preflight", args=[campaign.pk])).text
+        assert "a day old" in page
+        assert ("right before its start" in page) is (state == "scheduled")
 
 
 class TestBeginning:
