@@ -186,15 +186,12 @@ def check_spf(
     sought = Needs(host, asks, walk.named, walk.networks, walk.names)
     sought.look_for(needs)
     walk.failure = walk.failure or sought.failure
-    to_publish = (
+    letting_in = (
         record_with(sought.missing, records, walk.dead, sought.refusing)
         if answer.is_known
         else record_with(needs, ())
     )
-    if len(records) == 1 and _meaning(records[0]) == _meaning(to_publish):
-        to_publish = records[0]  # however it is written
-    if to_publish == NOBODY and not records:
-        to_publish = ""
+    to_publish = _to_publish(letting_in, records)
     seen = Seen(
         purpose=DnsRecord.Purpose.SPF,
         host=host,
@@ -224,6 +221,13 @@ def check_spf(
         ), seen
     well = f"One SPF record with {walk.lookups} of {MAX_LOOKUPS} lookups lets in all that send for {host}."
     return verdict_of(check, problems, well=well, rfc=RFC, evidence=evidence), seen
+
+
+def _to_publish(letting_in: str, records: Sequence[str]) -> str:
+    """Return the record that lets in all, as it is written in DNS where that means the same; none for nobody."""
+    if len(records) == 1 and _meaning(records[0]) == _meaning(letting_in):
+        return records[0]
+    return "" if letting_in == NOBODY and not records else letting_in
 
 
 def _misread(host: str, values: Sequence[str]) -> Iterator[Problem]:
