@@ -1,16 +1,14 @@
 """Messages in doubt, made the way they come about: claimed, marked, and never answered."""
 
-from itertools import count
 from uuid import uuid4
 
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from mailops.outbox.ledger import draw_fence
 from mailops.outbox.models import EventKind, QueueEntry, RelayLog, RelayLogFinding, Settlement
 from mailops.outbox.recording import Outcome, record
 from tests.factories import make_message, make_stream, make_transport
-
-_fences = count(1_000)
 
 
 def make_doubtful(*, guarantee="leave", reason="no_final_reply", **fields):
@@ -24,7 +22,7 @@ def make_doubtful(*, guarantee="leave", reason="no_final_reply", **fields):
 
 def doubt(message, transport, *, reason="no_final_reply"):
     """Lose the reply to a queued message."""
-    fence = next(_fences)
+    fence = draw_fence()
     QueueEntry.objects.filter(pk=message.pk).update(worker_id=1, fence=fence, marked_at=Now())
     record(
         [

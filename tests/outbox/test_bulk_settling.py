@@ -4,7 +4,6 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
-from django.db import connection
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -35,12 +34,6 @@ from tests.outbox.doubts import doubt, make_doubtful
 
 pytestmark = pytest.mark.django_db
 ACT = Settlement.Act
-
-
-@pytest.fixture(autouse=True)
-def fences(db):
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT setval('outbox_fence', 1000000)")
 
 
 @pytest.fixture

@@ -43,12 +43,6 @@ INSERT INTO outbox_message SELECT (jsonb_populate_record(one, jsonb_build_object
 """
 
 
-@pytest.fixture(autouse=True)
-def fences(db):
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT setval('outbox_fence', 1000000)")
-
-
 @pytest.fixture
 def press():
     """Return a function that looks at a preview and presses its button, as a browser would, and works it off."""

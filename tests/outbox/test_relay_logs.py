@@ -9,7 +9,6 @@ from uuid import uuid4
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.db import connection
 from django.utils import timezone
 
 from mailops.outbox import relay_log_reading, relay_log_taking, tokens
@@ -36,12 +35,6 @@ from tests.smtp_server import SmtpServer
 
 pytestmark = pytest.mark.django_db
 ACT = Settlement.Act
-
-
-@pytest.fixture(autouse=True)
-def fences(db):
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT setval('outbox_fence', 1000000)")
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import html
 import re
 from datetime import UTC, datetime
-from itertools import count
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
@@ -18,6 +17,7 @@ from mailops.outbox import campaign_views, failures, listing
 from mailops.outbox.canceling import cancel_campaign
 from mailops.outbox.failures import group_failures
 from mailops.outbox.forms import MessageFilterForm
+from mailops.outbox.ledger import draw_fence
 from mailops.outbox.models import Event, EventKind, Message, QueueEntry, Resending, Status
 from mailops.outbox.recording import Outcome, record
 from mailops.outbox.resending import resend_chunk
@@ -38,7 +38,6 @@ from tests.outbox.doubts import make_doubtful
 
 pytestmark = pytest.mark.django_db
 
-_fences = count(7)
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
@@ -60,7 +59,7 @@ def bounce(message, text="5.1.1 No such user", code=550, at=None):
 
 
 def uncertain(message):
-    fence = next(_fences)
+    fence = draw_fence()
     QueueEntry.objects.filter(pk=message.pk).update(
         worker_id=1, fence=fence, marked_at="2026-01-01T00:00Z"
     )
