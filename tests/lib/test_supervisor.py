@@ -213,19 +213,10 @@ class TestStopping:
         assert _ends(seen[0])
 
     def test_children_go_when_the_supervisor_is_killed(self):
-        program = (
-            "import sys\n"
-            "from mailops.lib.supervisor import Process, Supervisor\n"
-            "child = Process(name='x', command=[sys.executable, '-c', 'import os, time; print(os.getpid(), flush=True); time.sleep(60)'])\n"
-            "Supervisor([[child]], lambda name, line: print(line, flush=True)).run()"
+        assert _ends_with_its_supervisor(
+            "command = 'import os, time; print(os.getpid(), flush=True); time.sleep(60)'\n"
+            "child = Process(name='x', command=[sys.executable, '-c', command])\n"
         )
-        supervisor = subprocess.Popen(
-            [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True
-        )
-        child = os.pidfd_open(int(supervisor.stdout.readline()))
-        supervisor.kill()
-        supervisor.communicate()
-        assert _ends(child)
 
 
 @contextmanager
@@ -290,19 +281,27 @@ class TestForks:
         assert words is None or run.said(words)
 
     def test_it_goes_when_the_supervisor_is_killed(self):
-        program = (
-            "import os, time\n"
-            "from mailops.lib.supervisor import Process, Supervisor\n"
+        assert _ends_with_its_supervisor(
             "def work(): print(os.getpid(), flush=True); time.sleep(60)\n"
-            "Supervisor([[Process(name='x', work=work)]], lambda name, line: print(line, flush=True)).run()"
+            "child = Process(name='x', work=work)\n"
         )
-        supervisor = subprocess.Popen(
-            [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True
-        )
-        child = os.pidfd_open(int(supervisor.stdout.readline()))
-        supervisor.kill()
-        supervisor.communicate()
-        assert _ends(child)
+
+
+def _ends_with_its_supervisor(making):
+    """Tell whether `child`, which a program makes and which says its number, ends when its supervisor is killed."""
+    program = (
+        "import os, sys, time\n"
+        "from mailops.lib.supervisor import Process, Supervisor\n"
+        f"{making}"
+        "Supervisor([[child]], lambda name, line: print(line, flush=True)).run()"
+    )
+    supervisor = subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True
+    )
+    child = os.pidfd_open(int(supervisor.stdout.readline()))
+    supervisor.kill()
+    supervisor.communicate()
+    return _ends(child)
 
 
 def _ends(process):
