@@ -13,6 +13,7 @@ from django.db import connection
 from django.db.backends.postgresql.operations import DatabaseOperations
 from django.template.base import Template
 from django.test import Client
+from hypothesis import settings as hypothesis
 from kombu import pools
 from whitenoise.middleware import WhiteNoiseMiddleware
 
@@ -28,6 +29,10 @@ from tests.meanwhile import meanwhile  # noqa: F401 - fixture
 UNPACKED = "/opt/mail-servers/exim/usr/sbin:/opt/mail-servers/opensmtpd/usr/sbin"  # by .ci/run
 PROGRAM_PATH = f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin:/usr/lib/dovecot:{UNPACKED}"
 PASSWORD = "correct horse battery staple"
+
+# a busy machine is no bug, and what must be quick is measured in a processor's time
+hypothesis.register_profile("mailops", deadline=None)
+hypothesis.load_profile("mailops")
 
 
 def pytest_configure(config):

@@ -165,7 +165,7 @@ class TestAddress:
 
 
 class TestAnyHtml:
-    @checks(max_examples=120, deadline=None)
+    @checks(max_examples=120)
     @given(st.lists(_PIECES, max_size=30).map("".join))
     @example("<a href=" * 50)
     def test_is_what_it_was_without_its_marks(self, source):

@@ -48,7 +48,7 @@ def rendered(environment, source, data):
 class TestNodes:
     @pytest.mark.parametrize("autoescape", [True, False])
     @given(st.lists(st.sampled_from(PIECES), max_size=12).map("".join), DATA)
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=200)
     def test_write_what_the_librarys_own_write(self, autoescape, source, data):
         ours = limits.HTML if autoescape else limits.PLAIN
         library = Environment(autoescape=autoescape)

@@ -125,7 +125,7 @@ class TestDeriveText:
         derive_text(html)
 
     @given(st.text(alphabet="<>{}%/ ab\"'=-!pliutrd\n", max_size=120))
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=150)
     def test_of_any_template_that_compiles_compiles(self, html):
         try:
             compile_sources(subject="", html=html, text="x")

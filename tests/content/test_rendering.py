@@ -19,7 +19,7 @@ class TestHostileTemplates:
         assert len(rendered.html) < 10_000
 
     @given(st.text(alphabet="{}%|'\". abcfor=-:,()1\n", max_size=80))
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=150)
     def test_any_source_renders_or_is_refused(self, source):
         with suppress(RenderError):
             compile_sources(subject=source, html=source, text=source).render({"a": "1"})
@@ -61,7 +61,6 @@ class TestRender:
         assert rendered.subject == "Hi <A & B>"
 
     @given(st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=60))
-    @settings(deadline=None)
     def test_keeps_any_subject_on_one_line(self, name):
         subject = self.render({"name": name}).subject
         assert len(subject.splitlines()) == 1

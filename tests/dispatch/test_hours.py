@@ -276,7 +276,7 @@ def test_every_zone_and_change_of_clocks_moves_a_message_into_its_hours():
     expand_running()
     entry = QueueEntry.objects.filter(address_key="a@x.example")
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=20)  # many more are held against it in tests/lib/test_hours.py
     @given(
         hours(),
         zones,

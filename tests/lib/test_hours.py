@@ -64,7 +64,7 @@ def walked(hours, name, at, *, is_open):
 
 
 class TestOpening:
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=150)
     @given(hours(), zones, moments)
     @example(
         Hours(time(2, 30), time(2, 45)), "Europe/Berlin", datetime(2026, 3, 28, 22, tzinfo=UTC)
@@ -86,7 +86,7 @@ class TestOpening:
         elif not hours.are_set:
             assert found.closes_at is None
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     @given(hours(), zones, moments)
     def test_never_lies_outside_the_hours_or_before_its_time(self, hours, name, at):
         assume(hours.are_ever_open)

@@ -130,12 +130,12 @@ def quick(monkeypatch):
 
 
 class TestAssemble:
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=200)
     @given(LETTERS)
     def test_makes_what_the_email_package_makes(self, parts):
         assert is_same(parts)
 
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=200)
     @given(BODIES, BODIES)
     @example("", "")
     @example("\n", "\n\n")
@@ -149,7 +149,7 @@ class TestAssemble:
         assert is_same(letter(text=text, html=html))
         assert is_same(letter(text=text, html=html, takes_8bit=True))
 
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=200)
     @given(LINES, ADDRESSES, DATES)
     @example("", "ada@example.com", datetime(2026, 1, 2, tzinfo=UTC))
     @example("a" * 69, "ada@" + "x" * 70, datetime(2026, 1, 2, tzinfo=UTC))
@@ -162,7 +162,7 @@ class TestAssemble:
     ):
         assert is_same(letter(subject=subject, recipient=recipient, date=date))
 
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=30)
     @given(FILES, st.sampled_from(["Hello", "Grüße", f"--=_m{ID.hex}", "x" * 999]), st.booleans())
     def test_carries_files_as_the_email_package_does(self, files, text, takes_8bit):
         for html in ("", "<p>Hello</p>", f"<p>é</p>\n--=_r{ID.hex}"):
