@@ -53,10 +53,10 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "mailops.accounts.body_sizes.BodySizeMiddleware",
-    "mailops.installation.views.HealthMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "mailops.lib.private_pages.PrivatePagesMiddleware",
+    "mailops.installation.views.HealthMiddleware",  # above those that ask by which name it was called
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "mailops.tracking.cookies.NoCookiesMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

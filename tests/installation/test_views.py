@@ -18,6 +18,8 @@ class TestHealth:
         response = client.get("/healthz/")
         assert (response.status_code, response.content) == (200, b"well\n")
         assert "no-store" in response["Cache-Control"]
+        assert response["X-Content-Type-Options"] == "nosniff"
+        assert "default-src 'none'" in response["Content-Security-Policy"]
 
     @pytest.mark.parametrize("host", ["10.1.2.3:8000", "[2001:db8::1]", "web-0.internal", "_"])
     def test_is_told_by_whatever_name_it_is_asked(self, client, db, host):
