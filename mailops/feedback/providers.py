@@ -20,6 +20,7 @@ from mailops.feedback.findings import (
 )
 from mailops.feedback.leaving import leaving
 from mailops.feedback.models import RawFeedback, content_hash
+from mailops.lib.storable import storable
 from mailops.outbox.models import EventKind, Message
 from mailops.outbox.recording import Outcome
 from mailops.outbox.taught import understood
@@ -54,6 +55,9 @@ _EVENTS = {
 }
 
 
+_TEXTS = (
+    "event_id", "message_id", "recipient", "description", "mta_response", "user_agent", "click_url",
+)  # fmt: skip
 _LOOKS = (EventKind.OPENED, EventKind.CLICKED)
 
 # What providers write of mail that their own list kept from leaving: the recipient said or did so before.
@@ -75,6 +79,14 @@ class LeftOut:
 
     message: Message
     why: str
+
+
+def sound(event: AnymailTrackingEvent) -> AnymailTrackingEvent:
+    """Return `event` with texts that can be kept where anymail hands on what the call held, numbers and NULs among it."""
+    for name in _TEXTS:
+        if (value := getattr(event, name)) is not None:
+            setattr(event, name, storable(str(value)))
+    return event
 
 
 def weigh(

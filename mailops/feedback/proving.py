@@ -80,7 +80,8 @@ def _body_signed(header: str) -> Callable[[Call], None]:
 def _mailgun(call: Call) -> None:
     """Mailgun signs a token and the time, not the body (documentation: Securing webhooks)."""
     timestamp, token, signature = _mailgun_fields(call)
-    expected = hmac.new(call.key.encode(), f"{timestamp}{token}".encode(), "sha256").hexdigest()
+    signed = f"{timestamp}{token}".encode("utf-8", "replace")
+    expected = hmac.new(call.key.encode(), signed, "sha256").hexdigest()
     _compare(signature, expected)
     _check_age(timestamp, call.received_at)
 

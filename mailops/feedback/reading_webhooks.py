@@ -14,7 +14,7 @@ from django.core.exceptions import ImproperlyConfigured, SuspiciousOperation
 from mailops.feedback import calls, matching, sns, sns_fetching
 from mailops.feedback.findings import Finding, NotYet, processed, quarantined
 from mailops.feedback.models import RawFeedback
-from mailops.feedback.providers import left_among, told_by, weigh
+from mailops.feedback.providers import left_among, sound, told_by, weigh
 
 MAX_EVENTS = 10_000  # in one call; no provider sends more
 # for a certificate: some days, since nobody looks through the quarantine for what an outage left there
@@ -25,6 +25,7 @@ _NOT_READ = (
     ImproperlyConfigured,
     ValueError,
     LookupError,
+    OverflowError,
     TypeError,
     AttributeError,
     RecursionError,
@@ -144,7 +145,7 @@ def _hear(proven: _Proven, replayed: Container[int]) -> _Heard | Finding:
             kind=RawFeedback.Kind.WEBHOOK,
         )
     try:
-        events = proven.read()
+        events = [sound(event) for event in proven.read()]
     except _NOT_READ as error:
         # anymail reads the provider's JSON trustingly; what doesn't fit its form is kept for a person.
         return quarantined(

@@ -399,6 +399,32 @@ class TestProof:
         assert row.state == STATE.QUARANTINED
 
 
+class TestOdd:
+    """What no provider writes by its documentation, though its call is proven, or claims to be."""
+
+    @pytest.mark.parametrize("name", ["sg_event_id", "anymail_id", "email"])
+    @pytest.mark.parametrize("value", ["a\0b", "\ud800", ["x"], {"a": 1}, 7, float("inf")])
+    def test_an_event_costs_no_other_of_its_call(self, name, value, provider):
+        told = provider("sendgrid")
+        (bounce,) = PAYLOADS["sendgrid"]("bounced", now())
+        row = told.call([{**bounce, name: value}, bounce])
+        assert row.state == STATE.PROCESSED, row.reason
+        assert told.state[0] == Status.BOUNCED
+
+    def test_a_time_is_left_to_a_person(self, provider):
+        told = provider("sparkpost")
+        (bounce,) = PAYLOADS["sparkpost"]("bounced", now())
+        bounce["msys"]["message_event"]["timestamp"] = float("inf")
+        assert told.call([bounce]).state == STATE.QUARANTINED
+
+    @pytest.mark.parametrize("name", ["timestamp", "token"])
+    def test_a_signature_proves_nothing(self, name, provider):
+        told = provider("mailgun")
+        body = PAYLOADS["mailgun"]("bounced", now())
+        row = told.call({**body, "signature": {**body["signature"], name: "\ud800"}})
+        assert (row.state, row.is_verified) == (STATE.QUARANTINED, False)
+
+
 class TestBombs:
     @pytest.mark.parametrize(
         "text",
