@@ -153,6 +153,18 @@ class TestEdit:
         )
         assert again.status_code == 302
 
+    def test_says_whose_the_other_words_are(self, logged_in, editor, operator, template):
+        stale = draft(template, html="<p>mine</p>")
+        saved = "saved this draft"
+        for other, told in (
+            (editor, f"You {saved} on another"),
+            (operator, f"Somebody else {saved}"),
+        ):
+            template.refresh_from_db()
+            words = draft(template, html=f"<p>of {other}</p>")
+            assert logged_in(other).post(url("edit", template), words).status_code == 302
+            assert told in logged_in(editor).post(url("edit", template), stale).text
+
     def test_takes_a_second_press_for_the_first(self, logged_in, editor, operator, template):
         words = draft(template, html="<p>New</p>", sample='{"a": [1, 2]}')
         again = words | {"sample": '{ "a": [1,  2] }'}
