@@ -52,7 +52,7 @@ def template_edit(request: HttpRequest, template_id: int) -> HttpResponse:
         except DraftConflict:
             return _conflict(request, template, form)
         if "test" in request.POST:
-            return _to_test(request, template)
+            return _to_test(request, template, language)
         toasts.success(request, "The draft is saved.")
         if "stay" in request.POST and wants_fragment(request):
             return _stay(request, template)
@@ -124,13 +124,13 @@ def _address(template: MailTemplate, language: str) -> str:
     return f"{address}?language={language}" if language else address
 
 
-def _to_test(request: HttpRequest, template: MailTemplate) -> HttpResponse:
+def _to_test(request: HttpRequest, template: MailTemplate, language: str = "") -> HttpResponse:
     """Go on to send the saved draft as a test, the way a stream's mail goes."""
     try:
         version = version_for_test(template, user_of(request))
     except RenderError as error:
         toasts.error(request, f"It can't be sent yet. {error}")
-        return go_on(request, _address(template, ""))
+        return go_on(request, _address(template, language))
     # The pages of sending lie above the templates: only their address is known here.
     return go_on(request, f"{reverse('outbox:test-send')}?version={version.pk}")
 

@@ -186,6 +186,13 @@ class TestEdit:
         own = draft(template, html="<p>Neu</p>")
         assert logged_in(editor).post(url("edit", template), own).status_code == 422
 
+    def test_that_can_not_be_tested_stays_in_its_language(self, logged_in, editor, template):
+        add_language(template=template, language="de", also_for="", actor=editor)
+        template.refresh_from_db()
+        words = draft(template, language="de", html="{% if %}") | {"test": "1"}
+        led = logged_in(editor).post(url("edit", template), words)["Location"]
+        assert led == f"{url('edit', template)}?language=de"
+
     def test_gives_htmx_that_stays_the_new_revision(self, logged_in, editor, template):
         words = draft(template, html="<p>New</p>") | {"stay": "1"}
         client, headers = logged_in(editor), {"HX-Request": "true"}
