@@ -124,7 +124,7 @@ def _address(template: MailTemplate, language: str) -> str:
     return f"{address}?language={language}" if language else address
 
 
-def _to_test(request: HttpRequest, template: MailTemplate, language: str = "") -> HttpResponse:
+def _to_test(request: HttpRequest, template: MailTemplate, language: str) -> HttpResponse:
     """Go on to send the saved draft as a test, the way a stream's mail goes."""
     try:
         version = version_for_test(template, user_of(request))

@@ -872,7 +872,7 @@ class TestReleases:
 
     def test_a_tested_draft_becomes_no_template(self, logged_in, editor, template):
         client = logged_in(editor)
-        client.post(url("test", template))
+        client.post(url("edit", template), draft(template) | {"test": "1"})
         trial = TemplateVersion.objects.get()
         assert client.get(url("detail", trial.template)).status_code == 200
         for name in ("edit", "settings", "publish", "languages"):
