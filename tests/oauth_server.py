@@ -3,9 +3,9 @@
 import base64
 import hashlib
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs
+
+from tests.http_server import HttpServer, QuietHandler
 
 
 class OAuthServer:
@@ -26,7 +26,7 @@ class OAuthServer:
     def __enter__(self):
         server = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(QuietHandler):
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"])).decode()
                 form = {name: values[0] for name, values in parse_qs(body).items()}
@@ -52,21 +52,14 @@ class OAuthServer:
                 self.end_headers()
                 self.wfile.write(octets)
 
-            def log_message(self, *_):
-                pass
-
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.port = self._http.server_port
+        self._http = HttpServer(Handler)
+        self.port = self._http.port
         self.info_url = f"http://127.0.0.1:{self.port}/info?access_token="
         self.token_url = f"http://127.0.0.1:{self.port}/token"
-        self._thread = threading.Thread(target=self._http.serve_forever, args=[0.02], daemon=True)
-        self._thread.start()
         return self
 
     def __exit__(self, *_):
-        self._http.shutdown()
-        self._http.server_close()
-        self._thread.join(5)
+        self._http.close()
 
     def answer(self, form):
         if self.refuse:

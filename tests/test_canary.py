@@ -6,9 +6,7 @@ import json
 import logging
 import re
 import subprocess
-import threading
 import zlib
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import StringIO
 from itertools import cycle
 from urllib.parse import quote
@@ -38,6 +36,7 @@ from mailops.transports.rotation import activate_credential
 from mailops.transports.wire import Wire
 from tests.examples import make_grant, make_mailbox
 from tests.factories import make_channel, make_domain, make_message, make_stream, make_transport
+from tests.http_server import HttpServer, QuietHandler
 from tests.oauth_server import OAuthServer
 from tests.smtp_server import CertificateAuthority, SmtpServer
 from tests.transports.api_doubles import OPTIONS
@@ -137,7 +136,7 @@ class HttpEcho:
         self.asked = []
         echo, statuses = self, cycle([401, 400, 500])
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(QuietHandler):
             def do_POST(self):
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
                 heads = dict(self.headers.items())
@@ -152,21 +151,13 @@ class HttpEcho:
 
             do_GET = do_POST  # noqa: N815 - http.server's name
 
-            def log_message(self, *_):
-                pass
-
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._http.daemon_threads = True
-        self.port = self._http.server_port
+        self._http = HttpServer(Handler)
+        self.port = self._http.port
         self.url = f"http://127.0.0.1:{self.port}/api/"
-        self._thread = threading.Thread(target=self._http.serve_forever, args=[0.02], daemon=True)
-        self._thread.start()
         return self
 
     def __exit__(self, *_):
-        self._http.shutdown()
-        self._http.server_close()
-        self._thread.join(5)
+        self._http.close()
 
 
 def _decoded(said):

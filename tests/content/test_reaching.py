@@ -1,7 +1,5 @@
 """Whether the links of a mail lead anywhere, asked for on a real web server on this machine."""
 
-import http.server
-import threading
 from datetime import timedelta
 
 import pytest
@@ -13,9 +11,10 @@ from mailops.content.models import LinkAnswer, MailTemplate
 from mailops.content.reaching import ask, links_in
 from mailops.content.tasks import ask_links
 from tests.factories import make_stream
+from tests.http_server import HttpServer, QuietHandler
 
 
-class Site(http.server.BaseHTTPRequestHandler):
+class Site(QuietHandler):
     """Answers by path: /404, /moved, /no-head, /loop, /large, /private, /mail, /drips; all else is there."""
 
     protocol_version = "HTTP/1.1"
@@ -49,27 +48,20 @@ class Site(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, *_):
-        pass
-
 
 @pytest.fixture(scope="module")
 def server():
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Site) as running:
-        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with HttpServer(Site) as running:
         yield running
-        running.shutdown()
-        thread.join()
 
 
 @pytest.fixture
 def site(server, settings, monkeypatch):
     """Return the address of the site, which counts as public."""
-    settings.MAILOPS_TRUSTED_RELAYS = {server.server_address}
+    settings.MAILOPS_TRUSTED_RELAYS = {("127.0.0.1", server.port)}
     monkeypatch.setattr(reaching, "is_trusted", lambda _host, _port: False)
     Site.seen.clear()
-    return f"http://127.0.0.1:{server.server_address[1]}"
+    return f"http://127.0.0.1:{server.port}"
 
 
 class TestAsking:
@@ -101,9 +93,9 @@ class TestAsking:
         assert Site.seen == [("HEAD", "/there"), ("HEAD", "/no-head"), ("GET", "/no-head")]
 
     def test_never_goes_to_a_relay_of_ours(self, server, settings):
-        settings.MAILOPS_TRUSTED_RELAYS = {server.server_address}
+        settings.MAILOPS_TRUSTED_RELAYS = {("127.0.0.1", server.port)}
         Site.seen.clear()
-        reached = ask(f"http://127.0.0.1:{server.server_address[1]}/")
+        reached = ask(f"http://127.0.0.1:{server.port}/")
         assert "not public" in reached.sentence
         assert Site.seen == []
 

@@ -1,8 +1,6 @@
 import json
-import threading
 from contextlib import contextmanager
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 from django.db import OperationalError
@@ -24,6 +22,7 @@ from mailops.outbox.models import Message
 from mailops.reports.attention import matters
 from mailops.transports.models import PauseCause, Route, Transport
 from tests.factories import make_identity, make_stream, make_transport
+from tests.http_server import HttpServer, QuietHandler
 from tests.incidents.conftest import count
 
 
@@ -32,7 +31,7 @@ def hook(settings, status=200):
     """Answer posts with `status`; gives the address and what was posted."""
     posts = []
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         def do_POST(self):
             posts.append(
                 (self.path, json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
@@ -41,19 +40,9 @@ def hook(settings, status=200):
             self.send_header("Location", "/elsewhere")
             self.end_headers()
 
-        def log_message(self, *args):
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    settings.MAILOPS_TRUSTED_RELAYS = frozenset({("127.0.0.1", server.server_port)})
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/hook?key=secret", posts
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with HttpServer(Handler) as server:
+        settings.MAILOPS_TRUSTED_RELAYS = frozenset({("127.0.0.1", server.port)})
+        yield f"http://127.0.0.1:{server.port}/hook?key=secret", posts
 
 
 def make_webhook(url):

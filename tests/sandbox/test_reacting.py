@@ -1,7 +1,5 @@
-import threading
 from contextlib import contextmanager
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 from django.utils import timezone
@@ -10,6 +8,7 @@ from mailops.protocol import arf, dsn
 from mailops.sandbox.models import Reaction
 from mailops.sandbox.reacting import react_to_due
 from tests.factories import make_captured
+from tests.http_server import HttpServer, QuietHandler
 from tests.sandbox.conftest import receiver
 
 pytestmark = pytest.mark.django_db
@@ -35,7 +34,7 @@ def feedback(settings):
 def pages(status, settings):
     posts = []
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         def do_POST(self):
             body = self.rfile.read(int(self.headers["Content-Length"]))
             posts.append((self.path, body, self.headers["Content-Type"]))
@@ -43,19 +42,9 @@ def pages(status, settings):
             self.send_header("Location", "http://elsewhere.example/")
             self.end_headers()
 
-        def log_message(self, *args):
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    settings.MAILOPS_BASE_URL = f"http://127.0.0.1:{server.server_port}"
-    try:
+    with HttpServer(Handler) as server:
+        settings.MAILOPS_BASE_URL = f"http://127.0.0.1:{server.port}"
         yield posts
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def leaving(url, post="List-Unsubscribe=One-Click"):

@@ -1,11 +1,11 @@
 """Doubles of providers' suppression lists on loopback: each pages, filters and deletes as its provider documents."""
 
 import json
-import threading
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from tests.http_server import HttpServer, QuietHandler
 
 PAGE = 2  # entries a page, whatever is asked for
 
@@ -17,7 +17,7 @@ class Lists:
         self.kind, self.entries, self.asked, self.fail = kind, {}, [], []
         double = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(QuietHandler):
             protocol_version = "HTTP/1.1"
 
             def do_GET(self):
@@ -42,19 +42,12 @@ class Lists:
 
             do_POST = do_DELETE = do_PUT = do_GET  # noqa: N815 - http.server's names
 
-            def log_message(self, *_):
-                pass
-
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.port = self._http.server_port
+        self._http = HttpServer(Handler)
+        self.port = self._http.port
         self.url = f"http://127.0.0.1:{self.port}/"
-        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True)
-        self._thread.start()
 
     def close(self):
-        self._http.shutdown()
-        self._http.server_close()
-        self._thread.join(5)
+        self._http.close()
 
     def put(self, name, address, words="550 no such user", when=None):
         when = when or datetime(2026, 5, 1, 12, tzinfo=UTC)

@@ -7,9 +7,10 @@ import threading
 from contextlib import suppress
 from dataclasses import dataclass, field
 from email import message_from_bytes
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs
+
+from tests.http_server import HttpServer, QuietHandler
 
 SECRET = "canary-key-0123456789"
 USER = "the-user"
@@ -89,7 +90,7 @@ class Double:
         self.hold: threading.Event | None = None
         double = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(QuietHandler):
             protocol_version = "HTTP/1.1"
 
             def do_POST(self) -> None:
@@ -116,17 +117,9 @@ class Double:
 
             do_GET = do_POST  # noqa: N815 - http.server's name
 
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
+        self._http = HttpServer(Handler, tls)
         self.scheme = "https" if tls else "http"
-        if tls:
-            self.server.socket = tls.wrap_socket(self.server.socket, server_side=True)
-        self.port = int(self.server.server_address[1])
-        self.thread = threading.Thread(target=self.server.serve_forever, args=[0.02], daemon=True)
-        self.thread.start()
+        self.port = self._http.port
 
     @property
     def url(self) -> str:
@@ -137,9 +130,7 @@ class Double:
         self.connections = set()
 
     def close(self) -> None:
-        self.server.shutdown()
-        self.server.server_close()
-        self.thread.join()
+        self._http.close()
 
 
 def accepting(kind: str, asked: Asked) -> Answer:

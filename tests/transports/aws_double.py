@@ -1,13 +1,12 @@
 """Amazon's API on loopback: moto answers, over real HTTP, what sessions ask by their own connection."""
 
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
 from typing import Self
 
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.compat import HTTPHeaders
 from moto.core.models import botocore_stubber
+
+from tests.http_server import HttpServer, QuietHandler
 
 AMAZON = "https://email.eu-west-1.amazonaws.com"
 
@@ -20,7 +19,7 @@ class AmazonDouble:
         self.asked: list[str] = []
         double = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(QuietHandler):
             protocol_version = "HTTP/1.1"
 
             def setup(self) -> None:
@@ -50,22 +49,12 @@ class AmazonDouble:
 
             do_GET = do_POST = do_PUT = answer  # noqa: N815 - the names http.server calls
 
-            def log_message(self, *_: object) -> None: ...
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.port = self._server.server_port
+        self._http = HttpServer(Handler)
+        self.port = self._http.port
         self.url = f"http://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, args=[0.01], daemon=True).start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
