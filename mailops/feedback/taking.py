@@ -16,6 +16,7 @@ from mailops.feedback.archiving import called, row_of
 from mailops.feedback.models import RawFeedback, WebhookEndpoint, content_hash
 from mailops.feedback.proving import proofs_in
 from mailops.feedback.tasks import nudge
+from mailops.lib.database_away import is_away
 from mailops.outbox.ledger import fetch_prepared
 
 KNOWN_SECONDS = 1.0  # for which an address is taken for what it was
@@ -174,18 +175,22 @@ def _store_all(group: Sequence[_Waiting]) -> None:
     try:
         _store([one.row for one in group])
     except Error as error:
-        if len(group) == 1:
-            group[0].error = error
+        if len(group) == 1 or is_away(error):  # whom a silent database keeps waiting waits once
+            _fail(group, error)
             return
         for one in group:
             _store_all([one])
     except BaseException as error:  # the process ends: nobody is told that it was stored
-        for one in group:
-            one.error = error
+        _fail(group, error)
         raise
     else:
         for one in group:
             one.is_stored = True
+
+
+def _fail(group: Sequence[_Waiting], error: BaseException) -> None:
+    for one in group:
+        one.error = error
 
 
 def _store(rows: Sequence[RawFeedback]) -> None:

@@ -1,9 +1,10 @@
 """Calls that come together are committed together, and each is answered by what became of its own."""
 
 import threading
+from unittest.mock import Mock
 
 import pytest
-from django.db import DataError, connection
+from django.db import DataError, OperationalError, connection
 
 from mailops.feedback import taking
 from mailops.feedback.archiving import row_of
@@ -74,6 +75,15 @@ def test_one_that_can_not_be_stored_holds_up_no_other(door, monkeypatch):
     assert [one.is_stored for one in waiting] == [True, False, True]
     assert isinstance(waiting[1].error, DataError)
     assert RawFeedback.objects.count() == 2
+
+
+def test_a_database_that_is_away_is_asked_once_for_all(door, monkeypatch):
+    store = Mock(side_effect=OperationalError("the server does not answer"))
+    monkeypatch.setattr(taking, "_store", store)
+    waiting = [taking._Waiting(row(door, content)) for content in (b"1", b"2", b"3")]
+    taking._store_all(waiting)
+    assert store.call_count == 1
+    assert all(isinstance(one.error, OperationalError) for one in waiting)
 
 
 def test_where_the_process_ends_nobody_is_told_that_it_was_stored(door, monkeypatch):
