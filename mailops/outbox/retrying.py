@@ -23,7 +23,8 @@ from mailops.outbox.models import (
     Resending,
     Status,
 )
-from mailops.outbox.recording import Outcome, Recorded, record, record_with_retry
+from mailops.outbox.recording import Outcome, Recorded, record
+from mailops.outbox.telling import record_and_tell
 from mailops.suppressions.models import Suppression
 from mailops.transports.models import Stream
 
@@ -249,10 +250,10 @@ def retry_message(*, message: Message, actor: User) -> bool:
         return False
     doubt = message.settling_fence if message.is_doubtful else None
     again = _requeued(message.pk, message.round, doubt, actor.email)
-    done = bool(_applied(record_with_retry([again])))
-    if done:
-        audit(actor=actor, verb="message.retry", subject=message)
-    return done
+    told = record_and_tell(
+        again, lambda _: audit(actor=actor, verb="message.retry", subject=message)
+    )
+    return told.was_applied
 
 
 def _standings(messages: QuerySet[Message]) -> "QuerySet[Message, tuple[int, int, int | None]]":

@@ -3,7 +3,8 @@
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
 from mailops.outbox.models import Event, EventKind, Message
-from mailops.outbox.recording import Outcome, record_with_retry
+from mailops.outbox.recording import Outcome, Recorded
+from mailops.outbox.telling import record_and_tell
 
 
 def hold(*, message: Message, actor: User) -> bool:
@@ -32,24 +33,17 @@ def settle_as_accepted(*, message: Message, actor: User) -> bool:
 def _tell(message: Message, kind: EventKind, verb: str, actor: User, sentence: str = "") -> bool:
     # A double press finds the first one's event: the number is that of the message's history as it was seen.
     seen = Event.objects.filter(message=message).count()
-    (recorded,) = record_with_retry(
-        [
-            Outcome(
-                message_id=message.pk,
-                kind=kind,
-                source="person",
-                external_id=f"{message.pk}:{seen}:{kind}",
-                sentence=sentence,
-                data={"by": actor.email},
-            )
-        ]
+    outcome = Outcome(
+        message_id=message.pk,
+        kind=kind,
+        source="person",
+        external_id=f"{message.pk}:{seen}:{kind}",
+        sentence=sentence,
+        data={"by": actor.email},
     )
-    if recorded.was_applied:
-        audit(
-            actor=actor,
-            verb=verb,
-            subject=message,
-            before={"status": recorded.status_before},
-            after={"status": recorded.status_after},
-        )
-    return recorded.was_applied
+
+    def tell(recorded: Recorded) -> None:
+        before, after = {"status": recorded.status_before}, {"status": recorded.status_after}
+        audit(actor=actor, verb=verb, subject=message, before=before, after=after)
+
+    return record_and_tell(outcome, tell).was_applied

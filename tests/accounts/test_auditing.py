@@ -6,7 +6,8 @@ from django.urls import reverse
 
 from mailops.accounts.models import AuditEntry, User
 from mailops.domains.models import Identity, Requirement
-from tests.factories import make_domain, make_identity
+from mailops.outbox.models import Event, Message
+from tests.factories import make_domain, make_identity, make_message
 
 
 def save_profile():
@@ -27,12 +28,32 @@ def expect_record():
     return address, {"kind": "dmarc", "value": "reject"}
 
 
+def hold_message():
+    return reverse("outbox:hold", args=[make_message().public_id]), {}
+
+
+def retry_message():
+    failed = make_message(status="failed", with_entry=False)
+    return reverse("outbox:retry", args=[failed.public_id]), {}
+
+
 def standing():
-    people = [*User.objects.values_list("name")]
-    return people, [*Identity.objects.values()], [*Requirement.objects.values()]
+    kept = (
+        (User, "name"),
+        (Identity, "name"),
+        (Requirement, "value"),
+        (Message, "status"),
+        (Event, "kind"),
+    )
+    return [[*model.objects.order_by("pk").values_list("pk", field)] for model, field in kept]
 
 
-@pytest.mark.parametrize("act", [save_profile, add_identity, delete_identity, expect_record])
+ACTS = [
+    save_profile, add_identity, delete_identity, expect_record, hold_message, retry_message,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("act", ACTS)
 def test_what_could_not_be_told_was_not_done(act, admin, logged_in, monkeypatch):
     client = logged_in(admin)
     address, form = act()
