@@ -48,11 +48,13 @@ class SmtpServer:
     commands: list[str] = field(default_factory=list)
     messages: list[bytes] = field(default_factory=list)
     connections: int = 0
+    takes_at_once: int | None = None  # sessions; others are turned away. None: one after the other
+    turned_away: int = 0
 
     def __enter__(self):
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
-        self._open = []
+        self._open, self._talks = [], []
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
         return self
@@ -79,7 +81,21 @@ class SmtpServer:
                 return
             self.connections += 1
             self._open.append(connection)
-            _Conversation(self, connection).run()
+            if self.takes_at_once is None:
+                _Conversation(self, connection).run()
+            else:
+                self._take_or_turn_away(connection)
+
+    def _take_or_turn_away(self, connection):
+        self._talks = [talk for talk in self._talks if talk.is_alive()]
+        if len(self._talks) >= self.takes_at_once:
+            self.turned_away += 1
+            connection.sendall(b"421 4.7.0 too many connections\r\n")
+            connection.close()
+            return
+        talk = threading.Thread(target=_Conversation(self, connection).run, daemon=True)
+        talk.start()
+        self._talks.append(talk)
 
     def answer(self, verb):
         answer = self.script.get(verb, DEFAULTS.get(verb, "502 5.5.2 no such command"))

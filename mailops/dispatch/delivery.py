@@ -15,19 +15,20 @@ from mailops.dispatch.carriers import Carrier, usable_carriers
 from mailops.dispatch.claiming import Claimer, Job
 from mailops.dispatch.committing import Committer, Request
 from mailops.dispatch.conversation import SystemicFault
+from mailops.dispatch.crowding import HOLD_SECONDS, forget_crowding, have_fewer_sessions
 from mailops.dispatch.detours import Detours
 from mailops.dispatch.lanes import Lane
 from mailops.dispatch.opening import Opening, our_fault
 from mailops.dispatch.pulse import Pulse
 from mailops.dispatch.releasing import release, release_claims_since
-from mailops.dispatch.seating import Seating, waits_in_vain
+from mailops.dispatch.seating import Seating, talking_of, waits_in_vain
 from mailops.dispatch.seats import SeatKeeper
 from mailops.dispatch.talks import Talks
 from mailops.dispatch.working import WorkerProcess
 from mailops.domains.signing import load_signers
 from mailops.outbox.taught import load_taught
 from mailops.transports.models import PauseCause, Stream, Transport
-from mailops.transports.rotation import outlives
+from mailops.transports.rotation import LOGIN_CAUSES, outlives
 from mailops.transports.sessions import Phase, SessionFault
 
 logger = logging.getLogger(__name__)
@@ -310,6 +311,8 @@ class Delivery:
 
     def _pause_what_must(self) -> None:
         for lane in self._every_lane():
+            if lane.turned_away:
+                self._heed_turned_away(lane)
             if lane.fault is not None:
                 self._note_fault(lane, lane.fault)
                 lane.fault, lane.could_open = None, False
@@ -318,23 +321,50 @@ class Delivery:
                     lane.transport.record_success()
                     lane.transport.refresh_from_db()
             lane.had_success = False
-        self._closed = [lane for lane in self._closed if lane.live_sessions or lane.fault]
+        self._closed = [
+            lane for lane in self._closed if lane.live_sessions or lane.fault or lane.turned_away
+        ]
         while self._faults:
             self._stop_for(self._faults[0])
             self._faults.popleft()
 
+    def _heed_turned_away(self, lane: Lane) -> None:
+        """Have fewer sessions where some could not be opened while others talk; else it is the transport's fault."""
+        faults = list(lane.turned_away)
+        for_login = next((fault for fault in faults if _is_for_login(fault)), None)
+        if for_login or not self._has_fewer_sessions(lane, faults):
+            lane.fault = for_login or faults[-1]
+        for _ in faults:
+            lane.turned_away.popleft()
+
+    def _has_fewer_sessions(self, lane: Lane, faults: list[SessionFault]) -> bool:
+        assert self._claimer is not None
+        try:
+            is_crowded = have_fewer_sessions(
+                lane.transport.pk,
+                turned_away=len(faults),
+                talking=talking_of(lane.transport.pk, self._every_lane()),
+                worker_id=self._claimer.worker_id,
+                detail=faults[-1].detail,
+            )
+        except Transport.DoesNotExist:
+            return False
+        if is_crowded:
+            lane.opens_at = time.monotonic() + HOLD_SECONDS
+        return is_crowded
+
     def _note_fault(self, lane: Lane, fault: SessionFault) -> None:
         """Charge the transport for a session that could not be opened, and nobody else."""
-        is_refusal = fault.reply is None or fault.reply.is_permanent
         with suppress(Transport.DoesNotExist):  # it may have been deleted meanwhile
-            if is_refusal and outlives(lane.transport, fault):
+            if _is_lasting(fault) and outlives(lane.transport, fault):
                 pass  # a rotation is under way, and another credential takes over
-            elif fault.cause in NEEDS_A_PERSON and is_refusal:
+            elif _needs_a_person(fault):
                 lane.transport.pause(
                     cause=PauseCause.FAULT, sentence=fault.sentence, detail=fault.detail
                 )
             else:
                 lane.transport.record_failure(sentence=fault.sentence, detail=fault.detail)
+                forget_crowding(lane.transport.pk)
             lane.transport.refresh_from_db()
         self._drop(lane)
 
@@ -401,3 +431,15 @@ class Delivery:
 def _not_running(campaigns: set[int]) -> set[int]:
     stopped = Campaign.objects.filter(pk__in=campaigns).exclude(state=Campaign.State.RUNNING)
     return set(stopped.values_list("pk", flat=True))
+
+
+def _is_lasting(fault: SessionFault) -> bool:
+    return fault.reply is None or fault.reply.is_permanent
+
+
+def _needs_a_person(fault: SessionFault) -> bool:
+    return fault.cause in NEEDS_A_PERSON and _is_lasting(fault)
+
+
+def _is_for_login(fault: SessionFault) -> bool:
+    return fault.cause in NEEDS_A_PERSON | LOGIN_CAUSES and _is_lasting(fault)

@@ -38,6 +38,7 @@ class Lane:
     jobs: deque[Job] = field(default_factory=deque)
     changed: threading.Condition = field(default_factory=threading.Condition)
     sessions: set[threading.Thread] = field(default_factory=set)  # those that live
+    talking: set[threading.Thread] = field(default_factory=set)  # those that could be opened
     leaving: set[threading.Thread] = field(default_factory=set)  # take nothing more
     resting: set[threading.Thread] = field(default_factory=set)  # wait for a job
     # what each session logged in with, and which way it went, as of when it was begun
@@ -49,6 +50,9 @@ class Lane:
     refused_recipients: set[str] = field(default_factory=set)
     could_open: bool = False  # a session of it
     fault: SessionFault | None = None
+    # sessions that could not be opened just now
+    turned_away: deque[SessionFault] = field(default_factory=deque)
+    opens_at: float = 0.0  # no other session before
     had_success: bool = False
     is_light: bool = True  # its last mail was small
     # ahead of turn, by fence; None: that failed
@@ -59,9 +63,15 @@ class Lane:
             self.sessions.add(session)
             self.ways[session] = login_id, self.carrier.way
 
+    def note_open(self, session: threading.Thread) -> None:
+        with self.changed:
+            self.talking.add(session)
+            self.could_open = True
+
     def leave(self, session: threading.Thread) -> None:
         with self.changed:
             self.sessions.discard(session)
+            self.talking.discard(session)
             self.leaving.discard(session)
             self.ways.pop(session, None)
 

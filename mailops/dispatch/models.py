@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models.functions import Now
 
 from mailops.lib.mailbox_providers import name_of
+from mailops.transports.models import Transport
 
 
 class WorkerQuerySet(models.QuerySet["Worker"]):
@@ -124,6 +125,26 @@ class Pressure(models.Model):
         return round(self.aim / 2)
 
 
+class CrowdingQuerySet(models.QuerySet["Crowding"]):
+    def of(self, transport: Transport) -> "Crowding | None":
+        """Return what a transport's next hop takes, where that is less than the transport may have."""
+        return self.filter(transport=transport, sessions__lt=transport.max_sessions).first()
+
+
+class Crowding(models.Model):
+    """A next hop that turned sessions away while others talked: so many at once and no more; gone once it takes all."""
+
+    transport = models.OneToOneField(
+        "transports.Transport", on_delete=models.CASCADE, related_name="+"
+    )
+    sessions = models.PositiveSmallIntegerField()  # at most, over all workers
+    detail = models.TextField(blank=True)  # what the last one heard that was turned away
+    since = models.DateTimeField(db_default=Now())
+    changed_at = models.DateTimeField(db_default=Now())  # when sessions were lowered or raised last
+
+    objects = CrowdingQuerySet.as_manager()
+
+
 class PressureScan(models.Model):
     """How far the ledger was read for such wishes; one row."""
 
@@ -139,6 +160,9 @@ class Seat(models.Model):
     worker = models.ForeignKey(Worker, on_delete=models.CASCADE, related_name="+")
     held = models.PositiveSmallIntegerField(default=0)
     wanted = models.PositiveSmallIntegerField(default=0)
+    talking = models.PositiveSmallIntegerField(
+        db_default=0
+    )  # of those that are held, could be opened
     waits_since = models.DateTimeField()
     renewed_at = models.DateTimeField()
 

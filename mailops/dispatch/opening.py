@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping
 from itertools import islice
 
@@ -50,11 +51,11 @@ class Opening:
 
         Raises Transport.DoesNotExist where the lane's was deleted meanwhile.
         """
-        if lane.is_closing or not lane.jobs:
+        if lane.is_closing or not lane.jobs or time.monotonic() < lane.opens_at:
             return
         lacking = sessions_lacking(lane)
-        if lane.fault is not None:  # noted before its session left: that one gets no successor
-            return
+        if lane.fault is not None or lane.turned_away:
+            return  # noted before its session left: that one gets no successor
         for session in self._sessions_of(lane, lacking if lane.could_open else min(lacking, 1)):
             thread = threading.Thread(
                 target=self._talk,
@@ -96,12 +97,12 @@ class Opening:
                 session.open()
             finally:
                 connection.close()
-            lane.could_open = True
+            lane.note_open(threading.current_thread())
             self._converse(lane, session)
         except SessionFault as fault:
             if fault.cause in LOGIN_CAUSES:
                 fault.login_id = session.login_id
-            lane.fault = fault
+            lane.turned_away.append(fault)
         except Exception as error:
             logger.exception("a session of %s could not be opened", lane.transport)
             session.abandon()

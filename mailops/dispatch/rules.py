@@ -28,7 +28,7 @@ class Rules:
     """The limits of one transport, its streams and the mailbox providers, as they were read from their rows."""
 
     transport: Limit
-    max_sessions: int = 1  # of the transport
+    max_sessions: int = 1  # of the transport: its own number, or what its server takes
     streams: dict[int, Limit] = field(default_factory=dict)
     providers: dict[str, Limit] = field(default_factory=dict)
     slowed: dict[str, float] = field(default_factory=dict)  # place → messages a minute
@@ -117,7 +117,8 @@ def _session_limit(limit: ProviderLimit, possible: int) -> SessionLimit:
 
 
 _RULES = """
-SELECT t.rate_per_minute, t.daily_quota, t.max_sessions,
+SELECT t.rate_per_minute, t.daily_quota,
+       least(t.max_sessions, (SELECT c.sessions FROM dispatch_crowding c WHERE c.transport_id = t.id)) AS max_sessions,
        (SELECT coalesce(sum(o.max_sessions), 0) FROM transports_transport o WHERE o.state = 'running') AS possible,
        (SELECT coalesce(jsonb_agg(row), '[]') FROM (
             SELECT s.id, s.kind, s.rate_per_minute, s.reserved_percent,

@@ -1,7 +1,7 @@
 """Learns how many sessions this process may have: of its lanes, and for providers whose sessions are limited."""
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from mailops.dispatch.claiming import Claimer
 from mailops.dispatch.lanes import Lane
@@ -58,7 +58,10 @@ class Seating:
         most -= rules.seats_reserved_from(carrier.stream_ids, most)
         jobs = max(len(lane.jobs), lane.waits_for_seat)
         wanted = min(most, max(live, old - (-jobs // MESSAGES_FOR_ANOTHER_SESSION)))
-        seats = self._keeper.seats(f"t{carrier.transport_id}", held=live, wanted=wanted, most=most)
+        talking = talking_of(carrier.transport_id, (lane, *closed))
+        seats = self._keeper.seats(
+            f"t{carrier.transport_id}", held=live, wanted=wanted, most=most, talking=talking
+        )
         lane.seats = max(0, seats - old)
 
     def leave(self, lanes: Collection[Lane]) -> None:
@@ -85,3 +88,8 @@ def waits_in_vain(lane: Lane) -> bool:
     is_seatless = now - lane.seated_at > SEATLESS_SECONDS
     is_mute = lane.carrier.is_probed and now - lane.fed_at > PROBE_SECONDS
     return bool(lane.jobs) and (is_seatless or is_mute)
+
+
+def talking_of(transport_id: int, lanes: Iterable[Lane]) -> int:
+    """Return how many sessions of a transport could be opened, and live."""
+    return sum(len(lane.talking) for lane in lanes if lane.transport.pk == transport_id)

@@ -71,13 +71,16 @@ class SeatKeeper:
         self._worker_id, self._is_urgent = worker_id, is_urgent
         self._answers: dict[str, tuple[int, int, float]] = {}  # key → (wanted, given, ask again at)
 
-    def seats(self, key: str, *, held: int, wanted: int, most: int) -> int:
-        """Return how many seats of a kind this worker may have now; what it has stays counted until it says less."""
+    def seats(self, key: str, *, held: int, wanted: int, most: int, talking: int = 0) -> int:
+        """Return how many seats of a kind this worker may have now; what it has stays counted until it says less.
+
+        `talking` of those that it holds could be opened.
+        """
         now = time.monotonic()
         before, given, ask_at = self._answers.get(key, (0, 0, 0.0))
         if now < ask_at and wanted <= max(before, given):
             return given
-        given = self._ask(key, held, wanted, most)
+        given = self._ask(key, held, wanted, most, talking)
         is_refused = given < wanted
         self._answers[key] = (
             wanted,
@@ -92,7 +95,7 @@ class SeatKeeper:
         self._answers.clear()
 
     @transaction.atomic
-    def _ask(self, key: str, held: int, wanted: int, most: int) -> int:
+    def _ask(self, key: str, held: int, wanted: int, most: int, talking: int) -> int:
         with connection.cursor() as cursor:
             # One at a time, so that two don't take the last seat together.
             cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [f"dispatch.seats:{key}"])
@@ -109,9 +112,10 @@ class SeatKeeper:
         with connection.cursor() as cursor:
             cursor.execute(
                 """
-                INSERT INTO dispatch_seat AS s (key, worker_id, held, wanted, waits_since, renewed_at)
-                VALUES (%(key)s, %(worker)s, %(held)s, %(wanted)s, clock_timestamp(), clock_timestamp())
-                    ON CONFLICT (key, worker_id) DO UPDATE SET held = EXCLUDED.held, wanted = EXCLUDED.wanted, renewed_at = EXCLUDED.renewed_at,
+                INSERT INTO dispatch_seat AS s (key, worker_id, held, wanted, talking, waits_since, renewed_at)
+                VALUES (%(key)s, %(worker)s, %(held)s, %(wanted)s, %(talking)s, clock_timestamp(), clock_timestamp())
+                    ON CONFLICT (key, worker_id) DO UPDATE SET held = EXCLUDED.held, wanted = EXCLUDED.wanted,
+                       talking = EXCLUDED.talking, renewed_at = EXCLUDED.renewed_at,
                        waits_since = CASE WHEN s.held = 0 AND s.wanted > 0 AND EXCLUDED.held = 0 THEN s.waits_since
                                           ELSE EXCLUDED.waits_since END
                 """,
@@ -120,6 +124,7 @@ class SeatKeeper:
                     "worker": self._worker_id,
                     "held": max(held, given),
                     "wanted": wanted,
+                    "talking": talking,
                 },
             )
         return given

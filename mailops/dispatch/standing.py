@@ -7,7 +7,7 @@ from datetime import date
 from django.db.models import F, Q
 
 from mailops.dispatch.limits import utc_today
-from mailops.dispatch.models import Allowance, Pressure
+from mailops.dispatch.models import Allowance, Crowding, Pressure
 from mailops.dispatch.rules import ALL, Rules, read_rules
 from mailops.lib.mailbox_providers import name_of
 from mailops.transports.models import Stream, Transport, WarmUp
@@ -68,6 +68,7 @@ class Standing:
     transport: Transport
     sent_today: int  # counted by its quota
     pressures: list[Pressure]
+    crowding: Crowding | None
     ramps: list["Ramp"]
 
     @property
@@ -90,6 +91,7 @@ def standing_of(transport: Transport) -> Standing:
         transport=transport,
         sent_today=sent_today,
         pressures=list(pressures.order_by(stopped_first, "mailbox_provider")),
+        crowding=Crowding.objects.of(transport),
         ramps=_ramps(transport, today, sent),
     )
 

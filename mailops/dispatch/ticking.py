@@ -4,6 +4,7 @@ import logging
 from collections import Counter
 
 from mailops.dispatch.completion import complete_finished
+from mailops.dispatch.crowding import raise_sessions
 from mailops.dispatch.models import Worker
 from mailops.dispatch.pressure import feel_pressure
 from mailops.dispatch.restoring import memory
@@ -27,6 +28,7 @@ STEPS = (
     sweep_claims_of_the_gone,
     complete_finished,
     feel_pressure,
+    raise_sessions,
 )
 
 _death_watch = DeathWatch()

@@ -12,4 +12,5 @@ urlpatterns = [
     path("campaigns/<int:campaign_id>/", views.campaign_panel, name="campaign-panel"),
     path("messages/<uuid:public_id>/", views.message_panel, name="message-panel"),
     path("pressures/<int:pressure_id>/end/", views.pressure_end, name="pressure-end"),
+    path("crowdings/<int:crowding_id>/end/", views.crowding_end, name="crowding-end"),
 ]

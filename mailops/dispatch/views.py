@@ -9,8 +9,9 @@ from django.views.decorators.http import require_POST
 
 from mailops.accounts.permissions import Act, needs, user_of
 from mailops.campaigns.models import Campaign
+from mailops.dispatch.crowding import end_crowding
 from mailops.dispatch.holding import holds_of, holds_of_message
-from mailops.dispatch.models import Pressure, Worker
+from mailops.dispatch.models import Crowding, Pressure, Worker
 from mailops.dispatch.pressure import end_pressure
 from mailops.dispatch.standing import sessions_of, standing_of
 from mailops.lib.htmx import polled_status, render_page
@@ -69,3 +70,13 @@ def pressure_end(request: HttpRequest, pressure_id: int) -> HttpResponse:
     end_pressure(pressure, actor=user_of(request))
     messages.success(request, f"Mail to {pressure.place_name} leaves at full speed again.")
     return redirect("transports:detail", pressure.transport_id)
+
+
+@needs(Act.OPERATE)
+@require_POST
+def crowding_end(request: HttpRequest, crowding_id: int) -> HttpResponse:
+    """Have all sessions again, before they were raised by themselves."""
+    crowding = get_object_or_404(Crowding.objects.select_related("transport"), pk=crowding_id)
+    end_crowding(crowding, actor=user_of(request))
+    messages.success(request, f"{crowding.transport} may have all its sessions again.")
+    return redirect("transports:detail", crowding.transport_id)

@@ -79,6 +79,8 @@ KIND_OF: dict[str, Kind] = {
     "transport.change_warm_up": Kind.LIMITS,
     "transport.end_warm_up": Kind.LIMITS,
     "transport.slow_down": Kind.LIMITS,
+    "transport.fewer_sessions": Kind.LIMITS,
+    "transport.all_sessions": Kind.LIMITS,
     "transport.full_speed": Kind.LIMITS,
     "stream.add": Kind.ROUTING,
     "stream.change": Kind.ROUTING,  # or of limits: `kind_of` looks at what changed

@@ -101,7 +101,7 @@ def test_tries_no_log_in_again_while_its_refusal_is_not_yet_acted_on(
     noted, turns = Delivery._pause_what_must, []
 
     def late(delivery):
-        if any(lane.fault for lane in delivery._lanes.values()):
+        if any(lane.fault or lane.turned_away for lane in delivery._lanes.values()):
             turns.append(None)
         if not turns or len(turns) > 10:
             noted(delivery)
