@@ -5,7 +5,7 @@ import logging
 import re
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 MASK = "…"
 
@@ -18,8 +18,9 @@ class Masking(logging.Formatter):
 
     def __init__(self, *, secrets: list[str], **options: Any) -> None:
         super().__init__(**options)
+        known = {form for secret in secrets if len(secret) >= 4 for form in _forms(secret)}
         # the longest first, so that no rest of a longer one is left standing
-        found = sorted({secret for secret in secrets if len(secret) >= 4}, key=len, reverse=True)
+        found = sorted(known, key=len, reverse=True)
         self._secrets = re.compile("|".join(map(re.escape, found))) if found else None
 
     def format(self, record: logging.LogRecord) -> str:
@@ -43,7 +44,23 @@ class AsJson(Masking):
         if record.exc_info:
             line["trace"] = self.formatException(record.exc_info)
         line |= {name: value for name, value in vars(record).items() if name not in _USUAL}
-        return self.mask(json.dumps(line, default=str, ensure_ascii=False))
+        return json.dumps(self._masked(line), ensure_ascii=False)
+
+    def _masked(self, value: Any) -> Any:
+        """Return what JSON can hold of `value`, masked before its quotes are escaped."""
+        if value is None or isinstance(value, bool | int | float):
+            return value
+        if isinstance(value, dict):
+            return {self.mask(str(key)): self._masked(entry) for key, entry in value.items()}
+        if isinstance(value, list | tuple):
+            return [self._masked(entry) for entry in value]
+        return self.mask(str(value))
+
+
+def _forms(secret: str) -> set[str]:
+    """Return how a secret may stand in a line: as it is, out of a URL, and as Python quotes it."""
+    plain = {secret, unquote(secret)}
+    return plain | {repr(each)[1:-1] for each in plain}
 
 
 def password_in(url: str) -> str:

@@ -1,5 +1,8 @@
 import json
 import logging
+from urllib.parse import unquote
+
+import pytest
 
 from mailops.lib.logs import AsJson, Masking, password_in
 
@@ -19,6 +22,15 @@ class TestMasking:
         trace = (ValueError, ValueError("postgresql://u:hunter2@h"), None)
         line = Masking(secrets=["hunter2"]).format(record("failed", exc_info=trace))
         assert "postgresql://u:…@h" in line
+
+    @pytest.mark.parametrize("secret", ['pa"zz', "pa\\zz", "pa'\"zz", "päzz", "p%40zz"])
+    def test_hides_them_however_they_are_quoted(self, secret):
+        plain = unquote(secret)
+        said = record("%s %r %s", plain, plain, secret, beside={"password": plain})
+        for form in (Masking, AsJson):
+            line = form(secrets=[secret]).format(said)
+            assert "zz" not in line
+        assert json.loads(line)["beside"] == {"password": "…"}
 
     def test_leaves_lines_alone_where_there_is_no_secret(self):
         assert Masking(secrets=["", "abc"]).format(record("abc")) == "abc"
