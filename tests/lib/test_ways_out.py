@@ -37,6 +37,10 @@ ALLOWED = {
         {"create_connection", "socket"},
         "asks children of its own whether they listen",
     ),
+    "installation/demands.py": (
+        {"create_connection"},
+        "has Django connect to the database of the settings once more",
+    ),
     "installation/processes.py": (
         {"build_opener"},
         "asks the web process of its own whether it answers",
