@@ -92,12 +92,18 @@ class Lane:
             if wait and self.talks.rest(session):
                 self.changed.notify_all()  # others may speak of its provider now
             job = self._choose(session)
-            if job is None and wait and not self.is_closing and session not in self.leaving:
+            ends_at = time.monotonic() + wait
+            while (
+                job is None and self._may_rest(session) and (left := ends_at - time.monotonic()) > 0
+            ):
                 self.resting.add(session)
-                self.changed.wait(wait)
+                self.changed.wait(left)
                 self.resting.discard(session)
                 job = self._choose(session)
             return job
+
+    def _may_rest(self, session: threading.Thread) -> bool:
+        return not self.is_closing and session not in self.leaving
 
     def _choose(self, session: threading.Thread) -> Job | None:
         if self.is_closing or session in self.leaving or self._must_make_room(session):

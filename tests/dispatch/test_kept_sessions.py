@@ -8,6 +8,7 @@ import pytest
 
 from mailops.dispatch import conversation, opening
 from mailops.dispatch.delivery import Delivery
+from mailops.dispatch.lanes import Lane
 from mailops.dispatch.working import WorkerProcess
 from mailops.lib.secrets import Secret
 from mailops.outbox.models import Event, Message, QueueEntry
@@ -134,6 +135,34 @@ class TestIdle:
     def test_one_serves_what_comes_next(self, server, stream, watched):
         play(*[lambda: due(stream)] * 3)
         assert sum(server.recipients.values()) == 3
+        assert server.log_ins[PASSWORD] == 1
+
+    def test_a_claim_that_finds_nothing_ends_none(self, monkeypatch, server, stream, watched):
+        looks, look = [], Lane.add
+
+        def note(lane, jobs):
+            looks.append(jobs)
+            look(lane, jobs)
+
+        monkeypatch.setattr(Lane, "add", note)
+
+        left = [stream]
+
+        def should_stop():
+            if QueueEntry.objects.exists():
+                looks.clear()
+            if looks[-3:] != [[], [], []]:
+                return False
+            return not left or not due(left.pop())
+
+        worker = WorkerProcess("bulk")
+        run = Delivery(worker, "bulk", should_stop=should_stop)
+        due(stream)
+        for _ in range(10):
+            run.run()  # ends early where it is idle
+        run.finish()
+        worker.stop()
+        assert sum(server.recipients.values()) == 2
         assert server.log_ins[PASSWORD] == 1
 
     @pytest.mark.parametrize("changed", ["port", "options"])
