@@ -1,6 +1,5 @@
 """Sweeps, death verdicts, expansion and completion."""
 
-import re
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -262,19 +261,13 @@ class TestSweeps:
         make_suppression(address=message.recipient, address_key=message.address_key)
         assert sweep_newly_suppressed() == 1
 
-    def test_where_none_of_them_is_in_the_queue_nothing_is_asked_for_each_entry(self):
-        for _ in range(30):
-            make_message()
+    def test_those_suppressed_lately_and_their_messages_are_read_before_the_queue(self):
+        make_message()
         make_suppression(address="somebody.else@example.com")
         with CaptureQueriesContext(connection) as captured:
             assert sweep_newly_suppressed() == 0
         (swept,) = (each["sql"] for each in captured if "chosen" in each["sql"])
-        with connection.cursor() as cursor:
-            # what is planned for a queue that was empty when its statistics were taken
-            cursor.execute("SET LOCAL enable_hashjoin = off")
-            cursor.execute(f"EXPLAIN (ANALYZE, TIMING OFF) {swept}")
-            plan = "\n".join(line for (line,) in cursor.fetchall())
-        assert set(re.findall(r"loops=(\d+)", plan)) == {"1"}
+        assert "InitPlan 2" in _plan(swept)  # whatever the statistics say
 
     def test_spares_what_is_marked(self):
         message = make_message()
