@@ -12,13 +12,14 @@ from itertools import cycle
 from urllib.parse import quote
 
 import pytest
+from allauth.mfa.totp.internal.auth import TOTP
 from django.conf import settings as django_settings
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.urls import reverse
 from django.views.debug import ExceptionReporter
 
-from mailops.accounts.models import AuditEntry
+from mailops.accounts.models import AuditEntry, SecondFactor, User
 from mailops.dispatch.delivery import Delivery
 from mailops.dispatch.working import WorkerProcess
 from mailops.incidents.notifying import deliver_due
@@ -182,6 +183,7 @@ def planted(canaries, servers, settings, monkeypatch, tmp_path):
         "NotificationChannel": make_channel,
         "OAuthGrant": make_grant,
         "Mailbox": make_mailbox,
+        "SecondFactor": lambda: _second_factor(canaries.of("second-factor")),
     }
     for model in sealed_models():
         maker = own.get(model.__name__)
@@ -211,6 +213,11 @@ def _any_row(model):
     fields = {field.name for field in model._meta.concrete_fields}
     owner = {"domain": make_domain} if "domain" in fields else {"transport": make_transport}
     return model._default_manager.create(**{name: make() for name, make in owner.items()})
+
+
+def _second_factor(secret):
+    person = User.objects.create_user("canary@example.com")
+    return SecondFactor.objects.get(pk=TOTP.activate(person, secret).instance.pk)
 
 
 def _transport(kind, servers):

@@ -3,12 +3,15 @@
 from typing import Any, ClassVar
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.mfa.adapter import DefaultMFAAdapter
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from mailops.accounts.auditing import audit
-from mailops.accounts.models import User
+from mailops.accounts.models import SecondFactor, User
 from mailops.lib.client_address import client_address
+from mailops.lib.secrets import Secret, Unsealable
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
@@ -49,3 +52,24 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """Send nothing: a log-in that hangs on a stream would be lost with it, so an admin's link does the work."""
+
+
+class Unopened(ValidationError):
+    """A second factor whose key is gone: forms say it, and pages show nothing in its place."""
+
+    silent_variable_failure = True
+
+
+class MFAAdapter(DefaultMFAAdapter):  # type: ignore[misc]
+    def encrypt(self, text: str) -> str:
+        return SecondFactor.sealed(Secret(text))
+
+    def decrypt(self, encrypted_text: str) -> str:
+        """Return what was encrypted; raise Unopened."""
+        try:
+            return SecondFactor.opened(encrypted_text).reveal()
+        except Unsealable as error:
+            raise Unopened(
+                f"Your second factor can't be opened: {error}. Whoever runs mailops can put that key back, or an admin can "
+                "reset your second factor."
+            ) from error

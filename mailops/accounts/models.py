@@ -6,8 +6,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Self
 
+from allauth.mfa.models import Authenticator
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager
 from django.db import models
+
+from mailops.lib.secrets import (
+    Place,
+    Secret,
+    is_text_sealed_by_first_key,
+    seal_text,
+    unseal_text,
+)
 
 
 class Role(models.TextChoices):
@@ -62,6 +71,38 @@ class User(AbstractBaseUser):
         if not self.is_active:
             return "inactive"
         return "active" if self.has_usable_password() else "invited"
+
+
+class SecondFactor(Authenticator):  # type: ignore[misc]
+    """A second factor, of allauth's table: what it is proven by is sealed inside its `data`.
+
+    It is bound to that column, not to its row, since allauth asks us to seal before there is one.
+    """
+
+    PLACE: ClassVar = Place(table="mfa_authenticator", column="data", row="", endpoint="")
+    SEALED: ClassVar = ("secret", "seed")  # of an authenticator app, of recovery codes
+    sealed_columns: ClassVar[tuple[str, ...]] = ()  # it has none that is sealed as a whole
+
+    class Meta:
+        proxy = True
+
+    @classmethod
+    def sealed(cls, secret: Secret) -> str:
+        return seal_text(secret, cls.PLACE)
+
+    @classmethod
+    def opened(cls, text: str) -> Secret:
+        """Return what `sealed` was given, or what an older version kept in clear; raise Unsealable."""
+        return unseal_text(text, cls.PLACE)
+
+    def reseal(self) -> bool:
+        """Seal by the first key what an older one sealed, or none; return whether there was any. Raise Unsealable."""
+        kept = {name: self.data[name] for name in self.SEALED if name in self.data}
+        old = {name: text for name, text in kept.items() if not is_text_sealed_by_first_key(text)}
+        if old:
+            self.data |= {name: self.sealed(self.opened(text)) for name, text in old.items()}
+            self.save(update_fields=["data"])
+        return bool(old)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.conf import settings
 
 _VERSION = b"\x01"
+_SEALED_TEXT = "sealed:"  # begins what is sealed in a column of text, where others stand in clear
 _KEY_ID_SIZE = 4
 _NONCE_SIZE = 12
 _MAX_FILE = 64 * 1024
@@ -107,6 +108,32 @@ def unseal(sealed: bytes, place: Place) -> Secret:
 def is_sealed_by_first_key(sealed: bytes) -> bool:
     """Tell whether a key rotation has reached this secret."""
     return sealed[1 : 1 + _KEY_ID_SIZE] == _key_id(_keys()[0])
+
+
+def seal_text(secret: Secret, place: Place) -> str:
+    """Return what `seal` does as text, for what others keep in columns of theirs."""
+    return _SEALED_TEXT + base64.b64encode(seal(secret, place)).decode()
+
+
+def unseal_text(text: str, place: Place) -> Secret:
+    """Return what `seal_text` was given, or what stands there in clear. Raise Unsealable."""
+    return unseal(_octets(text), place) if _is_sealed_text(text) else Secret(text)
+
+
+def is_text_sealed_by_first_key(text: str) -> bool:
+    """Tell whether a key rotation has reached this text; one in clear it has not."""
+    return _is_sealed_text(text) and is_sealed_by_first_key(_octets(text))
+
+
+def _is_sealed_text(text: str) -> bool:
+    return text.startswith(_SEALED_TEXT)
+
+
+def _octets(text: str) -> bytes:
+    try:
+        return base64.b64decode(text.removeprefix(_SEALED_TEXT), validate=True)
+    except binascii.Error as error:
+        raise Unsealable("the stored secret is not in a format this version knows") from error
 
 
 def follow(reference: str) -> Secret:

@@ -21,6 +21,7 @@ ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "mailops.accounts.links.PasswordLinks" 
 ACCOUNT_ADAPTER = "mailops.accounts.adapter.AccountAdapter"
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
+MFA_ADAPTER = "mailops.accounts.adapter.MFAAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_ALLOW_UNVERIFIED_EMAIL = True  # an admin gave the address; there is no mail to verify it by

@@ -1,26 +1,26 @@
+import base64
 import re
+from importlib import import_module
 from urllib.parse import urlsplit
 
 import pytest
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
-from allauth.mfa.totp.internal.auth import hotp_value, yield_hotp_counters_from_time
+from django.apps import apps
+from django.core.management import CommandError, call_command
 from django.urls import reverse
 
-from mailops.accounts.models import AuditEntry
+from mailops.accounts.models import AuditEntry, SecondFactor
+from mailops.lib.secrets import is_text_sealed_by_first_key
+from tests.accounts.second_factors import code_of, give_second_factor
 from tests.browser import assert_clean, go_on_to
 from tests.conftest import PASSWORD
-
-
-def _code(secret):
-    counter = next(iter(yield_hotp_counters_from_time()))
-    return f"{hotp_value(secret, counter):06d}"
 
 
 def _set_up(client):
     page = client.get(reverse("mfa_activate_totp")).content.decode()
     secret = re.search(r'data-copy="([A-Z2-7]+)"', page)[1]
-    client.post(reverse("mfa_activate_totp"), {"code": _code(secret)})
+    client.post(reverse("mfa_activate_totp"), {"code": code_of(secret)})
     return secret
 
 
@@ -57,6 +57,65 @@ class TestAuthenticatorApp:
         codes = Authenticator.objects.get(user=admin, type="recovery_codes").wrap()
         code = codes.get_unused_codes()[0]
         assert client.post("/accounts/2fa/authenticate/", {"code": code})["Location"] == "/"
+
+
+OLD, NEW = (base64.b64encode(bytes([n]) * 32).decode() for n in (1, 2))
+
+
+class TestSealed:
+    """What proves a second factor stands in the database sealed, and opens as long as its key is there."""
+
+    @pytest.fixture
+    def secret(self, viewer, settings):
+        settings.MAILOPS_SECRET_KEYS = [OLD]
+        return give_second_factor(viewer)
+
+    def test_nothing_stands_in_clear(self, secret):
+        app, codes = (Authenticator.objects.get(type=kind) for kind in ("totp", "recovery_codes"))
+        assert is_text_sealed_by_first_key(app.data["secret"])
+        assert is_text_sealed_by_first_key(codes.data["seed"])
+        assert secret not in str(app.data)
+
+    def test_keys_are_changed_and_it_goes_on(self, secret, settings, capsys):
+        codes = Authenticator.objects.get(type="recovery_codes").wrap().generate_codes()
+        settings.MAILOPS_SECRET_KEYS = [NEW, OLD]
+        call_command("rotate_keys")
+        assert "2 rows" in capsys.readouterr().out
+        settings.MAILOPS_SECRET_KEYS = [NEW]
+        assert Authenticator.objects.get(type="totp").wrap().validate_code(code_of(secret))
+        assert Authenticator.objects.get(type="recovery_codes").wrap().generate_codes() == codes
+        call_command("rotate_keys")
+        assert "0 rows" in capsys.readouterr().out
+
+    def test_of_a_key_that_is_gone_is_said(self, secret, viewer, client, settings):
+        settings.MAILOPS_SECRET_KEYS = [NEW]
+        with pytest.raises(CommandError, match="2 could not be opened"):
+            call_command("rotate_keys")
+        client.post(reverse("account_login"), {"login": viewer.email, "password": PASSWORD})
+        page = client.post(reverse("mfa_authenticate"), {"code": code_of(secret)})
+        assert "the key that sealed this secret is not among MAILOPS_SECRET_KEYS" in page.text
+
+    def test_its_page_opens_without_the_key(self, secret, viewer, logged_in, settings):
+        settings.MAILOPS_SECRET_KEYS = [NEW]
+        assert reverse("mfa_deactivate_totp") in logged_in(viewer).get(reverse("mfa_index")).text
+
+    def test_what_an_older_version_kept_in_clear_goes_on(self, viewer, client, settings):
+        settings.MAILOPS_SECRET_KEYS = [OLD]
+        secret = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
+        Authenticator.objects.create(user=viewer, type="totp", data={"secret": secret})
+        seed = {"seed": "ab" * 40, "used_mask": 1}
+        Authenticator.objects.create(user=viewer, type="recovery_codes", data=seed)
+        codes = Authenticator.objects.get(type="recovery_codes").wrap().get_unused_codes()
+        seal = import_module("mailops.accounts.migrations.0004_seal_second_factors")
+        for _ in range(2):
+            seal.seal_second_factors(apps, None)
+            factors = {one.type: one for one in SecondFactor.objects.all()}
+            assert is_text_sealed_by_first_key(factors["totp"].data["secret"])
+            assert is_text_sealed_by_first_key(factors["recovery_codes"].data["seed"])
+            assert factors["recovery_codes"].wrap().get_unused_codes() == codes
+        client.post(reverse("account_login"), {"login": viewer.email, "password": PASSWORD})
+        form = {"code": code_of(secret)}
+        assert client.post(reverse("mfa_authenticate"), form)["Location"] == "/"
 
 
 @pytest.mark.broad
