@@ -24,6 +24,7 @@ EVERY: dict[str, float] = {
     "mailops.tracking.tasks.forget_old_looks": 3600,
     "mailops.incidents.tasks.detect": 10,
     "mailops.digests.tasks.send_digests": 60,
+    "mailops.digests.tasks.warn_of_resets": 15,
     "mailops.incidents.tasks.notify": 10,
     "mailops.rollouts.tasks.probe_checklists": 30,
     "mailops.audiences.tasks.drop_forgotten_uploads": 3600,

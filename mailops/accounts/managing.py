@@ -1,5 +1,6 @@
 """Invites people, changes what they may do, and lets them go; the last admin always stays."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 from allauth.account.forms import default_token_generator
@@ -11,7 +12,13 @@ from django.urls import reverse
 
 from mailops.accounts.auditing import audit
 from mailops.accounts.meanwhile import expect, mark_of
-from mailops.accounts.models import Role, User
+from mailops.accounts.models import Role, SecondFactor, User
+
+_KINDS = {  # kind → one of it, and several
+    SecondFactor.Type.TOTP: ("authenticator app", "authenticator apps"),
+    SecondFactor.Type.WEBAUTHN: ("passkey", "passkeys"),
+    SecondFactor.Type.RECOVERY_CODES: ("set of recovery codes", "sets of recovery codes"),
+}
 
 
 class LastAdmin(Exception):
@@ -100,6 +107,32 @@ def deactivate(*, actor: User, user: User) -> None:
         if User.objects.filter(pk=user.pk, is_active=True).update(**logged_out):
             _end_links(locked)
             audit(actor=actor, verb="user.deactivate", subject=user)
+
+
+def second_factors(user: User) -> list[str]:
+    """Return in words what they are asked for beside the password, and what stands in for it."""
+    kinds = Counter(SecondFactor.objects.filter(user=user).values_list("type", flat=True))
+    return [f"{how_many} {_KINDS[kind][how_many > 1]}" for kind, how_many in sorted(kinds.items())]
+
+
+def reset_second_factor(*, actor: User | None, user: User) -> bool:
+    """Take away what a person is asked for beside the password, and log them out everywhere; return whether there was any.
+
+    With it go passkeys, which log in alone: whoever lost the phone may have lost them, too.
+    """
+    with transaction.atomic():
+        locked = User.objects.select_for_update().get(pk=user.pk)
+        had = second_factors(locked)
+        if had:
+            SecondFactor.objects.filter(user=locked).delete()
+            User.objects.filter(pk=user.pk).update(ended_sessions=F("ended_sessions") + 1)
+            audit(
+                actor=actor,
+                verb="user.reset_second_factor",
+                subject=locked,
+                before={"second factor": had},
+            )
+    return bool(had)
 
 
 def reactivate(*, actor: User, user: User) -> None:

@@ -14,6 +14,7 @@ urlpatterns = [
     path("users/new/", views.user_new, name="user-new"),
     path("users/<int:user_id>/", views.user_detail, name="user"),
     path("users/<int:user_id>/link/", views.user_link, name="user-link"),
+    path("users/<int:user_id>/second-factor/", views.user_second_factor, name="user-second-factor"),
     path("users/<int:user_id>/deactivate/", views.user_deactivate, name="user-deactivate"),
     path("users/<int:user_id>/reactivate/", views.user_reactivate, name="user-reactivate"),
     path("audit/", views.audit_trail, name="audit"),

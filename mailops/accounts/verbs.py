@@ -155,6 +155,7 @@ WORDS: dict[str, str] = {
     "user.profile": "Profile changed",
     "user.reactivate": "User reactivated",
     "user.recovery_codes_generated": "Recovery codes made",
+    "user.reset_second_factor": "Second factor reset",
     "user.totp_activated": "Authenticator app set up",
     "user.totp_deactivated": "Authenticator app removed",
     "user.webauthn_added": "Passkey added",

@@ -154,7 +154,7 @@ def _user_page(
     kept_id, link = request.session.pop(LINK_IN_SESSION, (None, ""))
     history = AuditEntry.objects.about(User, [person.pk]).order_by("-at")[:10]
     context = {"person": person, "link": link if kept_id == person.pk else "", "history": history}
-    context |= {"form": form, "meanwhile": told}
+    context |= {"form": form, "meanwhile": told, "factors": managing.second_factors(person)}
     status = 422 if form.is_bound else 200
     page = render_page(request, "accounts/user_detail.html", context, status=status)
     if context["link"]:
@@ -191,6 +191,21 @@ def user_deactivate(request: HttpRequest, user_id: int) -> HttpResponse:
         messages.success(request, f"{person.email} can no longer log in.")
     except managing.LastAdmin as error:
         messages.error(request, error.sentence)
+    return redirect("accounts:user", user_id)
+
+
+@needs(Act.CONFIGURE)
+@confirm_password_to_change
+def user_second_factor(request: HttpRequest, user_id: int) -> HttpResponse:
+    """Ask whether the second factor that somebody lost shall be taken away, and do so by a POST."""
+    person = get_object_or_404(User, pk=user_id)
+    if request.method != "POST":
+        context = {"person": person, "factors": managing.second_factors(person)}
+        return render_page(request, "accounts/user_confirm_second_factor.html", context)
+    if managing.reset_second_factor(actor=user_of(request), user=person):
+        messages.success(request, f"{person.email} logs in by the password alone now.")
+    else:
+        messages.info(request, f"{person.email} has no second factor.")
     return redirect("accounts:user", user_id)
 
 

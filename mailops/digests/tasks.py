@@ -1,8 +1,8 @@
-"""Celery shells of the weekly digest, on the default queue."""
+"""Celery shells of the weekly digest and of what goes its way, on the default queue."""
 
 from celery import shared_task
 
-from mailops.digests import sending
+from mailops.digests import sending, warning
 
 
 @shared_task
@@ -10,3 +10,9 @@ def send_digests() -> None:
     """Make the digests that are due, and send them."""
     sending.make_due()
     sending.deliver_due()
+
+
+@shared_task
+def warn_of_resets() -> None:
+    """Tell those whose second factor was reset."""
+    warning.warn()

@@ -1,7 +1,9 @@
 import pytest
+from django.core.management import CommandError, call_command
 
 from mailops.accounts import managing
 from mailops.accounts.models import AuditEntry, Role, User
+from tests.accounts.second_factors import give_second_factor
 
 
 class TestChange:
@@ -46,6 +48,30 @@ class TestInvite:
 def _is_over(client, link):
     page = client.get(link.removeprefix("http://127.0.0.1:8000"), follow=True)
     return "works no more" in page.content.decode()
+
+
+class TestResetSecondFactor:
+    def test_takes_all_away_and_tells_of_it_once(self, admin, viewer):
+        give_second_factor(viewer)
+        give_second_factor(admin)
+        assert managing.reset_second_factor(actor=admin, user=viewer)
+        assert not managing.reset_second_factor(actor=admin, user=viewer)
+        assert managing.second_factors(viewer) == []
+        assert len(managing.second_factors(admin)) == 2
+        entry = AuditEntry.objects.get()
+        assert (entry.verb, entry.subject_id) == ("user.reset_second_factor", str(viewer.pk))
+        assert entry.before == {"second factor": ["1 set of recovery codes", "1 authenticator app"]}
+
+    def test_from_a_shell_helps_the_only_admin(self, admin, capsys):
+        give_second_factor(admin)
+        for _ in range(2):
+            call_command("reset_second_factor", admin.email.upper())
+        said = capsys.readouterr().out
+        assert "logs in by the password alone now" in said
+        assert "has no second factor" in said
+        assert AuditEntry.objects.get().actor_label == "mailops"
+        with pytest.raises(CommandError, match="no account"):
+            call_command("reset_second_factor", "nobody@example.com")
 
 
 class TestLastAdmin:

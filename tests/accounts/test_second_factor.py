@@ -118,6 +118,52 @@ class TestSealed:
         assert client.post(reverse("mfa_authenticate"), form)["Location"] == "/"
 
 
+class TestReset:
+    """An admin takes away what somebody lost."""
+
+    def test_is_asked_for_and_done_by_a_post(self, admin, viewer, logged_in):
+        give_second_factor(viewer)
+        client, theirs = logged_in(admin), logged_in(viewer)
+        url = reverse("accounts:user-second-factor", args=[viewer.pk])
+        person = reverse("accounts:user", args=[viewer.pk])
+        assert url in client.get(person).text
+        assert "1 authenticator app" in client.get(url).text
+        assert Authenticator.objects.filter(user=viewer).exists()
+        assert client.post(url)["Location"] == person
+        assert not Authenticator.objects.filter(user=viewer).exists()
+        assert "/accounts/login/" in theirs.get(reverse("accounts:profile"))["Location"]
+        page = client.get(person).text
+        assert url not in page
+        assert "no second factor" in page
+
+    def test_lets_the_person_log_in_by_the_password_alone(self, admin, viewer, logged_in, client):
+        give_second_factor(viewer)
+        logged_in(admin).post(reverse("accounts:user-second-factor", args=[viewer.pk]))
+        form = {"login": viewer.email, "password": PASSWORD}
+        assert client.post(reverse("account_login"), form)["Location"] == "/"
+
+    def test_asks_for_the_password_first(self, admin, viewer, client):
+        give_second_factor(viewer)
+        client.force_login(admin)
+        response = client.post(reverse("accounts:user-second-factor", args=[viewer.pk]))
+        assert "/accounts/reauthenticate/" in response["Location"]
+        assert Authenticator.objects.filter(user=viewer).exists()
+
+    def test_is_an_admins(self, operator, viewer, logged_in):
+        give_second_factor(viewer)
+        client = logged_in(operator)
+        assert (
+            client.post(reverse("accounts:user-second-factor", args=[viewer.pk])).status_code == 403
+        )
+        assert Authenticator.objects.filter(user=viewer).exists()
+
+    def test_pressed_twice_says_that_there_is_none(self, admin, viewer, logged_in):
+        client, url = logged_in(admin), reverse("accounts:user-second-factor", args=[viewer.pk])
+        assert "There is none" in client.get(url).text
+        assert "has no second factor" in client.post(url, follow=True).text
+        assert not AuditEntry.objects.exists()
+
+
 @pytest.mark.broad
 @pytest.mark.needs("chromium")
 class TestLogInPages:

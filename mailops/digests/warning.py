@@ -1,0 +1,103 @@
+"""Tells people by mail that an admin reset their second factor, by the way that the digest goes."""
+
+import logging
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.urls import reverse
+
+from mailops.accounts.models import AuditEntry, User
+from mailops.content.drafting import create_template
+from mailops.content.models import MailTemplate, TemplateVersion
+from mailops.content.publishing import publish
+from mailops.digests.way import Chosen, NoWay, usable_way
+from mailops.lib.clock import database_now
+from mailops.outbox.models import Message
+from mailops.outbox.submission import RefusedSubmission, submit
+
+logger = logging.getLogger(__name__)
+
+VERB = "user.reset_second_factor"
+LATE = timedelta(days=1)  # what could not be told until then, an admin has said long since
+TEMPLATE = "Second factor reset"
+_SUBJECT = "[mailops] Your second factor was reset"
+_TEXT = """{{ who }} reset the second factor of your log-in, {{ email }}, at {{ at }}.
+
+You were logged out everywhere, and log in by your password alone until you set up a second factor again:
+{{ url }}
+
+If you did not ask for this, tell an admin at once.
+"""
+_HTML = """<p>{{ who }} reset the second factor of your log-in, {{ email }}, at {{ at }}.</p>
+<p>You were logged out everywhere, and log in by your password alone until you
+<a href="{{ url }}">set up a second factor again</a>.</p>
+<p>If you did not ask for this, tell an admin at once.</p>
+"""
+
+
+def warn() -> int:
+    """Queue a mail for each reset of the last day that has none; return how many. Where there is no way, the next tick tries."""
+    untold = _untold()
+    if not untold:
+        return 0
+    try:
+        way = usable_way()
+    except NoWay:
+        return 0
+    return sum(_tell(entry, way) for entry in untold)
+
+
+def _untold() -> list[AuditEntry]:
+    done = list(AuditEntry.objects.filter(verb=VERB, at__gt=database_now() - LATE).order_by("at"))
+    keys = [_key(entry) for entry in done]
+    known = Message.objects.filter(idempotency_key__in=keys)
+    told = set(known.values_list("idempotency_key", flat=True))
+    return [entry for entry in done if _key(entry) not in told]
+
+
+def _key(entry: AuditEntry) -> str:
+    return f"second-factor-reset-{entry.pk}"
+
+
+def _tell(entry: AuditEntry, way: Chosen) -> bool:
+    user = User.objects.filter(pk=entry.subject_id, is_active=True).first()
+    if user is None:
+        return False
+    facts = {
+        "who": entry.actor_label,
+        "email": user.email,
+        "at": f"{entry.at:%Y-%m-%d %H:%M} UTC",
+        "url": settings.MAILOPS_BASE_URL + reverse("mfa_index"),
+    }
+    try:
+        submit(
+            stream=way.stream,
+            identity=way.identity,
+            recipient=user.email,
+            version=_version(),
+            merge_data=facts,
+            idempotency_key=_key(entry),
+        )
+    except RefusedSubmission as refused:
+        logger.warning("%s could not be told that the second factor was reset: %s", user, refused)
+        return False
+    return True
+
+
+@transaction.atomic
+def _version() -> TemplateVersion:
+    """Return the newest version of the mail's template, made when it is first needed."""
+    template = MailTemplate.objects.filter(name=TEMPLATE).first()
+    if template is None:
+        template = create_template(
+            actor=None,
+            name=TEMPLATE,
+            description="What people get when an admin reset their second factor.",
+            draft_subject=_SUBJECT,
+            draft_html=_HTML,
+            draft_text=_TEXT,
+            sample={name: name for name in ("who", "email", "at", "url")},
+        )
+    newest = template.versions.order_by("-number").first()
+    return newest or publish(template, None, "Made by mailops.")

@@ -1,0 +1,45 @@
+"""Whoever's second factor was reset is told by mail, once, where there is a way."""
+
+import pytest
+from django.utils import timezone
+
+from mailops.accounts.managing import reset_second_factor
+from mailops.accounts.models import AuditEntry, User
+from mailops.digests.warning import LATE, warn
+from mailops.dispatch.preparing import prepare
+from mailops.outbox.models import Message
+from tests.accounts.second_factors import give_second_factor
+from tests.digests.test_sending import job_of
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def reset(admin, viewer):
+    give_second_factor(viewer)
+    reset_second_factor(actor=admin, user=viewer)
+
+
+def test_goes_to_them_once(reset, way, viewer, admin):
+    assert (warn(), warn()) == (1, 0)
+    message = Message.objects.get()
+    assert (message.recipient, message.stream) == (viewer.email, way.stream)
+    mail = prepare(job_of(message), message.version, "bounces.example.com").content.decode()
+    assert f"{admin.email} reset the second factor of your log-in" in mail
+
+
+def test_waits_for_a_way(reset, viewer, stream, request):
+    assert warn() == 0
+    request.getfixturevalue("way")
+    assert warn() == 1
+
+
+def test_is_not_told_days_later(reset, way):
+    AuditEntry.objects.update(at=timezone.now() - LATE * 1.1)
+    assert warn() == 0
+
+
+def test_of_who_was_let_go_nothing_is_told(reset, way, viewer):
+    User.objects.filter(pk=viewer.pk).update(is_active=False)
+    assert warn() == 0
+    assert not Message.objects.exists()
