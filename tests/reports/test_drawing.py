@@ -78,39 +78,25 @@ class TestLegend:
     def test_switches_fields_by_their_own_names_and_nothing_else_with_a_line(self):
         span = {"from": STEPS[0], "to": STEPS[1], "label": "Incident: bounces", "tone": "warn"}
         limit = {"value": 5, "label": "Guideline", "tone": "bad"}
-        line, over, field = drawn(chart("Bounced", spans=[span], thresholds=[limit]))["series"]
+        found = drawn(chart("Bounced", spans=[span], thresholds=[limit]))["series"]
+        line, _, guideline, field = found
         assert line.keys().isdisjoint({"markArea", "markLine", "markPoint"})
-        assert over["markLine"]["data"][0]["name"] == "Guideline"
+        assert guideline["name"] == "Guideline"
+        assert [one["yAxis"] for one in guideline["markLine"]["data"]] == [5]
         assert field["name"] == "Incident, warning"
         assert [area[0]["name"] for area in field["markArea"]["data"]] == ["Incident: bounces"]
 
 
 class TestThresholds:
-    def labels(self, highest):
+    @pytest.mark.parametrize("width", [310, 600, 1100])
+    @pytest.mark.parametrize("highest", [3, 6, 60])
+    def test_are_named_above_the_chart_and_lie_over_no_numbers(self, width, highest):
         limits = [{"value": n, "label": f"act at {n} %"} for n in (2, 5)]
-        data = chart("Bounced", values=(1, highest), thresholds=limits)
-        return [line["label"] for line in drawn(data)["series"][1]["markLine"]["data"]]
-
-    def test_are_named_above_a_narrow_chart_and_lie_over_no_numbers(self):
-        limits = [{"value": n, "label": f"act at {n} %"} for n in (2, 5)]
-        data = chart("Bounced", thresholds=limits)
-        narrow, wide = (drawn(data, width=width) for width in (310, 600))
-        assert [one["name"] for one in narrow["legend"]["data"][1:]] == ["act at 2 %", "act at 5 %"]
-        named = {one["name"]: one for one in narrow["series"]}
+        found = drawn(chart("Bounced", values=(1, highest), thresholds=limits), width=width)
+        assert found["legend"]["show"]
+        assert [one["name"] for one in found["legend"]["data"][1:]] == ["act at 2 %", "act at 5 %"]
+        named = {one["name"]: one for one in found["series"]}
         for limit in limits:
             (line,) = named[limit["label"]]["markLine"]["data"]
             assert line["yAxis"] == limit["value"]
             assert not line["label"]["show"]
-        assert wide["legend"]["data"] == ["Bounced"]
-        assert narrow["grid"]["top"] > wide["grid"]["top"]
-
-    def test_far_apart_are_named_at_their_lines(self):
-        low, high = self.labels(6)
-        assert low["position"] == high["position"] == "insideEndTop"
-        assert low["distance"] == high["distance"]
-
-    def test_close_together_are_named_side_by_side_above_the_highest(self):
-        low, high = self.labels(60)
-        assert low["position"] != high["position"]
-        # 3 of 60 percent of the 190 pixels that are scale lie between the two lines
-        assert low["distance"][1] - high["distance"][1] == pytest.approx(9.5)

@@ -17,10 +17,10 @@ export function isNarrow(width) {
 export function legend(data, colors, width) {
   const side = isNarrow(width) ? { left: 0, right: "auto" } : { left: "auto", right: 0 };
   return {
-    show: hasLegend(data, width), type: "plain", top: 0, ...side, itemWidth: SWATCH, itemHeight: 10, itemGap: GAP,
+    show: hasLegend(data), type: "plain", top: 0, ...side, itemWidth: SWATCH, itemHeight: 10, itemGap: GAP,
     data: [
       ...data.series.map(({ name }) => name),
-      ...named(data, width).map(({ label }) => ({ name: label, icon: DASHES })),
+      ...limits(data).map(({ label }) => ({ name: label, icon: DASHES })),
       ...spanTones(data).map(([, name]) => ({ name, icon: "roundRect" })),
     ],
     textStyle: { color: colors.text, fontSize: LETTERS }, inactiveColor: colors["line-strong"],
@@ -29,12 +29,12 @@ export function legend(data, colors, width) {
 
 // The pixels that it takes above the chart.
 export function legendHeight(data, width) {
-  return hasLegend(data, width) ? 4 + ROW * rows(data, width) : 6;
+  return hasLegend(data) ? 4 + ROW * rows(data, width) : 6;
 }
 
-// The thresholds that are named here: where there is little room, their words would lie over the numbers.
-export function named(data, width) {
-  return isNarrow(width) ? (data.thresholds ?? []) : [];
+// Thresholds are named here alone: on their lines the words would lie over the numbers.
+export function limits(data) {
+  return data.thresholds ?? [];
 }
 
 // The sorts of spans that are drawn, each with its words.
@@ -47,13 +47,13 @@ export function toneOf({ tone }) {
   return tone === "warn" ? "warn" : "bad";
 }
 
-function hasLegend(data, width) {
-  return data.series.length > 1 || spanTones(data).length > 0 || named(data, width).length > 0;
+function hasLegend(data) {
+  return data.series.length > 1 || spanTones(data).length > 0 || limits(data).length > 0;
 }
 
 function rows(data, width) {
   let [count, used] = [1, 0];
-  const names = [...data.series.map((one) => one.name), ...named(data, width).map(({ label }) => label), ...spanTones(data).map(([, words]) => words)];
+  const names = [...data.series.map((one) => one.name), ...limits(data).map(({ label }) => label), ...spanTones(data).map(([, words]) => words)];
   for (const name of names) {
     const taken = SWATCH + 5 + breadth(name);
     if (used && used + taken > width - 10) [count, used] = [count + 1, 0];

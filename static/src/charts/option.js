@@ -41,7 +41,7 @@ export function option(data, colors, { label, width, height, selected }) {
       axisLabel: { color: colors.muted, fontSize: 11, customValues, showMaxLabel: data.log || !data.thresholds?.length, formatter: (n) => axisLabel(n, data.unit) },
       splitLine: { lineStyle: { color: colors.line } },
     },
-    series: series.length ? [...series, ...overlays(data, colors, { width, height })] : [],
+    series: series.length ? [...series, ...overlays(data, colors, width)] : [],
   };
 }
 
