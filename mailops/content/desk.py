@@ -18,13 +18,14 @@ from mailops.lib.whole_numbers import whole_number
 
 KEPT = timedelta(days=30)
 PRESENT = timedelta(minutes=2)  # since somebody's last key
-_FIELDS = ("revision", "language", "subject", "html", "text", "sample")
+_BEGAN = ("revision", "seen")  # with what these words began
+_WORDS = ("language", "subject", "html", "text", "sample")
 PAGE = "page"  # the open page of the editor that words come from: two of them forget nothing of each other's
 
 
 def keep_typed(template: MailTemplate, user: User, typed: Mapping[str, Any]) -> None:
     """Keep what `user` typed in one language, as it can be stored, unless it is what is saved."""
-    words = {name: storable(str(typed.get(name, ""))) for name in (*_FIELDS, PAGE)}
+    words = {name: storable(str(typed.get(name, ""))) for name in (*_BEGAN, *_WORDS, PAGE)}
     if _is_saved(template, words):
         discard(template, user, words["language"], page=words[PAGE])
         return
@@ -40,7 +41,7 @@ def _is_saved(template: MailTemplate, words: Mapping[str, str]) -> bool:
         saved = DraftForm.initial_for(template, words["language"])
     except Variant.DoesNotExist:  # somebody removed the language
         return False
-    return all(_same(words[name], str(saved[name])) for name in _FIELDS if name != "revision")
+    return all(_same(words[name], str(saved[name])) for name in _WORDS)
 
 
 def _same(one: str, other: str) -> bool:
@@ -81,11 +82,16 @@ def others_at(template: MailTemplate, user: User) -> list[Preview]:
     return list(lately.select_related("user").order_by("-changed_at")[:5])
 
 
-def behind(template: MailTemplate, user: User, revision: Any) -> bool:
-    """Tell whether somebody saved the draft since the revision that `user` began with."""
-    began = whole_number(str(revision))
+def behind(template: MailTemplate, user: User, form: DraftForm) -> bool:
+    """Tell whether somebody else saved, since `user` began, the words that the `form` holds."""
+    began = whole_number(str(form["revision"].value()))
     is_older = began is not None and began < template.draft_revision
-    return is_older and template.draft_changed_by_id != user.pk
+    if not is_older or template.draft_changed_by_id == user.pk:
+        return False
+    language = form.draft["language"]
+    return not template.speaks(language) or (
+        template.mark_of_words(language) != form["seen"].value()
+    )
 
 
 def keep_rendered(template: MailTemplate, user: User, look: Look) -> Preview | None:

@@ -3,7 +3,6 @@
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F
 from django.db.models.functions import Now
 
 from mailops.accounts.auditing import audit
@@ -35,42 +34,53 @@ def save_draft(
     sample: dict[str, Any],
     language: str = "",
     page: str = "",
+    seen: str = "",
 ) -> None:
     """Write the draft, or its words in another `language`, if it still is at `revision`; raise DraftConflict.
 
+    A draft that moved on is written all the same where nobody touched these words or the sample: they have the mark that was `seen`.
     Where it says exactly this already, as after a second press, nothing is written, whatever its revision. What the actor typed is kept no more then, but for what they typed on another page of the editor than `page`.
     """
     words = {"draft_subject": subject, "draft_html": html, "draft_text": text}
     with transaction.atomic():
-        changes: dict[str, Any] = {} if language else words
-        written = MailTemplate.objects.filter(pk=template.pk, draft_revision=revision).update(
-            **changes,
-            sample=sample,
-            draft_revision=F("draft_revision") + 1,
-            draft_changed_by=actor,
-            draft_changed_at=Now(),
-        )
-        if not written:
-            if not _says(template, language, words, sample):
-                raise DraftConflict
-            template.refresh_from_db()
-            if actor is not None:
-                discard(template, actor, language, page=page)
-            return
-        if language and not template.variants.filter(language=language).update(**words):
+        draft = _locked(template)
+        if not draft.speaks(language):
             raise DraftConflict
-        before = template.draft_hash
+        if draft.draft_revision == revision or draft.mark_of_words(language) == seen:
+            _write(draft, actor, language, words, sample)
+        elif not _says(draft, language, words, sample):
+            raise DraftConflict
         template.refresh_from_db()
-        template.save(update_fields=["draft_hash"])
         if actor is not None:
             discard(template, actor, language, page=page)
-        audit(
-            actor=actor,
-            verb="template.save_draft",
-            subject=template,
-            before={"revision": revision, "hash": before},
-            after={"revision": revision + 1, "hash": template.draft_hash, "language": language},
-        )
+
+
+def _write(
+    draft: MailTemplate,
+    actor: User | None,
+    language: str,
+    words: dict[str, str],
+    sample: dict[str, Any],
+) -> None:
+    before = {"revision": draft.draft_revision, "hash": draft.draft_hash}
+    if language:
+        draft.variants.filter(language=language).update(**words)
+    else:
+        draft.draft_subject = words["draft_subject"]
+        draft.draft_html = words["draft_html"]
+        draft.draft_text = words["draft_text"]
+    draft.sample = sample
+    draft.draft_revision += 1
+    draft.draft_changed_by = actor
+    changed = ["sample", "draft_revision", "draft_changed_by", "draft_changed_at"]
+    draft.save(update_fields=[*words, *changed])
+    audit(
+        actor=actor,
+        verb="template.save_draft",
+        subject=draft,
+        before=before,
+        after={"revision": draft.draft_revision, "hash": draft.draft_hash, "language": language},
+    )
 
 
 def _says(

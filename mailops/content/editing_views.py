@@ -47,6 +47,7 @@ def template_edit(request: HttpRequest, template_id: int) -> HttpResponse:
                 revision=form.cleaned_data["revision"],
                 actor=user_of(request),
                 page=form.cleaned_data["page"],
+                seen=form.cleaned_data["seen"],
                 **form.draft,
             )
         except DraftConflict:
@@ -55,16 +56,17 @@ def template_edit(request: HttpRequest, template_id: int) -> HttpResponse:
             return _to_test(request, template, language)
         toasts.success(request, "The draft is saved.")
         if "stay" in request.POST and wants_fragment(request):
-            return _stay(request, template)
+            return _stay(request, template, language)
         return go_on(request, _address(template, language))
     desk.keep_typed(template, user_of(request), request.POST)
     return _page(request, template, form, status=422)
 
 
-def _stay(request: HttpRequest, template: MailTemplate) -> HttpResponse:
+def _stay(request: HttpRequest, template: MailTemplate, language: str) -> HttpResponse:
     """Leave the page as it is, cursor, scrolling and undoing included; it holds the new revision, and looks at it anew."""
     page = "content/template_edit.html"
-    response = render_page(request, page, {"template": template}, fragment="saved")
+    seen = template.mark_of_words(language)
+    response = render_page(request, page, {"template": template, "seen": seen}, fragment="saved")
     response["HX-Trigger-After-Settle"] = "saved"
     return response
 
@@ -178,7 +180,7 @@ def _page(
             "is_removed": is_removed,
             "variants": template.variants.order_by("language"),
             "others": desk.others_at(template, user),
-            "behind": desk.behind(template, user, form["revision"].value()),
+            "behind": desk.behind(template, user, form),
             "preview": desk.keep_rendered(template, user, look),
             "editor": _editor_facts(template, look, sample),
             "built_in": BUILT_IN,
@@ -264,7 +266,8 @@ def _conflict(request: HttpRequest, template: MailTemplate, form: DraftForm) -> 
         return _page(request, template, form, status=422)
     saved = State("saved", theirs["subject"], theirs["html"], theirs["text"], template.sample)
     draft = {name: form.draft[name] for name in ("subject", "html", "text", "sample")}
-    again = DraftForm({**request.POST.dict(), "revision": template.draft_revision})
+    stands = {name: theirs[name] for name in ("revision", "seen")}
+    again = DraftForm({**request.POST.dict(), **stands})
     again.is_valid()
     return _page(
         request,

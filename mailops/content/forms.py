@@ -213,6 +213,7 @@ NEEDED = {"aria-required": "true"}  # a draft may lack it, what is published may
 
 class DraftForm(forms.Form):
     revision = forms.IntegerField(min_value=0, widget=forms.HiddenInput)
+    seen = field_of("")
     language = forms.CharField(max_length=35, required=False, widget=forms.HiddenInput)
     page = forms.CharField(max_length=40, required=False, widget=forms.HiddenInput)
     subject = forms.CharField(
@@ -250,6 +251,7 @@ class DraftForm(forms.Form):
         words = template.variants.get(language=language) if language else template
         return {
             "revision": template.draft_revision,
+            "seen": template.mark_of_words(language),
             "language": language,
             "subject": words.draft_subject,
             "html": words.draft_html,

@@ -9,7 +9,7 @@ from django.db import models
 from django.db.models import OuterRef, Q, Subquery
 from django.db.models.functions import Lower, Now
 
-from mailops.accounts.meanwhile import mark_of_fields
+from mailops.accounts.meanwhile import mark_of, mark_of_fields
 from mailops.lib.storable import storable
 
 
@@ -93,6 +93,11 @@ class MailTemplate(models.Model):
     def mark(self) -> str:
         """What tells its settings from others."""
         return mark_of_fields(self, self.SETTINGS)
+
+    def mark_of_words(self, language: str) -> str:
+        """Return what tells the draft's words in `language`, "" being its own, and its sample from others."""
+        words = self.variants.get(language=language) if language else self
+        return mark_of(words.draft_subject, words.draft_html, words.draft_text, self.sample)
 
     def hash_of(self, subject: str, html: str, text: str) -> str:
         """Return what stands for a draft of these sources: what they are written in and laid out by counts."""

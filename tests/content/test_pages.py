@@ -1,6 +1,7 @@
 """The template pages."""
 
 import json
+import re
 
 import pytest
 from django.db import DatabaseError, transaction
@@ -52,6 +53,12 @@ def draft(template, **changes):
         "scheme": "light",
         **changes,
     }
+
+
+def opened_words(client, template, language=""):
+    """Open the editor and return what its form holds."""
+    form = client.get(url("edit", template), {"language": language}).context["form"]
+    return {name: form[name].value() for name in form.fields}
 
 
 def url(name, template, *args):
@@ -185,6 +192,40 @@ class TestEdit:
             assert logged_in(editor).post(url("edit", template), words).status_code == 302
         own = draft(template, html="<p>Neu</p>")
         assert logged_in(editor).post(url("edit", template), own).status_code == 422
+
+    def test_in_two_languages_is_no_conflict(self, logged_in, editor, operator, template):
+        template.variants.create(language="de")
+        hers, his = logged_in(editor), logged_in(operator)
+        own, german = opened_words(hers, template), opened_words(his, template, "de")
+        for client, words in ((hers, own), (his, german)):
+            changed = {**words, "html": f"<p>in {words['language']}</p>"}
+            looked = client.post(url("preview", template), changed, headers={"HX-Request": "true"})
+            assert "saved meanwhile" not in looked.text
+            assert client.post(url("edit", template), changed).status_code == 302
+        template.refresh_from_db()
+        assert (template.draft_html, template.draft_revision) == ("<p>in </p>", 2)
+        assert template.variants.get().draft_html == "<p>in de</p>"
+
+    def test_in_two_languages_is_one_where_both_change_the_sample(
+        self, logged_in, editor, operator, template
+    ):
+        template.variants.create(language="de")
+        hers, his = logged_in(editor), logged_in(operator)
+        own, german = opened_words(hers, template), opened_words(his, template, "de")
+        hers.post(url("edit", template), {**own, "sample": '{"a": 1}'})
+        assert his.post(url("edit", template), {**german, "sample": "{}"}).status_code == 422
+        template.refresh_from_db()
+        assert template.sample == {"a": 1}
+
+    def test_goes_on_after_a_save_that_stays(self, logged_in, editor, operator, template):
+        template.variants.create(language="de")
+        hers, his = logged_in(editor), logged_in(operator)
+        words = opened_words(hers, template) | {"html": "<p>1</p>", "stay": "1"}
+        stayed = hers.post(url("edit", template), words, headers={"HX-Request": "true"})
+        seen = re.search(r'name="seen" value="(\w+)"', stayed.text)[1]
+        his.post(url("edit", template), opened_words(his, template, "de") | {"html": "<p>de</p>"})
+        again = {**words, "revision": "1", "seen": seen, "html": "<p>2</p>"}
+        assert hers.post(url("edit", template), again).status_code == 302
 
     def test_that_can_not_be_tested_stays_in_its_language(self, logged_in, editor, template):
         add_language(template=template, language="de", also_for="", actor=editor)
