@@ -1,10 +1,7 @@
 """Runs the whole of mailops under one supervisor, with one log, until Ctrl-C."""
 
-import fcntl
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +16,7 @@ from mailops.installation.first_account import (
     password_file,
 )
 from mailops.installation.log import Log
+from mailops.installation.sole_use import sole_use_of
 from mailops.lib.postgres import PostgresError, Server
 from mailops.lib.supervisor import StartError, Supervisor
 
@@ -40,8 +38,7 @@ class Command(BaseCommand):
         log = Log(sys.stdout, as_json=settings.MAILOPS_LOG == "json")
         os.chdir(settings.BASE_DIR)
         try:
-            home.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with _sole_use_of(home):
+            with sole_use_of(home):
                 processes.check_ports()
                 binaries = settings.MAILOPS_POSTGRES_BIN
                 server = Server(home, binaries=binaries) if settings.MAILOPS_IS_EMBEDDED else None
@@ -68,21 +65,3 @@ def _ready_line(home: Path) -> str:
         return f"{ready} – log in with an account of yours"
     shown = os.path.relpath(path)
     return f"{ready} – log in as {EMAIL} (password in {path if shown.startswith('..') else shown})"
-
-
-@contextmanager
-def _sole_use_of(home: Path) -> Iterator[None]:
-    """Hold the home's lock; it goes with this process, however that ends."""
-    with (home / "up.lock").open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            raise StartError(
-                f"mailops already runs on {home} (process {file.read().strip()})."
-                " Stop it first, or set MAILOPS_HOME and PORT for a second one."
-            ) from None
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield
