@@ -22,6 +22,7 @@ from psycopg import sql
 LEASH = Path(__file__).with_name("leash.py")
 NOBODY = 65534
 NAME = "mailops"  # of the database and of its one user
+DATA = "data"  # the folder of the cluster that is used
 SOCKET_PATH_LIMIT = 100  # the kernel's sun_path holds 108 bytes
 START_SECONDS = 30.0  # after kill -9 it replays its journal first
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
@@ -44,9 +45,15 @@ class Server:
     """The server of one home. `start()` and `stop()`, or `prepare()` and `command()` for a supervisor."""
 
     def __init__(
-        self, home: Path, *, is_durable: bool = True, binaries: Path | None = None
+        self,
+        home: Path,
+        *,
+        is_durable: bool = True,
+        binaries: Path | None = None,
+        data: str = DATA,
     ) -> None:
         self.home = home
+        self._data_name = data
         self.is_durable = is_durable
         self.process: subprocess.Popen[bytes] | None = None
         self._binaries_given = binaries
@@ -58,7 +65,7 @@ class Server:
 
     @property
     def data(self) -> Path:
-        return self.place.resolve() / "data"
+        return self.place.resolve() / self._data_name
 
     @property
     def socket(self) -> Path:
@@ -82,7 +89,8 @@ class Server:
         listed = ", ".join(f"{version or 'none'} in {path}" for path, version in found.items())
         raise PostgresError(
             f"The data in {self.data} are of PostgreSQL {wanted}, and here is only: {listed}."
-            f" Set MAILOPS_POSTGRES_BIN to the binaries of PostgreSQL {wanted}."
+            f" Set MAILOPS_POSTGRES_BIN to the binaries of PostgreSQL {wanted}, or take the data along to the newer one:"
+            " docs/operations.md, a newer PostgreSQL."
         )
 
     @cached_property
@@ -90,8 +98,9 @@ class Server:
         """How the server sheds root: not needed, by a namespace, or as nobody."""
         if os.geteuid() != 0:
             return "self"
-        if self.data.exists():
-            return "nobody" if self.data.stat().st_uid == NOBODY else "namespace"
+        standing = self.data.with_name(DATA)
+        if standing.exists():
+            return "nobody" if standing.stat().st_uid == NOBODY else "namespace"
         probe = subprocess.run(  # noqa: S603
             self._leashed("namespace", ["/bin/true"]), check=False, capture_output=True
         )
@@ -133,7 +142,7 @@ class Server:
 
     def make_database(self) -> None:
         """Make the product's database where the running server doesn't have it yet."""
-        with self._connect("postgres") as connection:
+        with self.connect("postgres") as connection:
             known = "SELECT 1 FROM pg_database WHERE datname = %s"
             if not connection.execute(known, [NAME]).fetchone():
                 connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(NAME)))
@@ -163,6 +172,37 @@ class Server:
         process.wait()
         self.process = None
 
+    def dump(self, output: IO[bytes]) -> None:
+        """Write the product's database to `output`, as one moment of it; raise PostgresError."""
+        self._run("pg_dump", "--format=custom", "--no-owner", NAME, output=output)
+
+    def load(self, dump: IO[bytes]) -> None:
+        """Fill the product's empty database by what `dump()` wrote, of this major version or an older one; raise PostgresError."""
+        self._run("pg_restore", "--exit-on-error", "--no-owner", f"--dbname={NAME}", given=dump)
+        with self.connect() as connection:
+            connection.execute("ANALYZE")  # or it would be slow until autovacuum comes by
+
+    def _run(
+        self,
+        program: str,
+        *arguments: str,
+        given: IO[bytes] | int = subprocess.DEVNULL,
+        output: IO[bytes] | int = subprocess.DEVNULL,
+    ) -> None:
+        """Let one of the server's own programs speak to it; raise PostgresError with what it complained of."""
+        command = [str(self.binaries / program), f"--host={self.socket}", "--port=5432"]
+        done = subprocess.run(  # noqa: S603
+            [*command, f"--username={NAME}", *arguments],
+            check=False,
+            env=ENVIRONMENT,
+            stdin=given,
+            stdout=output,
+            stderr=subprocess.PIPE,
+        )
+        if done.returncode:
+            said = done.stderr.decode(errors="replace").strip()
+            raise PostgresError(f"{program} failed: {said[-500:]}")
+
     def _spawn(self, output: IO[bytes] | int) -> subprocess.Popen[bytes]:
         return subprocess.Popen(  # noqa: S603
             self.command(),
@@ -174,7 +214,7 @@ class Server:
             start_new_session=True,
         )
 
-    def _connect(self, database: str) -> "psycopg.Connection[tuple[object, ...]]":
+    def connect(self, database: str = NAME) -> "psycopg.Connection[tuple[object, ...]]":
         return psycopg.connect(
             host=str(self.socket), port=5432, user=NAME, dbname=database, autocommit=True
         )
@@ -233,7 +273,7 @@ class Server:
 
     def _make_cluster(self) -> None:
         """Run initdb beside the final place, so that an interrupted one leaves nothing half made."""
-        fresh = self.data.with_name("data.new")
+        fresh = self.data.with_name(f"{self._data_name}.new")
         shutil.rmtree(fresh, ignore_errors=True)
         self._make_private(fresh)
         options = [

@@ -1,0 +1,124 @@
+"""The embedded database goes to a file while it is used, and comes back whole or not at all."""
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from mailops.dispatch.epochs import COMMITTED, EpochFile
+from mailops.dispatch.models import Lineage
+from mailops.installation.backing_up import RESTORED
+from mailops.installation.sole_use import sole_use_of
+from mailops.lib.postgres import Server
+
+LINEAGE = "5f0c2ff6-6f62-4c3c-8a57-5f0de1a0a001"
+
+
+@pytest.fixture
+def home(settings, tmp_path):
+    """Return a home with a stopped database of one row in it."""
+    settings.MAILOPS_HOME, settings.MAILOPS_IS_EMBEDDED = tmp_path / "home", True
+    settings.MAILOPS_EPOCH_FILE = tmp_path / "home" / "epochs"
+    settings.MAILOPS_POSTGRES_BIN = None
+    with running(settings.MAILOPS_HOME) as connection:
+        connection.execute(f"CREATE TABLE {Lineage._meta.db_table} (id uuid)")
+        connection.execute(f"INSERT INTO {Lineage._meta.db_table} VALUES ('{LINEAGE}')")
+        connection.execute("CREATE TABLE kept AS SELECT 1 AS it")
+    return settings.MAILOPS_HOME
+
+
+class running:  # noqa: N801 - used like a function
+    """Let a home's server run, and give a connection to it."""
+
+    def __init__(self, home):
+        self.server = Server(home, is_durable=False)
+
+    def __enter__(self):
+        self.server.start()
+        self.connection = self.server.connect()
+        return self.connection
+
+    def __exit__(self, *_):
+        self.connection.close()
+        self.server.stop()
+
+
+def rows(home):
+    with running(home) as connection:
+        return connection.execute("SELECT count(*) FROM kept").fetchone()[0]
+
+
+def add_a_row(home):
+    with running(home) as connection:
+        connection.execute("INSERT INTO kept VALUES (2)")
+
+
+class TestBackUp:
+    def test_of_a_stopped_mailops_comes_back(self, home, tmp_path, capsys):
+        file = tmp_path / "monday.dump"
+        call_command("back_up", str(file))
+        assert file.stat().st_mode & 0o777 == 0o600
+        add_a_row(home)
+        call_command("restore", str(file))
+        said = capsys.readouterr().out
+        assert rows(home) == 1
+        (kept,) = (home / "postgres").glob("data.before-*")
+        assert f"is kept in {kept.resolve()}" in said
+        assert "knows nothing of this database" in said
+
+    def test_goes_on_while_mailops_runs_and_restoring_does_not(self, home, tmp_path):
+        file = tmp_path / "monday.dump"
+        with sole_use_of(home), running(home) as connection:
+            call_command("back_up", str(file))
+            with pytest.raises(CommandError, match="mailops already runs on"):
+                call_command("restore", str(file))
+            assert connection.execute("SELECT 1").fetchone() == (1,)
+
+    def test_that_fails_leaves_the_one_before(self, home, tmp_path):
+        file = tmp_path / "monday.dump"
+        call_command("back_up", str(file))
+        before = file.read_bytes()
+        with sole_use_of(home), pytest.raises(CommandError, match="pg_dump failed"):
+            call_command("back_up", str(file))  # mailops runs, and its database is away
+        assert file.read_bytes() == before
+        assert [one.name for one in tmp_path.glob("monday*")] == [file.name]
+
+    def test_of_nothing_makes_nothing(self, settings, tmp_path):
+        settings.MAILOPS_HOME, settings.MAILOPS_IS_EMBEDDED = tmp_path / "wrong", True
+        with pytest.raises(CommandError, match="Is MAILOPS_HOME the right one"):
+            call_command("back_up", str(tmp_path / "file"))
+        assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.parametrize("command", ["back_up", "restore"])
+    def test_leaves_a_server_of_ones_own_alone(self, command, settings, tmp_path):
+        settings.MAILOPS_IS_EMBEDDED = False
+        with pytest.raises(CommandError, match="DATABASE_URL names a server of yours"):
+            call_command(command, str(tmp_path / "file"))
+
+
+class TestRestore:
+    def test_of_what_is_no_backup_leaves_all_as_it_was(self, home, tmp_path):
+        (tmp_path / "wrong").write_text("no backup")
+        with pytest.raises(CommandError, match="pg_restore failed"):
+            call_command("restore", str(tmp_path / "wrong"))
+        assert not (home / "postgres" / RESTORED).exists()
+        assert rows(home) == 1
+
+    def test_begins_anew_after_one_that_was_cut(self, home, tmp_path):
+        file = tmp_path / "monday.dump"
+        call_command("back_up", str(file))
+        (home / "postgres" / RESTORED).mkdir()
+        call_command("restore", str(file))
+        assert rows(home) == 1
+
+    def test_into_an_empty_home_makes_it(self, home, tmp_path, settings):
+        file = tmp_path / "monday.dump"
+        call_command("back_up", str(file))
+        settings.MAILOPS_HOME = tmp_path / "another"
+        call_command("restore", str(file))
+        assert rows(tmp_path / "another") == 1
+
+    def test_says_that_mailops_sees_it_where_the_epoch_file_knows(self, home, tmp_path, capsys):
+        file = tmp_path / "monday.dump"
+        call_command("back_up", str(file))
+        EpochFile(home / "epochs").append(COMMITTED, LINEAGE, 7)
+        call_command("restore", str(file))
+        assert "it sees whether mail was sent" in capsys.readouterr().out
