@@ -177,7 +177,7 @@ class TestWords:
 
 
 class TestInjection:
-    NAME = "Spring <img src=x onerror=alert(1)> {{ 7 | times: 6 }}\r\nBcc: eve@evil.example\u2028\u202eFIRST: pay"
+    NAME = "Spring <img src=x onerror=alert(1)> {{ 7 | times: 1003 }}\r\nBcc: eve@evil.example\u2028\u202eFIRST: pay"
 
     def test_a_name_is_text_and_nothing_else(self, stream, week):
         make_campaign(stream=stream, name=self.NAME, state="completed", started_at=week.start, finished_at=week.start)  # fmt: skip
@@ -189,7 +189,7 @@ class TestInjection:
         mail = mail_of(week)
         assert "<img" not in mail.html
         assert "&lt;img" in mail.html
-        assert "42" not in mail.text
+        assert "7021" not in mail.text
         assert not [
             line for line in mail.text.splitlines() if line.startswith(("Bcc", "FIRST: pay"))
         ]

@@ -318,8 +318,9 @@ class TestOutcome:
         assert send(session).transport_message_id == storable("id\0\ud800")
 
     def test_an_answer_that_does_not_come_in_time_is_uncertain(self, session, double):
+        send(session)  # so that it is connected
         double.hold = threading.Event()
-        session.connection._answer_seconds = 0.05
+        session.connection._answer_seconds = 0.2
         with pytest.raises(SessionLost) as lost:
             send(session)
         double.hold.set()
