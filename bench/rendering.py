@@ -1,4 +1,4 @@
-"""(f) What it costs to render and to compile a mail, what each bound of that costs, and how long a preview takes."""
+"""(f) What it costs to render and to compile a mail, and how long a preview takes."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -10,8 +10,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.test import Client
 from django.urls import reverse
-from liquid import BoundTemplate, RenderContext
-from liquid.builtin.tags.for_tag import ForNode, ForTag
+from liquid import BoundTemplate, Environment
 
 from bench import letter
 from bench.making import interleaved, over
@@ -21,100 +20,26 @@ from mailops.content import child, limits, rendering
 from mailops.content.composing import compose
 from mailops.content.inlining import inline_styles
 from mailops.content.models import MailTemplate
-from mailops.content.output import Buffer
 
 RENDERS, ROUNDS = 250, 20
 COMPILES = 10
 PREVIEWS = 5
 PREVIEWED_OCTETS = 100 * 1024
-HEAD = ["", "µs a mail", "range", "mails a second", "it costs"]
+HEAD = ["", "µs a mail", "range", "mails a second"]
 TIMES_HEAD = ["", "ms", "range", "goal"]
-
-
-class Unaccounted(limits.Context):
-    """Counts no work: neither loops nor values are charged."""
-
-    __slots__ = ()
-
-    def spend(self, work: int) -> None:
-        pass
-
-
-class Unmeasured(limits.Context):
-    """Doesn't look at the sizes of values, before and after filters, nor of what is assigned."""
-
-    __slots__ = ()
-
-    def assign(self, key: str, val: Any) -> None:
-        self.locals[key] = val
-
-    def filter(self, name: str, token: Any) -> Callable[..., object]:
-        function: Callable[..., object] = RenderContext.filter(self, name, token)
-        return function
-
-
-class Unlimited(Unmeasured, Unaccounted):
-    __slots__ = ()
-
-
-class Endless(Buffer):
-    """Writes whatever comes, however much."""
-
-    __slots__ = ()
-
-    def take(self, octets: int) -> None:
-        pass
-
-
-class PlainFor(ForTag):
-    """Loops that aren't metered, with the name as quick as ours."""
-
-    class node_class(ForNode):  # noqa: N801 - the library's name for it
-        def __init__(self, token: Any, expression: Any, block: Any, default: Any = None) -> None:
-            expression.identifier = str(expression.identifier)
-            super().__init__(token, expression, block, default)
-
-
-def environment(
-    context: type[limits.Context] = limits.Context,
-    *,
-    is_metered: bool = True,
-    is_counted: bool = True,
-    autoescape: bool,
-) -> limits.BoundedEnvironment:
-    """Return mailops' environment without some of its bounds."""
-
-    def get_buffer(self: limits.Context, buf: Any = None) -> Buffer:  # noqa: ARG001
-        return Endless(0)
-
-    def first_buffer(self: BoundTemplate) -> Buffer:  # noqa: ARG001
-        return Endless(0)
-
-    counted = {} if is_counted else {"get_buffer": get_buffer}
-    used = type("Context", (context,), {"__slots__": (), **counted})
-    first = {} if is_counted else {"_get_buffer": first_buffer}
-    template = type("Template", (limits.Template,), {"context_class": used, **first})
-    made: limits.BoundedEnvironment = type(
-        "Environment", (limits.BoundedEnvironment,), {"template_class": template}
-    )(autoescape=autoescape)
-    if not is_metered:
-        made.add_tag(PlainFor)
-    return made
 
 
 @dataclass(frozen=True)
 class Mail:
-    """The bench's mail as one environment parsed it."""
+    """The bench's mail, as the library renders it."""
 
     parts: tuple[BoundTemplate, ...]
 
     def render(self, data: Mapping[str, Any]) -> list[str]:
-        return [part.render(data) for part in self.parts]
+        return [BoundTemplate.render(part, data) for part in self.parts]
 
 
-def mail(html: str, **without: Any) -> Mail:
-    plain = environment(autoescape=False, **without)
-    escaping = environment(autoescape=True, **without)
+def mail(html: str, plain: Environment, escaping: Environment) -> Mail:
     return Mail(
         (
             plain.from_string(letter.SUBJECT),
@@ -125,31 +50,24 @@ def mail(html: str, **without: Any) -> Mail:
 
 
 def measure_renders() -> tuple[list[list[str]], dict[str, Any]]:
-    """Return the rows of renders with all bounds and without each of them, and the figures."""
+    """Return the rows of renders by mailops and by the library alone, and the figures."""
     composed = compose(letter.HTML).html
     ours = rendering.compile_sources(subject=letter.SUBJECT, html=composed, text=letter.TEXT)
-    mails = {
-        "all bounds": mail(composed),
-        "without the account of work (time)": mail(composed, context=Unaccounted),
-        "without metered loops": mail(composed, is_metered=False),
-        "without sizes of values (memory)": mail(composed, context=Unmeasured),
-        "without a limit of output": mail(composed, is_counted=False),
-        "without guards of addresses and styles": mail(inline_styles(letter.HTML)),
-        "without any of them": mail(
-            inline_styles(letter.HTML), context=Unlimited, is_metered=False, is_counted=False
-        ),
-    }
+    bounded = mail(composed, limits.PLAIN, limits.HTML)
+    unbounded = mail(inline_styles(letter.HTML), Environment(), Environment(autoescape=True))
     data = [context_of(number) for number in range(RENDERS)]
-    measures = {"as it is sent": over(ours.render, data)}
-    measures |= {name: over(each.render, data) for name, each in mails.items()}
-    times = interleaved(measures, ROUNDS)
-    # The quickest round of each is the one that nothing disturbed: only of those is a few percent a difference.
-    base = min(times["all bounds"])
+    times = interleaved(
+        {
+            "as it is sent": over(ours.render, data),
+            "by the library, within the same bounds": over(bounded.render, data),
+            "by the library, without bounds and guards": over(unbounded.render, data),
+        },
+        ROUNDS,
+    )
     rows = []
     for name, runs in times.items():
-        costs = f"{1 - min(runs) / base:.0%}" if name.startswith("without") else ""
         mid, spread = median(runs), f"{min(runs):,.0f} to {max(runs):,.0f}"
-        rows.append([name, f"{mid:,.0f}", spread, f"{1e6 / mid:,.0f}", costs])
+        rows.append([name, f"{mid:,.0f}", spread, f"{1e6 / mid:,.0f}"])
     return rows, {name: [round(run, 1) for run in runs] for name, runs in times.items()}
 
 

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, TextIO
 
 from liquid import BoundTemplate, Environment, RenderContext
-from liquid.ast import BlockNode, Node
+from liquid.ast import BlockNode
 from liquid.builtin.expressions.primitive import RangeLiteral
 from liquid.builtin.tags.for_tag import ForNode, ForTag
 from liquid.builtin.tags.tablerow_tag import TablerowNode, TablerowTag
@@ -22,7 +22,8 @@ from liquid.exceptions import (
 )
 
 from mailops.content.hardening import GUARDS
-from mailops.content.output import Buffer, Scope, TextTag, ValueTag, fuse
+from mailops.content.output import Buffer, Scope, ValueTag
+from mailops.content.quick import Quick
 
 MAX_SOURCE = 256 * 1024  # characters of one part's source
 MAX_OUTPUT = 1024 * 1024  # bytes of one rendered part; Gmail cuts at 102 KB
@@ -75,13 +76,6 @@ class Context(RenderContext):
         if self.locals_size > MAX_LOCALS:
             raise LocalNamespaceLimitError("local namespace limit reached", token=None)
         self.locals[key] = val
-
-    def charged(self, guard: Callable[[str], str], value: str) -> str:
-        """Return a value guarded, between the same checks as other filters (`_apply`)."""
-        self.spend(_bounded(value) // 4 + 20)
-        result = guard(value)
-        self.spend(_bounded(result) // 4)
-        return result
 
     def filter(self, name: str, token: Any) -> Callable[..., object]:
         return partial(_apply, self, name, super().filter(name, token))
@@ -191,12 +185,15 @@ class BoundedTablerow(TablerowTag):
 class Template(BoundTemplate):
     context_class = Context
 
-    def __init__(self, env: Environment, nodes: list[Node], *args: Any, **options: Any) -> None:
-        super().__init__(env, nodes, *args, **options)
-        self.nodes = fuse(nodes, self.context_class(self))
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.quick = Quick(self)
 
     def render(self, *args: Any, **kwargs: Any) -> str:
-        text = super().render(*args, **kwargs)
+        try:
+            text = self.quick.render(self.make_globals(dict(*args, **kwargs)))
+        except Exception:  # noqa: BLE001 - the library knows better, or says it better
+            text = super().render(*args, **kwargs)
         return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
     def make_globals(self, render_args: Mapping[str, object]) -> Mapping[str, object]:
@@ -215,7 +212,6 @@ class BoundedEnvironment(Environment):
 
     def setup_tags_and_filters(self, *, extra: bool = False) -> None:
         super().setup_tags_and_filters(extra=extra)
-        self.add_tag(TextTag)
         self.add_tag(ValueTag)
         self.add_tag(BoundedFor)
         self.add_tag(BoundedTablerow)
