@@ -23,7 +23,7 @@ from mailops.outbox.recording import Outcome
 from mailops.outbox.taught import understood
 from mailops.protocol import unsubscribe, verp
 from mailops.protocol.aggregate_report import DmarcReport, TlsReport
-from mailops.protocol.dsn import Action, Dsn, DsnRecipient
+from mailops.protocol.dsn import Action, Dsn, DsnRecipient, Further
 from mailops.protocol.feedback_mail import FeedbackKind, FeedbackMail, describe, read
 from mailops.protocol.report import addresses_in
 
@@ -32,6 +32,10 @@ _EVENTS = {
     Action.DELAYED: EventKind.DELAYED,
     Action.DELIVERED: EventKind.DELIVERED,
 }
+UNREAD = (
+    "It is too long to be read to its end. {address}, to whom the message went, is not among the first {named:,} "
+    "recipients that it names; look for that address in the source."
+)
 LONGEST = timedelta(days=31)  # that a report may tell of; receivers send one each day
 AHEAD = timedelta(days=1)  # by which a receiver's clock may be wrong, or its day longer than it
 
@@ -74,13 +78,22 @@ def _misdated(report: DmarcReport | TlsReport, received_at: datetime) -> str:
 
 
 def _read_dsn(row: RawFeedback, mail: FeedbackMail, dsn: Dsn) -> Finding:
-    named = [address for one in dsn.recipients for address in _addresses_of(one)]
+    named = (address for one in dsn.named for address in _addresses_of(one))
     match = matching.by_token([*_tokens(row), dsn.token]) or matching.by_message_id(
         dsn.original_message_id, named
     )
     if match is None:
         return quarantined(_why_unmatched(row), kind=mail.kind, result=describe(mail))
-    consequence = _consequence(row, _fate(dsn, match.message), match, dsn)
+    fate = _fate(dsn, match.message)
+    if fate is None:
+        return quarantined(
+            UNREAD.format(named=len(dsn.named), address=match.message.recipient),
+            kind=mail.kind,
+            is_verified=match.is_signed,
+            message=match.message,
+            result=describe(mail),
+        )
+    consequence = _consequence(row, fate, match, dsn)
     reason = "It says that the message went on to a system that doesn't report; nothing to record."
     if consequence:
         reason = sentence_of(consequence.outcome.kind, match.message)
@@ -94,19 +107,21 @@ def _read_dsn(row: RawFeedback, mail: FeedbackMail, dsn: Dsn) -> Finding:
     )
 
 
-def _fate(dsn: Dsn, message: Message) -> DsnRecipient:
-    """Return what counts of a report for the one address that a message went to.
+def _fate(dsn: Dsn, message: Message) -> DsnRecipient | None:
+    """Return what counts of a report for the one address that a message went to; None where that can't be known.
 
     The report may name where that one is forwarded, or several that it stands for: mail that reached one of them did not
-    bounce.
+    bounce. Where it names very many, and was not read to its end, ours may be among the rest.
     """
-    ours = [one for one in dsn.recipients if message.address_key in keys_of(_addresses_of(one))]
-    told = ours or dsn.recipients
+    ours = [one for one in dsn.named if message.address_key in keys_of(_addresses_of(one))]
+    if not ours and dsn.further and dsn.is_cut:
+        return None
+    told = ours or dsn.named
     ends = (one for action in (Action.DELIVERED, Action.FAILED) for one in told if one.action == action)  # fmt: skip
-    return next(ends, told[0])
+    return next(ends, told[0]).read()
 
 
-def _addresses_of(recipient: DsnRecipient) -> tuple[str, str]:
+def _addresses_of(recipient: DsnRecipient | Further) -> tuple[str, str]:
     return recipient.original_recipient, recipient.final_recipient
 
 

@@ -122,9 +122,7 @@ def _subject_complains(report: Report) -> bool:
 def _recipients(found: Fields, returned: Returned) -> tuple[str, ...]:
     """Return who complained; who hides it in the report may have left it in the message."""
     names = ("original-rcpt-to", "removal-recipient", "original-recipient")
-    given = [
-        untyped(value).strip("<> ")[:320] for name in names for value in found.get(name, [])[:100]
-    ]
+    given = [untyped(value).strip("<> ")[:320] for name in names for value in found.get(name, [])]
     given = list(dict.fromkeys(one for one in given if one))
     plain = [one for one in given if "@" in one and not _HIDDEN.search(one)]
     if plain:

@@ -5,9 +5,9 @@ taken only where there is no such line.
 """
 
 import re
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from itertools import islice
 
 from mailops.protocol.bounce_words import NOBODY
@@ -17,7 +17,7 @@ from mailops.protocol.report import addresses_in
 
 MAX_LINES = 600
 MAX_SAID = 500
-MAX_RECIPIENTS = 100
+MAX_RECIPIENTS = 100  # of whom all is read that is said; of those behind it where it is asked for
 MAX_MENTIONS = 20  # lines with one address in them
 MAX_PARAGRAPHS = 200  # that are looked at for all addresses together
 
@@ -52,12 +52,16 @@ _SESSION = re.compile(r"^\s*(?:<<<|<--|<-|<=|s:|<)\s*(?=[2345]\d\d)", re.IGNOREC
 _COMMAND = re.compile(r"^\s*(?:>>>|-->|->|c:)\s", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Told:
-    """One address a text speaks of, and what it says of it."""
+    """One address a text speaks of, and what it says of it, read when it is asked for."""
 
     address: str
-    said: str
+    read: Callable[[], str]
+
+    @cached_property
+    def said(self) -> str:
+        return self.read()
 
 
 @dataclass(frozen=True)
@@ -95,12 +99,21 @@ class Telling:
         meant = self._meant or dict.fromkeys(self._mentioned, -1)
         aliases = {alias.lower() for alias in self._aliases.values()}
         found: dict[str, Told] = {}
-        for address, number in list(meant.items())[:MAX_RECIPIENTS]:
+        behind = replace(
+            self
+        )  # those many are not asked for together: they get paragraphs of their own
+        for address, number in meant.items():
             name = self._aliases.get(address, address)
             if name == address and name.lower() in aliases and len(meant) > 1:
                 continue
-            found.setdefault(name.lower(), Told(name, self._said_at(address, number)))
+            telling = self if len(found) < MAX_RECIPIENTS else behind
+            found.setdefault(name.lower(), Told(name, partial(telling.said_at, address, number)))
         return list(found.values())
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the text has lines that are not read."""
+        return self.text.count("\n") >= MAX_LINES
 
     @property
     def made_from(self) -> set[str]:
@@ -111,7 +124,7 @@ class Telling:
         """Return what is said of one address that is known, or an empty string."""
         for number, line in self._mentions(address):
             if not _is_ours(line):
-                said = self._said_at(address, number)
+                said = self.said_at(address, number)
                 if said:
                     return said
         return self.said_anywhere
@@ -171,7 +184,7 @@ class Telling:
     def _may_be(self, address: str) -> bool:
         return address.lower() not in self.ignored and not NOBODY.match(address)
 
-    def _said_at(self, address: str, number: int) -> str:
+    def said_at(self, address: str, number: int) -> str:
         if number < 0:
             return self.said_anywhere
         paragraph = self._below(address, number, _beside(self.lines[number], address))

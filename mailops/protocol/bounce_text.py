@@ -2,13 +2,14 @@
 
 import re
 from dataclasses import dataclass
+from functools import partial
 
 from mailops.protocol import bounce_words as words
 from mailops.protocol.bounce_lines import MAX_RECIPIENTS, MAX_SAID, Telling, Told
 from mailops.protocol.classification.deciding import explains
 from mailops.protocol.classification.folding import fold_letters
-from mailops.protocol.dsn import Action, Dsn, DsnRecipient, make_dsn
-from mailops.protocol.report import Report, addresses_in, first
+from mailops.protocol.dsn import Action, Dsn, DsnRecipient, Further, make_dsn
+from mailops.protocol.report import MAX_TOLD, Report, addresses_in, first
 
 MAX_READ = 8_000
 
@@ -95,13 +96,15 @@ def from_report(report: Report) -> Dsn | None:
     action = impression.action
     if action is None:
         return None
-    spoken_of = _spoken_of(report)
+    telling = _telling_of(report)
+    spoken_of = _spoken_of(report, telling)
     if not (any(one.address for one in spoken_of) or _is_about_a_message(report, impression)):
         return None  # a person, or a newsletter, that writes about bounces
     found = _status_lines(report.told)
     in_subject = report.words_of("subject")[:MAX_SAID] if explains(impression.subject) else ""
-    recipients = tuple(
-        DsnRecipient(
+
+    def read(one: Told) -> DsnRecipient:
+        return DsnRecipient(
             final_recipient=one.address,
             original_recipient="",
             action=action,
@@ -109,9 +112,16 @@ def from_report(report: Report) -> Dsn | None:
             diagnostic="" if action == Action.DELIVERED else one.said or in_subject,
             remote_mta="",
         )
-        for one in spoken_of
+
+    return make_dsn(
+        report,
+        tuple(map(read, spoken_of[:MAX_RECIPIENTS])),
+        further=tuple(
+            Further(one.address, "", action, partial(read, one))
+            for one in spoken_of[MAX_RECIPIENTS:]
+        ),
+        is_cut=telling.is_cut or any(len(part.words) > MAX_TOLD for part in report.own_parts),
     )
-    return make_dsn(report, recipients)
 
 
 def _is_about_a_message(report: Report, impression: Impression) -> bool:
@@ -158,24 +168,28 @@ def _impression(report: Report) -> Impression:
     )
 
 
-def _spoken_of(report: Report) -> list[Told]:
-    """Return whom the report names: in its text, in a header, or else in the message it returns."""
+def _telling_of(report: Report) -> Telling:
     own = {one.lower() for name in _OWN for one in addresses_in(report.header(name))}
     ours = {report.returned.return_path.lower()}
     ours |= {one.lower() for one in addresses_in(first(report.returned.headers, "from"))}
     written_to = {one.lower() for one in report.returned.recipients}
-    telling = Telling(report.told, frozenset((own | ours) - written_to))
+    return Telling(report.told, frozenset((own | ours) - written_to))
+
+
+def _spoken_of(report: Report, telling: Telling) -> list[Told]:
+    """Return whom the report names: in its text, in a header, or else in the message it returns."""
     told = telling.recipients
     known = {one.address.lower() for one in told} | telling.made_from
     named = [
-        Told(address, telling.said_about(address))
-        for address in addresses_in(report.header("x-failed-recipients"))[:MAX_RECIPIENTS]
+        Told(address, partial(telling.said_about, address))
+        for address in addresses_in(report.header("x-failed-recipients").replace(",", "\n"))
         if address.lower() not in known
     ]
     if told or named:
         return told + named
     return [
-        Told(address, telling.said_anywhere) for address in report.returned.recipients[:1] or ("",)
+        Told(address, lambda: telling.said_anywhere)
+        for address in report.returned.recipients[:1] or ("",)
     ]
 
 

@@ -1,6 +1,7 @@
 """Delivery status notifications, read and written (RFC 3464; RFC 6533 for addresses outside ASCII; RFC 3461, 6)."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from email.message import Message
@@ -9,10 +10,10 @@ from email.mime.text import MIMEText
 from email.policy import SMTP
 from email.utils import format_datetime
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, partial
 
 from mailops.protocol import verp
-from mailops.protocol.bounce_lines import Telling
+from mailops.protocol.bounce_lines import MAX_RECIPIENTS, Telling
 from mailops.protocol.bounce_words import DELAYED
 from mailops.protocol.charsets import decode_words
 from mailops.protocol.classification import Classification, Reason, classify, reply_in_report
@@ -28,7 +29,6 @@ from mailops.protocol.report import (
     untyped,
 )
 
-MAX_RECIPIENTS = 100
 MAX_TOLD = 8_000
 
 _STATUS = re.compile(r"(?<![\d.])([245]) ?\. ?(\d{1,3}) ?\. ?(\d{1,3})(?![\d.])")
@@ -71,6 +71,9 @@ class DsnRecipient:
     diagnostic: str
     remote_mta: str
 
+    def read(self) -> "DsnRecipient":
+        return self
+
     @property
     def recipient(self) -> str:
         """The address we wrote to, as far as the report knows it."""
@@ -92,16 +95,36 @@ class DsnRecipient:
 
 
 @dataclass(frozen=True, slots=True)
+class Further:
+    """One of those whom a report names behind the first MAX_RECIPIENTS.
+
+    There may be thousands, so all that is said of one is read only where it counts.
+    """
+
+    final_recipient: str
+    original_recipient: str
+    action: Action  # by its own field alone
+    read: Callable[[], DsnRecipient]
+
+
+@dataclass(frozen=True, slots=True)
 class Dsn:
     recipients: tuple[DsnRecipient, ...]
+    further: tuple[Further, ...] = ()
+    is_cut: bool = False  # it is too long: it may name others whom nobody read
     reporting_mta: str = ""
     envid: str = ""
     original_message_id: str = ""
     token: verp.Token | None = None  # from the ENVID or the returned headers; not verified yet
 
     @property
+    def named(self) -> tuple[DsnRecipient | Further, ...]:
+        """All whom it names, in its order."""
+        return (*self.recipients, *self.further)
+
+    @property
     def actions(self) -> frozenset[Action]:
-        return frozenset(recipient.action for recipient in self.recipients)
+        return frozenset(one.action for one in self.named)
 
 
 def parse(data: bytes) -> Dsn | None:
@@ -111,15 +134,20 @@ def parse(data: bytes) -> Dsn | None:
 
 def from_report(report: Report) -> Dsn | None:
     groups = _groups(report)
-    about = [group for group in groups if _is_recipient(group)][:MAX_RECIPIENTS]
+    about = [group for group in groups if _is_recipient(group)]
     if not about:
         return None
+    is_cut = report.is_cut and report.parts[-1].content_type in _STATUS_TYPES
+    if is_cut:
+        about = about[:-1] or about  # the last may be cut in two
     envid = next((first(group, "original-envelope-id") for group in groups), "")
     telling = Telling(report.told)
     instead = _named_elsewhere(report, telling) if len(about) == 1 else ()
     return make_dsn(
         report,
-        tuple(_recipient(group, telling, instead) for group in about),
+        tuple(_recipient(group, telling, instead) for group in about[:MAX_RECIPIENTS]),
+        further=tuple(_further(group, telling) for group in about[MAX_RECIPIENTS:]),
+        is_cut=is_cut,
         reporting_mta=untyped(first(groups[0], "reporting-mta")),
         envid=envid,
         message_id=_message_id_in(groups),
@@ -130,6 +158,8 @@ def make_dsn(
     report: Report,
     recipients: tuple[DsnRecipient, ...],
     *,
+    further: tuple[Further, ...] = (),
+    is_cut: bool = False,
     reporting_mta: str = "",
     envid: str = "",
     message_id: str = "",
@@ -138,6 +168,8 @@ def make_dsn(
     returned = report.returned
     return Dsn(
         recipients=recipients,
+        further=further,
+        is_cut=is_cut,
         reporting_mta=reporting_mta,
         envid=envid,
         original_message_id=returned.message_id or message_id or message_id_told(report.told),
@@ -292,7 +324,7 @@ def _groups(report: Report) -> list[Fields]:
                     groups[-1].setdefault(name, values)
             else:
                 groups.append(group)
-    return groups[: 5 * MAX_RECIPIENTS]
+    return groups
 
 
 def _fields_in(text: str) -> str:
@@ -339,9 +371,7 @@ def _named_elsewhere(report: Report, telling: Telling) -> tuple[str, ...]:
 
 
 def _recipient(group: Fields, telling: Telling, instead: tuple[str, ...]) -> DsnRecipient:
-    found = _STATUS.search(first(group, "status"))
-    status = ".".join(str(int(number)) for number in found.groups()) if found else ""
-    final, original = _address(first(group, "final-recipient")), _original(group)
+    status, final, original = _status(group), _final(group), _original(group)
     if "@" not in final + original:
         final = next(iter([*addresses_in(first(group, "x-actual-recipient")), *instead]), final)
     diagnostic = decode_words(untyped(" ".join(group.get("diagnostic-code", [])[:5])))
@@ -359,6 +389,24 @@ def _recipient(group: Fields, telling: Telling, instead: tuple[str, ...]) -> Dsn
         diagnostic=diagnostic,
         remote_mta=untyped(first(group, "remote-mta")),
     )
+
+
+def _further(group: Fields, telling: Telling) -> Further:
+    return Further(
+        final_recipient=_final(group),
+        original_recipient=_original(group),
+        action=_action(first(group, "action"), _status(group)),
+        read=partial(_recipient, group, telling, ()),
+    )
+
+
+def _status(group: Fields) -> str:
+    found = _STATUS.search(first(group, "status"))
+    return ".".join(str(int(number)) for number in found.groups()) if found else ""
+
+
+def _final(group: Fields) -> str:
+    return _address(first(group, "final-recipient"))
 
 
 def _is_final(group: Fields, status: str, diagnostic: str, telling: Telling) -> bool:

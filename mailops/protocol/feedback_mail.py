@@ -47,6 +47,7 @@ class FeedbackMail:
 
 
 MAX_DEPTH = 3  # reports forwarded within mails
+MAX_DESCRIBED = 100  # recipients
 
 _AUTO_HEADERS = (
     "x-autoreply", "x-autorespond", "x-autoresponder", "x-auto-reply", "x-vacation",
@@ -122,18 +123,27 @@ def _forwarded(report: Report, depth: int) -> FeedbackMail | None:
     return found if found.dsn or found.kind == FeedbackKind.COMPLAINT else None
 
 
-def describe(mail: FeedbackMail) -> dict[str, Any]:
-    """Return what a mail says as JSON values: its type, the message it is about, and each recipient's fate."""
+def describe(mail: FeedbackMail, *, most: int = MAX_DESCRIBED) -> dict[str, Any]:
+    """Return what a mail says as JSON values: its type, the message it is about, and each recipient's fate.
+
+    Those behind the first `most` are only counted, as `further`. `is_cut` says that a report is longer than what is read.
+    """
+    further = 0
     if mail.dsn:
-        recipients = [_describe(recipient) for recipient in mail.dsn.recipients]
+        recipients = [_describe(one.read()) for one in mail.dsn.named[:most]]
+        further = len(mail.dsn.named) - len(recipients)
     elif mail.kind == FeedbackKind.UNSUBSCRIBE:
         recipients = [_asked(address, "unsubscribe") for address in addresses_in(mail.sender)[:1]]
     else:
-        recipients = [_asked(address, "complaint") for address in _complainers(mail)]
+        complainers = _complainers(mail)
+        recipients = [_asked(address, "complaint") for address in complainers[:most]]
+        further = len(complainers) - len(recipients)
     return {
         "type": str(mail.kind),
         "original_message_id": mail.original_message_id,
         "recipients": recipients,
+        **({"further": further} if further else {}),
+        **({"is_cut": True} if mail.dsn and mail.dsn.is_cut else {}),
     }
 
 

@@ -50,6 +50,7 @@ _MEDIA = (
     "image/", "audio/", "video/", "font/", "message/disposition", "message/global-disposition",
 )  # fmt: skip
 MAX_TOLD = 60_000
+_LONG_FIELDS = {"x-failed-recipients": MAX_TOLD}  # that name recipients one after another
 
 Fields = dict[str, list[str]]
 
@@ -125,6 +126,7 @@ class Returned:
 class Report:
     headers: Fields
     parts: tuple[Part, ...]
+    is_cut: bool = False  # there is more of the mail than was read
 
     def part(self, *content_types: str) -> Part | None:
         """Return the first part of one of the types, or None."""
@@ -180,14 +182,15 @@ class Report:
     @cached_property
     def _told_and_copied(self) -> tuple[str, str]:
         said, copied = [], ""
-        for part in self._own_parts[:20]:
+        for part in self.own_parts[:20]:
             told, rest = split_copy(part.words[:MAX_TOLD])
             said.append(told)
             copied = copied or rest
         return "\n\n".join(said), copied
 
     @cached_property
-    def _own_parts(self) -> list[Part]:
+    def own_parts(self) -> list[Part]:
+        """The texts for people before the message that is returned."""
         own: list[Part] = []
         for part in self.parts:
             if part.content_type in _RETURNED:
@@ -202,11 +205,14 @@ class Report:
 def open_report(data: bytes) -> Report:
     """Return the headers and leaf parts of any message, decoded; never raises."""
     parser = email.parser.BytesParser(_Part, policy=email.policy.compat32)
-    message = parser.parsebytes(_cut(_begin(data)))
+    begun = _begin(data)
+    kept = _cut(begun)
+    message = parser.parsebytes(kept)
     leaves = (part for part in message.walk() if not part.is_multipart())
     return Report(
         headers=_headers_of(message),
         parts=tuple(_leaf(part) for part, _ in zip(leaves, range(MAX_PARTS), strict=False)),
+        is_cut=len(data) > MAX_SIZE or len(kept) < len(begun),
     )
 
 
@@ -310,8 +316,9 @@ def _cut_at(data: bytes, mark: re.Pattern[bytes], limit: int) -> bytes:
 def _headers_of(message: Message) -> Fields:
     found: Fields = {}
     for name, value in message.raw_items():
-        text = decode(str(value).encode("utf-8", "surrogateescape"))
-        found.setdefault(name.lower(), []).append(_FOLD.sub(" ", text).strip()[:MAX_FIELD])
+        text = _FOLD.sub(" ", decode(str(value).encode("utf-8", "surrogateescape"))).strip()
+        most = _LONG_FIELDS.get(name.lower(), MAX_FIELD)
+        found.setdefault(name.lower(), []).append(text[:most])
     return found
 
 

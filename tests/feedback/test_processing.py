@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from django.conf import settings
 from django.db import Error, OperationalError, connection
+from django.urls import reverse
 from psycopg.errors import ConfigurationLimitExceeded
 
 from mailops.feedback import processing
@@ -169,6 +170,95 @@ class TestBounce:
         sent.refresh_from_db()
         assert (sent.status, row.is_verified) == (status, is_signed)
         assert Suppression.objects.exists() is (status == Status.BOUNCED)
+
+
+class TestThatNamesVeryMany:
+    """A server may tell of all members of a list at once; ours may be the last."""
+
+    def group(self, address, action="failed", said="550 5.1.1 No such mailbox"):
+        return (
+            f"Final-Recipient: rfc822; {address}\r\nAction: {action}\r\nStatus: {said[4:9]}\r\n"
+            f"Diagnostic-Code: smtp; {said}\r\n\r\n"
+        ).encode()
+
+    def report(self, sent, groups):
+        begin, end = report_on(sent).split(b"Final-Recipient:", 1)
+        _, rest = end.split(b"\r\n\r\n", 1)
+        return begin + b"".join(groups) + rest
+
+    def others(self, count, **fields):
+        return [self.group(f"member{n}@example.org", **fields) for n in range(count)]
+
+    @pytest.mark.parametrize("is_signed", [True, False])
+    def test_tells_of_the_last_one_what_it_says_of_it(self, is_signed, sent):
+        full = self.group(sent.recipient, said="552 5.2.2 Mailbox full")
+        row = receive(
+            self.report(sent, [*self.others(2_500), full]),
+            sender_of(sent) if is_signed else "bounces@bounces.example",
+        )
+        assert (row.state, row.is_verified, row.result["further"]) == (
+            STATE.PROCESSED, is_signed, 2_401,
+        )  # fmt: skip
+        assert sent.events.get().reason == "mailbox_full"
+        assert not Suppression.objects.exists()
+
+    def test_is_named_by_the_gravest_of_all(self, sent):
+        taken = self.others(150, action="delivered", said="250 2.0.0 Taken")
+        row = receive(self.report(sent, [*taken, self.group(sent.recipient)]), sender_of(sent))
+        assert row.kind == RawFeedback.Kind.BOUNCE
+
+    def test_did_not_bounce_where_the_last_that_ours_stands_for_was_reached(self, sent):
+        reached = self.group("last@example.org", action="delivered", said="250 2.0.0 Taken")
+        receive(self.report(sent, [*self.others(150), reached]), sender_of(sent))
+        sent.refresh_from_db()
+        assert sent.status == Status.DELIVERED
+        assert not Suppression.objects.exists()
+
+    def test_and_is_too_long_goes_to_a_person_where_ours_is_not_met(self, sent, client, admin):
+        content = self.report(sent, [*self.others(9_000), self.group(sent.recipient)])
+        row = receive(content, sender_of(sent))
+        sent.refresh_from_db()
+        assert (row.state, row.message, sent.status) == (
+            STATE.QUARANTINED, sent, Status.ACCEPTED,
+        )  # fmt: skip
+        assert "too long to be read to its end" in row.reason
+        assert sent.recipient in row.reason
+        client.force_login(admin)
+        page = client.get(reverse("feedback:detail", args=[row.pk])).content.decode()
+        assert "It is too long to be read to its end." in page
+
+    def test_and_is_too_long_counts_where_ours_is_met(self, sent):
+        row = receive(
+            self.report(sent, [self.group(sent.recipient), *self.others(9_000)]), sender_of(sent)
+        )
+        assert (row.state, row.result["is_cut"]) == (STATE.PROCESSED, True)
+        assert Suppression.objects.get().address_key == "bob@example.net"
+
+    @pytest.mark.parametrize("names_in", ["text", "header"])
+    def test_in_words_tells_of_the_last_one_what_it_says_of_it(self, names_in, sent):
+        others = [f"member{n}@example.org" for n in range(150)]
+        said = [f"<{one}>: 550 5.1.1 User unknown" for one in others]
+        failed = ""
+        if names_in == "header":
+            failed = "X-Failed-Recipients: " + ",\n ".join([*others, sent.recipient]) + "\n"
+            said = [f"Of them, {sent.recipient} said: 552 5.2.2 Mailbox full"]
+        else:
+            said.append(f"<{sent.recipient}>: 552 5.2.2 Mailbox full")
+        content = (
+            "From: MAILER-DAEMON@mx.example\nSubject: Undelivered Mail\n"
+            + failed
+            + "\n\n".join(["", "Could not be delivered:", *said])
+        )
+        receive(content.encode(), sender_of(sent))
+        assert sent.events.get().reason == "mailbox_full"
+
+    def test_complaint_counts_for_the_last_one(self, sent):
+        content = complaint_about(sent, envelope_sender="x@y.example")
+        ours = f"Original-Rcpt-To: <{sent.recipient}>".encode()
+        others = b"".join(b"Original-Rcpt-To: <m%d@example.org>\n" % n for n in range(150))
+        row = receive(content.replace(ours, others + ours), "abuse@bounces.example")
+        assert (row.message, row.result["further"]) == (sent, 51)
+        assert Suppression.objects.get().reason == "complaint"
 
 
 class TestMailThatLeftAfterItsKeyWasGone:

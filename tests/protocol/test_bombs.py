@@ -72,7 +72,12 @@ def test_no_bomb_costs_more_than_it_may(tmp_path):
     worded = b"".join(
         b"Final-Recipient: rfc822; %s\n%s\n" % (one, diagnostic * 4) for one in names * 2
     )
+    recipient = (
+        b"Final-Recipient: rfc822; a%d@b.example\nStatus: 5.0.0\nDiagnostic-Code: smtp; 550 %s\n\n"
+    )
+    thousands = b"".join(recipient % (n, b"words that say nothing " * 5) for n in range(4_900))
     bombs = {
+        "thousands-of-recipients": bounced(b"\n".join([naming] * 600), thousands),
         "mentions": bounced(b"\n".join([naming] * 600), failed),
         "mentions-with-a-reason": bounced(b"\n".join([naming + b" user unknown"] * 600), failed),
         "fields-in-many-pieces": bounced(b"", base64.encodebytes(parted), "base64"),

@@ -40,18 +40,18 @@ def _told(name: str) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         return {"file": name, **nothing, "error": str(error)}
     try:
-        return {"file": name, **describe(read(data))}
+        return {"file": name, **describe(read(data), most=len(data))}
     except Exception as error:  # one file that mailops fails on must not cost the others their line
         logger.exception("%s could not be read", name)
         return {"file": name, **nothing, "error": f"mailops failed to read it: {error!r}"}
 
 
 def _content(name: str) -> bytes:
-    """Return as much of a file as is read of any mail."""
+    """Return as much of a file as is read of any mail, and the octet that tells of more."""
     if name == "-":
-        return sys.stdin.buffer.read(MAX_SIZE)
+        return sys.stdin.buffer.read(MAX_SIZE + 1)
     with Path(name).open("rb") as file:
-        return file.read(MAX_SIZE)
+        return file.read(MAX_SIZE + 1)
 
 
 def _plain(told: dict[str, Any]) -> str:
@@ -60,4 +60,6 @@ def _plain(told: dict[str, Any]) -> str:
         f"  {one['recipient']}: {one['action']} {one['reason']} ({one['diagnostic'] or one['enhanced_status']})"
         for one in told["recipients"]
     ]
+    if told.get("is_cut"):
+        lines.append("  It is too long to be read to its end.")
     return "\n".join([head, *lines])
