@@ -1,6 +1,8 @@
 """Imports a file of addresses: kept in pieces, and read in chunks, of which each accounts for all of its rows."""
 
 from collections import Counter
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import timedelta
 
 from django.conf import settings
@@ -28,6 +30,7 @@ from mailops.suppressions.suppressing import STRENGTHENED
 from mailops.transports.models import Stream
 
 CHUNK = 2000  # rows in one transaction, well under a second
+LOOKS = 4  # at what is on the list, for one chunk
 FORGOTTEN = 20_000  # rows that one statement deletes
 ADDRESS_COLUMNS = frozenset({"address", "email", "e-mail", "email address", "recipient", "mail"})
 NOTE_COLUMNS = frozenset({"note", "comment", "evidence"})
@@ -92,11 +95,11 @@ def _is_empty(record: Record) -> bool:
 
 def import_chunk(*, run_id: int) -> bool:
     """Work off the next rows of an import and tell whether it has more; safe to run doubled."""
-    try:
-        return _import_chunk(run_id)
-    except IntegrityError:
-        # something else made an entry in the same moment: it is seen now
-        return _import_chunk(run_id)
+    for _ in range(LOOKS - 1):
+        # where something else makes an entry in the same moment, the next look sees it
+        with suppress(IntegrityError):
+            return _import_chunk(run_id)
+    return _import_chunk(run_id)
 
 
 @transaction.atomic
@@ -173,26 +176,36 @@ def _mark_duplicates(run: SuppressionImport, rows: list[ImportedRow]) -> None:
 
 
 def _settle(run: SuppressionImport, rows: list[ImportedRow]) -> None:
+    """Make or strengthen the entry of each of `rows`, whose addresses differ.
+
+    Entries are made, then locked, in one order, as `suppress_all` does, so that two who do it never block each other.
+    """
+    given = {row.address_key: _entry(run, row) for row in rows}
+    theirs = Suppression.objects.filter(stream=run.stream, address_key__in=given)
+    new = given.keys() - set(theirs.values_list("address_key", flat=True))
+    _make(new, given)
     known = {
         entry.address_key: entry
-        for entry in Suppression.objects.select_for_update().filter(
-            stream=run.stream, address_key__in=[row.address_key for row in rows]
-        )
+        for entry in theirs.exclude(address_key__in=new).order_by("address_key").select_for_update()
     }
-    new, changed = [], []
+    gone = given.keys() - new - known.keys()  # somebody took them off the list in this moment
+    _make(gone, given)
+    changed = []
     for row in rows:
-        entry, given = known.get(row.address_key), _entry(run, row)
+        entry = known.get(row.address_key)
         if entry is None:
-            new.append(given)
             row.outcome = ImportedRow.Outcome.ADDED
-        elif entry.strengthen(given):
+        elif entry.strengthen(given[row.address_key]):
             changed.append(entry)
             row.outcome = ImportedRow.Outcome.STRENGTHENED
         else:
             row.outcome = ImportedRow.Outcome.UNCHANGED
             row.why = f"On the list already: {entry.get_reason_display().lower()}."
-    Suppression.objects.bulk_create(new)
     Suppression.objects.bulk_update(changed, STRENGTHENED)
+
+
+def _make(keys: Iterable[str], given: Mapping[str, Suppression]) -> None:
+    Suppression.objects.bulk_create([given[key] for key in sorted(keys)])
 
 
 def _entry(run: SuppressionImport, row: ImportedRow) -> Suppression:

@@ -1,9 +1,10 @@
 import io
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from django.db import IntegrityError
+from django.db import IntegrityError, connection, transaction
 from django.urls import reverse
 from django.utils import timezone
 
@@ -17,8 +18,9 @@ from mailops.suppressions.importing import (
     start_import,
 )
 from mailops.suppressions.models import ImportedRow, Suppression, SuppressionImport
-from mailops.suppressions.suppressing import suppress
+from mailops.suppressions.suppressing import suppress, unsuppress
 from tests.factories import make_stream
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db
 
@@ -86,20 +88,67 @@ class TestAnEntryThatIsMadeMeanwhile:
         monkeypatch.setattr(importing, "_settle", meet)
 
     def test_costs_another_look_alone(self, operator, monkeypatch):
-        self.settle(monkeypatch, conflicts=1)
+        self.settle(monkeypatch, conflicts=importing.LOOKS - 1)
         run = begin(b"a@x.example\nb@x.example\n", operator)
         tasks.continue_suppression_import(run.pk)
         assert work_off(run) == {"added": 2}
         assert (run.state, run.failures) == (SuppressionImport.State.COMPLETED, 0)
 
     def test_is_no_reason_to_try_for_ever(self, operator, monkeypatch):
-        self.settle(monkeypatch, conflicts=2 * MAX_FAILURES)
+        self.settle(monkeypatch, conflicts=importing.LOOKS * MAX_FAILURES)
         run = begin(b"a@x.example\n", operator)
         for _ in range(MAX_FAILURES):
             with pytest.raises(IntegrityError):
                 tasks.continue_suppression_import(run.pk)
         run.refresh_from_db()
         assert (run.state, run.detail) == ("failed", "IntegrityError: duplicate key")
+
+
+@pytest.mark.django_db(transaction=True)
+class TestTwoAtOnce:
+    """Two files name the same addresses, each in an order of its own."""
+
+    def test_never_block_each_other(self, operator):
+        first, second = (
+            begin(content, operator)
+            for content in (
+                b"b@x.example\nm@x.example\na@x.example\n",
+                b"a@x.example\nb@x.example\n",
+            )
+        )
+        with ThreadPoolExecutor(2) as pool:
+            with transaction.atomic():
+                suppress(address="m@x.example", stream=None, reason="complaint")
+                one = pool.submit(self.work_off, first)
+                wait_until(lambda: self.waiting() == 1, seconds=20, what="the first to wait for m")
+                other = pool.submit(self.work_off, second)
+                wait_until(lambda: self.waiting() == 2, seconds=20, what="the second to wait")
+            assert one.result() + other.result() == {"added": 2, "unchanged": 3}
+
+    def work_off(self, run):
+        try:
+            return work_off(run)
+        finally:
+            connection.close()
+
+    def waiting(self):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_stat_clear_snapshot()")
+            cursor.execute(
+                "SELECT count(*) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            )
+            return cursor.fetchone()[0]
+
+    def test_takes_in_what_is_taken_off_the_list_meanwhile(self, operator, meanwhile):
+        entry = suppress(address="a@x.example", stream=None, reason="imported")
+        run = begin(b"a@x.example\n", operator)
+        with transaction.atomic():
+            unsuppress(suppression=entry, reason="by mistake", actor=operator)
+            done = meanwhile(import_chunk, run_id=run.pk)
+        done.result()
+        assert work_off(run) == {"added": 1}
+        assert Suppression.objects.get().address_key == "a@x.example"
 
 
 class TestImport:
