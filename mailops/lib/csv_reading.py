@@ -73,6 +73,7 @@ class _Lines:
     def __init__(self, text: io.TextIOWrapper) -> None:
         self._text = text
         self._given_back: deque[str] = deque()
+        self._ahead = ""  # the character that was read behind a carriage return
         self.taken: list[str] = []
         self._length = 0
 
@@ -83,14 +84,12 @@ class _Lines:
         return self
 
     def __next__(self) -> str:
-        line = (
-            self._given_back.popleft() if self._given_back else self._text.readline(MAX_RECORD + 1)
-        )
+        line = self._given_back.popleft() if self._given_back else self._read(MAX_RECORD + 1)
         if not line:
             raise StopIteration
         self.taken.append(line)
         self._length += len(line)
-        if self._length > MAX_RECORD:
+        if self._length - _length_of_end(line) > MAX_RECORD:
             raise _TooLong
         return line
 
@@ -102,8 +101,23 @@ class _Lines:
         """Yield what is left of a physical line that was cut at the limit."""
         part = self.taken[-1]
         while part and not part.endswith(("\n", "\r")):
-            part = self._text.readline(MAX_RECORD)
+            part = self._read(MAX_RECORD)
             yield part
+
+    def _read(self, most: int) -> str:
+        """Return the next line, or `most` characters of it and, where those cut its CR LF in two, the LF as well."""
+        part, self._ahead = self._ahead, ""
+        if part != "\r":
+            part += self._text.readline(most - len(part))
+        if part.endswith("\r"):
+            self._ahead = self._text.readline(1)
+            if self._ahead == "\n":
+                part, self._ahead = part + "\n", ""
+        return part
+
+
+def _length_of_end(line: str) -> int:
+    return len(line) - len(line.rstrip("\r\n"))
 
 
 def read_records(
@@ -137,7 +151,7 @@ def read_records(
             problem = _problem_of(error, lines)
             lines.give_back_all_but_first()
             cells = [lines.taken[0][:200].rstrip("\r\n")]
-            if len(lines.taken[0]) > MAX_RECORD:
+            if not lines.taken[0].endswith(("\n", "\r")):
                 skipped = sum(width(part) for part in lines.rest_of_line())
             reader = csv.reader(lines, delimiter=delimiter, strict=True)
         offset += sum(map(width, lines.taken)) + skipped

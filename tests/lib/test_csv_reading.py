@@ -119,6 +119,23 @@ class TestReadRecords:
         assert [row.line for row in rows if row.problem] == [1]
         assert "not closed" in rows[0].problem
 
+    @pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+    @pytest.mark.parametrize("length", range(MAX_RECORD - 2, MAX_RECORD + 4))
+    def test_counts_one_line_for_a_row_about_as_long_as_one_may_be(self, length, newline):
+        for long in (length, length + MAX_RECORD):  # the second is cut twice
+            data = newline.join(["y" * long, "", "b@x.org", ""]).encode()
+            rows = records(data)
+            assert [row.line for row in rows] == [1, 2, 3]
+            assert [row.cells for row in rows[1:]] == [[], ["b@x.org"]]
+            assert (rows[0].problem == "") is (long <= MAX_RECORD)
+            assert [row.end for row in records(data, offset=rows[0].end)] == [
+                row.end for row in rows[1:]
+            ]
+
+    def test_tells_a_last_line_of_the_longest_length_that_has_no_end(self):
+        (row,) = records(b"y" * MAX_RECORD + b"\r")
+        assert (row.problem, row.end, row.next_line) == ("", MAX_RECORD + 1, 2)
+
     def test_a_line_of_a_hundred_megabytes_is_one_bad_row_and_costs_no_memory(self):
         size = 100 * 1024 * 1024
 
