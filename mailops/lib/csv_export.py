@@ -11,8 +11,9 @@ from django.http import HttpResponse, StreamingHttpResponse
 from django.utils.cache import add_never_cache_headers
 
 # A spreadsheet takes a cell that begins with one of these for a formula (CSV injection). Where its language parts cells by
-# semicolons, a cell begins behind each of ours, too, and a line behind each end of one.
-_FORMULA = r"(?=[=+\-@\t\r])"
+# semicolons, a cell begins behind each of ours, too, and a line behind each end of one. Where people write with them, so do
+# the full-width forms of these signs.
+_FORMULA = r"(?=[=+\-@\t\r\uff1d\uff0b\uff0d\uff20])"
 _BARE = re.compile(rf"(^|[;\t\r\n])('*){_FORMULA}")
 _ESCAPED = re.compile(rf"(^|[;\t\r\n])'('*){_FORMULA}")
 

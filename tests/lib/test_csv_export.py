@@ -62,13 +62,18 @@ class TestBySteps:
 
 
 class TestEscape:
-    @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
+    @pytest.mark.parametrize(
+        "start", ["=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20"]
+    )
     def test_defuses_what_a_spreadsheet_would_run(self, start):
         assert escape(f"{start}SUM(A1)") == f"'{start}SUM(A1)"
 
     @pytest.mark.parametrize("cut", [";", "\t", "\n", "\r\n", ";;"])
     def test_defuses_what_begins_where_another_language_parts_cells(self, cut):
         assert escape(f"550 no{cut}=cmd|'/c calc'!A0") == f"550 no{cut}'=cmd|'/c calc'!A0"
+
+    def test_defuses_full_width_signs_behind_a_semicolon_too(self):
+        assert escape("550 no;\uff1dcmd") == "550 no;'\uff1dcmd"
 
     def test_leaves_semicolons_alone(self):
         assert escape("a; -b;c") == "a; -b;c"
@@ -83,14 +88,14 @@ class TestEscape:
 class TestUnescape:
     @pytest.mark.parametrize("start", ["", "'", "''"])
     @pytest.mark.parametrize(
-        "rest", ["", "=1+1", "+49 30 1", "-5", "@home", "\tx", "\rx", "Ann", "'"]
+        "rest", ["", "=1+1", "+49 30 1", "-5", "@home", "\tx", "\rx", "\uff1d1", "Ann", "'"]
     )
     def test_is_the_way_back(self, start, rest):
         assert unescape(escape(start + rest)) == start + rest
 
     def test_is_the_way_back_from_anything(self):
         for length in range(6):
-            for letters in product("=;'\t\na", repeat=length):
+            for letters in product("\uff1d=;'\t\na", repeat=length):
                 assert unescape(escape("".join(letters))) == "".join(letters)
 
     @pytest.mark.parametrize("cell", ["", "'", "'s-Hertogenbosch", "+49 30 1", "O'Hara", "''"])
