@@ -4,8 +4,6 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from email.errors import MessageError
-from email.header import decode_header, make_header
 from email.parser import HeaderParser
 
 from django.conf import settings
@@ -13,6 +11,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from mailops.lib.storable import storable
+from mailops.protocol.charsets import decode_words
 from mailops.protocol.dsn_request import Notice
 from mailops.sandbox.models import CapturedMessage, Inbox, Reaction
 from mailops.sandbox.simulating import Behavior, tag_of
@@ -75,8 +74,8 @@ def headers_of(content: bytes) -> Headers:
     fields = _HEADERS.parsestr(head)
     return Headers(
         message_id=_plain(fields.get("Message-ID", ""), 254),
-        header_from=_decoded(fields.get("From", ""), 320),
-        subject=_decoded(fields.get("Subject", ""), 500),
+        header_from=_words(fields.get("From", ""), 320),
+        subject=_words(fields.get("Subject", ""), 500),
     )
 
 
@@ -142,11 +141,8 @@ def _rows(received: Received, inboxes: dict[tuple[str, str], Inbox]) -> list[Cap
     ]
 
 
-def _decoded(value: str, limit: int) -> str:
-    try:
-        return _plain(str(make_header(decode_header(value))), limit)
-    except (MessageError, LookupError, ValueError):
-        return _plain(value, limit)
+def _words(value: str, limit: int) -> str:
+    return _plain(decode_words(value.replace("\r\n", "")), limit)
 
 
 def _plain(value: object, limit: int) -> str:
