@@ -11,6 +11,7 @@ from mailops.accounts.meanwhile import field_of
 from mailops.audiences.models import Audience, Contact
 from mailops.audiences.naming import problem_of_name
 from mailops.lib.time_zones import zone_names
+from mailops.lib.whole_numbers import LARGEST_ID
 from mailops.protocol.address import InvalidAddress, address_key
 
 
@@ -59,7 +60,7 @@ def _as_meant(text: str) -> str:
 class PlaceForm(forms.Form):
     """Where in a list the page begins; apart from the filter, so that a new search begins at the front."""
 
-    after = forms.IntegerField(required=False, min_value=0, max_value=2**63 - 1)
+    after = forms.IntegerField(required=False, min_value=0, max_value=LARGEST_ID)
 
 
 class AttributesField(forms.CharField):

@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 
 from mailops.feedback.models import RawFeedback
+from mailops.lib.whole_numbers import LARGEST_ID
 from mailops.protocol.address import InvalidAddress, address_key
 
 
@@ -36,7 +37,7 @@ class FeedbackFilterForm(forms.Form):
 
 
 class KeysetForm(forms.Form):
-    before = forms.IntegerField(required=False, min_value=1, max_value=2**63 - 1)
+    before = forms.IntegerField(required=False, min_value=1, max_value=LARGEST_ID)
 
 
 class WebhookKeyForm(forms.Form):

@@ -1,6 +1,7 @@
 """Whole numbers that come as text from outside."""
 
-_MOST_DIGITS = 18  # a bigint of PostgreSQL holds them all; int() refuses thousands of digits
+LARGEST_ID = 2**63 - 1  # a bigint of PostgreSQL, as ids are
+_MOST_DIGITS = 18  # a bigint holds them all; int() refuses thousands of digits
 
 
 def whole_number(text: str) -> int | None:

@@ -8,8 +8,9 @@ from django.core.files.uploadedfile import UploadedFile
 
 from mailops.campaigns.models import Campaign
 from mailops.lib.templatetags.words import OURS
+from mailops.lib.whole_numbers import LARGEST_ID
 from mailops.outbox.doubtful import Choice
-from mailops.outbox.forms import LARGEST_ID, PressedForm
+from mailops.outbox.forms import PressedForm
 from mailops.outbox.models import Settlement
 from mailops.outbox.relay_log_taking import MAX_FILE_BYTES
 from mailops.outbox.searching import NO_REASON

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
+from mailops.lib.whole_numbers import LARGEST_ID
 from mailops.outbox.fold import RETRIABLE
 from mailops.outbox.ledger import fetch_dicts
-from mailops.outbox.listing import LAST_ID
 from mailops.outbox.models import Status
 from mailops.outbox.searching import NO_REASON, NO_REPLY
 
@@ -72,7 +72,7 @@ def group_failures(campaign_id: int) -> list[FailureGroup]:
         {
             "campaign": campaign_id,
             "statuses": [*(RETRIABLE - {"canceled"}), "deferred", "held"],
-            "last": LAST_ID,
+            "last": LARGEST_ID,
             "grouped": GROUPED,
             "most": MOST,
         },

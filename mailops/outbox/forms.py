@@ -18,6 +18,7 @@ from mailops.lib.mailbox_providers import name_of
 from mailops.lib.moments import MomentField, TypedTimeField, since_of
 from mailops.lib.storable import storable
 from mailops.lib.templatetags.words import reason_sentence, reason_word
+from mailops.lib.whole_numbers import LARGEST_ID
 from mailops.outbox.fold import RETRIABLE
 from mailops.outbox.models import Message, Signature, Status
 from mailops.outbox.searching import NO_CODE, NO_REASON, NO_REPLY, REPLY, chosen_by
@@ -25,7 +26,6 @@ from mailops.protocol.address import Address, InvalidAddress, is_reserved, parse
 from mailops.transports.models import Stream, Transport
 from mailops.transports.ties import foreign_sender
 
-LARGEST_ID = 2**63 - 1
 PREVIEW_LASTS = timedelta(hours=1)
 
 

@@ -11,12 +11,12 @@ from typing import Any
 from django.db import connection
 from django.db.models import Max, Q, QuerySet
 
+from mailops.lib.whole_numbers import LARGEST_ID
 from mailops.outbox.models import ANSWERED_AT, OPEN_STATUSES, Message, Status
 from mailops.outbox.searching import chosen_by
 
 PAGE = 50
 LOOKED_AT = 100_000  # messages, for one page of what no index finds
-LAST_ID = 2**63 - 1
 WITHOUT_INDEX = ("stream", "reason", "reply", "transport", "mailbox_provider", "domain")
 
 
@@ -79,7 +79,7 @@ def _of_campaign(campaign_id: int, statuses: Iterable[str], before: int | None) 
             """,
             {
                 "statuses": list(map(str, statuses)), "campaign": campaign_id, "most": PAGE + 1,
-                "last": LAST_ID if before is None else before - 1,
+                "last": LARGEST_ID if before is None else before - 1,
             },
         )  # fmt: skip
         return [pk for (pk,) in cursor.fetchall()]

@@ -13,7 +13,7 @@ from mailops.domains.models import Domain
 from mailops.lib.moments import MomentField, since_of
 from mailops.lib.quick_select import QuickSelect
 from mailops.lib.templatetags.words import OURS, reason_word
-from mailops.lib.whole_numbers import whole_number
+from mailops.lib.whole_numbers import LARGEST_ID, whole_number
 from mailops.protocol.classification import Reason
 from mailops.reports.charts import CHARTS
 from mailops.reports.moments import moments
@@ -30,7 +30,6 @@ from mailops.transports.models import Stream, Transport
 
 LONGEST = timedelta(days=732)
 MOST_STEPS = 400  # of one's own choice
-LARGEST_ID = 2**63 - 1
 CAMPAIGNS = 200  # offered, the newest
 HOURS = {"1h": 1, "6h": 6, "24h": 24}
 DAYS = {"7d": 7, "14d": 14, "30d": 30, "90d": 90, "365d": 365}

@@ -2,6 +2,7 @@
 
 from django import forms
 
+from mailops.lib.whole_numbers import LARGEST_ID
 from mailops.sandbox.simulating import BEHAVIORS
 
 
@@ -22,7 +23,7 @@ class InboxFilterForm(forms.Form):
 
 
 class NewsForm(forms.Form):
-    after = forms.IntegerField(min_value=0, max_value=2**63 - 1)
+    after = forms.IntegerField(min_value=0, max_value=LARGEST_ID)
 
 
 class LookForm(forms.Form):
