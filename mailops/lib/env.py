@@ -15,6 +15,8 @@ import psycopg
 from django.core.exceptions import ImproperlyConfigured
 from psycopg.conninfo import conninfo_to_dict
 
+from mailops.lib.whole_numbers import whole_number
+
 T = TypeVar("T")
 
 BROKER_SCHEMES = frozenset({"pgmq", "redis", "rediss", "amqp", "amqps"})
@@ -79,27 +81,28 @@ def word_of(*words: str) -> Callable[[str], str]:
     return parse
 
 
-def port_number(raw: str) -> int:
-    if not (raw.isascii() and raw.isdigit() and 0 < int(raw) < 65536):
-        raise ValueError(f"“{raw}” is no port; ports are 1 to 65535")
-    return int(raw)
+def whole(what: str, *, least: int, most: int) -> Callable[[str], int]:
+    """Return a parser that lets the whole numbers from `least` to `most` through; `what` says what others are not."""
+
+    def parse(raw: str) -> int:
+        given = whole_number(raw)
+        if given is None or not least <= given <= most:
+            raise ValueError(f"“{raw}” is no {what}")
+        return given
+
+    return parse
+
+
+port_number = whole("port; ports are 1 to 65535", least=1, most=65_535)
+days = whole("number of days", least=1, most=36_499)
+minutes = whole("number of minutes, 15 or more", least=15, most=999_999)
+proxies = whole("number of proxies", least=0, most=9)
+mail_megabytes = whole("number of megabytes from 1 to 7", least=1, most=7)
 
 
 def port_or_any(raw: str) -> int:
     """Return a port to listen at; 0 is any free one."""
     return 0 if raw == "0" else port_number(raw)
-
-
-def days(raw: str) -> int:
-    if not (raw.isascii() and raw.isdigit() and 0 < int(raw) < 36_500):
-        raise ValueError(f"“{raw}” is no number of days")
-    return int(raw)
-
-
-def minutes(raw: str) -> int:
-    if not (raw.isascii() and raw.isdigit() and 15 <= int(raw) < 1_000_000):
-        raise ValueError(f"“{raw}” is no number of minutes, 15 or more")
-    return int(raw)
 
 
 def number(*, least: float, most: float) -> Callable[[str], float]:
@@ -115,12 +118,6 @@ def number(*, least: float, most: float) -> Callable[[str], float]:
         return given
 
     return parse
-
-
-def proxies(raw: str) -> int:
-    if not (raw.isascii() and raw.isdigit() and len(raw) == 1):
-        raise ValueError(f"“{raw}” is no number of proxies")
-    return int(raw)
 
 
 def shares(raw: str) -> dict[str, float]:
@@ -164,12 +161,6 @@ def listener(raw: str) -> str:
 def listener_or_socket(raw: str) -> str:
     """Return host:port, or the path of a Unix socket."""
     return raw if raw.startswith("/") else listener(raw)
-
-
-def mail_megabytes(raw: str) -> int:
-    if not (raw.isascii() and raw.isdigit() and 1 <= int(raw) <= 7):
-        raise ValueError(f"“{raw}” is no number of megabytes from 1 to 7")
-    return int(raw)
 
 
 def file_endings(raw: str) -> list[str]:

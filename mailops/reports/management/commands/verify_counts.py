@@ -7,6 +7,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.dateparse import parse_date, parse_datetime
 
 from mailops.lib.command_line import argument
+from mailops.lib.env import whole
 from mailops.reports.sealing import sealed_until
 from mailops.reports.verifying import EVER, broken_seals, differences, rollup_differences
 from mailops.reports.verifying_replies import reply_differences
@@ -24,7 +25,7 @@ class Command(BaseCommand):
         parser.add_argument("--until", help="the same; not in it")
         parser.add_argument(
             "--limit",
-            type=argument(_at_least_one),
+            type=argument(whole("number from 1 to 999999", least=1, most=999_999)),
             default=100,
             help="how many differences are told at most",
         )
@@ -53,12 +54,6 @@ class Command(BaseCommand):
             else ""
         )
         self.stdout.write(f"The counts agree with the events and messages.{note}")
-
-
-def _at_least_one(raw: str) -> int:
-    if not (raw.isascii() and raw.isdigit() and 0 < int(raw) < 1_000_000):
-        raise ValueError(f"“{raw}” is no number from 1 to 999999")
-    return int(raw)
 
 
 def _moment(given: str | None, name: str) -> datetime | None:
