@@ -20,6 +20,7 @@ from django.db.models import F
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from mailops.lib.env import host_and_port
 from mailops.protocol import arf, dsn
 from mailops.protocol.unsubscribe import ONE_CLICK
 from mailops.sandbox import storing
@@ -153,8 +154,8 @@ def _complaint(reaction: Reaction) -> bytes:
 
 def _mail(envelope_sender: str, report: bytes) -> str:
     """Send `report` from the null sender (RFC 3464, 2) through our feedback listener; return what came of it."""
-    host, _, port = settings.MAILOPS_FEEDBACK_LISTENER.rpartition(":")
-    with smtplib.SMTP(host.strip("[]"), int(port), local_hostname=HOST, timeout=TIMEOUT) as client:
+    host, port = host_and_port(settings.MAILOPS_FEEDBACK_LISTENER)
+    with smtplib.SMTP(host, port, local_hostname=HOST, timeout=TIMEOUT) as client:
         client.ehlo_or_helo_if_needed()
         options = ["BODY=8BITMIME"] if client.has_extn("8bitmime") else []
         client.sendmail("", [envelope_sender], report, mail_options=options)

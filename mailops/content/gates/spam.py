@@ -16,6 +16,7 @@ from mailops.content.gates.finding import Problem, found
 from mailops.content.rendering import Rendered
 from mailops.lib import egress
 from mailops.lib.egress import EgressFault
+from mailops.lib.env import host_and_port
 from mailops.lib.fetching import Deadline, fetch
 
 SECONDS = 10.0
@@ -118,9 +119,8 @@ def _ask_spamd(message: bytes) -> Verdict:
 
 def _talk(listener: str, asked: bytes) -> bytes:
     """Say something to a listener of ours and return all that it answers, within the time."""
-    host, _, port = listener.rpartition(":")
     try:
-        connection, _ = egress.connect(egress.resolve(host.strip("[]"), int(port)), timeout=SECONDS)
+        connection, _ = egress.connect(egress.resolve(*host_and_port(listener)), timeout=SECONDS)
         with connection, Deadline(connection, SECONDS) as deadline:
             connection.sendall(asked)
             connection.shutdown(1)

@@ -13,6 +13,7 @@ from selectolax.lexbor import LexborHTMLParser
 
 from mailops.dispatch.claiming import Job
 from mailops.dispatch.preparing import Objection, Prepared, prepare
+from mailops.lib.env import host_and_port
 from mailops.outbox.tokens import current_token_key_id
 from mailops.protocol.message_id import make_message_id
 from mailops.rollouts.captured import InUse, in_use
@@ -117,8 +118,8 @@ def _job(stream: Stream, use: InUse) -> Job:
 
 
 def _deliver(prepared: Prepared) -> None:
-    host, _, port = settings.MAILOPS_SANDBOX_LISTENER.rpartition(":")
-    with smtplib.SMTP(host.strip("[]"), int(port), timeout=SMTP_SECONDS) as session:
+    host, port = host_and_port(settings.MAILOPS_SANDBOX_LISTENER)
+    with smtplib.SMTP(host, port, timeout=SMTP_SECONDS) as session:
         session.sendmail(prepared.envelope.sender, [prepared.envelope.recipient], prepared.content)
 
 

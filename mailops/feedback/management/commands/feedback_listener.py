@@ -13,7 +13,7 @@ from mailops.feedback import listening
 from mailops.feedback.idling import Listening
 from mailops.feedback.tasks import read_mailbox_soon
 from mailops.lib.command_line import argument
-from mailops.lib.env import port_or_any
+from mailops.lib.env import host_and_port, port_or_any
 
 STOP_SECONDS = 2.0  # for mailboxes to be hung up on
 
@@ -23,9 +23,9 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        host, _, port = settings.MAILOPS_FEEDBACK_LISTENER.rpartition(":")
-        parser.add_argument("--host", default=host.strip("[]"))
-        parser.add_argument("--port", type=argument(port_or_any), default=int(port))
+        host, port = host_and_port(settings.MAILOPS_FEEDBACK_LISTENER)
+        parser.add_argument("--host", default=host)
+        parser.add_argument("--port", type=argument(port_or_any), default=port)
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
