@@ -24,6 +24,7 @@ from mailops.incidents.forms import CloseForm, FilterForm, NoteForm, OwnerForm
 from mailops.incidents.handling import NotPossible
 from mailops.incidents.models import Incident, IncidentQuerySet, SubjectKind
 from mailops.lib.csv_export import stream_csv, wrong_filter
+from mailops.lib.first_rows import first_rows
 from mailops.lib.htmx import polled_status, render_page
 from mailops.outbox.models import Status
 from mailops.reports.moments import at_times
@@ -115,9 +116,8 @@ def panel(request: HttpRequest, /, **column_and_value: Any) -> HttpResponse:
 def _worst(chosen: Q) -> dict[str, Any]:
     """Return the worst of the open incidents that are chosen, and how many more there are."""
     found = Incident.objects.open().filter(chosen).select_related("threshold", "owner")
-    first = list(found.worst_first()[: SHOWN + 1])
-    more = found.count() - SHOWN if len(first) > SHOWN else 0
-    return {"incidents": first[:SHOWN], "more": more}
+    shown, more = first_rows(found.worst_first(), SHOWN)
+    return {"incidents": shown, "more": more}
 
 
 @needs(Act.SEE)

@@ -6,9 +6,8 @@ What lies above the reports registers a source here when its app is ready.
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TypeVar
 
-from django.db.models import Exists, Model, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef
 from django.utils.timezone import localtime, now
 
 from mailops.accounts.models import AuditEntry
@@ -23,6 +22,7 @@ from mailops.domains.models import CheckStatus, Domain, Finding, FindingChange
 from mailops.feedback import silence
 from mailops.feedback.mailbox_causes import cause_of
 from mailops.feedback.models import Mailbox, RawFeedback
+from mailops.lib.first_rows import first_rows
 from mailops.lib.templatetags.navigation import resolve
 from mailops.outbox.doubtful import count_doubtful
 from mailops.outbox.models import EventKind, Message, Status
@@ -49,7 +49,6 @@ class Matter:
     since: datetime | None = None
 
 
-Row = TypeVar("Row", bound=Model)
 MatterSource = Callable[[], Iterable[Matter]]
 _sources: list[MatterSource] = []
 
@@ -70,12 +69,6 @@ def matters() -> list[Matter]:
     return sorted(found, key=lambda matter: matter.tone != "bad")
 
 
-def _first(rows: QuerySet[Row]) -> tuple[list[Row], int]:
-    """Return the first SHOWN of `rows`, and how many more there are."""
-    found = list(rows[: SHOWN + 1])
-    return found[:SHOWN], rows.count() - SHOWN if len(found) > SHOWN else 0
-
-
 def _others(n: int, one: str, many: str, url: str, tone: str) -> Iterator[Matter]:
     """Name those that are not shown one by one, before those that are: the list must not look whole."""
     if n:
@@ -86,7 +79,7 @@ def _others(n: int, one: str, many: str, url: str, tone: str) -> Iterator[Matter
 
 def _transports() -> Iterator[Matter]:
     unwell = Transport.objects.exclude(state=RunState.RUNNING, breaker=Transport.Breaker.CLOSED)
-    stopped, more = _first(unwell.order_by("name"))
+    stopped, more = first_rows(unwell.order_by("name"), SHOWN)
     yield from _others(
         more, "transport stands still", "transports stand still", resolve("transports:list"), "bad"
     )
@@ -234,7 +227,8 @@ def _mailboxes() -> Iterator[Matter]:
 
 
 def _streams() -> Iterator[Matter]:
-    streams, more = _first(Stream.objects.filter(state=RunState.PAUSED).order_by("name"))
+    rows = Stream.objects.filter(state=RunState.PAUSED)
+    streams, more = first_rows(rows.order_by("name"), SHOWN)
     yield from _others(
         more, "stream is paused", "streams are paused", resolve("transports:streams"), "bad"
     )
@@ -257,7 +251,7 @@ def _waits(stream: Stream) -> str:
 
 def _domains() -> Iterator[Matter]:
     rows = Domain.objects.with_grace().filter(status=CheckStatus.ERROR)
-    broken, more = _first(rows.order_by("name"))
+    broken, more = first_rows(rows.order_by("name"), SHOWN)
     yield from _others(
         more, "domain is broken", "domains are broken", resolve("domains:list"), "bad"
     )
@@ -306,7 +300,8 @@ def _worsened() -> Iterator[Matter]:
 
 
 def _campaigns() -> Iterator[Matter]:
-    paused, more = _first(Campaign.objects.filter(state=Campaign.State.PAUSED).order_by("-id"))
+    rows = Campaign.objects.filter(state=Campaign.State.PAUSED)
+    paused, more = first_rows(rows.order_by("-id"), SHOWN)
     campaigns = f"{resolve('campaigns:list')}?state={Campaign.State.PAUSED}"
     yield from _others(more, "campaign is paused", "campaigns are paused", campaigns, "warn")
     for campaign in paused:

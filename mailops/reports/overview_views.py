@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from mailops.accounts.permissions import Act, needs
 from mailops.campaigns.models import Campaign
+from mailops.lib.first_rows import first_rows
 from mailops.lib.htmx import polled_status, render_page
 from mailops.outbox.models import QueueEntry
 from mailops.outbox.queues import oldest_due_at
@@ -91,11 +92,9 @@ def _progress(campaign: Campaign) -> dict[str, Any]:
 
 def _running() -> dict[str, Any]:
     chosen = Campaign.objects.running().order_by("-started_at", "-id")
-    found = list(chosen[: RUNNING_SHOWN + 1])
-    return {
-        "running": [{"campaign": one, **_progress(one)} for one in found[:RUNNING_SHOWN]],
-        "more_running": chosen.count() - RUNNING_SHOWN if len(found) > RUNNING_SHOWN else 0,
-    }
+    shown, more = first_rows(chosen, RUNNING_SHOWN)
+    progress = [{"campaign": one, **_progress(one)} for one in shown]
+    return {"running": progress, "more_running": more}
 
 
 def _queue() -> dict[str, Any]:
