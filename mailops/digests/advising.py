@@ -6,8 +6,8 @@ from django.urls import reverse
 
 from mailops.digests.telling import Told
 from mailops.incidents.models import Incident
-from mailops.reports.attention import Matter
 from mailops.reports.charting import said
+from mailops.reports.matter import Matter
 from mailops.reports.outcomes import state_of
 
 

@@ -17,9 +17,9 @@ from mailops.lib.templatetags.navigation import resolve
 from mailops.lib.templatetags.numbers import units
 from mailops.lib.templatetags.times import duration
 from mailops.lib.templatetags.words import reason_sentence
-from mailops.reports.attention import Matter
 from mailops.reports.changes import Changed
 from mailops.reports.charting import said
+from mailops.reports.matter import Matter
 from mailops.reports.moments import at_times
 from mailops.reports.outcomes import Outcome, Thresholds, percent, state_of
 from mailops.reports.periods import Period

@@ -9,9 +9,10 @@ from django.utils import timezone
 from mailops.campaigns.models import Campaign
 from mailops.digests.stopping import Stop, stops
 from mailops.incidents.models import Incident, IncidentQuerySet
-from mailops.reports.attention import Matter, matters
+from mailops.reports.attention import matters
 from mailops.reports.changes import Changed, Kind, changes
 from mailops.reports.counting import total
+from mailops.reports.matter import Matter
 from mailops.reports.models import Objective
 from mailops.reports.objectives import Score, Standing, score, standing
 from mailops.reports.outcomes import Limits, Outcome

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from django.urls import reverse
 
 from mailops.digests.models import Digest
-from mailops.reports.attention import Matter
+from mailops.reports.matter import Matter
 
 
 def troubles() -> Iterator[Matter]:

@@ -12,7 +12,7 @@ from mailops.incidents.models import (
     Watch,
 )
 from mailops.outbox.models import Status
-from mailops.reports.attention import SHOWN, Matter
+from mailops.reports.matter import SHOWN, Matter
 
 
 def troubles() -> Iterator[Matter]:

@@ -4,7 +4,6 @@ What lies above the reports registers a source here when its app is ready.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db.models import Exists, OuterRef
@@ -29,24 +28,14 @@ from mailops.outbox.models import EventKind, Message, Status
 from mailops.outbox.waiting import COUNTED
 from mailops.reports.broken_off import broken_off
 from mailops.reports.given_up import given_up_lately
+from mailops.reports.matter import SHOWN, Matter
 from mailops.reports.models import Figure
 from mailops.suppressions.models import ProviderSync
 from mailops.transports.concerns import likely_pressing, pressing
 from mailops.transports.models import Credential, RunState, Stream, Transport
 
-SHOWN = 10  # of each sort, one by one
 LATELY = timedelta(days=7)  # a warning that has stood for longer is known
 TRIES = 3  # in a row; one that fails may be a peer's moment
-
-
-@dataclass(frozen=True)
-class Matter:
-    title: str
-    sentence: str
-    url: str
-    action: str
-    tone: str = "warn"
-    since: datetime | None = None
 
 
 MatterSource = Callable[[], Iterable[Matter]]
@@ -63,7 +52,7 @@ def matters() -> list[Matter]:
     found = [matter for source in _sources for matter in source()]  # first: they say who isn't told
     found += [
         *_transports(), *_spent(), *_credentials(), *_silent(), *_mailboxes(), *_streams(), *_domains(),
-        *_worsened(), *_campaigns(), *_given_up(), *_broken_off(), *_undeletable(), *_out_of_step(),
+        *_worsened(), *_campaigns(), *_given_up(), *broken_off(), *_undeletable(), *_out_of_step(),
         *_waiting(),
     ]  # fmt: skip
     return sorted(found, key=lambda matter: matter.tone != "bad")
@@ -331,12 +320,6 @@ def _given_up() -> Iterator[Matter]:
             "Choose what to send again" if is_campaign else "Look at them",
             "bad",
         )
-
-
-def _broken_off() -> Iterator[Matter]:
-    """Name what people began on many rows and may believe to be done."""
-    for one in broken_off(most=SHOWN):
-        yield Matter(one.title, one.sentence, one.url, one.action, one.tone, one.since)
 
 
 def _undeletable() -> Iterator[Matter]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from django.db.models import QuerySet
@@ -11,19 +11,10 @@ from django.utils.timezone import now
 from mailops.audiences.models import Import
 from mailops.lib.templatetags.navigation import resolve
 from mailops.outbox.models import RelayLog, Resending, Settlement
+from mailops.reports.matter import SHOWN, Matter
 from mailops.suppressions.models import SuppressionImport
 
 LATELY = timedelta(days=7)  # what broke off earlier is known
-
-
-@dataclass(frozen=True)
-class BrokenOff:
-    title: str
-    sentence: str
-    url: str
-    action: str
-    tone: str
-    since: datetime | None
 
 
 @dataclass(frozen=True)
@@ -88,13 +79,13 @@ _SORTS = (
 )
 
 
-def broken_off(*, most: int) -> Iterator[BrokenOff]:
-    """Yield what broke off lately, the newest of each sort first, `most` of a sort at most."""
+def broken_off() -> Iterator[Matter]:
+    """Name what broke off lately, the newest of each sort first: whoever began it may believe it to be done."""
     for sort in _SORTS:
-        for run in _last_failed(sort)[:most]:
+        for run in _last_failed(sort)[:SHOWN]:
             sentence = f"{run.sentence} {sort.means}".strip()
             url = resolve(sort.page, run.pk)
-            yield BrokenOff(sort.title(run), sentence, url, sort.action, sort.tone, run.finished_at)
+            yield Matter(sort.title(run), sentence, url, sort.action, sort.tone, run.finished_at)
 
 
 def _last_failed(sort: _Sort) -> "QuerySet[Any]":

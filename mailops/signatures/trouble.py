@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from django.db.models import F
 from django.urls import reverse
 
-from mailops.reports.attention import SHOWN, Matter
+from mailops.reports.matter import SHOWN, Matter
 from mailops.signatures.models import Lesson
 
 

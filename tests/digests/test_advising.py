@@ -10,7 +10,7 @@ from mailops.digests.weeks import week_of
 from mailops.incidents.models import Incident, Threshold
 from mailops.lib.time_zones import zone
 from mailops.outbox.models import Signature
-from mailops.reports.attention import Matter
+from mailops.reports.matter import Matter
 from mailops.reports.models import Objective
 from mailops.reports.objectives import Score, Standing
 from mailops.reports.outcomes import Limits, Outcome
