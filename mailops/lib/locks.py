@@ -1,13 +1,20 @@
 """Locks: one process at a time does a tick's work, the others pass it by; of two presses one deletes a row."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import TypeVar
 from zlib import crc32
 
 from django.core.exceptions import ObjectDoesNotExist
-from django.db import Error, connection, transaction
+from django.db import Error, OperationalError, connection, transaction
 from django.db.models import Model
 
+from mailops.lib.database_away import state_of
+
+T = TypeVar("T")
+
+TIMES = 3  # that something is tried which loses its deadlocks
+_DEADLOCK = "40P01"
 FROZEN = "5min"  # without a question to the database: no work under a lock takes so long
 _TRY, _WAIT = "SELECT pg_try_advisory_lock(%s)", "SELECT TRUE FROM pg_advisory_lock(%s)"
 
@@ -30,6 +37,17 @@ def keep_rows(*rows: Model) -> None:
             cursor.execute(f"{sql} FOR KEY SHARE", names)
             if cursor.fetchone() is None:
                 raise ObjectDoesNotExist(f"{row} was deleted.")
+
+
+def despite_deadlocks(act: Callable[[], T]) -> T:
+    """Return what `act` returns, done again where the database broke it off to end a deadlock; outermost callers only."""
+    for _ in range(TIMES - 1):
+        try:
+            return act()
+        except OperationalError as error:
+            if state_of(error) != _DEADLOCK:
+                raise
+    return act()
 
 
 @contextmanager

@@ -5,11 +5,13 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 
-from django.db import OperationalError, transaction
+from django.db import transaction
 
 from mailops.campaigns.models import Campaign
+from mailops.lib.locks import despite_deadlocks
 from mailops.lib.storable import storable, storable_json
 from mailops.outbox.accepting import Handover, accept_claimed
 from mailops.outbox.fold import COUNTED_ONCE, Told, fold
@@ -103,16 +105,9 @@ def record(outcomes: Iterable[Outcome]) -> list[Recorded]:
         return [accepted.get(outcome.message_id) or next(folded) for outcome in batch]
 
 
-def record_with_retry(outcomes: Iterable[Outcome], *, times: int = 3) -> list[Recorded]:
+def record_with_retry(outcomes: Iterable[Outcome]) -> list[Recorded]:
     """Record like `record()`, and again where a deadlock with another recorder was broken; outermost callers only."""
-    batch = list(outcomes)
-    for _ in range(times - 1):
-        try:
-            return record(batch)
-        except OperationalError as error:
-            if getattr(error.__cause__, "sqlstate", "") != "40P01":
-                raise
-    return record(batch)
+    return despite_deadlocks(partial(record, list(outcomes)))
 
 
 def _accept(batch: Sequence[Outcome]) -> dict[int, Recorded]:
