@@ -5,7 +5,7 @@ import logging
 import re
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 MASK = "…"
 
@@ -58,8 +58,8 @@ class AsJson(Masking):
 
 
 def _forms(secret: str) -> set[str]:
-    """Return how a secret may stand in a line: as it is, out of a URL, and as Python quotes it."""
-    plain = {secret, unquote(secret)}
+    """Return how a secret may stand in a line: as it is, in a URL or out of one, and as Python quotes it."""
+    plain = {secret, quote(secret), unquote(secret)}
     return plain | {repr(each)[1:-1] for each in plain}
 
 

@@ -1,7 +1,5 @@
 """The log, which tells no secret."""
 
-from urllib.parse import quote
-
 from mailops.lib.logs import logging_of, password_in
 from mailops.settings.database import DATABASES
 from mailops.settings.environment import (
@@ -13,13 +11,11 @@ from mailops.settings.environment import (
     SECRET_KEY,
 )
 
-_database_password = DATABASES["default"].get("PASSWORD", "")
 _secrets = [
     SECRET_KEY,
     *MAILOPS_SECRET_KEYS,
     *MAILOPS_TOKEN_KEYS.values(),
-    _database_password,
-    quote(_database_password),
+    DATABASES["default"].get("PASSWORD", ""),
     password_in(CELERY_BROKER_URL),
 ]
 DEFAULT_EXCEPTION_REPORTER_FILTER = "mailops.lib.error_reports.NothingSecret"

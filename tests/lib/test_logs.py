@@ -1,6 +1,6 @@
 import json
 import logging
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import pytest
 
@@ -26,7 +26,7 @@ class TestMasking:
     @pytest.mark.parametrize("secret", ['pa"zz', "pa\\zz", "pa'\"zz", "päzz", "p%40zz"])
     def test_hides_them_however_they_are_quoted(self, secret):
         plain = unquote(secret)
-        said = record("%s %r %s", plain, plain, secret, beside={"password": plain})
+        said = record("%s %r %s %s", plain, plain, quote(plain), secret, beside={"password": plain})
         for form in (Masking, AsJson):
             line = form(secrets=[secret]).format(said)
             assert "zz" not in line
