@@ -11,11 +11,13 @@ from django.core.management.base import CommandError
 from django.db import Error, connection
 from django.db.migrations.exceptions import MigrationSchemaMissing
 from django.db.migrations.executor import MigrationExecutor
+from django.db.models import Model
 
 from mailops.lib.database_away import is_away, state_of
 from mailops.lib.env import WrongSettings
 
 T = TypeVar("T")
+Row = TypeVar("Row", bound=Model)
 
 INTERRUPTED = 130  # as shells say it of SIGINT
 _REFUSED = "42501"  # insufficient privilege
@@ -59,6 +61,19 @@ def asking_the_database(*, returncode: int) -> Iterator[None]:
     except Error as error:
         sentence = trouble_of(error) or f"The database could not be asked: {_told(error)}"
         raise CommandError(sentence, returncode=returncode) from error
+
+
+def named(model: type[Row], name: str, *, returncode: int) -> Row:
+    """Return the row of that name; raise CommandError with `returncode`, and the names that there are, where none has it."""
+    rows = model._default_manager.order_by("name")  # noqa: SLF001 - Django's documented name
+    row = rows.filter(name=name).first()
+    if row is None:
+        there_are = ", ".join(f"“{each}”" for each in rows.values_list("name", flat=True))
+        raise CommandError(
+            f"There is no {model._meta.verbose_name} “{name}”; there are: {there_are or 'none'}.",  # noqa: SLF001
+            returncode=returncode,
+        )
+    return row
 
 
 def trouble_of(error: Error) -> str | None:

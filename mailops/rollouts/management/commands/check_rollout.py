@@ -5,9 +5,9 @@ import sys
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand
 
-from mailops.lib.command_line import asking_the_database
+from mailops.lib.command_line import asking_the_database, named
 from mailops.rollouts.models import Checklist, ChecklistItem
 from mailops.rollouts.probing import checklists_of, probe
 from mailops.transports.models import Stream
@@ -29,14 +29,7 @@ class Command(BaseCommand):
             self._check(options)
 
     def _check(self, options: dict[str, Any]) -> None:
-        stream = Stream.objects.filter(name=options["stream"]).first()
-        if stream is None:
-            names = Stream.objects.order_by("name").values_list("name", flat=True)
-            there_are = ", ".join(f"“{each}”" for each in names)
-            raise CommandError(
-                f"There is no stream “{options['stream']}”; there are: {there_are or 'none'}.",
-                returncode=COULD_NOT_CHECK,
-            )
+        stream = named(Stream, options["stream"], returncode=COULD_NOT_CHECK)
         wanted = next(one for one in checklists_of(stream) if one.plan == options["list"])
         checklist = probe(wanted)
         items = list(checklist.items.select_related("checklist").order_by("number"))

@@ -5,9 +5,9 @@ import sys
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand
 
-from mailops.lib.command_line import argument, asking_the_database
+from mailops.lib.command_line import argument, asking_the_database, named
 from mailops.protocol.address import parse_address
 from mailops.transports.diagnosis import run_test
 from mailops.transports.findings import Diagnosis
@@ -33,9 +33,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         with asking_the_database(returncode=COULD_NOT_CHECK):
-            found = run_test(
-                _named(options["name"]), recipient=options["recipient"] or "", by="check_transport"
-            )
+            transport = named(Transport, options["name"], returncode=COULD_NOT_CHECK)
+            found = run_test(transport, recipient=options["recipient"] or "", by="check_transport")
         if options["json"]:
             self.stdout.write(json.dumps(found.as_json(), indent=2))
         else:
@@ -54,18 +53,6 @@ class Command(BaseCommand):
 
 def _addr_spec(raw: str) -> str:
     return parse_address(raw).addr_spec
-
-
-def _named(name: str) -> Transport:
-    transport = Transport.objects.filter(name=name).first()
-    if transport is None:
-        names = Transport.objects.order_by("name").values_list("name", flat=True)
-        there_are = ", ".join(f"“{each}”" for each in names)
-        raise CommandError(
-            f"There is no transport “{name}”; there are: {there_are or 'none'}.",
-            returncode=COULD_NOT_CHECK,
-        )
-    return transport
 
 
 def _exit_code(found: Diagnosis, *, fails_on_warning: bool) -> int:
