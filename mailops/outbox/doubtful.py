@@ -22,7 +22,7 @@ from django.utils.dateparse import parse_datetime
 
 from mailops.campaigns.models import Campaign
 from mailops.outbox.ledger import fetch_dicts
-from mailops.outbox.models import Event, EventKind, Message, Status
+from mailops.outbox.models import IS_ASKED, Event, EventKind, Message, Status
 from mailops.outbox.searching import NO_REASON
 from mailops.transports.models import Stream, Transport
 
@@ -63,7 +63,7 @@ def doubtful(choice: Choice | None = None) -> list[QuerySet[Message]]:
     """
     choice = choice or Choice()
     uncertain = Message.objects.filter(status=Status.UNCERTAIN)
-    asked = Message.objects.filter(status=Status.HELD, settling_fence__isnull=False)
+    asked = Message.objects.filter(IS_ASKED)
     parts = {None: [uncertain, asked], True: [asked], False: [uncertain]}[choice.is_asked]
     return [choice.of(part) for part in parts]
 

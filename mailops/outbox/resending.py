@@ -27,7 +27,7 @@ from mailops.outbox.forms import MessageFilterForm, words_of
 from mailops.outbox.keeping_hours import keep_hours
 from mailops.outbox.ledger import fetch_first
 from mailops.outbox.listing import WITHOUT_INDEX
-from mailops.outbox.models import EventKind, Message, Resending, Status
+from mailops.outbox.models import IS_ASKED, EventKind, Message, Resending, Status
 from mailops.outbox.recording import Outcome, record
 from mailops.outbox.retrying import (
     CHUNK,
@@ -52,10 +52,7 @@ from mailops.outbox.waiting import COUNTED
 AGAIN = (Status.BOUNCED, Status.FAILED, Status.EXPIRED)  # certainly not there
 SOONER = Status.DEFERRED
 
-_DOUBTFUL = (
-    Q(status=Status.HELD, settling_fence__isnull=False),
-    Q(status=Status.UNCERTAIN),
-)
+_DOUBTFUL = (IS_ASKED, Q(status=Status.UNCERTAIN))
 _FOUND_BY = ("q", "campaign", "answered_since", "answered_until")  # by an index
 _FORGOTTEN = Q(stream__is_sensitive=True) & ~Q(status=SOONER)
 

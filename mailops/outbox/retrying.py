@@ -16,6 +16,7 @@ from mailops.outbox.canceling import close_audience
 from mailops.outbox.fold import RETRIABLE
 from mailops.outbox.models import (
     ASKS_A_PERSON,
+    IS_ASKED,
     Event,
     EventKind,
     Message,
@@ -45,11 +46,10 @@ IS_WAITING = Q(campaign__isnull=False, campaign__state=Campaign.State.PAUSED) | 
 )
 _ENDED = Q(status__in=RETRIABLE)
 _FORGOTTEN = _ENDED & Q(stream__is_sensitive=True)
-_ASKS = Q(status=Status.HELD, settling_fence__isnull=False)
 _BY_PROOF = (  # what certainly did not arrive first
     Status.FAILED, Status.BOUNCED, Status.EXPIRED, Status.CANCELED, Status.UNCERTAIN, Status.HELD,
 )  # fmt: skip
-_CAN_BE_MADE = (_ENDED & ~_FORGOTTEN) | _ASKS
+_CAN_BE_MADE = (_ENDED & ~_FORGOTTEN) | IS_ASKED
 
 
 class NothingToRetry(Exception):
@@ -102,7 +102,7 @@ def can_be_retried(message: Message) -> bool:
 def status_to_begin_with(campaign: Campaign) -> Status:
     """Return a status of which the campaign has messages that may be sent again, or else some that ended so or ask."""
     found = Message.objects.filter(campaign=campaign)
-    for chosen in (retriable(found), found.filter(_ENDED | _ASKS)):
+    for chosen in (retriable(found), found.filter(_ENDED | IS_ASKED)):
         for status in _BY_PROOF:
             if chosen.filter(status=status).exists():
                 return status

@@ -6,6 +6,7 @@ from mailops.outbox.models.message import (
     ANSWERED_AT,
     ASKS_A_PERSON,
     IS_ANSWERED,
+    IS_ASKED,
     Message,
     QueueEntry,
 )
@@ -34,6 +35,7 @@ __all__ = [
     "CLOSED_STATUSES",
     "IMPLIED_BY",
     "IS_ANSWERED",
+    "IS_ASKED",
     "OPEN_STATUSES",
     "OWNER_OF_FAULT",
     "TOLD_BEFORE",

@@ -16,6 +16,8 @@ from mailops.outbox.models.standing import OPEN_STATUSES, Evidence, Status
 # when a message was accepted, or ended otherwise: the time by which charts place it
 ANSWERED_AT = Coalesce("accepted_at", "settled_at")
 IS_ANSWERED = models.Q(accepted_at__isnull=False) | models.Q(settled_at__isnull=False)
+# held to ask a person whether it was sent, and not just held
+IS_ASKED = models.Q(status=Status.HELD, settling_fence__isnull=False)
 
 
 class Message(models.Model):
@@ -115,7 +117,7 @@ class Message(models.Model):
             models.Index(
                 fields=["id"],
                 name="message_asks",
-                condition=models.Q(status=Status.HELD, settling_fence__isnull=False),
+                condition=IS_ASKED,
             ),
             # feedback by the next hop's id
             models.Index(
@@ -175,7 +177,7 @@ class Message(models.Model):
         return f"{self.recipient} ({self.public_id})"
 
 
-# of an entry: its message is held to ask a person whether it was sent, and not just held
+# of an entry: that of its message, IS_ASKED
 ASKS_A_PERSON = models.Q(is_held=True, message__settling_fence__isnull=False)
 
 
