@@ -110,7 +110,7 @@ def unsuppress(
         raise RemovalRefused(
             "The recipient asked for no more mail; only a person can take that back."
         )
-    expect(seen, was=entry.mark, wanted="")
+    expect(seen, was=entry.mark)
     audit(
         actor=actor,
         verb="suppression.remove",
