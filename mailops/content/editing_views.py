@@ -148,20 +148,9 @@ def _page(
 ) -> HttpResponse:
     """Show the editor; where `is_strict`, what keeps the draft from being sent makes it 422 as an error in the form does."""
     draft = form.draft
-    is_read = not form.errors.keys() & {"subject", "html", "text"}
     sample = template.sample if "sample" in form.errors else draft["sample"]
     fill_form = FillForm(request.POST if "filled" in request.POST else {"filled": FillForm.SAMPLE})
-    sources = sources_of(template) | {name: draft[name] for name in ("subject", "html", "text")}
-    look = look_over(**sources, sample=sample) if is_read else Look([], [], None)
-    person, refusal = _person(fill_form, look)
-    if person is not None and is_read:
-        look = _filled(look, sources, sample, person)
-    if look.rendered is not None:
-        look.problems.extend(known_dead(look, sources["html"]))
-        look.problems.extend(lacking(Sources(**sources)) if template.is_mail else [])
-        shown = look.shown.union(*shown_elsewhere(template, draft["language"]))
-        look.problems.extend(doubtful_files(template, shown))
-    look = replace(look, problems=[*_refused(form), *look.problems])
+    look, person, refusal = _look_at_typed(template, form, sample, fill_form)
     user = user_of(request)
     language = draft["language"]
     is_removed = not template.speaks(language)
@@ -191,6 +180,25 @@ def _page(
         fragment="preview",
         status=422 if is_strict and (look.errors or is_removed) else status,
     )
+
+
+def _look_at_typed(
+    template: MailTemplate, form: DraftForm, sample: dict[str, Any], fill_form: FillForm
+) -> tuple[Look, Person | None, str]:
+    """Return what is found in what was typed, the contact that it is filled with, or why there is none."""
+    draft = form.draft
+    sources = sources_of(template) | {name: draft[name] for name in ("subject", "html", "text")}
+    is_read = not form.errors.keys() & {"subject", "html", "text"}
+    look = look_over(**sources, sample=sample) if is_read else Look([], [], None)
+    person, refusal = _person(fill_form, look)
+    if person is not None and is_read:
+        look = _filled(look, sources, sample, person)
+    if look.rendered is not None:
+        look.problems.extend(known_dead(look, sources["html"]))
+        look.problems.extend(lacking(Sources(**sources)) if template.is_mail else [])
+        shown = look.shown.union(*shown_elsewhere(template, draft["language"]))
+        look.problems.extend(doubtful_files(template, shown))
+    return replace(look, problems=[*_refused(form), *look.problems]), person, refusal
 
 
 def _refused(form: DraftForm) -> list[Problem]:
