@@ -1,5 +1,6 @@
 """Releases: publishing with its gates and its second person, rolling back, and what a change of a part would change."""
 
+from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import messages as toasts
@@ -23,7 +24,7 @@ from mailops.content.forms import (
 from mailops.content.gates import ASKS, GATES
 from mailops.content.link_views import context_of
 from mailops.content.looking import look_at_draft
-from mailops.content.models import Approval, MailTemplate
+from mailops.content.models import Approval, MailTemplate, TemplateVersion
 from mailops.content.outside import ask_outside
 from mailops.content.rendering import RenderError
 from mailops.content.showing import version_or_404
@@ -48,18 +49,16 @@ def template_publish(request: HttpRequest, template_id: int) -> HttpResponse:
     )
     users = dependents.users_of(template)
     if request.method == "POST" and form.is_valid():
-        try:
-            version = publishing.publish(
-                template,
-                user_of(request),
-                form.cleaned_data["note"],
-                seen=form.cleaned_data["seen"],
-                has_nodded=form.cleaned_data.get("nod", False),
-                more=outside.problems,
-            )
-        except (RenderError, *publishing.REFUSALS) as error:
-            _show_anew(form, error, seen)
-        else:
+        version = _published(
+            form,
+            seen,
+            template=template,
+            actor=user_of(request),
+            note=form.cleaned_data["note"],
+            has_nodded=form.cleaned_data.get("nod", False),
+            more=outside.problems,
+        )
+        if version:
             toasts.success(request, f"Version {version.number} is published.")
             if users:
                 return redirect("content:dependents", template.pk, version.number)
@@ -89,11 +88,15 @@ def template_publish(request: HttpRequest, template_id: int) -> HttpResponse:
     )
 
 
-def _show_anew(form: PublishForm | OverrideForm, error: Exception, seen: str) -> None:
-    """Say why nothing was published; where the draft is another one now, that is the one seen with it."""
-    form.add_error(None, publishing.words_of(error))
-    if isinstance(error, ChangedMeanwhile):
-        form.data = {**form.data, "seen": seen, "nod": ""}
+def _published(form: PublishForm | OverrideForm, seen: str, **given: Any) -> TemplateVersion | None:
+    """Publish, or write on the form why not; where the draft is another one now, that is the one seen with it."""
+    try:
+        return publishing.publish(seen=form.cleaned_data["seen"], **given)
+    except (RenderError, *publishing.REFUSALS) as error:
+        form.add_error(None, publishing.words_of(error))
+        if isinstance(error, ChangedMeanwhile):
+            form.data = {**form.data, "seen": seen, "nod": ""}
+        return None
 
 
 @needs(Act.SEE, to_change=Act.SIGN)
@@ -214,18 +217,16 @@ def template_override(request: HttpRequest, template_id: int) -> HttpResponse:
         request.POST.dict() if request.method == "POST" else None, initial={"seen": seen}
     )
     if request.method == "POST" and form.is_valid():
-        try:
-            asked = ask_outside(template, look, others, is_final=True)
-            version = publishing.publish(
-                template,
-                user_of(request),
-                seen=form.cleaned_data["seen"],
-                override_reason=form.cleaned_data["reason"],
-                more=asked.problems,
-            )
-        except (RenderError, *publishing.REFUSALS) as error:
-            _show_anew(form, error, seen)
-        else:
+        asked = ask_outside(template, look, others, is_final=True)
+        version = _published(
+            form,
+            seen,
+            template=template,
+            actor=user_of(request),
+            override_reason=form.cleaned_data["reason"],
+            more=asked.problems,
+        )
+        if version:
             toasts.success(request, f"Version {version.number} is published, without approval.")
             return redirect("content:detail", template.pk)
     return render_page(
