@@ -73,14 +73,14 @@ def restore(*, home: Path, binaries: Path | None, file: Path) -> Restored:
     """
     with sole_use_of(home), file.open("rb") as dump:
         server = Server(home, binaries=binaries, data=RESTORED)
-        _remove(server.data)  # of a try that was cut
+        _remove_unfinished(server.data)  # of a try that was cut
         try:
             server.start()
             server.load(dump)
             lineage = _lineage(server)
         except BaseException:
             server.stop()
-            _remove(server.data)
+            _remove_unfinished(server.data)
             raise
         server.stop()
         return Restored(_exchange(server.data), lineage)
@@ -106,6 +106,6 @@ def _exchange(restored: Path) -> Path | None:
     return kept
 
 
-def _remove(folder: Path) -> None:
-    if folder.exists():
+def _remove_unfinished(data: Path) -> None:
+    for folder in data.parent.glob(f"{data.name}*"):
         shutil.rmtree(folder)

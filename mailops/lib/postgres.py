@@ -200,8 +200,10 @@ class Server:
             stderr=subprocess.PIPE,
         )
         if done.returncode:
-            said = done.stderr.decode(errors="replace").strip()
-            raise PostgresError(f"{program} failed: {said[-500:]}")
+            said = done.stderr.decode(errors="replace").strip()[-500:]
+            if "unsupported version" in said:
+                said += " (a newer PostgreSQL made it: install the requirements of the mailops that did)"
+            raise PostgresError(f"{program} failed: {said}")
 
     def _spawn(self, output: IO[bytes] | int) -> subprocess.Popen[bytes]:
         return subprocess.Popen(  # noqa: S603

@@ -105,9 +105,11 @@ class TestRestore:
     def test_begins_anew_after_one_that_was_cut(self, home, tmp_path):
         file = tmp_path / "monday.dump"
         call_command("back_up", str(file))
-        (home / "postgres" / RESTORED).mkdir()
+        for name in (RESTORED, f"{RESTORED}.new"):
+            (home / "postgres" / name).mkdir()
         call_command("restore", str(file))
         assert rows(home) == 1
+        assert list((home / "postgres").glob(f"{RESTORED}*")) == []
 
     def test_into_an_empty_home_makes_it(self, home, tmp_path, settings):
         file = tmp_path / "monday.dump"
