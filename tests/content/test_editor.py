@@ -6,6 +6,7 @@ from django.contrib.sessions.models import Session
 from playwright.sync_api import expect
 
 from mailops.content import picturing
+from mailops.content.limits import MAX_SOURCE
 from mailops.content.models import MailTemplate, Picture
 from mailops.outbox.models import Message
 from tests.browser import assert_clean, log_in_in_another_tab
@@ -190,6 +191,17 @@ class TestSaving:
         expect(page.get_by_label("Subject")).to_have_value("Mine")
         template.refresh_from_db()
         assert template.draft_revision == 0
+
+    def test_cuts_nothing_off_a_source_that_is_too_long(self, open_page, editor):
+        template = MailTemplate.objects.create(name="Spring")
+        page = open_page(url("edit", template), editor, javascript=False)
+        source = page.locator("textarea[name=html]")
+        source.focus()
+        page.keyboard.insert_text("x" * (MAX_SOURCE + 1))  # as if pasted
+        with page.expect_navigation():
+            page.get_by_role("button", name="Save draft").click()
+        expect(page.locator(".has-errors")).to_contain_text("The source is longer than 256 KB.")
+        assert len(source.input_value()) == MAX_SOURCE + 1
 
 
 @pytest.mark.broad
