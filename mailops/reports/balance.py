@@ -101,7 +101,7 @@ class Pace:
     def words(self) -> str:
         """Say how fast it goes, and how long it will take where that is known."""
         if self.waits_for:
-            return f"waits for {self.waits_for}, which stands still"
+            return f"waits for {self.waits_for} to go on"
         if self.is_whole and self.open and self.retrying == self.open:
             return f"the last {self.open:,} wait for another try"
         if self.hours is not None and not self.hours.others:

@@ -367,7 +367,7 @@ class TestOverview:
         progress = reverse("reports:campaign-progress", args=[campaign.pk])
         page = logged_in(viewer).get(progress).text
         assert "Waits for its transport" in page
-        assert "waits for Relay, which stands still" in page
+        assert "waits for Relay to go on" in page
         stream.transport.resume()
         page = logged_in(viewer).get(progress).text
         assert "Waits for its transport" not in page

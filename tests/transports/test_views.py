@@ -818,7 +818,7 @@ def test_who_resumes_after_a_fault_hears_of_it_and_how_to_see_that_it_is_mended(
     transport, client = stream.transport, logged_in(oncall)
     detail = reverse("transports:detail", args=[transport.pk])
     transport.pause("fault", "The log-in was refused <535>.")
-    assert "test the connection below; then resume" in client.get(detail).text
+    assert "test the connection; then resume" in client.get(detail).text
     page = client.post(reverse("transports:resume", args=[transport.pk]), follow=True).text
     assert "It had stopped for this: The log-in was refused &lt;535&gt;." in page
     assert '<a href="#connection-test">Test the connection</a>' in page
@@ -842,6 +842,23 @@ class TestPauseAndResume:
         subject.refresh_from_db()
         assert subject.state == "running"
         assert AuditEntry.objects.count() == 2
+
+    @pytest.mark.parametrize(
+        ("cause", "told"),
+        [
+            ("person", "Resume it when"),
+            ("guardrail", "Look at its incident first"),
+            ("fault", "Mend what it says"),
+        ],
+    )
+    def test_the_page_says_once_what_to_do(self, client_of_admin, stream, prefix, cause, told):
+        Transport.objects.update(port=25)  # its page warns of that, and has no fix for it
+        subject = stream if prefix else stream.transport
+        subject.pause(cause, "It had to stop.")
+        detail = reverse(f"transports:{prefix}detail", args=[subject.pk])
+        page = client_of_admin.get(detail).text
+        assert told in page
+        assert page.count("What to do:") == 1
 
     def test_a_pause_that_the_page_did_not_show_stays(self, oncall, logged_in, stream, prefix):
         subject, client = stream if prefix else stream.transport, logged_in(oncall)

@@ -26,6 +26,12 @@ class PauseCause(models.TextChoices):
     GATE = "gate", "A gate"  # what held at the launch holds no more at the start
 
 
+FIXES: dict[str, str] = {
+    PauseCause.PERSON: "Resume it when its mail may leave again.",
+    PauseCause.GUARDRAIL: "Look at its incident first; resume when the cause is gone.",
+    PauseCause.FAULT: "Mend what it says, then resume. What is not mended stops it again.",
+}
+
 PAUSING = ("state", "pause_cause", "pause_sentence", "pause_detail", "paused_at")
 
 
@@ -75,6 +81,11 @@ class Pausable(TellsPause):
     @property
     def pause_title(self) -> str:
         return f"Paused by {self.get_pause_cause_display().lower() or 'somebody'}"
+
+    @property
+    def pause_fix(self) -> str:
+        """What to do; "" where the sentence says it."""
+        return FIXES.get(self.pause_cause, "")
 
     def pause(
         self, cause: str, sentence: str = "", detail: str = "", *, actor: User | None = None

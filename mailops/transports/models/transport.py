@@ -15,7 +15,7 @@ from mailops.lib.egress import is_trusted
 from mailops.lib.sealed import SealedColumns
 from mailops.lib.secrets import Secret
 from mailops.lib.storable import storable
-from mailops.transports.models.pausing import Pausable, RunState
+from mailops.transports.models.pausing import Pausable, PauseCause, RunState
 from mailops.transports.sessions import LoginId
 
 if TYPE_CHECKING:
@@ -168,6 +168,13 @@ class Transport(Pausable):
     @property
     def was_tested(self) -> bool:
         return self.last_tested_at is not None
+
+    @property
+    def pause_fix(self) -> str:
+        """What to do; "" where the sentence says it."""
+        if self.pause_cause == PauseCause.FAULT:
+            return "Mend what it says and test the connection; then resume. What is not mended stops it again."
+        return super().pause_fix
 
     @property
     def breaker_title(self) -> str:
