@@ -11,6 +11,7 @@ from django.utils import timezone
 from mailops.accounts.auditing import audit
 from mailops.accounts.meanwhile import expect, last_done, mark_of
 from mailops.accounts.models import User
+from mailops.lib.chunked_work import ChunkedWork
 from mailops.lib.storable import storable
 from mailops.transports.models import KeepsHours, PauseCause, TellsPause, hours_are_whole
 
@@ -335,27 +336,13 @@ class Campaign(KeepsHours, TellsPause):
         return True
 
 
-class Preflight(models.Model):
+class Preflight(ChunkedWork):
     """A rehearsal of a campaign over its whole audience: what would be sent, and what would go wrong.
 
     It speaks of one version, one state of the audience, one stream, one sender and one time; when one of them changes it is stale.
     """
 
-    class State(models.TextChoices):
-        RUNNING = "running", "Running"
-        COMPLETED = "completed", "Completed"
-        FAILED = "failed", "Failed"  # `sentence` says why
-
     campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="preflights")
-    state = models.CharField(max_length=10, choices=State.choices, default=State.RUNNING)
-    sentence = models.TextField(blank=True)
-    detail = models.TextField(blank=True)  # the technical text behind the sentence
-    failures = models.PositiveSmallIntegerField(default=0)  # chunks that failed in a row
-    created_by = models.ForeignKey(
-        "accounts.User", null=True, on_delete=models.SET_NULL, related_name="+"
-    )
-    created_at = models.DateTimeField(auto_now_add=True)
-    finished_at = models.DateTimeField(null=True)
 
     # what it speaks of
     version = models.ForeignKey(
@@ -366,8 +353,7 @@ class Preflight(models.Model):
     stream = models.ForeignKey("transports.Stream", on_delete=models.CASCADE, related_name="+")
     identity = models.ForeignKey("domains.Identity", on_delete=models.CASCADE, related_name="+")
 
-    # how far it is: memberships are read once, by id
-    cursor = models.BigIntegerField(default=0)
+    # memberships are read once, by id: `cursor` is that of the last, and this is where it ends
     end = models.BigIntegerField(default=0)
 
     # what it found: members is the sum of the four below it
@@ -397,18 +383,6 @@ class Preflight(models.Model):
             # the campaign's page and the gate
             models.Index(fields=["campaign", "-id"], name="preflight_latest"),
         ]
-
-    @property
-    def is_running(self) -> bool:
-        return self.state == self.State.RUNNING
-
-    @property
-    def is_completed(self) -> bool:
-        return self.state == self.State.COMPLETED
-
-    @property
-    def has_failed(self) -> bool:
-        return self.state == self.State.FAILED
 
     @property
     def reaches_anyone(self) -> bool:

@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from mailops.accounts.meanwhile import mark_of
+from mailops.lib.chunked_work import ChunkedWork
 from mailops.lib.clock import ClockTimestamp
 from mailops.protocol.address import search_forms
 from mailops.transports.models import Stream
@@ -138,13 +139,8 @@ class Suppression(models.Model):
         }
 
 
-class SuppressionImport(models.Model):
+class SuppressionImport(ChunkedWork):
     """One uploaded file of addresses; its rows are the account of it."""
-
-    class State(models.TextChoices):
-        RUNNING = "running", "Running"
-        COMPLETED = "completed", "Completed"
-        FAILED = "failed", "Failed"  # `sentence` says why
 
     file_name = models.CharField(max_length=254)
     # null: all streams
@@ -152,9 +148,6 @@ class SuppressionImport(models.Model):
         "transports.Stream", null=True, blank=True, on_delete=models.PROTECT, related_name="+"
     )
     reason = models.CharField(max_length=15, choices=Suppression.Reason.choices)
-    state = models.CharField(max_length=10, choices=State.choices, default=State.RUNNING)
-    sentence = models.TextField(blank=True)
-    detail = models.TextField(blank=True)  # the technical text behind the sentence
     # how the file is read; guessed at upload
     size = models.PositiveBigIntegerField(default=0)  # bytes
     encoding = models.CharField(max_length=20, default="utf-8")
@@ -162,23 +155,12 @@ class SuppressionImport(models.Model):
     # {"address": 0, "note": -1, "header": 1}: two columns, and the line that names them; 0 or -1: none does
     columns = models.JSONField(default=dict)
 
-    # how far it is: moved in the transaction that stores the rows before it
-    cursor = models.BigIntegerField(default=0)  # bytes read
+    # how far it is, with `cursor`, the bytes read: moved in the transaction that stores the rows before it
     line = models.PositiveBigIntegerField(default=1)  # the line that begins there
-    failures = models.PositiveSmallIntegerField(default=0)  # chunks that failed in a row
     numbers = models.JSONField(default=dict)  # outcome → rows, so that a page never counts them
-    created_by = models.ForeignKey(
-        "accounts.User", null=True, on_delete=models.SET_NULL, related_name="+"
-    )
-    created_at = models.DateTimeField(auto_now_add=True)
-    finished_at = models.DateTimeField(null=True)
 
     def __str__(self) -> str:
         return self.file_name
-
-    @property
-    def is_running(self) -> bool:
-        return self.state == self.State.RUNNING
 
     @property
     def scope(self) -> str:

@@ -1,6 +1,6 @@
 """The ledger: messages owed and what became of them."""
 
-from mailops.outbox.models.chunked_work import ChunkedWork
+from mailops.lib.chunked_work import ChunkedWork
 from mailops.outbox.models.event import IMPLIED_BY, TOLD_BEFORE, Event
 from mailops.outbox.models.message import (
     ANSWERED_AT,

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from django.db import models
 
-from mailops.outbox.models.chunked_work import ChunkedWork
+from mailops.lib.chunked_work import ChunkedWork
 from mailops.outbox.models.message import Message
 
 

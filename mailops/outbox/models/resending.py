@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 from django.db import models
 
 from mailops.campaigns.models import Campaign
-from mailops.outbox.models.chunked_work import ChunkedWork
+from mailops.lib.chunked_work import ChunkedWork
 
 
 class ResendingQuerySet(models.QuerySet["Resending"]):

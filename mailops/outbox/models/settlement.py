@@ -2,7 +2,7 @@
 
 from django.db import models
 
-from mailops.outbox.models.chunked_work import ChunkedWork
+from mailops.lib.chunked_work import ChunkedWork
 from mailops.outbox.models.relay_log import RelayLog
 
 

@@ -1,5 +1,6 @@
 """What work in chunks has in common."""
 
+from django.conf import settings
 from django.db import models
 from django.db.models.functions import Now
 
@@ -19,7 +20,7 @@ class ChunkedWork(models.Model):
     sentence = models.TextField(blank=True)
     detail = models.TextField(blank=True)  # the technical text behind the sentence
     created_by = models.ForeignKey(
-        "accounts.User", null=True, on_delete=models.SET_NULL, related_name="+"
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
     )
     created_at = models.DateTimeField(db_default=Now())
     finished_at = models.DateTimeField(null=True)
