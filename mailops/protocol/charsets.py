@@ -64,8 +64,18 @@ def decode_words(value: str) -> str:
     except (HeaderParseError, ValueError):
         return value
     return "".join(
-        decode(text, charset or "") if isinstance(text, bytes) else text for text, charset in parts
+        text if isinstance(text, str) else _word(text, charset) for text, charset in parts
     )
+
+
+def _word(octets: bytes, charset: str | None) -> str:
+    """Return the text of a part of a header; what was no encoded word, the library has made octets by a codec of Python's."""
+    if charset is not None:
+        return decode(octets, charset)
+    try:
+        return clean(octets.decode("raw-unicode-escape"))
+    except UnicodeDecodeError:  # a backslash of the sender's own
+        return decode(octets)
 
 
 def _codec(charset: str) -> str:
