@@ -13,6 +13,7 @@ from django.db import models
 from mailops.lib.secrets import (
     Place,
     Secret,
+    has_key_for_text,
     is_text_sealed_by_first_key,
     seal_text,
     unseal_text,
@@ -94,6 +95,11 @@ class SecondFactor(Authenticator):  # type: ignore[misc]
     def opened(cls, text: str) -> Secret:
         """Return what `sealed` was given, or what an older version kept in clear; raise Unsealable."""
         return unseal_text(text, cls.PLACE)
+
+    def lacks_key(self) -> bool:
+        return not all(
+            has_key_for_text(self.data[name]) for name in self.SEALED if name in self.data
+        )
 
     def reseal(self) -> bool:
         """Seal by the first key what an older one sealed, or none; return whether there was any. Raise Unsealable."""

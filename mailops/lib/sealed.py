@@ -50,6 +50,11 @@ class SealedColumns(models.Model):
         except Unsealable:
             return False
 
+    def lacks_key(self) -> bool:
+        """Tell whether a secret of it was sealed by a key that is not here."""
+        kept = [bytes(getattr(self, column)) for column in self.sealed_columns]
+        return any(sealed and not secrets.has_key_for(sealed) for sealed in kept)
+
     def reseal(self) -> bool:
         """Seal anew by the first key what an older one sealed; return whether there was any. Raise Unsealable."""
         old = [
@@ -68,6 +73,11 @@ class SealedColumns(models.Model):
 def sealed_models() -> list[Any]:
     """Return every model that keeps secrets, of all apps."""
     return [model for model in apps.get_models() if hasattr(model, "reseal")]
+
+
+def rows_without_key() -> int:
+    """Count the rows whose secrets need a key that is not here: the keys of another installation, say."""
+    return sum(row.lacks_key() for model in sealed_models() for row in model._base_manager.all())  # noqa: SLF001
 
 
 def reseal_row(model: Any, pk: int) -> bool:

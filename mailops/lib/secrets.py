@@ -110,6 +110,11 @@ def is_sealed_by_first_key(sealed: bytes) -> bool:
     return sealed[1 : 1 + _KEY_ID_SIZE] == _key_id(_keys()[0])
 
 
+def has_key_for(sealed: bytes) -> bool:
+    """Tell whether the key that sealed this is among MAILOPS_SECRET_KEYS."""
+    return sealed[1 : 1 + _KEY_ID_SIZE] in {_key_id(key) for key in _keys()}
+
+
 def seal_text(secret: Secret, place: Place) -> str:
     """Return what `seal` does as text, for what others keep in columns of theirs."""
     return _SEALED_TEXT + base64.b64encode(seal(secret, place)).decode()
@@ -123,6 +128,11 @@ def unseal_text(text: str, place: Place) -> Secret:
 def is_text_sealed_by_first_key(text: str) -> bool:
     """Tell whether a key rotation has reached this text; one in clear it has not."""
     return _is_sealed_text(text) and is_sealed_by_first_key(_octets(text))
+
+
+def has_key_for_text(text: str) -> bool:
+    """Tell the same of a text; one in clear needs none."""
+    return not _is_sealed_text(text) or has_key_for(_octets(text))
 
 
 def _is_sealed_text(text: str) -> bool:

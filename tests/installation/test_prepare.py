@@ -14,7 +14,9 @@ class TestARestoredDatabase:
         monkeypatch.setattr(prepare, "unmet_demands", list)
         monkeypatch.setattr(prepare.broker, "install", lambda _: None)
         monkeypatch.setattr(prepare.Watch.objects, "begin", lambda: done.append("watch"))
-        for name in ("call_command", "collect_static_files", "record_deploy"):
+        for name in (
+            "call_command", "collect_static_files", "record_deploy", "rows_without_key",
+        ):  # fmt: skip
             monkeypatch.setattr(prepare, name, lambda *_, **__: None)
         call_command("prepare", restored=is_restored)
         assert done == [is_restored, "watch"]
@@ -48,3 +50,11 @@ class TestADatabaseThatWillNotDo:
         settings.MAILOPS_IS_EMBEDDED, settings.MAILOPS_HOME = True, tmp_path
         with pytest.raises(CommandError, match="starts with mailops"):
             call_command("prepare")
+
+
+class TestKeysOfAnotherInstallation:
+    @pytest.mark.parametrize("lost", [0, 3])
+    def test_are_told_in_the_log(self, lost, monkeypatch, caplog):
+        monkeypatch.setattr(prepare, "rows_without_key", lambda: lost)
+        prepare._tell_of_missing_keys()
+        assert ("3 rows hold secrets that can't be opened" in caplog.text) is bool(lost)

@@ -9,10 +9,11 @@ from django.db import connection, transaction
 from django.db.models import BinaryField
 
 from mailops.incidents.models import NotificationChannel
-from mailops.lib.sealed import reseal_row, sealed_models
+from mailops.lib.sealed import reseal_row, rows_without_key, sealed_models
 from mailops.lib.secrets import Secret
 from mailops.transports.credentials import add_credential
 from mailops.transports.models import Credential
+from tests.accounts.second_factors import give_second_factor
 from tests.factories import make_transport
 
 pytestmark = pytest.mark.django_db
@@ -50,6 +51,15 @@ def test_what_does_not_open_is_said_and_left_alone(stored, settings):
     with pytest.raises(CommandError, match="2 could not be opened"):
         call_command("rotate_keys")
     assert bytes(Credential.objects.get().secret) == before
+
+
+def test_how_many_want_a_key_that_is_not_here_is_known(stored, viewer, settings):
+    give_second_factor(viewer)
+    assert rows_without_key() == 0
+    settings.MAILOPS_SECRET_KEYS = [NEW, OLD]
+    assert rows_without_key() == 0
+    settings.MAILOPS_SECRET_KEYS = [NEW]
+    assert rows_without_key() == 4
 
 
 def test_goes_on_where_it_was_stopped(stored, settings, monkeypatch, capsys):

@@ -1,5 +1,6 @@
 """Brings the database up to this version: tables, queues, and on an embedded installation a demo to look at."""
 
+import logging
 from typing import Any
 
 import psycopg
@@ -15,6 +16,9 @@ from mailops.installation.first_account import make_first_account
 from mailops.installation.static_files import collect_static_files
 from mailops.lib import broker
 from mailops.lib.postgres import Server
+from mailops.lib.sealed import rows_without_key
+
+logger = logging.getLogger(__name__)
 
 
 class Command(BaseCommand):
@@ -37,12 +41,23 @@ class Command(BaseCommand):
         if settings.CELERY_BROKER_URL.startswith("pgmq"):
             broker.install(settings.CELERY_TASK_QUEUES)
         look(force=options["restored"])  # before anything can send
+        _tell_of_missing_keys()
         collect_static_files()
         if settings.MAILOPS_DEMO:
             make_first_account(settings.MAILOPS_HOME)
             call_command("fill_demo")
         record_deploy()  # last: what the demo tells of was before it
         Watch.objects.begin()
+
+
+def _tell_of_missing_keys() -> None:
+    """Say it before mail stops over it: a database that was moved or restored came without its keys."""
+    if lost := rows_without_key():
+        logger.error(
+            "%d rows hold secrets that can't be opened, since the key that sealed them is not among MAILOPS_SECRET_KEYS: put "
+            "the keys of this database back (docs/operations.md, back up and restore), or set those secrets again",
+            lost,
+        )
 
 
 def _make_database() -> None:
