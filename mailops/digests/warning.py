@@ -4,13 +4,11 @@ import logging
 from datetime import timedelta
 
 from django.conf import settings
-from django.db import transaction
 from django.urls import reverse
 
 from mailops.accounts.models import AuditEntry, User
-from mailops.content.drafting import create_template
-from mailops.content.models import MailTemplate, TemplateVersion
-from mailops.content.publishing import publish
+from mailops.content.models import TemplateVersion
+from mailops.content.own_mails import version_in_use
 from mailops.digests.way import Chosen, NoWay, usable_way
 from mailops.lib.clock import database_now
 from mailops.outbox.models import Message
@@ -85,19 +83,12 @@ def _tell(entry: AuditEntry, way: Chosen) -> bool:
     return True
 
 
-@transaction.atomic
 def _version() -> TemplateVersion:
-    """Return the newest version of the mail's template, made when it is first needed."""
-    template = MailTemplate.objects.filter(name=TEMPLATE).first()
-    if template is None:
-        template = create_template(
-            actor=None,
-            name=TEMPLATE,
-            description="What people get when an admin reset their second factor.",
-            draft_subject=_SUBJECT,
-            draft_html=_HTML,
-            draft_text=_TEXT,
-            sample={name: name for name in ("who", "email", "at", "url")},
-        )
-    newest = template.versions.order_by("-number").first()
-    return newest or publish(template, None, "Made by mailops.")
+    return version_in_use(
+        name=TEMPLATE,
+        description="What people get when an admin reset their second factor.",
+        subject=_SUBJECT,
+        html=_HTML,
+        text=_TEXT,
+        variables=("who", "email", "at", "url"),
+    )

@@ -15,9 +15,8 @@ from django.db.models import Exists, OuterRef
 from django.db.models.functions import Now
 from django.urls import reverse
 
-from mailops.content.drafting import create_template
-from mailops.content.models import MailTemplate, TemplateVersion
-from mailops.content.publishing import publish
+from mailops.content.models import TemplateVersion
+from mailops.content.own_mails import version_in_use
 from mailops.incidents.models import Incident, Level, Notice, NoticeAttempt, NotificationChannel
 from mailops.incidents.ways import standstill
 from mailops.lib.database_away import will_pass
@@ -246,19 +245,12 @@ def _key(notices: list[Notice]) -> str:
     return f"incident-notices-{sha256(ids.encode()).hexdigest()}"
 
 
-@transaction.atomic
 def _version() -> TemplateVersion:
-    """Return the newest version of the notice's template, made when it is first needed."""
-    template = MailTemplate.objects.filter(name=TEMPLATE).first()
-    if template is None:
-        template = create_template(
-            actor=None,
-            name=TEMPLATE,
-            description="What the mail channels of incidents send.",
-            draft_subject=_SUBJECT,
-            draft_html=_HTML,
-            draft_text=_TEXT,
-            sample={name: name for name in ("occasion", "title", "sentence", "url")},
-        )
-    newest = template.versions.order_by("-number").first()
-    return newest or publish(template, None, "Made by mailops.")
+    return version_in_use(
+        name=TEMPLATE,
+        description="What the mail channels of incidents send.",
+        subject=_SUBJECT,
+        html=_HTML,
+        text=_TEXT,
+        variables=("occasion", "title", "sentence", "url"),
+    )
