@@ -94,6 +94,7 @@ WORDS: dict[str, str] = {
     "objective.set": "Objective set",
     "objective.remove": "Objective taken back",
     "signing_key.discard": "DKIM key discarded",
+    "signing_key.look": "DKIM key looked for in DNS",
     "signing_key.make": "DKIM key made",
     "signing_key.retire": "DKIM key retired",
     "signing_key.sign": "DKIM key taken into use",

@@ -73,7 +73,7 @@ def _key(key_id: int) -> SigningKey:
 @needs(Act.OPERATE)
 def key_look(request: HttpRequest, key_id: int) -> HttpResponse:
     key = _key(key_id)
-    look(key)
+    look(key, actor=user_of(request))
     if key.dns_sentence:
         messages.warning(request, f"{key.host}: {key.dns_sentence}")
     else:

@@ -52,8 +52,8 @@ def make_key(
     return key
 
 
-def look(key: SigningKey, *, asks: Asks = resolve) -> None:
-    """Ask DNS whether `key` is published, and note what it shows; a silent DNS changes nothing."""
+def look(key: SigningKey, *, asks: Asks = resolve, actor: User | None = None) -> None:
+    """Ask DNS whether `key` is published, and note what it shows, and who asked; a silent DNS changes nothing."""
     now = timezone.now()
     answer = asks(key.host, "TXT")
     if not answer.is_known:
@@ -63,7 +63,16 @@ def look(key: SigningKey, *, asks: Asks = resolve) -> None:
         key.is_published = not key.dns_sentence
         key.published_at = key.published_at or (now if key.is_published else None)
     key.asked_at = now
-    key.save(update_fields=["asked_at", "dns_sentence", "is_published", "published_at"])
+    with transaction.atomic():
+        key.save(update_fields=["asked_at", "dns_sentence", "is_published", "published_at"])
+        if actor:
+            audit(
+                actor=actor,
+                verb="signing_key.look",
+                subject=key,
+                after={"is_published": key.is_published},
+                reason=key.dns_sentence,
+            )
 
 
 def _objection(key: SigningKey, values: tuple[str, ...]) -> str:

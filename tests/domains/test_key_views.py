@@ -50,7 +50,12 @@ class TestTheFlow:
         client.post(f"/domains/keys/{first.pk}/begin/")
         first.refresh_from_db()
         assert first.is_signing
-        assert AuditEntry.objects.filter(verb__startswith="signing_key.").count() == 5
+        assert AuditEntry.objects.filter(verb__startswith="signing_key.").count() == 7
+        looks = AuditEntry.objects.filter(verb="signing_key.look")
+        assert {(entry.actor, entry.subject_id) for entry in looks} == {
+            (admin, str(first.pk)),
+            (admin, str(second.pk)),
+        }
 
     def test_a_key_that_dns_does_not_show_is_not_begun(self, logged_in, admin, key, good):
         response = logged_in(admin).post(f"/domains/keys/{key.pk}/begin/")
