@@ -12,6 +12,7 @@ from mailops.content.checking import Look, look_over
 from mailops.content.filing import BadFile, Filed, read_template
 from mailops.content.limits import MAX_SOURCE
 from mailops.content.models import MailTemplate, Syntax
+from mailops.lib.command_line import not_utf8
 
 _TITLE = re.compile(r"<(?:mj-)?title[^>]*>([^<]{1,500})</", re.IGNORECASE)
 
@@ -80,6 +81,11 @@ def _of_file(path: Path, subject: str) -> Asked:
 
 
 def _of_name(name: str) -> Asked:
+    """Return the template here that has this name; raise Unreadable."""
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:  # a file may be called so, a template can't
+        raise Unreadable(f"There is no such file, and {not_utf8(name)}.") from error
     template = MailTemplate.objects.current().filter(name=name).select_related("layout").first()
     if template is None:
         raise Unreadable(f"There is no file and no template “{name}”.")

@@ -38,6 +38,21 @@ def argument(parse: Callable[[str], T]) -> Callable[[str], T]:
     return read
 
 
+def words(raw: str) -> str:
+    """Return an argument that the database or a mail is to hold; raise ArgumentTypeError for octets of another encoding."""
+    try:
+        raw.encode()
+    except UnicodeEncodeError as error:
+        raise ArgumentTypeError(not_utf8(raw)) from error
+    return raw
+
+
+def not_utf8(raw: str) -> str:
+    """Say that an argument is not UTF-8, in words that any terminal can show."""
+    shown = raw.encode("utf-8", "backslashreplace").decode()
+    return f"“{shown}” is not UTF-8; set your terminal to UTF-8 and type it again"
+
+
 @contextmanager
 def ending_in_a_sentence() -> Iterator[None]:
     """End this process with a sentence where a command could not do its work, unless a fault of ours is why."""

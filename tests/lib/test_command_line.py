@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from argparse import ArgumentTypeError
+from pathlib import Path
 
 import pytest
 from django.conf import settings
@@ -82,13 +83,48 @@ class TestEnding:
         ("command", "code"), [(["after_restore"], 1), (["check_transport", "Relay"], 2)]
     )
     def test_of_a_command_without_a_database(self, command, code, tmp_path):
-        ended = subprocess.run(
+        ended = self.run(command, tmp_path)
+        assert ended.returncode == code
+        assert "The database could not be asked" in ended.stderr
+        assert "Traceback" not in ended.stderr
+
+    @pytest.mark.parametrize(
+        "command",
+        [
+            ["check_transport", b"caf\xe9"],
+            ["check_rollout", b"caf\xe9"],
+            ["check_template", b"caf\xe9"],
+            ["render_template", b"caf\xe9"],
+            ["check_template", "manage.py", "--subject", b"caf\xe9"],
+        ],
+    )
+    def test_of_a_name_that_is_not_utf8(self, command, tmp_path):
+        ended = self.run(command, tmp_path)
+        assert ended.returncode == 2
+        assert "“caf\\udce9” is not UTF-8; set your terminal to UTF-8" in ended.stderr
+        assert "Traceback" not in ended.stderr
+
+    def test_of_a_file_whose_name_is_not_utf8(self, tmp_path):
+        file = bytes(tmp_path) + b"/caf\xe9"
+        Path(os.fsdecode(file)).write_text("<title>Hi</title>")
+        report = tmp_path / "report.xml"
+        ended = self.run(["check_template", file, "--junit", report], tmp_path)
+        assert ended.returncode in {0, 1}
+        assert "Traceback" not in ended.stderr
+        assert "caf�" in report.read_text()
+        ended = self.run(["parse_bounce", file], tmp_path)
+        assert ended.stdout.strip().endswith("/caf\\udce9: other")
+
+    def run(self, command, home):
+        return subprocess.run(
             [sys.executable, settings.BASE_DIR / "manage.py", *command],
-            env={"PATH": os.environ["PATH"], "MAILOPS_HOME": str(tmp_path)},
+            # as terminals are that are no C.UTF-8: Python writes what is no text to none of those
+            env={
+                "PATH": os.environ["PATH"],
+                "MAILOPS_HOME": str(home),
+                "PYTHONIOENCODING": "utf-8:strict",
+            },
             capture_output=True,
             text=True,
             check=False,
         )
-        assert ended.returncode == code
-        assert "The database could not be asked" in ended.stderr
-        assert "Traceback" not in ended.stderr

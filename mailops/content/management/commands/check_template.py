@@ -18,7 +18,7 @@ from mailops.content.gates.spam import ask_filters
 from mailops.content.link_answers import problem_of
 from mailops.content.people import lacking
 from mailops.content.reaching import ask_all, links_in
-from mailops.lib.command_line import asking_the_database
+from mailops.lib.command_line import asking_the_database, words
 
 _UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")  # for XML
 PASSED, FAILED, COULD_NOT_CHECK = 0, 1, 2
@@ -31,7 +31,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("template", metavar="FILE|NAME")
         parser.add_argument("--sample", type=Path, metavar="FILE", help="JSON or YAML")
-        parser.add_argument("--subject", default="", help="of a file; else its <title>")
+        parser.add_argument("--subject", type=words, default="", help="of a file; else its <title>")
         parser.add_argument("--json", action="store_true")
         parser.add_argument("--junit", type=Path, metavar="FILE")
         parser.add_argument("--links", action="store_true", help="ask whether they are there")
@@ -94,10 +94,10 @@ def _place(problem: Problem) -> str:
 
 
 def _as_junit(asked: Asked, look: Look, failing: list[Problem]) -> Element:
-    count = str(max(len(look.problems), 1))
-    suite = Element("testsuite", name=asked.name, tests=count, failures=str(len(failing)))
+    count, name = str(max(len(look.problems), 1)), _UNFIT.sub("�", asked.name)
+    suite = Element("testsuite", name=name, tests=count, failures=str(len(failing)))
     for problem in look.problems:
-        case = SubElement(suite, "testcase", classname=asked.name, name=problem.rule)
+        case = SubElement(suite, "testcase", classname=name, name=problem.rule)
         if problem in failing:
             said = f"{_place(problem)}{problem.sentence} {problem.why} {problem.fix}"
             failure = SubElement(
@@ -105,5 +105,5 @@ def _as_junit(asked: Asked, look: Look, failing: list[Problem]) -> Element:
             )
             failure.text = _UNFIT.sub("�", said)
     if not look.problems:
-        SubElement(suite, "testcase", classname=asked.name, name="gates")
+        SubElement(suite, "testcase", classname=name, name="gates")
     return suite

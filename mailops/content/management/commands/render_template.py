@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from mailops.content.asking import Unreadable, look_at, read_asked
-from mailops.lib.command_line import asking_the_database
+from mailops.lib.command_line import asking_the_database, words
 
 COULD_NOT_RENDER = 2
 
@@ -21,7 +21,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("template", metavar="FILE|NAME")
         parser.add_argument("--sample", type=Path, metavar="FILE", help="JSON or YAML")
-        parser.add_argument("--subject", default="", help="of a file; else its <title>")
+        parser.add_argument("--subject", type=words, default="", help="of a file; else its <title>")
         parser.add_argument("--part", choices=("html", "text", "subject"), default="html")
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -55,7 +55,8 @@ def _content(name: str) -> bytes:
 
 
 def _plain(told: dict[str, Any]) -> str:
-    head = f"{told['file']}: {told.get('error') or told['type']}"
+    file = told["file"].encode("utf-8", "backslashreplace").decode()  # whatever it is called
+    head = f"{file}: {told.get('error') or told['type']}"
     lines = [
         f"  {one['recipient']}: {one['action']} {one['reason']} ({one['diagnostic'] or one['enhanced_status']})"
         for one in told["recipients"]

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from mailops.lib.command_line import asking_the_database, named
+from mailops.lib.command_line import asking_the_database, named, words
 from mailops.rollouts.models import Checklist, ChecklistItem
 from mailops.rollouts.probing import checklists_of, probe
 from mailops.transports.models import Stream
@@ -20,7 +20,7 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("stream", metavar="STREAM", help="its name")
+        parser.add_argument("stream", type=words, metavar="STREAM", help="its name")
         parser.add_argument("--list", choices=Checklist.Plan.values, default="production")
         parser.add_argument("--json", action="store_true")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from mailops.lib.command_line import argument, asking_the_database, named
+from mailops.lib.command_line import argument, asking_the_database, named, words
 from mailops.protocol.address import parse_address
 from mailops.transports.diagnosis import run_test
 from mailops.transports.findings import Diagnosis
@@ -22,7 +22,7 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("name", metavar="NAME", help="the transport's name")
+        parser.add_argument("name", type=words, metavar="NAME", help="the transport's name")
         parser.add_argument(
             "--recipient",
             type=argument(_addr_spec),
