@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
+from mailops.lib.wrong_hosts import ElsewhereTold, OneLineAMinute
+
 MASK = "…"
 
 # attributes every record has; what else is on it came by `extra=` and belongs in the line
@@ -83,10 +85,16 @@ def logging_of(*, form: str, secrets: list[str], is_dated: bool) -> dict[str, An
             },
             "json": {"()": AsJson, "secrets": secrets},
         },
+        "filters": {
+            "one_line_a_minute": {"()": OneLineAMinute},
+            "elsewhere_told": {"()": ElsewhereTold},
+        },
         "handlers": {"console": {"class": "logging.StreamHandler", "formatter": form}},
         "root": {"handlers": ["console"], "level": "INFO"},
         "loggers": {
             "django": {"handlers": [], "level": "INFO", "propagate": True},
+            "django.security.DisallowedHost": {"filters": ["one_line_a_minute"]},
+            "django.request": {"filters": ["elsewhere_told"]},
             "django.server": {"handlers": [], "propagate": True},
             "celery.worker.strategy": {"level": "WARNING"},  # a line a task is two a second
             "celery.worker.request": {"level": "WARNING"},  # hints that expired while a run was on
