@@ -5,6 +5,7 @@ records what was decided, and moves cursor and counts. Whoever comes second find
 """
 
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -12,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Q, QuerySet, Value
 from django.utils import timezone
 
 from mailops.accounts.auditing import audit
@@ -210,6 +211,31 @@ def _count(run: Settlement) -> int:
     if run.act == Settlement.Act.BY_LOG:
         return findings_to_apply(run).count()
     return sum(part.count() for part in _parts(run))
+
+
+def unfinished(runs: Iterable[Settlement]) -> set[int]:
+    """Return the ids of those of `runs` that broke off, of which something is still to settle; it asks once for all."""
+    left = [
+        rest.order_by().annotate(run=Value(run.pk)).values("run")[:1]
+        for run in runs
+        for rest in _rest(run)
+    ]
+    if not left:
+        return set()
+    found = left[0].union(*left[1:], all=True) if left[1:] else left[0]
+    return {row["run"] for row in found}
+
+
+def _rest(run: Settlement) -> Sequence[QuerySet[Any]]:
+    """Return what lies behind the last message that `run` looked at."""
+    if run.act == Settlement.Act.DOUBT:
+        waiting = QueueEntry.objects.filter(campaign__in=Campaign.objects.restored())
+        return [waiting.filter(campaign=run.campaign, is_held=False)]
+    if run.act == Settlement.Act.BY_LOG:
+        if run.relay_log is None:
+            return []
+        return [findings_to_apply(run).filter(message_id__gt=run.cursor)]
+    return [part.filter(pk__gt=run.cursor) for part in _parts(run)]
 
 
 @dataclass(frozen=True)

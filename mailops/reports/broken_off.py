@@ -1,6 +1,6 @@
-"""Finds work on many rows that a person began, mailops gave up, and nobody has begun anew."""
+"""Finds work on many rows that a person began, mailops gave up, and nobody has begun anew or done in another way."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -10,16 +10,21 @@ from django.utils.timezone import now
 
 from mailops.audiences.models import Import
 from mailops.lib.templatetags.navigation import resolve
+from mailops.outbox.bulk_settling import unfinished
 from mailops.outbox.models import RelayLog, Resending, Settlement
 from mailops.reports.matter import SHOWN, Matter
 from mailops.suppressions.models import SuppressionImport
 
+LOOKED_AT = 50  # of a sort, whether something is left of them
 LATELY = timedelta(days=7)  # what broke off earlier is known
 
 
 @dataclass(frozen=True)
 class _Sort:
-    """One sort of such work; `same` are the columns that a second try has in common with the first."""
+    """One sort of such work; `same` are the columns that a second try has in common with the first.
+
+    Where it can be known, `unfinished` returns the ids of those of which something is left to do.
+    """
 
     runs: Callable[[], "QuerySet[Any]"]
     same: tuple[str, ...]
@@ -28,11 +33,14 @@ class _Sort:
     page: str
     action: str
     tone: str = "warn"
+    unfinished: Callable[[Iterable[Any]], set[int]] | None = None
 
 
 _SORTS = (
     _Sort(
-        Settlement.objects.all,
+        lambda: Settlement.objects.select_related(
+            "campaign", "stream", "transport", "relay_log__transport"
+        ),
         ("campaign_id", "stream_id", "transport_id", "reason", "is_asked"),
         lambda run: (
             f"“{run.get_act_display()}” broke off after {run.settled:,} of {run.planned:,} messages"
@@ -40,6 +48,7 @@ _SORTS = (
         "",
         "outbox:settlement",
         "See why, then settle the rest",
+        unfinished=unfinished,
     ),
     _Sort(
         lambda: Resending.objects.select_related("campaign"),
@@ -82,10 +91,18 @@ _SORTS = (
 def broken_off() -> Iterator[Matter]:
     """Name what broke off lately, the newest of each sort first: whoever began it may believe it to be done."""
     for sort in _SORTS:
-        for run in _last_failed(sort)[:SHOWN]:
+        for run in _left_over(sort)[:SHOWN]:
             sentence = f"{run.sentence} {sort.means}".strip()
             url = resolve(sort.page, run.pk)
             yield Matter(sort.title(run), sentence, url, sort.action, sort.tone, run.finished_at)
+
+
+def _left_over(sort: _Sort) -> list[Any]:
+    failed = list(_last_failed(sort)[:LOOKED_AT])
+    if sort.unfinished is None:
+        return failed
+    left = sort.unfinished(failed)
+    return [run for run in failed if run.pk in left]
 
 
 def _last_failed(sort: _Sort) -> "QuerySet[Any]":

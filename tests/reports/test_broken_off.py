@@ -11,22 +11,30 @@ from django.urls import reverse
 from django.utils import timezone
 
 from mailops.audiences.models import Import
-from mailops.outbox.models import RelayLog, Resending
+from mailops.outbox.models import EventKind, RelayLog, Resending
+from mailops.outbox.recording import Outcome, record
 from mailops.reports.attention import matters
 from mailops.suppressions.models import ProviderSync
 from tests.factories import (
     make_audience,
     make_campaign,
+    make_message,
     make_suppression_import,
     make_transport,
 )
-from tests.outbox.doubts import make_settlement
+from tests.outbox.doubts import doubt, make_doubtful, make_relay_log, make_settlement
 
 pytestmark = pytest.mark.django_db
 
 
 def settlement():
-    return make_settlement
+    """Settle what is in doubt for a reason, beginning with the first of them."""
+
+    def make(**fields):
+        make_doubtful(reason=fields.get("reason", "no_final_reply"))
+        return make_settlement(**{"until": timezone.now(), **fields})
+
+    return make
 
 
 def resending():
@@ -85,6 +93,11 @@ def sort(request):
     return request.param
 
 
+def news():
+    """Return what the overview tells, but for the doubt of messages itself."""
+    return [one for one in matters() if not one.title.endswith("uncertain")]
+
+
 class TestWorkThatBrokeOff:
     def fail(self, make):
         return make(state="failed", sentence="Row 7 broke it.", finished_at=timezone.now())
@@ -92,7 +105,7 @@ class TestWorkThatBrokeOff:
     def test_is_named_with_why_and_where_to_go(self, sort):
         run = self.fail(sort())
         page, title, tone = SORTS[sort]
-        (matter,) = matters()
+        (matter,) = news()
         assert (matter.title, matter.tone) == (title, tone)
         assert matter.sentence.startswith("Row 7 broke it.")
         assert matter.url == reverse(page, args=[run.pk])
@@ -102,31 +115,95 @@ class TestWorkThatBrokeOff:
         make = sort()
         self.fail(make)
         self.fail(make)
-        assert len(matters()) == 1
+        assert len(news()) == 1
         make(state="running")
-        assert matters() == []
+        assert news() == []
 
     def test_is_no_news_after_a_week(self, sort):
         run = self.fail(sort())
         type(run).objects.update(created_at=timezone.now() - timedelta(days=8))
-        assert matters() == []
+        assert news() == []
 
     def test_is_not_mended_by_another(self, sort):
         make = sort()
         self.fail(make)
         make(state="completed", **other(sort))
-        assert len(matters()) == 1
+        assert len(news()) == 1
 
     def test_costs_the_same_with_much(self, sort):
         make = sort()
         self.fail(make)
         with CaptureQueriesContext(connection) as with_one:
-            matters()
+            news()
         for n in range(3):
             self.fail(partial(make, **other(sort, n)))
         with CaptureQueriesContext(connection) as with_many:
-            assert len(matters()) == 4
+            assert len(news()) == 4
         assert len(with_many) == len(with_one)
+
+
+class TestASettlementThatBrokeOff:
+    """It is no news once nothing is left of what it was to settle, whoever saw to that."""
+
+    @pytest.fixture
+    def message(self):
+        return make_doubtful()
+
+    def fail(self, message, act="accept", **fields):
+        given = {"state": "failed", "act": act, "until": timezone.now(), **fields}
+        return make_settlement(stream=message.stream, **given)
+
+    def settled(self, message):
+        return Outcome(
+            message_id=message.pk,
+            kind=EventKind.SETTLED,
+            source="person",
+            external_id=f"settled:{message.pk}",
+            fence=message.settling_fence,
+        )
+
+    @pytest.mark.parametrize("act", ["accept", "again"])
+    def test_vanishes_when_a_person_settles_the_rest_one_by_one(self, act, message):
+        self.fail(message, act)
+        make_doubtful()  # of another stream
+        assert len(matters_of_settlements()) == 1
+        record([self.settled(message)])
+        assert matters_of_settlements() == []
+
+    def test_says_nothing_of_messages_before_the_one_where_it_broke_off(self, message):
+        self.fail(message, cursor=message.pk)
+        assert matters_of_settlements() == []
+
+    def test_says_nothing_of_messages_that_came_into_doubt_later(self, message):
+        run = self.fail(message)
+        record([self.settled(message)])
+        later = make_message(stream=message.stream)
+        doubt(later, message.transport)
+        assert later.settled_at > run.until
+        assert matters_of_settlements() == []
+
+    def test_by_a_log_vanishes_when_all_that_the_log_tells_is_settled(self, message):
+        self.fail(message, "by_log", relay_log=make_relay_log(message))
+        assert len(matters_of_settlements()) == 1
+        record([self.settled(message)])
+        assert matters_of_settlements() == []
+
+    def test_by_a_log_that_is_gone_can_not_be_gone_on_with(self, message):
+        self.fail(message, "by_log")
+        assert matters_of_settlements() == []
+
+    def test_of_what_a_campaign_owes_vanishes_when_the_campaign_goes_on(self):
+        campaign = make_campaign(state="paused", pause_cause="restored")
+        make_message(campaign=campaign, stream=campaign.stream)
+        make_settlement(state="failed", act="doubt", campaign=campaign)
+        assert len(matters_of_settlements()) == 1
+        campaign.pause_cause = "person"
+        campaign.save()
+        assert matters_of_settlements() == []
+
+
+def matters_of_settlements():
+    return [one for one in matters() if "broke off after" in one.title]
 
 
 def test_an_import_into_a_deleted_audience_is_nobodys_trouble(db):
