@@ -26,7 +26,7 @@ from mailops.incidents.models import (
     Watch,
     span,
 )
-from mailops.incidents.notifying import announce
+from mailops.incidents.notifying import announce, announce_open
 from mailops.incidents.unserved import unserved
 from mailops.lib.clock import database_now
 from mailops.lib.locks import advisory_lock
@@ -68,6 +68,7 @@ def detect() -> int:
             for threshold in Threshold.objects.filter(is_enabled=True).order_by("id"):
                 _look_apart(threshold, now)
             _let_go()
+            announce_open()
             _note_look(now)
         return Incident.objects.open().count()
 

@@ -67,6 +67,39 @@ def announce(incident: Incident, occasion: Notice.Occasion) -> None:
     )
 
 
+def announce_open() -> None:
+    """Make a notice of what is open for each channel that wants to hear of it and never did: it is new, or was off."""
+    unheard = _unheard()
+    if not unheard:
+        return
+    with transaction.atomic():
+        # until these are made none of the channels goes away, and none of the incidents is closed: that is told after it
+        channels = NotificationChannel.objects.filter(pk__in={one.channel_id for one in unheard})
+        list(channels.order_by("pk").select_for_update(no_key=True))
+        incidents = Incident.objects.filter(pk__in=[one.incident_id for one in unheard])
+        list(incidents.order_by("pk").select_for_update(no_key=True))
+        Notice.objects.bulk_create(_unheard(), ignore_conflicts=True)
+
+
+def _unheard() -> list[Notice]:
+    channels = list(NotificationChannel.objects.filter(is_enabled=True).order_by("pk"))
+    incidents = list(Incident.objects.open().only("level").order_by("pk")) if channels else []
+    told = Notice.objects.filter(incident__in=incidents)
+    heard = set(told.values_list("channel_id", "incident_id"))
+    return [
+        Notice(
+            channel=channel,
+            incident=incident,
+            occasion=Notice.Occasion.OPEN,
+            level=incident.level,
+        )
+        for channel in channels
+        for incident in incidents
+        if (channel.pk, incident.pk) not in heard
+        and Level(channel.least_level).rank <= Level(incident.level).rank
+    ]
+
+
 def deliver_due() -> int:
     """Tell the channels whose notices are due, for at most BUDGET_SECONDS; return how many were tried.
 
@@ -104,7 +137,8 @@ def _deliver(notices: list[Notice]) -> bool:
 def _claim(deaf: Collection[int]) -> list[Notice]:
     """Take one that is due, leased from now on: however slow the others are, its lease is its own.
 
-    Where many of its occasion are due for its channel they are taken with it: a storm is one alert. Nobody is told of a
+    Where many of its occasion are due for its channel they are taken with it: a storm is one alert, and so is what was open
+    already when the channel came. Nobody is told of a
     close before the opening that they still have to hear of.
     """
     waiting = Notice.objects.filter(done_at=None)
@@ -121,7 +155,8 @@ def _claim(deaf: Collection[int]) -> list[Notice]:
             channel=notice.channel_id, occasion=notice.occasion, incident__isnull=False
         )
         ids = list(alike.values_list("id", flat=True))
-        ids = ids if len(ids) > FEW else [notice.pk]
+        is_one_alert = len(ids) > FEW or notice.occasion == Notice.Occasion.OPEN
+        ids = ids if is_one_alert else [notice.pk]
         Notice.objects.filter(id__in=ids).update(due_at=Now() + LEASE)
     related = ("channel__stream", "channel__identity", "incident__threshold")
     return list(Notice.objects.select_related(*related).filter(id__in=ids).order_by("id"))

@@ -3,7 +3,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, transaction
 from django.utils import timezone
 from psycopg.errors import ConfigurationLimitExceeded, DeadlockDetected
 
@@ -15,6 +15,7 @@ from mailops.incidents.models import (
     Notice,
     NoticeAttempt,
     NotificationChannel,
+    Threshold,
 )
 from mailops.incidents.notifying import deliver_due
 from mailops.incidents.trouble import troubles
@@ -67,6 +68,95 @@ def open_incident(stream):
     count(stream, "bounced", 6)
     detect()
     return Incident.objects.get()
+
+
+class TestANewChannel:
+    """It hears at once, and once, of what is open already."""
+
+    def notices(self, channel):
+        return [
+            (one.occasion, one.incident.subject_label) for one in channel.notices.order_by("pk")
+        ]
+
+    def test_is_told_of_what_is_open_in_one_message(self, settings, stream):
+        open_incident(stream)
+        other = make_stream(name="Other")
+        count(other, "accepted", 94)
+        count(other, "bounced", 6)
+        detect()
+        assert not Notice.objects.exists()
+        with hook(settings) as (url, posts):
+            make_webhook(url)
+            for _ in range(2):
+                detect()
+                deliver_due()
+        ((_, posted),) = posts
+        assert (posted["occasion"], posted["title"]) == ("Open already", "2 incidents")
+        assert "Other" in posted["sentence"]
+
+    def test_is_told_of_a_single_one_by_its_name(self, settings, stream):
+        incident = open_incident(stream)
+        with hook(settings) as (url, posts):
+            make_webhook(url)
+            detect()
+            deliver_due()
+        ((_, posted),) = posts
+        assert (posted["occasion"], posted["incident"]) == ("Open already", incident.pk)
+
+    def test_hears_of_its_close_afterwards(self, stream, admin):
+        incident = open_incident(stream)
+        channel = make_mail_channel(stream)
+        detect()
+        handling.close(incident=incident, actor=admin, reason="Settled.")
+        assert [occasion for occasion, _ in self.notices(channel)] == ["open", "closed"]
+
+    def test_hears_nothing_of_what_is_below_its_level_or_over(self, stream, admin):
+        incident = open_incident(stream)
+        channel = make_mail_channel(stream)
+        NotificationChannel.objects.update(least_level="stop")
+        detect()
+        assert self.notices(channel) == []
+        NotificationChannel.objects.update(least_level="warn", is_enabled=False)
+        detect()
+        assert self.notices(channel) == []
+        handling.close(incident=incident, actor=admin, reason="Settled.")
+        NotificationChannel.objects.update(is_enabled=True)
+        Threshold.objects.update(is_enabled=False)
+        detect()
+        assert self.notices(channel) == []
+
+    @pytest.mark.django_db(transaction=True)
+    @pytest.mark.parametrize("act", ["close", "delete"])
+    def test_hears_nothing_of_what_a_person_ends_in_that_moment(
+        self, act, stream, admin, meanwhile
+    ):
+        incident = open_incident(stream)
+        channel = make_mail_channel(stream)
+        with transaction.atomic():
+            if act == "close":
+                handling.close(incident=incident, actor=admin, reason="Settled.")
+            else:
+                configuring.delete_channel(channel=channel, actor=admin)
+            looked = meanwhile(detect)
+        looked.result()
+        told = Notice.objects.values_list("occasion", flat=True)
+        assert list(told) == (["closed"] if act == "close" else [])
+
+    def test_that_was_switched_off_hears_what_opened_meanwhile(self, stream):
+        channel = make_mail_channel(stream)
+        NotificationChannel.objects.update(is_enabled=False)
+        open_incident(stream)
+        NotificationChannel.objects.update(is_enabled=True)
+        detect()
+        assert [occasion for occasion, _ in self.notices(channel)] == ["open"]
+
+    def test_that_heard_it_open_or_get_worse_hears_nothing_twice(self, stream):
+        channel = make_mail_channel(stream)
+        incident = open_incident(stream)
+        Incident.objects.update(level="stop")
+        for _ in range(2):
+            detect()
+        assert self.notices(channel) == [("opened", incident.subject_label)]
 
 
 def result():

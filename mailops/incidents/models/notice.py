@@ -49,6 +49,7 @@ class Notice(models.Model):
 
     class Occasion(models.TextChoices):
         OPENED = "opened", "Opened"
+        OPEN = "open", "Open already"  # when the channel was made, switched on or asked for more
         RAISED = "raised", "Got worse"
         CLOSED = "closed", "Closed"
         TEST = "test", "Test"
