@@ -14,10 +14,10 @@ from mailops.accounts.auditing import audit
 from mailops.accounts.meanwhile import expect, mark_of
 from mailops.accounts.models import Role, SecondFactor, User
 
-_KINDS = {  # kind → one of it, and several
-    SecondFactor.Type.TOTP: ("authenticator app", "authenticator apps"),
-    SecondFactor.Type.WEBAUTHN: ("passkey", "passkeys"),
-    SecondFactor.Type.RECOVERY_CODES: ("set of recovery codes", "sets of recovery codes"),
+_KINDS = {  # in the order they are told
+    SecondFactor.Type.TOTP: "authenticator app",
+    SecondFactor.Type.WEBAUTHN: "passkey",
+    SecondFactor.Type.RECOVERY_CODES: "recovery codes",
 }
 
 
@@ -111,8 +111,12 @@ def deactivate(*, actor: User, user: User) -> None:
 
 def second_factors(user: User) -> list[str]:
     """Return in words what they are asked for beside the password, and what stands in for it."""
-    kinds = Counter(SecondFactor.objects.filter(user=user).values_list("type", flat=True))
-    return [f"{how_many} {_KINDS[kind][how_many > 1]}" for kind, how_many in sorted(kinds.items())]
+    has = Counter(SecondFactor.objects.filter(user=user).values_list("type", flat=True))
+    return [
+        f"{has[kind]} {word}s" if has[kind] > 1 else word
+        for kind, word in _KINDS.items()
+        if has[kind]
+    ]
 
 
 def reset_second_factor(*, actor: User | None, user: User) -> bool:

@@ -2,7 +2,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from mailops.accounts import managing
-from mailops.accounts.models import AuditEntry, Role, User
+from mailops.accounts.models import AuditEntry, Role, SecondFactor, User
 from tests.accounts.second_factors import give_second_factor
 
 
@@ -60,7 +60,12 @@ class TestResetSecondFactor:
         assert len(managing.second_factors(admin)) == 2
         entry = AuditEntry.objects.get()
         assert (entry.verb, entry.subject_id) == ("user.reset_second_factor", str(viewer.pk))
-        assert entry.before == {"second factor": ["1 set of recovery codes", "1 authenticator app"]}
+        assert entry.before == {"second factor": ["authenticator app", "recovery codes"]}
+
+    def test_counts_passkeys(self, viewer):
+        for _ in range(2):
+            SecondFactor.objects.create(user=viewer, type="webauthn", data={})
+        assert managing.second_factors(viewer) == ["2 passkeys"]
 
     def test_from_a_shell_helps_the_only_admin(self, admin, capsys):
         give_second_factor(admin)
