@@ -101,7 +101,7 @@ def publish(
         wanted = release_hash(draft, look.parts)
         expect(seen, was=wanted)
         latest = draft.latest_version
-        if latest and _is_as_published(latest, draft, look, others):
+        if latest and is_as_published(latest, draft, look, others):
             raise NothingToPublish
         if not has_nodded and any(one.warnings for one in (look, *others.values())):
             raise NotNodded
@@ -118,7 +118,7 @@ def publish(
     return version
 
 
-def _is_as_published(
+def is_as_published(
     latest: TemplateVersion, draft: MailTemplate, look: Look, others: dict[str, Look]
 ) -> bool:
     """Tell whether a release would change nothing: neither what is sent, nor what the gates said of it."""

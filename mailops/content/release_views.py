@@ -65,6 +65,7 @@ def template_publish(request: HttpRequest, template_id: int) -> HttpResponse:
             return redirect("content:detail", template.pk)
     latest = template.latest_version
     draft = State.of_draft(template, (look, others))
+    has_errors = any(one.errors for one in all_looks)
     return render_page(
         request,
         "content/template_publish.html",
@@ -74,8 +75,11 @@ def template_publish(request: HttpRequest, template_id: int) -> HttpResponse:
             "form": form,
             "look": look,
             "others": others,
-            "has_errors": any(one.errors for one in all_looks),
+            "has_errors": has_errors,
             "latest": latest,
+            "is_as_published": latest
+            and not has_errors
+            and publishing.is_as_published(latest, template, look, others),
             "next_number": latest.number + 1 if latest else 1,
             "parts": compare(State.of_version(latest), draft) if latest else [],
             "users": users,

@@ -408,6 +408,14 @@ class TestPublish:
         assert response.status_code == 422
         assert template.versions.count() == 1
 
+    def test_has_no_button_where_nothing_changed(self, logged_in, editor, template, version):
+        client = logged_in(editor)
+        page = client.get(url("publish", template)).text
+        assert "The draft says exactly what version 1 says." in page
+        assert ">Publish</button>" not in page
+        client.post(url("edit", template), draft(template, subject="Second"))
+        assert ">Publish</button>" in client.get(url("publish", template)).text
+
     def test_sends_the_same_words_as_another_mail_once_they_become_one(
         self, logged_in, editor, viewer, template, monkeypatch
     ):
