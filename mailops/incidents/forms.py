@@ -1,7 +1,7 @@
 """What the incident pages may be asked and given."""
 
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from django import forms
@@ -54,6 +54,13 @@ class OwnerForm(forms.Form):
         )
 
 
+SPAN = "Give 15 minutes to 7 days (10,080 minutes)."
+SOME = "Give one message or more, at most 2,147,483,647."
+PERCENT = "Give more than 0 and at most 100 percent, with at most 3 digits behind the point."
+_OUTSIDE = ("invalid", "min_value", "max_value")
+_DIGITS = ("max_digits", "max_decimal_places", "max_whole_digits")
+
+
 class ThresholdForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Threshold
@@ -75,6 +82,11 @@ class ThresholdForm(forms.ModelForm):  # type: ignore[type-arg]
             "warn": "Opens an incident. Empty, here or below: this level is never reached.",
             "act": "The incident becomes critical.",
         }
+        error_messages: ClassVar = {
+            "window_minutes": dict.fromkeys(_OUTSIDE, SPAN),
+            "sample_floor": dict.fromkeys(_OUTSIDE, SOME),
+            **{name: dict.fromkeys((*_OUTSIDE, *_DIGITS), PERCENT) for name in Level.values},
+        }
         widgets = {"why": forms.Textarea(attrs={"rows": 3})}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -94,13 +106,13 @@ class ThresholdForm(forms.ModelForm):  # type: ignore[type-arg]
     def clean_window_minutes(self) -> int:
         minutes: int = self.cleaned_data["window_minutes"]
         if not 15 <= minutes <= 7 * 24 * 60:
-            raise forms.ValidationError("Give 15 minutes to 7 days (10,080 minutes).")
+            raise forms.ValidationError(SPAN)
         return minutes
 
     def clean_sample_floor(self) -> int:
         floor: int = self.cleaned_data["sample_floor"]
         if floor < 1:
-            raise forms.ValidationError("Give one message or more.")
+            raise forms.ValidationError(SOME)
         return floor
 
     def clean(self) -> dict[str, Any]:
@@ -108,7 +120,7 @@ class ThresholdForm(forms.ModelForm):  # type: ignore[type-arg]
         levels = [(name, given[name]) for name in Level.values if given.get(name) is not None]
         for name, percent in levels:
             if not 0 < percent <= 100:
-                self.add_error(name, "Give more than 0 and at most 100 percent.")
+                self.add_error(name, PERCENT)
         percents = [percent for _, percent in levels]
         if percents != sorted(percents):
             self.add_error("stop", "The levels must rise: warn, act, stop.")

@@ -549,6 +549,22 @@ class TestThresholds:
         assert threshold.sample_floor == 1234
         assert "1,234 messages or more" in client.get(url("thresholds")).text
 
+    @pytest.mark.parametrize(
+        ("name", "told"),
+        [
+            ("window_minutes", "Give 15 minutes to 7 days (10,080 minutes)."),
+            ("sample_floor", "Give one message or more, at most 2,147,483,647."),
+            ("warn", "Give more than 0 and at most 100 percent, with at most 3 digits behind the point."),
+        ],
+    )  # fmt: skip
+    def test_say_which_numbers_they_take(self, bounces, admin, logged_in, name, told):
+        client, at = logged_in(admin), url("threshold", bounces.pk)
+        for nonsense in ("-9223372036854775808", "9223372036854775808", "many"):
+            answer = client.post(at, {**self.GIVEN, name: nonsense})
+            assert answer.status_code == 422
+            assert answer.context["form"].errors[name] == [told]
+            assert f'value="{nonsense}"' in answer.text
+
     def test_tell_an_incident_from_a_pause(self, bounces, oncall, logged_in):
         client, at = logged_in(oncall), url("thresholds")
         assert "opens an incident, pauses at stop" in client.get(at).text
