@@ -191,13 +191,16 @@ def import_detail(request: HttpRequest, run_id: int) -> HttpResponse:
         ],
     }
     status = polled_status(request, goes_on=run.is_running or not is_poll)
-    return render_page(
+    response = render_page(
         request,
         "suppressions/import_detail.html",
         context,
         fragment="progress" if is_poll else "rows",
         status=status if form.is_valid() else 422,
     )
+    if is_poll and not run.is_running:
+        response["HX-Trigger"] = "import-ended"  # the rows below come once more
+    return response
 
 
 def _is_poll(request: HttpRequest) -> bool:

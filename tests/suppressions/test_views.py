@@ -282,3 +282,13 @@ class TestImportPages:
         run.rows.create(line=3, address="=x", outcome="rejected", why="bad")
         whole = logged_in(operator).get(url("import-export", run.pk)).getvalue().decode()
         assert "3,'=x,rejected,bad" in whole
+
+    @pytest.mark.needs("chromium")
+    @pytest.mark.django_db(transaction=True)
+    def test_show_the_rows_once_the_work_is_done(self, run, operator, open_page):
+        page = open_page(url("import", run.pk), operator)
+        assert "No rows here" in page.locator("#rows").inner_text()
+        run.rows.create(line=3, address="nobody at all", outcome="rejected", why="It has no @.")
+        SuppressionImport.objects.update(state="completed", numbers={"rejected": 1})
+        page.locator("#rows").get_by_text("It has no @.").wait_for()
+        assert page.complaints == []
