@@ -9,6 +9,7 @@ from django.db.models import Count, Q
 
 from mailops.dispatch.models import Worker
 from mailops.incidents.models import Watch
+from mailops.outbox.hinting import HINT_SECONDS
 from mailops.outbox.models import QueueEntry
 from mailops.outbox.queues import Queue, due_queues, has_waited
 from mailops.outbox.waiting import COUNTED
@@ -34,7 +35,8 @@ class Unserved:
         return (
             f"No process that sends {kind} mail lives, or none for long, and mail of {self.stream} has been due for {WAITED.seconds // 60} "
             f"minutes or more; {many}. See the log of mailops: what “{self.stream.kind}” said last. “make up” starts a "
-            "process again that died; end one that stands still. Where yours are started otherwise, start it."
+            "process again that died; end one that stands still. Where yours are started otherwise, start it. One on a machine "
+            f"whose clock is more than {HINT_SECONDS} seconds ahead of the others takes nothing up: see that it is right."
         )
 
 

@@ -191,6 +191,7 @@ class TestMailThatNobodySends:
         assert (incident.subject(), incident.level) == (stream, "stop")
         assert incident.sentence.startswith("No process that sends transactional mail lives")
         assert "2 messages wait." in incident.sentence
+        assert "a machine whose clock is more than 30 seconds ahead" in incident.sentence
         assert Notice.objects.get().occasion == "opened"
 
     @pytest.mark.parametrize("gone", ["dead_at", "stopped_at"])

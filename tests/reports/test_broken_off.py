@@ -188,6 +188,10 @@ class TestASettlementThatBrokeOff:
         record([self.settled(message)])
         assert matters_of_settlements() == []
 
+    def test_of_what_a_log_does_not_know_vanishes_where_it_knows_of_all(self, message):
+        self.fail(message, "again", relay_log=make_relay_log(message))
+        assert matters_of_settlements() == []
+
     def test_by_a_log_that_is_gone_can_not_be_gone_on_with(self, message):
         self.fail(message, "by_log")
         assert matters_of_settlements() == []
