@@ -268,7 +268,7 @@ class Server:
         owner = NOBODY if self.run_as == "nobody" else os.geteuid()
         if folder.lstat().st_uid not in {owner, os.geteuid()}:
             raise PostgresError(
-                f"{folder} belongs to another user. Remove it, or move MAILOPS_HOME."
+                f"{folder} belongs to another user: run mailops as that one, or move MAILOPS_HOME."
             )
         os.chown(folder, owner, -1)
         folder.chmod(0o700)
