@@ -82,7 +82,10 @@ class Quick:
         context = self._make_context(data) if self._needs_context else None
         pieces = Pieces()
         _run(self._steps, pieces, data, None, context)
-        return "".join(pieces)
+        text = "".join(pieces)
+        if not text.isascii():
+            text.encode()  # raises where a half of a letter is in it, which no mail can carry
+        return text
 
     def _make_context(self, data: Data) -> RenderContext:
         context = self._template.context_class(self._template, globals=data)

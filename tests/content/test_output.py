@@ -71,6 +71,11 @@ class TestTemplate:
             limits.PLAIN.from_string(source).render({"b": "x" * (limits.MAX_OUTPUT // 3)})
         assert caught.value.token.start_index == source.rindex("{{ b }}")
 
+    @pytest.mark.parametrize("source", ["{{ a }}", "\ud83d", "{% if b %}{{ a }}{% endif %}"])
+    def test_half_of_a_letter_is_refused(self, source):
+        with pytest.raises(UnicodeEncodeError):
+            limits.HTML.from_string(source).render({"a": "\ud83d", "b": 1})
+
     def test_a_mail_has_one_kind_of_line_end(self):
         assert limits.PLAIN.from_string("a\r\nb\r\n").render() == "a\nb\n"
 
