@@ -119,7 +119,7 @@ class _Way:
         )
         self.needs_context = False
 
-    def steps(self, nodes: Iterable[Node], item: str = "") -> list[Step]:
+    def steps(self, nodes: Iterable[Node], item: str | None = None) -> list[Step]:
         """Return what writes `nodes`, in a loop over `item`."""
         steps: list[Step] = []
         for is_plain, alike in groupby(nodes, key=lambda node: isinstance(node, _PLAIN)):
@@ -129,16 +129,16 @@ class _Way:
             )
         return steps
 
-    def _block(self, block: BlockNode | None, item: str = "") -> list[Step]:
+    def _block(self, block: BlockNode | None, item: str | None = None) -> list[Step]:
         if block is None:
             return []
         # of one without any words the library writes nothing, not its spaces either
         return [self._by_library(block)] if block.blank else self.steps(block.nodes, item)
 
-    def _tag(self, node: Node, item: str) -> Step:
+    def _tag(self, node: Node, item: str | None) -> Step:
         if isinstance(node, IfNode | UnlessNode) and not node.blank:
             return self._choice(node, item)
-        if isinstance(node, ForNode) and not item and self._is_simple(node):
+        if isinstance(node, ForNode) and item is None and self._is_simple(node):
             return self._loop(node)
         return self._by_library(node)
 
@@ -152,7 +152,7 @@ class _Way:
 
         return write
 
-    def _passage(self, nodes: list[Node], item: str) -> Step:
+    def _passage(self, nodes: list[Node], item: str | None) -> Step:
         """Return what writes texts and values that follow one another, in one go."""
         texts = [node.text if isinstance(node, ContentNode) else "" for node in nodes]
         values = [
@@ -177,7 +177,7 @@ class _Way:
 
         return write
 
-    def _say(self, expression: Expression, item: str) -> Say:
+    def _say(self, expression: Expression, item: str | None) -> Say:
         """Return what tells a value as text."""
         read, autoescape = self._read(expression, item), self._autoescape
         if read is None:
@@ -194,7 +194,7 @@ class _Way:
 
         return say
 
-    def _read(self, expression: Expression, item: str) -> Read | None:
+    def _read(self, expression: Expression, item: str | None) -> Read | None:
         """Return what looks a name up, perhaps with a guard; None for any other expression."""
         if type(expression) is FilteredExpression:
             read, filters = self._read(expression.left, item), expression.filters or []
@@ -213,7 +213,7 @@ class _Way:
         is_known = is_usual and (path[0] == item or path[0] not in self._unknown)
         return _reading(path, item) if is_known else None
 
-    def _choice(self, node: IfNode | UnlessNode, item: str) -> Step:
+    def _choice(self, node: IfNode | UnlessNode, item: str | None) -> Step:
         """Return what writes the first branch whose condition holds."""
         first, others = (
             self._test(node.condition, item),
@@ -236,7 +236,7 @@ class _Way:
 
         return write
 
-    def _test(self, condition: Expression, item: str) -> Test:
+    def _test(self, condition: Expression, item: str | None) -> Test:
         read = (
             self._read(condition.expression, item)
             if isinstance(condition, BooleanExpression)
@@ -261,13 +261,13 @@ class _Way:
         expressions = [each for one in inner for each in one.expressions()]
         names = [path.path[0] for each in expressions for path in _paths_in(each)]
         return (
-            self._read(loop.iterable, "") is not None
+            self._read(loop.iterable, None) is not None
             and all(isinstance(one, _SIMPLE) for one in inner)
             and all(isinstance(name, str) and name != "forloop" for name in names)
         )
 
     def _loop(self, node: ForNode) -> Step:
-        name, read = str(node.expression.identifier), self._read(node.expression.iterable, "")
+        name, read = str(node.expression.identifier), self._read(node.expression.iterable, None)
         assert read is not None
         steps, default = self._block(node.block, name), self._block(node.default)
         weight = len(str(node.block)) + 16
@@ -303,7 +303,7 @@ def _paths_in(expression: Expression) -> Iterator[Path]:
         yield from _paths_in(child)
 
 
-def _reading(path: Sequence[str], item: str) -> Read:
+def _reading(path: Sequence[str], item: str | None) -> Read:
     """Return what reads an entry of the data, or of what a loop has in hand; None where there is none."""
     root, names = path[0], path[1:]
     if root == item:

@@ -131,6 +131,12 @@ class TestQuickWay:
         assert template.render(data) == BoundTemplate.render(template, data)
 
 
+    def test_knows_a_name_without_letters(self):
+        source = "{{ [''] }}{% for x in [''] %}{{ x }}{{ [''] }}{% endfor %}{% for [''] in l %}{{ [''] }}{% endfor %}"
+        template = limits.PLAIN.from_string(source)
+        assert template.quick.render({"": [1], "l": [2, 3]}) == "11123"
+
+
 class TestBuffer:
     def test_counts_bytes_not_letters(self):
         buffer = Buffer(4)
