@@ -23,13 +23,12 @@ from liquid.exceptions import (
 
 from mailops.content.hardening import GUARDS
 from mailops.content.output import Buffer, Scope, ValueTag
-from mailops.content.quick import Quick
+from mailops.content.quick import MAX_NUMBER, Quick
 
 MAX_SOURCE = 256 * 1024  # characters of one part's source
 MAX_OUTPUT = 1024 * 1024  # bytes of one rendered part; Gmail cuts at 102 KB
 MAX_VALUE = 100_000  # characters in one value
 MAX_ITEMS = 10_000  # entries in one list or range
-MAX_NUMBER = 10**18
 MAX_LOCALS = 1_000_000  # characters in all assigned and captured values
 MAX_DATE = 100  # characters of a written date
 MAX_WORK = 5_000_000  # characters of source run through in loops, and of values; under two seconds

@@ -25,7 +25,10 @@ from mailops.content.hardening import GUARDS
 MAX_NODES = 5_000
 MAX_WORK = 500_000  # characters of source run through in loops
 MAX_CHARACTERS = 256 * 1024  # of what is written; as many as may be where each takes four octets
-MAX_GUARDED = 8_000  # characters of a value, which a guard makes up to twelve times as long
+MAX_GUARDED = (
+    500  # characters of a value in an address; a guard reads all of them, and may leave none
+)
+MAX_NUMBER = 10**18  # that a guard takes
 
 # names that the library knows more of: in a path, and at its beginning
 _MEANING_MORE = frozenset({"size", "first", "last"})
@@ -188,6 +191,8 @@ class _Way:
 
         def say(data: Data, item: Any, _context: Any) -> str:
             value = read(data, item)
+            if type(value) is list:  # may be long, and nothing when written
+                raise Unusual
             if type(value) is not str:
                 return str(value) if type(value) is int else to_liquid_string(value, autoescape)
             return escape(value) if autoescape and _SPECIAL.search(value) else value
@@ -337,8 +342,9 @@ def _listed(value: Any) -> list[Any]:
 def _guarded(read: Read, guard: Callable[[Any], str]) -> Read:
     def guarded(data: Data, item: Any) -> str:
         value = read(data, item)
-        kind = type(value)
-        if value is None or kind is int or (kind is str and len(value) <= MAX_GUARDED):
+        if value is None or (type(value) is str and len(value) <= MAX_GUARDED):
+            return guard(value)
+        if type(value) is int and abs(value) <= MAX_NUMBER:
             return guard(value)
         raise Unusual
 

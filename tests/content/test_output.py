@@ -11,7 +11,7 @@ from liquid.exceptions import LiquidError, OutputStreamLimitError
 from mailops.content import limits
 from mailops.content.hardening import GUARDS
 from mailops.content.output import Buffer
-from mailops.content.quick import Unusual
+from mailops.content.quick import MAX_NUMBER, Unusual
 
 PIECES = [
     *["text ", "é\n", "\r\n", "<b>", "{{ a }}", "{{a.b}}", "{{ a.b.c }}", "{{ a['b'] }}", "{{ a[b] }}", "{{ a[b].c }}"],
@@ -92,7 +92,7 @@ class TestQuickWay:
     @pytest.mark.parametrize(
         "source",
         [
-            "{{ a }} {{ p.q }} {{ p.none.none }} {{ missing }} {{ n }} {{ t }} {{ l }}",
+            "{{ a }} {{ p.q }} {{ p.none.none }} {{ missing }} {{ n }} {{ t }} {{ p }}",
             '<a href="{{ a | in_url }}/{{ n | in_url }}{{ missing | in_url }}">',
             "{% if a %}A{{ a }}{% elsif n %}N{% else %}-{% endif %}{% unless p.none %}none{% endunless %}",
             "{% for x in l %}{{ x.b }},{% else %}nothing{% endfor %}{% for x in missing %}{% else %}nothing{% endfor %}",
@@ -116,8 +116,10 @@ class TestQuickWay:
             ),  # four times as much, escaped
             ("x" * 200_000 + "{% if a %}" + "y" * 70_000 + "{% endif %}", {"a": 1}),
             ("{{ a | append: a }}" * 3, {"a": "x" * 50_000}),
-            ("{{ a | in_url }}", {"a": "é" * 8_001}),
+            ("{{ a | in_url }}", {"a": "é" * 501}),
+            ("{{ a | in_style }}", {"a": ";" * 501}),
             ("{{ a | in_url }}", {"a": 1.5}),
+            ("{{ a }}", {"a": ["", ""]}),
             ("{% for x in a %}{{ x }}" + " " * 1_000 + "{% endfor %}", {"a": [1] * 500}),
             ("{% for x in a %}{{ x }}{% endfor %}", {"a": {"b": 1}}),
             ("{{ a.b }}", {"a": [1]}),
@@ -130,11 +132,21 @@ class TestQuickWay:
             template.quick.render(data)
         assert template.render(data) == BoundTemplate.render(template, data)
 
+    def test_guards_no_number_that_the_library_refuses(self):
+        template = limits.HTML.from_string("{{ a | in_url }}")
+        assert template.render({"a": MAX_NUMBER}) == str(MAX_NUMBER)
+        with pytest.raises(limits.OutOfBounds):
+            template.render({"a": MAX_NUMBER + 1})
+
+    def test_guards_no_more_than_the_library_would(self):
+        source = "{% for x in l %}{{ a | in_style }}{% endfor %}"
+        with pytest.raises(limits.OutOfBounds):
+            limits.HTML.from_string(source).render({"a": ";" * 8_000, "l": [1] * 10_000})
 
     def test_knows_a_name_without_letters(self):
-        source = "{{ [''] }}{% for x in [''] %}{{ x }}{{ [''] }}{% endfor %}{% for [''] in l %}{{ [''] }}{% endfor %}"
+        source = "{% if [''] %}y{% endif %}{% for x in l %}{{ x }}{{ [''] }}{% endfor %}{% for [''] in l %}{{ [''] }}{% endfor %}"
         template = limits.PLAIN.from_string(source)
-        assert template.quick.render({"": [1], "l": [2, 3]}) == "11123"
+        assert template.quick.render({"": "a", "l": [1, 2]}) == "y1a2a12"
 
 
 class TestBuffer:
