@@ -218,6 +218,10 @@ class BoundedEnvironment(Environment):
         for name in ("include", "render"):  # there are no files to include
             del self.tags[name]
 
+    def from_string(self, source: str, *args: Any, **options: Any) -> BoundTemplate:
+        source.encode()  # raises where a half of a letter is in it, which no mail can carry
+        return super().from_string(source, *args, **options)
+
     def error(self, exc: Any, msg: str | None = None, token: Any = None) -> None:
         """Raise `exc`, placed at `token` where its own place is the end of an expression."""
         if isinstance(exc, LiquidError) and exc.token is not None and exc.token.start_index < 0:

@@ -71,7 +71,9 @@ class TestTemplate:
             limits.PLAIN.from_string(source).render({"b": "x" * (limits.MAX_OUTPUT // 3)})
         assert caught.value.token.start_index == source.rindex("{{ b }}")
 
-    @pytest.mark.parametrize("source", ["{{ a }}", "\ud83d", "{% if b %}{{ a }}{% endif %}"])
+    @pytest.mark.parametrize(
+        "source", ["{{ a }}", "{% if b %}{{ a }}{% endif %}", "{{ '\ud83d' | size }}"]
+    )
     def test_half_of_a_letter_is_refused(self, source):
         with pytest.raises(UnicodeEncodeError):
             limits.HTML.from_string(source).render({"a": "\ud83d", "b": 1})
