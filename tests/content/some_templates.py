@@ -104,7 +104,8 @@ class Writer:
 
     def _path(self) -> str:
         segments = self._choice([0, 0, 0, 1, 1, 2])
-        return self._choice(NAMES) + "".join(self._choice(SEGMENTS) for _ in range(segments))
+        name: str = self._choice(NAMES)
+        return name + "".join(self._choice(SEGMENTS) for _ in range(segments))
 
     def _listed(self) -> str:
         return self._choice(["l", "l", "l", "a.l", "a", "x", self._value()])
