@@ -84,7 +84,7 @@ def size(value: object) -> int:
     """Return about how many characters `value` takes when written out; an entry of a list costs one more."""
     if isinstance(value, str):
         return len(value)
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):  # no other mapping: walking the library's forloop ends the loop
         return sum(len(str(key)) + size(entry) + 1 for key, entry in value.items())
     if isinstance(value, list | tuple):
         return sum(size(entry) + 1 for entry in value)

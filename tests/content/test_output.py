@@ -107,6 +107,11 @@ class TestTemplate:
         with pytest.raises(UnicodeEncodeError):
             limits.HTML.from_string(source).render({"a": "\ud83d", "b": 1})
 
+    def test_a_loop_goes_on_when_a_filter_is_given_it(self):
+        source = "{% for x in l %}{{ x }}{{ forloop | default: 1 }} {% endfor %}"
+        rendered = limits.PLAIN.from_string(source).render({"l": ["a", "b"]})
+        assert rendered == "aForLoop bForLoop "
+
     def test_a_mail_has_one_kind_of_line_end(self):
         assert limits.PLAIN.from_string("a\r\nb\r\n").render() == "a\nb\n"
 
