@@ -56,7 +56,7 @@ class Lane:
     had_success: bool = False
     is_light: bool = True  # its last mail was small
     # ahead of turn, by fence; None: that failed
-    made: dict[tuple[int, Way], Prepared | None] = field(default_factory=dict)
+    made: dict[int, tuple[Way, Prepared | None]] = field(default_factory=dict)
 
     def enter(self, session: threading.Thread, login_id: LoginId | None = None) -> None:
         with self.changed:
@@ -121,19 +121,19 @@ class Lane:
             self.leaving.add(session)
         return session in self.leaving
 
-    def next_unmade(self, way: Way) -> Job | None:
+    def next_unmade(self) -> Job | None:
         """Return the next job that the calling session may take and whose mail was not made; None where enough were."""
         most = 2 * len(self.sessions)
         with self.changed:
             if len(self.made) > most:
                 waiting = {job.fence for job in self.jobs}
-                for key in [key for key in list(self.made) if key[0] not in waiting]:
-                    self.made.pop(key, None)  # was given back
+                for fence in [fence for fence in list(self.made) if fence not in waiting]:
+                    self.made.pop(fence, None)  # was given back
             if len(self.made) > most:
                 return None
             return self.talks.first(
                 threading.current_thread(),
-                (job for job in self.jobs if (job.fence, way) not in self.made),
+                (job for job in self.jobs if job.fence not in self.made),
             )
 
     def give_back(self, job: Job) -> bool:

@@ -24,16 +24,17 @@ class Maker:
 
     def make(self, job: Job) -> Prepared:
         """Return the mail of a job that was taken; raise what `prepare` raises."""
-        return self._lane.made.pop((job.fence, self._way), None) or self._make(job)
+        way, made = self._lane.made.pop(job.fence, (None, None))
+        return made if made and way == self._way else self._make(job)
 
     def make_ahead(self) -> None:
         """Make the mail that is next in the lane, if that has any."""
         time.sleep(0)  # gevent's threads change only here: others have their bodies to write first
-        if self._lane.is_light and (job := self._lane.next_unmade(self._way)):
+        if self._lane.is_light and (job := self._lane.next_unmade()):
             made = None
             with suppress(Exception):  # whoever takes the job meets it again, and tells it
                 made = self._make(job)
-            self._lane.made[job.fence, self._way] = made
+            self._lane.made[job.fence] = self._way, made
 
     def _make(self, job: Job) -> Prepared:
         host, takes_8bit, signs_here = self._way
