@@ -23,6 +23,9 @@ class SessionLimit:
     messages: int | None = None  # in one session
 
 
+UNLIMITED = SessionLimit()
+
+
 @dataclass(frozen=True)
 class Rules:
     """The limits of one transport, its streams and the mailbox providers, as they were read from their rows."""
@@ -35,7 +38,7 @@ class Rules:
     warming: dict[str, int | None] = field(default_factory=dict)  # place → messages today
     stopped: frozenset[str] = frozenset()  # providers that are sent nothing now
     sessions: dict[str, SessionLimit] = field(default_factory=dict)
-    default: SessionLimit = SessionLimit()  # of a provider that is known by name and has no row
+    default: SessionLimit = UNLIMITED  # of a provider that is known by name and has no row
     apart: frozenset[str] = frozenset()  # providers with limits: never out of the common pool
 
     def limits_of(self, queue: Queue) -> list[Limit]:
@@ -60,7 +63,7 @@ class Rules:
     def sessions_of(self, provider: str) -> SessionLimit:
         """Return what sessions mind of a provider."""
         is_known = bool(provider) and "." not in provider
-        return self.sessions.get(provider) or (self.default if is_known else SessionLimit())
+        return self.sessions.get(provider) or (self.default if is_known else UNLIMITED)
 
     def seats_reserved_from(self, stream_ids: Iterable[int], most: int) -> int:
         """Return how many of a transport's sessions are kept for other streams than these; never all."""

@@ -5,9 +5,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Hashable, Iterable
 
 from mailops.dispatch.claiming import Job
-from mailops.dispatch.rules import SessionLimit
-
-_NO_LIMIT = SessionLimit()
+from mailops.dispatch.rules import UNLIMITED, SessionLimit
 
 
 class Talks:
@@ -17,7 +15,7 @@ class Talks:
     """
 
     def __init__(self) -> None:
-        self.limit_of: Callable[[str], SessionLimit] = lambda _: _NO_LIMIT
+        self.limit_of: Callable[[str], SessionLimit] = lambda _: UNLIMITED
         self.seats: dict[str, int] = {}  # of this process, for providers whose sessions are limited
         self._lock = threading.Lock()
         self._recent: dict[Hashable, deque[str]] = {}
