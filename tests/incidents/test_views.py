@@ -466,6 +466,16 @@ class TestAttention:
         assert "No open incident." in page
 
 
+@pytest.mark.needs("chromium")
+@pytest.mark.django_db(transaction=True)
+def test_the_page_fits_a_phone_whatever_the_stream_is_called(incident, stream, oncall, open_page):
+    stream.name = "\N{SPOOL OF THREAD}" * 30 + "x" * 60
+    stream.save()
+    page = open_page(url("detail", incident.pk), oncall, width=375)
+    assert page.get_by_role("button", name="Pause").is_visible()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
 class TestThresholds:
     GIVEN = {
         "is_enabled": "on",
