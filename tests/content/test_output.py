@@ -107,6 +107,11 @@ class TestTemplate:
         with pytest.raises(UnicodeEncodeError):
             limits.HTML.from_string(source).render({"a": "\ud83d", "b": 1})
 
+    def test_a_list_is_not_written_for_ever(self):
+        template = limits.HTML.from_string("{% for i in (1..600) %}{% echo l %}{% endfor %}")
+        with pytest.raises(limits.OutOfBounds):
+            BoundTemplate.render(template, {"l": [""] * 10_000})
+
     def test_a_loop_goes_on_when_a_filter_is_given_it(self):
         source = "{% for x in l %}{{ x }}{{ forloop | default: 1 }} {% endfor %}"
         rendered = limits.PLAIN.from_string(source).render({"l": ["a", "b"]})
