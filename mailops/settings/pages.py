@@ -67,6 +67,7 @@ MIDDLEWARE = [
     "mailops.lib.sound_requests.SoundRequestMiddleware",  # below those its error pages need
     "mailops.lib.gone_rows.GoneRowMiddleware",
     "mailops.lib.wrong_methods.WrongMethodMiddleware",
+    "mailops.accounts.unopened.UnopenedMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",

@@ -32,6 +32,19 @@ def confirmed(client, admin):
     return client
 
 
+@pytest.fixture
+def confirmed_as(client):
+    """Return what gives a client that logged in with a second factor a moment ago."""
+
+    def confirmed_as(user, secret):
+        client.post(reverse("account_login"), {"login": user.email, "password": PASSWORD})
+        client.post(reverse("mfa_authenticate"), {"code": code_of(secret)})
+        client.post(reverse("account_reauthenticate"), {"password": PASSWORD})
+        return client
+
+    return confirmed_as
+
+
 class TestAuthenticatorApp:
     def test_asks_for_no_verified_mailbox(self, confirmed, admin):
         EmailAddress.objects.create(user=admin, email=admin.email, verified=False)
@@ -98,6 +111,19 @@ class TestSealed:
     def test_its_page_opens_without_the_key(self, secret, viewer, logged_in, settings):
         settings.MAILOPS_SECRET_KEYS = [NEW]
         assert reverse("mfa_deactivate_totp") in logged_in(viewer).get(reverse("mfa_index")).text
+
+    @pytest.mark.parametrize(
+        "name",
+        ["mfa_view_recovery_codes", "mfa_generate_recovery_codes", "mfa_download_recovery_codes"],
+    )
+    def test_pages_that_need_the_key_lead_to_the_one_that_says_it_is_gone(
+        self, name, secret, viewer, confirmed_as, settings
+    ):
+        client = confirmed_as(viewer, secret)
+        settings.MAILOPS_SECRET_KEYS = [NEW]
+        page = client.get(reverse(name), follow=True)
+        assert page.redirect_chain == [(reverse("mfa_index"), 302)]
+        assert "the key that sealed this secret is not among MAILOPS_SECRET_KEYS" in page.text
 
     def test_what_an_older_version_kept_in_clear_goes_on(self, viewer, client, settings):
         settings.MAILOPS_SECRET_KEYS = [OLD]
