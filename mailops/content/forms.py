@@ -211,6 +211,11 @@ TOO_LONG = {"max_length": f"The source is longer than {MAX_SOURCE // 1024} KB."}
 NEEDED = {"aria-required": "true"}  # a draft may lack it, what is published may not
 
 
+def _lines(source: str) -> str:
+    """Return `source` with the ends of lines that a script sends; a browser's own have two characters."""
+    return source.replace("\r\n", "\n")
+
+
 class DraftForm(forms.Form):
     revision = forms.IntegerField(min_value=0, widget=forms.HiddenInput)
     seen = field_of("")
@@ -245,6 +250,12 @@ class DraftForm(forms.Form):
         widget=_code(6, **{"data-editor": "json"}),
         help_text="JSON: what the preview is filled with, as a contact's attributes would.",
     )
+
+    def clean_html(self) -> str:
+        return _lines(self.cleaned_data["html"])
+
+    def clean_text(self) -> str:
+        return _lines(self.cleaned_data["text"])
 
     @classmethod
     def initial_for(cls, template: MailTemplate, language: str = "") -> dict[str, Any]:

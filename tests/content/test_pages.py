@@ -160,6 +160,16 @@ class TestEdit:
         )
         assert again.status_code == 302
 
+    def test_shows_no_difference_in_how_browsers_end_lines(
+        self, logged_in, editor, operator, template
+    ):
+        stale = draft(template, subject="Mine", html="<p>1</p>\r\n<p>2</p>")
+        theirs = draft(template, html="<p>1</p>\n<p>2</p>")
+        logged_in(operator).post(url("edit", template), theirs)
+        shown = logged_in(editor).post(url("edit", template), stale).context["conflict"]
+        assert "Subject" in dict(shown)
+        assert "Source" not in dict(shown)
+
     def test_says_whose_the_other_words_are(self, logged_in, editor, operator, template):
         stale = draft(template, html="<p>mine</p>")
         saved = "saved this draft"
