@@ -85,10 +85,7 @@ class Quick:
         context = self._make_context(data) if self._needs_context else None
         pieces = Pieces()
         _run(self._steps, pieces, data, None, context)
-        text = "".join(pieces)
-        if not text.isascii():
-            text.encode()  # raises where a half of a letter is in it, which no mail can carry
-        return text
+        return "".join(pieces)
 
     def _make_context(self, data: Data) -> RenderContext:
         context = self._template.context_class(self._template, globals=data)
@@ -173,6 +170,8 @@ class _Way:
                 room -= len(text)
                 if room < 0:
                     break
+                if not text.isascii():
+                    text.encode()  # raises where it has half of a letter, which no mail can carry
             if room < 0:
                 raise Unusual
             pieces.room = room
@@ -191,11 +190,12 @@ class _Way:
 
         def say(data: Data, item: Any, _context: Any) -> str:
             value = read(data, item)
-            if type(value) is list:  # may be long, and nothing when written
+            kind = type(value)
+            if kind is str:
+                return escape(value) if autoescape and _SPECIAL.search(value) else value
+            if kind is list:  # may be long, and nothing when written
                 raise Unusual
-            if type(value) is not str:
-                return str(value) if type(value) is int else to_liquid_string(value, autoescape)
-            return escape(value) if autoescape and _SPECIAL.search(value) else value
+            return str(value) if kind is int else to_liquid_string(value, autoescape)
 
         return say
 
@@ -342,9 +342,12 @@ def _listed(value: Any) -> list[Any]:
 def _guarded(read: Read, guard: Callable[[Any], str]) -> Read:
     def guarded(data: Data, item: Any) -> str:
         value = read(data, item)
-        if value is None or (type(value) is str and len(value) <= MAX_GUARDED):
-            return guard(value)
-        if type(value) is int and abs(value) <= MAX_NUMBER:
+        kind = type(value)
+        if kind is str:
+            is_usual = len(value) <= MAX_GUARDED
+        else:
+            is_usual = value is None or (kind is int and abs(value) <= MAX_NUMBER)
+        if is_usual:
             return guard(value)
         raise Unusual
 
