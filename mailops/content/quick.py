@@ -25,9 +25,8 @@ from mailops.content.hardening import GUARDS
 MAX_NODES = 5_000
 MAX_WORK = 500_000  # characters of source run through in loops
 MAX_CHARACTERS = 256 * 1024  # of what is written; as many as may be where each takes four octets
-MAX_GUARDED = (
-    500  # characters of a value in an address; a guard reads all of them, and may leave none
-)
+# characters of a value in an address: a guard reads all of them, and may leave none
+MAX_GUARDED = 500
 MAX_NUMBER = 10**18  # that a guard takes
 
 # names that the library knows more of: in a path, and at its beginning
@@ -206,11 +205,8 @@ class _Way:
             if read is None or not filters:
                 return read
             guard = GUARDS.get(filters[0].name)
-            return (
-                _guarded(read, guard)
-                if guard and len(filters) == 1 and not filters[0].args
-                else None
-            )
+            is_alone = len(filters) == 1 and not filters[0].args
+            return _guarded(read, guard) if guard and is_alone else None
         if not isinstance(expression, Path):
             return None
         path = [name for name in expression.path if isinstance(name, str)]
@@ -220,15 +216,12 @@ class _Way:
 
     def _choice(self, node: IfNode | UnlessNode, item: str | None) -> Step:
         """Return what writes the first branch whose condition holds."""
-        first, others = (
-            self._test(node.condition, item),
-            [
-                (self._test(each.expression, item), self._block(each.block, item))
-                for each in node.alternatives
-            ],
-        )
-        wanted = isinstance(node, IfNode)
+        first, wanted = self._test(node.condition, item), isinstance(node, IfNode)
         consequence = self._block(node.consequence, item)
+        others = [
+            (self._test(each.expression, item), self._block(each.block, item))
+            for each in node.alternatives
+        ]
         default = self._block(node.default, item)
 
         def choose(data: Data, item: Any, context: Any) -> list[Step]:
@@ -242,11 +235,9 @@ class _Way:
         return write
 
     def _test(self, condition: Expression, item: str | None) -> Test:
-        read = (
-            self._read(condition.expression, item)
-            if isinstance(condition, BooleanExpression)
-            else None
-        )
+        read = None
+        if isinstance(condition, BooleanExpression):
+            read = self._read(condition.expression, item)
         if read is None:
             self.needs_context = True
             return lambda _data, _item, context: bool(condition.evaluate(context))
@@ -342,13 +333,14 @@ def _listed(value: Any) -> list[Any]:
 def _guarded(read: Read, guard: Callable[[Any], str]) -> Read:
     def guarded(data: Data, item: Any) -> str:
         value = read(data, item)
-        kind = type(value)
-        if kind is str:
-            is_usual = len(value) <= MAX_GUARDED
-        else:
-            is_usual = value is None or (kind is int and abs(value) <= MAX_NUMBER)
-        if is_usual:
-            return guard(value)
-        raise Unusual
+        if not _is_small(value):
+            raise Unusual
+        return guard(value)
 
     return guarded
+
+
+def _is_small(value: Any) -> bool:
+    if type(value) is str:
+        return len(value) <= MAX_GUARDED
+    return value is None or (type(value) is int and abs(value) <= MAX_NUMBER)
