@@ -156,6 +156,7 @@ WORDS: dict[str, str] = {
     "user.profile": "Profile changed",
     "user.reactivate": "User reactivated",
     "user.recovery_codes_generated": "Recovery codes made",
+    "user.reset_not_told": "Not told of the second factor's reset",
     "user.reset_second_factor": "Second factor reset",
     "user.totp_activated": "Authenticator app set up",
     "user.totp_deactivated": "Authenticator app removed",

@@ -1,11 +1,11 @@
 """Tells people by mail that an admin reset their second factor, by the way that the digest goes."""
 
-import logging
 from datetime import timedelta
 
 from django.conf import settings
 from django.urls import reverse
 
+from mailops.accounts.auditing import audit
 from mailops.accounts.models import AuditEntry, User
 from mailops.content.models import TemplateVersion
 from mailops.content.own_mails import version_in_use
@@ -14,9 +14,7 @@ from mailops.lib.clock import database_now
 from mailops.outbox.models import Message
 from mailops.outbox.submission import RefusedSubmission, submit
 
-logger = logging.getLogger(__name__)
-
-VERB = "user.reset_second_factor"
+VERB, NOT_TOLD = "user.reset_second_factor", "user.reset_not_told"
 LATE = timedelta(days=1)  # what could not be told until then, an admin has said long since
 TEMPLATE = "Second factor reset"
 _SUBJECT = "[mailops] Your second factor was reset"
@@ -51,7 +49,11 @@ def _untold() -> list[AuditEntry]:
     keys = [_key(entry) for entry in done]
     known = Message.objects.filter(idempotency_key__in=keys)
     told = set(known.values_list("idempotency_key", flat=True))
-    return [entry for entry in done if _key(entry) not in told]
+    refused = AuditEntry.objects.filter(
+        verb=NOT_TOLD, after__reset__in=[entry.pk for entry in done]
+    )
+    given_up = set(refused.values_list("after__reset", flat=True))
+    return [entry for entry in done if _key(entry) not in told and entry.pk not in given_up]
 
 
 def _key(entry: AuditEntry) -> str:
@@ -78,7 +80,13 @@ def _tell(entry: AuditEntry, way: Chosen) -> bool:
             idempotency_key=_key(entry),
         )
     except RefusedSubmission as refused:
-        logger.warning("%s could not be told that the second factor was reset: %s", user, refused)
+        audit(
+            actor=None,
+            verb=NOT_TOLD,
+            subject=user,
+            after={"reset": entry.pk},
+            reason=f"The mail that would tell it was refused: {refused}",
+        )
         return False
     return True
 

@@ -34,6 +34,14 @@ def test_waits_for_a_way(reset, viewer, stream, request):
     assert warn() == 1
 
 
+def test_whose_mail_is_refused_is_noted_once(reset, way, viewer):
+    User.objects.filter(pk=viewer.pk).update(email="no address")
+    assert (warn(), warn()) == (0, 0)
+    note = AuditEntry.objects.get(verb="user.reset_not_told")
+    assert note.subject_id == str(viewer.pk)
+    assert "refused" in note.reason
+
+
 def test_is_not_told_days_later(reset, way):
     AuditEntry.objects.update(at=timezone.now() - LATE * 1.1)
     assert warn() == 0
