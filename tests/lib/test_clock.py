@@ -1,4 +1,3 @@
-import logging
 from datetime import datetime, timedelta
 
 import pytest
@@ -42,7 +41,7 @@ class TestClockOfThisMachine:
 
     @pytest.fixture
     def told(self, caplog):
-        return lambda: [one.getMessage() for one in caplog.records if one.levelno == logging.ERROR]
+        return lambda: [one.getMessage() for one in caplog.records if one.name == clock.__name__]
 
     @pytest.mark.parametrize("signal", [beat_init, worker_ready, task_revoked])
     @pytest.mark.parametrize(("seconds", "words"), [(31, "ahead of"), (-31, "behind")])

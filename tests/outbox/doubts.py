@@ -47,7 +47,7 @@ def make_settlement(**fields):
     now = timezone.now()
     return Settlement.objects.create(
         **{
-            "key": uuid4(), "act": Settlement.Act.ACCEPT, "until": now, "fence_until": 1_000_000, "planned": 3,
+            "key": uuid4(), "act": Settlement.Act.ACCEPT, "until": now, "fence_until": 2**62, "planned": 3,
             "settled": 2, "passed_over": 1, "state": Settlement.State.COMPLETED, "finished_at": now, **fields,
         }
     )  # fmt: skip
