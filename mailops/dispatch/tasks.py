@@ -45,6 +45,7 @@ def _delivery_of(lane: str) -> Delivery:
 @shared_task(name="dispatch.deliver")
 def deliver(lane: str) -> None:
     if _delivery_of(lane).run():
+        hearing.pulse.rest()  # a broker that is away is waited for, as long as that is
         hint(lane)
 
 

@@ -4,7 +4,7 @@ from unittest.mock import Mock
 import pytest
 from celery.signals import worker_ready
 
-from mailops.dispatch import tasks  # noqa: F401 - connects to the signal
+from mailops.dispatch import hearing, tasks
 from mailops.outbox import tokens
 
 
@@ -25,3 +25,13 @@ def consumer_of(queues):
 def test_sending_workers_import_all_addresses_before_the_first_message(paths, queues, imports):
     worker_ready.send(sender=consumer_of(queues))
     assert paths().misses == imports
+
+
+def test_while_the_broker_is_waited_for_nothing_stands_still(monkeypatch):
+    """Sent where the broker is away, a hint waits for it: five minutes were taken for a loop that never goes on."""
+    rested = []
+    monkeypatch.setattr(tasks, "_delivery_of", lambda _: Mock(**{"run.return_value": True}))
+    monkeypatch.setattr(tasks, "hint", lambda _: rested.append(hearing.pulse.is_at_rest))
+    hearing.pulse.turn()
+    tasks.deliver("bulk")
+    assert rested == [True]
