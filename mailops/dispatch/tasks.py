@@ -44,8 +44,9 @@ def _delivery_of(lane: str) -> Delivery:
 
 @shared_task(name="dispatch.deliver")
 def deliver(lane: str) -> None:
-    if _delivery_of(lane).run():
-        hearing.pulse.rest()  # a broker that is away is waited for, as long as that is
+    with hearing.pulse.resting():  # a run has a pulse of its own
+        has_more = _delivery_of(lane).run()
+    if has_more:
         hint(lane)
 
 

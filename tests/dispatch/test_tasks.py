@@ -5,6 +5,7 @@ import pytest
 from celery.signals import worker_ready
 
 from mailops.dispatch import hearing, tasks
+from mailops.dispatch.pulse import Pulse
 from mailops.outbox import tokens
 
 
@@ -27,11 +28,21 @@ def test_sending_workers_import_all_addresses_before_the_first_message(paths, qu
     assert paths().misses == imports
 
 
-def test_while_the_broker_is_waited_for_nothing_stands_still(monkeypatch):
-    """Sent where the broker is away, a hint waits for it: five minutes were taken for a loop that never goes on."""
-    rested = []
-    monkeypatch.setattr(tasks, "_delivery_of", lambda _: Mock(**{"run.return_value": True}))
-    monkeypatch.setattr(tasks, "hint", lambda _: rested.append(hearing.pulse.is_at_rest))
-    hearing.pulse.turn()
+@pytest.mark.parametrize("was_turning", [True, False])
+def test_the_loop_that_calls_a_run_is_waited_for_anew_afterwards(monkeypatch, was_turning):
+    """A run through five minutes without a database was taken for a loop that stands still as long."""
+    heard, seen = Pulse(), []
+
+    def run():
+        seen.append(heard.is_at_rest)
+        return True
+
+    monkeypatch.setattr(hearing, "pulse", heard)
+    monkeypatch.setattr(tasks, "_delivery_of", lambda _: Mock(run=run))
+    monkeypatch.setattr(tasks, "hint", lambda _: seen.append(heard.is_at_rest))
+    if was_turning:
+        heard.turn()
+        began_at = heard._turned_at
     tasks.deliver("bulk")
-    assert rested == [True]
+    assert seen == [True, not was_turning]
+    assert not was_turning or heard._turned_at > began_at
