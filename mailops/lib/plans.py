@@ -1,8 +1,11 @@
 """Keeps PostgreSQL from plans that are cheap only by statistics of a moment ago."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.contrib.postgres.expressions import ArraySubquery
+from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import BooleanField, F, Func, QuerySet
 
@@ -15,6 +18,18 @@ def join_without_merging(connection: BaseDatabaseWrapper, **_: Any) -> None:
     """
     with connection.cursor() as cursor:
         cursor.execute("SET enable_mergejoin = off")
+
+
+@contextmanager
+def joining_whole_tables(connection: BaseDatabaseWrapper) -> Iterator[None]:
+    """Wrap a statement that reads whole tables, in a transaction: none is read once for each row of another.
+
+    Where a vacuum saw a table empty a moment before it was filled, that looks cheap by its statistics, and never ends.
+    """
+    with transaction.atomic(connection.alias), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_nestloop = off")
+        yield
+        cursor.execute("SET LOCAL enable_nestloop TO DEFAULT")
 
 
 def is_any(field: str, query: QuerySet[Any, Any]) -> Func:

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import connection
 from django.db.models import Max, Min
 
+from mailops.lib.plans import joining_whole_tables
 from mailops.outbox.ledger import open_span
 from mailops.outbox.models import CountKey
 from mailops.reports.dimensions import EXPANDED
@@ -138,7 +139,7 @@ def differences(
         "statuses": since is None and until is None,
         "limit": limit,
     }
-    return [Difference(**row) for row in _differing(_DIFFERENCE, given)]
+    return [Difference(**row) for row in differing_rows(_DIFFERENCE, given)]
 
 
 def rollup_differences(
@@ -149,7 +150,7 @@ def rollup_differences(
     sealed = sealed_until()
     for day in _days(since or EVER[0], until or EVER[1]):
         given = {"since": day, "until": day + DAY, "sealed": day < sealed, "limit": limit}
-        rows = _differing(_ROLLED, given)
+        rows = differing_rows(_ROLLED, given)
         found += [Difference(**row, source="by the counts it is rolled up from") for row in rows]
         if len(found) >= limit:
             break
@@ -183,8 +184,9 @@ def _days(since: datetime, until: datetime) -> Iterator[datetime]:
         day += DAY
 
 
-def _differing(sql: str, given: dict[str, Any]) -> list[dict[str, Any]]:
-    with transaction.atomic(), connection.cursor() as cursor:
+def differing_rows(sql: str, given: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return what a Difference is made of, for each row of a statement that compares a recount with the counts."""
+    with joining_whole_tables(connection), connection.cursor() as cursor:
         cursor.execute(sql, given)
         names = [column.name for column in cursor.description]
         rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

@@ -3,11 +3,9 @@
 from datetime import datetime
 from typing import Any
 
-from django.db import connection, transaction
-
 from mailops.outbox.models import SightingKey
 from mailops.reports.sealing import sealed_until
-from mailops.reports.verifying import EVER, Difference
+from mailops.reports.verifying import EVER, Difference, differing_rows
 
 _KEY = ", ".join(SightingKey.KEY)
 
@@ -54,13 +52,5 @@ def reply_differences(
         "until": until or EVER[1],
         "limit": limit,
     }
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(_DIFFERENCE, given)
-        names = [column.name for column in cursor.description]
-        rows: list[dict[str, Any]] = [
-            dict(zip(names, row, strict=True)) for row in cursor.fetchall()
-        ]
-    return [
-        Difference(recount=row.pop("recount"), count=row.pop("count"), key=row, source="by the replies of events")
-        for row in rows
-    ]  # fmt: skip
+    rows = differing_rows(_DIFFERENCE, given)
+    return [Difference(**row, source="by the replies of events") for row in rows]
