@@ -4,7 +4,7 @@ import json
 import logging
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from time import monotonic
 from typing import Any
@@ -222,7 +222,7 @@ def _facts(notice: Notice) -> dict[str, Any]:
     return {
         "occasion": notice.get_occasion_display(),
         "title": str(incident),
-        "sentence": incident.close_reason if is_over else incident.sentence,
+        "sentence": f"{incident.close_reason if is_over else incident.sentence} {_when(incident)}",
         "url": settings.MAILOPS_BASE_URL + reverse("incidents:detail", args=[incident.pk]),
         "incident": incident.pk,
         "level": incident.level,
@@ -230,6 +230,17 @@ def _facts(notice: Notice) -> dict[str, Any]:
         "subject": {"kind": incident.subject_kind, "name": incident.subject_label},
         "opened_at": incident.opened_at.isoformat(),
     }
+
+
+def _when(incident: Incident) -> str:
+    """Say since when it is open, or how long it was: an alert may be hours old when it is read."""
+    if incident.closed_at is None:
+        return f"Open since {_moment(incident.opened_at)}."
+    return f"It was open from {_moment(incident.opened_at)} to {_moment(incident.closed_at)}."
+
+
+def _moment(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%d %b, %H:%M} UTC"
 
 
 def _post(channel: NotificationChannel, facts: dict[str, Any]) -> str:

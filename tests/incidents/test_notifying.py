@@ -1,6 +1,6 @@
 import json
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import OperationalError, transaction
@@ -172,7 +172,7 @@ class TestWebhook:
             assert deliver_due() == 0
         [(path, told)] = posts
         assert path == "/hook?key=secret"
-        assert told["sentence"] == incident.sentence
+        assert told["sentence"].startswith(f"{incident.sentence} Open since ")
         assert told["url"].endswith(f"/incidents/{incident.pk}/")
         assert incident.sentence in told["text"]
         assert Notice.objects.get().has_succeeded
@@ -227,7 +227,22 @@ class TestWebhook:
             handling.close(incident=incident, reason="It was a full disk.", actor=oncall)
             deliver_due()
         told = {post["occasion"]: post["sentence"] for _, post in posts}
-        assert told == {"Opened": incident.sentence, "Closed": "It was a full disk."}
+        assert told.keys() == {"Opened", "Closed"}
+        assert told["Opened"].startswith(incident.sentence)
+        assert told["Closed"].startswith("It was a full disk. ")
+
+    def test_is_told_since_when_and_until_when(self, settings, stream, oncall):
+        with hook(settings) as (url, posts):
+            make_webhook(url)
+            incident = open_incident(stream)
+            Incident.objects.update(opened_at=datetime(2026, 3, 1, 23, 58, tzinfo=UTC))
+            deliver_due()
+            handling.close(incident=incident, reason="It was a full disk.", actor=oncall)
+            Incident.objects.update(closed_at=datetime(2026, 3, 2, 3, 5, tzinfo=UTC))
+            deliver_due()
+        opened, closed = [post["text"] for _, post in posts]
+        assert "Open since 01 Mar, 23:58 UTC." in opened
+        assert "It was open from 01 Mar, 23:58 UTC to 02 Mar, 03:05 UTC." in closed
 
     def test_is_told_of_the_opening_before_the_close(self, settings, stream, oncall):
         with hook(settings) as (url, posts):
@@ -369,7 +384,7 @@ class TestMail:
         deliver_due()
         message = Message.objects.get()
         assert (message.recipient, message.stream) == ("oncall@example.net", other)
-        assert message.merge_data["sentence"] == incident.sentence
+        assert message.merge_data["sentence"].startswith(f"{incident.sentence} Open since ")
         assert str(message.public_id) in result()
 
     def test_is_sent_once_for_a_notice(self, stream):
