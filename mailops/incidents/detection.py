@@ -31,6 +31,7 @@ from mailops.incidents.unserved import unserved
 from mailops.lib.clock import database_now
 from mailops.lib.locks import advisory_lock
 from mailops.outbox.ledger import bucket_of
+from mailops.reports.attention import held_up_by
 from mailops.reports.periods import QUARTER_HOUR
 from mailops.transports.models import PauseCause, RunState, Stream, Transport
 
@@ -136,14 +137,15 @@ def _stopped(threshold: Threshold) -> Iterable[Any]:
 
 def _reading_of_fault(stopped: Any, now: datetime) -> Reading:
     cause = stopped.get_pause_cause_display().lower() or "a fault"
-    sentence = f"{stopped} is paused by {cause}. {stopped.pause_sentence}".strip()
+    told = (f"{stopped} is paused by {cause}.", stopped.pause_sentence, held_up_by(stopped))
     level = Level.ACT if isinstance(stopped, Campaign) else Level.STOP
-    return Reading(stopped, level, sentence, stopped.paused_at or now)
+    return Reading(stopped, level, " ".join(filter(None, told)), stopped.paused_at or now)
 
 
 def _reading_of_breaker(transport: Transport, now: datetime) -> Reading:
-    sentence = f"{transport} can't be reached: {transport.failures} sessions failed in a row. "
-    return Reading(transport, Level.ACT, (sentence + transport.breaker_sentence).strip(), now)
+    sentence = f"{transport} can't be reached: {transport.failures} sessions failed in a row."
+    told = (sentence, transport.breaker_sentence, held_up_by(transport))
+    return Reading(transport, Level.ACT, " ".join(filter(None, told)), now)
 
 
 def _read_rates(threshold: Threshold, now: datetime) -> dict[int, Reading]:

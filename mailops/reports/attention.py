@@ -103,6 +103,13 @@ def _carried(*, without: Collection[int] = ()) -> frozenset[int]:
     )
 
 
+def held_up_by(stopped: Transport | Stream | Campaign) -> str:
+    """Say what waits for this one that stands still; nothing of a campaign: its own page counts it."""
+    if isinstance(stopped, Transport):
+        return _held_up(stopped, _carried())
+    return _waits(stopped) if isinstance(stopped, Stream) else ""
+
+
 def _held_up(transport: Transport, carried: Collection[int]) -> str:
     """Say what waits for a transport that stands still: how many messages of which streams, and of which campaigns.
 

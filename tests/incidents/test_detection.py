@@ -482,6 +482,20 @@ class TestTransports:
             "Relay can't be reached: 5 sessions failed in a row. The connection was refused."
         )
 
+    def test_out_of_reach_says_whose_mail_waits_for_it(self, stream):
+        campaign = make_campaign(
+            name="Spring", state="running", stream=stream, started_at=timezone.now()
+        )
+        count(stream, "queued", 1913, measure="status", campaign_id=campaign.pk)
+        transport = stream.transport
+        transport.breaker, transport.failures = "open", 3
+        transport.breaker_sentence = "The connection was refused."
+        transport.save()
+        detect()
+        assert the_incident().sentence.endswith(
+            "The connection was refused. 1,913 messages wait for it, of News. A campaign waits for it: Spring."
+        )
+
     def test_that_runs_again_closes_it_after_five_minutes(self, db):
         transport = make_transport()
         transport.pause(PauseCause.FAULT, "The password was refused.")
@@ -493,6 +507,14 @@ class TestTransports:
 
 
 class TestWhatStopsByItself:
+    def test_says_how_much_of_a_stream_waits(self, stream):
+        count(stream, "queued", 2, measure="status")
+        stream.pause(PauseCause.FAULT, "The sender was refused.")
+        detect()
+        assert the_incident().sentence == (
+            "News is paused by a fault. The sender was refused. 2 messages wait."
+        )
+
     @pytest.mark.parametrize("cause", [PauseCause.FAULT, PauseCause.DOMAIN])
     def test_is_an_incident_of_its_stream(self, cause, stream, operator):
         NotificationChannel.objects.create(name="chat", kind="webhook")
