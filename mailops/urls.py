@@ -36,4 +36,5 @@ urlpatterns = [
     path("", include("mailops.installation.urls")),
 ]
 
+handler403 = "mailops.accounts.views.not_allowed"
 handler500 = "mailops.lib.database_away.page_not_made"

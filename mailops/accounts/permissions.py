@@ -76,8 +76,14 @@ def turned_away(request: HttpRequest, view: Any) -> HttpResponseBase | None:
     act, to_change = view.permission
     wanted = act if request.method in SAFE else (to_change or act)
     if not may(request.user, wanted):
-        raise PermissionDenied
+        raise PermissionDenied(needed(wanted))
     return None
+
+
+def needed(act: Act) -> str:
+    """Say which roles may do `act`, for the page that tells somebody they may not."""
+    *others, last = (role.label for role in reversed(Role) if act in MATRIX[role])
+    return f"This needs the role {', '.join(others)}{' or ' if others else ''}{last}."
 
 
 def _to_login(request: HttpRequest) -> HttpResponseBase:

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
-from django.shortcuts import get_object_or_404, redirect
+from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.cache import add_never_cache_headers
 from django.views.decorators.http import require_POST, require_safe
 
@@ -23,7 +23,7 @@ from mailops.accounts.meanwhile import (
     meanwhile,
     typed_by_one_who_saw,
 )
-from mailops.accounts.models import AuditEntry, User
+from mailops.accounts.models import AuditEntry, Role, User
 from mailops.accounts.palette import offers
 from mailops.accounts.permissions import (
     Act,
@@ -38,6 +38,7 @@ from mailops.lib.csv_export import by_steps, stream_csv, wrong_filter
 from mailops.lib.htmx import render_page
 
 PAGE = 50
+ADMINS = 3  # named to whoever may not do something: enough to find one who is there
 LOOKED_AT = 50_000  # entries, for one page of what no index finds: the whole trail only grows
 LINK_IN_SESSION = "invitation"  # (user id, link): shown once, then gone
 
@@ -52,6 +53,13 @@ def forgotten_password(request: HttpRequest) -> HttpResponse:
 def closed(request: HttpRequest, key: str = "") -> HttpResponse:  # noqa: ARG001 - an address has a key
     """Answer where allauth would let people change and verify their mailbox: an address is what an admin gave."""
     raise Http404
+
+
+def not_allowed(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer whoever may not: which role may, where it is known, and who can give it."""
+    admins = User.objects.filter(role=Role.ADMIN, is_active=True).order_by("pk")
+    known = {"needed": str(exception), "admins": admins[:ADMINS]}
+    return render(request, "403.html", known, status=403)
 
 
 @for_users

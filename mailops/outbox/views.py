@@ -10,8 +10,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import require_POST
 
-from mailops.accounts.models import User
-from mailops.accounts.permissions import Act, confirm_password, may, needs, user_of
+from mailops.accounts.permissions import Act, confirm_password, may, needed, needs, user_of
 from mailops.content.forms import LookForm
 from mailops.content.framing import framed
 from mailops.content.models import TemplateVersion
@@ -100,7 +99,7 @@ def message_detail(request: HttpRequest, public_id: UUID) -> HttpResponse:
             "shown": show_mail(message),
             "signature": _signature(message),
             "suppressions": Suppression.objects.covering(message.address_key, message.stream),
-            "may_retry": _may_retry(user_of(request), message) and can_be_retried(message),
+            "may_retry": may(request.user, _act_of_retry(message)) and can_be_retried(message),
             **(_doubt(message) if message.is_doubtful else {}),
         },
         fragment="timeline",
@@ -190,8 +189,9 @@ def message_settle(request: HttpRequest, public_id: UUID) -> HttpResponse:
 @require_POST
 @needs(Act.OPERATE)
 def message_retry(request: HttpRequest, public_id: UUID) -> HttpResponse:
-    if not _may_retry(user_of(request), _message(public_id)):
-        raise PermissionDenied
+    act = _act_of_retry(_message(public_id))
+    if not may(request.user, act):
+        raise PermissionDenied(needed(act))
     return _act(
         request, public_id, retry_message, "Queued again, with the same Message-ID.",
         "It can't be sent again: it is on its way, has arrived, its address is suppressed, its content was not kept, "
@@ -199,9 +199,9 @@ def message_retry(request: HttpRequest, public_id: UUID) -> HttpResponse:
     )  # fmt: skip
 
 
-def _may_retry(user: User, message: Message) -> bool:
-    """Tell whether the user may send it again: on call settles what is uncertain, the rest is an operator's."""
-    return may(user, Act.OPERATE if message.is_doubtful else Act.SEND)
+def _act_of_retry(message: Message) -> Act:
+    """Return what sending it again is: on call settles what is uncertain, the rest is an operator's."""
+    return Act.OPERATE if message.is_doubtful else Act.SEND
 
 
 @needs(Act.AUTHOR)

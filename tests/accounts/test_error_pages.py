@@ -5,6 +5,7 @@ from django.contrib.sessions.models import Session
 from django.test import Client
 from django.urls import path, reverse
 
+from mailops.accounts.models import Role, User
 from mailops.content.models import MailTemplate
 from mailops.urls import urlpatterns as ours
 from tests.browser import log_in_in_another_tab
@@ -22,7 +23,22 @@ class TestErrorPages:
     def test_wrong_role_is_told_which_role_it_has(self, viewer, logged_in):
         response = logged_in(viewer).get(reverse("accounts:users"))
         assert response.status_code == 403
-        assert "with the role Viewer" in response.content.decode()
+        assert "with the role Viewer. This needs the role Admin." in response.text
+
+    def test_wrong_role_is_told_which_would_do_and_whom_to_ask(self, viewer, admin, logged_in):
+        response = logged_in(viewer).post(reverse("campaigns:add"))
+        assert "This needs the role Operator or Admin." in response.text
+        assert f'Ask <a href="mailto:{admin.email}">' in response.text
+
+    def test_nobody_is_sent_to_an_admin_who_left(self, viewer, admin, logged_in):
+        User.objects.create_user("gone@example.com", role=Role.ADMIN, is_active=False)
+        assert "gone@" not in logged_in(viewer).get(reverse("accounts:users")).text
+
+    def test_whoever_has_no_role_is_told_it_too(self, stranger, admin, logged_in):
+        response = logged_in(stranger).get(reverse("campaigns:list"))
+        assert "no role yet. This needs the role Viewer, On-call, Editor, Operator or Admin." in (
+            response.text
+        )
 
     def test_missing_page_is_in_our_look(self, viewer, logged_in):
         response = logged_in(viewer).get("/no/such/page/")
