@@ -4,6 +4,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.urls import reverse
+
 from mailops.campaigns.models import Campaign
 from mailops.dispatch.carriers import usable_carriers
 from mailops.dispatch.limits import Bucket, Limit
@@ -33,6 +35,7 @@ class Hold:
     detail: str = ""
     since: datetime | None = None
     tone: str = "info"
+    url: str = ""  # of the page that tells more, and has what ends it
 
 
 def stopped_ways(stream: Stream) -> list[Transport]:
@@ -55,7 +58,14 @@ def holds_of_message(message: Message) -> list[Hold]:
     """Return what holds an open message back now; what waits for a person or a due time says so itself."""
     stream, campaign = message.stream, message.campaign
     paused = [
-        Hold(f"{what} is paused", one.pause_sentence, one.pause_detail, one.paused_at, "warn")
+        Hold(
+            f"{what} is paused",
+            one.pause_sentence,
+            one.pause_detail,
+            one.paused_at,
+            "warn",
+            _page_of(one),
+        )
         for what, one in ((f"The stream {stream}", stream), (f"The campaign {campaign}", campaign))
         if one is not None and one.is_paused
     ]
@@ -98,9 +108,16 @@ def _holds(stream: Stream, campaign_id: int) -> list[Hold]:
     return holds or _still(stream, list(in_use.values()), queues)
 
 
+def _page_of(one: Transport | Stream | Campaign) -> str:
+    if isinstance(one, Stream):
+        return reverse("transports:stream-detail", args=[one.pk])
+    name = "campaigns:detail" if isinstance(one, Campaign) else "transports:detail"
+    return reverse(name, args=[one.pk])
+
+
 def _stops(standing: Standing, in_use: Iterable[Transport]) -> Iterator[Hold]:
     transport, quota = standing.transport, standing.transport.daily_quota
-    others = _and([str(one) for one in in_use if one != transport])
+    others, page = _and([str(one) for one in in_use if one != transport]), _page_of(transport)
     if transport.is_paused:
         stands_in = others if transport.pause_cause in {PauseCause.PERSON, PauseCause.FAULT} else ""
         yield Hold(
@@ -109,6 +126,7 @@ def _stops(standing: Standing, in_use: Iterable[Transport]) -> Iterator[Hold]:
             transport.pause_detail,
             transport.paused_at,
             "warn",
+            page,
         )
     elif transport.is_backing_off:
         is_open = transport.breaker != Transport.Breaker.CLOSED
@@ -117,11 +135,13 @@ def _stops(standing: Standing, in_use: Iterable[Transport]) -> Iterator[Hold]:
             _with_stand_in(transport.breaker_sentence, others if is_open else ""),
             transport.breaker_detail,
             tone="bad",
+            url=page,
         )
     if quota and standing.sent_today >= quota:
         yield Hold(
             f"{transport} has sent its {quota:,} of today",
             "The rest leaves through the stream's next transport, or waits until midnight UTC.",
+            url=page,
         )
     for ramp in standing.ramps:
         names = [name for name, sent in ramp.sent if ramp.volume and sent >= ramp.volume]
@@ -129,10 +149,11 @@ def _stops(standing: Standing, in_use: Iterable[Transport]) -> Iterator[Hold]:
             yield Hold(
                 f"{transport} is warming up: {ramp.volume:,} a day at most to {_and(names)}",
                 "Today's have left. The rest leaves through the stream's next transport, or waits until midnight UTC.",
+                url=page,
             )
     for pressure in standing.pressures:
         title = f"{transport} sends {pressure.place_name} {pressure.now_at_most:,} a minute at most"
-        yield Hold(title, pressure.sentence, pressure.detail, pressure.since, "warn")
+        yield Hold(title, pressure.sentence, pressure.detail, pressure.since, "warn", page)
 
 
 def _unable(stream: Stream, transports: list[Transport]) -> Iterator[Hold]:
@@ -144,6 +165,7 @@ def _unable(stream: Stream, transports: list[Transport]) -> Iterator[Hold]:
                 f"{transport} does not stand in",
                 f"Mail from {stream.domain} would not pass DMARC through it; the stream's page tells what to change.",
                 tone="warn",
+                url=_page_of(stream),
             )
 
 
@@ -159,17 +181,20 @@ def _rates(stream: Stream, transport: Transport, rules: Rules, queues: list[Queu
             rules.transport,
             f"{transport} sends {{rate}} at most",
             "That is its own limit, set on its page.",
+            _page_of(transport),
         ),
         (
             rules.streams.get(stream.pk),
             f"The stream {stream} sends {{rate}} at most",
             "That is its own limit, set on its page.",
+            _page_of(stream),
         ),
         *(
             (
                 limit,
                 f"{name_of(provider)} is sent {{rate}} at most",
                 "That is the limit for this provider over all transports, set beside them.",
+                reverse("transports:providers"),
             )
             for provider, limit in rules.providers.items()
             if provider in pools
@@ -178,8 +203,8 @@ def _rates(stream: Stream, transport: Transport, rules: Rules, queues: list[Queu
     limits = [limit for limit, *_ in sayings if limit is not None and limit.rate_per_minute]
     used_up = _used_up(limits, stream)
     return [
-        Hold(title.format(rate=f"{limit.rate_per_minute:,.0f} a minute"), sentence)
-        for limit, title, sentence in sayings
+        Hold(title.format(rate=f"{limit.rate_per_minute:,.0f} a minute"), sentence, url=url)
+        for limit, title, sentence, url in sayings
         if limit is not None and limit.key in used_up
     ]
 
@@ -226,6 +251,7 @@ def _sessions(transport: Transport, rules: Rules, queues: list[Queue]) -> list[H
         Hold(
             f"{name_of(key[2:])} is spoken to in {Sessions(number).words}, over all transports",
             "They are busy: its mail leaves as fast as they are answered.",
+            url=reverse("transports:providers"),
         )
         for key, number in most.items()
         if held.get(key, 0) >= number
@@ -237,6 +263,7 @@ def _sessions(transport: Transport, rules: Rules, queues: list[Queue]) -> list[H
                 f"{transport} is spoken to in {own.words}",
                 "They are busy: mail leaves as fast as its server answers. "
                 f"{own.why} More sessions, where it allows them, send more.".strip(),
+                url=_page_of(transport),
             )
         )
     return holds

@@ -91,6 +91,12 @@ class TestStops:
         assert "Relay is paused" in text
         assert ("leaves through Spare meanwhile" in text) == (cause == "person")
 
+    def test_what_stops_leads_to_the_page_that_ends_it(self, page, campaign):
+        relay = campaign.stream.transport
+        relay.pause("person", "Looking into it.")
+        url = reverse("transports:detail", args=[relay.pk])
+        assert f'<h2><a href="{url}">Relay is paused' in page(campaign)
+
     def test_nothing_leaves_while_every_way_stands_still(self, page, campaign):
         relay = campaign.stream.transport
         assert stopped_ways(campaign.stream) == []
@@ -133,7 +139,12 @@ class TestRates:
         self.limit(which, 2)
         owe(campaign, 3)
         claim()
-        assert sentence in page(campaign)
+        places = {
+            "relay": reverse("transports:detail", args=[campaign.stream.transport.pk]),
+            "stream": reverse("transports:stream-detail", args=[campaign.stream_id]),
+            "gmail": reverse("transports:providers"),
+        }
+        assert f'<h2><a href="{places[which]}">{sentence}' in page(campaign)
         Allowance.objects.update(refilled_at=F("refilled_at") - timedelta(minutes=3))
         assert sentence not in page(campaign)  # it was something else that stopped it then
 
