@@ -45,6 +45,7 @@ def change_transport(
     transport.save(update_fields=transport.SETTINGS)
     active = transport.active_credential
     if is_moved:
+        transport.forget_endpoint()
         forget_secrets(transport=transport)
     is_given = bool(active and (secret or reference))
     if active and is_given:

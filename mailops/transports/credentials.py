@@ -153,9 +153,13 @@ def delete_credential(*, credential: Credential, actor: User | None) -> None:
 
 
 def forget_secrets(*, transport: Transport) -> None:
-    """Wipe what was kept for an endpoint the transport has no more: no secret would open, no reference may follow."""
+    """Wipe what was kept for an endpoint the transport has no more: no secret would open, no reference may follow.
+
+    What was found with them there goes as well.
+    """
     kept = transport.credentials.exclude(secret=b"", reference="")
     kept.update(secret=b"", reference="", last_four="", secret_set_at=None)
+    transport.credentials.update(last_test={}, last_tested_at=None, refused_at=None, refusal="")
     grants = OAuthGrant.objects.filter(credential__transport=transport)
     for grant in grants.select_for_update(of=("self",)):
         grant.forget()

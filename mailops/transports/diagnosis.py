@@ -99,6 +99,9 @@ def run_test(
     if credential is not None:
         Credential.objects.logging_in_as(credential.login_id).update(**result)
     if credential is None or credential.is_active:
-        Transport.objects.filter(pk=transport.pk).update(**result)
+        same = row.filter(host=transport.host, port=transport.port, security=transport.security)
+        is_kept = bool(same.update(**result))  # it says nothing of an endpoint given meanwhile
+        if is_kept and diagnosis.is_ok:
+            transport.end_backoff("The connection test works.")
     transport.refresh_from_db(fields=list(result))
     return diagnosis

@@ -6,13 +6,16 @@ from django.core.management import CommandError, call_command
 from django.urls import reverse
 from moto import mock_aws
 
+from mailops.accounts.models import AuditEntry
 from mailops.lib import egress
 from mailops.lib.egress import EgressFault
 from mailops.lib.secrets import Secret
+from mailops.transports.configuring import change_transport
 from mailops.transports.credentials import add_credential
 from mailops.transports.diagnosis import diagnose, run_test
 from mailops.transports.kinds.apis import APIS
 from mailops.transports.kinds.ses import SesSession
+from mailops.transports.models import Transport
 from tests.factories import make_transport
 from tests.smtp_server import EXTENSIONS, STALL, SmtpServer
 from tests.transports.api_doubles import LOGINS, Answer
@@ -46,6 +49,13 @@ def relay(settings, authority):
         return transport
 
     return make
+
+
+def open_breaker(transport):
+    for _ in range(3):
+        Transport.objects.update(backoff_until=None)
+        transport.record_failure("The connection was refused.")
+    assert transport.is_broken
 
 
 class TestDiagnose:
@@ -149,6 +159,41 @@ class TestRunTest:
         assert transport.last_test["is_ok"] is True
         assert transport.last_test["by"] == "admin@example.com"
         assert transport.last_tested_at is not None
+
+    def test_that_works_ends_what_sessions_found(self, relay, authority):
+        with SmtpServer(extensions=SECURE, tls=authority.server_context()) as server:
+            transport = relay(server)
+            open_breaker(transport)
+            run_test(transport)
+        transport.refresh_from_db()
+        assert (transport.is_backing_off, transport.backoff_until) == (False, None)
+        close = AuditEntry.objects.get(verb="transport.breaker_close")
+        assert close.reason == "The connection test works."
+
+    def test_that_fails_leaves_what_sessions_found(self, relay, authority):
+        with SmtpServer(extensions=SECURE, tls=authority.server_context()) as server:
+            transport = relay(server)
+        open_breaker(transport)
+        run_test(transport)
+        assert transport.is_broken
+
+    def test_of_an_endpoint_that_it_has_no_more_is_not_kept(self, relay, authority):
+        with SmtpServer(extensions=SECURE, tls=authority.server_context()) as server:
+            transport = relay(server)
+            Transport.objects.update(host="elsewhere.example")
+            run_test(transport)
+        assert not transport.was_tested
+
+    def test_says_nothing_of_another_endpoint(self, relay, authority):
+        with SmtpServer(extensions=SECURE, tls=authority.server_context()) as server:
+            transport = relay(server)
+            run_test(transport)
+        open_breaker(transport)
+        transport.host = "elsewhere.example"
+        change_transport(transport=transport, secret=None, actor=None)
+        transport.refresh_from_db()
+        assert (transport.was_tested, transport.is_backing_off) == (False, False)
+        assert not any(one.was_tested for one in transport.credentials.all())
 
     def test_a_credential_that_stands_by_leaves_the_transports_result_alone(self, relay, authority):
         with SmtpServer(extensions=SECURE, tls=authority.server_context()) as server:

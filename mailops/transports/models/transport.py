@@ -243,17 +243,27 @@ class Transport(Pausable):
             self._audit_breaker("open", sentence)
         return opens and not was_open
 
-    @transaction.atomic
     def record_success(self) -> bool:
         """End the back-off after a session that opened; return True if this closed the breaker."""
+        return self.end_backoff("A session opened again.")
+
+    @transaction.atomic
+    def end_backoff(self, reason: str) -> bool:
+        """Let sessions be tried at once, because of `reason`; return True if this closed the breaker."""
         same = type(self).objects.filter(pk=self.pk)
         was_open = same.exclude(breaker=self.Breaker.CLOSED).update(**_BREAKER_RESET)
         if not was_open:
             same.filter(failures__gt=0).update(**_BREAKER_RESET)
         self.refresh_from_db(fields=_BREAKER_FIELDS)
         if was_open:
-            self._audit_breaker("close", "A session opened again.")
+            self._audit_breaker("close", reason)
         return bool(was_open)
+
+    def forget_endpoint(self) -> None:
+        """Drop what was found at an endpoint that it has no more, by tests and by sessions."""
+        self.last_test, self.last_tested_at = {}, None
+        self.save(update_fields=["last_test", "last_tested_at"])
+        self.end_backoff("It was given another endpoint.")
 
     def _audit_breaker(self, act: str, reason: str) -> None:
         audit(actor=None, verb=f"transport.breaker_{act}", subject=self, reason=reason)
