@@ -452,6 +452,12 @@ class TestAttention:
         page = logged_in(viewer).get(url("attention")).text
         assert "2 more open incidents" in page
 
+    def test_says_what_is_well_again(self, incident, viewer, logged_in):
+        client = logged_in(viewer)
+        assert "all well again" not in client.get(url("attention")).text
+        Incident.objects.update(calm_since_at=timezone.now())
+        assert "all well again" in client.get(url("attention")).text
+
     def test_tells_who_is_on_it_from_who_owns_it(self, incident, oncall, logged_in):
         client = logged_in(oncall)
         assert "nobody is on it" in client.get(url("attention")).text
