@@ -18,8 +18,8 @@ from mailops.campaigns.models import Campaign
 from mailops.campaigns.preflight import blockers, latest_preflight, why_stale
 from mailops.content.gating import objections, required_of
 from mailops.dispatch.tasks import tick
-from mailops.rollouts.models import UNPROVEN, Checklist, ChecklistItem, Override
-from mailops.rollouts.probing import checklists_of, lacking, settle
+from mailops.rollouts.models import UNPROVEN, ChecklistItem, Override
+from mailops.rollouts.probing import lacking
 from mailops.transports.models import Stream
 
 
@@ -158,15 +158,9 @@ def _template(campaign: Campaign) -> list[Gate]:
 
 def _checklist(campaign: Campaign) -> Gate:
     stream = campaign.stream
-    production = next(one for one in checklists_of(stream) if one.plan == Checklist.Plan.PRODUCTION)
-    with transaction.atomic():
-        checklist = Checklist.objects.select_for_update().get(pk=production.pk)
-        settle(checklist)  # what has expired, or is of another version, holds no more
     return Gate(
         title="Production checklist",
-        objections={
-            _kind(item): _objection(item) for item in lacking(checklist, campaign.version_id)
-        },
+        objections={_kind(item): _objection(item) for item in lacking(stream, campaign.version_id)},
         may_be_overridden=True,
         url=reverse("rollouts:detail", args=[stream.pk]),
         remedy="See the checklist",

@@ -6,7 +6,9 @@ from uuid import uuid4
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
@@ -92,16 +94,27 @@ def _send(letter: Letter, transport: Transport, domain: str) -> str:
     return "" if reply.is_positive else f"{transport} refused it: {reply}"
 
 
-def settle_probe(probe: MailProbe) -> MailProbe:
-    """Judge the copy of `probe` if the sandbox has captured it by now."""
-    if not probe.is_waiting:
-        return probe
-    captured = CapturedMessage.objects.filter(message_id=probe.message_id).first()
-    if captured is not None:
-        verdict = verdict_on(captured)
-        probe.captured, probe.verdict, probe.result = captured, verdict.as_values(), verdict.result
-        probe.save(update_fields=["captured", "verdict", "result"])
-    return probe
+def judge_captured(*, until: datetime) -> int:
+    """Judge the copies that the sandbox has captured of the probes on their way, until `until`; return how many."""
+    waiting = MailProbe.objects.filter(result=MailProbe.Result.WAITING)
+    captured = CapturedMessage.objects.filter(message_id=OuterRef("message_id"))
+    judged = 0
+    for probe in waiting.filter(Exists(captured)).order_by("id"):
+        if timezone.now() >= until:
+            break
+        _judge(probe)
+        judged += 1
+    return judged
+
+
+def _judge(probe: MailProbe) -> None:
+    captured = CapturedMessage.objects.filter(message_id=probe.message_id).order_by("id").first()
+    if captured is None:  # deleted meanwhile
+        return
+    verdict = verdict_on(captured)  # asks DNS: outside any transaction
+    MailProbe.objects.filter(pk=probe.pk, result=MailProbe.Result.WAITING).update(
+        captured=captured, verdict=verdict.as_values(), result=verdict.result
+    )
 
 
 def verdict_on(captured: CapturedMessage) -> Verdict:

@@ -18,6 +18,10 @@ class ChecklistQuerySet(models.QuerySet["Checklist"]):
         """Those of a stream's present domain; others are kept for their history."""
         return self.filter(domain=F("stream__domain"))
 
+    def production_of(self, stream: Stream) -> "Checklist | None":
+        """Return the production checklist of `stream` on its present domain, if it was made by now."""
+        return self.current().filter(stream=stream, plan=Checklist.Plan.PRODUCTION).first()
+
     def of_sending_streams(self) -> Self:
         """Those whose stream has a campaign that runs, waits for its time or is paused."""
         states = (Campaign.State.RUNNING, Campaign.State.SCHEDULED, Campaign.State.PAUSED)
@@ -74,6 +78,7 @@ class Checklist(models.Model):
 
 
 UNPROVEN = "Not proven yet."  # of an item that nobody has asked for
+UNSIGNED = "Nobody has signed this yet."  # of one that people alone can tell
 
 
 class ChecklistItem(models.Model):

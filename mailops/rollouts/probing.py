@@ -4,14 +4,21 @@ from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import Exists, OuterRef
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
 from mailops.rollouts.captured import in_use, versions_sent
-from mailops.rollouts.models import UNPROVEN, Checklist, ChecklistItem, Evidence, StateChange
+from mailops.rollouts.models import (
+    UNPROVEN,
+    UNSIGNED,
+    Checklist,
+    ChecklistItem,
+    Evidence,
+    StateChange,
+)
 from mailops.rollouts.probes import PROBES
 from mailops.rollouts.probes.proof import Proof
 from mailops.transports.models import Stream
@@ -35,25 +42,39 @@ def _ensure(stream: Stream, plan: str) -> Checklist:
             stream=stream, domain=stream.domain, plan=plan
         )
         if is_new:
-            ChecklistItem.objects.bulk_create(
-                ChecklistItem(
-                    checklist=checklist,
-                    number=item.number,
-                    sentence=UNPROVEN,
-                    fix="Press “Probe now”." if item.probe else item.to_sign,
-                )
-                for item in checklist.asked
-            )
+            ChecklistItem.objects.bulk_create(unproven_items(checklist))
     return checklist
 
 
-def ensure_all() -> None:
-    """Make the lists of streams that have none on their present domain."""
-    wanting = Stream.objects.select_related("domain").exclude(
-        checklists__domain=F("domain"), checklists__plan=Checklist.Plan.TWO_WEEKS
-    )
-    for stream in wanting:
+def unproven_items(checklist: Checklist) -> list[ChecklistItem]:
+    """Return the items that a new list begins with, not saved."""
+    return [
+        ChecklistItem(
+            checklist=checklist,
+            number=item.number,
+            sentence=UNPROVEN if item.probe else UNSIGNED,
+            fix="Press “Probe now”." if item.probe else item.to_sign,
+        )
+        for item in checklist.asked
+    ]
+
+
+def make_missing() -> None:
+    """Make the lists of streams that lack one on their present domain."""
+    theirs = Checklist.objects.filter(stream=OuterRef("pk"), domain=OuterRef("domain"))
+    whole = [Exists(theirs.filter(plan=plan)) for plan in Checklist.Plan.values]
+    for stream in Stream.objects.select_related("domain").exclude(*whole):
         checklists_of(stream)
+
+
+def settle_all() -> None:
+    """Settle the lists of today: what has expired, or is of another version, holds no more."""
+    for pk in Checklist.objects.current().values_list("pk", flat=True):
+        with transaction.atomic():
+            # one that is being probed or signed is settled by that
+            locked = Checklist.objects.select_for_update(of=("self",), skip_locked=True)
+            if checklist := locked.select_related("stream__domain").filter(pk=pk).first():
+                settle(checklist, keeps_words=True)
 
 
 def probe(checklist: Checklist, *, actor: User | None = None) -> Checklist:
@@ -129,18 +150,24 @@ def _keep(item: ChecklistItem, proof: Proof) -> None:
     )
 
 
-def settle(checklist: Checklist, *, unproven: dict[int, Proof] | None = None) -> None:
+def settle(
+    checklist: Checklist, *, unproven: dict[int, Proof] | None = None, keeps_words: bool = False
+) -> None:
     """Work out the state of each item from its evidence, by the clock; asks no network.
 
-    `unproven` are the proofs just tried, whose sentences say why nothing could be found out.
+    `unproven` are the proofs just tried, whose sentences say why nothing could be found out. Who tried none
+    `keeps_words` of items whose state stays: the last probe's say more.
     """
     now, versions = timezone.now(), versions_sent(checklist.stream)
     changed = []
     items = _items(checklist)
     for item in items:
         proof = (unproven or {}).get(item.number)
-        before = item.state
-        item.state, item.sentence, item.fix = _judge(item, proof, versions, now)
+        before, told = item.state, (item.state, item.sentence, item.fix)
+        found = _judge(item, proof, versions, now)
+        if found == told or (keeps_words and found[0] == before):
+            continue
+        item.state, item.sentence, item.fix = found
         if before != item.state:
             item.since_at = now
             changed.append(
@@ -157,11 +184,16 @@ def settle(checklist: Checklist, *, unproven: dict[int, Proof] | None = None) ->
         )
 
 
-def lacking(checklist: Checklist, version_id: int) -> list[ChecklistItem]:
-    """Return the items that do not hold for mail of one version, judged by it alone and not saved.
+def lacking(stream: Stream, version_id: int) -> list[ChecklistItem]:
+    """Return the items of the production checklist that do not hold for mail of one version, judged by it alone and not saved.
 
-    The versions of the stream's other campaigns and drafts, proven or not, are no concern of it.
+    The versions of the stream's other campaigns and drafts, proven or not, are no concern of it. Of a list that is not
+    made yet none holds.
     """
+    checklist = Checklist.objects.production_of(stream)
+    if checklist is None:
+        plan = Checklist.Plan.PRODUCTION
+        return unproven_items(Checklist(stream=stream, domain=stream.domain, plan=plan))
     now, items = timezone.now(), _items(checklist)
     for item in items:
         item.state, item.sentence, item.fix = _judge(item, None, [version_id], now)
@@ -206,7 +238,7 @@ def _of_signature(
     item: ChecklistItem, newest: Evidence | None, versions: list[int], now: datetime
 ) -> Verdict:
     if newest is None:
-        return State.MISSING, "Nobody has signed this yet.", item.asked.to_sign
+        return State.MISSING, UNSIGNED, item.asked.to_sign
     if item.asked.by_version and not set(versions) <= set(newest.versions):
         return State.STALE, "Another version is in use now.", item.asked.to_sign
     if newest.is_expired(now):
@@ -268,7 +300,6 @@ def sign(
 
 def probe_due(*, until: datetime) -> int:
     """Probe the lists whose time has come, the longest due first, until `until`; return how many."""
-    ensure_all()
     probed = 0
     while timezone.now() < until:
         due = Checklist.objects.current().filter(next_probe_at__lte=Now())

@@ -7,7 +7,7 @@ from django.shortcuts import get_object_or_404, redirect
 from mailops.accounts.permissions import Act, confirm_password, needs, user_of
 from mailops.lib.htmx import polled_status, render_page
 from mailops.rollouts.forms import ProbeForm
-from mailops.rollouts.mail_probing import send_probe, settle_probe, verdict_on
+from mailops.rollouts.mail_probing import send_probe, verdict_on
 from mailops.rollouts.models import MailProbe
 from mailops.sandbox.models import CapturedMessage
 from mailops.transports.models import Stream
@@ -43,7 +43,7 @@ def probe_send(request: HttpRequest, stream_id: int) -> HttpResponse:
 @needs(Act.SEE)
 def probe_detail(request: HttpRequest, probe_id: int) -> HttpResponse:
     probes = MailProbe.objects.select_related("stream__domain", "transport")
-    probe = settle_probe(get_object_or_404(probes, pk=probe_id))
+    probe = get_object_or_404(probes, pk=probe_id)
     status = polled_status(request, goes_on=probe.is_waiting)
     context = {"probe": probe, "verdict": probe.verdict}
     return render_page(
@@ -56,7 +56,7 @@ def stream_probes(request: HttpRequest, stream_id: int) -> HttpResponse:
     """Show what a receiver made of the newest probe through each transport of a stream."""
     stream = get_object_or_404(Stream.objects.select_related("domain"), pk=stream_id)
     newest = MailProbe.objects.newest_of(stream).select_related("stream", "transport")
-    probes = sorted((settle_probe(probe) for probe in newest), key=lambda probe: -probe.pk)
+    probes = sorted(newest, key=lambda probe: -probe.pk)
     context = {"stream": stream, "probes": probes}
     return render_page(request, "rollouts/stream_probes.html", context, fragment="stream-probes")
 

@@ -14,7 +14,7 @@ from mailops.lib.whole_numbers import whole_number
 from mailops.rollouts.captured import in_use
 from mailops.rollouts.forms import SignForm
 from mailops.rollouts.models import Checklist, ChecklistItem, ChecklistQuerySet, Override
-from mailops.rollouts.probing import AnotherInUse, checklists_of, ensure_all, probe, sign
+from mailops.rollouts.probing import AnotherInUse, probe, sign
 from mailops.rollouts.timeline import status_chart
 from mailops.transports.models import Stream
 
@@ -28,7 +28,6 @@ def _current() -> ChecklistQuerySet:
 
 @needs(Act.SEE)
 def checklist_list(request: HttpRequest) -> HttpResponse:
-    ensure_all()
     production = _current().filter(plan=Checklist.Plan.PRODUCTION)
     context = {
         "page": Paginator(production, PAGE).get_page(request.GET.get("page")),
@@ -58,8 +57,9 @@ def checklist_detail(request: HttpRequest, stream_id: int) -> HttpResponse:
     wanted = request.GET.get("list", Checklist.Plan.PRODUCTION)
     if wanted not in Checklist.Plan.values:
         raise Http404
-    checklists_of(stream)
-    checklist = _current().get(stream=stream, plan=wanted)
+    checklist = _current().filter(stream=stream, plan=wanted).first()
+    if checklist is None:
+        return render_page(request, "rollouts/checklist_awaited.html", {"stream": stream})
     items = list(checklist.items.order_by("number"))
     for item in items:
         item.checklist = checklist
@@ -137,5 +137,6 @@ def item_sign(request: HttpRequest, item_id: int) -> HttpResponse:
 def domain_panel(request: HttpRequest, domain_id: int) -> HttpResponse:
     domain = get_object_or_404(Domain, pk=domain_id)
     checklists = _current().filter(domain=domain, plan=Checklist.Plan.PRODUCTION)
-    context = {"domain": domain, "checklists": checklists}
+    is_awaited = domain.streams.exists()
+    context = {"domain": domain, "checklists": checklists, "is_awaited": is_awaited}
     return render_page(request, "rollouts/domain_panel.html", context, fragment="domain-checklists")

@@ -1,11 +1,14 @@
 """Alignment proven: a real message to the sandbox's receiver, and what is made of the copy."""
 
+from datetime import timedelta
+
 import pytest
+from django.utils import timezone
 
 from mailops.accounts.models import AuditEntry
 from mailops.domains import signing
 from mailops.domains.signing_keys import begin_signing, make_key
-from mailops.rollouts.mail_probing import send_probe, settle_probe, verdict_on
+from mailops.rollouts.mail_probing import judge_captured, send_probe, verdict_on
 from mailops.rollouts.models import MailProbe
 from mailops.rollouts.probes.authentication import authentication
 from mailops.sandbox.models import CapturedMessage
@@ -23,11 +26,17 @@ def key(acme, good, operator):
     return key
 
 
+def judge():
+    return judge_captured(until=timezone.now() + timedelta(seconds=20))
+
+
 def prove(stream, actor, transport=None):
     probe = send_probe(
         stream=stream, transport=transport or stream.transport, recipient=TO, actor=actor
     )
-    return settle_probe(probe)
+    judge()
+    probe.refresh_from_db()
+    return probe
 
 
 def test_a_signed_probe_passes_by_both_legs(stream, key, operator):
@@ -51,7 +60,7 @@ def test_pressed_twice_is_one(stream, key, operator, oncall):
     assert CapturedMessage.objects.count() == 1
     assert AuditEntry.objects.filter(verb="mail_probe.send").count() == 1
     assert send_probe(**given, actor=oncall) != probe  # another's is their own
-    settle_probe(probe)
+    judge()
     assert send_probe(**given, actor=operator) != probe  # what was seen may be asked again
 
 
@@ -186,7 +195,11 @@ class TestPages:
         client, url = logged_in(oncall), f"/rollouts/streams/{stream.pk}/prove/"
         assert client.get(url).status_code == 200
         data = {"transport": stream.transport.pk, "recipient": TO}
-        page = client.post(url, data, follow=True).content.decode()
+        sent = client.post(url, data)["Location"]
+        assert "On its way" in client.get(sent).content.decode()
+        assert judge() == 1
+        assert judge() == 0
+        page = client.get(sent).content.decode()
         assert "DMARC passes by SPF and by DKIM." in page
         captured = MailProbe.objects.get().captured
         panel = f"/rollouts/captured/{captured.pk}/"

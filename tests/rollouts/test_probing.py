@@ -7,8 +7,8 @@ from mailops.accounts.models import AuditEntry
 from mailops.rollouts.models import Checklist, ChecklistItem, Evidence
 from mailops.rollouts.probing import (
     checklists_of,
-    ensure_all,
     lacking,
+    make_missing,
     probe,
     probe_due,
     settle,
@@ -32,10 +32,19 @@ def states(checklist):
 class TestChecklistsOf:
     def test_every_stream_has_both_lists_once(self, db):
         stream = make_stream()
-        ensure_all()
-        ensure_all()
+        make_missing()
+        make_missing()
         assert [one.items.count() for one in checklists_of(stream)] == [8, 6]
         assert Checklist.objects.count() == 2
+
+    def test_a_list_that_is_missing_is_made_beside_what_another_domain_left(self, db):
+        stream = make_stream()
+        make_missing()
+        stream.domain = make_domain()
+        stream.save()
+        checklists_of(stream)[1].delete()
+        make_missing()
+        assert Checklist.objects.current().count() == 2
 
     def test_another_domain_begins_another_list(self, db):
         stream = make_stream()
@@ -121,9 +130,9 @@ class TestVersions:
         item = checklist.items.get(number=6)
         assert item.state == "holds"
         assert item.sentence.startswith("It holds for what is sent, not for a draft: ")
-        assert {6, 8} <= {one.number for one in lacking(checklist, draft.version_id)}
+        assert {6, 8} <= {one.number for one in lacking(checklist.stream, draft.version_id)}
         sent = stream.campaigns.get(state="running").version_id
-        assert 6 not in {one.number for one in lacking(checklist, sent)}
+        assert 6 not in {one.number for one in lacking(checklist.stream, sent)}
 
     def test_without_a_second_transport_there_is_no_way_back_for_any(self, checklist, stream):
         stream.campaigns.update(state="running")
@@ -171,12 +180,14 @@ class TestProbeDue:
         assert minutes() == 2
 
     def test_probes_what_is_due_and_nothing_twice(self, stream):
+        make_missing()
         soon = timezone.now() + timedelta(seconds=20)
         assert probe_due(until=soon) == 2
         assert probe_due(until=soon) == 0
         assert ChecklistItem.objects.filter(state="holds").exists()
 
     def test_a_probe_that_breaks_does_not_keep_the_others_waiting(self, stream, monkeypatch):
+        make_missing()
         monkeypatch.setattr("mailops.rollouts.probing.probe", lambda checklist: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             probe_due(until=timezone.now() + timedelta(seconds=20))

@@ -10,7 +10,8 @@ from django.utils import timezone
 
 from mailops.campaigns.models import Campaign
 from mailops.rollouts.models import Checklist, ChecklistItem, Evidence, Override
-from mailops.rollouts.probing import checklists_of
+from mailops.rollouts.probing import checklists_of, probe
+from mailops.rollouts.tasks import make_checklists, settle_checklists
 from mailops.transports.models import Stream
 from tests.factories import make_audience, make_campaign, make_stream
 from tests.rollouts.test_launching import (
@@ -119,6 +120,41 @@ class TestDetail:
             client.get(f"/rollouts/streams/{plain.pk}/")
 
 
+class TestNew:
+    """A stream whose lists nobody made yet."""
+
+    def test_its_page_says_that_they_are_being_made(self, logged_in, viewer):
+        client, stream = logged_in(viewer), make_stream()
+        assert "are being made" in client.get(f"/rollouts/streams/{stream.pk}/").text
+        assert "are being made" in client.get(f"/rollouts/domains/{stream.domain_id}/panel/").text
+        make_checklists()
+        assert "Not proven yet." in client.get(f"/rollouts/streams/{stream.pk}/").text
+
+    def test_looking_makes_nothing(self, logged_in, operator, rehearsed):  # noqa: F811
+        client, run = logged_in(operator), rehearsed
+        pages = ["", f"streams/{run.stream_id}/", f"campaigns/{run.pk}/panel/"]
+        for page in pages:
+            assert client.get(f"/rollouts/{page}").status_code == 200
+        assert not Checklist.objects.exists()
+
+
+class TestSettling:
+    def test_what_expired_since_it_was_probed_holds_no_more(self, stream):
+        checklist = checklists_of(stream)[0]
+        probe(checklist)
+        Evidence.objects.update(expires_at=timezone.now())
+        settle_checklists()
+        item = checklist.items.get(number=1)
+        assert (item.state, item.sentence[:22]) == ("stale", "The proof is too old. ")
+
+    def test_what_a_probe_said_of_an_item_stays(self, plain):
+        ChecklistItem.objects.update(sentence="No name server answered.")
+        settle_checklists()
+        assert set(ChecklistItem.objects.values_list("sentence", flat=True)) == {
+            "No name server answered."
+        }
+
+
 class TestProbe:
     def test_probes_now(self, logged_in, oncall, stream):
         checklist = checklists_of(stream)[0]
@@ -203,6 +239,7 @@ class TestLaunch:
 
     def test_wants_a_reason_where_not_everything_holds(self, logged_in, operator, rehearsed):  # noqa: F811
         client = logged_in(operator)
+        make_checklists()
         assert press(client, rehearsed, override_reason="no").status_code == 422
         press(client, rehearsed, override_reason="The board wants it.")
         assert Override.objects.get().actor_label == operator.email
