@@ -1,6 +1,9 @@
 """Checks a domain: asks DNS for everything it should publish, then writes down what was seen and what it means."""
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -15,9 +18,13 @@ from mailops.domains.examining import NOT_OURS_TO_KNOW, Examination, examine, wo
 from mailops.domains.expected import expectations_of
 from mailops.domains.models import BY_SCHEDULE, CheckStatus, Domain, Finding, FindingChange
 from mailops.domains.observing import observe
+from mailops.lib.database_away import is_away
 from mailops.lib.dns_answers import Asks
 from mailops.lib.resolver import resolve
 
+logger = logging.getLogger(__name__)
+
+AT_ONCE = 4  # domains asked for side by side, each with many questions
 SOONEST = timedelta(minutes=15)  # after a change, which may be one of several
 # slower the longer all is well, up to this; sooner while somebody may be mending it
 RECHECK_AFTER = {
@@ -32,7 +39,11 @@ def check_domain(
     domain: Domain, *, asks: Asks = resolve, actor: User | None = None
 ) -> list[Finding]:
     """Check `domain` now and return its findings; a resolver that fails leaves what was known standing."""
-    examination = examine(expectations_of(domain), asks)
+    return _keep(domain, examine(expectations_of(domain), asks), actor)
+
+
+def _keep(domain: Domain, examination: Examination, actor: User | None = None) -> list[Finding]:
+    """Write down what one look at DNS gave, and when to look again."""
     now = timezone.now()
     with transaction.atomic():
         domain = Domain.objects.select_for_update().get(pk=domain.pk)
@@ -135,17 +146,46 @@ def _settle(domain: Domain, findings: Sequence[Finding], now: datetime) -> None:
 
 
 def check_due_domains(*, until: datetime) -> int:
-    """Check the domains whose time has come, the longest due first, until `until`; return how many."""
+    """Check the domains whose time has come, the longest due first, until `until`; return how many.
+
+    Some are asked for side by side, so that silent name servers of one keep no other waiting. Their threads only ask
+    DNS; all that concerns the database is done here.
+    """
     checked = 0
-    while timezone.now() < until:
-        domain = Domain.objects.due().order_by(F("next_check_at").asc(nulls_first=True)).first()
-        if domain is None:
-            break
+    asking: dict[Future[Examination], Domain] = {}
+    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="domain") as pool:
+        while True:
+            while len(asking) < AT_ONCE and timezone.now() < until and (domain := _claim()):
+                with _apart_from_others(domain):
+                    asking[pool.submit(examine, expectations_of(domain))] = domain
+            if not asking:
+                return checked
+            for future in wait(asking, return_when=FIRST_COMPLETED).done:
+                domain = asking.pop(future)
+                with _apart_from_others(domain):
+                    _keep(domain, future.result())
+                    checked += 1
+
+
+def _claim() -> Domain | None:
+    """Return the domain that is due for longest, which nobody else checks then; None where there is none."""
+    while domain := Domain.objects.due().order_by(F("next_check_at").asc(nulls_first=True)).first():
         # set ahead first: a check that fails for a reason of its own must not keep the others waiting
         is_ours = Domain.objects.filter(pk=domain.pk, next_check_at=domain.next_check_at).update(
             next_check_at=Now() + RECHECK_AFTER[CheckStatus.UNKNOWN]
         )
         if is_ours:
-            check_domain(domain)
-            checked += 1
-    return checked
+            return domain
+    return None
+
+
+@contextmanager
+def _apart_from_others(domain: Domain) -> Iterator[None]:
+    try:
+        yield
+    except Domain.DoesNotExist:
+        logger.info("%s was deleted while it was checked", domain)
+    except Exception as error:
+        if is_away(error):
+            raise  # the next tick comes to all of them
+        logger.exception("%s could not be checked", domain)

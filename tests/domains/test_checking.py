@@ -1,6 +1,7 @@
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
+from threading import Event
 
 import pytest
 from django.utils import timezone
@@ -11,10 +12,11 @@ from mailops.domains.checking import check_domain, check_due_domains
 from mailops.domains.checks.authority import Difference
 from mailops.domains.checks.exchange import check_mx, check_return_path
 from mailops.domains.demo_zones import DEMO_INCLUDE
-from mailops.domains.examining import ASKERS
+from mailops.domains.examining import ASKERS, examine
 from mailops.domains.history import history
 from mailops.domains.models import DnsObservation, Domain, Finding
 from mailops.lib.dns_answers import Answer, Status
+from mailops.lib.resolver import resolve
 from tests.domains.zones import KEY_RECORD
 from tests.factories import make_domain
 
@@ -255,6 +257,50 @@ class TestCheckDueDomains:
         assert check_due_domains(until=timezone.now() + timedelta(seconds=20)) == 2
         assert not Domain.objects.get(pk=later.pk).was_checked
         assert check_due_domains(until=timezone.now() + timedelta(seconds=20)) == 0
+
+    def test_a_domain_that_waits_for_its_answers_keeps_no_other_waiting(self, good, monkeypatch):
+        slow, quick = make_domain(name="a.example"), make_domain(name="b.example")
+        was_kept, keep = Event(), checking._keep
+
+        def ask_until_the_other_is_kept(expected, asks=resolve):
+            if expected.domain == slow.name:
+                assert was_kept.wait(60)
+            return examine(expected, asks)
+
+        def keep_and_tell(domain, examination):
+            keep(domain, examination)
+            was_kept.set()
+
+        monkeypatch.setattr(checking, "examine", ask_until_the_other_is_kept)
+        monkeypatch.setattr(checking, "_keep", keep_and_tell)
+        assert check_due_domains(until=timezone.now() + timedelta(seconds=20)) == 2
+        checked = [Domain.objects.get(pk=domain.pk).checked_at for domain in (quick, slow)]
+        assert checked == sorted(checked)
+
+    def test_one_that_breaks_or_goes_meanwhile_keeps_no_other_from_its_check(
+        self, good, monkeypatch, caplog
+    ):
+        names = ["broken.example", "gone.example", "well.example"]
+        broken, gone, well = (make_domain(name=name) for name in names)
+
+        def ask_once_it_is_gone(expected, asks=resolve):
+            if expected.domain == broken.name:
+                raise ValueError("a record that nobody thought of")
+            return examine(expected, asks)
+
+        expectations_of = checking.expectations_of
+
+        def expect_and_delete(domain):
+            expected = expectations_of(domain)
+            Domain.objects.filter(pk=gone.pk, name=domain.name).delete()
+            return expected
+
+        monkeypatch.setattr(checking, "examine", ask_once_it_is_gone)
+        monkeypatch.setattr(checking, "expectations_of", expect_and_delete)
+        assert check_due_domains(until=timezone.now() + timedelta(seconds=20)) == 1
+        assert Domain.objects.get(pk=well.pk).was_checked
+        assert not Domain.objects.get(pk=broken.pk).was_checked
+        assert "broken.example could not be checked" in caplog.text
 
     def test_stops_when_its_time_is_up(self, good):
         make_domain()
