@@ -73,23 +73,10 @@ def prepare(
             rendered = _tracked(job, version, data)
         else:
             rendered = compile_version(version).render(data)
+        # a relay that has to encode anew breaks the signature (RFC 6376 section 5.3)
+        takes_8bit = takes_8bit and not is_signed
         content = assemble(
-            Letter(
-                public_id=job.public_id,
-                header_from_name=job.header_from_name,
-                header_from=job.header_from,
-                reply_to=job.reply_to,
-                recipient=job.addr_spec,
-                subject=rendered.subject,
-                text=rendered.text,
-                html=rendered.html,
-                message_id=make_message_id(job.public_id, job.domain),
-                date=datetime.now(UTC),
-                headers=_headers(job, url, is_ours=bool(page)),
-                # a relay that has to encode anew breaks the signature (RFC 6376 section 5.3)
-                takes_8bit=takes_8bit and not is_signed,
-                files=_files(version, rendered.html),
-            )
+            _letter(job, version, rendered, url, is_ours=bool(page), takes_8bit=takes_8bit)
         )
     except RenderError as error:
         raise Objection(
@@ -128,17 +115,40 @@ def _tracked(job: Job, version: TemplateVersion, data: dict[str, Any]) -> Render
     )
 
 
-def _files(version: TemplateVersion, html: str) -> tuple[Enclosure, ...]:
-    """Return what is attached, and the pictures that this recipient's HTML shows."""
-    return tuple(
-        Enclosure(
-            name=file.name,
-            content_type=file.content_type,
-            content=version.contents[file.sha256],
-            cid=file.cid if file.is_inline else "",
-        )
-        for file in files_of_version(version)
-        if not file.is_inline or file.cid in html
+def _letter(
+    job: Job,
+    version: TemplateVersion,
+    rendered: Rendered,
+    url: str,
+    *,
+    is_ours: bool,
+    takes_8bit: bool,
+) -> Letter:
+    """Return what is to be written, with the files that are attached and the pictures that this recipient's HTML shows."""
+    html = rendered.html
+    return Letter(
+        public_id=job.public_id,
+        header_from_name=job.header_from_name,
+        header_from=job.header_from,
+        reply_to=job.reply_to,
+        recipient=job.addr_spec,
+        subject=rendered.subject,
+        text=rendered.text,
+        html=html,
+        message_id=make_message_id(job.public_id, job.domain),
+        date=datetime.now(UTC),
+        headers=_headers(job, url, is_ours=is_ours),
+        takes_8bit=takes_8bit,
+        files=tuple(
+            Enclosure(
+                name=file.name,
+                content_type=file.content_type,
+                content=version.contents[file.sha256],
+                cid=file.cid if file.is_inline else "",
+            )
+            for file in files_of_version(version)
+            if not file.is_inline or file.cid in html
+        ),
     )
 
 
