@@ -224,8 +224,8 @@ def without_indexes(*tables: str) -> Iterator[None]:
 
 
 def _fill(given: dict[str, Any], size: int, there: int) -> None:
+    from mailops.reports.folding import fold_tallies  # noqa: PLC0415
     from mailops.reports.rolling import roll_up  # noqa: PLC0415
-    from mailops.reports.rollup import fold_tallies  # noqa: PLC0415
 
     for first in range(0, size - there, CHUNK):
         last = min(first + CHUNK, size - there) - 1

@@ -5,7 +5,7 @@ EVERY: dict[str, float] = {
     "dispatch.tick": 1,
     "dispatch.sweep_queue": 15,
     "dispatch.keep_hours": 5,
-    "reports.rollup": 5,
+    "reports.fold": 5,
     "reports.roll_up": 20,
     "reports.sample": 15,
     "reports.seal": 3600,

@@ -7,7 +7,7 @@ from bench.crash.scene import Scene
 from mailops.campaigns.models import Campaign
 from mailops.outbox.models import OPEN_STATUSES, Message, QueueEntry, Status
 from mailops.reports.balance import balance
-from mailops.reports.rollup import fold_tallies
+from mailops.reports.folding import fold_tallies
 from mailops.reports.verifying import differences
 
 SENT = {Status.ACCEPTED, Status.DELIVERED}

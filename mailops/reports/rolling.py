@@ -6,7 +6,7 @@ statement that rolls it up.
 
 from mailops.outbox.models import CountKey
 from mailops.reports.dimensions import EXPANDED
-from mailops.reports.rollup import work_off
+from mailops.reports.folding import work_off
 
 CHUNK = 4_000  # deltas in one transaction: each is up to 48 rollups
 

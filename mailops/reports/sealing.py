@@ -13,6 +13,7 @@ from django.db.models import Max, Min
 
 from mailops.lib.locks import advisory_lock
 from mailops.outbox.models import CountKey
+from mailops.reports.folding import COUNTS
 from mailops.reports.models import Count, Seal
 
 logger = logging.getLogger(__name__)
@@ -62,7 +63,7 @@ def seal_old_counts(now: datetime, *, days: int = DAYS) -> int:
     limit = (now - MARGIN - timedelta(days=settings.MAILOPS_COUNT_DAYS)).astimezone(UTC).date()
     done = 0
     while done < days and (day := _next_day()) is not None and day < limit:
-        with advisory_lock("reports.rollup") as is_ours:
+        with advisory_lock(COUNTS) as is_ours:
             if not is_ours or not _seal(day):
                 return done
         done += 1

@@ -8,7 +8,7 @@ from django.utils import timezone
 from playwright.sync_api import expect
 
 from mailops.campaigns.models import Campaign
-from mailops.reports.rollup import fold_tallies
+from mailops.reports.folding import fold_tallies
 from tests.browser import assert_clean
 from tests.factories import make_campaign, make_message
 from tests.reports.test_pages import count

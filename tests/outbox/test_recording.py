@@ -25,7 +25,7 @@ from mailops.outbox.models import (
 from mailops.outbox.recording import Outcome, record
 from mailops.outbox.settling import settle_as_accepted
 from mailops.protocol.reply import Reply
-from mailops.reports.rollup import fold_tallies
+from mailops.reports.folding import fold_tallies
 from mailops.reports.verifying import EVER, differences
 from mailops.reports.verifying_replies import reply_differences
 from mailops.transports.models import Stream

@@ -15,13 +15,13 @@ from mailops.outbox.slots import BOUNDS, SECONDS, slot_of
 from mailops.protocol.classification import Fault
 from mailops.reports import splitting
 from mailops.reports.counting import by_reason, fault_of, total
+from mailops.reports.folding import fold_tallies
 from mailops.reports.gathering import Numbers
 from mailops.reports.latencies import Histogram, middle_of
 from mailops.reports.models import QueueSample
 from mailops.reports.outcomes import Limits, Outcome
 from mailops.reports.periods import Period, between
 from mailops.reports.rolling import roll_up
-from mailops.reports.rollup import fold_tallies
 from mailops.reports.sampling import queue_samples, sample_queues
 from mailops.reports.splitting import UNNAMED, split
 from mailops.reports.tiles import tiles

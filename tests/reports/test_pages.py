@@ -14,9 +14,9 @@ from mailops.dispatch.limits import utc_today
 from mailops.dispatch.models import Allowance
 from mailops.outbox.models import Tally
 from mailops.reports.attention import matters
+from mailops.reports.folding import fold_tallies
 from mailops.reports.models import Count
 from mailops.reports.outcomes import BOUNCE_THRESHOLDS, Outcome, state_of
-from mailops.reports.rollup import fold_tallies
 from mailops.transports.models import Route, Transport
 from tests.factories import (
     make_campaign,

@@ -15,6 +15,7 @@ from mailops.outbox.models import CountKey, Tally
 from mailops.reports.comparing import beside_earlier
 from mailops.reports.counting import total
 from mailops.reports.dimensions import DIMENSIONS
+from mailops.reports.folding import fold_tallies
 from mailops.reports.gathering import gather
 from mailops.reports.models import (
     Count,
@@ -28,7 +29,6 @@ from mailops.reports.models import (
 )
 from mailops.reports.periods import Period, between, from_to
 from mailops.reports.rolling import roll_up
-from mailops.reports.rollup import fold_tallies
 from mailops.reports.sealing import seal_old_counts, sealed_until
 from mailops.reports.sources import figures, pieces
 from mailops.reports.splitting import split

@@ -13,7 +13,7 @@ from mailops.outbox.models import EventKind, Message, Resending, Status
 from mailops.outbox.sightings import fold_sightings
 from mailops.outbox.tasks import continue_resending
 from mailops.protocol.reply import Reply
-from mailops.reports.rollup import fold_tallies
+from mailops.reports.folding import fold_tallies
 from tests.browser import assert_clean, press_the_mark
 from tests.factories import make_message, make_stream
 from tests.outbox.answers import NO_SUCH, OK, answer

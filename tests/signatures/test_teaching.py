@@ -31,8 +31,8 @@ from mailops.outbox.sightings import fold_sightings
 from mailops.outbox.taught import forget_taught, load_taught, understood
 from mailops.protocol.classification import classify
 from mailops.reports.attention import matters
+from mailops.reports.folding import fold_tallies
 from mailops.reports.models import Figure, Seal
-from mailops.reports.rollup import fold_tallies
 from mailops.reports.verifying import differences
 from mailops.reports.verifying_replies import reply_differences
 from mailops.signatures import reclassifying, tasks

@@ -11,7 +11,7 @@ from django.utils import timezone
 from mailops.outbox.models import EventKind
 from mailops.outbox.recording import Outcome, record
 from mailops.outbox.submission import submit
-from mailops.reports.rollup import fold_tallies
+from mailops.reports.folding import fold_tallies
 from mailops.tracking.models import LookCount
 from mailops.transports.models import Stream
 from tests.factories import make_campaign, make_identity, make_version

@@ -17,7 +17,7 @@ from mailops.digests.way import choose_way
 from mailops.domains.models import Domain, Identity, SigningKey
 from mailops.lib.locks import advisory_lock
 from mailops.outbox.sightings import fold_sightings
-from mailops.reports.rollup import fold_tallies
+from mailops.reports.folding import fold_tallies
 from mailops.rollouts.demo.cast import hire_cast
 from mailops.rollouts.demo.history import CAMPAIGNS, tell_campaign, tell_orders
 from mailops.rollouts.demo.people import gather_people

@@ -16,8 +16,8 @@ from mailops.outbox.recording import Outcome, record
 from mailops.outbox.waiting import COUNTED, WaitingForHours
 from mailops.protocol.reply import Reply
 from mailops.reports.balance import Pace, balance, pace
+from mailops.reports.folding import fold_tallies
 from mailops.reports.models import Count, Figure
-from mailops.reports.rollup import fold_tallies
 from mailops.reports.verifying import differences
 from mailops.reports.verifying_replies import reply_differences
 from tests.factories import make_campaign, make_message, make_transport

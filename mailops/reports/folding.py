@@ -9,6 +9,7 @@ from django.db import connection
 from mailops.lib.locks import advisory_lock
 from mailops.outbox.models import CountKey
 
+COUNTS = "reports.counts"  # the lock of whoever moves counts: one process at a time
 CHUNK = 5_000  # tallies in one transaction, a fraction of a second
 CHUNKS = 40  # in one tick
 
@@ -60,7 +61,7 @@ def work_off(statement: str, *, chunk: int, chunks: int) -> int:
     """
     total = 0
     for _ in range(chunks):
-        with advisory_lock("reports.rollup") as is_ours:
+        with advisory_lock(COUNTS) as is_ours:
             if not is_ours:
                 return total
             with connection.cursor() as cursor:
