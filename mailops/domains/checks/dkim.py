@@ -99,6 +99,17 @@ def _problems(
             f"{host} has {len(values)} records; which of them a receiver takes is chance.",
             "Delete all but the one shown under “Records to publish”.",
         )
+    yield from _faults(key)
+    if wanted and key.key and key.key != wanted.key:
+        yield Problem(
+            CheckStatus.ERROR,
+            "The key in DNS is not the one we sign with: every signature fails.",
+            "Replace the record by the one shown under “Records to publish”.",
+        )
+
+
+def _faults(key: DkimKey) -> Iterator[Problem]:
+    """Yield what is wrong with a key by itself, whoever signs with it."""
     if key.is_revoked:
         yield Problem(
             CheckStatus.ERROR,
@@ -129,12 +140,6 @@ def _problems(
             CheckStatus.WARNING,
             "The key says it is only being tested (t=y).",
             "Remove t=y once mail is signed.",
-        )
-    if wanted and key.key and key.key != wanted.key:
-        yield Problem(
-            CheckStatus.ERROR,
-            "The key in DNS is not the one we sign with: every signature fails.",
-            "Replace the record by the one shown under “Records to publish”.",
         )
 
 

@@ -185,42 +185,42 @@ def check_spf(
         walk.follow(host, parse_spf(record))
     sought = Needs(host, asks, walk.named, walk.networks, walk.names)
     sought.look_for(needs)
-    walk.failure = walk.failure or sought.failure
     letting_in = (
         record_with(sought.missing, records, walk.dead, sought.refusing)
         if answer.is_known
         else record_with(needs, ())
     )
-    to_publish = _to_publish(letting_in, records)
     seen = Seen(
         purpose=DnsRecord.Purpose.SPF,
         host=host,
         rtype="TXT",
         answer=answer,
         values=records,
-        to_publish=to_publish,
+        to_publish=_to_publish(letting_in, records),
         needed_by=needed_by,
     )
     if not answer.is_known:
         return unanswered(check, f"the SPF record of {host}", answer, rfc=RFC), seen
-    problems = [
-        *_misread(host, answer.values),
-        *(
-            _problems(host, records, walk, sought, to_publish)
-            if records
-            else [_none(host, to_publish, is_ours=is_ours)]
-        ),
-    ]
+    walk.failure = walk.failure or sought.failure
+    found = (
+        _problems(host, records, walk, sought, seen.to_publish)
+        if records
+        else [_none(host, seen.to_publish, is_ours=is_ours)]
+    )
+    return _verdict(check, host, walk, [*_misread(host, answer.values), *found]), seen
+
+
+def _verdict(check: str, host: str, walk: Walk, problems: Sequence[Problem]) -> Verdict:
+    """Return what is concluded; nothing, where DNS left a question open and nothing is wrong for certain."""
+    if walk.failure and not any(problem.status is CheckStatus.ERROR for problem in problems):
+        name, answer = walk.failure
+        return unanswered(check, f"{name}, which the SPF record names", answer, rfc=RFC)
+    well = f"One SPF record with {walk.lookups} of {MAX_LOOKUPS} lookups lets in all that send for {host}."
     evidence = [
         *walk.lines,
         f"{walk.lookups} of {MAX_LOOKUPS} lookups, {walk.voids} of {MAX_VOIDS} without an answer",
     ]
-    if walk.failure and not any(problem.status is CheckStatus.ERROR for problem in problems):
-        return unanswered(
-            check, f"{walk.failure[0]}, which the SPF record names", walk.failure[1], rfc=RFC
-        ), seen
-    well = f"One SPF record with {walk.lookups} of {MAX_LOOKUPS} lookups lets in all that send for {host}."
-    return verdict_of(check, problems, well=well, rfc=RFC, evidence=evidence), seen
+    return verdict_of(check, problems, well=well, rfc=RFC, evidence=evidence)
 
 
 def _to_publish(letting_in: str, records: Sequence[str]) -> str:
