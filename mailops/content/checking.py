@@ -156,6 +156,26 @@ def look_over(
         problem = Problem(sentence, is_error=True, part="html")
         return Look([problem], [], None, composed.html, composed.parts)
     names = names_used(compiled.subject, compiled.html, compiled.text)
+    return Look(
+        _problems(draft, composed, rendered, names, sample),
+        sorted(names),
+        rendered,
+        composed.html,
+        composed.parts,
+        preheader_of(rendered),
+        composed.files,
+        composed.shown,
+    )
+
+
+def _problems(
+    draft: Sources,
+    composed: Composed,
+    rendered: Rendered,
+    names: Mapping[str, int],
+    sample: Mapping[str, Any],
+) -> list[Problem]:
+    """Return what is wrong with a draft that can be rendered, the worst first."""
     page = Page(
         rendered=rendered,
         source=composed.source,
@@ -167,17 +187,7 @@ def look_over(
     )
     problems = [*_unknown(draft, composed, sample), *map(_of_mistake, composed.doubts)]
     problems = [*first_of([*problems, *missing_files(composed.missing)]), *problems_of(page)]
-    problems.sort(key=lambda problem: (not problem.is_error, problem.is_note))
-    return Look(
-        problems,
-        sorted(names),
-        rendered,
-        composed.html,
-        composed.parts,
-        preheader_of(rendered),
-        composed.files,
-        composed.shown,
-    )
+    return sorted(problems, key=lambda problem: (not problem.is_error, problem.is_note))
 
 
 def _problem(error: RenderError) -> Problem:
