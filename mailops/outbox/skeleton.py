@@ -107,19 +107,12 @@ def _skeleton(
             for (name, content_type, cid), body in zip(files, bodies, strict=True)
         ),
     )
-    content = build_content(letter).replace(b"%", b"%%")
-    marks = {
-        b"to": header_field("To", _RECIPIENT),
-        b"subject": header_field("Subject", _SUBJECT),
-        b"date": header_field("Date", format_datetime(_DATE)),
-        b"text": f"{_TEXT}\r\n".encode(),
-    }
-    if any(name == "List-Unsubscribe" for name, _ in headers):
-        marks[b"unsubscribe"] = header_field("List-Unsubscribe", _UNSUBSCRIBE)
-    if has_html:
-        marks[b"html"] = f"{_HTML}\r\n".encode()
-    marks |= {b"file %d" % number: encode_octets(body) for number, body in enumerate(bodies)}
-    for name, mark in marks.items():
+    return _with_places(build_content(letter).replace(b"%", b"%%"), letter)
+
+
+def _with_places(content: bytes, letter: Letter) -> bytes | None:
+    """Return the `content` of the skeleton's letter with a place for each of its marks, encodings and ids."""
+    for name, mark in _marks(letter).items():
         if content.count(mark) != 1:
             return None
         content = content.replace(mark, b"%%(%b)b" % name)
@@ -128,9 +121,25 @@ def _skeleton(
         return None
     for name in encodings:
         content = content.replace(_ENCODING % b"8bit", b"%%(%b encoding)b" % name, 1)
-    if content.count(_ID.hex.encode()) != message_id.count(_ID.hex) + _boundaries(letter):
+    if content.count(_ID.hex.encode()) != letter.message_id.count(_ID.hex) + _boundaries(letter):
         return None
     return content.replace(_ID.hex.encode(), b"%(id)b")
+
+
+def _marks(letter: Letter) -> dict[bytes, bytes]:
+    """Return what stands for each thing that changes, by the name of its place."""
+    marks = {
+        b"to": header_field("To", _RECIPIENT),
+        b"subject": header_field("Subject", _SUBJECT),
+        b"date": header_field("Date", format_datetime(_DATE)),
+        b"text": f"{_TEXT}\r\n".encode(),
+    }
+    if "List-Unsubscribe" in letter.headers:
+        marks[b"unsubscribe"] = header_field("List-Unsubscribe", _UNSUBSCRIBE)
+    if letter.html:
+        marks[b"html"] = f"{_HTML}\r\n".encode()
+    files = enumerate(letter.files)
+    return marks | {b"file %d" % number: encode_octets(file.content) for number, file in files}
 
 
 def _encodings(letter: Letter) -> list[bytes]:
