@@ -3,6 +3,7 @@
 What lies above the reports registers a source here when its app is ready.
 """
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import datetime, timedelta
 
@@ -73,7 +74,7 @@ def _transports() -> Iterator[Matter]:
         more, "transport stands still", "transports stand still", resolve("transports:list"), "bad"
     )
     opened = _last_opened(stopped)
-    carried = _carried() if stopped else frozenset()
+    carried = _carried(without=_with_a_spent_day()) if stopped else frozenset()
     for transport in stopped:
         url = resolve("transports:detail", transport.pk)
         if transport.state == RunState.PAUSED:
@@ -106,41 +107,47 @@ def _carried(*, without: Collection[int] = ()) -> frozenset[int]:
 def held_up_by(stopped: Transport | Stream | Campaign) -> str:
     """Say what waits for this one that stands still; nothing of a campaign: its own page counts it."""
     if isinstance(stopped, Transport):
-        return _held_up(stopped, _carried())
+        return _held_up(stopped, _carried(without=_with_a_spent_day()))
     return _waits(stopped) if isinstance(stopped, Stream) else ""
 
 
 def _held_up(transport: Transport, carried: Collection[int]) -> str:
     """Say what waits for a transport that stands still: how many messages of which streams, and of which campaigns.
 
-    It holds up no stream that is `carried` by another.
+    It holds up no stream that is `carried` by another, and nobody where all of them are.
     """
-    using = Stream.objects.running().using_transport(transport).order_by("name")
+    using = list(Stream.objects.running().using_transport(transport).order_by("name"))
     streams = [stream for stream in using if stream.pk not in carried]
-    waiting = _count_owed(streams)
+    if using and not streams:
+        return "Nobody is hurt: other transports carry its mail meanwhile."
+    owed = _owed_by(streams)
     running = Campaign.objects.running().filter(stream__in=streams)
     names = [str(one) for one in running.order_by("-started_at", "-pk")[:SHOWN]]
     told = []
-    if waiting:
-        told.append(f"{many_wait(waiting)} for it, of {_listed(streams)}.")
+    if owed:
+        told.append(f"{many_wait(sum(owed.values()))} for it, of {_listed(owed)}.")
     if names:
         many = "Campaigns wait" if len(names) > 1 else "A campaign waits"
         told.append(f"{many} for it: {', '.join(names)}.")
     return " ".join(told)
 
 
-def _count_owed(streams: Iterable[Stream]) -> int:
-    """Return how many messages of these streams would leave, if what stops them didn't."""
+def _owed_by(streams: Iterable[Stream]) -> dict[Stream, int]:
+    """Return how many messages of each stream would leave, if what stops them didn't; nothing of one without any."""
     owed = Figure.objects.statuses().filter(
         stream_id__in=[one.pk for one in streams], kind__in=(Status.QUEUED, Status.DEFERRED)
     )
-    of = {campaign_id or 0: n for campaign_id, n in owed.summed("campaign_id")}
-    running = set(Campaign.objects.running().filter(pk__in=of).values_list("pk", flat=True))
-    return sum(n for campaign_id, n in of.items() if not campaign_id or campaign_id in running)
+    of = owed.summed("stream_id", "campaign_id")
+    campaigns = Campaign.objects.running().filter(pk__in={campaign for _, campaign, _ in of})
+    running = {None, 0, *campaigns.values_list("pk", flat=True)}
+    sums = Counter[int]()
+    for stream, campaign, n in of:
+        sums[stream] += n if campaign in running else 0
+    return {one: sums[one.pk] for one in streams if sums[one.pk]}
 
 
-def _listed(streams: list[Stream]) -> str:
-    named = [str(stream) for stream in streams[:SHOWN]]
+def _listed(streams: Collection[Stream]) -> str:
+    named = [str(stream) for stream in streams][:SHOWN]
     more = len(streams) - len(named)
     return ", ".join([*named, *([f"{more} more"] if more else [])])
 
@@ -152,15 +159,15 @@ def _spent() -> Iterator[Matter]:
     for transport in list(spent.values())[:SHOWN]:
         carried = Stream.objects.running().carried_by(transport).order_by("name")
         streams = [stream for stream in carried if stream.pk not in others]
-        if not (waiting := _count_owed(streams)):
+        if not (owed := _owed_by(streams)):
             continue
         yield Matter(
             f"Transport {transport} has sent its {transport.daily_quota:,} of today",
-            f"{many_wait(waiting)} until midnight UTC, of {_listed(streams)}. A higher number on its page, if its server "
+            f"{many_wait(sum(owed.values()))} until midnight UTC, of {_listed(owed)}. A higher number on its page, if its server "
             "takes more, or another route lets them leave now.",
             resolve("transports:detail", transport.pk),
             "See what it may send",
-            "warn" if all(stream.is_bulk for stream in streams) else "bad",
+            "warn" if all(stream.is_bulk for stream in owed) else "bad",
         )
 
 
@@ -241,8 +248,8 @@ def _streams() -> Iterator[Matter]:
 
 def _waits(stream: Stream) -> str:
     """Say how much of a paused stream waits."""
-    n = _count_owed([stream])
-    return f"{many_wait(n)}." if n else ""
+    owed = _owed_by([stream])
+    return f"{many_wait(owed[stream])}." if owed else ""
 
 
 def _domains() -> Iterator[Matter]:

@@ -280,6 +280,14 @@ class TestOverview:
         matter, _ = matters()
         assert matter.sentence == "Three people were refused. 3 messages wait."
 
+    def test_names_of_the_streams_of_what_stands_still_those_whose_mail_waits(self, db):
+        stream = make_stream(name="Letters")
+        make_stream(name="Orders", kind="transactional", transport=stream.transport)
+        count("queued", 3, stream_id=stream.pk, measure="status")
+        stream.transport.pause("fault", "The log-in was refused.")
+        matter, *_ = matters()
+        assert matter.sentence == "The log-in was refused. 3 messages wait for it, of Letters."
+
     @pytest.mark.parametrize(("kind", "tone"), [("transactional", "bad"), ("bulk", "warn")])
     def test_names_a_quota_that_is_spent_while_mail_waits(self, db, kind, tone):
         transport = make_transport(name="Relay", daily_quota=3)
@@ -306,13 +314,21 @@ class TestOverview:
         assert matters()[0].title == "1 more campaign is paused"
         assert told[0].url.endswith("?state=paused")
 
-    def test_says_nothing_of_streams_that_another_transport_carries(self, db):
+    def test_says_that_nobody_is_hurt_where_another_transport_carries_the_mail(self, db):
         stream = make_stream(name="Resets", kind="transactional")
         count("queued", 2, stream_id=stream.pk, measure="status")
-        Route.objects.create(stream=stream, transport=make_transport(), position=1)
+        other = make_transport(daily_quota=3)
+        Route.objects.create(stream=stream, transport=other, position=1)
         stream.transport.pause("fault", "The log-in was refused.")
         (matter,) = matters()
-        assert matter.sentence == "The log-in was refused."
+        assert matter.sentence == (
+            "The log-in was refused. Nobody is hurt: other transports carry its mail meanwhile."
+        )
+        Allowance.objects.create(
+            key=f"t{other.pk}", day=utc_today(), spent=3, refilled_at=timezone.now()
+        )
+        matter, *_ = matters()
+        assert matter.sentence == "The log-in was refused. 2 messages wait for it, of Resets."
 
     @pytest.mark.parametrize("what", ["a stream", "a quota", "a campaign"])
     def test_costs_the_same_with_many(self, db, what):
