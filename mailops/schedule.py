@@ -37,6 +37,8 @@ EVERY: dict[str, float] = {
     "mailops.rollouts.tasks.start_due_campaigns": 5,
     "mailops.outbox.tasks.count_replies": 2,
     "mailops.content.tasks.drop_unused_files": 3600,
+    "mailops.content.tasks.draw_pictures": 10,
+    "mailops.content.tasks.ask_links": 10,
     "mailops.outbox.tasks.continue_settling": 20,
     "mailops.signatures.tasks.continue_lessons": 20,
     "mailops.outbox.tasks.forget_old_relay_logs": 3600,

@@ -12,7 +12,7 @@ from mailops.content.forms import AskingForm
 from mailops.content.link_answers import Shown, links_of
 from mailops.content.looking import look_at_draft
 from mailops.content.models import MailTemplate
-from mailops.content.tasks import ask_links
+from mailops.content.tasks import have_links_asked
 from mailops.lib.htmx import polled_status, render_page
 
 PATIENCE = 120  # looks, a second each; a worker that is away is not waited for
@@ -26,7 +26,7 @@ def template_links(request: HttpRequest, template_id: int) -> HttpResponse:
     is_htmx = bool(request.headers.get("HX-Request"))
     if request.method == "POST":
         if settings.MAILOPS_FETCH_LINKS and any(each.is_open for each in links):
-            ask_links.delay(template.pk)
+            have_links_asked(template.pk)
         if not is_htmx:
             return redirect("content:links", template.pk)
         return render(request, "content/_links.html", context_of(template, links, asking=1))

@@ -338,6 +338,30 @@ class LinkAnswer(models.Model):
         return self.address
 
 
+class Errand(models.Model):
+    """What somebody asked for and a worker does behind: the row goes when it is done, and stays where it was given up."""
+
+    class Kind(models.TextChoices):
+        PICTURES = "pictures", "Pictures"  # of an HTML, whose hash is the key
+        LINKS = "links", "Links"  # of a draft, whose id is the key
+
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    key = models.CharField(max_length=64)
+    html = models.TextField(blank=True)  # what to draw
+    due_at = models.DateTimeField(null=True, db_default=Now())  # null: given up
+    attempts = models.PositiveSmallIntegerField(default=0)
+    fault = models.TextField(blank=True)  # why it was given up, or tried again
+    asked_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["kind", "key"], name="errand_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} {self.key[:12]}"
+
+
 class RequiredGate(models.Model):
     """A gate that every mail of a stream must have passed without a warning."""
 

@@ -8,8 +8,8 @@ from django.views.decorators.cache import cache_control
 from mailops.accounts.permissions import Act, needs
 from mailops.content import picturing, tasks
 from mailops.content.forms import DiffForm
-from mailops.content.models import MailTemplate, Picture
-from mailops.content.showing import state_of, version_or_404
+from mailops.content.models import Errand, MailTemplate, Picture
+from mailops.content.showing import state_of
 from mailops.lib.htmx import polled_status, render_page
 
 
@@ -29,15 +29,19 @@ def template_pictures(request: HttpRequest, template_id: int) -> HttpResponse:
             status=422,
         )
     sides = [form.cleaned_data[name] for name in ("old", "new")]
-    if request.method == "POST":
-        for side in sides:
-            _have_drawn(template, side)
-        address = reverse("content:pictures", args=[template.pk])
-        return redirect(f"{address}?old={sides[0]}&new={sides[1]}&drawing=1")
     states = [state_of(template, side) for side in sides]
     htmls = [picturing.html_of(state, states[1].sample) for state in states]
+    if request.method == "POST":
+        tasks.have_drawn(htmls)
+        address = reverse("content:pictures", args=[template.pk])
+        return redirect(f"{address}?old={sides[0]}&new={sides[1]}")
     pairs = picturing.pairs(*htmls)
     is_whole = all(pair.is_whole for pair in pairs)
+    wanted = Errand.objects.filter(
+        kind=Errand.Kind.PICTURES, key__in=map(picturing.key_of, htmls)
+    ).order_by("id")
+    is_drawing = not is_whole and wanted.exclude(due_at=None).exists()
+    given_up = None if is_whole or is_drawing else wanted.first()
     return render_page(
         request,
         "content/template_pictures.html",
@@ -48,22 +52,16 @@ def template_pictures(request: HttpRequest, template_id: int) -> HttpResponse:
             "new": states[1],
             "pairs": pairs,
             "is_whole": is_whole,
-            "is_drawing": "drawing" in request.GET and not is_whole,
+            "is_drawing": is_drawing,
+            "why_not": given_up.fault if given_up else "",
         },
         fragment="pictures",
-        status=polled_status(request, goes_on=not is_whole),
+        status=polled_status(request, goes_on=is_drawing),
     )
 
 
 def _newest_step(numbers: list[int]) -> dict[str, str]:
     return {"old": str(numbers[0]) if numbers else "draft", "new": "draft"}
-
-
-def _have_drawn(template: MailTemplate, side: str) -> None:
-    if side == "draft":
-        tasks.have_drawn(template_id=template.pk)
-    else:
-        tasks.have_drawn(version_id=version_or_404(template.pk, int(side)).pk)
 
 
 @needs(Act.SEE)

@@ -13,7 +13,7 @@ from django.conf import settings
 from mailops.content.differing import State
 from mailops.content.embedding import embedded
 from mailops.content.framing import in_scheme
-from mailops.content.models import MailTemplate, Picture, TemplateVersion
+from mailops.content.models import Picture
 from mailops.content.rendering import RenderError
 from mailops.lib.foreign_html import without_frames
 from mailops.lib.locks import session_lock
@@ -64,7 +64,7 @@ def html_of(state: State, sample: dict[str, object] | None = None) -> str:
 
 def draw(html: str) -> list[Picture]:
     """Return the pictures of `html`, drawing those that are missing; raise NoPicture."""
-    key = _key(html)
+    key = key_of(html)
     known = {(one.scheme, one.width): one for one in Picture.objects.filter(html_hash=key)}
     for scheme, width in SHAPES:
         if (scheme, width) in known or not html.strip():
@@ -81,7 +81,7 @@ def draw(html: str) -> list[Picture]:
 
 def pairs(old_html: str, new_html: str) -> list[Pair]:
     """Return the pictures that are there, side by side; nothing is drawn."""
-    keys = _key(old_html), _key(new_html)
+    keys = key_of(old_html), key_of(new_html)
     found = Picture.objects.filter(html_hash__in=keys).defer("image")
     known = {(one.html_hash, one.scheme, one.width): one for one in found}
     return [
@@ -90,22 +90,15 @@ def pairs(old_html: str, new_html: str) -> list[Pair]:
     ]
 
 
-def draw_version(version_id: int) -> None:
-    """Draw the pictures of a version, one process at a time: Chromium takes a lot of memory."""
-    version = TemplateVersion.objects.get(pk=version_id)
+def draw_alone(html: str) -> bool:
+    """Draw what is missing of `html`, one process at a time: Chromium takes a lot of memory. Tell whether it was this one."""
     with session_lock("content pictures") as is_ours:
         if is_ours:
-            draw(html_of(State.of_version(version)))
+            draw(html)
+    return is_ours
 
 
-def draw_draft(template_id: int) -> None:
-    template = MailTemplate.objects.select_related("layout").get(pk=template_id)
-    with session_lock("content pictures") as is_ours:
-        if is_ours:
-            draw(html_of(State.of_draft(template)))
-
-
-def _key(html: str) -> str:
+def key_of(html: str) -> str:
     return hashlib.sha256(html.encode()).hexdigest()
 
 

@@ -14,12 +14,14 @@ from mailops.accounts.meanwhile import ChangedMeanwhile, expect
 from mailops.accounts.models import User
 from mailops.content.checking import Look, Sources
 from mailops.content.composing import Uncomposable, compose
+from mailops.content.differing import State
 from mailops.content.enclosing import take_over
 from mailops.content.files import merged
 from mailops.content.gates.finding import Problem
 from mailops.content.languages import language_tags
 from mailops.content.looking import look_at_draft, sources_of
 from mailops.content.models import Approval, MailTemplate, TemplateVersion
+from mailops.content.picturing import html_of
 from mailops.content.rendering import RenderError
 from mailops.content.tasks import have_drawn
 
@@ -114,7 +116,7 @@ def publish(
         )
         _audit_release(version, latest, actor, note or override_reason)
         if draft.is_mail and settings.MAILOPS_CHROMIUM:
-            have_drawn(version_id=version.pk)
+            have_drawn([html_of(State.of_version(version))])
     return version
 
 

@@ -1,36 +1,43 @@
 """Celery shells of the templates."""
 
+from collections.abc import Iterable
+from datetime import timedelta
+
 from celery import shared_task
 from django.db import transaction
+from django.utils import timezone
 
-from mailops.content import enclosing, link_answers, picturing
+from mailops.content import enclosing, errands
 from mailops.lib.waiting_tasks import WaitsForPeers
 
-
-@shared_task(base=WaitsForPeers)
-def draw_version(version_id: int) -> None:
-    picturing.draw_version(version_id)
+TICK_SECONDS = 30
 
 
 @shared_task(base=WaitsForPeers)
-def draw_draft(template_id: int) -> None:
-    picturing.draw_draft(template_id)
+def draw_pictures() -> None:
+    """Draw what somebody asked for."""
+    errands.draw_wanted(until=timezone.now() + timedelta(seconds=TICK_SECONDS))
+
+
+@shared_task(base=WaitsForPeers)
+def ask_links() -> None:
+    """Ask for the links of drafts for which somebody asked."""
+    errands.ask_wanted(until=timezone.now() + timedelta(seconds=TICK_SECONDS))
 
 
 @shared_task
 def drop_unused_files() -> None:
     enclosing.drop_unused()
+    errands.forget_given_up()
 
 
-@shared_task(base=WaitsForPeers)
-def ask_links(template_id: int) -> None:
-    if link_answers.ask_for_draft(template_id):
-        ask_links.delay(template_id)
+def have_drawn(htmls: Iterable[str]) -> None:
+    """Have the pictures drawn once the change is committed; the next tick comes where the hint is lost."""
+    errands.have_drawn(htmls)
+    transaction.on_commit(draw_pictures.delay, robust=True)
 
 
-def have_drawn(*, template_id: int | None = None, version_id: int | None = None) -> None:
-    """Have the pictures drawn once the change is committed; a hint that gets lost is given again by who looks."""
-    if version_id is not None:
-        transaction.on_commit(lambda: draw_version.delay(version_id), robust=True)
-    if template_id is not None:
-        transaction.on_commit(lambda: draw_draft.delay(template_id), robust=True)
+def have_links_asked(template_id: int) -> None:
+    """Have the links of a draft asked for."""
+    errands.have_links_asked(template_id)
+    transaction.on_commit(ask_links.delay, robust=True)

@@ -6,6 +6,7 @@ from django.contrib.sessions.models import Session
 from playwright.sync_api import expect
 
 from mailops.content import picturing
+from mailops.content.differing import State
 from mailops.content.limits import MAX_SOURCE
 from mailops.content.models import MailTemplate, Picture
 from mailops.outbox.models import Message
@@ -113,8 +114,8 @@ class TestEditor:
         """Draw one shape of both states, as a worker would draw all; each is a start of Chromium."""
         shapes, picturing.SHAPES = picturing.SHAPES, [("dark", 600)]
         try:
-            picturing.draw_version(template.latest_version.pk)
-            picturing.draw_draft(template.pk)
+            for state in (State.of_version(template.latest_version), State.of_draft(template)):
+                picturing.draw(picturing.html_of(state, template.sample))
         finally:
             picturing.SHAPES = shapes
         assert Picture.objects.count() == 2

@@ -31,5 +31,5 @@ def test_no_transaction_waits_for_chromium(monkeypatch):
 
     monkeypatch.setattr(picturing, "_screenshot", screenshot)
     template = MailTemplate.objects.create(name="Spring", draft_html="<p>Spring</p>")
-    picturing.draw_draft(template.pk)
+    assert picturing.draw_alone(template.draft_html)
     assert Picture.objects.count() == len(picturing.SHAPES)
