@@ -1,18 +1,16 @@
 """HTTP to addresses that people type in: pinned and checked by egress, bounded in time and size, never redirected."""
 
-import contextlib
 import http.client
 import socket
 import ssl
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
 from urllib.parse import SplitResult, urlsplit
 
 from mailops.lib import egress
 from mailops.lib.dns_answers import Asks
 from mailops.lib.egress import EgressFault
+from mailops.lib.timed_socket import TimedSocket
 
 _AGENT = "mailops"
 _PORTS = {"https": 443, "http": 80}
@@ -54,54 +52,23 @@ def fetch(
         connection, _ = egress.connect(endpoint, timeout=seconds)
     except EgressFault as fault:
         raise EgressFault("unreachable", f"{host} could not be reached") from fault
-    deadline = None
     try:
         if parts.scheme == "https":
             connection = _wrapped(connection, host)
-        with Deadline(connection, seconds) as deadline:
-            if isinstance(connection, ssl.SSLSocket):
-                connection.do_handshake()
-            answer = _ask(connection, parts, (method, body, headers or {}), max_octets)
+        timed = TimedSocket(connection, seconds)
+        timed.do_handshake()
+        return _ask(timed, parts, (method, body, headers or {}), max_octets)
     except ssl.SSLCertVerificationError as error:
         why = _CERTIFICATE_FAULTS.get(
             error.verify_code, "its certificate is by an authority that is not trusted"
         )
         raise EgressFault("tls", f"{host} can't be trusted, since {why}") from error
+    except TimeoutError as error:
+        raise EgressFault("timeout", f"{host} gave no whole answer in time") from error
     except (OSError, http.client.HTTPException, ValueError) as error:
-        if deadline and deadline.is_over:
-            raise _late(host) from error
         raise EgressFault("unreachable", f"{host} gave no answer that could be read") from error
     finally:
         connection.close()
-    if deadline.is_over:  # what came until it was cut may look whole
-        raise _late(host)
-    return answer
-
-
-def _late(host: str) -> EgressFault:
-    return EgressFault("timeout", f"{host} gave no whole answer in time")
-
-
-class Deadline:
-    """Cuts a connection when its time is up, however slowly the answer drips."""
-
-    def __init__(self, connection: socket.socket, seconds: float) -> None:
-        self.is_over = False
-        self._connection = connection
-        self._timer = threading.Timer(seconds, self._cut)
-        self._timer.daemon = True
-
-    def __enter__(self) -> Self:
-        self._timer.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._timer.cancel()
-
-    def _cut(self) -> None:
-        self.is_over = True
-        with contextlib.suppress(OSError):
-            self._connection.shutdown(socket.SHUT_RDWR)
 
 
 def _split(url: str) -> tuple[SplitResult, int]:
@@ -122,7 +89,7 @@ def _wrapped(connection: socket.socket, host: str) -> ssl.SSLSocket:
 
 
 def _ask(
-    connection: socket.socket,
+    connection: TimedSocket,
     parts: SplitResult,
     request: tuple[str, bytes | None, Mapping[str, str]],
     max_octets: int,
@@ -136,5 +103,7 @@ def _ask(
         content = response.read(max_octets + 1)
         if len(content) > max_octets:
             raise EgressFault("too_big", f"the answer is longer than {max_octets} octets")
+        if response.length:  # asked for so many octets, the library takes what came for the whole
+            raise http.client.IncompleteRead(content, response.length)
         named = {name.lower(): value for name, value in response.getheaders()}
         return Fetched(response.status, named, content)

@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 
 from mailops.lib import egress
 from mailops.lib.egress import EgressFault
-from mailops.lib.fetching import Deadline, Fetched
+from mailops.lib.fetching import Fetched
+from mailops.lib.timed_socket import TimedSocket
 
 MOST_OCTETS = 1024 * 1024  # of an answer
 # after which a kept connection isn't trusted: peers close theirs without a word
@@ -122,8 +123,7 @@ class HttpConnection:
             connection, server_hostname=self.host, do_handshake_on_connect=False
         )
         try:
-            with Deadline(secured, self._connect_seconds):
-                secured.do_handshake()
+            TimedSocket(secured, self._connect_seconds).do_handshake()
         except ssl.SSLCertVerificationError as error:
             secured.close()
             cause = _VERIFY_CAUSES.get(error.verify_code, "tls_issuer")
@@ -147,32 +147,31 @@ class HttpConnection:
         self.open()
         assert self._socket is not None
         client = http.client.HTTPConnection(self.netloc)
-        client.sock = self._socket
-        with Deadline(self._socket, self._answer_seconds) as deadline:
-            self.requests += 1
-            try:
-                client.request(method, target, body=body, headers=dict(headers))
-            except (OSError, http.client.HTTPException) as error:
-                early = _read_early(client, most_octets)
-                self.close()
-                if early is None:
-                    raise NotSent("dropped", f"{self.host}: {error!r}") from error
-                return self._masked(early)
-            except ValueError as error:  # its words quote the header that it is of, a key perhaps
-                self.close()
-                what = f"{self.host}: the request can't be written ({type(error).__name__})"
-                raise NotSent("dropped", what) from None
-            try:
-                answer, is_kept = _read(client, most_octets)
-            except AnswerTooLong:
-                self.close()
-                raise
-            except (OSError, http.client.HTTPException, ValueError) as error:
-                self.close()
-                raise AnswerLost(f"{self.host}: {error!r}") from error
-        if deadline.is_over:
+        client.sock = TimedSocket(self._socket, self._answer_seconds)
+        self.requests += 1
+        try:
+            client.request(method, target, body=body, headers=dict(headers))
+        except (OSError, http.client.HTTPException) as error:
+            early = _read_early(client, most_octets)
             self.close()
-            raise AnswerLost(f"{self.host} gave no whole answer in time")
+            if early is None:
+                raise NotSent("dropped", f"{self.host}: {error!r}") from error
+            return self._masked(early)
+        except ValueError as error:  # its words quote the header that it is of, a key perhaps
+            self.close()
+            what = f"{self.host}: the request can't be written ({type(error).__name__})"
+            raise NotSent("dropped", what) from None
+        try:
+            answer, is_kept = _read(client, most_octets)
+        except AnswerTooLong:
+            self.close()
+            raise
+        except TimeoutError as error:
+            self.close()
+            raise AnswerLost(f"{self.host} gave no whole answer in time") from error
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            self.close()
+            raise AnswerLost(f"{self.host}: {error!r}") from error
         self._used_at = time.monotonic()
         if not is_kept:
             self.close()
@@ -205,5 +204,7 @@ def _read(client: http.client.HTTPConnection, most_octets: int) -> tuple[Fetched
         content = response.read(most_octets + 1)
         if len(content) > most_octets:
             raise AnswerTooLong(f"{client.host}: the answer is longer than {most_octets} octets")
+        if response.length:  # asked for so many octets, the library takes what came for the whole
+            raise http.client.IncompleteRead(content, response.length)
         named = {name.lower(): value for name, value in response.getheaders()}
         return Fetched(response.status, named, content), not response.will_close

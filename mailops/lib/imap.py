@@ -19,8 +19,8 @@ from imap_tools import BaseMailBox
 from imap_tools.errors import ImapToolsError
 
 from mailops.lib import egress
+from mailops.lib.deadline import Deadline
 from mailops.lib.egress import EgressFault
-from mailops.lib.fetching import Deadline
 from mailops.lib.secrets import Secret, spellings
 
 MOST_OCTETS = 10_485_760  # of one mail that are asked for: a report stands before what it returns
@@ -246,20 +246,21 @@ def conversation(server: Server, *, seconds: float) -> Iterator[Conversation]:
     """Yield a session that is logged in; whatever goes wrong, here or inside, is an ImapFault."""
     until = time.monotonic() + seconds
     client = _connected(server, min(seconds, _CONNECT_SECONDS))
-    with Deadline(client.sock, until - time.monotonic()) as deadline:
-        try:
+    deadline = Deadline(client.sock, until - time.monotonic())
+    try:
+        with deadline:
             box = _Box(client)
             _log_in(client, server)
             yield Conversation(box)
             box.logout()
-        except ImapFault as fault:
-            raise ImapFault(fault.cause, _masked(fault.detail, server)) from fault
-        except (*_NO_WORDS, OSError) as error:
-            cause = "timeout" if deadline.is_over or isinstance(error, TimeoutError) else "dropped"
-            raise ImapFault(cause, _masked(_said(error), server)) from error
-        finally:
-            with contextlib.suppress(OSError):
-                client.shutdown()
+    except ImapFault as fault:
+        raise ImapFault(fault.cause, _masked(fault.detail, server)) from fault
+    except (*_NO_WORDS, OSError) as error:
+        cause = "timeout" if deadline.is_over or isinstance(error, TimeoutError) else "dropped"
+        raise ImapFault(cause, _masked(_said(error), server)) from error
+    finally:
+        with contextlib.suppress(OSError):
+            client.shutdown()
 
 
 def _connected(server: Server, seconds: float) -> imaplib.IMAP4:

@@ -73,6 +73,24 @@ class TestFetch:
             fetch(url, seconds=0.3)
         assert fault.value.cause == "timeout"  # with all that it would read it would be no answer
 
+    def test_needs_no_thread_to_end_in_time(self, answering, monkeypatch):
+        url, _ = answering(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 500, drip=0.02)
+        monkeypatch.setattr(threading.Thread, "start", lambda _: 1 / 0)
+        with pytest.raises(EgressFault) as fault:
+            fetch(url, seconds=0.3)
+        assert fault.value.cause == "timeout"
+
+    def test_takes_no_part_of_an_answer_for_the_whole(self, answering):
+        url, _ = answering(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhi")
+        with pytest.raises(EgressFault, match="no answer that could be read"):
+            fetch(url)
+
+    def test_ends_in_time_however_slowly_the_handshake_drips(self, answering, settings):
+        url, _ = answering(b"", drip=0.02)
+        with pytest.raises(EgressFault) as fault:
+            fetch(url.replace("http:", "https:"), seconds=0.3)
+        assert fault.value.cause == "timeout"
+
     def test_does_not_tell_a_closed_port_from_a_dead_one(self, settings):
         with socket.create_server(("127.0.0.1", 0)) as server:
             port = server.getsockname()[1]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.utils import format_datetime
+from socket import SHUT_WR
 
 from django.conf import settings
 from django.core.cache import cache
@@ -17,7 +18,8 @@ from mailops.content.rendering import Rendered
 from mailops.lib import egress
 from mailops.lib.egress import EgressFault
 from mailops.lib.env import host_and_port
-from mailops.lib.fetching import Deadline, fetch
+from mailops.lib.fetching import fetch
+from mailops.lib.timed_socket import TimedSocket
 
 SECONDS = 10.0
 MAX_ANSWER = 200_000  # octets
@@ -121,19 +123,17 @@ def _talk(listener: str, asked: bytes) -> bytes:
     """Say something to a listener of ours and return all that it answers, within the time."""
     try:
         connection, _ = egress.connect(egress.resolve(*host_and_port(listener)), timeout=SECONDS)
-        with connection, Deadline(connection, SECONDS) as deadline:
-            connection.sendall(asked)
-            connection.shutdown(1)
-            read = b""
-            while len(read) < MAX_ANSWER and (some := connection.recv(8192)):
-                read += some
+        with connection:
+            timed = TimedSocket(connection, SECONDS)
+            timed.sendall(asked)
+            connection.shutdown(SHUT_WR)
+            return timed.makefile().read(MAX_ANSWER)
     except EgressFault as fault:
         raise NoAnswer(fault.detail) from fault
+    except TimeoutError as error:
+        raise NoAnswer(f"no whole answer in {SECONDS:.0f} seconds") from error
     except OSError as error:
         raise NoAnswer(error.strerror or "the connection broke") from error
-    if deadline.is_over:
-        raise NoAnswer(f"no whole answer in {SECONDS:.0f} seconds")
-    return read
 
 
 def _ask_rspamd(message: bytes) -> Verdict:
