@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from mailops.transports.sessions import Phase
 
+QUOTED = 200  # characters of a reply; the whole of it stands beside the sentence
+
 
 @dataclass(frozen=True, slots=True)
 class Cause:
@@ -135,7 +137,7 @@ CAUSES: dict[str, Cause] = {
         "The stored secret can't be read.", "Set the secret of the credential again."
     ),
     "unavailable": Cause(
-        "The server is not available just now.", "It is tried again; see its reply for the reason."
+        "The server is not available just now.", "It is tried again; its reply says why."
     ),
     "rejected": Cause(
         "The server refused to talk to us.",
@@ -174,5 +176,10 @@ def better_cause(cause: str, phase: Phase, port: int, security: str) -> str:
     return cause
 
 
-def sentence_of(cause: str) -> str:
-    return CAUSES[cause].sentence
+def sentence_of(cause: str, said: str = "") -> str:
+    """Return what is wrong and what to do, and in one short line what the server `said` of it."""
+    words = " ".join("".join(one if one.isprintable() else " " for one in said).split())
+    if not words:
+        return CAUSES[cause].sentence
+    quoted = words if len(words) <= QUOTED else f"{words[: QUOTED - 1]}…"
+    return f"{CAUSES[cause].sentence} It said: “{quoted}”."

@@ -4,6 +4,7 @@ import hmac
 import pytest
 
 from mailops.lib.secrets import Unsealable
+from mailops.transports.causes import QUOTED
 from mailops.transports.kinds.smtp_connection import Login
 from mailops.transports.sessions import Envelope, Phase, SessionFault
 from tests.smtp_server import DROP, EXTENSIONS, STALL, SmtpServer
@@ -53,6 +54,15 @@ class TestOpen:
             fault = fault_of(dial, server, timeout=0.2 if answer == STALL else 10)
         assert (fault.phase, fault.cause) == (phase, cause)
         assert fault.sentence
+
+    def test_quotes_in_one_short_line_what_the_server_said(self, dial):
+        lines = f"421-4.3.2 too busy,\r\n421 4.3.2 \x1b[1mtry{' later' * 50}"
+        with SmtpServer(script={"banner": lines}) as server:
+            sentence = fault_of(dial, server).sentence
+        quoted = sentence.partition(" It said: “")[2]
+        assert quoted.startswith("421 4.3.2 too busy, 4.3.2 [1mtry later later")
+        assert quoted.endswith("…”.")
+        assert len(quoted) == QUOTED + len("”.")
 
     def test_falls_back_to_helo_for_a_server_that_does_not_know_ehlo(self, dial):
         with SmtpServer(script={"EHLO": "502 5.5.1 what"}) as server:

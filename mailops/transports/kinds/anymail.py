@@ -202,4 +202,5 @@ def _extra_headers(mime: MimeMessage, api: Api) -> dict[str, str]:
 
 def fault(phase: Phase, cause: str, detail: str, reply: Reply | None = None) -> SessionFault:
     cause = cause if cause in CAUSES else "unreachable"
-    return SessionFault(phase, cause, sentence_of(cause), detail, reply)
+    sentence = sentence_of(cause, detail if reply else "")
+    return SessionFault(phase, cause, sentence, detail, reply)

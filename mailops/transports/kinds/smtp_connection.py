@@ -293,7 +293,8 @@ def octets_of(lines: list[str]) -> bytes:
 
 
 def _fault(phase: Phase, cause: str, detail: str, reply: Reply | None = None) -> SessionFault:
-    return SessionFault(phase, cause, sentence_of(cause), detail, reply)
+    sentence = sentence_of(cause, detail if reply else "")
+    return SessionFault(phase, cause, sentence, detail, reply)
 
 
 def _cause_of(reply: Reply, login: Login) -> str:
