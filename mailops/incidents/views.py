@@ -27,8 +27,10 @@ from mailops.lib.csv_export import stream_csv, wrong_filter
 from mailops.lib.first_rows import first_rows
 from mailops.lib.htmx import polled_status, render_page
 from mailops.outbox.models import Status
+from mailops.reports.attention import held_up_by
 from mailops.reports.moments import at_times
 from mailops.reports.subjects import find_subject
+from mailops.transports.models import Stream, Transport
 
 PAGE = 50
 SHOWN = 10  # on the overview, and on what they concern
@@ -132,11 +134,12 @@ def _load(incident_id: int) -> Incident:
 
 def _detail(request: HttpRequest, incident: Incident, **refused: Form) -> HttpResponse:
     """Show the incident; `refused` is a form that was not filled in well, by the name the page knows it by."""
-    subject = incident.subject()
+    subject, stoppable = incident.subject(), incident.stoppable()
     context = {
         "incident": incident,
         "evidence": incident.evidence,
-        "stoppable": incident.stoppable(),
+        "stoppable": stoppable,
+        "held_up": held_up_by(stoppable) if stoppable and _stands_still(stoppable) else "",
         "subject_url": _subject_url(incident) if subject else "",
         "charts_url": _charts_url(incident),
         "message_lists": _message_lists(incident),
@@ -158,6 +161,10 @@ def _detail(request: HttpRequest, incident: Incident, **refused: Form) -> HttpRe
         context,
         status=422 if refused else 200,
     )
+
+
+def _stands_still(subject: Stream | Transport) -> bool:
+    return subject.is_paused or (isinstance(subject, Transport) and subject.is_broken)
 
 
 def _signatures_url(incident: Incident) -> str:

@@ -16,7 +16,7 @@ from mailops.incidents.models import Incident, Notice, NotificationChannel, Thre
 from mailops.lib.htmx import STOP_POLLING
 from mailops.outbox.ledger import bucket_of
 from mailops.reports.periods import QUARTER_HOUR
-from mailops.transports.models import PauseCause
+from mailops.transports.models import PauseCause, Route, Transport
 from tests.factories import (
     make_campaign,
     make_identity,
@@ -171,6 +171,18 @@ class TestDetail:
         page = logged_in(oncall).get(url("detail", incident.pk)).content.decode()
         for words in [incident.sentence, "gmail.com", "6 of 100", "Pause News", "Acknowledge"]:
             assert words in page, words
+
+    def test_says_whom_a_transport_hurts_that_is_not_reached(self, stream, oncall, logged_in):
+        count(stream, "queued", 3, measure="status")
+        Transport.objects.update(breaker="open", failures=3)
+        detect()
+        client, at = logged_in(oncall), url("detail", Incident.objects.get().pk)
+        facts = client.get(at).text.partition('id="facts"')[2].partition("</dl>")[0]
+        assert "3 messages wait for it, of News." in facts
+        assert "Running" not in facts
+        Route.objects.create(stream=stream, transport=make_transport(), position=1)
+        facts = client.get(at).text.partition('id="facts"')[2].partition("</dl>")[0]
+        assert "Nobody is hurt" in facts
 
     def test_says_that_who_acknowledges_takes_it_over(self, incident, oncall, logged_in):
         client, at = logged_in(oncall), url("detail", incident.pk)
