@@ -4,12 +4,14 @@ from typing import Any, ClassVar
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.mfa.adapter import DefaultMFAAdapter
+from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from mailops.accounts.auditing import audit
-from mailops.accounts.models import SecondFactor, User
+from mailops.accounts.managing import RESET
+from mailops.accounts.models import AuditEntry, SecondFactor, User
 from mailops.lib.client_address import client_address
 from mailops.lib.secrets import Secret, Unsealable
 
@@ -33,6 +35,20 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         The library takes any of ALLOWED_HOSTS for ours; “localhost” leads to whatever runs on the reader's own machine.
         """
         return url_has_allowed_host_and_scheme(url, allowed_hosts=None)
+
+    def login(self, request: HttpRequest, user: User) -> None:
+        """Log in, and tell who was away while an admin reset their second factor: no mail may have told it."""
+        resets = AuditEntry.objects.about(User, [user.pk]).filter(verb=RESET)
+        if user.last_login:
+            resets = resets.filter(at__gt=user.last_login)
+        last = resets.order_by("-at").first()
+        super().login(request, user)
+        if last:
+            messages.warning(
+                request,
+                f"{last.actor_label} reset your second factor on {last.at:%-d %b %Y at %H:%M} UTC. Set up a new one under "
+                "“Your log-in”. If you did not ask for this, tell an admin at once.",
+            )
 
     def set_password(self, user: User, password: str) -> None:
         """Keep the new password, and nothing else of `user`: an admin may take a role while it is hashed."""

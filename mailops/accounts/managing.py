@@ -20,6 +20,8 @@ _KINDS = {  # in the order they are told
     SecondFactor.Type.RECOVERY_CODES: "recovery codes",
 }
 
+RESET = "user.reset_second_factor"
+
 
 class LastAdmin(Exception):
     """Nobody would be left who may manage users."""
@@ -132,7 +134,7 @@ def reset_second_factor(*, actor: User | None, user: User) -> bool:
             User.objects.filter(pk=user.pk).update(ended_sessions=F("ended_sessions") + 1)
             audit(
                 actor=actor,
-                verb="user.reset_second_factor",
+                verb=RESET,
                 subject=locked,
                 before={"second factor": had},
             )

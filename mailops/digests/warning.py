@@ -1,11 +1,12 @@
 """Tells people by mail that an admin reset their second factor, by the way that the digest goes."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.urls import reverse
 
 from mailops.accounts.auditing import audit
+from mailops.accounts.managing import RESET
 from mailops.accounts.models import AuditEntry, User
 from mailops.content.models import TemplateVersion
 from mailops.content.own_mails import version_in_use
@@ -14,8 +15,9 @@ from mailops.lib.clock import database_now
 from mailops.outbox.models import Message
 from mailops.outbox.submission import RefusedSubmission, submit
 
-VERB, NOT_TOLD = "user.reset_second_factor", "user.reset_not_told"
-LATE = timedelta(days=1)  # what could not be told until then, an admin has said long since
+NOT_TOLD = "user.reset_not_told"
+LATE = timedelta(days=1)  # who logs in after that was told by the page that they came to
+TOLD_OF = timedelta(days=8)  # for so long the overview says whom no mail reached
 TEMPLATE = "Second factor reset"
 _SUBJECT = "[mailops] Your second factor was reset"
 _TEXT = """{{ who }} reset the second factor of your log-in, {{ email }}, at {{ at }}.
@@ -33,8 +35,14 @@ _HTML = """<p>{{ who }} reset the second factor of your log-in, {{ email }}, at 
 
 
 def warn() -> int:
-    """Queue a mail for each reset of the last day that has none; return how many. Where there is no way, the next tick tries."""
-    untold = _untold()
+    """Queue a mail for each reset of the last day that has none; return how many. Where there is no way, the next tick tries.
+
+    What found none within the day is noted, and stands on the overview.
+    """
+    now = database_now()
+    for entry in _untold(now - TOLD_OF, now - LATE):
+        _give_up(entry, "There was no way to send the mail within a day.")
+    untold = _untold(now - LATE, now)
     if not untold:
         return 0
     try:
@@ -44,8 +52,9 @@ def warn() -> int:
     return sum(_tell(entry, way) for entry in untold)
 
 
-def _untold() -> list[AuditEntry]:
-    done = list(AuditEntry.objects.filter(verb=VERB, at__gt=database_now() - LATE).order_by("at"))
+def _untold(since: datetime, until: datetime) -> list[AuditEntry]:
+    resets = AuditEntry.objects.filter(verb=RESET, at__gt=since, at__lte=until)
+    done = list(resets.order_by("at"))
     keys = [_key(entry) for entry in done]
     known = Message.objects.filter(idempotency_key__in=keys)
     told = set(known.values_list("idempotency_key", flat=True))
@@ -61,7 +70,7 @@ def _key(entry: AuditEntry) -> str:
 
 
 def _tell(entry: AuditEntry, way: Chosen) -> bool:
-    user = User.objects.filter(pk=entry.subject_id, is_active=True).first()
+    user = _person(entry)
     if user is None:
         return False
     facts = {
@@ -80,15 +89,18 @@ def _tell(entry: AuditEntry, way: Chosen) -> bool:
             idempotency_key=_key(entry),
         )
     except RefusedSubmission as refused:
-        audit(
-            actor=None,
-            verb=NOT_TOLD,
-            subject=user,
-            after={"reset": entry.pk},
-            reason=f"The mail that would tell it was refused: {refused}",
-        )
+        _give_up(entry, f"The mail that would tell it was refused: {refused}")
         return False
     return True
+
+
+def _person(entry: AuditEntry) -> User | None:
+    return User.objects.filter(pk=entry.subject_id, is_active=True).first()
+
+
+def _give_up(entry: AuditEntry, why: str) -> None:
+    if user := _person(entry):
+        audit(actor=None, verb=NOT_TOLD, subject=user, after={"reset": entry.pk}, reason=why)
 
 
 def _version() -> TemplateVersion:

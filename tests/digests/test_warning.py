@@ -5,10 +5,12 @@ from django.utils import timezone
 
 from mailops.accounts.managing import reset_second_factor
 from mailops.accounts.models import AuditEntry, User
+from mailops.digests.trouble import troubles
 from mailops.digests.warning import LATE, warn
 from mailops.dispatch.preparing import prepare
 from mailops.outbox.models import Message
 from tests.accounts.second_factors import give_second_factor
+from tests.conftest import PASSWORD
 from tests.digests.test_sending import job_of
 
 pytestmark = pytest.mark.django_db
@@ -42,9 +44,31 @@ def test_whose_mail_is_refused_is_noted_once(reset, way, viewer):
     assert "refused" in note.reason
 
 
-def test_is_not_told_days_later(reset, way):
+def test_is_not_told_days_later_but_noted_once_and_said_on_the_overview(reset, way, viewer):
     AuditEntry.objects.update(at=timezone.now() - LATE * 1.1)
-    assert warn() == 0
+    assert (warn(), warn()) == (0, 0)
+    assert not Message.objects.exists()
+    assert AuditEntry.objects.get(verb="user.reset_not_told").subject_id == str(viewer.pk)
+    (trouble,) = troubles()
+    assert str(viewer) in trouble.title
+    assert "no way to send the mail within a day" in trouble.sentence
+
+
+def test_who_logged_in_since_needs_nobody_to_tell_them(reset, viewer):
+    AuditEntry.objects.update(at=timezone.now() - LATE * 1.1)
+    warn()
+    User.objects.filter(pk=viewer.pk).update(last_login=timezone.now())
+    assert not list(troubles())
+
+
+def test_who_logs_in_next_is_told(reset, viewer, client):
+    told = "reset your second factor on"
+    for is_first in (True, False):
+        page = client.post(
+            "/accounts/login/", {"login": viewer.email, "password": PASSWORD}, follow=True
+        )
+        assert (told in page.text) is is_first
+        client.logout()
 
 
 def test_of_who_was_let_go_nothing_is_told(reset, way, viewer):
