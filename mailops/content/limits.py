@@ -21,6 +21,7 @@ from liquid.exceptions import (
     ResourceLimitError,
 )
 
+from mailops.content.comparing import charge_comparisons
 from mailops.content.hardening import GUARDS
 from mailops.content.output import Buffer, Scope, ValueTag
 from mailops.content.quick import MAX_NUMBER, Quick
@@ -41,18 +42,18 @@ class OutOfBounds(ResourceLimitError):
 class Context(RenderContext):
     """Keeps the account of one render."""
 
-    __slots__ = ("locals_size", "work")
+    __slots__ = ("locals_size", "most", "work")
     scope: Scope
 
     def __init__(self, template: BoundTemplate, **options: Any) -> None:
         super().__init__(template, **options)
         self.scope = Scope(self.locals, self.globals, builtin, self.counters)
-        self.work = 0
+        self.work, self.most = 0, MAX_WORK
         self.locals_size = 0
 
     def spend(self, work: int) -> None:
         self.work += work
-        if self.work > MAX_WORK:
+        if self.work > self.most:
             raise OutOfBounds("endless or far too much work", token=None)
 
     def get(self, path: list[Any], *, token: Any, **options: Any) -> object:
@@ -245,6 +246,7 @@ def _evaluate_range(expression: RangeLiteral, context: RenderContext) -> range:
 
 # The parser makes RangeLiteral by name, so the bound can't be added by a subclass.
 RangeLiteral.evaluate = _evaluate_range  # type: ignore[method-assign, assignment]
+charge_comparisons()
 
 HTML = BoundedEnvironment(autoescape=True)
 PLAIN = BoundedEnvironment()

@@ -88,6 +88,7 @@ class Quick:
 
     def _make_context(self, data: Data) -> RenderContext:
         context = self._template.context_class(self._template, globals=data)
+        context.most = MAX_WORK  # type: ignore[attr-defined]  # beyond it the library counts all, from the beginning
         context.scope.push(self._template.make_partial_namespace(partial=False, render_args={}))
         return context
 

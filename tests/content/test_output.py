@@ -112,6 +112,48 @@ class TestTemplate:
         with pytest.raises(limits.OutOfBounds):
             BoundTemplate.render(template, {"l": [""] * 10_000})
 
+    @pytest.mark.parametrize(
+        "compares",
+        [
+            "{% if a == b %}x{% endif %}",
+            "{% if a != b %}{% else %}x{% endif %}",
+            "{% if a <= b %}x{% endif %}",
+            "{% unless a >= b %}{% else %}x{% endunless %}",
+            "{% if l contains b %}x{% endif %}",
+            "{% if 'x' contains b %}{% else %}x{% endif %}",
+            "{% case a %}{% when 1, b %}x{% endcase %}",
+            "{% if ls == lt %}x{% endif %}",
+        ],
+    )
+    @pytest.mark.parametrize("loop", ["{% for i in (1..200) %}", "{% for i in n %}"])
+    @pytest.mark.parametrize("times", [1, 20])
+    def test_a_comparison_of_deep_values_costs_what_they_hold(self, compares, loop, times):
+        """About half a megabyte, which one of two hundred comparisons may cost, and twenty times as many may not."""
+
+        def deep():
+            return {"c": [{"d": ["e", {"f": [str(n)]}]} for n in range(600 * times)]}
+
+        data = {"a": deep(), "b": deep(), "l": [deep()], "n": [0] * 200}
+        data |= {name: [[deep()]] for name in ("ls", "lt")}
+        template = limits.PLAIN.from_string(f"{loop}{compares}{{% endfor %}}")
+        quick, bounded = (
+            outcome(render, data)
+            for render in (template.render, partial(BoundTemplate.render, template))
+        )
+        assert str(quick) == str(bounded)
+        assert bounded == "x" * 200 if times == 1 else isinstance(bounded, limits.OutOfBounds)
+
+    def test_a_long_text_held_against_many_costs_what_it_reads(self):
+        source = "{% for i in (1..10000) %}{% if l contains a %}{% endif %}{% endfor %}"
+        data = {"a": "x" * 40_000 + "y", "l": ["x" * 40_000 + "z"] * 20}
+        with pytest.raises(limits.OutOfBounds):
+            limits.PLAIN.from_string(source).render(data)
+
+    def test_short_texts_in_a_list_cost_nothing_more(self):
+        source = "{% for i in (1..1000) %}{% if l contains a %}x{% endif %}{% endfor %}"
+        data = {"a": "blue", "l": ["red", "blue"] * 100}
+        assert limits.PLAIN.from_string(source).render(data) == "x" * 1000
+
     def test_a_loop_goes_on_when_a_filter_is_given_it(self):
         source = "{% for x in l %}{{ x }}{{ forloop | default: 1 }} {% endfor %}"
         rendered = limits.PLAIN.from_string(source).render({"l": ["a", "b"]})
