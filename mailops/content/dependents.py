@@ -70,8 +70,7 @@ def _change(user: TemplateVersion) -> Change:
                 sample=user.sample,
             ),
         )
-        for language, words in user.variants.items()
-        if "same_as" not in words
+        for language, words in user.written_variants.items()
     }
     before = State.of_version(user)
     after = State(**before.__dict__ | {"compiled": look.compiled})

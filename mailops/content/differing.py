@@ -49,7 +49,7 @@ class State:
             version.sample,
             version.html,
             files_of_version(version),
-            {tag: _language(tag, words) for tag, words in _written(version.variants)},
+            {tag: _language(tag, words) for tag, words in sorted(version.written_variants.items())},
             parts=version.parts,
         )
 
@@ -95,10 +95,6 @@ class State:
             return sorted(names_used(*(parse(each, part) for part, each in sources.items())))
         except RenderError:
             return []
-
-
-def _written(variants: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, str]]]:
-    return ((tag, words) for tag, words in sorted(variants.items()) if "same_as" not in words)
 
 
 def _language(tag: str, words: Mapping[str, str]) -> State:

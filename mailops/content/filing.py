@@ -372,15 +372,7 @@ def _apply(change: Change, actor: User | None) -> None:
     template.draft_revision += 1
     template.draft_changed_by = actor
     template.save()
-    template.variants.all().delete()
-    for language, words in filed.languages.items():
-        template.variants.create(
-            language=language,
-            also_for=words["also_for"],
-            draft_subject=words["subject"],
-            draft_html=words["source"],
-            draft_text=words["text"],
-        )
+    template.speak_only(filed.languages)
     _take_files(template, filed, actor)
     template.save(update_fields=["draft_hash"])
     audit(

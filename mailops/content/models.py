@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -122,6 +123,18 @@ class MailTemplate(models.Model):
         """Tell whether the draft has words in `language`; "" are its own."""
         return not language or self.variants.filter(language=storable(language)).exists()
 
+    def speak_only(self, languages: Mapping[str, Mapping[str, str]]) -> None:
+        """Let the draft have words in these further languages, as a version holds them, and in no others."""
+        self.variants.all().delete()
+        for language, words in languages.items():
+            self.variants.create(
+                language=language,
+                also_for=words["also_for"],
+                draft_subject=words["subject"],
+                draft_html=words["source"],
+                draft_text=words["text"],
+            )
+
     @property
     def latest_version(self) -> "TemplateVersion | None":
         return self.versions.order_by("-number").first()
@@ -175,6 +188,11 @@ class TemplateVersion(models.Model):
 
     def __str__(self) -> str:
         return f"{self.template} v{self.number}"
+
+    @property
+    def written_variants(self) -> dict[str, Any]:
+        """The words of its further languages, but for those that another one speaks for."""
+        return {tag: words for tag, words in self.variants.items() if "same_as" not in words}
 
     @cached_property
     def contents(self) -> dict[str, bytes]:

@@ -335,16 +335,7 @@ def restore(
         if not said.exists():
             before |= _whole_draft(template)
         take_over(template, version)
-        template.variants.all().delete()
-        for language, words in version.variants.items():
-            if "same_as" not in words:
-                template.variants.create(
-                    language=language,
-                    also_for=words["also_for"],
-                    draft_subject=words["subject"],
-                    draft_html=words["source"],
-                    draft_text=words["text"],
-                )
+        template.speak_only(version.written_variants)
         template.draft_subject = version.subject
         template.draft_html = version.source or version.html
         template.draft_text, template.sample = version.text, version.sample

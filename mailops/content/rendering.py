@@ -125,13 +125,15 @@ class _Key:
 def _compile_all(key: _Key) -> Compiled:
     version = key.version
     own = compile_sources(subject=version.subject, html=version.html, text=version.text)
-    words = version.variants
     compiled = {
         tag: compile_sources(subject=each["subject"], html=each["html"], text=each["text"])
-        for tag, each in words.items()
-        if "same_as" not in each
+        for tag, each in version.written_variants.items()
     }
-    aliases = {tag: compiled[each["same_as"]] for tag, each in words.items() if "same_as" in each}
+    aliases = {
+        tag: compiled[each["same_as"]]
+        for tag, each in version.variants.items()
+        if "same_as" in each
+    }
     return replace(own, languages={**aliases, **compiled})
 
 
