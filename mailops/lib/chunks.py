@@ -2,12 +2,15 @@
 
 from collections.abc import Callable
 from time import monotonic
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import transaction
 from django.db.models import QuerySet
 
+from mailops.lib.chunked_work import ChunkedWork
 from mailops.lib.database_away import will_pass
+
+Run = TypeVar("Run", bound=ChunkedWork)
 
 BUDGET_SECONDS = 6.0  # then a task hands on to a new one, so that none blocks its queue
 MAX_FAILURES = 5  # chunks in a row
@@ -39,6 +42,21 @@ def delete_some(rows: QuerySet[Any], *, most: int) -> int:
     ids = list(rows.values_list("pk", flat=True)[:most])
     rows.model._default_manager.filter(pk__in=ids).delete()  # noqa: SLF001 - Django's documented name
     return len(ids)
+
+
+def take(runs: QuerySet[Run], pk: int) -> Run | None:
+    """Return the run with its row locked; None where it goes on no more, or another process is at it."""
+    return runs.filter(pk=pk, state="running").select_for_update(skip_locked=True).first()
+
+
+def stop_one(runs: QuerySet[Run], pk: int, stop: Callable[[Run], None]) -> bool:
+    """Let `stop` end a run, its row locked; False where it was over already."""
+    with transaction.atomic():
+        run = runs.select_for_update().get(pk=pk)
+        if not run.is_running:
+            return False
+        stop(run)
+    return True
 
 
 def stop_all(runs: QuerySet[Any], stop: Callable[[Any], None]) -> list[str]:

@@ -19,7 +19,7 @@ from django.utils import timezone
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
 from mailops.campaigns.models import Campaign
-from mailops.lib.chunks import MAX_FAILURES, count_failure, stop_all
+from mailops.lib.chunks import MAX_FAILURES, count_failure, stop_all, stop_one, take
 from mailops.outbox.doubtful import Choice, doubtful, doubtful_at, moment
 from mailops.outbox.doubting import take_into_doubt
 from mailops.outbox.models import (
@@ -248,8 +248,7 @@ class _Picked:
 def settle_chunk(*, settlement_id: int, most: int = CHUNK) -> bool:
     """Settle the next messages; return whether more may be waiting (False also where another process is at it)."""
     with transaction.atomic():
-        running = Settlement.objects.filter(pk=settlement_id, state=Settlement.State.RUNNING)
-        run = running.select_for_update(skip_locked=True).first()
+        run = take(Settlement.objects.all(), settlement_id)
         if run is None:
             return False
         if run.act == Settlement.Act.DOUBT and not _still_waits(run):
@@ -346,17 +345,12 @@ def _finish(
 
 def stop_settlement(*, run: Settlement, actor: User) -> bool:
     """Leave what is not settled yet as it is; False where it was over already."""
-    with transaction.atomic():
-        locked = Settlement.objects.select_for_update().get(pk=run.pk)
-        if not locked.is_running:
-            return False
-        _finish(
-            locked,
-            Settlement.State.STOPPED,
-            actor=actor,
-            sentence=f"{actor} stopped it after {locked.settled:,} of {locked.planned:,} messages.",
-        )
-    return True
+
+    def stop(run: Settlement) -> None:
+        sentence = f"{actor} stopped it after {run.settled:,} of {run.planned:,} messages."
+        _finish(run, Settlement.State.STOPPED, actor=actor, sentence=sentence)
+
+    return stop_one(Settlement.objects.all(), run.pk, stop)
 
 
 def stop_settlements(sentence: str) -> list[str]:

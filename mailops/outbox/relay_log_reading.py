@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from django.db import transaction
 from django.utils import timezone
 
-from mailops.lib.chunks import MAX_FAILURES, count_failure
+from mailops.lib.chunks import MAX_FAILURES, count_failure, take
 from mailops.lib.storable import storable
 from mailops.outbox.doubtful import with_times
 from mailops.outbox.models import (
@@ -94,8 +94,7 @@ class Reading:
         """Read the next lines; return whether more may be waiting (False also where another process is at it)."""
         try:
             with transaction.atomic():
-                running = RelayLog.objects.filter(pk=self._log_id, state=RelayLog.State.RUNNING)
-                log = running.select_for_update(skip_locked=True).first()
+                log = take(RelayLog.objects.all(), self._log_id)
                 return log is not None and self._read(log, lines)
         except BrokenLog as broken:
             fail(log_id=self._log_id, sentence=str(broken))

@@ -21,7 +21,7 @@ from django.utils import timezone
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
 from mailops.campaigns.models import Campaign
-from mailops.lib.chunks import MAX_FAILURES, count_failure, stop_all
+from mailops.lib.chunks import MAX_FAILURES, count_failure, stop_all, stop_one, take
 from mailops.outbox.doubtful import moment
 from mailops.outbox.forms import MessageFilterForm, words_of
 from mailops.outbox.keeping_hours import keep_hours
@@ -217,8 +217,7 @@ def _validated(chosen: Mapping[str, str]) -> dict[str, Any]:
 def resend_chunk(*, resending_id: int, most: int = CHUNK) -> bool:
     """Queue the next messages again; return whether more may be waiting (False also where another process is at it)."""
     with transaction.atomic():
-        running = Resending.objects.filter(pk=resending_id, state=Resending.State.RUNNING)
-        run = running.select_for_update(skip_locked=True).first()
+        run = take(Resending.objects.all(), resending_id)
         if run is None:
             return False
         if run.campaign_id is not None and lock_campaign(run.campaign_id).is_canceled:
@@ -339,17 +338,12 @@ def _finish(
 
 def stop_resending(*, run: Resending, actor: User) -> bool:
     """Leave what is not queued yet as it is; False where it was over already."""
-    with transaction.atomic():
-        locked = Resending.objects.select_for_update().get(pk=run.pk)
-        if not locked.is_running:
-            return False
-        _finish(
-            locked,
-            Resending.State.STOPPED,
-            actor=actor,
-            sentence=f"{actor} stopped it after {locked.looked_at:,} of {locked.planned:,} messages.",
-        )
-    return True
+
+    def stop(run: Resending) -> None:
+        sentence = f"{actor} stopped it after {run.looked_at:,} of {run.planned:,} messages."
+        _finish(run, Resending.State.STOPPED, actor=actor, sentence=sentence)
+
+    return stop_one(Resending.objects.all(), run.pk, stop)
 
 
 def stop_resendings(sentence: str) -> list[str]:

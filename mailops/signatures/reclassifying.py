@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
-from mailops.lib.chunks import MAX_FAILURES, count_failure
+from mailops.lib.chunks import MAX_FAILURES, count_failure, take
 from mailops.outbox.ledger import lock_messages
 from mailops.outbox.models import Event, Signature
 from mailops.signatures.changes import changes_of
@@ -30,8 +30,7 @@ OVERLAP = 10_000  # events with smaller ids that may have been committed later
 def reclassify_chunk(*, lesson_id: int, most: int = CHUNK) -> bool:
     """Understand the next events anew; return whether more may be waiting (False also where another is at it)."""
     with transaction.atomic():
-        running = Lesson.objects.filter(pk=lesson_id, state=Lesson.State.RUNNING)
-        lesson = running.select_for_update(skip_locked=True).first()
+        lesson = take(Lesson.objects.all(), lesson_id)
         if lesson is None:
             return False
         last, looked_at = _go_on(lesson, after=lesson.cursor, most=most)

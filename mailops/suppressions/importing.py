@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
-from mailops.lib.chunks import MAX_FAILURES, count_failure, delete_some
+from mailops.lib.chunks import MAX_FAILURES, count_failure, delete_some, take
 from mailops.lib.csv_export import unescape
 from mailops.lib.csv_reading import (
     SAMPLE_BYTES,
@@ -104,8 +104,7 @@ def import_chunk(*, run_id: int) -> bool:
 
 @transaction.atomic
 def _import_chunk(run_id: int) -> bool:
-    running = SuppressionImport.objects.filter(state=SuppressionImport.State.RUNNING)
-    run = running.select_for_update(skip_locked=True).filter(pk=run_id).first()
+    run = take(SuppressionImport.objects.all(), run_id)
     if run is None:
         return False
     records, is_end = next_records(run, CHUNK)
