@@ -12,6 +12,7 @@ from django.views.decorators.http import require_POST
 from mailops.accounts.meanwhile import ChangedMeanwhile, Meanwhile, last_done
 from mailops.accounts.permissions import Act, confirm_password, may, needs, user_of
 from mailops.content import approving, dependents, desk, gating, publishing
+from mailops.content.checking import Look
 from mailops.content.differing import State, compare
 from mailops.content.forms import (
     AskForm,
@@ -27,7 +28,7 @@ from mailops.content.looking import look_at_draft
 from mailops.content.models import Approval, MailTemplate, TemplateVersion
 from mailops.content.outside import ask_outside
 from mailops.content.rendering import RenderError
-from mailops.content.showing import version_or_404
+from mailops.content.showing import draft_or_404, version_or_404
 from mailops.lib.htmx import render_page
 from mailops.lib.whole_numbers import whole_number
 from mailops.transports.models import Stream
@@ -35,19 +36,16 @@ from mailops.transports.models import Stream
 
 @needs(Act.AUTHOR)
 def template_publish(request: HttpRequest, template_id: int) -> HttpResponse:
-    found = MailTemplate.objects.written().select_related("layout")
-    template = get_object_or_404(found, pk=template_id)
+    template = draft_or_404(template_id)
     look, others = look_at_draft(template)
     outside = ask_outside(template, look, others, is_final=request.method == "POST")
     look.problems.extend(outside.problems)
-    all_looks = [look, *others.values()]
     seen = publishing.release_hash(template, look.parts)
     form = PublishForm(
         request.POST.dict() if request.method == "POST" else None,
         initial={"seen": seen},
-        warnings=sum(len(one.warnings) for one in all_looks),
+        warnings=sum(len(one.warnings) for one in (look, *others.values())),
     )
-    users = dependents.users_of(template)
     if request.method == "POST" and form.is_valid():
         version = _published(
             form,
@@ -60,29 +58,17 @@ def template_publish(request: HttpRequest, template_id: int) -> HttpResponse:
         )
         if version:
             toasts.success(request, f"Version {version.number} is published.")
-            if users:
+            if dependents.users_of(template):
                 return redirect("content:dependents", template.pk, version.number)
             return redirect("content:detail", template.pk)
-    latest = template.latest_version
-    draft = State.of_draft(template, (look, others))
-    has_errors = any(one.errors for one in all_looks)
     return render_page(
         request,
         "content/template_publish.html",
         {
             **context_of(template, outside.links, begins=True),
-            "template": template,
+            **_against_the_latest(template, look, others),
             "form": form,
-            "look": look,
-            "others": others,
-            "has_errors": has_errors,
-            "latest": latest,
-            "is_as_published": latest
-            and not has_errors
-            and publishing.is_as_published(latest, template, look, others),
-            "next_number": latest.number + 1 if latest else 1,
-            "parts": compare(State.of_version(latest), draft) if latest else [],
-            "users": users,
+            "users": dependents.users_of(template),
             "approval": publishing.newest_approval(template, seen),
             "ask_form": AskForm(initial={"seen": seen, "note": request.GET.get("note", "")}),
             "has_unsaved": desk.has_unsaved(template, user_of(request)),
@@ -90,6 +76,27 @@ def template_publish(request: HttpRequest, template_id: int) -> HttpResponse:
         },
         status=422 if form.errors else 200,
     )
+
+
+def _against_the_latest(
+    template: MailTemplate, look: Look, others: dict[str, Look]
+) -> dict[str, Any]:
+    """Return what the page shows of a draft that was looked over, beside what is out."""
+    latest = template.latest_version
+    draft = State.of_draft(template, (look, others))
+    has_errors = any(one.errors for one in (look, *others.values()))
+    return {
+        "template": template,
+        "look": look,
+        "others": others,
+        "has_errors": has_errors,
+        "latest": latest,
+        "is_as_published": latest
+        and not has_errors
+        and publishing.is_as_published(latest, template, look, others),
+        "next_number": latest.number + 1 if latest else 1,
+        "parts": compare(State.of_version(latest), draft) if latest else [],
+    }
 
 
 def _published(form: PublishForm | OverrideForm, seen: str, **given: Any) -> TemplateVersion | None:
@@ -142,8 +149,7 @@ def _gate_page(
 @needs(Act.AUTHOR)
 @require_POST
 def approval_ask(request: HttpRequest, template_id: int) -> HttpResponse:
-    found = MailTemplate.objects.written().select_related("layout")
-    template = get_object_or_404(found, pk=template_id)
+    template = draft_or_404(template_id)
     form = AskForm(request.POST)
     if not form.is_valid():
         toasts.error(request, "The request is not valid.")
@@ -213,8 +219,7 @@ def approval_detail(request: HttpRequest, approval_id: int) -> HttpResponse:
 @confirm_password
 def template_override(request: HttpRequest, template_id: int) -> HttpResponse:
     """Publish without a second person: for the night when nobody else is there."""
-    found = MailTemplate.objects.written().select_related("layout")
-    template = get_object_or_404(found, pk=template_id)
+    template = draft_or_404(template_id)
     look, others = look_at_draft(template)
     seen = publishing.release_hash(template, look.parts)
     form = OverrideForm(

@@ -1,9 +1,16 @@
-"""Finds a version by the numbers of its address, and the sides of a comparison."""
+"""Finds a draft or a version by the numbers of its address, and the sides of a comparison."""
 
 from django.http import Http404
+from django.shortcuts import get_object_or_404
 
 from mailops.content.differing import State
 from mailops.content.models import MailTemplate, TemplateVersion
+
+
+def draft_or_404(template_id: int) -> MailTemplate:
+    """Return a template that people write, with what lays its draft out."""
+    found = MailTemplate.objects.written().select_related("layout")
+    return get_object_or_404(found, pk=template_id)
 
 
 def version_or_404(template_id: int, number: int) -> TemplateVersion:

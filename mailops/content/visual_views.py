@@ -4,12 +4,11 @@ from dataclasses import asdict
 
 from csp.decorators import csp_update
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404
 
 from mailops.accounts.permissions import Act, needs, user_of
 from mailops.content import desk
 from mailops.content.forms import DraftForm
-from mailops.content.models import MailTemplate
+from mailops.content.showing import draft_or_404
 from mailops.content.visual import Inexpressible, open_visually
 from mailops.lib.htmx import render_page
 
@@ -21,8 +20,7 @@ def template_visual(request: HttpRequest, template_id: int) -> HttpResponse:
 
     As there, it is what this person typed and did not save, where there is such.
     """
-    found = MailTemplate.objects.written().select_related("layout")
-    template = get_object_or_404(found, pk=template_id)
+    template = draft_or_404(template_id)
     kept = desk.unsaved(template, user_of(request), "")
     words = desk.on_a_page(kept or DraftForm.initial_for(template))
     opened, refusal = None, ""
