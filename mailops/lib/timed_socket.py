@@ -31,7 +31,10 @@ class TimedSocket:
     def sendall(self, data: Any) -> None:
         rest = memoryview(data).cast("B")
         while rest:
-            rest = rest[self._step(partial(self._connection.send, rest), select.POLLOUT) :]
+            sent = self._step(partial(self._connection.send, rest), select.POLLOUT)
+            rest = rest[sent:]
+            if not sent:  # gevent's TLS says so where Python's raises
+                self._wait(select.POLLOUT)
 
     def recv_into(self, buffer: Any) -> int:
         return self._step(partial(self._connection.recv_into, buffer), select.POLLIN)
