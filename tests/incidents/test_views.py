@@ -184,6 +184,14 @@ class TestDetail:
         facts = client.get(at).text.partition('id="facts"')[2].partition("</dl>")[0]
         assert "Nobody is hurt" in facts
 
+    def test_says_that_its_trouble_is_over_before_it_closes(self, incident, oncall, logged_in):
+        client, at = logged_in(oncall), url("detail", incident.pk)
+        assert "What is wrong" in client.get(at).text
+        Incident.objects.update(calm_since_at=timezone.now())
+        page = client.get(at).text
+        assert "What is wrong" not in page
+        assert page.index("All well again") < page.index("What was wrong")
+
     def test_says_that_who_acknowledges_takes_it_over(self, incident, oncall, logged_in):
         client, at = logged_in(oncall), url("detail", incident.pk)
         assert "Acknowledge and take over" in client.get(at).text
