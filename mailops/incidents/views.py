@@ -22,7 +22,7 @@ from mailops.incidents.concerning import concerning
 from mailops.incidents.evidence import LOOK_BACK, STOPPED
 from mailops.incidents.forms import CloseForm, FilterForm, NoteForm, OwnerForm
 from mailops.incidents.handling import NotPossible
-from mailops.incidents.models import Incident, IncidentQuerySet, SubjectKind
+from mailops.incidents.models import Incident, IncidentQuerySet, SubjectKind, Threshold
 from mailops.lib.csv_export import stream_csv, wrong_filter
 from mailops.lib.first_rows import first_rows
 from mailops.lib.htmx import polled_status, render_page
@@ -139,7 +139,10 @@ def _detail(request: HttpRequest, incident: Incident, **refused: Form) -> HttpRe
         "incident": incident,
         "evidence": incident.evidence,
         "stoppable": stoppable,
-        "held_up": held_up_by(stoppable) if stoppable and _stands_still(stoppable) else "",
+        "is_unserved": (is_unserved := _is_unserved(incident)),
+        "held_up": held_up_by(stoppable)
+        if stoppable and (is_unserved or _stands_still(stoppable))
+        else "",
         "subject_url": _subject_url(incident) if subject else "",
         "charts_url": _charts_url(incident),
         "message_lists": _message_lists(incident),
@@ -165,6 +168,12 @@ def _detail(request: HttpRequest, incident: Incident, **refused: Form) -> HttpRe
 
 def _stands_still(subject: Stream | Transport) -> bool:
     return subject.is_paused or (isinstance(subject, Transport) and subject.is_broken)
+
+
+def _is_unserved(incident: Incident) -> bool:
+    """Tell whether no process sends its mail just now."""
+    is_seen = incident.is_open and incident.calm_since_at is None
+    return is_seen and incident.threshold.measure == Threshold.Measure.UNSERVED
 
 
 def _signatures_url(incident: Incident) -> str:

@@ -184,6 +184,17 @@ class TestDetail:
         facts = client.get(at).text.partition('id="facts"')[2].partition("</dl>")[0]
         assert "Nobody is hurt" in facts
 
+    def test_says_whom_it_hurts_that_no_process_sends(self, stream, oncall, logged_in):
+        count(stream, "queued", 3, measure="status")
+        unserved = Threshold.objects.get(measure=Threshold.Measure.UNSERVED)
+        incident = make_incident(threshold=unserved, stream=stream)
+        client, at = logged_in(oncall), url("detail", incident.pk)
+        facts = client.get(at).text.partition('id="facts"')[2].partition("</dl>")[0]
+        assert "No process sends it. 3 messages wait." in facts
+        Incident.objects.update(calm_since_at=timezone.now())
+        facts = client.get(at).text.partition('id="facts"')[2].partition("</dl>")[0]
+        assert "No process" not in facts
+
     def test_says_that_its_trouble_is_over_before_it_closes(self, incident, oncall, logged_in):
         client, at = logged_in(oncall), url("detail", incident.pk)
         assert "What is wrong" in client.get(at).text
