@@ -112,6 +112,7 @@ class TestEditor:
 
     def draw(self, template):
         """Draw one shape of both states, as a worker would draw all; each is a start of Chromium."""
+        template.refresh_from_db()
         shapes, picturing.SHAPES = picturing.SHAPES, [("dark", 600)]
         try:
             for state in (State.of_version(template.latest_version), State.of_draft(template)):
