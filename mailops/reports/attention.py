@@ -219,9 +219,14 @@ def _mailboxes() -> Iterator[Matter]:
     """Name the mailboxes whose bounces are not heard."""
     for mailbox in Mailbox.objects.broken().order_by("name")[:SHOWN]:
         trouble = "can't be read" if mailbox.failures else "needs a look"
+        hurt = (
+            " Until it can be, bounces in it are not known here; they stay there."
+            if mailbox.failures
+            else ""
+        )
         yield Matter(
             f"Mailbox {mailbox} {trouble}",
-            cause_of(mailbox.cause).sentence,
+            f"{cause_of(mailbox.cause).sentence}{hurt}",
             resolve("feedback:mailbox", mailbox.pk),
             "See why, then test it",
             "bad",

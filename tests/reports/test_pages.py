@@ -12,6 +12,7 @@ from mailops.accounts.models import AuditEntry
 from mailops.campaigns.models import Campaign
 from mailops.dispatch.limits import utc_today
 from mailops.dispatch.models import Allowance
+from mailops.feedback.models import Mailbox
 from mailops.outbox.models import Tally
 from mailops.reports.attention import matters
 from mailops.reports.folding import fold_tallies
@@ -313,6 +314,15 @@ class TestOverview:
         Campaign.objects.filter(pk__in=Campaign.objects.all()[:1]).update(state="canceled")
         assert matters()[0].title == "1 more campaign is paused"
         assert told[0].url.endswith("?state=paused")
+
+    def test_says_what_it_means_that_a_mailbox_can_not_be_read(self, db):
+        mailbox = Mailbox.objects.create(name="Bounces", host="imap.example.com", cause="refused")
+        (matter,) = matters()
+        assert "bounces in it" not in matter.sentence
+        Mailbox.objects.update(failures=1)
+        (matter,) = matters()
+        assert matter.title == f"Mailbox {mailbox} can't be read"
+        assert matter.sentence.endswith("bounces in it are not known here; they stay there.")
 
     def test_says_that_nobody_is_hurt_where_another_transport_carries_the_mail(self, db):
         stream = make_stream(name="Resets", kind="transactional")
