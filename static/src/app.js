@@ -3,6 +3,7 @@ import { confirmFirst } from "./app/confirm.js";
 import { copyButtons } from "./app/copy.js";
 import { sendOnce } from "./app/forms.js";
 import { palette } from "./app/palette.js";
+import { passkeys } from "./app/passkeys.js";
 import { shortcuts } from "./app/shortcuts.js";
 import { currentTabInSight } from "./app/tabs.js";
 import { themeToggle } from "./app/theme.js";
@@ -16,6 +17,7 @@ copyButtons();
 freshTokens(); // before those who tell of refusals
 handOnToken();
 toasts();
+passkeys();
 freshTimes();
 currentTabInSight();
 sendOnce();

@@ -1,7 +1,7 @@
 import base64
 import re
 from importlib import import_module
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import pytest
 from allauth.account.models import EmailAddress
@@ -9,6 +9,7 @@ from allauth.mfa.models import Authenticator
 from django.apps import apps
 from django.core.management import CommandError, call_command
 from django.urls import reverse
+from playwright.sync_api import expect
 
 from mailops.accounts.models import AuditEntry, SecondFactor
 from mailops.lib.secrets import is_text_sealed_by_first_key
@@ -228,3 +229,20 @@ class TestLogInPages:
             go_on_to(page, path)
             assert urlsplit(page.url).path == path
             assert_clean(page)
+
+    def test_say_why_a_passkey_cannot_be_kept(self, open_page, admin):
+        """At an address without a name, no browser keeps one; the library tells that to the console alone."""
+        page = open_page("/accounts/login/")
+        page.goto(page.url.replace("localhost", "127.0.0.1"))
+        page.get_by_label("E-mail address").fill(admin.email)
+        page.get_by_label("Password").fill(PASSWORD)
+        with page.expect_navigation():
+            page.get_by_role("button", name="Log in", exact=True).click()
+        page.goto(urljoin(page.url, "/accounts/2fa/webauthn/add/"))
+        if "reauthenticate" in page.url:
+            page.get_by_label("Password").fill(PASSWORD)
+            with page.expect_navigation():
+                page.get_by_role("button", name="Confirm").click()
+        page.get_by_role("button", name="Add").click()
+        expect(page.get_by_role("alert")).to_contain_text("opened by its name")
+        assert_clean(page)
