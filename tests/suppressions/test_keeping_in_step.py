@@ -1,6 +1,7 @@
 """Providers' lists and ours are kept in step: what is new there comes, what a person takes off here leaves there."""
 
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 from django.db import transaction
@@ -335,6 +336,11 @@ def while_asked(monkeypatch):
     return do
 
 
+def give_its_clock(patched, clock):
+    """Have the walk go by `clock`, and nothing else: the connections that it uses measure time, too."""
+    patched.setattr(keeping_in_step, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+
+
 class TestWalk:
     def test_a_walk_that_was_cut_goes_on_where_it_was(self, step):
         double, sync = step("sparkpost")
@@ -355,7 +361,7 @@ class TestWalk:
         for n in range(6):
             double.put("list", f"a{n}@example.net", "Bounce Rule")
         clock = iter(range(0, 10_000, 20))
-        monkeypatch.setattr(keeping_in_step.time, "monotonic", lambda: next(clock))
+        give_its_clock(monkeypatch, clock)
         assert run(sync.pk)
         assert Suppression.objects.count() == 2
 
@@ -369,7 +375,7 @@ class TestWalk:
         double.put("list", "new@example.net", "Bounce Rule", when=datetime.now(UTC))
         with monkeypatch.context() as patched:
             clock = iter(range(0, 10_000, 20))
-            patched.setattr(keeping_in_step.time, "monotonic", lambda: next(clock))
+            give_its_clock(patched, clock)
             assert run(sync.pk)
         sync.refresh_from_db()
         assert sync.went == 1
@@ -382,7 +388,7 @@ class TestWalk:
             double.put("outbound", f"a{n}@example.net", "HardBounce")
         monkeypatch.setattr(keeping_in_step, "CHUNK", 2)
         clock = iter(range(0, 10_000, 20))
-        monkeypatch.setattr(keeping_in_step.time, "monotonic", lambda: next(clock))
+        give_its_clock(monkeypatch, clock)
         came = []
         is_more = True
         while is_more:
@@ -421,7 +427,7 @@ class TestWalk:
             double.put(name, f"a{n}@example.net", WORDS[kind][name][0])
         with monkeypatch.context() as patched:
             clock = iter(range(0, 10_000, 20))
-            patched.setattr(keeping_in_step.time, "monotonic", lambda: next(clock))
+            give_its_clock(patched, clock)
             assert run(sync.pk)
         for n in range(2):
             entry = Suppression.objects.get(address=f"a{n}@example.net")
