@@ -14,6 +14,7 @@ from mailops.dispatch.claiming import Claim, Job
 from mailops.dispatch.marking import accept_and_mark, mark
 from mailops.dispatch.pulse import Pulse
 from mailops.dispatch.releasing import give_numbers_back, release, release_behind
+from mailops.lib.database_away import taking_read_only_for_away
 from mailops.lib.storable import storable
 from mailops.outbox.recording import REPLY_LIMIT, Outcome, Recorded, handovers_of, record
 from mailops.protocol.address import InvalidAddress
@@ -190,6 +191,7 @@ class Committer:
         self._gathered_at = now
         self._expected = max(came, self._expected * FORGETTING)
 
+    @taking_read_only_for_away()
     def _write(self, group: list[Request]) -> set[Claim]:
         """Write results and marks in one transaction: a mark never commits before the result it follows."""
         outcomes = [outcome for request in group for outcome in request.outcomes]

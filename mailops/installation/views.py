@@ -15,12 +15,17 @@ from mailops.incidents.models import Threshold, Watch
 @for_anyone
 @never_cache
 def health(_request: HttpRequest) -> HttpResponse:
-    """Answer 200 where pages can be served, and 503 where the database is away."""
+    """Answer 200 where pages can be served, and 503 where the database is away or takes no changes."""
     try:
         with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
+            cursor.execute(
+                "SHOW transaction_read_only"
+            )  # on as well where the server only follows another
+            is_read_only = cursor.fetchone()[0] == "on"
     except DatabaseError:
         return HttpResponse("the database does not answer\n", "text/plain", 503)
+    if is_read_only:
+        return HttpResponse("the database takes no changes\n", "text/plain", 503)
     return HttpResponse("well\n", "text/plain")
 
 

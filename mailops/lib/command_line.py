@@ -13,7 +13,7 @@ from django.db.migrations.exceptions import MigrationSchemaMissing
 from django.db.migrations.executor import MigrationExecutor
 from django.db.models import Model
 
-from mailops.lib.database_away import is_away, state_of
+from mailops.lib.database_away import is_away, is_read_only, state_of
 from mailops.lib.env import WrongSettings
 
 T = TypeVar("T")
@@ -96,6 +96,11 @@ def trouble_of(error: Error) -> str | None:
     error = _unwrapped(error)
     if is_away(error):
         return f"The database could not be asked: {_told(error)}. {_how_to_reach_it()}"
+    if is_read_only(error):
+        return (
+            f"The database takes no changes: {_told(error)}. It follows another server, or was told so"
+            " (default_transaction_read_only): give the address of the one that takes them, in DATABASE_URL."
+        )
     state = state_of(error)
     if state == _REFUSED:
         return (

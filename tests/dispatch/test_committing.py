@@ -3,6 +3,7 @@
 import logging
 import queue
 import time
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -95,6 +96,35 @@ def test_keeps_results_on_a_full_disk_and_writes_them_when_there_is_room(
     assert not any(request.wait() for request in requests)  # nothing leaves unmarked
     assert committer.has_unwritten
     full_disk()
+    commit_all(committer)
+    assert not committer.has_unwritten
+    assert Message.objects.filter(status="accepted").count() == ANSWERED
+
+
+@pytest.fixture
+def read_only():
+    """Have the database take no changes; yield what ends it."""
+
+    def take(changes):
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET default_transaction_read_only = {'off' if changes else 'on'}")
+
+    take(changes=False)
+    yield partial(take, changes=True)
+    take(changes=True)
+
+
+def test_keeps_results_of_a_database_that_takes_no_changes(requests, read_only, caplog):
+    """Django takes that for an error of the statement: each try of each result was told with three tracebacks."""
+    committer = Committer(count_sessions=lambda: len(requests))
+    for request in requests:
+        committer.put(request)
+    with caplog.at_level(logging.ERROR):
+        commit_all(committer, times=8)
+    (told,) = caplog.records
+    assert "read-only transaction" in told.getMessage()
+    assert not any(request.wait() for request in requests)
+    read_only()
     commit_all(committer)
     assert not committer.has_unwritten
     assert Message.objects.filter(status="accepted").count() == ANSWERED

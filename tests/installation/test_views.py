@@ -30,6 +30,12 @@ class TestHealth:
         assert client.head("/healthz/").status_code == 200
         assert client.post("/healthz/", headers={"Host": "10.1.2.3"}).status_code == 400
 
+    def test_is_503_where_the_database_takes_no_changes(self, client, db):
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL transaction_read_only = on")
+        response = client.get("/healthz/")
+        assert (response.status_code, response.content) == (503, b"the database takes no changes\n")
+
     def test_is_503_without_a_database(self, client, db, monkeypatch):
         def away():
             raise OperationalError("away")

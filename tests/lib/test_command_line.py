@@ -45,6 +45,10 @@ class TestTrouble:
             "The database could not be asked: connection failed: Connection refused. "
         )
 
+    def test_of_a_database_that_takes_no_changes(self):
+        told = trouble_of(from_psycopg(errors.ReadOnlySqlTransaction("read-only")))
+        assert "give the address of the one that takes them" in told
+
     def test_of_a_role_that_may_too_little(self):
         refused = from_psycopg(errors.InsufficientPrivilege("permission denied"))
         assert "let its role own the database" in trouble_of(refused)

@@ -3,7 +3,7 @@ import pytest
 from django.db import InterfaceError, InternalError, OperationalError, ProgrammingError
 from psycopg import errors
 
-from mailops.lib.database_away import is_away
+from mailops.lib.database_away import is_away, taking_read_only_for_away, will_pass
 
 
 @pytest.fixture
@@ -35,6 +35,11 @@ class TestPage:
         assert answer["Retry-After"] == "5"
         assert "The database does not answer" in answer.content.decode()
 
+    def test_says_that_the_database_takes_no_changes(self, visit):
+        answer = visit(from_psycopg(errors.ReadOnlySqlTransaction("read-only"), InternalError))
+        assert answer.status_code == 503
+        assert "The database takes no changes" in answer.content.decode()
+
     def test_says_of_other_errors_that_they_are_ours(self, visit):
         answer = visit(ValueError("a bug"))
         assert answer.status_code == 500
@@ -62,6 +67,7 @@ class TestIsAway:
             from_psycopg(errors.DeadlockDetected("deadlock")),
             from_psycopg(errors.QueryCanceled("statement timeout")),
             from_psycopg(errors.DiskFull("no space left on device")),
+            from_psycopg(errors.ReadOnlySqlTransaction("read-only"), InternalError),
             from_psycopg(errors.UndefinedTable("no such table"), ProgrammingError),
             ValueError("a bug"),
             None,
@@ -69,3 +75,15 @@ class TestIsAway:
     )
     def test_not_where_it_said_no(self, error):
         assert not is_away(error)
+
+
+def test_a_database_that_takes_no_changes_is_away_for_who_only_writes():
+    @taking_read_only_for_away()
+    def write(cause):
+        raise from_psycopg(cause, InternalError)
+
+    with pytest.raises(OperationalError) as raised:
+        write(errors.ReadOnlySqlTransaction("read-only"))
+    assert will_pass(raised.value)
+    with pytest.raises(InternalError):
+        write(errors.InternalError_("a bug"))
