@@ -29,17 +29,6 @@ class Pulse:
         finally:
             self.rest()
 
-    @contextmanager
-    def resting(self) -> Iterator[None]:
-        """Wrap what a turning loop calls and what may take long: afterwards its next turn is waited for anew."""
-        was_turning = not self.is_at_rest
-        self.rest()
-        try:
-            yield
-        finally:
-            if was_turning:
-                self.turn()
-
     def rest(self) -> None:
         self._turned_at = None
 

@@ -44,9 +44,9 @@ def _delivery_of(lane: str) -> Delivery:
 
 @shared_task(name="dispatch.deliver")
 def deliver(lane: str) -> None:
-    with hearing.pulse.resting():  # a run has a pulse of its own
-        has_more = _delivery_of(lane).run()
-    if has_more:
+    # until Celery's loop turns again: a run has a pulse of its own, and what follows waits for a broker that is away
+    hearing.pulse.rest()
+    if _delivery_of(lane).run():
         hint(lane)
 
 
