@@ -100,10 +100,18 @@ def _ask(
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     client.request(method, target, body=body, headers={"User-Agent": _AGENT, **headers})
     with client.getresponse() as response:
-        content = response.read(max_octets + 1)
-        if len(content) > max_octets:
-            raise EgressFault("too_big", f"the answer is longer than {max_octets} octets")
-        if response.length:  # asked for so many octets, the library takes what came for the whole
-            raise http.client.IncompleteRead(content, response.length)
-        named = {name.lower(): value for name, value in response.getheaders()}
-        return Fetched(response.status, named, content)
+        answer = whole_answer(response, max_octets)
+    if answer is None:
+        raise EgressFault("too_big", f"the answer is longer than {max_octets} octets")
+    return answer
+
+
+def whole_answer(response: http.client.HTTPResponse, most_octets: int) -> Fetched | None:
+    """Return what came once all of it is there, None where it is longer; raise IncompleteRead where it breaks off."""
+    content = response.read(most_octets + 1)
+    if len(content) > most_octets:
+        return None
+    if response.length:  # asked for so many octets, the library takes what came for the whole
+        raise http.client.IncompleteRead(content, response.length)
+    named = {name.lower(): value for name, value in response.getheaders()}
+    return Fetched(response.status, named, content)

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from mailops.lib import egress
 from mailops.lib.egress import EgressFault
-from mailops.lib.fetching import Fetched
+from mailops.lib.fetching import Fetched, whole_answer
 from mailops.lib.timed_socket import TimedSocket
 
 MOST_OCTETS = 1024 * 1024  # of an answer
@@ -201,10 +201,7 @@ def _read_early(client: http.client.HTTPConnection, most_octets: int) -> Fetched
 def _read(client: http.client.HTTPConnection, most_octets: int) -> tuple[Fetched, bool]:
     """Return the answer and whether the connection may be used again; raise AnswerTooLong."""
     with client.getresponse() as response:
-        content = response.read(most_octets + 1)
-        if len(content) > most_octets:
+        answer = whole_answer(response, most_octets)
+        if answer is None:
             raise AnswerTooLong(f"{client.host}: the answer is longer than {most_octets} octets")
-        if response.length:  # asked for so many octets, the library takes what came for the whole
-            raise http.client.IncompleteRead(content, response.length)
-        named = {name.lower(): value for name, value in response.getheaders()}
-        return Fetched(response.status, named, content), not response.will_close
+        return answer, not response.will_close
