@@ -18,9 +18,8 @@ def health(_request: HttpRequest) -> HttpResponse:
     """Answer 200 where pages can be served, and 503 where the database is away or takes no changes."""
     try:
         with connection.cursor() as cursor:
-            cursor.execute(
-                "SHOW transaction_read_only"
-            )  # on as well where the server only follows another
+            # on as well where the server only follows another
+            cursor.execute("SHOW transaction_read_only")
             is_read_only = cursor.fetchone()[0] == "on"
     except DatabaseError:
         return HttpResponse("the database does not answer\n", "text/plain", 503)

@@ -76,31 +76,6 @@ def full_disk():
     mend()
 
 
-def commit_all(committer, times=1):
-    for _ in range(times):
-        committer._retry_at = 0.0
-        committer.commit_waiting(timeout=0)
-
-
-def test_keeps_results_on_a_full_disk_and_writes_them_when_there_is_room(
-    requests, full_disk, caplog
-):
-    committer = Committer(count_sessions=lambda: len(requests))
-    for request in requests:
-        committer.put(request)
-    with caplog.at_level(logging.ERROR):
-        commit_all(committer, times=8)
-    (told,) = caplog.records
-    assert "No space left on device" in told.getMessage()
-    assert told.exc_info is None
-    assert not any(request.wait() for request in requests)  # nothing leaves unmarked
-    assert committer.has_unwritten
-    full_disk()
-    commit_all(committer)
-    assert not committer.has_unwritten
-    assert Message.objects.filter(status="accepted").count() == ANSWERED
-
-
 @pytest.fixture
 def read_only():
     """Have the database take no changes; yield what ends it."""
@@ -114,17 +89,32 @@ def read_only():
     take(changes=True)
 
 
-def test_keeps_results_of_a_database_that_takes_no_changes(requests, read_only, caplog):
-    """Django takes that for an error of the statement: each try of each result was told with three tracebacks."""
+def commit_all(committer, times=1):
+    for _ in range(times):
+        committer._retry_at = 0.0
+        committer.commit_waiting(timeout=0)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "words"),
+    [("full_disk", "No space left on device"), ("read_only", "read-only transaction")],
+)
+def test_keeps_results_that_the_database_takes_not_now_and_writes_them_when_it_does(
+    requests, request, refusal, words, caplog
+):
+    """Told once: Django takes a read-only database for an error of each statement, which was a traceback each."""
+    mend = request.getfixturevalue(refusal)
     committer = Committer(count_sessions=lambda: len(requests))
-    for request in requests:
-        committer.put(request)
+    for each in requests:
+        committer.put(each)
     with caplog.at_level(logging.ERROR):
         commit_all(committer, times=8)
     (told,) = caplog.records
-    assert "read-only transaction" in told.getMessage()
-    assert not any(request.wait() for request in requests)
-    read_only()
+    assert words in told.getMessage()
+    assert told.exc_info is None
+    assert not any(each.wait() for each in requests)  # nothing leaves unmarked
+    assert committer.has_unwritten
+    mend()
     commit_all(committer)
     assert not committer.has_unwritten
     assert Message.objects.filter(status="accepted").count() == ANSWERED
