@@ -50,6 +50,17 @@ class Transport(pgmq.Transport):
 
     Channel = Channel
 
+    def establish_connection(self) -> Any:
+        """Connect, or leave nothing behind: a pool goes on trying for minutes, and each further call makes one more.
+
+        A database that comes back would be met by all of them at once.
+        """
+        try:
+            return super().establish_connection()  # type: ignore[no-untyped-call]
+        except psycopg.Error:
+            self.close_connection(None)
+            raise
+
     def drain_events(self, connection: Any, timeout: float | None = None, **further: Any) -> Any:
         turn = timeout and min(timeout, TURN_SECONDS)
         return super().drain_events(connection, timeout=turn, **further)  # type: ignore[no-untyped-call]

@@ -1,3 +1,5 @@
+import gc
+import socket
 import threading
 import time
 from contextlib import suppress
@@ -6,6 +8,7 @@ import psycopg
 import pytest
 from django.conf import settings
 from django.db import connection
+from kombu.exceptions import OperationalError
 from psycopg.conninfo import conninfo_to_dict
 
 from mailops.celery import app
@@ -59,6 +62,26 @@ class TestConnectionString:
             "password": "p' \\x host=evil",
             "sslmode": "require",
         }
+
+
+def test_nothing_goes_on_connecting_to_a_database_that_was_away():
+    with socket.create_server(("127.0.0.1", 0)) as refusing:
+        port = refusing.getsockname()[1]
+    options = {
+        **broker.transport_options({"HOST": "127.0.0.1", "PORT": port, "NAME": "nobody"}),
+        "pool_timeout": 0.1,
+        "max_retries": 0,
+    }
+    before = set(threading.enumerate())
+    gc.disable()
+    try:
+        with app.connection_for_write(transport_options=options) as dead:
+            for _ in range(3):
+                with pytest.raises(OperationalError):
+                    dead.default_channel  # noqa: B018 - it connects
+        assert set(threading.enumerate()) <= before
+    finally:
+        gc.enable()
 
 
 @pytest.mark.django_db(transaction=True)
