@@ -14,9 +14,16 @@ from django.utils import timezone
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
 from mailops.domains.checks.verdict import Verdict
-from mailops.domains.examining import NOT_OURS_TO_KNOW, Examination, examine, worst
+from mailops.domains.examining import Examination, examine, worst
 from mailops.domains.expected import expectations_of
-from mailops.domains.models import BY_SCHEDULE, CheckStatus, Domain, Finding, FindingChange
+from mailops.domains.models import (
+    BY_SCHEDULE,
+    NOT_OURS_TO_KNOW,
+    CheckStatus,
+    Domain,
+    Finding,
+    FindingChange,
+)
 from mailops.domains.observing import observe
 from mailops.lib.database_away import is_away
 from mailops.lib.dns_answers import Asks

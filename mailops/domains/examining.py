@@ -31,16 +31,12 @@ from mailops.domains.checks.transport_security import (
 )
 from mailops.domains.checks.verdict import Problem, Seen, Verdict, verdict_of
 from mailops.domains.expected import Expectations
-from mailops.domains.models import SEVERITY, CheckStatus
+from mailops.domains.models import NOT_OURS_TO_KNOW, SEVERITY, CheckStatus
 from mailops.lib.dns_answers import Asks
 from mailops.lib.resolver import Memo, Resolver, resolve, the_resolver
 
 SECONDS = 15  # after which nothing more is asked
 ASKERS = 16
-# what lists, web servers and others' name servers won't tell us says nothing of the domain; nor do name servers
-# of ours that leave out signatures
-NOT_OURS_TO_KNOW = {"dnsbl", "mta_sts", "authority", "dnssec"}
-
 Look = tuple[Verdict, Seen]
 
 

@@ -17,10 +17,14 @@ def concerning(subject: Subject) -> Q:
 
 
 def of_domain(domain_id: int) -> Q:
-    """Keep the incidents of a domain's streams and of their campaigns."""
+    """Keep the incidents of a domain, of its streams and of their campaigns."""
     streams = Stream.objects.filter(domain=domain_id).values("pk")
     campaigns = Campaign.objects.filter(stream__domain=domain_id).values("pk")
-    return _about(SubjectKind.STREAM, streams) | _about(SubjectKind.CAMPAIGN, campaigns)
+    return (
+        _about(SubjectKind.DOMAIN, [domain_id])
+        | _about(SubjectKind.STREAM, streams)
+        | _about(SubjectKind.CAMPAIGN, campaigns)
+    )
 
 
 def _of_campaign(subject: Subject) -> Q:
@@ -32,11 +36,12 @@ def _of_campaign(subject: Subject) -> Q:
 
 
 def _of_stream(subject: Subject) -> Q:
-    """Keep its own, those of the transports it uses, and those of its campaigns, which may pause it."""
+    """Keep its own, those of its domain and of the transports it uses, and those of its campaigns, which may pause it."""
     transports = Route.objects.filter(stream=subject.value).values("transport")
     campaigns = Campaign.objects.filter(stream=subject.value).values("pk")
     return (
         _about(SubjectKind.STREAM, [subject.value])
+        | _about(SubjectKind.DOMAIN, [subject.row.domain_id])
         | _about(SubjectKind.TRANSPORT, transports)
         | _about(SubjectKind.CAMPAIGN, campaigns)
     )

@@ -13,10 +13,12 @@ from mailops.accounts.auditing import SYSTEM
 from mailops.accounts.models import AuditEntry, User
 from mailops.campaigns.models import Campaign
 from mailops.incidents import evidence
+from mailops.incidents.ailing import Ailing, broken_domains, unanswered_domains, unread_mailboxes
 from mailops.incidents.burning import burning
 from mailops.incidents.giving_up import giving_up
 from mailops.incidents.measuring import Rate, held_fairly, rates
 from mailops.incidents.models import (
+    SUBJECTS,
     Incident,
     IncidentNote,
     Level,
@@ -33,16 +35,11 @@ from mailops.lib.locks import advisory_lock
 from mailops.outbox.ledger import bucket_of
 from mailops.reports.attention import held_up_by
 from mailops.reports.periods import QUARTER_HOUR
-from mailops.transports.models import PauseCause, RunState, Stream, Transport
+from mailops.transports.models import PauseCause, RunState, Transport
 
 logger = logging.getLogger(__name__)
 
 REFRESH = timedelta(seconds=60)  # how often the numbers of an open incident are written anew
-_KINDS: dict[str, Any] = {
-    SubjectKind.STREAM: Stream,
-    SubjectKind.TRANSPORT: Transport,
-    SubjectKind.CAMPAIGN: Campaign,
-}
 _WORDS = {
     Threshold.Measure.BOUNCES: "bounced",
     Threshold.Measure.COMPLAINTS: "was complained about",
@@ -59,6 +56,7 @@ class Reading:
     sentence: str
     since: datetime
     rate: Rate | None = None
+    technical: str = ""
 
 
 def detect() -> int:
@@ -105,7 +103,7 @@ def _read_unserved(_: Threshold, now: datetime) -> Iterator[Reading]:
 
 
 def _read_given_up(threshold: Threshold, now: datetime) -> Iterator[Reading]:
-    for one in giving_up(threshold, _KINDS[threshold.subject_kind], now):
+    for one in giving_up(threshold, SUBJECTS[threshold.subject_kind], now):
         yield Reading(one.lost.of, Level.ACT, one.sentence, one.since)
 
 
@@ -120,18 +118,33 @@ def _read_breakers(_: Threshold, now: datetime) -> Iterator[Reading]:
         yield _reading_of_breaker(one, now)
 
 
+def _read_records(_: Threshold, now: datetime) -> Iterator[Reading]:  # noqa: ARG001 - as all readers
+    yield from map(_reading_of_ailing, broken_domains())
+
+
+def _read_unanswered(_: Threshold, now: datetime) -> Iterator[Reading]:
+    yield from map(_reading_of_ailing, unanswered_domains(now))
+
+
+def _read_unread(_: Threshold, now: datetime) -> Iterator[Reading]:
+    yield from map(_reading_of_ailing, unread_mailboxes(now))
+
+
 _READERS: dict[str, Callable[[Threshold, datetime], Iterator[Reading]]] = {
     Threshold.Measure.BURN: _read_burning,
     Threshold.Measure.UNSERVED: _read_unserved,
     Threshold.Measure.GIVEN_UP: _read_given_up,
     Threshold.Measure.FAULT: _read_faults,
     Threshold.Measure.BREAKER: _read_breakers,
+    Threshold.Measure.RECORDS: _read_records,
+    Threshold.Measure.UNANSWERED: _read_unanswered,
+    Threshold.Measure.UNREAD: _read_unread,
 }
 
 
 def _stopped(threshold: Threshold) -> Iterable[Any]:
     """Return what stands still and nobody may know: who paused it does, and what a guardrail paused has its incident."""
-    rows: QuerySet[Any] = _KINDS[threshold.subject_kind].objects.filter(state=RunState.PAUSED)
+    rows: QuerySet[Any] = SUBJECTS[threshold.subject_kind].objects.filter(state=RunState.PAUSED)
     return rows.exclude(pause_cause__in=(PauseCause.PERSON, PauseCause.GUARDRAIL)).order_by("id")
 
 
@@ -139,13 +152,25 @@ def _reading_of_fault(stopped: Any, now: datetime) -> Reading:
     cause = stopped.get_pause_cause_display().lower() or "a fault"
     told = (f"{stopped} is paused by {cause}.", stopped.pause_sentence, held_up_by(stopped))
     level = Level.ACT if isinstance(stopped, Campaign) else Level.STOP
-    return Reading(stopped, level, " ".join(filter(None, told)), stopped.paused_at or now)
+    return Reading(
+        stopped,
+        level,
+        " ".join(filter(None, told)),
+        stopped.paused_at or now,
+        technical=stopped.pause_detail,
+    )
+
+
+def _reading_of_ailing(one: Ailing) -> Reading:
+    return Reading(one.subject, one.level, one.sentence, one.since, technical=one.technical)
 
 
 def _reading_of_breaker(transport: Transport, now: datetime) -> Reading:
     sentence = f"{transport} can't be reached: {transport.failures} sessions failed in a row."
     told = (sentence, transport.breaker_sentence, held_up_by(transport))
-    return Reading(transport, Level.ACT, " ".join(filter(None, told)), now)
+    return Reading(
+        transport, Level.ACT, " ".join(filter(None, told)), now, technical=transport.breaker_detail
+    )
 
 
 def _read_rates(threshold: Threshold, now: datetime) -> dict[int, Reading]:
@@ -174,7 +199,7 @@ def _read_rates(threshold: Threshold, now: datetime) -> dict[int, Reading]:
 
 
 def _with_streams(threshold: Threshold) -> QuerySet[Any]:
-    rows: QuerySet[Any] = _KINDS[threshold.subject_kind].objects.all()
+    rows: QuerySet[Any] = SUBJECTS[threshold.subject_kind].objects.all()
     is_campaign = threshold.subject_kind == SubjectKind.CAMPAIGN
     return rows.select_related("stream") if is_campaign else rows
 
@@ -212,7 +237,7 @@ def _resumed(threshold: Threshold, ids: list[int]) -> Iterator[tuple[int, dateti
 
 
 def _last_resumes(kind: SubjectKind, ids: Iterable[int]) -> dict[int, datetime]:
-    resumes = AuditEntry.objects.about(_KINDS[kind], ids).filter(verb=f"{kind}.resume")
+    resumes = AuditEntry.objects.about(SUBJECTS[kind], ids).filter(verb=f"{kind}.resume")
     # what mailops lets go on itself is judged by nobody
     return resumes.exclude(actor_label=SYSTEM).last_of_each()
 
@@ -312,8 +337,7 @@ def _evidence(threshold: Threshold, reading: Reading) -> dict[str, Any]:
             threshold, reading.subject.pk, reading.rate, reading.since
         )
     else:
-        subject = reading.subject
-        found["technical"] = subject.pause_detail or getattr(subject, "breaker_detail", "")
+        found["technical"] = reading.technical
     return found
 
 

@@ -11,7 +11,7 @@ from django.db.models import Q, QuerySet
 from mailops.accounts.models import AuditEntry
 from mailops.accounts.verbs import words_of
 from mailops.campaigns.models import Campaign
-from mailops.domains.models import FindingChange
+from mailops.domains.models import Domain, FindingChange
 from mailops.incidents.measuring import BAD, COLUMNS, Rate, rates, summed
 from mailops.incidents.models import SubjectKind, Threshold
 from mailops.outbox.models import CountKey, Message, Status
@@ -34,6 +34,7 @@ SUSPECTS = (
     "audience.",
     "import.",
     "route.",
+    "mailbox.",
 )
 # addresses and ids: what differs in equal replies
 _PRIVATE = re.compile(r"\S+@\S+|\b(?=\w*\d)\w{10,}\b")
@@ -149,4 +150,6 @@ def _domain_changes(subject: Any, since: datetime) -> Iterable[FindingChange]:
     stream = subject.stream if isinstance(subject, Campaign) else subject
     if isinstance(stream, Stream):
         changes = changes.filter(domain=stream.domain_id)
+    elif isinstance(subject, Domain):
+        changes = changes.filter(domain=subject)
     return changes.order_by("-at")[:SHOWN]

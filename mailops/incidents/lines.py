@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from mailops.incidents.measuring import COLUMNS
 from mailops.incidents.models import Level, SubjectKind, Threshold
 from mailops.reports.outcomes import Limits, Thresholds
 
@@ -14,7 +15,7 @@ def threshold_lines(choices: Mapping[str, Any]) -> Limits:
         (row.measure, row.subject_kind): row
         for row in Threshold.objects.filter(is_enabled=True, measure__in=rates)
     }
-    kinds = [kind for kind in SubjectKind if choices.get(f"{kind}_id")]
+    kinds = [kind for kind, column in COLUMNS.items() if choices.get(column)]
     bounces, complaints = (
         _lines(next((found[m, k] for k in (*kinds, SubjectKind.STREAM) if (m, k) in found), None))
         for m in rates

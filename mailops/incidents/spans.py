@@ -6,7 +6,8 @@ from django.db.models import Q
 from django.urls import reverse
 
 from mailops.incidents.concerning import of_domain
-from mailops.incidents.models import Incident, SubjectKind
+from mailops.incidents.measuring import COLUMNS
+from mailops.incidents.models import Incident
 from mailops.reports.marks import Span
 from mailops.reports.periods import Period
 
@@ -35,8 +36,8 @@ def incident_spans(period: Period, choices: dict[str, Any]) -> list[Span]:
 
 def _chosen(choices: dict[str, Any]) -> Q:
     chosen = Q()
-    for kind in SubjectKind:
-        if subject_id := choices.get(f"{kind}_id"):
+    for kind, column in COLUMNS.items():
+        if subject_id := choices.get(column):
             chosen |= Q(subject_kind=kind, subject_id=subject_id)
     domain = choices.get("domain_id")
     return of_domain(domain) if domain and not chosen else chosen

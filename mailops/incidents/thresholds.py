@@ -85,6 +85,18 @@ DEFAULTS: dict[tuple[Threshold.Measure, SubjectKind], dict[str, Any]] = {
     (Threshold.Measure.UNSERVED, SubjectKind.STREAM): {
         "why": "Where every process that sends is gone, no transport fails and no rate moves: mail just waits.",
     },
+    (Threshold.Measure.RECORDS, SubjectKind.DOMAIN): {
+        "why": (
+            "A record that was well and broke costs no message an error at first: receivers file mail as spam or refuse it, "
+            "and bulk mail stops when the grace is over. Only of domains with streams."
+        ),
+    },
+    (Threshold.Measure.UNANSWERED, SubjectKind.DOMAIN): {
+        "why": "Where name servers are silent, receivers can't authenticate mail, and nobody sees a record break.",
+    },
+    (Threshold.Measure.UNREAD, SubjectKind.MAILBOX): {
+        "why": "Bounces in a mailbox that can't be read are not heard: mail goes on to addresses that are gone.",
+    },
 }
 
 

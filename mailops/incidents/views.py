@@ -177,7 +177,9 @@ def _is_unserved(incident: Incident) -> bool:
 
 
 def _signatures_url(incident: Incident) -> str:
-    """Return the address of what servers answered in the window that opened it, and until it was closed."""
+    """Return the address of what servers answered in the window that opened it, and until it was closed; none of a mailbox."""
+    if incident.subject_kind == SubjectKind.MAILBOX:
+        return ""
     asked = {incident.subject_kind: incident.subject_id, **_times(incident)}
     return f"{reverse('signatures:panel')}?{urlencode(asked)}"
 
@@ -203,7 +205,9 @@ def _times(incident: Incident) -> dict[str, str]:
 
 
 def _charts_url(incident: Incident) -> str:
-    """Return the numbers of what it is about: its window, and as far back as a change may be the cause."""
+    """Return the numbers of what it is about: its window, and as far back as a change may be the cause; none of a mailbox."""
+    if incident.subject_kind == SubjectKind.MAILBOX:
+        return ""
     report = reverse(f"reports:{incident.subject_kind}", args=[incident.subject_id])
     until = incident.closed_at or timezone.now()
     since = incident.opened_at - incident.threshold.window - LOOK_BACK
@@ -214,6 +218,8 @@ _PAGES = {
     SubjectKind.STREAM: "transports:stream-detail",
     SubjectKind.TRANSPORT: "transports:detail",
     SubjectKind.CAMPAIGN: "campaigns:detail",
+    SubjectKind.DOMAIN: "domains:detail",
+    SubjectKind.MAILBOX: "feedback:mailbox",
 }
 
 

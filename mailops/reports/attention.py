@@ -4,10 +4,10 @@ What lies above the reports registers a source here when its app is ready.
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils.timezone import localtime, now
 
 from mailops.accounts.models import AuditEntry
@@ -53,7 +53,7 @@ def matters() -> list[Matter]:
     found = [matter for source in _sources for matter in source()]  # first: they say who isn't told
     found += [
         *_transports(), *_spent(), *_credentials(), *_silent(), *_mailboxes(), *_streams(), *_domains(),
-        *_worsened(), *_campaigns(), *_given_up(), *broken_off(), *_undeletable(), *_out_of_step(),
+        *_unanswered(), *_worsened(), *_campaigns(), *_given_up(), *broken_off(), *_undeletable(), *_out_of_step(),
         *_waiting(),
     ]  # fmt: skip
     return sorted(found, key=lambda matter: matter.tone != "bad")
@@ -219,19 +219,22 @@ def _mailboxes() -> Iterator[Matter]:
     """Name the mailboxes whose bounces are not heard."""
     for mailbox in Mailbox.objects.broken().order_by("name")[:SHOWN]:
         trouble = "can't be read" if mailbox.failures else "needs a look"
-        hurt = (
-            " Until it can be, bounces in it are not known here; they stay there."
-            if mailbox.failures
-            else ""
-        )
         yield Matter(
             f"Mailbox {mailbox} {trouble}",
-            f"{cause_of(mailbox.cause).sentence}{hurt}",
+            what_is_unread(mailbox),
             resolve("feedback:mailbox", mailbox.pk),
             "See why, then test it",
             "bad",
             mailbox.failing_since_at,
         )
+
+
+def what_is_unread(mailbox: Mailbox) -> str:
+    """Say why a mailbox can't be read, and what that hurts."""
+    why = cause_of(mailbox.cause).sentence
+    if not mailbox.failures:
+        return why
+    return f"{why} Until it can be, bounces in it are not known here; they stay there."
 
 
 def _streams() -> Iterator[Matter]:
@@ -266,7 +269,7 @@ def _domains() -> Iterator[Matter]:
     for domain in broken:
         yield Matter(
             f"Domain {domain} is broken",
-            _what_breaks(domain),
+            what_breaks(domain),
             resolve("domains:detail", domain.pk),
             "See which record to mend",
             "bad",
@@ -274,7 +277,7 @@ def _domains() -> Iterator[Matter]:
         )
 
 
-def _what_breaks(domain: Domain) -> str:
+def what_breaks(domain: Domain) -> str:
     """Say what is broken, and when that stops bulk mail."""
     errors = domain.findings.filter(status=CheckStatus.ERROR).order_by("since_at")
     names = ", ".join(dict.fromkeys(finding.label for finding in errors))
@@ -284,7 +287,37 @@ def _what_breaks(domain: Domain) -> str:
     if grace.has_stopped:
         return f"{names}: broken for longer than its grace, so its bulk mail has stopped."
     ends_at = localtime(grace.ends_at)
-    return f"{names}. Bulk mail from it stops on {ends_at:%d %b at %H:%M} unless it is mended."
+    return f"{names}. Bulk mail from it stops on {ends_at:%d %b at %H:%M %Z} unless it is mended."
+
+
+def _unanswered() -> Iterator[Matter]:
+    """Name the domains whose records nobody can see: what is known of them is old."""
+    for domain, findings in list(by_domain(Finding.objects.unanswered(now())).items())[:SHOWN]:
+        yield Matter(
+            f"DNS tells nothing of {domain}",
+            what_is_unknown(findings),
+            resolve("domains:detail", domain.pk),
+            "See what was asked",
+            "warn",
+            min(finding.unanswered_since_at for finding in findings),
+        )
+
+
+def by_domain(findings: QuerySet[Finding]) -> dict[Domain, list[Finding]]:
+    """Return findings with their domains, by name."""
+    found: dict[Domain, list[Finding]] = {}
+    for finding in findings.select_related("domain").order_by("domain__name", "check_name"):
+        found.setdefault(finding.domain, []).append(finding)
+    return found
+
+
+def what_is_unknown(findings: Sequence[Finding]) -> str:
+    """Say what DNS tells nothing of, what that hurts, and what to do."""
+    names = ", ".join(dict.fromkeys(finding.label for finding in findings))
+    return (
+        f"{names}: what is known is old, so a record that breaks now is not seen here, and receivers that can't read it "
+        "either defer or refuse mail. See whether its name servers answer, and the resolver of this machine."
+    )
 
 
 def _worsened() -> Iterator[Matter]:

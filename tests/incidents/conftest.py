@@ -8,6 +8,7 @@ from django.utils import timezone
 from mailops.incidents.models import Threshold
 from mailops.outbox.models import Tally
 from mailops.reports.models import Count
+from tests.domains.zones import asks, dns, dns_server, good  # noqa: F401 - fixtures
 from tests.factories import make_stream
 
 

@@ -409,7 +409,7 @@ class TestOverview:
         for _ in range(8):
             make_campaign(state="running", started_at=timezone.now(), planned=1)
         client = logged_in(viewer)
-        with django_assert_max_num_queries(58):
+        with django_assert_max_num_queries(59):
             client.get("/")
 
 

@@ -1,19 +1,41 @@
 """What the checks of a domain say, and when that changed."""
 
+from datetime import datetime
 from typing import ClassVar, Self
 
 from django.db import models
-from django.db.models import Case, Value, When
+from django.db.models import Case, Exists, OuterRef, Q, Value, When
 from django.db.models.functions import Now
 
 from mailops.domains.models.domain import Domain
-from mailops.domains.models.status import BREAKS_BULK, BY_SCHEDULE, SEVERITY, CheckStatus
+from mailops.domains.models.status import (
+    BREAKS_BULK,
+    BY_SCHEDULE,
+    NOT_OURS_TO_KNOW,
+    SEVERITY,
+    UNANSWERED,
+    CheckStatus,
+)
 
 
 class FindingQuerySet(models.QuerySet["Finding"]):
     def breaking_bulk(self) -> Self:
         """Keep what makes bulk mail stop once its domain's grace is over."""
         return self.filter(status=CheckStatus.ERROR, check_name__regex=BREAKS_BULK)
+
+    def broken_since_well(self) -> Self:
+        """Keep what is broken and was not always: what was never set up is no news."""
+        broke = FindingChange.objects.from_known().filter(
+            domain=OuterRef("domain"), check_name=OuterRef("check_name"), after=CheckStatus.ERROR
+        )
+        return self.filter(Exists(broke), status=CheckStatus.ERROR)
+
+    def unanswered(self, now: datetime) -> Self:
+        """Keep what DNS tells nothing of for long."""
+        since = now - UNANSWERED
+        never_known = Q(status=CheckStatus.UNKNOWN, since_at__lte=since)
+        silent = self.filter(never_known | Q(unknown_since_at__lte=since))
+        return silent.exclude(check_name__in=NOT_OURS_TO_KNOW)
 
     def worst_first(self) -> Self:
         severity = Case(*(When(status=status, then=Value(-n)) for status, n in SEVERITY.items()))
@@ -84,6 +106,11 @@ class Finding(ChecksSomething):
     def is_stale(self) -> bool:
         """Tell whether the status is only the last one known, since DNS doesn't answer."""
         return self.unknown_since_at is not None
+
+    @property
+    def unanswered_since_at(self) -> datetime:
+        """Since when DNS hasn't told, of what it doesn't tell."""
+        return self.unknown_since_at or self.since_at
 
     @property
     def is_of_signing(self) -> bool:

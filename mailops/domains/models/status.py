@@ -1,5 +1,7 @@
 """How well a check or a whole domain stands."""
 
+from datetime import timedelta
+
 from django.db import models
 
 
@@ -19,5 +21,10 @@ SEVERITY = {
 
 # What receivers authenticate by: broken for long, it costs the domain its name.
 BREAKS_BULK = r"^(alignment|spf|dkim|dmarc)(:|$)"
+
+# what lists, web servers and others' name servers won't tell us says nothing of the domain; nor do name servers
+# of ours that leave out signatures
+NOT_OURS_TO_KNOW = ("dnsbl", "mta_sts", "authority", "dnssec")
+UNANSWERED = timedelta(hours=1)  # a name server's moment is shorter
 
 BY_SCHEDULE = "schedule"

@@ -1,7 +1,12 @@
 """Thresholds over counts, the incidents they open, and who is told."""
 
 from mailops.incidents.models.channel import NotificationChannel
-from mailops.incidents.models.incident import Incident, IncidentNote, IncidentQuerySet
+from mailops.incidents.models.incident import (
+    SUBJECTS,
+    Incident,
+    IncidentNote,
+    IncidentQuerySet,
+)
 from mailops.incidents.models.notice import (
     LATELY,
     NOT_ARRIVED,
@@ -16,6 +21,7 @@ __all__ = [
     "GAP",
     "LATELY",
     "NOT_ARRIVED",
+    "SUBJECTS",
     "SWITCHED_OFF",
     "Incident",
     "IncidentNote",

@@ -1,4 +1,4 @@
-"""What is wrong with one stream, transport or campaign, and all that was noted of it."""
+"""What is wrong with one stream, transport, campaign, domain or mailbox, and all that was noted of it."""
 
 from datetime import datetime
 from typing import Any, ClassVar, Self
@@ -8,8 +8,19 @@ from django.db.models.functions import Now
 
 from mailops.accounts.auditing import SYSTEM
 from mailops.campaigns.models import Campaign
+from mailops.domains.models import Domain
+from mailops.feedback.models import Mailbox
 from mailops.incidents.models.threshold import Level, SubjectKind, Threshold
 from mailops.transports.models import Stream, Transport
+
+Subject = Stream | Transport | Campaign | Domain | Mailbox
+SUBJECTS: dict[str, Any] = {
+    SubjectKind.STREAM: Stream,
+    SubjectKind.TRANSPORT: Transport,
+    SubjectKind.CAMPAIGN: Campaign,
+    SubjectKind.DOMAIN: Domain,
+    SubjectKind.MAILBOX: Mailbox,
+}
 
 
 class IncidentQuerySet(models.QuerySet["Incident"]):
@@ -46,7 +57,7 @@ class IncidentQuerySet(models.QuerySet["Incident"]):
 
 
 class Incident(models.Model):
-    """One thing that is wrong with one stream, transport or campaign, from the first sign to its close."""
+    """One thing that is wrong with one of these, from the first sign to its close."""
 
     class State(models.TextChoices):
         OPEN = "open", "Open"
@@ -127,19 +138,18 @@ class Incident(models.Model):
         told = self.evidence.get("changes", [])
         return [{**change, "at": datetime.fromisoformat(change["at"])} for change in told]
 
-    def subject(self) -> Stream | Transport | Campaign | None:
+    def subject(self) -> Subject | None:
         """Return what it is about, or None if that is gone."""
-        kinds: dict[str, type[models.Model]] = {
-            SubjectKind.STREAM: Stream,
-            SubjectKind.TRANSPORT: Transport,
-            SubjectKind.CAMPAIGN: Campaign,
-        }
-        found: Any = kinds[self.subject_kind]._default_manager.filter(pk=self.subject_id).first()  # noqa: SLF001
-        return found  # type: ignore[no-any-return]
+        found: Subject | None = (
+            SUBJECTS[self.subject_kind].objects.filter(pk=self.subject_id).first()
+        )
+        return found
 
     def stoppable(self) -> Stream | Transport | None:
         """Return what can be paused because of it: the stream of a campaign, but where that stopped by itself."""
         subject = self.subject()
+        if isinstance(subject, Domain | Mailbox):
+            return None
         if isinstance(subject, Campaign) and self.threshold.measure == Threshold.Measure.FAULT:
             return None
         return subject.stream if isinstance(subject, Campaign) else subject

@@ -15,6 +15,8 @@ class SubjectKind(models.TextChoices):
     STREAM = "stream", "Stream"
     TRANSPORT = "transport", "Transport"
     CAMPAIGN = "campaign", "Campaign"
+    DOMAIN = "domain", "Domain"
+    MAILBOX = "mailbox", "Mailbox"  # that bounces come to
 
 
 class Level(models.TextChoices):
@@ -63,6 +65,9 @@ class Threshold(models.Model):
             "given_up",
             "Mail given up",
         )  # much of it expired or failed, and nothing is tried any more
+        RECORDS = "records", "Records broken"  # of a domain, that were well before
+        UNANSWERED = "unanswered", "Not told by DNS"  # what a domain publishes is not known
+        UNREAD = "unread", "Can't be read"
 
     # what people set
     SETTINGS = (
@@ -127,7 +132,12 @@ class Threshold(models.Model):
             return f"{self.sample_floor:,} messages or more over the last day"
         if self.measure == self.Measure.BURN:
             return f"of {self.sample_floor:,} messages or more, over 1 hour, and over 6 hours"
-        return "after 2 minutes" if self.measure == self.Measure.UNSERVED else "at once"
+        patience: dict[str, str] = {
+            self.Measure.UNSERVED: "after 2 minutes",
+            self.Measure.UNREAD: "after 10 minutes",
+            self.Measure.UNANSWERED: "after 1 hour",
+        }
+        return patience.get(self.measure, "at once")
 
     @property
     def window(self) -> timedelta:

@@ -5,8 +5,7 @@ from datetime import timedelta
 
 from django.utils import timezone
 
-from mailops.domains.examining import NOT_OURS_TO_KNOW
-from mailops.domains.models import CheckStatus, Domain, Finding
+from mailops.domains.models import NOT_OURS_TO_KNOW, CheckStatus, Domain, Finding
 from mailops.domains.proving import Sign
 from mailops.protocol.alignment import Result
 from mailops.rollouts.captured import newest_of_stream

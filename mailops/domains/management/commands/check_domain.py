@@ -11,9 +11,9 @@ from django.db import Error as DatabaseError
 
 from mailops.domains.checks.dkim import find_selectors
 from mailops.domains.checks.verdict import Verdict
-from mailops.domains.examining import NOT_OURS_TO_KNOW, Examination, examine
+from mailops.domains.examining import Examination, examine
 from mailops.domains.expected import Expectations, Way, expectations, expectations_of
-from mailops.domains.models import SEVERITY, CheckStatus, Domain, Requirement
+from mailops.domains.models import NOT_OURS_TO_KNOW, SEVERITY, CheckStatus, Domain, Requirement
 from mailops.lib.dns_answers import Asks
 from mailops.lib.resolver import Memo, resolve, the_resolver
 from mailops.protocol.address import domain_key

@@ -1,0 +1,79 @@
+"""Finds what ails beside the mail itself: domains whose records broke or can't be read, and mailboxes that can't be read."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from mailops.domains.models import Domain, Finding
+from mailops.feedback.models import Mailbox
+from mailops.incidents.models import Level
+from mailops.reports.attention import (
+    by_domain,
+    what_breaks,
+    what_is_unknown,
+    what_is_unread,
+)
+
+UNREAD = timedelta(minutes=10)  # a server that restarts is back in less
+
+
+@dataclass(frozen=True)
+class Ailing:
+    """A domain or a mailbox in trouble, and the technical text of it."""
+
+    subject: Domain | Mailbox
+    level: Level
+    sentence: str
+    since: datetime
+    technical: str
+
+
+def broken_domains() -> Iterator[Ailing]:
+    """Yield the domains with streams whose records were well and broke; what was never set up is nobody's alarm."""
+    broken = by_domain(Finding.objects.broken_since_well())
+    domains = Domain.objects.with_grace().in_bulk([domain.pk for domain in broken])
+    for found, findings in broken.items():
+        domain = domains.get(found.pk)
+        if domain and domain.streams.exists():
+            yield Ailing(
+                domain,
+                Level.ACT,
+                f"Records of {domain} broke. {what_breaks(domain)} {_streams_of(domain)}",
+                min(finding.since_at for finding in findings),
+                _technical(findings),
+            )
+
+
+def unanswered_domains(now: datetime) -> Iterator[Ailing]:
+    """Yield the domains with streams of which DNS tells nothing for long."""
+    for domain, findings in by_domain(Finding.objects.unanswered(now)).items():
+        if domain.streams.exists():
+            told = (finding.unknown_sentence or finding.sentence for finding in findings)
+            yield Ailing(
+                domain,
+                Level.WARN,
+                f"DNS tells nothing of {domain}. {what_is_unknown(findings)} {_streams_of(domain)}",
+                min(finding.unanswered_since_at for finding in findings),
+                "\n".join(dict.fromkeys(told)),
+            )
+
+
+def unread_mailboxes(now: datetime) -> Iterator[Ailing]:
+    """Yield the mailboxes that can't be read for a while: their bounces are not heard."""
+    lasting = Mailbox.objects.broken().filter(failures__gt=0, failing_since_at__lte=now - UNREAD)
+    for mailbox in lasting.order_by("name"):
+        since = mailbox.failing_since_at or now
+        sentence = f"Mailbox {mailbox} can't be read. {what_is_unread(mailbox)}"
+        yield Ailing(mailbox, Level.ACT, sentence, since, mailbox.detail)
+
+
+def _streams_of(domain: Domain) -> str:
+    names = [str(stream) for stream in domain.streams.order_by("name")]
+    return f"It sends: {', '.join(names)}."
+
+
+def _technical(findings: list[Finding]) -> str:
+    return "\n\n".join(
+        f"{finding.label}: {finding.sentence} {finding.fix}\n{finding.technical_text}".strip()
+        for finding in findings
+    )

@@ -1,0 +1,166 @@
+"""What ails beside the mail itself wakes somebody: records that broke, silent name servers, unread mailboxes."""
+
+from datetime import timedelta
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from mailops.domains.checking import check_domain
+from mailops.domains.demo_zones import DEMO_INCLUDE
+from mailops.domains.models import Finding
+from mailops.feedback.models import Mailbox
+from mailops.incidents.detection import detect
+from mailops.incidents.models import Incident, Level, Notice, NotificationChannel
+from mailops.reports.attention import matters
+from tests.domains.zones import KEY_RECORD
+from tests.factories import make_domain, make_stream
+
+pytestmark = pytest.mark.django_db
+SELECTOR = "s1._domainkey.acme.example"
+
+
+@pytest.fixture
+def acme(good):
+    domain = make_domain(name="acme.example")
+    needs = [("spf_include", "", DEMO_INCLUDE), ("dkim_selector", "s1", KEY_RECORD)]
+    for kind, host, value in needs:
+        domain.requirements.create(kind=kind, host=host, value=value, needed_by="a person")
+    return domain
+
+
+@pytest.fixture
+def letters(acme):
+    return make_stream(name="Letters", domain=acme, kind="bulk")
+
+
+@pytest.fixture
+def mailbox(db):
+    return Mailbox.objects.create(name="Returns", host="imap.example.com", username="returns")
+
+
+def silent_for(hours):
+    """Have the name servers been silent for so long."""
+    Finding.objects.exclude(unknown_since_at=None).update(
+        unknown_since_at=timezone.now() - timedelta(hours=hours)
+    )
+
+
+def failing_for(mailbox, minutes):
+    mailbox.record_failure("auth_failed", "NO [AUTHENTICATIONFAILED] bad password")
+    Mailbox.objects.update(failing_since_at=timezone.now() - timedelta(minutes=minutes))
+
+
+class TestRecords:
+    def test_a_key_that_vanishes_opens_one_incident_and_is_told_until_it_is_back(
+        self,
+        acme,
+        letters,
+        asks,
+        good,
+    ):
+        channel = NotificationChannel.objects.create(name="On call", kind="webhook")
+        check_domain(acme, asks=asks)
+        assert detect() == 0
+        key = good.zones.pop(SELECTOR)
+        check_domain(acme, asks=asks)
+        assert [detect(), detect()] == [1, 1]
+        incident = Incident.objects.get()
+        assert (str(incident), incident.level) == ("Records broken: acme.example", Level.ACT)
+        assert incident.subject() == acme
+        assert incident.stoppable() is None
+        assert "DKIM s1" in incident.sentence
+        assert "Bulk mail from it stops on " in incident.sentence
+        assert "It sends: Letters." in incident.sentence
+        assert SELECTOR in incident.evidence["technical"]
+        assert {change["who"] for change in incident.evidence["changes"]} == {"DNS"}
+        assert Notice.objects.get(channel=channel).occasion == "opened"
+        good.zones[SELECTOR] = key
+        check_domain(acme, asks=asks)
+        detect()
+        incident.refresh_from_db()
+        assert incident.calm_since_at is not None
+
+    def test_what_was_never_set_up_wakes_nobody(self, acme, letters, asks, good):
+        del good.zones[SELECTOR]
+        check_domain(acme, asks=asks)
+        acme.refresh_from_db()
+        assert acme.is_broken
+        assert detect() == 0
+
+    def test_a_domain_that_sends_nothing_wakes_nobody(self, acme, asks, good):
+        check_domain(acme, asks=asks)
+        del good.zones[SELECTOR]
+        check_domain(acme, asks=asks)
+        assert detect() == 0
+
+
+class TestSilentNameServers:
+    def test_are_told_of_after_an_hour(self, acme, letters, asks, good):
+        check_domain(acme, asks=asks)
+        good.is_silent = True
+        check_domain(acme, asks=asks)
+        assert detect() == 0
+        silent_for(hours=2)
+        assert detect() == 1
+        incident = Incident.objects.get()
+        assert (str(incident), incident.level) == ("Not told by DNS: acme.example", Level.WARN)
+        assert "DKIM s1" in incident.sentence
+        assert incident.evidence["technical"]
+
+    def test_are_on_the_overview(self, acme, asks, good):
+        check_domain(acme, asks=asks)
+        good.is_silent = True
+        check_domain(acme, asks=asks)
+        silent_for(hours=2)
+        (matter,) = [one for one in matters() if "DNS tells nothing of acme.example" in one.title]
+        assert timezone.now() - matter.since > timedelta(hours=1)
+
+
+class TestMailboxes:
+    def test_that_cannot_be_read_for_a_while_are_told_of(self, mailbox):
+        failing_for(mailbox, 11)
+        assert detect() == 1
+        incident = Incident.objects.get()
+        assert (str(incident), incident.level) == ("Can't be read: Returns", Level.ACT)
+        assert "The server refused the log-in." in incident.sentence
+        assert "bounces in it are not known here" in incident.sentence
+        assert "AUTHENTICATIONFAILED" in incident.evidence["technical"]
+        mailbox.refresh_from_db()
+        mailbox.record_reading(is_done=True, fault=None)
+        detect()
+        incident.refresh_from_db()
+        assert incident.calm_since_at is not None
+
+    def test_that_were_away_for_a_moment_or_are_off_wake_nobody(self, mailbox):
+        failing_for(mailbox, 9)
+        assert detect() == 0
+        failing_for(mailbox, 11)
+        Mailbox.objects.update(is_enabled=False)
+        assert detect() == 0
+
+
+@pytest.mark.parametrize("about", ["acme", "mailbox"])
+def test_their_pages_lead_to_what_they_are_about(about, request, client, operator, good):
+    subject = request.getfixturevalue(about)
+    if about == "acme":
+        asks_it = request.getfixturevalue("asks")
+        request.getfixturevalue("letters")
+        check_domain(subject, asks=asks_it)
+        del good.zones[SELECTOR]
+        check_domain(subject, asks=asks_it)
+    else:
+        failing_for(subject, 11)
+    detect()
+    client.force_login(operator)
+    page = client.get(reverse("incidents:detail", args=[Incident.objects.get().pk]))
+    assert page.status_code == 200
+    assert f'href="{subject_path(subject)}"' in page.content.decode()
+    assert "Pause" not in page.content.decode()
+    for name in ("incidents:list", "incidents:thresholds", "incidents:attention"):
+        assert str(subject) in client.get(reverse(name)).content.decode() or "threshold" in name
+
+
+def subject_path(subject):
+    name = "feedback:mailbox" if isinstance(subject, Mailbox) else "domains:detail"
+    return reverse(name, args=[subject.pk])
