@@ -12,6 +12,7 @@ from mailops.accounts.models import AuditEntry
 from mailops.accounts.verbs import words_of
 from mailops.campaigns.models import Campaign
 from mailops.domains.models import Domain, FindingChange
+from mailops.feedback.models import Mailbox
 from mailops.incidents.measuring import BAD, COLUMNS, Rate, rates, summed
 from mailops.incidents.models import SubjectKind, Threshold
 from mailops.outbox.models import CountKey, Message, Status
@@ -146,6 +147,9 @@ def _changes(subject: Any, since: datetime) -> list[dict[str, Any]]:
 
 
 def _domain_changes(subject: Any, since: datetime) -> Iterable[FindingChange]:
+    """Return what DNS showed otherwise; of a mailbox nothing, since it is read whatever domains publish."""
+    if isinstance(subject, Mailbox):
+        return ()
     changes = FindingChange.objects.from_known().filter(at__gte=since).select_related("domain")
     stream = subject.stream if isinstance(subject, Campaign) else subject
     if isinstance(stream, Stream):

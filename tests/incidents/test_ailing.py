@@ -104,7 +104,7 @@ class TestSilentNameServers:
         silent_for(hours=2)
         assert detect() == 1
         incident = Incident.objects.get()
-        assert (str(incident), incident.level) == ("Not told by DNS: acme.example", Level.WARN)
+        assert (str(incident), incident.level) == ("Name servers silent: acme.example", Level.WARN)
         assert "DKIM s1" in incident.sentence
         assert incident.evidence["technical"]
 

@@ -36,7 +36,7 @@ class Migration(migrations.Migration):
                     ("unserved", "Nobody sends"),
                     ("given_up", "Mail given up"),
                     ("records", "Records broken"),
-                    ("unanswered", "Not told by DNS"),
+                    ("unanswered", "Name servers silent"),
                     ("unread", "Can't be read"),
                 ],
                 max_length=12,

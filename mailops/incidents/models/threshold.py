@@ -66,7 +66,7 @@ class Threshold(models.Model):
             "Mail given up",
         )  # much of it expired or failed, and nothing is tried any more
         RECORDS = "records", "Records broken"  # of a domain, that were well before
-        UNANSWERED = "unanswered", "Not told by DNS"  # what a domain publishes is not known
+        UNANSWERED = "unanswered", "Name servers silent"  # what a domain publishes is not known
         UNREAD = "unread", "Can't be read"
 
     # what people set
