@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from django.contrib import messages as toasts
 from django.core.paginator import Paginator
-from django.db.models import Q
+from django.db.models import Model, Q
 from django.forms import Form
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
@@ -17,6 +17,9 @@ from django.views.decorators.http import require_POST
 
 from mailops.accounts.meanwhile import mark_of
 from mailops.accounts.permissions import Act, needs, user_of
+from mailops.campaigns.models import Campaign
+from mailops.domains.models import Domain
+from mailops.feedback.models import Mailbox
 from mailops.incidents import handling
 from mailops.incidents.concerning import concerning
 from mailops.incidents.evidence import LOOK_BACK, STOPPED
@@ -143,7 +146,8 @@ def _detail(request: HttpRequest, incident: Incident, **refused: Form) -> HttpRe
         "held_up": held_up_by(stoppable)
         if stoppable and (is_unserved or _stands_still(stoppable))
         else "",
-        "subject_url": _subject_url(incident) if subject else "",
+        "subject_url": _page_of(subject) if subject else "",
+        "mend_url": _page_of(stoppable) if stoppable and stoppable.is_stopped_by_fault else "",
         "charts_url": _charts_url(incident),
         "message_lists": _message_lists(incident),
         "signatures_url": _signatures_url(incident),
@@ -214,17 +218,17 @@ def _charts_url(incident: Incident) -> str:
     return report + at_times(since, until)
 
 
-_PAGES = {
-    SubjectKind.STREAM: "transports:stream-detail",
-    SubjectKind.TRANSPORT: "transports:detail",
-    SubjectKind.CAMPAIGN: "campaigns:detail",
-    SubjectKind.DOMAIN: "domains:detail",
-    SubjectKind.MAILBOX: "feedback:mailbox",
+_PAGES: dict[type[Model], str] = {
+    Stream: "transports:stream-detail",
+    Transport: "transports:detail",
+    Campaign: "campaigns:detail",
+    Domain: "domains:detail",
+    Mailbox: "feedback:mailbox",
 }
 
 
-def _subject_url(incident: Incident) -> str:
-    return reverse(_PAGES[SubjectKind(incident.subject_kind)], args=[incident.subject_id])
+def _page_of(subject: Model) -> str:
+    return reverse(_PAGES[type(subject)], args=[subject.pk])
 
 
 @dataclass(frozen=True)

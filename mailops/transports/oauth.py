@@ -22,7 +22,7 @@ from mailops.lib.clock import ClockTimestamp
 from mailops.lib.egress import EgressFault
 from mailops.lib.secrets import Secret, Unsealable
 from mailops.lib.storable import storable
-from mailops.transports.models import OAuthGrant, PauseCause, Transport
+from mailops.transports.models import OAuthGrant, Transport
 from mailops.transports.models.oauth import BACKOFF, LEASE
 
 ASK_SECONDS = 8.0
@@ -117,7 +117,7 @@ def _accept(grant: OAuthGrant, tokens: Tokens, actor: User | None) -> None:
     had_none = not stored.is_given
     _store(grant, tokens)
     audit(actor=actor, verb="credential.sign_in", subject=grant.credential)
-    is_its_fault = transport.is_paused and transport.pause_cause == PauseCause.FAULT
+    is_its_fault = transport.is_stopped_by_fault
     if had_none and grant.credential.is_active and is_its_fault:
         transport.resume(actor=actor)
 

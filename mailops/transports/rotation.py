@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
-from mailops.transports.models import Credential, PauseCause, Transport
+from mailops.transports.models import Credential, Transport
 from mailops.transports.sessions import LoginId
 
 FALL_BACK_WITHIN = timedelta(hours=24)  # of a change; later the new one has proven itself
@@ -61,7 +61,7 @@ def roll_back(*, transport: Transport, actor: User | None) -> Credential:
         raise NothingToGoBackTo
     _put_in_use(locked, before, replaces=None)
     _audit("credential.roll_back", before, actor, active)
-    was_stopped = locked.is_paused and locked.pause_cause == PauseCause.FAULT
+    was_stopped = locked.is_stopped_by_fault
     if (
         was_stopped
         and active.activated_at

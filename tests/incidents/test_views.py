@@ -228,6 +228,17 @@ class TestDetail:
         stream.refresh_from_db()
         assert not stream.is_paused
 
+    def test_leads_to_what_must_be_mended_before_it_is_resumed(
+        self, incident, stream, oncall, logged_in
+    ):
+        client = logged_in(oncall)
+        stream.pause("person", "A wrong price.")
+        assert "Mend News" not in client.get(url("detail", incident.pk)).text
+        stream.resume()
+        stream.pause("fault", "The key can't be opened.")
+        page = client.get(url("detail", incident.pk)).text
+        assert page.index("Mend News") < page.index("Resume News")
+
     def test_resumes_no_pause_that_the_page_did_not_show(self, incident, stream, oncall, logged_in):
         client = logged_in(oncall)
         stream.pause("person", "A wrong price.")

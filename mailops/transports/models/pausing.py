@@ -56,6 +56,11 @@ class TellsPause(models.Model):
         return bool(self.state == RunState.PAUSED)
 
     @property
+    def is_stopped_by_fault(self) -> bool:
+        """Whether something of ours must be mended before it is resumed."""
+        return self.is_paused and self.pause_cause == PauseCause.FAULT
+
+    @property
     def pause_mark(self) -> str:
         """What tells its present pause from others; "" while it isn't paused."""
         return str(self.paused_at.timestamp()) if self.is_paused and self.paused_at else ""
