@@ -8,6 +8,8 @@ from allauth.account.forms import (
     ReauthenticateForm,
     ResetPasswordKeyForm,
 )
+from allauth.mfa.base.forms import AuthenticateForm
+from allauth.mfa.webauthn.forms import AddWebAuthnForm
 
 
 class _Plain:
@@ -32,6 +34,21 @@ class ChangePassword(_Plain, ChangePasswordForm):  # type: ignore[misc]
 
 class SetPassword(_Plain, ResetPasswordKeyForm):  # type: ignore[misc]
     pass
+
+
+class SecondFactorCode(_Plain, AuthenticateForm):  # type: ignore[misc]
+    pass
+
+
+class AddPasskey(_Plain, AddWebAuthnForm):  # type: ignore[misc]
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["name"].label = "Name"
+        alone = self.fields["passwordless"]
+        alone.label = "Log in with it alone"
+        alone.help_text = (
+            "No password is asked for then; it must know you by a PIN, your finger or your face."
+        )
 
 
 class Reauthenticate(_Plain, ReauthenticateForm):  # type: ignore[misc]

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any, ClassVar, Self
 
 from allauth.mfa.models import Authenticator
@@ -65,6 +66,11 @@ class User(AbstractBaseUser):
     def get_session_auth_hash(self) -> str:
         """Return what their sessions must hold: something else with each password, and once they were logged out everywhere."""
         return f"{super().get_session_auth_hash()}{self.ended_sessions or ''}"
+
+    @cached_property
+    def factors(self) -> frozenset[str]:
+        """The kinds of second factors this person has, as `Authenticator.Type` names them."""
+        return frozenset(Authenticator.objects.filter(user=self).values_list("type", flat=True))
 
     @property
     def login_state(self) -> str:

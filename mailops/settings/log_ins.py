@@ -22,6 +22,10 @@ ACCOUNT_ADAPTER = "mailops.accounts.adapter.AccountAdapter"
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 MFA_ADAPTER = "mailops.accounts.adapter.MFAAdapter"
+MFA_FORMS = {
+    "authenticate": "mailops.accounts.entrance_forms.SecondFactorCode",
+    "add_webauthn": "mailops.accounts.entrance_forms.AddPasskey",
+}
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_ALLOW_UNVERIFIED_EMAIL = True  # an admin gave the address; there is no mail to verify it by

@@ -193,6 +193,55 @@ class TestReset:
 
 @pytest.mark.broad
 @pytest.mark.needs("chromium")
+def test_who_has_a_key_alone_is_asked_for_that_and_gets_in(open_page, admin, viewer, client):
+    secret = give_second_factor(viewer)
+    client.post(reverse("account_login"), {"login": viewer.email, "password": PASSWORD})
+    asked = client.get(reverse("mfa_authenticate")).text
+    assert "six digits" in asked
+    assert "security key" not in asked
+    assert client.post(reverse("mfa_authenticate"), {"code": code_of(secret)}).status_code == 302
+
+    page = open_page("/accounts/login/")
+    _plug_in_a_key(page)
+    _log_in(page, admin)
+    page.goto("/accounts/2fa/webauthn/add/")
+    if "reauthenticate" in page.url:
+        page.get_by_label("Password").fill(PASSWORD)
+        with page.expect_navigation():
+            page.get_by_role("button", name="Confirm").click()
+    with page.expect_navigation():
+        page.get_by_label("Name").fill("Blue key")
+        page.get_by_role("button", name="Add").click()
+    assert str(Authenticator.objects.get(user=admin, type="webauthn")) == "Blue key"
+    Authenticator.objects.filter(user=admin, type="recovery_codes").delete()
+    page.context.clear_cookies()
+    page.goto("/accounts/login/")
+    _log_in(page, admin)
+    assert urlsplit(page.url).path == reverse("mfa_authenticate")
+    expect(page.get_by_label("Code")).to_have_count(0)
+    assert_clean(page)
+    with page.expect_navigation():
+        page.get_by_role("button", name="Use your passkey or security key").click()
+    assert urlsplit(page.url).path == "/"
+
+
+def _log_in(page, user):
+    page.get_by_label("E-mail address").fill(user.email)
+    page.get_by_label("Password").fill(PASSWORD)
+    with page.expect_navigation():
+        page.get_by_role("button", name="Log in", exact=True).click()
+
+
+def _plug_in_a_key(page):
+    """Give the browser a security key that is always touched at once."""
+    devtools = page.context.new_cdp_session(page)
+    devtools.send("WebAuthn.enable")
+    options = {"protocol": "ctap2", "transport": "usb", "automaticPresenceSimulation": True}
+    options |= {"hasResidentKey": True, "hasUserVerification": True, "isUserVerified": True}
+    devtools.send("WebAuthn.addVirtualAuthenticator", {"options": options})
+
+
+@pytest.mark.needs("chromium")
 class TestLogInPages:
     def test_are_clean_for_the_anonymous(self, open_page):
         page = open_page("/accounts/login/")
@@ -209,10 +258,7 @@ class TestLogInPages:
 
     def test_are_clean_for_a_user(self, open_page, admin):
         page = open_page("/accounts/login/")
-        page.get_by_label("E-mail address").fill(admin.email)
-        page.get_by_label("Password").fill(PASSWORD)
-        with page.expect_navigation():
-            page.get_by_role("button", name="Log in", exact=True).click()
+        _log_in(page, admin)
         page.goto("/accounts/reauthenticate/")
         page.get_by_label("Password").fill(PASSWORD)
         with page.expect_navigation():
@@ -234,10 +280,7 @@ class TestLogInPages:
         """At an address without a name, no browser keeps one; the library tells that to the console alone."""
         page = open_page("/accounts/login/")
         page.goto(page.url.replace("localhost", "127.0.0.1"))
-        page.get_by_label("E-mail address").fill(admin.email)
-        page.get_by_label("Password").fill(PASSWORD)
-        with page.expect_navigation():
-            page.get_by_role("button", name="Log in", exact=True).click()
+        _log_in(page, admin)
         page.goto(urljoin(page.url, "/accounts/2fa/webauthn/add/"))
         if "reauthenticate" in page.url:
             page.get_by_label("Password").fill(PASSWORD)
