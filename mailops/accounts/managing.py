@@ -141,6 +141,13 @@ def reset_second_factor(*, actor: User | None, user: User) -> bool:
     return bool(had)
 
 
+def log_out_elsewhere(*, user: User) -> None:
+    """End every session of a person; whoever keeps one gives it their new hash."""
+    with transaction.atomic():
+        User.objects.filter(pk=user.pk).update(ended_sessions=F("ended_sessions") + 1)
+        audit(actor=user, verb="user.log_out_elsewhere", subject=user)
+
+
 def reactivate(*, actor: User, user: User) -> None:
     """Give the log-in back; nobody is logged in by it."""
     with transaction.atomic():

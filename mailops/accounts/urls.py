@@ -10,6 +10,7 @@ urlpatterns = [
     path("", views.settings_page, name="settings"),
     path("palette.json", views.palette, name="palette"),
     path("profile/", views.profile, name="profile"),
+    path("log-out-elsewhere/", views.log_out_elsewhere, name="log-out-elsewhere"),
     path("users/", views.user_list, name="users"),
     path("users/new/", views.user_new, name="user-new"),
     path("users/<int:user_id>/", views.user_detail, name="user"),

@@ -149,6 +149,7 @@ WORDS: dict[str, str] = {
     "user.change": "User's role changed",
     "user.deactivate": "User deactivated",
     "user.invite": "User invited",
+    "user.log_out_elsewhere": "Logged out everywhere else",
     "user.make_link": "Password link made",
     "user.password_changed": "Password changed",
     "user.password_reset": "Password set by a link",

@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 from django.conf import settings
 from django.contrib import messages
+from django.contrib.auth import update_session_auth_hash
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -86,6 +87,17 @@ def profile(request: HttpRequest) -> HttpResponse:
         messages.success(request, "Your profile is saved.")
         return redirect("accounts:profile")
     return _form(request, "accounts/profile.html", form)
+
+
+@for_users
+@require_POST
+def log_out_elsewhere(request: HttpRequest) -> HttpResponse:
+    user = user_of(request)
+    managing.log_out_elsewhere(user=user)
+    user.refresh_from_db(fields=["ended_sessions"])
+    update_session_auth_hash(request, user)
+    messages.success(request, "You are logged in here alone.")
+    return redirect("mfa_index")
 
 
 def _profile_form(typed: Mapping[str, Any] | None, user: User) -> ProfileForm:

@@ -21,6 +21,16 @@ class TestLogIn:
         response = client.post(reverse("account_login"), form)
         assert "The e-mail address or the password is not correct." in response.content.decode()
 
+    def test_elsewhere_is_ended_by_one_press(self, viewer, admin, logged_in):
+        here, there, other = logged_in(viewer), logged_in(viewer), logged_in(admin)
+        address, page = reverse("accounts:log-out-elsewhere"), reverse("mfa_index")
+        assert here.get(address).status_code == 405
+        assert there.get(page).status_code == 200
+        assert "logged in here alone" in here.post(address, follow=True).text
+        assert [client.get(page).status_code for client in (here, there, other)] == [200, 302, 200]
+        entry = AuditEntry.objects.get(verb="user.log_out_elsewhere")
+        assert (entry.actor, entry.subject_label) == (viewer, str(viewer))
+
     def test_has_no_sign_up(self, client, db):
         assert "by invitation" in client.get(reverse("account_signup")).content.decode()
 
