@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -47,6 +48,12 @@ _HTML = """<p><strong>{{ occasion }}: {{ title }}</strong></p>
 <p>{{ sentence }}</p>
 <p><a href="{{ url }}">Open the incident</a></p>
 """
+_BRACKETS = str.maketrans("<>", "‹›")  # of links and calls in Slack's markup
+# after the @ of a call to everybody, and inside of a Markdown link, which hides where it leads
+_CALLS_OR_HIDES = re.compile(
+    r"(?<=@)(?=(?:all|channel|everyone|group|here)\b)|(?<=\])(?=\()", re.IGNORECASE
+)
+_WORD_JOINER = "\u2060"
 
 
 class NotTold(Exception):
@@ -244,7 +251,8 @@ def _moment(at: datetime) -> str:
 
 
 def _post(channel: NotificationChannel, facts: dict[str, Any]) -> str:
-    text = f"{facts['occasion']}: {facts['title']}. {facts['sentence']} {facts['url']}"
+    told = f"{facts['occasion']}: {facts['title']}. {facts['sentence']}"
+    text = f"{_without_markup(told)} {facts['url']}"
     try:
         answer = fetch(
             channel.url(),
@@ -260,6 +268,12 @@ def _post(channel: NotificationChannel, facts: dict[str, Any]) -> str:
     if not 200 <= answer.status < 300:
         raise NotTold(f"{channel.host} answered {answer.status}.")
     return f"{channel.host} answered {answer.status}."
+
+
+def _without_markup(text: str) -> str:
+    """Return words in which a chat sees no link and calls nobody: they may be those of a stranger's server."""
+    text = text.translate(_BRACKETS)
+    return _CALLS_OR_HIDES.sub(_WORD_JOINER, text)
 
 
 def _mail(notices: list[Notice], facts: dict[str, Any]) -> Told:

@@ -178,6 +178,18 @@ class TestWebhook:
         assert Notice.objects.get().has_succeeded
         assert result() == "127.0.0.1 answered 200."
 
+    def test_shows_a_chat_no_markup_of_a_strangers_server(self, settings, stream):
+        said = "550 <!channel> <https://evil.example|mend it> [mend it](https://evil.example) @here"
+        with hook(settings) as (url, posts):
+            make_webhook(url)
+            open_incident(stream)
+            Incident.objects.update(sentence=said)
+            deliver_due()
+        [(_, told)] = posts
+        assert said in told["sentence"]
+        assert [one for one in ("<", ">", "](", "@here") if one in told["text"]] == []
+        assert told["text"].endswith(told["url"])
+
     @pytest.mark.parametrize("status", [302, 404, 500])
     def test_that_does_not_take_it_is_tried_again(self, status, settings, stream):
         with hook(settings, status) as (url, posts):
