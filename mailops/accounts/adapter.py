@@ -36,6 +36,13 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         """
         return url_has_allowed_host_and_scheme(url, allowed_hosts=None)
 
+    def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:  # noqa: ARG002
+        """Return what the failed log-ins of one account are counted by.
+
+        The library counts them for each host by itself, with whatever port the client says that it called.
+        """
+        return str(credentials.get("email", "")).lower()
+
     def login(self, request: HttpRequest, user: User) -> None:
         """Log in, and tell who was away while an admin reset their second factor: no mail may have told it."""
         resets = AuditEntry.objects.about(User, [user.pk]).filter(verb=RESET)

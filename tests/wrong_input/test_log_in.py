@@ -77,6 +77,14 @@ class TestPasswords:
         log_in(headers={"X-Forwarded-For": "203.0.113.8"})
         assert "_auth_user_id" in client.session
 
+    def test_many_wrong_ones_are_counted_whatever_host_is_called(self, log_in, client, settings):
+        settings.ACCOUNT_RATE_LIMITS = {"login_failed": "2/h/key"}
+        for n in range(3):
+            refused = log_in(password=f"wrong {n}", headers={"Host": f"localhost:{8000 + n}"})
+        assert "too many" in refused.text.lower()
+        log_in(headers={"Host": "127.0.0.1"})
+        assert "_auth_user_id" not in client.session
+
     @pytest.mark.parametrize("password", ["", "\0", "x" * 100_000, "\U0001f600", b"\xed\xa0\x80"])
     def test_nonsense_is_a_wrong_one(self, log_in, password, client):
         assert log_in(password=password).status_code < 500
