@@ -8,8 +8,11 @@ from allauth.account.forms import (
     ReauthenticateForm,
     ResetPasswordKeyForm,
 )
+from allauth.mfa.adapter import get_adapter
 from allauth.mfa.base.forms import AuthenticateForm
-from allauth.mfa.webauthn.forms import AddWebAuthnForm
+from allauth.mfa.models import Authenticator
+from allauth.mfa.webauthn.forms import AddWebAuthnForm, LoginWebAuthnForm
+from allauth.mfa.webauthn.internal.auth import parse_authentication_response
 
 
 class _Plain:
@@ -49,6 +52,15 @@ class AddPasskey(_Plain, AddWebAuthnForm):  # type: ignore[misc]
         alone.help_text = (
             "No password is asked for then; it must know you by a PIN, your finger or your face."
         )
+
+
+class LogInByPasskey(LoginWebAuthnForm):  # type: ignore[misc]
+    def clean_credential(self) -> Authenticator:
+        """Refuse a mere touch: the challenge may have been one of a second factor's, which asks for no more."""
+        answer = parse_authentication_response(self.cleaned_data["credential"]).response
+        if not answer.authenticator_data.is_user_verified():
+            raise get_adapter().validation_error("incorrect_code")
+        return super().clean_credential()
 
 
 class Reauthenticate(_Plain, ReauthenticateForm):  # type: ignore[misc]

@@ -25,6 +25,7 @@ MFA_ADAPTER = "mailops.accounts.adapter.MFAAdapter"
 MFA_FORMS = {
     "authenticate": "mailops.accounts.entrance_forms.SecondFactorCode",
     "add_webauthn": "mailops.accounts.entrance_forms.AddPasskey",
+    "login_webauthn": "mailops.accounts.entrance_forms.LogInByPasskey",
 }
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
