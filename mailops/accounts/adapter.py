@@ -15,6 +15,8 @@ from mailops.accounts.models import AuditEntry, SecondFactor, User
 from mailops.lib.client_address import client_address
 from mailops.lib.secrets import Secret, Unsealable
 
+_OURS = {"allauth.mfa.stages.AuthenticateStage": "mailops.accounts.second_step.SecondFactorStage"}
+
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     error_messages: ClassVar = {
@@ -35,6 +37,9 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         The library takes any of ALLOWED_HOSTS for ours; “localhost” leads to whatever runs on the reader's own machine.
         """
         return url_has_allowed_host_and_scheme(url, allowed_hosts=None)
+
+    def get_login_stages(self) -> list[str]:
+        return [_OURS.get(stage, stage) for stage in super().get_login_stages()]
 
     def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:  # noqa: ARG002
         """Return what the failed log-ins of one account are counted by.
