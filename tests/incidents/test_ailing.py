@@ -139,6 +139,16 @@ class TestMailboxes:
         Mailbox.objects.update(is_enabled=False)
         assert detect() == 0
 
+    def test_that_hold_mails_which_were_left_are_unread_only_since_a_reading_failed(self, mailbox):
+        mailbox.record_reading(is_done=True, fault=("refused", "NO [LIMIT]"))
+        Mailbox.objects.update(failing_since_at=timezone.now() - timedelta(days=2))
+        mailbox.refresh_from_db()
+        mailbox.record_failure("unreachable", "Connection refused")
+        assert detect() == 0
+        mailbox.refresh_from_db()
+        failing_for(mailbox, 11)
+        assert detect() == 1
+
 
 @pytest.mark.parametrize("about", ["acme", "mailbox"])
 def test_their_pages_lead_to_what_they_are_about(about, request, client, operator, good):

@@ -227,11 +227,13 @@ class Mailbox(SealedColumns):
     def record_failure(self, cause: str, detail: str) -> None:
         """Note why it could not be read, and let it rest the longer the more often that was."""
         minutes = BACKOFF_MINUTES[min(self.failures, len(BACKOFF_MINUTES) - 1)]
+        # mails that were left in it are another trouble, which may be days old
+        since_at = self.failing_since_at if self.failures else None
         type(self).objects.filter(pk=self.pk).update(
             cause=cause,
             detail=detail,
             failures=F("failures") + 1,
-            failing_since_at=self.failing_since_at or timezone.now(),
+            failing_since_at=since_at or timezone.now(),
             due_at=ClockTimestamp() + timedelta(minutes=minutes),
             reading_until=None,
         )
