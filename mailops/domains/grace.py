@@ -30,7 +30,7 @@ class Grace:
     @cached_property
     def has_bulk(self) -> bool:
         """Whether anything stops: a bulk stream sends from the domain."""
-        return self.domain.streams.filter(kind="bulk").exists()
+        return any(stream.is_bulk for stream in self.domain.streams.all())
 
     @property
     def broken(self) -> str:
@@ -45,5 +45,6 @@ def grace_of(domain: Domain) -> Grace | None:
     ends_at: datetime | None = getattr(domain, "bulk_stops_at", None)
     if since_at is None or ends_at is None:
         return None
-    findings = list(domain.findings.breaking_bulk().order_by("check_name"))
+    findings = [finding for finding in domain.findings.all() if finding.breaks_bulk]
+    findings.sort(key=lambda finding: finding.check_name)
     return Grace(domain, since_at, ends_at, findings) if findings else None

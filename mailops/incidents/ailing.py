@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.db.models import QuerySet
+
 from mailops.domains.models import Domain, Finding
 from mailops.feedback.models import Mailbox
 from mailops.incidents.models import Level
@@ -13,6 +15,7 @@ from mailops.reports.attention import (
     what_is_unknown,
     what_is_unread,
 )
+from mailops.transports.models import Stream
 
 UNREAD = timedelta(minutes=10)  # a server that restarts is back in less
 
@@ -30,32 +33,30 @@ class Ailing:
 
 def broken_domains() -> Iterator[Ailing]:
     """Yield the domains with streams whose records were well and broke; what was never set up is nobody's alarm."""
-    broken = by_domain(Finding.objects.broken_since_well())
-    domains = Domain.objects.with_grace().in_bulk([domain.pk for domain in broken])
-    for found, findings in broken.items():
-        domain = domains.get(found.pk)
-        if domain and domain.streams.exists():
-            yield Ailing(
-                domain,
-                Level.ACT,
-                f"Records of {domain} broke. {what_breaks(domain)} {_streams_of(domain)}",
-                min(finding.since_at for finding in findings),
-                _technical(findings),
-            )
+    broken = by_domain(_of_senders(Finding.objects.broken_since_well()))
+    domains = Domain.objects.with_grace().filter(pk__in=[domain.pk for domain in broken])
+    for domain in domains.order_by("name").prefetch_related("findings", "streams"):
+        findings = broken[domain]
+        yield Ailing(
+            domain,
+            Level.ACT,
+            f"{domain} was well and broke: {what_breaks(domain, findings)} {_streams_of(domain)}",
+            min(finding.since_at for finding in findings),
+            _technical(findings),
+        )
 
 
 def unanswered_domains(now: datetime) -> Iterator[Ailing]:
     """Yield the domains with streams of which DNS tells nothing for long."""
-    for domain, findings in by_domain(Finding.objects.unanswered(now)).items():
-        if domain.streams.exists():
-            told = (finding.unknown_sentence or finding.sentence for finding in findings)
-            yield Ailing(
-                domain,
-                Level.WARN,
-                f"DNS tells nothing of {domain}. {what_is_unknown(findings)} {_streams_of(domain)}",
-                min(finding.unanswered_since_at for finding in findings),
-                "\n".join(dict.fromkeys(told)),
-            )
+    for domain, findings in by_domain(_of_senders(Finding.objects.unanswered(now))).items():
+        told = (finding.unknown_sentence or finding.sentence for finding in findings)
+        yield Ailing(
+            domain,
+            Level.WARN,
+            f"DNS tells nothing of {domain}. {what_is_unknown(findings)} {_streams_of(domain)}",
+            min(finding.unanswered_since_at for finding in findings),
+            "\n".join(dict.fromkeys(told)),
+        )
 
 
 def unread_mailboxes(now: datetime) -> Iterator[Ailing]:
@@ -67,8 +68,14 @@ def unread_mailboxes(now: datetime) -> Iterator[Ailing]:
         yield Ailing(mailbox, Level.ACT, sentence, since, mailbox.detail)
 
 
+def _of_senders(findings: QuerySet[Finding]) -> QuerySet[Finding]:
+    """Keep those of domains with streams, whose names come along."""
+    sending = findings.filter(domain__in=Stream.objects.values("domain"))
+    return sending.prefetch_related("domain__streams")
+
+
 def _streams_of(domain: Domain) -> str:
-    names = [str(stream) for stream in domain.streams.order_by("name")]
+    names = sorted(str(stream) for stream in domain.streams.all())
     return f"It sends: {', '.join(names)}."
 
 

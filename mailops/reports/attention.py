@@ -262,6 +262,7 @@ def _waits(stream: Stream) -> str:
 
 def _domains() -> Iterator[Matter]:
     rows = Domain.objects.with_grace().filter(status=CheckStatus.ERROR)
+    rows = rows.prefetch_related("findings", "streams")
     broken, more = first_rows(rows.order_by("name"), SHOWN)
     yield from _others(
         more, "domain is broken", "domains are broken", resolve("domains:list"), "bad"
@@ -269,7 +270,7 @@ def _domains() -> Iterator[Matter]:
     for domain in broken:
         yield Matter(
             f"Domain {domain} is broken",
-            what_breaks(domain),
+            what_breaks(domain, [one for one in domain.findings.all() if one.is_broken]),
             resolve("domains:detail", domain.pk),
             "See which record to mend",
             "bad",
@@ -277,15 +278,15 @@ def _domains() -> Iterator[Matter]:
         )
 
 
-def what_breaks(domain: Domain) -> str:
-    """Say what is broken, and when that stops bulk mail."""
-    errors = domain.findings.filter(status=CheckStatus.ERROR).order_by("since_at")
-    names = ", ".join(dict.fromkeys(finding.label for finding in errors))
+def what_breaks(domain: Domain, broken: Iterable[Finding]) -> str:
+    """Say what is broken of a domain, which was read `with_grace`, and when that stops bulk mail."""
+    oldest_first = sorted(broken, key=lambda finding: finding.since_at)
+    names = ", ".join(dict.fromkeys(finding.label for finding in oldest_first))
     grace = grace_of(domain)
     if grace is None or not grace.has_bulk:
-        return f"{names}: a record that mail from it needs is missing or wrong."
+        return f"{names}. Receivers may refuse mail from it, or file it as spam."
     if grace.has_stopped:
-        return f"{names}: broken for longer than its grace, so its bulk mail has stopped."
+        return f"{names}. That is so for longer than its grace, so its bulk mail has stopped."
     ends_at = localtime(grace.ends_at)
     return f"{names}. Bulk mail from it stops on {ends_at:%d %b at %H:%M %Z} unless it is mended."
 

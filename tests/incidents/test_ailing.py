@@ -3,6 +3,8 @@
 from datetime import timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
@@ -44,6 +46,23 @@ def silent_for(hours):
     Finding.objects.exclude(unknown_since_at=None).update(
         unknown_since_at=timezone.now() - timedelta(hours=hours)
     )
+
+
+def break_one_more():
+    """Have a domain that sends lose its SPF record, and its name servers be silent about DMARC."""
+    domain = make_domain()
+    make_stream(domain=domain, kind="bulk")
+    long_ago = timezone.now() - timedelta(hours=2)
+    times = {"since_at": long_ago, "checked_at": long_ago}
+    domain.findings.create(check_name="spf", status="error", **times)
+    domain.finding_changes.create(check_name="spf", before="ok", after="error")
+    domain.findings.create(check_name="dmarc", status="ok", unknown_since_at=long_ago, **times)
+
+
+def questions():
+    with CaptureQueriesContext(connection) as asked:
+        detect()
+    return len(asked)
 
 
 def failing_for(mailbox, minutes):
@@ -93,6 +112,17 @@ class TestRecords:
         del good.zones[SELECTOR]
         check_domain(acme, asks=asks)
         assert detect() == 0
+
+    def test_what_was_never_set_up_is_not_said_to_have_broken(self, acme, letters, asks, good):
+        del good.zones[SELECTOR]
+        check_domain(acme, asks=asks)
+        del good.zones["acme.example"]
+        check_domain(acme, asks=asks)
+        detect()
+        sentence = Incident.objects.get().sentence
+        assert "acme.example was well and broke: " in sentence
+        assert "SPF" in sentence
+        assert "DKIM s1" not in sentence
 
 
 class TestSilentNameServers:
@@ -148,6 +178,17 @@ class TestMailboxes:
         mailbox.refresh_from_db()
         failing_for(mailbox, 11)
         assert detect() == 1
+
+
+def test_many_domains_are_looked_at_by_no_more_questions_than_one(db):
+    break_one_more()
+    detect()
+    before = questions()
+    for _ in range(3):
+        break_one_more()
+    detect()
+    assert Incident.objects.count() == 8
+    assert questions() == before
 
 
 @pytest.mark.parametrize("about", ["acme", "mailbox"])

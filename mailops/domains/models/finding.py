@@ -1,5 +1,6 @@
 """What the checks of a domain say, and when that changed."""
 
+import re
 from datetime import datetime
 from typing import ClassVar, Self
 
@@ -19,10 +20,6 @@ from mailops.domains.models.status import (
 
 
 class FindingQuerySet(models.QuerySet["Finding"]):
-    def breaking_bulk(self) -> Self:
-        """Keep what makes bulk mail stop once its domain's grace is over."""
-        return self.filter(status=CheckStatus.ERROR, check_name__regex=BREAKS_BULK)
-
     def broken_since_well(self) -> Self:
         """Keep what is broken and was not always: what was never set up is no news."""
         broke = FindingChange.objects.from_known().filter(
@@ -97,6 +94,11 @@ class Finding(ChecksSomething):
     @property
     def is_broken(self) -> bool:
         return self.status == CheckStatus.ERROR
+
+    @property
+    def breaks_bulk(self) -> bool:
+        """Whether it makes bulk mail stop once its domain's grace is over."""
+        return self.is_broken and re.match(BREAKS_BULK, self.check_name) is not None
 
     @property
     def is_well(self) -> bool:
