@@ -324,6 +324,8 @@ def _keep(threshold: Threshold, incident: Incident, reading: Reading, now: datet
         incident.evidence["numbers"] = evidence.numbers(
             threshold, incident.subject_id, reading.rate, reading.since
         )
+    else:
+        incident.evidence["technical"] = reading.technical
     incident.sentence, incident.last_seen_at, incident.calm_since_at = reading.sentence, now, None
     incident.save()
     if is_worse:

@@ -100,6 +100,35 @@ class TestRecords:
         incident.refresh_from_db()
         assert incident.calm_since_at is not None
 
+    def test_one_that_comes_and_goes_is_one_incident(self, acme, letters, asks, good):
+        check_domain(acme, asks=asks)
+        key = good.zones.pop(SELECTOR)
+        check_domain(acme, asks=asks)
+        detect()
+        good.zones[SELECTOR] = key
+        check_domain(acme, asks=asks)
+        detect()
+        Incident.objects.update(calm_since_at=timezone.now() - timedelta(minutes=20))
+        detect()
+        del good.zones[SELECTOR]
+        check_domain(acme, asks=asks)
+        detect()
+        incident = Incident.objects.get()
+        assert (incident.is_open, incident.calm_since_at) == (True, None)
+
+    def test_another_that_breaks_comes_to_the_same_incident(self, acme, letters, asks, good):
+        check_domain(acme, asks=asks)
+        del good.zones[SELECTOR]
+        check_domain(acme, asks=asks)
+        detect()
+        del good.zones["acme.example"]
+        check_domain(acme, asks=asks)
+        Incident.objects.update(last_seen_at=timezone.now() - timedelta(minutes=2))
+        detect()
+        incident = Incident.objects.get()
+        assert "SPF" in incident.sentence
+        assert "SPF" in incident.evidence["technical"]
+
     def test_what_was_never_set_up_wakes_nobody(self, acme, letters, asks, good):
         del good.zones[SELECTOR]
         check_domain(acme, asks=asks)

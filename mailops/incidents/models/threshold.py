@@ -151,7 +151,9 @@ class Threshold(models.Model):
     @property
     def calm(self) -> timedelta:
         """How long all must be well before an incident closes by itself."""
-        return timedelta(minutes=30 if self.is_rate else 5)
+        # DNS is asked again a quarter of an hour after it changed: two answers
+        is_slow = self.is_rate or self.subject_kind == SubjectKind.DOMAIN
+        return timedelta(minutes=30 if is_slow else 5)
 
     @property
     def window_shown(self) -> str:
