@@ -72,7 +72,7 @@ def needs(act: Act, *, to_change: Act | None = None) -> Callable[[View[P]], View
 def turned_away(request: HttpRequest, view: Any) -> HttpResponseBase | None:
     """Return how to log in for the `view` that `needs` guards, None for whoever may; others: PermissionDenied."""
     if not request.user.is_authenticated:
-        return _to_login(request)
+        return to_login(request)
     act, to_change = view.permission
     wanted = act if request.method in SAFE else (to_change or act)
     if not may(request.user, wanted):
@@ -86,7 +86,7 @@ def needed(act: Act) -> str:
     return f"This needs the role {', '.join(others)}{' or ' if others else ''}{last}."
 
 
-def _to_login(request: HttpRequest) -> HttpResponseBase:
+def to_login(request: HttpRequest) -> HttpResponseBase:
     """Send to the log-in page, and back afterwards; htmx must leave its page for it, not draw it inside.
 
     What is posted is refused (401) instead, by a page that leads back to what was typed: after a log-in that would be gone.
@@ -107,7 +107,7 @@ def for_users(view: View[P]) -> View[P]:
     @wraps(view)
     def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         if not request.user.is_authenticated:
-            return _to_login(request)
+            return to_login(request)
         return view(request, *args, **kwargs)
 
     guarded.permission = Anyone.USER  # type: ignore[attr-defined]

@@ -71,6 +71,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "mailops.accounts.library_pages.LibraryPagesMiddleware",
     "mailops.accounts.time_zone.TimeZoneMiddleware",
 ]
 ROOT_URLCONF = "mailops.urls"
