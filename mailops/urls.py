@@ -15,6 +15,7 @@ urlpatterns = [
     path("accounts/email/", accounts.closed, name="account_email"),
     path("accounts/confirm-email/", accounts.closed, name="account_email_verification_sent"),
     path("accounts/confirm-email/<str:key>/", accounts.closed, name="account_confirm_email"),
+    path("accounts/2fa/webauthn/login/", accounts.passkey_login, name="mfa_login_webauthn"),
     path("accounts/", include("allauth.urls")),
     path("", include("mailops.reports.urls")),
     path("campaigns/", include("mailops.campaigns.urls")),

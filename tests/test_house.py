@@ -79,7 +79,6 @@ class TestAddresses:
         "account_reset_password_from_key_done",
         "account_signup",  # says that it is closed
         "mfa_authenticate",
-        "mfa_login_webauthn",
     }
 
     @pytest.mark.parametrize("at", sorted(OURS))

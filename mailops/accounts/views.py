@@ -4,6 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from allauth.core.internal.ratelimit import consume_or_429
+from allauth.mfa.webauthn.views import login_webauthn
 from django import forms
 from django.conf import settings
 from django.contrib import messages
@@ -48,6 +50,15 @@ LINK_IN_SESSION = "invitation"  # (user id, link): shown once, then gone
 @require_safe
 def forgotten_password(request: HttpRequest) -> HttpResponse:
     return render_page(request, "account/password_reset.html", {})
+
+
+@for_anyone  # who they are, it is to show
+def passkey_login(request: HttpRequest) -> HttpResponseBase:
+    """Log in by a passkey alone; the challenge, which the library gives as often as anybody asks, is a row of ours."""
+    limited: HttpResponseBase | None = consume_or_429(
+        request, app="allauth.mfa", action="passkey_challenge", limit_get=True
+    )
+    return limited or login_webauthn(request)
 
 
 @for_anyone  # there is nothing behind it

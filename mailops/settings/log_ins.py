@@ -29,6 +29,7 @@ MFA_FORMS = {
 }
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_RATE_LIMITS = {"passkey_challenge": "30/m/ip"}
 MFA_ALLOW_UNVERIFIED_EMAIL = True  # an admin gave the address; there is no mail to verify it by
 MFA_TOTP_ISSUER = "mailops"
 # browsers offer passkeys over http only on localhost, so nothing is lost by allowing it

@@ -2,7 +2,9 @@ import json
 
 import pytest
 from allauth.mfa.webauthn.internal.auth import STATE_SESSION_KEY
+from django.contrib.sessions.models import Session
 from django.core.cache import cache
+from django.test import Client
 from django.urls import reverse
 
 from tests.accounts.passkeys import SecurityKey
@@ -60,6 +62,16 @@ class TestAlone:
         credential = key.answer(_challenge_beside_password(client, viewer), is_verified=False)
         client.post(reverse("mfa_authenticate"), {"credential": credential})
         assert _is_in(client, viewer)
+
+    def test_gives_nobody_challenges_without_end(self, client, settings, db):
+        """Each is a row, and asking takes neither a password nor a token."""
+        settings.MFA_RATE_LIMITS = {"passkey_challenge": "2/m/ip"}
+        for _ in range(3):
+            asked = Client().get(
+                reverse("mfa_login_webauthn"), headers={"Accept": "application/json"}
+            )
+        assert asked.status_code == 429
+        assert Session.objects.count() == 2
 
     @pytest.mark.parametrize(
         "answer",
