@@ -9,6 +9,7 @@ EVERY: dict[str, float] = {
     "reports.roll_up": 20,
     "reports.sample": 15,
     "reports.seal": 3600,
+    "mailops.accounts.tasks.forget_ended_sessions": 3600,
     "mailops.suppressions.tasks.continue_suppression_imports": 15,
     "mailops.suppressions.tasks.keep_lists_in_step": 60,
     "mailops.suppressions.tasks.forget_old_accounts": 3600,
