@@ -141,11 +141,19 @@ def reset_second_factor(*, actor: User | None, user: User) -> bool:
     return bool(had)
 
 
-def log_out_elsewhere(*, user: User) -> None:
-    """End every session of a person; whoever keeps one gives it their new hash."""
+def log_out_elsewhere(*, user: User) -> bool:
+    """End every session of a person; return whether they may go on in the one they pressed in, by their new hash.
+
+    They may not where another was first that ended theirs: whoever is logged out keeps nothing by a press of their own.
+    """
+    ended = user.ended_sessions + 1
     with transaction.atomic():
-        User.objects.filter(pk=user.pk).update(ended_sessions=F("ended_sessions") + 1)
+        as_it_was = {"is_active": True, "password": user.password, "ended_sessions": ended - 1}
+        if not User.objects.filter(pk=user.pk, **as_it_was).update(ended_sessions=ended):
+            return False
         audit(actor=user, verb="user.log_out_elsewhere", subject=user)
+    user.ended_sessions = ended
+    return True
 
 
 def reactivate(*, actor: User, user: User) -> None:

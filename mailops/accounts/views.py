@@ -104,10 +104,9 @@ def profile(request: HttpRequest) -> HttpResponse:
 @require_POST
 def log_out_elsewhere(request: HttpRequest) -> HttpResponse:
     user = user_of(request)
-    managing.log_out_elsewhere(user=user)
-    user.refresh_from_db(fields=["ended_sessions"])
-    update_session_auth_hash(request, user)
-    messages.success(request, "You are logged in here alone.")
+    if managing.log_out_elsewhere(user=user):
+        update_session_auth_hash(request, user)
+        messages.success(request, "You are logged in here alone.")
     return redirect("mfa_index")
 
 

@@ -79,6 +79,30 @@ class TestResetSecondFactor:
             call_command("reset_second_factor", "nobody@example.com")
 
 
+class TestLogOutElsewhere:
+    """Whoever presses it has a request under way by a session that somebody else may end at that moment."""
+
+    def test_is_done_by_the_first_of_two(self, viewer):
+        other = User.objects.get(pk=viewer.pk)
+        assert managing.log_out_elsewhere(user=viewer)
+        assert not managing.log_out_elsewhere(user=other)
+        assert AuditEntry.objects.count() == 1
+        viewer.refresh_from_db()
+        assert viewer.ended_sessions == 1
+
+    def test_gives_no_session_back_that_an_admin_ended(self, admin, viewer):
+        other = User.objects.get(pk=viewer.pk)
+        managing.deactivate(actor=admin, user=viewer)
+        managing.reactivate(actor=admin, user=viewer)
+        assert not managing.log_out_elsewhere(user=other)
+
+    def test_nor_one_that_a_new_password_ended(self, viewer):
+        other = User.objects.get(pk=viewer.pk)
+        viewer.set_password("quite another one")
+        viewer.save(update_fields=["password"])
+        assert not managing.log_out_elsewhere(user=other)
+
+
 class TestLastAdmin:
     def test_keeps_the_role(self, admin):
         with pytest.raises(managing.LastAdmin):
