@@ -105,6 +105,7 @@ def _serve() -> None:
     sys.argv = [
         *("gunicorn", "mailops.wsgi", f"--bind={settings.MAILOPS_BIND}"),
         *(f"--worker-class={WEB_WORKER}", f"--threads={WEB_THREADS}", "--graceful-timeout=2"),
+        "--workers=1",  # whatever the environment says: failed log-ins and used codes are counted in its memory
         *("--config=python:mailops.installation.gunicorn", "--log-level=warning"),
         "--no-control-socket",  # it would stand in the home of whoever runs this, one for all installations
     ]

@@ -24,6 +24,17 @@ def test_the_pages_are_not_up_where_something_else_answers_at_their_port():
         assert not _is_well(*other.getsockname())
 
 
+def test_the_web_counts_wrong_passwords_in_one_process(monkeypatch):
+    """With four, each account's passwords could be tried four times as often, and a code of an app used four times."""
+    monkeypatch.setenv("GUNICORN_CMD_ARGS", "--workers=4")  # as WEB_CONCURRENCY=4
+    served = []
+    monkeypatch.setattr(sys, "argv", [])
+    monkeypatch.setattr(processes.WSGIApplication, "run", lambda self: served.append(self.cfg))
+    processes._serve()
+    [configuration] = served
+    assert configuration.workers == 1
+
+
 def test_the_web_leaves_nothing_in_the_home_of_whoever_runs_it(monkeypatch):
     served = []
     monkeypatch.setattr(sys, "argv", [])
