@@ -126,8 +126,8 @@ class TestRecords:
         Incident.objects.update(last_seen_at=timezone.now() - timedelta(minutes=2))
         detect()
         incident = Incident.objects.get()
-        assert "SPF" in incident.sentence
-        assert "SPF" in incident.evidence["technical"]
+        assert ", SPF" in incident.sentence
+        assert "\n\nSPF: " in incident.evidence["technical"]
 
     def test_what_was_never_set_up_wakes_nobody(self, acme, letters, asks, good):
         del good.zones[SELECTOR]
