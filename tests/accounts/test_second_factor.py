@@ -241,6 +241,7 @@ def _plug_in_a_key(page):
     devtools.send("WebAuthn.addVirtualAuthenticator", {"options": options})
 
 
+@pytest.mark.broad
 @pytest.mark.needs("chromium")
 class TestLogInPages:
     def test_are_clean_for_the_anonymous(self, open_page):
