@@ -49,9 +49,9 @@ _HTML = """<p><strong>{{ occasion }}: {{ title }}</strong></p>
 <p><a href="{{ url }}">Open the incident</a></p>
 """
 _BRACKETS = str.maketrans("<>", "‹›")  # of links and calls in Slack's markup
-# after the @ of a call to everybody, and inside of a Markdown link, which hides where it leads
+# after the @ of a call, but not of an address, and inside of a Markdown link, which hides where it leads
 _CALLS_OR_HIDES = re.compile(
-    r"(?<=@)(?=(?:all|channel|everyone|group|here)\b)|(?<=\])(?=\()", re.IGNORECASE
+    r"(?<=\B@)(?=\w)|(?<=@)(?=(?:everyone|here)\b(?!\.\w))|(?<=\])(?=\()", re.IGNORECASE
 )
 _WORD_JOINER = "\u2060"
 
@@ -271,7 +271,7 @@ def _post(channel: NotificationChannel, facts: dict[str, Any]) -> str:
 
 
 def _without_markup(text: str) -> str:
-    """Return words in which a chat sees no link and calls nobody: they may be those of a stranger's server."""
+    """Return words in which a chat hides no link and calls nobody: they may be those of a stranger's server."""
     text = text.translate(_BRACKETS)
     return _CALLS_OR_HIDES.sub(_WORD_JOINER, text)
 

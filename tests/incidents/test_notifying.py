@@ -159,6 +159,17 @@ class TestANewChannel:
         assert self.notices(channel) == [("opened", incident.subject_label)]
 
 
+def shown_of(sentence, settings, stream):
+    """Return what a chat shows of an incident."""
+    with hook(settings) as (url, posts):
+        make_webhook(url)
+        open_incident(stream)
+        Incident.objects.update(sentence=sentence)
+        deliver_due()
+    [(_, told)] = posts
+    return told["text"]
+
+
 def result():
     return NoticeAttempt.objects.latest("id").result
 
@@ -189,6 +200,14 @@ class TestWebhook:
         assert said in told["sentence"]
         assert [one for one in ("<", ">", "](", "@here") if one in told["text"]] == []
         assert told["text"].endswith(told["url"])
+
+    @pytest.mark.parametrize("call", ["@ada", "x@everyone", "@channel", "(@all)"])
+    def test_calls_nobody_that_a_strangers_server_names(self, call, settings, stream):
+        assert call not in shown_of(f"550 ask {call} and ada@group.com", settings, stream)
+
+    def test_leaves_addresses_as_they_are(self, settings, stream):
+        said = "550 5.1.1 ada@group.com, bob@here.example: see ops.all@all.example"
+        assert said in shown_of(said, settings, stream)
 
     @pytest.mark.parametrize("status", [302, 404, 500])
     def test_that_does_not_take_it_is_tried_again(self, status, settings, stream):
