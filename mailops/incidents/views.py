@@ -148,9 +148,9 @@ def _detail(request: HttpRequest, incident: Incident, **refused: Form) -> HttpRe
         else "",
         "subject_url": _page_of(subject) if subject else "",
         "mend_url": _page_of(stoppable) if stoppable and stoppable.is_stopped_by_fault else "",
-        "charts_url": _charts_url(incident),
-        "message_lists": _message_lists(incident),
-        "signatures_url": _signatures_url(incident),
+        "charts_url": _charts_url(incident) if subject else "",
+        "message_lists": _message_lists(incident) if subject else [],
+        "signatures_url": _signatures_url(incident) if subject else "",
         "timeline": incident.notes.order_by("-id"),
         "notices": incident.notices.select_related("channel", "message")
         .prefetch_related("attempts")

@@ -129,6 +129,22 @@ class TestRecords:
         assert ", SPF" in incident.sentence
         assert "\n\nSPF: " in incident.evidence["technical"]
 
+    def test_a_domain_whose_streams_moved_is_over(self, letters, asks, good, client, operator):
+        acme = letters.domain
+        check_domain(acme, asks=asks)
+        del good.zones[SELECTOR]
+        check_domain(acme, asks=asks)
+        detect()
+        letters.domain = make_domain()
+        letters.save()
+        detect()
+        assert Incident.objects.get().calm_since_at is not None
+        acme.delete()
+        client.force_login(operator)
+        page = client.get(reverse("incidents:detail", args=[Incident.objects.get().pk]))
+        assert "(deleted)" in page.text
+        assert reverse("signatures:panel") not in page.text
+
     def test_what_was_never_set_up_wakes_nobody(self, acme, letters, asks, good):
         del good.zones[SELECTOR]
         check_domain(acme, asks=asks)
@@ -237,8 +253,15 @@ def test_their_pages_lead_to_what_they_are_about(about, request, client, operato
     assert page.status_code == 200
     assert f'href="{subject_path(subject)}"' in page.content.decode()
     assert "Pause" not in page.content.decode()
-    for name in ("incidents:list", "incidents:thresholds", "incidents:attention"):
-        assert str(subject) in client.get(reverse(name)).content.decode() or "threshold" in name
+    kind = "mailbox" if about == "mailbox" else "domain"
+    for address in (
+        reverse("incidents:attention"),
+        reverse("incidents:list", query={"subject": kind}),
+        reverse("incidents:export", query={"subject": kind}),
+    ):
+        assert str(subject) in b"".join(client.get(address)).decode()
+    other = reverse("incidents:list", query={"subject": "stream"})
+    assert str(subject) not in client.get(other).text
 
 
 def subject_path(subject):
