@@ -138,6 +138,7 @@ def _load(incident_id: int) -> Incident:
 def _detail(request: HttpRequest, incident: Incident, **refused: Form) -> HttpResponse:
     """Show the incident; `refused` is a form that was not filled in well, by the name the page knows it by."""
     subject, stoppable = incident.subject(), incident.stoppable()
+    to_mend = _to_mend(stoppable)
     context = {
         "incident": incident,
         "evidence": incident.evidence,
@@ -147,7 +148,8 @@ def _detail(request: HttpRequest, incident: Incident, **refused: Form) -> HttpRe
         if stoppable and (is_unserved or _stands_still(stoppable))
         else "",
         "subject_url": _page_of(subject) if subject else "",
-        "mend_url": _page_of(stoppable) if stoppable and stoppable.is_stopped_by_fault else "",
+        "to_mend": to_mend,
+        "mend_url": _page_of(to_mend) if to_mend else "",
         "charts_url": _charts_url(incident) if subject else "",
         "message_lists": _message_lists(incident) if subject else [],
         "signatures_url": _signatures_url(incident) if subject else "",
@@ -172,6 +174,13 @@ def _detail(request: HttpRequest, incident: Incident, **refused: Form) -> HttpRe
 
 def _stands_still(subject: Stream | Transport) -> bool:
     return subject.is_paused or (isinstance(subject, Transport) and subject.is_broken)
+
+
+def _to_mend(stopped: Stream | Transport | None) -> Stream | Transport | Domain | None:
+    """Return what must be mended before this one is resumed: itself, or the domain that it was stopped for."""
+    if isinstance(stopped, Stream) and stopped.is_stopped_by_domain:
+        return stopped.domain
+    return stopped if stopped and stopped.is_stopped_by_fault else None
 
 
 def _is_unserved(incident: Incident) -> bool:

@@ -70,7 +70,7 @@ def keep_stream(*, stream: Stream, old: Stream | None) -> None:
     is_stopped = stream.is_bulk and grace is not None and grace.is_over and grace.has_stopped
     if is_stopped and grace is not None:
         _pause(stream, grace)
-    elif stream.is_paused and stream.pause_cause == PauseCause.DOMAIN:
+    elif stream.is_stopped_by_domain:
         stream.resume(
             reason=f"It sends {stream.get_kind_display().lower()} mail from {domain} now."
         )

@@ -239,6 +239,14 @@ class TestDetail:
         page = client.get(url("detail", incident.pk)).text
         assert page.index("Mend News") < page.index("Resume News")
 
+    def test_leads_to_the_domain_that_a_stream_was_stopped_for(
+        self, incident, stream, oncall, logged_in
+    ):
+        stream.pause("domain", "SPF has been broken for more than 72 hours.")
+        page = logged_in(oncall).get(url("detail", incident.pk)).text
+        assert f'href="{reverse("domains:detail", args=[stream.domain_id])}"' in page
+        assert page.index(f"Mend {stream.domain}") < page.index("Resume News")
+
     def test_resumes_no_pause_that_the_page_did_not_show(self, incident, stream, oncall, logged_in):
         client = logged_in(oncall)
         stream.pause("person", "A wrong price.")

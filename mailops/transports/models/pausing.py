@@ -61,6 +61,11 @@ class TellsPause(models.Model):
         return self.is_paused and self.pause_cause == PauseCause.FAULT
 
     @property
+    def is_stopped_by_domain(self) -> bool:
+        """Whether its domain must be mended before it is resumed."""
+        return self.is_paused and self.pause_cause == PauseCause.DOMAIN
+
+    @property
     def pause_mark(self) -> str:
         """What tells its present pause from others; "" while it isn't paused."""
         return str(self.paused_at.timestamp()) if self.is_paused and self.paused_at else ""
