@@ -11,13 +11,12 @@ from mailops.domains import checking
 from mailops.domains.checking import check_domain, check_due_domains
 from mailops.domains.checks.authority import Difference
 from mailops.domains.checks.exchange import check_mx, check_return_path
-from mailops.domains.demo_zones import DEMO_INCLUDE
 from mailops.domains.examining import ASKERS, examine
 from mailops.domains.history import history
 from mailops.domains.models import DnsObservation, Domain, Finding
 from mailops.lib.dns_answers import Answer, Status
 from mailops.lib.resolver import resolve
-from tests.domains.zones import KEY_RECORD
+from tests.domains.zones import KEY_RECORD, make_acme
 from tests.factories import make_domain
 
 pytestmark = pytest.mark.django_db
@@ -25,11 +24,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def acme(good):
-    domain = make_domain(name="acme.example")
-    needs = [("spf_include", "", DEMO_INCLUDE), ("dkim_selector", "s1", KEY_RECORD)]
-    for kind, host, value in needs:
-        domain.requirements.create(kind=kind, host=host, value=value, needed_by="a person")
-    return domain
+    return make_acme()
 
 
 def statuses(domain):

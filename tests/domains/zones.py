@@ -4,6 +4,7 @@ import pytest
 
 from mailops.domains.demo_zones import DEMO_INCLUDE
 from mailops.lib.resolver import Resolver
+from tests.factories import make_domain
 from tests.lib.nameserver import FaultyNameserver
 
 # the private half was thrown away: nothing is signed with it
@@ -55,6 +56,15 @@ def patient(server):
 @pytest.fixture
 def asks(dns):
     return patient(dns)
+
+
+def make_acme():
+    """Make the domain of `good` with what it must publish."""
+    domain = make_domain(name="acme.example")
+    needs = [("spf_include", "", DEMO_INCLUDE), ("dkim_selector", "s1", KEY_RECORD)]
+    for kind, host, value in needs:
+        domain.requirements.create(kind=kind, host=host, value=value, needed_by="a person")
+    return domain
 
 
 @pytest.fixture

@@ -9,13 +9,12 @@ from django.urls import reverse
 from django.utils import timezone
 
 from mailops.domains.checking import check_domain
-from mailops.domains.demo_zones import DEMO_INCLUDE
 from mailops.domains.models import Finding
 from mailops.feedback.models import Mailbox
 from mailops.incidents.detection import detect
 from mailops.incidents.models import Incident, Level, Notice, NotificationChannel
 from mailops.reports.attention import matters
-from tests.domains.zones import KEY_RECORD
+from tests.domains.zones import make_acme
 from tests.factories import make_domain, make_stream
 
 pytestmark = pytest.mark.django_db
@@ -24,11 +23,7 @@ SELECTOR = "s1._domainkey.acme.example"
 
 @pytest.fixture
 def acme(good):
-    domain = make_domain(name="acme.example")
-    needs = [("spf_include", "", DEMO_INCLUDE), ("dkim_selector", "s1", KEY_RECORD)]
-    for kind, host, value in needs:
-        domain.requirements.create(kind=kind, host=host, value=value, needed_by="a person")
-    return domain
+    return make_acme()
 
 
 @pytest.fixture
