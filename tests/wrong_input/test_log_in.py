@@ -85,6 +85,17 @@ class TestPasswords:
         log_in(headers={"Host": "127.0.0.1"})
         assert "_auth_user_id" not in client.session
 
+    def test_many_wrong_ones_are_counted_where_it_is_changed(self, log_in, client, settings):
+        log_in()
+        settings.ACCOUNT_RATE_LIMITS = {"login_failed": "2/h/key"}
+        new = dict.fromkeys(("password1", "password2"), "a long enough one")
+        url = reverse("account_change_password")
+        for n in range(3):
+            refused = client.post(url, {"oldpassword": f"wrong {n}", **new})
+        assert "too many" in refused.text.lower()
+        client.post(url, {"oldpassword": PASSWORD, **new})
+        assert User.objects.get().check_password(PASSWORD)
+
     @pytest.mark.parametrize("password", ["", "\0", "x" * 100_000, "\U0001f600", b"\xed\xa0\x80"])
     def test_nonsense_is_a_wrong_one(self, log_in, password, client):
         assert log_in(password=password).status_code < 500
