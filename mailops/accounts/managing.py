@@ -26,7 +26,7 @@ RESET = "user.reset_second_factor"
 class LastAdmin(Exception):
     """Nobody would be left who may manage users."""
 
-    sentence = "This is the last active admin. Make somebody else an admin first."
+    sentence = "This is the last admin who can log in. Make somebody else an admin first, and let them set their password."
 
 
 @dataclass(frozen=True)
@@ -164,14 +164,15 @@ def reactivate(*, actor: User, user: User) -> None:
 
 
 def _locked(user: User, *, keeps_admin: bool) -> User:
-    """Lock all admins, so that two of them can't take each other's role at the same moment."""
-    admins = set(
-        User.objects.select_for_update()
-        .filter(role=Role.ADMIN, is_active=True)
-        .order_by("pk")
-        .values_list("pk", flat=True)
+    """Lock all admins, so that two of them can't take each other's role at the same moment.
+
+    Who was invited and never set a password can't let anybody in, and a link ends.
+    """
+    admins = list(
+        User.objects.select_for_update().filter(role=Role.ADMIN, is_active=True).order_by("pk")
     )
-    if not keeps_admin and admins == {user.pk}:
+    able = {admin.pk for admin in admins if admin.has_usable_password()}
+    if not keeps_admin and able == {user.pk}:
         raise LastAdmin
     return User.objects.select_for_update().get(pk=user.pk)
 

@@ -125,3 +125,11 @@ class TestLastAdmin:
         managing.deactivate(actor=admin, user=operator)
         with pytest.raises(managing.LastAdmin):
             managing.deactivate(actor=admin, user=admin)
+
+    def test_one_who_never_set_a_password_does_not_count(self, admin):
+        invited = managing.invite(actor=admin, email="new@example.com", name="", role="admin").user
+        with pytest.raises(managing.LastAdmin):
+            managing.deactivate(actor=admin, user=admin)
+        with pytest.raises(managing.LastAdmin):
+            managing.change_user(actor=admin, user=admin, name="", role="viewer")
+        managing.deactivate(actor=admin, user=invited)

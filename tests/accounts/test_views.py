@@ -219,7 +219,7 @@ class TestUsers:
         form = {"name": "A", "role": "viewer"}
         response = logged_in(admin).post(reverse("accounts:user", args=[admin.pk]), form)
         assert response.status_code == 422
-        assert "last active admin" in response.content.decode()
+        assert "last admin who can log in" in response.content.decode()
 
     def test_deactivated_user_is_out_at_once(self, admin, viewer, logged_in):
         theirs = logged_in(viewer)
