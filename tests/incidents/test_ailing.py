@@ -14,6 +14,7 @@ from mailops.feedback.models import Mailbox
 from mailops.incidents.detection import detect
 from mailops.incidents.models import Incident, Level, Notice, NotificationChannel
 from mailops.reports.attention import matters
+from mailops.transports.models import Stream
 from tests.domains.zones import make_acme
 from tests.factories import make_domain, make_stream
 
@@ -140,6 +141,21 @@ class TestRecords:
         assert "(deleted)" in page.text
         assert reverse("signatures:panel") not in page.text
 
+    def test_is_on_the_pages_of_the_domain_and_of_its_streams(self, client, viewer):
+        break_one_more()
+        stream = Stream.objects.get()
+        detect()
+        client.force_login(viewer)
+        for kind, pk in (("domain", stream.domain_id), ("stream", stream.pk)):
+            panel = client.get(reverse(f"incidents:{kind}-panel", args=[pk])).text
+            assert f"Records broken: {stream.domain}" in panel
+        break_one_more()
+        other = Stream.objects.exclude(pk=stream.pk).get()
+        assert (
+            "Records broken"
+            not in client.get(reverse("incidents:stream-panel", args=[other.pk])).text
+        )
+
     def test_what_was_never_set_up_wakes_nobody(self, acme, letters, asks, good):
         del good.zones[SELECTOR]
         check_domain(acme, asks=asks)
@@ -201,6 +217,16 @@ class TestMailboxes:
         detect()
         incident.refresh_from_db()
         assert incident.calm_since_at is not None
+
+    def test_are_no_matter_of_what_domains_publish(self, mailbox):
+        break_one_more()
+        failing_for(mailbox, 11)
+        detect()
+        changes = {
+            one.subject_kind: [change["who"] for change in one.evidence["changes"]]
+            for one in Incident.objects.exclude(threshold__measure="unanswered")
+        }
+        assert changes == {"domain": ["DNS"], "mailbox": []}
 
     def test_that_were_away_for_a_moment_or_are_off_wake_nobody(self, mailbox):
         failing_for(mailbox, 9)
