@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import ClassVar, Self
 
 from django.db import models
-from django.db.models import Case, Exists, OuterRef, Q, Value, When
+from django.db.models import Case, OuterRef, Q, Subquery, Value, When
 from django.db.models.functions import Now
 
 from mailops.domains.models.domain import Domain
@@ -21,11 +21,13 @@ from mailops.domains.models.status import (
 
 class FindingQuerySet(models.QuerySet["Finding"]):
     def broken_since_well(self) -> Self:
-        """Keep what is broken and was not always: what was never set up is no news."""
-        broke = FindingChange.objects.from_known().filter(
-            domain=OuterRef("domain"), check_name=OuterRef("check_name"), after=CheckStatus.ERROR
+        """Keep what is broken and worked before that: what was never set up, or is needed anew, is no news."""
+        changes = FindingChange.objects.filter(
+            domain=OuterRef("domain"), check_name=OuterRef("check_name")
         )
-        return self.filter(Exists(broke), status=CheckStatus.ERROR)
+        before = Subquery(changes.order_by("-id").values("before")[:1])
+        broken = self.filter(status=CheckStatus.ERROR).annotate(before=before)
+        return broken.filter(before__in=(CheckStatus.OK, CheckStatus.WARNING))
 
     def unanswered(self, now: datetime) -> Self:
         """Keep what DNS tells nothing of for long."""
