@@ -293,7 +293,15 @@ def what_breaks(domain: Domain, broken: Iterable[Finding]) -> str:
 
 def _unanswered() -> Iterator[Matter]:
     """Name the domains whose records nobody can see: what is known of them is old."""
-    for domain, findings in list(by_domain(Finding.objects.unanswered(now())).items())[:SHOWN]:
+    found = by_domain(Finding.objects.unanswered(now()))
+    yield from _others(
+        max(len(found) - SHOWN, 0),
+        "domain of which DNS tells nothing",
+        "domains of which DNS tells nothing",
+        resolve("domains:list"),
+        "warn",
+    )
+    for domain, findings in list(found.items())[:SHOWN]:
         yield Matter(
             f"DNS tells nothing of {domain}",
             what_is_unknown(findings),

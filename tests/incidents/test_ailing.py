@@ -11,9 +11,11 @@ from django.utils import timezone
 from mailops.domains.checking import check_domain
 from mailops.domains.models import Finding
 from mailops.feedback.models import Mailbox
+from mailops.incidents.ailing import broken_domains
 from mailops.incidents.detection import detect
 from mailops.incidents.models import Incident, Level, Notice, NotificationChannel
 from mailops.reports.attention import matters
+from mailops.reports.matter import SHOWN
 from mailops.transports.models import Stream
 from tests.domains.zones import make_acme
 from tests.factories import make_domain, make_stream
@@ -141,6 +143,20 @@ class TestRecords:
         assert "(deleted)" in page.text
         assert reverse("signatures:panel") not in page.text
 
+    def test_what_is_needed_anew_and_not_there_wakes_nobody(self, acme, letters, asks, good):
+        check_domain(acme, asks=asks)
+        del good.zones[SELECTOR]
+        check_domain(acme, asks=asks)
+        selector = acme.requirements.get(kind="dkim_selector")
+        selector.delete()
+        check_domain(acme, asks=asks)
+        assert not acme.findings.filter(check_name="dkim:s1").exists()
+        selector.save()
+        check_domain(acme, asks=asks)
+        assert acme.findings.get(check_name="dkim:s1").status == "error"
+        sentences = " ".join(one.sentence for one in broken_domains())
+        assert "DKIM s1" not in sentences
+
     def test_is_on_the_pages_of_the_domain_and_of_its_streams(self, client, viewer):
         break_one_more()
         stream = Stream.objects.get()
@@ -193,6 +209,12 @@ class TestSilentNameServers:
         assert (str(incident), incident.level) == ("Name servers silent: acme.example", Level.WARN)
         assert "DKIM s1" in incident.sentence
         assert incident.evidence["technical"]
+
+    def test_that_are_many_are_counted_on_the_overview(self, db):
+        for _ in range(SHOWN + 2):
+            break_one_more()
+        titles = [one.title for one in matters()]
+        assert "2 more domains of which DNS tells nothing" in titles
 
     def test_are_on_the_overview(self, acme, asks, good):
         check_domain(acme, asks=asks)
