@@ -32,17 +32,25 @@ TRIANGLE = """async (element, mark) => {
 AXE = {"resultTypes": ["violations"], "iframes": False}  # mail in a frame is not ours to mend
 
 
-@pytest.fixture(scope="module")
-def chromium():
+@contextlib.contextmanager
+def started(**options):
     """Start Chromium for one module: its event loop must not outlive it, other tests run loops of their own."""
     before = os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE")
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"  # the loop belongs to the browser, not to Django
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=FLAGS, **options
+        )
         yield browser
         browser.close()
     if before is None:
         del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with started() as browser:
+        yield browser
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 import { confirmFirst } from "./app/confirm.js";
 import { copyButtons } from "./app/copy.js";
 import { sendOnce } from "./app/forms.js";
+import { leaveNoPageBehind } from "./app/leaving.js";
 import { palette } from "./app/palette.js";
 import { passkeys } from "./app/passkeys.js";
 import { shortcuts } from "./app/shortcuts.js";
@@ -12,6 +13,7 @@ import { toasts } from "./app/toasts.js";
 import { freshTokens, handOnToken } from "./app/tokens.js";
 import { waitForReaders } from "./app/waiting.js";
 
+leaveNoPageBehind();
 themeToggle();
 copyButtons();
 freshTokens(); // before those who tell of refusals
