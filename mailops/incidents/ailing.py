@@ -40,7 +40,8 @@ def broken_domains() -> Iterator[Ailing]:
         yield Ailing(
             domain,
             Level.ACT,
-            f"{domain} was well and broke: {what_breaks(domain, findings)} {_streams_of(domain)}",
+            f"{domain} was well and broke: {what_breaks(domain, findings)} "
+            f"Its page says how to mend it. {_streams_of(domain)}",
             min(finding.since_at for finding in findings),
             _technical(findings),
         )
@@ -76,7 +77,7 @@ def _of_senders(findings: QuerySet[Finding]) -> QuerySet[Finding]:
 
 def _streams_of(domain: Domain) -> str:
     names = sorted(str(stream) for stream in domain.streams.all())
-    return f"It sends: {', '.join(names)}."
+    return f"Its streams: {', '.join(names)}."
 
 
 def _technical(findings: list[Finding]) -> str:

@@ -88,7 +88,7 @@ class TestRecords:
         assert incident.stoppable() is None
         assert "DKIM s1" in incident.sentence
         assert "Bulk mail from it stops on " in incident.sentence
-        assert "It sends: Letters." in incident.sentence
+        assert "Its page says how to mend it. Its streams: Letters." in incident.sentence
         assert SELECTOR in incident.evidence["technical"]
         assert {change["who"] for change in incident.evidence["changes"]} == {"DNS"}
         assert Notice.objects.get(channel=channel).occasion == "opened"
