@@ -324,8 +324,8 @@ def what_is_unknown(findings: Sequence[Finding]) -> str:
     """Say what DNS tells nothing of, what that hurts, and what to do."""
     names = ", ".join(dict.fromkeys(finding.label for finding in findings))
     return (
-        f"{names}: what is known is old, so a record that breaks now is not seen here, and receivers that can't read it "
-        "either defer or refuse mail. See whether its name servers answer, and the resolver of this machine."
+        f"{names}: what is known is old, so a record that breaks now is not seen here. Receivers that are told nothing, "
+        "too, defer or refuse mail. See whether its name servers answer, and the resolver of this machine."
     )
 
 
