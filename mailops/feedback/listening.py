@@ -1,6 +1,7 @@
 """The SMTP server of the return-path host: it stores what it takes before the 250, and does nothing else."""
 
 import asyncio
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -9,13 +10,14 @@ from typing import Any
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from django.conf import settings
 
+from mailops.feedback.allowance import Allowance, Shares
 from mailops.feedback.archiving import archive
 from mailops.feedback.matching import by_address, names_a_message
 from mailops.feedback.models import RawFeedback, return_path_hosts
 from mailops.feedback.tasks import nudge
 from mailops.lib import smtp_listener
 from mailops.lib.smtp_listener import StoreThread
-from mailops.lib.smtp_room import Limits, Room
+from mailops.lib.smtp_room import Limits, Room, whose
 from mailops.lib.storable import storable
 from mailops.protocol.report import header_fields
 
@@ -25,10 +27,16 @@ LINE_LIMIT = 1_000_000
 LIMITS = Limits(  # at once; who comes beyond them is told to come back
     sessions=200, sessions_each=50, octets=12 * SIZE_LIMIT, octets_each=4 * SIZE_LIMIT
 )
+SHARES = Shares(  # of a day; complaints and reports on domains have some KB, and nobody gets many on one message
+    signed=4 * SIZE_LIMIT, sender=25 * SIZE_LIMIT, strangers=100 * SIZE_LIMIT
+)
 RECIPIENT_LIMIT = 20  # a report goes to one address; RFC 5321's 100 are for people
 IDLE_SECONDS = 120
 NUDGE_SECONDS = 0.3  # what arrives together is announced together
 HOSTS_SECONDS = 15.0
+TELL_SECONDS = 3600.0  # between two lines on mail that is more than a day's share
+
+logger = logging.getLogger(__name__)
 
 
 class Archive:
@@ -71,6 +79,8 @@ class Postmaster:
 
     def __init__(self, archive: Archive) -> None:
         self._archive = archive
+        self._allowance = Allowance(SHARES)
+        self._quiet_until = 0.0
 
     async def handle_RCPT(  # noqa: N802 - aiosmtpd gives its hooks their names and arguments
         self,
@@ -101,6 +111,8 @@ class Postmaster:
         envelope: Envelope,
     ) -> str:
         content = envelope.original_content or b""
+        if not await self._may_keep(session, envelope, len(content)):
+            return "452 4.3.1 Too much mail for one day, come back later"
         await self._archive.keep(
             source=RawFeedback.Source.MAIL,
             content=content,
@@ -110,6 +122,28 @@ class Postmaster:
             headers={name: values[0] for name, values in header_fields(content).items()},
         )
         return "250 2.0.0 OK: stored"
+
+    async def _may_keep(self, session: Session, envelope: Envelope, octets: int) -> bool:
+        """Tell whether there is room for a mail today; it is counted for the first of its addresses that we signed."""
+        for address in envelope.rcpt_tos:
+            if await self._archive.is_signed(address):
+                may = self._allowance.take_signed(address, octets)
+                break
+        else:
+            may = self._allowance.take_strange(whose(session.peer), octets)
+        if not may:
+            self._tell(_peer(session))
+        return may
+
+    def _tell(self, peer: str) -> None:
+        if time.monotonic() < self._quiet_until:
+            return
+        self._quiet_until = time.monotonic() + TELL_SECONDS
+        logger.warning(
+            "More mail came to the return-path host than is kept of a day, last from %r; it is told to come back later. "
+            "If it is a flood, keep its sender out by the firewall.",
+            peer,
+        )
 
 
 class Conversation(smtp_listener.Conversation):

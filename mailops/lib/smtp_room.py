@@ -35,14 +35,14 @@ class Room:
 
     def enter(self, session: Any, peer: object) -> bool:
         """Return whether a session of this peer (a socket's name) may begin; then it is counted."""
-        whose, limits = _whose(peer), self._limits
+        owner, limits = whose(peer), self._limits
         if (
             len(self._sessions) >= limits.sessions
-            or self._sessions_of[whose] >= limits.sessions_each
+            or self._sessions_of[owner] >= limits.sessions_each
         ):
             return False
-        self._sessions[session] = whose
-        self._sessions_of[whose] += 1
+        self._sessions[session] = owner
+        self._sessions_of[owner] += 1
         return True
 
     def leave(self, session: Any) -> None:
@@ -85,7 +85,7 @@ def _take_off(counts: Counter[Hashable], whose: Hashable, count: int) -> None:
         del counts[whose]
 
 
-def _whose(peer: object) -> Hashable:
+def whose(peer: object) -> Hashable:
     """Return who stands behind a socket's name: an IPv4 address, or an IPv6 network, of which anybody has a whole one."""
     host = str(peer[0]).partition("%")[0] if isinstance(peer, tuple) and peer else ""
     try:

@@ -21,6 +21,7 @@ from mailops.dispatch.claiming import Claimer
 from mailops.dispatch.models import Worker
 from mailops.dispatch.preparing import prepare
 from mailops.feedback import listening
+from mailops.feedback.allowance import Shares
 from mailops.feedback.models import RawFeedback
 from mailops.feedback.processing import process_pending
 from mailops.lib import smtp_listener
@@ -71,6 +72,13 @@ def narrow(monkeypatch):
     limits = Limits(sessions=2, sessions_each=1, octets=20_000, octets_each=5_000)
     monkeypatch.setattr(listening, "LIMITS", limits)
     monkeypatch.setattr(listening, "SIZE_LIMIT", 10_000)
+
+
+@pytest.fixture
+def thrifty(monkeypatch):
+    """Let the server keep little of a day; name it before `listener`."""
+    shares = Shares(signed=9_000, sender=9_000, strangers=15_000)
+    monkeypatch.setattr(listening, "SHARES", shares)
 
 
 def beginning(port):
@@ -298,6 +306,30 @@ class TestRefusals:
             client.sendall(f"RCPT TO:<postmaster@{HOST}>\r\nDATA\r\n".encode())
             client.sendall(b"x" * 4_000 + b"\r\n.\r\n")
             assert [answers.readline()[:3] for _ in range(4)] == [b"250", b"250", b"354", b"250"]
+
+    def test_strangers_leave_no_more_in_a_day_than_their_share(self, thrifty, listener, caplog):
+        address = sender_of(make_sent())
+
+        def told(recipient, peer):
+            with smtplib.SMTP(
+                "127.0.0.1", listener, timeout=10, source_address=(peer, 0)
+            ) as client:
+                client.ehlo()
+                client.mail("")
+                client.rcpt(recipient)
+                return client.data(os.urandom(2500).hex().encode())[0]
+
+        strangers = [
+            ("dmarc", "127.0.0.1"),
+            ("x", "127.0.0.1"),
+            ("x", "127.0.0.2"),
+            ("y", "127.0.0.3"),
+        ]
+        answers = [told(f"{name}@{HOST}", peer) for name, peer in strangers]
+        assert answers == [250, 452, 250, 452]
+        assert [told(address, "127.0.0.1") for _ in range(2)] == [250, 452]
+        assert RawFeedback.objects.count() == 3
+        assert caplog.text.count("More mail came to the return-path host") == 1
 
     def test_a_mail_without_an_end_is_hung_up_on(self, narrow, listener):
         client, answers = beginning(listener)
