@@ -25,7 +25,12 @@ RENDERING = {
     "outbox:html",
 }
 STARTS = ("=", "+", "-", "@", "\t", "\r")
-NOTHING_STORED = {"account_reset_password", "account_reset_password_done", "installation"}
+NOTHING_STORED = {
+    "account_reset_password",
+    "account_reset_password_done",
+    "installation",
+    "mfa_login_webauthn",
+}
 FORMULAS = ["=HYPERLINK(1)", "+1+cmd", "-1+cmd", "@SUM(1)", "\t=1", "\r=1"]
 
 
