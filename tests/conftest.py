@@ -8,7 +8,6 @@ import pytest
 from allauth.account.authentication import AUTHENTICATION_METHODS_SESSION_KEY
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-from django.contrib.sessions.backends.db import SessionStore
 from django.db import connection
 from django.db.backends.postgresql.operations import DatabaseOperations
 from django.template.base import Template
@@ -18,6 +17,7 @@ from kombu import pools
 from whitenoise.middleware import WhiteNoiseMiddleware
 
 from mailops.accounts.models import Role, User
+from mailops.accounts.sessions import SessionStore
 from mailops.celery import app
 from mailops.domains.signing import forget_signers
 from mailops.lib import broker

@@ -4,6 +4,8 @@ from mailops.settings.environment import MAILOPS_BASE_URL
 
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+SESSION_ENGINE = "mailops.accounts.sessions"
+SESSION_SERIALIZER = "mailops.accounts.sessions.SealedJson"
 LOGIN_REDIRECT_URL = "/"
 LOGIN_URL = "account_login"
 ACCOUNT_LOGIN_METHODS = {"email"}
