@@ -48,6 +48,7 @@ from mailops.outbox.retrying import (
 from mailops.outbox.taught import load_taught
 
 CHUNK = 500
+NOT_READ = "Nothing is settled by this log: it was not read to its end."
 
 
 class NothingToSettle(Exception):
@@ -130,8 +131,13 @@ def start_settlement(
     log: RelayLog | None = None,
     trusts_recipients: bool = False,
 ) -> Settlement:
-    """Begin an act on what was doubtful at `until`; the same key begins it once. Raise NothingToSettle for none."""
+    """Begin an act on what was doubtful at `until`; the same key begins it once. Raise NothingToSettle for none.
+
+    So it does for a log that is not read to its end: what the rest of it says was taken would be sent twice.
+    """
     choice = choice or Choice()
+    if log is not None and not log.is_completed:
+        raise NothingToSettle(NOT_READ)
     with transaction.atomic():
         known = Settlement.objects.filter(key=key).first()
         if known is not None:

@@ -14,7 +14,7 @@ from mailops.accounts.body_sizes import takes_uploads
 from mailops.accounts.permissions import Act, confirm_password, needs, user_of
 from mailops.lib.csv_export import stream_csv
 from mailops.lib.htmx import polled_status, render_page
-from mailops.outbox.bulk_settling import NothingToSettle, plan, start_settlement
+from mailops.outbox.bulk_settling import NOT_READ, NothingToSettle, plan, start_settlement
 from mailops.outbox.doubtful import moment
 from mailops.outbox.doubtful_forms import LogSettleForm, RelayLogForm
 from mailops.outbox.doubtful_views import settle_soon
@@ -115,6 +115,9 @@ def _csv_rows(findings: Iterator[RelayLogFinding]) -> Iterator[list[object]]:
 def relay_log_settle(request: HttpRequest, log_id: int) -> HttpResponse:
     """Show what doing as a log says would come to; do it on POST."""
     log = _log(log_id)
+    if not log.is_completed:
+        toasts.info(request, NOT_READ)
+        return redirect("outbox:relay-log", log.pk)
     is_pressed = request.method == "POST"
     form = LogSettleForm(request.POST or request.GET, is_pressed=is_pressed)
     if form.is_valid() and is_pressed:

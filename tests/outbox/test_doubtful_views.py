@@ -508,6 +508,22 @@ class TestRelayLog:
         page = logged_in(viewer).get(reverse("outbox:relay-log", args=[log.pk])).content.decode()
         assert "It is cut off." in page
 
+    @pytest.mark.parametrize("state", ["running", "failed"])
+    @pytest.mark.parametrize("act", ["by_log", "again"])
+    def test_settles_nothing_before_it_is_read(self, logged_in, oncall, state, act):
+        message = make_doubtful()
+        log = make_relay_log(message, state=state)
+        client, url = logged_in(oncall), reverse("outbox:relay-log-settle", args=[log.pk])
+        now = timezone.now().isoformat()
+        for answer in (
+            client.get(url, {"act": act}, follow=True),
+            client.post(url, {"act": act, "key": uuid4(), "until": now}, follow=True),
+        ):
+            assert "it was not read to its end" in answer.content.decode()
+        message.refresh_from_db()
+        assert message.status == "uncertain"
+        assert not Settlement.objects.exists()
+
     def test_of_long_ago_is_old_to_settle_by(self, logged_in, oncall):
         message = make_doubtful()
         log = make_relay_log(message)

@@ -12,7 +12,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 
 from mailops.outbox import relay_log_reading, relay_log_taking, tokens
-from mailops.outbox.bulk_settling import plan, settle_chunk, start_settlement
+from mailops.outbox.bulk_settling import NothingToSettle, plan, settle_chunk, start_settlement
 from mailops.outbox.doubtful import moment
 from mailops.outbox.models import (
     Event,
@@ -384,6 +384,28 @@ class TestNoTrace:
         Event.objects.update(occurred_at=timezone.now() - timedelta(minutes=6))
         assert self.again(read(log)) == 0
         assert self.again(read(log, is_current=True)) == 1
+
+    @pytest.mark.parametrize("is_cut", [False, True])
+    def test_proves_nothing_in_a_log_that_is_not_read_to_its_end(
+        self, missing, ours, operator, transport, apply, is_cut
+    ):
+        Event.objects.update(occurred_at=timezone.now() - timedelta(minutes=6))
+        lines = bytes(Log().around(ours).taken(missing, at=-360))
+        taken = take_log(
+            file=SimpleUploadedFile("mail.log.gz", gzip.compress(lines)[: -8 if is_cut else None]),
+            transport=transport,
+            time_zone="UTC",
+            actor=operator,
+            is_current=True,
+        )
+        reading = Reading(taken.pk)
+        for _ in range(9 if is_cut else 4):  # all but what says that it was taken
+            reading.read_chunk(1)
+        taken.refresh_from_db()
+        assert taken.state == ("failed" if is_cut else "running")
+        assert self.again(taken) == 1  # nobody knows better yet
+        with pytest.raises(NothingToSettle):
+            apply(taken, ACT.AGAIN)
 
     def test_a_restored_database_knows_the_way_where_there_is_one_only(
         self, missing, ours, read, transport
