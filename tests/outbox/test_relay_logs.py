@@ -387,13 +387,13 @@ class TestNoTrace:
 
     @pytest.mark.parametrize("is_cut", [False, True])
     def test_proves_nothing_in_a_log_that_is_not_read_to_its_end(
-        self, missing, ours, operator, transport, apply, is_cut
+        self, missing, ours, operator, apply, is_cut
     ):
         Event.objects.update(occurred_at=timezone.now() - timedelta(minutes=6))
         lines = bytes(Log().around(ours).taken(missing, at=-360))
         taken = take_log(
             file=SimpleUploadedFile("mail.log.gz", gzip.compress(lines)[: -8 if is_cut else None]),
-            transport=transport,
+            transport=missing.transport,
             time_zone="UTC",
             actor=operator,
             is_current=True,
