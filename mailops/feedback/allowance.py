@@ -8,10 +8,9 @@ import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
-DAY = 86_400.0
+from mailops.lib.daily_counts import DailyCounts
+
 ROW = 1_000  # octets that a mail takes beside its own
-# in which shares are counted, so that no number of addresses takes more memory; two in one share it
-PLACES = 65_536
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,40 +23,29 @@ class Shares:
 
 
 class Allowance:
-    """What was taken today; it begins anew with the process."""
+    """What was taken today."""
 
     def __init__(self, shares: Shares, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._shares = shares
-        self._clock = clock
-        self._begin()
+        self._signed, self._senders = DailyCounts(clock=clock), DailyCounts(clock=clock)
+        self._strangers = DailyCounts(places=1, clock=clock)
 
     def take_signed(self, address: str, octets: int) -> bool:
         """Return whether so much may be kept of mail to an address that we signed; then it is counted."""
-        self._look_at_clock()
-        return self._take({_place("to", address.lower()): self._shares.signed}, octets)
+        return _take([(self._signed, address.lower(), self._shares.signed)], octets + ROW)
 
     def take_strange(self, sender: Hashable, octets: int) -> bool:
         """Return whether so much may be kept of other mail from `sender`; then it is counted."""
-        self._look_at_clock()
-        shares = {_place("from", sender): self._shares.sender, PLACES: self._shares.strangers}
-        return self._take(shares, octets)
-
-    def _take(self, shares: dict[int, int], octets: int) -> bool:
-        weight = octets + ROW
-        if any(self._taken[place] + weight > share for place, share in shares.items()):
-            return False
-        for place in shares:
-            self._taken[place] += weight
-        return True
-
-    def _look_at_clock(self) -> None:
-        if self._clock() >= self._until:
-            self._begin()
-
-    def _begin(self) -> None:
-        self._until = self._clock() + DAY
-        self._taken = [0] * (PLACES + 1)  # the last one is for all strangers
+        asked = [
+            (self._senders, sender, self._shares.sender),
+            (self._strangers, None, self._shares.strangers),
+        ]
+        return _take(asked, octets + ROW)
 
 
-def _place(*whose: Hashable) -> int:
-    return hash(whose) % PLACES
+def _take(asked: list[tuple[DailyCounts, Hashable, int]], weight: int) -> bool:
+    if any(counts.of(whose) + weight > share for counts, whose, share in asked):
+        return False
+    for counts, whose, _ in asked:
+        counts.add(whose, weight)
+    return True

@@ -2,7 +2,8 @@
 
 import pytest
 
-from mailops.feedback.allowance import DAY, ROW, Allowance, Shares
+from mailops.feedback.allowance import ROW, Allowance, Shares
+from mailops.lib.daily_counts import DAY
 
 
 @pytest.fixture
