@@ -15,6 +15,7 @@ from uuid import UUID
 
 from django.db import Error, close_old_connections, connection
 
+from mailops.lib.daily_counts import DailyCounts
 from mailops.lib.storable import storable
 from mailops.tracking.models import Hit
 
@@ -24,6 +25,8 @@ FLUSH_SECONDS = 0.5
 AWAY_SECONDS = 2.0  # until it is tried again
 MOST = 20_000  # calls in memory, some 5 MB
 MOST_OF_MESSAGE = 20  # between two writings; whoever calls more often says nothing new
+# some 5 MB; a place that many messages share has a few hundred even where ten million are looked at
+MOST_OF_DAY = 10_000
 CHUNK = 2000
 
 
@@ -42,6 +45,7 @@ class Intake:
         self._came = threading.Event()
         self._waiting: dict[_Call, datetime] = {}
         self._of_message: Counter[UUID] = Counter()
+        self._of_day = DailyCounts()
         self._lost = 0
         self._thread: threading.Thread | None = None
 
@@ -50,7 +54,9 @@ class Intake:
         call = _Call(kind.value, public_id, link, storable(user_agent, 300))
         with self._mutex:
             is_too_much = (
-                len(self._waiting) >= MOST or self._of_message[public_id] >= MOST_OF_MESSAGE
+                len(self._waiting) >= MOST
+                or self._of_message[public_id] >= MOST_OF_MESSAGE
+                or self._of_day.of(public_id) >= MOST_OF_DAY
             )
             if call not in self._waiting and is_too_much:
                 self._lost += 1
@@ -58,6 +64,7 @@ class Intake:
             if call not in self._waiting:
                 self._waiting[call] = at
                 self._of_message[public_id] += 1
+                self._of_day.add(public_id, 1)
         self._came.set()
 
     def start(self) -> None:

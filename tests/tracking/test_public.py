@@ -6,6 +6,7 @@ from django.test import Client
 
 from mailops.outbox import tokens
 from mailops.protocol import looks
+from mailops.tracking import taking
 from mailops.tracking.models import Hit
 from tests.factories import make_message
 from tests.tracking.conftest import PHONE
@@ -159,6 +160,15 @@ class TestIntake:
             client.get(click_path(message), headers={"User-Agent": f"{PHONE} {number}"})
         assert len(kinds(intake)) == 20
         assert "10 looks at mail were too many" in caplog.text
+
+    def test_of_one_message_no_more_are_kept_in_a_day(self, client, message, intake, monkeypatch):
+        monkeypatch.setattr(taking, "MOST_OF_DAY", 25)
+        for number in range(30):
+            client.get(click_path(message), headers={"User-Agent": f"{PHONE} {number}"})
+            intake.flush()
+        client.get(click_path(make_message()))
+        assert len(kinds(intake)) == 26
+        assert client.get(click_path(message))["Location"] == SALE
 
     def test_a_program_may_have_any_name(self, client, message, intake):
         client.get(picture_path(message), headers={"User-Agent": "\x00" + "ü" * 5000})
