@@ -11,6 +11,7 @@ from mailops.feedback.models import Mailbox
 from mailops.incidents.models import Level
 from mailops.reports.attention import (
     by_domain,
+    causes_first,
     what_breaks,
     what_is_unknown,
     what_is_unread,
@@ -36,7 +37,7 @@ def broken_domains() -> Iterator[Ailing]:
     broken = by_domain(_of_senders(Finding.objects.broken_since_well()))
     domains = Domain.objects.with_grace().filter(pk__in=[domain.pk for domain in broken])
     for domain in domains.order_by("name").prefetch_related("findings", "streams"):
-        findings = broken[domain]
+        findings = causes_first(broken[domain])
         yield Ailing(
             domain,
             Level.ACT,

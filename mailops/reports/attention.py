@@ -280,8 +280,7 @@ def _domains() -> Iterator[Matter]:
 
 def what_breaks(domain: Domain, broken: Iterable[Finding]) -> str:
     """Say what is broken of a domain, which was read `with_grace`, and when that stops bulk mail."""
-    oldest_first = sorted(broken, key=lambda finding: finding.since_at)
-    names = ", ".join(dict.fromkeys(finding.label for finding in oldest_first))
+    names = ", ".join(dict.fromkeys(finding.label for finding in causes_first(broken)))
     grace = grace_of(domain)
     if grace is None or not grace.has_bulk:
         return f"{names}. Receivers may refuse mail from it, or file it as spam."
@@ -289,6 +288,11 @@ def what_breaks(domain: Domain, broken: Iterable[Finding]) -> str:
         return f"{names}. That is so for longer than its grace, so its bulk mail has stopped."
     ends_at = localtime(grace.ends_at)
     return f"{names}. Bulk mail from it stops on {ends_at:%d %b at %H:%M %Z} unless it is mended."
+
+
+def causes_first(findings: Iterable[Finding]) -> list[Finding]:
+    """Return the oldest first, and last what only follows from the others."""
+    return sorted(findings, key=lambda finding: (finding.judges_others, finding.since_at))
 
 
 def _unanswered() -> Iterator[Matter]:

@@ -127,6 +127,17 @@ class TestRecords:
         assert ", SPF" in incident.sentence
         assert "\n\nSPF: " in incident.evidence["technical"]
 
+    def test_names_the_cause_before_what_follows_from_it(self, acme, letters, asks, good):
+        check_domain(acme, asks=asks)
+        del good.zones[SELECTOR]
+        check_domain(acme, asks=asks)
+        detect()
+        incident = Incident.objects.get()
+        assert "broke: DKIM s1, Rules for bulk senders." in incident.sentence
+        assert incident.evidence["technical"].startswith("DKIM s1: ")
+        worst = [one.check_name for one in acme.findings.worst_first() if one.is_broken]
+        assert worst == ["dkim:s1", "bulk_senders"]
+
     def test_a_domain_whose_streams_moved_is_over(self, letters, asks, good, client, operator):
         acme = letters.domain
         check_domain(acme, asks=asks)

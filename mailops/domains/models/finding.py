@@ -12,6 +12,7 @@ from mailops.domains.models.domain import Domain
 from mailops.domains.models.status import (
     BREAKS_BULK,
     BY_SCHEDULE,
+    JUDGES_OTHERS,
     NOT_OURS_TO_KNOW,
     SEVERITY,
     UNANSWERED,
@@ -37,8 +38,10 @@ class FindingQuerySet(models.QuerySet["Finding"]):
         return silent.exclude(check_name__in=NOT_OURS_TO_KNOW)
 
     def worst_first(self) -> Self:
+        """Order by severity; of the same, what is to be mended before what follows from it."""
         severity = Case(*(When(status=status, then=Value(-n)) for status, n in SEVERITY.items()))
-        return self.annotate(severity=severity).order_by("severity", "check_name")
+        follows = Case(When(check_name__in=JUDGES_OTHERS, then=Value(1)), default=Value(0))
+        return self.order_by(severity, follows, "check_name")
 
 
 class ChecksSomething(models.Model):
@@ -101,6 +104,11 @@ class Finding(ChecksSomething):
     def breaks_bulk(self) -> bool:
         """Whether it makes bulk mail stop once its domain's grace is over."""
         return self.is_broken and re.match(BREAKS_BULK, self.check_name) is not None
+
+    @property
+    def judges_others(self) -> bool:
+        """Whether it says what the other findings come to: those are to be mended, not it."""
+        return self.check_name in JUDGES_OTHERS
 
     @property
     def is_well(self) -> bool:

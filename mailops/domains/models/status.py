@@ -22,6 +22,9 @@ SEVERITY = {
 # What receivers authenticate by: broken for long, it costs the domain its name.
 BREAKS_BULK = r"^(alignment|spf|dkim|dmarc)(:|$)"
 
+# What judges by the findings of the other checks: mending those mends it.
+JUDGES_OTHERS = ("alignment", "bulk_senders")
+
 # what lists, web servers and others' name servers won't tell us says nothing of the domain; nor do name servers
 # of ours that leave out signatures
 NOT_OURS_TO_KNOW = ("dnsbl", "mta_sts", "authority", "dnssec")
