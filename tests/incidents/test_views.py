@@ -203,6 +203,25 @@ class TestDetail:
         assert "What is wrong" not in page
         assert page.index("All well again") < page.index("What was wrong")
 
+    def test_says_when_a_calm_one_closes(self, incident, stream, oncall, logged_in):
+        fault = make_incident(threshold=Threshold.objects.get(measure="unserved"), stream=stream)
+        Incident.objects.update(calm_since_at=timezone.now())
+        client = logged_in(oncall)
+        assert "It closes by itself <time" in client.get(url("detail", fault.pk)).text
+        # a rate's waits for as long as its stream stands still
+        assert "It closes by itself if it stays so." in client.get(url("detail", incident.pk)).text
+
+    def test_shows_a_calm_one_where_it_matters_without_alarm(
+        self, incident, stream, oncall, logged_in
+    ):
+        client, at = logged_in(oncall), url("stream-panel", stream.pk)
+        alarm = "the level to act is"
+        assert alarm in client.get(at).text
+        Incident.objects.update(calm_since_at=timezone.now())
+        page = client.get(at).text
+        assert "all well again" in page
+        assert alarm not in page
+
     def test_says_that_who_acknowledges_takes_it_over(self, incident, oncall, logged_in):
         client, at = logged_in(oncall), url("detail", incident.pk)
         assert "Acknowledge and take over" in client.get(at).text

@@ -5,6 +5,7 @@ from typing import Any, ClassVar, Self
 
 from django.db import models
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from mailops.accounts.auditing import SYSTEM
 from mailops.campaigns.models import Campaign
@@ -109,6 +110,19 @@ class Incident(models.Model):
     @property
     def is_acknowledged(self) -> bool:
         return self.state == self.State.ACKNOWLEDGED
+
+    @property
+    def is_calm(self) -> bool:
+        """Whether its trouble is over, and only a while must pass before it closes by itself."""
+        return self.is_open and self.calm_since_at is not None
+
+    @property
+    def closes_at(self) -> datetime | None:
+        """When it closes by itself if its trouble stays away; None where that can't be told: a rate's may wait longer."""
+        if self.calm_since_at is None or self.threshold.is_rate:
+            return None
+        closes_at = self.calm_since_at + self.threshold.calm
+        return closes_at if closes_at > timezone.now() else None
 
     @property
     def severity(self) -> str:
