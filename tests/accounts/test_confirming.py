@@ -36,6 +36,12 @@ class TestConfirmPassword:
         response = client_confirmed(16).get(reverse("accounts:user-new"))
         assert response["Location"] == "/accounts/reauthenticate/?next=%2Fsettings%2Fusers%2Fnew%2F"
 
+    def test_says_for_how_long_it_does_not_ask_again(self, client_confirmed):
+        """The library's own pages ask even who has just logged in, so it is not said that that was long ago."""
+        asked = client_confirmed(0).get(reverse("mfa_add_webauthn"))
+        page = client_confirmed(0).get(asked["Location"]).text
+        assert "you are not asked again for 15 minutes" in page
+
     def test_asks_again_where_the_clock_was_put_back_since(self, client_confirmed):
         client = client_confirmed(-60)
         asked = client.post(reverse("accounts:user-new"), INVITATION)
