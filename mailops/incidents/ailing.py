@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db.models import QuerySet
+from django.utils.timezone import localtime
 
 from mailops.domains.models import Domain, Finding
 from mailops.feedback.models import Mailbox
@@ -51,12 +52,13 @@ def broken_domains() -> Iterator[Ailing]:
 def unanswered_domains(now: datetime) -> Iterator[Ailing]:
     """Yield the domains with streams of which DNS tells nothing for long."""
     for domain, findings in by_domain(_of_senders(Finding.objects.unanswered(now))).items():
+        since = min(finding.unanswered_since_at for finding in findings)
         told = (finding.unknown_sentence or finding.sentence for finding in findings)
         yield Ailing(
             domain,
             Level.WARN,
-            f"DNS tells nothing of {domain}. {what_is_unknown(findings)} {_streams_of(domain)}",
-            min(finding.unanswered_since_at for finding in findings),
+            f"DNS tells nothing of {domain}, since {_moment(since)}. {what_is_unknown(findings)} {_streams_of(domain)}",
+            since,
             "\n".join(dict.fromkeys(told)),
         )
 
@@ -66,7 +68,9 @@ def unread_mailboxes(now: datetime) -> Iterator[Ailing]:
     lasting = Mailbox.objects.broken().filter(failures__gt=0, failing_since_at__lte=now - UNREAD)
     for mailbox in lasting.order_by("name"):
         since = mailbox.failing_since_at or now
-        sentence = f"Mailbox {mailbox} can't be read. {what_is_unread(mailbox)}"
+        sentence = (
+            f"Mailbox {mailbox} can't be read, since {_moment(since)}. {what_is_unread(mailbox)}"
+        )
         yield Ailing(mailbox, Level.ACT, sentence, since, mailbox.detail)
 
 
@@ -74,6 +78,10 @@ def _of_senders(findings: QuerySet[Finding]) -> QuerySet[Finding]:
     """Keep those of domains with streams, whose names come along."""
     sending = findings.filter(domain__in=Stream.objects.values("domain"))
     return sending.prefetch_related("domain__streams")
+
+
+def _moment(at: datetime) -> str:
+    return f"{localtime(at):%d %b at %H:%M %Z}"
 
 
 def _streams_of(domain: Domain) -> str:

@@ -326,10 +326,18 @@ def _keep(threshold: Threshold, incident: Incident, reading: Reading, now: datet
         )
     else:
         incident.evidence["technical"] = reading.technical
-    incident.sentence, incident.last_seen_at, incident.calm_since_at = reading.sentence, now, None
+    incident.sentence = _with_worst(reading, Level(incident.level))
+    incident.last_seen_at, incident.calm_since_at = now, None
     incident.save()
     if is_worse:
         announce(incident, Notice.Occasion.RAISED)
+
+
+def _with_worst(reading: Reading, worst: Level) -> str:
+    """Return what a reading says, and what was reached before where that was worse: an incident keeps its level."""
+    if reading.rate is None or reading.level is worst:
+        return reading.sentence
+    return f"{reading.sentence} It was over the level to {_LEVEL_WORDS[worst]} before."
 
 
 def _evidence(threshold: Threshold, reading: Reading) -> dict[str, Any]:

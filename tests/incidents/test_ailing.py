@@ -244,6 +244,8 @@ class TestMailboxes:
         assert (str(incident), incident.level) == ("Can't be read: Returns", Level.ACT)
         assert "The server refused the log-in." in incident.sentence
         assert "bounces in it are not known here" in incident.sentence
+        mailbox.refresh_from_db()  # it opened minutes after the trouble began
+        assert f"since {mailbox.failing_since_at:%d %b at %H:%M} UTC." in incident.sentence
         assert "AUTHENTICATIONFAILED" in incident.evidence["technical"]
         mailbox.refresh_from_db()
         mailbox.record_reading(is_done=True, fault=None)

@@ -243,6 +243,17 @@ class TestGettingWorse:
         detect()
         assert the_incident().level == "act"
 
+    def test_says_which_level_it_reached_before(self, stream):
+        bounce(stream, 6, 100)
+        detect()
+        count(stream, "accepted", 100)
+        Incident.objects.update(last_seen_at=timezone.now() - timedelta(minutes=2))
+        detect()
+        assert the_incident().level == "act"
+        assert the_incident().sentence.endswith(
+            "the level to warn is 2 %. It was over the level to act before."
+        )
+
     def test_writes_its_numbers_anew_each_minute(self, stream):
         bounce(stream, 6, 100)
         detect()

@@ -132,6 +132,14 @@ class TestList:
             make_incident(level=level, opened_at=now + timedelta(minutes=n))
         assert [one.level for one in Incident.objects.worst_first()] == ["stop", "act", "warn"]
 
+    def test_shows_what_is_well_again(self, incident, viewer, logged_in):
+        client = logged_in(viewer)
+        assert "still open" in client.get(url("list")).text
+        Incident.objects.update(calm_since_at=timezone.now())
+        page = client.get(url("list")).text
+        assert "still open" not in page
+        assert "all well again" in page
+
     def test_filters(self, incident, viewer, logged_in):
         client = logged_in(viewer)
         page = client.get(url("list"), {"state": "closed"}, headers=HTMX).content.decode()
