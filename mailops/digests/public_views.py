@@ -8,7 +8,7 @@ from django.views.decorators.http import require_http_methods
 
 from mailops.accounts.permissions import for_anyone
 from mailops.digests.subscribing import digest_by_token, is_on, switch
-from mailops.lib.public_pages import render_public
+from mailops.lib.public_pages import posted, render_public
 from mailops.lib.sound_requests import takes_any_charset
 from mailops.protocol.unsubscribe import is_one_click
 
@@ -26,6 +26,6 @@ def leave(request: HttpRequest, token: str) -> HttpResponseBase:
     if request.method != "POST":
         return render_public(request, "digests/leave.html", {"is_on": is_on(digest.user)})
     switch(user=digest.user, on=False, by_mail=True)
-    if is_one_click(request.POST.dict()):
+    if is_one_click(posted(request)):
         return HttpResponse("Unsubscribed.\n", content_type="text/plain")
     return redirect("digests:leave", token)

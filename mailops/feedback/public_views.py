@@ -19,7 +19,7 @@ from mailops.feedback.intake import (
 )
 from mailops.feedback.leaving import has_left, leave
 from mailops.feedback.taking import door_of
-from mailops.lib.public_pages import render_public
+from mailops.lib.public_pages import posted, render_public
 from mailops.lib.sound_requests import takes_any_charset
 from mailops.protocol import unsubscribe
 
@@ -33,7 +33,7 @@ def unsubscribe_page(request: HttpRequest, token: str) -> HttpResponse:
     match = matching.by_unsubscribe_token(unsubscribe.parse_token(token))
     if match is None:
         return render_public(request, "feedback/unsubscribe_unknown.html", {}, status=404)
-    message, is_one_click = match.message, unsubscribe.is_one_click(request.POST.dict())
+    message = match.message
     if request.method != "POST":
         left_stream, left_all = has_left(message)
         context = {
@@ -43,7 +43,8 @@ def unsubscribe_page(request: HttpRequest, token: str) -> HttpResponse:
             "left_all": left_all,
         }
         return render_public(request, "feedback/unsubscribe.html", context)
-    form = LeaveForm(request.POST)
+    fields = posted(request)
+    is_one_click, form = unsubscribe.is_one_click(fields), LeaveForm(fields)
     from_all = form.is_valid() and form.cleaned_data["scope"] == "all"
     leave(message, way="one-click" if is_one_click else "page", from_all=from_all)
     if is_one_click:

@@ -1,6 +1,8 @@
 """Answers to whoever holds a signed link: no search engine lists them, and no other site learns their address."""
 
+from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest, HttpResponse
+from django.http.multipartparser import MultiPartParserError
 from django.shortcuts import render
 
 _HEADERS = {
@@ -20,3 +22,11 @@ def kept_private(response: HttpResponse) -> HttpResponse:
     for name, value in _HEADERS.items():
         response[name] = value
     return response
+
+
+def posted(request: HttpRequest) -> dict[str, str]:
+    """Return the fields of a form; none where it can't be read, of use where the address alone says what is wished."""
+    try:
+        return request.POST.dict()
+    except (MultiPartParserError, SuspiciousOperation):  # the latter of more fields than are read
+        return {}

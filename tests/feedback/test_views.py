@@ -185,6 +185,24 @@ class TestUnsubscribe:
         assert not Suppression.objects.exists()
         assert not Event.objects.exists()
 
+    def test_a_recipient_gets_no_cookie(self, url, client):
+        for address in (url, "/feedback/unsubscribe/x/", "/digest/leave/x/"):
+            assert not client.get(address).cookies
+        assert not client.post(url, {"scope": "all"}, follow=True).cookies
+
+    @pytest.mark.parametrize(
+        ("kind", "body"),
+        [
+            ("multipart/form-data", b"List-Unsubscribe=One-Click"),
+            ("multipart/form-data; boundary=\xff", b"x"),
+            ("multipart/form-data; boundary=x", b"--x\r\nContent-Disposition: form-data; name"),
+            ("application/x-www-form-urlencoded", b"a=1&" * 5000),
+        ],
+    )
+    def test_a_form_that_cannot_be_read_stops_the_stream(self, url, client, sent, kind, body):
+        assert client.post(url, body, content_type=kind).status_code == 302
+        assert Suppression.objects.get().stream == sent.stream
+
     def test_the_button_stops_the_stream_and_pressing_twice_is_once(self, url, client, sent):
         for _ in range(2):
             response = client.post(url, {"scope": "stream"}, follow=True)
