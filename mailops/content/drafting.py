@@ -6,7 +6,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from mailops.accounts.auditing import audit
-from mailops.accounts.meanwhile import expect
+from mailops.accounts.meanwhile import ChangedMeanwhile, expect
 from mailops.accounts.models import User
 from mailops.content.models import MailTemplate, Preview, Variant
 from mailops.lib.storable import storable
@@ -148,24 +148,32 @@ def _note_languages(draft: MailTemplate, actor: User | None, after: dict[str, st
 
 
 def change_settings(
-    *, template: MailTemplate, changes: dict[str, Any], actor: User | None, seen: str | None = None
+    *,
+    template: MailTemplate,
+    changes: dict[str, Any],
+    actor: User | None,
+    seen: str | None = None,
+    may_waive: bool = True,
 ) -> None:
     """Write the fields in `changes`, and none of the draft's words, which somebody may be saving.
 
-    Whoever saves a form gives the mark that it showed as `seen`: raise ChangedMeanwhile where it is another by now.
+    Whoever saves a form gives the mark that it showed as `seen`: raise ChangedMeanwhile where it is another by now, and
+    where a second person is asked for by now, which somebody who may not waive that saw switched off.
     """
     with transaction.atomic():
         draft = _locked(template)
         changes = {name: value for name, value in changes.items() if getattr(draft, name) != value}
         if not changes:
             return
+        is_waived = changes.get("needs_approval") is False
+        if is_waived and not may_waive:
+            raise ChangedMeanwhile
         was = draft.mark
         before = {field: str(getattr(draft, field) or "") for field in changes}
         for field, value in changes.items():
             setattr(draft, field, value)
         expect(seen, was=was, wanted=draft.mark)
         draft.save(update_fields=[*changes])
-        is_waived = changes.get("needs_approval") is False
         audit(
             actor=actor,
             verb="template.waive_approval" if is_waived else "template.settings",

@@ -120,7 +120,13 @@ def template_settings(request: HttpRequest, template_id: int) -> HttpResponse:
         seen, user = changes.pop("seen"), user_of(request)
         try:
             with first_come(form):
-                drafting.change_settings(template=template, changes=changes, actor=user, seen=seen)
+                drafting.change_settings(
+                    template=template,
+                    changes=changes,
+                    actor=user,
+                    seen=seen,
+                    may_waive=_may_waive(request),
+                )
         except ChangedMeanwhile:
             return _conflict(request, _settled(template_id))
         if not form.errors:
@@ -136,8 +142,11 @@ def _settled(template_id: int) -> MailTemplate:
 def _settings_form(
     request: HttpRequest, template: MailTemplate, typed: Mapping[str, Any] | None
 ) -> SettingsForm:
-    may_waive = may(request.user, Act.SIGN)  # as who overrides it once
-    return SettingsForm(typed, instance=template, may_waive=may_waive)
+    return SettingsForm(typed, instance=template, may_waive=_may_waive(request))
+
+
+def _may_waive(request: HttpRequest) -> bool:
+    return may(request.user, Act.SIGN)  # as who overrides it once
 
 
 def _conflict(request: HttpRequest, template: MailTemplate) -> HttpResponse:

@@ -145,6 +145,21 @@ class TestSettings:
         now = loaded(template)
         assert (now.name, now.needs_approval) == ("Summer", True)
 
+    def test_let_nobody_waive_it_who_saw_it_off(self, logged_in, editor, template, monkeypatch):
+        MailTemplate.objects.update(needs_approval=False)
+        is_valid = SettingsForm.is_valid
+
+        def ask_for_a_second_person(form):
+            MailTemplate.objects.update(needs_approval=True)
+            return is_valid(form)
+
+        monkeypatch.setattr(SettingsForm, "is_valid", ask_for_a_second_person)
+        answer = logged_in(editor).post(url("settings", template), {"name": "A", "syntax": "html"})
+        assert answer.status_code == 422
+        assert "Only operators and admins can switch it off" in answer.text
+        now = loaded(template)
+        assert (now.name, now.needs_approval) == ("Spring", True)
+
     def test_let_who_writes_ask_for_a_second_person(self, logged_in, editor, template):
         MailTemplate.objects.update(needs_approval=False)
         logged_in(editor).post(url("settings", template), SETTINGS)
