@@ -234,19 +234,22 @@ def _owes(campaign: Campaign) -> bool:
 
 
 def retry_message(*, message: Message, actor: User) -> bool:
-    """Queue one message again, whatever campaign it is of; return False where it can't be."""
+    """Queue one message again, whatever campaign it is of; return False where it can't be.
+
+    One that was in doubt is queued only out of that doubt: who may settle it may not send again what bounced meanwhile.
+    """
     if message.campaign is not None:
         try:
             return bool(
                 retry_campaign(
                     campaign=message.campaign,
-                    messages=Message.objects.filter(pk=message.pk),
+                    messages=_as_read(message),
                     actor=actor,
                 )
             )
         except NothingToRetry:
             return False
-    if not can_be_retried(message):
+    if not retriable(_as_read(message)).exists():
         return False
     doubt = message.settling_fence if message.is_doubtful else None
     again = _requeued(message.pk, message.round, doubt, actor.email)
@@ -254,6 +257,15 @@ def retry_message(*, message: Message, actor: User) -> bool:
         again, lambda _: audit(actor=actor, verb="message.retry", subject=message)
     )
     return told.was_applied
+
+
+def _as_read(message: Message) -> QuerySet[Message]:
+    """Return the message; none where it was in doubt and is in that one no more."""
+    found = Message.objects.filter(pk=message.pk)
+    if not message.is_doubtful:
+        return found
+    doubts = [Status.UNCERTAIN, Status.HELD]
+    return found.filter(status__in=doubts, settling_fence=message.settling_fence)
 
 
 def _standings(messages: QuerySet[Message]) -> "QuerySet[Message, tuple[int, int, int | None]]":

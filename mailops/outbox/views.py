@@ -134,9 +134,8 @@ def message_html(request: HttpRequest, public_id: UUID) -> HttpResponse:
 
 
 def _act(
-    request: HttpRequest, public_id: UUID, verb: Callable[..., bool], done: str, refused: str
+    request: HttpRequest, message: Message, verb: Callable[..., bool], done: str, refused: str
 ) -> HttpResponse:
-    message = _message(public_id)
     if _has_changed(message, whole_number(request.POST.get("seen", ""))):
         toasts.warning(
             request, "Nothing was done: the message changed since you looked. See it as it is now."
@@ -145,7 +144,7 @@ def _act(
         toasts.success(request, done)
     else:
         toasts.error(request, refused)
-    return redirect("outbox:detail", public_id)
+    return redirect("outbox:detail", message.public_id)
 
 
 def _has_changed(message: Message, seen: int | None) -> bool:
@@ -157,7 +156,7 @@ def _has_changed(message: Message, seen: int | None) -> bool:
 @needs(Act.OPERATE)
 def message_hold(request: HttpRequest, public_id: UUID) -> HttpResponse:
     return _act(
-        request, public_id, settling.hold, "Held: it stays here until somebody releases it.",
+        request, _message(public_id), settling.hold, "Held: it stays here until somebody releases it.",
         "It could not be held: it has left, or is being sent right now.",
     )  # fmt: skip
 
@@ -167,7 +166,7 @@ def message_hold(request: HttpRequest, public_id: UUID) -> HttpResponse:
 def message_release(request: HttpRequest, public_id: UUID) -> HttpResponse:
     return _act(
         request,
-        public_id,
+        _message(public_id),
         settling.release,
         "Released: it may leave again.",
         "It is not held any more.",
@@ -179,7 +178,7 @@ def message_release(request: HttpRequest, public_id: UUID) -> HttpResponse:
 def message_settle(request: HttpRequest, public_id: UUID) -> HttpResponse:
     return _act(
         request,
-        public_id,
+        _message(public_id),
         settling.settle_as_accepted,
         "Settled: it counts as accepted.",
         "It is not uncertain any more.",
@@ -189,11 +188,12 @@ def message_settle(request: HttpRequest, public_id: UUID) -> HttpResponse:
 @require_POST
 @needs(Act.OPERATE)
 def message_retry(request: HttpRequest, public_id: UUID) -> HttpResponse:
-    act = _act_of_retry(_message(public_id))
+    message = _message(public_id)
+    act = _act_of_retry(message)
     if not may(request.user, act):
         raise PermissionDenied(needed(act))
     return _act(
-        request, public_id, retry_message, "Queued again, with the same Message-ID.",
+        request, message, retry_message, "Queued again, with the same Message-ID.",
         "It can't be sent again: it is on its way, has arrived, its address is suppressed, its content was not kept, "
         "or its campaign is over and fits its stream no more.",
     )  # fmt: skip

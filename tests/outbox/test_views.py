@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from mailops.accounts.models import AuditEntry
 from mailops.campaigns.models import Campaign
-from mailops.outbox import campaign_views, failures, listing
+from mailops.outbox import campaign_views, failures, listing, views
 from mailops.outbox.canceling import cancel_campaign
 from mailops.outbox.failures import group_failures
 from mailops.outbox.forms import MessageFilterForm
@@ -425,6 +425,25 @@ class TestActs:
         assert client.post(at("retry", bounced)).status_code == 403
         doubtful.refresh_from_db()
         assert (doubtful.status, doubtful.round) == (Status.QUEUED, 1)
+
+    @pytest.mark.parametrize("has_campaign", [False, True])
+    def test_on_call_does_not_send_again_what_bounced_as_they_pressed(
+        self, logged_in, oncall, monkeypatch, has_campaign
+    ):
+        campaign = make_campaign(state=Campaign.State.RUNNING) if has_campaign else None
+        stream = campaign.stream if campaign else make_stream()
+        message = make_message(stream=stream, campaign=campaign)
+        uncertain(message)
+        may = views.may
+
+        def bounce_and_ask(*asked):
+            bounce(message)
+            return may(*asked)
+
+        monkeypatch.setattr(views, "may", bounce_and_ask)
+        logged_in(oncall).post(at("retry", message))
+        message.refresh_from_db()
+        assert (message.status, message.round) == (Status.BOUNCED, 0)
 
     @pytest.mark.parametrize("is_sensitive", [False, True])
     def test_sends_again_what_is_held_to_ask_in_a_campaign_too(
