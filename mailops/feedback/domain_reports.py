@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 
 from mailops.domains.models import Domain
 from mailops.feedback.models import AggregateReport, RawFeedback, ReportedSource
+from mailops.lib.daily_counts import DailyCounts
 from mailops.protocol.aggregate_report import DmarcReport, TlsReport
 from mailops.transports.models import Transport
 
@@ -18,6 +19,8 @@ LEAST_MESSAGES = 100
 LEAST_DAYS = 14
 STRANGERS = 0.02  # more mail than this from unknown senders is looked at before it is refused
 SHOWN = 50
+# senders that are kept of what comes in on one domain within a day: anybody may report, and a mail of some KB names 20,000
+MOST_OF_DAY = 200_000
 # What a receiver lets through although it fails, because it was passed on: it fails by its way, not by its sender.
 PASSED_ON = ("forwarded", "mailing_list", "trusted_forwarder")
 
@@ -51,6 +54,18 @@ class Verdict:
     passing: int
     reporters: int
     senders: list[Sender]
+
+
+_kept_today = DailyCounts()  # by the domain
+
+
+def has_room_for(report: DmarcReport | TlsReport) -> bool:
+    """Return whether what a report tells may be kept today; then it is counted."""
+    rows = 1 + (len(report.sources) if isinstance(report, DmarcReport) else 0)
+    if _kept_today.of(report.domain) + rows > MOST_OF_DAY:
+        return False
+    _kept_today.add(report.domain, rows)
+    return True
 
 
 def keep_report(report: DmarcReport | TlsReport, row: RawFeedback) -> None:

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 from mailops.domains.models import Domain
 from mailops.feedback import matching
+from mailops.feedback.domain_reports import has_room_for
 from mailops.feedback.findings import (
     UNMATCHED,
     Consequence,
@@ -36,6 +37,10 @@ UNREAD = (
     "It is too long to be read to its end. {address}, to whom the message went, is not among the first {named:,} "
     "recipients that it names; look for that address in the source."
 )
+TOO_MUCH = (
+    "More was reported on {domain} today than is kept of a day, so it may be a flood. If you know who sent this report, "
+    "replay it tomorrow."
+)
 LONGEST = timedelta(days=31)  # that a report may tell of; receivers send one each day
 AHEAD = timedelta(days=1)  # by which a receiver's clock may be wrong, or its day longer than it
 
@@ -60,6 +65,8 @@ def _read_aggregate(row: RawFeedback, report: DmarcReport | TlsReport) -> Findin
         return quarantined(f"It reports on {report.domain}, which is no domain of ours.", kind=kind)
     if misdated := _misdated(report, row.received_at):
         return quarantined(misdated, kind=kind)
+    if not has_room_for(report):
+        return quarantined(TOO_MUCH.format(domain=report.domain), kind=kind)
     span = f"{report.begins_at:%d %b} to {report.ends_at:%d %b %Y}"
     return processed(
         f"Kept: what {report.organization or 'a receiver'} saw of {report.domain} from {span}.",

@@ -11,6 +11,7 @@ from mailops.feedback.domain_reports import verdict_of
 from mailops.feedback.models import AggregateReport, RawFeedback, ReportedSource
 from mailops.feedback.replaying import replay
 from mailops.feedback.tasks import forget_old_feedback
+from mailops.lib.daily_counts import DailyCounts
 from tests.factories import make_domain, make_transport
 from tests.feedback.conftest import receive
 from tests.protocol.test_aggregate_report import TestTls, dmarc, mailed, record
@@ -38,6 +39,21 @@ def test_a_report_is_kept_once(domain):
     report(record(), record())  # the same id again
     assert AggregateReport.objects.count() == 1
     assert ReportedSource.objects.count() == 1
+
+
+def test_of_one_domain_no_more_is_kept_than_a_day_has_room_for(domain, monkeypatch):
+    monkeypatch.setattr(domain_reports, "MOST_OF_DAY", 5)
+    monkeypatch.setattr(domain_reports, "_kept_today", DailyCounts())
+    other = make_domain(name="e.example")
+    rows = [report(record(), record(), report_id=str(number)) for number in range(2)]
+    rows.append(report(record(), report_id="1", domain=other.name))
+    assert [row.state for row in rows] == [STATE.PROCESSED, STATE.QUARANTINED, STATE.PROCESSED]
+    assert "More was reported on d.example today" in rows[1].reason
+    monkeypatch.setattr(domain_reports, "_kept_today", DailyCounts())  # the next day
+    replay(row=rows[1], actor=None)
+    rows[1].refresh_from_db()
+    assert rows[1].state == STATE.PROCESSED
+    assert AggregateReport.objects.count() == 3
 
 
 def test_of_a_time_to_come_is_quarantined(domain):
