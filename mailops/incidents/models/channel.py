@@ -49,7 +49,7 @@ class NotificationChannel(SealedColumns):
 
     @property
     def place(self) -> str:
-        return f"https://{self.host}/…" if self.is_webhook else self.recipient
+        return f"{self.host}/…" if self.is_webhook else self.recipient
 
     def set_url(self, url: str, host: str) -> None:
         """Keep the webhook's address encrypted; the row must have its id."""
