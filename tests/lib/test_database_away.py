@@ -34,6 +34,8 @@ class TestPage:
         assert answer.status_code == 503
         assert answer["Retry-After"] == "5"
         assert "The database does not answer" in answer.content.decode()
+        # the overview would need the database, too
+        assert '<a class="button primary" href="">Look again</a>' in answer.text
 
     def test_says_that_the_database_takes_no_changes(self, visit):
         answer = visit(from_psycopg(errors.ReadOnlySqlTransaction("read-only"), InternalError))
