@@ -1,5 +1,7 @@
 import pytest
 
+from mailops.domains.checking import RECHECK_AFTER
+from mailops.domains.models import CheckStatus
 from mailops.incidents.models import Threshold
 from mailops.incidents.thresholds import DEFAULTS, add_missing
 
@@ -19,6 +21,11 @@ class TestAddMissing:
 
     def test_says_why_of_each(self):
         assert all(fields["why"] for fields in DEFAULTS.values())
+
+
+def test_a_broken_record_is_seen_when_dns_is_asked():
+    hours = RECHECK_AFTER[CheckStatus.OK].total_seconds() / 3600
+    assert f"every {hours:.0f} hours" in Threshold.objects.get(measure="records").seen_when
 
 
 class TestLevels:
