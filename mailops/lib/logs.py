@@ -59,6 +59,17 @@ class AsJson(Masking):
         return self.mask(str(value))
 
 
+class ClientsFault(logging.Filter):
+    """Takes the trace off what Django tells of a request that it refuses: it shows no code of ours, and anybody may send thousands."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        is_refused = record.name == "django.request" and getattr(record, "status_code", 0) == 400
+        if is_refused or record.name.startswith("django.security."):
+            record.exc_info, record.exc_text = None, None
+            record.levelno, record.levelname = logging.WARNING, "WARNING"
+        return True
+
+
 def _forms(secret: str) -> set[str]:
     """Return how a secret may stand in a line: as it is, in a URL or out of one, and as Python quotes it."""
     plain = {secret, quote(secret), unquote(secret)}
@@ -88,8 +99,15 @@ def logging_of(*, form: str, secrets: list[str], is_dated: bool) -> dict[str, An
         "filters": {
             "one_line_a_minute": {"()": OneLineAMinute},
             "elsewhere_told": {"()": ElsewhereTold},
+            "clients_fault": {"()": ClientsFault},
         },
-        "handlers": {"console": {"class": "logging.StreamHandler", "formatter": form}},
+        "handlers": {
+            "console": {
+                "class": "logging.StreamHandler",
+                "formatter": form,
+                "filters": ["clients_fault"],  # of a logger, it would see nothing of those below
+            }
+        },
         "root": {"handlers": ["console"], "level": "INFO"},
         "loggers": {
             "django": {"handlers": [], "level": "INFO", "propagate": True},

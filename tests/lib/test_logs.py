@@ -4,7 +4,7 @@ from urllib.parse import quote, unquote
 
 import pytest
 
-from mailops.lib.logs import AsJson, Masking, password_in
+from mailops.lib.logs import AsJson, ClientsFault, Masking, password_in
 
 
 def record(text, *arguments, **extra):
@@ -47,3 +47,26 @@ class TestAsJson:
 def test_finds_the_password_of_a_url():
     assert password_in("redis://:hunter2@localhost/1") == "hunter2"
     assert password_in("pgmq://database") == ""
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("multipart/form-data", b"x"),
+        ("multipart/form-data; boundary=\xff", b"x"),
+        ("application/x-www-form-urlencoded", b"a=1&" * 5000),
+    ],
+)
+def test_a_request_that_nobody_could_answer_costs_no_trace(client, caplog, kind, body):
+    assert client.post("/accounts/login/", body, content_type=kind).status_code in {400, 403}
+    assert caplog.records
+    for one in caplog.records:
+        assert (one.levelname, one.exc_info) == ("WARNING", None)
+
+
+def test_an_error_of_ours_keeps_its_trace():
+    trace = (ValueError, ValueError("x"), None)
+    said = record("failed", exc_info=trace, name="django.request", status_code=500)
+    assert ClientsFault().filter(said)
+    assert said.exc_info == trace
