@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from django.db import transaction
@@ -10,7 +11,7 @@ from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
 from mailops.content.checking import Look, look_over, parts_of
 from mailops.content.differing import Line, State, compare_rendered
-from mailops.content.files import merged, own_files
+from mailops.content.files import infection_of, merged, own_files
 from mailops.content.models import MailTemplate, TemplateVersion
 from mailops.content.publishing import findings_of, next_number
 
@@ -29,12 +30,13 @@ class Change:
     def is_open(self) -> bool:
         return not self.error
 
-    @property
+    @cached_property
     def error(self) -> str:
         """Why it can't be published anew; empty where it can."""
-        errors = [one for look in (self.look, *self.variants.values()) for one in look.errors]
+        looks = (self.look, *self.variants.values())
+        errors = [one for look in looks for one in look.errors]
         if not errors:
-            return ""
+            return infection_of(file for look in looks for file in look.files)
         first = errors[0]
         return f"{first.sentence} ({first.language})" if first.language else first.sentence
 

@@ -16,7 +16,7 @@ from mailops.content.checking import Look, Sources
 from mailops.content.composing import Uncomposable, compose
 from mailops.content.differing import State
 from mailops.content.enclosing import take_over
-from mailops.content.files import merged
+from mailops.content.files import files_of_version, infection_of, merged
 from mailops.content.gates.finding import Problem
 from mailops.content.languages import language_tags
 from mailops.content.looking import look_at_draft, sources_of
@@ -270,8 +270,9 @@ def roll_back(
     """Release an older version anew, as the newest: what it sends is what it sent then, octet for octet.
 
     Who approved it then is not asked again, and the draft stays as it is. Raise NothingToPublish where this is out already,
-    NewerPublished where the newest isn't number `seen` any more, and NotApproved where the template asks for a second
-    person, none ever approved this, and whoever rolls back may not override that.
+    NewerPublished where the newest isn't number `seen` any more, NotApproved where the template asks for a second person,
+    none ever approved this, and whoever rolls back may not override that, and RenderError where a file of it was found
+    infected since.
     """
     with transaction.atomic():
         template = MailTemplate.objects.select_for_update().get(pk=version.template_id)
@@ -281,6 +282,8 @@ def roll_back(
             raise NothingToPublish
         if seen is not None and latest.number != seen:
             raise NewerPublished
+        if why := infection_of(files_of_version(version)):
+            raise RenderError(why)
         is_unapproved = template.needs_approval and not was_approved(version)
         if is_unapproved and not may_override:
             raise NotApproved

@@ -268,7 +268,7 @@ def version_roll_back(request: HttpRequest, template_id: int, number: int) -> Ht
                 f"Nobody approved version {number}. Restore it as the draft and ask for approval; operators and admins may roll back to it.",
             )
             return redirect("content:version", template_id, number)
-        except publishing.NewerPublished as error:
+        except (RenderError, publishing.NewerPublished) as error:
             toasts.error(request, publishing.words_of(error))
             return redirect("content:roll-back", template_id, number)
         else:

@@ -16,6 +16,7 @@ from mailops.campaigns.drafting import plan_of
 from mailops.campaigns.fitting import misfits
 from mailops.campaigns.models import Campaign
 from mailops.campaigns.preflight import blockers, latest_preflight, why_stale
+from mailops.content.files import files_of_version, infection_of
 from mailops.content.gating import objections, required_of
 from mailops.dispatch.tasks import tick
 from mailops.rollouts.models import UNPROVEN, ChecklistItem, Override
@@ -64,7 +65,12 @@ def gates_of(campaign: Campaign, *, at_start: bool = False) -> list[Gate]:
     gates = [_rehearsal(campaign, at_start=at_start), *_template(campaign)]
     if campaign.stream.is_bulk:
         gates.append(_checklist(campaign))
-    rarely = (_fit(campaign), _way_out(campaign.stream), _whole_audience(campaign))
+    rarely = (
+        _fit(campaign),
+        _way_out(campaign.stream),
+        _whole_audience(campaign),
+        _files(campaign),
+    )
     return [*gates, *(gate for gate in rarely if not gate.is_open)]
 
 
@@ -137,6 +143,18 @@ def _whole_audience(campaign: Campaign) -> Gate:
         may_be_overridden=True,
         url=reverse("audiences:import-detail", args=[runs[0].pk]),
         remedy="See the import",
+    )
+
+
+def _files(campaign: Campaign) -> Gate:
+    """Ask that the virus scanner found nothing, since the version was published, in a file that goes with each mail."""
+    version = campaign.version
+    why = infection_of(files_of_version(version))
+    return Gate(
+        title="Files",
+        objections={"infected": why} if why else {},
+        url=reverse("content:version", args=[version.template_id, version.number]),
+        remedy="See the version",
     )
 
 

@@ -2,9 +2,10 @@
 
 import pytest
 from django.db import IntegrityError, connection, transaction
+from django.urls import reverse
 
 from mailops.accounts.models import AuditEntry
-from mailops.content import approving, enclosing, publishing
+from mailops.content import approving, dependents, enclosing, publishing
 from mailops.content.differing import State, compare
 from mailops.content.enclosing import NameTaken, RefusedFile
 from mailops.content.files import files_of_version
@@ -177,6 +178,32 @@ class TestVersions:
         publishing.restore(version=first, actor=editor)
         template.refresh_from_db()
         assert template.draft_hash == first.content_hash != second.content_hash
+
+    def test_found_infected_since_come_back_by_no_rollback(self, template, logged_in, editor):
+        file = add(template)
+        first = publish(template, None)
+        add(template, content=png(8, 8), replaces=True)
+        publish(template, None)
+        FileContent.objects.filter(pk=file.content_id).update(signature="Eicar-Test")
+        page = reverse("content:roll-back", args=[template.pk, first.number])
+        told = logged_in(editor).post(page, follow=True).text
+        assert "The virus scanner found Eicar-Test in logo.png." in told
+        assert template.latest_version.number == 2
+
+    def test_found_infected_since_go_out_with_no_newer_part(self, template, editor):
+        block = MailTemplate.objects.create(name="Foot", kind="block", draft_html="<p>Bye</p>")
+        publish(block, None)
+        template.draft_html = BODY.format(LOGO + "{% render 'Foot' %}")
+        template.save()
+        file = add(template)
+        publish(template, None)
+        block.draft_html = "<p>Good bye</p>"
+        block.save()
+        newer = publish(block, None)
+        FileContent.objects.filter(pk=file.content_id).update(signature="Eicar-Test")
+        (change,) = dependents.changes_by(newer)
+        assert change.error == "The virus scanner found Eicar-Test in logo.png."
+        assert dependents.republish(version=newer, chosen=[change], actor=editor) == 0
 
     def test_an_approval_is_of_exactly_these_files(self, template, editor, operator):
         add(template)

@@ -8,13 +8,15 @@ from django.utils import timezone
 from mailops.accounts.models import AuditEntry
 from mailops.campaigns.preflight import start_preflight
 from mailops.campaigns.rehearsing import check_chunk
+from mailops.content.files import File
+from mailops.content.models import FileContent
 from mailops.rollouts.launching import NotLaunched, facts_of, gates_of, launch
 from mailops.rollouts.models import ChecklistItem, Override
 from mailops.rollouts.probing import checklists_of
 from mailops.transports.models import Transport
 from tests.audiences.uploads import start as begin_import
 from tests.audiences.uploads import upload
-from tests.factories import make_domain
+from tests.factories import make_domain, make_version
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -51,6 +53,18 @@ def _lacking(stream, version_id):
 
 
 class TestGates:
+    def test_nothing_passes_a_file_that_was_found_infected(self, proven, operator):
+        content = FileContent.objects.create(
+            sha256="a" * 64, content=b"x", size=1, signature="Eicar-Test"
+        )
+        file = File("terms.pdf", content.sha256, size=1, is_inline=False)
+        version = proven.version
+        proven.version = make_version(template=version.template, number=9, files=[file.as_json()])
+        proven.save()
+        rehearse(proven, operator)
+        with pytest.raises(NotLaunched, match="found Eicar-Test in terms"):
+            launch(proven, actor=operator, override_reason="I am in a hurry")
+
     def test_a_campaign_is_rehearsed_first(self, campaign, operator):
         rehearsal = gates_of(campaign)[0]
         assert not rehearsal.is_open
