@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db.models import ProtectedError
 from django.utils import timezone
 
 from mailops.outbox import relay_log_reading, relay_log_taking, tokens
@@ -406,6 +407,21 @@ class TestNoTrace:
         assert self.again(taken) == 1  # nobody knows better yet
         with pytest.raises(NothingToSettle):
             apply(taken, ACT.AGAIN)
+
+    def test_is_asked_of_a_log_that_stays_until_it_is_answered(self, missing, ours, read, operator):
+        log = read(Log().around(ours))
+        other = make_doubtful()  # the log is of another relay
+        until, _ = moment()
+        run = start_settlement(key=uuid4(), act=ACT.AGAIN, actor=operator, until=until, log=log)
+        with pytest.raises(ProtectedError):
+            log.delete()
+        while settle_chunk(settlement_id=run.pk):
+            pass
+        other.refresh_from_db()
+        assert other.status == "uncertain"
+        log.delete()
+        run.refresh_from_db()
+        assert (run.state, run.relay_log) == ("completed", None)
 
     def test_a_restored_database_knows_the_way_where_there_is_one_only(
         self, missing, ours, read, transport

@@ -1,9 +1,21 @@
 """A person's act on many messages."""
 
+from typing import Any
+
 from django.db import models
 
 from mailops.lib.chunked_work import ChunkedWork
 from mailops.outbox.models.relay_log import RelayLog
+
+
+def keep_while_running(collector: Any, field: Any, settlements: Any, using: str) -> None:
+    """Keep a log that a settlement goes by until that is over: without it, it would be about all that is in doubt.
+
+    Raise ProtectedError. One that is over forgets its log.
+    """
+    if running := list(settlements.filter(state=ChunkedWork.State.RUNNING)):
+        raise models.ProtectedError("A settlement still goes by this log.", set(running))
+    models.SET_NULL(collector, field, settlements, using)
 
 
 class Settlement(ChunkedWork):
@@ -33,7 +45,7 @@ class Settlement(ChunkedWork):
     is_asked = models.BooleanField(null=True)  # held to ask a person, or at rest; null: both
     # as it says; or, to send again, those of which it has no trace
     relay_log = models.ForeignKey(
-        RelayLog, null=True, on_delete=models.SET_NULL, related_name="settlements"
+        RelayLog, null=True, on_delete=keep_while_running, related_name="settlements"
     )
     # also what was found by the address alone
     trusts_recipients = models.BooleanField(default=False)
