@@ -33,13 +33,13 @@ def change_mailbox(
     actor: User | None,
     seen: str | None = None,
 ) -> None:
-    """Change a mailbox; what is wrong with it is forgotten, since it may be mended.
+    """Change a mailbox; it is read within the minute, and what is wrong with it stands until then.
 
     Whoever saves a form gives the mark that it showed as `seen`: raise ChangedMeanwhile where it is another by now.
     """
     mailbox = Mailbox.objects.select_for_update().get(pk=mailbox.pk)
     was = mailbox.mark
-    before, place = facts(mailbox), _place_of(mailbox)
+    before, place, was_read = facts(mailbox), _place_of(mailbox), mailbox.is_enabled
     endpoint = mailbox.sealed_endpoint
     for name, value in given.items():
         setattr(mailbox, name, value)
@@ -48,8 +48,14 @@ def change_mailbox(
         mailbox.password = b""  # it was given for another endpoint, or is needed no more
     if _place_of(mailbox) != place:
         mailbox.uid_validity, mailbox.last_uid = None, 0
-    mailbox.cause, mailbox.detail, mailbox.failures = "", "", 0
-    mailbox.failing_since_at = mailbox.due_at = mailbox.idle_refused_until = None
+    if mailbox.failures and was_read and mailbox.is_enabled:
+        mailbox.failures = (
+            1  # it need not wait long for the next try, but its bounces are still not heard
+        )
+    else:
+        mailbox.cause, mailbox.detail, mailbox.failures = "", "", 0
+        mailbox.failing_since_at = None
+    mailbox.due_at = mailbox.idle_refused_until = None
     mailbox.save()
     _seal(mailbox, password)
     after = facts(mailbox) | ({"password": "given anew"} if password else {})

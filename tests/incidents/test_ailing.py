@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from mailops.domains.checking import check_domain
 from mailops.domains.models import Finding
+from mailops.feedback.mailboxes import change_mailbox
 from mailops.feedback.models import Mailbox
 from mailops.incidents.ailing import broken_domains
 from mailops.incidents.detection import detect
@@ -237,6 +238,29 @@ class TestSilentNameServers:
 
 
 class TestMailboxes:
+    def test_a_mend_is_none_before_it_was_read(self, mailbox):
+        failing_for(mailbox, 11)
+        detect()
+        mailbox.refresh_from_db()
+        change_mailbox(mailbox=mailbox, given={"port": 994}, password=None, actor=None)
+        detect()
+        assert Incident.objects.get().calm_since_at is None
+        mailbox.refresh_from_db()
+        assert mailbox.due_at is None
+        mailbox.record_failure("refused", "")
+        detect()
+        assert Incident.objects.get().calm_since_at is None
+
+    def test_one_that_is_switched_off_is_over_and_begins_anew(self, mailbox):
+        failing_for(mailbox, 11)
+        detect()
+        mailbox.refresh_from_db()
+        for is_enabled in (False, True):
+            given = {"is_enabled": is_enabled}
+            change_mailbox(mailbox=mailbox, given=given, password=None, actor=None)
+            detect()
+            assert Incident.objects.get().calm_since_at is not None
+
     def test_that_cannot_be_read_for_a_while_are_told_of(self, mailbox):
         failing_for(mailbox, 11)
         assert detect() == 1
