@@ -35,8 +35,8 @@ AT_ONCE = 4  # domains asked for side by side, each with many questions
 SOONEST = timedelta(minutes=15)  # after a change, which may be one of several
 # slower the longer all is well, up to this; sooner while somebody may be mending it
 RECHECK_AFTER = {
-    CheckStatus.OK: timedelta(hours=6),
-    CheckStatus.WARNING: timedelta(hours=6),
+    CheckStatus.OK: timedelta(hours=1),
+    CheckStatus.WARNING: timedelta(hours=1),
     CheckStatus.ERROR: timedelta(minutes=15),
     CheckStatus.UNKNOWN: timedelta(minutes=5),
 }

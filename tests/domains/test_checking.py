@@ -37,7 +37,7 @@ class TestCheckDomain:
         acme.refresh_from_db()
         assert set(statuses(acme).values()) == {"ok"}, statuses(acme)
         assert acme.status == "ok"
-        assert acme.next_check_at > timezone.now() + timedelta(hours=5)
+        assert acme.next_check_at > timezone.now() + timedelta(minutes=50)
 
     def test_a_silent_resolver_flips_nothing(self, acme, asks, good):
         check_domain(acme, asks=asks)
@@ -325,11 +325,11 @@ class TestVersions:
         assert any("_dmarc.acme.example changed" in entry.title for entry in changed)
 
     def test_the_looks_grow_rarer_the_longer_nothing_changes(self, acme, asks):
-        Domain.objects.filter(pk=acme.pk).update(changed_at=timezone.now() - timedelta(hours=2))
+        Domain.objects.filter(pk=acme.pk).update(changed_at=timezone.now() - timedelta(minutes=30))
         check_domain(acme, asks=asks)
         acme.refresh_from_db()
         wait = acme.next_check_at - timezone.now()
-        assert timedelta(hours=1, minutes=50) < wait < timedelta(hours=2, minutes=10)
+        assert timedelta(minutes=25) < wait < timedelta(minutes=35)
 
     def test_what_the_domains_own_servers_show_is_kept_beside(self, acme, asks, monkeypatch):
         host = "_dmarc.acme.example"

@@ -1,3 +1,5 @@
+from datetime import timedelta
+
 import pytest
 
 from mailops.domains.checking import RECHECK_AFTER
@@ -24,8 +26,8 @@ class TestAddMissing:
 
 
 def test_a_broken_record_is_seen_when_dns_is_asked():
-    hours = RECHECK_AFTER[CheckStatus.OK].total_seconds() / 3600
-    assert f"every {hours:.0f} hours" in Threshold.objects.get(measure="records").seen_when
+    assert RECHECK_AFTER[CheckStatus.OK] == RECHECK_AFTER[CheckStatus.WARNING] == timedelta(hours=1)
+    assert "every hour" in Threshold.objects.get(measure="records").seen_when
 
 
 class TestLevels:

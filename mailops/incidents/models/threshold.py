@@ -133,7 +133,7 @@ class Threshold(models.Model):
         if self.measure == self.Measure.BURN:
             return f"of {self.sample_floor:,} messages or more, over 1 hour, and over 6 hours"
         patience: dict[str, str] = {
-            self.Measure.RECORDS: "once DNS is asked: every 6 hours, or by “Verify now”",
+            self.Measure.RECORDS: "once DNS is asked: every hour, or by “Verify now”",
             self.Measure.UNSERVED: "after 2 minutes",
             self.Measure.UNREAD: "after 10 minutes",
             self.Measure.UNANSWERED: "after 1 hour",
