@@ -35,8 +35,8 @@ SUSPECTS = (
     "audience.",
     "import.",
     "route.",
-    "mailbox.",
 )
+SUSPECTS_OF_READING = ("mailbox.", "credential.")  # verbs that change how a mailbox is read
 # addresses and ids: what differs in equal replies
 _PRIVATE = re.compile(r"\S+@\S+|\b(?=\w*\d)\w{10,}\b")
 # the statuses of the messages that a measure is about
@@ -122,7 +122,7 @@ def _signature(text: str) -> str:
 
 def _changes(subject: Any, since: datetime) -> list[dict[str, Any]]:
     suspects = Q()
-    for prefix in SUSPECTS:
+    for prefix in SUSPECTS_OF_READING if isinstance(subject, Mailbox) else SUSPECTS:
         suspects |= Q(verb__startswith=prefix)
     audited = AuditEntry.objects.filter(suspects, at__gte=since).order_by("-at")[: 2 * SHOWN]
     changes = [

@@ -8,6 +8,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from mailops.accounts.auditing import audit
 from mailops.domains.checking import check_domain
 from mailops.domains.models import Finding
 from mailops.feedback.mailboxes import change_mailbox
@@ -19,7 +20,7 @@ from mailops.reports.attention import matters
 from mailops.reports.matter import SHOWN
 from mailops.transports.models import Stream
 from tests.domains.zones import make_acme
-from tests.factories import make_domain, make_stream
+from tests.factories import make_campaign, make_domain, make_stream
 
 pytestmark = pytest.mark.django_db
 SELECTOR = "s1._domainkey.acme.example"
@@ -286,6 +287,14 @@ class TestMailboxes:
             for one in Incident.objects.exclude(threshold__measure="unanswered")
         }
         assert changes == {"domain": ["DNS"], "mailbox": []}
+
+    def test_tell_what_may_have_changed_how_they_are_read(self, mailbox, admin):
+        for verb, subject in (("mailbox.change", mailbox), ("campaign.launch", make_campaign())):
+            audit(actor=admin, verb=verb, subject=subject)
+        failing_for(mailbox, 11)
+        detect()
+        changes = Incident.objects.get().evidence["changes"]
+        assert [change["of"] for change in changes] == ["Returns"]
 
     def test_that_were_away_for_a_moment_or_are_off_wake_nobody(self, mailbox):
         failing_for(mailbox, 9)
