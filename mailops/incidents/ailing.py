@@ -1,18 +1,18 @@
 """Finds what ails beside the mail itself: domains whose records broke or can't be read, and mailboxes that can't be read."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db.models import QuerySet
-from django.utils.timezone import localtime
 
 from mailops.domains.models import Domain, Finding
 from mailops.feedback.models import Mailbox
 from mailops.incidents.models import Level
+from mailops.incidents.reading import Reading
 from mailops.reports.attention import (
     by_domain,
     causes_first,
+    moment_of,
     what_breaks,
     what_is_unknown,
     what_is_unread,
@@ -22,66 +22,51 @@ from mailops.transports.models import Stream
 UNREAD = timedelta(minutes=10)  # a server that restarts is back in less
 
 
-@dataclass(frozen=True)
-class Ailing:
-    """A domain or a mailbox in trouble, and the technical text of it."""
-
-    subject: Domain | Mailbox
-    level: Level
-    sentence: str
-    since: datetime
-    technical: str
-
-
-def broken_domains() -> Iterator[Ailing]:
+def broken_domains() -> Iterator[Reading]:
     """Yield the domains with streams whose records were well and broke; what was never set up is nobody's alarm."""
     broken = by_domain(_of_senders(Finding.objects.broken_since_well()))
     domains = Domain.objects.with_grace().filter(pk__in=[domain.pk for domain in broken])
     for domain in domains.order_by("name").prefetch_related("findings", "streams"):
         findings = causes_first(broken[domain])
-        yield Ailing(
+        yield Reading(
             domain,
             Level.ACT,
             f"{domain} was well and broke: {what_breaks(domain, findings)} "
             f"Its page says how to mend it. {_streams_of(domain)}",
             min(finding.since_at for finding in findings),
-            _technical(findings),
+            technical=_technical(findings),
         )
 
 
-def unanswered_domains(now: datetime) -> Iterator[Ailing]:
+def unanswered_domains(now: datetime) -> Iterator[Reading]:
     """Yield the domains with streams of which DNS tells nothing for long."""
     for domain, findings in by_domain(_of_senders(Finding.objects.unanswered(now))).items():
         since = min(finding.unanswered_since_at for finding in findings)
         told = (finding.unknown_sentence or finding.sentence for finding in findings)
-        yield Ailing(
+        yield Reading(
             domain,
             Level.WARN,
-            f"DNS tells nothing of {domain}, since {_moment(since)}. {what_is_unknown(findings)} {_streams_of(domain)}",
+            f"DNS tells nothing of {domain}, since {moment_of(since)}. {what_is_unknown(findings)} {_streams_of(domain)}",
             since,
-            "\n".join(dict.fromkeys(told)),
+            technical="\n".join(dict.fromkeys(told)),
         )
 
 
-def unread_mailboxes(now: datetime) -> Iterator[Ailing]:
+def unread_mailboxes(now: datetime) -> Iterator[Reading]:
     """Yield the mailboxes that can't be read for a while: their bounces are not heard."""
     lasting = Mailbox.objects.broken().filter(failures__gt=0, failing_since_at__lte=now - UNREAD)
     for mailbox in lasting.order_by("name"):
         since = mailbox.failing_since_at or now
         sentence = (
-            f"Mailbox {mailbox} can't be read, since {_moment(since)}. {what_is_unread(mailbox)}"
+            f"Mailbox {mailbox} can't be read, since {moment_of(since)}. {what_is_unread(mailbox)}"
         )
-        yield Ailing(mailbox, Level.ACT, sentence, since, mailbox.detail)
+        yield Reading(mailbox, Level.ACT, sentence, since, technical=mailbox.detail)
 
 
 def _of_senders(findings: QuerySet[Finding]) -> QuerySet[Finding]:
     """Keep those of domains with streams, whose names come along."""
     sending = findings.filter(domain__in=Stream.objects.values("domain"))
     return sending.prefetch_related("domain__streams")
-
-
-def _moment(at: datetime) -> str:
-    return f"{localtime(at):%d %b at %H:%M %Z}"
 
 
 def _streams_of(domain: Domain) -> str:

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,7 +12,7 @@ from mailops.accounts.auditing import SYSTEM
 from mailops.accounts.models import AuditEntry, User
 from mailops.campaigns.models import Campaign
 from mailops.incidents import evidence
-from mailops.incidents.ailing import Ailing, broken_domains, unanswered_domains, unread_mailboxes
+from mailops.incidents.ailing import broken_domains, unanswered_domains, unread_mailboxes
 from mailops.incidents.burning import burning
 from mailops.incidents.giving_up import giving_up
 from mailops.incidents.measuring import Rate, held_fairly, rates
@@ -29,6 +28,7 @@ from mailops.incidents.models import (
     span,
 )
 from mailops.incidents.notifying import announce, announce_open
+from mailops.incidents.reading import Reading
 from mailops.incidents.unserved import unserved
 from mailops.lib.clock import database_now
 from mailops.lib.locks import advisory_lock
@@ -45,18 +45,6 @@ _WORDS = {
     Threshold.Measure.COMPLAINTS: "was complained about",
 }
 _LEVEL_WORDS = {Level.WARN: "warn", Level.ACT: "act", Level.STOP: "stop"}
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What a threshold says of one subject that is in trouble."""
-
-    subject: Any
-    level: Level
-    sentence: str
-    since: datetime
-    rate: Rate | None = None
-    technical: str = ""
 
 
 def detect() -> int:
@@ -118,27 +106,15 @@ def _read_breakers(_: Threshold, now: datetime) -> Iterator[Reading]:
         yield _reading_of_breaker(one, now)
 
 
-def _read_records(_: Threshold, now: datetime) -> Iterator[Reading]:  # noqa: ARG001 - as all readers
-    yield from map(_reading_of_ailing, broken_domains())
-
-
-def _read_unanswered(_: Threshold, now: datetime) -> Iterator[Reading]:
-    yield from map(_reading_of_ailing, unanswered_domains(now))
-
-
-def _read_unread(_: Threshold, now: datetime) -> Iterator[Reading]:
-    yield from map(_reading_of_ailing, unread_mailboxes(now))
-
-
 _READERS: dict[str, Callable[[Threshold, datetime], Iterator[Reading]]] = {
     Threshold.Measure.BURN: _read_burning,
     Threshold.Measure.UNSERVED: _read_unserved,
     Threshold.Measure.GIVEN_UP: _read_given_up,
     Threshold.Measure.FAULT: _read_faults,
     Threshold.Measure.BREAKER: _read_breakers,
-    Threshold.Measure.RECORDS: _read_records,
-    Threshold.Measure.UNANSWERED: _read_unanswered,
-    Threshold.Measure.UNREAD: _read_unread,
+    Threshold.Measure.RECORDS: lambda _, __: broken_domains(),
+    Threshold.Measure.UNANSWERED: lambda _, now: unanswered_domains(now),
+    Threshold.Measure.UNREAD: lambda _, now: unread_mailboxes(now),
 }
 
 
@@ -159,10 +135,6 @@ def _reading_of_fault(stopped: Any, now: datetime) -> Reading:
         stopped.paused_at or now,
         technical=stopped.pause_detail,
     )
-
-
-def _reading_of_ailing(one: Ailing) -> Reading:
-    return Reading(one.subject, one.level, one.sentence, one.since, technical=one.technical)
 
 
 def _reading_of_breaker(transport: Transport, now: datetime) -> Reading:

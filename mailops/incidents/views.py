@@ -25,7 +25,7 @@ from mailops.incidents.concerning import concerning
 from mailops.incidents.evidence import LOOK_BACK, STOPPED
 from mailops.incidents.forms import CloseForm, FilterForm, NoteForm, OwnerForm
 from mailops.incidents.handling import NotPossible
-from mailops.incidents.models import Incident, IncidentQuerySet, SubjectKind, Threshold
+from mailops.incidents.models import Incident, IncidentQuerySet, Threshold
 from mailops.lib.csv_export import stream_csv, wrong_filter
 from mailops.lib.first_rows import first_rows
 from mailops.lib.htmx import polled_status, render_page
@@ -138,6 +138,7 @@ def _load(incident_id: int) -> Incident:
 def _detail(request: HttpRequest, incident: Incident, **refused: Form) -> HttpResponse:
     """Show the incident; `refused` is a form that was not filled in well, by the name the page knows it by."""
     subject, stoppable = incident.subject(), incident.stoppable()
+    sends = subject is not None and not isinstance(subject, Mailbox)
     to_mend = _to_mend(stoppable)
     context = {
         "incident": incident,
@@ -150,9 +151,9 @@ def _detail(request: HttpRequest, incident: Incident, **refused: Form) -> HttpRe
         "subject_url": _page_of(subject) if subject else "",
         "to_mend": to_mend,
         "mend_url": _page_of(to_mend) if to_mend else "",
-        "charts_url": _charts_url(incident) if subject else "",
+        "charts_url": _charts_url(incident) if sends else "",
         "message_lists": _message_lists(incident) if subject else [],
-        "signatures_url": _signatures_url(incident) if subject else "",
+        "signatures_url": _signatures_url(incident) if sends else "",
         "timeline": incident.notes.order_by("-id"),
         "notices": incident.notices.select_related("channel", "message")
         .prefetch_related("attempts")
@@ -190,9 +191,7 @@ def _is_unserved(incident: Incident) -> bool:
 
 
 def _signatures_url(incident: Incident) -> str:
-    """Return the address of what servers answered in the window that opened it, and until it was closed; none of a mailbox."""
-    if incident.subject_kind == SubjectKind.MAILBOX:
-        return ""
+    """Return the address of what servers answered in the window that opened it, and until it was closed."""
     asked = {incident.subject_kind: incident.subject_id, **_times(incident)}
     return f"{reverse('signatures:panel')}?{urlencode(asked)}"
 
@@ -218,9 +217,7 @@ def _times(incident: Incident) -> dict[str, str]:
 
 
 def _charts_url(incident: Incident) -> str:
-    """Return the numbers of what it is about: its window, and as far back as a change may be the cause; none of a mailbox."""
-    if incident.subject_kind == SubjectKind.MAILBOX:
-        return ""
+    """Return the numbers of what it is about: its window, and as far back as a change may be the cause."""
     report = reverse(f"reports:{incident.subject_kind}", args=[incident.subject_id])
     until = incident.closed_at or timezone.now()
     since = incident.opened_at - incident.threshold.window - LOOK_BACK

@@ -286,8 +286,12 @@ def what_breaks(domain: Domain, broken: Iterable[Finding]) -> str:
         return f"{names}. Receivers may refuse mail from it, or file it as spam."
     if grace.has_stopped:
         return f"{names}. That is so for longer than its grace, so its bulk mail has stopped."
-    ends_at = localtime(grace.ends_at)
-    return f"{names}. Bulk mail from it stops on {ends_at:%d %b at %H:%M %Z} unless it is mended."
+    return f"{names}. Bulk mail from it stops on {moment_of(grace.ends_at)} unless it is mended."
+
+
+def moment_of(at: datetime) -> str:
+    """Say a moment in a sentence that may be read in another zone."""
+    return f"{localtime(at):%d %b at %H:%M %Z}"
 
 
 def causes_first(findings: Iterable[Finding]) -> list[Finding]:
