@@ -1,20 +1,15 @@
 """Slow clients hold no thread of the web: a request has one once it is here."""
 
 import socket
-import subprocess
-import sys
-import textwrap
 from contextlib import ExitStack
 
 import pytest
 
 from mailops.feedback.intake import MAX_WEBHOOK
 from mailops.installation.patient_worker import LARGE, LONGEST_HEAD, missing_in
-from tests.ports import free_port, is_listening
-from tests.waiting import wait_until
+from tests.installation.webs import PATIENCE, serving
 
 HEAD = b"POST /x HTTP/1.1\r\nHost: h\r\n"
-PATIENCE = 30
 
 
 class TestWhatHasCome:
@@ -56,35 +51,22 @@ class TestWhatHasCome:
 @pytest.fixture(scope="module")
 def port(tmp_path_factory):
     """A web of two threads that says how long a body was."""
+    app = """
+        def app(environ, start_response):
+            if environ["PATH_INFO"] == "/large":
+                start_response("200 OK", [("Content-Length", "3000000")])
+                return [b"x" * 3_000_000]
+            if environ["PATH_INFO"] == "/unread":
+                start_response("413 Too large", [("Content-Length", "1")])
+                return [b"9"]
+            size = len(environ["wsgi.input"].read())
+            start_response("200 OK", [("Content-Length", str(len(str(size))))])
+            return [str(size).encode()]
+    """
+    worker = "--worker-class=mailops.installation.patient_worker.PatientWorker"
     folder = tmp_path_factory.mktemp("web")
-    (folder / "echo.py").write_text(
-        textwrap.dedent("""
-            def app(environ, start_response):
-                if environ["PATH_INFO"] == "/large":
-                    start_response("200 OK", [("Content-Length", "3000000")])
-                    return [b"x" * 3_000_000]
-                if environ["PATH_INFO"] == "/unread":
-                    start_response("413 Too large", [("Content-Length", "1")])
-                    return [b"9"]
-                size = len(environ["wsgi.input"].read())
-                start_response("200 OK", [("Content-Length", str(len(str(size))))])
-                return [str(size).encode()]
-        """)
-    )
-    port = free_port()
-    process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "gunicorn", "echo:app", f"--bind=127.0.0.1:{port}"),
-            *("--worker-class=mailops.installation.patient_worker.PatientWorker", "--threads=2"),
-            *(f"--pythonpath={folder},.", "--worker-connections=140", "--log-level=warning"),
-        ]
-    )
-    try:
-        wait_until(lambda: is_listening(port), seconds=PATIENCE, what="gunicorn")
+    with serving(folder, app, worker, "--threads=2", "--worker-connections=140") as port:
         yield port
-    finally:
-        process.terminate()
-        process.wait(PATIENCE)
 
 
 @pytest.fixture
