@@ -180,6 +180,7 @@ class TemplateVersion(models.Model):
         "accounts.User", null=True, on_delete=models.SET_NULL, related_name="+"
     )
     published_at = models.DateTimeField(auto_now_add=True)
+    infection = ""  # what the scanner found in a file of it since; set by who sends it
 
     class Meta:
         constraints: ClassVar = [

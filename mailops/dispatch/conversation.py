@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mailops.dispatch.claiming import Claim, Job
 from mailops.dispatch.committing import Committer, Request
@@ -228,10 +228,14 @@ class Conversation:
         try:
             return self._around.prepare(job)
         except Objection as objection:
-            self._failed(job, objection.reason, objection.sentence)
+            if objection.is_of_all and job.campaign_id is not None:
+                self._spare(job)
+                self._around.stop_for(self._fault("campaign", job, objection.sentence))
+            else:
+                self._failed(job, objection.reason, objection.sentence)
         except CannotSign as fault:
             self._spare(job)
-            self._around.stop_for(self._fault_of_signing(job, fault))
+            self._around.stop_for(self._fault("stream", job, fault.sentence, fault.detail))
         except Exception:
             # An error of ours in making one mail must not stop the others of its transport.
             logger.exception("message %d could not be made", job.message_id)
@@ -249,14 +253,9 @@ class Conversation:
             self._outcome(job, EventKind.FAILED, reason=reason, sentence=sentence, fault="message")
         )
 
-    def _fault_of_signing(self, job: Job, fault: CannotSign) -> SystemicFault:
+    def _fault(self, stops: str, job: Job, sentence: str, detail: str = "") -> SystemicFault:
         return SystemicFault(
-            "stream",
-            self._around.transport_id,
-            job.campaign_id,
-            fault.sentence,
-            fault.detail,
-            job.stream_id,
+            stops, self._around.transport_id, job.campaign_id, sentence, detail, job.stream_id
         )
 
     def _leave(self, prepared: Prepared | None) -> None:
@@ -296,17 +295,10 @@ class Conversation:
         if stops:
             self._held.pop(job.claim, None)
             self._set_back.append(job)
-            self._around.stop_for(
-                SystemicFault(
-                    stops,
-                    self._around.transport_id,
-                    job.campaign_id,
-                    f"{meaning.sentence} {meaning.fix}",
-                    str(reply),
-                    job.stream_id,
-                    self._session.login_id if meaning.reason in LOGIN_REASONS else None,
-                )
-            )
+            fault = self._fault(stops, job, f"{meaning.sentence} {meaning.fix}", str(reply))
+            if meaning.reason in LOGIN_REASONS:
+                fault = replace(fault, login_id=self._session.login_id)
+            self._around.stop_for(fault)
             return
         if meaning.suppress:
             self._dead_addresses[job.claim] = job.recipient

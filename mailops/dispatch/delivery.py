@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db import Error, InterfaceError, OperationalError, connection
 
 from mailops.campaigns.models import Campaign
+from mailops.content.files import files_of_version, infection_of
 from mailops.content.models import TemplateVersion
 from mailops.dispatch.carriers import Carrier, usable_carriers
 from mailops.dispatch.claiming import Claimer, Job
@@ -287,6 +288,9 @@ class Delivery:
             for version in loaded.values():
                 _ = version.contents  # read here: the sessions' threads have no database
             self._versions |= loaded
+        for pk in wanted:
+            version = self._versions[pk]
+            version.infection = infection_of(files_of_version(version))
         load_signers({job.domain for job in jobs})
         load_taught()
 

@@ -19,14 +19,16 @@ from mailops.protocol.message_id import make_message_id
 from mailops.transports.sessions import Envelope
 
 SIZE_LIMIT = 10_000_000  # octets; larger mail is refused nearly everywhere
+_WITHOUT_FILE = "Publish its template without that file, and send that version."
 
 
 class Objection(Exception):
     """Why this message must not or can't be sent: our failure, not the recipient's."""
 
-    def __init__(self, reason: str, sentence: str) -> None:
+    def __init__(self, reason: str, sentence: str, *, is_of_all: bool = False) -> None:
         super().__init__(sentence)
         self.reason, self.sentence = reason, sentence
+        self.is_of_all = is_of_all  # it holds for every message of its campaign
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ def prepare(
 
     With `signs_here` it is signed with the keys of its domain, if it has any; raise CannotSign where they can't be used.
     """
+    if version.infection:
+        raise Objection("infected", f"{version.infection} {_WITHOUT_FILE}", is_of_all=True)
     if not job.addr_spec.isascii():
         raise Objection(
             "needs_smtputf8",

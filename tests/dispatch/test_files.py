@@ -2,17 +2,19 @@
 
 from email import message_from_bytes
 from email.policy import SMTP
+from hashlib import sha256
 
 import dkim
 import pytest
 
 from mailops.content import enclosing
-from mailops.content.models import MailTemplate
+from mailops.content.models import FileContent, MailTemplate
 from mailops.content.publishing import publish
 from mailops.sandbox.reading import read
 from tests.content.some_files import PDF, png
 from tests.dispatch.test_delivery import deliver, make_due, make_stream_to
 from tests.dispatch.test_signing import sign_with, verified
+from tests.factories import make_campaign
 
 pytestmark = pytest.mark.django_db(transaction=True)  # the committer has its own connection
 HTML = """<p>Hello {{ first_name }}</p>{% if vip %}<img src="cid:gold medal.png" alt="">{% endif %}
@@ -61,3 +63,25 @@ def test_signatures_cover_the_files(server, version):
     assert verified(server.messages[0]) == {"rsa", "ed25519"}
     with pytest.raises(dkim.ValidationError):
         verified(server.messages[0].replace(b"JVBERi", b"JVBERj"))  # in the PDF
+
+
+def test_what_was_found_infected_since_goes_to_nobody(server, version):
+    campaign = make_campaign(stream=make_stream_to(server.port), version=version)
+    campaign.start(actor=None)
+    mail = make_due(campaign.stream, "ada@x.example", version=version, campaign=campaign)
+    alone = make_due(campaign.stream, "bob@x.example", version=version)
+    FileContent.objects.filter(sha256=sha256(PDF).hexdigest()).update(signature="Eicar-Test")
+    deliver()
+    assert not server.messages
+    campaign.refresh_from_db()
+    found = "The virus scanner found Eicar-Test in Prüfung.pdf."
+    assert campaign.is_paused
+    assert campaign.pause_sentence.startswith(found)
+    mail.refresh_from_db()
+    assert mail.status == "queued"
+    alone.refresh_from_db()
+    assert (alone.status, alone.reason) == ("failed", "infected")
+    assert alone.sentence.startswith(found)
+    campaign.resume()
+    deliver()
+    assert not server.messages
