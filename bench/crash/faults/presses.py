@@ -39,7 +39,6 @@ def pressed_often(scene: Scene) -> None:
     scene.broke()
     queued = _press(lambda: _retries(campaign))
     scene.expect(f"{queued} were queued again, of {wanted}", holds=queued == wanted)
-    scene.wait_resumed()
 
 
 def _press(act: Callable[[], int]) -> int:
