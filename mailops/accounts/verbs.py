@@ -125,7 +125,7 @@ WORDS: dict[str, str] = {
     "template.roll_back": "Template rolled back",
     "template.settings": "Template's settings changed",
     "template.rename": "Template renamed",
-    "template.restore": "Template version restored",
+    "template.restore": "Template version copied to the draft",
     "template.scan_file": "File of a template scanned",
     "template.save_draft": "Template draft saved",
     "template.unarchive": "Template taken out of the archive",

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from django.db import models
-from django.db.models import OuterRef, Q, Subquery
+from django.db.models import F, OuterRef, Q, Subquery
 from django.db.models.functions import Lower, Now
 
 from mailops.accounts.meanwhile import mark_of, mark_of_fields
@@ -36,13 +36,21 @@ class MailTemplateQuerySet(models.QuerySet["MailTemplate"]):
         )
 
     def with_latest(self) -> "MailTemplateQuerySet":
-        """Bring along the newest version's number, hash and time."""
+        """Bring along the newest version's number, hash and time, and whether it is a roll-back that left the draft."""
         latest = TemplateVersion.objects.filter(template=OuterRef("pk")).order_by("-number")[:1]
         return self.annotate(
             latest_number=Subquery(latest.values("number")),
             latest_hash=Subquery(latest.values("content_hash")),
             latest_published_at=Subquery(latest.values("published_at")),
+            latest_restores=Subquery(latest.values("restores")),
+        ).annotate(
+            is_left=Q(latest_restores__isnull=False, latest_published_at__gt=F("draft_changed_at"))
+            & ~Q(latest_hash=F("draft_hash"))
         )
+
+    def left(self) -> "MailTemplateQuerySet":
+        """Keep those whose draft still says what a roll-back took back."""
+        return self.with_latest().filter(is_left=True)  # type: ignore[misc] # it is annotated
 
 
 class Syntax(models.TextChoices):
@@ -138,6 +146,11 @@ class MailTemplate(models.Model):
     @property
     def latest_version(self) -> "TemplateVersion | None":
         return self.versions.order_by("-number").first()
+
+    @property
+    def version_of_draft(self) -> "TemplateVersion | None":
+        """The newest version that says what the draft says."""
+        return self.versions.filter(content_hash=self.draft_hash).order_by("-number").first()
 
     @property
     def is_archived(self) -> bool:

@@ -91,6 +91,7 @@ def _against_the_latest(
         "others": others,
         "has_errors": has_errors,
         "latest": latest,
+        "is_left": MailTemplate.objects.left().filter(pk=template.pk).exists(),
         "is_as_published": latest
         and not has_errors
         and publishing.is_as_published(latest, template, look, others),
@@ -265,7 +266,7 @@ def version_roll_back(request: HttpRequest, template_id: int, number: int) -> Ht
         except publishing.NotApproved:
             toasts.error(
                 request,
-                f"Nobody approved version {number}. Restore it as the draft and ask for approval; operators and admins may roll back to it.",
+                f"Nobody approved version {number}. Copy it to the draft and ask for approval; operators and admins may roll back to it.",
             )
             return redirect("content:version", template_id, number)
         except (RenderError, publishing.NewerPublished) as error:
@@ -273,7 +274,8 @@ def version_roll_back(request: HttpRequest, template_id: int, number: int) -> Ht
             return redirect("content:roll-back", template_id, number)
         else:
             toasts.success(
-                request, f"Version {release.number} is out: it is what version {number} was."
+                request,
+                f"Version {release.number} is published: it is what version {number} was. The draft stays as it was.",
             )
         return redirect("content:detail", template_id)
     return render_page(

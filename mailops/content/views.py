@@ -87,7 +87,7 @@ def template_new(request: HttpRequest) -> HttpResponse:
 
 @needs(Act.SEE)
 def template_detail(request: HttpRequest, template_id: int) -> HttpResponse:
-    found = MailTemplate.objects.select_related("layout", "draft_changed_by")
+    found = MailTemplate.objects.with_latest().select_related("layout", "draft_changed_by")
     template = get_object_or_404(found, pk=template_id)
     versions = template.versions.select_related("published_by").order_by("-number")
     latest = versions.first()
@@ -194,6 +194,7 @@ def template_unarchive(request: HttpRequest, template_id: int) -> HttpResponse:
 @needs(Act.SEE)
 def version_detail(request: HttpRequest, template_id: int, number: int) -> HttpResponse:
     version = version_or_404(template_id, number)
+    latest = version.template.latest_version
     rendered = None
     try:
         rendered = compile_version(version).render(sample_data(version.sample))
@@ -210,7 +211,7 @@ def version_detail(request: HttpRequest, template_id: int, number: int) -> HttpR
             "written": version.source or version.html,
             **_found(version),
             "preheader": preheader_of(rendered) if rendered else "",
-            "is_newest": version.template.latest_version == version,
+            "is_out": latest is not None and number in (latest.number, latest.restores),
             "previous": number - 1,
         },
     )
@@ -249,7 +250,9 @@ def version_restore(request: HttpRequest, template_id: int, number: int) -> Http
         except ChangedMeanwhile as error:
             toasts.error(request, publishing.words_of(error))
             return redirect("content:restore", template_id, number)
-        toasts.success(request, f"The draft is version {number} again; publish it when it's right.")
+        toasts.success(
+            request, f"The draft says what version {number} says. Publish it when it's right."
+        )
         return redirect("content:edit", template_id)
     draft = State.of_draft(version.template)
     return render_page(
@@ -259,6 +262,7 @@ def version_restore(request: HttpRequest, template_id: int, number: int) -> Http
             "version": version,
             "template": version.template,
             "form": form,
+            "latest": version.template.latest_version,
             "parts": compare(draft, State.of_version(version)),
         },
     )

@@ -710,6 +710,52 @@ class TestReleases:
         template.save()
         return publish(template, editor)
 
+    def test_a_roll_back_leaves_a_draft_that_nobody_is_asked_to_publish(
+        self, logged_in, editor, template, newer
+    ):
+        client, page = logged_in(editor), url("detail", template)
+        publish_it = f'href="{url("publish", template)}"'
+        client.post(url("roll-back", template, 1))
+        told = client.get(page).content.decode()
+        assert "not rolled back" in told
+        assert f'<a href="{url("version", template, 2)}">v2</a>' in told
+        assert url("restore", template, 3) in told
+        assert publish_it not in told
+        assert "not rolled back" in client.get(reverse("content:list")).content.decode()
+        assert "undoes the roll-back" in client.get(url("publish", template)).content.decode()
+
+        client.post(url("edit", template), draft(template, html=HTML.replace("Hello", "Howdy")))
+        told = client.get(page).content.decode()
+        assert "not rolled back" not in told
+        assert publish_it in told
+        assert "undoes the roll-back" not in client.get(url("publish", template)).content.decode()
+
+    def test_a_roll_back_to_what_the_draft_says_leaves_nothing(
+        self, logged_in, editor, template, newer
+    ):
+        client = logged_in(editor)
+        client.post(url("restore", template, 1))
+        client.post(url("roll-back", template, 1))
+        assert "as published" in client.get(url("detail", template)).content.decode()
+
+    def test_each_way_back_to_a_version_says_what_it_does_and_leads_to_the_other(
+        self, logged_in, editor, template, newer
+    ):
+        client = logged_in(editor)
+        copy, back = url("restore", template, 1), url("roll-back", template, 1)
+        told = client.get(url("version", template, 1)).content.decode()
+        assert "Copy to the draft…" in told
+        assert "Roll back to it…" in told
+        told = client.get(copy).content.decode()
+        assert "Nothing is published now." in told
+        assert back in told
+        told = client.get(back).content.decode()
+        assert "It is published again at once" in told
+        assert copy in told
+        client.post(back)
+        assert "Roll back to it…" not in client.get(url("version", template, 1)).content.decode()
+        assert back not in client.get(copy).content.decode()
+
     def test_a_roll_back_pressed_twice_is_one(self, logged_in, editor, template, newer):
         page = url("roll-back", template, 1)
         form = logged_in(editor).get(page).context["form"]
