@@ -54,7 +54,11 @@ def leave(message: Message, *, way: str, from_all: bool = False) -> None:
 
 
 def has_left(message: Message) -> tuple[bool, bool]:
-    """Tell whether mail of the message's stream, and whether all mail, is stopped for its recipient."""
+    """Tell whether the message's recipient asked for no more mail of its stream, and whether for none at all, for good.
+
+    What else stops mail to them says nothing of what they wish, and may be over before long.
+    """
     covering = Suppression.objects.covering(message.address_key, message.stream)
-    scopes = set(covering.values_list("stream_id", flat=True))
+    asked = covering.asked_for().filter(expires_at=None)
+    scopes = set(asked.values_list("stream_id", flat=True))
     return bool(scopes), None in scopes

@@ -22,6 +22,10 @@ class SuppressionQuerySet(models.QuerySet["Suppression"]):
         """Keep those in force now, by the database's clock."""
         return self.filter(models.Q(expires_at=None) | models.Q(expires_at__gt=Now()))
 
+    def asked_for(self) -> "SuppressionQuerySet":
+        """Keep those of which `Suppression.was_asked_for` holds."""
+        return self.filter(reason__in=Suppression.ASKED_FOR)
+
     def about(self, text: str) -> "SuppressionQuerySet":
         """Keep those whose address has `text` in it."""
         forms = (models.Q(address_key__contains=form) for form in search_forms(text))
@@ -58,6 +62,8 @@ class Suppression(models.Model):
         Reason.COMPLAINT,
     ]
 
+    ASKED_FOR: ClassVar = frozenset({Reason.UNSUBSCRIBE, Reason.COMPLAINT})  # by the recipient
+
     address = models.CharField(max_length=320)  # as given
     address_key = models.CharField(max_length=320)  # protocol.address.address_key
     # null: all streams
@@ -88,7 +94,7 @@ class Suppression(models.Model):
     @property
     def was_asked_for(self) -> bool:
         """Tell whether the recipient wanted it, so that nothing but a person may take it back."""
-        return self.reason in {self.Reason.UNSUBSCRIBE, self.Reason.COMPLAINT}
+        return self.reason in self.ASKED_FOR
 
     @property
     def has_expired(self) -> bool:

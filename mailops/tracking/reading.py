@@ -133,8 +133,7 @@ def _messages(public_ids: set[UUID]) -> Mapping[UUID, Message]:
 
 def who_left(address_keys: Collection[str]) -> set[str]:
     """Return which of these people asked for no more mail of some kind: they aren't looked after any more."""
-    asked = [Suppression.Reason.UNSUBSCRIBE, Suppression.Reason.COMPLAINT]
-    found = Suppression.objects.active().filter(address_key__in=address_keys, reason__in=asked)
+    found = Suppression.objects.active().asked_for().filter(address_key__in=address_keys)
     return set(found.values_list("address_key", flat=True))
 
 

@@ -1,7 +1,10 @@
 """People see what came back and why it counted or not; the unsubscribe page changes nothing until a button is pressed."""
 
+from datetime import timedelta
+
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
 from mailops.accounts.models import AuditEntry
 from mailops.feedback.archiving import archive
@@ -10,6 +13,7 @@ from mailops.outbox.models import Event
 from mailops.protocol import unsubscribe
 from mailops.reports.attention import matters
 from mailops.suppressions.models import Suppression
+from mailops.suppressions.suppressing import suppress
 from tests.factories import make_stream, make_transport
 from tests.feedback.conftest import complaint_about, make_sent, receive, report_on, sender_of
 
@@ -242,6 +246,20 @@ class TestUnsubscribe:
         page = client.post(url, {"scope": "all"}, follow=True).content.decode()
         assert "no more mail from" in page
         assert Suppression.objects.get().stream is None
+
+    @pytest.mark.parametrize("reason", Suppression.Reason)
+    @pytest.mark.parametrize("until", [None, timedelta(days=90)])
+    def test_only_a_wish_for_good_takes_the_button_away(self, reason, until, url, client, sent):
+        suppress(
+            address=sent.recipient,
+            stream=None,
+            reason=reason,
+            expires_at=until and timezone.now() + until,
+        )
+        is_wish = until is None and reason in Suppression.ASKED_FOR
+        assert ("You are unsubscribed" in client.get(url).content.decode()) is is_wish
+        client.post(url)
+        assert "You are unsubscribed" in client.get(url).content.decode()
 
     def test_works_again_after_a_person_took_it_back(self, url, client):
         client.post(url)
