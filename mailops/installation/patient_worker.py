@@ -81,8 +81,11 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
         while self._waiting and self.nr_conns > self.worker_connections - SPARE:
             self._close(next(iter(self._waiting)))
 
-    def _keepalive_after(self, conn: Any, keepalive: Any) -> bool:
-        return bool(conn.sock.is_whole and super()._keepalive_after(conn, keepalive))
+    def handle_request(self, req: Any, conn: Any) -> bool:
+        """Answer; a connection whose body was not held is not kept, and its answer says so."""
+        if not conn.sock.is_whole:
+            req.force_close()
+        return bool(super().handle_request(req, conn))
 
     def _look(self, conn: Any, began: float) -> None:
         """Give a connection to a thread, or wait for the rest of what it says."""

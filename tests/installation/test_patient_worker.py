@@ -139,6 +139,11 @@ class TestSlowClients:
     def test_with_large_bodies_are_read(self, size, port):
         assert ask(port, b"x" * size) == str(size).encode()
 
+    @pytest.mark.parametrize(("size", "keeps"), [(LARGE, b"keep-alive"), (LARGE + 1, b"close")])
+    def test_are_told_whether_they_may_go_on_behind_their_body(self, size, keeps, port, slow):
+        (one,) = slow(1, HEAD + b"Content-Length: %d\r\n\r\n" % size + b"x" * size)
+        assert b"\r\nConnection: " + keeps + b"\r\n" in answer_of(one)
+
     def test_two_requests_at_once_have_both_answers(self, port, slow):
         (one,) = slow(1, (HEAD + b"Content-Length: 2\r\n\r\nab") * 2)
         answered = b""
