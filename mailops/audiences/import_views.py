@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import messages
+from django.core.paginator import Paginator
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
@@ -28,6 +29,16 @@ from mailops.lib.csv_reading import NotReadable
 from mailops.lib.htmx import polled_status, render_page
 
 REMARKS_SHOWN = 20
+PAGE = 50
+
+
+@needs(Act.SEE)
+def import_list(request: HttpRequest, audience_id: int) -> HttpResponse:
+    audience = get_object_or_404(Audience, pk=audience_id)
+    imports = audience.imports.select_related("created_by").order_by("-id")
+    page = Paginator(imports, PAGE).get_page(request.GET.get("page"))
+    context = {"audience": audience, "page": page}
+    return render_page(request, "audiences/import_list.html", context)
 
 
 @takes_uploads(MAX_FILE_BYTES)

@@ -14,6 +14,7 @@ urlpatterns = [
     path("<int:audience_id>/delete/", views.audience_delete, name="delete"),
     path("<int:audience_id>/members.csv", views.audience_export, name="export"),
     path("<int:audience_id>/members/new/", contact_views.member_add, name="member-add"),
+    path("<int:audience_id>/imports/", import_views.import_list, name="imports"),
     path("<int:audience_id>/import/", import_views.import_upload, name="import"),
     path("members/<int:membership_id>/remove/", contact_views.member_remove, name="member-remove"),
     path("contacts/<int:contact_id>/", contact_views.contact_detail, name="contact"),

@@ -34,6 +34,7 @@ from mailops.suppressions.suppressing import suppress, unsuppress
 from mailops.suppressions.tasks import continue_suppression_import
 
 PAGE = 50
+IMPORTS = 10
 
 
 @needs(Act.SEE)
@@ -163,11 +164,12 @@ def import_new(request: HttpRequest) -> HttpResponseBase:
             # a hint; the tick finds the import should it be lost
             transaction.on_commit(lambda: continue_suppression_import.delay(run.pk), robust=True)
             return redirect("suppressions:import", run.pk)
-    recent = SuppressionImport.objects.select_related("stream", "created_by").order_by("-id")[:10]
+    imports = SuppressionImport.objects.select_related("stream", "created_by").order_by("-id")
+    page = Paginator(imports, IMPORTS).get_page(request.GET.get("page"))
     return render_page(
         request,
         "suppressions/import_form.html",
-        {"form": form, "recent": recent},
+        {"form": form, "page": page},
         status=422 if form.is_bound else 200,
     )
 

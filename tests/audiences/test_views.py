@@ -6,6 +6,7 @@ from django.urls import reverse
 from django.utils.html import strip_tags
 
 from mailops.accounts.models import AuditEntry
+from mailops.audiences.curating import count_attributes, remove_member
 from mailops.audiences.forms import AudienceForm
 from mailops.audiences.importing import import_chunk
 from mailops.audiences.models import Audience, Contact, Import, Membership
@@ -53,6 +54,7 @@ def pages(audience, run):
         reverse("audiences:list"),
         reverse("audiences:detail", args=[audience.pk]),
         reverse("audiences:export", args=[audience.pk]),
+        reverse("audiences:imports", args=[audience.pk]),
         reverse("audiences:contact", args=[contact.pk]),
         reverse("audiences:import-detail", args=[run.pk]),
         reverse("audiences:import-remarks", args=[run.pk]) + "?outcome=rejected",
@@ -107,6 +109,11 @@ class TestList:
             text = client.get(reverse("audiences:list")).text
         assert "Readers" in text
         assert "Completed" in text
+
+    def test_counts_the_members_of_each(self, audience, viewer, logged_in):
+        make_audience()
+        shown = logged_in(viewer).get(reverse("audiences:list")).context["audiences"]
+        assert sorted(one.members for one in shown) == [0, 2]
 
     def test_an_empty_page_holds_the_first_action(self, operator, logged_in):
         assert "Add an audience" in logged_in(operator).get(reverse("audiences:list")).text
@@ -263,6 +270,44 @@ class TestAudience:
         assert "while campaigns use it: Spring" in response.text
         assert Audience.objects.exists()
         assert not AuditEntry.objects.filter(verb="audience.delete").exists()
+
+    def test_shows_what_is_known_of_most_first_and_folds_the_rest(
+        self, operator, viewer, logged_in
+    ):
+        names = [f"a{number}" for number in range(20)]
+        run = import_all(
+            f"email,city,{','.join(names)}\na@x.example,Rome,{'v,' * 19}v\nb@x.example,Oslo\n",
+            actor=operator,
+            city=1,
+            **{name: at for at, name in enumerate(names, 2)},
+        )
+        count_attributes(audience_id=run.audience_id)
+        shown = logged_in(viewer).get(reverse("audiences:detail", args=[run.audience_id])).context
+        assert shown["attributes"][0][0] == "city"
+        assert [name for name, _ in shown["attributes"] + shown["more_attributes"]] == [
+            "city",
+            *sorted(names),
+        ]
+        assert len(shown["more_attributes"]) == 9
+
+    def test_a_share_is_of_those_among_whom_it_was_counted(
+        self, audience, operator, viewer, logged_in
+    ):
+        count_attributes(audience_id=audience.pk)
+        remove_member(membership=audience.memberships.first(), actor=operator)
+        page = logged_in(viewer).get(reverse("audiences:detail", args=[audience.pk]))
+        assert "100\xa0%" in page.text
+        assert "200\xa0%" not in page.text
+
+    def test_leads_to_all_imports(self, audience, operator, viewer, logged_in):
+        for number in range(6):
+            upload(f"email\nb{number}@x.example\n", actor=operator, audience=audience)
+        client, all_of_them = logged_in(viewer), reverse("audiences:imports", args=[audience.pk])
+        first = reverse("audiences:import-detail", args=[audience.imports.earliest("pk").pk])
+        page = client.get(reverse("audiences:detail", args=[audience.pk])).text
+        assert all_of_them in page
+        assert first not in page
+        assert first in client.get(all_of_them).text
 
 
 class TestMembers:

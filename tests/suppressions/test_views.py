@@ -256,6 +256,13 @@ class TestImportPages:
         page = client.get(url("import", run.pk), {"outcome": "added"}).content.decode()
         assert "The address has no @." not in page
 
+    def test_lead_to_each_earlier_import(self, run, operator, logged_in):
+        for _ in range(10):
+            SuppressionImport.objects.create(file_name="another.csv", reason="imported")
+        client = logged_in(operator)
+        assert url("import", run.pk) not in client.get(url("imports")).text
+        assert url("import", run.pk) in client.get(url("imports"), {"page": 2}).text
+
     @pytest.mark.parametrize("content", [b"", b"name\nBob\n", b"PK\x03\x04"])
     def test_refuse_a_file_that_holds_no_addresses(self, content, operator, logged_in):
         assert self.post(logged_in(operator), content).status_code == 422
