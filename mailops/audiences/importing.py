@@ -17,7 +17,7 @@ from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
 from mailops.audiences.models import Import, ImportRemark
 from mailops.audiences.settling import StagedRow, settle
-from mailops.audiences.uploading import start_of_text
+from mailops.audiences.uploading import beginning_of
 from mailops.lib.chunks import MAX_FAILURES, count_failure, delete_some
 from mailops.lib.csv_export import unescape
 from mailops.lib.csv_reading import Record
@@ -142,10 +142,10 @@ def _give_up(run: Import) -> None:
 
 
 def _behind_header(run: Import) -> tuple[int, int]:
-    start = start_of_text(run)
+    start = beginning_of(run)
     if not run.has_header:
-        return start, 1
-    for record in records_of(run, offset=start, line=1):
+        return start.offset, start.line
+    for record in records_of(run, offset=start.offset, line=start.line):
         if any(record.cells):
             return record.end, record.next_line
     return run.size, 1

@@ -14,9 +14,10 @@ from mailops.lib.csv_reading import (
     DELIMITERS,
     ENCODINGS,
     SAMPLE_BYTES,
+    Beginning,
     NotReadable,
     Record,
-    bom_length,
+    beginning,
     guess,
     sample,
 )
@@ -78,8 +79,8 @@ def first_bytes(run: Import) -> bytes:
     return io.BufferedReader(reader).read(SAMPLE_BYTES)
 
 
-def start_of_text(run: Import) -> int:
-    return bom_length(first_bytes(run)[:4])
+def beginning_of(run: Import) -> Beginning:
+    return beginning(first_bytes(run), run.encoding)
 
 
 def look(run: Import) -> tuple[list[str], list[list[str]]]:

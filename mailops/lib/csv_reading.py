@@ -6,6 +6,7 @@ Nothing here holds more than one row, so a line of 100 MB costs no more memory t
 import codecs
 import csv
 import io
+import re
 import unicodedata
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
@@ -30,6 +31,8 @@ BOMS = {
     codecs.BOM_UTF16_LE: "utf-16-le",
     codecs.BOM_UTF16_BE: "utf-16-be",
 }
+# the line by which a file tells Excel its delimiter
+_SEP_LINE = re.compile(r'"?sep=([,;|\t])"?[,;|\t]*(?:\r\n|\r|\n)', re.IGNORECASE)
 # bytes that can't be decoded become characters that can be counted back, so that offsets stay exact
 ERRORS = {"utf-8": "surrogateescape", "utf-16-le": "surrogatepass", "utf-16-be": "surrogatepass"}
 NOT_CSV = {
@@ -61,6 +64,15 @@ class Guess:
     is_encoding_certain: bool
     delimiter: str
     has_header: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """Where the rows of a file begin: behind a byte order mark, and behind a line that tells a spreadsheet its delimiter."""
+
+    offset: int
+    line: int = 1
+    delimiter: str = ""  # that which such a line tells
 
 
 class _TooLong(Exception):
@@ -176,8 +188,14 @@ def _width_in(encoding: str, errors: str) -> Callable[[str], int]:
     return lambda text: len(text.encode(encoding, errors))
 
 
-def bom_length(head: bytes) -> int:
-    return next((len(bom) for bom in BOMS if head.startswith(bom)), 0)
+def beginning(head: bytes, encoding: str) -> Beginning:
+    """Tell where the rows of the file begin that begins with `head`."""
+    offset = next((len(bom) for bom in BOMS if head.startswith(bom)), 0)
+    text = _whole_characters(head[offset : offset + 64], encoding).decode(encoding, "replace")
+    told = _SEP_LINE.match(text)
+    if told is None:
+        return Beginning(offset)
+    return Beginning(offset + len(told[0].encode(encoding)), 2, told[1])
 
 
 def guess(chunks: Iterable[bytes]) -> Guess:
@@ -205,7 +223,7 @@ def guess(chunks: Iterable[bytes]) -> Guess:
     encoding = BOMS[bom] if bom else "utf-8" if is_utf8 else "cp1252"
     if encoding == "utf-8" and not is_utf8:  # a BOM that lies
         encoding = "cp1252"
-    delimiter = _guess_delimiter(head, encoding)
+    delimiter = beginning(head, encoding).delimiter or _guess_delimiter(head, encoding)
     rows = sample(head, encoding=encoding, delimiter=delimiter)
     if not rows:
         raise NotReadable("The file is empty: there is not one row in it.")
@@ -249,10 +267,12 @@ def _is_utf16(head: bytes) -> bool:
 
 def sample(head: bytes, *, encoding: str, delimiter: str, count: int = 50) -> list[Record]:
     """Return the first rows that are not blank; the last one is left out if the sample cuts it."""
-    start = bom_length(head)
-    raw = io.BytesIO(_whole_characters(head[start:], encoding))
+    start = beginning(head, encoding)
+    raw = io.BytesIO(_whole_characters(head[start.offset :], encoding))
     rows: list[Record] = []
-    for record in read_records(raw, encoding=encoding, delimiter=delimiter, offset=start):
+    for record in read_records(
+        raw, encoding=encoding, delimiter=delimiter, offset=start.offset, line=start.line
+    ):
         if len(head) >= SAMPLE_BYTES and record.end >= len(head) - 4 and rows:
             break
         if any(record.cells):

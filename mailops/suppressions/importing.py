@@ -18,7 +18,7 @@ from mailops.lib.csv_reading import (
     Guess,
     NotReadable,
     Record,
-    bom_length,
+    beginning,
     guess,
     sample,
 )
@@ -43,6 +43,7 @@ def start_import(
     """Take in `file`, to be worked off by `import_chunk`; raises NotReadable."""
     guessed = guess(pieces_of(file))
     head = next(pieces_of(file))
+    start = beginning(head, guessed.encoding)
     run = SuppressionImport.objects.create(
         file_name=file_name[:254],
         stream=stream,
@@ -50,7 +51,8 @@ def start_import(
         encoding=guessed.encoding,
         delimiter=guessed.delimiter,
         columns=_columns_of(head, guessed),
-        cursor=bom_length(head[:4]),
+        cursor=start.offset,
+        line=start.line,
         created_by=actor,
     )
     for position, data in enumerate(pieces_of(file)):

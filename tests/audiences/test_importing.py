@@ -228,6 +228,13 @@ class TestEncodings:
         assert account_of(run) == {"added": 2}
         assert run.header == ["Column 1", "Column 2"]
 
+    @pytest.mark.parametrize("header", ["email;name\n", ""])
+    def test_a_line_for_spreadsheets_is_no_person(self, header, operator):
+        text = f"sep=;\r\n{header}ann@x.example;Ann\nbroken;\n"
+        run = import_all(text.encode("utf-16"), actor=operator, name=1)
+        assert account_of(run) == {"added": 1, "rejected": 1}
+        assert run.remarks.get().line == text.count("\n")
+
     def test_a_header_alone_makes_an_empty_account(self, operator):
         run = import_all("email,name\n", actor=operator)
         assert (run.rows, run.state) == (0, "completed")

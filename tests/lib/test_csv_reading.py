@@ -4,7 +4,15 @@ import tracemalloc
 
 import pytest
 
-from mailops.lib.csv_reading import MAX_RECORD, NotReadable, guess, read_records
+from mailops.lib.csv_reading import (
+    MAX_RECORD,
+    Beginning,
+    NotReadable,
+    beginning,
+    guess,
+    read_records,
+    sample,
+)
 
 
 def records(data: bytes, *, encoding="utf-8", delimiter=",", offset=0):
@@ -44,6 +52,20 @@ class TestGuess:
             "Paris, France", '"Paris, France"'
         )
         assert guess([text.encode()]).delimiter == delimiter
+
+    @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+    @pytest.mark.parametrize("told", ["sep=;\n", "SEP=;\r\n", '"sep=;"\r', "sep=;;;\r\n"])
+    def test_believes_the_line_that_tells_a_spreadsheet_its_delimiter(self, told, encoding):
+        data = (told + "email;a,b,c\nann@x.example;1,2,3\n").encode(encoding)
+        found = guess([data])
+        assert (found.delimiter, found.has_header) == (";", True)
+        first, second = sample(data, encoding=found.encoding, delimiter=";")
+        assert (first.line, first.cells) == (2, ["email", "a,b,c"])
+        assert (second.cells, second.end) == (["ann@x.example", "1,2,3"], len(data))
+
+    @pytest.mark.parametrize("line", ["sep=x\n", "sep=;email\n", "sep;\n", "sep=;"])
+    def test_takes_no_other_line_for_one_that_tells_it(self, line):
+        assert beginning(line.encode(), "utf-8") == Beginning(0)
 
     def test_sees_that_a_first_row_with_an_address_is_no_header(self):
         assert not guess([b"a@example.com,Ada\nb@example.com,Bob\n"]).has_header

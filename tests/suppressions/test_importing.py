@@ -301,6 +301,7 @@ class TestReading:
             ("address\nü@x.example\n".encode("utf-16"), ["ü@x.example"]),
             ("address\nü@x.example\n".encode("cp1252"), ["ü@x.example"]),
             (b"address\ra@x.example\rb@x.example", ["a@x.example", "b@x.example"]),
+            ("sep=;\r\nnote;email\r\n1,5;a@x.example".encode("utf-16"), ["a@x.example"]),
         ],
     )
     def test_finds_the_addresses(self, content, addresses, read):
