@@ -107,6 +107,7 @@ WORDS: dict[str, str] = {
     "stream.resume": "Stream resumed",
     "suppression.add": "Address suppressed",
     "suppression.import": "Suppressions imported",
+    "suppression.stop_import": "Import of suppressions stopped",
     "suppression.sync_begin": "Provider's list kept in step",
     "suppression.sync_end": "Provider's list left alone",
     "suppression.sync_now": "Provider's list asked at once",

@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
-from mailops.lib.chunks import MAX_FAILURES, count_failure, delete_some, take
+from mailops.lib.chunks import MAX_FAILURES, count_failure, delete_some, stop_one, take
 from mailops.lib.csv_export import unescape
 from mailops.lib.csv_reading import (
     SAMPLE_BYTES,
@@ -93,6 +93,19 @@ def _columns_of(head: bytes, read_as: Guess) -> dict[str, int]:
 
 def _is_empty(record: Record) -> bool:
     return not any(cell.strip() for cell in record.cells)
+
+
+def stop_import(*, run: SuppressionImport, actor: User) -> bool:
+    """Stop an import; what was worked off so far stays. Return False where it was over already."""
+
+    def stop(locked: SuppressionImport) -> None:
+        rows = sum(locked.numbers.values())
+        audit(actor=actor, verb="suppression.stop_import", subject=locked, after={"rows": rows})
+        done = f"{rows:,} row{'' if rows == 1 else 's'}"
+        _finish(locked, locked.State.STOPPED, f"{actor} stopped it after {done}.")
+        locked.save()
+
+    return stop_one(SuppressionImport.objects.all(), run.pk, stop)
 
 
 def import_chunk(*, run_id: int) -> bool:

@@ -18,5 +18,6 @@ urlpatterns = [
     path("providers/<int:transport_id>/end/", sync_views.sync_end, name="sync-end"),
     path("imports/", views.import_new, name="imports"),
     path("imports/<int:run_id>/", views.import_detail, name="import"),
+    path("imports/<int:run_id>/stop/", views.import_stop, name="import-stop"),
     path("imports/<int:run_id>/export/", views.import_export, name="import-export"),
 ]

@@ -8,6 +8,7 @@ from django.core.paginator import Paginator
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
+from django.views.decorators.http import require_POST
 
 from mailops.accounts.body_sizes import takes_uploads
 from mailops.accounts.meanwhile import ChangedMeanwhile, typed_by_one_who_saw
@@ -23,7 +24,7 @@ from mailops.suppressions.forms import (
     OutcomeForm,
     RemoveForm,
 )
-from mailops.suppressions.importing import start_import
+from mailops.suppressions.importing import start_import, stop_import
 from mailops.suppressions.models import (
     ImportedRow,
     Suppression,
@@ -203,6 +204,16 @@ def import_detail(request: HttpRequest, run_id: int) -> HttpResponse:
     if is_poll and not run.is_running:
         response["HX-Trigger"] = "import-ended"  # the rows below come once more
     return response
+
+
+@needs(Act.SEND)
+@require_POST
+def import_stop(request: HttpRequest, run_id: int) -> HttpResponse:
+    run = get_object_or_404(SuppressionImport, id=run_id)
+    if not stop_import(run=run, actor=user_of(request)):
+        run.refresh_from_db()
+        toasts.info(request, f"“{run}” is {run.get_state_display().lower()} already.")
+    return redirect("suppressions:import", run.pk)
 
 
 def _is_poll(request: HttpRequest) -> bool:

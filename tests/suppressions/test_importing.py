@@ -16,6 +16,7 @@ from mailops.suppressions.importing import (
     forget_old_accounts,
     import_chunk,
     start_import,
+    stop_import,
 )
 from mailops.suppressions.models import ImportedRow, Suppression, SuppressionImport
 from mailops.suppressions.suppressing import suppress, unsuppress
@@ -245,6 +246,26 @@ Nobody,not an address,
         run.refresh_from_db()
         assert run.numbers == {"added": 1, "unchanged": 1}
         assert work_off(run) == run.numbers
+
+
+class TestStopping:
+    def test_keeps_what_it_has_and_goes_no_further(self, operator, monkeypatch):
+        monkeypatch.setattr(importing, "CHUNK", 1)
+        run = begin(b"a@x.example\nb@x.example\n", operator)
+        assert import_chunk(run_id=run.pk)
+        assert stop_import(run=run, actor=operator)
+        assert not import_chunk(run_id=run.pk)
+        assert Suppression.objects.get().address == "a@x.example"
+        assert not run.pieces.exists()
+        run.refresh_from_db()
+        assert (run.state, run.sentence) == ("stopped", f"{operator} stopped it after 1 row.")
+
+    def test_of_one_that_is_over_does_nothing(self, operator):
+        run = begin(b"a@x.example\n", operator)
+        work_off(run)
+        assert not stop_import(run=run, actor=operator)
+        run.refresh_from_db()
+        assert run.state == "completed"
 
 
 class TestAccounts:

@@ -281,6 +281,17 @@ class TestImportPages:
         assert "?outcome=added" in response.content.decode()
         assert not [one for one in queries if "suppressions_importedrow" in one["sql"]]
 
+    def test_can_be_stopped(self, run, operator, viewer, logged_in):
+        at = url("import-stop", run.pk)
+        assert at in logged_in(operator).get(url("import", run.pk)).text
+        assert at not in logged_in(viewer).get(url("import", run.pk)).text
+        assert logged_in(viewer).post(at).status_code == 403
+        client = logged_in(operator)
+        assert client.get(at).status_code == 405
+        assert "stopped it after 0 rows" in client.post(at, follow=True).text
+        assert "is stopped already" in client.post(at, follow=True).text
+        assert AuditEntry.objects.get().verb == "suppression.stop_import"
+
     def test_refuse_an_outcome_that_is_none(self, run, operator, logged_in):
         response = logged_in(operator).get(url("import", run.pk), {"outcome": "maybe"})
         assert response.status_code == 422
