@@ -14,6 +14,8 @@ from mailops.lib.time_zones import is_zone
 
 MAX_FILE_BYTES = 1024 * 1024 * 1024
 ZONE_WORDS = frozenset({"time_zone", "timezone", "tz", "zone"})
+# what exports of ours tell in their last columns, beside what is known of people
+TOLD = (["line", "reason"], ["consent", "added_at"])
 ADDRESS_WORDS = ("email", "e_mail", "mail", "email_address", "e_mail_address", "address")
 
 
@@ -94,6 +96,8 @@ class MappingForm(forms.Form):
         self.header, self.samples = header, samples
         at, zone_at = _address_column(header, samples), _zone_column(header, samples)
         initial = {at: self.ADDRESS, zone_at: self.ZONE}
+        if list(header[-2:]) in TOLD:
+            initial |= dict.fromkeys(range(len(header) - 2, len(header)), self.LEAVE_OUT)
         taken: set[str] = set()
         for index, column in enumerate(header):
             name = free_name(liquid_name(column) or f"column_{index + 1}", taken)

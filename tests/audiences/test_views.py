@@ -494,6 +494,21 @@ class TestColumns:
         assert columns[1]["attribute"].value() == "first_name"
         assert "Ada" in response.text
 
+    def test_leaves_out_what_exports_tell_beside_what_is_known(self, audience, operator, logged_in):
+        run = Import.objects.get()
+        client = logged_in(operator)
+        rows = client.get(
+            reverse("audiences:import-remarks", args=[run.pk]), {"outcome": "rejected"}
+        )
+        members = client.get(reverse("audiences:export", args=[audience.pk]))
+        told = {rows: ["email", "city"], members: ["address", "city", "time_zone"]}
+        for exported, kept in told.items():
+            again = upload(exported.getvalue().replace(b"broken", b"c@x.example"), actor=operator)
+            page = client.get(reverse("audiences:import-map", args=[again.pk]))
+            columns = page.context["columns"]
+            used = [one["name"] for one in columns if one["use"].value() != "leave"]
+            assert used == kept
+
     def test_shows_at_once_what_another_reading_makes_of_it(self, operator, logged_in):
         run = upload("name\nJos\u00e9 \u2013 x@example.com\n".encode("cp1252"), actor=operator)
         url = reverse("audiences:import-map", args=[run.pk])
