@@ -9,7 +9,7 @@ from django.db import transaction
 from mailops.accounts.auditing import audit
 from mailops.accounts.meanwhile import expect
 from mailops.accounts.models import User
-from mailops.protocol.address import address_key
+from mailops.protocol.address import address_key, trimmed
 from mailops.suppressions.models import Suppression
 from mailops.suppressions.provider_removals import note_removal
 from mailops.transports.models import Stream
@@ -39,7 +39,7 @@ def suppress(
     hard bounce, for ever outranks for a time. An expired entry counts as none. Raises InvalidAddress.
     """
     given: dict[str, Any] = {
-        "address": address.strip(),
+        "address": trimmed(address),
         "reason": reason,
         "evidence_text": evidence_text,
         "evidence_event_id": evidence_event_id,

@@ -79,6 +79,10 @@ class TestSuppress:
             "manual",
         )
 
+    def test_keeps_no_blank_that_nobody_sees(self):
+        entry = suppress(address="\ufeffbob@example.com\u200b", stream=None, reason="manual")
+        assert entry.address == "bob@example.com"
+
     def test_needs_no_audit_where_nothing_changed(self, operator):
         for _ in range(2):
             suppress(address="bob@example.com", stream=None, reason="manual", actor=operator)
