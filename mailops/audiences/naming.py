@@ -39,6 +39,6 @@ def free_name(name: str, taken: set[str]) -> str:
     """Return `name`, with a number where it is taken, and take it."""
     free, number = name, 2
     while free in taken:
-        free, number = f"{name[: MAX_NAME - 4]}_{number}", number + 1
+        free, number = f"{name[: MAX_NAME - 4].rstrip('_')}_{number}", number + 1
     taken.add(free)
     return free

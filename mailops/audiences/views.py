@@ -216,8 +216,9 @@ def audience_delete(request: HttpRequest, audience_id: int) -> HttpResponse:
         return redirect("audiences:list")
     runs = audience.imports.all()
     imports = runs.count()
+    members = audience.memberships.count()
     effects = [
-        f"{audience.memberships.count():,} memberships are deleted, with the evidence of their consent.",
+        f"{members:,} membership{' is' if members == 1 else 's are'} deleted, with the evidence of their consent.",
         f"{imports:,} import{'' if imports == 1 else 's'} and the account of every row go with it"
         + (", and one is still running." if runs.running().exists() else "."),
         "The contacts stay, with their attributes, messages and suppressions.",

@@ -26,6 +26,7 @@ class TestLiquidName:
     def test_gives_each_column_a_name_of_its_own(self):
         taken: set[str] = set()
         assert [free_name("name", taken) for _ in range(3)] == ["name", "name_2", "name_3"]
+        assert [free_name("email_", taken) for _ in range(2)] == ["email_", "email_2"]
 
 
 class TestAttributesField:
