@@ -64,6 +64,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "mailops.accounts.ended_log_ins.EndedLogInMiddleware",
     "mailops.lib.sound_requests.SoundRequestMiddleware",  # below those its error pages need
     "mailops.lib.gone_rows.GoneRowMiddleware",
     "mailops.lib.wrong_methods.WrongMethodMiddleware",
