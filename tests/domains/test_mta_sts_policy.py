@@ -4,9 +4,12 @@ import http.server
 import threading
 
 import pytest
+from django.utils import timezone
 
 from mailops.domains.checks import transport_security
 from mailops.domains.checks.transport_security import check_mta_sts, fetch_policy
+from mailops.domains.models import Finding
+from tests.factories import make_domain
 from tests.smtp_server import CertificateAuthority
 
 HOST = "mta-sts.a.test"
@@ -154,6 +157,25 @@ def test_a_redirect_is_not_followed(check, server):
 def test_another_content_type_warns(check, server):
     server.kind = "text/html; charset=utf-8"
     assert "served as “text/html”" in check().sentence
+
+
+@pytest.mark.django_db
+def test_what_no_database_holds_is_told_all_the_same(check, server):
+    server.body = POLICY.replace("enforce", "en\0force").encode()
+    server.kind = "text/\0html"
+    verdict = check()
+    finding = Finding.objects.create(
+        domain=make_domain(name="a.test"),
+        check_name=verdict.check,
+        sentence=verdict.sentence,
+        evidence=list(verdict.evidence),
+        since_at=timezone.now(),
+        checked_at=timezone.now(),
+    )
+    finding.refresh_from_db()
+    assert "its mode “en\ufffdforce”" in finding.sentence
+    assert "served as “text/\ufffdhtml”" in finding.sentence
+    assert "mode: en\ufffdforce" in finding.evidence
 
 
 def test_a_policy_that_is_too_large_is_not_read(check, server):

@@ -14,6 +14,7 @@ from mailops.domains.models import CheckStatus, DnsRecord
 from mailops.lib.dns_answers import Answer, Asks
 from mailops.lib.egress import EgressFault
 from mailops.lib.fetching import Fetched, fetch
+from mailops.lib.storable import storable
 from mailops.protocol.dns_records import read_tags
 from mailops.protocol.mta_sts import StsPolicy, is_sts, parse_policy, sts_id
 
@@ -94,11 +95,12 @@ def _check_policy(domain: str, record: str, asks: Asks, fetches: Fetches) -> Ver
 
 def _judge(domain: str, record: str, url: str, fetched: Fetched, exchanges: Answer) -> Verdict:
     """Hold a policy that was fetched against what it must be, and against the MX of its domain."""
-    policy = parse_policy(fetched.body.decode("utf-8", "replace"))
+    text = storable(fetched.body.decode("utf-8", "replace"))
+    policy = parse_policy(text)
     problems = list(_policy_problems(domain, policy, fetched, exchanges))
     if not problems and not exchanges.is_known:
         return unanswered("mta_sts", f"the MX of {domain}", exchanges, rfc=STS_RFC)
-    evidence = [record, url, *fetched.body.decode("utf-8", "replace").splitlines()[:40]]
+    evidence = [record, url, *text.splitlines()[:40]]
     well = f"The policy is {policy.mode} and names every MX of {domain}."
     return verdict_of("mta_sts", problems, well=well, rfc=STS_RFC, evidence=evidence)
 
@@ -119,7 +121,7 @@ def _policy_problems(
         yield Problem(
             CheckStatus.WARNING, f"The policy is invalid: {problem}.", "Correct the policy."
         )
-    kind = fetched.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = storable(fetched.headers.get("content-type", "").partition(";")[0].strip().lower())
     if kind != "text/plain":
         yield Problem(
             CheckStatus.WARNING,
