@@ -1,8 +1,9 @@
 import pytest
 
-from mailops.domains.checks.dmarc import check_dmarc, walk_tree
+from mailops.domains.checks.dmarc import MOST_DESTINATIONS, check_dmarc, walk_tree
 from mailops.domains.models import CheckStatus
 from mailops.protocol.dns_records import parse_dmarc, tree_walk
+from tests.costs import costing_less_than
 
 RUA = "rua=mailto:d@a.example"
 
@@ -112,6 +113,27 @@ class TestCheckDmarc:
         sentence = check()[0].sentence
         assert "And 788 more." in sentence
         assert len(sentence) < 2000
+
+    def test_a_record_as_long_as_dns_takes_costs_little(self, publish, check):
+        publish(a_example=f"v=DMARC1; p=reject; {RUA}; fo={'0' * 60_000}")
+        with costing_less_than(seconds=2):
+            sentence = check("f.e.d.c.b.a.example")[0].sentence
+        assert "is not a list of 0 or 1, d and s" in sentence
+        assert len(sentence) < 2000
+
+    def test_of_many_that_reports_go_to_some_are_looked_at(self, publish, check, dns):
+        hosts = [f"{n}.reports.test" for n in range(100)]
+        publish(a_example=f"v=DMARC1; p=reject; rua={','.join(f'mailto:x@{h}' for h in hosts)}")
+        assert hosts[0] in check()[0].sentence
+        asked = {name for _, name, _ in dns.asked}
+        assert len(asked & set(hosts)) == MOST_DESTINATIONS
+
+    @pytest.mark.parametrize(
+        ("options", "is_sound"),
+        [("1:d:S", True), ("0", True), ("0:1", False), ("d:d", False), ("d:", False), ("x", False)],
+    )
+    def test_knows_the_options_of_failure_reports(self, options, is_sound):
+        assert bool(parse_dmarc(f"v=DMARC1; p=none; fo={options}").problems) is not is_sound
 
     def test_no_policy_anywhere(self, dns, check):
         verdict, seen = check()

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
 
 from mailops.domains.checks.verdict import Problem, Seen, Verdict, unanswered, verdict_of
 from mailops.domains.models import CheckStatus, DnsRecord
@@ -9,6 +11,7 @@ from mailops.lib.dns_answers import Answer, Asks, Status
 from mailops.protocol.dns_records import DMARC_POLICIES, Dmarc, is_dmarc, parse_dmarc, tree_walk
 
 RFC = "RFC 9989"
+MOST_DESTINATIONS = 10  # hosts that a record has its reports sent to; the others are not looked at
 
 
 @dataclass(frozen=True)
@@ -16,11 +19,11 @@ class Step:
     name: str
     answer: Answer
 
-    @property
+    @cached_property
     def records(self) -> tuple[str, ...]:
         return tuple(value for value in self.answer.values if is_dmarc(value))
 
-    @property
+    @cached_property
     def record(self) -> Dmarc | None:
         """The record in force here; several count as none (RFC 9989 section 4.10)."""
         return parse_dmarc(self.records[0]) if len(self.records) == 1 else None
@@ -271,7 +274,8 @@ def _report_problems(walk: TreeWalk, asks: Asks) -> Iterator[Problem]:
             f"Add rua=mailto:postmaster@{walk.domain}.",
         )
     addresses = (*step.record.report_addresses, *step.record.failure_addresses)
-    for host in dict.fromkeys(address.rpartition("@")[2].lower() for address in addresses):
+    hosts = dict.fromkeys(address.rpartition("@")[2].lower() for address in addresses)
+    for host in islice(hosts, MOST_DESTINATIONS):
         yield from _destination(step.name, host, walk, asks)
 
 

@@ -7,6 +7,7 @@ from mailops.domains.models import SEVERITY, CheckStatus, DnsRecord
 from mailops.lib.dns_answers import Answer
 
 MOST_TOLD = 12  # problems of one check; a record may be made of nothing else
+MOST_LETTERS = 600  # of what one of them says; what it quotes may be 64 KB long
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +82,7 @@ def verdict_of(
         return Verdict(
             check=check, status=CheckStatus.OK, sentence=well, rfc=rfc, evidence=tuple(evidence)
         )
-    sentences = list(dict.fromkeys(problem.sentence for problem in ranked))
+    sentences = list(dict.fromkeys(_short(problem.sentence) for problem in ranked))
     more = len(sentences) - MOST_TOLD
     fixes = dict.fromkeys(problem.fix for problem in ranked[:MOST_TOLD] if problem.fix)
     return Verdict(
@@ -92,6 +93,14 @@ def verdict_of(
         rfc=rfc,
         evidence=tuple(evidence),
     )
+
+
+def _short(sentence: str) -> str:
+    """Return `sentence`, of a long one its beginning and its end: what it quotes stands in the midst of it."""
+    if len(sentence) <= MOST_LETTERS:
+        return sentence
+    half = MOST_LETTERS // 2
+    return f"{sentence[:half]}…{sentence[-half:]}"
 
 
 def unanswered(check: str, name: str, answer: Answer, *, rfc: str = "") -> Verdict:
