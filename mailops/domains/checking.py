@@ -196,3 +196,13 @@ def _apart_from_others(domain: Domain) -> Iterator[None]:
         if is_away(error):
             raise  # the next tick comes to all of them
         logger.exception("%s could not be checked", domain)
+        _note_failure(domain, error)
+
+
+def _note_failure(domain: Domain, error: Exception) -> None:
+    """Tell of each finding that nothing new is known: one that is not looked at anew must not pass for well for ever."""
+    findings = domain.findings.exclude(status=CheckStatus.UNKNOWN)
+    findings.filter(unknown_since_at=None).update(unknown_since_at=Now())
+    findings.update(
+        unknown_sentence=f"mailops could not read what was answered ({type(error).__name__}): its log says more."
+    )

@@ -297,6 +297,22 @@ class TestCheckDueDomains:
         assert not Domain.objects.get(pk=broken.pk).was_checked
         assert "broken.example could not be checked" in caplog.text
 
+    def test_one_that_always_breaks_passes_for_well_no_longer(self, acme, asks, monkeypatch):
+        check_domain(acme, asks=asks)
+
+        def ask(expected, asks=resolve):
+            raise ValueError("a record that nobody thought of")
+
+        monkeypatch.setattr(checking, "examine", ask)
+        for hour in (0, 1):
+            Domain.objects.filter(pk=acme.pk).update(next_check_at=timezone.now())
+            assert check_due_domains(until=timezone.now() + timedelta(seconds=20)) == 0
+            unanswered = Finding.objects.unanswered(timezone.now() + timedelta(hours=2 * hour))
+            assert unanswered.exists() is bool(hour)
+        stale = acme.findings.get(check_name="spf")
+        assert stale.status == "ok"
+        assert "could not read what was answered (ValueError)" in stale.unknown_sentence
+
     def test_stops_when_its_time_is_up(self, good):
         make_domain()
         assert check_due_domains(until=timezone.now()) == 0
