@@ -16,13 +16,19 @@ from mailops.domains.checks.dmarc import walk_tree
 from mailops.lib.dns_answers import Answer, Asks
 from mailops.protocol import spf
 from mailops.protocol.alignment import Author, Identifier, Result, align
-from mailops.protocol.dns_records import parse_dkim
+from mailops.protocol.dns_records import READ_BITS, parse_dkim
 from mailops.protocol.spf_envelope import Envelope
 
 MOST_SIGNATURES = 8  # of one mail; more is no mail of ours
+MOST_OCTETS = 100_000  # of one mail, which is a short text of ours, whatever a relay put to it
+LONGEST_LINE = 998  # octets, without its end (RFC 5322 section 2.1.1)
 _UNREADABLE = (
     "It can't be read as mail: its header has a line that is no header field. Receivers refuse such mail, or find no"
     " signature in it."
+)
+_NOT_OURS = (
+    f"It was changed on its way: it is longer than {MOST_OCTETS:,} octets or has a line of more than {LONGEST_LINE}, and what"
+    " mailops sent is a few short lines. See what the transport makes of mail."
 )
 _TAG = re.compile(r"(?:^|;)\s*([a-z]+)\s*=\s*([^;]*)")
 
@@ -68,8 +74,8 @@ def judge(
     if not domain:
         sentence = "It has no single From address, so no domain answers for it."
         return Verdict(Result.FAIL, sentence, "", "", ())
-    if not _is_readable(content):
-        return Verdict(Result.FAIL, _UNREADABLE, domain, "", ())
+    if refusal := _objection(content):
+        return Verdict(Result.FAIL, refusal, domain, "", ())
     walk = walk_tree(domain, asks)
     record = walk.policy_step.record if walk.policy_step else None
     author = Author(
@@ -122,12 +128,15 @@ def _author(content: bytes) -> str:
     return parseaddr(text)[1].rpartition("@")[2].strip().lower()
 
 
-def _is_readable(content: bytes) -> bool:
+def _objection(content: bytes) -> str:
+    """Return why a mail can't be judged, an empty string where it can; dkimpy takes minutes for a long line of spaces."""
+    if len(content) > MOST_OCTETS or max(map(len, content.splitlines())) > LONGEST_LINE:
+        return _NOT_OURS
     try:
         dkim.DKIM(content)
     except (dkim.DKIMException, IndexError):  # the latter of a first line that goes on with none
-        return False
-    return True
+        return _UNREADABLE
+    return ""
 
 
 def _domain_of(envelope_sender: str, helo: str) -> str:
@@ -190,7 +199,7 @@ class _Fetch:
         if not answer.is_known:
             self.failure = answer.detail
         self.problem = _problem_of(host, answer.values)
-        return answer.values[0].encode() if answer.values else None
+        return None if self.problem else answer.values[0].encode()
 
 
 def _problem_of(host: str, records: Sequence[str]) -> str:
@@ -202,4 +211,8 @@ def _problem_of(host: str, records: Sequence[str]) -> str:
         return f"The key at {host} is revoked (its p tag is empty)."
     if key.problems:
         return f"The key at {host} can't be used: {'; '.join(key.problems)}."
+    if key.bits > READ_BITS:  # dkimpy would take hours for the longest that DNS can show
+        return (
+            f"The key at {host} has {key.bits} bits; receivers need not read more than {READ_BITS}."
+        )
     return "" if key.signs_mail else f"The key at {host} isn't meant for mail (its s tag)."

@@ -32,6 +32,11 @@ def read_tags(text: str) -> tuple[list[tuple[str, str]], list[str]]:
 
 # DKIM keys, RFC 6376 section 3.6.1, RFC 8463 for Ed25519
 
+READ_BITS = 4096  # RFC 8301 section 3.2: verifiers need not read more
+MOST_EXPONENT_BITS = (
+    64  # of an RSA key; it is 65537 in practice, and a long one makes a verifier work for hours
+)
+
 
 @dataclass(frozen=True)
 class DkimKey:
@@ -97,7 +102,8 @@ def _key_bits(kind: str, key: str) -> tuple[int, str]:
         return 0, "the key can't be read: it was cut or changed on the way"
     if not isinstance(public, RSAPublicKey):
         return 0, "the record says RSA, and the key is of another type"
-    return public.key_size, ""
+    is_sound = public.public_numbers().e.bit_length() <= MOST_EXPONENT_BITS
+    return public.key_size, "" if is_sound else "the key's exponent is one that no verifier takes"
 
 
 # DMARC, RFC 9989

@@ -1,5 +1,6 @@
 """Alignment proven: a real message to the sandbox's receiver, and what is made of the copy."""
 
+import base64
 from datetime import timedelta
 
 import pytest
@@ -12,6 +13,7 @@ from mailops.rollouts.mail_probing import judge_captured, send_probe, verdict_on
 from mailops.rollouts.models import MailProbe
 from mailops.rollouts.probes.authentication import authentication
 from mailops.sandbox.models import CapturedMessage
+from tests.costs import costing_less_than
 from tests.factories import make_captured
 
 pytestmark = pytest.mark.usefixtures("no_signers")
@@ -24,6 +26,29 @@ def key(acme, good, operator):
     good.zones[key.host] = {"TXT": [key.record]}
     begin_signing(key=key, actor=operator)
     return key
+
+
+@pytest.fixture
+def probed(stream, key, operator):
+    """Return the captured copy of a probe."""
+    return prove(stream, operator).captured
+
+
+def monstrous_key(bits, exponent_bits):
+    """Return the public half of an RSA key that nobody has, as DNS shows one: any numbers of such a length will do."""
+    numbers = [(1 << length) - 1 for length in (bits, exponent_bits)]
+    octets = b"".join(
+        der(0x02, b"\0" + n.to_bytes(-(-n.bit_length() // 8), "big")) for n in numbers
+    )
+    algorithm = der(0x30, bytes.fromhex("06092a864886f70d0101010500"))
+    public = der(0x30, algorithm + der(0x03, b"\0" + der(0x30, octets)))
+    return base64.b64encode(public).decode()
+
+
+def der(tag, value):
+    n = len(value)
+    size = n.to_bytes(1, "big") if n < 128 else b"\x82" + n.to_bytes(2, "big")
+    return bytes([tag]) + size + value
 
 
 def judge():
@@ -99,6 +124,26 @@ def test_a_key_that_is_not_there_or_can_not_be_read_is_named(stream, key, operat
     _, dkim = prove(stream, operator).verdict["signs"]
     assert dkim["result"] == "fail"
     assert words in dkim["sentence"]
+
+
+@pytest.mark.parametrize(
+    ("lengths", "words"),
+    [((16384, 16), "has 16384 bits"), ((4096, 4000), "exponent is one that no verifier takes")],
+)
+def test_a_key_that_would_take_hours_is_not_worked_with(probed, key, good, lengths, words):
+    good.zones[key.host] = {"TXT": [f"v=DKIM1; p={monstrous_key(*lengths)}"]}
+    with costing_less_than(seconds=1):
+        dkim = verdict_on(probed).signs[1]
+    assert dkim.result == "fail"
+    assert words in dkim.sentence
+
+
+def test_a_copy_that_is_not_what_left_is_not_worked_with(probed):
+    changed = make_captured(probed.content + b" " * 50_000 + b"x\r\n")
+    with costing_less_than(seconds=1):
+        verdict = verdict_on(changed)
+    assert verdict.result == "fail"
+    assert "It was changed on its way" in verdict.sentence
 
 
 def test_a_key_of_another_service_is_named(stream, key, operator, good):

@@ -6,11 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from mailops.domains.checks.verdict import Problem, Seen, Verdict, unanswered, verdict_of
 from mailops.domains.models import CheckStatus, DnsRecord
 from mailops.lib.dns_answers import Answer, Asks, Status
-from mailops.protocol.dns_records import DkimKey, parse_dkim
+from mailops.protocol.dns_records import READ_BITS, DkimKey, parse_dkim
 
 REFUSED_BITS = 1024  # RFC 8301 section 3.2: verifiers must not accept less
 WANTED_BITS = 2048
-READ_BITS = 4096  # RFC 8301 section 3.2: verifiers need not read more
 RFC = "RFC 6376, RFC 8301"
 ASKERS = 16
 # what providers and manuals propose
@@ -99,7 +98,7 @@ def _problems(
             f"{host} has {len(values)} records; which of them a receiver takes is chance.",
             "Delete all but the one shown under “Records to publish”.",
         )
-    yield from _faults(key)
+    yield from faults(key)
     if wanted and key.key and key.key != wanted.key:
         yield Problem(
             CheckStatus.ERROR,
@@ -108,7 +107,7 @@ def _problems(
         )
 
 
-def _faults(key: DkimKey) -> Iterator[Problem]:
+def faults(key: DkimKey) -> Iterator[Problem]:
     """Yield what is wrong with a key by itself, whoever signs with it."""
     if key.is_revoked:
         yield Problem(
