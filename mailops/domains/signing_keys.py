@@ -8,7 +8,8 @@ from django.utils import timezone
 
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
-from mailops.domains.models import Domain, SigningKey
+from mailops.domains.checks.dkim import faults
+from mailops.domains.models import CheckStatus, Domain, SigningKey
 from mailops.domains.models.signing import STAYS_FOR
 from mailops.lib.dns_answers import Asks
 from mailops.lib.resolver import Memo, resolve
@@ -82,7 +83,9 @@ def _objection(key: SigningKey, values: tuple[str, ...]) -> str:
         return f"There are {len(values)} records at this name; receivers take any of them."
     shown, wanted = parse_dkim(values[0]), parse_dkim(key.record)
     if shown.key == wanted.key and shown.kind == wanted.kind and not shown.problems:
-        return ""
+        return next(
+            (fault.sentence for fault in faults(shown) if fault.status is CheckStatus.ERROR), ""
+        )
     if shown.is_revoked:
         return "The record at this name has an empty p tag: it revokes the key."
     if shown.problems:

@@ -71,6 +71,16 @@ class TestLook:
         assert key.published_at
 
     @pytest.mark.parametrize(
+        ("tag", "sentence"), [("s=tlsrpt", "isn't meant for mail"), ("h=sha1", "only SHA-1")]
+    )
+    def test_a_key_that_verifies_no_mail_is_not_published(self, made, good, tag, sentence):
+        key = made(is_published=False)
+        good.zones[key.host] = {"TXT": [f"{key.record}; {tag}"]}
+        with pytest.raises(NotPublished, match=sentence):
+            begin(key)
+        assert not key.is_published
+
+    @pytest.mark.parametrize(
         ("values", "sentence"),
         [
             ([], "no record"),
