@@ -6,6 +6,7 @@ from typing import Any
 from django.contrib import messages as toasts
 from django.core.paginator import Paginator
 from django.db import transaction
+from django.db.models import F
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_POST
@@ -118,7 +119,7 @@ def suppression_remove(request: HttpRequest, suppression_id: int) -> HttpRespons
                 "Nothing was removed: this entry changed since you looked. Read it as it is now, then press again.",
             )
         else:
-            toasts.success(request, f"{entry.address} may be written to again {_where(entry)}.")
+            toasts.success(request, _told_of_removal(entry))
             return redirect("suppressions:list")
     return render_page(
         request,
@@ -128,20 +129,32 @@ def suppression_remove(request: HttpRequest, suppression_id: int) -> HttpRespons
     )
 
 
-def _where(entry: Suppression) -> str:
-    return f"in stream {entry.stream}" if entry.stream else "in all streams"
+def _others(entry: Suppression) -> list[Suppression]:
+    """Return what stops mail to the same address beside `entry`, in all streams first."""
+    others = Suppression.objects.active().filter(address_key=entry.address_key)
+    others = others.exclude(pk=entry.pk).select_related("stream")
+    return list(others.order_by(F("stream__name").asc(nulls_first=True)))
+
+
+def _told_of_removal(entry: Suppression) -> str:
+    """Say where the address may be written to without `entry`, and where it may not for all that."""
+    others = _others(entry)
+    if others and others[0].stream is None:
+        reason = others[0].get_reason_display().lower()
+        return f"Mail still doesn't go to {entry.address}: it is suppressed in all streams, too ({reason})."
+    where = f"in stream {entry.stream}" if entry.stream else "in all streams"
+    if entry.stream is None and others:
+        where += f" but {', '.join(other.scope for other in others)}"
+    return f"Mail may go to {entry.address} again {where}."
 
 
 def _effects_of_removal(entry: Suppression) -> list[str]:
-    effects = [f"Mail may go to {entry.address} again {_where(entry)}."]
+    effects = [_told_of_removal(entry)]
     if entry.was_asked_for:
         effects.append(
             f"They asked for no more mail ({entry.get_reason_display().lower()}). "
             "Your name and reason stand on the audit trail."
         )
-    others = Suppression.objects.active().filter(address_key=entry.address_key)
-    if others.exclude(pk=entry.pk).exists():
-        effects.append("Other entries of this address stay in force.")
     return effects
 
 

@@ -1,4 +1,5 @@
 from datetime import timedelta
+from html import unescape
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -205,6 +206,22 @@ class TestRemove:
         page = logged_in(operator).get(url("remove", entry.pk)).content.decode()
         assert "They asked for no more mail" in page
         assert f"Mail may go to {entry.address} again in all streams." in page
+
+    def test_says_what_stops_mail_all_the_same(self, entry, operator, logged_in):
+        stream = make_stream(name="Letters")
+        narrow = suppress(address=ADDRESS, stream=stream, reason="manual")
+        client = logged_in(operator)
+        for one, told in [
+            (narrow, f"still doesn't go to {ADDRESS}: it is suppressed in all streams"),
+            (entry, f"Mail may go to {ADDRESS} again in all streams but Letters."),
+        ]:
+            page = client.get(url("remove", one.pk))
+            assert told in unescape(page.text)
+        client.post(url("remove", narrow.pk), {"reason": "x", "seen": narrow.mark})
+        assert "still doesn't go to" in unescape(client.get(url("list")).text)
+        client.post(url("remove", entry.pk), {"reason": "x", "seen": entry.mark})
+        told = f"Mail may go to {ADDRESS} again in all streams."
+        assert told in unescape(client.get(url("list")).text)
 
     def test_pressed_twice_is_not_found(self, entry, operator, logged_in):
         client = logged_in(operator)
