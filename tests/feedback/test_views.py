@@ -223,6 +223,11 @@ class TestUnsubscribe:
         assert Suppression.objects.get().stream == sent.stream
         assert Event.objects.get().data["way"] == "one-click"
 
+    def test_one_click_is_never_redirected(self, url, client):
+        response = client.post(url.removesuffix("/"), {"List-Unsubscribe": "One-Click"})
+        assert (response.status_code, response.content) == (200, b"Unsubscribed.\n")
+        assert Suppression.objects.exists()
+
     def test_one_click_comes_url_encoded_too(self, url, client):
         client.post(
             url, "List-Unsubscribe=One-Click", content_type="application/x-www-form-urlencoded"
