@@ -1,7 +1,6 @@
 """HTTP to addresses that people type in: pinned and checked by egress, bounded in time and size, never redirected."""
 
 import http.client
-import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,14 +10,15 @@ from mailops.lib import egress
 from mailops.lib.dns_answers import Asks
 from mailops.lib.egress import EgressFault
 from mailops.lib.timed_socket import TimedSocket
+from mailops.lib.tls import client_context, flaw_of
 
 _AGENT = "mailops"
 _PORTS = {"https": 443, "http": 80}
-_CERTIFICATE_FAULTS = {  # X509_V_ERR numbers
-    10: "its certificate has expired",
-    18: "its certificate is signed by nobody but itself",
-    62: "its certificate is for another name",
-    64: "its certificate is for another name",
+_FLAWS = {
+    "tls_expired": "its certificate has expired",
+    "tls_self_signed": "its certificate is signed by nobody but itself",
+    "tls_name": "its certificate is for another name",
+    "tls_issuer": "its certificate is by an authority that is not trusted",
 }
 
 
@@ -54,14 +54,14 @@ def fetch(
         raise EgressFault("unreachable", f"{host} could not be reached") from fault
     try:
         if parts.scheme == "https":
-            connection = _wrapped(connection, host)
+            connection = client_context().wrap_socket(
+                connection, server_hostname=host, do_handshake_on_connect=False
+            )
         timed = TimedSocket(connection, seconds)
         timed.do_handshake()
         return _ask(timed, parts, (method, body, headers or {}), max_octets)
     except ssl.SSLCertVerificationError as error:
-        why = _CERTIFICATE_FAULTS.get(
-            error.verify_code, "its certificate is by an authority that is not trusted"
-        )
+        why = _FLAWS[flaw_of(error)]
         raise EgressFault("tls", f"{host} can't be trusted, since {why}") from error
     except TimeoutError as error:
         raise EgressFault("timeout", f"{host} gave no whole answer in time") from error
@@ -80,12 +80,6 @@ def _split(url: str) -> tuple[SplitResult, int]:
     if not parts.hostname or not port or parts.username or parts.password:
         raise EgressFault("bad_url", "give an http or https URL without a user name")
     return parts, port
-
-
-def _wrapped(connection: socket.socket, host: str) -> ssl.SSLSocket:
-    context = ssl.create_default_context()
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context.wrap_socket(connection, server_hostname=host, do_handshake_on_connect=False)
 
 
 def _ask(

@@ -16,6 +16,7 @@ from mailops.lib import egress
 from mailops.lib.egress import EgressFault
 from mailops.lib.fetching import Fetched, whole_answer
 from mailops.lib.timed_socket import TimedSocket
+from mailops.lib.tls import client_context, flaw_of
 
 MOST_OCTETS = 1024 * 1024  # of an answer
 # after which a kept connection isn't trusted: peers close theirs without a word
@@ -23,12 +24,6 @@ IDLE_SECONDS = 20.0
 
 # What a server can mean that has seen the head alone (RFC 9110, 15.5); any other answer may be to the half that it got.
 _SAID_WITHOUT_BODY = frozenset({401, 402, 403, 404, 405, 413, 429})
-_VERIFY_CAUSES = {  # X509_V_ERR numbers
-    10: "tls_expired",
-    18: "tls_self_signed",
-    62: "tls_name",
-    64: "tls_name",
-}
 
 
 class NotSent(Exception):
@@ -115,19 +110,14 @@ class HttpConnection:
         self._used_at = time.monotonic()
 
     def _secured(self, connection: socket.socket) -> ssl.SSLSocket:
-        context = ssl.create_default_context()
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        if self._ca_file:
-            context.load_verify_locations(self._ca_file)
-        secured = context.wrap_socket(
+        secured = client_context(self._ca_file).wrap_socket(
             connection, server_hostname=self.host, do_handshake_on_connect=False
         )
         try:
             TimedSocket(secured, self._connect_seconds).do_handshake()
         except ssl.SSLCertVerificationError as error:
             secured.close()
-            cause = _VERIFY_CAUSES.get(error.verify_code, "tls_issuer")
-            raise NotSent(cause, error.verify_message) from error
+            raise NotSent(flaw_of(error), error.verify_message) from error
         except OSError as error:
             secured.close()
             raise NotSent("tls_failed", str(error)) from error

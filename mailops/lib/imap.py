@@ -22,6 +22,7 @@ from mailops.lib import egress
 from mailops.lib.deadline import Deadline
 from mailops.lib.egress import EgressFault
 from mailops.lib.secrets import Secret, spellings
+from mailops.lib.tls import client_context, flaw_of
 
 MOST_OCTETS = 10_485_760  # of one mail that are asked for: a report stands before what it returns
 _MOST_ANSWER = MOST_OCTETS + 65_536  # of one literal that is read
@@ -30,7 +31,6 @@ _CONNECT_SECONDS = 10.0
 LOST = (imaplib.IMAP4.abort, OSError)  # the connection
 _NO_WORDS = (imaplib.IMAP4.error, ImapToolsError)
 _SIZE = re.compile(rb"RFC822\.SIZE (\d{1,12})")
-_FLAWS = {10: "tls_expired", 18: "tls_self_signed", 62: "tls_name", 64: "tls_name"}
 
 
 class ImapFault(Exception):
@@ -283,10 +283,7 @@ def _connected(server: Server, seconds: float) -> imaplib.IMAP4:
 
 
 def _greeted(server: Server, connection: socket.socket, seconds: float) -> imaplib.IMAP4:
-    context = ssl.create_default_context()
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if server.ca_file:
-        context.load_verify_locations(server.ca_file)
+    context = client_context(server.ca_file)
     if server.security == "tls":
         connection.settimeout(seconds)
         connection = context.wrap_socket(connection, server_hostname=server.host)
@@ -329,7 +326,7 @@ def _log_in(client: imaplib.IMAP4, server: Server) -> None:
 
 def _fault_of(error: Exception) -> ImapFault:
     if isinstance(error, ssl.SSLCertVerificationError):
-        return ImapFault(_FLAWS.get(error.verify_code, "tls_issuer"), error.verify_message)
+        return ImapFault(flaw_of(error), error.verify_message)
     if isinstance(error, ssl.SSLError):
         return ImapFault("tls_failed", str(error))
     if isinstance(error, TimeoutError):

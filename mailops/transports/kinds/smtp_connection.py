@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from mailops.lib import egress
 from mailops.lib.secrets import BadReference, Secret, Unsealable, spellings
+from mailops.lib.tls import client_context, flaw_of
 from mailops.protocol.reply import Reply
 from mailops.transports import sasl
 from mailops.transports.causes import better_cause, sentence_of
@@ -29,7 +30,6 @@ TIMEOUTS: Mapping[Phase, float] = {
     Phase.QUIT: 5,
 }
 _NOT_THIS_MECHANISM = frozenset({504, 534})  # RFC 4954, 6: another may be let in
-_FLAWS = {10: "tls_expired", 18: "tls_self_signed", 62: "tls_name", 64: "tls_name"}
 _OLD_TLS = frozenset({"TLSV1_ALERT_PROTOCOL_VERSION", "UNSUPPORTED_PROTOCOL"})
 _CROSSED_OUT = re.compile(r"X{4,}[A-Z]?")  # as firewalls do that inspect SMTP
 BLOCK_TIMEOUT = 180  # for each block that is written
@@ -157,15 +157,12 @@ class SmtpConnection(Session, ABC):
             return False
 
     def _start_tls(self) -> None:
-        context = ssl.create_default_context()
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        if self.server.ca_file:
-            context.load_verify_locations(self.server.ca_file)
+        context = client_context(self.server.ca_file)
         timeout = self.server.timeouts[Phase.TLS]
         try:
             self._live.start_tls(context, self.server.host, timeout=timeout)
         except ssl.SSLCertVerificationError as error:
-            raise _fault(Phase.TLS, _flaw_of(error), error.verify_message) from error
+            raise _fault(Phase.TLS, flaw_of(error), error.verify_message) from error
         except WireLost as lost:
             raise _fault(Phase.TLS, lost.cause, lost.detail) from lost
         except OSError as error:
@@ -301,11 +298,6 @@ def _cause_of(reply: Reply, login: Login) -> str:
     if reply.is_transient:
         return "auth_busy"
     return "oauth_refused" if login.is_token else "auth_failed"
-
-
-def _flaw_of(error: ssl.SSLCertVerificationError) -> str:
-    """Return the cause that OpenSSL's X509_V_ERR number stands for."""
-    return _FLAWS.get(error.verify_code, "tls_issuer")
 
 
 def _refused(phase: Phase, reply: Reply) -> SessionFault:
