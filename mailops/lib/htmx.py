@@ -7,23 +7,19 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.utils.cache import patch_vary_headers
-
-STOP_POLLING = 286  # htmx's own status: it asks no more
+from django_htmx.http import HTMX_STOP_POLLING
+from django_htmx.middleware import HtmxDetails
 
 
 def wants_fragment(request: HttpRequest) -> bool:
     """Tell whether htmx asks for a part of the page (not a boosted visit, not a restored history entry)."""
-    headers = request.headers
-    return (
-        headers.get("HX-Request") == "true"
-        and headers.get("HX-Boosted") != "true"
-        and headers.get("HX-History-Restore-Request") != "true"
-    )
+    asked = HtmxDetails(request)  # also where a request came no farther than its middleware
+    return bool(asked) and not (asked.boosted or asked.history_restore_request)
 
 
 def polled_status(request: HttpRequest, *, goes_on: bool) -> int:
     """Return the status of a part of a page that asks for itself again and again, as long as something `goes_on`."""
-    return 200 if goes_on or not wants_fragment(request) else STOP_POLLING
+    return 200 if goes_on or not wants_fragment(request) else HTMX_STOP_POLLING
 
 
 def path_of_page(request: HttpRequest) -> str:
