@@ -1,17 +1,11 @@
 """Celery's hints to read what came in."""
 
-import logging
-from typing import Any
-
-import psycopg
 from celery import shared_task
-from kombu.exceptions import OperationalError
 
 from mailops.feedback import forgetting, mailbox_reading, processing, soft_bounces
 from mailops.feedback.models import Mailbox
+from mailops.lib.hints import only_hinting
 from mailops.lib.waiting_tasks import WaitsForPeers
-
-logger = logging.getLogger(__name__)
 
 BATCHES = 20  # a task stays well under a minute, then hands on
 
@@ -59,16 +53,11 @@ def read_mailbox(mailbox_id: int) -> None:
 
 
 def read_mailbox_soon(mailbox_id: int) -> None:
-    _hint(read_mailbox, mailbox_id)
+    with only_hinting():
+        read_mailbox.apply_async([mailbox_id], retry=False)
 
 
 def nudge() -> None:
     """Hint that something waits; where the broker is away, the next tick finds it."""
-    _hint(process_feedback)
-
-
-def _hint(task: Any, *arguments: int) -> None:
-    try:
-        task.apply_async(arguments, retry=False)
-    except (OperationalError, psycopg.Error, OSError) as error:
-        logger.info("no hint could be sent, the next tick reads what waits: %s", error)
+    with only_hinting():
+        process_feedback.apply_async(retry=False)

@@ -1,14 +1,11 @@
 """Tasks that wait for peers: few at once in a process, so that those by the clock find a thread however silent peers are."""
 
-import logging
 from threading import Lock
 from typing import Any
 
-import psycopg
 from celery import Task
-from kombu.exceptions import OperationalError
 
-logger = logging.getLogger(__name__)
+from mailops.lib.hints import only_hinting
 
 PLACES = 5
 
@@ -62,10 +59,8 @@ class WaitsForPeers(Task):  # type: ignore[misc]
 
 
 def _hint(task: WaitsForPeers, args: tuple[Any, ...], named: Named) -> None:
-    try:
+    with only_hinting():
         task.apply_async(args, dict(named), retry=False)
-    except (OperationalError, psycopg.Error, OSError) as error:
-        logger.info("no hint could be sent, the next tick finds what is due: %s", error)
 
 
 class Tells(WaitsForPeers):

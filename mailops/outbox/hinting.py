@@ -5,10 +5,10 @@ import time
 from functools import partial
 from threading import Lock, Thread
 
-import psycopg
 from celery import current_app
 from django.db import transaction
-from kombu.exceptions import OperationalError
+
+from mailops.lib.hints import only_hinting
 
 logger = logging.getLogger(__name__)
 
@@ -28,10 +28,8 @@ def hint(lane: str, *, workers: int = 1) -> None:
 
 def send(task: str, *arguments: str, queue: str) -> None:
     """Send a task that only hurries what a tick does anyway; a broker that is away is nobody's fault."""
-    try:
+    with only_hinting():
         current_app.send_task(task, args=arguments, queue=queue, expires=HINT_SECONDS, retry=False)
-    except (OperationalError, psycopg.Error, OSError) as error:
-        logger.info("no hint could be sent, the next tick finds what is due: %s", error)
 
 
 def hint_after_commit(lane: str) -> None:
