@@ -46,7 +46,7 @@ PILLS: dict[str, Pill] = {
     # signatures of replies
     "new": Pill("New", "busy", "flag"),
     "taught": Pill("Taught", "ok", "user"),
-    # campaigns, transports, streams, imports, templates
+    # campaigns, transports, streams, imports
     "draft": Pill("Draft", "quiet", "edit"),
     "scheduled": Pill("Scheduled", "busy", "clock"),
     "running": Pill("Running", "busy", "play"),
@@ -55,8 +55,6 @@ PILLS: dict[str, Pill] = {
     "way:stopped": Pill("Waits for its transport", "warn", "pause"),
     "completed": Pill("Completed", "ok", "check"),
     "mapping": Pill("Choose columns", "warn", "edit"),
-    "published": Pill("Published", "ok", "check"),
-    "archived": Pill("Archived", "quiet", "minus"),
     # checks
     "unknown": Pill("Not known", "quiet", "question"),
     "ok": Pill("OK", "ok", "check"),
@@ -96,7 +94,6 @@ PILLS: dict[str, Pill] = {
     "open": Pill("Open", "bad", "stop"),
     "acknowledged": Pill("Acknowledged", "warn", "eye"),
     "closed": Pill("Closed", "ok", "check"),
-    "resolved": Pill("Resolved", "ok", "check"),
     "severity:info": Pill("Info", "quiet", "info"),
     "severity:warning": Pill("Warning", "warn", "warning"),
     "severity:critical": Pill("Critical", "bad", "stop"),
@@ -107,12 +104,9 @@ PILLS: dict[str, Pill] = {
     "digest:dropped": Pill("Left out", "quiet", "minus"),
     # checklists
     "holds": Pill("Holds", "ok", "check"),
-    "passed": Pill("Passed", "ok", "check"),
     "missing": Pill("Missing", "bad", "error"),
     "checklist:missing": Pill("Not yet", "warn", "warning"),
     "stale": Pill("Stale", "warn", "clock"),
-    "signed": Pill("Signed", "ok", "user"),
-    "overridden": Pill("Overridden", "warn", "warning"),
     "pending": Pill("Pending", "quiet", "clock"),
     # suppressions
     "hard_bounce": Pill("Hard bounce", "bad", "return"),
@@ -136,8 +130,6 @@ PILLS: dict[str, Pill] = {
     "inactive": Pill("Deactivated", "quiet", "minus"),
     "invited": Pill("Invited", "busy", "clock"),
     "standby": Pill("Standby", "quiet", "clock"),
-    "alive": Pill("Alive", "ok", "check"),
-    "dead": Pill("Dead", "bad", "error"),
     "stopped": Pill("Stopped", "quiet", "minus"),
 }
 
