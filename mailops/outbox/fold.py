@@ -32,7 +32,7 @@ _STATUS_OF_EVIDENCE = {
 
 @dataclass
 class Entry:
-    """The queue entry as the fold leaves it; `delay` None keeps its due time, "backoff" asks for the stream's."""
+    """The queue entry as the fold leaves it; it keeps its due time unless it is released."""
 
     fence: int | None = None
     is_marked: bool = False
