@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
-from mailops.lib.pieces import PIECE_BYTES, NamedUpload, PieceReader
+from mailops.lib.pieces import PIECE_BYTES, NamedUpload, PieceReader, pieces_of
 from mailops.outbox.models import RelayLog, RelayLogPiece, Settlement
 from mailops.protocol.postfix_log import MAX_LINE
 from mailops.transports.models import Transport
@@ -49,8 +49,7 @@ def take_log(
 
     `is_current`: it is the log that the relay writes, and ends where the relay has nothing more to say.
     """
-    file.seek(0)
-    head = file.read(PIECE_BYTES)
+    head = next(pieces_of(file), b"")
     _refuse_what_is_no_log(head)
     with transaction.atomic():
         log = RelayLog.objects.create(
@@ -62,10 +61,8 @@ def take_log(
             is_current=is_current,
             created_by=actor,
         )
-        piece, position = head, 0
-        while piece:
+        for position, piece in enumerate(pieces_of(file)):
             RelayLogPiece.objects.create(log=log, position=position, data=piece)
-            piece, position = file.read(PIECE_BYTES), position + 1
         audit(
             actor=actor,
             verb="relay_log.upload",
