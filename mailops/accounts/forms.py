@@ -1,6 +1,5 @@
 """All validation of what people type on the accounts pages."""
 
-import zoneinfo
 from datetime import date, datetime, timedelta
 from operator import itemgetter
 from typing import Any
@@ -13,6 +12,7 @@ from django.utils import timezone
 from mailops.accounts.models import AuditEntry, Role, User
 from mailops.accounts.verbs import WORDS, words_of
 from mailops.lib.moments import check_day, since_of
+from mailops.lib.time_zones import zone_choices
 
 VERBS_OF = 5_000  # entries
 
@@ -53,14 +53,10 @@ class UserForm(forms.Form):
     seen = forms.CharField(max_length=64, required=False, widget=forms.HiddenInput)
 
 
-def _zones() -> list[tuple[str, str]]:
-    return [(zone, zone.replace("_", " ")) for zone in sorted(zoneinfo.available_timezones())]
-
-
 class ProfileForm(forms.Form):
     name = forms.CharField(max_length=100, required=False)
     time_zone = forms.ChoiceField(
-        choices=_zones, help_text="Every time on every page is shown in this zone."
+        choices=zone_choices, help_text="Every time on every page is shown in this zone."
     )
     seen = forms.CharField(max_length=64, required=False, widget=forms.HiddenInput)
 

@@ -10,7 +10,7 @@ from django.utils.safestring import mark_safe
 from mailops.accounts.meanwhile import field_of
 from mailops.audiences.models import Audience, Contact
 from mailops.audiences.naming import problem_of_name
-from mailops.lib.time_zones import zone_names
+from mailops.lib.time_zones import zone_choices
 from mailops.lib.whole_numbers import LARGEST_ID
 from mailops.protocol.address import InvalidAddress, address_key
 
@@ -100,7 +100,7 @@ class ZoneField(forms.ChoiceField):
 
 
 def _zones() -> list[tuple[str, str]]:
-    return [("", "Not known"), *((name, name.replace("_", " ")) for name in zone_names())]
+    return [("", "Not known"), *zone_choices()]
 
 
 class ContactForm(forms.Form):

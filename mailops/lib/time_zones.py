@@ -16,6 +16,11 @@ def zone_names() -> list[str]:
     return sorted(_by_folded_name().values())
 
 
+def zone_choices() -> list[tuple[str, str]]:
+    """Return all zones as a form offers them, each with its name as people write it."""
+    return [(name, name.replace("_", " ")) for name in zone_names()]
+
+
 def zone_name(text: str) -> str:
     """Return the name of the zone that `text` means, whatever its case and blanks; raise UnknownZone."""
     name = _by_folded_name().get(_folded(text))

@@ -1,6 +1,5 @@
 """What the pages of uncertain messages may be asked, and what settling them needs."""
 
-import zoneinfo
 from typing import Any, ClassVar
 
 from django import forms
@@ -8,6 +7,7 @@ from django.core.files.uploadedfile import UploadedFile
 
 from mailops.campaigns.models import Campaign
 from mailops.lib.templatetags.words import OURS
+from mailops.lib.time_zones import zone_choices
 from mailops.lib.whole_numbers import LARGEST_ID
 from mailops.outbox.doubtful import Choice
 from mailops.outbox.forms import PressedForm
@@ -122,10 +122,6 @@ class LogSettleForm(PressedForm):
         return self.cleaned_data["act"] or Settlement.Act.BY_LOG
 
 
-def _zones() -> list[tuple[str, str]]:
-    return [(zone, zone.replace("_", " ")) for zone in sorted(zoneinfo.available_timezones())]
-
-
 class RelayLogForm(forms.Form):
     file = forms.FileField(
         label="Log file",
@@ -141,7 +137,7 @@ class RelayLogForm(forms.Form):
     )
     time_zone = forms.ChoiceField(
         label="Time zone of the relay",
-        choices=_zones,
+        choices=zone_choices,
         initial="UTC",
         help_text="Only for times that name none, such as “Nov 21 08:59:33”. In the hour that clocks go through twice, such "
         "a time is read as the first of the two, and settles nothing that was sent in the second.",

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
+from mailops.accounts.forms import ProfileForm
 from mailops.lib.hours import EVERY_DAY, Hours, NeverOpen, opening
 from mailops.lib.time_zones import UnknownZone, zone, zone_name, zone_names
+from mailops.outbox.doubtful_forms import RelayLogForm
 
 MINUTE = timedelta(minutes=1)
 WEEK = 7 * 24 * 60
@@ -167,6 +169,12 @@ class TestZoneNames:
     def test_that_mean_nothing_are_refused(self, text):
         with pytest.raises(UnknownZone, match="write its IANA name"):
             zone_name(text)
+
+    @pytest.mark.parametrize("form", [ProfileForm, RelayLogForm])
+    def test_that_name_no_place_are_not_offered(self, form):
+        offered = {name for name, _ in form().fields["time_zone"].choices}
+        assert "Europe/Berlin" in offered
+        assert not offered & {"Factory", "localtime", "posixrules"}
 
     def test_all_can_be_loaded(self):
         assert len(zone_names()) > 300

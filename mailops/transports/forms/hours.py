@@ -7,7 +7,7 @@ from django import forms
 from django.conf import settings
 
 from mailops.lib.hours import EVERY_DAY, Hours
-from mailops.lib.time_zones import zone_names
+from mailops.lib.time_zones import zone_choices
 from mailops.transports.models import DAYS, KeepsHours
 
 _SPANS = {"window": "window", "quiet": "quiet hours"}
@@ -52,8 +52,7 @@ class HoursForm(forms.Form):
         """Fill in a form; `above` names the zone that counts where none is chosen."""
         super().__init__(*args, **kwargs)
         above = above or f"{settings.MAILOPS_TIME_ZONE}, the installation's"
-        names = [(name, name.replace("_", " ")) for name in zone_names()]
-        self.fields["time_zone"].choices = [("", above), *names]  # type: ignore[attr-defined]
+        self.fields["time_zone"].choices = [("", above), *zone_choices()]  # type: ignore[attr-defined]
 
     @classmethod
     def initial_of(cls, keeper: KeepsHours) -> dict[str, Any]:
