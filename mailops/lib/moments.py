@@ -125,14 +125,18 @@ def since_of(given: date, zone: tzinfo) -> datetime:
     return next(changes_of_clocks(zone, before))
 
 
-class HandedMoment(MomentField):
-    """A day or a moment that another page's address handed on; it is handed on as it came."""
-
-    widget = forms.HiddenInput
+class SinceField(MomentField):
+    """A day or a moment, as the moment at which it begins."""
 
     def to_python(self, value: Any) -> datetime | None:
         found = super().to_python(value)
         return since_of(found, timezone.get_current_timezone()) if found else None
+
+
+class HandedMoment(SinceField):
+    """What another page's address handed on; it is handed on as it came."""
+
+    widget = forms.HiddenInput
 
     def prepare_value(self, value: Any) -> Any:
         return value

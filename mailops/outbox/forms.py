@@ -15,7 +15,7 @@ from mailops.campaigns.models import Campaign
 from mailops.content.models import TemplateVersion
 from mailops.domains.models import Domain, Identity
 from mailops.lib.mailbox_providers import name_of
-from mailops.lib.moments import MomentField, TypedTimeField, since_of
+from mailops.lib.moments import SinceField, TypedTimeField
 from mailops.lib.storable import storable
 from mailops.lib.templatetags.words import reason_sentence, reason_word
 from mailops.lib.whole_numbers import LARGEST_ID
@@ -27,14 +27,6 @@ from mailops.transports.models import Stream, Transport
 from mailops.transports.ties import foreign_sender
 
 PREVIEW_LASTS = timedelta(hours=1)
-
-
-class AnsweredMoment(MomentField):
-    """A day or a moment at which messages were accepted, or ended otherwise."""
-
-    def to_python(self, value: Any) -> datetime | None:
-        found = super().to_python(value)
-        return since_of(found, timezone.get_current_timezone()) if found else None
 
 
 class MessageFilterForm(forms.Form):
@@ -67,8 +59,9 @@ class MessageFilterForm(forms.Form):
     domain = forms.IntegerField(
         required=False, min_value=1, max_value=LARGEST_ID, widget=forms.HiddenInput
     )
-    answered_since = AnsweredMoment(label="Answered from", required=False)
-    answered_until = AnsweredMoment(label="To", required=False)
+    # when messages were accepted, or ended otherwise
+    answered_since = SinceField(label="Answered from", required=False)
+    answered_until = SinceField(label="To", required=False)
     before = forms.IntegerField(
         required=False, min_value=1, max_value=LARGEST_ID, widget=forms.HiddenInput
     )
