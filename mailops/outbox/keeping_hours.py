@@ -3,15 +3,14 @@
 The time that a message waits for its hours is no time in which it could have left: its expiry moves along.
 """
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from mailops.campaigns.models import Campaign
 from mailops.lib.hours import opening
-from mailops.outbox.ledger import fetch_dicts
+from mailops.outbox.ledger import execute_rows, fetch_dicts
 
 CHUNK = 5000
 
@@ -87,8 +86,7 @@ def _move(where: str, params: dict[str, Any], *, wanted: str = "e.due_at") -> tu
     campaigns = _campaigns({entry["campaign_id"] for entry in entries})
     moved = [_moved(entry, campaigns[entry["campaign_id"]]) for entry in entries]
     if moved:
-        with connection.cursor() as cursor:
-            cursor.execute(_UPDATE, [json.dumps(moved, default=str)])
+        execute_rows(_UPDATE, moved)
     return len(moved), max((entry["message_id"] for entry in entries), default=0)
 
 

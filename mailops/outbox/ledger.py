@@ -137,10 +137,9 @@ def _preparing(raw: Connection[Any]) -> Iterator[None]:
         raw.prepare_threshold = None
 
 
-def fetch_first(sql: str, params: Sequence[Any]) -> list[Any]:
-    with connection.cursor() as cursor:
-        cursor.execute(sql, params)
-        return [first for (first, *_) in cursor.fetchall()]
+def fetch_first(sql: str, params: Sequence[Any] | dict[str, Any]) -> list[Any]:
+    """Return the first column of each row."""
+    return [first for (first, *_) in fetch_rows(sql, params)]
 
 
 def draw_fence() -> int:
@@ -199,7 +198,7 @@ def write_tallies(tallies: Counter[tuple[Any, ...]], slots: Slots | None = None)
         if n
     ]
     if rows:
-        _execute_rows(
+        execute_rows(
             f"""
             INSERT INTO outbox_tally ({", ".join(names)}, n, took, waited)
             SELECT {", ".join(names)}, n, took, waited FROM jsonb_to_recordset(%s::jsonb) AS v(
@@ -211,7 +210,8 @@ def write_tallies(tallies: Counter[tuple[Any, ...]], slots: Slots | None = None)
         )
 
 
-def _execute_rows(sql: str, rows: list[dict[str, Any]]) -> None:
+def execute_rows(sql: str, rows: Sequence[dict[str, Any]]) -> None:
+    """Run a statement whose one parameter is `rows`, as JSON."""
     with connection.cursor() as cursor:
         cursor.execute(sql, [json.dumps(rows, default=str)])
 
@@ -266,7 +266,7 @@ def write_messages(rows: list[Row]) -> None:
                 **{name: row.shown.get(name) for name in _SHOWN},
             }
         )
-    _execute_rows(
+    execute_rows(
         """
         UPDATE outbox_message m SET
             status = v.status, evidence = v.evidence, round = v.round,
@@ -303,7 +303,7 @@ def write_entries(rows: list[Row]) -> None:
         row for row in rows if row.standing.entry is not None and row.standing.entry.is_released
     ]
     if changed:
-        _execute_rows(
+        execute_rows(
             """
             INSERT INTO outbox_queueentry AS e (message_id, lane, stream_id, campaign_id, address_key,
                 mailbox_provider, pool, due_at, owed_at, expires_at, attempts, session_attempts, is_held)

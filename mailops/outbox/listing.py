@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import connection
 from django.db.models import Max, Q, QuerySet
 
 from mailops.lib.whole_numbers import LARGEST_ID
+from mailops.outbox.ledger import fetch_first
 from mailops.outbox.models import ANSWERED_AT, OPEN_STATUSES, Message, Status
 from mailops.outbox.searching import chosen_by
 
@@ -68,21 +68,19 @@ def _ids(campaign_id: int | None, status: str, before: int | None) -> list[int]:
 
 
 def _of_campaign(campaign_id: int, statuses: Iterable[str], before: int | None) -> list[int]:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT id FROM unnest(%(statuses)s::text[]) AS s(status) CROSS JOIN LATERAL (
-                   SELECT id FROM outbox_message m WHERE (m.campaign_id, m.status) >= (%(campaign)s, s.status)
-                      AND (m.campaign_id, m.status, m.id) <= (%(campaign)s, s.status, %(last)s)
-                    ORDER BY m.campaign_id DESC, m.status DESC, m.id DESC LIMIT %(most)s) newest
-             ORDER BY id DESC LIMIT %(most)s
-            """,
-            {
-                "statuses": list(map(str, statuses)), "campaign": campaign_id, "most": PAGE + 1,
-                "last": LARGEST_ID if before is None else before - 1,
-            },
-        )  # fmt: skip
-        return [pk for (pk,) in cursor.fetchall()]
+    return fetch_first(
+        """
+        SELECT id FROM unnest(%(statuses)s::text[]) AS s(status) CROSS JOIN LATERAL (
+               SELECT id FROM outbox_message m WHERE (m.campaign_id, m.status) >= (%(campaign)s, s.status)
+                  AND (m.campaign_id, m.status, m.id) <= (%(campaign)s, s.status, %(last)s)
+                ORDER BY m.campaign_id DESC, m.status DESC, m.id DESC LIMIT %(most)s) newest
+         ORDER BY id DESC LIMIT %(most)s
+        """,
+        {
+            "statuses": list(map(str, statuses)), "campaign": campaign_id, "most": PAGE + 1,
+            "last": LARGEST_ID if before is None else before - 1,
+        },
+    )  # fmt: skip
 
 
 def _bounded(found: QuerySet[Message], data: Mapping[str, Any]) -> Page:

@@ -15,7 +15,7 @@ from django.db import connection
 from django.db.models import Q
 
 from mailops.lib.locks import advisory_lock
-from mailops.outbox.ledger import fetch_dicts
+from mailops.outbox.ledger import execute_rows, fetch_dicts
 from mailops.outbox.models import EventKind, SightingKey, Signature, Status
 from mailops.protocol.classification import classify
 from mailops.protocol.reply import Reply
@@ -85,12 +85,12 @@ class Sightings:
             if n
         ]
         if rows:
-            _execute(
+            execute_rows(
                 f"""
                 INSERT INTO outbox_sighting ({_KEY}, n, first_at, last_at)
                 SELECT {_KEY}, n, first_at, last_at FROM jsonb_to_recordset(%s::jsonb) AS v({_TYPES})
                 """,  # noqa: S608 - column names of our own
-                [json.dumps(rows, default=str)],
+                rows,
             )
 
 
@@ -248,7 +248,7 @@ def _introduce_other() -> None:
 
 
 def _count(rows: list[dict[str, Any]]) -> None:
-    _execute(
+    execute_rows(
         f"""
         INSERT INTO outbox_signaturecount AS c ({_KEY}, n, first_at, last_at)
         SELECT {_KEY}, sum(n), min(first_at), max(last_at)
@@ -257,7 +257,7 @@ def _count(rows: list[dict[str, Any]]) -> None:
             n = c.n + EXCLUDED.n, first_at = least(c.first_at, EXCLUDED.first_at),
             last_at = greatest(c.last_at, EXCLUDED.last_at)
         """,  # noqa: S608
-        [json.dumps(rows, default=str)],
+        rows,
     )
 
 
@@ -265,7 +265,7 @@ def _note_totals(rows: list[dict[str, Any]]) -> None:
     totals: dict[int, list[Any]] = defaultdict(list)
     for row in rows:
         totals[row["signature_id"]].append(row)
-    _execute(
+    execute_rows(
         """
         UPDATE outbox_signature s SET n = s.n + v.n, first_at = least(s.first_at, v.first_at),
                last_at = greatest(s.last_at, v.last_at)
@@ -273,18 +273,13 @@ def _note_totals(rows: list[dict[str, Any]]) -> None:
          WHERE s.id = v.id
         """,
         [
-            json.dumps(
-                [
-                    {
-                        "id": pk,
-                        "n": sum(row["n"] for row in seen),
-                        "first_at": min(row["first_at"] for row in seen),
-                        "last_at": max(row["last_at"] for row in seen),
-                    }
-                    for pk, seen in totals.items()
-                ],
-                default=str,
-            )
+            {
+                "id": pk,
+                "n": sum(row["n"] for row in seen),
+                "first_at": min(row["first_at"] for row in seen),
+                "last_at": max(row["last_at"] for row in seen),
+            }
+            for pk, seen in totals.items()
         ],
     )
 
