@@ -110,7 +110,7 @@ def words_of(data: Mapping[str, Any]) -> list[str]:
         _reason_in_words(data["reason"]),
         _reply_in_words(data["reply"]),
         f"domain {domain}" if domain else "",
-        f"{data['status']}" if data["status"] else "",
+        data["status"],
         *_times(data),
         f"“{data['q']}”" if data["q"] else "",
     ]
