@@ -34,6 +34,7 @@ from mailops.protocol.classification import (
 )
 from mailops.protocol.classification.deciding import conclude
 from mailops.protocol.looks import link_number
+from mailops.protocol.reply import Reply
 from mailops.suppressions.models import Suppression
 from mailops.tracking.counting import NewLook
 from mailops.tracking.machines import judge
@@ -164,38 +165,53 @@ def on_tracking(
         return [leaving(match.message, way="webhook", telling=telling, data=data)]
     if kind in _LOOKS:
         return [_look(event, kind, match.message, row, left)]
-    is_refusal = kind in {EventKind.RETURNED, EventKind.DELAYED}
-    reply = reply_in_report(_said(event) if is_refusal else "", _status(event))
+    if kind in {EventKind.RETURNED, EventKind.DELAYED}:
+        return [_refusal(event, kind, match, row)]
+    outcome = _outcome(event, kind, match, row, reply_in_report("", _status(event)))
+    if kind == EventKind.COMPLAINED:
+        outcome.reason = "complaint"
+        return [complaint(outcome, match.message)]
+    return [Consequence(outcome=outcome, message=match.message)]
+
+
+def _refusal(
+    event: AnymailTrackingEvent, kind: EventKind, match: matching.Match, row: RawFeedback
+) -> Consequence:
+    """Return what a bounce or a delay means; where the provider's own list kept the mail back, the list's reason counts."""
+    reply = reply_in_report(_said(event), _status(event))
     meaning = understood(_meaning(event), reply, "returned", recipient=match.message.address_key)
-    outcome = Outcome(
+    outcome = _outcome(event, kind, match, row, reply)
+    outcome.reason, outcome.fault = meaning.reason, meaning.fault
+    outcome.sentence = meaning.sentence
+    if kind == EventKind.DELAYED:
+        return Consequence(outcome=outcome, message=match.message)
+    listed = _listed_for(event)
+    if not listed:
+        return bounce(outcome, match.message, meaning)
+    is_unsubscribe = listed == Suppression.Reason.UNSUBSCRIBE
+    return Consequence(
+        outcome=outcome, message=match.message, suppression=listed, in_stream_only=is_unsubscribe
+    )
+
+
+def _outcome(
+    event: AnymailTrackingEvent,
+    kind: EventKind,
+    match: matching.Match,
+    row: RawFeedback,
+    reply: Reply,
+) -> Outcome:
+    return Outcome(
         message_id=match.message.pk,
         kind=kind,
         source=row.source,
-        external_id=_external_id(event, row, match.message.pk, kind),
+        external_id=f"{_number(event, row)}:{match.message.pk}:{kind}",
         occurred_at=_happened_at(event, row),
         round=match.round,
         reply=reply if reply.code or reply.text else None,
-        reason="complaint"
-        if kind == EventKind.COMPLAINED
-        else meaning.reason
-        if is_refusal
-        else "",
-        fault=meaning.fault if is_refusal else "",
-        sentence=meaning.sentence if is_refusal else "",
         transport_id=row.transport_id,
         data={"raw_feedback": row.pk, "description": (event.description or "")[:500]},
     )
-    if kind == EventKind.RETURNED:
-        listed = Consequence(
-            outcome=outcome,
-            message=match.message,
-            suppression=_listed_for(event),
-            in_stream_only=_listed_for(event) == Suppression.Reason.UNSUBSCRIBE,
-        )
-        return [listed if listed.suppression else bounce(outcome, match.message, meaning)]
-    is_complaint = kind == EventKind.COMPLAINED
-    plain = Consequence(outcome=outcome, message=match.message)
-    return [complaint(outcome, match.message) if is_complaint else plain]
 
 
 def left_among(told: Iterable[tuple[AnymailTrackingEvent, matching.Match | None]]) -> set[str]:
@@ -252,12 +268,6 @@ def _page(url: object) -> str:
     before, slashes, behind = re.split(r"[?#]", str(url or ""), maxsplit=1)[0].partition("://")
     host, _, path = behind.partition("/")
     return f"{before}{slashes}{host}/{_ONES_OWN.sub('…', path)}"[:300] if host else ""
-
-
-def _external_id(
-    event: AnymailTrackingEvent, row: RawFeedback, message_id: int, kind: EventKind
-) -> str:
-    return f"{_number(event, row)}:{message_id}:{kind}"
 
 
 def _number(event: AnymailTrackingEvent, row: RawFeedback) -> str:
