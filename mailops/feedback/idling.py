@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import Enum
+from functools import partial
 
 from django.db import Error, connections
 
@@ -132,7 +133,7 @@ class Listening:
                 continue
             if news is None:
                 break
-            self._safely(lambda news=news: self.take(*news))  # type: ignore[misc]
+            self._safely(partial(self.take, *news))
         self._end()
 
     def stop(self) -> None:

@@ -1,9 +1,9 @@
 """Reads mailboxes: each mail is stored, committed, and only then marked, moved or deleted.
 
 How far a mailbox was read is noted last, and with it what was met and had to be left: mails that the server doesn't
-hand out, and those that it lets nobody mark, move or delete. The next readings go on behind them, and then back to them. A crash between any two steps makes the next reading meet the same mails
-again; their octets are known then, so they are dealt with and don't count twice. So it is when the server numbers all
-mails anew (UIDVALIDITY, RFC 3501, 2.3.1.1).
+hand out, and those that it lets nobody mark, move or delete. The next readings go on behind them, and then back to them.
+A crash between any two steps makes the next reading meet the same mails again; their octets are known then, so they are
+dealt with and don't count twice. So it is when the server numbers all mails anew (UIDVALIDITY, RFC 3501, 2.3.1.1).
 """
 
 import logging
@@ -12,7 +12,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from django.conf import settings
-from django.db import DatabaseError
 
 from mailops.feedback.archiving import archive
 from mailops.feedback.models import Mailbox, RawFeedback, content_hash
@@ -48,7 +47,10 @@ class Look:
 
 
 def read_mailbox(mailbox_id: int) -> bool:
-    """Store what is new in a mailbox; return whether there may be more. What goes wrong is kept as its cause."""
+    """Store what is new in a mailbox; return whether there may be more. What goes wrong is kept as its cause.
+
+    Where the database can't be used, the lease runs out by itself.
+    """
     mailbox = Mailbox.objects.filter(pk=mailbox_id).first()
     if mailbox is None or not mailbox.lease():
         return False
@@ -59,8 +61,6 @@ def read_mailbox(mailbox_id: int) -> bool:
         mailbox.record_failure(failure.cause, failure.detail)
         logger.info("mailbox %s can't be read: %s", mailbox.pk, failure.cause)
         return False
-    except DatabaseError:
-        raise  # the lease runs out by itself
     if is_done and mailbox.has_left:
         fault = _go_back(mailbox) or (fault if mailbox.has_left else None)
     told = (fault.cause, fault.detail) if fault else None

@@ -49,9 +49,8 @@ def change_mailbox(
     if _place_of(mailbox) != place:
         mailbox.uid_validity, mailbox.last_uid = None, 0
     if mailbox.failures and was_read and mailbox.is_enabled:
-        mailbox.failures = (
-            1  # it need not wait long for the next try, but its bounces are still not heard
-        )
+        # it need not wait long for the next try, but its bounces are still not heard
+        mailbox.failures = 1
     else:
         mailbox.cause, mailbox.detail, mailbox.failures = "", "", 0
         mailbox.failing_since_at = None

@@ -93,9 +93,8 @@ class Mailbox(SealedColumns):
     target = models.CharField(max_length=250, blank=True)  # the folder that mails are moved to
     is_enabled = models.BooleanField(default=True)
     uid_validity = models.BigIntegerField(null=True)  # numbers count only while it stays the same
-    last_uid = models.BigIntegerField(
-        default=0
-    )  # up to here all was met; what was left stands below
+    # up to here all was met; what was left stands below
+    last_uid = models.BigIntegerField(default=0)
     refused_uids = models.JSONField(default=list, db_default=[])  # not handed out; asked for again
     # [first, last]: stored, and not yet marked, moved or deleted
     left_spans = models.JSONField(default=list, db_default=[])
