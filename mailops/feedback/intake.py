@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.http.request import HttpHeaders
+
 from mailops.feedback.models import WebhookEndpoint
 from mailops.feedback.proving import BASIC, PROOFS, worth_of
 from mailops.feedback.taking import door_of, take
@@ -14,16 +16,11 @@ from mailops.lib.whole_numbers import whole_number
 logger = logging.getLogger(__name__)
 
 MAX_WEBHOOK = 2_000_000  # octets; SNS sends 256 KB at most, the others a thousand events
-_NAMES = (
+_NAMES = (  # of the headers that are archived
     "Content-Type", "User-Agent", "X-Amz-Sns-Message-Type", "X-Amz-Sns-Topic-Arn",
     *(name for proof in PROOFS.values() for name in proof.headers),
 )  # fmt: skip
-# as WSGI calls the headers that are archived (PEP 3333)
-_KEPT = {
-    name if name == "CONTENT_TYPE" else f"HTTP_{name}": header
-    for header in _NAMES
-    for name in [header.upper().replace("-", "_")]
-}
+_KEPT = {HttpHeaders.to_wsgi_name(header): header for header in _NAMES}
 
 
 @dataclass(frozen=True)
