@@ -6,6 +6,7 @@ from django.conf import settings
 from django.db.models.functions import Now
 
 from mailops.feedback.models import AggregateReport, RawFeedback
+from mailops.lib.chunks import delete_some
 
 CHUNK = 1000  # rows with all their content, well under a second
 REPORTS = 20  # on domains, each of some thousand senders
@@ -33,6 +34,4 @@ def forget_old_reports() -> int:
     Fewer than REPORTS means that no more are left.
     """
     old = AggregateReport.objects.filter(ends_at__lt=Now() - REPORTS_KEPT).order_by("ends_at")
-    ids = list(old.values_list("pk", flat=True)[:REPORTS])
-    _, by_model = AggregateReport.objects.filter(pk__in=ids).delete()
-    return by_model.get(AggregateReport._meta.label, 0)  # noqa: SLF001 - as above
+    return delete_some(old, most=REPORTS)
