@@ -8,7 +8,7 @@ from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
 from mailops.feedback import sns_fetching
 from mailops.feedback.models import RawFeedback, WebhookEndpoint
-from mailops.feedback.proving import PROOFS
+from mailops.feedback.proving import is_proven_by_password
 from mailops.feedback.taking import forget_doors
 from mailops.lib.secrets import Secret
 from mailops.transports.models import Transport
@@ -27,8 +27,7 @@ def make_endpoint(*, transport: Transport, actor: User) -> WebhookEndpoint:
     """Return the transport's webhook, made with an address of its own, and a password where nothing else proves it."""
     endpoint, is_new = WebhookEndpoint.objects.get_or_create(transport=transport)
     if is_new:
-        proof = PROOFS.get(transport.kind)
-        if proof and proof.is_password:
+        if is_proven_by_password(transport.kind):
             endpoint.seal_into("key", Secret(secrets.token_urlsafe(24)))
             endpoint.save(update_fields=["key"])
         audit(actor=actor, verb="webhook.make", subject=endpoint)
@@ -47,8 +46,7 @@ def set_key(*, endpoint: WebhookEndpoint, key: str, actor: User) -> None:
 def renew_endpoint(*, endpoint: WebhookEndpoint, actor: User) -> None:
     """Give the webhook another address, and another password; the old ones are worth nothing from now on."""
     endpoint.secret = secrets.token_hex(20)
-    proof = PROOFS.get(endpoint.transport.kind)
-    if proof and proof.is_password:
+    if is_proven_by_password(endpoint.transport.kind):
         endpoint.seal_into("key", Secret(secrets.token_urlsafe(24)))
     endpoint.save(update_fields=["secret", "key"])
     forget_doors()

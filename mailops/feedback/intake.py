@@ -8,7 +8,7 @@ from typing import Any
 from django.http.request import HttpHeaders
 
 from mailops.feedback.models import WebhookEndpoint
-from mailops.feedback.proving import BASIC, PROOFS, worth_of
+from mailops.feedback.proving import BASIC, PROOFS, is_proven_by_password, worth_of
 from mailops.feedback.taking import door_of, take
 from mailops.lib.client_address import client_address
 from mailops.lib.whole_numbers import whole_number
@@ -61,16 +61,14 @@ def receive(secret: str, content: bytes, environ: Mapping[str, Any]) -> Answer:
 
 def _is_locked(endpoint: WebhookEndpoint) -> bool:
     """Tell whether a password of ours proves its calls and can't be opened: later nothing would prove them."""
-    proof = PROOFS.get(endpoint.transport.kind)
-    is_password = proof is not None and proof.is_password
+    is_password = is_proven_by_password(endpoint.transport.kind)
     return is_password and bool(endpoint.key) and not endpoint.revealed_key()
 
 
 def _kept(environ: Mapping[str, Any], endpoint: WebhookEndpoint) -> dict[str, str]:
     """Return the headers that are archived; of a password, only what it was worth."""
     kept = {header: environ[name] for name, header in _KEPT.items() if environ.get(name)}
-    proof = PROOFS.get(endpoint.transport.kind)
-    if proof and proof.is_password:
+    if is_proven_by_password(endpoint.transport.kind):
         given = environ.get("HTTP_AUTHORIZATION", "")
         kept[BASIC] = worth_of(given, endpoint.revealed_key())
     return kept

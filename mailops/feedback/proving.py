@@ -200,6 +200,12 @@ PROOFS: Mapping[str, Proof] = {
 }
 
 
+def is_proven_by_password(kind: str) -> bool:
+    """Tell whether this kind's calls bear a password of our making, since its provider signs nothing."""
+    proof = PROOFS.get(kind)
+    return proof is not None and proof.is_password
+
+
 def proofs_in(kind: str, headers: Mapping[str, str]) -> list[str]:
     """Return what of a call's archived headers may prove it, so that a call without may come again with it."""
     proof = PROOFS.get(kind)
