@@ -18,7 +18,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-MAX_AGE = timedelta(hours=24)  # SNS tries an endpoint that is down for some hours
+MAX_AGE = timedelta(hours=24)  # providers try an endpoint that is down for hours
 MAX_SKEW = timedelta(minutes=10)
 
 _HOST = re.compile(r"sns\.[a-z]{2}(?:-[a-z]+)+-\d\.amazonaws\.com(?:\.cn)?", re.ASCII)
@@ -128,8 +128,15 @@ def _check_age(timestamp: str, received_at: datetime) -> None:
     try:
         told_at = datetime.fromisoformat(timestamp)
     except ValueError:
-        raise Unverified("Its timestamp can't be read.") from None
-    if told_at.tzinfo is None or not -MAX_SKEW <= received_at - told_at <= MAX_AGE:
+        told_at = None
+    check_moment(told_at if told_at and told_at.tzinfo else None, received_at)
+
+
+def check_moment(told_at: datetime | None, received_at: datetime) -> None:
+    """Raise Unverified unless a call was signed about when it came; None is a time that can't be read."""
+    if told_at is None:
+        raise Unverified("Its timestamp can't be read.")
+    if not -MAX_SKEW <= received_at - told_at <= MAX_AGE:
         raise Unverified("Its timestamp is too old or in the future: it may be a replay.")
 
 
