@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from mailops.transports.sessions import Phase
+from mailops.protocol.reply import Reply
+from mailops.transports.sessions import Phase, SessionFault
 
 QUOTED = 200  # characters of a reply; the whole of it stands beside the sentence
 
@@ -174,6 +175,13 @@ def better_cause(cause: str, phase: Phase, port: int, security: str) -> str:
     if phase is Phase.TLS and security == "tls" and cause == "tls_failed" and port != 465:
         return "needs_starttls"
     return cause
+
+
+def fault_of(phase: Phase, cause: str, detail: str, reply: Reply | None = None) -> SessionFault:
+    """Return the fault of a session for a cause; one that nobody described yet is that the server can't be reached."""
+    cause = cause if cause in CAUSES else "unreachable"
+    sentence = sentence_of(cause, detail if reply else "")
+    return SessionFault(phase, cause, sentence, detail, reply)
 
 
 def sentence_of(cause: str, said: str = "") -> str:

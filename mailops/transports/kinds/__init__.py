@@ -8,7 +8,7 @@ from functools import partial
 from django.conf import settings
 
 from mailops.lib.secrets import Secret, Unsealable
-from mailops.transports.causes import sentence_of
+from mailops.transports.causes import fault_of
 from mailops.transports.kinds.apis import APIS
 from mailops.transports.kinds.http_api import HttpApiSession
 from mailops.transports.kinds.ses import SesSession
@@ -16,7 +16,7 @@ from mailops.transports.kinds.smtp import SmtpSession
 from mailops.transports.kinds.smtp_connection import TIMEOUTS, Login, Server
 from mailops.transports.models import Credential, OAuthGrant, Transport
 from mailops.transports.oauth import NotGranted, must_ask, usable_token
-from mailops.transports.sessions import Phase, Session, SessionFault
+from mailops.transports.sessions import Phase, Session
 from mailops.transports.wire import Observer
 
 _asking: defaultdict[int, threading.Lock] = defaultdict(threading.Lock)  # by grant
@@ -109,8 +109,7 @@ def _never(error: NotGranted | Unsealable) -> Secret:
     if isinstance(error, Unsealable):
         raise error
     cause = "oauth_revoked" if error.is_final else "oauth_away"
-    detail = f"{error.sentence} {error.detail}".strip()
-    raise SessionFault(Phase.AUTH, cause, sentence_of(cause), detail)
+    raise fault_of(Phase.AUTH, cause, f"{error.sentence} {error.detail}".strip())
 
 
 def _ses_session(transport: Transport, login: Login | None) -> SesSession:

@@ -19,7 +19,7 @@ from django.core.mail import EmailMultiAlternatives, get_connection
 from mailops.lib.http_connection import HttpConnection
 from mailops.lib.secrets import BadReference, Unsealable
 from mailops.protocol.reply import Reply, make_reply
-from mailops.transports.causes import CAUSES, sentence_of
+from mailops.transports.causes import fault_of
 from mailops.transports.kinds.apis import Api
 from mailops.transports.kinds.smtp_connection import Login
 from mailops.transports.kinds.smtp_lines import objection_to
@@ -30,7 +30,6 @@ from mailops.transports.sessions import (
     Phase,
     Session,
     SessionEnded,
-    SessionFault,
     SessionLost,
 )
 
@@ -114,15 +113,15 @@ class AnymailSession(Session):
 
     def _reveal(self) -> str:
         if self._login is None:
-            raise fault(Phase.AUTH, "auth_required", "the transport has no active credential")
+            raise fault_of(Phase.AUTH, "auth_required", "the transport has no active credential")
         try:
             secret = self._login.reveal().reveal()
         except (BadReference, Unsealable) as error:
-            raise fault(Phase.AUTH, "credential", str(error)) from error
+            raise fault_of(Phase.AUTH, "credential", str(error)) from error
         username = self._login.username if self.api.user_label else ""
         for name, text in (("user name", username), ("secret", secret)):
             if not text.isascii() or not text.isprintable() or text != text.strip():
-                raise fault(Phase.AUTH, "credential", _MISCOPIED.format(name))
+                raise fault_of(Phase.AUTH, "credential", _MISCOPIED.format(name))
         return secret
 
     def _make_backend(self, options: Mapping[str, Any]) -> AnymailBaseBackend:
@@ -198,9 +197,3 @@ def _extra_headers(mime: MimeMessage, api: Api) -> dict[str, str]:
         headers["Message-ID"] = str(mime["Message-ID"])
         headers |= api.adds_headers
     return headers
-
-
-def fault(phase: Phase, cause: str, detail: str, reply: Reply | None = None) -> SessionFault:
-    cause = cause if cause in CAUSES else "unreachable"
-    sentence = sentence_of(cause, detail if reply else "")
-    return SessionFault(phase, cause, sentence, detail, reply)

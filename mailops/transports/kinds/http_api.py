@@ -16,11 +16,11 @@ from mailops.lib.fetching import Fetched
 from mailops.lib.http_connection import AnswerLost, HttpConnection, NotSent
 from mailops.lib.storable import storable
 from mailops.protocol.reply import make_reply
+from mailops.transports.causes import fault_of
 from mailops.transports.kinds.anymail import (
     CONNECT_SECONDS,
     READ_SECONDS,
     AnymailSession,
-    fault,
     parts_of,
 )
 from mailops.transports.kinds.api_replies import is_definite, refusal, retry_after
@@ -65,7 +65,7 @@ class HttpApiSession(AnymailSession):
             self.connection.open()
         except NotSent as error:
             phase = Phase.TLS if error.cause.startswith("tls") else Phase.CONNECT
-            raise fault(phase, error.cause, error.detail) from error
+            raise fault_of(phase, error.cause, error.detail) from error
         self.peer = self.connection.peer
         backend.session = _Session(self.connection)
         self._backend = backend
@@ -157,7 +157,7 @@ class HttpApiSession(AnymailSession):
         reply = refusal(self.api.name, answer.status, words)
         cause = "auth_failed" if reply.code == 535 else "api_refused"
         cause = "unavailable" if reply.is_transient and reply.code != 452 else cause
-        raise fault(Phase.AUTH, cause, f"HTTP {answer.status}: {words}", reply)
+        raise fault_of(Phase.AUTH, cause, f"HTTP {answer.status}: {words}", reply)
 
     def _ask(self, probe: Probe) -> Fetched:
         """Send the probe with the headers that anymail logs in with."""
@@ -179,9 +179,9 @@ class HttpApiSession(AnymailSession):
         try:
             answer = _answer_of(backend.session.send(backend.session.prepare_request(request)))
         except NotSentError as error:
-            raise fault(Phase.CONNECT, error.cause, str(error)) from error
+            raise fault_of(Phase.CONNECT, error.cause, str(error)) from error
         except requests.RequestException as error:
-            raise fault(Phase.AUTH, "dropped", str(error)) from error
+            raise fault_of(Phase.AUTH, "dropped", str(error)) from error
         if self._observer is not None:
             self._observer.received(make_reply(answer.status, [_words(answer)], "HTTP"))
         return answer

@@ -15,12 +15,12 @@ from mailops.lib import egress
 from mailops.lib.http_connection import HttpConnection, NotSent
 from mailops.lib.storable import storable
 from mailops.protocol.reply import Reply, make_reply
+from mailops.transports.causes import fault_of
 from mailops.transports.kinds.anymail import (
     CONNECT_SECONDS,
     READ_SECONDS,
     TAG,
     AnymailSession,
-    fault,
 )
 from mailops.transports.kinds.api_replies import retry_after
 from mailops.transports.kinds.apis import APIS
@@ -105,14 +105,14 @@ class SesSession(AnymailSession):
         try:
             backend.open()
         except (boto.BotoCoreError, ValueError) as error:
-            raise fault(Phase.CONNECT, "api_refused", str(error)) from error
+            raise fault_of(Phase.CONNECT, "api_refused", str(error)) from error
         self.connection = self._connect_by_egress(backend.client)
         try:
             self.connection.open()
         except NotSent as error:
             backend.close()
             phase = Phase.TLS if error.cause.startswith("tls") else Phase.CONNECT
-            raise fault(phase, error.cause, error.detail) from error
+            raise fault_of(phase, error.cause, error.detail) from error
         self.peer = self.connection.peer
         self._backend = backend
 
@@ -123,7 +123,7 @@ class SesSession(AnymailSession):
         parts = urlsplit(self.endpoint_url)
         port = parts.port or (443 if parts.scheme == "https" else 80)
         if not egress.is_trusted(parts.hostname or "", port):
-            raise fault(Phase.RESOLVE, "not_trusted", f"{parts.hostname}:{port}")
+            raise fault_of(Phase.RESOLVE, "not_trusted", f"{parts.hostname}:{port}")
 
     def _options(self, secret: str) -> dict[str, Any]:
         client: dict[str, Any] = {
@@ -170,9 +170,9 @@ class SesSession(AnymailSession):
             cause = "auth_failed" if reply.code == 535 else "api_refused"
             if reply.is_transient:
                 cause = "unavailable"
-            raise fault(Phase.AUTH, cause, str(reply), reply) from error
+            raise fault_of(Phase.AUTH, cause, str(reply), reply) from error
         except boto.BotoCoreError as error:
-            raise fault(Phase.CONNECT, "unreachable", str(error)) from error
+            raise fault_of(Phase.CONNECT, "unreachable", str(error)) from error
 
     def _mail_of(self, envelope: Envelope, content: bytes) -> EmailMultiAlternatives:
         return RawMail(envelope, content)

@@ -11,7 +11,7 @@ from mailops.lib.secrets import BadReference, Secret, Unsealable, spellings
 from mailops.lib.tls import client_context, flaw_of
 from mailops.protocol.reply import Reply
 from mailops.transports import sasl
-from mailops.transports.causes import better_cause, sentence_of
+from mailops.transports.causes import better_cause, fault_of
 from mailops.transports.kinds.smtp_lines import parse_extensions
 from mailops.transports.sessions import Phase, Session, SessionFault
 from mailops.transports.wire import Observer, Wire, WireLost
@@ -77,7 +77,7 @@ class SmtpConnection(Session, ABC):
         except SessionFault as fault:
             self.abandon()
             cause = better_cause(fault.cause, fault.phase, self.server.port, self.server.security)
-            raise _fault(fault.phase, cause, fault.detail, fault.reply) from fault
+            raise fault_of(fault.phase, cause, fault.detail, fault.reply) from fault
 
     def _connect(self) -> None:
         host, port = self.server.host, self.server.port
@@ -85,16 +85,16 @@ class SmtpConnection(Session, ABC):
         try:
             endpoint = egress.resolve(host, port)
         except egress.EgressFault as fault:
-            raise _fault(Phase.RESOLVE, fault.cause, fault.detail) from fault
+            raise fault_of(Phase.RESOLVE, fault.cause, fault.detail) from fault
         if self.server.security == "none" and not egress.is_trusted(host, port):
-            raise _fault(Phase.CONNECT, "not_trusted", f"{host}:{port} is not a trusted relay")
+            raise fault_of(Phase.CONNECT, "not_trusted", f"{host}:{port} is not a trusted relay")
         self._enter(Phase.CONNECT)
         try:
             connection, address = egress.connect(
                 endpoint, timeout=self.server.timeouts[Phase.CONNECT]
             )
         except egress.EgressFault as fault:
-            raise _fault(Phase.CONNECT, fault.cause, fault.detail) from fault
+            raise fault_of(Phase.CONNECT, fault.cause, fault.detail) from fault
         self.peer = f"{host} [{address}]:{port}"
         self.wire = Wire(connection, self._observer)
 
@@ -132,12 +132,12 @@ class SmtpConnection(Session, ABC):
         self._enter(Phase.TLS)
         if "STARTTLS" not in self.extensions:
             offered = " ".join(self.extensions) or "nothing"
-            raise _fault(Phase.TLS, self._why_no_tls(), f"EHLO offers: {offered}")
+            raise fault_of(Phase.TLS, self._why_no_tls(), f"EHLO offers: {offered}")
         reply = self._ask(Phase.TLS, "STARTTLS")
         if reply.code != 220:
-            raise _fault(Phase.TLS, "no_tls", str(reply), reply)
+            raise fault_of(Phase.TLS, "no_tls", str(reply), reply)
         if self._live.has_surplus:  # clear text that would be read as if it came under TLS
-            raise _fault(Phase.TLS, "protocol", "the server spoke on before TLS began")
+            raise fault_of(Phase.TLS, "protocol", "the server spoke on before TLS began")
         self._start_tls()
         self._say_hello()
 
@@ -162,35 +162,35 @@ class SmtpConnection(Session, ABC):
         try:
             self._live.start_tls(context, self.server.host, timeout=timeout)
         except ssl.SSLCertVerificationError as error:
-            raise _fault(Phase.TLS, flaw_of(error), error.verify_message) from error
+            raise fault_of(Phase.TLS, flaw_of(error), error.verify_message) from error
         except WireLost as lost:
-            raise _fault(Phase.TLS, lost.cause, lost.detail) from lost
+            raise fault_of(Phase.TLS, lost.cause, lost.detail) from lost
         except OSError as error:
             is_old = isinstance(error, ssl.SSLError) and error.reason in _OLD_TLS
-            raise _fault(Phase.TLS, "tls_old" if is_old else "tls_failed", str(error)) from error
+            raise fault_of(Phase.TLS, "tls_old" if is_old else "tls_failed", str(error)) from error
 
     def _log_in(self, login: Login) -> None:
         self._enter(Phase.AUTH)
         if self._live.tls is None:
-            raise _fault(Phase.AUTH, "clear_text_auth", "nothing was sent")
+            raise fault_of(Phase.AUTH, "clear_text_auth", "nothing was sent")
         offered = self.extensions.get("AUTH", "")
         mechanisms = sasl.usable(offered, is_token=login.is_token)
         if not mechanisms:
             wants_token = bool(sasl.usable(offered, is_token=True))
             cause = "needs_oauth" if wants_token else "auth_not_offered"
             cause = "oauth_not_offered" if login.is_token else cause
-            raise _fault(Phase.AUTH, cause, f"AUTH offers: {offered or 'nothing'}")
+            raise fault_of(Phase.AUTH, cause, f"AUTH offers: {offered or 'nothing'}")
         try:
             secret = login.reveal()
         except (BadReference, Unsealable) as error:
-            raise _fault(Phase.AUTH, "credential", str(error)) from error
+            raise fault_of(Phase.AUTH, "credential", str(error)) from error
         self._live.hide(spellings(login.username, secret))
         for mechanism in mechanisms:
             reply = self._exchange(mechanism, mechanism.steps(login.username, secret))
             if reply.code not in _NOT_THIS_MECHANISM:
                 break
         if reply.code // 100 != 2:
-            raise _fault(Phase.AUTH, _cause_of(reply, login), str(reply), reply)
+            raise fault_of(Phase.AUTH, _cause_of(reply, login), str(reply), reply)
         self.is_logged_in = True
 
     def _exchange(self, mechanism: sasl.Mechanism, steps: sasl.Steps) -> Reply:
@@ -273,7 +273,7 @@ class SmtpConnection(Session, ABC):
         try:
             return self._live.read_reply(command, timeout=self.server.timeouts[phase])
         except WireLost as lost:
-            raise _fault(phase, lost.cause, lost.detail) from lost
+            raise fault_of(phase, lost.cause, lost.detail) from lost
 
     def _ask(self, phase: Phase, line: str, *, shown: str = "") -> Reply:
         """Say one command of the opening; `shown` stands for a line that holds a secret."""
@@ -281,17 +281,12 @@ class SmtpConnection(Session, ABC):
         try:
             self._live.send(octets_of([line]), timeout=self.server.timeouts[phase])
         except WireLost as lost:
-            raise _fault(phase, lost.cause, lost.detail) from lost
+            raise fault_of(phase, lost.cause, lost.detail) from lost
         return self._opening_reply(phase, "AUTH" if shown else line.partition(" ")[0])
 
 
 def octets_of(lines: list[str]) -> bytes:
     return "".join(f"{line}\r\n" for line in lines).encode()
-
-
-def _fault(phase: Phase, cause: str, detail: str, reply: Reply | None = None) -> SessionFault:
-    sentence = sentence_of(cause, detail if reply else "")
-    return SessionFault(phase, cause, sentence, detail, reply)
 
 
 def _cause_of(reply: Reply, login: Login) -> str:
@@ -302,5 +297,5 @@ def _cause_of(reply: Reply, login: Login) -> str:
 
 def _refused(phase: Phase, reply: Reply) -> SessionFault:
     if reply.code == 530:
-        return _fault(phase, "auth_required", str(reply), reply)
-    return _fault(phase, "unavailable" if reply.is_transient else "rejected", str(reply), reply)
+        return fault_of(phase, "auth_required", str(reply), reply)
+    return fault_of(phase, "unavailable" if reply.is_transient else "rejected", str(reply), reply)
