@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
+from mailops.lib.secrets import Secret
 from mailops.protocol.reply import Reply
 
 
@@ -22,6 +23,15 @@ class Phase(StrEnum):
     DATA = "data"
     BODY = "body"  # the content and the final dot, or a provider's POST
     QUIT = "quit"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Login:
+    """What a session logs in with."""
+
+    username: str
+    reveal: Callable[[], Secret]  # raises Unsealable, BadReference or SessionFault
+    is_token: bool = False  # the secret is an access token of OAuth 2.0
 
 
 class LoginId(NamedTuple):

@@ -3,7 +3,8 @@ import pytest
 from mailops.lib.secrets import Secret
 from mailops.transports.credentials import add_credential
 from mailops.transports.kinds.smtp import SmtpSession
-from mailops.transports.kinds.smtp_connection import TIMEOUTS, Login, Server
+from mailops.transports.kinds.smtp_connection import TIMEOUTS, Server
+from mailops.transports.sessions import Login
 from tests.factories import make_transport
 from tests.smtp_server import CertificateAuthority
 from tests.transports.api_doubles import OPTIONS, SECRET, USER, Double

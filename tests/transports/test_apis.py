@@ -20,11 +20,11 @@ from mailops.protocol.classification import classify
 from mailops.transports.kinds import open_session
 from mailops.transports.kinds.apis import APIS, api_url
 from mailops.transports.kinds.http_api import HttpApiSession
-from mailops.transports.kinds.smtp_connection import Login
 from mailops.transports.kinds.smtp_lines import objection_to
 from mailops.transports.models import Transport
 from mailops.transports.sessions import (
     Envelope,
+    Login,
     Phase,
     SessionEnded,
     SessionFault,

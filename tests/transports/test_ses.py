@@ -16,9 +16,9 @@ from mailops.protocol.classification import classify
 from mailops.transports.kinds import open_session
 from mailops.transports.kinds.aws_http import EgressHttpSession
 from mailops.transports.kinds.ses import SesSession, reply_of
-from mailops.transports.kinds.smtp_connection import Login
 from mailops.transports.sessions import (
     Envelope,
+    Login,
     Phase,
     SessionEnded,
     SessionFault,

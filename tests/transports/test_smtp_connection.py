@@ -5,8 +5,7 @@ import pytest
 
 from mailops.lib.secrets import Unsealable
 from mailops.transports.causes import QUOTED
-from mailops.transports.kinds.smtp_connection import Login
-from mailops.transports.sessions import Envelope, Phase, SessionFault
+from mailops.transports.sessions import Envelope, Login, Phase, SessionFault
 from tests.smtp_server import DROP, EXTENSIONS, STALL, SmtpServer
 from tests.transports.conftest import CANARY
 

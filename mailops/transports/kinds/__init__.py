@@ -13,10 +13,10 @@ from mailops.transports.kinds.apis import APIS
 from mailops.transports.kinds.http_api import HttpApiSession
 from mailops.transports.kinds.ses import SesSession
 from mailops.transports.kinds.smtp import SmtpSession
-from mailops.transports.kinds.smtp_connection import TIMEOUTS, Login, Server
+from mailops.transports.kinds.smtp_connection import TIMEOUTS, Server
 from mailops.transports.models import Credential, OAuthGrant, Transport
 from mailops.transports.oauth import NotGranted, must_ask, usable_token
-from mailops.transports.sessions import Phase, Session
+from mailops.transports.sessions import Login, Phase, Session
 from mailops.transports.wire import Observer
 
 _asking: defaultdict[int, threading.Lock] = defaultdict(threading.Lock)  # by grant

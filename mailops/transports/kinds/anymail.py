@@ -21,11 +21,11 @@ from mailops.lib.secrets import BadReference, Unsealable
 from mailops.protocol.reply import Reply, make_reply
 from mailops.transports.causes import fault_of
 from mailops.transports.kinds.apis import Api
-from mailops.transports.kinds.smtp_connection import Login
 from mailops.transports.kinds.smtp_lines import objection_to
 from mailops.transports.sessions import (
     BodyResult,
     Envelope,
+    Login,
     Offer,
     Phase,
     Session,

@@ -25,8 +25,7 @@ from mailops.transports.kinds.anymail import (
 )
 from mailops.transports.kinds.api_replies import is_definite, refusal, retry_after
 from mailops.transports.kinds.apis import Api, Probe, api_url
-from mailops.transports.kinds.smtp_connection import Login
-from mailops.transports.sessions import BodyResult, Envelope, Phase, SessionLost
+from mailops.transports.sessions import BodyResult, Envelope, Login, Phase, SessionLost
 from mailops.transports.wire import Observer
 
 _TAKEN, _REFUSED = frozenset({"sent", "queued"}), frozenset({"invalid", "rejected"})

@@ -25,8 +25,7 @@ from mailops.transports.kinds.anymail import (
 from mailops.transports.kinds.api_replies import retry_after
 from mailops.transports.kinds.apis import APIS
 from mailops.transports.kinds.aws_http import EgressHttpSession
-from mailops.transports.kinds.smtp_connection import Login
-from mailops.transports.sessions import BodyResult, Envelope, Phase, SessionLost
+from mailops.transports.sessions import BodyResult, Envelope, Login, Phase, SessionLost
 
 _OUTSIDE_TAG = re.compile(r"[^A-Za-z0-9_-]")
 

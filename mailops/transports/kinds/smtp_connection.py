@@ -3,17 +3,17 @@
 import re
 import ssl
 from abc import ABC
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from mailops.lib import egress
-from mailops.lib.secrets import BadReference, Secret, Unsealable, spellings
+from mailops.lib.secrets import BadReference, Unsealable, spellings
 from mailops.lib.tls import client_context, flaw_of
 from mailops.protocol.reply import Reply
 from mailops.transports import sasl
 from mailops.transports.causes import better_cause, fault_of
 from mailops.transports.kinds.smtp_lines import parse_extensions
-from mailops.transports.sessions import Phase, Session, SessionFault
+from mailops.transports.sessions import Login, Phase, Session, SessionFault
 from mailops.transports.wire import Observer, Wire, WireLost
 
 # Seconds the peer has in each phase (RFC 5321, 4.5.3.2): for the whole reply, not for each octet of it.
@@ -34,13 +34,6 @@ _OLD_TLS = frozenset({"TLSV1_ALERT_PROTOCOL_VERSION", "UNSUPPORTED_PROTOCOL"})
 _CROSSED_OUT = re.compile(r"X{4,}[A-Z]?")  # as firewalls do that inspect SMTP
 BLOCK_TIMEOUT = 180  # for each block that is written
 _LAST_WORDS_TIMEOUT = 2  # for a reply that came just before the connection broke
-
-
-@dataclass(frozen=True, kw_only=True)
-class Login:
-    username: str
-    reveal: Callable[[], Secret]  # raises Unsealable, BadReference or SessionFault
-    is_token: bool = False  # the secret is an access token of OAuth 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
