@@ -3,7 +3,6 @@
 import base64
 import json
 from collections.abc import Mapping
-from email.message import Message
 from typing import Any, cast
 from urllib.parse import urljoin, urlsplit
 
@@ -255,7 +254,7 @@ def _response(request: requests.PreparedRequest, answer: Fetched) -> requests.Re
     response.status_code, response.url, response.request = answer.status, request.url or "", request
     response.headers.update(answer.headers)
     response._content = answer.body  # noqa: SLF001 - as requests' own adapter leaves it once read
-    response.encoding = Message().get_content_charset() or "utf-8"
+    response.encoding = "utf-8"
     return response
 
 
