@@ -139,6 +139,7 @@ class AnymailSession(Session):
 
     @property
     def is_open(self) -> bool:
+        """A kept connection that its peer closed is opened anew with the next call, before anything is sent."""
         return self._backend is not None
 
 

@@ -192,11 +192,6 @@ class HttpApiSession(AnymailSession):
         super().close()
         self.connection.close()
 
-    @property
-    def is_open(self) -> bool:
-        """A kept connection that its peer closed is opened anew with the next call, before anything is sent."""
-        return self._backend is not None
-
 
 class NotSentError(requests.ConnectionError):
     """What `lib.http_connection.NotSent` is to anymail, which makes another of it from words alone."""
