@@ -134,8 +134,8 @@ class OAuthGrant(SealedColumns):
 
     @property
     def authorize_url(self) -> str:
-        url = self.own_authorize_url or self._table.authorize_url
-        return url.format(tenant=self.tenant or "common") if not self.own_authorize_url else url
+        tenant = self.tenant or "common"
+        return self.own_authorize_url or self._table.authorize_url.format(tenant=tenant)
 
     @property
     def scope(self) -> str:
