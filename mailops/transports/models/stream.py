@@ -168,15 +168,15 @@ class Stream(KeepsHours, Pausable):
         return mark_of_fields(self, self.POLICY, list(ways))
 
     def backoff_after(
-        self, attempts: int, *, retry_after: int = 0, random: Random = _RANDOM, floor: float = 1.0
+        self, attempts: int, *, retry_after: int = 0, random: Random = _RANDOM
     ) -> timedelta:
-        """Return how long to wait after `attempts` tries: full jitter over the row's step, at least `floor` seconds.
+        """Return how long to wait after `attempts` tries: full jitter over the row's step, at least a second.
 
         A longer `retry_after` from the peer, in seconds, wins.
         """
         steps = self.backoff_seconds or PATIENCE[self.kind].backoff_seconds
         step = steps[min(max(attempts, 1), len(steps)) - 1]
-        return timedelta(seconds=max(random.uniform(min(floor, step), step), retry_after))
+        return timedelta(seconds=max(random.uniform(1, step), retry_after))
 
     @property
     def reserved(self) -> int:
