@@ -54,6 +54,4 @@ def _rows(transport: Transport) -> list[tuple[str, str, str, str]]:
     rows.append((kinds.SENDS, "", signed))
     if include := options.get("spf_include"):
         rows.append((kinds.SPF_INCLUDE, "", include))
-    if address := options.get("spf_address"):
-        rows.append((kinds.SPF_ADDRESS, "", address))
     return [(str(kind), host, value, needed_by) for kind, host, value in rows]
