@@ -126,9 +126,7 @@ class WarmUpForm(forms.ModelForm):  # type: ignore[type-arg]
         super().__init__(*args, **kwargs)
         provider = self.instance.mailbox_provider
         self.initial["mailbox_provider"] = NAMES.get(provider, provider)
-        self.initial.setdefault("started_on", timezone.now().astimezone(UTC).date())
-        if self.initial["started_on"] is None:
-            self.initial["started_on"] = timezone.now().astimezone(UTC).date()
+        self.initial["started_on"] = self.initial.get("started_on") or _today()
         if self.instance.pk:
             self.fields["seen"] = field_of(self.instance.mark)
 
@@ -148,7 +146,7 @@ class WarmUpForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def clean_started_on(self) -> date:
         first: date = self.cleaned_data["started_on"]
-        if first > timezone.now().astimezone(UTC).date() + _FARTHEST:
+        if first > _today() + _FARTHEST:
             raise forms.ValidationError("That is more than a year ahead.")
         return first
 
@@ -170,3 +168,7 @@ class WarmUpForm(forms.ModelForm):  # type: ignore[type-arg]
             if ramp.days > _LONGEST_RAMP:
                 self.add_error("growth_percent", f"So it would take {ramp.days} days.")
         return cleaned
+
+
+def _today() -> date:
+    return timezone.now().astimezone(UTC).date()
