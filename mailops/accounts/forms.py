@@ -68,7 +68,7 @@ class AuditFilter(forms.Form):
         label="Who or what",
         required=False,
         max_length=200,
-        widget=forms.TextInput(attrs={"type": "search", "placeholder": "Name, address or thing"}),
+        widget=forms.SearchInput(attrs={"placeholder": "Name, address or thing"}),
     )
     verb = forms.ChoiceField(label="Act", required=False)
     since = forms.DateField(

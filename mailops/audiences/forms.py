@@ -33,7 +33,7 @@ class MemberFilterForm(forms.Form):
         required=False,
         label="Address",
         max_length=320,
-        widget=forms.TextInput(attrs={"type": "search", "placeholder": "name@ or @domain"}),
+        widget=forms.SearchInput(attrs={"placeholder": "name@ or @domain"}),
     )
 
     def clean_search(self) -> str:

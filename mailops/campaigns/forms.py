@@ -174,6 +174,6 @@ class CampaignFilterForm(forms.Form):
         required=False,
         max_length=150,
         label="Name",
-        widget=forms.TextInput(attrs={"type": "search"}),
+        widget=forms.SearchInput(),
     )
     state = forms.ChoiceField(required=False, choices=[("", "Any"), *Campaign.State.choices])

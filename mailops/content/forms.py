@@ -20,9 +20,7 @@ SCHEMES = [("light", "Light"), ("dark", "Dark")]
 
 
 class TemplateFilterForm(forms.Form):
-    q = forms.CharField(
-        label="Search", required=False, max_length=100, widget=forms.TextInput({"type": "search"})
-    )
+    q = forms.CharField(label="Search", required=False, max_length=100, widget=forms.SearchInput)
     archived = forms.BooleanField(label="Archived", required=False)
 
 

@@ -87,7 +87,7 @@ class DomainFilterForm(forms.Form):
         label="Search",
         required=False,
         max_length=253,
-        widget=forms.TextInput(attrs={"type": "search"}),
+        widget=forms.SearchInput(),
     )
     status = forms.ChoiceField(required=False, choices=[("", "Any"), *CheckStatus.choices])
 

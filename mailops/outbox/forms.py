@@ -34,9 +34,7 @@ class MessageFilterForm(forms.Form):
         label="Search",
         required=False,
         max_length=400,
-        widget=forms.TextInput(
-            attrs={"type": "search", "placeholder": "Address, Message-ID or next hop's id"}
-        ),
+        widget=forms.SearchInput(attrs={"placeholder": "Address, Message-ID or next hop's id"}),
     )
     status = forms.ChoiceField(
         required=False, choices=[("", "Any"), ("open", "Open"), *Status.choices]

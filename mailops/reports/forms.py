@@ -263,10 +263,7 @@ class SearchForm(forms.Form):
         label="Search",
         max_length=254,
         required=False,
-        widget=forms.TextInput(
-            {
-                "type": "search",
-                "placeholder": "A domain, campaign, template, recipient or message id",
-            }
+        widget=forms.SearchInput(
+            {"placeholder": "A domain, campaign, template, recipient or message id"}
         ),
     )

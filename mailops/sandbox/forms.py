@@ -11,9 +11,7 @@ class InboxFilterForm(forms.Form):
         label="Search",
         required=False,
         max_length=200,
-        widget=forms.TextInput(
-            attrs={"type": "search", "placeholder": "Subject, sender, recipient, Message-ID"}
-        ),
+        widget=forms.SearchInput(attrs={"placeholder": "Subject, sender, recipient, Message-ID"}),
     )
     behavior = forms.ChoiceField(
         label="Mailbox",

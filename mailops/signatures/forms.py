@@ -38,7 +38,7 @@ class SignatureFilterForm(forms.Form):
         label="Search",
         required=False,
         max_length=200,
-        widget=forms.TextInput(attrs={"type": "search", "placeholder": "Words of the reply"}),
+        widget=forms.SearchInput(attrs={"placeholder": "Words of the reply"}),
     )
     range = forms.CharField(
         label="Time",

@@ -23,7 +23,7 @@ class FilterForm(forms.Form):
         label="Address",
         required=False,
         max_length=320,
-        widget=forms.TextInput(attrs={"type": "search", "placeholder": "Address or a part of it"}),
+        widget=forms.SearchInput(attrs={"placeholder": "Address or a part of it"}),
     )
     reason = forms.ChoiceField(required=False, choices=[("", "Any"), *Reason.choices])
     stream = forms.ChoiceField(required=False)

@@ -99,7 +99,7 @@ class CredentialFilterForm(forms.Form):
         label="Search",
         required=False,
         max_length=254,
-        widget=forms.TextInput(attrs={"type": "search"}),
+        widget=forms.SearchInput(),
     )
     state = forms.ChoiceField(
         required=False,

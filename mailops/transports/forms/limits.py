@@ -79,7 +79,7 @@ class ProviderFilterForm(forms.Form):
         label="Search",
         required=False,
         max_length=100,
-        widget=forms.TextInput(attrs={"type": "search"}),
+        widget=forms.SearchInput(),
     )
 
     def apply(self, limits: ProviderLimitQuerySet) -> ProviderLimitQuerySet:

@@ -242,7 +242,7 @@ class StreamFilterForm(forms.Form):
         label="Search",
         required=False,
         max_length=253,
-        widget=forms.TextInput(attrs={"type": "search"}),
+        widget=forms.SearchInput(),
     )
     kind = forms.ChoiceField(required=False, choices=[("", "Any"), *Stream.Kind.choices])
     state = forms.ChoiceField(required=False, choices=[("", "Any"), *RunState.choices])

@@ -355,7 +355,7 @@ class TransportFilterForm(forms.Form):
         label="Search",
         required=False,
         max_length=253,
-        widget=forms.TextInput(attrs={"type": "search"}),
+        widget=forms.SearchInput(),
     )
     state = forms.ChoiceField(required=False, choices=[("", "Any"), *RunState.choices])
 
