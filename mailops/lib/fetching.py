@@ -59,7 +59,7 @@ def fetch(
             )
         timed = TimedSocket(connection, seconds)
         timed.do_handshake()
-        return _ask(timed, parts, (method, body, headers or {}), max_octets)
+        return _ask(timed, url, (method, body, headers or {}), max_octets)
     except ssl.SSLCertVerificationError as error:
         why = _FLAWS[flaw_of(error)]
         raise EgressFault("tls", f"{host} can't be trusted, since {why}") from error
@@ -84,20 +84,25 @@ def _split(url: str) -> tuple[SplitResult, int]:
 
 def _ask(
     connection: TimedSocket,
-    parts: SplitResult,
+    url: str,
     request: tuple[str, bytes | None, Mapping[str, str]],
     max_octets: int,
 ) -> Fetched:
     method, body, headers = request
-    client = http.client.HTTPConnection(parts.netloc)
+    client = http.client.HTTPConnection(urlsplit(url).netloc)
     client.sock = connection
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    client.request(method, target, body=body, headers={"User-Agent": _AGENT, **headers})
+    client.request(method, target_of(url), body=body, headers={"User-Agent": _AGENT, **headers})
     with client.getresponse() as response:
         answer = whole_answer(response, max_octets)
     if answer is None:
         raise EgressFault("too_big", f"the answer is longer than {max_octets} octets")
     return answer
+
+
+def target_of(url: str) -> str:
+    """Return what of a URL its host is asked for (RFC 9112, 3.2.1)."""
+    parts = urlsplit(url)
+    return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
 
 def whole_answer(response: http.client.HTTPResponse, most_octets: int) -> Fetched | None:

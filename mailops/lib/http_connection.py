@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from mailops.lib import egress
 from mailops.lib.egress import EgressFault
-from mailops.lib.fetching import Fetched, whole_answer
+from mailops.lib.fetching import Fetched, target_of, whole_answer
 from mailops.lib.timed_socket import TimedSocket
 from mailops.lib.tls import client_context, flaw_of
 
@@ -127,20 +127,20 @@ class HttpConnection:
     def ask(
         self,
         method: str,
-        target: str,
+        url: str,
         headers: Mapping[str, str],
         body: bytes | None,
         *,
         most_octets: int = MOST_OCTETS,
     ) -> Fetched:
-        """Return the answer, whatever its status; raise NotSent or AnswerLost, and be closed then."""
+        """Return the answer to what `url`, of this origin, is asked, whatever its status; raise NotSent or AnswerLost, and be closed then."""
         self.open()
         assert self._socket is not None
         client = http.client.HTTPConnection(self.netloc)
         client.sock = TimedSocket(self._socket, self._answer_seconds)
         self.requests += 1
         try:
-            client.request(method, target, body=body, headers=dict(headers))
+            client.request(method, target_of(url), body=body, headers=dict(headers))
         except (OSError, http.client.HTTPException) as error:
             early = _read_early(client, most_octets)
             self.close()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Self
-from urllib.parse import urlencode, urljoin, urlsplit
+from urllib.parse import urlencode, urljoin
 
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
@@ -87,14 +87,12 @@ class Provider:
         if request.query:
             url += f"?{urlencode(request.query)}"
         body = json.dumps(request.body).encode() if request.body is not None else None
-        parts = urlsplit(url)
-        target = parts.path + (f"?{parts.query}" if parts.query else "")
         headers = {"Accept": "application/json", **self._headers(request.method, url, body)}
         if body is not None:
             headers["Content-Type"] = "application/json"
         try:
             answer = self._connection.ask(
-                request.method, target, headers, body, most_octets=request.most_octets
+                request.method, url, headers, body, most_octets=request.most_octets
             )
         except NotSent as fault:
             cause = CAUSES.get(fault.cause, CAUSES["unreachable"])

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlsplit
 
 from botocore import exceptions as boto
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
@@ -18,11 +17,11 @@ class EgressHttpSession:
         self._connection = connection
 
     def send(self, request: AWSPreparedRequest) -> AWSResponse:
-        parts = urlsplit(request.url)
-        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         headers = {name: _text(value) for name, value in request.headers.items()}
         try:
-            answer = self._connection.ask(request.method, target, headers, _octets(request.body))
+            answer = self._connection.ask(
+                request.method, request.url, headers, _octets(request.body)
+            )
         except NotSent as error:
             if error.cause.startswith("tls"):
                 raise boto.SSLError(endpoint_url=request.url, error=error) from error

@@ -225,15 +225,15 @@ class _Adapter(BaseAdapter):
     def send(  # type: ignore[override]
         self, request: requests.PreparedRequest, **_: Any
     ) -> requests.Response:
-        parts = urlsplit(request.url or "")
-        if not self._connection.leads_to(request.url or ""):
-            raise NotSentError(f"{parts.netloc} is not this API's address", cause="not_allowed")
-        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        url = request.url or ""
+        if not self._connection.leads_to(url):
+            where = urlsplit(url).netloc
+            raise NotSentError(f"{where} is not this API's address", cause="not_allowed")
         body = request.body
         octets = body.encode() if isinstance(body, str) else cast("bytes | None", body)
         headers = {name: _text(value) for name, value in request.headers.items()}
         try:
-            answer = self._connection.ask(request.method or "POST", target, headers, octets)
+            answer = self._connection.ask(request.method or "POST", url, headers, octets)
         except NotSent as error:
             raise NotSentError(error.detail, cause=error.cause) from error
         except AnswerLost as error:
