@@ -18,7 +18,6 @@ from mailops.reports.periods import QUARTER_HOUR, Period
 TELLING = timedelta(seconds=30)  # from when mail is owed until the pace says what becomes of it
 # what comes of sending; what is suppressed, canceled or given up was not sent, and says nothing of how fast it goes
 ANSWERS = (EventKind.ACCEPTED, EventKind.BOUNCED, EventKind.FAILED, EventKind.UNCERTAIN)
-GOOD = (Status.ACCEPTED, Status.DELIVERED)
 
 
 @dataclass(frozen=True)
@@ -46,21 +45,9 @@ class Balance:
         return self.planned == self.total
 
     @property
-    def missing(self) -> int:
-        return (self.planned or 0) - self.total
-
-    @property
-    def good(self) -> int:
-        return sum(self.by_status.get(status, 0) for status in GOOD)
-
-    @property
-    def rows(self) -> list[tuple[str, str, int]]:
-        """Value, label and number of each status that holds messages, in the order of the way of a message."""
-        return [
-            (status.value, status.label, n)
-            for status in Status
-            if (n := self.by_status.get(status, 0))
-        ]
+    def rows(self) -> list[tuple[str, int]]:
+        """Each status that holds messages, and how many, in the order of the way of a message."""
+        return [(status.value, n) for status in Status if (n := self.by_status.get(status, 0))]
 
 
 def balance(campaign: Campaign) -> Balance:

@@ -86,8 +86,3 @@ def beside(period: Period, choices: Mapping[str, Any]) -> Beside:
     told = [*begun, *changes(period, related(choices))]
     newest = sorted(told, key=lambda change: change.at, reverse=True)
     return Beside(newest[: LIMIT + len(begun)], spans, min(timezone.now(), period.end))
-
-
-def marks(period: Period, choices: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the `marks` and `spans` of a chart."""
-    return beside(period, choices).drawn

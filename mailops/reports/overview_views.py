@@ -68,7 +68,7 @@ def campaign_progress(request: HttpRequest, campaign_id: int) -> HttpResponse:
     """Show where a campaign's messages are; what else shows the campaign is told when it got on from what was `seen`."""
     campaign = get_object_or_404(Campaign, pk=campaign_id)
     progress = _progress(campaign)
-    shown = "-".join([campaign.stage, *(status for status, _, _ in progress["balance"].rows)])
+    shown = "-".join([campaign.stage, *(status for status, _ in progress["balance"].rows)])
     response = render_page(
         request,
         "reports/campaign_progress.html",

@@ -27,17 +27,16 @@ class Waiting:
 
 
 def queue_samples(
-    period: Period, stream_id: int | Sequence[int] | None = None
+    period: Period, stream_ids: Sequence[int] | None = None
 ) -> list[tuple[datetime, Waiting]]:
-    """Return what waited in each step of `period`, in one stream, some of them (a transport's), or all together.
+    """Return what waited in each step of `period`, in some streams (a transport's, say), or in all together.
 
     Of several streams the depths add up, peaks too, which then is the most it can have been; ages don't: the oldest is
     the oldest, and in each quarter hour the greatest of the streams' means counts.
     """
     chosen = QueueSample.objects.filter(bucket_at__gte=period.start, bucket_at__lt=period.end)
-    if stream_id is not None:
-        ids = [stream_id] if isinstance(stream_id, int) else list(stream_id)
-        chosen = chosen.filter(stream_id__in=ids)
+    if stream_ids is not None:
+        chosen = chosen.filter(stream_id__in=stream_ids)
     found: dict[datetime, list[_Quarter]] = defaultdict(list)
     for at, *numbers in chosen.values_list("bucket_at").annotate(
         Max("samples"), Sum("depth_sum"), Sum("depth_max"), Sum("held_max"),

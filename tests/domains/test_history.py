@@ -6,7 +6,7 @@ from django.utils import timezone
 from mailops.domains import history as of_domains
 from mailops.domains.history import history
 from mailops.domains.models import DnsObservation, FindingChange
-from mailops.reports.marks import marks
+from mailops.reports.marks import beside
 from mailops.reports.periods import last_days
 from tests.factories import make_domain
 
@@ -29,7 +29,7 @@ class TestFirstLook:
         assert titles == {"SPF: OK at the first look", "SPF: OK → Broken"}
 
     def test_is_no_mark_on_a_chart(self, domain):
-        drawn = marks(last_days(timezone.now(), 7, dt.UTC), {})["marks"]
+        drawn = beside(last_days(timezone.now(), 7, dt.UTC), {}).drawn["marks"]
         assert [mark["label"] for mark in drawn] == ["example.com: SPF: OK → Broken"]
 
 

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from mailops.incidents.models import Threshold
 from mailops.incidents.spans import incident_spans
-from mailops.reports.marks import marks
+from mailops.reports.marks import beside
 from mailops.reports.periods import last_days
 from tests.factories import make_campaign, make_domain, make_incident, make_stream
 
@@ -30,10 +30,10 @@ class TestIncidentSpans:
     def test_that_are_not_over_end_now_or_with_the_period(self):
         now = timezone.now()
         make_incident(opened_at=now - timedelta(days=5))
-        (span,) = marks(last_days(now, 7, UTC), {})["spans"]
+        (span,) = beside(last_days(now, 7, UTC), {}).drawn["spans"]
         assert now <= datetime.fromisoformat(span["to"]) <= timezone.now()
         past = last_days(now - timedelta(days=3), 3, UTC)
-        (span,) = marks(past, {})["spans"]
+        (span,) = beside(past, {}).drawn["spans"]
         assert span["to"] == past.end.isoformat()
 
     def test_are_of_what_is_chosen(self):

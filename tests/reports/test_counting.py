@@ -120,7 +120,7 @@ class TestSamples:
         sample_queues()
         sample_queues()
         period = of_a_day()
-        (*_, (_, told)) = queue_samples(period, message.stream_id)
+        (*_, (_, told)) = queue_samples(period, [message.stream_id])
         assert (told.samples, told.most, told.mean_depth) == (2, 1, 1)
         assert 300 <= told.oldest <= 310
         assert queue_samples(period, [])[-1][1].samples == 0
