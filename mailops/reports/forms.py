@@ -1,6 +1,6 @@
 """The query strings of the report pages; each filter lives in the address and nowhere else."""
 
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import date, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -153,14 +153,11 @@ class ReportForm(forms.Form):
         return midnight(until + timedelta(days=1), zone)
 
     def _steps(self) -> float:
-        period = self._period(timezone.get_current_timezone())
+        period = self.period()
         return (period.end - period.start) / period.step.length
 
     def period(self) -> Period:
-        return self._period(timezone.get_current_timezone())
-
-    def _period(self, zone: tzinfo) -> Period:
-        now = timezone.now()
+        now, zone = timezone.now(), timezone.get_current_timezone()
         step = Step(self.cleaned_data["step"]) if self.cleaned_data.get("step") else None
         if since := self.cleaned_data.get("since"):
             return between(self._start(since), self._end(self.cleaned_data.get("until")), zone, step)  # fmt: skip
