@@ -4,9 +4,8 @@ What was added waits as a delta for being rolled up (`reports.rolling`). What wo
 a reply of then that is understood otherwise now, is left out.
 """
 
-from django.db import connection
-
 from mailops.lib.locks import advisory_lock
+from mailops.outbox.ledger import fetch_first
 from mailops.outbox.models import CountKey
 
 COUNTS = "reports.counts"  # the lock of whoever moves counts: one process at a time
@@ -64,10 +63,8 @@ def work_off(statement: str, *, chunk: int, chunks: int) -> int:
         with advisory_lock(COUNTS) as is_ours:
             if not is_ours:
                 return total
-            with connection.cursor() as cursor:
-                cursor.execute(statement, [chunk])
-                taken = int(cursor.fetchone()[0])
-        total += taken
+            (taken,) = fetch_first(statement, [chunk])
+        total += int(taken)
         if taken < chunk:
             return total
     return total

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from mailops.accounts.auditing import audit
 from mailops.accounts.meanwhile import expect, mark_of
 from mailops.accounts.models import User
-from mailops.outbox.ledger import bucket_of
+from mailops.outbox.ledger import bucket_of, fetch_first
 from mailops.outbox.models import EventKind
 from mailops.reports.latencies import Histogram, Which
 from mailops.reports.models import Objective
@@ -108,16 +108,14 @@ def score(objective: Objective, since: datetime, until: datetime, *, overdue: in
 
 def count_overdue(objective: Objective) -> int:
     """Return how many of the stream's waiting messages are owed for longer than it promises, of a bounded number."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT count(*) FILTER (WHERE owed_at < clock_timestamp() - make_interval(secs => %s))
-              FROM (SELECT e.owed_at FROM outbox_queueentry e LEFT JOIN campaigns_campaign c ON c.id = e.campaign_id
-                     WHERE e.stream_id = %s AND NOT e.is_held AND (c.id IS NULL OR c.state = 'running') LIMIT %s) waiting
-            """,
-            [objective.seconds, objective.stream_id, LOOKED_AT],
-        )
-        (overdue,) = cursor.fetchone()
+    (overdue,) = fetch_first(
+        """
+        SELECT count(*) FILTER (WHERE owed_at < clock_timestamp() - make_interval(secs => %s))
+          FROM (SELECT e.owed_at FROM outbox_queueentry e LEFT JOIN campaigns_campaign c ON c.id = e.campaign_id
+                 WHERE e.stream_id = %s AND NOT e.is_held AND (c.id IS NULL OR c.state = 'running') LIMIT %s) waiting
+        """,
+        [objective.seconds, objective.stream_id, LOOKED_AT],
+    )
     return int(overdue)
 
 

@@ -9,7 +9,7 @@ from django.db import connection
 from django.db.models import Max, Min
 
 from mailops.lib.plans import joining_whole_tables
-from mailops.outbox.ledger import open_span
+from mailops.outbox.ledger import fetch_dicts, open_span
 from mailops.outbox.models import CountKey
 from mailops.reports.dimensions import EXPANDED
 from mailops.reports.models import Count, RolledHistogram, Rollup
@@ -186,8 +186,6 @@ def _days(since: datetime, until: datetime) -> Iterator[datetime]:
 
 def differing_rows(sql: str, given: dict[str, Any]) -> list[dict[str, Any]]:
     """Return what a Difference is made of, for each row of a statement that compares a recount with the counts."""
-    with joining_whole_tables(connection), connection.cursor() as cursor:
-        cursor.execute(sql, given)
-        names = [column.name for column in cursor.description]
-        rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    with joining_whole_tables(connection):
+        rows = fetch_dicts(sql, given)
     return [{"recount": row.pop("recount"), "count": row.pop("count"), "key": row} for row in rows]
