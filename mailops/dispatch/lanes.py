@@ -5,24 +5,15 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from mailops.dispatch.carriers import Carrier
 from mailops.dispatch.claiming import Job
-from mailops.dispatch.preparing import Prepared
+from mailops.dispatch.preparing import Prepared, Way
 from mailops.dispatch.talks import Talks
 from mailops.transports.models import Transport
 from mailops.transports.sessions import LoginId, SessionFault
 
 CLAIM = 200  # messages claimed at a time for one transport
-
-
-class Way(NamedTuple):
-    """What mail is made for, besides its job."""
-
-    return_path_host: str
-    takes_8bit: bool
-    signs_here: bool
 
 
 @dataclass
@@ -54,9 +45,9 @@ class Lane:
     turned_away: deque[SessionFault] = field(default_factory=deque)
     opens_at: float = 0.0  # no other session before
     had_success: bool = False
-    is_light: bool = True  # its last mail was small
-    # ahead of turn, by fence; None: that failed
-    made: dict[int, tuple[Way, Prepared | None]] = field(default_factory=dict)
+    light: set[int] = field(default_factory=set)  # the versions whose last mail was small
+    # ahead of turn, by fence
+    made: dict[int, tuple[Way, Prepared | Exception]] = field(default_factory=dict)
 
     def enter(self, session: threading.Thread, login_id: LoginId | None = None) -> None:
         with self.changed:
@@ -121,20 +112,20 @@ class Lane:
             self.leaving.add(session)
         return session in self.leaving
 
-    def next_unmade(self) -> Job | None:
-        """Return the next job that the calling session may take and whose mail was not made; None where enough were."""
-        most = 2 * len(self.sessions)
+    def next_unmade(self, most: int) -> list[Job]:
+        """Return the next jobs, `most` at most, that the calling session may take and whose mail is small and was not made.
+
+        There are none where each session finds its next mail made.
+        """
         with self.changed:
-            if len(self.made) > most:
-                waiting = {job.fence for job in self.jobs}
-                for fence in [fence for fence in list(self.made) if fence not in waiting]:
-                    self.made.pop(fence, None)  # was given back
-            if len(self.made) > most:
-                return None
-            return self.talks.first(
-                threading.current_thread(),
-                (job for job in self.jobs if job.fence not in self.made),
+            if len(self.made) > len(self.sessions):
+                return []
+            unmade = (
+                job
+                for job in self.jobs
+                if job.version_id in self.light and job.fence not in self.made
             )
+            return self.talks.first(threading.current_thread(), unmade, most)
 
     def give_back(self, job: Job) -> bool:
         """Let another session take it; False where it is closing, and none will."""
@@ -146,6 +137,7 @@ class Lane:
     def add(self, jobs: list[Job]) -> None:
         with self.changed:
             self.was_fed, self.fed_at = len(jobs) == CLAIM, time.monotonic()
+            self._forget_made()
             self.jobs.extend(jobs)
             self.changed.notify_all()
 
@@ -155,7 +147,14 @@ class Lane:
             removed = [job for job in self.jobs if is_meant(job)]
             if removed:
                 self.jobs = deque(job for job in self.jobs if not is_meant(job))
+                self._forget_made()
         return removed
+
+    def _forget_made(self) -> None:
+        """Forget the mail of jobs that went back, or were taken when it was too late for them."""
+        waiting = {job.fence for job in self.jobs}
+        for fence in set(self.made) - waiting:
+            self.made.pop(fence, None)
 
     def close(self) -> list[Job]:
         """Let sessions end after what they speak of now; return the jobs nobody took."""

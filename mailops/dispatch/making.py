@@ -2,14 +2,14 @@
 
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 
 from mailops.content.models import TemplateVersion
 from mailops.dispatch.claiming import Job
-from mailops.dispatch.lanes import Lane, Way
-from mailops.dispatch.preparing import Prepared, prepare
+from mailops.dispatch.lanes import Lane
+from mailops.dispatch.preparing import Prepared, Way, prepare_all
 
 AHEAD_OCTETS = 100_000  # larger mail is made when it is its turn: what lies ready takes memory
+AHEAD = 16  # made together: more at once save nothing, and keep other sessions waiting
 
 
 class Maker:
@@ -23,22 +23,26 @@ class Maker:
         self._way = Way(transport.return_path_host, takes_8bit, transport.is_signed_here)
 
     def make(self, job: Job) -> Prepared:
-        """Return the mail of a job that was taken; raise what `prepare` raises."""
+        """Return the mail of a job that was taken; raise Objection where it can't be made, or CannotSign."""
         way, made = self._lane.made.pop(job.fence, (None, None))
-        return made if made and way == self._way else self._make(job)
+        if made is None or way != self._way:
+            (made,) = self._make([job])
+        if isinstance(made, Exception):
+            raise made
+        return made
 
     def make_ahead(self) -> None:
         """Make the mail that is next in the lane, if that has any."""
         time.sleep(0)  # gevent's threads change only here: others have their bodies to write first
-        if self._lane.is_light and (job := self._lane.next_unmade()):
-            made = None
-            with suppress(Exception):  # whoever takes the job meets it again, and tells it
-                made = self._make(job)
+        jobs = self._lane.next_unmade(AHEAD)
+        for job, made in zip(jobs, self._make(jobs), strict=True):
             self._lane.made[job.fence] = self._way, made
 
-    def _make(self, job: Job) -> Prepared:
-        host, takes_8bit, signs_here = self._way
-        version = self._versions[job.version_id]
-        made = prepare(job, version, host, takes_8bit=takes_8bit, signs_here=signs_here)
-        self._lane.is_light = len(made.content) <= AHEAD_OCTETS
+    def _make(self, jobs: list[Job]) -> list[Prepared | Exception]:
+        made = prepare_all(jobs, self._versions, self._way)
+        for one in made:
+            if isinstance(one, Prepared):
+                is_light = len(one.content) <= AHEAD_OCTETS
+                note = self._lane.light.add if is_light else self._lane.light.discard
+                note(one.job.version_id)
         return made

@@ -3,6 +3,7 @@
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Hashable, Iterable
+from itertools import islice
 
 from mailops.dispatch.claiming import Job
 from mailops.dispatch.rules import UNLIMITED, SessionLimit
@@ -31,10 +32,11 @@ class Talks:
                     return job
         return None
 
-    def first(self, session: Hashable, jobs: Iterable[Job]) -> Job | None:
-        """Return the first of `jobs` that `session` may speak of now."""
+    def first(self, session: Hashable, jobs: Iterable[Job], most: int) -> list[Job]:
+        """Return the first of `jobs`, `most` at most, that `session` may speak of now."""
         with self._lock:
-            return next((job for job in jobs if self._may(session, job.mailbox_provider)), None)
+            allowed = (job for job in jobs if self._may(session, job.mailbox_provider))
+            return list(islice(allowed, most))
 
     def is_used_up(self, session: Hashable, jobs: deque[Job]) -> bool:
         """Tell whether another session could take one of `jobs`, and only its own past is in this one's way."""

@@ -17,7 +17,7 @@ from mailops.digests.template import NAME, current_version
 from mailops.digests.trouble import troubles
 from mailops.digests.weeks import last_due, next_due
 from mailops.dispatch.claiming import Job
-from mailops.dispatch.preparing import prepare
+from mailops.dispatch.preparing import Way, prepare
 from mailops.lib.time_zones import zone
 from mailops.outbox.models import Message
 from mailops.reports.attention import matters
@@ -301,7 +301,9 @@ class TestMail:
         way.stream.kind = kind
         way.stream.save()
         message = send_one_now(viewer).message
-        mail = prepare(job_of(message), message.version, "bounces.example.com").content.decode()
+        mail = prepare(
+            job_of(message), message.version, Way("bounces.example.com")
+        ).content.decode()
         assert "List-Unsubscribe-Post: List-Unsubscribe=One-Click" in mail
         assert "Auto-Submitted: auto-generated" in mail
         field = mail.split("List-Unsubscribe: ")[1].partition("\r\nList")[0]
@@ -312,14 +314,14 @@ class TestMail:
     def test_is_tracked_by_nobody(self, way, viewer):
         message = send_one_now(viewer).message
         job = job_of(message, tracks_opens=True, tracks_clicks=True)
-        mail = prepare(job, message.version, "bounces.example.com").content.decode()
+        mail = prepare(job, message.version, Way("bounces.example.com")).content.decode()
         assert "<img" not in mail
         assert f"{settings.MAILOPS_BASE_URL}/digest/" in mail
 
     def test_of_a_campaign_can_not_choose_where_it_is_left(self, way, viewer):
         message = send_one_now(viewer).message
         job = job_of(message, campaign_id=1, is_bulk=True)
-        mail = prepare(job, message.version, "bounces.example.com").content.decode()
+        mail = prepare(job, message.version, Way("bounces.example.com")).content.decode()
         assert "/feedback/unsubscribe/" in mail
         assert "/digest/leave/" not in mail
 
@@ -327,5 +329,5 @@ class TestMail:
     def test_takes_no_other_page(self, page, way, viewer):
         message = send_one_now(viewer).message
         job = job_of(message, merge_data={**message.merge_data, "leaving_page": page})
-        mail = prepare(job, message.version, "bounces.example.com").content.decode()
+        mail = prepare(job, message.version, Way("bounces.example.com")).content.decode()
         assert "List-Unsubscribe" not in mail

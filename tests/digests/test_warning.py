@@ -7,7 +7,7 @@ from mailops.accounts.managing import reset_second_factor
 from mailops.accounts.models import AuditEntry, User
 from mailops.digests.trouble import troubles
 from mailops.digests.warning import LATE, warn
-from mailops.dispatch.preparing import prepare
+from mailops.dispatch.preparing import Way, prepare
 from mailops.outbox.models import Message
 from tests.accounts.second_factors import give_second_factor
 from tests.conftest import PASSWORD
@@ -26,7 +26,7 @@ def test_goes_to_them_once(reset, way, viewer, admin):
     assert (warn(), warn()) == (1, 0)
     message = Message.objects.get()
     assert (message.recipient, message.stream) == (viewer.email, way.stream)
-    mail = prepare(job_of(message), message.version, "bounces.example.com").content.decode()
+    mail = prepare(job_of(message), message.version, Way("bounces.example.com")).content.decode()
     assert f"{admin.email} reset the second factor of your log-in" in mail
 
 

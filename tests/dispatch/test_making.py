@@ -29,14 +29,16 @@ def made(monkeypatch):
     """Make mail that is nothing but its recipient, and count how often each was made."""
     count = Counter()
 
-    def prepare(job, version, host, **way):
+    def prepare(job, way):
         count[job.recipient] += 1
         if job.recipient.startswith("bad"):
-            raise Objection("render_failed", "No name.")
+            return Objection("render_failed", "No name.")
         octets = 200_000 if job.recipient.startswith("large") else 1
-        return Prepared(job, Envelope(host, job.recipient), b"x" * octets)
+        return Prepared(job, Envelope(way.return_path_host, job.recipient), b"x" * octets)
 
-    monkeypatch.setattr(making, "prepare", prepare)
+    monkeypatch.setattr(
+        making, "prepare_all", lambda jobs, _, way: [prepare(job, way) for job in jobs]
+    )
     return count
 
 
@@ -50,6 +52,7 @@ def make_lane(*recipients):
     lane = Lane(carrier, Transport.objects.get(), Talks())
     lane.enter(threading.current_thread())
     lane.add(Claimer(worker.pk).claim(carrier, 20))
+    lane.light, lane.seats = {job.version_id for job in lane.jobs}, 1
     return lane
 
 
@@ -61,8 +64,7 @@ def test_whoever_takes_a_job_finds_its_mail_made(made):
     lane = make_lane("one@x.example", "two@x.example")
     maker, another = maker_of(lane), maker_of(lane)
     maker.make_ahead()
-    another.make_ahead()
-    maker.make_ahead()  # nothing is left to make
+    another.make_ahead()  # nothing is left to make
     one, two = list(lane.jobs)
     assert [another.make(one).job, maker.make(two).job] == [one, two]
     assert made == {"one@x.example": 1, "two@x.example": 1}
@@ -88,7 +90,7 @@ def test_what_can_not_be_made_holds_up_nothing_behind_it(made):
     lane = make_lane("bad@x.example", "two@x.example")
     maker = maker_of(lane)
     maker.make_ahead()
-    maker.make_ahead()
+    assert maker.make(lane.jobs[1]).job == lane.jobs[1]
     assert made == {"bad@x.example": 1, "two@x.example": 1}
 
 
@@ -102,7 +104,6 @@ def test_nothing_is_made_ahead_that_no_session_may_take(made, blocked):
         sessions=1 if provider == "google" else None
     )
     lane.talks.seats = {"google": 0}
-    lane.seats = 1
     maker = maker_of(lane)
     while job := lane.take(0):
         maker.make(job)
@@ -113,6 +114,8 @@ def test_nothing_is_made_ahead_that_no_session_may_take(made, blocked):
 def test_large_mail_is_made_when_it_is_its_turn(made):
     lane = make_lane("large1@x.example", "large2@x.example", "three@x.example")
     maker = maker_of(lane)
+    lane.light.clear()
+    maker.make_ahead()  # nobody knows of how large its mail is
     large, _, small = list(lane.jobs)
     maker.make(large)
     maker.make_ahead()
@@ -124,24 +127,36 @@ def test_large_mail_is_made_when_it_is_its_turn(made):
 
 def test_what_was_made_for_jobs_that_went_back_is_forgotten(made):
     lane = make_lane(*(f"r{number}@x.example" for number in range(5)))
+    maker_of(lane).make_ahead()
+    late = lane.take(0)  # its hours were over: it was never made into mail
+    first = lane.jobs[0]
+    lane.remove(lambda job: job == first)
+    assert set(lane.made) == {job.fence for job in lane.jobs}
+    assert late.fence not in lane.made
+
+
+def test_is_made_ahead_only_until_each_session_finds_its_next_mail(made):
+    lane = make_lane(*(f"r{number}@x.example" for number in range(20)))
     maker = maker_of(lane)
-    for _ in range(3):
-        maker.make_ahead()
-    assert len(lane.made) == 3
-    lane.remove(lambda job: True)
     maker.make_ahead()
-    assert not lane.made
+    assert len(lane.made) == making.AHEAD
+    maker.make_ahead()
+    assert len(lane.made) == making.AHEAD
+    while lane.made:
+        maker.make(lane.take(0))
+    maker.make_ahead()
+    assert len(made) == 20
 
 
 def test_each_mail_of_a_session_is_made_once_and_sent_once(settings, monkeypatch):
     made = Counter()
-    really = making.prepare
+    really = making.prepare_all
 
-    def prepare(job, *version, **way):
-        made[job.recipient] += 1
-        return really(job, *version, **way)
+    def prepare_all(jobs, *args):
+        made.update(job.recipient for job in jobs)
+        return really(jobs, *args)
 
-    monkeypatch.setattr(making, "prepare", prepare)
+    monkeypatch.setattr(making, "prepare_all", prepare_all)
     with SmtpServer(extensions=("8BITMIME", "PIPELINING")) as server:
         settings.MAILOPS_TRUSTED_RELAYS = frozenset({("127.0.0.1", server.port)})
         stream = make_stream_to(server.port)

@@ -19,7 +19,7 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from mailops.dispatch.carriers import usable_carriers
 from mailops.dispatch.claiming import Claimer
 from mailops.dispatch.models import Worker
-from mailops.dispatch.preparing import prepare
+from mailops.dispatch.preparing import Way, prepare
 from mailops.feedback import listening
 from mailops.feedback.allowance import Shares
 from mailops.feedback.models import RawFeedback
@@ -204,7 +204,7 @@ def list_unsubscribe_of(message):
     (carrier,) = usable_carriers("bulk")
     worker = Worker.objects.create(lane="bulk", host="test", pid=1)
     (job,) = Claimer(worker.pk).claim(carrier, 10)
-    content = prepare(job, message.version, "").content
+    content = prepare(job, message.version, Way("")).content
     fields = message_from_bytes(content, policy=SMTP_POLICY)
     assert fields["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     return " ".join(fields["List-Unsubscribe"].split())

@@ -7,7 +7,7 @@ from email.policy import default
 from mailops.dispatch.carriers import usable_carriers
 from mailops.dispatch.claiming import Claimer
 from mailops.dispatch.models import Worker
-from mailops.dispatch.preparing import prepare
+from mailops.dispatch.preparing import Way, prepare
 from mailops.outbox import tokens
 from mailops.protocol import looks
 from tests.factories import make_message, make_stream, make_version
@@ -43,7 +43,7 @@ def prepared(message, **options):
     worker = Worker.objects.create(lane=message.stream.kind, host="test", pid=1)
     (job,) = Claimer(worker.pk).claim(carrier, 1)
     assert job.message_id == message.pk
-    return prepare(job, message.version, "bounces.example.com", **options).content
+    return prepare(job, message.version, Way("bounces.example.com", **options)).content
 
 
 def parts(content):

@@ -11,7 +11,7 @@ from mailops.content.models import MailTemplate, TemplateVersion
 from mailops.dispatch.carriers import usable_carriers
 from mailops.dispatch.claiming import Claimer
 from mailops.dispatch.models import Worker
-from mailops.dispatch.preparing import Objection, prepare
+from mailops.dispatch.preparing import Objection, Way, prepare
 from mailops.domains.models import Identity
 from tests.factories import make_domain, make_identity, make_message, make_stream, make_version
 
@@ -68,7 +68,7 @@ def mail_of(message):
     (carrier,) = usable_carriers("bulk")
     worker = Worker.objects.create(lane="bulk", host="test", pid=1)
     (job,) = Claimer(worker.pk).claim(carrier, 1)
-    content = prepare(job, message.version, "bounces.example.com").content
+    content = prepare(job, message.version, Way("bounces.example.com")).content
     return message_from_bytes(content, policy=default)
 
 

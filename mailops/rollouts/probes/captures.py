@@ -12,7 +12,7 @@ from django.conf import settings
 from selectolax.lexbor import LexborHTMLParser
 
 from mailops.dispatch.claiming import Job
-from mailops.dispatch.preparing import Objection, Prepared, prepare
+from mailops.dispatch.preparing import Objection, Prepared, Way, prepare
 from mailops.lib.env import host_and_port
 from mailops.outbox.tokens import current_token_key_id
 from mailops.protocol.message_id import make_message_id
@@ -69,7 +69,7 @@ class Look:
 def _look_at(stream: Stream, use: InUse) -> Look:
     job = _job(stream, use)
     try:
-        prepared = prepare(job, use.version, settings.MAILOPS_RETURN_PATH_HOST)
+        prepared = prepare(job, use.version, Way(settings.MAILOPS_RETURN_PATH_HOST))
     except Objection as objection:
         return Look(problems=((str(objection), "Mend the template and publish it again."),))
     try:
