@@ -23,7 +23,9 @@ class TestALogInThatEnded:
         here, there = logged_in(viewer), logged_in(viewer)
         there.post(reverse("accounts:log-out-elsewhere"))
         told = _told(here)
-        assert "You were logged out here: you pressed “Log out everywhere else” elsewhere on" in told
+        assert (
+            "You were logged out here: you pressed “Log out everywhere else” elsewhere on" in told
+        )
         assert "If that was not you, tell an admin at once." in told
 
     def test_by_another_password_says_so(self, viewer, logged_in):

@@ -226,7 +226,8 @@ class TestBalance:
         record([told(messages[0], EventKind.ACCEPTED, 1)])
         standing = balance(campaign)
         assert standing.closes
-        assert (standing.open, standing.closed, standing.good) == (1, 1, 1)
+        assert (standing.open, standing.closed) == (1, 1)
+        assert dict(standing.rows) == {"queued": 1, "accepted": 1}
         assert pace(campaign, standing).per_minute > 0
 
     @pytest.mark.parametrize("kind", [EventKind.SUPPRESSED, EventKind.EXPIRED, EventKind.CANCELED])
