@@ -25,6 +25,7 @@ HEIGHT = {name: height for height, layer in enumerate(LAYERS) for name in layer}
 OUR_MODELS = [model for model in apps.get_models() if model.__module__.startswith("mailops.")]
 LOCKS = ["requirements.txt", "requirements-dev.txt", "requirements-node.txt"]
 LOCKS += ["package-lock.json", "tests/node/package-lock.json"]
+TEMPLATES = ROOT / "templates"
 SOURCES = [*(ROOT / "mailops").rglob("*.py"), *(ROOT / "tests").rglob("*.py")]
 
 
@@ -131,6 +132,18 @@ class TestNames:
             "constants",
         }
         assert [path for path in SOURCES if path.stem in nameless] == []
+
+
+class TestButtons:
+    @pytest.mark.parametrize(
+        "path",
+        sorted(TEMPLATES.rglob("*.html")),
+        ids=lambda path: f"{path.parent.name}/{path.stem}",
+    )
+    def test_what_is_to_be_pressed_stands_first(self, path):
+        for actions in re.findall(r'class="actions"[^>]*>(.*?)</div>', path.read_text(), re.DOTALL):
+            first, *others = re.findall(r'class="button([^"]*)"', actions) or [""]
+            assert "primary" in first or not any("primary" in other for other in others)
 
 
 class TestCommands:
