@@ -114,7 +114,8 @@ def _channel_conflict(request: HttpRequest, channel: NotificationChannel) -> Htt
 def _channel_form(request: HttpRequest, form: ChannelForm, told: Meanwhile | None) -> HttpResponse:
     channel = form.instance
     title = str(channel) if channel.pk else f"Add a {channel.kind} channel"
-    context = {"form": form, "title": title, "meanwhile": told}
+    press = "Save" if channel.pk else "Add channel"
+    context = {"form": form, "title": title, "press": press, "meanwhile": told}
     status = 422 if form.is_bound else 200
     return render_page(request, "incidents/channel_form.html", context, status=status)
 
@@ -130,7 +131,7 @@ def channel_delete(request: HttpRequest, channel_id: int) -> HttpResponseBase:
         "It is told of no incident any more, those that are open included.",
         f"The record of {channel.notices.count():,} notices to it goes with it.",
     ]
-    context = {"channel": channel, "effects": effects, "text": f"Delete the channel {channel}?"}
+    context = {"channel": channel, "effects": effects, "text": "This can't be undone."}
     return render_page(request, "incidents/channel_confirm_delete.html", context)
 
 

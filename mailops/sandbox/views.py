@@ -149,7 +149,7 @@ def inbox_delete(request: HttpRequest, inbox_id: int) -> HttpResponseBase:
         "sandbox/inbox_confirm_delete.html",
         {
             "inbox": shown,
-            "text": f"Delete the inbox {shown}?",
+            "text": "This can't be undone.",
             "effects": [
                 f"{shown.captured.count():,} captured messages are gone for good.",
                 "Reports its simulated mailboxes have not sent yet will not be sent.",

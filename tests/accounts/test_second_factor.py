@@ -211,7 +211,7 @@ def test_who_has_a_key_alone_is_asked_for_that_and_gets_in(open_page, admin, vie
             page.get_by_role("button", name="Confirm").click()
     with page.expect_navigation():
         page.get_by_label("Name").fill("Blue key")
-        page.get_by_role("button", name="Add").click()
+        page.get_by_role("button", name="Add passkey").click()
     assert str(Authenticator.objects.get(user=admin, type="webauthn")) == "Blue key"
     Authenticator.objects.filter(user=admin, type="recovery_codes").delete()
     page.context.clear_cookies()
@@ -287,6 +287,6 @@ class TestLogInPages:
             page.get_by_label("Password").fill(PASSWORD)
             with page.expect_navigation():
                 page.get_by_role("button", name="Confirm").click()
-        page.get_by_role("button", name="Add").click()
+        page.get_by_role("button", name="Add passkey").click()
         expect(page.get_by_role("alert")).to_contain_text("opened by its name")
         assert_clean(page)
