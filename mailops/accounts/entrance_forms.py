@@ -3,6 +3,7 @@
 from typing import Any
 
 from allauth.account.adapter import get_adapter as get_account_adapter
+from allauth.account.fields import PasswordField
 from allauth.account.forms import (
     ChangePasswordForm,
     LoginForm,
@@ -23,6 +24,8 @@ class _Plain:
         super().__init__(*args, **kwargs)
         for field in self.fields.values():
             field.widget.attrs.pop("placeholder", None)
+            if type(field) is PasswordField:  # of a new one the help is its rules
+                field.help_text = ""  # a link: the keyboard would meet it before the field
             field.label = str(field.label).capitalize()
 
 

@@ -31,6 +31,10 @@ class TestLogIn:
         entry = AuditEntry.objects.get(verb="user.log_out_elsewhere")
         assert (entry.actor, entry.subject_label) == (viewer, str(viewer))
 
+    def test_leads_the_keyboard_from_the_address_to_the_password(self, client, db):
+        page = client.get(reverse("account_login")).text
+        assert page.index('name="password"') < page.index("Forgot your password?")
+
     def test_has_no_sign_up(self, client, db):
         assert "by invitation" in client.get(reverse("account_signup")).content.decode()
 
