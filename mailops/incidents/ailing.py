@@ -12,11 +12,11 @@ from mailops.incidents.reading import Reading
 from mailops.reports.attention import (
     by_domain,
     causes_first,
-    moment_of,
     what_breaks,
     what_is_unknown,
     what_is_unread,
 )
+from mailops.reports.moments import moment_of
 from mailops.transports.models import Stream
 
 UNREAD = timedelta(minutes=10)  # a server that restarts is back in less

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
 from django.db.models import Exists, OuterRef, QuerySet
-from django.utils.timezone import localtime, now
+from django.utils.timezone import now
 
 from mailops.accounts.models import AuditEntry
 from mailops.audiences.deleting import undeletable
@@ -31,6 +31,7 @@ from mailops.reports.broken_off import broken_off
 from mailops.reports.given_up import given_up_lately
 from mailops.reports.matter import SHOWN, Matter
 from mailops.reports.models import Figure
+from mailops.reports.moments import moment_of
 from mailops.suppressions.models import ProviderSync
 from mailops.transports.concerns import likely_pressing, pressing
 from mailops.transports.models import Credential, RunState, Stream, Transport
@@ -287,11 +288,6 @@ def what_breaks(domain: Domain, broken: Iterable[Finding]) -> str:
     if grace.has_stopped:
         return f"{names}. That is so for longer than its grace, so its bulk mail has stopped."
     return f"{names}. Bulk mail from it stops on {moment_of(grace.ends_at)} unless it is mended."
-
-
-def moment_of(at: datetime) -> str:
-    """Say a moment in a sentence that may be read in another zone."""
-    return f"{localtime(at):%d %b at %H:%M %Z}"
 
 
 def causes_first(findings: Iterable[Finding]) -> list[Finding]:

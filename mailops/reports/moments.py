@@ -1,4 +1,4 @@
-"""The times that a report's address says, so that other pages lead to it."""
+"""Moments in words, and the times that a report's address says, so that other pages lead to it."""
 
 from datetime import datetime, timedelta
 from urllib.parse import urlencode
@@ -21,3 +21,8 @@ def moments(start: datetime, end: datetime) -> dict[str, str]:
 def at_times(start: datetime, end: datetime) -> str:
     """Return the query string of a report of this time, of nothing else."""
     return f"?{urlencode(moments(start, end))}"
+
+
+def moment_of(at: datetime) -> str:
+    """Say a moment in a sentence that may be read in another zone."""
+    return f"{timezone.localtime(at):%d %b at %H:%M %Z}"
