@@ -26,11 +26,10 @@ from mailops.feedback.proving import PROOFS, USER
 from mailops.feedback.replaying import replay
 from mailops.lib.csv_export import by_steps, stream_csv, wrong_filter
 from mailops.lib.htmx import render_page
-from mailops.transports.kinds.apis import APIS
+from mailops.transports.kinds.apis import APIS, TELLING
 from mailops.transports.models import Stream, Transport
 
 PAGE = 50
-TELLING = [kind for kind, api in APIS.items() if api.has_webhook]  # kinds whose providers call
 SHOWN = 200_000  # octets of source on a page; the download has all
 
 

@@ -1,4 +1,4 @@
-"""Finds what ails beside the mail itself: domains whose records broke or can't be read, and mailboxes that can't be read."""
+"""Finds what ails beside the mail itself: domains and mailboxes that broke or can't be read, and webhooks that are silent."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -7,16 +7,18 @@ from django.db.models import QuerySet
 
 from mailops.domains.models import Domain, Finding
 from mailops.feedback.models import Mailbox
-from mailops.incidents.models import Level
+from mailops.incidents.models import Incident, Level, Threshold
 from mailops.incidents.reading import Reading
 from mailops.reports.attention import (
     by_domain,
     causes_first,
+    listed,
     what_breaks,
     what_is_unknown,
     what_is_unread,
 )
 from mailops.reports.moments import moment_of
+from mailops.reports.unheard import WINDOW, unheard
 from mailops.transports.models import Stream
 
 UNREAD = timedelta(minutes=10)  # a server that restarts is back in less
@@ -61,6 +63,24 @@ def unread_mailboxes(now: datetime) -> Iterator[Reading]:
             f"Mailbox {mailbox} can't be read, since {moment_of(since)}. {what_is_unread(mailbox)}"
         )
         yield Reading(mailbox, Level.ACT, sentence, since, technical=mailbox.detail)
+
+
+def silent_webhooks(threshold: Threshold, now: datetime) -> Iterator[Reading]:
+    """Yield the transports with a webhook whose provider took mail and tells nothing of it.
+
+    What a person closed is mail that they judged: what was accepted since counts.
+    """
+    closed = Incident.objects.filter(threshold=threshold, closed_at__gt=now - WINDOW)
+    judged = closed.closed_by_people().last_closes()
+    for one in unheard(now, least=threshold.sample_floor, judged=judged):
+        if one.endpoint is None:
+            continue  # the overview shows it: what was never set up is nobody's alarm
+        streams = list(Stream.objects.using_transport(one.transport).order_by("name"))
+        hurt = f" Its streams: {listed(streams)}." if streams else ""
+        level = Level.ACT if one.is_certain else Level.WARN
+        yield Reading(
+            one.transport, level, f"{one.sentence}{hurt}", one.since, technical=one.technical
+        )
 
 
 def _of_senders(findings: QuerySet[Finding]) -> QuerySet[Finding]:

@@ -12,7 +12,12 @@ from mailops.accounts.auditing import SYSTEM
 from mailops.accounts.models import AuditEntry, User
 from mailops.campaigns.models import Campaign
 from mailops.incidents import evidence
-from mailops.incidents.ailing import broken_domains, unanswered_domains, unread_mailboxes
+from mailops.incidents.ailing import (
+    broken_domains,
+    silent_webhooks,
+    unanswered_domains,
+    unread_mailboxes,
+)
 from mailops.incidents.burning import burning
 from mailops.incidents.giving_up import giving_up
 from mailops.incidents.measuring import Rate, held_fairly, rates
@@ -114,6 +119,7 @@ _READERS: dict[str, Callable[[Threshold, datetime], Iterator[Reading]]] = {
     Threshold.Measure.BREAKER: _read_breakers,
     Threshold.Measure.RECORDS: lambda _, __: broken_domains(),
     Threshold.Measure.UNANSWERED: lambda _, now: unanswered_domains(now),
+    Threshold.Measure.SILENT: silent_webhooks,
     Threshold.Measure.UNREAD: lambda _, now: unread_mailboxes(now),
 }
 

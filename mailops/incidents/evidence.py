@@ -12,7 +12,6 @@ from mailops.accounts.models import AuditEntry
 from mailops.accounts.verbs import words_of
 from mailops.campaigns.models import Campaign
 from mailops.domains.models import Domain, FindingChange
-from mailops.feedback.models import Mailbox
 from mailops.incidents.measuring import BAD, COLUMNS, Rate, rates, summed
 from mailops.incidents.models import SubjectKind, Threshold
 from mailops.outbox.models import CountKey, Message, Status
@@ -37,6 +36,11 @@ SUSPECTS = (
     "route.",
 )
 SUSPECTS_OF_READING = ("mailbox.", "credential.")  # verbs that change how a mailbox is read
+SUSPECTS_OF_SILENCE = ("webhook.", "transport.", "credential.")  # and who calls, and is believed
+_SUSPECTS: dict[str, tuple[str, ...]] = {
+    Threshold.Measure.UNREAD: SUSPECTS_OF_READING,
+    Threshold.Measure.SILENT: SUSPECTS_OF_SILENCE,
+}
 # addresses and ids: what differs in equal replies
 _PRIVATE = re.compile(r"\S+@\S+|\b(?=\w*\d)\w{10,}\b")
 # the statuses of the messages that a measure is about
@@ -65,7 +69,7 @@ def gather(threshold: Threshold, subject: Any, since: datetime) -> dict[str, Any
     """Return the evidence beside the numbers, as JSON."""
     found: dict[str, Any] = {
         "replies": _replies(threshold, subject.pk, since),
-        "changes": _changes(subject, since - LOOK_BACK),
+        "changes": _changes(threshold, subject, since - LOOK_BACK),
     }
     if threshold.is_rate:
         column = COLUMNS[SubjectKind(threshold.subject_kind)]
@@ -120,9 +124,10 @@ def _signature(text: str) -> str:
     return _PRIVATE.sub("…", " ".join(text.split()))[:300]
 
 
-def _changes(subject: Any, since: datetime) -> list[dict[str, Any]]:
+def _changes(threshold: Threshold, subject: Any, since: datetime) -> list[dict[str, Any]]:
+    prefixes = _SUSPECTS.get(threshold.measure, SUSPECTS)
     suspects = Q()
-    for prefix in SUSPECTS_OF_READING if isinstance(subject, Mailbox) else SUSPECTS:
+    for prefix in prefixes:
         suspects |= Q(verb__startswith=prefix)
     audited = AuditEntry.objects.filter(suspects, at__gte=since).order_by("-at")[: 2 * SHOWN]
     changes = [
@@ -141,15 +146,13 @@ def _changes(subject: Any, since: datetime) -> list[dict[str, Any]]:
             "of": str(one.domain),
             "who": "DNS",
         }
-        for one in _domain_changes(subject, since)
+        for one in (_domain_changes(subject, since) if prefixes is SUSPECTS else ())
     ]
     return sorted(changes, key=lambda change: change["at"], reverse=True)[: 2 * SHOWN]
 
 
 def _domain_changes(subject: Any, since: datetime) -> Iterable[FindingChange]:
-    """Return what DNS showed otherwise; of a mailbox nothing, since it is read whatever domains publish."""
-    if isinstance(subject, Mailbox):
-        return ()
+    """Return what DNS showed otherwise."""
     changes = FindingChange.objects.from_known().filter(at__gte=since).select_related("domain")
     stream = subject.stream if isinstance(subject, Campaign) else subject
     if isinstance(stream, Stream):

@@ -94,6 +94,14 @@ DEFAULTS: dict[tuple[Threshold.Measure, SubjectKind], dict[str, Any]] = {
     (Threshold.Measure.UNANSWERED, SubjectKind.DOMAIN): {
         "why": "Where name servers are silent, receivers can't authenticate mail, and nobody sees a record break.",
     },
+    (Threshold.Measure.SILENT, SubjectKind.TRANSPORT): {
+        "sample_floor": 50,
+        "why": (
+            "A provider tells what became of each message, mostly within minutes. Where it told less than a tenth of 50 an hour "
+            "after their hour, its webhook is silent, and bounces go unheard: act where it told before or is refused, else warn. "
+            "Where it tells of failures alone, twenty times as many must go without one. Only of transports with a webhook."
+        ),
+    },
     (Threshold.Measure.UNREAD, SubjectKind.MAILBOX): {
         "why": "Bounces in a mailbox that can't be read are not heard: mail goes on to addresses that are gone.",
     },

@@ -36,6 +36,8 @@ from mailops.reports.subjects import find_subject
 from mailops.transports.models import Stream, Transport
 
 PAGE = 50
+# the messages that it leads to: what nothing was told of stays accepted
+LISTED = {**STOPPED, Threshold.Measure.SILENT: (Status.ACCEPTED,)}
 SHOWN = 10  # on the overview, and on what they concern
 
 
@@ -139,7 +141,7 @@ def _detail(request: HttpRequest, incident: Incident, **refused: Form) -> HttpRe
     """Show the incident; `refused` is a form that was not filled in well, by the name the page knows it by."""
     subject, stoppable = incident.subject(), incident.stoppable()
     sends = subject is not None and not isinstance(subject, Mailbox)
-    to_mend = _to_mend(stoppable)
+    to_mend, mend_url = _to_mend(incident, stoppable)
     context = {
         "incident": incident,
         "evidence": incident.evidence,
@@ -150,7 +152,7 @@ def _detail(request: HttpRequest, incident: Incident, **refused: Form) -> HttpRe
         else "",
         "subject_url": _page_of(subject) if subject else "",
         "to_mend": to_mend,
-        "mend_url": _page_of(to_mend) if to_mend else "",
+        "mend_url": mend_url,
         "charts_url": _charts_url(incident) if sends else "",
         "message_lists": _message_lists(incident) if subject else [],
         "signatures_url": _signatures_url(incident) if sends else "",
@@ -177,11 +179,15 @@ def _stands_still(subject: Stream | Transport) -> bool:
     return subject.is_paused or (isinstance(subject, Transport) and subject.is_broken)
 
 
-def _to_mend(stopped: Stream | Transport | None) -> Stream | Transport | Domain | None:
-    """Return what must be mended before this one is resumed: itself, or the domain that it was stopped for."""
+def _to_mend(incident: Incident, stopped: Stream | Transport | None) -> tuple[str, str]:
+    """Return what is to be mended, and its page: a silent webhook, what a fault stopped, or the domain it was stopped for."""
+    if isinstance(stopped, Transport) and incident.threshold.measure == Threshold.Measure.SILENT:
+        return "its webhook", reverse("feedback:webhook-of", args=[stopped.pk])
     if isinstance(stopped, Stream) and stopped.is_stopped_by_domain:
-        return stopped.domain
-    return stopped if stopped and stopped.is_stopped_by_fault else None
+        return str(stopped.domain), _page_of(stopped.domain)
+    if stopped is not None and stopped.is_stopped_by_fault:
+        return str(stopped), _page_of(stopped)
+    return "", ""
 
 
 def _is_unserved(incident: Incident) -> bool:
@@ -206,7 +212,7 @@ def _message_lists(incident: Incident) -> list[tuple[str, str]]:
             Status(status).label.lower(),
             f"{reverse('outbox:list')}?{urlencode({**asked, 'status': status})}",
         )
-        for status in STOPPED.get(incident.threshold.measure, ())
+        for status in LISTED.get(incident.threshold.measure, ())
     ]
 
 

@@ -6,6 +6,7 @@ What lies above the reports registers a source here when its app is ready.
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from itertools import islice
 
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils.timezone import now
@@ -32,11 +33,13 @@ from mailops.reports.given_up import given_up_lately
 from mailops.reports.matter import SHOWN, Matter
 from mailops.reports.models import Figure
 from mailops.reports.moments import moment_of
+from mailops.reports.unheard import unheard
 from mailops.suppressions.models import ProviderSync
 from mailops.transports.concerns import likely_pressing, pressing
 from mailops.transports.models import Credential, RunState, Stream, Transport
 
 LATELY = timedelta(days=7)  # a warning that has stood for longer is known
+A_DAY = timedelta(days=1)
 TRIES = 3  # in a row; one that fails may be a peer's moment
 
 
@@ -126,7 +129,7 @@ def _held_up(transport: Transport, carried: Collection[int]) -> str:
     names = [str(one) for one in running.order_by("-started_at", "-pk")[:SHOWN]]
     told = []
     if owed:
-        told.append(f"{many_wait(sum(owed.values()))} for it, of {_listed(owed)}.")
+        told.append(f"{many_wait(sum(owed.values()))} for it, of {listed(owed)}.")
     if names:
         many = "Campaigns wait" if len(names) > 1 else "A campaign waits"
         told.append(f"{many} for it: {', '.join(names)}.")
@@ -147,7 +150,8 @@ def _owed_by(streams: Iterable[Stream]) -> dict[Stream, int]:
     return {one: sums[one.pk] for one in streams if sums[one.pk]}
 
 
-def _listed(streams: Collection[Stream]) -> str:
+def listed(streams: Collection[Stream]) -> str:
+    """Name the first of them, and say how many more there are."""
     named = [str(stream) for stream in streams][:SHOWN]
     more = len(streams) - len(named)
     return ", ".join([*named, *([f"{more} more"] if more else [])])
@@ -164,7 +168,7 @@ def _spent() -> Iterator[Matter]:
             continue
         yield Matter(
             f"Transport {transport} has sent its {transport.daily_quota:,} of today",
-            f"{many_wait(sum(owed.values()))} until midnight UTC, of {_listed(owed)}. A higher number on its page, if its server "
+            f"{many_wait(sum(owed.values()))} until midnight UTC, of {listed(owed)}. A higher number on its page, if its server "
             "takes more, or another route lets them leave now.",
             resolve("transports:detail", transport.pk),
             "See what it may send",
@@ -201,17 +205,21 @@ def _credentials() -> Iterator[Matter]:
 
 def _silent() -> Iterator[Matter]:
     """Name what sends and hears nothing of what became of it."""
-    begin, end = now() - silence.WINDOW, now() - silence.PATIENCE
-    events = Figure.objects.events(EventKind.ACCEPTED)
-    accepted = events.filter(bucket_at__gte=begin, bucket_at__lt=end).summed("transport_id")
-    told = {transport: n for transport, n in accepted if transport is not None}
-    for one in silence.silences(told)[:SHOWN]:
+    for one in islice(unheard(now()), SHOWN):
         yield Matter(
             f"Nothing is heard of what {one.transport} sends",
             one.sentence,
-            resolve("feedback:webhook-of", one.transport.pk)
-            if one.is_called
-            else resolve("feedback:webhooks"),
+            resolve("feedback:webhook-of", one.transport.pk),
+            "See where it should come in",
+            since=one.since if one.endpoint else None,
+        )
+    lately = Figure.objects.events(EventKind.ACCEPTED).filter(bucket_at__gte=now() - A_DAY)
+    told = {pk: n for pk, n in lately.summed("transport_id") if pk is not None}
+    for relay, sentence in silence.silent_by_mail(told)[:SHOWN]:
+        yield Matter(
+            f"Nothing is heard of what {relay} sends",
+            sentence,
+            resolve("feedback:webhooks"),
             "See where it should come in",
         )
 

@@ -205,7 +205,7 @@ class TestOpening:
     def test_asks_few_questions(self, stream, django_assert_max_num_queries):
         bounce(stream, 6, 100)
         detect()
-        with django_assert_max_num_queries(66):  # two for each threshold put it apart
+        with django_assert_max_num_queries(75):  # two for each threshold put it apart
             detect()
 
     def test_is_one_processes_work_at_a_time(self, stream, monkeypatch):

@@ -189,6 +189,12 @@ class RawFeedback(models.Model):
         return self.kind == self.Kind.SUBSCRIPTION and self.is_quarantined and self.is_verified
 
     @property
+    def is_refused(self) -> bool:
+        """Whether it counts for nothing because nothing proves who called, or nobody let them in."""
+        is_asking = self.kind == self.Kind.SUBSCRIPTION
+        return self.is_quarantined and (is_asking or not self.is_verified)
+
+    @property
     def is_confirmed(self) -> bool:
         """Whether a provider asked to be allowed to call us, and a person let it."""
         return self.kind == self.Kind.SUBSCRIPTION and self.state == self.State.PROCESSED

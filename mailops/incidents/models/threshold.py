@@ -68,6 +68,7 @@ class Threshold(models.Model):
         RECORDS = "records", "Records broken"  # of a domain, that were well before
         UNANSWERED = "unanswered", "Name servers silent"  # what a domain publishes is not known
         UNREAD = "unread", "Can't be read"
+        SILENT = "silent", "Webhook silent"  # mail is accepted, and nothing is told of it
 
     # what people set
     SETTINGS = (
@@ -118,18 +119,24 @@ class Threshold(models.Model):
     @property
     def counts_messages(self) -> bool:
         """Whether fewer messages than its least number say nothing."""
-        return self.is_rate or self.measure in {self.Measure.GIVEN_UP, self.Measure.BURN}
+        return self.is_rate or self.measure in {
+            self.Measure.GIVEN_UP,
+            self.Measure.BURN,
+            self.Measure.SILENT,
+        }
 
     @property
     def begins_anew(self) -> bool:
         """Whether what a person judged, and closed, is counted no more; anything else is there or not."""
-        return self.is_rate or self.measure == self.Measure.GIVEN_UP
+        return self.is_rate or self.measure in {self.Measure.GIVEN_UP, self.Measure.SILENT}
 
     @property
     def seen_when(self) -> str:
         """Say after how long it is seen, where it is no rate."""
         if self.measure == self.Measure.GIVEN_UP:
             return f"{self.sample_floor:,} messages or more over the last day"
+        if self.measure == self.Measure.SILENT:
+            return f"of {self.sample_floor:,} messages or more, an hour after the one in which they were accepted"
         if self.measure == self.Measure.BURN:
             return f"of {self.sample_floor:,} messages or more, over 1 hour, and over 6 hours"
         patience: dict[str, str] = {
@@ -146,6 +153,7 @@ class Threshold(models.Model):
         fixed: dict[str, timedelta] = {
             self.Measure.GIVEN_UP: timedelta(days=1),
             self.Measure.BURN: timedelta(hours=6),
+            self.Measure.SILENT: timedelta(days=7),
         }
         return fixed.get(self.measure, timedelta(minutes=self.window_minutes))
 

@@ -359,6 +359,7 @@ _APIS = (
     ),
 )
 APIS: Mapping[str, Api] = {api.kind: api for api in _APIS}
+TELLING = [kind for kind, api in APIS.items() if api.has_webhook]  # whose providers call
 
 
 def api_url(api: Api, options: Mapping[str, str]) -> str:
