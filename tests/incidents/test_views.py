@@ -229,6 +229,18 @@ class TestDetail:
         assert "all well again" in page
         assert alarm not in page
 
+    @pytest.mark.parametrize("name", ["detail", "list", "attention"])
+    def test_shows_no_red_pill_of_one_that_is_over(self, name, incident, oncall, logged_in):
+        client = logged_in(oncall)
+        at = url(name, incident.pk) if name == "detail" else url(name)
+        pill = '<span class="pill bad">'
+        assert pill in client.get(at).text
+        Incident.objects.update(calm_since_at=timezone.now(), state="acknowledged")
+        page = client.get(at).text
+        assert pill not in page
+        assert "Well again" in page
+        assert "Was critical" in page
+
     def test_says_that_who_acknowledges_takes_it_over(self, incident, oncall, logged_in):
         client, at = logged_in(oncall), url("detail", incident.pk)
         assert "Acknowledge and take over" in client.get(at).text

@@ -129,6 +129,16 @@ class Incident(models.Model):
         return Level(self.level).severity
 
     @property
+    def severity_kind(self) -> str:
+        """How its severity is told: nothing is critical any more that is over."""
+        return "severity" if self.is_open and not self.is_calm else "past"
+
+    @property
+    def standing(self) -> str:
+        """The pill of its state: that all is well again matters more than who is on it."""
+        return "calm" if self.is_calm else self.state
+
+    @property
     def tone(self) -> str:
         """The color of what tells of it."""
         return "warn" if self.level == Level.WARN else "bad"

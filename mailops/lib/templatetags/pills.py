@@ -93,10 +93,13 @@ PILLS: dict[str, Pill] = {
     # incidents
     "open": Pill("Open", "bad", "stop"),
     "acknowledged": Pill("Acknowledged", "warn", "eye"),
+    "calm": Pill("Well again", "ok", "check"),
     "closed": Pill("Closed", "ok", "check"),
     "severity:info": Pill("Info", "quiet", "info"),
     "severity:warning": Pill("Warning", "warn", "warning"),
     "severity:critical": Pill("Critical", "bad", "stop"),
+    "past:warning": Pill("Was a warning", "quiet", "warning"),
+    "past:critical": Pill("Was critical", "quiet", "stop"),
     "told": Pill("Told", "ok", "check"),
     # weekly digests
     "digest:waiting": Pill("Tried again", "warn", "retry"),
