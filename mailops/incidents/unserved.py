@@ -14,6 +14,7 @@ from mailops.outbox.models import QueueEntry
 from mailops.outbox.queues import Queue, due_queues, has_waited
 from mailops.outbox.waiting import COUNTED
 from mailops.reports.attention import many_wait
+from mailops.reports.moments import moment_of
 from mailops.transports.models import Stream
 
 WAITED = timedelta(minutes=2)  # a process that died is replaced, or one that starts ready, in less
@@ -23,10 +24,11 @@ LATELY, DEATHS = timedelta(minutes=5), 3
 
 @dataclass(frozen=True)
 class Unserved:
-    """A stream, and how many of its messages wait."""
+    """A stream, how many of its messages wait, and the process that was the last to send mail of its kind."""
 
     stream: Stream
     n: int
+    last: Worker | None
 
     @property
     def sentence(self) -> str:
@@ -34,10 +36,25 @@ class Unserved:
         many = f"{COUNTED:,} messages or more wait" if self.n >= COUNTED else many_wait(self.n)
         return (
             f"No process that sends {kind} mail lives, or none for long, and mail of {self.stream} has been due for {WAITED.seconds // 60} "
-            f"minutes or more; {many}. See the log of mailops: what “{self.stream.kind}” said last. “make up” starts a "
-            "process again that died; end one that stands still. Where yours are started otherwise, start it. One on a machine "
+            f"minutes or more; {many}. {_what_became_of(self.last)} See the log of mailops: what “{self.stream.kind}” said last. “make up” starts a "
+            "process again that died. Where yours are started otherwise, start it. One on a machine "
             f"whose clock is more than {HINT_SECONDS} seconds ahead of the others takes nothing up: see that it is right."
         )
+
+
+def _what_became_of(last: Worker | None) -> str:
+    """Say which process it was, and what to do with it."""
+    if last is None:
+        return "None has ever started."
+    name = f"The last was process {last.pid} on {last.host}"
+    if last.stopped_at:
+        return f"{name}, which ended as it was told to on {moment_of(last.stopped_at)}."
+    if last.dead_at:
+        return (
+            f"{name}, of which nothing was heard any more on {moment_of(last.dead_at)}: it died, or stands still; where it "
+            "is still there, end it."
+        )
+    return f"{name}, which started on {moment_of(last.started_at)}."
 
 
 def _served(now: datetime) -> set[str]:
@@ -60,7 +77,9 @@ def unserved(now: datetime) -> Iterator[Unserved]:
     waiting: dict[int, list[Queue]] = defaultdict(list)
     for queue in due_queues(list(streams)) if streams else ():
         waiting[queue.stream].append(queue)
+    lasts = Worker.objects.order_by("lane", "-pk").distinct("lane")
+    last = {one.lane: one for one in lasts} if waiting else {}
     for pk, queues in waiting.items():
         if has_waited(queues, WAITED):
             n = QueueEntry.objects.filter(stream=pk, is_held=False)[:COUNTED].count()
-            yield Unserved(streams[pk], n)
+            yield Unserved(streams[pk], n, last.get(streams[pk].kind))

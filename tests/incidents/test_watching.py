@@ -15,6 +15,7 @@ from mailops.incidents.models import GAP, Incident, Notice, NotificationChannel,
 from mailops.incidents.trouble import troubles
 from mailops.incidents.unserved import WAITED
 from mailops.outbox.models import QueueEntry
+from mailops.reports.moments import moment_of
 from mailops.transports.models import PauseCause, Stream
 from tests.factories import make_channel, make_message, make_stream, make_transport
 
@@ -190,7 +191,7 @@ class TestMailThatNobodySends:
         incident = Incident.objects.get()
         assert (incident.subject(), incident.level) == (stream, "stop")
         assert incident.sentence.startswith("No process that sends transactional mail lives")
-        assert "2 messages wait." in incident.sentence
+        assert "2 messages wait. None has ever started. " in incident.sentence
         assert "a machine whose clock is more than 30 seconds ahead" in incident.sentence
         assert Notice.objects.get().occasion == "opened"
 
@@ -204,6 +205,23 @@ class TestMailThatNobodySends:
         assert detect() == 0  # another may start just now
         Worker.objects.filter(pk=worker.pk).update(**{gone: timezone.now() - WAITED * 2})
         assert detect() == 1
+
+    @pytest.mark.parametrize(
+        ("gone", "words"),
+        [
+            ("dead_at", ", of which nothing was heard any more on {}: it died, or stands still; where it is still there, end it."),
+            ("stopped_at", ", which ended as it was told to on {}."),
+        ],
+    )  # fmt: skip
+    def test_names_the_process_that_was_the_last(self, gone, words):
+        make_waiting(stream=make_stream(kind="bulk"))
+        watch(ago=timedelta(seconds=20))
+        at = timezone.now() - WAITED * 2
+        for lane, pid, ended in (("bulk", 4, at), ("bulk", 5, at), ("transactional", 6, None)):
+            Worker.objects.create(lane=lane, host="mail2", pid=pid, **{gone: ended})
+        detect()
+        told = f"The last was process 5 on mail2{words.format(moment_of(at))}"
+        assert told in Incident.objects.get().sentence
 
     def test_is_not_served_by_processes_that_die_one_after_another(self):
         make_waiting(stream=make_stream(kind="bulk"))
