@@ -26,7 +26,7 @@ UNREAD = timedelta(minutes=10)  # a server that restarts is back in less
 
 def broken_domains() -> Iterator[Reading]:
     """Yield the domains with streams whose records were well and broke; what was never set up is nobody's alarm."""
-    broken = by_domain(_of_senders(Finding.objects.broken_since_well()))
+    broken = by_domain(_of_senders(Finding.objects.broken_since_well().of_records()))
     domains = Domain.objects.with_grace().filter(pk__in=[domain.pk for domain in broken])
     for domain in domains.order_by("name").prefetch_related("findings", "streams"):
         findings = causes_first(broken[domain])
@@ -37,6 +37,20 @@ def broken_domains() -> Iterator[Reading]:
             f"Its page says how to mend it. {_streams_of(domain)}",
             min(finding.since_at for finding in findings),
             technical=_technical(findings),
+        )
+
+
+def listed_domains() -> Iterator[Reading]:
+    """Yield the domains with streams that lists of senders of spam name by now, or what they send from."""
+    findings = _of_senders(Finding.objects.broken_since_well().of_lists())
+    for finding in findings.select_related("domain").order_by("domain__name"):
+        domain = finding.domain
+        yield Reading(
+            domain,
+            Level.ACT,
+            f"{finding.sentence} Until it is off, that mail of {domain} does not arrive. {finding.fix} {_streams_of(domain)}",
+            finding.since_at,
+            technical=_technical([finding]),
         )
 
 

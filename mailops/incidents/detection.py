@@ -14,6 +14,7 @@ from mailops.campaigns.models import Campaign
 from mailops.incidents import evidence
 from mailops.incidents.ailing import (
     broken_domains,
+    listed_domains,
     silent_webhooks,
     unanswered_domains,
     unread_mailboxes,
@@ -118,6 +119,7 @@ _READERS: dict[str, Callable[[Threshold, datetime], Iterator[Reading]]] = {
     Threshold.Measure.FAULT: _read_faults,
     Threshold.Measure.BREAKER: _read_breakers,
     Threshold.Measure.RECORDS: lambda _, __: broken_domains(),
+    Threshold.Measure.LISTED: lambda _, __: listed_domains(),
     Threshold.Measure.UNANSWERED: lambda _, now: unanswered_domains(now),
     Threshold.Measure.SILENT: silent_webhooks,
     Threshold.Measure.UNREAD: lambda _, now: unread_mailboxes(now),

@@ -91,6 +91,12 @@ DEFAULTS: dict[tuple[Threshold.Measure, SubjectKind], dict[str, Any]] = {
             "and bulk mail stops when the grace is over. Only of domains with streams."
         ),
     },
+    (Threshold.Measure.LISTED, SubjectKind.DOMAIN): {
+        "why": (
+            "A list of senders of spam that names a domain, or an address it sends from, turns mail away at all receivers that "
+            "ask it, within minutes, and takes days to leave. Only of domains with streams that were on none."
+        ),
+    },
     (Threshold.Measure.UNANSWERED, SubjectKind.DOMAIN): {
         "why": "Where name servers are silent, receivers can't authenticate mail, and nobody sees a record break.",
     },

@@ -210,6 +210,38 @@ class TestRecords:
         assert "DKIM s1" not in sentence
 
 
+class TestLists:
+    def test_that_name_a_domain_newly_are_an_incident_of_their_own(
+        self, acme, letters, asks, good, settings
+    ):
+        settings.MAILOPS_DOMAIN_DNSBLS = ["dbl.example"]
+        check_domain(acme, asks=asks)
+        assert detect() == 0
+        good.zones["acme.example.dbl.example"] = {"A": ["127.0.1.2"], "TXT": ["see the list"]}
+        check_domain(acme, asks=asks)
+        assert detect() == 1
+        incident = Incident.objects.get()
+        assert str(incident) == "On lists of spam senders: acme.example"
+        assert incident.level == Level.ACT
+        assert incident.sentence.startswith("acme.example is on the list dbl.example: receivers")
+        assert "ask for removal there." in incident.sentence
+        assert incident.sentence.endswith("Its streams: Letters.")
+        assert "see the list" in incident.evidence["technical"]
+        del good.zones["acme.example.dbl.example"]
+        check_domain(acme, asks=asks)
+        detect()
+        incident.refresh_from_db()
+        assert incident.is_calm
+
+    def test_that_named_it_from_the_beginning_wake_nobody(
+        self, acme, letters, asks, good, settings
+    ):
+        settings.MAILOPS_DOMAIN_DNSBLS = ["dbl.example"]
+        good.zones["acme.example.dbl.example"] = {"A": ["127.0.1.2"]}
+        check_domain(acme, asks=asks)
+        assert detect() == 0
+
+
 class TestSilentNameServers:
     def test_are_told_of_after_an_hour(self, acme, letters, asks, good):
         check_domain(acme, asks=asks)

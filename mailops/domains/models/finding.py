@@ -13,6 +13,7 @@ from mailops.domains.models.status import (
     BREAKS_BULK,
     BY_SCHEDULE,
     JUDGES_OTHERS,
+    LISTS,
     NOT_OURS_TO_KNOW,
     SEVERITY,
     UNANSWERED,
@@ -29,6 +30,13 @@ class FindingQuerySet(models.QuerySet["Finding"]):
         before = Subquery(changes.order_by("-id").values("before")[:1])
         broken = self.filter(status=CheckStatus.ERROR).annotate(before=before)
         return broken.filter(before__in=(CheckStatus.OK, CheckStatus.WARNING))
+
+    def of_lists(self) -> Self:
+        """Keep what lists of senders of spam say: nothing of the domain's own is broken there."""
+        return self.filter(check_name=LISTS)
+
+    def of_records(self) -> Self:
+        return self.exclude(check_name=LISTS)
 
     def unanswered(self, now: datetime) -> Self:
         """Keep what DNS tells nothing of for long."""

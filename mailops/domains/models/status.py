@@ -25,9 +25,11 @@ BREAKS_BULK = r"^(alignment|spf|dkim|dmarc)(:|$)"
 # What judges by the findings of the other checks: mending those mends it.
 JUDGES_OTHERS = ("alignment", "bulk_senders")
 
+LISTS = "dnsbl"  # of senders of spam
+
 # what lists, web servers and others' name servers won't tell us says nothing of the domain; nor do name servers
 # of ours that leave out signatures
-NOT_OURS_TO_KNOW = ("dnsbl", "mta_sts", "authority", "dnssec")
+NOT_OURS_TO_KNOW = (LISTS, "mta_sts", "authority", "dnssec")
 UNANSWERED = timedelta(hours=1)  # a name server's moment is shorter
 
 BY_SCHEDULE = "schedule"

@@ -45,6 +45,9 @@ def _percent(level: Decimal | None) -> str:
     return "never" if level is None else f"{level.normalize():f} %"
 
 
+_ASKED = "once DNS is asked: every hour, or by “Verify now”"
+
+
 class ThresholdQuerySet(models.QuerySet["Threshold"]):
     def failing(self) -> Self:
         """Keep those that mailops has tried to look at for a while, and failed each time."""
@@ -66,6 +69,7 @@ class Threshold(models.Model):
             "Mail given up",
         )  # much of it expired or failed, and nothing is tried any more
         RECORDS = "records", "Records broken"  # of a domain, that were well before
+        LISTED = "listed", "On lists of spam senders"  # a domain, or what it sends from; newly
         UNANSWERED = "unanswered", "Name servers silent"  # what a domain publishes is not known
         UNREAD = "unread", "Can't be read"
         SILENT = "silent", "Webhook silent"  # mail is accepted, and nothing is told of it
@@ -140,7 +144,8 @@ class Threshold(models.Model):
         if self.measure == self.Measure.BURN:
             return f"of {self.sample_floor:,} messages or more, over 1 hour, and over 6 hours"
         patience: dict[str, str] = {
-            self.Measure.RECORDS: "once DNS is asked: every hour, or by “Verify now”",
+            self.Measure.RECORDS: _ASKED,
+            self.Measure.LISTED: _ASKED,
             self.Measure.UNSERVED: "after 2 minutes",
             self.Measure.UNREAD: "after 10 minutes",
             self.Measure.UNANSWERED: "after 1 hour",
