@@ -65,7 +65,7 @@ def save_channel(
 
 def _let_go(channel: NotificationChannel) -> None:
     """Tell a channel that is switched off nothing of what it waits for: somebody wants quiet, and later it is old."""
-    waiting = channel.notices.filter(done_at=None).select_for_update()
+    waiting = channel.notices.filter(done_at=None).order_by("pk").select_for_update()
     for notice in waiting:
         notice.attempts.create(has_succeeded=False, result=SWITCHED_OFF)
     channel.notices.filter(pk__in=[one.pk for one in waiting]).update(done_at=Now())

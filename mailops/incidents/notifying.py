@@ -56,6 +56,14 @@ _CALLS_OR_HIDES = re.compile(
 _WORD_JOINER = "\u2060"
 
 
+@dataclass(frozen=True)
+class Told:
+    """What a channel answered; or that a message is queued, of which the ledger tells what became."""
+
+    result: str
+    message: Message | None = None
+
+
 class NotTold(Exception):
     """The channel wasn't told; the sentence says why, and another try may work."""
 
@@ -133,10 +141,7 @@ def _deliver(notices: list[Notice]) -> bool:
         logger.exception("notice %s could not be told", notices[0].pk)
         _note_failure(notices, f"mailops failed to tell it ({type(error).__name__}).")
     else:
-        _note_attempts(notices, told.result, has_succeeded=True)
-        Notice.objects.filter(pk__in=[one.pk for one in notices]).update(
-            done_at=Now(), has_succeeded=True, message=told.message
-        )
+        _note_success(notices, told)
         return True
     return False
 
@@ -169,28 +174,31 @@ def _claim(deaf: Collection[int]) -> list[Notice]:
     return list(Notice.objects.select_related(*related).filter(id__in=ids).order_by("id"))
 
 
+@transaction.atomic
+def _note_success(notices: list[Notice], told: Told) -> None:
+    left = _note_attempts(notices, told.result, has_succeeded=True)
+    Notice.objects.filter(pk__in=[one.pk for one in left]).update(
+        done_at=Now(), has_succeeded=True, message=told.message
+    )
+
+
+@transaction.atomic
 def _note_failure(notices: list[Notice], result: str) -> None:
-    _note_attempts(notices, result, has_succeeded=False)
-    for notice in notices:
+    for notice in _note_attempts(notices, result, has_succeeded=False):
         spent = notice.attempts.count()
         pause = PATIENCE[min(spent, len(PATIENCE)) - 1]
         ends = {"done_at": Now()} if spent >= MAX_ATTEMPTS else {"due_at": Now() + pause}
         Notice.objects.filter(pk=notice.pk).update(**ends)
 
 
-def _note_attempts(notices: list[Notice], result: str, *, has_succeeded: bool) -> None:
+def _note_attempts(notices: list[Notice], result: str, *, has_succeeded: bool) -> list[Notice]:
+    """Note what came of a try, and return those that are left, locked: their channel may be deleted by now."""
+    rows = Notice.objects.filter(pk__in=[one.pk for one in notices]).order_by("pk")
+    left = list(rows.select_related("incident").select_for_update(of=("self",), no_key=True))
     NoticeAttempt.objects.bulk_create(
-        NoticeAttempt(notice=notice, has_succeeded=has_succeeded, result=result)
-        for notice in notices
+        NoticeAttempt(notice=notice, has_succeeded=has_succeeded, result=result) for notice in left
     )
-
-
-@dataclass(frozen=True)
-class Told:
-    """What a channel answered; or that a message is queued, of which the ledger tells what became."""
-
-    result: str
-    message: Message | None = None
+    return left
 
 
 def _tell(notices: list[Notice]) -> Told:

@@ -3,7 +3,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.db import OperationalError, transaction
+from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 from psycopg.errors import ConfigurationLimitExceeded, DeadlockDetected
 
@@ -28,8 +28,8 @@ from tests.incidents.conftest import count
 
 
 @contextmanager
-def hook(settings, status=200):
-    """Answer posts with `status`; gives the address and what was posted."""
+def hook(settings, status=200, act=lambda: None):
+    """Answer posts with `status`, once it did `act`; gives the address and what was posted."""
     posts = []
 
     class Handler(QuietHandler):
@@ -37,6 +37,7 @@ def hook(settings, status=200):
             posts.append(
                 (self.path, json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
             )
+            act()
             self.send_response(status)
             self.send_header("Location", "/elsewhere")
             self.end_headers()
@@ -302,6 +303,24 @@ class TestWebhook:
             assert not list(troubles())
             configuring.test_channel(channel=channel, actor=admin)
             assert deliver_due() == 1
+
+    @pytest.mark.django_db(transaction=True)
+    @pytest.mark.parametrize("status", [200, 500])
+    def test_that_is_deleted_while_it_is_told_keeps_no_other_waiting(
+        self, status, settings, stream
+    ):
+        def delete():
+            NotificationChannel.objects.filter(name="chat").delete()
+            connection.close()
+
+        with hook(settings, status, delete) as (url, posts):
+            make_webhook(url)
+            make_mail_channel(make_stream())
+            open_incident(stream)
+            assert deliver_due() == 2
+        assert len(posts) == 1
+        assert Notice.objects.get().has_succeeded
+        assert Message.objects.exists()
 
     def test_that_does_not_answer_is_asked_once_a_tick(self, settings, stream):
         with hook(settings, 500) as (url, posts):
