@@ -10,7 +10,8 @@ from mailops.accounts.auditing import audit
 from mailops.accounts.meanwhile import expect
 from mailops.accounts.models import User
 from mailops.incidents.models import SWITCHED_OFF, Level, Notice, NotificationChannel, Threshold
-from mailops.lib.locks import lock_row
+from mailops.incidents.notifying import LEASE
+from mailops.lib.locks import keep_rows, lock_row
 
 _CHANNEL_FIELDS = ("kind", *NotificationChannel.SETTINGS, "host")
 
@@ -52,7 +53,9 @@ def save_channel(
     if url:
         channel.set_url(url, urlsplit(url).hostname or "")
         channel.save(update_fields=["host", "sealed_url"])
-    if not channel.is_enabled:
+    if channel.is_enabled:
+        _hurry(channel)
+    else:
         _let_go(channel)
     audit(
         actor=actor,
@@ -61,6 +64,11 @@ def save_channel(
         before=before,
         after={**_values(channel, _CHANNEL_FIELDS), "address_changed": bool(url)},
     )
+
+
+def _hurry(channel: NotificationChannel) -> None:
+    """Have a channel told at once of what it waits for: it may be mended. What is being told just now is left alone."""
+    channel.notices.filter(done_at=None, due_at__gt=Now() + LEASE).update(due_at=Now())
 
 
 def _let_go(channel: NotificationChannel) -> None:
@@ -86,8 +94,10 @@ def delete_channel(*, channel: NotificationChannel, actor: User) -> None:
 
 @transaction.atomic
 def test_channel(*, channel: NotificationChannel, actor: User) -> Notice:
-    """Let `channel` be told something harmless, soon."""
+    """Let `channel` be told something harmless, soon, and all that it could not be told; raise ObjectDoesNotExist if it is gone."""
+    keep_rows(channel)
     notice = channel.notices.create(occasion=Notice.Occasion.TEST, level=Level.WARN)
+    _hurry(channel)
     audit(actor=actor, verb="channel.test", subject=channel)
     return notice
 

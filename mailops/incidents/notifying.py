@@ -33,6 +33,7 @@ BUDGET_SECONDS = 30.0  # of one tick; the next comes in ten
 TIMEOUT = 5.0  # seconds to connect, and then to answer
 LEASE = timedelta(seconds=120)  # a notice whose worker died is due again after it
 PATIENCE = [timedelta(seconds=seconds) for seconds in (15, 60, 300, 900)]  # the last one repeats
+LONG_PATIENCE = timedelta(hours=1)  # once all attempts are spent, and its incident is open still
 FEW = 5  # notices of one occasion that a channel is told one by one; more are one alert
 NAMED = 10  # incidents in such an alert
 MAX_ATTEMPTS = 12  # a little over two hours
@@ -185,10 +186,17 @@ def _note_success(notices: list[Notice], told: Told) -> None:
 @transaction.atomic
 def _note_failure(notices: list[Notice], result: str) -> None:
     for notice in _note_attempts(notices, result, has_succeeded=False):
-        spent = notice.attempts.count()
-        pause = PATIENCE[min(spent, len(PATIENCE)) - 1]
-        ends = {"done_at": Now()} if spent >= MAX_ATTEMPTS else {"due_at": Now() + pause}
-        Notice.objects.filter(pk=notice.pk).update(**ends)
+        Notice.objects.filter(pk=notice.pk).update(**_what_follows(notice))
+
+
+def _what_follows(notice: Notice) -> dict[str, Any]:
+    """Return when it is tried again, or that it is given up: never while its incident is open, since that is no old news."""
+    spent = notice.attempts.count()
+    if spent < MAX_ATTEMPTS:
+        return {"due_at": Now() + PATIENCE[min(spent, len(PATIENCE)) - 1]}
+    if notice.incident is not None and notice.incident.is_open:
+        return {"due_at": Now() + LONG_PATIENCE}
+    return {"done_at": Now()}
 
 
 def _note_attempts(notices: list[Notice], result: str, *, has_succeeded: bool) -> list[Notice]:

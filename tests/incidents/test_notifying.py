@@ -222,19 +222,44 @@ class TestWebhook:
         assert notice.due_at > timezone.now() + timedelta(seconds=10)
         assert result() == f"127.0.0.1 answered {status}."
 
-    def test_is_given_up_in_the_end(self, settings, stream):
+    def test_is_given_up_in_the_end_once_its_incident_is_closed(self, settings, stream, oncall):
         with hook(settings, 500) as (url, _):
             make_webhook(url)
-            open_incident(stream)
+            incident = open_incident(stream)
             for _ in range(12):
                 Notice.objects.update(due_at=timezone.now())
                 deliver_due()
-        notice = Notice.objects.get()
+            notice = Notice.objects.get()
+            assert notice.is_waiting
+            assert notice.due_at > timezone.now() + timedelta(minutes=59)
+            handling.close(incident=incident, reason="It was a full disk.", actor=oncall)
+            Notice.objects.update(due_at=timezone.now())
+            deliver_due()
+        notice.refresh_from_db()
         assert not notice.is_waiting
         assert not notice.has_succeeded
-        assert notice.attempts.count() == 12
+        assert notice.attempts.count() == 13
         (trouble,) = troubles()
         assert trouble.sentence.endswith("127.0.0.1 answered 500.")
+
+    @pytest.mark.parametrize("act", ["test", "save"])
+    def test_that_is_mended_is_told_at_once_what_it_missed(self, act, settings, stream, admin):
+        with hook(settings) as (url, posts):
+            channel = make_webhook(url)
+            open_incident(stream)
+            Notice.objects.update(due_at=timezone.now() + notifying.LEASE)  # just being told
+            self.mend(channel, act, admin)
+            assert deliver_due() == (act == "test")
+            Notice.objects.update(due_at=timezone.now() + notifying.LONG_PATIENCE)
+            self.mend(channel, act, admin)
+            deliver_due()
+        assert "Opened" in [post["occasion"] for _, post in posts]
+
+    def mend(self, channel, act, admin):
+        if act == "test":
+            configuring.test_channel(channel=channel, actor=admin)
+        else:
+            configuring.save_channel(channel=channel, url="", actor=admin)
 
     def test_reaches_no_private_address(self, settings, stream):
         with hook(settings) as (url, posts):
