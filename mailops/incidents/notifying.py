@@ -276,11 +276,16 @@ def _post(channel: NotificationChannel, facts: dict[str, Any]) -> str:
             body=json.dumps({"text": text, **facts}).encode(),
             headers={"Content-Type": "application/json"},
             seconds=TIMEOUT,
+            max_octets=None,  # it is told once it says so, however long the page is that it says it with
         )
     except EgressFault as fault:
         raise NotTold(f"{channel.host}: {fault.detail}") from fault
     except Unsealable as error:
         raise NotTold(f"The webhook's address can't be read: {error}. Enter it again.") from error
+    if 300 <= answer.status < 400:
+        raise NotTold(
+            f"{channel.host} answered {answer.status}, a redirect, and mailops follows none: enter the address it leads to."
+        )
     if not 200 <= answer.status < 300:
         raise NotTold(f"{channel.host} answered {answer.status}.")
     return f"{channel.host} answered {answer.status}."

@@ -36,10 +36,10 @@ def fetch(
     body: bytes | None = None,
     headers: Mapping[str, str] | None = None,
     seconds: float = 10.0,
-    max_octets: int = 256 * 1024,
+    max_octets: int | None = 256 * 1024,
     asks: Asks | None = None,
 ) -> Fetched:
-    """Return the answer to one request, whatever its status; raise EgressFault.
+    """Return the answer to one request, whatever its status; raise EgressFault. No `max_octets`: its body is left unread.
 
     Private and other special ranges are refused but for MAILOPS_TRUSTED_RELAYS. A redirect is an answer like any other
     and not followed. That nothing answered is all that is said of a host, or what is wrong with its certificate: which
@@ -86,13 +86,15 @@ def _ask(
     connection: TimedSocket,
     url: str,
     request: tuple[str, bytes | None, Mapping[str, str]],
-    max_octets: int,
+    max_octets: int | None,
 ) -> Fetched:
     method, body, headers = request
     client = http.client.HTTPConnection(urlsplit(url).netloc)
     client.sock = connection
     client.request(method, target_of(url), body=body, headers={"User-Agent": _AGENT, **headers})
     with client.getresponse() as response:
+        if max_octets is None:
+            return Fetched(response.status, _named(response), b"")
         answer = whole_answer(response, max_octets)
     if answer is None:
         raise EgressFault("too_big", f"the answer is longer than {max_octets} octets")
@@ -112,5 +114,8 @@ def whole_answer(response: http.client.HTTPResponse, most_octets: int) -> Fetche
         return None
     if response.length:  # asked for so many octets, the library takes what came for the whole
         raise http.client.IncompleteRead(content, response.length)
-    named = {name.lower(): value for name, value in response.getheaders()}
-    return Fetched(response.status, named, content)
+    return Fetched(response.status, _named(response), content)
+
+
+def _named(response: http.client.HTTPResponse) -> dict[str, str]:
+    return {name.lower(): value for name, value in response.getheaders()}

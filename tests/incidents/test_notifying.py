@@ -1,5 +1,5 @@
 import json
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -28,7 +28,7 @@ from tests.incidents.conftest import count
 
 
 @contextmanager
-def hook(settings, status=200, act=lambda: None):
+def hook(settings, status=200, act=lambda: None, body=b""):
     """Answer posts with `status`, once it did `act`; gives the address and what was posted."""
     posts = []
 
@@ -40,7 +40,10 @@ def hook(settings, status=200, act=lambda: None):
             act()
             self.send_response(status)
             self.send_header("Location", "/elsewhere")
+            self.send_header("Content-Length", len(body))
             self.end_headers()
+            with suppress(OSError):  # nobody reads it
+                self.wfile.write(body)
 
     with HttpServer(Handler) as server:
         settings.MAILOPS_TRUSTED_RELAYS = frozenset({("127.0.0.1", server.port)})
@@ -220,7 +223,16 @@ class TestWebhook:
         notice = Notice.objects.get()
         assert notice.is_waiting
         assert notice.due_at > timezone.now() + timedelta(seconds=10)
-        assert result() == f"127.0.0.1 answered {status}."
+        redirected = ", a redirect, and mailops follows none: enter the address it leads to"
+        assert result() == f"127.0.0.1 answered {status}{redirected if status == 302 else ''}."
+
+    def test_that_takes_it_with_a_long_page_is_told_once(self, settings, stream):
+        with hook(settings, body=b"x" * 400_000) as (url, posts):
+            make_webhook(url)
+            open_incident(stream)
+            deliver_due()
+        assert len(posts) == 1
+        assert Notice.objects.get().has_succeeded
 
     def test_is_given_up_in_the_end_once_its_incident_is_closed(self, settings, stream, oncall):
         with hook(settings, 500) as (url, _):

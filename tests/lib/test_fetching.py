@@ -67,6 +67,12 @@ class TestFetch:
             fetch(url, max_octets=1000)
         assert fault.value.cause == "too_big"
 
+    @pytest.mark.parametrize("raw", [b"\r\n" + b"x" * 2000, b"Content-Length: 9\r\n\r\nhi"])
+    def test_needs_no_body_to_know_the_status(self, raw, answering):
+        url, _ = answering(b"HTTP/1.1 200 OK\r\n" + raw)
+        answer = fetch(url, max_octets=None)
+        assert (answer.status, answer.body) == (200, b"")
+
     def test_ends_in_time_however_slowly_the_answer_drips(self, answering):
         url, _ = answering(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 500, drip=0.02)
         with pytest.raises(EgressFault) as fault:
