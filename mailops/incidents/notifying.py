@@ -55,6 +55,10 @@ _CALLS_OR_HIDES = re.compile(
     r"(?<=\B@)(?=\w)|(?<=@)(?=(?:everyone|here)\b(?!\.\w))|(?<=\])(?=\()", re.IGNORECASE
 )
 _WORD_JOINER = "\u2060"
+# what turns the order of letters around, and so may show another address than it is
+_TURNS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+MOST_SAID = 1500  # characters of the line for people; chats refuse what is long, and refused is not told
 
 
 @dataclass(frozen=True)
@@ -267,7 +271,7 @@ def _moment(at: datetime) -> str:
 
 
 def _post(channel: NotificationChannel, facts: dict[str, Any]) -> str:
-    told = f"{facts['occasion']}: {facts['title']}. {facts['sentence']}"
+    told = _in_one_line(f"{facts['occasion']}: {facts['title']}. {facts['sentence']}")
     text = f"{_without_markup(told)} {facts['url']}"
     try:
         answer = fetch(
@@ -289,6 +293,12 @@ def _post(channel: NotificationChannel, facts: dict[str, Any]) -> str:
     if not 200 <= answer.status < 300:
         raise NotTold(f"{channel.host} answered {answer.status}.")
     return f"{channel.host} answered {answer.status}."
+
+
+def _in_one_line(text: str) -> str:
+    """Return words as one line of bounded length: what a server said may look like another alert below it."""
+    line = " ".join(_TURNS.sub("", _CONTROLS.sub(" ", text)).split())
+    return line if len(line) <= MOST_SAID else f"{line[: MOST_SAID - 1]}…"
 
 
 def _without_markup(text: str) -> str:

@@ -209,6 +209,15 @@ class TestWebhook:
     def test_calls_nobody_that_a_strangers_server_names(self, call, settings, stream):
         assert call not in shown_of(f"550 ask {call} and ada@group.com", settings, stream)
 
+    def test_tells_in_one_line_that_no_server_turns_around_or_makes_long(self, settings, stream):
+        said = "550 no\r\nClosed: all is well\u2028\u202egro.live\x1b[2J" + "x" * 9000
+        told = shown_of(said, settings, stream)
+        assert "550 no Closed: all is well gro.live [2Jxxx" in told
+        assert len(told) < notifying.MOST_SAID + 200
+        assert told.splitlines() == [told]
+        assert "xxx… http" in told
+        assert told.endswith(f"/incidents/{Incident.objects.get().pk}/")
+
     def test_leaves_addresses_as_they_are(self, settings, stream):
         said = "550 5.1.1 ada@group.com, bob@here.example: see ops.all@all.example"
         assert said in shown_of(said, settings, stream)
