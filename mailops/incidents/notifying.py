@@ -12,7 +12,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Count, Exists, OuterRef
 from django.db.models.functions import Now
 from django.urls import reverse
 
@@ -36,6 +36,8 @@ PATIENCE = [timedelta(seconds=seconds) for seconds in (15, 60, 300, 900)]  # the
 LONG_PATIENCE = timedelta(hours=1)  # once all attempts are spent, and its incident is open still
 FEW = 5  # notices of one occasion that a channel is told one by one; more are one alert
 NAMED = 10  # incidents in such an alert
+BREATH = timedelta(minutes=1)  # in which a channel is told FEW alerts at most: what comes meanwhile is one
+LATEST = 500  # tries of late that it is seen by
 MAX_ATTEMPTS = 12  # a little over two hours
 TEMPLATE = "Incident notice"
 _SUBJECT = "[mailops] {{ occasion }}: {{ title }}"
@@ -123,15 +125,24 @@ def _unheard() -> list[Notice]:
 def deliver_due() -> int:
     """Tell the channels whose notices are due, for at most BUDGET_SECONDS; return how many were tried.
 
-    A channel that could not be told is left alone until the next tick: the others don't wait for it.
+    A channel that could not be told is left alone until the next tick: the others don't wait for it. One that was told
+    FEW alerts within BREATH is left alone until that is over, so that what opens one by one becomes one alert, too.
     """
     deaf: set[int] = set()
     tried, stop_at = 0, monotonic() + BUDGET_SECONDS
-    while monotonic() < stop_at and (notices := _claim(deaf)):
+    while monotonic() < stop_at and (notices := _claim(deaf | _sated())):
         if not _deliver(notices):
             deaf.add(notices[0].channel_id)
         tried += len(notices)
     return tried
+
+
+def _sated() -> set[int]:
+    """Return the channels that were told enough just now."""
+    newest = NoticeAttempt.objects.order_by("-pk").values("pk")[:LATEST]
+    told = NoticeAttempt.objects.filter(pk__in=newest, has_succeeded=True, at__gt=Now() - BREATH)
+    alerts = told.values_list("notice__channel").annotate(n=Count("at", distinct=True))
+    return {channel for channel, n in alerts if n >= FEW}
 
 
 def _deliver(notices: list[Notice]) -> bool:

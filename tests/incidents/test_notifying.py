@@ -435,6 +435,29 @@ class TestAStorm:
             assert deliver_due() == notifying.FEW
         assert len(posts) == notifying.FEW
 
+    def test_that_comes_one_by_one_becomes_one(self, settings, db):
+        with hook(settings) as (url, posts):
+            make_webhook(url)
+            for i in range(4 * notifying.FEW):
+                make_transport(name=f"Relay {i:02}").pause(PauseCause.FAULT, "It was refused.")
+                detect()
+                deliver_due()
+            assert len(posts) == notifying.FEW
+            NoticeAttempt.objects.update(at=timezone.now() - notifying.BREATH)
+            deliver_due()
+        assert len(posts) == notifying.FEW + 1
+        assert posts[-1][1]["title"] == f"{3 * notifying.FEW} incidents"
+
+    def test_that_keeps_one_channel_busy_keeps_no_other_waiting(self, settings, db):
+        with hook(settings) as (url, posts):
+            make_webhook(url)
+            open_many(notifying.FEW)
+            deliver_due()
+            make_mail_channel(make_stream())
+            detect()
+            assert deliver_due() == notifying.FEW
+        assert Message.objects.count() == 1
+
     def test_that_is_not_told_is_tried_again_as_one(self, settings, db):
         with hook(settings, 500) as (url, posts):
             make_webhook(url)
