@@ -227,7 +227,7 @@ def _note_attempts(notices: list[Notice], result: str, *, has_succeeded: bool) -
 def _tell(notices: list[Notice]) -> Told:
     facts = _facts(notices[0]) if len(notices) == 1 else _facts_of_many(notices)
     if notices[0].channel.is_webhook:
-        return Told(_post(notices[0].channel, facts))
+        return Told(_post(notices[0].channel, facts, _key(notices)))
     return _mail(notices, facts)
 
 
@@ -281,14 +281,14 @@ def _moment(at: datetime) -> str:
     return f"{at.astimezone(UTC):%d %b, %H:%M} UTC"
 
 
-def _post(channel: NotificationChannel, facts: dict[str, Any]) -> str:
+def _post(channel: NotificationChannel, facts: dict[str, Any], key: str) -> str:
     told = _in_one_line(f"{facts['occasion']}: {facts['title']}. {facts['sentence']}")
     text = f"{_without_markup(told)} {facts['url']}"
     try:
         answer = fetch(
             channel.url(),
             method="POST",
-            body=json.dumps({"text": text, **facts}).encode(),
+            body=json.dumps({"text": text, "key": key, **facts}).encode(),
             headers={"Content-Type": "application/json"},
             seconds=TIMEOUT,
             max_octets=None,  # it is told once it says so, however long the page is that it says it with

@@ -193,6 +193,15 @@ class TestWebhook:
         assert Notice.objects.get().has_succeeded
         assert result() == "127.0.0.1 answered 200."
 
+    def test_is_known_again_where_it_could_not_be_told_that_it_arrived(self, settings, stream):
+        with hook(settings, 500) as (url, posts):
+            make_webhook(url)
+            open_incident(stream)
+            deliver_due()
+            Notice.objects.update(due_at=timezone.now())
+            deliver_due()
+        assert {told["key"] for _, told in posts} == {f"incident-notice-{Notice.objects.get().pk}"}
+
     def test_shows_a_chat_no_markup_of_a_strangers_server(self, settings, stream):
         said = "550 <!channel> <https://evil.example|mend it> [mend it](https://evil.example) @here"
         with hook(settings) as (url, posts):
