@@ -23,6 +23,7 @@ from mailops.incidents.ways import standstill
 from mailops.lib.database_away import will_pass
 from mailops.lib.egress import EgressFault
 from mailops.lib.fetching import fetch
+from mailops.lib.locks import kept
 from mailops.lib.secrets import Unsealable
 from mailops.outbox.models import Message
 from mailops.outbox.submission import RefusedSubmission, submit
@@ -78,7 +79,8 @@ class NotTold(Exception):
 def announce(incident: Incident, occasion: Notice.Occasion) -> None:
     """Make a notice for each channel that wants to hear of it, in the caller's transaction."""
     level = Level(incident.level)
-    channels = NotificationChannel.objects.filter(is_enabled=True)
+    # one that was deleted before this is committed would take all of it along
+    channels = kept(NotificationChannel.objects.filter(is_enabled=True).order_by("pk"))
     Notice.objects.bulk_create(
         [
             Notice(channel=channel, incident=incident, occasion=occasion, level=level)

@@ -7,11 +7,12 @@ from zlib import crc32
 
 from django.core.exceptions import ObjectDoesNotExist
 from django.db import Error, OperationalError, connection, transaction
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 
 from mailops.lib.database_away import state_of
 
 T = TypeVar("T")
+M = TypeVar("M", bound=Model)
 
 TIMES = 3  # that something is tried which loses its deadlocks
 _DEADLOCK = "40P01"
@@ -37,6 +38,15 @@ def keep_rows(*rows: Model) -> None:
             cursor.execute(f"{sql} FOR KEY SHARE", names)
             if cursor.fetchone() is None:
                 raise ObjectDoesNotExist(f"{row} was deleted.")
+
+
+def kept(rows: QuerySet[M]) -> list[M]:
+    """Return `rows`, none of which can be deleted until the transaction ends; nobody waits for it who does not delete."""
+    sql, given = rows.values("pk").query.sql_with_params()
+    with connection.cursor() as cursor:
+        cursor.execute(f"{sql} FOR KEY SHARE", given)
+        ids = [pk for (pk,) in cursor.fetchall()]
+    return list(rows.filter(pk__in=ids))
 
 
 def despite_deadlocks(act: Callable[[], T]) -> T:

@@ -146,6 +146,20 @@ class TestANewChannel:
         told = Notice.objects.values_list("occasion", flat=True)
         assert list(told) == (["closed"] if act == "close" else [])
 
+    @pytest.mark.django_db(transaction=True)
+    def test_that_is_deleted_while_an_incident_closes_takes_nothing_along(
+        self, stream, admin, meanwhile
+    ):
+        incident = open_incident(stream)
+        channel = make_mail_channel(stream)
+        with transaction.atomic():
+            handling.close(incident=incident, actor=admin, reason="Settled.")
+            deleted = meanwhile(configuring.delete_channel, channel=channel, actor=admin)
+        deleted.result()
+        incident.refresh_from_db()
+        assert not incident.is_open
+        assert not NotificationChannel.objects.exists()
+
     def test_that_was_switched_off_hears_what_opened_meanwhile(self, stream):
         channel = make_mail_channel(stream)
         NotificationChannel.objects.update(is_enabled=False)
