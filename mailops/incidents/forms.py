@@ -1,5 +1,6 @@
 """What the incident pages may be asked and given."""
 
+import re
 from decimal import Decimal
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
@@ -54,6 +55,8 @@ class OwnerForm(forms.Form):
         )
 
 
+LONGEST_HOST = 253  # characters (RFC 1035, 2.3.4)
+_PLAIN = re.compile(r"[\x21-\x7e]+")
 SPAN = "Give 15 minutes to 7 days (10,080 minutes)."
 SOME = "Give one message or more, at most 2,147,483,647."
 PERCENT = "Give more than 0 and at most 100 percent, with at most 3 digits behind the point."
@@ -187,7 +190,8 @@ class ChannelForm(forms.ModelForm):  # type: ignore[type-arg]
             host, port = parts.hostname or "", parts.port or 443
         except ValueError:
             raise forms.ValidationError("This is not an address.") from None
-        if not host or parts.username or not url.isascii():
+        is_short = 0 < len(host) <= LONGEST_HOST
+        if not is_short or "@" in parts.netloc or not _PLAIN.fullmatch(url):
             raise forms.ValidationError("Give an address like https://hooks.example.com/…")
         if parts.scheme != "https" and not egress.is_trusted(host, port):
             raise forms.ValidationError(

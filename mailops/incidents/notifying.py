@@ -37,7 +37,9 @@ PATIENCE = [timedelta(seconds=seconds) for seconds in (15, 60, 300, 900)]  # the
 LONG_PATIENCE = timedelta(hours=1)  # once all attempts are spent, and its incident is open still
 FEW = 5  # notices of one occasion that a channel is told one by one; more are one alert
 NAMED = 10  # incidents in such an alert
-BREATH = timedelta(minutes=1)  # in which a channel is told FEW alerts at most: what comes meanwhile is one
+BREATH = timedelta(
+    minutes=1
+)  # in which a channel is told FEW alerts at most: what comes meanwhile is one
 LATEST = 500  # tries of late that it is seen by
 MAX_ATTEMPTS = 12  # a little over two hours
 TEMPLATE = "Incident notice"
@@ -61,7 +63,9 @@ _WORD_JOINER = "\u2060"
 # what turns the order of letters around, and so may show another address than it is
 _TURNS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
-MOST_SAID = 1500  # characters of the line for people; chats refuse what is long, and refused is not told
+MOST_SAID = (
+    1500  # characters of the line for people; chats refuse what is long, and refused is not told
+)
 
 
 @dataclass(frozen=True)
