@@ -277,11 +277,13 @@ def _domains() -> Iterator[Matter]:
         more, "domain is broken", "domains are broken", resolve("domains:list"), "bad"
     )
     for domain in broken:
+        findings = [one for one in domain.findings.all() if one.is_broken]
+        is_listed = bool(findings) and all(one.is_of_lists for one in findings)
         yield Matter(
-            f"Domain {domain} is broken",
-            what_breaks(domain, [one for one in domain.findings.all() if one.is_broken]),
+            f"Domain {domain} is {'on lists of spam senders' if is_listed else 'broken'}",
+            what_breaks(domain, findings),
             resolve("domains:detail", domain.pk),
-            "See which record to mend",
+            "See which lists" if is_listed else "See which record to mend",
             "bad",
             domain.broken_since_at,
         )

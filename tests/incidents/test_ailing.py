@@ -227,6 +227,8 @@ class TestLists:
         assert "ask for removal there." in incident.sentence
         assert incident.sentence.endswith("Its streams: Letters.")
         assert "see the list" in incident.evidence["technical"]
+        title = "Domain acme.example is on lists of spam senders"
+        assert title in [one.title for one in matters()]
         del good.zones["acme.example.dbl.example"]
         check_domain(acme, asks=asks)
         detect()

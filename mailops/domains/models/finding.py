@@ -109,6 +109,11 @@ class Finding(ChecksSomething):
         return self.status == CheckStatus.ERROR
 
     @property
+    def is_of_lists(self) -> bool:
+        """Whether it says what lists of senders of spam say: no record is to be mended then."""
+        return self.check_name == LISTS
+
+    @property
     def breaks_bulk(self) -> bool:
         """Whether it makes bulk mail stop once its domain's grace is over."""
         return self.is_broken and re.match(BREAKS_BULK, self.check_name) is not None
