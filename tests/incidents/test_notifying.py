@@ -472,7 +472,7 @@ class TestAStorm:
         assert posts[-1][1]["title"] == f"{3 * notifying.FEW} incidents"
 
     def test_that_keeps_one_channel_busy_keeps_no_other_waiting(self, settings, db):
-        with hook(settings) as (url, posts):
+        with hook(settings) as (url, _):
             make_webhook(url)
             open_many(notifying.FEW)
             deliver_due()
@@ -655,6 +655,23 @@ class TestMail:
         Notice.objects.update(due_at=timezone.now())
         deliver_due()
         assert Message.objects.exists()
+
+    def test_shows_hostile_names_as_text(self, stream):
+        stream.name = (
+            "Ne\r\nBcc: x@evil.example\r\n\r\n<script>alert(1)</script> {{ url }} \u202eevil"
+        )
+        stream.save()
+        make_mail_channel(make_stream())
+        open_incident(stream)
+        deliver_due()
+        from mailops.content.rendering import compile_version
+
+        message = Message.objects.get()
+        mail = compile_version(message.version).render(message.merge_data)
+        assert mail.subject.splitlines() == [mail.subject]
+        assert "{{ url }}" in mail.subject
+        assert "<script>" not in mail.html
+        assert "&lt;script&gt;" in mail.html
 
     def test_renders(self, stream):
         make_mail_channel(make_stream())
