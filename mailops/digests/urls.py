@@ -15,4 +15,6 @@ urlpatterns = [
     path("preview/mail/", views.preview_mail, name="preview-mail"),
     path("way/", views.way, name="way"),
     path("leave/<str:token>/", public_views.leave, name="leave"),
+    # where a program lost the slash: a redirect would make a GET of its POST (RFC 8058, 3.1)
+    path("leave/<str:token>", public_views.leave, name="leave-bare"),
 ]

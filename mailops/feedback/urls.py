@@ -28,5 +28,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("webhooks/<str:secret>/", public_views.webhook, name="webhook"),
     path("unsubscribe/<str:token>/", public_views.unsubscribe_page, name="unsubscribe"),
     # where a program lost the slash: a redirect would make a GET of its POST (RFC 8058, 3.1)
-    path("unsubscribe/<str:token>", public_views.unsubscribe_page),
+    path("unsubscribe/<str:token>", public_views.unsubscribe_page, name="unsubscribe-bare"),
 ]

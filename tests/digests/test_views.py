@@ -190,6 +190,11 @@ class TestLeaving:
         assert text_of(answer) == "Unsubscribed.\n"
         assert not is_on(viewer)
 
+    def test_one_click_is_never_redirected(self, message, viewer, public):
+        answer = public.post(leave_url(message).removesuffix("/"), ONE_CLICK)
+        assert text_of(answer) == "Unsubscribed.\n"
+        assert not is_on(viewer)
+
     def test_by_the_page_says_that_it_is_off(self, message, viewer, public):
         response = public.post(leave_url(message), follow=True)
         assert "The weekly digest is off" in text_of(response)
