@@ -92,7 +92,7 @@ class RemoveForm(forms.Form):
 class ImportForm(forms.Form):
     file = forms.FileField(
         label="CSV file",
-        help_text="A column named “address”, or addresses alone; a column “note” is kept as evidence. Other columns are ignored.",
+        help_text="The column named “address”, else the one with most addresses in it; a column “note” is kept as evidence. Other columns are ignored.",
         widget=forms.FileInput(attrs={"accept": ".csv,.txt,text/csv,text/plain"}),
         allow_empty_file=True,
     )

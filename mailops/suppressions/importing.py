@@ -1,5 +1,6 @@
 """Imports a file of addresses: kept in pieces, and read in chunks, of which each accounts for all of its rows."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -32,7 +33,10 @@ from mailops.transports.models import Stream
 CHUNK = 2000  # rows in one transaction, well under a second
 LOOKS = 4  # at what is on the list, for one chunk
 FORGOTTEN = 20_000  # rows that one statement deletes
-ADDRESS_COLUMNS = frozenset({"address", "email", "e-mail", "email address", "recipient", "mail"})
+# names of columns, of which only the letters count
+ADDRESS_COLUMNS = frozenset(
+    {"address", "email", "emailaddress", "mail", "mailaddress", "recipient", "recipientemail"}
+)
 NOTE_COLUMNS = frozenset({"note", "comment", "evidence"})
 
 
@@ -69,26 +73,36 @@ def start_import(
 
 
 def _columns_of(head: bytes, read_as: Guess) -> dict[str, int]:
-    """Tell by the first row that says anything which cells are meant, and whether it is a header; raise NotReadable."""
+    """Tell by the first rows that say anything which cells are meant, and whether the first is a header; raise NotReadable."""
     rows = sample(head, encoding=read_as.encoding, delimiter=read_as.delimiter, count=SAMPLE_BYTES)
-    for record in rows:
-        if record.problem or _is_empty(record):
-            continue
-        names = [cell.strip().lower() for cell in record.cells]
-        address_at = next((at for at, name in enumerate(names) if name in ADDRESS_COLUMNS), -1)
-        note_at = next((at for at, name in enumerate(names) if name in NOTE_COLUMNS), -1)
-        if address_at >= 0:
-            return {"address": address_at, "note": note_at, "header": record.line}
-        guessed = next((at for at, name in enumerate(names) if "@" in name), -1)
-        if guessed >= 0:
-            return {"address": guessed, "note": -1, "header": 0}
+    rows = [row for row in rows if not (row.problem or _is_empty(row))]
+    if not rows:
+        raise NotReadable(
+            "The first 256 KB of the file are blank, so mailops can't tell which column holds addresses. "
+            "Delete the blank rows and upload it again."
+        )
+    names = [re.sub(r"[^a-z]", "", cell.lower()) for cell in rows[0].cells]
+    address_at = _place_of(ADDRESS_COLUMNS, names)
+    is_header = address_at >= 0 or not any("@" in cell for cell in rows[0].cells)
+    if address_at < 0:
+        address_at = _fullest_of_addresses(rows)
+    if not is_header:
+        return {"address": address_at, "note": -1, "header": 0}
+    note_at = _place_of(NOTE_COLUMNS, names)
+    return {"address": address_at, "note": note_at, "header": rows[0].line}
+
+
+def _place_of(wanted: frozenset[str], names: list[str]) -> int:
+    return next((at for at, name in enumerate(names) if name in wanted), -1)
+
+
+def _fullest_of_addresses(rows: list[Record]) -> int:
+    found = Counter(at for row in rows for at, cell in enumerate(row.cells) if "@" in cell)
+    if not found:
         raise NotReadable(
             "No column holds addresses. Name one of them “address” in the first row of the file."
         )
-    raise NotReadable(
-        "The first 256 KB of the file are blank, so mailops can't tell which column holds addresses. "
-        "Delete the blank rows and upload it again."
-    )
+    return min(found, key=lambda at: (-found[at], at))
 
 
 def _is_empty(record: Record) -> bool:

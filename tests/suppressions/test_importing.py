@@ -312,6 +312,16 @@ class TestReading:
             (b"address\r\na@x.example\r\n", ["a@x.example"]),
             (b"name;E-Mail\nA;a@x.example\n", ["a@x.example"]),
             (b"A\ta@x.example\n", ["a@x.example"]),
+            (b"EmailAddress,Reason\na@x.example,BOUNCE\n", ["a@x.example"]),
+            (b"who,email_address\nb@x.example,a@x.example\n", ["a@x.example"]),
+            (
+                b"Since,Adresse\n2026,a@x.example\n2025,b@x.example\n",
+                ["a@x.example", "b@x.example"],
+            ),
+            (
+                b"By,Adresse\n,a@x.example\nc@x.example,b@x.example\n",
+                ["a@x.example", "b@x.example"],
+            ),
             (b'"Smith, A",a@x.example\n', ["a@x.example"]),
             (
                 b'mail,note\na@x.example,"two\nlines"\nb@x.example,\n',
