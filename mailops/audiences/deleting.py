@@ -15,6 +15,7 @@ from mailops.lib.chunks import delete_some
 from mailops.lib.locks import lock_row
 
 CHUNK = 20_000  # rows that one statement deletes
+NAMED = 5  # campaigns
 
 
 class StillNeeded(Exception):
@@ -30,7 +31,8 @@ def delete_audience(*, audience: Audience, actor: User) -> None:
     with transaction.atomic():
         if not lock_row(audience):
             return
-        _refuse_where_needed(audience)
+        if needed := why_needed(audience):
+            raise StillNeeded(needed)
         audit(
             actor=actor,
             verb="audience.delete",
@@ -40,12 +42,18 @@ def delete_audience(*, audience: Audience, actor: User) -> None:
         Audience.objects.filter(pk=audience.pk).update(deleted_at=Now(), name=f"deleted {uuid4()}")
 
 
-def _refuse_where_needed(audience: Audience) -> None:
+def why_needed(audience: Audience) -> str:
+    """Say which campaigns keep the audience from being deleted; "" where none does."""
     try:
         Collector(using=DEFAULT_DB_ALIAS).collect([audience])
     except ProtectedError as error:
-        names = ", ".join(sorted(str(each) for each in error.protected_objects)[:5])
-        raise StillNeeded(f"It can't be deleted while campaigns use it: {names}.") from error
+        names = sorted(str(each) for each in error.protected_objects)
+        more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
+        return (
+            f"It can't be deleted, since campaigns have it: {', '.join(names[:NAMED])}{more}. Delete those that are "
+            "drafts, or give them another audience. What was sent stays told, and so does to whom."
+        )
+    return ""
 
 
 def half_deleted() -> list[int]:

@@ -21,7 +21,7 @@ from mailops.audiences.import_forms import (
     UploadForm,
 )
 from mailops.audiences.importing import WrongState, discard_upload, start_import, stop_import
-from mailops.audiences.models import Audience, Import
+from mailops.audiences.models import Audience, Import, ImportRemark
 from mailops.audiences.tasks import continue_import
 from mailops.audiences.uploading import look, misfit_of, refusal_of, take_upload
 from mailops.lib.csv_export import by_steps, stream_csv
@@ -150,13 +150,22 @@ def import_detail(request: HttpRequest, run_id: int) -> HttpResponse:
             ),
             ("rejected", "Rejected", run.rejected, "Could not be used; the reason stands beside."),
         ],
-        "remarks": run.remarks.order_by("line")[:REMARKS_SHOWN] if run.is_finished else [],
+        "remarks": _first_remarks(run) if run.is_finished else [],
         "remark_count": run.rejected + run.duplicate + run.suppressed,
     }
     status = polled_status(request, goes_on=not run.is_finished)
     return render_page(
         request, "audiences/import_detail.html", context, fragment="progress", status=status
     )
+
+
+def _first_remarks(run: Import) -> list[ImportRemark]:
+    """Return the rows to look at: those that could not be used first."""
+    shown: list[ImportRemark] = []
+    for outcome in ImportRemark.Outcome:
+        rows = run.remarks.filter(outcome=outcome).order_by("line")
+        shown += rows[: REMARKS_SHOWN - len(shown)]
+    return shown
 
 
 @needs(Act.SEND)

@@ -27,7 +27,7 @@ from mailops.audiences.curating import (
     add_audience,
     change_audience,
 )
-from mailops.audiences.deleting import StillNeeded, delete_audience
+from mailops.audiences.deleting import StillNeeded, delete_audience, why_needed
 from mailops.audiences.forms import AudienceForm, MemberFilterForm, PlaceForm
 from mailops.audiences.models import Audience, Import, Membership
 from mailops.audiences.tasks import delete_soon
@@ -223,7 +223,8 @@ def audience_delete(request: HttpRequest, audience_id: int) -> HttpResponse:
         + (", and one is still running." if runs.running().exists() else "."),
         "The contacts stay, with their attributes, messages and suppressions.",
     ]
-    context = {"audience": audience, "form": form, "effects": effects}
+    needed = why_needed(audience)
+    context = {"audience": audience, "form": form, "effects": effects, "needed": needed}
     return render_page(
         request,
         "audiences/audience_confirm_delete.html",

@@ -266,8 +266,12 @@ class TestAudience:
     def test_an_audience_of_a_campaign_is_not_deleted(self, audience, operator, logged_in):
         make_campaign(audience=audience, name="Spring")
         url = reverse("audiences:delete", args=[audience.pk])
-        response = logged_in(operator).post(url, {"typed_name": "Readers"}, follow=True)
-        assert "while campaigns use it: Spring" in response.text
+        client = logged_in(operator)
+        page = client.get(url).text
+        assert "campaigns have it: Spring. Delete those that are drafts" in unescape(page)
+        assert "typed_name" not in page
+        response = client.post(url, {"typed_name": "Readers"}, follow=True)
+        assert "campaigns have it: Spring. Delete those that are drafts" in unescape(response.text)
         assert Audience.objects.exists()
         assert not AuditEntry.objects.filter(verb="audience.delete").exists()
 
@@ -708,6 +712,13 @@ class TestProgress:
 
 
 class TestRejectedRows:
+    def test_come_before_all_others(self, operator, viewer, logged_in):
+        rows = "ann@x.example\n" * 30 + "broken\n"
+        run = import_all(f"email\n{rows}", actor=operator)
+        shown = logged_in(viewer).get(reverse("audiences:import-detail", args=[run.pk])).context
+        assert [one.outcome for one in shown["remarks"]] == ["rejected"] + ["duplicate"] * 19
+        assert shown["remarks"][0].line == 32
+
     def test_come_back_in_the_columns_of_the_file(self, audience, viewer, logged_in):
         run = Import.objects.get()
         url = reverse("audiences:import-remarks", args=[run.pk])
