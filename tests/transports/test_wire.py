@@ -90,3 +90,34 @@ def test_reads_once_the_peer_has_spoken_where_tls_can_not_write_before(authority
             wire.send_body(b"hello", b"", timeout=60)
         assert (tls.refusals, tls.reads) == (1, 1)
         assert peer.recv(100) == b"hello"
+
+
+def test_what_came_in_time_is_read_however_late_this_process_looks():
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        wire = Wire(ours)
+        theirs.sendall(b"250 2.0.0 Taken\r\n")
+        assert wire.read_reply(".", timeout=-1).code == 250
+        with pytest.raises(WireLost, match="did not answer in time") as lost:
+            wire.read_reply(".", timeout=-1)
+        assert lost.value.cause == "timeout"
+
+
+def test_what_comes_while_the_wait_ends_is_read(monkeypatch):
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        wire = Wire(ours)
+        really = socket.socket.settimeout
+
+        def wait_in_vain(self, seconds):
+            """Let the time end at once; the reply comes before anybody looks again."""
+            really(self, 0.001)
+            monkeypatch.setattr(socket.socket, "setblocking", answer_and_unblock)
+
+        def answer_and_unblock(self, flag):
+            theirs.sendall(b"250 2.0.0 Taken\r\n")
+            monkeypatch.undo()
+            self.setblocking(flag)
+
+        monkeypatch.setattr(socket.socket, "settimeout", wait_in_vain)
+        assert wire.read_reply(".", timeout=60).code == 250
