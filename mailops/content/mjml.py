@@ -100,24 +100,22 @@ def compile_mjml(source: str) -> str:
     plain, css = _without_inline_styles(masked)
     mark = _mark_for(masked)
     html = _decoded(ask_child("mjml", _made_plain(plain, mark)), mark)
-    kept = {int(match[1]) for match in MASKED.finditer(html)}
-    dropped = (
-        (number, tag)
-        for number, tag in enumerate(tags)
-        if number not in kept and not tag.startswith(("{% comment", "{%- comment"))
-    )
-    lost = [
-        Mistake(
-            f"{tag[:40]} stands where MJML drops it.",
-            _line_of_tag(source, number),
-            rule="liquid.mjml",
-        )
-        for number, tag in islice(dropped, MAX_LOST)
-    ]
+    lost = list(islice(_lost(masked, tags, html), MAX_LOST))
     if lost:
         raise WrongSource(lost)
     html = unmask(html, tags)
     return inline_styles(html, css=css, only_given=True)
+
+
+def _lost(masked: str, tags: list[str], html: str) -> Iterator[Mistake]:
+    """Yield a mistake for each Liquid tag that the compiler left out of its `html`, but for comments."""
+    kept = {match[1] for match in MASKED.finditer(html)}
+    breaks = [tag.count("\n") for tag in tags]
+    for match in MASKED.finditer(masked):
+        tag = tags[int(match[1])]
+        if match[1] not in kept and not tag.startswith(("{% comment", "{%- comment")):
+            line = _breaks(masked[: match.start()], breaks) + 1
+            yield Mistake(f"{tag[:40]} stands where MJML drops it.", line, rule="liquid.mjml")
 
 
 def _without_inline_styles(masked: str) -> tuple[str, str]:
@@ -274,10 +272,3 @@ def _decoded(html: str, mark: str) -> str:
         return "&quot;" if found == '"' else found
 
     return re.sub(rf"{mark}([0-9a-f]+)_", letter, html)
-
-
-def _line_of_tag(source: str, number: int) -> int:
-    at = 0
-    for _ in range(number + 1):
-        at = source.find("{", at) + 1
-    return source.count("\n", 0, at) + 1

@@ -75,6 +75,12 @@ class TestMjml:
         with pytest.raises(WrongSource, match="drops it"):
             compile_mjml(mjml('<mj-text nothing="{{ a }}">x</mj-text>'))
 
+    def test_names_the_line_of_a_tag_that_would_get_lost(self):
+        inside = "<mj-style>p { color: {{\n a }}; }</mj-style>\n{% if b %}{% endif %}"
+        with pytest.raises(WrongSource) as error:
+            compile_mjml(f"<mjml>\n<mj-head>\n{inside}\n</mj-head>\n<mj-body></mj-body>\n</mjml>")
+        assert [mistake.line for mistake in error.value.mistakes] == [5, 5]
+
     def test_takes_the_line_ends_of_a_form(self):
         source = STARTERS["mjml"].html
         assert compile_mjml(source.replace("\n", "\r\n")) == compile_mjml(source)
