@@ -41,6 +41,7 @@ class TestGates:
             ("<a href='\x01 JavaScript:x()'>x</a>", "links.bad", "error"),
             ("<a href='https://192.0.2.1/'>x</a>", "links.host", "warning"),
             ("<a href='https://evil.example/'>bank.example</a>", "links.lookalike", "warning"),
+            ("<a href='https://evil.co.uk/'>bank.co.uk</a>", "links.lookalike", "warning"),
             ("<a href='https://p\u0430ypal.example/'>x</a>", "links.lookalike", "error"),
             (
                 "<a href='https://\u0430\u0440\u0440\u04cf\u0435.example/'>x</a>",

@@ -9,6 +9,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from mailops.content.gates.finding import Problem, found
 from mailops.content.gates.page import Element, Page
 from mailops.content.rendering import Rendered
+from mailops.lib.mailbox_providers import registrable_domain
 from mailops.protocol.address import InvalidAddress, parse_address
 
 _SCHEMES = frozenset({"https", "http", "mailto", "tel", "sms"})
@@ -95,7 +96,7 @@ def _web(parts: SplitResult, link: Element, said: str, line: int | None) -> Iter
     if _is_ip(host) or host in _SHORTENERS:
         yield found("links.host", f"{host} says nothing of who is behind it.", line=line)
     shown = _HOST_IN_WORDS.match(link.words)
-    if shown and _registered(shown[1]) != _registered(host):
+    if shown and registrable_domain(shown[1]) != registrable_domain(host):
         sentence = f"The words say {shown[1]}, the link leads to {host}."
         yield found("links.lookalike", sentence, line=line)
 
@@ -136,8 +137,3 @@ def _decoded(label: str) -> str:
         return label[4:].encode("ascii").decode("punycode")
     except UnicodeError:
         return label
-
-
-def _registered(host: str) -> str:
-    """Return the last two labels: www.shop.example and shop.example are the same to a reader."""
-    return ".".join(host.lower().removeprefix("www.").split(".")[-2:])
