@@ -40,8 +40,7 @@ def look_at_languages(asked: Asked) -> dict[str, Look]:
     for language, words in asked.languages.items():
         own = {"subject": words["subject"], "html": words["source"], "text": words["text"]}
         look = look_over(**asked.sources | own, sample=asked.sample)
-        problems = [replace(problem, language=language) for problem in look.problems]
-        looks[language] = replace(look, problems=problems)
+        looks[language] = look.in_language(language)
     return looks
 
 

@@ -1,7 +1,7 @@
 """Looks a draft over before it is sent: what stops it, and what a person should know."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mailops.content.closing import left_open
@@ -80,6 +80,10 @@ class Look:
     preheader: str = ""
     files: list[File] = field(default_factory=list)  # what goes with it
     shown: set[str] = field(default_factory=set)  # its own files that the source shows
+
+    def in_language(self, language: str) -> "Look":
+        """Return it with whose words its problems are about."""
+        return replace(self, problems=[replace(one, language=language) for one in self.problems])
 
     @property
     def errors(self) -> list[Problem]:

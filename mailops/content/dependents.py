@@ -64,23 +64,16 @@ def changes_by(version: TemplateVersion) -> list[Change]:
 def _change(user: TemplateVersion) -> Change:
     look = look_over(**_sources(user), sample=user.sample)
     variants = {
-        language: _in_language(
-            language,
-            look_over(
-                **_sources(user)
-                | {"subject": words["subject"], "html": words["source"], "text": words["text"]},
-                sample=user.sample,
-            ),
-        )
+        language: look_over(
+            **_sources(user)
+            | {"subject": words["subject"], "html": words["source"], "text": words["text"]},
+            sample=user.sample,
+        ).in_language(language)
         for language, words in user.written_variants.items()
     }
     before = State.of_version(user)
-    after = State(**before.__dict__ | {"compiled": look.compiled})
+    after = replace(before, compiled=look.compiled)
     return Change(user.template, user, look, variants, compare_rendered(before, after))
-
-
-def _in_language(language: str, look: Look) -> Look:
-    return replace(look, problems=[replace(one, language=language) for one in look.problems])
 
 
 def _sources(version: TemplateVersion) -> dict[str, Any]:

@@ -42,9 +42,7 @@ def _look_at_language(template: MailTemplate, variant: Variant) -> Look:
     look = look_over(**sources, sample=template.sample)
     if look.rendered is not None and template.is_mail:
         look.problems.extend(lacking(Sources(**sources)))
-    return replace(
-        look, problems=[replace(one, language=variant.language) for one in look.problems]
-    )
+    return look.in_language(variant.language)
 
 
 def _words(variant: Variant) -> dict[str, str]:
