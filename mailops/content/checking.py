@@ -221,7 +221,7 @@ def _syntax_errors(draft: Sources) -> list[Problem]:
 
 def _unknown(draft: Sources, composed: Composed, sample: Mapping[str, Any]) -> list[Problem]:
     """Return a problem for each name that is not known, at its line in the author's own source where it has one."""
-    own = compile_own(draft)
+    own = _own_names(draft)
     compiled = parse(composed.html, "html") if composed.html else None
     problems = []
     for part, lines in own.items():
@@ -238,7 +238,7 @@ def _unknown_name(name: str, part: str, line: int | None) -> Problem:
     return found("liquid.unknown_name", sentence, part=part, line=line)
 
 
-def compile_own(draft: Sources) -> dict[str, dict[str, int]]:
+def _own_names(draft: Sources) -> dict[str, dict[str, int]]:
     """Return the names that each part of the author's own source uses, with their lines."""
     parts = {"subject": draft.subject, "html": without_blocks(draft.html), "text": draft.text}
     names = {part: names_used(parse(source, part)) for part, source in parts.items() if source}
