@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from mailops.content.child import CompileFault
 from mailops.content.gates.finding import Problem, found
-from mailops.content.gates.page import Element, Page
+from mailops.content.gates.page import UNSEEN, Element, Page, shown_words
 from mailops.content.inlining import closing_brace, inline_styles
 from mailops.content.rendering import Rendered
 
@@ -42,7 +42,6 @@ _ASKS_DARK = re.compile(
 _SUPPORTS_DARK = re.compile(
     r"color-scheme[\"']?\s{0,9}(?:content=[\"']?|:)[^;\"'}>]{0,60}dark", re.IGNORECASE
 )
-_UNSEEN = frozenset({"head", "style", "script", "title", "template", "noscript"})
 
 
 @dataclass(frozen=True)
@@ -141,7 +140,7 @@ def _poor(
         if element.depth > hidden_below:
             continue
         hidden_below = 10**6
-        if element.tag in _UNSEEN or element.is_hidden:
+        if element.tag in UNSEEN or element.is_hidden:
             hidden_below = element.depth
             continue
         while stack[-1][0] >= element.depth:
@@ -200,9 +199,8 @@ def _ground_of(element: Element, above: _Ground) -> _Ground:
 
 
 def _own_words(element: Element) -> str:
-    words = (element.node.text(deep=False) or "").strip()
-    visible = re.sub(r"[\s\u034f\u200b-\u200d\ufeff]+", " ", words).strip()
-    return visible if any(letter.isalnum() for letter in visible) else ""
+    words = shown_words(element.node.text(deep=False) or "")
+    return words if any(letter.isalnum() for letter in words) else ""
 
 
 @lru_cache(maxsize=1024)

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from mailops.content.gates.finding import Problem, found
-from mailops.content.gates.page import MAX_DEPTH, Element, Page
+from mailops.content.gates.page import MAX_DEPTH, UNSEEN, Element, Page, shown_words
 from mailops.content.mjml import TOKEN
 from mailops.content.plain_text import HIDDEN
 from mailops.content.rendering import Rendered
@@ -19,7 +19,6 @@ SUBJECT_SHOWN = 70  # characters
 FEW_WORDS = 20
 MAX_DATA_IMAGES = 20_000  # characters of base64
 LONGEST_LINE = 998  # octets (RFC 5322, 2.1.1)
-_UNSEEN = frozenset({"head", "style", "script", "title", "template", "noscript"})
 _FORMS = ("form", "iframe", "frame", "video", "audio", "object", "embed", "input", "select")
 _STARTS_POORLY = re.compile(r"(?:view|read|open)\b.{0,30}\b(?:browser|online)", re.IGNORECASE)
 _FONT = re.compile(r"@font-face|@import[^;]{0,80}font|fonts\.googleapis", re.IGNORECASE)
@@ -76,13 +75,13 @@ def _hidden_line(html: str) -> str:
     """Return the hidden words that the mail begins with; empty where others stand before them."""
     root = LexborHTMLParser(html).root if html.strip() else None
     for node in root.traverse(include_text=True) if root else ():
-        if node.tag != "-text" or not _shown(node.text_content or ""):
+        if node.tag != "-text" or not shown_words(node.text_content or ""):
             continue
         above = list(islice(_above(node), MAX_DEPTH))
-        if any(element.tag in _UNSEEN for element in above):
+        if any(element.tag in UNSEEN for element in above):
             continue
         hidden = [each for each in above if HIDDEN.search(each.attributes.get("style") or "")]
-        return _shown(hidden[-1].text(deep=True) or "") if hidden else ""
+        return shown_words(hidden[-1].text(deep=True) or "") if hidden else ""
     return ""
 
 
@@ -90,10 +89,6 @@ def _above(node: LexborNode) -> Iterator[LexborNode]:
     while node.parent is not None:
         node = node.parent
         yield node
-
-
-def _shown(words: str) -> str:
-    return re.sub(r"[\s\u034f\u200b-\u200d\u2007\ufeff]+", " ", words).strip()
 
 
 def _foreign(page: Page) -> Iterator[Problem]:

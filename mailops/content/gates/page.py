@@ -13,6 +13,7 @@ from mailops.content.rendering import Rendered
 
 MAX_ELEMENTS = 20_000  # further ones are not looked at
 MAX_DEPTH = 200
+UNSEEN = frozenset({"head", "style", "script", "title", "template", "noscript"})  # elements
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,11 @@ class Page:
     def line_matching(self, pattern: str) -> int | None:
         match = re.search(pattern, self.source, re.IGNORECASE)
         return line_at(self.source, match.start()) if match else None
+
+
+def shown_words(words: str) -> str:
+    """Return `words` without what takes no room, each gap one blank."""
+    return re.sub(r"[\s\u034f\u200b-\u200d\ufeff]+", " ", words).strip()
 
 
 @lru_cache(maxsize=1024)
