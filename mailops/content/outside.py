@@ -1,7 +1,7 @@
 """The gates that ask others: spam filters, and the pages that a mail links to."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from mailops.content.checking import Look
 from mailops.content.gates.finding import Problem
@@ -33,6 +33,6 @@ def _spam(looks: Mapping[str, Look]) -> Iterator[Problem]:
     """Ask the filters about the words in each language; where one is away, it isn't asked for each of them."""
     for language, look in looks.items():
         found = ask_filters(look.rendered, language=language) if look.rendered else []
-        yield from (replace(problem, language=language) for problem in found)
+        yield from found
         if any(problem.rule == "spam.unasked" for problem in found):
             return

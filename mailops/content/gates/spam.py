@@ -4,9 +4,10 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.message import EmailMessage
+from email.policy import SMTP
 from email.utils import format_datetime
 from socket import SHUT_WR
 
@@ -26,6 +27,7 @@ MAX_ANSWER = 200_000  # octets
 MAX_RULES = 12  # named; the rest is worth less than each of them
 # of an answer about exactly this mail: a page that is looked at again doesn't ask again
 KEPT_SECONDS = 600
+_FROM, _TO = "news@example.com", "ada@example.com"
 _HEAD = re.compile(rb"SPAMD/[\d.]+\s+(\d+)\s+(\S+)")
 _SCORE = re.compile(r"Spam:\s*(True|False|Yes|No)\s*;\s*(-?[\d.]+)\s*/\s*(-?[\d.]+)", re.IGNORECASE)
 _RULE = re.compile(r"^[ *]*(-?\d+(?:\.\d+)?)\s+([A-Z][A-Z0-9_]+)\s+(.*)$", re.MULTILINE)
@@ -50,22 +52,20 @@ class Verdict:
         return sorted(bad, key=lambda rule: -rule[1])[:MAX_RULES]
 
 
-def ask_filters(
-    rendered: Rendered, *, header_from: str = "news@example.com", language: str = ""
-) -> list[Problem]:
+def ask_filters(rendered: Rendered, *, language: str = "") -> list[Problem]:
     """Return what each configured filter says, its rules with their points; one that is away is no pass."""
-    return [
-        _opinion(name, ask, rendered, header_from, f" ({language})" if language else "")
+    of = f" ({language})" if language else ""
+    said = (
+        _opinion(name, ask, rendered, of)
         for name, where, ask in _FILTERS
         if getattr(settings, where)
-    ]
+    )
+    return [replace(problem, language=language) for problem in said]
 
 
-def _opinion(
-    name: str, ask: Callable[[bytes], Verdict], rendered: Rendered, header_from: str, of: str
-) -> Problem:
+def _opinion(name: str, ask: Callable[[bytes], Verdict], rendered: Rendered, of: str) -> Problem:
     try:
-        verdict = _kept(name, ask, rendered, header_from)
+        verdict = _kept(name, ask, rendered)
     except NoAnswer as error:
         return found("spam.unasked", f"{name} could not be asked{of}: {error}.", part="")
     named = ", ".join(f"{rule} {worth:g}" for rule, worth, _ in verdict.worst)
@@ -80,29 +80,27 @@ def _opinion(
     )
 
 
-def _kept(
-    name: str, ask: Callable[[bytes], Verdict], rendered: Rendered, header_from: str
-) -> Verdict:
-    said = json.dumps([name, header_from, rendered.subject, rendered.html, rendered.text])
+def _kept(name: str, ask: Callable[[bytes], Verdict], rendered: Rendered) -> Verdict:
+    said = json.dumps([name, rendered.subject, rendered.html, rendered.text])
     key = f"spam:{hashlib.sha256(said.encode()).hexdigest()}"
     verdict: Verdict | None = cache.get(key)
     if verdict is None:
-        verdict = ask(_message(rendered, header_from))
+        verdict = ask(_message(rendered))
         cache.set(key, verdict, KEPT_SECONDS)
     return verdict
 
 
-def _message(rendered: Rendered, header_from: str) -> bytes:
+def _message(rendered: Rendered) -> bytes:
     message = EmailMessage()
-    message["From"] = header_from
-    message["To"] = "Ada <ada@example.com>"
+    message["From"] = _FROM
+    message["To"] = f"Ada <{_TO}>"
     message["Subject"] = rendered.subject
     message["Date"] = format_datetime(datetime.now(UTC))
     message["Message-ID"] = f"<{hashlib.sha256(rendered.text.encode()).hexdigest()}@example.com>"
     message.set_content(rendered.text)
     if rendered.html:
         message.add_alternative(rendered.html, subtype="html")
-    return message.as_bytes().replace(b"\n", b"\r\n")
+    return message.as_bytes(policy=SMTP)
 
 
 def _ask_spamd(message: bytes) -> Verdict:
@@ -137,7 +135,7 @@ def _talk(listener: str, asked: bytes) -> bytes:
 
 
 def _ask_rspamd(message: bytes) -> Verdict:
-    headers = {"From": "news@example.com", "Rcpt": "ada@example.com"}
+    headers = {"From": _FROM, "Rcpt": _TO}
     address = f"http://{settings.MAILOPS_RSPAMD}/checkv2"
     try:
         answer = fetch(address, method="POST", body=message, headers=headers, seconds=SECONDS)

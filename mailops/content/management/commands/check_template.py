@@ -4,7 +4,6 @@ import json
 import re
 import sys
 from argparse import ArgumentParser
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element, ElementTree, SubElement
@@ -51,8 +50,7 @@ class Command(BaseCommand):
             raise CommandError(str(error), returncode=COULD_NOT_CHECK) from error
         for language, one in {"": look, **others}.items():
             if one.rendered:
-                spam = ask_filters(one.rendered, language=language)
-                one.problems.extend(replace(problem, language=language) for problem in spam)
+                one.problems.extend(ask_filters(one.rendered, language=language))
         if options["links"]:
             look.problems.extend(_dead_links([look, *others.values()], asked))
         look.problems.extend(problem for one in others.values() for problem in one.problems)
