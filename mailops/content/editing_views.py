@@ -32,6 +32,8 @@ from mailops.content.testing import version_for_test
 from mailops.content.variables import BUILT_IN
 from mailops.lib.htmx import go_on, render_page, wants_fragment
 
+_PLAIN_LOOK = {"width": "desktop", "scheme": "light"}
+
 
 @needs(Act.AUTHOR)
 def template_edit(request: HttpRequest, template_id: int) -> HttpResponse:
@@ -161,7 +163,7 @@ def _page(
             "template": template,
             "form": form,
             "look": look,
-            "look_form": _look_form(request),
+            "look_form": LookForm(request.POST if "width" in request.POST else _PLAIN_LOOK),
             "fill_form": fill_form,
             "person": person,
             "refusal": refusal,
@@ -208,11 +210,6 @@ def _refused(form: DraftForm) -> list[Problem]:
         for name, errors in form.errors.as_data().items()
         for error in errors
     ]
-
-
-def _look_form(request: HttpRequest) -> LookForm:
-    form = LookForm(request.POST if "width" in request.POST else None, initial={})
-    return form if form.is_bound else LookForm({"width": "desktop", "scheme": "light"})
 
 
 def _person(form: FillForm, look: Look) -> tuple[Person | None, str]:
