@@ -27,9 +27,7 @@ class _FilesField(forms.FileField):
 
 class FilesForm(forms.Form):
     file = _FilesField(label="Add files", widget=_ManyFiles())
-    replaces = forms.BooleanField(
-        label="Replace files of the same name", required=False, widget=forms.CheckboxInput()
-    )
+    replaces = forms.BooleanField(label="Replace files of the same name", required=False)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -40,9 +38,10 @@ class FilesForm(forms.Form):
             "accept": ",".join(f".{ending}" for ending in endings),
         }
         self.fields["replaces"].widget.attrs |= {"form": "draft"}
+        most = f"Up to {settings.MAILOPS_FILE_MB} MB each."
         self.fields[
             "file"
-        ].help_text = f"Drop them here or choose them: {', '.join(endings)}. Up to {settings.MAILOPS_FILE_MB} MB each."
+        ].help_text = f"Drop them here or choose them: {', '.join(endings)}. {most}"
 
 
 class FileActForm(forms.Form):

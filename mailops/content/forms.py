@@ -280,7 +280,7 @@ class DraftForm(forms.Form):
 class PublishForm(forms.Form):
     """A release; `seen` stands for the content the person looked at, `nod` for the warnings they saw."""
 
-    seen = forms.CharField(max_length=64, required=False, widget=forms.HiddenInput)
+    seen = field_of("")
     note = forms.CharField(
         label="What changed",
         max_length=500,
@@ -305,7 +305,7 @@ class PublishForm(forms.Form):
 class AskForm(forms.Form):
     """A question for a second person."""
 
-    seen = forms.CharField(max_length=64, required=False, widget=forms.HiddenInput)
+    seen = field_of("")
     note = forms.CharField(
         label="What changed, for who looks at it",
         max_length=500,
@@ -325,7 +325,7 @@ class DecideForm(forms.Form):
 
 
 class OverrideForm(forms.Form):
-    seen = forms.CharField(max_length=64, required=False, widget=forms.HiddenInput)
+    seen = field_of("")
     reason = forms.CharField(
         label="Why nobody else can look at it now",
         max_length=500,
@@ -346,18 +346,17 @@ class SeenForm(forms.Form):
 class GatesForm(forms.Form):
     stream = forms.ModelChoiceField(Stream.objects.all())
     gates = forms.MultipleChoiceField(choices=list(GATES.items()), required=False)
-    seen = forms.CharField(max_length=64, required=False)
+    seen = field_of("")
 
 
 class DiffForm(forms.Form):
     """Two sides of a comparison: version numbers, or the draft."""
 
-    old = forms.CharField(label="From", max_length=10)
-    new = forms.CharField(label="To", max_length=10)
+    old = forms.ChoiceField(label="From")
+    new = forms.ChoiceField(label="To")
 
     def __init__(self, *args: Any, numbers: list[int], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         choices = [("draft", "Draft"), *((str(n), f"Version {n}") for n in numbers)]
-        for name in ("old", "new"):
-            label = self.fields[name].label
-            self.fields[name] = forms.ChoiceField(label=label, choices=choices)
+        for field in self.fields.values():
+            field.choices = choices  # type: ignore[attr-defined]
