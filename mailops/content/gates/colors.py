@@ -42,6 +42,8 @@ _ASKS_DARK = re.compile(
 _SUPPORTS_DARK = re.compile(
     r"color-scheme[\"']?\s{0,9}(?:content=[\"']?|:)[^;\"'}>]{0,60}dark", re.IGNORECASE
 )
+# what gives its words a ground, a color or a size without a style
+_COLORED = frozenset({"a", "font", "h1", "h2", "table", "td", "th", "tr", "body"})
 
 
 @dataclass(frozen=True)
@@ -134,19 +136,7 @@ def _poor(
 ) -> Iterator[Problem]:
     """Yield a problem for each text that can hardly be read on its ground."""
     told: set[str] = set()
-    stack: list[tuple[int, _Ground]] = [(-1, ground)]
-    hidden_below = 10**6
-    for element in shown.elements:
-        if element.depth > hidden_below:
-            continue
-        hidden_below = 10**6
-        if element.tag in UNSEEN or element.is_hidden:
-            hidden_below = element.depth
-            continue
-        while stack[-1][0] >= element.depth:
-            stack.pop()
-        now = _ground_of(element, stack[-1][1])
-        stack.append((element.depth, now))
+    for element, now in _on_grounds(shown, ground):
         words = _own_words(element)
         if not words or now.has_picture or len(told) >= MAX_FOUND:
             continue
@@ -167,19 +157,27 @@ def _poor(
             yield found(rule, sentence, line=line)
 
 
+def _on_grounds(page: Page, ground: _Ground) -> Iterator[tuple[Element, _Ground]]:
+    """Yield the elements that are seen, each with what it stands on; the page stands on `ground`."""
+    stack: list[tuple[int, _Ground]] = [(-1, ground)]
+    hidden_below: int | None = None
+    for element in page.elements:
+        if hidden_below is not None and element.depth > hidden_below:
+            continue
+        hidden_below = None
+        if element.tag in UNSEEN or element.is_hidden:
+            hidden_below = element.depth
+            continue
+        while stack[-1][0] >= element.depth:
+            stack.pop()
+        now = _ground_of(element, stack[-1][1])
+        stack.append((element.depth, now))
+        yield element, now
+
+
 def _ground_of(element: Element, above: _Ground) -> _Ground:
     style = element.declarations
-    if not style and element.tag not in {
-        "a",
-        "font",
-        "h1",
-        "h2",
-        "table",
-        "td",
-        "th",
-        "tr",
-        "body",
-    }:
+    if not style and element.tag not in _COLORED:
         return above
     back = color_of(style.get("background-color") or style.get("background") or "")
     back = back or color_of(element.get("bgcolor"))
