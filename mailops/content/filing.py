@@ -35,7 +35,10 @@ _META, _SAMPLE, _FILES = "template.yaml", "sample.yaml", "files"
 _SHOWN, _ATTACHED = "shown", "attached"
 _ENDINGS = {Syntax.HTML.value: "html", Syntax.MJML.value: "mjml"}
 _LONGEST = {"name": 100, "language": 35, "subject": 500, "also_for": 200}  # as the columns
-_NOT_META = frozenset({"languages", "files", "contents"})
+_OF_META = (
+    *("name", "kind", "description", "syntax", "layout", "language"),
+    *("needs_approval", "subject"),
+)  # beside the languages and the files
 
 
 class BadFile(Exception):
@@ -124,11 +127,7 @@ def _write(filed: Filed, folder: Path) -> None:
     for language, words in filed.languages.items():
         files[f"source.{language}.{ending}"] = words["source"]
         files[f"text.{language}.txt"] = words["text"]
-    meta = {
-        name: value
-        for name, value in filed.__dict__.items()
-        if name not in {"source", "text", "sample", *_NOT_META}
-    }
+    meta = {name: getattr(filed, name) for name in _OF_META}
     if filed.files:
         meta["files"] = {f.name: _SHOWN if f.is_inline else _ATTACHED for f in filed.files}
     if filed.languages:
@@ -181,24 +180,21 @@ def read_templates(folder: Path) -> list[Filed]:
 
 def read_template(folder: Path, root: Path) -> Filed:
     meta = _yaml_of(folder / _META, root)
-    known = {name for name in Filed.__annotations__ if name not in _NOT_META}
+    listed = {name: meta.pop(name, None) or {} for name in ("languages", "files")}
     for name, value in meta.items():
-        if name in {"languages", "files"}:
-            continue
-        if name not in known or name in {"source", "text", "sample"}:
+        if name not in _OF_META:
             raise BadFile(f"{folder.name}/{_META}: there is no field “{name}”.")
         if not isinstance(value, bool if name == "needs_approval" else str):
             raise BadFile(f"{folder.name}/{_META}: “{name}” has to be text.")
         if isinstance(value, str):
             _refuse_unkept(name, value, folder)
-    fields = {name: value for name, value in meta.items() if name not in _NOT_META}
-    filed = Filed(**{"name": "", **fields})
+    filed = Filed(**{"name": "", **meta})
     _refuse_nonsense(filed, folder)
     ending = _ENDINGS[filed.syntax]
     filed.source = _text_of(folder / f"source.{ending}", root)
     filed.text = _text_of(folder / "text.txt", root)
     filed.sample = _sample_of(folder / _SAMPLE, root)
-    for language, words in _languages(meta, folder):
+    for language, words in _languages(listed["languages"], folder):
         said = {name: str(words.get(name, "")) for name in ("subject", "also_for")}
         for name, text in said.items():
             _refuse_unkept(name, text, folder)
@@ -207,7 +203,7 @@ def read_template(folder: Path, root: Path) -> Filed:
             "source": _text_of(folder / f"source.{language}.{ending}", root),
             "text": _text_of(folder / f"text.{language}.txt", root),
         }
-    _read_files(filed, meta.get("files") or {}, folder, root)
+    _read_files(filed, listed["files"], folder, root)
     return filed
 
 
@@ -235,8 +231,7 @@ def _read_files(filed: Filed, listed: Any, folder: Path, root: Path) -> None:
         filed.contents[sha256] = content
 
 
-def _languages(meta: dict[str, Any], folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    languages = meta.get("languages") or {}
+def _languages(languages: Any, folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     if not isinstance(languages, dict):
         raise BadFile(f"{folder.name}/{_META}: “languages” has to name each with its subject.")
     for language, words in languages.items():
