@@ -7,18 +7,14 @@ from operator import or_
 
 from django.db.models import Q
 
+from mailops.content.file_types import type_of_picture
 from mailops.content.models import FileContent
 from mailops.lib.foreign_html import with_pictures
 
 _CID = re.compile(r"cid:([0-9a-f]{32})@mailops")
+_NONE = "data:,"
 _LOST = re.compile(r"([\"'=(]\s{0,20})cid:[^\"'<>()\s]{0,400}", re.IGNORECASE)
 MOST = 50  # pictures in one mail
-_TYPES = {
-    b"\x89PNG": "image/png",
-    b"\xff\xd8\xff": "image/jpeg",
-    b"GIF8": "image/gif",
-    b"RIFF": "image/webp",
-}
 
 
 def embedded(html: str) -> str:
@@ -26,7 +22,7 @@ def embedded(html: str) -> str:
     hashes = sorted(set(_CID.findall(html)))[:MOST]
     if hashes:
         html = _with_pictures(html, hashes)
-    return _LOST.sub(r"\1data:,", html)
+    return _LOST.sub(rf"\1{_NONE}", html)
 
 
 def _with_pictures(html: str, hashes: list[str]) -> str:
@@ -37,7 +33,9 @@ def _with_pictures(html: str, hashes: list[str]) -> str:
 
 
 def _data_url(content: bytes) -> str:
-    for start, content_type in _TYPES.items():
-        if content.startswith(start):
-            return f"data:{content_type};base64,{base64.b64encode(content).decode()}"
-    return "data:,"
+    content_type = type_of_picture(content)
+    return (
+        f"data:{content_type};base64,{base64.b64encode(content).decode()}"
+        if content_type
+        else _NONE
+    )

@@ -72,6 +72,12 @@ def content_type_of(name: str) -> str:
     return _KINDS[ending_of(name)].content_type if ending_of(name) in _KINDS else _UNKNOWN
 
 
+def type_of_picture(content: bytes) -> str:
+    """Return the content type that `content` begins like; empty where it is no picture."""
+    pictures = (kind for kind in _KINDS.values() if kind.content_type in _SIZES)
+    return next((kind.content_type for kind in pictures if kind.fits(content)), "")
+
+
 def is_picture(name: str) -> bool:
     return content_type_of(name).startswith("image/")
 

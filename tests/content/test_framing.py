@@ -32,7 +32,7 @@ def test_a_mails_own_frames_connect_to_nobody(open_page, editor, template):  # n
 
 
 def test_a_picture_that_is_shown_too_often_for_a_page_is_left_out_there(db):
-    png = b"\x89PNG" + bytes(1_500_000)
+    png = b"\x89PNG\r\n\x1a\n" + bytes(1_500_000)
     FileContent.objects.create(sha256="a" * 64, content=png, size=len(png))
     html = embedded(f'<img src="cid:{"a" * 32}@mailops">' * 1000)
     assert len(html) < MOST_OF_PICTURES + 30_000
