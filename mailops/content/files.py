@@ -138,12 +138,3 @@ def merged(files: Sequence[File]) -> list[File]:
         # the same picture is shown by the same Content-ID, whoever brings it
         seen.setdefault((file.sha256, file.is_inline, "" if file.is_inline else file.name), file)
     return list(seen.values())
-
-
-def contents_of(files: Iterable[File]) -> dict[str, bytes]:
-    """Return the octets of `files` by their hashes."""
-    wanted = {file.sha256 for file in files}
-    if not wanted:
-        return {}
-    found = FileContent.objects.filter(sha256__in=wanted).values_list("sha256", "content")
-    return {sha256: bytes(content) for sha256, content in found}

@@ -22,11 +22,11 @@ from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
 from mailops.content.enclosing import MAX_FILES, RefusedFile, examine, keep, put_in
 from mailops.content.file_types import clean_name
-from mailops.content.files import File, contents_of, files_of_draft
+from mailops.content.files import File, files_of_draft
 from mailops.content.forms import SampleField
 from mailops.content.languages import language_tags
 from mailops.content.limits import MAX_SOURCE
-from mailops.content.models import MailTemplate, Syntax
+from mailops.content.models import MailTemplate, Syntax, contents_of
 from mailops.lib.storable import storable
 
 MAX_META = 256 * 1024  # octets of a YAML file
@@ -114,7 +114,7 @@ def export_templates(folder: Path) -> list[Path]:
         slug = slug if slug not in taken else f"{slug}-{template.pk}"
         taken.add(slug)
         filed = Filed.of(template)
-        filed.contents = contents_of(filed.files)
+        filed.contents = contents_of({file.sha256 for file in filed.files})
         _write(filed, folder / slug)
         written.append(folder / slug)
     return written

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -211,9 +211,7 @@ class TemplateVersion(models.Model):
     @cached_property
     def contents(self) -> dict[str, bytes]:
         """The octets of its files by their hashes, read once; where there are none, nothing is asked."""
-        hashes = {file["sha256"] for file in self.files}
-        found = FileContent.objects.filter(sha256__in=hashes) if hashes else []
-        return {each.sha256: bytes(each.content) for each in found}
+        return contents_of({file["sha256"] for file in self.files})
 
 
 class FileContent(models.Model):
@@ -406,6 +404,12 @@ class RequiredGate(models.Model):
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["stream", "gate"], name="required_gate_once")
         ]
+
+
+def contents_of(hashes: Collection[str]) -> dict[str, bytes]:
+    """Return the octets of files by their hashes."""
+    found = FileContent.objects.filter(sha256__in=hashes).values_list("sha256", "content")
+    return {sha256: bytes(content) for sha256, content in found}
 
 
 def hash_sources(subject: str, html: str, text: str, *more: object) -> str:
