@@ -40,6 +40,11 @@ def left_open(html: str) -> tuple[str, int] | None:
     return None
 
 
+def count_unclosed(masked: str) -> int:
+    """Return about how many elements are left open: parsing these takes quadratic time."""
+    return masked.count("<") - 2 * masked.count("</") - 2 * masked.count("<!--")
+
+
 def stretches(
     html: str, opening: re.Pattern[str], closing: re.Pattern[str]
 ) -> Iterator[tuple[re.Match[str], re.Match[str]]]:

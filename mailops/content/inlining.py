@@ -9,10 +9,10 @@ import re
 from functools import lru_cache
 
 from mailops.content.child import CompileFault, ask_child
-from mailops.content.closing import left_open, stretches
+from mailops.content.closing import count_unclosed, left_open, stretches
 from mailops.content.masking import mask, unmask
 
-MAX_UNCLOSED = 4_000  # elements; parsing them takes quadratic time
+MAX_UNCLOSED = 4_000  # elements
 _NAME = "data-mailops-n"
 _SKIPPED = r"<!--.*?-->|<!\[CDATA\[.*?\]\]>|<(style|script|title|textarea)\b.*?</\1\s*>"
 _START = re.compile(
@@ -35,7 +35,7 @@ def inline_styles(html: str, *, css: str = "", only_given: bool = False) -> str:
     if not css and (only_given or "<style" not in html.lower()):
         return html
     masked, tags = mask(html)
-    if masked.count("<") - 2 * masked.count("</") - 2 * masked.count("<!--") > MAX_UNCLOSED:
+    if count_unclosed(masked) > MAX_UNCLOSED:
         raise CompileFault("More elements are left open than any mail has.")
     if opened := left_open(masked):
         raise CompileFault(f"“{opened[0]}” is opened and not closed.")

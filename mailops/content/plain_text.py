@@ -10,11 +10,12 @@ from typing import NamedTuple
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
+from mailops.content.closing import count_unclosed
 from mailops.content.masking import BLOCK, END, MASKED, OUTPUT, mask
 from mailops.lib.whole_numbers import whole_number
 
 MAX_DEPTH = 200  # of nested elements; deeper ones are left out
-MAX_UNCLOSED = 2_000  # of elements; the parser takes quadratic time over such a source
+MAX_UNCLOSED = 2_000  # of elements
 
 _BLOCKS_ALONE = re.compile(f"^ *((?:{BLOCK}\\d+{END} *)+)\n", re.MULTILINE)
 _LINE, _PARAGRAPH, _CELL = "\ue002", "\ue003", "\ue004"  # asked for by elements, laid out later
@@ -103,7 +104,7 @@ def _has_blocks(node: LexborNode) -> bool:
 def derive_text(html: str) -> str:
     """Return a Liquid source of plain text that says what the Liquid source `html` says."""
     masked, tags = mask(html)
-    if masked.count("<") - 2 * masked.count("</") - 2 * masked.count("<!--") > MAX_UNCLOSED:
+    if count_unclosed(masked) > MAX_UNCLOSED:
         masked = re.sub(r"<[^<>]*>", " ", masked)
     # Begun in the body, so that tags before the doctype and in the head keep their places.
     body = LexborHTMLParser(f"<body>{masked}").body
