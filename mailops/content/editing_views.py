@@ -28,6 +28,7 @@ from mailops.content.looking import sources_of
 from mailops.content.models import MailTemplate, Preview, Variant
 from mailops.content.people import Person, lacking, the_people
 from mailops.content.rendering import RenderError
+from mailops.content.showing import address_of_editor
 from mailops.content.testing import version_for_test
 from mailops.content.variables import BUILT_IN
 from mailops.lib.htmx import go_on, render_page, wants_fragment
@@ -59,7 +60,7 @@ def template_edit(request: HttpRequest, template_id: int) -> HttpResponse:
         toasts.success(request, "The draft is saved.")
         if "stay" in request.POST and wants_fragment(request):
             return _stay(request, template, language)
-        return go_on(request, _address(template, language))
+        return go_on(request, address_of_editor(template, language))
     desk.keep_typed(template, user_of(request), request.POST)
     return _page(request, template, form, status=422)
 
@@ -105,7 +106,7 @@ def template_discard(request: HttpRequest, template_id: int) -> HttpResponse:
     language = request.POST.get("language", "")
     discard(template, user_of(request), language)
     toasts.success(request, "This is the draft as it was saved last.")
-    return redirect(_address(template, language if template.speaks(language) else ""))
+    return redirect(address_of_editor(template, language if template.speaks(language) else ""))
 
 
 @needs(Act.AUTHOR)
@@ -123,18 +124,13 @@ def _template(template_id: int) -> MailTemplate:
     return get_object_or_404(found, pk=template_id)
 
 
-def _address(template: MailTemplate, language: str) -> str:
-    address = reverse("content:edit", args=[template.pk])
-    return f"{address}?language={language}" if language else address
-
-
 def _to_test(request: HttpRequest, template: MailTemplate, language: str) -> HttpResponse:
     """Go on to send the saved draft as a test, the way a stream's mail goes."""
     try:
         version = version_for_test(template, user_of(request))
     except RenderError as error:
         toasts.error(request, f"It can't be sent yet. {error}")
-        return go_on(request, _address(template, language))
+        return go_on(request, address_of_editor(template, language))
     # The pages of sending lie above the templates: only their address is known here.
     return go_on(request, f"{reverse('outbox:test-send')}?version={version.pk}")
 

@@ -7,7 +7,6 @@ from django.conf import settings
 from django.contrib import messages as toasts
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
-from django.urls import reverse
 from django.utils.http import content_disposition_header
 from django.views.decorators.cache import cache_control
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
@@ -21,6 +20,7 @@ from mailops.content.file_forms import FileActForm, FilesForm
 from mailops.content.file_listing import panel_of
 from mailops.content.file_types import clean_name, content_type_of, is_picture
 from mailops.content.models import FileContent, MailTemplate, TemplateFile, TemplateVersion
+from mailops.content.showing import address_of_editor
 from mailops.lib.htmx import render_page, wants_fragment
 from mailops.lib.whole_numbers import whole_number
 
@@ -118,9 +118,7 @@ def _changed(request: HttpRequest, template: MailTemplate) -> HttpResponse:
         return response
     if "html" not in request.POST:
         return redirect("content:files", template.pk)
-    language = _language(request, template)
-    address = reverse("content:edit", args=[template.pk])
-    return redirect(f"{address}?language={language}#files" if language else f"{address}#files")
+    return redirect(f"{address_of_editor(template, _language(request, template))}#files")
 
 
 def _panel(

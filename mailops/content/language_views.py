@@ -9,6 +9,7 @@ from mailops.accounts.permissions import Act, needs, user_of
 from mailops.content import drafting
 from mailops.content.forms import VariantForm
 from mailops.content.models import MailTemplate
+from mailops.content.showing import address_of_editor
 from mailops.lib.htmx import render_page
 
 
@@ -28,7 +29,7 @@ def variant_list(request: HttpRequest, template_id: int) -> HttpResponse:
             form.add_error("language", str(error))
         else:
             toasts.success(request, "It begins with the template's own words.")
-            return redirect(f"../edit/?language={variant.language}")
+            return redirect(address_of_editor(template, variant.language))
     return render_page(
         request,
         "content/template_languages.html",

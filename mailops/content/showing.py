@@ -2,6 +2,7 @@
 
 from django.http import Http404
 from django.shortcuts import get_object_or_404
+from django.urls import reverse
 
 from mailops.content.differing import State
 from mailops.content.models import MailTemplate, TemplateVersion
@@ -19,6 +20,12 @@ def version_or_404(template_id: int, number: int) -> TemplateVersion:
     if version is None:
         raise Http404
     return version
+
+
+def address_of_editor(template: MailTemplate, language: str) -> str:
+    """Return where the draft is edited in `language`; empty for its own words."""
+    query = {"language": language} if language else None
+    return reverse("content:edit", args=[template.pk], query=query)
 
 
 def state_of(template: MailTemplate, side: str) -> State:
