@@ -13,7 +13,7 @@ from mailops.content.link_answers import Shown, links_of
 from mailops.content.looking import look_at_draft
 from mailops.content.models import MailTemplate
 from mailops.content.tasks import have_links_asked
-from mailops.lib.htmx import polled_status, render_page
+from mailops.lib.htmx import polled_status, render_page, wants_fragment
 
 PATIENCE = 120  # looks, a second each; a worker that is away is not waited for
 
@@ -23,17 +23,16 @@ def template_links(request: HttpRequest, template_id: int) -> HttpResponse:
     template = get_object_or_404(MailTemplate.objects.select_related("layout"), pk=template_id)
     look, others = look_at_draft(template)
     links = links_of(template, [look, *others.values()])
-    is_htmx = bool(request.headers.get("HX-Request"))
     if request.method == "POST":
         if settings.MAILOPS_FETCH_LINKS and any(each.is_open for each in links):
             have_links_asked(template.pk)
-        if not is_htmx:
+        if not wants_fragment(request):
             return redirect("content:links", template.pk)
         return render(request, "content/_links.html", context_of(template, links, asking=1))
     form = AskingForm(request.GET)
     asking = form.cleaned_data["asking"] or 0 if form.is_valid() else 0
     context = context_of(template, links, asking=asking + 1 if 0 < asking < PATIENCE else 0)
-    if is_htmx:
+    if wants_fragment(request):
         status = polled_status(request, goes_on=context["asking"] > 0)
         return render(request, "content/_links.html", context, status=status)
     return render_page(request, "content/template_links.html", context)
