@@ -9,8 +9,7 @@ from mailops.accounts.meanwhile import expect
 from mailops.accounts.models import AuditEntry, User
 from mailops.content.looking import look_at_draft
 from mailops.content.models import Approval, MailTemplate
-from mailops.content.publishing import release_hash
-from mailops.content.rendering import RenderError
+from mailops.content.publishing import refuse_errors, release_hash
 
 _WRITING = ("save_draft", "restore", "import", "add_file", "change_file", "remove_file")
 _OF_CONTENT = ("syntax", "layout", "language", "added", "removed", "also_for")  # among the settings
@@ -32,10 +31,7 @@ def ask(
         locked = MailTemplate.objects.select_for_update(of=("self",)).select_related("layout")
         template = locked.get(pk=template.pk)
         look, others = look_at_draft(template)
-        for one in (look, *others.values()):
-            if one.errors:
-                first = one.errors[0]
-                raise RenderError(first.sentence, first.line, first.part)
+        refuse_errors(look, others)
         content_hash = release_hash(template, look.parts)
         expect(seen, was=content_hash)
         waiting = template.approvals.filter(content_hash=content_hash, is_approved=None).first()

@@ -99,7 +99,7 @@ def publish(
         draft = locked.get(pk=template.pk)
         look, others = look_at_draft(draft)
         look.problems.extend(more)
-        _refuse_errors(look, others)
+        refuse_errors(look, others)
         wanted = release_hash(draft, look.parts)
         expect(seen, was=wanted)
         latest = draft.latest_version
@@ -158,7 +158,7 @@ def publish_as_test(
 ) -> TemplateVersion:
     """Write the draft down as a version of `holder`, which nobody sees; raise RenderError."""
     look, others = look_at_draft(template)
-    _refuse_errors(look, others)
+    refuse_errors(look, others)
     latest = holder.latest_version
     whole = (template.draft_hash, look.parts, template.sample)
     if latest and (latest.content_hash, latest.parts, latest.sample) == whole:
@@ -166,7 +166,8 @@ def publish_as_test(
     return _write(template, look, others, actor=actor, note="A test.", holder=holder)
 
 
-def _refuse_errors(look: Look, others: dict[str, Look]) -> None:
+def refuse_errors(look: Look, others: Mapping[str, Look]) -> None:
+    """Raise RenderError where the words in any language can't be published."""
     for language, one in {"": look, **others}.items():
         if one.errors:
             first = one.errors[0]

@@ -8,6 +8,7 @@ from mailops.content import approving
 from mailops.content.drafting import add_language, change_settings, create_template, save_draft
 from mailops.content.models import MailTemplate
 from mailops.content.publishing import NotApproved, publish, restore
+from mailops.content.rendering import RenderError
 
 pytestmark = pytest.mark.django_db
 
@@ -28,6 +29,17 @@ def save(template, actor, html):
 def answer(template, actor, *, asked_by, is_approved=True):
     approval = approving.ask(template=template, actor=asked_by)
     approving.decide(approval=approval, actor=actor, is_approved=is_approved, reason="So")
+
+
+class TestAsking:
+    def test_names_the_language_whose_words_can_not_be_published(self, template, editor):
+        save(template, editor, "<p>Words</p>")
+        add_language(template=template, language="pt", also_for="", actor=editor)
+        words = {"subject": "Oi", "html": "{{", "text": "", "sample": {}, "language": "pt"}
+        template.refresh_from_db()
+        save_draft(template=template, revision=template.draft_revision, actor=editor, **words)
+        with pytest.raises(RenderError, match=r"\(pt\)"):
+            approving.ask(template=template, actor=editor)
 
 
 class TestAuthors:
