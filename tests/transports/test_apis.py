@@ -357,6 +357,33 @@ class TestOutcome:
         assert lost.value.phase == Phase.BODY
         assert not session.is_open
 
+    @pytest.mark.parametrize(
+        "told",
+        ["[" * 100_000, '{"a":' * 100_000, "null", "5", "[null]", '{"emails": 5, "Messages": [5]}'],
+        ids=["lists", "objects", "null", "number", "list", "other"],
+    )
+    def test_an_answer_of_another_shape_is_uncertain(self, session, double, told):
+        double.answer = Answer(200, told)
+        with pytest.raises(SessionLost) as lost:
+            send(session)
+        assert lost.value.phase == Phase.BODY
+
+    @pytest.mark.parametrize(
+        ("kind", "told"),
+        [
+            ("scaleway", {"emails": [{"id": {}, "mail_rcpt": "ada@example.net"}]}),
+            ("mandrill", [{"email": [], "status": {}, "_id": "id-1"}]),
+            ("mailjet", {"Messages": [{"Status": "success", "To": None}]}),
+            ("resend", {"id": [1]}),
+        ],
+    )
+    def test_a_value_of_another_shape_is_uncertain(self, session_of, double, kind, told):
+        session = session_of(kind)
+        double.answer = Answer(200, told)
+        with pytest.raises(SessionLost) as lost:
+            send(session)
+        assert lost.value.phase == Phase.BODY
+
     def test_a_redirect_is_not_followed(self, session, double):
         double.answer = Answer(307, "", {"Location": f"{double.url}elsewhere"})
         assert send(session).reply.code == 554

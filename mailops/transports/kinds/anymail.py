@@ -40,6 +40,17 @@ _MISCOPIED = (
     "The {} has a space at an end, or a character that no key of an API has: it was copied wrongly."
 )
 
+# what anymail, which trusts an answer's shape, raises of one that has another
+_NOT_READ = (
+    AnymailError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+)
+
 _READY = Reply(354, "ready (an API is asked only once)", "", "DATA")
 # Header fields that an API has parameters for, or makes itself.
 _NOT_EXTRA = frozenset(
@@ -79,11 +90,13 @@ class AnymailSession(Session):
             self._backend.send_messages([mail])
         except AnymailAPIError as error:
             return self._result_of(error)
-        except (AnymailError, ValueError) as error:
-            if not self._has_asked:
-                return BodyResult(make_reply(554, [f"5.6.0 mailops: {error}"], "POST"))
-            self.abandon()  # its answer can't be read: the mail may have been taken
-            raise SessionLost(Phase.BODY, repr(error)) from error
+        except _NOT_READ as error:
+            if self._has_asked:
+                self.abandon()  # its answer can't be read: the mail may have been taken
+                raise SessionLost(Phase.BODY, repr(error)) from error
+            if not isinstance(error, AnymailError | ValueError):
+                raise
+            return BodyResult(make_reply(554, [f"5.6.0 mailops: {error}"], "POST"))
         finally:
             self.may_have_left = self._has_asked
         return self._accepted(mail)
