@@ -138,12 +138,20 @@ def test_a_key_that_would_take_hours_is_not_worked_with(probed, key, good, lengt
     assert words in dkim.sentence
 
 
-def test_a_copy_that_is_not_what_left_is_not_worked_with(probed):
-    changed = make_captured(probed.content + b" " * 50_000 + b"x\r\n")
-    with costing_less_than(seconds=1):
-        verdict = verdict_on(changed)
+def test_long_runs_of_spaces_are_read_in_a_moment_and_mean_one(probed):
+    wider = probed.content.replace(b"Nobody has", b"Nobody" + b" \t" * 25_000 + b"has")
+    longer = probed.content + b" " * 50_000 + b"x\r\n"
+    with costing_less_than(seconds=2):
+        signs = [verdict_on(make_captured(content)).signs[1] for content in (wider, longer)]
+    assert [one.result for one in signs] == ["pass", "fail"]
+
+
+def test_a_header_that_no_receiver_reads_is_not_worked_with(probed):
+    longer = make_captured(b"X-Long: a\r\n" + b" a\r\n" * 50_000 + probed.content)
+    with costing_less_than(seconds=2):
+        verdict = verdict_on(longer)
     assert verdict.result == "fail"
-    assert "It was changed on its way" in verdict.sentence
+    assert "its header is longer than 100,000 octets" in verdict.sentence
 
 
 def test_a_key_of_another_service_is_named(stream, key, operator, good):
