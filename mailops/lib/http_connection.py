@@ -161,7 +161,7 @@ class HttpConnection:
             raise AnswerLost(f"{self.host} gave no whole answer in time") from error
         except (OSError, http.client.HTTPException, ValueError) as error:
             self.close()
-            raise AnswerLost(f"{self.host}: {error!r}") from error
+            raise AnswerLost(f"{self.host}: {self._without_secrets(repr(error))}") from error
         self._used_at = time.monotonic()
         if not is_kept:
             self.close()
@@ -172,6 +172,12 @@ class HttpConnection:
         for hidden in self._hidden:
             body = body.replace(hidden, b"****")
         return replace(answer, body=body)
+
+    def _without_secrets(self, text: str) -> str:
+        """Return `text`, which may quote a line that was no answer, without what is hidden."""
+        for hidden in self._hidden:
+            text = text.replace(hidden.decode(), "****")
+        return text
 
     def close(self) -> None:
         connection, self._socket, self.tls = self._socket, None, None

@@ -102,7 +102,10 @@ class Wire:
             total += len(line)
             found = _LINE.match(line)
             if found is None:
-                raise WireLost("protocol", f"not a reply: {_decode(line[:200])!r}")
+                heard = self._masked(
+                    _decode(line)
+                )  # before it is cut, or half a secret would stand there
+                raise WireLost("protocol", f"not a reply: {heard[:200]!r}")
             verdicts.add(line[:1] < b"4")
             if len(verdicts) > 1:
                 raise WireLost("protocol", "one reply says yes and no")

@@ -384,6 +384,30 @@ class TestOutcome:
             send(session)
         assert lost.value.phase == Phase.BODY
 
+    def test_a_key_shows_not_even_in_what_is_no_answer(self, settings):
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = listener.getsockname()[1]
+            settings.MAILOPS_TRUSTED_RELAYS = frozenset({("127.0.0.1", port)})
+            session = HttpApiSession(
+                api=APIS["postmark"],
+                options={"endpoint_url": f"http://127.0.0.1:{port}/"},
+                login=Login(username=USER, reveal=lambda: Secret(SECRET)),
+            )
+
+            def echo():
+                peer, _ = listener.accept()
+                with peer:
+                    peer.recv(1)
+                    peer.sendall(f"{SECRET} is what you said\r\n\r\n".encode())
+
+            echoing = threading.Thread(target=echo)
+            echoing.start()
+            session.open()
+            with pytest.raises(SessionLost) as lost:
+                send(session)
+            echoing.join()
+        assert "**** is what you said" in lost.value.detail
+
     def test_a_redirect_is_not_followed(self, session, double):
         double.answer = Answer(307, "", {"Location": f"{double.url}elsewhere"})
         assert send(session).reply.code == 554

@@ -252,6 +252,16 @@ class TestAuth:
         login = Login(username="u", reveal=fail)
         assert self.fault_with(dial, authority, login, "PLAIN").cause == "credential"
 
+    @pytest.mark.parametrize("line", ["AUTH PLAIN {plain}", "{filler}{plain}", "hm, {canary}?"])
+    def test_it_shows_not_even_in_what_is_no_reply(self, dial, authority, login, line):
+        plain = base64.b64encode(f"\0user@example.com\0{CANARY}".encode()).decode()
+        said = line.format(plain=plain, canary=CANARY, filler="x" * (200 - len(plain) // 2))
+        fault = self.fault_with(dial, authority, login, "PLAIN", {"AUTH": said})
+        assert fault.cause == "protocol"
+        assert "****" in fault.detail or plain[:8] not in fault.detail
+        assert CANARY not in fault.detail
+        assert plain[:-4] not in fault.detail
+
     def test_the_secret_shows_nowhere_even_if_the_server_echoes_it(self, dial, authority, login):
         plain = base64.b64encode(f"\0user@example.com\0{CANARY}".encode()).decode()
         script = {"AUTH": f"535 5.7.8 wrong: {plain} {CANARY}"}
