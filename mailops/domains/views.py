@@ -3,7 +3,7 @@
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.db import transaction
-from django.db.models import Count, ProtectedError
+from django.db.models import Count
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_POST
@@ -34,6 +34,7 @@ from mailops.domains.models import Domain, DomainQuerySet, Identity, Requirement
 from mailops.lib.confirm import ConfirmForm
 from mailops.lib.csv_export import stream_csv, wrong_filter
 from mailops.lib.htmx import render_page
+from mailops.lib.keepers import keeper_of
 from mailops.lib.locks import lock_row
 
 PAGE = 50
@@ -182,6 +183,18 @@ def _edit(request: HttpRequest, form: OwnerForm, told: Meanwhile | None) -> Http
     return render_page(request, "domains/domain_form.html", context, status=status)
 
 
+@transaction.atomic
+def _delete(domain: Domain, actor: User) -> list[str]:
+    """Delete a domain on which nothing stands; return what does, since it was looked at."""
+    if not lock_row(domain):
+        return []
+    if uses := domain.uses():
+        return uses
+    audit(actor=actor, verb="domain.delete", subject=domain, before={"name": domain.name})
+    domain.delete()
+    return []
+
+
 def _facts(domain: Domain) -> dict[str, object]:
     return {"owner": str(domain.owner or ""), "grace_hours": domain.grace_hours}
 
@@ -192,13 +205,10 @@ def domain_delete(request: HttpRequest, domain_id: int) -> HttpResponse:
     uses = domain.uses()
     form = ConfirmForm(request.POST if request.method == "POST" else None, name=domain.name)
     if request.method == "POST" and form.is_valid() and not uses:
-        before = {"name": domain.name}
-        with transaction.atomic():
-            if lock_row(domain):
-                audit(actor=user_of(request), verb="domain.delete", subject=domain, before=before)
-                domain.delete()
-        messages.success(request, f"{before['name']} was deleted.")
-        return redirect("domains:list")
+        uses = _delete(domain, user_of(request))
+        if not uses:
+            messages.success(request, f"{domain.name} was deleted.")
+            return redirect("domains:list")
     context = {"form": form, "domain": domain, "uses": uses}
     status = 422 if request.method == "POST" else 200
     return render_page(request, "domains/domain_confirm_delete.html", context, status=status)
@@ -230,19 +240,26 @@ def identity_delete(request: HttpRequest, identity_id: int) -> HttpResponse:
     domain, label = identity.domain, str(identity)
     if request.method != "POST":
         return render_page(request, "domains/identity_confirm_delete.html", {"identity": identity})
-    try:
-        with transaction.atomic():
-            if lock_row(identity):
-                before = {"identity": label}
-                audit(actor=user_of(request), verb="identity.delete", subject=domain, before=before)
-                identity.delete()
-    except ProtectedError:
+    if not _delete_identity(identity, user_of(request)):
         messages.error(
             request, f"{label} has been used and stays, so that old mail keeps its sender."
         )
         return redirect("domains:detail", domain.pk)
     messages.success(request, f"{label} was deleted.")
     return redirect("domains:detail", domain.pk)
+
+
+@transaction.atomic
+def _delete_identity(identity: Identity, actor: User) -> bool:
+    """Delete an identity as which nothing was sent; return False if anything was."""
+    if not lock_row(identity):
+        return True
+    if keeper_of(identity):
+        return False
+    before = {"identity": str(identity)}
+    audit(actor=actor, verb="identity.delete", subject=identity.domain, before=before)
+    identity.delete()
+    return True
 
 
 @needs(Act.CONFIGURE)

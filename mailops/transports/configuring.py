@@ -5,11 +5,12 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import PROTECT, ManyToOneRel, ProtectedError
+from django.db.models import ProtectedError
 
 from mailops.accounts.auditing import audit
 from mailops.accounts.meanwhile import expect
 from mailops.accounts.models import User
+from mailops.lib.keepers import keeper_of
 from mailops.lib.locks import lock_row
 from mailops.lib.secrets import Secret
 from mailops.transports.credentials import facts as credential_facts
@@ -18,6 +19,10 @@ from mailops.transports.gracing import keep_stream, lock_domains
 from mailops.transports.models import PAUSING, Route, Stream, Transport
 from mailops.transports.requirements import domains_of, require_records
 from mailops.transports.ties import ties_of
+
+
+class StillNeeded(Exception):
+    """A transport stays; the text is a sentence that says what for."""
 
 
 @transaction.atomic
@@ -61,12 +66,23 @@ def change_transport(
 
 @transaction.atomic
 def delete_transport(*, transport: Transport, actor: User | None) -> None:
-    """Remove a transport that no stream uses; raise ProtectedError else."""
+    """Remove a transport that no stream uses and nothing was sent through; raise StillNeeded else."""
     if not lock_row(transport):
         return
+    keeper = keeper_of(transport)
+    if keeper is Route:
+        raise StillNeeded(f"A stream sends through {transport} by now: take it out there first.")
+    if keeper is not None:
+        raise StillNeeded(f"Mail was sent through {transport}: pause it instead.")
     before = transport_facts(transport)
     audit(actor=actor, verb="transport.delete", subject=transport, before=before)
-    transport.delete()
+    try:
+        transport.delete()
+    except ProtectedError as error:
+        works = " and ".join(sorted(f"“{work}”" for work in error.protected_objects))
+        raise StillNeeded(
+            f"A log of {transport} is still worked with: {works}. Delete it once that is over."
+        ) from error
 
 
 @transaction.atomic
@@ -131,21 +147,12 @@ def delete_stream(*, stream: Stream, actor: User | None) -> None:
     """Remove a stream nothing was sent through and no suppression belongs to; raise ProtectedError else."""
     if not lock_row(stream):
         return
-    if _is_needed(stream):
+    if keeper_of(stream):
         raise ProtectedError(f"Something belongs to {stream}.", set())
     audit(actor=actor, verb="stream.delete", subject=stream, before=stream_facts(stream))
     domain = stream.domain
     stream.delete()
     require_records([domain])
-
-
-def _is_needed(stream: Stream) -> bool:
-    """Tell whether rows that must outlive the stream belong to it; deleting it would load them all to say so."""
-    return any(
-        relation.related_model._base_manager.filter(**{relation.field.name: stream}).exists()  # noqa: SLF001
-        for relation in Stream._meta.get_fields(include_hidden=True)  # noqa: SLF001
-        if isinstance(relation, ManyToOneRel) and relation.on_delete is PROTECT
-    )
 
 
 def transport_facts(transport: Transport) -> dict[str, Any]:

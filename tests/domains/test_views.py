@@ -1,13 +1,23 @@
 import pytest
+from django.db import connection
 from django.template.loader import render_to_string
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
 from mailops.accounts.models import AuditEntry
+from mailops.domains import views
 from mailops.domains.checking import check_domain
 from mailops.domains.forms import OwnerForm
 from mailops.domains.models import Domain, Identity
-from tests.factories import make_campaign, make_domain, make_identity, make_stream
+from mailops.lib.locks import lock_row
+from tests.factories import (
+    make_campaign,
+    make_domain,
+    make_identity,
+    make_message,
+    make_stream,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -217,6 +227,18 @@ class TestEditAndDelete:
         assert response.status_code == 422
         assert "stream Letters" in response.content.decode()
 
+    def test_one_that_came_into_use_meanwhile_stays(self, logged_in, admin, acme, monkeypatch):
+        def once_another_was_quicker(row):
+            make_identity(domain=row, name="Ada")
+            return lock_row(row)
+
+        monkeypatch.setattr(views, "lock_row", once_another_was_quicker)
+        typed = {"typed_name": "acme.example"}
+        response = logged_in(admin).post(f"/domains/{acme.pk}/delete/", typed)
+        assert response.status_code == 422
+        assert "identity Ada" in response.content.decode()
+        assert not AuditEntry.objects.exists()
+
     def test_deleting_wants_the_name(self, logged_in, admin, acme):
         check_domain(acme)
         client = logged_in(admin)
@@ -268,6 +290,18 @@ class TestIdentities:
         response = client.post(f"/domains/identities/{used.pk}/delete/", follow=True)
         assert list(Identity.objects.all()) == [used]
         assert "has been used and stays" in response.content.decode()
+
+    def test_mail_of_one_is_not_loaded_to_say_that_it_was_used(self, logged_in, admin, acme):
+        used = make_identity(domain=acme)
+        for _ in range(3):
+            make_message(identity=used)
+        client = logged_in(admin)
+        with CaptureQueriesContext(connection) as asked:
+            client.post(f"/domains/identities/{used.pk}/delete/")
+        assert list(Identity.objects.filter(pk=used.pk)) == [used]
+        looks = [one["sql"] for one in asked if 'FROM "outbox_message" ' in one["sql"]]
+        assert looks
+        assert all("LIMIT 1" in look for look in looks)
 
 
 class TestRequirements:

@@ -28,6 +28,7 @@ from mailops.outbox.relay_log_taking import NotALog, forget_old, take_log
 from mailops.outbox.relay_log_verdicts import account, settling
 from mailops.outbox.retrying import retry_message
 from mailops.suppressions.models import Suppression
+from mailops.transports.configuring import StillNeeded, delete_transport
 from mailops.transports.models import Route
 from tests.factories import make_message, make_transport
 from tests.outbox.doubts import doubt, make_doubtful
@@ -407,6 +408,17 @@ class TestNoTrace:
         assert self.again(taken) == 1  # nobody knows better yet
         with pytest.raises(NothingToSettle):
             apply(taken, ACT.AGAIN)
+
+    def test_is_why_its_transport_stays(self, missing, ours, read, operator):
+        log, elsewhere = read(Log().around(ours)), make_transport()
+        until, _ = moment()
+        start_settlement(key=uuid4(), act=ACT.AGAIN, actor=operator, until=until, log=log)
+        for model in (Message, Event):
+            model.objects.filter(transport=log.transport).update(transport=elsewhere)
+        Route.objects.filter(transport=log.transport).delete()
+        with pytest.raises(StillNeeded, match="is still worked with: “Send again: 1 messages”"):
+            delete_transport(transport=log.transport, actor=operator)
+        assert Settlement.objects.get().relay_log == log
 
     def test_is_asked_of_a_log_that_stays_until_it_is_answered(self, missing, ours, read, operator):
         log = read(Log().around(ours))

@@ -2,6 +2,8 @@ import logging
 
 import pytest
 from django.contrib.sessions.models import Session
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from mailops.accounts.meanwhile import first_come
@@ -10,11 +12,17 @@ from mailops.domains.models import Requirement
 from mailops.lib.secrets import Secret
 from mailops.suppressions.models import SuppressionImport
 from mailops.suppressions.suppressing import suppress, unsuppress
-from mailops.transports.configuring import change_stream_hours, delete_stream, save_stream
+from mailops.transports.configuring import (
+    StillNeeded,
+    change_stream_hours,
+    delete_stream,
+    delete_transport,
+    save_stream,
+)
 from mailops.transports.credentials import add_credential, add_grant
 from mailops.transports.models import Credential, OAuthGrant, Route, Stream, Transport
 from mailops.transports.views import streams
-from tests.factories import make_domain, make_stream, make_transport
+from tests.factories import make_domain, make_message, make_stream, make_transport
 from tests.smtp_server import EXTENSIONS, CertificateAuthority, SmtpServer
 from tests.transports.conftest import CANARY
 from tests.wrong_input.reading_forms import forms_of
@@ -389,6 +397,24 @@ class TestDeleteTransport:
         assert client.post(url, {"typed_name": "nope"}).status_code == 422
         assert client.post(url, {"typed_name": transport.name}).status_code == 302
         assert not Transport.objects.exists()
+
+    def test_one_that_sent_stays_and_its_mail_is_not_loaded_to_say_so(
+        self, admin, logged_in, transport, credential
+    ):
+        for _ in range(3):
+            make_message(transport=transport)
+        client, url = logged_in(admin), reverse("transports:delete", args=[transport.pk])
+        with CaptureQueriesContext(connection) as asked:
+            page = client.post(url, {"typed_name": transport.name}, follow=True).content.decode()
+        assert f"Mail was sent through {transport}: pause it instead." in page
+        looks = [one["sql"] for one in asked if 'FROM "outbox_message" ' in one["sql"]]
+        assert looks
+        assert all("LIMIT 1" in look for look in looks)
+        assert not AuditEntry.objects.filter(verb="transport.delete").exists()
+
+    def test_one_that_a_stream_took_meanwhile_stays_for_that(self, admin, transport, stream):
+        with pytest.raises(StillNeeded, match="A stream sends through"):
+            delete_transport(transport=transport, actor=admin)
 
 
 class TestTest:

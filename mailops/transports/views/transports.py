@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.db.models import Prefetch, ProtectedError
+from django.db.models import Prefetch
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 from django.utils import timezone
@@ -32,7 +32,12 @@ from mailops.lib.confirm import ConfirmForm
 from mailops.lib.csv_export import stream_csv, wrong_filter
 from mailops.lib.htmx import polled_status, render_page, wants_fragment
 from mailops.transports.concerns import Concern, pressing
-from mailops.transports.configuring import add_transport, change_transport, delete_transport
+from mailops.transports.configuring import (
+    StillNeeded,
+    add_transport,
+    change_transport,
+    delete_transport,
+)
 from mailops.transports.diagnosis import run_test
 from mailops.transports.forms.transports import (
     ConnectionTestForm,
@@ -237,8 +242,8 @@ def transport_delete(request: HttpRequest, transport_id: int) -> HttpResponse:
     if request.method == "POST" and form.is_valid() and not streams:
         try:
             delete_transport(transport=transport, actor=user_of(request))
-        except ProtectedError:
-            messages.error(request, f"Mail was sent through {transport.name}: pause it instead.")
+        except StillNeeded as needed:
+            messages.error(request, str(needed))
             return redirect("transports:detail", transport_id)
         messages.success(request, f"{transport.name} was deleted.")
         return redirect("transports:list")
