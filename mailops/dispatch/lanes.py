@@ -46,8 +46,8 @@ class Lane:
     opens_at: float = 0.0  # no other session before
     had_success: bool = False
     light: set[int] = field(default_factory=set)  # the versions whose last mail was small
-    # ahead of turn, by fence
-    made: dict[int, tuple[Way, Prepared | Exception]] = field(default_factory=dict)
+    # ahead of turn, by fence; None: that failed
+    made: dict[int, tuple[Way, Prepared | None]] = field(default_factory=dict)
 
     def enter(self, session: threading.Thread, login_id: LoginId | None = None) -> None:
         with self.changed:

@@ -24,9 +24,10 @@ class Maker:
 
     def make(self, job: Job) -> Prepared:
         """Return the mail of a job that was taken; raise Objection where it can't be made, or CannotSign."""
-        way, made = self._lane.made.pop(job.fence, (None, None))
-        if made is None or way != self._way:
-            (made,) = self._make([job])
+        way, ahead = self._lane.made.pop(job.fence, (None, None))
+        if ahead is not None and way == self._way:
+            return ahead
+        (made,) = self._make([job])
         if isinstance(made, Exception):
             raise made
         return made
@@ -36,7 +37,8 @@ class Maker:
         time.sleep(0)  # gevent's threads change only here: others have their bodies to write first
         jobs = self._lane.next_unmade(AHEAD)
         for job, made in zip(jobs, self._make(jobs), strict=True):
-            self._lane.made[job.fence] = self._way, made
+            # whoever takes a job that failed meets that again, and tells it; or it is over, as a lack of memory may be
+            self._lane.made[job.fence] = self._way, made if isinstance(made, Prepared) else None
 
     def _make(self, jobs: list[Job]) -> list[Prepared | Exception]:
         made = prepare_all(jobs, self._versions, self._way)

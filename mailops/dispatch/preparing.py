@@ -61,6 +61,7 @@ class _Draft:
     is_signed: bool = False
     data: dict[str, Any] = field(default_factory=dict)
     rendered: Rendered | None = None
+    letter: Letter | None = None
     content: bytes = b""
     made: Prepared | Exception | None = None
 
@@ -73,7 +74,7 @@ def prepare_all(
     All take one step, then all the next: that way mail is made in three quarters of the time.
     """
     drafts = [_Draft(job, versions[job.version_id], way) for job in jobs]
-    for step in (_fill, _render, _write, _envelop):
+    for step in (_fill, _render, _write, _assemble, _envelop):
         for draft in drafts:
             if draft.made is None:
                 try:
@@ -129,9 +130,42 @@ def _render(draft: _Draft) -> None:
 
 
 def _write(draft: _Draft) -> None:
-    draft.is_signed = draft.way.signs_here and signing.is_signed(draft.job.domain)
+    """Say what is to be assembled, with the files that are attached and the pictures that this recipient's HTML shows."""
+    job, version, rendered = draft.job, draft.version, draft.rendered
+    assert rendered is not None
+    html = rendered.html
+    draft.is_signed = draft.way.signs_here and signing.is_signed(job.domain)
+    draft.letter = Letter(
+        public_id=job.public_id,
+        header_from_name=job.header_from_name,
+        header_from=job.header_from,
+        reply_to=job.reply_to,
+        recipient=job.addr_spec,
+        subject=rendered.subject,
+        text=rendered.text,
+        html=html,
+        message_id=make_message_id(job.public_id, job.domain),
+        date=datetime.now(UTC),
+        headers=_headers(job, draft.url, is_ours=bool(draft.page)),
+        # a relay that has to encode anew breaks the signature (RFC 6376 section 5.3)
+        takes_8bit=draft.way.takes_8bit and not draft.is_signed,
+        files=tuple(
+            Enclosure(
+                name=file.name,
+                content_type=file.content_type,
+                content=version.contents[file.sha256],
+                cid=file.cid if file.is_inline else "",
+            )
+            for file in files_of_version(version)
+            if not file.is_inline or file.cid in html
+        ),
+    )
+
+
+def _assemble(draft: _Draft) -> None:
+    assert draft.letter is not None
     try:
-        draft.content = assemble(_letter(draft))
+        draft.content = assemble(draft.letter)
     except UnfitContent as error:
         raise Objection("unfit_content", str(error)) from error
     if len(draft.content) > SIZE_LIMIT:
@@ -168,38 +202,6 @@ def _tracked(job: Job, version: TemplateVersion, data: dict[str, Any]) -> Render
         key_id=job.token_key_id,
         opens=job.tracks_opens,
         clicks=job.tracks_clicks,
-    )
-
-
-def _letter(draft: _Draft) -> Letter:
-    """Return what is to be written, with the files that are attached and the pictures that this recipient's HTML shows."""
-    job, version, rendered = draft.job, draft.version, draft.rendered
-    assert rendered is not None
-    html = rendered.html
-    return Letter(
-        public_id=job.public_id,
-        header_from_name=job.header_from_name,
-        header_from=job.header_from,
-        reply_to=job.reply_to,
-        recipient=job.addr_spec,
-        subject=rendered.subject,
-        text=rendered.text,
-        html=html,
-        message_id=make_message_id(job.public_id, job.domain),
-        date=datetime.now(UTC),
-        headers=_headers(job, draft.url, is_ours=bool(draft.page)),
-        # a relay that has to encode anew breaks the signature (RFC 6376 section 5.3)
-        takes_8bit=draft.way.takes_8bit and not draft.is_signed,
-        files=tuple(
-            Enclosure(
-                name=file.name,
-                content_type=file.content_type,
-                content=version.contents[file.sha256],
-                cid=file.cid if file.is_inline else "",
-            )
-            for file in files_of_version(version)
-            if not file.is_inline or file.cid in html
-        ),
     )
 
 

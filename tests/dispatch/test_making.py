@@ -86,6 +86,15 @@ def test_an_objection_is_raised_when_the_job_is_taken(made):
         maker.make(lane.jobs[0])
 
 
+def test_what_failed_ahead_is_made_when_it_is_its_turn(made, monkeypatch):
+    lane = make_lane("one@x.example")
+    maker = maker_of(lane)
+    with monkeypatch.context() as short:
+        short.setattr(making, "prepare_all", lambda *_: [MemoryError()])
+        maker.make_ahead()
+    assert maker.make(lane.jobs[0]).job == lane.jobs[0]
+
+
 def test_what_can_not_be_made_holds_up_nothing_behind_it(made):
     lane = make_lane("bad@x.example", "two@x.example")
     maker = maker_of(lane)
