@@ -305,7 +305,7 @@ class TestDraft:
     def test_deleting_asks_first(self, operator, logged_in):
         campaign = make_campaign()
         client = logged_in(operator)
-        assert "Nothing of it was sent" in client.get(url("delete", campaign)).text
+        assert "nothing of it was sent" in client.get(url("delete", campaign)).text
         assert Campaign.objects.exists()
         client.post(url("delete", campaign))
         assert not Campaign.objects.exists()
