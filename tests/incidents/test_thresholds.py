@@ -24,6 +24,9 @@ class TestAddMissing:
     def test_says_why_of_each(self):
         assert all(fields["why"] for fields in DEFAULTS.values())
 
+    def test_knows_what_to_do_about_each(self):
+        assert all(threshold.to_do for threshold in Threshold.objects.all())
+
 
 def test_a_broken_record_is_seen_when_dns_is_asked():
     assert RECHECK_AFTER[CheckStatus.OK] == RECHECK_AFTER[CheckStatus.WARNING] == timedelta(hours=1)

@@ -202,6 +202,12 @@ class TestDetail:
         facts = client.get(at).text.partition('id="facts"')[2].partition("</dl>")[0]
         assert "No process" not in facts
 
+    def test_says_what_to_do_while_there_is_something(self, incident, oncall, logged_in):
+        client, at = logged_in(oncall), url("detail", incident.pk)
+        assert "What to do:</strong> See below what servers answered" in client.get(at).text
+        Incident.objects.update(calm_since_at=timezone.now())
+        assert "What to do:" not in client.get(at).text
+
     def test_says_that_its_trouble_is_over_before_it_closes(self, incident, oncall, logged_in):
         client, at = logged_in(oncall), url("detail", incident.pk)
         assert "What is wrong" in client.get(at).text
