@@ -5,7 +5,7 @@ from django.conf import settings as django_settings
 from django.contrib.sessions.models import Session
 from playwright.sync_api import expect
 
-from mailops.content import picturing
+from mailops.content import desk, picturing
 from mailops.content.differing import State
 from mailops.content.limits import MAX_SOURCE
 from mailops.content.models import MailTemplate, Picture
@@ -151,6 +151,10 @@ class TestSaving:
         page.unroute("**/edit/")
         most, settings.DATA_UPLOAD_MAX_MEMORY_SIZE = settings.DATA_UPLOAD_MAX_MEMORY_SIZE, 200
         refused("That is larger than 200")
+        with page.expect_response(lambda response: response.status == 413):
+            save.click()
+        expect(page.locator(".htmx-request")).to_have_count(0)
+        expect(told.get_by_text("That is larger than 200")).to_have_count(1)
         settings.DATA_UPLOAD_MAX_MEMORY_SIZE = most
 
         Session.objects.all().delete()
@@ -163,6 +167,18 @@ class TestSaving:
         told.get_by_text("The draft is saved.").wait_for()
         template.refresh_from_db()
         assert "<!-- mine -->" in template.draft_html
+
+    def test_keeps_what_was_typed_as_soon_as_mailops_answers_again(self, open_page, editor):
+        template = MailTemplate.objects.create(name="Spring", draft_subject="Spring is here")
+        page = open_page(url("edit", template), editor)
+        page.route("**/preview/", lambda route: route.abort())
+        page.locator(".code-editor-html .cm-content").fill(GOOD)
+        told = page.locator("#toasts").get_by_text("What you type stays on this page")
+        told.wait_for()
+        with page.expect_response(lambda response: response.url.endswith("/preview/")):
+            page.unroute("**/preview/")
+        assert "Hello" in desk.unsaved(template, editor, "")["html"]
+        expect(told).to_have_count(0)
 
     def test_leaves_the_page_as_it_is(self, open_page, editor):
         template = MailTemplate.objects.create(name="Spring", draft_subject="Spring is here")

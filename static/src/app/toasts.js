@@ -13,6 +13,7 @@ const AWAY = {
 const LOOKED = "What this page shows may be old; it is asked for again by itself.";
 const RELOAD = "Reload the page to see what was done.";
 const AGAIN = "What you typed is still here: press again, or copy it before you reload the page.";
+const TYPED = "What you type stays on this page, and is kept as soon as mailops answers.";
 const PRESSED = "What you pressed may not have been done: look again in a moment.";
 const LOGGED_OUT = "Your log-in has ended. Log in in another tab, then press again: what you typed stays here.";
 const REFUSED = {
@@ -28,20 +29,27 @@ export function toasts() {
     event.target.closest("[data-close]")?.closest(".toast")?.remove();
   });
   document.addEventListener("htmx:oobAfterSwap", () => {
-    document.querySelectorAll("#toasts .toast:not([data-watched])").forEach((toast) => watch(toast));
+    document.querySelectorAll("#toasts .toast:not([data-watched])").forEach((toast) => (isSaid(toast) ? toast.remove() : watch(toast)));
   });
   document.addEventListener("htmx:responseError", (event) => {
     const { xhr: { status }, requestConfig: { verb } } = event.detail;
-    if (AWAY[status]) tellAway(status, verb);
+    if (AWAY[status]) tellAway(status, event.detail);
     else announceOnce(REFUSED[status] ?? `Something broke on our side (${status}). ${verb === "get" ? RELOAD : AGAIN}`);
   });
-  document.addEventListener("htmx:sendError", (event) => tellAway(0, event.detail.requestConfig.verb));
+  document.addEventListener("htmx:sendError", (event) => tellAway(0, event.detail));
   document.addEventListener("htmx:afterOnLoad", (event) => event.detail.xhr.status < 500 && takeBack(LOOKED));
   document.addEventListener("htmx:afterOnLoad", (event) => event.detail.xhr.status < 400 && takeBack(LOGGED_OUT));
+  document.addEventListener("htmx:afterOnLoad", (event) => event.detail.xhr.status < 500 && keeps(event.detail) && takeBack(TYPED));
 }
 
-function tellAway(status, verb) {
-  announceOnce(`${AWAY[status]} ${verb === "get" ? LOOKED : PRESSED}`);
+function tellAway(status, detail) {
+  const pressed = detail.requestConfig.verb === "get" ? LOOKED : PRESSED;
+  announceOnce(`${AWAY[status]} ${keeps(detail) ? TYPED : pressed}`);
+}
+
+// Nobody pressed anything: an editor keeps what is typed in it.
+function keeps({ elt }) {
+  return elt.matches("[data-keeps]");
 }
 
 // What was said of pages that may be old is over, and of a log-in; what was pressed stays to be looked after.
@@ -61,8 +69,16 @@ export function announce(text, level = "success", stays = STAYS) {
 
 // A page that polls would say the same every few seconds.
 function announceOnce(text) {
-  const shown = [...document.querySelectorAll("#toasts .toast p")].some((p) => p.textContent === text);
-  if (!shown) announce(text, "error");
+  if (!shows(text)) announce(text, "error");
+}
+
+// An error that the server tells once more, while it still stands there.
+function isSaid(toast) {
+  return toast.matches(".error") && shows(toast.querySelector("p").textContent, "[data-watched]");
+}
+
+function shows(text, which = "") {
+  return [...document.querySelectorAll(`#toasts .toast${which} p`)].some((p) => p.textContent === text);
 }
 
 function watch(toast, stays = STAYS) {
