@@ -2,6 +2,10 @@
 import grapesjs from "grapesjs";
 import mjml from "grapesjs-mjml";
 import { keepTyped } from "./editor/keeping.js";
+import { laidOut } from "./visual/laying_out.js";
+import { NO_PICTURE, NO_PICTURE_CID, fillParts, placePart } from "./visual/parts.js";
+import { pasted } from "./visual/pasting.js";
+import { addPictures } from "./visual/pictures.js";
 import "grapesjs/dist/css/grapes.min.css";
 import "./visual/look.css";
 
@@ -12,14 +16,15 @@ const OPENED = /<mjml\b[^>]*>/;
 // GrapesJS draws its buttons with a font from the net; here they say what they do.
 const NAMES = {
   "sw-visibility": "Outlines",
-  preview: "Preview",
   fullscreen: "Full screen",
-  "export-template": "Source",
   "open-sm": "Styles",
   "open-tm": "Settings",
   "open-layers": "Layers",
   "open-blocks": "Parts",
 };
+// Its view of the source and its import know no head, and no way leads out of its preview: the editor of the source has all three.
+const NOT_OURS = ["preview", "export-template", "mjml-import"];
+const NOTHING_CHOSEN = "Click on something in the mail first.";
 const BOX = /<(mj-section|mj-column|mj-text)\b[^<>]*css-class="mailops-part-(\d+)"[^<>]*>[^]*?<\/\1>/g;
 const LIQUID = /\{\{[^]*?\}\}|\{%[^]*?%\}/g;
 
@@ -32,33 +37,47 @@ function open(textarea) {
     fromElement: false,
     storageManager: false,
     telemetry: false,
+    blockManager: { appendOnClick: placePart },
+    assetManager: { disableUpload: false, embedAsBase64: false, uploadFile: ({ dataTransfer, target }) => add((dataTransfer ?? target).files) },
     cssIcons: "",
+    i18n: { messagesAdd: { en: { styleManager: { empty: NOTHING_CHOSEN }, traitManager: { empty: NOTHING_CHOSEN } } } },
     plugins: [mjml],
     pluginsOpts: { [mjml]: { resetDevices: true } },
   });
-  const source = textarea.defaultValue;
+  fillParts(editor, textarea.defaultValue);
+  let source = textarea.defaultValue; // as it was saved last, or opened
   const facts = JSON.parse(document.getElementById("visual-facts").textContent);
+  facts.source = facts.source.replaceAll(`"${NO_PICTURE_CID}"`, `"${NO_PICTURE}"`);
   const told = document.getElementById("visual-told");
   const tell = (words) => {
     told.textContent = words;
     told.hidden = false;
   };
+  const add = (files) => addPictures(editor, files, { address: form.dataset.files, token: form.elements.csrfmiddlewaretoken.value, pictures: facts.pictures, tell });
   let unread = []; // what it couldn't read: then nothing is saved
   let asRead = null; // what it makes of the source that nobody changed
+  let gone = ""; // the Liquid tags that were gone at the last press
   const made = () => {
-    const body = written(editor.getHtml(), facts);
-    return facts.is_fragment ? body.replace(/^<mj-body\b[^>]*>|<\/mj-body\s*>$/g, "") : withHead(body, source);
+    const body = written(whole(editor), facts);
+    return facts.is_fragment ? laidOut(body.replace(/^<mj-body\b[^>]*>|<\/mj-body\s*>$/g, ""), 0) : withHead(laidOut(body, 1), source);
   };
-  const refused = () => {
+  // A tag may have been taken out on purpose: then who presses again saves.
+  const saves = () => {
+    if (unread.length) return false;
     const lost = missing(source, textarea.value);
-    if (lost.length) tell(`Not saved: the visual editor lost ${shown(lost)}. Write it into a text again, or edit the source.`);
-    else if (!unread.length) told.hidden = true;
-    return lost.length || unread.length;
+    const isNew = lost.join() !== gone;
+    gone = lost.join();
+    if (lost.length && isNew) tell(`Not saved yet: ${shown(lost)} is gone from the mail. Undo that, or press “Save draft” again.`);
+    else told.hidden = true;
+    return !lost.length || !isNew;
   };
   keepTyped(form);
   editor.on("load", () => {
     name(editor);
+    editor.Canvas.getFrameEl().title = "The mail";
+    document.querySelector(".gjs-pn-views-container").tabIndex = 0; // scrolls by keyboard, too
     editor.AssetManager.add(Object.keys(facts.pictures));
+    facts.pictures[NO_PICTURE] = NO_PICTURE_CID;
     editor.setComponents(withoutHead(facts.source));
     // What is as it is by default it leaves out, which says something only where the head has other defaults.
     const idle = source.includes("<mj-attributes") ? new Set() : defaults(editor);
@@ -67,14 +86,20 @@ function open(textarea) {
     asRead = made();
     form.dataset.ready = "yes";
   });
-  // A text that the cursor is in is read once it has left, since reading moves it; who leaves the page before is asked.
-  editor.on("component:input", () => {
-    textarea.value = `${made()}\n`;
-  });
-  editor.on("update", () => {
+  const read = () => {
     if (asRead === null) return;
     textarea.value = made() === asRead ? source : made();
     textarea.dispatchEvent(new Event("input", { bubbles: true }));
+  };
+  editor.on("component:input", read);
+  editor.on("update", read);
+  editor.on("canvas:frame:load:body", ({ window: { document } }) => document.addEventListener("paste", paste, true));
+  editor.on("canvas:dragdata", (dragged, result) => {
+    if (dragged.types.includes("text/html")) result.content = `<mj-text>${pasted(dragged)}</mj-text>`;
+  });
+  document.body.addEventListener("saved", () => {
+    document.getElementById("kept")?.remove();
+    [source, asRead, gone] = [textarea.value, made(), ""];
   });
   // Asked before each preview and each save.
   document.addEventListener("htmx:confirm", async (event) => {
@@ -82,9 +107,46 @@ function open(textarea) {
     if (elt !== form && elt.form !== form) return;
     event.preventDefault();
     if (elt !== form) await editor.getEditing()?.view.syncContent({ noCount: true });
-    textarea.value = elt === form && made() === asRead ? source : made();
-    if (!refused()) issueRequest(true);
+    textarea.value = made() === asRead ? source : made();
+    if (elt === form ? !unread.length : saves()) issueRequest(true);
   });
+}
+
+// All of it as MJML, with what somebody is just writing into a text: GrapesJS reads that once the cursor has left, since
+// reading moves the cursor.
+function whole(editor) {
+  const text = editor.getEditing();
+  if (!text) return editor.getHtml();
+  text.toHTML = function asOnScreen(options) {
+    const [opened] = Object.getPrototypeOf(this).toHTML.call(this, options).match(/^<(?:[^<>"']|"[^"]*"|'[^']*')*>/);
+    return `${opened.replace(/\s*\/>$/, ">")}${onScreen(this.view.getChildrenContainer())}</${this.get("tagName")}>`;
+  };
+  try {
+    return editor.getHtml();
+  } finally {
+    delete text.toHTML;
+  }
+}
+
+// What is in an element, without what GrapesJS needs there.
+function onScreen(element) {
+  const copy = element.cloneNode(true);
+  for (const one of copy.querySelectorAll("*")) {
+    for (const { name } of [...one.attributes]) if (/^(?:id|draggable|contenteditable|data-.*)$/.test(name)) one.removeAttribute(name);
+    one.classList.remove(...[...one.classList].filter((each) => each.startsWith("gjs-")));
+    if (!one.classList.length) one.removeAttribute("class");
+  }
+  const written = [...copy.childNodes].map((node) => new XMLSerializer().serializeToString(node)).join("");
+  return written.replaceAll(' xmlns="http://www.w3.org/1999/xhtml"', "").replace(LIQUID, plain);
+}
+
+function paste(event) {
+  const document = event.target.ownerDocument;
+  if (!document.activeElement.isContentEditable) return;
+  event.preventDefault();
+  event.stopImmediatePropagation();
+  const words = pasted(event.clipboardData);
+  if (words) document.execCommand("insertHTML", false, words);
 }
 
 // The head is left alone: the browser's parser, which GrapesJS reads with, knows no elements that close themselves.
@@ -103,10 +165,11 @@ function written(made, { parts, pictures }) {
 function withHead(body, source) {
   const opened = source.match(OPENED)?.[0] ?? "<mjml>";
   const head = source.match(HEAD)?.[0] ?? "";
-  return `${opened}\n${head}\n${body}\n</mjml>\n`;
+  return `${[opened, head && `  ${head}`, body, "</mjml>"].filter(Boolean).join("\n")}\n`;
 }
 
 function name(editor) {
+  for (const id of NOT_OURS) editor.Panels.removeButton("options", id);
   for (const panel of ["options", "views"]) {
     for (const button of editor.Panels.getPanel(panel)?.get("buttons").models ?? []) {
       const label = NAMES[button.id];

@@ -28,6 +28,18 @@ FRAME = """<mjml lang="en"><mj-head><mj-attributes><mj-all color="#112233" /></m
   {% render 'Foot' %}
 </mj-body></mjml>
 """
+# Word's, Gmail's and worse, put into the clipboard as a program does
+FOREIGN = """<html><head><style>p {color: red}</style></head><body><p class=MsoNormal style='mso-x:y'><b><span
+style='color:red'>Big<o:p></o:p></span></b> news 😀</p><!--x--><div dir="rtl">שלום</div><ul style="x:y"><li>one</li></ul>
+<a href="https://example.org/?a=1&amp;b=2" onclick="top.ran=1">two</a> <a href="javascript:top.ran=2">three</a>
+<img src="file:///x.png" onerror="top.ran=3"><script>top.ran=4</script><iframe srcdoc="<script>top.ran=5</script>"></iframe>
+<svg onload="top.ran=6"></svg><table><tr><td>four</td></tr></table></body></html>"""
+PASTE = """(element, html) => {
+    const clipboardData = new DataTransfer();
+    clipboardData.setData("text/html", html);
+    const event = new ClipboardEvent("paste", {clipboardData, bubbles: true, cancelable: true});
+    element.dispatchEvent(event);
+}"""
 WORDS = "<mj-section><mj-column><mj-text>Dear {{ name }}, <b>hello</b></mj-text></mj-column></mj-section>"
 
 
@@ -136,18 +148,112 @@ class TestInTheBrowser:
         canvas = page.frame_locator("#visual-canvas iframe.gjs-frame")
         canvas.get_by_text("Write what there is to say.").wait_for()
         assert page.complaints == []
-        page.get_by_role("button", name="Save draft").click()
-        page.wait_for_url("**/edit/")
+        self.write(page, canvas.get_by_text("Write what there is to say."), "Now: ")
+        self.save(page)
         draft.refresh_from_db()
         before, after = (look(source) for source in (LETTER.html, draft.draft_html))
         assert after.errors == []
-        assert after.rendered.text == before.rendered.text
+        assert after.rendered.text.replace("Now: ", "") == before.rendered.text
+        assert "\n    <mj-section>\n      <mj-column>\n" in draft.draft_html
         assert after.rendered.html.count("<table") == before.rendered.html.count("<table")
         assert after.rendered.html.count("font-size:14px") == 1
         assert "{{ first_name | default: 'there' }}" in draft.draft_html
         assert '<a href="{{ unsubscribe_url }}"' in draft.draft_html
         assert draft.draft_revision == 1
+        assert page.url.endswith("/visual/")
+        self.write(page, canvas.get_by_text("Now: Write what"), "Right ")
+        self.save(page)
+        draft.refresh_from_db()
+        assert "Right Now: Write" in draft.draft_html
+        go_on_to(page, url("visual", draft))
+        page.locator("form[data-ready]").wait_for(state="attached")
         assert_clean(page)
+
+    def write(self, page, text, words):
+        """Type at the beginning of a text of the mail, and stay in it until the server has kept that."""
+        text.dblclick()
+        page.keyboard.press("Home")
+        with kept(page, words.split()[-1].strip(",:")):
+            page.keyboard.type(words)
+
+    def save(self, page):
+        with page.expect_response(lambda response: response.url.endswith("/edit/")):
+            page.get_by_role("button", name="Save draft").click()
+        page.get_by_text("The draft is saved.").last.wait_for()
+
+    def test_saves_a_source_that_nobody_changed_as_it_was(self, open_page, editor):
+        draft = template(LETTER.html.replace("<mj-column>", "<mj-column   >"))
+        draft.save()
+        page = open_page(url("visual", draft), editor)
+        page.locator("form[data-ready]").wait_for(state="attached")
+        self.save(page)
+        before = draft.draft_html
+        draft.refresh_from_db()
+        assert draft.draft_html == before
+
+    def test_keeps_words_while_the_cursor_is_still_among_them(self, open_page, editor):
+        draft = template()
+        draft.save()
+        page = open_page(url("visual", draft), editor)
+        page.locator("form[data-ready]").wait_for(state="attached")
+        canvas = page.frame_locator("#visual-canvas iframe.gjs-frame")
+        self.write(page, canvas.get_by_text("You get this mail as"), "1 < 2 & Ahoy, ")
+        source = desk.unsaved(draft, editor, "")["html"]
+        assert "1 &lt; 2 &amp; Ahoy, You get this mail as {{ email }}. <a " in source
+        assert look(source).errors == []
+
+    def test_asks_once_whether_a_value_was_meant_to_go(self, open_page, editor):
+        draft = template()
+        draft.save()
+        page = open_page(url("visual", draft), editor)
+        page.locator("form[data-ready]").wait_for(state="attached")
+        canvas = page.frame_locator("#visual-canvas iframe.gjs-frame")
+        canvas.get_by_text("Hello").click()
+        page.keyboard.press("Delete")
+        page.get_by_role("button", name="Save draft").click()
+        page.get_by_text("Not saved yet: {{ first_name | default: 'there' }} is gone").wait_for()
+        self.save(page)
+        expect(page.locator("#visual-told")).to_be_hidden()
+        draft.refresh_from_db()
+        assert "first_name" not in draft.draft_html
+        assert draft.draft_revision == 1
+
+    def test_takes_of_a_paste_its_words_alone(self, open_page, editor):
+        draft = template()
+        draft.save()
+        page = open_page(url("visual", draft), editor)
+        page.locator("form[data-ready]").wait_for(state="attached")
+        text = page.frame_locator("#visual-canvas iframe.gjs-frame").get_by_text("Write what")
+        text.dblclick()
+        page.keyboard.press("End")
+        with page.expect_response(lambda response: response.url.endswith("/preview/")):
+            text.evaluate(PASTE, FOREIGN)
+        source = " ".join(desk.unsaved(draft, editor, "")["html"].split())
+        assert (
+            'say.<b>Big</b> news 😀<p dir="rtl">שלום</p><ul><li>one</li></ul> '
+            '<a href="https://example.org/?a=1&amp;b=2">two</a> three <p>four </p></mj-text>'
+            in source
+        )
+        assert page.evaluate("window.ran") is None
+
+    def test_adds_a_picture_as_a_file_of_the_draft(self, open_page, editor):
+        draft = template()
+        draft.save()
+        page = open_page(url("visual", draft), editor)
+        page.locator("form[data-ready]").wait_for(state="attached")
+        canvas = page.frame_locator("#visual-canvas iframe.gjs-frame")
+        page.locator(".gjs-pn-btn", has_text="Parts").click()
+        with kept(page, "choose-a-picture"):
+            page.locator(".gjs-block", has_text="Image").click()
+        chosen = page.locator("#gjs-am-uploadFile")
+        chosen.set_input_files({"name": "a.svg", "mimeType": "", "buffer": b"<svg/>"})
+        page.get_by_role("alert").get_by_text("Not added. a.svg: Most mail programs").wait_for()
+        canvas.locator("img").dblclick()
+        chosen.set_input_files({"name": "my logo.png", "mimeType": "", "buffer": png(40, 30)})
+        with kept(page, "logo.png"):
+            page.locator(".gjs-am-preview-cont").dblclick()
+        assert '<mj-image src="cid:my%20logo.png" />' in desk.unsaved(draft, editor, "")["html"]
+        assert not [complaint for complaint in page.complaints if "left the machine" in complaint]
 
     def test_says_its_choices_in_words(self, open_page, editor):
         draft = template()
@@ -169,20 +275,24 @@ class TestInTheBrowser:
         canvas.get_by_text("The mail's own words go here.").wait_for()
         picture = canvas.locator("img[alt=Acme]").first
         expect(picture).to_have_js_property("naturalWidth", 40)
-        page.get_by_role("button", name="Save draft").click()
-        page.wait_for_url("**/edit/")
+        picture.click()
+        page.keyboard.press("Control+c")
+        page.keyboard.press("Control+v")
+        expect(canvas.locator("img[alt=Acme]")).to_have_count(2)
+        self.save(page)
         layout.refresh_from_db()
-        assert plain(layout.draft_html) == plain(FRAME)
+        image = '<mj-image src="cid:logo.png" alt="Acme" />'
+        assert plain(layout.draft_html) == plain(FRAME.replace(image, image * 2))
         mail = MailTemplate.objects.create(
             name="Mail", syntax="mjml", draft_html=WORDS, layout=layout
         )
         go_on_to(page, url("visual", mail))
         canvas.get_by_text("Dear").wait_for()
         expect(page.get_by_text("It stands in the layout")).to_be_visible()
-        page.get_by_role("button", name="Save draft").click()
-        page.wait_for_url("**/edit/")
+        self.write(page, canvas.get_by_text("Dear"), "My ")
+        self.save(page)
         mail.refresh_from_db()
-        assert mail.draft_html.strip() == WORDS
+        assert plain(mail.draft_html) == plain(WORDS.replace("Dear", "My Dear"))
 
     def test_keeps_what_is_typed_while_nobody_is_logged_in(self, open_page, editor):
         draft = template()
@@ -225,6 +335,13 @@ class TestInTheBrowser:
         assert page.url.endswith("/visual/")
         draft.refresh_from_db()
         assert draft.draft_revision == 0
+
+
+def kept(page, words):
+    """Wait for the answer to the preview that has `words` in it."""
+    return page.expect_response(
+        lambda response: response.url.endswith("/preview/") and words in response.request.post_data
+    )
 
 
 def plain(source):
