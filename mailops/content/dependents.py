@@ -11,9 +11,9 @@ from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
 from mailops.content.checking import Look, look_over, parts_of
 from mailops.content.differing import Line, State, compare_rendered
-from mailops.content.files import infection_of, merged, own_files
+from mailops.content.files import infection_of, own_files
 from mailops.content.models import MailTemplate, TemplateVersion
-from mailops.content.publishing import findings_of, next_number
+from mailops.content.publishing import enclosed_of, findings_of, next_number
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,6 @@ def _republish(
         else words
         for language, words in latest.variants.items()
     }
-    files = [file for look in (change.look, *change.variants.values()) for file in look.files]
     note = f"With {part}."
     release = TemplateVersion.objects.create(
         template=template,
@@ -135,7 +134,7 @@ def _republish(
         syntax=latest.syntax,
         parts=parts_of(change.look, *change.variants.values()),
         variants=variants,
-        files=[file.as_json() for file in merged(files)],
+        files=enclosed_of(change.look, change.variants),
         sample=latest.sample,
         variables=change.look.variables,
         content_hash=latest.content_hash,

@@ -195,7 +195,7 @@ def _write(
         syntax=draft.syntax,
         parts=look.parts,
         variants=_variants(draft, others),
-        files=_files(look, others),
+        files=enclosed_of(look, others),
         sample=draft.sample,
         variables=sorted({name for one in (look, *others.values()) for name in one.variables}),
         content_hash=draft.draft_hash,
@@ -210,11 +210,10 @@ def _html_of(draft: MailTemplate, look: Look) -> str:
     return look.compiled if draft.is_mail else draft.draft_html
 
 
-def _files(look: Look, others: dict[str, Look]) -> list[dict[str, Any]]:
-    return [
-        file.as_json()
-        for file in merged([f for each in (look, *others.values()) for f in each.files])
-    ]
+def enclosed_of(look: Look, others: Mapping[str, Look]) -> list[dict[str, Any]]:
+    """Return the files of all languages, as a version keeps them."""
+    files = [file for one in (look, *others.values()) for file in one.files]
+    return [file.as_json() for file in merged(files)]
 
 
 def _variants(draft: MailTemplate, looks: dict[str, Look]) -> dict[str, Any]:
