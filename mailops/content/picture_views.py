@@ -1,5 +1,7 @@
 """Two states of a mail side by side as pictures, and the pictures themselves."""
 
+from typing import Any
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
@@ -35,6 +37,18 @@ def template_pictures(request: HttpRequest, template_id: int) -> HttpResponse:
         tasks.have_drawn(htmls)
         address = reverse("content:pictures", args=[template.pk])
         return redirect(f"{address}?old={sides[0]}&new={sides[1]}")
+    drawn = _drawn(htmls)
+    return render_page(
+        request,
+        "content/template_pictures.html",
+        {"template": template, "form": form, "old": states[0], "new": states[1], **drawn},
+        fragment="pictures",
+        status=polled_status(request, goes_on=drawn["is_drawing"]),
+    )
+
+
+def _drawn(htmls: list[str]) -> dict[str, Any]:
+    """Return the pictures of two states, and what becomes of those that are missing."""
     pairs = picturing.pairs(*htmls)
     is_whole = all(pair.is_whole for pair in pairs)
     wanted = Errand.objects.filter(
@@ -42,22 +56,12 @@ def template_pictures(request: HttpRequest, template_id: int) -> HttpResponse:
     ).order_by("id")
     is_drawing = not is_whole and wanted.exclude(due_at=None).exists()
     given_up = None if is_whole or is_drawing else wanted.first()
-    return render_page(
-        request,
-        "content/template_pictures.html",
-        {
-            "template": template,
-            "form": form,
-            "old": states[0],
-            "new": states[1],
-            "pairs": pairs,
-            "is_whole": is_whole,
-            "is_drawing": is_drawing,
-            "why_not": given_up.fault if given_up else "",
-        },
-        fragment="pictures",
-        status=polled_status(request, goes_on=is_drawing),
-    )
+    return {
+        "pairs": pairs,
+        "is_whole": is_whole,
+        "is_drawing": is_drawing,
+        "why_not": given_up.fault if given_up else "",
+    }
 
 
 def _newest_step(numbers: list[int]) -> dict[str, str]:
