@@ -112,13 +112,18 @@ class Lane:
             self.leaving.add(session)
         return session in self.leaving
 
+    @property
+    def has_enough_made(self) -> bool:
+        """Whether each session finds its next mail made."""
+        return len(self.made) > len(self.sessions)
+
     def next_unmade(self, most: int) -> list[Job]:
         """Return the next jobs, `most` at most, that the calling session may take and whose mail is small and was not made.
 
-        There are none where each session finds its next mail made.
+        There are none where enough is made.
         """
         with self.changed:
-            if len(self.made) > len(self.sessions):
+            if self.has_enough_made:
                 return []
             unmade = (
                 job

@@ -34,6 +34,8 @@ class Maker:
 
     def make_ahead(self) -> None:
         """Make the mail that is next in the lane, if that has any."""
+        if self._lane.has_enough_made:
+            return
         time.sleep(0)  # gevent's threads change only here: others have their bodies to write first
         jobs = self._lane.next_unmade(AHEAD)
         for job, made in zip(jobs, self._make(jobs), strict=True):
