@@ -1,5 +1,6 @@
 """Makes, watches, takes into use and retires the keys that mailops signs with."""
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -54,7 +55,10 @@ def make_key(
 
 
 def look(key: SigningKey, *, asks: Asks = resolve, actor: User | None = None) -> None:
-    """Ask DNS whether `key` is published, and note what it shows, and who asked; a silent DNS changes nothing."""
+    """Ask DNS whether `key` is published, and note what it shows, and who asked; a silent DNS changes nothing.
+
+    Raise DoesNotExist where the key was discarded meanwhile.
+    """
     now = timezone.now()
     answer = asks(key.host, "TXT")
     if not answer.is_known:
@@ -65,6 +69,7 @@ def look(key: SigningKey, *, asks: Asks = resolve, actor: User | None = None) ->
         key.published_at = key.published_at or (now if key.is_published else None)
     key.asked_at = now
     with transaction.atomic():
+        SigningKey.objects.select_for_update().get(pk=key.pk)
         key.save(update_fields=["asked_at", "dns_sentence", "is_published", "published_at"])
         if actor:
             audit(
@@ -163,8 +168,9 @@ def watch(*, until: datetime, asks: Asks = resolve) -> int:
     for key in waiting.select_related("domain").order_by(F("asked_at").asc(nulls_first=True)):
         if timezone.now() >= until:
             break
-        look(key, asks=asks)
-        looked += 1
+        with suppress(SigningKey.DoesNotExist):
+            look(key, asks=asks)
+            looked += 1
     return looked
 
 

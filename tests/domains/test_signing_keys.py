@@ -63,6 +63,31 @@ def signed_mail():
     return sign(MAIL, "acme.example")
 
 
+class TestDiscardedMeanwhile:
+    @pytest.fixture
+    def discarding(self, made, asks):
+        """Return a key, and what asks DNS while somebody discards it."""
+        key = made()
+
+        def discarding(name, rdtype):
+            if name == key.host:
+                SigningKey.objects.filter(pk=key.pk).delete()
+            return asks(name, rdtype)
+
+        return key, discarding
+
+    def test_says_that_it_is_gone(self, discarding):
+        key, asks = discarding
+        with pytest.raises(SigningKey.DoesNotExist):
+            look(key, asks=asks)
+
+    def test_keeps_no_other_from_being_looked_at(self, discarding, made):
+        other = made()
+        assert watch(until=timezone.now() + timedelta(seconds=20), asks=discarding[1]) == 1
+        other.refresh_from_db()
+        assert other.is_published
+
+
 class TestLook:
     def test_a_key_that_is_published_is_seen(self, made):
         key = made()
