@@ -593,6 +593,8 @@ class TestPages:
             {"client_id": "a b"},
             {"own_token_url": "http://tokens.example/"},
             {"own_token_url": "https://user@tokens.example/"},
+            {"own_token_url": "https://:password@tokens.example/"},
+            {"own_token_url": "https://tokens.example/a token"},
             {"own_token_url": "https://[::1"},
             {"own_authorize_url": "javascript:alert(1)"},
             {"client_secret": "two\nlines"},

@@ -156,6 +156,7 @@ def _read_url(url: str) -> str:
     except ValueError as error:
         raise forms.ValidationError("That is not an address.") from error
     is_clear = parts.scheme == "http" and is_trusted(parts.hostname or "", port)
-    if not parts.hostname or parts.username or (parts.scheme != "https" and not is_clear):
+    is_plain = "@" not in parts.netloc and url.isprintable() and " " not in url
+    if not parts.hostname or not is_plain or (parts.scheme != "https" and not is_clear):
         raise forms.ValidationError("Give an https address.")
     return url
