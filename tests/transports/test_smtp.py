@@ -243,7 +243,8 @@ class TestBody:
             assert server.messages == [b"..a\r\n..\r\nb\r\n..\r\nc\r\n..\r\nd\r\n"]
 
     @pytest.mark.parametrize(
-        "fault", [DROP, RESET, STALL, "nonsense", "354 what", "350 more, please"]
+        "fault",
+        [DROP, RESET, STALL, "nonsense", "354 what", "350 more, please", "221 bye", "220 mx ESMTP"],
     )
     @pytest.mark.parametrize("rider", [None, ENVELOPE])
     def test_a_body_without_a_final_reply_is_lost_in_the_body(self, dial, fault, rider):
@@ -265,6 +266,14 @@ class TestBody:
             assert result.reply.code == 250
             assert result.next_offer is None
             assert not session.is_open
+
+    @pytest.mark.parametrize("verb", ["MAIL", "RCPT"])
+    def test_a_greeting_in_the_midst_of_a_session_is_no_yes(self, dial, verb):
+        with SmtpServer(extensions=NO_PIPELINING, script={verb: "220 mx ESMTP"}) as server:
+            session = dial(server)
+            with pytest.raises(SessionLost, match="was answered 220"):
+                session.offer(ENVELOPE)
+        assert server.messages == []
 
     @pytest.mark.parametrize("reply", ["250-queued\r\n550 5.1.1 no", "550-5.1.1 no\r\n250 ok"])
     def test_a_reply_that_says_yes_and_no_says_nothing(self, dial, reply):

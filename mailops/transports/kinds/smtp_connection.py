@@ -29,6 +29,8 @@ TIMEOUTS: Mapping[Phase, float] = {
     Phase.BODY: 600,
     Phase.QUIT: 5,
 }
+# A server's greeting and farewell: in the midst of a session another one speaks, or this one leaves (RFC 5321, 4.2.2).
+_OF_CONNECTIONS = frozenset({220, 221})
 _NOT_THIS_MECHANISM = frozenset({504, 534})  # RFC 4954, 6: another may be let in
 _OLD_TLS = frozenset({"TLSV1_ALERT_PROTOCOL_VERSION", "UNSUPPORTED_PROTOCOL"})
 _CROSSED_OUT = re.compile(r"X{4,}[A-Z]?")  # as firewalls do that inspect SMTP
@@ -254,6 +256,7 @@ class SmtpConnection(Session, ABC):
         verb = line.partition(" ")[0]
         reply = self._live.read_reply(verb, timeout=self.server.timeouts[phase])
         is_expected = reply.code == 354 if verb == "DATA" else reply.code < 300
+        is_expected &= reply.code not in _OF_CONNECTIONS or verb == "QUIT"
         if not (is_expected or reply.code >= 400):
             raise WireLost("protocol", f"{verb} was answered {reply}")
         return reply
