@@ -168,10 +168,12 @@ class Threshold(models.Model):
             self.Measure.UNSERVED: "Ask whoever runs mailops to start what sends: what is due leaves by itself then.",
             self.Measure.GIVEN_UP: "See which messages were given up, and why; mend that, then send them again.",
             self.Measure.RECORDS: "Mend at your DNS provider what the domain's page names, then press “Verify now” there.",
+            self.Measure.LISTED: "See below what changed before, and what servers answered, to find what brought it there.",
+            self.Measure.SILENT: "Compare the webhook's address and key with what the provider has, and let it send a test.",
             self.Measure.UNANSWERED: "Ask whoever runs the domain's name servers, then press “Verify now” on its page.",
             self.Measure.UNREAD: "Mend its address or log-in on the mailbox's page, then press “Test now” there.",
         }
-        return told[self.measure]
+        return told.get(self.measure, "")
 
     @property
     def window(self) -> timedelta:
