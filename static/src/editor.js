@@ -3,14 +3,14 @@ import { Compartment } from "@codemirror/state";
 import { EditorView } from "@codemirror/view";
 import { lintGutter, setDiagnostics } from "@codemirror/lint";
 import { basicSetup } from "codemirror";
-import { keepTyped } from "./editor/keeping.js";
+import { cameBack, keepTyped } from "./editor/keeping.js";
 import { languageOf } from "./editor/languages.js";
 import { theme } from "./editor/theme.js";
 
 const form = document.getElementById("draft");
 const editors = new Map();
 
-if (form) {
+if (form && !cameBack()) {
   for (const textarea of form.querySelectorAll("textarea[data-editor]")) cover(textarea);
   keepTyped(form);
   readFacts();

@@ -1,7 +1,7 @@
 // GrapesJS over a template's MJML; loaded on the page of the visual editor alone.
 import grapesjs from "grapesjs";
 import mjml from "grapesjs-mjml";
-import { keepTyped } from "./editor/keeping.js";
+import { cameBack, keepTyped } from "./editor/keeping.js";
 import { laidOut } from "./visual/laying_out.js";
 import { NO_PICTURE, NO_PICTURE_CID, fillParts, placePart } from "./visual/parts.js";
 import { pasted } from "./visual/pasting.js";
@@ -28,7 +28,7 @@ const NOTHING_CHOSEN = "Click on something in the mail first.";
 const BOX = /<(mj-section|mj-column|mj-text)\b[^<>]*css-class="mailops-part-(\d+)"[^<>]*>[^]*?<\/\1>/g;
 const LIQUID = /\{\{[^]*?\}\}|\{%[^]*?%\}/g;
 
-if (form) open(form.elements.html);
+if (form && !cameBack()) open(form.elements.html);
 
 function open(textarea) {
   const editor = grapesjs.init({

@@ -180,6 +180,19 @@ class TestSaving:
         assert "Hello" in desk.unsaved(template, editor, "")["html"]
         expect(told).to_have_count(0)
 
+    def test_goes_on_with_what_was_typed_after_a_look_elsewhere(self, open_page, editor):
+        template = MailTemplate.objects.create(name="Spring", draft_subject="Spring is here")
+        page = open_page(url("edit", template), editor)
+        write(page, "<p>One</p>")
+        page.goto(url("detail", template))
+        page.go_back()
+        source = page.locator(".code-editor-html .cm-content")
+        expect(source).to_have_text("<p>One</p>")
+        with page.expect_response(lambda response: response.url.endswith("/preview/")):
+            source.press("Control+End")
+            page.keyboard.type(" Two")
+        assert desk.unsaved(template, editor, "")["html"] == "<p>One</p> Two"
+
     def test_leaves_the_page_as_it_is(self, open_page, editor):
         template = MailTemplate.objects.create(name="Spring", draft_subject="Spring is here")
         page = open_page(url("edit", template), editor)

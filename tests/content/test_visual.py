@@ -202,6 +202,17 @@ class TestInTheBrowser:
         assert "1 &lt; 2 &amp; Ahoy, You get this mail as {{ email }}. <a " in source
         assert look(source).errors == []
 
+    def test_opens_with_what_was_typed_after_a_look_elsewhere(self, open_page, editor):
+        draft = template()
+        draft.save()
+        page = open_page(url("visual", draft), editor)
+        page.locator("form[data-ready]").wait_for(state="attached")
+        canvas = page.frame_locator("#visual-canvas iframe.gjs-frame")
+        self.write(page, canvas.get_by_text("Write what"), "Mine: ")
+        page.goto(url("detail", draft))
+        page.go_back()
+        expect(canvas.get_by_text("Mine: Write what")).to_be_visible()
+
     def test_asks_once_whether_a_value_was_meant_to_go(self, open_page, editor):
         draft = template()
         draft.save()

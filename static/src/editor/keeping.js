@@ -6,6 +6,17 @@ const ANSWERED = new Set([200, 204, 422]); // then the server keeps what was sen
 const AWAY = new Set([0, 502, 503, 504]);
 const PATIENCE = 5000;
 
+// “Back” shows a page as it once came, and what was typed since is with the server: it is asked for anew.
+export function cameBack() {
+  if (performance.getEntriesByType("navigation")[0]?.type !== "back_forward") return false;
+  openAnew();
+  return true;
+}
+
+function openAnew() {
+  location.replace(location.pathname + location.search);
+}
+
 export function keepTyped(form) {
   const save = document.getElementById("save");
   const addresses = [form.getAttribute("hx-post"), save.getAttribute("hx-post")];
@@ -34,6 +45,9 @@ export function keepTyped(form) {
     if (event.key !== "s" || !(event.ctrlKey || event.metaKey) || event.altKey) return;
     event.preventDefault();
     save.click();
+  });
+  window.addEventListener("pageshow", ({ persisted }) => {
+    if (persisted && words(new FormData(form)) === kept) openAnew();
   });
   window.addEventListener("beforeunload", (event) => {
     if (words(new FormData(form)) !== kept) event.preventDefault();
