@@ -287,7 +287,9 @@ def told_by(event: AnymailTrackingEvent, row: RawFeedback) -> matching.Told:
 
 def _tokens(event: AnymailTrackingEvent) -> list[verp.Token | None]:
     """Return the tokens a message carried in metadata, or as a tag, in which SES allows no dots."""
-    tags = [*_ses_mail(event).get("tags", {}).get(TAG, []), *(event.tags or [])]
+    of_ses = _ses_mail(event).get("tags")
+    own = of_ses.get(TAG) if isinstance(of_ses, dict) else None
+    tags = [tag for told in (own, event.tags) if isinstance(told, list) for tag in told]
     metadata = event.metadata if isinstance(event.metadata, dict) else {}
     carried = [str(metadata.get(TAG, "")), *(str(tag).replace("_", ".") for tag in tags)]
     return [verp.parse_token(text) for text in carried[:5]]

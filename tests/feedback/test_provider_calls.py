@@ -411,6 +411,14 @@ class TestOdd:
         assert row.state == STATE.PROCESSED, row.reason
         assert told.state[0] == Status.BOUNCED
 
+    @pytest.mark.parametrize("tags", [5, True, None, "x", {"a": 1}, [5, None]])
+    def test_tags_cost_nothing(self, tags, provider):
+        told = provider("mailgun")
+        body = PAYLOADS["mailgun"]("bounced", now())
+        row = told.call({**body, "event-data": {**body["event-data"], "tags": tags}})
+        assert row.state == STATE.PROCESSED, row.reason
+        assert told.state[0] == Status.BOUNCED
+
     def test_a_time_is_left_to_a_person(self, provider):
         told = provider("sparkpost")
         (bounce,) = PAYLOADS["sparkpost"]("bounced", now())
