@@ -99,9 +99,8 @@ def measure(name: str, content: bytes, *, allowed: list[str]) -> Measured:
             f"A file that ends in .{ending} runs where it is opened. Mail systems refuse it."
         )
     if ending not in allowed or ending not in _KINDS:
-        raise WrongFile(
-            f"Files ending in .{ending or '…'} are not taken; these are: {', '.join(allowed)}."
-        )
+        such = f"Files ending in .{ending}" if ending else "Files whose name has no ending"
+        raise WrongFile(f"{such} are not taken; these are: {', '.join(allowed)}.")
     kind = _KINDS[ending]
     if not kind.fits(content):
         raise WrongFile(

@@ -86,7 +86,7 @@ class TestMeasure:
             ("a.svg", b"<svg onload='alert(1)'>", "SVG"),
             ("invoice.pdf.exe", PDF, "runs where it is opened"),
             ("a.html", b"<p>", "are not taken; these are: png"),
-            ("a", PDF, "are not taken"),
+            ("a", PDF, "Files whose name has no ending are not taken"),
             ("a.png", png(60_000, 60_000), "60,000 × 60,000 points"),
             ("a.png", png()[:20], "broken"),
             ("a.png", png(0, 5), "no width"),
