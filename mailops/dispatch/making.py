@@ -9,7 +9,8 @@ from mailops.dispatch.lanes import Lane
 from mailops.dispatch.preparing import Prepared, Way, prepare_all
 
 AHEAD_OCTETS = 100_000  # larger mail is made when it is its turn: what lies ready takes memory
-AHEAD = 16  # made together: more at once save nothing, and keep other sessions waiting
+AHEAD = 64  # made together: more at once save little, and keep other sessions waiting
+AHEAD_OF_EACH = 4  # and for each session: where there are few, mail would be old when it leaves
 
 
 class Maker:
@@ -37,7 +38,7 @@ class Maker:
         if self._lane.has_enough_made:
             return
         time.sleep(0)  # gevent's threads change only here: others have their bodies to write first
-        jobs = self._lane.next_unmade(AHEAD)
+        jobs = self._lane.next_unmade(min(AHEAD, AHEAD_OF_EACH * len(self._lane.sessions)))
         for job, made in zip(jobs, self._make(jobs), strict=True):
             # whoever takes a job that failed meets that again, and tells it; or it is over, as a lack of memory may be
             self._lane.made[job.fence] = self._way, made if isinstance(made, Prepared) else None

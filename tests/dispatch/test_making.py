@@ -148,13 +148,13 @@ def test_is_made_ahead_only_until_each_session_finds_its_next_mail(made):
     lane = make_lane(*(f"r{number}@x.example" for number in range(20)))
     maker = maker_of(lane)
     maker.make_ahead()
-    assert len(lane.made) == making.AHEAD
+    assert len(lane.made) == making.AHEAD_OF_EACH
     maker.make_ahead()
-    assert len(lane.made) == making.AHEAD
+    assert len(lane.made) == making.AHEAD_OF_EACH
     while lane.made:
         maker.make(lane.take(0))
     maker.make_ahead()
-    assert len(made) == 20
+    assert len(made) == 2 * making.AHEAD_OF_EACH
 
 
 def test_each_mail_of_a_session_is_made_once_and_sent_once(settings, monkeypatch):
