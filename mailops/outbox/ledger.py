@@ -90,13 +90,15 @@ _BY_INDEX: WeakSet[Connection[Any]] = WeakSet()
 def fetch_by_index(sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
     """Do what `fetch_prepared` does for a statement that names its rows, and never read a whole table to find them.
 
-    Else a plan made while the queue is short would do so for as long as it is kept, however long the queue gets.
+    Else a plan made while the queue is short would do so for as long as it is kept, however long the queue gets. For the
+    same reason the first plan can be kept here: left to choose, the server may compare it with those it made while the
+    queue was short, and plan each time, which takes as long as the statement.
     """
     connection.ensure_connection()
     raw = connection.connection
     if raw not in _BY_INDEX and not connection.in_atomic_block:  # a rollback would undo it
         with connection.cursor() as cursor:
-            cursor.execute("SET enable_seqscan = off")
+            cursor.execute("SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan")
         _BY_INDEX.add(raw)
     return fetch_prepared(sql, params)
 

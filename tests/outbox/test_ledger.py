@@ -3,7 +3,7 @@ import tracemalloc
 import pytest
 from django.db import connection
 
-from mailops.outbox.ledger import fetch_prepared
+from mailops.outbox.ledger import fetch_by_index, fetch_prepared
 
 pytestmark = pytest.mark.django_db
 
@@ -23,6 +23,15 @@ def test_hot_statements_keep_their_plan_and_django_prepares_none():
         with connection.cursor() as cursor:
             cursor.execute("SELECT 'only here', %s::int + 1", [number])
     assert prepared() == [(4, 5)]  # the server compares five plans with the one it could keep
+
+
+@pytest.mark.django_db(transaction=True)
+def test_statements_that_name_their_rows_keep_their_first_plan():
+    connection.close()
+    for number in range(9):
+        assert fetch_by_index("SELECT 'only here', %s::int", [number]) == [("only here", number)]
+    assert prepared() == [(9, 0)]
+    connection.close()
 
 
 def test_what_django_sends_is_not_kept_in_memory():
