@@ -63,7 +63,7 @@ told AS (
       JOIN transports_stream s ON s.id = l.stream_id
      CROSS JOIN (SELECT clock_timestamp() AS at) now
 ), gone AS (
-    DELETE FROM outbox_queueentry e USING picked p WHERE e.message_id = p.id
+    DELETE FROM outbox_queueentry WHERE message_id = ANY ((SELECT array_agg(id) FROM picked)::bigint[])
 ), closed AS (
     UPDATE outbox_message m SET
            status = 'accepted', evidence = 2, transport_id = p.transport_id, accepted_at = p.at, settled_at = p.at,

@@ -1,5 +1,6 @@
 """The gate before a body: what is accepted beside it, and what keeps it shut."""
 
+import json
 from functools import partial
 
 import pytest
@@ -113,9 +114,10 @@ def test_finds_its_rows_by_their_ids_whatever_a_worker_holds(jobs):
     assert "entry_by_worker" not in plan
 
 
-def test_walks_through_no_index_where_messages_are_newer_than_their_statistics(jobs):
-    # a merge join would be taken to end at once, since the ids of queue and messages don't meet by their statistics
-    add_alike = """
+def add_alike(cursor, message_id, number):
+    """Queue so many more messages like the one of that id."""
+    cursor.execute(
+        """
         WITH new AS (
             INSERT INTO outbox_message
             SELECT (jsonb_populate_record(m, jsonb_build_object(
@@ -124,20 +126,42 @@ def test_walks_through_no_index_where_messages_are_newer_than_their_statistics(j
         INSERT INTO outbox_queueentry
         SELECT (jsonb_populate_record(e, jsonb_build_object('message_id', new.id))).*
           FROM outbox_queueentry e CROSS JOIN new WHERE e.message_id = %s
-    """
+        """,
+        [number, message_id, message_id],
+    )
+
+
+def test_walks_through_no_index_where_messages_are_newer_than_their_statistics(jobs):
+    # a merge join would be taken to end at once, since the ids of queue and messages don't meet by their statistics
     pattern = jobs[0].message_id
     with connection.cursor() as cursor:
-        cursor.execute(add_alike, [2000, pattern, pattern])
+        add_alike(cursor, pattern, 2000)
         cursor.execute("UPDATE outbox_message SET evidence = 2, accepted_at = now()")
         cursor.execute("ANALYZE outbox_message")
         newest = Message.objects.latest("pk").pk
-        cursor.execute(add_alike, [6000, pattern, pattern])
+        add_alike(cursor, pattern, 6000)
         QueueEntry.objects.filter(pk__lte=newest).delete()
         cursor.execute("ANALYZE outbox_queueentry")
         cursor.execute("SET LOCAL enable_seqscan = off")
         cursor.execute(f"EXPLAIN {marking._ACCEPT_AND_MARK}", ["[]", "[]"])
         plan = "\n".join(line for (line,) in cursor.fetchall())
     assert "Merge Join" not in plan
+
+
+def test_finds_its_rows_by_their_ids_where_a_vacuum_saw_one_entry_in_a_long_queue(jobs):
+    # as after a campaign that one single message outlived: the next one's entries would be read whole with each group
+    with connection.cursor() as cursor:
+        add_alike(cursor, jobs[0].message_id, 2000)
+        cursor.execute(
+            "UPDATE pg_class SET reltuples = 1, relpages = 500 WHERE relname = 'outbox_queueentry'"
+        )
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        told = [json.dumps(handed_over(*jobs[:2]), default=str), marking._told(jobs[2:])]
+        cursor.execute(f"EXPLAIN {marking._ACCEPT_AND_MARK}", told)
+        plan = [line.strip() for (line,) in cursor.fetchall()]
+    scans = [at for at, line in enumerate(plan) if "Scan" in line and "outbox_queueentry" in line]
+    assert len(scans) == 3
+    assert all("Index Cond: (message_id" in plan[at + 1] for at in scans), "\n".join(plan)
 
 
 def test_marks_nothing_where_a_reply_needs_more_than_the_quick_way(jobs):
