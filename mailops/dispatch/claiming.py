@@ -102,7 +102,7 @@ WITH ask AS (
     UPDATE outbox_queueentry e
        SET worker_id = %(worker)s, fence = nextval('outbox_fence'), marked_at = NULL, transport_id = %(transport)s,
            claimed_on = %(day)s
-      FROM due WHERE e.message_id = due.message_id
+     WHERE e.message_id = ANY ((SELECT array_agg(message_id) FROM due)::bigint[])
     RETURNING e.message_id, e.fence, e.session_attempts, e.due_at, e.closes_at, e.pool, e.mailbox_provider
 )
 SELECT t.message_id, %(transport)s AS transport_id, t.fence, t.session_attempts, t.due_at,

@@ -80,7 +80,7 @@ WITH chosen AS MATERIALIZED (
       FROM outbox_message m JOIN chosen ON chosen.message_id = m.id
      WHERE NOT (chosen.is_held AND m.settling_fence IS NOT NULL) FOR UPDATE OF m SKIP LOCKED
 ), gone AS (
-    DELETE FROM outbox_queueentry e USING picked p WHERE e.message_id = p.id
+    DELETE FROM outbox_queueentry WHERE message_id = ANY ((SELECT array_agg(id) FROM picked)::bigint[])
 ), closed AS (
     UPDATE outbox_message m SET status = p.closed_as, reason = %(reason)s, sentence = p.sentence,
            settled_at = p.at,
