@@ -399,6 +399,9 @@ class TestOutcome:
                 with peer:
                     peer.recv(1)
                     peer.sendall(f"{SECRET} is what you said\r\n\r\n".encode())
+                    peer.shutdown(socket.SHUT_WR)
+                    while peer.recv(65536):  # to close over unread octets would reset
+                        pass
 
             echoing = threading.Thread(target=echo)
             echoing.start()
