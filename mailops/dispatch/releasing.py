@@ -22,6 +22,18 @@ UPDATE dispatch_allowance a SET spent = greatest(0, a.spent - locked.n) FROM loc
 """
 
 
+# By their ids first: joined to a list, a queue that looks short by its statistics is read whole.
+_THESE = """
+    e.message_id = ANY (%s) AND (e.message_id, e.fence) IN (SELECT * FROM unnest(%s::bigint[], %s::bigint[]))
+"""
+
+
+def _named(claims: Sequence[Claim]) -> list[list[int]]:
+    """Return the parameters of `_THESE`."""
+    ids, fences = [list(column) for column in zip(*claims, strict=True)]
+    return [ids, ids, fences]
+
+
 def release(claims: Sequence[Claim]) -> None:
     """Give back claims, unspent; by fence alone, so a mark that may have landed is cleared (W9)."""
     if not claims:
@@ -31,12 +43,11 @@ def release(claims: Sequence[Claim]) -> None:
             f"""
             WITH freed AS (
                 UPDATE outbox_queueentry e SET worker_id = NULL, fence = NULL, marked_at = NULL
-                  FROM unnest(%s::bigint[], %s::bigint[]) AS v(message_id, fence)
-                 WHERE e.message_id = v.message_id AND e.fence = v.fence
+                 WHERE {_THESE}
                 RETURNING e.transport_id, e.pool, e.claimed_on
             {_GIVE_BACK}
-            """,  # noqa: S608 - a constant
-            [[message_id for message_id, _ in claims], [fence for _, fence in claims]],
+            """,  # noqa: S608 - constants
+            _named(claims),
         )
 
 
@@ -65,12 +76,11 @@ def release_behind(claims: Sequence[Claim]) -> None:
         return
     with connection.cursor() as cursor:
         cursor.execute(
-            """
+            f"""
             UPDATE outbox_queueentry e SET due_at = greatest(e.due_at, clock_timestamp())
-              FROM unnest(%s::bigint[], %s::bigint[]) AS v(message_id, fence)
-             WHERE e.message_id = v.message_id AND e.fence = v.fence
-            """,
-            [[message_id for message_id, _ in claims], [fence for _, fence in claims]],
+             WHERE {_THESE}
+            """,  # noqa: S608 - a constant
+            _named(claims),
         )
     release(claims)
 

@@ -6,6 +6,7 @@ from django.db import connection
 from mailops.dispatch.carriers import usable_carriers
 from mailops.dispatch.claiming import Claimer
 from mailops.dispatch.models import Worker
+from mailops.dispatch.releasing import release, release_behind
 from mailops.dispatch.sweeping import sweep_suppressed
 from mailops.outbox.models import QueueEntry
 from mailops.suppressions.models import Suppression
@@ -44,6 +45,18 @@ def test_a_claim_reads_what_it_claims(queued):
     before = entries_read()
     assert len(Claimer(worker.pk).claim(carrier, 20)) == 20
     assert entries_read() - before < LONG / 10
+
+
+@pytest.mark.parametrize("give_back", [release, release_behind])
+def test_claims_go_back_by_their_ids(queued, give_back):
+    worker = Worker.objects.create(lane="bulk", host="test", pid=1)
+    (carrier,) = usable_carriers(queued.stream.kind)
+    jobs = Claimer(worker.pk).claim(carrier, 20)
+    kept, *others = jobs
+    before = entries_read()
+    give_back([(kept.message_id, kept.fence + 1000), *(job.claim for job in others)])
+    assert entries_read() - before < LONG / 10
+    assert QueueEntry.objects.exclude(worker_id=None).get().message_id == kept.message_id
 
 
 def test_closing_deletes_by_ids(queued):
