@@ -3,14 +3,15 @@
 The time that a message waits for its hours is no time in which it could have left: its expiry moves along.
 """
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from mailops.campaigns.models import Campaign
 from mailops.lib.hours import opening
-from mailops.outbox.ledger import execute_rows, fetch_dicts
+from mailops.outbox.ledger import fetch_dicts
 
 CHUNK = 5000
 
@@ -85,9 +86,11 @@ def _move(where: str, params: dict[str, Any], *, wanted: str = "e.due_at") -> tu
     )
     campaigns = _campaigns({entry["campaign_id"] for entry in entries})
     moved = [_moved(entry, campaigns[entry["campaign_id"]]) for entry in entries]
-    if moved:
-        execute_rows(_UPDATE, moved)
-    return len(moved), max((entry["message_id"] for entry in entries), default=0)
+    ids = [entry["message_id"] for entry in entries]
+    if ids:
+        with connection.cursor() as cursor:
+            cursor.execute(_UPDATE, [json.dumps(moved, default=str), ids])
+    return len(ids), max(ids, default=0)
 
 
 def _moved(entry: dict[str, Any], campaign: Campaign) -> dict[str, Any]:
@@ -101,10 +104,11 @@ def _moved(entry: dict[str, Any], campaign: Campaign) -> dict[str, Any]:
     }
 
 
+# By their ids first: joined to a list, a queue that looks short by its statistics is read whole.
 _UPDATE = """
     UPDATE outbox_queueentry e
        SET due_at = v.due_at, closes_at = v.closes_at, owed_at = e.owed_at + make_interval(secs => v.waits),
            expires_at = e.expires_at + make_interval(secs => v.waits)
       FROM json_to_recordset(%s::json) AS v(id bigint, due_at timestamptz, closes_at timestamptz, waits float)
-     WHERE e.message_id = v.id
+     WHERE e.message_id = ANY(%s) AND e.message_id = v.id
 """

@@ -1,5 +1,7 @@
 """A vacuum that saw one entry in a long queue, as where a single message outlives a campaign, leaves no plan that reads it whole."""
 
+from datetime import time
+
 import pytest
 from django.db import connection
 
@@ -8,10 +10,11 @@ from mailops.dispatch.claiming import Claimer
 from mailops.dispatch.models import Worker
 from mailops.dispatch.releasing import release, release_behind
 from mailops.dispatch.sweeping import sweep_suppressed
+from mailops.outbox.keeping_hours import keep_hours
 from mailops.outbox.models import QueueEntry
 from mailops.suppressions.models import Suppression
 from tests.dispatch.test_marking import add_alike
-from tests.factories import make_message, make_stream, make_transport
+from tests.factories import make_campaign, make_message, make_stream, make_transport
 
 pytestmark = pytest.mark.django_db
 
@@ -68,3 +71,14 @@ def test_closing_deletes_by_ids(queued):
     before = entries_read()
     assert sweep_suppressed(entries) == 1
     assert entries_read() - before < LONG / 10
+
+
+def test_hours_are_kept_by_ids(queued):
+    campaign = make_campaign(has_own_hours=True, window_from=time(9), window_to=time(18))
+    entries = QueueEntry.objects.order_by("pk")
+    entries.update(campaign=campaign)
+    due = dict.fromkeys(entries.values_list("pk", flat=True)[:20], campaign.pk)
+    before = entries_read()
+    assert keep_hours(due) == 20
+    assert entries_read() - before < LONG / 10
+    assert QueueEntry.objects.exclude(closes_at=None).count() == 20
