@@ -1,9 +1,7 @@
 """What the incident pages may be asked and given."""
 
-import re
 from decimal import Decimal
 from typing import Any, ClassVar
-from urllib.parse import urlsplit
 
 from django import forms
 from django.db.models import QuerySet
@@ -13,7 +11,7 @@ from mailops.accounts.models import User
 from mailops.accounts.permissions import MATRIX, Act
 from mailops.domains.models import Identity
 from mailops.incidents.models import Incident, Level, NotificationChannel, SubjectKind, Threshold
-from mailops.lib import egress
+from mailops.lib.egress import is_confidential
 from mailops.lib.write_only import WriteOnlyURL
 from mailops.protocol.address import InvalidAddress, parse_address
 from mailops.transports.models import Stream
@@ -55,8 +53,6 @@ class OwnerForm(forms.Form):
         )
 
 
-LONGEST_HOST = 253  # characters (RFC 1035, 2.3.4)
-_PLAIN = re.compile(r"[\x21-\x7e]+")
 SPAN = "Give 15 minutes to 7 days (10,080 minutes)."
 SOME = "Give one message or more, at most 2,147,483,647."
 PERCENT = "Give more than 0 and at most 100 percent, with at most 3 digits behind the point."
@@ -183,19 +179,9 @@ class ChannelForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def clean_url(self) -> str:
         url: str = self.cleaned_data["url"].strip()
-        if not url:
-            return ""
-        try:
-            parts = urlsplit(url)
-            host, port = parts.hostname or "", parts.port or 443
-        except ValueError:
-            raise forms.ValidationError("This is not an address.") from None
-        is_short = 0 < len(host) <= LONGEST_HOST
-        if not is_short or "@" in parts.netloc or not _PLAIN.fullmatch(url):
-            raise forms.ValidationError("Give an address like https://hooks.example.com/…")
-        if parts.scheme != "https" and not egress.is_trusted(host, port):
+        if url and not is_confidential(url):
             raise forms.ValidationError(
-                "Give an https address: what is told is nobody else's business."
+                "Give an address like https://hooks.example.com/…: what is told is nobody else's business."
             )
         return url
 

@@ -2,8 +2,10 @@
 
 import contextlib
 import ipaddress
+import re
 import socket
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from django.conf import settings
 
@@ -16,6 +18,8 @@ _LOCAL_NAT64 = ipaddress.ip_network("64:ff9b:1::/48")
 # of the machine that ours runs on: no host of the public's
 _AZURE_HOST = ipaddress.ip_address("168.63.129.16")
 _TEREDO = ipaddress.ip_network("2001::/32")  # RFC 4380: tunnels to an IPv4 address that it hides
+_LONGEST_HOST = 253  # characters (RFC 1035, 2.3.4)
+_URL = re.compile(r"[\x21-\x7e]+")  # RFC 3986, section 2
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -40,6 +44,19 @@ class Endpoint:
 def is_trusted(host: str, port: int) -> bool:
     """Tell whether exactly this pair may be spoken to without TLS and inside private ranges."""
     return (host.lower().rstrip("."), port) in settings.MAILOPS_TRUSTED_RELAYS
+
+
+def is_confidential(url: str) -> bool:
+    """Tell whether secrets may be sent to this address: by https, or by http to a trusted relay."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port or 80
+    except ValueError:
+        return False
+    is_whole = 0 < len(host) <= _LONGEST_HOST and "@" not in parts.netloc and _URL.fullmatch(url)
+    if not is_whole:
+        return False
+    return parts.scheme == "https" or (parts.scheme == "http" and is_trusted(host, port))
 
 
 def resolve(host: str, port: int, *, asks: Asks | None = None) -> Endpoint:

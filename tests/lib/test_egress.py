@@ -102,3 +102,27 @@ class TestConnect:
         with pytest.raises(EgressFault) as fault:
             egress.connect(egress.Endpoint("x.example", port, ("127.0.0.1",)), timeout=2)
         assert fault.value.cause == "refused"
+
+
+@pytest.mark.parametrize(
+    ("url", "is_so"),
+    [
+        ("https://hooks.example.com/x?key=1", True),
+        ("HTTPS://hooks.example.com:8443", True),
+        ("http://10.0.0.9:25/x", True),  # trusted
+        ("http://10.0.0.9:26/x", False),
+        ("ftp://10.0.0.9:25/x", False),
+        ("http://hooks.example.com/", False),
+        ("https://user@hooks.example.com/", False),
+        ("https://hooks.example.com:nan/", False),
+        ("https://[::1/", False),
+        ("https://", False),
+        (f"https://{'a.' * 127}com/", False),
+        ("https://hooks.example.com/ x", False),
+        ("https://hooks.example.com/\nx", False),
+        ("https://höoks.example.com/", False),
+    ],
+)
+def test_secrets_go_by_https_or_to_trusted_relays(settings, url, is_so):
+    settings.MAILOPS_TRUSTED_RELAYS = frozenset({("10.0.0.9", 25)})
+    assert egress.is_confidential(url) is is_so

@@ -1,12 +1,11 @@
 """The forms of credentials that log in by OAuth 2.0."""
 
 from typing import Any, ClassVar
-from urllib.parse import urlsplit
 
 from django import forms
 
 from mailops.accounts.meanwhile import field_of
-from mailops.lib.egress import is_trusted
+from mailops.lib.egress import is_confidential
 from mailops.lib.secrets import Secret
 from mailops.transports.forms.transports import SecretField
 from mailops.transports.models import Credential, OAuthGrant
@@ -150,13 +149,6 @@ class CallbackForm(forms.Form):
 
 def _read_url(url: str) -> str:
     """Return an address that may be asked: https, or in clear text a trusted relay."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port or 80
-    except ValueError as error:
-        raise forms.ValidationError("That is not an address.") from error
-    is_clear = parts.scheme == "http" and is_trusted(parts.hostname or "", port)
-    is_plain = "@" not in parts.netloc and url.isprintable() and " " not in url
-    if not parts.hostname or not is_plain or (parts.scheme != "https" and not is_clear):
+    if not is_confidential(url):
         raise forms.ValidationError("Give an https address.")
     return url

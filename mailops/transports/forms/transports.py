@@ -10,7 +10,7 @@ from django.db.models import Q
 
 from mailops.accounts.meanwhile import field_of
 from mailops.lib import secrets
-from mailops.lib.egress import is_trusted
+from mailops.lib.egress import is_confidential, is_trusted
 from mailops.lib.secrets import BadReference, Secret
 from mailops.lib.write_only import WriteOnlyPassword
 from mailops.protocol.address import InvalidAddress, domain_key
@@ -328,22 +328,16 @@ def _wrong_with(field: Field, value: str) -> str:
             domain_key(value)
         except InvalidAddress as error:
             return str(error)
-    if field.is_url and not is_speakable(value):
+    if field.is_url and not _is_root(value):
         return (
             "Give an https address; http only where host and port stand in MAILOPS_TRUSTED_RELAYS."
         )
     return ""
 
 
-def is_speakable(url: str) -> bool:
-    """Tell whether a key may be sent to this address: by https, or to a trusted relay."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-    except ValueError:
-        return False
-    is_plain = bool(parts.hostname) and not (parts.username or parts.query or parts.fragment)
-    return is_plain and (parts.scheme == "https" or is_trusted(parts.hostname or "", port))
+def _is_root(url: str) -> bool:
+    """Tell whether a key may be sent to this address, and paths can be put behind it."""
+    return is_confidential(url) and not urlsplit(url).query and not urlsplit(url).fragment
 
 
 def form_of(kind: str) -> type[TransportForm]:
