@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from mailops.content.models import TemplateVersion
 from mailops.dispatch.claiming import Job
 from mailops.dispatch.lanes import Lane
-from mailops.dispatch.preparing import Prepared, Way, prepare_all
+from mailops.dispatch.preparing import Prepared, Way, prepare, prepare_all
 
 AHEAD_OCTETS = 100_000  # larger mail is made when it is its turn: what lies ready takes memory
 AHEAD = 64  # made together: more at once save little, and keep other sessions waiting
@@ -28,9 +28,8 @@ class Maker:
         way, ahead = self._lane.made.pop(job.fence, (None, None))
         if ahead is not None and way == self._way:
             return ahead
-        (made,) = self._make([job])
-        if isinstance(made, Exception):
-            raise made
+        made = prepare(job, self._versions[job.version_id], self._way)
+        self._note_size(made)
         return made
 
     def make_ahead(self) -> None:
@@ -39,15 +38,14 @@ class Maker:
             return
         time.sleep(0)  # gevent's threads change only here: others have their bodies to write first
         jobs = self._lane.next_unmade(min(AHEAD, AHEAD_OF_EACH * len(self._lane.sessions)))
-        for job, made in zip(jobs, self._make(jobs), strict=True):
-            # whoever takes a job that failed meets that again, and tells it; or it is over, as a lack of memory may be
-            self._lane.made[job.fence] = self._way, made if isinstance(made, Prepared) else None
+        for job, made in zip(jobs, prepare_all(jobs, self._versions, self._way), strict=True):
+            if isinstance(made, Prepared):
+                self._note_size(made)
+                self._lane.made[job.fence] = self._way, made
+            else:  # whoever takes the job meets it again, and tells it; or it is over, as a lack of memory may be
+                self._lane.made[job.fence] = self._way, None
 
-    def _make(self, jobs: list[Job]) -> list[Prepared | Exception]:
-        made = prepare_all(jobs, self._versions, self._way)
-        for one in made:
-            if isinstance(one, Prepared):
-                is_light = len(one.content) <= AHEAD_OCTETS
-                note = self._lane.light.add if is_light else self._lane.light.discard
-                note(one.job.version_id)
-        return made
+    def _note_size(self, made: Prepared) -> None:
+        """Note whether mail of its version may lie ready."""
+        light, version_id = self._lane.light, made.job.version_id
+        (light.add if len(made.content) <= AHEAD_OCTETS else light.discard)(version_id)

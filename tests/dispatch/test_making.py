@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from mailops.dispatch import making
+from mailops.dispatch import making, preparing
 from mailops.dispatch.carriers import usable_carriers
 from mailops.dispatch.claiming import Claimer
 from mailops.dispatch.lanes import Lane
@@ -36,10 +36,14 @@ def made(monkeypatch):
         octets = 200_000 if job.recipient.startswith("large") else 1
         return Prepared(job, Envelope(way.return_path_host, job.recipient), b"x" * octets)
 
-    monkeypatch.setattr(
-        making, "prepare_all", lambda jobs, _, way: [prepare(job, way) for job in jobs]
-    )
+    make_by(monkeypatch, lambda jobs, _, way: [prepare(job, way) for job in jobs])
     return count
+
+
+def make_by(monkeypatch, prepare_all):
+    """Have mail made by a function in the place of `prepare_all`, alone and together."""
+    for module in (making, preparing):
+        monkeypatch.setattr(module, "prepare_all", prepare_all)
 
 
 def make_lane(*recipients):
@@ -90,7 +94,7 @@ def test_what_failed_ahead_is_made_when_it_is_its_turn(made, monkeypatch):
     lane = make_lane("one@x.example")
     maker = maker_of(lane)
     with monkeypatch.context() as short:
-        short.setattr(making, "prepare_all", lambda *_: [MemoryError()])
+        make_by(short, lambda *_: [MemoryError()])
         maker.make_ahead()
     assert maker.make(lane.jobs[0]).job == lane.jobs[0]
 
@@ -165,7 +169,7 @@ def test_each_mail_of_a_session_is_made_once_and_sent_once(settings, monkeypatch
         made.update(job.recipient for job in jobs)
         return really(jobs, *args)
 
-    monkeypatch.setattr(making, "prepare_all", prepare_all)
+    make_by(monkeypatch, prepare_all)
     with SmtpServer(extensions=("8BITMIME", "PIPELINING")) as server:
         settings.MAILOPS_TRUSTED_RELAYS = frozenset({("127.0.0.1", server.port)})
         stream = make_stream_to(server.port)
