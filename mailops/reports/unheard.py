@@ -73,7 +73,9 @@ class Unheard:
             return "Its webhook was never called: register the address at the provider."
         if newest is None:
             few = (
-                "" if self._tells_all else " It tells of failures alone, but of so many some fail."
+                ""
+                if _tells_all(self.habit)
+                else " It tells of failures alone, but of so many some fail."
             )
             return (
                 f"No call has come since {moment_of(endpoint.last_heard_at)}.{few} See at the provider whether the address is "
@@ -95,17 +97,17 @@ class Unheard:
         )
 
     @property
-    def _tells_all(self) -> bool:
-        """Whether something is due for each message; so it is believed of one that never told anything."""
-        return EventKind.DELIVERED in self.habit or not self.habit
-
-    @property
     def technical(self) -> str:
         lines = [f"{n:,} × {why}" for why, n in self.calls.refused.items()]
         if self.endpoint is not None:
             heard, proven = self.endpoint.last_heard_at, self.endpoint.last_proven_at
             lines += [f"Last heard: {_exactly(heard)}", f"Last proven: {_exactly(proven)}"]
         return "\n".join(lines)
+
+
+def _tells_all(habit: Collection[str]) -> bool:
+    """Tell whether something is due for each message; so it is believed of one that never told anything."""
+    return EventKind.DELIVERED in habit or not habit
 
 
 def _exactly(at: datetime | None) -> str:
@@ -134,7 +136,7 @@ def unheard(
             (judged or {}).get(pk, now - WINDOW),
             endpoint.created_at if endpoint else now - WINDOW,
         )
-        wholly = EventKind.DELIVERED in habits[pk] or not habits[pk]
+        wholly = _tells_all(habits[pk])
         lost = _lost(hours[pk], since=since, until=now - PATIENCE, wholly=wholly)
         n = sum(hour.accepted for hour in lost)
         if n < (least if wholly else FEW * least):
