@@ -37,9 +37,8 @@ PATIENCE = [timedelta(seconds=seconds) for seconds in (15, 60, 300, 900)]  # the
 LONG_PATIENCE = timedelta(hours=1)  # once all attempts are spent, and its incident is open still
 FEW = 5  # notices of one occasion that a channel is told one by one; more are one alert
 NAMED = 10  # incidents in such an alert
-BREATH = timedelta(
-    minutes=1
-)  # in which a channel is told FEW alerts at most: what comes meanwhile is one
+# in which a channel is told FEW alerts at most: what comes meanwhile is one
+BREATH = timedelta(minutes=1)
 LATEST = 500  # tries of late that it is seen by
 MAX_ATTEMPTS = 12  # a little over two hours
 TEMPLATE = "Incident notice"
@@ -63,9 +62,8 @@ _WORD_JOINER = "\u2060"
 # what turns the order of letters around, and so may show another address than it is
 _TURNS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
-MOST_SAID = (
-    1500  # characters of the line for people; chats refuse what is long, and refused is not told
-)
+# characters of the line for people; chats refuse what is long, and refused is not told
+MOST_SAID = 1500
 
 
 @dataclass(frozen=True)
@@ -172,8 +170,7 @@ def _claim(deaf: Collection[int]) -> list[Notice]:
     """Take one that is due, leased from now on: however slow the others are, its lease is its own.
 
     Where many of its occasion are due for its channel they are taken with it: a storm is one alert, and so is what was open
-    already when the channel came. Nobody is told of a
-    close before the opening that they still have to hear of.
+    already when the channel came. Nobody is told of a close before the opening that they still have to hear of.
     """
     waiting = Notice.objects.filter(done_at=None)
     earlier = waiting.filter(

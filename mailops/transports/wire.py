@@ -102,9 +102,8 @@ class Wire:
             total += len(line)
             found = _LINE.match(line)
             if found is None:
-                heard = self._masked(
-                    _decode(line)
-                )  # before it is cut, or half a secret would stand there
+                # before it is cut, or half a secret would stand there
+                heard = self._masked(_decode(line))
                 raise WireLost("protocol", f"not a reply: {heard[:200]!r}")
             verdicts.add(line[:1] < b"4")
             if len(verdicts) > 1:
