@@ -222,10 +222,15 @@ class Delivery:
         assert self._claimer is not None
         waiting = Counter((job.stream_id, job.mailbox_provider) for job in list(lane.jobs))
         jobs = self._claimer.claim(lane.carrier, lane.appetite, waiting=waiting)
-        self._load_templates(jobs)
-        lane.add(self._detours.name(lane.carrier, jobs))
+        if (
+            self._faults
+        ):  # what was refused meanwhile may be among them: what that stops is stopped first
+            self._give_up(jobs)
+        else:
+            self._load_templates(jobs)
+            lane.add(self._detours.name(lane.carrier, jobs))
+            self._taken += len(jobs)
         self._known_fence = max([self._known_fence, *(job.fence for job in jobs)])
-        self._taken += len(jobs)
 
     def _must_look(self) -> bool:
         """Tell whether it is time to look for work; a lane that eats up what it had is looked after at once."""

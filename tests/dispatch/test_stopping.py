@@ -8,6 +8,8 @@ from django.utils import timezone
 from mailops.accounts.models import AuditEntry
 from mailops.campaigns.models import Campaign
 from mailops.dispatch import delivery
+from mailops.dispatch.claiming import Claimer
+from mailops.dispatch.conversation import SystemicFault
 from mailops.dispatch.delivery import Delivery
 from mailops.dispatch.working import WorkerProcess
 from mailops.outbox.models import Message, QueueEntry
@@ -182,6 +184,28 @@ def run(monkeypatch):
     yield run
     run.finish()
     worker.stop()
+
+
+def test_what_was_refused_during_a_claim_is_not_tried_again_before_its_campaign_stops(
+    run, monkeypatch
+):
+    campaign = make_campaign(state=Campaign.State.RUNNING)
+    queue(campaign.stream, 1, campaign=campaign)
+    claim = Claimer.claim
+
+    def claim_meanwhile(*args, **kwargs):
+        jobs = claim(*args, **kwargs)
+        run._faults.append(
+            SystemicFault("campaign", jobs[0].transport_id, campaign.pk, "Unsigned.", "550", 0)
+        )
+        return jobs
+
+    monkeypatch.setattr(Claimer, "claim", claim_meanwhile)
+    run._claim_more()
+    run._committer.commit_waiting(timeout=0)
+    assert not QueueEntry.objects.exclude(worker_id=None).exists()
+    run._step()
+    assert Campaign.objects.get().is_paused
 
 
 def test_a_session_that_waits_for_its_last_reply_keeps_no_new_ones_out(run):
