@@ -26,7 +26,7 @@ pytestmark = pytest.mark.django_db(transaction=True)  # the committer has a conn
 @pytest.fixture(autouse=True)
 def no_heart(monkeypatch):
     monkeypatch.setattr(WorkerProcess, "_beat", lambda self: None)
-    monkeypatch.setattr(delivery, "RUN_SECONDS", 3.0)
+    monkeypatch.setattr(delivery, "RUN_SECONDS", 30.0)
 
 
 def queue(stream, number, **fields):
