@@ -320,7 +320,7 @@ class TestOutcome:
     def test_an_answer_that_does_not_come_in_time_is_uncertain(self, session, double):
         send(session)  # so that it is connected
         double.hold = threading.Event()
-        session.connection._answer_seconds = 0.2
+        session.connection._answer_seconds = 1.0
         with pytest.raises(SessionLost) as lost:
             send(session)
         double.hold.set()
