@@ -46,12 +46,15 @@ _SUBJECT = "[mailops] {{ occasion }}: {{ title }}"
 _TEXT = """{{ occasion }}: {{ title }}
 
 {{ sentence }}
-
+{% if to_do != blank %}
+What to do: {{ to_do }}
+{% endif %}
 {{ url }}
 """
 _HTML = """<p><strong>{{ occasion }}: {{ title }}</strong></p>
 <p>{{ sentence }}</p>
-<p><a href="{{ url }}">Open the incident</a></p>
+{% if to_do != blank %}<p><strong>What to do:</strong> {{ to_do }}</p>
+{% endif %}<p><a href="{{ url }}">Open the incident</a></p>
 """
 _BRACKETS = str.maketrans("<>", "‹›")  # of links and calls in Slack's markup
 # after the @ of a call, but not of an address, and inside of a Markdown link, which hides where it leads
@@ -243,6 +246,7 @@ def _facts_of_many(notices: list[Notice]) -> dict[str, Any]:
         "occasion": notices[0].get_occasion_display(),
         "title": f"{len(worst)} incidents",
         "sentence": f"{'; '.join([*map(str, worst[:NAMED]), *more])}.",
+        "to_do": "",
         "url": settings.MAILOPS_BASE_URL + reverse("incidents:list"),
         "level": worst[0].level,
         "incidents": [one.pk for one in worst],
@@ -257,6 +261,7 @@ def _facts(notice: Notice) -> dict[str, Any]:
             "occasion": notice.get_occasion_display(),
             "title": "this is a test",
             "sentence": f"The channel {notice.channel} works.",
+            "to_do": "",
             "url": settings.MAILOPS_BASE_URL + reverse("incidents:channels"),
         }
     is_over = notice.occasion == Notice.Occasion.CLOSED
@@ -264,6 +269,7 @@ def _facts(notice: Notice) -> dict[str, Any]:
         "occasion": notice.get_occasion_display(),
         "title": str(incident),
         "sentence": f"{incident.close_reason if is_over else incident.sentence} {_when(incident)}",
+        "to_do": "" if is_over else incident.threshold.to_do,
         "url": settings.MAILOPS_BASE_URL + reverse("incidents:detail", args=[incident.pk]),
         "incident": incident.pk,
         "level": incident.level,
@@ -285,7 +291,8 @@ def _moment(at: datetime) -> str:
 
 
 def _post(channel: NotificationChannel, facts: dict[str, Any], key: str) -> str:
-    told = _in_one_line(f"{facts['occasion']}: {facts['title']}. {facts['sentence']}")
+    fix = f" What to do: {facts['to_do']}" if facts["to_do"] else ""
+    told = _in_one_line(f"{facts['occasion']}: {facts['title']}. {facts['sentence']}{fix}")
     text = f"{_without_markup(told)} {facts['url']}"
     try:
         answer = fetch(
@@ -357,5 +364,5 @@ def _version() -> TemplateVersion:
         subject=_SUBJECT,
         html=_HTML,
         text=_TEXT,
-        variables=("occasion", "title", "sentence", "url"),
+        variables=("occasion", "title", "sentence", "to_do", "url"),
     )

@@ -7,6 +7,7 @@ from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 from psycopg.errors import ConfigurationLimitExceeded, DeadlockDetected
 
+from mailops.content.rendering import compile_version
 from mailops.incidents import configuring, handling, notifying
 from mailops.incidents.detection import detect
 from mailops.incidents.models import (
@@ -204,6 +205,8 @@ class TestWebhook:
         assert told["sentence"].startswith(f"{incident.sentence} Open since ")
         assert told["url"].endswith(f"/incidents/{incident.pk}/")
         assert incident.sentence in told["text"]
+        assert f" What to do: {incident.threshold.to_do} http" in told["text"]
+        assert told["to_do"] == incident.threshold.to_do
         assert Notice.objects.get().has_succeeded
         assert result() == "127.0.0.1 answered 200."
 
@@ -664,8 +667,6 @@ class TestMail:
         make_mail_channel(make_stream())
         open_incident(stream)
         deliver_due()
-        from mailops.content.rendering import compile_version
-
         message = Message.objects.get()
         mail = compile_version(message.version).render(message.merge_data)
         assert mail.subject.splitlines() == [mail.subject]
@@ -677,9 +678,18 @@ class TestMail:
         make_mail_channel(make_stream())
         incident = open_incident(stream)
         deliver_due()
-        from mailops.content.rendering import compile_version
-
         message = Message.objects.get()
         mail = compile_version(message.version).render(message.merge_data)
         assert mail.subject == "[mailops] Opened: Bounce rate: News"
         assert incident.sentence in mail.text
+        assert f" UTC.\n\nWhat to do: {incident.threshold.to_do}\n\nhttp" in mail.text
+        assert "<strong>What to do:</strong>" in mail.html
+
+    def test_says_nothing_to_do_once_it_is_over(self, stream, oncall):
+        make_mail_channel(make_stream())
+        incident = open_incident(stream)
+        handling.close(incident=incident, reason="It was a full disk.", actor=oncall)
+        assert deliver_due() == 2
+        message = Message.objects.latest("pk")
+        mail = compile_version(message.version).render(message.merge_data)
+        assert "What to do" not in mail.text + mail.html

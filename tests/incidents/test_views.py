@@ -204,7 +204,7 @@ class TestDetail:
 
     def test_says_what_to_do_while_there_is_something(self, incident, oncall, logged_in):
         client, at = logged_in(oncall), url("detail", incident.pk)
-        assert "What to do:</strong> See below what servers answered" in client.get(at).text
+        assert "What to do:</strong> See what servers answered" in client.get(at).text
         Incident.objects.update(calm_since_at=timezone.now())
         assert "What to do:" not in client.get(at).text
 

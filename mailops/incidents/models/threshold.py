@@ -156,19 +156,19 @@ class Threshold(models.Model):
     def to_do(self) -> str:
         """Say what a person does about it."""
         told: dict[str, str] = {
-            self.Measure.BOUNCES: "See below what servers answered, and what changed before. Where a list or a version "
+            self.Measure.BOUNCES: "See what servers answered, and what changed before. Where a list or a version "
             "brought it, pause what sends it, mend that, then resume; addresses that don't exist are suppressed by themselves.",
-            self.Measure.COMPLAINTS: "See below what changed before: people complain of mail they did not ask for. Pause "
+            self.Measure.COMPLAINTS: "See what changed before: people complain of mail they did not ask for. Pause "
             "what sends it, take out whoever never agreed, and try the way to unsubscribe; then resume.",
-            self.Measure.FAULT: "Mend what is named here, then resume.",
+            self.Measure.FAULT: "Mend what it names, then resume.",
             self.Measure.BREAKER: "It is tried again by itself. Test the connection on the transport's page: it says at "
             "which step it ends.",
-            self.Measure.BURN: "See on the stream's page what waits, and below what servers answered: resume what is "
+            self.Measure.BURN: "See on the stream's page what waits, and what servers answered: resume what is "
             "paused, or raise the limit that holds mail back.",
             self.Measure.UNSERVED: "Ask whoever runs mailops to start what sends: what is due leaves by itself then.",
             self.Measure.GIVEN_UP: "See which messages were given up, and why; mend that, then send them again.",
             self.Measure.RECORDS: "Mend at your DNS provider what the domain's page names, then press “Verify now” there.",
-            self.Measure.LISTED: "See below what changed before, and what servers answered, to find what brought it there.",
+            self.Measure.LISTED: "See what changed before, and what servers answered, to find what brought it there.",
             self.Measure.SILENT: "Compare the webhook's address and key with what the provider has, and let it send a test.",
             self.Measure.UNANSWERED: "Ask whoever runs the domain's name servers, then press “Verify now” on its page.",
             self.Measure.UNREAD: "Mend its address or log-in on the mailbox's page, then press “Test now” there.",
