@@ -7,7 +7,7 @@ from django.http import HttpResponse
 from mailops.content.closing import INSIDE
 from mailops.content.embedding import embedded
 from mailops.content.forms import LookForm
-from mailops.lib.foreign_html import POLICY, without_frames
+from mailops.lib.foreign_html import HEADERS, POLICY, without_connections
 
 _PICTURE = re.compile(rf"<img\b{INSIDE}", re.IGNORECASE)
 _ATTRIBUTE = re.compile(r"([^\s\"'=<>/]+)(\s*=\s*)(\"[^\"]*\"|'[^']*'|[^\s\"'>]+)")
@@ -24,13 +24,13 @@ def framed(html: str, look: LookForm) -> HttpResponse:
     Only what the mail itself says about schemes is decided, so a mail without a dark side stays as it is.
     """
     asked = look.cleaned_data if look.is_valid() else {}
-    html = without_frames(html)
+    html = without_connections(html)
     html = embedded(in_scheme(html, asked.get("scheme") or "light"))
     return HttpResponse(
         html if asked.get("images") else _without_far_pictures(html),
         headers={
+            **HEADERS,
             "Content-Security-Policy": POLICY.format(" https:" if asked.get("images") else ""),
-            "Referrer-Policy": "no-referrer",
             "Cache-Control": "no-store",
         },
     )

@@ -15,7 +15,7 @@ from mailops.content.embedding import embedded
 from mailops.content.framing import in_scheme
 from mailops.content.models import Picture
 from mailops.content.rendering import RenderError
-from mailops.lib.foreign_html import without_frames
+from mailops.lib.foreign_html import without_connections
 from mailops.lib.locks import session_lock
 
 SHAPES = [("light", 600), ("dark", 600), ("light", 375), ("dark", 375)]
@@ -108,7 +108,7 @@ def _screenshot(html: str, scheme: str, width: int) -> bytes:
     doctype = _DOCTYPE.match(html)
     rest = html[doctype.end() :] if doctype else html
     rest = _ORDERS.sub(r"data-\g<0>", rest)
-    page = f"{doctype[0] if doctype else ''}{_POLICY}{embedded(in_scheme(without_frames(rest), scheme))}"
+    page = f"{doctype[0] if doctype else ''}{_POLICY}{embedded(in_scheme(without_connections(rest), scheme))}"
     with tempfile.TemporaryDirectory(prefix="mailops-picture-") as folder:
         source, target = Path(folder, "mail.html"), Path(folder, "mail.png")
         source.write_text(page, encoding="utf-8")

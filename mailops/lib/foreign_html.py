@@ -6,12 +6,18 @@ from collections.abc import Mapping
 POLICY = "default-src 'none'; img-src data:{}; style-src 'unsafe-inline'; font-src data:; sandbox"
 # characters of data: URLs in one page, more than all pictures of the largest mail have
 MOST_OF_PICTURES = 40_000_000
+# what goes with it: links say nothing of the page, and names in them are not looked up before somebody follows them
+HEADERS = {"Referrer-Policy": "no-referrer", "X-DNS-Prefetch-Control": "off"}
 _FRAME = re.compile(r"<(?=i?frame)", re.IGNORECASE)
+_LINK = re.compile(r"<link(?=[\s/>])", re.IGNORECASE)
 
 
-def without_frames(html: str) -> str:
-    """Return `html` whose frames are elements that nobody knows: a browser connects to a frame's host before its policy is asked."""
-    return _FRAME.sub("<x-", html)
+def without_connections(html: str) -> str:
+    """Return `html` without what makes a browser connect to a host before its policy is asked: frames, and links to resources.
+
+    Frames become elements that nobody knows. A link becomes a meta, which may stand where it stood, and needs no end.
+    """
+    return _LINK.sub("<meta", _FRAME.sub("<x-", html))
 
 
 def with_pictures(html: str, named: re.Pattern[str], urls: Mapping[str, str]) -> str:

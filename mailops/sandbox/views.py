@@ -15,7 +15,7 @@ from django.views.decorators.clickjacking import xframe_options_sameorigin
 from mailops.accounts.permissions import Act, needs, user_of
 from mailops.lib.egress import is_trusted
 from mailops.lib.env import host_and_port
-from mailops.lib.foreign_html import POLICY, without_frames
+from mailops.lib.foreign_html import HEADERS, POLICY, without_connections
 from mailops.lib.htmx import render_page
 from mailops.sandbox.deleting import delete_inbox
 from mailops.sandbox.forms import InboxFilterForm, LookForm, NewsForm
@@ -117,8 +117,8 @@ def message(request: HttpRequest, message_id: int) -> HttpResponse:
 def message_html(request: HttpRequest, message_id: int) -> HttpResponse:  # noqa: ARG001
     """Serve the HTML of a stranger: it may run nothing, load nothing, and reach nothing of ours."""
     return HttpResponse(
-        without_frames(read(_captured(message_id).content).html),
-        headers={"Content-Security-Policy": POLICY.format(""), "Referrer-Policy": "no-referrer"},
+        without_connections(read(_captured(message_id).content).html),
+        headers={**HEADERS, "Content-Security-Policy": POLICY.format("")},
     )
 
 

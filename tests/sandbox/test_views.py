@@ -162,6 +162,8 @@ class TestMessage:
         response = logged_in(viewer).get(url("message-html", captured.id))
         assert response["Content-Security-Policy"] == POLICY.format("")
         assert response["X-Frame-Options"] == "SAMEORIGIN"
+        assert response["X-DNS-Prefetch-Control"] == "off"
+        assert response["Referrer-Policy"] == "no-referrer"
 
     def test_hands_out_a_file_as_something_to_save(self, captured, viewer, logged_in):
         response = logged_in(viewer).get(url("attachment", captured.id, 2))
