@@ -11,6 +11,7 @@ from email.message import Message
 from typing import Any
 
 from mailops.lib.foreign_html import with_pictures
+from mailops.protocol.charsets import decode
 
 INLINE_LIMIT = 2_000_000  # octets of an image that is shown inside the HTML
 MOST_LINES = 500_000  # as many as the largest mail has where it is files in base64
@@ -166,9 +167,9 @@ def _body(part: Message) -> bytes:
 
 def _text(part: Message, body: bytes) -> str:
     try:
-        return _whole(body.decode(str(part.get_content_charset() or "utf-8"), "replace"))
+        return decode(body, str(part.get_content_charset("")))
     except _FAULTS:
-        return body.decode("utf-8", "replace")
+        return decode(body)
 
 
 def _name(part: Message, number: int) -> str:

@@ -118,6 +118,12 @@ class TestRead:
         assert "more lines or parts than can be shown" in found.problem
         assert (found.headers, found.attachments) == ([], [])
 
+    def test_decodes_no_text_by_what_is_no_charset(self):
+        """By punycode a large one would take hours."""
+        words = b"abc-" + b"bcde" * 10_000
+        found = read(b"Content-Type: text/plain; charset=punycode\r\n\r\n" + words)
+        assert found.text == words.decode()
+
     def test_takes_no_field_apart_of_which_that_takes_minutes(self):
         words, parameters = "=?utf-8?q?a?= " * 100_000, "; a*0=b" * 100_000
         mail = f"Subject: {words}\nContent-Type: a/b{parameters}; name=x\n\ny"
