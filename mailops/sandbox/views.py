@@ -24,7 +24,7 @@ from mailops.sandbox.reading import ReadMessage, read
 from mailops.sandbox.simulating import BEHAVIORS
 
 PAGE = 50
-SHOWN = 200_000  # octets of source on a page; the download has all
+SHOWN = 200_000  # octets of source, or characters of text, on a page; the download has all
 
 
 @needs(Act.SEE)
@@ -100,8 +100,10 @@ def message(request: HttpRequest, message_id: int) -> HttpResponse:
         "reactions": captured.reactions.order_by("id"),
     }
     if view == "source":
-        context["source"] = captured.content[:SHOWN].decode("utf-8", "replace")
+        context["shown"] = captured.content[:SHOWN].decode("utf-8", "replace")
         context["is_cut"] = captured.size > SHOWN
+    elif view == "text":
+        context["shown"], context["is_cut"] = found.text[:SHOWN], len(found.text) > SHOWN
     return render_page(
         request,
         "sandbox/message_detail.html",

@@ -149,6 +149,17 @@ class TestMessage:
             page = client.get(url("message", captured.id), {"view": view}).content.decode()
             assert expected in page, view
 
+    @pytest.mark.parametrize("view", ["text", "headers", "source", "attachments"])
+    def test_is_shown_as_far_as_a_browser_can_bear(self, view, viewer, logged_in):
+        folded = b"\r\n\t".join([b"word " * 100] * 1000)
+        captured = make_captured(
+            b"Subject: %b\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\n%b\r\n--b\r\n"
+            b"Content-Type: a/%b\r\n\r\n" % (folded, folded, folded)
+        )
+        page = logged_in(viewer).get(url("message", captured.id), {"view": view}).text
+        assert len(page) < 250_000
+        assert ("Only the beginning" in page) == (view in {"text", "source"})
+
     def test_refuses_another_side(self, captured, viewer, logged_in):
         response = logged_in(viewer).get(url("message", captured.id), {"view": "inside"})
         assert response.status_code == 422
