@@ -4,13 +4,21 @@ import base64
 import binascii
 import ipaddress
 import os
+import re
+import shutil
 import ssl
 from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 from math import nan
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+import dns.exception
+import dns.name
+import dns.rdata
+import dns.rdataclass
+import dns.rdatatype
 import psycopg
 from django.core.exceptions import ImproperlyConfigured
 from psycopg.conninfo import conninfo_to_dict
@@ -18,6 +26,15 @@ from psycopg.conninfo import conninfo_to_dict
 from mailops.lib.whole_numbers import whole_number
 
 T = TypeVar("T")
+
+# without the port: it may be a piece of a password
+NO_PORT = "its port is none; ports are 1 to 65535"
+
+OURS = "MAILOPS_"
+# in which credentials are given; each is called as its transport wants
+GIVEN_SECRETS = "MAILOPS_SECRET_"
+# a name without a domain and an address of IPv4 among them; what it looks like in an address is none of it
+_HOST = re.compile(r"\w([\w-]{0,61}\w)?(\.\w([\w-]{0,61}\w)?)*\.?")
 
 BROKER_SCHEMES = frozenset({"pgmq", "redis", "rediss", "amqp", "amqps"})
 
@@ -31,9 +48,11 @@ class Environment:
 
     def __init__(self, variables: Mapping[str, str] | None = None) -> None:
         self._variables = os.environ if variables is None else variables
+        self._asked: set[str] = set()
         self.problems: list[str] = []
 
     def has(self, name: str) -> bool:
+        self._asked.add(name)
         return bool(self._variables.get(name, "").strip())
 
     def given(self, *names: str) -> dict[str, str]:
@@ -54,12 +73,21 @@ class Environment:
         self.problems.append(f"{problem}. Fix: {fix}" if fix else problem)
 
     def finish(self) -> None:
-        """Raise WrongSettings naming every wrong value, if there is one."""
+        """Raise WrongSettings naming every wrong value and misspelt name, if there is one."""
+        self._complain_of_misspelt()
         if self.problems:
             raise WrongSettings(
                 "These settings are wrong:\n"
                 + "\n".join(f"- {problem}" for problem in self.problems)
             )
+
+    def _complain_of_misspelt(self) -> None:
+        """Name what was set and never asked for, but is nearly called like a setting: it would count for nothing."""
+        settings = {name.removeprefix(OURS): name for name in sorted(self._asked)}
+        for name in sorted(self._variables.keys() - self._asked):
+            if name.startswith(OURS) and not name.startswith(GIVEN_SECRETS):
+                for near in get_close_matches(name.removeprefix(OURS), settings, n=1, cutoff=0.8):
+                    self.complain(f"{name}: there is no such setting", f"write {settings[near]}")
 
 
 def flag(raw: str) -> bool:
@@ -120,15 +148,24 @@ def number(*, least: float, most: float) -> Callable[[str], float]:
     return parse
 
 
-def shares(raw: str) -> dict[str, float]:
-    """Return {"gmail": 40.0} for "gmail=40"."""
-    found = {}
-    for part in listed(raw):
-        name, equals, percent = part.partition("=")
-        if not equals or not 0 <= float(percent) <= 100:
-            raise ValueError(f"“{part}” is not name=percent")
-        found[name.strip()] = float(percent)
-    return found
+_percent = number(least=0, most=100)
+
+
+def shares_of(*names: str) -> Callable[[str], dict[str, float]]:
+    """Return a parser of shares that only these names have: {"gmail": 40.0} for "gmail=40"."""
+
+    def parse(raw: str) -> dict[str, float]:
+        found = {}
+        for part in listed(raw):
+            name, equals, percent = (each.strip() for each in part.partition("="))
+            if not equals:
+                raise ValueError(f"“{part}” is not name=percent")
+            found[word_of(*names)(name)] = _percent(percent)
+        if round(sum(found.values())) > 100:
+            raise ValueError(f"“{raw}” is {sum(found.values()):g} % together")
+        return found
+
+    return parse
 
 
 def listed(raw: str) -> list[str]:
@@ -139,9 +176,28 @@ def listed(raw: str) -> list[str]:
 def host_and_port(raw: str, read_port: Callable[[str], int] = port_number) -> tuple[str, int]:
     """Return ("::1", 25) for "[::1]:25"; the host in lower case."""
     host, colon, port = raw.rpartition(":")
-    if not colon or not host or (":" in host and not host.startswith("[")):
+    if not colon or not _is_host(host):
         raise ValueError(f"“{raw}” is not host:port")
     return host.strip("[]").lower(), read_port(port)
+
+
+def _is_host(raw: str) -> bool:
+    """Tell whether it is a name, an address of IPv4, or one of IPv6 in brackets."""
+    if not raw.startswith("["):
+        return bool(_HOST.fullmatch(raw))
+    try:
+        return raw.endswith("]") and bool(ipaddress.IPv6Address(raw[1:-1]))
+    except ValueError:
+        return False
+
+
+def allowed_hosts(raw: str) -> list[str]:
+    """Return hosts as Django allows them: “.example.com” is all below it, too, and “*” is any."""
+    hosts = listed(raw)
+    for host in hosts:
+        if host != "*" and not _is_host(host.removeprefix(".")):
+            raise ValueError(f"“{host}” is not a host name")
+    return hosts
 
 
 def is_loopback(raw: str) -> bool:
@@ -181,8 +237,8 @@ def host_port_pairs(raw: str) -> frozenset[tuple[str, int]]:
 
 def host_name(raw: str) -> str:
     labels = raw.lower().rstrip(".").split(".")
-    plain = all(label and label.isascii() and label.replace("-", "a").isalnum() for label in labels)
-    if not plain or len(labels) < 2:
+    plain = all(label.isascii() and label.replace("-", "a").isalnum() for label in labels)
+    if not plain or not _is_host(raw) or len(labels) < 2 or labels[-1].isdigit():
         raise ValueError(f"“{raw}” is not a host name")
     return ".".join(labels)
 
@@ -196,21 +252,28 @@ def trust_anchors(raw: str) -> list[str]:
     """Return lines of a zone and the DS of a key of it; the word none means that there is none."""
     lines = [] if raw == "none" else listed(raw)
     for line in lines:
-        _, *fields = [*line.split(), ""]
-        numbers, digest = fields[:3], "".join(fields[3:])
-        is_digest = len(digest) >= 40 and set(digest.lower()) <= set("0123456789abcdef")
-        if not is_digest or not all(number.isdigit() for number in numbers):
-            raise ValueError(f"“{line[:60]}” is not a trust anchor")
+        zone, _, data = line.partition(" ")
+        try:
+            dns.name.from_text(zone)
+            dns.rdata.from_text(dns.rdataclass.IN, dns.rdatatype.DS, data)
+        except (dns.exception.DNSException, ValueError):
+            raise ValueError(f"“{line[:60]}” is not a trust anchor") from None
     return lines
 
 
 def base_url(raw: str) -> str:
     """Return the address without a slash at its end; http is let through for this machine only."""
-    parts = urlsplit(raw)
-    host = parts.hostname or ""
-    is_ours = host in {"127.0.0.1", "::1", "localhost"} or host.endswith(".localhost")
-    if parts.scheme not in {"http", "https"} or not host or parts.path.strip("/") or parts.query:
+    try:
+        parts = urlsplit(raw)
+        host = parts.hostname or ""
+        address = f"[{host}]" if ":" in host else host
+        port = "" if parts.port is None else f":{parts.port}"
+    except ValueError:  # of its port, or its brackets
+        raise ValueError(f"“{raw}” is not an address such as https://mail.example.com") from None
+    is_whole = raw.rstrip("/").lower() == f"{parts.scheme}://{address}{port}"
+    if parts.scheme not in {"http", "https"} or not is_whole or not _is_host(address):
         raise ValueError(f"“{raw}” is not an address such as https://mail.example.com")
+    is_ours = host in {"127.0.0.1", "::1", "localhost"} or host.endswith(".localhost")
     if parts.scheme == "http" and not is_ours:
         raise ValueError(f"“{raw}” is public, and http lets anyone read and forge what passes")
     return raw.rstrip("/")
@@ -242,12 +305,22 @@ def file_beside_others(raw: str) -> Path:
 
 def certificates(raw: str) -> Path:
     """Return the path of a file of PEM certificates."""
-    path = Path(raw)
+    path = Path(raw).expanduser().absolute()
     try:
         ssl.create_default_context().load_verify_locations(path)
+    except ssl.SSLError:
+        raise ValueError(f"{path} holds no certificates") from None
     except OSError as error:
-        raise ValueError(f"{raw!r} holds no certificates: {error}") from error
+        raise ValueError(f"{path} can't be read: {error.strerror}") from error
     return path
+
+
+def program(raw: str) -> str:
+    """Return the path of a program, given by its path or by its name on the PATH."""
+    found = shutil.which(str(Path(raw).expanduser()))
+    if not found:
+        raise ValueError(f"“{raw}” is no program that can be started")
+    return found
 
 
 def key(raw: str) -> str:
@@ -262,7 +335,10 @@ def key(raw: str) -> str:
 
 
 def keys(raw: str) -> list[str]:
-    return [key(part) for part in listed(raw)]
+    found = [key(part) for part in listed(raw)]
+    if not found:
+        raise ValueError("no key is in it")
+    return found
 
 
 def named_keys(raw: str) -> dict[str, str]:
@@ -272,7 +348,13 @@ def named_keys(raw: str) -> dict[str, str]:
         name, _, value = part.partition(":")
         if not (name.isascii() and name.isalnum() and len(name) <= 8 and value):
             raise ValueError("a part of it is not id:key with an id of 1 to 8 letters and digits")
+        if name in named:
+            raise ValueError(
+                f"two keys in it are called {name}, and what one signed the other refuses"
+            )
         named[name] = key(value)
+    if not named:
+        raise ValueError("no key is in it")
     return named
 
 
@@ -286,6 +368,10 @@ def broker_url(raw: str) -> str:
     scheme = raw.partition("://")[0]
     if "://" not in raw or scheme not in BROKER_SCHEMES:
         raise ValueError(f"it must begin with one of {', '.join(sorted(BROKER_SCHEMES))}, then ://")
+    try:
+        urlsplit(raw).port  # noqa: B018 - read where it is asked for
+    except ValueError:
+        raise ValueError(NO_PORT) from None
     return raw
 
 
@@ -299,6 +385,9 @@ def database(raw: str) -> dict[str, Any]:
         raise ValueError("it is not a URL that PostgreSQL understands") from None
     if not given.get("dbname"):
         raise ValueError("it names no database")
+    for port in listed(str(given.get("port", ""))):  # of several servers, several
+        if whole_number(port) not in range(1, 65_536):
+            raise ValueError(NO_PORT)
     return {
         "NAME": given.pop("dbname"),
         "USER": given.pop("user", ""),

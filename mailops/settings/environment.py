@@ -61,7 +61,12 @@ MAILOPS_TRACKING_URL = env.read(
     MAILOPS_BASE_URL,
     fix="give the public https address that links in tracked mail begin with, or leave it out for MAILOPS_BASE_URL",
 )
-further_hosts: list[str] = env.read("MAILOPS_ALLOWED_HOSTS", parse.listed, [], fix="give host,…")
+further_hosts: list[str] = env.read(
+    "MAILOPS_ALLOWED_HOSTS",
+    parse.allowed_hosts,
+    [],
+    fix="give host,… such as pages.example.com, without https:// and port",
+)
 MAILOPS_RETURN_PATH_HOST = env.read(
     "MAILOPS_RETURN_PATH_HOST",
     parse.host_name,
@@ -102,13 +107,16 @@ MAILOPS_TRUST_ANCHORS: list[str] = env.read(
         ". 20326 8 2 E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D",
         ". 38696 8 2 683D2D0ACB8C9B712A1948B27F741219298D0A450D612C483AF444A4C0FB2B16",
     ],
-    fix="give zone, key tag, algorithm, digest type and digest, one after another by commas, or the word none",
+    fix="give “zone tag algorithm type digest”, several with commas between them, or the word none",
 )
 # what runs here, for the charts; empty: git's commit, where this is a checkout
 MAILOPS_REVISION: str = env.read("MAILOPS_REVISION", str, "", fix="give a tag or a commit")
 # where hours are given without a place: of recipients whose time zone is unknown
 MAILOPS_TIME_ZONE: str = env.read(
-    "MAILOPS_TIME_ZONE", zone_name, "UTC", fix="give an IANA name such as Europe/Berlin"
+    "MAILOPS_TIME_ZONE",
+    zone_name,
+    "UTC",
+    fix="",  # the complaint says it
 )
 # later than this nobody expects a scheduled campaign any more: it waits for a person, as after a weekend's outage
 MAILOPS_STALE_SCHEDULE_MINUTES: int = env.read(
@@ -138,24 +146,28 @@ MAILOPS_LOOK_DAYS = env.read("MAILOPS_LOOK_DAYS", parse.days, 92, fix="give days
 # days in which counts may still change and be counted anew: a quarter, since hardly a report comes later; then they are sealed
 MAILOPS_COUNT_DAYS = env.read("MAILOPS_COUNT_DAYS", parse.days, 92, fix="give days, 1 or more")
 # who reads your mail with what, in percent; what a finding says it touches
+_client_shares: dict[str, float] = {
+    "apple_mail": 48,
+    "gmail": 30,
+    "outlook_windows": 4,
+    "outlook_mac": 1,
+    "outlook_web": 2,
+    "outlook_new": 2,
+    "yahoo": 5,
+    "samsung": 2,
+}
 MAILOPS_CLIENT_SHARES: dict[str, float] = env.read(
     "MAILOPS_CLIENT_SHARES",
-    parse.shares,
-    {
-        "apple_mail": 48,
-        "gmail": 30,
-        "outlook_windows": 4,
-        "outlook_mac": 1,
-        "outlook_web": 2,
-        "outlook_new": 2,
-        "yahoo": 5,
-        "samsung": 2,
-    },
-    fix="give client=percent,… such as gmail=40,apple_mail=30",
+    parse.shares_of(*_client_shares),
+    _client_shares,
+    fix="give client=percent,… such as gmail=40,apple_mail=30, together 100 at most",
 )
 # draws pictures of mails, light and dark; empty: none are drawn
 MAILOPS_CHROMIUM = env.read(
-    "MAILOPS_CHROMIUM", str, shutil.which("chromium") or "", fix="give the path of Chromium"
+    "MAILOPS_CHROMIUM",
+    parse.program,
+    shutil.which("chromium") or "",
+    fix="give the path of Chromium, or leave it out",
 )
 # spam filters, asked what they think of a mail; empty: not asked. They speak no TLS and mostly stand beside us.
 MAILOPS_SPAMD = env.read("MAILOPS_SPAMD", parse.listener, "", fix="give host:port of spamd")
@@ -225,8 +237,13 @@ if not all(map(_keys.has, KEY_NAMES)):
     try:
         _kept = kept_keys(MAILOPS_HOME, make=MAILOPS_IS_EMBEDDED)
         _keys = Environment({**_kept, **env.given(*KEY_NAMES)})
-    except (OSError, ValueError) as error:
-        env.complain(f"MAILOPS_HOME: {error}", "give a folder that you may write to")
+    except OSError as error:
+        env.complain(
+            f"MAILOPS_HOME: {error.filename}: {error.strerror}",
+            "give a folder that you may write to",
+        )
+    except ValueError as error:
+        env.complain(f"MAILOPS_HOME: {error}", "put it right, or back from your copy")
 if not MAILOPS_IS_EMBEDDED and not all(map(_keys.has, KEY_NAMES)):
     env.complain(
         f"{', '.join(name for name in KEY_NAMES if not _keys.has(name))}: not given, and with"

@@ -1,7 +1,11 @@
+import shutil
+import sys
 from base64 import b64encode
 
 import pytest
+from django.conf import settings
 
+from mailops.content.gates.clients import CLIENTS
 from mailops.lib import env as parse
 from mailops.lib.env import Environment, WrongSettings
 
@@ -25,6 +29,56 @@ class TestEnvironment:
             "- PORT: “http” is no port; ports are 1 to 65535. Fix: give a free port",
             "- MAILOPS_DEMO: “maybe” is neither 1 nor 0. Fix: set it to 1 or 0",
         ]
+
+    @pytest.mark.parametrize(
+        ("written", "meant"),
+        [
+            ("MAILOPS_BASEURL", "MAILOPS_BASE_URL"),
+            ("MAILOPS_BASE_URLS", "MAILOPS_BASE_URL"),
+            ("MAILOPS_PORT", "PORT"),
+        ],
+    )
+    def test_names_what_is_misspelt(self, written, meant):
+        env = Environment({written: "https://mail.example.com"})
+        env.read("MAILOPS_BASE_URL", parse.base_url, "", fix="")
+        env.read("PORT", parse.port_number, 8000, fix="")
+        with pytest.raises(
+            WrongSettings, match=f"{written}: there is no such setting. Fix: write {meant}$"
+        ):
+            env.finish()
+
+    @pytest.mark.parametrize(
+        "name", ["MAILOPS_BACKUP_FOLDER", "BASE_URL", "MAILOPS_SECRET_BASE_URL"]
+    )
+    def test_leaves_alone_what_others_read(self, name):
+        env = Environment({name: "x"})
+        env.read("MAILOPS_BASE_URL", parse.base_url, "", fix="")
+        env.read("MAILOPS_SECRET_BASE_URLS", str, "", fix="")
+        env.finish()
+
+
+class TestShares:
+    def test_are_percents_of_names_that_there_are(self):
+        assert parse.shares_of("gmail", "yahoo")("gmail=40, yahoo = 12.5") == {
+            "gmail": 40,
+            "yahoo": 12.5,
+        }
+
+    @pytest.mark.parametrize(
+        ("raw", "told"),
+        [
+            ("gmail", "“gmail” is not name=percent"),
+            ("gmail=many", "“many” is no number from 0 to 100"),
+            ("gmale=40", "“gmale” is none of gmail, yahoo"),
+            ("gmail=60,yahoo=60", "“gmail=60,yahoo=60” is 120 % together"),
+        ],
+    )
+    def test_are_nothing_else(self, raw, told):
+        with pytest.raises(ValueError, match=f"^{told}$"):
+            parse.shares_of("gmail", "yahoo")(raw)
+
+    def test_are_of_the_programs_that_gates_know(self):
+        assert set(settings.MAILOPS_CLIENT_SHARES) == set(CLIENTS)
 
 
 class TestDays:
@@ -60,7 +114,13 @@ class TestAddresses:
     def test_reads_host_and_port(self, raw, read):
         assert parse.host_and_port(raw) == read
 
-    @pytest.mark.parametrize("raw", ["", "host", "host:", ":25", "::1:25", "host:0", "host:65536"])
+    @pytest.mark.parametrize(
+        "raw",
+        [
+            *("", "host", "host:", ":25", "::1:25", "host:0", "host:65536", "a host:25", "*:25"),
+            *("http://host:25", "[host]:25", "host..example:25", "-host:25"),
+        ],
+    )
     def test_refuses_what_is_not_host_and_port(self, raw):
         with pytest.raises(ValueError, match=r"is not host:port|is no port"):
             parse.host_and_port(raw)
@@ -79,16 +139,86 @@ class TestAddresses:
 
     @pytest.mark.parametrize(
         "raw",
-        ["http://mail.example.com", "mail.example.com", "ftp://x", "https://x/path", "https://"],
+        [
+            "http://mail.example.com",
+            "mail.example.com",
+            "ftp://x",
+            "https://x/path",
+            "https://",
+            "https://x:http",
+            "https://x:99999",
+            "https://x y",
+            "https://u:p@x",
+            "https://x..y",
+            "https://x?",
+            "https://x#a",
+            "https://[::1",
+        ],
     )
     def test_refuses_a_base_url_that_links_can_not_begin_with(self, raw):
         with pytest.raises(ValueError, match=r"public|not an address"):
             parse.base_url(raw)
 
-    @pytest.mark.parametrize("raw", ["bounces", "a b.example", "ä.example", "a..b", "-"])
+    @pytest.mark.parametrize(
+        "raw",
+        [
+            "bounces",
+            "a b.example",
+            "ä.example",
+            "a..b",
+            "-",
+            "-a.example",
+            "192.0.2.1",
+            f"{'a' * 64}.example",
+        ],
+    )
     def test_refuses_what_is_no_host_name(self, raw):
         with pytest.raises(ValueError, match="not a host name"):
             parse.host_name(raw)
+
+    @pytest.mark.parametrize("raw", ["a.example", ".a.example", "*", "192.0.2.1", "[::1]", "box"])
+    def test_takes_hosts_as_pages_are_called(self, raw):
+        assert parse.allowed_hosts(f"{raw}, b.example") == [raw, "b.example"]
+
+    @pytest.mark.parametrize("raw", ["https://a.example", "a.example:443", "a b", "*.a.example"])
+    def test_refuses_hosts_that_pages_are_never_called(self, raw):
+        with pytest.raises(ValueError, match="not a host name"):
+            parse.allowed_hosts(raw)
+
+
+class TestTrustAnchors:
+    def test_are_zones_with_the_digests_of_their_keys(self):
+        line = f"example 1 8 2 {'ab' * 32}"
+        assert parse.trust_anchors(f"{line},{line}") == [line, line]
+        assert parse.trust_anchors("none") == []
+
+    @pytest.mark.parametrize(
+        "raw",
+        ["x", f". 1 8 2 {'ab' * 31}", f". 99999 8 2 {'ab' * 32}", f"a..b 1 8 2 {'ab' * 32}"],
+    )
+    def test_are_nothing_else(self, raw):
+        with pytest.raises(ValueError, match="is not a trust anchor"):
+            parse.trust_anchors(raw)
+
+
+class TestFiles:
+    def test_programs_are_found_by_their_path_or_name(self):
+        assert parse.program("sh") == shutil.which("sh")
+        assert parse.program(sys.executable) == sys.executable
+
+    @pytest.mark.parametrize("raw", ["/nowhere/chromium", "/tmp"])
+    def test_what_can_not_be_started_is_no_program(self, raw):
+        with pytest.raises(ValueError, match="is no program that can be started"):
+            parse.program(raw)
+
+    def test_says_why_a_file_gives_no_certificates(self, tmp_path):
+        (tmp_path / "empty.pem").touch()
+        with pytest.raises(ValueError, match=r"empty\.pem holds no certificates$"):
+            parse.certificates(str(tmp_path / "empty.pem"))
+        with pytest.raises(
+            ValueError, match=r"gone\.pem can't be read: No such file or directory$"
+        ):
+            parse.certificates(str(tmp_path / "gone.pem"))
 
 
 class TestKeys:
@@ -104,6 +234,15 @@ class TestKeys:
             with pytest.raises(ValueError, match="a key in it") as wrong:
                 read(given)
             assert raw not in str(wrong.value)
+
+    @pytest.mark.parametrize("read", [parse.keys, parse.named_keys])
+    def test_refuses_a_list_without_a_key(self, read):
+        with pytest.raises(ValueError, match="no key is in it"):
+            read(",")
+
+    def test_refuses_two_keys_of_one_name(self):
+        with pytest.raises(ValueError, match="two keys in it are called k1"):
+            parse.named_keys(f"k1:{KEY},k2:{KEY},k1:{KEY}")
 
     def test_refuses_a_short_secret(self):
         with pytest.raises(ValueError, match="can be guessed"):
@@ -125,14 +264,26 @@ class TestDatabase:
         assert parse.database("postgresql://bob@/mail?host=/run/pg")["HOST"] == "/run/pg"
 
     @pytest.mark.parametrize(
-        "raw", ["mysql://u:secret@h/d", "postgresql://u:secret@h", "postgresql://u:secret@h/d?no=1"]
+        "raw",
+        [
+            "mysql://u:secret@h/d",
+            "postgresql://u:secret@h",
+            "postgresql://u:secret@h/d?no=1",
+            "postgresql://h:secret/d",
+            "postgresql://u:secret@h:99999/d",
+        ],
     )
     def test_refuses_without_repeating_the_password(self, raw):
-        with pytest.raises(ValueError, match="it ") as wrong:
+        with pytest.raises(ValueError, match=r"^its? ") as wrong:
             parse.database(raw)
         assert "secret" not in str(wrong.value)
 
     @pytest.mark.parametrize("raw", ["redis", "kafka://x", "sqs://"])
     def test_refuses_a_broker_that_is_not_tried(self, raw):
         with pytest.raises(ValueError, match="must begin with one of amqp, amqps, pgmq"):
+            parse.broker_url(raw)
+
+    @pytest.mark.parametrize("raw", ["redis://h:secret/1", "amqp://u:p@h:99999//"])
+    def test_refuses_a_broker_at_no_port(self, raw):
+        with pytest.raises(ValueError, match=r"^its port is none; ports are 1 to 65535$"):
             parse.broker_url(raw)
