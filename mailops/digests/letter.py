@@ -1,6 +1,5 @@
 """Says a week in words: the data that the digest's template is filled in with, all of it bounded and on one line each."""
 
-import unicodedata
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,6 +12,7 @@ from mailops.digests.advising import advise
 from mailops.digests.stopping import Stop
 from mailops.digests.telling import CHANGES, Ended, Reply, StreamTold, Told
 from mailops.incidents.models import Incident
+from mailops.lib.one_line import one_line
 from mailops.lib.templatetags.navigation import resolve
 from mailops.lib.templatetags.numbers import units
 from mailops.lib.templatetags.times import duration
@@ -26,19 +26,6 @@ from mailops.reports.periods import Period
 
 MATTERS, STOPS = 10, 8
 LONGEST = 300  # characters of one value: a reply, a reason, a name
-_UNSEEN = {"Cc", "Cs", "Zl", "Zp"}  # controls, halves of characters, line ends
-# of the direction of writing
-_TURNING = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
-
-
-def one_line(text: object) -> str:
-    """Return `text` as one line without what can't be seen, so that no name can pose as a line of the mail."""
-    line = " ".join("".join(" " if _is_unseen(letter) else letter for letter in str(text)).split())
-    return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
-
-
-def _is_unseen(letter: str) -> bool:
-    return unicodedata.category(letter) in _UNSEEN or unicodedata.bidirectional(letter) in _TURNING
 
 
 def as_data(told: Told, now: datetime, zone: str) -> dict[str, Any]:
@@ -91,7 +78,8 @@ def _finished(value: Any, name: str = "") -> Any:
         return value
     if name.endswith("url"):
         return settings.MAILOPS_BASE_URL + value if value else ""
-    return one_line(value) if name == "subject" else units(one_line(value))
+    line = one_line(value, LONGEST)
+    return line if name == "subject" else units(line)
 
 
 def _subject(told: Told) -> str:

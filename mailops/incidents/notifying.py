@@ -24,6 +24,7 @@ from mailops.lib.database_away import will_pass
 from mailops.lib.egress import EgressFault
 from mailops.lib.fetching import fetch
 from mailops.lib.locks import kept
+from mailops.lib.one_line import one_line
 from mailops.lib.secrets import Unsealable
 from mailops.outbox.models import Message
 from mailops.outbox.submission import RefusedSubmission, submit
@@ -62,9 +63,6 @@ _CALLS_OR_HIDES = re.compile(
     r"(?<=\B@)(?=\w)|(?<=@)(?=(?:everyone|here)\b(?!\.\w))|(?<=\])(?=\()", re.IGNORECASE
 )
 _WORD_JOINER = "\u2060"
-# what turns the order of letters around, and so may show another address than it is
-_TURNS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 # characters of the line for people; chats refuse what is long, and refused is not told
 MOST_SAID = 1500
 
@@ -292,7 +290,8 @@ def _moment(at: datetime) -> str:
 
 def _post(channel: NotificationChannel, facts: dict[str, Any], key: str) -> str:
     fix = f" What to do: {facts['to_do']}" if facts["to_do"] else ""
-    told = _in_one_line(f"{facts['occasion']}: {facts['title']}. {facts['sentence']}{fix}")
+    # what a server said may look like another alert below it
+    told = one_line(f"{facts['occasion']}: {facts['title']}. {facts['sentence']}{fix}", MOST_SAID)
     text = f"{_without_markup(told)} {facts['url']}"
     try:
         answer = fetch(
@@ -314,12 +313,6 @@ def _post(channel: NotificationChannel, facts: dict[str, Any], key: str) -> str:
     if not 200 <= answer.status < 300:
         raise NotTold(f"{channel.host} answered {answer.status}.")
     return f"{channel.host} answered {answer.status}."
-
-
-def _in_one_line(text: str) -> str:
-    """Return words as one line of bounded length: what a server said may look like another alert below it."""
-    line = " ".join(_TURNS.sub("", _CONTROLS.sub(" ", text)).split())
-    return line if len(line) <= MOST_SAID else f"{line[: MOST_SAID - 1]}…"
 
 
 def _without_markup(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from mailops.lib.one_line import one_line
 from mailops.protocol.reply import Reply
 from mailops.transports.sessions import Phase, SessionFault
 
@@ -186,8 +187,7 @@ def fault_of(phase: Phase, cause: str, detail: str, reply: Reply | None = None) 
 
 def sentence_of(cause: str, said: str = "") -> str:
     """Return what is wrong and what to do, and in one short line what the server `said` of it."""
-    words = " ".join("".join(one if one.isprintable() else " " for one in said).split())
-    if not words:
+    quoted = one_line(said, QUOTED)
+    if not quoted:
         return CAUSES[cause].sentence
-    quoted = words if len(words) <= QUOTED else f"{words[: QUOTED - 1]}…"
     return f"{CAUSES[cause].sentence} It said: “{quoted}”."

@@ -1,0 +1,20 @@
+"""Words from outside as one line of bounded length, on which nothing can pose as another line, or as other words."""
+
+import unicodedata
+
+_UNSEEN = {"Cc", "Cs", "Zl", "Zp"}  # controls, halves of characters, line ends
+# what turns the order of letters around, and so may show another address than it is
+_TURNING = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
+_TURNING_MARKS = "\u061c\u200e\u200f"
+
+
+def one_line(text: object, most: int) -> str:
+    """Return `text` as one line without what can't be seen, cut with an ellipsis at `most` characters."""
+    line = " ".join("".join(" " if _is_unseen(letter) else letter for letter in str(text)).split())
+    return line if len(line) <= most else f"{line[: most - 1]}…"
+
+
+def _is_unseen(letter: str) -> bool:
+    if letter in _TURNING_MARKS or unicodedata.category(letter) in _UNSEEN:
+        return True
+    return unicodedata.bidirectional(letter) in _TURNING
