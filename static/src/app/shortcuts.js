@@ -13,7 +13,7 @@ export function shortcuts(palette) {
       palette.open();
       return;
     }
-    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest?.(TYPING) || document.querySelector("dialog[open]")) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event) || document.querySelector("dialog[open]")) return;
     if (event.timeStamp - pressedG < WAIT && pressedG) {
       pressedG = 0;
       goTo(palette, event.key);
@@ -29,6 +29,11 @@ export function shortcuts(palette) {
       list(palette);
     }
   });
+}
+
+// A frame has a document of its own; the visual editor hands the keys of its canvas on to ours.
+function isTyping(event) {
+  return document.activeElement?.tagName === "IFRAME" || event.target.closest?.(TYPING);
 }
 
 async function goTo(palette, key) {
