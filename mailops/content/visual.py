@@ -77,8 +77,7 @@ def open_visually(template: MailTemplate, written: str) -> Opened:
     """Return what is written of the draft as GrapesJS takes it; raise Inexpressible."""
     if not template.is_mjml:
         raise Inexpressible("The visual editor opens what is written in MJML; this is not.")
-    is_fragment = "<mjml" not in written
-    if is_fragment and not written.lstrip().startswith(_SECTIONS):
+    if "<mjml" not in written and written.strip() and not written.lstrip().startswith(_SECTIONS):
         raise Inexpressible(
             "The visual editor opens whole mails, layouts, and blocks that are made of sections."
         )
@@ -86,7 +85,8 @@ def open_visually(template: MailTemplate, written: str) -> Opened:
         raise Inexpressible(
             "The source has errors, or more blocks than the visual editor can show."
         )
-    opened = Opened(f"{_OPENING}{written}{_CLOSING}" if is_fragment else written, is_fragment)
+    source = written if "<mjml" in written else f"{_OPENING}{written}{_CLOSING}"
+    opened = Opened(source, _is_fragment(template, written))
     _put_in_boxes(opened)
     _refuse(opened.source)
     start, end = _head(written)
@@ -97,6 +97,13 @@ def open_visually(template: MailTemplate, written: str) -> Opened:
         opened.notes.append("Boxes stand for what is written elsewhere; they can be moved.")
     _show_pictures(opened, template)
     return opened
+
+
+def _is_fragment(template: MailTemplate, written: str) -> bool:
+    """Tell whether it stands in something else; where nothing is written yet, whether it will."""
+    if written.strip():
+        return "<mjml" not in written
+    return template.layout_id is not None or template.kind == MailTemplate.Kind.BLOCK
 
 
 def _put_in_boxes(opened: Opened) -> None:

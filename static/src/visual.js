@@ -84,7 +84,9 @@ function open(textarea) {
     unread = left(tokens(withoutHead(facts.source)), tokens(editor.getHtml())).filter((one) => !idle.has(one));
     if (unread.length) tell(`The visual editor can't express ${shown(unread)}, so it saves nothing here. Edit the source.`);
     asRead = made();
+    if (!source.trim()) editor.Panels.getButton("views", "open-blocks").set("active", true);
     form.dataset.ready = "yes";
+    form.dispatchEvent(new Event("preview"));
   });
   const read = () => {
     if (asRead === null) return;

@@ -82,6 +82,18 @@ class TestWhatItTakes:
         with pytest.raises(Inexpressible, match="written in MJML"):
             open_visually(MailTemplate(name="x"), "<p>")
 
+    def test_is_a_mail_of_which_nothing_is_written_yet(self):
+        draft = template("")
+        draft.save()
+        opened = open_visually(draft, " \n")
+        assert not opened.is_fragment
+        assert look(opened.source).errors == []
+        draft.kind = "block"
+        assert open_visually(draft, "").is_fragment
+        layout = MailTemplate.objects.create(name="Frame", kind="layout", draft_html=FRAME)
+        draft.kind, draft.layout = "mail", layout
+        assert open_visually(draft, "").is_fragment
+
     def test_leaves_the_head_alone_and_says_so(self):
         draft = template(
             LETTER.html.replace("</mj-head>", "<!-- x --><mj-attributes></mj-attributes></mj-head>")
@@ -181,6 +193,30 @@ class TestInTheBrowser:
             page.get_by_role("button", name="Save draft").click()
         page.get_by_text("The draft is saved.").last.wait_for()
 
+    def test_makes_a_mail_of_nothing_and_sends_it_as_a_test(self, open_page, editor):
+        draft = template("")
+        draft.save()
+        page = open_page(url("visual", draft), editor)
+        page.locator("form[data-ready]").wait_for(state="attached")
+        checks = page.locator("#checks")
+        expect(checks).to_contain_text("There is nothing to send yet")
+        page.get_by_label("Subject").fill("Ahoy")
+        page.locator(".gjs-block", has_text="Text").click()
+        words = page.frame_locator("#visual-canvas iframe.gjs-frame").get_by_text("Write here.")
+        words.dblclick()
+        page.keyboard.press("Control+a")
+        page.keyboard.type("going and/or coming? {% if a %}")
+        expect(checks).to_contain_text("Error")
+        for _ in "{% if a %}":
+            page.keyboard.press("Backspace")
+        expect(checks).not_to_contain_text("Error")
+        page.get_by_role("button", name="Save and send a test").click()
+        page.wait_for_url("**version=**")
+        draft.refresh_from_db()
+        assert draft.draft_subject == "Ahoy"
+        assert "going and/or coming?" in draft.draft_html
+        assert look(draft.draft_html).errors == []
+
     def test_saves_a_source_that_nobody_changed_as_it_was(self, open_page, editor):
         draft = template(LETTER.html.replace("<mj-column>", "<mj-column   >"))
         draft.save()
@@ -197,9 +233,9 @@ class TestInTheBrowser:
         page = open_page(url("visual", draft), editor)
         page.locator("form[data-ready]").wait_for(state="attached")
         canvas = page.frame_locator("#visual-canvas iframe.gjs-frame")
-        self.write(page, canvas.get_by_text("You get this mail as"), "1 < 2 & Ahoy, ")
+        self.write(page, canvas.get_by_text("You get this mail as"), "1 < 2 & go/come? Ahoy, ")
         source = desk.unsaved(draft, editor, "")["html"]
-        assert "1 &lt; 2 &amp; Ahoy, You get this mail as {{ email }}. <a " in source
+        assert "1 &lt; 2 &amp; go/come? Ahoy, You get this mail as {{ email }}. <a " in source
         assert look(source).errors == []
 
     def test_opens_with_what_was_typed_after_a_look_elsewhere(self, open_page, editor):

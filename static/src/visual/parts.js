@@ -25,15 +25,18 @@ export function fillParts({ Blocks }, source) {
   Blocks.remove("mj-raw");
 }
 
-// A press on a part puts it behind what is chosen, else at the end: dragging is nothing for a phone.
+// A press on a part puts it behind what is chosen, else at the end, in a section of its own where there is none: dragging is
+// nothing for a phone.
 export function placePart(part, editor) {
   const content = part.get("content");
-  const place = places(editor).find(([parent, at]) => editor.Components.canMove(parent, content, at).result);
-  if (!place) return;
-  const [parent, at] = place;
-  const [added] = [parent.append(content, { at })].flat();
+  const added = place(editor, content) ?? place(editor, `<mj-section><mj-column>${content}</mj-column></mj-section>`).findType(part.id)[0];
   editor.select(added);
   if (part.get("activate")) added.trigger("active");
+}
+
+function place(editor, content) {
+  const found = places(editor).find(([parent, at]) => editor.Components.canMove(parent, content, at).result);
+  return found && [found[0].append(content, { at: found[1] })].flat()[0];
 }
 
 function places(editor) {
