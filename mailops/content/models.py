@@ -201,6 +201,8 @@ class TemplateVersion(models.Model):
         ]
 
     def __str__(self) -> str:
+        if tested := self.template.test_of:
+            return f"the draft of “{tested}”"
         return f"{self.template} v{self.number}"
 
     @property

@@ -7,6 +7,7 @@ from django.contrib import messages as toasts
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
+from django.urls import reverse
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import require_POST
 
@@ -119,7 +120,7 @@ def _doubt(message: Message) -> dict[str, object]:
 
 def _message(public_id: UUID) -> Message:
     related = Message.objects.select_related(
-        "stream", "campaign", "identity__domain", "version__template", "transport"
+        "stream", "campaign", "identity__domain", "version__template__test_of", "transport"
     )
     return get_object_or_404(related, public_id=public_id)
 
@@ -226,13 +227,20 @@ def test_send(request: HttpRequest) -> HttpResponse:
     return render_page(
         request,
         "outbox/test_send.html",
-        {"form": form, "version": version},
+        {"form": form, "version": version, "back": _came_from(version)},
         status=422 if form.errors else 200,
     )
+
+
+def _came_from(version: TemplateVersion) -> str:
+    """Return the page where a test is asked for: a draft's is its editor."""
+    if tested := version.template.test_of_id:
+        return reverse("content:edit", args=[tested])
+    return reverse("content:version", args=[version.template_id, version.number])
 
 
 def _asked_version(request: HttpRequest) -> TemplateVersion:
     asked = whole_number(request.GET.get("version", ""))
     if asked is None:
         raise Http404("No such version.")
-    return get_object_or_404(TemplateVersion.objects.select_related("template"), pk=asked)
+    return get_object_or_404(TemplateVersion.objects.select_related("template__test_of"), pk=asked)

@@ -13,6 +13,8 @@ from django.utils import timezone
 
 from mailops.accounts.models import AuditEntry
 from mailops.campaigns.models import Campaign
+from mailops.content.models import MailTemplate
+from mailops.content.testing import version_for_test
 from mailops.outbox import campaign_views, failures, listing, views
 from mailops.outbox.canceling import cancel_campaign
 from mailops.outbox.failures import group_failures
@@ -863,6 +865,19 @@ class TestTestSend:
         assert response["Location"] == at("detail", message)
         assert (message.merge_data, message.recipient) == ({"first_name": "Sam"}, "me@example.com")
         assert QueueEntry.objects.get().stream_id == stream.pk
+
+    def test_names_the_draft_that_is_tested_and_leads_back_to_it(self, logged_in, editor, viewer):
+        draft = MailTemplate.objects.create(
+            name="Spring", draft_subject="Hi", draft_html="<p>x</p>"
+        )
+        version = version_for_test(draft, editor)
+        writing = reverse("content:edit", args=[draft.pk])
+        asked = logged_in(editor).get(reverse("outbox:test-send"), {"version": version.pk}).text
+        assert "Send a test of the draft of “Spring”" in asked
+        assert f'<a class="button quiet" href="{writing}">Cancel</a>' in asked
+        message = make_message(version=version)
+        assert writing in logged_in(editor).get(at("detail", message)).text
+        assert writing not in logged_in(viewer).get(at("detail", message)).text
 
     @pytest.mark.parametrize(
         ("role", "recipient", "status"),
