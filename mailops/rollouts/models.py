@@ -70,6 +70,11 @@ class Checklist(models.Model):
         return bool(getattr(self, "total", 0)) and self.holding == self.total  # type: ignore[attr-defined]
 
     @property
+    def is_current(self) -> bool:
+        """Tell whether its stream still sends from its domain; else it is history."""
+        return self.domain_id == self.stream.domain_id
+
+    @property
     def asked(self) -> tuple[Item, ...]:
         return PRODUCTION if self.plan == self.Plan.PRODUCTION else TWO_WEEKS
 

@@ -1,6 +1,7 @@
 """Proves the items of a checklist, and says which of them hold."""
 
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -77,9 +78,26 @@ def settle_all() -> None:
                 settle(checklist, keeps_words=True)
 
 
+class MovedOn(Exception):
+    """The stream sends from another domain by now, so the list is history; the text says so."""
+
+
+def _expect_current(checklist: Checklist, undone: str) -> None:
+    if not checklist.is_current:
+        raise MovedOn(
+            f"{undone}: {checklist.stream} sends from {checklist.stream.domain} by now, and this is its list on "
+            f"{checklist.domain}, kept as history. Go on with its present list."
+        )
+
+
 def probe(checklist: Checklist, *, actor: User | None = None) -> Checklist:
-    """Run every probe of `checklist` now, keep what they found, and settle its items."""
+    """Run every probe of `checklist` now, keep what they found, and settle its items.
+
+    Raise MovedOn where it is of a domain that its stream left.
+    """
     stream = Stream.objects.select_related("domain", "owner").get(pk=checklist.stream_id)
+    checklist.stream = stream
+    _expect_current(checklist, "It was not probed")
     proofs = {
         item.number: PROBES[item.probe](stream)  # speaks to the network: outside any transaction
         for item in checklist.asked
@@ -87,6 +105,7 @@ def probe(checklist: Checklist, *, actor: User | None = None) -> Checklist:
     }
     with transaction.atomic():
         locked = Checklist.objects.select_for_update().get(pk=checklist.pk)
+        _expect_current(locked, "What it found was not kept")
         items = {item.number: item for item in _items(locked)}
         for number, proof in proofs.items():
             _keep(items[number], proof)
@@ -260,12 +279,14 @@ def sign(
 ) -> Evidence:
     """Let a person stand for `item`, no longer than the item allows.
 
-    Whoever signs on a page gives the ids of the versions `seen` there: raise AnotherInUse where one more is in use.
+    Whoever signs on a page gives the ids of the versions `seen` there: raise AnotherInUse where one more is in use, and
+    MovedOn where the list is of a domain that its stream left.
     """
     longest = item.asked.signed_for
     assert longest is not None, "this item is proven by its probe alone"
     with transaction.atomic():
         checklist = Checklist.objects.select_for_update().get(pk=item.checklist_id)
+        _expect_current(checklist, "It was not signed")
         sentence = f"Signed by {actor}: {note}"
         pressed = item.evidence.filter(
             signed_by=actor, sentence=sentence, at__gt=Now() - TWO_PRESSES
@@ -311,6 +332,7 @@ def probe_due(*, until: datetime) -> int:
             next_probe_at=Now() + timedelta(minutes=10)
         )
         if is_ours:
-            probe(checklist)
+            with suppress(MovedOn):  # meanwhile: its list on the other domain is due by itself
+                probe(checklist)
             probed += 1
     return probed

@@ -14,7 +14,7 @@ from mailops.lib.whole_numbers import whole_number
 from mailops.rollouts.captured import in_use
 from mailops.rollouts.forms import SignForm
 from mailops.rollouts.models import Checklist, ChecklistItem, ChecklistQuerySet, Override
-from mailops.rollouts.probing import AnotherInUse, probe, sign
+from mailops.rollouts.probing import AnotherInUse, MovedOn, probe, sign
 from mailops.rollouts.timeline import status_chart
 from mailops.transports.models import Stream
 
@@ -78,7 +78,11 @@ def checklist_detail(request: HttpRequest, stream_id: int) -> HttpResponse:
 @needs(Act.SEE, to_change=Act.OPERATE)
 def checklist_probe(request: HttpRequest, checklist_id: int) -> HttpResponse:
     checklist = get_object_or_404(Checklist.objects.select_related("stream"), pk=checklist_id)
-    probe(checklist, actor=user_of(request))
+    try:
+        probe(checklist, actor=user_of(request))
+    except MovedOn as refusal:
+        messages.error(request, str(refusal))
+        return redirect(_address(checklist))
     items = list(checklist.items.all())
     holding = sum(item.holds for item in items)
     messages.success(request, f"{holding} of {len(items)} items hold.")
@@ -110,6 +114,8 @@ def item_sign(request: HttpRequest, item_id: int) -> HttpResponse:
     item = _item(item_id)
     if not item.may_be_signed:
         raise Http404
+    if request.method != "POST" and not item.checklist.is_current:
+        return redirect("rollouts:item", item.pk)  # which says that it is history
     form = SignForm(request.POST if request.method == "POST" else None, asked=item.asked)
     if form.is_valid():
         given = map(whole_number, request.POST.get("seen", "").split())
@@ -117,7 +123,7 @@ def item_sign(request: HttpRequest, item_id: int) -> HttpResponse:
         note = form.cleaned_data["note"]
         try:
             sign(item, actor=user_of(request), note=note, lasts=form.lasts, seen=seen)
-        except AnotherInUse as refusal:
+        except (AnotherInUse, MovedOn) as refusal:
             form.add_error(None, str(refusal))
         else:
             messages.success(request, f"You signed “{item.title}”.")

@@ -13,7 +13,7 @@ from mailops.rollouts.models import Checklist, ChecklistItem, Evidence, Override
 from mailops.rollouts.probing import checklists_of, probe
 from mailops.rollouts.tasks import make_checklists, settle_checklists
 from mailops.transports.models import Stream
-from tests.factories import make_audience, make_campaign, make_stream
+from tests.factories import make_audience, make_campaign, make_domain, make_stream
 from tests.rollouts.test_launching import (
     campaign,  # noqa: F401 - fixture
     proven,  # noqa: F401 - fixture
@@ -210,6 +210,36 @@ class TestSign:
 
     def test_is_for_those_who_may_sign(self, logged_in, editor, signable):
         assert logged_in(editor).get(f"/rollouts/items/{signable.pk}/sign/").status_code == 403
+
+
+class TestHistory:
+    """A list of a domain from which the stream sends no more, in a tab that stood open."""
+
+    @pytest.fixture
+    def moved(self, plain, signable):
+        plain.domain = make_domain(name="other.example")
+        plain.save()
+        return signable.checklist
+
+    def test_is_not_probed(self, logged_in, operator, moved):
+        page = logged_in(operator).post(f"/rollouts/checklists/{moved.pk}/probe/", follow=True)
+        assert "It was not probed: Letters sends from other.example by now" in page.text
+        assert not Evidence.objects.exists()
+
+    def test_is_not_signed_and_the_note_stays(self, logged_in, operator, moved, signable):
+        data = {"note": "Looked at it in Outlook, dark.", "days": "30"}
+        page = logged_in(operator).post(f"/rollouts/items/{signable.pk}/sign/", data)
+        assert page.status_code == 422
+        assert "It was not signed: Letters sends from other.example by now" in page.text
+        assert data["note"] in page.text
+        assert not Evidence.objects.exists()
+
+    def test_says_so_and_offers_nothing(self, logged_in, operator, moved, signable):
+        address = f"/rollouts/items/{signable.pk}/sign/"
+        page = logged_in(operator).get(address, follow=True)
+        assert page.redirect_chain == [(f"/rollouts/items/{signable.pk}/", 302)]
+        assert "This is history" in page.text
+        assert address not in page.text
 
 
 def press(client, planned, page=None, **data):
