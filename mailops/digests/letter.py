@@ -14,7 +14,7 @@ from mailops.digests.telling import CHANGES, Ended, Reply, StreamTold, Told
 from mailops.incidents.models import Incident
 from mailops.lib.one_line import one_line
 from mailops.lib.templatetags.navigation import resolve
-from mailops.lib.templatetags.numbers import units
+from mailops.lib.templatetags.numbers import bounded, units
 from mailops.lib.templatetags.times import duration
 from mailops.lib.templatetags.words import reason_sentence
 from mailops.reports.changes import Changed
@@ -184,7 +184,9 @@ def _promise(stream: StreamTold) -> tuple[str, str]:
         else f"kept for {said(stream.kept.percent)}"
     )
     left = stream.standing.percent_left
-    budget = f"{left:.0f} % of the error budget is left" if left else "the error budget is spent"
+    budget = (
+        f"{bounded(left, 0)} % of the error budget is left" if left else "the error budget is spent"
+    )
     tone = stream.standing.tone
     return f"Promises {stream.standing.objective}: {kept}; {budget}.", "" if tone == "ok" else tone
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from mailops.lib.templatetags.numbers import bounded
 from mailops.lib.templatetags.times import duration
 from mailops.reports.outcomes import Thresholds
 from mailops.reports.periods import Period
@@ -130,4 +131,4 @@ def said(value: Value, unit: str = "percent") -> str:
     if unit == "seconds":
         return f"{value:.2g} s" if value < 1 else f"{value:.1f} s" if value < 60 else duration(value)  # fmt: skip
     digits = 0 if value == 0 else 3 if value < 0.1 else 2 if value < 1 or 99.9 < value < 100 else 1
-    return f"{value:.{digits}f} %"
+    return f"{bounded(value, digits)} %"

@@ -14,6 +14,7 @@ from django.db import transaction
 from mailops.accounts.auditing import audit
 from mailops.accounts.meanwhile import expect, mark_of
 from mailops.accounts.models import User
+from mailops.lib.templatetags.numbers import bounded
 from mailops.outbox.ledger import bucket_of, fetch_first
 from mailops.outbox.models import EventKind
 from mailops.reports.latencies import Histogram, Which
@@ -74,7 +75,7 @@ class Standing:
 
     @property
     def left_words(self) -> str:
-        return f"{self.percent_left:.0f} % left"
+        return f"{bounded(self.percent_left, 0)} % left"
 
 
 def objective_of(stream_id: int) -> Objective | None:

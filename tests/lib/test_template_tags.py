@@ -87,6 +87,10 @@ class TestNumbers:
     def test_is_as_exact_as_a_threshold_needs(self, part, share):
         assert percent(part, 10_000) == share.replace(" ", NBSP)
 
+    @pytest.mark.parametrize(("part", "share"), [(1, "<0.01 %"), (999_999, ">99.99 %")])
+    def test_takes_few_for_none_and_nearly_all_for_all_never(self, part, share):
+        assert percent(part, 1_000_000) == share.replace(" ", NBSP)
+
     def test_keeps_numbers_with_their_units(self):
         said = units("5.4 % (102 of 1,894) within 1 hour; in 4 min 10 s")
         assert said == f"5.4{NBSP}% (102 of 1,894) within 1 hour; in 4{NBSP}min 10{NBSP}s"

@@ -11,10 +11,18 @@ from mailops.accounts.models import AuditEntry
 from mailops.incidents.burning import burning
 from mailops.incidents.detection import detect
 from mailops.incidents.models import Incident, Threshold
+from mailops.lib.templatetags.numbers import NBSP
 from mailops.outbox.models import QueueEntry, Tally
 from mailops.outbox.slots import slot_of
 from mailops.reports.models import Objective
-from mailops.reports.objectives import Score, objective_of, promise, standing, take_back
+from mailops.reports.objectives import (
+    Score,
+    Standing,
+    objective_of,
+    promise,
+    standing,
+    take_back,
+)
 from tests.factories import make_message, make_stream
 
 pytestmark = pytest.mark.django_db
@@ -46,6 +54,13 @@ class TestStanding:
         assert (found.budget.kept, found.budget.whole) == (995, 1000)
         assert found.budget.left == pytest.approx(0.5)
         assert found.hour.burn == pytest.approx(0.5)
+
+    @pytest.mark.parametrize(("broken", "words"), [(1, ">99 % left"), (997, "<1 % left")])
+    def test_of_a_budget_reads_neither_full_nor_empty_where_it_is_not(
+        self, promised, broken, words
+    ):
+        few = Score(100_000 - broken, 100_000, 0.01)
+        assert Standing(promised, few, few, few).left_words == words
 
     def test_of_an_hour_leaves_out_what_was_before(self, promised):
         sent(promised.stream, 10, seconds=100, minutes_ago=240)
@@ -165,7 +180,7 @@ class TestPages:
         with django_assert_max_num_queries(18):
             page = client.get(address, headers={"HX-Request": "true"}).content.decode()
         assert page.strip().startswith('<div id="objective"')
-        assert "99.00 %" in page
+        assert f"99.0{NBSP}%" in page
         assert "1.0 in the last hour" in page
         listed = client.get(reverse("reports:objectives")).content.decode()
         assert str(promised.stream) in listed

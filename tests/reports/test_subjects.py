@@ -348,9 +348,12 @@ class TestChart:
         ("rate", "words"),
         [
             (99.97, "99.97 %"),
+            (99.9996, ">99.99 %"),
             (100, "100.0 %"),
             (99.9, "99.9 %"),
             (0.0999, "0.100 %"),
+            (0.0001, "<0.001 %"),
+            (0, "0 %"),
         ],
     )
     def test_says_no_rate_that_was_not_reached(self, rate, words):

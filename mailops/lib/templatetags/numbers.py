@@ -22,7 +22,17 @@ def percent(part: float | None, whole: float | None) -> str:
     if not whole:
         return "—"
     share = 100 * (part or 0) / whole
-    return f"{share:.{_digits(share)}f}{NBSP}%"
+    return f"{bounded(share, _digits(share))}{NBSP}%"
+
+
+def bounded(share: float, digits: int) -> str:
+    """Round a percentage; what is not nothing never reads as nothing, and what is not all never as all."""
+    least, rounded = 10.0**-digits, round(share, digits)
+    if share and not rounded:
+        return f"<{least:.{digits}f}"
+    if share < 100 <= rounded:
+        return f">{100 - least:.{digits}f}"
+    return f"{share:.{digits}f}"
 
 
 def _digits(share: float) -> int:
