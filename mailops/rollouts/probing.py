@@ -269,6 +269,10 @@ class AnotherInUse(Exception):
     """A version came into use that the person didn't see; the text says so."""
 
 
+class NoneInUse(Exception):
+    """There is no version that the signature would be for; the text says so."""
+
+
 def sign(
     item: ChecklistItem,
     *,
@@ -279,8 +283,8 @@ def sign(
 ) -> Evidence:
     """Let a person stand for `item`, no longer than the item allows.
 
-    Whoever signs on a page gives the ids of the versions `seen` there: raise AnotherInUse where one more is in use, and
-    MovedOn where the list is of a domain that its stream left.
+    Whoever signs on a page gives the ids of the versions `seen` there: raise AnotherInUse where one more is in use.
+    Raise NoneInUse where there is none to look at, and MovedOn where the list is of a domain that its stream left.
     """
     longest = item.asked.signed_for
     assert longest is not None, "this item is proven by its probe alone"
@@ -294,6 +298,11 @@ def sign(
         if first := pressed.first():
             return first
         versions = sorted(use.version.pk for use in in_use(checklist.stream))
+        if item.asked.by_version and not versions:
+            raise NoneInUse(
+                f"It was not signed: {checklist.stream} uses no template yet. Make a campaign, look at its version, then "
+                "sign."
+            )
         if item.asked.by_version and seen is not None and not set(versions) <= set(seen):
             raise AnotherInUse(
                 "It was not signed: another version came into use while the page stood open. See above what you sign "

@@ -14,7 +14,7 @@ from mailops.lib.whole_numbers import whole_number
 from mailops.rollouts.captured import in_use
 from mailops.rollouts.forms import SignForm
 from mailops.rollouts.models import Checklist, ChecklistItem, ChecklistQuerySet, Override
-from mailops.rollouts.probing import AnotherInUse, MovedOn, probe, sign
+from mailops.rollouts.probing import AnotherInUse, MovedOn, NoneInUse, probe, sign
 from mailops.rollouts.timeline import status_chart
 from mailops.transports.models import Stream
 
@@ -123,7 +123,7 @@ def item_sign(request: HttpRequest, item_id: int) -> HttpResponse:
         note = form.cleaned_data["note"]
         try:
             sign(item, actor=user_of(request), note=note, lasts=form.lasts, seen=seen)
-        except (AnotherInUse, MovedOn) as refusal:
+        except (AnotherInUse, NoneInUse, MovedOn) as refusal:
             form.add_error(None, str(refusal))
         else:
             messages.success(request, f"You signed “{item.title}”.")

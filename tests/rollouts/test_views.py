@@ -173,8 +173,9 @@ class TestProbe:
 
 
 class TestSign:
-    def test_a_signature_is_kept_with_its_note(self, logged_in, operator, signable):
-        data = {"note": "Looked at it in Outlook, dark.", "days": "30"}
+    def test_a_signature_is_kept_with_its_note(self, logged_in, operator, signable, plain):
+        seen = make_campaign(stream=plain).version_id
+        data = {"note": "Looked at it in Outlook, dark.", "days": "30", "seen": f"{seen} "}
         client = logged_in(operator)
         client.post(f"/rollouts/items/{signable.pk}/sign/", data)
         page = client.get(f"/rollouts/items/{signable.pk}/").content.decode()
@@ -203,6 +204,16 @@ class TestSign:
         assert not Evidence.objects.exists()
         client.post(address, {**data, "seen": f"{other.pk} {shown.pk} "})
         assert Evidence.objects.get().versions == [shown.pk, other.pk]
+
+    def test_where_no_template_is_used_there_is_nothing_to_sign_for(
+        self, logged_in, operator, signable
+    ):
+        client, address = logged_in(operator), f"/rollouts/items/{signable.pk}/sign/"
+        assert "there is nothing to sign for" in client.get(address).text
+        refused = client.post(address, {"note": "Looked at it, I did.", "days": "30"})
+        assert refused.status_code == 422
+        assert "It was not signed: Letters uses no template yet" in refused.text
+        assert not Evidence.objects.exists()
 
     def test_what_a_probe_proves_alone_is_not_signed(self, logged_in, operator, signable):
         other = signable.checklist.items.get(number=1)
