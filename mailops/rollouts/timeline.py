@@ -24,13 +24,14 @@ def status_chart(checklist: Checklist) -> dict[str, Any] | None:
     return {
         "type": "line",
         "unit": "count",
+        "zone": timezone.get_current_timezone_name(),
         "series": [{"name": "Items that hold", "tone": "ok", "points": points}],
         "thresholds": [{"value": total, "label": f"all {total}", "tone": "ok"}],
         "table": {
             "header": ["When", "Items that hold", "What changed"],
             "rows": [
                 [
-                    f"{change.at:%d %b %Y, %H:%M} UTC",
+                    f"{timezone.localtime(change.at):%-d %b %Y, %H:%M}",
                     f"{change.holding} of {change.total}",
                     change.sentence,
                 ]

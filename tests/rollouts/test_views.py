@@ -1,5 +1,5 @@
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 
 import pytest
@@ -104,6 +104,16 @@ class TestDetail:
         assert page.count("Not proven yet.") >= 6
         assert "/sign/" not in page
         assert "/probe/" not in page
+
+    def test_tells_in_the_viewers_zone_when_items_changed(self, logged_in, viewer, plain):
+        viewer.time_zone = "Asia/Tokyo"
+        viewer.save()
+        checklist = checklists_of(plain)[0]
+        at = datetime(2026, 11, 20, 22, 30, tzinfo=UTC)
+        checklist.changes.create(at=at, holding=3, total=8, sentence="One came to hold")
+        page = logged_in(viewer).get(f"/rollouts/streams/{plain.pk}/")
+        assert page.context["chart"]["zone"] == "Asia/Tokyo"
+        assert "21 Nov 2026, 07:30" in page.text
 
     def test_the_plan_is_a_second_list(self, logged_in, viewer, plain):
         page = logged_in(viewer).get(f"/rollouts/streams/{plain.pk}/?list=two_weeks")
