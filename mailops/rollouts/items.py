@@ -68,7 +68,7 @@ PRODUCTION = (
         title="Dark mode and clients were checked",
         asks="Somebody looked at each published version in use, light and dark, and signed.",
         signed_for=timedelta(days=365),
-        to_sign="Open each version below, light and dark, and in the mail programs your readers use; then sign.",
+        to_sign="Open each version in use, light and dark, and in the mail programs your readers use; then sign.",
         by_version=True,
     ),
     Item(

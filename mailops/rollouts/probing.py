@@ -241,13 +241,13 @@ def _of_probe(
     versions: list[int],
     now: datetime,
 ) -> Verdict:
-    why, fix = (proof.sentence, proof.fix) if proof else (UNPROVEN, "Press “Probe now”.")
+    why, fix = (proof.sentence, proof.fix) if proof else ("", "Press “Probe now”.")
     if newest is None:
-        return State.MISSING, why, fix
+        return State.MISSING, why or UNPROVEN, fix
     if item.asked.by_version and not set(versions) <= set(newest.versions):
-        return State.STALE, f"Another version is in use now. {why}", fix
+        return State.STALE, f"Another version is in use now. {why}".strip(), fix
     if newest.is_expired(now):
-        return State.STALE, f"The proof is too old. {why}", fix
+        return State.STALE, f"The proof is too old. {why}".strip(), fix
     if newest.is_ok or not newest.is_ok_for(versions):
         return (State.HOLDS if newest.is_ok else State.FAILED), newest.sentence, newest.fix
     return State.HOLDS, f"It holds for what is sent, not for a draft: {newest.sentence}", newest.fix

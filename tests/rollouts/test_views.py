@@ -104,6 +104,7 @@ class TestDetail:
         assert page.count("Not proven yet.") >= 6
         assert "/sign/" not in page
         assert "/probe/" not in page
+        assert "Open each version in use" in page
 
     def test_tells_in_the_viewers_zone_when_items_changed(self, logged_in, viewer, plain):
         viewer.time_zone = "Asia/Tokyo"
@@ -155,7 +156,7 @@ class TestSettling:
         Evidence.objects.update(expires_at=timezone.now())
         settle_checklists()
         item = checklist.items.get(number=1)
-        assert (item.state, item.sentence[:22]) == ("stale", "The proof is too old. ")
+        assert (item.state, item.sentence) == ("stale", "The proof is too old.")
 
     def test_what_a_probe_said_of_an_item_stays(self, plain):
         ChecklistItem.objects.update(sentence="No name server answered.")
