@@ -78,10 +78,17 @@ def _command(name: str, **options: object) -> None:
 def check_ports() -> None:
     """Raise StartError for the first port that somebody else listens at."""
     host, port = host_and_port(settings.MAILOPS_BIND)
-    check_free("the pages", host, port, fix="Set PORT to a free one.")
+    check_free("the pages", host, port, fix=_how_to_move("MAILOPS_BIND"))
     for command, (listener, variable) in _listening().items():
         host, port = host_and_port(listener)
-        check_free(command, host, port, fix=f"Set PORT or {variable} to a free one.")
+        check_free(command, host, port, fix=_how_to_move(variable))
+
+
+def _how_to_move(variable: str) -> str:
+    """Return what moves a listener: where its own variable is given, PORT doesn't."""
+    if variable != "PORT" and os.environ.get(variable, "").strip():
+        return f"Set {variable} to an address of this machine, with a free port."
+    return "Set PORT to a free one."
 
 
 def _postgres(server: Server) -> Process:

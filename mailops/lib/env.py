@@ -293,6 +293,18 @@ def existing_folder(raw: str) -> Path:
     return path
 
 
+def folder_with(*names: str) -> Callable[[str], Path]:
+    """Return a parser that lets the folders through that hold these files."""
+
+    def parse(raw: str) -> Path:
+        path = existing_folder(raw)
+        if missing := [name for name in names if not (path / name).exists()]:
+            raise ValueError(f"{path} holds no {' and no '.join(missing)}")
+        return path
+
+    return parse
+
+
 def file_beside_others(raw: str) -> Path:
     """Return the path of a file, there or not, in a folder that is there."""
     path = Path(raw).expanduser().absolute()

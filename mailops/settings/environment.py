@@ -36,7 +36,7 @@ MAILOPS_IS_SUPERVISED = env.has("MAILOPS_SUPERVISED")
 MAILOPS_IS_EMBEDDED = not env.has("DATABASE_URL")
 MAILOPS_POSTGRES_BIN: Path | None = env.read(
     "MAILOPS_POSTGRES_BIN",
-    parse.existing_folder,
+    parse.folder_with("initdb", "postgres"),
     None,
     fix="give the folder of initdb and postgres, or leave it out",
 )

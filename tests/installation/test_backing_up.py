@@ -81,6 +81,11 @@ class TestBackUp:
         assert file.read_bytes() == before
         assert [one.name for one in tmp_path.glob("monday*")] == [file.name]
 
+    def test_into_no_folder_says_which_to_make(self, settings, tmp_path):
+        settings.MAILOPS_IS_EMBEDDED = True
+        with pytest.raises(CommandError, match=f"There is no folder {tmp_path}/backups: make it"):
+            call_command("back_up", str(tmp_path / "backups" / "monday.dump"))
+
     def test_of_nothing_makes_nothing(self, settings, tmp_path):
         settings.MAILOPS_HOME, settings.MAILOPS_IS_EMBEDDED = tmp_path / "wrong", True
         with pytest.raises(CommandError, match="Is MAILOPS_HOME the right one"):

@@ -7,7 +7,9 @@ import threading
 import pytest
 
 from mailops.installation import processes
-from mailops.installation.processes import _is_well
+from mailops.installation.processes import LISTENERS, _is_well
+from mailops.lib.supervisor import StartError
+from tests.ports import free_port
 
 
 @pytest.mark.usefixtures("socket_enabled")
@@ -22,6 +24,35 @@ def test_the_pages_are_not_up_where_something_else_answers_at_their_port():
 
         threading.Thread(target=greet, daemon=True).start()
         assert not _is_well(*other.getsockname())
+
+
+class TestATakenPort:
+    @pytest.fixture(autouse=True)
+    def listeners(self, settings, monkeypatch):
+        settings.MAILOPS_DEMO = True
+        for listener, variable in [("MAILOPS_BIND",) * 2, *LISTENERS.values()]:
+            setattr(settings, listener, f"127.0.0.1:{free_port()}")
+            monkeypatch.delenv(variable, raising=False)
+
+    @pytest.mark.parametrize(
+        "setting", ["MAILOPS_BIND", "MAILOPS_FEEDBACK_LISTENER", "MAILOPS_DEMO_NAMESERVER"]
+    )
+    def test_is_moved_by_port(self, setting, settings, taken):
+        setattr(settings, setting, taken)
+        with pytest.raises(StartError, match=r"Set PORT to a free one\.$"):
+            processes.check_ports()
+
+    @pytest.mark.parametrize("variable", ["MAILOPS_BIND", "MAILOPS_FEEDBACK_LISTENER"])
+    def test_that_a_variable_names_is_moved_by_that(self, variable, settings, taken, monkeypatch):
+        setattr(settings, variable, taken)
+        monkeypatch.setenv(variable, taken)
+        with pytest.raises(StartError, match=f"Set {variable} to an address of this machine"):
+            processes.check_ports()
+
+    @pytest.fixture
+    def taken(self):
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            yield f"127.0.0.1:{server.getsockname()[1]}"
 
 
 def test_the_web_counts_wrong_passwords_in_one_process(monkeypatch):

@@ -211,6 +211,12 @@ class TestFiles:
         with pytest.raises(ValueError, match="is no program that can be started"):
             parse.program(raw)
 
+    def test_folders_hold_what_is_looked_for_in_them(self, tmp_path):
+        (tmp_path / "initdb").touch()
+        assert parse.folder_with("initdb")(str(tmp_path)) == tmp_path
+        with pytest.raises(ValueError, match=r"holds no postgres$"):
+            parse.folder_with("initdb", "postgres")(str(tmp_path))
+
     def test_says_why_a_file_gives_no_certificates(self, tmp_path):
         (tmp_path / "empty.pem").touch()
         with pytest.raises(ValueError, match=r"empty\.pem holds no certificates$"):

@@ -30,6 +30,10 @@ class Command(BaseCommand):
                 "DATABASE_URL names a server of yours: back it up as you do others, by pg_dump --format=custom say."
             )
         home, file = settings.MAILOPS_HOME, options["file"]
+        if not file.parent.is_dir():
+            raise CommandError(
+                f"There is no folder {file.parent}: make it, for the user that calls this."
+            )
         try:
             back_up(home=home, binaries=settings.MAILOPS_POSTGRES_BIN, file=file)
         except (PostgresError, StartError, OSError) as error:
