@@ -33,6 +33,12 @@ class TestAuthentication:
         assert not proof.is_ok
         assert proof.fix == "Do this."
 
+    def test_names_what_follows_from_others_last(self, stream):
+        findings = stream.domain.findings
+        findings.filter(check_name="bulk_senders").update(status="error", fix="Mend the others.")
+        findings.filter(check_name="spf").update(status="error", fix="Do this.")
+        assert probe("authentication", stream).fix == "Do this. Mend the others."
+
     def test_concludes_nothing_from_checks_of_yesterday(self, stream):
         stream.domain.findings.update(checked_at=timezone.now() - timedelta(hours=25))
         assert probe("authentication", stream).is_ok is None
@@ -160,9 +166,10 @@ class TestPatience:
 class TestFeedback:
     def test_wants_something_heard_and_an_owner(self, stream):
         type(stream).objects.filter(pk=stream.pk).update(owner=None)
-        sentence = probe("feedback", stream).sentence
-        assert "No bounce, complaint" in sentence
-        assert "no owner" in sentence
+        proof = probe("feedback", stream)
+        assert "No bounce, complaint" in proof.sentence
+        assert "no owner" in proof.sentence
+        assert proof.fix.endswith(" Name an owner on the stream's page.")
 
     def test_wants_alarms(self, stream, heard, unwatched):
         assert "No alarm watches bounces and complaints." in probe("feedback", stream).sentence
@@ -252,6 +259,7 @@ class TestWayBack:
         assert probe("way_back", stream).is_ok
         stream.campaigns.update(version=make_version(number=1))
         Route.objects.filter(stream=stream, position=1).delete()
-        sentence = probe("way_back", stream).sentence
-        assert "no second transport" in sentence
-        assert "no earlier version" in sentence
+        proof = probe("way_back", stream)
+        assert "no second transport" in proof.sentence
+        assert "no earlier version" in proof.sentence
+        assert proof.fix.startswith("Add a second transport to the routes")

@@ -21,7 +21,7 @@ LOOK = "Open the domain's page and mend what it names."
 def authentication(stream: Stream) -> Proof:
     """Check that the domain's checks hold and that the newest captured mail of `stream` is aligned."""
     domain = stream.domain
-    findings = list(domain.findings.order_by("check_name"))
+    findings = list(domain.findings.worst_first())
     data: dict[str, object] = {finding.label: finding.status for finding in findings}
     unknown = [finding for finding in findings if not _is_known_enough(finding)]
     if not findings or unknown:

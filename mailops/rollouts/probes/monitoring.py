@@ -21,7 +21,7 @@ HEARD = [
     EventKind.UNSUBSCRIBED,
 ]
 ALARMS = {Threshold.Measure.BOUNCES.value, Threshold.Measure.COMPLAINTS.value}
-NO_OWNER = ("The stream has no owner.", "Name one on the stream's page.")
+NO_OWNER = ("The stream has no owner.", "Name an owner on the stream's page.")
 
 
 def owner(stream: Stream) -> Proof:

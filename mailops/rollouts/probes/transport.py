@@ -17,7 +17,7 @@ FAILED_TEST_LASTS = timedelta(minutes=5)  # it may have been mended
 LEAST_DAYS = 14  # of a certificate
 LONGEST_WAIT = 24 * 3600  # a step longer than a day makes mail pointless before it is tried again
 EXPIRY = range(60, 7 * 24 * 3600 + 1)  # RFC 5321 section 4.5.4.1: give up after four to five days
-NO_ROUTE = ("No transport carries this stream.", "Choose one on the stream's page.")
+NO_ROUTE = ("No transport carries this stream.", "Choose a transport on the stream's page.")
 
 
 def _transports(stream: Stream) -> list[Transport]:
@@ -137,7 +137,7 @@ def _told(seconds: list[int]) -> str:
 
 
 def _impatient(stream: Stream, steps: list[int]) -> Iterator[tuple[str, str]]:
-    fix = "Set them on the stream's page."
+    fix = "Set back-off and expiry on the stream's page."
     if not steps:
         yield "No back-off is set.", fix
     elif min(steps) < 1 or max(steps) > LONGEST_WAIT:
@@ -158,7 +158,7 @@ def way_back(stream: Stream) -> Proof:
     problems = []
     if len(found) < 2:
         problems.append(
-            ("There is no second transport.", "Add one to the routes on the stream's page.")
+            ("There is no second transport.", "Add a second transport to the routes on the stream's page.")
         )
     problems += [
         (
