@@ -17,7 +17,7 @@ from mailops.audiences.models import Import, Membership
 from mailops.content.enclosing import add_file
 from mailops.content.models import Approval, Picture, TemplateFile
 from mailops.digests.models import Digest
-from mailops.dispatch.models import Pressure
+from mailops.dispatch.models import Crowding, Pressure
 from mailops.domains.models import Requirement, SigningKey
 from mailops.domains.signing_keys import make_key
 from mailops.feedback.archiving import archive
@@ -180,6 +180,7 @@ MAKERS: dict[str, Callable[[], Any]] = {
     "rollouts:item_id": lambda: checklists_of(make_stream())[0].items.get(number=7),
     "outbox:public_id": lambda: make_message().public_id,
     "dispatch:public_id": lambda: make_message().public_id,
+    "tracking:public_id": lambda: make_message().public_id,
     "settlement_id": make_settlement,
     "resending_id": lambda: make_resending(make_refused()),
     "signature_id": lambda: make_refused().signature_id,
@@ -197,6 +198,7 @@ MAKERS: dict[str, Callable[[], Any]] = {
     "pressure_id": lambda: Pressure.objects.create(
         transport=make_transport(), rate_per_minute=6, aim=60, sentence="Gmail asked for less."
     ),
+    "crowding_id": lambda: Crowding.objects.create(transport=make_transport(), sessions=2),
 }
 # parts that are no row: said as they are
 WORDS: dict[str, Any] = {"number": 1, "incidents:kind": "mail"}

@@ -1,8 +1,10 @@
 """Every address of the house, for every role: who is let in, who is sent away, and how each page looks to a browser."""
 
+from contextlib import closing
+
 import pytest
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponseBase
 from django.urls import resolve, reverse
 
 from mailops.accounts.models import Role, User
@@ -22,12 +24,25 @@ A_FEW_EACH = [
 ]
 
 
+# what a browser is told of every answer
+GUARDS = {
+    "Content-Security-Policy",
+    "X-Content-Type-Options",
+    "X-Frame-Options",
+    "Referrer-Policy",
+    "Cross-Origin-Opener-Policy",
+    "Cache-Control",
+}
 # of no download, and of no foreign HTML, which stands in a sandbox where no script may run
 OUR_BODY = b"<body hx-headers"
 
 
 def _named(address: Address) -> str:
     return address.name
+
+
+def _unguarded(response: HttpResponseBase) -> set[str]:
+    return {name for name in GUARDS if not response.has_header(name)}
 
 
 def _is_refused(request: HttpRequest, role: str) -> bool:
@@ -72,9 +87,42 @@ class TestEveryAddress:
     @pytest.mark.parametrize("address", LOOKED_AT, ids=_named)
     def test_never_breaks_for_an_admin(self, address, admin, logged_in):
         client, path = logged_in(admin), example(address)
-        assert client.get(path).status_code < 500
+        page = client.get(path)
+        assert page.status_code < 500
+        assert _unguarded(page) == set()
         nonsense = {"page": "x", "q": "\x00'\"<script>", "before": "-1", "since": "31 June"}
         assert client.get(path, nonsense).status_code < 500
+
+
+class TestGuards:
+    """What is answered before any view was asked carries the same headers."""
+
+    @pytest.mark.parametrize("path", ["/", "/no/such/page/", "/healthz/", "/static/favicon.svg"])
+    def test_stand_on_what_strangers_get(self, path, client, db):
+        with closing(client.get(path)) as answer:
+            assert _unguarded(answer) == set()
+
+    def test_stand_on_refusals(self, admin, logged_in, settings):
+        client = logged_in(admin)
+        client.handler.enforce_csrf_checks = True
+        settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 1000
+        answers = {
+            "a NUL": client.get("/domains/\0/"),
+            "a wrong host": client.get("/", headers={"Host": "evil.example"}),
+            "a button's address": client.get(reverse("accounts:log-out-elsewhere")),
+            "a form without its token": client.post(reverse("campaigns:add")),
+            "a form in another charset": client.generic("POST", "/", b"a", "a/b; charset=hex"),
+            "too much": client.post(reverse("campaigns:add"), {"name": "x" * 2000}),
+        }
+        assert {name: answer.status_code for name, answer in answers.items()} == {
+            "a NUL": 404,
+            "a wrong host": 400,
+            "a button's address": 405,
+            "a form without its token": 403,
+            "a form in another charset": 400,
+            "too much": 413,
+        }
+        assert {name for name, answer in answers.items() if _unguarded(answer)} == set()
 
 
 def test_pages_are_known_by_their_body(admin, logged_in):

@@ -53,7 +53,9 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "mailops.accounts.body_sizes.BodySizeMiddleware",
+    # above all that answers by itself, so that it says the same of every answer
     "django.middleware.security.SecurityMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
     "mailops.lib.private_pages.PrivatePagesMiddleware",
     "mailops.installation.views.HealthMiddleware",  # above those that ask by which name it was called
@@ -69,7 +71,6 @@ MIDDLEWARE = [
     "mailops.lib.gone_rows.GoneRowMiddleware",
     "mailops.lib.wrong_methods.WrongMethodMiddleware",
     "mailops.accounts.unopened.UnopenedMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "mailops.accounts.library_pages.LibraryPagesMiddleware",
