@@ -3,12 +3,21 @@
 import re
 
 import pytest
+from django.urls import reverse
 from playwright.sync_api import expect
 
 from mailops.accounts.auditing import audit
 from tests.browser import assert_clean
 from tests.conftest import PASSWORD
-from tests.factories import make_message
+from tests.examples import make_file
+from tests.factories import make_captured, make_message, make_stream, make_transport
+
+# notes in the page how often its notices changed behind its opening
+COUNT_CHANGES = """addEventListener("DOMContentLoaded", () => {
+    const toasts = document.getElementById("toasts");
+    const note = () => (toasts.dataset.changed = Number(toasts.dataset.changed ?? 0) + 1);
+    if (toasts) new MutationObserver(note).observe(toasts, {childList: true, subtree: true});
+});"""
 
 pytestmark = pytest.mark.needs("chromium")
 
@@ -34,6 +43,23 @@ class TestPalette:
         page.keyboard.press("Control+k")
         page.keyboard.type("invite")
         expect(page.get_by_text("Nothing with this name.")).to_be_visible()
+
+
+class TestFocus:
+    def test_stays_on_what_was_pressed_where_its_part_is_exchanged(self, open_page, viewer):
+        captured = make_captured(b"Subject: Hello\r\n\r\nWords\r\n")
+        page = open_page(reverse("sandbox:message", args=[captured.pk]), viewer)
+        page.get_by_role("link", name="Source").press("Enter")
+        expect(page.get_by_role("link", name="Source")).to_have_attribute("aria-current", "page")
+        expect(page.get_by_role("link", name="Source")).to_be_focused()
+
+    def test_goes_to_the_part_where_what_was_pressed_is_gone(self, open_page, editor):
+        file = make_file()
+        page = open_page(reverse("content:edit", args=[file.template_id]), editor)
+        page.locator("#files > summary").click()
+        page.get_by_role("button", name=f"Remove {file}").press("Enter")
+        expect(page.get_by_role("button", name="Undo")).to_be_visible()
+        expect(page.locator("#files > summary")).to_be_focused()
 
 
 class TestKeys:

@@ -1,6 +1,7 @@
 // What every page has beyond plain HTML. Each page works without it.
 import { confirmFirst } from "./app/confirm.js";
 import { copyButtons } from "./app/copy.js";
+import { keepFocus } from "./app/focus.js";
 import { sendOnce } from "./app/forms.js";
 import { leaveNoPageBehind } from "./app/leaving.js";
 import { palette } from "./app/palette.js";
@@ -23,6 +24,7 @@ passkeys();
 freshTimes();
 currentTabInSight();
 sendOnce();
+keepFocus();
 confirmFirst();
 waitForReaders();
 shortcuts(palette());
