@@ -44,6 +44,19 @@ class TestPalette:
         page.keyboard.type("invite")
         expect(page.get_by_text("Nothing with this name.")).to_be_visible()
 
+    def test_says_aloud_that_there_is_nothing(self, open_page, viewer):
+        page = open_page("/settings/", viewer)
+        page.keyboard.press("Control+k")
+        expect(page.get_by_role("combobox")).to_have_attribute(
+            "aria-activedescendant", re.compile("palette-")
+        )
+        page.keyboard.type("nowhere")
+        expect(page.get_by_role("status")).to_have_text("Nothing with this name.")
+        expect(page.get_by_role("combobox")).not_to_have_attribute(
+            "aria-activedescendant", re.compile(".")
+        )
+        assert_clean(page)
+
 
 class TestFocus:
     def test_stays_on_what_was_pressed_where_its_part_is_exchanged(self, open_page, viewer):

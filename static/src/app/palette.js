@@ -37,7 +37,8 @@ class Palette {
       "aria-label": "Go to or find", "aria-expanded": "true", "aria-controls": "palette-results", "aria-autocomplete": "list", autocomplete: "off", spellcheck: "false",
     });
     this.results = make("div", { class: "palette-results", id: "palette-results", role: "listbox", "aria-label": "Results" });
-    this.dialog = make("dialog", { class: "overlay", "aria-label": "Go to or find" }, this.input, this.results);
+    this.note = make("p", { class: "palette-note", role: "status" }); // no option, so it stands beside them
+    this.dialog = make("dialog", { class: "overlay", "aria-label": "Go to or find" }, this.input, this.results, this.note);
     document.body.append(this.dialog);
     this.dialog.addEventListener("close", () => this.dialog.remove());
     this.dialog.addEventListener("click", (event) => this.clicked(event));
@@ -90,18 +91,23 @@ class Palette {
     }, PAUSE);
   }
 
+  tell(words) {
+    this.note.textContent = words;
+    this.input.setAttribute("aria-expanded", String(!words));
+  }
+
   list(groups) {
     this.sequence += 1;
     this.results.replaceChildren();
     for (const [name, entries] of groups) this.add(name, entries);
-    if (!this.results.children.length) {
-      this.results.append(make("p", { class: "palette-note" }, this.offers ? "Nothing with this name." : "Loading …"));
-    }
+    if (this.results.children.length) return;
+    this.input.removeAttribute("aria-activedescendant");
+    this.tell(this.offers ? "Nothing with this name." : "Loading …");
   }
 
   add(name, entries) {
     if (!entries.length) return;
-    this.results.querySelector(".palette-note")?.remove();
+    this.tell("");
     const group = make("div", { role: "group", "aria-label": name }, make("div", { class: "palette-group", "aria-hidden": "true" }, name));
     for (const entry of entries) group.append(drawn(entry));
     this.results.append(group);
