@@ -75,6 +75,17 @@ class TestFocus:
         expect(page.locator("#files > summary")).to_be_focused()
 
 
+class TestNotices:
+    def test_are_told_of_a_page_that_opens_with_one(self, open_page, admin):
+        """A screen reader says only what changes in a live region once the page is there."""
+        page = open_page("/settings/profile/", admin)
+        page.add_init_script(COUNT_CHANGES)
+        with page.expect_navigation():
+            page.get_by_role("button", name="Save").click()
+        expect(page.locator("#toasts")).to_have_attribute("data-changed", "1")
+        expect(page.locator("#toasts p")).to_have_count(1)
+
+
 class TestKeys:
     def test_slash_goes_to_the_search_field(self, open_page, admin):
         page = open_page("/settings/audit/", admin)

@@ -25,6 +25,7 @@ const REFUSED = {
 
 export function toasts() {
   document.querySelectorAll(".toast").forEach((toast) => watch(toast));
+  window.addEventListener("load", sayAgain);
   document.addEventListener("click", (event) => {
     event.target.closest("[data-close]")?.closest(".toast")?.remove();
   });
@@ -40,6 +41,13 @@ export function toasts() {
   document.addEventListener("htmx:afterOnLoad", (event) => event.detail.xhr.status < 500 && takeBack(LOOKED));
   document.addEventListener("htmx:afterOnLoad", (event) => event.detail.xhr.status < 400 && takeBack(LOGGED_OUT));
   document.addEventListener("htmx:afterOnLoad", (event) => event.detail.xhr.status < 500 && keeps(event.detail) && takeBack(TYPED));
+}
+
+// A screen reader says what comes into the page, and not what stood in it from its beginning, as after a form was sent.
+function sayAgain() {
+  for (const p of document.querySelectorAll("#toasts .toast > p")) {
+    p.replaceChildren(...[...p.childNodes].map((node) => node.cloneNode(true)));
+  }
 }
 
 function tellAway(status, detail) {
@@ -61,7 +69,7 @@ function takeBack(words) {
 
 export function announce(text, level = "success", stays = STAYS) {
   const close = make("button", { type: "button", class: "toast-close", "data-close": true, "aria-label": "Close this notice" }, icon("close"));
-  const role = level === "error" ? "alert" : "status";
+  const role = level === "error" && "alert"; // the others are said by the region that they stand in
   const toast = make("div", { class: `toast ${level}`, role }, icon(ICONS[level] ?? "info"), make("p", {}, text), close);
   document.getElementById("toasts")?.append(toast);
   watch(toast, stays);
