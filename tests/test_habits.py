@@ -86,6 +86,16 @@ class TestNotices:
         expect(page.locator("#toasts p")).to_have_count(1)
 
 
+class TestForcedColors:
+    def test_what_is_chosen_is_outlined(self, open_page, admin):
+        page = open_page("/settings/", admin)
+        page.emulate_media(forced_colors="active")
+        page.keyboard.press("Control+k")
+        chosen = page.get_by_role("option", selected=True)
+        expect(chosen).to_have_css("outline-style", "solid")
+        page.emulate_media(forced_colors="none")
+
+
 class TestKeys:
     def test_slash_goes_to_the_search_field(self, open_page, admin):
         page = open_page("/settings/audit/", admin)
