@@ -86,6 +86,16 @@ class TestNotices:
         expect(page.locator("#toasts p")).to_have_count(1)
 
 
+class TestTargets:
+    def test_links_below_each_other_are_24_pixels_apart(self, open_page, viewer):
+        transport = make_transport()
+        for _ in range(3):
+            make_stream(transport=transport)
+        page = open_page(reverse("transports:list"), viewer)
+        expect(page.locator("[data-label=Streams] a")).to_have_count(3)
+        assert_clean(page)
+
+
 class TestForcedColors:
     def test_what_is_chosen_is_outlined(self, open_page, admin):
         page = open_page("/settings/", admin)
