@@ -333,11 +333,11 @@ def _told(event: AnymailTrackingEvent) -> dict[str, Any]:
 
 def _status(event: AnymailTrackingEvent) -> str:
     told = _told(event)
-    bounced = told.get("bounce") or told.get("deliveryDelay") or {}
+    bounced = told.get("bounce") or told.get("deliveryDelay")
     if isinstance(bounced, dict):
-        recipients = bounced.get("bouncedRecipients") or bounced.get("delayedRecipients") or []
-        for one in recipients:
-            if one.get("emailAddress") == event.recipient:
+        recipients = bounced.get("bouncedRecipients") or bounced.get("delayedRecipients")
+        for one in recipients if isinstance(recipients, list) else ():
+            if isinstance(one, dict) and one.get("emailAddress") == event.recipient:
                 return str(one.get("status", ""))
     return calls.status_in(told)
 

@@ -419,6 +419,14 @@ class TestOdd:
         assert row.state == STATE.PROCESSED, row.reason
         assert told.state[0] == Status.BOUNCED
 
+    @pytest.mark.parametrize("recipients", [["x"], [None], 7, "x", {"a": 1}])
+    def test_a_list_of_recipients_costs_no_event_of_its_call(self, recipients, provider):
+        told = provider("sendgrid")
+        (bounce,) = PAYLOADS["sendgrid"]("bounced", now())
+        row = told.call([{**bounce, "bounce": {"bouncedRecipients": recipients}}])
+        assert row.state == STATE.PROCESSED, row.reason
+        assert told.state[0] == Status.BOUNCED
+
     def test_a_time_is_left_to_a_person(self, provider):
         told = provider("sparkpost")
         (bounce,) = PAYLOADS["sparkpost"]("bounced", now())
