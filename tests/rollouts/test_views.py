@@ -216,6 +216,13 @@ class TestSign:
         client.post(address, {**data, "seen": f"{other.pk} {shown.pk} "})
         assert Evidence.objects.get().versions == [shown.pk, other.pk]
 
+    def test_what_is_refuted_is_good_for_no_time(self, logged_in, viewer, signable):
+        later = timezone.now() + timedelta(days=1)
+        signable.evidence.create(is_ok=False, sentence="No.", probe="captures", expires_at=later)
+        page = logged_in(viewer).get(f"/rollouts/items/{signable.pk}/")
+        assert "Refuted" in page.text
+        assert "Good until" not in page.text
+
     def test_where_no_template_is_used_there_is_nothing_to_sign_for(
         self, logged_in, operator, signable
     ):
@@ -262,6 +269,7 @@ class TestHistory:
         assert page.redirect_chain == [(f"/rollouts/items/{signable.pk}/", 302)]
         assert "This is history" in page.text
         assert address not in page.text
+        assert "What to do" not in page.text
 
 
 def press(client, planned, page=None, **data):

@@ -158,7 +158,10 @@ def way_back(stream: Stream) -> Proof:
     problems = []
     if len(found) < 2:
         problems.append(
-            ("There is no second transport.", "Add a second transport to the routes on the stream's page.")
+            (
+                "There is no second transport.",
+                "Add a second transport to the routes on the stream's page.",
+            )
         )
     problems += [
         (
