@@ -3,7 +3,7 @@ import grapesjs from "grapesjs";
 import mjml from "grapesjs-mjml";
 import { cameBack, keepTyped } from "./editor/keeping.js";
 import { laidOut } from "./visual/laying_out.js";
-import { NO_PICTURE, NO_PICTURE_CID, fillParts, placePart } from "./visual/parts.js";
+import { NO_PICTURE, NO_PICTURE_CID, PRESSABLE, fillParts, placePart } from "./visual/parts.js";
 import { pasted } from "./visual/pasting.js";
 import { addPictures } from "./visual/pictures.js";
 import "grapesjs/dist/css/grapes.min.css";
@@ -93,6 +93,7 @@ function open(textarea) {
     textarea.value = made() === asRead ? source : made();
     textarea.dispatchEvent(new Event("input", { bubbles: true }));
   };
+  editor.getContainer().addEventListener("keydown", press);
   editor.on("component:input", read);
   editor.on("update", read);
   editor.on("canvas:frame:load:body", ({ window: { document } }) => document.addEventListener("paste", paste, true));
@@ -142,6 +143,13 @@ function onScreen(element) {
   return written.replaceAll(' xmlns="http://www.w3.org/1999/xhtml"', "").replace(LIQUID, plain);
 }
 
+// GrapesJS's buttons and parts are no buttons of the browser.
+function press(event) {
+  if (!["Enter", " "].includes(event.key) || !event.target.matches("[role=button]")) return;
+  event.preventDefault();
+  event.target.click();
+}
+
 function paste(event) {
   const document = event.target.ownerDocument;
   if (!document.activeElement.isContentEditable) return;
@@ -176,6 +184,11 @@ function name(editor) {
     for (const button of editor.Panels.getPanel(panel)?.get("buttons").models ?? []) {
       const label = NAMES[button.id];
       if (label) button.set({ className: "visual-button", label, attributes: { title: label } });
+    }
+  }
+  for (const panel of editor.Panels.getPanels().models) {
+    for (const button of panel.get("buttons").models) {
+      if (button.id) button.set("attributes", { ...button.get("attributes"), ...PRESSABLE });
     }
   }
   for (const sector of editor.StyleManager.getSectors({ array: true })) {

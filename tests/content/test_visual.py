@@ -201,7 +201,7 @@ class TestInTheBrowser:
         checks = page.locator("#checks")
         expect(checks).to_contain_text("There is nothing to send yet")
         page.get_by_label("Subject").fill("Ahoy")
-        page.locator(".gjs-block", has_text="Text").click()
+        page.get_by_role("button", name="Text", exact=True).press("Enter")
         words = page.frame_locator("#visual-canvas iframe.gjs-frame").get_by_text("Write here.")
         words.dblclick()
         page.keyboard.press("Control+a")

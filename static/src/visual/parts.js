@@ -6,6 +6,8 @@ const OF_THE_MAIL = 'font-family="Helvetica, Arial, sans-serif"';
 export const NO_PICTURE = `data:image/svg+xml;base64,${btoa('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 600 200"><path fill="#d5d9e0" d="M0 0h600v200H0z"/><path fill="#5b6472" d="m220 150 50-70 35 45 25-30 50 55z"/></svg>')}`;
 export const NO_PICTURE_CID = "cid:choose-a-picture";
 
+export const PRESSABLE = { role: "button", tabindex: "0" }; // by keyboard, too
+
 export function fillParts({ Blocks }, source) {
   const font = source.includes("<mj-attributes") ? "" : OF_THE_MAIL; // else the mail's own defaults count
   const text = `<mj-text ${font} font-size="16px" line-height="1.5">Write here.</mj-text>`;
@@ -23,6 +25,7 @@ export function fillParts({ Blocks }, source) {
   };
   for (const [id, content] of Object.entries(contents)) Blocks.get(id).set({ content });
   Blocks.remove("mj-raw");
+  for (const part of Blocks.getAll().models) part.set("attributes", { ...part.get("attributes"), ...PRESSABLE });
 }
 
 // A press on a part puts it behind what is chosen, else at the end, in a section of its own where there is none: dragging is
