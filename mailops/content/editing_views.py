@@ -216,10 +216,12 @@ def _person(form: FillForm, look: Look) -> tuple[Person | None, str]:
         return None, ""
     if asked == FillForm.EMPTIEST:
         person = people.emptiest(look.variables)
-        return person, "" if person else "There are no contacts yet."
+        return person, "" if person else "There are no contacts yet. This is the sample."
     address = form.cleaned_data["contact"]
-    person = people.person(address) if address else None
-    return person, "" if person or not address else f"There is no contact {address}."
+    if not address:
+        return None, "Enter the address of a contact. This is the sample."
+    person = people.person(address)
+    return person, "" if person else f"There is no contact {address}. This is the sample."
 
 
 def _filled(look: Look, sources: dict[str, Any], sample: Any, person: Person) -> Look:

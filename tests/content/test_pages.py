@@ -635,6 +635,20 @@ class TestFilling:
         assert "Hello Bea" in shown
         assert "Hello </p>" in self.filled(client, template, filled="emptiest")
 
+    @pytest.mark.parametrize(
+        ("contact", "words"),
+        [
+            ("", "Enter the address of a contact."),
+            ("x@x.example", "There is no contact x@x.example."),
+        ],
+    )
+    def test_says_where_it_shows_the_sample_instead(
+        self, logged_in, editor, template, contact, words
+    ):
+        asked = {**draft(template), "filled": "contact", "contact": contact}
+        shown = logged_in(editor).post(url("preview", template), asked).text
+        assert f"{words} This is the sample." in shown
+
     def test_counts_whom_a_value_is_missing_for(self, logged_in, editor, template):
         Audience.objects.create(
             name="News", attributes={"first_name": {"members": 7, "of": 10, "example": "Ada"}}
