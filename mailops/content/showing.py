@@ -15,7 +15,9 @@ def draft_or_404(template_id: int) -> MailTemplate:
 
 
 def version_or_404(template_id: int, number: int) -> TemplateVersion:
-    found = TemplateVersion.objects.select_related("template__layout", "published_by")
+    found = TemplateVersion.objects.select_related(
+        "template__layout", "template__test_of", "published_by"
+    )
     version = found.filter(template=template_id, number=number).first()
     if version is None:
         raise Http404

@@ -994,6 +994,12 @@ class TestReleases:
         client.post(url("edit", template), draft(template) | {"test": "1"})
         trial = TemplateVersion.objects.get()
         assert client.get(url("detail", trial.template)).status_code == 200
+        seen = client.get(url("version", trial.template, 1)).text
+        assert f"<h1>Test of the draft of “{template}”</h1>" in seen
+        assert "it was not published" in seen
+        assert "when it was published" not in seen
+        assert url("detail", template) in seen
+        assert url("edit", template) in seen
         for name in ("edit", "settings", "publish", "languages"):
             assert client.get(url(name, trial.template)).status_code == 404
         assert client.post(url("unarchive", trial.template)).status_code == 404
