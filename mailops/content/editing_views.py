@@ -22,7 +22,7 @@ from mailops.content.files import files_of_draft, shown_elsewhere
 from mailops.content.forms import DraftForm, FillForm, LookForm
 from mailops.content.framing import framed
 from mailops.content.gates.files import doubtful_files
-from mailops.content.gates.finding import Problem
+from mailops.content.gates.finding import Problem, in_reading_order
 from mailops.content.link_answers import known_dead
 from mailops.content.looking import sources_of
 from mailops.content.models import MailTemplate, Preview, Variant
@@ -196,7 +196,8 @@ def _look_at_typed(
         look.problems.extend(lacking(Sources(**sources)) if template.is_mail else [])
         shown = look.shown.union(*shown_elsewhere(template, draft["language"]))
         look.problems.extend(doubtful_files(template, shown))
-    return replace(look, problems=[*_refused(form), *look.problems]), person, refusal
+    problems = in_reading_order([*_refused(form), *look.problems])
+    return replace(look, problems=problems), person, refusal
 
 
 def _refused(form: DraftForm) -> list[Problem]:

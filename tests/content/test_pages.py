@@ -335,6 +335,12 @@ class TestPreview:
         ).content.decode()
         assert "frist_name" in page
 
+    def test_tells_what_is_wrong_as_one_comes_to_it(self, logged_in, editor, template):
+        html = "<p>{{ zoo }}\n{{ moo }}</p>\n<p>{{ coo }}</p>"
+        page = self.preview(logged_in(editor), template, subject="{{ yoo }}", html=html).text
+        told = re.findall(r"“([a-z]oo)” is neither", page[page.index('aria-label="Problems"') :])
+        assert told == ["yoo", "zoo", "moo", "coo"]
+
     def test_is_filled_with_the_saved_sample_while_the_typed_one_is_broken(
         self, logged_in, editor, template
     ):

@@ -1,6 +1,6 @@
 """A finding of a gate, and the table of rules: how bad each is, why it matters, and what mends it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,6 +53,17 @@ class Problem:
             "why": self.why,
             "fix": self.fix,
         }
+
+
+def in_reading_order(problems: Iterable[Problem]) -> list[Problem]:
+    """Return the worst first, and those that weigh the same as one comes to them; the whole mail's come last."""
+    parts = list(PART_LABELS)
+
+    def place(problem: Problem) -> tuple[bool, bool, int, int]:
+        part = parts.index(problem.part) if problem.part in parts else len(parts)
+        return not problem.is_error, problem.is_note, part, problem.line or 0
+
+    return sorted(problems, key=place)
 
 
 # rule → why it matters, what mends it
