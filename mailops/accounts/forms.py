@@ -9,6 +9,7 @@ from django.core.validators import RegexValidator
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from mailops.accounts.meanwhile import field_of
 from mailops.accounts.models import AuditEntry, Role, User
 from mailops.accounts.verbs import WORDS, words_of
 from mailops.lib.moments import check_day, since_of
@@ -50,7 +51,7 @@ class InviteForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptabl
 class UserForm(forms.Form):
     name = forms.CharField(max_length=100, required=False)
     role = forms.ChoiceField(choices=ROLES, required=False, widget=forms.RadioSelect)
-    seen = forms.CharField(max_length=64, required=False, widget=forms.HiddenInput)
+    seen = field_of("")
 
 
 class ProfileForm(forms.Form):
@@ -58,7 +59,7 @@ class ProfileForm(forms.Form):
     time_zone = forms.ChoiceField(
         choices=zone_choices, help_text="Every time on every page is shown in this zone."
     )
-    seen = forms.CharField(max_length=64, required=False, widget=forms.HiddenInput)
+    seen = field_of("")
 
 
 class AuditFilter(forms.Form):

@@ -6,6 +6,7 @@ from typing import Any
 from django import forms
 from django.utils import timezone
 
+from mailops.accounts.meanwhile import field_of
 from mailops.digests.weeks import last_whole_week, monday_of
 from mailops.domains.models import Identity
 from mailops.transports.models import Stream
@@ -74,7 +75,7 @@ class WayForm(forms.Form):
         help_text="Whom the mail says it is from, of the stream's domain.",
     )
 
-    seen = forms.CharField(max_length=64, required=False, widget=forms.HiddenInput)
+    seen = field_of("")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -44,7 +44,7 @@ def _operators() -> QuerySet[User]:
 
 class OwnerForm(forms.Form):
     owner = forms.ModelChoiceField(_operators(), required=False, empty_label="Nobody")
-    seen = forms.CharField(max_length=64, required=False, widget=forms.HiddenInput)
+    seen = field_of("")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

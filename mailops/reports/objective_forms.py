@@ -4,11 +4,12 @@ from decimal import Decimal
 
 from django import forms
 
+from mailops.accounts.meanwhile import field_of
 from mailops.reports.models import Objective
 
 
 class ObjectiveForm(forms.ModelForm):  # type: ignore[type-arg]
-    seen = forms.CharField(max_length=64, required=False, widget=forms.HiddenInput)
+    seen = field_of("")
 
     class Meta:
         model = Objective

@@ -7,6 +7,7 @@ from django import forms
 from django.core.files.uploadedfile import UploadedFile
 from django.utils import timezone
 
+from mailops.accounts.meanwhile import field_of
 from mailops.lib.moments import TypedTimeField
 from mailops.protocol.address import InvalidAddress, address_key
 from mailops.suppressions.models import ImportedRow, Suppression
@@ -86,7 +87,7 @@ class RemoveForm(forms.Form):
         max_length=500,
         widget=forms.Textarea(attrs={"rows": 3}),
     )
-    seen = forms.CharField(max_length=64, required=False, widget=forms.HiddenInput)
+    seen = field_of("")
 
 
 class ImportForm(forms.Form):
