@@ -10,6 +10,7 @@ from typing import Any
 from django.utils import timezone
 
 from mailops.lib import egress
+from mailops.lib.tls import client_context
 from mailops.protocol.classification import Reason, classify
 from mailops.transports.causes import CAUSES
 from mailops.transports.findings import Diagnosis, Recorder
@@ -66,7 +67,7 @@ def greets_in_tls(host: str, port: int) -> bool:
         return False
     wire = Wire(connection)
     try:
-        wire.start_tls(ssl.create_default_context(), host, timeout=ADDRESS_SECONDS)
+        wire.start_tls(client_context(), host, timeout=ADDRESS_SECONDS)
     except ssl.SSLCertVerificationError:
         return True
     except (WireLost, OSError):
