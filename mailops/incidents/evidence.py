@@ -23,7 +23,7 @@ LOOKED_AT = 5_000  # the newest messages that stopped alike, of whatever subject
 NEWEST = 300  # of them, messages of the subject, whose replies are grouped; enough to see the cause
 SHOWN = 8
 # verbs that change what is sent, or how; reading lists and writing notes breaks no delivery
-SUSPECTS = (
+_OF_SENDING = (
     "template.",
     "credential.",
     "transport.",
@@ -35,11 +35,10 @@ SUSPECTS = (
     "import.",
     "route.",
 )
-SUSPECTS_OF_READING = ("mailbox.", "credential.")  # verbs that change how a mailbox is read
-SUSPECTS_OF_SILENCE = ("webhook.", "transport.", "credential.")  # and who calls, and is believed
+# those that change how a mailbox is read, and who calls and is believed
 _SUSPECTS: dict[str, tuple[str, ...]] = {
-    Threshold.Measure.UNREAD: SUSPECTS_OF_READING,
-    Threshold.Measure.SILENT: SUSPECTS_OF_SILENCE,
+    Threshold.Measure.UNREAD: ("mailbox.", "credential."),
+    Threshold.Measure.SILENT: ("webhook.", "transport.", "credential."),
 }
 # addresses and ids: what differs in equal replies
 _PRIVATE = re.compile(r"\S+@\S+|\b(?=\w*\d)\w{10,}\b")
@@ -125,9 +124,9 @@ def _signature(text: str) -> str:
 
 
 def _changes(threshold: Threshold, subject: Any, since: datetime) -> list[dict[str, Any]]:
-    prefixes = _SUSPECTS.get(threshold.measure, SUSPECTS)
+    is_of_sending = threshold.measure not in _SUSPECTS
     suspects = Q()
-    for prefix in prefixes:
+    for prefix in _SUSPECTS.get(threshold.measure, _OF_SENDING):
         suspects |= Q(verb__startswith=prefix)
     audited = AuditEntry.objects.filter(suspects, at__gte=since).order_by("-at")[: 2 * SHOWN]
     changes = [
@@ -146,7 +145,7 @@ def _changes(threshold: Threshold, subject: Any, since: datetime) -> list[dict[s
             "of": str(one.domain),
             "who": "DNS",
         }
-        for one in (_domain_changes(subject, since) if prefixes is SUSPECTS else ())
+        for one in (_domain_changes(subject, since) if is_of_sending else ())
     ]
     return sorted(changes, key=lambda change: change["at"], reverse=True)[: 2 * SHOWN]
 
