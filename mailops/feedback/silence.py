@@ -56,15 +56,12 @@ def silent_by_mail(accepted: Mapping[int, int]) -> list[tuple[Transport, str]]:
     relays = [pk for pk, n in accepted.items() if n >= LEAST_MAILED]
     if not relays or heard.exists():
         return []
-    return [
-        (
-            one,
-            (
-                f"It took {accepted[one.pk]:,} messages in a day, and no mail at all has come to the return-path host or a "
-                "mailbox for a week: does its MX lead here?"
-            ),
-        )
-        for one in Transport.objects.filter(kind=Transport.Kind.SMTP, pk__in=relays).order_by(
-            "name"
-        )
-    ]
+    silent = Transport.objects.filter(kind=Transport.Kind.SMTP, pk__in=relays).order_by("name")
+    return [(one, _of_mail(accepted[one.pk])) for one in silent]
+
+
+def _of_mail(n: int) -> str:
+    return (
+        f"It took {n:,} messages in a day, and no mail at all has come to the return-path host or a mailbox for a week: "
+        "does its MX lead here?"
+    )

@@ -35,10 +35,11 @@ class Unserved:
         kind = self.stream.get_kind_display().lower()
         many = f"{COUNTED:,} messages or more wait" if self.n >= COUNTED else many_wait(self.n)
         return (
-            f"No process that sends {kind} mail lives, or none for long, and mail of {self.stream} has been due for {WAITED.seconds // 60} "
-            f"minutes or more; {many}. {_what_became_of(self.last)} See the log of mailops: what “{self.stream.kind}” said last. “make up” starts a "
-            "process again that died. Where yours are started otherwise, start it. One on a machine "
-            f"whose clock is more than {HINT_SECONDS} seconds ahead of the others takes nothing up: see that it is right."
+            f"No process that sends {kind} mail lives, or none for long, and mail of {self.stream} has been due for "
+            f"{WAITED.seconds // 60} minutes or more; {many}. {_what_became_of(self.last)} See the log of mailops: what "
+            f"“{self.stream.kind}” said last. “make up” starts a process again that died. Where yours are started otherwise, "
+            f"start it. One on a machine whose clock is more than {HINT_SECONDS} seconds ahead of the others takes nothing up: "
+            "see that it is right."
         )
 
 
