@@ -21,6 +21,7 @@ from mailops.accounts.meanwhile import (
 from mailops.accounts.models import User
 from mailops.accounts.permissions import Act, confirm_password, needs, user_of
 from mailops.domains.checking import check_domain
+from mailops.domains.deleting import delete_domain, delete_identity
 from mailops.domains.forms import (
     DomainFilterForm,
     DomainForm,
@@ -34,7 +35,6 @@ from mailops.domains.models import Domain, DomainQuerySet, Identity, Requirement
 from mailops.lib.confirm import ConfirmForm
 from mailops.lib.csv_export import stream_csv, wrong_filter
 from mailops.lib.htmx import render_page
-from mailops.lib.keepers import keeper_of
 from mailops.lib.locks import lock_row
 
 PAGE = 50
@@ -183,18 +183,6 @@ def _edit(request: HttpRequest, form: OwnerForm, told: Meanwhile | None) -> Http
     return render_page(request, "domains/domain_form.html", context, status=status)
 
 
-@transaction.atomic
-def _delete(domain: Domain, actor: User) -> list[str]:
-    """Delete a domain on which nothing stands; return what does, since it was looked at."""
-    if not lock_row(domain):
-        return []
-    if uses := domain.uses():
-        return uses
-    audit(actor=actor, verb="domain.delete", subject=domain, before={"name": domain.name})
-    domain.delete()
-    return []
-
-
 def _facts(domain: Domain) -> dict[str, object]:
     return {"owner": str(domain.owner or ""), "grace_hours": domain.grace_hours}
 
@@ -205,7 +193,7 @@ def domain_delete(request: HttpRequest, domain_id: int) -> HttpResponse:
     uses = domain.uses()
     form = ConfirmForm(request.POST if request.method == "POST" else None, name=domain.name)
     if request.method == "POST" and form.is_valid() and not uses:
-        uses = _delete(domain, user_of(request))
+        uses = delete_domain(domain=domain, actor=user_of(request))
         if not uses:
             messages.success(request, f"{domain.name} was deleted.")
             return redirect("domains:list")
@@ -240,26 +228,13 @@ def identity_delete(request: HttpRequest, identity_id: int) -> HttpResponse:
     domain, label = identity.domain, str(identity)
     if request.method != "POST":
         return render_page(request, "domains/identity_confirm_delete.html", {"identity": identity})
-    if not _delete_identity(identity, user_of(request)):
+    if not delete_identity(identity=identity, actor=user_of(request)):
         messages.error(
             request, f"{label} has been used and stays, so that old mail keeps its sender."
         )
         return redirect("domains:detail", domain.pk)
     messages.success(request, f"{label} was deleted.")
     return redirect("domains:detail", domain.pk)
-
-
-@transaction.atomic
-def _delete_identity(identity: Identity, actor: User) -> bool:
-    """Delete an identity as which nothing was sent; return False if anything was."""
-    if not lock_row(identity):
-        return True
-    if keeper_of(identity):
-        return False
-    before = {"identity": str(identity)}
-    audit(actor=actor, verb="identity.delete", subject=identity.domain, before=before)
-    identity.delete()
-    return True
 
 
 @needs(Act.CONFIGURE)

@@ -6,7 +6,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from mailops.accounts.models import AuditEntry
-from mailops.domains import views
+from mailops.domains import deleting
 from mailops.domains.checking import check_domain
 from mailops.domains.forms import OwnerForm
 from mailops.domains.models import Domain, Identity
@@ -232,7 +232,7 @@ class TestEditAndDelete:
             make_identity(domain=row, name="Ada")
             return lock_row(row)
 
-        monkeypatch.setattr(views, "lock_row", once_another_was_quicker)
+        monkeypatch.setattr(deleting, "lock_row", once_another_was_quicker)
         typed = {"typed_name": "acme.example"}
         response = logged_in(admin).post(f"/domains/{acme.pk}/delete/", typed)
         assert response.status_code == 422
