@@ -204,24 +204,20 @@ def _credentials() -> Iterator[Matter]:
 
 
 def _silent() -> Iterator[Matter]:
-    """Name what sends and hears nothing of what became of it."""
-    for one in islice(unheard(now()), SHOWN):
-        yield Matter(
-            f"Nothing is heard of what {one.transport} sends",
-            one.sentence,
-            resolve("feedback:webhook-of", one.transport.pk),
-            "See where it should come in",
-            since=one.since if one.endpoint else None,
-        )
+    """Name what sends and hears nothing of what became of it; a webhook that is silent is an incident, until it is judged."""
+    without = (one for one in unheard(now()) if one.endpoint is None)
+    for one in islice(without, SHOWN):
+        at = resolve("feedback:webhook-of", one.transport.pk)
+        yield _nothing_heard(one.transport, one.sentence, at)
     lately = Figure.objects.events(EventKind.ACCEPTED).filter(bucket_at__gte=now() - A_DAY)
     told = {pk: n for pk, n in lately.summed("transport_id") if pk is not None}
     for relay, sentence in silence.silent_by_mail(told)[:SHOWN]:
-        yield Matter(
-            f"Nothing is heard of what {relay} sends",
-            sentence,
-            resolve("feedback:webhooks"),
-            "See where it should come in",
-        )
+        yield _nothing_heard(relay, sentence, resolve("feedback:webhooks"))
+
+
+def _nothing_heard(transport: Transport, sentence: str, url: str) -> Matter:
+    title = f"Nothing is heard of what {transport} sends"
+    return Matter(title, sentence, url, "See where it should come in")
 
 
 def _mailboxes() -> Iterator[Matter]:

@@ -22,6 +22,7 @@ from mailops.reports.folding import fold_tallies
 from mailops.reports.models import RolledFigure, Rollup
 from mailops.reports.rolling import roll_up
 from mailops.reports.unheard import FEW
+from mailops.reports.unheard import LEAST as LEAST_SHOWN
 from tests.factories import make_message, make_stream, make_transport
 from tests.feedback.esp_calls import ID, KEYS, PAYLOADS, TO, now, signed
 
@@ -96,6 +97,10 @@ def looked():
     return Incident.objects.open().filter(calm_since_at=None).first()
 
 
+def named_on_the_overview():
+    return [one for one in matters() if "Nothing is heard of what SendGrid" in one.title]
+
+
 class TestSilence:
     def test_after_mail_that_was_told_of_wakes_somebody(self, provider):
         provider.take(hours_ago=30)
@@ -139,6 +144,13 @@ class TestSilence:
         provider.take(30)
         provider.tell(n=2)
         assert "told of only 2 of them" in looked().sentence
+
+    def test_is_an_incident_alone_until_a_person_judged_it(self, provider, oncall):
+        provider.take(LEAST_SHOWN)
+        incident = looked()
+        assert not named_on_the_overview()
+        handling.close(incident=incident, actor=oncall, reason="They tell of failures alone.")
+        assert not named_on_the_overview()
 
     def test_of_a_webhook_that_was_never_called_warns(self, provider):
         provider.take()
@@ -215,9 +227,9 @@ class TestCalls:
 class TestWithoutAWebhook:
     def test_is_on_the_overview_and_wakes_nobody(self, client, admin):
         provider = Provider(client, admin, has_webhook=False)
-        provider.take(50)
+        provider.take(LEAST_SHOWN)
         assert looked() is None
-        (matter,) = [one for one in matters() if "Nothing is heard of what SendGrid" in one.title]
+        (matter,) = named_on_the_overview()
         assert "has no webhook" in matter.sentence
         assert matter.url == reverse("feedback:webhook-of", args=[provider.transport.pk])
 
