@@ -49,6 +49,7 @@ def compose(
             numbers.limits,
             standing,
             so_far=numbers.so_far(at) if numbers.period.end > at else None,
+            over_until=numbers.over_until(at),
         ),
         "charts": [chart for chart in charts if not chart.is_empty],
         "without_data": [chart for chart in charts if chart.is_empty and chart.empty],

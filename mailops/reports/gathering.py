@@ -53,6 +53,10 @@ class Numbers:
         over = bisect_right(self.period.edges[1:], at)
         return sum(self.now[:over], Outcome()), sum(self.before[:over], Outcome())
 
+    def over_until(self, at: datetime) -> datetime:
+        """Return when the last of those steps ended."""
+        return self.period.edges[bisect_right(self.period.edges[1:], at)]
+
     @cached_property
     def total(self) -> Outcome:
         return sum(self.now, Outcome())

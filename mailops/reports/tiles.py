@@ -2,6 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
+
+from django.utils.timezone import localtime
 
 from mailops.reports.charting import said
 from mailops.reports.outcomes import Limits, Outcome, Thresholds, percent, state_of
@@ -30,11 +33,12 @@ def tiles(
     standing: Mapping[str, int] | None = None,
     *,
     so_far: tuple[Outcome, Outcome] | None = None,
+    over_until: datetime | None = None,
 ) -> list[Tile]:
     """Return the tiles; without trends where nothing is to be compared with.
 
     `standing` is of the same messages as `now`: how many have each status. `so_far` is of a period that is not over yet:
-    what became of the mail of its steps that are, and of the same steps of the period before.
+    what became of the mail of its steps that are, which is `over_until` then, and of the same steps of the period before.
     """
     was = before or Outcome()
     return [
@@ -58,7 +62,7 @@ def tiles(
             *_trend(now.complaint_rate, was.complaint_rate, up_is_good=False),
             *_threshold(now.complaint_rate, limits.complaints),
         ),
-        Tile("Sent", f"{now.answered:,}", *_volume(now, before, so_far)),
+        Tile("Sent", f"{now.answered:,}", *_volume(now, before, so_far, over_until)),
         *_given_up(now, standing),
     ]
 
@@ -120,7 +124,10 @@ def _threshold(rate: float | None, thresholds: Thresholds) -> tuple[str, str]:
 
 
 def _volume(
-    outcome: Outcome, outcome_before: Outcome | None, so_far: tuple[Outcome, Outcome] | None
+    outcome: Outcome,
+    outcome_before: Outcome | None,
+    so_far: tuple[Outcome, Outcome] | None,
+    over_until: datetime | None,
 ) -> tuple[str, str, str]:
     """Compare like with like: of a period that is not over, what is over of it."""
     if outcome_before is None:
@@ -131,5 +138,7 @@ def _volume(
     is_beyond_compare = before < COMPARABLE or now >= MOST_TIMES * before
     if share is None or is_beyond_compare or not round(share):
         return note, "", ""
-    trend = f"{abs(share):,.0f} % {_more(share)}" + (" so far" if so_far else "")
+    trend = f"{abs(share):,.0f} % {_more(share)}"
+    if so_far and over_until:
+        trend += f" up to {localtime(over_until):%-d %b, %H:%M}"
     return note, trend, _way(share)

@@ -218,5 +218,9 @@ class TestSent:
         sent = tiles(numbers.total, numbers.total_before, Limits(), so_far=so_far)[3]
         assert (sent.value, sent.trend) == ("103", "")
         more = (Outcome(accepted=120), Outcome(accepted=100))
-        sent = tiles(numbers.total, numbers.total_before, Limits(), so_far=more)[3]
-        assert (sent.trend, sent.note) == ("20 % more so far", "200 in the period before")
+        over_until = numbers.over_until(at_night)
+        sent = tiles(
+            numbers.total, numbers.total_before, Limits(), so_far=more, over_until=over_until
+        )[3]
+        assert sent.trend == "20 % more up to 3 Mar, 00:00"
+        assert sent.note == "200 in the period before"
