@@ -212,6 +212,19 @@ class TestSaving:
         assert "two" not in page.locator(".code-editor-html .cm-content").inner_text()
         assert page.evaluate("window.isTheSame")
 
+    def test_searches_by_a_bar_that_can_be_read_in_the_dark(self, open_page, editor):
+        template = MailTemplate.objects.create(name="Spring", draft_subject="Hi", draft_html=GOOD)
+        page = open_page(url("edit", template), editor, theme="dark")
+        page.locator(".code-editor-html .cm-content").click()
+        page.keyboard.press("Control+f")
+        surface = page.locator(".code-editor-html").evaluate(
+            "e => getComputedStyle(e).backgroundColor"
+        )
+        for part in (".cm-search .cm-button", ".cm-search .cm-textfield"):
+            expect(page.locator(part).first).to_have_css("background-color", surface)
+            expect(page.locator(part).first).to_have_css("background-image", "none")
+        assert_clean(page)
+
     def test_shows_why_words_are_refused(self, open_page, editor):
         template = MailTemplate.objects.create(name="Spring", sample={"a": 1})
         page = open_page(url("edit", template), editor)

@@ -23,6 +23,18 @@ const look = EditorView.theme({
     color: "var(--text)",
     border: "1px solid var(--line)",
   },
+  ".cm-panel.cm-search :is(input, button, label)": { fontSize: "var(--size-s)" },
+  ".cm-panel.cm-search [name=close]": { color: "var(--text)" },
+  ".cm-textfield, .cm-button": {
+    padding: "2px 8px",
+    backgroundImage: "none",
+    backgroundColor: "var(--surface)",
+    color: "var(--text)",
+    border: "1px solid var(--line)",
+    borderRadius: "var(--radius)",
+  },
+  ".cm-panel.cm-search .cm-textfield": { width: "min(100%, 240px)", minHeight: "0" },
+  ".cm-button:active": { backgroundImage: "none", backgroundColor: "var(--sunken)" },
   ".cm-tooltip-autocomplete ul li[aria-selected]": {
     backgroundColor: "var(--accent-solid)",
     color: "var(--on-accent)",
