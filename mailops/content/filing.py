@@ -184,8 +184,9 @@ def read_template(folder: Path, root: Path) -> Filed:
     for name, value in meta.items():
         if name not in _OF_META:
             raise BadFile(f"{folder.name}/{_META}: there is no field “{name}”.")
-        if not isinstance(value, bool if name == "needs_approval" else str):
-            raise BadFile(f"{folder.name}/{_META}: “{name}” has to be text.")
+        kind, word = (bool, "true or false") if name == "needs_approval" else (str, "text")
+        if not isinstance(value, kind):
+            raise BadFile(f"{folder.name}/{_META}: “{name}” has to be {word}.")
         if isinstance(value, str):
             _refuse_unkept(name, value, folder)
     filed = Filed(**{"name": "", **meta})

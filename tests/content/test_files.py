@@ -168,6 +168,12 @@ class TestFiles:
         with pytest.raises(BadFile):
             read_templates(tmp_path)
 
+    def test_say_what_a_field_has_to_be(self, tmp_path):
+        (tmp_path / "x").mkdir()
+        (tmp_path / "x" / "template.yaml").write_text("name: x\nneeds_approval: maybe")
+        with pytest.raises(BadFile, match="“needs_approval” has to be true or false"):
+            read_templates(tmp_path)
+
     def test_refuse_a_sample_whose_names_are_no_text(self, tmp_path):
         (tmp_path / "x").mkdir()
         (tmp_path / "x" / "template.yaml").write_text("name: x")
