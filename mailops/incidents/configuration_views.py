@@ -140,5 +140,5 @@ def channel_delete(request: HttpRequest, channel_id: int) -> HttpResponseBase:
 def channel_test(request: HttpRequest, channel_id: int) -> HttpResponseBase:
     channel = get_object_or_404(NotificationChannel, id=channel_id)
     test_channel(channel=channel, actor=user_of(request))
-    toasts.success(request, f"{channel} is told within 10 seconds; what came of it shows below.")
+    toasts.success(request, f"{channel} is told in a moment; what came of it shows below.")
     return redirect("incidents:channels")

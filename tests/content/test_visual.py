@@ -352,7 +352,7 @@ class TestInTheBrowser:
         page.keyboard.press("Home")
         page.keyboard.type("Mine: ")
         with page.expect_response(lambda response: response.url.endswith("/preview/")):
-            canvas.get_by_text("Hello").click()  # it is read once the cursor has left it
+            canvas.get_by_text("Hello").click()
         assert "Mine: Write" in desk.unsaved(draft, editor, "")["html"]
 
         Session.objects.all().delete()
