@@ -10,6 +10,7 @@ from anymail.exceptions import AnymailError
 from anymail.signals import AnymailTrackingEvent, EventType
 from anymail.webhooks.amazon_ses import AmazonSESTrackingWebhookView
 from django.core.exceptions import ImproperlyConfigured, SuspiciousOperation
+from django.http.multipartparser import MultiPartParserError
 
 from mailops.feedback import calls, matching, sns, sns_fetching
 from mailops.feedback.findings import Finding, NotYet, processed, quarantined
@@ -31,6 +32,7 @@ _NOT_READ = (
     RecursionError,
     AssertionError,
     SuspiciousOperation,  # more form fields than Django reads
+    MultiPartParserError,
 )
 
 

@@ -44,12 +44,13 @@ class Provider:
         text, headers = signed(self.kind, body, self.endpoint.url, password)
         return self.post(text, headers if proven else {}, read=read)
 
-    def post(self, text, headers, *, read=True):
+    def post(self, text, headers, *, read=True, content_type=""):
         form = self.kind == "mandrill" and "=" in text[:40]
         response = self.client.post(
             reverse("feedback:webhook", args=[self.endpoint.secret]),
             text,
-            content_type="application/x-www-form-urlencoded" if form else "application/json",
+            content_type=content_type
+            or ("application/x-www-form-urlencoded" if form else "application/json"),
             headers=headers,
         )
         assert response.status_code == 200
@@ -426,6 +427,17 @@ class TestOdd:
         row = told.call([{**bounce, "bounce": {"bouncedRecipients": recipients}}])
         assert row.state == STATE.PROCESSED, row.reason
         assert told.state[0] == Status.BOUNCED
+
+    @pytest.mark.parametrize(
+        "content_type",
+        ["multipart/form-data; boundary=", "multipart/form-data"],
+    )
+    def test_a_form_is_left_to_a_person(self, content_type, provider):
+        told = provider("mandrill")
+        body = PAYLOADS["mandrill"]("bounced", now())
+        text, headers = signed("mandrill", body, told.endpoint.url)
+        row = told.post(text, headers, content_type=content_type)
+        assert (row.state, row.is_verified) == (STATE.QUARANTINED, True), row.reason
 
     def test_a_time_is_left_to_a_person(self, provider):
         told = provider("sparkpost")
