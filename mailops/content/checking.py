@@ -9,7 +9,7 @@ from mailops.content.composing import CONTENT, Composed, Uncomposable, compose, 
 from mailops.content.files import File
 from mailops.content.gates import first_of, problems_of
 from mailops.content.gates.files import missing_files
-from mailops.content.gates.finding import Problem, found
+from mailops.content.gates.finding import Problem, found, in_reading_order
 from mailops.content.gates.mail import GMAIL_CUTS_AT, preheader_of
 from mailops.content.gates.page import Page
 from mailops.content.mjml import Mistake
@@ -191,7 +191,7 @@ def _problems(
     )
     problems = [*_unknown(draft, composed, sample), *map(_of_mistake, composed.doubts)]
     problems = [*first_of([*problems, *missing_files(composed.missing)]), *problems_of(page)]
-    return sorted(problems, key=lambda problem: (not problem.is_error, problem.is_note))
+    return in_reading_order(problems)
 
 
 def _problem(error: RenderError) -> Problem:
