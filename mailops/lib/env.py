@@ -35,6 +35,8 @@ OURS = "MAILOPS_"
 GIVEN_SECRETS = "MAILOPS_SECRET_"
 # a name without a domain and an address of IPv4 among them; what it looks like in an address is none of it
 _HOST = re.compile(r"\w([\w-]{0,61}\w)?(\.\w([\w-]{0,61}\w)?)*\.?")
+# in a container whose service is called mailops, Kubernetes sets MAILOPS_PORT and others to such addresses
+_SERVICE = re.compile(r"(tcp|udp|sctp)://")
 
 BROKER_SCHEMES = frozenset({"pgmq", "redis", "rediss", "amqp", "amqps"})
 
@@ -85,7 +87,8 @@ class Environment:
         """Name what was set and never asked for, but is nearly called like a setting: it would count for nothing."""
         settings = {name.removeprefix(OURS): name for name in sorted(self._asked)}
         for name in sorted(self._variables.keys() - self._asked):
-            if name.startswith(OURS) and not name.startswith(GIVEN_SECRETS):
+            is_ours = name.startswith(OURS) and not name.startswith(GIVEN_SECRETS)
+            if is_ours and not _SERVICE.match(self._variables[name]):
                 for near in get_close_matches(name.removeprefix(OURS), settings, n=1, cutoff=0.8):
                     self.complain(f"{name}: there is no such setting", f"write {settings[near]}")
 

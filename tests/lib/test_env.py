@@ -56,6 +56,12 @@ class TestEnvironment:
         env.read("MAILOPS_SECRET_BASE_URLS", str, "", fix="")
         env.finish()
 
+    def test_leaves_alone_what_kubernetes_tells_of_a_service_of_this_name(self):
+        at = {"MAILOPS_PORT": "tcp://10.0.0.11:80", "MAILOPS_PORT_80_TCP": "tcp://10.0.0.11:80"}
+        env = Environment({**at, "MAILOPS_SERVICE_HOST": "10.0.0.11", "MAILOPS_SERVICE_PORT": "80"})
+        env.read("PORT", parse.port_number, 8000, fix="")
+        env.finish()
+
 
 class TestShares:
     def test_are_percents_of_names_that_there_are(self):
