@@ -1,6 +1,7 @@
 """The gate before a body: what is accepted beside it, and what keeps it shut."""
 
 import json
+import re
 from functools import partial
 
 import pytest
@@ -161,7 +162,9 @@ def test_finds_its_rows_by_their_ids_where_a_vacuum_saw_one_entry_in_a_long_queu
         plan = [line.strip() for (line,) in cursor.fetchall()]
     scans = [at for at, line in enumerate(plan) if "Scan" in line and "outbox_queueentry" in line]
     assert len(scans) == 3
-    assert all("Index Cond: (message_id" in plan[at + 1] for at in scans), "\n".join(plan)
+    assert all(re.match(r"Index Cond: \(+message_id", plan[at + 1]) for at in scans), "\n".join(
+        plan
+    )
 
 
 def test_marks_nothing_where_a_reply_needs_more_than_the_quick_way(jobs):

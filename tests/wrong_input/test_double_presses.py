@@ -114,7 +114,7 @@ def close_incident():
 
 
 def sign_item():
-    item = checklists_of(make_stream())[0].items.get(number=7)
+    item = checklists_of(make_stream())[0].items.get(number=8)
     return at("rollouts:sign", item.pk), {"note": "I looked at the page of the domain.", "days": 1}
 
 
