@@ -74,6 +74,13 @@ class TestFocus:
         expect(page.get_by_role("button", name="Undo")).to_be_visible()
         expect(page.locator("#files > summary")).to_be_focused()
 
+    def test_goes_to_what_is_wrong_first_in_a_form(self, open_page, admin):
+        page = open_page(reverse("domains:add"), admin)
+        page.get_by_label("Domain", exact=True).fill("no domain")
+        with page.expect_navigation():
+            page.get_by_role("button", name="Add and check").click()
+        expect(page.get_by_label("Domain", exact=True)).to_be_focused()
+
 
 class TestNotices:
     def test_are_told_of_a_page_that_opens_with_one(self, open_page, admin):

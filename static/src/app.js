@@ -2,7 +2,7 @@
 import { confirmFirst } from "./app/confirm.js";
 import { copyButtons } from "./app/copy.js";
 import { keepFocus } from "./app/focus.js";
-import { sendOnce } from "./app/forms.js";
+import { goToMistake, sendOnce } from "./app/forms.js";
 import { leaveNoPageBehind } from "./app/leaving.js";
 import { palette } from "./app/palette.js";
 import { passkeys } from "./app/passkeys.js";
@@ -24,6 +24,7 @@ passkeys();
 freshTimes();
 currentTabInSight();
 sendOnce();
+goToMistake();
 keepFocus();
 confirmFirst();
 waitForReaders();

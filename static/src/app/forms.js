@@ -1,4 +1,4 @@
-// A form is sent once, however often its button is pressed.
+// A form is sent once, however often its button is pressed; one that was refused is gone on with where it is wrong.
 
 export function sendOnce() {
   document.addEventListener("submit", (event) => {
@@ -20,6 +20,11 @@ export function sendOnce() {
       form.querySelectorAll("[aria-disabled]").forEach((button) => button.removeAttribute("aria-disabled"));
     }
   });
+}
+
+// A page begins at its top, and whoever pressed the button at its end would have to look for what is wrong.
+export function goToMistake() {
+  document.querySelector("#main .has-errors :is(input:not([type=hidden]), select, textarea)")?.focus();
 }
 
 function isHtmx(form) {
