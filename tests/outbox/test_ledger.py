@@ -4,6 +4,7 @@ import pytest
 from django.db import connection
 
 from mailops.outbox.ledger import fetch_by_index, fetch_prepared
+from tests.factories import make_message
 
 pytestmark = pytest.mark.django_db
 
@@ -44,3 +45,13 @@ def test_what_django_sends_is_not_kept_in_memory():
     kept, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert kept < 3 * len(secret)  # the last one's arguments, and not those of twenty
+
+
+def test_statistics_hold_no_merge_data():
+    make_message()
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE outbox_message")
+        cursor.execute("SELECT attname FROM pg_stats WHERE tablename = 'outbox_message'")
+        sampled = {name for (name,) in cursor.fetchall()}
+    assert "status" in sampled
+    assert "merge_data" not in sampled
