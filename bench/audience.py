@@ -8,6 +8,7 @@ from django.db.models import Count
 
 from bench import letter
 from bench.stage import BenchError
+from mailops.audiences.curating import count_attributes
 from mailops.audiences.models import Audience
 from mailops.campaigns.models import Campaign
 from mailops.content.drafting import create_template
@@ -84,6 +85,7 @@ def make_audience(size: int) -> Audience:
             [audience.pk, size],
         )
         cursor.execute("ANALYZE audiences_contact, audiences_membership")
+    count_attributes(audience_id=audience.pk)  # else housekeeping does it within the first turn
     return audience
 
 
