@@ -210,16 +210,24 @@ def identity_add(request: HttpRequest, domain_id: int) -> HttpResponse:
         domain=domain,
         instance=Identity(domain=domain),
     )
-    if request.method != "POST" or not form.is_valid():
+    identity = _added_identity(form, user_of(request)) if form.is_bound else None
+    if identity is None:
         status = 422 if form.is_bound else 200
         context = {"form": form, "domain": domain}
         return render_page(request, "domains/identity_form.html", context, status=status)
-    with transaction.atomic():
-        identity = form.save()
-        after = {"identity": str(identity)}
-        audit(actor=user_of(request), verb="identity.add", subject=identity, after=after)
     messages.success(request, f"{identity} can now be used as a sender.")
     return redirect("domains:detail", domain.pk)
+
+
+@transaction.atomic
+def _added_identity(form: IdentityForm, actor: User) -> Identity | None:
+    """Add what the form says, or return None where it can't be; whoever adds the same at once waits and is told."""
+    Domain.objects.select_for_update(no_key=True).get(pk=form.domain.pk)
+    if not form.is_valid():
+        return None
+    identity: Identity = form.save()
+    audit(actor=actor, verb="identity.add", subject=identity, after={"identity": str(identity)})
+    return identity
 
 
 @needs(Act.CONFIGURE)

@@ -1,5 +1,5 @@
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.template.loader import render_to_string
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -281,6 +281,23 @@ class TestIdentities:
         data = {"name": "Ada", "local_part": "news", "reply_to": ""}
         response = logged_in(admin).post(f"/domains/{acme.pk}/identities/add/", data)
         assert response.status_code == 422
+
+    @pytest.mark.django_db(transaction=True)
+    def test_the_same_one_is_added_once_by_two_presses_at_once(
+        self, logged_in, admin, acme, meanwhile
+    ):
+        data = {"name": "Ada", "local_part": "news", "reply_to": ""}
+        address, first, second = (
+            f"/domains/{acme.pk}/identities/add/",
+            logged_in(admin),
+            logged_in(admin),
+        )
+        with transaction.atomic():
+            Domain.objects.select_for_update(no_key=True).get(pk=acme.pk)
+            pressed = meanwhile(lambda: second.post(address, data).status_code)
+            assert first.post(address, data).status_code == 302
+        assert pressed.result() == 422
+        assert Identity.objects.count() == 1
 
     def test_one_is_deleted_unless_it_was_used(self, logged_in, admin, acme):
         free, used = make_identity(domain=acme), make_identity(domain=acme, local_part="used")
