@@ -133,7 +133,8 @@ def promise(
 
     Whoever saves a form gives the mark that it showed as `seen`: raise ChangedMeanwhile where it is another by now.
     """
-    before = Objective.objects.select_for_update().filter(pk=stream.pk).first()
+    Stream.objects.select_for_update(no_key=True).get(pk=stream.pk)  # a second press waits here
+    before = Objective.objects.filter(pk=stream.pk).first()
     wanted = Objective(stream=stream, percent=percent, seconds=seconds)
     expect(seen, was=mark_of_promise(before), wanted=mark_of_promise(wanted))
     if before and (before.percent, before.seconds) == (percent, seconds):
@@ -155,7 +156,8 @@ def promise(
 @transaction.atomic
 def take_back(*, stream: Stream, actor: User, seen: str | None = None) -> bool:
     """Let `stream` promise nothing; return whether it did. Raise ChangedMeanwhile as `promise` does."""
-    objective = Objective.objects.select_for_update().filter(pk=stream.pk).first()
+    Stream.objects.select_for_update(no_key=True).get(pk=stream.pk)
+    objective = Objective.objects.filter(pk=stream.pk).first()
     if objective is None:
         return False
     expect(seen, was=mark_of_promise(objective), wanted=mark_of_promise(None))

@@ -17,6 +17,7 @@ from django.utils import timezone
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
 from mailops.lib.clock import ClockTimestamp
+from mailops.lib.locks import lock_row
 from mailops.lib.storable import storable
 from mailops.protocol.address import InvalidAddress, address_key
 from mailops.suppressions.asking import AskingFailed, Provider, Refused
@@ -48,8 +49,9 @@ def begin(*, transport: Transport, actor: User | None) -> ProviderSync:
 @transaction.atomic
 def end(*, sync: ProviderSync, actor: User | None) -> None:
     """Ask the provider no more; what came from its list stays on ours."""
-    audit(actor=actor, verb="suppression.sync_end", subject=sync.transport)
-    sync.delete()
+    if lock_row(sync):
+        audit(actor=actor, verb="suppression.sync_end", subject=sync.transport)
+        sync.delete()
 
 
 @transaction.atomic

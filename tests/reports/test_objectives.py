@@ -4,6 +4,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from django.db import transaction
 from django.urls import reverse
 from django.utils import timezone
 
@@ -190,3 +191,12 @@ class TestPages:
         assert Objective.objects.get().seconds == 5
         assert take_back(stream=promised.stream, actor=admin)
         assert not take_back(stream=promised.stream, actor=admin)
+
+    @pytest.mark.django_db(transaction=True)
+    def test_the_same_promise_by_two_presses_at_once_is_told_of_once(self, admin, meanwhile):
+        given = {"stream": make_stream(), "percent": Decimal(99), "seconds": 30, "actor": admin}
+        with transaction.atomic():
+            promise(**given)
+            second = meanwhile(promise, **given)
+        assert second.result() == Objective.objects.get()
+        assert AuditEntry.objects.filter(verb="objective.set").count() == 1

@@ -12,7 +12,7 @@ from mailops.lib.clock import ClockTimestamp
 from mailops.lib.secrets import Secret
 from mailops.suppressions import keeping_in_step, provider_lists
 from mailops.suppressions.asking import Provider
-from mailops.suppressions.keeping_in_step import begin, run
+from mailops.suppressions.keeping_in_step import begin, end, run
 from mailops.suppressions.models import SYNC_LEASE, ProviderRemoval, ProviderSync, Suppression
 from mailops.suppressions.provider_lists import LISTS, NO_LIST
 from mailops.suppressions.suppressing import suppress, unsuppress
@@ -607,6 +607,16 @@ class TestPages:
         assert not ProviderSync.objects.exists()
         verbs = list(AuditEntry.objects.order_by("id").values_list("verb", flat=True))
         assert verbs == ["suppression.sync_begin", "suppression.sync_end"]
+
+    @pytest.mark.django_db(transaction=True)
+    def test_its_end_by_two_presses_at_once_is_told_of_once(self, admin, meanwhile):
+        begin(transport=make_transport(kind="postmark"), actor=admin)
+        first, second = ProviderSync.objects.get(), ProviderSync.objects.get()
+        with transaction.atomic():
+            end(sync=first, actor=admin)
+            pressed = meanwhile(end, sync=second, actor=admin)
+        assert pressed.result() is None
+        assert AuditEntry.objects.filter(verb="suppression.sync_end").count() == 1
 
     def test_what_is_wrong_is_shown_with_its_fix_and_asked_again(self, oncall, viewer, logged_in):
         transport = make_transport(kind="sendgrid")
