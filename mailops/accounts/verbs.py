@@ -74,6 +74,7 @@ WORDS: dict[str, str] = {
     "message.release": "Message released",
     "message.retry": "Message sent again",
     "message.settle": "Message settled",
+    "message.test": "Test sent",
     "providerlimit.add": "Limits of a provider added",
     "providerlimit.change": "Limits of a provider changed",
     "providerlimit.delete": "Limits of a provider deleted",

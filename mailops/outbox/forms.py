@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
+from uuid import uuid4
 
 from django import forms
 from django.db.models import Count, QuerySet
@@ -243,6 +244,7 @@ class TestSendForm(forms.Form):
         queryset=Identity.objects.select_related("domain").order_by("domain__name", "pk"),
         empty_label="Choose a sender",
     )
+    key = forms.UUIDField(required=False, initial=uuid4, widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, actor: User, version: TemplateVersion, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -26,7 +26,8 @@ from mailops.outbox.models import Message, QueueEntry, Signature
 from mailops.outbox.retrying import can_be_retried, retry_message
 from mailops.outbox.searching import chosen_by
 from mailops.outbox.showing import show_mail
-from mailops.outbox.submission import RefusedSubmission, submit
+from mailops.outbox.submission import RefusedSubmission
+from mailops.outbox.testing import send_test
 from mailops.suppressions.models import Suppression
 
 CSV_HEADER = [
@@ -212,17 +213,16 @@ def test_send(request: HttpRequest) -> HttpResponse:
     form = TestSendForm(request.POST or None, actor=user_of(request), version=version)
     if request.method == "POST" and form.is_valid():
         try:
-            message = submit(
-                stream=form.cleaned_data["stream"],
-                identity=form.cleaned_data["identity"],
-                recipient=form.cleaned_data["recipient"],
-                version=version,
-                merge_data=version.sample,
+            message, is_new = send_test(
+                **form.cleaned_data, version=version, actor=user_of(request)
             )
         except RefusedSubmission as error:
             form.add_error("recipient", str(error))
         else:
-            toasts.success(request, "The test is on its way; this page follows it.")
+            if is_new:
+                toasts.success(request, "The test is on its way; this page follows it.")
+            else:
+                toasts.info(request, "This test was sent already. For another, open its form anew.")
             return redirect("outbox:detail", message.public_id)
     return render_page(
         request,

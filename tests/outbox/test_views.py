@@ -4,9 +4,10 @@ import html
 import re
 from datetime import UTC, datetime
 from urllib.parse import parse_qsl, urlsplit
+from uuid import uuid4
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
@@ -26,6 +27,7 @@ from mailops.outbox.resending import resend_chunk
 from mailops.outbox.retrying import CHUNK, Plan, retry_message
 from mailops.outbox.searching import chosen_by
 from mailops.outbox.settling import hold
+from mailops.outbox.testing import send_test
 from mailops.protocol.reply import Reply
 from mailops.transports.ties import foreign_sender
 from tests.factories import (
@@ -865,6 +867,43 @@ class TestTestSend:
         assert response["Location"] == at("detail", message)
         assert (message.merge_data, message.recipient) == ({"first_name": "Sam"}, "me@example.com")
         assert QueueEntry.objects.get().stream_id == stream.pk
+
+    def test_is_one_mail_however_often_its_form_is_pressed(self, logged_in, editor):
+        campaign, version, client = make_campaign(), make_version(), logged_in(editor)
+        address = reverse("outbox:test-send") + f"?version={version.pk}"
+        data = {
+            "recipient": "me@example.com",
+            "stream": campaign.stream_id,
+            "identity": campaign.identity_id,
+            "key": client.get(address).context["form"]["key"].value(),
+        }
+        first, second = (client.post(address, data, follow=True) for _ in range(2))
+        message = Message.objects.get()
+        assert "The test is on its way" in first.text
+        assert "This test was sent already. For another, open its form anew." in second.text
+        entry = AuditEntry.objects.get(verb="message.test")
+        assert (entry.actor, entry.subject_id) == (editor, str(message.pk))
+        client.post(address, data | {"recipient": "other@example.com"})
+        client.post(address, data | {"key": client.get(address).context["form"]["key"].value()})
+        assert Message.objects.count() == 3
+
+    @pytest.mark.django_db(transaction=True)
+    def test_is_one_mail_by_two_presses_at_once(self, editor, meanwhile):
+        campaign = make_campaign()
+        given = {
+            "key": uuid4(),
+            "version": make_version(),
+            "stream": campaign.stream,
+            "identity": campaign.identity,
+            "recipient": "me@example.com",
+            "actor": editor,
+        }
+        with transaction.atomic():
+            message, is_new = send_test(**given)
+            pressed = meanwhile(send_test, **given)
+        assert is_new
+        assert pressed.result() == (message, False)
+        assert AuditEntry.objects.filter(verb="message.test").count() == 1
 
     def test_names_the_draft_that_is_tested_and_leads_back_to_it(self, logged_in, editor, viewer):
         draft = MailTemplate.objects.create(
