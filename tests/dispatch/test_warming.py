@@ -60,6 +60,10 @@ class TestRamp:
     def test_is_warm_for_ever_after(self):
         assert self.ramp(growth_percent=300).volume(date(2126, 1, 1)) is None
 
+    def test_grows_by_the_percent_that_was_given_to_the_last_message(self):
+        ramp = self.ramp(first_day=100, growth_percent=15)
+        assert ramp.volume(self.DAY + timedelta(days=1)) == 115
+
     def test_stands_at_its_first_day_before_it(self):
         assert self.ramp().volume(self.DAY - timedelta(days=3)) == 50
 

@@ -104,7 +104,8 @@ class WarmUp(models.Model):
         day = self.day(today)
         if day > self.days:
             return None
-        return int(self.first_day * (1 + self.growth_percent / 100) ** (day - 1))
+        grown = day - 1
+        return int(self.first_day * (100 + self.growth_percent) ** grown // 100**grown)
 
     @property
     def days(self) -> int:
