@@ -1,4 +1,4 @@
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 from random import Random
 
 import pytest
@@ -177,3 +177,46 @@ class TestStream:
     def test_whoever_watches_the_demo_sees_it_try_again_and_nothing_expires_on_a_slow_machine(self):
         assert sum(PATIENCE["demo"].backoff_seconds[:3]) < 10
         assert PATIENCE["demo"].expiry_seconds >= 3600
+
+
+class TestRampsOfAPausedTransport:
+    NOW = datetime(2026, 3, 21, 12, tzinfo=UTC)
+
+    @pytest.fixture
+    def resume(self, monkeypatch, operator):
+        """Resume a transport that was paused on a day of March; return the ramp that began on another, as it is then."""
+        monkeypatch.setattr("mailops.transports.models.transport.database_now", lambda: self.NOW)
+
+        def resume(*, begun, paused):
+            transport = make_transport()
+            ramp = transport.warm_ups.create(started_on=begun, first_day=4, full_volume=10_000)
+            transport.pause("person")
+            Transport.objects.update(paused_at=datetime(2026, 3, paused, 23, 59, tzinfo=UTC))
+            assert transport.resume(actor=operator)
+            assert not transport.resume(actor=operator)
+            ramp.refresh_from_db()
+            return ramp
+
+        return resume
+
+    @pytest.mark.parametrize(
+        ("begun", "paused", "day"),
+        [
+            (date(2026, 3, 11), 14, 5),  # on its fourth day something left still
+            (date(2026, 3, 11), 20, 11),
+            (date(2026, 3, 11), 21, 11),
+            (date(2026, 3, 18), 14, 1),  # none of its days saw mail
+            (date(2026, 3, 25), 14, 1),  # it is yet to begin
+            (date(2026, 1, 1), 14, 80),  # it was warm
+        ],
+    )
+    def test_go_on_where_they_were_when_it_is_resumed(self, resume, begun, paused, day):
+        ramp = resume(begun=begun, paused=paused)
+        assert ramp.day(self.NOW.date()) == day
+        told = AuditEntry.objects.filter(verb="transport.change_warm_up")
+        assert told.count() == (ramp.started_on != begun)
+
+    def test_are_told_of_with_the_days_on_which_nothing_left(self, resume):
+        resume(begun=date(2026, 3, 11), paused=19)
+        told = AuditEntry.objects.get(verb="transport.change_warm_up")
+        assert told.reason.startswith("Nothing left for 1 day, since it was paused")

@@ -118,6 +118,8 @@ class WarmUpForm(forms.ModelForm):  # type: ignore[type-arg]
         }
         help_texts: ClassVar = {
             "started_on": "A day goes from midnight to midnight UTC.",
+            "growth_percent": "It grows by the calendar and stands still only while the transport is paused: after days "
+            "on which little was sent, move the first day by as many.",
             "full_volume": "From the day on which that many could leave, nothing is held back.",
         }
         widgets: ClassVar = {"started_on": forms.DateInput(attrs={"type": "date"})}

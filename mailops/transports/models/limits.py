@@ -115,6 +115,15 @@ class WarmUp(models.Model):
         ratio = log(self.full_volume / self.first_day) / log(1 + self.growth_percent / 100)
         return ceil(ratio - 1e-9)
 
+    def stand_still(self, since: date, today: date) -> int:
+        """Go on where the ramp was on the day `since`, after which nothing left until today; return the days between."""
+        first = max(since + timedelta(days=1), self.started_on)
+        still = max(0, (today - first).days)
+        if still and self.volume(first) is not None:
+            self.started_on += timedelta(days=still)
+            return still
+        return 0
+
     @property
     def warm_on(self) -> date:
         """The first day on which nothing is held back."""

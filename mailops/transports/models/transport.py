@@ -1,6 +1,6 @@
 """A way out, and what it logs in with."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from django.db import models, transaction
@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from mailops.accounts.auditing import audit
 from mailops.accounts.meanwhile import mark_of, mark_of_fields
+from mailops.accounts.models import User
 from mailops.lib import secrets
 from mailops.lib.clock import database_now
 from mailops.lib.egress import is_trusted
@@ -217,8 +218,40 @@ class Transport(Pausable):
     def rests_at(self, now: datetime) -> bool:
         return bool(self.backoff_until and now < self.backoff_until <= now + LONGEST_BACKOFF)
 
+    @transaction.atomic
+    def resume(
+        self, *, actor: User | None = None, reason: str = "", seen: str | None = None
+    ) -> bool:
+        """Let mail pass again, as any that is paused; its ramps go on where they were."""
+        rows = Transport.objects.select_for_update(no_key=True).filter(pk=self.pk)
+        paused_at = rows.values_list("paused_at", flat=True).first()
+        is_resumed = super().resume(actor=actor, reason=reason, seen=seen)
+        if is_resumed and paused_at is not None:
+            self._hold_ramps(paused_at.astimezone(UTC).date())
+        return is_resumed
+
     def _on_resume(self) -> dict[str, Any]:
         return _BREAKER_RESET
+
+    def _hold_ramps(self, since: date) -> None:
+        """Take days on which it was paused out of its ramps: nobody came to trust its address more by silence."""
+        today = database_now().astimezone(UTC).date()
+        for ramp in self.warm_ups.select_for_update():
+            before = ramp.started_on
+            if days := ramp.stand_still(since, today):
+                ramp.save(update_fields=["started_on"])
+                audit(
+                    actor=None,
+                    verb="transport.change_warm_up",
+                    subject=self,
+                    before={"started_on": before.isoformat()},
+                    after={
+                        "started_on": ramp.started_on.isoformat(),
+                        "mailbox_provider": ramp.mailbox_provider,
+                    },
+                    reason=f"Nothing left for {days} day{'s'[: days > 1]}, since it was paused: the ramp goes on where "
+                    "it was.",
+                )
 
     @transaction.atomic
     def record_failure(self, sentence: str, detail: str = "") -> bool:
