@@ -1,12 +1,15 @@
 """Says how long a stream takes for a number of messages, and whether it waits for as long."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from math import inf
 
+from mailops.dispatch.limits import utc_today
 from mailops.dispatch.standing import sessions_of
 from mailops.dispatch.standing_in import able
 from mailops.transports.durations import show_duration
-from mailops.transports.models import Stream, Transport
+from mailops.transports.models import Stream, Transport, WarmUp
 
 _DAY, _HOUR = 86_400, 3600
 
@@ -17,11 +20,17 @@ class LaunchPace:
 
     words: str
     seconds: int = 0
+    # to one mailbox provider before the stream gives up, where warm-ups let no more leave; None: all
+    most: int | None = None
 
 
 def pace_of(stream: Stream, messages: int) -> LaunchPace:
     """Return the limit that sets the pace of `messages`, and how long they take at least."""
     ways = _ways_of(stream)
+    return _warmed(stream, messages, ways, _pace_of(stream, messages, ways))
+
+
+def _pace_of(stream: Stream, messages: int, ways: list[Transport]) -> LaunchPace:
     a_day = _together(one.daily_quota for one in ways)
     if a_day and messages > a_day:
         days = -(-messages // a_day)
@@ -45,6 +54,60 @@ def pace_of(stream: Stream, messages: int) -> LaunchPace:
     return LaunchPace(
         f"At most {known[name]:,} a minute, by {name}: at least {lasts}.", minutes * 60
     )
+
+
+def _warmed(stream: Stream, messages: int, ways: list[Transport], pace: LaunchPace) -> LaunchPace:
+    """Add what warm-ups let through to a pace."""
+    today = utc_today()
+    ramps = {
+        way: [one for one in way.warm_ups.order_by("-mailbox_provider") if one.volume(today)]
+        for way in ways
+    }
+    reached = _reached(stream, ramps)
+    warming = [way for way in reached if ramps[way]]
+    if not warming:
+        return pace
+    words = [
+        f"{way} is warming up: today it sends {_and(f'{one.volume(today):,} to {one}' for one in ramps[way])} at most, "
+        "to each mailbox provider by itself, and more each day."
+        for way in warming
+    ]
+    if others := [way for way in reached if not ramps[way]]:
+        words.append(f"What is over goes through {_named(others)}.")
+    numbers = [
+        min((_until_expiry(stream, one, today) for one in ramps[way]), default=inf)
+        for way in reached
+    ]
+    most = sum(numbers)
+    return replace(
+        pace,
+        words=" ".join([pace.words, *words]),
+        most=int(most) if messages > most else None,
+    )
+
+
+def _reached(stream: Stream, ramps: dict[Transport, list[WarmUp]]) -> list[Transport]:
+    """Return the transports that mail comes to: in order none behind one that has no number of a day."""
+    if stream.is_weighted:
+        return [*ramps]
+    reached = []
+    for way, some in ramps.items():
+        reached.append(way)
+        if not some and not way.daily_quota:
+            break
+    return reached
+
+
+def _until_expiry(stream: Stream, ramp: WarmUp, today: date) -> float:
+    """Return how many a ramp lets leave to one mailbox provider before a stream gives up what is due now."""
+    days = range(stream.expiry_seconds // _DAY + 1)  # today, and one from each midnight on
+    volumes = [ramp.volume(today + timedelta(days=day)) for day in days]
+    return sum(inf if volume is None else volume for volume in volumes)
+
+
+def _and(parts: Iterable[str]) -> str:
+    *firsts, last = parts
+    return f"{', '.join(firsts)} and {last}" if firsts else last
 
 
 def _ways_of(stream: Stream) -> list[Transport]:
@@ -85,6 +148,11 @@ def why_impatient(stream: Stream, pace: LaunchPace) -> str:
     )
     if pace.seconds > stream.expiry_seconds:
         return f"{said}, and this takes longer: the last ones will be given up before their turn."
+    if pace.most is not None:
+        return (
+            f"{said}, and the warm-up lets {pace.most:,} to one mailbox provider leave by then: of more to the same one, "
+            "the last may be given up before their turn."
+        )
     if stream.expiry_seconds < _HOUR:
         return f"{said}: a slow server or a busy machine is enough for the last ones to be given up before their turn."
     return ""
