@@ -12,7 +12,7 @@ from mailops.dispatch.limits import Bucket, Limit
 from mailops.dispatch.models import Allowance
 from mailops.dispatch.rules import Rules, read_rules
 from mailops.dispatch.seats import count_held
-from mailops.dispatch.standing import Sessions, Standing, sessions_by, standing_of
+from mailops.dispatch.standing import Sessions, Standing, keepers_of, sessions_by, standing_of
 from mailops.dispatch.standing_in import able
 from mailops.lib.clock import database_now
 from mailops.lib.mailbox_providers import name_of
@@ -94,17 +94,18 @@ def _holds(stream: Stream, campaign_id: int) -> list[Hold]:
         for one in carriers
         if one.transport_id in transports
     }
+    rules = {pk: read_rules(pk, [stream.pk]) for pk in transports}
     holds = [
         hold
-        for one in transports.values()
-        for hold in _stops(standing_of(one), list(in_use.values()))
+        for pk, one in transports.items()
+        for hold in _stops(stream, standing_of(one), rules[pk], list(in_use.values()))
     ]
     if not in_use:
         holds += _unable(stream, list(transports.values())[1:])
     queues = [queue for queue in due_queues([stream.pk]) if queue.campaign == campaign_id]
     for transport in in_use.values() if queues else ():
-        rules = read_rules(transport.pk, [stream.pk])
-        holds += _rates(stream, transport, rules, queues) or _sessions(transport, rules, queues)
+        of_it = rules[transport.pk]
+        holds += _rates(stream, transport, of_it, queues) or _sessions(transport, of_it, queues)
     return holds or _still(stream, list(in_use.values()), queues)
 
 
@@ -115,8 +116,10 @@ def _page_of(one: Transport | Stream | Campaign) -> str:
     return reverse(name, args=[one.pk])
 
 
-def _stops(standing: Standing, in_use: Iterable[Transport]) -> Iterator[Hold]:
-    transport, quota = standing.transport, standing.transport.daily_quota
+def _stops(
+    stream: Stream, standing: Standing, rules: Rules, in_use: Iterable[Transport]
+) -> Iterator[Hold]:
+    transport, quota = standing.transport, rules.transport
     others, page = _and([str(one) for one in in_use if one != transport]), _page_of(transport)
     if transport.is_paused:
         stands_in = others if transport.pause_cause in {PauseCause.PERSON, PauseCause.FAULT} else ""
@@ -137,23 +140,37 @@ def _stops(standing: Standing, in_use: Iterable[Transport]) -> Iterator[Hold]:
             tone="bad",
             url=page,
         )
-    if quota and standing.sent_today >= quota:
+    if quota.per_day and standing.sent_today >= quota.of_a_day(stream.pk):
+        is_all = standing.sent_today >= quota.per_day
+        sent = "its" if is_all else f"{standing.sent_today:,} of its"
         yield Hold(
-            f"{transport} has sent its {quota:,} of today",
-            "The rest leaves through the stream's next transport, or waits until midnight UTC.",
+            f"{transport} has sent {sent} {quota.per_day:,} of today",
+            _for_tomorrow(stream, quota),
             url=page,
         )
     for ramp in standing.ramps:
-        names = [name for name, sent in ramp.sent if ramp.volume and sent >= ramp.volume]
+        if ramp.volume is None:
+            continue
+        limit = Limit("", per_day=ramp.volume, shares=quota.shares)
+        names = [name for name, sent in ramp.sent if sent >= limit.of_a_day(stream.pk)]
         if names:
             yield Hold(
                 f"{transport} is warming up: {ramp.volume:,} a day at most to {_and(names)}",
-                "Today's have left. The rest leaves through the stream's next transport, or waits until midnight UTC.",
+                f"Today's have left. {_for_tomorrow(stream, limit)}",
                 url=page,
             )
     for pressure in standing.pressures:
         title = f"{transport} sends {pressure.place_name} {pressure.now_at_most:,} a minute at most"
         yield Hold(title, pressure.sentence, pressure.detail, pressure.since, "warn", page)
+
+
+def _for_tomorrow(stream: Stream, limit: Limit) -> str:
+    """Say what becomes of a stream's mail that is over a day's number, and for whom the last of that is kept."""
+    said = "The rest leaves through the stream's next transport, or waits until midnight UTC."
+    kept = (limit.per_day or 0) - limit.of_a_day(stream.pk)
+    if not kept:
+        return said
+    return f"The last {kept:,} of the day are kept for {_and([*keepers_of(limit, [stream.pk])])}. {said}"
 
 
 def _unable(stream: Stream, transports: list[Transport]) -> Iterator[Hold]:

@@ -1,12 +1,12 @@
 """Tells where a transport stands: what it has sent today, and what it may send now."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import date
 
 from django.db.models import F, Q
 
-from mailops.dispatch.limits import utc_today
+from mailops.dispatch.limits import Limit, utc_today
 from mailops.dispatch.models import Allowance, Crowding, Pressure
 from mailops.dispatch.rules import ALL, Rules, read_rules
 from mailops.lib.mailbox_providers import name_of
@@ -57,8 +57,14 @@ def sessions_by(rules: Rules, stream_ids: Iterable[int]) -> Sessions:
     """Return the sessions of the transport whose rules were read."""
     own = set(stream_ids)
     kept = rules.seats_reserved_from(own, rules.max_sessions)
-    keepers = Stream.objects.filter(pk__in=rules.transport.shares.keys() - own) if kept else []
-    return Sessions(rules.max_sessions, kept, tuple(sorted(str(one) for one in keepers)))
+    keepers = keepers_of(rules.transport, own) if kept else ()
+    return Sessions(rules.max_sessions, kept, keepers)
+
+
+def keepers_of(limit: Limit, stream_ids: Collection[int]) -> tuple[str, ...]:
+    """Return the names of the streams other than these for which a part of a limit is kept."""
+    keepers = Stream.objects.filter(pk__in=limit.shares.keys() - set(stream_ids))
+    return tuple(sorted(str(one) for one in keepers))
 
 
 @dataclass(frozen=True)

@@ -74,6 +74,26 @@ class TestStops:
         assert "Relay sends everybody 30 a minute at most" in text
         assert "<html" not in text
 
+    def test_says_so_where_the_last_of_a_day_is_kept_for_another_stream(self, page, campaign):
+        relay = campaign.stream.transport
+        orders = make_stream(name="Orders", kind="transactional", reserved_percent=30)
+        Route.objects.create(stream=orders, transport=relay, position=1)
+        Transport.objects.update(daily_quota=20)
+        ramp = {"started_on": utc_today(), "first_day": 10, "full_volume": 100}
+        WarmUp.objects.create(transport=relay, mailbox_provider="gmail", **ramp)
+        owe(campaign, 9)
+        owe(campaign, 9, "outlook")
+        claim()
+        QueueEntry.objects.update(due_at=timezone.now() - timedelta(minutes=1))
+        text = page(campaign)
+        assert "Relay has sent 14 of its 20 of today" in text
+        assert "The last 6 of the day are kept for Orders." in text
+        assert "10 a day at most to Gmail" in text
+        assert "The last 3 of the day are kept for Orders." in text
+        assert "Nothing moves" not in text
+        with_all = make_campaign(stream=orders, state=Campaign.State.RUNNING)
+        assert "of today" not in page(with_all)
+
     def test_says_nothing_where_nothing_does(self, page, campaign):
         owe(campaign, 1)
         assert "callout" not in page(campaign, **{"HX-Request": "true"})
