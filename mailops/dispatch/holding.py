@@ -9,14 +9,22 @@ from django.urls import reverse
 from mailops.campaigns.models import Campaign
 from mailops.dispatch.carriers import usable_carriers
 from mailops.dispatch.limits import Bucket, Limit
-from mailops.dispatch.models import Allowance
+from mailops.dispatch.models import LONGEST_STOP, Allowance, Pressure
 from mailops.dispatch.rules import Rules, read_rules
 from mailops.dispatch.seats import count_held
-from mailops.dispatch.standing import Sessions, Standing, keepers_of, sessions_by, standing_of
+from mailops.dispatch.standing import (
+    Sessions,
+    Standing,
+    keepers_of,
+    place_name,
+    sessions_by,
+    standing_of,
+)
 from mailops.dispatch.standing_in import able
 from mailops.lib.clock import database_now
 from mailops.lib.mailbox_providers import name_of
-from mailops.outbox.models import Message
+from mailops.lib.templatetags.times import duration
+from mailops.outbox.models import Message, QueueEntry
 from mailops.outbox.queues import Queue, due_queues, has_waited
 from mailops.outbox.resuming import count_untimed
 from mailops.outbox.waiting import COUNTED
@@ -70,7 +78,8 @@ def holds_of_message(message: Message) -> list[Hold]:
         if one is not None and one.is_paused
     ]
     untimed = list(_time_anew(campaign)) if campaign else []
-    return [*paused, *untimed, *_holds(stream, message.campaign_id or 0)]
+    entry = QueueEntry.objects.filter(message=message).first()
+    return [*paused, *untimed, *_holds(stream, message.campaign_id or 0, entry)]
 
 
 def _time_anew(campaign: Campaign) -> Iterator[Hold]:
@@ -85,7 +94,8 @@ def _time_anew(campaign: Campaign) -> Iterator[Hold]:
         )
 
 
-def _holds(stream: Stream, campaign_id: int) -> list[Hold]:
+def _holds(stream: Stream, campaign_id: int, entry: QueueEntry | None = None) -> list[Hold]:
+    """Return what holds a stream's mail of a campaign back, or only one message of it."""
     routes = stream.routes.select_related("transport").order_by("position")
     transports = {route.transport_id: route.transport for route in routes}
     carriers = [one for one in usable_carriers(stream.kind) if stream.pk in one.stream_ids]
@@ -98,11 +108,15 @@ def _holds(stream: Stream, campaign_id: int) -> list[Hold]:
     holds = [
         hold
         for pk, one in transports.items()
-        for hold in _stops(stream, standing_of(one), rules[pk], list(in_use.values()))
+        for hold in _stops(stream, standing_of(one), rules[pk], list(in_use.values()), entry)
     ]
     if not in_use:
         holds += _unable(stream, list(transports.values())[1:])
-    queues = [queue for queue in due_queues([stream.pk]) if queue.campaign == campaign_id]
+    queues = [
+        queue
+        for queue in due_queues([stream.pk])
+        if queue.campaign == campaign_id and _concerns(queue.pool, entry)
+    ]
     for transport in in_use.values() if queues else ():
         of_it = rules[transport.pk]
         holds += _rates(stream, transport, of_it, queues) or _sessions(transport, of_it, queues)
@@ -117,7 +131,11 @@ def _page_of(one: Transport | Stream | Campaign) -> str:
 
 
 def _stops(
-    stream: Stream, standing: Standing, rules: Rules, in_use: Iterable[Transport]
+    stream: Stream,
+    standing: Standing,
+    rules: Rules,
+    in_use: Iterable[Transport],
+    entry: QueueEntry | None,
 ) -> Iterator[Hold]:
     transport, quota = standing.transport, rules.transport
     others, page = _and([str(one) for one in in_use if one != transport]), _page_of(transport)
@@ -152,7 +170,11 @@ def _stops(
         if ramp.volume is None:
             continue
         limit = Limit("", per_day=ramp.volume, shares=quota.shares)
-        names = [name for name, sent in ramp.sent if sent >= limit.of_a_day(stream.pk)]
+        names = [
+            place_name(place)
+            for place, sent in ramp.sent
+            if _concerns(place, entry) and sent >= limit.of_a_day(stream.pk)
+        ]
         if names:
             yield Hold(
                 f"{transport} is warming up: {ramp.volume:,} a day at most to {_and(names)}",
@@ -160,8 +182,24 @@ def _stops(
                 url=page,
             )
     for pressure in standing.pressures:
-        title = f"{transport} sends {pressure.place_name} {pressure.now_at_most:,} a minute at most"
-        yield Hold(title, pressure.sentence, pressure.detail, pressure.since, "warn", page)
+        if not pressure.mailbox_provider or _concerns(pressure.mailbox_provider, entry):
+            yield _less(transport, pressure)
+
+
+def _concerns(place: str, entry: QueueEntry | None) -> bool:
+    """Tell whether what is said of a provider is said of one message's, or of all mail's."""
+    return entry is None or place in (entry.pool, entry.mailbox_provider)
+
+
+def _less(transport: Transport, pressure: Pressure) -> Hold:
+    """Say that a next hop or a provider is sent less, or nothing for a while."""
+    sends, sentence = f"{transport} sends {pressure.place_name}", pressure.sentence
+    title = f"{sends} {pressure.now_at_most:,} a minute at most"
+    rest = pressure.stopped_until and pressure.stopped_until - database_now()
+    if rest and timedelta() < rest <= LONGEST_STOP:
+        title = f"{sends} nothing just now"
+        sentence += f" It is tried again in {duration(rest)}; “Full speed” on the page of {transport} ends that."
+    return Hold(title, sentence, pressure.detail, pressure.since, "warn", _page_of(transport))
 
 
 def _for_tomorrow(stream: Stream, limit: Limit) -> str:

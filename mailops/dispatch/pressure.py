@@ -19,6 +19,7 @@ from mailops.accounts.models import User
 from mailops.dispatch.models import LONGEST_STOP, Pressure, PressureScan
 from mailops.lib.clock import database_now
 from mailops.lib.mailbox_providers import name_of
+from mailops.lib.templatetags.times import duration
 from mailops.outbox.ledger import fetch_dicts, fetch_first
 from mailops.transports.models import ProviderLimit, Transport
 
@@ -249,7 +250,9 @@ def _stop_if_it_must(row: Pressure, told: Told) -> None:
 def _explain(row: Pressure, told: Told) -> None:
     who = name_of(row.mailbox_provider) if row.mailbox_provider else "The next hop"
     if told.wait:
-        row.sentence = f"{who} asked to wait {told.wait} s."
+        row.sentence = f"{who} asked to wait {duration(told.wait)}."
+        if told.wait > LONGEST_STOP.total_seconds():
+            row.sentence += f" It is tried again after each {duration(LONGEST_STOP)}."
     elif told.wishes:
         row.sentence = f"{who} asked for less: {told.wishes} such replies in the last seconds."
     else:

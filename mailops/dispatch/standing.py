@@ -20,7 +20,11 @@ class Ramp:
     warm_up: WarmUp
     day: int
     volume: int | None  # None: it is warm
-    sent: list[tuple[str, int]]  # provider → messages today, the most first
+    sent: list[tuple[str, int]]  # place → messages today, the most first
+
+    @property
+    def sent_to(self) -> list[tuple[str, int]]:
+        return [(place_name(place), number) for place, number in self.sent]
 
 
 @dataclass(frozen=True)
@@ -108,11 +112,12 @@ def _ramps(transport: Transport, today: date, sent: dict[str, int]) -> list[Ramp
     ramps = []
     for one in warm_ups:
         places = [one.mailbox_provider] if one.mailbox_provider else set(sent) - own - {ALL}
-        numbers = [(_name(place), sent.get(place, 0)) for place in places]
+        numbers = [(place, sent.get(place, 0)) for place in places]
         most_first = sorted(numbers, key=lambda number: -number[1])
         ramps.append(Ramp(one, one.day(today), one.volume(today), most_first))
     return ramps
 
 
-def _name(provider: str) -> str:
+def place_name(provider: str) -> str:
+    """Return what a page calls a pool."""
     return name_of(provider) if provider else "other domains"

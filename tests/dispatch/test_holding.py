@@ -82,7 +82,7 @@ class TestStops:
         ramp = {"started_on": utc_today(), "first_day": 10, "full_volume": 100}
         WarmUp.objects.create(transport=relay, mailbox_provider="gmail", **ramp)
         owe(campaign, 9)
-        owe(campaign, 9, "outlook")
+        owe(campaign, 7, "outlook")
         claim()
         QueueEntry.objects.update(due_at=timezone.now() - timedelta(minutes=1))
         text = page(campaign)
@@ -93,6 +93,35 @@ class TestStops:
         assert "Nothing moves" not in text
         with_all = make_campaign(stream=orders, state=Campaign.State.RUNNING)
         assert "of today" not in page(with_all)
+
+    @pytest.fixture
+    def pressures(self, campaign):
+        """Return who asks for less: Gmail, which is sent nothing now, and the next hop."""
+        of_it = {"transport": campaign.stream.transport, "aim": 90, "sentence": "Asked."}
+        until = timezone.now() + timedelta(minutes=5, seconds=30)
+        return [
+            Pressure.objects.create(
+                mailbox_provider="gmail", rate_per_minute=6, stopped_until=until, **of_it
+            ),
+            Pressure.objects.create(rate_per_minute=30, **of_it),
+        ]
+
+    def test_says_so_where_nothing_is_sent_for_a_while(self, page, campaign, pressures):
+        text = page(campaign)
+        assert "Relay sends Gmail nothing just now" in text
+        assert "Asked. It is tried again in 5\xa0min" in text
+        assert "“Full speed” on the page of Relay ends that." in text
+        assert "Relay sends everybody 30 a minute at most" in text
+
+    def test_a_message_is_told_what_concerns_its_own_provider(
+        self, campaign, pressures, viewer, logged_in
+    ):
+        client = logged_in(viewer)
+        for provider, is_told in (("gmail", True), ("outlook", False)):
+            message = make_message(stream=campaign.stream, mailbox_provider=provider)
+            text = client.get(reverse("dispatch:message-panel", args=[message.public_id])).text
+            assert ("Gmail nothing just now" in text) == is_told
+            assert "Relay sends everybody 30 a minute at most" in text
 
     def test_says_nothing_where_nothing_does(self, page, campaign):
         owe(campaign, 1)

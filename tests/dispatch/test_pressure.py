@@ -151,6 +151,11 @@ class TestLowers:
         row = Pressure.objects.get()
         assert (row.stopped_until is not None) == waits
 
+    def test_says_for_how_long_in_words(self, stream):
+        said(stream, BUSY, retry_after=86_400)
+        sentence = Pressure.objects.get().sentence
+        assert sentence == "Gmail asked to wait 1 d. It is tried again after each 1 h."
+
     def test_a_small_domain_must_say_so_more_than_once(self, stream):
         said(stream, BUSY, provider="small.example")
         said(stream, BUSY, provider="small.example")
