@@ -218,6 +218,18 @@ class TestOverview:
         assert "Getting started" not in page
         assert "nothing is paused" in page
 
+    def test_leads_each_to_the_steps_that_are_theirs(self, logged_in, admin, editor, viewer):
+        words = ("Make a stream</a>", "Write a template and publish it</a>", "(an operator)")
+        seen = {
+            user.role: [word in logged_in(user).get("/").text for word in words]
+            for user in (admin, editor, viewer)
+        }
+        assert seen == {
+            "admin": [True, True, False],
+            "editor": [False, True, True],
+            "viewer": [False, False, True],
+        }
+
     def test_says_why_something_stopped_and_where_to_press(self, logged_in, viewer, db):
         transport = make_transport(
             state="paused", pause_cause="fault", pause_sentence="The log-in was refused (535)."
