@@ -6,7 +6,15 @@ from playwright.sync_api import expect
 
 from mailops.audiences.models import Contact
 from tests.audiences.uploads import upload
-from tests.factories import make_audience, make_stream, make_suppression, make_transport
+from tests.browser import assert_clean, go_on_to
+from tests.factories import (
+    make_audience,
+    make_domain,
+    make_stream,
+    make_suppression,
+    make_transport,
+    make_version,
+)
 
 pytestmark = pytest.mark.needs("chromium")
 
@@ -90,3 +98,11 @@ class TestHeadings:
         path = reverse("suppressions:remove", args=[entry.pk])
         page = open_page(path, operator, width=375)
         assert page.locator("h1").evaluate(LINES_OF_DOMAIN) == 1
+
+    def test_a_card_breaks_the_longest_words_in_its_own(self, open_page, operator):
+        make_stream(name="s" * 100, domain=make_domain(name=".".join(["d" * 63] * 3)))
+        template = make_version(subject="s" * 400).template
+        page = open_page(reverse("content:detail", args=[template.pk]), operator, width=375)
+        assert_clean(page)
+        go_on_to(page, reverse("content:gates"), width=375)
+        assert_clean(page)
