@@ -6,7 +6,7 @@ import pytest
 
 from mailops.campaigns.models import Campaign
 from mailops.dispatch.models import Allowance
-from mailops.outbox.models import QueueEntry
+from mailops.outbox.models import Message, QueueEntry
 from mailops.transports.models import Transport
 from tests.dispatch.test_kill import launch
 from tests.engine import Engine
@@ -48,3 +48,26 @@ def test_two_processes_keep_to_one_rate_and_one_quota(engine):
 
     wait_until(is_completed, seconds=60, what="the campaign to complete once it may")
     assert engine.received().total() == RECIPIENTS
+
+
+def test_what_a_killed_process_had_taken_comes_back_and_no_more(engine):
+    campaign = launch(engine, RECIPIENTS)
+    Transport.objects.update(rate_per_minute=A_MINUTE, daily_quota=A_DAY)
+    engine.start_receiver("--no-store")
+    engine.start_housekeeping()
+    for worker in WORKERS:
+        engine.start_worker(worker, "bulk")
+    wait_until(lambda: engine.received().total() >= A_DAY // 4, seconds=60, what="some messages")
+    for worker in WORKERS:
+        engine.kill(worker)
+        engine.start_worker(worker, "bulk")
+
+    def is_spent():
+        spent = Allowance.objects.get(key=f"t{campaign.stream.transport.pk}").spent
+        return spent == A_DAY and not QueueEntry.objects.exclude(worker_id=None).exists()
+
+    wait_until(is_spent, seconds=120, what="the day's quota, and nothing claimed")
+    uncertain = Message.objects.filter(status="uncertain").count()
+    assert Message.objects.filter(status="accepted").count() + uncertain == A_DAY
+    assert A_DAY - uncertain <= engine.received().total() <= A_DAY
+    assert max(engine.received().values()) == 1
