@@ -10,6 +10,7 @@ from tests.browser import assert_clean, go_on_to
 from tests.factories import (
     make_audience,
     make_domain,
+    make_message,
     make_stream,
     make_suppression,
     make_transport,
@@ -72,6 +73,17 @@ class TestTables:
         )
         assert name["x"] < letters["x"] == orders["x"]
         assert letters["y"] < orders["y"]
+
+
+class TestPaper:
+    def test_shows_all_of_a_list_and_nothing_to_press(self, open_page, operator):
+        make_message(recipient=LONG_ADDRESS, stream=make_stream(name="Letters to everybody " * 4))
+        page = open_page(reverse("outbox:list"), operator, theme="dark", width=718)
+        page.emulate_media(media="print", color_scheme="dark")
+        assert _fits(page.locator(".table-scroll"))
+        expect(page.get_by_role("cell", name="just now")).to_be_visible()
+        for pressed in (".tabs", ".filters", ".side"):
+            expect(page.locator(pressed)).to_be_hidden()
 
 
 class TestTabs:
