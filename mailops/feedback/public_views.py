@@ -21,6 +21,8 @@ from mailops.feedback.leaving import has_left, leave
 from mailops.feedback.taking import door_of
 from mailops.lib.public_pages import posted, render_public
 from mailops.lib.sound_requests import takes_any_charset
+from mailops.outbox.models import Message
+from mailops.outbox.tokens import leaving_page
 from mailops.protocol import unsubscribe
 
 
@@ -31,7 +33,7 @@ from mailops.protocol import unsubscribe
 @require_http_methods(["GET", "HEAD", "POST"])
 def unsubscribe_page(request: HttpRequest, token: str) -> HttpResponse:
     match = matching.by_unsubscribe_token(unsubscribe.parse_token(token))
-    if match is None:
+    if match is None or _leaves_elsewhere(match.message):
         return render_public(request, "feedback/unsubscribe_unknown.html", {}, status=404)
     message = match.message
     if request.method != "POST":
@@ -50,6 +52,11 @@ def unsubscribe_page(request: HttpRequest, token: str) -> HttpResponse:
     if is_one_click:
         return HttpResponse("Unsubscribed.\n", content_type="text/plain")
     return redirect("feedback:unsubscribe", token)
+
+
+def _leaves_elsewhere(message: Message) -> bool:
+    """Tell whether the message's link is for another page: whoever has a digest may stop it, but not every mail to its reader."""
+    return message.campaign_id is None and bool(leaving_page(message.merge_data))
 
 
 @for_anyone  # the secret in the address lets it be stored; only a provider's signature lets it count

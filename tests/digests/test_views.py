@@ -184,6 +184,13 @@ class TestLeaving:
         assert (entry.actor, entry.reason) == (None, "By the link in a digest.")
         assert Subscription.objects.get().left_by_mail
 
+    def test_its_link_leaves_no_stream(self, message, viewer, public):
+        address = leave_url(message).replace("/digest/leave/", "/feedback/unsubscribe/")
+        assert public.get(address).status_code == 404
+        assert public.post(address, {"scope": "all"}).status_code == 404
+        assert not Suppression.objects.exists()
+        assert is_on(viewer)
+
     def test_one_click_may_name_another_charset(self, message, viewer, public):
         kind = "application/x-www-form-urlencoded; charset=ISO-8859-1"
         answer = public.post(leave_url(message), "List-Unsubscribe=One-Click", content_type=kind)
