@@ -34,7 +34,7 @@ _HASHES: dict[str, Callable[[], hashes.HashAlgorithm]] = {"1": hashes.SHA1, "2":
 
 
 class Unverified(Exception):
-    """The call isn't proven to be Amazon's; the sentence says by what."""
+    """The call isn't proven to be its provider's; the sentence says why."""
 
     def __init__(self, sentence: str) -> None:
         super().__init__(sentence)

@@ -1,1 +1,1 @@
-"""Thin wrappers without models around the machine and the libraries mailops stands on."""
+"""Thin wrappers without a domain around the machine and the libraries mailops stands on."""
