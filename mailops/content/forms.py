@@ -122,6 +122,13 @@ class LookForm(forms.Form):
     )
     images = forms.BooleanField(label="Load pictures from the net", required=False)
 
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """What was asked for; the usual where nothing was, or what there is not."""
+        self.is_valid()
+        usual = {"scheme": "light", "images": False}
+        return usual | {name: value for name, value in self.cleaned_data.items() if value}
+
 
 class AskingForm(forms.Form):
     """How often somebody who waits for an answer has looked already."""

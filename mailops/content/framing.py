@@ -23,14 +23,14 @@ def framed(html: str, look: LookForm) -> HttpResponse:
 
     Only what the mail itself says about schemes is decided, so a mail without a dark side stays as it is.
     """
-    asked = look.cleaned_data if look.is_valid() else {}
+    asked = look.chosen
     html = without_connections(html)
-    html = embedded(in_scheme(html, asked.get("scheme") or "light"))
+    html = embedded(in_scheme(html, asked["scheme"]))
     return HttpResponse(
-        html if asked.get("images") else _without_far_pictures(html),
+        html if asked["images"] else _without_far_pictures(html),
         headers={
             **HEADERS,
-            "Content-Security-Policy": POLICY.format(" https:" if asked.get("images") else ""),
+            "Content-Security-Policy": POLICY.format(" https:" if asked["images"] else ""),
             "Cache-Control": "no-store",
         },
     )

@@ -118,10 +118,10 @@ def send_now(request: HttpRequest) -> HttpResponseBase:
 def preview(request: HttpRequest) -> HttpResponse:
     form, look = WeekForm(request.GET), LookForm(request.GET)
     context: dict[str, Any] = {"form": form}
-    if not form.is_valid() or not look.is_valid():
+    if not form.is_valid():
         return render_page(request, "digests/preview.html", context, status=422)
     mail, refusal = _mail(user_of(request), form)
-    monday, scheme = form.monday, look.cleaned_data["scheme"] or "light"
+    monday, scheme = form.monday, look.chosen["scheme"]
     asked = urlencode({"week": monday, "scheme": scheme})
     context |= {
         "mail": mail,

@@ -387,6 +387,8 @@ class TestPreview:
             kept in page for kept in ("data:image/gif;base64,AA", 'and src="words"', "width=1")
         )
         assert "x.example" in client.get(url("preview-html", template), {"images": "on"}).text
+        unknown = {"images": "on", "scheme": "sepia"}
+        assert "x.example" in client.get(url("preview-html", template), unknown).text
 
     def test_keeps_one_row_a_person(self, logged_in, editor, template):
         client = logged_in(editor)

@@ -101,6 +101,11 @@ class TestPreview:
         assert "1,234" in mail.content.decode()
         assert not Digest.objects.exists()
 
+    def test_is_light_in_a_scheme_that_there_is_not(self, logged_in, viewer):
+        page = text_of(logged_in(viewer).get(PREVIEW, {"scheme": "sepia"}))
+        assert "As dark mail" in page
+        assert "sepia" not in page
+
     @pytest.mark.parametrize("given", ["x", "2999-01-01", "1999-12-31", "0001-01-01", "9999-12-31"])
     def test_of_no_week_is_422(self, given, logged_in, viewer):
         client = logged_in(viewer)
