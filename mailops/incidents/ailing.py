@@ -33,8 +33,7 @@ def broken_domains() -> Iterator[Reading]:
         yield Reading(
             domain,
             Level.ACT,
-            f"{domain} was well and broke: {what_breaks(domain, findings)} "
-            f"Its page says how to mend it. {_streams_of(domain)}",
+            f"{domain} was well and broke: {what_breaks(domain, findings)} {_streams_of(domain)}",
             min(finding.since_at for finding in findings),
             technical=_technical(findings),
         )
@@ -48,9 +47,10 @@ def listed_domains() -> Iterator[Reading]:
         yield Reading(
             domain,
             Level.ACT,
-            f"{finding.sentence} Until it is off, that mail of {domain} does not arrive. {finding.fix} {_streams_of(domain)}",
+            f"{finding.sentence} Until it is off, that mail of {domain} does not arrive. {_streams_of(domain)}",
             finding.since_at,
             technical=_technical([finding]),
+            to_do=finding.fix,
         )
 
 
@@ -93,7 +93,12 @@ def silent_webhooks(threshold: Threshold, now: datetime) -> Iterator[Reading]:
         hurt = f" Its streams: {listed(streams)}." if streams else ""
         level = Level.ACT if one.is_certain else Level.WARN
         yield Reading(
-            one.transport, level, f"{one.sentence}{hurt}", one.since, technical=one.technical
+            one.transport,
+            level,
+            f"{one.sentence}{hurt}",
+            one.since,
+            technical=one.technical,
+            to_do=one.to_do,
         )
 
 

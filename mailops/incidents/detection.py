@@ -93,7 +93,7 @@ def _read_burning(threshold: Threshold, now: datetime) -> Iterator[Reading]:
 
 def _read_unserved(_: Threshold, now: datetime) -> Iterator[Reading]:
     for one in unserved(now):
-        yield Reading(one.stream, Level.STOP, one.sentence, now)
+        yield Reading(one.stream, Level.STOP, one.sentence, now, to_do=one.to_do)
 
 
 def _read_given_up(threshold: Threshold, now: datetime) -> Iterator[Reading]:
@@ -305,7 +305,7 @@ def _keep(threshold: Threshold, incident: Incident, reading: Reading, now: datet
             threshold, incident.subject_id, reading.rate, reading.since
         )
     else:
-        incident.evidence["technical"] = reading.technical
+        incident.evidence |= {"technical": reading.technical, "to_do": reading.to_do}
     incident.sentence = _with_worst(reading, Level(incident.level))
     incident.last_seen_at, incident.calm_since_at = now, None
     incident.save()
@@ -327,7 +327,7 @@ def _evidence(threshold: Threshold, reading: Reading) -> dict[str, Any]:
             threshold, reading.subject.pk, reading.rate, reading.since
         )
     else:
-        found["technical"] = reading.technical
+        found |= {"technical": reading.technical, "to_do": reading.to_do}
     return found
 
 

@@ -267,7 +267,7 @@ def _facts(notice: Notice) -> dict[str, Any]:
         "occasion": notice.get_occasion_display(),
         "title": str(incident),
         "sentence": f"{incident.close_reason if is_over else incident.sentence} {_when(incident)}",
-        "to_do": "" if is_over else incident.threshold.to_do,
+        "to_do": "" if is_over else incident.to_do,
         "url": settings.MAILOPS_BASE_URL + reverse("incidents:detail", args=[incident.pk]),
         "incident": incident.pk,
         "level": incident.level,

@@ -18,3 +18,4 @@ class Reading:
     since: datetime
     rate: Rate | None = None
     technical: str = ""
+    to_do: str = ""  # for this one; else what its threshold says of all

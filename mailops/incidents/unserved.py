@@ -36,25 +36,30 @@ class Unserved:
         many = f"{COUNTED:,} messages or more wait" if self.n >= COUNTED else many_wait(self.n)
         return (
             f"No process that sends {kind} mail lives, or none for long, and mail of {self.stream} has been due for "
-            f"{WAITED.seconds // 60} minutes or more; {many}. {_what_became_of(self.last)} See the log of mailops: what "
-            f"“{self.stream.kind}” said last. “make up” starts a process again that died. Where yours are started otherwise, "
-            f"start it. One on a machine whose clock is more than {HINT_SECONDS} seconds ahead of the others takes nothing up: "
-            "see that it is right."
+            f"{WAITED.seconds // 60} minutes or more; {many}. {_what_became_of(self.last)}"
+        )
+
+    @property
+    def to_do(self) -> str:
+        end_it = ""
+        if self.last is not None and self.last.dead_at and not self.last.stopped_at:
+            end_it = f" End process {self.last.pid} first where it is still there."
+        return (
+            "Ask whoever runs mailops to start what sends it, where “make up” doesn't by itself; the log says at "
+            f"“{self.stream.kind}” what went wrong.{end_it} The clocks of its machines may differ by {HINT_SECONDS} seconds at "
+            "most. What is due leaves by itself then."
         )
 
 
 def _what_became_of(last: Worker | None) -> str:
-    """Say which process it was, and what to do with it."""
+    """Say which process it was."""
     if last is None:
         return "None has ever started."
     name = f"The last was process {last.pid} on {last.host}"
     if last.stopped_at:
         return f"{name}, which ended as it was told to on {moment_of(last.stopped_at)}."
     if last.dead_at:
-        return (
-            f"{name}, of which nothing was heard any more on {moment_of(last.dead_at)}: it died, or stands still; where it "
-            "is still there, end it."
-        )
+        return f"{name}, of which nothing was heard any more on {moment_of(last.dead_at)}: it died, or stands still."
     return f"{name}, which started on {moment_of(last.started_at)}."
 
 

@@ -62,38 +62,43 @@ class Unheard:
         told = f"of only {self.told:,}" if self.told else "of none"
         return (
             f"{self.transport} took {self.n:,} messages since {moment_of(self.since)}, and its provider told {told} of them "
-            f"what became of it. {self._why(self.endpoint)} Until then bounces and complaints are not known here, and mail goes "
-            "on to addresses that are gone."
+            f"what became of it. {self._why(self.endpoint)} Bounces and complaints are not known here, and mail goes on to "
+            "addresses that are gone."
         )
 
     def _why(self, endpoint: WebhookEndpoint) -> str:
-        """Say what is wrong, as far as the calls show it, and what to do."""
+        """Say what is wrong, as far as the calls show it."""
         newest = self.calls.newest
         if endpoint.last_heard_at is None:
-            return "Its webhook was never called: register the address at the provider."
+            return "Its webhook was never called."
         if newest is None:
             few = (
                 ""
                 if _tells_all(self.habit)
                 else " It tells of failures alone, but of so many some fail."
             )
-            return (
-                f"No call has come since {moment_of(endpoint.last_heard_at)}.{few} See at the provider whether the address is "
-                "registered there still, and what its calls were answered."
-            )
+            return f"No call has come since {moment_of(endpoint.last_heard_at)}.{few}"
         if self.calls.are_refused:
             n = sum(self.calls.refused.values())
             many = f"{n:,} or more" if n >= LOOKED_AT else f"{n:,}"
-            return (
-                f"It calls and is refused, {many} times: {newest.reason} Its page says how its calls are proven; see that both "
-                "sides have the same key, then read them again."
-            )
+            return f"It calls and is refused, {many} times: {newest.reason}"
         if self.calls.are_unread:
-            why = newest.reason or "see the log of mailops, what “housekeeping” said last."
-            return f"It calls, but mailops has not read that: {why}"
+            return f"It calls, but mailops has not read that{f': {newest.reason}' if newest.reason else '.'}"
+        return "It calls and is believed, but speaks of other things."
+
+    @property
+    def to_do(self) -> str:
+        if self.endpoint is None or self.endpoint.last_heard_at is None:
+            return "Register the webhook's address at the provider, and let it send a test."
+        if self.calls.newest is None:
+            return "See at the provider whether the webhook's address is registered there still, and what its calls were answered."
+        if self.calls.are_refused:
+            return "See on the webhook's page how its calls are proven; give both sides the same key, then read them again."
+        if self.calls.are_unread:
+            return "See on the webhook's page what came, and in the log of mailops what “housekeeping” said last."
         return (
-            "It calls and is believed, but speaks of other things: see at the provider that all events are chosen, and that "
-            "the address belongs to the account that this transport sends by."
+            "See at the provider that all events are chosen, and that the webhook's address belongs to the account that "
+            "this transport sends by."
         )
 
     @property

@@ -115,9 +115,7 @@ class TestSilence:
         assert (
             "told of none of them what became of it. No call has come since " in incident.sentence
         )
-        assert (
-            "See at the provider whether the address is registered there still" in incident.sentence
-        )
+        assert incident.to_do.startswith("See at the provider whether the webhook's address")
         assert incident.sentence.endswith("Its streams: News by SendGrid.")
         assert "Last proven: 20" in incident.evidence["technical"]
 
@@ -156,7 +154,8 @@ class TestSilence:
         provider.take()
         incident = looked()
         assert incident.level == Level.WARN
-        assert "was never called: register the address at the provider." in incident.sentence
+        assert "Its webhook was never called. Bounces" in incident.sentence
+        assert incident.to_do.startswith("Register the webhook's address at the provider")
 
     def test_of_failures_wants_many_more_messages(self, provider):
         provider.take(hours_ago=30)
@@ -200,6 +199,7 @@ class TestCalls:
         incident = looked()
         assert incident.level == Level.ACT
         assert "It calls and is refused, 3 times: Its signature is wrong" in incident.sentence
+        assert "both sides the same key" in incident.to_do
         assert incident.evidence["technical"].startswith("3 × Its signature is wrong")
 
     def test_of_the_mail_before_are_no_calls_since(self, provider):
@@ -213,7 +213,9 @@ class TestCalls:
     def test_that_nobody_reads_say_so(self, provider):
         provider.take()
         provider.tell(read=False, hours_ago=1)
-        assert "mailops has not read that: see the log of mailops" in looked().sentence
+        incident = looked()
+        assert "mailops has not read that. Bounces" in incident.sentence
+        assert "in the log of mailops" in incident.to_do
 
     def test_of_other_mail_say_so(self, provider):
         provider.take(hours_ago=30)

@@ -125,6 +125,11 @@ class Incident(models.Model):
         return closes_at if closes_at > timezone.now() else None
 
     @property
+    def to_do(self) -> str:
+        """Say what a person does about it."""
+        return str(self.evidence.get("to_do") or self.threshold.to_do)
+
+    @property
     def severity(self) -> str:
         return Level(self.level).severity
 
