@@ -32,6 +32,14 @@ class PostgresError(Exception):
     """The embedded server can't run; the text says why and what to do."""
 
 
+class ProgramFailed(PostgresError):
+    """One of the server's own programs gave up; `said` is what it complained of."""
+
+    def __init__(self, program: str, said: str) -> None:
+        super().__init__(f"{program} failed: {said}")
+        self.said = said
+
+
 def socket_folder(home: Path) -> Path:
     """Return where the server's socket stands: in `home`, or in /tmp where libpq couldn't take that path."""
     inside = home / "postgres" / "socket"
@@ -177,10 +185,24 @@ class Server:
         self._run("pg_dump", "--format=custom", "--no-owner", NAME, output=output)
 
     def load(self, dump: IO[bytes]) -> None:
-        """Fill the product's empty database by what `dump()` wrote, of this major version or an older one; raise PostgresError."""
+        """Fill the product's empty database by what `dump()` wrote, of this major version or an older one; raise ProgramFailed."""
         self._run("pg_restore", "--exit-on-error", "--no-owner", f"--dbname={NAME}", given=dump)
         with self.connect() as connection:
             connection.execute("ANALYZE")  # or it would be slow until autovacuum comes by
+
+    def is_older_than(self, dump: IO[bytes]) -> bool:
+        """Tell whether a newer major version than this one wrote `dump`, as far as its own programs can read that."""
+        listed = subprocess.run(  # noqa: S603
+            [self.binaries / "pg_restore", "--list"],
+            check=False,
+            env=ENVIRONMENT,
+            stdin=dump,
+            capture_output=True,
+        )
+        if b"unsupported version" in listed.stderr:
+            return True
+        found = re.search(rb"Dumped from database version: (\d+)", listed.stdout)
+        return found is not None and int(found[1]) > int(_version_of(self.binaries) or 0)
 
     def _run(
         self,
@@ -189,7 +211,7 @@ class Server:
         given: IO[bytes] | int = subprocess.DEVNULL,
         output: IO[bytes] | int = subprocess.DEVNULL,
     ) -> None:
-        """Let one of the server's own programs speak to it; raise PostgresError with what it complained of."""
+        """Let one of the server's own programs speak to it; raise ProgramFailed with what it complained of."""
         command = [str(self.binaries / program), f"--host={self.socket}", "--port=5432"]
         done = subprocess.run(  # noqa: S603
             [*command, f"--username={NAME}", *arguments],
@@ -200,10 +222,7 @@ class Server:
             stderr=subprocess.PIPE,
         )
         if done.returncode:
-            said = done.stderr.decode(errors="replace").strip()[-500:]
-            if "unsupported version" in said:
-                said += " (a newer PostgreSQL made it: install the requirements of the mailops that did)"
-            raise PostgresError(f"{program} failed: {said}")
+            raise ProgramFailed(program, done.stderr.decode(errors="replace").strip()[-500:])
 
     def _spawn(self, output: IO[bytes] | int) -> subprocess.Popen[bytes]:
         return subprocess.Popen(  # noqa: S603

@@ -1,13 +1,17 @@
 """The embedded database goes to a file while it is used, and comes back whole or not at all."""
 
+import os
+import re
+from contextlib import contextmanager
+
 import pytest
 from django.core.management import CommandError, call_command
 
 from mailops.dispatch.epochs import COMMITTED, EpochFile
 from mailops.dispatch.models import Lineage
-from mailops.installation.backing_up import RESTORED
+from mailops.installation.backing_up import MAGIC, RESTORED, NoBackup, opened
 from mailops.installation.sole_use import sole_use_of
-from mailops.lib.postgres import Server
+from mailops.lib.postgres import NOBODY, Server
 
 LINEAGE = "5f0c2ff6-6f62-4c3c-8a57-5f0de1a0a001"
 
@@ -49,6 +53,24 @@ def rows(home):
 def add_a_row(home):
     with running(home) as connection:
         connection.execute("INSERT INTO kept VALUES (2)")
+
+
+def _of_a_newer_major(whole):
+    """Return a dump whose header names a version to come, and which no server takes."""
+    header, rest = whole[:200], whole[200:]
+    return re.sub(rb"\d\d(?=\.\d)", b"98", header) + rest.replace(b"CREATE TABLE", b"CREATE TUBLE")
+
+
+@contextmanager
+def as_nobody():
+    """Give up for a while what root may do."""
+    me = os.geteuid()
+    if me == 0:
+        os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(me)
 
 
 class TestBackUp:
@@ -100,11 +122,51 @@ class TestBackUp:
 
 
 class TestRestore:
-    def test_of_what_is_no_backup_leaves_all_as_it_was(self, home, tmp_path):
-        (tmp_path / "wrong").write_text("no backup")
-        with pytest.raises(CommandError, match="pg_restore failed"):
-            call_command("restore", str(tmp_path / "wrong"))
-        assert not (home / "postgres" / RESTORED).exists()
+    @pytest.mark.parametrize(
+        ("spoil", "words"),
+        [
+            (lambda _: b"", "is empty. Take another"),
+            (lambda _: b"-- PostgreSQL", "is no backup. Name"),
+            (lambda whole: whole[:9], "is damaged or not whole. Copy"),
+            (lambda whole: whole[: len(whole) // 2], "is damaged or not whole. Copy"),
+            (lambda whole: b"PGDMP\x01\x63" + whole[7:], "is of a newer PostgreSQL"),
+            (_of_a_newer_major, "is of a newer PostgreSQL"),
+        ],
+    )
+    def test_of_what_is_no_backup_leaves_all_as_it_was(self, spoil, words, home, tmp_path):
+        file = tmp_path / "monday.dump"
+        call_command("back_up", str(file))
+        file.write_bytes(spoil(file.read_bytes()))
+        assert words in self.refused(file)
+        assert list((home / "postgres").glob(f"{RESTORED}*")) == []
+        assert rows(home) == 1
+
+    def refused(self, file):
+        with pytest.raises(CommandError) as error:
+            call_command("restore", str(file))
+        said, _, technical = str(error.value).partition("\n")
+        assert said.endswith("what was there is as it was.")
+        assert "pg_restore" not in said
+        assert technical.startswith("Technical: pg_restore: error: ") or not technical
+        return said
+
+    def test_of_what_can_not_be_opened_says_why(self, home, tmp_path):
+        assert "There is no file" in self.refused(tmp_path / "none.dump")
+        assert "is a folder" in self.refused(tmp_path)
+
+    def test_of_what_one_may_not_read_says_so(self, tmp_path):
+        file = tmp_path / "monday.dump"
+        file.write_bytes(MAGIC)
+        file.chmod(0)
+        with as_nobody(), pytest.raises(NoBackup, match="You may not read"), opened(file):
+            pass
+
+    def test_of_another_database_is_refused(self, home, tmp_path):
+        with running(home) as connection:
+            connection.execute(f"DROP TABLE {Lineage._meta.db_table}")
+        file = tmp_path / "monday.dump"
+        call_command("back_up", str(file))
+        assert "is a backup, but not of mailops" in self.refused(file)
         assert rows(home) == 1
 
     def test_begins_anew_after_one_that_was_cut(self, home, tmp_path):

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from mailops.dispatch.epochs import epoch
-from mailops.installation.backing_up import restore
+from mailops.installation.backing_up import NoBackup, restore
 from mailops.lib.postgres import PostgresError
 from mailops.lib.supervisor import StartError
 
@@ -34,6 +34,8 @@ class Command(BaseCommand):
                 binaries=settings.MAILOPS_POSTGRES_BIN,
                 file=options["file"],
             )
+        except NoBackup as error:
+            raise CommandError(_not_restored(error)) from error
         except (PostgresError, StartError, OSError) as error:
             raise CommandError(str(error)) from error
         if restored.kept:
@@ -41,6 +43,11 @@ class Command(BaseCommand):
                 f"The database that was there is kept in {restored.kept}: remove it once all is well."
             )
         self.stdout.write(_how_to_start(restored.lineage))
+
+
+def _not_restored(error: NoBackup) -> str:
+    technical = f"\nTechnical: {error.technical}" if error.technical else ""
+    return f"{error} Nothing was changed: what was there is as it was.{technical}"
 
 
 def _how_to_start(lineage: str) -> str:
