@@ -102,6 +102,13 @@ class AuditFilter(forms.Form):
         ]
         self.fields["verb"].choices = choices  # type: ignore[attr-defined]
 
+    def clean(self) -> dict[str, Any]:
+        data: dict[str, Any] = super().clean() or {}
+        since, until = data.get("since"), data.get("until")
+        if since and until and until < since:
+            self.add_error("until", "Choose a last day that is not before the first.")
+        return data
+
     @property
     def reads_all(self) -> bool:
         """Whether no index finds what is asked for, so that all of its days might be read for it."""

@@ -32,6 +32,13 @@ def path_of_page(request: HttpRequest) -> str:
     return urlunsplit(("", "", page.path, page.query, "")) if is_ours else "/"
 
 
+def _is_narrowed(request: HttpRequest) -> bool:
+    """Tell whether a page asks for itself by another query string: its filter was used."""
+    page = path_of_page(request)
+    is_itself = urlsplit(page).path == request.path
+    return request.method == "GET" and is_itself and page != request.get_full_path()
+
+
 def go_on(request: HttpRequest, address: str) -> HttpResponse:
     """Send the browser on to `address`; htmx must leave its page for it, not draw it inside."""
     if not wants_fragment(request):
@@ -51,6 +58,10 @@ def render_page(
     if fragment and wants_fragment(request):
         response = render(request, f"{template}#{fragment}", context, status=status)
         response.write(render_to_string("_parts/toasts.html", {"oob": True}, request))
+        if status == 422 and _is_narrowed(request):
+            response["HX-Redirect"] = (
+                request.get_full_path()
+            )  # the fragment has no field to say why
     else:
         response = render(request, template, context, status=status)
     patch_vary_headers(response, ["HX-Request"])

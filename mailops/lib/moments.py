@@ -11,6 +11,8 @@ from django.utils import timezone
 from mailops.lib.hours import changes_of_clocks
 
 EARLIEST, LATEST = date(2000, 1, 1), date(2100, 1, 1)
+NOT_LATER = "Choose an end that is later than the beginning."  # where both are the same, too
+YET_TO_COME = "This is yet to come: choose an earlier beginning."
 FARTHEST_CLOCK = timedelta(hours=15)  # from UTC; PostgreSQL refuses one of sixteen
 
 

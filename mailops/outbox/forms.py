@@ -16,7 +16,7 @@ from mailops.campaigns.models import Campaign
 from mailops.content.models import TemplateVersion
 from mailops.domains.models import Domain, Identity
 from mailops.lib.mailbox_providers import name_of
-from mailops.lib.moments import SinceField, TypedTimeField
+from mailops.lib.moments import NOT_LATER, SinceField, TypedTimeField
 from mailops.lib.storable import storable
 from mailops.lib.templatetags.words import reason_sentence, reason_word
 from mailops.lib.whole_numbers import LARGEST_ID
@@ -80,7 +80,7 @@ class MessageFilterForm(forms.Form):
         data: dict[str, Any] = super().clean() or {}
         since, until = data.get("answered_since"), data.get("answered_until")
         if since and until and until <= since:
-            self.add_error("answered_until", "The end lies before the beginning.")
+            self.add_error("answered_until", NOT_LATER)
         return data
 
     @property

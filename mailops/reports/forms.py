@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from mailops.campaigns.models import Campaign
 from mailops.domains.models import Domain
-from mailops.lib.moments import MomentField, since_of
+from mailops.lib.moments import NOT_LATER, YET_TO_COME, MomentField, since_of
 from mailops.lib.quick_select import QuickSelect
 from mailops.lib.templatetags.words import OURS, reason_word
 from mailops.lib.whole_numbers import LARGEST_ID, whole_number
@@ -133,10 +133,7 @@ class ReportForm(forms.Form):
     def _clean_times(self, since: date, until: date | None) -> None:
         start, end = self._start(since), self._end(until)
         if end <= start:
-            field = "until" if until else "since"
-            self.add_error(
-                field, "The end lies before the beginning." if until else "This is yet to come."
-            )
+            self.add_error(*("until", NOT_LATER) if until else ("since", YET_TO_COME))
         elif end - start > LONGEST:
             self.add_error("until" if until else "since", "Choose at most two years.")
 

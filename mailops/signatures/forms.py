@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from mailops.campaigns.models import Campaign
 from mailops.domains.models import Domain
-from mailops.lib.moments import HandedMoment
+from mailops.lib.moments import NOT_LATER, YET_TO_COME, HandedMoment
 from mailops.lib.templatetags.words import reason_word
 from mailops.protocol.classification import Reason
 from mailops.reports.periods import Period, between, fitting_step, last_days
@@ -82,7 +82,7 @@ class SignatureFilterForm(forms.Form):
         if since and not self.errors:
             end = until or timezone.now()
             if end <= since:
-                self.add_error(None, "The end lies before the beginning.")
+                self.add_error(None, NOT_LATER if until else YET_TO_COME)
             elif end - since > LONGEST:
                 self.add_error(None, "Choose at most two years.")
         return data

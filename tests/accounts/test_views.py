@@ -270,10 +270,15 @@ class TestAuditTrail:
             {"verb": "nothing"},
             {"since": "0001-01-01"},
             {"until": "9999-12-31"},
+            {"since": "2026-11-02", "until": "2026-11-01"},
         ],
     )
     def test_refuses_nonsense_in_the_query_string(self, query, viewer, logged_in):
         assert logged_in(viewer).get(reverse("accounts:audit"), query).status_code == 422
+
+    def test_takes_one_day(self, entries, viewer, logged_in):
+        query = {"since": "2026-11-02", "until": "2026-11-02"}
+        assert logged_in(viewer).get(reverse("accounts:audit"), query).status_code == 200
 
     def test_gives_htmx_the_fragment_only(self, entries, viewer, logged_in):
         page = logged_in(viewer).get(reverse("accounts:audit"), headers={"HX-Request": "true"})

@@ -16,6 +16,7 @@ from mailops.accounts.models import AuditEntry
 from mailops.campaigns.models import Campaign
 from mailops.content.models import MailTemplate
 from mailops.content.testing import version_for_test
+from mailops.lib.moments import NOT_LATER
 from mailops.outbox import campaign_views, failures, listing, views
 from mailops.outbox.canceling import cancel_campaign
 from mailops.outbox.failures import group_failures
@@ -131,6 +132,22 @@ class TestList:
     )
     def test_refuses_a_bad_filter(self, logged_in, viewer, query):
         assert logged_in(viewer).get(reverse("outbox:list"), query).status_code == 422
+
+    @pytest.mark.parametrize("until", ["2026-03-01", "2026-03-02"])
+    def test_says_at_the_field_that_an_end_is_not_later(self, until, logged_in, viewer):
+        query = {"answered_since": "2026-03-02", "answered_until": until}
+        page = logged_in(viewer).get(reverse("outbox:list"), query)
+        assert page.context["form"].errors == {"answered_until": [NOT_LATER]}
+        assert 'hx-target="#results"' not in page.text  # or the words would stay when it is mended
+
+    def test_a_refused_filter_leads_htmx_to_the_page_that_says_why(self, logged_in, viewer):
+        at = reverse("outbox:list")
+        asked = f"{at}?answered_since=soon"
+        client = logged_in(viewer)
+        headers = {"HX-Request": "true", "HX-Current-URL": f"http://testserver{at}"}
+        assert client.get(asked, headers=headers)["HX-Redirect"] == asked
+        headers["HX-Current-URL"] += "?answered_since=soon"  # there already
+        assert "HX-Redirect" not in client.get(asked, headers=headers)
 
     def test_htmx_gets_the_rows_only(self, logged_in, viewer):
         response = logged_in(viewer).get(reverse("outbox:list"), headers={"HX-Request": "true"})

@@ -13,6 +13,7 @@ from mailops.campaigns.models import Campaign
 from mailops.dispatch.limits import utc_today
 from mailops.dispatch.models import Allowance
 from mailops.feedback.models import Mailbox
+from mailops.lib.moments import NOT_LATER, YET_TO_COME
 from mailops.outbox.models import Tally
 from mailops.reports.attention import matters
 from mailops.reports.folding import fold_tallies
@@ -182,6 +183,18 @@ class TestReports:
             assert "field-errors" in page
             for field in ("since", "until"):
                 assert query.get(field, "") in page
+
+    @pytest.mark.parametrize(
+        ("query", "field"),
+        [
+            ({"since": "2026-02-01T14:00", "until": "2026-02-01T14:00"}, "until"),
+            ({"since": "2099-01-01"}, "since"),
+        ],
+    )
+    def test_says_at_the_field_why_no_time_is_left(self, query, field, logged_in, viewer):
+        page = logged_in(viewer).get(reverse("reports:reports"), query)
+        words = {"until": NOT_LATER, "since": YET_TO_COME}[field]
+        assert page.context["form"].errors == {field: [words]}
 
     def test_gives_htmx_the_report_alone(self, logged_in, viewer):
         response = logged_in(viewer).get(reverse("reports:reports"), headers={"HX-Request": "true"})

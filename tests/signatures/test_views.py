@@ -6,6 +6,7 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
+from mailops.lib.moments import NOT_LATER, YET_TO_COME
 from mailops.outbox.models import Signature
 from mailops.outbox.sightings import fold_sightings
 from mailops.protocol.reply import Reply
@@ -76,6 +77,16 @@ class TestList:
     def test_refuses_nonsense(self, client, query):
         assert client.get(self.URL, query).status_code == 422
         assert client.get("/signatures/export/", query).status_code == 422
+
+    @pytest.mark.parametrize(
+        ("query", "words"),
+        [
+            ({"since": "2026-11-02", "until": "2026-11-02"}, NOT_LATER),
+            ({"since": "2099-11-02"}, YET_TO_COME),
+        ],
+    )
+    def test_says_why_no_time_is_left(self, client, query, words):
+        assert words in client.get(self.URL, query).text
 
     def test_costs_the_same_however_many_there_are(self, client, django_assert_max_num_queries):
         for number in range(6):
