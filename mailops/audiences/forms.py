@@ -12,6 +12,7 @@ from mailops.audiences.models import Audience, Contact
 from mailops.audiences.naming import problem_of_name
 from mailops.lib.time_zones import zone_choices
 from mailops.lib.whole_numbers import LARGEST_ID
+from mailops.lib.written_words import LineField
 from mailops.protocol.address import InvalidAddress, address_key
 
 
@@ -117,7 +118,7 @@ class ContactForm(forms.Form):
 
 class MemberForm(forms.Form):
     address = forms.CharField(max_length=320, widget=forms.TextInput(attrs={"type": "email"}))
-    consent = forms.CharField(
+    consent = LineField(
         max_length=254,
         label="What says that they agreed?",
         help_text="Kept with the membership, as evidence.",

@@ -11,6 +11,7 @@ from mailops.audiences.models import Import, ImportRemark
 from mailops.audiences.naming import free_name, liquid_name, problem_of_name
 from mailops.lib.csv_reading import DELIMITERS, ENCODINGS
 from mailops.lib.time_zones import is_zone
+from mailops.lib.written_words import LineField
 
 MAX_FILE_BYTES = 1024 * 1024 * 1024
 ZONE_WORDS = frozenset({"time_zone", "timezone", "tz", "zone"})
@@ -79,7 +80,7 @@ class MappingForm(forms.Form):
         (LEAVE_OUT, "Leave out"),
     )
 
-    consent = forms.CharField(
+    consent = LineField(
         max_length=254,
         label="What says that they agreed?",
         help_text="Kept with each new membership, as evidence: “Newsletter form on example.com, 2026”.",

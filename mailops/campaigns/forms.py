@@ -15,6 +15,7 @@ from mailops.campaigns.models import Campaign
 from mailops.content.models import MailTemplate, TemplateVersion
 from mailops.domains.models import Identity
 from mailops.lib.moments import TypedTimeField
+from mailops.lib.written_words import LineField
 from mailops.transports.forms.hours import HoursForm
 from mailops.transports.models import Stream
 
@@ -161,7 +162,7 @@ class CampaignHoursForm(HoursForm):
 
 
 class ReasonForm(forms.Form):
-    reason = forms.CharField(
+    reason = LineField(
         required=False,
         max_length=300,
         label="Why?",

@@ -11,6 +11,7 @@ from mailops.content.languages import language_tags
 from mailops.content.limits import MAX_SOURCE
 from mailops.content.models import MailTemplate
 from mailops.content.starters import STARTERS
+from mailops.lib.written_words import LineField
 from mailops.transports.models import Stream
 
 MAX_SAMPLE = 64 * 1024
@@ -288,7 +289,7 @@ class PublishForm(forms.Form):
     """A release; `seen` stands for the content the person looked at, `nod` for the warnings they saw."""
 
     seen = field_of("")
-    note = forms.CharField(
+    note = LineField(
         label="What changed",
         max_length=500,
         required=False,
@@ -313,7 +314,7 @@ class AskForm(forms.Form):
     """A question for a second person."""
 
     seen = field_of("")
-    note = forms.CharField(
+    note = LineField(
         label="What changed, for who looks at it",
         max_length=500,
         required=False,
@@ -323,7 +324,7 @@ class AskForm(forms.Form):
 
 class DecideForm(forms.Form):
     decision = forms.ChoiceField(choices=[("approve", "Approve"), ("refuse", "Don't approve")])
-    reason = forms.CharField(label="Why", max_length=500, required=False, widget=forms.TextInput())
+    reason = LineField(label="Why", max_length=500, required=False, widget=forms.TextInput())
 
     def clean(self) -> dict[str, Any]:
         if self.cleaned_data.get("decision") == "refuse" and not self.cleaned_data.get("reason"):
@@ -333,7 +334,7 @@ class DecideForm(forms.Form):
 
 class OverrideForm(forms.Form):
     seen = field_of("")
-    reason = forms.CharField(
+    reason = LineField(
         label="Why nobody else can look at it now",
         max_length=500,
         help_text="It stands on the audit trail, beside your name.",

@@ -13,6 +13,7 @@ from mailops.domains.models import Identity
 from mailops.incidents.models import Incident, Level, NotificationChannel, SubjectKind, Threshold
 from mailops.lib.egress import is_confidential
 from mailops.lib.write_only import WriteOnlyURL
+from mailops.lib.written_words import LinesField
 from mailops.protocol.address import InvalidAddress, parse_address
 from mailops.transports.models import Stream
 from mailops.transports.ties import foreign_sender
@@ -26,11 +27,11 @@ class FilterForm(forms.Form):
 
 
 class NoteForm(forms.Form):
-    text = forms.CharField(label="Note", max_length=4000, widget=forms.Textarea(attrs={"rows": 3}))
+    text = LinesField(label="Note", max_length=4000, widget=forms.Textarea(attrs={"rows": 3}))
 
 
 class CloseForm(forms.Form):
-    reason = forms.CharField(
+    reason = LinesField(
         label="What was it, and what was done?",
         max_length=2000,
         widget=forms.Textarea(attrs={"rows": 2}),
@@ -86,6 +87,7 @@ class ThresholdForm(forms.ModelForm):  # type: ignore[type-arg]
             "sample_floor": dict.fromkeys(_OUTSIDE, SOME),
             **{name: dict.fromkeys((*_OUTSIDE, *_DIGITS), PERCENT) for name in Level.values},
         }
+        field_classes: ClassVar = {"why": LinesField}
         widgets = {"why": forms.Textarea(attrs={"rows": 3})}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

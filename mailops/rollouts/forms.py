@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from mailops.lib.confirm import ConfirmForm
 from mailops.lib.moments import TypedTimeField
+from mailops.lib.written_words import LinesField
 from mailops.protocol.address import InvalidAddress, parse_address
 from mailops.rollouts.items import Item
 from mailops.transports.models import Stream, Transport
@@ -17,7 +18,7 @@ FARTHEST = timedelta(days=365)  # a start farther ahead is a slip of the pen
 
 
 class SignForm(forms.Form):
-    note = forms.CharField(
+    note = LinesField(
         label="What did you look at?",
         min_length=LEAST_NOTE,
         max_length=1000,
@@ -49,7 +50,7 @@ class LaunchForm(ConfirmForm):
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
         input_formats=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M"],
     )
-    override_reason = forms.CharField(
+    override_reason = LinesField(
         label="Why launch although not everything holds?",
         min_length=LEAST_NOTE,
         max_length=1000,

@@ -5,22 +5,23 @@ from typing import Any
 from django import forms
 
 from mailops.lib.templatetags.words import FAULTS, reason_sentence, reason_word
+from mailops.lib.written_words import LineField, LinesField
 from mailops.outbox.models import Signature
 from mailops.protocol.classification import Fault, Reason
 from mailops.signatures.teaching import Word, word_of
 
 
 class TeachForm(forms.Form):
-    name = forms.CharField(
+    name = LineField(
         required=False,
         max_length=100,
         help_text="How the team calls it, such as “Outlook blocks our range”.",
     )
-    cause = forms.CharField(
+    cause = LinesField(
         required=False, max_length=1000, widget=forms.Textarea(attrs={"rows": 3}),
         help_text="What it means, in a sentence or two.",
     )  # fmt: skip
-    fix = forms.CharField(
+    fix = LinesField(
         required=False, max_length=1000, widget=forms.Textarea(attrs={"rows": 3}),
         help_text="What to press, change or ask, and of whom.",
     )  # fmt: skip

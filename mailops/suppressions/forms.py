@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from mailops.accounts.meanwhile import field_of
 from mailops.lib.moments import TypedTimeField
+from mailops.lib.written_words import LineField, LinesField
 from mailops.protocol.address import InvalidAddress, address_key
 from mailops.suppressions.models import ImportedRow, Suppression
 from mailops.transports.models import Stream
@@ -52,7 +53,7 @@ class AddForm(forms.Form):
         help_text="Mail of the other streams still goes out.",
     )
     reason = forms.ChoiceField(choices=[(reason.value, reason.label) for reason in BY_HAND])
-    evidence_text = forms.CharField(
+    evidence_text = LineField(
         label="How you know", max_length=500, help_text="From a call, a ticket, a letter."
     )
     expires_at = TypedTimeField(
@@ -82,7 +83,7 @@ class AddForm(forms.Form):
 
 
 class RemoveForm(forms.Form):
-    reason = forms.CharField(
+    reason = LinesField(
         label="Why may this address be written to again?",
         max_length=500,
         widget=forms.Textarea(attrs={"rows": 3}),

@@ -615,10 +615,22 @@ class TestPages:
     @pytest.mark.parametrize(
         "wrong",
         [{"reason": "nonsense"}, {"kind": "permanent", "reason": ""}, {"name": "x" * 101}, {"revision": ""},
-         {"fault": "recipient", "reason": ""}, {"cause": "\0"}, {"owner": "nobody"}],
+         {"fault": "recipient", "reason": ""}, {"owner": "nobody"}],
     )  # fmt: skip
     def test_refuse_nonsense(self, operator, logged_in, wrong):
         assert logged_in(operator).post(self.url, {**self.given, **wrong}).status_code == 422
+
+    def test_keep_line_ends_and_nothing_that_can_not_be_seen(self, operator, logged_in):
+        typed = {
+            "name": "The\x07 moon\u202e",
+            "cause": "They\x1b closed.\r\nFor good.",
+            "fix": "\0",
+        }
+        logged_in(operator).post(self.url, {**self.given, **typed, "key": uuid4()})
+        after = Lesson.objects.get().after
+        assert after["name"] == "The moon"
+        assert after["cause"] == "They  closed.\nFor good."
+        assert after["fix"] == ""
 
     def test_tell_who_was_first(self, operator, logged_in):
         say(operator, self.message)
