@@ -47,6 +47,12 @@ def template(html=LETTER.html, **fields):
     return MailTemplate(name="Spring", syntax="mjml", draft_html=html, **fields)
 
 
+def saved(html=LETTER.html, **fields):
+    draft = template(html, **fields)
+    draft.save()
+    return draft
+
+
 def refusal(html):
     with pytest.raises(Inexpressible) as error:
         open_visually(template(), html)
@@ -60,8 +66,7 @@ def look(source):
 @pytest.mark.django_db
 class TestWhatItTakes:
     def test_is_a_letter_with_values_in_texts_and_addresses(self):
-        draft = template()
-        draft.save()
+        draft = saved()
         assert open_visually(draft, draft.draft_html).source == LETTER.html
 
     @pytest.mark.parametrize(
@@ -83,8 +88,7 @@ class TestWhatItTakes:
             open_visually(MailTemplate(name="x"), "<p>")
 
     def test_is_a_mail_of_which_nothing_is_written_yet(self):
-        draft = template("")
-        draft.save()
+        draft = saved("")
         opened = open_visually(draft, " \n")
         assert not opened.is_fragment
         assert look(opened.source).errors == []
@@ -95,16 +99,14 @@ class TestWhatItTakes:
         assert open_visually(draft, "").is_fragment
 
     def test_leaves_the_head_alone_and_says_so(self):
-        draft = template(
+        draft = saved(
             LETTER.html.replace("</mj-head>", "<!-- x --><mj-attributes></mj-attributes></mj-head>")
         )
-        draft.save()
         (note,) = open_visually(draft, draft.draft_html).notes
         assert "mj-attributes" in note
 
     def test_shows_a_layouts_content_and_blocks_as_boxes(self):
-        draft = template(FRAME, kind="layout")
-        draft.save()
+        draft = saved(FRAME, kind="layout")
         opened = open_visually(draft, draft.draft_html)
         assert opened.parts == ["{{ content }}", "{% render 'Foot' %}"]
         assert "{" not in opened.source
@@ -112,8 +114,7 @@ class TestWhatItTakes:
         assert "left alone" in opened.notes[0]
 
     def test_leaves_liquid_in_texts_as_text(self):
-        draft = template(WORDS.replace("{{ name }}", "{% render 'Name' %}"))
-        draft.save()
+        draft = saved(WORDS.replace("{{ name }}", "{% render 'Name' %}"))
         opened = open_visually(draft, draft.draft_html)
         assert opened.is_fragment
         assert opened.parts == []
@@ -125,8 +126,7 @@ class TestWordsThatAreNotSaved:
     @pytest.fixture
     def draft(self, logged_in, editor):
         """Return a draft, in which the editor typed something and did not save it."""
-        draft = template()
-        draft.save()
+        draft = saved()
         words = DraftForm.initial_for(draft) | {"html": LETTER.html.replace("Write what", "Mine:")}
         logged_in(editor).post(url("preview", draft), words, headers={"HX-Request": "true"})
         return draft
@@ -152,12 +152,21 @@ class TestWordsThatAreNotSaved:
 @pytest.mark.needs("chromium")
 @pytest.mark.django_db(transaction=True)
 class TestInTheBrowser:
+    @pytest.fixture
+    def open_editor(self, open_page, editor):
+        """Return a function that opens the editor of a draft and waits until it takes what is typed."""
+
+        def opened(draft):
+            page = open_page(url("visual", draft), editor)
+            wait_until_ready(page)
+            return page
+
+        return opened
+
     def test_opens_and_saves_the_same_source(self, open_page, editor):
-        draft = template()
-        draft.draft_subject, draft.sample = LETTER.subject, LETTER.sample
-        draft.save()
+        draft = saved(draft_subject=LETTER.subject, sample=LETTER.sample)
         page = open_page(url("visual", draft), editor)
-        canvas = page.frame_locator("#visual-canvas iframe.gjs-frame")
+        canvas = canvas_of(page)
         canvas.get_by_text("Write what there is to say.").wait_for()
         assert page.complaints == []
         self.write(page, canvas.get_by_text("Write what there is to say."), "Now: ")
@@ -178,7 +187,7 @@ class TestInTheBrowser:
         draft.refresh_from_db()
         assert "Right Now: Write" in draft.draft_html
         go_on_to(page, url("visual", draft))
-        page.locator("form[data-ready]").wait_for(state="attached")
+        wait_until_ready(page)
         assert_clean(page)
 
     def write(self, page, text, words):
@@ -193,16 +202,14 @@ class TestInTheBrowser:
             page.get_by_role("button", name="Save draft").click()
         page.get_by_text("The draft is saved.").last.wait_for()
 
-    def test_makes_a_mail_of_nothing_and_sends_it_as_a_test(self, open_page, editor):
-        draft = template("")
-        draft.save()
-        page = open_page(url("visual", draft), editor)
-        page.locator("form[data-ready]").wait_for(state="attached")
+    def test_makes_a_mail_of_nothing_and_sends_it_as_a_test(self, open_editor):
+        draft = saved("")
+        page = open_editor(draft)
         checks = page.locator("#checks")
         expect(checks).to_contain_text("There is nothing to send yet")
         page.get_by_label("Subject").fill("Ahoy")
         page.get_by_role("button", name="Text", exact=True).press("Enter")
-        words = page.frame_locator("#visual-canvas iframe.gjs-frame").get_by_text("Write here.")
+        words = canvas_of(page).get_by_text("Write here.")
         words.dblclick()
         page.keyboard.press("Control+a")
         page.keyboard.type("going and/or coming? {% if a %}")
@@ -217,44 +224,36 @@ class TestInTheBrowser:
         assert "going and/or coming?" in draft.draft_html
         assert look(draft.draft_html).errors == []
 
-    def test_saves_a_source_that_nobody_changed_as_it_was(self, open_page, editor):
-        draft = template(LETTER.html.replace("<mj-column>", "<mj-column   >"))
-        draft.save()
-        page = open_page(url("visual", draft), editor)
-        page.locator("form[data-ready]").wait_for(state="attached")
+    def test_saves_a_source_that_nobody_changed_as_it_was(self, open_editor):
+        draft = saved(LETTER.html.replace("<mj-column>", "<mj-column   >"))
+        page = open_editor(draft)
         self.save(page)
         before = draft.draft_html
         draft.refresh_from_db()
         assert draft.draft_html == before
 
-    def test_keeps_words_while_the_cursor_is_still_among_them(self, open_page, editor):
-        draft = template()
-        draft.save()
-        page = open_page(url("visual", draft), editor)
-        page.locator("form[data-ready]").wait_for(state="attached")
-        canvas = page.frame_locator("#visual-canvas iframe.gjs-frame")
+    def test_keeps_words_while_the_cursor_is_still_among_them(self, open_editor, editor):
+        draft = saved()
+        page = open_editor(draft)
+        canvas = canvas_of(page)
         self.write(page, canvas.get_by_text("You get this mail as"), "1 < 2 & go/come? Ahoy, ")
         source = desk.unsaved(draft, editor, "")["html"]
         assert "1 &lt; 2 &amp; go/come? Ahoy, You get this mail as {{ email }}. <a " in source
         assert look(source).errors == []
 
-    def test_opens_with_what_was_typed_after_a_look_elsewhere(self, open_page, editor):
-        draft = template()
-        draft.save()
-        page = open_page(url("visual", draft), editor)
-        page.locator("form[data-ready]").wait_for(state="attached")
-        canvas = page.frame_locator("#visual-canvas iframe.gjs-frame")
+    def test_opens_with_what_was_typed_after_a_look_elsewhere(self, open_editor):
+        draft = saved()
+        page = open_editor(draft)
+        canvas = canvas_of(page)
         self.write(page, canvas.get_by_text("Write what"), "Mine: ")
         page.goto(url("detail", draft))
         page.go_back()
         expect(canvas.get_by_text("Mine: Write what")).to_be_visible()
 
-    def test_asks_once_whether_a_value_was_meant_to_go(self, open_page, editor):
-        draft = template()
-        draft.save()
-        page = open_page(url("visual", draft), editor)
-        page.locator("form[data-ready]").wait_for(state="attached")
-        canvas = page.frame_locator("#visual-canvas iframe.gjs-frame")
+    def test_asks_once_whether_a_value_was_meant_to_go(self, open_editor):
+        draft = saved()
+        page = open_editor(draft)
+        canvas = canvas_of(page)
         canvas.get_by_text("Hello").click()
         page.keyboard.press("Delete")
         page.get_by_role("button", name="Save draft").click()
@@ -265,12 +264,10 @@ class TestInTheBrowser:
         assert "first_name" not in draft.draft_html
         assert draft.draft_revision == 1
 
-    def test_takes_of_a_paste_its_words_alone(self, open_page, editor):
-        draft = template()
-        draft.save()
-        page = open_page(url("visual", draft), editor)
-        page.locator("form[data-ready]").wait_for(state="attached")
-        text = page.frame_locator("#visual-canvas iframe.gjs-frame").get_by_text("Write what")
+    def test_takes_of_a_paste_its_words_alone(self, open_editor, editor):
+        draft = saved()
+        page = open_editor(draft)
+        text = canvas_of(page).get_by_text("Write what")
         text.dblclick()
         page.keyboard.press("End")
         with page.expect_response(lambda response: response.url.endswith("/preview/")):
@@ -283,12 +280,10 @@ class TestInTheBrowser:
         )
         assert page.evaluate("window.ran") is None
 
-    def test_adds_a_picture_as_a_file_of_the_draft(self, open_page, editor):
-        draft = template()
-        draft.save()
-        page = open_page(url("visual", draft), editor)
-        page.locator("form[data-ready]").wait_for(state="attached")
-        canvas = page.frame_locator("#visual-canvas iframe.gjs-frame")
+    def test_adds_a_picture_as_a_file_of_the_draft(self, open_editor, editor):
+        draft = saved()
+        page = open_editor(draft)
+        canvas = canvas_of(page)
         page.locator(".gjs-pn-btn", has_text="Parts").click()
         with kept(page, "choose-a-picture"):
             page.locator(".gjs-block", has_text="Image").click()
@@ -303,21 +298,19 @@ class TestInTheBrowser:
         assert not [complaint for complaint in page.complaints if "left the machine" in complaint]
 
     def test_says_its_choices_in_words(self, open_page, editor):
-        draft = template()
-        draft.save()
+        draft = saved()
         page = open_page(url("visual", draft), editor)
-        canvas = page.frame_locator("#visual-canvas iframe.gjs-frame")
+        canvas = canvas_of(page)
         canvas.get_by_text("Write what there is to say.").click()
         page.get_by_text("Typography", exact=True).click()
         page.get_by_text("Justify", exact=True).wait_for()
         assert all(page.locator(".gjs-radio-item-label").all_text_contents())
 
     def test_opens_layouts_and_what_stands_in_them(self, open_page, editor):
-        layout = template(FRAME, kind="layout")
-        layout.save()
+        layout = saved(FRAME, kind="layout")
         add_file(template=layout, name="logo.png", content=png(40, 30), actor=None)
         page = open_page(url("visual", layout), editor)
-        canvas = page.frame_locator("#visual-canvas iframe.gjs-frame")
+        canvas = canvas_of(page)
         canvas.get_by_text("The block “Foot”").wait_for()
         canvas.get_by_text("The mail's own words go here.").wait_for()
         picture = canvas.locator("img[alt=Acme]").first
@@ -341,13 +334,10 @@ class TestInTheBrowser:
         mail.refresh_from_db()
         assert plain(mail.draft_html) == plain(WORDS.replace("Dear", "My Dear"))
 
-    def test_keeps_what_is_typed_while_nobody_is_logged_in(self, open_page, editor):
-        draft = template()
-        draft.draft_subject, draft.sample = LETTER.subject, LETTER.sample
-        draft.save()
-        page = open_page(url("visual", draft), editor)
-        page.locator("form[data-ready]").wait_for(state="attached")
-        canvas = page.frame_locator("#visual-canvas iframe.gjs-frame")
+    def test_keeps_what_is_typed_while_nobody_is_logged_in(self, open_editor, editor):
+        draft = saved(draft_subject=LETTER.subject, sample=LETTER.sample)
+        page = open_editor(draft)
+        canvas = canvas_of(page)
         canvas.get_by_text("Write what there is to say.").dblclick()
         page.keyboard.press("Home")
         page.keyboard.type("Mine: ")
@@ -369,11 +359,10 @@ class TestInTheBrowser:
         assert desk.unsaved(draft, editor, "") is None
 
     def test_saves_nothing_where_it_could_not_read_all(self, open_page, editor):
-        draft = template(LETTER.html.replace("Write what", "<td>Write</td> what"))
-        draft.save()
+        draft = saved(LETTER.html.replace("Write what", "<td>Write</td> what"))
         page = open_page(url("visual", draft), editor)
         page.get_by_text("The visual editor can't express <td>").wait_for()
-        page.locator("form[data-ready]").wait_for(state="attached")
+        wait_until_ready(page)
         said = []
         page.on("request", lambda request: said.append(request.method))
         page.get_by_role("button", name="Save draft").click()
@@ -382,6 +371,14 @@ class TestInTheBrowser:
         assert page.url.endswith("/visual/")
         draft.refresh_from_db()
         assert draft.draft_revision == 0
+
+
+def canvas_of(page):
+    return page.frame_locator("#visual-canvas iframe.gjs-frame")
+
+
+def wait_until_ready(page):
+    page.locator("form[data-ready]").wait_for(state="attached")
 
 
 def kept(page, words):
