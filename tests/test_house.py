@@ -171,3 +171,12 @@ class TestProcesses:
 
     def test_every_listener_has_its_command(self):
         assert set(processes.LISTENERS) <= set(get_commands())
+
+
+def test_rules_that_are_named_by_number_stand_in_the_states():
+    told = set(
+        re.findall(r"^\| (W\d+) \|", (ROOT / "docs" / "states.md").read_text(), re.MULTILINE)
+    )
+    named = {rule for file in SOURCES for rule in re.findall(r"\bW\d+\b", file.read_text())}
+    assert named
+    assert named <= told
