@@ -59,9 +59,8 @@ def render_page(
         response = render(request, f"{template}#{fragment}", context, status=status)
         response.write(render_to_string("_parts/toasts.html", {"oob": True}, request))
         if status == 422 and _is_narrowed(request):
-            response["HX-Redirect"] = (
-                request.get_full_path()
-            )  # the fragment has no field to say why
+            # the fragment has no field to say why
+            response["HX-Redirect"] = request.get_full_path()
     else:
         response = render(request, template, context, status=status)
     patch_vary_headers(response, ["HX-Request"])
