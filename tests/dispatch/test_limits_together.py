@@ -24,13 +24,19 @@ def engine(tmp_path):
     engine.stop()
 
 
-def test_two_processes_keep_to_one_rate_and_one_quota(engine):
+@pytest.fixture
+def campaign(engine):
+    """Return a campaign that two workers begin to send, within a rate and a day's number."""
     campaign = launch(engine, RECIPIENTS)
     Transport.objects.update(rate_per_minute=A_MINUTE, daily_quota=A_DAY)
     engine.start_receiver("--no-store")
     engine.start_housekeeping()
     for worker in WORKERS:
         engine.start_worker(worker, "bulk")
+    return campaign
+
+
+def test_two_processes_keep_to_one_rate_and_one_quota(engine, campaign):
     wait_until(lambda: engine.received().total(), seconds=60, what="the first message")
     began, first = time.monotonic(), engine.received().total()
     wait_until(lambda: engine.received().total() >= A_DAY, seconds=60, what="the day's quota")
@@ -50,13 +56,7 @@ def test_two_processes_keep_to_one_rate_and_one_quota(engine):
     assert engine.received().total() == RECIPIENTS
 
 
-def test_what_a_killed_process_had_taken_comes_back_and_no_more(engine):
-    campaign = launch(engine, RECIPIENTS)
-    Transport.objects.update(rate_per_minute=A_MINUTE, daily_quota=A_DAY)
-    engine.start_receiver("--no-store")
-    engine.start_housekeeping()
-    for worker in WORKERS:
-        engine.start_worker(worker, "bulk")
+def test_what_a_killed_process_had_taken_comes_back_and_no_more(engine, campaign):
     wait_until(lambda: engine.received().total() >= A_DAY // 4, seconds=60, what="some messages")
     for worker in WORKERS:
         engine.kill(worker)
