@@ -22,6 +22,7 @@ from mailops.dispatch.standing import (
 )
 from mailops.dispatch.standing_in import able
 from mailops.lib.clock import database_now
+from mailops.lib.enumerating import enumerated
 from mailops.lib.mailbox_providers import name_of
 from mailops.lib.templatetags.times import duration
 from mailops.outbox.models import Message, QueueEntry
@@ -138,7 +139,7 @@ def _stops(
     entry: QueueEntry | None,
 ) -> Iterator[Hold]:
     transport, quota = standing.transport, rules.transport
-    others, page = _and([str(one) for one in in_use if one != transport]), _page_of(transport)
+    others, page = enumerated(str(one) for one in in_use if one != transport), _page_of(transport)
     if transport.is_paused:
         stands_in = others if transport.pause_cause in {PauseCause.PERSON, PauseCause.FAULT} else ""
         yield Hold(
@@ -177,7 +178,7 @@ def _stops(
         ]
         if names:
             yield Hold(
-                f"{transport} is warming up: {ramp.volume:,} a day at most to {_and(names)}",
+                f"{transport} is warming up: {ramp.volume:,} a day at most to {enumerated(names)}",
                 f"Today's have left. {_for_tomorrow(stream, limit)}",
                 url=page,
             )
@@ -208,7 +209,7 @@ def _for_tomorrow(stream: Stream, limit: Limit) -> str:
     kept = (limit.per_day or 0) - limit.of_a_day(stream.pk)
     if not kept:
         return said
-    return f"The last {kept:,} of the day are kept for {_and([*keepers_of(limit, [stream.pk])])}. {said}"
+    return f"The last {kept:,} of the day are kept for {enumerated(keepers_of(limit, [stream.pk]))}. {said}"
 
 
 def _unable(stream: Stream, transports: list[Transport]) -> Iterator[Hold]:
@@ -289,7 +290,7 @@ def _still(stream: Stream, in_use: list[Transport], queues: list[Queue]) -> list
         Hold(
             "Nothing moves",
             f"Mail has been due for {STILL.seconds} seconds or more, no limit holds it back, and no sending process of "
-            f"the {stream.get_kind_display().lower()} lane speaks to {_and([str(one) for one in in_use])}. One that has "
+            f"the {stream.get_kind_display().lower()} lane speaks to {enumerated(str(one) for one in in_use)}. One that has "
             "died is replaced within a minute, and what it had taken is given to others. If this stays, see the log of "
             "mailops.",
             tone="bad",
@@ -322,7 +323,3 @@ def _sessions(transport: Transport, rules: Rules, queues: list[Queue]) -> list[H
             )
         )
     return holds
-
-
-def _and(names: list[str]) -> str:
-    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))

@@ -8,6 +8,7 @@ from functools import cached_property
 from django.utils import timezone
 
 from mailops.domains.models import Domain, Finding
+from mailops.lib.enumerating import enumerated
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,7 @@ class Grace:
     @property
     def broken(self) -> str:
         """Name what is broken: "SPF and DKIM s1"."""
-        names = list(dict.fromkeys(finding.label for finding in self.findings))
-        return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+        return enumerated(dict.fromkeys(finding.label for finding in self.findings))
 
 
 def grace_of(domain: Domain) -> Grace | None:

@@ -8,6 +8,7 @@ from math import inf
 from mailops.dispatch.limits import utc_today
 from mailops.dispatch.standing import sessions_of
 from mailops.dispatch.standing_in import able
+from mailops.lib.enumerating import enumerated
 from mailops.transports.durations import show_duration
 from mailops.transports.models import Stream, Transport, WarmUp
 
@@ -68,7 +69,7 @@ def _warmed(stream: Stream, messages: int, ways: list[Transport], pace: LaunchPa
     if not warming:
         return pace
     words = [
-        f"{way} is warming up: today it sends {_and(f'{one.volume(today):,} to {one}' for one in ramps[way])} at most, "
+        f"{way} is warming up: today it sends {enumerated(f'{one.volume(today):,} to {one}' for one in ramps[way])} at most, "
         "to each mailbox provider by itself, and more each day."
         for way in warming
     ]
@@ -103,11 +104,6 @@ def _until_expiry(stream: Stream, ramp: WarmUp, today: date) -> float:
     days = range(stream.expiry_seconds // _DAY + 1)  # today, and one from each midnight on
     volumes = [ramp.volume(today + timedelta(days=day)) for day in days]
     return sum(inf if volume is None else volume for volume in volumes)
-
-
-def _and(parts: Iterable[str]) -> str:
-    *firsts, last = parts
-    return f"{', '.join(firsts)} and {last}" if firsts else last
 
 
 def _ways_of(stream: Stream) -> list[Transport]:
