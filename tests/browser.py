@@ -105,6 +105,7 @@ def _leave(page):
     for other in page.context.pages:
         if other is not page:
             other.close()
+    page.unroute_all()
     page.evaluate("localStorage.clear(); sessionStorage.clear()")
     page.goto("about:blank")
     page.context.clear_cookies()
@@ -112,7 +113,7 @@ def _leave(page):
 
 def go_on_to(page, path, *, theme="light", width=1440):
     """Open another path in the window of `page`: quicker than a new one."""
-    page.emulate_media(color_scheme=theme)
+    page.emulate_media(media="screen", color_scheme=theme, forced_colors="none")
     page.set_viewport_size({"width": width, "height": 900 if width > 500 else 760})
     page.complaints.clear()
     page.goto(path, wait_until="load")

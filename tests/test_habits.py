@@ -110,7 +110,6 @@ class TestForcedColors:
         page.keyboard.press("Control+k")
         chosen = page.get_by_role("option", selected=True)
         expect(chosen).to_have_css("outline-style", "solid")
-        page.emulate_media(forced_colors="none")
 
 
 class TestKeys:
