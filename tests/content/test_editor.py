@@ -12,6 +12,7 @@ from mailops.content.models import MailTemplate, Picture
 from mailops.outbox.models import Message
 from tests.browser import assert_clean, log_in_in_another_tab
 from tests.conftest import PASSWORD
+from tests.content.previews import kept
 from tests.content.some_files import png
 from tests.content.test_pages import url
 from tests.factories import make_identity, make_stream
@@ -27,7 +28,7 @@ GOOD = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Spri
 
 def write(page, source):
     """Put `source` into the code editor, and wait until the server has looked at it."""
-    with page.expect_response(lambda response: response.url.endswith("/preview/")):
+    with kept(page, source):
         page.locator(".code-editor-html .cm-content").fill(source)
     # not wait_for_function: it asks a second time by eval, and the page's policy forbids that
     expect(page.locator(".htmx-request")).to_have_count(0)
@@ -175,7 +176,7 @@ class TestSaving:
         page.locator(".code-editor-html .cm-content").fill(GOOD)
         told = page.locator("#toasts").get_by_text("What you type stays on this page")
         told.wait_for()
-        with page.expect_response(lambda response: response.url.endswith("/preview/")):
+        with kept(page, GOOD):
             page.unroute("**/preview/")
         assert "Hello" in desk.unsaved(template, editor, "")["html"]
         expect(told).to_have_count(0)
@@ -188,7 +189,7 @@ class TestSaving:
         page.go_back()
         source = page.locator(".code-editor-html .cm-content")
         expect(source).to_have_text("<p>One</p>")
-        with page.expect_response(lambda response: response.url.endswith("/preview/")):
+        with kept(page, " Two"):
             source.press("Control+End")
             page.keyboard.type(" Two")
         assert desk.unsaved(template, editor, "")["html"] == "<p>One</p> Two"

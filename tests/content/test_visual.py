@@ -15,6 +15,7 @@ from mailops.content.starters import STARTERS
 from mailops.content.visual import Inexpressible, open_visually
 from tests.browser import assert_clean, go_on_to, log_in_in_another_tab
 from tests.conftest import PASSWORD
+from tests.content.previews import kept
 from tests.content.some_files import png
 from tests.content.test_pages import url
 
@@ -270,7 +271,7 @@ class TestInTheBrowser:
         text = canvas_of(page).get_by_text("Write what")
         text.dblclick()
         page.keyboard.press("End")
-        with page.expect_response(lambda response: response.url.endswith("/preview/")):
+        with kept(page, "news"):
             text.evaluate(PASTE, FOREIGN)
         source = " ".join(desk.unsaved(draft, editor, "")["html"].split())
         assert (
@@ -341,7 +342,7 @@ class TestInTheBrowser:
         canvas.get_by_text("Write what there is to say.").dblclick()
         page.keyboard.press("Home")
         page.keyboard.type("Mine: ")
-        with page.expect_response(lambda response: response.url.endswith("/preview/")):
+        with kept(page, "Mine: "):
             canvas.get_by_text("Hello").click()
         assert "Mine: Write" in desk.unsaved(draft, editor, "")["html"]
 
@@ -379,13 +380,6 @@ def canvas_of(page):
 
 def wait_until_ready(page):
     page.locator("form[data-ready]").wait_for(state="attached")
-
-
-def kept(page, words):
-    """Wait for the answer to the preview that has `words` in it."""
-    return page.expect_response(
-        lambda response: response.url.endswith("/preview/") and words in response.request.post_data
-    )
 
 
 def plain(source):
