@@ -2,6 +2,8 @@
 import grapesjs from "grapesjs";
 import mjml from "grapesjs-mjml";
 import { cameBack, keepTyped } from "./editor/keeping.js";
+import { headOf, plain, withHead, withoutHead } from "./visual/head.js";
+import { pressLayers } from "./visual/layers.js";
 import { laidOut } from "./visual/laying_out.js";
 import { NO_PICTURE, NO_PICTURE_CID, PRESSABLE, fillParts, placePart } from "./visual/parts.js";
 import { pasted } from "./visual/pasting.js";
@@ -10,9 +12,7 @@ import "grapesjs/dist/css/grapes.min.css";
 import "./visual/look.css";
 
 const form = document.getElementById("visual");
-const HEAD = /<mj-head\b[^]*?<\/mj-head\s*>/;
 const SELF_CLOSED = /<(mj-[a-z-]+)((?:[^<>"']|"[^"]*"|'[^']*')*?)\s*\/>/g;
-const OPENED = /<mjml\b[^>]*>/;
 // GrapesJS draws its buttons with a font from the net; here they say what they do.
 const NAMES = {
   "sw-visibility": "Outlines",
@@ -45,7 +45,9 @@ function open(textarea) {
     pluginsOpts: { [mjml]: { resetDevices: true } },
   });
   fillParts(editor, textarea.defaultValue);
+  pressLayers(editor);
   let source = textarea.defaultValue; // as it was saved last, or opened
+  const head = headFields(source);
   const facts = JSON.parse(document.getElementById("visual-facts").textContent);
   facts.source = facts.source.replaceAll(`"${NO_PICTURE_CID}"`, `"${NO_PICTURE}"`);
   const told = document.getElementById("visual-told");
@@ -59,7 +61,7 @@ function open(textarea) {
   let gone = ""; // the Liquid tags that were gone at the last press
   const made = () => {
     const body = written(whole(editor), facts);
-    return facts.is_fragment ? laidOut(body.replace(/^<mj-body\b[^>]*>|<\/mj-body\s*>$/g, ""), 0) : withHead(laidOut(body, 1), source);
+    return facts.is_fragment ? laidOut(body.replace(/^<mj-body\b[^>]*>|<\/mj-body\s*>$/g, ""), 0) : withHead(laidOut(body, 1), source, head.asked());
   };
   // A tag may have been taken out on purpose: then who presses again saves.
   const saves = () => {
@@ -78,10 +80,11 @@ function open(textarea) {
     document.querySelector(".gjs-pn-views-container").tabIndex = 0; // scrolls by keyboard, too
     editor.AssetManager.add(Object.keys(facts.pictures));
     facts.pictures[NO_PICTURE] = NO_PICTURE_CID;
-    editor.setComponents(withoutHead(facts.source));
+    editor.setComponents(readable(facts.source));
+    editor.Layers.setRoot(editor.getWrapper().findType("mj-body")[0]);
     // What is as it is by default it leaves out, which says something only where the head has other defaults.
     const idle = source.includes("<mj-attributes") ? new Set() : defaults(editor);
-    unread = left(tokens(withoutHead(facts.source)), tokens(editor.getHtml())).filter((one) => !idle.has(one));
+    unread = left(tokens(readable(facts.source)), tokens(editor.getHtml())).filter((one) => !idle.has(one));
     if (unread.length) tell(`The visual editor can't express ${shown(unread)}, so it saves nothing here. Edit the source.`);
     asRead = made();
     if (!source.trim()) editor.Panels.getButton("views", "open-blocks").set("active", true);
@@ -96,6 +99,7 @@ function open(textarea) {
   editor.getContainer().addEventListener("keydown", press);
   editor.on("component:input", read);
   editor.on("update", read);
+  for (const field of head.fields) field.addEventListener("input", read);
   editor.on("canvas:frame:load:body", ({ window: { document } }) => document.addEventListener("paste", paste, true));
   editor.on("canvas:dragdata", (dragged, result) => {
     if (dragged.types.includes("text/html")) result.content = `<mj-text>${pasted(dragged)}</mj-text>`;
@@ -159,9 +163,17 @@ function paste(event) {
   if (words) document.execCommand("insertHTML", false, words);
 }
 
-// The head is left alone: the browser's parser, which GrapesJS reads with, knows no elements that close themselves.
-function withoutHead(source) {
-  return source.replace(HEAD, "").replace(SELF_CLOSED, "<$1$2></$1>");
+// The fields for what isn't in the body; what stands in a layout has none.
+function headFields(source) {
+  const fields = [...form.querySelectorAll("[data-head]")];
+  const now = headOf(source);
+  for (const field of fields) field.value = now[field.dataset.head];
+  return { fields, asked: () => Object.fromEntries(fields.map((field) => [field.dataset.head, field.value.trim().replace(/\s+/g, " ")])) };
+}
+
+// The browser's parser, which GrapesJS reads with, knows no elements that close themselves.
+function readable(source) {
+  return withoutHead(source).replace(SELF_CLOSED, "<$1$2></$1>");
 }
 
 // The body as it stands in the source: with Liquid where boxes are, and pictures by their names.
@@ -170,12 +182,6 @@ function written(made, { parts, pictures }) {
   body = body.replace(BOX, (_box, _element, number) => parts[number]);
   for (const [address, cid] of Object.entries(pictures)) body = body.replaceAll(`"${address}"`, `"${cid}"`);
   return body;
-}
-
-function withHead(body, source) {
-  const opened = source.match(OPENED)?.[0] ?? "<mjml>";
-  const head = source.match(HEAD)?.[0] ?? "";
-  return `${[opened, head && `  ${head}`, body, "</mjml>"].filter(Boolean).join("\n")}\n`;
 }
 
 function name(editor) {
@@ -200,8 +206,7 @@ function name(editor) {
 
 // The Liquid tags that stood in the source and don't stand in what was made.
 function missing(before, after) {
-  const body = before.replace(HEAD, "");
-  return left((body.match(LIQUID) ?? []).map(plain), (after.replace(HEAD, "").match(LIQUID) ?? []).map(plain));
+  return left(...[before, after].map((each) => (withoutHead(each).match(LIQUID) ?? []).map(plain)));
 }
 
 // The elements, attributes and words of a source, however they are written.
@@ -236,8 +241,4 @@ function left(before, after) {
 
 function shown(lost) {
   return lost.slice(0, 3).join(", ");
-}
-
-function plain(tag) {
-  return tag.replaceAll("&quot;", '"').replaceAll("&#39;", "'").replaceAll("&#x27;", "'").replaceAll("&gt;", ">").replaceAll("&lt;", "<").replaceAll("&amp;", "&");
 }

@@ -191,6 +191,69 @@ class TestInTheBrowser:
         wait_until_ready(page)
         assert_clean(page)
 
+    def test_has_fields_for_the_language_and_the_preheader_and_keeps_all_else_of_the_head(
+        self, open_editor
+    ):
+        note = "<!-- <mj-preview>an old one</mj-preview> -->"
+        draft = saved(LETTER.html.replace("<mj-head>", f"<mj-head>{note}"))
+        page = open_editor(draft)
+        preheader, language = page.get_by_label("Preheader"), page.get_by_label("Language")
+        expect(preheader).to_have_value("One sentence that makes them open it.")
+        expect(language).to_have_value("en")
+        with kept(page, "Words"):
+            preheader.fill('Words & <more> for {{ first_name | default: "you" }}')
+        language.fill("pt-BR")
+        self.save(page)
+        draft.refresh_from_db()
+        assert draft.draft_html.startswith('<mjml lang="pt-BR">\n')
+        preview = '<mj-preview>Words &amp; &lt;more&gt; for {{ first_name | default: "you" }}</mj-preview>'
+        assert draft.draft_html.count(preview) == 1
+        head = LETTER.html[LETTER.html.index("<mj-head>") : LETTER.html.index("</mj-head>")]
+        for line in [note, *head.splitlines()[1:]]:
+            assert line in draft.draft_html or "<mj-preview>" in line
+        assert look(draft.draft_html).errors == []
+        preheader.fill("")
+        self.save(page)
+        draft.refresh_from_db()
+        assert "Words" not in draft.draft_html
+        assert note in draft.draft_html
+
+    def test_says_the_language_of_a_mail_that_has_no_head(self, open_editor):
+        draft = saved(f"<mjml><mj-body>{WORDS}</mj-body></mjml>")
+        page = open_editor(draft)
+        page.get_by_label("Language").fill('e"n')
+        page.get_by_label("Preheader").fill("First words")
+        self.save(page)
+        draft.refresh_from_db()
+        assert draft.draft_html.startswith(
+            '<mjml lang="e&quot;n">\n  <mj-head>\n    <mj-preview>First words</mj-preview>\n  </mj-head>\n'
+        )
+        go_on_to(page, url("visual", draft))
+        wait_until_ready(page)
+        expect(page.get_by_label("Language")).to_have_value('e"n')
+
+    def test_what_stands_in_a_layout_has_no_head(self, open_editor):
+        page = open_editor(saved(WORDS))
+        expect(page.get_by_label("Preheader")).to_have_count(0)
+
+    def test_a_part_is_chosen_and_written_in_by_keyboard(self, open_editor):
+        draft = saved(f"<mjml><mj-body>{WORDS}</mj-body></mjml>")
+        page = open_editor(draft)
+        page.get_by_role("button", name="Layers").press("Enter")
+        for part in ("Body", "Section", "Column"):
+            page.get_by_role("button", name=f"What is in {part}").press("Enter")
+        text = page.get_by_role("button", name="Text", exact=True)
+        text.press("Enter")
+        expect(canvas_of(page).locator(".gjs-selected")).to_contain_text("Dear")
+        text.press("Enter")
+        with kept(page, "Hello"):
+            page.keyboard.press("Home")
+            page.keyboard.type("Hello ")
+        self.save(page)
+        draft.refresh_from_db()
+        assert "Hello Dear {{ name }}" in draft.draft_html
+        assert_clean(page)
+
     def write(self, page, text, words):
         """Type at the beginning of a text of the mail, and stay in it until the server has kept that."""
         text.dblclick()
