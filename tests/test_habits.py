@@ -137,6 +137,25 @@ class TestKeys:
         expect(page.get_by_role("dialog", name="Keyboard")).to_be_visible()
         assert_clean(page)
 
+    def test_that_are_pressed_alone_can_be_switched_off(self, open_page, admin):
+        page = open_page("/settings/", admin)
+        page.keyboard.press("?")
+        page.get_by_label("Keys that are pressed alone").uncheck()
+        page.keyboard.press("Escape")
+        for key in "?/gt":
+            page.keyboard.press(key)
+        page.reload()
+        page.keyboard.press("?")
+        expect(page.locator("dialog")).to_have_count(0)
+        assert page.url.endswith("/settings/")
+        page.keyboard.press("Control+k")
+        page.keyboard.type("keyb")
+        page.get_by_role("option", name="Keyboard").click()
+        page.get_by_label("Keys that are pressed alone").check()
+        page.get_by_role("button", name="Close").click()
+        page.keyboard.press("?")
+        expect(page.get_by_role("dialog", name="Keyboard")).to_be_visible()
+
 
 class TestTheme:
     def test_choice_holds_over_a_reload(self, open_page, admin):

@@ -7,7 +7,7 @@ const PAUSE = 180;
 export function palette() {
   const opener = document.querySelector("[data-palette]");
   rememberPage();
-  if (!opener) return { open() {}, places: () => [] };
+  if (!opener) return { open() {}, places: () => [], own: [] };
   const box = new Palette(opener.dataset.palette);
   opener.addEventListener("click", (event) => {
     event.preventDefault();
@@ -21,6 +21,7 @@ class Palette {
     this.url = url;
     this.offers = null;
     this.sequence = 0;
+    this.own = []; // actions of the page itself, which are pressed and lead nowhere
   }
 
   async open() {
@@ -77,7 +78,7 @@ class Palette {
     this.list([
       ["Recent", query ? [] : recent().filter(({ url }) => url !== location.pathname)],
       ["Go to", places.filter(fits)],
-      ["Actions", actions.filter(fits)],
+      ["Actions", [...actions, ...this.own].filter(fits)],
     ]);
     if (query.length > 1 && this.offers?.search) this.search(query);
   }
@@ -125,13 +126,17 @@ let count = 0;
 function drawn(entry) {
   count += 1;
   const item = make("div", { class: "palette-item", role: "option", id: `palette-${count}`, "data-url": entry.url, "aria-selected": "false" }, make("span", {}, entry.label));
+  item.press = entry.press;
   if (entry.kind) item.append(make("span", { class: "muted" }, entry.kind));
   if (entry.key) item.append(make("span", { class: "muted", "aria-hidden": "true" }, make("kbd", {}, "g"), " ", make("kbd", {}, entry.key)));
   return item;
 }
 
 function go(item, event) {
-  if (event.ctrlKey || event.metaKey) window.open(item.dataset.url, "_blank", "noopener");
+  if (item.press) {
+    item.closest("dialog").close();
+    item.press();
+  } else if (event.ctrlKey || event.metaKey) window.open(item.dataset.url, "_blank", "noopener");
   else location.assign(item.dataset.url);
 }
 
