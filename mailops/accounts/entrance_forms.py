@@ -16,6 +16,8 @@ from allauth.mfa.models import Authenticator
 from allauth.mfa.webauthn.forms import AddWebAuthnForm, LoginWebAuthnForm
 from allauth.mfa.webauthn.internal.auth import parse_authentication_response
 
+from mailops.lib.written_words import LineField
+
 
 class _Plain:
     fields: dict[str, Any]
@@ -53,9 +55,10 @@ class SecondFactorCode(_Plain, AuthenticateForm):  # type: ignore[misc]
 
 
 class AddPasskey(_Plain, AddWebAuthnForm):  # type: ignore[misc]
+    name = LineField(required=False)
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["name"].label = "Name"
         alone = self.fields["passwordless"]
         alone.label = "Log in with it alone"
         alone.help_text = (

@@ -2,7 +2,7 @@
 
 from datetime import date, datetime, timedelta
 from operator import itemgetter
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.core.validators import RegexValidator
@@ -14,6 +14,7 @@ from mailops.accounts.models import AuditEntry, Role, User
 from mailops.accounts.verbs import WORDS, words_of
 from mailops.lib.moments import check_day, since_of
 from mailops.lib.time_zones import zone_choices
+from mailops.lib.written_words import LineField
 
 VERBS_OF = 5_000  # entries
 
@@ -40,6 +41,7 @@ class InviteForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptabl
         model = User
         fields = ("email", "name", "role")
         labels = {"email": "E-mail address"}
+        field_classes: ClassVar = {"name": LineField}
 
     def clean_email(self) -> str:
         email = User.objects.normalize_email(self.cleaned_data["email"]).lower()
@@ -49,13 +51,13 @@ class InviteForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptabl
 
 
 class UserForm(forms.Form):
-    name = forms.CharField(max_length=100, required=False)
+    name = LineField(max_length=100, required=False)
     role = forms.ChoiceField(choices=ROLES, required=False, widget=forms.RadioSelect)
     seen = field_of("")
 
 
 class ProfileForm(forms.Form):
-    name = forms.CharField(max_length=100, required=False)
+    name = LineField(max_length=100, required=False)
     time_zone = forms.ChoiceField(
         choices=zone_choices, help_text="Every time on every page is shown in this zone."
     )

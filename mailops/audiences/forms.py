@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.utils.safestring import mark_safe
@@ -12,7 +12,7 @@ from mailops.audiences.models import Audience, Contact
 from mailops.audiences.naming import problem_of_name
 from mailops.lib.time_zones import zone_choices
 from mailops.lib.whole_numbers import LARGEST_ID
-from mailops.lib.written_words import LineField
+from mailops.lib.written_words import LineField, LinesField
 from mailops.protocol.address import InvalidAddress, address_key
 
 
@@ -20,6 +20,7 @@ class AudienceForm(forms.ModelForm):  # type: ignore[type-arg] # the class has n
     class Meta:
         model = Audience
         fields = ("name", "description")
+        field_classes: ClassVar = {"name": LineField, "description": LinesField}
         widgets = {"description": forms.Textarea(attrs={"rows": 3})}
         help_texts = {"description": "Who is in it and where they come from."}
 

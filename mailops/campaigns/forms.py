@@ -25,7 +25,7 @@ FARTHEST = timedelta(days=365)
 class CampaignForm(forms.Form):
     """A draft; the sender must be of the stream's domain."""
 
-    name = forms.CharField(max_length=150, help_text="For your team; recipients don't see it.")
+    name = LineField(max_length=150, help_text="For your team; recipients don't see it.")
     audience = forms.ModelChoiceField(Audience.objects.none(), empty_label="Choose an audience")
     version = forms.ModelChoiceField(
         TemplateVersion.objects.none(),

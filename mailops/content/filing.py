@@ -27,6 +27,7 @@ from mailops.content.forms import SampleField
 from mailops.content.languages import language_tags
 from mailops.content.limits import MAX_SOURCE
 from mailops.content.models import MailTemplate, Syntax, contents_of
+from mailops.lib.one_line import unbroken
 from mailops.lib.storable import storable
 
 MAX_META = 256 * 1024  # octets of a YAML file
@@ -248,10 +249,18 @@ def _refuse_nonsense(filed: Filed, folder: Path) -> None:
         raise BadFile(f"{folder.name}/{_META}: kind is mail, layout or block, syntax html or mjml.")
 
 
+def _without_blanks(text: str) -> str:
+    return "".join(text.split())
+
+
 def _refuse_unkept(name: str, text: str, folder: Path) -> None:
     """Refuse a text that its column can't keep; a file may hold what nobody can type into a form."""
     if storable(text) != text:
         raise BadFile(f"{folder.name}/{_META}: “{name}” has a NUL or half a character in it.")
+    if name in {"name", "description"} and _without_blanks(unbroken(text)) != _without_blanks(text):
+        raise BadFile(
+            f"{folder.name}/{_META}: “{name}” has something in it that can't be seen: write it anew."
+        )
     if name in _LONGEST and len(text) > _LONGEST[name]:
         raise BadFile(
             f"{folder.name}/{_META}: “{name}” is longer than {_LONGEST[name]} characters."

@@ -1,7 +1,7 @@
 """All that comes in through the template pages."""
 
 import json
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 
@@ -36,6 +36,7 @@ class NewTemplateForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = MailTemplate
         fields = ("name", "kind", "description")
+        field_classes: ClassVar = {"name": LineField, "description": LineField}
         labels = {"kind": "What it is"}
         help_texts = {
             "kind": "A mail is sent, a layout stands around mails, and a block is a part that mails share."
@@ -49,6 +50,7 @@ class SettingsForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = MailTemplate
         fields = ("name", "description", "syntax", "layout", "language", "needs_approval")
+        field_classes: ClassVar = {"name": LineField, "description": LineField}
         widgets = {"description": forms.TextInput()}
         labels = {
             "syntax": "Written in",

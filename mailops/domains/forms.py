@@ -1,7 +1,6 @@
 """Validates what people enter about domains, in forms and in query strings."""
 
 import re
-import unicodedata
 from typing import Any, ClassVar
 
 from django import forms
@@ -17,6 +16,7 @@ from mailops.domains.models import (
     Requirement,
     SigningKey,
 )
+from mailops.lib.written_words import LineField
 from mailops.protocol.address import InvalidAddress, domain_key, parse_address
 from mailops.protocol.dns_records import DMARC_POLICIES, parse_dkim
 from mailops.protocol.spf_record import included_domain, parse_spf
@@ -104,6 +104,7 @@ class IdentityForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Identity
         fields: ClassVar[list[str]] = ["name", "local_part", "reply_to"]
+        field_classes: ClassVar = {"name": LineField}
         labels: ClassVar = {"local_part": "Address before the @", "reply_to": "Reply to"}
         help_texts: ClassVar = {
             "name": "What inboxes show as the sender.",
@@ -113,12 +114,6 @@ class IdentityForm(forms.ModelForm):  # type: ignore[type-arg]
     def __init__(self, *args: Any, domain: Domain, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.domain = domain
-
-    def clean_name(self) -> str:
-        name: str = self.cleaned_data["name"]
-        if any(unicodedata.category(letter) in {"Cc", "Cf", "Zl", "Zp"} for letter in name):
-            raise forms.ValidationError("A name can't hold line breaks or invisible characters.")
-        return name
 
     def clean_local_part(self) -> str:
         local_part: str = self.cleaned_data["local_part"]

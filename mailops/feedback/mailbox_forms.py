@@ -8,6 +8,7 @@ from mailops.accounts.meanwhile import field_of
 from mailops.feedback.models import Mailbox
 from mailops.lib.egress import is_trusted
 from mailops.lib.secrets import Secret
+from mailops.lib.written_words import LineField
 from mailops.transports.forms.transports import EndpointForm, SecretField
 from mailops.transports.models import OAuthGrant
 
@@ -33,6 +34,7 @@ class MailboxForm(EndpointForm):
             "name", "host", "port", "security", "username", "grant", "folder", "then", "target",
             "is_enabled",
         ]  # fmt: skip
+        field_classes: ClassVar = {"name": LineField}
         labels: ClassVar = {
             "security": "TLS",
             "username": "User name",

@@ -13,7 +13,7 @@ from mailops.domains.models import Identity
 from mailops.incidents.models import Incident, Level, NotificationChannel, SubjectKind, Threshold
 from mailops.lib.egress import is_confidential
 from mailops.lib.write_only import WriteOnlyURL
-from mailops.lib.written_words import LinesField
+from mailops.lib.written_words import LineField, LinesField
 from mailops.protocol.address import InvalidAddress, parse_address
 from mailops.transports.models import Stream
 from mailops.transports.ties import foreign_sender
@@ -148,6 +148,7 @@ class ChannelForm(forms.ModelForm):  # type: ignore[type-arg]
             "identity",
             "is_enabled",
         )
+        field_classes: ClassVar = {"name": LineField}
         labels = {"least_level": "Tell from this level", "is_enabled": "Tell this channel"}
         help_texts = {
             "stream": "While its transports stand still it can tell nobody: give two channels over two transports.",

@@ -18,8 +18,10 @@ def test_of_one_line_stay_on_it():
 
 @pytest.mark.parametrize("field", [LineField, LinesField])
 def test_that_nobody_can_see_are_none(field):
+    with pytest.raises(ValidationError, match="Nothing of it can be seen"):
+        field().clean("\x07\u202e\u200b\r\n")
     with pytest.raises(ValidationError, match="This field is required"):
-        field().clean("\x07\u202e\r\n")
+        field().clean(" \r\n")
     assert field(required=False).clean(None) == ""
 
 

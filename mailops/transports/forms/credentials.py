@@ -7,6 +7,7 @@ from django.db.models import Q
 
 from mailops.accounts.meanwhile import field_of
 from mailops.lib.secrets import Secret
+from mailops.lib.written_words import LineField
 from mailops.transports.forms.transports import ReferenceField, SecretField
 from mailops.transports.kinds.apis import APIS, Api
 from mailops.transports.models import Credential
@@ -28,6 +29,7 @@ class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Credential
         fields: ClassVar[list[str]] = ["label", "username", "expires_on"]
+        field_classes: ClassVar = {"label": LineField}
         labels: ClassVar = {"username": "User name"}
         help_texts: ClassVar = {
             "label": "To tell credentials apart, such as “March 2026”.",

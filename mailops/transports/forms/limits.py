@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from mailops.accounts.meanwhile import field_of
 from mailops.lib.mailbox_providers import NAMES
+from mailops.lib.written_words import LineField
 from mailops.protocol.address import InvalidAddress, domain_key
 from mailops.transports.limiting import StillWarming, ask_ramps
 from mailops.transports.models import ProviderLimit, WarmUp
@@ -34,6 +35,7 @@ class ProviderLimitForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = ProviderLimit
         fields = ProviderLimit.SETTINGS
+        field_classes: ClassVar = {"note": LineField}
         labels: ClassVar = {
             "max_sessions": "Sessions at once",
             "messages_per_session": "Messages a session",

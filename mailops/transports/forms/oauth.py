@@ -7,6 +7,7 @@ from django import forms
 from mailops.accounts.meanwhile import field_of
 from mailops.lib.egress import is_confidential
 from mailops.lib.secrets import Secret
+from mailops.lib.written_words import LineField
 from mailops.transports.forms.transports import SecretField
 from mailops.transports.models import Credential, OAuthGrant
 from mailops.transports.models.oauth import MICROSOFT_READING, PROVIDERS
@@ -24,9 +25,7 @@ class ProviderForm(forms.Form):
 class GrantForm(forms.ModelForm):  # type: ignore[type-arg]
     """What an app and a mailbox are known by; the provider decides which fields there are."""
 
-    label = forms.CharField(
-        max_length=100, help_text="To tell credentials apart, such as “March 2026”."
-    )
+    label = LineField(max_length=100, help_text="To tell credentials apart, such as “March 2026”.")
     username = forms.EmailField(
         label="Mailbox", max_length=254, help_text="The address that signs in and sends."
     )

@@ -9,6 +9,7 @@ from django.db.models import Q
 
 from mailops.accounts.meanwhile import field_of
 from mailops.accounts.models import Role, User
+from mailops.lib.written_words import LineField
 from mailops.transports.durations import (
     parse_duration,
     parse_durations,
@@ -99,6 +100,7 @@ class StreamForm(forms.ModelForm):  # type: ignore[type-arg]
             "tracks_opens",
             "tracks_clicks",
         ]
+        field_classes: ClassVar = {"name": LineField}
         labels: ClassVar = {
             "guarantee": "When it can't be known whether a message was taken",
             "rate_per_minute": "Messages a minute",

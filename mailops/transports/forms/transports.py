@@ -13,6 +13,7 @@ from mailops.lib import secrets
 from mailops.lib.egress import is_confidential, is_trusted
 from mailops.lib.secrets import BadReference, Secret
 from mailops.lib.write_only import WriteOnlyPassword
+from mailops.lib.written_words import LineField, LinesField
 from mailops.protocol.address import InvalidAddress, domain_key
 from mailops.protocol.spf_record import included_domain
 from mailops.transports.kinds.apis import APIS, Field
@@ -114,6 +115,7 @@ class TransportForm(forms.ModelForm):  # type: ignore[type-arg]
             "rate_per_minute",
             "daily_quota",
         ]
+        field_classes: ClassVar = {"name": LineField}
         labels: ClassVar = {
             "security": "TLS",
             "max_sessions": "Sessions at once",
@@ -377,7 +379,7 @@ class PollForm(forms.Form):
 
 
 class PauseForm(forms.Form):
-    reason = forms.CharField(
+    reason = LinesField(
         label="Why",
         max_length=500,
         required=False,
