@@ -1,6 +1,5 @@
 """What the suppression pages may be asked and given."""
 
-from datetime import timedelta
 from typing import Any
 
 from django import forms
@@ -16,7 +15,6 @@ from mailops.transports.models import Stream
 
 Reason = Suppression.Reason
 BY_HAND = [Reason.MANUAL, Reason.UNSUBSCRIBE, Reason.COMPLAINT, Reason.HARD_BOUNCE]
-FARTHEST = timedelta(days=3653)
 FILE_LIMIT = 200 * 1024 * 1024  # octets; some three million addresses
 
 
@@ -75,7 +73,7 @@ class AddForm(forms.Form):
         expires_at = self.cleaned_data["expires_at"]
         if expires_at and expires_at <= timezone.now():
             raise forms.ValidationError("Give a time that is yet to come.")
-        if expires_at and expires_at > timezone.now() + FARTHEST:
+        if expires_at and expires_at > timezone.now() + Suppression.FARTHEST:
             raise forms.ValidationError(
                 "That is more than ten years ahead: leave it empty for good."
             )
@@ -94,19 +92,22 @@ class RemoveForm(forms.Form):
 class ImportForm(forms.Form):
     file = forms.FileField(
         label="CSV file",
-        help_text="The column named “address”, else the one with most addresses in it; a column “note” is kept as evidence. Other columns are ignored.",
+        help_text="The column named “address”, else the one with most addresses in it; a column “note” is kept as evidence. “stream”, “reason” and “until” are read as an export writes them. Other columns are ignored.",
         widget=forms.FileInput(attrs={"accept": ".csv,.txt,text/csv,text/plain"}),
         allow_empty_file=True,
     )
     stream = forms.ModelChoiceField(
-        Stream.objects.order_by("name"), required=False, empty_label="All streams"
+        Stream.objects.order_by("name"),
+        required=False,
+        empty_label=Suppression.EVERYWHERE,
+        help_text="For rows that name no stream in a column “stream”.",
     )
     reason = forms.ChoiceField(
         choices=[
             (Reason.IMPORTED.value, "Imported: the file does not say"),
             *((one.value, one.label) for one in BY_HAND),
         ],
-        help_text="For all rows. An entry that is stronger already stays as it is.",
+        help_text="For rows that give none of mailops' reasons in a column “reason”. An entry that is stronger already stays as it is.",
     )
 
     def clean_file(self) -> "UploadedFile[bytes]":

@@ -15,7 +15,7 @@ from mailops.lib.chunks import MAX_FAILURES, count_failure, delete_some, stop_on
 from mailops.lib.csv_reading import beginning, guess
 from mailops.lib.pieces import Upload, next_records, pieces_of
 from mailops.suppressions.models import ImportedRow, Suppression, SuppressionImport
-from mailops.suppressions.reading import columns_of, says_something, understood
+from mailops.suppressions.reading import columns_of, says_something, streams_named_by, understood
 from mailops.suppressions.suppressing import STRENGTHENED
 from mailops.transports.models import Stream
 
@@ -84,9 +84,11 @@ def _import_chunk(run_id: int) -> bool:
     if run is None:
         return False
     records, is_end = next_records(run, CHUNK)
-    rows = [understood(run, record) for record in records if says_something(run, record)]
+    streams = streams_named_by(run)
+    read = [understood(run, one, streams) for one in records if says_something(run, one)]
+    rows = [row for row, _ in read]
     _mark_duplicates(run, rows)
-    _settle(run, [row for row in rows if not row.outcome])
+    _settle([(row, entry) for row, entry in read if entry is not None and not row.outcome])
     ImportedRow.objects.bulk_create(rows)
     run.numbers = Counter(run.numbers) + Counter(row.outcome for row in rows)
     run.failures = 0
@@ -117,37 +119,41 @@ def _give_up(run: SuppressionImport) -> None:
 
 def _mark_duplicates(run: SuppressionImport, rows: list[ImportedRow]) -> None:
     keys = [row.address_key for row in rows if not row.outcome]
-    met = set(run.rows.filter(address_key__in=keys).values_list("address_key", flat=True))
+    earlier = run.rows.filter(address_key__in=keys).exclude(outcome__in=ImportedRow.PASSED_OVER)
+    met = {row.place for row in earlier.only("address_key", "stream_id")}
     for row in rows:
         if row.outcome:
             continue
-        if row.address_key in met:
+        if row.place in met:
             row.outcome = ImportedRow.Outcome.DUPLICATE
             row.why = "An earlier row of the file has this address."
-        met.add(row.address_key)
+            if run.has_streams:
+                row.why = "An earlier row of the file has this address for the same stream."
+        met.add(row.place)
 
 
-def _settle(run: SuppressionImport, rows: list[ImportedRow]) -> None:
-    """Make or strengthen the entry of each of `rows`, whose addresses differ.
+def _settle(read: list[tuple[ImportedRow, Suppression]]) -> None:
+    """Make or strengthen the entry that each row gives; no two are for the same address and stream.
 
     Entries are made, then locked, in one order, as `suppress_all` does, so that two who do it never block each other.
     """
-    given = {row.address_key: _entry(run, row) for row in rows}
-    theirs = Suppression.objects.filter(stream=run.stream, address_key__in=given)
-    new = given.keys() - set(theirs.values_list("address_key", flat=True))
+    given = {entry.place: entry for _, entry in read}
+    theirs = Suppression.objects.filter(address_key__in={key for key, _ in given})
+    new = given.keys() - {entry.place for entry in theirs.only("address_key", "stream_id")}
     _make(new, given)
     known = {
-        entry.address_key: entry
-        for entry in theirs.exclude(address_key__in=new).order_by("address_key").select_for_update()
+        entry.place: entry
+        for entry in theirs.order_by("address_key", "stream_id").select_for_update()
+        if entry.place in given.keys() - new
     }
     gone = given.keys() - new - known.keys()  # somebody took them off the list in this moment
     _make(gone, given)
     changed = []
-    for row in rows:
-        entry = known.get(row.address_key)
+    for row, told in read:
+        entry = known.get(row.place)
         if entry is None:
             row.outcome = ImportedRow.Outcome.ADDED
-        elif entry.strengthen(given[row.address_key]):
+        elif entry.strengthen(told):
             changed.append(entry)
             row.outcome = ImportedRow.Outcome.STRENGTHENED
         else:
@@ -156,19 +162,8 @@ def _settle(run: SuppressionImport, rows: list[ImportedRow]) -> None:
     Suppression.objects.bulk_update(changed, STRENGTHENED)
 
 
-def _make(keys: Iterable[str], given: Mapping[str, Suppression]) -> None:
-    Suppression.objects.bulk_create([given[key] for key in sorted(keys)])
-
-
-def _entry(run: SuppressionImport, row: ImportedRow) -> Suppression:
-    return Suppression(
-        address=row.address,
-        address_key=row.address_key,
-        stream=run.stream,
-        reason=run.reason,
-        evidence_text=row.note or f"Line {row.line} of {run.file_name}",
-        created_by=run.created_by.email if run.created_by else "mailops",
-    )
+def _make(places: Iterable[tuple[str, int]], given: Mapping[tuple[str, int], Suppression]) -> None:
+    Suppression.objects.bulk_create([given[place] for place in sorted(places)])
 
 
 def forget_old_accounts() -> bool:

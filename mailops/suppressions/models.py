@@ -63,6 +63,8 @@ class Suppression(models.Model):
     ]
 
     ASKED_FOR: ClassVar = frozenset({Reason.UNSUBSCRIBE, Reason.COMPLAINT})  # by the recipient
+    FARTHEST: ClassVar = timedelta(days=3653)  # that an end may be ahead
+    EVERYWHERE: ClassVar = "All streams"
 
     address = models.CharField(max_length=320)  # as given
     address_key = models.CharField(max_length=320)  # protocol.address.address_key
@@ -122,7 +124,12 @@ class Suppression(models.Model):
 
     @property
     def scope(self) -> str:
-        return str(self.stream) if self.stream else "All streams"
+        return str(self.stream) if self.stream else self.EVERYWHERE
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """Return what no two entries have in common."""
+        return self.address_key, self.stream_id or 0
 
     def _later(self, other: "Suppression") -> datetime | None:
         if self.expires_at is None or other.expires_at is None:
@@ -148,6 +155,8 @@ class Suppression(models.Model):
 class SuppressionImport(ChunkedWork):
     """One uploaded file of addresses; its rows are the account of it."""
 
+    COLUMNS: ClassVar = ("address", "stream", "reason", "note", "until")  # that it may read
+
     file_name = models.CharField(max_length=254)
     # null: all streams
     stream = models.ForeignKey(
@@ -158,7 +167,7 @@ class SuppressionImport(ChunkedWork):
     size = models.PositiveBigIntegerField(default=0)  # bytes
     encoding = models.CharField(max_length=20, default="utf-8")
     delimiter = models.CharField(max_length=1, default=",")
-    # {"address": 0, "note": -1, "header": 1}: two columns, and the line that names them; 0 or -1: none does
+    # {"address": 0, "note": -1, "header": 1}: columns, and the line that names them; 0, -1 or nothing: none does
     columns = models.JSONField(default=dict)
 
     # how far it is, with `cursor`, the bytes read: moved in the transaction that stores the rows before it
@@ -170,7 +179,20 @@ class SuppressionImport(ChunkedWork):
 
     @property
     def scope(self) -> str:
-        return str(self.stream) if self.stream else "All streams"
+        return str(self.stream) if self.stream else Suppression.EVERYWHERE
+
+    @property
+    def columns_read(self) -> list[str]:
+        return [name for name in self.COLUMNS if self.columns.get(name, -1) >= 0]
+
+    @property
+    def has_streams(self) -> bool:
+        """Tell whether its rows may name the stream that they are for."""
+        return "stream" in self.columns_read
+
+    @property
+    def has_reasons(self) -> bool:
+        return "reason" in self.columns_read
 
 
 class ImportPiece(models.Model):
@@ -190,6 +212,9 @@ class ImportPiece(models.Model):
         ]
 
 
+NOTE_LENGTH = 2000  # a reply that is kept as evidence is no longer
+
+
 class ImportedRow(models.Model):
     """One row of an uploaded file and what became of it."""
 
@@ -198,13 +223,20 @@ class ImportedRow(models.Model):
         STRENGTHENED = "strengthened", "Made stronger"  # an entry was there, with a weaker reason
         UNCHANGED = "unchanged", "Unchanged"  # an entry was there, as strong or stronger
         DUPLICATE = "duplicate", "Duplicate"  # an earlier row of the file has the address
+        EXPIRED = "expired", "Expired"  # the end that the file gives is over
         REJECTED = "rejected", "Rejected"  # `why` says so
+
+    PASSED_OVER: ClassVar = (Outcome.EXPIRED, Outcome.REJECTED)  # said nothing of its address
 
     run = models.ForeignKey(SuppressionImport, on_delete=models.CASCADE, related_name="rows")
     line = models.PositiveIntegerField()
     address = models.CharField(max_length=320)  # as given, cut
     address_key = models.CharField(max_length=320, blank=True)
-    note = models.CharField(max_length=500, blank=True)
+    # null: all streams
+    stream = models.ForeignKey(
+        "transports.Stream", null=True, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
+    note = models.CharField(max_length=NOTE_LENGTH, blank=True)
     outcome = models.CharField(max_length=12, choices=Outcome.choices)
     why = models.CharField(max_length=254, blank=True)
 
@@ -214,6 +246,15 @@ class ImportedRow(models.Model):
             # has an earlier row the address
             models.Index(fields=["run", "address_key"], name="imported_row_by_address"),
         ]
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """Return that of the entry it is about."""
+        return self.address_key, self.stream_id or 0
+
+    @property
+    def scope(self) -> str:
+        return str(self.stream) if self.stream else Suppression.EVERYWHERE
 
 
 SYNC_LEASE = timedelta(seconds=120)  # longer than a run may take

@@ -190,9 +190,11 @@ def import_new(request: HttpRequest) -> HttpResponseBase:
 
 @needs(Act.SEE)
 def import_detail(request: HttpRequest, run_id: int) -> HttpResponse:
-    run = get_object_or_404(SuppressionImport.objects.select_related("stream"), id=run_id)
+    run = get_object_or_404(
+        SuppressionImport.objects.select_related("stream", "created_by"), id=run_id
+    )
     form = OutcomeForm(request.GET)
-    rows = run.rows.order_by("id")
+    rows = run.rows.select_related("stream").order_by("id")
     if form.is_valid() and form.cleaned_data["outcome"]:
         rows = rows.filter(outcome=form.cleaned_data["outcome"])
     is_poll = _is_poll(request)
@@ -239,12 +241,12 @@ def import_export(request: HttpRequest, run_id: int) -> HttpResponseBase:
     form = OutcomeForm(request.GET)
     if not form.is_valid():
         return wrong_filter()
-    rows = run.rows.all()
+    rows = run.rows.select_related("stream")
     if form.cleaned_data["outcome"]:
         rows = rows.filter(outcome=form.cleaned_data["outcome"])
-    header = ["line", "address", "outcome", "why"]
+    header = ["line", "address", "stream", "outcome", "why"]
     return stream_csv(
         f"suppression-import-{run.pk}.csv",
         header,
-        ((row.line, row.address, row.outcome, row.why) for row in by_steps(rows)),
+        ((row.line, row.address, row.scope, row.outcome, row.why) for row in by_steps(rows)),
     )

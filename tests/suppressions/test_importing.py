@@ -248,6 +248,90 @@ Nobody,not an address,
         assert work_off(run) == run.numbers
 
 
+class TestWhatAnExportSaysOfEachRow:
+    """Streams, reasons and ends come in as they went out."""
+
+    def outcomes(self, run):
+        return list(run.rows.order_by("line").values_list("outcome", "why"))
+
+    def test_makes_the_same_entries_elsewhere(self, operator, viewer, logged_in):
+        news = make_stream(name="=News; daily")
+        soon = timezone.now() + timedelta(days=3)
+        given = [
+            ("ann@example.com", None, "complaint", "x" * 2000, None),
+            ("ann@example.com", news, "unsubscribe", "one click", None),
+            ("bob@example.com", news, "soft_bounces", "Mailbox\r\n=full; +3", soon),
+            ("-cyd@bücher.example", None, "hard_bounce", "550 5.1.1", None),
+        ]
+        for address, stream, reason, text, end in given:
+            suppress(
+                address=address, stream=stream, reason=reason, evidence_text=text, expires_at=end
+            )
+        told = ("address", "address_key", "stream", "reason", "evidence_text", "expires_at")
+        before = list(Suppression.objects.order_by("pk").values_list(*told))
+        exported = logged_in(viewer).get(reverse("suppressions:export")).getvalue()
+        Suppression.objects.all().delete()
+        assert work_off(begin(exported, operator)) == {"added": 4}
+        assert list(Suppression.objects.order_by("pk").values_list(*told)) == before
+
+    def test_counts_before_what_was_chosen_for_the_file(self, operator):
+        news, offers = make_stream(name="News"), make_stream(name="Offers")
+        content = (
+            b"address,stream,reason\na@x.example,News,Complaint\nb@x.example,All streams,\n"
+            b"c@x.example,,BOUNCE\n"
+        )
+        work_off(begin(content, operator, stream=offers, reason="manual"))
+        told = Suppression.objects.order_by("address").values_list("stream", "reason")
+        assert list(told) == [
+            (news.pk, "complaint"),
+            (None, "manual"),
+            (offers.pk, "manual"),
+        ]
+
+    def test_is_refused_where_there_is_no_such_stream(self, operator, logged_in):
+        make_stream(name="News")
+        content = b"address,stream\na@x.example,Nwes\na@x.example,News\na@x.example,News\n"
+        run = begin(content, operator)
+        assert work_off(run) == {"rejected": 1, "added": 1, "duplicate": 1}
+        page = logged_in(operator).get(reverse("suppressions:import", args=[run.pk])).text
+        assert "There is no stream “Nwes” here." in page
+        assert "has this address for the same stream" in page
+        assert "Columns read: address, stream." in page
+
+    def test_is_said_to_be_over_where_it_has_ended(self, operator):
+        run = begin(b"address,until\na@x.example,2025-03-01T10:00:00+02:00\n", operator)
+        assert work_off(run) == {"expired": 1}
+        ((_, why),) = self.outcomes(run)
+        assert why == "It ended on 01 Mar 2025, 08:00 UTC and stops no mail any more."
+        assert not Suppression.objects.exists()
+
+    @pytest.mark.parametrize(
+        ("until", "ends"),
+        [
+            ("2030-12-31", "2031-01-01T00:00:00+00:00"),
+            ("2030-12-31 18:00", "2030-12-31T18:00:00+00:00"),
+            ("2030-12-31T18:00:00+02:00", "2030-12-31T16:00:00+00:00"),
+        ],
+    )
+    def test_ends_with_its_day_or_at_its_time(self, until, ends, operator):
+        work_off(begin(f"address,until\na@x.example,{until}\n".encode(), operator))
+        assert Suppression.objects.get().expires_at.isoformat() == ends
+
+    @pytest.mark.parametrize(
+        ("until", "why"),
+        [
+            ("31.12.2030", "“31.12.2030” is no time. Write 2026-12-31"),
+            ("9999-12-31", "is no time"),
+            ("9999-12-31T23:59:59-14:00", "is no time"),
+            ("2099-01-01", "It ends in more than ten years: write nothing for good."),
+        ],
+    )
+    def test_is_refused_where_no_end_can_be_made_of_it(self, until, why, operator):
+        run = begin(f"address,until\na@x.example,{until}\n".encode(), operator)
+        assert work_off(run) == {"rejected": 1}
+        assert why in self.outcomes(run)[0][1]
+
+
 class TestStopping:
     def test_keeps_what_it_has_and_goes_no_further(self, operator, monkeypatch):
         monkeypatch.setattr(importing, "CHUNK", 1)

@@ -316,7 +316,7 @@ class TestImportPages:
     def test_export_the_account(self, run, operator, logged_in):
         run.rows.create(line=3, address="=x", outcome="rejected", why="bad")
         whole = logged_in(operator).get(url("import-export", run.pk)).getvalue().decode()
-        assert "3,'=x,rejected,bad" in whole
+        assert "3,'=x,All streams,rejected,bad" in whole
 
     @pytest.mark.needs("chromium")
     @pytest.mark.django_db(transaction=True)
