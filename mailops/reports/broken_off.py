@@ -13,7 +13,7 @@ from mailops.lib.templatetags.navigation import resolve
 from mailops.outbox.bulk_settling import unfinished
 from mailops.outbox.models import RelayLog, Resending, Settlement
 from mailops.reports.matter import SHOWN, Matter
-from mailops.suppressions.models import SuppressionImport
+from mailops.suppressions.models import SuppressionImport, TakingBack
 
 LOOKED_AT = 50  # of a sort, whether something is left of them
 LATELY = timedelta(days=7)  # what broke off earlier is known
@@ -76,6 +76,14 @@ _SORTS = (
         "suppressions:import",
         "See why, then import it again",
         "bad",
+    ),
+    _Sort(
+        lambda: TakingBack.objects.select_related("run"),
+        ("run_id",),
+        lambda run: f"Taking back the suppressions of {run} broke off",
+        "Mail may still be kept from those behind.",
+        "suppressions:take-back",
+        "See why, then take back the rest",
     ),
     _Sort(
         RelayLog.objects.all,

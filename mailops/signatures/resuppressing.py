@@ -43,7 +43,7 @@ def suppress_by(lesson: Lesson, told: Iterable[Change]) -> None:
 
 def _spared(newest: dict[str, Change]) -> set[str]:
     keys = list(newest)
-    known = Suppression.objects.active().filter(address_key__in=keys, stream=None)
+    known = Suppression.objects.active().firm().filter(address_key__in=keys, stream=None)
     spared = set(known.values_list("address_key", flat=True))
     taken = Message.objects.filter(address_key__in=keys, accepted_at__isnull=False)
     spared |= {

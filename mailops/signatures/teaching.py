@@ -202,8 +202,10 @@ def _meaning(signature: Signature, word: Word) -> Classification:
 
 
 def _to_suppress(refusals: QuerySet[Event]) -> int:
-    known = Suppression.objects.active().filter(
-        stream=None, address_key=OuterRef("message__address_key")
+    known = (
+        Suppression.objects.active()
+        .firm()
+        .filter(stream=None, address_key=OuterRef("message__address_key"))
     )
     arrived = Message.objects.filter(
         address_key=OuterRef("message__address_key"), accepted_at__gt=OuterRef("occurred_at")

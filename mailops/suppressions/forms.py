@@ -89,6 +89,14 @@ class RemoveForm(forms.Form):
     seen = field_of("")
 
 
+class TakeBackForm(forms.Form):
+    reason = LinesField(
+        label="Why is this import taken back?",
+        max_length=500,
+        widget=forms.Textarea(attrs={"rows": 3}),
+    )
+
+
 class ImportForm(forms.Form):
     file = forms.FileField(
         label="CSV file",

@@ -153,9 +153,13 @@ def _settle(read: list[tuple[ImportedRow, Suppression]]) -> None:
         entry = known.get(row.place)
         if entry is None:
             row.outcome = ImportedRow.Outcome.ADDED
-        elif entry.strengthen(told):
+            continue
+        was_over = entry.has_expired  # and counted as none
+        if entry.strengthen(told):
             changed.append(entry)
-            row.outcome = ImportedRow.Outcome.STRENGTHENED
+            row.outcome = (
+                ImportedRow.Outcome.ADDED if was_over else ImportedRow.Outcome.STRENGTHENED
+            )
         else:
             row.outcome = ImportedRow.Outcome.UNCHANGED
             row.why = f"On the list already: {entry.get_reason_display().lower()}."

@@ -206,7 +206,11 @@ def _take_in(sync: ProviderSync, one: ListOf, keyed: dict[str, Entry]) -> set[st
         scope: list[Stream | None] = [*streams] if entry.is_of_some_mail else [None]
         covering = {None, *(stream.pk for stream in scope if stream)}
         standing = [one for one in ours.get(key, []) if one.stream_id in covering]
-        firm = {one.stream_id for one in standing if not _is_stronger(entry, one)}
+        firm = {
+            one.stream_id
+            for one in standing
+            if not (one.is_an_imports_alone or _is_stronger(entry, one))
+        }
         if firm:
             scope = [*_joined(sync, streams, firm)] if entry.is_of_some_mail else []
         evidence = _evidence(sync, one, entry)

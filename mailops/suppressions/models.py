@@ -5,6 +5,7 @@ from functools import reduce
 from operator import or_
 from typing import Any, ClassVar
 
+from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now
@@ -30,6 +31,10 @@ class SuppressionQuerySet(models.QuerySet["Suppression"]):
         """Keep those whose address has `text` in it."""
         forms = (models.Q(address_key__contains=form) for form in search_forms(text))
         return self.filter(reduce(or_, forms)) if text.strip() else self
+
+    def firm(self) -> "SuppressionQuerySet":
+        """Leave out those of which `Suppression.is_an_imports_alone` holds."""
+        return self.exclude(~models.Q(brought_by=None), confirmed_as="")
 
     def covering(
         self, address_key: str | models.OuterRef, stream: Stream | models.OuterRef | None
@@ -78,6 +83,18 @@ class Suppression(models.Model):
     created_by = models.CharField(max_length=254, default="mailops")
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField(null=True, blank=True)
+    # the import that made it; null: none did
+    brought_by = models.ForeignKey(
+        "suppressions.SuppressionImport",
+        null=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        db_index=False,
+    )
+    # the reason of what said the same since and is no import; blank: nothing did
+    confirmed_as = models.CharField(
+        max_length=15, choices=Reason.choices, blank=True, default="", db_default=""
+    )
 
     objects = SuppressionQuerySet.as_manager()
 
@@ -87,8 +104,16 @@ class Suppression(models.Model):
                 fields=["address_key", "stream"], nulls_distinct=False, name="suppression_once"
             )
         ]
-        # the sweep of what was suppressed lately
-        indexes: ClassVar = [models.Index(fields=["created_at"], name="suppression_by_time")]
+        indexes: ClassVar = [
+            # the sweep of what was suppressed lately
+            models.Index(fields=["created_at"], name="suppression_by_time"),
+            # what an import brought, to be taken back
+            models.Index(
+                fields=["brought_by", "id"],
+                name="suppression_by_import",
+                condition=~models.Q(brought_by=None),
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.address
@@ -108,8 +133,29 @@ class Suppression(models.Model):
         reason = self.Reason(self.reason)
         return self.was_asked_for, self.expires_at is None, self.STRENGTH.index(reason)
 
+    @property
+    def is_an_imports_alone(self) -> bool:
+        """Tell whether nothing but imports says it: it goes when the import that made it is taken back."""
+        return self.brought_by_id is not None and not self.confirmed_as
+
+    def take_in(self, other: "Suppression") -> bool:
+        """Take over what `other`, which is no import's, says more strongly, and note that it says so; tell if anything changed, saving nothing."""
+        is_stronger = self.strengthen(other)
+        if not self.brought_by_id or self._is_confirmed_by(other):
+            return is_stronger
+        self.confirmed_as = other.reason
+        return True
+
+    def _is_confirmed_by(self, other: "Suppression") -> bool:
+        strength = [reason.value for reason in self.STRENGTH]
+        return bool(self.confirmed_as) and (
+            strength.index(self.confirmed_as) >= strength.index(other.reason)
+        )
+
     def strengthen(self, other: "Suppression") -> bool:
         """Take over what `other` says more strongly, or all of it once this entry has expired; tell if it changed, saving nothing."""
+        if self.has_expired:
+            self.brought_by_id, self.confirmed_as = other.brought_by_id, ""
         if self.has_expired or other.rank > self.rank:
             self.reason = other.reason
             self.evidence_text = other.evidence_text
@@ -139,7 +185,7 @@ class Suppression(models.Model):
     @property
     def mark(self) -> str:
         """Return what changes with whatever a page shows of this entry."""
-        return mark_of(self.as_json(), self.created_by)
+        return mark_of(self.as_json(), self.created_by, self.confirmed_as)
 
     def as_json(self) -> dict[str, Any]:
         """Return what the audit trail keeps of this entry."""
@@ -186,6 +232,16 @@ class SuppressionImport(ChunkedWork):
         return [name for name in self.COLUMNS if self.columns.get(name, -1) >= 0]
 
     @property
+    def may_be_taken_back(self) -> bool:
+        """Tell whether it is over and named addresses, and the rows are still there that tell what later imports named."""
+        kept = timedelta(days=settings.MAILOPS_SUPPRESSION_IMPORT_DAYS)
+        return (
+            self.finished_at is not None
+            and self.finished_at > timezone.now() - kept
+            and any(self.numbers.get(outcome) for outcome in ImportedRow.NAMED)
+        )
+
+    @property
     def has_streams(self) -> bool:
         """Tell whether its rows may name the stream that they are for."""
         return "stream" in self.columns_read
@@ -223,9 +279,11 @@ class ImportedRow(models.Model):
         STRENGTHENED = "strengthened", "Made stronger"  # an entry was there, with a weaker reason
         UNCHANGED = "unchanged", "Unchanged"  # an entry was there, as strong or stronger
         DUPLICATE = "duplicate", "Duplicate"  # an earlier row of the file has the address
+        TAKEN_BACK = "taken_back", "Taken back"  # was added, and taken off with the whole import
         EXPIRED = "expired", "Expired"  # the end that the file gives is over
         REJECTED = "rejected", "Rejected"  # `why` says so
 
+    NAMED: ClassVar = (Outcome.ADDED, Outcome.STRENGTHENED, Outcome.UNCHANGED)
     PASSED_OVER: ClassVar = (Outcome.EXPIRED, Outcome.REJECTED)  # said nothing of its address
 
     run = models.ForeignKey(SuppressionImport, on_delete=models.CASCADE, related_name="rows")
@@ -255,6 +313,20 @@ class ImportedRow(models.Model):
     @property
     def scope(self) -> str:
         return str(self.stream) if self.stream else Suppression.EVERYWHERE
+
+
+class TakingBack(ChunkedWork):
+    """That what an import added is taken off the list again; `cursor` is the id of the last entry looked at."""
+
+    run = models.OneToOneField(
+        SuppressionImport, on_delete=models.CASCADE, primary_key=True, related_name="taking_back"
+    )
+    reason = models.TextField()
+    planned = models.PositiveBigIntegerField(default=0)
+    removed = models.PositiveBigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return str(self.run)
 
 
 SYNC_LEASE = timedelta(seconds=120)  # longer than a run may take

@@ -119,6 +119,7 @@ def _entry(
         evidence_text=row.note or f"Line {row.line} of {run.file_name}",
         created_by=run.created_by.email if run.created_by else "mailops",
         expires_at=_end(told("until")),
+        brought_by=run,
     )
 
 
@@ -142,7 +143,7 @@ def _end(text: str) -> datetime | None:
     try:
         end = _moment(text)
         check_moment(end)
-    except (ValueError, ValidationError):
+    except (ValueError, OverflowError, ValidationError):
         raise _Refused(
             f"“{storable(text, 60)}” is no time. Write 2026-12-31 or 2026-12-31T18:00:00+00:00; nothing: for good."
         ) from None

@@ -14,8 +14,16 @@ from mailops.suppressions.models import Suppression
 from mailops.suppressions.provider_removals import note_removal
 from mailops.transports.models import Stream
 
-# what Suppression.strengthen may change
-STRENGTHENED = ("reason", "evidence_text", "evidence_event_id", "created_by", "expires_at")
+# what Suppression.take_in and strengthen may change
+STRENGTHENED = (
+    "reason",
+    "evidence_text",
+    "evidence_event_id",
+    "created_by",
+    "expires_at",
+    "brought_by",
+    "confirmed_as",
+)
 
 
 class RemovalRefused(Exception):
@@ -51,7 +59,7 @@ def suppress(
     )
     before = None if is_new else entry.as_json()
     if not is_new:
-        if not entry.strengthen(Suppression(**given)):
+        if not entry.take_in(Suppression(**given)):
             return entry
         entry.save()
     if actor is not None:  # an entry made by a bounce is its own record, with its evidence
@@ -85,8 +93,7 @@ def _suppress_all(asked: Mapping[tuple[str, int], Suppression]) -> None:
     changed = [
         entry
         for entry in theirs.order_by("address_key", "stream_id").select_for_update()
-        if (other := asked.get((entry.address_key, entry.stream_id or 0)))
-        and entry.strengthen(other)
+        if (other := asked.get((entry.address_key, entry.stream_id or 0))) and entry.take_in(other)
     ]
     Suppression.objects.bulk_update(changed, STRENGTHENED)
 

@@ -6,8 +6,8 @@ from celery import shared_task
 
 from mailops.lib.chunks import go_on
 from mailops.lib.waiting_tasks import WaitsForPeers
-from mailops.suppressions import importing, keeping_in_step
-from mailops.suppressions.models import ProviderSync, SuppressionImport
+from mailops.suppressions import importing, keeping_in_step, taking_back
+from mailops.suppressions.models import ProviderSync, SuppressionImport, TakingBack
 
 
 @shared_task
@@ -21,11 +21,24 @@ def continue_suppression_import(run_id: int) -> None:
 
 
 @shared_task
+def continue_taking_back(run_id: int) -> None:
+    """Take chunks of an import back for a few seconds; hand on while there are more."""
+    go_on(
+        partial(taking_back.take_back_chunk, run_id=run_id),
+        hand_on=partial(continue_taking_back.delay, run_id),
+        note_failure=partial(taking_back.note_failure, run_id),
+    )
+
+
+@shared_task
 def continue_suppression_imports() -> None:
-    """Pick up imports whose hint was lost."""
+    """Pick up imports, and what takes them back, whose hint was lost."""
     running = SuppressionImport.objects.filter(state=SuppressionImport.State.RUNNING)
     for run_id in running.values_list("pk", flat=True):
         continue_suppression_import.delay(run_id)
+    running_back = TakingBack.objects.filter(state=TakingBack.State.RUNNING)
+    for run_id in running_back.values_list("pk", flat=True):
+        continue_taking_back.delay(run_id)
 
 
 @shared_task

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from mailops.suppressions import sync_views, views
+from mailops.suppressions import sync_views, taking_back_views, views
 
 app_name = "suppressions"
 
@@ -19,5 +19,11 @@ urlpatterns = [
     path("imports/", views.import_new, name="imports"),
     path("imports/<int:run_id>/", views.import_detail, name="import"),
     path("imports/<int:run_id>/stop/", views.import_stop, name="import-stop"),
+    path("imports/<int:run_id>/take-back/", taking_back_views.take_back, name="take-back"),
+    path(
+        "imports/<int:run_id>/take-back/stop/",
+        taking_back_views.take_back_stop,
+        name="take-back-stop",
+    ),
     path("imports/<int:run_id>/export/", views.import_export, name="import-export"),
 ]

@@ -31,6 +31,7 @@ from mailops.suppressions.models import (
     Suppression,
     SuppressionImport,
     SuppressionQuerySet,
+    TakingBack,
 )
 from mailops.suppressions.suppressing import suppress, unsuppress
 from mailops.suppressions.tasks import continue_suppression_import
@@ -200,6 +201,7 @@ def import_detail(request: HttpRequest, run_id: int) -> HttpResponse:
     is_poll = _is_poll(request)
     context = {
         "run": run,
+        "taking": TakingBack.objects.select_related("created_by").filter(run=run).first(),
         "form": form,
         "page": None if is_poll else Paginator(rows, PAGE).get_page(request.GET.get("page")),
         "numbers": [

@@ -14,7 +14,7 @@ from mailops.audiences.models import Import
 from mailops.outbox.models import EventKind, RelayLog, Resending
 from mailops.outbox.recording import Outcome, record
 from mailops.reports.attention import matters
-from mailops.suppressions.models import ProviderSync
+from mailops.suppressions.models import ProviderSync, SuppressionImport, TakingBack
 from tests.factories import (
     make_audience,
     make_campaign,
@@ -54,6 +54,14 @@ def suppression_import():
     return make_suppression_import
 
 
+def taking_back():
+    def make(file_name="list.csv", **fields):
+        run, _ = SuppressionImport.objects.get_or_create(file_name=file_name, reason="imported")
+        return TakingBack.objects.update_or_create(run=run, defaults=fields)[0]
+
+    return make
+
+
 def relay_log():
     transport = make_transport()
     given = {"transport": transport, "file_name": "mail.log", "size": 9, "time_zone": "UTC"}
@@ -76,6 +84,11 @@ SORTS = {
         "suppressions:import",
         "The list of suppressions list.csv was not read to its end",
         "bad",
+    ),
+    taking_back: (
+        "suppressions:take-back",
+        "Taking back the suppressions of list.csv broke off",
+        "warn",
     ),
     relay_log: ("outbox:relay-log", "The relay's log mail.log could not be read", "warn"),
 }  # fmt: skip
