@@ -84,6 +84,7 @@ def import_map(request: HttpRequest, run_id: int) -> HttpResponse:
         return _start(request, run, header, form)
     context = {
         "run": run,
+        "same": run.same_before(),
         "reading": reading,
         "form": form,
         "columns": list(form.columns()),

@@ -126,6 +126,8 @@ class Import(models.Model):
 
     # how the file is read; guessed at upload, confirmed by a person
     size = models.PositiveBigIntegerField(default=0)  # bytes
+    # of the file as it came; blank: from before this was noted
+    digest = models.CharField(max_length=64, blank=True, default="", db_default="")
     encoding = models.CharField(max_length=20, default="utf-8")
     is_encoding_certain = models.BooleanField(default=True)  # False: a fallback, nothing proves it
     delimiter = models.CharField(max_length=1, default=",")
@@ -169,6 +171,13 @@ class Import(models.Model):
 
     def __str__(self) -> str:
         return self.file_name
+
+    def same_before(self) -> "Import | None":
+        """Return the last import into the same audience, begun before this one, of a file with the same content."""
+        same = Import.objects.exclude(digest="").filter(digest=self.digest)
+        same = same.filter(audience_id=self.audience_id, pk__lt=self.pk)
+        begun = same.exclude(state=self.State.MAPPING)
+        return begun.select_related("created_by").order_by("-pk").first()
 
     @property
     def is_mapping(self) -> bool:

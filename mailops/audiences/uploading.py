@@ -22,7 +22,7 @@ from mailops.lib.csv_reading import (
     sample,
 )
 from mailops.lib.locks import keep_rows
-from mailops.lib.pieces import NamedUpload, PieceReader, pieces_of
+from mailops.lib.pieces import NamedUpload, PieceReader, digest_of, pieces_of
 from mailops.lib.storable import storable
 
 SAMPLE_ROWS = 8
@@ -37,6 +37,7 @@ def take_upload(*, audience: Audience, file: NamedUpload, actor: User) -> Import
         audience=audience,
         file_name=(file.name or "upload.csv")[:254],
         size=file.size or 0,
+        digest=digest_of(file),
         encoding=guessed.encoding,
         is_encoding_certain=guessed.is_encoding_certain,
         delimiter=guessed.delimiter,

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterable, Iterator
+from hashlib import sha256
 from typing import Any, Protocol
 
 from django.db.models import Manager
@@ -29,6 +30,14 @@ def pieces_of(file: Upload) -> Iterator[bytes]:
     file.seek(0)
     while piece := file.read(PIECE_BYTES):
         yield piece
+
+
+def digest_of(file: Upload) -> str:
+    """Return what tells the content of `file` from that of any other."""
+    digest = sha256()
+    for piece in pieces_of(file):
+        digest.update(piece)
+    return digest.hexdigest()
 
 
 class PieceReader(io.RawIOBase):

@@ -13,7 +13,7 @@ from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
 from mailops.lib.chunks import MAX_FAILURES, count_failure, delete_some, stop_one, take
 from mailops.lib.csv_reading import beginning, guess
-from mailops.lib.pieces import Upload, next_records, pieces_of
+from mailops.lib.pieces import Upload, digest_of, next_records, pieces_of
 from mailops.suppressions.models import ImportedRow, Suppression, SuppressionImport
 from mailops.suppressions.reading import columns_of, says_something, streams_named_by, understood
 from mailops.suppressions.suppressing import STRENGTHENED
@@ -38,6 +38,7 @@ def start_import(
         reason=reason,
         encoding=guessed.encoding,
         delimiter=guessed.delimiter,
+        digest=digest_of(file),
         columns=columns_of(head, guessed),
         cursor=start.offset,
         line=start.line,

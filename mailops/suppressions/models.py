@@ -211,6 +211,8 @@ class SuppressionImport(ChunkedWork):
     reason = models.CharField(max_length=15, choices=Suppression.Reason.choices)
     # how the file is read; guessed at upload
     size = models.PositiveBigIntegerField(default=0)  # bytes
+    # of the file as it came; blank: from before this was noted
+    digest = models.CharField(max_length=64, blank=True, default="", db_default="")
     encoding = models.CharField(max_length=20, default="utf-8")
     delimiter = models.CharField(max_length=1, default=",")
     # {"address": 0, "note": -1, "header": 1}: columns, and the line that names them; 0, -1 or nothing: none does
@@ -226,6 +228,11 @@ class SuppressionImport(ChunkedWork):
     @property
     def scope(self) -> str:
         return str(self.stream) if self.stream else Suppression.EVERYWHERE
+
+    def same_before(self) -> "SuppressionImport | None":
+        """Return the last import before this one of a file with the same content."""
+        same = SuppressionImport.objects.exclude(digest="").filter(digest=self.digest)
+        return same.filter(pk__lt=self.pk).select_related("created_by").order_by("-pk").first()
 
     @property
     def columns_read(self) -> list[str]:

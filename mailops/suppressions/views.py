@@ -202,6 +202,7 @@ def import_detail(request: HttpRequest, run_id: int) -> HttpResponse:
     context = {
         "run": run,
         "taking": TakingBack.objects.select_related("created_by").filter(run=run).first(),
+        "same": None if is_poll else run.same_before(),
         "form": form,
         "page": None if is_poll else Paginator(rows, PAGE).get_page(request.GET.get("page")),
         "numbers": [

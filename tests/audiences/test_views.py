@@ -560,6 +560,24 @@ class TestColumns:
         pressed = client.post(url, {**reading, **uses, "consent": "a form"})
         assert pressed.status_code in {302, 422}
 
+    def test_tell_that_the_same_file_was_imported_into_the_audience_before(
+        self, operator, logged_in
+    ):
+        client, audience, content = logged_in(operator), make_audience(), "email\na@example.com\n"
+
+        def told(*, into):
+            run = upload(content, actor=operator, audience=into)
+            return client.get(reverse("audiences:import-map", args=[run.pk])).text
+
+        said = "This file was imported before"
+        assert said not in told(into=audience)
+        assert said not in told(into=audience)  # nobody went on with the first
+        run = import_all(content, actor=operator, audience=audience)
+        again = told(into=audience)
+        assert said in again
+        assert reverse("audiences:import-detail", args=[run.pk]) in again
+        assert said not in told(into=make_audience())
+
     def test_nonsense_in_the_reading_is_422(self, mapped, operator, logged_in):
         url = reverse("audiences:import-map", args=[mapped.pk])
         assert logged_in(operator).get(url, {"encoding": "klingon"}).status_code == 422

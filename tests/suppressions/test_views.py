@@ -318,6 +318,17 @@ class TestImportPages:
         whole = logged_in(operator).get(url("import-export", run.pk)).getvalue().decode()
         assert "3,'=x,All streams,rejected,bad" in whole
 
+    def test_tell_that_the_same_file_was_imported_before(self, operator, logged_in):
+        client = logged_in(operator)
+        pages = [
+            client.get(self.post(client, content)["Location"]).text
+            for content in (b"a@x.example", b"b@x.example", b"a@x.example")
+        ]
+        first = SuppressionImport.objects.order_by("pk")[0]
+        assert ["This file was imported before" in page for page in pages] == [False, False, True]
+        assert url("import", first.pk) in pages[2]
+        assert SuppressionImport.objects.count() == 3
+
     @pytest.mark.needs("chromium")
     @pytest.mark.django_db(transaction=True)
     def test_show_the_rows_once_the_work_is_done(self, run, operator, open_page):
