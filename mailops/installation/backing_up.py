@@ -125,21 +125,30 @@ def _load(server: Server, dump: IO[bytes], file: Path) -> None:
     try:
         server.load(dump)
     except ProgramFailed as error:
-        raise NoBackup(_why_not(server, file, error.said), error.said) from error
+        raise NoBackup(_why_not(server, dump, file, error.said), error.said) from error
     if not (_has(server, Lineage) or _has(server, Message)):
         raise NoBackup(f"{file} is a backup, but not of mailops. Name a file that back_up wrote.")
 
 
-def _why_not(server: Server, file: Path, said: str) -> str:
-    with file.open("rb") as dump:
-        if server.is_older_than(dump):
-            return (
-                f"{file} is of a newer PostgreSQL than the one here. Install the requirements of the mailops that made it, "
-                "then restore it again."
-            )
+def _why_not(server: Server, dump: IO[bytes], file: Path, said: str) -> str:
+    if _is_newer(server, dump, said):
+        return (
+            f"{file} is of a newer PostgreSQL than the one here. Install the requirements of the mailops that made it, "
+            "then restore it again."
+        )
     if "could not execute query" in said or "COPY failed" in said:
         return f"PostgreSQL could not make a database of {file}. Mend what it names below, or take another backup."
+    if not dump.seekable():
+        return f"What came through {file} is damaged or not whole. See whether what writes into it failed, then begin anew."
     return f"{file} is damaged or not whole. Copy it anew from where you keep it, or take another backup."
+
+
+def _is_newer(server: Server, dump: IO[bytes], said: str) -> bool:
+    """Tell whether a newer version wrote it, as far as that can be seen: a pipe gives nothing twice."""
+    if not dump.seekable():
+        return "unsupported version" in said
+    dump.seek(0)
+    return server.is_older_than(dump)
 
 
 def _has(server: Server, model: type[Model]) -> bool:

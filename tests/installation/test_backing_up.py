@@ -2,6 +2,7 @@
 
 import os
 import re
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
@@ -149,6 +150,26 @@ class TestRestore:
         assert "pg_restore" not in said
         assert technical.startswith("Technical: pg_restore: error: ") or not technical
         return said
+
+    def test_through_a_pipe_whose_writer_fails_is_refused_and_does_not_wait(self, home, tmp_path):
+        file, pipe = tmp_path / "monday.dump", tmp_path / "pipe"
+        call_command("back_up", str(file))
+        os.mkfifo(pipe)
+        whole = file.read_bytes()
+        with ThreadPoolExecutor(1) as writer:
+            writer.submit(pipe.write_bytes, whole[: len(whole) // 2])
+            assert "See whether what writes into it failed" in self.refused(pipe)
+        assert rows(home) == 1
+
+    def test_through_a_pipe_makes_the_whole(self, home, tmp_path):
+        file, pipe = tmp_path / "monday.dump", tmp_path / "pipe"
+        call_command("back_up", str(file))
+        add_a_row(home)
+        os.mkfifo(pipe)
+        with ThreadPoolExecutor(1) as writer:
+            writer.submit(pipe.write_bytes, file.read_bytes())
+            call_command("restore", str(pipe))
+        assert rows(home) == 1
 
     def test_of_what_can_not_be_opened_says_why(self, home, tmp_path):
         assert "There is no file" in self.refused(tmp_path / "none.dump")
