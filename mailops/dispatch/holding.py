@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from django.urls import reverse
 
@@ -26,7 +27,7 @@ from mailops.lib.enumerating import enumerated
 from mailops.lib.mailbox_providers import name_of
 from mailops.lib.templatetags.times import duration
 from mailops.outbox.models import Message, QueueEntry
-from mailops.outbox.queues import Queue, due_queues, has_waited
+from mailops.outbox.queues import Queue, due_queues, has_waited, waiting_pools
 from mailops.outbox.resuming import count_untimed
 from mailops.outbox.waiting import COUNTED
 from mailops.transports.models import PauseCause, Stream, Transport
@@ -97,6 +98,7 @@ def _time_anew(campaign: Campaign) -> Iterator[Hold]:
 
 def _holds(stream: Stream, campaign_id: int, entry: QueueEntry | None = None) -> list[Hold]:
     """Return what holds a stream's mail of a campaign back, or only one message of it."""
+    mail = _Mail(stream, campaign_id, entry)
     routes = stream.routes.select_related("transport").order_by("position")
     transports = {route.transport_id: route.transport for route in routes}
     carriers = [one for one in usable_carriers(stream.kind) if stream.pk in one.stream_ids]
@@ -109,14 +111,14 @@ def _holds(stream: Stream, campaign_id: int, entry: QueueEntry | None = None) ->
     holds = [
         hold
         for pk, one in transports.items()
-        for hold in _stops(stream, standing_of(one), rules[pk], list(in_use.values()), entry)
+        for hold in _stops(stream, standing_of(one), rules[pk], list(in_use.values()), mail)
     ]
     if not in_use:
         holds += _unable(stream, list(transports.values())[1:])
     queues = [
         queue
         for queue in due_queues([stream.pk])
-        if queue.campaign == campaign_id and _concerns(queue.pool, entry)
+        if queue.campaign == campaign_id and mail.is_concerned_by(queue.pool)
     ]
     for transport in in_use.values() if queues else ():
         of_it = rules[transport.pk]
@@ -136,7 +138,7 @@ def _stops(
     standing: Standing,
     rules: Rules,
     in_use: Iterable[Transport],
-    entry: QueueEntry | None,
+    mail: "_Mail",
 ) -> Iterator[Hold]:
     transport, quota = standing.transport, rules.transport
     others, page = enumerated(str(one) for one in in_use if one != transport), _page_of(transport)
@@ -174,7 +176,7 @@ def _stops(
         names = [
             place_name(place)
             for place, sent in ramp.sent
-            if _concerns(place, entry) and sent >= limit.of_a_day(stream.pk)
+            if sent >= limit.of_a_day(stream.pk) and mail.is_concerned_by(place)
         ]
         if names:
             yield Hold(
@@ -183,13 +185,27 @@ def _stops(
                 url=page,
             )
     for pressure in standing.pressures:
-        if not pressure.mailbox_provider or _concerns(pressure.mailbox_provider, entry):
+        if not pressure.mailbox_provider or mail.is_concerned_by(pressure.mailbox_provider):
             yield _less(transport, pressure)
 
 
-def _concerns(place: str, entry: QueueEntry | None) -> bool:
-    """Tell whether what is said of a provider is said of one message's, or of all mail's."""
-    return entry is None or place in (entry.pool, entry.mailbox_provider)
+@dataclass(frozen=True)
+class _Mail:
+    """The mail that is asked about: what waits of a campaign, or one message of it."""
+
+    stream: Stream
+    campaign_id: int  # 0: of none
+    entry: QueueEntry | None
+
+    def is_concerned_by(self, pool: str) -> bool:
+        """Tell whether what is said of a mailbox provider holds for any of it."""
+        if self.entry is not None:
+            return pool in (self.entry.pool, self.entry.mailbox_provider)
+        return pool in self._pools
+
+    @cached_property
+    def _pools(self) -> set[str]:
+        return waiting_pools(self.stream.pk, self.campaign_id)
 
 
 def _less(transport: Transport, pressure: Pressure) -> Hold:

@@ -43,11 +43,28 @@ def due_queues(stream_ids: Sequence[int]) -> list[Queue]:
     return [Queue(**row) for row in rows]
 
 
-_ENTRY = """
+_WAITING = """
     SELECT e.pool, e.due_at FROM outbox_queueentry e
      WHERE e.stream_id = source.stream AND coalesce(e.campaign_id, 0) = source.campaign
-       AND e.worker_id IS NULL AND NOT e.is_held AND (e.closes_at IS NULL OR e.closes_at > clock_timestamp())
+       AND e.worker_id IS NULL AND NOT e.is_held
 """
+_ENTRY = f"{_WAITING} AND (e.closes_at IS NULL OR e.closes_at > clock_timestamp())"
+
+
+def waiting_pools(stream_id: int, campaign_id: int) -> set[str]:
+    """Return the pools in which mail of a campaign (0: of none) waits, due or not."""
+    rows = fetch_dicts(
+        f"""
+        WITH RECURSIVE source AS (SELECT %(stream)s::bigint AS stream, %(campaign)s::bigint AS campaign), waiting AS (
+            (SELECT e.pool FROM source, LATERAL ({_WAITING} ORDER BY e.pool LIMIT 1) e)
+             UNION ALL
+            SELECT f.pool FROM waiting, source, LATERAL ({_WAITING} AND e.pool > waiting.pool ORDER BY e.pool LIMIT 1) f
+        )
+        SELECT pool FROM waiting
+        """,  # noqa: S608 - constants
+        {"stream": stream_id, "campaign": campaign_id},
+    )
+    return {row["pool"] for row in rows}
 
 
 def has_waited(queues: Sequence[Queue], span: timedelta) -> bool:

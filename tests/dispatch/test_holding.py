@@ -107,6 +107,7 @@ class TestStops:
         ]
 
     def test_says_so_where_nothing_is_sent_for_a_while(self, page, campaign, pressures):
+        owe(campaign, 1)
         text = page(campaign)
         assert "Relay sends Gmail nothing just now" in text
         assert "Asked. It is tried again in 5\xa0min" in text
@@ -122,6 +123,24 @@ class TestStops:
             text = client.get(reverse("dispatch:message-panel", args=[message.public_id])).text
             assert ("Gmail nothing just now" in text) == is_told
             assert "Relay sends everybody 30 a minute at most" in text
+
+    @pytest.mark.parametrize("provider", ["gmail", "outlook", "nowhere.example"])
+    def test_a_campaign_is_told_what_concerns_its_own_providers(self, page, campaign, provider):
+        transport = campaign.stream.transport
+        WarmUp.objects.create(
+            transport=transport, mailbox_provider="gmail", started_on=utc_today(), first_day=1, growth_percent=50, full_volume=100
+        )  # fmt: skip
+        owe(make_campaign(stream=campaign.stream, state="running", started_at=timezone.now()), 2)
+        claim()  # Gmail's of today are taken by another campaign
+        for asking in ("gmail", ""):
+            Pressure.objects.create(
+                transport=transport, mailbox_provider=asking, rate_per_minute=30, aim=90, sentence="Asked."
+            )  # fmt: skip
+        owe(campaign, 2, provider)
+        text = page(campaign)
+        assert ("Relay sends Gmail 30 a minute at most" in text) == (provider == "gmail")
+        assert ("is warming up" in text) == (provider == "gmail")
+        assert "Relay sends everybody 30 a minute at most" in text
 
     def test_says_nothing_where_nothing_does(self, page, campaign):
         owe(campaign, 1)
