@@ -26,7 +26,7 @@ from mailops.lib.clock import database_now
 from mailops.lib.enumerating import enumerated
 from mailops.lib.mailbox_providers import name_of
 from mailops.lib.templatetags.times import duration
-from mailops.outbox.models import Message, QueueEntry
+from mailops.outbox.models import Event, Message, QueueEntry
 from mailops.outbox.queues import Queue, due_queues, has_waited, waiting_pools
 from mailops.outbox.resuming import count_untimed
 from mailops.outbox.waiting import COUNTED
@@ -34,6 +34,8 @@ from mailops.transports.models import PauseCause, Stream, Transport
 
 STILL = timedelta(seconds=15)  # that mail is due, until somebody should have taken it
 TAKEN_LATELY = timedelta(seconds=5)  # or as long as two messages take
+SILENT = timedelta(seconds=30)  # without any answer, until a server is no longer taken to be busy
+LATEST = 500  # events of all mail by which that is seen
 
 
 @dataclass(frozen=True)
@@ -330,6 +332,8 @@ def _sessions(transport: Transport, rules: Rules, queues: list[Queue]) -> list[H
     ]
     own = sessions_by(rules, [queue.stream for queue in queues])
     if held.get(f"t{transport.pk}", 0) >= own.open:
+        if since := silent_since(transport):
+            return [_silent(transport, since)]
         holds.append(
             Hold(
                 f"{transport} is spoken to in {own.words}",
@@ -339,3 +343,43 @@ def _sessions(transport: Transport, rules: Rules, queues: list[Queue]) -> list[H
             )
         )
     return holds
+
+
+def silent_since(transport: Transport) -> datetime | None:
+    """Return since when its server has answered nothing that became of a message; None where it did just now.
+
+    Only asked of one that sessions speak to. Where none of the newest events is of it, it is silent for as long as
+    those reach back, or since it was last used.
+    """
+    newest = Event.objects.order_by("-pk").values_list("transport_id", "source", "recorded_at")
+    rows = list(newest[:LATEST])
+    ours = [at for pk, source, at in rows if pk == transport.pk and source == "dispatch"]
+    if ours:
+        last = max(ours)
+    elif len(rows) == LATEST:
+        last = rows[-1][2]
+    else:
+        last = transport.last_used_at
+    return last if last and database_now() - last >= SILENT else None
+
+
+def silent_ways(stream: Stream) -> list[Transport]:
+    """Return the transports whose servers leave all sessions without an answer; none where another carries its mail."""
+    carriers = [one for one in usable_carriers(stream.kind) if stream.pk in one.stream_ids]
+    routes = stream.routes.select_related("transport").order_by("position")
+    wanted = {one.transport_id for one in carriers}
+    ways = [route.transport for route in routes if route.transport_id in wanted]
+    held = count_held([f"t{one.pk}" for one in ways])
+    are_silent = all(held.get(f"t{one.pk}") and silent_since(one) for one in ways)
+    return ways if are_silent else []
+
+
+def _silent(transport: Transport, since: datetime) -> Hold:
+    return Hold(
+        f"{transport} does not answer",
+        "Its sessions wait for the server. After some minutes they are given up and others are tried. A connection test on "
+        "its page says at once whether it answers, and up to which step.",
+        since=since,
+        tone="warn",
+        url=_page_of(transport),
+    )

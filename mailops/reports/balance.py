@@ -7,13 +7,15 @@ from django.utils import timezone
 
 from mailops.accounts.models import AuditEntry
 from mailops.campaigns.models import Campaign
-from mailops.dispatch.holding import stopped_ways
+from mailops.dispatch.holding import silent_ways, stopped_ways
+from mailops.lib.enumerating import enumerated
 from mailops.lib.templatetags.times import duration
 from mailops.outbox.ledger import bucket_of
 from mailops.outbox.models import OPEN_STATUSES, EventKind, Status
 from mailops.outbox.waiting import WaitingForHours, last_in_line, waiting_for_hours
 from mailops.reports.models import Figure
 from mailops.reports.periods import QUARTER_HOUR, Period
+from mailops.transports.models import Stream
 
 TELLING = timedelta(seconds=30)  # from when mail is owed until the pace says what becomes of it
 # what comes of sending; what is suppressed, canceled or given up was not sent, and says nothing of how fast it goes
@@ -67,7 +69,7 @@ class Pace:
     hours: WaitingForHours | None = None  # of the open ones: those whose hours are yet to come
     too_late: int = 0  # of the open ones: those whose time will be over before their turn
     given_up_at: datetime | None = None  # the last of them
-    waits_for: str = ""  # the stopped transports without which nothing leaves
+    waits_for: str = ""  # what the transports must do without which nothing leaves
     is_whole: bool = True  # its audience is read, so that the open ones are all that it owes
 
     @property
@@ -88,7 +90,7 @@ class Pace:
     def words(self) -> str:
         """Say how fast it goes, and how long it will take where that is known."""
         if self.waits_for:
-            return f"waits for {self.waits_for} to go on"
+            return f"waits for {self.waits_for}"
         if self.is_whole and self.open and self.retrying == self.open:
             return f"the last {self.open:,} wait for another try"
         if self.hours is not None and not self.hours.others:
@@ -134,17 +136,25 @@ def pace(campaign: Campaign, standing: Balance, now: datetime | None = None) -> 
     if answered and standing.open:
         began += _stood_still(campaign, began)
     minutes = max((now - began).total_seconds(), 1) / 60
-    ways = stopped_ways(campaign.stream) if standing.open else []
     found = Pace(
         answered / minutes,
         standing.open,
         standing.by_status.get(Status.DEFERRED, 0),
         standing.by_status.get(Status.HELD, 0),
         waiting_for_hours(campaign.pk) if campaign.hours.are_set else None,
-        waits_for=" and ".join(str(one) for one in ways),
+        waits_for=_waits_for(campaign.stream) if standing.open else "",
         is_whole=campaign.planned is not None,
     )
     return _with_the_late(found, campaign, answered, began, now)
+
+
+def _waits_for(stream: Stream) -> str:
+    """Say what must happen before anything of a stream leaves."""
+    if stopped := stopped_ways(stream):
+        return f"{enumerated(str(one) for one in stopped)} to go on"
+    if silent := silent_ways(stream):
+        return f"{enumerated(str(one) for one in silent)} to answer"
+    return ""
 
 
 def _stood_still(campaign: Campaign, since: datetime) -> timedelta:

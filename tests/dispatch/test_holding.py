@@ -10,11 +10,11 @@ from django.utils import timezone
 from mailops.campaigns.models import Campaign
 from mailops.dispatch.carriers import usable_carriers
 from mailops.dispatch.claiming import Claimer
-from mailops.dispatch.holding import stopped_ways
+from mailops.dispatch.holding import silent_ways, stopped_ways
 from mailops.dispatch.limits import utc_today
 from mailops.dispatch.models import Allowance, Pressure, Worker
 from mailops.dispatch.seats import SeatKeeper
-from mailops.outbox.models import QueueEntry
+from mailops.outbox.models import Event, Message, QueueEntry
 from mailops.transports.models import ProviderLimit, Route, Stream, Transport, WarmUp
 from tests.factories import make_campaign, make_message, make_stream, make_transport
 
@@ -261,6 +261,27 @@ class TestSessions:
         assert "Relay is spoken to in 2 sessions at most" in page(campaign)
         keeper.forget()
         assert "sessions at most" not in page(campaign)
+
+    def test_says_that_a_server_does_not_answer(self, page, campaign):
+        relay = campaign.stream.transport
+        keeper = SeatKeeper(claim(), is_urgent=False)
+        keeper.seats(f"t{relay.pk}", held=2, wanted=2, most=2)
+        owe(campaign, 3)
+        message = Message.objects.latest("id")
+        accepted = Event.objects.create(
+            message=message, kind="accepted", source="dispatch", external_id="1", transport=relay, occurred_at=timezone.now()
+        )  # fmt: skip
+        assert "They are busy" in page(campaign)
+        assert silent_ways(campaign.stream) == []
+        Event.objects.filter(pk=accepted.pk).update(
+            recorded_at=timezone.now() - timedelta(seconds=40)
+        )
+        text = page(campaign)
+        assert "Relay does not answer" in text
+        assert "They are busy" not in text
+        assert silent_ways(campaign.stream) == [relay]
+        keeper.forget()
+        assert silent_ways(campaign.stream) == []
 
     def test_says_for_whom_some_are_kept(self, page, campaign, viewer, logged_in):
         relay = campaign.stream.transport

@@ -11,7 +11,8 @@ from django.utils import timezone
 from mailops.accounts.models import AuditEntry
 from mailops.campaigns.models import Campaign
 from mailops.dispatch.limits import utc_today
-from mailops.dispatch.models import Allowance
+from mailops.dispatch.models import Allowance, Worker
+from mailops.dispatch.seats import SeatKeeper
 from mailops.feedback.models import Mailbox
 from mailops.lib.moments import NOT_LATER, YET_TO_COME
 from mailops.outbox.models import Tally
@@ -422,6 +423,19 @@ class TestOverview:
         stream.transport.resume()
         page = logged_in(viewer).get(progress).text
         assert "Waits for its transport" not in page
+
+    def test_says_that_a_campaign_waits_for_a_server_that_answers_nothing(self, logged_in, viewer):
+        now = timezone.now()
+        stream = make_stream(transport=make_transport(name="Relay", last_used_at=now))
+        campaign = make_campaign(state="running", stream=stream, started_at=now)
+        count("queued", 1, campaign_id=campaign.pk, measure="status")
+        worker = Worker.objects.create(lane="bulk", host="test", pid=1)
+        key = f"t{stream.transport.pk}"
+        SeatKeeper(worker.pk, is_urgent=False).seats(key, held=1, wanted=1, most=4)
+        progress = reverse("reports:campaign-progress", args=[campaign.pk])
+        assert "to answer" not in logged_in(viewer).get(progress).text
+        Transport.objects.update(last_used_at=now - timedelta(seconds=40))
+        assert "waits for Relay to answer" in logged_in(viewer).get(progress).text
 
     def test_puts_the_bad_first(self, db):
         make_message(status="uncertain", with_entry=False)
