@@ -142,11 +142,12 @@ def _reading_of_fault(stopped: Any, now: datetime) -> Reading:
         " ".join(filter(None, told)),
         stopped.paused_at or now,
         technical=stopped.pause_detail,
+        stopped_at=stopped.paused_at,
     )
 
 
 def _reading_of_breaker(transport: Transport, now: datetime) -> Reading:
-    sentence = f"{transport} can't be reached: {transport.failures} sessions failed in a row."
+    sentence = f"{transport} can't be reached: {transport.failures} rounds of sessions failed."
     told = (sentence, transport.breaker_sentence, held_up_by(transport))
     return Reading(
         transport, Level.ACT, " ".join(filter(None, told)), now, technical=transport.breaker_detail
@@ -294,23 +295,36 @@ def _owner(subject: Any) -> User | None:
 
 def _keep(threshold: Threshold, incident: Incident, reading: Reading, now: datetime) -> None:
     is_worse = reading.level.rank > Level(incident.level).rank
+    is_stopped_anew = _is_stopped_anew(incident, reading)
+    is_back = incident.calm_since_at is not None or is_stopped_anew
     if is_worse:
         incident.level = reading.level
-        incident.evidence = _evidence(threshold, reading)
         incident.notes.create(kind=IncidentNote.Kind.RAISED, text=reading.sentence)
-    elif now - incident.last_seen_at < REFRESH and incident.calm_since_at is None:
+    elif is_back:
+        incident.notes.create(kind=IncidentNote.Kind.RETURNED, text=reading.sentence)
+    elif now - incident.last_seen_at < REFRESH:
         return
+    if is_worse:
+        incident.evidence = _evidence(threshold, reading)
     elif reading.rate is not None:
         incident.evidence["numbers"] = evidence.numbers(
             threshold, incident.subject_id, reading.rate, reading.since
         )
     else:
-        incident.evidence |= {"technical": reading.technical, "to_do": reading.to_do}
+        incident.evidence |= reading.facts
     incident.sentence = _with_worst(reading, Level(incident.level))
     incident.last_seen_at, incident.calm_since_at = now, None
     incident.save()
     if is_worse:
         announce(incident, Notice.Occasion.RAISED)
+    elif is_stopped_anew:  # whoever let it go on may have looked away by now
+        announce(incident, Notice.Occasion.AGAIN)
+
+
+def _is_stopped_anew(incident: Incident, reading: Reading) -> bool:
+    """Tell whether it went on since the incident was told of, and was stopped again."""
+    before = incident.evidence.get("stopped_at")
+    return bool(before and reading.stopped_at and reading.facts["stopped_at"] != before)
 
 
 def _with_worst(reading: Reading, worst: Level) -> str:
@@ -327,7 +341,7 @@ def _evidence(threshold: Threshold, reading: Reading) -> dict[str, Any]:
             threshold, reading.subject.pk, reading.rate, reading.since
         )
     else:
-        found |= {"technical": reading.technical, "to_do": reading.to_do}
+        found |= reading.facts
     return found
 
 

@@ -19,3 +19,10 @@ class Reading:
     rate: Rate | None = None
     technical: str = ""
     to_do: str = ""  # for this one; else what its threshold says of all
+    stopped_at: datetime | None = None  # of what stands still until somebody lets it go on
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What an incident keeps of it, where it is no rate's."""
+        stopped_at = self.stopped_at.isoformat() if self.stopped_at else ""
+        return {"technical": self.technical, "to_do": self.to_do, "stopped_at": stopped_at}

@@ -270,7 +270,11 @@ BUTTONS = {
     "pause": _Button(
         handling.pause, "Paused. What is on its way within this second may still leave."
     ),
-    "resume": _Button(handling.resume, "Resumed: mail goes out again.", shows=("seen",)),
+    "resume": _Button(
+        handling.resume,
+        "Resumed: mail goes out again. What is not mended stops it once more.",
+        shows=("seen",),
+    ),
 }
 FILLED = {
     "assign": _Filled(

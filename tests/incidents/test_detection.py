@@ -490,8 +490,20 @@ class TestTransports:
         transport.save()
         assert detect() == 1
         assert the_incident().sentence == (
-            "Relay can't be reached: 5 sessions failed in a row. The connection was refused."
+            "Relay can't be reached: 5 rounds of sessions failed. The connection was refused."
         )
+
+    def test_out_of_reach_that_comes_and_goes_is_told_of_once(self, db):
+        NotificationChannel.objects.create(name="chat", kind="webhook")
+        transport = make_transport(name="Relay")
+        for breaker in ("open", "closed", "open"):
+            transport.breaker = breaker
+            transport.save()
+            detect()
+        assert [one.kind for one in the_incident().notes.order_by("id")] == [
+            *("opened", "calmed", "returned")
+        ]
+        assert Notice.objects.get().occasion == "opened"
 
     def test_out_of_reach_says_whose_mail_waits_for_it(self, stream):
         campaign = make_campaign(
@@ -570,6 +582,37 @@ class TestWhatStopsByItself:
         detect()
         Incident.objects.update(calm_since_at=timezone.now() - timedelta(minutes=6))
         assert detect() == 0
+
+    @pytest.mark.parametrize("is_seen_well", [True, False])
+    def test_that_stops_again_is_told_of_each_time(self, is_seen_well, stream):
+        NotificationChannel.objects.create(name="chat", kind="webhook")
+        stream.transport.pause(PauseCause.FAULT, "The connection is not encrypted.")
+        detect()
+        for sentence in ("The log-in was refused.", "The sender was refused."):
+            stream.transport.resume()
+            if is_seen_well:
+                detect()
+            stream.transport.pause(PauseCause.FAULT, sentence)
+            detect()
+            detect()
+            assert sentence in the_incident().sentence
+            last = the_incident().notes.order_by("-id").first()
+            assert (last.kind, sentence in last.text) == ("returned", True)
+        told = list(Notice.objects.order_by("id").values_list("occasion", flat=True))
+        assert told == ["opened", "again", "again"]
+
+    def test_of_a_campaign_says_how_many_of_its_messages_wait(self, stream):
+        campaign = make_campaign(
+            name="Spring", stream=stream, state="running", started_at=timezone.now()
+        )
+        counted = {"measure": "status", "campaign_id": campaign.pk}
+        for kind, n in (("accepted", 3982), ("queued", 1000), ("deferred", 18)):
+            count(stream, kind, n, **counted)
+        campaign.pause(PauseCause.FAULT, "Gmail turns us away.")
+        detect()
+        assert the_incident().sentence == (
+            "Spring is paused by a fault. Gmail turns us away. 1,018 messages wait, of 5,000."
+        )
 
     @pytest.mark.parametrize("cause", [PauseCause.PERSON, PauseCause.GUARDRAIL])
     def test_is_not_what_somebody_or_an_incident_paused(self, cause, stream):

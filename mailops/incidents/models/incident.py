@@ -191,6 +191,7 @@ class IncidentNote(models.Model):
         OPENED = "opened", "Opened"
         RAISED = "raised", "Got worse"
         CALMED = "calmed", "All well again"
+        RETURNED = "returned", "Back again"
         PAUSED = "paused", "Paused"
         RESUMED = "resumed", "Resumed"
         ACKNOWLEDGED = "acknowledged", "Acknowledged"
@@ -214,6 +215,6 @@ class IncidentNote(models.Model):
     @property
     def tone(self) -> str:
         """The class of its entry on the timeline."""
-        bad = {self.Kind.OPENED, self.Kind.RAISED}
+        bad = {self.Kind.OPENED, self.Kind.RAISED, self.Kind.RETURNED}
         good = {self.Kind.CLOSED, self.Kind.CALMED, self.Kind.RESUMED}
         return "bad" if self.kind in bad else "ok" if self.kind in good else "quiet"

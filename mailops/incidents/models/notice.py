@@ -51,6 +51,7 @@ class Notice(models.Model):
         OPENED = "opened", "Opened"
         OPEN = "open", "Open already"  # when the channel was made, switched on or asked for more
         RAISED = "raised", "Got worse"
+        AGAIN = "again", "Stopped again"  # what somebody let go on, as often as that happens
         CLOSED = "closed", "Closed"
         TEST = "test", "Test"
 
@@ -77,7 +78,9 @@ class Notice(models.Model):
     class Meta:
         constraints: ClassVar = [
             models.UniqueConstraint(
-                fields=["channel", "incident", "occasion", "level"], name="notice_once"
+                fields=["channel", "incident", "occasion", "level"],
+                condition=~models.Q(occasion="again"),
+                name="notice_once",
             )
         ]
         indexes: ClassVar = [
