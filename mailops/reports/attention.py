@@ -109,10 +109,17 @@ def _carried(*, without: Collection[int] = ()) -> frozenset[int]:
 
 
 def held_up_by(stopped: Transport | Stream | Campaign) -> str:
-    """Say what waits for this one that stands still; nothing of a campaign: its own page counts it."""
+    """Say what waits for this one that stands still."""
     if isinstance(stopped, Transport):
         return _held_up(stopped, _carried(without=_with_a_spent_day()))
-    return _waits(stopped) if isinstance(stopped, Stream) else ""
+    return _waits(stopped) if isinstance(stopped, Stream) else _left_of(stopped)
+
+
+def _left_of(campaign: Campaign) -> str:
+    """Say how many of a paused campaign's messages would leave if it went on; nothing of one that has none yet."""
+    found = Figure.objects.statuses().filter(campaign_id=campaign.pk).by_kind()
+    left = found.get(Status.QUEUED, 0) + found.get(Status.DEFERRED, 0)
+    return f"{many_wait(left)}, of {sum(found.values()):,}." if left else ""
 
 
 def _held_up(transport: Transport, carried: Collection[int]) -> str:
@@ -367,7 +374,7 @@ def _campaigns() -> Iterator[Matter]:
     for campaign in paused:
         yield Matter(
             f"Campaign {campaign} is paused",
-            campaign.pause_sentence,
+            f"{campaign.pause_sentence} {_left_of(campaign)}".strip(),
             resolve("campaigns:detail", campaign.pk),
             "See why, then launch or cancel it"
             if campaign.may_be_launched
