@@ -135,7 +135,7 @@ class Supervisor:
             self._start(child)
         elif child.handle is not None and not child.is_up:
             child.is_up = self._is_up(child)
-            if now - self._waits_since > LONG:
+            if not child.is_up and now - max(self._waits_since, child.started_at) > LONG:
                 self._waits_since = now
                 waits = ", ".join(
                     c.process.name + c.process.purpose for c in self._children if not c.is_up

@@ -78,6 +78,11 @@ class TestStarting:
         run = Run([slow], until=lambda lines: "still waiting" in lines[-1])
         assert run.said("still waiting for prepare, which fills the demo")
 
+    def test_says_nothing_of_waiting_for_what_is_up(self, monkeypatch):
+        monkeypatch.setattr(supervisor, "LONG", 0.0)
+        run = Run([python("beat", SLEEPER)], until=ready)
+        assert not run.said("still waiting")
+
     def test_what_runs_once_is_done_before_the_next_begins(self):
         once = python("prepare", "print('done')", runs_once=True)
         run = Run([once], [python("web", SLEEPER, ready_words="up")], until=ready)
