@@ -354,12 +354,7 @@ def silent_since(transport: Transport) -> datetime | None:
     newest = Event.objects.order_by("-pk").values_list("transport_id", "source", "recorded_at")
     rows = list(newest[:LATEST])
     ours = [at for pk, source, at in rows if pk == transport.pk and source == "dispatch"]
-    if ours:
-        last = max(ours)
-    elif len(rows) == LATEST:
-        last = rows[-1][2]
-    else:
-        last = transport.last_used_at
+    last = max(ours, default=rows[-1][2] if len(rows) == LATEST else transport.last_used_at)
     return last if last and database_now() - last >= SILENT else None
 
 
