@@ -13,13 +13,8 @@ from django.views.decorators.http import require_POST
 
 from mailops.accounts.models import User
 from mailops.accounts.permissions import Act, confirm_password, may, needs, user_of
-from mailops.feedback.confirming import (
-    ConfirmationFailed,
-    confirm_subscription,
-    make_endpoint,
-    renew_endpoint,
-    set_key,
-)
+from mailops.feedback.confirming import ConfirmationFailed, confirm_subscription
+from mailops.feedback.endpoints import make_endpoint, renew_endpoint, set_key
 from mailops.feedback.forms import FeedbackFilterForm, KeysetForm, WebhookKeyForm
 from mailops.feedback.models import Mailbox, RawFeedback, WebhookEndpoint, return_path_hosts
 from mailops.feedback.proving import PROOFS, USER

@@ -9,7 +9,7 @@ from django.core.wsgi import get_wsgi_application
 from django.db import OperationalError, close_old_connections
 
 from mailops.feedback import intake, taking
-from mailops.feedback.confirming import make_endpoint, renew_endpoint
+from mailops.feedback.endpoints import make_endpoint, renew_endpoint
 from mailops.feedback.front_door import FrontDoor
 from mailops.feedback.intake import MAX_WEBHOOK
 from mailops.feedback.models import RawFeedback, WebhookEndpoint

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.urls import reverse
 
-from mailops.feedback.confirming import make_endpoint
+from mailops.feedback.endpoints import make_endpoint
 from mailops.feedback.models import RawFeedback
 from mailops.feedback.processing import process_pending
 from mailops.outbox.models import Event, EventKind, Message

@@ -9,7 +9,7 @@ import pytest
 from django.urls import reverse
 
 from mailops.feedback import proving
-from mailops.feedback.confirming import make_endpoint, set_key
+from mailops.feedback.endpoints import make_endpoint, set_key
 from mailops.feedback.models import RawFeedback
 from mailops.feedback.processing import process_one, process_pending
 from mailops.outbox.models import Event, EventKind, Status

@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 
 from mailops.feedback import processing
 from mailops.feedback.archiving import archive
-from mailops.feedback.confirming import make_endpoint, set_key
+from mailops.feedback.endpoints import make_endpoint, set_key
 from mailops.feedback.models import RawFeedback
 from mailops.outbox.models import EventKind
 from mailops.outbox.tokens import envid

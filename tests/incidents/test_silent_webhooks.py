@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from mailops.feedback.confirming import make_endpoint, set_key
+from mailops.feedback.endpoints import make_endpoint, set_key
 from mailops.feedback.models import RawFeedback, WebhookEndpoint
 from mailops.feedback.processing import process_pending
 from mailops.incidents import handling

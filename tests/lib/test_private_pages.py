@@ -6,7 +6,7 @@ import pytest
 from django.urls import reverse
 
 from mailops.accounts.permissions import Anyone
-from mailops.feedback.confirming import make_endpoint
+from mailops.feedback.endpoints import make_endpoint
 from tests.addresses import addresses
 from tests.examples import example, has_example
 from tests.factories import make_captured, make_transport
