@@ -79,9 +79,14 @@ def suppress_all(given: Sequence[Suppression]) -> None:
 
     Rows are made and locked in one order, so that two who do it never block each other.
     """
-    if given:
+    asked: dict[tuple[str, int], Suppression] = {}
+    for one in given:
+        first = asked.setdefault(one.place, one)
+        if first is not one:
+            first.take_in(one)
+    if asked:
         with transaction.atomic():
-            _suppress_all({(one.address_key, one.stream_id or 0): one for one in given})
+            _suppress_all(asked)
 
 
 def _suppress_all(asked: Mapping[tuple[str, int], Suppression]) -> None:

@@ -92,7 +92,7 @@ class TestSuppress:
 class TestSuppressAll:
     """Many at once end as one after the other."""
 
-    ENTRIES = ("ann", "bob", "cyd", "dan", "eve")
+    ENTRIES = ("ann", "bob", "cyd", "dan", "eve", "ann", "bob")
 
     def given(self, stream):
         later = timezone.now() + timedelta(days=90)
@@ -102,6 +102,8 @@ class TestSuppressAll:
             {"reason": "complaint", "stream": stream},
             {"reason": "hard_bounce", "evidence_event_id": 7},
             {"reason": "manual"},
+            {"reason": "hard_bounce", "evidence_text": "551"},
+            {"reason": "hard_bounce", "expires_at": later},
         ]
         return [
             {"address": f"{name}@example.com", "stream": None, **one}
