@@ -19,8 +19,9 @@ from mailops.outbox.models import (
 from mailops.outbox.recording import Outcome, Recorded, kind_of_refusal
 from mailops.outbox.taught import understood
 from mailops.protocol.classification import Fault, classify_report, reply_in_report
+from mailops.protocol.reply import Reply
 from mailops.suppressions.models import Suppression
-from mailops.suppressions.suppressing import suppress
+from mailops.suppressions.suppressing import suppress_all
 from mailops.transports.models import Route
 from mailops.transports.sessions import Phase
 
@@ -198,19 +199,31 @@ def _in_session(bounce: Outcome, finding: RelayLogFinding) -> Outcome:
 
 def suppress_what_bounced(outcomes: Sequence[Outcome], recorded: Iterable[Recorded]) -> None:
     """Suppress at once what a relay's log shows to be refused for the recipient's own fault, like any bounce."""
-    for outcome, told in zip(outcomes, recorded, strict=True):
-        if outcome.reply is None or not told.was_applied:
-            continue
-        message = Message.objects.only("recipient", "address_key").get(pk=outcome.message_id)
-        reading = classify_report(str(outcome.reply), outcome.reply.enhanced_status)
-        if not understood(
-            reading, outcome.reply, "returned", recipient=message.address_key
-        ).suppress:
-            continue
-        suppress(
-            address=message.recipient,
-            stream=None,
-            reason=Suppression.Reason.HARD_BOUNCE,
-            evidence_text=str(outcome.reply),
-            evidence_event_id=told.event_id,
-        )
+    refused = [
+        (outcome.message_id, outcome.reply, told.event_id)
+        for outcome, told in zip(outcomes, recorded, strict=True)
+        if outcome.reply is not None and told.was_applied
+    ]
+    messages = Message.objects.only("recipient", "address_key").in_bulk(pk for pk, _, _ in refused)
+    suppress_all(
+        [
+            _entry(messages[pk], reply, event_id)
+            for pk, reply, event_id in refused
+            if _is_their_own(reply, messages[pk])
+        ]
+    )
+
+
+def _is_their_own(reply: Reply, message: Message) -> bool:
+    reading = classify_report(str(reply), reply.enhanced_status)
+    return understood(reading, reply, "returned", recipient=message.address_key).suppress
+
+
+def _entry(message: Message, reply: Reply, event_id: int | None) -> Suppression:
+    return Suppression(
+        address=message.recipient,
+        address_key=message.address_key,
+        reason=Suppression.Reason.HARD_BOUNCE,
+        evidence_text=str(reply),
+        evidence_event_id=event_id,
+    )

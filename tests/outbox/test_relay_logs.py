@@ -9,7 +9,9 @@ from uuid import uuid4
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
 from django.db.models import ProtectedError
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from mailops.outbox import relay_log_reading, relay_log_taking, tokens
@@ -158,6 +160,28 @@ class TestVerdicts:
         )  # fmt: skip
         assert Suppression.objects.get().address_key == "gone@example.net"
         assert kinds(message) == ["uncertain", "accepted", "returned"]
+
+    def test_asks_no_more_of_the_database_the_more_mailboxes_are_gone(
+        self, transport, read, operator
+    ):
+        said = "host mx[192.0.2.9] said: 550 5.1.1 No such user (in reply to RCPT TO command)"
+
+        def asked(*recipients):
+            lines = Log()
+            for n, recipient in enumerate(recipients):
+                message = make_doubtful(transport=transport, recipient=recipient)
+                lines.taken(message, f"AAAAAA{n}")
+                lines.told(message, "bounced", said, queue_id=f"AAAAAA{n}", dsn="5.1.1")
+            until, _ = moment()
+            run = start_settlement(
+                key=uuid4(), act=ACT.BY_LOG, actor=operator, until=until, log=read(lines)
+            )
+            with CaptureQueriesContext(connection) as queries:
+                settle_chunk(settlement_id=run.pk)
+            return len(queries)
+
+        assert asked("a@example.net") == asked("b@example.net", "c@example.net", "d@example.net")
+        assert Suppression.objects.count() == 4
 
     def test_a_bounce_that_is_our_fault_suppresses_nobody(self, transport, read, apply):
         message = make_doubtful(transport=transport)
