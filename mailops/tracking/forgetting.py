@@ -5,6 +5,7 @@ from datetime import timedelta
 from django.conf import settings
 from django.db.models.functions import Now
 
+from mailops.lib.chunks import delete_some
 from mailops.tracking.models import Hit, Look
 
 CHUNK = 5000
@@ -16,8 +17,5 @@ def forget_old() -> bool:
         is_read=True, at__lt=Now() - timedelta(days=settings.MAILOPS_HIT_DAYS)
     )
     looks = Look.objects.filter(first_at__lt=Now() - timedelta(days=settings.MAILOPS_LOOK_DAYS))
-    few_calls = list(calls.order_by("id").values_list("pk", flat=True)[:CHUNK])
-    few_looks = list(looks.order_by("first_at").values_list("pk", flat=True)[:CHUNK])
-    Hit.objects.filter(pk__in=few_calls).delete()
-    Look.objects.filter(pk__in=few_looks).delete()
-    return CHUNK in {len(few_calls), len(few_looks)}
+    old = (calls.order_by("id"), looks.order_by("first_at"))
+    return CHUNK in [delete_some(rows, most=CHUNK) for rows in old]
