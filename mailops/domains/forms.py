@@ -213,21 +213,21 @@ class RequirementForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class SigningKeyForm(forms.ModelForm):  # type: ignore[type-arg]
+    algorithm = forms.ChoiceField(
+        choices=SigningKey.Algorithm.choices,  # RSA, which stands first, unless one says otherwise
+        help_text="Every receiver verifies RSA. Ed25519 is a second signature beside it, never the only one.",
+    )
+
     class Meta:
         model = SigningKey
         fields: ClassVar[list[str]] = ["algorithm", "selector"]
         help_texts: ClassVar = {
-            "algorithm": "Every receiver verifies RSA. Ed25519 is a second signature beside it, never the only one.",
             "selector": "The name of the key in DNS; no two keys of a domain share one.",
         }
 
     def __init__(self, *args: Any, domain: Domain, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.domain = domain
-        self.fields["algorithm"] = forms.ChoiceField(
-            choices=SigningKey.Algorithm.choices,  # RSA, which stands first, unless one says otherwise
-            help_text=self.fields["algorithm"].help_text,
-        )
 
     def clean_selector(self) -> str:
         selector: str = self.cleaned_data["selector"].strip().lower()

@@ -23,6 +23,13 @@ class MailboxForm(EndpointForm):
     password = SecretField(
         required=False, help_text="Stored encrypted; it is never shown again. Empty with OAuth 2.0."
     )
+    grant = forms.ModelChoiceField(
+        OAuthGrant.objects.select_related("credential__transport").order_by("credential__label"),
+        required=False,
+        label="Or log in by OAuth 2.0 as",
+        help_text="The permission of a credential that signed in; for Microsoft 365 one that says that bounces are read, too.",
+        empty_label="Nobody: with a password",
+    )
     field_order = [
         "name", "host", "port", "security", "username", "password", "grant", "folder", "then",
         "target", "is_enabled",
@@ -38,7 +45,6 @@ class MailboxForm(EndpointForm):
         labels: ClassVar = {
             "security": "TLS",
             "username": "User name",
-            "grant": "Or log in by OAuth 2.0 as",
             "then": "What to do with a mail once it is stored",
             "target": "Folder to move to",
             "is_enabled": "Read it, as mail comes where the server tells of it, else each minute",
@@ -46,21 +52,12 @@ class MailboxForm(EndpointForm):
         help_texts: ClassVar = {
             "host": "Such as imap.example.com.",
             "port": "993 with implicit TLS, 143 with STARTTLS.",
-            "grant": "The permission of a credential that signed in; for Microsoft 365 one that says that bounces are read, too.",
             "folder": "All mail in it is read and stored, so give one that bounces alone are filed into.",
             "target": "Only where mails are moved; it must be there.",
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        grants = OAuthGrant.objects.select_related("credential__transport")
-        self.fields["grant"] = forms.ModelChoiceField(
-            grants.order_by("credential__label"),
-            required=False,
-            label=self.Meta.labels["grant"],
-            help_text=self.Meta.help_texts["grant"],
-            empty_label="Nobody: with a password",
-        )
         self.fields["username"].widget.attrs["autocomplete"] = "off"
         self._endpoint = self.instance.sealed_endpoint
         if self.instance.pk:

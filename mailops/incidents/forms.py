@@ -47,12 +47,6 @@ class OwnerForm(forms.Form):
     owner = forms.ModelChoiceField(_operators(), required=False, empty_label="Nobody")
     seen = field_of("")
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["owner"] = forms.ModelChoiceField(
-            _operators(), required=False, empty_label="Nobody"
-        )
-
 
 SPAN = "Give 15 minutes to 7 days (10,080 minutes)."
 SOME = "Give one message or more, at most 2,147,483,647."
@@ -136,6 +130,16 @@ class ChannelForm(forms.ModelForm):  # type: ignore[type-arg]
         help_text="https://…; kept encrypted, since such addresses hold a token.",
         widget=WriteOnlyURL(attrs={"autocomplete": "off"}),
     )
+    stream = forms.ModelChoiceField(
+        Stream.objects.order_by("name"),
+        empty_label="Choose a stream",
+        help_text="While its transports stand still it can tell nobody: give two channels over two transports.",
+    )
+    identity = forms.ModelChoiceField(
+        Identity.objects.select_related("domain").order_by("name"),
+        empty_label="Choose a sender",
+        help_text="Whom the mail says it is from, of the stream's domain.",
+    )
 
     class Meta:
         model = NotificationChannel
@@ -150,10 +154,6 @@ class ChannelForm(forms.ModelForm):  # type: ignore[type-arg]
         )
         field_classes: ClassVar = {"name": LineField}
         labels = {"least_level": "Tell from this level", "is_enabled": "Tell this channel"}
-        help_texts = {
-            "stream": "While its transports stand still it can tell nobody: give two channels over two transports.",
-            "identity": "Whom the mail says it is from, of the stream's domain.",
-        }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -167,17 +167,6 @@ class ChannelForm(forms.ModelForm):  # type: ignore[type-arg]
                 self.fields["url"].help_text = f"{self.instance.place}; empty: stays as it is."
             return
         del self.fields["url"]
-        for name, empty, rows in (
-            ("stream", "Choose a stream", Stream.objects.order_by("name")),
-            (
-                "identity",
-                "Choose a sender",
-                Identity.objects.select_related("domain").order_by("name"),
-            ),
-        ):
-            self.fields[name] = forms.ModelChoiceField(
-                rows, empty_label=empty, help_text=self.Meta.help_texts[name]
-            )
         self.fields["recipient"].required = True
 
     def clean_url(self) -> str:
