@@ -13,7 +13,7 @@ from urllib.parse import urldefrag, urljoin, urlsplit
 from selectolax.lexbor import LexborHTMLParser
 
 from mailops.content.masking import LIQUID, mask
-from mailops.lib.egress import EgressFault, is_trusted
+from mailops.lib.egress import EgressFault, is_trusted, port_of
 from mailops.lib.fetching import fetch
 
 MAX_LINKS = 200  # of one mail
@@ -120,8 +120,9 @@ def _answer(address: str) -> tuple[int, str]:
     parts = urlsplit(address)
     if parts.scheme not in {"http", "https"}:
         raise EgressFault("bad_url", f"it leads to an address that is no page: {address[:80]}")
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    if is_trusted(parts.hostname or "", port):  # a relay or filter of ours is no page of a mail
+    if is_trusted(
+        parts.hostname or "", port_of(parts)
+    ):  # a relay or filter of ours is no page of a mail
         raise EgressFault("not_allowed", f"{parts.hostname} leads to an address that is not public")
     status, on = _request(address, "HEAD")
     return _request(address, "GET") if status >= 400 and status not in {410, 429} else (status, on)

@@ -5,7 +5,7 @@ import ipaddress
 import re
 import socket
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from django.conf import settings
 
@@ -19,6 +19,7 @@ _LOCAL_NAT64 = ipaddress.ip_network("64:ff9b:1::/48")
 _AZURE_HOST = ipaddress.ip_address("168.63.129.16")
 _TEREDO = ipaddress.ip_network("2001::/32")  # RFC 4380: tunnels to an IPv4 address that it hides
 _LONGEST_HOST = 253  # characters (RFC 1035, 2.3.4)
+_PORTS = {"https": 443, "http": 80}
 _URL = re.compile(r"[\x21-\x7e]+")  # RFC 3986, section 2
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -46,11 +47,16 @@ def is_trusted(host: str, port: int) -> bool:
     return (host.lower().rstrip("."), port) in settings.MAILOPS_TRUSTED_RELAYS
 
 
+def port_of(parts: SplitResult) -> int:
+    """Return the port that an address of the web leads to, 0 where it is of no page; raises ValueError."""
+    return parts.port or _PORTS.get(parts.scheme, 0)
+
+
 def is_confidential(url: str) -> bool:
     """Tell whether secrets may be sent to this address: by https, or by http to a trusted relay."""
     try:
         parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port or 80
+        host, port = parts.hostname or "", port_of(parts)
     except ValueError:
         return False
     is_whole = 0 < len(host) <= _LONGEST_HOST and "@" not in parts.netloc and _URL.fullmatch(url)

@@ -13,7 +13,6 @@ from mailops.lib.timed_socket import TimedSocket
 from mailops.lib.tls import client_context, flaw_of
 
 _AGENT = "mailops"
-_PORTS = {"https": 443, "http": 80}
 _FLAWS = {
     "tls_expired": "its certificate has expired",
     "tls_self_signed": "its certificate is signed by nobody but itself",
@@ -74,7 +73,7 @@ def fetch(
 def _split(url: str) -> tuple[SplitResult, int]:
     try:
         parts = urlsplit(url)
-        port = parts.port or _PORTS.get(parts.scheme, 0)
+        port = egress.port_of(parts)
     except ValueError as error:
         raise EgressFault("bad_url", "that is not a URL") from error
     if not parts.hostname or not port or parts.username or parts.password:

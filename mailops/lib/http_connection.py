@@ -50,7 +50,7 @@ class HttpConnection:
     ) -> None:
         parts = urlsplit(url)
         self.scheme, self.host = parts.scheme, parts.hostname or ""
-        self.port = parts.port or (443 if self.scheme == "https" else 80)
+        self.port = egress.port_of(parts)
         self.netloc = parts.netloc
         self.peer = ""
         self.tls: ssl.SSLSocket | None = None
@@ -64,8 +64,8 @@ class HttpConnection:
     def leads_to(self, url: str) -> bool:
         """Tell whether `url` is of this connection's origin, however its host is written."""
         parts = urlsplit(url)
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-        return (parts.scheme, parts.hostname, port) == (self.scheme, self.host, self.port)
+        origin = (parts.scheme, parts.hostname, egress.port_of(parts))
+        return origin == (self.scheme, self.host, self.port)
 
     def hide(self, texts: Iterable[str]) -> None:
         """Mask `texts` in all that is answered from now on: some servers quote what they were told."""

@@ -120,7 +120,7 @@ class SesSession(AnymailSession):
         if not self.endpoint_url:
             return
         parts = urlsplit(self.endpoint_url)
-        port = parts.port or (443 if parts.scheme == "https" else 80)
+        port = egress.port_of(parts)
         if not egress.is_trusted(parts.hostname or "", port):
             raise fault_of(Phase.RESOLVE, "not_trusted", f"{parts.hostname}:{port}")
 
