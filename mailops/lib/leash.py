@@ -14,6 +14,7 @@ PR_SET_PDEATHSIG = 1
 PR_SET_NAME = 15
 CLONE_NEWUSER = 0x10000000
 NOBODY = 65534
+LEASH = Path(__file__)
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -37,6 +38,11 @@ def become_nobody() -> None:
     os.setgroups([])
     os.setgid(NOBODY)
     os.setuid(NOBODY)
+
+
+def leash(number: int, run_as: str = "self") -> list[str]:
+    """Return the words before a command that let it get this signal when the present process dies."""
+    return [sys.executable, "-IS", str(LEASH), str(os.getpid()), str(int(number)), run_as]
 
 
 SHED = {"self": lambda: None, "namespace": enter_namespace, "nobody": become_nobody}

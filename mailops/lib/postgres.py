@@ -7,7 +7,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -19,8 +18,9 @@ from typing import IO
 import psycopg
 from psycopg import sql
 
-LEASH = Path(__file__).with_name("leash.py")
-NOBODY = 65534
+from mailops.lib.leash import LEASH as LEASH  # noqa: PLC0414 - the bench takes it from here
+from mailops.lib.leash import NOBODY, leash
+
 NAME = "mailops"  # of the database and of its one user
 DATA = "data"  # the folder of the cluster that is used
 SOCKET_PATH_LIMIT = 100  # the kernel's sun_path holds 108 bytes
@@ -110,7 +110,7 @@ class Server:
         if standing.exists():
             return "nobody" if standing.stat().st_uid == NOBODY else "namespace"
         probe = subprocess.run(  # noqa: S603
-            self._leashed("namespace", ["/bin/true"]), check=False, capture_output=True
+            [*leash(signal.SIGINT, "namespace"), "/bin/true"], check=False, capture_output=True
         )
         return "nobody" if probe.returncode else "namespace"
 
@@ -144,9 +144,10 @@ class Server:
             **({} if self.is_durable else {"fsync": "off", "full_page_writes": "off"}),
         }
         options = [part for item in settings.items() for part in ("-c", "=".join(item))]
-        return self._leashed(
-            self.run_as, [str(self.binaries / "postgres"), "-D", str(self.data), *options]
-        )
+        return self._leashed("postgres", "-D", str(self.data), *options)
+
+    def _leashed(self, program: str, *options: str) -> list[str]:
+        return [*leash(signal.SIGINT, self.run_as), str(self.binaries / program), *options]
 
     def make_database(self) -> None:
         """Make the product's database where the running server doesn't have it yet."""
@@ -240,10 +241,6 @@ class Server:
             host=str(self.socket), port=5432, user=NAME, dbname=database, autocommit=True
         )
 
-    def _leashed(self, run_as: str, command: list[str]) -> list[str]:
-        leash = [sys.executable, "-IS", str(LEASH), str(os.getpid()), str(int(signal.SIGINT))]
-        return [*leash, run_as, *command]
-
     def _candidates(self) -> Iterator[Path]:
         if self._binaries_given:
             yield self._binaries_given
@@ -309,7 +306,7 @@ class Server:
         if not self.is_durable:
             options.append("--no-sync")
         made = subprocess.run(  # noqa: S603
-            self._leashed(self.run_as, [str(self.binaries / "initdb"), *options]),
+            self._leashed("initdb", *options),
             check=False,
             env=ENVIRONMENT,
             cwd="/",

@@ -5,17 +5,15 @@ import selectors
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import IO
 
 from mailops.lib.forking import Forked
+from mailops.lib.leash import leash
 
-LEASH = Path(__file__).with_name("leash.py")
 STEADY_SECONDS = 60.0  # a process that ran so long starts again at once when it dies
 LONGEST_BACKOFF, STEPS = 30.0, 5  # reached by doubling a second so often
 STOP_SECONDS = 4.2
@@ -264,11 +262,6 @@ def _spawn(process: Process) -> "subprocess.Popen[bytes] | Forked":
         stderr=subprocess.STDOUT,
         start_new_session=True,  # Ctrl-C reaches the supervisor only, and it stops them in order
     )
-
-
-def leash(number: signal.Signals) -> list[str]:
-    """Return the words before a command that let it get this signal when the present process dies."""
-    return [sys.executable, "-IS", str(LEASH), str(os.getpid()), str(int(number)), "self"]
 
 
 def answers(host: str, port: int) -> bool:

@@ -12,7 +12,8 @@ from mailops.dispatch.epochs import COMMITTED, EpochFile
 from mailops.dispatch.models import Lineage
 from mailops.installation.backing_up import MAGIC, RESTORED, NoBackup, opened
 from mailops.installation.sole_use import sole_use_of
-from mailops.lib.postgres import NOBODY, Server
+from mailops.lib.leash import NOBODY
+from mailops.lib.postgres import Server
 
 LINEAGE = "5f0c2ff6-6f62-4c3c-8a57-5f0de1a0a001"
 
