@@ -242,7 +242,7 @@ def _look(
     verdict = judge(
         is_open=is_open,
         user_agent=event.user_agent or "",
-        told=event.esp_event if isinstance(event.esp_event, dict) else {},
+        told=_told(event),
         happened_at=event.timestamp,
         accepted_at=message.accepted_at,
     )
@@ -343,7 +343,7 @@ def _status(event: AnymailTrackingEvent) -> str:
 
 
 def _ses_mail(event: AnymailTrackingEvent) -> dict[str, Any]:
-    mail = event.esp_event.get("mail") if isinstance(event.esp_event, dict) else None
+    mail = _told(event).get("mail")
     return mail if isinstance(mail, dict) else {}
 
 
