@@ -28,7 +28,7 @@ def incident_spans(period: Period, choices: dict[str, Any]) -> list[Span]:
             incident.closed_at,
             f"Incident: {incident}",
             url=reverse("incidents:detail", args=[incident.pk]),
-            tone="warn" if incident.level == "warn" else "bad",
+            tone=incident.tone,
         )
         for incident in newest
     ]
