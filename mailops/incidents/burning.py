@@ -7,9 +7,8 @@ from datetime import datetime, timedelta
 from mailops.incidents.models import Level, Threshold
 from mailops.reports.models import Objective
 from mailops.reports.objectives import count_overdue, score
+from mailops.reports.periods import QUARTER_HOUR
 from mailops.transports.models import Stream
-
-QUARTER = timedelta(minutes=15)
 
 
 @dataclass(frozen=True)
@@ -23,7 +22,7 @@ class Window:
 
 
 WINDOWS = (
-    Window(Level.ACT, timedelta(hours=1), QUARTER, 14.4),
+    Window(Level.ACT, timedelta(hours=1), QUARTER_HOUR, 14.4),
     Window(Level.WARN, timedelta(hours=6), timedelta(hours=1), 6.0),
 )
 
