@@ -9,7 +9,6 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
-from django.utils import timezone
 
 from mailops.audiences.models import Membership
 from mailops.campaigns.models import Preflight
@@ -60,7 +59,7 @@ def check_chunk(*, preflight_id: int, members: int = CHUNK_MEMBERS) -> bool:
         if checked:
             preflight.cursor = checked
         if not page or preflight.cursor >= preflight.end:
-            preflight.state, preflight.finished_at = Preflight.State.COMPLETED, timezone.now()
+            preflight.finish(Preflight.State.COMPLETED)
         preflight.failures = 0
         preflight.save()
         return preflight.is_running
@@ -72,8 +71,8 @@ def note_failure(preflight_id: int, error: Exception) -> None:
 
 
 def _give_up(preflight: Preflight) -> None:
-    preflight.state, preflight.finished_at = Preflight.State.FAILED, timezone.now()
-    preflight.sentence = f"The rehearsal broke off {MAX_FAILURES} times at the same place."
+    sentence = f"The rehearsal broke off {MAX_FAILURES} times at the same place."
+    preflight.finish(Preflight.State.FAILED, sentence)
     preflight.save()
 
 

@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.db import models
 from django.db.models.functions import Now
+from django.utils import timezone
 
 
 class ChunkedWork(models.Model):
@@ -27,6 +28,10 @@ class ChunkedWork(models.Model):
 
     class Meta:
         abstract = True
+
+    def finish(self, state: State, sentence: str = "") -> None:
+        """Be over in `state`, and say why; saves nothing."""
+        self.state, self.sentence, self.finished_at = state, sentence, timezone.now()
 
     @property
     def is_running(self) -> bool:

@@ -13,7 +13,6 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.db import transaction
-from django.utils import timezone
 
 from mailops.lib.chunks import MAX_FAILURES, count_failure, take
 from mailops.lib.storable import storable
@@ -115,7 +114,7 @@ class Reading:
 
 
 def _finish(log: RelayLog, state: RelayLog.State, sentence: str = "") -> None:
-    log.state, log.sentence, log.finished_at = state, sentence, timezone.now()
+    log.finish(state, sentence)
     log.save()
     RelayLogPiece.objects.filter(log=log).delete()
     RelayLogMail.objects.filter(log=log).delete()

@@ -16,7 +16,6 @@ from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Count, Q, QuerySet
-from django.utils import timezone
 
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
@@ -329,7 +328,7 @@ _ENDS = {
 def _finish(
     run: Resending, state: Resending.State, *, actor: User | None, sentence: str = ""
 ) -> None:
-    run.state, run.sentence, run.finished_at = state, sentence, timezone.now()
+    run.finish(state, sentence)
     run.save()
     left_out = {"left out": run.left_out} if run.is_completed else {}
     done = {"queued": run.queued, "hastened": run.hastened, "passed over": run.passed_over}

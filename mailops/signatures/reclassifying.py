@@ -90,7 +90,7 @@ def _go_on(lesson: Lesson, *, after: int, most: int) -> tuple[int, int]:
 
 
 def _finish(lesson: Lesson, state: Lesson.State, *, sentence: str = "") -> None:
-    lesson.state, lesson.sentence, lesson.finished_at = state, sentence, timezone.now()
+    lesson.finish(state, sentence)
     lesson.save()
     audit(
         actor=lesson.created_by,

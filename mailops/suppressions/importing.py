@@ -103,7 +103,7 @@ def _import_chunk(run_id: int) -> bool:
 
 
 def _finish(run: SuppressionImport, state: SuppressionImport.State, sentence: str) -> None:
-    run.state, run.sentence, run.finished_at = state, sentence, Now()
+    run.finish(state, sentence)
     run.pieces.all().delete()
 
 

@@ -177,7 +177,7 @@ _ENDS = {
 def _finish(
     taking: TakingBack, state: TakingBack.State, *, actor: User | None, sentence: str = ""
 ) -> None:
-    taking.state, taking.sentence, taking.finished_at = state, sentence, timezone.now()
+    taking.finish(state, sentence)
     taking.save()
     audit(actor=actor, verb=_ENDS[state], subject=taking.run, after={"removed": taking.removed})
 
