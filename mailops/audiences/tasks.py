@@ -7,7 +7,7 @@ from django.db import transaction
 
 from mailops.audiences import clearing, curating, deleting, importing, uploading
 from mailops.audiences.models import Import
-from mailops.lib.chunks import go_on
+from mailops.lib.chunks import go_on, pick_up
 
 
 @shared_task
@@ -25,9 +25,8 @@ def continue_import(run_id: int) -> None:
 
 @shared_task
 def continue_imports() -> None:
-    """Pick up imports whose hint was lost (the import's row lock keeps doubles out), then count what they changed."""
-    for run_id in Import.objects.running().values_list("pk", flat=True):
-        continue_import.delay(run_id)
+    """Pick up imports whose hint was lost, then count what they changed."""
+    pick_up(Import.objects.all(), continue_import.delay)
     _count_changed()
     for run_id in clearing.uncleared():
         clear_import.delay(run_id)

@@ -9,7 +9,7 @@ from mailops.accounts.models import User
 from mailops.campaigns import rehearsing
 from mailops.campaigns.models import Campaign, Preflight
 from mailops.campaigns.preflight import start_preflight
-from mailops.lib.chunks import go_on
+from mailops.lib.chunks import go_on, pick_up
 
 
 @shared_task
@@ -24,10 +24,8 @@ def continue_preflight(preflight_id: int) -> None:
 
 @shared_task
 def continue_preflights() -> None:
-    """Pick up rehearsals whose hint was lost; the row lock keeps doubles out."""
-    running = Preflight.objects.filter(state=Preflight.State.RUNNING)
-    for preflight_id in running.values_list("pk", flat=True):
-        continue_preflight.delay(preflight_id)
+    """Pick up rehearsals whose hint was lost."""
+    pick_up(Preflight.objects.all(), continue_preflight.delay)
 
 
 def rehearse_soon(campaign: Campaign, actor: User | None) -> None:

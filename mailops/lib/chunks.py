@@ -49,6 +49,12 @@ def take(runs: QuerySet[Run], pk: int) -> Run | None:
     return runs.filter(pk=pk, state="running").select_for_update(skip_locked=True).first()
 
 
+def pick_up(runs: QuerySet[Any], hint: Callable[[int], object]) -> None:
+    """Give a `hint` of each of `runs` that goes on, since its own may be lost; the row's lock keeps doubles out."""
+    for pk in runs.filter(state="running").values_list("pk", flat=True):
+        hint(pk)
+
+
 def stop_one(runs: QuerySet[Run], pk: int, stop: Callable[[Run], None]) -> bool:
     """Let `stop` end a run, its row locked; False where it was over already."""
     with transaction.atomic():

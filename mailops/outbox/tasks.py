@@ -4,7 +4,7 @@ from functools import partial
 
 from celery import shared_task
 
-from mailops.lib.chunks import go_on
+from mailops.lib.chunks import go_on, pick_up
 from mailops.outbox import bulk_settling, relay_log_reading, resending
 from mailops.outbox.models import RelayLog, Resending, Settlement
 from mailops.outbox.relay_log_taking import forget_old
@@ -47,14 +47,10 @@ def continue_relay_log(log_id: int) -> None:
 
 @shared_task
 def continue_settling() -> None:
-    """Pick up what lost its hint; the row locks keep doubles out."""
-    running = Settlement.State.RUNNING
-    for settlement_id in Settlement.objects.filter(state=running).values_list("pk", flat=True):
-        continue_settlement.delay(settlement_id)
-    for resending_id in Resending.objects.filter(state=running).values_list("pk", flat=True):
-        continue_resending.delay(resending_id)
-    for log_id in RelayLog.objects.filter(state=running).values_list("pk", flat=True):
-        continue_relay_log.delay(log_id)
+    """Pick up what lost its hint."""
+    pick_up(Settlement.objects.all(), continue_settlement.delay)
+    pick_up(Resending.objects.all(), continue_resending.delay)
+    pick_up(RelayLog.objects.all(), continue_relay_log.delay)
 
 
 @shared_task

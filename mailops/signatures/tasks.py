@@ -4,7 +4,7 @@ from functools import partial
 
 from celery import shared_task
 
-from mailops.lib.chunks import go_on
+from mailops.lib.chunks import go_on, pick_up
 from mailops.signatures import reclassifying
 from mailops.signatures.models import Lesson
 
@@ -32,8 +32,6 @@ def recheck_lesson(lesson_id: int) -> None:
 @shared_task
 def continue_lessons() -> None:
     """Pick up what lost its hint, and have what was recorded while lessons began looked at once more."""
-    running = Lesson.objects.filter(state=Lesson.State.RUNNING)
-    for lesson_id in running.values_list("pk", flat=True):
-        continue_lesson.delay(lesson_id)
+    pick_up(Lesson.objects.all(), continue_lesson.delay)
     for lesson_id in reclassifying.settled():
         recheck_lesson.delay(lesson_id)

@@ -4,7 +4,7 @@ from functools import partial
 
 from celery import shared_task
 
-from mailops.lib.chunks import go_on
+from mailops.lib.chunks import go_on, pick_up
 from mailops.lib.waiting_tasks import WaitsForPeers
 from mailops.suppressions import importing, keeping_in_step, taking_back
 from mailops.suppressions.models import ProviderSync, SuppressionImport, TakingBack
@@ -33,12 +33,8 @@ def continue_taking_back(run_id: int) -> None:
 @shared_task
 def continue_suppression_imports() -> None:
     """Pick up imports, and what takes them back, whose hint was lost."""
-    running = SuppressionImport.objects.filter(state=SuppressionImport.State.RUNNING)
-    for run_id in running.values_list("pk", flat=True):
-        continue_suppression_import.delay(run_id)
-    running_back = TakingBack.objects.filter(state=TakingBack.State.RUNNING)
-    for run_id in running_back.values_list("pk", flat=True):
-        continue_taking_back.delay(run_id)
+    pick_up(SuppressionImport.objects.all(), continue_suppression_import.delay)
+    pick_up(TakingBack.objects.all(), continue_taking_back.delay)
 
 
 @shared_task
