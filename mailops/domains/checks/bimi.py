@@ -8,6 +8,7 @@ from mailops.domains.checks.verdict import (
     Seen,
     Verdict,
     seen_if_any,
+    several,
     unanswered,
     verdict_of,
 )
@@ -37,11 +38,7 @@ def check_bimi(walk: TreeWalk, asks: Asks) -> tuple[Verdict, Seen]:
 
 def _problems(host: str, records: list[str], walk: TreeWalk) -> Iterator[Problem]:
     if len(records) > 1:
-        yield Problem(
-            CheckStatus.WARNING,
-            f"{host} has {len(records)} BIMI records; receivers then use none of them.",
-            "Delete all but one.",
-        )
+        yield several(host, records, what="BIMI", who="receivers", status=CheckStatus.WARNING)
         return
     pairs, problems = read_tags(records[0])
     tags = dict(pairs)

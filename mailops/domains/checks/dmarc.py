@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 
-from mailops.domains.checks.verdict import Problem, Seen, Verdict, unanswered, verdict_of
+from mailops.domains.checks.verdict import Problem, Seen, Verdict, several, unanswered, verdict_of
 from mailops.domains.models import CheckStatus, DnsRecord
 from mailops.lib.dns_answers import Answer, Asks, Status
 from mailops.protocol.dns_records import DMARC_POLICIES, Dmarc, is_dmarc, parse_dmarc, tree_walk
@@ -213,11 +213,9 @@ def _misread(walk: TreeWalk) -> Iterator[Problem]:
     for step in walk.steps:
         if len(step.records) > 1:
             is_own = step is walk.steps[0] or walk.policy_step is None
-            yield Problem(
-                CheckStatus.ERROR if is_own else CheckStatus.WARNING,
-                f"_dmarc.{step.name} has {len(step.records)} DMARC records; receivers then use none of them.",
-                "Delete all but one.",
-            )
+            status = CheckStatus.ERROR if is_own else CheckStatus.WARNING
+            host = f"_dmarc.{step.name}"
+            yield several(host, step.records, what="DMARC", who="receivers", status=status)
     own = walk.steps[0]
     for value in own.answer.values:
         if not is_dmarc(value) and value.lstrip(' "').lower().startswith("v=dmarc"):

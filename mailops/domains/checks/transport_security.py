@@ -7,6 +7,7 @@ from mailops.domains.checks.verdict import (
     Seen,
     Verdict,
     seen_if_any,
+    several,
     unanswered,
     verdict_of,
 )
@@ -51,11 +52,7 @@ def check_mta_sts(domain: str, asks: Asks, fetches: Fetches = fetch_policy) -> t
 
 def _record_problems(host: str, records: list[str]) -> Iterator[Problem]:
     if len(records) > 1:
-        yield Problem(
-            CheckStatus.WARNING,
-            f"{host} has {len(records)} MTA-STS records; senders then use none of them.",
-            "Delete all but one.",
-        )
+        yield several(host, records, what="MTA-STS", who="senders", status=CheckStatus.WARNING)
     elif not sts_id(records[0]):
         yield Problem(
             CheckStatus.WARNING,
@@ -175,11 +172,7 @@ def _seen_tls_rpt(domain: str, answer: Answer, records: list[str]) -> Seen:
 
 def _tls_rpt_problems(host: str, records: list[str]) -> Iterator[Problem]:
     if len(records) > 1:
-        yield Problem(
-            CheckStatus.WARNING,
-            f"{host} has {len(records)} TLS-RPT records; senders then use none of them.",
-            "Delete all but one.",
-        )
+        yield several(host, records, what="TLS-RPT", who="senders", status=CheckStatus.WARNING)
         return
     pairs, problems = read_tags(records[0])
     tags = dict(pairs)

@@ -1,6 +1,6 @@
 """What a check says, before it is written down."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from mailops.domains.models import SEVERITY, CheckStatus, DnsRecord
@@ -66,6 +66,17 @@ class Problem:
     status: CheckStatus
     sentence: str
     fix: str = ""
+
+
+def several(
+    host: str, records: Sequence[str], *, what: str, who: str, status: CheckStatus
+) -> Problem:
+    """Return what is wrong where only one of `records` may stand, of which then none counts."""
+    return Problem(
+        status,
+        f"{host} has {len(records)} {what} records; {who} then use none of them.",
+        "Delete all but one.",
+    )
 
 
 def verdict_of(
