@@ -21,7 +21,7 @@ from mailops.audiences.uploading import beginning_of
 from mailops.lib.chunks import MAX_FAILURES, count_failure, delete_some
 from mailops.lib.csv_export import unescape
 from mailops.lib.csv_reading import Record
-from mailops.lib.pieces import next_records, records_of
+from mailops.lib.pieces import move_behind, next_records, records_of
 from mailops.lib.storable import storable
 from mailops.lib.time_zones import UnknownZone, zone_name
 from mailops.protocol.address import InvalidAddress, address_key, trimmed
@@ -99,10 +99,8 @@ def import_chunk(*, run_id: int, rows: int = CHUNK_ROWS) -> bool:
         settle(run, list(_understand(run, records)))
         run.blank += sum(not any(record.cells) for record in records)
         run.failures = 0
-        if records:
-            run.cursor, run.line = records[-1].end, records[-1].next_line
+        move_behind(run, records, is_end=is_end)
         if is_end:
-            run.cursor = run.size
             _finish(run, Import.State.COMPLETED, "")
         run.save()
         return run.is_running

@@ -1,7 +1,7 @@
 """A file kept as rows of pieces: web and worker processes need no folder in common, and a backup holds it."""
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from typing import Any, Protocol
 
@@ -91,3 +91,11 @@ def next_records(run: Any, rows: int) -> tuple[list[Record], bool]:
         if len(records) == rows or record.end - run.cursor > CHUNK_BYTES:
             return records, False
     return records, True
+
+
+def move_behind(run: Any, records: Sequence[Record], *, is_end: bool) -> None:
+    """Put the cursor of `run` behind `records`, or behind all where the file ends with them; saves nothing."""
+    if records:
+        run.cursor, run.line = records[-1].end, records[-1].next_line
+    if is_end:
+        run.cursor = run.size

@@ -13,7 +13,7 @@ from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
 from mailops.lib.chunks import MAX_FAILURES, count_failure, delete_some, stop_one, take
 from mailops.lib.csv_reading import beginning, guess
-from mailops.lib.pieces import Upload, digest_of, next_records, pieces_of
+from mailops.lib.pieces import Upload, digest_of, move_behind, next_records, pieces_of
 from mailops.suppressions.models import ImportedRow, Suppression, SuppressionImport
 from mailops.suppressions.reading import columns_of, says_something, streams_named_by, understood
 from mailops.suppressions.suppressing import STRENGTHENED
@@ -93,10 +93,8 @@ def _import_chunk(run_id: int) -> bool:
     ImportedRow.objects.bulk_create(rows)
     run.numbers = Counter(run.numbers) + Counter(row.outcome for row in rows)
     run.failures = 0
-    if records:
-        run.cursor, run.line = records[-1].end, records[-1].next_line
+    move_behind(run, records, is_end=is_end)
     if is_end:
-        run.cursor = run.size
         _finish(run, run.State.COMPLETED, "")
     run.save()
     return not is_end
