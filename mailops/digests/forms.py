@@ -64,24 +64,18 @@ class WeekForm(forms.Form):
 
 class WayForm(forms.Form):
     stream = forms.ModelChoiceField(
-        Stream.objects.none(),
+        Stream.objects.order_by("-kind", "name"),
         empty_label="Choose a stream",
         help_text="A transactional one, best over another transport than your campaigns: the digest should arrive when they stand still.",
     )
     identity = forms.ModelChoiceField(
-        Identity.objects.none(),
+        Identity.objects.select_related("domain").order_by("name"),
         label="From",
         empty_label="Choose a sender",
         help_text="Whom the mail says it is from, of the stream's domain.",
     )
 
     seen = field_of("")
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["stream"].queryset = Stream.objects.order_by("-kind", "name")  # type: ignore[attr-defined]
-        identities = Identity.objects.select_related("domain").order_by("name")
-        self.fields["identity"].queryset = identities  # type: ignore[attr-defined]
 
     def clean(self) -> dict[str, Any]:
         given = super().clean() or {}
