@@ -31,7 +31,10 @@ class UploadForm(forms.Form):
     def clean_file(self) -> "UploadedFile[Any]":
         file: UploadedFile[Any] = self.cleaned_data["file"]
         if (file.size or 0) > MAX_FILE_BYTES:
-            raise forms.ValidationError("The file is larger than 1 GB. Split it in several.")
+            gigabytes = MAX_FILE_BYTES // 1024**3
+            raise forms.ValidationError(
+                f"The file is larger than {gigabytes} GB. Split it in several."
+            )
         return file
 
 

@@ -20,7 +20,13 @@ from mailops.audiences.import_forms import (
     RemarksForm,
     UploadForm,
 )
-from mailops.audiences.importing import WrongState, discard_upload, start_import, stop_import
+from mailops.audiences.importing import (
+    REMARKS_KEPT,
+    WrongState,
+    discard_upload,
+    start_import,
+    stop_import,
+)
 from mailops.audiences.models import Audience, Import, ImportRemark
 from mailops.audiences.tasks import continue_import
 from mailops.audiences.uploading import look, misfit_of, refusal_of, take_upload
@@ -152,6 +158,7 @@ def import_detail(request: HttpRequest, run_id: int) -> HttpResponse:
             ("rejected", "Rejected", run.rejected, "Could not be used; the reason stands beside."),
         ],
         "remarks": _first_remarks(run) if run.is_finished else [],
+        "kept_days": REMARKS_KEPT.days,
         "remark_count": run.rejected + run.duplicate + run.suppressed,
     }
     status = polled_status(request, goes_on=not run.is_finished)

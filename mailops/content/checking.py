@@ -102,6 +102,11 @@ class Look:
         return len(self.rendered.html.encode()) if self.rendered else 0
 
     @property
+    def gmail_shows(self) -> int:
+        """How much Gmail shows, in KB."""
+        return GMAIL_CUTS_AT // 1024
+
+    @property
     def gmail_share(self) -> int:
         """How much of what Gmail shows is used, in percent."""
         return round(100 * self.html_size / GMAIL_CUTS_AT)

@@ -316,7 +316,7 @@ def _sentence(error: Exception) -> str:
     if isinstance(error, BlockNestingError):
         return "Tags are nested more than 30 deep."
     if isinstance(error, OutputStreamLimitError):
-        return "The mail gets larger than 1 MB."
+        return f"The mail gets larger than {limits.MAX_OUTPUT // 1024**2} MB."
     if isinstance(error, ResourceLimitError):
         return f"The template does not end or makes values without bound ({message})."
     if isinstance(error, RecursionError):

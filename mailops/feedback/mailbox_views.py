@@ -28,7 +28,7 @@ from mailops.feedback.mailboxes import add_mailbox, change_mailbox, delete_mailb
 from mailops.feedback.models import Mailbox, RawFeedback
 from mailops.feedback.tasks import read_mailbox_soon
 from mailops.lib.htmx import render_page
-from mailops.lib.imap import ImapFault
+from mailops.lib.imap import MOST_OCTETS, ImapFault
 
 SHOWN = 20
 
@@ -43,8 +43,10 @@ def mailbox_list(request: HttpRequest) -> HttpResponse:
 def mailbox_detail(request: HttpRequest, mailbox_id: int) -> HttpResponse:
     mailbox = get_object_or_404(Mailbox.objects.select_related("grant__credential"), pk=mailbox_id)
     rows = RawFeedback.objects.light().filter(mailbox=mailbox).select_related("message")
+    most = f"{MOST_OCTETS // 1024**2} MB"
     context = {
         "mailbox": mailbox,
+        "cut_note": f"larger than {most}: their first {most} were read",
         "cause": cause_of(mailbox.cause),
         "rows": list(rows.order_by("-id")[:SHOWN]),
     }

@@ -121,7 +121,8 @@ class ImportForm(forms.Form):
     def clean_file(self) -> "UploadedFile[bytes]":
         file: UploadedFile[bytes] = self.cleaned_data["file"]
         if (file.size or 0) > FILE_LIMIT:
-            raise forms.ValidationError("The file is larger than 200 MB; split it.")
+            megabytes = FILE_LIMIT // 1024**2
+            raise forms.ValidationError(f"The file is larger than {megabytes} MB; split it.")
         return file
 
 

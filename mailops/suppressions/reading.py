@@ -43,7 +43,7 @@ def columns_of(head: bytes, read_as: Guess) -> dict[str, int]:
     rows = [row for row in rows if not (row.problem or _is_empty(row))]
     if not rows:
         raise NotReadable(
-            "The first 256 KB of the file are blank, so mailops can't tell which column holds addresses. "
+            f"The first {SAMPLE_BYTES // 1024} KB of the file are blank, so mailops can't tell which column holds addresses. "
             "Delete the blank rows and upload it again."
         )
     names = [re.sub(r"[^a-z]", "", cell.lower()) for cell in rows[0].cells]

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages as toasts
 from django.core.paginator import Paginator
 from django.db import transaction
@@ -199,11 +200,13 @@ def import_detail(request: HttpRequest, run_id: int) -> HttpResponse:
     if form.is_valid() and form.cleaned_data["outcome"]:
         rows = rows.filter(outcome=form.cleaned_data["outcome"])
     is_poll = _is_poll(request)
+    kept_days = settings.MAILOPS_SUPPRESSION_IMPORT_DAYS
     context = {
         "run": run,
         "taking": TakingBack.objects.select_related("created_by").filter(run=run).first(),
         "same": None if is_poll else run.same_before(),
         "form": form,
+        "nothing_here": f"No row of the file came out so, as far as it is worked off. Rows are kept for {kept_days} days.",
         "page": None if is_poll else Paginator(rows, PAGE).get_page(request.GET.get("page")),
         "numbers": [
             (word, value, run.numbers[value])

@@ -146,7 +146,7 @@ def _text(page: Page) -> Iterator[Problem]:
 def _size(page: Page) -> Iterator[Problem]:
     size = len(page.rendered.html.encode())
     if size > GMAIL_CUTS_AT:
-        sentence = f"The HTML has {size // 1024} KB; Gmail hides what comes after 102 KB."
+        sentence = f"The HTML has {size // 1024} KB; Gmail hides what comes after {GMAIL_CUTS_AT // 1024} KB."
         yield found("mail.size", sentence)
     images = [element for element in page.tagged("img") if not element.is_hidden]
     words = len(page.rendered.text.split())
