@@ -1,16 +1,11 @@
-"""Abuse reports by which mailbox providers pass on complaints, read and written (RFC 5965; RFC 6430 for not-spam)."""
+"""Abuse reports by which mailbox providers pass on complaints (RFC 5965; RFC 6430 for not-spam)."""
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
-from email.message import Message
-from email.mime.multipart import MIMEMultipart
-from email.policy import SMTP
-from email.utils import format_datetime
 
 from mailops.protocol import verp
 from mailops.protocol.charsets import decode_words
-from mailops.protocol.dsn import human_part, message_id_told, returned_headers
+from mailops.protocol.dsn import message_id_told
 from mailops.protocol.report import (
     Fields,
     Report,
@@ -130,64 +125,3 @@ def _recipients(found: Fields, returned: Returned) -> tuple[str, ...]:
     marked = addresses_in(" ".join(first(returned.headers, name) for name in _ORIGINAL_RECIPIENT))
     others = [one for one in [*marked, *returned.recipients] if not _HIDDEN.search(one)]
     return tuple(others or [one for one in given if "@" in one] or returned.recipients)
-
-
-def write(
-    *,
-    recipient: str,
-    envelope_sender: str,
-    reporting_mta: str,
-    original: bytes,
-    now: datetime,
-    to: str = "",
-    feedback_type: str = "abuse",
-    source_ip: str = "",
-) -> bytes:
-    """Return a complaint of `recipient` about `original`, addressed `to` (by default the envelope sender)."""
-    report = MIMEMultipart("report")
-    report.set_param("report-type", "feedback-report")
-    report["From"] = f"Feedback Loop <feedback@{reporting_mta}>"
-    report["To"] = f"<{to or envelope_sender}>"
-    report["Subject"] = "Complaint about a message from you"
-    report["Date"] = format_datetime(now)
-    report["Auto-Submitted"] = "auto-generated"
-    text = f"<{recipient}> marked the message below as unwanted on {format_datetime(now)}.\n"
-    report.attach(human_part(text))
-    report.attach(
-        _feedback_part(
-            recipient=recipient,
-            envelope_sender=envelope_sender,
-            reporting_mta=reporting_mta,
-            now=now,
-            feedback_type=feedback_type,
-            source_ip=source_ip,
-        )
-    )
-    report.attach(returned_headers(original))
-    return report.as_bytes(policy=SMTP)
-
-
-def _feedback_part(
-    *,
-    recipient: str,
-    envelope_sender: str,
-    reporting_mta: str,
-    now: datetime,
-    feedback_type: str,
-    source_ip: str,
-) -> Message:
-    about = {
-        "Feedback-Type": feedback_type,
-        "User-Agent": "mailops-sandbox/1",
-        "Version": "1",
-        "Original-Mail-From": f"<{envelope_sender}>",
-        "Original-Rcpt-To": f"<{recipient}>",
-        "Arrival-Date": format_datetime(now),
-        "Reporting-MTA": f"dns; {reporting_mta}",
-        **({"Source-IP": source_ip} if source_ip else {}),
-    }
-    part = Message()
-    part["Content-Type"] = "message/feedback-report"
-    lines = (f"{name}: {value}\n" for name, value in about.items())
-    part.set_payload("".join(lines).encode("ascii", "replace").decode())
-    return part

@@ -1,14 +1,8 @@
-"""Delivery status notifications, read and written (RFC 3464; RFC 6533 for addresses outside ASCII; RFC 3461, 6)."""
+"""Delivery status notifications (RFC 3464; RFC 6533 for addresses outside ASCII)."""
 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
-from email.message import Message
-from email.mime.multipart import MIMEMultipart
-from email.mime.text import MIMEText
-from email.policy import SMTP
-from email.utils import format_datetime
 from enum import StrEnum
 from functools import cached_property, partial
 
@@ -188,127 +182,6 @@ def message_id_told(text: str) -> str:
     """Return the Message-ID that a text without headers names, or an empty string."""
     found = _NAMED_ID.search(text)
     return found[1] if found else ""
-
-
-def write(
-    *,
-    recipient: str,
-    envelope_sender: str,
-    reporting_mta: str,
-    action: Action,
-    status: str,
-    diagnostic: str,
-    original: bytes,
-    now: datetime,
-    envid: str = "",
-    orcpt: str = "",
-    remote_mta: str = "",
-) -> bytes:
-    """Return a notification about `recipient` to `envelope_sender`, with the headers of `original`.
-
-    `envid` and `orcpt` (`type;address`) are what the client asked with, if it did (RFC 3461, 6.3).
-    """
-    report = MIMEMultipart("report")
-    report.set_param("report-type", "delivery-status")
-    report["From"] = f"Mail Delivery System <MAILER-DAEMON@{reporting_mta}>"
-    report["To"] = f"<{envelope_sender}>"
-    report["Subject"] = _SUBJECTS[action]
-    report["Date"] = format_datetime(now)
-    report["Auto-Submitted"] = "auto-replied"
-    report.attach(human_part(_human_text(recipient, action, diagnostic)))
-    report.attach(
-        _status_part(
-            recipient=recipient,
-            reporting_mta=reporting_mta,
-            action=action,
-            status=status,
-            diagnostic=diagnostic,
-            envid=envid,
-            orcpt=orcpt,
-            remote_mta=remote_mta,
-        )
-    )
-    report.attach(returned_headers(original))
-    return report.as_bytes(policy=SMTP)
-
-
-def human_part(text: str) -> Message:
-    """Return a report's first part, for people (RFC 6522, 3)."""
-    return MIMEText(text, "plain", "us-ascii" if text.isascii() else "utf-8")
-
-
-def returned_headers(original: bytes) -> Message:
-    """Return the part that gives back a message's headers alone (RFC 6522, 4)."""
-    head = re.split(rb"\r?\n\r?\n", original[:64_000], maxsplit=1)[0]
-    part = MIMEText(head.decode("utf-8", "replace") + "\n", "rfc822-headers", "utf-8")
-    del part["Content-Transfer-Encoding"]
-    part["Content-Transfer-Encoding"] = "8bit"
-    part.set_payload(head.replace(b"\r\n", b"\n").decode("ascii", "surrogateescape") + "\n")
-    return part
-
-
-_SUBJECTS = {
-    Action.FAILED: "Undelivered Mail Returned to Sender",
-    Action.DELAYED: "Delayed Mail (still being retried)",
-    Action.DELIVERED: "Successful Mail Delivery Report",
-    Action.RELAYED: "Successful Mail Delivery Report",
-    Action.EXPANDED: "Successful Mail Delivery Report",
-}
-
-
-_TOLD = {
-    Action.FAILED: "could not be delivered:",
-    Action.DELAYED: "is delayed; delivery is still tried:",
-    Action.DELIVERED: "was delivered:",
-    Action.RELAYED: "went on to a system that sends no notices:",
-    Action.EXPANDED: "went on to the members of a list:",
-}
-
-
-def _human_text(recipient: str, action: Action, diagnostic: str) -> str:
-    return f"This is the mail system.\n\nYour message to <{recipient}> {_TOLD[action]}\n\n    {diagnostic}\n"
-
-
-def _status_part(
-    *,
-    recipient: str,
-    reporting_mta: str,
-    action: Action,
-    status: str,
-    diagnostic: str,
-    envid: str,
-    orcpt: str,
-    remote_mta: str,
-) -> Message:
-    about_message, about_recipient = Message(), Message()
-    about_message["Reporting-MTA"] = f"dns; {reporting_mta}"
-    if envid:
-        about_message["Original-Envelope-Id"] = envid
-    if orcpt:
-        about_recipient["Original-Recipient"] = _typed_address(*orcpt.split(";", 1))
-    about_recipient["Final-Recipient"] = _typed_address("rfc822", recipient)
-    about_recipient["Action"] = str(action)
-    about_recipient["Status"] = status
-    if remote_mta:
-        about_recipient["Remote-MTA"] = f"dns; {remote_mta}"
-    if diagnostic:
-        about_recipient["Diagnostic-Code"] = f"smtp; {_one_ascii_line(diagnostic)}"
-    part = Message()
-    part["Content-Type"] = "message/delivery-status"
-    part.set_payload([about_message, about_recipient])
-    return part
-
-
-def _typed_address(kind: str, address: str) -> str:
-    if address.isascii():
-        return f"{kind}; {address}"
-    return "utf-8; " + "".join(
-        letter if letter.isascii() else f"\\x{{{ord(letter):X}}}" for letter in address
-    )
-
-
-def _one_ascii_line(text: str) -> str:
-    return " ".join(text.encode("ascii", "replace").decode().split())
 
 
 def _groups(report: Report) -> list[Fields]:

@@ -21,7 +21,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from mailops.lib.env import host_and_port
-from mailops.protocol import arf, dsn
+from mailops.protocol import dsn, report_writing
 from mailops.protocol.unsubscribe import ONE_CLICK
 from mailops.sandbox import storing
 from mailops.sandbox.models import Reaction
@@ -127,7 +127,7 @@ _TOLD = {
 def _notification(reaction: Reaction) -> bytes:
     captured = reaction.captured
     action, status, diagnostic = _TOLD[Reaction.Kind(reaction.kind)]
-    return dsn.write(
+    return report_writing.write_dsn(
         recipient=captured.recipient,
         envelope_sender=captured.envelope_sender,
         reporting_mta=HOST,
@@ -143,7 +143,7 @@ def _notification(reaction: Reaction) -> bytes:
 
 def _complaint(reaction: Reaction) -> bytes:
     captured = reaction.captured
-    return arf.write(
+    return report_writing.write_complaint(
         recipient=captured.recipient,
         envelope_sender=captured.envelope_sender,
         reporting_mta=HOST,

@@ -9,7 +9,7 @@ from mailops.feedback.models import RawFeedback
 from mailops.feedback.processing import process_pending
 from mailops.outbox import tokens
 from mailops.outbox.models import Evidence, Status
-from mailops.protocol import arf, dsn
+from mailops.protocol import report_writing
 from mailops.protocol.dsn import Action
 from mailops.protocol.message_id import make_message_id
 from tests.factories import make_message
@@ -46,7 +46,7 @@ def headers_of(message):
 
 def report_on(message, **fields):
     """Return a real delivery status notification about `message`."""
-    return dsn.write(
+    return report_writing.write_dsn(
         **{
             "recipient": message.recipient,
             "envelope_sender": sender_of(message),
@@ -62,7 +62,7 @@ def report_on(message, **fields):
 
 
 def complaint_about(message, **fields):
-    return arf.write(
+    return report_writing.write_complaint(
         **{
             "recipient": message.recipient,
             "envelope_sender": sender_of(message),

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailops.protocol import dsn, verp
+from mailops.protocol import dsn, report_writing, verp
 from mailops.protocol.classification import Reason
 from mailops.protocol.dsn import Action
 from mailops.protocol.feedback_mail import FeedbackKind, describe, read
@@ -22,7 +22,7 @@ ORIGINAL = (
 
 
 def written(**fields):
-    return dsn.write(
+    return report_writing.write_dsn(
         **{
             "recipient": "bob@example.net",
             "envelope_sender": SENDER,

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from mailops.protocol import arf, unsubscribe, verp
+from mailops.protocol import arf, report_writing, unsubscribe, verp
 from mailops.protocol.feedback_mail import FeedbackKind, describe, read
 
 KEY = b"k" * 32
@@ -14,7 +14,7 @@ SENDER = verp.make_envelope_sender(UUID(int=7), 2, "bounces.example", KEY)
 
 
 def complaint(**fields):
-    return arf.write(
+    return report_writing.write_complaint(
         **{
             "recipient": "bob@example.net",
             "envelope_sender": SENDER,
