@@ -11,7 +11,7 @@ from mailops.lib.written_words import LineField
 from mailops.transports.forms.transports import ReferenceField, SecretField
 from mailops.transports.kinds.apis import APIS, Api
 from mailops.transports.models import Credential
-from mailops.transports.models.transport import CredentialQuerySet
+from mailops.transports.models.credential import CredentialQuerySet
 from mailops.transports.providers import Preset
 
 

@@ -1,5 +1,6 @@
 """How mail leaves: credentials, transports, streams."""
 
+from mailops.transports.models.credential import Credential
 from mailops.transports.models.hours import DAYS, KeepsHours, hours_are_whole
 from mailops.transports.models.limits import PROVIDER_DEFAULT, ProviderLimit, WarmUp
 from mailops.transports.models.oauth import OAuthGrant
@@ -11,7 +12,7 @@ from mailops.transports.models.pausing import (
     TellsPause,
 )
 from mailops.transports.models.stream import PATIENCE, RESERVED, Patience, Route, Stream
-from mailops.transports.models.transport import Credential, Transport
+from mailops.transports.models.transport import Transport
 
 __all__ = [
     "DAYS",

@@ -10,7 +10,7 @@ from django.db.models import Q
 from mailops.accounts.meanwhile import mark_of_fields
 from mailops.lib.clock import ClockTimestamp
 from mailops.lib.sealed import SealedColumns
-from mailops.transports.models.transport import Credential
+from mailops.transports.models.credential import Credential
 
 REFRESH_AHEAD = timedelta(minutes=10)  # of an hour, as both providers give
 LEASE = timedelta(seconds=30)  # longer than an answer may take, so that two never ask at once

@@ -37,7 +37,7 @@ from mailops.transports.credentials import (
 from mailops.transports.diagnosis import run_test
 from mailops.transports.forms.credentials import CredentialFilterForm, CredentialForm
 from mailops.transports.models import Credential, Transport
-from mailops.transports.models.transport import CredentialQuerySet
+from mailops.transports.models.credential import CredentialQuerySet
 from mailops.transports.providers import PRESETS
 
 PAGE = 50
