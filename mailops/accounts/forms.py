@@ -12,7 +12,7 @@ from django.utils import timezone
 from mailops.accounts.meanwhile import field_of
 from mailops.accounts.models import AuditEntry, Role, User
 from mailops.accounts.verbs import WORDS, words_of
-from mailops.lib.moments import check_day, since_of
+from mailops.lib.moments import DayField, since_of
 from mailops.lib.time_zones import zone_choices
 from mailops.lib.written_words import LineField
 
@@ -74,18 +74,8 @@ class AuditFilter(forms.Form):
         widget=forms.SearchInput(attrs={"placeholder": "Name, address or thing"}),
     )
     verb = forms.ChoiceField(label="Act", required=False)
-    since = forms.DateField(
-        label="From",
-        required=False,
-        widget=forms.DateInput(attrs={"type": "date"}),
-        validators=[check_day],
-    )
-    until = forms.DateField(
-        label="To",
-        required=False,
-        widget=forms.DateInput(attrs={"type": "date"}),
-        validators=[check_day],
-    )
+    since = DayField(label="From", required=False)
+    until = DayField(label="To", required=False)
     subject = forms.CharField(
         required=False,
         widget=forms.HiddenInput,

@@ -9,6 +9,7 @@ from django.utils import timezone
 from mailops.accounts.meanwhile import field_of
 from mailops.digests.weeks import last_whole_week, monday_of
 from mailops.domains.models import Identity
+from mailops.lib.moments import DayField
 from mailops.transports.models import Stream
 from mailops.transports.ties import foreign_sender
 
@@ -32,11 +33,7 @@ class SwitchForm(forms.Form):
 class WeekForm(forms.Form):
     """Which week a preview shows, in the viewer's zone: any day of it, the last whole one where none is given."""
 
-    week = forms.DateField(
-        label="Any day of the week",
-        widget=forms.DateInput(attrs={"type": "date"}),
-        error_messages={"invalid": "Write a day, such as 2026-11-09."},
-    )
+    week = DayField(label="Any day of the week")
 
     def __init__(self, data: Any) -> None:
         self.last = last_whole_week(timezone.now(), timezone.get_current_timezone())

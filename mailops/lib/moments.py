@@ -2,7 +2,7 @@
 
 import re
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -53,6 +53,35 @@ def _named(error: ValidationError) -> ValidationError:
     return ValidationError(
         f"Clocks are changed in that hour: in {zone} this time comes twice, or never. Choose one before or after it."
     )
+
+
+class DayInput(forms.DateInput):
+    """The browser's field of days, or one of text for what that one would hide: nonsense."""
+
+    def __init__(self) -> None:
+        super().__init__({"type": "date"}, "%Y-%m-%d")
+
+    def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
+        context: dict[str, Any] = super().get_context(name, value, attrs)
+        if value and not _DAY_OF_BROWSERS.fullmatch(context["widget"]["value"]):
+            context["widget"]["type"] = "text"
+        return context
+
+
+_DAY_OF_BROWSERS = re.compile(r"\d{4}-\d\d-\d\d")
+
+
+class DayField(forms.DateField):
+    """A day, as the browser's field of days has it."""
+
+    widget = DayInput
+    default_error_messages: ClassVar = {"invalid": "Write a day, such as 2026-11-21."}
+
+    def to_python(self, value: Any) -> date | None:
+        found: date | None = super().to_python(value)
+        if found is not None:
+            check_day(found)
+        return found
 
 
 class MomentInput(forms.DateTimeInput):

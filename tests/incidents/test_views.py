@@ -13,6 +13,7 @@ from mailops.incidents.detection import detect
 from mailops.incidents.evidence import LOOK_BACK
 from mailops.incidents.forms import ChannelForm
 from mailops.incidents.models import Incident, Notice, NotificationChannel, Threshold
+from mailops.lib.templatetags.numbers import units
 from mailops.outbox.ledger import bucket_of
 from mailops.reports.periods import QUARTER_HOUR
 from mailops.transports.models import PauseCause, Route, Transport
@@ -176,7 +177,7 @@ class TestDetail:
 
     def test_shows_what_broke_and_the_evidence(self, incident, oncall, logged_in):
         page = logged_in(oncall).get(url("detail", incident.pk)).content.decode()
-        for words in [incident.sentence, "gmail.com", "6 of 100", "Pause News", "Acknowledge"]:
+        for words in [units(incident.sentence), "gmail.com", "6 of 100", "Pause News", "Acknowledge"]:
             assert words in page, words
 
     def test_says_whom_a_transport_hurts_that_is_not_reached(self, stream, oncall, logged_in):
@@ -382,7 +383,7 @@ class TestDetail:
         page = client.get(at, headers=HTMX).text
         assert follows not in page
         assert "What was wrong" in page
-        assert incident.sentence in page
+        assert units(incident.sentence) in page
 
     def test_leads_to_its_messages(self, incident, viewer, logged_in):
         page = logged_in(viewer).get(url("detail", incident.pk))

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from django.urls import reverse
 
-from tests.factories import make_campaign, make_message
+from mailops.transports.models import Credential, ProviderLimit
+from tests.factories import make_campaign, make_message, make_transport
 from tests.outbox.answers import make_refused
 from tests.wrong_input.test_walk import body_of
 
@@ -15,6 +16,7 @@ TIMES = [
 ]  # fmt: skip
 NUMBERS = ["0", "-1", "9" * 30, "9" * 5000, "9223372036854775807", "9223372036854775808", "1e400", "NaN", "1.5"]  # fmt: skip
 TEXTS = ["\0", "a\0b", "x" * 5000, b"\xed\xa0\x80", "%", "\\", "_", "__", "@", b"a@\xed\xaf\xbf", "\U0010ffff", "0" * 32]  # fmt: skip
+LONG = "x" * 5000
 WORDS = ["", "no such", "_", "\0", "9" * 30, "x" * 300]
 
 KINDS: dict[str, list[Any]] = {
@@ -38,6 +40,14 @@ PAGES = {
     "reports:search": ("q",),
     "reports:search-json": ("q",),
     "signatures:list": (*TIMED, "q", "page"),
+}  # fmt: skip
+REFUSED = {
+    "accounts:audit": {"since": "31 June"}, "campaigns:list": {"state": "no such"}, "content:list": {"q": LONG},
+    "domains:list": {"q": LONG}, "feedback:list": {"kind": "no such"}, "incidents:list": {"state": "no such"},
+    "outbox:doubtful": {"stream": "no such"}, "outbox:list": {"answered_until": "31 June"},
+    "reports:reports": {"until": "31 June"}, "reports:search": {"q": LONG}, "signatures:list": {"since": "31 June"},
+    "suppressions:list": {"reason": "no such"}, "transports:credentials": {"q": LONG}, "transports:list": {"q": LONG},
+    "transports:providers": {"q": LONG}, "transports:streams": {"q": LONG},
 }  # fmt: skip
 OF_A_CAMPAIGN = {"outbox:campaign-retry", "reports:campaign"}
 
@@ -64,3 +74,25 @@ def test_times_at_the_edges_of_the_calendar_are_fine(name, zone, browser, admin)
     begin, end = ("answered_since", "answered_until") if name == "outbox:list" else ("since", "until")  # fmt: skip
     for since, until in (("2000-01-01", "2001-12-31"), ("2098-12-31", "2100-01-01")):
         assert browser.get(reverse(name), {begin: since, end: until}).status_code == 200
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_list_whose_filter_is_refused_says_so_and_never_that_nothing_matches(name, browser):
+    make_refused()
+    ProviderLimit.objects.create(mailbox_provider="gmail", max_sessions=5)
+    Credential.objects.create(transport=make_transport(), label="Key")
+    page = browser.get(reverse(name), REFUSED[name])
+    assert page.status_code == 422
+    text = page.content.decode()
+    assert "These filters can't be used" in text
+    assert text.count('class="empty"') == 1
+    assert "field-errors" in text
+    assert "Hidden field" not in text
+
+
+def test_a_day_that_is_none_is_kept_in_its_field(browser):
+    page = browser.get(reverse("accounts:audit"), {"since": "31 June", "until": "2026-06-30"})
+    told = " ".join(page.content.decode().split())
+    assert '<input type="text" name="since" value="31 June"' in told
+    assert '<input type="date" name="until" value="2026-06-30"' in told
+    assert "Write a day, such as 2026-11-21." in told

@@ -6,6 +6,7 @@ from django import forms
 from django.db.models import Q
 
 from mailops.accounts.meanwhile import field_of
+from mailops.lib.moments import DayField
 from mailops.lib.secrets import Secret
 from mailops.lib.written_words import LineField
 from mailops.transports.forms.transports import ReferenceField, SecretField
@@ -29,13 +30,12 @@ class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Credential
         fields: ClassVar[list[str]] = ["label", "username", "expires_on"]
-        field_classes: ClassVar = {"label": LineField}
+        field_classes: ClassVar = {"label": LineField, "expires_on": DayField}
         labels: ClassVar = {"username": "User name"}
         help_texts: ClassVar = {
             "label": "To tell credentials apart, such as “March 2026”.",
             "expires_on": "The day from which the provider takes it no more; mailops warns a month before.",
         }
-        widgets: ClassVar = {"expires_on": forms.DateInput(attrs={"type": "date"})}
 
     def __init__(self, *args: Any, preset: Preset | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

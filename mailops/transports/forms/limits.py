@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from mailops.accounts.meanwhile import field_of
 from mailops.lib.mailbox_providers import NAMES
+from mailops.lib.moments import DayField
 from mailops.lib.written_words import LineField
 from mailops.protocol.address import InvalidAddress, domain_key
 from mailops.transports.limiting import StillWarming, ask_ramps
@@ -124,7 +125,7 @@ class WarmUpForm(forms.ModelForm):  # type: ignore[type-arg]
             "on which little was sent, move the first day by as many.",
             "full_volume": "From the day on which that many could leave, nothing is held back.",
         }
-        widgets: ClassVar = {"started_on": forms.DateInput(attrs={"type": "date"})}
+        field_classes: ClassVar = {"started_on": DayField}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

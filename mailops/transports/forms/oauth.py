@@ -6,6 +6,7 @@ from django import forms
 
 from mailops.accounts.meanwhile import field_of
 from mailops.lib.egress import is_confidential
+from mailops.lib.moments import DayField
 from mailops.lib.secrets import Secret
 from mailops.lib.written_words import LineField
 from mailops.transports.forms.transports import SecretField
@@ -41,9 +42,8 @@ class GrantForm(forms.ModelForm):  # type: ignore[type-arg]
         label="Bounces are read from this mailbox too, by IMAP",
         help_text="Asks for IMAP.AccessAsUser.All beside SMTP.Send; then somebody must sign in again.",
     )
-    expires_on = forms.DateField(
+    expires_on = DayField(
         required=False,
-        widget=forms.DateInput(attrs={"type": "date"}),
         label="Client secret expires on",
         help_text="mailops warns a month before.",
     )
