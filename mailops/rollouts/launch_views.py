@@ -20,7 +20,7 @@ from mailops.rollouts.launching import (
     launch,
     what_changed,
 )
-from mailops.rollouts.pacing import pace_of, why_impatient
+from mailops.rollouts.pacing import pace_of, why_impatient, why_still
 
 
 def _campaign(campaign_id: int) -> Campaign:
@@ -42,6 +42,7 @@ def _context(campaign: Campaign, gates: list[Gate]) -> dict[str, Any]:
         "warnings": warnings(preflight) if preflight and is_done else [],
         "leaving": leaving(campaign, preflight) if preflight and is_done else None,
         "pace": pace,
+        "stillness": why_still(campaign.stream),
         "impatience": why_impatient(campaign.stream, pace) if pace else "",
     }
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from math import inf
 
+from mailops.dispatch.holding import stopped_ways
 from mailops.dispatch.limits import utc_today
 from mailops.dispatch.standing import sessions_of
 from mailops.dispatch.standing_in import able
@@ -69,8 +70,8 @@ def _warmed(stream: Stream, messages: int, ways: list[Transport], pace: LaunchPa
     if not warming:
         return pace
     words = [
-        f"{way} is warming up: today it sends {enumerated(f'{one.volume(today):,} to {one}' for one in ramps[way])} at most, "
-        "to each mailbox provider by itself, and more each day."
+        f"{way} is warming up: today it sends at most {enumerated(f'{one.volume(today):,} to {_whom(one)}' for one in ramps[way])}, "
+        "and more each day."
         for way in warming
     ]
     if others := [way for way in reached if not ramps[way]]:
@@ -85,6 +86,12 @@ def _warmed(stream: Stream, messages: int, ways: list[Transport], pace: LaunchPa
         words=" ".join([pace.words, *words]),
         most=int(most) if messages > most else None,
     )
+
+
+def _whom(ramp: WarmUp) -> str:
+    if ramp.mailbox_provider:
+        return str(ramp)
+    return "each other mailbox provider" if ramp.has_others else "each mailbox provider"
 
 
 def _reached(stream: Stream, ramps: dict[Transport, list[WarmUp]]) -> list[Transport]:
@@ -135,6 +142,20 @@ def _unlimited(stream: Stream, transports: list[Transport]) -> str:
     sessions = sessions_of(transports[0], [stream.pk])
     said = f"No rate is set: it goes as quickly as {transports[0]} answers, in {sessions.words}."
     return f"{said} {sessions.why}".strip()
+
+
+def why_still(stream: Stream) -> str:
+    """Say that nothing of the stream leaves now, since it or its ways out stand still; nothing where mail leaves."""
+    if stream.is_paused:
+        return "It is paused: nothing leaves until it is resumed."
+    still = [
+        f"{one} is paused" if one.is_paused else f"{one} can't be reached"
+        for one in stopped_ways(stream)
+    ]
+    if not still:
+        return ""
+    again = "one of them sends" if len(still) > 1 else "it sends"
+    return f"{enumerated(still)}: nothing leaves until {again} again."
 
 
 def why_impatient(stream: Stream, pace: LaunchPace) -> str:

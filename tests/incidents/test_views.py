@@ -177,7 +177,13 @@ class TestDetail:
 
     def test_shows_what_broke_and_the_evidence(self, incident, oncall, logged_in):
         page = logged_in(oncall).get(url("detail", incident.pk)).content.decode()
-        for words in [units(incident.sentence), "gmail.com", "6 of 100", "Pause News", "Acknowledge"]:
+        for words in [
+            units(incident.sentence),
+            "gmail.com",
+            "6 of 100",
+            "Pause News",
+            "Acknowledge",
+        ]:
             assert words in page, words
 
     def test_says_whom_a_transport_hurts_that_is_not_reached(self, stream, oncall, logged_in):

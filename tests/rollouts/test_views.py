@@ -12,7 +12,7 @@ from mailops.campaigns.models import Campaign
 from mailops.rollouts.models import Checklist, ChecklistItem, Evidence, Override
 from mailops.rollouts.probing import checklists_of, probe
 from mailops.rollouts.tasks import make_checklists, settle_checklists
-from mailops.transports.models import Stream
+from mailops.transports.models import PauseCause, Stream
 from tests.factories import make_audience, make_campaign, make_domain, make_stream
 from tests.rollouts.test_launching import (
     campaign,  # noqa: F401 - fixture
@@ -304,6 +304,22 @@ class TestLaunch:
         press(client, rehearsed, override_reason="The board wants it.")
         assert Override.objects.get().actor_label == operator.email
         assert "The board wants it." in client.get("/rollouts/").content.decode()
+
+    def test_says_that_nothing_leaves_while_what_carries_it_stands_still(
+        self,
+        logged_in,
+        operator,
+        proven,  # noqa: F811
+    ):
+        client, address = logged_in(operator), f"/rollouts/campaigns/{proven.pk}/launch/"
+        assert "nothing leaves" not in client.get(address).text
+        ways = [route.transport for route in proven.stream.routes.order_by("position")]
+        for way in ways:
+            way.pause(PauseCause.PERSON, "", "")
+        said = " and ".join(f"{way} is paused" for way in ways)
+        assert f"{said}: nothing leaves until one of them sends again." in client.get(address).text
+        proven.stream.pause(PauseCause.PERSON, "", "")
+        assert "It is paused: nothing leaves until it is resumed." in client.get(address).text
 
     def test_leads_to_more_time_where_the_stream_gives_up_early(self, logged_in, admin, proven):  # noqa: F811
         address = f"/rollouts/campaigns/{proven.pk}/launch/"

@@ -83,7 +83,7 @@ class WarmUp(models.Model):
     def __str__(self) -> str:
         if self.mailbox_provider:
             return name_of(self.mailbox_provider)
-        return "everybody else" if self._has_others else "everybody"
+        return "everybody else" if self.has_others else "everybody"
 
     @property
     def mark(self) -> str:
@@ -91,7 +91,7 @@ class WarmUp(models.Model):
         return mark_of_fields(self, self.SETTINGS)
 
     @cached_property
-    def _has_others(self) -> bool:
+    def has_others(self) -> bool:
         """Whether its transport has ramps for single providers."""
         return self.transport.warm_ups.exclude(mailbox_provider="").exists()
 
