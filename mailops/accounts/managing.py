@@ -63,8 +63,8 @@ def mark_of_user(user: User) -> str:
     return mark_of(user.name, user.role)
 
 
-def change_user(*, actor: User, user: User, name: str, role: str, seen: str | None = None) -> None:
-    """Change name and role. Raise LastAdmin.
+def change_user(*, actor: User, user: User, name: str, role: str, seen: str | None = None) -> bool:
+    """Change name and role; return whether that changed anything. Raise LastAdmin.
 
     Whoever saves a form gives the mark that it showed as `seen`: raise ChangedMeanwhile where it is another by now.
     """
@@ -74,9 +74,10 @@ def change_user(*, actor: User, user: User, name: str, role: str, seen: str | No
         before = {"name": locked.name, "role": locked.role}
         after = {"name": name, "role": role}
         if after == before:
-            return  # pressed twice
+            return False
         User.objects.filter(pk=user.pk).update(**after)
         audit(actor=actor, verb="user.change", subject=user, before=before, after=after)
+    return True
 
 
 def mark_of_profile(user: User) -> str:
@@ -84,8 +85,10 @@ def mark_of_profile(user: User) -> str:
     return mark_of(user.name, user.time_zone)
 
 
-def change_profile(*, user: User, name: str, time_zone: str, seen: str | None = None) -> None:
-    """Change what a person says of themselves; an admin may change or deactivate them meanwhile.
+def change_profile(*, user: User, name: str, time_zone: str, seen: str | None = None) -> bool:
+    """Change what a person says of themselves; return whether that changed anything.
+
+    An admin may change or deactivate them meanwhile.
 
     Whoever saves a form gives the mark that it showed as `seen`: raise ChangedMeanwhile where it is another by now.
     """
@@ -95,10 +98,11 @@ def change_profile(*, user: User, name: str, time_zone: str, seen: str | None = 
         wanted = {"name": name, "time_zone": time_zone}
         after = {field: said for field, said in wanted.items() if said != getattr(locked, field)}
         if not after:
-            return  # pressed twice
+            return False
         before = {field: getattr(locked, field) for field in after}
         User.objects.filter(pk=user.pk).update(**after)
         audit(actor=user, verb="user.profile", subject=user, before=before, after=after)
+    return True
 
 
 def deactivate(*, actor: User, user: User) -> None:

@@ -8,9 +8,10 @@ from hashlib import sha256
 from typing import Any
 
 from django import forms
+from django.contrib import messages
 from django.db import IntegrityError, transaction
 from django.db.models import Model
-from django.http import QueryDict
+from django.http import HttpRequest, QueryDict
 from psycopg.errors import ForeignKeyViolation, UniqueViolation
 
 from mailops.accounts.models import AuditEntry
@@ -41,13 +42,23 @@ def typed_by_one_who_saw(mark: str, typed: QueryDict) -> dict[str, Any]:
     return {**typed.dict(), "seen": mark}
 
 
-def expect(seen: str | None, *, was: str, wanted: str = "") -> None:
+def expect(seen: str | None, *, was: str, wanted: str = "") -> bool:
     """Raise ChangedMeanwhile where `was`, the mark of what stands there, is neither that `seen` nor the `wanted` one.
 
-    Nothing was seen, None or "", where no form showed it.
+    Nothing was seen, None or "", where no form showed it. Return whether what is wanted is something else than what
+    stands there: where it isn't, as after a second press, a verb has nothing to write down.
     """
     if seen and was not in {seen, wanted}:
         raise ChangedMeanwhile
+    return was != wanted
+
+
+def tell_saved(request: HttpRequest, sentence: str, *, is_changed: bool) -> None:
+    """Say to whoever pressed save what came of it, or that nothing did."""
+    if is_changed:
+        messages.success(request, sentence)
+    else:
+        messages.info(request, "Nothing was changed.")
 
 
 @contextmanager

@@ -24,6 +24,7 @@ from mailops.accounts.meanwhile import (
     first_come,
     last_done,
     meanwhile,
+    tell_saved,
     typed_by_one_who_saw,
 )
 from mailops.accounts.models import AuditEntry, Role, User
@@ -92,10 +93,10 @@ def profile(request: HttpRequest) -> HttpResponse:
     form = _profile_form(request.POST or None, user)
     if request.method == "POST" and form.is_valid():
         try:
-            managing.change_profile(user=user, **form.cleaned_data)
+            is_changed = managing.change_profile(user=user, **form.cleaned_data)
         except ChangedMeanwhile:
             return _profile_conflict(request, User.objects.get(pk=user.pk))
-        messages.success(request, "Your profile is saved.")
+        tell_saved(request, "Your profile is saved.", is_changed=is_changed)
         return redirect("accounts:profile")
     return _form(request, "accounts/profile.html", form)
 
@@ -151,11 +152,10 @@ def user_detail(request: HttpRequest, user_id: int) -> HttpResponse:
     form = _user_form(request.POST or None, person)
     if request.method == "POST" and form.is_valid():
         try:
-            is_changed = _tried(request, form, person)
+            is_saved = _tried(request, form, person)
         except ChangedMeanwhile:
             return _conflict(request, get_object_or_404(User, pk=user_id))
-        if is_changed:
-            messages.success(request, f"{person.email} is changed.")
+        if is_saved:
             return redirect("accounts:user", user_id)
     return _user_page(request, form, person, None)
 
@@ -193,12 +193,13 @@ def _user_page(
 
 
 def _tried(request: HttpRequest, form: UserForm, person: User) -> bool:
-    """Change the user, or write on the form why not."""
+    """Change the user and say so, or write on the form why not."""
     try:
-        managing.change_user(actor=user_of(request), user=person, **form.cleaned_data)
+        is_changed = managing.change_user(actor=user_of(request), user=person, **form.cleaned_data)
     except managing.LastAdmin as error:
         form.add_error("role", error.sentence)
         return False
+    tell_saved(request, f"{person.email} is changed.", is_changed=is_changed)
     return True
 
 

@@ -7,7 +7,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.utils import timezone
 
-from mailops.accounts.meanwhile import ChangedMeanwhile, Meanwhile, last_done, meanwhile
+from mailops.accounts.meanwhile import ChangedMeanwhile, Meanwhile, last_done, meanwhile, tell_saved
 from mailops.accounts.permissions import Act, needs, user_of
 from mailops.audiences.curating import (
     add_member,
@@ -45,12 +45,14 @@ def contact_edit(request: HttpRequest, contact_id: int) -> HttpResponse:
     form = ContactForm.of(contact, request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
-            change_contact(contact=contact, **form.cleaned_data, actor=user_of(request))
+            is_changed = change_contact(
+                contact=contact, **form.cleaned_data, actor=user_of(request)
+            )
         except ChangedMeanwhile:
             return _conflict(request, contact)
         for membership in contact.memberships.all():
             count_soon(membership.audience_id)
-        messages.success(request, "Saved.")
+        tell_saved(request, "Saved.", is_changed=is_changed)
         return redirect("audiences:contact", contact.pk)
     return _contact_form(request, contact, form, status=422 if form.errors else 200)
 

@@ -40,15 +40,16 @@ def add_audience(*, name: str, description: str, actor: User) -> Audience:
 
 def change_audience(
     *, audience: Audience, name: str, description: str, actor: User, seen: str = ""
-) -> None:
-    """Change what an audience is called and told of; raise NameTaken.
+) -> bool:
+    """Change what an audience is called and told of; return whether that changed anything. Raise NameTaken.
 
     Whoever saves a form gives the mark that it showed as `seen`: raise ChangedMeanwhile where it is another by now.
     """
     with transaction.atomic():
         before = Audience.objects.select_for_update().get(pk=audience.pk)
         wanted = Audience(name=name, description=description)
-        expect(seen, was=before.mark, wanted=wanted.mark)
+        if not expect(seen, was=before.mark, wanted=wanted.mark):
+            return False
         with _only_bearer_of(name):
             Audience.objects.filter(pk=audience.pk).update(name=name, description=description)
         audit(
@@ -58,6 +59,7 @@ def change_audience(
             before={"name": before.name, "description": before.description},
             after={"name": name, "description": description},
         )
+    return True
 
 
 def add_member(
@@ -127,15 +129,21 @@ def change_contact(
     time_zone: str,
     revision: str,
     actor: User,
-) -> None:
-    """Replace what was known of a contact at `revision`; raise ChangedMeanwhile where more is known by now."""
+) -> bool:
+    """Replace what was known of a contact at `revision`; return whether that changed anything.
+
+    Raise ChangedMeanwhile where more is known by now.
+    """
     with transaction.atomic():
         locked = Contact.objects.select_for_update().get(pk=contact.pk)
         is_known = (locked.attributes, locked.time_zone) == (attributes, time_zone)
-        if locked.revision != revision and not is_known:
+        if is_known:
+            return False
+        if locked.revision != revision:
             raise ChangedMeanwhile
         touched = _replace(locked, attributes=attributes, time_zone=time_zone, actor=actor)
         _raise_revisions(touched)
+    return True
 
 
 def _replace(

@@ -19,6 +19,7 @@ from mailops.accounts.meanwhile import (
     Meanwhile,
     last_done,
     meanwhile,
+    tell_saved,
     typed_by_one_who_saw,
 )
 from mailops.accounts.permissions import Act, needs, user_of
@@ -76,13 +77,15 @@ def audience_edit(request: HttpRequest, audience_id: int) -> HttpResponse:
     form = AudienceForm(request.POST or None, instance=audience)
     if form.is_valid():
         try:
-            change_audience(audience=audience, **form.cleaned_data, actor=user_of(request))
+            is_changed = change_audience(
+                audience=audience, **form.cleaned_data, actor=user_of(request)
+            )
         except ChangedMeanwhile:
             return _conflict(request, audience_id)
         except NameTaken as error:
             form.add_error("name", str(error))
         else:
-            messages.success(request, "Saved.")
+            tell_saved(request, "Saved.", is_changed=is_changed)
             return redirect("audiences:detail", audience.pk)
     return _audience_form(request, form, Audience.objects.get(pk=audience_id))
 

@@ -14,6 +14,7 @@ from mailops.accounts.meanwhile import (
     Meanwhile,
     last_done,
     meanwhile,
+    tell_saved,
     typed_by_one_who_saw,
 )
 from mailops.accounts.permissions import Act, confirm_password, needs, user_of
@@ -88,7 +89,7 @@ def campaign_schedule(request: HttpRequest, campaign_id: int) -> HttpResponse:
         except ChangedMeanwhile:
             return _schedule_conflict(request, get_campaign(campaign.pk))
         if is_set:
-            messages.success(request, "The new time is set.")
+            tell_saved(request, "The new time is set.", is_changed=at != campaign.scheduled_at)
         else:
             campaign.refresh_from_db()
             state = campaign.get_state_display().lower()
@@ -130,7 +131,7 @@ def campaign_hours(request: HttpRequest, campaign_id: int) -> HttpResponse:
     form = CampaignHoursForm(request.POST or None, campaign=campaign)
     if form.is_valid():
         try:
-            change_hours(
+            is_changed = change_hours(
                 campaign=campaign,
                 hours=form.hours,
                 has_own_hours=form.has_own_hours,
@@ -146,7 +147,7 @@ def campaign_hours(request: HttpRequest, campaign_id: int) -> HttpResponse:
             messages.info(request, str(error))
             return redirect(back)
         else:
-            messages.success(request, "The hours are saved.")
+            tell_saved(request, "The hours are saved.", is_changed=is_changed)
             return redirect(back)
     return render_page(
         request,

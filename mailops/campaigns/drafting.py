@@ -61,8 +61,8 @@ def change_campaign(
     identity: Identity,
     revision: str,
     actor: User,
-) -> None:
-    """Change a draft's plan that was shown at `revision`.
+) -> bool:
+    """Change a draft's plan that was shown at `revision`; return whether that changed anything.
 
     Raise NotADraft where it left that state meanwhile, ChangedMeanwhile where it is another plan by now,
     ObjectDoesNotExist where it or something of the plan was deleted.
@@ -73,7 +73,8 @@ def change_campaign(
         before, was = plan_of(locked), locked.revision
         locked.name, locked.audience, locked.version = name, audience, version
         locked.stream, locked.identity = stream, identity
-        expect(revision, was=was, wanted=locked.revision)
+        if not expect(revision, was=was, wanted=locked.revision):
+            return False
         locked.save(update_fields=["name", "audience", "version", "stream", "identity"])
         audit(
             actor=actor,
@@ -82,6 +83,7 @@ def change_campaign(
             before=before,
             after=plan_of(locked),
         )
+    return True
 
 
 def duplicate_campaign(*, campaign: Campaign, actor: User) -> Campaign:
@@ -106,8 +108,8 @@ def change_hours(
     has_own_hours: bool,
     actor: User,
     revision: str | None = None,
-) -> None:
-    """Change when its mail may leave; raise NotADraft where it is over.
+) -> bool:
+    """Change when its mail may leave; return whether that changed anything. Raise NotADraft where it is over.
 
     Whoever saves a form gives the `revision` that it showed: raise ChangedMeanwhile where the hours are others by now.
     What a started campaign owes is moved into the new hours soon after, beside the ticks; `has_own_hours` is about one
@@ -120,17 +122,25 @@ def change_hours(
             raise NotADraft(f"This campaign is {found.get_state_display().lower()} by now.")
         if found.has_messages and not has_own_hours:
             raise HasStarted
-        before, was = found.keeps.hours_facts(), found.hours_revision
+        before, was, kept = found.keeps.hours_facts(), found.hours_revision, _kept_hours(found)
         for name, value in hours.items():
             setattr(found, name, value)
         found.has_own_hours = has_own_hours
         expect(revision, was=was, wanted=found.hours_revision)
         if found.has_messages:
             found.time_zone = found.zone_if_unknown
+        if _kept_hours(found) == kept:
+            return False
+        if found.has_messages:
             found.rehours_from = 0
         found.save(update_fields=[*hours, "has_own_hours", "rehours_from"])
         after = found.keeps.hours_facts()
         audit(actor=actor, verb="campaign.hours", subject=found, before=before, after=after)
+    return True
+
+
+def _kept_hours(campaign: Campaign) -> list[Any]:
+    return [campaign.has_own_hours, *(getattr(campaign, name) for name in campaign.HOURS)]
 
 
 def delete_campaign(*, campaign: Campaign, actor: User) -> None:

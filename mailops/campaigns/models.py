@@ -211,8 +211,10 @@ class Campaign(KeepsHours, TellsPause):
         """
         with transaction.atomic():
             locked = Campaign.objects.select_for_update().get(pk=self.pk)
-            if locked.is_scheduled:
-                expect(seen, was=locked.schedule_mark, wanted=mark_of(at.timestamp()))
+            if locked.is_scheduled and not expect(
+                seen, was=locked.schedule_mark, wanted=mark_of(at.timestamp())
+            ):
+                return True
             return self._change(
                 "schedule", {self.State.SCHEDULED}, {"scheduled_at": at}, actor=actor
             )

@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 
-from mailops.accounts.meanwhile import ChangedMeanwhile, Meanwhile, last_done, meanwhile
+from mailops.accounts.meanwhile import ChangedMeanwhile, Meanwhile, last_done, meanwhile, tell_saved
 from mailops.accounts.models import User
 from mailops.accounts.permissions import Act, needs, user_of
 from mailops.campaigns import preflight
@@ -144,8 +144,11 @@ def campaign_edit(request: HttpRequest, campaign_id: int) -> HttpResponse:
     if form.is_valid():
         try:
             with transaction.atomic():  # else it could be launched in between
-                change_campaign(campaign=campaign, **form.cleaned_data, actor=user_of(request))
-                rehearse_soon(campaign, user_of(request))
+                is_changed = change_campaign(
+                    campaign=campaign, **form.cleaned_data, actor=user_of(request)
+                )
+                if is_changed:
+                    rehearse_soon(campaign, user_of(request))
         except ChangedMeanwhile:
             return _conflict(request, get_campaign(campaign.pk))
         except ObjectDoesNotExist:
@@ -154,7 +157,7 @@ def campaign_edit(request: HttpRequest, campaign_id: int) -> HttpResponse:
         except NotADraft as error:
             messages.error(request, str(error))
         else:
-            messages.success(request, "Saved. It is being rehearsed again.")
+            tell_saved(request, "Saved. It is being rehearsed again.", is_changed=is_changed)
         return redirect("campaigns:detail", campaign.pk)
     return _form(request, form, campaign)
 

@@ -35,24 +35,26 @@ def save_draft(
     language: str = "",
     page: str = "",
     seen: str = "",
-) -> None:
+) -> bool:
     """Write the draft, or its words in another `language`, if it still is at `revision`; raise DraftConflict.
 
     A draft that moved on is written all the same where nobody touched these words or the sample: they have the mark that was `seen`.
-    Where it says exactly this already, as after a second press, nothing is written, whatever its revision. What the actor typed is kept no more then, but for what they typed on another page of the editor than `page`.
+    Where it says exactly this already, as after a second press, nothing is written, whatever its revision: return False. What the actor typed is kept no more then, but for what they typed on another page of the editor than `page`.
     """
     words = {"draft_subject": subject, "draft_html": html, "draft_text": text}
     with transaction.atomic():
         draft = _locked(template)
         if not draft.speaks(language):
             raise DraftConflict
-        if draft.draft_revision == revision or draft.mark_of_words(language) == seen:
+        is_changed = not _says(draft, language, words, sample)
+        if is_changed:
+            if draft.draft_revision != revision and draft.mark_of_words(language) != seen:
+                raise DraftConflict
             _write(draft, actor, language, words, sample)
-        elif not _says(draft, language, words, sample):
-            raise DraftConflict
         template.refresh_from_db()
         if actor is not None:
             discard(template, actor, language, page=page)
+    return is_changed
 
 
 def _write(
@@ -154,17 +156,17 @@ def change_settings(
     actor: User | None,
     seen: str | None = None,
     may_waive: bool = True,
-) -> None:
-    """Write the fields in `changes`, and none of the draft's words, which somebody may be saving.
+) -> bool:
+    """Write the fields in `changes`; return whether that changed anything.
 
-    Whoever saves a form gives the mark that it showed as `seen`: raise ChangedMeanwhile where it is another by now, and
+    None of the draft's words is written, which somebody may be saving. Whoever saves a form gives the mark that it showed as `seen`: raise ChangedMeanwhile where it is another by now, and
     where a second person is asked for by now, which somebody who may not waive that saw switched off.
     """
     with transaction.atomic():
         draft = _locked(template)
         changes = {name: value for name, value in changes.items() if getattr(draft, name) != value}
         if not changes:
-            return
+            return False
         is_waived = changes.get("needs_approval") is False
         if is_waived and not may_waive:
             raise ChangedMeanwhile
@@ -181,6 +183,7 @@ def change_settings(
             before=before,
             after={field: str(value or "") for field, value in changes.items()},
         )
+    return True
 
 
 def _locked(template: MailTemplate) -> MailTemplate:

@@ -11,6 +11,7 @@ from django.utils.functional import SimpleLazyObject
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import require_POST
 
+from mailops.accounts.meanwhile import tell_saved
 from mailops.accounts.permissions import Act, needs, user_of
 from mailops.content import desk
 from mailops.content.checking import Look, Sources, look_over
@@ -45,7 +46,7 @@ def template_edit(request: HttpRequest, template_id: int) -> HttpResponse:
     if form.is_valid():
         language = form.cleaned_data["language"]
         try:
-            save_draft(
+            is_changed = save_draft(
                 template=template,
                 revision=form.cleaned_data["revision"],
                 actor=user_of(request),
@@ -57,7 +58,7 @@ def template_edit(request: HttpRequest, template_id: int) -> HttpResponse:
             return _conflict(request, template, form)
         if "test" in request.POST:
             return _to_test(request, template, language)
-        toasts.success(request, "The draft is saved.")
+        tell_saved(request, "The draft is saved.", is_changed=is_changed)
         if "stay" in request.POST and wants_fragment(request):
             return _stay(request, template, language)
         return go_on(request, address_of_editor(template, language))

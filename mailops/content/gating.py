@@ -40,8 +40,8 @@ def mark_of_gates(gates: Iterable[str]) -> str:
 
 def require(
     *, stream: Stream, gates: Iterable[str], actor: User | None, seen: str | None = None
-) -> None:
-    """Require these gates, and no others, of mails that leave through `stream`.
+) -> bool:
+    """Require these gates, and no others, of mails that leave through `stream`; return whether that changed anything.
 
     Whoever saves a form gives the mark that it showed as `seen`: raise ChangedMeanwhile where it is another by now.
     """
@@ -49,19 +49,20 @@ def require(
     with transaction.atomic():
         Stream.objects.select_for_update().get(pk=stream.pk)
         before = required_of(stream)
-        expect(seen, was=mark_of_gates(before), wanted=mark_of_gates(wanted))
+        if not expect(seen, was=mark_of_gates(before), wanted=mark_of_gates(wanted)):
+            return False
         RequiredGate.objects.filter(stream=stream).exclude(gate__in=wanted).delete()
         RequiredGate.objects.bulk_create(
             [RequiredGate(stream=stream, gate=gate) for gate in wanted - set(before)]
         )
-        if wanted != set(before):
-            audit(
-                actor=actor,
-                verb="template.require_gates",
-                subject=stream,
-                before={"gates": before},
-                after={"gates": sorted(wanted)},
-            )
+        audit(
+            actor=actor,
+            verb="template.require_gates",
+            subject=stream,
+            before={"gates": before},
+            after={"gates": sorted(wanted)},
+        )
+    return True
 
 
 def objections(version: TemplateVersion, stream: Stream) -> dict[str, str]:

@@ -9,7 +9,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
-from mailops.accounts.meanwhile import ChangedMeanwhile, Meanwhile, last_done
+from mailops.accounts.meanwhile import ChangedMeanwhile, Meanwhile, last_done, tell_saved
 from mailops.accounts.permissions import Act, confirm_password, may, needs, user_of
 from mailops.content import approving, dependents, desk, gating, publishing
 from mailops.content.checking import Look
@@ -119,10 +119,12 @@ def gate_list(request: HttpRequest) -> HttpResponse:
         stream, gates = form.cleaned_data["stream"], form.cleaned_data["gates"]
         seen = form.cleaned_data["seen"]
         try:
-            gating.require(stream=stream, gates=gates, actor=user_of(request), seen=seen)
+            is_changed = gating.require(
+                stream=stream, gates=gates, actor=user_of(request), seen=seen
+            )
         except ChangedMeanwhile:
             return _gate_page(request, form, typed={stream: gates})
-        toasts.success(request, f"Saved for {stream}.")
+        tell_saved(request, f"Saved for {stream}.", is_changed=is_changed)
         return redirect("content:gates")
     return _gate_page(request, form, typed={})
 

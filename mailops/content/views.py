@@ -16,6 +16,7 @@ from mailops.accounts.meanwhile import (
     first_come,
     last_done,
     meanwhile,
+    tell_saved,
     typed_by_one_who_saw,
 )
 from mailops.accounts.permissions import Act, may, needs, user_of
@@ -120,7 +121,7 @@ def template_settings(request: HttpRequest, template_id: int) -> HttpResponse:
         seen, user = changes.pop("seen"), user_of(request)
         try:
             with first_come(form):
-                drafting.change_settings(
+                is_changed = drafting.change_settings(
                     template=template,
                     changes=changes,
                     actor=user,
@@ -130,7 +131,7 @@ def template_settings(request: HttpRequest, template_id: int) -> HttpResponse:
         except ChangedMeanwhile:
             return _conflict(request, _settled(template_id))
         if not form.errors:
-            toasts.success(request, "Saved.")
+            tell_saved(request, "Saved.", is_changed=is_changed)
             return redirect("content:detail", template.pk)
     return _settings_page(request, form, name)
 

@@ -15,6 +15,7 @@ from mailops.accounts.meanwhile import (
     ChangedMeanwhile,
     Meanwhile,
     last_done,
+    tell_saved,
     typed_by_one_who_saw,
 )
 from mailops.accounts.models import User
@@ -165,10 +166,11 @@ def way(request: HttpRequest) -> HttpResponseBase:
     form = WayForm(request.POST or None, initial=initial)
     if request.method == "POST" and form.is_valid():
         try:
-            choose_way(actor=user_of(request), **form.cleaned_data)
+            is_changed = choose_way(actor=user_of(request), **form.cleaned_data)
         except ChangedMeanwhile:
             return _way_conflict(request)
-        toasts.success(request, "Chosen. Send one to yourself, so that you know that it arrives.")
+        said = "Chosen. Send one to yourself, so that you know that it arrives."
+        tell_saved(request, said, is_changed=is_changed)
         return redirect("digests:mine")
     return _way_page(request, form, None)
 

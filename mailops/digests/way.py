@@ -77,14 +77,16 @@ def usable_way() -> Chosen:
 
 
 @transaction.atomic
-def choose_way(*, stream: Stream, identity: Identity, actor: User, seen: str | None = None) -> None:
-    """Send it by another stream or sender from now on.
+def choose_way(*, stream: Stream, identity: Identity, actor: User, seen: str | None = None) -> bool:
+    """Send it by another stream or sender from now on; return whether that changed anything.
 
     Whoever saves a form gives the mark that it showed as `seen`: raise ChangedMeanwhile where it is another by now.
     """
     before = Way.objects.select_for_update().first()
     wanted = Chosen(stream, identity)
     expect(seen, was=mark_of_way(chosen_way()), wanted=mark_of_way(wanted))
+    if before and (before.stream_id, before.identity_id) == (stream.pk, identity.pk):
+        return False
     way, _ = Way.objects.update_or_create(pk=1, defaults={"stream": stream, "identity": identity})
     audit(
         actor=actor,
@@ -93,3 +95,4 @@ def choose_way(*, stream: Stream, identity: Identity, actor: User, seen: str | N
         before={"way": str(before)} if before else {},
         after={"way": str(way)},
     )
+    return True

@@ -16,6 +16,7 @@ from mailops.accounts.meanwhile import (
     first_come,
     last_done,
     meanwhile,
+    tell_saved,
     typed_by_one_who_saw,
 )
 from mailops.accounts.models import User
@@ -147,19 +148,23 @@ def domain_edit(request: HttpRequest, domain_id: int) -> HttpResponse:
     form = OwnerForm(request.POST if request.method == "POST" else None, instance=domain)
     if request.method == "POST" and form.is_valid():
         try:
-            _change(domain, user_of(request), seen=form.cleaned_data["seen"])
+            is_changed = _change(domain, user_of(request), seen=form.cleaned_data["seen"])
         except ChangedMeanwhile:
             return _conflict(request, get_object_or_404(Domain, pk=domain_id))
-        messages.success(request, f"{domain} was saved.")
+        tell_saved(request, f"{domain} was saved.", is_changed=is_changed)
         return redirect("domains:detail", domain.pk)
     return _edit(request, form, None)
 
 
 @transaction.atomic
-def _change(domain: Domain, actor: User, *, seen: str | None) -> None:
-    """Write down the owner and the grace of a domain that was edited in memory; its checks write the rest."""
+def _change(domain: Domain, actor: User, *, seen: str | None) -> bool:
+    """Write down the owner and the grace of a domain that was edited in memory; return whether that changed anything.
+
+    Its checks write the rest.
+    """
     old = Domain.objects.select_for_update(no_key=True).get(pk=domain.pk)
-    expect(seen, was=old.mark, wanted=domain.mark)
+    if not expect(seen, was=old.mark, wanted=domain.mark):
+        return False
     domain.save(update_fields=OwnerForm.Meta.fields)
     before, after = _facts(old), _facts(domain)
     audit(
@@ -169,6 +174,7 @@ def _change(domain: Domain, actor: User, *, seen: str | None) -> None:
         before={name: value for name, value in before.items() if after[name] != value},
         after={name: value for name, value in after.items() if before[name] != value},
     )
+    return True
 
 
 def _conflict(request: HttpRequest, domain: Domain) -> HttpResponse:

@@ -12,6 +12,7 @@ from mailops.accounts.meanwhile import (
     first_come,
     last_done,
     meanwhile,
+    tell_saved,
     typed_by_one_who_saw,
 )
 from mailops.accounts.permissions import (
@@ -75,7 +76,7 @@ def mailbox_edit(request: HttpRequest, mailbox_id: int) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
             with first_come(form):
-                change_mailbox(
+                is_changed = change_mailbox(
                     mailbox=mailbox,
                     given=form.given,
                     password=form.new_password,
@@ -85,7 +86,7 @@ def mailbox_edit(request: HttpRequest, mailbox_id: int) -> HttpResponse:
         except ChangedMeanwhile:
             return _conflict(request, get_object_or_404(Mailbox, pk=mailbox_id))
         if not form.errors:
-            return _saved(request, mailbox)
+            return _saved(request, mailbox, is_changed=is_changed)
     return _form_page(request, form, name)
 
 
@@ -105,9 +106,9 @@ def _form_page(
     return render_page(request, "feedback/mailbox_form.html", context, status=status)
 
 
-def _saved(request: HttpRequest, mailbox: Mailbox) -> HttpResponse:
+def _saved(request: HttpRequest, mailbox: Mailbox, *, is_changed: bool = True) -> HttpResponse:
     mailbox.refresh_from_db()
-    toasts.success(request, f"{mailbox} is saved. Test it now.")
+    tell_saved(request, f"{mailbox} is saved. Test it now.", is_changed=is_changed)
     return redirect(mailbox)
 
 

@@ -32,10 +32,10 @@ def change_mailbox(
     password: Secret | None,
     actor: User | None,
     seen: str | None = None,
-) -> None:
-    """Change a mailbox; it is read within the minute, and what is wrong with it stands until then.
+) -> bool:
+    """Change a mailbox; return whether that changed anything.
 
-    Whoever saves a form gives the mark that it showed as `seen`: raise ChangedMeanwhile where it is another by now.
+    It is read within the minute, also saved as it was, and what is wrong with it stands until then. Whoever saves a form gives the mark that it showed as `seen`: raise ChangedMeanwhile where it is another by now.
     """
     mailbox = Mailbox.objects.select_for_update().get(pk=mailbox.pk)
     was = mailbox.mark
@@ -43,7 +43,7 @@ def change_mailbox(
     endpoint = mailbox.sealed_endpoint
     for name, value in given.items():
         setattr(mailbox, name, value)
-    expect(seen, was=was, wanted=mailbox.mark)
+    is_changed = expect(seen, was=was, wanted=mailbox.mark) or bool(password)
     if mailbox.sealed_endpoint != endpoint or mailbox.grant is not None:
         mailbox.password = b""  # it was given for another endpoint, or is needed no more
     if _place_of(mailbox) != place:
@@ -58,7 +58,9 @@ def change_mailbox(
     mailbox.save()
     _seal(mailbox, password)
     after = facts(mailbox) | ({"password": "given anew"} if password else {})
-    audit(actor=actor, verb="mailbox.change", subject=mailbox, before=before, after=after)
+    if is_changed:
+        audit(actor=actor, verb="mailbox.change", subject=mailbox, before=before, after=after)
+    return is_changed
 
 
 @transaction.atomic

@@ -11,6 +11,7 @@ from mailops.accounts.meanwhile import (
     first_come,
     last_done,
     meanwhile,
+    tell_saved,
     typed_by_one_who_saw,
 )
 from mailops.accounts.permissions import Act, confirm_password_keep_nothing, needs, user_of
@@ -38,12 +39,11 @@ def threshold_edit(request: HttpRequest, threshold_id: int) -> HttpResponseBase:
     if request.method == "POST" and form.is_valid():
         changed, seen = form.save(commit=False), form.cleaned_data["seen"]
         try:
-            change_threshold(threshold=changed, actor=user_of(request), seen=seen)
+            is_changed = change_threshold(threshold=changed, actor=user_of(request), seen=seen)
         except ChangedMeanwhile:
             return _threshold_conflict(request, get_object_or_404(Threshold, id=threshold_id))
-        toasts.success(
-            request, f"{threshold}: changed; it holds from the next look, within 10 seconds."
-        )
+        said = f"{threshold}: changed; it holds from the next look, within 10 seconds."
+        tell_saved(request, said, is_changed=is_changed)
         return redirect("incidents:thresholds")
     return _threshold_form(request, form, None)
 
@@ -94,12 +94,15 @@ def _edit_channel(request: HttpRequest, channel: NotificationChannel) -> HttpRes
         seen = form.cleaned_data.get("seen")
         try:
             with first_come(form):
-                save_channel(channel=changed, url=url, actor=user_of(request), seen=seen)
+                is_changed = save_channel(
+                    channel=changed, url=url, actor=user_of(request), seen=seen
+                )
         except ChangedMeanwhile:
             now = get_object_or_404(NotificationChannel, id=channel.pk)
             return _channel_conflict(request, now)
         if not form.errors:
-            toasts.success(request, f"{changed} is saved. Test it, so that it works when it must.")
+            said = f"{changed} is saved. Test it, so that it works when it must."
+            tell_saved(request, said, is_changed=is_changed)
             return redirect("incidents:channels")
     return _channel_form(request, form, None)
 

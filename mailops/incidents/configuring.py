@@ -17,15 +17,16 @@ _CHANNEL_FIELDS = ("kind", *NotificationChannel.SETTINGS, "host")
 
 
 @transaction.atomic
-def change_threshold(*, threshold: Threshold, actor: User, seen: str | None = None) -> None:
-    """Write down a changed `threshold`.
+def change_threshold(*, threshold: Threshold, actor: User, seen: str | None = None) -> bool:
+    """Write down a changed `threshold`; return whether that changed anything.
 
     Whoever saves a form gives the mark that it showed as `seen`: raise ChangedMeanwhile where it is another by now.
     """
     old = Threshold.objects.select_for_update().get(pk=threshold.pk)
     threshold.save(update_fields=Threshold.SETTINGS)
     threshold.refresh_from_db()
-    expect(seen, was=old.mark, wanted=threshold.mark)
+    if not expect(seen, was=old.mark, wanted=threshold.mark):
+        return False
     audit(
         actor=actor,
         verb="threshold.change",
@@ -33,21 +34,24 @@ def change_threshold(*, threshold: Threshold, actor: User, seen: str | None = No
         before=_values(old, Threshold.SETTINGS),
         after=_values(threshold, Threshold.SETTINGS),
     )
+    return True
 
 
 @transaction.atomic
 def save_channel(
     *, channel: NotificationChannel, url: str, actor: User, seen: str | None = None
-) -> None:
-    """Write down a new or changed `channel`; an empty `url` leaves the webhook's address as it is.
+) -> bool:
+    """Write down a new or changed `channel`; return whether that changed anything.
+
+    An empty `url` leaves the webhook's address as it is. Saved as it was, it is told at once of what it waits for, too.
 
     Whoever saves a form gives the mark that it showed as `seen`: raise ChangedMeanwhile where it is another by now.
     """
     is_new = channel.pk is None
-    before = {}
+    is_changed, before = True, {}
     if not is_new:
         old = NotificationChannel.objects.select_for_update().get(pk=channel.pk)
-        expect(seen, was=old.mark, wanted=channel.mark)
+        is_changed = expect(seen, was=old.mark, wanted=channel.mark) or bool(url)
         before = _values(old, _CHANNEL_FIELDS)
     channel.save(update_fields=None if is_new else channel.SETTINGS)
     if url:
@@ -57,6 +61,8 @@ def save_channel(
         _hurry(channel)
     else:
         _let_go(channel)
+    if not is_changed:
+        return False
     audit(
         actor=actor,
         verb="channel.add" if is_new else "channel.change",
@@ -64,6 +70,7 @@ def save_channel(
         before=before,
         after={**_values(channel, _CHANNEL_FIELDS), "address_changed": bool(url)},
     )
+    return True
 
 
 def _hurry(channel: NotificationChannel) -> None:

@@ -9,6 +9,7 @@ from mailops.accounts.meanwhile import (
     ChangedMeanwhile,
     Meanwhile,
     last_done,
+    tell_saved,
     typed_by_one_who_saw,
 )
 from mailops.accounts.permissions import Act, needs, user_of
@@ -69,7 +70,8 @@ def objective_form(request: HttpRequest, stream_id: int) -> HttpResponse:
             )
         except ChangedMeanwhile:
             return _conflict(request, stream)
-        messages.success(request, f"{stream} promises: {kept}.")
+        is_changed = mark_of_promise(kept) != seen
+        tell_saved(request, f"{stream} promises: {kept}.", is_changed=is_changed)
         return redirect("transports:stream-detail", stream.pk)
     return _form(request, stream, form, objective)
 

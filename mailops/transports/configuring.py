@@ -39,20 +39,22 @@ def change_transport(
     reference: str = "",
     actor: User | None,
     seen: str | None = None,
-) -> None:
-    """Save a transport that was edited in memory; a new endpoint forgets all secrets and references but the one given anew.
+) -> bool:
+    """Save a transport that was edited in memory; return whether that changed anything.
 
-    Whoever saves a form gives the mark that it showed as `seen`: raise ChangedMeanwhile where it is another by now.
+    A new endpoint forgets all secrets and references but the one given anew. Whoever saves a form gives the mark that it showed as `seen`: raise ChangedMeanwhile where it is another by now.
     """
     old = Transport.objects.select_for_update().get(pk=transport.pk)
-    expect(seen, was=old.mark, wanted=transport.mark)
+    is_changed = expect(seen, was=old.mark, wanted=transport.mark)
+    active = transport.active_credential
+    is_given = bool(active and (secret or reference))
+    if not (is_changed or is_given):
+        return False
     is_moved = old.endpoint != transport.endpoint
     transport.save(update_fields=transport.SETTINGS)
-    active = transport.active_credential
     if is_moved:
         transport.forget_endpoint()
         forget_secrets(transport=transport)
-    is_given = bool(active and (secret or reference))
     if active and is_given:
         active.refresh_from_db()
         active.transport = transport
@@ -62,6 +64,7 @@ def change_transport(
     if active and is_given:
         after["secret"] = credential_facts(active)
     audit(actor=actor, verb="transport.change", subject=transport, before=before, after=after)
+    return True
 
 
 @transaction.atomic
@@ -93,10 +96,10 @@ def save_stream(
     actor: User | None,
     weights: Sequence[int] = (),
     seen: str | None = None,
-) -> None:
-    """Save a stream, new or edited in memory, with its ways out in order; `weights` are their shares, 1 each if left out.
+) -> bool:
+    """Save a stream, new or edited in memory, with its ways out in order; return whether that changed anything.
 
-    Raise ValidationError, by field, where something holds it to its kind or its domain. Whoever saves a form gives the
+    `weights` are their shares, 1 each if left out. Raise ValidationError, by field, where something holds it to its kind or its domain. Whoever saves a form gives the
     mark that it showed as `seen`: raise ChangedMeanwhile where it is another by now. Its hours stay as they are.
     """
     ways = list(zip(transports, [*weights, *[1] * len(transports)], strict=False))
@@ -107,7 +110,8 @@ def save_stream(
     domains = {stream.domain_id: stream.domain} | ({old.domain_id: old.domain} if old else {})
     if old:
         wanted = stream.mark_with([(transport.pk, weight) for transport, weight in ways])
-        expect(seen, was=old.mark, wanted=wanted)
+        if not expect(seen, was=old.mark, wanted=wanted):
+            return False
         if ties := ties_of(stream, old):
             raise ValidationError(ties)
         stream.refresh_from_db(fields=PAUSING)  # somebody may have paused it since it was read
@@ -122,24 +126,27 @@ def save_stream(
     verb = "stream.change" if old else "stream.add"
     audit(actor=actor, verb=verb, subject=stream, before=before, after=after)
     keep_stream(stream=stream, old=old)
+    return True
 
 
 @transaction.atomic
 def change_stream_hours(
     *, stream: Stream, hours: dict[str, Any], actor: User | None, seen: str | None = None
-) -> None:
-    """Change when mail of the stream's campaigns leaves; those that have started keep the hours they have.
+) -> bool:
+    """Change when mail of the stream's campaigns leaves; return whether that changed anything.
 
-    Whoever saves a form gives the mark that it showed as `seen`: raise ChangedMeanwhile where it is another by now.
+    Those that have started keep the hours they have. Whoever saves a form gives the mark that it showed as `seen`: raise ChangedMeanwhile where it is another by now.
     """
     locked = Stream.objects.select_for_update().get(pk=stream.pk)
     before, was = locked.hours_facts(), locked.hours_mark
     for name, value in hours.items():
         setattr(locked, name, value)
-    expect(seen, was=was, wanted=locked.hours_mark)
+    if not expect(seen, was=was, wanted=locked.hours_mark):
+        return False
     locked.save(update_fields=list(hours))
     before, after = differing(before, locked.hours_facts())
     audit(actor=actor, verb="stream.hours", subject=locked, before=before, after=after)
+    return True
 
 
 @transaction.atomic

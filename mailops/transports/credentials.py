@@ -84,25 +84,31 @@ def change_grant(
     client_secret: Secret | None,
     actor: User | None,
     seen: str | None = None,
-) -> None:
-    """Change what an app is known by; a new client or endpoint forgets the tokens, which were given to the old.
+) -> bool:
+    """Change what an app is known by; return whether that changed anything.
 
-    Raise DoesNotExist where it was deleted meanwhile. Whoever saves a form gives the mark that it showed as `seen`: raise
+    A new client or endpoint forgets the tokens, which were given to the old. Raise DoesNotExist where it was deleted meanwhile. Whoever saves a form gives the mark that it showed as `seen`: raise
     ChangedMeanwhile where it is another by now.
     """
     Transport.objects.select_for_update().get(pk=grant.credential.transport_id)
     # a refresh may have written its tokens since it was read
     grant.refresh_from_db(from_queryset=OAuthGrant.objects.select_for_update())
     was, old = grant.mark, (grant.token_url, grant.client_id)
-    change_credential(credential=grant.credential, actor=actor, **credential)
+    before = _app_facts(grant)
+    is_told = change_credential(credential=grant.credential, actor=actor, **credential)
     for name, value in changed.items():
         setattr(grant, name, value)
     if (grant.token_url, grant.client_id) != old:
         grant.forget()
     if client_secret and not grant.holds("client_secret", client_secret):
         grant.seal_into("client_secret", client_secret)
-    expect(seen, was=was, wanted=grant.mark)
+    if not expect(seen, was=was, wanted=grant.mark):
+        return False
     grant.save()
+    after = _app_facts(grant) | ({"client_secret": "given anew"} if client_secret else {})
+    if not is_told or after != before:
+        _audit("credential.change", grant.credential, actor, before=before, after=after)
+    return True
 
 
 @transaction.atomic
@@ -116,8 +122,8 @@ def change_credential(
     expires_on: date | None = None,
     actor: User | None,
     seen: str | None = None,
-) -> None:
-    """Change label, user name, expiry and, where one is given, the secret or reference.
+) -> bool:
+    """Change label, user name, expiry and, where one is given, the secret or reference; return whether that changed anything.
 
     The transport is locked, as for a rotation or a move of it, and the credential is read anew. Sessions that logged in
     with another user name or secret end. Raise DoesNotExist where it was deleted meanwhile. Whoever saves a form gives the
@@ -132,11 +138,13 @@ def change_credential(
     credential.expires_on = expires_on
     if not _is_kept(credential, secret, reference):
         credential.secret_set_at = timezone.now()
-    expect(seen, was=was, wanted=credential.mark)
+    if not expect(seen, was=was, wanted=credential.mark):
+        return False
     credential.save(update_fields=["label", "username", "expires_on", *Credential.TRIALS])
     if secret or reference:
         keep_secret(credential, secret, reference)
     _audit("credential.change", credential, actor, before=before, after=facts(credential))
+    return True
 
 
 @transaction.atomic
@@ -175,6 +183,10 @@ def facts(credential: Credential) -> dict[str, Any]:
         "expires_on": credential.expires_on.isoformat() if credential.expires_on else None,
         "is_active": credential.is_active,
     }
+
+
+def _app_facts(grant: OAuthGrant) -> dict[str, Any]:
+    return {name: getattr(grant, name) for name in grant.SETTINGS}
 
 
 def keep_secret(credential: Credential, secret: Secret | None, reference: str) -> None:

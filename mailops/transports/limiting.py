@@ -31,19 +31,20 @@ def ask_ramps(limit: ProviderLimit) -> None:
 @transaction.atomic
 def save_provider_limit(
     *, limit: ProviderLimit, actor: User | None, seen: str | None = None
-) -> None:
-    """Save a limit, new or edited in memory; it holds for claims from half a second later on.
+) -> bool:
+    """Save a limit, new or edited in memory; return whether that changed anything.
 
-    Whoever saves a form gives the mark that it showed as `seen`: raise ChangedMeanwhile where it is another by now.
+    It holds for claims from half a second later on. Whoever saves a form gives the mark that it showed as `seen`: raise ChangedMeanwhile where it is another by now.
     """
     old = ProviderLimit.objects.select_for_update().get(pk=limit.pk) if limit.pk else None
-    if old:
-        expect(seen, was=old.mark, wanted=limit.mark)
+    if old and not expect(seen, was=old.mark, wanted=limit.mark):
+        return False
     limit.moved_at = None
     limit.save()
     before, after = differing(_facts(old) if old else {}, _facts(limit))
     verb = "providerlimit.change" if old else "providerlimit.add"
     audit(actor=actor, verb=verb, subject=limit, before=before, after=after)
+    return True
 
 
 @transaction.atomic
@@ -57,19 +58,20 @@ def delete_provider_limit(*, limit: ProviderLimit, actor: User | None) -> None:
 
 
 @transaction.atomic
-def save_warm_up(*, warm_up: WarmUp, actor: User | None, seen: str | None = None) -> None:
-    """Save a ramp, new or edited in memory; the trail names its provider in any case, since a transport may have several.
+def save_warm_up(*, warm_up: WarmUp, actor: User | None, seen: str | None = None) -> bool:
+    """Save a ramp, new or edited in memory; return whether that changed anything.
 
-    Whoever saves a form gives the mark that it showed as `seen`: raise ChangedMeanwhile where it is another by now.
+    The trail names its provider in any case, since a transport may have several. Whoever saves a form gives the mark that it showed as `seen`: raise ChangedMeanwhile where it is another by now.
     """
     old = WarmUp.objects.select_for_update().get(pk=warm_up.pk) if warm_up.pk else None
-    if old:
-        expect(seen, was=old.mark, wanted=warm_up.mark)
+    if old and not expect(seen, was=old.mark, wanted=warm_up.mark):
+        return False
     warm_up.save()
     before, after = differing(_ramp(old) if old else {}, _ramp(warm_up))
     after["mailbox_provider"] = warm_up.mailbox_provider
     verb = "transport.change_warm_up" if old else "transport.warm_up"
     audit(actor=actor, verb=verb, subject=warm_up.transport, before=before, after=after)
+    return True
 
 
 @transaction.atomic

@@ -276,8 +276,9 @@ class TestDraft:
         campaign, starting = make_campaign(name="Spring"), []
 
         def change_while_it_is_started(**given):
-            change_campaign(**given)
+            is_changed = change_campaign(**given)
             starting.append(meanwhile(campaign.start, actor=None))
+            return is_changed
 
         monkeypatch.setattr(views, "change_campaign", change_while_it_is_started)
         monkeypatch.setattr("mailops.campaigns.tasks.continue_preflight.delay", lambda _: None)

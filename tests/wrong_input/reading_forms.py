@@ -68,7 +68,9 @@ class _Reader(HTMLParser):
             self.forms[-1].values[self._textarea] += data
 
     def handle_endtag(self, tag):
-        if tag == "textarea":
+        if tag == "textarea" and self._textarea:
+            form, name = self.forms[-1], self._textarea
+            form.values[name] = form.values[name].removeprefix("\n")  # behind the tag, not meant
             self._textarea = ""
         elif tag == "select":
             self._select = ""

@@ -15,6 +15,7 @@ from mailops.accounts.meanwhile import (
     Meanwhile,
     last_done,
     meanwhile,
+    tell_saved,
     typed_by_one_who_saw,
 )
 from mailops.accounts.models import AuditEntry
@@ -150,7 +151,7 @@ def credential_edit(request: HttpRequest, credential_id: int) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         seen = form.cleaned_data["seen"]
         try:
-            change_credential(
+            is_changed = change_credential(
                 credential=_credential(credential_id),
                 actor=user_of(request),
                 seen=seen,
@@ -158,7 +159,7 @@ def credential_edit(request: HttpRequest, credential_id: int) -> HttpResponse:
             )
         except ChangedMeanwhile:
             return _conflict(request, _credential(credential_id))
-        messages.success(request, f"{form.cleaned_data['label']} was saved.")
+        tell_saved(request, f"{form.cleaned_data['label']} was saved.", is_changed=is_changed)
         return redirect("transports:credential", credential_id)
     return _edit(request, form, label, None)
 

@@ -11,6 +11,7 @@ from mailops.accounts.meanwhile import (
     first_come,
     last_done,
     meanwhile,
+    tell_saved,
     typed_by_one_who_saw,
 )
 from mailops.accounts.permissions import Act, needs, user_of
@@ -87,11 +88,14 @@ def _edit(request: HttpRequest, limit: ProviderLimit) -> HttpResponse:
         seen = form.cleaned_data.get("seen")
         try:
             with first_come(form):
-                save_provider_limit(limit=form.instance, actor=user_of(request), seen=seen)
+                is_changed = save_provider_limit(
+                    limit=form.instance, actor=user_of(request), seen=seen
+                )
         except ChangedMeanwhile:
             return _conflict(request, get_object_or_404(ProviderLimit, pk=limit.pk))
         if not form.errors:
-            messages.success(request, f"The limits of {form.instance} were saved.")
+            said = f"The limits of {form.instance} were saved."
+            tell_saved(request, said, is_changed=is_changed)
             return redirect("transports:providers")
     return _form(request, form, name)
 
@@ -148,13 +152,12 @@ def _edit_warm_up(request: HttpRequest, warm_up: WarmUp) -> HttpResponse:
         seen = form.cleaned_data.get("seen")
         try:
             with first_come(form):
-                save_warm_up(warm_up=form.instance, actor=user_of(request), seen=seen)
+                is_changed = save_warm_up(warm_up=form.instance, actor=user_of(request), seen=seen)
         except ChangedMeanwhile:
             return _warm_up_conflict(request, _warm_up(warm_up.pk))
         if not form.errors:
-            messages.success(
-                request, f"{form.instance.transport} is now being warmed up for {form.instance}."
-            )
+            said = f"{form.instance.transport} is now being warmed up for {form.instance}."
+            tell_saved(request, said, is_changed=is_changed)
             return redirect("transports:detail", form.instance.transport_id)
     return _warm_up_form(request, form, name)
 

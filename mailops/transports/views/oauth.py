@@ -15,6 +15,7 @@ from mailops.accounts.meanwhile import (
     Meanwhile,
     last_done,
     meanwhile,
+    tell_saved,
     typed_by_one_who_saw,
 )
 from mailops.accounts.permissions import Act, confirm_password_keep_nothing, needs, user_of
@@ -78,7 +79,7 @@ def oauth_edit(request: HttpRequest, grant_id: int) -> HttpResponse:
         grant = _grant(grant_id)  # as it is stored: the form has changed its own
         scope = grant.scope
         try:
-            change_grant(
+            is_changed = change_grant(
                 grant=grant,
                 credential=form.of_credential,
                 changed=form.of_grant,
@@ -88,7 +89,8 @@ def oauth_edit(request: HttpRequest, grant_id: int) -> HttpResponse:
             )
         except ChangedMeanwhile:
             return _conflict(request, _grant(grant_id))
-        return _go_on(request, grant, form, asks_anew=grant.scope != scope)
+        asks_anew = grant.scope != scope
+        return _go_on(request, grant, form, is_changed=is_changed, asks_anew=asks_anew)
     return _edit(request, form, name, None)
 
 
@@ -120,11 +122,16 @@ def _edit(request: HttpRequest, form: GrantForm, name: str, told: Meanwhile | No
 
 
 def _go_on(
-    request: HttpRequest, grant: OAuthGrant, form: GrantForm, *, asks_anew: bool = False
+    request: HttpRequest,
+    grant: OAuthGrant,
+    form: GrantForm,
+    *,
+    is_changed: bool = True,
+    asks_anew: bool = False,
 ) -> HttpResponse:
     """Try a refresh token that was given; without one, or where more is asked for than was given, somebody must sign in."""
     if form.new_refresh_token is None:
-        messages.success(request, f"{grant.credential.label} was saved.")
+        tell_saved(request, f"{grant.credential.label} was saved.", is_changed=is_changed)
         if grant.is_given and not asks_anew:
             return redirect("transports:credential", grant.credential_id)
         return redirect("transports:oauth-sign-in", grant.pk)

@@ -14,6 +14,7 @@ from mailops.accounts.meanwhile import (
     first_come,
     last_done,
     meanwhile,
+    tell_saved,
     typed_by_one_who_saw,
 )
 from mailops.accounts.models import User
@@ -103,11 +104,12 @@ def stream_edit(request: HttpRequest, stream_id: int) -> HttpResponse:
     form = StreamForm(request.POST or None, instance=stream)
     if request.method == "POST" and form.is_valid():
         try:
-            if _is_saved(form, user_of(request)):
-                messages.success(request, f"{form.instance} was saved.")
-                return redirect("transports:stream-detail", stream_id)
+            is_changed = _is_saved(form, user_of(request))
         except ChangedMeanwhile:
             return _conflict(request, _stream(stream_id))
+        if not form.errors:
+            tell_saved(request, f"{form.instance} was saved.", is_changed=is_changed)
+            return redirect("transports:stream-detail", stream_id)
     return _edit(request, form, name, None)
 
 
@@ -132,10 +134,10 @@ def _stream(stream_id: int) -> Stream:
 
 
 def _is_saved(form: StreamForm, actor: User) -> bool:
-    """Save the form's stream; where something holds it as it is, say so at the field and return False."""
+    """Save the form's stream and return whether that changed anything; where something holds it as it is, say so at the field."""
     try:
         with first_come(form):
-            save_stream(
+            return save_stream(
                 stream=form.instance,
                 transports=form.transports,
                 weights=form.weights,
@@ -144,7 +146,7 @@ def _is_saved(form: StreamForm, actor: User) -> bool:
             )
     except ValidationError as error:
         form.add_error(None, error)
-    return not form.errors
+    return False
 
 
 @needs(Act.CONFIGURE)
@@ -158,13 +160,15 @@ def stream_hours(request: HttpRequest, stream_id: int) -> HttpResponse:
     if form.is_valid():
         seen = form.cleaned_data["revision"] or None
         try:
-            change_stream_hours(stream=stream, hours=form.hours, actor=user_of(request), seen=seen)
+            is_changed = change_stream_hours(
+                stream=stream, hours=form.hours, actor=user_of(request), seen=seen
+            )
         except ChangedMeanwhile:
             return _hours_conflict(request, _stream(stream_id))
-        messages.success(
-            request,
-            "Saved. Campaigns keep these hours that start from now on and have none of their own.",
+        said = (
+            "Saved. Campaigns keep these hours that start from now on and have none of their own."
         )
+        tell_saved(request, said, is_changed=is_changed)
         return redirect("transports:stream-detail", stream_id)
     return _hours(request, stream, form, None)
 

@@ -19,6 +19,7 @@ from mailops.accounts.meanwhile import (
     first_come,
     last_done,
     meanwhile,
+    tell_saved,
     typed_by_one_who_saw,
 )
 from mailops.accounts.permissions import (
@@ -186,7 +187,7 @@ def transport_edit(request: HttpRequest, transport_id: int) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
             with first_come(form):
-                change_transport(
+                is_changed = change_transport(
                     transport=form.instance,
                     secret=form.new_secret,
                     reference=form.new_reference,
@@ -196,7 +197,7 @@ def transport_edit(request: HttpRequest, transport_id: int) -> HttpResponse:
         except ChangedMeanwhile:
             return _conflict(request, get_object_or_404(Transport, pk=transport_id))
         if not form.errors:
-            return _changed(request, form)
+            return _changed(request, form, is_changed=is_changed)
     return _edit(request, form, None)
 
 
@@ -220,7 +221,7 @@ def _edit(request: HttpRequest, form: TransportForm, told: Meanwhile | None) -> 
     return render_page(request, "transports/transport_form.html", context, status=status)
 
 
-def _changed(request: HttpRequest, form: TransportForm) -> HttpResponse:
+def _changed(request: HttpRequest, form: TransportForm, *, is_changed: bool) -> HttpResponse:
     """Go on from a transport that was saved: to its sign-in, where it needs one anew."""
     if grant := form.grant_to_renew:
         messages.warning(
@@ -229,7 +230,8 @@ def _changed(request: HttpRequest, form: TransportForm) -> HttpResponse:
             "the app has one, and sign in again.",
         )
         return redirect("transports:oauth-edit", grant.pk)
-    messages.success(request, f"{form.instance} was saved. Test it before mail depends on it.")
+    said = f"{form.instance} was saved. Test it before mail depends on it."
+    tell_saved(request, said, is_changed=is_changed)
     return redirect("transports:detail", form.instance.pk)
 
 
