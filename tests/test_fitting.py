@@ -63,6 +63,16 @@ class TestTables:
         assert _fits(page.get_by_role("region", name="Audiences this contact is in"))
         expect(page.get_by_role("link", name="Remove")).to_be_visible()
 
+    def test_a_long_reply_is_only_begun_on_a_phone(self, open_page, oncall):
+        make_suppression(evidence_text="550 5.1.1 There is no such mailbox here. " * 50)
+        page = open_page("/suppressions/", oncall, width=375)
+        assert page.get_by_role("cell", name="550 5.1.1").bounding_box()["height"] < 150
+
+    def test_a_stream_of_one_word_breaks_beside_its_transport(self, open_page, operator):
+        make_stream(name="w" * 100)
+        page = open_page("/transports/", operator)
+        assert _fits(page.get_by_role("region", name="Transports"))
+
     def test_values_stand_in_one_column_beside_their_label(self, open_page, operator):
         transport = make_transport()
         streams = [make_stream(name=name, transport=transport) for name in ("Letters", "Orders")]
