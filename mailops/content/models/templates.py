@@ -2,15 +2,15 @@
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, ClassVar
 
 from django.db import models
 from django.db.models import F, OuterRef, Q, Subquery
-from django.db.models.functions import Lower, Now
 
 from mailops.accounts.meanwhile import mark_of, mark_of_fields
+from mailops.content.models.files import contents_of
 from mailops.lib.storable import storable
 
 
@@ -216,65 +216,6 @@ class TemplateVersion(models.Model):
         return contents_of({file["sha256"] for file in self.files})
 
 
-class FileContent(models.Model):
-    """The octets of a file, kept once however many drafts and versions have it; a trigger refuses to change them."""
-
-    sha256 = models.CharField(max_length=64, unique=True)
-    content = models.BinaryField()
-    size = models.PositiveIntegerField()
-    width = models.PositiveIntegerField(null=True)  # of a picture, in points
-    height = models.PositiveIntegerField(null=True)
-    scanned_at = models.DateTimeField(null=True)  # by the virus scanner; null: it gave no verdict
-    signature = models.CharField(max_length=200, blank=True)  # what it found
-    seen_at = models.DateTimeField(db_default=Now())  # uploaded last
-
-    def __str__(self) -> str:
-        return self.sha256[:12]
-
-    @property
-    def is_scanned(self) -> bool:
-        return self.scanned_at is not None
-
-
-class TemplateFileQuerySet(models.QuerySet["TemplateFile"]):
-    def there(self) -> "TemplateFileQuerySet":
-        """Leave out those that were removed, and the octets of the others."""
-        return self.filter(removed_at=None).light()
-
-    def light(self) -> "TemplateFileQuerySet":
-        return self.select_related("content").defer("content__content")
-
-
-class TemplateFile(models.Model):
-    """A file of a draft, under its name there; versions hold those of their time."""
-
-    template = models.ForeignKey(MailTemplate, on_delete=models.CASCADE, related_name="files")
-    content = models.ForeignKey(FileContent, on_delete=models.PROTECT, related_name="uses")
-    name = models.CharField(max_length=100)
-    is_inline = models.BooleanField()  # a picture that the source shows by cid:, else attached
-    added_by = models.ForeignKey(
-        "accounts.User", null=True, on_delete=models.SET_NULL, related_name="+"
-    )
-    added_at = models.DateTimeField(db_default=Now())
-    removed_at = models.DateTimeField(null=True)  # for a while it can be brought back
-
-    objects = TemplateFileQuerySet.as_manager()
-
-    class Meta:
-        constraints: ClassVar = [
-            models.UniqueConstraint(
-                "template", Lower("name"), name="file_name_once", condition=Q(removed_at=None)
-            )
-        ]
-
-    def __str__(self) -> str:
-        return self.name
-
-    @property
-    def is_picture(self) -> bool:
-        return self.content.width is not None
-
-
 class Variant(models.Model):
     """A draft's words in one more language; versions hold those of their time."""
 
@@ -292,126 +233,6 @@ class Variant(models.Model):
 
     def __str__(self) -> str:
         return f"{self.template} ({self.language})"
-
-
-class Preview(models.Model):
-    """What a person last typed and saw: kept as they type, so that no word is lost before they save."""
-
-    template = models.ForeignKey(MailTemplate, on_delete=models.CASCADE, related_name="previews")
-    user = models.ForeignKey("accounts.User", on_delete=models.CASCADE, related_name="+")
-    html = models.TextField()  # as rendered, for the frame
-    # language → the editor's fields that are not saved, and when; null: all are
-    typed = models.JSONField(null=True)
-    changed_at = models.DateTimeField(auto_now=True)
-
-    class Meta:
-        constraints: ClassVar = [
-            models.UniqueConstraint(fields=["template", "user"], name="preview_once")
-        ]
-
-
-class Approval(models.Model):
-    """One person asked for a second look at exactly one content; another one gave it or refused."""
-
-    template = models.ForeignKey(MailTemplate, on_delete=models.CASCADE, related_name="approvals")
-    content_hash = models.CharField(max_length=64)
-    note = models.TextField(blank=True)  # what changed, by who asks
-    asked_by = models.ForeignKey(
-        "accounts.User", null=True, on_delete=models.SET_NULL, related_name="+"
-    )
-    asked_at = models.DateTimeField(auto_now_add=True)
-    is_approved = models.BooleanField(null=True)  # null: nobody looked yet
-    reason = models.TextField(blank=True)  # by who decides
-    decided_by = models.ForeignKey(
-        "accounts.User", null=True, on_delete=models.SET_NULL, related_name="+"
-    )
-    decided_at = models.DateTimeField(null=True)
-
-    class Meta:
-        constraints: ClassVar = [
-            models.CheckConstraint(
-                name="nobody_approves_their_own",
-                condition=~Q(is_approved=True, asked_by=models.F("decided_by")),
-            )
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.template} {self.content_hash[:8]}"
-
-
-class Picture(models.Model):
-    """How one HTML looks in Chromium, in one scheme and width."""
-
-    html_hash = models.CharField(max_length=64)  # SHA-256 of the rendered HTML
-    scheme = models.CharField(max_length=5)
-    width = models.PositiveSmallIntegerField()
-    image = models.BinaryField()
-    image_hash = models.CharField(max_length=64)
-    made_at = models.DateTimeField(auto_now_add=True)
-
-    class Meta:
-        constraints: ClassVar = [
-            models.UniqueConstraint(fields=["html_hash", "scheme", "width"], name="picture_once")
-        ]
-
-
-class LinkAnswer(models.Model):
-    """What came of asking for one page that a mail links to; kept for a while."""
-
-    address_hash = models.CharField(max_length=64, unique=True)
-    address = models.TextField()
-    status = models.PositiveSmallIntegerField(null=True)  # of the last answer; null: there was none
-    leads_to = models.TextField(blank=True)  # where redirects ended
-    fault = models.CharField(max_length=200, blank=True)
-    is_dead = models.BooleanField(default=False)
-    asked_at = models.DateTimeField()
-
-    def __str__(self) -> str:
-        return self.address
-
-
-class Errand(models.Model):
-    """What somebody asked for and a worker does behind: the row goes when it is done, and stays where it was given up."""
-
-    class Kind(models.TextChoices):
-        PICTURES = "pictures", "Pictures"  # of an HTML, whose hash is the key
-        LINKS = "links", "Links"  # of a draft, whose id is the key
-
-    kind = models.CharField(max_length=10, choices=Kind.choices)
-    key = models.CharField(max_length=64)
-    html = models.TextField(blank=True)  # what to draw
-    due_at = models.DateTimeField(null=True, db_default=Now())  # null: given up
-    attempts = models.PositiveSmallIntegerField(default=0)
-    fault = models.TextField(blank=True)  # why it was given up, or tried again
-    asked_at = models.DateTimeField(db_default=Now())
-
-    class Meta:
-        constraints: ClassVar = [
-            models.UniqueConstraint(fields=["kind", "key"], name="errand_once")
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.get_kind_display()} {self.key[:12]}"
-
-
-class RequiredGate(models.Model):
-    """A gate that every mail of a stream must have passed without a warning."""
-
-    stream = models.ForeignKey(
-        "transports.Stream", on_delete=models.CASCADE, related_name="required_gates"
-    )
-    gate = models.CharField(max_length=20)
-
-    class Meta:
-        constraints: ClassVar = [
-            models.UniqueConstraint(fields=["stream", "gate"], name="required_gate_once")
-        ]
-
-
-def contents_of(hashes: Collection[str]) -> dict[str, bytes]:
-    """Return the octets of files by their hashes."""
-    found = FileContent.objects.filter(sha256__in=hashes).values_list("sha256", "content")
-    return {sha256: bytes(content) for sha256, content in found}
 
 
 def hash_sources(subject: str, html: str, text: str, *more: object) -> str:
