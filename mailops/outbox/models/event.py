@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models.functions import Now
 
 from mailops.outbox.models.message import Message
+from mailops.outbox.models.replied import Replied
 from mailops.outbox.models.standing import EventKind
 
 # in an event's data: the same was told of its round before, and is counted
@@ -14,7 +15,7 @@ TOLD_BEFORE = "told_before"
 IMPLIED_BY = "implied_by"
 
 
-class Event(models.Model):
+class Event(Replied):
     """Something that happened to a message; append-only, one for each (source, external id)."""
 
     message = models.ForeignKey(
@@ -43,10 +44,6 @@ class Event(models.Model):
     reason = models.CharField(max_length=40, blank=True)
     fault = models.CharField(max_length=20, blank=True)
     sentence = models.TextField(blank=True)
-    reply_code = models.SmallIntegerField(null=True)
-    reply_enhanced_status = models.CharField(max_length=12, blank=True)
-    reply_text = models.TextField(blank=True)
-    reply_command = models.CharField(max_length=12, blank=True)
     signature_id = models.BigIntegerField(null=True)  # of a negative reply: outbox.Signature
     # False: told, but not counted (a late reply, an old round, a bounce told before)
     was_applied = models.BooleanField(default=True)
@@ -55,12 +52,6 @@ class Event(models.Model):
     took_ms = models.IntegerField(null=True)
     waited_ms = models.IntegerField(null=True)
     data = models.JSONField(default=dict)  # phase, peer, raw feedback id, who
-
-    @property
-    def reply_line(self) -> str:
-        return (
-            f"{self.reply_code} {self.reply_text}".strip() if self.reply_code else self.reply_text
-        )
 
     @property
     def was_told_before(self) -> bool:

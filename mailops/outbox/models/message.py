@@ -6,6 +6,7 @@ from django.contrib.postgres.functions import RandomUUID
 from django.db import models
 from django.db.models.functions import Coalesce, Now
 
+from mailops.outbox.models.replied import Replied
 from mailops.outbox.models.standing import OPEN_STATUSES, Evidence, Status
 
 # Every index and every constraint of these tables costs each message. Foreign keys have no index but those that a
@@ -20,7 +21,7 @@ IS_ANSWERED = models.Q(accepted_at__isnull=False) | models.Q(settled_at__isnull=
 IS_ASKED = models.Q(status=Status.HELD, settling_fence__isnull=False)
 
 
-class Message(models.Model):
+class Message(Replied):
     """One envelope to one recipient; written when made and when it settles, hardly between.
 
     What it refers to is locked by who makes it, and is kept as long as it is: constraints, which would have it looked up
@@ -73,10 +74,6 @@ class Message(models.Model):
     # protocol.classification's reason, or ours
     reason = models.CharField(max_length=40, blank=True)
     sentence = models.TextField(blank=True)  # why it stopped, for a person
-    reply_code = models.SmallIntegerField(null=True)
-    reply_enhanced_status = models.CharField(max_length=12, blank=True)
-    reply_text = models.TextField(blank=True)
-    reply_command = models.CharField(max_length=12, blank=True)
     # outbox.Signature of the last negative reply, whatever came after it
     signature_id = models.BigIntegerField(null=True)
     transport = models.ForeignKey(
@@ -166,12 +163,6 @@ class Message(models.Model):
     def message_id(self) -> str:
         """The Message-ID header: the same in every round."""
         return f"<{self.public_id.hex}@{self.identity.domain.name}>"
-
-    @property
-    def reply_line(self) -> str:
-        return (
-            f"{self.reply_code} {self.reply_text}".strip() if self.reply_code else self.reply_text
-        )
 
     def __str__(self) -> str:
         return f"{self.recipient} ({self.public_id})"
