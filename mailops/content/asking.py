@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from mailops.content.checking import Look, look_over
-from mailops.content.filing import BadFile, Filed, read_template
+from mailops.content.folders import BadFile, Filed, read_template
 from mailops.content.limits import MAX_SOURCE
 from mailops.content.models import MailTemplate, Syntax
 from mailops.lib.command_line import not_utf8

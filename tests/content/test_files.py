@@ -10,13 +10,8 @@ from django.db import OperationalError, connection, transaction
 
 from mailops.content import filing
 from mailops.content.enclosing import add_file, remove_file, show_or_attach
-from mailops.content.filing import (
-    BadFile,
-    changes_of,
-    export_templates,
-    import_templates,
-    read_templates,
-)
+from mailops.content.filing import changes_of, export_templates, import_templates
+from mailops.content.folders import BadFile, read_templates
 from mailops.content.gates.clients import features
 from mailops.content.models import MailTemplate
 from tests.content.some_files import PDF, png

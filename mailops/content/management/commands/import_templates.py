@@ -6,7 +6,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from mailops.content.filing import BadFile, changes_of, import_templates, read_templates
+from mailops.content.filing import changes_of, import_templates
+from mailops.content.folders import BadFile, read_templates
 
 
 class Command(BaseCommand):
