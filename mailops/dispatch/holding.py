@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from mailops.campaigns.models import Campaign
 from mailops.dispatch.carriers import usable_carriers
-from mailops.dispatch.limits import Bucket, Limit
+from mailops.dispatch.limits import Bucket, Limit, utc_today
 from mailops.dispatch.models import LONGEST_STOP, Allowance, Pressure
 from mailops.dispatch.rules import Rules, read_rules
 from mailops.dispatch.seats import count_held
@@ -59,6 +59,23 @@ def stopped_ways(stream: Stream) -> list[Transport]:
         return []
     routes = stream.routes.select_related("transport").order_by("position")
     return [one.transport for one in routes if one.transport.is_paused or one.transport.is_broken]
+
+
+def spent_ways(stream: Stream) -> list[Transport]:
+    """Return the transports whose number of today leaves a stream nothing; none where another carries its mail."""
+    carriers = [one for one in usable_carriers(stream.kind) if stream.pk in one.stream_ids]
+    wanted = {one.transport_id for one in carriers if not one.is_probed}
+    routes = stream.routes.select_related("transport").order_by("position")
+    ways = [route.transport for route in routes if route.transport_id in wanted]
+    limits = {way: read_rules(way.pk, [stream.pk]).transport for way in ways if way.daily_quota}
+    if len(limits) < len(ways):
+        return []
+    today = Allowance.objects.filter(key__in=[f"t{way.pk}" for way in ways], day=utc_today())
+    spent = dict(today.values_list("key", "spent"))
+    are_spent = all(
+        spent.get(f"t{way.pk}", 0) >= limit.of_a_day(stream.pk) for way, limit in limits.items()
+    )
+    return ways if are_spent else []
 
 
 def holds_of(campaign: Campaign) -> list[Hold]:

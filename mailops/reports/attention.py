@@ -5,7 +5,7 @@ What lies above the reports registers a source here when its app is ready.
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 
 from django.db.models import Exists, OuterRef, QuerySet
@@ -175,12 +175,24 @@ def _spent() -> Iterator[Matter]:
             continue
         yield Matter(
             f"Transport {transport} has sent its {transport.daily_quota:,} of today",
-            f"{many_wait(sum(owed.values()))} until midnight UTC, of {listed(owed)}. A higher number on its page, if its server "
+            f"{many_wait(sum(owed.values()))} until midnight UTC, of {listed(owed)}. {_given_up_before(owed)}A higher number on its page, if its server "
             "takes more, or another route lets them leave now.",
             resolve("transports:detail", transport.pk),
             "See what it may send",
             "warn" if all(stream.is_bulk for stream in owed) else "bad",
         )
+
+
+def _given_up_before(streams: Iterable[Stream]) -> str:
+    """Say which of them give mail up before midnight UTC, when a new day's number begins."""
+    at = now().astimezone(UTC)
+    left = timedelta(days=1) - timedelta(hours=at.hour, minutes=at.minute, seconds=at.second)
+    early = [one for one in streams if timedelta(seconds=one.expiry_seconds) < left]
+    return (
+        f"It is given up before that where its stream waits no longer: {listed(early)}. "
+        if early
+        else ""
+    )
 
 
 def _with_a_spent_day() -> dict[int, Transport]:

@@ -1,13 +1,13 @@
 """What became of a campaign's messages, all of them."""
 
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from django.utils import timezone
 
 from mailops.accounts.models import AuditEntry
 from mailops.campaigns.models import Campaign
-from mailops.dispatch.holding import silent_ways, stopped_ways
+from mailops.dispatch.holding import silent_ways, spent_ways, stopped_ways
 from mailops.lib.enumerating import enumerated
 from mailops.lib.templatetags.times import duration
 from mailops.outbox.ledger import bucket_of
@@ -70,6 +70,7 @@ class Pace:
     too_late: int = 0  # of the open ones: those whose time will be over before their turn
     given_up_at: datetime | None = None  # the last of them
     waits_for: str = ""  # what the transports must do without which nothing leaves
+    goes_on_at: datetime | None = None  # where its transports have sent their number of today
     is_whole: bool = True  # its audience is read, so that the open ones are all that it owes
 
     @property
@@ -91,6 +92,8 @@ class Pace:
         """Say how fast it goes, and how long it will take where that is known."""
         if self.waits_for:
             return f"waits for {self.waits_for}"
+        if self.goes_on_at:
+            return "waits for midnight UTC: its transports have sent their number of today"
         if self.is_whole and self.open and self.retrying == self.open:
             return f"the last {self.open:,} wait for another try"
         if self.hours is not None and not self.hours.others:
@@ -143,13 +146,21 @@ def pace(campaign: Campaign, standing: Balance, now: datetime | None = None) -> 
         standing.by_status.get(Status.HELD, 0),
         waiting_for_hours(campaign.pk) if campaign.hours.are_set else None,
         waits_for=_waits_for(campaign.stream) if standing.open else "",
+        goes_on_at=_next_day(now) if standing.open and spent_ways(campaign.stream) else None,
         is_whole=campaign.planned is not None,
     )
     return _with_the_late(found, campaign, answered, began, now)
 
 
+def _next_day(now: datetime) -> datetime:
+    """Return when the numbers of a day begin anew."""
+    return now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(
+        days=1
+    )
+
+
 def _waits_for(stream: Stream) -> str:
-    """Say what must happen before anything of a stream leaves."""
+    """Say what must happen before anything of a stream leaves; a day's number that is spent has its own words."""
     if stopped := stopped_ways(stream):
         return f"{enumerated(str(one) for one in stopped)} to go on"
     if silent := silent_ways(stream):
@@ -182,6 +193,7 @@ def _with_the_late(
     for_long = now - max(since, last.owed_at)  # what is sent again was not owed before
     if for_long < TELLING:
         return pace
-    in_time = int(answered * (max(last.expires_at, now) - now) / for_long)
+    goes_on_at = pace.goes_on_at or now
+    in_time = int(answered * max(last.expires_at - goes_on_at, timedelta()) / for_long)
     late = max(pace.in_line - in_time, 0)
     return replace(pace, too_late=late, given_up_at=last.expires_at)

@@ -11,6 +11,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from mailops.accounts.models import AuditEntry
+from mailops.dispatch.limits import utc_today
+from mailops.dispatch.models import Allowance
 from mailops.outbox.models import EventKind, QueueEntry, Status, Tally
 from mailops.outbox.recording import Outcome, record
 from mailops.outbox.waiting import COUNTED, WaitingForHours
@@ -20,7 +22,7 @@ from mailops.reports.folding import fold_tallies
 from mailops.reports.models import Count, Figure
 from mailops.reports.verifying import differences
 from mailops.reports.verifying_replies import reply_differences
-from tests.factories import make_campaign, make_message, make_transport
+from tests.factories import make_campaign, make_message, make_stream, make_transport
 
 pytestmark = pytest.mark.django_db
 
@@ -307,6 +309,30 @@ class TestBalance:
         expires_at = now + timedelta(seconds=left)
         QueueEntry.objects.update(owed_at=started_at, due_at=started_at, expires_at=expires_at)
         assert pace(campaign, balance(campaign)).too_late == late
+
+    @pytest.mark.parametrize(("days", "late"), [(1, 4), (2, 0)])
+    def test_waits_for_midnight_where_the_number_of_today_is_sent(self, days, late):
+        now = timezone.now()
+        transport = make_transport(name="Relay", daily_quota=1)
+        began = now - timedelta(minutes=1)
+        campaign = make_campaign(
+            planned=5, state="running", started_at=began, stream=make_stream(transport=transport)
+        )
+        messages = [
+            counted_message(campaign=campaign, stream=campaign.stream, identity=campaign.identity)
+            for _ in range(5)
+        ]
+        record([told(messages[0], EventKind.ACCEPTED, 1)])
+        today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+        expires_at = today + timedelta(days=days)
+        QueueEntry.objects.update(owed_at=began, due_at=began, expires_at=expires_at)
+        assert "left" in pace(campaign, balance(campaign), now).words
+        Allowance.objects.create(
+            key=f"t{transport.pk}", day=utc_today(), spent=1, refilled_at=timezone.now()
+        )
+        found = pace(campaign, balance(campaign), now)
+        assert found.words.startswith("waits for midnight UTC")
+        assert found.too_late == late
 
     @pytest.mark.parametrize("was_running", [True, False])
     def test_counts_no_pause_as_time_in_which_it_went(self, was_running):

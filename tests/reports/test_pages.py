@@ -20,7 +20,7 @@ from mailops.reports.attention import matters
 from mailops.reports.folding import fold_tallies
 from mailops.reports.models import Count
 from mailops.reports.outcomes import BOUNCE_THRESHOLDS, Outcome, state_of
-from mailops.transports.models import Route, Transport
+from mailops.transports.models import Route, Stream, Transport
 from tests.factories import (
     make_campaign,
     make_domain,
@@ -318,7 +318,7 @@ class TestOverview:
     @pytest.mark.parametrize(("kind", "tone"), [("transactional", "bad"), ("bulk", "warn")])
     def test_names_a_quota_that_is_spent_while_mail_waits(self, db, kind, tone):
         transport = make_transport(name="Relay", daily_quota=3)
-        stream = make_stream(name="Resets", kind=kind, transport=transport)
+        stream = make_stream(name="Resets", kind=kind, transport=transport, expiry_seconds=86400)
         count("queued", 2, stream_id=stream.pk, measure="status")
         assert matters() == []
         Allowance.objects.create(
@@ -326,7 +326,10 @@ class TestOverview:
         )
         (matter,) = matters()
         assert (matter.title, matter.tone) == ("Transport Relay has sent its 3 of today", tone)
-        assert matter.sentence.startswith("2 messages wait until midnight UTC, of Resets. ")
+        assert matter.sentence.startswith("2 messages wait until midnight UTC, of Resets. A higher")
+        Stream.objects.update(expiry_seconds=1)
+        (matter,) = matters()
+        assert "given up before that where its stream waits no longer: Resets." in matter.sentence
         Route.objects.create(stream=stream, transport=make_transport(), position=1)
         assert matters() == []
 

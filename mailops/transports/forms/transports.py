@@ -128,7 +128,7 @@ class TransportForm(forms.ModelForm):  # type: ignore[type-arg]
             "return_path_host": "Where bounces come back to; empty for the installation's own.",
             "max_sessions": "Over all processes.",
             "rate_per_minute": "Over all processes. Empty for no limit.",
-            "daily_quota": "Over all processes, from midnight to midnight UTC. Empty for no limit.",
+            "daily_quota": "Over all processes, from midnight to midnight UTC. Empty for no limit. What left before it was first set today is not counted.",
         }
 
     own_fields: tuple[Field, ...] = ()  # of the kind, kept in the row's options
