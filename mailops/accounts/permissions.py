@@ -129,6 +129,8 @@ def confirm_password(view: View[P]) -> View[P]:
     @wraps(view)
     def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         if not recently_confirmed(request):
+            if request.method == "POST":
+                messages.info(request, "What you sent is kept: it is done once you confirm.")
             return suspend(request)
         return view(request, *args, **kwargs)
 

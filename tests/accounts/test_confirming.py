@@ -8,6 +8,7 @@ from django.urls import reverse
 
 from mailops.accounts.models import User
 from tests.conftest import PASSWORD
+from tests.factories import make_transport
 
 INVITATION = {"email": "kept@example.com", "name": "", "role": "editor"}
 
@@ -59,6 +60,17 @@ class TestConfirmPassword:
         assert not _is_invited()
         client.post(asked["Location"], {"password": PASSWORD})
         assert _is_invited()
+
+    def test_says_what_is_kept_and_what_is_not(self, client_confirmed):
+        client, user_new = client_confirmed(16), reverse("accounts:user-new")
+        form = client.get(client.get(user_new)["Location"]).text
+        assert "kept" not in form
+        sent = client.get(client.post(user_new, INVITATION)["Location"]).text
+        assert "What you sent is kept" in sent
+        change = reverse("transports:edit", args=[make_transport().pk])
+        secret = client.post(change, {"secret": "hunter2"}, follow=True).text
+        assert "What you typed was not kept" in secret
+        assert "is kept" not in secret
 
     def test_does_nothing_on_a_wrong_password(self, client_confirmed):
         client = client_confirmed(16)
