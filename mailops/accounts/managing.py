@@ -160,11 +160,13 @@ def log_out_elsewhere(*, user: User) -> bool:
     return True
 
 
-def reactivate(*, actor: User, user: User) -> None:
-    """Give the log-in back; nobody is logged in by it."""
+def reactivate(*, actor: User, user: User) -> bool:
+    """Give the log-in back; nobody is logged in by it. Return whether it was away."""
     with transaction.atomic():
-        if User.objects.filter(pk=user.pk, is_active=False).update(is_active=True):
+        is_back = User.objects.filter(pk=user.pk, is_active=False).update(is_active=True)
+        if is_back:
             audit(actor=actor, verb="user.reactivate", subject=user)
+    return bool(is_back)
 
 
 def _locked(user: User, *, keeps_admin: bool) -> User:

@@ -58,7 +58,7 @@ def tell_saved(request: HttpRequest, sentence: str, *, is_changed: bool) -> None
     if is_changed:
         messages.success(request, sentence)
     else:
-        messages.info(request, "Nothing was changed.")
+        messages.info(request, "Nothing was changed: this is what stands there already.")
 
 
 @contextmanager

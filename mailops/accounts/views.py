@@ -245,8 +245,8 @@ def user_second_factor(request: HttpRequest, user_id: int) -> HttpResponse:
 @require_POST
 def user_reactivate(request: HttpRequest, user_id: int) -> HttpResponse:
     person = get_object_or_404(User, pk=user_id)
-    managing.reactivate(actor=user_of(request), user=person)
-    messages.success(request, f"{person.email} can log in again.")
+    is_changed = managing.reactivate(actor=user_of(request), user=person)
+    tell_saved(request, f"{person.email} can log in again.", is_changed=is_changed)
     return redirect("accounts:user", user_id)
 
 

@@ -134,12 +134,14 @@ def add_language(
     return variant
 
 
-def remove_language(*, template: MailTemplate, language: str, actor: User | None) -> None:
+def remove_language(*, template: MailTemplate, language: str, actor: User | None) -> bool:
+    """Take the draft's words in `language` away; return whether there were any."""
     with transaction.atomic():
         draft = _locked(template)
         deleted, _ = draft.variants.filter(language=language).delete()
         if deleted:
             _note_languages(draft, actor, {"removed": language})
+    return bool(deleted)
 
 
 def _note_languages(draft: MailTemplate, actor: User | None, after: dict[str, str]) -> None:

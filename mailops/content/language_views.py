@@ -46,6 +46,8 @@ def variant_list(request: HttpRequest, template_id: int) -> HttpResponse:
 @require_POST
 def variant_delete(request: HttpRequest, template_id: int, language: str) -> HttpResponse:
     template = get_object_or_404(MailTemplate.objects.written(), pk=template_id)
-    drafting.remove_language(template=template, language=language, actor=user_of(request))
-    toasts.success(request, "Its words are gone from the draft; versions keep theirs.")
+    if drafting.remove_language(template=template, language=language, actor=user_of(request)):
+        toasts.success(request, "Its words are gone from the draft; versions keep theirs.")
+    else:
+        toasts.info(request, f"Nothing was removed: it has no further words in “{language}”.")
     return redirect("content:languages", template.pk)

@@ -303,13 +303,13 @@ def version_dependents(request: HttpRequest, template_id: int, number: int) -> H
         return redirect("content:dependents", template_id, newest.number)
     changes = dependents.changes_by(version)
     if request.method == "POST":
-        chosen = {whole_number(pk) for pk in request.POST.getlist("template")} - {None}
-        made = dependents.republish(
-            version=version,
-            chosen=[change for change in changes if change.template.pk in chosen],
-            actor=user_of(request),
-        )
-        toasts.success(request, f"{made} of {len(chosen)} mails were published anew.")
+        pressed = {whole_number(pk) for pk in request.POST.getlist("template")}
+        chosen = [change for change in changes if change.template.pk in pressed]
+        if chosen:
+            made = dependents.republish(version=version, chosen=chosen, actor=user_of(request))
+            toasts.success(request, f"{made} of {len(chosen)} mails were published anew.")
+        else:
+            toasts.info(request, "Nothing was published: choose a mail first.")
         return redirect("content:dependents", template_id, number)
     return render_page(
         request,

@@ -45,8 +45,11 @@ def acknowledge(*, incident: Incident, actor: User) -> None:
 
 
 @transaction.atomic
-def assign(*, incident: Incident, owner: User | None, actor: User, seen: str = "") -> None:
-    """Make `owner` answer for it, if the mark of its owner is the one `seen`; "" is any. Raise NotPossible else."""
+def assign(*, incident: Incident, owner: User | None, actor: User, seen: str = "") -> bool:
+    """Make `owner` answer for it; return whether nobody or somebody else did.
+
+    Raise NotPossible where the mark of its owner is not the one `seen`; "" is any.
+    """
     locked = _locked(incident)
     try:
         expect(seen, was=mark_of(locked.owner_id), wanted=mark_of(owner and owner.pk))
@@ -55,12 +58,13 @@ def assign(*, incident: Incident, owner: User | None, actor: User, seen: str = "
             f"{locked.owner or 'Nobody'} is the owner by now: somebody set that since you looked. Choose again if it is to change."
         ) from changed
     if locked.owner == owner:
-        return  # pressed twice
+        return False
     before, name = _name(locked.owner), _name(owner)
     locked.owner = owner
     locked.save(update_fields=["owner"])
     _note(locked, actor, IncidentNote.Kind.ASSIGNED, f"Owner: {name or 'nobody'}.")
     _tell(actor, "incident.assign", locked, before={"owner": before}, after={"owner": name})
+    return True
 
 
 @transaction.atomic

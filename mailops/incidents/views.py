@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
-from mailops.accounts.meanwhile import mark_of
+from mailops.accounts.meanwhile import mark_of, tell_saved
 from mailops.accounts.permissions import Act, needs, user_of
 from mailops.campaigns.models import Campaign
 from mailops.domains.models import Domain
@@ -245,9 +245,12 @@ def _page_of(subject: Model) -> str:
 
 @dataclass(frozen=True)
 class _Button:
-    """An act that needs no words: `act` takes the incident, the actor, and what the page `shows` by a hidden field."""
+    """An act that needs no words: `act` takes the incident, the actor, and what the page `shows` by a hidden field.
 
-    act: Callable[..., None]
+    It returns False where it found nothing to change.
+    """
+
+    act: Callable[..., bool | None]
     done: str
     shows: tuple[str, ...] = ()
 
@@ -256,7 +259,7 @@ class _Button:
 class _Filled:
     """An act with a form, whose fields are the arguments of `act`; the page knows the form as `key`."""
 
-    act: Callable[..., None]
+    act: Callable[..., bool | None]
     form: type[Form]
     key: str
     done: str
@@ -316,8 +319,8 @@ def _do(
 ) -> str:
     """Do one act and say that it is done; return why it can't be, or nothing."""
     try:
-        chosen.act(incident=incident, actor=user_of(request), **given)
+        is_done = chosen.act(incident=incident, actor=user_of(request), **given)
     except NotPossible as refused:
         return str(refused)
-    toasts.success(request, chosen.done)
+    tell_saved(request, chosen.done, is_changed=is_done is not False)
     return ""

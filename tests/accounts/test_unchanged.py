@@ -28,6 +28,7 @@ from tests.factories import (
 )
 from tests.wrong_input.reading_forms import forms_of
 
+UNCHANGED = "Nothing was changed: this is what stands there already."
 OTHER_BUTTONS = {"remove", "stay", "test"}
 
 
@@ -132,7 +133,7 @@ def client(admin, logged_in):
 def test_a_row_is_not_changed_by_saving_what_stands_there(name, client):
     path = reverse(name, args=[ROWS[name]().pk])
     before = AuditEntry.objects.count()
-    assert save_as_shown(client, path) == ["Nothing was changed."]
+    assert save_as_shown(client, path) == [UNCHANGED]
     assert AuditEntry.objects.count() == before
 
 
@@ -141,7 +142,7 @@ def test_nor_is_a_choice(name, client, admin):
     stream = make_stream()
     choose_way(stream=stream, identity=make_identity(domain=stream.domain), actor=admin)
     before = AuditEntry.objects.count()
-    assert save_as_shown(client, reverse(name)) == ["Nothing was changed."]
+    assert save_as_shown(client, reverse(name)) == [UNCHANGED]
     assert AuditEntry.objects.count() == before
 
 

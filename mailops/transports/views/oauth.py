@@ -43,7 +43,7 @@ _HOSTS = {"smtp.gmail.com": "google", "smtp.office365.com": "microsoft"}
 @needs(Act.CONFIGURE)
 @confirm_password_keep_nothing
 def oauth_add(request: HttpRequest, transport_id: int) -> HttpResponse:
-    transport = get_object_or_404(Transport, pk=transport_id)
+    transport = get_object_or_404(Transport, pk=transport_id, kind=Transport.Kind.SMTP)
     chosen = ProviderForm({"provider": _HOSTS.get(transport.host, "google"), **request.GET.dict()})
     provider = chosen.cleaned_data["provider"] if chosen.is_valid() else "google"
     form = GrantForm(request.POST or None, provider=provider)
