@@ -50,8 +50,13 @@ class TestErrorPages:
         assert words in client.post("/templates/1000/settings/", {"name": "Mine"}).text
         assert words not in client.get("/templates/1000/settings/").text
 
-    def test_missing_page_is_shown_to_the_anonymous(self, client, db):
-        assert client.get("/no/such/page/").status_code == 404
+    def test_missing_page_shows_the_anonymous_where_to_log_in_and_no_empty_navigation(
+        self, client, db
+    ):
+        response = client.get("/no/such/page/")
+        assert response.status_code == 404
+        assert "<nav" not in response.text
+        assert f'href="{reverse("account_login")}"' in response.text
 
     def test_forged_form_is_refused_in_words(self, client, db):
         client.handler.enforce_csrf_checks = True
