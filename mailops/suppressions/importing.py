@@ -89,7 +89,7 @@ def _import_chunk(run_id: int) -> bool:
     read = [understood(run, one, streams) for one in records if says_something(run, one)]
     rows = [row for row, _ in read]
     _mark_duplicates(run, rows)
-    _settle([(row, entry) for row, entry in read if entry is not None and not row.outcome])
+    _settle([(row, entry) for row, entry in read if entry is not None])
     ImportedRow.objects.bulk_create(rows)
     run.numbers = Counter(run.numbers) + Counter(row.outcome for row in rows)
     run.failures = 0
@@ -125,44 +125,47 @@ def _mark_duplicates(run: SuppressionImport, rows: list[ImportedRow]) -> None:
             continue
         if row.place in met:
             row.outcome = ImportedRow.Outcome.DUPLICATE
-            row.why = "An earlier row of the file has this address."
-            if run.has_streams:
-                row.why = "An earlier row of the file has this address for the same stream."
+            same = " for the same stream" if run.has_streams else ""
+            row.why = f"An earlier row of the file has this address{same}; the stronger one counts."
         met.add(row.place)
 
 
 def _settle(read: list[tuple[ImportedRow, Suppression]]) -> None:
-    """Make or strengthen the entry that each row gives; no two are for the same address and stream.
+    """Make or strengthen the entry of each address and stream; of several rows about one, the strongest word counts.
 
     Entries are made, then locked, in one order, as `suppress_all` does, so that two who do it never block each other.
     """
-    given = {entry.place: entry for _, entry in read}
+    given: dict[tuple[str, int], Suppression] = {}
+    for _, told in read:
+        given.setdefault(told.place, told).strengthen(told)
+    fresh = {row.place for row, _ in read if not row.outcome}
     theirs = Suppression.objects.filter(address_key__in={key for key, _ in given})
-    new = given.keys() - {entry.place for entry in theirs.only("address_key", "stream_id")}
+    new = fresh - {entry.place for entry in theirs.only("address_key", "stream_id")}
     _make(new, given)
     known = {
         entry.place: entry
         for entry in theirs.order_by("address_key", "stream_id").select_for_update()
         if entry.place in given.keys() - new
     }
-    gone = given.keys() - new - known.keys()  # somebody took them off the list in this moment
+    gone = fresh - new - known.keys()  # somebody took them off the list in this moment
     _make(gone, given)
-    changed = []
-    for row, told in read:
-        entry = known.get(row.place)
-        if entry is None:
-            row.outcome = ImportedRow.Outcome.ADDED
-            continue
-        was_over = entry.has_expired  # and counted as none
-        if entry.strengthen(told):
-            changed.append(entry)
-            row.outcome = (
-                ImportedRow.Outcome.ADDED if was_over else ImportedRow.Outcome.STRENGTHENED
-            )
-        else:
-            row.outcome = ImportedRow.Outcome.UNCHANGED
-            row.why = f"On the list already: {entry.get_reason_display().lower()}."
+    became = {place: _strengthen(entry, given[place]) for place, entry in known.items()}
+    changed = [known[place] for place in became if became[place] != ImportedRow.Outcome.UNCHANGED]
     Suppression.objects.bulk_update(changed, STRENGTHENED)
+    for row, _ in read:
+        if row.outcome:
+            continue
+        row.outcome = became.get(row.place, ImportedRow.Outcome.ADDED)
+        if row.outcome == ImportedRow.Outcome.UNCHANGED:
+            reason = known[row.place].get_reason_display().lower()
+            row.why = f"On the list already: {reason}."
+
+
+def _strengthen(entry: Suppression, told: Suppression) -> ImportedRow.Outcome:
+    was_over = entry.has_expired  # and counted as none
+    if not entry.strengthen(told):
+        return ImportedRow.Outcome.UNCHANGED
+    return ImportedRow.Outcome.ADDED if was_over else ImportedRow.Outcome.STRENGTHENED
 
 
 def _make(places: Iterable[tuple[str, int]], given: Mapping[tuple[str, int], Suppression]) -> None:

@@ -288,6 +288,18 @@ class TestWhatAnExportSaysOfEachRow:
             (offers.pk, "manual"),
         ]
 
+    @pytest.mark.parametrize("rows", [1, 1000])
+    def test_counts_by_the_stronger_of_two_rows(self, rows, operator, monkeypatch):
+        monkeypatch.setattr(importing, "CHUNK", rows)
+        soon = (timezone.now() + timedelta(days=1)).isoformat()
+        content = (
+            f"address,reason,until\na@x.example,,{soon}\na@x.example,,\n"
+            "b@x.example,complaint,\nb@x.example,,\nc@x.example,,\nc@x.example,unsubscribe,\n"
+        )
+        assert work_off(begin(content.encode(), operator)) == {"added": 3, "duplicate": 3}
+        told = Suppression.objects.order_by("address").values_list("reason", "expires_at")
+        assert list(told) == [("imported", None), ("complaint", None), ("unsubscribe", None)]
+
     def test_is_refused_where_there_is_no_such_stream(self, operator, logged_in):
         make_stream(name="News")
         content = b"address,stream\na@x.example,Nwes\na@x.example,News\na@x.example,News\n"
@@ -296,7 +308,7 @@ class TestWhatAnExportSaysOfEachRow:
         page = logged_in(operator).get(reverse("suppressions:import", args=[run.pk])).text
         assert "There is no stream “Nwes” here." in page
         assert "has this address for the same stream" in page
-        assert "Columns read: address, stream." in page
+        assert "columns: address, stream." in page
 
     def test_is_said_to_be_over_where_it_has_ended(self, operator):
         run = begin(b"address,until\na@x.example,2025-03-01T10:00:00+02:00\n", operator)
