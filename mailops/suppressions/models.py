@@ -14,6 +14,7 @@ from django.utils import timezone
 from mailops.accounts.meanwhile import mark_of
 from mailops.lib.chunked_work import ChunkedWork
 from mailops.lib.clock import ClockTimestamp
+from mailops.lib.csv_reading import DELIMITERS, ENCODINGS
 from mailops.protocol.address import search_forms
 from mailops.transports.models import Stream
 
@@ -235,6 +236,18 @@ class SuppressionImport(ChunkedWork):
         return same.filter(pk__lt=self.pk).select_related("created_by").order_by("-pk").first()
 
     @property
+    def read_as(self) -> str:
+        """Say how the file was read, and whether that is a guess."""
+        encoding = ENCODINGS[self.encoding]
+        if not self.encoding.startswith("utf"):
+            encoding += ", a guess since it is not UTF-8"
+        return f"{encoding}; parted by the {DELIMITERS[self.delimiter]}"
+
+    @property
+    def rows_read(self) -> int:
+        return sum(self.numbers.values())
+
+    @property
     def columns_read(self) -> list[str]:
         return [name for name in self.COLUMNS if self.columns.get(name, -1) >= 0]
 
@@ -319,6 +332,9 @@ class ImportedRow(models.Model):
 
     @property
     def scope(self) -> str:
+        """Return what it is for; nothing of a row that was not understood."""
+        if self.outcome == self.Outcome.REJECTED:
+            return ""
         return str(self.stream) if self.stream else Suppression.EVERYWHERE
 
 

@@ -57,7 +57,7 @@ def plan(run: SuppressionImport) -> Plan:
             if reason in confirmed
         ],
         named_again=named_again,
-        others=others if named_again else [],
+        others=_naming(others, alone) if named_again else [],
         stood_before=numbers["unchanged"] + numbers["strengthened"],
         gone=max(0, numbers["added"] - n - sum(confirmed.values())),
     )
@@ -86,6 +86,18 @@ def _named_by(
     ).alias(of_stream=Coalesce("stream_id", 0))
     in_its_stream = rows.filter(of_stream=Coalesce(OuterRef("stream_id"), 0))
     return entries.filter(Exists(in_its_stream))
+
+
+def _naming(
+    others: Sequence[SuppressionImport], entries: SuppressionQuerySet
+) -> list[SuppressionImport]:
+    """Return those of the imports `others` that name one of the entries."""
+    in_its_place = entries.alias(of_stream=Coalesce("stream_id", 0)).filter(
+        address_key=OuterRef("address_key"), of_stream=Coalesce(OuterRef("stream_id"), 0)
+    )
+    rows = ImportedRow.objects.filter(run__in=others, outcome__in=ImportedRow.NAMED)
+    naming = set(rows.filter(Exists(in_its_place)).values_list("run", flat=True).distinct())
+    return [other for other in others if other.pk in naming]
 
 
 def start_taking_back(*, run: SuppressionImport, reason: str, actor: User) -> bool:

@@ -316,7 +316,7 @@ class TestImportPages:
     def test_export_the_account(self, run, operator, logged_in):
         run.rows.create(line=3, address="=x", outcome="rejected", why="bad")
         whole = logged_in(operator).get(url("import-export", run.pk)).getvalue().decode()
-        assert "3,'=x,All streams,rejected,bad" in whole
+        assert "3,'=x,,rejected,bad" in whole
 
     def test_tell_that_the_same_file_was_imported_before(self, operator, logged_in):
         client = logged_in(operator)
