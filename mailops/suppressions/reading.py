@@ -145,7 +145,7 @@ def _end(text: str) -> datetime | None:
         check_moment(end)
     except (ValueError, OverflowError, ValidationError):
         raise _Refused(
-            f"“{storable(text, 60)}” is no time. Write 2026-12-31 or 2026-12-31T18:00:00+00:00; nothing: for good."
+            f"“{storable(text, 60)}” is no time. Write 2026-12-31 or 2026-12-31T18:00:00+00:00, or leave it empty for good."
         ) from None
     if end <= timezone.now():
         raise _Refused(
@@ -153,7 +153,7 @@ def _end(text: str) -> datetime | None:
             ImportedRow.Outcome.EXPIRED,
         )
     if end > timezone.now() + Suppression.FARTHEST:
-        raise _Refused("It ends in more than ten years: write nothing for good.")
+        raise _Refused("It ends in more than ten years: leave it empty for good.")
     return end
 
 

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from django.conf import settings
 from django.contrib import messages as toasts
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
@@ -37,6 +38,7 @@ def take_back(request: HttpRequest, run_id: int) -> HttpResponseBase:
             "taking": taking,
             "plan": None if is_running else plan(run),
             "form": form,
+            "kept_days": settings.MAILOPS_SUPPRESSION_IMPORT_DAYS,
         },
         fragment="progress",
         status=422 if form.is_bound else polled_status(request, goes_on=is_running),

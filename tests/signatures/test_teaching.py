@@ -41,7 +41,12 @@ from mailops.signatures.reclassifying import note_failure, recheck_chunk, reclas
 from mailops.signatures.teaching import TaughtMeanwhile, Word, foresee, teach, word_of
 from mailops.suppressions.models import Suppression
 from mailops.suppressions.suppressing import suppress, unsuppress
-from tests.factories import make_message, make_stream
+from tests.factories import (
+    make_message,
+    make_stream,
+    make_suppression,
+    make_suppression_import,
+)
 from tests.outbox.answers import NO_SUCH, ODD, OK, answer, make_refused
 
 pytestmark = pytest.mark.django_db
@@ -338,6 +343,15 @@ class TestSuppressions:
         unsuppress(suppression=entry, reason="He called.", actor=operator)
         AuditEntry.objects.filter(verb="suppression.remove").update(actor=None)  # who left since
         assert learn(operator, message).suppressed == 0
+
+    def test_confirm_what_an_import_alone_says(self, operator):
+        message = make_refused(ODD)
+        entry = make_suppression(
+            address=message.recipient, reason="imported", brought_by=make_suppression_import()
+        )
+        assert learn(operator, message).suppressed == 1
+        entry.refresh_from_db()
+        assert (entry.reason, entry.confirmed_as) == ("imported", "hard_bounce")
 
     def test_are_withdrawn_where_their_evidence_means_something_else(self, operator):
         message = make_refused(NO_SUCH)

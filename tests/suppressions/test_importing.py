@@ -335,7 +335,7 @@ class TestWhatAnExportSaysOfEachRow:
             ("31.12.2030", "“31.12.2030” is no time. Write 2026-12-31"),
             ("9999-12-31", "is no time"),
             ("9999-12-31T23:59:59-14:00", "is no time"),
-            ("2099-01-01", "It ends in more than ten years: write nothing for good."),
+            ("2099-01-01", "It ends in more than ten years: leave it empty for good."),
         ],
     )
     def test_is_refused_where_no_end_can_be_made_of_it(self, until, why, operator):

@@ -20,7 +20,12 @@ from mailops.suppressions.tasks import continue_sync
 from mailops.transports.credentials import add_credential
 from mailops.transports.kinds.apis import APIS
 from mailops.transports.models import Stream
-from tests.factories import make_stream, make_transport
+from tests.factories import (
+    make_stream,
+    make_suppression,
+    make_suppression_import,
+    make_transport,
+)
 from tests.suppressions.list_doubles import Lists
 
 KEY = "canary-list-key-0123456789"
@@ -562,6 +567,16 @@ class TestWalk:
         left.refresh_from_db()
         assert left.reason == "unsubscribe"
         assert Suppression.objects.get(address="ann@example.net").reason == "hard_bounce"
+
+    def test_a_weaker_word_on_what_an_import_alone_says_is_noted(self, step):
+        double, sync = step("postmark")
+        entry = make_suppression(
+            address="bob@example.net", reason="imported", brought_by=make_suppression_import()
+        )
+        double.put("outbound", "bob@example.net", "HardBounce")
+        walk(sync)
+        entry.refresh_from_db()
+        assert (entry.reason, entry.confirmed_as) == ("imported", "hard_bounce")
 
     def test_a_removal_in_one_stream_tells_nobody_while_another_entry_stands(self, step, operator):
         _, sync = step("postmark")
