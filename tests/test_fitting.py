@@ -5,6 +5,7 @@ from django.urls import reverse
 from playwright.sync_api import expect
 
 from mailops.audiences.models import Contact
+from mailops.transports.models import ProviderLimit
 from tests.audiences.uploads import upload
 from tests.browser import assert_clean, go_on_to
 from tests.factories import (
@@ -68,10 +69,21 @@ class TestTables:
         page = open_page("/suppressions/", oncall, width=375)
         assert page.get_by_role("cell", name="550 5.1.1").bounding_box()["height"] < 150
 
-    def test_a_stream_of_one_word_breaks_beside_its_transport(self, open_page, operator):
+    def test_a_stream_of_one_word_breaks_where_it_is_named(self, open_page, admin):
         make_stream(name="w" * 100)
-        page = open_page("/transports/", operator)
+        page = open_page("/transports/", admin)
         assert _fits(page.get_by_role("region", name="Transports"))
+        go_on_to(page, "/domains/")
+        assert _fits(page.get_by_role("region", name="Domains"))
+        go_on_to(page, "/reports/objectives/", width=375)
+        assert_clean(page)
+
+    def test_a_provider_of_one_word_leaves_its_note_in_sight(self, open_page, viewer):
+        ProviderLimit.objects.create(
+            mailbox_provider="x" * 60 + ".example", note="Asked for. " * 20
+        )
+        page = open_page("/transports/providers/", viewer)
+        assert _fits(page.get_by_role("region", name="Mailbox providers"))
 
     def test_values_stand_in_one_column_beside_their_label(self, open_page, operator):
         transport = make_transport()
