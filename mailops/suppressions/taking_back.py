@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Coalesce
 from django.utils import timezone
@@ -17,6 +17,7 @@ from django.utils import timezone
 from mailops.accounts.auditing import audit
 from mailops.accounts.models import User
 from mailops.lib.chunks import MAX_FAILURES, count_failure, stop_one, take
+from mailops.lib.plans import joining_whole_tables
 from mailops.suppressions.models import (
     ImportedRow,
     Suppression,
@@ -47,8 +48,12 @@ def plan(run: SuppressionImport) -> Plan:
     by_reason = brought.exclude(confirmed_as="").values_list("confirmed_as")
     confirmed = dict(by_reason.annotate(Count("pk")).order_by())
     alone, others = _alone(run), list(_others(run))
-    named = _named_by(others, alone) if others else Suppression.objects.none()
-    numbers, n, named_again = Counter(run.numbers), alone.count(), named.count()
+    numbers, n, named_again = Counter(run.numbers), alone.count(), 0
+    naming: list[SuppressionImport] = []
+    if others:
+        with joining_whole_tables(connection):
+            named_again = _named_by(others, alone).count()
+            naming = _naming(others, alone)
     return Plan(
         removes=n - named_again,
         confirmed=[
@@ -57,7 +62,7 @@ def plan(run: SuppressionImport) -> Plan:
             if reason in confirmed
         ],
         named_again=named_again,
-        others=_naming(others, alone) if named_again else [],
+        others=naming,
         stood_before=numbers["unchanged"] + numbers["strengthened"],
         gone=max(0, numbers["added"] - n - sum(confirmed.values())),
     )
@@ -159,9 +164,13 @@ def _remove(run: SuppressionImport, ids: Iterable[int]) -> int:
     # locked in the order of whoever else locks many, and only then asked for who names them, too
     theirs = _alone(run).filter(pk__in=ids).order_by("address_key", "stream_id").select_for_update()
     entries = {entry.pk: entry for entry in theirs}
-    found = Suppression.objects.filter(pk__in=entries)
-    for pk in _named_by(list(_others(run)), found).values_list("pk", flat=True):
-        del entries[pk]
+    named = ImportedRow.objects.filter(
+        run__in=list(_others(run)),
+        outcome__in=ImportedRow.NAMED,
+        address_key__in=[entry.address_key for entry in entries.values()],
+    )
+    places = {row.place for row in named.only("address_key", "stream_id")}
+    entries = {pk: entry for pk, entry in entries.items() if entry.place not in places}
     keys: defaultdict[int | None, list[str]] = defaultdict(list)
     for entry in entries.values():
         keys[entry.stream_id].append(entry.address_key)
