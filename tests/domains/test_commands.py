@@ -136,6 +136,14 @@ class TestDemo:
         assert process.wait(timeout=5) == 0
         process.stdout.close()
 
+    def test_it_listens_where_the_demo_asks_whatever_else_is_asked(self, settings):
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            here = f"127.0.0.1:{taken.getsockname()[1]}"
+            settings.MAILOPS_NAMESERVERS = ["192.0.2.1:53"]
+            settings.MAILOPS_DEMO_NAMESERVER = here
+            with pytest.raises(CommandError, match=f"Can't listen on {here}"):
+                call_command("demo_nameserver")
+
     @pytest.mark.parametrize("listen", ["0.0.0.0:5300", "nonsense:x"])
     def test_it_listens_on_loopback_only(self, listen):
         with pytest.raises(CommandError):

@@ -35,17 +35,15 @@ class Command(BaseCommand):
         parser.add_argument(
             "--listen",
             metavar="HOST:PORT",
-            help="a loopback address; by default the first of MAILOPS_NAMESERVERS",
+            help="a loopback address; by default where the demo asks, PORT + 3000, whatever MAILOPS_NAMESERVERS says",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        text = options["listen"] or next(iter(settings.MAILOPS_NAMESERVERS), "")
+        text = options["listen"] or settings.MAILOPS_DEMO_NAMESERVER
         try:
             host, port = parse_nameserver(text)
         except ValueError as error:
-            raise CommandError(
-                f"Give --listen 127.0.0.1:5300 or set MAILOPS_NAMESERVERS: {error}"
-            ) from error
+            raise CommandError(f"Give --listen 127.0.0.1:5300: {error}") from error
         if host not in LOOPBACK:
             raise CommandError(f"The demo's name server listens on loopback only, not on {host}.")
         stop = Event()
