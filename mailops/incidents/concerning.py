@@ -28,11 +28,16 @@ def of_domain(domain_id: int) -> Q:
 
 
 def _of_campaign(subject: Subject) -> Q:
-    """Keep its own, and those of its stream as long as its numbers move."""
+    """Keep its own, and those of its stream and domain as long as its numbers move; what stops its transports it tells itself."""
     own = _about(SubjectKind.CAMPAIGN, [subject.value])
     if subject.is_over:
         return own
-    return own | _about(SubjectKind.STREAM, [subject.row.stream_id])
+    stream = subject.row.stream
+    return (
+        own
+        | _about(SubjectKind.STREAM, [stream.pk])
+        | _about(SubjectKind.DOMAIN, [stream.domain_id])
+    )
 
 
 def _of_stream(subject: Subject) -> Q:

@@ -447,6 +447,20 @@ class TestOfACampaign:
         assert panel.status_code == 200
         assert f'href="{url("detail", incident.pk)}"' in panel.text
 
+    def test_tells_a_campaign_that_goes_on_what_is_wrong_with_its_domain(
+        self, stream, viewer, logged_in
+    ):
+        records = Threshold.objects.get(measure="records")
+        records.incidents.create(
+            subject_kind="domain", subject_id=stream.domain_id, level="act", sentence="DKIM broke."
+        )
+        client = logged_in(viewer)
+        over = timezone.now() - timedelta(days=9)
+        running = make_campaign(stream=stream, state="running")
+        completed = make_campaign(stream=stream, state="completed", finished_at=over)
+        assert "DKIM broke." in client.get(url("campaign-panel", running.pk)).text
+        assert "DKIM broke." not in client.get(url("campaign-panel", completed.pk)).text
+
     def test_shows_a_campaign_that_is_over_its_own_alone(self, incident, stream, viewer, logged_in):
         over = timezone.now() - timedelta(days=9)
         campaign = make_campaign(stream=stream, state="completed", finished_at=over)
