@@ -150,6 +150,9 @@ def _detail(request: HttpRequest, incident: Incident, **refused: Form) -> HttpRe
         "held_up": held_up_by(stoppable)
         if stoppable and (is_unserved or _stands_still(stoppable))
         else "",
+        "still_paused": ""
+        if incident.is_open or stoppable is None or not stoppable.is_paused
+        else f"{stoppable} is still paused: resume it on its page once what was wrong is mended.",
         "subject_url": _page_of(subject) if subject else "",
         "to_mend": to_mend,
         "mend_url": mend_url,

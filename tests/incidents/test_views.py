@@ -16,7 +16,7 @@ from mailops.incidents.models import Incident, Notice, NotificationChannel, Thre
 from mailops.lib.templatetags.numbers import units
 from mailops.outbox.ledger import bucket_of
 from mailops.reports.periods import QUARTER_HOUR
-from mailops.transports.models import PauseCause, Route, Transport
+from mailops.transports.models import PauseCause, Route, Stream, Transport
 from tests.factories import (
     make_campaign,
     make_identity,
@@ -390,6 +390,15 @@ class TestDetail:
         assert follows not in page
         assert "What was wrong" in page
         assert units(incident.sentence) in page
+
+    def test_says_once_it_is_closed_what_is_still_paused(self, incident, oncall, logged_in):
+        client, at = logged_in(oncall), url("detail", incident.pk)
+        handling.pause(incident=incident, actor=oncall)
+        assert "is still paused" not in client.get(at).text
+        handling.close(incident=incident, reason="a bad list", actor=oncall)
+        assert "News is still paused: resume it on its page" in client.get(at).text
+        Stream.objects.get(name="News").resume()
+        assert "is still paused" not in client.get(at).text
 
     def test_leads_to_its_messages(self, incident, viewer, logged_in):
         page = logged_in(viewer).get(url("detail", incident.pk))
