@@ -21,7 +21,8 @@ from django.db import connections
 from psycopg import sql
 
 from mailops.installation.processes import worker_command
-from mailops.lib.postgres import LEASH, NAME, Server
+from mailops.lib.leash import leash
+from mailops.lib.postgres import NAME, Server
 
 ROOT = Path(settings.BASE_DIR)
 HOME = Path(settings.MAILOPS_HOME)
@@ -63,10 +64,9 @@ class Stage:
         environment: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         """Start a process that dies with this one; its output goes to its log, but for `pipes` its standard output."""
-        leash = [sys.executable, "-IS", str(LEASH), str(os.getpid()), str(int(signal.SIGKILL))]
         with (self.logs / f"{name}.log").open("wb") as log:
             self.processes[name] = subprocess.Popen(
-                [*leash, run_as, *command],
+                [*leash(signal.SIGKILL, run_as), *command],
                 cwd=ROOT,
                 env={**os.environ, **environment},
                 stdin=subprocess.PIPE if pipes else subprocess.DEVNULL,

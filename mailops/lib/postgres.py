@@ -18,7 +18,6 @@ from typing import IO
 import psycopg
 from psycopg import sql
 
-from mailops.lib.leash import LEASH as LEASH  # noqa: PLC0414 - the bench takes it from here
 from mailops.lib.leash import NOBODY, leash
 
 NAME = "mailops"  # of the database and of its one user
