@@ -55,7 +55,7 @@ class SecondFactorCode(_Plain, AuthenticateForm):  # type: ignore[misc]
 
 
 class AddPasskey(_Plain, AddWebAuthnForm):  # type: ignore[misc]
-    name = LineField(required=False)
+    name = LineField(label="Name", required=False)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
