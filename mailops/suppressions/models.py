@@ -238,10 +238,10 @@ class SuppressionImport(ChunkedWork):
     @property
     def read_as(self) -> str:
         """Say how the file was read, and whether that is a guess."""
-        encoding = ENCODINGS[self.encoding]
+        encoding = ENCODINGS.get(self.encoding, self.encoding)
         if not self.encoding.startswith("utf"):
             encoding += ", a guess since it is not UTF-8"
-        return f"{encoding}; parted by the {DELIMITERS[self.delimiter]}"
+        return f"{encoding}; parted by the {DELIMITERS.get(self.delimiter, self.delimiter)}"
 
     @property
     def rows_read(self) -> int:

@@ -75,7 +75,7 @@ class TestALogInThatEnded:
     def test_by_its_time_is_known_by_how_long_one_lasts(self, viewer, logged_in):
         here = logged_in(viewer)
         del here.cookies[settings.SESSION_COOKIE_NAME]  # as a browser does then
-        assert "A log-in lasts two weeks." in _told(here)
+        assert "lasts two weeks." in _told(here)
 
 
 class TestALogInThatHolds:

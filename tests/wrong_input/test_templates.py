@@ -92,11 +92,17 @@ class TestHeaders:
             reason = objection.reason
             assert reason == "unfit_content"
 
-    @pytest.mark.parametrize("field", ["name", "local_part", "reply_to"])
+    def test_an_identitys_form_makes_one_line_of_its_name(self, injection, browser):
+        url = reverse("domains:identity-add", args=[make_domain().pk])
+        browser.post(url, {"name": f"Ada{injection}x", "local_part": "news", "reply_to": ""})
+        (line,) = Identity.objects.get().name.splitlines()
+        assert line.startswith("Ada Bcc: e")
+
+    @pytest.mark.parametrize("field", ["local_part", "reply_to"])
     def test_an_identitys_form_refuses_it(self, injection, field, browser):
         url = reverse("domains:identity-add", args=[make_domain().pk])
         fields = {"name": "Ada", "local_part": "news", "reply_to": ""}
-        good = {"name": "Ada", "local_part": "news", "reply_to": "ada@example.net"}[field]
+        good = {"local_part": "news", "reply_to": "ada@example.net"}[field]
         response = browser.post(url, {**fields, field: f"{good}{injection}x"})
         assert response.status_code == 422
         assert not Identity.objects.exists()
