@@ -180,7 +180,8 @@ class TestVerdicts:
                 settle_chunk(settlement_id=run.pk)
             return len(queries)
 
-        assert asked("a@example.net") == asked("b@example.net", "c@example.net", "d@example.net")
+        of_one, of_three = asked("a@example.net"), asked(*(f"{n}@example.net" for n in "bcd"))
+        assert of_three <= of_one + 1  # either may be the one that reads what was taught anew
         assert Suppression.objects.count() == 4
 
     def test_a_bounce_that_is_our_fault_suppresses_nobody(self, transport, read, apply):
